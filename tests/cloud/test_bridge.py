@@ -198,7 +198,8 @@ def test_a_worker_runs_the_commands_of_an_execution(cloud: Cloud) -> None:
     assert (cloud.log(), cloud.log("stderr")) == (b"hello\n", b"err\n")
     token, body = cloud.script.came["start"][0]
     assert (token, body) == ("Bearer w0rker-token", {"task": task, "protocol": PROTOCOL})
-    assert cloud.script.came["end"] == [{"reason": "idle", "broken": False, "offer": None}]
+    (end,) = cloud.script.came["end"]
+    assert (end["reason"], end["broken"], end["offer"]) == ("idle", False, None)
     assert stopped["stopCode"] == "EssentialContainerExited"
     assert {each["name"]: each["exitCode"] for each in stopped["containers"]} == {
         "agent": 0,
@@ -231,7 +232,7 @@ def test_a_stopped_worker_reports_and_leaves(cloud: Cloud) -> None:
     assert (report["cause"], report["last"]) == (None, True)
     assert cloud.stopped(task)["stoppedReason"] == "because"
     (end,) = cloud.script.came["end"]
-    assert end == {"reason": "stopping", "broken": False, "offer": None}
+    assert (end["reason"], end["broken"], end["offer"]) == ("stopping", False, None)
 
 
 def _output(chunk: dict[str, Any]) -> bytes:

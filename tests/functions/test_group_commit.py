@@ -357,7 +357,7 @@ def protocol(broken: str = "", *, deaths: int, flights: int = 1) -> Protocol:
             (a.id, b.id),
             Claims(world.cloud, a.identity),
             live.cloud_machine.run,
-            lambda access: inject_commands(world.vault, ME.org, access, {}),
+            lambda access, _queued: inject_commands(world.vault, ME.org, access, {}),
         )
 
 

@@ -93,7 +93,7 @@ class Busy:
 class Lambdas:
     """Several processors over one store: each call goes to one of them, like in AWS.
 
-    `seen` uses the processor of the last request, as within one process.
+    `seen` and `secrets` use the processor of the last request, as within one process.
     """
 
     def __init__(self, engines: list[CommandProcessor], rng: Random) -> None:
@@ -101,7 +101,7 @@ class Lambdas:
         self._last = engines[0]
 
     def __getattr__(self, name: str) -> Any:
-        if name != "seen":
+        if name not in ("seen", "secrets"):
             self._last = self._rng.choice(self._engines)
         return getattr(self._last, name)
 
