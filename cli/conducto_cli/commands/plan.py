@@ -1,13 +1,16 @@
 """``--plan`` and ``conducto plan``: what a launch in the cloud would take, without asking AWS.
 
-Durations are those of earlier launches, which the agent and the cloud installation are asked for.
+Durations are those of a file, or else those of earlier launches, which the agent and the cloud
+installation are asked for.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
-from dataclasses import asdict
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +31,32 @@ if TYPE_CHECKING:
 LAUNCHES = 5
 #: Workers at once of the free plan.
 FREE_WORKERS = 2
+#: Upper bound of a duration in a file.
+_MAX_SECONDS = 1e9
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """The durations of an earlier launch, ``{path: seconds}``."""
+
+    id: str
+    created: float
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Known durations.
+
+    Attributes:
+        seconds: ``{path: seconds}``.
+        runs: The earlier runs of the target that they are from.
+        given: Whether they are from a file.
+    """
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    runs: Sequence[EarlierRun] = ()
+    given: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +71,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=range(1, 1001),
         metavar="N",
-        help="workers of one kind at once, at most (default: those of the plan that you are logged "
-        "in with, else 2, as the free plan has)",
+        help="workers at once, at most (default: those of the plan that you are logged in with, "
+        "else 2, as the free plan has)",
+    )
+    parser.add_argument(
+        "--durations",
+        metavar="FILE",
+        help="JSON with the seconds of commands, {PATH: SECONDS}, instead of those of earlier runs",
     )
     parser.add_argument("--spot", action="store_true", help="on Spot, which may be interrupted")
     add_json(parser)
@@ -74,6 +108,7 @@ def run(argv: Sequence[str]) -> int:
             workers=options.workers,
             spot=options.spot,
             as_json=options.json,
+            durations=options.durations,
         )
     except Exception as error:
         if user_errors.debugging():
@@ -88,6 +123,7 @@ def print_plan(
     workers: int | None = None,
     spot: bool = False,
     as_json: bool = False,
+    durations: str | None = None,
 ) -> int:
     """Print what running a tree in the cloud would take; return the exit code.
 
@@ -97,19 +133,22 @@ def print_plan(
         workers: At once, at most; None: what the plan allows.
         spot: On Spot.
         as_json: For programs.
+        durations: A JSON file with the seconds of commands, instead of those of earlier launches.
 
     Raises:
         DefinitionError: the cloud cannot run the tree.
+        UsageError: the file cannot be read.
     """
     pipeline = _resolved(root)
     workers = _allowed_workers() if workers is None else workers
-    found = _estimate(pipeline, program, workers, spot=spot)
+    known = _known(program) if durations is None else _given(durations)
+    found = _estimate(pipeline, known, workers, spot=spot)
     if as_json:
         from conducto_cli.output import as_json as json_of  # noqa: PLC0415
 
-        print(json_of(plan_document(found, workers=workers, spot=spot)))
+        print(json_of(plan_document(found, known, workers=workers, spot=spot)))
         return DONE
-    for line in plan_lines(found, workers=workers, spot=spot):
+    for line in plan_lines(found, known, workers=workers, spot=spot):
         print(line)
     return DONE
 
@@ -123,13 +162,13 @@ def _resolved(root: NodeBase) -> Pipeline:
     return resolve(to_launch_form(root))
 
 
-def _estimate(pipeline: Pipeline, program: str | None, workers: int, *, spot: bool) -> Estimate:
+def _estimate(pipeline: Pipeline, known: Known, workers: int, *, spot: bool) -> Estimate:
     from conducto_core.semantics.asl.estimate import estimate  # noqa: PLC0415
     from conducto_core.semantics.cloud_limits import check_execs  # noqa: PLC0415
 
     check_execs(pipeline.execs())
-    history = {} if program is None else _history(program)
-    return estimate(pipeline, history=history, max_workers=workers, spot=spot)
+    runs = [run.seconds for run in known.runs]
+    return estimate(pipeline, history=known.seconds, runs=runs, max_workers=workers, spot=spot)
 
 
 def program_plan(root: NodeBase, program: str | None) -> ProgramPlan:
@@ -144,33 +183,46 @@ def program_plan(root: NodeBase, program: str | None) -> ProgramPlan:
     pipeline = _resolved(root)
     commands = sum(1 for _ in pipeline.execs())
     try:
-        found = _estimate(pipeline, program, _allowed_workers(), spot=False)
+        found = _estimate(pipeline, _known(program), _allowed_workers(), spot=False)
     except DefinitionError as error:
         return ProgramPlan(commands=commands, note=f"The cloud cannot run it: {error}")
     return ProgramPlan(commands=commands, dollars=found.dollars, known=found.known)
 
 
-def plan_document(found: Estimate, *, workers: int, spot: bool) -> dict[str, object]:
+def plan_document(found: Estimate, known: Known, *, workers: int, spot: bool) -> dict[str, object]:
     """Return the document of ``conducto plan --json``: the estimate, in all and for each pool."""
     pools = [{**asdict(pool), "kind": pool.kind.value} for pool in found.pools]
     document = {**asdict(found), "pools": pools, "dollars": found.dollars}
-    return {**document, "workers": workers, "spot": spot}
+    runs = [run.id for run in known.runs]
+    return {**document, "workers": workers, "spot": spot, "runs": runs}
 
 
-def durations(client: Client, program: str) -> dict[str, float]:
-    """Return ``{path: median seconds}`` of what succeeded in a script's newest launches."""
+def earlier_runs(client: Client, program: str) -> list[EarlierRun]:
+    """Return the durations of commands that succeeded in a script's newest launches."""
+    found: list[EarlierRun] = []
     summaries = [s for s in client.list(text=program) if s.pipeline.program == program]
-    known: dict[str, list[float]] = {}
     for summary in summaries[:LAUNCHES]:
+        seconds: dict[str, float] = {}
         for view in client.tree(summary.pipeline.id, attempts="newest"):
             for attempt in view.attempts:
                 succeeded = attempt.state.value == "done"
                 if succeeded and attempt.started is not None and attempt.ended is not None:
-                    known.setdefault(view.path, []).append(attempt.ended - attempt.started)
+                    seconds[view.path] = attempt.ended - attempt.started
+        if seconds:
+            found.append(EarlierRun(summary.pipeline.id, summary.pipeline.created, seconds))
+    return found
+
+
+def medians(runs: Sequence[EarlierRun]) -> dict[str, float]:
+    """Return ``{path: median seconds}``."""
+    known: dict[str, list[float]] = {}
+    for run in runs:
+        for path, seconds in run.seconds.items():
+            known.setdefault(path, []).append(seconds)
     return {path: statistics.median(seconds) for path, seconds in known.items()}
 
 
-def plan_lines(found: Estimate, *, workers: int, spot: bool) -> Iterator[str]:
+def plan_lines(found: Estimate, known: Known, *, workers: int, spot: bool) -> Iterator[str]:
     """Yield the lines that tell an estimate."""
     from conducto_cli.output import dollars  # noqa: PLC0415
     from conducto_cli.text.table import table  # noqa: PLC0415
@@ -183,7 +235,7 @@ def plan_lines(found: Estimate, *, workers: int, spot: bool) -> Iterator[str]:
     how = "on Spot" if spot else "on demand"
     yield (
         f"{count_of(found.execs, 'Exec')}, {count_of(len(found.pools), 'pool')} of workers, at "
-        f"most {count_of(workers, 'worker')} each, {how}"
+        f"most {count_of(workers, 'worker')} at once, {how}"
     )
     yield (
         f"{count_of(found.machines, 'state machine')}, "
@@ -194,7 +246,7 @@ def plan_lines(found: Estimate, *, workers: int, spot: bool) -> Iterator[str]:
         f"{dollars(found.transition_dollars)} for transitions, "
         f"{dollars(found.request_dollars)} for requests, together {dollars(found.dollars)}"
     )
-    yield _assumption(found)
+    yield from _basis(found, known)
     yield f"prices of {PRICES.date} in {PRICES.region}, before tax; AWS was not asked"
     if found.notes:
         yield ""
@@ -220,19 +272,40 @@ def _cells(pool: PoolEstimate) -> tuple[str, ...]:
     )
 
 
-def _assumption(found: Estimate) -> str:
-    assumed = found.execs - found.known
+def _basis(found: Estimate, known: Known) -> Iterator[str]:
+    """Yield the sources of durations, and the range of costs of earlier runs."""
+    from conducto_cli.output import dollars  # noqa: PLC0415
+    from conducto_cli.text.text import count_of  # noqa: PLC0415
+
+    source = "those of the file" if known.given else "medians of earlier runs"
     if found.known == 0:
-        return f"no earlier run is known: each Exec is taken to run {found.assumed:g} s"
-    if assumed == 0:
-        return "durations are those of earlier runs"
-    return (
-        f"durations of {found.known:,} of {found.execs:,} Execs are those of earlier runs; the "
-        f"others are taken to run {found.assumed:g} s"
+        nothing = "the file names none of them" if known.given else "no earlier run is known"
+        yield f"{nothing}: each Exec is taken to run {found.assumed:g} s"
+    elif found.known == found.execs:
+        yield f"durations are {source}"
+    else:
+        yield (
+            f"durations of {found.known:,} of {found.execs:,} Execs are {source}; the others are "
+            f"taken to run {found.assumed:g} s"
+        )
+    if found.low is None or found.high is None or found.known == 0:
+        return
+    runs = ", ".join(f"{run.id} ({_date(run.created)})" for run in known.runs)
+    yield (
+        f"with the durations of {count_of(len(known.runs), 'earlier run')}: "
+        f"{_range(dollars(found.low), dollars(found.high))}; based on {runs}"
     )
 
 
-def known_durations(program: str, openers: Sequence[OpenClient]) -> dict[str, float]:
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
+
+
+def _date(created: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(created))
+
+
+def known_runs(program: str, openers: Sequence[OpenClient]) -> Known:
     """Return durations of earlier launches from each target; a later target overrides.
 
     Args:
@@ -242,14 +315,36 @@ def known_durations(program: str, openers: Sequence[OpenClient]) -> dict[str, fl
     from conducto.errors import UsageError  # noqa: PLC0415
     from conducto_client import ClientError  # noqa: PLC0415
 
-    known: dict[str, float] = {}
+    known = Known()
     for opener in openers:
         try:
             with opener() as client:
-                known |= durations(client, program)
+                runs = earlier_runs(client, program)
         except (ClientError, UsageError):
             continue
+        if runs:
+            known = Known({**known.seconds, **medians(runs)}, runs)
     return known
+
+
+def _given(file: str) -> Known:
+    """Return the durations of a file."""
+    from conducto.errors import UsageError  # noqa: PLC0415
+
+    try:
+        found = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--durations {file}: {error}") from error
+    if not isinstance(found, dict) or not all(map(_is_duration, found.items())):
+        raise UsageError(
+            f'--durations {file}: expected an object of paths and seconds, {{"/train": 12.5}}'
+        )
+    return Known({path: float(seconds) for path, seconds in found.items()}, given=True)
+
+
+def _is_duration(item: tuple[str, object]) -> bool:
+    path, seconds = item
+    return path.startswith("/") and type(seconds) in {int, float} and 0 <= seconds < _MAX_SECONDS  # type: ignore[operator]
 
 
 def _allowed_workers() -> int:
@@ -268,7 +363,7 @@ def _allowed_workers() -> int:
         return FREE_WORKERS
 
 
-def _history(program: str) -> Mapping[str, float]:
+def _known(program: str | None) -> Known:
     """Return durations from this machine's agent, if one runs, and from the cloud, if logged in.
 
     Those of the cloud override: they were measured on the workers of the estimate.
@@ -277,19 +372,22 @@ def _history(program: str) -> Mapping[str, float]:
     from conducto_cli.connection import LocalAgent  # noqa: PLC0415
     from conducto_client import Client, HttpTransport  # noqa: PLC0415
 
+    if program is None:
+        return Known()
     endpoint, account = LocalAgent().find(), account_of()
     openers: list[OpenClient] = []
     if endpoint is not None:
         openers.append(lambda: Client(HttpTransport(endpoint)))
     if account is not None:
         openers.append(account.client)
-    return known_durations(str(Path(program).resolve()), openers)
+    return known_runs(str(Path(program).resolve()), openers)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="conducto plan",
-        usage="%(prog)s [--workers N] [--spot] [--json] FILE [METHOD [ARGUMENT ...]]",
+        usage="%(prog)s [--workers N] [--durations FILE] [--spot] [--json] FILE "
+        "[METHOD [ARGUMENT ...]]",
         description="Print what a script's pipeline would take and cost in the cloud.",
         epilog="METHOD returns the tree; it may be left out when only one does.",
         allow_abbrev=False,

@@ -11,8 +11,16 @@ import pytest
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.transport import InProcessTransport
 
-from conducto_cli.commands.plan import durations, known_durations, plan_lines
+from conducto_cli.commands.plan import (
+    EarlierRun,
+    Known,
+    earlier_runs,
+    known_runs,
+    medians,
+    plan_lines,
+)
 from conducto_cli.main import main
+from conducto_cli.output import dollars
 from conducto_client import AgentUnreachableError, Client
 from conducto_core.api.dispatch import Service
 from conducto_core.model.records import AttemptRecord, PipelineRecord
@@ -54,7 +62,7 @@ def test_pools_sizes_machines_and_dollars_are_printed_with_the_assumption(
 
     out = capsys.readouterr().out
     assert "  shared      4 vCPU, 8 GB" in out
-    assert "2 Execs, 2 pools of workers, at most 2 workers each, on demand" in out
+    assert "2 Execs, 2 pools of workers, at most 2 workers at once, on demand" in out
     assert "1 state machine, " in out
     assert "vCPU-hours: $" in out
     assert "no earlier run is known: each Exec is taken to run 60 s" in out
@@ -134,7 +142,7 @@ def test_durations_are_medians_of_earlier_successes_of_the_same_script() -> None
         pipelines.add(record.id, nodes, record)
 
     with InProcessTransport(Service(pipelines)) as transport:
-        assert durations(Client(transport), "/a.py") == {"/x": 20.0}
+        assert medians(earlier_runs(Client(transport), "/a.py")) == {"/x": 20.0}
 
 
 def _ran(program: str, **seconds: float) -> MemoryPipelines:
@@ -156,9 +164,10 @@ def test_cloud_history_takes_precedence_over_local_history() -> None:
         InProcessTransport(Service(here)) as near,
         InProcessTransport(Service(cloud)) as far,
     ):
-        known = known_durations("/a.py", [lambda: Client(near), lambda: Client(far)])
+        known = known_runs("/a.py", [lambda: Client(near), lambda: Client(far)])
 
-    assert known == {"/x": 30.0, "/y": 2.0}
+    assert known.seconds == {"/x": 30.0, "/y": 2.0}
+    assert [run.seconds for run in known.runs] == [{"/x": 30.0}]  # the range is that of the cloud
 
 
 def test_unreachable_target_is_left_out() -> None:
@@ -166,14 +175,14 @@ def test_unreachable_target_is_left_out() -> None:
         raise AgentUnreachableError("no route")
 
     with InProcessTransport(Service(_ran("/a.py", x=1.0))) as near:
-        assert known_durations("/a.py", [lambda: Client(near), away]) == {"/x": 1.0}
+        assert known_runs("/a.py", [lambda: Client(near), away]).seconds == {"/x": 1.0}
 
 
 @pytest.mark.parametrize(
     ("history", "told"),
     [
-        ({"/n0": 5.0}, "durations of 1 of 2 Execs are those of earlier runs; the others"),
-        ({"/n0": 5.0, "/n1": 5.0}, "durations are those of earlier runs"),
+        ({"/n0": 5.0}, "durations of 1 of 2 Execs are medians of earlier runs; the others"),
+        ({"/n0": 5.0, "/n1": 5.0}, "durations are medians of earlier runs"),
     ],
 )
 def test_plan_states_the_share_of_known_durations(history: dict[str, float], told: str) -> None:
@@ -181,17 +190,49 @@ def test_plan_states_the_share_of_known_durations(history: dict[str, float], tol
     names = [path for path, node in pipeline.nodes.items() if node.type.value == "Exec"]
     known = {names[int(key[-1])]: value for key, value in history.items()}
 
-    lines = "\n".join(
-        plan_lines(estimate(pipeline, history=known, max_workers=2), workers=2, spot=False)
-    )
+    found = estimate(pipeline, history=known, max_workers=2)
+    lines = "\n".join(plan_lines(found, Known(known), workers=2, spot=False))
 
     assert told in lines
+
+
+def test_plan_prints_the_range_of_earlier_runs_and_names_them() -> None:
+    pipeline = resolve(form(parallel(leaf(), leaf())))
+    runs = [EarlierRun(f"aaa-aa{n}", 0.0, {"/n0": n * 600.0, "/n1": 60.0}) for n in (1, 2, 3)]
+    known = Known(medians(runs), runs)
+    found = estimate(
+        pipeline, history=known.seconds, runs=[run.seconds for run in runs], max_workers=2
+    )
+
+    (line,) = [
+        each for each in plan_lines(found, known, workers=2, spot=False) if "based on" in each
+    ]
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.dollars < found.high
+    assert f"with the durations of 3 earlier runs: {dollars(found.low)} to " in line
+    assert "aaa-aa1 (1970-01-01), aaa-aa2" in line
+
+
+def test_durations_of_a_file_are_used(
+    script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "durations.json"
+    file.write_text('{"/odd": 3600}')
+    assert main(["plan", "--json", "--durations", str(file), str(script)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["known"], document["low"]) == (1, None)
+
+    for wrong in ('{"/odd": -1}', "[]", "{"):
+        file.write_text(wrong)
+        assert main(["plan", "--durations", str(file), str(script)]) == 2
+        assert "durations.json" in capsys.readouterr().err
 
 
 def test_a_pipeline_without_commands_costs_next_to_nothing() -> None:
     found = estimate(resolve(form(serial())), max_workers=2)
 
-    assert "0 Execs, 0 pools" in "\n".join(plan_lines(found, workers=2, spot=False))
+    assert "0 Execs, 0 pools" in "\n".join(plan_lines(found, Known(), workers=2, spot=False))
 
 
 def test_unavailable_cloud_features_are_rejected(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from conducto.errors import DefinitionError
-from conducto_core.semantics.asl.estimate import (
-    ASSUMED_SECONDS,
+from conducto_core.semantics.asl.estimate import ASSUMED_SECONDS, estimate
+from conducto_core.semantics.asl.forecast import (
     IDLE_SECONDS,
     START_SECONDS,
-    estimate,
+    Conditions,
+    forecast,
 )
 from conducto_core.semantics.fargate import AGENT_MEM, PRICES, SIZES, Size, rounding_note, size_for
 from conducto_core.semantics.resolve import resolve
@@ -57,11 +60,12 @@ def test_a_parallel_of_ten_takes_as_many_workers_as_the_plan_allows() -> None:
 
     (pool,) = found.pools
     assert (pool.execs, pool.workers) == (10, 4)
+    # Two of four workers run three commands; each waits for a minute after its last one.
     assert pool.worker_seconds == 10 * ASSUMED_SECONDS + 4 * (START_SECONDS + IDLE_SECONDS)
     assert found.dollars == pytest.approx(
         pool.worker_seconds / 3600 * PRICES.worker_hour(Size(1.0, 3.0))
         + found.transitions * PRICES.transition
-        + request_dollars(10, 10 * ASSUMED_SECONDS)
+        + request_dollars(10, pool.worker_seconds)
     )
 
 
@@ -76,3 +80,33 @@ def test_a_serial_takes_one_worker_after_the_other_things() -> None:
     found = estimate(resolve(form(serial(*[leaf() for _ in range(5)]))), max_workers=4)
 
     assert found.pools[0].workers == 1
+
+
+def _workers(tree: dict[str, Any], seconds: dict[str, float], workers: int) -> list[list[float]]:
+    pipeline = resolve(form(tree))
+    pools = forecast(pipeline, seconds, Conditions(workers, start_seconds=40, idle_seconds=60))
+    return [sorted(pool.lives) for pool in pools.values()]
+
+
+def test_worker_that_waits_for_too_long_stops_and_another_starts() -> None:
+    tree = serial(leaf("a"), leaf("large", cpu=4), leaf("b"))
+    seconds = {"/a": 10.0, "/large": 100.0, "/b": 10.0}
+
+    # The worker of a waits for 60 of the 140 seconds of the other pool.
+    assert _workers(tree, seconds, 9) == [[40 + 10 + 60] * 2, [40 + 100 + 60]]
+    # Without room for two workers, each stops as soon as the other is needed.
+    assert _workers(tree, seconds, 1) == [[40 + 10, 40 + 10 + 60], [40 + 100]]
+
+
+def test_no_more_workers_start_than_commands_may_run_at_once() -> None:
+    tree = parallel(*(leaf() for _ in range(6)), max_concurrent=2)
+
+    assert _workers(tree, {f"/n{n}": 10.0 for n in range(6)}, 9) == [[40 + 30 + 60] * 2]
+
+
+def test_workers_are_reused_by_the_next_groups() -> None:
+    tree = serial(*(parallel(*(leaf() for _ in range(500))) for _ in range(4)))
+    seconds = {path: 1.0 for path, node in resolve(form(tree)).nodes.items() if not node.children}
+
+    (lives,) = _workers(tree, seconds, 1000)
+    assert (len(lives), sum(lives)) == (500, 500 * (40 + 4 + 60))

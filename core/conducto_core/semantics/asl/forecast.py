@@ -1,0 +1,256 @@
+"""A forecast of the workers of a run: the number that starts, and how long each exists.
+
+It simulates the run with a duration for each Exec, by the rules of the cloud. An Exec is queued
+when the nodes before it are done, and an idle worker of its pool takes it. Otherwise a worker
+starts for it (`conducto_core.semantics.autoscaling`); if the plan has no room, the idle workers of
+other pools stop for it. A worker without a command stops after `IDLE_SECONDS`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from conducto_core.model.nodes import NodeSpec, Pipeline
+from conducto_core.model.states import NodeType
+from conducto_core.semantics.naming import pool_name
+from conducto_core.semantics.pools import PoolKind, kind_of
+
+#: Seconds from a worker's start, which is charged, to its first command.
+START_SECONDS = 45.0
+#: Seconds for which an idle worker waits for another command.
+IDLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The conditions of a run.
+
+    Attributes:
+        max_workers: Maximum number of workers at once, of all pools.
+        start_seconds: Seconds from the start of a worker to its first command.
+        idle_seconds: Seconds after which a worker without a command stops.
+    """
+
+    max_workers: int
+    start_seconds: float = START_SECONDS
+    idle_seconds: float = IDLE_SECONDS
+
+
+@dataclass(slots=True)
+class PoolForecast:
+    """The workers of one kind.
+
+    Attributes:
+        lives: Seconds of each worker, from its start to its stop.
+        now: Number of workers that exist, while the run is simulated.
+        at_once: Maximum number at once.
+    """
+
+    lives: list[float] = field(default_factory=list)
+    now: int = 0
+    at_once: int = 0
+
+
+def forecast(
+    pipeline: Pipeline, seconds: Mapping[str, float], conditions: Conditions
+) -> dict[str, PoolForecast]:
+    """Return ``{name of the pool: its workers}`` of a run in which every command succeeds.
+
+    Args:
+        pipeline: The tree.
+        seconds: ``{path: duration}`` of each Exec that runs; the others take no time.
+        conditions: The limits and times of workers.
+    """
+    return _Run(pipeline, seconds, conditions).play()
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """A worker; ``turn`` counts its idle times."""
+
+    pool: "_Pool"
+    began: float
+    turn: int = 0
+
+
+@dataclass(slots=True)
+class _Pool:
+    """Execs that the same workers can run, and these workers.
+
+    Attributes:
+        groups: Groups with ``max_concurrent`` above its Execs.
+        left: Number of Execs that are not done.
+    """
+
+    kind: PoolKind
+    groups: Sequence[str]
+    found: PoolForecast
+    left: int = 0
+    queued: deque[str] = field(default_factory=deque)
+    idle: deque[_Worker] = field(default_factory=deque)
+    workers: int = 0
+    starting: int = 0
+
+
+class _Run:
+    """The simulation of one run."""
+
+    def __init__(
+        self, pipeline: Pipeline, seconds: Mapping[str, float], conditions: Conditions
+    ) -> None:
+        self._nodes, self._seconds, self._conditions = pipeline.nodes, seconds, conditions
+        self._now, self._number, self._alive = 0.0, 0, 0
+        self._found: dict[str, PoolForecast] = {}
+        self._pools: dict[str, _Pool] = {}
+        self._pool_at: dict[str, _Pool] = {}
+        self._left = {path: len(spec.children) for path, spec in self._nodes.items()}
+        nodes = self._nodes.items()
+        self._room = {p: s.max_concurrent for p, s in nodes if s.max_concurrent is not None}
+        self._groups: dict[str, tuple[str, ...]] = {}
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        for path, spec in self._nodes.items():
+            if path in seconds:
+                self._add(spec)
+
+    def _add(self, spec: NodeSpec) -> None:
+        groups = self._groups_above(spec.path)
+        name = pool_name(spec, "", groups)
+        if name not in self._pools:
+            found = self._found.setdefault(pool_name(spec), PoolForecast())
+            self._pools[name] = _Pool(kind_of(spec.pool), groups, found)
+        self._pool_at[spec.path] = self._pools[name]
+        self._pools[name].left += 1
+
+    def _groups_above(self, path: str) -> tuple[str, ...]:
+        above = _parent(path)
+        if above not in self._groups:
+            own = (above,) if above in self._room else ()
+            self._groups[above] = own if above == "/" else own + self._groups_above(above)
+        return self._groups[above]
+
+    def play(self) -> dict[str, PoolForecast]:
+        """Run it to its end; return the workers."""
+        self._begin(["/"])
+        self._assign()
+        while self._events:
+            self._now, _, event = heappop(self._events)
+            event()
+            while self._events and self._events[0][0] == self._now:
+                heappop(self._events)[2]()
+            self._assign()
+        return self._found
+
+    # ---- nodes --------------------------------------------------------------------------------
+
+    def _begin(self, paths: list[str]) -> None:
+        """Start nodes; those without a command are done at once."""
+        while paths:
+            path = paths.pop()
+            spec = self._nodes[path]
+            if path in self._pool_at:
+                self._pool_at[path].queued.append(path)
+            elif spec.children and spec.type is not NodeType.EXEC:
+                first = spec.children[:1] if spec.type is NodeType.SERIAL else spec.children
+                paths += [_below(path, name) for name in reversed(first)]
+            else:
+                paths += self._after(path)
+
+    def _after(self, path: str) -> list[str]:
+        """Return the nodes that can start because this one is done."""
+        while path != "/":
+            path = _parent(path)
+            spec = self._nodes[path]
+            self._left[path] -= 1
+            if self._left[path]:
+                is_serial = spec.type is NodeType.SERIAL
+                return [_below(path, spec.children[-self._left[path]])] if is_serial else []
+        return []
+
+    # ---- workers ------------------------------------------------------------------------------
+
+    def _assign(self) -> None:
+        """Give queued Execs to idle workers, and start workers for the others."""
+        for pool in self._pools.values():
+            while pool.queued and pool.idle and self._has_room(pool):
+                self._take(pool.idle.popleft(), pool.queued.popleft())
+        for pool in self._pools.values():
+            if pool.queued:
+                self._start(pool)
+
+    def _has_room(self, pool: _Pool) -> bool:
+        return all(self._room[group] > 0 for group in pool.groups)
+
+    def _start(self, pool: _Pool) -> None:
+        could_run = min([len(pool.queued), *(self._room[group] for group in pool.groups)])
+        wanted = could_run - pool.starting - len(pool.idle)
+        if pool.kind is PoolKind.CONTEXT:
+            wanted = min(wanted, 1 - pool.workers)
+        for _ in range(wanted):
+            if self._alive >= self._conditions.max_workers and not self._spare():
+                return
+            self._alive += 1
+            pool.workers += 1
+            pool.starting += 1
+            pool.found.now += 1
+            pool.found.at_once = max(pool.found.at_once, pool.found.now)
+            self._at(self._conditions.start_seconds, self._started, _Worker(pool, self._now))
+
+    def _spare(self) -> bool:
+        """Stop all idle workers without a queued Exec; return whether there was one."""
+        before = self._alive
+        for pool in self._pools.values():
+            while pool.idle and not pool.queued and pool.kind is not PoolKind.CONTEXT:
+                self._stop(pool.idle.popleft())
+        return self._alive < before
+
+    def _started(self, worker: _Worker) -> None:
+        worker.pool.starting -= 1
+        self._rest(worker)
+
+    def _rest(self, worker: _Worker) -> None:
+        worker.turn += 1
+        worker.pool.idle.append(worker)
+        turn = worker.turn
+        if worker.pool.kind is not PoolKind.CONTEXT:  # it waits for its group
+            self._at(self._conditions.idle_seconds, lambda each: self._leave(each, turn), worker)
+
+    def _leave(self, worker: _Worker, turn: int) -> None:
+        if worker.turn == turn and worker in worker.pool.idle:
+            worker.pool.idle.remove(worker)
+            self._stop(worker)
+
+    def _stop(self, worker: _Worker) -> None:
+        self._alive -= 1
+        worker.pool.workers -= 1
+        worker.pool.found.now -= 1
+        worker.pool.found.lives.append(self._now - worker.began)
+
+    def _take(self, worker: _Worker, path: str) -> None:
+        worker.turn += 1
+        for group in worker.pool.groups:
+            self._room[group] -= 1
+        self._at(self._seconds[path], lambda each: self._end(each, path), worker)
+
+    def _end(self, worker: _Worker, path: str) -> None:
+        pool = worker.pool
+        pool.left -= 1
+        for group in pool.groups:
+            self._room[group] += 1
+        if pool.kind is PoolKind.ONCE or (pool.kind is PoolKind.CONTEXT and not pool.left):
+            self._stop(worker)
+        else:
+            self._rest(worker)
+        self._begin(self._after(path))
+
+    def _at(self, seconds: float, event: Callable[[_Worker], None], worker: _Worker) -> None:
+        self._number += 1
+        heappush(self._events, (self._now + seconds, self._number, lambda: event(worker)))
+
+
+def _below(path: str, name: str) -> str:
+    return f"/{name}" if path == "/" else f"{path}/{name}"
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0] or "/"
