@@ -29,6 +29,7 @@ import type {
   NodeStates,
   operations,
   PipelineList,
+  PipelineCost,
   PipelineSummary,
   Problem,
   Resources,
@@ -312,6 +313,8 @@ export const api = {
   agent: (signal?: AbortSignal) => get<AgentStatus>("/agent", {}, signal),
   /** The signed-in user. Cloud only. */
   whoAmI: (signal?: AbortSignal) => get<WhoAmI>("/whoami", {}, signal),
+  cost: (id: string, nodes: number, signal?: AbortSignal) =>
+    get<PipelineCost>(pipelinePath(id, "/cost"), { nodes }, signal),
   usage: (query: QueryOf<"get_usage">, signal?: AbortSignal) => get<Usage>("/usage", query, signal),
 };
 

@@ -56,6 +56,7 @@ const MembersPage = page(
 );
 const AuditPage = page(async () => (await import("@/pages/organisation/AuditPage")).AuditPage);
 const PlanPage = page(async () => (await import("@/pages/organisation/PlanPage")).PlanPage);
+const UsagePage = page(async () => (await import("@/pages/organisation/UsagePage")).UsagePage);
 const InvitationPage = page(
   async () => (await import("@/pages/signin/InvitationPage")).InvitationPage,
 );
@@ -110,6 +111,7 @@ const PAGES: readonly PageRoute[] = [
     cloud: true,
   },
   { path: "/organisation/audit", page: AuditPage, cloud: true },
+  { path: "/organisation/usage", page: UsagePage, cloud: true },
   { path: "/organisation/plan", page: PlanPage, cloud: true },
   {
     path: "/account",

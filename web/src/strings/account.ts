@@ -3,11 +3,11 @@
 export const ACCOUNT = {
   commands: "Commands",
   cost: "Cost (approx.)",
-  details: " shows usage by pipeline and node.",
+  details: "Usage by program and pipeline",
   month: "Month",
   noUsage: "No usage yet.",
   priced: (region: string, priced: string) =>
-    `Includes workers from image pull to stop, at the prices of ${region} as of ${priced}; `,
+    `Includes workers from image pull to stop, at the prices of ${region} as of ${priced}. `,
   runTime: "Run time",
   signOut: "Sign out",
   signedInAs: "Signed in as",

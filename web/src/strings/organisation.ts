@@ -5,7 +5,13 @@ import { plural } from "@/lib/time";
 export const ORGANISATION = {
   cancel: "Cancel",
   noAccess: "Only administrators of the organisation see this page.",
-  views: { label: "Organisation", members: "Members", audit: "Audit log", plan: "Plan and usage" },
+  views: {
+    label: "Organisation",
+    members: "Members",
+    audit: "Audit log",
+    usage: "Usage",
+    plan: "Plan",
+  },
 };
 
 export const MEMBERS = {

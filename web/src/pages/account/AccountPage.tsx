@@ -9,7 +9,10 @@ import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { toast } from "@/components/toasts";
 import { useTitle } from "@/components/useTitle";
+import { followLink } from "@/lib/location";
+import { dollars } from "@/lib/money";
 import { duration } from "@/lib/time";
+import { totalOf } from "@/model/costs";
 import styles from "@/pages/account/AccountPage.module.css";
 import agentPageStyles from "@/pages/agent/AgentPage.module.css";
 import { Sessions, Tokens } from "@/pages/account/Tokens";
@@ -100,15 +103,16 @@ function Months({ usage }: { usage: Usage }) {
                   <td>{one.month}</td>
                   <td className="number">{one.attempts.toLocaleString("en")}</td>
                   <td className="number">{duration(one.seconds)}</td>
-                  <td className="number">${one.dollars.toFixed(2)}</td>
+                  <td className="number">{dollars(totalOf(one))}</td>
                 </tr>
               ))}
             </tbody>
           </table>
           <p className="muted">
             {ACCOUNT.priced(usage.region, usage.priced)}
-            <code>conducto usage</code>
-            {ACCOUNT.details}
+            <a href="/organisation/usage" onClick={followLink}>
+              {ACCOUNT.details}
+            </a>
           </p>
         </>
       )}

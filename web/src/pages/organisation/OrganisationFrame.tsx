@@ -7,6 +7,7 @@ import { ORGANISATION } from "@/strings/organisation";
 const VIEWS = [
   { path: "/organisation", label: ORGANISATION.views.members },
   { path: "/organisation/audit", label: ORGANISATION.views.audit },
+  { path: "/organisation/usage", label: ORGANISATION.views.usage },
   { path: "/organisation/plan", label: ORGANISATION.views.plan },
 ] as const;
 
@@ -24,22 +25,22 @@ export function OrganisationFrame({ path, title, actions, children }: Props) {
     <div className={`page ${styles.page}`}>
       <div className="page-head">
         <h1>{title}</h1>
+        <nav aria-label={ORGANISATION.views.label} className={styles.views}>
+          {VIEWS.map((view) => (
+            <a
+              key={view.path}
+              href={view.path}
+              onClick={followLink}
+              className={styles.view}
+              {...(view.path === path ? { "aria-current": "page" as const } : {})}
+            >
+              {view.label}
+            </a>
+          ))}
+        </nav>
         <span className="page-grow" />
         {actions}
       </div>
-      <nav aria-label={ORGANISATION.views.label} className={styles.views}>
-        {VIEWS.map((view) => (
-          <a
-            key={view.path}
-            href={view.path}
-            onClick={followLink}
-            className={styles.view}
-            {...(view.path === path ? { "aria-current": "page" as const } : {})}
-          >
-            {view.label}
-          </a>
-        ))}
-      </nav>
       {children}
     </div>
   );

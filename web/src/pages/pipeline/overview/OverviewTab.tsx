@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 
 import { messageOf } from "@/api/client";
 import type { Counts, NodeDetail, NodeView } from "@/api/schema";
+import { IN_CLOUD } from "@/api/deployment";
 import { Button } from "@/components/Button";
 import { CountsBar, CountsText } from "@/components/Counts";
 import { LoadError } from "@/components/EmptyState";
@@ -32,6 +33,11 @@ import { OVERVIEW } from "@/strings";
 
 // Only for pipelines at rest, and below what happened.
 const Outcome = lazily(async () => (await import("@/pages/pipeline/overview/Outcome")).Outcome, {
+  placeholder: <Pending />,
+});
+
+// Cloud only.
+const Cost = lazily(async () => (await import("@/pages/pipeline/overview/Cost")).Cost, {
   placeholder: <Pending />,
 });
 
@@ -90,6 +96,11 @@ export function OverviewTab({ session, detail, actions }: Props) {
           <Outcome session={session} path={path} succeeded={isSuccess(node)} />
         </WhenVisible>
       )}
+      {isRoot && IN_CLOUD && summary?.pipeline.mode === "cloud" && !isPending ? (
+        <WhenVisible>
+          <Cost session={session} />
+        </WhenVisible>
+      ) : null}
     </div>
   );
 }

@@ -1,0 +1,55 @@
+/** The parts of a cost. */
+
+import type { MonthSpent, PipelineCost } from "@/api/schema";
+
+export type CostKind = "commands" | "workers" | "idle" | "requests" | "transitions" | "storage";
+
+export interface CostPart {
+  kind: CostKind;
+  dollars: number;
+}
+
+type Charged = Pick<
+  MonthSpent,
+  "dollars" | "transition_dollars" | "request_dollars" | "storage_dollars"
+>;
+
+/** The cost of workers, transitions, requests and storage. */
+export function totalOf(cost: Charged): number {
+  return cost.dollars + cost.transition_dollars + cost.request_dollars + cost.storage_dollars;
+}
+
+/** The parts of a pipeline's cost; those of workers are separate. */
+export function partsOf(cost: PipelineCost): CostPart[] {
+  return [
+    { kind: "commands", dollars: cost.dollars - cost.idle_dollars },
+    { kind: "idle", dollars: cost.idle_dollars },
+    ...servicesOf(cost),
+  ];
+}
+
+/** The parts of the cost of several pipelines. */
+export function sumsOf(cost: Charged): CostPart[] {
+  return [{ kind: "workers", dollars: cost.dollars }, ...servicesOf(cost)];
+}
+
+function servicesOf(cost: Charged): CostPart[] {
+  return [
+    { kind: "requests", dollars: cost.request_dollars },
+    { kind: "transitions", dollars: cost.transition_dollars },
+    { kind: "storage", dollars: cost.storage_dollars },
+  ];
+}
+
+/** The months from the oldest to the newest, with those between them that cost nothing. */
+export function monthsBetween(names: readonly string[]): string[] {
+  const sorted = [...names].sort();
+  const last = sorted.at(-1);
+  const found: string[] = [];
+  for (let month = sorted[0]; month !== undefined && last !== undefined && month <= last;) {
+    found.push(month);
+    const [year = 0, number = 0] = month.split("-").map(Number);
+    month = number === 12 ? `${year + 1}-01` : `${year}-${String(number + 1).padStart(2, "0")}`;
+  }
+  return found;
+}
