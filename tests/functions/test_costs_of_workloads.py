@@ -144,7 +144,8 @@ class Play:
         seconds = self.seconds[hand.job.path]
         hand.finish(seconds=seconds)
         self.bill.request()
-        self.rest(hand)
+        if hand.arn not in self.world.fleet.stopped:
+            self.rest(hand)
 
     def rest(self, hand: Hand) -> None:
         since = self.world.now

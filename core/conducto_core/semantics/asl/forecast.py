@@ -3,7 +3,8 @@
 It simulates the run with a duration for each Exec, by the rules of the cloud. An Exec is queued
 when the nodes before it are done, and an idle worker of its pool takes it. Otherwise a worker
 starts for it (`conducto_core.semantics.autoscaling`); if the plan has no room, the idle workers of
-other pools stop for it. A worker without a command stops after `IDLE_SECONDS`.
+other pools stop for it. A worker stops when no further Exec of its pool is left to start
+(`conducto_core.semantics.idle_workers`), and after `IDLE_SECONDS` without a command.
 """
 
 from collections import deque
@@ -81,16 +82,18 @@ class _Pool:
     Attributes:
         groups: Groups with ``max_concurrent`` above its Execs.
         left: Number of Execs that are not done.
+        pending: Number of Execs that have not started.
     """
 
     kind: PoolKind
     groups: Sequence[str]
     found: PoolForecast
     left: int = 0
+    pending: int = 0
     queued: deque[str] = field(default_factory=deque)
     idle: deque[_Worker] = field(default_factory=deque)
     workers: int = 0
-    starting: int = 0
+    starting: list[_Worker] = field(default_factory=list)
 
 
 class _Run:
@@ -101,6 +104,7 @@ class _Run:
     ) -> None:
         self._nodes, self._seconds, self._conditions = pipeline.nodes, seconds, conditions
         self._now, self._number, self._alive = 0.0, 0, 0
+        self._lazies = 0
         self._found: dict[str, PoolForecast] = {}
         self._pools: dict[str, _Pool] = {}
         self._pool_at: dict[str, _Pool] = {}
@@ -121,6 +125,8 @@ class _Run:
             self._pools[name] = _Pool(kind_of(spec.pool), groups, found)
         self._pool_at[spec.path] = self._pools[name]
         self._pools[name].left += 1
+        self._pools[name].pending += 1
+        self._lazies += spec.lazy_target is not None
 
     def _groups_above(self, path: str) -> tuple[str, ...]:
         above = _parent(path)
@@ -183,7 +189,7 @@ class _Run:
 
     def _start(self, pool: _Pool) -> None:
         could_run = min([len(pool.queued), *(self._room[group] for group in pool.groups)])
-        wanted = could_run - pool.starting - len(pool.idle)
+        wanted = could_run - len(pool.starting) - len(pool.idle)
         if pool.kind is PoolKind.CONTEXT:
             wanted = min(wanted, 1 - pool.workers)
         for _ in range(wanted):
@@ -191,10 +197,11 @@ class _Run:
                 return
             self._alive += 1
             pool.workers += 1
-            pool.starting += 1
             pool.found.now += 1
             pool.found.at_once = max(pool.found.at_once, pool.found.now)
-            self._at(self._conditions.start_seconds, self._started, _Worker(pool, self._now))
+            worker = _Worker(pool, self._now)
+            pool.starting.append(worker)
+            self._at(self._conditions.start_seconds, self._started, worker)
 
     def _spare(self) -> bool:
         """Stop all idle workers without a queued Exec; return whether there was one."""
@@ -205,15 +212,25 @@ class _Run:
         return self._alive < before
 
     def _started(self, worker: _Worker) -> None:
-        worker.pool.starting -= 1
-        self._rest(worker)
+        if worker in worker.pool.starting:
+            worker.pool.starting.remove(worker)
+            self._rest(worker)
 
     def _rest(self, worker: _Worker) -> None:
         worker.turn += 1
+        if self._is_over(worker.pool):
+            self._stop(worker)
+            return
         worker.pool.idle.append(worker)
         turn = worker.turn
         if worker.pool.kind is not PoolKind.CONTEXT:  # it waits for its group
             self._at(self._conditions.idle_seconds, lambda each: self._leave(each, turn), worker)
+
+    def _is_over(self, pool: _Pool) -> bool:
+        """Return whether no further Exec of a pool may need a worker."""
+        if pool.kind is PoolKind.CONTEXT:
+            return not pool.left
+        return not pool.pending and not self._lazies
 
     def _leave(self, worker: _Worker, turn: int) -> None:
         if worker.turn == turn and worker in worker.pool.idle:
@@ -228,16 +245,27 @@ class _Run:
 
     def _take(self, worker: _Worker, path: str) -> None:
         worker.turn += 1
+        worker.pool.pending -= 1
         for group in worker.pool.groups:
             self._room[group] -= 1
+        if self._is_over(worker.pool):
+            self._release(worker.pool)
         self._at(self._seconds[path], lambda each: self._end(each, path), worker)
+
+    def _release(self, pool: _Pool) -> None:
+        """Stop the workers of a pool that have no command."""
+        for worker in (*pool.idle, *pool.starting):
+            self._stop(worker)
+        pool.idle.clear()
+        pool.starting.clear()
 
     def _end(self, worker: _Worker, path: str) -> None:
         pool = worker.pool
         pool.left -= 1
+        self._lazies -= self._nodes[path].lazy_target is not None
         for group in pool.groups:
             self._room[group] += 1
-        if pool.kind is PoolKind.ONCE or (pool.kind is PoolKind.CONTEXT and not pool.left):
+        if pool.kind is PoolKind.ONCE:
             self._stop(worker)
         else:
             self._rest(worker)

@@ -9,7 +9,6 @@ import pytest
 from conducto.errors import DefinitionError
 from conducto_core.semantics.asl.estimate import ASSUMED_SECONDS, estimate
 from conducto_core.semantics.asl.forecast import (
-    IDLE_SECONDS,
     START_SECONDS,
     Conditions,
     forecast,
@@ -60,8 +59,8 @@ def test_a_parallel_of_ten_takes_as_many_workers_as_the_plan_allows() -> None:
 
     (pool,) = found.pools
     assert (pool.execs, pool.workers) == (10, 4)
-    # Two of four workers run three commands; each waits for a minute after its last one.
-    assert pool.worker_seconds == 10 * ASSUMED_SECONDS + 4 * (START_SECONDS + IDLE_SECONDS)
+    # Two of the workers run three commands; all stop when no command is left to start.
+    assert pool.worker_seconds == 10 * ASSUMED_SECONDS + 4 * START_SECONDS
     assert found.dollars == pytest.approx(
         pool.worker_seconds / 3600 * PRICES.worker_hour(Size(1.0, 3.0))
         + found.transitions * PRICES.transition
@@ -93,15 +92,15 @@ def test_worker_that_waits_for_too_long_stops_and_another_starts() -> None:
     seconds = {"/a": 10.0, "/large": 100.0, "/b": 10.0}
 
     # The worker of a waits for 60 of the 140 seconds of the other pool.
-    assert _workers(tree, seconds, 9) == [[40 + 10 + 60] * 2, [40 + 100 + 60]]
-    # Without room for two workers, each stops as soon as the other is needed.
-    assert _workers(tree, seconds, 1) == [[40 + 10, 40 + 10 + 60], [40 + 100]]
+    assert _workers(tree, seconds, 9) == [[40 + 10, 40 + 10 + 60], [40 + 100]]
+    # Without room for two workers, it stops as soon as the other is needed.
+    assert _workers(tree, seconds, 1) == [[40 + 10, 40 + 10], [40 + 100]]
 
 
 def test_no_more_workers_start_than_commands_may_run_at_once() -> None:
     tree = parallel(*(leaf() for _ in range(6)), max_concurrent=2)
 
-    assert _workers(tree, {f"/n{n}": 10.0 for n in range(6)}, 9) == [[40 + 30 + 60] * 2]
+    assert _workers(tree, {f"/n{n}": 10.0 for n in range(6)}, 9) == [[40 + 30] * 2]
 
 
 def test_workers_are_reused_by_the_next_groups() -> None:
@@ -109,4 +108,4 @@ def test_workers_are_reused_by_the_next_groups() -> None:
     seconds = {path: 1.0 for path, node in resolve(form(tree)).nodes.items() if not node.children}
 
     (lives,) = _workers(tree, seconds, 1000)
-    assert (len(lives), sum(lives)) == (500, 500 * (40 + 4 + 60))
+    assert (len(lives), sum(lives)) == (500, 500 * (40 + 4))
