@@ -410,7 +410,11 @@ def test_stopped_worker_aborts_its_poll_only_if_no_task_can_come(world: World) -
     run = world.launch(serial("a", leaf("b", mem=4), "c"))
     world.serve()
     (hand,) = world.living()
-    hand.finish()  # its slot goes to /b, and /c may follow while its poll is open
+    entries = len(world.store.news(run, 0).entries)
+    assert _report(hand).leave  # its slot goes to /b in the same entry
+    assert len(world.store.news(run, 0).entries) == entries + 1
+    assert _launched_since(world, run) == ["/b"]
+    # If its response is lost, it polls until StopTask, and /c may follow while its poll is open.
     end = WorkerEnd(reason="stopping", polling=True)
     assert hand.desk.end(hand.identity, end).wait
     with world.engine.reading(ME.org, run) as live:

@@ -86,6 +86,12 @@ def fold(
     return folded
 
 
+def add(live: CloudPipeline, folded: Folded, consequence: Submitted) -> PipelineChanges:
+    """Add an input to an entry that is decided on the state after its other inputs."""
+    _take(live, folded, consequence)
+    return folded.changes[consequence.id]
+
+
 class FoldError(Exception):
     """A waiting input cannot be applied.
 

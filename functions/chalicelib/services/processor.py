@@ -7,8 +7,15 @@ from dataclasses import replace
 from secrets import token_hex
 
 from chalicelib.domain import snapshots
-from chalicelib.domain.events import Changed, Input, JournalEntry, WorkerLaunch
-from chalicelib.domain.folding import fold
+from chalicelib.domain.events import (
+    Changed,
+    HealthChecked,
+    Input,
+    JournalEntry,
+    Submitted,
+    WorkerLaunch,
+)
+from chalicelib.domain.folding import Folded, add, fold
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_changes import PipelineChanges, in_one, merged
 from chalicelib.ports.errors import PlanLimitError
@@ -143,12 +150,14 @@ class CommandProcessor:
         """
         before, spare, inputs = live.share, len(live.surplus()), live.inputs
         folded = fold(live, batch.own, batch.waiting, batch.failing)
+        contents = _contents(folded, batch)
+        written = self._staffed(live, contents)
+        made_room = self._make_room(live, folded, written)
+        if made_room is not None:
+            contents = _contents(folded, batch)
+            written = self._staffed(live, contents)
         changes = merged(folded.changes.values())
         changes.new_notifications = self._masked(live, changes.new_notifications)
-        contents = JournalEntry(
-            inputs=tuple(folded.inputs), refused=folded.refused, writer=batch.writer
-        )
-        written = self._staffed(live, contents)
         try:
             self._write(live, changes, written, batch)
         except PlanLimitError as error:
@@ -160,7 +169,8 @@ class CommandProcessor:
         every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_INPUT)
         if live.inputs // every > inputs // every:
             self._snapshots_due.add(live.id)  # taken after the effects, which must not be lost
-        own = folded.changes.get(batch.writer) or PipelineChanges()
+        executed = (folded.changes.get(batch.writer), made_room)
+        own = merged(each for each in executed if each is not None)
         room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
         effects = effects_of(live, own, written.hires, room)
         if effects.deferred is not None and written.hires:
@@ -168,6 +178,19 @@ class CommandProcessor:
         effects.usage = in_one(changes.usage, live.number)
         effects.published = bool(changes.changes)
         return effects
+
+    def _make_room(
+        self, live: CloudPipeline, folded: Folded, written: JournalEntry
+    ) -> PipelineChanges | None:
+        """Stop the pipeline's workers without a command, if it waits for others.
+
+        One that reports its command in this entry then leaves without another poll.
+        """
+        surplus = tuple(live.surplus())
+        if not surplus or not (written.limited or written.withheld):
+            return None
+        spared = HealthChecked(time=self.cloud.clock(), spared=surplus)
+        return add(live, folded, Submitted(id=_new_id(), input=spared))
 
     def _masked(
         self, live: CloudPipeline, new_notifications: list[NotificationRecord]
@@ -274,6 +297,11 @@ class CommandProcessor:
 
 def _if_new(live: CloudPipeline, share: Share) -> Share | None:
     return None if share == live.share else share
+
+
+def _contents(folded: Folded, batch: Batch) -> JournalEntry:
+    inputs = tuple(folded.inputs)
+    return JournalEntry(inputs=inputs, refused=folded.refused, writer=batch.writer)
 
 
 def _new_id() -> str:
