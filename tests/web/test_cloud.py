@@ -217,6 +217,25 @@ def test_a_token_lets_in_and_signing_out_ends_it(
     refusals_only(said)
 
 
+def test_launch_buttons_are_hidden_without_the_permission(
+    installation: Installation, page: Page, said: list[str]
+) -> None:
+    base = installation.login()[0].rstrip("/")
+    for name, count in (("launch", 1), ("read", 0)):
+        allowed = [word for one in {"read", name} for word in ("--permission", one)]
+        made = installation.person.ask("tokens", "create", name, *allowed)
+        page.context.clear_cookies()
+        page.goto(base)
+        page.get_by_label("Code or token").fill(made.stdout.split()[0])
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("link", name="web_pipeline.py web", exact=True)).to_be_visible()
+        expect(page.get_by_role("button", name="Launch from Git")).to_have_count(count)
+        page.get_by_role("link", name="Triggers").click()
+        expect(page.get_by_text("No triggers", exact=True)).to_be_visible()
+        expect(page.get_by_role("button", name="Add trigger")).to_have_count(count)
+    refusals_only(said)
+
+
 def test_a_code_is_entered_where_no_file_can_be_opened(
     installation: Installation, page: Page, said: list[str]
 ) -> None:
@@ -264,7 +283,7 @@ def test_every_page_of_a_pipeline_opens(installation: Installation, page: Page) 
     expect(page.get_by_role("heading", name="Settings")).to_be_visible()
     expect(page.get_by_role("navigation").get_by_text("Agent", exact=True)).to_have_count(0)
     page.goto(f"{base}/agent")
-    expect(page.get_by_text("Page not found")).to_be_visible()
+    expect(page.get_by_role("heading", name="Page not found", level=1)).to_be_visible()
 
 
 def test_files_go_up_and_down_also_those_too_large_for_a_function(
@@ -506,12 +525,14 @@ def test_script_is_launched_from_a_git_repository(
         expect(page.get_by_role("alert")).to_contain_text("has no branch or tag 'gone'")
         expect(page.get_by_label("Branch, tag or commit")).to_be_focused()
         page.get_by_label("Branch, tag or commit").fill("")
-        launch.click()
+        launch.dblclick()
         expect(page).to_have_url(re.compile("/p/[a-z-]+$"))
         expect(page.get_by_role("heading", level=1)).to_contain_text(
             "acme/app ci/pipeline.py greet"
         )
         expect(page.locator(".PipelineHead-head")).to_contain_text("3 done", timeout=120_000)
+        listed = installation.person.ask("list", "--cloud", "--json").stdout
+        assert listed.count('"title": "acme/app') == 1
         page.get_by_role("button", name="Launch again").click()
         page.get_by_role("button", name="Launch from Git").click()
         expect(page.get_by_label("Function and parameters")).to_have_value(

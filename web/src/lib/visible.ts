@@ -11,3 +11,13 @@ export function visible(text: string): string {
     (one) => `\\u${(one.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
   );
 }
+
+/** Text with line breaks as one line, e.g. a script in a row. */
+export function visibleInLine(text: string): string {
+  return visible(text.trim().replace(/\s*\n\s*/g, " ↵ "));
+}
+
+/** Text in which line breaks stay, e.g. for a tooltip. */
+export function visibleLines(text: string): string {
+  return text.split("\n").map(visible).join("\n");
+}

@@ -3,6 +3,7 @@
 export const COMMON = {
   allPipelines: "All pipelines",
   andMore: (rest: string) => `and ${rest} more`,
+  cancel: "Cancel",
   close: "Close",
   code: "Code",
   codeHint: "xxxx-xxxx-xxxx",

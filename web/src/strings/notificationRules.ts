@@ -46,7 +46,6 @@ export const RULES = {
   actions: "Actions",
   add: "Add rule",
   any: "all pipelines",
-  cancel: "Cancel",
   channel: "Channel",
   channels: CHANNELS,
   delete: "Remove",

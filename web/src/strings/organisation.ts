@@ -3,7 +3,6 @@
 import { plural } from "@/lib/time";
 
 export const ORGANISATION = {
-  cancel: "Cancel",
   noAccess: "Only administrators of the organisation see this page.",
   views: {
     label: "Organisation",

@@ -2,6 +2,10 @@
 
 import { plural } from "@/lib/time";
 
+function lastOf(count: number): string {
+  return count === 1 ? "last pipeline" : `last ${plural(count, "pipeline")}`;
+}
+
 export const PROGRAM = {
   none: "No pipelines of this program",
   passRate: "Pass rate",
@@ -19,9 +23,8 @@ export const PROGRAM = {
   metrics: "Metrics",
   flaky: "Flaky nodes",
   flakyNote: "different outcomes of the same command",
-  noFlaky: (count: number) =>
-    `No node had different outcomes in the last ${plural(count, "pipeline")}.`,
-  lastPipelines: (count: number) => `last ${plural(count, "pipeline")}`,
+  noFlaky: (count: number) => `No node had different outcomes in the ${lastOf(count)}.`,
+  lastPipelines: lastOf,
   tooLarge: "Older pipelines are too large to be read at once.",
   slowest: "Slowest nodes",
   noSlowest: "No command has passed yet.",

@@ -24,7 +24,6 @@ const ENDS = { done: "is done", failed: "failed", any: "ended" };
 export const SCHEDULES = {
   after: (name: string, state: keyof typeof ENDS) => `After “${name}” ${ENDS[state]}`,
   back: "All schedules",
-  cancel: "Cancel",
   cause: "Cause",
   causes: CAUSES,
   copyOf: "A copy of",

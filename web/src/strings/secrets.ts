@@ -3,7 +3,6 @@
 export const SECRETS = {
   actions: "Actions",
   addSecret: "Add secret",
-  cancel: "Cancel",
   delete: "Delete",
   deleteEffect: "New commands will no longer receive it. You cannot restore its value.",
   deleteSecret: (key: string) => `Delete ${key}`,

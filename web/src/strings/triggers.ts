@@ -56,7 +56,6 @@ export const TRIGGERS = {
   approveTitle: (number: string) => `Launch pull request #${number} from a fork?`,
   back: "All triggers",
   branch: "Branch",
-  cancel: "Cancel",
   close: "Close",
   command: "Command",
   commandHint: "Prints a serialised tree, such as python pipeline.py {branch}.",

@@ -1,13 +1,13 @@
 import { useMutation } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 
 import { organisationApi } from "@/api/organisation";
 import type { NewToken } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { Code } from "@/components/Code";
-import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
-import { MEMBERS, ORGANISATION, TOKENS } from "@/strings/organisation";
+import { FormDialog } from "@/components/FormDialog";
+import { MEMBERS, TOKENS } from "@/strings/organisation";
 
 const DEFAULT_DAYS = 90;
 type Permission = NewToken["permissions"][number];
@@ -21,7 +21,6 @@ interface Props {
 
 /** A form for a token, then the token, which is shown only once. */
 export function CreateTokenDialog({ permissions, onCreated, onClose }: Props) {
-  const form = useId();
   const [name, setName] = useState("");
   const [days, setDays] = useState(DEFAULT_DAYS);
   const [chosen, setChosen] = useState<readonly string[]>(["read"]);
@@ -49,73 +48,54 @@ export function CreateTokenDialog({ permissions, onCreated, onClose }: Props) {
   }
   const isComplete = name.trim() !== "" && chosen.length > 0 && days > 0;
   return (
-    <Dialog
+    <FormDialog
       title={TOKENS.createTitle}
+      action={TOKENS.create}
+      disabled={!isComplete || create.isPending}
+      error={create.error}
+      onSubmit={() => create.mutate()}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>{ORGANISATION.cancel}</Button>
-          <Button
-            variant="main"
-            type="submit"
-            form={form}
-            disabled={!isComplete || create.isPending}
-          >
-            {TOKENS.create}
-          </Button>
-        </>
-      }
     >
-      <form
-        id={form}
-        className="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          create.mutate();
-        }}
-      >
-        <label>
-          {TOKENS.name}
-          <input
-            className="field"
-            value={name}
-            data-first
-            maxLength={100}
-            onChange={(event) => setName(event.target.value)}
-          />
-        </label>
-        <fieldset>
-          <legend>{TOKENS.permissions}</legend>
-          {permissions.map((permission) => (
-            <label key={permission} className="form-check">
-              <input
-                type="checkbox"
-                checked={chosen.includes(permission)}
-                onChange={(event) =>
-                  setChosen((before) =>
-                    event.target.checked
-                      ? [...before, permission]
-                      : before.filter((one) => one !== permission),
-                  )
-                }
-              />
-              {permission.replaceAll("_", " ")}
-            </label>
-          ))}
-        </fieldset>
-        <label>
-          {TOKENS.days}
-          <input
-            className="field"
-            type="number"
-            min={1}
-            max={366}
-            value={days}
-            onChange={(event) => setDays(event.target.valueAsNumber)}
-          />
-        </label>
-        <FormError error={create.error} />
-      </form>
-    </Dialog>
+      <label>
+        {TOKENS.name}
+        <input
+          className="field"
+          value={name}
+          data-first
+          maxLength={100}
+          onChange={(event) => setName(event.target.value)}
+        />
+      </label>
+      <fieldset>
+        <legend>{TOKENS.permissions}</legend>
+        {permissions.map((permission) => (
+          <label key={permission} className="form-check">
+            <input
+              type="checkbox"
+              checked={chosen.includes(permission)}
+              onChange={(event) =>
+                setChosen((before) =>
+                  event.target.checked
+                    ? [...before, permission]
+                    : before.filter((one) => one !== permission),
+                )
+              }
+            />
+            {permission.replaceAll("_", " ")}
+          </label>
+        ))}
+      </fieldset>
+      <label>
+        {TOKENS.days}
+        <input
+          className="field"
+          type="number"
+          min={1}
+          max={366}
+          value={days}
+          onChange={(event) => setDays(event.target.valueAsNumber)}
+        />
+      </label>
+    </FormDialog>
   );
 }

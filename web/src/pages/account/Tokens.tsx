@@ -113,7 +113,7 @@ function TokenTable({ tokens, action, hasPermissions = false, ...on }: TableProp
   if (tokens.length === 0) return <p className="muted">{TOKENS.none}</p>;
   return (
     <div className={`card ${styles.card}`}>
-      <table className="list">
+      <table className={`list ${styles.stack}`}>
         <thead>
           <tr>
             <th scope="col">{TOKENS.name}</th>
@@ -133,17 +133,21 @@ function TokenTable({ tokens, action, hasPermissions = false, ...on }: TableProp
                 {token.current ? <span className="muted"> ({TOKENS.current})</span> : null}
               </th>
               {hasPermissions ? (
-                <td className={styles.wide}>
+                <td className={styles.wide} data-label={TOKENS.permissions}>
                   {token.permissions.map((name) => name.replaceAll("_", " ")).join(", ")}
                 </td>
               ) : null}
-              <td className="muted" title={formatDateTitle(token.created, now)}>
+              <td
+                className="muted"
+                data-label={TOKENS.created}
+                title={formatDateTitle(token.created, now)}
+              >
                 {formatDate(token.created, now)}
               </td>
-              <td className="muted">
+              <td className="muted" data-label={TOKENS.expires}>
                 {token.expires === null ? TOKENS.never : moment(token.expires)}
               </td>
-              <td className="list-number">
+              <td className={`list-number ${styles.action}`}>
                 <Button
                   variant="quiet"
                   className="button-danger"

@@ -1,12 +1,10 @@
 import { useMutation } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 
 import { rulesApi } from "@/api/notificationRules";
 import type { NotificationRule } from "@/api/schema";
-import { Button } from "@/components/Button";
-import { FormError } from "@/components/ConfirmDialog";
-import { Dialog } from "@/components/Dialog";
 import { Choice, Field } from "@/components/Field";
+import { FormDialog } from "@/components/FormDialog";
 import styles from "@/pages/notifications/RuleDialog.module.css";
 import { RULES } from "@/strings/notificationRules";
 
@@ -25,7 +23,6 @@ interface Props {
 
 /** The form of a rule; the channel decides which fields it has. */
 export function RuleDialog({ known, onDone, onClose }: Props) {
-  const form = useId();
   const [name, setName] = useState("");
   const [channel, setChannel] = useState<Channel>("slack");
   const [to, setTo] = useState("");
@@ -47,79 +44,67 @@ export function RuleDialog({ known, onDone, onClose }: Props) {
     onSuccess: () => onDone(name.trim()),
   });
   return (
-    <Dialog
+    <FormDialog
       title={RULES.add}
+      action={RULES.store}
+      disabled={put.isPending}
+      error={put.error}
+      onSubmit={() => {
+        setTried(true);
+        if (on.length > 0) put.mutate();
+      }}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>{RULES.cancel}</Button>
-          <Button variant="main" type="submit" form={form} disabled={put.isPending}>
-            {RULES.store}
-          </Button>
-        </>
-      }
     >
-      <form
-        id={form}
-        className="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          setTried(true);
-          if (on.length > 0) put.mutate();
-        }}
-      >
+      <Field
+        label={RULES.name}
+        value={name}
+        onChange={setName}
+        {...(known.includes(name.trim()) ? { hint: RULES.replaces } : {})}
+      />
+      <Choice
+        label={RULES.channel}
+        value={channel}
+        options={RULES.channels}
+        onChange={setChannel}
+      />
+      {channel === "github" ? (
+        <p className="muted">{RULES.hints.github}</p>
+      ) : (
         <Field
-          label={RULES.name}
-          value={name}
-          onChange={setName}
-          {...(known.includes(name.trim()) ? { hint: RULES.replaces } : {})}
+          key={channel}
+          label={RULES.toLabels[channel]}
+          hint={RULES.hints[channel]}
+          placeholder={RULES.examples[channel]}
+          type={channel === "mail" ? "email" : channel === "webhook" ? "url" : "text"}
+          value={to}
+          onChange={setTo}
         />
-        <Choice
-          label={RULES.channel}
-          value={channel}
-          options={RULES.channels}
-          onChange={setChannel}
-        />
-        {channel === "github" ? (
-          <p className="muted">{RULES.hints.github}</p>
-        ) : (
-          <Field
-            key={channel}
-            label={RULES.toLabels[channel]}
-            hint={RULES.hints[channel]}
-            placeholder={RULES.examples[channel]}
-            type={channel === "mail" ? "email" : channel === "webhook" ? "url" : "text"}
-            value={to}
-            onChange={setTo}
-          />
-        )}
-        {channel === "webhook" ? (
-          <Field
-            label={RULES.secret}
-            hint={RULES.secretHint}
-            placeholder={RULES.secretExample}
-            optional
-            value={secret}
-            onChange={setSecret}
-          />
-        ) : null}
-        <Events chosen={on} onChange={setOn} />
-        {tried && on.length === 0 ? (
-          <p className="form-error" role="alert">
-            {RULES.noEvent}
-          </p>
-        ) : null}
+      )}
+      {channel === "webhook" ? (
         <Field
-          label={RULES.titleFilter}
-          hint={RULES.titleHint}
+          label={RULES.secret}
+          hint={RULES.secretHint}
+          placeholder={RULES.secretExample}
           optional
-          value={title}
-          onChange={setTitle}
+          value={secret}
+          onChange={setSecret}
         />
-        <Field label={RULES.schedule} optional value={schedule} onChange={setSchedule} />
-        <FormError error={put.error} />
-      </form>
-    </Dialog>
+      ) : null}
+      <Events chosen={on} onChange={setOn} />
+      {tried && on.length === 0 ? (
+        <p className="form-error" role="alert">
+          {RULES.noEvent}
+        </p>
+      ) : null}
+      <Field
+        label={RULES.titleFilter}
+        hint={RULES.titleHint}
+        optional
+        value={title}
+        onChange={setTitle}
+      />
+      <Field label={RULES.schedule} optional value={schedule} onChange={setSchedule} />
+    </FormDialog>
   );
 }
 

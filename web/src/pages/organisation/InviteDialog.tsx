@@ -1,21 +1,20 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 
 import { organisationApi } from "@/api/organisation";
 import type { InvitationLink, Role } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { Code } from "@/components/Code";
-import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
+import { FormDialog } from "@/components/FormDialog";
 import { INVITATIONS_KEY } from "@/pages/organisation/Invitations";
-import { MEMBERS, ORGANISATION } from "@/strings/organisation";
+import { MEMBERS } from "@/strings/organisation";
 
 const ROLES = Object.entries(MEMBERS.roles) as [Role, string][];
 
 /** A form for an invitation, then its link, which is shown only once. */
 export function InviteDialog({ isOwner, onClose }: { isOwner: boolean; onClose: () => void }) {
   const client = useQueryClient();
-  const form = useId();
   const [email, setEmail] = useState("");
   const [role, setRole] = useState<Role>("member");
   const invite = useMutation({
@@ -25,59 +24,40 @@ export function InviteDialog({ isOwner, onClose }: { isOwner: boolean; onClose: 
   });
   if (invite.data !== undefined) return <LinkDialog link={invite.data} onClose={onClose} />;
   return (
-    <Dialog
+    <FormDialog
       title={MEMBERS.inviteTitle}
+      action={MEMBERS.create}
+      disabled={email.trim() === "" || invite.isPending}
+      error={invite.error}
+      onSubmit={() => invite.mutate()}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>{ORGANISATION.cancel}</Button>
-          <Button
-            variant="main"
-            type="submit"
-            form={form}
-            disabled={email.trim() === "" || invite.isPending}
-          >
-            {MEMBERS.create}
-          </Button>
-        </>
-      }
     >
-      <form
-        id={form}
-        className="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          invite.mutate();
-        }}
-      >
-        <label>
-          {MEMBERS.address}
-          <input
-            className="field"
-            type="email"
-            value={email}
-            data-first
-            autoComplete="off"
-            onChange={(event) => setEmail(event.target.value)}
-          />
-        </label>
-        <label>
-          {MEMBERS.role}
-          <select
-            className="field"
-            value={role}
-            onChange={(event) => setRole(event.target.value as Role)}
-          >
-            {ROLES.filter(([name]) => isOwner || name !== "owner").map(([name, text]) => (
-              <option key={name} value={name}>
-                {text}
-              </option>
-            ))}
-          </select>
-        </label>
-        <FormError error={invite.error} />
-      </form>
-    </Dialog>
+      <label>
+        {MEMBERS.address}
+        <input
+          className="field"
+          type="email"
+          value={email}
+          data-first
+          autoComplete="off"
+          onChange={(event) => setEmail(event.target.value)}
+        />
+      </label>
+      <label>
+        {MEMBERS.role}
+        <select
+          className="field"
+          value={role}
+          onChange={(event) => setRole(event.target.value as Role)}
+        >
+          {ROLES.filter(([name]) => isOwner || name !== "owner").map(([name, text]) => (
+            <option key={name} value={name}>
+              {text}
+            </option>
+          ))}
+        </select>
+      </label>
+    </FormDialog>
   );
 }
 

@@ -36,8 +36,9 @@ export function ProgramPage() {
   return (
     <PageStatus error={error}>
       <div className={`page ${styles.page}`}>
-        <div className={styles.head}>
+        <div className="page-head">
           <h1 className="clip">{visible(name)}</h1>
+          <span className="page-grow" />
           <LaunchLink newest={data?.[0]} />
         </div>
         {data !== undefined ? (

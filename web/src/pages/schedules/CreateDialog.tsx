@@ -1,11 +1,10 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 
 import type { NewSchedule } from "@/api/schema";
 import { schedulesApi } from "@/api/schedules";
-import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
-import { Dialog } from "@/components/Dialog";
+import { FormDialog } from "@/components/FormDialog";
 import { toast } from "@/components/toasts";
 import { navigate } from "@/lib/location";
 import { moment } from "@/lib/time";
@@ -25,7 +24,6 @@ interface Props {
 
 /** The form of a schedule for a pipeline; its defaults can be created at once. */
 export function CreateDialog({ pipeline, known, onClose }: Props) {
-  const form = useId();
   const [name, setName] = useState<string | null>(null);
   const [cron, setCron] = useState(DAILY);
   const [zone, setZone] = useState(() => Intl.DateTimeFormat().resolvedOptions().timeZone);
@@ -46,47 +44,33 @@ export function CreateDialog({ pipeline, known, onClose }: Props) {
     },
   });
   return (
-    <Dialog
+    <FormDialog
       title={SCHEDULES.createTitle}
+      action={SCHEDULES.create}
+      disabled={create.isPending}
+      error={create.error}
+      onSubmit={() => create.mutate()}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>{SCHEDULES.cancel}</Button>
-          <Button variant="main" type="submit" form={form} disabled={create.isPending}>
-            {SCHEDULES.create}
-          </Button>
-        </>
-      }
     >
-      <form
-        id={form}
-        className="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          create.mutate();
-        }}
-      >
-        <Field label={SCHEDULES.name} value={chosen} onChange={setName} />
-        <Field label={SCHEDULES.cron} value={cron} onChange={setCron} />
-        <Field label={SCHEDULES.zone} value={zone} onChange={setZone} />
-        <NextTimes cron={cron} zone={zone} />
-        <label>
-          {SCHEDULES.overlap}
-          <select
-            className="field"
-            value={overlap}
-            onChange={(event) => setOverlap(event.target.value as NewSchedule["overlap"])}
-          >
-            {OVERLAPS.map((one) => (
-              <option key={one} value={one}>
-                {SCHEDULES.overlaps[one]}
-              </option>
-            ))}
-          </select>
-        </label>
-        <FormError error={create.error} />
-      </form>
-    </Dialog>
+      <Field label={SCHEDULES.name} value={chosen} onChange={setName} />
+      <Field label={SCHEDULES.cron} value={cron} onChange={setCron} />
+      <Field label={SCHEDULES.zone} value={zone} onChange={setZone} />
+      <NextTimes cron={cron} zone={zone} />
+      <label>
+        {SCHEDULES.overlap}
+        <select
+          className="field"
+          value={overlap}
+          onChange={(event) => setOverlap(event.target.value as NewSchedule["overlap"])}
+        >
+          {OVERLAPS.map((one) => (
+            <option key={one} value={one}>
+              {SCHEDULES.overlaps[one]}
+            </option>
+          ))}
+        </select>
+      </label>
+    </FormDialog>
   );
 }
 

@@ -8,7 +8,7 @@ import { SCHEDULES } from "@/strings/schedules";
 export function FiringTable({ firings }: { firings: readonly Firing[] }) {
   return (
     <div className={`card ${styles.card}`}>
-      <table className="list">
+      <table className={`list ${styles.stack}`}>
         <thead>
           <tr>
             <th scope="col">{SCHEDULES.due}</th>

@@ -59,7 +59,7 @@ export function SchedulesPage() {
 function Table({ schedules }: { schedules: readonly ScheduleView[] }) {
   return (
     <div className={`card ${styles.card}`}>
-      <table className="list">
+      <table className={`list ${styles.stack}`}>
         <thead>
           <tr>
             <th scope="col">{SCHEDULES.name}</th>
@@ -80,15 +80,17 @@ function Table({ schedules }: { schedules: readonly ScheduleView[] }) {
               <td className={styles.wide}>
                 <When schedule={schedule} />
               </td>
-              <td>
+              <td data-label={SCHEDULES.next}>
                 {schedule.paused ? (
                   <span className="state-warning">{SCHEDULES.paused}</span>
                 ) : times[0] === undefined ? null : (
                   moment(times[0])
                 )}
               </td>
-              <td>{last === null ? null : <LastFiring firing={last} />}</td>
-              <td className={styles.wide}>
+              <td {...(last === null ? {} : { "data-label": SCHEDULES.last })}>
+                {last === null ? null : <LastFiring firing={last} />}
+              </td>
+              <td className={styles.wide} data-label={SCHEDULES.launches}>
                 <Source schedule={schedule} />
               </td>
             </tr>

@@ -1,11 +1,9 @@
 import { useMutation } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 
 import type { SecretInfo, SecretList, SecretValue } from "@/api/schema";
 import { secretsApi } from "@/api/secrets";
-import { Button } from "@/components/Button";
-import { FormError } from "@/components/ConfirmDialog";
-import { Dialog } from "@/components/Dialog";
+import { FormDialog } from "@/components/FormDialog";
 import { SECRETS } from "@/strings/secrets";
 
 interface Props {
@@ -18,7 +16,6 @@ interface Props {
 
 /** A form for a secret. The page never stores its value. */
 export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
-  const form = useId();
   const [key, setKey] = useState(secret?.key ?? "");
   const [value, setValue] = useState("");
   const [mask, setMask] = useState(secret?.mask ?? true);
@@ -31,104 +28,80 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
   });
   const replaces = secret === null && known.some((one) => one.key === key && one.scope === scope);
   return (
-    <Dialog
+    <FormDialog
       title={secret === null ? SECRETS.addSecret : SECRETS.replaceSecret(secret.key)}
+      action={secret === null && !replaces ? SECRETS.store : SECRETS.replace}
+      disabled={key === "" || value === "" || put.isPending}
+      error={put.error}
+      onSubmit={() => put.mutate()}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>{SECRETS.cancel}</Button>
-          <Button
-            variant="main"
-            type="submit"
-            form={form}
-            disabled={key === "" || value === "" || put.isPending}
-          >
-            {secret === null && !replaces ? SECRETS.store : SECRETS.replace}
-          </Button>
-        </>
-      }
     >
-      <form
-        id={form}
-        className="form"
-        autoComplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          put.mutate();
-        }}
-      >
-        {secret === null ? (
-          <label>
-            {SECRETS.environmentVariable}
-            <input
-              className="field mono"
-              value={key}
-              data-first
-              spellCheck={false}
-              autoCapitalize="off"
-              autoComplete="off"
-              onChange={(event) => setKey(event.target.value)}
-            />
-          </label>
-        ) : null}
+      {secret === null ? (
         <label>
-          {secret === null ? SECRETS.value : SECRETS.newValue}
-          {lines ? (
-            <textarea
-              className="field"
-              rows={6}
-              value={value}
-              spellCheck={false}
-              autoComplete="off"
-              onChange={(event) => setValue(event.target.value)}
-            />
-          ) : (
-            <input
-              className="field mono"
-              type="password"
-              value={value}
-              data-first={secret !== null || undefined}
-              autoComplete="new-password"
-              onChange={(event) => setValue(event.target.value)}
-            />
-          )}
-        </label>
-        <label className="form-check">
+          {SECRETS.environmentVariable}
           <input
-            type="checkbox"
-            checked={lines}
-            onChange={(event) => {
-              setLines(event.target.checked);
-              // A single-line field would silently remove line breaks.
-              if (!event.target.checked && value.includes("\n")) setValue("");
-            }}
+            className="field mono"
+            value={key}
+            data-first
+            spellCheck={false}
+            autoCapitalize="off"
+            autoComplete="off"
+            onChange={(event) => setKey(event.target.value)}
           />
-          {SECRETS.showText}
         </label>
-        <label className="form-check">
+      ) : null}
+      <label>
+        {secret === null ? SECRETS.value : SECRETS.newValue}
+        {lines ? (
+          <textarea
+            className="field"
+            rows={6}
+            value={value}
+            spellCheck={false}
+            autoComplete="off"
+            onChange={(event) => setValue(event.target.value)}
+          />
+        ) : (
           <input
-            type="checkbox"
-            checked={mask}
-            onChange={(event) => setMask(event.target.checked)}
+            className="field mono"
+            type="password"
+            value={value}
+            data-first={secret !== null || undefined}
+            autoComplete="new-password"
+            onChange={(event) => setValue(event.target.value)}
           />
-          {SECRETS.hideInOutput}
+        )}
+      </label>
+      <label className="form-check">
+        <input
+          type="checkbox"
+          checked={lines}
+          onChange={(event) => {
+            setLines(event.target.checked);
+            // A single-line field would silently remove line breaks.
+            if (!event.target.checked && value.includes("\n")) setValue("");
+          }}
+        />
+        {SECRETS.showText}
+      </label>
+      <label className="form-check">
+        <input type="checkbox" checked={mask} onChange={(event) => setMask(event.target.checked)} />
+        {SECRETS.hideInOutput}
+      </label>
+      {secret === null ? (
+        <label>
+          {SECRETS.for}
+          <select
+            className="field"
+            value={scope}
+            onChange={(event) => setScope(event.target.value === "org" ? "org" : "user")}
+          >
+            <option value="user">{SECRETS.you}</option>
+            <option value="org">{SECRETS.organisation}</option>
+          </select>
         </label>
-        {secret === null ? (
-          <label>
-            {SECRETS.for}
-            <select
-              className="field"
-              value={scope}
-              onChange={(event) => setScope(event.target.value === "org" ? "org" : "user")}
-            >
-              <option value="user">{SECRETS.you}</option>
-              <option value="org">{SECRETS.organisation}</option>
-            </select>
-          </label>
-        ) : null}
-        {replaces ? <p>{SECRETS.exists(key)}</p> : null}
-        <FormError error={put.error} />
-      </form>
-    </Dialog>
+      ) : null}
+      {replaces ? <p>{SECRETS.exists(key)}</p> : null}
+    </FormDialog>
   );
 }

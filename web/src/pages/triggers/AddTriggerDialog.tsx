@@ -1,12 +1,10 @@
 import { useMutation } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 
 import type { GithubApp, NewTrigger, TriggerRequest } from "@/api/schema";
 import { triggersApi } from "@/api/triggers";
-import { Button } from "@/components/Button";
-import { FormError } from "@/components/ConfirmDialog";
-import { Dialog } from "@/components/Dialog";
 import { Choice, Field } from "@/components/Field";
+import { FormDialog } from "@/components/FormDialog";
 import { suggestedName } from "@/model/triggerName";
 import { TRIGGERS } from "@/strings/triggers";
 
@@ -24,7 +22,6 @@ type Access = keyof typeof TRIGGERS.accesses;
 
 /** The form of a trigger; the provider decides which fields it has. */
 export function AddTriggerDialog({ app, known, onDone, onClose }: Props) {
-  const form = useId();
   const [repository, setRepository] = useState("");
   const [given, setGiven] = useState<string | null>(null);
   const [chosen, setProvider] = useState<Provider | null>(null);
@@ -53,90 +50,75 @@ export function AddTriggerDialog({ app, known, onDone, onClose }: Props) {
     gcTime: 0, // the token is not kept
   });
   return (
-    <Dialog
+    <FormDialog
       title={TRIGGERS.add}
+      action={TRIGGERS.add}
+      disabled={put.isPending}
+      error={put.error}
+      onSubmit={() => put.mutate()}
       onClose={onClose}
-      footer={
-        <>
-          <Button onClick={onClose}>{TRIGGERS.cancel}</Button>
-          <Button variant="main" type="submit" form={form} disabled={put.isPending}>
-            {TRIGGERS.add}
-          </Button>
-        </>
-      }
     >
-      <form
-        id={form}
-        className="form"
-        autoComplete="off"
-        onSubmit={(event) => {
-          event.preventDefault();
-          put.mutate();
-        }}
-      >
-        <Field
-          label={TRIGGERS.repository}
-          type="url"
-          placeholder={TRIGGERS.repositoryExample}
-          value={repository}
-          onChange={setRepository}
-        />
-        <Field
-          label={TRIGGERS.name}
-          value={name}
-          onChange={setGiven}
-          {...(known.includes(name.trim()) ? { hint: TRIGGERS.replaces } : {})}
-        />
+      <Field
+        label={TRIGGERS.repository}
+        type="url"
+        placeholder={TRIGGERS.repositoryExample}
+        value={repository}
+        onChange={setRepository}
+      />
+      <Field
+        label={TRIGGERS.name}
+        value={name}
+        onChange={setGiven}
+        {...(known.includes(name.trim()) ? { hint: TRIGGERS.replaces } : {})}
+      />
+      <Choice
+        label={TRIGGERS.provider}
+        value={provider}
+        options={TRIGGERS.providers}
+        onChange={setProvider}
+      />
+      {app !== null && provider === "github" ? (
         <Choice
-          label={TRIGGERS.provider}
-          value={provider}
-          options={TRIGGERS.providers}
-          onChange={setProvider}
+          label={TRIGGERS.access}
+          value={access}
+          options={TRIGGERS.accesses}
+          onChange={setAccess}
         />
-        {app !== null && provider === "github" ? (
-          <Choice
-            label={TRIGGERS.access}
-            value={access}
-            options={TRIGGERS.accesses}
-            onChange={setAccess}
-          />
-        ) : null}
-        {isGeneric ? (
+      ) : null}
+      {isGeneric ? (
+        <Field
+          label={TRIGGERS.command}
+          hint={TRIGGERS.commandHint}
+          value={command}
+          onChange={setCommand}
+        />
+      ) : usesApp ? null : (
+        <>
           <Field
-            label={TRIGGERS.command}
-            hint={TRIGGERS.commandHint}
-            value={command}
-            onChange={setCommand}
+            label={TRIGGERS.token}
+            hint={TRIGGERS.tokenHint}
+            type="password"
+            optional
+            value={token}
+            onChange={setToken}
           />
-        ) : usesApp ? null : (
-          <>
-            <Field
-              label={TRIGGERS.token}
-              hint={TRIGGERS.tokenHint}
-              type="password"
-              optional
-              value={token}
-              onChange={setToken}
-            />
-            <Field
-              label={TRIGGERS.api}
-              hint={TRIGGERS.apiHint}
-              type="url"
-              optional
-              value={api}
-              onChange={setApi}
-            />
-          </>
-        )}
-        <Choice
-          label={TRIGGERS.forks}
-          value={forks}
-          options={TRIGGERS.forkOptions}
-          onChange={setForks}
-        />
-        <FormError error={put.error} />
-      </form>
-    </Dialog>
+          <Field
+            label={TRIGGERS.api}
+            hint={TRIGGERS.apiHint}
+            type="url"
+            optional
+            value={api}
+            onChange={setApi}
+          />
+        </>
+      )}
+      <Choice
+        label={TRIGGERS.forks}
+        value={forks}
+        options={TRIGGERS.forkOptions}
+        onChange={setForks}
+      />
+    </FormDialog>
   );
 }
 

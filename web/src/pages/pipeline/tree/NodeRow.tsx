@@ -4,7 +4,7 @@ import { CountsBar } from "@/components/Counts";
 import { StateIcon } from "@/components/StateIcon";
 import { TypeIcon } from "@/components/TypeIcon";
 import { duration } from "@/lib/time";
-import { visible } from "@/lib/visible";
+import { visible, visibleInLine, visibleLines } from "@/lib/visible";
 import { type Column, columnsOf, shortCount } from "@/model/columns";
 import { type TreeNode, timeOf } from "@/model/node";
 import { nameOfRow, type NodeRow as Row, type Row as AnyRow } from "@/model/rows";
@@ -152,8 +152,8 @@ function Detail({ row: { node }, reason }: Props) {
   const text = failed ? reason : (node.command ?? "");
   if (text === "") return null;
   return (
-    <code className={`${styles.detail} clip`} title={visible(text)}>
-      {visible(text.slice(0, MAX_COMMAND))}
+    <code className={`${styles.detail} clip`} title={visibleLines(text)}>
+      {visibleInLine(text.slice(0, MAX_COMMAND))}
     </code>
   );
 }
