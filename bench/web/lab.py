@@ -27,6 +27,8 @@ FLAGS = (
     "--js-flags=--expose-gc",
     "--enable-precise-memory-info",
 )
+#: Time in which a new window loads the browser's own pages, e.g. those of its address bar.
+_WINDOW_MS = 1500
 VIEW = {"width": 1400, "height": 860}
 
 
@@ -65,7 +67,9 @@ class WebLab:
     def page(self) -> Iterator[tuple[Any, str]]:
         """Yield a new page with a session and an empty cache, and the app's address."""
         context, address = self.signed_in(viewport=VIEW)
-        yield context.new_page(), address
+        page = context.new_page()
+        page.wait_for_timeout(_WINDOW_MS)
+        yield page, address
         context.close()
 
     def describe(self) -> dict[str, object]:

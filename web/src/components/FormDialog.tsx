@@ -3,6 +3,7 @@ import { useId, type ReactNode } from "react";
 import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
+import { useSubmitOnce } from "@/components/useSubmitOnce";
 import { COMMON } from "@/strings/common";
 
 interface Props {
@@ -21,6 +22,7 @@ interface Props {
 /** A form in a dialog, which shows its error. The browser fills in nothing. */
 export function FormDialog({ title, action, disabled, error, onSubmit, onClose, children }: Props) {
   const form = useId();
+  const submitOnce = useSubmitOnce(disabled);
   return (
     <Dialog
       title={title}
@@ -40,7 +42,7 @@ export function FormDialog({ title, action, disabled, error, onSubmit, onClose, 
         autoComplete="off"
         onSubmit={(event) => {
           event.preventDefault();
-          if (!disabled) onSubmit();
+          submitOnce(onSubmit);
         }}
       >
         {children}

@@ -5,7 +5,7 @@ import { ancestorsOf, ROOT } from "@/model/paths";
 /** `/a/b/c/d` as `a/…/d`, if it has more than `max` characters. */
 export function shortPath(path: string, max: number): string {
   const parts = path.split("/").filter((part) => part !== "");
-  const leaf = parts.pop() ?? "";
+  const leaf = parts.pop() ?? ROOT;
   for (let kept = parts.length; kept > 0; kept -= 1) {
     const head = parts.slice(0, Math.ceil(kept / 2));
     const tail = parts.slice(parts.length - Math.floor(kept / 2));

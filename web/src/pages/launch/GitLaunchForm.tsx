@@ -8,6 +8,7 @@ import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
+import { useSubmitOnce } from "@/components/useSubmitOnce";
 import { followLink, navigate, pipelineUrl } from "@/lib/location";
 import { commandLine } from "@/lib/shell";
 import {
@@ -47,6 +48,7 @@ export function GitLaunchForm({ origin: { fields: given, call } }: { origin: Ori
   });
   const [isChecked, setChecked] = useState(false);
   const launch = useLaunchFromGit();
+  const submitOnce = useSubmitOnce(launch.isPending);
   const rejected = launch.isError ? serverProblem(messageOf(launch.error)) : null;
   const wrong = { ...gitProblems(fields), ...(call === null ? {} : problemsOf(call, words)) };
   const problems: Record<string, string> = { ...rejected, ...(isChecked ? wrong : {}) };
@@ -72,8 +74,8 @@ export function GitLaunchForm({ origin: { fields: given, call } }: { origin: Ori
       onSubmit={(event) => {
         event.preventDefault();
         setChecked(true);
-        if (Object.keys(wrong).length > 0 || launch.isPending) return;
-        launch.mutate(gitRequest(fields, spoken ?? [], options));
+        if (Object.keys(wrong).length > 0) return;
+        submitOnce(() => launch.mutate(gitRequest(fields, spoken ?? [], options)));
       }}
     >
       <LaunchHead heading={GIT_LAUNCH.heading}>

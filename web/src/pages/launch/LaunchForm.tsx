@@ -5,6 +5,7 @@ import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
+import { useSubmitOnce } from "@/components/useSubmitOnce";
 import { navigate, pipelineUrl } from "@/lib/location";
 import {
   argumentsOf,
@@ -175,10 +176,11 @@ function Notes({ program, call, unplaced }: Props & { unplaced: readonly string[
 
 function LaunchSame({ id }: { id: string }) {
   const launch = useLaunchSame(id);
+  const submitOnce = useSubmitOnce(launch.isPending);
   return (
     <section className={styles.line}>
       <p className="muted">{LAUNCH.sameHint}</p>
-      <Button disabled={launch.isPending} onClick={() => launch.mutate()}>
+      <Button disabled={launch.isPending} onClick={() => submitOnce(() => launch.mutate())}>
         {LAUNCH.launchSame}
       </Button>
       <FormError error={launch.error} />

@@ -3,6 +3,7 @@ import { useState } from "react";
 
 import { programApi } from "@/api/programs";
 import type { ProgramStart, StartProgram } from "@/api/schema";
+import { useSubmitOnce } from "@/components/useSubmitOnce";
 
 const REFRESH_MS = 400;
 
@@ -35,11 +36,13 @@ export function useProgramStart(pipeline: string): Starting {
   });
   const current = begun === null ? null : (followed.data ?? begun);
   const error = begin.error ?? followed.error ?? cancel.error;
+  const isRunning = begin.isPending || (error === null && current?.state === "running");
+  const submitOnce = useSubmitOnce(isRunning);
   return {
     current,
-    isRunning: begin.isPending || (error === null && current?.state === "running"),
+    isRunning,
     error,
-    begin: begin.mutate,
+    begin: (request) => submitOnce(() => begin.mutate(request)),
     cancel: () => cancel.mutate(),
   };
 }

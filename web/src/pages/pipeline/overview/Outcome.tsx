@@ -5,7 +5,7 @@ import { ROOT } from "@/model/paths";
 import { Files, useFiles } from "@/pages/pipeline/overview/Outputs";
 import { Times } from "@/pages/pipeline/overview/Times";
 
-// Most pipelines have no metrics to compare, and failed ones do not show them.
+// Few pipelines have metrics to compare, and failed ones do not show them.
 const MetricComparison = lazily(
   async () => (await import("@/components/MetricComparison")).MetricComparison,
   { placeholder: <Pending /> },

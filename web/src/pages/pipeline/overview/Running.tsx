@@ -61,7 +61,9 @@ export function Running({ session, path, count }: Props) {
     <section className={shared.section}>
       <h3>
         {OVERVIEW.runningNow}
-        <span className={shared.note}>{OVERVIEW.longestFirst(plural(count, "command"))}</span>
+        <span className={shared.note}>
+          {count === 1 ? plural(count, "command") : OVERVIEW.longestFirst(plural(count, "command"))}
+        </span>
         <Button
           variant="quiet"
           className={styles.watch ?? ""}

@@ -1,0 +1,17 @@
+import { useEffect, useRef } from "react";
+
+/**
+ * Returns a function that submits a form unless it is being sent. The second click of a double
+ * click can arrive before the form is rendered as `pending`.
+ */
+export function useSubmitOnce(pending: boolean): (submit: () => void) => void {
+  const sent = useRef(false);
+  useEffect(() => {
+    sent.current = pending;
+  });
+  return (submit) => {
+    if (sent.current) return;
+    sent.current = true;
+    submit();
+  };
+}
