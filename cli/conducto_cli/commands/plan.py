@@ -333,7 +333,9 @@ def _given(file: str) -> Known:
 
     try:
         found = json.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UsageError(f"--durations {file}: {error.strerror}") from error
+    except ValueError as error:
         raise UsageError(f"--durations {file}: {error}") from error
     if not isinstance(found, dict) or not all(map(_is_duration, found.items())):
         raise UsageError(
