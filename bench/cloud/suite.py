@@ -12,6 +12,7 @@ from bench.cloud import (
     native,
     output,
     relaying,
+    soaking,
 )
 from bench.cloud.lab import CloudLab, open_cloud_lab
 from bench.registry import Measurement, Metric, Ratio, Suite
@@ -280,6 +281,23 @@ CLOUD = Suite(
                 Metric("lent_idle_s", "s"),
             ),
             repeats=1,
+        ),
+        Measurement(
+            "cloud.soak",
+            "half an hour of pipelines while invocations, workers and responses are lost; it fails "
+            "unless every Exec ends once and two readers of each journal agree",
+            soaking.soak,
+            (
+                Metric("execs", ""),
+                Metric("faults", ""),
+                Metric("killed_invocations", ""),
+                Metric("killed_workers", ""),
+                Metric("logged_errors", ""),
+                Metric("memory_mb", "MB"),
+                Metric("memory_growth_percent", "%", 10),
+            ),
+            repeats=1,
+            full=True,
         ),
         Measurement(
             "cloud.remote_action",

@@ -27,7 +27,7 @@ class WithFake:
 
 
 def results(clients: Any) -> tuple[Any, ...]:
-    """Return what a few pipelines do, and what it costs."""
+    """Return the results of a few pipelines, and their calls."""
     counted = Counted(clients)
     bill, world = Bill(clients), counted.world
     pipelines = [
@@ -53,7 +53,7 @@ def results(clients: Any) -> tuple[Any, ...]:
     return shown, attempts, changes, len(listed), records, used, calls
 
 
-def test_it_does_what_moto_does() -> None:
+def test_pipelines_have_the_same_results_as_in_moto() -> None:
     with aws() as clients:
         expected = results(clients)
     with aws() as clients:

@@ -27,7 +27,8 @@ partition                       sort                  content
 ``O#<org>``                     ``V#<SHA-256>``       an invitation
 ``O#<org>``                     ``H``                 named limits: holders and waiting commands
 ``A#<org>#<month>``             ``<time>#<id>``       a request that did more than read
-``U#<org>#<month>``             ``T``, ``K#<key>``    usage, and marks of metered parts
+``U#<org>#<month>``             ``T#<part>``          a part of the usage
+``U#<org>#<month>``             ``K#<key>``           marks of metered usage
 ``U#<org>#<month>``             ``P#<pipeline>``      usage of a pipeline
 ``U#<org>#<month>``             ``H#<hour>``          charged usage in an hour
 ``B#<org>``                     ``<worker>#<since>``  charged time of a worker
@@ -261,9 +262,9 @@ def audit(org_name: str, month: str, entry_id: str) -> Key:
     return Key(f"A#{org_name}#{month}", entry_id)
 
 
-def usage(org_name: str, month: str) -> Key:
-    """Return the key of an organisation's usage in a month."""
-    return Key(f"U#{org_name}#{month}", "T")
+def usage(org_name: str, month: str, part: int = 0) -> Key:
+    """Return the key of a part of an organisation's usage in a month."""
+    return Key(f"U#{org_name}#{month}", f"T#{part:02}")
 
 
 def metered(org_name: str, month: str, key: str) -> Key:

@@ -86,8 +86,8 @@ def inject_commands(
 class SecretCache:
     """The secrets of commands that a process has read, for some seconds.
 
-    A command never gets values that were read before it was queued: whoever stores a secret and
-    then runs a command gets the new value.
+    A command never gets values that were read before it was queued: a user who stores a secret
+    and then runs a command gets the new value for it.
 
     Args:
         read: Reads the current secrets of commands of an organisation.

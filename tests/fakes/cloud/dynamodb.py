@@ -82,6 +82,13 @@ class FakeDynamoDB:
 
         return call
 
+    def expire(self) -> None:
+        """Delete all items that expire at some time."""
+        with self._lock:
+            for items in list(self._items.values()):
+                for item in [item for item in items.values() if "expires" in item]:
+                    self._remove(item)
+
     # ---- operations -----------------------------------------------------------------------------
 
     def _get_item(self, Key: Packed, **_: Any) -> Stored:  # noqa: N803  AWS's names
