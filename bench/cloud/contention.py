@@ -295,7 +295,7 @@ def _measure(load: Load, aws: LatentAws) -> Found:
     }
 
 
-#: Counts of a bill that are no calls to AWS.
+#: Counts of a bill that do not count calls to AWS.
 _NO_CALLS = ("requests", "invocations", "transitions", "writes", "reads")
 
 
