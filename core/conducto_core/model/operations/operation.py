@@ -10,6 +10,8 @@ API_ROOT = "/api/v1"
 #: Method of an operation that is a stream of JSON frames.
 WEBSOCKET = "WEBSOCKET"
 MAX_BODY = 1 << 20
+#: Maximum levels of arrays and objects in a JSON body; pydantic's own limit, which cannot be set.
+MAX_JSON_DEPTH = 200
 #: Header that identifies a mutation, and its maximum length; each key is executed once.
 IDEMPOTENCY_KEY = "Idempotency-Key"
 MAX_IDEMPOTENCY_KEY = 200
