@@ -12,14 +12,16 @@ from tests.fakes.cloud import FakeOrgs, FakeShells
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.deliveries import TableDeliveries
 from chalicelib.adapters.dynamodb import DynamoTable
+from chalicelib.adapters.journal_store import JournalStore
 from chalicelib.adapters.organizations import TableOrgs
+from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.shells import TableShells
 from chalicelib.ports.errors import PlanLimitError, ThrottledError
 from chalicelib.ports.identity import Orgs
 from chalicelib.ports.workers import Shell, Shells
 from conducto_core.model.triggers import Delivery, GitEvent, GitEventKind
 from conducto_core.semantics.plans import Plan
-from support.cloud.aws import TABLE, aws
+from support.cloud.aws import BUCKET, TABLE, aws
 from support.cloud.throttle import throttled
 
 if TYPE_CHECKING:
@@ -144,7 +146,7 @@ def test_throttled_table_fails_no_pipeline(clients: Clients) -> None:
     assert shells.find("abc", "s1") == SHELL
 
 
-@pytest.mark.parametrize("act", ["open", "end", "meter", "delivery"])
+@pytest.mark.parametrize("act", ["open", "end", "meter", "delivery", "deletion"])
 def test_concurrent_transaction_is_not_a_rejection(clients: Clients, act: str) -> None:
     """An org's items count what all its pipelines have and use; their writers meet often."""
     table = DynamoTable(clients, TABLE)
@@ -158,6 +160,7 @@ def test_concurrent_transaction_is_not_a_rejection(clients: Clients, act: str) -
         "end": lambda: shells.end(SHELL, "over"),
         "meter": lambda: orgs.add_usage("acme", "2026-11", "abc /a 1", 1.0, 1.0),
         "delivery": lambda: deliveries.add("acme", "app", delivery, "d-1"),
+        "deletion": lambda: JournalStore(table, S3Bucket(clients, BUCKET), orgs).forget("abc"),
     }[act]
     # The reads before the write get their usual response.
     table.put(table_keys.org("acme"), {"workers": 1})

@@ -151,7 +151,11 @@ class JournalStore:
         return sum(self._bucket.bytes_below(f"{prefix}{pipeline_id}/") for prefix in prefixes)
 
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
-        """Delete all data of a pipeline, its record last: until then the deletion is repeated."""
+        """Delete all data of a pipeline, its record last: until then the deletion is repeated.
+
+        Raises:
+            ThrottledError: Another request writes the record.
+        """
         for prefix in (TREE_PREFIX, STATE_PREFIX):
             self._bucket.delete_below(f"{prefix}{pipeline_id}/")
             check()
@@ -167,7 +171,10 @@ class JournalStore:
         # Both at once: a repeated deletion must not charge storage a second time.
         last = (record, table_keys.measured(pipeline_id))
         self._table.delete_all([key for key in found if key not in last], check)
-        self._table.transact([self._table.delete_operation(key) for key in last])
+        try:
+            self._table.transact([self._table.delete_operation(key) for key in last])
+        except TransactionCancelledError as error:
+            raise ThrottledError(f"DynamoDB throttled the deletion: {error}") from error
 
     def org_of(self, pipeline_id: str) -> str | None:
         """Return a pipeline's organisation."""

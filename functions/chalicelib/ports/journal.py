@@ -173,6 +173,9 @@ class Store(Protocol):
 
         It can no longer be loaded from the first step on. ``check`` is called between the steps and
         may raise an error; the next call continues.
+
+        Raises:
+            ThrottledError: Another request writes the record.
         """
 
     def org_of(self, pipeline_id: str) -> str | None:

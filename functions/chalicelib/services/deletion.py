@@ -16,6 +16,7 @@ from chalicelib.domain.events import ActionRequested, Input
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.retry import retry_throttled
 from chalicelib.services.debug_sessions import DebugSessions
+from chalicelib.services.dependencies import write_with_retry
 from chalicelib.services.orphan_cleanup import PAUSE
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.storage_metering import StorageMetering
@@ -79,7 +80,7 @@ class PipelineDeletion:
         self._forget_files(pipeline_id, end)
         check()
         self._cloud.logs.forget(pipeline_id, check)
-        self._cloud.store.forget(pipeline_id, check)
+        write_with_retry(self._cloud, lambda: self._cloud.store.forget(pipeline_id, check))
         self._engine.drop(pipeline_id)
         logger.info("pipeline deleted", extra={"org": org, "pipeline": pipeline_id})
 

@@ -143,7 +143,7 @@ class ByHand:
             clock=SignalClock(),
             wall=lambda: 0.0,
         )
-        return tasks.poll()
+        return tasks.poll(lambda: False)
 
     def claim(self, offer: PolledTask) -> ClaimResponse:
         return self.api.claim(Claim(token=offer.token, run=offer.run, node=offer.node))
