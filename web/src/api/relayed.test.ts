@@ -5,7 +5,14 @@ import { dataApi } from "@/api/data";
 import { programApi } from "@/api/programs";
 
 /** Functions that ask the cloud itself, because they are not about one pipeline. */
-const OF_THE_CLOUD = new Set(["pipelines", "agent", "whoAmI", "usage", "launchFromGit"]);
+const OF_THE_CLOUD = new Set([
+  "pipelines",
+  "approvals",
+  "agent",
+  "whoAmI",
+  "usage",
+  "launchFromGit",
+]);
 /** Sends the file with another API of browsers, to the address that `read` has. */
 const UPLOAD = "write";
 const ID = "a/laptop/abc";
