@@ -191,6 +191,7 @@ def test_a_lost_session_comes_back_to_the_same_page(person: Person, browser: Bro
         page.locator("[data-row='/bad']").click()
         page.keyboard.press("Control+k")
         page.get_by_role("combobox", name="Command palette").fill("modify")
+        expect(page.get_by_role("dialog").get_by_role("option").first).to_contain_text("Modify")
         page.keyboard.press("Enter")  # an action on the open node
         expect(page.get_by_role("dialog", name="Modify")).to_be_visible()
         page.keyboard.press("Escape")

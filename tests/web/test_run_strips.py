@@ -54,6 +54,7 @@ def test_the_list_shows_how_earlier_runs_went_and_leads_to_them(viewer: Viewer) 
     assert {url.partition("?")[0] for url in asked if "/api/" in url} <= {
         f"{viewer.url}/api/v1/pipelines",
         f"{viewer.url}/api/v1/agent",
+        f"{viewer.url}/api/v1/approvals",
     }
 
     bars.nth(2).focus()

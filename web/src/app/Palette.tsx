@@ -147,7 +147,10 @@ function useEntries(path: string, text: string): Entry[] {
       ...offeredEntries(),
       ...(nodes.data ?? []).map((node) => nodeEntry(id ?? "", node.path)),
       ...(id === null ? [] : actionEntries(id)),
-      ...(pipelines.data?.pipelines ?? []).map(pipelineEntry),
+      // Those of an earlier text may not match: Enter must not open one of them.
+      ...(pipelines.data?.pipelines ?? []).map((one) =>
+        pipelineEntry(one, !pipelines.isPlaceholderData),
+      ),
       ...pageEntries(),
     ],
     text,
@@ -173,14 +176,14 @@ function nodeEntry(id: string, path: string): Entry {
   };
 }
 
-function pipelineEntry(summary: PipelineSummary): Entry {
+function pipelineEntry(summary: PipelineSummary, found: boolean): Entry {
   const { id, title } = summary.pipeline;
   return {
     section: "pipelines",
     id,
     label: title,
     hint: `${stateLabel(pipelineState(summary))} ${id}`,
-    found: true,
+    found,
     run: () => navigate(pipelineUrl(id)),
   };
 }

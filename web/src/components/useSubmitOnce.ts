@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 
 /**
  * Returns a function that submits a form unless it is being sent. The second click of a double
@@ -6,7 +6,8 @@ import { useEffect, useRef } from "react";
  */
 export function useSubmitOnce(pending: boolean): (submit: () => void) => void {
   const sent = useRef(false);
-  useEffect(() => {
+  // Before any further event: the Enter key may follow the last character at once.
+  useLayoutEffect(() => {
     sent.current = pending;
   });
   return (submit) => {
