@@ -60,7 +60,7 @@ def test_the_machine_alone_runs_the_same_attempts_in_order(seeds: Iterable[int])
                 assert there.status == ENDS[here.tree.root.seen()]
 
 
-# A thread of moto that executes a branch may go on for a moment after its execution was stopped.
+# A thread of moto that executes a branch may outlive its execution for a moment.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("games", [range(8), pytest.param(range(8, 25), marks=pytest.mark.long)])
 def test_moto_agrees_too(moto: Any, games: range) -> None:
