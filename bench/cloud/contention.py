@@ -138,14 +138,14 @@ class _Crowd:
         self.counts = _Counts()
         self._fleet = _Fleet()
         place = Place(
-            _tree(load.execs),
+            _tree(load),
             load.workers * load.pipelines,
             fleet=self._fleet,
             invoke_background=self._invoke,
             **aws.ports,
         )
         for _ in range(load.pipelines - 1):
-            place.launch(_tree(load.execs))
+            place.launch(_tree(load))
         self._tokens = place.tokens
         self.lambdas = _Lambdas(place.engine.cloud, aws)
         self._over = threading.Event()
@@ -310,8 +310,11 @@ class _Reading:
         self.partitions = aws.bill.partitions.copy()
 
 
-def _tree(execs: int) -> co.Parallel:
+def _tree(load: Load) -> co.Parallel:
+    """Return the tree of a pipeline, which cannot use the workers of the others."""
     root = co.Parallel(image="busybox")
-    for n in range(execs):
+    if load.pipelines > 1:
+        root.max_concurrent = load.workers
+    for n in range(load.execs):
         root[f"n{n:05}"] = co.Exec("true")
     return root

@@ -1,5 +1,7 @@
 """The cloud benchmarks with the budgets of the architecture."""
 
+from tests.support.cloud.bill import SERVICES
+
 from bench.cloud import (
     backstop,
     compiling,
@@ -117,16 +119,6 @@ _OUTPUT = (
 
 #: The floor of the cost of 100,000 Execs of 1 s: a transition and a second of a worker each.
 _FLOOR = 4.1
-_SERVICES = (
-    "lambda",
-    "api_gateway",
-    "dynamodb",
-    "step_functions",
-    "s3",
-    "fargate",
-    "secrets_manager",
-    "logs",
-)
 
 
 def _crowded(
@@ -160,7 +152,7 @@ def _crowded(
             Metric("read_units_per_exec", ""),
             # DynamoDB serves 1,000 from one partition.
             Metric("partition_writes_per_second", "", 1000),
-            *(Metric(f"dollars_{service}", "$") for service in _SERVICES),
+            *(Metric(f"dollars_{service}", "$") for service in SERVICES),
             Metric("dollars_per_100000", "$", dollars, stretch),
             Metric("cpu_ms_per_exec", "ms"),
             Metric("cpu_share", "", 0.5),

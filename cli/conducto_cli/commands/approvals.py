@@ -13,6 +13,7 @@ from conducto_cli.both_targets import gathered, report_away
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
 from conducto_cli.text.table import table
+from conducto_cli.text.text import clip
 
 if TYPE_CHECKING:
     import argparse
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from conducto_core.model.responses import AskedApproval
 
 _HEAD = ("ID", "PATH", "SINCE", "TITLE", "QUESTION")
-#: Maximum number of characters of a question in the table.
+#: Columns of a question in the table.
 _SHOWN = 60
 
 
@@ -62,7 +63,5 @@ def _once(found: list[AskedApproval]) -> list[AskedApproval]:
 def _cells(one: AskedApproval) -> tuple[str, ...]:
     approval = one.approval
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(approval.since))
-    question = " ".join(approval.message.split())
-    if len(question) > _SHOWN:
-        question = f"{question[: _SHOWN - 1]}…"
+    question = clip(" ".join(approval.message.split()), _SHOWN)
     return (one.pipeline, approval.path, since, one.title, question)

@@ -404,7 +404,7 @@ class _Planner:
     def _other_result(self, spec: NodeSpec, node: LiveNode) -> str | None:
         """Return why the result of an equal Exec is not valid in the new tree."""
         if not _done(node):
-            back = _was_skipped(node) and not self._skipped[spec.path]
+            back = node.is_skipped() and not self._skipped[spec.path]
             return "no longer skipped" if back else None
         if node.warning and not spec.suppress_errors:
             return "it failed, and suppress_errors was removed"
@@ -478,13 +478,6 @@ def _unfinished(node: LiveNode | None) -> str | None:
             return "it was killed"
         case _:
             return "it has not run"
-
-
-def _was_skipped(node: LiveNode) -> bool:
-    above: LiveNode | None = node
-    while above is not None and not above.skipped:
-        above = above.parent
-    return above is not None
 
 
 def _definition(spec: NodeSpec) -> str | None:

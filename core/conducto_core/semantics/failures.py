@@ -67,20 +67,11 @@ def _is_shorter(limit: float | None, other: float | None) -> bool:
 def _is_left(node: LiveNode) -> bool:
     if isinstance(node, LiveGroup):
         return False
-    return _failed(node) or (is_held_by_limit(node) and not _is_skipped(node))
+    return _failed(node) or (is_held_by_limit(node) and not node.is_skipped())
 
 
 def _failed(node: LiveNode) -> bool:
     return node.state in FAILED and not node.skipped
-
-
-def _is_skipped(node: LiveNode) -> bool:
-    above: LiveNode | None = node
-    while above is not None:
-        if above.skipped:
-            return True
-        above = above.parent
-    return False
 
 
 def expired_above(node: LiveNode) -> LiveGroup | None:

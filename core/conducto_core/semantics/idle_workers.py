@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from conducto_core.model.states import State
-from conducto_core.semantics.tree_state import LiveExec, LiveNode, TreeState
+from conducto_core.semantics.tree_state import LiveExec, TreeState
 
 #: Number of Execs of a pool's kind that are compared exactly; one more counts as the pool's, so
 #: that the check of a large tree is quick.
-_MAX_COMPARED = 2000
+MAX_COMPARED = 2000
 
 
 class ExecKind(NamedTuple):
@@ -37,7 +37,7 @@ def exec_in_need(
             return node
         if kind_of_exec(node) == kind:
             compared += 1
-            if compared > _MAX_COMPARED or is_member(node):
+            if compared > MAX_COMPARED or is_member(node):
                 return node
     return None
 
@@ -52,7 +52,7 @@ def may_need(node: LiveExec) -> bool:
         return False
     if node.state is State.RUNNING and not _generates(node):
         return False
-    return not _is_skipped(node)
+    return not node.is_skipped()
 
 
 def kind_of_exec(node: LiveExec) -> ExecKind:
@@ -64,12 +64,3 @@ def kind_of_exec(node: LiveExec) -> ExecKind:
 def _generates(node: LiveExec) -> bool:
     """Return whether the Exec generates a tree, which may contain Execs of any pool."""
     return node.spec.lazy_target is not None
-
-
-def _is_skipped(node: LiveNode) -> bool:
-    above: LiveNode | None = node
-    while above is not None:
-        if above.skipped:
-            return True
-        above = above.parent
-    return False

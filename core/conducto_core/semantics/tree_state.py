@@ -72,6 +72,13 @@ class LiveNode:
         """The node's path."""
         return self.spec.path
 
+    def is_skipped(self) -> bool:
+        """Return whether the node or a group above it is skipped."""
+        node: LiveNode | None = self
+        while node is not None and not node.skipped:
+            node = node.parent
+        return node is not None
+
     def seen(self) -> Outcome:
         """Return the outcome that the parent sees."""
         return seen_by_parent(self.state, skipped=self.skipped)

@@ -113,13 +113,7 @@ class TableOrgs:
         found = self._table.range(first.partition, first.sort, first.sort + table_keys.LAST)
         return {
             sort.removeprefix(first.sort): Share(
-                workers=int(item["workers"]),
-                reserved=int(item["reserved"]),
-                waiting=float(item["waiting"]) if "waiting" in item else None,
-                # Older versions did not count them.
-                wanted=int(item.get("wanted", "waiting" in item)),
-                since=float(item["since"]) if "since" in item else None,
-                keeps=int(item["keeps"]) if "keeps" in item else None,
+                **{name: item[name] for name in Share.model_fields if name in item}
             )
             for sort, item in found
         }

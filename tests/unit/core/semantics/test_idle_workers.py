@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from conducto_core.model.states import State
-from conducto_core.semantics import idle_workers
-from conducto_core.semantics.idle_workers import exec_in_need, kind_of_exec
+from conducto_core.semantics.idle_workers import MAX_COMPARED, exec_in_need, kind_of_exec
 from conducto_core.semantics.tree_state import LiveExec, TreeState
 from support.trees import lazy, leaf, parallel, pipeline, serial
 
@@ -58,17 +57,14 @@ def test_a_tree_that_is_not_generated_yet_may_need_a_worker(state: State) -> Non
     assert _in_need(tree, found) == "/grow/Generate"
 
 
-def test_many_similar_execs_of_other_pools_are_not_all_compared(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(idle_workers, "_MAX_COMPARED", 3)
+def test_many_similar_execs_of_other_pools_are_not_all_compared() -> None:
     compared: list[str] = []
 
     def is_member(node: LiveExec) -> bool:
         compared.append(node.path)
         return False
 
-    live = TreeState(pipeline(parallel(*(f"n{n}" for n in range(9)))))
+    live = TreeState(pipeline(parallel(*(f"n{n}" for n in range(MAX_COMPARED + 2)))))
     kind = kind_of_exec(live.exec_at("/n0"))
-    assert exec_in_need(live, kind, is_member) is not None
-    assert compared == ["/n8", "/n7", "/n6"]
+    assert exec_in_need(live, kind, is_member) is live.exec_at("/n1")
+    assert len(compared) == MAX_COMPARED
