@@ -12,7 +12,7 @@ from support.cloud.soak import Soak
 
 @pytest.mark.parametrize("seed", range(2))
 def test_every_command_ends_once_in_spite_of_killed_processes(seed: int) -> None:
-    found = Soak(seed, faults=1.5).run(90)
+    found = Soak(seed, faults=1.5).run(400)
 
     assert found.problems == []
     assert found.execs > 0
