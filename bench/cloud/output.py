@@ -1,6 +1,6 @@
 """The times of reading output from AWS, with the model of its latencies and moto for its content.
 
-Reads are those of the API: a stream for all output, and by the index of lines for the last page.
+Reads are those of the API: a stream for all output, and those of the API for the last page.
 The time that moto takes for calls of DynamoDB is subtracted, because it grows with the items of a
 partition; the model has AWS's time instead.
 """
@@ -18,9 +18,8 @@ from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.logs import ChunkedLogs
 from chalicelib.adapters.s3 import S3Bucket
-from chalicelib.api.logs import BlockStream
+from chalicelib.api.logs import lines_of
 from chalicelib.ports.logs import LogKey
-from conducto_core.api.queries.log_lines import ChunkIndex
 from conducto_emulator.latency import Latency
 from support.cloud.aws import BUCKET, TABLE, aws
 
@@ -116,8 +115,7 @@ def _whole(logs: ChunkedLogs) -> None:
 
 
 def _last_page(logs: ChunkedLogs) -> None:
-    index = ChunkIndex(lambda offset: logs.line_ends(_KEY, offset))
-    if len(index.lines(BlockStream(logs, _KEY), -_PAGE, _PAGE, 1 << 20).lines) != _PAGE:
+    if len(lines_of(logs, _KEY, -_PAGE, _PAGE, 1 << 20).lines) != _PAGE:
         raise BenchError("the last page is not complete")
 
 

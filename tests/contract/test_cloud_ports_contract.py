@@ -31,6 +31,7 @@ from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.deliveries import TableDeliveries
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.identities import TableIdentities
+from chalicelib.adapters.log_tail import EMPTY, End
 from chalicelib.adapters.logs import MAX_INLINE_CHUNK, ChunkedLogs
 from chalicelib.adapters.named_records import TableNamedRecords
 from chalicelib.adapters.organizations import TableOrgs
@@ -40,6 +41,7 @@ from chalicelib.adapters.secrets_manager import SecretsManager
 from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.websocket_connections import TableConnections
+from chalicelib.api.logs import lines_of
 from chalicelib.domain.tokens import membership_digest
 from chalicelib.ports.agents import AgentKey
 from chalicelib.ports.errors import ConflictError, ThrottledError
@@ -55,7 +57,7 @@ from chalicelib.ports.identity import (
     Tokens,
     VerifiedPerson,
 )
-from chalicelib.ports.logs import LogKey, LogStore, Uploaded
+from chalicelib.ports.logs import LogKey, LogStore, Tail, Uploaded
 from chalicelib.ports.named_records import NamedRecords
 from chalicelib.ports.people import AuditLog, InvitationRecord, People
 from chalicelib.ports.storage import Blobs
@@ -229,6 +231,30 @@ def test_writers_at_the_same_time_make_neither_gap_nor_overlap(logs: LogStore) -
     assert logs.size(KEY) == 52
 
 
+def is_end(tail: Tail | None, whole: bytes, lines: int) -> bool:
+    """Return whether an end is that of a stream, and has more line ends or is all of it."""
+    assert tail is not None
+    start = tail.start
+    assert (tail.size, tail.total) == (len(whole), whole.count(b"\n"))
+    assert tail.ended == whole.count(b"\n", 0, start)
+    assert tail.data in (b"", whole[start:])
+    return start == 0 or whole.count(b"\n", start) > lines
+
+
+def test_end_of_a_stream_has_the_wanted_lines(logs: LogStore) -> None:
+    parts = [b"a", b"\n", b"b\nc\n", b"d", b"e\n\n\n", b"f\n", b"g"]
+    whole = b""
+    for part in parts:
+        logs.append(KEY, max(0, len(whole) - 1), whole[-1:] + part)  # a byte is sent again
+        whole += part
+
+        assert all(is_end(logs.tail(KEY, lines), whole, lines) for lines in range(1, 9))
+
+    last = logs.tail(KEY, 1)
+    assert last is not None
+    assert last.start > 0
+
+
 def uploaded(clients: Clients, logs: LogStore, offset: int, data: bytes) -> Uploaded:
     """Upload a chunk as a worker does."""
     place = logs.place_for(KEY, offset, "x")
@@ -279,7 +305,7 @@ def test_empty_chunk_is_refused_and_a_stored_one_stops_its_stream(
     empty = uploaded(clients, logs, 0, b"")
     with pytest.raises(ValueError, match="at least one byte"):
         logs.append_uploaded(KEY, 0, empty, b"")
-    logs._write(KEY, 0, {"size": 0, "object": empty.place, "lines": 0}, b"")
+    logs._write(KEY, EMPTY, {"size": 0, "object": empty.place, "lines": 0}, b"")
 
     with pytest.raises(ConflictError, match="cannot be continued"):
         logs.append(KEY, 0, b"abc")
@@ -324,6 +350,40 @@ def test_joined_chunks_read_as_before_and_are_deleted(clients: Clients, table: D
     logs.forget("abc")
     assert logs.size(KEY) == 0
     assert list(bucket.pages_below("logs/abc/")) == []
+
+
+def test_last_lines_are_found_whoever_wrote_the_chunks(
+    clients: Clients, table: DynamoTable
+) -> None:
+    writers = [ChunkedLogs(table, S3Bucket(clients, BUCKET)) for _ in range(3)]
+    logs, whole = writers[0], b""
+    for number in range(120):
+        data = f"{number}\n".encode() * (200_000 if number == 70 else 1 + number % 3)
+        if number == 70:
+            logs.append_uploaded(KEY, len(whole), uploaded(clients, logs, len(whole), data), b"")
+        else:
+            writers[number % 3].append(KEY, len(whole), data)
+        whole += data
+    ends = whole.splitlines(keepends=True)
+
+    def page(first: int) -> tuple[bytes, ...]:
+        found = lines_of(ChunkedLogs(table, S3Bucket(clients, BUCKET)), KEY, first, 50, 1 << 20)
+        assert (found.total, found.first) == (len(ends), len(ends) + first)
+        return found.lines
+
+    wanted = {first: tuple(ends[first:][:50]) for first in (-1, -40, -60, -10_000)}
+    assert all(is_end(logs.tail(KEY, -first), whole, -first) for first in wanted)
+    assert {first: page(first) for first in wanted} == wanted
+    # A chunk of an older version does not have the number of line ends before it.
+    logs._write(
+        KEY, End(len(whole), None), {"size": 4, "packed": gzip.compress(b"old\n"), "lines": 1}, b""
+    )
+    writers[1].append(KEY, len(whole) + 4, b"new\n")
+    ends += [b"old\n", b"new\n"]
+    assert logs.tail(KEY, 1) is None
+    assert page(-2) == (b"old\n", b"new\n")
+    assert logs.join(KEY)
+    assert page(-2) == (b"old\n", b"new\n")
 
 
 def test_few_chunks_are_not_joined(logs: LogStore) -> None:

@@ -278,8 +278,12 @@ class DynamoTable:
         *,
         reverse: bool = False,
         limit: int | None = None,
+        page: int | None = None,
     ) -> Iterator[tuple[str, dict[str, Value]]]:
-        """Yield ``(sort key, item)`` from ``low`` to ``high``, both included (consistent reads)."""
+        """Yield ``(sort key, item)`` from ``low`` to ``high``, both included (consistent reads).
+
+        ``limit`` is the maximum number of items, and ``page`` that of each request.
+        """
         asked: dict[str, Any] = {
             "KeyConditionExpression": "#p = :p AND #s BETWEEN :low AND :high",
             "ExpressionAttributeNames": {"#p": PARTITION_KEY, "#s": SORT_KEY},
@@ -287,8 +291,8 @@ class DynamoTable:
             "ScanIndexForward": not reverse,
             "ConsistentRead": True,
         }
-        if limit is not None:
-            asked["Limit"] = limit
+        if (page or limit) is not None:
+            asked["Limit"] = page or limit
         for item in islice(self._pages(asked), limit):
             yield str(item[SORT_KEY]), self._current(_key(item), item)
 

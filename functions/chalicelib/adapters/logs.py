@@ -8,6 +8,9 @@ Chunks are compressed. A small one is in its item: one query reads a megabyte of
 an hour of output at a line per second. A larger one is cheaper in S3, and workers upload it
 themselves: DynamoDB charges per kilobyte, S3 per object.
 
+Each chunk has the number of line ends before it, so that the last lines are found from the end
+(`chalicelib.adapters.log_tail`).
+
 The chunks of a complete stream can be joined (`chalicelib.adapters.log_joining`): one object of
 compressed members, and one item with their positions, replace them.
 """
@@ -23,11 +26,12 @@ from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable, Item, Value
 from chalicelib.adapters.log_joining import join_chunks
 from chalicelib.adapters.log_members import ChunkCache, Members, packed_chunk, unpacked_chunk
+from chalicelib.adapters.log_tail import EMPTY, End, end_of, last_chunks
 from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.table_keys import Key
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import no_check
-from chalicelib.ports.logs import LogKey, Uploaded
+from chalicelib.ports.logs import LogKey, Tail, Uploaded
 from conducto_core.model.deployment import LOG_PREFIX, PARTITION_KEY
 from conducto_core.model.worker import JOINED_CHUNKS, MAX_INLINE_CHUNK
 from conducto_core.runtime.line_times import LineTime, part_of, unpacked
@@ -74,7 +78,7 @@ class ChunkedLogs:
     def __init__(self, table: DynamoTable, bucket: S3Bucket) -> None:
         self._table = table
         self._bucket = bucket
-        self._ends: dict[LogKey, int] = {}
+        self._ends: dict[LogKey, End] = {}
         self._marked: dict[str, float] = {}
         self._cache = ChunkCache(_AHEAD)
 
@@ -82,22 +86,19 @@ class ChunkedLogs:
 
     def append(self, key: LogKey, offset: int, data: bytes, times: bytes = b"") -> None:
         """Append bytes at ``offset``; skips stored bytes and rejects a gap."""
-        # A cached end avoids a read; a wrong one is detected by the conditional write.
-        is_end = offset in (0, self._ends.get(key))
-        end = offset if is_end else self.size(key)
+        end = EMPTY if offset == 0 else self._known_end(key, offset)
         while True:
-            if offset > end:
-                raise ConflictError(f"{key}: {offset} is beyond the end, {end}")
-            fresh = data[end - offset :]
+            if offset > end.size:
+                raise ConflictError(f"{key}: {offset} is beyond the end, {end.size}")
+            fresh = data[end.size - offset :]
             if not fresh:
                 return
             try:
                 self._add(key, end, fresh, times)
             except ConflictError:
                 # Another process wrote a chunk there; continue after it.
-                end = self._grown(key, end)
+                end = self._grown(key, end.size)
                 continue
-            self._note_end(key, end + len(fresh))
             return
 
     def place_for(self, key: LogKey, offset: int, name: str) -> str:
@@ -110,59 +111,73 @@ class ChunkedLogs:
             raise ValueError(f"{key}: a chunk has at least one byte, got {chunk.size}")
         if not chunk.place.startswith(f"{_folder(key)}/") or not self._bucket.exists(chunk.place):
             raise LookupError(f"{key}: nothing was uploaded to {chunk.place!r}")
-        end = offset if offset == self._ends.get(key) else self.size(key)
-        if offset != end:
-            if end < offset + chunk.size:  # a gap, or another writer stored a part of the chunk
+        end = self._known_end(key, offset)
+        if offset != end.size:
+            if end.size < offset + chunk.size:  # a gap, or a part of it is stored
                 data = unpacked_chunk(self._bucket.whole(chunk.place), chunk.size)
                 self.append(key, offset, data, times)
             return
         item: Item = {"size": chunk.size, "object": chunk.place, "lines": chunk.lines}
         try:
-            self._write(key, offset, item, times)
+            self._write(key, end, item, times)
         except ConflictError:
             self._note_end(key, self._grown(key, offset))
             self.append_uploaded(key, offset, chunk, times)
-            return
-        self._note_end(key, offset + chunk.size)
 
-    def _grown(self, key: LogKey, end: int) -> int:
+    def _known_end(self, key: LogKey, offset: int) -> End:
+        """Return the cached end if it is at ``offset``, otherwise the stored one.
+
+        A wrong one is detected by the conditional write.
+        """
+        end = self._ends.get(key)
+        return end if end is not None and end.size == offset else self._end(key)
+
+    def _end(self, key: LogKey) -> End:
+        last = self._last(key, table_keys.LAST)
+        if last is None:
+            return EMPTY
+        sort, item = last
+        return End(int(item["size"]), None) if sort == _JOINED else end_of(int(sort), item)
+
+    def _grown(self, key: LogKey, end: int) -> End:
         """Return the end of a stream in which another process wrote a chunk at ``end``."""
-        size = self.size(key)
-        if size <= end:  # the chunk is empty, or the stream was deleted
+        grown = self._end(key)
+        if grown.size <= end:  # the chunk is empty, or the stream was deleted
             raise ConflictError(f"{key}: the chunk at {end} cannot be continued")
-        return size
+        return grown
 
-    def _note_end(self, key: LogKey, end: int) -> None:
+    def _note_end(self, key: LogKey, end: End) -> None:
         self._ends.pop(key, None)
         self._ends[key] = end
         while len(self._ends) > _MAX_ENDS:
             self._ends.pop(next(iter(self._ends)), None)
 
-    def _add(self, key: LogKey, offset: int, data: bytes, times: bytes) -> None:
+    def _add(self, key: LogKey, end: End, data: bytes, times: bytes) -> None:
         packed = packed_chunk(data)
         item: Item = {"size": len(data), "packed": packed}
         if len(packed) > MAX_INLINE_CHUNK:
-            place = self.place_for(key, offset, sha256(data).hexdigest()[:16])
+            place = self.place_for(key, end.size, sha256(data).hexdigest()[:16])
             self._bucket.put(place, packed)
             item = {"size": len(data), "object": place}
-        self._write(key, offset, {**item, "lines": data.count(b"\n")}, times)
+        self._write(key, end, {**item, "lines": data.count(b"\n")}, times)
 
-    def _write(self, key: LogKey, offset: int, item: Item, times: bytes) -> None:
-        if offset == 0:  # `forget` finds the stream by this item
+    def _write(self, key: LogKey, end: End, item: Item, times: bytes) -> None:
+        """Write a chunk at the end of a stream; raises `ConflictError` if another process has."""
+        if end.size == 0:  # `forget` finds the stream by this item
             self._table.put(_stream(key), {"size": 0})
         if times:
             item = {**item, "times": times}
-        self._table.put_where(_chunk(key, offset), item, f"attribute_not_exists({PARTITION_KEY})")
+        if end.ended is not None:
+            item = {**item, "ended": end.ended}
+        new = f"attribute_not_exists({PARTITION_KEY})"
+        self._table.put_where(_chunk(key, end.size), item, new)
+        self._note_end(key, end_of(end.size, item))
 
     # ---- reading ------------------------------------------------------------------------------
 
     def size(self, key: LogKey) -> int:
         """Return the size in bytes."""
-        last = self._last(key, table_keys.LAST)
-        if last is None:
-            return 0
-        sort, item = last
-        return int(item["size"]) + (0 if sort == _JOINED else int(sort))
+        return self._end(key).size
 
     def read(self, key: LogKey, offset: int, limit: int) -> bytes:
         """Return up to ``limit`` bytes starting at ``offset``."""
@@ -229,11 +244,7 @@ class ChunkedLogs:
             size = int(item["size"])
             count = min(size - skipped, end - offset)
             if count > 0:
-                packed = item.get("packed")
-                if isinstance(packed, bytes):
-                    yield _Part("", packed, None, size, skipped, count)
-                else:
-                    yield _Part(str(item["object"]), b"", None, size, skipped, count)
+                yield _part(item, skipped, count)
                 offset += count
             if offset >= end:
                 return
@@ -278,6 +289,22 @@ class ChunkedLogs:
             end = int(sort) + int(item["size"])
             if end > offset:
                 yield end, int(item.get("lines", 0))
+
+    def tail(self, key: LogKey, lines: int) -> Tail | None:
+        """Return an end of a stream that has more than ``lines`` line ends, or all of it."""
+        backwards = self._table.range(
+            _chunk(key, 0).partition, _JOINED, table_keys.LAST, reverse=True, page=lines + 1
+        )
+        found = last_chunks(backwards, lines)
+        if found is None:
+            return None
+        start, end = found.start, found.end
+        parts = [_part(item, 0, int(item["size"])) for item in found.items]
+        try:
+            data = b"".join(self._ahead(parts))
+        except _JoinedMeanwhileError:
+            return None
+        return Tail(start.size, start.ended or 0, end.size, end.ended or 0, data)
 
     # ---- the rest -----------------------------------------------------------------------------
 
@@ -331,6 +358,13 @@ class ChunkedLogs:
     def _last(self, key: LogKey, upto: str) -> tuple[str, dict[str, Value]] | None:
         partition = _chunk(key, 0).partition
         return next(self._table.range(partition, _JOINED, upto, reverse=True, limit=1), None)
+
+
+def _part(item: Item, skipped: int, length: int) -> _Part:
+    packed, size = item.get("packed"), int(item["size"])
+    if isinstance(packed, bytes):
+        return _Part("", packed, None, size, skipped, length)
+    return _Part(str(item["object"]), b"", None, size, skipped, length)
 
 
 def _joined_parts(item: Item, offset: int, end: int) -> Iterator[_Part]:

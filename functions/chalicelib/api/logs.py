@@ -9,8 +9,8 @@ from functools import partial
 from tempfile import NamedTemporaryFile
 
 from chalicelib.api.reading import LOOK_EVERY, CloudQueries
-from chalicelib.ports.logs import LogKey, LogStore
-from conducto_core.api.queries.log_lines import ChunkIndex, LineIndex
+from chalicelib.ports.logs import LogKey, LogStore, Tail
+from conducto_core.api.queries.log_lines import ChunkIndex, End, LineIndex, Lines, last_lines
 from conducto_core.api.queries.log_outline import outline
 from conducto_core.api.queries.log_responses import lines_response, matches_response, search
 from conducto_core.api.queries.log_search import SearchQuery, chunk_to_search
@@ -19,6 +19,7 @@ from conducto_core.errors import NotFoundError
 from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
     MAX_LOG_CHUNK,
+    MAX_LOG_LINES,
     MAX_LOG_SCAN,
     OTHER,
     LogFileParams,
@@ -71,12 +72,12 @@ _LINE_INDEXES = LineIndexes()
 class BlockStream:
     """A `log_lines.Stream` over a log store, with the size fixed when it is opened."""
 
-    def __init__(self, logs: LogStore, key: LogKey) -> None:
+    def __init__(self, logs: LogStore, key: LogKey, tail: Tail | None = None) -> None:
         self._logs = logs
         self._key = key
-        self._size = logs.size(key)
-        self._block = b""
-        self._start = 0
+        self._size = logs.size(key) if tail is None else tail.size
+        self._block = b"" if tail is None else tail.data
+        self._start = 0 if tail is None else tail.start
 
     def pread(self, count: int, offset: int) -> bytes:
         """Return up to ``count`` bytes starting at ``offset``."""
@@ -90,6 +91,17 @@ class BlockStream:
     def size(self) -> int:
         """Return the size in bytes."""
         return self._size
+
+
+def lines_of(logs: LogStore, key: LogKey, first: int, count: int, limit: int) -> Lines:
+    """Return lines of a stream; the arguments are those of `LineIndex.lines`."""
+    tail = logs.tail(key, -first) if -MAX_LOG_LINES <= first < 0 else None
+    if tail is not None:
+        end = End(tail.start, tail.ended, tail.total)
+        return last_lines(BlockStream(logs, key, tail), end, -first, count, limit)
+    stream = BlockStream(logs, key)
+    with _LINE_INDEXES.using(logs, key) as index:
+        return index.lines(stream, first, count, limit)
 
 
 class CloudLogs(CloudQueries):
@@ -145,13 +157,10 @@ class CloudLogs(CloudQueries):
         if not complete:
             await self._note_reader(key)
 
-        def read() -> LogLines:
-            stream = BlockStream(self._cloud.logs, key)
-            with _LINE_INDEXES.using(self._cloud.logs, key) as index:
-                found = index.lines(stream, query.first, query.count, query.limit)
-            return lines_response(found, complete=complete)
-
-        return await asyncio.to_thread(read)
+        found = await asyncio.to_thread(
+            lines_of, self._cloud.logs, key, query.first, query.count, query.limit
+        )
+        return lines_response(found, complete=complete)
 
     async def search_log(self, query: LogSearchParams) -> LogMatches:
         """Return the matching lines of an output stream, within limits on time and size."""

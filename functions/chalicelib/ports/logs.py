@@ -33,6 +33,24 @@ class Uploaded(NamedTuple):
     lines: int
 
 
+class Tail(NamedTuple):
+    """The end of a stream.
+
+    Attributes:
+        start: Position of its first byte.
+        ended: Number of line ends before ``start``.
+        size: Bytes of the stream.
+        total: Number of line ends in the stream.
+        data: All bytes from ``start``, or none if they are many.
+    """
+
+    start: int
+    ended: int
+    size: int
+    total: int
+    data: bytes
+
+
 class LogStore(Protocol):
     """Command output (small chunks in DynamoDB, large ones in S3)."""
 
@@ -73,6 +91,12 @@ class LogStore(Protocol):
         """Yield ``(end, number of line ends within)`` of each chunk that ends after ``offset``.
 
         ``offset`` is 0 or the end of a chunk.
+        """
+
+    def tail(self, key: LogKey, lines: int) -> Tail | None:
+        """Return an end of a stream that has more than ``lines`` line ends, or all of it.
+
+        None: the numbers of lines are not known without reading all chunks (`line_ends`).
         """
 
     def times(self, key: LogKey, start: int, end: int) -> tuple[LineTime, ...]:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import no_check
-from chalicelib.ports.logs import LogKey, Uploaded
+from chalicelib.ports.logs import LogKey, Tail, Uploaded
 from chalicelib.ports.storage import BlobWriter
 from conducto_core.runtime.line_times import LineTime, part_of, unpacked
 
@@ -58,6 +58,13 @@ class FakeLogs:
         data = self._kept.get(key, b"")
         for end in range(offset + _BLOCK, len(data) + 1, _BLOCK):
             yield end, data.count(b"\n", end - _BLOCK, end)
+
+    def tail(self, key: LogKey, lines: int) -> Tail | None:
+        data = self._kept.get(key, b"")
+        total = data.count(b"\n")
+        ended = max(0, total - lines - 1)
+        start = len(data) - len(data.split(b"\n", ended)[ended])
+        return Tail(start, ended, len(data), total, data[start:])
 
     def size(self, key: LogKey) -> int:
         return len(self._kept.get(key, b""))

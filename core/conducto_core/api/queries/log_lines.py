@@ -202,6 +202,40 @@ class ChunkIndex(LineIndex):
                 self._spacing *= 2
 
 
+class End(NamedTuple):
+    """A part of a stream up to its end.
+
+    Attributes:
+        start: Position of its first byte.
+        ended: Number of lines that end before it.
+        total: Number of lines that end in the stream.
+    """
+
+    start: int
+    ended: int
+    total: int
+
+
+def last_lines(stream: Stream, end: End, last: int, count: int, limit: int) -> Lines:
+    """Return lines of the end of a stream, without reading what precedes it.
+
+    Args:
+        stream: The stream.
+        end: Has more than ``last`` line ends, or is all of the stream.
+        last: Number of the first line, counted from the end.
+        count: Maximum lines.
+        limit: Maximum bytes.
+    """
+    size = stream.size()
+    total = end.total + (size > 0 and stream.pread(1, size - 1) != b"\n")
+    first = max(0, total - last)
+    start = _after_line_end(stream, end.start, size, first - end.ended) if first else 0
+    if start is None:
+        return Lines(first, (), cut=False, total=total, size=size)
+    lines, cut = _read_lines(stream, start, count, limit)
+    return Lines(first, lines, cut, start, total, size)
+
+
 def _line_ends(stream: Stream, start: int, end: int) -> int:
     found = 0
     while start < end and (chunk := stream.pread(min(_CHUNK, end - start), start)):
