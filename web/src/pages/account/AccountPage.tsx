@@ -5,10 +5,9 @@ import type { Usage, WhoAmI } from "@/api/schema";
 import { signOut } from "@/api/session";
 import { Button } from "@/components/Button";
 import { FactsList } from "@/components/Facts";
-import { PageStatus } from "@/components/PageStatus";
+import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { toast } from "@/components/toasts";
-import { useTitle } from "@/components/useTitle";
 import { followLink } from "@/lib/location";
 import { dollars } from "@/lib/money";
 import { duration } from "@/lib/time";
@@ -28,36 +27,34 @@ export function AccountPage() {
     queryKey: ["usage"],
     queryFn: ({ signal }) => api.usage({}, signal),
   });
-  useTitle("Account");
   const signOutMutation = useMutation({
     mutationFn: signOut,
     onSuccess: () => location.assign("/"),
     onError: (error) => toast(messageOf(error), "error"),
   });
   return (
-    <PageStatus error={who.error}>
-      <div className="page">
-        <div className="page-head">
-          <h1>{ACCOUNT.title}</h1>
-          <span className="page-grow" />
-          <Button disabled={signOutMutation.isPending} onClick={() => signOutMutation.mutate()}>
-            {ACCOUNT.signOut}
-          </Button>
-        </div>
-        {who.data !== undefined ? (
-          <Facts who={who.data} />
-        ) : (
-          <QueryPlaceholder query={who} rows={5} />
-        )}
-        {who.data === undefined ? null : (
-          <>
-            <Tokens permissions={who.data.permissions} />
-            <Sessions />
-          </>
-        )}
-        {usage.data === undefined ? null : <Months usage={usage.data} />}
-      </div>
-    </PageStatus>
+    <Page
+      title={ACCOUNT.title}
+      error={who.error}
+      actions={
+        <Button disabled={signOutMutation.isPending} onClick={() => signOutMutation.mutate()}>
+          {ACCOUNT.signOut}
+        </Button>
+      }
+    >
+      {who.data !== undefined ? (
+        <Facts who={who.data} />
+      ) : (
+        <QueryPlaceholder query={who} rows={5} />
+      )}
+      {who.data === undefined ? null : (
+        <>
+          <Tokens permissions={who.data.permissions} />
+          <Sessions />
+        </>
+      )}
+      {usage.data === undefined ? null : <Months usage={usage.data} />}
+    </Page>
   );
 }
 

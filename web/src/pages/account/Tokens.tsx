@@ -5,12 +5,11 @@ import { messageOf } from "@/api/client";
 import { organisationApi } from "@/api/organisation";
 import type { MemberToken } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { ConfirmDialog } from "@/components/ConfirmDialog";
+import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
-import { useNow } from "@/components/useNow";
-import { formatDate, formatDateTitle } from "@/lib/formatDate";
 import { moment } from "@/lib/time";
 import { CreateTokenDialog } from "@/pages/account/CreateTokenDialog";
+import { ListTable, TimeCell } from "@/pages/organisation/ListTable";
 import styles from "@/pages/organisation/Table.module.css";
 import { TOKENS } from "@/strings/organisation";
 
@@ -59,10 +58,6 @@ export function Sessions() {
     queryKey: SESSIONS_KEY,
     queryFn: ({ signal }) => organisationApi.sessions(signal),
   });
-  const endAll = useMutation({
-    mutationFn: () => organisationApi.endSessions(),
-    onSuccess: () => location.assign("/"),
-  });
   return (
     <section className={styles.section}>
       <div className={styles.head}>
@@ -77,17 +72,16 @@ export function Sessions() {
         onRevoked={() => void client.invalidateQueries({ queryKey: SESSIONS_KEY })}
       />
       {ending ? (
-        <ConfirmDialog
+        <RequestDialog
           danger
           title={`${TOKENS.endAll}?`}
           action={TOKENS.endAll}
-          disabled={endAll.isPending}
-          error={endAll.error}
-          onConfirm={() => endAll.mutate()}
+          request={() => organisationApi.endSessions()}
+          onDone={() => location.assign("/")}
           onClose={() => setEnding(false)}
         >
           <p>{TOKENS.endAllEffect}</p>
-        </ConfirmDialog>
+        </RequestDialog>
       ) : null}
     </section>
   );
@@ -103,7 +97,6 @@ interface TableProps {
 }
 
 function TokenTable({ tokens, action, hasPermissions = false, ...on }: TableProps) {
-  const now = useNow(true);
   const revoke = useMutation({
     mutationFn: on.onRevoke,
     onSuccess: () => toast(TOKENS.revoked),
@@ -112,56 +105,43 @@ function TokenTable({ tokens, action, hasPermissions = false, ...on }: TableProp
   });
   if (tokens.length === 0) return <p className="muted">{TOKENS.none}</p>;
   return (
-    <div className={`card ${styles.card}`}>
-      <table className={`list ${styles.stack}`}>
-        <thead>
-          <tr>
-            <th scope="col">{TOKENS.name}</th>
-            {hasPermissions ? <th scope="col">{TOKENS.permissions}</th> : null}
-            <th scope="col">{TOKENS.created}</th>
-            <th scope="col">{TOKENS.expires}</th>
-            <th scope="col">
-              <span className="sr-only">{action}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {tokens.map((token) => (
-            <tr key={token.id}>
-              <th scope="row">
-                {token.name || <span className="mono">{token.id}</span>}
-                {token.current ? <span className="muted"> ({TOKENS.current})</span> : null}
-              </th>
-              {hasPermissions ? (
-                <td className={styles.wide} data-label={TOKENS.permissions}>
-                  {token.permissions.map((name) => name.replaceAll("_", " ")).join(", ")}
-                </td>
-              ) : null}
-              <td
-                className="muted"
-                data-label={TOKENS.created}
-                title={formatDateTitle(token.created, now)}
-              >
-                {formatDate(token.created, now)}
-              </td>
-              <td className="muted" data-label={TOKENS.expires}>
-                {token.expires === null ? TOKENS.never : moment(token.expires)}
-              </td>
-              <td className={`list-number ${styles.action}`}>
-                <Button
-                  variant="quiet"
-                  className="button-danger"
-                  aria-label={TOKENS.actionLabel(action, token.name || token.id)}
-                  disabled={revoke.isPending}
-                  onClick={() => revoke.mutate(token.id)}
-                >
-                  {action}
-                </Button>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <ListTable
+      columns={[
+        TOKENS.name,
+        ...(hasPermissions ? [TOKENS.permissions] : []),
+        TOKENS.created,
+        TOKENS.expires,
+      ]}
+      actions={action}
+    >
+      {tokens.map((token) => (
+        <tr key={token.id}>
+          <th scope="row">
+            {token.name || <span className="mono">{token.id}</span>}
+            {token.current ? <span className="muted"> ({TOKENS.current})</span> : null}
+          </th>
+          {hasPermissions ? (
+            <td className={styles.wide} data-label={TOKENS.permissions}>
+              {token.permissions.map((name) => name.replaceAll("_", " ")).join(", ")}
+            </td>
+          ) : null}
+          <TimeCell label={TOKENS.created} time={token.created} />
+          <td className="muted" data-label={TOKENS.expires}>
+            {token.expires === null ? TOKENS.never : moment(token.expires)}
+          </td>
+          <td className={`list-number ${styles.action}`}>
+            <Button
+              variant="quiet"
+              className="button-danger"
+              aria-label={TOKENS.actionLabel(action, token.name || token.id)}
+              disabled={revoke.isPending}
+              onClick={() => revoke.mutate(token.id)}
+            >
+              {action}
+            </Button>
+          </td>
+        </tr>
+      ))}
+    </ListTable>
   );
 }

@@ -1,8 +1,6 @@
-import { useMutation } from "@tanstack/react-query";
-
 import { agentApi } from "@/api/agent";
 import { KilledNote } from "@/components/ActionPreview";
-import { ConfirmDialog } from "@/components/ConfirmDialog";
+import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
 import { AGENT } from "@/strings/agent";
 
@@ -13,21 +11,16 @@ interface Props {
 }
 
 export function StopDialog({ running, onClose }: Props) {
-  const stop = useMutation({
-    mutationFn: agentApi.stop,
-    onSuccess: ({ pid }) => {
-      toast(`Stopping the agent (process ${pid})`);
-      onClose();
-    },
-  });
   return (
-    <ConfirmDialog
+    <RequestDialog
       danger
       title={AGENT.stopTitle}
       action={AGENT.stopAction}
-      disabled={stop.isPending}
-      error={stop.error}
-      onConfirm={() => stop.mutate()}
+      request={agentApi.stop}
+      onDone={({ pid }) => {
+        toast(`Stopping the agent (process ${pid})`);
+        onClose();
+      }}
       onClose={onClose}
     >
       {running === 0 ? <p>{AGENT.noneRunning}</p> : <KilledNote count={running} />}
@@ -36,6 +29,6 @@ export function StopDialog({ running, onClose }: Props) {
         <code>conducto list</code>
         {AGENT.startsAgain}
       </p>
-    </ConfirmDialog>
+    </RequestDialog>
   );
 }

@@ -1,20 +1,20 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { agentsApi } from "@/api/agents";
 import type { LinkedAgent } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { Command } from "@/components/Command";
-import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { EmptyState } from "@/components/EmptyState";
-import { PageStatus } from "@/components/PageStatus";
+import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
 import { useNow } from "@/components/useNow";
-import { useTitle } from "@/components/useTitle";
 import { formatDateTitle } from "@/lib/formatDate";
 import { ago } from "@/lib/time";
 import own from "@/pages/agents/Agents.module.css";
+import { ListTable } from "@/pages/organisation/ListTable";
 import styles from "@/pages/organisation/Table.module.css";
 import { useWho } from "@/pages/organisation/useWho";
 import { AGENTS, LINK_COMMAND, START_COMMAND, UNLINK_COMMAND } from "@/strings/agents";
@@ -32,39 +32,47 @@ export function AgentsPage() {
     queryFn: ({ signal }) => agentsApi.list(signal),
     refetchInterval: REFRESH_MS,
   });
-  useTitle(AGENTS.title);
   return (
-    <PageStatus error={list.error ?? who.query.error}>
-      <div className="page">
-        <div className="page-head">
-          <h1>{AGENTS.title}</h1>
-        </div>
-        {list.data === undefined ? (
-          <QueryPlaceholder query={list} rows={3} />
-        ) : list.data.agents.length === 0 ? (
-          <EmptyState title={AGENTS.none}>
-            <p className="muted">{AGENTS.noneHelp}</p>
-            <Command text={LINK_COMMAND} />
-          </EmptyState>
-        ) : (
-          <Table
-            agents={list.data.agents}
-            mayForget={(agent) => who.isAdmin || agent.user === who.user}
-            onForget={setForgotten}
-          />
-        )}
-      </div>
-      {forgotten === null ? null : (
-        <ForgetDialog
-          agent={forgotten}
-          onClose={() => setForgotten(null)}
-          onDone={() => {
-            setForgotten(null);
-            void client.invalidateQueries({ queryKey: KEY });
-          }}
+    <Page
+      title={AGENTS.title}
+      error={list.error ?? who.query.error}
+      dialog={
+        forgotten === null ? null : (
+          <RequestDialog
+            danger
+            title={AGENTS.forgetTitle(forgotten.host)}
+            action={AGENTS.forget}
+            request={() => agentsApi.forget(forgotten.id)}
+            onDone={() => {
+              toast(AGENTS.forgotten(forgotten.host));
+              setForgotten(null);
+              void client.invalidateQueries({ queryKey: KEY });
+            }}
+            onClose={() => setForgotten(null)}
+          >
+            <p>{AGENTS.forgetEffect}</p>
+            <p>
+              {AGENTS.connectsAgain} <code>{UNLINK_COMMAND}</code>
+            </p>
+          </RequestDialog>
+        )
+      }
+    >
+      {list.data === undefined ? (
+        <QueryPlaceholder query={list} rows={3} />
+      ) : list.data.agents.length === 0 ? (
+        <EmptyState title={AGENTS.none}>
+          <p className="muted">{AGENTS.noneHelp}</p>
+          <Command text={LINK_COMMAND} />
+        </EmptyState>
+      ) : (
+        <Table
+          agents={list.data.agents}
+          mayForget={(agent) => who.isAdmin || agent.user === who.user}
+          onForget={setForgotten}
         />
       )}
-    </PageStatus>
+    </Page>
   );
 }
 
@@ -76,29 +84,19 @@ interface TableProps {
 
 function Table({ agents, mayForget, onForget }: TableProps) {
   return (
-    <div className={`card ${styles.card} ${styles.wrap}`}>
-      <table className={`list ${styles.stack} ${own.table}`}>
-        <thead>
-          <tr>
-            <th scope="col">{AGENTS.machine}</th>
-            <th scope="col">{AGENTS.state}</th>
-            <th scope="col">{AGENTS.allows}</th>
-            <th scope="col">
-              <span className="sr-only">{AGENTS.forget}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {agents.map((agent) => (
-            <Row
-              key={agent.id}
-              agent={agent}
-              {...(mayForget(agent) ? { onForget: () => onForget(agent) } : {})}
-            />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <ListTable
+      columns={[AGENTS.machine, AGENTS.state, AGENTS.allows]}
+      actions={AGENTS.forget}
+      className={`${styles.wrap} ${own.table}`}
+    >
+      {agents.map((agent) => (
+        <Row
+          key={agent.id}
+          agent={agent}
+          {...(mayForget(agent) ? { onForget: () => onForget(agent) } : {})}
+        />
+      ))}
+    </ListTable>
   );
 }
 
@@ -142,37 +140,5 @@ function Row({ agent, onForget }: { agent: LinkedAgent; onForget?: () => void })
         )}
       </td>
     </tr>
-  );
-}
-
-interface ForgetProps {
-  agent: LinkedAgent;
-  onDone: () => void;
-  onClose: () => void;
-}
-
-function ForgetDialog({ agent, onDone, onClose }: ForgetProps) {
-  const forget = useMutation({
-    mutationFn: () => agentsApi.forget(agent.id),
-    onSuccess: () => {
-      toast(AGENTS.forgotten(agent.host));
-      onDone();
-    },
-  });
-  return (
-    <ConfirmDialog
-      danger
-      title={AGENTS.forgetTitle(agent.host)}
-      action={AGENTS.forget}
-      disabled={forget.isPending}
-      error={forget.error}
-      onConfirm={() => forget.mutate()}
-      onClose={onClose}
-    >
-      <p>{AGENTS.forgetEffect}</p>
-      <p>
-        {AGENTS.connectsAgain} <code>{UNLINK_COMMAND}</code>
-      </p>
-    </ConfirmDialog>
   );
 }

@@ -1,8 +1,6 @@
-import { useMutation } from "@tanstack/react-query";
-
 import { dataApi } from "@/api/data";
 import type { DataEntry } from "@/api/schema";
-import { ConfirmDialog } from "@/components/ConfirmDialog";
+import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
 import { baseName } from "@/model/dataFiles";
 import { DATA } from "@/strings/data";
@@ -16,27 +14,22 @@ interface Props {
 
 export function DeleteDialog({ id, entry, onClose }: Props) {
   const label = baseName(entry.name);
-  const remove = useMutation({
-    mutationFn: () => dataApi.remove(id, entry.name),
-    onSuccess: () => {
-      toast(`Deleted ${label}`);
-      onClose(true);
-    },
-  });
   return (
-    <ConfirmDialog
+    <RequestDialog
       danger
       title={DATA.deleteTitle(label)}
       action={DATA.delete}
-      disabled={remove.isPending}
-      error={remove.error}
-      onConfirm={() => remove.mutate()}
+      request={() => dataApi.remove(id, entry.name)}
+      onDone={() => {
+        toast(`Deleted ${label}`);
+        onClose(true);
+      }}
       onClose={() => onClose(false)}
     >
       <p>
         {entry.kind === "directory" ? DATA.deleteDirectoryEffect : DATA.noUndo}
         {DATA.readers}
       </p>
-    </ConfirmDialog>
+    </RequestDialog>
   );
 }

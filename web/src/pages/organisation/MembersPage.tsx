@@ -5,16 +5,15 @@ import { messageOf } from "@/api/client";
 import { organisationApi } from "@/api/organisation";
 import type { Member, Role } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { EmptyState } from "@/components/EmptyState";
 import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
-import { useNow } from "@/components/useNow";
 import { useTitle } from "@/components/useTitle";
-import { formatDate, formatDateTitle } from "@/lib/formatDate";
 import { Invitations } from "@/pages/organisation/Invitations";
 import { InviteDialog } from "@/pages/organisation/InviteDialog";
+import { ListTable, TimeCell } from "@/pages/organisation/ListTable";
 import { OrganisationFrame } from "@/pages/organisation/OrganisationFrame";
 import styles from "@/pages/organisation/Table.module.css";
 import { useWho } from "@/pages/organisation/useWho";
@@ -68,13 +67,27 @@ export function MembersPage() {
       </OrganisationFrame>
       {inviting ? <InviteDialog isOwner={who.isOwner} onClose={() => setInviting(false)} /> : null}
       {removed === null ? null : (
-        <RemoveDialog
-          member={removed}
-          org={removed.user === who.user ? (who.org ?? "") : null}
-          onDone={() => {
-            setRemoved(null);
-            refresh();
-          }}
+        <RequestDialog
+          danger
+          {...(removed.user === who.user
+            ? {
+                title: MEMBERS.leaveTitle(who.org ?? ""),
+                action: MEMBERS.leave,
+                request: () => organisationApi.leave(),
+                onDone: () => location.assign("/"),
+                children: <p>{MEMBERS.leaveEffect}</p>,
+              }
+            : {
+                title: MEMBERS.removeTitle(removed.user),
+                action: MEMBERS.remove,
+                request: () => organisationApi.removeMember(removed.user),
+                onDone: () => {
+                  toast(MEMBERS.removed(removed.user));
+                  setRemoved(null);
+                  refresh();
+                },
+                children: <p>{MEMBERS.removeEffect}</p>,
+              })}
           onClose={() => setRemoved(null)}
         />
       )}
@@ -92,64 +105,43 @@ interface TableProps {
 }
 
 function Table({ members, user, isAdmin, isOwner, onChanged, onRemove }: TableProps) {
-  const now = useNow(true);
   return (
-    <div className={`card ${styles.card}`}>
-      <table className={`list ${styles.stack}`}>
-        <thead>
-          <tr>
-            <th scope="col">{MEMBERS.name}</th>
-            <th scope="col">{MEMBERS.role}</th>
-            <th scope="col">{MEMBERS.joined}</th>
-            <th scope="col">
-              <span className="sr-only">{MEMBERS.remove}</span>
+    <ListTable columns={[MEMBERS.name, MEMBERS.role, MEMBERS.joined]} actions={MEMBERS.remove}>
+      {members.map((member) => {
+        const isMe = member.user === user;
+        // Only owners change owners.
+        const mayChange = isAdmin && (member.role !== "owner" || isOwner);
+        return (
+          <tr key={member.user}>
+            <th scope="row">
+              {member.user}
+              {isMe ? <span className="muted"> ({MEMBERS.you})</span> : null}
+              {member.email == null ? null : <div className="muted">{member.email}</div>}
             </th>
-          </tr>
-        </thead>
-        <tbody>
-          {members.map((member) => {
-            const isMe = member.user === user;
-            // Only owners change owners.
-            const mayChange = isAdmin && (member.role !== "owner" || isOwner);
-            return (
-              <tr key={member.user}>
-                <th scope="row">
-                  {member.user}
-                  {isMe ? <span className="muted"> ({MEMBERS.you})</span> : null}
-                  {member.email == null ? null : <div className="muted">{member.email}</div>}
-                </th>
-                <td>
-                  {mayChange ? (
-                    <RoleSelect member={member} isOwner={isOwner} onChanged={onChanged} />
-                  ) : (
-                    member.role
-                  )}
-                </td>
-                <td
-                  className="muted"
-                  data-label={MEMBERS.joined}
-                  title={formatDateTitle(member.joined, now)}
+            <td>
+              {mayChange ? (
+                <RoleSelect member={member} isOwner={isOwner} onChanged={onChanged} />
+              ) : (
+                member.role
+              )}
+            </td>
+            <TimeCell label={MEMBERS.joined} time={member.joined} />
+            <td className={`list-number ${styles.action}`}>
+              {mayChange || isMe ? (
+                <Button
+                  variant="quiet"
+                  className="button-danger"
+                  {...(isMe ? {} : { "aria-label": MEMBERS.removeLabel(member.user) })}
+                  onClick={() => onRemove(member)}
                 >
-                  {formatDate(member.joined, now)}
-                </td>
-                <td className={`list-number ${styles.action}`}>
-                  {mayChange || isMe ? (
-                    <Button
-                      variant="quiet"
-                      className="button-danger"
-                      {...(isMe ? {} : { "aria-label": MEMBERS.removeLabel(member.user) })}
-                      onClick={() => onRemove(member)}
-                    >
-                      {isMe ? MEMBERS.leave : MEMBERS.remove}
-                    </Button>
-                  ) : null}
-                </td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-    </div>
+                  {isMe ? MEMBERS.leave : MEMBERS.remove}
+                </Button>
+              ) : null}
+            </td>
+          </tr>
+        );
+      })}
+    </ListTable>
   );
 }
 
@@ -175,41 +167,5 @@ function RoleSelect(props: { member: Member; isOwner: boolean; onChanged: () => 
         </option>
       ))}
     </select>
-  );
-}
-
-interface RemoveProps {
-  member: Member;
-  /** The organisation, for the user's own membership. */
-  org: string | null;
-  onDone: () => void;
-  onClose: () => void;
-}
-
-function RemoveDialog({ member, org, onDone, onClose }: RemoveProps) {
-  const remove = useMutation({
-    mutationFn: () =>
-      org === null ? organisationApi.removeMember(member.user) : organisationApi.leave(),
-    onSuccess: () => {
-      if (org !== null) {
-        location.assign("/");
-        return;
-      }
-      toast(MEMBERS.removed(member.user));
-      onDone();
-    },
-  });
-  return (
-    <ConfirmDialog
-      danger
-      title={org === null ? MEMBERS.removeTitle(member.user) : MEMBERS.leaveTitle(org)}
-      action={org === null ? MEMBERS.remove : MEMBERS.leave}
-      disabled={remove.isPending}
-      error={remove.error}
-      onConfirm={() => remove.mutate()}
-      onClose={onClose}
-    >
-      <p>{org === null ? MEMBERS.removeEffect : MEMBERS.leaveEffect}</p>
-    </ConfirmDialog>
   );
 }

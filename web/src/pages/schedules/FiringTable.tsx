@@ -1,5 +1,6 @@
 import type { Firing } from "@/api/schema";
 import { moment } from "@/lib/time";
+import { ListTable } from "@/pages/organisation/ListTable";
 import styles from "@/pages/organisation/Table.module.css";
 import { PipelineLink } from "@/pages/schedules/ScheduleTexts";
 import { SCHEDULES } from "@/strings/schedules";
@@ -7,32 +8,27 @@ import { SCHEDULES } from "@/strings/schedules";
 /** The history of a schedule, the newest firing first. */
 export function FiringTable({ firings }: { firings: readonly Firing[] }) {
   return (
-    <div className={`card ${styles.card}`}>
-      <table className={`list ${styles.stack}`}>
-        <thead>
-          <tr>
-            <th scope="col">{SCHEDULES.due}</th>
-            <th scope="col">{SCHEDULES.state}</th>
-            <th scope="col">{SCHEDULES.pipeline}</th>
-            <th scope="col">{SCHEDULES.cause}</th>
-            <th scope="col">{SCHEDULES.reason}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {firings.map((firing) => (
-            <tr key={firing.id}>
-              <th scope="row">{dueText(firing)}</th>
-              <td>
-                <FiringState firing={firing} />
-              </td>
-              <td>{firing.pipeline === null ? null : <PipelineLink id={firing.pipeline} />}</td>
-              <td className="muted">{SCHEDULES.causes[firing.cause]}</td>
-              <td className={styles.wide}>{firing.why}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <ListTable
+      columns={[
+        SCHEDULES.due,
+        SCHEDULES.state,
+        SCHEDULES.pipeline,
+        SCHEDULES.cause,
+        SCHEDULES.reason,
+      ]}
+    >
+      {firings.map((firing) => (
+        <tr key={firing.id}>
+          <th scope="row">{dueText(firing)}</th>
+          <td>
+            <FiringState firing={firing} />
+          </td>
+          <td>{firing.pipeline === null ? null : <PipelineLink id={firing.pipeline} />}</td>
+          <td className="muted">{SCHEDULES.causes[firing.cause]}</td>
+          <td className={styles.wide}>{firing.why}</td>
+        </tr>
+      ))}
+    </ListTable>
   );
 }
 

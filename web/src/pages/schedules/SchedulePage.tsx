@@ -5,11 +5,10 @@ import { messageOf } from "@/api/client";
 import type { ScheduleView } from "@/api/schema";
 import { schedulesApi } from "@/api/schedules";
 import { Button } from "@/components/Button";
-import { ConfirmDialog } from "@/components/ConfirmDialog";
-import { PageStatus } from "@/components/PageStatus";
+import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
-import { useTitle } from "@/components/useTitle";
 import { followLink, navigate, type PageProps } from "@/lib/location";
 import { moment } from "@/lib/time";
 import styles from "@/pages/organisation/Table.module.css";
@@ -34,37 +33,33 @@ export function SchedulePage({ params }: PageProps) {
     queryFn: ({ signal }) => schedulesApi.firings(name, limit, signal),
     refetchInterval: REFRESH_MS,
   });
-  useTitle(name);
   const firings = history.data?.firings;
   return (
-    <PageStatus error={view.error}>
-      <div className="page">
-        <div className="page-head">
-          <h1>{name}</h1>
-          <span className="page-grow" />
-          {view.data === undefined ? null : <Actions name={name} view={view.data} />}
-        </div>
-        <a href="/schedules" onClick={followLink}>
-          {SCHEDULES.back}
-        </a>
-        {view.data === undefined ? (
-          <QueryPlaceholder query={view} rows={3} />
+    <Page
+      title={name}
+      error={view.error}
+      actions={view.data === undefined ? null : <Actions name={name} view={view.data} />}
+    >
+      <a href="/schedules" onClick={followLink}>
+        {SCHEDULES.back}
+      </a>
+      {view.data === undefined ? (
+        <QueryPlaceholder query={view} rows={3} />
+      ) : (
+        <Facts view={view.data} />
+      )}
+      <section className={styles.section}>
+        <h2>{SCHEDULES.firings}</h2>
+        {firings === undefined ? null : firings.length === 0 ? (
+          <p className="muted">{SCHEDULES.noFirings}</p>
         ) : (
-          <Facts view={view.data} />
+          <FiringTable firings={firings} />
         )}
-        <section className={styles.section}>
-          <h2>{SCHEDULES.firings}</h2>
-          {firings === undefined ? null : firings.length === 0 ? (
-            <p className="muted">{SCHEDULES.noFirings}</p>
-          ) : (
-            <FiringTable firings={firings} />
-          )}
-          {history.data?.more === true ? (
-            <Button onClick={() => setLimit(Math.min(1000, limit + PAGE))}>{SCHEDULES.more}</Button>
-          ) : null}
-        </section>
-      </div>
-    </PageStatus>
+        {history.data?.more === true ? (
+          <Button onClick={() => setLimit(Math.min(1000, limit + PAGE))}>{SCHEDULES.more}</Button>
+        ) : null}
+      </section>
+    </Page>
   );
 }
 
@@ -119,10 +114,6 @@ function Actions({ name, view }: { name: string; view: ScheduleView }) {
     onError,
     onSettled,
   });
-  const remove = useMutation({
-    mutationFn: () => schedulesApi.remove(name),
-    onSuccess: () => navigate("/schedules"),
-  });
   return (
     <>
       <Button onClick={() => fire.mutate()} disabled={fire.isPending}>
@@ -135,17 +126,16 @@ function Actions({ name, view }: { name: string; view: ScheduleView }) {
         {SCHEDULES.delete}
       </Button>
       {deleting ? (
-        <ConfirmDialog
+        <RequestDialog
           danger
           title={SCHEDULES.deleteTitle(name)}
           action={SCHEDULES.delete}
-          disabled={remove.isPending}
-          error={remove.error}
-          onConfirm={() => remove.mutate()}
+          request={() => schedulesApi.remove(name)}
+          onDone={() => navigate("/schedules")}
           onClose={() => setDeleting(false)}
         >
           <p>{SCHEDULES.deleteEffect}</p>
-        </ConfirmDialog>
+        </RequestDialog>
       ) : null}
     </>
   );

@@ -5,13 +5,12 @@ import type { SecretInfo, SecretKey, SecretList } from "@/api/schema";
 import { secretsApi } from "@/api/secrets";
 import { Button } from "@/components/Button";
 import { EmptyState } from "@/components/EmptyState";
-import { PageStatus } from "@/components/PageStatus";
+import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
 import { useNow } from "@/components/useNow";
-import { useTitle } from "@/components/useTitle";
 import { formatDate, formatDateTitle } from "@/lib/formatDate";
-import { DeleteSecretDialog } from "@/pages/secrets/DeleteSecretDialog";
 import styles from "@/pages/secrets/SecretsPage.module.css";
 import { SetSecretDialog } from "@/pages/secrets/SetSecretDialog";
 import { SECRETS } from "@/strings/secrets";
@@ -30,7 +29,6 @@ export function SecretsPage() {
     queryFn: ({ signal }) => secretsApi.list(signal),
     refetchInterval: REFRESH_MS,
   });
-  useTitle("Secrets");
   const onDone = (answer: SecretList, message: string) => {
     client.setQueryData(KEY, answer);
     setOpened(null);
@@ -39,48 +37,53 @@ export function SecretsPage() {
   };
   const secrets = list.data?.secrets;
   return (
-    <PageStatus error={list.error}>
-      <div className="page">
-        <div className="page-head">
-          <h1>{SECRETS.title}</h1>
-          <span className="page-grow" />
-          <Button variant="main" onClick={() => setOpened({ kind: "set", secret: null })}>
-            {SECRETS.addSecret}
-          </Button>
-        </div>
-        <p className="muted">{SECRETS.help}</p>
-        {secrets === undefined ? (
-          <QueryPlaceholder query={list} rows={4} />
-        ) : secrets.length === 0 ? (
-          <EmptyState title={SECRETS.none}>
-            <p className="muted">
-              {SECRETS.noneHelp}
-              <code>env</code>.
-            </p>
-          </EmptyState>
-        ) : (
-          <Table secrets={secrets} onOpen={setOpened} />
-        )}
-        {list.data === undefined || list.data.kept === "" ? null : (
-          <p className={`muted ${styles.kept}`}>{SECRETS.storage(list.data.kept)}</p>
-        )}
-      </div>
-      {opened?.kind === "set" ? (
-        <SetSecretDialog
-          known={secrets ?? []}
-          secret={opened.secret}
-          onDone={(answer, key) => onDone(answer, `Stored ${key}`)}
-          onClose={() => setOpened(null)}
-        />
-      ) : null}
-      {opened?.kind === "delete" ? (
-        <DeleteSecretDialog
-          secret={opened.secret}
-          onDone={(answer) => onDone(answer, `Deleted ${opened.secret.key}`)}
-          onClose={() => setOpened(null)}
-        />
-      ) : null}
-    </PageStatus>
+    <Page
+      title={SECRETS.title}
+      error={list.error}
+      actions={
+        <Button variant="main" onClick={() => setOpened({ kind: "set", secret: null })}>
+          {SECRETS.addSecret}
+        </Button>
+      }
+      dialog={
+        opened?.kind === "set" ? (
+          <SetSecretDialog
+            known={secrets ?? []}
+            secret={opened.secret}
+            onDone={(answer, key) => onDone(answer, `Stored ${key}`)}
+            onClose={() => setOpened(null)}
+          />
+        ) : opened?.kind === "delete" ? (
+          <RequestDialog
+            danger
+            title={SECRETS.deleteTitle(opened.secret.key)}
+            action={SECRETS.delete}
+            request={() => secretsApi.remove(opened.secret)}
+            onDone={(answer) => onDone(answer, `Deleted ${opened.secret.key}`)}
+            onClose={() => setOpened(null)}
+          >
+            <p>{SECRETS.deleteEffect}</p>
+          </RequestDialog>
+        ) : null
+      }
+    >
+      <p className="muted">{SECRETS.help}</p>
+      {secrets === undefined ? (
+        <QueryPlaceholder query={list} rows={4} />
+      ) : secrets.length === 0 ? (
+        <EmptyState title={SECRETS.none}>
+          <p className="muted">
+            {SECRETS.noneHelp}
+            <code>env</code>.
+          </p>
+        </EmptyState>
+      ) : (
+        <Table secrets={secrets} onOpen={setOpened} />
+      )}
+      {list.data === undefined || list.data.kept === "" ? null : (
+        <p className={`muted ${styles.kept}`}>{SECRETS.storage(list.data.kept)}</p>
+      )}
+    </Page>
   );
 }
 

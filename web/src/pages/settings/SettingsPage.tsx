@@ -1,7 +1,7 @@
 import { useState, type ReactNode } from "react";
 
 import { mayNotify } from "@/components/useNotifications";
-import { useTitle } from "@/components/useTitle";
+import { Page } from "@/components/Page";
 import { KeyList } from "@/components/HelpDialog";
 import { type Settings, useSetting } from "@/lib/settings";
 import { THEMES, useThemeChoice } from "@/lib/theme";
@@ -12,12 +12,8 @@ import { SETTINGS } from "@/strings/settings";
 
 /** User settings, stored in this browser. */
 export function SettingsPage() {
-  useTitle("Settings");
   return (
-    <div className="page">
-      <div className="page-head">
-        <h1>{SETTINGS.title}</h1>
-      </div>
+    <Page title={SETTINGS.title}>
       <p className="muted">{SETTINGS.help}</p>
       <section className={`card ${styles.card}`}>
         <ThemeChoice />
@@ -45,7 +41,7 @@ export function SettingsPage() {
           <KeyList />
         </div>
       </section>
-    </div>
+    </Page>
   );
 }
 

@@ -1,6 +1,7 @@
 import type { Delivery } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { moment } from "@/lib/time";
+import { ListTable } from "@/pages/organisation/ListTable";
 import styles from "@/pages/organisation/Table.module.css";
 import { PipelineLink } from "@/pages/schedules/ScheduleTexts";
 import { TRIGGERS } from "@/strings/triggers";
@@ -14,35 +15,23 @@ interface Props {
 /** The webhooks that a trigger received, the newest first. */
 export function DeliveryTable({ deliveries, onApprove }: Props) {
   return (
-    <div className={`card ${styles.card}`}>
-      <table className={`list ${styles.stack}`}>
-        <thead>
-          <tr>
-            <th scope="col">{TRIGGERS.time}</th>
-            <th scope="col">{TRIGGERS.event}</th>
-            <th scope="col">{TRIGGERS.result}</th>
-            <th scope="col">{TRIGGERS.reason}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {deliveries.map((delivery) => (
-            <tr key={delivery.id}>
-              <th scope="row">{moment(delivery.time)}</th>
-              <td>
-                <Event delivery={delivery} />
-              </td>
-              <td>
-                <Result
-                  delivery={delivery}
-                  onApprove={onApprove === null ? null : () => onApprove(delivery)}
-                />
-              </td>
-              <td className={styles.wide}>{delivery.reason}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <ListTable columns={[TRIGGERS.time, TRIGGERS.event, TRIGGERS.result, TRIGGERS.reason]}>
+      {deliveries.map((delivery) => (
+        <tr key={delivery.id}>
+          <th scope="row">{moment(delivery.time)}</th>
+          <td>
+            <Event delivery={delivery} />
+          </td>
+          <td>
+            <Result
+              delivery={delivery}
+              onApprove={onApprove === null ? null : () => onApprove(delivery)}
+            />
+          </td>
+          <td className={styles.wide}>{delivery.reason}</td>
+        </tr>
+      ))}
+    </ListTable>
   );
 }
 

@@ -5,12 +5,12 @@ import type { Delivery, Trigger } from "@/api/schema";
 import { triggersApi } from "@/api/triggers";
 import { Button } from "@/components/Button";
 import { Code } from "@/components/Code";
-import { ConfirmDialog, FormError } from "@/components/ConfirmDialog";
+import { FormError } from "@/components/ConfirmDialog";
 import { EmptyState } from "@/components/EmptyState";
-import { PageStatus } from "@/components/PageStatus";
+import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
-import { useTitle } from "@/components/useTitle";
 import { followLink, navigate, type PageProps } from "@/lib/location";
 import styles from "@/pages/organisation/Table.module.css";
 import { useWho } from "@/pages/organisation/useWho";
@@ -36,52 +36,69 @@ export function TriggerPage({ params }: PageProps) {
     queryFn: ({ signal }) => triggersApi.deliveries(name, signal),
     refetchInterval: REFRESH_MS,
   });
-  useTitle(name);
   const trigger = list.data?.triggers.find((one) => one.name === name);
   const deliveries = history.data?.deliveries;
   return (
-    <PageStatus error={history.error ?? list.error}>
-      <div className="page">
-        <div className="page-head">
-          <h1>{name}</h1>
-          <span className="page-grow" />
-          {trigger !== undefined && (who.isAdmin || who.user === trigger.owner) ? (
-            <DeleteButton name={name} />
-          ) : null}
-        </div>
-        <a href="/triggers" onClick={followLink}>
-          {TRIGGERS.back}
-        </a>
-        {trigger === undefined ? (
-          <QueryPlaceholder query={list} rows={2} />
-        ) : (
-          <>
-            <Facts trigger={trigger} />
-            {who.mayLaunch ? <Trial name={name} /> : null}
-          </>
-        )}
-        <section className={styles.section}>
-          <h2>{TRIGGERS.deliveries}</h2>
-          {deliveries === undefined ? (
-            <QueryPlaceholder query={history} rows={3} />
-          ) : deliveries.length === 0 ? (
-            <EmptyState
-              title={trigger?.app === true ? TRIGGERS.noDeliveriesOfApp : TRIGGERS.noDeliveries}
-            />
-          ) : (
-            <DeliveryTable deliveries={deliveries} onApprove={who.mayLaunch ? setApproved : null} />
-          )}
-        </section>
-      </div>
-      {approved === null ? null : (
-        <ApproveDialog
-          name={name}
-          delivery={approved}
-          onDone={() => void client.invalidateQueries({ queryKey: key })}
-          onClose={() => setApproved(null)}
-        />
+    <Page
+      title={name}
+      error={history.error ?? list.error}
+      actions={
+        trigger !== undefined && (who.isAdmin || who.user === trigger.owner) ? (
+          <DeleteButton name={name} />
+        ) : null
+      }
+      dialog={
+        approved === null ? null : (
+          <RequestDialog
+            title={TRIGGERS.approveTitle(approved.event.number)}
+            action={TRIGGERS.approve}
+            request={() =>
+              triggersApi
+                .approve(name, approved.id)
+                .finally(() => void client.invalidateQueries({ queryKey: key }))
+            }
+            onDone={({ pipeline, reason }) => {
+              setApproved(null);
+              if (pipeline === null) toast(reason ?? TRIGGERS.results.failed, "error");
+              else toast(TRIGGERS.launched(pipeline));
+            }}
+            onClose={() => setApproved(null)}
+          >
+            <p>
+              <a href={approved.event.url} target="_blank" rel="noreferrer">
+                {approved.event.url}
+              </a>{" "}
+              <span className="mono">{approved.event.sha.slice(0, SHORT_SHA)}</span>
+            </p>
+            <p>{TRIGGERS.approveEffect}</p>
+          </RequestDialog>
+        )
+      }
+    >
+      <a href="/triggers" onClick={followLink}>
+        {TRIGGERS.back}
+      </a>
+      {trigger === undefined ? (
+        <QueryPlaceholder query={list} rows={2} />
+      ) : (
+        <>
+          <Facts trigger={trigger} />
+          {who.mayLaunch ? <Trial name={name} /> : null}
+        </>
       )}
-    </PageStatus>
+      <section className={styles.section}>
+        <h2>{TRIGGERS.deliveries}</h2>
+        {deliveries === undefined ? (
+          <QueryPlaceholder query={history} rows={3} />
+        ) : deliveries.length === 0 ? (
+          <EmptyState
+            title={trigger?.app === true ? TRIGGERS.noDeliveriesOfApp : TRIGGERS.noDeliveries}
+          />
+        ) : (
+          <DeliveryTable deliveries={deliveries} onApprove={who.mayLaunch ? setApproved : null} />
+        )}
+      </section>
+    </Page>
   );
 }
 
@@ -150,66 +167,23 @@ function Trial({ name }: { name: string }) {
 
 function DeleteButton({ name }: { name: string }) {
   const [open, setOpen] = useState(false);
-  const remove = useMutation({
-    mutationFn: () => triggersApi.remove(name),
-    onSuccess: () => navigate("/triggers"),
-  });
   return (
     <>
       <Button variant="quiet" className="button-danger" onClick={() => setOpen(true)}>
         {TRIGGERS.delete}
       </Button>
       {open ? (
-        <ConfirmDialog
+        <RequestDialog
           danger
           title={TRIGGERS.deleteTitle(name)}
           action={TRIGGERS.delete}
-          disabled={remove.isPending}
-          error={remove.error}
-          onConfirm={() => remove.mutate()}
+          request={() => triggersApi.remove(name)}
+          onDone={() => navigate("/triggers")}
           onClose={() => setOpen(false)}
         >
           <p>{TRIGGERS.deleteEffect}</p>
-        </ConfirmDialog>
+        </RequestDialog>
       ) : null}
     </>
-  );
-}
-
-interface ApproveProps {
-  name: string;
-  delivery: Delivery;
-  onDone: () => void;
-  onClose: () => void;
-}
-
-function ApproveDialog({ name, delivery, onDone, onClose }: ApproveProps) {
-  const { event } = delivery;
-  const approve = useMutation({
-    mutationFn: () => triggersApi.approve(name, delivery.id),
-    onSuccess: ({ pipeline, reason }) => {
-      onClose();
-      if (pipeline === null) toast(reason ?? TRIGGERS.results.failed, "error");
-      else toast(TRIGGERS.launched(pipeline));
-    },
-    onSettled: onDone,
-  });
-  return (
-    <ConfirmDialog
-      title={TRIGGERS.approveTitle(event.number)}
-      action={TRIGGERS.approve}
-      disabled={approve.isPending}
-      error={approve.error}
-      onConfirm={() => approve.mutate()}
-      onClose={onClose}
-    >
-      <p>
-        <a href={event.url} target="_blank" rel="noreferrer">
-          {event.url}
-        </a>{" "}
-        <span className="mono">{event.sha.slice(0, SHORT_SHA)}</span>
-      </p>
-      <p>{TRIGGERS.approveEffect}</p>
-    </ConfirmDialog>
   );
 }

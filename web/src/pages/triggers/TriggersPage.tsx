@@ -7,11 +7,11 @@ import { Button } from "@/components/Button";
 import { Code } from "@/components/Code";
 import { Command } from "@/components/Command";
 import { EmptyState } from "@/components/EmptyState";
-import { PageStatus } from "@/components/PageStatus";
+import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { toast } from "@/components/toasts";
-import { useTitle } from "@/components/useTitle";
 import { followLink, navigate } from "@/lib/location";
+import { ListTable } from "@/pages/organisation/ListTable";
 import styles from "@/pages/organisation/Table.module.css";
 import { useWho } from "@/pages/organisation/useWho";
 import { AddTriggerDialog } from "@/pages/triggers/AddTriggerDialog";
@@ -36,7 +36,6 @@ export function TriggersPage() {
     queryKey: ["github-app"],
     queryFn: ({ signal }) => triggersApi.app(signal),
   });
-  useTitle(TRIGGERS.title);
   const triggers = list.data?.triggers;
   const onDone = (stored: NewTrigger) => {
     setAdding(false);
@@ -46,83 +45,77 @@ export function TriggersPage() {
     else setMade(stored);
   };
   return (
-    <PageStatus error={list.error ?? who.query.error}>
-      <div className="page">
-        <div className="page-head">
-          <h1>{TRIGGERS.title}</h1>
-          <span className="page-grow" />
-          {who.mayLaunch && triggers !== undefined ? (
-            <Button variant="main" onClick={() => setAdding(true)}>
-              {TRIGGERS.add}
-            </Button>
-          ) : null}
-        </div>
-        <p className="muted">
-          {TRIGGERS.help} <code>.conducto.cfg</code>.
-        </p>
-        {triggers === undefined ? (
-          <QueryPlaceholder query={list} rows={3} />
-        ) : triggers.length === 0 ? (
-          <EmptyState title={TRIGGERS.none}>
-            <p className="muted">{TRIGGERS.noneHelp}</p>
-            <Code text={TRIGGERS.noneExample} label={TRIGGERS.noneFile} />
-          </EmptyState>
-        ) : (
-          <Table triggers={triggers} />
-        )}
-        {app.data === undefined ? null : <AppSection app={app.data.app} />}
-      </div>
-      {adding ? (
-        <AddTriggerDialog
-          known={triggers?.map(({ name }) => name) ?? []}
-          app={who.isAdmin ? (app.data?.app ?? null) : null}
-          onDone={onDone}
-          onClose={() => setAdding(false)}
-        />
-      ) : null}
-      {made === null ? null : (
-        <WebhookDialog made={made} onClose={() => navigate(triggerUrl(made.trigger.name))} />
+    <Page
+      title={TRIGGERS.title}
+      error={list.error ?? who.query.error}
+      actions={
+        who.mayLaunch && triggers !== undefined ? (
+          <Button variant="main" onClick={() => setAdding(true)}>
+            {TRIGGERS.add}
+          </Button>
+        ) : null
+      }
+      dialog={
+        adding ? (
+          <AddTriggerDialog
+            known={triggers?.map(({ name }) => name) ?? []}
+            app={who.isAdmin ? (app.data?.app ?? null) : null}
+            onDone={onDone}
+            onClose={() => setAdding(false)}
+          />
+        ) : made === null ? null : (
+          <WebhookDialog made={made} onClose={() => navigate(triggerUrl(made.trigger.name))} />
+        )
+      }
+    >
+      <p className="muted">
+        {TRIGGERS.help} <code>.conducto.cfg</code>.
+      </p>
+      {triggers === undefined ? (
+        <QueryPlaceholder query={list} rows={3} />
+      ) : triggers.length === 0 ? (
+        <EmptyState title={TRIGGERS.none}>
+          <p className="muted">{TRIGGERS.noneHelp}</p>
+          <Code text={TRIGGERS.noneExample} label={TRIGGERS.noneFile} />
+        </EmptyState>
+      ) : (
+        <Table triggers={triggers} />
       )}
-    </PageStatus>
+      {app.data === undefined ? null : <AppSection app={app.data.app} />}
+    </Page>
   );
 }
 
 function Table({ triggers }: { triggers: readonly Trigger[] }) {
   return (
-    <div className={`card ${styles.card} ${styles.wrap}`}>
-      <table className={`list ${styles.stack}`}>
-        <thead>
-          <tr>
-            <th scope="col">{TRIGGERS.name}</th>
-            <th scope="col">{TRIGGERS.repository}</th>
-            <th scope="col">{TRIGGERS.access}</th>
-            <th scope="col">{TRIGGERS.forks}</th>
-            <th scope="col">{TRIGGERS.owner}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {triggers.map((trigger) => (
-            <tr key={trigger.name}>
-              <th scope="row">
-                <a href={triggerUrl(trigger.name)} onClick={followLink}>
-                  {trigger.name}
-                </a>
-              </th>
-              <td>
-                <a href={trigger.repository} target="_blank" rel="noreferrer">
-                  {trigger.repository.replace(/^https?:\/\//, "")}
-                </a>
-              </td>
-              <td data-label={TRIGGERS.access}>
-                {TRIGGERS.accessOf(trigger.app, trigger.has_token)}
-              </td>
-              <td data-label={TRIGGERS.forks}>{TRIGGERS.forkOptions[trigger.forks]}</td>
-              <td data-label={TRIGGERS.owner}>{trigger.owner}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <ListTable
+      columns={[
+        TRIGGERS.name,
+        TRIGGERS.repository,
+        TRIGGERS.access,
+        TRIGGERS.forks,
+        TRIGGERS.owner,
+      ]}
+      className={styles.wrap}
+    >
+      {triggers.map((trigger) => (
+        <tr key={trigger.name}>
+          <th scope="row">
+            <a href={triggerUrl(trigger.name)} onClick={followLink}>
+              {trigger.name}
+            </a>
+          </th>
+          <td>
+            <a href={trigger.repository} target="_blank" rel="noreferrer">
+              {trigger.repository.replace(/^https?:\/\//, "")}
+            </a>
+          </td>
+          <td data-label={TRIGGERS.access}>{TRIGGERS.accessOf(trigger.app, trigger.has_token)}</td>
+          <td data-label={TRIGGERS.forks}>{TRIGGERS.forkOptions[trigger.forks]}</td>
+          <td data-label={TRIGGERS.owner}>{trigger.owner}</td>
+        </tr>
+      ))}
+    </ListTable>
   );
 }
 

@@ -1,0 +1,32 @@
+import type { ReactNode } from "react";
+
+import { PageStatus } from "@/components/PageStatus";
+import { useTitle } from "@/components/useTitle";
+
+interface Props {
+  title: string;
+  /** Error of the latest request. */
+  error?: Error | null;
+  /** Buttons in the title row. */
+  actions?: ReactNode;
+  dialog?: ReactNode;
+  children: ReactNode;
+}
+
+/** A page with its title row; the tab has the same title. */
+export function Page({ title, error = null, actions, dialog, children }: Props) {
+  useTitle(title);
+  return (
+    <PageStatus error={error}>
+      <div className="page">
+        <div className="page-head">
+          <h1>{title}</h1>
+          <span className="page-grow" />
+          {actions}
+        </div>
+        {children}
+      </div>
+      {dialog}
+    </PageStatus>
+  );
+}
