@@ -1,7 +1,4 @@
-"""The pipelines of a target: one method for each operation of the API.
-
-A server implements `Pipelines`; `call_operation` calls the method of an operation.
-"""
+"""The pipelines of a target, and the call of the method that executes an operation."""
 
 import asyncio
 import json
@@ -19,7 +16,6 @@ from conducto_core.api.programs import Programs
 from conducto_core.api.queries.continuation import latest_continuation
 from conducto_core.errors import RefusedError
 from conducto_core.model import params as p
-from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.base import Record
 from conducto_core.model.continuation import (
     ContinuationParams,
@@ -28,7 +24,6 @@ from conducto_core.model.continuation import (
     LatestContinuation,
 )
 from conducto_core.model.debug import DebugPlan, DebugRequest
-from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.operations.operation import AnyOperation
 from conducto_core.model.outputs import (
     ArtifactList,
@@ -37,7 +32,6 @@ from conducto_core.model.outputs import (
     OutputParams,
     ResultValue,
 )
-from conducto_core.model.records import AttemptRecord
 from conducto_core.model.remote_shells import (
     RemoteShell,
     RemoteShellEnd,
@@ -51,26 +45,9 @@ from conducto_core.model.requests import (
     ControlResult,
     EventBatch,
     LogChunk,
-    NodeStates,
 )
-from conducto_core.model.resources import Resources, ResourcesParams
-from conducto_core.model.responses import (
-    ApprovalList,
-    AttemptList,
-    ChangedData,
-    DataEntry,
-    DataList,
-    Deleted,
-    DeletedPipeline,
-    ImageList,
-    ImageLog,
-    LogLines,
-    LogMatches,
-    LogOutline,
-)
-from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
+from conducto_core.model.responses import ImageList
 from conducto_core.model.shells import ShellEnd, ShellParams, ShellTicket
-from conducto_core.model.usage import CostParams, PipelineCost, Usage, UsageParams
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.runtime.attempt_outputs import artifacts_in, metrics_in
 
@@ -121,35 +98,17 @@ async def call_operation(
 
 
 class Pipelines(Programs, Comparisons, NotificationRules, ABC):
-    """The operations of clients. Raises `NotFoundError`, `RefusedError`, `DefinitionError`.
+    """The operations that all targets execute in the same way, and what they need of a target.
 
-    Reading works even while nothing can be written, e.g. because the disk is full.
+    A target has a method for each other operation of `conducto_core.model.operations`, too. They
+    raise `NotFoundError`, `RefusedError` and `DefinitionError`. Reading works even while nothing
+    can be written, e.g. because the disk is full.
 
     Attributes:
         schedules: The object with the operations on schedules, if the server has one.
     """
 
     schedules: object | None = None
-
-    @abstractmethod
-    async def delete_pipeline(self, params: p.PipelineParams) -> DeletedPipeline:
-        """Delete a pipeline with its output, data and history, archived or not.
-
-        Raises:
-            RefusedError: it runs, or will start by itself.
-        """
-
-    @abstractmethod
-    async def get_states(self, params: p.StatesParams) -> NodeStates:
-        """Return the state of each Exec of a subtree as a letter."""
-
-    @abstractmethod
-    async def get_node(self, params: p.NodeParams) -> NodeDetail:
-        """Return the details of one node."""
-
-    @abstractmethod
-    async def list_attempts(self, params: p.NodeParams) -> AttemptList:
-        """Return all attempts of a node, the first one first, even of one that a Lazy discarded."""
 
     @abstractmethod
     async def read_log(self, params: p.LogParams) -> LogChunk:
@@ -159,68 +118,8 @@ class Pipelines(Programs, Comparisons, NotificationRules, ABC):
         """
 
     @abstractmethod
-    async def read_log_lines(self, params: p.LogLinesParams) -> LogLines:
-        """Return some lines of an output stream."""
-
-    @abstractmethod
-    async def search_log(self, params: p.LogSearchParams) -> LogMatches:
-        """Search an output stream; bounded in time and size."""
-
-    @abstractmethod
-    async def outline_log(self, params: p.LogOutlineParams) -> LogOutline:
-        """Return the times and groups of the lines of a part of an output stream."""
-
-    @abstractmethod
-    async def download_log(self, params: p.LogFileParams, span: Span | None = None) -> Download:
-        """Return the current contents of an output stream, or a part of it."""
-
-    @abstractmethod
-    async def get_resources(self, params: ResourcesParams) -> Resources:
-        """Return the resource usage of an attempt; empty if unknown."""
-
-    @abstractmethod
-    async def read_image_log(self, params: p.ImageLogParams) -> ImageLog:
-        """Return a part of the output of an image's build; like `read_log`."""
-
-    @abstractmethod
-    async def list_data(self, params: p.ListUserDataParams) -> DataList:
-        """Return entries of a directory of the data of ``params.pipeline``."""
-
-    @abstractmethod
-    async def list_changed_data(self, params: p.ChangedDataParams) -> ChangedData:
-        """Return files of a pipeline's data last written within a time range, the newest first."""
-
-    @abstractmethod
-    async def read_data(self, params: p.UserDataParams, span: Span | None = None) -> Download:
-        """Return a data file, or a part of it. No file outside of the data is ever read."""
-
-    @abstractmethod
-    async def write_data(
-        self, params: p.UserDataParams, content: AsyncIterator[bytes]
-    ) -> DataEntry:
-        """Write a data file, replacing an existing one once ``content`` is complete."""
-
-    @abstractmethod
-    async def delete_data(self, params: p.UserDataParams) -> Deleted:
-        """Delete a data file, or a directory with its contents."""
-
-    @abstractmethod
     async def control(self, params: p.PipelineParams, request: ControlRequest) -> ControlResult:
         """Execute an action on a set of nodes, all or nothing."""
-
-    @abstractmethod
-    async def list_approvals(self) -> ApprovalList:
-        """Return the approvals that the caller may decide now, the oldest first."""
-
-    @abstractmethod
-    async def decide_approval(
-        self, params: p.PipelineParams, request: DecideApproval
-    ) -> AttemptRecord:
-        """Decide an approval as the caller, who is a person; return its attempt.
-
-        Raises:
-            RefusedError: the node does not wait for this person's decision.
-        """
 
     @abstractmethod
     async def debug(self, params: p.PipelineParams, request: DebugRequest) -> DebugPlan:
@@ -229,26 +128,6 @@ class Pipelines(Programs, Comparisons, NotificationRules, ABC):
     @abstractmethod
     def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Yield changes after ``cursor``, then live ones; at most four batches a second."""
-
-    @abstractmethod
-    async def list_secrets(self) -> SecretList:
-        """Return all secrets, without values."""
-
-    @abstractmethod
-    async def put_secrets(self, request: PutSecrets) -> SecretList:
-        """Store secrets, replacing those of the same name, all or nothing."""
-
-    @abstractmethod
-    async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
-        """Delete secrets; missing ones are ignored."""
-
-    @abstractmethod
-    async def get_usage(self, params: UsageParams) -> Usage:
-        """Return the usage and cost of commands, by month, pipeline and node."""
-
-    @abstractmethod
-    async def get_cost(self, params: CostParams) -> PipelineCost:
-        """Return the cost of a pipeline since its launch."""
 
     @abstractmethod
     async def get_agent(self) -> AgentStatus:
