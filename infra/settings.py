@@ -7,6 +7,7 @@ from typing import Any
 
 from conducto_core.model.deployment import MONTHLY_BUDGET, SETTINGS
 from conducto_core.model.task_roles import TaskRole, read_task_roles
+from conducto_core.model.warm_pool import MAX_WARM_MINUTES, MAX_WARM_WORKERS, WARM_MINUTES
 
 #: Retention values of CloudWatch Logs, in days; AWS would reject others minutes into a deployment.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557)
@@ -67,6 +68,9 @@ class Settings:
         zone: Names of these zones, separated by commas; None: the first ones of the region.
         public_ip: Whether workers get public addresses; False requires ``vpc``.
         spot_share: Maximum number of Spot workers among ten, 0 to 10.
+        warm_workers: Maximum number of workers of an organisation that stay for the next run of
+            their pipeline; 0: they leave at once.
+        warm_minutes: Minutes for which each of them stays.
         billing: Whether users pay for plans; otherwise an administrator sets plans.
         identity: ``cognito``: people sign in with accounts of a user pool, which is created; None:
             with tokens.
@@ -97,6 +101,8 @@ class Settings:
     zone: str | None = None
     public_ip: bool = True
     spot_share: int = 0
+    warm_workers: int = 0
+    warm_minutes: int = WARM_MINUTES
     billing: bool = False
     identity: str | None = None
     log_days: int = 30
@@ -186,6 +192,8 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         zone=_zone(lookup, zones, vpc),
         public_ip=_public_ip(lookup, vpc),
         spot_share=_number(lookup, "spot_share", 0, 0, 10),
+        warm_workers=_number(lookup, "warm_workers", 0, 0, MAX_WARM_WORKERS),
+        warm_minutes=_warm_minutes(lookup),
         billing=_flag(lookup, "billing"),
         identity=_text(lookup, "identity", _IDENTITY, "cognito"),
         log_days=_log_days(lookup),
@@ -234,6 +242,13 @@ def _log_days(lookup: Callable[[str], Any]) -> int:
     if days not in LOG_DAYS:
         raise SettingsError(f"log_days={days}: expected one of {', '.join(map(str, LOG_DAYS))}")
     return days
+
+
+def _warm_minutes(lookup: Callable[[str], Any]) -> int:
+    minutes = _number(lookup, "warm_minutes", WARM_MINUTES, 1, MAX_WARM_MINUTES)
+    if lookup("warm_minutes") not in (None, "") and lookup("warm_workers") in (None, "", 0, "0"):
+        raise SettingsError(f"warm_minutes={minutes} requires warm_workers, e.g. warm_workers=2")
+    return minutes
 
 
 def _budget(lookup: Callable[[str], Any]) -> float | None:

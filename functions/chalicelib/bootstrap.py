@@ -81,6 +81,7 @@ from conducto_core.model.people import InvitationLink, NewInvitation, Role
 from conducto_core.model.sign_in import Trust
 from conducto_core.model.task_roles import read_task_roles
 from conducto_core.model.triggers import Trigger
+from conducto_core.model.warm_pool import WARM_MINUTES, WarmPool
 from conducto_core.model.worker import Credentials
 from conducto_core.notifications.channels import send_mail
 from conducto_core.notifications.settings import GITHUB_URL, Settings
@@ -315,10 +316,16 @@ class App:
             **self._background_ports(),
             cache_bytes=self._cache_bytes(),
             spot_share=int(self._environment.get(Variables.SPOT_SHARE) or 0),
+            warm=self._warm_pool(),
             remote_debug=bool(self._environment.get(Variables.DEBUG_ROLE)),
             services=self._services(),
             clock=self._clock,
         )
+
+    def _warm_pool(self) -> WarmPool:
+        workers = int(self._environment.get(Variables.WARM_WORKERS) or 0)
+        minutes = float(self._environment.get(Variables.WARM_MINUTES) or WARM_MINUTES)
+        return WarmPool(workers=workers, seconds=60 * minutes) if workers else WarmPool()
 
     def _cache_bytes(self) -> int:
         """Return a third of the function's memory, of which loading a pipeline takes a part."""

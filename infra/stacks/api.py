@@ -256,6 +256,7 @@ class ApiStack(Stack):
                 settings.stage, deployment.BACKGROUND_FUNCTION
             ),
             **_billing(settings),
+            **_warm_pool(settings),
             **({Variables.TRACING: "on"} if settings.tracing else {}),
             **({Variables.TASK_ROLES: settings.task_roles} if settings.task_roles else {}),
             **({} if settings.public_ip else {Variables.PUBLIC_IP: "off"}),
@@ -433,6 +434,15 @@ def _agent_context() -> Path:
     shutil.rmtree(target, ignore_errors=True)
     write_context(target)
     return target
+
+
+def _warm_pool(settings: Settings) -> dict[str, str]:
+    if not settings.warm_workers:
+        return {}
+    return {
+        Variables.WARM_WORKERS: str(settings.warm_workers),
+        Variables.WARM_MINUTES: str(settings.warm_minutes),
+    }
 
 
 def _billing(settings: Settings) -> dict[str, str]:

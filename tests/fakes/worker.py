@@ -88,6 +88,7 @@ class FakeApi:
         task_open: Responses to reports, in turn; then always no.
         leave: Responses to reports dismiss the worker.
         wait: The worker must not abort a poll.
+        warm: Number of times that an idle worker stays.
     """
 
     instructions: WorkerInstructions = field(
@@ -101,6 +102,7 @@ class FakeApi:
     task_open: list[bool] = field(default_factory=list)
     leave: bool = False
     wait: bool = True
+    warm: int = 0
     claims: list[Claim] = field(default_factory=list)
     pulses: list[Heartbeat] = field(default_factory=list)
     chunks: list[WorkerLogChunk] = field(default_factory=list)
@@ -161,6 +163,9 @@ class FakeApi:
     def end(self, end: WorkerEnd) -> EndResponse:
         self._check()
         self.ends.append(end)
+        if end.reason == "idle" and self.warm:
+            self.warm -= 1
+            return EndResponse(wait=True)
         return EndResponse(wait=end.polling and self.wait)
 
     def _check(self) -> None:

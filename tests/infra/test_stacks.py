@@ -211,6 +211,10 @@ def test_an_existing_network_is_left_as_it_is() -> None:
     [
         ({"stage": "Prod!"}, "stage='Prod!': expected lower-case letters"),
         ({"spot_share": "11"}, "spot_share='11': expected a whole number from 0 to 10"),
+        ({"warm_workers": "-1"}, "warm_workers='-1': expected a whole number from 0 to 100"),
+        ({"warm_workers": "abc"}, "warm_workers='abc': expected a whole number from 0 to 100"),
+        ({"warm_workers": "2", "warm_minutes": "0"}, "warm_minutes='0': expected a whole number"),
+        ({"warm_minutes": "5"}, "warm_minutes=5 requires warm_workers"),
         ({"log_days": "8"}, "log_days=8: expected one of 1, 3, 5"),
         ({"billing": "yes"}, "billing='yes': expected true or false"),
         ({"domain": "a.example.org"}, "domain requires certificate"),

@@ -16,7 +16,7 @@ Templates = dict[str, dict[str, Any]]
 #: One value, unlike the default, for each setting that may change; some are set together.
 CHANGES: tuple[dict[str, Any], ...] = (
     {"remote_debug": False},
-    {"spot_share": 5},
+    {"spot_share": 5, "warm_workers": 2, "warm_minutes": 5},
     {"slack_url": "https://slack.example.org"},
     {"github_url": "https://github.example.org"},
     {"mount_policy": False},

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from conducto_cli.connection import OpenClient
     from conducto_client import Client
     from conducto_core.model.nodes import Pipeline
+    from conducto_core.model.operations.cloud import WhoAmI
     from conducto_core.model.programs import ProgramPlan
+    from conducto_core.model.warm_pool import WarmPool
     from conducto_core.semantics.asl.estimate import Estimate, PoolEstimate
 
 #: Earlier launches whose durations are read, the newest.
@@ -140,15 +142,18 @@ def print_plan(
         UsageError: the file cannot be read.
     """
     pipeline = _resolved(root)
-    workers = _allowed_workers() if workers is None else workers
+    account = _account()
+    allowed = FREE_WORKERS if account is None else account.max_workers
+    workers = allowed if workers is None else workers
+    warm = None if account is None else account.warm
     known = _known(program) if durations is None else _given(durations)
     found = _estimate(pipeline, known, workers, spot=spot)
     if as_json:
         from conducto_cli.output import as_json as json_of  # noqa: PLC0415
 
-        print(json_of(plan_document(found, known, workers=workers, spot=spot)))
+        print(json_of(plan_document(found, known, workers=workers, spot=spot, warm=warm)))
         return DONE
-    for line in plan_lines(found, known, workers=workers, spot=spot):
+    for line in plan_lines(found, known, workers=workers, spot=spot, warm=warm):
         print(line)
     return DONE
 
@@ -183,18 +188,60 @@ def program_plan(root: NodeBase, program: str | None) -> ProgramPlan:
     pipeline = _resolved(root)
     commands = sum(1 for _ in pipeline.execs())
     try:
-        found = _estimate(pipeline, _known(program), _allowed_workers(), spot=False)
+        account = _account()
+        allowed = FREE_WORKERS if account is None else account.max_workers
+        found = _estimate(pipeline, _known(program), allowed, spot=False)
     except DefinitionError as error:
         return ProgramPlan(commands=commands, note=f"The cloud cannot run it: {error}")
     return ProgramPlan(commands=commands, dollars=found.dollars, known=found.known)
 
 
-def plan_document(found: Estimate, known: Known, *, workers: int, spot: bool) -> dict[str, object]:
-    """Return the document of ``conducto plan --json``: the estimate, in all and for each pool."""
+def plan_document(
+    found: Estimate, known: Known, *, workers: int, spot: bool, warm: WarmPool | None = None
+) -> dict[str, object]:
+    """Return the document of ``conducto plan --json``: the estimate, in all and for each pool.
+
+    Args:
+        found: The estimate.
+        known: The durations that it is based on.
+        workers: At once, at most.
+        spot: On Spot.
+        warm: The warm pool of the installation; None: it has none, or is not known.
+    """
     pools = [{**asdict(pool), "kind": pool.kind.value} for pool in found.pools]
     document = {**asdict(found), "pools": pools, "dollars": found.dollars}
     runs = [run.id for run in known.runs]
-    return {**document, "workers": workers, "spot": spot, "runs": runs}
+    document |= {"workers": workers, "spot": spot, "runs": runs}
+    if warm is not None:
+        price = warm_price(found, warm, spot=spot)
+        document["warm_pool"] = {**warm.model_dump(mode="json"), **asdict(price)}
+    return document
+
+
+@dataclass(frozen=True)
+class WarmPrice:
+    """The maximum price of the workers that stay after a run, in dollars.
+
+    Attributes:
+        workers: How many stay at most.
+        hourly: Their price per hour.
+        after_run: Their price for the time that they stay.
+    """
+
+    workers: int
+    hourly: float
+    after_run: float
+
+
+def warm_price(found: Estimate, warm: WarmPool, *, spot: bool) -> WarmPrice:
+    """Return the maximum price of a pipeline's warm workers."""
+    from conducto_core.semantics.pools import PoolKind  # noqa: PLC0415
+    from conducto_core.semantics.warm_workers import hourly_price  # noqa: PLC0415
+
+    sizes = [(pool.size, pool.workers) for pool in found.pools if pool.kind is PoolKind.MANY]
+    workers = min(warm.workers, sum(number for _, number in sizes))
+    hourly = hourly_price(sizes, warm.workers, spot=spot)
+    return WarmPrice(workers, hourly, hourly * warm.seconds / 3600)
 
 
 def earlier_runs(client: Client, program: str) -> list[EarlierRun]:
@@ -222,8 +269,10 @@ def medians(runs: Sequence[EarlierRun]) -> dict[str, float]:
     return {path: statistics.median(seconds) for path, seconds in known.items()}
 
 
-def plan_lines(found: Estimate, known: Known, *, workers: int, spot: bool) -> Iterator[str]:
-    """Yield the lines that tell an estimate."""
+def plan_lines(
+    found: Estimate, known: Known, *, workers: int, spot: bool, warm: WarmPool | None = None
+) -> Iterator[str]:
+    """Yield the lines that tell an estimate; the arguments are those of `plan_document`."""
     from conducto_cli.output import dollars  # noqa: PLC0415
     from conducto_cli.text.table import table  # noqa: PLC0415
     from conducto_cli.text.text import count_of, printable  # noqa: PLC0415
@@ -246,6 +295,12 @@ def plan_lines(found: Estimate, known: Known, *, workers: int, spot: bool) -> It
         f"{dollars(found.transition_dollars)} for transitions, "
         f"{dollars(found.request_dollars)} for requests, together {dollars(found.dollars)}"
     )
+    if warm is not None and (price := warm_price(found, warm, spot=spot)).workers:
+        yield (
+            f"warm pool: up to {count_of(price.workers, 'worker')} may stay "
+            f"{warm.seconds / 60:g} minutes for a rerun: {dollars(price.hourly)} an hour, at most "
+            f"{dollars(price.after_run)} after each run, not included above"
+        )
     yield from _basis(found, known)
     yield f"prices of {PRICES.date} in {PRICES.region}, before tax; AWS was not asked"
     if found.notes:
@@ -349,20 +404,20 @@ def _is_duration(item: tuple[str, object]) -> bool:
     return path.startswith("/") and type(seconds) in {int, float} and 0 <= seconds < _MAX_SECONDS  # type: ignore[operator]
 
 
-def _allowed_workers() -> int:
-    """Return how many workers the plan allows that one is logged in with; else the free one."""
+def _account() -> WhoAmI | None:
+    """Return the account that one is logged in with, or None if it cannot be asked for."""
     from conducto.errors import UsageError  # noqa: PLC0415
     from conducto_cli.cloud_account import account_of  # noqa: PLC0415
     from conducto_client import ClientError  # noqa: PLC0415
 
     account = account_of()
     if account is None:
-        return FREE_WORKERS
+        return None
     try:
         with account.client() as client:
-            return client.who_am_i().max_workers
+            return client.who_am_i()
     except (ClientError, UsageError):
-        return FREE_WORKERS
+        return None
 
 
 def _known(program: str | None) -> Known:

@@ -25,6 +25,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the owner of the profile's token, as the installation knows it."""
     from conducto_cli import cloud_account
+    from conducto_cli.text.text import count_of
 
     account = cloud_account.account_of(arguments.profile)
     if account is None:
@@ -41,4 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"plan: {who.plan}\n"
         f"may: {', '.join(who.permissions)}"
     )
+    if who.warm is not None:
+        minutes = who.warm.seconds / 60
+        print(f"warm pool: up to {count_of(who.warm.workers, 'worker')}, {minutes:g} minutes each")
     return DONE

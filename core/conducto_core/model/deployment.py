@@ -228,6 +228,8 @@ SETTINGS = (
     "vpc_id",
     "vpc_subnets",
     "vpc_zones",
+    "warm_minutes",
+    "warm_workers",
     "zone",
     "zones",
 )
@@ -326,6 +328,9 @@ class Variables:
     SOCKET_ENDPOINT = "CONDUCTO_SOCKET_ENDPOINT"
     #: Number of workers in ten that may run on Spot.
     SPOT_SHARE = "CONDUCTO_SPOT_SHARE"
+    #: The warm pool (`conducto_core.model.warm_pool`); absent without one.
+    WARM_WORKERS = "CONDUCTO_WARM_WORKERS"
+    WARM_MINUTES = "CONDUCTO_WARM_MINUTES"
     BILLING = "CONDUCTO_BILLING"
     #: Name of the secret with the settings of billing (`chalicelib.adapters.stripe_billing`), and
     #: the address of Stripe's double in the emulator.

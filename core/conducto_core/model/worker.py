@@ -320,7 +320,7 @@ class EndResponse(Record):
 
     Attributes:
         wait: Do not abort the poll, which may still receive a task: wait for its end, and report
-            the end again.
+            the end again. After ``idle``: stay, and report it again after another idle time.
     """
 
     wait: bool = False

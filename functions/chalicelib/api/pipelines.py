@@ -51,6 +51,7 @@ class CloudPipelines(
             version=__version__,
             max_workers=plan.max_workers,
             max_cpu=plan.max_cpu,
+            warm=self._cloud.warm if self._cloud.warm.workers else None,
         )
 
     async def make_login(self) -> Login:

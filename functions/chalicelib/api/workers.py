@@ -72,6 +72,8 @@ CONTEXT_IDLE = CONTEXT_PAUSE + 3600.0
 IDLE = 60.0
 #: Reported by a worker that received a stop signal (`conducto_core.model.worker.WorkerEnd.reason`).
 STOPPING = "stopping"
+#: Reported by a worker that has waited long for a command.
+NO_COMMAND = "idle"
 #: Why a worker that an older version of Conducto started must leave; a new one replaces it.
 OUTDATED = "its agent is older than the installation"
 STOPPED = "it was stopped before it received the task"
@@ -181,7 +183,8 @@ class WorkerApi:
         """Remove a worker; a task that it polled too late is released to others.
 
         One that still polls stays until its poll has ended, unless its pool needs no more workers:
-        a task that Step Functions sends to an aborted poll is lost for a minute.
+        a task that Step Functions sends to an aborted poll is lost for a minute. A warm one stays
+        for the next run of its pipeline.
         """
         org, pipeline_id, worker_id = _who(self._me)
         if is_shell(worker_id):
@@ -197,7 +200,8 @@ class WorkerApi:
             if worker is None:
                 strays.extend(() if handed is None else (live.reply_to_stray(handed),))
                 return None
-            if call.polling and live.may_need_more(worker.pool):
+            warm = call.reason == NO_COMMAND and live.stays_warm(worker, self._now())
+            if warm or (call.polling and live.may_need_more(worker.pool)):
                 waits.append(worker.pool)
                 return None
             return WorkerLost(

@@ -17,6 +17,7 @@ from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import ApprovalDecision, AttemptRecord, ImageState
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause
+from conducto_core.model.warm_pool import WarmPool
 from conducto_core.semantics.start_failures import StartFailure
 
 
@@ -345,6 +346,7 @@ class JournalEntry(Record):
         limited: Why the plan does not allow further workers that are needed.
         withheld: Why a ``new`` group gets no worker although one is free.
         share: The pipeline's new share of the organisation's workers, if it changed.
+        warm: The warm pool from this entry on, if the installation has another one.
     """
 
     inputs: tuple[Submitted, ...] = ()
@@ -354,6 +356,7 @@ class JournalEntry(Record):
     limited: str | None = None
     withheld: str | None = None
     share: Share | None = None
+    warm: WarmPool | None = None
 
     def written(self) -> dict[str, Any]:
         """Return the entry as JSON, without default values."""

@@ -107,6 +107,8 @@ class FoldError(Exception):
 def replay(live: CloudPipeline, entry: JournalEntry) -> dict[str, PipelineChanges]:
     """Apply an entry that was written; return ``{id: results}`` of its inputs."""
     _begin(live)
+    if entry.warm is not None:
+        live.warm = entry.warm
     folded = Folded()
     for each in entry.inputs:
         _take(live, folded, each)

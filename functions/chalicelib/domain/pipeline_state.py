@@ -24,7 +24,8 @@ from conducto_core.model.records import (
 )
 from conducto_core.model.requests import Workers
 from conducto_core.model.states import IN_FLIGHT, State
-from conducto_core.semantics import capacity
+from conducto_core.model.warm_pool import WarmPool
+from conducto_core.semantics import capacity, warm_workers
 from conducto_core.semantics.autoscaling import Need, Pool, PoolWorkers, pool_of, workers_wanted
 from conducto_core.semantics.cloud_machine import CANCELLED, CloudMachine
 from conducto_core.semantics.contexts import Hold, hold_of, is_late
@@ -101,6 +102,7 @@ class CloudState(PipelineState):
         withheld: Why a context gets no worker although one is free.
         fruitless: Consecutive runs without progress.
         told: `HealthChecked.keeps` of the next entry.
+        warm: The installation's warm pool, as of the latest entry.
         taken: ``{id: number of its entry}`` of inputs that took effect or were refused, of the last
             entries (`chalicelib.domain.folding.WINDOW`).
         inputs: Number of inputs that took effect.
@@ -156,6 +158,7 @@ class CloudState(PipelineState):
         self.epoch = 0
         self.share = Share()
         self.told: int | None = None
+        self.warm = WarmPool()
         self._where: dict[str, str] = {}
         self._in_need: dict[str, LiveExec] = {}
         pipeline = resolve(self.form) if pipeline is None else pipeline
@@ -371,6 +374,7 @@ class CloudState(PipelineState):
         before = self.share
         pools = [*(worker.pool for worker in self.registry.staying()), *hires]
         number, keeps = len(pools), self.keeps
+        warm = [worker.kept for worker in self.warm_workers() if worker.kept is not None]
         # A pipeline that has lost all of its workers waits behind those that wait already.
         waited = before.waiting if before.workers == 0 or number else None
         return Share(
@@ -380,6 +384,8 @@ class CloudState(PipelineState):
             wanted=wanted if waits else 0,
             since=(before.since or self.now) if number else None,
             keeps=keeps if keeps is not None and keeps < number else None,
+            warm=len(warm) or None,
+            warm_since=max(warm, default=None),
         )
 
     def reserved_with(self, nodes: Mapping[str, NodeSpec]) -> int:
@@ -464,6 +470,23 @@ class CloudState(PipelineState):
                 self._extras = capacity.extras(self.pipeline.nodes)
             extras = self._extras
         return [(extras or {}).get(owner, 0) for owner in owners]
+
+    # ---- warm workers -----------------------------------------------------------------------
+
+    def warm_workers(self) -> list[Worker]:
+        """Return the workers that stay for the next run, the first that became idle first."""
+        warm = [worker for worker in self.registry.staying() if worker.kept is not None]
+        return sorted(warm, key=lambda worker: (worker.kept or 0.0, worker.id))
+
+    def stays_warm(self, worker: Worker, now: float) -> bool:
+        """Return whether a worker stays without work for the next run of the pipeline."""
+        over = worker.kept is None or warm_workers.is_over(worker.kept, self.warm, now)
+        return not over and worker.status is WorkerStatus.IDLE
+
+    def has_late_warm(self, pool: WarmPool, now: float) -> bool:
+        """Return whether a warm worker has stayed long enough for a warm pool."""
+        since = (worker.kept for worker in self.registry.staying())
+        return any(warm_workers.is_over(each, pool, now) for each in since if each is not None)
 
     # ---- helpers ----------------------------------------------------------------------------
 

@@ -74,6 +74,7 @@ class PipelineWorkers(PipelineSteps):
         self.fruitless = 0
         worker.path, worker.attempt, worker.busy = attempt.path, attempt.number, True
         worker.status = WorkerStatus.BUSY
+        worker.kept = None
         worker.commands += 1
         self.starts[worker.pool] = self.starts_of(worker.pool).after_command(worker.round)
         self._unqueue(attempt.path)
@@ -295,6 +296,8 @@ class PipelineWorkers(PipelineSteps):
         free = [worker for worker in self.registry.staying() if not worker.busy]
         holding = set(self.holders.values()) if free else set()
         for worker in free:
+            if worker.status is WorkerStatus.LEAVING:
+                continue  # another one of these stays instead
             pool = self.pools[worker.pool]
             too_late = done and worker.status is WorkerStatus.STARTING
             if asleep or too_late:
@@ -304,8 +307,32 @@ class PipelineWorkers(PipelineSteps):
                 self._send_away(worker, changed)
             elif pool.kind is PoolKind.CONTEXT:
                 self._look_at_context(worker)
-            elif worker.id not in holding and not self.may_need_more(worker.pool):
-                self._stop(worker)
+            elif worker.id not in holding and not self.stays_warm(worker, self.now):
+                self._keep_or_stop(worker, done=done)
+
+    def _keep_or_stop(self, worker: Worker, *, done: bool) -> None:
+        """Stop a worker without a command unless its pool needs it, or the next run may.
+
+        Args:
+            worker: The worker; it is not warm, or no longer.
+            done: Whether nothing starts without an action.
+        """
+        was_warm = worker.kept is not None
+        needed = self.may_need_more(worker.pool)
+        if needed and not done:
+            worker.kept = None
+        elif was_warm or not (self._keep_warm(worker) or needed):
+            self._stop(worker)
+
+    def _keep_warm(self, worker: Worker) -> bool:
+        """Let a worker stay for the next run, instead of one that became idle earlier."""
+        shared = self.pools[worker.pool].kind is PoolKind.MANY
+        if not self.warm.workers or not shared or worker.status is not WorkerStatus.IDLE:
+            return False
+        worker.kept = self.now
+        for other in self.warm_workers()[: -self.warm.workers]:
+            self._stop(other)
+        return True
 
     def _look_at_context(self, worker: Worker) -> None:
         hold = self.hold_of(worker)

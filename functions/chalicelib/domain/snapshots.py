@@ -19,6 +19,7 @@ from chalicelib.ports.journal import Snapshot, TreeReader
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
 from conducto_core.model.states import State
+from conducto_core.model.warm_pool import WarmPool
 from conducto_core.semantics.activity import Activity
 from conducto_core.semantics.autoscaling import Pool
 from conducto_core.semantics.cloud_machine import CloudMachine, RunState
@@ -99,6 +100,7 @@ def take(live: CloudPipeline) -> Snapshot:
         "starts": {name: asdict(starts) for name, starts in live.starts.items()},
         "pools": {name: asdict(pool) for name, pool in live.pools.items()},
         "share": live.share.model_dump(mode="json"),
+        "warm": live.warm.model_dump(mode="json"),
     }
     return Snapshot(live.number, state)
 
@@ -150,6 +152,7 @@ def restore(
     live.starts = {name: _starts(fields) for name, fields in state["starts"].items()}
     live.pools = {name: _pool(fields) for name, fields in state["pools"].items()}
     live.share = Share.model_validate(state["share"])
+    live.warm = WarmPool.model_validate(state.get("warm", {}))  # older snapshots have none
     live.know_places()
     return live
 

@@ -40,6 +40,7 @@ class Worker:
         metered: Seconds of its commands that are already metered.
         unexplained: It ended before it ran a command, and the ECS event with the reason is pending.
         leaves: It stops after its command, because its group was reset.
+        kept: Since when it is warm: it stays without work for the next run of the pipeline.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Worker:
     metered: float = 0.0
     unexplained: bool = False
     leaves: bool = False
+    kept: float | None = None
 
     def runs(self, path: str, attempt: int) -> bool:
         """Return whether it runs this attempt now."""

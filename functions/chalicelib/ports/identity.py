@@ -230,6 +230,8 @@ class Share(Record):
         wanted: Number of further workers that it could use now, at most as many as the plan allows.
         since: When it got the first of its workers; None: it has none.
         keeps: Number of workers to keep: others end after their commands; None: all.
+        warm: Number of workers that stay for its next run; None: none.
+        warm_since: When the last of these became idle.
     """
 
     workers: int = 0
@@ -238,6 +240,8 @@ class Share(Record):
     wanted: int = 0
     since: float | None = None
     keeps: int | None = None
+    warm: int | None = None
+    warm_since: float | None = None
 
     def claimant(self) -> Claimant:
         """Return it for the distribution of workers."""

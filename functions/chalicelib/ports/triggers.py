@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from chalicelib.ports.named_records import NamedRecords
 from conducto_core.model.github_app import GithubApp
 from conducto_core.model.triggers import Delivery, Trigger
 from conducto_core.notifications.settings import Settings
 
 #: Seconds of validity that a token of a GitHub App usually has when it is used.
 TOKEN_LEFT = 600.0
+
+TriggerRecords = NamedRecords[Trigger]
 
 
 class Deliveries(Protocol):

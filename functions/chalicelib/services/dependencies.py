@@ -26,12 +26,12 @@ from chalicelib.ports.named_records import NamedRecords
 from chalicelib.ports.people import AuditLog, People
 from chalicelib.ports.state_machines import StateMachines
 from chalicelib.ports.storage import Blobs, DataFiles
-from chalicelib.ports.triggers import Deliveries, GithubAppApi, GitProvider
+from chalicelib.ports.triggers import Deliveries, GithubAppApi, GitProvider, TriggerRecords
 from chalicelib.ports.workers import Shells, WorkerFleet
 from conducto_core.model.github_app import GithubApp
 from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.sign_in import Trust
-from conducto_core.model.triggers import Trigger
+from conducto_core.model.warm_pool import WarmPool
 from conducto_core.model.worker import Credentials
 from conducto_core.ports.schedules import Schedules
 from conducto_core.semantics.asl.partition import MAX_SIZE, Size
@@ -70,6 +70,7 @@ class Dependencies:
         cache_bytes: Maximum memory of cached pipelines; the latest stays whatever its size.
         threads: Maximum number of simultaneous calls to AWS for one event.
         spot_share: Maximum number of Spot workers among ten.
+        warm: Workers that stay for the next run of their pipeline.
         remote_debug: Whether debug shells may open on workers.
         services: Environment variables of commands for non-default service addresses.
     """
@@ -90,7 +91,7 @@ class Dependencies:
     schedules: Schedules
     limits: LimitRecords
     rules: NamedRecords[NotificationRule]
-    triggers: NamedRecords[Trigger]
+    triggers: TriggerRecords
     deliveries: Deliveries
     git: GitProvider
     refs: GitRefs
@@ -120,6 +121,7 @@ class Dependencies:
     cache_bytes: int = 300 << 20
     threads: int = 1
     spot_share: int = 0
+    warm: WarmPool = field(default_factory=WarmPool)
     remote_debug: bool = True
     services: Mapping[str, str] = field(default_factory=dict, repr=False)
 

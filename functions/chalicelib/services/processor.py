@@ -33,6 +33,7 @@ from chalicelib.services.slots import Decide, Slots, needed_room
 from conducto_core.errors import NotFoundError
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.warm_pool import WarmPool
 from conducto_core.notifications.messages import masked
 from conducto_core.semantics.capacity import Room
 from conducto_core.semantics.cloud_machine import CompleteTask
@@ -149,12 +150,14 @@ class CommandProcessor:
         The effects are those of the entry as a whole and of the writer's own input.
         """
         before, spare, inputs = live.share, len(live.surplus()), live.inputs
+        warm = self.cloud.warm if self.cloud.warm != live.warm else None
+        live.warm = self.cloud.warm
         folded = fold(live, batch.own, batch.waiting, batch.failing)
-        contents = _contents(folded, batch)
+        contents = _contents(folded, batch, warm)
         written = self._staffed(live, contents)
         made_room = self._make_room(live, folded, written)
         if made_room is not None:
-            contents = _contents(folded, batch)
+            contents = _contents(folded, batch, warm)
             written = self._staffed(live, contents)
         changes = merged(folded.changes.values())
         changes.new_notifications = self._masked(live, changes.new_notifications)
@@ -299,9 +302,9 @@ def _if_new(live: CloudPipeline, share: Share) -> Share | None:
     return None if share == live.share else share
 
 
-def _contents(folded: Folded, batch: Batch) -> JournalEntry:
+def _contents(folded: Folded, batch: Batch, warm: WarmPool | None) -> JournalEntry:
     inputs = tuple(folded.inputs)
-    return JournalEntry(inputs=inputs, refused=folded.refused, writer=batch.writer)
+    return JournalEntry(inputs=inputs, refused=folded.refused, writer=batch.writer, warm=warm)
 
 
 def _new_id() -> str:

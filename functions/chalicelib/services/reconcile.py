@@ -374,7 +374,7 @@ class Reconciler:
         if live.is_stuck(self._now):
             return ExecutionLost(time=self._now, run=live.cloud_machine.run)
         over = live.may_start_again(self._now)
-        late = live.late_contexts(self._now)
+        late = live.late_contexts(self._now) or live.has_late_warm(self._cloud.warm, self._now)
         return HealthChecked(time=self._now) if over or late or live.wanted() else None
 
 

@@ -12,12 +12,15 @@ other. The schedule that runs every minute repeats interrupted steps.
 import logging
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
 
 from chalicelib.domain.events import HealthChecked, Input
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.ports.identity import InUse, Share
 from chalicelib.services.dependencies import Dependencies
+from conducto_core.semantics import warm_workers
 from conducto_core.semantics.fair_shares import Claimant, grants, too_many
+from conducto_core.semantics.warm_workers import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +41,8 @@ def needed_room(before: Share, after: Share, *, more_spare: bool) -> Need | None
     if after.waiting is not None and (before.waiting is None or more_spare):
         return Need.MAKE
     freed = after.workers < before.workers or after.reserved < before.reserved
-    if freed or more_spare:
+    warmer = (after.warm or 0) > (before.warm or 0)
+    if freed or warmer or more_spare:
         return Need.HAND_ON
     if after.wanted > before.wanted:
         return Need.MAKE
@@ -104,6 +108,7 @@ class Slots:
     def _hand_on(self, org: str, pipeline_id: str) -> None:
         """Let waiting pipelines launch workers, the next one first."""
         shares = self._cloud.orgs.shares(org)
+        self._limit_warm(org, shares)
         waits = any(
             share.waiting is not None for name, share in shares.items() if name != pipeline_id
         )
@@ -115,6 +120,20 @@ class Slots:
         for name, number in keeps.items():
             self._spare(org, name, number)
         self._wake(org)
+
+    def _limit_warm(self, org: str, shares: Mapping[str, Share]) -> None:
+        """Stop warm workers that are more than the installation's warm pool has."""
+        kept = {
+            name: Kept(share.warm, share.warm_since or 0.0)
+            for name, share in shares.items()
+            if share.warm
+        }
+        for name, number in warm_workers.surplus(kept, self._cloud.warm.workers).items():
+            self._try(org, name, partial(self._cool, number))
+
+    def _cool(self, number: int, live: CloudPipeline) -> Input | None:
+        first = tuple(worker.id for worker in live.warm_workers()[:number])
+        return HealthChecked(time=self._cloud.clock(), spared=first) if first else None
 
     def _new_keeps(self, org: str, shares: Mapping[str, Share]) -> dict[str, int]:
         """Return ``{pipeline: workers to keep}`` for those that keep another number now."""

@@ -474,11 +474,14 @@ class Hand:
     def leave(
         self, reason: str = "idle", *, broken: bool = False, offer: Offer | None = None
     ) -> None:
-        """Leave normally, and return the last task that was polled."""
+        """Leave normally, and return the last task that was polled; a warm worker stays."""
+        given_back = None if offer is None else claim_of(offer)
+        end = WorkerEnd(reason=reason, broken=broken, offer=given_back)
+        if self.desk.end(self.identity, end).wait:
+            self.since = self.world.now
+            return
         self.alive = False
         self.held.clear()
-        given_back = None if offer is None else claim_of(offer)
-        self.desk.end(self.identity, WorkerEnd(reason=reason, broken=broken, offer=given_back))
         self._stop()
 
     def vanish(self) -> None:

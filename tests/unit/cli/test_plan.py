@@ -25,7 +25,9 @@ from conducto_client import AgentUnreachableError, Client
 from conducto_core.api.dispatch import Service
 from conducto_core.model.records import AttemptRecord, PipelineRecord
 from conducto_core.model.states import State
+from conducto_core.model.warm_pool import WarmPool
 from conducto_core.semantics.asl.estimate import estimate
+from conducto_core.semantics.fargate import PRICES, Size
 from conducto_core.semantics.resolve import resolve
 from support.trees import form, leaf, parallel, serial
 from unit.cli.trees import view
@@ -227,6 +229,23 @@ def test_durations_of_a_file_are_used(
         file.write_text(wrong)
         assert main(["plan", "--durations", str(file), str(script)]) == 2
         assert "durations.json" in capsys.readouterr().err
+
+
+def test_plan_has_the_price_of_workers_that_stay_after_a_run() -> None:
+    new = {"container_reuse_context": "new"}
+    tree = parallel(leaf(), leaf(mem=4), leaf(mem=32, cpu=4, **new))
+    found = estimate(resolve(form(tree)), max_workers=9)
+    hour = PRICES.worker_hour(Size(1, 3)) + PRICES.worker_hour(Size(1, 5))
+    pool = WarmPool(workers=5, seconds=1200)
+
+    (line,) = [
+        each
+        for each in plan_lines(found, Known(), workers=9, spot=False, warm=pool)
+        if "warm" in each
+    ]
+
+    assert "up to 2 workers may stay 20 minutes" in line
+    assert f"{dollars(hour)} an hour, at most {dollars(hour / 3)} after each run" in line
 
 
 def test_a_pipeline_without_commands_costs_next_to_nothing() -> None:

@@ -97,7 +97,19 @@ def test_a_task_is_claimed_run_and_reported() -> None:
     assert report.seconds == pytest.approx(3, abs=0.5)
     assert (world.log(), world.log("stderr")) == (b"hi\n", b"err\n")
     assert str(reason) == "idle"
-    assert world.api.ends[0].reason == "idle"
+    assert [end.reason for end in world.api.ends] == ["idle"]
+
+
+def test_a_warm_worker_asks_after_each_idle_minute_whether_it_stays() -> None:
+    world = World()
+    world.api.warm = 2
+    began = world.clock.now()
+
+    reason = world.run()
+
+    assert str(reason) == "idle"
+    assert [end.reason for end in world.api.ends] == ["idle"] * 3
+    assert world.clock.now() - began == pytest.approx(180, abs=3)
 
 
 def test_result_is_sent_as_a_stream_and_summarised_in_the_report() -> None:

@@ -179,7 +179,17 @@ class Worker:
         if instructions.policy != "context" and now - self._born >= instructions.age:
             raise WorkerExit("age")
         if not self._held and now - self._idle_since >= instructions.idle:
-            raise WorkerExit("idle")
+            if not self._is_warm():
+                raise WorkerExit("idle", notify=False)
+            self._idle_since = now
+
+    def _is_warm(self) -> bool:
+        """Report that the worker is idle; return whether it stays for the pipeline's next run."""
+        try:
+            return self._api.end(WorkerEnd(reason="idle")).wait
+        except ApiError as error:
+            logger.warning("cannot report the exit: %s", error)
+            return False
 
     def _decide(self, claim: Claim) -> bool:
         response = self._api.claim(claim)

@@ -20,6 +20,7 @@ from conducto_core.model.operations.pipelines import MAX_LAUNCH_BODY, OPERATIONS
 from conducto_core.model.operations.schedules import SCHEDULE_OPERATIONS
 from conducto_core.model.params import NoParams
 from conducto_core.model.requests import LaunchRequest, PipelineSummary
+from conducto_core.model.warm_pool import WarmPool
 from conducto_core.model.worker import UploadResponse
 
 #: Header with the key of an uploaded body; the body of the request itself is empty.
@@ -105,6 +106,7 @@ class WhoAmI(Record):
     Attributes:
         max_workers: Maximum number of workers of the plan.
         max_cpu: Maximum vCPUs of one worker of the plan.
+        warm: Workers that stay for the next run of their pipeline; None: they leave at once.
     """
 
     org: str
@@ -114,6 +116,7 @@ class WhoAmI(Record):
     version: str
     max_workers: int = 2
     max_cpu: float = 4.0
+    warm: WarmPool | None = None
 
 
 UPLOAD_BODY = act(
