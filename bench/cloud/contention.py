@@ -19,7 +19,7 @@ from tests.fakes.cloud import FakeFleet
 import conducto as co
 from bench.cloud.deciding import Place
 from bench.cloud.lab import CloudLab
-from bench.cloud.latent_aws import GATEWAY, INVOKE, LatentAws, latent_aws
+from bench.cloud.latent_aws import GATEWAY, INVOKE, POLL, LatentAws, latent_aws
 from bench.registry import BenchError
 from chalicelib.api.workers import WorkerApi
 from chalicelib.domain.deferred_effects import BackgroundEvent
@@ -30,7 +30,15 @@ from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.group_commit import BusyError
 from chalicelib.services.processor import CommandProcessor
 from conducto_core.model.deployment import FUNCTION_SECONDS
-from conducto_core.model.worker import PROTOCOL, Claim, ClaimDecision, Report, WorkerStart
+from conducto_core.model.worker import (
+    PROTOCOL,
+    Claim,
+    ClaimDecision,
+    ClaimResponse,
+    Report,
+    WorkerStart,
+)
+from conducto_worker.agent.worker import EARLY_POLL_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +81,7 @@ class _Counts:
     """What happened.
 
     Attributes:
-        claims: ``(begin, seconds)`` of each claim that started a command.
+        claims: ``(begin, seconds)`` of each claim that started a command, with its report or alone.
         runs: ``(begin, end)`` of each command.
         errors: Number of requests with the error "busy".
         problems: Why workers ended early.
@@ -203,26 +211,49 @@ class _Crowd:
         start = WorkerStart(task=arn, protocol=PROTOCOL)
         activity = self._call(who, "start", start).activity
         counts, clock = self.counts, self._clock
+        response, begun = None, clock.now()
         while not self._over.is_set():
-            begun = clock.now()
-            offer = self._aws.poll(activity)
-            if offer is None:  # idle, which is not charged here
-                continue
-            claim = Claim(token=offer.token, run=offer.data["r"], node=offer.data["n"])
-            asked = clock.now()
-            response = self._call(who, "claim", claim)
             if response is None:
-                return
+                response = self._claimed(who, activity, clock.latency(POLL))
+                continue
             if response.decision is not ClaimDecision.RUN:
-                raise AssertionError(f"{offer} was not allowed to run: {response}")
+                raise AssertionError(f"a task was not allowed to run: {response}")
             ran = clock.now()
-            counts.claims.append((asked, ran - asked))
             self._over.wait(self._load.seconds * clock.factor)
             counts.runs.append((ran, clock.now()))
-            done = Report(path=response.path, attempt=response.attempt, exit_code=0)
-            if self._call(who, "report", done) is not None:
-                self._aws.bill.task(clock.now() - begun)
-                counts.reports += 1
+            report = Report(path=response.path, attempt=response.attempt, exit_code=0)
+            response = self._reported(who, activity, report)
+            self._aws.bill.task(clock.now() - begun)
+            begun = clock.now()
+
+    def _claimed(self, who: Identity, activity: str, latency: float) -> ClaimResponse | None:
+        """Poll and claim a task; return the response, or None."""
+        self._clock.sleep(latency)
+        offer = self._aws.offered(activity)
+        if offer is None:
+            return None
+        asked = self._clock.now()
+        response: ClaimResponse | None = self._call(who, "claim", _claim_of(offer))
+        self.counts.claims.append((asked, self._clock.now() - asked))
+        return response
+
+    def _reported(self, who: Identity, activity: str, report: Report) -> ClaimResponse | None:
+        """Report a command, with the claim of the next one, as workers do; return its response."""
+        clock, latency = self._clock, self._clock.latency(POLL)
+        clock.sleep(min(latency, EARLY_POLL_SECONDS))
+        offer = self._aws.offered(activity) if latency <= EARLY_POLL_SECONDS else None
+        claim = None if offer is None else _claim_of(offer)
+        asked = clock.now()
+        answer = self._call(who, "report", report.model_copy(update={"next": claim}))
+        took = clock.now() - asked
+        self.counts.reports += answer is not None
+        if answer is None:
+            return None
+        if claim is None:
+            return self._claimed(who, activity, max(0.0, latency - EARLY_POLL_SECONDS - took))
+        self.counts.claims.append((asked, took))
+        response: ClaimResponse | None = answer.next
+        return response
 
     def _call(self, who: Identity, name: str, body: Any) -> Any:
         """Send a request, again after an error as workers do; None: the measurement is over."""
@@ -297,6 +328,10 @@ def _measure(load: Load, aws: LatentAws) -> Found:
 
 #: Counts of a bill that do not count calls to AWS.
 _NO_CALLS = ("requests", "invocations", "transitions", "writes", "reads")
+
+
+def _claim_of(offer: Any) -> Claim:
+    return Claim(token=offer.token, run=offer.data["r"], node=offer.data["n"])
 
 
 class _Reading:

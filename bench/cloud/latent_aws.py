@@ -65,9 +65,13 @@ class Clock:
         """Sleep as long as ``seconds`` are in the model."""
         time.sleep(seconds * self.factor)
 
+    def latency(self, milliseconds: float) -> float:
+        """Return the seconds of a call with this median latency."""
+        return milliseconds / 1e3 * math.exp(self._random.gauss(0.0, _SIGMA))
+
     def wait(self, milliseconds: float) -> None:
         """Wait for a call with this median latency."""
-        self.sleep(milliseconds / 1e3 * math.exp(self._random.gauss(0.0, _SIGMA)))
+        self.sleep(self.latency(milliseconds))
 
 
 class LatentAws:
@@ -115,9 +119,8 @@ class LatentAws:
             "sleep": clock.sleep,
         }
 
-    def poll(self, activity: str) -> Any:
-        """Return a task of an activity, like GetActivityTask, or None."""
-        self.clock.wait(POLL)
+    def offered(self, activity: str) -> Any:
+        """Return a task of an activity, like GetActivityTask after its latency, or None."""
         with self._machines_lock:
             for offer in self._interpreter.offers():
                 self._offers.setdefault(offer.activity, deque()).append(offer)

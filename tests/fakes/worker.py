@@ -153,7 +153,11 @@ class FakeApi:
         self._check()
         self.reports.append(report)
         task_open = self.task_open.pop(0) if self.task_open else False
-        return ReportResponse(task_open=task_open, leave=self.leave)
+        following = None if report.next is None or task_open else self._decided(report.next)
+        return ReportResponse(task_open=task_open, leave=self.leave, next=following)
+
+    def _decided(self, claim: Claim) -> ClaimResponse:
+        return ClaimResponse(decision=ClaimDecision.DROP) if self.leave else self.claim(claim)
 
     def upload(self, data: bytes) -> str:
         self._check()
@@ -190,15 +194,23 @@ class FakeTasks:
         self.polls = 0
         self.poll_seconds = 20.0
         self.away = False
+        self.open = False
         self._clock = clock
 
-    def poll(self, may_abort: Callable[[], bool]) -> PolledTask | None:
+    def poll_briefly(self, seconds: float) -> PolledTask | None:
         self.polls += 1
+        self._clock.pass_time(0.01 if self.offers else seconds)
+        self.open = not self.offers
+        return self.offers.popleft() if self.offers else None
+
+    def poll(self, may_abort: Callable[[], bool], *, leaving: bool = False) -> PolledTask | None:
+        self.polls += not self.open
+        self.open = False
         left, asked = 0.01 if self.offers else self.poll_seconds, False
         while left > 0:
             self._clock.pass_time(min(left, 1.0))
             left -= 1.0
-            if self._clock.stopped_at is not None and not asked:
+            if (leaving or self._clock.stopped_at is not None) and not asked:
                 asked = True
                 if may_abort():
                     return None

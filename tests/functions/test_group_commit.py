@@ -1,9 +1,9 @@
 """Every state that the commit protocol can reach with three clients on a small pipeline.
 
-Worker A claims the node X, then reports. Worker B was given X as well (its task was offered again):
-it claims X, and reports if it may run. A worker whose claim must wait claims once more. The
-reconciler C declares A lost. The table is in memory; the decisions, entries and states are the
-product's.
+Worker A claims the node X, then reports it with the claim of the node Y. Worker B was given X as
+well (its task was offered again): it claims X, and reports if it may run. In another scope, B was
+given Y. A worker whose claim must wait claims once more. The reconciler C declares A lost. The
+table is in memory; the decisions, entries and states are the product's.
 
 Any client may write at any time, because safety does not depend on the turn. An entry may stay in
 flight for any time or be lost, so a writer may have read any older journal. A writer folds any part
@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from chalicelib.domain.events import Claimed, JournalEntry, Reported, Submitted, WorkerLost
-from chalicelib.domain.folding import fold, fresh, replay
+from chalicelib.domain.folding import FoldError, fold, fresh, replay
 from chalicelib.services.claims import Claims
 from chalicelib.services.secret_injection import inject_commands
 from conducto_core.errors import TransitionError
+from conducto_core.model.states import State
 from conducto_core.model.worker import Claim, ClaimDecision
 from conducto_core.semantics.naming import node_id
 from support.cloud.world import ME, World
@@ -44,7 +45,8 @@ class Client(NamedTuple):
     """A client.
 
     Attributes:
-        step: What it does: ``claim``, ``claim again``, ``report``, ``lose`` or ``served``.
+        step: What it does: ``claim``, ``claim again``, ``report`` with the claim of the next node,
+            ``claim next``, ``lose`` or ``served``.
         number: Number of earlier inputs of this step, which were refused or whose request died.
         pending: The input whose result its request awaits.
         sent: Whether that was sent to the inbox.
@@ -65,7 +67,15 @@ class Position(NamedTuple):
     inbox: frozenset[int] = frozenset()
     flights: frozenset[tuple[int, int]] = frozenset()
     clients: tuple[Client, ...] = (Client("claim"), Client("claim"), Client("lose"))
-    starts: tuple[tuple[int, int], ...] = ()
+    starts: tuple[Start, ...] = ()
+
+
+class Start(NamedTuple):
+    """An attempt that a worker has started."""
+
+    path: str
+    number: int
+    worker: str
 
 
 class Violation(Exception):  # noqa: N818
@@ -91,22 +101,38 @@ class Protocol:
     inputs: list[Submitted] = field(default_factory=list)
     entries: list[tuple[JournalEntry, frozenset[int]]] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
-    _states: dict[tuple[int, ...], tuple[bytes, CloudPipeline]] = field(default_factory=dict)
+    _states: dict[tuple[int, ...], tuple[bytes, CloudPipeline, tuple[Start, ...]]] = field(
+        default_factory=dict
+    )
     _folds: dict[Any, int] = field(default_factory=dict)
 
     # ---- the product's decisions ---------------------------------------------------------------
 
-    def state(self, journal: tuple[int, ...]) -> tuple[bytes, CloudPipeline]:
-        """Return the state that follows from a journal, as bytes and to read."""
+    def state(self, journal: tuple[int, ...]) -> tuple[bytes, CloudPipeline, tuple[Start, ...]]:
+        """Return the state that follows from a journal, as bytes and to read, and its starts."""
         found = self._states.get(journal)
         if found is None:
-            packed = self.start
+            packed, begun = self.start, ()
             if journal:
-                live = pickle.loads(self.state(journal[:-1])[0])
-                replay(live, self.entries[journal[-1]][0])
+                before, _, begun = self.state(journal[:-1])
+                live = self._unpacked(before)
+                changes = replay(live, self.entries[journal[-1]][0])
+                begun += tuple(
+                    Start(each.path, each.number, each.container)
+                    for change in changes.values()
+                    for each in change.attempts
+                    if each.state is State.RUNNING
+                )
+                vars(live).pop("_claim_next", None)
                 packed = pickle.dumps(live)
-            found = self._states[journal] = (packed, pickle.loads(packed))
+            found = self._states[journal] = (packed, pickle.loads(packed), begun)
         return found
+
+    def _unpacked(self, packed: bytes) -> CloudPipeline:
+        live: CloudPipeline = pickle.loads(packed)
+        if self.broken == "the claim of a report is not checked again":
+            live._claim_next = lambda _worker, claim: live._claimed(claim)  # type: ignore[method-assign]
+        return live
 
     def decide(self, journal: tuple[int, ...], index: int, client: Client) -> int | None:
         """Return the input on which a client decides now, if any."""
@@ -124,37 +150,48 @@ class Protocol:
             return None
         if step == "lose":
             return WorkerLost(time=NOW, worker=worker.id, reason="lost")
-        if step == "report":
-            if not worker.busy:
-                return None
-            return Reported(time=NOW, worker=worker.id, path="/x", attempt=worker.attempt)
+        call = self._call(index, step)
         claimed = Claimed(
-            time=NOW, worker=worker.id, token=f"t{index}", run=self.run, node=node_id("/x")
+            time=NOW, worker=worker.id, token=call.token, run=call.run, node=call.node
         )
-        return self.claims.begin(live, claimed, self.secrets)
+        if step != "report":
+            return self.claims.begin(live, claimed, self.secrets)
+        if not worker.runs("/x", worker.attempt):
+            return None
+        following = self.claims.begin_next(live, claimed, self.secrets)
+        return Reported(
+            time=NOW, worker=worker.id, path="/x", attempt=worker.attempt, next=following
+        )
 
-    def answered(self, journal: tuple[int, ...], index: int, client: Client) -> tuple[str, int]:
-        """Return a client's next step, and the attempt that it starts, or 0."""
+    def _call(self, index: int, step: str) -> Claim:
+        node = "/x" if step in ("claim", "claim again") else "/y"
+        return Claim(token=f"{node} {index}", run=self.run, node=node_id(node))
+
+    def answered(
+        self, journal: tuple[int, ...], index: int, client: Client
+    ) -> tuple[str, Start | None]:
+        """Return a client's next step, and the attempt that it starts, if any."""
         live = self.state(journal)[1]
-        if client.step not in ("claim", "claim again"):
-            return "served", 0
-        worker = live.registry.workers.get(self.workers[index])
+        whose = None if client.step == "lose" else self.workers[index]
+        worker = live.registry.workers.get(whose or "")
         if worker is None:
-            return "served", 0
-        call = Claim(token=f"t{index}", run=self.run, node=node_id("/x"))
-        response = self.claims.decision(live, worker, call, self.secrets)
+            return "served", None
+        happened = None if client.pending is None else self.inputs[client.pending].input
+        if client.step == "report" and not (isinstance(happened, Reported) and happened.next):
+            return "claim next", None
+        response = self.claims.decision(live, worker, self._call(index, client.step), self.secrets)
         if response.decision is ClaimDecision.RUN:
-            assert response.attempt is not None
-            return "report", response.attempt
+            start = Start(response.path, response.attempt, worker.id)
+            return "report" if response.path == "/x" else "served", start
         waits = response.decision is ClaimDecision.HOLD and client.step == "claim"
-        return "claim again" if waits else "served", 0
+        return "claim again" if waits else "served", None
 
     def folded(self, journal: tuple[int, ...], own: int | None, part: tuple[int, ...]) -> int:
         """Return the entry with these inputs."""
         key = (journal, own, part)
         found = self._folds.get(key)
         if found is None:
-            live = pickle.loads(self.state(journal)[0])
+            live = self._unpacked(self.state(journal)[0])
             if self.broken == "a waiting input is not checked again" and own is None:
                 own, part = part[0], part[1:]
             if self.broken == "an input in the journal is folded again":
@@ -162,7 +199,7 @@ class Protocol:
             waiting = [self.inputs[each] for each in part]
             try:
                 made = fold(live, None if own is None else self.inputs[own], waiting)
-            except TransitionError as error:
+            except (TransitionError, FoldError) as error:
                 raise Violation(str(error)) from error
             entry = JournalEntry(inputs=tuple(made.inputs), refused=made.refused)
             arrived = frozenset(part if own is None else (*part, own))
@@ -228,7 +265,7 @@ class Protocol:
 
     def _client(
         self, s: Position, index: int, client: Client
-    ) -> Iterator[tuple[str, Client, tuple[tuple[int, int], ...], Position]]:
+    ) -> Iterator[tuple[str, Client, tuple[Start, ...], Position]]:
         if client.step == "served":
             return
         if client.pending is None:
@@ -261,10 +298,10 @@ class Protocol:
 
     def _told(
         self, journal: tuple[int, ...], s: Position, index: int, client: Client
-    ) -> tuple[str, Client, tuple[tuple[int, int], ...], Position]:
-        step, attempt = self.answered(journal, index, client)
-        starts = tuple(sorted((*s.starts, (attempt, index)))) if attempt else s.starts
-        return f"goes on: {step} {attempt or ''}", Client(step, died=client.died), starts, s
+    ) -> tuple[str, Client, tuple[Start, ...], Position]:
+        step, start = self.answered(journal, index, client)
+        starts = s.starts if start is None else tuple(sorted((*s.starts, start)))
+        return f"goes on: {step} {start or ''}", Client(step, died=client.died), starts, s
 
     def _shown(self, entry: int) -> str:
         made = self.entries[entry][0]
@@ -278,18 +315,17 @@ class Protocol:
         taken = [each for e in s.journal for each in self.entries[e][0].inputs]
         if len({each.id for each in taken}) < len(taken):
             raise Violation("an input took effect twice")
-        attempts = [number for number, _ in s.starts]
-        if len(set(attempts)) < len(attempts):
+        if _repeats(s.starts):
             raise Violation("an attempt was started twice")
-        begun = {
-            (each.input.attempt.number, self.workers.index(each.input.worker))
-            for each in taken
-            if isinstance(each.input, Claimed) and each.input.attempt is not None
-        }
-        if not begun.issuperset(s.starts):
+        begun = self.state(s.journal)[2]
+        if not set(begun).issuperset(s.starts):
             raise Violation("a command was started that is not in the journal")
-        if len(begun) > len({number for number, _ in begun}):
+        if _repeats(begun):
             raise Violation("an attempt is in the journal twice")
+
+
+def _repeats(starts: tuple[Start, ...]) -> bool:
+    return len({start[:2] for start in starts}) < len(starts)
 
 
 def explore(protocol: Protocol, first: Position) -> int:
@@ -361,8 +397,16 @@ def protocol(broken: str = "", *, deaths: int, flights: int = 1) -> Protocol:
         )
 
 
+#: Worker B was given the node that worker A claims with its report.
+RIVALS = (Client("claim"), Client("claim next"), Client("lose"))
+
+
 def test_nothing_is_lost_or_done_twice_in_any_state() -> None:
     assert explore(protocol(deaths=0), Position()) > 10_000
+
+
+def test_claim_of_a_report_competes_with_another_one() -> None:
+    assert explore(protocol(deaths=0), Position(clients=RIVALS)) > 10_000
 
 
 @pytest.mark.long
@@ -379,10 +423,13 @@ def test_nothing_is_lost_or_done_twice_in_a_larger_scope(deaths: int, flights: i
         ("an input is deleted before its entry is written", "cannot be served"),
         ("a response is sent before its entry is written", "not in the journal"),
         ("a waiting input is not checked again", "attempt 1 while running in attempt 1"),
+        ("the claim of a report is not checked again", "cannot be applied"),
     ],
 )
 def test_each_rule_is_needed(rule: str, violation: str) -> None:
     first = Position()
+    if "report" in rule:
+        first = Position(clients=RIVALS)
     if violation == "cannot be served":  # B is not needed for this, and all states are visited
         first = Position(clients=(Client("claim"), Client("served"), Client("lose")))
     with pytest.raises(Violation, match=violation):

@@ -16,5 +16,6 @@ def test_every_command_ends_once_in_spite_of_killed_processes(seed: int) -> None
 
     assert found.problems == []
     assert found.execs > 0
+    assert found.claimed > 0
     assert found.faults["killed invocations"] > 0
     assert found.faults["lost responses"] > 0

@@ -255,6 +255,7 @@ class Report(Record):
         outputs: The result, metrics and artifacts, which were sent as streams.
         interpreter: See `conducto_core.model.records.AttemptRecord`.
         last: The worker takes no further command.
+        next: A task that it received meanwhile, to claim it with the same request.
     """
 
     path: str
@@ -270,6 +271,7 @@ class Report(Record):
     outputs: OutputSummary | None = None
     interpreter: str | None = Field(default=None, max_length=4096)
     last: bool = False
+    next: Claim | None = None
 
 
 class ReportResponse(Record):
@@ -279,10 +281,12 @@ class ReportResponse(Record):
         task_open: The task is not completed, because the command is retried: keep it alive and
             repeat the same claim. Otherwise, forget it.
         leave: The pool has no further commands, or the worker was stopped: exit without a poll.
+        next: The response to `Report.next`; None: claim it after the task that is open.
     """
 
     task_open: bool = False
     leave: bool = False
+    next: ClaimResponse | None = None
 
 
 class UploadResponse(Record):

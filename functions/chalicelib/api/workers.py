@@ -5,6 +5,7 @@ the pipeline: any other worker is asked to leave (410) and its reports are ignor
 """
 
 import base64
+import logging
 import zlib
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from chalicelib.domain.workers import Worker, WorkerStatus
 from chalicelib.ports.errors import AccessDeniedError, ConflictError
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.logs import LogKey, Uploaded
-from chalicelib.services.claims import Claims
+from chalicelib.services.claims import Claims, Secrets
 from chalicelib.services.debug_sessions import DebugSessions, ShellOverError, is_shell
 from chalicelib.services.generated_trees import GeneratedTreeError, GeneratedTrees, uploads_of
 from chalicelib.services.processor import CommandProcessor
@@ -65,6 +66,8 @@ from conducto_core.semantics.pools import PoolKind
 from conducto_core.semantics.rules import cause_of_exit
 from conducto_core.semantics.start_failures import StartFailure
 from conducto_core.semantics.user_secrets import SecretAccess
+
+logger = logging.getLogger(__name__)
 
 #: Seconds that a worker waits for a command. The cloud decides when a worker of a ``new`` context
 #: stops (`conducto_core.semantics.contexts`); by itself it leaves only after the longest pause.
@@ -225,10 +228,7 @@ class WorkerApi:
         """Decide whether a worker runs, keeps or drops a task that it polled."""
         org, pipeline_id, worker_id = _who(self._me)
         strays: list[str] = []
-
-        @cache  # read once, even if the decision is repeated
-        def secrets(access: SecretAccess, queued: float) -> InjectedSecrets:
-            return self._engine.secrets.of(org, access, queued)
+        secrets = self._secrets_of(org)
 
         def decide(live: CloudPipeline) -> Input | None:
             claimed = self._claimed(worker_id, call)
@@ -247,6 +247,13 @@ class WorkerApi:
         with self._engine.seen(org, pipeline_id) as live:
             worker = _known(live, worker_id)
             return self._claims.decision(live, worker, call, secrets)
+
+    def _secrets_of(self, org: str) -> Secrets:
+        @cache  # read once, even if the decision is repeated
+        def secrets(access: SecretAccess, queued: float) -> InjectedSecrets:
+            return self._engine.secrets.of(org, access, queued)
+
+        return secrets
 
     def _reason_to_leave(self, worker: Worker, pool: Pool) -> str | None:
         """Return why a worker runs no further command; a started group keeps its container."""
@@ -361,29 +368,69 @@ class WorkerApi:
 
     @_logged
     async def worker_report(self, call: Report) -> ReportResponse:
-        """Record the end of a command and return whether its task stays open for a retry."""
+        """Record the end of a command and return whether its task stays open for a retry.
+
+        A claim that came with the report is decided in the same entry if possible, otherwise in an
+        entry of its own, or, if the worker must run its last command again first, by a later claim.
+        """
+        try:
+            response = self._report(call)
+        except WorkerGoneError:
+            if call.next is not None:
+                await self.worker_claim(call.next)  # releases the task
+            raise
+        if call.next is None or response.next is not None or response.task_open:
+            return response
+        return response.model_copy(update={"next": await self.worker_claim(call.next)})
+
+    def _report(self, call: Report) -> ReportResponse:
         org, pipeline_id, worker_id = _who(self._me)
+        secrets = self._secrets_of(org)
+        joined: list[Claimed] = []
 
         def decide(live: CloudPipeline) -> Input | None:
+            joined.clear()
             worker = _known(live, worker_id)
+            if _has_begun(worker, call.next):
+                return None  # a repeated report, whose claim has started the next command
             _check_had(worker, call)
             if not worker.busy:
                 return None  # a repeated report
-            return self._reported(live, worker_id, call)
+            report = self._reported(live, worker_id, call)
+            if call.next is not None and report.tree_key is None:
+                joined.extend(self._joined(live, worker, call.next, secrets))
+            return report.model_copy(update={"next": joined[0]}) if joined else report
 
         is_new = self._engine.submit(org, pipeline_id, decide)
         if call.tree_key is not None:
             self._cloud.blobs.delete(call.tree_key)
         with self._engine.seen(org, pipeline_id) as live:
             worker = live.registry.workers.get(worker_id)
+            begun = worker is not None and _has_begun(worker, call.next)
             response = ReportResponse(
-                task_open=worker is not None and worker.token in live.holders,
+                task_open=worker is not None and not begun and worker.token in live.holders,
                 leave=worker is None or worker.status is WorkerStatus.LEAVING,
             )
             end = None if worker is None else live.repeated_end(worker, call.path, call.attempt)
+            if worker is not None and call.next is not None and joined:
+                decision = self._claims.decision(live, worker, call.next, secrets)
+                response = response.model_copy(update={"next": decision})
         if end is not None and not is_new:  # the first request may have died before its effects
             self._engine.repeat_effects(org, pipeline_id, end)
         return response
+
+    def _joined(
+        self, live: CloudPipeline, worker: Worker, call: Claim, secrets: Secrets
+    ) -> list[Claimed]:
+        """Return the claim that is decided in the entry of its worker's report, if it may be."""
+        if self._reason_to_leave(worker, live.pools[worker.pool]) is not None:
+            return []
+        try:
+            claimed = self._claims.begin_next(live, self._claimed(worker.id, call), secrets)
+        except Exception:  # the report must not depend on it; the claim reports the error
+            logger.exception("a claim was not decided with its report")
+            return []
+        return [] if claimed is None else [claimed]
 
     def _reported(self, live: CloudPipeline, worker_id: str, call: Report) -> Reported:
         node = live.exec_in(call.path, call.attempt, State.RUNNING)
@@ -481,6 +528,11 @@ def _known(live: CloudPipeline, worker_id: str) -> Worker:
             f"{live.id}: worker {worker_id} is no longer part of the pipeline; stop and leave"
         )
     return worker
+
+
+def _has_begun(worker: Worker, claim: Claim | None) -> bool:
+    """Return whether a claim has started the latest command of a worker."""
+    return claim is not None and worker.token == claim.token
 
 
 def _has_had(worker: Worker | None, call: WorkerLogChunk | LogUpload | Report) -> bool:

@@ -105,6 +105,8 @@ class Reported(PipelineEvent):
         tree_key: Key of the tree that a Lazy generated.
         images: Images that the tree needs.
         last: The worker takes no further command.
+        next: The claim of the worker's next task. Its attempt starts only if it may start in the
+            state after the report.
     """
 
     kind: Literal["reported"] = "reported"
@@ -122,6 +124,7 @@ class Reported(PipelineEvent):
     tree_key: str | None = None
     images: tuple[BuiltImage, ...] = ()
     last: bool = False
+    next: Claimed | None = None
 
 
 class OutputsArrived(PipelineEvent):

@@ -147,11 +147,7 @@ def _is_valid(live: CloudPipeline, happened: Input) -> bool:
     """Return whether the request would decide on the same input now."""
     match happened:
         case Claimed():
-            node = live.may_run(happened)
-            begun = happened.attempt
-            if begun is None or node is None:
-                return begun is None and happened.worker in live.registry.workers
-            return (node.path, live.in_flight[node.path].number) == (begun.path, begun.number)
+            return live.is_current(happened)
         case Reported():
             worker = live.registry.workers.get(happened.worker)
             return worker is not None and worker.runs(happened.path, happened.attempt)

@@ -275,16 +275,33 @@ class CloudState(PipelineState):
     def may_run(self, claim: Claimed) -> LiveExec | None:
         """Return the Exec that the claim entitles the worker to run now, or None."""
         worker = self.registry.workers.get(claim.worker)
+        if worker is None or worker.status is not WorkerStatus.IDLE:
+            return None
+        node = self.may_run_next(claim)
+        return node if node is not None and self.full_group(node.path) is None else None
+
+    def may_run_next(self, claim: Claimed) -> LiveExec | None:
+        """Return the queued Exec that the worker may run once it is idle, or None.
+
+        Its group may be full now.
+        """
+        worker = self.registry.workers.get(claim.worker)
         path = self.cloud_machine.path_of(claim.node)
-        if worker is None or worker.status is not WorkerStatus.IDLE or path is None:
+        if worker is None or path is None:
             return None
         node = self.tree.nodes[path]
         if not isinstance(node, LiveExec) or node.state is not State.QUEUED:
             return None
         pool = self.pool_at(node)
         fits = claim.run == self.cloud_machine.run and pool.name == worker.pool
-        free = self.full_group(node.path) is None and self.is_ready(pool.image)
-        return node if fits and free else None
+        return node if fits and self.is_ready(pool.image) else None
+
+    def is_current(self, claim: Claimed) -> bool:
+        """Return whether a claim would be decided in the same way now."""
+        node, begun = self.may_run(claim), claim.attempt
+        if begun is None or node is None:
+            return begun is None and claim.worker in self.registry.workers
+        return (node.path, self.in_flight[node.path].number) == (begun.path, begun.number)
 
     def is_stray(self, claim: Claimed) -> bool:
         """Return whether a task is of another pool or of an old run."""

@@ -30,6 +30,7 @@ from conducto_core.semantics.cost import charged_seconds, dollars_for
 from conducto_core.semantics.fargate import Size, size_for
 from conducto_core.semantics.pools import PoolKind
 from conducto_core.semantics.start_failures import Failed, PoolStarts, StartFailure
+from conducto_core.semantics.tree_state import LiveExec
 from conducto_core.semantics.user_secrets import secrets_user
 
 _LATE = {
@@ -48,7 +49,7 @@ class PipelineWorkers(PipelineSteps):
         if worker is None or not self._hand(worker, claim):
             return
         if claim.attempt is not None:
-            worker.token = claim.token
+            worker.previous, worker.token = worker.token, claim.token
             self._start(worker, claim.attempt)
             if claim.refusal is not None:
                 worker.busy, worker.status = False, WorkerStatus.IDLE
@@ -85,9 +86,24 @@ class PipelineWorkers(PipelineSteps):
 
     def _reported(self, report: Reported) -> None:
         worker = self.registry.workers.get(report.worker)
+        if worker is None:
+            return
         node = self.exec_in(report.path, report.attempt, State.RUNNING)
-        if worker is None or node is None or not worker.runs(report.path, report.attempt):
-            return  # a repeated report
+        if node is not None and worker.runs(report.path, report.attempt):
+            self._end_command(worker, node, report)  # otherwise, it is a repeated report
+        if report.next is not None:
+            self._claim_next(worker, report.next)
+
+    def _claim_next(self, worker: Worker, claim: Claimed) -> None:
+        """Apply the claim that came with a report; its attempt may not start after all."""
+        retried = worker.token in self.holders  # its last command runs again, and first
+        if claim.attempt is not None and (retried or not self.is_current(claim)):
+            claim = claim.model_copy(update={"attempt": None, "refusal": None})
+        self._claimed(claim)
+        if worker.status is WorkerStatus.LEAVING:
+            self._lose_tasks(worker)
+
+    def _end_command(self, worker: Worker, node: LiveExec, report: Reported) -> None:
         worker.busy, worker.since = False, self.now
         once = self.pools[worker.pool].kind is PoolKind.ONCE
         worker.status = WorkerStatus.LEAVING if report.last or once else WorkerStatus.IDLE
@@ -125,9 +141,10 @@ class PipelineWorkers(PipelineSteps):
     def repeated_end(self, worker: Worker, path: str, attempt: int) -> PipelineChanges:
         """Return effects of an attempt's end, for its repeated report: they may have been lost."""
         changes = PipelineChanges(released=[(path, attempt)])
-        last = (worker.path, worker.attempt) == (path, attempt)
-        if last and worker.token not in self.holders:
-            reply = self.cloud_machine.repeated_reply(path, worker.token)
+        # Its claim of the next task may have come with the report.
+        token = worker.token if worker.has_had(path, attempt) else worker.previous
+        if token not in self.holders:
+            reply = self.cloud_machine.repeated_reply(path, token)
             changes.machine_commands += [] if reply is None else [reply]
         return changes
 

@@ -29,6 +29,7 @@ class Worker:
         busy: Whether that attempt still runs.
         commands: Number of commands that it has started.
         token: The task that started the last one.
+        previous: The task that started the one before.
         reference: Reference of the image that it runs.
         protocol: Its protocol version (`conducto_core.model.worker.PROTOCOL`).
         launched: When its launch was decided, in seconds since the epoch.
@@ -53,6 +54,7 @@ class Worker:
     busy: bool = False
     commands: int = 0
     token: str = ""
+    previous: str = ""
     reference: str | None = None
     protocol: int = 1
     launched: float = 0.0

@@ -79,6 +79,21 @@ class Claims:
         if node is None or self._is_suspended() or not self._acquire(live, node):
             self._release(live)
             return None if claimed.token in live.holders else claimed
+        return self._with_attempt(live, node, claimed, given)
+
+    def begin_next(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Claimed | None:
+        """Return a claim for the entry of its worker's report; None: it needs its own decision.
+
+        A named limit that the reported command holds is released after the report.
+        """
+        node = live.may_run_next(claimed)
+        if node is None or node.spec.limits or self._is_suspended():
+            return None
+        return self._with_attempt(live, node, claimed, given)
+
+    def _with_attempt(
+        self, live: CloudPipeline, node: LiveExec, claimed: Claimed, given: Secrets
+    ) -> Claimed:
         secrets = given(secret_access(live.record), _queued(live, node))
         record = self._record(live, node, claimed.worker, secrets)
         try:

@@ -128,6 +128,9 @@ class CloudGame:
     _ran: dict[str, str | None] = field(default_factory=dict)
     _printed: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._early = Random(self.seed)
+
     # ---- moves ---------------------------------------------------------------------------------
 
     def order(self, kind: str, *paths: str) -> None:
@@ -189,7 +192,8 @@ class CloudGame:
                 self._printed[str(node.spec.lazy_target)] = from_wire_document(document)
         self.moves.append(f"finish {path} {cause} {'prints' if document else ''}")
         self.local.finish(path, cause, mem=mem)
-        hand.finish(None if cause is Cause.LAZY else cause, tree=document)
+        early = self._early.random() < 0.5
+        hand.finish(None if cause is Cause.LAZY else cause, tree=document, early=early)
         self.settle()
 
     def decide(self, path: str, *, approve: bool) -> None:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chalicelib.ports.workers import WorkerTask
-    from conducto_core.model.worker import ClaimResponse, WorkerInstructions
+    from conducto_core.model.worker import ClaimResponse, ReportResponse, WorkerInstructions
 
 R = TypeVar("R")
 #: Errors of requests that clients do not repeat.
@@ -92,6 +92,7 @@ class _Worker:
     task: WorkerTask
     instructions: WorkerInstructions | None = None
     offer: Offer | None = None
+    following: Offer | None = None
     job: ClaimResponse | None = None
     ends: float = 0.0
     idle_since: float = 0.0
@@ -105,6 +106,7 @@ class Findings:
     Attributes:
         faults: Number of faults by kind.
         execs: Number of attempts that ended.
+        claimed: Number of attempts that started with the report of another one.
         problems: Violations of the guarantees.
         logged: Number of errors that the functions logged.
         memory: Bytes that Python has allocated after each third, without deleted pipelines.
@@ -112,6 +114,7 @@ class Findings:
 
     faults: Counter[str] = field(default_factory=Counter)
     execs: int = 0
+    claimed: int = 0
     problems: list[str] = field(default_factory=list)
     logged: Counter[str] = field(default_factory=Counter)
     memory: list[int] = field(default_factory=list)
@@ -385,17 +388,21 @@ class Soak:
     def _poll(self, worker: _Worker) -> None:
         if not worker.alive or worker.instructions is None:
             return
-        self._offers += self.world.interpreter.offers()
-        for offer in self._offers:
-            if offer.activity == worker.instructions.activity:
-                self._offers.remove(offer)
-                worker.offer = offer
-                self._claim(worker)
-                return
-        if self.world.now - worker.idle_since > _IDLE:
+        worker.offer = self._offered(worker.instructions)
+        if worker.offer is not None:
+            self._claim(worker)
+        elif self.world.now - worker.idle_since > _IDLE:
             self._gone(worker)
         else:
             self._at(self.rng.uniform(0.5, 2), partial(self._poll, worker))
+
+    def _offered(self, instructions: WorkerInstructions) -> Offer | None:
+        self._offers += self.world.interpreter.offers()
+        for offer in self._offers:
+            if offer.activity == instructions.activity:
+                self._offers.remove(offer)
+                return offer
+        return None
 
     def _claim(self, worker: _Worker) -> None:
         assert worker.offer is not None
@@ -427,11 +434,23 @@ class Soak:
         failed = self.rng.random() < 0.05
         if not failed:
             self._succeeded.add((worker.task.pipeline_id, job.path or "", job.attempt))
-        report = Report(path=job.path or "", attempt=job.attempt, exit_code=int(failed))
+        if self.rng.random() < 0.7 and worker.instructions is not None:
+            worker.following = self._offered(worker.instructions)
+        claim = None if worker.following is None else claim_of(worker.following)
+        report = Report(path=job.path or "", attempt=job.attempt, exit_code=int(failed), next=claim)
 
-        def reported(_response: Any) -> None:
-            worker.job, worker.offer, worker.idle_since = None, None, self.world.now
-            self._poll(worker)
+        def reported(response: ReportResponse) -> None:
+            if not worker.alive:
+                return
+            worker.job, worker.offer, worker.idle_since = None, worker.following, self.world.now
+            worker.following = None
+            if worker.offer is None:
+                self._poll(worker)
+            elif response.next is None:
+                self._claim(worker)
+            else:
+                self.found.claimed += response.next.decision is ClaimDecision.RUN
+                self._claimed(worker, response.next)
 
         self._request(worker, "report", report, reported)
 
@@ -442,8 +461,9 @@ class Soak:
         worker.alive, world = False, self.world
         if worker.arn not in world.fleet.stopped:
             world.fleet.stopped.append(worker.arn)
-        if worker.offer is not None:
-            self._at(60, partial(self._time_out, worker.offer.token))
+        for offer in (worker.offer, worker.following):
+            if offer is not None:
+                self._at(60, partial(self._time_out, offer.token))
         task, end = worker.task, TaskEnd("Host EC2 terminated")
         self._event(lambda e: Reconciler(e).task_stopped(task.pipeline_id, task.worker_id, end))
 

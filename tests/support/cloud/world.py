@@ -61,6 +61,7 @@ from conducto_core.model.worker import (
     ClaimResponse,
     Heartbeat,
     Report,
+    ReportResponse,
     WorkerEnd,
     WorkerLogChunk,
     WorkerStart,
@@ -432,6 +433,9 @@ class Hand:
         except WorkerGoneError:
             self.vanish()
             return ClaimResponse(decision=ClaimDecision.DROP)
+        return self._decided(offer, response)
+
+    def _decided(self, offer: Offer, response: ClaimResponse) -> ClaimResponse:
         self.held.pop(offer.token, None)
         if response.decision is ClaimDecision.HOLD:
             self.held[offer.token] = offer
@@ -456,7 +460,8 @@ class Hand:
         )
         self.desk.log(self.identity, chunk)
 
-    def finish(self, cause: Cause | None = None, **more: Any) -> None:
+    def finish(self, cause: Cause | None = None, *, early: bool = False, **more: Any) -> None:
+        """Report the command; ``early``: with the claim of the next task, if there is one."""
         assert self.job is not None
         job, self.job = self.job, None
         self.since = self.world.now
@@ -466,10 +471,28 @@ class Hand:
         report = Report(path=job.path, attempt=job.attempt, cause=cause, **more)
         if self.instructions.policy == "once" or more.get("last"):
             self.leaving = True
-        response = self.desk.report(self.identity, report)
+        early = early and not self.leaving and not self.held
+        offer = self.world.poll(self.instructions.activity) if early else None
+        following = None if offer is None else claim_of(offer)
+        try:
+            response = self.report(report.model_copy(update={"next": following}))
+        except WorkerGoneError:
+            self.vanish()
+            return
         if response.task_open:
             self.held[self.token] = self.offer
         self.token = ""
+        if offer is None:
+            return
+        if response.next is None:
+            self.held[offer.token] = offer
+        else:
+            self._decided(offer, response.next)
+
+    def report(self, report: Report) -> ReportResponse:
+        """Send a report without executing the response."""
+        response: ReportResponse = self.desk.report(self.identity, report)
+        return response
 
     def leave(
         self, reason: str = "idle", *, broken: bool = False, offer: Offer | None = None

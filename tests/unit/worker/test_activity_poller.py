@@ -145,6 +145,24 @@ def test_open_poll_that_must_not_be_aborted_returns_its_task() -> None:
     assert len(requests) == 1
 
 
+def test_brief_poll_without_a_task_is_continued() -> None:
+    client = SlowClient(TASK)
+    queue = tasks(client)
+
+    assert (queue.poll_briefly(0.01), queue.open) == (None, True)
+    client.ended.set()
+    assert queue.poll(lambda: False) == PolledTask("t", "run-1", "abc", waits=True)
+    assert (len(client.calls), queue.open) == (1, False)
+
+
+def test_failed_brief_poll_does_not_wait() -> None:
+    clock = FakeClock()
+    begins, queue = clock.now(), tasks(Client(trouble="ThrottlingException"), clock=clock)
+
+    assert (queue.poll_briefly(30), queue.open) == (None, False)
+    assert clock.now() == begins
+
+
 def test_task_that_arrives_during_the_request_to_abort_is_not_lost() -> None:
     client = SlowClient(TASK)
 

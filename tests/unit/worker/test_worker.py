@@ -15,7 +15,12 @@ from tests.fakes.worker import FakeApi, FakeClock, FakeCommand, FakeCommands, Fa
 from conducto.wire.outputs import FRAME_START, frame
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause
-from conducto_core.model.worker import ClaimDecision, ClaimResponse, WorkerInstructions
+from conducto_core.model.worker import (
+    ClaimDecision,
+    ClaimResponse,
+    Report,
+    WorkerInstructions,
+)
 from conducto_core.runtime.attempt_outputs import metrics_in
 from conducto_core.runtime.container_stats import Reading
 from conducto_core.runtime.json_logs import JsonLines
@@ -369,17 +374,21 @@ def test_rejected_output_does_not_delay_the_report() -> None:
 
 def test_a_refused_report_does_not_stop_the_worker() -> None:
     world = World(offer("a"), offer("b")).say(a=go("x"), b=go("y", "/b"))
-    report = world.api.report
+    refused: list[Report] = []
 
-    def refuse(given: Any) -> None:
-        report(given)
+    def refuse(given: Report) -> None:
+        refused.append(given)
         raise RefusedError("409: not running")
 
     world.api.report = refuse  # type: ignore[method-assign]
 
     world.run()
 
-    assert [each.path for each in world.api.reports] == ["/a", "/b"]
+    # An older API rejects the claim in a report.
+    nodes = [each.next and each.next.node for each in refused]
+    assert [each.path for each in refused] == ["/a", "/a", "/b"]
+    assert nodes == ["b", None, None]
+    assert [claim.node for claim in world.api.claims] == ["a", "b"]
 
 
 def test_a_worker_that_is_not_known_any_more_ends_its_command_and_leaves() -> None:
@@ -472,15 +481,81 @@ def test_stopped_worker_waits_for_its_poll_while_the_api_is_unreachable() -> Non
     assert world.clock.now() >= 1000.0 + world.tasks.poll_seconds
 
 
-def test_dismissed_worker_leaves_without_another_poll() -> None:
-    world = World(offer("a"), offer("b")).say(a=go("x"), b=go("y"))
-    world.api.leave = True
+def test_dismissed_worker_aborts_its_open_poll() -> None:
+    world = World(offer("a")).say(a=go("x"))
+    world.api.leave, world.api.wait = True, False
 
     reason = world.run()
 
     assert str(reason) == "its pool has no further commands"
-    assert (world.tasks.polls, world.commands.began) == (1, ["x"])
-    assert len(world.api.ends) == 1
+    assert (world.tasks.polls, world.commands.began) == (2, ["x"])
+    assert [end.polling for end in world.api.ends] == [True]
+
+
+def test_task_of_a_poll_that_a_dismissed_worker_may_not_abort_is_returned() -> None:
+    world = World(offer("a")).say(a=go("x"), b=go("y"))
+    world.api.leave = True
+    world.clock.meanwhile.append(
+        lambda: world.api.reports and not world.api.ends and world.tasks.offers.append(offer("b"))
+    )
+
+    world.run()
+
+    request, end = world.api.ends
+    assert (request.polling, end.offer and end.offer.node) == (True, "b")
+    assert world.commands.began == ["x"]
+
+
+def test_report_has_the_claim_of_the_next_task() -> None:
+    world = World(offer("a"), offer("b"), offer("c")).say(a=go("x"), b=go("y", "/b"), c=DROP)
+
+    world.run()
+
+    nodes = [each.next and each.next.node for each in world.api.reports]
+    assert (nodes, world.commands.began) == (["b", "c"], ["x", "y"])
+    assert not any(world.keeper.holds(f"token-{node}") for node in "abc")
+
+
+def test_next_task_waits_until_a_retried_command_has_ended() -> None:
+    world = World(offer("a"), offer("b")).say(a=[go("x"), go("again"), DROP], b=go("y", "/b"))
+    world.api.task_open = [True]
+
+    world.run()
+
+    assert world.commands.began == ["x", "again", "y"]
+
+
+def test_next_task_is_returned_if_the_worker_is_stopped_during_the_poll() -> None:
+    world = World(offer("a"), offer("b")).say(a=go("x"), b=go("y", "/b"))
+    brief = world.tasks.poll_briefly
+
+    def stop(seconds: float) -> PolledTask | None:
+        world.clock.stop_at = world.clock.now()
+        return brief(seconds)
+
+    world.tasks.poll_briefly = stop  # type: ignore[method-assign]
+
+    world.run()
+
+    (report,), (end,) = world.api.reports, world.api.ends
+    assert (report.last, report.next, end.offer and end.offer.node) == (True, None, "b")
+
+
+def test_commands_that_start_after_a_report_are_hardly_delayed() -> None:
+    world = World(offer("0")).say(**{str(n): go("x") for n in range(100)})
+    report, brief, early = world.api.report, world.tasks.poll_briefly, []
+
+    def next_one(given: Report) -> Any:
+        world.tasks.offers.append(offer(str(len(world.api.reports) + 1)))
+        return report(given)
+
+    world.api.report = next_one  # type: ignore[method-assign]
+    world.tasks.poll_briefly = lambda seconds: (early.append(seconds), brief(seconds))[1]  # type: ignore[method-assign]
+
+    world.run()
+
+    assert len(world.commands.began) == 100
+    assert len(early) < 10
 
 
 def test_command_may_finish_while_the_worker_stops() -> None:

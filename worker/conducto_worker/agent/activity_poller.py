@@ -24,6 +24,9 @@ _GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 _READ_TIMEOUT = 75
 
 
+_Polled = SimpleQueue[PolledTask | Exception | None]
+
+
 class Client(Protocol):
     """The methods of botocore's Step Functions client that the poller uses."""
 
@@ -53,25 +56,53 @@ class ActivityPoller:
         self._wall = wall
         self._lock = threading.Lock()
         self._client = connect(instructions)
+        self._polled: _Polled | None = None
 
-    def poll(self, may_abort: Callable[[], bool]) -> PolledTask | None:
+    @property
+    def open(self) -> bool:
+        """Whether a poll of `poll_briefly` is still open."""
+        return self._polled is not None
+
+    def poll_briefly(self, seconds: float) -> PolledTask | None:
+        """Return the next task, or None after some seconds; the poll then stays open."""
+        try:
+            found = self._begun().get(timeout=seconds)
+        except Empty:
+            return None
+        self._polled = None
+        return self._task(found)
+
+    def poll(self, may_abort: Callable[[], bool], *, leaving: bool = False) -> PolledTask | None:
         """Return the next task, or None after a minute without one, or if the poll is aborted.
 
         Args:
             may_abort: Called once if the worker is asked to stop during the poll; returns whether
                 to abort it.
+            leaving: The worker stops already.
         """
-        polled: SimpleQueue[PolledTask | Exception | None] = SimpleQueue()
-        # A blocked call cannot be interrupted; the thread of an aborted poll ends with the process.
-        threading.Thread(target=self._poll, args=(polled,), daemon=True).start()
-        found = self._result(polled, may_abort)
+        found = self._result(self._begun(), may_abort, leaving=leaving)
+        self._polled = None
+        if isinstance(found, Exception):
+            self._clock.wait(_PAUSE)
+        return self._task(found)
+
+    def _begun(self) -> "_Polled":
+        """Return the open poll, or start one."""
+        if self._polled is None:
+            self._polled = SimpleQueue()
+            # A blocked call cannot be interrupted; the thread of an aborted poll ends with the
+            # process.
+            threading.Thread(target=self._poll, args=(self._polled,), daemon=True).start()
+        return self._polled
+
+    @staticmethod
+    def _task(found: PolledTask | Exception | None) -> PolledTask | None:
         if isinstance(found, Exception):
             logger.warning("poll failed: %s", _name(found))
-            self._clock.wait(_PAUSE)
             return None
         return found
 
-    def _poll(self, polled: "SimpleQueue[PolledTask | Exception | None]") -> None:
+    def _poll(self, polled: "_Polled") -> None:
         try:
             found = self._current().get_activity_task(activityArn=self._instructions.activity)
             polled.put(_offer(found))
@@ -79,14 +110,12 @@ class ActivityPoller:
             polled.put(error)
 
     def _result(
-        self,
-        polled: "SimpleQueue[PolledTask | Exception | None]",
-        may_abort: Callable[[], bool],
+        self, polled: "_Polled", may_abort: Callable[[], bool], *, leaving: bool
     ) -> PolledTask | Exception | None:
         while True:
             with suppress(Empty):
-                return polled.get(timeout=_CHECK_EVERY)
-            if self._clock.stopped_at is not None:
+                return polled.get(timeout=0.0 if leaving else _CHECK_EVERY)
+            if leaving or self._clock.stopped_at is not None:
                 return None if may_abort() and polled.empty() else polled.get()
 
     def heartbeat(self, token: str) -> bool:

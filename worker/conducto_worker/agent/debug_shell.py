@@ -10,7 +10,7 @@ import logging
 import os
 import select
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -25,7 +25,6 @@ from conducto_worker.agent.ports import (
     Clock,
     Commands,
     LostError,
-    PolledTask,
 )
 
 
@@ -212,11 +211,7 @@ class DebugShell:
 
 
 class _NoTasks:
-    """The queue of a debug shell's worker, which takes no tasks."""
-
-    def poll(self, may_abort: Callable[[], bool]) -> PolledTask | None:
-        del may_abort
-        return None
+    """The tasks of a debug shell's worker, which has none."""
 
     def heartbeat(self, token: str) -> bool:
         del token

@@ -5,7 +5,7 @@ import threading
 
 from conducto_core.model.worker import Heartbeat, HeartbeatResponse, WorkerLogChunk
 from conducto_worker.agent.log_shipper import LogShipper
-from conducto_worker.agent.ports import Api, ApiError, Tasks, WorkerGoneError
+from conducto_worker.agent.ports import Api, ApiError, OpenTasks, WorkerGoneError
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ class HeartbeatSender:
         gone: The API no longer needs this worker.
     """
 
-    def __init__(self, api: Api, tasks: Tasks, shipper: LogShipper | None = None) -> None:
+    def __init__(self, api: Api, tasks: OpenTasks, shipper: LogShipper | None = None) -> None:
         self._shipper = shipper
         self._api = api
         self._tasks = tasks

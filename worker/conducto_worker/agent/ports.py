@@ -94,24 +94,36 @@ class Api(Protocol):
         """Report that the worker is exiting; retried for a short time."""
 
 
-class Tasks(Protocol):
-    """The queue of the worker's pool."""
-
-    def poll(self, may_abort: Callable[[], bool]) -> PolledTask | None:
-        """Return the next task, or None after a minute without one.
-
-        A task that Step Functions sends to an aborted poll is lost until its heartbeat times out.
-
-        Args:
-            may_abort: Called once if the worker is asked to stop during the poll; returns whether
-                to abort it.
-        """
+class OpenTasks(Protocol):
+    """Tasks that are kept alive."""
 
     def heartbeat(self, token: str) -> bool:
         """Keep a task alive; return False if it is no longer open.
 
         Raises:
             ApiError: Step Functions is unreachable.
+        """
+
+
+class Tasks(OpenTasks, Protocol):
+    """The queue of the worker's pool."""
+
+    @property
+    def open(self) -> bool:
+        """Whether a poll of `poll_briefly` is still open."""
+
+    def poll_briefly(self, seconds: float) -> PolledTask | None:
+        """Return the next task, or None after some seconds; the poll then stays open."""
+
+    def poll(self, may_abort: Callable[[], bool], *, leaving: bool = False) -> PolledTask | None:
+        """Return the next task, or None after a minute without one; continue an open poll.
+
+        A task that Step Functions sends to an aborted poll is lost until its heartbeat times out.
+
+        Args:
+            may_abort: Called once if the worker is asked to stop during the poll; returns whether
+                to abort it.
+            leaving: The worker stops already.
         """
 
 

@@ -9,6 +9,7 @@ from conducto_core.model.worker import (
     ClaimDecision,
     ClaimResponse,
     Report,
+    ReportResponse,
     WorkerEnd,
     WorkerInstructions,
 )
@@ -40,6 +41,11 @@ FLUSH_SECONDS = 60.0
 RESULT_SECONDS = 60.0
 #: Maximum size of a tree in a report, before base64 adds a third.
 MAX_TREE_IN_REPORT = 2 << 20
+#: Seconds of a poll before a report. GetActivityTask mostly takes 40 ms if tasks wait.
+EARLY_POLL_SECONDS = 0.1
+#: Maximum number of commands between two such polls, after many that found nothing.
+_MAX_GAP = 63
+DISMISSED = "its pool has no further commands"
 _OUTPUT_LOST = "the command ended with exit code 0, but some of its output could not be stored"
 
 
@@ -75,12 +81,36 @@ class _Held:
     blocked: bool
 
 
+class _EarlyPolls:
+    """Decides whether to poll before a report: after polls in vain, more and more rarely.
+
+    So commands whose successor starts after their report, as in a Serial, are hardly delayed.
+    """
+
+    def __init__(self) -> None:
+        self._gap = self._left = 0
+
+    def is_due(self) -> bool:
+        """Return whether to poll before the report of a command that has ended."""
+        self._left -= 1
+        return self._left < 0
+
+    def note(self, *, found: bool) -> None:
+        """Count a poll."""
+        self._gap = 0 if found else min(2 * self._gap + 1, _MAX_GAP)
+        self._left = self._gap
+
+
 class Worker:
     """A worker, which runs tasks until it has a reason to exit.
 
     While a full group blocks the whole pool, no task is fetched. A task that is held because its
     Exec is active elsewhere blocks nothing; it is claimed again between polls, so that the worker
     never has two commands to run.
+
+    Before the report of a command, the worker polls for a short time, and claims a task that it
+    gets in the request of the report. If no task comes, the report is sent alone, and the poll is
+    continued afterwards.
     """
 
     def __init__(
@@ -105,6 +135,7 @@ class Worker:
         self._instructions = instructions
         self._held: list[_Held] = []
         self._dismissed = self._aborted = False
+        self._early = _EarlyPolls()
         self._peak = 0
         self._ran = 0
         self._born = self._idle_since = clock.now()
@@ -140,23 +171,32 @@ class Worker:
 
     def _turn(self) -> None:
         self._held = [each for each in self._held if self._keeper.holds(each.claim.token)]
-        self._check_leaving()
-        for each in [each for each in self._held if each.due <= self._clock.now()]:
-            self._held.remove(each)
-            if self._decide(each.claim):
+        if not self._tasks.open:  # otherwise a task might arrive while a command runs
+            reason = self._reason_to_leave()
+            if reason is not None:
+                raise reason
+            self._check_idle()
+            if self._claim_held():
                 return
-        blocking = [each.due for each in self._held if each.blocked]
-        if blocking:
-            self._clock.wait(max(0.0, min(blocking) - self._clock.now()))
-            return
-        offer = self._tasks.poll(self._may_abort)
+        offer = self._tasks.poll(self._may_abort, leaving=self._dismissed)
         if offer is None:
             return
-        if self._clock.stopped_at is not None:
+        if self._dismissed or self._clock.stopped_at is not None:
             # The poll was not aborted, but its task can be returned.
             raise WorkerExit("stopping", offer=_claim_of(offer))
         self._keeper.hold(offer.token)
         self._decide(_claim_of(offer))
+
+    def _claim_held(self) -> bool:
+        """Claim held tasks; return whether one ran, or the pool is blocked: not to poll now."""
+        for each in [each for each in self._held if each.due <= self._clock.now()]:
+            self._held.remove(each)
+            if self._decide(each.claim):
+                return True
+        blocking = [each.due for each in self._held if each.blocked]
+        if blocking:
+            self._clock.wait(max(0.0, min(blocking) - self._clock.now()))
+        return bool(blocking)
 
     def _may_abort(self) -> bool:
         """Report that the worker stops, and return whether it may abort its poll."""
@@ -166,19 +206,23 @@ class Worker:
             logger.warning("cannot report the exit during a poll: %s", error)
         return self._aborted
 
-    def _check_leaving(self) -> None:
+    def _reason_to_leave(self) -> WorkerExit | None:
         instructions, now = self._instructions, self._clock.now()
-        if self._dismissed:
-            raise WorkerExit("its pool has no further commands")
-        if self._clock.stopped_at is not None:
-            raise WorkerExit("stopping", notify=not self._aborted)
+        if self._dismissed or self._clock.stopped_at is not None:
+            return WorkerExit(
+                DISMISSED if self._dismissed else "stopping", notify=not self._aborted
+            )
         if self._keeper.gone:
-            raise WorkerExit("the API no longer needs this worker", notify=False)
+            return WorkerExit("the API no longer needs this worker", notify=False)
         if instructions.policy == "once" and self._ran:
-            raise WorkerExit("once")
+            return WorkerExit("once")
         if instructions.policy != "context" and now - self._born >= instructions.age:
-            raise WorkerExit("age")
-        if not self._held and now - self._idle_since >= instructions.idle:
+            return WorkerExit("age")
+        return None
+
+    def _check_idle(self) -> None:
+        now = self._clock.now()
+        if not self._held and now - self._idle_since >= self._instructions.idle:
             if not self._is_warm():
                 raise WorkerExit("idle", notify=False)
             self._idle_since = now
@@ -192,20 +236,25 @@ class Worker:
             return False
 
     def _decide(self, claim: Claim) -> bool:
-        response = self._api.claim(claim)
+        """Claim a task, and run what the responses say; return whether a command ran."""
+        response: ClaimResponse | None = self._api.claim(claim)
+        ran = False
+        while response is not None and response.decision is ClaimDecision.RUN:
+            with log_fields(path=response.path, attempt=response.attempt, run_id=claim.run):
+                claim, response = self._run(claim, response)
+            ran = True
+        if response is None:
+            return ran
         if response.decision is ClaimDecision.HOLD:
             self._held.append(
                 _Held(claim, self._clock.now() + response.retry_after, response.blocked)
             )
-            return False
-        if response.decision is ClaimDecision.DROP:
+        else:
             self._keeper.drop(claim.token)
-            return False
-        with log_fields(path=response.path, attempt=response.attempt, run_id=claim.run):
-            self._run(claim, response)
-        return True
+        return ran
 
-    def _run(self, claim: Claim, response: ClaimResponse) -> None:
+    def _run(self, claim: Claim, response: ClaimResponse) -> tuple[Claim, ClaimResponse | None]:
+        """Run a command; return the next claim and its response, or the same claim and None."""
         logger.info("a command starts")
         execution = Execution(
             response,
@@ -218,37 +267,75 @@ class Worker:
         )
         ended = execution.run()
         logger.info("a command ended")
-        if self._tell(ended):
+        self._ran += 1
+        self._idle_since = self._clock.now()
+        offer, answer = self._tell(ended)
+        if answer.task_open:
             self._held.append(_Held(claim, 0.0, blocked=False))
         else:
             self._keeper.drop(claim.token)
-        self._ran += 1
         self._idle_since = self._clock.now()
         for each in self._held:
             each.due = 0.0
+        if offer is None:
+            return claim, None
+        following = _claim_of(offer)
+        if self._dismissed and answer.next is None:
+            raise WorkerExit(DISMISSED, offer=following)
+        if answer.next is None:
+            self._held.append(_Held(following, 0.0, blocked=False))
+        return following, answer.next
 
-    def _tell(self, ended: CommandResult) -> bool:
-        """Send the output, then report the result; return whether the task is still open."""
+    def _tell(self, ended: CommandResult) -> tuple[PolledTask | None, ReportResponse]:
+        """Send the output, then report the result; return the next task, and the response."""
         if not self._shipper.drain(FLUSH_SECONDS):
             logger.warning("output is not sent completely yet")
             # A node that uses the result starts as soon as this attempt is reported.
             self._shipper.drain_results(RESULT_SECONDS)
         self._peak = max(self._peak, ended.report.peak_memory or 0)
+        report = self._checked(self._with_tree(ended))
+        offer = self._next(report) if ended.usable else None
         once = self._instructions.policy == "once"
-        leaving = self._clock.stopped_at is not None or once or not ended.usable
-        task_open = False
+        stopped = self._clock.stopped_at is not None
+        leaving = stopped or once or not ended.usable
+        following = None if offer is None or leaving else _claim_of(offer)
+        answer = self._reported(report.model_copy(update={"last": leaving, "next": following}))
+        self._dismissed = answer.leave
+        if not ended.usable:
+            raise WorkerExit("a command could not be stopped; the worker exits with its container")
+        if offer is not None and stopped:
+            raise WorkerExit("stopping", offer=_claim_of(offer))
+        return offer, answer
+
+    def _next(self, report: Report) -> PolledTask | None:
+        """Poll for a short time, if another command waits probably; return its task.
+
+        A failed command may run again at once, and a Lazy's report has its own entry.
+        """
+        ended_well = report.cause is None and report.exit_code == 0
+        generates = report.tree is not None or report.tree_key is not None
+        if not ended_well or generates or self._held or self._reason_to_leave() is not None:
+            return None
+        if not self._early.is_due():
+            return None
+        offer = self._tasks.poll_briefly(EARLY_POLL_SECONDS)
+        self._early.note(found=offer is not None)
+        if offer is not None:
+            self._keeper.hold(offer.token)
+        return offer
+
+    def _reported(self, report: Report) -> ReportResponse:
+        """Send a report; return the response, or one that changes nothing if it is rejected."""
         try:
-            report = self._checked(self._with_tree(ended)).model_copy(update={"last": leaving})
-            response = self._api.report(report)
-            task_open, self._dismissed = response.task_open, response.leave
+            return self._api.report(report)
         except WorkerGoneError:
             raise
         except RefusedError as error:
+            if report.next is not None:  # the API may be older: claim the task by itself
+                return self._reported(report.model_copy(update={"next": None}))
             # The attempt was ended from outside or is already reported.
             logger.warning("the report was rejected: %s", error)
-        if not ended.usable:
-            raise WorkerExit("a command could not be stopped; the worker exits with its container")
-        return task_open
+            return ReportResponse()
 
     def _checked(self, report: Report) -> Report:
         """Return the report; a successful command with lost output becomes an error."""
