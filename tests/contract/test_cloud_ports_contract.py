@@ -675,6 +675,13 @@ def test_storage_is_charged_once_for_each_interval(orgs: Orgs) -> None:
     assert orgs.spent_by("acme", "2026-10", "abc") is None
 
 
+def test_daily_measurement_of_storage_has_a_place(orgs: Orgs) -> None:
+    assert orgs.measured_last() == ("", "")
+    orgs.note_measured("acme", "abc")
+    orgs.note_measured("other", "aaa")
+    assert orgs.measured_last() == ("other", "aaa")
+
+
 # ---- connections ------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from conducto_core.model.deployment import pipeline_directory
 from conducto_core.model.usage import CostParams, PipelineCost
 from conducto_core.semantics.storage_costs import GB, Stored, month_shares, storage_dollars
 from support.cloud.world import ME, World
+from support.trees import leaf
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +74,33 @@ def test_files_are_charged_from_launch_to_deletion(world: World) -> None:
     PipelineDeletion(world.engine).request(ME.org, pipeline, ME.user)
     deleted = sum(spent.storage_dollars for spent in usage(world).months)
     assert deleted == pytest.approx(2 * files, rel=0.03)
+
+
+def test_a_run_that_reaches_its_time_limit_is_continued_by_the_next_one(world: World) -> None:
+    """One that ends the process is skipped, so that the pipelines after it are measured."""
+    pipelines = [world.launch(leaf()) for _ in range(5)]
+    fatal, *rest = sorted(pipelines)
+
+    class _KilledError(BaseException):
+        pass
+
+    def slow(directory: str, _seconds: float) -> int:
+        world.now += 100.0
+        if directory == pipeline_directory(fatal):
+            raise _KilledError
+        return 7
+
+    world.data.total = slow  # type: ignore[method-assign]
+    metering = StorageMetering(world.cloud)
+    with pytest.raises(_KilledError):
+        metering.run(150.0)
+    assert metering.run(150.0) == 2
+    assert metering.run(150.0) == 2
+    assert all(world.orgs.measured(name) for name in rest)
+    world.now += DAY
+    with pytest.raises(_KilledError):
+        metering.run(150.0)
+    assert metering.run(350.0) == 4
 
 
 def test_a_measurement_that_was_overtaken_charges_nothing(world: World) -> None:

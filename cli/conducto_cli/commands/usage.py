@@ -134,7 +134,8 @@ def _cost_document(found: PipelineCost) -> dict[str, Any]:
 def _prices(date: str, region: str) -> str:
     return (
         f"prices of {date} in {region}, on demand, for workers from the pull of their image to "
-        "their stop; transitions, requests and storage are estimates"
+        "their stop; transitions, requests and storage are estimates; not included: data of users, "
+        "images and their builds, logs of functions, traffic, backups and tax"
     )
 
 

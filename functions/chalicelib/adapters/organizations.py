@@ -223,6 +223,15 @@ class TableOrgs:
         sizes = {name: int(item[name]) for name in _SIZES}
         return Measured(float(item["time"]), Stored(**sizes))
 
+    def measured_last(self) -> tuple[str, str]:
+        """Return ``(org, pipeline id)`` of the last `note_measured`; empty strings: none."""
+        item = self._table.get(table_keys.measured_last()) or {}
+        return str(item.get("org", "")), str(item.get("pipeline", ""))
+
+    def note_measured(self, org: str, pipeline_id: str) -> None:
+        """Record how far the daily measurement of storage has come."""
+        self._table.put(table_keys.measured_last(), {"org": org, "pipeline": pipeline_id})
+
     def add_storage(
         self,
         org: str,

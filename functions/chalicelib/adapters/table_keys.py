@@ -14,6 +14,7 @@ partition                       sort                  content
 ``P#<pipeline>``                ``W#<worker>``        time of a worker's launch or heartbeat
 ``W#<pipeline>``                ``<id>``              an input that waits for an entry
 ``R``                           ``R``                 when the bucket of launches is full
+``Z``                           ``Z``                 the pipeline whose storage was measured last
 ``F#<pipeline or user>``        ``F``                 access point of its data
 ``L#<stream of an attempt>``    ``<offset>``          a chunk of output
 ``L#<pipeline>``                ``<stream>``          a stream that has chunks
@@ -86,6 +87,7 @@ _KINDS: dict[str, Kind] = {
     "W": "waiting",
     "G": "delivery",
     "R": "pace",
+    "Z": "measured last",
 }
 _OF_AN_ORG: dict[str, Kind] = {
     "O": "org",
@@ -280,6 +282,11 @@ def spent(org_name: str, month: str, pipeline_id: str) -> Key:
 def measured(pipeline_id: str) -> Key:
     """Return the key of the last measurement of what a pipeline stores."""
     return Key(pipeline(pipeline_id), "B")
+
+
+def measured_last() -> Key:
+    """Return the key of the last pipeline of the daily measurement of storage."""
+    return Key("Z", "Z")
 
 
 def account(org_name: str) -> Key:

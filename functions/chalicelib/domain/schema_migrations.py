@@ -44,6 +44,7 @@ Kind = Literal[
     "metered",
     "spent",
     "measured",
+    "measured last",
     "token",
     "person",
     "used",

@@ -343,6 +343,12 @@ class Orgs(Protocol):
     def measured(self, pipeline_id: str) -> Measured | None:
         """Return the last measurement of what a pipeline stores, or None."""
 
+    def measured_last(self) -> tuple[str, str]:
+        """Return ``(org, pipeline id)`` of the last `note_measured`; empty strings: none."""
+
+    def note_measured(self, org: str, pipeline_id: str) -> None:
+        """Record how far the daily measurement of storage has come, in the order of these pairs."""
+
     def add_storage(
         self,
         org: str,

@@ -1,10 +1,12 @@
 """Meters what pipelines store, once a day and before a deletion.
 
 A measurement charges the time since the last one, so that missed days are charged later, and a
-repeated measurement of the same interval is refused.
+repeated measurement of the same interval is refused. A daily run has a time limit; the next one
+begins with the pipeline after the last one that this run has reached.
 """
 
 import logging
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 from itertools import chain
@@ -41,8 +43,11 @@ class StorageMetering:
         """Measure every pipeline, for at most ``seconds``; return how many were measured."""
         end, number = self._cloud.clock() + seconds, 0
         store = self._cloud.store
-        for org, pipeline_id in chain(store.open_pipelines(), store.resting_pipelines()):
+        found = sorted(chain(store.open_pipelines(), store.resting_pipelines()))
+        first = bisect_right(found, self._cloud.orgs.measured_last())
+        for org, pipeline_id in found[first:] + found[:first]:
             if self._cloud.clock() > end:
+                logger.info("the next measurement of storage continues", extra={"org": org})
                 break
             try:
                 number += self._measure_daily(org, pipeline_id)
@@ -58,6 +63,8 @@ class StorageMetering:
             return False
         if known is not None and self._cloud.clock() - known.time < _INTERVAL:  # or being deleted
             return False
+        # Before the measurement: one that ends the process does not stop all later runs.
+        self._cloud.orgs.note_measured(org, pipeline_id)
         self.measure(org, record)
         return True
 

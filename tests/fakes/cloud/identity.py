@@ -42,6 +42,7 @@ class FakeOrgs:
         self._usage: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
         self._spent: dict[tuple[str, str], dict[str, PipelineSpent]] = {}
         self._measured: dict[str, Measured] = {}
+        self._measured_last = "", ""
 
     def plan(self, org: str) -> Plan:
         return self.in_use(org).plan
@@ -142,6 +143,12 @@ class FakeOrgs:
 
     def measured(self, pipeline_id: str) -> Measured | None:
         return self._measured.get(pipeline_id)
+
+    def measured_last(self) -> tuple[str, str]:
+        return self._measured_last
+
+    def note_measured(self, org: str, pipeline_id: str) -> None:
+        self._measured_last = org, pipeline_id
 
     def add_storage(
         self,

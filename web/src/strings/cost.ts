@@ -33,6 +33,8 @@ export const COST = {
   month: "Month",
   moreNodes: (count: number) => `${count.toLocaleString("en")} more`,
   nodes: "Most expensive nodes",
+  notIncluded:
+    "Not included: data of users, images and their builds, logs of functions, traffic, backups and tax.",
   noUsage: "Nothing ran in the cloud yet",
   noUsageHelp: "Costs appear here when the first command of a cloud pipeline has ended.",
   otherPipelines: (count: number) => plural(count, "other pipeline"),
@@ -40,7 +42,7 @@ export const COST = {
   pipeline: "Pipeline",
   pipelines: "Pipelines",
   prices: (region: string, date: string) =>
-    `Computed from Conducto's records at the prices of ${region} as of ${date}, before tax. The bill of AWS is authoritative.`,
+    `Computed from Conducto's records at the prices of ${region} as of ${date}. AWS's bill is authoritative.`,
   program: "Program",
   stored: (objects: string, files: string) => `${files} of files, ${objects} of output`,
   thisMonth: (month: string) => `${month} so far`,

@@ -86,7 +86,7 @@ function Costs({ usage, month, onChoose }: CostsProps) {
         <PipelineCosts pipelines={usage.pipelines.filter((one) => one.month === month.month)} />
       </div>
       <p className="muted">
-        {COST.prices(usage.region, usage.priced)} {COST.local}
+        {COST.prices(usage.region, usage.priced)} {COST.notIncluded} {COST.local}
       </p>
     </>
   );

@@ -51,7 +51,9 @@ export function Cost({ session }: { session: PipelineSession }) {
         <CostList parts={parts} />
         <Nodes id={session.id} cost={cost} />
       </div>
-      <p className={styles.prices}>{COST.prices(cost.region, cost.priced)}</p>
+      <p className={styles.prices}>
+        {COST.prices(cost.region, cost.priced)} {COST.notIncluded}
+      </p>
     </section>
   );
 }
