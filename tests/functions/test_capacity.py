@@ -572,6 +572,28 @@ def test_a_pipeline_keeps_its_workers_if_a_waiting_pipeline_is_cancelled(world: 
     assert {hand.id for hand in world.living()} == hands
 
 
+def test_only_as_many_idle_workers_stop_as_other_pipelines_wait_for(world: World) -> None:
+    world.orgs.set_plan(ME.org, Plan("scale", max_workers=4, max_pipelines=9, exec_minutes=None))
+    first = world.launch(serial(parallel(*[leaf(f"n{i}") for i in range(12)]), leaf("last")))
+    world.serve()
+    while sum(hand.job is not None for hand in world.living()) < 4:
+        _finish(world, first)
+    while len(world.running()) > 1:
+        _finish(world, first)
+    assert len(world.living()) == 4  # three are idle: the last command may need them
+
+    second = world.launch(leaf())
+    world.serve()
+    assert _busy(world) == {first: 1, second: 1}
+    assert world.orgs.shares(ME.org)[first].workers == 3
+
+    world.launch(parallel(leaf("x"), leaf("y", cpu=2)))
+    world.serve()
+    assert world.orgs.shares(ME.org)[first].workers == 1
+    world.run_out()
+    assert world.get(first).state is State.DONE
+
+
 def test_a_waiting_command_shows_its_place_in_line_and_the_holders_of_workers(world: World) -> None:
     first = world.launch(_many(4))
     world.serve()

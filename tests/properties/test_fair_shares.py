@@ -12,6 +12,7 @@ from conducto_core.semantics.fair_shares import (
     Claimant,
     grants,
     in_line,
+    shortage,
     targets,
     too_many,
 )
@@ -50,6 +51,8 @@ def test_free_workers_go_to_those_with_fewest_and_none_stays_free(
     given_out = grants(claimants, workers, free, 2 * TURN)
 
     assert sum(given_out.values()) <= free
+    if shortage(claimants, free):  # so no worker stays free
+        assert sum(given_out.values()) == free
     if sum(given_out.values()) < free:
         assert given_out == {name: claimants[name].wanted for name in in_line(claimants)}
     has = {name: each.held + given_out.get(name, 0) for name, each in claimants.items()}

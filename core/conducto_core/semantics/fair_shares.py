@@ -100,6 +100,18 @@ def too_many(claimants: Mapping[str, Claimant], workers: int, now: float) -> dic
     return {name: goal[name] for name, each in claimants.items() if each.held > goal[name]}
 
 
+def shortage(claimants: Mapping[str, Claimant], free: int) -> int:
+    """Return how many further free workers the waiting pipelines could use.
+
+    So many workers without a command should stop; more would only have to start again.
+
+    Args:
+        claimants: ``{pipeline: claimant}``.
+        free: Number of free workers.
+    """
+    return max(0, sum(each.wanted for each in claimants.values()) - free)
+
+
 def in_line(claimants: Mapping[str, Claimant]) -> list[str]:
     """Return the pipelines that wait, the next one first."""
     waiting = [name for name, each in claimants.items() if each.wanted]

@@ -185,14 +185,17 @@ class CommandProcessor:
     def _make_room(
         self, live: CloudPipeline, folded: Folded, written: JournalEntry
     ) -> PipelineChanges | None:
-        """Stop the pipeline's workers without a command, if it waits for others.
+        """Stop as many of the pipeline's workers without a command as it waits for others.
 
         One that reports its command in this entry then leaves without another poll.
         """
         surplus = tuple(live.surplus())
         if not surplus or not (written.limited or written.withheld):
             return None
-        spared = HealthChecked(time=self.cloud.clock(), spared=surplus)
+        missing = sum(live.wanted().values()) - len(written.hires)
+        # Several may have to stop for one container of a group.
+        stopped = surplus if written.withheld else surplus[:missing]
+        spared = HealthChecked(time=self.cloud.clock(), spared=stopped)
         return add(live, folded, Submitted(id=_new_id(), input=spared))
 
     def _masked(

@@ -19,7 +19,7 @@ from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.ports.identity import InUse, Share
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.semantics import warm_workers
-from conducto_core.semantics.fair_shares import Claimant, grants, too_many
+from conducto_core.semantics.fair_shares import Claimant, grants, shortage, too_many
 from conducto_core.semantics.warm_workers import Kept
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,9 @@ class Need(StrEnum):
 
 def needed_room(before: Share, after: Share, *, more_spare: bool) -> Need | None:
     """Return the step after an entry, given the shares before and after it."""
-    if after.waiting is not None and (before.waiting is None or more_spare):
+    # Without a number, it waits for workers that other groups have reserved.
+    other_need = before.wanted > 0 and not after.wanted
+    if after.waiting is not None and (before.waiting is None or more_spare or other_need):
         return Need.MAKE
     freed = after.workers < before.workers or after.reserved < before.reserved
     warmer = (after.warm or 0) > (before.warm or 0)
@@ -85,14 +87,16 @@ class Slots:
 
     def make(self, org: str, pipeline_id: str) -> None:
         """Stop workers of other pipelines, so that a waiting pipeline can launch its own."""
-        self._spare(org, pipeline_id)
         shares = self._cloud.orgs.shares(org)
+        if self._spare(org, pipeline_id, self._short(self._cloud.orgs.in_use(org), shares)):
+            shares = self._cloud.orgs.shares(org)
         if pipeline_id in shares and shares[pipeline_id].waiting is None:
             return
-        keeps = self._new_keeps(org, shares)
-        for other, share in shares.items():
-            if share.workers and (other != pipeline_id or other in keeps):
-                self._spare(org, other, keeps.get(other))
+        used = self._cloud.orgs.in_use(org)
+        keeps, short = self._new_keeps(used, shares), self._short(used, shares)
+        for other in sorted(shares, key=lambda name: -shares[name].workers):
+            if shares[other].workers and (other != pipeline_id or other in keeps):
+                short -= self._spare(org, other, short, keeps.get(other))
         self._wake(org)
 
     def resume(self, org: str) -> None:
@@ -103,7 +107,7 @@ class Slots:
         """Stop all idle workers of an organisation."""
         for name, share in self._cloud.orgs.shares(org).items():
             if share.workers:
-                self._spare(org, name)
+                self._spare(org, name, share.workers)
 
     def _hand_on(self, org: str, pipeline_id: str) -> None:
         """Let waiting pipelines launch workers, the next one first."""
@@ -114,11 +118,14 @@ class Slots:
         )
         if not waits and all(share.keeps is None for share in shares.values()):
             return
-        keeps = self._new_keeps(org, shares)
-        if waits and pipeline_id and self._spare(org, pipeline_id, keeps.pop(pipeline_id, None)):
-            return  # its own entry hands it on when it stops
+        used = self._cloud.orgs.in_use(org)
+        keeps, short = self._new_keeps(used, shares), self._short(used, shares)
+        if waits and pipeline_id:
+            kept = keeps.pop(pipeline_id, None)
+            if self._spare(org, pipeline_id, short, kept):
+                return  # the entry that stops them hands them on
         for name, number in keeps.items():
-            self._spare(org, name, number)
+            short -= self._spare(org, name, short, number)
         self._wake(org)
 
     def _limit_warm(self, org: str, shares: Mapping[str, Share]) -> None:
@@ -135,9 +142,16 @@ class Slots:
         first = tuple(worker.id for worker in live.warm_workers()[:number])
         return HealthChecked(time=self._cloud.clock(), spared=first) if first else None
 
-    def _new_keeps(self, org: str, shares: Mapping[str, Share]) -> dict[str, int]:
+    @staticmethod
+    def _short(used: InUse, shares: Mapping[str, Share]) -> int:
+        """Return how many workers without a command should stop for the waiting pipelines."""
+        if any(share.waiting is not None and not share.wanted for share in shares.values()):
+            return used.workers  # it waits for the workers that other groups have reserved
+        claimants = {name: share.claimant() for name, share in shares.items()}
+        return shortage(claimants, used.plan.max_workers - used.workers)
+
+    def _new_keeps(self, used: InUse, shares: Mapping[str, Share]) -> dict[str, int]:
         """Return ``{pipeline: workers to keep}`` for those that keep another number now."""
-        used = self._cloud.orgs.in_use(org)
         keeps = too_many(*self._claims(used, shares), self._cloud.clock())
         return {
             name: keeps.get(name, share.workers)
@@ -173,14 +187,21 @@ class Slots:
         names = [*part, *(name for _, name in others)]
         return next((name for name in names if name not in looked), None)
 
-    def _spare(self, org: str, pipeline_id: str, keeps: int | None = None) -> bool:
-        def decide(live: CloudPipeline) -> Input | None:
-            surplus = tuple(live.surplus())
-            if not surplus and keeps is None:
-                return None
-            return HealthChecked(time=self._cloud.clock(), spared=surplus, keeps=keeps)
+    def _spare(self, org: str, pipeline_id: str, most: int, keeps: int | None = None) -> int:
+        """Stop workers without a command, at most ``most``; return how many stop.
 
-        return self._try(org, pipeline_id, decide)
+        ``keeps`` is `HealthChecked.keeps` of the pipeline.
+        """
+        spared: tuple[str, ...] = ()
+
+        def decide(live: CloudPipeline) -> Input | None:
+            nonlocal spared
+            spared = tuple(live.surplus()[: max(0, most)])
+            if not spared and keeps is None:
+                return None
+            return HealthChecked(time=self._cloud.clock(), spared=spared, keeps=keeps)
+
+        return len(spared) if self._try(org, pipeline_id, decide) else 0
 
     def _look(self, org: str, pipeline_id: str) -> None:
         """Let a pipeline launch the workers that it waits for, or record that it needs none."""

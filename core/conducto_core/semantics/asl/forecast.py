@@ -204,12 +204,12 @@ class _Run:
             self._at(self._conditions.start_seconds, self._started, worker)
 
     def _spare(self) -> bool:
-        """Stop all idle workers without a queued Exec; return whether there was one."""
-        before = self._alive
+        """Stop an idle worker without a queued Exec; return whether there was one."""
         for pool in self._pools.values():
-            while pool.idle and not pool.queued and pool.kind is not PoolKind.CONTEXT:
+            if pool.idle and not pool.queued and pool.kind is not PoolKind.CONTEXT:
                 self._stop(pool.idle.popleft())
-        return self._alive < before
+                return True
+        return False
 
     def _started(self, worker: _Worker) -> None:
         if worker in worker.pool.starting:
