@@ -333,6 +333,8 @@ class ChunkedLogs:
         """Record that a client follows the output of a pipeline."""
         if until - self._marked.get(pipeline_id, 0.0) < _MARK_SECONDS:
             return
+        if len(self._marked) >= _MAX_ENDS:
+            self._marked = {}
         self._marked[pipeline_id] = until
         self._table.put(Key(_streams(pipeline_id), _READER), {"size": 0, "until": until})
 

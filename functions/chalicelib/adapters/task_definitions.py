@@ -34,6 +34,8 @@ _MIB = 1024
 _OWNER_END = "_"
 #: ECS's maximum number of revisions per delete request.
 _MAX_DELETED = 10
+#: Maximum number of cached definitions.
+_MAX_KNOWN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,14 @@ class TaskDefinitions:
         text = json.dumps(definition, sort_keys=True)
         digest = sha256(text.encode()).hexdigest()[:40]
         family = f"{self._prefix}{task.pipeline_id}{_OWNER_END}{digest}"
-        if family not in self._known:
+        found = self._known.get(family)
+        if found is None:
             with throttling():
-                self._known[family] = self._find(family) or self._register(family, definition)
-        return self._known[family]
+                found = self._find(family) or self._register(family, definition)
+            if len(self._known) >= _MAX_KNOWN:
+                self._known = {}
+            self._known[family] = found
+        return found
 
     def doubt(self, definition: str) -> None:
         """Remove a definition from the cache: it is looked up, or registered, again."""

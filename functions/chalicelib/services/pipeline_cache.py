@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock, RLock
+from weakref import WeakValueDictionary
 
 from chalicelib.domain import snapshots
 from chalicelib.domain.events import JournalEntry, WorkerLaunch
@@ -91,7 +92,8 @@ class PipelineCache:
         self._definitions = DefinitionCache(lambda: cloud.store)
         self._kept: OrderedDict[str, CloudPipeline] = OrderedDict()
         self._expected: dict[str, Arrived] = {}
-        self._locks: dict[str, RLock] = {}
+        # A lock exists as long as somebody uses it: a process sees any number of pipelines.
+        self._locks: WeakValueDictionary[str, RLock] = WeakValueDictionary()
         self._lock = Lock()
 
     def lock_of(self, pipeline_id: str) -> RLock:
