@@ -77,13 +77,17 @@ class EventBus:
 
         def run() -> None:
             while not self._leaving.wait(seconds):
-                event = self._event("aws.events", "Scheduled Event", {})
                 # One at a time: on a busy machine the number of calls in progress would grow.
-                for _ in range(1 + self._duplicates()):
-                    self._calls.execute("Scheduled Event", partial(function, event, None))
+                self.call_scheduled(function)
 
         self._clocks.append(threading.Thread(target=run, daemon=True, name="schedule"))
         self._clocks[-1].start()
+
+    def call_scheduled(self, function: Function) -> None:
+        """Call a function as its schedule does, and wait for its end."""
+        event = self._event("aws.events", "Scheduled Event", {})
+        for _ in range(1 + self._duplicates()):
+            self._calls.execute("Scheduled Event", partial(function, event, None))
 
     def close(self) -> None:
         """Stop delivering."""

@@ -14,6 +14,7 @@ from conducto_cli.main import main
 if TYPE_CHECKING:
     from support.cloud.emulated import Cloud
 
+DAY = 86_400.0
 pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 
@@ -21,7 +22,7 @@ def test_usage_is_listed_by_month_pipeline_and_node(
     me: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = co.Serial(image="busybox:latest", cpu=0.25, mem=0.25)
-    root["short"] = co.Exec("true")
+    root["short"] = co.Exec("head -c 300000 /dev/zero > /conducto/data/pipeline/large")
     root["long"] = co.Exec("sleep 2")
     run = me.run(root, title="Usage")
     month = time.strftime("%Y-%m", time.gmtime())
@@ -36,3 +37,12 @@ def test_usage_is_listed_by_month_pipeline_and_node(
     assert spent["seconds"] >= 2.0
     assert spent["dollars"] == pytest.approx(document["months"][month]["dollars"])
     assert 0 < spent["dollars"] < 0.01
+
+    days = [each for seconds, each in me.emulator.functions.schedules() if seconds == DAY]
+    assert days
+    for daily in days:
+        me.emulator.bus.call_scheduled(daily)
+    (measured,) = me.client.usage().pipelines
+    assert measured.storage_dollars > 0.0
+    cost = me.client.cost(run.id)
+    assert (cost.file_bytes, cost.object_bytes > 0) == (300_000, True)
