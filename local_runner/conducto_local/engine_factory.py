@@ -82,7 +82,9 @@ def open_engines(home: StateDir, env: Mapping[str, str] | None = None) -> dict[s
         home: The profile's state directory.
         env: Environment with ``DOCKER_HOST``; None for the process's own.
     """
-    docker = DockerEngine(env)
+    pipes = home.agent / "pipes"
+    shutil.rmtree(pipes, ignore_errors=True)  # of an agent that was killed
+    docker = DockerEngine(env, pipes=pipes)
     mark = installation_id(home)
     labels = {LABEL_PROFILE: home.profile, LABEL_IMAGE_HOME: mark}
     started = {LABEL_HOME: mark}

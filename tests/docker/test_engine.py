@@ -64,9 +64,9 @@ class Lab:
 
 
 @pytest.fixture
-async def lab() -> AsyncIterator[Lab]:
+async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
     ensure([DEBIAN, BUSYBOX])
-    engine = DockerEngine(grace=0.3)
+    engine = DockerEngine(grace=0.3, pipes=tmp_path / "pipes")
     await engine.open()
     lab = Lab(engine)
     try:
@@ -451,6 +451,39 @@ async def test_a_command_has_its_working_directory_and_mounts(lab: Lab, tmp_path
 
     assert stdout == b"from outsideread-only\n"
     assert tmp_path.joinpath("made").read_text() == "in\n"
+
+
+# Pipes in place of the engine's streams; the suite of the port uses the streams.
+
+
+def _names_in(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
+@pytest.mark.parametrize("user", ["0", "1234"])
+async def test_commands_go_through_pipes_without_names(lab: Lab, tmp_path: Path, user: str) -> None:
+    worker = await lab.worker(docker_run_args=(f"--user={user}",))
+    names = _names_in(tmp_path / "pipes")
+    text = "x" * 1_000_000  # more than a pipe holds
+
+    seen = Seen()
+    script = f"echo {text} >&2; echo {text}; ls -A /conducto/pipes; readlink /proc/self/fd/1"
+    end = await worker.run(Job(script), seen.write)
+
+    assert (end.code, names) == (0, [])
+    assert seen.stdout.decode() == f"{text}\n/conducto/pipes/out (deleted)\n"
+    assert seen.stderr.decode() == f"{text}\n"
+
+
+async def test_the_last_output_of_a_killed_container_arrives(lab: Lab) -> None:
+    worker, seen = await lab.worker(), Seen()
+    run = asyncio.create_task(worker.run(Job("echo last >&2; echo on; sleep 300"), seen.write))
+    await seen.writing.wait()
+
+    await lab.http.call("POST", f"/containers/{worker.id}/kill")
+
+    assert ((await run).cause, worker.lost) == (Cause.WORKER_LOST, True)
+    assert (seen.stdout, seen.stderr) == (b"on\n", b"last\n")
 
 
 async def test_run_args_reach_the_container(lab: Lab) -> None:

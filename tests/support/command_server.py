@@ -66,7 +66,10 @@ def install(folder: Path, python: str) -> None:
 
 
 class CommandServer:
-    """A command server, and the directory ``work`` in which its commands run."""
+    """A command server, and the directory ``work`` in which its commands run.
+
+    Its directory of pipes has pipes without a host at the other end, as in a virtual machine.
+    """
 
     def __init__(
         self, folder: Path, python: str = sys.executable, shell: str = "/bin/bash"
@@ -86,7 +89,11 @@ class CommandServer:
         self._kill_file = folder / "kill"
         os.mkfifo(self._kill_file)
         self._kill = os.open(self._kill_file, os.O_RDWR)
-        argv = [*server_argv(shell, str(self.run_directory)), str(self._kill_file)]
+        pipes = folder / "pipes"
+        pipes.mkdir()
+        for name in ("in", "out", "err"):
+            os.mkfifo(pipes / name)
+        argv = [*server_argv(shell, str(self.run_directory)), str(self._kill_file), str(pipes)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
             [*_NAMESPACE, *argv], cwd=self.work, env=env, stdin=pipe, stdout=pipe, stderr=pipe

@@ -8,6 +8,8 @@ recognises by a nonce::
     stdout   \x1e<nonce> <exit code> <processes killed for memory> <peak memory> <interpreter>\n
     stderr   \x1e<nonce>\n
 
+A server with pipes to the host does not send the second one.
+
 Before the trailer on stdout come the files that the command left in the run directory, its result,
 metrics and artifacts, each after a line with its name::
 
@@ -60,7 +62,7 @@ INPUTS_FILE = "inputs"
 OUTPUT_FILES = ("result", "metrics", "artifacts")
 #: Maximum bytes that are read of one of `OUTPUT_FILES`.
 MAX_FILE = 16 << 20
-#: Line length in bytes from which starting `head` is faster than reading byte by byte.
+#: Line length in bytes from which starting `head` is faster than reading byte by byte, as in bash.
 _LONG = 2048
 
 
@@ -258,6 +260,8 @@ class OutputParser:
     """Separates one command's output from its trailers; chunks may end anywhere."""
 
     def __init__(self, nonce: str) -> None:
+        #: What a server with pipes does not send (`has_stdout_ended`).
+        self.stderr_trailer = f"\x1e{nonce}\n".encode()
         self._streams = {"stdout": _StreamParser(nonce), "stderr": _StreamParser(nonce)}
 
     def feed(self, stream: Stream, chunk: bytes) -> bytes:
@@ -273,6 +277,11 @@ class OutputParser:
         self._streams[stream].frames = []
         found: list[tuple[Part, bytes]] = [("frame", frame) for frame in frames]
         return [*found, (stream, text)] if text else found
+
+    @property
+    def has_stdout_ended(self) -> bool:
+        """Whether the trailer on stdout is complete."""
+        return self._streams["stdout"].trailer is not None
 
     @property
     def finished(self) -> Finished | None:

@@ -1,6 +1,6 @@
 # The command server: one resident shell that runs commands in a container, one after another.
 #
-#   /bin/sh -c "$THIS_TEXT" conducto-command-server RUN_DIRECTORY SHELL [KILL_FIFO]
+#   /bin/sh -c "$THIS_TEXT" conducto-command-server RUN_DIRECTORY SHELL [KILL_FIFO [PIPES_DIRECTORY]]
 #
 # It needs /bin/sh (bash, dash or busybox ash) and /proc; every command here is a builtin, except
 # chmod, head and rm, which may be missing. The host's part is command_server.py: it sends a line of shell
@@ -9,7 +9,7 @@
 # Rules for editors
 # 1. It must be process 1. Then `kill -1` reaches only the processes of this container, and no command
 #    can kill the server: the kernel protects process 1 of a namespace from processes in it.
-# 2. A byte read here costs a system call, so large input comes through _cs_load.
+# 2. A byte that `read` reads costs a system call; see the end.
 # 3. Trailers are written after the kill, so that no output of a command can follow its trailer.
 # 4. Lines that start with # are not sent. Do not write one inside a quoted string.
 
@@ -24,6 +24,16 @@ export SHELL="${SHELL:-$_cs_shell}"
 export CONDUCTO_RUN_DIR="$_cs_dir"
 _n='
 '
+
+# Pipes to the host in place of the streams of a container engine. Opening them at both ends never
+# waits; without a host at the other end, as in a virtual machine, there is no line to read. A command
+# whose host has ended waits, as it does not get SIGPIPE.
+_cs_pipes=
+if [ -p "${4-}/in" ] && ( exec 5<>"$4/in" 6<>"$4/out" 7<>"$4/err" ) 2>/dev/null; then
+    exec 5<>"$4/in" 6<"$4/in" 5>&-
+    if read -r _cs_pipes <&6; then exec 0<&6 1<>"$4/out" 2<>"$4/err"; fi
+    exec 6<&-
+fi
 
 # The shell's own messages ("Killed") must not look like output of a command: the server's stderr is
 # discarded, and the real one is descriptor 9.
@@ -168,13 +178,13 @@ _cs_execute() {
     _cs_kill_all
 }
 
-# The end of a command: both trailers.
+# The end of a command: both trailers. With pipes, the host sees that nothing is left in that of stderr.
 _cs_end() {
     _cs_before=$_cs_oom
     _cs_look
     if [ -n "$_cs_own" ]; then _cs_send "$_cs_nonce"; fi
     printf '\036%s %s %s %s %s\n' "$_cs_nonce" "$_cs_code" "$((_cs_oom - _cs_before))" "${_cs_peak:-0}" "$_cs_how"
-    printf '\036%s\n' "$_cs_nonce" >&9
+    if [ -z "$_cs_pipes" ]; then printf '\036%s\n' "$_cs_nonce" >&9; fi
 }
 
 # _cs_run NONCE: run $_cs_script.
@@ -356,5 +366,16 @@ _cs_inputs=
 _cs_write : && chmod 755 "$_cs_file"
 _cs_look
 printf '\036ready 0 0 %s\n' "$_cs_peak"
-printf '\036ready\n' >&9
+if [ -z "$_cs_pipes" ]; then printf '\036ready\n' >&9; fi
+# dash and ash, which do not name their version, run a file while they read it, in blocks; bash reads it to
+# its end first.
+case ${BASH_VERSION-}${KSH_VERSION-}${ZSH_VERSION-} in
+    '')
+        if ( : </proc/self/fd/0 ) 2>/dev/null; then
+            _cs_load() { :; }
+            . /proc/self/fd/0
+            exit
+        fi
+        ;;
+esac
 while IFS= read -r _cs_line; do eval "$_cs_line"; done

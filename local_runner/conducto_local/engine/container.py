@@ -6,6 +6,7 @@ from typing import Any
 from conducto_core.runtime.command_server import RUN_DIRECTORY, server_argv
 from conducto_local.engine import metadata
 from conducto_local.engine.address import Address
+from conducto_local.engine.pipes import PIPES_DIRECTORY
 from conducto_local.engine.run_args import apply_run_args
 from conducto_local.ports import WorkerSpec
 
@@ -33,7 +34,7 @@ def create_body(
     body: dict[str, Any] = {
         "Image": spec.image,
         # Replaces the entrypoint and the command of the image.
-        "Entrypoint": server_argv(spec.shell),
+        "Entrypoint": [*server_argv(spec.shell), "", PIPES_DIRECTORY],
         "Cmd": [],
         "Env": [],
         "Labels": dict(spec.labels),

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from conducto_local.engine.address import Address, candidates, unreachable
 from conducto_local.engine.attach import attach
 from conducto_local.engine.docker_worker import DockerWorker
 from conducto_local.engine.http import ApiError, HttpClient
+from conducto_local.engine.pipes import PIPES_DIRECTORY, Pipes
 from conducto_local.engine.run_args import RunArgsError
 from conducto_local.engine.traits import Traits, read_traits
 from conducto_local.ports import (
@@ -22,6 +24,7 @@ from conducto_local.ports import (
     EngineInfo,
     ImageGoneError,
     LabelledResource,
+    Mount,
     WorkerLostError,
     WorkerSpec,
     WorkerStartError,
@@ -47,11 +50,20 @@ class DockerEngine:
     Args:
         env: Environment with ``DOCKER_HOST``, ``HOME``, ``PATH`` …; None for the process's own.
         grace: Seconds between TERM and KILL when a command is stopped.
+        pipes: Directory for pipes to containers on this machine; None to use only the engine's
+            streams.
     """
 
-    def __init__(self, env: Mapping[str, str] | None = None, *, grace: float = 5.0) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str] | None = None,
+        *,
+        grace: float = 5.0,
+        pipes: Path | None = None,
+    ) -> None:
         self._env = os.environ if env is None else env
         self._grace = grace
+        self._pipes = pipes
         self._client: HttpClient | None = None
         self._traits = Traits()
 
@@ -100,20 +112,38 @@ class DockerEngine:
 
         An existing container with the same name and labels is a leftover and is removed.
         """
-        client = self.http
+        pipes = self._new_pipes()
         try:
-            body = self._traits.create_body(spec, client.address)
-        except RunArgsError as error:
-            raise WorkerStartError(str(error)) from error
-        identity = await self._create(spec, body)
+            identity = await self._create(spec, self._create_body(spec, pipes))
+        except BaseException:
+            if pipes is not None:
+                pipes.close()
+            raise
         has_limit = "memory" not in self._traits.unenforced
-        worker = DockerWorker(client, spec, identity, self._grace, has_memory_limit=has_limit)
+        worker = DockerWorker(self.http, spec, identity, self._grace, has_memory_limit=has_limit)
         try:
-            await self._start(worker, spec)
+            await self._start(worker, spec, pipes)
         except BaseException:
             await _remove_quietly(worker)
             raise
         return worker
+
+    def _new_pipes(self) -> Pipes | None:
+        if self._pipes is None or self.http.address.path is None:
+            return None
+        try:
+            return Pipes(self._pipes)
+        except OSError:  # too many open files, or a file system without pipes
+            return None
+
+    def _create_body(self, spec: WorkerSpec, pipes: Pipes | None) -> dict[str, Any]:
+        if pipes is not None:
+            mount = Mount(str(pipes.directory), PIPES_DIRECTORY, read_only=True)
+            spec = replace(spec, mounts=(*spec.mounts, mount))
+        try:
+            return self._traits.create_body(spec, self.http.address)
+        except RunArgsError as error:
+            raise WorkerStartError(str(error)) from error
 
     async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Create the network unless it exists."""
@@ -185,8 +215,8 @@ class DockerEngine:
         await self._delete(f"/containers/{holder['Id']}", {"force": True, "v": True})
         return True
 
-    async def _start(self, worker: DockerWorker, spec: WorkerSpec) -> None:
-        ready, words = worker.prepare()
+    async def _start(self, worker: DockerWorker, spec: WorkerSpec, pipes: Pipes | None) -> None:
+        ready, words = worker.prepare(pipes)
         path = f"/containers/{worker.id}"
         try:
             attachment = await attach(self.http, f"{path}/attach", _STREAMS, worker)

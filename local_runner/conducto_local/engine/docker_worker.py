@@ -19,6 +19,7 @@ from conducto_core.runtime.command_server import (
 from conducto_core.runtime.container_stats import Reading, reading_of
 from conducto_local.engine.attach import Attachment
 from conducto_local.engine.http import ApiError, HttpClient, Params
+from conducto_local.engine.pipes import STREAMS, Pipes
 from conducto_local.engine.relay import start_in_container
 from conducto_local.ports import (
     EngineError,
@@ -75,6 +76,8 @@ class DockerWorker:
         self._has_memory_limit = has_memory_limit
         self._encoder = JobEncoder()
         self._attachment: Attachment | None = None
+        self._pipes: Pipes | None = None
+        self._are_pipes_used = False
         self._run: _Run | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._lost = False
@@ -97,8 +100,11 @@ class DockerWorker:
         """The engine's id of the container."""
         return self._id
 
-    def prepare(self) -> tuple["asyncio.Future[Exit | None]", bytearray]:
+    def prepare(self, pipes: Pipes | None) -> tuple["asyncio.Future[Exit | None]", bytearray]:
         """Expect the server's ready message; call it before attaching the streams.
+
+        Args:
+            pipes: Pipes that the server uses if it can, instead of the streams.
 
         Returns:
             A future that resolves when the server is ready, or to None if it ended; and a buffer
@@ -107,6 +113,9 @@ class DockerWorker:
         words = bytearray()
         result: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
         self._run = _Run(OutputParser(READY), lambda _stream, data: words.extend(data), result)
+        self._pipes = pipes
+        if pipes is not None:
+            pipes.listen(self._piped)
         return result, words
 
     def attached(self, attachment: Attachment) -> None:
@@ -116,6 +125,12 @@ class DockerWorker:
     def started(self) -> None:
         """Note that the server is ready: further output belongs to commands."""
         self._run = None
+        if self._pipes is not None:
+            if self._are_pipes_used:
+                self._pipes.connected()
+            else:
+                self._pipes.close()
+                self._pipes = None
 
     async def run(self, job: Job, output: Output) -> Exit:
         """Run a command, stream its output, and leave no process of it behind.
@@ -132,7 +147,7 @@ class DockerWorker:
             return replace(await self._explain_loss(), started=False)
         result: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
         run = self._run = _Run(OutputParser(encoded.nonce), output, result)
-        self._attachment.write(encoded.line)
+        (self._attachment if self._pipes is None else self._pipes).write(encoded.line)
         try:
             end = await run.result
         except asyncio.CancelledError:
@@ -196,6 +211,8 @@ class DockerWorker:
         finally:
             if self._attachment is not None:
                 self._attachment.close()
+            if self._pipes is not None:
+                self._pipes.close()
 
     # Implements `attach.Listener`.
 
@@ -222,8 +239,26 @@ class DockerWorker:
     def ended(self) -> None:
         """Note that the container, the engine or the connection was lost."""
         self._lost = True
+        if self._pipes is not None:  # the last output may be in them
+            for stream in STREAMS:
+                for data in self._pipes.rest(stream):
+                    self._piped(stream, data)
         if self._run is not None and not self._run.result.done():
             self._run.result.set_result(None)
+
+    def _piped(self, stream: Stream, data: bytes) -> None:
+        """Handle output that arrived through a pipe.
+
+        The server writes one trailer, on stdout: by then all of stderr is in its pipe.
+        """
+        self._are_pipes_used = True
+        self.received(stream, data)
+        run = self._run
+        if run is None or self._pipes is None or not run.parser.has_stdout_ended:
+            return
+        for rest in self._pipes.rest("stderr"):
+            self.received("stderr", rest)
+        self.received("stderr", run.parser.stderr_trailer)
 
     def _exit(self, finished: Finished) -> Exit:
         code, peak = finished.code, finished.peak_memory
