@@ -102,7 +102,7 @@ LOOKS = (
         Look(
             f"node-{tab.lower()}",
             "/p/{shop}?node=/test/payment",
-            f"[role=tabpanel][id*={tab.lower()}]",
+            f"#panel-{tab.lower()}",
             press=(f"[role=tab]:has-text('{tab}')",),
         )
         for tab in ("Attempts", "Details", "Files")

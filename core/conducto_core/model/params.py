@@ -69,7 +69,7 @@ class ListParams(Record):
         parent: Only pipelines that commands of this pipeline launched.
         lifecycle: ``listed`` leaves archived pipelines out, ``archived`` selects only these.
         after: Id of the pipeline to continue after, from `PipelineList.next`.
-        history: Also return the results of the newest runs of each pipeline.
+        history: Also return the results of the newest runs of each pipeline, and of `parent`.
     """
 
     state: State | None = None

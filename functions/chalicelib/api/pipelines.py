@@ -52,6 +52,7 @@ class CloudPipelines(
             max_workers=plan.max_workers,
             max_cpu=plan.max_cpu,
             warm=self._cloud.warm if self._cloud.warm.workers else None,
+            billing=self._cloud.billing is not None,
         )
 
     async def make_login(self) -> Login:

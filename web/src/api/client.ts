@@ -229,14 +229,10 @@ export type ActionRequest = Pick<ControlRequest, "action"> & Partial<ControlRequ
 export const api = {
   pipelines: async (query: ListQuery, signal?: AbortSignal) =>
     withReferences(await get<PipelineList>("/pipelines", query, signal)),
-  /** A pipeline in the list of its server, with the history of its program. */
-  withHistory: async (id: string, signal?: AbortSignal) => {
-    const query = { text: parseReference(id).id, lifecycle: "all", history: true, ...serverOf(id) };
-    return withReferences(await get<PipelineList>("/pipelines", query, signal), id);
-  },
-  /** The pipelines that the commands of a pipeline launched. */
-  children: async (id: string, limit: number, signal?: AbortSignal) => {
-    const query = { parent: parseReference(id).id, lifecycle: "all", limit, ...serverOf(id) };
+  /** The pipelines that the commands of a pipeline launched, and the runs of its own program. */
+  relatives: async (id: string, limit: number, signal?: AbortSignal) => {
+    const parent = parseReference(id).id;
+    const query = { parent, lifecycle: "all", limit, history: true, ...serverOf(id) };
     return withReferences(await get<PipelineList>("/pipelines", query, signal), id);
   },
   pipeline: async (id: string, signal?: AbortSignal) =>

@@ -68,7 +68,7 @@ describe("a function about a pipeline of a linked agent", () => {
         ),
       ),
     );
-    const { pipelines, histories } = await api.withHistory(ID);
+    const { pipelines, histories } = await api.relatives(ID, 1);
     expect(pipelines[0]?.pipeline).toMatchObject({
       id: "a/laptop/abc",
       parent: { pipeline: "a/laptop/p" },

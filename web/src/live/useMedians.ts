@@ -1,7 +1,7 @@
-import { useQueries, useQuery } from "@tanstack/react-query";
+import { useQueries } from "@tanstack/react-query";
 
-import { api } from "@/api/client";
 import type { PipelineSummary, RunHistory } from "@/api/schema";
+import { useRelatives } from "@/live/useRelatives";
 import { fetchWholeTree } from "@/live/wholeTree";
 import { historyFinder } from "@/model/runs";
 import { medians, secondsOf } from "@/model/slowest";
@@ -28,14 +28,7 @@ export function useHistory(summary: PipelineSummary | undefined): {
   history: RunHistory | undefined;
   loading: boolean;
 } {
-  const id = summary?.pipeline.id ?? "";
-  const earlier = useQuery({
-    queryKey: ["earlier", id],
-    queryFn: ({ signal }) => api.withHistory(id, signal),
-    staleTime: Infinity,
-    retry: false,
-    enabled: summary !== undefined,
-  });
+  const earlier = useRelatives(summary);
   const find = historyFinder(earlier.data?.histories ?? []);
   const history = summary === undefined ? undefined : find(summary.pipeline);
   return { history, loading: earlier.isLoading };

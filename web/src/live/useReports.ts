@@ -16,14 +16,14 @@ const BEFORE_REPORTS = "reportr\u{10ffff}";
 
 /** Reports of a pipeline, polled while it is active. */
 export function useReports({ id, model }: PipelineSession, enabled = true) {
-  const { settled = true, seq = 0 } = model?.summary ?? {};
+  const { settled = true, seq = 0, started = null } = model?.summary ?? {};
   return useQuery({
     queryKey: ["reports", id, settled ? seq : null],
     queryFn: async ({ signal }) => {
       const { entries, next } = await listReports(id, signal);
       return { ...reportsIn(entries), complete: next === null };
     },
-    enabled,
+    enabled: enabled && started !== null, // reports are written by commands
     refetchInterval: settled ? false : REFRESH_MS,
     placeholderData: (before) => before,
   });

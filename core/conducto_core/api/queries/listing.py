@@ -28,10 +28,18 @@ def page(summaries: Iterable[PipelineSummary], query: ListParams | None) -> Pipe
         return PipelineList(pipelines=tuple(one for one in summaries if _matches(one, listed)))
     if not query.history:
         return _page(summaries, query)
-    asked_for, known = tee(summaries)  # read once, since reading is the cost of a list
+    # Read once, since reading is the cost of a list.
+    asked_for, known, above = tee(summaries, 3)
     found = _page(asked_for, query)
-    histories = histories_of(found.pipelines, islice(known, MAX_HISTORY_SCAN))
+    parents = () if query.parent is None else _first_with_id(above, query.parent)
+    histories = histories_of((*parents, *found.pipelines), islice(known, MAX_HISTORY_SCAN))
     return found.model_copy(update={"histories": histories})
+
+
+def _first_with_id(
+    summaries: Iterable[PipelineSummary], pipeline_id: str
+) -> Iterable[PipelineSummary]:
+    return islice((one for one in summaries if one.pipeline.id == pipeline_id), 1)
 
 
 def _page(summaries: Iterable[PipelineSummary], query: ListParams) -> PipelineList:

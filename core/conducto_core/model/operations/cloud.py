@@ -107,6 +107,7 @@ class WhoAmI(Record):
         max_workers: Maximum number of workers of the plan.
         max_cpu: Maximum vCPUs of one worker of the plan.
         warm: Workers that stay for the next run of their pipeline; None: they leave at once.
+        billing: Whether the installation has billing.
     """
 
     org: str
@@ -117,6 +118,7 @@ class WhoAmI(Record):
     max_workers: int = 2
     max_cpu: float = 4.0
     warm: WarmPool | None = None
+    billing: bool = False
 
 
 UPLOAD_BODY = act(

@@ -10,7 +10,7 @@ import pytest
 from conducto_core.api.queries import listing
 from conducto_core.api.queries.run_history import histories_of
 from conducto_core.model.params import MAX_HISTORY, MAX_HISTORY_SCAN, ListParams
-from conducto_core.model.records import Counts, Lifecycle, PipelineRecord
+from conducto_core.model.records import Counts, Lifecycle, ParentAttempt, PipelineRecord
 from conducto_core.model.requests import PipelineSummary
 from conducto_core.model.states import State
 
@@ -130,6 +130,14 @@ def counted(pipelines: list[PipelineSummary], looked_at: list[str]) -> Iterator[
     for one in pipelines:
         looked_at.append(one.pipeline.id)
         yield one
+
+
+def test_children_come_with_the_history_of_their_parent() -> None:
+    origin = ParentAttempt(pipeline="b", path="/", attempt=1, depth=1)
+    pipelines = [run("d", title="child", parent=origin), run("c"), run("b"), run("a")]
+
+    assert ids_of(pipelines, parent="b") == [("nightly", ["c", "b", "a"]), ("child", ["d"])]
+    assert ids_of(pipelines, parent="a") == [("nightly", ["c", "b", "a"])]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 
-import { ApiError, messageOf } from "@/api/client";
+import { messageOf } from "@/api/client";
 import { organisationApi } from "@/api/organisation";
 import type { BillingStatus } from "@/api/schema";
 import { Button } from "@/components/Button";
@@ -20,23 +20,22 @@ import { useWho } from "@/pages/organisation/useWho";
 import { ORGANISATION, PLAN } from "@/strings/organisation";
 
 const KEY = ["billing"] as const;
-const NOT_FOUND = 404;
 
 /** The plan, the usage, the bill and the spend limit of the organisation. */
 export function PlanPage() {
   const who = useWho();
+  const isOff = who.query.data?.billing === false;
   const billing = useQuery({
     queryKey: KEY,
     queryFn: ({ signal }) => organisationApi.billing(signal),
     // Not at intervals: each request is an entry of the audit log.
     refetchOnWindowFocus: true,
-    enabled: who.isOwner,
+    enabled: who.isOwner && !isOff,
     retry: false,
   });
   useTitle(PLAN.title);
-  const isOff = billing.error instanceof ApiError && billing.error.status === NOT_FOUND;
   return (
-    <PageStatus error={who.query.error ?? (isOff ? null : billing.error)}>
+    <PageStatus error={who.query.error ?? billing.error}>
       <OrganisationFrame
         path="/organisation/plan"
         title={PLAN.title}
@@ -45,7 +44,7 @@ export function PlanPage() {
         {who.query.data === undefined ? (
           <QueryPlaceholder query={who.query} rows={4} />
         ) : !who.isOwner || isOff ? (
-          <Plan who={who.query.data} note={isOff ? PLAN.noBilling : ORGANISATION.noAccess} />
+          <Plan who={who.query.data} note={who.isOwner ? PLAN.noBilling : ORGANISATION.noAccess} />
         ) : billing.data === undefined ? (
           <QueryPlaceholder query={billing} rows={6} />
         ) : (

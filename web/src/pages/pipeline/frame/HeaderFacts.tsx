@@ -4,10 +4,10 @@ import { api } from "@/api/client";
 import type { PipelineRecord, PipelineSummary, Workers } from "@/api/schema";
 import { useNow } from "@/components/useNow";
 import { duration, moment } from "@/lib/time";
+import { useHistory } from "@/live/useMedians";
 import { activeTime, wallText } from "@/model/activity";
 import { withoutCommand } from "@/model/advice";
 import { earlierDurations, estimate } from "@/model/estimate";
-import { historyFinder } from "@/model/runs";
 import { ROOT } from "@/model/paths";
 import { pauseNote } from "@/model/paused";
 import { failures } from "@/model/states";
@@ -66,14 +66,7 @@ export function HeaderNotes({ summary }: { summary: PipelineSummary }) {
 }
 
 function TimeLeft({ summary, took }: { summary: PipelineSummary; took: number }) {
-  const { id } = summary.pipeline;
-  const earlier = useQuery({
-    queryKey: ["earlier", id],
-    queryFn: ({ signal }) => api.withHistory(id, signal),
-    staleTime: Infinity,
-    retry: false,
-  });
-  const history = historyFinder(earlier.data?.histories ?? [])(summary.pipeline);
+  const { history } = useHistory(summary);
   const found = estimate(took, earlierDurations(summary, history?.runs ?? []));
   if (found === null) return null;
   const usual = `usually takes ${duration(found.usual)}`;

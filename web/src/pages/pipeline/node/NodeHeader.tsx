@@ -35,7 +35,7 @@ interface Props {
 /** The header of a node in one row: path, state, time and actions. */
 export function NodeHeader({ session, detail, actions, onClose, tabs }: Props) {
   const { node } = detail;
-  const isRoot = node.path === ROOT && tabs !== null; // the page's header shows its state
+  const isRoot = node.path === ROOT && tabs !== null; // the page's header shows its title and state
   const Heading = node.path === ROOT ? "h2" : "h1";
   return (
     <header className={styles.head} data-root={isRoot || undefined}>
@@ -48,15 +48,19 @@ export function NodeHeader({ session, detail, actions, onClose, tabs }: Props) {
         >
           <Icon name="back" />
         </Button>
-        {isRoot ? null : <Breadcrumb id={session.id} path={node.path} />}
-        <span className={styles.type}>
-          <TypeIcon type={node.type} />
-          <span className="sr-only">{node.type}</span>
-        </span>
-        <Heading className={`${styles.name ?? ""} clip`} title={visible(node.path)}>
-          {visible(isRoot ? (session.model?.summary.pipeline.title ?? "/") : nameOf(node.path))}
-        </Heading>
-        {isRoot ? null : <NodeState session={session} detail={detail} />}
+        {isRoot ? null : (
+          <>
+            <Breadcrumb id={session.id} path={node.path} />
+            <span className={styles.type}>
+              <TypeIcon type={node.type} />
+              <span className="sr-only">{node.type}</span>
+            </span>
+            <Heading className={`${styles.name ?? ""} clip`} title={visible(node.path)}>
+              {visible(nameOf(node.path))}
+            </Heading>
+            <NodeState session={session} detail={detail} />
+          </>
+        )}
         {tabs === null ? null : <div className={styles.tabs}>{tabs}</div>}
         <NodeActions session={session} detail={detail} actions={actions} isRoot={isRoot} />
       </div>

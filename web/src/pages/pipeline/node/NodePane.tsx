@@ -1,4 +1,3 @@
-import * as Tabs from "@radix-ui/react-tabs";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { api, ApiError, messageOf } from "@/api/client";
@@ -8,6 +7,7 @@ import { IN_ORDER } from "@/components/InOrder";
 import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { lazily } from "@/components/lazily";
 import { Loading } from "@/components/Loading";
+import { panelOf, TabList } from "@/components/Tabs";
 import { setQuery, useLocation } from "@/lib/location";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
@@ -133,24 +133,25 @@ function NodeTabs({
         : (["overview", "output", "details"] as const);
   const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
   const list = (
-    <Tabs.List className={styles.tabs} aria-label={NODE_TABS.label}>
-      {offered.map((one) => (
-        <Tabs.Trigger key={one} value={one} className={styles.tab ?? ""}>
+    <TabList<Tab>
+      label={NODE_TABS.label}
+      tabs={offered}
+      current={tab}
+      onSelect={(one) => setQuery({ tab: one === offered[0] ? null : one }, true)}
+    >
+      {(one) => (
+        <>
           {NODE_TABS.labels[one]}
           {one === "attempts" ? (
             <span className={styles.count}> {detail.node.attempts.length}</span>
           ) : null}
-        </Tabs.Trigger>
-      ))}
-    </Tabs.List>
+        </>
+      )}
+    </TabList>
   );
   const { doc } = detail.node;
   return (
-    <Tabs.Root
-      className={styles.root}
-      value={tab}
-      onValueChange={(value) => setQuery({ tab: value === offered[0] ? null : value }, true)}
-    >
+    <div className={styles.root}>
       <NodeHeader
         session={session}
         detail={detail}
@@ -168,8 +169,9 @@ function NodeTabs({
       )}
       <ShellSlot id={session.id} path={detail.node.path} />
       <Continuation session={session} path={detail.node.path} isExec={isExec} />
-      <Tabs.Content
-        value={tab}
+      <div
+        key={tab}
+        {...panelOf(tab)}
         className={tab === "output" ? styles.output : `${styles.content ?? ""} ${IN_ORDER}`}
         // The output is a scrollable region of its own.
         tabIndex={tab === "output" ? -1 : 0}
@@ -203,8 +205,8 @@ function NodeTabs({
           <OverviewTab session={session} detail={detail} actions={actions} />
         ) : null}
         {tab === "details" ? <DetailsTab detail={detail} /> : null}
-      </Tabs.Content>
-    </Tabs.Root>
+      </div>
+    </div>
   );
 }
 

@@ -24,17 +24,13 @@ import { failures, isFailed, NO_COUNTS, total } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import { CellMap } from "@/pages/pipeline/overview/CellMap";
+import { Outcome } from "@/pages/pipeline/overview/Outcome";
 import styles from "@/pages/pipeline/overview/Overview.module.css";
 import { Relatives } from "@/pages/pipeline/overview/Relatives";
 import { Reasons } from "@/pages/pipeline/overview/Reasons";
 import { Running } from "@/pages/pipeline/overview/Running";
 import { Waiting } from "@/pages/pipeline/overview/Waiting";
 import { OVERVIEW } from "@/strings";
-
-// Only for pipelines at rest, and below what happened.
-const Outcome = lazily(async () => (await import("@/pages/pipeline/overview/Outcome")).Outcome, {
-  placeholder: <Pending />,
-});
 
 // Cloud only.
 const Cost = lazily(async () => (await import("@/pages/pipeline/overview/Cost")).Cost, {
@@ -69,12 +65,8 @@ export function OverviewTab({ session, detail, actions }: Props) {
   return (
     <div className={`${styles.overview ?? ""} ${IN_ORDER}`}>
       <Headline session={session} node={node} path={path} reasons={groups?.length ?? null}>
-        {hasFailed && !allSkipped ? (
-          <Button
-            {...(isRoot ? { className: styles.again } : {})}
-            disabled={actions.busy}
-            onClick={() => void actions.rerunFailed(path)}
-          >
+        {hasFailed && !allSkipped && !isRoot ? (
+          <Button disabled={actions.busy} onClick={() => void actions.rerunFailed(path)}>
             {OVERVIEW.rerunFailed}
           </Button>
         ) : null}

@@ -1,31 +1,18 @@
-import { useQuery } from "@tanstack/react-query";
-
-import { api } from "@/api/client";
 import type { PipelineRecord, PipelineSummary } from "@/api/schema";
 import { Pending } from "@/components/InOrder";
 import { StateIcon } from "@/components/StateIcon";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { visible } from "@/lib/visible";
+import { MAX_CHILDREN, useRelatives } from "@/live/useRelatives";
 import { displayState } from "@/model/states";
 import shared from "@/pages/pipeline/overview/Overview.module.css";
 import styles from "@/pages/pipeline/overview/Relatives.module.css";
 import { OVERVIEW } from "@/strings";
 
-const REFRESH_MS = 5000;
-/** Number of children that are listed, the newest first. */
-const MAX_SHOWN = 50;
-
 /** The attempt or the pipeline that a pipeline comes from, and those that its commands launched. */
 export function Relatives({ summary }: { summary: PipelineSummary }) {
-  const { id, parent, copy_of: original } = summary.pipeline;
-  const found = useQuery({
-    queryKey: ["children", id, summary.settled],
-    queryFn: ({ signal }) => api.children(id, MAX_SHOWN, signal),
-    enabled: summary.started !== null,
-    refetchInterval: summary.settled ? false : REFRESH_MS,
-    placeholderData: (before) => before,
-    retry: false,
-  });
+  const { parent, copy_of: original } = summary.pipeline;
+  const found = useRelatives(summary.started === null ? undefined : summary, true);
   if (found.isLoading) return <Pending />;
   const children = found.data?.pipelines ?? [];
   if (parent === null && original === null && children.length === 0) return null;
@@ -49,7 +36,7 @@ export function Relatives({ summary }: { summary: PipelineSummary }) {
             ))}
           </ul>
           {found.data?.next == null ? null : (
-            <p className={shared.note}>{OVERVIEW.newestChildren(MAX_SHOWN)}</p>
+            <p className={shared.note}>{OVERVIEW.newestChildren(MAX_CHILDREN)}</p>
           )}
         </>
       )}
