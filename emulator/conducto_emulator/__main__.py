@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from conducto_core.model.deployment import Variables
 from conducto_emulator import resources
 from conducto_emulator.agent_image import AgentImageError
 from conducto_emulator.app import AppError
@@ -41,6 +42,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--latency", choices=["aws"], help="respond as slowly as AWS")
     parser.add_argument("--identity", type=Path, help="directory of the identity provider")
     parser.add_argument("--billing", action="store_true", help="charge with a double of Stripe")
+    parser.add_argument("--warm-workers", type=int, default=0, help="size of the warm pool")
     parser.add_argument("--seed", type=int, help="seed of random effects; random by default")
     arguments = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -64,6 +66,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         strict=Strictness(seed) if arguments.strict else None,
         latency=Latency(seed) if arguments.latency else None,
         billing=EmulatedBilling if arguments.billing else None,
+        variables={Variables.WARM_WORKERS: str(arguments.warm_workers)},
         identity=None if folder is None else lambda page: IdentityProvider(page, folder),
     )
 

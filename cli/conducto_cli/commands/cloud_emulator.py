@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conducto.api import paths
+from conducto_cli.arguments import a_count
 from conducto_cli.exit_codes import DONE, FAILED
 
 if TYPE_CHECKING:
@@ -61,8 +62,26 @@ def add_arguments(parser: Parser) -> None:
         help="let organisations subscribe, with a double of Stripe that charges no card",
     )
     parser.add_argument(
+        "--warm-workers",
+        type=_pool_size,
+        default=0,
+        metavar="N",
+        help="keep up to N idle workers of each organisation for reruns (default: 0)",
+    )
+    parser.add_argument(
         "--seed", type=int, help="repeat the chance of --strict and --latency; its log names it"
     )
+
+
+def _pool_size(text: str) -> int:
+    from argparse import ArgumentTypeError  # noqa: PLC0415
+
+    from conducto_core.model.warm_pool import MAX_WARM_WORKERS  # noqa: PLC0415
+
+    number = a_count(text)
+    if number > MAX_WARM_WORKERS:
+        raise ArgumentTypeError(f"must be at most {MAX_WARM_WORKERS}, got {text}")
+    return number
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -127,6 +146,8 @@ def _start(folder: Path, path: str, arguments: argparse.Namespace) -> subprocess
         command.append("--billing")
     if arguments.identity:
         command += ["--identity", str(Path(paths.base_dir()) / "identity")]
+    if arguments.warm_workers:
+        command += ["--warm-workers", str(arguments.warm_workers)]
     if arguments.seed is not None:
         command += ["--seed", str(arguments.seed)]
     inherited = os.environ.get("PYTHONPATH")

@@ -17,7 +17,7 @@ from conducto_cli.arguments import add_json, add_stage
 from conducto_cli.deploy.check_results import CheckResult, Status
 from conducto_cli.deploy.ports import AccountError
 from conducto_cli.exit_codes import DONE, FAILED
-from conducto_cli.output import as_json
+from conducto_cli.output import as_json, dollars
 
 if TYPE_CHECKING:
     import argparse
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from conducto_cli.argument_parser import Parser
     from conducto_cli.deploy.ports import Account, Machine
+    from conducto_core.model.warm_pool import WarmPool
 
 
 #: Bytes of free disk below which images soon do not fit.
@@ -57,6 +58,13 @@ class Host(Protocol):
 
     def version(self) -> str:
         """Return the version of Conducto that is asked."""
+
+    def warm_pool(self) -> WarmPool | None:
+        """Return the warm pool of the installation that one is logged in to, if there is one.
+
+        Raises:
+            RuntimeError: The installation does not respond.
+        """
 
 
 class ThisHost:
@@ -121,6 +129,20 @@ class ThisHost:
 
         return package_version()
 
+    def warm_pool(self) -> WarmPool | None:
+        """Return the warm pool of the installation that one is logged in to, if there is one."""
+        from conducto_cli.cloud_account import account_of
+        from conducto_client import ClientError
+
+        account = account_of(self._profile)
+        if account is None:
+            return None
+        try:
+            with account.client() as client:
+                return client.who_am_i().warm
+        except (ClientError, UsageError) as error:
+            raise RuntimeError(str(error)) from error
+
 
 def add_arguments(parser: Parser) -> None:
     """Add the options."""
@@ -146,10 +168,12 @@ def run(
     from conducto_cli.deploy import check_results, checks
     from conducto_cli.deploy.local_tools import LocalTools
 
-    found = list(host_findings(ThisHost(arguments.profile) if host is None else host))
+    host = ThisHost(arguments.profile) if host is None else host
+    found = list(host_findings(host))
     if arguments.cloud:
         found += checks.machine_findings(LocalTools() if machine is None else machine)
         found += _account_findings(arguments, account)
+        found += _warm_pool(host)
     if arguments.json:
         print(as_json([finding.as_document() for finding in found]))
     else:
@@ -199,6 +223,27 @@ def _agent(host: Host) -> CheckResult:
         text = f"version {version} at {url}, which is not the one installed"
         return CheckResult("agent", Status.WARNING, text, remedy)
     return CheckResult("agent", Status.OK, f"version {version} at {url}")
+
+
+def _warm_pool(host: Host) -> Iterator[CheckResult]:
+    """Yield the setting and the price of a warm pool."""
+    from conducto_cli.text.text import count_of
+    from conducto_core.semantics.fargate import PRICES, size_for
+
+    try:
+        pool = host.warm_pool()
+    except RuntimeError as error:
+        yield CheckResult("warm pool", Status.SKIPPED, f"cannot be asked for: {error}")
+        return
+    if pool is not None:
+        hour = PRICES.worker_hour(size_for("an Exec", 1, 2))
+        stay = "stays" if pool.workers == 1 else "stay"
+        text = (
+            f"up to {count_of(pool.workers, 'idle worker')} of an organisation {stay} "
+            f"{pool.seconds / 60:g} minutes for a rerun; one for cpu=1 mem=2 costs "
+            f"{dollars(hour)} an hour"
+        )
+        yield CheckResult("warm pool", Status.OK, text)
 
 
 def _account_findings(

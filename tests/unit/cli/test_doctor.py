@@ -12,6 +12,7 @@ from conducto_cli.commands.doctor import ThisHost
 from conducto_cli.commands.doctor import run as doctor
 from conducto_cli.deploy.ports import AccountError
 from conducto_cli.parser import build_parser
+from conducto_core.model.warm_pool import WarmPool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +26,8 @@ class FakeHost:
         self.agent_version = "1.0"
         self.no_engine = ""
         self.engine_warnings: tuple[str, ...] = ()
+        self.warm: WarmPool | None = None
+        self.away = False
 
     def python(self) -> str:
         return "3.12.1"
@@ -42,6 +45,11 @@ class FakeHost:
 
     def version(self) -> str:
         return "1.0"
+
+    def warm_pool(self) -> WarmPool | None:
+        if self.away:
+            raise RuntimeError("no route")
+        return self.warm
 
 
 def run(host: FakeHost, *words: str, account: FakeAccount | None = None) -> int:
@@ -68,6 +76,22 @@ def test_missing_engine_shows_its_error_and_remedy(capsys: Output) -> None:
     assert run(host) == 1
 
     assert "fail  engine    no container engine is installed" in capsys.readouterr().out
+
+
+def test_the_warm_pool_of_an_installation_has_a_price(capsys: Output) -> None:
+    host = FakeHost()
+    run(host, "--cloud")
+    assert "warm pool" not in capsys.readouterr().out
+
+    host.warm = WarmPool(workers=1, seconds=900)
+    run(host, "--cloud")
+    told = capsys.readouterr().out
+    assert "up to 1 idle worker of an organisation stays 15 minutes for a rerun" in told
+    assert "one for cpu=1 mem=2 costs $0.0588 an hour" in told
+
+    host.away = True
+    run(host, "--cloud")
+    assert "skip  warm pool" in capsys.readouterr().out
 
 
 def test_missing_engine_features_are_a_warning(capsys: Output) -> None:
