@@ -23,6 +23,7 @@ from conducto_emulator import moto_shim, moto_table
 from conducto_emulator.doors import AwsDoor, Names
 from conducto_emulator.in_process_transport import InProcessTransport
 from conducto_emulator.latency import Latency
+from conducto_emulator.moto_short_way import ShortWay
 from conducto_emulator.signatures import Keys
 from conducto_emulator.strict import StrictAws, Strictness
 
@@ -89,7 +90,7 @@ class MotoServer:
         self._keys = keys
         self._application = DomainDispatcherApplication(create_backend_app)
         names = Names(frozenset(f"{each}:{port}" for each in (host, _LOOPBACK)), page)
-        limited = StrictAws(self._application, strictness, latency)
+        limited = StrictAws(ShortWay(self._application), strictness, latency)
         door = AwsDoor(limited, keys, names)
         self._servers = [
             make_server(each, port, door, threaded=True, request_handler=MotoRequestHandler)

@@ -14,6 +14,8 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 
+from conducto_emulator import moto_expressions
+
 #: The methods that read or write items.
 _CALLS = ("put_item", "update_item", "delete_item", "get_item", "query", "scan")
 #: Position of the index's name among the further arguments of a query.
@@ -32,6 +34,7 @@ def install() -> None:
     _patch_transactions()
     _patch_queries()
     _patch_texts()
+    moto_expressions.install()
 
 
 def _patch_races() -> None:
