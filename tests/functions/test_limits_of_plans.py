@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +18,10 @@ from conducto_core.model.states import Cause, State
 from conducto_core.semantics.fargate import largest_mem
 from conducto_core.semantics.plans import FREE, FULL, Billing, Plan, Remedies, Status
 from support.cloud.world import ME, World
-from support.trees import leaf, serial
+from support.trees import leaf, parallel, serial
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SMALL = Plan("small", max_workers=10, max_pipelines=10, max_cpu=4, exec_minutes=10)
 DOUBLE = [["error", ["retry_with_double_mem", {"max_num_retries": 2}]]]
@@ -149,3 +153,23 @@ def test_minutes_are_enforced_at_each_worker_launch() -> None:
     world.serve()
 
     assert "worker minutes per month" in str(world.nodes(pipeline)["/b"].waits_for)
+
+
+def test_minutes_are_not_read_again_for_commands_that_wait_for_a_worker() -> None:
+    world = World(replace(SMALL, max_workers=1))
+    world.launch(parallel(*(leaf(f"n{number}") for number in range(6))))
+    world.serve()
+    reads: list[str] = []
+    usage = world.orgs.usage
+
+    def counted(org: str, month: str) -> Mapping[str, float]:
+        reads.append(org)
+        return usage(org, month)
+
+    world.orgs.usage = counted  # type: ignore[method-assign]
+    for _ in range(5):
+        (hand,) = world.running().values()
+        hand.finish()
+        world.serve()
+
+    assert len(reads) <= 1

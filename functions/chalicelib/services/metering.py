@@ -1,33 +1,87 @@
 """Usage limits of organisations: why no command may start now."""
 
+from collections.abc import Callable
+from functools import partial
+from threading import Lock
+
 from chalicelib.ports.identity import InUse
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.api.queries.usage_reports import month_of
 from conducto_core.errors import RefusedError
 from conducto_core.semantics.plans import suspension
 
-__all__ = ["check_usage", "month_of", "reason_to_wait"]
+__all__ = ["Allowances", "check_usage", "month_of", "reason_to_wait"]
+
+#: Seconds for which a process keeps a month's usage. Otherwise each entry of a pipeline whose
+#: commands wait for a worker would read it; one that starts workers always does.
+USAGE_SECONDS = 10.0
+
+
+class Allowances:
+    """Usage of months, as this process knows it.
+
+    Args:
+        read: Reads the seconds of an organisation in a month.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, read: Callable[[str, str], float], clock: Callable[[], float]) -> None:
+        self._read, self._clock = read, clock
+        self._kept: dict[tuple[str, str], tuple[float, float]] = {}
+        self._lock = Lock()
+
+    def seconds(self, org: str, month: str) -> float:
+        """Return an organisation's seconds in a month; the latest may be missing."""
+        now = self._clock()
+        with self._lock:
+            read, seconds = self._kept.get((org, month), (-USAGE_SECONDS, 0.0))
+            if 0 <= now - read < USAGE_SECONDS:
+                return seconds
+        return self.current(org, month)
+
+    def current(self, org: str, month: str) -> float:
+        """Read an organisation's seconds in a month."""
+        now, seconds = self._clock(), self._read(org, month)
+        with self._lock:
+            for key, (read, _) in list(self._kept.items()):
+                if now - read >= USAGE_SECONDS:
+                    del self._kept[key]
+            self._kept[org, month] = (now, seconds)
+        return seconds
+
+
+def exec_seconds(cloud: Dependencies, org: str, month: str) -> float:
+    """Return the current seconds of an organisation in a month."""
+    return cloud.orgs.usage(org, month).get("exec_seconds", 0.0)
 
 
 def check_usage(cloud: Dependencies, org: str) -> None:
     """Reject actions that use minutes if the month's allowance is used up."""
-    reason = _over_minutes(cloud, org, cloud.orgs.in_use(org))
+    used = cloud.orgs.in_use(org)
+    reason = _over_minutes(cloud, used, partial(exec_seconds, cloud, org))
     if reason is not None:
         raise RefusedError(reason)
 
 
-def reason_to_wait(cloud: Dependencies, org: str, used: InUse) -> str | None:
-    """Return why no worker and no command of an organisation may start now, or None."""
+def reason_to_wait(
+    cloud: Dependencies, org: str, used: InUse, seconds: Callable[[str, str], float]
+) -> str | None:
+    """Return why no worker and no command of an organisation may start now, or None.
+
+    ``seconds`` returns its seconds in a month.
+    """
     if used.suspended:
         return suspension(used.billing.limit, cloud.remedies())
-    return _over_minutes(cloud, org, used)
+    return _over_minutes(cloud, used, partial(seconds, org))
 
 
-def _over_minutes(cloud: Dependencies, org: str, current: InUse) -> str | None:
+def _over_minutes(
+    cloud: Dependencies, current: InUse, seconds: Callable[[str], float]
+) -> str | None:
     plan = current.plan
     if plan.exec_minutes is None:
         return None
-    used = cloud.orgs.usage(org, month_of(cloud.clock())).get("exec_seconds", 0.0) / 60
+    used = seconds(month_of(cloud.clock())) / 60
     if used < plan.exec_minutes:
         return None
     return (

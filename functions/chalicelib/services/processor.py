@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from secrets import token_hex
 
 from chalicelib.domain import snapshots
@@ -26,7 +27,7 @@ from chalicelib.services.deferred_effects import DeferredExecutor
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.effects import EffectExecutor, Effects, effects_of
 from chalicelib.services.group_commit import Batch, GroupCommit
-from chalicelib.services.metering import reason_to_wait
+from chalicelib.services.metering import Allowances, exec_seconds, reason_to_wait
 from chalicelib.services.pipeline_cache import PipelineCache
 from chalicelib.services.secret_injection import SecretCache, inject, inject_commands
 from chalicelib.services.slots import Decide, Slots, needed_room
@@ -62,6 +63,7 @@ class CommandProcessor:
         self._snapshot_every = snapshot_every
         self.slots = Slots(cloud, self.submit)
         self.deferred = DeferredExecutor(cloud, self.submit, self.reading, self.slots)
+        self._allowances = Allowances(partial(exec_seconds, cloud), cloud.clock)
         self._effect_executor = EffectExecutor(cloud, self.reading, self.deferred)
         self.watch = BuildPoller(cloud, self.submit, self.reading)
         self.secrets = SecretCache(
@@ -213,11 +215,9 @@ class CommandProcessor:
             share = live.share_with((), waits=False)
             return contents.model_copy(update={"share": _if_new(live, share)})
         used = self.cloud.orgs.in_use(live.org)
-        stopped = reason_to_wait(self.cloud, live.org, used)
+        stopped = reason_to_wait(self.cloud, live.org, used, self._allowances.seconds)
         if stopped is not None:
-            share = live.share_with((), waits=True)
-            waiting = {"limited": stopped, "share": _if_new(live, share)}
-            return contents.model_copy(update=waiting)
+            return _stopped(live, contents, stopped)
         before, now = live.share, live.share_with((), waits=False)
         maximum = used.plan.max_workers
         free = Room(
@@ -229,6 +229,10 @@ class CommandProcessor:
             free = replace(free, workers=granted)
         admitted = live.admission(free)
         names = [name for name, number in admitted.workers.items() for _ in range(number)]
+        if names:
+            stopped = reason_to_wait(self.cloud, live.org, used, self._allowances.current)
+            if stopped is not None:
+                return _stopped(live, contents, stopped)
         waits = admitted.limited or admitted.withheld
         # More than the plan allows changes nothing, and would be written with each entry.
         wanted = max(0, min(admitted.missing, maximum - now.workers - len(names)))
@@ -303,6 +307,12 @@ class CommandProcessor:
 
 def _if_new(live: CloudPipeline, share: Share) -> Share | None:
     return None if share == live.share else share
+
+
+def _stopped(live: CloudPipeline, contents: JournalEntry, reason: str) -> JournalEntry:
+    """Return an entry without new workers, and with the reason."""
+    share = live.share_with((), waits=True)
+    return contents.model_copy(update={"limited": reason, "share": _if_new(live, share)})
 
 
 def _contents(folded: Folded, batch: Batch, warm: WarmPool | None) -> JournalEntry:
