@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.dynamodb import DynamoTable, Item, Update
+from chalicelib.adapters.dynamodb import NEW, DynamoTable, Item, Update
 from chalicelib.ports.agents import AgentKey, AgentRecord, AgentShell, StoredSummary
 from chalicelib.ports.errors import ConflictError
-from conducto_core.model.deployment import PARTITION_KEY
 from conducto_core.model.relay import MAX_CONCURRENT
 
 #: Seconds for which the frames of a response are kept.
@@ -24,16 +23,9 @@ class TableAgents:
         """Store an agent that has connected, unless another one is valid."""
         known = self.find(agent.key)
         kept: Item = {} if known is None else {"linked": known.linked, "cursor": known.cursor}
-        where = (
-            f"attribute_not_exists({PARTITION_KEY}) OR "
-            "(holder = :holder AND (epoch < :epoch OR link = :none))"
-        )
+        where = f"{NEW} OR (holder = :holder AND (epoch < :epoch OR link = :none))"
         values: Item = {":holder": agent.user, ":epoch": agent.epoch, ":none": ""}
-        try:
-            self._table.put_where(_key(agent.key), {**_item(agent), **kept}, where, values)
-        except ConflictError:
-            return False
-        return True
+        return self._table.put_if(_key(agent.key), {**_item(agent), **kept}, where, values)
 
     def find(self, key: AgentKey) -> AgentRecord | None:
         """Return an agent."""
@@ -42,9 +34,8 @@ class TableAgents:
 
     def all_of(self, org: str) -> Sequence[AgentRecord]:
         """Return the agents of an organisation, by id."""
-        prefix = table_keys.agent(org, "")
-        rows = self._table.range(prefix.partition, prefix.sort, prefix.sort + table_keys.LAST)
-        return [_agent(AgentKey(org, sort.removeprefix(prefix.sort)), item) for sort, item in rows]
+        rows = self._table.below(table_keys.agent(org, ""))
+        return [_agent(AgentKey(org, agent_id), item) for agent_id, item in rows]
 
     def number(
         self,
@@ -67,14 +58,10 @@ class TableAgents:
 
     def disconnect(self, key: AgentKey, connection: str, now: float) -> None:
         """Record that a connection has ended, if it is still the agent's."""
-        values: Item = {":was": connection}
-        update = Update(
-            _key(key), set={"link": "", "seen": now}, where="link = :was", values=values
+        facts: Item = {"link": "", "seen": now}
+        self._table.update_if(
+            Update(_key(key), set=facts, where="link = :was", values={":was": connection})
         )
-        try:
-            self._table.update(update)
-        except ConflictError:
-            return  # it has another one
 
     def forget(self, key: AgentKey) -> bool:
         """Delete an agent and what it reported."""
@@ -93,9 +80,8 @@ class TableAgents:
 
     def clear_summaries(self, key: AgentKey) -> None:
         """Delete the summaries of all pipelines of an agent."""
-        prefix = table_keys.reported(*key, "")
-        rows = self._table.range(prefix.partition, prefix.sort, prefix.sort + table_keys.LAST)
-        self._table.delete_all([table_keys.Key(prefix.partition, sort) for sort, _ in rows])
+        rows = self._table.below(table_keys.reported(*key, ""))
+        self._table.delete_all([table_keys.reported(*key, pipeline_id) for pipeline_id, _ in rows])
 
     def summaries(self, org: str) -> Iterator[StoredSummary]:
         """Yield the pipelines of all agents of an organisation."""
@@ -116,9 +102,8 @@ class TableAgents:
         return [one for one, until in self._followed(key).items() if until > now]
 
     def _followed(self, key: AgentKey) -> dict[str, float]:
-        prefix = table_keys.followed(*key, "")
-        rows = self._table.range(prefix.partition, prefix.sort, prefix.sort + table_keys.LAST)
-        return {sort.removeprefix(prefix.sort): float(item["until"]) for sort, item in rows}
+        rows = self._table.below(table_keys.followed(*key, ""))
+        return {pipeline_id: float(item["until"]) for pipeline_id, item in rows}
 
     def remove_followed(self, key: AgentKey, pipeline_id: str) -> None:
         """Record that a pipeline has no followers any more."""
@@ -127,28 +112,25 @@ class TableAgents:
     def put_shell(self, shell: AgentShell, until: float) -> bool:
         """Store an open shell, unless its connection has one."""
         item: Item = {**_shell_item(shell), "expires": int(until)}
-        where = f"attribute_not_exists({PARTITION_KEY})"
-        try:
-            self._table.put_where(table_keys.connected_shell(shell.connection), item, where, {})
-        except ConflictError:
+        if not self._table.put_if(table_keys.connected_shell(shell.connection), item):
             return False
         self._table.put(table_keys.agent_shell(*shell.key, shell.id), item)
         return True
 
     def shell_of(self, connection: str) -> AgentShell | None:
         """Return the shell of a client's connection."""
-        return _shell(self._table.get(table_keys.connected_shell(connection)))
+        item = self._table.get(table_keys.connected_shell(connection))
+        return None if item is None else _shell(item)
 
     def shell(self, key: AgentKey, shell_id: str) -> AgentShell | None:
         """Return an open shell of an agent."""
-        return _shell(self._table.get(table_keys.agent_shell(*key, shell_id)))
+        item = self._table.get(table_keys.agent_shell(*key, shell_id))
+        return None if item is None else _shell(item)
 
     def shells(self, key: AgentKey) -> Sequence[AgentShell]:
         """Return the open shells of an agent."""
-        prefix = table_keys.agent_shell(*key, "")
-        rows = self._table.range(prefix.partition, prefix.sort, prefix.sort + table_keys.LAST)
-        found = (_shell(item) for _, item in rows)
-        return [one for one in found if one is not None]
+        rows = self._table.below(table_keys.agent_shell(*key, ""))
+        return [_shell(item) for _, item in rows]
 
     def remove_shell(self, shell: AgentShell) -> bool:
         """Delete a shell; return whether it was open."""
@@ -177,13 +159,9 @@ class TableRelays:
         return None
 
     def _take(self, key: AgentKey, slot: int, now: float, until: float) -> bool:
-        where = f"attribute_not_exists({PARTITION_KEY}) OR ends <= :now"
         item: Item = {"ends": until, "expires": int(until) + FRAME_SECONDS}
-        try:
-            self._table.put_where(table_keys.relayed(*key, slot), item, where, {":now": now})
-        except ConflictError:
-            return False
-        return True
+        where = f"{NEW} OR ends <= :now"
+        return self._table.put_if(table_keys.relayed(*key, slot), item, where, {":now": now})
 
     def release(self, key: AgentKey, slot: int) -> None:
         """Record that a request is not in progress any more."""
@@ -249,9 +227,7 @@ def _shell_item(shell: AgentShell) -> Item:
     }
 
 
-def _shell(item: Item | None) -> AgentShell | None:
-    if item is None:
-        return None
+def _shell(item: Item) -> AgentShell:
     return AgentShell(
         AgentKey(str(item["org"]), str(item["agent"])),
         id=str(item["shell"]),

@@ -6,18 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.aws_errors import TransactionCancelledError
-from chalicelib.adapters.dynamodb import DynamoTable, Item, Update, Value
+from chalicelib.adapters.dynamodb import NEW, DynamoTable, Item, Update, Value
 from chalicelib.ports.billing import Account, HookEvent, HourTotal, Meter, WaitingMail
-from chalicelib.ports.errors import ConflictError, ThrottledError
 from conducto_core.api.queries.usage_reports import month_of
-from conducto_core.model.deployment import OPEN, PARTITION_KEY
+from conducto_core.model.deployment import OPEN
 from conducto_core.semantics.plans import Rates, Span, Status, dollars, moved
 
 #: Seconds for which events and closed meters are kept, so that late repeats change nothing.
 REMEMBERED_SECONDS = 40 * 86_400
 _ACCOUNTS, _METERS, _EVENTS, _MAILS = "accounts", "meters", "hooks", "mails"
-_FAILED = "ConditionalCheckFailed"
 _HOUR = 3600
 
 
@@ -42,14 +39,9 @@ class TableBilling:
 
     def put_account(self, account: Account) -> bool:
         """Write an account, unless one that was fetched later exists; return whether it was."""
-        where = f"attribute_not_exists({PARTITION_KEY}) OR fetched < :fetched"
-        item = _account_item(account)
-        try:
-            key = table_keys.account(account.org)
-            self._table.put_where(key, item, where, {":fetched": account.fetched})
-        except ConflictError:
-            return False
-        return True
+        key, item = table_keys.account(account.org), _account_item(account)
+        where = f"{NEW} OR fetched < :fetched"
+        return self._table.put_if(key, item, where, {":fetched": account.fetched})
 
     def note(self, org: str, *, warned: float, suspended_at: float | None) -> None:
         """Record which steps at the spend limit were taken."""
@@ -92,13 +84,7 @@ class TableBilling:
         if money:
             update = Update(table_keys.org(meter.org), add={"accrued": money})
             operations.append(self._table.update_operation(update))
-        try:
-            self._table.transact(operations)
-        except TransactionCancelledError as error:
-            if _FAILED in error.reasons:
-                return False
-            raise ThrottledError(f"DynamoDB throttled the write: {error}") from error
-        return True
+        return not self._table.try_transact(operations)
 
     def _meter_operation(self, meter: Meter, span: Span, *, closed: bool) -> Any:
         key = table_keys.meter(meter.org, meter.worker, meter.since)
@@ -118,7 +104,7 @@ class TableBilling:
         else:
             place = f"{meter.org}#{meter.worker}#{meter.since!r}"
             facts |= {OPEN.partition_key: _METERS, OPEN.sort_key: place}
-        where, values = f"attribute_not_exists({PARTITION_KEY})", {}
+        where, values = NEW, {}
         if meter.span is not None:
             where = "began = :was_began AND ended = :was_ended AND attribute_not_exists(closed)"
             values = {":was_began": meter.span.began, ":was_ended": meter.span.until}
@@ -138,11 +124,9 @@ class TableBilling:
     def sent(self, org: str, total: HourTotal) -> None:
         """Record that an hour was sent, unless it has changed since."""
         where, values = "version = :sent", {":sent": total.version}
-        update = Update(_hour_key(org, total.hour), remove=("dirty",), where=where, values=values)
-        try:
-            self._table.update(update)
-        except ConflictError:
-            return  # it is sent again
+        self._table.update_if(
+            Update(_hour_key(org, total.hour), remove=("dirty",), where=where, values=values)
+        )
 
     def unsent(self, org: str, hour: int) -> None:
         """Record that an hour has to be sent again."""
@@ -188,12 +172,7 @@ class TableBilling:
             OPEN.partition_key: _EVENTS,
             OPEN.sort_key: event.id,
         }
-        try:
-            where = f"attribute_not_exists({PARTITION_KEY})"
-            self._table.put_where(table_keys.hook_event(event.id), item, where)
-        except ConflictError:
-            return False
-        return True
+        return self._table.put_if(table_keys.hook_event(event.id), item)
 
     def event_done(self, event_id: str) -> None:
         """Record that an event was processed."""

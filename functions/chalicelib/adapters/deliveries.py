@@ -3,16 +3,13 @@
 from collections.abc import Callable, Sequence
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.aws_errors import TransactionCancelledError
 from chalicelib.adapters.dynamodb import DynamoTable, Value
-from chalicelib.ports.errors import ThrottledError
 from conducto_core.model.deployment import OPEN
 from conducto_core.model.triggers import Delivery, DeliveryResult
 
 #: Seconds for which deliveries are kept: a provider does not repeat older ones.
 REMEMBERED_SECONDS = 40 * 86_400
 _OPEN = "deliveries"
-_FAILED = "ConditionalCheckFailed"
 _IS_OPEN = frozenset({DeliveryResult.RECEIVED, DeliveryResult.DEFERRED})
 
 
@@ -27,18 +24,12 @@ class TableDeliveries:
         """Store a delivery; return False if one of the same provider's id is known."""
         mark = table_keys.delivery_mark(org, trigger, identity)
         key = table_keys.delivery(org, trigger, delivery.id)
-        try:
-            self._table.transact(
-                [
-                    self._table.put_operation(mark, {"expires": self._expires()}, new=True),
-                    self._table.put_operation(key, self._item(org, trigger, delivery)),
-                ]
-            )
-        except TransactionCancelledError as error:
-            if _FAILED in error.reasons:
-                return False
-            raise ThrottledError(f"DynamoDB throttled the write: {error}") from error
-        return True
+        return not self._table.try_transact(
+            [
+                self._table.put_operation(mark, {"expires": self._expires()}, new=True),
+                self._table.put_operation(key, self._item(org, trigger, delivery)),
+            ]
+        )
 
     def get(self, org: str, trigger: str, delivery: str) -> Delivery | None:
         """Return a delivery."""

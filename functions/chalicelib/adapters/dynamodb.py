@@ -7,6 +7,7 @@ migrated before it is updated in place.
 """
 
 import random
+import re
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,9 +25,9 @@ from chalicelib.adapters.aws_errors import (
     throttling,
 )
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.table_keys import Key, kind_of
+from chalicelib.adapters.table_keys import LAST, Key, kind_of
 from chalicelib.domain.schema_migrations import ATTRIBUTE, SCHEMA, Schema
-from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.errors import ConflictError, ThrottledError
 from conducto_core.model.deployment import PARTITION_KEY, SORT_KEY, Index
 
 Value = str | int | float | bytes
@@ -37,7 +38,11 @@ MAX_TRANSACTION = 100
 #: Maximum bytes of an attribute in the table; DynamoDB's limit for a whole item is 400 KB.
 MAX_INLINE = 256 * 1024
 _BATCH = 25
-_FAILED = "ConditionalCheckFailedException"
+#: The condition that an item does not exist.
+NEW = f"attribute_not_exists({PARTITION_KEY})"
+#: The reason for which a condition cancels a transaction, and the error of one operation.
+REFUSED = "ConditionalCheckFailed"
+_FAILED = f"{REFUSED}Exception"
 #: Another transaction is writing the item. This takes some milliseconds, and boto3 does not retry.
 _CONFLICT = "TransactionConflictException"
 #: Seconds before a write is retried after such a conflict.
@@ -114,18 +119,17 @@ class DynamoTable:
         self,
         key: Key,
         item: Item,
-        where: str,
+        where: str = NEW,
         values: Item | None = None,
-        names: Mapping[str, str] | None = None,
     ) -> None:
         """Write an item if the existing one meets a condition; raises `ConflictError`.
 
-        ``names`` maps ``#name`` to an attribute, because DynamoDB reserves many words.
+        ``where`` has ``#name`` for attributes with words that DynamoDB reserves.
         """
         options: dict[str, Any] = {}
         if values:
             options["ExpressionAttributeValues"] = _packed(values)
-        if names:
+        if names := {found: found[1:] for found in re.findall(r"#\w+", where)}:
             options["ExpressionAttributeNames"] = names
         with _conflicting(key, where):
             self._call(
@@ -134,6 +138,22 @@ class DynamoTable:
                 ConditionExpression=where,
                 **options,
             )
+
+    def put_if(self, key: Key, item: Item, where: str = NEW, values: Item | None = None) -> bool:
+        """Write an item as `put_where`; return False if the condition is not met."""
+        try:
+            self.put_where(key, item, where, values)
+        except ConflictError:
+            return False
+        return True
+
+    def update_if(self, update: Update) -> bool:
+        """Update an item; return False if it does not meet ``where``."""
+        try:
+            self.update(update)
+        except ConflictError:
+            return False
+        return True
 
     def update(self, update: Update) -> None:
         """Update an item; raises `ConflictError` if it does not meet ``where``."""
@@ -203,6 +223,19 @@ class DynamoTable:
                 raise
             self._transact(operations)
 
+    def try_transact(self, operations: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+        """Execute all operations or none; return `REFUSED` for those whose condition is not met.
+
+        The result is empty after a success, and has another word for each other operation.
+        """
+        try:
+            self.transact(operations)
+        except TransactionCancelledError as error:
+            if REFUSED in error.reasons:
+                return error.reasons
+            raise ThrottledError(f"DynamoDB throttled the write: {error}") from error
+        return ()
+
     def _transact(self, operations: Sequence[Mapping[str, Any]]) -> None:
         with cancelling():
             self._call_plain("transact_write_items", TransactItems=list(operations))
@@ -211,7 +244,7 @@ class DynamoTable:
         refused = [
             operation["Update"]["Key"]
             for operation, reason in zip(operations, reasons, strict=True)
-            if reason == "ConditionalCheckFailed" and "Update" in operation
+            if reason == REFUSED and "Update" in operation
         ]
         lifted = [self._lift(_key(_unpacked(packed))) for packed in refused]  # all of them
         return any(lifted)
@@ -221,7 +254,7 @@ class DynamoTable:
     ) -> Mapping[str, Any]:
         """Return an operation that writes an item; ``new``: only if it does not exist."""
         if new:
-            condition = Condition(f"attribute_not_exists({PARTITION_KEY})")
+            condition = Condition(NEW)
         return {"Put": {"Item": self._whole(key, item)} | self._condition(condition)}
 
     def check_operation(self, key: Key, condition: Condition) -> Mapping[str, Any]:
@@ -261,7 +294,7 @@ class DynamoTable:
             names |= {f"#{name}": name for name in update.remove}
             clauses.append("REMOVE " + ", ".join(f"#{name}" for name in update.remove))
         # Unchanged attributes must have this schema as well.
-        where = f"(attribute_not_exists({PARTITION_KEY}) OR {ATTRIBUTE} = :{ATTRIBUTE})"
+        where = f"({NEW} OR {ATTRIBUTE} = :{ATTRIBUTE})"
         return {
             "Key": _packed_key(update.key),
             "UpdateExpression": " ".join(clauses),
@@ -295,6 +328,11 @@ class DynamoTable:
             asked["Limit"] = page or limit
         for item in islice(self._pages(asked), limit):
             yield str(item[SORT_KEY]), self._current(_key(item), item)
+
+    def below(self, prefix: Key) -> Iterator[tuple[str, dict[str, Value]]]:
+        """Yield ``(rest of the sort key, item)`` of the items whose keys begin with ``prefix``."""
+        for sort, item in self.range(prefix.partition, prefix.sort, prefix.sort + LAST):
+            yield sort.removeprefix(prefix.sort), item
 
     def index(
         self,

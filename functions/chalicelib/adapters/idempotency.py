@@ -1,12 +1,10 @@
 """Responses to requests with an idempotency key, shared by all processes of the app."""
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.dynamodb import MAX_INLINE, DynamoTable, Item
-from chalicelib.ports.errors import ConflictError
+from chalicelib.adapters.dynamodb import MAX_INLINE, NEW, DynamoTable, Item
 from conducto_core.api import problems
 from conducto_core.api.idempotency import Memory
 from conducto_core.api.problems import ProblemError
-from conducto_core.model.deployment import PARTITION_KEY
 from conducto_core.model.operations.operation import REMEMBERED_SECONDS
 
 
@@ -33,13 +31,9 @@ class IdempotencyTable:
         """
         until = now + REMEMBERED_SECONDS
         item: Item = {"fingerprint": fingerprint, "until": until, "expires": int(until) + 1}
-        where = f"attribute_not_exists({PARTITION_KEY}) OR #u <= :now"
-        try:
-            self._table.put_where(
-                table_keys.response(self._scope, key), item, where, {":now": now}, {"#u": "until"}
-            )
-        except ConflictError as error:
-            raise ProblemError(problems.cut_off()) from error
+        place = table_keys.response(self._scope, key)
+        if not self._table.put_if(place, item, f"{NEW} OR #until <= :now", {":now": now}):
+            raise ProblemError(problems.cut_off())
 
     def finish(self, key: str, response: bytes) -> None:
         """Store the response; one that is too large counts as interrupted."""

@@ -18,6 +18,7 @@ from chalicelib.adapters.aws_errors import TransactionCancelledError
 from chalicelib.adapters.dynamodb import (
     MAX_INLINE,
     MAX_TRANSACTION,
+    NEW,
     Condition,
     DynamoTable,
     Item,
@@ -100,9 +101,7 @@ class JournalStore:
             **_listed(record.org, pipeline_id, open_=False),
             "definition": key,
         }
-        self._table.put_where(
-            table_keys.record(pipeline_id), item, f"attribute_not_exists({PARTITION_KEY})"
-        )
+        self._table.put_where(table_keys.record(pipeline_id), item)
 
     def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
         """Return a pipeline's record, or None if it belongs to another organisation."""
@@ -324,12 +323,9 @@ class JournalStore:
         """Write the attempts of an entry separately; repeating this changes nothing."""
         for attempt in attempts:
             key = table_keys.attempt(pipeline_id, attempt.path, attempt.number)
-            where = f"attribute_not_exists({PARTITION_KEY}) OR entry < :n"
-            try:
-                item = self._attempt_item(pipeline_id, attempt, number)
-                self._table.put_where(key, item, where, {":n": number})
-            except ConflictError:
-                continue  # the attempt has changed since
+            item = self._attempt_item(pipeline_id, attempt, number)
+            # Unless the attempt has changed since.
+            self._table.put_if(key, item, f"{NEW} OR entry < :n", {":n": number})
         self._table.delete(table_keys.spilled(pipeline_id, number))
 
     def _finish_spreading(self, pipeline_id: str) -> None:
@@ -362,7 +358,7 @@ class JournalStore:
         if before.version:
             self._table.put_where(key, item, "version = :before", {":before": before.version})
         else:
-            self._table.put_where(key, item, f"attribute_not_exists({PARTITION_KEY})")
+            self._table.put_where(key, item)
         return after
 
     def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
@@ -397,20 +393,12 @@ class JournalStore:
         """Store a snapshot unless a newer one exists."""
         data = compress(json.dumps(snapshot.state, separators=(",", ":")).encode())
         item = self._kept(pipeline_id, f"S{snapshot.number}", data)
-        where = f"attribute_not_exists({PARTITION_KEY}) OR #n < :n"
+        item["number"] = snapshot.number
         key = table_keys.snapshot(pipeline_id)
         before = self._table.get(key)
-        try:
-            self._table.put_where(
-                key,
-                {**item, "number": snapshot.number},
-                where,
-                {":n": snapshot.number},
-                names={"#n": "number"},  # reserved by DynamoDB
-            )
-        except ConflictError:
-            return
-        if before is not None and "object" in before:
+        where = f"{NEW} OR #number < :number"
+        stored = self._table.put_if(key, item, where, {":number": snapshot.number})
+        if stored and before is not None and "object" in before:
             self._bucket.delete(str(before["object"]))
 
     def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:

@@ -8,7 +8,6 @@ from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.domain.retry import retry_throttled
 from chalicelib.ports.errors import ConflictError, ThrottledError
-from conducto_core.model.deployment import PARTITION_KEY
 
 #: RunTask on Fargate allows 20 calls per second in an account, and as many at once.
 PER_SECOND = 20.0
@@ -44,11 +43,10 @@ class LaunchPace:
         full = max(known, now) + number / PER_SECOND
         try:
             if found is None:
-                new = f"attribute_not_exists({PARTITION_KEY})"
-                self._table.put_where(key, {"full": full}, new)
+                self._table.put_where(key, {"full": full})
             else:
                 before = {":before": found["full"]}
-                self._table.put_where(key, {"full": full}, "#f = :before", before, {"#f": "full"})
+                self._table.put_where(key, {"full": full}, "#full = :before", before)
         except ConflictError as error:
             raise ThrottledError(str(error)) from error
         return max(0.0, full - now - BURST / PER_SECOND)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable, Value, compress, decompress
-from conducto_core.model.deployment import PARTITION_KEY
 from conducto_core.semantics.leased_limits import Lease, from_json, to_json
 
 
@@ -30,7 +29,6 @@ class TableLimits:
         item: dict[str, Value] = {"leases": data, "version": version + 1}
         key = table_keys.limits(org)
         if version == 0:
-            self._table.put_where(key, item, f"attribute_not_exists({PARTITION_KEY})")
+            self._table.put_where(key, item)
         else:
-            names, values = {"#version": "version"}, {":version": version}
-            self._table.put_where(key, item, "#version = :version", values, names)
+            self._table.put_where(key, item, "#version = :version", {":version": version})

@@ -26,9 +26,7 @@ class TableNamedRecords(Generic[R]):
 
     def all_of(self, org: str) -> Sequence[R]:
         """Return the records of an organisation, by name."""
-        first = self._key(org, "")
-        found = self._table.range(first.partition, first.sort, first.sort + table_keys.LAST)
-        return [self._parsed(item["record"]) for _, item in found]
+        return [self._parsed(item["record"]) for _, item in self._table.below(self._key(org, ""))]
 
     def get(self, org: str, name: str) -> R | None:
         """Return a record."""

@@ -109,13 +109,9 @@ class TableOrgs:
 
     def shares(self, org: str) -> Mapping[str, Share]:
         """Return the shares of the organisation's pipelines."""
-        first = table_keys.share(org, "")
-        found = self._table.range(first.partition, first.sort, first.sort + table_keys.LAST)
         return {
-            sort.removeprefix(first.sort): Share(
-                **{name: item[name] for name in Share.model_fields if name in item}
-            )
-            for sort, item in found
+            pipeline_id: Share(**{name: item[name] for name in Share.model_fields if name in item})
+            for pipeline_id, item in self._table.below(table_keys.share(org, ""))
         }
 
     def share_operation(self, org: str, pipeline_id: str, share: Share) -> Mapping[str, Any]:

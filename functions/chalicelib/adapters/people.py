@@ -1,23 +1,18 @@
 """Members and invitations in the table: a record for listing, and a token for each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.aws_errors import TransactionCancelledError
-from chalicelib.adapters.dynamodb import ALWAYS, Condition, DynamoTable, Item, Update
-from chalicelib.adapters.table_keys import Key
+from chalicelib.adapters.dynamodb import ALWAYS, NEW, Condition, DynamoTable, Item, Update
 from chalicelib.adapters.tokens import TableTokens
 from chalicelib.domain.tokens import membership_digest
-from chalicelib.ports.errors import ConflictError, ThrottledError
+from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import VerifiedPerson
 from chalicelib.ports.people import InvitationRecord
-from conducto_core.model.deployment import PARTITION_KEY
 from conducto_core.model.operations.operation import Permission
 from conducto_core.model.people import INVITATION_KEPT_SECONDS, Member, Role
 from conducto_core.semantics.roles import needed_to_change, permissions_of
-
-_NEW = f"attribute_not_exists({PARTITION_KEY})"
 
 
 class TablePeople:
@@ -29,7 +24,7 @@ class TablePeople:
 
     def members(self, org: str) -> Sequence[Member]:
         """Return the members of an organisation, by name."""
-        return [_member(item) for _, item in self._all(table_keys.member(org, ""))]
+        return [_member(item) for _, item in self._table.below(table_keys.member(org, ""))]
 
     def member(self, org: str, user: str) -> Member | None:
         """Return a member."""
@@ -42,8 +37,7 @@ class TablePeople:
 
     def former(self, org: str) -> Sequence[str]:
         """Return the user ids of members who left or were removed."""
-        first = table_keys.former_member(org, "")
-        return [sort.removeprefix(first.sort) for sort, _ in self._all(first)]
+        return [user for user, _ in self._table.below(table_keys.former_member(org, ""))]
 
     def forget_former(self, org: str, user: str) -> None:
         """Forget that there was a member of that name."""
@@ -68,7 +62,7 @@ class TablePeople:
         """Add a member in one transaction."""
         owners = int(member.role is Role.OWNER)
         item = _item(member, person)
-        count = Update(table_keys.members(org), add={"owners": owners}, where=_NEW if first else "")
+        count = Update(table_keys.members(org), add={"owners": owners}, where=NEW if first else "")
         operations = [
             self._table.put_operation(table_keys.member(org, member.user), item, new=True),
             self._tokens.root_operation(org, member.user, member.role),
@@ -80,7 +74,7 @@ class TablePeople:
         if first:
             # A new organisation must not get the plan or the subscription of another.
             unused = (table_keys.org(org), table_keys.account(org))
-            operations += [self._table.check_operation(key, Condition(_NEW)) for key in unused]
+            operations += [self._table.check_operation(key, Condition(NEW)) for key in unused]
         if invitation is not None:
             operations.append(self._close(org, invitation, "accepted"))
         self._write(operations)
@@ -138,7 +132,7 @@ class TablePeople:
 
     def invitations(self, org: str) -> Sequence[InvitationRecord]:
         """Return the invitations of an organisation, the newest first."""
-        found = [_invitation(item) for _, item in self._all(table_keys.invitation(org, ""))]
+        found = [_invitation(item) for _, item in self._table.below(table_keys.invitation(org, ""))]
         return sorted(found, key=lambda record: record.invitation.created, reverse=True)
 
     def invitation(self, org: str, digest: str) -> InvitationRecord | None:
@@ -176,16 +170,10 @@ class TablePeople:
             Update(key, set={"state": state}, where="#state = :open", values=is_open)
         )
 
-    def _all(self, first: Key) -> Iterator[tuple[str, Item]]:
-        return iter(self._table.range(first.partition, first.sort, first.sort + table_keys.LAST))
-
     def _write(self, operations: Sequence[Mapping[str, Any]]) -> None:
-        try:
-            self._table.transact(operations)
-        except TransactionCancelledError as error:
-            if "ConditionalCheckFailed" in error.reasons:
-                raise ConflictError(str(error)) from error
-            raise ThrottledError(f"DynamoDB throttled the write: {error}") from error
+        reasons = self._table.try_transact(operations)
+        if reasons:
+            raise ConflictError(", ".join(reasons))
 
 
 def _item(member: Member, person: VerifiedPerson | None) -> Item:

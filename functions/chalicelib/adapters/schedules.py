@@ -1,15 +1,13 @@
 """Schedules and their firings, in the table; their templates are in the bucket."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.dynamodb import DynamoTable, Value
-from chalicelib.ports.errors import ConflictError
+from chalicelib.adapters.dynamodb import NEW, DynamoTable, Value
 from chalicelib.ports.storage import Blobs
-from conducto_core.model.deployment import OPEN, PARTITION_KEY, STATE_PREFIX
+from conducto_core.model.deployment import OPEN, STATE_PREFIX
 from conducto_core.model.schedules import Firing, FiringState, Schedule, TemplateSource
 from conducto_core.semantics.schedules import wakes
 
@@ -44,13 +42,10 @@ class TableSchedules:
         """Store a new schedule with its template; return False if the name is taken."""
         place = self._put_template(org, schedule.name, template)
         item = _item(org, schedule, place)
-        try:
-            key = table_keys.schedule(org, schedule.name)
-            self._table.put_where(key, item, f"attribute_not_exists({PARTITION_KEY})")
-        except ConflictError:
+        stored = self._table.put_if(table_keys.schedule(org, schedule.name), item)
+        if not stored:
             self._drop_template(place)
-            return False
-        return True
+        return stored
 
     def change(
         self,
@@ -75,10 +70,8 @@ class TableSchedules:
         old_place = known.get("template")
         kept = old_place if isinstance(new.what, TemplateSource) else None
         item = _item(org, stored, place or kept)
-        where, names = "#revision = :revision", {"#revision": "revision"}
-        try:
-            self._table.put_where(key, item, where, {":revision": old.revision}, names)
-        except ConflictError:
+        same = {":revision": old.revision}
+        if not self._table.put_if(key, item, "#revision = :revision", same):
             self._drop_template(place)
             return None
         if place is not None or kept is None:
@@ -87,10 +80,8 @@ class TableSchedules:
 
     def _add_firing(self, org: str, name: str, firing: Firing) -> None:
         # A firing that is no longer pending was executed: a late claim must not reset it.
-        where = f"attribute_not_exists({PARTITION_KEY}) OR #pending = :yes"
-        key, names = table_keys.firing(org, name, firing.id), {"#pending": "pending"}
-        with suppress(ConflictError):
-            self._table.put_where(key, _firing_item(firing), where, {":yes": 1}, names)
+        key = table_keys.firing(org, name, firing.id)
+        self._table.put_if(key, _firing_item(firing), f"{NEW} OR #pending = :yes", {":yes": 1})
 
     def _put_template(self, org: str, name: str, template: bytes | None) -> str | None:
         if template is None:

@@ -1,13 +1,11 @@
 """Debug shells in the table: one item each, listed in an index until it has ended."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.aws_errors import TransactionCancelledError
-from chalicelib.adapters.dynamodb import DynamoTable, Item, Update
+from chalicelib.adapters.dynamodb import REFUSED, DynamoTable, Item, Update
 from chalicelib.adapters.organizations import TableOrgs
-from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
+from chalicelib.ports.errors import ConflictError, PlanLimitError
 from chalicelib.ports.workers import Shell
 from conducto_core.model.deployment import OPEN
 
@@ -15,7 +13,6 @@ from conducto_core.model.deployment import OPEN
 REMEMBERED_SECONDS = 7 * 86_400
 #: Partition of the index.
 _SHELLS = "shells"
-_FAILED = "ConditionalCheckFailed"
 _GOES_ON = "attribute_exists(org) AND attribute_not_exists(ended)"
 
 
@@ -31,9 +28,9 @@ class TableShells:
         """Store and count a new shell in one transaction."""
         more, sentence = self._orgs.reservation(shell.org, 1, 1, admits=True)
         put = self._table.put_operation(_key(shell), _item(shell), new=True)
-        reasons = self._transact([put, self._table.update_operation(more)])
+        reasons = self._table.try_transact([put, self._table.update_operation(more)])
         if reasons:
-            raise PlanLimitError(sentence) if reasons[1] == _FAILED else ConflictError(shell.id)
+            raise PlanLimitError(sentence) if reasons[1] == REFUSED else ConflictError(shell.id)
 
     def find(self, pipeline_id: str, shell_id: str) -> Shell | None:
         """Return a shell."""
@@ -61,10 +58,7 @@ class TableShells:
         self._note(shell, {"up": 1})
 
     def _note(self, shell: Shell, facts: Item) -> None:
-        try:
-            self._table.update(Update(_key(shell), set=facts, where=_GOES_ON))
-        except ConflictError:
-            return  # the shell has ended
+        self._table.update_if(Update(_key(shell), set=facts, where=_GOES_ON))
 
     def end(self, shell: Shell, reason: str) -> bool:
         """Record and uncount the end of a shell; return False if it had already ended."""
@@ -76,16 +70,7 @@ class TableShells:
             where=_GOES_ON,
         )
         operations = [self._table.update_operation(each) for each in (over, fewer)]
-        return not self._transact(operations)
-
-    def _transact(self, operations: Sequence[Any]) -> Sequence[str]:
-        try:
-            self._table.transact(operations)
-        except TransactionCancelledError as error:
-            if _FAILED in error.reasons:
-                return error.reasons
-            raise ThrottledError(f"DynamoDB throttled the write: {error}") from error
-        return ()
+        return not self._table.try_transact(operations)
 
 
 def _key(shell: Shell) -> table_keys.Key:

@@ -10,65 +10,13 @@ Do not change a released step. To change a released record, append a step to `ST
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 #: Attribute of an item with the schema number.
 ATTRIBUTE = "schema_version"
 
-Kind = Literal[
-    "record",
-    "entry",
-    "changes",
-    "attempt",
-    "spilled",
-    "outgoing",
-    "snapshot",
-    "sign of life",
-    "turn",
-    "waiting",
-    "files",
-    "chunk",
-    "org",
-    "share",
-    "account",
-    "hour",
-    "meter",
-    "hook event",
-    "mail",
-    "members",
-    "member",
-    "invitation",
-    "limits",
-    "audit",
-    "usage",
-    "metered",
-    "spent",
-    "measured",
-    "measured last",
-    "token",
-    "person",
-    "used",
-    "trust",
-    "notification rule",
-    "GitHub App",
-    "trigger",
-    "delivery",
-    "shell",
-    "follower",
-    "connection",
-    "answer",
-    "agent",
-    "reported",
-    "followed",
-    "agent shell",
-    "relayed",
-    "definition",
-    "tree",
-    "plan",
-    "schedule",
-    "firing",
-    "pace",
-]
+#: A kind of items, as `chalicelib.adapters.table_keys` names it, or of objects in the bucket.
+Kind = str
 #: Returns the attributes of an item, or the JSON of an item or object, in the next schema, without
 #: modifying its argument.
 Change = Callable[[Any], Any]
