@@ -1,13 +1,12 @@
 import { useState } from "react";
 
-import { messageOf } from "@/api/client";
 import { dataFileUrl } from "@/api/data";
 import type { DataEntry } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
-import { EmptyState, LoadError } from "@/components/EmptyState";
-import { Loading } from "@/components/Loading";
+import { EmptyState } from "@/components/EmptyState";
 import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { setQuery, useLocation } from "@/lib/location";
 import { crumbsOf } from "@/model/dataFiles";
 import styles from "@/pages/data/DataBrowser.module.css";
@@ -55,10 +54,8 @@ export function DataBrowser({ id }: { id: string | null }) {
           {uploads.progress === null ? null : (
             <UploadStatus progress={uploads.progress} onStop={uploads.stop} />
           )}
-          {list.data === undefined && list.error !== null ? (
-            <LoadError message={messageOf(list.error)} onRetry={() => void list.refetch()} />
-          ) : list.data === undefined ? (
-            <Loading />
+          {list.data === undefined ? (
+            <QueryPlaceholder key={directory} query={list} />
           ) : entries.length === 0 ? (
             <NoFiles id={id} directory={directory} />
           ) : (

@@ -1,7 +1,6 @@
 import { useId } from "react";
 
 import type { ProgramCall, ProgramParameter } from "@/api/schema";
-import { Icon } from "@/components/Icon";
 import {
   choicesOf,
   fieldKind,
@@ -13,6 +12,7 @@ import {
 } from "@/model/parameters";
 import styles from "@/pages/launch/Fields.module.css";
 import { ListField } from "@/pages/launch/ListField";
+import { FieldNote } from "@/pages/launch/TextParameter";
 import { LAUNCH } from "@/strings/launch";
 
 interface Props {
@@ -67,15 +67,7 @@ function Field({ parameter, word, isChanged, problem, onChange }: FieldProps) {
         {isChanged ? <span className={styles.changed}>{LAUNCH.changed}</span> : null}
       </div>
       <Control {...{ id, parameter, word, isInvalid, onChange }} />
-      {isInvalid ? (
-        <p id={`${id}-note`} className={styles.problem} role="alert">
-          <Icon name="flag" /> {problem}
-        </p>
-      ) : (
-        <p id={`${id}-note`} className={styles.help}>
-          {helpOf(parameter)}
-        </p>
-      )}
+      <FieldNote id={`${id}-note`} problem={problem} help={helpOf(parameter)} />
     </div>
   );
 }

@@ -1,10 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 
-import { messageOf } from "@/api/client";
 import { programApi } from "@/api/programs";
-import { LoadError } from "@/components/EmptyState";
-import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { useTitle } from "@/components/useTitle";
 import { useLocation } from "@/lib/location";
 import { EMPTY, fieldsOfCall, fieldsOfLaunch } from "@/model/gitLaunch";
@@ -18,20 +16,16 @@ export function GitLaunchPage() {
   const { query } = useLocation();
   const from = query.get("from");
   useTitle(GIT_LAUNCH.heading);
-  const { data, error, refetch } = useQuery({
+  const form = useQuery({
     queryKey: ["git-launch", from],
     queryFn: ({ signal }) => (from === null ? NOTHING : originOf(from, signal)),
     staleTime: Infinity, // the form keeps what the user typed
     gcTime: 0,
   });
-  if (data !== undefined) return <GitLaunchForm key={from} origin={data} />;
+  if (form.data !== undefined) return <GitLaunchForm key={from} origin={form.data} />;
   return (
-    <PageStatus error={error}>
-      {error === null ? (
-        <Loading rows={8} />
-      ) : (
-        <LoadError message={messageOf(error)} onRetry={() => void refetch()} />
-      )}
+    <PageStatus error={form.error}>
+      <QueryPlaceholder query={form} rows={8} />
     </PageStatus>
   );
 }

@@ -1,10 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 
-import { messageOf } from "@/api/client";
 import { programApi } from "@/api/programs";
-import { LoadError } from "@/components/EmptyState";
-import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { useTitle } from "@/components/useTitle";
 import type { PageProps } from "@/lib/location";
 import { LaunchForm } from "@/pages/launch/LaunchForm";
@@ -14,21 +12,18 @@ import { LAUNCH } from "@/strings/launch";
 /** The form that launches the program of a pipeline again, with other parameters. */
 export function LaunchPage({ params }: PageProps) {
   const id = params.id ?? "";
-  const { data, error, refetch } = useQuery({
+  const program = useQuery({
     queryKey: ["program-of", id],
     queryFn: ({ signal }) => programApi.program(id, signal),
     staleTime: Infinity, // the form keeps what the user typed
     gcTime: 0,
   });
+  const { data } = program;
   useTitle(`${LAUNCH.heading}: ${data?.pipeline.pipeline.title ?? id}`);
   if (data === undefined) {
     return (
-      <PageStatus error={error}>
-        {error === null ? (
-          <Loading rows={8} />
-        ) : (
-          <LoadError message={messageOf(error)} onRetry={() => void refetch()} />
-        )}
+      <PageStatus error={program.error}>
+        <QueryPlaceholder query={program} rows={8} />
       </PageStatus>
     );
   }

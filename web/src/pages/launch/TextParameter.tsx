@@ -43,15 +43,26 @@ export function TextParameter({ name, label, help, hint, value, problem, ...prop
         onChange={(event) => onChange(event.target.value)}
         {...(onBlur === undefined ? {} : { onBlur })}
       />
-      {isInvalid ? (
-        <p id={`${id}-note`} className={styles.problem} role="alert">
-          <Icon name="flag" /> {problem}
-        </p>
-      ) : (
-        <p id={`${id}-note`} className={styles.help}>
-          {help}
-        </p>
-      )}
+      <FieldNote id={`${id}-note`} problem={problem} help={help} />
     </div>
+  );
+}
+
+interface NoteProps {
+  id: string;
+  problem: string | undefined;
+  help: string;
+}
+
+/** The help of a field, or the reason why its value was rejected. */
+export function FieldNote({ id, problem, help }: NoteProps) {
+  return problem === undefined ? (
+    <p id={id} className={styles.help}>
+      {help}
+    </p>
+  ) : (
+    <p id={id} className={styles.problem} role="alert">
+      <Icon name="flag" /> {problem}
+    </p>
   );
 }

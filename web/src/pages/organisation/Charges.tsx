@@ -4,37 +4,38 @@ import type { BillingStatus, DayCharge, PipelineCharge } from "@/api/schema";
 import { EmptyState } from "@/components/EmptyState";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { count, dollars } from "@/pages/organisation/amounts";
-import styles from "@/pages/organisation/Charges.module.css";
-import table from "@/pages/organisation/Table.module.css";
+import { type BarRow, BarTable } from "@/pages/organisation/BarTable";
+import styles from "@/pages/organisation/UsagePage.module.css";
 import { PLAN } from "@/strings/organisation";
 
 const HOUR = 3600;
+const COLUMNS = [PLAN.vcpuHours, PLAN.memoryHours, PLAN.dollars];
 
 /** The bill of the period by day and by pipeline. */
 export function Charges({ billing }: { billing: BillingStatus }) {
   if (billing.days.length === 0) return <EmptyState title={PLAN.none} />;
   const { days, pipelines, more_pipelines: more, more_dollars: rest } = billing;
+  const rows = pipelines.map((one) => rowOf(one.id, pipeline(one), one));
+  const numbers = ["", "", dollars(rest)];
+  const others = { key: "more", name: PLAN.morePipelines(more), dollars: null, numbers };
   return (
     <div className={styles.tables}>
-      <ChargeTable
+      <BarTable
         title={PLAN.usageByDay}
         name={PLAN.day}
-        charges={days.toReversed()}
-        nameOf={date}
+        columns={COLUMNS}
+        rows={days
+          .toReversed()
+          .map((one) => rowOf(one.day, <span className="number">{one.day}</span>, one))}
       />
-      <ChargeTable
+      <BarTable
         title={PLAN.usageByPipeline}
         name={PLAN.pipeline}
-        charges={pipelines}
-        nameOf={pipeline}
-        more={more === 0 ? null : [PLAN.morePipelines(more), dollars(rest)]}
+        columns={COLUMNS}
+        rows={more === 0 ? rows : [...rows, others]}
       />
     </div>
   );
-}
-
-function date(charge: DayCharge): ReactNode {
-  return <span className="number">{charge.day}</span>;
 }
 
 function pipeline({ id, title }: PipelineCharge): ReactNode {
@@ -46,65 +47,8 @@ function pipeline({ id, title }: PipelineCharge): ReactNode {
   );
 }
 
-interface ChargeTableProps<C> {
-  title: string;
-  name: string;
-  charges: readonly C[];
-  nameOf: (charge: C) => ReactNode;
-  more?: [string, string] | null;
-}
-
-function ChargeTable<C extends DayCharge | PipelineCharge>(props: ChargeTableProps<C>) {
-  const { title, name, charges, nameOf, more = null } = props;
-  const most = Math.max(...charges.map((charge) => charge.dollars));
-  return (
-    <section className={table.section}>
-      <h2>{title}</h2>
-      <div className={`card ${table.card}`}>
-        <table className="list" aria-label={title}>
-          <thead>
-            <tr>
-              <th scope="col">{name}</th>
-              <th scope="col" className={styles.bars} aria-hidden />
-              {[PLAN.vcpuHours, PLAN.memoryHours].map((column) => (
-                <th key={column} scope="col" className={`list-number ${styles.hours}`}>
-                  {column}
-                </th>
-              ))}
-              <th scope="col" className="list-number">
-                {PLAN.dollars}
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {charges.map((charge) => (
-              <tr key={"day" in charge ? charge.day : charge.id}>
-                <th scope="row" className={styles.name}>
-                  {nameOf(charge)}
-                </th>
-                <td className={styles.bars} aria-hidden>
-                  <progress className={styles.bar} value={charge.dollars} max={most || 1} />
-                </td>
-                {[charge.vcpu_seconds, charge.gb_seconds].map((seconds, place) => (
-                  <td key={place} className={`list-number number ${styles.hours}`}>
-                    {count(seconds / HOUR)}
-                  </td>
-                ))}
-                <td className="list-number number">{dollars(charge.dollars)}</td>
-              </tr>
-            ))}
-            {more === null ? null : (
-              <tr>
-                <th scope="row">{more[0]}</th>
-                <td className={styles.bars} aria-hidden />
-                <td className={styles.hours} />
-                <td className={styles.hours} />
-                <td className="list-number number">{more[1]}</td>
-              </tr>
-            )}
-          </tbody>
-        </table>
-      </div>
-    </section>
-  );
+function rowOf(key: string, name: ReactNode, charge: DayCharge | PipelineCharge): BarRow {
+  const { vcpu_seconds: vcpu, gb_seconds: memory, dollars: amount } = charge;
+  const numbers = [count(vcpu / HOUR), count(memory / HOUR), dollars(amount)];
+  return { key, name, dollars: amount, numbers };
 }

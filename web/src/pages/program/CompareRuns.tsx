@@ -1,9 +1,7 @@
-import { messageOf } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
-import { LoadError } from "@/components/EmptyState";
-import { Loading } from "@/components/Loading";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { setQuery } from "@/lib/location";
 import { moment } from "@/lib/time";
 import { pipelineState } from "@/model/pipelineStatus";
@@ -22,7 +20,8 @@ interface Props {
 
 /** The differences between any two pipelines of a program; the address has both. */
 export function CompareRuns({ pipelines, before, after }: Props) {
-  const { data, error, refetch } = useComparison(before, after);
+  const comparison = useComparison(before, after);
+  const { data } = comparison;
   return (
     <section aria-labelledby="compare">
       <div className={page.head}>
@@ -54,12 +53,10 @@ export function CompareRuns({ pipelines, before, after }: Props) {
           name="after"
         />
       </div>
-      {data !== undefined ? (
-        <Differences comparison={data} />
-      ) : error === null ? (
-        <Loading rows={4} />
+      {data === undefined ? (
+        <QueryPlaceholder key={`${before} ${after}`} query={comparison} rows={4} />
       ) : (
-        <LoadError message={messageOf(error)} onRetry={() => void refetch()} />
+        <Differences comparison={data} />
       )}
     </section>
   );

@@ -1,10 +1,8 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 
-import { messageOf } from "@/api/client";
 import type { FlakyNode, NodeHistory, SlowNode } from "@/api/schema";
-import { LoadError } from "@/components/EmptyState";
-import { Loading } from "@/components/Loading";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { duration } from "@/lib/time";
 import { visible } from "@/lib/visible";
@@ -163,7 +161,7 @@ interface SectionProps {
 }
 
 function NodeSection({ id, title, note, history, children }: SectionProps) {
-  const { data, error } = history;
+  const { data } = history;
   const count = data === undefined ? "" : PROGRAM.lastPipelines(data.pipelines.length);
   return (
     <section aria-labelledby={id}>
@@ -171,15 +169,13 @@ function NodeSection({ id, title, note, history, children }: SectionProps) {
         <h2 id={id}>{title}</h2>
         <span className={page.note}>{[note ?? "", count].filter(Boolean).join(", ")}</span>
       </div>
-      {data !== undefined ? (
+      {data === undefined ? (
+        <QueryPlaceholder query={history} rows={4} />
+      ) : (
         <>
           {children(data)}
           {data.complete ? null : <p className="muted">{PROGRAM.tooLarge}</p>}
         </>
-      ) : error === null ? (
-        <Loading rows={4} />
-      ) : (
-        <LoadError message={messageOf(error)} />
       )}
     </section>
   );

@@ -1,11 +1,10 @@
 import type { ReactNode } from "react";
 
-import { messageOf } from "@/api/client";
 import type { NodeHistory, PipelineSummary } from "@/api/schema";
-import { EmptyState, LoadError } from "@/components/EmptyState";
-import { Loading } from "@/components/Loading";
+import { EmptyState } from "@/components/EmptyState";
 import { MetricComparison } from "@/components/MetricComparison";
 import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StateLabel } from "@/components/StateIcon";
 import { useTitle } from "@/components/useTitle";
 import { followLink, launchUrl, pipelineUrl, useLocation } from "@/lib/location";
@@ -31,22 +30,21 @@ export function ProgramPage() {
   const { query } = useLocation();
   const program = programOf(query);
   const name = programName(program);
-  const { data, error, refetch } = useProgram(program);
+  const pipelines = useProgram(program);
+  const { data } = pipelines;
   useTitle(name);
   return (
-    <PageStatus error={error}>
+    <PageStatus error={pipelines.error}>
       <div className={`page ${styles.page}`}>
         <div className="page-head">
           <h1 className="clip">{visible(name)}</h1>
           <span className="page-grow" />
           <LaunchLink newest={data?.[0]} />
         </div>
-        {data !== undefined ? (
-          <Body pipelines={data} />
-        ) : error === null ? (
-          <Loading rows={8} />
+        {data === undefined ? (
+          <QueryPlaceholder query={pipelines} rows={8} />
         ) : (
-          <LoadError message={messageOf(error)} onRetry={() => void refetch()} />
+          <Body pipelines={data} />
         )}
       </div>
     </PageStatus>

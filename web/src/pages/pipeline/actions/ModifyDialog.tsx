@@ -1,15 +1,14 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { api, messageOf } from "@/api/client";
+import { api } from "@/api/client";
 import type { Changes, ControlResult, NodeDetail } from "@/api/schema";
 import { ActionPreview } from "@/components/ActionPreview";
 import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
-import { LoadError } from "@/components/EmptyState";
 import { Change, FactsTable } from "@/components/Facts";
-import { Loading } from "@/components/Loading";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
@@ -45,7 +44,7 @@ export function ModifyDialog({ session, target, paths, onClose }: Props) {
   if (detail.data === undefined) {
     return (
       <Dialog title={title} onClose={onClose}>
-        {detail.error === null ? <Loading /> : <LoadError message={messageOf(detail.error)} />}
+        <QueryPlaceholder query={detail} />
       </Dialog>
     );
   }

@@ -11,6 +11,7 @@ import type {
 } from "@/api/schema";
 import { Code } from "@/components/Code";
 import { FileLink } from "@/components/FileLink";
+import chartStyles from "@/components/MetricComparison.module.css";
 import { MetricComparison } from "@/components/MetricComparison";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { followLink, pipelineUrl } from "@/lib/location";
@@ -93,7 +94,7 @@ function Metrics({ id, attempt: { path, number, state } }: Props) {
     <section>
       <h2>{RESULTS.metrics}</h2>
       {metrics.data === undefined ? <QueryPlaceholder query={metrics} rows={2} /> : null}
-      <div className={styles.metrics}>
+      <div className={chartStyles.charts}>
         {metrics.data?.metrics.map((series) => (
           <Metric key={series.name} series={series} />
         ))}
@@ -108,13 +109,17 @@ function hasManyPoints(found: MetricList | undefined): boolean {
 
 function Metric({ series }: { series: MetricSeries }) {
   return (
-    <figure>
+    <figure className={chartStyles.chart}>
       <figcaption>
         <strong>{series.name}</strong> <span className="muted number">{metricText(series)}</span>
       </figcaption>
       {series.values.length > 1 ? (
         <svg viewBox={`0 -2 ${WIDTH} ${HEIGHT + 4}`} preserveAspectRatio="none" aria-hidden>
-          <path d={metricLine(series, WIDTH, HEIGHT)} vectorEffect="non-scaling-stroke" />
+          <path
+            className={chartStyles.current}
+            d={metricLine(series, WIDTH, HEIGHT)}
+            vectorEffect="non-scaling-stroke"
+          />
         </svg>
       ) : null}
     </figure>
