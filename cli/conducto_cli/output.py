@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from conducto_cli.text.table import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from conducto_core.model.base import Record
     from conducto_core.model.records import AttemptRecord, Counts
     from conducto_core.model.requests import ControlResult, NodeView, PipelineSummary
+
+R = TypeVar("R", bound="Record")
 
 
 def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
@@ -62,6 +67,31 @@ def action_document(verb: str, pipeline_id: str, result: ControlResult) -> dict[
 def as_json(document: object) -> str:
     """Return the text of a document."""
     return json.dumps(document, indent=1)
+
+
+def print_records(
+    records: Sequence[R],
+    head: Sequence[str],
+    cells: Callable[[R], Sequence[str]],
+    none: str,
+    *,
+    as_document: bool,
+) -> None:
+    """Print a list, as JSON or as a table.
+
+    Args:
+        records: The entries.
+        head: The titles of the columns.
+        cells: Returns the cells of an entry.
+        none: The text for an empty list.
+        as_document: Print JSON.
+    """
+    if as_document:
+        print(as_json([record.model_dump(mode="json") for record in records]))
+    elif not records:
+        print(none)
+    else:
+        print("\n".join(table([head, *map(cells, records)])))
 
 
 def day(seconds: float) -> str:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE
-from conducto_cli.output import as_json
-from conducto_cli.text.table import table
+from conducto_cli.output import print_records
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:
@@ -49,13 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"forgot agent {gone.id}")
         return DONE
     found: LinkedAgentList = call(arguments, LIST_AGENTS)
-    if arguments.json:
-        print(as_json([agent.model_dump(mode="json") for agent in found.agents]))
-    elif not found.agents:
-        print("no agents are linked; link this machine: conducto agent link")
-    else:
-        for line in table([_HEAD, *map(_cells, found.agents)]):
-            print(line)
+    none = "no agents are linked; link this machine: conducto agent link"
+    print_records(found.agents, _HEAD, _cells, none, as_document=arguments.json)
     return DONE
 
 

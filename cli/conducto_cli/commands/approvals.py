@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from conducto_cli.arguments import add_json
 from conducto_cli.both_targets import gathered, report_away
 from conducto_cli.exit_codes import DONE
-from conducto_cli.output import as_json
-from conducto_cli.text.table import table
+from conducto_cli.output import print_records
 from conducto_cli.text.text import clip
 
 if TYPE_CHECKING:
@@ -40,13 +39,9 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     openers = (open_client,) if beside is None else (open_client, beside)
     found, away = gathered(openers, lambda client: client.approvals())
     waiting = sorted(_once(found), key=lambda one: one.approval.since)
-    if arguments.json:
-        print(as_json([one.model_dump(mode="json") for one in waiting]))
-    elif not waiting:
-        print("nothing waits for your approval")
-    else:
-        for line in table([_HEAD, *map(_cells, waiting)]):
-            print(line)
+    none = "nothing waits for your approval"
+    print_records(waiting, _HEAD, _cells, none, as_document=arguments.json)
+    if waiting and not arguments.json:
         print("\nDecide with: conducto approve ID PATH [--reject]")
     report_away(away, "approvals", "approvals")
     return DONE

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from conducto.errors import UsageError
 from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE
-from conducto_cli.output import as_json
-from conducto_cli.text.table import table
+from conducto_cli.output import as_json, print_records
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:
@@ -99,13 +98,7 @@ def _words(arguments: argparse.Namespace) -> list[str]:
 
 def _list(client: Client, whose: str | None, words: list[str], *, json: bool) -> int:
     entries = list(client.data(whose, words[0] if words else ""))
-    if json:
-        print(as_json([entry.model_dump(mode="json") for entry in entries]))
-    elif not entries:
-        print("no data")
-    else:
-        for line in table([("SIZE", "MODIFIED", "NAME"), *map(_cells, entries)]):
-            print(line)
+    print_records(entries, ("SIZE", "MODIFIED", "NAME"), _cells, "no data", as_document=json)
     return DONE
 
 

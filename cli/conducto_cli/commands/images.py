@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from conducto.errors import UsageError
 from conducto_cli.arguments import add_id, add_json
 from conducto_cli.exit_codes import DONE
-from conducto_cli.output import as_json
-from conducto_cli.text.table import table
+from conducto_cli.output import print_records
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:
@@ -49,13 +48,8 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             copy_build_log(client, pipeline_id, arguments.log, follow=arguments.follow)
             return DONE
         found = client.images(pipeline_id)
-    if arguments.json:
-        print(as_json([image.model_dump(mode="json") for image in found]))
-    elif not found:
-        print("this pipeline uses no images")
-    else:
-        for line in table([_COLUMNS, *map(_cells, found)]):
-            print(line)
+    none = "this pipeline uses no images"
+    print_records(found, _COLUMNS, _cells, none, as_document=arguments.json)
     return DONE
 
 

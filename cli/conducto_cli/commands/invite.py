@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE
-from conducto_cli.output import as_json, day
-from conducto_cli.text.table import table
+from conducto_cli.output import as_json, day, print_records
 
 if TYPE_CHECKING:
     import argparse
@@ -83,14 +82,9 @@ def _list(arguments: argparse.Namespace) -> int:
     from conducto_core.model.operations.people import LIST_INVITATIONS
 
     found = call(arguments, LIST_INVITATIONS)
-    if arguments.json:
-        print(as_json(found.model_dump(mode="json")["invitations"]))
-    elif not found.invitations:
-        print("no open invitations; invite somebody: conducto invite create EMAIL")
-    else:
-        head = ("ID", "EMAIL", "USER", "ROLE", "INVITED BY", "EXPIRES")
-        for line in table([head, *map(_cells, found.invitations)]):
-            print(line)
+    head = ("ID", "EMAIL", "USER", "ROLE", "INVITED BY", "EXPIRES")
+    none = "no open invitations; invite somebody: conducto invite create EMAIL"
+    print_records(found.invitations, head, _cells, none, as_document=arguments.json)
     return DONE
 
 

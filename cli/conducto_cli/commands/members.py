@@ -11,8 +11,7 @@ from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.commands.invite import ROLES
 from conducto_cli.confirmation import asker
 from conducto_cli.exit_codes import DONE, FAILED
-from conducto_cli.output import as_json, day
-from conducto_cli.text.table import table
+from conducto_cli.output import as_json, day, print_records
 
 if TYPE_CHECKING:
     import argparse
@@ -69,13 +68,9 @@ def _list(arguments: argparse.Namespace) -> int:
     from conducto_core.model.operations.people import LIST_MEMBERS
 
     found = call(arguments, LIST_MEMBERS)
-    if arguments.json:
-        print(as_json(found.model_dump(mode="json")["members"]))
-    elif not found.members:
-        print("no members yet, only tokens; invite one: conducto invite create EMAIL")
-    else:
-        for line in table([("USER", "ROLE", "JOINED", "EMAIL"), *map(_cells, found.members)]):
-            print(line)
+    head = ("USER", "ROLE", "JOINED", "EMAIL")
+    none = "no members yet, only tokens; invite one: conducto invite create EMAIL"
+    print_records(found.members, head, _cells, none, as_document=arguments.json)
     return DONE
 
 

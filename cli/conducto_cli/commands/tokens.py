@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE
-from conducto_cli.output import as_json, day
-from conducto_cli.text.table import table
+from conducto_cli.output import as_json, day, print_records
 from conducto_core.model.deployment import PERMISSIONS
 
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
     from conducto_cli.argument_parser import Parser
     from conducto_core.model.people import MemberToken
+
+_HEAD = ("ID", "USER", "NAME", "CREATED", "EXPIRES", "PERMISSIONS")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -72,14 +73,8 @@ def _list(arguments: argparse.Namespace) -> int:
     is_sessions = arguments.what == "sessions"
     query = checked(TokenListParams, user=arguments.user, everyone=arguments.all)
     found = call(arguments, LIST_SESSIONS if is_sessions else LIST_TOKENS, query)
-    if arguments.json:
-        print(as_json(found.model_dump(mode="json")["tokens"]))
-    elif not found.tokens:
-        print("no sessions" if is_sessions else "no tokens")
-    else:
-        head = ("ID", "USER", "NAME", "CREATED", "EXPIRES", "PERMISSIONS")
-        for line in table([head, *map(_cells, found.tokens)]):
-            print(line)
+    none = "no sessions" if is_sessions else "no tokens"
+    print_records(found.tokens, _HEAD, _cells, none, as_document=arguments.json)
     return DONE
 
 
