@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from conducto_core.images import contexts, dockerfiles, layers
@@ -68,17 +68,38 @@ class BuildContext:
         Raises:
             ImageError: It cannot be pulled.
         """
+
+        async def pull(said: BuildLogWriter) -> None:
+            await self.engine.pull(reference, said)
+
+        return await self.layer(reference, ImageState.PULLING, log, pull)
+
+    async def layer(
+        self,
+        reference: str,
+        step: ImageState,
+        log: BuildLogWriter,
+        make: Callable[[BuildLogWriter], Awaitable[None]],
+    ) -> Base:
+        """Return an image, which one caller makes if the engine does not have it.
+
+        Args:
+            reference: The image.
+            step: The state of the build meanwhile.
+            log: Receives the output.
+            make: Makes the image.
+        """
         found = await self.found(reference)
         if found is not None:
             return found
 
-        async def pull(transcript: BuildLogWriter) -> Base:
+        async def made(said: BuildLogWriter) -> Base:
             async with self.slots:
-                transcript.step(ImageState.PULLING)
-                await self.engine.pull(reference, transcript)
+                said.step(step)
+                await make(said)
             return await self.made(reference)
 
-        return await self.layers.join(f"pull {reference}", log, pull)
+        return await self.layers.join(reference, log, made)
 
 
 async def resolve_base(shop: BuildContext, spec: ImageSpec, log: BuildLogWriter) -> Base:
@@ -108,17 +129,11 @@ async def _built(shop: BuildContext, spec: ImageSpec, log: BuildLogWriter) -> Ba
     tree = await asyncio.to_thread(contexts.tree_hash, source.context, shop.digests)
     digest = layers.content_hash("built", source.text, source.name, tree, args, bases)
     tag = layers.layer_tag("built", digest)
-    found = await shop.found(tag)
-    if found is not None:
-        return found
 
-    async def build(transcript: BuildLogWriter) -> Base:
-        async with shop.slots:
-            transcript.step(ImageState.BUILDING)
-            await _build(shop, spec, source, tag, transcript)
-        return await shop.made(tag)
+    async def build(said: BuildLogWriter) -> None:
+        await _build(shop, spec, source, tag, said)
 
-    return await shop.layers.join(tag, log, build)
+    return await shop.layer(tag, ImageState.BUILDING, log, build)
 
 
 async def _base_id(shop: BuildContext, reference: str, log: BuildLogWriter) -> str | None:

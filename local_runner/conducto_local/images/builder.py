@@ -204,22 +204,16 @@ class Builder:
         npm_files = sources.read_npm_files(code) if spec.install_npm is True else {}
         plan = install.plan_install(spec, base.reference, base.info.user, client, npm_files)
         tag = layers.layer_tag("installed", install.install_hash(base.info.id, plan))
-        found = await self._shop.found(tag)
-        if found is not None:
-            return found
 
-        async def build(said: BuildLogWriter) -> Base:
-            async with self._shop.slots:
-                said.step(ImageState.INSTALLING)
-                files = {"Dockerfile": plan.dockerfile.encode(), **plan.files}
-                tar = contexts.pack_files(files) + contexts.TAR_END
-                labels = {layers.LABEL_LAYER: "installed"}
-                error = await self._shop.engine.build(tag, tar, said, labels=labels)
-                if error is not None:
-                    raise said.failure(f"installing into {base.reference!r} failed: {error}")
-            return await self._shop.made(tag)
+        async def build(said: BuildLogWriter) -> None:
+            files = {"Dockerfile": plan.dockerfile.encode(), **plan.files}
+            tar = contexts.pack_files(files) + contexts.TAR_END
+            labels = {layers.LABEL_LAYER: "installed"}
+            error = await self._shop.engine.build(tag, tar, said, labels=labels)
+            if error is not None:
+                raise said.failure(f"installing into {base.reference!r} failed: {error}")
 
-        return await self._shop.layers.join(tag, log, build)
+        return await self._shop.layer(tag, ImageState.INSTALLING, log, build)
 
     async def _copied(self, spec: ImageSpec, base: Base, code: _Code, log: BuildLogWriter) -> Base:
         context = await asyncio.to_thread(sources.read_code, spec, code.root)
@@ -228,19 +222,13 @@ class Builder:
         owned = ["owned"] if owners.is_needed(base.info.user) else []
         digest = layers.content_hash("copied", base.info.id, tree, workdir, dict(code.env), *owned)
         tag = layers.layer_tag("copied", digest)
-        found = await self._shop.found(tag)
-        if found is not None:
-            return found
 
-        async def copy(said: BuildLogWriter) -> Base:
-            async with self._shop.slots:
-                said.step(ImageState.COPYING)
-                said.lines(await asyncio.to_thread(base_images.remarks, context))
-                settings = {"WorkingDir": workdir, "Env": with_env(base.info.config, code.env)}
-                await self._copy(base, context, settings, tag)
-            return await self._shop.made(tag)
+        async def copy(said: BuildLogWriter) -> None:
+            said.lines(await asyncio.to_thread(base_images.remarks, context))
+            settings = {"WorkingDir": workdir, "Env": with_env(base.info.config, code.env)}
+            await self._copy(base, context, settings, tag)
 
-        return await self._shop.layers.join(tag, log, copy)
+        return await self._shop.layer(tag, ImageState.COPYING, log, copy)
 
     async def _copy(
         self, base: Base, context: contexts.Context, settings: Mapping[str, object], tag: str
@@ -262,16 +250,11 @@ class Builder:
         digest = layers.content_hash("extended", base.info.id, spec.shell)
         tag = layers.layer_tag("extended", digest)
 
-        async def extend(said: BuildLogWriter) -> Base:
-            async with self._shop.slots:
-                said.step(ImageState.EXTENDING)
-                shell = await self._shells.find(before.info, spec.shell)
-                await self._extend(base, shell, tag)
-            return await self._shop.made(tag)
+        async def extend(_said: BuildLogWriter) -> None:
+            shell = await self._shells.find(before.info, spec.shell)
+            await self._extend(base, shell, tag)
 
-        image = await self._shop.found(tag)
-        if image is None:
-            image = await self._shop.layers.join(tag, log, extend)
+        image = await self._shop.layer(tag, ImageState.EXTENDING, log, extend)
         return BuiltImage(
             reference=tag,
             shell=image.info.labels[layers.LABEL_SHELL],
