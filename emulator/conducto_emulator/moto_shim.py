@@ -35,7 +35,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 )
 from moto.stepfunctions.parser.asl.eval import environment
 from moto.stepfunctions.parser.asl.eval.callback import callback
+from moto.stepfunctions.parser.asl.parse import asl_parser
 from moto.stepfunctions.parser.backend import execution as executions
+from moto.stepfunctions.parser.backend import execution_worker
 from moto.stepfunctions.parser.backend.activity import Activity as WaitingRoom
 from moto.stepfunctions.parser.backend.activity import ActivityTask
 from moto.stepfunctions.responses import StepFunctionResponse
@@ -149,6 +151,7 @@ def install() -> None:
     _patch_end_of_executions()
     _patch_pace()
     _patch_costs()
+    _patch_parsing()
 
 
 def _patch_activity_store() -> None:
@@ -362,6 +365,37 @@ def _patch_costs() -> None:
     component._log_failure_event_exception = say_nothing
     component._log_exception = say_nothing
     nested.boto_client_for = client_for
+
+
+def _patch_parsing() -> None:
+    """Defect: a definition is parsed when it is created, and again for its first execution."""
+    parse = asl_parser.AmazonStateLanguageParser.parse
+
+    class Parser(asl_parser.AmazonStateLanguageParser):  # type: ignore[misc]
+        @staticmethod
+        def parse(definition: str) -> Any:
+            parsed = parse(definition)
+            with _programs_lock:
+                PROGRAMS[definition] = parsed[0]
+                while len(PROGRAMS) > _MAX_PROGRAMS:
+                    del PROGRAMS[next(iter(PROGRAMS))]
+            return parsed
+
+    def entrypoint(self: Any) -> Any:
+        definition = self._evaluation_details.state_machine_details.definition
+        with _programs_lock:
+            # Not shared: it may have state.
+            program = PROGRAMS.pop(definition, None)
+        return parse(definition)[0] if program is None else program
+
+    models.AmazonStateLanguageParser = Parser
+    execution_worker.ExecutionWorker._get_evaluation_entrypoint = entrypoint
+
+
+#: Parsed programs of definitions that were created and not executed yet.
+PROGRAMS: dict[str, Any] = {}
+_programs_lock = threading.Lock()
+_MAX_PROGRAMS = 32
 
 
 class _Signing:

@@ -267,3 +267,14 @@ def test_threads_of_ended_executions_exit(moto: Any) -> None:
     time.sleep(0.2)
 
     assert threading.active_count() <= before + 3
+
+
+def test_definition_is_parsed_once_and_each_execution_has_its_own_program(moto: Any) -> None:
+    made = machine("once", {"a": {"Type": "Pass", "Result": 1, "End": True}})
+    moto.create(made)
+    assert made.definition in moto_shim.PROGRAMS
+
+    runs = [str(moto.start(made.arn, {"r": number})) for number in range(2)]
+
+    assert [ended(moto, run) for run in runs] == ["SUCCEEDED", "SUCCEEDED"]
+    assert made.definition not in moto_shim.PROGRAMS
