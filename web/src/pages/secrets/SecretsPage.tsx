@@ -9,8 +9,8 @@ import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
-import { useNow } from "@/components/useNow";
-import { formatDate, formatDateTitle } from "@/lib/formatDate";
+import { ListTable, TimeCell } from "@/pages/organisation/ListTable";
+import tableStyles from "@/pages/organisation/Table.module.css";
 import styles from "@/pages/secrets/SecretsPage.module.css";
 import { SetSecretDialog } from "@/pages/secrets/SetSecretDialog";
 import { SECRETS } from "@/strings/secrets";
@@ -90,61 +90,45 @@ export function SecretsPage() {
 const SCOPES: Record<SecretKey["scope"], string> = { user: "you", org: "organisation" };
 
 function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened) => void }) {
-  const now = useNow(true);
   return (
-    <div className={`card ${styles.card}`}>
-      <table className="list">
-        <thead>
-          <tr>
-            <th scope="col">{SECRETS.name}</th>
-            <th scope="col">{SECRETS.for}</th>
-            <th scope="col">{SECRETS.inOutput}</th>
-            <th scope="col" className={styles.extra}>
-              {SECRETS.stored}
-            </th>
-            <th scope="col">
-              <span className="sr-only">{SECRETS.actions}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {props.secrets.map((secret) => (
-            <tr key={`${secret.scope} ${secret.key}`}>
-              <th scope="row" className={`mono ${styles.name}`}>
-                {secret.key}
-              </th>
-              <td>{SCOPES[secret.scope]}</td>
-              <td>{maskText(secret)}</td>
-              <td className={`muted ${styles.extra}`} title={formatDateTitle(secret.updated, now)}>
-                {formatDate(secret.updated, now)}
-              </td>
-              <td className="list-number">
-                <Button
-                  variant="quiet"
-                  aria-label={SECRETS.replaceSecret(secret.key)}
-                  onClick={() => props.onOpen({ kind: "set", secret })}
-                >
-                  {SECRETS.replace}
-                </Button>
-                <Button
-                  variant="quiet"
-                  className="button-danger"
-                  aria-label={SECRETS.deleteSecret(secret.key)}
-                  onClick={() =>
-                    props.onOpen({
-                      kind: "delete",
-                      secret: { scope: secret.scope, key: secret.key },
-                    })
-                  }
-                >
-                  {SECRETS.delete}
-                </Button>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <ListTable
+      columns={[SECRETS.name, SECRETS.for, SECRETS.inOutput, SECRETS.stored]}
+      actions={SECRETS.actions}
+      className={tableStyles.wrap}
+    >
+      {props.secrets.map((secret) => (
+        <tr key={`${secret.scope} ${secret.key}`}>
+          <th scope="row" className={`mono ${styles.name}`}>
+            {secret.key}
+          </th>
+          <td data-label={SECRETS.for}>{SCOPES[secret.scope]}</td>
+          <td data-label={SECRETS.inOutput}>{maskText(secret)}</td>
+          <TimeCell label={SECRETS.stored} time={secret.updated} />
+          <td className={`list-number ${tableStyles.action}`}>
+            <Button
+              variant="quiet"
+              aria-label={SECRETS.replaceSecret(secret.key)}
+              onClick={() => props.onOpen({ kind: "set", secret })}
+            >
+              {SECRETS.replace}
+            </Button>
+            <Button
+              variant="quiet"
+              className="button-danger"
+              aria-label={SECRETS.deleteSecret(secret.key)}
+              onClick={() =>
+                props.onOpen({
+                  kind: "delete",
+                  secret: { scope: secret.scope, key: secret.key },
+                })
+              }
+            >
+              {SECRETS.delete}
+            </Button>
+          </td>
+        </tr>
+      ))}
+    </ListTable>
   );
 }
 
