@@ -22,6 +22,7 @@ from bench.cloud.lab import CloudLab
 from bench.cloud.latent_aws import GATEWAY, INVOKE, POLL, LatentAws, latent_aws
 from bench.registry import BenchError
 from chalicelib.api.workers import WorkerApi
+from chalicelib.bootstrap import AWS_THREADS
 from chalicelib.domain.deferred_effects import BackgroundEvent
 from chalicelib.domain.tokens import digest_of
 from chalicelib.ports.identity import Identity
@@ -38,7 +39,7 @@ from conducto_core.model.worker import (
     Report,
     WorkerStart,
 )
-from conducto_worker.agent.worker import EARLY_POLL_SECONDS
+from conducto_worker.agent.worker import EARLY_POLL_SECONDS, EarlyPolls
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +151,7 @@ class _Crowd:
             load.workers * load.pipelines,
             fleet=self._fleet,
             invoke_background=self._invoke,
+            threads=AWS_THREADS,
             **aws.ports,
         )
         for _ in range(load.pipelines - 1):
@@ -211,7 +213,7 @@ class _Crowd:
         start = WorkerStart(task=arn, protocol=PROTOCOL)
         activity = self._call(who, "start", start).activity
         counts, clock = self.counts, self._clock
-        response, begun = None, clock.now()
+        response, begun, early = None, clock.now(), EarlyPolls()
         while not self._over.is_set():
             if response is None:
                 response = self._claimed(who, activity, clock.latency(POLL))
@@ -222,7 +224,7 @@ class _Crowd:
             self._over.wait(self._load.seconds * clock.factor)
             counts.runs.append((ran, clock.now()))
             report = Report(path=response.path, attempt=response.attempt, exit_code=0)
-            response = self._reported(who, activity, report)
+            response = self._reported(who, activity, report, early)
             self._aws.bill.task(clock.now() - begun)
             begun = clock.now()
 
@@ -237,12 +239,17 @@ class _Crowd:
         self.counts.claims.append((asked, self._clock.now() - asked))
         return response
 
-    def _reported(self, who: Identity, activity: str, report: Report) -> ClaimResponse | None:
+    def _reported(
+        self, who: Identity, activity: str, report: Report, early: EarlyPolls
+    ) -> ClaimResponse | None:
         """Report a command, with the claim of the next one, as workers do; return its response."""
         clock, latency = self._clock, self._clock.latency(POLL)
-        clock.sleep(min(latency, EARLY_POLL_SECONDS))
-        offer = self._aws.offered(activity) if latency <= EARLY_POLL_SECONDS else None
+        polled = EARLY_POLL_SECONDS if early.is_due() else 0.0
+        clock.sleep(min(latency, polled))
+        offer = self._aws.offered(activity) if latency <= polled else None
         claim = None if offer is None else _claim_of(offer)
+        if polled:
+            early.note(found=claim is not None)
         asked = clock.now()
         answer = self._call(who, "report", report.model_copy(update={"next": claim}))
         took = clock.now() - asked
@@ -250,7 +257,8 @@ class _Crowd:
         if answer is None:
             return None
         if claim is None:
-            return self._claimed(who, activity, max(0.0, latency - EARLY_POLL_SECONDS - took))
+            waited = polled + took if polled else 0.0  # the poll was open meanwhile
+            return self._claimed(who, activity, max(0.0, latency - waited))
         self.counts.claims.append((asked, took))
         response: ClaimResponse | None = answer.next
         return response

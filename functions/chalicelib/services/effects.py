@@ -150,13 +150,11 @@ class EffectExecutor:
                 for command in effects.machine_commands
             ),
             *(lambda stop=stop: self._stop_worker(effects, *stop) for stop in effects.stops),
-        ]
-        run_all(calls, self._cloud.threads, about)
-        calls = [
             *(lambda usage=usage: self._meter(effects, usage) for usage in effects.usage),
             *(lambda charge=charge: self._charge(effects, charge) for charge in effects.charges),
-            lambda: self._defer(effects.deferred),
         ]
+        run_all(calls, self._cloud.threads, about)
+        calls = [lambda: self._defer(effects.deferred)]
         if effects.unlimited:
             calls.append(lambda: self._release_limits(effects))
         if effects.released:

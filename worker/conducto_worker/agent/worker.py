@@ -81,7 +81,7 @@ class _Held:
     blocked: bool
 
 
-class _EarlyPolls:
+class EarlyPolls:
     """Decides whether to poll before a report: after polls in vain, more and more rarely.
 
     So commands whose successor starts after their report, as in a Serial, are hardly delayed.
@@ -135,7 +135,7 @@ class Worker:
         self._instructions = instructions
         self._held: list[_Held] = []
         self._dismissed = self._aborted = False
-        self._early = _EarlyPolls()
+        self._early = EarlyPolls()
         self._peak = 0
         self._ran = 0
         self._born = self._idle_since = clock.now()
