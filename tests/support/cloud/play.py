@@ -22,6 +22,7 @@ from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import ApprovalDecision
 from conducto_core.model.requests import Changes
 from conducto_core.model.states import Cause
+from conducto_core.model.warm_pool import WarmPool
 from conducto_core.semantics import capacity
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.continuation import continuation, continued_tree, fingerprint
@@ -497,7 +498,7 @@ def new_game(
     world = World(Plan("scale", max_workers=maximum, exec_minutes=None))
     small = {} if rng.random() < 0.5 else {"max_machine_size": rng.choice(SMALL)}
     faults = Random(seed + 1)
-    ports: dict[str, Any] = dict(small)
+    ports: dict[str, Any] = {**small, "warm": WarmPool(workers=seed % 3, seconds=150)}
     if lossy:
         calls = ("start", "stop", "succeed", "fail", "create")
         ports["machines"] = Lossy(world.machines, faults, calls, lossy)
