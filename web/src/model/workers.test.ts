@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { workersText } from "@/model/workers";
+import { restingText, workersText } from "@/model/workers";
 
 const NONE = { busy: 0, idle: 0, starting: 0, cpu_used: null, cpu: null };
 
@@ -10,6 +10,12 @@ describe("the summary of workers", () => {
     expect(workersText({ engine: "docker" }, { ...NONE, busy: 3, idle: 1, starting: 2 })).toBe(
       "3 workers busy, 1 idle, 2 starting",
     );
+  });
+
+  it("names workers that stay after a run", () => {
+    expect(restingText(NONE)).toBeNull();
+    expect(restingText({ ...NONE, idle: 1 })).toBe("1 worker waits for a rerun");
+    expect(restingText({ ...NONE, idle: 2 })).toBe("2 workers wait for a rerun");
   });
 
   it("includes CPU use", () => {

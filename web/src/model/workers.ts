@@ -14,6 +14,12 @@ export function workersText({ engine }: Pick<PipelineRecord, "engine">, workers:
   return parts.join(", ") + machine;
 }
 
+/** What the workers of a pipeline without work do, or null if it has none. */
+export function restingText({ idle }: Workers): string | null {
+  if (idle === 0) return null;
+  return idle === 1 ? "1 worker waits for a rerun" : `${String(idle)} workers wait for a rerun`;
+}
+
 function rounded(cpus: number): string {
   return String(Math.round(cpus * 10) / 10);
 }

@@ -12,7 +12,7 @@ import { ROOT } from "@/model/paths";
 import { pauseNote } from "@/model/paused";
 import { failures } from "@/model/states";
 import { mostCommonReason } from "@/model/waiting";
-import { workersText } from "@/model/workers";
+import { restingText, workersText } from "@/model/workers";
 import styles from "@/pages/pipeline/frame/PipelineHead.module.css";
 import { PIPELINE_HEADER } from "@/strings";
 import { PIPELINE } from "@/strings/pipeline";
@@ -111,13 +111,15 @@ function Waiting({ summary }: { summary: PipelineSummary }) {
 /** The number of workers and the CPU use. */
 function WorkersInUse({ summary }: { summary: PipelineSummary }) {
   const { workers } = summary;
-  if (workers === null || summary.settled) return null;
+  if (workers === null) return null;
+  const text = summary.settled ? restingText(workers) : workersText(summary.pipeline, workers);
+  if (text === null) return null;
   return (
     <span
       className={`${styles.note ?? ""} number clip`}
       title={workersTitle(summary.pipeline.engine, workers)}
     >
-      {workersText(summary.pipeline, workers)}
+      {text}
     </span>
   );
 }
