@@ -14,7 +14,7 @@ from conducto_client.client import problem_in
 from conducto_client.errors import ApiError
 from conducto_client.network import tls_context
 from conducto_client.transport import Reply, StreamLostError
-from conducto_core.model.operations.cloud import SUBPROTOCOL, TOKEN_SUBPROTOCOL
+from conducto_core.model.operations.operation import SUBPROTOCOL, TOKEN_SUBPROTOCOL
 
 if TYPE_CHECKING:
     from conducto_client.transport import Endpoint

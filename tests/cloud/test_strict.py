@@ -23,8 +23,7 @@ from conducto_client.client import Client
 from conducto_client.cloud_transport import CloudTransport
 from conducto_client.transport import Endpoint
 from conducto_core.model.deployment import Variables
-from conducto_core.model.operations.cloud import SUBPROTOCOL, TOKEN_SUBPROTOCOL
-from conducto_core.model.operations.operation import API_ROOT
+from conducto_core.model.operations.operation import API_ROOT, SUBPROTOCOL, TOKEN_SUBPROTOCOL
 from conducto_core.model.requests import Action
 from conducto_emulator.limits import (
     FARGATE_VCPUS,

@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 
 from conducto_core.model import relay
 from conducto_core.model.base import Record
-from conducto_core.model.operations.cloud import SUBPROTOCOL
+from conducto_core.model.operations.operation import SUBPROTOCOL
 
 _SECONDS = 60.0
 

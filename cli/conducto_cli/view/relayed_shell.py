@@ -17,7 +17,7 @@ from conducto_client.network import tls_context
 from conducto_client.transport import Endpoint
 from conducto_core.model.base import Record
 from conducto_core.model.debug import DebugRequest
-from conducto_core.model.operations.cloud import SUBPROTOCOL, TOKEN_SUBPROTOCOL
+from conducto_core.model.operations.operation import SUBPROTOCOL, TOKEN_SUBPROTOCOL
 from conducto_core.model.operations.pipelines import OPEN_SHELL
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.relayed_shells import (

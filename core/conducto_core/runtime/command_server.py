@@ -260,8 +260,6 @@ class OutputParser:
     """Separates one command's output from its trailers; chunks may end anywhere."""
 
     def __init__(self, nonce: str) -> None:
-        #: What a server with pipes does not send (`has_stdout_ended`).
-        self.stderr_trailer = f"\x1e{nonce}\n".encode()
         self._streams = {"stdout": _StreamParser(nonce), "stderr": _StreamParser(nonce)}
 
     def feed(self, stream: Stream, chunk: bytes) -> bytes:
@@ -282,6 +280,11 @@ class OutputParser:
     def has_stdout_ended(self) -> bool:
         """Whether the trailer on stdout is complete."""
         return self._streams["stdout"].trailer is not None
+
+    def end_stderr(self) -> list[tuple[Part, bytes]]:
+        """Note that all of stderr has arrived, without a trailer; return output held back."""
+        rest = self._streams["stderr"].end()
+        return [("stderr", rest)] if rest else []
 
     @property
     def finished(self) -> Finished | None:
@@ -347,6 +350,12 @@ class _StreamParser:
         keep = len(output) - (len(data) - self._kept_from(data))
         self._held = output[keep:]
         return output[:keep] if self._held else output
+
+    def end(self) -> bytes:
+        """Note the end without a trailer; return the output that was held back."""
+        held, self._held, self.trailer = self._held, b"", b""
+        self._tail = b""  # what follows belongs to no command
+        return held
 
     def _without_frames(self, data: bytes) -> tuple[bytes, bytes]:
         """Take the frames out of output; return the output, and a frame that is not complete."""

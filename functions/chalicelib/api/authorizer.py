@@ -19,8 +19,7 @@ from chalicelib.ports.identity import (
     VerifiedPerson,
     VerifiedRun,
 )
-from conducto_core.model.operations.cloud import TOKEN_SUBPROTOCOL
-from conducto_core.model.operations.operation import Permission
+from conducto_core.model.operations.operation import TOKEN_SUBPROTOCOL, Permission
 
 logger = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from chalicelib.services.processor import CommandProcessor
 from conducto_core.api import problems
 from conducto_core.errors import NotFoundError
 from conducto_core.model.base import Record
-from conducto_core.model.operations.cloud import SUBPROTOCOL
+from conducto_core.model.operations.operation import SUBPROTOCOL
 
 OK: dict[str, Any] = {"statusCode": 200}
 FORBIDDEN: dict[str, Any] = {"statusCode": 403}

@@ -1,7 +1,7 @@
 """A container that runs the command server."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -14,6 +14,7 @@ from conducto_core.runtime.command_server import (
     Finished,
     JobEncoder,
     OutputParser,
+    Part,
     ServerProtocolError,
 )
 from conducto_core.runtime.container_stats import Reading, reading_of
@@ -219,10 +220,12 @@ class DockerWorker:
     def received(self, stream: Stream, data: bytes) -> None:
         """Pass on output of the running command; ignore output between commands."""
         run = self._run
-        if run is None or run.result.done():
-            return
+        if run is not None and not run.result.done():
+            self._handle(run, lambda: run.parser.parts(stream, data))
+
+    def _handle(self, run: _Run, parse: Callable[[], list[tuple[Part, bytes]]]) -> None:
         try:
-            parts = run.parser.parts(stream, data)
+            parts = parse()
             finished = run.parser.finished
         except ServerProtocolError as error:
             run.result.set_exception(EngineError(str(error)))
@@ -252,13 +255,15 @@ class DockerWorker:
         The server writes one trailer, on stdout: by then all of stderr is in its pipe.
         """
         self._are_pipes_used = True
-        self.received(stream, data)
         run = self._run
-        if run is None or self._pipes is None or not run.parser.has_stdout_ended:
+        if run is None or run.result.done():
+            return
+        self.received(stream, data)
+        if run.result.done() or self._pipes is None or not run.parser.has_stdout_ended:
             return
         for rest in self._pipes.rest("stderr"):
             self.received("stderr", rest)
-        self.received("stderr", run.parser.stderr_trailer)
+        self._handle(run, run.parser.end_stderr)
 
     def _exit(self, finished: Finished) -> Exit:
         code, peak = finished.code, finished.peak_memory

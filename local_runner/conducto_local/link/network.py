@@ -23,7 +23,7 @@ from websockets.exceptions import (
 )
 
 from conducto_client.network import NetworkSettingError, proxy_for, tls_context
-from conducto_core.model.operations.cloud import SUBPROTOCOL
+from conducto_core.model.operations.operation import SUBPROTOCOL
 from conducto_core.model.relay import MAX_FRAME
 from conducto_local.link.settings import LinkSettings
 

@@ -25,7 +25,7 @@ from chalicelib.domain.tokens import digest_of
 from chalicelib.ports.identity import Identity
 from chalicelib.services.processor import CommandProcessor
 from conducto_core.api.idempotency import MemoryResponses
-from conducto_core.model.operations.cloud import SUBPROTOCOL
+from conducto_core.model.operations.operation import SUBPROTOCOL
 from conducto_local.link.settings import LinkSettings, write_settings
 from support.cloud.linked_agent import JSON
 from support.cloud.world import ME, World

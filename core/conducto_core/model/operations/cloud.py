@@ -31,9 +31,6 @@ MAX_DIRECT = 4 << 20
 #: seconds to wait before the next request.
 PREPARING = 202
 ASK_AGAIN_SECONDS = 2.0
-#: The subprotocol that a WebSocket client offers, and the prefix of the second one, with its token.
-SUBPROTOCOL = "conducto.v1"
-TOKEN_SUBPROTOCOL = "conducto.token."  # noqa: S105  a prefix, not a token
 #: Maximum bytes of a packed directory: the limit of one PUT to S3.
 MAX_CONTEXT = 5 << 30
 #: Maximum number of directories in one request.

@@ -9,6 +9,9 @@ from conducto_core.model.base import Record
 API_ROOT = "/api/v1"
 #: Method of an operation that is a stream of JSON frames.
 WEBSOCKET = "WEBSOCKET"
+#: The subprotocol that a WebSocket client offers, and the prefix of the second one, with its token.
+SUBPROTOCOL = "conducto.v1"
+TOKEN_SUBPROTOCOL = "conducto.token."  # noqa: S105  a prefix, not a token
 MAX_BODY = 1 << 20
 #: Maximum levels of arrays and objects in a JSON body; pydantic's own limit, which cannot be set.
 MAX_JSON_DEPTH = 200

@@ -302,3 +302,15 @@ def test_long_lines_are_announced_and_short_ones_are_not() -> None:
     assert announcement == f"_cs_load {len(line)} {long.nonce}".encode()
     assert line.endswith(f"_cs_run {long.nonce}\n".encode())
     assert short.line.count(b"\n") == 1
+
+
+def test_stderr_without_a_trailer_ends_with_the_output_that_was_held_back() -> None:
+    parser = OutputParser(NONCE)
+    parser.feed("stdout", STDOUT_TRAILER)
+    shown = parser.feed("stderr", b"text\x1e0123")
+
+    rest = parser.end_stderr()
+
+    assert (shown, rest) == (b"text", [("stderr", b"\x1e0123")])
+    assert parser.finished == Finished(3, 1, 4096)
+    assert parser.feed("stderr", b"of another process") == b""
