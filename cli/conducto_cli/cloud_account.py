@@ -15,7 +15,7 @@ from conducto.version import __version__
 from conducto_client.cloud_transport import CloudClient, CloudTransport
 from conducto_client.http_transport import TIMEOUT
 from conducto_client.transport import Endpoint
-from conducto_core.model.base import Record
+from conducto_core.model.base import ADDRESS_PATTERN, NAME_PATTERN, Record
 from conducto_core.model.operations.cloud import WhoAmI
 from conducto_core.model.operations.operation import Operation
 from conducto_core.model.params import NoParams
@@ -25,6 +25,11 @@ B = TypeVar("B")
 R = TypeVar("R", bound=Record)
 
 NOT_LOGGED_IN = "not logged in to a cloud installation; log in: conducto login --url URL"
+#: ``{pattern: what it means}``.
+_SHAPES = {
+    NAME_PATTERN: "write at most 63 letters, digits, '.', '_' and '-', the first a letter or digit",
+    ADDRESS_PATTERN: "write an address, such as https://github.com/acme/app, without a password",
+}
 #: Seconds between two lines about the same wait.
 _TELL_SECONDS = 10.0
 #: Options of a profile's ``[general]``.
@@ -139,6 +144,8 @@ def checked(model: type[R], **fields: object) -> R:
 def _sentence(error: ErrorDetails) -> str:
     """Return the fault of a value, or of the values together."""
     message = error["msg"].removeprefix("Value error, ")
+    shapes = (said for pattern, said in _SHAPES.items() if message.endswith(f"'{pattern}'"))
+    message = next(shapes, message)
     return f"{'.'.join(map(str, error['loc']))}: {message}" if error["loc"] else message
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conducto.errors import UsageError
 from conducto.wire.printable import printable
@@ -38,6 +38,33 @@ _GITLAB_KINDS = {
     "push": "Push Hook",
     "tag_push": "Tag Push Hook",
     "merge_request": "Merge Request Hook",
+}
+
+
+class _Steps(NamedTuple):
+    """What a person does with a webhook, in the provider's words."""
+
+    do: str
+    secret: str
+    last: str
+
+
+_STEPS = {
+    "github": _Steps(
+        "Create a webhook at {}",
+        "secret",
+        "events        pushes, pull requests, branch or tag creation and deletion",
+    ),
+    "gitlab": _Steps(
+        "Create a webhook at {}",
+        "secret token",
+        "triggers      push events, tag push events, merge request events",
+    ),
+    "generic": _Steps(
+        "Send webhooks about {} to",
+        "secret",
+        "signature     HMAC-SHA256 in Conducto-Signature, see docs/triggers.md, 'Other senders'",
+    ),
 }
 
 
@@ -70,7 +97,8 @@ def add_arguments(parser: Parser) -> None:
         commands,
         "test",
         "print what an event would launch, without a push",
-        "It reads .conducto.cfg of this directory, or --config, and launches nothing.",
+        "It reads .conducto.cfg of this directory, or --config, and launches nothing. The exit "
+        "code is 1 if the event would launch nothing.",
     )
     testing.add_argument("--event", metavar="FILE", required=True, help="JSON of a webhook")
     testing.add_argument("--config", metavar="FILE", default=".conducto.cfg")
@@ -242,11 +270,16 @@ def _print_new(made: NewTrigger, *, as_document: bool) -> None:
     if made.hook_url is None:
         print(f"{made.trigger.name} is stored. The GitHub App sends its webhooks.")
         return
-    print(f"{made.trigger.name} is stored. Create a webhook at {made.trigger.repository}:")
+    trigger = made.trigger
+    steps = _STEPS[trigger.provider]
+    print(f"{trigger.name} is stored. {steps.do.format(trigger.repository)}:")
     print(f"  address       {made.hook_url}")
     print("  content type  application/json")
-    print(f"  secret        {made.secret}   (shown once)")
-    print("  events        pushes, pull requests, branches and tags")
+    print(f"  {steps.secret:<12}  {made.secret}   (shown once; an earlier one is no longer valid)")
+    print(f"  {steps.last}")
+    if trigger.provider != "generic" and not trigger.has_token:
+        print("It has no token: it reads public repositories only, and sets no status of commits.")
+        print("With one:  conducto trigger add ... --token-env VARIABLE  (makes a new secret)")
 
 
 def _print_deliveries(found: tuple[Delivery, ...], *, as_document: bool) -> None:
@@ -289,11 +322,14 @@ def _test(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(as_json({"events": results}))
     elif not results:
-        print("the event launches nothing: it is none that a section can name")
+        print(
+            "the event launches nothing; sections are for pushes, pull requests that are opened or "
+            "changed, and created or deleted branches and tags"
+        )
     else:
         for result in results:
             _print_result(result)
-    return DONE
+    return DONE if any(result["section"] for result in results) else FAILED
 
 
 def _result(sections: Any, event: GitEvent) -> dict[str, Any]:

@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA_VERSION = 1
 
 #: Names of organisations and users are parts of keys and appear in ECS.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+#: Addresses of repositories and their APIs, without credentials.
+ADDRESS_PATTERN = r"^https?://[^\s@?#]+$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 class Record(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from conducto_core.model.base import Name, Record
+from conducto_core.model.base import ADDRESS_PATTERN, Name, Record
 
 #: Maximum number of triggers of an organisation, and of deliveries in a list.
 MAX_TRIGGERS = 100
@@ -15,7 +15,7 @@ CONFIG_FILE = ".conducto.cfg"
 
 Provider = Literal["github", "gitlab", "generic"]
 Forks = Literal["ignore", "approve"]
-RepositoryUrl = Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$", max_length=500)]
+RepositoryUrl = Annotated[str, Field(pattern=ADDRESS_PATTERN, max_length=500)]
 
 
 class GitEventKind(StrEnum):
@@ -95,6 +95,16 @@ class TriggerRequest(Record):
             raise ValueError("app: only repositories of GitHub have a GitHub App")
         if self.app and (self.token is not None or self.api is not None):
             raise ValueError("app: the GitHub App gives the token and the API; leave them out")
+        return self
+
+    @model_validator(mode="after")
+    def _names_a_repository(self) -> Self:
+        path = self.repository.partition("://")[2].partition("/")[2].strip("/")
+        if self.provider != "generic" and "/" not in path:
+            raise ValueError(
+                "repository: write its address with owner and name, such as "
+                "https://github.com/acme/app"
+            )
         return self
 
     @model_validator(mode="after")

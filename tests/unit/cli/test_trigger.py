@@ -50,10 +50,29 @@ def test_event_is_recognised_or_named(
     conducto(*words(files, gitlab_push(), "--json"))
     (found,) = json.loads(capsys.readouterr().out)["events"]
     assert (found["section"], found["env"]["CONDUCTO_TRIGGER_USER"]) == ("push main", "ann")
-    conducto(*words(files, github_pull_request(fork=True)))
+    assert conducto(*words(files, github_pull_request(fork=True))) == 1
     assert "launches nothing" in capsys.readouterr().out
     conducto(*words(files, {"ref": "v1", "ref_type": "tag"}))
     assert "--name: name the event" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "repository", "message"),
+    [
+        ("bad name", "https://github.com/acme/app", "name: write at most 63 letters"),
+        ("app", "github.com/acme/app", "repository: write an address, such as https://"),
+        ("app", "https://github.com/acme", "write its address with owner and name"),
+    ],
+)
+def test_invalid_trigger_is_refused_with_a_remedy(
+    conducto: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    repository: str,
+    message: str,
+) -> None:
+    assert conducto("trigger", "add", name, "--repository", repository) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
