@@ -32,8 +32,9 @@ class DefinitionCache:
         maximum: Maximum bytes; the latest entry stays whatever its size.
     """
 
-    def __init__(self, store: Callable[[], Store]) -> None:
+    def __init__(self, store: Callable[[], Store], maximum: int = MAX_BYTES) -> None:
         self._store = store
+        self._maximum = maximum
         self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._lock = Lock()
 
@@ -64,7 +65,7 @@ class DefinitionCache:
         found = read()
         with self._lock:
             self._kept[pipeline_id, key] = found
-            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > MAX_BYTES:
+            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > self._maximum:
                 self._kept.popitem(last=False)
         return found
 
@@ -89,7 +90,8 @@ class PipelineCache:
 
     def __init__(self, cloud: Dependencies) -> None:
         self._cloud = cloud
-        self._definitions = DefinitionCache(lambda: cloud.store)
+        maximum = min(MAX_BYTES, cloud.cache_bytes // 4)
+        self._definitions = DefinitionCache(lambda: cloud.store, maximum)
         self._kept: OrderedDict[str, CloudPipeline] = OrderedDict()
         self._expected: dict[str, Arrived] = {}
         # A lock exists as long as somebody uses it: a process sees any number of pipelines.

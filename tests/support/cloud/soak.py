@@ -65,6 +65,8 @@ _WORKERS = 12
 _CALL = 0.006
 _HEARTBEAT, _IDLE = 10.0, 60.0
 _MAX_DEPTH = 3
+#: Memory of a process for pipelines: about eight of them, so that it has to read others again.
+_CACHE = 500_000
 
 
 class Killed(BaseException):
@@ -143,6 +145,9 @@ class _Bucket:
 
     def get(self, key: str) -> bytes | None:
         return self._kept.get(key)
+
+    def bytes_below(self, prefix: str) -> int:
+        return sum(len(data) for key, data in self._kept.items() if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
         self._kept.pop(key, None)
@@ -266,7 +271,10 @@ class Soak:
 
     def _process(self) -> CommandProcessor:
         cloud = self.world.over(
-            **self._ports, sleep=self._sleep, invoke_background=self._in_background
+            **self._ports,
+            sleep=self._sleep,
+            invoke_background=self._in_background,
+            cache_bytes=_CACHE,
         )
         return CommandProcessor(cloud, snapshot_every=20)
 
