@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier, Lock
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,19 @@ from hypothesis import strategies as st
 
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.limits import TableLimits
+from chalicelib.ports.errors import ThrottledError
+from chalicelib.services.group_commit import BusyError
 from chalicelib.services.named_limits import GRACE, NamedLimits, lease_of
 from chalicelib.services.processor import CommandProcessor
+from conducto_core.model.nodes import NamedLimit
 from conducto_core.model.worker import ClaimDecision
-from conducto_core.semantics.leased_limits import WAIT_LEASE
+from conducto_core.semantics.leased_limits import (
+    WAIT_LEASE,
+    Lease,
+    LeasedLimits,
+    from_json,
+    to_json,
+)
 from conducto_core.semantics.tree_state import LiveExec
 from support.cloud.aws import TABLE, aws
 from support.cloud.world import ME, WorkerCalls, World, claim_of
@@ -186,6 +196,45 @@ def test_a_claim_that_is_overtaken_keeps_the_limits_of_the_running_attempt(world
     assert [lease.path for lease in world.limits.read(ME.org)[0]] == ["/load"]
 
 
+class Throttled:
+    """A vault that cannot be read now."""
+
+    def read(self, _scope: str) -> None:
+        raise ThrottledError("too many requests")
+
+
+def test_a_claim_that_fails_releases_the_limits_that_it_has_acquired(world: World) -> None:
+    world.launch(serial(limited("load")))
+    (hand,) = world.start_workers()
+    offer = world.poll(hand.instructions.activity)
+    assert offer is not None
+    failing = WorkerCalls(CommandProcessor(world.over(vault=Throttled())))
+
+    with pytest.raises(BusyError):
+        failing.claim(hand.identity, claim_of(offer))
+
+    assert world.limits.read(ME.org)[0] == []
+    assert hand.desk.claim(hand.identity, claim_of(offer)).decision is ClaimDecision.RUN
+    (lease,) = world.limits.read(ME.org)[0]
+    assert lease.holds
+
+
+def test_limits_stay_held_while_another_claim_of_the_attempt_has_acquired_them() -> None:
+    limit = NamedLimit("database", 1, 0)
+    first = Lease("abc", "/load", 1, (limit,), 0.0, claims=("c1",))
+    second = replace(first, claims=("c2",))
+    other = Lease("def", "/load", 1, (limit,), 1.0, claims=("c3",))
+    limits = LeasedLimits(now=5.0)
+    assert [limits.acquire(first), limits.acquire(second)] == [None, None]
+
+    limits.give_back(first)
+    limits = LeasedLimits(from_json(to_json(limits.leases())), now=6.0)
+    assert limits.acquire(other) == "waiting for limit database, held by abc /load"
+
+    limits.give_back(second)
+    assert limits.acquire(other) is None
+
+
 def test_a_waiting_command_without_a_worker_lets_others_pass(world: World) -> None:
     world.launch(serial(limited("load")))
     world.serve()
@@ -326,7 +375,7 @@ def test_processes_that_compete_never_exceed_a_limit(records: TableLimits) -> No
     pair = Barrier(2, timeout=60)  # two run at once, and never three
 
     def run(node: LiveExec) -> None:
-        while named.acquire(live, node) is not None:
+        while named.acquire(ME.org, lease_of(live, node)) is not None:
             time.sleep(0.01)
         with lock:
             running.add(node.path)

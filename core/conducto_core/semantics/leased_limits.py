@@ -33,6 +33,7 @@ class Lease:
         since: When it began to wait, in seconds since the epoch.
         seen: When it was last repeated.
         holds: It holds its limits.
+        claims: Ids of the requests that acquired them for the attempt, and may still start it.
     """
 
     pipeline: str
@@ -42,6 +43,7 @@ class Lease:
     since: float
     seen: float = 0.0
     holds: bool = False
+    claims: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -82,12 +84,13 @@ class LeasedLimits:
     def acquire(self, lease: Lease) -> str | None:
         """Let a request hold its limits; return why it has to wait, or None.
 
-        A holder may repeat its request: it keeps its limits.
+        A holder may repeat its request, also with another claim: it keeps its limits.
         """
         known = self._leases.get(lease.key)
         if known is not None and known.holds:
-            if self._now - known.seen >= RENEW:
-                self._replace(replace(known, seen=self._now))
+            claims = tuple(dict.fromkeys((*known.claims, *lease.claims)))
+            if claims != known.claims or self._now - known.seen >= RENEW:
+                self._replace(replace(known, seen=self._now, claims=claims))
             return None
         reason = self._table.check(lease.request())
         if reason is None:
@@ -116,6 +119,22 @@ class LeasedLimits:
                 self._table.end(key)
                 self.is_changed = True
 
+    def give_back(self, lease: Lease) -> None:
+        """Release limits that a request acquired for an attempt and will not start.
+
+        They stay held if another claim of the attempt has acquired them too, because it may start.
+        """
+        known = self._leases.get(lease.key)
+        if known is None or not known.holds:
+            return
+        claims = tuple(claim for claim in known.claims if claim not in lease.claims)
+        if claims == known.claims:
+            return
+        if claims:
+            self._replace(replace(known, claims=claims))
+        else:
+            self.release([lease.key])
+
     def drop(self, leases: Collection[Lease]) -> None:
         """Remove leases, except those that were renewed since they were read."""
         self.release(lease.key for lease in leases if self._leases.get(lease.key) == lease)
@@ -143,6 +162,7 @@ def to_json(leases: Sequence[Lease]) -> str:
                 lease.since,
                 lease.seen,
                 int(lease.holds),
+                lease.claims,
             ]
             for lease in leases
         ],
@@ -161,6 +181,7 @@ def from_json(document: str) -> list[Lease]:
             since,
             seen,
             bool(holds),
+            tuple(*claims),
         )
-        for pipeline, path, attempt, limits, since, seen, holds in json.loads(document)
+        for pipeline, path, attempt, limits, since, seen, holds, *claims in json.loads(document)
     ]

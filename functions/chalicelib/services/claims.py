@@ -15,14 +15,14 @@ from chalicelib.ports.identity import Identity, InUse
 from chalicelib.ports.logs import LogKey
 from chalicelib.services.debug_plans import OUTER_OWNER
 from chalicelib.services.dependencies import Dependencies
-from chalicelib.services.named_limits import NamedLimits, lease_of
+from chalicelib.services.named_limits import ClaimedLimits
 from chalicelib.services.secret_injection import InjectedSecrets
 from conducto.wire import fields
 from conducto.wire.launching import TOKEN
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.model.operations.operation import Permission
 from conducto_core.model.records import AttemptRecord
-from conducto_core.model.states import IN_FLIGHT, Cause, State
+from conducto_core.model.states import Cause, State
 from conducto_core.model.worker import (
     Claim,
     ClaimDecision,
@@ -57,8 +57,7 @@ class Claims:
     def __init__(self, cloud: Dependencies, worker: Identity) -> None:
         self._cloud = cloud
         self._me = worker
-        self._limits = NamedLimits(cloud)
-        self._acquired: tuple[str, str, int] | None = None
+        self._limits = ClaimedLimits(cloud)
 
     @cached_property
     def _used(self) -> InUse | None:
@@ -76,10 +75,14 @@ class Claims:
     def begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
         """Return the claim with the attempt that it starts, or None if it changes nothing."""
         node = live.may_run(claimed)
-        if node is None or self._is_suspended() or not self._acquire(live, node):
-            self._release(live)
+        if node is None or self._is_suspended() or not self._limits.acquire(live, node):
+            self._limits.release(live)
             return None if claimed.token in live.holders else claimed
-        return self._with_attempt(live, node, claimed, given)
+        try:
+            return self._with_attempt(live, node, claimed, given)
+        except Exception:
+            self._limits.release(live)
+            raise
 
     def begin_next(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Claimed | None:
         """Return a claim for the entry of its worker's report; None: it needs its own decision.
@@ -105,27 +108,6 @@ class Claims:
             refusal = {"refusal": str(error), "refusal_cause": Cause.INPUT}
             return claimed.model_copy(update={"attempt": record, **refusal})
         return claimed.model_copy(update={"attempt": record})
-
-    def _acquire(self, live: CloudPipeline, node: LiveExec) -> bool:
-        """Let an attempt hold its named limits, before the journal has its start."""
-        if not node.spec.limits:
-            return True
-        if self._limits.acquire(live, node) is not None:
-            return False
-        self._acquired = lease_of(live, node).key
-        return True
-
-    def _release(self, live: CloudPipeline) -> None:
-        """Release the limits that an earlier decision acquired for an attempt that is over.
-
-        While the attempt is in flight, another claim may have acquired the same limits for it.
-        """
-        if self._acquired is None:
-            return
-        _, path, attempt = self._acquired
-        if live.exec_in(path, attempt, *IN_FLIGHT) is None:
-            self._limits.release(live.org, [self._acquired])
-            self._acquired = None
 
     def decision(
         self, live: CloudPipeline, worker: Worker, call: Claim, given: Secrets

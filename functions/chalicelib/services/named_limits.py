@@ -6,6 +6,7 @@ never started, or whose release was lost: `NamedLimits.sweep` removes it.
 
 import logging
 from collections.abc import Callable, Iterable
+from secrets import token_hex
 from typing import TypeVar
 
 from chalicelib.domain.pipeline import CloudPipeline
@@ -13,7 +14,7 @@ from chalicelib.ports.errors import ConflictError, ThrottledError
 from chalicelib.services.build_poller import Reading
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.errors import NotFoundError
-from conducto_core.model.states import State
+from conducto_core.model.states import IN_FLIGHT, State
 from conducto_core.semantics.leased_limits import Lease, LeasedLimits
 from conducto_core.semantics.tree_state import LiveExec
 
@@ -35,11 +36,10 @@ class NamedLimits:
     def __init__(self, cloud: Dependencies) -> None:
         self._cloud = cloud
 
-    def acquire(self, live: CloudPipeline, node: LiveExec) -> str | None:
-        """Let the queued attempt of an Exec hold its limits; return why it has to wait, or None."""
-        lease = lease_of(live, node)
+    def acquire(self, org: str, lease: Lease) -> str | None:
+        """Let a queued attempt hold its limits; return why it has to wait, or None."""
         try:
-            return self._change(live.org, lambda limits: limits.acquire(lease))
+            return self._change(org, lambda limits: limits.acquire(lease))
         except ConflictError:
             return _BUSY.format(lease.limits[0].name)
 
@@ -47,6 +47,10 @@ class NamedLimits:
         """Release the limits of attempts, held or waited for; raises `ConflictError`."""
         named = tuple(keys)
         self._change(org, lambda limits: limits.release(named))
+
+    def give_back(self, org: str, lease: Lease) -> None:
+        """Release limits that a claim acquired and will not use, unless another claim may."""
+        self._change(org, lambda limits: limits.give_back(lease))
 
     def reader(self, org: str) -> "LeasedLimits":
         """Return the current limits, for reading."""
@@ -95,8 +99,41 @@ class NamedLimits:
         raise ConflictError(f"the limits of {org} have too many concurrent changes")
 
 
-def lease_of(live: CloudPipeline, node: LiveExec) -> Lease:
+class ClaimedLimits:
+    """The limits that one request acquires for an attempt, before the journal has its start."""
+
+    def __init__(self, cloud: Dependencies) -> None:
+        self._limits = NamedLimits(cloud)
+        self._id = token_hex(6)
+        self._lease: Lease | None = None
+
+    def acquire(self, live: CloudPipeline, node: LiveExec) -> bool:
+        """Let the queued attempt of an Exec hold its limits; return False if it has to wait."""
+        if not node.spec.limits:
+            return True
+        lease = lease_of(live, node, self._id)
+        if self._limits.acquire(live.org, lease) is not None:
+            return False
+        self._lease = lease
+        return True
+
+    def release(self, live: CloudPipeline) -> None:
+        """Release the limits that were acquired for an attempt that the request does not start.
+
+        While the attempt is in flight, another claim of it may have acquired them, and start it.
+        """
+        lease = self._lease
+        if lease is None:
+            return
+        if live.exec_in(lease.path, lease.attempt, *IN_FLIGHT) is None:
+            self._limits.release(live.org, [lease.key])
+        else:
+            self._limits.give_back(live.org, lease)
+        self._lease = None
+
+
+def lease_of(live: CloudPipeline, node: LiveExec, *claims: str) -> Lease:
     """Return the lease of the current attempt of an Exec, which is queued."""
     queued = live.in_flight[node.path].queued
     since = live.now if queued is None else queued
-    return Lease(live.id, node.path, node.attempt, node.spec.limits, since)
+    return Lease(live.id, node.path, node.attempt, node.spec.limits, since, claims=claims)
