@@ -89,6 +89,12 @@ class FakeDynamoDB:
                 for item in [item for item in items.values() if "expires" in item]:
                     self._remove(item)
 
+    def delete(self, prefix: str) -> None:
+        """Delete all items of the partitions whose keys begin with a prefix."""
+        with self._lock:
+            for name in [name for name in self._items if name.startswith(prefix)]:
+                del self._items[name], self._sorts[name]
+
     # ---- operations -----------------------------------------------------------------------------
 
     def _get_item(self, Key: Packed, **_: Any) -> Stored:  # noqa: N803  AWS's names
@@ -186,6 +192,8 @@ class FakeDynamoDB:
         if self._items.get(partition, {}).pop(sort, None) is not None:
             sorts = self._sorts[partition]
             del sorts[bisect_left(sorts, sort)]
+            if not sorts:
+                del self._items[partition], self._sorts[partition]
 
     def _updated(self, key: Packed, params: Packed) -> tuple[Stored, list[str]]:
         item = dict(self._found(key) or key)

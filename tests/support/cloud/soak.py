@@ -626,6 +626,7 @@ class Soak:
         if left:
             self.found.problems.append(f"these pipelines cannot be deleted: {left}")
         self._database.expire()
+        self._database.delete("U#")  # the sums of deleted pipelines, which remain
         world = self.world
         for owner in (world.interpreter, world.machines, world.fleet, world.tokens):
             for kept in vars(owner).values():
