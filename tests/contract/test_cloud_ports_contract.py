@@ -352,7 +352,7 @@ def test_joined_chunks_read_as_before_and_are_deleted(clients: Clients, table: D
     assert list(bucket.pages_below("logs/abc/")) == []
 
 
-def test_last_lines_are_found_whoever_wrote_the_chunks(
+def test_last_lines_are_found_behind_chunks_of_several_processes(
     clients: Clients, table: DynamoTable
 ) -> None:
     writers = [ChunkedLogs(table, S3Bucket(clients, BUCKET)) for _ in range(3)]

@@ -27,7 +27,13 @@ from chalicelib.ports.journal import (
     Waiting,
 )
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
-from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord, PipelineStatus
+from conducto_core.model.records import (
+    AttemptRecord,
+    ChangeRow,
+    NodeChange,
+    PipelineRecord,
+    PipelineStatus,
+)
 from conducto_core.model.states import NodeType, State
 from conducto_core.semantics.plans import Plan
 from support.cloud.aws import BUCKET, TABLE, aws
@@ -84,8 +90,13 @@ def entry(number: int, **more: Any) -> Entry:
     return Entry(number, {"kind": "x", "number": number}, **more)
 
 
+def row(seq: int, path: str = "/a") -> ChangeRow:
+    state = (NodeType.EXEC, State.QUEUED, False, None, False, 0, None, None)
+    return ChangeRow(seq, seq / 8, path, *state)
+
+
 def change(seq: int, path: str = "/a") -> NodeChange:
-    return NodeChange(seq=seq, time=seq / 8, path=path, type=NodeType.EXEC, state=State.QUEUED)
+    return row(seq, path).published()
 
 
 def attempt(path: str, number: int = 1, state: State = State.RUNNING) -> AttemptRecord:
@@ -139,7 +150,7 @@ def test_an_entry_is_written_once(store: Store) -> None:
     store.commit("acme", "abc", entry(1))
 
     with pytest.raises(ConflictError):
-        store.commit("acme", "abc", entry(1, changes=[change(1)], attempts=[attempt("/a")]))
+        store.commit("acme", "abc", entry(1, changes=[row(1)], attempts=[attempt("/a")]))
 
     assert [e.number for e in store.news("abc", 0).entries] == [1]
     assert list(store.changes("abc", 0, 10)) == []
@@ -218,9 +229,9 @@ def test_newest_entry_decides_whether_a_pipeline_asks(store: Store) -> None:
 
 
 def test_changes_are_read_on_from_a_number_across_entries(store: Store) -> None:
-    store.commit("acme", "abc", entry(1, changes=[change(1), change(2), change(3)]))
+    store.commit("acme", "abc", entry(1, changes=[row(1), row(2), row(3)]))
     store.commit("acme", "abc", entry(2))
-    store.commit("acme", "abc", entry(3, changes=[change(4), change(5)]))
+    store.commit("acme", "abc", entry(3, changes=[row(4), row(5)]))
 
     def seqs(after: int, limit: int = 10) -> list[int]:
         return [c.seq for c in store.changes("abc", after, limit)]
@@ -272,13 +283,14 @@ def test_an_entry_may_be_larger_than_an_item(store: Store) -> None:
     # Incompressible text, so that it is large in the table as well.
     noise = "".join(chr(33 + (i * i * 7919 + i // 3) % 90) for i in range(4 * MAX_INLINE))
     large = AttemptRecord(path="/a", number=1, state=State.RUNNING, command=noise)
-    changes = [change(i, f"/{noise[i * 40 : i * 40 + 40]}") for i in range(1, 20_000)]
+    changes = [row(i, f"/{noise[i * 40 : i * 40 + 40]}") for i in range(1, 20_000)]
 
     store.commit("acme", "abc", Entry(1, {"noise": noise}, changes=changes, attempts=[large]))
 
     assert store.news("abc", 0).entries[0].input == {"noise": noise}
     assert list(store.attempts("abc", "/a")) == [large]
-    assert list(store.changes("abc", 19_990, 100)) == changes[19_990:]
+    published = [each.published() for each in changes[19_990:]]
+    assert list(store.changes("abc", 19_990, 100)) == published
 
 
 def test_the_turn_is_passed_on_by_one_of_two_that_saw_it(store: Store) -> None:
@@ -632,7 +644,7 @@ def test_deleted_pipeline_leaves_nothing_and_no_other_is_deleted(store: Store) -
     store.create(cloud_record("other"), b"definition")
     store.keep_tree("abc", b"tree")
     for pipeline in ("abc", "other"):
-        store.commit("acme", pipeline, entry(1, changes=[change(1)], attempts=[attempt("/a")]))
+        store.commit("acme", pipeline, entry(1, changes=[row(1)], attempts=[attempt("/a")]))
         store.put_snapshot(pipeline, Snapshot(1, {"state": "x" * 2 * MAX_INLINE}))
         store.note_worker(pipeline, "w1", 5.0)
 
@@ -655,7 +667,7 @@ def test_deleted_pipeline_leaves_neither_items_nor_objects(real: Over, clients: 
 
     before = left()
     real.store.create(cloud_record("gone"), b"definition")
-    real.store.commit("acme", "gone", entry(1, changes=[change(1)], attempts=[attempt("/a")]))
+    real.store.commit("acme", "gone", entry(1, changes=[row(1)], attempts=[attempt("/a")]))
     real.store.put_snapshot("gone", Snapshot(1, {"state": os.urandom(MAX_INLINE).hex()}))
 
     real.store.forget("gone")

@@ -8,6 +8,7 @@ and ``env``, exist only once.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import Any
 
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.program_calls import ProgramCall
@@ -146,14 +147,16 @@ class NodeSpec:
         Returns:
             A new node.
         """
-        found = NodeSpec(*_values_of(self))
-        found.path, found.command, found.doc, found.title = path, command, doc, title
-        found.file, found.line = file, line
-        return found
+        first = path, self.type, self.children, command
+        about = doc, title, self.tags, file, line
+        values: tuple[Any, ...] = (*first, *_middle_of(self), *about, *_rest_of(self))
+        return NodeSpec(*values)
 
 
-#: Returns the values of a node in the order of its parameters.
-_values_of = attrgetter(*NodeSpec.__dataclass_fields__)
+_NAMES = tuple(NodeSpec.__dataclass_fields__)
+#: The values between ``command`` and ``doc``, and those after ``line``, as `NodeSpec.like` needs.
+_middle_of = attrgetter(*_NAMES[_NAMES.index("command") + 1 : _NAMES.index("doc")])
+_rest_of = attrgetter(*_NAMES[_NAMES.index("line") + 1 :])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from conducto_core.semantics.rules import Outcome, holds_back_siblings
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Residual:
-    """A node with Execs left to run, or one that has failed for good.
+    """A node with Execs left to run, or one that has failed for good. Treat it as frozen.
 
     Attributes:
         children: The rest of its children, in order.
@@ -80,7 +80,8 @@ def _left_of_exec(tree: TreeState, node: LiveNode) -> Residual | None:
         case Outcome.FAILED:
             return Residual(node.spec, failed=True)
         case Outcome.UNFINISHED:
-            return Residual(sized(node), awaited=_old_tree_of(tree, node))
+            awaited = () if node.spec.lazy_target is None else _old_tree_of(tree, node)
+            return Residual(node.spec if node.mem is None else sized(node), awaited=awaited)
 
 
 def _left_of_group(

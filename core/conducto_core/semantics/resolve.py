@@ -250,7 +250,7 @@ class _Resolver:
                 found.append(invalid(path, f"not a serialised node: {error!r}"))
             if path not in resolved:
                 below = self._image_below(node_id, above)
-            for child, name in reversed(self._written.children.get(node_id, [])):
+            for child, name in reversed(self._written.children.get(node_id, ())):
                 if path in resolved or _is_name(name):  # otherwise its parent was rejected
                     stack.append((child, child_path(path, name), below))
         raise_found(found)
@@ -272,7 +272,8 @@ class _Resolver:
         written = self._written.nodes.get(node_id)
         if written is None:
             raise ValueError(f"the serialised tree has no node {node_id!r}")
-        written = _edited(written, self._edits.get(path))
+        if path in self._edits:
+            written = _edited(written, self._edits[path])
         children = self._written.children.get(node_id, ())
         is_plain = not children and written.keys() <= _OWN and written.get("type") == "Exec"
         if is_plain and (found := self._plain.get(id(above))) is not None:
@@ -404,7 +405,7 @@ def _check_count(place: str, form: Form, others: Mapping[str, NodeSpec]) -> None
 
 
 def _is_name(name: object) -> bool:
-    return isinstance(name, str) and name != "" and not {"/", "\0"}.intersection(name)
+    return isinstance(name, str) and name != "" and "/" not in name and "\0" not in name
 
 
 def _check_children(kind: NodeType, path: str, names: tuple[str, ...]) -> None:
@@ -435,9 +436,7 @@ def _tags(written: Form) -> tuple[str, ...]:
     return tuple(fields.check_text("tag", tag) for tag in value)
 
 
-def _edited(written: Form, edit: Mapping[str, Any] | None) -> Form:
-    if edit is None:
-        return written
+def _edited(written: Form, edit: Mapping[str, Any]) -> Form:
     laid_over = {**written, **edit}
     return {k: v for k, v in laid_over.items() if v is not None or k.startswith(ENV_PREFIX)}
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, auto
 from typing import NamedTuple
 
-from conducto_core.model.nodes import NodeSpec, Pipeline, child_path
+from conducto_core.model.nodes import NodeSpec, Pipeline, parent_of
 from conducto_core.model.records import Counts, NodeState
 from conducto_core.model.states import FAILED, Cause, NodeType, State, StopReason
 from conducto_core.semantics.roll_up import INDEX, QUEUED, RUNNING, SKIPPED, Rollup
@@ -31,6 +31,14 @@ class Notice(Enum):
     TURN = auto()
     FAILED = auto()
     IDLE = auto()
+
+
+#: Outcomes by state and flag: a large tree needs millions.
+_SEEN = {
+    (state, skipped): seen_by_parent(state, skipped=skipped)
+    for state in State
+    for skipped in (False, True)
+}
 
 
 class LiveNode:
@@ -81,7 +89,7 @@ class LiveNode:
 
     def seen(self) -> Outcome:
         """Return the outcome that the parent sees."""
-        return seen_by_parent(self.state, skipped=self.skipped)
+        return _SEEN[self.state, self.skipped]
 
 
 class LiveExec(LiveNode):
@@ -154,7 +162,12 @@ class LiveGroup(LiveNode):
         self.counts = [0] * (SKIPPED + 1)
         self.total = 0
         for child in self.children:
-            self.total += execs_below(child)
+            if not isinstance(child, LiveGroup):
+                self.total += 1
+                self.counts[INDEX[child.state]] += 1
+                self.counts[SKIPPED] += child.skipped
+                continue
+            self.total += child.total
             for index, number in enumerate(contribution(child)):
                 self.counts[index] += number
         self.settle_state()
@@ -454,10 +467,11 @@ class TreeState:
 
     def record(self, node: LiveNode) -> None:
         """Add the state of ``node`` to the changes."""
+        spec = node.spec
         self.changes.append(
             Change(
-                node.path,
-                node.spec.type,
+                spec.path,
+                spec.type,
                 node.state,
                 node.skipped,
                 node.cause,
@@ -469,17 +483,20 @@ class TreeState:
     def _graft(
         self, specs: Mapping[str, NodeSpec], parent: LiveGroup | None, position: int
     ) -> None:
-        """Add the nodes of ``specs`` (parents first), the first one below ``parent``."""
-        places = {next(iter(specs)): (parent, position)}
+        """Add the nodes of ``specs`` in definition order, the first one below ``parent``."""
+        groups: dict[str | None, LiveGroup] = {}
         for path, spec in specs.items():
-            above, index = places.pop(path)
+            above = groups.get(parent_of(path))
+            if above is not None:
+                position = len(above.children)
+            elif groups:
+                raise ValueError(f"{path}: its parent is not in front of it")
+            place = above or parent
             if spec.type is NodeType.EXEC:
-                node: LiveNode = LiveExec(spec, above, index)
+                node: LiveNode = LiveExec(spec, place, position)
             else:
-                node = group = LiveGroup(spec, above, index)
-                for i, name in enumerate(spec.children):
-                    places[child_path(path, name)] = (group, i)
-            if above is not None and above is not parent:
+                node = groups[path] = LiveGroup(spec, place, position)
+            if above is not None:
                 above.children.append(node)
             node.attempt = self.past.get(path, 0)
             self.nodes[path] = node

@@ -54,7 +54,7 @@ from conducto_core.model.deployment import (
 )
 from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.notifications import NotificationRecord
-from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
+from conducto_core.model.records import AttemptRecord, ChangeRow, NodeChange, PipelineRecord
 
 #: Maximum number of attempts and waiting inputs in an entry's transaction, which also has the
 #: entry, its changes, the record, the organisation, the share, notifications, the turn and the
@@ -270,8 +270,8 @@ class JournalStore:
         operation = self._table.delete_operation(key, condition=condition)
         return _Part(operation, ConflictError(f"the input {submitted} does not wait any more"))
 
-    def _changes_part(self, pipeline_id: str, changes: Sequence[NodeChange]) -> _Part:
-        text = "\n".join(change.model_dump_json() for change in changes)
+    def _changes_part(self, pipeline_id: str, changes: Sequence[ChangeRow]) -> _Part:
+        text = "\n".join(map(ChangeRow.json, changes))
         first = changes[0].seq
         item = self._kept(pipeline_id, f"C{first}", compress(text.encode()))
         return self._put(table_keys.changes(pipeline_id, first), {**item, "last": changes[-1].seq})

@@ -153,7 +153,7 @@ class CloudContinuations(CloudCaller):
         definition = define(record, launch.tree, launch.sources, max_mem=maximum)
         plan = made.plan.record(now)
         keep = self._cloud.store.keep_tree
-        key = keep(live.id, definition)
+        key = keep(live.id, pack_form(definition))
         live.prepared = key, made.pipeline
         return TreeReplaced(
             time=now,

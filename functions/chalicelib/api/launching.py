@@ -18,6 +18,7 @@ from chalicelib.services.s3_transfer import new_key
 from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto_core.api.queries import views
 from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.form_codec import pack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.operations.cloud import ContextsMissing, ContextsWanted, OwnBuilds
 from conducto_core.model.records import GitOrigin, PipelineRecord
@@ -159,7 +160,7 @@ class CloudLaunches(CloudCaller):
             try:
                 maximum = largest_mem(self._cloud.orgs.plan(self._me.org).max_cpu)
                 definition = define(record, request.tree, request.sources, max_mem=maximum)
-                self._cloud.store.create(CloudRecord(self._me.org, record), definition)
+                self._cloud.store.create(CloudRecord(self._me.org, record), pack_form(definition))
             except ConflictError:
                 # Created by another organisation, or by a concurrent request with this key.
                 launched = None if key is None else self._launched(key)

@@ -10,7 +10,7 @@ from chalicelib.ports.identity import Spender
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import (
     AttemptRecord,
-    NodeChange,
+    ChangeRow,
 )
 from conducto_core.semantics.cloud_machine import (
     MachineCommand,
@@ -68,7 +68,7 @@ class PipelineChanges:
         released: ``(path, attempt)`` of ended and withdrawn attempts with named limits.
     """
 
-    changes: list[NodeChange] = field(default_factory=list)
+    changes: list[ChangeRow] = field(default_factory=list)
     attempts: list[AttemptRecord] = field(default_factory=list)
     machine_commands: list[MachineCommand] = field(default_factory=list)
     stops: list[tuple[str, str | None]] = field(default_factory=list)

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.domain.events import BuiltImage, Claimed
+from chalicelib.domain.in_flight import InFlight
 from chalicelib.domain.workers import Worker, WorkerRegistry, WorkerStatus
 from chalicelib.ports.identity import Share
 from chalicelib.ports.journal import TreeReader
-from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.nodes import NodeSpec, Pipeline, Placement, ancestors, parent_of
 from conducto_core.model.records import (
-    AttemptRecord,
     ImageRecord,
     ImageState,
     Lifecycle,
@@ -65,8 +64,8 @@ def define(
     sources: Mapping[str, ImageSources] | None = None,
     *,
     max_mem: float | None = None,
-) -> bytes:
-    """Return the stored definition of a launch, which never changes.
+) -> dict[str, Any]:
+    """Return the definition of a launch, which never changes; `pack_form` packs it for the store.
 
     Args:
         record: The initial record.
@@ -75,8 +74,12 @@ def define(
         max_mem: GB that retries may request; None: the Fargate maximum.
     """
     read = {name: given.model_dump(mode="json") for name, given in (sources or {}).items()}
-    definition = {"record": record.model_dump(mode="json"), "form": form, "sources": read}
-    return pack_form(definition if max_mem is None else {**definition, "max_mem": max_mem})
+    definition: dict[str, Any] = {
+        "record": record.model_dump(mode="json"),
+        "form": form,
+        "sources": read,
+    }
+    return definition if max_mem is None else {**definition, "max_mem": max_mem}
 
 
 class CloudState(PipelineState):
@@ -117,7 +120,7 @@ class CloudState(PipelineState):
     def __init__(
         self,
         org: str,
-        definition: bytes,
+        definition: dict[str, Any],
         tree_of: TreeReader,
         pipeline: Pipeline | None = None,
     ) -> None:
@@ -130,7 +133,7 @@ class CloudState(PipelineState):
             pipeline: The resolved form, which the state then owns; None: it is resolved here.
         """
         self.org = org
-        self.definition: dict[str, Any] = unpack_form(definition)
+        self.definition = definition
         record = PipelineRecord.model_validate(self.definition["record"])
         self.tree_of = tree_of
         self.definition_key: str | None = None
@@ -143,7 +146,7 @@ class CloudState(PipelineState):
         self.generated: dict[str, str] = {}
         self.images: dict[str, CloudImage] = {}
         self.registry = WorkerRegistry()
-        self.in_flight: dict[str, AttemptRecord] = {}
+        self.in_flight = InFlight()
         self.queue: dict[str, dict[str, None]] = {}
         self.pools: dict[str, Pool] = {}
         self.times: dict[str, tuple[float | None, float | None]] = {}
@@ -329,7 +332,7 @@ class CloudState(PipelineState):
         for name, paths in self.queue.items():
             idle = any(self.registry.in_pool(name, WorkerStatus.IDLE))
             busy = any(self.registry.in_pool(name, WorkerStatus.BUSY))
-            oldest = min((self.in_flight[path].queued or now for path in paths), default=now)
+            oldest = min((self.in_flight.queued_at(path) or now for path in paths), default=now)
             waited = now - max(oldest, self.planned_at)
             free = any(self.full_group(path) is None for path in paths)
             if idle and not busy and free and waited > STUCK and not any(p in held for p in paths):

@@ -1,7 +1,7 @@
 """The steps by which a cloud pipeline follows its state machine. No I/O, no clock."""
 
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Any, assert_never
 
 from chalicelib.domain.events import (
     ApprovalDecided,
@@ -22,9 +22,8 @@ from conducto_core.model.records import (
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause, State
 from conducto_core.notifications.messages import compose
-from conducto_core.runtime.commands import as_written
 from conducto_core.semantics import events as ev
-from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd, changed_record, ended_record
+from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd, ended_record
 from conducto_core.semantics.cloud_machine import (
     CompleteTask,
     MachineCommand,
@@ -40,8 +39,6 @@ from conducto_core.semantics.tree_state import LiveExec
 GRACE = 60.0
 #: Maximum number of consecutive runs without progress; then the pipeline is paused.
 MAX_FRUITLESS = 5
-#: The fields that the records of queued attempts share.
-_QUEUED = AttemptRecord(path="/", number=1, state=State.QUEUED)
 
 
 class PipelineSteps(CloudState):
@@ -50,7 +47,7 @@ class PipelineSteps(CloudState):
     def __init__(
         self,
         org: str,
-        definition: bytes,
+        definition: dict[str, Any],
         tree_of: TreeReader,
         pipeline: Pipeline | None = None,
     ) -> None:
@@ -65,7 +62,7 @@ class PipelineSteps(CloudState):
         effects = self.follow(taken.commands, taken.changes, self.now, self._end)
         for command in effects.commands:
             self._execute(command)
-        self._effects.changes += [row.published() for row in effects.changes]
+        self._effects.changes += effects.changes
         for machine_command in taken.machine_commands:
             self._pass_on(machine_command)
 
@@ -77,7 +74,7 @@ class PipelineSteps(CloudState):
             case ev.Enqueue():
                 self._enqueue(command)
             case ev.RequestApproval():
-                self._record_queued(command.path, command.attempt)
+                self._ask(command)
             case ev.Withdraw():
                 self._unqueue(command.path)
                 record = self.in_flight.pop(command.path, None)
@@ -113,7 +110,8 @@ class PipelineSteps(CloudState):
                 rest = None
         if rest is not None:
             for spec in rest.tasks():
-                self.pool_for(spec)
+                if spec.path not in self._where:
+                    self.pool_for(spec)
 
     def _perform(self, action: Action, problem: str | None = None) -> None:
         for event in self.perform(action, problem):
@@ -138,22 +136,12 @@ class PipelineSteps(CloudState):
         pool = self.pool_at(node).name
         self.queue.setdefault(pool, {})[command.path] = None
         self._where[command.path] = pool
-        self._record_queued(command.path, command.attempt, command.mem)
+        self.in_flight.queue(node.spec, command.attempt, command.mem, self.now)
 
-    def _record_queued(self, path: str, attempt: int, mem: float | None = None) -> None:
-        node = self.tree.nodes.get(path)
-        if node is None:
-            return  # as in `_enqueue`
-        place = node.spec.placement
-        self.in_flight[path] = changed_record(
-            _QUEUED,
-            path=path,
-            number=attempt,
-            command=as_written(node.spec),
-            cpu=place.cpu,
-            mem=place.mem if mem is None else mem,
-            queued=self.now,
-        )
+    def _ask(self, command: ev.RequestApproval) -> None:
+        node = self.tree.nodes.get(command.path)
+        if node is not None:  # as in `_enqueue`
+            self.in_flight.queue(node.spec, command.attempt, None, self.now)
 
     def _decided(self, decided: ApprovalDecided) -> None:
         """End a waiting approval; its execution waits without end, so the rest is planned again."""

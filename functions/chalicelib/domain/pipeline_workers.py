@@ -263,7 +263,7 @@ class PipelineWorkers(PipelineSteps):
         return bool(queued) and free and not idle_left and not had_work and self._waited(pool)
 
     def _waited(self, pool: str) -> bool:
-        queued = [self.in_flight[path].queued or 0.0 for path in self.queue.get(pool, {})]
+        queued = [self.in_flight.queued_at(path) or 0.0 for path in self.queue.get(pool, {})]
         return bool(queued) and self.now - max(min(queued), self.planned_at) > GRACE
 
     def _count_failure(

@@ -11,11 +11,13 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from chalicelib.domain.events import BuiltImage
+from chalicelib.domain.in_flight import InFlight
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_state import CloudImage
 from chalicelib.domain.workers import Worker, WorkerStatus
 from chalicelib.ports.identity import Share
 from chalicelib.ports.journal import Snapshot, TreeReader
+from conducto_core.model.form_codec import unpack_form
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
 from conducto_core.model.states import State
@@ -117,10 +119,11 @@ def restore(
 ) -> CloudPipeline:
     """Return a pipeline at a snapshot, or at its launch without a valid snapshot."""
     if snapshot is None or snapshot.state.get("version") != VERSION:
-        return CloudPipeline(org, definition, tree_of)
+        return CloudPipeline(org, unpack_form(definition), tree_of)
     state = snapshot.state
     key = state["definition_key"]
-    live = CloudPipeline(org, definition if key is None else tree_of(key, "definition"), tree_of)
+    current = definition if key is None else tree_of(key, "definition")
+    live = CloudPipeline(org, unpack_form(current), tree_of)
     for name in _PLAIN:
         setattr(live, name, state[name])
     live.times = {path: (start, end) for path, (start, end) in live.times.items()}
@@ -139,9 +142,9 @@ def restore(
     live.set_tree(pipeline, tree)
     live.adopt(CloudMachine(live.id, tree, _status(state["run_state"])))
     live.images = {name: _image(image) for name, image in state["images"].items()}
-    live.in_flight = {
-        path: AttemptRecord.model_validate(record) for path, record in state["in_flight"].items()
-    }
+    live.in_flight = InFlight(
+        (path, AttemptRecord.model_validate(record)) for path, record in state["in_flight"].items()
+    )
     live.asked = {
         path: record.queued or live.now
         for path, record in live.in_flight.items()

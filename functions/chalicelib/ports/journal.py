@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from chalicelib.ports.identity import Share
 from conducto_core.model.notifications import NotificationRecord
-from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
+from conducto_core.model.records import AttemptRecord, ChangeRow, NodeChange, PipelineRecord
 
 #: Kinds of what `Store.keep_tree` stores, for the migrations of their schema.
 TreeKind = Literal["tree", "definition", "plan"]
@@ -88,7 +88,7 @@ class Entry:
 
     number: int
     input: Mapping[str, Any]
-    changes: Sequence[NodeChange] = ()
+    changes: Sequence[ChangeRow] = ()
     attempts: Sequence[AttemptRecord] = ()
     record: PipelineRecord | None = None
     workers: int = 0

@@ -225,5 +225,5 @@ class Claims:
 
 def _queued(live: CloudPipeline, node: LiveExec) -> float:
     """Return when an attempt in flight was queued, in seconds since the epoch."""
-    queued = live.in_flight[node.path].queued
+    queued = live.in_flight.queued_at(node.path)
     return live.now if queued is None else queued

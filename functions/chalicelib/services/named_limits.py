@@ -134,6 +134,6 @@ class ClaimedLimits:
 
 def lease_of(live: CloudPipeline, node: LiveExec, *claims: str) -> Lease:
     """Return the lease of the current attempt of an Exec, which is queued."""
-    queued = live.in_flight[node.path].queued
+    queued = live.in_flight.queued_at(node.path)
     since = live.now if queued is None else queued
     return Lease(live.id, node.path, node.attempt, node.spec.limits, since, claims=claims)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock, RLock
+from typing import Any
 from weakref import WeakValueDictionary
 
 from chalicelib.domain import snapshots
@@ -45,10 +46,6 @@ class DefinitionCache:
     def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
         """Return a generated tree, or another definition or plan of the pipeline."""
         return self._get(pipeline_id, key, lambda: self._store().tree(pipeline_id, key, kind))
-
-    def keep(self, pipeline_id: str, definition: bytes) -> None:
-        """Keep the definition of a pipeline that was just stored."""
-        self._get(pipeline_id, "", lambda: definition)
 
     def drop(self, pipeline_id: str) -> None:
         """Remove a pipeline's definition and trees."""
@@ -129,17 +126,18 @@ class PipelineCache:
         live = self._kept.get(pipeline_id)
         return live if live is not None and live.org == org else self.current(org, pipeline_id)[0]
 
-    def begin(self, org: str, pipeline_id: str, definition: bytes, pipeline: Pipeline) -> None:
+    def begin(
+        self, org: str, pipeline_id: str, definition: dict[str, Any], pipeline: Pipeline
+    ) -> None:
         """Cache a pipeline that was just created, so that its tree is not resolved again.
 
         Args:
             org: The organisation that owns it.
             pipeline_id: Its id.
-            definition: Its stored definition.
-            pipeline: The resolved tree, which the cache then owns.
+            definition: Its definition, which the cache then owns, like the tree.
+            pipeline: The resolved tree.
         """
         tree_of = partial(self._definitions.tree, pipeline_id)
-        self._definitions.keep(pipeline_id, definition)
         with self.lock_of(pipeline_id):
             self.keep(CloudPipeline(org, definition, tree_of, pipeline))
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from secrets import token_hex
+from typing import Any
 
 from chalicelib.domain import snapshots
 from chalicelib.domain.events import (
@@ -129,14 +130,16 @@ class CommandProcessor:
             Effects(org, pipeline_id, machine_commands=[CompleteTask(token, error)])
         )
 
-    def begin(self, org: str, pipeline_id: str, definition: bytes, pipeline: Pipeline) -> None:
+    def begin(
+        self, org: str, pipeline_id: str, definition: dict[str, Any], pipeline: Pipeline
+    ) -> None:
         """Cache a pipeline that this process has created.
 
         Args:
             org: The organisation that owns it.
             pipeline_id: Its id.
-            definition: Its stored definition.
-            pipeline: The resolved tree, which the cache then owns.
+            definition: Its definition, which the cache then owns, like the tree.
+            pipeline: The resolved tree.
         """
         self._cache.begin(org, pipeline_id, definition, pipeline)
 

@@ -125,7 +125,7 @@ class FakeStore:
             kept.journal.append(entry)
             for submitted in entry.arrived:
                 del kept.waiting[submitted]
-            kept.changes += entry.changes
+            kept.changes += [NodeChange.model_validate_json(row.json()) for row in entry.changes]
             kept.open, kept.asks = entry.open, entry.open and entry.asks
             kept.attempts.update({(a.path, a.number): a for a in entry.attempts})
             if entry.notifications:

@@ -10,6 +10,7 @@ from conducto_core.model.base import SCHEMA_VERSION
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.records import (
     AttemptRecord,
+    ChangeRow,
     Counts,
     ImageRecord,
     NodeChange,
@@ -154,3 +155,14 @@ def test_every_state_is_ahead_of_a_node_on_its_way_or_behind_it():
 
 def test_every_cause_is_that_of_a_failed_state():
     assert {state for cause, state in STATE_OF_CAUSE.items() if cause is not None} == FAILED
+
+
+@pytest.mark.parametrize("path", ["/", '/a"\\\n\x1f/\u00fc\U0001f600'])
+@pytest.mark.parametrize("cause", [None, Cause.TIMEOUT])
+def test_row_of_a_change_has_the_json_of_its_record(path: str, cause: Cause | None):
+    bare = ChangeRow(1, 0.1, path, NodeType.SERIAL, State.DONE, False, cause, True, 2, None, None)
+    full = bare._replace(time=1e16, skipped=True, warning=False, exit_code=0, output_bytes=1 << 40)
+
+    for row in (bare, full):
+        assert NodeChange.model_validate_json(row.json()) == row.published()
+        assert json.loads(row.json()) == json.loads(row.published().model_dump_json())
