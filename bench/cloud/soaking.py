@@ -32,5 +32,5 @@ def soak(_lab: CloudLab) -> Found:
         "killed_workers": found.faults["killed workers"],
         "logged_errors": found.logged.total(),
         "memory_mb": last / 2**20,
-        "memory_growth_percent": 100 * (last / first - 1),
+        "memory_growth_mb": (last - first) / 2**20,
     }
