@@ -66,7 +66,7 @@ class Look:
 
 PAGES: dict[str, tuple[str, str]] = {
     "pipelines": ("/", ".PipelineRow-title"),
-    "pipeline": ("/p/{shop}", "[data-row]"),
+    "pipeline": ("/p/{shop}", ".Reasons-lines"),
     "timeline": ("/p/{shop}/timeline", ".Chart-label"),
     "images": ("/p/{shop}/images", "h1"),
     "data": ("/p/{shop}/data", ".EntryTable-row"),

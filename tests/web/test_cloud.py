@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from playwright.sync_api import expect
@@ -336,6 +336,36 @@ def test_its_own_pages_are_accessible(
     expect(page.get_by_label("Signed in as")).to_be_visible()
     expect(page.get_by_role("table").last).to_be_visible()
     assert serious(page) == []
+
+
+#: Parts of the page in which something is out of view to the right.
+WIDER = """() => [document.documentElement, ...document.querySelectorAll('.App-main, .card')]
+    .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.className || 'page')"""
+
+
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
+def test_costs_and_tables_of_the_organisation_are_readable_in_any_window(
+    installation: Installation, page: Page, theme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=theme)
+    base = let_in(page, installation)
+    cost = page.get_by_role("region", name="Cost")
+    expect(cost).to_contain_text("Idle workers")
+    expect(cost.get_by_role("link", name="second")).to_be_visible()
+    rows = {"usage": "web_pipeline.py web", "audit": "launch", "plan": "does not bill"}
+    found = {"cost": [*serious(page), *wider(page)]}
+    for name, text in rows.items():
+        page.set_viewport_size({"width": 1440, "height": 900})
+        page.goto(f"{base}/organisation/{name}")
+        expect(page.get_by_text(text).first).to_be_visible()
+        found[name] = [*serious(page), *wider(page)]
+    assert {name: ones for name, ones in found.items() if ones} == {}
+
+
+def wider(page: Page) -> list[str]:
+    page.set_viewport_size({"width": 390, "height": 844})
+    parts: list[str] = page.evaluate(WIDER)
+    return parts
 
 
 def serious(page: Page) -> list[str]:

@@ -110,6 +110,7 @@ export const PLAN = {
   usageByPipeline: "Usage by pipeline",
   vcpuHours: "vCPU hours",
   workers: "Workers now",
+  maxWorkers: "Maximum number of workers",
   workersOf: (now: number, all: number) =>
     `${now.toLocaleString("en")} of ${all.toLocaleString("en")}`,
 };

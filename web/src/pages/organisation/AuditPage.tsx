@@ -87,7 +87,7 @@ function Filter({ label, value, onChange }: FilterProps) {
 function Table({ entries }: { entries: readonly AuditEntry[] }) {
   return (
     <div className={`card ${styles.card}`} role="region" aria-label={AUDIT.title} tabIndex={0}>
-      <table className="list">
+      <table className={`list ${styles.stack}`}>
         <thead>
           <tr>
             <th scope="col">{AUDIT.time}</th>
@@ -109,7 +109,7 @@ function Table({ entries }: { entries: readonly AuditEntry[] }) {
                 {subjectOf(entry)}
               </td>
               <td
-                className={`list-number number ${entry.status >= FIRST_ERROR ? "state-error" : "muted"}`}
+                className={`list-number number ${styles.action} ${entry.status >= FIRST_ERROR ? "state-error" : "muted"}`}
               >
                 {entry.status}
               </td>

@@ -63,7 +63,7 @@ function Plan({ who, note }: { who: { plan: string; max_workers: number }; note:
         <FactsList
           facts={[
             [PLAN.plan, who.plan],
-            [PLAN.workers, who.max_workers.toLocaleString("en")],
+            [PLAN.maxWorkers, who.max_workers.toLocaleString("en")],
           ]}
         />
       </section>
