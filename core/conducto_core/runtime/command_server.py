@@ -354,7 +354,7 @@ class _StreamParser:
     def end(self) -> bytes:
         """Note the end without a trailer; return the output that was held back."""
         held, self._held, self.trailer = self._held, b"", b""
-        self._tail = b""  # what follows belongs to no command
+        self._tail = b""  # later bytes belong to no command
         return held
 
     def _without_frames(self, data: bytes) -> tuple[bytes, bytes]:
