@@ -232,6 +232,8 @@ def _turns(
     while not person.is_done(settled=loaded and model.is_settled):
         for message in _received(messages, painted, clock):
             loaded = _take(client, model, person, message) or loaded
+            if person.is_done(settled=loaded and model.is_settled):
+                break  # do not wait for the next frame
         if person.bindings is not None and loaded and not model.is_settled:
             person.bindings.stays = False  # it continues: its end is an end
         if clock() - looked >= REFRESH_SECONDS:

@@ -36,8 +36,9 @@ from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.pipeline_cache import set_aside_record
 from conducto_local.store.errors import DamagedError
 
-#: Seconds between two batches to one subscriber, and the maximum number of changes in a batch.
+#: Seconds between two batches to one subscriber, unless the pipeline settles meanwhile.
 BATCH_EVERY = 0.1
+#: Maximum number of changes in a batch.
 BATCH_SIZE = 5000
 
 
@@ -134,7 +135,7 @@ class LocalQueries(LocalAccess):
                 cursor = changes[-1].seq if changes else cursor
                 if len(changes) < BATCH_SIZE:
                     seen = version if is_whole else seen
-                    await asyncio.sleep(BATCH_EVERY)
+                    await live.pause(BATCH_EVERY)
         finally:
             live.subscribers -= 1
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -157,6 +157,7 @@ class LivePipeline(PipelineState):
         self.network_is_sure = False
         self.network_lock = asyncio.Lock()
         self._news = asyncio.Event()
+        self._settles = asyncio.Event()
         self._nodes: dict[str, LiveNode] = {}
         self._attempts: dict[tuple[str, int], AttemptRecord] = {}
         self._changes: list[ChangeRow] = []
@@ -317,6 +318,14 @@ class LivePipeline(PipelineState):
         while self.version <= version:
             await self._news.wait()
 
+    async def pause(self, seconds: float) -> None:
+        """Wait some seconds; if it settles meanwhile, until then: clients wait for its end."""
+        if self.settled():
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._settles.wait(), seconds)
+
     def limits(self, spec: NodeSpec) -> tuple[Limit, ...]:
         """Return the limits that an Exec counts against."""
         groups = self.groups_above(spec.path)
@@ -340,6 +349,10 @@ class LivePipeline(PipelineState):
         self.version += 1
         self._news.set()
         self._news = asyncio.Event()
+        if self.settled():
+            self._settles.set()
+        else:
+            self._settles.clear()
 
     def _end(self, path: str) -> AttemptEnd:
         active = self.active_attempts.get(path)

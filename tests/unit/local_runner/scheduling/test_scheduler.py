@@ -180,6 +180,18 @@ async def test_change_just_before_a_reader_continues_is_delivered(bench: Bench, 
     assert seen == [True, False]
 
 
+async def test_a_pause_between_batches_ends_when_the_pipeline_settles(bench: Bench) -> None:
+    form = to_launch_form(chain("true", "true"))
+    launched = await bench.pipelines.launch(LaunchRequest(tree=form, run=True))
+    live = bench.pipelines.live(launched.pipeline.id)
+    assert not live.settled()
+
+    async with asyncio.timeout(10):
+        await live.pause(3600)
+
+    assert live.settled()
+
+
 async def test_attempt_records_its_wait_reason(bench: Bench) -> None:
     root = co.Parallel(image="x", max_concurrent=1)
     root["a"] = co.Exec("true")
