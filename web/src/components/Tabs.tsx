@@ -49,7 +49,8 @@ export function panelOf(tab: string) {
   return { role: "tabpanel", id: `panel-${tab}`, "aria-labelledby": `tab-${tab}` } as const;
 }
 
-function placeAfter(key: string, place: number, count: number): number | null {
+/** The place in a row of `count` that a key moves to; null: it is another key. */
+export function placeAfter(key: string, place: number, count: number): number | null {
   if (key === "ArrowRight") return (place + 1) % count;
   if (key === "ArrowLeft") return (place - 1 + count) % count;
   if (key === "Home") return 0;

@@ -1,7 +1,8 @@
-import type { CSSProperties } from "react";
+import { type CSSProperties, type KeyboardEvent, useId, useState } from "react";
 
 import type { PipelineSummary } from "@/api/schema";
-import { followLink, pipelineUrl } from "@/lib/location";
+import { placeAfter } from "@/components/Tabs";
+import { followLink, navigate, pipelineUrl } from "@/lib/location";
 import { day, duration, moment } from "@/lib/time";
 import { activeTime } from "@/model/activity";
 import { axisOf } from "@/model/programRuns";
@@ -21,7 +22,10 @@ interface Props {
   pair: { before: string | null; after: string | null };
 }
 
-/** The time of each pipeline as a bar that links to it, and the median as a line. */
+/**
+ * The time of each pipeline as a bar that links to it, and the median as a line. The chart is one
+ * stop of the Tab key: arrow keys, Home and End choose a bar, and Enter opens its pipeline.
+ */
 export function RunChart({ pipelines, median, pair }: Props) {
   const now = Date.now() / 1000;
   const times = pipelines.map(
@@ -30,21 +34,44 @@ export function RunChart({ pipelines, median, pair }: Props) {
   const axis = axisOf(Math.max(...times, median ?? 0));
   const top = axis.at(-1) ?? 1;
   const dates = datesOf(pipelines);
+  const names = useId();
+  const [chosen, setChosen] = useState<string | null>(null);
+  const found = pipelines.findIndex((one) => one.pipeline.id === chosen);
+  const at = found < 0 ? pipelines.length - 1 : found;
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const place = event.key === "Enter" ? at : placeAfter(event.key, at, pipelines.length);
+    const id = place === null ? undefined : pipelines[place]?.pipeline.id;
+    if (id === undefined) return;
+    event.preventDefault();
+    if (event.key === "Enter") navigate(pipelineUrl(id));
+    else setChosen(id);
+  };
   return (
-    <div className={styles.chart} role="group" aria-label={PROGRAM.times}>
+    <div
+      className={styles.chart}
+      role="listbox"
+      aria-orientation="horizontal"
+      aria-label={PROGRAM.times}
+      aria-activedescendant={`${names}-${at}`}
+      tabIndex={0}
+      onKeyDown={onKeyDown}
+    >
       {axis.map((seconds) => (
         <span key={seconds} className={styles.line} style={tall(seconds / top)} aria-hidden>
           {seconds === 0 ? "0" : duration(seconds).replace(".0s", "s")}
         </span>
       ))}
       {median === null ? null : (
-        <span className={styles.median} style={tall(median / top)}>
+        <span className={styles.median} style={tall(median / top)} aria-hidden>
           <span>{PROGRAM.median(duration(median))}</span>
         </span>
       )}
       {pipelines.map((one, place) => (
         <Bar
           key={one.pipeline.id}
+          domId={`${names}-${place}`}
+          chosen={place === at}
           pipeline={one}
           seconds={times[place] ?? 0}
           share={(times[place] ?? 0) / top}
@@ -57,6 +84,8 @@ export function RunChart({ pipelines, median, pair }: Props) {
 }
 
 interface BarProps {
+  domId: string;
+  chosen: boolean;
   pipeline: PipelineSummary;
   seconds: number;
   share: number;
@@ -64,7 +93,7 @@ interface BarProps {
   date: string;
 }
 
-function Bar({ pipeline, seconds, share, letter, date }: BarProps) {
+function Bar({ domId, chosen, pipeline, seconds, share, letter, date }: BarProps) {
   const state = pipelineState(pipeline);
   const { id, created } = pipeline.pipeline;
   const text = `${id}: ${stateLabel(state)}, ${duration(seconds)}, ${moment(created)}`;
@@ -72,6 +101,10 @@ function Bar({ pipeline, seconds, share, letter, date }: BarProps) {
   return (
     <span className={styles.run}>
       <a
+        id={domId}
+        role="option"
+        aria-selected={chosen}
+        tabIndex={-1}
         className={styles.link}
         href={pipelineUrl(id)}
         onClick={followLink}
