@@ -368,9 +368,10 @@ _cs_look
 printf '\036ready 0 0 %s\n' "$_cs_peak"
 if [ -z "$_cs_pipes" ]; then printf '\036ready\n' >&9; fi
 # dash and ash, which do not name their version, run a file while they read it, in blocks; bash reads it to
-# its end first.
-case ${BASH_VERSION-}${KSH_VERSION-}${ZSH_VERSION-} in
-    '')
+# its end first. Only with pipes to the host: opening input again waits without end if its writer has closed it,
+# and only there the next agent removes the container.
+case ${_cs_pipes:+pipes}${BASH_VERSION-}${KSH_VERSION-}${ZSH_VERSION-} in
+    pipes)
         if ( : </proc/self/fd/0 ) 2>/dev/null; then
             _cs_load() { :; }
             . /proc/self/fd/0
