@@ -143,8 +143,7 @@ def print_plan(
     """
     pipeline = _resolved(root)
     account = _account()
-    allowed = FREE_WORKERS if account is None else account.max_workers
-    workers = allowed if workers is None else workers
+    workers = _allowed_workers(account) if workers is None else workers
     warm = None if account is None else account.warm
     known = _known(program) if durations is None else _given(durations)
     found = _estimate(pipeline, known, workers, spot=spot)
@@ -188,9 +187,7 @@ def program_plan(root: NodeBase, program: str | None) -> ProgramPlan:
     pipeline = _resolved(root)
     commands = sum(1 for _ in pipeline.execs())
     try:
-        account = _account()
-        allowed = FREE_WORKERS if account is None else account.max_workers
-        found = _estimate(pipeline, _known(program), allowed, spot=False)
+        found = _estimate(pipeline, _known(program), _allowed_workers(_account()), spot=False)
     except DefinitionError as error:
         return ProgramPlan(commands=commands, note=f"The cloud cannot run it: {error}")
     return ProgramPlan(commands=commands, dollars=found.dollars, known=found.known)
@@ -418,6 +415,10 @@ def _account() -> WhoAmI | None:
             return client.who_am_i()
     except (ClientError, UsageError):
         return None
+
+
+def _allowed_workers(account: WhoAmI | None) -> int:
+    return FREE_WORKERS if account is None else account.max_workers
 
 
 def _known(program: str | None) -> Known:
