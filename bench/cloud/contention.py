@@ -224,7 +224,7 @@ class _Crowd:
             self._over.wait(self._load.seconds * clock.factor)
             counts.runs.append((ran, clock.now()))
             report = Report(path=response.path, attempt=response.attempt, exit_code=0)
-            response = self._reported(who, activity, report, early)
+            response = self._reported(who, activity, report, early if response.backlog else None)
             self._aws.bill.task(clock.now() - begun)
             begun = clock.now()
 
@@ -240,15 +240,15 @@ class _Crowd:
         return response
 
     def _reported(
-        self, who: Identity, activity: str, report: Report, early: EarlyPolls
+        self, who: Identity, activity: str, report: Report, early: EarlyPolls | None
     ) -> ClaimResponse | None:
         """Report a command, with the claim of the next one, as workers do; return its response."""
         clock, latency = self._clock, self._clock.latency(POLL)
-        polled = EARLY_POLL_SECONDS if early.is_due() else 0.0
+        polled = EARLY_POLL_SECONDS if early is not None and early.is_due() else 0.0
         clock.sleep(min(latency, polled))
         offer = self._aws.offered(activity) if latency <= polled else None
         claim = None if offer is None else _claim_of(offer)
-        if polled:
+        if early is not None and polled:
             early.note(found=claim is not None)
         asked = clock.now()
         answer = self._call(who, "report", report.model_copy(update={"next": claim}))

@@ -66,6 +66,16 @@ def test_report_starts_the_next_command_in_one_entry() -> None:
     run_out(world, pipeline)
 
 
+@pytest.mark.parametrize(("workers", "known"), [(1, [True, True, False]), (2, [True, False])])
+def test_workers_know_whether_their_pool_has_a_backlog(workers: int, known: list[bool]) -> None:
+    _, _, hand = busy("a", "b", "c", workers=workers)
+    found = []
+    while hand.job is not None:
+        found.append(hand.job.backlog)
+        hand.finish(early=True)
+    assert found == known
+
+
 def test_report_frees_the_place_of_its_group_for_the_next_command() -> None:
     world, pipeline, hand = busy("a", "b", max_concurrent=1)
     before = entries(world, pipeline)

@@ -150,6 +150,8 @@ class ClaimResponse(Record):
         retry_after: Seconds.
         blocked: Nothing in this pool may start now, because a capacity group is full: polling is
             useless meanwhile.
+        backlog: At least as many Execs of this pool are queued as it has workers: a poll before the
+            report finds the next task probably. Old APIs do not send it.
     """
 
     decision: ClaimDecision
@@ -163,6 +165,7 @@ class ClaimResponse(Record):
     prints_tree: bool = False
     retry_after: float = 2.0
     blocked: bool = False
+    backlog: bool = False
 
 
 class WorkerLogChunk(Record):

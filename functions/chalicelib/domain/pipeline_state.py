@@ -450,6 +450,11 @@ class CloudState(PipelineState):
                 found += workers[len(self.queue.get(pool, ())) :]
         return found
 
+    def has_backlog(self, pool: str) -> bool:
+        """Return whether at least as many Execs of a pool are queued as it has workers."""
+        staying = sum(worker.pool == pool for worker in self.registry.staying())
+        return len(self.queue.get(pool, ())) >= staying > 0
+
     def may_need_more(self, pool: str) -> bool:
         """Return whether a pool may have to run further Execs, without an action of a user.
 

@@ -120,7 +120,8 @@ class Claims:
         runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
         if runs and worker.token == call.token:
             secrets = given(secret_access(live.record), _queued(live, node))
-            return self._to_run(live, node, secrets)
+            response = self._to_run(live, node, secrets)
+            return response.model_copy(update={"backlog": live.has_backlog(worker.pool)})
         if call.token not in live.holders:
             return ClaimResponse(decision=ClaimDecision.DROP, path=node.path)
         blocked = node.state is State.QUEUED and live.blocks_pool(node)

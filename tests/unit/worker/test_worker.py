@@ -39,7 +39,9 @@ DROP = ClaimResponse(decision=ClaimDecision.DROP)
 
 
 def go(script: str, path: str = "/a", **more: Any) -> ClaimResponse:
-    return ClaimResponse(decision=ClaimDecision.RUN, path=path, attempt=1, script=script, **more)
+    """Return the response to run a command, by default in a pool with a backlog."""
+    given = {"backlog": True, **more}
+    return ClaimResponse(decision=ClaimDecision.RUN, path=path, attempt=1, script=script, **given)
 
 
 def offer(node: str, *, waits: bool = False) -> PolledTask:
@@ -541,7 +543,18 @@ def test_next_task_is_returned_if_the_worker_is_stopped_during_the_poll() -> Non
     assert (report.last, report.next, end.offer and end.offer.node) == (True, None, "b")
 
 
-def test_commands_that_start_after_a_report_are_hardly_delayed() -> None:
+def test_no_poll_is_open_when_the_last_command_of_a_pool_is_reported() -> None:
+    world = World(offer("a")).say(a=go("x", backlog=False))
+    world.api.leave = True
+
+    reason = world.run()
+
+    assert str(reason) == "its pool has no further commands"
+    assert world.tasks.polls == 1
+    assert [end.polling for end in world.api.ends] == [False]
+
+
+def test_commands_are_hardly_delayed_by_polls_in_vain() -> None:
     world = World(offer("0")).say(**{str(n): go("x") for n in range(100)})
     report, brief, early = world.api.report, world.tasks.poll_briefly, []
 

@@ -84,7 +84,7 @@ class _Held:
 class EarlyPolls:
     """Decides whether to poll before a report: after polls in vain, more and more rarely.
 
-    So commands whose successor starts after their report, as in a Serial, are hardly delayed.
+    So commands are hardly delayed if Step Functions needs longer than such a poll lasts.
     """
 
     def __init__(self) -> None:
@@ -108,9 +108,11 @@ class Worker:
     Exec is active elsewhere blocks nothing; it is claimed again between polls, so that the worker
     never has two commands to run.
 
-    Before the report of a command, the worker polls for a short time, and claims a task that it
-    gets in the request of the report. If no task comes, the report is sent alone, and the poll is
-    continued afterwards.
+    If its pool has a backlog, the worker polls for a short time before the report of a command, and
+    claims a task that it gets in the request of the report. If no task comes, the report is sent
+    alone, and the poll is continued afterwards. Without a backlog it does not poll: the report may
+    end the work of the pool, and a task that is sent to the poll of a worker that has exited is
+    lost until its heartbeat is missed.
     """
 
     def __init__(
@@ -269,7 +271,7 @@ class Worker:
         logger.info("a command ended")
         self._ran += 1
         self._idle_since = self._clock.now()
-        offer, answer = self._tell(ended)
+        offer, answer = self._tell(ended, backlog=response.backlog)
         if answer.task_open:
             self._held.append(_Held(claim, 0.0, blocked=False))
         else:
@@ -286,7 +288,9 @@ class Worker:
             self._held.append(_Held(following, 0.0, blocked=False))
         return following, answer.next
 
-    def _tell(self, ended: CommandResult) -> tuple[PolledTask | None, ReportResponse]:
+    def _tell(
+        self, ended: CommandResult, *, backlog: bool
+    ) -> tuple[PolledTask | None, ReportResponse]:
         """Send the output, then report the result; return the next task, and the response."""
         if not self._shipper.drain(FLUSH_SECONDS):
             logger.warning("output is not sent completely yet")
@@ -294,7 +298,7 @@ class Worker:
             self._shipper.drain_results(RESULT_SECONDS)
         self._peak = max(self._peak, ended.report.peak_memory or 0)
         report = self._checked(self._with_tree(ended))
-        offer = self._next(report) if ended.usable else None
+        offer = self._next(report) if ended.usable and backlog else None
         once = self._instructions.policy == "once"
         stopped = self._clock.stopped_at is not None
         leaving = stopped or once or not ended.usable
@@ -308,7 +312,7 @@ class Worker:
         return offer, answer
 
     def _next(self, report: Report) -> PolledTask | None:
-        """Poll for a short time, if another command waits probably; return its task.
+        """Poll for a short time, if a task may run after the report; return it.
 
         A failed command may run again at once, and a Lazy's report has its own entry.
         """
