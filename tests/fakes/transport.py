@@ -3,6 +3,8 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlencode
@@ -35,6 +37,7 @@ class InProcessTransport:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._loop = asyncio.new_event_loop()
+        self._stopped, self._lock = False, threading.Lock()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
@@ -50,8 +53,11 @@ class InProcessTransport:
         self.stop()
 
     def stop(self) -> None:
-        """End the loop and its thread."""
-        self._run(self._loop.shutdown_asyncgens())
+        """End all streams, the loop and its thread."""
+        with self._lock:
+            self._stopped = True
+            ended = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        ended.result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -96,7 +102,7 @@ class InProcessTransport:
         pending = None
         try:
             while True:
-                pending = pending or asyncio.run_coroutine_threadsafe(_next(frames), self._loop)
+                pending = pending or self._begin(_next(frames))
                 try:
                     frame = pending.result(heartbeat)
                 except TimeoutError:
@@ -107,13 +113,29 @@ class InProcessTransport:
         finally:
             if pending is not None:
                 pending.cancel()
-            self._run(_close(frames))
+            with suppress(StreamLostError):  # a service that has stopped has closed it
+                self._run(_close(frames))
 
     def close(self) -> None:
         """Do nothing: there is no connection to drop."""
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return self._begin(work).result()
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        with self._lock:
+            if self._stopped:  # the loop would never run it
+                work.close()
+                raise StreamLostError("the service has stopped")
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    @staticmethod
+    async def _end() -> None:
+        open_ones = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in open_ones:
+            task.cancel()
+        await asyncio.gather(*open_ones, return_exceptions=True)
+        await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 def _reply(response: Response) -> Reply:
