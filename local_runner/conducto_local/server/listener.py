@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 
 from conducto_local.server.connections import Connections
 
@@ -54,7 +56,7 @@ async def serve(
         app,
         loop="asyncio",
         http=cast("Any", connections.protocol),
-        ws="websockets-sansio",
+        ws=_WebSocket,
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
@@ -68,6 +70,17 @@ async def serve(
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)  # at lower levels it logs the token
     await _Server(config, stop, on_listening).serve(sockets=[sock])
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """Uvicorn's WebSocket; the server can stop while a client that has closed it does not read."""
+
+    def shutdown(self) -> None:
+        # Uvicorn 0.54 sends a close frame then, too, which websockets refuses with an exception.
+        try:
+            super().shutdown()
+        except InvalidState:
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):

@@ -256,6 +256,27 @@ def test_unread_stream_blocks_no_other_client(
     assert answer["seq"] == 20_000
 
 
+def test_server_stops_beside_a_closed_stream_that_nobody_reads(
+    server: RunningServer, pipelines: MemoryPipelines
+) -> None:
+    with connect(
+        websocket_url(server),
+        additional_headers=AUTHORIZED,
+        proxy=None,
+        max_queue=1,
+        close_timeout=0.1,
+    ) as stream:
+        for _ in range(20_000):
+            pipelines.change("p", "/", State.QUEUED)
+        stream.protocol.send_close(1000)
+        stream.socket.sendall(b"".join(stream.protocol.data_to_send()))
+
+        with Client(HttpTransport(server.endpoint)) as client:
+            client.stop_agent()
+
+        assert server.stopped.wait(20)
+
+
 def test_a_reader_that_leaves_is_forgotten(
     server: RunningServer, pipelines: MemoryPipelines
 ) -> None:
