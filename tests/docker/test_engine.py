@@ -461,18 +461,40 @@ def _names_in(directory: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("user", ["0", "1234"])
-async def test_commands_go_through_pipes_without_names(lab: Lab, tmp_path: Path, user: str) -> None:
+async def test_commands_go_through_pipes(lab: Lab, tmp_path: Path, user: str) -> None:
     worker = await lab.worker(docker_run_args=(f"--user={user}",))
-    names = _names_in(tmp_path / "pipes")
     text = "x" * 1_000_000  # more than a pipe holds
 
     seen = Seen()
-    script = f"echo {text} >&2; echo {text}; ls -A /conducto/pipes; readlink /proc/self/fd/1"
+    script = f"echo {text} >&2; echo {text}; readlink /proc/self/fd/1"
     end = await worker.run(Job(script), seen.write)
 
-    assert (end.code, names) == (0, [])
-    assert seen.stdout.decode() == f"{text}\n/conducto/pipes/out (deleted)\n"
+    assert end.code == 0
+    assert seen.stdout.decode() == f"{text}\n/conducto/pipes/out\n"
     assert seen.stderr.decode() == f"{text}\n"
+    await worker.close()
+    assert _names_in(tmp_path / "pipes") == []
+
+
+async def test_other_users_cannot_open_the_pipes_by_name(lab: Lab) -> None:
+    worker = await lab.worker(docker_run_args=("--user=1234",))
+
+    end, _, stderr = await _run(worker, "echo x >/conducto/pipes/out")
+
+    assert end.code == 1
+    assert b"Permission denied" in stderr
+
+
+async def test_files_are_copied_from_a_running_container(lab: Lab) -> None:
+    worker = await lab.worker()
+    await _run(worker, "echo kept >/made")
+
+    path = f"/containers/{worker.id}/archive"
+    async with await lab.http.request("GET", path, params={"path": "/made"}) as response:
+        await response.raise_for_status()
+        copied = await response.read()
+
+    assert b"kept\n" in copied
 
 
 async def test_the_output_of_a_killed_container_is_kept(lab: Lab) -> None:

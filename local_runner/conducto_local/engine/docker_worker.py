@@ -218,6 +218,14 @@ class DockerWorker:
     # Implements `attach.Listener`.
 
     def received(self, stream: Stream, data: bytes) -> None:
+        """Pass on output of the running command, unless its output comes through pipes.
+
+        The engine may still deliver what the container printed at its start.
+        """
+        if not self._are_pipes_used:
+            self._pass_on(stream, data)
+
+    def _pass_on(self, stream: Stream, data: bytes) -> None:
         """Pass on output of the running command; ignore output between commands."""
         run = self._run
         if run is not None and not run.result.done():
@@ -258,11 +266,11 @@ class DockerWorker:
         run = self._run
         if run is None or run.result.done():
             return
-        self.received(stream, data)
+        self._pass_on(stream, data)
         if run.result.done() or self._pipes is None or not run.parser.has_stdout_ended:
             return
         for rest in self._pipes.rest("stderr"):
-            self.received("stderr", rest)
+            self._pass_on("stderr", rest)
         self._handle(run, run.parser.end_stderr)
 
     def _exit(self, finished: Finished) -> Exit:

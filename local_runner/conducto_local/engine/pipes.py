@@ -5,7 +5,9 @@ short command. If the container has the kernel of this machine, named pipes in a
 take the place of the engine's streams. In a virtual machine (Docker Desktop) pipes with these names
 lead nowhere: the server does not receive `GREETING`, and uses the engine's streams.
 
-Names exist until the server has opened its pipes; then no command can open them by name.
+The names stay as long as the container: the engine copies no file out of a container of which a
+mounted directory was deleted, and the kernel reopens no deleted file on some file systems. When the
+server has opened its pipes, only the agent's user can open them by name.
 """
 
 import asyncio
@@ -28,6 +30,7 @@ _MAX_REST = 1 << 20
 #: Any user of the container may be the server's; the parent directory is closed to other users of
 #: the host.
 _OPEN_DIRECTORY, _OPEN_PIPE = 0o755, 0o666
+_CLOSED_DIRECTORY = 0o700
 
 
 class Pipes:
@@ -79,9 +82,9 @@ class Pipes:
             self._loop.add_reader(descriptor, self._read, stream, descriptor)
 
     def connected(self) -> None:
-        """Note that the server has opened them: remove the names."""
+        """Note that the server has opened them: close the names to other users."""
         os.close(self._inputs.pop(0))  # so that writing fails when the server has ended
-        self._remove()
+        self.directory.chmod(_CLOSED_DIRECTORY)
 
     def write(self, data: bytes) -> None:
         """Send data to the server; it is lost if the server has ended."""
@@ -112,9 +115,6 @@ class Pipes:
             os.close(descriptor)
         self._outputs.clear()
         self._inputs.clear()
-        self._remove()
-
-    def _remove(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _read(self, stream: Stream, descriptor: int) -> None:

@@ -256,7 +256,7 @@ def test_unread_stream_blocks_no_other_client(
     assert answer["seq"] == 20_000
 
 
-def test_server_stops_beside_a_closed_stream_that_nobody_reads(
+def test_server_stops_beside_a_closed_stream_that_its_client_does_not_read(
     server: RunningServer, pipelines: MemoryPipelines
 ) -> None:
     with connect(
