@@ -1,7 +1,7 @@
 """Commands with tokens of local paths expanded for their container."""
 
-# ruff: noqa: PLC0415, PTH109
-# Imports wait until they are needed; pathlib is heavy.
+# ruff: noqa: PLC0415, PTH109, SLF001
+# Imports wait until they are needed; pathlib is heavy; the modules of the tree share its slots.
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ if TYPE_CHECKING:
     from conducto.tree.node_base import NodeBase
 
 
-def missing_code(node: NodeBase, form: Dict[str, Any]) -> DefinitionError:
+def missing_code(node: NodeBase, form: Dict[str, Any], path: str) -> DefinitionError:
     """Return the error for a command that names a local file its image does not contain."""
+    if node._unfindable is not None:
+        return DefinitionError(
+            f"{node}: {node._unfindable}", path=str(node), file=node.file, line=node.line
+        )
+    base = f'"{form["image"]}"' if form.get("image") else "..."
     return DefinitionError(
         "Node references local code but the Image doesn't have enough information to infer the "
         "corresponding path inside the container.\n"
         "Expected '.copy_dir', '.copy_url' inside a Git directory, or 'path_map'. "
-        f"Node: {node} Image: { ({k: v for k, v in form.items() if v is not None}) }",
+        f"Node: {node}\n"
+        f"The image does not contain {path}; give the node or a parent an image with the code: "
+        f'image=co.Image({base}, copy_dir="."), or with copy_repo=True for the Git repository',
         path=str(node),
         file=node.file,
         line=node.line,
@@ -65,7 +72,7 @@ class Expander:
 
         def missing(path: str) -> str:
             if self._strict:
-                raise missing_code(node, form)
+                raise missing_code(node, form, path)
             return _relative(path)
 
         copied = form.get("copy_dir") is not None or form.get("copy_url") is not None
