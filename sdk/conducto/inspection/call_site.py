@@ -4,7 +4,7 @@ An explicit walk over the frames: the first one that does not belong to this pac
 however many of the package's frames are in between.
 """
 
-# ruff: noqa: PTH100, PTH109, PTH120, SLF001
+# ruff: noqa: PTH100, PTH109, PTH110, PTH119, PTH120, SLF001
 # pathlib is a heavy import; the modules of the tree share its nodes' slots.
 
 from __future__ import annotations
@@ -62,7 +62,18 @@ def is_top_level() -> bool:
     return frame.f_code.co_name == "<module>"
 
 
+def is_cell(file: str) -> bool:
+    """Return whether a code object's absolute file name is that of a notebook cell.
+
+    IPython invents a name for each cell; the file exists only while Jupyter's debugger is used.
+    """
+    folder, name = os.path.split(file)
+    return os.path.basename(folder).startswith("ipykernel_") or name.startswith("<ipython-input-")
+
+
 def caller_directory() -> str:
     """Return the directory of the calling file, or the current one if the code has no file."""
     file, _ = caller()
-    return os.getcwd() if file is None else os.path.dirname(file)
+    if file is None or is_cell(file) or not os.path.exists(file):
+        return os.getcwd()
+    return os.path.dirname(file)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import shlex
 
+from conducto.inspection import call_site
 from conducto.inspection.codecs.base import CodecError
 from conducto.inspection.codecs.parameter import ByDefault, Untyped
 from conducto.inspection.signatures import Signature, signature_of, unwrapped
@@ -87,6 +88,11 @@ def _file_of(func: Any) -> str:
 
 def _problem(func: Any, name: str, file: str) -> Optional[str]:
     called = f"{name} cannot be called in a container: "
+    if call_site.is_cell(file):
+        return (
+            f"{called}it is defined in a notebook cell; move it to a .py file in the directory of "
+            "the notebook and import it from there"
+        )
     qualified = str(getattr(func, "__qualname__", name))
     if qualified != name or not name.isidentifier():
         return f"{called}it is not defined at the top level of {file}"
