@@ -69,6 +69,20 @@ class Parser(argparse.ArgumentParser):
             meant.error(f"unrecognized arguments: {' '.join(rest)}{near}")
         return found
 
+    def parse_known_args(  # type: ignore[override]  # the base takes namespaces of other classes
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Return the parsed arguments and the words that are left.
+
+        In Python 3.11, argparse takes an optional word as left out if an option is in front of it,
+        as in ``logs ID --tail 3 PATH``: then the words are parsed again, behind the options.
+        """
+        found, rest = super().parse_known_args(args, namespace)
+        are_words = rest and not any(_is_option(word) for word in rest if word != "--")
+        if not are_words or args is None or _choices(self):
+            return found, rest
+        return super().parse_known_args(_options_first(self, args), namespace)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse a word that is none of the choices, with the nearest one of them."""
         if action.choices is None or value in action.choices:
@@ -117,6 +131,30 @@ def _meant(
     for word in chosen:
         parser = _choices(parser).get(word or "", parser)
     return parser
+
+
+def _options_first(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
+    """Return the words of a command line with the options, and their values, at the front."""
+    end = words.index("--") if "--" in words else len(words)
+    options: list[str] = []
+    others: list[str] = []
+    is_value = False
+    for word in words[:end]:
+        is_option = not is_value and _is_option(word)
+        (options if is_option or is_value else others).append(word)
+        is_value = is_option and _takes_value(parser, word)
+    return [*options, *others, *words[end:]]
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-"
+
+
+def _takes_value(parser: argparse.ArgumentParser, word: str) -> bool:
+    """Return whether the next word is the value of an option, which may be shortened."""
+    known = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask
+    meant = [word] if word in known else [name for name in known if name.startswith(word)]
+    return any(known[name].nargs is None for name in meant)
 
 
 def _options(*parsers: argparse.ArgumentParser) -> Iterator[str]:

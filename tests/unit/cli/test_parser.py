@@ -1,8 +1,12 @@
 """Errors for invalid command lines; for secrets see ``test_secrets``."""
 
+import argparse
+
 import pytest
 
 from conducto_cli.main import main
+from conducto_cli.parser import build_parser, command_parser
+from conducto_cli.registry import COMMANDS, Call
 
 Output = pytest.CaptureFixture[str]
 
@@ -55,3 +59,62 @@ def test_only_required_arguments_are_reported_missing(
 
     assert code == 2
     assert capsys.readouterr().err.endswith(f"arguments are required: {missing}\n")
+
+
+def _commands_with_an_optional_path() -> list[str]:
+    def places(name: str) -> list[argparse.Action]:
+        actions = command_parser(name)._actions
+        return [action for action in actions if not action.option_strings]
+
+    return [
+        name
+        for name, command in COMMANDS.items()
+        if command.call is Call.CLIENT
+        and any(p.metavar == "PATH" and p.nargs in {"?", "*"} for p in places(name))
+    ]
+
+
+@pytest.mark.parametrize("name", _commands_with_an_optional_path())
+@pytest.mark.parametrize("path", [["/x"], ["--", "/x"]], ids=["path", "dashes"])
+def test_option_is_accepted_in_front_of_an_optional_path(name: str, path: list[str]) -> None:
+    given = build_parser().parse_args([name, "@last", "--cloud", *path])
+
+    assert given.id == "@last"
+    assert given.target == "cloud"
+    assert getattr(given, "path", None) == "/x" or given.paths == ["/x"]
+
+
+def test_commands_that_users_reported_are_among_those_with_an_optional_path() -> None:
+    found = _commands_with_an_optional_path()
+
+    assert {"approve", "logs", "rerun", "show", "skip", "tree"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "logs --tail 3 ID /x",
+        "logs ID --tail 3 /x",
+        "logs ID --tail=3 /x",
+        "logs ID --tai 3 /x",
+        "logs ID --tail 3 --cloud -- /x",
+        "logs ID /x --tail 3",
+    ],
+)
+def test_value_of_an_option_is_not_taken_as_a_path(line: str) -> None:
+    given = build_parser().parse_args(line.split())
+
+    assert (given.id, given.path, given.tail) == ("ID", "/x", 3)
+
+
+def test_paths_in_front_of_and_behind_an_option_keep_their_order() -> None:
+    given = build_parser().parse_args(["skip", "ID", "/a", "--dry-run", "/b", "/c"])
+
+    assert given.paths == ["/a", "/b", "/c"]
+
+
+def test_word_too_many_behind_an_option_is_refused(capsys: Output) -> None:
+    code = main(["show", "abc", "/a", "--once", "extra"])
+
+    assert code == 2
+    assert "conducto show: error: unrecognized arguments: extra\n" in capsys.readouterr().err
