@@ -67,7 +67,8 @@ def _plain_signature(func: Callable[..., Any]) -> Signature:
     if signature.special:
         raise TypeError(
             f"Unsupported parameter types of {_name(func)}: {signature.special} "
-            "- Only POSITIONAL_OR_KEYWORD is allowed."
+            "- Only POSITIONAL_OR_KEYWORD is allowed. Conducto passes every argument by its name, "
+            "so write ordinary parameters, without *args, **kwargs and the markers / and *"
         )
     return signature
 
@@ -150,12 +151,28 @@ def _bind(
     bound.update(kwargs)
     needed = (name for name, parameter in parameters.items() if not parameter.has_default)
     if not fits or not set(bound) <= set(parameters) or not set(needed) <= set(bound):
-        raise _misfit(func, args, kwargs)
+        hint = _hint([name for name in kwargs if name not in parameters], parameters, kwargs)
+        raise _misfit(func, args, kwargs, hint)
     return {name: bound[name] for name in parameters if name in bound}
 
 
-def _misfit(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> TypeError:
-    """Return the error that Python itself would raise for that call."""
+def _hint(unknown: List[str], parameters: Mapping[str, Any], kwargs: Mapping[str, Any]) -> str:
+    """Return what to write instead of keywords that the function does not have."""
+    from conducto.tree.parameters import NAMES
+    from conducto.tree.text import suggestion
+
+    for_node = [name for name in unknown if name in NAMES and name != "stop_on_error"]
+    if for_node:
+        numbers = {k: str(v) for k, v in kwargs.items() if isinstance(v, (int, float))}
+        words = ", ".join(f"{name}={numbers.get(name, '...')}" for name in for_node)
+        return f"; parameters of the node are given in params=co.Params({words})"
+    return suggestion(unknown[0], parameters) if unknown else ""
+
+
+def _misfit(
+    func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], hint: str
+) -> TypeError:
+    """Return the error that Python itself would raise for that call, with a hint."""
     import inspect
 
     try:
@@ -163,8 +180,8 @@ def _misfit(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, 
             inspect.getcallargs(unwrapped(func), *args, **kwargs)
         inspect.signature(func).bind(*args, **kwargs)
     except TypeError as error:
-        return TypeError(*error.args)
-    return TypeError(f"{_name(func)}() does not take these arguments")
+        return TypeError(f"{error}{hint}")
+    return TypeError(f"{_name(func)}() does not take these arguments{hint}")
 
 
 def _argument(native: _Native, parameter: Parameter, value: Any) -> str:

@@ -173,7 +173,8 @@ CASES = [
         TypeError,
         (
             "Unsupported parameter types of several: [('a', 'VAR_POSITIONAL')] "
-            "- Only POSITIONAL_OR_KEYWORD is allowed."
+            "- Only POSITIONAL_OR_KEYWORD is allowed. Conducto passes every argument by its name, "
+            "so write ordinary parameters"
         ),
     ),
     (lambda: co.Exec(keyword, 1, b=2), TypeError, "[('b', 'KEYWORD_ONLY')]"),
@@ -202,6 +203,12 @@ CASES = [
         TypeError,
         "integer() got an unexpected keyword argument 'c'",
     ),
+    (
+        lambda: co.Exec(integer, 1, cpu=2, env={"A": "b"}),
+        TypeError,
+        "'cpu'; parameters of the node are given in params=co.Params(cpu=2, env=...)",
+    ),
+    (lambda: co.Exec(integer, aa=1), TypeError, "argument 'aa'; did you mean 'a'?"),
     (
         lambda: co.Notebook("x.ipynb", a=[1]),
         Exception,
