@@ -341,6 +341,20 @@ def test_pipeline_continues_with_a_changed_tree() -> None:
         co.launch(grid, [1], into=pipeline.id, engine="docker")
 
 
+def test_continued_pipeline_keeps_its_title_doc_tags_and_retention() -> None:
+    tree = gated(Path("/"), tags=["q"])
+    first = launch(tree, title="kept", doc="hello", tags="w", retention=30)
+    first.wait(TIMEOUT)
+
+    same = co.launch(gated(Path("/")), into="kept", target="local", run=False)
+    titled = co.launch(co.Serial(title="of the tree"), into="kept", target="local", run=False)
+
+    record = same.summary.pipeline
+    assert (record.doc, record.tags, record.retention) == ("hello", ("q", "w"), 30)
+    assert titled == first
+    assert titled.summary.pipeline.title == "of the tree"
+
+
 _PROGRAM = """
 import typing
 import conducto as co

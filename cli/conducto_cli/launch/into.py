@@ -12,6 +12,7 @@ from conducto_cli.pipeline_lookup import find_pipeline
 from conducto_cli.text.table import table
 from conducto_cli.text.text import count_of, printable
 from conducto_core.model.continuation import ContinuePlan, ContinueRequest, Fate
+from conducto_core.model.records import PipelineRecord
 from conducto_core.model.requests import LaunchRequest
 
 if TYPE_CHECKING:
@@ -53,9 +54,11 @@ def continue_pipeline(
     """
     if not options.plan:
         begin_junit(options)
-    asked = ContinueRequest(launch=request, fresh=options.fresh, preview=True)
     with open_client() as client:
-        pipeline_id = find_pipeline(client, options.into or "").pipeline.id
+        old = find_pipeline(client, options.into or "").pipeline
+        pipeline_id = old.id
+        launched = with_kept(request, options, old)
+        asked = ContinueRequest(launch=launched, fresh=options.fresh, preview=True)
         plan = client.continue_pipeline(pipeline_id, asked)
         for line in plan_lines(plan, None if options.plan else _LISTED):
             print(line)
@@ -69,6 +72,28 @@ def continue_pipeline(
         asked = asked.model_copy(update={"preview": False, "seq": plan.pipeline.seq})
         summary = client.continue_pipeline(pipeline_id, asked).pipeline
     return follow(open_client, summary, options)
+
+
+def with_kept(
+    request: LaunchRequest, options: "LaunchOptions", old: PipelineRecord
+) -> LaunchRequest:
+    """Return the request with the title, doc, tags and retention of the pipeline, unless given.
+
+    Args:
+        request: The launch of the new tree.
+        options: Those from which it was made.
+        old: The pipeline.
+    """
+    kept: dict[str, object] = {}
+    if request.title is None:
+        kept["title"] = old.title
+    if request.doc is None:
+        kept["doc"] = old.doc
+    if options.tags is None and not request.tags:
+        kept["tags"] = old.tags
+    if options.retention is None:
+        kept["retention"] = old.retention
+    return request.model_copy(update=kept)
 
 
 def plan_lines(plan: ContinuePlan, listed: int | None = None) -> Iterator[str]:

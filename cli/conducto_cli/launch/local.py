@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from conducto_cli.web_page import Page
 
 
+#: Default of ``--retention``, in days.
+_RETENTION = 7
+
+
 def launch(root: "NodeBase", options: "LaunchOptions") -> int:
     """Launch a tree; see `conducto._host.launch`."""
 
@@ -59,7 +63,7 @@ def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchReques
         run=options.run,
         run_at=None if options.run_at is None else float(options.run_at),
         sleep_when_done=options.sleep_when_done,
-        retention=options.retention,
+        retention=_RETENTION if options.retention is None else options.retention,
         engine="process" if options.engine == "process" else "docker",
         program=program_of(options.argv),
         owner=getpass.getuser(),

@@ -20,6 +20,7 @@ from conducto.tree.parameters import to_tags
 from conducto.tree.titles import title_of_process
 from conducto_cli.launch import cloud as cloud_launch
 from conducto_cli.launch import local as local_launch
+from conducto_cli.launch.into import with_kept
 from conducto_cli.python_client.hosts import one_of, open_target, selected
 from conducto_cli.python_client.queries import get_pipeline
 from conducto_cli.text.text import printable
@@ -39,11 +40,11 @@ def launch(
     target: TargetName | None = None,
     title: str | None = None,
     doc: str | None = None,
-    tags: str | Sequence[str] = (),
+    tags: str | Sequence[str] | None = None,
     run: bool = True,
     run_at: datetime | float | None = None,
     sleep_when_done: bool = False,
-    retention: int = 7,
+    retention: int | None = None,
     engine: Literal["docker", "process"] | None = None,
     build: Literal["local", "cloud"] | None = None,
     snapshot_on_error: bool = False,
@@ -55,7 +56,8 @@ def launch(
     """Launch a pipeline and return its handle, without waiting for its end.
 
     With ``into``, the tree replaces that of an existing pipeline, and the commands that are
-    unchanged stay done; `plan` returns them beforehand.
+    unchanged stay done; `plan` returns them beforehand. Its title, description, tags and retention
+    stay, too, unless they are given here or in the tree.
 
     Args:
         pipeline: A tree, or a function that returns one.
@@ -68,7 +70,7 @@ def launch(
         run: Start at once. False leaves it pending, until ``run()`` of the handle.
         run_at: Time to start instead; a number is seconds since the epoch.
         sleep_when_done: Put it to sleep when it is done.
-        retention: Days without activity after which it is archived.
+        retention: Days without activity after which it is archived; 7 by default.
         engine: ``process`` runs plain processes on this machine, without images and isolation.
         build: Place to build images for the cloud; the cloud by default.
         snapshot_on_error: Keep the container files of failed commands, for ``conducto debug``.
@@ -114,6 +116,7 @@ def launch(
     destination = open_target(where, profile, launching=True)
     if old is None:
         return submit(destination, request)
+    request = with_kept(request, options, old.summary.pipeline)
     made = _continue(destination, old.id, ContinueRequest(launch=request, fresh=fresh))
     return Pipeline(destination, made.pipeline)
 
@@ -225,7 +228,7 @@ def _complete(options: LaunchOptions, root: Node, pipeline: object) -> None:
     """Fill in the title and the description, as the command line of a script does."""
     name = getattr(pipeline, "__name__", "")
     name = "" if name.startswith("<") else name  # such as <lambda>
-    if options.title is None:
+    if options.title is None and options.into is None:
         options.title = root.title or name or (title_of_process() if _script() else "pipeline")
     if options.doc is None and root.doc is None and name:
         options.doc = inspect.getdoc(pipeline)
@@ -236,8 +239,8 @@ def _script() -> str:
     return str(getattr(sys.modules.get("__main__"), "__file__", None) or "")
 
 
-def _tags(tags: Any) -> list[str]:
+def _tags(tags: Any) -> list[str] | None:
     try:
-        return to_tags(tags) or []
+        return to_tags(tags)
     except TypeError as error:
         raise InvalidArgumentError(f"tags: {error}") from None

@@ -121,7 +121,7 @@ class Definition:
     def _entitle(self, flags: Flags, default: Optional[str]) -> None:
         root = self._root
         title = flags.get("title")
-        if title is None and root.title is None:
+        if title is None and root.title is None and flags.into() is None:
             from conducto.tree.titles import title_of
 
             title = title_of(self._program, _without_flags(self._argv, self._method), default)

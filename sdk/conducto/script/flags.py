@@ -230,12 +230,12 @@ class Flags:
 
 
 def _tags(text: Optional[str]) -> Any:
-    return [] if text is None else [tag.strip() for tag in text.split(",") if tag.strip()]
+    return None if text is None else [tag.strip() for tag in text.split(",") if tag.strip()]
 
 
-def _retention(text: Optional[str]) -> int:
+def _retention(text: Optional[str]) -> Optional[int]:
     if text is None:
-        return 7
+        return None
     if not text.isdigit():
         raise UsageError(f"--retention must be a number of days, or 0 for no limit, got {text!r}")
     return int(text)

@@ -18,8 +18,10 @@ class LaunchOptions:
         detach: Return as soon as the pipeline is launched.
         run_at: Time to start at, seconds since the epoch.
         sleep_when_done: Put it to sleep when it is done.
-        tags: Labels besides those of the root.
-        retention: Days without activity after which it is deleted.
+        title: Its title; None only with ``into``, if none is given.
+        tags: Labels besides those of the root; None if none are given.
+        retention: Days without activity after which it is archived; None for 7 days, or with
+            ``into`` for those of the pipeline.
         engine: ``docker``, ``process``, or None for the configured one.
         build: Place to build images for the cloud: ``local``, or None for the cloud.
         plain: Plain lines instead of the live view.
@@ -45,8 +47,8 @@ class LaunchOptions:
     sleep_when_done: bool = False
     title: Optional[str] = None
     doc: Optional[str] = None
-    tags: List[str] = field(default_factory=list)
-    retention: int = 7
+    tags: Optional[List[str]] = None
+    retention: Optional[int] = None
     engine: Optional[str] = None
     build: Optional[str] = None
     plain: bool = False

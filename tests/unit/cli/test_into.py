@@ -8,7 +8,7 @@ from tests.fakes.transport import InProcessTransport
 from conducto.script.flags import Flags
 from conducto.tree.launch_options import LaunchOptions
 from conducto_cli.connection import guarded
-from conducto_cli.launch.into import continue_pipeline
+from conducto_cli.launch.into import continue_pipeline, with_kept
 from conducto_cli.launch.local import request_of
 from conducto_client import Client
 from conducto_core.api.dispatch import Service
@@ -63,7 +63,8 @@ def fake() -> ContinuingPipelines:
 
 def into(open_client: OpenClient, *, response: bool = True, **fields: object) -> int:
     options = LaunchOptions(into="abc", **fields)
-    return continue_pipeline(open_client, request_of(FORM, options), options, lambda _: response)
+    request = request_of(FORM, options)
+    return continue_pipeline(open_client, request, options, lambda _: response)
 
 
 def test_plan_is_printed_and_nothing_changes(
@@ -112,6 +113,36 @@ def test_plan_without_confirmation_changes_nothing(
 
     assert [request.preview for _, request in fake.requests] == [True]
     assert capsys.readouterr().out == f"{PLAN}nothing was changed\n"
+
+
+def kept(form: dict[str, object], **given: object) -> tuple[object, ...]:
+    """Return the title, doc, tags and retention of a request to continue a pipeline."""
+    old = record(title="nightly-x", doc="hello", tags=("q", "w"), retention=30)
+    options = LaunchOptions(into="abc", **given)
+    request = with_kept(request_of({"nodes": [form]}, options), options, old)
+    return request.title, request.doc, request.tags, request.retention
+
+
+def test_title_doc_tags_and_retention_are_kept() -> None:
+    assert kept({}) == ("nightly-x", "hello", ("q", "w"), 30)
+
+
+def test_given_title_doc_tags_and_retention_replace_those_of_the_pipeline() -> None:
+    given = {"title": "T", "doc": "", "tags": ["a"]}
+
+    assert kept(given, retention=7) == ("T", "", ("a",), 7)
+    assert kept({}, tags=[], retention=0) == ("nightly-x", "hello", (), 0)
+
+
+def test_plan_and_replacement_keep_tags_and_retention(
+    fake: ContinuingPipelines, open_client: OpenClient
+) -> None:
+    fake.add("abc-def", small_tree(), record(tags=("q",), retention=30))
+
+    into(open_client)
+
+    sent = [(request.launch.tags, request.launch.retention) for _, request in fake.requests]
+    assert sent == [(("q",), 30)] * 2
 
 
 def test_long_plan_is_shortened_before_the_question(

@@ -482,6 +482,27 @@ def test_title_and_doc_are_found(
     assert (document["nodes"][0]["title"], document["nodes"][0]["doc"]) == (title, doc)
 
 
+@pytest.mark.parametrize(
+    ("line", "title", "doc"),
+    [
+        ("hello --into abc", None, "Say hello."),
+        ("hello --into abc --title T --doc D", "T", "D"),
+        ("hello --local", "p.py hello", "Say hello."),
+    ],
+)
+def test_continued_pipeline_gets_no_default_title(
+    line: str, title: str | None, doc: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[Any] = []
+    start = lambda root, options, *, local: launched.append(options) or 0  # noqa: E731
+    monkeypatch.setattr("conducto.script.definition.start", start)
+
+    call(*line.split())
+
+    (options,) = launched
+    assert (options.title, options.doc, options.tags, options.retention) == (title, doc, None, None)
+
+
 def test_launch_inside_a_node_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
