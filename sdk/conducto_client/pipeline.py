@@ -372,7 +372,8 @@ class Pipeline(PipelineIdentity):
         """Launch a new pipeline from the program of this one; return it.
 
         The agent runs the script as the user did, with the parameters of this pipeline, but for
-        those that are given here.
+        those that are given here. They are known if the script was launched on the command line,
+        not by ``co.launch``.
 
         Args:
             arguments: Values of parameters, ``{name: value}``, as ``changes``: for parameters whose
@@ -397,7 +398,13 @@ class Pipeline(PipelineIdentity):
                 self._target, self._target.call(lambda client: client.launch_again(self.id, again))
             )
         view = self._target.read(lambda client: client.program(self.id))
-        if view.call is None or view.problem is not None:
+        if view.call is None:
+            raise ClientError(
+                f"{self.id} was launched by co.launch, a notebook or another program, which "
+                "records no parameters: launch_again(same_tree=True) copies its tree; for other "
+                "values, call co.launch"
+            )
+        if view.problem is not None:
             raise ClientError(f"{self.id}: {view.problem}: same_tree=True launches it")
         request = StartProgram(arguments={**view.call.arguments, **given}, run=run, title=title)
         start = programs.wait_for_launch(self._target.call, self.id, request)

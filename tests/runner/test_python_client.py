@@ -441,6 +441,14 @@ def test_program_with_parameters_named_as_flags_is_launched_again(tmp_path: Path
     assert first.title == "program.py study --run=1 --local=here --no-app"
 
 
+def test_pipeline_of_python_code_is_launched_again_with_the_same_tree_only() -> None:
+    first = launch(grid, [3], run=False)
+
+    with pytest.raises(errors.ClientError, match=r"same_tree=True\) copies its tree; for other"):
+        first.launch_again(depths=[4])
+    assert first.launch_again(same_tree=True, run=False).state == "pending"
+
+
 async def test_plan_of_a_running_pipeline_is_refused_in_coroutines(tmp_path: Path) -> None:
     pipeline = await co.aio.launch(gated(tmp_path / "gate"), target="local", engine="process")
 

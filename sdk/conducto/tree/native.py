@@ -157,7 +157,7 @@ def _bind(
 
 
 def _hint(unknown: List[str], parameters: Mapping[str, Any], kwargs: Mapping[str, Any]) -> str:
-    """Return what to write instead of keywords that the function does not have."""
+    """Return a remedy for keywords that the function does not have."""
     from conducto.tree.parameters import NAMES
     from conducto.tree.text import suggestion
 
