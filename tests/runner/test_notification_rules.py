@@ -102,4 +102,7 @@ async def test_waiting_approval_is_reported(tmp_path: Path) -> None:
             (asked,) = receiver.asked
 
     assert (asked.body["event"], asked.body["path"]) == ("approval", "/ok")
-    assert "Deploy to production?" in asked.body["text"]
+    lines = asked.body["text"].splitlines()
+    assert "Deploy to production?" in lines
+    assert lines[-2].endswith(": /ok waits for approval")
+    assert lines[-1] == f"conducto approve {asked.body['pipeline']['id']} /ok"

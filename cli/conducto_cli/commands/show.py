@@ -109,6 +109,7 @@ def _show_failed(client: Client, summary: PipelineSummary) -> int:
 
 def _show_once(client: Client, summary: PipelineSummary) -> int:
     from conducto_cli.view.rows import (
+        approval_lines,
         counts_line,
         header_line,
         parent_lines,
@@ -121,6 +122,7 @@ def _show_once(client: Client, summary: PipelineSummary) -> int:
     marks, now, columns = page().marks, time.time(), page().columns
     head = [header_line(model, now, marks), counts_line(summary.counts)]
     write_lines([*head, *parent_lines(summary.pipeline), *problem_lines(model, columns)])
+    write_lines(approval_lines(model))
     if model.root is not None:
         write_lines(tree_lines([model.root], now, marks))
     return DONE

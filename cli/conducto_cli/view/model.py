@@ -44,6 +44,8 @@ class Row:
 
     Attributes:
         max_time: Its time limit in seconds, where it is known.
+        is_approval: It waits for a person, and runs no command.
+        limit: The named limit that it waited for when it was read last, as a sentence.
         message: What the runner says of its failure, where that is known.
         stopped_by: Path of the group above whose time limit ended its newest attempt. A change does
             not tell it: until the node is read again, the groups above do.
@@ -67,6 +69,8 @@ class Row:
     file: str | None = None
     line: int | None = None
     max_time: float | None = None
+    is_approval: bool = False
+    limit: str | None = None
     message: str | None = None
     stopped_by: str | None = None
     counts: Counts | None = None
@@ -172,6 +176,8 @@ class PipelineModel:
             row.warning, row.counts = view.warning, view.counts
             row.file, row.line = view.file, view.line
             row.max_time, row.stopped_by = view.max_time, view.stopped_by
+            row.is_approval = view.approval is not None
+            row.limit = view.waits_for if view.wait_kind == "limit" else None
             if not row.is_exec:  # all below it may not be fetched
                 row.started, row.ended = view.started, view.ended
             if view.attempts:
@@ -201,7 +207,7 @@ class PipelineModel:
         if change.exit_code is not None or change.attempt != row.attempt:
             row.exit_code = change.exit_code  # a skip or an edit does not repeat it
         row.attempt = change.attempt
-        row.stopped_by = row.message = None
+        row.stopped_by = row.message = row.limit = None
         if row.cause in EXPLAINED and row.is_exec:
             self.unexplained.append(row.path)
         if row.timed_out:

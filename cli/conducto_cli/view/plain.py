@@ -7,7 +7,7 @@ report at the end groups them.
 
 from collections.abc import Callable, Iterable
 
-from conducto_cli.text.text import count_of, printable, text_of
+from conducto_cli.text.text import count_of, printable, shell_word, text_of
 from conducto_cli.view.model import PipelineModel, Row, total
 from conducto_cli.view.rows import counts_line, elapsed, place, why_failed
 from conducto_core.model.labels import cause_text, duration
@@ -40,6 +40,7 @@ class PlainPrinter:
         self._printed: set[tuple[str, int]] = set()
         self._images: dict[str, tuple[float, int]] = {}
         self._expired: set[str] = set()
+        self._asked: set[tuple[str, float]] = set()
         self._problem: str | None = None
         self._armed = True
 
@@ -53,6 +54,7 @@ class PlainPrinter:
                 self._ended(row, _as_change(view))
             elif is_news and row.timed_out:
                 self._timed_out(row)
+        self._tell_approvals(model)
         self._summarise(model)
 
     def show(self, model: PipelineModel, batch: EventBatch) -> None:
@@ -69,6 +71,7 @@ class PlainPrinter:
                 self._timed_out(row)
             elif change.state not in FINISHED:
                 self._expired.discard(change.path)  # it may run out of time again
+        self._tell_approvals(model)
         self._summarise(model)
 
     def _tell_problem(self, model: PipelineModel) -> None:
@@ -91,6 +94,17 @@ class PlainPrinter:
         word = "running" if armed else "paused"
         still = f"{count_of(counts.running, 'Exec')} still running; nothing more starts"
         self._write(f"{word:{_WORD_COLUMNS}} {'it goes on' if armed else still}")
+
+    def _tell_approvals(self, model: PipelineModel) -> None:
+        """Print which nodes wait for a person, and how to decide, once for each time."""
+        for asked in model.summary.approvals:
+            if (asked.path, asked.since) in self._asked:
+                continue
+            self._asked.add((asked.path, asked.since))
+            message = printable(" ".join(asked.message.split()))
+            how = f"conducto approve {model.summary.pipeline.id} {shell_word(asked.path)}"
+            said = f"{printable(asked.path)}: {message}; decide it: {how}"
+            self._write(f"{'waits':{_WORD_COLUMNS}} {said}")
 
     def images(self, model: PipelineModel) -> None:
         """Print the images whose build moved.

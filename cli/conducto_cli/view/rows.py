@@ -4,7 +4,7 @@ import os.path
 import textwrap
 
 from conducto_cli.text.state_text import state_text
-from conducto_cli.text.text import Line, Marks, Role, Span, pad, printable
+from conducto_cli.text.text import Line, Marks, Role, Span, pad, printable, shell_word
 from conducto_cli.view.model import PipelineModel, Row, failures, total
 from conducto_core.model.labels import cause_text, duration, explained, timeout_text
 from conducto_core.model.records import Counts, ImageRecord, ImageState, PipelineRecord
@@ -23,6 +23,8 @@ ROLE_OF_STATE = {
 }
 #: Lines that tell why a pipeline does not continue.
 _PROBLEM_LINES = 8
+#: Approvals that are shown with their commands.
+_APPROVALS = 3
 
 
 def mark(state: State, marks: Marks) -> Span:
@@ -68,6 +70,13 @@ def why_failed(row: Row) -> str:
     return printable(explained(cause_text(row.cause, row.exit_code), row.cause, row.message))
 
 
+def _why_waiting(row: Row) -> str:
+    """Return why a queued Exec waits, if for an approval or a named limit; else nothing."""
+    if row.state is not State.QUEUED:
+        return ""
+    return "waits for approval" if row.is_approval else printable(row.limit or "")
+
+
 def exec_line(row: Row, name: str, now: float, marks: Marks, *, stated: bool = False) -> Line:
     """Return the line of an Exec; without the word for its state where that is ``stated``."""
     if row.skipped:
@@ -77,7 +86,7 @@ def exec_line(row: Row, name: str, now: float, marks: Marks, *, stated: bool = F
         facts.insert(0, why_failed(row))
         facts.append(place(row.file, row.line) if row.is_failure else "")
     elif row.state in {State.QUEUED, State.PENDING}:
-        facts = [] if stated else [row.state.value]
+        facts = [_why_waiting(row) or ("" if stated else row.state.value)]
     if row.attempt > 1:
         facts.insert(len(facts) - row.failed, f"attempt {row.attempt}")
     tail = "  ".join(fact for fact in facts if fact)
@@ -165,6 +174,19 @@ def problem_lines(model: PipelineModel, columns: int) -> list[Line]:
         words = textwrap.wrap(printable(problem), max(20, columns - 2))
         lines += [(Span(f"  {line}", Role.BAD),) for line in words[:_PROBLEM_LINES]]
     return lines
+
+
+def approval_lines(model: PipelineModel) -> list[Line]:
+    """Return the commands that decide waiting approvals, the oldest first; often none."""
+    summary = model.summary
+    return [
+        (
+            Span("  waits for approval: ", Role.WAITING),
+            Span(f"conducto approve {summary.pipeline.id} {shell_word(asked.path)}"),
+            Span(f"  {printable(' '.join(asked.message.split()))}", Role.FAINT, shrinks=True),
+        )
+        for asked in summary.approvals[:_APPROVALS]
+    ]
 
 
 def parent_lines(record: PipelineRecord) -> list[Line]:

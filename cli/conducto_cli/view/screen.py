@@ -13,6 +13,7 @@ from conducto_cli.text.text import Line, Marks, Role, Span, fit, printable, widt
 from conducto_cli.view.browser import Browser
 from conducto_cli.view.model import Interest, PipelineModel, Row
 from conducto_cli.view.rows import (
+    approval_lines,
     counts_line,
     exec_line,
     group_line,
@@ -67,6 +68,7 @@ def render(
     """
     head = [header_line(model, frame.now, frame.marks), counts_line(model.summary.counts)]
     head += problem_lines(model, frame.columns)
+    head += approval_lines(model)
     head += _image_lines(model, frame)
     foot = footer_lines(footer, frame)
     head = head[: max(0, frame.rows - len(foot))]

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from conducto.wire.printable import shell_word
 from conducto_core.model.nodes import Callback
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import Counts, PipelineRecord
@@ -40,7 +41,7 @@ def compose(live: Message, command: ev.Notify, now: float) -> NotificationRecord
     path, state, callback = command.path, command.state, command.callback
     about = live.tree.root if callback.name == _ABOUT_ROOT else live.tree.nodes[path]
     shown = about.state if callback.name == _ABOUT_ROOT else state
-    subject = f"{live.record.title}: {about.path} is {shown.value}"
+    subject = f"{live.record.title}: {about.path} {_verb(about, shown)}"
     live.notified += 1
     return NotificationRecord(
         number=live.notified,
@@ -69,11 +70,21 @@ def masked(notification: NotificationRecord, mask: Mask) -> NotificationRecord:
 def _lines(live: Message, node: LiveNode, state: State, callback: Callback) -> list[str]:
     message = callback.arguments.get("message")
     lines = [str(message)] if message else []
-    lines.append(f"{live.record.title}: {node.path} is {state.value}" + _why(node))
+    lines.append(f"{live.record.title}: {node.path} {_verb(node, state)}" + _why(node))
     if callback.arguments.get("node_summary"):
         lines.append(_summary(live, node))
-    lines.append(f"conducto show {live.id}")
+    asks = _asks(node, state)
+    how = f"approve {live.id} {shell_word(node.path)}" if asks else f"show {live.id}"
+    lines.append(f"conducto {how}")
     return lines
+
+
+def _asks(node: LiveNode, state: State) -> bool:
+    return node.spec.approval is not None and state is State.QUEUED
+
+
+def _verb(node: LiveNode, state: State) -> str:
+    return "waits for approval" if _asks(node, state) else f"is {state.value}"
 
 
 def _why(node: LiveNode) -> str:

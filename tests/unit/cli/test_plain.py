@@ -1,9 +1,10 @@
 from conducto_cli.view.model import PipelineModel
 from conducto_cli.view.plain import FAILED, LOUD, PlainPrinter
+from conducto_core.model.approvals import WaitingApproval
 from conducto_core.model.records import Counts, ImageRecord, ImageState
 from conducto_core.model.requests import EventBatch
 from conducto_core.model.states import Cause, State
-from unit.cli.trees import batch, change, ended, record, small_tree, summary, view, wide_tree
+from unit.cli.trees import asked, batch, change, ended, record, small_tree, summary, view, wide_tree
 
 
 def printed(nodes: list, *batches: object, since: float = 0.0) -> list[str]:
@@ -159,3 +160,30 @@ def test_failures_beyond_many_are_left_to_the_report() -> None:
     assert sum(line.startswith("error") for line in lines) == FAILED
     assert Counts(error=1000) == summary(error=1000).counts
     assert lines[-1].startswith("counts")
+
+
+def test_waiting_approval_is_printed_once_each_time_with_the_command_that_decides_it() -> None:
+    def now(*waiting: WaitingApproval) -> EventBatch:
+        return batch(now=summary().model_copy(update={"approvals": waiting}))
+
+    first, again = asked("/a b", "Release\nto \x1b[1mall?"), asked("/a b", since=9.0)
+    lines = printed(small_tree(), now(first), now(first), now(), now(again))
+
+    assert lines == [
+        "waits   /a b: Release to \\x1b[1mall?; decide it: conducto approve abc-def '/a b'",
+        "waits   /a b: Release?; decide it: conducto approve abc-def '/a b'",
+    ]
+
+
+def test_approval_that_waits_already_is_printed_behind_the_nodes_that_ended() -> None:
+    lines: list[str] = []
+    nodes = [view("/", "Serial"), ended("/test", State.DONE), view("/ask")]
+    model = PipelineModel(summary().model_copy(update={"approvals": (asked("/ask"),)}))
+    model.add(nodes)
+
+    PlainPrinter(lines.append).nodes(model, nodes)
+
+    assert lines == [
+        "done    /test  1.0s",
+        "waits   /ask: Release?; decide it: conducto approve abc-def /ask",
+    ]

@@ -9,6 +9,8 @@ from conducto_core.model.records import Counts, ImageRecord, ImageState
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import Cause, State
 from unit.cli.trees import (
+    approval,
+    asked,
     batch,
     change,
     ended,
@@ -245,3 +247,36 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
     lines = render(model, Frame(80, 24, 10.0, ASCII_MARKS))
 
     assert "".join(map(text_of, lines)).isascii()
+
+
+def test_waiting_approval_is_shown_with_the_command_that_decides_it() -> None:
+    model = model_of([view("/", "Serial"), approval("/ask", state=State.PENDING), view("/next")])
+    told = summary(State.RUNNING, queued=1, pending=1)
+    told = told.model_copy(update={"approvals": (asked("/ask", "Release\nto all?"),)})
+    model.apply(batch(change(1, "/ask", State.QUEUED, attempt=1), now=told))
+
+    assert shown(model)[2:] == [
+        "  waits for approval: conducto approve abc-def /ask  Release to all?",
+        "◌ ask   waits for approval",
+        "○ next  pending",
+    ]
+
+
+def test_decided_approval_waits_no_longer() -> None:
+    model = model_of([view("/", "Serial"), approval("/ask"), view("/next")])
+    model.apply(batch(change(1, "/ask", State.DONE, attempt=1)))
+
+    assert not any("waits" in line for line in shown(model))
+
+
+def test_named_limit_that_a_command_waits_for_is_shown_until_it_starts() -> None:
+    why = "waiting for limit database, held by xyz"
+    limited = view("/load", state=State.QUEUED, waits_for=why, wait_kind="limit")
+    turn = view("/next", state=State.QUEUED, waits_for="next in the queue", wait_kind="turn")
+    model = model_of([view("/", "Parallel"), limited, turn])
+
+    assert shown(model)[2:] == [f"◌ load  {why}", "◌ next  queued"]
+
+    model.apply(batch(change(1, "/load", State.RUNNING, attempt=1)))
+
+    assert not any(why in line for line in shown(model))

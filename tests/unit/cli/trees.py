@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from tests.fakes.pipelines import MemoryPipelines
 
+from conducto_core.model.approvals import WaitingApproval
 from conducto_core.model.nodes import ancestors
 from conducto_core.model.params import LogParams, PipelineParams
 from conducto_core.model.records import Counts, ImageRecord, NodeChange, PipelineRecord
@@ -155,3 +156,11 @@ def ended(path: str, state: State, **attempt: object) -> NodeView:
 def running(path: str, since: float) -> NodeView:
     attempt = {"path": path, "number": 1, "state": State.RUNNING, "started": since}
     return view(path, state=State.RUNNING, attempts=[attempt])
+
+
+def asked(path: str, message: str = "Release?", since: float = 3.0) -> WaitingApproval:
+    return WaitingApproval(path=path, message=message, since=since)
+
+
+def approval(path: str, message: str = "Release?", state: State = State.QUEUED) -> NodeView:
+    return view(path, approval={"message": message}, state=state, wait_kind="approval")
