@@ -15,6 +15,7 @@ from conducto_client.pipeline import Pipeline
 from conducto_client.secrets import SecretStore
 from conducto_client.target import TargetName
 from conducto_client.threads import Stepped, Twin, awaitable, in_thread
+from conducto_core.model.approvals import WaitingApproval
 from conducto_core.model.params import Stream
 from conducto_core.model.records import Counts, ImageRecord, NodeChange, ParentAttempt
 from conducto_core.model.requests import NodeView, PipelineSummary
@@ -82,6 +83,8 @@ class AsyncNodeHandle(Twin[NodeHandle]):
     kill = awaitable(NodeHandle.kill)
     rebuild = awaitable(NodeHandle.rebuild)
     modify = awaitable(NodeHandle.modify)
+    approve = awaitable(NodeHandle.approve)
+    reject = awaitable(NodeHandle.reject)
 
 
 class AsyncData(Twin[Data]):
@@ -164,6 +167,10 @@ class AsyncPipeline(Twin[Pipeline]):
     async def settled(self) -> bool:
         """Return whether nothing runs, is queued or will start by itself."""
         return (await self.summary()).settled
+
+    async def approvals(self) -> tuple[WaitingApproval, ...]:
+        """Return the approvals that wait for a decision, the oldest first; at most 20."""
+        return (await self.summary()).approvals
 
     async def refresh(self) -> "AsyncPipeline":
         """Read the title and the tags again; return the pipeline."""

@@ -8,6 +8,8 @@ from typing import Any, Self, TypeVar, Unpack
 from conducto.errors import ClientError
 from conducto_client.actions import Actions, NodeChanges, Selection
 from conducto_client.client import Client
+from conducto_client.target import checked
+from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.outputs import Artifact, MetricSeries
 from conducto_core.model.params import MAX_LOG_LINES, LogLinesParams, Stream
@@ -274,6 +276,30 @@ class NodeHandle(NodeSnapshot):
         result = self._actions.on_nodes(Action.MODIFY, [self.path], **changes)
         self.refresh()
         return result
+
+    def approve(self, *, comment: str | None = None) -> AttemptRecord:
+        """Approve the node, which waits for a person; return its attempt.
+
+        Args:
+            comment: Kept with the attempt.
+
+        Raises:
+            conducto.errors.ApiError: it does not wait, or the user must not decide.
+        """
+        return self._decide(approve=True, comment=comment)
+
+    def reject(self, *, comment: str | None = None) -> AttemptRecord:
+        """Reject the node, which waits for a person; see `approve`."""
+        return self._decide(approve=False, comment=comment)
+
+    def _decide(self, *, approve: bool, comment: str | None) -> AttemptRecord:
+        request = checked(DecideApproval, path=self.path, approve=approve, comment=comment)
+        pipeline_id = self._actions.pipeline_id
+        attempt = self._actions.target.call(
+            lambda client: client.decide_approval(pipeline_id, request)
+        )
+        self.refresh()
+        return attempt
 
     def _act(self, action: Action, *, failed: bool = False) -> ControlResult:
         result = self._actions.on_nodes(action, [self.path], failed=failed)

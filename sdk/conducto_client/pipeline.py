@@ -20,6 +20,7 @@ from conducto_client.nodes import NodeHandle
 from conducto_client.progress import progress_for
 from conducto_client.target import Target, TargetName, checked
 from conducto_client.watching import Watcher
+from conducto_core.model.approvals import WaitingApproval
 from conducto_core.model.outputs import ComparedPipeline
 from conducto_core.model.programs import LaunchAgain, StartProgram
 from conducto_core.model.records import Counts, ImageRecord, NodeChange, ParentAttempt
@@ -162,6 +163,11 @@ class Pipeline(PipelineIdentity):
     def settled(self) -> bool:
         """Whether nothing runs, is queued or will start by itself."""
         return self.summary.settled
+
+    @property
+    def approvals(self) -> tuple[WaitingApproval, ...]:
+        """The approvals that wait for a decision, the oldest first; at most 20."""
+        return self.summary.approvals
 
     @property
     def url(self) -> str:

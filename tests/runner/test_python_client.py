@@ -163,6 +163,35 @@ def test_every_action_of_the_command_line_is_a_method(tmp_path: Path) -> None:
         co.get_pipeline(pipeline.id)
 
 
+def test_approvals_are_decided() -> None:
+    root = co.Parallel()
+    root["ship"] = co.Approve("Release?")
+    root["sell"] = co.Approve("Sell?")
+    pipeline = launch(root)
+    eventually(lambda: len(pipeline.approvals) == 2)
+
+    assert {one.path: one.message for one in pipeline.approvals} == {
+        "/ship": "Release?",
+        "/sell": "Sell?",
+    }
+    decision = pipeline["/ship"].approve(comment="looks good").decision
+    assert decision is not None
+    assert (decision.approved, decision.comment) == (True, "looks good")
+
+    async def reject() -> str:
+        twin = await co.aio.get_pipeline(pipeline.id)
+        assert [one.path for one in await twin.approvals()] == ["/sell"]
+        node = await twin.node("/sell")
+        await node.reject()
+        return node.state.value
+
+    assert asyncio.run(reject()) == "error"
+    assert pipeline.wait(TIMEOUT) == "error"
+    assert pipeline.approvals == ()
+    with pytest.raises(errors.ApiError, match="waits for no decision"):
+        pipeline["/sell"].approve()
+
+
 def test_changes_and_output_can_be_followed() -> None:
     root = co.Serial()
     root["a"] = co.Exec("for i in 1 2 3; do echo line $i; sleep 0.05; done; printf end")
