@@ -187,9 +187,15 @@ def _node_blocks(
             f"conducto show {pipeline_id} --failed",
         )
     yield hint("rerun:", f"conducto rerun {pipeline_id} --failed")
-    execs = [group.first for group in groups if group.first.view.type is NodeType.EXEC]
+    firsts = (group.first for group in groups)
+    execs = [first for first in firsts if _ran_command(first.view)]
     if execs and model.summary.pipeline.engine == "docker":
         yield hint("shell:", _shell_command(pipeline_id, execs[0]))
+
+
+def _ran_command(view: NodeView) -> bool:
+    """Return whether a node is a command, with output and a container; an approval is none."""
+    return view.type is NodeType.EXEC and view.approval is None
 
 
 def _shell_command(pipeline_id: str, failure: Failure) -> str:
@@ -245,7 +251,8 @@ def _group_block(pipeline_id: str, group: Group, page: Page) -> Iterator[Line]:
     if view.type is not NodeType.EXEC:
         yield hint("  what it ended:", f"conducto tree {pipeline_id} {shell_word(view.path)}")
         return
-    yield hint("  all of it:", f"conducto logs {pipeline_id} {shell_word(view.path)}")
+    if _ran_command(view):
+        yield hint("  all of it:", f"conducto logs {pipeline_id} {shell_word(view.path)}")
 
 
 def _circumstances(view: NodeView, attempt: AttemptRecord | None) -> Iterator[str]:

@@ -2,13 +2,16 @@ import base64
 from collections.abc import Callable
 from itertools import islice
 
+import pytest
+
 from conducto_cli.text.text import UNICODE_MARKS, text_of
 from conducto_cli.view.model import PipelineModel
 from conducto_cli.view.report import Page, final_report
 from conducto_client import Client
+from conducto_core.model.labels import cause_text
 from conducto_core.model.records import ImageRecord, ImageState
 from conducto_core.model.states import Cause, State
-from unit.cli.trees import CountingPipelines, record, view, wide_tree
+from unit.cli.trees import CountingPipelines, approval, record, view, wide_tree
 
 OpenClient = Callable[[], Client]
 
@@ -274,3 +277,16 @@ def test_plain_processes_have_no_shell_to_offer(
     fail(fake, "/build")
 
     assert report(open_client)[-1] == "  rerun: conducto rerun abc-def --failed"
+
+
+@pytest.mark.parametrize("cause", [Cause.REJECTED, Cause.APPROVAL_TIMEOUT])
+def test_undecided_or_rejected_approval_has_no_output_and_no_shell(
+    fake: CountingPipelines, open_client: OpenClient, cause: Cause
+) -> None:
+    fake.add("abc-def", [view("/", "Serial"), approval("/ask")], record())
+    fake.change("abc-def", "/ask", State.KILLED, cause=cause)
+
+    assert report(open_client)[1:] == [
+        f"  /ask  {cause_text(cause, None)}  pipeline.py:41",
+        "  rerun: conducto rerun abc-def --failed",
+    ]
