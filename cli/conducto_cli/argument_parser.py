@@ -25,6 +25,9 @@ _NOT_REPEATED = (
     "a word or an option is wrong here; it is not repeated, for it may be meant to be secret"
 )
 
+#: Similarity of an option that is suggested: below it, ``--run`` would stand for ``--no-run``.
+_OPTION_CUTOFF = 0.7
+
 
 class Parser(argparse.ArgumentParser):
     """An `argparse.ArgumentParser` whose errors name the nearest choice and the right command.
@@ -65,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         found, rest = self.parse_known_args(args, namespace)
         if rest:
             meant = _meant(self, (getattr(found, "verb", None), getattr(found, "what", None)))
-            near = suggestion(rest[0], _options(meant, self)) if rest[0].startswith("-") else ""
+            near = _near_option(rest[0], meant, self) if rest[0].startswith("-") else ""
             meant.error(f"unrecognized arguments: {' '.join(rest)}{near}")
         return found
 
@@ -155,6 +158,13 @@ def _takes_value(parser: argparse.ArgumentParser, word: str) -> bool:
     known = parser._option_string_actions  # noqa: SLF001 - argparse has no other way to ask
     meant = [word] if word in known else [name for name in known if name.startswith(word)]
     return any(known[name].nargs is None for name in meant)
+
+
+def _near_option(word: str, *parsers: argparse.ArgumentParser) -> str:
+    """Suggest an option; the dashes, which all of them share, do not make words similar."""
+    known = [name.removeprefix("--") for name in _options(*parsers) if name.startswith("--")]
+    name = word.partition("=")[0].lstrip("-")
+    return suggestion(name, known, prefix="--", cutoff=_OPTION_CUTOFF)
 
 
 def _options(*parsers: argparse.ArgumentParser) -> Iterator[str]:

@@ -38,11 +38,18 @@ def _no_node(pattern: str, paths: Sequence[str]) -> str:
     return f"{pattern}: {what}{hint}"
 
 
-def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean '/tests/login'?``, or nothing when nothing is near."""
+def suggestion(wrong: str, known: Iterable[str], *, prefix: str = "", cutoff: float = 0.5) -> str:
+    """Return ``; did you mean '/tests/login'?``, or nothing when nothing is near.
+
+    Args:
+        wrong: The word that was typed.
+        known: The words that it may stand for.
+        prefix: Put before the nearest one.
+        cutoff: Similarity from which a word is near, 0 to 1.
+    """
     names = [name for name in known if name != "/"]  # short, so it is near to much
     if len(names) > _NAMES_COMPARED:
         last = wrong.rpartition("/")[2]
         names = [name for name in names if name.endswith(last)] or names
-    near = difflib.get_close_matches(wrong, names[:_NAMES_COMPARED], n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = difflib.get_close_matches(wrong, names[:_NAMES_COMPARED], n=1, cutoff=cutoff)
+    return f"; did you mean {prefix + near[0]!r}?" if near else ""

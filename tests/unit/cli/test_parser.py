@@ -26,6 +26,8 @@ Output = pytest.CaptureFixture[str]
             "data list --usr",
             "data list: error: unrecognized arguments: --usr; did you mean '--user",
         ),
+        ("show abc --onec=1", "unrecognized arguments: --onec=1; did you mean '--once'?"),
+        ("logs abc --attemts 2", "unrecognized arguments: --attemts 2; did you mean '--attempt'?"),
         ("show abc /a extra", "conducto show: error: unrecognized arguments: extra\n"),
         (
             "--profle list",
@@ -59,6 +61,25 @@ def test_only_required_arguments_are_reported_missing(
 
     assert code == 2
     assert capsys.readouterr().err.endswith(f"arguments are required: {missing}\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "show abc --owner ada",
+        "show abc --yes",
+        "show abc --attempts 2",
+        "logs abc --output x",
+        "launch abc --run --detach",
+    ],
+)
+def test_option_that_resembles_none_gets_no_suggestion(capsys: Output, line: str) -> None:
+    code = main(line.split())
+
+    assert code == 2
+    error = capsys.readouterr().err
+    assert "unrecognized arguments" in error
+    assert "did you mean" not in error
 
 
 def _commands_with_an_optional_path() -> list[str]:
