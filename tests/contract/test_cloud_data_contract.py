@@ -246,7 +246,7 @@ def test_function_is_invoked_once_and_given_its_time() -> None:
     assert clients.get("lambda").meta.config.retries["total_max_attempts"] == 3
 
 
-def test_deletion_that_takes_too_long_times_out_after_whole_seconds() -> None:
+def test_calls_that_take_too_long_time_out_after_whole_seconds() -> None:
     asked = []
 
     class Slow:
@@ -263,6 +263,8 @@ def test_deletion_that_takes_too_long_times_out_after_whole_seconds() -> None:
             files.forget(HERE, seconds)
 
     assert asked == [("lambda", 7), ("lambda", 1), ("lambda", RESPONSE_SECONDS)]
+    with pytest.raises(TimeoutError, match=f"the files of {HERE} were not counted within 3 s"):
+        files.total(HERE, 3.0)
 
 
 def test_concurrent_deletions_of_a_directory_succeed(root: Path, blobs: FakeBlobs) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from chalicelib.ports.workers import TaskEnd
+from chalicelib.services.dependencies import BackgroundEvent
+from chalicelib.services.metering import month_of
 from conducto.errors import DefinitionError
 from conducto_core.model.states import Cause, State
 from conducto_core.model.worker import Report, ReportResponse, WorkerEnd
@@ -570,6 +572,53 @@ def test_a_pipeline_keeps_its_workers_if_a_waiting_pipeline_is_cancelled(world: 
     for _ in range(4):
         _finish(world, first)
     assert {hand.id for hand in world.living()} == hands
+
+
+def test_a_pipeline_keeps_its_workers_after_the_end_of_a_waiting_pipeline_is_lost() -> None:
+    begun: list[BackgroundEvent] = []
+    world = World(FREE, invoke_background=begun.append)
+
+    def pump() -> None:
+        world.serve()
+        while begun:
+            event = begun.pop(0)
+            if event.effects is not None:
+                world.engine.deferred.execute(event.effects, lambda: 900.0)
+            if event.checks is not None:
+                world.reconciler().check(event.checks, lambda: 900.0)
+            world.serve()
+
+    chain = serial(*[leaf() for _ in range(9)])
+    first = world.launch(parallel(chain, chain))  # it waits for no further worker
+    pump()
+    second = world.launch(leaf())
+    pump()
+    assert world.orgs.shares(ME.org)[first].keeps == 1
+    world.control(second, "cancel")
+    begun.clear()  # the invocation that would give the workers back
+
+    world.minute()
+    pump()
+
+    assert world.orgs.shares(ME.org)[first].keeps is None
+
+
+def test_pipelines_that_wait_for_the_next_month_write_few_entries() -> None:
+    world = World(Plan(max_workers=2, max_pipelines=99, exec_minutes=100))
+    pipelines = [world.launch(leaf()) for _ in range(8)]
+    world.orgs.add_usage(ME.org, month_of(world.now), "x", 100 * 60.0, 1.0)
+    world.now += 60
+    world.run_out()
+
+    def entries() -> int:
+        return sum(len(world.store.news(pipeline, 0).entries) for pipeline in pipelines)
+
+    world.minute()
+    before = entries()
+    for _ in range(10):
+        world.minute()
+
+    assert entries() - before <= 10 * len(pipelines)
 
 
 def test_only_as_many_idle_workers_stop_as_other_pipelines_wait_for(world: World) -> None:

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.limits import TableLimits
-from chalicelib.ports.errors import ThrottledError
+from chalicelib.api.workers import WorkerGoneError
+from chalicelib.ports.errors import ConflictError, ThrottledError
+from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.group_commit import BusyError
 from chalicelib.services.named_limits import GRACE, NamedLimits, lease_of
 from chalicelib.services.processor import CommandProcessor
@@ -217,6 +219,33 @@ def test_a_claim_that_fails_releases_the_limits_that_it_has_acquired(world: Worl
     assert hand.desk.claim(hand.identity, claim_of(offer)).decision is ClaimDecision.RUN
     (lease,) = world.limits.read(ME.org)[0]
     assert lease.holds
+
+
+def test_a_claim_whose_worker_is_lost_meanwhile_releases_its_limits(world: World) -> None:
+    pipeline = world.launch(serial(limited("load")))
+    (hand,) = world.start_workers()
+    offer = world.poll(hand.instructions.activity)
+    assert offer is not None
+    real = world.store
+
+    class Overtaken:
+        lost = False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        def commit(self, *entry: Any) -> Any:
+            if not self.lost:
+                self.lost = True
+                world.reconciler().task_stopped(pipeline, hand.id, TaskEnd("Spot"))
+                raise ConflictError(pipeline)
+            return real.commit(*entry)
+
+    calls = WorkerCalls(CommandProcessor(world.over(store=Overtaken())))
+    with pytest.raises(WorkerGoneError):
+        calls.claim(hand.identity, claim_of(offer))
+
+    assert world.limits.read(ME.org)[0] == []
 
 
 def test_limits_stay_held_while_another_claim_of_the_attempt_has_acquired_them() -> None:

@@ -205,6 +205,16 @@ def test_debug_shell_counts_as_a_worker_until_it_ends(desk: Desk) -> None:
     assert desk.heartbeat(shell)
 
 
+def test_pipeline_that_waits_gets_the_worker_of_an_ended_shell_at_once() -> None:
+    desk = Desk(World(replace(LARGE, max_workers=1)))
+    shell = desk.open()
+    waiting = desk.world.launch(leaf())
+
+    desk.end(shell)
+
+    assert waiting in {task.pipeline_id for task in desk.world.fleet.tasks.values()}
+
+
 def test_where_the_plan_has_no_worker_left_it_is_refused_and_nothing_starts() -> None:
     desk = Desk(World(replace(LARGE, max_workers=1)))
     desk.open()

@@ -16,6 +16,7 @@ from conducto_core.model.records import GitOrigin
 from conducto_core.model.remote_shells import RemoteShellRequest
 from conducto_core.model.requests import Action, Changes, ControlRequest, LaunchRequest
 from conducto_core.model.states import Cause
+from conducto_core.semantics.plans import Plan
 from support.cloud.world import LARGE, ME, World
 from support.trees import form, lazy, leaf, parallel, serial
 
@@ -172,6 +173,26 @@ def test_workers_that_ran_with_the_secrets_are_replaced(world: World) -> None:
 
     assert world.running()["/a"].id not in before
     assert world.running()["/a"].task.user_data is False
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_claim_with_a_report_starts_no_command_in_a_worker_with_the_secrets(
+    world: World, early: bool
+) -> None:
+    world.orgs.set_plan(ME.org, Plan(max_workers=1, max_pipelines=9, exec_minutes=None))
+    pipeline = world.launch(parallel("a", "b", "c"))
+    world.serve()
+    (hand,) = world.living()
+    assert hand.task.user_data
+    write_data(world, pipeline)
+
+    hand.finish(early=early)
+    world.serve()
+
+    (other,) = world.living()
+    assert (other.job is not None, other.task.user_data) == (True, False)
+    world.run_out()
+    assert set(world.states(pipeline).values()) == {"done"}
 
 
 def test_generated_tree_of_changed_lazy_gets_no_secrets(world: World) -> None:

@@ -147,6 +147,28 @@ def test_a_pipeline_gives_its_own_warm_workers_to_its_other_commands() -> None:
     assert world.get(run).state is State.DONE
 
 
+def test_a_rerun_does_not_stop_a_warm_worker_that_it_needs_next() -> None:
+    world = warm_world(pool=WarmPool(workers=1, seconds=600))
+
+    def end_commands() -> None:
+        world.serve()
+        while running := world.running():
+            world.now += 5  # the worker that is warm for longer would stop first
+            running[min(running)].finish()
+            world.serve()
+
+    run = world.launch(serial(leaf("b", mem=4), leaf("a", mem=8)))
+    end_commands()
+    (worker,) = living(world, run)
+    assert container(world, run, "/a") == worker
+
+    world.control(run, "reset", "/")
+    world.control(run, "run")
+    end_commands()
+
+    assert container(world, run, "/a") == worker
+
+
 @pytest.mark.parametrize("action", ["sleep", "archive"])
 def test_a_pipeline_that_sleeps_keeps_no_worker(action: str) -> None:
     world = warm_world()

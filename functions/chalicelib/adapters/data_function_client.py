@@ -65,7 +65,8 @@ class DataFunction:
     def total(self, directory: str, seconds: float) -> int:
         """Return the bytes of all files of a directory; raises `TimeoutError`."""
         whole = min(seconds, RESPONSE_SECONDS - 2)
-        return int(self._ask("total", directory=directory, seconds=whole))
+        with timing_out(f"the files of {directory} were not counted within {whole:g} s"):
+            return int(self._ask("total", directory=directory, seconds=whole))
 
     def forget(self, directory: str, seconds: float = RESPONSE_SECONDS) -> None:
         """Delete a directory and its contents; raises `TimeoutError`."""

@@ -234,11 +234,13 @@ class WorkerApi:
             claimed = self._claimed(worker_id, call)
             strays.clear()
             if worker_id not in live.registry.workers or live.is_stray(claimed):
+                self._claims.release(live)
                 strays.append(live.reply_to_stray(claimed))
                 return None
             worker = live.registry.workers[worker_id]
             reason = self._reason_to_leave(worker, live.pools[worker.pool])
             if reason is not None:
+                self._claims.release(live)
                 return WorkerLost(time=self._now(), worker=worker_id, reason=reason, handed=claimed)
             return self._claims.begin(live, claimed, secrets)
 

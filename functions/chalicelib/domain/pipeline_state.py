@@ -499,8 +499,16 @@ class CloudState(PipelineState):
     # ---- warm workers -----------------------------------------------------------------------
 
     def warm_workers(self) -> list[Worker]:
-        """Return the workers that stay for the next run, the first that became idle first."""
-        warm = [worker for worker in self.registry.staying() if worker.kept is not None]
+        """Return the workers that stay for the next run, the first that became idle first.
+
+        While Execs are started, those that their pool needs are no longer warm.
+        """
+        done = self.settled()
+        warm = [
+            worker
+            for worker in self.registry.staying()
+            if worker.kept is not None and (done or not self.may_need_more(worker.pool))
+        ]
         return sorted(warm, key=lambda worker: (worker.kept or 0.0, worker.id))
 
     def stays_warm(self, worker: Worker, now: float) -> bool:

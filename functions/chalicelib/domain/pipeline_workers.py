@@ -21,7 +21,6 @@ from conducto_core.model.records import (
 )
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics.attempt_end import AttemptEnd
-from conducto_core.semantics.autoscaling import Pool
 from conducto_core.semantics.cloud_machine import (
     CompleteTask,
 )
@@ -33,6 +32,7 @@ from conducto_core.semantics.start_failures import Failed, PoolStarts, StartFail
 from conducto_core.semantics.tree_state import LiveExec
 from conducto_core.semantics.user_secrets import secrets_user
 
+_OUTDATED = "its image changed, or it has secrets that are withheld since a change"
 _LATE = {
     Hold.PAUSED: "the pipeline was paused for more than 24 hours",
     Hold.SPARE: "no command of the group had run for 15 minutes",
@@ -96,6 +96,8 @@ class PipelineWorkers(PipelineSteps):
 
     def _claim_next(self, worker: Worker, claim: Claimed) -> None:
         """Apply the claim that came with a report; its attempt may not start after all."""
+        if worker.status is WorkerStatus.IDLE and self._is_outdated(worker):
+            self._send_away(worker, _OUTDATED)  # which releases the task
         retried = worker.token in self.holders  # its last command runs again, and first
         if claim.attempt is not None and (retried or not self.is_current(claim)):
             claim = claim.model_copy(update={"attempt": None, "refusal": None})
@@ -312,6 +314,7 @@ class PipelineWorkers(PipelineSteps):
         done = self.settled()
         free = [worker for worker in self.registry.staying() if not worker.busy]
         holding = set(self.holders.values()) if free else set()
+        needed: dict[str, bool] = {}  # asked once for each pool, because it may take long
         for worker in free:
             if worker.status is WorkerStatus.LEAVING:
                 continue  # another one of these stays instead
@@ -319,23 +322,24 @@ class PipelineWorkers(PipelineSteps):
             too_late = done and worker.status is WorkerStatus.STARTING
             if asleep or too_late:
                 self._send_away(worker, "the pipeline sleeps")
-            elif self._is_outdated(worker, pool):
-                changed = "its image changed, or it has secrets that are withheld since a change"
-                self._send_away(worker, changed)
+            elif self._is_outdated(worker):
+                self._send_away(worker, _OUTDATED)
             elif pool.kind is PoolKind.CONTEXT:
                 self._look_at_context(worker)
             elif worker.id not in holding and not self.stays_warm(worker, self.now):
-                self._keep_or_stop(worker, done=done)
+                if worker.pool not in needed:
+                    needed[worker.pool] = self.may_need_more(worker.pool)
+                self._keep_or_stop(worker, done=done, needed=needed[worker.pool])
 
-    def _keep_or_stop(self, worker: Worker, *, done: bool) -> None:
+    def _keep_or_stop(self, worker: Worker, *, done: bool, needed: bool) -> None:
         """Stop a worker without a command unless its pool needs it, or the next run may.
 
         Args:
             worker: The worker; it is not warm, or no longer.
             done: Whether nothing starts without an action.
+            needed: `may_need_more` of its pool.
         """
         was_warm = worker.kept is not None
-        needed = self.may_need_more(worker.pool)
         if needed and not done:
             worker.kept = None
         elif was_warm or not (self._keep_warm(worker) or needed):
@@ -389,9 +393,9 @@ class PipelineWorkers(PipelineSteps):
         for node, message in self.stranded(reset):
             self._finish(node.path, Cause.WORKER_LOST, message=message, final=True)
 
-    def _is_outdated(self, worker: Worker, pool: Pool) -> bool:
+    def _is_outdated(self, worker: Worker) -> bool:
         holds_secrets = worker.for_owner and secrets_user(self.record) is None
-        image = self.images.get(pool.image)  # the tree may have been replaced
+        image = self.images.get(self.pools[worker.pool].image)  # the tree may have been replaced
         reference = None if image is None else image.record.reference
         moved = image is None or worker.reference not in (None, reference)
         return holds_secrets or moved

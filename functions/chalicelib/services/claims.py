@@ -84,6 +84,10 @@ class Claims:
             self._limits.release(live)
             raise
 
+    def release(self, live: CloudPipeline) -> None:
+        """Release what an earlier `begin` of this request acquired, if the claim starts nothing."""
+        self._limits.release(live)
+
     def begin_next(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Claimed | None:
         """Return a claim for the entry of its worker's report; None: it needs its own decision.
 

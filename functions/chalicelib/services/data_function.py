@@ -108,8 +108,8 @@ class LocalDataFiles:
         for parent, _, names in os.walk(self._path(directory)):
             for name in names:
                 whole += _size(os.path.join(parent, name))  # noqa: PTH118  one object per file
-            if monotonic() > end:
-                raise TimeoutError(f"the files of {directory} were not counted in {seconds:g} s")
+                if monotonic() > end:
+                    raise TimeoutError(f"{directory} was not counted in {seconds:g} s")
         return whole
 
     def forget(self, directory: str, seconds: float = inf) -> None:  # noqa: ARG002  one call

@@ -361,4 +361,5 @@ class DebugSessions:
                     shell.org, month_of(now), key, seconds, shell.cpu, whose=whose
                 ),
             )
+            self._engine.slots.resume(shell.org)
         return self._cloud.shells.find(shell.pipeline_id, shell.id) or shell

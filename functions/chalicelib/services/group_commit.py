@@ -35,8 +35,9 @@ logger = logging.getLogger(__name__)
 TURN_ENTRIES = 8
 #: Number of refusals after which a request writes its input itself.
 MAX_REFUSED = 2
-#: Maximum number of waiting inputs in an entry: a transaction has a hundred items.
-BATCH = 40
+#: Maximum number of waiting inputs in an entry: a transaction has a hundred items, and a report
+#: with a claim changes two attempts and removes its input.
+BATCH = 30
 #: Seconds without an entry after which the holder of the turn counts as dead.
 PATIENCE = 0.5
 

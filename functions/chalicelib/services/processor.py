@@ -62,9 +62,9 @@ class CommandProcessor:
     def __init__(self, cloud: Dependencies, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
         self.cloud = cloud
         self._snapshot_every = snapshot_every
-        self.slots = Slots(cloud, self.submit)
-        self.deferred = DeferredExecutor(cloud, self.submit, self.reading, self.slots)
         self._allowances = Allowances(partial(exec_seconds, cloud), cloud.clock)
+        self.slots = Slots(cloud, self.submit, self._allowances.seconds)
+        self.deferred = DeferredExecutor(cloud, self.submit, self.reading, self.slots)
         self._effect_executor = EffectExecutor(cloud, self.reading, self.deferred)
         self.watch = BuildPoller(cloud, self.submit, self.reading)
         self.secrets = SecretCache(

@@ -34,7 +34,7 @@ from chalicelib.services.deferred_effects import OUTDATED, RESERVE, Left, is_new
 from chalicelib.services.metering import check_usage
 from chalicelib.services.named_limits import NamedLimits
 from chalicelib.services.processor import CommandProcessor
-from chalicelib.services.slots import Decide
+from chalicelib.services.slots import Decide, Need
 from conducto_core.errors import RefusedError
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause
@@ -220,9 +220,11 @@ class Reconciler:
         for step in (self._run_at, self._expire, self._look):
             self._engine.submit(org, pipeline_id, step)
         with self._engine.reading(org, pipeline_id) as live:
-            waits = live.share.waiting is not None
-        if waits:
-            self._engine.slots.make(org, pipeline_id)
+            share = live.share
+        if share.waiting is not None:  # the other waiting pipelines have checks of their own
+            self._engine.slots.make(org, pipeline_id, wakes=False)
+        elif share.keeps is not None:
+            self._engine.slots.settle(org, pipeline_id, Need.HAND_ON)
 
     def _stop_strays(
         self, org: str, pipeline_id: str, running: Mapping[str, str], known: Collection[str]

@@ -18,6 +18,7 @@ from chalicelib.domain.events import HealthChecked, Input
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.ports.identity import InUse, Share
 from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.metering import reason_to_wait
 from conducto_core.semantics import warm_workers
 from conducto_core.semantics.fair_shares import Claimant, grants, shortage, too_many
 from conducto_core.semantics.warm_workers import Kept
@@ -53,11 +54,20 @@ def needed_room(before: Share, after: Share, *, more_spare: bool) -> Need | None
 
 
 class Slots:
-    """The exchange of workers between the pipelines of an organisation."""
+    """The exchange of workers between the pipelines of an organisation.
 
-    def __init__(self, cloud: Dependencies, submit: Submit) -> None:
+    Args:
+        cloud: The services.
+        submit: Commits an event to a pipeline; returns whether there was one.
+        seconds: Returns an organisation's seconds of workers in a month.
+    """
+
+    def __init__(
+        self, cloud: Dependencies, submit: Submit, seconds: Callable[[str, str], float]
+    ) -> None:
         self._cloud = cloud
         self._submit = submit
+        self._seconds = seconds
 
     def granted(self, live: CloudPipeline, used: InUse, free: int) -> int:
         """Return how many of the free workers a pipeline may launch now.
@@ -85,8 +95,11 @@ class Slots:
         else:
             self._hand_on(org, pipeline_id)
 
-    def make(self, org: str, pipeline_id: str) -> None:
-        """Stop workers of other pipelines, so that a waiting pipeline can launch its own."""
+    def make(self, org: str, pipeline_id: str, *, wakes: bool = True) -> None:
+        """Stop workers of other pipelines, so that a waiting pipeline can launch its own.
+
+        ``wakes``: Let waiting pipelines launch workers, too.
+        """
         shares = self._cloud.orgs.shares(org)
         if self._spare(org, pipeline_id, self._short(self._cloud.orgs.in_use(org), shares)):
             shares = self._cloud.orgs.shares(org)
@@ -97,7 +110,8 @@ class Slots:
         for other in sorted(shares, key=lambda name: -shares[name].workers):
             if shares[other].workers and (other != pipeline_id or other in keeps):
                 short -= self._spare(org, other, short, keeps.get(other))
-        self._wake(org)
+        if wakes:
+            self._wake(org)
 
     def resume(self, org: str) -> None:
         """Let all waiting pipelines launch workers, after the organisation's plan has changed."""
@@ -177,7 +191,7 @@ class Slots:
         """Return the waiting pipeline that may launch a worker now, or None."""
         used = self._cloud.orgs.in_use(org)
         free = used.plan.max_workers - used.workers
-        if free <= 0 or used.suspended:
+        if free <= 0 or reason_to_wait(self._cloud, org, used, self._seconds):
             return None
         shares = self._cloud.orgs.shares(org)
         part = grants(*self._claims(used, shares), free, self._cloud.clock())

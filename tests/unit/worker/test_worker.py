@@ -554,6 +554,16 @@ def test_no_poll_is_open_when_the_last_command_of_a_pool_is_reported() -> None:
     assert [end.polling for end in world.api.ends] == [False]
 
 
+def test_backlog_is_unknown_after_a_long_command() -> None:
+    scripts = {"x": FakeCommand(seconds=60)}
+    world = World(offer("a"), offer("b"), scripts=scripts).say(a=go("x"), b=go("y", "/b"))
+
+    world.run()
+
+    assert [report.next for report in world.api.reports] == [None, None]
+    assert world.commands.began == ["x", "y"]
+
+
 def test_commands_are_hardly_delayed_by_polls_in_vain() -> None:
     world = World(offer("0")).say(**{str(n): go("x") for n in range(100)})
     report, brief, early = world.api.report, world.tasks.poll_briefly, []

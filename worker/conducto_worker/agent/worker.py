@@ -43,6 +43,8 @@ RESULT_SECONDS = 60.0
 MAX_TREE_IN_REPORT = 2 << 20
 #: Seconds of a poll before a report. GetActivityTask mostly takes 40 ms if tasks wait.
 EARLY_POLL_SECONDS = 0.1
+#: Seconds for which a backlog is known. For a longer command, a request less would save little.
+BACKLOG_SECONDS = 30.0
 #: Maximum number of commands between two such polls, after many that found nothing.
 _MAX_GAP = 63
 DISMISSED = "its pool has no further commands"
@@ -108,11 +110,11 @@ class Worker:
     Exec is active elsewhere blocks nothing; it is claimed again between polls, so that the worker
     never has two commands to run.
 
-    If its pool has a backlog, the worker polls for a short time before the report of a command, and
-    claims a task that it gets in the request of the report. If no task comes, the report is sent
-    alone, and the poll is continued afterwards. Without a backlog it does not poll: the report may
-    end the work of the pool, and a task that is sent to the poll of a worker that has exited is
-    lost until its heartbeat is missed.
+    If its pool had a backlog a moment ago, the worker polls for a short time before the report of a
+    command, and claims a task that it gets in the request of the report. If no task comes, the
+    report is sent alone, and the poll is continued afterwards. Without a backlog it does not poll:
+    the report may end the work of the pool, and a task that is sent to the poll of a worker that
+    has exited is lost until its heartbeat is missed.
     """
 
     def __init__(
@@ -298,7 +300,8 @@ class Worker:
             self._shipper.drain_results(RESULT_SECONDS)
         self._peak = max(self._peak, ended.report.peak_memory or 0)
         report = self._checked(self._with_tree(ended))
-        offer = self._next(report) if ended.usable and backlog else None
+        is_known = backlog and report.seconds < BACKLOG_SECONDS
+        offer = self._next(report) if ended.usable and is_known else None
         once = self._instructions.policy == "once"
         stopped = self._clock.stopped_at is not None
         leaving = stopped or once or not ended.usable
