@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from conducto.errors import UsageError
@@ -74,7 +75,9 @@ def _add_adding(commands: Subcommands) -> None:
     adding.add_argument("--zone", help="time zone of --cron (default: that of this machine)")
     adding.add_argument("--after", metavar="TITLE", help="fire when a pipeline of this title ends")
     adding.add_argument(
-        "--after-program", metavar="FILE", help="fire when a pipeline of this script ends"
+        "--after-program",
+        metavar="FILE",
+        help="fire when a pipeline of this script ends",
     )
     adding.add_argument(
         "--when", choices=("done", "failed", "any"), help="how that pipeline ends (default: done)"
@@ -258,7 +261,7 @@ def _add(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 def _times(arguments: argparse.Namespace) -> dict[str, Any]:
     from conducto_cli.local_zone import zone_here
 
-    chain = {"title": arguments.after, "program": arguments.after_program}
+    chain = {"title": arguments.after, "program": _program(arguments.after_program)}
     given = {name: value for name, value in chain.items() if value is not None}
     if bool(given) == (arguments.cron is not None):
         raise UsageError("give a schedule a time with --cron, or pipelines to follow with --after")
@@ -267,6 +270,12 @@ def _times(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.when is not None:
         raise UsageError("--when is about the pipelines of --after; leave it out")
     return {"cron": arguments.cron, "zone": arguments.zone or zone_here()}
+
+
+def _program(file: str | None) -> str | None:
+    """Return the path that pipelines of a script have: absolute, except in a repository."""
+    is_here = file is not None and "/" in file and (file.startswith(".") or os.path.isfile(file))  # noqa: PTH113
+    return os.path.abspath(file) if file is not None and is_here else file  # noqa: PTH100
 
 
 def _rules(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -58,8 +58,8 @@ def checked(settings: ScheduleSettings, now: float, *, local: bool) -> ScheduleS
     if settings.until is not None and settings.until <= now:
         raise invalid("until", f"{_time_text(settings.until)} has passed")
     if settings.cron is None:
-        if settings.after is not None and _is_any(settings.after):
-            raise invalid("after", "needs the title or the program of the pipelines")
+        if settings.after is not None:
+            _check_chain(settings.after, local=local)
         return settings
     normal = normal_form(settings.cron)
     if next(iter(next_times(normal, settings.zone, now, 1)), None) is None:
@@ -67,8 +67,16 @@ def checked(settings: ScheduleSettings, now: float, *, local: bool) -> ScheduleS
     return settings.model_copy(update={"cron": normal})
 
 
-def _is_any(chain: Chain) -> bool:
-    return chain.title is None and chain.program is None
+def _check_chain(chain: Chain, *, local: bool) -> None:
+    program = chain.program
+    if chain.title is None and program is None:
+        raise invalid("after", "needs the title or the program of the pipelines")
+    if program is None or program.startswith("/") or "/" not in program:
+        return
+    if local or program.startswith("."):  # in the cloud, programs of a repository are relative
+        raise invalid(
+            "after", f"the program must be an absolute path or the name of a file, got {program!r}"
+        )
 
 
 def _check_source(settings: ScheduleSettings, *, local: bool) -> None:

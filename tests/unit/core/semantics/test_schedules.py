@@ -65,6 +65,7 @@ def launched(pipeline: str = "aaa-aaa", **fields: object) -> Firing:
         ({"cron": None}, "cron", "either a cron expression or 'after'"),
         ({"after": Chain(title="Load"), "cron": "* * * * *"}, "cron", "either a cron expression"),
         ({"after": Chain(state="any"), "cron": None}, "after", "needs the title or the program"),
+        ({"after": Chain(program="./load.py"), "cron": None}, "after", "must be an absolute path"),
         ({"cron": "0 0 * * *", "until": NOON - 1}, "until", "has passed"),
         (
             {"what": ScriptSource(kind="script", pipeline="a")},
@@ -93,6 +94,15 @@ def test_bad_settings_name_the_field(fields: dict[str, object], field: str, mess
 def test_bad_script_is_rejected(source: ScriptSource, message: str) -> None:
     settings = ScheduleSettings(what=source, cron="* * * * *")
     with pytest.raises(DefinitionError, match=message):
+        rules.checked(settings, NOON, local=True)
+
+
+def test_program_of_a_repository_is_relative_in_the_cloud_only() -> None:
+    chain = Chain(program="acme/app/load.py")
+    settings = ScheduleSettings(what=WHAT, after=chain)
+
+    assert rules.checked(settings, NOON, local=False).after == chain
+    with pytest.raises(DefinitionError, match="must be an absolute path or the name of a file"):
         rules.checked(settings, NOON, local=True)
 
 
