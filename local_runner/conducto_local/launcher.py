@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from conducto_client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
@@ -73,7 +74,7 @@ def ensure_agent(
     Args:
         home: State directory of the profile.
         command: Program and arguments of the agent; None for the default.
-        warn: Receives warnings for the user; None prints them to stderr.
+        warn: Receives warnings for the user; None prints each of them once to stderr.
         launching: Whether the caller is about to run a pipeline.
 
     Raises:
@@ -296,5 +297,7 @@ def _wait_until(is_true: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+@cache
 def _print_warning(text: str) -> None:
+    """Print a warning, once: each connection of a process finds the same agent."""
     sys.stderr.write(f"warning: {text}\n")

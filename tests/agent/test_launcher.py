@@ -327,6 +327,19 @@ def test_a_busy_agent_of_another_version_is_used_with_a_warning(
     assert ["version is 0.9" in text for text in setting.warnings] == [True]
 
 
+def test_warning_about_a_busy_agent_is_printed_once_by_a_process(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAKE_AGENT_BUSY", "1")
+    setting.ensure()
+    setting.pretend_version("0.9.once")
+
+    for _ in range(2):
+        ensure_agent(setting.home, command=COMMAND)
+
+    assert capsys.readouterr().err.count("its version is 0.9.once") == 1
+
+
 def test_a_launch_replaces_an_idle_agent_that_looks_for_another_engine(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
