@@ -270,20 +270,8 @@ COMMANDS = {
         "This is how other languages define pipelines.",
         call=Call.ENTRY,
     ),
-    **{
-        name: Command("", _IN_COMMANDS, summary, call=Call.ENTRY)
-        for name, summary in OUTPUT_COMMANDS.items()
-    },
     "dump-serialization": Command(
         "dump", _MAKE, "print the tree of a pipeline as it was launched, for 'conducto build'"
-    ),
-    "notify": Command(
-        "notify",
-        _MACHINE,
-        "list, add or delete rules that send notifications",
-        "A rule reports the start, the failure or the success of pipelines to a webhook, to Slack, "
-        "by mail or on the commit, without a callback in the script.",
-        target="the rules {} (default: those of this machine)",
     ),
     "schedule": Command(
         "schedule",
@@ -292,6 +280,18 @@ COMMANDS = {
         "The agent fires schedules while it runs; 'conducto agent enable' makes it run without a "
         "terminal. In the cloud they fire by themselves.",
         target="the schedules {} (default: those of this machine)",
+    ),
+    **{
+        name: Command("", _IN_COMMANDS, summary, call=Call.ENTRY)
+        for name, summary in OUTPUT_COMMANDS.items()
+    },
+    "notify": Command(
+        "notify",
+        _MACHINE,
+        "list, add or delete rules that send notifications",
+        "A rule reports the start, the failure or the success of pipelines to a webhook, to Slack, "
+        "by mail or on the commit, without a callback in the script.",
+        target="the rules {} (default: those of this machine)",
     ),
     "secrets": Command(
         "secrets",

@@ -478,6 +478,13 @@ def test_help_lists_every_command_once_by_group() -> None:
     ] * len(listed)
 
 
+def test_help_has_one_heading_for_each_group() -> None:
+    groups = [command.group for command in COMMANDS.values()]
+    lines = build_parser().format_help().splitlines()
+
+    assert [lines.count(f"  {group}:") for group in set(groups)] == [1] * len(set(groups))
+
+
 def test_rerun_resets_nodes_and_runs_the_pipeline(
     fake: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
