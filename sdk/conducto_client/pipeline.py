@@ -253,6 +253,10 @@ class Pipeline(PipelineIdentity):
             other: The earlier pipeline, on the same target.
             limit: Maximum number of differences of each kind.
         """
+        if not isinstance(other, Pipeline):
+            raise InvalidArgumentError(
+                f"compare: {other!r} is not a handle; use co.get_pipeline, or co.compare with ids"
+            )
         if other.target != self.target:
             raise InvalidArgumentError(
                 f"compare: {self.id} is on target {self.target!r}, {other.id} on {other.target!r}; "

@@ -337,6 +337,9 @@ def test_a_tree_can_be_launched_twice_and_names_at_once() -> None:
         (lambda: co.list_pipelines(state="failed"), "state: Input should be"),
         (lambda: co.list_pipelines(limit=0), "limit: 0"),
         (lambda: co.get_pipeline("nowhere"), "no pipeline 'nowhere'"),
+        (lambda: co.get_pipeline(5), "5 is not a pipeline: give an id, a title"),  # type: ignore[arg-type]
+        (lambda: co.launch(grid([1]), into=5), "5 is not a pipeline"),  # type: ignore[call-overload]
+        (lambda: co.compare("nowhere", 5), "no pipeline 'nowhere'"),  # type: ignore[arg-type]
         (lambda: co.latest("no such title"), "no pipeline with title"),
     ],
 )
@@ -354,8 +357,8 @@ def test_pipeline_continues_with_a_changed_tree() -> None:
     pipeline = launch(grid, [1, 2], title="continued")
     pipeline.wait(TIMEOUT)
 
-    plan = co.plan(grid, [1, 3], into=pipeline.id, target="local")
-    same = co.launch(grid, [1, 3], into=pipeline.id, engine="process", title="continued")
+    plan = co.plan(grid, [1, 3], into=pipeline, target="local")
+    same = co.launch(grid, [1, 3], into=pipeline, engine="process", title="continued")
 
     assert plan.preview
     assert {node.path: (node.fate, node.reason) for node in plan.nodes} == {
@@ -368,6 +371,11 @@ def test_pipeline_continues_with_a_changed_tree() -> None:
     assert [len(node.attempts()) for node in same.nodes("/d*")] == [2, 1]
     with pytest.raises(errors.InvalidArgumentError, match="keeps its engine, 'process'"):
         co.launch(grid, [1], into=pipeline.id, engine="docker")
+    assert co.get_pipeline(co.AsyncPipeline(pipeline)) == pipeline
+    with pytest.raises(errors.InvalidArgumentError, match="is on target 'local'; leave it out"):
+        co.launch(grid, [1], into=pipeline, target="cloud")
+    with pytest.raises(errors.InvalidArgumentError, match="'x' is not a handle"):
+        pipeline.compare("x")  # type: ignore[arg-type]
 
 
 def test_continued_pipeline_keeps_its_title_doc_tags_and_retention() -> None:

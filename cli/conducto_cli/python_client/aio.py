@@ -57,8 +57,7 @@ async def compare(
     before: str | AsyncPipeline, after: str | AsyncPipeline, **options: Any
 ) -> PipelineComparison:
     """Return the differences between two pipelines of one target; see ``co.compare``."""
-    first, second = (each if isinstance(each, str) else each._inner for each in (before, after))  # noqa: SLF001
-    return await in_thread(queries.compare, first, second, **options)
+    return await in_thread(queries.compare, before, after, **options)
 
 
 get_pipeline = _twin(queries.get_pipeline)

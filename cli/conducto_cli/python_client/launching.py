@@ -25,6 +25,7 @@ from conducto_cli.python_client.hosts import one_of, open_target, selected
 from conducto_cli.python_client.queries import get_pipeline
 from conducto_cli.text.text import printable
 from conducto_client import Client
+from conducto_client.aio import AsyncPipeline
 from conducto_client.pipeline import Pipeline
 from conducto_client.target import Target, TargetName, problem_of
 from conducto_core.model.continuation import ContinuePlan, ContinueRequest
@@ -48,7 +49,7 @@ def launch(
     engine: Literal["docker", "process"] | None = None,
     build: Literal["local", "cloud"] | None = None,
     snapshot_on_error: bool = False,
-    into: str | None = None,
+    into: str | Pipeline | AsyncPipeline | None = None,
     fresh: bool = False,
     profile: str | None = None,
     **kwargs: Any,
@@ -74,8 +75,8 @@ def launch(
         engine: ``process`` runs plain processes on this machine, without images and isolation.
         build: Place to build images for the cloud; the cloud by default.
         snapshot_on_error: Keep the container files of failed commands, for ``conducto debug``.
-        into: The pipeline to continue, as in ``co.get_pipeline``. It must be finished or paused,
-            not archived, and launched by the same script file.
+        into: The pipeline to continue, or its id as in ``co.get_pipeline``. It must be finished or
+            paused, not archived, and launched by the same script file.
         fresh: With ``into``: keep no results, run every command again.
         profile: The profile; by default the one in use.
         kwargs: Arguments of the function.
@@ -95,7 +96,7 @@ def launch(
         engine=one_of("engine", engine, _ENGINES),
         build=one_of("build", build, _BUILDS),
         snapshot_on_error=snapshot_on_error,
-        into=into,
+        into=None if into is None else str(getattr(into, "id", into)),
         fresh=fresh,
         profile=profile,
         argv=[_script()],
@@ -127,7 +128,7 @@ _DEFAULTS = LaunchOptions(run=True)
 def plan(
     pipeline: Node | Callable[..., Node],
     *args: Any,
-    into: str,
+    into: str | Pipeline | AsyncPipeline,
     fresh: bool = False,
     target: TargetName | None = None,
     profile: str | None = None,
@@ -138,7 +139,7 @@ def plan(
     Args:
         pipeline: The new tree, or a function that returns it.
         args: Arguments of the function; so are ``kwargs``.
-        into: The pipeline to continue.
+        into: The pipeline to continue, or its id.
         fresh: Keep no results.
         target: ``local`` or ``cloud``; by default that of the pipeline.
         profile: The profile; by default the one in use.
@@ -152,8 +153,8 @@ def plan(
         conducto.errors.DefinitionError: the tree is invalid.
         conducto.errors.ClientError: the server rejects it, or does not respond.
     """
-    options = LaunchOptions(into=into, fresh=fresh, profile=profile, argv=[_script()])
     old = get_pipeline(into, target=target, profile=profile)
+    options = LaunchOptions(into=old.id, fresh=fresh, profile=profile, argv=[_script()])
     given = {"into"} | {name for name, value in (("target", target), ("fresh", fresh)) if value}
     request, _ = _prepared(pipeline, args, kwargs, given, options=options, where=old.target)
     asked = ContinueRequest(launch=request, fresh=fresh, preview=True)

@@ -13,6 +13,7 @@ from conducto_cli.exit_codes import USAGE
 from conducto_cli.pipeline_lookup import UnknownPipelineError, find_pipeline
 from conducto_cli.python_client.hosts import open_target, selected
 from conducto_cli.target import is_in_cloud, probe
+from conducto_client.aio import AsyncPipeline
 from conducto_client.pipeline import ComparedMetricRow, Pipeline, compared_rows
 from conducto_client.target import Target, TargetName, checked
 from conducto_core.model.outputs import CompareParams
@@ -26,13 +27,16 @@ StateName = Literal["pending", "queued", "running", "done", "error", "killed"]
 
 
 def get_pipeline(
-    pipeline_id: str, *, target: TargetName | None = None, profile: str | None = None
+    pipeline_id: str | Pipeline | AsyncPipeline,
+    *,
+    target: TargetName | None = None,
+    profile: str | None = None,
 ) -> Pipeline:
     """Return a launched pipeline.
 
     Args:
         pipeline_id: Its id or an unambiguous beginning of it, an unambiguous title, ``@last`` or
-            ``@failed``.
+            ``@failed``; or its handle.
         target: ``local`` or ``cloud``; by default wherever it is, this machine first.
         profile: The profile; by default the one in use.
 
@@ -41,6 +45,13 @@ def get_pipeline(
     """
     unused.mark_used()
     where = selected(target, profile)
+    if isinstance(pipeline_id, (Pipeline, AsyncPipeline)):
+        return _handle(pipeline_id, target)
+    if not isinstance(pipeline_id, str):
+        raise InvalidArgumentError(
+            f"{pipeline_id!r} is not a pipeline: give an id, a title, '@last', '@failed' or a "
+            "handle, which co.launch returns"
+        )
     account = account_of(profile)
     try:
         if where is None and account is not None:
@@ -50,6 +61,15 @@ def get_pipeline(
         return Pipeline(found, found.read(lambda client: find_pipeline(client, pipeline_id)))
     except UnknownPipelineError as error:
         raise PipelineNotFoundError(str(error)) from error
+
+
+def _handle(given: Pipeline | AsyncPipeline, target: TargetName | None) -> Pipeline:
+    """Return the blocking handle; raise an error if it is not on the target."""
+    if target not in {None, given.target}:
+        raise InvalidArgumentError(
+            f"target: {target!r}, but {given.id} is on target {given.target!r}; leave it out"
+        )
+    return given if isinstance(given, Pipeline) else given._inner  # noqa: SLF001 - its twin
 
 
 def list_pipelines(
@@ -201,8 +221,8 @@ def latest(
 
 
 def compare(
-    before: str | Pipeline,
-    after: str | Pipeline,
+    before: str | Pipeline | AsyncPipeline,
+    after: str | Pipeline | AsyncPipeline,
     *,
     limit: int = 100,
     target: TargetName | None = None,
@@ -217,8 +237,5 @@ def compare(
         target: As in `get_pipeline`.
         profile: The profile; by default the one in use.
     """
-    first, second = (
-        each if isinstance(each, Pipeline) else get_pipeline(each, target=target, profile=profile)
-        for each in (before, after)
-    )
+    first, second = (get_pipeline(each, target=target, profile=profile) for each in (before, after))
     return second.compare(first, limit=limit)

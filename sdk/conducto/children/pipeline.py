@@ -203,14 +203,21 @@ def launch(
     return ChildPipeline(_patiently(lambda: call("POST", body=body, key=key)))
 
 
-def get_pipeline(pipeline_id: str) -> ChildPipeline:
+def get_pipeline(pipeline_id: Union[str, ChildPipeline]) -> ChildPipeline:
     """Return a child of this attempt.
+
+    Args:
+        pipeline_id: Its id, or its handle.
 
     Raises:
         conducto.errors.ApiError: it is not one.
     """
     from urllib.parse import quote  # noqa: PLC0415 - rarely needed
 
+    if isinstance(pipeline_id, ChildPipeline):
+        pipeline_id = pipeline_id.id
+    if not isinstance(pipeline_id, str):
+        raise InvalidArgumentError(f"{pipeline_id!r} is not the id of a pipeline, nor a handle")
     return ChildPipeline(call("GET", quote(pipeline_id, safe="")))
 
 

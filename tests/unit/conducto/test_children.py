@@ -106,6 +106,8 @@ def test_handle_shows_no_token(inside: pytest.MonkeyPatch) -> None:
     inside.setenv(TOKEN, "cdo_secret")
     inside.setenv(CHANNEL, "/nowhere")
     child = children.ChildPipeline(json.loads('{"id": "abc-def", "title": "child"}'))
+    with pytest.raises(InvalidArgumentError, match="5 is not the id of a pipeline, nor a handle"):
+        children.get_pipeline(5)  # type: ignore[arg-type]
 
     assert repr(child) == "<pipeline abc-def (local): 'child'>"
 
