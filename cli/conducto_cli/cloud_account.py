@@ -15,7 +15,12 @@ from conducto.version import __version__
 from conducto_client.cloud_transport import CloudClient, CloudTransport
 from conducto_client.http_transport import TIMEOUT
 from conducto_client.transport import Endpoint
-from conducto_core.model.base import ADDRESS_PATTERN, NAME_PATTERN, Record
+from conducto_core.model.base import (
+    ADDRESS_PATTERN,
+    NAME_PATTERN,
+    SCHEDULE_NAME_PATTERN,
+    Record,
+)
 from conducto_core.model.operations.cloud import WhoAmI
 from conducto_core.model.operations.operation import Operation
 from conducto_core.model.params import NoParams
@@ -28,6 +33,9 @@ NOT_LOGGED_IN = "not logged in to a cloud installation; log in: conducto login -
 #: ``{pattern: what it means}``.
 _SHAPES = {
     NAME_PATTERN: "write at most 63 letters, digits, '.', '_' and '-', the first a letter or digit",
+    SCHEDULE_NAME_PATTERN: (
+        "write at most 64 letters, digits, '.', '_' and '-', the first a letter or digit"
+    ),
     ADDRESS_PATTERN: "write an address, such as https://github.com/acme/app, without a password",
 }
 #: Seconds between two lines about the same wait.

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+from argparse import ArgumentTypeError
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from conducto.errors import UsageError
@@ -75,9 +77,7 @@ def _add_adding(commands: Subcommands) -> None:
     adding.add_argument("--zone", help="time zone of --cron (default: that of this machine)")
     adding.add_argument("--after", metavar="TITLE", help="fire when a pipeline of this title ends")
     adding.add_argument(
-        "--after-program",
-        metavar="FILE",
-        help="fire when a pipeline of this script ends",
+        "--after-program", metavar="FILE", help="fire when a pipeline of this script ends"
     )
     adding.add_argument(
         "--when", choices=("done", "failed", "any"), help="how that pipeline ends (default: done)"
@@ -110,11 +110,14 @@ def _add_rules(adding: Parser) -> None:
     adding.add_argument(
         "--window",
         metavar="TIME",
-        type=a_time,
+        type=partial(_time_within, "1m", "31d"),
         help="for how long, such as 2h (default: 24h; at most 31d)",
     )
     adding.add_argument(
-        "--jitter", metavar="TIME", type=a_time, help="delay each launch by up to this time"
+        "--jitter",
+        metavar="TIME",
+        type=partial(_time_within, "1s", "12h"),
+        help="delay each launch by up to this time (at most 12h)",
     )
     adding.add_argument(
         "--pause-after",
@@ -128,6 +131,14 @@ def _add_rules(adding: Parser) -> None:
     adding.add_argument(
         "--replace", action="store_true", help="change the schedule if it exists already"
     )
+
+
+def _time_within(shortest: str, longest: str, text: str) -> float:
+    """Return the seconds of a time that was typed."""
+    seconds = a_time(text)
+    if not a_time(shortest) <= seconds <= a_time(longest):
+        raise ArgumentTypeError(f"must be from {shortest} to {longest}, got {text!r}")
+    return seconds
 
 
 def _add_backfill(commands: Subcommands) -> None:
@@ -263,8 +274,11 @@ def _times(arguments: argparse.Namespace) -> dict[str, Any]:
 
     chain = {"title": arguments.after, "program": _program(arguments.after_program)}
     given = {name: value for name, value in chain.items() if value is not None}
-    if bool(given) == (arguments.cron is not None):
+    if not given and arguments.cron is None:
         raise UsageError("give a schedule a time with --cron, or pipelines to follow with --after")
+    if given and arguments.cron is not None:
+        option = "--after" if arguments.after is not None else "--after-program"
+        raise UsageError(f"give only one of --cron and {option}: a schedule has one or the other")
     if given:
         return {"after": {**given, "state": arguments.when or "done"}}
     if arguments.when is not None:

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from conducto_cli.text.text import printable
+from conducto_cli.text.text import count_of, printable
 
 if TYPE_CHECKING:
     from conducto_core.model.schedules import Firing, Schedule, ScheduleView
 
 COLUMNS = ("NAME", "WHEN", "NEXT", "LAST", "LAUNCHES")
 FIRING_COLUMNS = ("DUE", "STATE", "CAUSE", "WHY")
+_UNITS = ((3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def cells_of(view: ScheduleView) -> tuple[str, ...]:
@@ -72,12 +73,16 @@ def lines_of(view: ScheduleView) -> list[str]:
     lines = [
         f"{schedule.name}: {when_of(schedule)}",
         f"  launches {printable(source_of(schedule))}",
-        f"  overlap {schedule.overlap.value}, catch-up {schedule.catch_up.value}",
+        f"  overlap {schedule.overlap.value}, {_catch_up(schedule)}",
     ]
+    if schedule.title is not None:
+        lines.append(f"  title {printable(schedule.title)}")
     if schedule.jitter:
-        lines.append(f"  delayed by up to {schedule.jitter / 60:g} minutes")
+        lines.append(f"  delayed by up to {_time(schedule.jitter)}")
     if schedule.pause_after is not None:
-        lines.append(f"  pauses after {schedule.pause_after} failures in a row")
+        lines.append(f"  pauses after {count_of(schedule.pause_after, 'failure')} in a row")
+    if schedule.until is not None:
+        lines.append(f"  until {_moment(schedule.until)}")
     if schedule.paused:
         why = "" if schedule.paused_why is None else f": {printable(schedule.paused_why)}"
         lines.append(f"  paused{why}; resume it: conducto schedule resume {schedule.name}")
@@ -87,6 +92,22 @@ def lines_of(view: ScheduleView) -> list[str]:
     elif schedule.cron is not None:
         lines.append("  next: never")
     return lines
+
+
+def _catch_up(schedule: Schedule) -> str:
+    """Return the rule for missed times; those of a chain are never made up for."""
+    rule = f"catch-up {schedule.catch_up.value}"
+    if schedule.catch_up.value == "none" or schedule.cron is None:
+        return rule
+    return f"{rule}, window {_time(schedule.window)}"
+
+
+def _time(seconds: float) -> str:
+    """Return a time in the largest unit of which it is a multiple."""
+    for unit, noun in _UNITS:
+        if seconds % unit == 0:
+            return count_of(round(seconds / unit), noun)
+    return f"{seconds:g} seconds"
 
 
 def _zone_note(schedule: Schedule, moment: float) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from conducto_core.model.base import SCHEMA_VERSION, Record
+from conducto_core.model.base import SCHEDULE_NAME_PATTERN, SCHEMA_VERSION, Record
 from conducto_core.model.params import Moment, PipelineId
 from conducto_core.model.states import State
 
@@ -25,7 +25,7 @@ MAX_JITTER = 12 * 3600.0
 #: Prefix of the tag of the pipelines of a schedule; its name follows.
 SCHEDULE_TAG = "conducto/schedule/"
 
-ScheduleName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+ScheduleName = Annotated[str, Field(pattern=SCHEDULE_NAME_PATTERN)]
 _Word = Annotated[str, Field(min_length=1, max_length=1000)]
 _Line = Annotated[str, Field(max_length=200)]
 

@@ -13,6 +13,8 @@ from unit.cli.trees import CountingPipelines
 
 Conducto = Callable[..., int]
 Output = pytest.CaptureFixture[str]
+SOURCE = ("--git", "https://example.com/a.git", "--command", "python p.py")
+DAILY = ("--cron", "@daily")
 
 
 @pytest.fixture
@@ -26,8 +28,7 @@ def open_client(fake: CountingPipelines) -> Iterator[Callable[[], Client]]:
 @pytest.fixture
 def add(conducto: Conducto) -> Conducto:
     """Adds the schedule ``nightly``, which launches a script of a repository."""
-    source = ("--git", "https://example.com/a.git", "--command", "python p.py")
-    return lambda *words: conducto("schedule", "add", "nightly", *source, *words)
+    return lambda *words: conducto("schedule", "add", "nightly", *SOURCE, *words)
 
 
 @pytest.fixture
@@ -38,6 +39,67 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / file).touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "give a schedule a time with --cron, or pipelines to follow with --after"),
+        ((*DAILY, "--after", "Load"), "give only one of --cron and --after:"),
+        ((*DAILY, "--after-program", "p.py"), "give only one of --cron and --after-program:"),
+        ((*DAILY, "--window", "50d"), "argument --window: must be from 1m to 31d, got '50d'"),
+        ((*DAILY, "--jitter", "20h"), "argument --jitter: must be from 1s to 12h, got '20h'"),
+    ],
+)
+def test_wrong_option_is_named(
+    words: tuple[str, ...], message: str, add: Conducto, capsys: Output
+) -> None:
+    assert add(*words) == 2
+
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a b", "x" * 65])
+def test_invalid_name_is_refused_with_the_rule(
+    name: str, conducto: Conducto, capsys: Output
+) -> None:
+    assert conducto("schedule", "add", name, *SOURCE, *DAILY) == 2
+
+    assert "name: write at most 64 letters, digits, '.', '_' and '-'" in capsys.readouterr().err
+
+
+def test_schedule_that_exists_is_changed_with_replace(add: Conducto, capsys: Output) -> None:
+    assert add(*DAILY) == 0
+    assert add(*DAILY) == 2
+    assert add(*DAILY, "--replace") == 0
+
+    assert "change that one with --replace" in capsys.readouterr().err
+
+
+def test_schedule_is_shown_with_all_its_rules(
+    add: Conducto, conducto: Conducto, capsys: Output
+) -> None:
+    rules = ("--jitter", "1s", "--pause-after", "1", "--window", "90m", "--title", "Nightly build")
+    add(*DAILY, *rules, "--until", "2095-01-31T18:00")
+    capsys.readouterr()
+
+    conducto("schedule", "show", "nightly")
+
+    assert capsys.readouterr().out.splitlines()[2:7] == [
+        "  overlap skip, catch-up last, window 90 minutes",
+        "  title Nightly build",
+        "  delayed by up to 1 second",
+        "  pauses after 1 failure in a row",
+        "  until Mon 2095-01-31 18:00",
+    ]
+
+
+def test_rules_without_an_effect_are_not_shown(add: Conducto, capsys: Output) -> None:
+    add(*DAILY, "--catch-up", "none")
+
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[2] == "  overlap skip, catch-up none"
+    assert shown[3].startswith("  next: ")
 
 
 @pytest.mark.parametrize(

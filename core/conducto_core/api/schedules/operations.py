@@ -227,4 +227,6 @@ def _unknown(name: str) -> NotFoundError:
 
 
 def _taken(name: str) -> RefusedError:
-    return RefusedError(f"there is a schedule {name!r}; choose another name, or change that one")
+    return RefusedError(
+        f"there is a schedule {name!r}; choose another name, or change that one with --replace"
+    )
