@@ -65,6 +65,11 @@ class Command:
         """Whether ``--local`` and ``--cloud`` are options of the command."""
         return self.call is Call.CLIENT and self.target is not None
 
+    @property
+    def needs_pipelines(self) -> bool:
+        """Whether the command is about pipelines that exist."""
+        return self.group in {_LOOK, _ACT, _SHELLS}
+
     def load(self) -> ModuleType:
         """Import the module that implements the command."""
         return importlib.import_module(f"conducto_cli.commands.{self.module}")

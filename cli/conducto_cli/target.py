@@ -7,8 +7,10 @@ knows the pipeline's id, this machine first. Without a login it is always this m
 import argparse
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
+from conducto.api import paths
 from conducto.api.config import Config
 from conducto.errors import UsageError
 from conducto_cli.arguments import SHORTCUTS
@@ -35,7 +37,14 @@ def opener_for(arguments: argparse.Namespace) -> OpenClient:
         UsageError: the target is the cloud and the profile is not logged in.
     """
     command = COMMANDS[arguments.verb]
+    is_new = command.needs_pipelines and _is_new(arguments.profile)
     local = client_opener(arguments.profile, launching=command.needs_engine)
+    if is_new:
+        print(
+            f"note: profile {arguments.profile!r} is new, so it has no pipelines; "
+            "'conducto-profile list' lists profiles with a configuration",
+            file=sys.stderr,
+        )
     if not command.accepts_target:
         return local
     target = chosen(arguments.target, arguments.profile)
@@ -50,6 +59,16 @@ def opener_for(arguments: argparse.Namespace) -> OpenClient:
     if pipeline_id.startswith(PREFIX):
         return account.client
     return account.client if is_in_cloud(pipeline_id, local, probe(account)) else local
+
+
+def _is_new(profile: str | None) -> bool:
+    """Return whether a profile that an option names has no directory; it may be mistyped."""
+    if profile is None:
+        return False
+    try:
+        return not Path(paths.profile_dir(profile)).exists()
+    except ValueError:  # an invalid name, which is refused when the profile is opened
+        return False
 
 
 def second_opener(arguments: argparse.Namespace) -> OpenClient | None:

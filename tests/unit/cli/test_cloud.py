@@ -481,3 +481,39 @@ def test_a_branch_that_cannot_be_looked_up_names_no_password() -> None:
     with pytest.raises(contexts.ContextError) as caught:
         cloud_images.head_of("http://me:pa55word@127.0.0.1:9/x", "main")
     assert "pa55word" not in str(caught.value)
+
+
+# ---- profiles ------------------------------------------------------------------------------------
+
+
+def test_read_of_a_new_profile_is_noted_once(capsys: Output) -> None:
+    arguments = build_parser().parse_args(["--profile", "nope", "list"])
+
+    target.opener_for(arguments)
+    target.opener_for(arguments)
+
+    assert capsys.readouterr().err == (
+        "note: profile 'nope' is new, so it has no pipelines; "
+        "'conducto-profile list' lists profiles with a configuration\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["list"], ["--profile", "nope", "secrets", "list"], ["--profile", "nope", "schedule", "list"]],
+)
+def test_first_use_of_a_profile_without_pipelines_is_not_noted(
+    monkeypatch: pytest.MonkeyPatch, capsys: Output, words: list[str]
+) -> None:
+    monkeypatch.setenv("CONDUCTO_PROFILE", "fresh")
+
+    target.opener_for(build_parser().parse_args(words))
+
+    assert capsys.readouterr().err == ""
+
+
+def test_invalid_profile_is_refused_without_a_note(capsys: Output) -> None:
+    with pytest.raises(UsageError):
+        target.opener_for(build_parser().parse_args(["--profile", "a/b", "list"]))
+
+    assert capsys.readouterr().err == ""
