@@ -154,6 +154,7 @@ class _Invocation:
     ) -> None:
         self.program = program
         self.methods = methods.discover(names)
+        self._names = names
         self.default = default
         self.argv = argv
 
@@ -224,7 +225,11 @@ class _Invocation:
         """Return an error about the first word with the names of the methods."""
         if not self._by_default or error.word is None or error.word != self.argv[0]:
             return error
-        return UsageError(f"{error}; it is not a method either: {', '.join(self.methods)}")
+        return UsageError(f"{error}; it is not a method either: {', '.join(self._listed())}")
+
+    def _listed(self) -> Dict[str, Callable[..., Any]]:
+        """Return the methods that help names."""
+        return methods.listed(self.methods, self._names)
 
     def _named(self) -> Optional[str]:
         """Return the method that the first word names, or None."""
@@ -239,7 +244,8 @@ class _Invocation:
     def _print_help(self, only: Optional[str] = None) -> None:
         from conducto.script.help import usage
 
-        text = usage(self.program, self.methods, self.default, only)
+        shown = self._listed() if only is None else self.methods
+        text = usage(self.program, shown, self.default, only)
         print(text, file=sys.stderr)  # noqa: T201
 
     def _choose(self) -> Tuple[str, Callable[..., Any], List[str]]:
@@ -259,7 +265,7 @@ class _Invocation:
             return "; names that begin with an underscore cannot be called"
         near = self._near()
         if self.default is None:
-            return near or f"; the methods are {', '.join(self.methods) or 'none'}"
+            return near or f"; the methods are {', '.join(self._listed()) or 'none'}"
         import shlex
 
         method = getattr(self.default, "__name__", "main")

@@ -435,6 +435,57 @@ def test_callers_names_are_the_methods(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == "4\n"
 
 
+IMPORTING = """
+import functools
+from json import dumps
+from shlex import join
+from typing import NamedTuple
+
+import conducto as co
+from nightly import nightly
+
+def shout(text: str) -> str:
+    return text.upper()
+
+def plain_decorator(function):
+    def wrapped(text: str):
+        return function(text)
+    return wrapped
+
+whisper = functools.partial(shout, "x")
+decorated = plain_decorator(shout)
+
+if __name__ == "__main__":
+    co.main()
+"""
+
+
+def test_help_lists_no_imported_functions_but_pipelines(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "nightly.py").write_text(
+        "import conducto as co\ndef nightly() -> co.Serial:\n    return co.Serial()\n"
+    )
+    (tmp_path / "script.py").write_text(IMPORTING)
+
+    def run_script(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "script.py", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    listed = re.findall(r"^    (\w+)", run_script("--help").stderr, re.MULTILINE)
+    assert listed == ["nightly", "shout", "plain_decorator", "whisper", "decorated"]
+    assert "the methods are nightly, shout, plain_decorator, whisper, decorated" in (
+        run_script("qqq").stderr
+    )
+    assert run_script("dumps", "--obj=3").stdout == "'\"3\"'\n"
+    assert "NamedTuple is not a valid method" in run_script("NamedTuple", "x").stderr
+    (tmp_path / "script.py").write_text("__all__ = ['dumps']\n" + IMPORTING)
+    assert re.findall(r"^    (\w+)", run_script("--help").stderr, re.MULTILINE) == ["dumps"]
+
+
 def printed_block(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
     out = capsys.readouterr().out
     found = re.search(
