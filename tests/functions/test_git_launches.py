@@ -25,7 +25,7 @@ from conducto_core.model.git_launch import GitLaunch
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.people import Member, Role
-from conducto_core.model.schedules import FiringState, NewSchedule, ScheduleParams
+from conducto_core.model.schedules import Firing, FiringState, NewSchedule, ScheduleParams
 from support.cloud.builds import build_inputs, build_recipe
 from support.cloud.world import ME, World
 from support.git_server import GitServer, git, git_server
@@ -125,6 +125,14 @@ def test_empty_repository_is_named(site: Site) -> None:
         site.launch(url=f"{site.server.url}/empty")
 
 
+@pytest.mark.parametrize("url", ["git@example.com:a.git", "/srv/a.git"])
+def test_firing_fails_if_the_address_has_no_web_server(site: Site, url: str) -> None:
+    firing = firing_of(site, url)
+
+    assert firing.state is FiringState.FAILED
+    assert firing.why == f"url: {url}: the address must start with https://"
+
+
 def test_private_repository_needs_a_password(site: Site) -> None:
     site.server.password = "top"
     refs = HttpGitRefs(public_only=False)
@@ -213,15 +221,21 @@ def test_plan_clones_with_the_password_of_the_build(site: Site, tmp_path: Path) 
     assert (tmp_path / "with" / "pipeline.py").exists()
 
 
-def test_schedule_launches_from_the_current_commit(site: Site) -> None:
+def firing_of(site: Site, url: str) -> Firing:
+    """Return the firing of a schedule that launches from a repository, after it was served."""
     site.world.people.join("acme", Member(user="ann", role=Role.MEMBER, joined=1.0), first=True)
     operations = schedule_operations(site.world.engine, ME)
-    what = {"kind": "git", "url": site.url, "command": "python pipeline.py"}
+    what = {"kind": "git", "url": url, "command": "python pipeline.py"}
     schedule = NewSchedule.model_validate({"name": "nightly", "cron": "0 0 * * *", "what": what})
     asyncio.run(operations.create_schedule(schedule))
     asyncio.run(operations.fire_schedule(ScheduleParams(name="nightly")))
     serve_schedules(site.world.engine)
     (firing,) = site.world.schedules.firings("acme", "nightly", limit=1)
+    return firing
+
+
+def test_schedule_launches_from_the_current_commit(site: Site) -> None:
+    firing = firing_of(site, site.url)
 
     assert (firing.state, firing.why) == (FiringState.LAUNCHED, None)
     clone = site.clone_of(str(firing.pipeline)).clone

@@ -96,7 +96,13 @@ def _check_source(settings: ScheduleSettings, *, local: bool) -> None:
 
 
 def _check_url(url: str) -> None:
-    """Reject the address of a repository with a password, which all members could read."""
+    """Reject an address that no repository has, or with a password that all members could read."""
+    if "/" not in url and ":" not in url:
+        raise invalid(
+            "what",
+            f"the address of the repository needs a scheme or a path, such as "
+            f"https://github.com/acme/app, got {url!r}",
+        )
     try:
         parts = urlsplit(url)
         password = parts.password

@@ -49,6 +49,8 @@ class HttpGitRefs:
         address = without_password(url)
         if self._public_only or address != url:
             check_url(address)
+        elif urlsplit(address).scheme not in {"http", "https"}:
+            raise DeliveryError(f"{address}: the address must start with https://")
         if self._public_only and is_this_machine(urlsplit(address).hostname or ""):
             raise DeliveryError(f"{address} is not a public address; requests are sent to those")
         names = [_HEAD] if ref == _HEAD else [_BRANCH + ref, _TAG + ref]

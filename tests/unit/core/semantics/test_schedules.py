@@ -340,9 +340,11 @@ def test_repository_becomes_a_lazy_whose_command_prints_the_tree() -> None:
         ("https://token@example.com/a.git", False),
         ("ssh://git:secret@example.com/a.git", False),
         ("https://[example.com/a.git", False),
+        ("/srv/a.git", True),
+        ("notaurl", False),
     ],
 )
-def test_address_of_a_repository_contains_no_password(url: str, is_accepted: bool) -> None:
+def test_address_of_a_repository_has_a_place_and_no_password(url: str, is_accepted: bool) -> None:
     source = GitSource(kind="git", url=url, command="python pipeline.py")
     settings = ScheduleSettings(cron="@daily", what=source)
     if is_accepted:
