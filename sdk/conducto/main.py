@@ -170,7 +170,9 @@ class _Invocation:
         name, method, words = self._choose()
         expected = node_type_of(method)
         try:
-            call, flags = _parse(name, method, words, pipeline=expected is not None)
+            call, flags = _parse(
+                name, method, words, pipeline=expected is not None, check=self._refuse_late_method
+            )
         except UsageError as error:
             raise self._with_methods(error) from None
         if flags is not None and flags.reports():
@@ -220,6 +222,20 @@ class _Invocation:
         special = dict(signature.special)
         placed = any(special.get(name) != _BY_NAME for name in signature.parameters)
         return placed or "VAR_POSITIONAL" in special.values()
+
+    def _refuse_late_method(self, word: str) -> None:
+        """Raise an error if an argument without a name, after flags, is the name of a method."""
+        if not (self._by_default and self.argv[0].startswith("--") and word in self.methods):
+            return
+        import shlex
+
+        rest = list(self.argv)
+        rest.remove(word)
+        first = " ".join(map(shlex.quote, [word, *rest]))
+        raise UsageError(
+            f"error: {word} is a method, which comes first: {self.program} {first}\n"
+            "to pass it as an argument, write the name of the parameter before it"
+        )
 
     def _with_methods(self, error: UsageError) -> UsageError:
         """Return an error about the first word with the names of the methods."""
@@ -276,7 +292,12 @@ class _Invocation:
 
 
 def _parse(
-    name: str, method: Callable[..., Any], argv: Sequence[str], *, pipeline: bool
+    name: str,
+    method: Callable[..., Any],
+    argv: Sequence[str],
+    *,
+    pipeline: bool,
+    check: Callable[[str], None],
 ) -> Tuple[Call, Optional[Flags]]:
     """Split the command line into arguments of the method, which take precedence, and flags."""
     from conducto.inspection.signatures import signature_of
@@ -294,6 +315,7 @@ def _parse(
     while words:
         word, value = words.next()
         if word is None:
+            check(str(value))
             call.take_positional(str(value))
         elif not call.owns(word) and _is_flag(word, flags):
             if flags is None:

@@ -425,6 +425,26 @@ def test_typing_names_are_not_methods(capsys: pytest.CaptureFixture[str]) -> Non
     assert "Maybe" not in err
 
 
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("--local add", "p.py add --local"),
+        ("--title=a b add --run", "p.py add --title=a b --run"),
+    ],
+)
+def test_method_after_flags_is_refused(
+    line: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = refused(capsys, *line.split(), default=entitled)
+
+    assert code == 2
+    assert f"is a method, which comes first: {remedy}\n" in err
+
+
+def test_value_of_an_option_may_be_the_name_of_a_method() -> None:
+    assert call("--parts", "add", default=names) == (["add"], "none")
+
+
 def test_callers_names_are_the_methods(capsys: pytest.CaptureFixture[str]) -> None:
     def local_one(n: int) -> int:
         return n + 1
