@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conducto.tree.nodes import Exec
 from conducto.wire.approvals import check_message, check_who
+from conducto.wire.fields import parse_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,13 +48,16 @@ class Approve(Exec):
 
         Raises:
             TypeError: a parameter of commands, such as ``cpu``.
-            ValueError: the message is empty, or ``who`` is not a list of names.
+            ValueError: the message is empty, ``who`` is not a list of names or an empty one, or
+                ``timeout`` is not a duration above 0.
         """
         for name in params:
             if name not in _PARAMETERS:
                 raise TypeError(f"an approval runs no command, so it has no parameter {name!r}")
         super().__init__("", **params)
         self.approval = {"message": check_message(message), "who": check_who(who)}
+        if timeout is not None:
+            parse_duration(timeout, "timeout")
         self.max_time = timeout
 
     @property

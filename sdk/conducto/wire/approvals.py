@@ -37,12 +37,17 @@ def check_who(value: Any) -> List[str]:
     """Return ``value`` as a list of roles and user ids; a text is one of them, None is anyone.
 
     Raises:
-        ValueError: not text or a list of texts, too many, or not a name.
+        ValueError: not text or a list of texts, an empty list, too many, or not a name.
     """
     names = [value] if isinstance(value, str) else [] if value is None else value
     if not isinstance(names, (list, tuple, set, frozenset)):
         raise ValueError(  # noqa: TRY004  the caller adds the node's path to a ValueError
             f"the parameter who={value!r} is not a role, a user id or a list of them"
+        )
+    if value is not None and not names:
+        raise ValueError(
+            "the parameter who= is an empty list; name a role or a user id, or leave it out for "
+            "every user with the permission to control the pipeline"
         )
     if len(names) > MAX_WHO:
         raise ValueError(f"the parameter who= has {len(names)} entries; the maximum is {MAX_WHO}")
@@ -67,7 +72,8 @@ def check_approval(value: Any) -> Tuple[str, Tuple[str, ...]]:
         raise ValueError(  # noqa: TRY004  as above
             f"approval must have a message, got {value!r}"
         )
-    return check_message(value.get("message")), tuple(check_who(value.get("who")))
+    who = value.get("who")  # [] in the wire form is anyone
+    return check_message(value.get("message")), tuple(check_who(None if who == [] else who))
 
 
 def check_outside_contexts(above: Iterable[Tuple[str, Optional[str]]]) -> None:

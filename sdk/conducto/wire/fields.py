@@ -49,8 +49,8 @@ FORBIDDEN_DOCKER_ARGS = {
 }
 
 
-def parse_duration(value: Union[float, str]) -> float:
-    """Return the seconds of ``value``.
+def parse_duration(value: Union[float, str], name: str = "max_time") -> float:
+    """Return the seconds of ``value``, the parameter ``name``.
 
     Numbers are seconds. A string is one or more ``<number><unit>`` without blanks; units are ns us
     ms s m h d w mm (30 days) y, and a Greek mu for the u. A leading "-" is ignored, as in the
@@ -63,12 +63,12 @@ def parse_duration(value: Union[float, str]) -> float:
     (5400.0, 129600.0, 90.0)
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"max_time must be seconds or a text such as '1h30m', got {value!r}")
-    seconds = _parse_text(value) if isinstance(value, str) else value
-    return _positive("max_time", seconds, value)
+        raise ValueError(f"{name} must be seconds or a text such as '1h30m', got {value!r}")
+    seconds = _parse_text(value, name) if isinstance(value, str) else value
+    return _positive(name, seconds, value)
 
 
-def _parse_text(text: str) -> float:
+def _parse_text(text: str, name: str) -> float:
     body = text[1:] if text.startswith("-") else text  # removeprefix came with Python 3.9
     body = body.translate(_MICRO)
     total, end = 0.0, 0
@@ -78,15 +78,15 @@ def _parse_text(text: str) -> float:
         number, unit = part.groups()
         if unit not in _SECONDS:
             raise ValueError(
-                "max_time has an unknown unit {!r} in {!r}; units are {}".format(
-                    unit, text, " ".join(_SECONDS)
+                "{} has an unknown unit {!r} in {!r}; units are {}".format(
+                    name, unit, text, " ".join(_SECONDS)
                 )
             )
         total += float(number) * _SECONDS[unit]
         end = part.end()
     if not body or end != len(body):
         raise ValueError(
-            f"max_time is an invalid duration: {text!r}; "
+            f"{name} is an invalid duration: {text!r}; "
             "write a number of seconds, or a text such as '90s'"
         )
     return total

@@ -40,6 +40,8 @@ def test_an_approval_comes_back_from_its_serialized_form() -> None:
     [
         ({"who": [7]}, "who must be text"),
         ({"who": [""]}, "who='' is neither a role"),
+        ({"who": []}, "who= is an empty list; name a role"),
+        ({"who": ()}, "who= is an empty list"),
         ({"who": 7}, "who=7 is not a role"),
         ({"who": ["viewer"]}, "decides nothing"),
     ],
@@ -69,6 +71,21 @@ def test_an_approval_in_a_kept_container_is_refused_when_the_tree_is_printed() -
         root.pretty()
 
 
-def test_an_invalid_timeout_is_refused_when_the_tree_is_printed() -> None:
-    with pytest.raises(DefinitionError, match="/ask: max_time"):
-        tree(timeout="soon").pretty()
+@pytest.mark.parametrize(
+    ("timeout", "said"),
+    [
+        ("2 weeks", "^timeout is an invalid duration: '2 weeks'"),
+        ("2x", "^timeout has an unknown unit 'x'"),
+        (0, "^timeout must be above 0"),
+        ([1], "^timeout must be seconds or a text"),
+    ],
+)
+def test_an_invalid_timeout_is_refused_where_it_is_written(timeout, said) -> None:
+    with pytest.raises(ValueError, match=said):
+        tree(timeout=timeout)
+
+
+def test_an_approval_without_deciders_reaches_the_runner() -> None:
+    spec = resolve(to_launch_form(tree())).nodes["/ask"]
+
+    assert spec.approval == Approval("Release?", ())
