@@ -12,6 +12,7 @@ from chalicelib.domain.events import (
     WorkerStarted,
 )
 from chalicelib.domain.pipeline_changes import PipelineChanges, Usage, WorkerCharge
+from chalicelib.domain.pipeline_state import CloudImage
 from chalicelib.domain.pipeline_steps import GRACE, PipelineSteps
 from chalicelib.domain.workers import Worker, WorkerStatus
 from chalicelib.ports.identity import Spender
@@ -32,7 +33,7 @@ from conducto_core.semantics.start_failures import Failed, PoolStarts, StartFail
 from conducto_core.semantics.tree_state import LiveExec
 from conducto_core.semantics.user_secrets import secrets_user
 
-_OUTDATED = "its image changed, or it has secrets that are withheld since a change"
+_OUTDATED = "its image or title changed, or it has secrets that are withheld since a change"
 _LATE = {
     Hold.PAUSED: "the pipeline was paused for more than 24 hours",
     Hold.SPARE: "no command of the group had run for 15 minutes",
@@ -162,12 +163,13 @@ class PipelineWorkers(PipelineSteps):
     def pool_workers(self, written: JournalEntry) -> None:
         """Register the workers that the latest entry launches."""
         for launch in written.hires:
-            image = self.images[self.pools[launch.pool].image].record.reference
+            image = self.images[self.pools[launch.pool].image]
             self.registry.workers[launch.worker] = Worker(
                 launch.worker,
                 launch.pool,
                 self.now,
-                reference=image,
+                reference=image.record.reference,
+                setting=self._setting(image),
                 launched=self.now,
                 round=self.starts_of(launch.pool).rounds,
                 for_owner=secrets_user(self.record) is not None,
@@ -396,6 +398,15 @@ class PipelineWorkers(PipelineSteps):
     def _is_outdated(self, worker: Worker) -> bool:
         holds_secrets = worker.for_owner and secrets_user(self.record) is None
         image = self.images.get(self.pools[worker.pool].image)  # the tree may have been replaced
-        reference = None if image is None else image.record.reference
-        moved = image is None or worker.reference not in (None, reference)
-        return holds_secrets or moved
+        return (
+            holds_secrets
+            or image is None
+            or worker.reference not in (None, image.record.reference)
+            or worker.setting not in (None, self._setting(image))
+        )
+
+    def _setting(self, image: CloudImage) -> tuple[str | None, ...]:
+        """Return `Worker.setting` of a worker that is launched now."""
+        built = image.built
+        inside = (None, None) if built is None else (built.shell, built.workdir)
+        return (*inside, self.record.title)

@@ -169,7 +169,9 @@ def _pool(written: Mapping[str, Any]) -> Pool:
 
 
 def _workers(written: Iterable[Mapping[str, Any]]) -> dict[str, Worker]:
-    made = (Worker(**{**fields, "status": WorkerStatus(fields["status"])}) for fields in written)
+    made = [Worker(**{**fields, "status": WorkerStatus(fields["status"])}) for fields in written]
+    for worker in made:
+        worker.setting = None if worker.setting is None else tuple(worker.setting)
     return {worker.id: worker for worker in made}
 
 

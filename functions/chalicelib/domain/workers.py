@@ -31,6 +31,8 @@ class Worker:
         token: The task that started the last one.
         previous: The task that started the one before.
         reference: Reference of the image that it runs.
+        setting: Shell and working directory of the image and title of the pipeline, which decides
+            on its role, at its launch; None: an older version has launched it.
         protocol: Its protocol version (`conducto_core.model.worker.PROTOCOL`).
         launched: When its launch was decided, in seconds since the epoch.
         up: When it called for the first time.
@@ -56,6 +58,7 @@ class Worker:
     token: str = ""
     previous: str = ""
     reference: str | None = None
+    setting: tuple[str | None, ...] | None = None
     protocol: int = 1
     launched: float = 0.0
     up: float | None = None
