@@ -16,10 +16,11 @@ from conducto.errors import (
 from conducto_client import display, notebook, programs
 from conducto_client.actions import Actions, NodeChanges, Selection
 from conducto_client.data import Data
+from conducto_client.errors import ApiError
 from conducto_client.nodes import NodeHandle
 from conducto_client.progress import progress_for
 from conducto_client.target import Target, TargetName, checked
-from conducto_client.watching import Watcher
+from conducto_client.watching import Watcher, missing
 from conducto_core.model.approvals import WaitingApproval
 from conducto_core.model.outputs import ComparedPipeline
 from conducto_core.model.programs import LaunchAgain, StartProgram
@@ -365,7 +366,10 @@ class Pipeline(PipelineIdentity):
 
     def delete(self) -> None:
         """Delete the pipeline with its output, data and history; it must have settled."""
-        self._target.call(lambda client: client.delete(self.id))
+        try:
+            self._target.call(lambda client: client.delete(self.id))
+        except ApiError as error:
+            raise missing(error) from error
 
     # ---- launch again ------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from conducto.errors import WaitTimeoutError
+from conducto.errors import ClientError, PipelineNotFoundError, WaitTimeoutError
 from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.target import Target
 from conducto_core.model.records import NodeChange
@@ -20,6 +20,7 @@ RETRY_SECONDS = 0.2
 #: Heartbeats without a change after which the state is read: pausing is not a change of a node.
 _QUIET = 2
 _REJECTED = frozenset({401, 403})
+_NOT_FOUND = 404
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 
@@ -41,8 +42,15 @@ class Watcher:
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
     def summary(self) -> PipelineSummary:
-        """Return the current state of the pipeline."""
-        return self.target.read(lambda client: client.get(self.pipeline_id))
+        """Return the current state of the pipeline.
+
+        Raises:
+            PipelineNotFoundError: it does not exist.
+        """
+        try:
+            return self.target.read(lambda client: client.get(self.pipeline_id))
+        except ApiError as error:
+            raise missing(error) from error
 
     def wait(self, timeout: float | None) -> Generator[PipelineSummary, None, None]:
         """Yield the state at least once per heartbeat, until the pipeline has settled.
@@ -103,7 +111,7 @@ class Watcher:
                     if self.clock() - lost >= self.reconnect:
                         raise self._lost(error) from error
                 elif error.status not in _REJECTED or rejected:
-                    raise
+                    raise missing(error) from error
                 else:
                     # A new agent or a new login has another token, which the next client reads.
                     rejected = True
@@ -131,6 +139,11 @@ class Watcher:
             f"pipeline {self.pipeline_id}: the server has been unreachable for "
             f"{self.reconnect:g} s, so its state is unknown; wait again to reconnect\n{error}"
         )
+
+
+def missing(error: ApiError) -> ClientError:
+    """Return the error of a request for the pipeline as a whole, which may not exist."""
+    return PipelineNotFoundError(str(error)) if error.status == _NOT_FOUND else error
 
 
 def _is_passing(error: ApiError) -> bool:

@@ -161,6 +161,19 @@ def test_every_action_of_the_command_line_is_a_method(tmp_path: Path) -> None:
 
     with pytest.raises(errors.PipelineNotFoundError, match="no pipeline"):
         co.get_pipeline(pipeline.id)
+    for use in (
+        lambda: pipeline.state,
+        pipeline.wait,
+        pipeline.run,
+        pipeline.delete,
+        lambda: pipeline["/end"],
+        lambda: [*pipeline.follow()],
+    ):
+        with pytest.raises(errors.PipelineNotFoundError):
+            use()
+    with pytest.raises(errors.ApiError) as caught:
+        pipeline.data.list()
+    assert caught.value.status == 404
 
 
 def test_approvals_are_decided() -> None:
@@ -313,6 +326,8 @@ def test_a_tree_can_be_launched_twice_and_names_at_once() -> None:
     assert len(co.list_pipelines(title="same", limit=2, target="local")) == 2
     assert [each.wait(TIMEOUT) for each in several] == ["done"] * 4
     assert co.get_pipeline("@last", target="local") in several
+    with pytest.raises(errors.InvalidArgumentError, match="could be any of 4 pipelines"):
+        co.get_pipeline("same", target="local")
     with pytest.raises(LookupError, match="no pipeline with title 'none'"):
         co.latest("none", target="local")
 

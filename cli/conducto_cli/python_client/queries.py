@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, TypeVar
 
-from conducto.errors import ClientError, InvalidArgumentError, PipelineNotFoundError
+from conducto.errors import ClientError, InvalidArgumentError, PipelineNotFoundError, UsageError
 from conducto.tree import unused
 from conducto_cli.cloud_account import account_of
 from conducto_cli.connection import client_opener, exit_code_of, message_of
@@ -42,6 +42,7 @@ def get_pipeline(
 
     Raises:
         conducto.errors.PipelineNotFoundError: there is none; names the nearest.
+        conducto.errors.InvalidArgumentError: it is ambiguous; lists the pipelines.
     """
     unused.mark_used()
     where = selected(target, profile)
@@ -53,14 +54,24 @@ def get_pipeline(
             "handle, which co.launch returns"
         )
     account = account_of(profile)
+    if where is None and account is not None:
+        openers = client_opener(profile), probe(account)
+        where = "cloud" if _looked_up(lambda: is_in_cloud(pipeline_id, *openers)) else "local"
+    found = open_target(where or "local", profile, launching=True)
+    summary = _looked_up(
+        lambda: found.read(lambda client: find_pipeline(client, pipeline_id)),
+    )
+    return Pipeline(found, summary)
+
+
+def _looked_up(find: Callable[[], T]) -> T:
+    """Return the result of a lookup; its errors become those of the client."""
     try:
-        if where is None and account is not None:
-            local = client_opener(profile)
-            where = "cloud" if is_in_cloud(pipeline_id, local, probe(account)) else "local"
-        found = open_target(where or "local", profile, launching=True)
-        return Pipeline(found, found.read(lambda client: find_pipeline(client, pipeline_id)))
+        return find()
     except UnknownPipelineError as error:
         raise PipelineNotFoundError(str(error)) from error
+    except UsageError as error:
+        raise InvalidArgumentError(str(error)) from error
 
 
 def _handle(given: Pipeline | AsyncPipeline, target: TargetName | None) -> Pipeline:
