@@ -3,6 +3,7 @@ import { useId, type ReactNode } from "react";
 import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
+import { submitWithCtrlEnter } from "@/components/submitWithCtrlEnter";
 import { useSubmitOnce } from "@/components/useSubmitOnce";
 import { COMMON } from "@/strings/common";
 
@@ -44,6 +45,7 @@ export function FormDialog({ title, action, disabled, error, onSubmit, onClose, 
           event.preventDefault();
           submitOnce(onSubmit);
         }}
+        onKeyDown={submitWithCtrlEnter}
       >
         {children}
         <FormError error={error} />

@@ -1,9 +1,10 @@
-import { useEffect, useRef, useState, type KeyboardEvent } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import type { ProgramCall, ProgramView } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { Icon } from "@/components/Icon";
+import { submitWithCtrlEnter } from "@/components/submitWithCtrlEnter";
 import { toast } from "@/components/toasts";
 import { useSubmitOnce } from "@/components/useSubmitOnce";
 import { navigate, pipelineUrl } from "@/lib/location";
@@ -32,7 +33,7 @@ interface Props {
 
 /** The fields of a program, and the buttons that plan and launch it. */
 export function LaunchForm({ program, call }: Props) {
-  const { id, title } = program.pipeline.pipeline;
+  const { id } = program.pipeline.pipeline;
   const [words, setWords] = useState<Words>(() => initialWords(call));
   const [options, setOptions] = useState<RunOptions>({
     run: true,
@@ -48,7 +49,7 @@ export function LaunchForm({ program, call }: Props) {
   const rejected = sent === request ? (starting.current?.problems ?? {}) : {};
   const wrong = problemsOf(call, words);
   const problems = isChecked ? { ...rejected, ...wrong } : rejected;
-  useOpenLaunched(starting, title);
+  useOpenLaunched(starting);
   useFocusOnProblem(form, problems);
 
   const begin = (action: "launch" | "plan") => {
@@ -74,7 +75,7 @@ export function LaunchForm({ program, call }: Props) {
       className={styles.form}
       noValidate
       onSubmit={submit}
-      onKeyDown={(event) => submitWithCtrlEnter(event)}
+      onKeyDown={submitWithCtrlEnter}
     >
       <LaunchHead summary={program.pipeline}>
         {count === 0 ? null : <span className={styles.fix}>{LAUNCH.fix(count)}</span>}
@@ -122,20 +123,14 @@ export function LaunchForm({ program, call }: Props) {
   );
 }
 
-function submitWithCtrlEnter(event: KeyboardEvent<HTMLFormElement>): void {
-  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-  event.preventDefault();
-  event.currentTarget.requestSubmit();
-}
-
 /** Open the pipeline once it is launched. */
-function useOpenLaunched({ current }: Starting, title: string): void {
+function useOpenLaunched({ current }: Starting): void {
   const pipeline = current?.pipeline ?? null;
   useEffect(() => {
     if (pipeline === null) return;
-    toast(LAUNCH.launched(title));
+    toast(LAUNCH.launched(pipeline));
     navigate(pipelineUrl(pipeline));
-  }, [pipeline, title]);
+  }, [pipeline]);
 }
 
 /** Focus the first field with a problem when problems appear. */
