@@ -31,8 +31,10 @@ def inside(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def command_launch() -> Any:
-    """Return ``co.launch``, which another test may have used outside of a command."""
-    return co.__getattr__("launch")
+    """Return ``co.launch`` of a command; other tests of the process use that of scripts."""
+    found = co.__getattr__("launch")
+    vars(co).pop("launch")  # the module remembers it
+    return found
 
 
 def tree() -> co.Serial:
