@@ -54,7 +54,7 @@ if "CONDUCTO_NODE" not in os.environ:
 """
 #: Stands in for pandas.
 PANDAS = "DataFrame = list\n"
-#: ``{section: parts of the output}``.
+#: ``{section: parts of the output}`` of the examples for both targets.
 OUTPUTS = {
     "Submit and wait": ["error 1 of 2 http", "/depth 5 exit code 1", "training at depth 5"],
     "Fan out over a list": ["import eu done", "import us done"],
@@ -70,6 +70,9 @@ OUTPUTS = {
     "Launch from a command": ["depth 3 done", "depth 5 done"],
     "Use from a web service": ['"page":"http', '{"state":"done"}'],
 }
+AGAIN = "Launch again and compare"
+#: Those of the examples for this machine.
+LOCAL_OUTPUTS = {**OUTPUTS, AGAIN: ["command ['/train']"]}
 
 
 def scripts() -> dict[str, str]:
@@ -79,12 +82,24 @@ def scripts() -> dict[str, str]:
     for section, text in zip(parts[1::2], parts[2::2], strict=True):
         for language, block in _BLOCK.findall(text):
             if language == "python":
-                found[section] = block
+                found[section] = block  # the last one
             else:  # a cell of a notebook
                 body = "".join(f"    {line}\n" for line in block.splitlines())
                 found[section] += f'\nif __name__ == "__main__":\n{body}    print(p.wait(200))\n'
     found["Use from a web service"] += REQUESTS
     return found
+
+
+def _preparation(section: str) -> list[tuple[str, list[str]]]:
+    """Return the scripts, with their arguments, that run before an example."""
+    if section == "Rerun nightly failures":
+        return [(NIGHTLY, [])]
+    if section != AGAIN:
+        return []
+    text = _PAGE.read_text().partition(f"## {AGAIN}\n")[2]
+    block = _BLOCK.search(text)
+    assert block is not None
+    return [(block[2], ["--local", "--run", "--title=study", "--engine=process"])]
 
 
 def run(section: str, folder: Path, variables: dict[str, str], *, engine: str | None) -> str:
@@ -97,13 +112,13 @@ def run(section: str, folder: Path, variables: dict[str, str], *, engine: str | 
         engine: Engine of its pipelines; None for the default.
     """
     (folder / "pandas.py").write_text(PANDAS)
-    texts = [NIGHTLY] if section == "Rerun nightly failures" else []
     printed = ""
-    for number, text in enumerate([*texts, scripts()[section]]):
+    steps = [*_preparation(section), (scripts()[section], [])]
+    for number, (text, arguments) in enumerate(steps):
         script = folder / f"example{number}.py"
         script.write_text(text if engine is None else _ENGINE.format(engine) + text)
         done = subprocess.run(
-            [sys.executable, script.name],
+            [sys.executable, script.name, *arguments],
             cwd=folder,
             env={**os.environ, **variables, "NO_COLOR": "1"},
             capture_output=True,
@@ -118,5 +133,5 @@ def run(section: str, folder: Path, variables: dict[str, str], *, engine: str | 
 
 def check(section: str, printed: str) -> None:
     """Check the output of an example."""
-    for part in OUTPUTS[section]:
+    for part in LOCAL_OUTPUTS[section]:
         assert part in printed, f"{section}: {part!r} is missing in:\n{printed}"
