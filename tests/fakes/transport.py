@@ -37,7 +37,7 @@ class InProcessTransport:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._loop = asyncio.new_event_loop()
-        self._stopped, self._lock = False, threading.Lock()
+        self._stopped, self._lock = False, threading.RLock()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
