@@ -19,6 +19,7 @@ import conducto as co
 from conducto import main as main_module
 from conducto.errors import UsageError
 from conducto.script.arguments import Words
+from conducto.script.definition import Definition
 from conducto.script.flags import NAMES, Flags
 
 if TYPE_CHECKING:
@@ -554,24 +555,24 @@ def test_title_and_doc_are_found(
 
 
 @pytest.mark.parametrize(
-    ("line", "title", "doc"),
+    ("given", "title", "doc"),
     [
-        ("hello --into abc", None, "Say hello."),
-        ("hello --into abc --title T --doc D", "T", "D"),
-        ("hello --local", "p.py hello", "Say hello."),
+        ({"into": "abc"}, None, "Say hello."),
+        ({"into": "abc", "title": "T", "doc": "D"}, "T", "D"),
+        ({}, "p.py hello", "Say hello."),
     ],
 )
 def test_continued_pipeline_gets_no_default_title(
-    line: str, title: str | None, doc: str, monkeypatch: pytest.MonkeyPatch
+    given: dict[str, str], title: str | None, doc: str
 ) -> None:
-    launched: list[Any] = []
-    start = lambda root, options, *, local: launched.append(options) or 0  # noqa: E731
-    monkeypatch.setattr("conducto.script.definition.start", start)
+    flags, root = Flags(), hello()
+    for name, text in given.items():
+        flags.take(name, text, Words([]))
 
-    call(*line.split())
+    Definition(root, hello, "p.py", ["hello"])._entitle(flags, None)
 
-    (options,) = launched
-    assert (options.title, options.doc, options.tags, options.retention) == (title, doc, None, None)
+    fields = flags.fields()
+    assert (root.title, root.doc, fields["tags"], fields["retention"]) == (title, doc, None, None)
 
 
 def test_launch_inside_a_node_is_refused(

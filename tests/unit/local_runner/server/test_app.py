@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from tests.fakes.pipelines import MemoryPipelines
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from conducto_client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
@@ -237,16 +237,21 @@ def test_a_browser_brings_its_token_as_a_subprotocol(
     assert frame["changes"][0]["path"] == "/"
 
 
-def test_unread_stream_blocks_no_other_client(
-    server: RunningServer, pipelines: MemoryPipelines
-) -> None:
-    with connect(
+def unread_stream(server: RunningServer) -> ClientConnection:
+    """Return a connection, for ``with``, of a client that reads no events."""
+    return connect(
         websocket_url(server),
         additional_headers=AUTHORIZED,
         proxy=None,
         max_queue=1,
         close_timeout=0.1,
-    ):
+    )
+
+
+def test_unread_stream_blocks_no_other_client(
+    server: RunningServer, pipelines: MemoryPipelines
+) -> None:
+    with unread_stream(server):
         for _ in range(20_000):
             pipelines.change("p", "/", State.QUEUED)
 
@@ -259,13 +264,7 @@ def test_unread_stream_blocks_no_other_client(
 def test_server_stops_beside_a_closed_stream_that_its_client_does_not_read(
     server: RunningServer, pipelines: MemoryPipelines
 ) -> None:
-    with connect(
-        websocket_url(server),
-        additional_headers=AUTHORIZED,
-        proxy=None,
-        max_queue=1,
-        close_timeout=0.1,
-    ) as stream:
+    with unread_stream(server) as stream:
         for _ in range(20_000):
             pipelines.change("p", "/", State.QUEUED)
         stream.protocol.send_close(1000)
