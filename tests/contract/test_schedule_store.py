@@ -10,6 +10,7 @@ from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.schedules import TableSchedules
+from conducto_core.errors import RefusedError
 from conducto_core.model.schedules import (
     Chain,
     Firing,
@@ -20,6 +21,7 @@ from conducto_core.model.schedules import (
     TemplateSource,
 )
 from conducto_core.ports.schedules import Schedules
+from conducto_local.store.schedules import SqliteSchedules
 from conducto_local.store.sqlite import SqliteStore
 from support.cloud.aws import BUCKET, TABLE, aws
 
@@ -109,6 +111,59 @@ def test_claim_resets_no_executed_firing(store: Schedules) -> None:
     assert store.firing(ORG, "nightly", "unknown") is None
 
 
+def test_missed_time_that_comes_again_is_fired(store: Schedules) -> None:
+    store.create(ORG, old := schedule())
+    missed = firing(1, state=FiringState.MISSED, until=9.0)
+    new = store.change(ORG, old, old, [missed])
+    assert new is not None
+
+    store.change(ORG, new, new, [firing(1)])
+
+    assert store.firing(ORG, "nightly", missed.id) == firing(1)
+
+
+def damage(store: Schedules) -> None:
+    """Damage the records of the schedule *nightly* and of its first firing."""
+    if isinstance(store, TableSchedules):
+        for key, name in (
+            (table_keys.schedule(ORG, "nightly"), "schedule"),
+            (table_keys.firing(ORG, "nightly", firing(1).id), "firing"),
+        ):
+            item = store._table.get(key)
+            assert item is not None
+            store._table.put(key, {**item, name: "{"})
+        return
+    assert isinstance(store, SqliteSchedules)
+    with store._transaction() as connection:
+        connection.execute("UPDATE schedules SET record='{' WHERE name='nightly'")
+        connection.execute(
+            "UPDATE firings SET record=CAST(x'ff' AS TEXT) WHERE schedule='nightly' AND id=?",
+            (firing(1).id,),
+        )
+
+
+def test_damaged_records_are_named_and_affect_no_others(store: Schedules) -> None:
+    if isinstance(store, MemorySchedules):
+        pytest.skip("it has no records")
+    for name in ("nightly", "other"):
+        store.create(ORG, old := schedule(name))
+        store.change(ORG, old, old, [firing(1), firing(2)])
+
+    damage(store)
+
+    nightly, other = store.all_of(ORG)
+    assert (nightly.name, nightly.paused) == ("nightly", True)
+    assert "'conducto schedule rm nightly'" in (nightly.paused_why or "")
+    assert (other, store.firings(ORG, "other")) == (store.get(ORG, "other"), [firing(2), firing(1)])
+    with pytest.raises(RefusedError, match="'nightly' is damaged"):
+        store.get(ORG, "nightly")
+    good, bad = store.firings(ORG, "nightly")
+    assert (good, bad) == (firing(2), store.firing(ORG, "nightly", firing(1).id))
+    assert (bad.due, bad.state) == (1.0, FiringState.FAILED)
+    assert store.delete(ORG, "nightly")
+    assert store.create(ORG, schedule())
+
+
 def test_firings_come_in_pages_the_newest_first(store: Schedules) -> None:
     store.create(ORG, old := schedule())
     store.change(ORG, old, old, [firing(number) for number in range(1, 102)])
@@ -149,7 +204,8 @@ def test_due_schedules_are_those_that_need_attention(store: Schedules) -> None:
         store.create(ORG, one)
 
     assert sorted(name for _, name in store.due(150.0)) == ["busy", "chain", "late"]
-    assert store.next_wake() == (None if isinstance(store, TableSchedules) else 100.0)
+    for now, following in ((50.0, 100.0), (150.0, 200.0), (900.0, None)):
+        assert store.next_wake(now) == (None if isinstance(store, TableSchedules) else following)
     assert [one.name for one in store.all_of(ORG)] == sorted(
         ("late", "later", "paused", "busy", "chain")
     )

@@ -13,12 +13,11 @@ from conducto_core.model.records import PipelineRecord, PipelineStatus
 from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_core.model.schedules import (
     Firing,
-    FiringState,
     Schedule,
     ScheduleSettings,
     ScriptSource,
 )
-from conducto_core.semantics.schedules import wakes
+from conducto_core.semantics.schedules import is_executed, wakes
 
 
 class MemorySchedules:
@@ -60,7 +59,7 @@ class MemorySchedules:
         self._schedules[key] = new.model_copy(update={"revision": old.revision + 1})
         for firing in firings:
             known = self._firings[key].get(firing.id)
-            if known is None or known.state is FiringState.PENDING:
+            if known is None or not is_executed(known):
                 self._firings[key][firing.id] = firing
         if template is not None:
             self._templates[key] = template
@@ -93,9 +92,9 @@ class MemorySchedules:
         found = [(time, key) for key, time in times.items() if time is not None and time <= now]
         return [key for _, key in sorted(found)]
 
-    def next_wake(self) -> float | None:
+    def next_wake(self, now: float) -> float | None:
         times = (wakes(one) for one in self._schedules.values())
-        return min((time for time in times if time), default=None)
+        return min((time for time in times if time is not None and time > now), default=None)
 
 
 class PipelinesTarget:

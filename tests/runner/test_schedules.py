@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -97,6 +98,51 @@ async def test_due_times_launch_the_template_also_after_a_restart(
     assert len(listed.pipelines) == 2
 
 
+async def test_clock_that_was_ahead_for_a_moment_silences_no_schedule(
+    tmp_path: Path, clock: list[float]
+) -> None:
+    async with agent(tmp_path, clock) as one:
+        await one.create(what=await one.source())
+        one.advance(400 * s.DAY)
+        # A time seems to be missed, and the last of a year is made up for.
+        await one.until(lambda found: len(found) == 2 and found[1].outcome == "done")
+        one.advance(-400 * s.DAY)
+
+        async def is_planned() -> bool:
+            view = await one.schedules.get_schedule(s.ScheduleParams(name="hourly"))
+            return view.schedule.next == view.times[0] and view.last is None
+
+        await eventually(is_planned)
+        one.advance(20)
+        await one.until(lambda found: found[0].outcome == "done")
+
+
+async def test_damaged_schedule_is_named_and_affects_no_other(
+    tmp_path: Path, clock: list[float]
+) -> None:
+    broken = s.ScheduleParams(name="broken")
+    async with agent(tmp_path, clock) as one:
+        what = await one.source()
+        await one.create(name="broken", what=what)
+        await one.create(what=what)
+    with sqlite3.connect(tmp_path / "test/agent/store.sqlite") as store:
+        damaged = "CAST(x'7bff' AS TEXT)"
+        store.execute(f"UPDATE schedules SET record={damaged} WHERE name='broken'")  # noqa: S608
+    store.close()
+    async with agent(tmp_path, clock) as one:
+        listed = (await one.schedules.list_schedules()).schedules
+        assert [(each.schedule.name, each.schedule.paused) for each in listed] == [
+            ("broken", True),
+            ("hourly", False),
+        ]
+        with pytest.raises(RefusedError, match="'broken' is damaged, and it fires no more"):
+            await one.schedules.resume_schedule(broken)
+        one.advance(20)
+        await one.until(ended(1))
+        await one.schedules.delete_schedule(broken)
+        await one.create(name="broken", what=what)
+
+
 async def test_schedules_are_paused_resumed_fired_and_backfilled(
     tmp_path: Path, clock: list[float]
 ) -> None:
@@ -163,22 +209,27 @@ async def test_chain_follows_a_pipeline_and_overlap_skips(
 
 
 class SlowRunner:
-    """A runner of one schedule, each service of which waits for a release."""
+    """A runner of one schedule that is always due, each service of which waits for a release."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, succeeds: bool = True) -> None:
         self.store = self
         self.served = 0
         self.release = asyncio.Semaphore(0)
+        self._succeeds = succeeds
+
+    def all_of(self, _org: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(name="hourly")]
 
     def due(self, _now: float) -> list[tuple[str, str]]:
         return [("", "hourly")]
 
-    def next_wake(self) -> None:
+    def next_wake(self, _now: float) -> None:
         return None
 
-    async def serve(self, _org: str, _name: str) -> None:
+    async def serve(self, _org: str, _name: str) -> bool:
         self.served += 1
         await self.release.acquire()
+        return self._succeeds
 
 
 async def test_pipeline_that_ends_during_a_launch_is_followed_after_it() -> None:
@@ -195,6 +246,25 @@ async def test_pipeline_that_ends_during_a_launch_is_followed_after_it() -> None
     await timer.close()
 
     assert runner.served == 2
+
+
+async def test_schedule_that_cannot_be_served_waits_a_minute() -> None:
+    runner, now = SlowRunner(succeeds=False), [1000.0]
+    runner.release = asyncio.Semaphore(10)
+    clock = Clock(wall=lambda: now[0], steady=lambda: now[0])
+    scheduler = cast("Any", SimpleNamespace(when_settled=[]))
+    timer = ScheduleTimer(cast("Any", runner), scheduler, clock)
+    timer.begin()
+    served = []
+    for seconds in (0, 1, 1, 57, 1, 1):
+        now[0] += seconds
+        timer.wake()
+        for _ in range(10):  # iterations of the event loop, more than a look needs
+            await asyncio.sleep(0)
+        served.append(runner.served)
+    await timer.close()
+
+    assert served == [1, 1, 1, 1, 2, 2]
 
 
 async def is_true(condition: Callable[[], bool]) -> bool:

@@ -1,4 +1,8 @@
-"""Where schedules and their firings are stored."""
+"""Where schedules and their firings are stored.
+
+A damaged record affects no other one: `get` refuses it, and `all_of` and the firings have a
+substitute for it, of `conducto_core.semantics.schedules`.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,7 +17,7 @@ class Schedules(Protocol):
         """Return the schedules of an organisation, by name."""
 
     def get(self, org: str, name: str) -> Schedule | None:
-        """Return a schedule."""
+        """Return a schedule; raises `RefusedError` if its record is damaged."""
 
     def create(self, org: str, schedule: Schedule, template: bytes | None = None) -> bool:
         """Store a new schedule with its template; return False if the name is taken."""
@@ -31,8 +35,8 @@ class Schedules(Protocol):
         A ``template`` replaces the stored one.
 
         The result is None, and nothing is replaced, if the stored schedule is another one than
-        ``old``, by its revision. Firings that are known by their ids are not changed, unless they
-        are pending.
+        ``old``, by its revision. Firings that are known by their ids are changed only if they
+        were not executed.
         """
 
     def delete(self, org: str, name: str) -> bool:
@@ -58,5 +62,5 @@ class Schedules(Protocol):
         Those are the ones for which `conducto_core.semantics.schedules.wakes` is not later.
         """
 
-    def next_wake(self) -> float | None:
-        """Return the earliest time above 0 at which a schedule needs attention; None: never."""
+    def next_wake(self, now: float) -> float | None:
+        """Return the earliest time after ``now`` at which a schedule needs attention, or None."""

@@ -140,6 +140,16 @@ def _is_over(schedule: Schedule, time: float) -> bool:
     return schedule.until is not None and time > schedule.until
 
 
+def _by_clock(schedule: Schedule, now: float) -> Schedule:
+    """Return a schedule without the times that a clock left in it which was ahead for a while."""
+    first = None if schedule.paused else _next_after(schedule, now)
+    is_late = first is not None and (schedule.next is None or schedule.next > first)
+    if not is_late and schedule.since <= now:
+        return schedule
+    following = first if is_late else schedule.next
+    return schedule.model_copy(update={"next": following, "since": min(schedule.since, now)})
+
+
 def shown_times(schedule: Schedule, now: float) -> tuple[float, ...]:
     """Return the next due times for display; none of a paused schedule."""
     if schedule.cron is None or schedule.paused:
@@ -172,6 +182,7 @@ class Due(NamedTuple):
 
 def due(schedule: Schedule, now: float) -> Due:
     """Return the firings of a schedule that are due, including those for missed times."""
+    schedule = _by_clock(schedule, now)
     first = schedule.next
     if first is None or schedule.cron is None or schedule.paused:
         return Due(schedule, ())
@@ -277,10 +288,20 @@ def firing_id(due_time: float, suffix: str = "") -> str:
     return f"{int(due_time):0{_DIGITS}}{suffix and '-'}{suffix}"
 
 
+def id_after(now: float) -> str:
+    """Return an id above those of all firings so far; a clock that was ahead left later ones."""
+    return firing_id(now + 1)
+
+
 def with_open(schedule: Schedule, firings: Iterable[Firing]) -> Schedule:
     """Return a schedule with the ids of new firings that are open."""
     new = [one.id for one in firings if is_open(one) and one.id not in schedule.open]
     return schedule.model_copy(update={"open": (*schedule.open, *new)}) if new else schedule
+
+
+def is_executed(firing: Firing) -> bool:
+    """Return whether a firing did something, so that a claim must not replace it."""
+    return firing.state not in (FiringState.PENDING, FiringState.MISSED)
 
 
 def is_open(firing: Firing) -> bool:
@@ -372,7 +393,7 @@ def wait_reason(running: Sequence[Firing]) -> str:
 
 def retries(firing: Firing, now: float) -> bool:
     """Return whether a launch that failed for a passing reason is repeated."""
-    return now - firing.at < RETRY_SECONDS
+    return abs(now - firing.at) < RETRY_SECONDS
 
 
 def failures_in_a_row(newest_first: Iterable[Firing]) -> tuple[int, Firing | None]:
@@ -404,6 +425,47 @@ def pause_reason(schedule: Schedule, newest_first: Iterable[Firing]) -> str | No
     else:
         last = f"the last one launched pipeline {newest.pipeline}"
     return f"{number} firings in a row failed; {last}" if number > 1 else f"a firing failed; {last}"
+
+
+# ---- damaged records ---------------------------------------------------------------------------
+
+
+def parsed(name: str, record: str | bytes) -> Schedule:
+    """Return a stored schedule.
+
+    Raises:
+        RefusedError: The record is damaged.
+    """
+    try:
+        return Schedule.model_validate_json(record)
+    except ValueError as error:
+        raise RefusedError(
+            f"the record of the schedule {name!r} is damaged, and it fires no more; delete it with "
+            f"'conducto schedule rm {name}' and add it again"
+        ) from error
+
+
+def listed(name: str, record: str | bytes) -> Schedule:
+    """Return a stored schedule for a list; a damaged one is paused, for this reason."""
+    try:
+        return parsed(name, record)
+    except RefusedError as error:
+        unknown = ScriptSource(kind="script")
+        return Schedule(name=name, cron="damaged", what=unknown, paused=True, paused_why=str(error))
+
+
+def parsed_firing(firing_id: str, record: str | bytes) -> Firing:
+    """Return a stored firing; a damaged one has failed, for this reason."""
+    try:
+        return Firing.model_validate_json(record)
+    except ValueError:
+        return Firing(
+            id=firing_id,
+            due=float(firing_id[:_DIGITS]),
+            cause=FiringCause.SCHEDULE,
+            state=FiringState.FAILED,
+            why="its record is damaged, so that its pipeline is not known",
+        )
 
 
 # ---- chains ------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Schedules and their firings, in the table; their templates are in the bucket."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -8,8 +8,8 @@ from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import NEW, DynamoTable, Value
 from chalicelib.ports.storage import Blobs
 from conducto_core.model.deployment import OPEN, STATE_PREFIX
-from conducto_core.model.schedules import Firing, FiringState, Schedule, TemplateSource
-from conducto_core.semantics.schedules import wakes
+from conducto_core.model.schedules import Firing, Schedule, TemplateSource
+from conducto_core.semantics import schedules as rules
 
 _WAITING = "schedules"
 #: Attempts to read a template that is being replaced.
@@ -31,12 +31,12 @@ class TableSchedules:
         """Return the schedules of an organisation, by name."""
         first = table_keys.schedule(org, "")
         found = self._table.range(first.partition, " ", table_keys.LAST)
-        return [_schedule(item) for _, item in found]
+        return [rules.listed(key, str(item["schedule"])) for key, item in found]
 
     def get(self, org: str, name: str) -> Schedule | None:
         """Return a schedule."""
         item = self._table.get(table_keys.schedule(org, name))
-        return None if item is None else _schedule(item)
+        return None if item is None else rules.parsed(name, str(item["schedule"]))
 
     def create(self, org: str, schedule: Schedule, template: bytes | None = None) -> bool:
         """Store a new schedule with its template; return False if the name is taken."""
@@ -79,7 +79,7 @@ class TableSchedules:
         return stored
 
     def _add_firing(self, org: str, name: str, firing: Firing) -> None:
-        # A firing that is no longer pending was executed: a late claim must not reset it.
+        # A late claim must not reset a firing that was executed.
         key = table_keys.firing(org, name, firing.id)
         self._table.put_if(key, _firing_item(firing), f"{NEW} OR #pending = :yes", {":yes": 1})
 
@@ -121,7 +121,7 @@ class TableSchedules:
     def firing(self, org: str, name: str, firing_id: str) -> Firing | None:
         """Return a firing."""
         item = self._table.get(table_keys.firing(org, name, firing_id))
-        return None if item is None else _firing(item)
+        return None if item is None else rules.parsed_firing(firing_id, str(item["firing"]))
 
     def put_firing(self, org: str, name: str, firing: Firing) -> None:
         """Replace a firing."""
@@ -136,7 +136,8 @@ class TableSchedules:
         found = self._table.range(
             first.partition, first.sort, last, reverse=True, limit=limit + (before is not None)
         )
-        return [_firing(item) for key, item in found if key != before][:limit]
+        kept = [one for one in found if one[0] != before][:limit]
+        return [rules.parsed_firing(key, str(item["firing"])) for key, item in kept]
 
     def due(self, now: float) -> Sequence[tuple[str, str]]:
         """Return ``(organisation, name)`` of the schedules that need attention, the oldest first.
@@ -150,7 +151,7 @@ class TableSchedules:
             found.append((key.partition.partition("#")[2], key.sort))
         return found
 
-    def next_wake(self) -> float | None:
+    def next_wake(self, _now: float) -> float | None:
         """Return None: the cloud looks at schedules every minute."""
         return None
 
@@ -164,22 +165,14 @@ def _item(org: str, schedule: Schedule, template: Value | None) -> dict[str, Any
     item: dict[str, Any] = {"schedule": schedule.model_dump_json(), "revision": schedule.revision}
     if template is not None:
         item["template"] = template
-    time = wakes(schedule)
+    time = rules.wakes(schedule)
     if time is not None:
         item[OPEN.partition_key] = _WAITING
         item[OPEN.sort_key] = f"{_place(time)}#{org}#{schedule.name}"
     return item
 
 
-def _schedule(item: Mapping[str, Value]) -> Schedule:
-    return Schedule.model_validate_json(str(item["schedule"]))
-
-
 def _firing_item(firing: Firing) -> dict[str, Any]:
-    pending = int(firing.state is FiringState.PENDING)
+    pending = int(not rules.is_executed(firing))
     expires = int(firing.at) + _FIRING_SECONDS
     return {"firing": firing.model_dump_json(), "pending": pending, "expires": expires}
-
-
-def _firing(item: Mapping[str, Value]) -> Firing:
-    return Firing.model_validate_json(str(item["firing"]))

@@ -24,10 +24,10 @@ class OneAtATime(ScheduleRunner):
         super().__init__(*arguments)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def serve(self, org: str, name: str) -> None:
+    async def serve(self, org: str, name: str) -> bool:
         """Claim due times, follow the pipelines, and launch those that can start."""
         async with self._turns[name]:
-            await super().serve(org, name)
+            return await super().serve(org, name)
 
 
 class LocalScheduleCaller:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from contextlib import suppress
 
 from conducto_core.api.schedules.runner import ScheduleRunner
@@ -11,7 +12,8 @@ from conducto_local.scheduling.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
 
-#: Maximum seconds between two looks at the schedules, because clocks may be changed.
+#: Maximum seconds between two looks at the schedules, because clocks may be changed. A schedule
+#: that could not be served, because the disk is full or its record is damaged, waits as long.
 LOOK_EVERY = 60.0
 #: Maximum number of schedules that are served at once.
 MAX_SERVED = 16
@@ -28,7 +30,10 @@ class ScheduleTimer:
     ) -> None:
         self._runner = runner
         self._scheduler = scheduler
-        self._wall = (Clock() if clock is None else clock).wall
+        self._clock = Clock() if clock is None else clock
+        self._latest = math.inf  # the time of day of the last look
+        self._next_look = 0.0
+        self._failed: dict[str, float] = {}
         self._changed = asyncio.Event()
         self._free = asyncio.Semaphore(MAX_SERVED)
         self._served: dict[str, asyncio.Task[None]] = {}
@@ -76,14 +81,25 @@ class ScheduleTimer:
 
     def _look(self) -> float:
         """Serve the schedules that need attention; return the seconds until the next look."""
-        now = self._wall()
-        for _, name in self._runner.store.due(now):
+        now, steady = self._clock.wall(), self._clock.steady()
+        for name in self._names(now):
             if name in self._served:
                 self._again.add(name)  # it may have read the state before the latest change
-            else:
+            elif steady >= self._failed.get(name, -math.inf):
                 self._serve(name)
-        following = self._runner.store.next_wake()
-        return LOOK_EVERY if following is None else min(max(0.0, following - now), LOOK_EVERY)
+        self._latest = now
+        self._next_look = self._time_of_next_look(now)
+        return self._next_look - now
+
+    def _names(self, now: float) -> list[str]:
+        """Return the schedules that need attention: all, if a clock that was ahead set them."""
+        if now < self._latest:
+            return [one.name for one in self._runner.store.all_of("")]
+        return [name for _, name in self._runner.store.due(now)]
+
+    def _time_of_next_look(self, now: float) -> float:
+        following = self._runner.store.next_wake(now)
+        return now + LOOK_EVERY if following is None else min(following, now + LOOK_EVERY)
 
     def _serve(self, name: str) -> None:
         task = asyncio.get_running_loop().create_task(self._serve_one(name))
@@ -92,10 +108,17 @@ class ScheduleTimer:
 
     def _end(self, name: str) -> None:
         del self._served[name]
-        if name in self._again:
-            self._again.remove(name)
+        is_due_again = name in self._again
+        self._again.discard(name)
+        # Looking without a reason would serve schedules with open firings without a pause.
+        if self._closed:
+            return
+        if is_due_again or self._time_of_next_look(self._clock.wall()) < self._next_look:
             self.wake()
 
     async def _serve_one(self, name: str) -> None:
         async with self._free:
-            await self._runner.serve("", name)
+            if await self._runner.serve("", name):
+                self._failed.pop(name, None)
+            else:
+                self._failed[name] = self._clock.steady() + LOOK_EVERY

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from conducto_core.model.schedules import DAY, Firing, FiringState, Schedule
-from conducto_core.semantics.schedules import firing_id, wakes
+from conducto_core.model.schedules import DAY, Firing, Schedule
+from conducto_core.semantics import schedules as rules
 
 Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]
 Select = Callable[..., list[tuple[Any, ...]]]
 
-# A firing that is no longer pending was executed: a claim that comes late must not reset it.
+# A claim that comes late must not reset a firing that was executed.
 _PUT_NEW = """INSERT INTO firings VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET pending=excluded.pending, record=excluded.record WHERE pending"""
 #: Number of the newest firings of a schedule that are kept.
@@ -36,13 +36,13 @@ class SqliteSchedules:
 
     def all_of(self, _org: str) -> Sequence[Schedule]:
         """Return the schedules, by name."""
-        found = self._select("SELECT record FROM schedules ORDER BY name")
-        return [Schedule.model_validate_json(text) for (text,) in found]
+        found = self._select("SELECT name, CAST(record AS BLOB) FROM schedules ORDER BY name")
+        return [rules.listed(*row) for row in found]
 
     def get(self, _org: str, name: str) -> Schedule | None:
         """Return a schedule."""
-        found = self._select("SELECT record FROM schedules WHERE name=?", name)
-        return Schedule.model_validate_json(found[0][0]) if found else None
+        found = self._select("SELECT CAST(record AS BLOB) FROM schedules WHERE name=?", name)
+        return rules.parsed(name, found[0][0]) if found else None
 
     def create(self, _org: str, schedule: Schedule, template: bytes | None = None) -> bool:
         """Store a new schedule with its template; return False if the name is taken."""
@@ -91,9 +91,9 @@ class SqliteSchedules:
     def firing(self, _org: str, name: str, firing_id: str) -> Firing | None:
         """Return a firing."""
         found = self._select(
-            "SELECT record FROM firings WHERE schedule=? AND id=?", name, firing_id
+            "SELECT CAST(record AS BLOB) FROM firings WHERE schedule=? AND id=?", name, firing_id
         )
-        return Firing.model_validate_json(found[0][0]) if found else None
+        return rules.parsed_firing(firing_id, found[0][0]) if found else None
 
     def put_firing(self, _org: str, name: str, firing: Firing) -> None:
         """Replace a firing."""
@@ -106,36 +106,35 @@ class SqliteSchedules:
     ) -> Sequence[Firing]:
         """Return firings with ids below ``before``, the newest first."""
         found = self._select(
-            "SELECT record FROM firings WHERE schedule=? AND (? IS NULL OR id<?) "
-            "ORDER BY id DESC LIMIT ?",
+            "SELECT id, CAST(record AS BLOB) FROM firings WHERE schedule=? "
+            "AND (? IS NULL OR id<?) ORDER BY id DESC LIMIT ?",
             name,
             before,
             before,
             limit,
         )
-        return [Firing.model_validate_json(text) for (text,) in found]
+        return [rules.parsed_firing(*row) for row in found]
 
     def due(self, now: float) -> Sequence[tuple[str, str]]:
         """Return ``("", name)`` of the schedules that need attention."""
         found = self._select("SELECT name FROM schedules WHERE wakes<=? ORDER BY wakes", now)
         return [("", str(name)) for (name,) in found]
 
-    def next_wake(self) -> float | None:
-        """Return the earliest time above 0 at which a schedule needs attention; None: never."""
-        ((found,),) = self._select("SELECT min(wakes) FROM schedules WHERE wakes>0")
+    def next_wake(self, now: float) -> float | None:
+        """Return the earliest time after ``now`` at which a schedule needs attention, or None."""
+        ((found,),) = self._select("SELECT min(wakes) FROM schedules WHERE wakes>?", now)
         return None if found is None else float(found)
 
 
 def _prune(connection: sqlite3.Connection, schedule: Schedule, now: float) -> None:
     """Delete old firings that are closed; those of two days show which chains have fired."""
-    oldest, name = firing_id(now - 2 * DAY), schedule.name
+    oldest, name = rules.firing_id(now - 2 * DAY), schedule.name
     connection.execute(_PRUNE, (name, oldest, name, _KEPT, json.dumps(schedule.open)))
 
 
 def _columns(schedule: Schedule) -> tuple[Any, ...]:
-    return schedule.name, wakes(schedule), schedule.revision, schedule.model_dump_json()
+    return schedule.name, rules.wakes(schedule), schedule.revision, schedule.model_dump_json()
 
 
 def _firing_row(name: str, firing: Firing) -> tuple[Any, ...]:
-    pending = firing.state is FiringState.PENDING
-    return name, firing.id, pending, firing.model_dump_json()
+    return name, firing.id, not rules.is_executed(firing), firing.model_dump_json()

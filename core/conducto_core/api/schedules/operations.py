@@ -212,8 +212,9 @@ class ScheduleOperations:
         return found
 
     def _view(self, schedule: s.Schedule) -> s.ScheduleView:
-        last = self._store.firings(self._caller.org, schedule.name, limit=1)
-        shown = rules.shown_times(schedule, self._runner.clock())
+        now = self._runner.clock()
+        last = self._store.firings(self._caller.org, schedule.name, rules.id_after(now), limit=1)
+        shown = rules.shown_times(schedule, now)
         return s.ScheduleView(schedule=schedule, times=shown, last=newest(last))
 
 

@@ -72,12 +72,21 @@ class ScheduleRunner:
         for org, name in self.store.due(self.clock()):
             await self.serve(org, name)
 
-    async def serve(self, org: str, name: str) -> None:
-        """Claim due times, follow the pipelines, and launch those that can start."""
+    async def serve(self, org: str, name: str) -> bool:
+        """Claim due times, follow the pipelines, and launch those that can start.
+
+        Return whether that was possible.
+        """
         try:
             await self._serve(org, name)
+        except RefusedError as error:
+            about = {"org": org, "schedule": name, "why": str(error)}
+            logger.error("a schedule was not served", extra=about)  # noqa: TRY400
         except Exception:
             logger.exception("a schedule was not served", extra={"org": org, "schedule": name})
+        else:
+            return True
+        return False
 
     async def _serve(self, org: str, name: str) -> None:
         schedule = self.store.get(org, name)
@@ -130,8 +139,10 @@ class ScheduleRunner:
         for firing in firings.values():
             if firing.state is FiringState.LAUNCHED:
                 found.note(await self._followed(org, schedule, firing))
+            elif not rules.is_open(firing):  # an earlier run ended before it could close it
+                found.note(firing)
         launches = [one for one in firings.values() if one.state is not FiringState.LAUNCHED]
-        for firing in launches:
+        for firing in filter(rules.is_open, launches):
             done = await self._executed(org, schedule, firing, found)
             if done.state is FiringState.LAUNCHED:  # its pipeline may have ended already
                 done = await self._followed(org, schedule, done)
@@ -140,7 +151,8 @@ class ScheduleRunner:
             await self._close(org, schedule, found.closed)
 
     async def _close(self, org: str, schedule: Schedule, closed: set[str]) -> None:
-        newest = self.store.firings(org, schedule.name, limit=_NEWEST)
+        before = rules.id_after(self.clock())
+        newest = self.store.firings(org, schedule.name, before, limit=_NEWEST)
 
         def change(stored: Schedule) -> Schedule:
             why = rules.pause_reason(stored, newest)

@@ -179,6 +179,26 @@ def test_firings_above_the_maximum_of_open_ones_are_missed_or_refused() -> None:
         rules.check_open(full, 1)
 
 
+@pytest.mark.parametrize("ahead", [30.0, HOUR, 5 * HOUR, 400 * 86_400.0])
+@pytest.mark.parametrize("fields", [{}, {"until": NOON + 86_400}, {"jitter": 600.0}])
+def test_clock_that_was_ahead_delays_no_time(ahead: float, fields: dict[str, object]) -> None:
+    planned = schedule(**fields)
+    wrong = rules.due(planned, NOON - 60 + ahead).schedule
+    right = rules.due(wrong, NOON - 50)
+
+    assert (right.schedule.next, right.firings) == (NOON, ())
+    assert rules.due(right.schedule, NOON - 40).schedule is right.schedule
+    after = rules.due(right.schedule, NOON + 1000)
+    assert [one.due for one in after.firings if one.state is FiringState.PENDING] == [NOON]
+    assert after.schedule.next == NOON + HOUR
+
+
+def test_chain_that_was_made_by_a_clock_ahead_fires() -> None:
+    chain = rules.started(schedule(cron=None, after=Chain(title="Load")), NOON + 400 * 86_400)
+
+    assert rules.due(chain, NOON).schedule.since == NOON
+
+
 def test_no_time_is_due_after_the_end_or_while_paused() -> None:
     ended = schedule(until=NOON + HOUR)
     due = rules.due(ended, NOON + 5 * HOUR)
