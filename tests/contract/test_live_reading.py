@@ -15,6 +15,7 @@ from conducto_client import ApiError, Client, HttpTransport
 from conducto_core.model.params import ImageLogParams, LogFileParams, LogLinesParams, TreeParams
 from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_core.model.states import State
+from conducto_local.store.errors import StoreFullError
 from support.api_server import TOKEN
 from support.disks import fill, small_disk
 from support.fixtures import Scene, real, serving
@@ -282,10 +283,11 @@ async def test_full_disk_does_not_block_readers(tmp_path: Path) -> None:
             local_runner(disk, "process") as local,
             serving(local.pipelines, tmp_path) as endpoint,
         ):
-            run = await local.launch(one("echo x"), run=False)
+            run = await local.launch(one("sleep 600"))
+            await run.until("/a", "running")
             filler = fill(disk)
-            order = asyncio.create_task(run.control(Action.RUN))
-            await asyncio.sleep(0.1)
+            with pytest.raises(StoreFullError, match="cancel was executed, but not stored yet"):
+                await run.control(Action.CANCEL)
 
             def read() -> list[object]:
                 with Client(HttpTransport(endpoint, timeout=20)) as client:
@@ -302,13 +304,10 @@ async def test_full_disk_does_not_block_readers(tmp_path: Path) -> None:
                     ]
 
             responses = await asyncio.to_thread(read)
-            still_full = not order.done()
             filler.unlink()
-            await order
             await run.settled()
 
     assert len(responses) == 8
-    assert still_full
 
 
 # ---- bodies -----------------------------------------------------------------------------------

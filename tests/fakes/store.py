@@ -97,6 +97,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self._pipelines: dict[str, _Kept] = {}
 
+    def check_room(self) -> None:
+        """Do nothing: memory has room."""
+
     def create(self, record: PipelineRecord, definition: bytes) -> None:
         if record.id in self._pipelines:
             raise DuplicatePipelineError(record.id)

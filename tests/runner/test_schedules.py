@@ -127,7 +127,7 @@ async def test_damaged_schedule_is_named_and_affects_no_other(
         await one.create(what=what)
     with sqlite3.connect(tmp_path / "test/agent/store.sqlite") as store:
         damaged = "CAST(x'7bff' AS TEXT)"
-        store.execute(f"UPDATE schedules SET record={damaged} WHERE name='broken'")  # noqa: S608
+        store.execute(f"UPDATE schedules SET record={damaged} WHERE name='broken'")
     store.close()
     async with agent(tmp_path, clock) as one:
         listed = (await one.schedules.list_schedules()).schedules

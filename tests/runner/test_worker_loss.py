@@ -3,10 +3,12 @@
 import asyncio
 import os
 import uuid
+from functools import partial
 
 import pytest
 
 import conducto as co
+from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.params import ListParams, PipelineParams
 from conducto_core.model.records import ImageState, NodeChange
 from conducto_core.model.requests import Action
@@ -267,17 +269,77 @@ async def test_store_without_space_starts_nothing_and_continues_with_space(tmp_p
             run = await local.launch(root, run=False)
             filler = fill(disk)
 
-            act = asyncio.create_task(run.control(Action.RUN))
-            await asyncio.sleep(0.5)
-            waiting = not act.done()
+            with pytest.raises(StoreFullError, match="free some space"):
+                await run.control(Action.RUN)
+            assert (await run.summary()).settled
             filler.unlink()
-            await act
+            await run.control(Action.RUN)
             await run.settled()
 
-            assert waiting
             summary = await run.summary()
             assert (summary.state, summary.counts.done) == (State.DONE, 300)
             assert summary.pipeline.problem is None
+
+
+async def test_disk_that_fills_up_during_a_run_delays_the_next_command(tmp_path):
+    with small_disk(tmp_path / "disk", 16) as disk:
+        async with local_runner(disk, "process") as local:
+            first = f"until test -e {tmp_path}/go; do sleep .05; done"
+            run = await local.launch(nodes(a=first, b="true"))
+            await run.until("/a", "running")
+            filler = fill(disk)
+            (tmp_path / "go").touch()
+            await eventually(partial(has_problem, run, "free some space"))
+            states = await run.states()
+            filler.unlink()
+            await run.settled()
+
+            assert states["/b"] != "done"
+            assert (await run.states())["/b"] == "done"
+            assert (await run.summary()).pipeline.problem is None
+
+
+async def has_problem(run, text):
+    return text in ((await run.summary()).pipeline.problem or "")
+
+
+async def test_approval_that_cannot_be_stored_is_refused_and_stays(tmp_path):
+    with small_disk(tmp_path / "disk", 16) as disk:
+        async with local_runner(disk, "process") as local:
+            run = await local.launch(nodes(ship=co.Approve("Ship it?")))
+            await run.until("/ship", "queued")
+            decision = DecideApproval(path="/ship", approve=True)
+            params = PipelineParams(id=run.id)
+            filler = fill(disk)
+
+            with pytest.raises(StoreFullError, match="free some space"):
+                await local.pipelines.decide_approval(params, decision)
+            waiting = (await local.pipelines.list_approvals()).approvals
+            states = await run.states()
+            filler.unlink()
+            await local.pipelines.decide_approval(params, decision)
+            await run.settled()
+
+            assert (len(waiting), states["/ship"]) == (1, "queued")
+            assert (await run.states())["/ship"] == "done"
+
+
+async def test_pipeline_is_cancelled_on_a_full_disk(tmp_path):
+    with small_disk(tmp_path / "disk", 16) as disk:
+        async with local_runner(disk, "process") as local:
+            run = await local.launch(nodes(a="sleep 600"))
+            await run.until("/a", "running")
+            filler = fill(disk)
+
+            with pytest.raises(StoreFullError, match="cancel was executed, but not stored yet"):
+                await run.control(Action.CANCEL)
+            await run.settled()
+            filler.unlink()
+
+        async with local_runner(disk, "process") as local:
+            again = Run(local, await local.pipelines.get_pipeline(PipelineParams(id=run.id)))
+            assert (await again.states())["/a"] == "killed"
+            assert not (await again.summary()).pipeline.armed
 
 
 async def test_a_launch_on_a_full_disk_is_refused(tmp_path):

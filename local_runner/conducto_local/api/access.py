@@ -13,6 +13,7 @@ from conducto_local.scheduling.pipeline_cache import PipelineCache
 from conducto_local.scheduling.scheduled_starts import ScheduledStarts
 from conducto_local.scheduling.scheduler import Scheduler
 from conducto_local.state_dir import StateDir
+from conducto_local.store.errors import StoreFullError
 from conducto_local.store.port import Store
 
 #: Seconds that a reader waits for pending writes: reads must work while the store cannot write.
@@ -60,7 +61,7 @@ class LocalAccess:
     async def _caught_up(self) -> bool:
         """Wait until everything is written, at most `READ_TIMEOUT`; return whether it is."""
         try:
-            await asyncio.wait_for(self._scheduler.saved(), READ_TIMEOUT)
-        except TimeoutError:
+            await asyncio.wait_for(self._scheduler.saved(wait=False), READ_TIMEOUT)
+        except (TimeoutError, StoreFullError):
             return False
         return True

@@ -38,9 +38,10 @@ class LocalApprovals(LocalAccess):
         live = self.live(params.id)
         user = DECIDER.get() or getpass.getuser()
         node = check_decision(live, request, user, Role.OWNER)
+        self._store.check_room()
         with live.in_use():
             attempt = self._decide(live, node.path, decision_of(request, user, time.time()))
-            await self._scheduler.saved()
+            await self._scheduler.saved(wait=False)
         return attempt
 
     def _decide(self, live: LivePipeline, path: str, decision: ApprovalDecision) -> AttemptRecord:

@@ -109,7 +109,7 @@ class DebugContainers:
                 f"{live.id}: runs as plain processes (--engine process), so there is no container "
                 "to open; its commands run in a shell of this machine"
             )
-        await self._scheduler.saved()
+        await self._scheduler.saved(wait=False)
         subject = self._subject(live, request)
         code = _code(subject) if request.live else ()
         subject, image = await self._image(subject, request)

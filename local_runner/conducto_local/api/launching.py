@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -23,7 +24,7 @@ from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.admission import check_nodes
 from conducto_local.scheduling.continuation import Continuations
 from conducto_local.scheduling.live_pipeline import LivePipeline
-from conducto_local.store.errors import DamagedError
+from conducto_local.store.errors import DamagedError, StoreFullError
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +91,9 @@ class LocalLaunches(LocalAccess):
         if found is not None:
             if request.run:
                 await self.begin_interrupted(found)
-            await self._scheduler.saved()
+            await self._scheduler.saved(wait=False)
             return views.summary(self.live(found))
+        self._store.check_room()
         engine_context = self._engine_contexts[request.engine]
         await engine_context.open()
         pipeline, definition = await asyncio.to_thread(_take_tree, request)
@@ -111,7 +113,8 @@ class LocalLaunches(LocalAccess):
         self._scheduler.add(live)
         self._begin(live, run=request.run, run_at=request.run_at)
         self._scheduler.spawn(self._cache.evict(but=live))
-        await self._scheduler.saved()  # before the response, so that it is durable
+        with suppress(StoreFullError):  # it exists, and its problem is in the response
+            await self._scheduler.saved(wait=False)  # before the response, so that it is durable
         return views.summary(live)
 
     def _check_origin(self, origin: Origin, pipeline: Pipeline) -> None:
@@ -132,6 +135,8 @@ class LocalLaunches(LocalAccess):
     ) -> ContinuePlan:
         """Replace the definition of a pipeline; run or schedule it if requested."""
         live = self.live(params.id)
+        if not request.preview:
+            self._store.check_room()
         with live.in_use():
             if request.launch.run:  # a missing engine is an error before anything changes
                 await self._scheduler.engine_context(live).open()
@@ -139,7 +144,7 @@ class LocalLaunches(LocalAccess):
             made = await continuations.execute(live, request)
             if not request.preview:
                 self._begin(live, run=request.launch.run, run_at=request.launch.run_at)
-                await self._scheduler.saved()
+                await self._scheduler.saved(wait=False)
                 stored = self._store.definition(live.id)
                 pipeline_loader.keep(self._home, live.record, stored)
         return ContinuePlan(
@@ -154,7 +159,7 @@ class LocalLaunches(LocalAccess):
         live = self.live(pipeline_id)
         if live.started is None and not live.record.armed:
             self._begin(live, run=True, run_at=None)
-        await self._scheduler.saved()
+        await self._scheduler.saved(wait=False)
 
     def _begin(self, live: LivePipeline, *, run: bool, run_at: float | None) -> None:
         """Run or schedule a pipeline if requested; errors must not hide its id from the client."""

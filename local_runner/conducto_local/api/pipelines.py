@@ -31,6 +31,9 @@ from conducto_local.state_dir import StateDir
 from conducto_local.store.errors import StoreFullError
 from conducto_local.store.port import Store
 
+#: Actions that are executed even if they cannot be stored: they stop what fills the disk.
+_STOPPING = frozenset({Action.PAUSE, Action.CANCEL, Action.KILL})
+
 
 class LocalPipelines(
     LocalPrograms, LocalApprovals, LocalSecrets, LocalChildren, LocalLogs, LocalData, Pipelines
@@ -71,11 +74,17 @@ class LocalPipelines(
     async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
         """Perform an action on a set of nodes, all or nothing."""
         live = self.live(params.id)
+        if request.action not in _STOPPING and not request.preview:
+            self._store.check_room()
         if request.action in WHOLE and not request.preview:
             self._start_times.cancel(live)
         with live.in_use():
             result = await self._control.execute(live, request)
-            await self._scheduler.saved()
+            try:
+                await self._scheduler.saved(wait=False)
+            except StoreFullError as error:
+                done = f"{live.id}: {request.action.value} was executed, but not stored yet"
+                raise StoreFullError(f"{done}. {error}") from error
         return result
 
     async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:

@@ -30,7 +30,12 @@ from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.scheduler import Scheduler
 from conducto_local.scheduling.snapshots import LABEL_SNAPSHOT
 from conducto_local.state_dir import StateDir
-from conducto_local.store.errors import REPAIR, StoreError, UnknownPipelineError
+from conducto_local.store.errors import (
+    REPAIR,
+    StoreError,
+    StoreFullError,
+    UnknownPipelineError,
+)
 from conducto_local.store.port import Store
 
 logger = logging.getLogger(__name__)
@@ -144,7 +149,8 @@ class GarbageCollector:
         """
         notes: list[str] = []
         items: list[GcItem] = []
-        await self._scheduler.saved()
+        with suppress(StoreFullError):
+            await self._scheduler.saved(wait=False)
         for engine_context in self._engine_contexts.values():
             try:
                 await engine_context.open()
@@ -235,6 +241,9 @@ class GarbageCollector:
             if pipeline.record.lifecycle is Lifecycle.ARCHIVED:
                 continue
             names.update(i.built.reference for i in pipeline.images.values() if i.built is not None)
+        for attempt in self._scheduler.unsaved_attempts():
+            names.update({attempt.image} - {None})
+            snapshots.update({attempt.snapshot} - {None})
         return KeepSet(
             pipelines=known,
             loaded={*loaded},

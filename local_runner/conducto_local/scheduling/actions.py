@@ -78,7 +78,7 @@ class Actions:
 
     async def _modify(self, live: LivePipeline, request: ControlRequest) -> None:
         edits = edits_of(live, request)
-        await self._scheduler.saved()
+        await self._scheduler.saved(wait=False)
         laid_over = {**live.edits, **edits}
         images = dict(live.pipeline.images)
         pipeline = await asyncio.to_thread(

@@ -52,7 +52,7 @@ class Continuations:
         """
         async with live.modifying:
             check_continuable(live, request)
-            await self._scheduler.saved()
+            await self._scheduler.saved(wait=False)
             seq = live.seq
             made = await self._plan(live, request)
             if request.preview:
@@ -60,7 +60,7 @@ class Continuations:
             tree, redefinition = await asyncio.to_thread(self._prepared, live, request, made)
             _check_unchanged(live, request, seq)  # a refused request removes no container
             await self._scheduler.cool_down(live)
-            await self._scheduler.saved()
+            await self._scheduler.saved(wait=False)
             _check_unchanged(live, request, seq)
             self._replace(live, request, made, tree, redefinition)
         return made

@@ -8,9 +8,10 @@ lost engine.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, assert_never
 
+from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import Action, Workers
 from conducto_core.model.states import Cause, State
 from conducto_core.model.wait_phases import Wait
@@ -192,9 +193,13 @@ class Scheduler:
         used = round(size - machine.cpu, 3)  # sums of fractions
         return pool_workers.model_copy(update={"cpu_used": used, "cpu": size})
 
-    async def saved(self) -> None:
-        """Return when everything so far is written to the store."""
-        await self._turns.saved()
+    async def saved(self, *, wait: bool = True) -> None:
+        """Return when everything so far is written to the store; see `WriteBatcher.saved`."""
+        await self._turns.saved(wait=wait)
+
+    def unsaved_attempts(self) -> Iterator[AttemptRecord]:
+        """Yield the attempts that could not be written yet."""
+        return self._turns.unsaved_attempts()
 
     def build_images(self, live: LivePipeline) -> None:
         """Start to build every image of the remaining Execs."""

@@ -59,7 +59,7 @@ class Snapshots:
     def __init__(
         self,
         store: Store,
-        saved: Callable[[], Awaitable[None]],
+        saved: Callable[..., Awaitable[None]],
         limits: SnapshotLimits | None = None,
         labels: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
@@ -98,14 +98,17 @@ class Snapshots:
         """Remove every snapshot of a pipeline; return their number.
 
         Snapshots that the engine cannot remove now are found later by ``gc`` through their labels.
+
+        Raises:
+            StoreFullError: The store is full.
         """
-        await self._saved()
+        await self._saved(wait=False)
         known = self._store.snapshots(live.id)
         if known:
             with contextlib.suppress(EngineError):  # each removal reports it, too
                 await engine_context.open()
             await self._remove(live, engine_context.engine, known)
-            await self._saved()
+            await self._saved(wait=False)
         return len(known)
 
     async def _prune(self, live: LivePipeline, engine: Engine) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import Action
 from conducto_local.scheduling.context import SchedulerContext
 from conducto_local.store.errors import StoreFullError
@@ -25,6 +26,7 @@ class WriteBatcher:
         self._is_due = False
         self._unsaved: dict[str, list[WriteBatch]] = {}
         self._waiting: list[asyncio.Future[None]] = []
+        self._hurried: list[asyncio.Future[None]] = []
         self._full: str | None = None  # the error while the store is full
         self._retry: asyncio.TimerHandle | None = None
 
@@ -34,13 +36,26 @@ class WriteBatcher:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._turn)
 
-    async def saved(self) -> None:
-        """Return when everything so far is written to the store."""
+    async def saved(self, *, wait: bool = True) -> None:
+        """Return when everything so far is written to the store.
+
+        Args:
+            wait: Also wait while the store is full.
+
+        Raises:
+            StoreFullError: The store is full; only without ``wait``.
+        """
         # One for each: a shared one would need a shield, which costs a turn of the loop.
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        (self._waiting if wait else self._hurried).append(waiter)
         self.wake()
         await waiter
+
+    def unsaved_attempts(self) -> Iterator[AttemptRecord]:
+        """Yield the attempts that could not be written yet."""
+        for batches in self._unsaved.values():
+            for batch in batches:
+                yield from batch.attempts
 
     def is_unsaved(self, pipeline_id: str) -> bool:
         """Return whether a pipeline has changes that could not be written yet."""
@@ -81,7 +96,7 @@ class WriteBatcher:
             )
             self._save_apart()
         self._store_has_room()
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._hurried = [*self._waiting, *self._hurried], [], []
         for waiter in waiting:
             if not waiter.done():
                 waiter.set_result(None)
@@ -111,6 +126,10 @@ class WriteBatcher:
         for live in self._common.live.values():
             if live.record.problem is None:
                 live.set_record(problem=self._full)
+        hurried, self._hurried = self._hurried, []
+        for waiter in hurried:
+            if not waiter.done():
+                waiter.set_exception(StoreFullError(str(error)))
         if self._retry is None and not self._common.closing:
             self._retry = asyncio.get_running_loop().call_later(STORE_PAUSE, self._try_again)
 

@@ -92,6 +92,9 @@ class Store(Protocol):
     `StoreError`: `DamagedError` for unreadable data, and `StoreFullError` for methods that write.
     """
 
+    def check_room(self) -> None:
+        """Check that the disk has room for a change; raises `StoreFullError`."""
+
     def create(self, record: PipelineRecord, definition: bytes) -> None:
         """Add a pipeline.
 

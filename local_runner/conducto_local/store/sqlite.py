@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Self, TypeVar
 
 from conducto_core.model.notifications import NotificationRecord
@@ -46,6 +47,9 @@ _T = TypeVar("_T")
 
 #: Number of rows that an iterator reads at a time.
 PAGE = 1000
+
+#: Number of bytes that must be free for a change.
+ROOM = 1 << 20
 
 #: Sorts after every path: paths are text, and SQLite sorts any BLOB after any text.
 _AFTER_ALL_PATHS = b""
@@ -105,6 +109,16 @@ class SqliteStore:
             lock.release()
             raise
         return cls(path, connection, lock)
+
+    def check_room(self) -> None:
+        """Check that the disk has room for a change; see `Store.check_room`."""
+        try:
+            with TemporaryFile(dir=self._path.parent) as file:
+                file.write(bytes(ROOM))
+                file.flush()
+        except OSError as error:
+            if error.errno in _FULL_ERRNO:
+                raise _store_error(self._path, error) from error
 
     def create(self, record: PipelineRecord, definition: bytes) -> None:
         """Add a pipeline; see `Store.create`."""

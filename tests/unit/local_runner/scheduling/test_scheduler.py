@@ -55,8 +55,8 @@ class InterruptedScheduler(Scheduler):
 
     meanwhile: tuple[Callable[[], None], int] | None = None
 
-    async def saved(self) -> None:
-        await super().saved()
+    async def saved(self, *, wait: bool = True) -> None:
+        await super().saved(wait=wait)
         if self.meanwhile is not None:
             happen, turns = self.meanwhile
             self.meanwhile = None

@@ -241,6 +241,15 @@ def test_full_disk_is_reported_clearly(path: Path) -> None:
     assert "free some space" in str(caught.value)
 
 
+def test_room_is_checked_without_a_change(path: Path) -> None:
+    with opened(path) as store:
+        store.check_room()
+        with files_no_larger_than(256 << 10), pytest.raises(StoreFullError, match="free some spac"):
+            store.check_room()
+
+    assert sorted(each.name for each in path.parent.iterdir()) == [path.name, f"{path.name}.lock"]
+
+
 def test_a_turn_that_the_disk_did_not_take_leaves_nothing(path: Path) -> None:
     with opened(path) as store:
         store.create(RECORD, b"tree")
