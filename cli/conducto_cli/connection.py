@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto_cli.exit_codes import FAILED, LEFT, NO_ENGINE, USAGE
@@ -15,6 +16,9 @@ from conducto_client.transport import Endpoint
 from conducto_core.model.requests import Problem
 from conducto_local import launcher
 from conducto_local.state_dir import open_state_dir
+
+if TYPE_CHECKING:
+    from conducto_core.model.gc import GcReport
 
 #: `Problem.type` of a container engine that is missing, not running or not permitted.
 ENGINE_PROBLEM = "about:blank#engine"
@@ -65,6 +69,21 @@ class LocalAgent:
             return launcher.stop_agent(self._dir)
         except launcher.AgentStopError as error:
             raise AgentUnreachableError(str(error)) from error
+
+    def collect_garbage(self, *, dry_run: bool) -> "GcReport | None":
+        """Free unused resources without the agent, which cannot start; None: it is running.
+
+        Raises:
+            UsageError: the store cannot be read.
+        """
+        from conducto_core.model.gc import GcRequest  # noqa: PLC0415
+        from conducto_local.runner import collect_without_agent  # noqa: PLC0415 - loads the engine
+        from conducto_local.store.errors import StoreError  # noqa: PLC0415
+
+        try:
+            return collect_without_agent(self._dir, GcRequest(dry_run=dry_run))
+        except (StoreError, OSError) as error:
+            raise UsageError(str(error)) from error
 
     def repair(self) -> list[str]:
         """Rebuild lost or damaged parts of its store; return a report in lines.

@@ -173,8 +173,9 @@ class AgentFiles:
         try:
             is_ours = _lock_within(descriptor, LOCK_TIMEOUT)
             if is_ours:
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, str(os.getpid()).encode())
+                with contextlib.suppress(OSError):  # disk full: the lock works without the pid
+                    os.ftruncate(descriptor, 0)
+                    os.write(descriptor, str(os.getpid()).encode())
             yield is_ours
         finally:
             os.close(descriptor)

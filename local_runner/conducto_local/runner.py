@@ -1,10 +1,12 @@
 """The local runner, assembled from its parts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from conducto_core.api.schedules.operations import ScheduleOperations
+from conducto_core.model.gc import GcReport, GcRequest
 from conducto_local.agent_files import AgentFiles
 from conducto_local.api.pipelines import LocalPipelines
 from conducto_local.api.schedule_target import LocalScheduleTarget
@@ -19,6 +21,7 @@ from conducto_local.programs.scheduled import ScheduledScripts
 from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.clock import Clock
 from conducto_local.scheduling.containers import IDLE_SECONDS, Containers
+from conducto_local.scheduling.engine_context import EngineContext
 from conducto_local.scheduling.scheduler import Scheduler
 from conducto_local.secrets.injection import SecretProvider
 from conducto_local.secrets.local import LocalSecrets
@@ -36,6 +39,20 @@ class Runner:
 
     pipelines: LocalPipelines
     keeper: RetentionScheduler
+    timer: ScheduleTimer
+    scheduler: Scheduler
+    store: SqliteStore
+    engine_contexts: Mapping[str, EngineContext]
+
+    async def close(self) -> None:
+        """Close the parts."""
+        await self.timer.close()
+        await self.pipelines.close()
+        await self.keeper.close()
+        await self.scheduler.close()
+        for engine_context in self.engine_contexts.values():
+            await engine_context.engine.close()
+        self.store.close()
 
 
 @asynccontextmanager
@@ -73,8 +90,46 @@ async def open_parts(
     home.make()
     pipeline_loader.check_store(home)
     store = SqliteStore.open(home.store)
+    runner = _runner(home, store, Containers(idle_seconds=idle_seconds), env, channels, clock)
+    try:
+        await runner.pipelines.recover()
+        runner.scheduler.notifier.recover()
+        runner.keeper.begin()
+        runner.timer.begin()
+        yield runner
+    finally:
+        await runner.close()
+
+
+def collect_without_agent(home: StateDir, request: GcRequest) -> GcReport | None:
+    """Free the resources that no live pipeline needs, also on a full disk; None: an agent runs.
+
+    Raises:
+        StoreError: The store cannot be read.
+        OSError: The state directory cannot be used.
+    """
+
+    async def collect() -> GcReport:
+        store = SqliteStore.open(home.store, for_reading=True)
+        runner = _runner(home, store, Containers())
+        try:
+            return await runner.pipelines.collect_garbage(request)
+        finally:
+            await runner.close()
+
+    with AgentFiles(home.agent).held_by_agent() as is_ours:
+        return asyncio.run(collect()) if is_ours else None
+
+
+def _runner(
+    home: StateDir,
+    store: SqliteStore,
+    containers: Containers,
+    env: Mapping[str, str] | None = None,
+    channels: Channels | None = None,
+    clock: Clock | None = None,
+) -> Runner:
     engine_contexts = open_engines(home, env)
-    containers = Containers(idle_seconds=idle_seconds)
     secrets = SecretProvider(LocalSecrets(home), CommandAddresses(home))
     channels = Channels(settings=lambda: settings_of(home)) if channels is None else channels
     channels = replace(channels, rules=RulesFile(home.notification_rules).all)
@@ -92,20 +147,7 @@ async def open_parts(
     )
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
     timer = _schedule_timer(home, store, scheduler, pipelines, clock)
-    try:
-        await pipelines.recover()
-        scheduler.notifier.recover()
-        keeper.begin()
-        timer.begin()
-        yield Runner(pipelines, keeper)
-    finally:
-        await timer.close()
-        await pipelines.close()
-        await keeper.close()
-        await scheduler.close()
-        for engine_context in engine_contexts.values():
-            await engine_context.engine.close()
-        store.close()
+    return Runner(pipelines, keeper, timer, scheduler, store, engine_contexts)
 
 
 def _schedule_timer(

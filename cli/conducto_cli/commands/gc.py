@@ -1,5 +1,8 @@
 """``conducto gc``: frees what no live pipeline needs, and says how much that was."""
 
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -32,14 +35,28 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Free unused resources, or with ``--dry-run`` list them."""
-    with open_client() as client:
-        report = client.gc(dry_run=arguments.dry_run)
+    report = _collected(arguments, open_client)
     if arguments.json:
         print(as_json(report.model_dump(mode="json")))
         return DONE
     for line in _lines(report):
         print(line)
     return DONE
+
+
+def _collected(arguments: argparse.Namespace, open_client: OpenClient) -> GcReport:
+    from conducto_cli.connection import LocalAgent
+    from conducto_client import AgentUnreachableError
+
+    try:
+        with open_client() as client:
+            return client.gc(dry_run=arguments.dry_run)
+    except AgentUnreachableError:
+        report = LocalAgent(arguments.profile).collect_garbage(dry_run=arguments.dry_run)
+        if report is None:
+            raise
+        notes = (*report.notes, "done without the agent, which cannot start: conducto agent start")
+        return report.model_copy(update={"notes": notes})
 
 
 def _lines(report: GcReport) -> list[str]:

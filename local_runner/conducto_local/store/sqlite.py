@@ -34,6 +34,7 @@ from conducto_local.store.errors import (
     DuplicatePipelineError,
     StoreError,
     StoreFullError,
+    StoreVersionError,
     UnknownPipelineError,
 )
 from conducto_local.store.invariants import check_changes, overwritten, prefix_of
@@ -48,14 +49,15 @@ _T = TypeVar("_T")
 #: Number of rows that an iterator reads at a time.
 PAGE = 1000
 
-#: Number of bytes that must be free for a change.
+#: Number of bytes that must be free for a change, and to open the store.
 ROOM = 1 << 20
+_ROOM_TO_OPEN = 1 << 16
 
 #: Sorts after every path: paths are text, and SQLite sorts any BLOB after any text.
 _AFTER_ALL_PATHS = b""
 
 # Errors of a full disk, a quota or a limit on file sizes.
-_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
 _FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
@@ -90,10 +92,13 @@ class SqliteStore:
         self.schedules = SqliteSchedules(self._transaction, self._select)
 
     @classmethod
-    def open(cls, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> Self:
+    def open(
+        cls, path: Path, migrations: Sequence[Migration] = MIGRATIONS, *, for_reading: bool = False
+    ) -> Self:
         """Open the store at ``path``; create it if it is missing. Its directory must exist.
 
-        A store with an older schema is migrated, after it was copied.
+        A store with an older schema is migrated, after it was copied. With ``for_reading``, a full
+        disk is enough, and nothing can be written.
 
         Raises:
             StoreLockedError: Another process has it open.
@@ -104,7 +109,11 @@ class SqliteStore:
         lock = _lock(path)
         try:
             with _translated(path):
-                connection = _connect(path, migrations)
+                if for_reading:
+                    connection = _connect_for_reading(path, migrations)
+                else:
+                    _check_room(path, _ROOM_TO_OPEN)
+                    connection = _connect(path, migrations)
         except BaseException:
             lock.release()
             raise
@@ -112,13 +121,7 @@ class SqliteStore:
 
     def check_room(self) -> None:
         """Check that the disk has room for a change; see `Store.check_room`."""
-        try:
-            with TemporaryFile(dir=self._path.parent) as file:
-                file.write(bytes(ROOM))
-                file.flush()
-        except OSError as error:
-            if error.errno in _FULL_ERRNO:
-                raise _store_error(self._path, error) from error
+        _check_room(self._path, ROOM)
 
     def create(self, record: PipelineRecord, definition: bytes) -> None:
         """Add a pipeline; see `Store.create`."""
@@ -433,6 +436,30 @@ def _connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _connect_for_reading(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        # Without a shared memory file, for which the disk may have no room.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA query_only = ON")
+        if schema_version(connection, path, known=len(migrations)) < len(migrations):
+            raise StoreVersionError(f"{path}: an older Conducto wrote this store; start the agent")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_room(path: Path, size: int) -> None:
+    try:
+        with TemporaryFile(dir=path.parent) as file:
+            file.write(bytes(size))
+            file.flush()
+    except OSError as error:
+        if error.errno in _FULL_ERRNO:
+            raise _store_error(path, error) from error
 
 
 def _redefine(connection: sqlite3.Connection, number: int, new: Redefinition) -> None:

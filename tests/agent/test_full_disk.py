@@ -1,0 +1,42 @@
+"""An agent on a full disk: its start names the reason, and `conducto gc` frees space without it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conducto_core.model.gc import GcRequest
+from conducto_local.launcher import AgentStartError, ensure_agent, stop_agent
+from conducto_local.runner import collect_without_agent
+from conducto_local.state_dir import StateDir
+from support.disks import fill, small_disk
+
+
+def test_agent_that_cannot_start_for_a_full_disk_says_so_and_gc_works_without_it(
+    tmp_path: Path,
+) -> None:
+    with small_disk(tmp_path / "disk", 8) as disk:
+        home = StateDir(disk / "base", "full")
+        ensure_agent(home)
+        assert collect_without_agent(home, GcRequest()) is None, "the agent collects"
+        stop_agent(home)
+        cache = home.agent / "cache"
+        cache.mkdir()
+        (cache / "clone").write_bytes(bytes(2 << 20))
+        fill(disk)
+
+        with pytest.raises(AgentStartError, match="the disk is full or over its quota"):
+            ensure_agent(home)
+        command = [str(Path(sys.executable).with_name("conducto")), "gc"]
+        variables = {"CONDUCTO_BASE_DIR": str(home.base), "CONDUCTO_PROFILE": home.profile}
+        collected = subprocess.run(
+            command, env={**os.environ, **variables}, capture_output=True, text=True, check=True
+        )
+
+        assert str(cache) in collected.stdout
+        assert "2.0 MB freed" in collected.stdout
+        assert "without the agent" in collected.stdout
+        ensure_agent(home)
+        stop_agent(home)
