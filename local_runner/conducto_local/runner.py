@@ -90,7 +90,8 @@ async def open_parts(
     home.make()
     pipeline_loader.check_store(home)
     store = SqliteStore.open(home.store)
-    runner = _runner(home, store, Containers(idle_seconds=idle_seconds), env, channels, clock)
+    containers = Containers(idle_seconds=idle_seconds)
+    runner = _runner(home, store, containers, env=env, channels=channels, clock=clock)
     try:
         await runner.pipelines.recover()
         runner.scheduler.notifier.recover()
@@ -125,6 +126,7 @@ def _runner(
     home: StateDir,
     store: SqliteStore,
     containers: Containers,
+    *,
     env: Mapping[str, str] | None = None,
     channels: Channels | None = None,
     clock: Clock | None = None,

@@ -444,11 +444,13 @@ def _connect_for_reading(path: Path, migrations: Sequence[Migration]) -> sqlite3
         # Without a shared memory file, for which the disk may have no room.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA query_only = ON")
-        if schema_version(connection, path, known=len(migrations)) < len(migrations):
-            raise StoreVersionError(f"{path}: an older Conducto wrote this store; start the agent")
+        version = schema_version(connection, path, known=len(migrations))
     except BaseException:
         connection.close()
         raise
+    if version < len(migrations):
+        connection.close()
+        raise StoreVersionError(f"{path}: an older Conducto wrote this store; start the agent")
     return connection
 
 
