@@ -17,7 +17,13 @@ _T = TypeVar("_T")
 _MANY = 10240
 #: Number of descriptors reserved for the output of commands.
 RESERVED = 64
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE}
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
+#: Fraction of all descriptors that connections of clients may use.
+CONNECTION_SHARE = 4
+#: Descriptors of a command, also while it starts: pipes or sockets, its process, its output.
+_PER_COMMAND = 12
+#: Descriptors of the agent itself: the store, the engine, notifications, the link.
+_OWN = 64
 
 
 def raise_limit() -> int:
@@ -36,6 +42,12 @@ def limit() -> int:
     """Return the maximum number of open files of this process."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return (1 << 20) if soft == resource.RLIM_INFINITY else soft
+
+
+def max_commands() -> int:
+    """Return the number of commands at once for which there are descriptors."""
+    free = limit() - limit() // CONNECTION_SHARE - RESERVED - _OWN
+    return max(1, free // _PER_COMMAND)
 
 
 class Reserve:
@@ -67,7 +79,7 @@ class Reserve:
             try:
                 return work()
             except OSError as error:
-                if error.errno not in _EXHAUSTED or not self._held:
+                if error.errno not in EXHAUSTED or not self._held:
                     raise
                 os.close(self._held.pop())
 

@@ -100,6 +100,7 @@ def _status(arguments: argparse.Namespace) -> int:
     from conducto_cli import machine_link
     from conducto_cli.connection import LocalAgent
     from conducto_client import Client, HttpTransport
+    from conducto_local.launcher import RESPONSE_TIMEOUT
 
     local = LocalAgent(arguments.profile)
     endpoint = local.ensure() if arguments.what == "start" else local.find()
@@ -111,7 +112,7 @@ def _status(arguments: argparse.Namespace) -> int:
         if link is not None and not arguments.json:
             print("\n".join(map(printable, machine_link.described(link, state, running=False))))
         return FAILED
-    with Client(HttpTransport(endpoint)) as client:
+    with Client(HttpTransport(endpoint, timeout=RESPONSE_TIMEOUT)) as client:
         status = client.status()
         listed = client.list()
     if arguments.json:

@@ -14,12 +14,13 @@ from conducto_core.runtime.commands import CommandError
 from conducto_core.runtime.environment import ExecutionContext
 from conducto_core.runtime.masking import Mask
 from conducto_core.semantics import events as ev
-from conducto_core.semantics.admission_queue import QueuedAttempt
+from conducto_core.semantics.admission_queue import Limit, QueuedAttempt
 from conducto_core.semantics.children import may_launch
 from conducto_core.semantics.continuation import fingerprint
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.resolve import Limits
 from conducto_core.semantics.results import MissingResultError
+from conducto_local import descriptors
 from conducto_local.ports import (
     BuiltImage,
     EngineError,
@@ -111,12 +112,14 @@ class Attempts:
     def queue(self, active: ActiveAttempt) -> None:
         """Queue an attempt whose image is available for admission to the machine."""
         placement = placement_of(active)
+        room = descriptors.max_commands()
+        reason = f"the agent may open {descriptors.limit()} files, enough for {room} commands"
         active.ticket = QueuedAttempt(
             active,
             placement.cpu,
             placement.mem,
             placement.gpu,
-            active.live.limits(active.spec),
+            (*active.live.limits(active.spec), Limit("descriptors", room, reason)),
             active.spec.limits,
             active.queued,
             f"{active.live.id} {active.spec.path}",
@@ -167,6 +170,10 @@ class Attempts:
         except EngineError as error:
             self._means.engines.lost(active.live, error)
             self._finish(active, Result(Cause.WORKER_LOST, message=str(error)))
+        except OSError as error:  # such as too many open files
+            message = f"the agent could not run it: {error}"
+            failed = Result(Cause.WORKER_LOST, message=message, started=active.running)
+            self._finish(active, failed)
         except Exception as error:
             # A bug in the runner must end this attempt, not the agent, and must be visible.
             logger.exception("attempt failed in the runner", extra={"path": active.spec.path})

@@ -16,9 +16,8 @@ from conducto_local import descriptors
 
 #: Seconds within which the head of a request must arrive.
 HEAD_SECONDS = 10.0
-#: Maximum number of connections, and the fraction of all descriptors that they may use.
+#: Maximum number of connections.
 MAX_CONNECTIONS = 512
-_SHARE = 4
 
 
 class Connections:
@@ -31,7 +30,7 @@ class Connections:
     """
 
     def __init__(self, limit: int | None = None, head_seconds: float = HEAD_SECONDS) -> None:
-        by_files = max(1, descriptors.limit() // _SHARE)
+        by_files = max(1, descriptors.limit() // descriptors.CONNECTION_SHARE)
         self._limit = min(MAX_CONNECTIONS, by_files) if limit is None else limit
         self.head_seconds = head_seconds
         self._open: dict[Connection, None] = {}
@@ -45,8 +44,14 @@ class Connections:
         """Add a connection; close another one if there are too many."""
         self._open[connection] = None
         if len(self._open) > self._limit:
-            silent = (one for one in self._open if not one.is_answered)
-            next(silent, connection).abort()
+            self.close_one()
+
+    def close_one(self) -> None:
+        """Close the connection that is silent for longest; the newest, if all have requests."""
+        silent = (one for one in self._open if not one.is_answered)
+        closed = next(silent, next(reversed(self._open), None))
+        if closed is not None:
+            closed.abort()
 
     def touch(self, connection: "Connection") -> None:
         """Record the use of a connection."""

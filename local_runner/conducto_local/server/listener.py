@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, cast
 
 import uvicorn
@@ -12,7 +13,10 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
+from conducto_local import descriptors
 from conducto_local.server.connections import Connections
+
+logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 #: Longer than the pause between two commands of a user, so that connections stay open.
@@ -66,10 +70,30 @@ async def serve(
         date_header=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
+        backlog=1,  # clients to accept at once; asyncio reports as many errors at once, too
     )
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)  # at lower levels it logs the token
-    await _Server(config, stop, on_listening).serve(sockets=[sock])
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(partial(_note_error, connections))
+    try:
+        await _Server(config, sock, stop, on_listening).serve(sockets=[sock])
+    finally:
+        loop.set_exception_handler(None)
+
+
+def _note_error(
+    connections: Connections, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+) -> None:
+    """Make room for a client that cannot be accepted; the event loop tries again in a second."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in descriptors.EXHAUSTED:
+        connections.close_one()
+        logger.error("a client must wait: too many open files", extra={"why": error.strerror})
+    else:
+        loop.default_exception_handler(context)
+
+
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
@@ -87,9 +111,14 @@ class _Server(uvicorn.Server):
     """Uvicorn's server without its signal handlers and its ten ticks per second."""
 
     def __init__(
-        self, config: uvicorn.Config, stop: asyncio.Event, on_listening: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        sock: socket.socket,
+        stop: asyncio.Event,
+        on_listening: Callable[[], None],
     ) -> None:
         super().__init__(config)
+        self._sock = sock
         self._stop = stop
         self._on_listening = on_listening
 
@@ -98,5 +127,6 @@ class _Server(uvicorn.Server):
         yield  # the agent has its own handlers
 
     async def main_loop(self) -> None:
+        self._sock.listen(_BACKLOG)  # the event loop has set it to the number of the configuration
         self._on_listening()
         await self._stop.wait()
