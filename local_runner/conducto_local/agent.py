@@ -46,6 +46,8 @@ LOCAL_RULES = (
     ProblemRule(SecretStoreError, 503, "secrets not available"),
     ProblemRule(DamagedError, 500, "damaged record"),
 )
+#: Seconds between two looks whether the state directory was removed.
+REMOVAL_SECONDS = 5.0
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -120,15 +122,31 @@ async def _run(
             leaving = asyncio.create_task(
                 stop_when_idle(pipelines, attendance, idle, stop, lambda: is_linked(home))
             )
+            removed = asyncio.create_task(_stop_when_removed(files, stop))
             try:
                 await serve(attendance, sock, stop, announce)
             finally:
                 leaving.cancel()
+                removed.cancel()
                 linked.cancel()
                 await asyncio.gather(linked, return_exceptions=True)
                 files.remove_state()
                 logger.info("agent stops serving", extra={"pid": state.pid})
     logger.info("agent has stopped", extra={"pid": state.pid})
+
+
+async def _stop_when_removed(files: AgentFiles, stop: asyncio.Event) -> None:
+    """Set ``stop`` when the state directory was removed: no client can find the agent any more."""
+    known = files.lock_version()
+    while not stop.is_set():
+        await asyncio.sleep(REMOVAL_SECONDS)
+        try:
+            found = files.lock_version()
+        except OSError:
+            continue  # the file system is not available now
+        if found != known:
+            logger.error("state directory was removed", extra={"directory": str(files.directory)})
+            stop.set()
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -100,13 +100,23 @@ class AgentFiles:
             return None
         return (found.st_ino, found.st_mtime_ns)
 
+    def lock_version(self) -> tuple[int, int] | None:
+        """Return a value that changes when the lock is replaced; None if it was removed."""
+        try:
+            found = self._lock.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return (found.st_dev, found.st_ino)
+
     def write_state(self, state: AgentState) -> None:
         """Publish the state of this process's agent."""
         self._write(self._state, json.dumps(asdict(state)))
 
     def remove_state(self) -> None:
-        """Remove the state: no agent is running."""
-        self._state.unlink(missing_ok=True)
+        """Remove the state of this process's agent: it stops."""
+        state = self.read_state()
+        if state is not None and state.pid == os.getpid():
+            self._state.unlink(missing_ok=True)
 
     def note_engine(self, *, failed: bool) -> None:
         """Record whether this process's agent failed to open its engine."""

@@ -19,8 +19,10 @@ from conducto_core.model.operations.operation import SUBPROTOCOL, TOKEN_SUBPROTO
 if TYPE_CHECKING:
     from conducto_client.transport import Endpoint
 
-_protocol_logger = logging.getLogger(f"{__name__}.protocol")
-_protocol_logger.setLevel(logging.WARNING)  # below that it would print the token
+#: Errors of a connection are exceptions, too: a program without logging must not print them.
+protocol_logger = logging.getLogger(f"{__name__}.protocol")
+protocol_logger.setLevel(logging.WARNING)  # below that it would print the token
+protocol_logger.addHandler(logging.NullHandler())
 
 OPEN_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 1.0
@@ -64,7 +66,7 @@ def _received(
     try:
         with connect(
             url,
-            logger=_protocol_logger,
+            logger=protocol_logger,
             open_timeout=OPEN_TIMEOUT,
             close_timeout=CLOSE_TIMEOUT,
             max_size=None,

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -27,6 +28,7 @@ from conducto_local.launcher import (
     stop_agent,
 )
 from conducto_local.state_dir import StateDir, open_state_dir
+from support.local import wait_for
 
 FAKE_AGENT = Path(__file__).parents[1] / "support" / "fake_agent.py"
 COMMAND = [sys.executable, str(FAKE_AGENT), "agent", "run"]
@@ -163,6 +165,20 @@ def test_stopped_agent_shuts_down_cleanly(setting: Setting) -> None:
     assert find_agent(setting.home) is None
     assert setting.files.read_state() is None
     assert setting.notes()[-1] == f"closed {pid}"
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_agent_whose_directory_was_removed_stops(setting: Setting, is_replaced: bool) -> None:
+    setting.ensure()
+    first = setting.state().pid
+    shutil.rmtree(setting.home.root)
+    if is_replaced:
+        setting.home.make()
+        setting.ensure()
+
+    wait_for(lambda: os.waitpid(first, os.WNOHANG)[0] == first, 30)
+    assert setting.files.is_running() == is_replaced
+    assert not is_replaced or setting.state().pid != first
 
 
 def test_stopping_without_an_agent_is_reported(setting: Setting) -> None:

@@ -1,6 +1,10 @@
 """An agent that may open few files: commands wait, clients are answered, the log stays small."""
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -49,3 +53,25 @@ def test_commands_wait_for_open_files_and_spend_no_retries(home: StateDir) -> No
     assert (summary.state, summary.counts.done) == (State.DONE, COMMANDS)
     assert len(attempts) == 1
     assert "Traceback" not in AgentFiles(home.agent).log.read_text()
+
+
+def test_status_of_an_agent_that_does_not_respond_is_reported_soon(home: StateDir) -> None:
+    state = AgentFiles(home.agent).read_state()
+    assert state is not None
+    os.kill(state.pid, signal.SIGSTOP)
+    variables = {"CONDUCTO_BASE_DIR": str(home.base), "CONDUCTO_PROFILE": home.profile}
+    command = [str(Path(sys.executable).with_name("conducto")), "agent", "status"]
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=45,  # three attempts of 5 seconds
+        )
+    finally:
+        os.kill(state.pid, signal.SIGCONT)
+
+    assert done.returncode == 1
+    assert "does not answer (timed out)" in done.stderr

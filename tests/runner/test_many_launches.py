@@ -89,3 +89,17 @@ async def test_launch_interrupted_before_its_first_effect_is_executed(tmp_path):
         launched = await local.pipelines.launch(request, "k", repeated=True)
 
         assert (await Run(local, launched).settled()).state == "done"
+
+
+async def test_one_key_in_two_profiles_names_two_pipelines(tmp_path):
+    async def launch(profile, *, repeated=False):
+        async with local_runner(tmp_path, "process", profile=profile) as local:
+            request = LaunchRequest(tree=to_launch_form(co.Exec("true")), engine="process")
+            launched = await local.pipelines.launch(request, "key", repeated=repeated)
+            return launched.pipeline.id
+
+    first, second = await launch("one"), await launch("two")
+    again = await launch("one", repeated=True)
+
+    assert first != second  # the names of containers, networks and snapshots have the id
+    assert again == first

@@ -15,6 +15,7 @@ from conducto_client.agents import split
 from conducto_client.cloud_transport import CloudClient
 from conducto_client.network import tls_context
 from conducto_client.transport import Endpoint
+from conducto_client.websocket import protocol_logger
 from conducto_core.model.base import Record
 from conducto_core.model.debug import DebugRequest
 from conducto_core.model.operations.operation import SUBPROTOCOL, TOKEN_SUBPROTOCOL
@@ -135,7 +136,9 @@ async def _talk(endpoint: Endpoint, opening: Record, screen: Terminal) -> ShellE
     tls = tls_context() if endpoint.url.startswith("wss:") else None
     protocols = [Subprotocol(word) for word in words]
     try:
-        async with connect(endpoint.url, subprotocols=protocols, ssl=tls, max_size=None) as socket:
+        async with connect(
+            endpoint.url, subprotocols=protocols, ssl=tls, max_size=None, logger=protocol_logger
+        ) as socket:
             await socket.send(opening.model_dump_json())
             line = RelayedInput()
 

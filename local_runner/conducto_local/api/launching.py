@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +20,7 @@ from conducto_core.semantics import events as ev
 from conducto_core.semantics.children import check_count
 from conducto_core.semantics.resolve import resolve
 from conducto_local.api.access import LocalAccess
+from conducto_local.installation_id import installation_id
 from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.admission import check_nodes
 from conducto_local.scheduling.continuation import Continuations
@@ -102,7 +103,7 @@ class LocalLaunches(LocalAccess):
             self._check_origin(origin, pipeline)
         taken = {*self._home.pipeline_ids(), *self._store.damaged()}
         taken.update(record.id for record in self._store.records())
-        chosen = next(one for one in ids_for(key) if one not in taken)
+        chosen = next(one for one in self._ids_for(key) if one not in taken)
         parent = None if origin is None else origin.parent
         rules = await asyncio.to_thread(self.rule_store().all)
         record = new_record(chosen, request, pipeline, parent=parent, rules=rules)
@@ -121,10 +122,14 @@ class LocalLaunches(LocalAccess):
         origin.check(pipeline)
         check_count(origin.parent, sum(r.parent == origin.parent for r in self._store.records()))
 
+    def _ids_for(self, key: str | None) -> Iterator[str]:
+        """Yield ids for a key; profiles on one engine must not share names of networks."""
+        return ids_for(None if key is None else f"{installation_id(self._home)} {key}")
+
     def launched_with(self, key: str | None, owner: str) -> str | None:
         """Return the pipeline that a user launched with an idempotency key, if any."""
         known = {record.id: record for record in self._store.records()}
-        for pipeline_id in islice(ids_for(key), TRIED_IDS):
+        for pipeline_id in islice(self._ids_for(key), TRIED_IDS):
             record = known.get(pipeline_id)
             if record is not None and is_of_launch(record, owner, time.time()):
                 return record.id

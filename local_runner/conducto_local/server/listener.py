@@ -94,8 +94,6 @@ def _note_error(
         loop.default_exception_handler(context)
 
 
-
-
 class _WebSocket(WebSocketsSansIOProtocol):
     """Uvicorn's WebSocket; the server can stop while a client that has closed it does not read."""
 
