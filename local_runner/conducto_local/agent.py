@@ -21,6 +21,7 @@ from conducto_core.api.problems import RULES, ProblemRule
 from conducto_core.images.sdk_wheel import package_version
 from conducto_core.ports.secret_store import SecretStoreError
 from conducto_local.agent_files import AgentFiles, AgentState
+from conducto_local.descriptors import EXHAUSTED
 from conducto_local.link.start import is_linked, keep_linked
 from conducto_local.ports import EngineError
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
@@ -32,17 +33,21 @@ from conducto_local.server.sessions import Sessions
 from conducto_local.shells.tickets import allowed_shells
 from conducto_local.state_dir import StateDir
 from conducto_local.store.errors import DamagedError, StoreFullError
+from conducto_local.store.sqlite import FULL_NUMBERS
 
 logger = logging.getLogger(__name__)
 
 
 OpenRunner = Callable[[StateDir], AbstractAsyncContextManager[Pipelines]]
 
+_DISK_FULL = "about:blank#disk-full"
 #: For the first error of this list, clients exit with code 3.
 LOCAL_RULES = (
     *RULES,
     ProblemRule(EngineError, 503, "no engine", "about:blank#engine"),
-    ProblemRule(StoreFullError, 507, "disk full", "about:blank#disk-full"),
+    ProblemRule(StoreFullError, 507, "disk full", _DISK_FULL),
+    ProblemRule(OSError, 507, "disk full", _DISK_FULL, FULL_NUMBERS),
+    ProblemRule(OSError, 503, "too many open files", numbers=EXHAUSTED),
     ProblemRule(SecretStoreError, 503, "secrets not available"),
     ProblemRule(DamagedError, 500, "damaged record"),
 )

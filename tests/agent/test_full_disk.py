@@ -14,6 +14,27 @@ from conducto_local.state_dir import StateDir
 from support.disks import fill, small_disk
 
 
+def conducto(home: StateDir, *words: str) -> "subprocess.CompletedProcess[str]":
+    command = [str(Path(sys.executable).with_name("conducto")), *words]
+    variables = {"CONDUCTO_BASE_DIR": str(home.base), "CONDUCTO_PROFILE": home.profile}
+    env = {**os.environ, **variables}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+def test_file_that_cannot_be_written_is_no_internal_error(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 8) as disk:
+        home = StateDir(disk / "base", "full")
+        ensure_agent(home)
+        fill(disk)
+
+        refused = conducto(home, "notify", "add", "ops", "--slack", "#ops")
+        stop_agent(home)
+
+        assert refused.returncode == 1
+        assert "No space left on device" in refused.stderr
+        assert "internal error" not in refused.stderr
+
+
 def test_agent_that_cannot_start_for_a_full_disk_says_so_and_gc_works_without_it(
     tmp_path: Path,
 ) -> None:
@@ -29,12 +50,9 @@ def test_agent_that_cannot_start_for_a_full_disk_says_so_and_gc_works_without_it
 
         with pytest.raises(AgentStartError, match="the disk is full or over its quota"):
             ensure_agent(home)
-        command = [str(Path(sys.executable).with_name("conducto")), "gc"]
-        variables = {"CONDUCTO_BASE_DIR": str(home.base), "CONDUCTO_PROFILE": home.profile}
-        collected = subprocess.run(
-            command, env={**os.environ, **variables}, capture_output=True, text=True, check=True
-        )
+        collected = conducto(home, "gc")
 
+        assert collected.returncode == 0
         assert str(cache) in collected.stdout
         assert "2.0 MB freed" in collected.stdout
         assert "without the agent" in collected.stdout

@@ -41,12 +41,19 @@ class ProblemRule:
 
     Attributes:
         type: URI reference that identifies the problem for programs.
+        numbers: The rule is for these error numbers of an `OSError` only.
     """
 
     error: type[Exception]
     status: int
     title: str
     type: str = "about:blank"
+    numbers: frozenset[int] | None = None
+
+    def matches(self, error: Exception) -> bool:
+        """Return whether the rule is for an exception."""
+        number = error.errno if isinstance(error, OSError) else None
+        return isinstance(error, self.error) and (self.numbers is None or number in self.numbers)
 
 
 RULES: tuple[ProblemRule, ...] = (
@@ -65,7 +72,7 @@ def problem_of(error: Exception, rules: Iterable[ProblemRule] = RULES) -> Proble
     if isinstance(error, ProblemError):
         return error.problem
     for rule in rules:
-        if isinstance(error, rule.error):
+        if rule.matches(error):
             return Problem(
                 type=rule.type,
                 title=rule.title,

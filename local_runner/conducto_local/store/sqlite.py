@@ -58,7 +58,7 @@ _AFTER_ALL_PATHS = b""
 
 # Errors of a full disk, a quota or a limit on file sizes.
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
-_FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL_NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 # 16 MB of page cache: the working set of a run of 100,000 Execs. A commit waits for the disk only
@@ -460,7 +460,7 @@ def _check_room(path: Path, size: int) -> None:
             file.write(bytes(size))
             file.flush()
     except OSError as error:
-        if error.errno in _FULL_ERRNO:
+        if error.errno in FULL_NUMBERS:
             raise _store_error(path, error) from error
 
 
@@ -531,7 +531,7 @@ def _translated(path: Path) -> Iterator[None]:
 
 def _store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
     if isinstance(error, OSError):
-        code, text, full = error.errno, error.strerror, _FULL_ERRNO
+        code, text, full = error.errno, error.strerror, FULL_NUMBERS
     else:
         # Missing if SQLite was not called, for example because the connection is closed.
         code, text, full = getattr(error, "sqlite_errorcode", None), str(error), _FULL

@@ -1,6 +1,7 @@
 """Routes are found by method and path, and the document describes every operation."""
 
 import difflib
+import errno
 import re
 
 import pytest
@@ -65,6 +66,13 @@ def test_a_server_adds_rules_of_its_own() -> None:
     problem = problem_of(OSError("full"), [ProblemRule(OSError, 507, "disk full")])
 
     assert (problem.status, problem.title) == (507, "disk full")
+
+
+def test_rule_for_error_numbers_matches_no_other_errors() -> None:
+    rules = [ProblemRule(OSError, 507, "disk full", numbers=frozenset({errno.ENOSPC}))]
+
+    assert problem_of(OSError(errno.ENOSPC, "No space left on device"), rules).status == 507
+    assert problem_of(OSError(errno.EACCES, "Permission denied"), rules).status == 500
 
 
 def test_the_document_describes_every_operation() -> None:
