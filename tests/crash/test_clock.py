@@ -6,6 +6,7 @@ import pytest
 
 from conducto_client import Client, HttpTransport
 from conducto_core.model.requests import LaunchRequest
+from conducto_core.model.schedules import NewSchedule, TemplateSource
 from conducto_core.model.states import State
 from conducto_local.launcher import ensure_agent, stop_agent
 from conducto_local.state_dir import StateDir
@@ -65,3 +66,19 @@ def test_a_clock_that_is_set_ends_nothing_and_lengthens_nothing(client, clock, j
         assert 1 <= attempt.ended - attempt.started < HOUR
     first, second = (client.attempts(pipeline, path)[0].started for path in ("/g/a", "/g/b"))
     assert abs(second - first) > HOUR  # the agent did see the jump
+
+
+def test_clock_that_is_ahead_for_a_moment_silences_no_schedule(client, clock):
+    pipeline = client.launch(LaunchRequest(tree=form(serial(leaf("a"))), engine="process"))
+    what = TemplateSource(kind="template", pipeline=pipeline.pipeline.id)
+    yearly = client.create_schedule(NewSchedule(name="yearly", cron="@yearly", what=what))
+    client.create_schedule(NewSchedule(name="other", cron="@yearly", what=what))
+    planned = yearly.schedule.next
+
+    clock("+400d")
+    client.pause_schedule("other")  # the agent looks at its schedules
+    wait_for(lambda: client.schedule("yearly").schedule.next > planned)
+    clock("+0")
+    client.resume_schedule("other")
+
+    wait_for(lambda: client.schedule("yearly").schedule.next == planned)
