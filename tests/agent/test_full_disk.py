@@ -21,7 +21,7 @@ def conducto(home: StateDir, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
-def test_file_that_cannot_be_written_is_no_internal_error(tmp_path: Path) -> None:
+def test_full_disk_is_reported_for_files_of_the_agent(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 8) as disk:
         home = StateDir(disk / "base", "full")
         ensure_agent(home)
@@ -35,7 +35,7 @@ def test_file_that_cannot_be_written_is_no_internal_error(tmp_path: Path) -> Non
         assert "internal error" not in refused.stderr
 
 
-def test_agent_that_cannot_start_for_a_full_disk_says_so_and_gc_works_without_it(
+def test_start_on_a_full_disk_is_refused_and_gc_works_without_the_agent(
     tmp_path: Path,
 ) -> None:
     with small_disk(tmp_path / "disk", 8) as disk:

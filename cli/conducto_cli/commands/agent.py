@@ -114,6 +114,7 @@ def _status(arguments: argparse.Namespace) -> int:
         return FAILED
     with Client(HttpTransport(endpoint, timeout=RESPONSE_TIMEOUT)) as client:
         status = client.status()
+    with Client(HttpTransport(endpoint)) as client:
         listed = client.list()
     if arguments.json:
         document = machine_link.as_document(link, state)

@@ -80,6 +80,8 @@ class LocalPipelines(
             self._start_times.cancel(live)
         with live.in_use():
             result = await self._control.execute(live, request)
+            if request.preview:
+                return result
             try:
                 await self._scheduler.saved(wait=False)
             except StoreFullError as error:

@@ -14,13 +14,12 @@ from conducto_core.runtime.commands import CommandError
 from conducto_core.runtime.environment import ExecutionContext
 from conducto_core.runtime.masking import Mask
 from conducto_core.semantics import events as ev
-from conducto_core.semantics.admission_queue import Limit, QueuedAttempt
+from conducto_core.semantics.admission_queue import QueuedAttempt
 from conducto_core.semantics.children import may_launch
 from conducto_core.semantics.continuation import fingerprint
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.resolve import Limits
 from conducto_core.semantics.results import MissingResultError
-from conducto_local import descriptors
 from conducto_local.ports import (
     BuiltImage,
     EngineError,
@@ -112,14 +111,12 @@ class Attempts:
     def queue(self, active: ActiveAttempt) -> None:
         """Queue an attempt whose image is available for admission to the machine."""
         placement = placement_of(active)
-        room = descriptors.max_commands()
-        reason = f"the agent may open {descriptors.limit()} files, enough for {room} commands"
         active.ticket = QueuedAttempt(
             active,
             placement.cpu,
             placement.mem,
             placement.gpu,
-            (*active.live.limits(active.spec), Limit("descriptors", room, reason)),
+            active.live.limits(active.spec),
             active.spec.limits,
             active.queued,
             f"{active.live.id} {active.spec.path}",

@@ -24,6 +24,7 @@ from conducto_core.semantics.machine import advance
 from conducto_core.semantics.pipeline_state import PipelineState
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.tree_state import LiveExec, LiveNode, TreeState
+from conducto_local import descriptors
 from conducto_local.ports import BuiltImage, ImageBuilder
 from conducto_local.scheduling.clock import steady
 from conducto_local.scheduling.containers import Container
@@ -330,7 +331,7 @@ class LivePipeline(PipelineState):
         """Return the limits that an Exec counts against."""
         groups = self.groups_above(spec.path)
         if groups not in self._limits:
-            self._limits[groups] = tuple(map(self._limit, groups))
+            self._limits[groups] = (*map(self._limit, groups), _open_files())
         above = self._limits[groups]
         if kind_of(spec.pool) is PoolKind.CONTEXT:
             reason = f"the container of {owner_of(spec.pool)} runs one command at a time"
@@ -376,6 +377,13 @@ class LivePipeline(PipelineState):
             update={"status": self.status(), "touched": time.time()}
         )
         return self.record
+
+
+def _open_files() -> Limit:
+    """Return the limit of all commands of the agent."""
+    room = descriptors.max_commands()
+    files = descriptors.limit()
+    return Limit("open files", room, f"the agent may open {files} files: {room} commands at once")
 
 
 def _to_store(node: LiveNode) -> NodeRow:

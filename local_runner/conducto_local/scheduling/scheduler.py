@@ -8,10 +8,9 @@ lost engine.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, assert_never
 
-from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import Action, Workers
 from conducto_core.model.states import Cause, State
 from conducto_core.model.wait_phases import Wait
@@ -54,6 +53,7 @@ class Scheduler:
         snapshots: Containers that are kept after a failure.
         when_settled: Each is called after an event that leaves a pipeline settled.
         notifier: Sends notifications.
+        unsaved_attempts: Yields the attempts that could not be written yet.
         children: Executes requests of commands that may launch pipelines; set before any runs.
     """
 
@@ -95,6 +95,7 @@ class Scheduler:
         )
         self._images = self._attempts.images
         self._turns = WriteBatcher(self._common, store, self._attempts.start)
+        self.unsaved_attempts = self._turns.unsaved_attempts
 
     async def _serve_child(self, active: ActiveAttempt, request: ChildRequest) -> ChildResponse:
         return await self.children(active, request)
@@ -196,10 +197,6 @@ class Scheduler:
     async def saved(self, *, wait: bool = True) -> None:
         """Return when everything so far is written to the store; see `WriteBatcher.saved`."""
         await self._turns.saved(wait=wait)
-
-    def unsaved_attempts(self) -> Iterator[AttemptRecord]:
-        """Yield the attempts that could not be written yet."""
-        return self._turns.unsaved_attempts()
 
     def build_images(self, live: LivePipeline) -> None:
         """Start to build every image of the remaining Execs."""
