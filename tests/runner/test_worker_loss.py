@@ -9,6 +9,7 @@ import pytest
 
 import conducto as co
 from conducto_core.model.approvals import DecideApproval
+from conducto_core.model.gc import GcRequest
 from conducto_core.model.params import ListParams, PipelineParams
 from conducto_core.model.records import ImageState, NodeChange
 from conducto_core.model.requests import Action
@@ -334,12 +335,14 @@ async def test_pipeline_is_cancelled_on_a_full_disk(tmp_path):
             with pytest.raises(StoreFullError, match="cancel was executed, but not stored yet"):
                 await run.control(Action.CANCEL)
             await run.settled()
+            collected = await local.pipelines.collect_garbage(GcRequest(dry_run=True))
             filler.unlink()
 
         async with local_runner(disk, "process") as local:
             again = Run(local, await local.pipelines.get_pipeline(PipelineParams(id=run.id)))
             assert (await again.states())["/a"] == "killed"
             assert not (await again.summary()).pipeline.armed
+            assert collected.dry_run
 
 
 async def test_a_launch_on_a_full_disk_is_refused(tmp_path):

@@ -242,8 +242,8 @@ class GarbageCollector:
                 continue
             names.update(i.built.reference for i in pipeline.images.values() if i.built is not None)
         for attempt in self._scheduler.unsaved_attempts():
-            names.update({attempt.image} - {None})
-            snapshots.update({attempt.snapshot} - {None})
+            names.update(filter(None, (attempt.image,)))
+            snapshots.update(filter(None, (attempt.snapshot,)))
         return KeepSet(
             pipelines=known,
             loaded={*loaded},
