@@ -24,6 +24,7 @@ from conducto_local.lifecycle.schedule_timer import ScheduleTimer
 from conducto_local.runner import open_parts
 from conducto_local.scheduling.clock import Clock
 from conducto_local.state_dir import StateDir
+from support.disks import fill, small_disk
 from support.local import Local, Run, eventually
 
 HOURLY = {"name": "hourly", "cron": "0 * * * *"}
@@ -115,6 +116,28 @@ async def test_clock_that_was_ahead_for_a_moment_silences_no_schedule(
         await eventually(is_planned)
         one.advance(20)
         await one.until(lambda found: found[0].outcome == "done")
+
+
+async def test_schedule_on_a_full_disk_is_tried_once_a_minute_and_fires_with_room(
+    tmp_path: Path, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    with small_disk(tmp_path / "disk", 8) as disk:
+        async with agent(disk, clock) as one:
+            await one.create(what=await one.source())
+            filler = fill(disk)
+            one.advance(20)
+
+            async def has_failed() -> bool:
+                return "a schedule was not served" in caplog.messages
+
+            await eventually(has_failed)
+            for _ in range(100):  # iterations of the event loop, each with a look
+                one.advance(0.01)
+                await asyncio.sleep(0)
+            assert caplog.messages.count("a schedule was not served") == 1
+            filler.unlink()
+        async with agent(disk, clock) as one:
+            await one.until(ended(1))
 
 
 async def test_damaged_schedule_is_named_and_affects_no_other(
