@@ -127,7 +127,8 @@ async def _run(
             leaving = asyncio.create_task(
                 stop_when_idle(pipelines, attendance, idle, stop, lambda: is_linked(home))
             )
-            removed = asyncio.create_task(_stop_when_removed(files, stop))
+            lock = files.lock_version()
+            removed = asyncio.create_task(_stop_when_removed(files, lock, stop))
             try:
                 await serve(attendance, sock, stop, announce)
             finally:
@@ -135,21 +136,23 @@ async def _run(
                 removed.cancel()
                 linked.cancel()
                 await asyncio.gather(linked, return_exceptions=True)
-                files.remove_state()
+                if files.lock_version() == lock:
+                    files.remove_state()
                 logger.info("agent stops serving", extra={"pid": state.pid})
     logger.info("agent has stopped", extra={"pid": state.pid})
 
 
-async def _stop_when_removed(files: AgentFiles, stop: asyncio.Event) -> None:
+async def _stop_when_removed(
+    files: AgentFiles, lock: tuple[int, int] | None, stop: asyncio.Event
+) -> None:
     """Set ``stop`` when the state directory was removed: no client can find the agent any more."""
-    known = files.lock_version()
     while not stop.is_set():
         await asyncio.sleep(REMOVAL_SECONDS)
         try:
             found = files.lock_version()
         except OSError:
             continue  # the file system is not available now
-        if found != known:
+        if found != lock:
             logger.error("state directory was removed", extra={"directory": str(files.directory)})
             stop.set()
 

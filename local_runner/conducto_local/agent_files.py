@@ -113,10 +113,8 @@ class AgentFiles:
         self._write(self._state, json.dumps(asdict(state)))
 
     def remove_state(self) -> None:
-        """Remove the state of this process's agent: it stops."""
-        state = self.read_state()
-        if state is not None and state.pid == os.getpid():
-            self._state.unlink(missing_ok=True)
+        """Remove the state: no agent is running."""
+        self._state.unlink(missing_ok=True)
 
     def note_engine(self, *, failed: bool) -> None:
         """Record whether this process's agent failed to open its engine."""
