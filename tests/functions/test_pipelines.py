@@ -874,7 +874,7 @@ def test_secrets_are_stored_listed_without_values_and_reach_the_next_command(
     )
     listed = asyncio.run(mine.put_secrets(request))
     assert [(s.scope, s.key) for s in listed.secrets] == [("org", "B"), ("user", "A")]
-    assert listed.kept == "AWS Secrets Manager"
+    assert listed.kept == "in AWS Secrets Manager"
     assert "of-ann" not in listed.model_dump_json()
     world.launch(leaf())
     world.serve()
