@@ -45,6 +45,10 @@ class LocalAgent:
         """Return its address, or None if none is running."""
         return launcher.find_agent(self._dir)
 
+    def is_unused(self) -> bool:
+        """Return whether this profile never had a pipeline on this machine."""
+        return not self._dir.store.exists() and not self._dir.pipeline_ids()
+
     def ensure(self, *, launching: bool = False) -> Endpoint:
         """Return its address; start it if none is running.
 

@@ -138,6 +138,10 @@ def _node(view: NodeView) -> dict[str, Any]:
         "file": view.file,
         "line": view.line,
         "waits_for": view.waits_for,
+        "wait_kind": view.wait_kind,
+        "wait_since": view.wait_since,
+        "wait_holder": view.wait_holder,
+        "wait_remedy": view.wait_remedy,
         "counts": None if view.counts is None else _counts(view.counts),
         "attempts": [_attempt(attempt) for attempt in view.attempts],
     }

@@ -15,7 +15,7 @@ from conducto.api.config import Config
 from conducto.errors import UsageError
 from conducto_cli.arguments import SHORTCUTS
 from conducto_cli.cloud_account import Account, account_of, needed_account, profile_named
-from conducto_cli.connection import OpenClient, client_opener, exit_code_of, message_of
+from conducto_cli.connection import LocalAgent, OpenClient, client_opener, exit_code_of, message_of
 from conducto_cli.exit_codes import USAGE
 from conducto_cli.pipeline_lookup import UnknownPipelineError, matching, newest, only_one
 from conducto_cli.references import suggestion
@@ -51,9 +51,12 @@ def opener_for(arguments: argparse.Namespace) -> OpenClient:
     if target == "cloud":
         return needed_account(arguments.profile).client
     account = account_of(arguments.profile)
-    if target is None and account is not None and command.prefers_cloud:
-        return account.client
     pipeline_id = _id_in(arguments)
+    in_cloud = (command.prefers_cloud and pipeline_id is None) or (
+        command.needs_pipelines and LocalAgent(arguments.profile).is_unused()
+    )
+    if target is None and account is not None and in_cloud:
+        return account.client
     if target == "local" or account is None or pipeline_id is None:
         return local
     if pipeline_id.startswith(PREFIX):
@@ -74,12 +77,13 @@ def _is_new(profile: str | None) -> bool:
 def second_opener(arguments: argparse.Namespace) -> OpenClient | None:
     """Return the factory of cloud clients for a command that reads both targets.
 
-    None if the options or the profile select one target, or the profile is not logged in.
+    None if the options or the profile select one target, the profile is not logged in, or it has
+    no pipelines on this machine: `opener_for` then returns the cloud, and no agent starts.
     """
     account = account_of(arguments.profile)
     if account is None or chosen(arguments.target, arguments.profile) is not None:
         return None
-    return probe(account)
+    return None if LocalAgent(arguments.profile).is_unused() else probe(account)
 
 
 def chosen(target: str | None, profile: str | None) -> Target | None:

@@ -16,9 +16,10 @@ from conducto_emulator import resources
 from conducto_emulator.agent_image import AgentImageError
 from conducto_emulator.app import AppError
 from conducto_emulator.emulator import Emulator
+from conducto_emulator.gateway import LOOPBACK
 from conducto_emulator.identity import IdentityError, IdentityProvider
 from conducto_emulator.latency import Latency
-from conducto_emulator.moto_server import AddressError
+from conducto_emulator.moto_server import AddressError, Ports, shared_address
 from conducto_emulator.options import Options
 from conducto_emulator.strict import Strictness
 from conducto_emulator.stripe_double.installation import EmulatedBilling
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 ORG, USER = "local", "me"
 #: Files in the folder: the address of the emulator, and its error if it failed.
 STATE, FAILURE = "emulator.json", "failure.txt"
+#: File with the ports that an emulator of the folder used last.
+PORTS = "ports.json"
 
 
 def main(words: Sequence[str]) -> int:
@@ -48,7 +51,7 @@ def main(words: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
-        return _emulate(arguments.folder, _options(arguments))
+        return _emulate(arguments.folder, _options(arguments), words[1:])
     except (AddressError, AgentImageError, AppError, IdentityError, OSError) as error:
         (arguments.folder / FAILURE).write_text(f"{error}\n", "utf-8")
         return 1
@@ -59,26 +62,30 @@ def _options(arguments: argparse.Namespace) -> Options:
     if arguments.strict or arguments.latency:
         logger.info("to repeat the random effects: --seed %s", seed)
     folder: Path | None = arguments.identity
+    ports = Ports(arguments.folder / PORTS, (shared_address(), LOOPBACK))
     return Options(
         arguments.folder / "files",
-        port=arguments.port,
+        port=ports.choose("api", arguments.port),
+        aws_port=ports.choose("aws"),
         base=arguments.base,
         strict=Strictness(seed) if arguments.strict else None,
         latency=Latency(seed) if arguments.latency else None,
-        billing=EmulatedBilling if arguments.billing else None,
+        billing=(lambda: EmulatedBilling(ports.choose("stripe"))) if arguments.billing else None,
         variables={Variables.WARM_WORKERS: str(arguments.warm_workers)},
-        identity=None if folder is None else lambda page: IdentityProvider(page, folder),
+        identity=None
+        if folder is None
+        else lambda page: IdentityProvider(page, folder, ports.choose("identity")),
     )
 
 
-def _emulate(folder: Path, options: Options) -> int:
+def _emulate(folder: Path, options: Options, words: Sequence[str]) -> int:
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: told.set())
     emulator = Emulator(options)
     try:
         emulator.start()
-        _write_state(folder / STATE, emulator)
+        _write_state(folder / STATE, emulator, words)
         told.wait()
     finally:
         (folder / STATE).unlink(missing_ok=True)
@@ -86,7 +93,8 @@ def _emulate(folder: Path, options: Options) -> int:
     return 0
 
 
-def _write_state(path: Path, emulator: Emulator) -> None:
+def _write_state(path: Path, emulator: Emulator, words: Sequence[str]) -> None:
+    stripe = emulator.stripe
     state = {
         "pid": os.getpid(),
         "url": emulator.url,
@@ -97,6 +105,8 @@ def _write_state(path: Path, emulator: Emulator) -> None:
         "mark": emulator.mark,
         "programs": str(emulator.programs),
         "token": emulator.token(ORG, USER),
+        "options": list(words),
+        "stripe": None if stripe is None else {"url": stripe.url, "key": stripe.key},
     }
     part = path.with_suffix(".part")
     part.touch(mode=0o600)

@@ -91,7 +91,7 @@ class Emulator:
         self._keys = Keys(self.key)
         self.moto = MotoServer(
             host,
-            free_port(host),
+            options.aws_port or free_port(host),
             self._keys,
             self.page,
             strictness=options.strict,

@@ -27,13 +27,14 @@ class IdentityProvider:
     Args:
         page: Origin of the web app.
         cache: Directory in which its packages are installed.
+        port: Its port; 0 for a free one.
 
     Attributes:
         issuer: Its address.
     """
 
-    def __init__(self, page: str, cache: Path) -> None:
-        self._port = free_port(_HOST)
+    def __init__(self, page: str, cache: Path, port: int = 0) -> None:
+        self._port = port or free_port(_HOST)
         self.issuer = f"http://{_HOST}:{self._port}"
         self._page = page
         self._cache = cache

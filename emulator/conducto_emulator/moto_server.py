@@ -1,10 +1,13 @@
 """Moto's server in this process, reachable from this machine and its containers."""
 
+import json
 import logging
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from docker.errors import DockerException  # type: ignore[import-untyped]
@@ -28,6 +31,7 @@ from conducto_emulator.signatures import Keys
 from conducto_emulator.strict import StrictAws, Strictness
 
 _LOOPBACK = "127.0.0.1"
+_MAX_PORT = 65_535
 
 
 class AddressError(Exception):
@@ -61,6 +65,44 @@ def free_port(host: str) -> int:
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+class Ports:
+    """The ports of an emulator, which stay the same when it starts again.
+
+    Args:
+        path: File with the ports by name.
+        hosts: Addresses at which a port has to be free.
+    """
+
+    def __init__(self, path: Path, hosts: Sequence[str]) -> None:
+        self._path, self._hosts = path, hosts
+
+    def choose(self, name: str, wanted: int = 0) -> int:
+        """Return and store a port: ``wanted``, or the last one of this name if it is free."""
+        known = self._known()
+        port = wanted or known.get(name, 0)
+        if not wanted and not self._is_free(port):
+            port = free_port(self._hosts[0])
+        self._path.write_text(json.dumps({**known, name: port}), "utf-8")
+        return port
+
+    def _known(self) -> dict[str, int]:
+        try:
+            found = json.loads(self._path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {n: p for n, p in found.items() if isinstance(p, int) and 0 < p <= _MAX_PORT}
+
+    def _is_free(self, port: int) -> bool:
+        if port == 0:
+            return False
+        try:
+            for host in self._hosts:
+                socket.create_server((host, port)).close()
+        except OSError:  # another program uses it
+            return False
+        return True
 
 
 class MotoServer:

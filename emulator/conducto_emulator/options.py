@@ -20,6 +20,7 @@ class Options:
     Attributes:
         folder: Directory of the files of tasks and EFS; it is deleted with the emulator.
         port: Port of the API; 0 for a free one.
+        aws_port: Port of AWS; 0 for a free one.
         base: Base image of the agent's image.
         functions: Directory of the app.
         package: Directory with the unpacked zip for Lambda: its app runs in separate processes
@@ -38,6 +39,7 @@ class Options:
 
     folder: Path
     port: int = 0
+    aws_port: int = 0
     base: str | None = None
     functions: Path = FUNCTIONS
     package: Path | None = None

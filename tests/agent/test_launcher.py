@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from conducto_cli import cloud_account, target
+from conducto_cli.cloud_account import Account
+from conducto_cli.parser import build_parser
 from conducto_client import Client, Endpoint, HttpTransport
 from conducto_local.agent_files import AgentFiles, AgentState, own_groups
 from conducto_local.code_mark import code_mark
@@ -442,3 +445,26 @@ def test_log_records_the_address_and_the_stop(setting: Setting) -> None:
 
     assert [line for line in lines if 'event="agent listens"' in line and f"url={url}" in line]
     assert lines[-1].split(" event=")[1].startswith('"agent has stopped"')
+
+
+def test_usage_of_a_pipeline_on_this_machine_is_found_here(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_AGENT_BUSY", "1")
+    account = Account("https://a.invalid/api", "cdo_x", "acme", "ann")
+    profile = cloud_account.keep(account)
+    home = open_state_dir(profile)
+    home.make()
+    home.store.touch()
+    ensure_agent(home, command=COMMAND)
+    try:
+        arguments = build_parser().parse_args(["--profile", profile, "usage", "busy"])
+
+        with target.opener_for(arguments)() as client:
+            found = client.get("busy")
+
+        assert found.pipeline.id == "busy"
+        months = build_parser().parse_args(["--profile", profile, "usage"])
+        assert getattr(target.opener_for(months), "__self__", None) == account
+    finally:
+        stop_agent(home)

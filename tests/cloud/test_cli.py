@@ -46,6 +46,8 @@ def test_up_and_down(tmp_path: Path) -> None:
         token = conducto(tmp_path, "cloud-emulator", "token")[1].strip()
 
         again = conducto(tmp_path, "cloud-emulator", "up")
+        same = conducto(tmp_path, "cloud-emulator", "up", "--strict", "--port", url.split(":")[2])
+        other = conducto(tmp_path, "cloud-emulator", "up", "--billing", "--seed", "6")
         status = conducto(tmp_path, "cloud-emulator", "status")
         stage = ("--org", "local", "--stage", "emulator")
         changed = conducto(tmp_path, "admin", "set-plan", *stage, "--max-workers", "7")
@@ -67,8 +69,12 @@ def test_up_and_down(tmp_path: Path) -> None:
 
     log = tmp_path / "cloud-emulator" / "emulator.log"
     assert (code, said) == (0, f"emulator stopped; its log: {log}\n")
-    assert [each.name for each in log.parent.iterdir()] == [log.name]
+    assert {each.name for each in log.parent.iterdir()} == {log.name, "ports.json"}
     assert "already" in again[1]
+    assert same == again
+    assert other[0] == 1
+    assert f"runs already, at {url}, without --billing, --seed 6" in other[1]
+    assert "conducto cloud-emulator down" in other[1]
     assert (status[0], url in status[1]) == (0, True)
     assert changed[0] == 0, changed[1]
     assert (plan[0], json.loads(plan[1])["plan"]["max_workers"]) == (0, 7)

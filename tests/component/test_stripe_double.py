@@ -155,7 +155,7 @@ def test_free_organisation_pays_scales_out_and_falls_back_without_loss(here: Ins
     world = here.world
     pipeline = world.launch(parallel("a", "b", "c", "d"))
     world.serve()
-    waiting = [n.waits_for for n in world.nodes(pipeline).values() if n.waits_for]
+    waiting = [str(n.wait_remedy) for n in world.nodes(pipeline).values() if n.waits_for]
     assert all(f"{APP}/organisation/plan" in text for text in waiting)
     assert len(world.running()) == 2
 

@@ -200,15 +200,16 @@ def test_container_lost_between_two_commands_ends_its_group_with_a_message(
     hand.vanish()
     world.reconciler().task_stopped(run, hand.id, TaskEnd("Host EC2 terminated"))
     gone = (
-        "the container of / is lost, and with it the state of earlier commands: Host EC2 "
-        f"terminated; to run the group again: conducto rerun {run} /"
+        "the container of / is lost, and with it the state of earlier commands: Host EC2 terminated"
     )
     assert world.nodes(run)["/c"].waits_for == gone
+    assert world.nodes(run)["/c"].wait_remedy == f"run the group again: conducto rerun {run} /"
     world.running()["/free"].finish()
     world.serve()
     (attempt,) = world.attempts(run, "/c")
     assert (attempt.state, attempt.cause) == (State.KILLED, Cause.WORKER_LOST)
-    assert (attempt.message, attempt.started) == (gone, None)
+    message = f"{gone}; to run the group again: conducto rerun {run} /"
+    assert (attempt.message, attempt.started) == (message, None)
 
     world.control(run, "reset", "/")
     world.run_out()
@@ -281,7 +282,7 @@ def test_paused_group_keeps_its_container_for_a_day_and_reports_its_loss_then(
     problem = str(world.get(run).pipeline.problem)
     assert "paused for more than 24 hours" in problem
     assert said in problem
-    assert said in str(world.nodes(run)["/b"].waits_for)
+    assert said in str(world.nodes(run)["/b"].wait_remedy)
 
     world.control(run, "run")
     world.serve()
@@ -434,9 +435,10 @@ def test_a_pipeline_that_waits_gets_the_worker_that_another_one_frees(world: Wor
     (node,) = [n for n in world.nodes(second).values() if n.path == "/c"]
     assert node.waits_for == (
         f"next in line for a worker; {first} has 2 of 2: the plan 'free' allows 2 workers at "
-        "once, of which other pipelines and debug shells use 2; more commands run when a worker "
-        "is free, or on a larger plan"
+        "once, of which other pipelines and debug shells use 2"
     )
+    assert (node.wait_kind, node.wait_holder) == ("workers", first)
+    assert node.wait_remedy == "wait for a free worker, or choose a larger plan"
     world.running()["/a"].finish()
     world.serve()
     assert _paths(world) == {"/b", "/c"}

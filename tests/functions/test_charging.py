@@ -256,7 +256,7 @@ def test_charges_during_an_event_stay_in_the_amount_of_the_period(shop: Shop) ->
 def test_payment_starts_workers_of_waiting_pipelines_at_once(shop: Shop) -> None:
     pipeline = shop.world.launch(parallel("a", "b", "c", "d"))
     shop.world.serve()
-    waiting = [n.waits_for for n in shop.world.nodes(pipeline).values() if n.waits_for]
+    waiting = [n.wait_remedy for n in shop.world.nodes(pipeline).values() if n.waits_for]
     assert all("conducto billing enable" in text for text in waiting)
     assert len(shop.world.fleet.tasks) == 2
 

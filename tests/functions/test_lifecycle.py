@@ -103,11 +103,12 @@ def test_free_plan_runs_two_workers_and_reports_the_limit(world: World) -> None:
     world.serve()
     assert len(world.running()) == 2
     waiting = [n for n in world.nodes(pipeline).values() if n.state is State.QUEUED]
-    said = (
-        "the plan 'free' allows 2 workers at once; more commands run when a worker is free, "
-        "or on a larger plan"
-    )
-    assert [n.waits_for for n in waiting] == [said, said]
+    said = "the plan 'free' allows 2 workers at once"
+    remedy = "wait for a free worker, or choose a larger plan"
+    assert [(n.wait_kind, n.waits_for, n.wait_remedy) for n in waiting] == [
+        ("plan", said, remedy),
+        ("plan", said, remedy),
+    ]
     world.run_out()
     assert world.get(pipeline).state is State.DONE
     assert len(world.fleet.tasks) == 2

@@ -133,10 +133,11 @@ def test_workers_wait_at_the_spend_limit_and_start_when_it_is_raised() -> None:
     pipeline = world.launch(leaf())
     world.serve()
 
-    waiting = world.nodes(pipeline)["/"].waits_for
+    waiting = world.nodes(pipeline)["/"]
     assert not world.hands
-    assert "spend limit of $10.00" in str(waiting)
-    assert "conducto billing limit" in str(waiting)
+    assert "spend limit of $10.00" in str(waiting.waits_for)
+    assert waiting.wait_kind == "spend_limit"
+    assert "conducto billing limit" in str(waiting.wait_remedy)
 
     world.orgs.set_limit(ME.org, 11.0, 15)
     world.engine.slots.resume(ME.org)

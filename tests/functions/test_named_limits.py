@@ -258,7 +258,9 @@ def test_limits_stay_held_while_another_claim_of_the_attempt_has_acquired_them()
 
     limits.give_back(first)
     limits = LeasedLimits(from_json(to_json(limits.leases())), now=6.0)
-    assert limits.acquire(other) == "waiting for limit database, held by abc /load"
+    wait = limits.acquire(other)
+    assert wait is not None
+    assert wait.text == "waiting for limit database, held by abc /load"
 
     limits.give_back(second)
     assert limits.acquire(other) is None

@@ -486,9 +486,10 @@ def test_starts_that_aws_refuses_are_bounded_and_say_why(
 
     world.fleet.start = refuse  # type: ignore[method-assign]
     pipeline = world.launch(leaf())
-    waits = str(world.nodes(pipeline)["/"].waits_for)
-    assert str(error) in waits
-    assert remedy in waits
+    waiting = world.nodes(pipeline)["/"]
+    assert str(error) in str(waiting.waits_for)
+    assert (waiting.wait_kind, waiting.wait_holder) == ("workers", "AWS")
+    assert remedy in (waiting.wait_remedy or "")
     for _ in range(150):
         world.minute(600.0)
 
@@ -678,7 +679,7 @@ def test_worker_is_launched_after_its_image_is_built(world: World) -> None:
     _image(world, pipeline, ImageState.BUILDING)
     world.control(pipeline, "run")
     assert world.fleet.tasks == {}
-    assert world.nodes(pipeline)["/"].waits_for == "the image 'i' is building"
+    assert world.nodes(pipeline)["/"].waits_for == "image i is building"
     assert world.nodes(pipeline)["/"].wait_kind == "image"
     _image(world, pipeline, ImageState.DONE, reference="registry/i:1")
     (task,) = world.fleet.tasks.values()
@@ -873,7 +874,7 @@ def test_secrets_are_stored_listed_without_values_and_reach_the_next_command(
     )
     listed = asyncio.run(mine.put_secrets(request))
     assert [(s.scope, s.key) for s in listed.secrets] == [("org", "B"), ("user", "A")]
-    assert listed.kept == "AWS Secrets Manager"
+    assert listed.kept == "in AWS Secrets Manager"
     assert "of-ann" not in listed.model_dump_json()
     world.launch(leaf())
     world.serve()

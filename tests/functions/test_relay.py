@@ -189,7 +189,8 @@ def test_refusal_of_the_machine_reaches_the_client(world: RelayWorld) -> None:
 def test_commands_in_sentences_have_the_address_of_the_pipeline(world: RelayWorld) -> None:
     agent = world.agent()
     node = {
-        "waits_for": "not running; start it with: conducto run p123",
+        "waits_for": "not running",
+        "wait_remedy": "start it: conducto run p123",
         "command": "conducto run p123",
         "notes": [
             "conducto data get p123 NAME",
@@ -201,7 +202,8 @@ def test_commands_in_sentences_have_the_address_of_the_pipeline(world: RelayWorl
     (found,) = _problem(world.call(TREE, id="p1", query=LAPTOP))["nodes"]
 
     assert found == {
-        "waits_for": "not running; start it with: conducto run a/laptop/p123",
+        "waits_for": "not running",
+        "wait_remedy": "start it: conducto run a/laptop/p123",
         "command": "conducto run p123",
         "notes": [
             "conducto data get a/laptop/p123 NAME",

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from conducto_core.model.nodes import NamedLimit
+from conducto_core.model.wait_phases import Wait
 from conducto_core.semantics.admission_queue import AdmissionQueue, Limit, QueuedAttempt
 from conducto_core.semantics.limits import AGE, LimitRequest, LimitTable
 
@@ -88,7 +89,7 @@ class Table(RuleBasedStateMachine):
             first = min(self.waiting.values(), key=lambda made: (made.turn, made.key))
             reason = self.table.check(first)
             assert reason is not None
-            assert ", held by p /" in reason
+            assert ", held by p /" in reason.text
 
 
 def names(request: LimitRequest) -> set[str]:
@@ -124,7 +125,7 @@ def test_a_priority_ages():
 @st.composite
 def attempts(draw):
     """Return attempts with random sizes, groups and named limits."""
-    groups = [Limit("g", 1, "g"), Limit("context", 1, "context")]
+    groups = [Limit("g", 1, Wait("g")), Limit("context", 1, Wait("context"))]
     return [
         QueuedAttempt(
             number,

@@ -41,6 +41,9 @@ async def test_an_approval_waits_and_keeps_the_decision(local: Local) -> None:
     waiting = await run.node("/ask")
     assert waiting.waits_for == "waits for the approval of admin, anna"
     assert waiting.wait_kind == "approval"
+    assert waiting.wait_holder == "admin, anna"
+    assert waiting.wait_since is not None
+    assert str(waiting.wait_remedy).startswith("decide it: conducto approve ")
     assert waiting.approval is not None
     assert waiting.approval.message == "Release to *everybody*?"
     assert waiting.command is None

@@ -201,8 +201,8 @@ async def test_wait_reasons_are_shown(local):
 
     assert nodes["/p/b"].waits_for == "max_concurrent=1 of /p is reached"
     assert nodes["/p/b"].wait_kind == "turn"
-    assert nodes["/c"].waits_for == "waits for /p: it is running"
-    assert nodes["/c"].wait_kind is None
+    assert nodes["/c"].waits_for == "waits for /p"
+    assert (nodes["/c"].wait_kind, nodes["/c"].wait_holder) == ("turn", "/p")
     await act(run, Action.KILL, "/")
 
 

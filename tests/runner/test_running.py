@@ -133,7 +133,8 @@ async def test_10_000_nodes_of_a_launch_are_paged(local):
     nodes = await run.nodes()
     assert len(nodes) == 10_001
     assert list(nodes)[:3] == ["/", "/n0", "/n1"]
-    assert nodes["/n7"].waits_for == f"not running; start it with: conducto run {run.id}"
+    assert nodes["/n7"].waits_for == "not running"
+    assert nodes["/n7"].wait_remedy == f"start it: conducto run {run.id}"
 
 
 async def test_a_pipeline_is_there_after_the_runner_was_closed_and_opened(tmp_path):

@@ -40,7 +40,7 @@ def test_a_person_approves_and_rejects_with_a_comment(viewer: Viewer) -> None:
     panel = page.get_by_role("region", name="Approval")
     expect(panel).to_contain_text("Release 2.1 to\nall customers?")
     expect(panel).to_contain_text("Decided by: admin, anna")
-    expect(page.get_by_text("waits for approval").first).to_be_visible()
+    expect(page.get_by_text("waits for the approval of admin, anna").first).to_be_visible()
     assert viewer.axe() == []
 
     panel.get_by_label("Comment").fill("the tests are green")

@@ -10,13 +10,15 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import ArgumentTypeError
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conducto.api import paths
-from conducto_cli.arguments import a_count
+from conducto.errors import UsageError
+from conducto_cli.arguments import a_count, a_time
 from conducto_cli.exit_codes import DONE, FAILED
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 _UP_SECONDS = 600.0
 _DOWN_SECONDS = 60.0
 _STEP_SECONDS = 0.1
-_LOG, _PREVIOUS_LOG = "emulator.log", "emulator.previous.log"
+_LOG, _PREVIOUS_LOG, _PORTS = "emulator.log", "emulator.previous.log", "ports.json"
+_STRIPE = "stripe"
 _EXPOSED = (
     "Containers and users of this machine can reach its ports, and get in with a token or a "
     "signature only.\nIt speaks plain HTTP: run no untrusted images beside it, and give it no real "
@@ -41,7 +44,15 @@ _EXPOSED = (
 def add_arguments(parser: Parser) -> None:
     """Add the action and the options of ``up``."""
     parser.add_argument("what", choices=tuple(_ACTIONS), metavar="|".join(_ACTIONS))
-    parser.add_argument("--port", type=int, default=0, help="of its API (default: a free one)")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="advance TIME",
+        help="with stripe: move the clock of the double of Stripe ahead, such as by 7d",
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, help="of its API (default: the last one, or a free one)"
+    )
     parser.add_argument("--agent-base", metavar="IMAGE", help="image to build the agent's on")
     parser.add_argument(
         "--strict",
@@ -74,8 +85,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def _pool_size(text: str) -> int:
-    from argparse import ArgumentTypeError  # noqa: PLC0415
-
     from conducto_core.model.warm_pool import MAX_WARM_WORKERS  # noqa: PLC0415
 
     number = a_count(text)
@@ -85,7 +94,9 @@ def _pool_size(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start, stop or describe the emulator, or print its token."""
+    """Start, stop or describe the emulator, print its token, or move the clock of Stripe."""
+    if arguments.words and arguments.what != _STRIPE:
+        raise UsageError(f"{arguments.what} takes no arguments, got {arguments.words[0]!r}")
     return _ACTIONS[arguments.what](_folder(), arguments)
 
 
@@ -101,8 +112,7 @@ def _folder() -> Path:
 def _up(folder: Path, arguments: argparse.Namespace) -> int:
     known = _find(folder)
     if known is not None:
-        print(f"the emulator runs already, at {known['url']}")
-        return DONE
+        return _beside(known, arguments)
     path = _package_path()
     if path is None:
         print(
@@ -132,24 +142,40 @@ def _up(folder: Path, arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def _beside(known: dict[str, Any], arguments: argparse.Namespace) -> int:
+    """Accept the running emulator if it has the options that are requested."""
+    own: list[str] = [*known["options"], "--port", known["url"].rpartition(":")[2]]
+    runs = {tuple(own[at : at + size]) for at in range(len(own)) for size in (1, 2)}
+    missing = [shlex.join(each) for each in _options(arguments) if tuple(each) not in runs]
+    if not missing:
+        print(f"the emulator runs already, at {known['url']}")
+        return DONE
+    print(
+        f"conducto: the emulator runs already, at {known['url']}, without {', '.join(missing)}; "
+        "to start it with other options: conducto cloud-emulator down",
+        file=sys.stderr,
+    )
+    return FAILED
+
+
+def _options(arguments: argparse.Namespace) -> list[list[str]]:
+    """Return the options of the emulator's process."""
+    identity = str(Path(paths.base_dir()) / "identity") if arguments.identity else None
+    values = {
+        "--port": arguments.port or None,
+        "--base": arguments.agent_base,
+        "--latency": arguments.latency,
+        "--identity": identity,
+        "--warm-workers": arguments.warm_workers or None,
+        "--seed": arguments.seed,
+    }
+    flags = [[f"--{name}"] for name in ("strict", "billing") if getattr(arguments, name)]
+    return [*flags, *([name, str(each)] for name, each in values.items() if each is not None)]
+
+
 def _start(folder: Path, path: str, arguments: argparse.Namespace) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "conducto_emulator", str(folder)]
-    if arguments.port:
-        command += ["--port", str(arguments.port)]
-    if arguments.agent_base:
-        command += ["--base", arguments.agent_base]
-    if arguments.strict:
-        command.append("--strict")
-    if arguments.latency:
-        command += ["--latency", arguments.latency]
-    if arguments.billing:
-        command.append("--billing")
-    if arguments.identity:
-        command += ["--identity", str(Path(paths.base_dir()) / "identity")]
-    if arguments.warm_workers:
-        command += ["--warm-workers", str(arguments.warm_workers)]
-    if arguments.seed is not None:
-        command += ["--seed", str(arguments.seed)]
+    command += [word for option in _options(arguments) for word in option]
     inherited = os.environ.get("PYTHONPATH")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (path, inherited)))}
     log_file = folder / _LOG
@@ -185,11 +211,11 @@ def _down(folder: Path, arguments: argparse.Namespace) -> int:
 
 
 def _clear(folder: Path) -> None:
-    """Remove everything of an emulator but the logs."""
+    """Remove everything of an emulator but the logs and the ports to use again."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name not in (_LOG, _PREVIOUS_LOG):
+        elif path.name not in (_LOG, _PREVIOUS_LOG, _PORTS):
             path.unlink(missing_ok=True)
 
 
@@ -211,6 +237,39 @@ def _token(folder: Path, arguments: argparse.Namespace) -> int:
         print("no emulator is running", file=sys.stderr)
         return FAILED
     print(known["token"])
+    return DONE
+
+
+def _stripe(folder: Path, arguments: argparse.Namespace) -> int:
+    """Move the clock of the double of Stripe."""
+    if len(arguments.words) != 2 or arguments.words[0] != "advance":  # noqa: PLR2004
+        raise UsageError("expected: conducto cloud-emulator stripe advance TIME, such as 7d")
+    try:
+        seconds = a_time(arguments.words[1])
+    except ArgumentTypeError as error:
+        raise UsageError(f"advance {error}") from None
+    stripe = (_find(folder) or {}).get(_STRIPE)
+    if stripe is None:
+        print(
+            "conducto: no emulator with billing is running; start it with: "
+            "conducto cloud-emulator up --billing",
+            file=sys.stderr,
+        )
+        return FAILED
+    from urllib.error import HTTPError  # noqa: PLC0415
+    from urllib.request import Request, urlopen  # noqa: PLC0415
+
+    headers = {"Authorization": f"Bearer {stripe['key']}"}
+    request = Request(f"{stripe['url']}/advance", f"seconds={seconds}".encode(), headers)  # noqa: S310
+    try:
+        with urlopen(request) as response:  # noqa: S310 (an address that the emulator wrote)
+            found = json.load(response)
+    except HTTPError as error:
+        print(f"conducto: {json.load(error)['error']['message']}", file=sys.stderr)
+        return FAILED
+    print(f"Stripe's clock: {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime(found['now']))}")
+    for each in found["subscriptions"]:
+        print(f"subscription {each['id']}: {each['status']}")
     return DONE
 
 
@@ -254,4 +313,4 @@ def _package_path() -> str | None:
     return str(beside) if (beside / "conducto_emulator").is_dir() else None
 
 
-_ACTIONS = {"up": _up, "down": _down, "status": _status, "token": _token}
+_ACTIONS = {"up": _up, "down": _down, "status": _status, "token": _token, _STRIPE: _stripe}

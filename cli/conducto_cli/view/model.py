@@ -44,8 +44,7 @@ class Row:
 
     Attributes:
         max_time: Its time limit in seconds, where it is known.
-        is_approval: It waits for a person, and runs no command.
-        limit: The named limit that it waited for when it was read last, as a sentence.
+        waits_for: Why it did not run when it was read last, as a sentence of the server.
         message: What the runner says of its failure, where that is known.
         stopped_by: Path of the group above whose time limit ended its newest attempt. A change does
             not tell it: until the node is read again, the groups above do.
@@ -69,8 +68,7 @@ class Row:
     file: str | None = None
     line: int | None = None
     max_time: float | None = None
-    is_approval: bool = False
-    limit: str | None = None
+    waits_for: str | None = None
     message: str | None = None
     stopped_by: str | None = None
     counts: Counts | None = None
@@ -147,6 +145,7 @@ class PipelineModel:
         self.build_lines: dict[str, str] = {}
         self.unexplained: list[str] = []
         self.grown: list[str] = []
+        self._waiting: dict[str, list[Row]] = {}
 
     @property
     def root(self) -> Row | None:
@@ -176,8 +175,9 @@ class PipelineModel:
             row.warning, row.counts = view.warning, view.counts
             row.file, row.line = view.file, view.line
             row.max_time, row.stopped_by = view.max_time, view.stopped_by
-            row.is_approval = view.approval is not None
-            row.limit = view.waits_for if view.wait_kind == "limit" else None
+            row.waits_for = view.waits_for if view.wait_kind is not None else None
+            if row.waits_for is not None and row.state is State.PENDING:
+                self._waiting.setdefault(view.wait_holder or "", []).append(row)
             if not row.is_exec:  # all below it may not be fetched
                 row.started, row.ended = view.started, view.ended
             if view.attempts:
@@ -188,8 +188,18 @@ class PipelineModel:
                 _spread_times(row)
             self._file(row)
 
+    def explain(self, views: Iterable[NodeView]) -> None:
+        """Take the reasons why nodes are queued."""
+        for view in views:
+            row = self.rows.get(view.path)
+            if row is not None and row.state is view.state:
+                row.waits_for = view.waits_for
+
     def apply(self, batch: EventBatch) -> None:
         """Take a batch of changes."""
+        if batch.pipeline.pipeline.armed is not self.summary.pipeline.armed:
+            for holder in list(self._waiting):
+                self._forget_waits(holder)
         for change in batch.changes:
             self._change(change)
         for path, counts in batch.counts.items():
@@ -199,15 +209,23 @@ class PipelineModel:
         self.summary = batch.pipeline
         self.seq = max(self.seq, batch.pipeline.seq)
 
+    def _forget_waits(self, holder: str) -> None:
+        """Forget why pending nodes wait, if it is for this node: it ended or was reset."""
+        for row in self._waiting.pop(holder, ()):
+            if row.state is State.PENDING:
+                row.waits_for = None
+
     def _change(self, change: NodeChange) -> None:
         row = self._row(change.path, change.type)
+        if (row.state in FINISHED) is not (change.state in FINISHED):
+            self._forget_waits(row.path)
         _stamp(row, change)
         row.type, row.state, row.skipped = change.type, change.state, change.skipped
         row.cause, row.warning = change.cause, change.warning
         if change.exit_code is not None or change.attempt != row.attempt:
             row.exit_code = change.exit_code  # a skip or an edit does not repeat it
         row.attempt = change.attempt
-        row.stopped_by = row.message = row.limit = None
+        row.stopped_by = row.message = row.waits_for = None
         if row.cause in EXPLAINED and row.is_exec:
             self.unexplained.append(row.path)
         if row.timed_out:

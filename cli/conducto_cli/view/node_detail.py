@@ -67,9 +67,9 @@ def _lines(
 ) -> Iterator[Line]:
     node = detail.node
     yield from _head(node, marks)
-    for text in (node.doc, node.waits_for):
-        if text is not None:
-            yield from ((Span(printable(line), Role.FAINT),) for line in text.splitlines())
+    for line in () if node.doc is None else node.doc.splitlines():
+        yield (Span(printable(line), Role.FAINT),)
+    yield from _section("waits", _rows(_wait(node)))
     yield from _section("failed because of", _rows(failed))
     if node.command is not None:
         yield from _section("command", node.command.splitlines())
@@ -82,6 +82,22 @@ def _lines(
     )
     yield from _section("attempts", _attempts(node.attempts, used))
     yield from _section("notifications", _notification_rows(node.notifications))
+
+
+def _wait(node: NodeView) -> list[tuple[str, str]]:
+    """Return why a node does not run, since when, for whom, and how to end that."""
+    since = node.wait_since
+    rows = (
+        ("why", node.waits_for),
+        ("since", None if since is None else _moment(since)),
+        ("held by", node.wait_holder),
+        ("remedy", node.wait_remedy),
+    )
+    return [(name, " ".join(text.split())) for name, text in rows if text is not None]
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _asked(approval: ApprovalView) -> list[str]:
@@ -238,7 +254,7 @@ def _attempts(attempts: tuple[AttemptRecord, ...], used: Mapping[int, str]) -> I
     shown = attempts[-_MAX_ATTEMPTS:]
     for attempt in shown:
         began = attempt.started if attempt.started is not None else attempt.queued
-        when = "" if began is None else time.strftime("%m-%d %H:%M:%S", time.localtime(began))
+        when = "" if began is None else _moment(began)
         where = "" if attempt.container is None else f"in {attempt.container}"
         rows.append((f"{attempt.number}", when, ending(attempt), where, wait_text(attempt) or ""))
     hidden = len(attempts) - len(rows)

@@ -70,13 +70,6 @@ def why_failed(row: Row) -> str:
     return printable(explained(cause_text(row.cause, row.exit_code), row.cause, row.message))
 
 
-def _why_waiting(row: Row) -> str:
-    """Return why a queued Exec waits, if for an approval or a named limit; else nothing."""
-    if row.state is not State.QUEUED:
-        return ""
-    return "waits for approval" if row.is_approval else printable(row.limit or "")
-
-
 def exec_line(row: Row, name: str, now: float, marks: Marks, *, stated: bool = False) -> Line:
     """Return the line of an Exec; without the word for its state where that is ``stated``."""
     if row.skipped:
@@ -86,12 +79,12 @@ def exec_line(row: Row, name: str, now: float, marks: Marks, *, stated: bool = F
         facts.insert(0, why_failed(row))
         facts.append(place(row.file, row.line) if row.is_failure else "")
     elif row.state in {State.QUEUED, State.PENDING}:
-        facts = [_why_waiting(row) or ("" if stated else row.state.value)]
+        facts = [printable(row.waits_for or "") or ("" if stated else row.state.value)]
     if row.attempt > 1:
         facts.insert(len(facts) - row.failed, f"attempt {row.attempt}")
     tail = "  ".join(fact for fact in facts if fact)
     role = Role.BAD if row.is_failure else Role.FAINT
-    shown = Span(name, shrinks=True)
+    shown = Span(name, shrinks=not row.waits_for)  # otherwise, the end of the sentence is cut
     return (mark(row.state, marks), Span(" "), shown, Span(f"  {tail}" if tail else "", role))
 
 

@@ -12,8 +12,10 @@ from conducto_cli.exit_gate import ExitGate
 from conducto_cli.view.model import PipelineModel
 from conducto_cli.view.plain import PlainPrinter
 from conducto_client import ApiError, Client
+from conducto_core.model.params import TreeParams
 from conducto_core.model.records import ImageState
 from conducto_core.model.requests import EventBatch, NodeView
+from conducto_core.model.states import State
 
 if TYPE_CHECKING:
     from conducto_cli.view.key_bindings import KeyBindings
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 FRAME_SECONDS = 0.1
 IDLE_FRAME_SECONDS = 0.25
 REFRESH_SECONDS = 0.5
+WAITS_SECONDS = 2.0
 _CHUNK = 1000
+#: Queued nodes whose reasons are fetched again; a screen shows fewer.
+_MAX_QUEUED = 50
 _SILENT = {ImageState.PENDING, ImageState.QUEUED, ImageState.DONE, ImageState.ERROR}
 
 
@@ -228,7 +233,7 @@ def _turns(
 ) -> Iterator[None]:
     """Yield each time there is something to paint, until there is nothing more to show."""
     loaded = False
-    looked = painted = clock()
+    looked = asked = painted = clock()
     while not person.is_done(settled=loaded and model.is_settled):
         for message in _received(messages, painted, clock):
             loaded = _take(client, model, person, message) or loaded
@@ -241,6 +246,9 @@ def _turns(
             if person.bindings is not None:
                 person.bindings.look()
             looked = clock()
+        if loaded and model.summary.counts.queued and clock() - asked >= WAITS_SECONDS:
+            _explain(client, model)
+            asked = clock()
         painted = clock()
         yield
 
@@ -289,6 +297,14 @@ def _one(client: Client, model: PipelineModel, path: str) -> Iterator[NodeView]:
     """Yield the node at a path, unless it no longer exists."""
     with suppress(ApiError):
         yield from client.tree(model.summary.pipeline.id, root=path, depth=0, attempts="newest")
+
+
+def _explain(client: Client, model: PipelineModel) -> None:
+    """Fetch why nodes are queued: a reason can change without an event."""
+    query = TreeParams(
+        id=model.summary.pipeline.id, state=State.QUEUED, limit=_MAX_QUEUED, attempts="none"
+    )
+    model.explain(client.nodes(query).nodes)
 
 
 def _look(client: Client, model: PipelineModel) -> None:

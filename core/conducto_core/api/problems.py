@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from conducto.errors import DefinitionError
 from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.operations.operation import Permission
 from conducto_core.model.requests import Problem
 from conducto_core.ports.downloads import RangeError
 
@@ -128,12 +129,14 @@ def wrong_token() -> ProblemError:
 
 def not_allowed(lacking: Iterable[str]) -> ProblemError:
     """Return the problem of a token without the necessary permissions."""
+    missing = tuple(lacking)
+    who = "owner of the organisation" if Permission.MANAGE_BILLING in missing else "administrator"
     return ProblemError(
         Problem(
             title="not allowed",
             status=403,
-            detail=f"this token lacks the permission: {', '.join(lacking)}",
-            remedy="ask an administrator for a token with it",
+            detail=f"this token lacks the permission: {', '.join(missing)}",
+            remedy=f"ask an {who} for a token with it",
         )
     )
 

@@ -3,17 +3,15 @@
 from conducto_core.model.records import ApprovalDecision, AttemptRecord, Counts
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import Cause
-from conducto_core.model.wait_phases import WaitKind, phases_of
+from conducto_core.model.wait_phases import PhaseKind, phases_of
 
 #: Shorter waits are not shown, in seconds.
 _LEAST_WAIT = 0.1
 _MINUTE = 60
-_WAITS: dict[WaitKind, str] = {
+_WAITS: dict[PhaseKind, str] = {
     "image": " for its image",
     "turn": " for its turn",
-    "limit": " for a limit",
     "start": " for its container",
-    "approval": " for a decision",
     "unknown": "",
 }
 

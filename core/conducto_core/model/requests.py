@@ -125,7 +125,11 @@ class NodeView(Record):
             with a new container for each attempt.
         stopped_by: Path of the group above whose ``max_time`` ended the newest attempt of an Exec.
         waits_for: Reason why a pending or queued node does not run, as a sentence.
-        wait_kind: Kind of the wait of a queued Exec.
+        wait_kind: Kind of its wait; None for a node that a user stopped or skipped, or whose
+            pipeline does not run.
+        wait_since: Since when it waits, in seconds since the epoch; None if unknown.
+        wait_holder: The node, person, plan or other commands that it waits for.
+        wait_remedy: How to end the wait, maybe with a command.
         started: Start of the first of the newest attempts below a group, in seconds since the
             epoch. None for an Exec, for a pending group, and if attempts were not requested.
         ended: End of the last of them; None while the group runs.
@@ -157,6 +161,9 @@ class NodeView(Record):
     stopped_by: str | None = None
     waits_for: str | None = None
     wait_kind: WaitKind | None = None
+    wait_since: float | None = None
+    wait_holder: str | None = None
+    wait_remedy: str | None = None
     started: float | None = None
     ended: float | None = None
     idle: float = 0.0

@@ -5,27 +5,54 @@ from typing import Literal, NamedTuple
 
 from conducto_core.model.records import AttemptRecord
 
-WaitKind = Literal["image", "turn", "limit", "start", "approval", "unknown"]
-"""``turn`` is the wait for a place on the machine or a worker, ``limit`` that for a named limit,
-``start`` that for its container, ``approval`` that for a person; ``unknown`` a wait of which no
-details are recorded."""
+WaitKind = Literal[
+    "image",
+    "turn",
+    "limit",
+    "start",
+    "approval",
+    "workers",
+    "plan",
+    "spend_limit",
+    "schedule",
+]
+"""The kinds of waits of nodes, for all clients; `conducto_core.semantics.waits` has the sentence of
+each. ``turn`` is the wait for an earlier node, a place in a group or on the machine; ``limit`` that
+for a named limit, ``start`` that for its container, ``approval`` that for a person, ``workers``
+that for workers which others have or AWS did not start, ``plan`` that for an allowance of the plan,
+and ``schedule`` that for the time at which the pipeline starts."""
+
+PhaseKind = Literal["image", "turn", "start", "unknown"]
+"""The kinds of recorded waits of an attempt; ``unknown`` is a wait of which no details are
+recorded."""
 
 
 class Wait(NamedTuple):
     """The reason why a node does not run.
 
     Attributes:
-        kind: For a queued attempt; None for a pending node.
+        text: The reason as a sentence.
+        kind: None for a node that a user stopped or skipped, or whose pipeline does not run.
+        since: Since when it waits, in seconds since the epoch; None if unknown.
+        holder: The node, person, plan or other commands that it waits for; None if there is none.
+        remedy: How to end the wait, maybe with a command; None if nothing ends it sooner.
     """
 
     text: str
     kind: WaitKind | None = None
+    since: float | None = None
+    holder: str | None = None
+    remedy: str | None = None
+
+    def __str__(self) -> str:
+        """Return the sentence with its remedy."""
+        return self.text if self.remedy is None else f"{self.text}; {self.remedy}"
 
 
 class Phase(NamedTuple):
     """A part of a wait, in seconds since the epoch."""
 
-    kind: WaitKind
+    kind: PhaseKind
     begin: float
     end: float
 
@@ -40,7 +67,7 @@ def phases_of(attempt: AttemptRecord, until: float) -> Iterator[Phase]:
     begin = attempt.queued
     if begin is None:
         return
-    steps: tuple[tuple[WaitKind, float | None], ...] = (
+    steps: tuple[tuple[PhaseKind, float | None], ...] = (
         ("image", attempt.image_ready),
         ("turn", attempt.admitted),
         (_last(attempt), until if attempt.started is None else attempt.started),
@@ -51,7 +78,7 @@ def phases_of(attempt: AttemptRecord, until: float) -> Iterator[Phase]:
             begin = end
 
 
-def _last(attempt: AttemptRecord) -> WaitKind:
+def _last(attempt: AttemptRecord) -> PhaseKind:
     if attempt.admitted is not None:
         return "start"
     return "turn" if attempt.image_ready is not None and attempt.started is None else "unknown"

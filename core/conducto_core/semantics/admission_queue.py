@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from conducto_core.model.nodes import NamedLimit
+from conducto_core.model.wait_phases import Wait
+from conducto_core.semantics import waits
 from conducto_core.semantics.limits import LimitRequest, LimitTable
 
 
@@ -23,12 +25,12 @@ class Limit:
 
     Attributes:
         room: Maximum number of Execs that run in it at once.
-        reason: Sentence shown for an attempt that waits for it.
+        reason: Wait of an attempt that waits for it.
     """
 
     key: Hashable
     room: int
-    reason: str
+    reason: Wait
 
 
 @dataclass(slots=True, eq=False)
@@ -158,25 +160,18 @@ class AdmissionQueue:
             if not use.used and not use.aside:
                 del self._uses[limit.key]
 
-    def reason(self, ticket: QueuedAttempt) -> str:
-        """Return why a queued attempt does not run, as a sentence."""
+    def reason(self, ticket: QueuedAttempt) -> Wait:
+        """Return why a queued attempt does not run."""
         if ticket.waits_for is not None:
             return ticket.waits_for.reason
-        blocked = self.limit_reason(ticket)
+        blocked = self._table.reason(ticket) if ticket.named else None
         if blocked is not None:
             return blocked
         if not self._fits(ticket):
-            return (
-                f"needs {ticket.cpu:g} cpu and {ticket.mem:g} GB; "
-                f"{_few_digits(self.cpu)} cpu and {_few_digits(self.mem)} GB are free"
-            )
-        return "next in the queue"
-
-    def limit_reason(self, ticket: QueuedAttempt) -> str | None:
-        """Return which named limit a queued attempt waits for, as a sentence."""
-        if not ticket.named or ticket.waits_for is not None:
-            return None
-        return self._table.reason(ticket)
+            need = f"{ticket.cpu:g} cpu and {ticket.mem:g} GB"
+            free = f"{_few_digits(self.cpu)} cpu and {_few_digits(self.mem)} GB"
+            return waits.full_machine(need, free)
+        return waits.NEXT
 
     def _has_room(self, limit: Limit) -> bool:
         use = self._uses.get(limit.key)

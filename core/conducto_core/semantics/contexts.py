@@ -105,10 +105,13 @@ def is_inside(pool: str, paths: Iterable[str]) -> bool:
 def loss(pool: str, why: str, pipeline_id: str) -> str:
     """Return the message about a context that lost its container."""
     group = owner_of(pool) or "/"
-    return (
-        f"the container of {group} is lost, and with it the state of earlier commands: {why}; "
-        f"to run the group again: conducto rerun {pipeline_id} {group}"
-    )
+    return f"{lost_state(pool, why)}; to run the group again: conducto rerun {pipeline_id} {group}"
+
+
+def lost_state(pool: str, why: str) -> str:
+    """Return the sentence about a context that lost its container."""
+    group = owner_of(pool) or "/"
+    return f"the container of {group} is lost, and with it the state of earlier commands: {why}"
 
 
 def _members(tree: TreeState, pool: str) -> Iterator[LiveNode]:

@@ -133,8 +133,7 @@ def place_in_line(claimants: Mapping[str, Claimant], name: str, maximum: int) ->
         return None
     number = line.index(name) + 1
     place = "next" if number == 1 else _ordinal(number)
-    others = [each for each in claimants if each != name and claimants[each].held]
-    others.sort(key=lambda each: (-claimants[each].held, each))
+    others = served(claimants, name)
     said = [f"{each} has {claimants[each].held}" for each in others[:_NAMED]]
     if not said:
         return f"{place} in line for a worker"
@@ -143,6 +142,12 @@ def place_in_line(claimants: Mapping[str, Claimant], name: str, maximum: int) ->
     rest = sum(claimants[each].held for each in others[_NAMED:])
     said += [f"{more} more {'has' if more == 1 else 'have'} {rest}"] if more else []
     return f"{place} in line for a worker; {', '.join(said)}"
+
+
+def served(claimants: Mapping[str, Claimant], name: str) -> list[str]:
+    """Return the other pipelines that have workers, those with most first."""
+    others = [each for each in claimants if each != name and claimants[each].held]
+    return sorted(others, key=lambda each: (-claimants[each].held, each))
 
 
 def _ordinal(number: int) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from conducto_core.model.nodes import NamedLimit
+from conducto_core.model.wait_phases import Wait
 from conducto_core.semantics.limits import LimitRequest, LimitTable
 
 #: Seconds after which a waiting request that was not repeated leaves the lines.
@@ -81,7 +82,7 @@ class LeasedLimits:
         else:
             self._table.check(lease.request())
 
-    def acquire(self, lease: Lease) -> str | None:
+    def acquire(self, lease: Lease) -> Wait | None:
         """Let a request hold its limits; return why it has to wait, or None.
 
         A holder may repeat its request, also with another claim: it keeps its limits.
@@ -104,7 +105,7 @@ class LeasedLimits:
         self._leases[lease.key] = lease
         self.is_changed = True
 
-    def reason(self, lease: Lease) -> str | None:
+    def reason(self, lease: Lease) -> Wait | None:
         """Return why a request would have to wait, without adding it to the lines."""
         if lease.key in self._leases:
             return self._table.reason(lease.key)

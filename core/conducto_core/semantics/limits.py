@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from conducto_core.model.nodes import NamedLimit
+from conducto_core.model.wait_phases import Wait
+from conducto_core.semantics import waits
 
 #: Seconds of waiting that one point of priority is worth.
 AGE = 60.0
@@ -56,7 +58,7 @@ class LimitTable:
         self._changed: dict[str, None] = {}
         self._number = 0
 
-    def check(self, request: LimitRequest) -> str | None:
+    def check(self, request: LimitRequest) -> Wait | None:
         """Return why a request cannot start now, or None; it waits in line from now on."""
         if request.key not in self._waiting:
             self._number += 1
@@ -65,7 +67,7 @@ class LimitTable:
                 heappush(self._lines.setdefault(limit.name, []), entry)
         return self._blocker(self._waiting[request.key][2])
 
-    def reason(self, key: Hashable) -> str | None:
+    def reason(self, key: Hashable) -> Wait | None:
         """Return why a waiting request cannot start now; None if it can, or does not wait."""
         entry = self._waiting.get(key)
         return None if entry is None else self._blocker(entry[2])
@@ -114,15 +116,15 @@ class LimitTable:
             return None
         return line[0][2]
 
-    def _blocker(self, request: LimitRequest) -> str | None:
+    def _blocker(self, request: LimitRequest) -> Wait | None:
         for limit in request.limits:
             holders = list(self.holders(limit.name))
             room = min([limit.number, *(_number_of(each, limit.name) for each in holders)])
             if len(holders) >= room:
-                return f"waiting for limit {limit.name}, held by {_named(holders)}"
+                return waits.limit_held(limit.name, _named(holders))
             first = self._first(limit.name)
             if first is not None and first.key != request.key:
-                return f"waiting for limit {limit.name}, after {first.label}"
+                return waits.limit_line(limit.name, first.label)
         return None
 
 

@@ -106,15 +106,18 @@ def refusal_of(policy: LinkPolicy, owner: str, request: LinkRequest) -> Refusal 
     if refusal is not None:
         return refusal
     is_owner = request.caller.user == owner
+    if not is_owner and needed not in SHARED:
+        where = (
+            "" if needed in policy.allow else " on the machine: its policy allows no such request"
+        )
+        return Refusal(
+            f"{name} is of class {needed}, which other members may not request on this machine",
+            f"ask {owner} to do it{where}",
+        )
     if not is_owner and policy.who != "org":
         return Refusal(
             f"this machine accepts requests of {owner} only",
             f"on the machine, {owner} can allow other members: conducto agent link --who org",
-        )
-    if not is_owner and needed not in SHARED:
-        return Refusal(
-            f"{name} is of class {needed}, which only {owner} may request on this machine",
-            f"ask {owner} to do it",
         )
     if needed in policy.allow:
         return None

@@ -181,14 +181,6 @@ def warning_level(accrued: float, limit: float | None) -> float:
     return 1.0 if accrued >= limit else WARNING_SHARE
 
 
-def suspension(limit: float | None, remedies: Remedies) -> str:
-    """Return why an organisation at its spend limit starts nothing."""
-    return (
-        f"the spend limit of ${limit or 0:,.2f} for this billing period is reached, so no worker "
-        f"and no command starts; {remedies.higher_limit()}"
-    )
-
-
 # ---- usage --------------------------------------------------------------------------------------
 
 _HOUR = 3600

@@ -71,6 +71,10 @@ def _check_chain(chain: Chain, *, local: bool) -> None:
     program = chain.program
     if chain.title is None and program is None:
         raise invalid("after", "needs the title or the program of the pipelines")
+    if chain.title is not None and "*" in chain.title:
+        raise invalid(
+            "after", f"takes a whole title, not a pattern, got {chain.title!r}; or name the program"
+        )
     if program is None or program.startswith("/") or "/" not in program:
         return
     if local or program.startswith("."):  # in the cloud, programs of a repository are relative

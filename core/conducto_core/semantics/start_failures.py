@@ -159,8 +159,14 @@ def failure_of(reason: str) -> StartFailure:
 
 def with_remedy(reason: str) -> str:
     """Return AWS's reason with a remedy, if one is known."""
+    remedy = remedy_for(reason)
+    return f"{reason}; {remedy}" if remedy else reason
+
+
+def remedy_for(reason: str) -> str:
+    """Return the remedy for AWS's reason, or "" if none is known."""
     known = _known(reason)
-    return f"{reason}; {known.remedy}" if known is not None and known.remedy else reason
+    return "" if known is None else known.remedy
 
 
 def _known(reason: str) -> _Known | None:

@@ -42,7 +42,7 @@ def _header(headers: Mapping[str, str], name: str) -> str:
 
 
 class SignatureError(ValueError):
-    """A webhook is not signed with the secret, or it is too old; the message has the reason."""
+    """A webhook is not signed with the secret or not of this time; the message has the reason."""
 
 
 def check_github(secret: str, headers: Mapping[str, str], body: bytes) -> str:
@@ -73,8 +73,14 @@ def check_generic(secret: str, headers: Mapping[str, str], body: bytes, now: flo
     if not time.isascii() or not time.isdigit() or len(time) > _MAX_DIGITS:
         raise SignatureError(f"the header {TIME_HEADER} is not a time in seconds since the epoch")
     _check(generic_signature(secret, time, body), _header(headers, SIGNATURE_HEADER))
-    if abs(now - int(time)) > MAX_AGE:
+    age = now - int(time)
+    if age > MAX_AGE:
         raise SignatureError(f"the webhook is older than {MAX_AGE:.0f} seconds")
+    if age < -MAX_AGE:
+        raise SignatureError(
+            f"the time of the webhook is more than {MAX_AGE:.0f} seconds in the future: set the "
+            "clock of its sender"
+        )
     # The time belongs to the id, so that a signed webhook is accepted once.
     return f"{time}-{sha256(body).hexdigest()[:32]}"
 

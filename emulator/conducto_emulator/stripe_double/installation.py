@@ -16,10 +16,10 @@ _RATES = ("0.001666666667", "0.000183333333")
 
 
 class EmulatedBilling(StripeDouble):
-    """The double on a free port of this machine."""
+    """The double on a port of this machine; 0 for a free one."""
 
-    def __init__(self) -> None:
-        super().__init__(_HOST, free_port(_HOST))
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(_HOST, port or free_port(_HOST))
 
     def start_for(self, api: str, stage: str) -> Mapping[str, str]:
         """Start, and store the settings; return the variables of the functions."""

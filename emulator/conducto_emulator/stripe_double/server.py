@@ -26,6 +26,8 @@ from conducto_emulator.stripe_double.forms import InvalidRequestError, check, de
 from conducto_emulator.stripe_double.webhooks import Webhooks
 
 _START_SECONDS = 20.0
+#: Path that moves the clock; Stripe itself has none.
+ADVANCE = "/advance"
 _HOUR = 3600
 Handler = Callable[[Json, Json], Json]
 
@@ -120,7 +122,8 @@ class StripeDouble:
         ]
         pay = Route("/pay/{id}", self._pay, methods=["GET", "POST"])
         portal = Route("/portal/{id}", self._portal, methods=["GET", "POST"])
-        return Starlette(routes=[*routes, pay, portal])
+        advance = Route(ADVANCE, self._advance, methods=["POST"])
+        return Starlette(routes=[*routes, pay, portal, advance])
 
     def _endpoint(self, operation: str, handler: Handler) -> Callable[[Request], Any]:
         async def respond(request: Request) -> Response:
@@ -265,7 +268,7 @@ class StripeDouble:
         wanted = {"customer": given["customer"]} if "customer" in given else {}
         return listed(self.account.all("invoice", **wanted))
 
-    # ---- hosted pages -------------------------------------------------------------------------
+    # ---- hosted pages, and the clock ----------------------------------------------------------
 
     def _event(self, path: Json, _: Json) -> Json:
         return self.account.get(path["id"], "v2.core.event")
@@ -294,6 +297,21 @@ class StripeDouble:
         found = self.account.all("subscription", customer=customer)
         invoices = self.account.all("invoice", customer=customer)
         return HTMLResponse(pages.portal(session, found, invoices))
+
+    async def _advance(self, request: Request) -> Response:
+        """Move the clock; return its time, and the subscriptions with their states."""
+        if request.headers.get("authorization") != f"Bearer {self.key}":
+            return _error(401, "invalid_request_error", "Invalid API Key provided")
+        account = self.account
+        ahead = account.skew + float(_form(await request.body()).get("seconds", "0"))
+        if not account.skew <= ahead <= MAX_AGE:
+            days = f"{MAX_AGE / 86_400:g}"
+            message = f"the clock can be at most {days} days ahead: Stripe rejects older usage"
+            return _error(400, "invalid_request_error", message)
+        account.advance(ahead - account.skew)
+        found = account.all("subscription")
+        states = [{"id": each["id"], "status": each["status"]} for each in found]
+        return JSONResponse({"now": account.now, "subscriptions": states})
 
     def _change(self, customer: str, given: dict[str, str]) -> None:
         if "cancel" in given:

@@ -305,10 +305,10 @@ class JournalStore:
         return item
 
     def _workers_part(self, org: str, entry: Entry) -> _Part:
-        update, sentence = self._orgs.reservation(
+        update, wait = self._orgs.reservation(
             org, entry.workers, entry.reserved, admits=entry.admits
         )
-        return _Part(self._table.update_operation(update), PlanLimitError(sentence))
+        return _Part(self._table.update_operation(update), PlanLimitError(wait))
 
     def _put(self, key: Key, item: Item) -> _Part:
         return _Part(self._table.put_operation(key, item), ConflictError(str(key)))

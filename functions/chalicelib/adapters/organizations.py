@@ -13,6 +13,8 @@ from chalicelib.adapters.dynamodb import DynamoTable, Item, Update, Value
 from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
 from chalicelib.ports.identity import InUse, Measured, Share, Spender
 from conducto_core.model.usage import PipelineSpent, Spent
+from conducto_core.model.wait_phases import Wait
+from conducto_core.semantics import waits
 from conducto_core.semantics.plans import (
     FREE,
     GRACE_MINUTES,
@@ -20,7 +22,6 @@ from conducto_core.semantics.plans import (
     Plan,
     Remedies,
     Status,
-    suspension,
 )
 from conducto_core.semantics.storage_costs import Stored
 
@@ -123,10 +124,10 @@ class TableOrgs:
 
     def reservation(
         self, org: str, workers: int, reserved: int = 0, *, admits: bool = False
-    ) -> tuple[Update, str]:
-        """Return the update of the counts of workers and reserved workers, and an error message.
+    ) -> tuple[Update, Wait]:
+        """Return the update of the counts of workers and reserved workers, and a reason to wait.
 
-        The condition of the update is that the plan allows the new counts; the message is for its
+        The condition of the update is that the plan allows the new counts; the reason is for its
         failure.
 
         Args:
@@ -143,18 +144,15 @@ class TableOrgs:
         if admits and reserved > 0:
             bound["reserved"] = reserved
         if not bound:
-            return Update(key, add=add), ""
+            return Update(key, add=add), waits.NEXT
         used = self.in_use(org)
         plan = used.plan
         if used.suspended:
-            raise PlanLimitError(suspension(used.billing.limit, self._remedies()))
-        sentence = (
-            f"the plan {plan.name!r} of {org} allows {plan.max_workers} workers at once; wait for "
-            f"one to end, or {self._remedies().larger_plan()}"
-        )
+            raise PlanLimitError(waits.spend_limit(used.billing.limit, self._remedies()))
+        wait = waits.plan_workers(plan, 0, f"or {self._remedies().larger_plan()}")
         room = {name: plan.max_workers - more for name, more in bound.items()}
         if min(room.values()) < 0:  # even if the organisation has no worker yet
-            raise PlanLimitError(sentence)
+            raise PlanLimitError(wait)
         bounds = [f"attribute_not_exists(#{name}) OR #{name} <= :room_{name}" for name in room]
         # DynamoDB rejects redundant parentheses.
         where = bounds[0] if len(bounds) == 1 else " AND ".join(f"({each})" for each in bounds)
@@ -162,7 +160,7 @@ class TableOrgs:
         if used.paying and used.billing.limit is not None:  # it may be reached meanwhile
             where = f"({where}) AND (attribute_not_exists(accrued) OR accrued < :limit)"
             values[":limit"] = used.billing.limit
-        return Update(key, add=add, where=where, values=values), sentence
+        return Update(key, add=add, where=where, values=values), wait
 
     def add_usage(
         self,

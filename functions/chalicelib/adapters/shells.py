@@ -26,11 +26,11 @@ class TableShells:
 
     def open(self, shell: Shell) -> None:
         """Store and count a new shell in one transaction."""
-        more, sentence = self._orgs.reservation(shell.org, 1, 1, admits=True)
+        more, wait = self._orgs.reservation(shell.org, 1, 1, admits=True)
         put = self._table.put_operation(_key(shell), _item(shell), new=True)
         reasons = self._table.try_transact([put, self._table.update_operation(more)])
         if reasons:
-            raise PlanLimitError(sentence) if reasons[1] == REFUSED else ConflictError(shell.id)
+            raise PlanLimitError(wait) if reasons[1] == REFUSED else ConflictError(shell.id)
 
     def find(self, pipeline_id: str, shell_id: str) -> Shell | None:
         """Return a shell."""

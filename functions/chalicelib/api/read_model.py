@@ -1,27 +1,23 @@
 """Queries on one pipeline: build steps, times of groups, and reasons for waiting."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from time import gmtime, strftime
 
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.workers import WorkerStatus
 from chalicelib.ports.identity import Share
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.named_limits import NamedLimits, lease_of
-from conducto_core.api.queries import views
 from conducto_core.images.build_steps import MAX_STEPS, steps_in
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState, Lifecycle, Period
 from conducto_core.model.responses import ImageStep
 from conducto_core.model.states import State
 from conducto_core.model.wait_phases import Wait
+from conducto_core.semantics import waits
 from conducto_core.semantics.autoscaling import Pool
-from conducto_core.semantics.contexts import loss
-from conducto_core.semantics.fair_shares import place_in_line
 from conducto_core.semantics.leased_limits import LeasedLimits
 from conducto_core.semantics.pools import PoolKind, owner_of
-from conducto_core.semantics.start_failures import with_remedy
 from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode
 
 #: Attempts that can be read in about the time of one more query.
@@ -93,29 +89,33 @@ class CloudReadModel:
 
     def wait(self, live: CloudPipeline, node: LiveNode) -> Wait | None:
         """Return why a node does not run."""
-        if live.record.lifecycle is not Lifecycle.ACTIVE and node.state is State.PENDING:
-            return Wait(f"{live.record.lifecycle.value}; wake it with: conducto wake {live.id}")
         if isinstance(node, LiveExec) and node.state is State.QUEUED:
-            return views.why_undecided(node) or self._why_queued(live, node)
+            since, reasons = live.in_flight.queued_at(node.path), self._reasons(live, node)
+            return waits.why_queued(live.record, node, since, reasons)
         lost = live.lost_contexts.get(node.spec.pool)
         misses = node.state is State.PENDING or owner_of(node.spec.pool) == node.path
-        if lost is not None and misses:
-            return Wait(loss(node.spec.pool, lost, live.id))
-        return views.why_pending(live, node)
+        asleep = live.record.lifecycle is not Lifecycle.ACTIVE
+        if lost is not None and misses and not asleep:
+            return waits.lost_context(live.record, node.spec.pool, lost)
+        return waits.why_pending(live.record, live.tree.nodes, node)
 
-    def _why_queued(self, live: CloudPipeline, node: LiveExec) -> Wait:
+    def _reasons(self, live: CloudPipeline, node: LiveExec) -> Iterator[Wait | None]:
+        """Yield the reasons why a queued Exec does not run."""
         pool = live.pool_at(node)
         image = live.images[pool.image].record
         if image.state is not ImageState.DONE:
-            why = "" if image.error is None else f": {image.error}"
-            return Wait(f"the image {pool.image!r} is {image.state.value}{why}", "image")
-        limit = None
-        if node.spec.limits and live.full_group(node.path) is None:
-            limit = self._limits_of(live.org).reason(lease_of(live, node))
-        if limit is not None:
-            return Wait(limit, "limit")
-        found = _why_without_worker(live, node, pool)
-        return self._in_line(live, found) if found.text == live.limited else found
+            yield waits.image(live.record, image)
+        full = live.full_group(node.path)
+        if full is not None:
+            yield waits.full_group(full, live.tree.nodes[full].spec.max_concurrent or 0)
+        if node.spec.limits:
+            yield self._limits_of(live.org).reason(lease_of(live, node))
+        short = _why_without_worker(live, node.path, pool)
+        yield self._in_line(live, short) if short is not None and short == live.limited else short
+        pool_workers = live.registry.pool_workers().get(pool.name)
+        if pool_workers is not None and pool_workers.starting:
+            starts = live.starts_of(pool.name)
+            yield waits.starting("a worker", starts.rounds, starts.reason)
 
     def _in_line(self, live: CloudPipeline, why: Wait) -> Wait:
         """Return a wait for a worker with the place of the pipeline in line."""
@@ -123,8 +123,7 @@ class CloudReadModel:
             return why
         shares, maximum = self._shares_of(live.org)
         claimants = {name: share.claimant() for name, share in shares.items()}
-        place = place_in_line(claimants, live.id, maximum)
-        return why if place is None else why._replace(text=f"{place}: {why.text}")
+        return waits.shared_workers(why, claimants, live.id, maximum)
 
     def _shares_of(self, org: str) -> tuple[Mapping[str, Share], int]:
         now = self._cloud.clock()
@@ -141,40 +140,17 @@ class CloudReadModel:
         return self._limits[2]
 
 
-def _why_without_worker(live: CloudPipeline, node: LiveExec, pool: Pool) -> Wait:
-    held = _held_back(live, node.path, pool)
-    if held is not None:
-        return Wait(held, "turn")
-    pool_workers = live.registry.pool_workers().get(pool.name)
-    if pool_workers is not None and pool_workers.starting:
-        starts = live.starts_of(pool.name)
-        again = f", retry {starts.rounds}: {with_remedy(starts.reason)}" if starts.rounds else ""
-        return Wait(f"a worker is starting{again}", "start")
-    return Wait("next in the queue", "turn")
-
-
-def _held_back(live: CloudPipeline, path: str, pool: Pool) -> str | None:
-    full = live.full_group(path)
-    if full is not None:
-        room = live.tree.nodes[full].spec.max_concurrent
-        return f"max_concurrent={room} of {full} is reached"
+def _why_without_worker(live: CloudPipeline, path: str, pool: Pool) -> Wait | None:
     starts = live.starts_of(pool.name)
     if starts.until > live.now:
-        said = with_remedy(starts.reason)
-        return (
-            f"waiting for a worker: AWS reported {said!r}; the next launch is {_when(starts.until)}"
-        )
+        return waits.refused_worker(starts.reason, starts.until)
     if pool.kind is not PoolKind.CONTEXT:
         return None if _has_worker(live, path, pool) else live.limited
     if any(live.registry.in_pool(pool.name, WorkerStatus.BUSY)):
-        return f"the container of {owner_of(pool.key)} runs one command at a time"
+        return waits.busy_container(pool.key)
     if any(live.registry.in_pool(pool.name, WorkerStatus.IDLE, WorkerStatus.STARTING)):
         return None
     return live.withheld or live.limited
-
-
-def _when(moment: float) -> str:
-    return strftime("after %H:%M UTC", gmtime(moment))
 
 
 def _has_worker(live: CloudPipeline, path: str, pool: Pool) -> bool:

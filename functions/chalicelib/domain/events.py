@@ -17,6 +17,7 @@ from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import ApprovalDecision, AttemptRecord, ImageState
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause
+from conducto_core.model.wait_phases import Wait
 from conducto_core.model.warm_pool import WarmPool
 from conducto_core.semantics.start_failures import StartFailure
 
@@ -338,6 +339,10 @@ class Submitted(Record):
         return written
 
 
+#: Why the plan allows no further worker; None: it does.
+Shortage = Wait | None
+
+
 class JournalEntry(Record):
     """The contents of a journal entry: the inputs of one or more requests, and the decisions.
 
@@ -356,8 +361,8 @@ class JournalEntry(Record):
     refused: dict[str, str] = Field(default={})
     writer: str = ""
     hires: tuple[WorkerLaunch, ...] = ()
-    limited: str | None = None
-    withheld: str | None = None
+    limited: Shortage = None
+    withheld: Shortage = None
     share: Share | None = None
     warm: WarmPool | None = None
 

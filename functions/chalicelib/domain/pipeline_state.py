@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.domain.events import BuiltImage, Claimed
+from chalicelib.domain.events import BuiltImage, Claimed, Shortage
 from chalicelib.domain.in_flight import InFlight
 from chalicelib.domain.workers import Worker, WorkerRegistry, WorkerStatus
 from chalicelib.ports.identity import Share
@@ -155,8 +155,8 @@ class CloudState(PipelineState):
         self.planned_at = 0.0
         self.deadlines: dict[str, float] = {}
         self.starts: dict[str, PoolStarts] = {}
-        self.limited: str | None = None
-        self.withheld: str | None = None
+        self.limited: Shortage = None
+        self.withheld: Shortage = None
         self.fruitless = 0
         self.epoch = 0
         self.share = Share()

@@ -21,6 +21,7 @@ from conducto_core.model.form_codec import unpack_form
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
 from conducto_core.model.states import State
+from conducto_core.model.wait_phases import Wait
 from conducto_core.model.warm_pool import WarmPool
 from conducto_core.semantics.activity import Activity
 from conducto_core.semantics.autoscaling import Pool
@@ -29,7 +30,7 @@ from conducto_core.semantics.start_failures import PoolStarts, StartFailure
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
 
 #: Snapshots of another version are ignored: the whole journal is read instead.
-VERSION = 1
+VERSION = 2
 _PLAIN = (
     "number",
     "taken",
@@ -47,15 +48,14 @@ _PLAIN = (
     "runs",
     "planned_at",
     "deadlines",
-    "limited",
     "fruitless",
     "notified",
     "epoch",
     "started",
     "ended",
-    "withheld",
     "lost_contexts",
 )
+_WAITS = ("limited", "withheld")
 _SETS = ("planned", "met", "joined")
 _ACTIVITY = TypeAdapter(Activity)
 
@@ -77,7 +77,7 @@ def take(live: CloudPipeline) -> Snapshot:
     nodes = sorted(tree.nodes.items())
     state: dict[str, Any] = {
         "version": VERSION,
-        **{name: getattr(live, name) for name in _PLAIN},
+        **{name: getattr(live, name) for name in (*_PLAIN, *_WAITS)},
         "record": live.record.model_dump(mode="json"),
         "activity": _ACTIVITY.dump_python(live.activity, mode="json"),
         "armed": tree.armed,
@@ -126,6 +126,8 @@ def restore(
     live = CloudPipeline(org, unpack_form(current), tree_of)
     for name in _PLAIN:
         setattr(live, name, state[name])
+    for name in _WAITS:
+        setattr(live, name, None if state[name] is None else Wait(*state[name]))
     live.times = {path: (start, end) for path, (start, end) in live.times.items()}
     live.queue = {pool: dict.fromkeys(paths) for pool, paths in live.queue.items()}
     live.record = PipelineRecord.model_validate(state["record"])

@@ -1,5 +1,6 @@
 """Errors of the ports, independent of AWS error codes."""
 
+from conducto_core.model.wait_phases import Wait
 from conducto_core.semantics.start_failures import DENIED_REMEDY
 
 
@@ -12,7 +13,15 @@ class ThrottledError(Exception):
 
 
 class PlanLimitError(Exception):
-    """The organisation's plan does not allow it; the message has the remedy."""
+    """The organisation's plan does not allow it; the message has the remedy.
+
+    Attributes:
+        wait: The message of commands that wait for the plan.
+    """
+
+    def __init__(self, wait: Wait) -> None:
+        super().__init__(str(wait))
+        self.wait = wait
 
 
 class CapacityError(Exception):

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 #: Fields with sentences of Conducto; those with texts of users are never changed.
-_SENTENCES = frozenset({"detail", "remedy", "waits_for", "notes", "reason"})
+_SENTENCES = frozenset({"detail", "remedy", "waits_for", "wait_remedy", "notes", "reason"})
 _COMMAND = b"conducto "
 
 

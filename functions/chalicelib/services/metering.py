@@ -8,9 +8,18 @@ from chalicelib.ports.identity import InUse
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.api.queries.usage_reports import month_of
 from conducto_core.errors import RefusedError
-from conducto_core.semantics.plans import suspension
+from conducto_core.model.wait_phases import Wait
+from conducto_core.semantics import waits
 
-__all__ = ["Allowances", "check_usage", "month_of", "reason_to_wait"]
+__all__ = [
+    "Allowances",
+    "check_usage",
+    "exec_seconds",
+    "month_of",
+    "reason_to_wait",
+    "workers_reserved",
+    "workers_used",
+]
 
 #: Seconds for which a process keeps a month's usage. Otherwise each entry of a pipeline whose
 #: commands wait for a worker would read it; one that starts workers always does.
@@ -60,32 +69,44 @@ def check_usage(cloud: Dependencies, org: str) -> None:
     used = cloud.orgs.in_use(org)
     reason = _over_minutes(cloud, used, partial(exec_seconds, cloud, org))
     if reason is not None:
-        raise RefusedError(reason)
+        raise RefusedError(str(reason))
 
 
 def reason_to_wait(
     cloud: Dependencies, org: str, used: InUse, seconds: Callable[[str, str], float]
-) -> str | None:
+) -> Wait | None:
     """Return why no worker and no command of an organisation may start now, or None.
 
     ``seconds`` returns its seconds in a month.
     """
     if used.suspended:
-        return suspension(used.billing.limit, cloud.remedies())
+        return waits.spend_limit(used.billing.limit, cloud.remedies())
     return _over_minutes(cloud, used, partial(seconds, org))
 
 
 def _over_minutes(
     cloud: Dependencies, current: InUse, seconds: Callable[[str], float]
-) -> str | None:
+) -> Wait | None:
     plan = current.plan
     if plan.exec_minutes is None:
         return None
     used = seconds(month_of(cloud.clock())) / 60
     if used < plan.exec_minutes:
         return None
-    return (
-        f"the plan {plan.name!r} allows {plan.exec_minutes:g} worker minutes per month, "
-        f"{used:.0f} are used, so commands do not start; wait for the next month, "
-        f"{cloud.remedies().larger_plan()}, or run it locally"
-    )
+    return waits.plan_minutes(plan, used, cloud.remedies())
+
+
+def workers_used(cloud: Dependencies, used: InUse, others: int) -> Wait:
+    """Return the wait for a worker of the plan; ``others`` are used by other pipelines."""
+    return waits.plan_workers(used.plan, others, _or_more(cloud, used))
+
+
+def workers_reserved(cloud: Dependencies, used: InUse) -> Wait:
+    """Return the wait of a ``new`` group for workers that others have reserved."""
+    return waits.plan_reserved(used.plan, used.reserved, _or_more(cloud, used))
+
+
+def _or_more(cloud: Dependencies, used: InUse) -> str:
+    remedies = cloud.remedies()
+    own = remedies.billing and not used.paying
+    return f"or {remedies.larger_plan()}" if own else "or choose a larger plan"

@@ -15,6 +15,8 @@ from chalicelib.services.build_poller import Reading
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.errors import NotFoundError
 from conducto_core.model.states import IN_FLIGHT, State
+from conducto_core.model.wait_phases import Wait
+from conducto_core.semantics import waits
 from conducto_core.semantics.leased_limits import Lease, LeasedLimits
 from conducto_core.semantics.tree_state import LiveExec
 
@@ -26,7 +28,6 @@ GRACE = 120.0
 _TRIES = 20
 #: Number of waiting inputs of a pipeline that are checked.
 _INBOX = 100
-_BUSY = "waiting for limit {}, which many commands request"
 T = TypeVar("T")
 
 
@@ -36,12 +37,12 @@ class NamedLimits:
     def __init__(self, cloud: Dependencies) -> None:
         self._cloud = cloud
 
-    def acquire(self, org: str, lease: Lease) -> str | None:
+    def acquire(self, org: str, lease: Lease) -> Wait | None:
         """Let a queued attempt hold its limits; return why it has to wait, or None."""
         try:
             return self._change(org, lambda limits: limits.acquire(lease))
         except ConflictError:
-            return _BUSY.format(lease.limits[0].name)
+            return waits.limit_contended(lease.limits[0].name)
 
     def release(self, org: str, keys: Iterable[tuple[str, str, int]]) -> None:
         """Release the limits of attempts, held or waited for; raises `ConflictError`."""

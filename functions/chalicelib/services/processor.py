@@ -14,6 +14,7 @@ from chalicelib.domain.events import (
     HealthChecked,
     Input,
     JournalEntry,
+    Shortage,
     Submitted,
     WorkerLaunch,
 )
@@ -21,14 +22,20 @@ from chalicelib.domain.folding import Folded, add, fold
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_changes import PipelineChanges, in_one, merged
 from chalicelib.ports.errors import PlanLimitError
-from chalicelib.ports.identity import InUse, Share
+from chalicelib.ports.identity import Share
 from chalicelib.ports.journal import Entry
 from chalicelib.services.build_poller import BuildPoller
 from chalicelib.services.deferred_effects import DeferredExecutor
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.effects import EffectExecutor, Effects, effects_of
 from chalicelib.services.group_commit import Batch, GroupCommit
-from chalicelib.services.metering import Allowances, exec_seconds, reason_to_wait
+from chalicelib.services.metering import (
+    Allowances,
+    exec_seconds,
+    reason_to_wait,
+    workers_reserved,
+    workers_used,
+)
 from chalicelib.services.pipeline_cache import PipelineCache
 from chalicelib.services.secret_injection import SecretCache, inject, inject_commands
 from chalicelib.services.slots import Decide, Slots, needed_room
@@ -170,7 +177,7 @@ class CommandProcessor:
             self._write(live, changes, written, batch)
         except PlanLimitError as error:
             share = live.share_with((), waits=True, wanted=sum(live.wanted().values()))
-            written = contents.model_copy(update={"limited": str(error), "share": share})
+            written = contents.model_copy(update={"limited": error.wait, "share": share})
             self._write(live, changes, written, batch)
         live.pool_workers(written)
         self._cache.note(folded.changes)
@@ -242,33 +249,11 @@ class CommandProcessor:
         others = used.workers - before.workers
         decided = {
             "hires": tuple(WorkerLaunch(worker=_new_id(), pool=name) for name in names),
-            "limited": self._limit(used, others) if admitted.limited else None,
-            "withheld": self._reservation(used) if admitted.withheld else None,
+            "limited": workers_used(self.cloud, used, others) if admitted.limited else None,
+            "withheld": workers_reserved(self.cloud, used) if admitted.withheld else None,
             "share": _if_new(live, live.share_with(names, waits=waits, wanted=wanted)),
         }
         return contents.model_copy(update=decided)
-
-    def _limit(self, used: InUse, others: int) -> str:
-        plan = used.plan
-        elsewhere = f", of which other pipelines and debug shells use {others}" if others else ""
-        return (
-            f"the plan {plan.name!r} allows {plan.max_workers} workers at once{elsewhere}; "
-            f"more commands run when a worker is free, {self._or_more(used)}"
-        )
-
-    def _reservation(self, used: InUse) -> str:
-        plan = used.plan
-        return (
-            f"the plan {plan.name!r} allows {plan.max_workers} workers at once, and "
-            f"{used.reserved} are reserved so that the container_reuse_context=NEW groups that "
-            "have started can finish; this group starts when one of them has finished, "
-            f"{self._or_more(used)}"
-        )
-
-    def _or_more(self, used: InUse) -> str:
-        remedies = self.cloud.remedies()
-        own = remedies.billing and not used.paying
-        return f"or {remedies.larger_plan()}" if own else "or on a larger plan"
 
     def _write(
         self, live: CloudPipeline, changes: PipelineChanges, written: JournalEntry, batch: Batch
@@ -312,7 +297,7 @@ def _if_new(live: CloudPipeline, share: Share) -> Share | None:
     return None if share == live.share else share
 
 
-def _stopped(live: CloudPipeline, contents: JournalEntry, reason: str) -> JournalEntry:
+def _stopped(live: CloudPipeline, contents: JournalEntry, reason: Shortage) -> JournalEntry:
     """Return an entry without new workers, and with the reason."""
     share = live.share_with((), waits=True)
     return contents.model_copy(update={"limited": reason, "share": _if_new(live, share)})

@@ -58,7 +58,7 @@ class VaultSecrets:
 
     def where(self) -> str:
         """Return the place of the values, for display."""
-        return "AWS Secrets Manager"
+        return "in AWS Secrets Manager"
 
     def _change(self, scope: Scope, change: Callable[[Written], Written]) -> Written:
         """Change a scope and return its previous contents; unchanged scopes are not written."""

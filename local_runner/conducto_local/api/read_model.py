@@ -1,14 +1,14 @@
 """The read model of local pipelines, over the store and the scheduler."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from conducto_core.api.queries import views
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import AttemptRecord, Period
 from conducto_core.model.states import State
 from conducto_core.model.wait_phases import Wait
+from conducto_core.semantics import waits
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode
-from conducto_local.scheduling.live_pipeline import LivePipeline
+from conducto_local.scheduling.live_pipeline import ActiveAttempt, LivePipeline
 from conducto_local.scheduling.scheduler import Scheduler
 from conducto_local.store.port import Store
 
@@ -44,5 +44,18 @@ class LocalReadModel:
         """Return why a node does not run."""
         active = live.active_attempts.get(node.path)
         if active is not None and node.state is State.QUEUED:
-            return views.why_undecided(node) or self._scheduler.wait(active)
-        return views.why_pending(live, node)
+            reasons = self._reasons(active)
+            return waits.why_queued(live.record, node, active.queued, reasons)
+        return waits.why_pending(live.record, live.tree.nodes, node)
+
+    def _reasons(self, active: ActiveAttempt) -> Iterator[Wait]:
+        """Yield the reason why a queued attempt does not run, if it is known."""
+        live = active.live
+        image = live.images.get(active.spec.placement.image)
+        if image is not None and image.built is None:
+            yield waits.image(live.record, image.record)
+        if active.ticket is None:
+            return
+        if active.started is None and active.container is None and active.taken:
+            yield waits.starting("its container")
+        yield self._scheduler.engine_context(live).queue().reason(active.ticket)

@@ -18,11 +18,12 @@ from conducto_core.model.records import (
 from conducto_core.model.requests import Workers
 from conducto_core.model.states import State
 from conducto_core.semantics import events as ev
+from conducto_core.semantics import waits
 from conducto_core.semantics.admission_queue import Limit, QueuedAttempt
 from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd
 from conducto_core.semantics.machine import advance
 from conducto_core.semantics.pipeline_state import PipelineState
-from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
+from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.tree_state import LiveExec, LiveNode, TreeState
 from conducto_local import descriptors
 from conducto_local.ports import BuiltImage, ImageBuilder
@@ -334,8 +335,7 @@ class LivePipeline(PipelineState):
             self._limits[groups] = (*map(self._limit, groups), _open_files())
         above = self._limits[groups]
         if kind_of(spec.pool) is PoolKind.CONTEXT:
-            reason = f"the container of {owner_of(spec.pool)} runs one command at a time"
-            return (*above, Limit((self.id, spec.pool), 1, reason))
+            return (*above, Limit((self.id, spec.pool), 1, waits.busy_container(spec.pool)))
         return above
 
     def _definition_changed(self) -> None:
@@ -344,7 +344,7 @@ class LivePipeline(PipelineState):
 
     def _limit(self, group: str) -> Limit:
         room = self.tree.nodes[group].spec.max_concurrent or 0
-        return Limit((self.id, group), room, f"max_concurrent={room} of {group} is reached")
+        return Limit((self.id, group), room, waits.full_group(group, room))
 
     def _changed(self) -> None:
         self.version += 1

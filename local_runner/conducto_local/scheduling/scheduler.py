@@ -13,7 +13,6 @@ from typing import Any, assert_never
 
 from conducto_core.model.requests import Action, Workers
 from conducto_core.model.states import Cause, State
-from conducto_core.model.wait_phases import Wait
 from conducto_core.runtime.environment import ExecutionContext
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.attempt_end import AttemptEnd, ended_record
@@ -171,19 +170,6 @@ class Scheduler:
     def logs(self, pipeline_id: str) -> LogDirectory:
         """Return the logs of a pipeline."""
         return self._common.logs(pipeline_id)
-
-    def wait(self, active: ActiveAttempt) -> Wait:
-        """Return the reason why a queued attempt does not run."""
-        image = active.live.images.get(active.spec.placement.image)
-        if image is not None and image.built is None:
-            return Wait(f"image {image.record.name} is {image.record.state.value}", "image")
-        if active.ticket is None:
-            return Wait("next in the queue", "turn")
-        if active.started is None and active.container is None and active.taken:
-            return Wait("its container is starting", "start")
-        queue = self.engine_context(active.live).queue()
-        limit = queue.limit_reason(active.ticket)
-        return Wait(queue.reason(active.ticket), "turn") if limit is None else Wait(limit, "limit")
 
     def _pool_workers(self, live: LivePipeline) -> Workers:
         pool_workers = self.containers.pool_workers(live.id)

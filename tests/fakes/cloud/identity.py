@@ -17,6 +17,8 @@ from chalicelib.ports.identity import (
 )
 from conducto_core.model.people import TokenKind
 from conducto_core.model.usage import PipelineSpent
+from conducto_core.model.wait_phases import Wait
+from conducto_core.semantics import waits
 from conducto_core.semantics.plans import NO_BILLING, Billing, Plan
 from conducto_core.semantics.roles import narrowed
 
@@ -98,10 +100,10 @@ class FakeOrgs:
         used = self.in_use(org)
         plan, has, holds = used[:3]
         if used.suspended and workers > 0:
-            raise PlanLimitError("the spend limit is reached")
+            raise PlanLimitError(Wait("the spend limit is reached", "spend_limit"))
         too_many = workers > 0 and has + workers > plan.max_workers
         if too_many or (admits and reserved > 0 and holds + reserved > plan.max_workers):
-            raise PlanLimitError(f"the plan allows {plan.max_workers} workers at once")
+            raise PlanLimitError(waits.plan_workers(plan, 0, "or choose a larger plan"))
         self._workers[org], self._reserved[org] = has + workers, holds + reserved
 
     def add_usage(

@@ -29,6 +29,7 @@ from conducto_client import AgentUnreachableError, ApiError, Client
 from conducto_core.api.dispatch import Service
 from conducto_core.images import contexts
 from conducto_core.images.ignore import Ignore
+from conducto_local.state_dir import open_state_dir
 from unit.cli.trees import record, small_tree
 
 if TYPE_CHECKING:
@@ -188,6 +189,35 @@ def test_local_pipelines_are_searched_before_the_cloud(two_sides: Any) -> None:
         target.is_in_cloud("uvw-xyy", local, cloud)
 
 
+def _use_this_machine() -> None:
+    """Make the files of an agent that had pipelines."""
+    state = open_state_dir()
+    state.make()
+    state.store.touch()
+
+
+@pytest.mark.parametrize("line", ["list", "usage", "show abc-def", "usage abc-def"])
+def test_no_agent_starts_on_a_machine_without_pipelines(line: str) -> None:
+    cloud_account.keep(Account("https://a.invalid/api", "cdo_x", "acme", "ann"))
+    arguments = build_parser().parse_args(line.split())
+    account = cloud_account.account_of()
+    assert account is not None
+
+    assert getattr(target.opener_for(arguments), "__self__", None) == account
+    assert target.second_opener(arguments) is None
+
+
+def test_machine_with_pipelines_is_searched() -> None:
+    cloud_account.keep(Account("https://a.invalid/api", "cdo_x", "acme", "ann"))
+    _use_this_machine()
+    arguments = build_parser().parse_args(["list"])
+    account = cloud_account.account_of()
+    assert account is not None
+
+    assert getattr(target.opener_for(arguments), "__self__", None) is None
+    assert target.second_opener(arguments) is not None
+
+
 def test_a_pipeline_of_the_cloud_is_found_without_an_agent(two_sides: Any) -> None:
     _, cloud, _, there = two_sides
 
@@ -342,6 +372,7 @@ def test_list_shows_one_target_if_requested_or_not_logged_in() -> None:
     parse = build_parser().parse_args
     assert target.second_opener(parse(["list"])) is None
     cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
+    _use_this_machine()
 
     assert target.second_opener(parse(["list"])) is not None
     assert target.second_opener(parse(["list", "--local"])) is None

@@ -90,6 +90,10 @@ def test_show_json_has_the_stable_shape(
         "file": "/home/ada/pipeline.py",
         "line": 41,
         "waits_for": None,
+        "wait_kind": None,
+        "wait_since": None,
+        "wait_holder": None,
+        "wait_remedy": None,
         "counts": None,
     }
     assert document["nodes"][2]["counts"] == {**document["counts"], "error": 0}

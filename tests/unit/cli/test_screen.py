@@ -1,13 +1,16 @@
 from functools import cache
+from typing import get_args
 
 import pytest
 
 from conducto_cli.text.text import ASCII_MARKS, UNICODE_MARKS, text_of, width
 from conducto_cli.view.model import PipelineModel
 from conducto_cli.view.screen import Frame, render
+from conducto_cli.view.tree_lines import tree_lines
 from conducto_core.model.records import Counts, ImageRecord, ImageState
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import Cause, State
+from conducto_core.model.wait_phases import WaitKind
 from unit.cli.trees import (
     approval,
     asked,
@@ -257,9 +260,37 @@ def test_waiting_approval_is_shown_with_the_command_that_decides_it() -> None:
 
     assert shown(model)[2:] == [
         "  waits for approval: conducto approve abc-def /ask  Release to all?",
-        "◌ ask   waits for approval",
+        "◌ ask   queued",
         "○ next  pending",
     ]
+
+    said = "waits for the approval of a member"
+    model.explain([view("/ask", state=State.QUEUED, waits_for=said)])
+
+    assert shown(model)[3] == f"◌ ask   {said}"
+
+
+@pytest.mark.parametrize("kind", get_args(WaitKind))
+def test_each_kind_of_wait_is_shown(kind: str) -> None:
+    why = "the plan 'free' allows 2 workers at once"
+    queued = view("/load", state=State.QUEUED, waits_for=why, wait_kind=kind)
+    model = model_of([view("/", "Parallel"), queued])
+
+    assert shown(model)[2:] == [f"◌ load  {why}"]
+    assert [text_of(line) for line in tree_lines([model.rows["/"]], 10.0, ASCII_MARKS)][1].endswith(
+        why
+    )
+
+
+def test_failure_that_a_node_waited_for_is_not_shown_after_its_reset() -> None:
+    why = "waits for /e2e, which failed"
+    waits = view("/next", waits_for=why, wait_kind="turn", wait_holder="/e2e")
+    model = model_of([view("/", "Serial"), view("/e2e", state=State.ERROR), waits])
+    assert shown(model)[3] == f"○ next  {why}"
+
+    model.apply(batch(change(1, "/e2e", State.QUEUED, attempt=1)))
+
+    assert not any(why in line for line in shown(model))
 
 
 def test_decided_approval_waits_no_longer() -> None:
@@ -275,7 +306,7 @@ def test_named_limit_that_a_command_waits_for_is_shown_until_it_starts() -> None
     turn = view("/next", state=State.QUEUED, waits_for="next in the queue", wait_kind="turn")
     model = model_of([view("/", "Parallel"), limited, turn])
 
-    assert shown(model)[2:] == [f"◌ load  {why}", "◌ next  queued"]
+    assert shown(model)[2:] == [f"◌ load  {why}", "◌ next  next in the queue"]
 
     model.apply(batch(change(1, "/load", State.RUNNING, attempt=1)))
 

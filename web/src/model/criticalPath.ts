@@ -132,9 +132,7 @@ function segmentsOf(bar: Bar, before: Bar | undefined, now: number): Segment[] {
 const WAITS: Record<PhaseName, string> = {
   image: "the wait for images",
   turn: "the wait for a slot",
-  limit: "the wait for a limit",
   start: "the start of containers",
-  approval: "the wait for an approval",
   unknown: "the wait between commands",
 };
 /** A bottleneck or a wait with a smaller share is not worth a sentence. */

@@ -4,7 +4,12 @@ import type { NodeView, State } from "@/api/schema";
 import { isFinished } from "@/model/states";
 
 /** `start` is the start of the container; `unknown` means that no reason was recorded. */
-export type PhaseName = NonNullable<NodeView["wait_kind"]>;
+export type PhaseName = "image" | "turn" | "start" | "unknown";
+
+/** The part of a bar in which an attempt waits for this. */
+export function phaseOf(kind: NonNullable<NodeView["wait_kind"]>): PhaseName {
+  return kind === "image" || kind === "start" ? kind : "turn";
+}
 
 /** One attempt of an Exec. Times are seconds since the epoch. */
 export interface Bar {

@@ -14,9 +14,7 @@ const MIN_DURATION = 0.01;
 const LABELS: Record<PhaseName, string> = {
   image: " for its image",
   turn: " for a slot",
-  limit: " for a limit",
   start: " for its container",
-  approval: " for a decision",
   unknown: "",
 };
 

@@ -1,7 +1,7 @@
 /** The attempts of a pipeline over time. */
 
 import type { AttemptRecord, ImageRecord, NodeChange, NodeType, NodeView } from "@/api/schema";
-import { type Bar, beginOf, endOf, type Lane, type Range } from "@/model/lanes";
+import { type Bar, beginOf, endOf, type Lane, phaseOf, type Range } from "@/model/lanes";
 import { isFinished } from "@/model/states";
 
 export function barOf(attempt: AttemptRecord): Bar {
@@ -70,7 +70,7 @@ export class Timeline {
       const bar = this.barsOf(path).at(-1);
       if (bar?.state !== "queued" || bar.queued === null || kind === null) continue;
       const before = bar.waitsFor;
-      bar.waitsFor = kind;
+      bar.waitsFor = phaseOf(kind);
       if (bar.waitsFor === "image") continue;
       const ended = ready.get(image ?? "") ?? null;
       if (ended !== null && ended > bar.queued) bar.imageReady = ended;

@@ -97,6 +97,9 @@ function view(path: string, more: Partial<NodeView> = {}): NodeView {
     stopped_by: null,
     waits_for: null,
     wait_kind: null,
+    wait_since: null,
+    wait_holder: null,
+    wait_remedy: null,
     started: null,
     ended: null,
     idle: 0,
@@ -535,4 +538,20 @@ describe("a requeued command", () => {
     applyView(node, view("/a", { state: "running", attempts: both }), 3);
     expect([node.attempt, node.started, node.ended]).toEqual([2, 12, null]);
   });
+});
+
+it("forgets that a node waits for one that failed and is queued again", () => {
+  const model = new TreeModel(summary());
+  const waits = { waits_for: "waits for /e2e, which failed", wait_kind: "turn" } as const;
+  const nodes = [
+    view("/e2e", { state: "error" }),
+    view("/next", { ...waits, wait_holder: "/e2e" }),
+    view("/last", { ...waits, wait_holder: "/other" }),
+  ];
+  model.addChildren("/", { seq: 1, nodes, next: null }, true);
+
+  model.apply(batch(2, [change(2, "/e2e", { state: "queued" })]));
+
+  expect(model.nodes.get("/next")).toMatchObject({ waitsFor: null, waitKind: null });
+  expect(model.nodes.get("/last")).toMatchObject({ waitKind: "turn" });
 });

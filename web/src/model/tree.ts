@@ -18,7 +18,7 @@ import {
 import { failureReason } from "@/model/failures";
 import { ancestorsOf, isWithin, parentOf, ROOT } from "@/model/paths";
 import { rankOf, REST } from "@/model/sorting";
-import { isGroup } from "@/model/states";
+import { isFinished, isGroup } from "@/model/states";
 
 interface CountsAt {
   seq: number;
@@ -43,6 +43,8 @@ export class TreeModel {
   readonly stale = new Set<string>();
   /** Commands whose definition was edited and must be fetched again. */
   readonly edited = new Set<string>();
+  /** Pending nodes by the path for which they wait; "" for none. */
+  private readonly waiting = new Map<string, Set<TreeNode>>();
   /** `{path: reason}` of failed commands. */
   private readonly reasons = new Map<string, { attempt: number; text: string }>();
 
@@ -114,6 +116,9 @@ export class TreeModel {
   apply(batch: EventBatch): void {
     const seq = batch.pipeline.seq;
     for (const change of batch.changes) this.change(change);
+    if (batch.pipeline.pipeline.armed !== this.summary.pipeline.armed) {
+      for (const holder of [...this.waiting.keys()]) this.forgetWaits(holder);
+    }
     for (const [path, counts] of Object.entries(batch.counts)) {
       if (this.loads > 0) this.newerCounts.set(path, { seq, counts });
       const node = this.nodes.get(path);
@@ -128,6 +133,17 @@ export class TreeModel {
     this.version += 1;
   }
 
+  /** Forget why pending nodes wait, if it is for this node: it ended or was reset. */
+  private forgetWaits(holder: string): void {
+    for (const node of this.waiting.get(holder) ?? []) {
+      if (node.state !== "pending") continue;
+      node.waitsFor = null;
+      node.waitKind = null;
+      node.revision += 1;
+    }
+    this.waiting.delete(holder);
+  }
+
   private change(change: NodeChange): void {
     this.seq = Math.max(this.seq, change.seq);
     if (this.loads > 0) this.newerChanges.set(change.path, change);
@@ -136,6 +152,7 @@ export class TreeModel {
       this.markNewNode(change.path);
       return;
     }
+    if (isFinished(node.state) !== isFinished(change.state)) this.forgetWaits(change.path);
     if (isEdit(node, change)) this.edited.add(node.path);
     if (applyChange(node, change)) {
       this.markLazyStale(node);
@@ -162,6 +179,11 @@ export class TreeModel {
     applyView(node, view, seq);
     const later = this.newerChanges.get(view.path);
     if (later !== undefined) applyChange(node, later);
+    if (node.waitsFor !== null && node.state === "pending") {
+      const holder = view.wait_holder ?? "";
+      const waiting = this.waiting.get(holder) ?? new Set();
+      this.waiting.set(holder, waiting.add(node));
+    }
     const counts = this.newerCounts.get(view.path);
     if (counts !== undefined && counts.seq >= node.seq) applyCounts(node, counts.counts);
     return node;

@@ -1,7 +1,6 @@
 /** Summarises why commands wait. */
 
 import type { NodeView } from "@/api/schema";
-import { nameOf } from "@/model/paths";
 
 type WaitKind = NonNullable<NodeView["wait_kind"]>;
 
@@ -30,21 +29,7 @@ export function mostCommonReason(nodes: readonly NodeView[]): WaitReason | null 
   return mostCommon;
 }
 
-const WAITS: Record<WaitKind, string> = {
-  image: "waits for its image",
-  turn: "waits for a slot",
-  limit: "waits for a limit",
-  start: "container starts",
-  approval: "waits for approval",
-  unknown: "queued",
-};
-
-/** Why a pending or queued command does not run, in a few words; null if its icon says all. */
-export function shortWait({ waitKind, waitsFor }: Waiting): string | null {
-  if (waitKind !== null) return WAITS[waitKind];
-  const [, path, why] = /^waits for (.+): (.+)$/.exec(waitsFor ?? "") ?? [];
-  if (path === undefined) return null;
-  return why?.startsWith("reset") === true
-    ? `not run: ${nameOf(path)} failed`
-    : `after ${nameOf(path)}`;
+/** Why a pending or queued node waits, as the server says; null if it waits for nothing. */
+export function waitOf({ waitKind, waitsFor }: Waiting): string | null {
+  return waitKind === null ? null : waitsFor;
 }

@@ -5,7 +5,7 @@ import { newNode } from "@/model/node";
 import { NO_COUNTS } from "@/model/states";
 import { pendingGroups, queuedGroups } from "@/model/waitingGroups";
 
-it("groups queued commands by their parent and reason", () => {
+it("groups queued commands by reason, and does not guess the reason of the others", () => {
   const queued = (path: string, kind: NodeView["wait_kind"], reason: string) =>
     ({ path, wait_kind: kind, waits_for: reason }) as NodeView;
   const nodes = [
@@ -14,8 +14,9 @@ it("groups queued commands by their parent and reason", () => {
     queued("/train/b", "turn", "max_concurrent=2 of /train is reached"),
   ];
   expect(queuedGroups(nodes, 20)).toMatchObject([
-    { count: 19, text: "train: wait for a slot", detail: "max_concurrent=2 of /train is reached" },
-    { count: 1, text: "commands: wait for their image" },
+    { count: 2, text: "max_concurrent=2 of /train is reached", path: "/train" },
+    { count: 1, text: "image tools is building", path: "/" },
+    { count: 17, text: "more commands are queued", path: "/" },
   ]);
 });
 

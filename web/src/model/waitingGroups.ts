@@ -3,8 +3,9 @@
 import type { NodeView } from "@/api/schema";
 import { plural } from "@/lib/time";
 import type { TreeNode } from "@/model/node";
-import { nameOf, parentOf, ROOT } from "@/model/paths";
+import { isWithin, parentOf, ROOT } from "@/model/paths";
 import { isFinished, total } from "@/model/states";
+import { OVERVIEW } from "@/strings";
 
 export interface WaitingGroup {
   path: string;
@@ -15,32 +16,32 @@ export interface WaitingGroup {
   detail: string;
 }
 
-/** Queued commands by parent and reason, most first. `all` is the number of queued commands. */
+/**
+ * Queued commands by reason, most first. `all` is the number of queued commands: those that are not
+ * listed have a row of their own, because they may wait for something else.
+ */
 export function queuedGroups(queued: readonly NodeView[], all: number): WaitingGroup[] {
   const groups = new Map<string, WaitingGroup>();
-  for (const { path, waits_for: reason, wait_kind: kind } of queued) {
+  for (const { path, waits_for: reason } of queued) {
+    const text = reason ?? OVERVIEW.queued;
+    const known = groups.get(text);
     const parent = parentOf(path) ?? ROOT;
-    const key = `${parent} ${reason ?? ""}`;
-    const known = groups.get(key);
-    const text = `${titleOf(parent)}: ${KINDS[kind ?? "unknown"]}`;
-    const made = { path: parent, state: "queued", text, detail: reason ?? "" } as const;
-    groups.set(key, { ...made, count: (known?.count ?? 0) + 1 });
+    const place = known === undefined ? parent : commonAncestor(known.path, parent);
+    const count = (known?.count ?? 0) + 1;
+    groups.set(text, { path: place, state: "queued", text, count, detail: "" });
   }
   const found = [...groups.values()].toSorted((a, b) => b.count - a.count);
-  const [first] = found;
-  // Of very many, only some are listed; most of the others wait for the same.
-  if (first !== undefined) first.count += Math.max(0, all - queued.length);
+  for (const group of found) group.detail = group.path === ROOT ? "" : group.path;
+  const rest = all - queued.length;
+  if (rest > 0 && found.length > 0) {
+    found.push({ path: ROOT, state: "queued", text: OVERVIEW.moreQueued, count: rest, detail: "" });
+  }
   return found;
 }
 
-const KINDS: Record<NonNullable<NodeView["wait_kind"]>, string> = {
-  image: "wait for their image",
-  turn: "wait for a slot",
-  limit: "wait for a limit",
-  start: "wait for a container",
-  approval: "wait for approval",
-  unknown: "queued",
-};
+function commonAncestor(one: string, other: string): string {
+  return isWithin(other, one) ? one : commonAncestor(parentOf(one) ?? ROOT, other);
+}
 
 /** The topmost pending nodes in a Serial, and the sibling that each of them follows. */
 export function pendingGroups(nodes: Iterable<TreeNode>, max: number): WaitingGroup[] {
@@ -69,8 +70,4 @@ function leftIn({ counts, name }: TreeNode): string {
   if (counts === null) return "";
   const left = total(counts) - counts.done;
   return left === 0 ? "" : `${plural(left, "command")} in ${name} left`;
-}
-
-function titleOf(path: string): string {
-  return path === ROOT ? "commands" : nameOf(path);
 }

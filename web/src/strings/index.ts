@@ -103,6 +103,7 @@ export const NAVIGATION = {
 
 export const NODE_HEADER = {
   actions: "Actions",
+  since: (time: string) => `since ${time}`,
   back: "Back to the tree",
   copied: (text: string) => `Copied: ${text}`,
   copyPath: "Copy path",
@@ -232,6 +233,8 @@ export const OVERVIEW = {
   timesMedian: (times: number) => `${times.toFixed(1)} × median`,
   topLevel: "top level",
   waiting: "Waiting",
+  queued: "queued",
+  moreQueued: "more commands are queued",
   watch: "Watch outputs",
 };
 

@@ -9,14 +9,14 @@ from conducto_core.api.export.text import MARKS, shown_path
 from conducto_core.model.labels import duration, wait_text
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.states import FINISHED, State
-from conducto_core.model.wait_phases import Phase, WaitKind, phases_of
+from conducto_core.model.wait_phases import Phase, PhaseKind, phases_of
 
 #: Maximum number of bars; the longest are kept.
 MAX_BARS = 200
 _ROW, _HEAD = 26, 18
 #: Position of a bar in its row, and its height; waits are lower, and centred.
 _BAR, _TALL = 15, 8
-_HEIGHTS: dict[WaitKind, int] = {"image": 6, "turn": 3, "start": 5, "unknown": 1}
+_HEIGHTS: dict[PhaseKind, int] = {"image": 6, "turn": 3, "start": 5, "unknown": 1}
 #: Characters of a label that fit on a phone, next to its duration.
 _LABEL = 34
 #: Possible distances between two marks of the axis, in seconds; it has about `_TICKS` marks.
@@ -44,7 +44,7 @@ _STEPS = (
 )
 _TICKS = 4
 #: Labels of waits in the legend, in their order in time.
-_WAITS: dict[WaitKind, str] = {
+_WAITS: dict[PhaseKind, str] = {
     "image": "waits for its image",
     "turn": "waits for its turn",
     "start": "waits for its container",
@@ -200,7 +200,7 @@ def _told(bar: Bar) -> str:
     return ", ".join(told)
 
 
-def _wait(kind: WaitKind, x: str, width: str, top: int) -> Markup:
+def _wait(kind: PhaseKind, x: str, width: str, top: int) -> Markup:
     """Return the shape of a wait: as in the web app, distinguishable without colour."""
     height = _HEIGHTS[kind]
     y = top + (_TALL - height) / 2

@@ -1,7 +1,7 @@
 """Pipelines in the form of API responses."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from conducto_core.model.approvals import ApprovalView
 from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors
@@ -26,10 +26,12 @@ from conducto_core.model.states import FINISHED, NodeType, State
 from conducto_core.model.wait_phases import Wait
 from conducto_core.runtime.commands import as_defined
 from conducto_core.semantics.activity import Activity, idle_seconds
-from conducto_core.semantics.approvals import deciders
-from conducto_core.semantics.failures import expired_above, stopped_by
+from conducto_core.semantics.failures import stopped_by
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
+
+#: The fields of a node's view with those of its `Wait`.
+_WAIT_FIELDS = ("waits_for", "wait_kind", "wait_since", "wait_holder", "wait_remedy")
 
 
 class ViewedImage(Protocol):
@@ -187,8 +189,7 @@ def node_view(
         children=len(node.children) if isinstance(node, LiveGroup) else 0,
         reuse=_reuse(spec),
         stopped_by=stopped_by(node),
-        waits_for=None if wait is None else wait.text,
-        wait_kind=None if wait is None else wait.kind,
+        **_wait(wait),
         **dict(group_time(live, node, period)),
         attempts=tuple(attempts),
         notifications=tuple(notifications),
@@ -205,12 +206,10 @@ def _approval(spec: NodeSpec) -> ApprovalView | None:
     return None if asked is None else ApprovalView(message=asked.message, who=asked.who)
 
 
-def why_undecided(node: LiveNode) -> Wait | None:
-    """Return the wait of a queued approval; None for a command."""
-    approval = node.spec.approval
-    if approval is None or node.state is not State.QUEUED:
-        return None
-    return Wait(f"waits for the approval of {deciders(approval)}", "approval")
+def _wait(wait: Wait | None) -> dict[str, Any]:
+    if wait is None:
+        return dict.fromkeys(_WAIT_FIELDS)
+    return dict(zip(_WAIT_FIELDS, wait, strict=True))
 
 
 def _reuse(spec: NodeSpec) -> Literal["context", "fresh"] | None:
@@ -223,33 +222,3 @@ def _reuse(spec: NodeSpec) -> Literal["context", "fresh"] | None:
         case PoolKind.CONTEXT:
             begins_here = owner_of(spec.pool) == spec.path
             return "context" if begins_here or spec.type is NodeType.EXEC else None
-
-
-def why_pending(live: Viewed, node: LiveNode) -> Wait | None:
-    """Return the reason why a pending node does not run; None for a node that is due."""
-    if node.state is not State.PENDING:
-        return None
-    if node.skipped or any(live.tree.nodes[path].skipped for path in ancestors(node.path)):
-        return Wait("skipped")
-    if live.record.problem is not None and not live.record.armed:
-        return Wait(f"paused: {live.record.problem}")
-    if not live.record.armed:
-        return Wait(f"not running; start it with: conducto run {live.id}")
-    return _held_by(node)
-
-
-def _held_by(node: LiveNode) -> Wait | None:
-    """Return the group that timed out, or the earlier sibling that a Serial waits for."""
-    expired = expired_above(node)
-    if expired is not None:
-        return Wait(f"max_time of {expired.path} ran out; reset it")
-    group = node.parent
-    while group is not None:
-        first = group.tally.first_holding()
-        if first is not None and first < node.position:
-            holding = group.children[first]
-            failed = holding.state in (State.ERROR, State.KILLED)
-            rest = "reset or skip it" if failed else f"it is {holding.state.value}"
-            return Wait(f"waits for {holding.path}: {rest}")
-        node, group = group, group.parent
-    return None

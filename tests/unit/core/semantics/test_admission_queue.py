@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conducto_core.model.wait_phases import Wait
 from conducto_core.semantics.admission_queue import AdmissionQueue, Limit, QueuedAttempt
 from support.laws import law
 
@@ -38,7 +39,7 @@ def keys(tickets):
 
 
 def group(key, room=1):
-    return Limit(key, room, f"{key} is full")
+    return Limit(key, room, Wait(f"{key} is full", "turn"))
 
 
 # ---- stories ------------------------------------------------------------------------------------
@@ -233,7 +234,7 @@ def test_the_reason_names_the_group_that_is_full():
     second = add(queue, "second", limits=[group("g")])
     take_all(queue)
 
-    assert queue.reason(second) == "g is full"
+    assert queue.reason(second).text == "g is full"
 
 
 def test_reason_names_the_missing_resources():
@@ -242,13 +243,13 @@ def test_reason_names_the_missing_resources():
     large = add(queue, "large", cpu=2, mem=1.5)
     take_all(queue)
 
-    assert queue.reason(large) == "needs 2 cpu and 1.5 GB; 1 cpu and 7 GB are free"
+    assert queue.reason(large).text == "needs 2 cpu and 1.5 GB; 1 cpu and 7 GB are free"
 
 
 def test_the_reason_of_one_that_could_start_is_that_it_is_next():
     queue = dispatcher()
 
-    assert queue.reason(add(queue, "a")) == "next in the queue"
+    assert queue.reason(add(queue, "a")).text == "next in the queue"
 
 
 # ---- laws ---------------------------------------------------------------------------------------

@@ -118,3 +118,13 @@ def test_refusal_names_the_command_that_allows_the_request() -> None:
     assert secret is not None
     assert "conducto secrets" in secret.remedy
     assert refusal_of(ALL, "ada", _request(DEBUG)) is not None
+
+
+def test_refusal_names_a_person_who_can_do_it() -> None:
+    through_link = refusal_of(ALL, "ada", _request(DELETE, OTHER))
+    on_machine = refusal_of(DEFAULT, "ada", _request(DELETE, OTHER))
+
+    assert through_link is not None
+    assert through_link.remedy == "ask ada to do it"
+    assert on_machine is not None
+    assert on_machine.remedy.startswith("ask ada to do it on the machine: ")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conducto_core.semantics import waits
 from conducto_core.semantics.plans import (
     FREE,
     FULL,
@@ -23,7 +24,6 @@ from conducto_core.semantics.plans import (
     grace_until,
     larger,
     moved,
-    suspension,
 )
 
 NOW = 1_000_000.0
@@ -68,8 +68,8 @@ def test_reasons_name_the_remedy_of_the_installation() -> None:
     assert here.larger_plan() == (
         "enable billing at https://app.example/organisation/plan or with 'conducto billing enable'"
     )
-    assert "$5.00" in suspension(5, here)
-    assert "conducto billing limit" in suspension(5, here)
+    assert "$5.00" in waits.spend_limit(5, here).text
+    assert "conducto billing limit" in str(waits.spend_limit(5, here).remedy)
 
 
 moments = st.integers(0, 30_000)

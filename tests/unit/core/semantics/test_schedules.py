@@ -66,6 +66,7 @@ def launched(pipeline: str = "aaa-aaa", **fields: object) -> Firing:
         ({"after": Chain(title="Load"), "cron": "* * * * *"}, "cron", "either a cron expression"),
         ({"after": Chain(state="any"), "cron": None}, "after", "needs the title or the program"),
         ({"after": Chain(program="./load.py"), "cron": None}, "after", "must be an absolute path"),
+        ({"after": Chain(title="mine*"), "cron": None}, "after", "a whole title, not a pattern"),
         ({"cron": "0 0 * * *", "until": NOON - 1}, "until", "has passed"),
         (
             {"what": ScriptSource(kind="script", pipeline="a")},

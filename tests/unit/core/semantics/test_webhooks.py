@@ -82,7 +82,7 @@ def test_old_or_changed_time_of_a_generic_webhook_is_rejected() -> None:
 
     with pytest.raises(SignatureError, match="older than"):
         check_generic(SECRET, signed, BODY, 1000.0 + MAX_AGE + 1)
-    with pytest.raises(SignatureError, match="older than"):
+    with pytest.raises(SignatureError, match="in the future: set the clock of its sender"):
         check_generic(SECRET, signed, BODY, 1000.0 - MAX_AGE - 1)
     with pytest.raises(SignatureError, match="signature"):
         check_generic(SECRET, {**signed, "conducto-timestamp": "1300"}, BODY, 1300.0)

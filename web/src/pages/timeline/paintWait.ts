@@ -30,9 +30,7 @@ export function paintWait(
 const COLOUR: Record<PhaseName, keyof Palette> = {
   image: "wait-image",
   turn: "queued",
-  limit: "queued",
   start: "wait-start",
-  approval: "queued",
   unknown: "muted",
 };
 
@@ -54,8 +52,6 @@ const hollow: Draw = (context, x, y, width) => {
 const SHAPE: Record<PhaseName, Draw> = {
   image: strokes,
   turn: line,
-  limit: line,
   start: hollow,
-  approval: line,
   unknown: (context, x, y, width) => context.fillRect(x, y - 1, width, 2),
 };

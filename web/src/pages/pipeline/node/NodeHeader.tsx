@@ -1,6 +1,6 @@
 import { Fragment, type ReactNode } from "react";
 
-import type { NodeDetail } from "@/api/schema";
+import type { NodeDetail, NodeView } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { Icon } from "@/components/Icon";
 import { Menu, type MenuEntry } from "@/components/Menu";
@@ -11,7 +11,7 @@ import { TypeIcon } from "@/components/TypeIcon";
 import { useNow } from "@/components/useNow";
 import { copy } from "@/lib/clipboard";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
-import { duration, elapsed } from "@/lib/time";
+import { duration, elapsed, moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { withoutCommand } from "@/model/advice";
@@ -65,10 +65,18 @@ export function NodeHeader({ session, detail, actions, onClose, tabs }: Props) {
         <NodeActions session={session} detail={detail} actions={actions} isRoot={isRoot} />
       </div>
       {node.waits_for === null || isFinished(node.state) || isRoot ? null : (
-        <p className={styles.waits}>{withoutCommand(node.waits_for)}</p>
+        <p className={styles.waits}>{waitText(node)}</p>
       )}
     </header>
   );
+}
+
+/** Why a node waits, since when, and how to end that. */
+function waitText({ waits_for: why, wait_since: since, wait_remedy: remedy }: NodeView): string {
+  const parts = [withoutCommand(why ?? "")];
+  if (since !== null) parts.push(NODE_HEADER.since(moment(since)));
+  if (remedy !== null) parts.push(withoutCommand(remedy));
+  return parts.join(" · ");
 }
 
 function Breadcrumb({ id, path }: { id: string; path: string }) {

@@ -9,7 +9,7 @@ import { type Column, columnsOf, shortCount } from "@/model/columns";
 import { type TreeNode, timeOf } from "@/model/node";
 import { nameOfRow, type NodeRow as Row, type Row as AnyRow } from "@/model/rows";
 import { displayState, failureText, isFailed, stateLabel, stoppedText } from "@/model/states";
-import { shortWait } from "@/model/waiting";
+import { waitOf } from "@/model/waiting";
 import { ReuseIcon } from "@/pages/pipeline/tree/ReuseIcon";
 import styles from "@/pages/pipeline/tree/NodeRow.module.css";
 import { TREE } from "@/strings";
@@ -213,7 +213,7 @@ function wordOf(node: TreeNode, stoppedBy: string | null): string {
   const mark = displayState(node);
   if (mark === "done") return "";
   if (mark === "pending" || mark === "queued")
-    return shortWait(node) ?? (mark === "queued" ? stateLabel(mark) : "");
+    return waitOf(node) ?? (mark === "queued" ? stateLabel(mark) : "");
   return stateLabel(mark);
 }
 
