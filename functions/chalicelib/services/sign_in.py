@@ -5,6 +5,7 @@ runs get tokens of an hour, whose parent is the trust of an organisation.
 """
 
 import hmac
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 
@@ -44,11 +45,20 @@ _CODE_ONLY = frozenset({Permission.SIGN_IN.value})
 
 
 class SignIn:
-    """Sign-in of one caller, whose token is an ID token or a code."""
+    """Sign-in of one caller, whose token is an ID token or a code.
 
-    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
+    Args:
+        cloud: The ports.
+        caller: The caller.
+        begin: Begins the audit entry of a caller with an ID token, as the member that they are.
+    """
+
+    def __init__(
+        self, cloud: Dependencies, caller: Identity, begin: Callable[[Identity], None]
+    ) -> None:
         self._cloud = cloud
         self._caller = caller
+        self._begin = begin
 
     def start_session(self, org: str | None) -> SessionToken:
         """Exchange a person's ID token for the token of a browser's session.
@@ -105,7 +115,7 @@ class SignIn:
         for trust in self._cloud.trusts.all_of(request.org):
             owner = self._cloud.tokens.find(trust_digest(request.org, trust.name))
             if matches(trust, run) and owner is not None:
-                self._consume(run.expires)
+                self._consume(owner, run.expires)
                 return self._issued(owner, CI_SECONDS, "token")  # a program, not a person
         # The same for an organisation that does not exist.
         raise _refused(
@@ -136,10 +146,11 @@ class SignIn:
                 "ask an administrator of the organisation for an invitation",
             )
         chosen = org or min(owners)
-        self._consume(person.expires)
+        self._consume(owners[chosen], person.expires)
         return tuple(owners), chosen, owners[chosen]
 
-    def _consume(self, expires: float) -> None:
+    def _consume(self, owner: Identity, expires: float) -> None:
+        self._begin(replace(self._caller, org=owner.org, user=owner.user))
         if not self._cloud.identities.consume(self._caller.token, expires):
             raise _refused(401, "wrong token", "this ID token was used before", _AGAIN)
 

@@ -124,7 +124,7 @@ async def _small_body(request: Request) -> bytes:
 def _code_in(body: bytes) -> str | None:
     try:
         code = json.loads(body)["code"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return None
     return code if isinstance(code, str) else None
 

@@ -66,6 +66,8 @@ export const AUDIT = {
   subject: "On",
   time: "Time",
   title: "Audit log",
+  unknown: "unknown",
+  unknownHelp: "The request has not ended, or was interrupted. It may have been executed.",
   user: "User",
 };
 

@@ -17,8 +17,8 @@ from websockets.typing import Subprotocol
 from conducto_client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
 from conducto_core.errors import RefusedError
 from conducto_core.model.debug import DebugRequest
-from conducto_core.model.operations.operation import MAX_BODY
-from conducto_core.model.operations.pipelines import MAX_LAUNCH_BODY
+from conducto_core.model.operations.operation import API_ROOT, MAX_BODY, AnyOperation, Bytes
+from conducto_core.model.operations.pipelines import MAX_LAUNCH_BODY, OPERATIONS
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.requests import Action, ControlRequest, NodeView
 from conducto_core.model.states import NodeType, State
@@ -143,6 +143,23 @@ def test_the_methods_of_a_path_stand_in_a_header(server: RunningServer) -> None:
 
     assert status == 405
     assert headers["allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [one for one in OPERATIONS if one.body not in {None, Bytes}],
+    ids=lambda one: one.name,
+)
+def test_deep_json_is_refused_on_every_route(
+    server: RunningServer, operation: AnyOperation
+) -> None:
+    query = "?path=/a" if "path" in operation.params.model_fields else ""
+    path = f"{API_ROOT}{operation.path.format(id='p', name='x', shell='s')}{query}"
+    headers = {**AUTHORIZED, "Content-Type": "application/json"}
+
+    status, _, problem = ask(server, path, headers, operation.method, b"[" * 100_000)
+
+    assert (status, problem["title"]) == (400, "body too deep")
 
 
 def test_a_body_that_is_a_form_is_refused(server: RunningServer) -> None:
