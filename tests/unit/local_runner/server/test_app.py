@@ -198,6 +198,27 @@ def test_a_body_that_outgrows_the_limit_is_refused(server: RunningServer) -> Non
     assert status == 413
 
 
+def test_request_with_two_lengths_is_refused_and_its_connection_closed(
+    server: RunningServer, pipelines: MemoryPipelines
+) -> None:
+    hidden = f"POST /api/v1/pipelines/p/control HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+    hidden += f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+    hidden += 'Content-Length: 16\r\n\r\n{"action":"run"}'
+    head = f"POST /api/v1/pipelines/p/control HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+    head += f"Authorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n"
+    body = f"0\r\n\r\n{hidden}"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
+
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+        sock.sendall((head + body).encode())
+        received = b"".join(iter(lambda: sock.recv(65536), b""))
+
+    assert received.startswith(b"HTTP/1.1 400")
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"Transfer-Encoding" in received
+    assert pipelines.actions == []
+
+
 def raw_exchange(server: RunningServer, data: bytes) -> tuple[int, str]:
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
         sock.sendall(data)
