@@ -93,7 +93,7 @@ def padded(body: dict[str, Any], size: int) -> bytes:
     return text.encode() + b" " * (size - len(text))
 
 
-def test_action_of_an_uploaded_body_is_audited_whatever_the_direct_body_is(desk: Desk) -> None:
+def test_action_of_an_uploaded_body_is_audited_beside_any_direct_body(desk: Desk) -> None:
     response = desk.control(DEEP, desk.uploaded(json.dumps(SKIP).encode()))
 
     assert (response.status, desk.is_skipped()) == (200, True)
@@ -280,7 +280,7 @@ def test_deep_json_on_a_socket_is_refused(desk: Desk) -> None:
     assert [json.loads(frame)["status"] for frame in desk.world.connections.sent["c1"]] == [400]
 
 
-def test_deep_json_in_the_words_of_a_program_is_no_error_of_the_server() -> None:
+def test_deep_json_in_arguments_of_a_program_is_a_wrong_value() -> None:
     assert word_problem({"type": "array", "items": {"type": "integer"}}, "[" * 100_000) is not None
     with pytest.raises(TriggerConfigError, match="not valid JSON"):
         parse_config(f"[push]\ncommand = x\ninstall_pip = {'[' * 10_000}\n")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Resolve = Callable[[str, int], Sequence[str]]
 
 #: The IPv6 addresses of the public network. All others are of the machine, of a site, or reserved,
-#: such as those that stand for IPv4 addresses in another way than the ones that are checked here.
+#: such as other forms of IPv4 addresses.
 _UNICAST = ipaddress.ip_network("2000::/3")
 #: IPv6 addresses that stand for IPv4 addresses (RFC 6052).
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")

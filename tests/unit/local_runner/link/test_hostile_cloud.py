@@ -122,7 +122,7 @@ async def test_schedules_of_the_cloud_start_no_script_and_their_pipelines_need_a
     assert agent.files.remote_schedules() == ["nightly"]
 
 
-async def test_pipelines_of_programs_of_the_link_need_author_though_nobody_read_their_start(
+async def test_pipelines_of_programs_of_the_link_need_author_before_their_start_is_read(
     agent: LinkedAgent, cloud: RelayCloud
 ) -> None:
     agent.configure(cloud)
