@@ -102,8 +102,8 @@ class RequestAudit:
         return None
 
     def _paths(self, body: object) -> tuple[str, ...]:
-        found = [self.params["path"]] if "path" in self.params else []
-        model = self.operation.body
+        found: list[Any] = [self.params["path"]] if "path" in self.params else []
+        model = None if self.operation.private else self.operation.body
         if isinstance(body, bytes) and model is not None and _PATHS & set(model.model_fields):
             found += _paths_in(body)
         texts = [path[:_MAX_PATH] for path in found if isinstance(path, str) and path[:1] == "/"]
