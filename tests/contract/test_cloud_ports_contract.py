@@ -530,6 +530,18 @@ def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
     assert tokens.find("d1") is None
 
 
+def test_codes_of_a_token_are_counted_by_minute(tokens: Tokens, clock: Clock) -> None:
+    clock.now = 6000.0
+    counts = [tokens.count_code(parent) for parent in ("a", "a", "b", "a")]
+    clock.now += 59
+    counts.append(tokens.count_code("a"))
+    clock.now += 1
+    counts.append(tokens.count_code("a"))
+
+    assert counts == [1, 2, 1, 3, 4, 1]
+    assert tokens.known("acme") == []
+
+
 def test_revoked_token_is_deleted(tokens: Tokens) -> None:
     tokens.put("d1", ANN, expires=None)
 

@@ -16,7 +16,7 @@ from chalicelib.domain.tokens import (
     new_token,
     trust_digest,
 )
-from chalicelib.ports.identity import Identity, VerifiedRun
+from chalicelib.ports.identity import Identity, Tokens, VerifiedRun
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.api import problems
 from conducto_core.api.problems import ProblemError
@@ -41,7 +41,20 @@ from conducto_core.semantics.roles import INHERITED
 CLI_SECONDS = 90 * 86_400
 #: Lifetime of a token of a CI run, in seconds.
 CI_SECONDS = 3600
+#: Maximum number of codes of a token in a minute; each is an item of the table for days.
+MAX_CODES = 60
 _CODE_ONLY = frozenset({Permission.SIGN_IN.value})
+
+
+def check_codes(tokens: Tokens, parent: str) -> None:
+    """Count a sign-in code of a token; raises `ProblemError` (429) after too many in a minute."""
+    if tokens.count_code(parent) > MAX_CODES:
+        raise _refused(
+            429,
+            "too many codes",
+            f"a token or a person gets {MAX_CODES} sign-in codes in a minute",
+            "wait a minute, and sign in again",
+        )
 
 
 class SignIn:
@@ -75,6 +88,7 @@ class SignIn:
     def start_cli_login(self, request: CliLogin) -> CliCode:
         """Exchange a person's ID token for a code; raises as `start_session`."""
         _, org, owner = self._member(request.org)
+        check_codes(self._cloud.tokens, owner.token)
         code, digest = new_token()
         self._cloud.tokens.put(
             digest,
