@@ -285,6 +285,8 @@ def test_hook_rejects_bodies_without_a_valid_signature(here: Installation) -> No
     assert answer(body, signature(body, secret, now - 301)) == 401  # replayed later
     assert answer(body + b" ", signature(body, secret, now)) == 401
     assert answer(b"x" * (1 << 20) + b"x", signature(body, secret, now)) == 413
+    deep = b"[" * 100_000
+    assert answer(deep, signature(deep, secret, now)) == 400
     assert answer(body, signature(body, secret, now), "github") == 404
     off = Hooks(None, lambda _: None, TriggerHooks(here.world.cloud, lambda _: None))
     assert off.receive("stripe", {}, body).status == 404

@@ -530,6 +530,18 @@ def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
     assert tokens.find("d1") is None
 
 
+def test_codes_of_a_token_are_counted_by_minute(tokens: Tokens, clock: Clock) -> None:
+    clock.now = 6000.0
+    counts = [tokens.count_code(parent) for parent in ("a", "a", "b", "a")]
+    clock.now += 59
+    counts.append(tokens.count_code("a"))
+    clock.now += 1
+    counts.append(tokens.count_code("a"))
+
+    assert counts == [1, 2, 1, 3, 4, 1]
+    assert tokens.known("acme") == []
+
+
 def test_revoked_token_is_deleted(tokens: Tokens) -> None:
     tokens.put("d1", ANN, expires=None)
 
@@ -1035,9 +1047,25 @@ def test_user_is_renamed_in_the_audit_log(audit: AuditLog, clock: Clock) -> None
     ]
 
 
-def _entry(time: float, user: str, subject: str = "") -> AuditEntry:
+def test_entry_has_no_status_until_its_request_ends(audit: AuditLog, clock: Clock) -> None:
+    clock.now = 1_700_000_000.0
+    begun = [audit.add("acme", _entry(clock.now + n, "ann", "ann", status=None)) for n in range(3)]
+
+    audit.end("acme", begun[1], 403, None)
+    audit.rename("acme", "ann", "erased")
+    audit.end("acme", begun[2], 200, "made")
+
+    found = audit.page("acme", AuditParams()).entries
+    assert [(e.user, e.subject, e.status) for e in found] == [
+        ("erased", "made", 200),
+        ("erased", "erased", 403),
+        ("erased", "erased", None),
+    ]
+
+
+def _entry(time: float, user: str, subject: str = "", *, status: int | None = 200) -> AuditEntry:
     return AuditEntry(
-        time=time, user=user, token="0", operation="control", subject=subject, status=200
+        time=time, user=user, token="0", operation="control", subject=subject, status=status
     )
 
 

@@ -260,6 +260,27 @@ def test_a_large_body_comes_by_way_of_the_bucket(front: Front) -> None:
     assert status == 200, response
 
 
+def test_action_by_way_of_the_bucket_is_audited_with_its_paths(front: Front) -> None:
+    token = front.token(permissions=frozenset({*PERMISSIONS}))
+    mine = launched(front, token)
+    key = front.call("POST", "/uploads", token)[1]["key"]
+    padded = json.dumps({"action": "skip", "paths": ["/a"]}) + " " * (300 << 10)
+    front.app.cloud.blobs.put(key, padded.encode())
+    sent = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", BODY_KEY: key}
+
+    route = f"{API_ROOT}/pipelines/{mine}/control"
+    response = front.client.http.post(route, headers=sent, body=b"[" * 100_000)
+
+    assert response.status_code == 200, response.body
+    entry = front.call("GET", "/audit?operation=control", token)[1]["entries"][0]
+    assert (entry["user"], entry["subject"], entry["paths"], entry["status"]) == (
+        "ann",
+        mine,
+        ["/a"],
+        200,
+    )
+
+
 def test_a_body_that_another_put_there_is_not_read(front: Front) -> None:
     key = front.call("POST", "/uploads", front.token())[1]["key"]
     front.app.cloud.blobs.put(key, json.dumps(LAUNCH).encode())

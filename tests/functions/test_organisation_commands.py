@@ -19,7 +19,7 @@ from conducto_cli.main import main
 from conducto_core.api.routes import RouteTable
 from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
 from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
-from conducto_core.model.people import Role
+from conducto_core.model.people import AuditEntry, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +113,23 @@ def test_administrator_invites_changes_and_removes_a_member(
     assert main(["audit", "--operation", "remove_member"]) == 0
     shown = capsys.readouterr().out
     assert "remove_member  erased-" in shown
+
+
+def test_audit_prints_a_request_without_an_end_as_unknown(
+    office: Served, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    log_in(office, office.join("ann", Role.OWNER), monkeypatch)
+    moment = office.world.now
+    entry = AuditEntry(time=moment, user="bob", token="0", operation="control", paths=("/a",))
+    office.world.audit.add("acme", entry)
+    capsys.readouterr()
+
+    assert main(["audit", "--user", "bob"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[3:6] == ["control", "/a", "unknown"]
+    assert "may have been executed" in lines[2]
+    assert main(["audit", "--user", "ann"]) == 0
+    assert "unknown" not in capsys.readouterr().out
 
 
 def test_member_manages_tokens_and_leaves(

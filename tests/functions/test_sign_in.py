@@ -9,6 +9,7 @@ from tests.fakes.cloud import FakeTokens
 
 from chalicelib.api.browser_login import CODE_SECONDS, SESSION_SECONDS, BrowserLogin
 from chalicelib.domain.tokens import digest_of
+from chalicelib.services.sign_in import MAX_CODES
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import RefusedError
 from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
@@ -120,6 +121,19 @@ def test_code_used_within_its_minute_is_invalid_afterwards(desk: Desk) -> None:
 
     with pytest.raises(ProblemError):
         desk.sign_in.start(code)
+
+
+def test_number_of_codes_in_a_minute_is_limited_for_each_token(desk: Desk) -> None:
+    desk.tokens.put("other", ME, expires=None)
+    codes = [desk.code() for _ in range(MAX_CODES)]
+
+    with pytest.raises(ProblemError, match="sign-in codes in a minute") as refused:
+        desk.code()
+    assert refused.value.problem.status == 429
+    desk.sign_in.make_login(desk.known("other"))
+    desk.sign_in.start(codes[-1])
+    desk.now += 60
+    desk.code()
 
 
 def test_without_a_web_app_there_is_no_way_in(desk: Desk) -> None:

@@ -1,9 +1,11 @@
 """Secrets in the output of commands are hidden, however the output is cut into chunks."""
 
 import base64
+import html
 import json
 import shlex
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from urllib.parse import quote, quote_plus
 
@@ -128,10 +130,54 @@ def test_an_escaped_value_is_hidden(write, value: str) -> None:
         assert len(out) <= len(write(f"{before}{after}{MASK.decode()}").encode())
 
 
+@pytest.mark.parametrize("size", [3, 10_000])
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: text.encode().hex(),
+        lambda text: text.encode().hex().upper(),
+        lambda text: text.encode().hex(":"),
+        lambda text: text.encode().hex(" ").upper(),
+        lambda text: "".join(f"\\x{byte:02x}" for byte in text.encode()),
+        lambda text: text.encode("utf-16-le"),
+        lambda text: text.encode("utf-16-be"),
+        lambda text: base64.b64encode(text.encode("utf-16-le")),
+        str.upper,
+        str.lower,
+        str.swapcase,
+        str.capitalize,
+        html.escape,
+        lambda text: html.escape(text, quote=False),
+        lambda text: html.escape(text).replace("&#x27;", "&#039;"),
+        lambda text: html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+    ],
+)
+def test_an_encoded_value_is_hidden(encode: Callable[[str], str | bytes], size: int) -> None:
+    for value in (TOKEN, "<Pass & \"word\" of 'Ann'>", "Пароль-42", "s3cret", LONG):
+        encoded = encode(value)
+        data = encoded if isinstance(encoded, bytes) else encoded.encode()
+
+        assert masked([value], *in_chunks(data, size)) == MASK, value
+
+
+def test_hexadecimal_dump_with_line_breaks_is_hidden() -> None:
+    plain = LONG.encode().hex()
+    dump = "\n".join(plain[i : i + 60] for i in range(0, len(plain), 60))
+
+    assert masked([LONG], dump.encode()) == MASK
+
+
+def test_other_cases_of_a_value_of_five_characters_are_shown() -> None:
+    assert masked(["admin"], b"ADMIN admin Admin") == b"ADMIN ******** Admin"
+
+
 def test_lines_of_a_value_are_hidden_one_by_one() -> None:
     out = masked([KEY], b"x MIIEvQIBADANBgkqhkiG9w0 y\n  -----END KEY-----\nshort\n")
 
     assert out == b"x ******** y\n  ********\nshort\n"
+    assert masked(["first\nsix666\r\nlast55"], b"first six666 last55") == b"first ******** ********"
+    assert masked(["first\näöüäöü"], "äöüäöü".encode()) == MASK
+    assert masked(["first\näöüäö"], "äöüäö".encode()) == "äöüäö".encode()
 
 
 def test_a_value_of_several_lines_leaves_one_mask() -> None:

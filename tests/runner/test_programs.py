@@ -9,11 +9,17 @@ from typing import TypeVar
 import pytest
 
 from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.program_calls import ProgramCall, ProgramParameter
-from conducto_core.model.programs import ProgramStart, StartState
+from conducto_core.model.programs import ProgramStart, ProgramStartParams, StartProgram, StartState
+from conducto_core.model.relay import LINK_TAG
+from conducto_core.model.requests import LaunchRequest
+from conducto_local.api.approvals import DECIDER
 from conducto_local.programs.process import problems_in
 from conducto_local.programs.starts import MAX_RUNNING, ProgramStarts, has_changed, problem_of
 from conducto_local.state_dir import StateDir
+from support.local import local_runner
+from support.trees import form, leaf, serial
 
 T = TypeVar("T")
 RECEIPT = "import json, os\nopen(os.environ['CONDUCTO_RECEIPT'], 'w').write(json.dumps({}))\n"
@@ -135,3 +141,28 @@ def test_missing_parts_of_a_program_are_problems(tmp_path: Path) -> None:
     assert has_changed(call.model_copy(update={"digest": "other"}))
     Path(call.script).unlink()
     assert "program.py no longer exists" in (problem_of(call) or "")
+
+
+@pytest.mark.parametrize("person", ["ada", None])
+async def test_pipeline_of_a_program_of_the_link_has_its_tag_from_the_launch(
+    tmp_path: Path, person: str | None
+) -> None:
+    call = call_of(tmp_path, f"import os\nprint(os.environ.get('CONDUCTO_LAUNCH_TAG'))\n{LAUNCH}")
+    tree = {**form(serial(leaf("a"))), "call": call.model_dump(mode="json")}
+    async with local_runner(tmp_path / "home", "process") as runner:
+        request = LaunchRequest(tree=tree, engine="process", tags=("nightly", LINK_TAG))
+        made = await runner.pipelines.launch(request)
+        given = DECIDER.set(person)
+        try:
+            params = PipelineParams(id=made.pipeline.id)
+            start = await runner.pipelines.start_program(params, StartProgram())
+        finally:
+            DECIDER.reset(given)
+        async with asyncio.timeout(60):
+            while True:  # there is no event
+                now = await runner.pipelines.get_program_start(ProgramStartParams(start=start.id))
+                if now.state is not StartState.RUNNING:
+                    break
+                await asyncio.sleep(0.02)
+
+    assert now.output == f"{None if person is None else LINK_TAG}\n"

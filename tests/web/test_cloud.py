@@ -362,6 +362,24 @@ def test_costs_and_tables_of_the_organisation_are_readable_in_any_window(
     assert {name: ones for name, ones in found.items() if ones} == {}
 
 
+def test_audit_log_shows_a_request_without_an_end_as_unknown(
+    installation: Installation, page: Page
+) -> None:
+    def interrupted(route: Route) -> None:
+        response = route.fetch()
+        found = response.json()
+        found["entries"][0]["status"] = None
+        route.fulfill(response=response, json=found)
+
+    base = let_in(page, installation)
+    page.route("**/api/v1/audit*", interrupted)
+    page.goto(f"{base}/organisation/audit")
+
+    cell = page.get_by_role("cell", name="unknown")
+    expect(cell).to_have_count(1)
+    expect(cell).to_have_attribute("title", re.compile("may have been executed"))
+
+
 def wider(page: Page) -> list[str]:
     page.set_viewport_size({"width": 390, "height": 844})
     parts: list[str] = page.evaluate(WIDER)

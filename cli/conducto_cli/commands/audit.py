@@ -69,6 +69,10 @@ def _print(entries: list[AuditEntry], after: str | None) -> None:
         head = ("TIME", "USER", "OPERATION", "SUBJECT", "STATUS", "TOKEN")
         for line in table([head, *map(_cells, entries)]):
             print(line)
+        if any(entry.status is None for entry in entries):
+            print(
+                "unknown: the request has not ended, or was interrupted; it may have been executed"
+            )
     if after is not None:
         print(f"older entries: conducto audit --after '{after}'")
 
@@ -77,4 +81,5 @@ def _cells(entry: AuditEntry) -> tuple[str, ...]:
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
     subject = " ".join([entry.subject, *entry.paths[:3]]).strip()
     more = f" +{len(entry.paths) - 3}" if len(entry.paths) > 3 else ""  # noqa: PLR2004
-    return (moment, entry.user, entry.operation, subject + more, str(entry.status), entry.token)
+    status = "unknown" if entry.status is None else str(entry.status)
+    return (moment, entry.user, entry.operation, subject + more, status, entry.token)

@@ -24,6 +24,8 @@ from conducto_core.model.operations.pipelines import OPERATIONS
 from conducto_core.ports.downloads import Download, RangeError, parse_range
 
 JSON = "application/json"
+#: Words in the error of `from_json` for more than `MAX_JSON_DEPTH` levels.
+_TOO_DEEP = "recursion limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +205,28 @@ def _parse_body(operation: AnyOperation, body: bytes, media_type: str | None) ->
         raise problems.invalid_request(error, "body", quoting=quoting) from error
 
 
+def read_json(body: bytes) -> Any:
+    """Return the value of a JSON body.
+
+    Raises:
+        ValueError: It is not JSON.
+        ProblemError: 400, it has too many levels of arrays and objects.
+    """
+    try:
+        return from_json(body)
+    except ValueError as error:
+        if _TOO_DEEP in str(error):
+            raise problems.too_deep() from error
+        raise
+
+
 def _read(model: type[Record], body: bytes) -> Record:
     """Return the record in ``body``.
 
     In two steps: for a large tree, `model_validate_json` needs twice the memory, and more time.
     """
     try:
-        value = from_json(body)
+        value = read_json(body)
     except ValueError:
         return model.model_validate_json(body)  # raises, with the position
     return model.model_validate(value)

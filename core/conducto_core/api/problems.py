@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from conducto.errors import DefinitionError
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.operations.operation import Permission
+from conducto_core.model.operations.operation import MAX_JSON_DEPTH, Permission
 from conducto_core.model.requests import Problem
 from conducto_core.ports.downloads import RangeError
 
@@ -187,6 +187,18 @@ def too_large(limit: int) -> ProblemError:
             detail=f"the body of this request may have {limit} bytes",
         ),
         headers=[("connection", "close")],  # the rest of the body is not read
+    )
+
+
+def too_deep() -> ProblemError:
+    """Return the problem of a JSON body with more than `MAX_JSON_DEPTH` levels."""
+    return ProblemError(
+        Problem(
+            title="body too deep",
+            status=400,
+            detail=f"body: it has more than {MAX_JSON_DEPTH} levels of arrays and objects",
+            remedy="send a body with fewer levels",
+        )
     )
 
 

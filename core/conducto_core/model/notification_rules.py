@@ -104,6 +104,8 @@ def _problem(rule: RuleRequest) -> str | None:
 
 
 def _wrong_address(rule: RuleRequest) -> str | None:
+    if not rule.to.isprintable():
+        return f"to: {rule.to!r} has a line break or another control character; remove it"
     match rule.channel:
         case NotificationChannel.WEBHOOK if not _is_url(rule.to):
             return f"to: {rule.to!r} is not an address that starts with https://"
@@ -117,6 +119,8 @@ def _wrong_address(rule: RuleRequest) -> str | None:
 
 
 def _is_url(text: str) -> bool:
+    if " " in text:
+        return False
     try:
         parts = urlsplit(text)
         host = parts.hostname

@@ -262,12 +262,15 @@ class AuditParams(Record):
 class AuditEntry(Record):
     """A request that did more than read. Bodies are never stored.
 
+    It is stored before the effect of the request, and gets its status after it.
+
     Attributes:
-        time: Of the response, in seconds since the epoch.
+        time: When it began, in seconds since the epoch.
         token: Id of the token of the request.
         subject: The pipeline, user, token, invitation or trust of the request, or a CI run.
         paths: Up to `MAX_AUDIT_PATHS` paths of nodes.
-        status: HTTP status of the response.
+        status: HTTP status of the response; None: the request has not ended, or was interrupted,
+            and may have been executed.
         request: The id of the request, as in the logs.
     """
 
@@ -277,7 +280,7 @@ class AuditEntry(Record):
     operation: str
     subject: str = ""
     paths: tuple[str, ...] = ()
-    status: int
+    status: int | None = None
     request: str = ""
 
 

@@ -2,8 +2,9 @@
 
 `Mask` has the values to hide; `Mask.stream` returns the masker of one stream. Besides a value
 itself, its usual encodings are found: base64 at each of the three alignments, also with the line
-breaks of ``base64`` and ``openssl``, URL-quoted, and escaped as in JSON, in a Python text or its
-bytes, or in a shell's trace. Each line of a value is also found by itself if it is long enough.
+breaks of ``base64`` and ``openssl``, hexadecimal, UTF-16, URL-quoted, in capitals or small letters,
+and escaped as in JSON, HTML, a Python text or its bytes, or in a shell's trace. Each line of a
+value is also found by itself if it is long enough, but not its encodings.
 
 A long text is searched for in parts, so that at most one part is held back at the end of a chunk,
 and the work per byte is limited however long the values are. One regular expression finds positions
@@ -13,6 +14,7 @@ text is tried first, and belongs to the same mask.
 """
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -22,14 +24,17 @@ from urllib.parse import quote, quote_plus
 MASK = b"********"
 #: Minimum characters of a masked value: masking a shorter one would hide too much else.
 MIN_CHARACTERS = 4
-#: Minimum bytes of a line or an encoding of a value that is searched for.
+#: Minimum characters of a line of a value, or of a value whose other cases are masked.
+MIN_LINE = 6
+#: Minimum bytes of an encoding of a value that is searched for.
 MIN_PART = 8
 #: Bytes of a part; the last one of a text may be a little longer.
 PIECE = 128
 
 _HEAD = 8
-#: Line lengths of ``base64`` and ``openssl base64``.
+#: Line lengths of ``base64`` and ``openssl base64``, and of ``xxd -p``.
 _WRAPS = (76, 64)
+_HEX_WRAP = 60
 #: End of the data, in an expression.
 _END = r"\Z"
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -157,20 +162,47 @@ def can_be_masked(value: str) -> bool:
 
 
 def _shown_as(value: str) -> Iterator[bytes]:
-    data = value.encode(errors="surrogatepass")
-    yield data
-    yield from (line.strip() for line in data.splitlines() if len(line.strip()) >= MIN_PART)
+    for text in (value, *_lines_of(value)):
+        yield text.encode(errors="surrogatepass")
+
+
+def _lines_of(value: str) -> list[str]:
+    """Return the lines of a value of several lines that are long enough."""
+    lines = [line.strip() for line in re.split("[\r\n]+", value)]
+    return [line for line in lines if len(line) >= MIN_LINE and line != value]
 
 
 def _disguises(value: str) -> Iterator[bytes]:
-    for escaped in _escaped(value):
-        yield escaped.encode(errors="surrogatepass")
+    for text in (*_escaped(value), *_in_other_cases(value)):
+        yield text.encode(errors="surrogatepass")
     data = value.encode(errors="surrogatepass")
-    yield from _base64_of(data)
-    yield from _base64_of(data + b"\n")
+    little, big = (value.encode(f"utf-16-{end}", errors="surrogatepass") for end in ("le", "be"))
+    yield little
+    yield big
+    yield from _hexadecimal_of(data)
+    for plain in (data, data + b"\n", little):  # as of ``echo``, and as in PowerShell
+        yield from _base64_of(plain)
+
+
+def _in_other_cases(value: str) -> Iterator[str]:
+    if len(value) >= MIN_LINE:
+        yield from (value.upper(), value.lower(), value.capitalize(), value.title())
+        yield value.swapcase()
+
+
+def _hexadecimal_of(data: bytes) -> Iterator[bytes]:
+    """Yield the hexadecimal form, plain, with separators, and with the line breaks of ``xxd``."""
+    plain = data.hex()
+    lines = "\n".join(plain[i : i + _HEX_WRAP] for i in range(0, len(plain), _HEX_WRAP))
+    escaped = "".join(f"\\x{byte:02x}" for byte in data)
+    for text in (plain, data.hex(":"), data.hex(" "), lines):
+        yield text.encode()
+        yield text.upper().encode()
+    yield escaped.encode()
 
 
 def _escaped(value: str) -> Iterator[str]:
+    yield from _in_html(value)
     for quoted in (quote(value, errors="replace"), quote(value, "", errors="replace")):
         yield quoted
         yield re.sub("%[0-9A-F]{2}", lambda code: code.group().lower(), quoted)
@@ -179,6 +211,15 @@ def _escaped(value: str) -> Iterator[str]:
     yield from _in_python(value)
     yield value.replace("'", "'\\''")
     yield value.replace("'", "'\"'\"'")
+
+
+def _in_html(value: str) -> Iterator[str]:
+    """Yield the value as HTML text, in the styles of Python, PHP, Go and XML."""
+    yield html.escape(value, quote=False)
+    escaped = html.escape(value)
+    for single in ("&#x27;", "&#39;", "&#039;", "&apos;"):
+        yield escaped.replace("&#x27;", single)
+    yield escaped.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
 
 
 def _in_json(value: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from conducto.wire.launching import LAUNCH
 from conducto_core.errors import RefusedError, invalid
-from conducto_core.model.images import ImageSpec
+from conducto_core.model.images import CODE_DIR, ImageSpec
 from conducto_core.model.nodes import NodeSpec, Pipeline
 from conducto_core.model.records import ParentAttempt, PipelineRecord
 
@@ -97,11 +97,20 @@ def check_rights(child: Pipeline, parent: NodeSpec, known: Iterable[ImageSpec]) 
             raise _more(node.path, "requires_docker=True")
         if wanted.docker_run_args not in ((), allowed.docker_run_args):
             raise _more(node.path, f"docker_run_args={' '.join(wanted.docker_run_args)!r}")
-    same = {files_of(image) for image in known}
+    images = tuple(known)
+    same = {files_of(image) for image in images}
+    # A live debug shell mounts the directories. Only the same are allowed: those below them may be
+    # links. `CODE_DIR` is in containers, where a clone that belongs to no directory is.
+    mapped = {CODE_DIR, *(path for one in images for path in (one.copy_dir, *one.path_map))}
     for image in child.images.values():
         files = files_of(image)
         if any(files) and files not in same:
             raise _more(None, f"image {image.name!r}, whose files no image of the parent uses")
+        for path in sorted(image.path_map.keys() - mapped):
+            raise _more(
+                None,
+                f"image {image.name!r}, whose path_map has {path!r}, as no image of the parent",
+            )
 
 
 def files_of(image: ImageSpec) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from datetime import date, datetime, time
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from conducto_core.errors import invalid
 from conducto_core.model.program_calls import ProgramCall, ProgramParameter
@@ -114,7 +115,7 @@ def list_items(word: str) -> list[str]:
     """Return the items of a list: of a JSON array, or between commas that are not escaped."""
     if word.startswith("["):
         try:
-            data = json.loads(word)
+            data = from_json(word)
         except ValueError:
             data = None
         if isinstance(data, list):

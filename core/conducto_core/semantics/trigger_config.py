@@ -3,7 +3,6 @@
 An error names its line, because it becomes the status of the commit.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from configparser import ConfigParser, MissingSectionHeaderError, ParsingError
@@ -12,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from string import Formatter
 from typing import Any
+
+from pydantic_core import from_json
 
 from conducto_core.model.triggers import GitEvent, GitEventKind
 from conducto_core.semantics.filters import Filter, FilterError, parse_filter
@@ -240,7 +241,7 @@ def _check_command(command: str, line: int) -> None:
 
 def _image_value(key: str, value: str, line: int) -> Any:
     try:
-        return json.loads(value)
+        return from_json(value)
     except ValueError:
         if value[:1] in ('"', "[", "{"):
             text = f"{key}: the value is not valid JSON"

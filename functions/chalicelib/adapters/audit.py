@@ -1,11 +1,11 @@
 """The audit log in the table, by month."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from secrets import token_hex
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.dynamodb import DynamoTable
+from chalicelib.adapters.dynamodb import DynamoTable, Update, Value
 from conducto_core.api.queries.usage_reports import month_of
 from conducto_core.model.people import AuditEntry, AuditPage, AuditParams
 
@@ -22,9 +22,26 @@ class TableAuditLog:
         self._table = table
         self._clock = clock
 
-    def add(self, org: str, entry: AuditEntry) -> None:
-        """Store an entry."""
-        self._put(org, f"{entry.time:020.6f}#{token_hex(4)}", entry)
+    def add(self, org: str, entry: AuditEntry) -> str:
+        """Store an entry, and return its position."""
+        position = f"{entry.time:020.6f}#{token_hex(4)}"
+        self._put(org, position, entry)
+        return position
+
+    def end(self, org: str, position: str, status: int, subject: str | None) -> None:
+        """Store the status of a response.
+
+        Only these attributes are written: the user may have been renamed since.
+        """
+        month = month_of(float(position.partition("#")[0]))
+        made = {} if subject is None else {"subject": subject}
+        self._table.update(
+            Update(
+                table_keys.audit(org, month, position),
+                set={"status": status, **made},
+                where="attribute_exists(entry)",
+            )
+        )
 
     def _put(self, org: str, position: str, entry: AuditEntry) -> None:
         key = table_keys.audit(org, month_of(entry.time), position)
@@ -67,7 +84,14 @@ class TableAuditLog:
             high = table_keys.LAST if after is None else after
             for position, item in self._table.range(partition, "0", high, reverse=True):
                 if position != after:
-                    yield position, AuditEntry.model_validate_json(str(item["entry"]))
+                    yield position, _entry(item)
+
+
+def _entry(item: Mapping[str, Value]) -> AuditEntry:
+    entry = AuditEntry.model_validate_json(str(item["entry"]))
+    ended = {"status": int(item["status"])} if "status" in item else {}
+    created = {"subject": str(item["subject"])} if "subject" in item else {}
+    return entry.model_copy(update={**ended, **created})
 
 
 def _months(newest: float, oldest: float) -> Iterator[str]:

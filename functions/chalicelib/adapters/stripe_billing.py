@@ -4,7 +4,6 @@ The library is imported when it is first used: most requests, and installations 
 never need it.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from chalicelib.ports.billing import (
     SignatureError,
     Subscription,
 )
+from conducto_core.api.dispatch import read_json
 from conducto_core.semantics.plans import LIVE, Rates, Status
 
 #: Event names of the two meters; each event has the total of an hour.
@@ -273,7 +273,7 @@ class StripeBilling:
         for secret in self._settings.webhook_secrets:
             try:
                 stripe.WebhookSignature.verify_header(body, signature, secret, TOLERANCE)
-                return _event(json.loads(body))
+                return _event(read_json(body))
             except (stripe.SignatureVerificationError, ValueError) as error:
                 why = str(error)
         raise SignatureError(why)

@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.dynamodb import DynamoTable, Item, Value
+from chalicelib.adapters.dynamodb import DynamoTable, Item, Update, Value
 from chalicelib.domain.tokens import is_listed, membership_digest
 from chalicelib.ports.identity import Identity, TokenRecord
 from conducto_core.model.deployment import BY_ORG
 from conducto_core.model.people import Role, TokenKind
 from conducto_core.semantics.roles import narrowed, permissions_of
 
+_MINUTE = 60
 _KINDS: Mapping[str, TokenKind] = {kind: kind for kind in get_args(TokenKind)}
 
 
@@ -80,6 +81,14 @@ class TableTokens:
     def take(self, digest: str) -> bool:
         """Revoke a token; return True for exactly one of concurrent callers."""
         return self._table.take(table_keys.token(digest))
+
+    def count_code(self, parent: str) -> int:
+        """Count a sign-in code of a token, and return the number of its codes in this minute."""
+        minute = int(self._clock() // _MINUTE)
+        # No client's token has a digest of this form.
+        key = table_keys.token(f"codes:{parent}:{minute}")
+        expires = {"expires": (minute + 2) * _MINUTE}
+        return self._table.count(Update(key, set=expires, add={"codes": 1}), "codes")
 
     def known(self, org: str) -> Sequence[TokenRecord]:
         """Return the tokens of an organisation's users, newest first, with their sessions."""

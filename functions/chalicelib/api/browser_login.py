@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from chalicelib.domain.tokens import CODE_SECONDS, SESSION_SECONDS, new_token
 from chalicelib.ports.identity import Identity, Tokens
+from chalicelib.services.sign_in import check_codes
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import RefusedError
 from conducto_core.model.operations.operation import Permission
@@ -47,6 +48,7 @@ class BrowserLogin:
         Raises:
             RefusedError: The caller is a session or the token of a program, or this installation
                 has no web app.
+            ProblemError: 429, the caller got too many codes in this minute.
         """
         if caller.kind == "session":
             # A script in the page must not obtain a token that outlives the session.
@@ -61,6 +63,7 @@ class BrowserLogin:
         site = self._site()
         if not site:
             raise RefusedError("this installation has no web app; deploy it with 'conducto deploy'")
+        check_codes(self._tokens, caller.token)
         code, digest = new_token()
         may = frozenset({Permission.SIGN_IN.value})
         self._tokens.put(

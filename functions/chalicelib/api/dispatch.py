@@ -5,10 +5,8 @@ large request and response bodies pass through the bucket.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import cast
 from urllib.parse import urlencode
 
@@ -19,6 +17,7 @@ from chalicelib.ports.billing import BillingUnavailableError
 from chalicelib.ports.errors import AccessDeniedError, PlanLimitError, ThrottledError
 from chalicelib.ports.identity import Identity
 from chalicelib.services import audit
+from chalicelib.services.audit import RequestAudit
 from chalicelib.services.callers import Callers, needed_permissions
 from chalicelib.services.copy_jobs import CopyRunningError
 from chalicelib.services.deletion import DeletionRunningError
@@ -92,37 +91,34 @@ class Api:
         request = _addressed(request)
         with log_fields(**_fields(operation, identity, request)):
             known = self._callers.current(identity)
-            response = self._respond(operation, known, request)
-            author = _author(known, response)
-            if author is not None and audit.is_audited(operation):
-                self._note(operation, author, request, response)
+            if known is None:
+                return Service(rules=RULES).refusal(problems.wrong_token())
+            entry = self._entry(operation, request)
+            response = self._respond(operation, known, request, entry)
+            entry.end(known, response.status, response.body)
+            if audit.is_audited(operation):
+                self._callers.forget()  # the request may have changed any token
             return response
 
-    def _note(
-        self, operation: AnyOperation, caller: Identity, request: Request, response: Response
-    ) -> None:
-        self._callers.forget()  # the request may have changed any token
+    def _entry(self, operation: AnyOperation, request: Request) -> RequestAudit:
         query = {name: value for name, value in request.query if name == "path"}
-        entry = audit.entry_of(
+        return RequestAudit(
+            self._cloud.audit,
+            self._cloud.clock,
             operation,
-            caller,
             {**query, **request.params},
-            request.body,
-            agent=request.agent,
-            status=response.status,
-            answer=response.body,
-            request_id=request.id,
-            time=self._cloud.clock(),
+            request.id,
+            request.agent,
         )
-        audit.record(self._cloud.audit, caller.org, entry)
 
     def _respond(
-        self, operation: AnyOperation, identity: Identity | None, request: Request
+        self, operation: AnyOperation, caller: Identity, request: Request, entry: RequestAudit
     ) -> Response:
         try:
-            caller = _admitted(identity, operation.permission)
-            service = self._service(operation, caller)
             body = self._body(operation, caller, request)
+            entry.begin(caller, body)
+            _check_admitted(caller, operation.permission)
+            service = self._service(operation, caller, entry)
             if request.agent is not None:
                 return self._relayed(operation, caller, request, body)
         except Exception as error:  # noqa: BLE001  every error becomes a response
@@ -185,13 +181,13 @@ class Api:
                 raise
         return key
 
-    def _service(self, operation: AnyOperation, caller: Identity) -> Service:
+    def _service(self, operation: AnyOperation, caller: Identity, entry: RequestAudit) -> Service:
         once = IdempotentExecutor(self._responses((caller.org, caller.user)), self._cloud.clock)
         if operation.permission is Permission.CHILDREN:
             once = IdempotentExecutor(
                 self._responses((caller.org, f"token {caller.token}")), self._cloud.clock
             )
-        server = server_of(operation, self._engine, caller)
+        server = server_of(operation, self._engine, caller, entry.begin)
         return Service(server, rules=RULES, once=once)
 
     def _body(self, operation: AnyOperation, caller: Identity, request: Request) -> bytes | Upload:
@@ -202,13 +198,16 @@ class Api:
                 raise problems.wrong_header(
                     BODY_KEY, "the key was not issued to this caller; request an upload URL first"
                 )
-            if not self._cloud.blobs.exists(key):
+            size = self._cloud.blobs.size(key)
+            if size is None:
                 raise problems.wrong_header(
                     BODY_KEY,
                     "no uploaded object has this key, or it has expired; upload the body again",
                 )
             if takes_bytes(Match(operation, {})):  # stream files instead of loading them
                 return Upload(key, lambda: self._cloud.blobs.chunks(key) or iter(()))
+            if size > operation.max_body:  # before it is loaded
+                raise problems.too_large(operation.max_body)
             body = self._cloud.blobs.get(key) or b""
         if len(body) > operation.max_body:
             raise problems.too_large(operation.max_body)
@@ -252,23 +251,12 @@ def _fields(
     return known
 
 
-def _author(caller: Identity | None, response: Response) -> Identity | None:
-    """Return the caller, as the user that they signed in as with an ID token."""
-    if caller is None or caller.org:
-        return caller
-    issued = json.loads(response.body) if response.status == HTTPStatus.OK else {}
-    return replace(caller, org=issued["org"], user=issued["user"]) if "org" in issued else None
-
-
-def _admitted(identity: Identity | None, permission: Permission) -> Identity:
-    """Return the caller if it is known (else 401) and has the permission (else 403)."""
-    if identity is None:
-        raise problems.wrong_token()
-    lacking = sorted(needed_permissions(permission) - identity.permissions)
-    is_worker = Permission.WORKER in identity.permissions
+def _check_admitted(caller: Identity, permission: Permission) -> None:
+    """Check that a caller has a permission; raises `ProblemError` (403)."""
+    lacking = sorted(needed_permissions(permission) - caller.permissions)
+    is_worker = Permission.WORKER in caller.permissions
     if lacking or (is_worker and permission is not Permission.WORKER):
         raise problems.not_allowed(lacking or ["clients only"])
-    return identity
 
 
 async def _whole(body: bytes) -> AsyncIterator[bytes]:

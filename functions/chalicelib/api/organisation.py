@@ -1,5 +1,7 @@
 """The operations on the caller's organisation itself, instead of its pipelines."""
 
+from collections.abc import Callable
+
 from chalicelib.api.agents import CloudAgents
 from chalicelib.api.billing import CloudBilling
 from chalicelib.api.github_app import CloudGithubApp
@@ -13,8 +15,17 @@ from chalicelib.services.processor import CommandProcessor
 class CloudOrganisation(
     CloudPeople, CloudSignIn, CloudBilling, CloudAgents, CloudTriggers, CloudGithubApp
 ):
-    """The organisation of one caller, with their permissions."""
+    """The organisation of one caller, with their permissions.
 
-    def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
+    ``begin`` begins the audit entry of a caller who signs in.
+    """
+
+    def __init__(
+        self,
+        engine: CommandProcessor,
+        identity: Identity,
+        begin: Callable[[Identity], None] = lambda _caller: None,
+    ) -> None:
         super().__init__(engine, identity)
+        self._begin = begin
         self._slots = engine.slots

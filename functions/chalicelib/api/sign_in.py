@@ -1,6 +1,7 @@
 """The operations with which people and CI runs get sessions and tokens."""
 
 import asyncio
+from collections.abc import Callable
 from functools import cached_property
 
 from chalicelib.api.browser_login import BrowserLogin
@@ -29,6 +30,7 @@ class CloudSignIn:
 
     _cloud: Dependencies
     _me: Identity
+    _begin: Callable[[Identity], None]
 
     @cached_property
     def _browser(self) -> BrowserLogin:
@@ -38,7 +40,7 @@ class CloudSignIn:
 
     @cached_property
     def _sign_in(self) -> SignIn:
-        return SignIn(self._cloud, self._me)
+        return SignIn(self._cloud, self._me, self._begin)
 
     @cached_property
     def _trusts(self) -> TrustedRuns:

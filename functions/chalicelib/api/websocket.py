@@ -10,11 +10,11 @@ token for agents, its messages are the frames of `conducto_core.model.relay`. De
 machine have the messages of `conducto_core.model.relayed_shells`.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, ValidationError
+from pydantic_core import from_json
 
 from chalicelib.api import authorizer
 from chalicelib.ports.agents import AgentKey
@@ -132,7 +132,7 @@ class Sockets:
 def _has(text: str, name: str) -> bool:
     """Return whether a message has a field: ``kind`` of agents, ``terminal`` of debug shells."""
     try:
-        message = json.loads(text)
+        message = from_json(text)
     except ValueError:
         return False
     return isinstance(message, dict) and name in message

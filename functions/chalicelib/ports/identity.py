@@ -182,6 +182,9 @@ class Tokens(Protocol):
     def take(self, digest: str) -> bool:
         """Revoke a token; return True for exactly one of concurrent callers."""
 
+    def count_code(self, parent: str) -> int:
+        """Count a sign-in code of a token, and return the number of its codes in this minute."""
+
     def known(self, org: str) -> Sequence[TokenRecord]:
         """Return the tokens of an organisation's users, newest first, with their sessions."""
 

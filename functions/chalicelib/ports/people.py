@@ -99,8 +99,11 @@ class People(Protocol):
 class AuditLog(Protocol):
     """The requests of each organisation that did more than read."""
 
-    def add(self, org: str, entry: AuditEntry) -> None:
-        """Store an entry."""
+    def add(self, org: str, entry: AuditEntry) -> str:
+        """Store an entry, and return its position."""
+
+    def end(self, org: str, position: str, status: int, subject: str | None) -> None:
+        """Store the status of a response; ``subject``: it replaces that of the entry."""
 
     def page(self, org: str, params: AuditParams) -> AuditPage:
         """Return a page of entries, the newest first."""

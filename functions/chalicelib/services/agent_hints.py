@@ -7,6 +7,8 @@ import json
 import re
 from typing import Any
 
+from pydantic_core import from_json
+
 #: Fields with sentences of Conducto; those with texts of users are never changed.
 _SENTENCES = frozenset({"detail", "remedy", "waits_for", "wait_remedy", "notes", "reason"})
 _COMMAND = b"conducto "
@@ -23,7 +25,7 @@ def addressed(body: bytes, agent: str, pipeline: str) -> bytes:
     if _COMMAND not in body:
         return body
     try:
-        document = json.loads(body)
+        document = from_json(body)
     except ValueError:
         return body
     pattern = re.compile(

@@ -36,6 +36,8 @@ ENDED = "shell_ended"
 SHELL_SECONDS = 3 * 3600.0
 _OK = 200
 _FORBIDDEN = 403
+_CONFLICT = 409
+_UNAVAILABLE = 503
 _OFFLINE = "the machine is offline"
 _OPEN_TWICE = "a connection has one shell only"
 
@@ -95,13 +97,19 @@ class AgentShells:
         except _EndError:
             self._audit(shell, SHELL.name, _FORBIDDEN)
             raise
-        if not self._cloud.agents.put_shell(shell, self._cloud.clock() + SHELL_SECONDS):
-            raise _EndError(_OPEN_TWICE)
-        self._audit(shell, SHELL.name, _OK)
-        first = self._input(shell, 0).model_copy(update={"open": message.params})
-        if not self._send_agent(agent, first):
-            raise _EndError(_OFFLINE)
+        entry = self._cloud.audit.add(key.org, _entry(shell, SHELL.name, self._cloud.clock()))
+        status = self._start(shell, agent, message)
+        audit.end(self._cloud.audit, key.org, entry, status)
+        if status != _OK:
+            raise _EndError(_OPEN_TWICE if status == _CONFLICT else _OFFLINE)
         self._send_client(connection, RelayedShellFrame(terminal="opened"))
+
+    def _start(self, shell: AgentShell, agent: AgentRecord, message: OpenRelayedShell) -> int:
+        """Open a shell on its machine, and return the status for the audit log."""
+        if not self._cloud.agents.put_shell(shell, self._cloud.clock() + SHELL_SECONDS):
+            return _CONFLICT
+        first = self._input(shell, 0).model_copy(update={"open": message.params})
+        return _OK if self._send_agent(agent, first) else _UNAVAILABLE
 
     def _pass_on(self, connection: str, identity: Identity, message: RelayedShellInput) -> None:
         shell = self._cloud.agents.shell_of(connection)
@@ -235,17 +243,21 @@ class AgentShells:
             logger.exception("a client did not receive the end of its shell")
 
     def _audit(self, shell: AgentShell, operation: str, status: int) -> None:
-        entry = AuditEntry(
-            time=self._cloud.clock(),
-            user=shell.user,
-            token=shell.token[:ID_LENGTH],
-            operation=operation,
-            subject=f"a/{shell.key.id}/{shell.pipeline}",
-            paths=(shell.path[:300],),
-            status=status,
-            request=shell.id,
-        )
-        audit.record(self._cloud.audit, shell.key.org, entry)
+        entry = _entry(shell, operation, self._cloud.clock())
+        ended = entry.model_copy(update={"status": status})
+        audit.record(self._cloud.audit, shell.key.org, ended)
+
+
+def _entry(shell: AgentShell, operation: str, time: float) -> AuditEntry:
+    return AuditEntry(
+        time=time,
+        user=shell.user,
+        token=shell.token[:ID_LENGTH],
+        operation=operation,
+        subject=f"a/{shell.key.id}/{shell.pipeline}",
+        paths=(shell.path[:300],),
+        request=shell.id,
+    )
 
 
 def _is_of(shell: AgentShell, identity: Identity) -> bool:

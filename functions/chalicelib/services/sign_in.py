@@ -5,6 +5,7 @@ runs get tokens of an hour, whose parent is the trust of an organisation.
 """
 
 import hmac
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 
@@ -15,7 +16,7 @@ from chalicelib.domain.tokens import (
     new_token,
     trust_digest,
 )
-from chalicelib.ports.identity import Identity, VerifiedRun
+from chalicelib.ports.identity import Identity, Tokens, VerifiedRun
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.api import problems
 from conducto_core.api.problems import ProblemError
@@ -40,15 +41,37 @@ from conducto_core.semantics.roles import INHERITED
 CLI_SECONDS = 90 * 86_400
 #: Lifetime of a token of a CI run, in seconds.
 CI_SECONDS = 3600
+#: Maximum number of codes of a token in a minute; each is an item of the table for days.
+MAX_CODES = 60
 _CODE_ONLY = frozenset({Permission.SIGN_IN.value})
 
 
-class SignIn:
-    """Sign-in of one caller, whose token is an ID token or a code."""
+def check_codes(tokens: Tokens, parent: str) -> None:
+    """Count a sign-in code of a token; raises `ProblemError` (429) after too many in a minute."""
+    if tokens.count_code(parent) > MAX_CODES:
+        raise _refused(
+            429,
+            "too many codes",
+            f"a token or a person gets {MAX_CODES} sign-in codes in a minute",
+            "wait a minute, and sign in again",
+        )
 
-    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
+
+class SignIn:
+    """Sign-in of one caller, whose token is an ID token or a code.
+
+    Args:
+        cloud: The ports.
+        caller: The caller.
+        begin: Begins the audit entry of a caller with an ID token, as the member that they are.
+    """
+
+    def __init__(
+        self, cloud: Dependencies, caller: Identity, begin: Callable[[Identity], None]
+    ) -> None:
         self._cloud = cloud
         self._caller = caller
+        self._begin = begin
 
     def start_session(self, org: str | None) -> SessionToken:
         """Exchange a person's ID token for the token of a browser's session.
@@ -65,6 +88,7 @@ class SignIn:
     def start_cli_login(self, request: CliLogin) -> CliCode:
         """Exchange a person's ID token for a code; raises as `start_session`."""
         _, org, owner = self._member(request.org)
+        check_codes(self._cloud.tokens, owner.token)
         code, digest = new_token()
         self._cloud.tokens.put(
             digest,
@@ -105,7 +129,7 @@ class SignIn:
         for trust in self._cloud.trusts.all_of(request.org):
             owner = self._cloud.tokens.find(trust_digest(request.org, trust.name))
             if matches(trust, run) and owner is not None:
-                self._consume(run.expires)
+                self._consume(owner, run.expires)
                 return self._issued(owner, CI_SECONDS, "token")  # a program, not a person
         # The same for an organisation that does not exist.
         raise _refused(
@@ -136,10 +160,11 @@ class SignIn:
                 "ask an administrator of the organisation for an invitation",
             )
         chosen = org or min(owners)
-        self._consume(person.expires)
+        self._consume(owners[chosen], person.expires)
         return tuple(owners), chosen, owners[chosen]
 
-    def _consume(self, expires: float) -> None:
+    def _consume(self, owner: Identity, expires: float) -> None:
+        self._begin(replace(self._caller, org=owner.org, user=owner.user))
         if not self._cloud.identities.consume(self._caller.token, expires):
             raise _refused(401, "wrong token", "this ID token was used before", _AGAIN)
 

@@ -3,7 +3,6 @@
 A webhook is stored before it is confirmed, and processed by another function.
 """
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,6 +22,7 @@ from chalicelib.services.github_app import (
     webhook_secret,
 )
 from conducto.integrations.http import DeliveryError, TokenDeliveryError, is_this_machine
+from conducto_core.api.dispatch import read_json
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import triggers as t
 from conducto_core.model.operations.operation import API_ROOT, Permission
@@ -303,7 +303,7 @@ def _events(
 def _document(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         body = parse_qs(body.decode(errors="replace"))["payload"][0].encode()
-    found = json.loads(body)
+    found = read_json(body)
     if not isinstance(found, dict):
         raise EventError("the body is not a JSON object")
     return found

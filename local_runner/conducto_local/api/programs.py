@@ -14,7 +14,9 @@ from conducto_core.model.programs import (
     StartState,
 )
 from conducto_core.model.records import PipelineRecord
+from conducto_core.model.relay import LINK_TAG
 from conducto_core.semantics.programs import argument_problems, effective, flag_of, words_of
+from conducto_local.api.approvals import DECIDER
 from conducto_local.api.reading import LocalQueries
 from conducto_local.programs import starts
 from conducto_local.programs.starts import ProgramStarts
@@ -45,7 +47,8 @@ class LocalPrograms(LocalQueries):
             return ProgramStart(id="", state=StartState.INVALID, problems=problems)
         rest = call.rest if request.rest is None else request.rest
         words = words_of(call, request.arguments, rest)
-        return self._starts.begin(call, [*words, *_flags(record, call, request)])
+        tag = None if DECIDER.get() is None else LINK_TAG
+        return self._starts.begin(call, [*words, *_flags(record, call, request)], tag)
 
     async def get_program_start(self, params: ProgramStartParams) -> ProgramStart:
         """Return the state and the output of a program that was started."""
@@ -71,7 +74,7 @@ def _flags(record: PipelineRecord, call: ProgramCall, request: StartProgram) -> 
         title = record.title  # the same call has the same title, however it was written
     optional = {
         "title": title,
-        "tags": ",".join(record.tags) or None,
+        "tags": ",".join(tag for tag in record.tags if tag != LINK_TAG) or None,
         "retention": str(record.retention),
         "engine": "process" if record.engine == "process" else None,
     }

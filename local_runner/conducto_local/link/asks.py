@@ -25,9 +25,8 @@ from conducto_core.model.operations.pipelines import (
     GET,
     LAUNCH,
     LAUNCH_AGAIN,
-    PROGRAM_START,
 )
-from conducto_core.model.relay import MAX_CONCURRENT, Ask, Caller
+from conducto_core.model.relay import LINK_TAG, MAX_CONCURRENT, Ask, Caller
 from conducto_core.model.requests import ControlRequest, Problem
 from conducto_core.model.schedules import SCHEDULE_TAG, NewSchedule, ScheduleSettings
 from conducto_core.ports.downloads import Download
@@ -186,7 +185,8 @@ class Asks:
         except ValueError as error:
             problem = Problem(title="invalid request", status=400, detail=f"body: {error}")
             return _problem(problem)
-        await self._note_scheduled(operation, ask.params.get("id"))
+        if operation.link_class is not LinkClass.READ:
+            await self._note_origin(ask.params.get("id"))
         # The policy decides before a body elsewhere is read; some are always in frames.
         request = self._policy.request(operation, ask.caller, ask.params.get("id"), body)
         refusal = self._policy.refusal(request)
@@ -222,17 +222,24 @@ class Asks:
             self._note_launched(operation, answer)
         return answer
 
-    async def _note_scheduled(self, operation: AnyOperation, pipeline: str | None) -> None:
-        """Note a pipeline that a schedule of the link launched, before it is changed."""
+    async def _note_origin(self, pipeline: str | None) -> None:
+        """Note a pipeline that came through the link by its record, before it is changed.
+
+        A program or a schedule of the link has launched it, or a command of such a pipeline.
+        """
         files = self._policy.files
-        tags = {f"{SCHEDULE_TAG}{name}" for name in files.remote_schedules()}
-        if pipeline is None or operation.link_class is LinkClass.READ or not tags:
-            return
-        found = await self._service.respond(Match(GET, {"id": pipeline}), "", b"", Headers())
-        if isinstance(found, Response) and found.status == HTTPStatus.OK:
+        tags = {LINK_TAG, *(f"{SCHEDULE_TAG}{name}" for name in files.remote_schedules())}
+        known: list[str] = []
+        while pipeline is not None:
+            found = await self._service.respond(Match(GET, {"id": pipeline}), "", b"", Headers())
+            if not isinstance(found, Response) or found.status != HTTPStatus.OK:
+                return
             record = json.loads(found.body)["pipeline"]
-            if tags.intersection(record["tags"]):
-                files.note_remote(record["id"])
+            known.append(record["id"])
+            pipeline = (record["parent"] or {}).get("pipeline")
+            if tags.intersection(record["tags"]) or (pipeline and files.is_remote(pipeline)):
+                files.note_remote(known[0])
+                return
 
     def _note_launched(self, operation: AnyOperation, answer: Response) -> None:
         if operation.name not in _LAUNCHING or answer.status != HTTPStatus.OK:
@@ -243,7 +250,7 @@ class Asks:
             self._policy.files.note_remote(pipeline)
 
 
-_LAUNCHING = {LAUNCH.name, LAUNCH_AGAIN.name, PROGRAM_START.name}
+_LAUNCHING = {LAUNCH.name, LAUNCH_AGAIN.name}
 _BUSY = Problem(
     title="busy",
     status=429,

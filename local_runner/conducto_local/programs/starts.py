@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from conducto.wire.launching import LAUNCH_TAG
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.program_calls import ProgramCall
 from conducto_core.model.programs import ProgramStart, StartState
@@ -32,8 +33,10 @@ class ProgramStarts:
         self._starts: dict[str, ProgramProcess] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def begin(self, call: ProgramCall, words: Sequence[str]) -> ProgramStart:
-        """Start a program with these words after its command.
+    def begin(
+        self, call: ProgramCall, words: Sequence[str], tag: str | None = None
+    ) -> ProgramStart:
+        """Start a program with these words after its command; its pipelines get the tag.
 
         Raises:
             RefusedError: too many programs run.
@@ -47,7 +50,8 @@ class ProgramStarts:
         start = ProgramStart(id=secrets.token_hex(8), state=StartState.RUNNING, started=time.time())
         process = ProgramProcess(start)
         self._starts[start.id] = process
-        task = asyncio.create_task(process.run(call, words, process_environment(self._home)))
+        env = process_environment(self._home) | ({} if tag is None else {LAUNCH_TAG: tag})
+        task = asyncio.create_task(process.run(call, words, env))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return process.now

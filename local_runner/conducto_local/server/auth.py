@@ -11,7 +11,7 @@ have a header that pages of other origins cannot set.
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
@@ -108,6 +108,13 @@ class Authenticator:
 
     def _objection(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            return _problem(
+                HTTPStatus.BAD_REQUEST,
+                "ambiguous length",
+                "the request has both Content-Length and Transfer-Encoding, which proxies read in "
+                "different ways; send one of them",
+            )
         host, origin = headers.get("host", ""), headers.get("origin")
         if host.lower() not in self._hosts:
             return _problem(
@@ -168,12 +175,19 @@ def is_guarded(scope: Scope) -> bool:
     return path == _GUARDED or path.startswith(f"{_GUARDED}/")
 
 
+#: Headers of refusals; after an ambiguous request, the rest of the connection is not read.
+_HEADERS: Mapping[int, Mapping[str, str]] = {
+    HTTPStatus.UNAUTHORIZED: {"www-authenticate": "Bearer"},
+    HTTPStatus.BAD_REQUEST: {"connection": "close"},
+}
+
+
 def _problem(status: HTTPStatus, title: str, detail: str) -> Problem:
     return Problem(title=title, status=status, detail=detail)
 
 
 async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = {"www-authenticate": "Bearer"} if problem.status == HTTPStatus.UNAUTHORIZED else {}
+    headers = _HEADERS.get(problem.status, {})
     response = Response(encode(problem), problem.status, headers, problems.MEDIA_TYPE)
     await denier(scope, receive, send)(response)
 

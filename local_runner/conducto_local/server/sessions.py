@@ -22,6 +22,8 @@ from weakref import WeakValueDictionary
 from conducto_core.model.responses import LoginForm
 
 CODE_SECONDS = 60
+#: Maximum number of wrong codes in `CODE_SECONDS`: any program on the machine can try some.
+MAX_WRONG_CODES = 10
 #: Maximum number of unused logins; older ones are dropped first.
 _LOGINS = 100
 SESSION_SECONDS = 30 * 24 * 3600
@@ -53,6 +55,18 @@ class _Login:
     form: str
 
 
+class WrongCodesError(Exception):
+    """There were too many wrong codes.
+
+    Attributes:
+        seconds: The time until another code is accepted.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"more than {MAX_WRONG_CODES} wrong codes in {CODE_SECONDS} seconds")
+        self.seconds = seconds
+
+
 class Sessions:
     """Creates and checks logins and cookies.
 
@@ -74,6 +88,7 @@ class Sessions:
         self._clock = clock
         self._file = file
         self._logins: list[_Login] = []
+        self._wrong: list[float] = []
         self._live = self._read()
         self._ends: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self.cookie_name = f"conducto_session_{port}"
@@ -87,9 +102,19 @@ class Sessions:
         return NewLogin(code, form)
 
     def use_code(self, code: str) -> bool:
-        """Return whether a typed code is valid, and invalidate it."""
+        """Return whether a typed code is valid, and invalidate it.
+
+        Raises:
+            WrongCodesError: There were too many wrong codes; files can still post their forms.
+        """
+        now = self._clock()
+        self._wrong = [time for time in self._wrong if now - CODE_SECONDS < time <= now]
+        if len(self._wrong) >= MAX_WRONG_CODES:
+            raise WrongCodesError(self._wrong[0] + CODE_SECONDS - now)
         digest = _digest("-".join(code.lower().replace("-", " ").split()))
-        return self._use(lambda login: hmac.compare_digest(login.code, digest))
+        is_valid = self._use(lambda login: hmac.compare_digest(login.code, digest))
+        self._wrong += [] if is_valid else [now]
+        return is_valid
 
     def use_form(self, form: LoginForm) -> bool:
         """Return whether a file posted a valid secret and nonce, and invalidate them."""

@@ -1,6 +1,7 @@
 """The web app's files and the start of sessions: everything available without a session."""
 
 import json
+import math
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qsl, quote
@@ -15,7 +16,7 @@ from conducto_core.model.requests import Problem
 from conducto_core.model.responses import LoginForm
 from conducto_local.server.auth import FORM, Owner
 from conducto_local.server.security_headers import PAGE_POLICY
-from conducto_local.server.sessions import Sessions
+from conducto_local.server.sessions import Sessions, WrongCodesError
 
 #: Directory in which `make web` puts the built web app.
 WEB_ROOT = Path(__file__).resolve().parent.parent / "web"
@@ -57,7 +58,11 @@ class WebApp:
             return self._start_by_form(body)
         code = _code_in(body)
         by_token = code is None and self._owner.has_token(request.scope)
-        if not by_token and (code is None or not self._sessions.use_code(code)):
+        try:
+            is_valid = by_token or (code is not None and self._sessions.use_code(code))
+        except WrongCodesError as error:
+            return _too_many_codes(error)
+        if not is_valid:
             problem = Problem(
                 title="wrong code",
                 status=HTTPStatus.UNAUTHORIZED,
@@ -124,9 +129,22 @@ async def _small_body(request: Request) -> bytes:
 def _code_in(body: bytes) -> str | None:
     try:
         code = json.loads(body)["code"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return None
     return code if isinstance(code, str) else None
+
+
+def _too_many_codes(error: WrongCodesError) -> Response:
+    seconds = math.ceil(error.seconds)
+    problem = Problem(
+        title="too many wrong codes",
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        detail=f"{error}; the next one is accepted in {seconds} seconds",
+        remedy="wait, and run 'conducto show --app' again",
+    )
+    response = _problem_response(problem)
+    response.headers["retry-after"] = str(seconds)
+    return response
 
 
 def _problem_response(problem: Problem) -> Response:

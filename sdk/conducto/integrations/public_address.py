@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     #: Returns the addresses of a host and a port.
     Resolve = Callable[[str, int], Sequence[str]]
 
+#: The IPv6 addresses of the public network. All others are of the machine, of a site, or reserved,
+#: such as other forms of IPv4 addresses.
+_UNICAST = ipaddress.ip_network("2000::/3")
 #: IPv6 addresses that stand for IPv4 addresses (RFC 6052).
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _IPV4_BITS = 0xFFFFFFFF
@@ -35,6 +38,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(found) & _IPV4_BITS)
         if inner is not None:
             return is_public(str(inner))
+        if found not in _UNICAST:
+            return False
     return found.is_global and not found.is_multicast
 
 

@@ -1,5 +1,6 @@
 """Organisations, tokens and connections in memory."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -183,6 +184,7 @@ class FakeTokens:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._kept: dict[str, TokenRecord] = {}
+        self._codes: Counter[tuple[str, int]] = Counter()
 
     def put(
         self,
@@ -216,6 +218,10 @@ class FakeTokens:
 
     def take(self, digest: str) -> bool:
         return self._kept.pop(digest, None) is not None
+
+    def count_code(self, parent: str) -> int:
+        self._codes[parent, int(self._clock() // 60)] += 1
+        return self._codes[parent, int(self._clock() // 60)]
 
     def known(self, org: str) -> Sequence[TokenRecord]:
         own = [t for d, t in self._kept.items() if ":" not in d]

@@ -133,8 +133,16 @@ class FakeAuditLog:
     def __init__(self) -> None:
         self._entries: dict[str, list[AuditEntry]] = {}
 
-    def add(self, org: str, entry: AuditEntry) -> None:
-        self._entries.setdefault(org, []).append(entry)
+    def add(self, org: str, entry: AuditEntry) -> str:
+        entries = self._entries.setdefault(org, [])
+        entries.append(entry)
+        return _position(len(entries) - 1)
+
+    def end(self, org: str, position: str, status: int, subject: str | None) -> None:
+        number = int(position.partition(".")[0])
+        made = {} if subject is None else {"subject": subject}
+        entry = self._entries[org][number]
+        self._entries[org][number] = entry.model_copy(update={"status": status, **made})
 
     def page(self, org: str, params: AuditParams) -> AuditPage:
         entries = list(enumerate(self._entries.get(org, [])))[::-1]
@@ -148,7 +156,7 @@ class FakeAuditLog:
         ]
         page = found[: params.limit]
         more = len(found) > len(page)
-        position = f"{page[-1][0]:013}.000000#00000000" if more else None
+        position = _position(page[-1][0]) if more else None
         return AuditPage(entries=tuple(entry for _, entry in page), next=position)
 
     def rename(
@@ -161,3 +169,7 @@ class FakeAuditLog:
             self._entries[org][number] = entry.model_copy(update=update)
             count += bool(update)
         return count
+
+
+def _position(number: int) -> str:
+    return f"{number:013}.000000#00000000"

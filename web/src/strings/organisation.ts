@@ -56,7 +56,7 @@ export const MEMBERS = {
 };
 
 export const AUDIT = {
-  help: "Every request that did more than read, for 400 days. Bodies of requests are not stored.",
+  help: "Every request that did more than read, for 400 days. Bodies of requests are not stored. The status is unknown until the response, and if a request was interrupted.",
   more: "Older entries",
   none: "No entries",
   noneHelp: "No request matches the filter.",
@@ -66,6 +66,8 @@ export const AUDIT = {
   subject: "On",
   time: "Time",
   title: "Audit log",
+  unknown: "unknown",
+  unknownHelp: "The request has not ended, or was interrupted. It may have been executed.",
   user: "User",
 };
 

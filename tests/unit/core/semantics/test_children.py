@@ -10,7 +10,7 @@ import conducto as co
 from conducto.errors import DefinitionError
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.errors import RefusedError
-from conducto_core.model.images import ImageSpec
+from conducto_core.model.images import CODE_DIR, ImageSpec
 from conducto_core.model.nodes import NodeSpec, Placement
 from conducto_core.model.records import ParentAttempt, PipelineRecord
 from conducto_core.model.states import NodeType
@@ -93,6 +93,9 @@ def parent(**placement: Any) -> NodeSpec:
         ({"copy_url": "/home/ann/private", "copy_branch": "main"}, {}),
         ({"image": None, "dockerfile_text": "FROM x", "context": "/"}, {}),
         ({"image": None, "dockerfile": "/etc/Dockerfile"}, {}),
+        ({"path_map": {"/home/ann": "/host"}}, {}),
+        ({"path_map": {"/home/ann/code/sub": "/host"}}, {}),
+        ({"path_map": {"/home/ann/code": "/a", "/": "/host"}}, {}),
         ({}, {"requires_docker": True}),
         ({}, {"docker_run_args": ["--privileged"]}),
     ],
@@ -114,6 +117,11 @@ def test_child_may_have_the_access_of_its_parent() -> None:
 
     check_rights(tree, parent(requires_docker=True, docker_run_args=tuple(args)), [CODE])
     check_rights(child(), parent(), [])
+    mapped = {"/home/ann/code": "/elsewhere", CODE_DIR: CODE_DIR}
+    check_rights(child({"path_map": mapped}), parent(), [CODE])
+    check_rights(
+        child({"path_map": mapped}), parent(), [ImageSpec(name="i", image="x", path_map=mapped)]
+    )
 
 
 @pytest.mark.parametrize(

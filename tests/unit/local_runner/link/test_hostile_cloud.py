@@ -15,8 +15,8 @@ from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.operations.operation import LinkClass
 from conducto_core.model.operations.pipelines import CONTROL, OPERATIONS
 from conducto_core.model.params import PipelineParams
-from conducto_core.model.records import AttemptRecord, PipelineRecord
-from conducto_core.model.relay import LinkPolicy
+from conducto_core.model.records import AttemptRecord, ParentAttempt, PipelineRecord
+from conducto_core.model.relay import LINK_TAG, LinkPolicy
 from conducto_core.model.requests import Action, NodeView
 from conducto_core.model.shells import ShellParams
 from conducto_core.model.states import NodeType, State
@@ -120,6 +120,28 @@ async def test_schedules_of_the_cloud_start_no_script_and_their_pipelines_need_a
     assert created.status == 200
     assert (started.status, withdrawn.status) == (403, 403)
     assert agent.files.remote_schedules() == ["nightly"]
+
+
+async def test_pipelines_of_programs_of_the_link_need_author_before_their_start_is_read(
+    agent: LinkedAgent, cloud: RelayCloud
+) -> None:
+    agent.configure(cloud)
+    root = NodeView(path="/", type=NodeType.EXEC, state=State.PENDING)
+    above = ParentAttempt(pipeline="p2", path="/", attempt=1, depth=1)
+    below = ParentAttempt(pipeline="p3", path="/", attempt=1, depth=2)
+    agent.pipelines.add("p2", [root], PipelineRecord(id="p2", title="p2", tags=(LINK_TAG,)))
+    agent.pipelines.add("p3", [root], PipelineRecord(id="p3", title="p3", parent=above))
+    agent.pipelines.add("p4", [root], PipelineRecord(id="p4", title="p4", parent=below))
+    body = {"action": "run"}
+    async with agent.linked():
+        await cloud.until(lambda: bool(cloud.hellos))
+        statuses = {
+            id_: (await cloud.ask("control", params={"id": id_}, body=body)).status
+            for id_ in ("p4", "p3", "p2", "p1")
+        }
+
+    assert statuses == {"p4": 403, "p3": 403, "p2": 403, "p1": 200}
+    assert [name for name, _ in agent.pipelines.actions] == ["p1"]
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from websockets.typing import Subprotocol
 from conducto_client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
 from conducto_core.errors import RefusedError
 from conducto_core.model.debug import DebugRequest
-from conducto_core.model.operations.operation import MAX_BODY
-from conducto_core.model.operations.pipelines import MAX_LAUNCH_BODY
+from conducto_core.model.operations.operation import API_ROOT, MAX_BODY, AnyOperation, Bytes
+from conducto_core.model.operations.pipelines import MAX_LAUNCH_BODY, OPERATIONS
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.requests import Action, ControlRequest, NodeView
 from conducto_core.model.states import NodeType, State
@@ -145,6 +145,23 @@ def test_the_methods_of_a_path_stand_in_a_header(server: RunningServer) -> None:
     assert headers["allow"] == "GET, POST"
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [one for one in OPERATIONS if one.body not in {None, Bytes}],
+    ids=lambda one: one.name,
+)
+def test_deep_json_is_refused_on_every_route(
+    server: RunningServer, operation: AnyOperation
+) -> None:
+    query = "?path=/a" if "path" in operation.params.model_fields else ""
+    path = f"{API_ROOT}{operation.path.format(id='p', name='x', shell='s')}{query}"
+    headers = {**AUTHORIZED, "Content-Type": "application/json"}
+
+    status, _, problem = ask(server, path, headers, operation.method, b"[" * 100_000)
+
+    assert (status, problem["title"]) == (400, "body too deep")
+
+
 def test_a_body_that_is_a_form_is_refused(server: RunningServer) -> None:
     headers = {**AUTHORIZED, "Content-Type": "application/x-www-form-urlencoded"}
 
@@ -179,6 +196,27 @@ def test_a_body_that_outgrows_the_limit_is_refused(server: RunningServer) -> Non
     status, _ = raw_exchange(server, head.encode() + body)
 
     assert status == 413
+
+
+def test_request_with_two_lengths_is_refused_and_its_connection_closed(
+    server: RunningServer, pipelines: MemoryPipelines
+) -> None:
+    hidden = f"POST /api/v1/pipelines/p/control HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+    hidden += f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+    hidden += 'Content-Length: 16\r\n\r\n{"action":"run"}'
+    head = f"POST /api/v1/pipelines/p/control HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+    head += f"Authorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n"
+    body = f"0\r\n\r\n{hidden}"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
+
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+        sock.sendall((head + body).encode())
+        received = b"".join(iter(lambda: sock.recv(65536), b""))
+
+    assert received.startswith(b"HTTP/1.1 400")
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"Transfer-Encoding" in received
+    assert pipelines.actions == []
 
 
 def raw_exchange(server: RunningServer, data: bytes) -> tuple[int, str]:

@@ -16,7 +16,13 @@ from conducto_core.model.requests import NodeView
 from conducto_core.model.responses import Login
 from conducto_core.model.states import NodeType, State
 from conducto_local.server.auth import FORM
-from conducto_local.server.sessions import CODE_SECONDS, SESSION_SECONDS, Sessions
+from conducto_local.server.sessions import (
+    CODE_SECONDS,
+    MAX_WRONG_CODES,
+    SESSION_SECONDS,
+    Sessions,
+    WrongCodesError,
+)
 from support.api_server import TOKEN, RunningServer, running_server
 
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -486,6 +492,41 @@ def test_a_session_cannot_be_made_longer(clock: Clock) -> None:
     nonce, until, signature = sessions.new_session().split(".")
 
     assert not sessions.is_session(f"{nonce}.{int(until) + 1}.{signature}")
+
+
+def test_number_of_wrong_codes_in_a_minute_is_limited(clock: Clock) -> None:
+    sessions = Sessions("t", 1, clock)
+    for _ in range(MAX_WRONG_CODES):
+        assert not sessions.use_code("wrong")
+        clock.now += 1
+    login = sessions.new_login()
+
+    with pytest.raises(WrongCodesError) as caught:
+        sessions.use_code(login.code)
+    assert caught.value.seconds == CODE_SECONDS - MAX_WRONG_CODES
+    clock.now += caught.value.seconds
+    assert sessions.use_code(login.code)
+    assert not sessions.use_code("wrong")
+    with pytest.raises(WrongCodesError):
+        sessions.use_code("wrong")
+
+
+def test_forms_are_accepted_after_too_many_wrong_codes(clock: Clock) -> None:
+    sessions = Sessions("t", 1, clock)
+    for _ in range(MAX_WRONG_CODES):
+        assert not sessions.use_code("wrong")
+
+    assert sessions.use_form(sessions.new_login().form)
+
+
+def test_too_many_wrong_codes_are_refused_with_the_time_to_wait(server: RunningServer) -> None:
+    body = json.dumps({"code": "wrong"}).encode()
+    sent = {"Content-Type": "application/json"}
+    answers = [ask(server, "/session", sent, "POST", body)[:2] for _ in range(MAX_WRONG_CODES + 1)]
+
+    statuses = [(status, "retry-after" in headers) for status, headers in answers]
+    assert statuses == [(401, False)] * MAX_WRONG_CODES + [(429, True)]
+    assert ask(server, "/session", AUTHORIZED, "POST")[0] == 204
 
 
 def test_number_of_waiting_codes_is_limited(clock: Clock) -> None:

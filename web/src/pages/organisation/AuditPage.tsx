@@ -108,16 +108,26 @@ function Table({ entries }: { entries: readonly AuditEntry[] }) {
               <td className={`mono ${styles.wide}`} title={entry.paths.join("\n")}>
                 {subjectOf(entry)}
               </td>
-              <td
-                className={`list-number number ${styles.action} ${entry.status >= FIRST_ERROR ? "state-error" : "muted"}`}
-              >
-                {entry.status}
-              </td>
+              <Status status={entry.status} />
             </tr>
           ))}
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** The status of the response, or "unknown" for a request without an end. */
+function Status({ status }: { status: AuditEntry["status"] }) {
+  const unknown = status === null;
+  const tone = unknown ? "state-warning" : status >= FIRST_ERROR ? "state-error" : "muted";
+  return (
+    <td
+      className={`list-number number ${styles.action} ${tone}`}
+      title={unknown ? AUDIT.unknownHelp : undefined}
+    >
+      {unknown ? AUDIT.unknown : status}
+    </td>
   );
 }
 
