@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import ceil
+from time import gmtime, strftime
 
 #: Seconds for which an organisation keeps its paid plan after a failed payment.
 GRACE_SECONDS = 7 * 86_400.0
@@ -228,6 +229,20 @@ class Remedies:
 
     def _page(self) -> str:
         return f" at {self.web_app.rstrip('/')}{PLAN_PAGE}" if self.web_app else " on the Plan page"
+
+
+def queue_reason(why: str, until: float, now: float) -> tuple[str, bool]:
+    """Return the reason for which a launch waits for room in the plan, and whether it is given up.
+
+    Args:
+        why: The reason for which there is no room.
+        until: When it is given up.
+        now: Seconds since the epoch.
+    """
+    day = strftime("%Y-%m-%d %H:%M UTC", gmtime(until))
+    if now >= until:
+        return f"given up after its wait for room in the plan: {why}", True
+    return f"waits in the queue of launches, until {day} at the latest: {why}", False
 
 
 def warning_level(accrued: float, limit: float | None) -> float:

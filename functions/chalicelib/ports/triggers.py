@@ -29,7 +29,7 @@ class Deliveries(Protocol):
         """Return a delivery."""
 
     def put(self, org: str, trigger: str, delivery: Delivery) -> None:
-        """Replace a delivery; it is open while it was only received, or is deferred."""
+        """Replace a delivery; it is open while its result is one of `OPEN_RESULTS`."""
 
     def latest(self, org: str, trigger: str, limit: int) -> Sequence[Delivery]:
         """Return the last deliveries, the newest first."""

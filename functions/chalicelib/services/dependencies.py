@@ -31,6 +31,7 @@ from chalicelib.ports.workers import Shells, WorkerFleet
 from conducto_core.model.github_app import GithubApp
 from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.sign_in import Trust
+from conducto_core.model.triggers import QueuedLaunch
 from conducto_core.model.warm_pool import WarmPool
 from conducto_core.model.worker import Credentials
 from conducto_core.ports.schedules import Schedules
@@ -93,6 +94,7 @@ class Dependencies:
     rules: NamedRecords[NotificationRule]
     triggers: TriggerRecords
     deliveries: Deliveries
+    queue: NamedRecords[QueuedLaunch]
     git: GitProvider
     refs: GitRefs
     apps: NamedRecords[GithubApp]
