@@ -21,6 +21,7 @@ from conducto.integrations.http import DeliveryError
 from conducto_core.errors import RefusedError
 from conducto_core.model.people import DeleteOrganisationParams
 from conducto_core.model.states import Cause, State
+from conducto_core.model.usage import CostParams, UsageParams
 from conducto_core.notifications.channels import SMTP_PASSWORD
 from conducto_core.semantics.cost import charged_seconds
 from conducto_core.semantics.fargate import Size, size_for
@@ -232,6 +233,27 @@ def test_usage_counts_in_one_period_after_another_subscription_in_the_hour(shop:
     assert {each.id for each in status.pipelines} == {"abc", pipeline}
     paid = [each.vcpu_seconds for each in status.pipelines if each.id == "abc"]
     assert paid == [100.0]
+
+
+def test_usage_and_account_have_the_price_of_the_subscription(shop: Shop) -> None:
+    shop.subscribe()
+    api = shop.world.pipelines()
+    assert asyncio.run(api.who_am_i()).vcpu_hour is None
+    shop.deliver()
+    pipeline = shop.world.launch(leaf())
+    shop.world.serve()
+    shop.world.now += 600
+    shop.world.running()["/"].finish(seconds=600.0)
+    shop.world.run_out()
+
+    assert asyncio.run(api.who_am_i()).vcpu_hour == RATES.vcpu
+    (month,) = asyncio.run(api.get_usage(UsageParams(nodes=5))).months
+    cost = asyncio.run(api.get_cost(CostParams(id=pipeline)))
+    size = size_for("/", 1.0, 2.0)
+    hour = size.cpu * RATES.vcpu + size.mem * RATES.gb
+    assert month.price == pytest.approx(month.seconds / 3600 * hour)
+    assert cost.price == pytest.approx(cost.seconds / 3600 * hour)
+    assert cost.seconds >= 600
 
 
 def test_free_time_before_a_recovery_is_not_charged(shop: Shop) -> None:

@@ -73,7 +73,7 @@ def test_webhooks_at_a_full_plan_wait_in_order_and_survive_restarts(site: Queue)
     assert FULL in str(second.reason)
     assert "2026-03-02 12:00 UTC at the latest" in str(second.reason)
     assert "before it in the queue: 1" in str(third.reason)
-    site.host.down = True  # waiting asks nothing of the provider
+    site.host.down = True  # a delivery that waits makes no request to it
     site.minute()
     assert [each.result for each in site.deliveries()] == [Result.QUEUED] * 2
 

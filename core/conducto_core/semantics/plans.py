@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from math import ceil
-from time import gmtime, strftime
 
 #: Seconds for which an organisation keeps its paid plan after a failed payment.
 GRACE_SECONDS = 7 * 86_400.0
@@ -239,7 +239,7 @@ def queue_reason(why: str, until: float, now: float) -> tuple[str, bool]:
         until: When it is given up.
         now: Seconds since the epoch.
     """
-    day = strftime("%Y-%m-%d %H:%M UTC", gmtime(until))
+    day = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%d %H:%M UTC")
     if now >= until:
         return f"given up after its wait for room in the plan: {why}", True
     return f"waits in the queue of launches, until {day} at the latest: {why}", False

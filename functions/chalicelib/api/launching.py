@@ -28,7 +28,6 @@ from conducto_core.model.requests import Action, LaunchRequest, PipelineSummary
 from conducto_core.model.worker import UploadResponse
 from conducto_core.semantics.children import check_count
 from conducto_core.semantics.fargate import largest_mem
-from conducto_core.semantics.plans import Plan
 from conducto_core.semantics.resolve import resolve
 from conducto_core.semantics.user_secrets import is_untrusted
 
@@ -98,7 +97,7 @@ class CloudLaunches(CloudCaller):
 
         def check(ahead: int) -> None:
             check_usage(self._cloud, self._me.org)
-            self._check_plan(self._cloud.orgs.plan(self._me.org), None, ahead)
+            self._check_plan(None, ahead)
 
         in_turn(self._cloud, self._me.org, turn, check)
 
@@ -122,7 +121,7 @@ class CloudLaunches(CloudCaller):
         validate_nodes(pipeline.nodes, plan)
         copied = None
         if launched is None:
-            self._check_plan(plan, origin, ahead)
+            self._check_plan(origin, ahead)
             copied = self._copied(request)
         used = [pipeline.images[name] for name in used_images(pipeline)]
         request = with_sources(self._cloud, self._me, request, used, origin)
@@ -191,8 +190,9 @@ class CloudLaunches(CloudCaller):
             self._engine.begin(self._me.org, record.id, definition, pipeline)
             return record.id
 
-    def _check_plan(self, plan: Plan, origin: Origin | GitOrigin | None, ahead: int) -> None:
+    def _check_plan(self, origin: Origin | GitOrigin | None, ahead: int) -> None:
         """Check that the plan has room for a launch, and for those that wait before it."""
+        plan = self._cloud.orgs.plan(self._me.org)
         active = siblings = 0
         for record in self._records():
             active += not record.status.settled

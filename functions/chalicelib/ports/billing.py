@@ -189,8 +189,7 @@ class Meter:
         settled = self.settled
         if self.period != billing.period:
             settled = 0 if self.span is None else self.span.seconds
-        changes = {"span": span, "closed": closed, "period": billing.period, "settled": settled}
-        return replace(self, **changes)
+        return replace(self, span=span, closed=closed, period=billing.period, settled=settled)
 
     def seconds_in(self, period: float) -> int:
         """Return the seconds that were charged in a billing period, the current one."""

@@ -26,12 +26,17 @@ from chalicelib.ports.named_records import NamedRecords
 from chalicelib.ports.people import AuditLog, People
 from chalicelib.ports.state_machines import StateMachines
 from chalicelib.ports.storage import Blobs, DataFiles
-from chalicelib.ports.triggers import Deliveries, GithubAppApi, GitProvider, TriggerRecords
+from chalicelib.ports.triggers import (
+    Deliveries,
+    GithubAppApi,
+    GitProvider,
+    LaunchPlaces,
+    TriggerRecords,
+)
 from chalicelib.ports.workers import Shells, WorkerFleet
 from conducto_core.model.github_app import GithubApp
 from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.sign_in import Trust
-from conducto_core.model.triggers import QueuedLaunch
 from conducto_core.model.warm_pool import WarmPool
 from conducto_core.model.worker import Credentials
 from conducto_core.ports.schedules import Schedules
@@ -94,7 +99,7 @@ class Dependencies:
     rules: NamedRecords[NotificationRule]
     triggers: TriggerRecords
     deliveries: Deliveries
-    queue: NamedRecords[QueuedLaunch]
+    queue: LaunchPlaces
     git: GitProvider
     refs: GitRefs
     apps: NamedRecords[GithubApp]

@@ -55,17 +55,20 @@ class FakeOrgs:
         if fetched <= before:
             return
         known = self.billing.get(org, NO_BILLING)
-        limit = (known.limit, known.limit_set, known.grace_minutes)
-        names = ("limit", "limit_set", "grace_minutes")
-        self.billing[org] = replace(billing, **dict(zip(names, limit, strict=True)))
+        self.billing[org] = replace(
+            billing,
+            limit=known.limit,
+            limit_set=known.limit_set,
+            grace_minutes=known.grace_minutes,
+        )
         self._fetched[org] = (fetched, billing.period)
         if began != billing.period:
             self.accrued[org] = accrued
 
     def set_limit(self, org: str, limit: float | None, grace_minutes: float) -> None:
         known = self.billing.get(org, NO_BILLING)
-        changes = {"limit": limit, "limit_set": self._clock(), "grace_minutes": grace_minutes}
-        self.billing[org] = replace(known, **changes)
+        now = self._clock()
+        self.billing[org] = replace(known, limit=limit, limit_set=now, grace_minutes=grace_minutes)
 
     def workers(self, org: str) -> int:
         return self._workers.get(org, 0)

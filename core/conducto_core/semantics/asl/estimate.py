@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 from conducto_core.model.nodes import NodeSpec, Pipeline
 from conducto_core.model.states import NodeType
+from conducto_core.semantics import plans
 from conducto_core.semantics.asl.compiler import Compiled, compile_residual
 from conducto_core.semantics.asl.forecast import Conditions, PoolForecast, forecast
 from conducto_core.semantics.cost import charged_seconds
 from conducto_core.semantics.fargate import PRICES, Size, rounding_note, size_for
 from conducto_core.semantics.naming import Site, pool_name
+from conducto_core.semantics.plans import Rates
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.residual import residual
 from conducto_core.semantics.service_costs import request_dollars
@@ -79,6 +81,12 @@ class Estimate:
     def dollars(self) -> float:
         """The total cost."""
         return self.worker_dollars + self.transition_dollars + self.request_dollars
+
+    def price(self, rates: Rates) -> float:
+        """Return the price of the workers for an organisation."""
+        vcpu = sum(pool.worker_seconds * pool.size.cpu for pool in self.pools)
+        gb = sum(pool.worker_seconds * pool.size.mem for pool in self.pools)
+        return plans.dollars(vcpu, gb, rates)
 
 
 MAX_NOTES = 20
