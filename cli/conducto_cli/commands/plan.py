@@ -236,9 +236,7 @@ def customer_price(found: Estimate, account: WhoAmI | None) -> float | None:
     """Return the price of the workers for the organisation; None: nothing is billed."""
     if account is None or account.vcpu_hour is None or account.gb_hour is None:
         return None
-    from conducto_core.semantics.asl.estimate import Rates  # noqa: PLC0415
-
-    return found.price(Rates(account.vcpu_hour, account.gb_hour))
+    return found.price(account.vcpu_hour, account.gb_hour)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from conducto_core.semantics.asl.forecast import Conditions, PoolForecast, forec
 from conducto_core.semantics.cost import charged_seconds
 from conducto_core.semantics.fargate import PRICES, Size, rounding_note, size_for
 from conducto_core.semantics.naming import Site, pool_name
-from conducto_core.semantics.plans import Rates
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.residual import residual
 from conducto_core.semantics.service_costs import request_dollars
@@ -82,11 +81,11 @@ class Estimate:
         """The total cost."""
         return self.worker_dollars + self.transition_dollars + self.request_dollars
 
-    def price(self, rates: Rates) -> float:
-        """Return the price of the workers for an organisation."""
+    def price(self, vcpu_hour: float, gb_hour: float) -> float:
+        """Return the price of the workers for an organisation that pays this per hour."""
         vcpu = sum(pool.worker_seconds * pool.size.cpu for pool in self.pools)
         gb = sum(pool.worker_seconds * pool.size.mem for pool in self.pools)
-        return plans.dollars(vcpu, gb, rates)
+        return plans.dollars(vcpu, gb, plans.Rates(vcpu_hour, gb_hour))
 
 
 MAX_NOTES = 20
