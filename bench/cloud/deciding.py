@@ -129,6 +129,7 @@ class Place:
                     schedules=MemorySchedules(),
                     triggers=FakeNamedRecords(),
                     deliveries=FakeDeliveries(),
+                    queue=FakeNamedRecords(),
                     git=GitProviders(Settings()),
                     refs=HttpGitRefs(public_only=True),
                     apps=FakeNamedRecords(),

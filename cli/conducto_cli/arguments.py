@@ -98,6 +98,14 @@ def a_time(text: str) -> float:
         ) from None
 
 
+def a_time_within(shortest: str, longest: str, text: str) -> float:
+    """Return the seconds of a time that was typed."""
+    seconds = a_time(text)
+    if not a_time(shortest) <= seconds <= a_time(longest):
+        raise argparse.ArgumentTypeError(f"must be from {shortest} to {longest}, got {text!r}")
+    return seconds
+
+
 def a_moment(text: str) -> float:
     """Return a time that was typed, as ``10m`` before now or as a date, in seconds since 1970."""
     try:

@@ -9,8 +9,9 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
+    from typing import Any
 
     from conducto.tree.launch_options import LaunchOptions
     from conducto.tree.node_base import NodeBase
@@ -46,16 +47,21 @@ def begin_junit(file: str) -> None:
     junit.begin_junit(file)
 
 
-def plan(root: NodeBase) -> int:
-    """Print what a launch in the cloud would take and cost; return the exit code."""
+def plan(root: NodeBase, call: Mapping[str, Any] | None) -> int:
+    """Print what a launch in the cloud would take and cost; return the exit code.
+
+    ``call``: The record of the call that made the tree.
+    """
     from conducto_cli.commands.plan import print_plan, program_plan
     from conducto_cli.launch import receipt
+    from conducto_core.semantics.programs import made_by
 
+    made = None if call is None else made_by(call)
     program = sys.argv[0] if sys.argv else None
     if receipt.is_wanted():
-        receipt.write(plan=program_plan(root, program).model_dump(mode="json"))
+        receipt.write(plan=program_plan(root, program, made).model_dump(mode="json"))
         return 0
-    return print_plan(root, program=program)
+    return print_plan(root, program=program, made=made)
 
 
 def load_python_client() -> ModuleType:

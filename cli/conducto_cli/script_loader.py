@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 
 def root_of(file: str, words: Sequence[str]) -> Node:
-    """Return the tree that a script's method returns.
+    """Return the tree that a script's method returns; raises as `root_and_call`."""
+    return root_and_call(file, words)[0]
+
+
+def root_and_call(file: str, words: Sequence[str]) -> tuple[Node, tuple[str, dict[str, str]]]:
+    """Return the tree that a script's method returns, with the method's name and arguments.
 
     Raises:
         UsageError: there is no such file or method, or the arguments do not fit.
@@ -21,8 +26,10 @@ def root_of(file: str, words: Sequence[str]) -> Node:
     from conducto.inspection.signatures import signature_of  # noqa: PLC0415
     from conducto.script import methods  # noqa: PLC0415
     from conducto.script.arguments import Call, Words  # noqa: PLC0415
+    from conducto.script.program import describe, invocation  # noqa: PLC0415
     from conducto.tools.entry import load  # noqa: PLC0415
     from conducto.tree.nodes import Node  # noqa: PLC0415
+    from conducto_core.semantics.programs import made_by  # noqa: PLC0415
 
     if not Path(file).is_file():
         raise UsageError(f"error: no such file: {file!r}")
@@ -30,7 +37,8 @@ def root_of(file: str, words: Sequence[str]) -> Node:
     name = words[0] if words else _only_pipeline(found)
     if name not in found:
         raise UsageError(f"error: {name} is not a method of {file}")
-    call = Call(name, signature_of(found[name]))
+    signature = signature_of(found[name])
+    call = Call(name, signature)
     rest = Words(words[1:])
     while rest:
         word, value = rest.next()
@@ -39,11 +47,13 @@ def root_of(file: str, words: Sequence[str]) -> Node:
         else:
             call.take(word, value, rest)
     call.finish()
+    named, extra = dict(call.named), list(call.extra)
     args, kwargs = call.arguments()
     root = found[name](*args, **kwargs)
     if not isinstance(root, Node):
         raise NodeMethodError(f"Expected {name} to return a Node, but it returned {root!r}")
-    return root
+    described = describe(found[name], signature, named, extra)
+    return root, made_by({"function": name, **invocation(file, name), **described})
 
 
 def _only_pipeline(found: dict[str, Callable[..., Any]]) -> str:

@@ -30,6 +30,10 @@ class RefusedError(_TellingError):
     """The request is not possible now; the message has the reason and a remedy."""
 
 
+class PlanFullError(RefusedError):
+    """The plan has no room for a launch now; it may have some later."""
+
+
 def invalid(path: str | None, message: str) -> DefinitionError:
     """Return the error for an invalid node; None: for the tree as a whole."""
     return DefinitionError(message if path is None else f"{shortened(path)}: {message}", path=path)

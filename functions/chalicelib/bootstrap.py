@@ -80,7 +80,7 @@ from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.people import InvitationLink, NewInvitation, Role
 from conducto_core.model.sign_in import Trust
 from conducto_core.model.task_roles import read_task_roles
-from conducto_core.model.triggers import Trigger
+from conducto_core.model.triggers import QueuedLaunch, Trigger
 from conducto_core.model.warm_pool import WARM_MINUTES, WarmPool
 from conducto_core.model.worker import Credentials
 from conducto_core.notifications.channels import send_mail
@@ -285,6 +285,7 @@ class App:
             schedules=TableSchedules(self._table, self._bucket),
             triggers=TableNamedRecords(self._table, table_keys.trigger, Trigger),
             deliveries=TableDeliveries(self._table, self._clock),
+            queue=TableNamedRecords(self._table, table_keys.queued_launch, QueuedLaunch),
             git=GitProviders(self._settings),
             refs=HttpGitRefs(public_only=self._settings.public_only),
             apps=TableNamedRecords(self._table, table_keys.github_app, GithubApp),

@@ -13,7 +13,7 @@ from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.ports.billing import Account, BillingRecords, HookEvent, Meter, WaitingMail
 from chalicelib.ports.errors import ConflictError, PlanLimitError
-from conducto_core.semantics.plans import FREE, RATES, SCALE, Billing, Span, Status
+from conducto_core.semantics.plans import FREE, NO_BILLING, RATES, SCALE, Billing, Span, Status
 from support.cloud.aws import TABLE, aws
 
 if TYPE_CHECKING:
@@ -75,8 +75,10 @@ def test_meter_moves_once_and_its_hours_add_up(shop: Shop) -> None:
     records = shop.records
     span = Span(HOUR + 3000, HOUR + 4000)
 
-    assert records.move(METER, span, RATES, closed=False)
-    assert not records.move(METER, span, RATES, closed=False)  # another process was faster
+    assert records.move(METER, span, RATES, NO_BILLING, closed=False)
+    assert not records.move(
+        METER, span, RATES, NO_BILLING, closed=False
+    )  # another process was faster
     moved = records.meter("acme", "w1", METER.since)
     assert moved == replace(METER, span=span)
     assert moved.task == "arn:1"
@@ -85,8 +87,8 @@ def test_meter_moves_once_and_its_hours_add_up(shop: Shop) -> None:
     assert list(records.meters("other")) == []
 
     last = Span(HOUR + 3100, HOUR + 7600)
-    assert records.move(moved, last, RATES, closed=True)
-    assert not records.move(moved, span, RATES, closed=False)
+    assert records.move(moved, last, RATES, NO_BILLING, closed=True)
+    assert not records.move(moved, span, RATES, NO_BILLING, closed=False)
 
     found = records.hours("acme", HOUR, NOW + 10_000)
     assert [(h.hour, h.vcpu_seconds, h.gb_seconds) for h in found] == [
@@ -99,11 +101,38 @@ def test_meter_moves_once_and_its_hours_add_up(shop: Shop) -> None:
     assert shop.orgs.in_use("acme").accrued == pytest.approx(expected)
 
 
+def test_late_usage_of_an_ended_period_is_charged_in_the_current_one(shop: Shop) -> None:
+    records, orgs = shop.records, shop.orgs
+    first = Billing(Status.ACTIVE, since=900_000.5, started=HOUR + 60.0, period=float(HOUR))
+    orgs.set_billing("acme", first, 0.0, fetched=1.0)
+    assert records.move(METER, Span(HOUR + 100, HOUR + 200), RATES, first, closed=False)
+    second = replace(first, period=HOUR + 3600.0)
+    orgs.set_billing("acme", second, 0.0, fetched=2.0)
+    known = records.meter("acme", "w1", METER.since)
+    assert known is not None
+
+    assert not records.move(known, Span(HOUR + 100, HOUR + 500), RATES, first, closed=False)
+    assert records.move(known, Span(HOUR + 100, HOUR + 500), RATES, second, closed=True)
+
+    found = records.hours("acme", HOUR, HOUR + 3600)
+    assert [(h.hour, h.vcpu_seconds, h.moment) for h in found] == [
+        (HOUR, 50.0, HOUR + 60),
+        (HOUR + 3600, 150.0, HOUR + 3600),
+    ]
+    assert list(records.hours("acme", HOUR + 3600, HOUR)) == []
+    (meter,) = records.meters("acme")
+    assert (meter.seconds_in(HOUR), meter.seconds_in(HOUR + 3600)) == (0, 300)
+    expected = (150 * RATES.vcpu + 600 * RATES.gb) / 3600
+    assert orgs.in_use("acme").accrued == pytest.approx(expected)
+
+
 def test_hour_stays_unsent_if_it_changes_while_it_is_sent(shop: Shop) -> None:
     records = shop.records
-    records.move(METER, Span(HOUR, HOUR + 60), RATES, closed=False)
+    records.move(METER, Span(HOUR, HOUR + 60), RATES, NO_BILLING, closed=False)
     (sending,) = records.hours("acme", HOUR, NOW)
-    records.move(replace(METER, worker="w2"), Span(HOUR, HOUR + 60), RATES, closed=False)
+    records.move(
+        replace(METER, worker="w2"), Span(HOUR, HOUR + 60), RATES, NO_BILLING, closed=False
+    )
 
     records.sent("acme", sending)
     (again,) = records.hours("acme", HOUR, NOW)
@@ -149,35 +178,45 @@ def test_event_is_stored_once_and_waits_until_it_is_processed(shop: Shop) -> Non
 def test_one_read_returns_the_effective_plan(shop: Shop) -> None:
     orgs = shop.orgs
     orgs.set_limit("acme", 5.0, 10.0)
-    orgs.set_billing("acme", Billing(Status.ACTIVE, since=7.0), 5.0, fetched=1.0, period=7.0)
+    orgs.set_billing(
+        "acme", Billing(Status.ACTIVE, since=7.0, started=6.0, period=7.0), 5.0, fetched=1.0
+    )
 
     used = orgs.in_use("acme")
     assert (used.plan, used.base, used.paying, used.suspended) == (SCALE, FREE, True, True)
-    assert used.billing == Billing(Status.ACTIVE, since=7.0, limit=5.0, grace_minutes=10.0)
-
-    orgs.set_billing(
-        "acme", Billing(Status.PAST_DUE, since=7.0, grace_until=NOW), 0.0, fetched=2.0, period=7.0
+    assert used.billing == Billing(
+        Status.ACTIVE,
+        since=7.0,
+        started=6.0,
+        period=7.0,
+        limit=5.0,
+        limit_set=NOW,
+        grace_minutes=10.0,
     )
+
+    overdue = Billing(Status.PAST_DUE, since=7.0, period=7.0, grace_until=NOW)
+    orgs.set_billing("acme", overdue, 0.0, fetched=2.0)
     assert orgs.plan("acme") == FREE
     orgs.set_limit("acme", None, 15.0)
-    orgs.set_billing("acme", Billing(Status.TRIALING), 9e9, fetched=3.0, period=8.0)
+    orgs.set_billing("acme", Billing(Status.TRIALING, period=8.0), 9e9, fetched=3.0)
     assert not orgs.in_use("acme").suspended
 
 
 def test_older_subscription_never_replaces_the_gate_and_the_amount_is_set_once(shop: Shop) -> None:
     orgs = shop.orgs
-    orgs.set_billing("acme", Billing(Status.ACTIVE, since=7.0), 5.0, fetched=2.0, period=7.0)
-    orgs.set_billing("acme", Billing(Status.CANCELED, since=7.0), 0.0, fetched=1.0, period=8.0)
-    orgs.set_billing("acme", Billing(Status.CANCELED, since=7.0), 0.0, fetched=2.0, period=8.0)
+    orgs.set_billing("acme", Billing(Status.ACTIVE, since=7.0, period=7.0), 5.0, fetched=2.0)
+    orgs.set_billing("acme", Billing(Status.CANCELED, since=7.0, period=8.0), 0.0, fetched=1.0)
+    orgs.set_billing("acme", Billing(Status.CANCELED, since=7.0, period=8.0), 0.0, fetched=2.0)
     assert (orgs.in_use("acme").billing.status, orgs.in_use("acme").accrued) == ("active", 5.0)
 
-    shop.records.move(METER, Span(HOUR, HOUR + 3600), RATES, closed=False)
+    billing, span = orgs.in_use("acme").billing, Span(HOUR, HOUR + 3600)
+    assert shop.records.move(METER, span, RATES, billing, closed=False)
     amount = orgs.in_use("acme").accrued
     assert amount > 5.0
-    orgs.set_billing("acme", Billing(Status.PAUSED, since=7.0), 5.0, fetched=3.0, period=7.0)
+    orgs.set_billing("acme", Billing(Status.PAUSED, since=7.0, period=7.0), 5.0, fetched=3.0)
     assert (orgs.in_use("acme").billing.status, orgs.in_use("acme").accrued) == ("paused", amount)
 
-    orgs.set_billing("acme", Billing(Status.ACTIVE, since=7.0), 1.0, fetched=4.0, period=8.0)
+    orgs.set_billing("acme", Billing(Status.ACTIVE, since=7.0, period=8.0), 1.0, fetched=4.0)
     assert orgs.in_use("acme").accrued == 1.0
 
 
@@ -186,10 +225,11 @@ def test_worker_is_reserved_only_below_the_spend_limit() -> None:
         table = DynamoTable(clients, TABLE)
         orgs, records = TableOrgs(table, lambda: NOW), TableBilling(table, lambda: NOW)
         orgs.set_limit("acme", 1.0, 15.0)
-        orgs.set_billing("acme", Billing(Status.ACTIVE), 0.0, fetched=1.0, period=7.0)
+        orgs.set_billing("acme", Billing(Status.ACTIVE, period=7.0), 0.0, fetched=1.0)
         update, _ = orgs.reservation("acme", 1)
         big = replace(METER, vcpu=16.0)
-        records.move(big, Span(HOUR, HOUR + 7200), RATES, closed=False)  # meanwhile
+        billing = orgs.in_use("acme").billing
+        records.move(big, Span(HOUR, HOUR + 7200), RATES, billing, closed=False)  # meanwhile
 
         with pytest.raises(ConflictError):
             table.update(update)

@@ -1119,11 +1119,11 @@ def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: Deliveries) 
 
 def test_ended_deliveries_are_not_open(deliveries: Deliveries) -> None:
     event = GitEvent(kind=GitEventKind.PUSH, url="https://x/a", repository="a", branch="main")
-    found = [Delivery(id=f"0{n}-x", time=1.0, event=event) for n in range(3)]
+    found = [Delivery(id=f"0{n}-x", time=1.0, event=event) for n in range(4)]
     for number, each in enumerate(found):
         deliveries.add("acme", "app", each, str(number))
-    ends = (DeliveryResult.LAUNCHED, DeliveryResult.DEFERRED)
+    ends = (DeliveryResult.LAUNCHED, DeliveryResult.DEFERRED, DeliveryResult.QUEUED)
     for each, result in zip(found, ends, strict=False):
         deliveries.put("acme", "app", each.model_copy(update={"result": result}))
 
-    assert [place[2] for place in deliveries.open()] == ["01-x", "02-x"]
+    assert [place[2] for place in deliveries.open()] == ["01-x", "02-x", "03-x"]

@@ -108,7 +108,9 @@ class PipelinesTarget:
     async def may_launch(self, _org: str, _owner: str) -> bool:
         return True
 
-    async def launch(self, _org: str, _owner: str, request: LaunchRequest, key: str) -> str:
+    async def launch(
+        self, _org: str, _owner: str, request: LaunchRequest, key: str, _since: float
+    ) -> str:
         return (await self._pipelines.launch(request, key, repeated=True)).pipeline.id
 
     async def start_script(self, schedule: Schedule, _source: ScriptSource, _key: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ from conducto.integrations.http import DeliveryError
 from conducto_core.errors import RefusedError
 from conducto_core.model.people import DeleteOrganisationParams
 from conducto_core.model.states import Cause, State
+from conducto_core.model.usage import CostParams, UsageParams
 from conducto_core.notifications.channels import SMTP_PASSWORD
 from conducto_core.semantics.cost import charged_seconds
 from conducto_core.semantics.fargate import Size, size_for
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START = 999_000.0
+HOUR = 1_000_800
 PERIOD = 30 * 86_400.0
 RATES = Rates(vcpu=0.06, gb=0.0066)
 FREE = Plan(max_workers=2, max_pipelines=9, exec_minutes=None)
@@ -80,6 +83,13 @@ class Shop:
             "email": "ann@acme.example",
         }
         made = Subscription("sub_1", "cus_acme", ME.org, status, **{**known, **more})
+        self.provider.subscriptions[made.id] = made
+        return made
+
+    def again(self, **more: Any) -> Subscription:
+        """Subscribe again after a cancellation."""
+        known = self.provider.subscriptions["sub_1"]
+        made = replace(known, id="sub_2", status=Status.ACTIVE, **more)
         self.provider.subscriptions[made.id] = made
         return made
 
@@ -186,6 +196,81 @@ def test_usage_before_the_subscription_is_free(shop: Shop) -> None:
     shop.run._charging.observe(ME.org, WorkerTime("w1", "abc", size, now - 900, now, ended=True))
 
     assert shop.charged()[0] == 100
+
+
+def test_usage_counts_in_one_period_after_another_subscription_in_the_hour(shop: Shop) -> None:
+    shop.world.now = float(HOUR + 300)
+    shop.subscribe(since=shop.world.now, period_start=shop.world.now)
+    shop.deliver()
+    size = Size(1.0, 2.0)
+    worker = WorkerTime("w1", "abc", size, HOUR + 300.0, HOUR + 900.0)
+    shop.run._charging.observe(ME.org, worker)
+    shop.world.now += 900
+    shop.subscribe(Status.CANCELED, since=HOUR + 300.0, period_start=HOUR + 300.0)
+    shop.deliver("evt_2")
+
+    shop.world.now += 60
+    shop.again(since=shop.world.now, period_start=shop.world.now)
+    shop.run.subscriptions.refresh(ME.org)
+    status = CloudOrganisation(shop.world.engine, ME)._status()
+    assert (status.status, status.accrued, status.days) == ("active", 0.0, ())
+    assert (status.plan, status.starts) == ("free", HOUR + 3600)
+    shop.run._charging.observe(ME.org, replace(worker, until=shop.world.now))
+    assert shop.charged()[0] == 600
+
+    pipeline = shop.world.launch(parallel("a", "b", "c", "d"))
+    shop.world.serve()
+    assert len(shop.world.running()) == 2
+    shop.world.now = HOUR + 3605.0
+    shop.run.minute()  # the schedule wakes it at the full hour
+    shop.world.serve()
+    assert len(shop.world.running()) == 4
+    shop.run._charging.observe(ME.org, replace(worker, until=HOUR + 3700.0))
+    totals = shop.records.hours(ME.org, HOUR, shop.world.now)
+    assert [(each.moment, each.vcpu_seconds) for each in totals][:1] == [(HOUR + 300, 600.0)]
+    status = CloudOrganisation(shop.world.engine, ME)._status()
+    assert status.accrued == pytest.approx(sum(each.dollars for each in status.days))
+    assert {each.id for each in status.pipelines} == {"abc", pipeline}
+    paid = [each.vcpu_seconds for each in status.pipelines if each.id == "abc"]
+    assert paid == [100.0]
+
+
+def test_usage_and_account_have_the_price_of_the_subscription(shop: Shop) -> None:
+    shop.subscribe()
+    api = shop.world.pipelines()
+    assert asyncio.run(api.who_am_i()).vcpu_hour is None
+    shop.deliver()
+    pipeline = shop.world.launch(leaf())
+    shop.world.serve()
+    shop.world.now += 600
+    shop.world.running()["/"].finish(seconds=600.0)
+    shop.world.run_out()
+
+    assert asyncio.run(api.who_am_i()).vcpu_hour == RATES.vcpu
+    (month,) = asyncio.run(api.get_usage(UsageParams(nodes=5))).months
+    cost = asyncio.run(api.get_cost(CostParams(id=pipeline)))
+    size = size_for("/", 1.0, 2.0)
+    hour = size.cpu * RATES.vcpu + size.mem * RATES.gb
+    assert month.price == pytest.approx(month.seconds / 3600 * hour)
+    assert cost.price == pytest.approx(cost.seconds / 3600 * hour)
+    assert cost.seconds >= 600
+
+
+def test_free_time_before_a_recovery_is_not_charged(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    began = shop.world.now
+    worker = WorkerTime("w1", "abc", Size(1.0, 2.0), began, began + 60)
+    shop.run._charging.observe(ME.org, worker)
+    for name, status, later in (("evt_2", Status.PAUSED, 60), ("evt_3", Status.ACTIVE, 1000)):
+        shop.world.now += later
+        shop.subscribe(status)
+        shop.deliver(name)
+
+    ended = replace(worker, until=shop.world.now + 100, ended=True)
+    shop.run._charging.observe(ME.org, ended)
+
+    assert shop.charged()[0] == 160
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -326,6 +411,30 @@ def test_spend_limit_warns_then_suspends_then_kills(shop: Shop) -> None:
     shop.run.minute()
     world.running()["/a"].finish()  # its worker reports what the heartbeat asked for
     assert world.attempts(pipeline, "/a")[-1].cause is Cause.SPEND_LIMIT
+
+
+def test_grace_period_starts_again_after_a_change_of_the_limit(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    world = shop.world
+    pipeline = world.launch(leaf())
+    world.serve()
+    world.orgs.set_limit(ME.org, 10.0, 15)
+    world.orgs.accrued[ME.org] = 10.0
+    shop.run.minute()
+    world.now += 14 * 60
+    world.orgs.set_limit(ME.org, 11.0, 15)
+    world.orgs.accrued[ME.org] = 11.0  # the new limit is reached before the schedule sees it
+
+    world.now += 2 * 60
+    shop.run.minute()
+    assert not world.running()["/"].heartbeat()  # it is not asked to stop
+    assert world.states(pipeline)["/"] == "running"
+
+    world.now += 13 * 60
+    shop.run.minute()
+    world.running()["/"].finish()
+    assert world.attempts(pipeline, "/")[-1].cause is Cause.SPEND_LIMIT
 
 
 def test_billing_mails_have_the_password_and_are_repeated_until_they_are_sent(shop: Shop) -> None:

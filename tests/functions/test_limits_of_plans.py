@@ -128,7 +128,7 @@ def test_workers_wait_at_the_spend_limit_and_start_when_it_is_raised() -> None:
     world.cloud = world.over(remedies=lambda: Remedies(billing=True))
     world.engine = CommandProcessor(world.cloud)
     paying = Billing(Status.ACTIVE)
-    world.orgs.set_billing(ME.org, paying, 10.0, fetched=1.0, period=1.0)
+    world.orgs.set_billing(ME.org, paying, 10.0, fetched=1.0)
     world.orgs.set_limit(ME.org, 10.0, 15)
     pipeline = world.launch(leaf())
     world.serve()

@@ -709,7 +709,7 @@ def test_person_owns_few_organisations_without_a_subscription() -> None:
     )[0]
 
     statuses = [create(ann, name) for name in ("b", "c", "d")]
-    office.world.orgs.set_billing("b", Billing(status=Status.ACTIVE), 0.0, fetched=1.0, period=1.0)
+    office.world.orgs.set_billing("b", Billing(status=Status.ACTIVE), 0.0, fetched=1.0)
 
     assert statuses == [200, 200, 409]
     assert create(ann, "d") == 200
@@ -754,7 +754,7 @@ def test_organisation_is_deleted_after_its_pipelines_ended(tmp_path: Path) -> No
 
 def test_organisation_with_a_subscription_is_not_deleted(office: Office) -> None:
     owner = office.join("ann", Role.OWNER)
-    office.world.orgs.set_billing(ORG, Billing(status=Status.ACTIVE), 0.0, fetched=1.0, period=1.0)
+    office.world.orgs.set_billing(ORG, Billing(status=Status.ACTIVE), 0.0, fetched=1.0)
 
     status, problem = office.call(operations.DELETE_ORGANISATION, owner, org=ORG, confirm=ORG)
 

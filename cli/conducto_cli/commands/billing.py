@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from typing import TYPE_CHECKING
 
 from conducto_cli.arguments import add_json, add_subcommand
@@ -86,6 +87,8 @@ def _lines(found: BillingStatus) -> Iterator[str]:
     ]
     if found.exec_minutes is not None:
         rows.append(("minutes", f"{found.used_minutes:,.0f} of {found.exec_minutes:,.0f}"))
+    if found.starts is not None:
+        rows.append(("paid plan", time.strftime("starts at %H:%M", time.localtime(found.starts))))
     if found.grace_until is not None:
         rows.append(("payment failed", f"the plan ends on {day(found.grace_until)}"))
     if found.period_start is not None and found.period_end is not None:
@@ -113,7 +116,7 @@ def _lines(found: BillingStatus) -> Iterator[str]:
         ]
         yield from table([head, *cells])
     yield from _pipelines(found)
-    if not found.paying:
+    if not found.paying and found.starts is None:
         yield ""
         yield "for more workers: conducto billing enable"
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from conducto_core.model.warm_pool import WarmPool
     from conducto_core.semantics.asl.estimate import Estimate, PoolEstimate
 
+#: The function that made a tree, and its arguments.
+Made = tuple[str, dict[str, str]]
 #: Earlier launches whose durations are read, the newest.
 LAUNCHES = 5
 #: Workers at once of the free plan.
@@ -100,13 +102,14 @@ def run(argv: Sequence[str]) -> int:
     except SystemExit as stop:  # argparse has printed the usage or an error
         return stop.code if isinstance(stop.code, int) else USAGE
     from conducto.script import user_errors  # noqa: PLC0415 - not for --help
-    from conducto_cli.script_loader import root_of  # noqa: PLC0415
+    from conducto_cli.script_loader import root_and_call  # noqa: PLC0415
 
     try:
-        root = root_of(options.file, words)
+        root, made = root_and_call(options.file, words)
         return print_plan(
             root,
             program=options.file,
+            made=made,
             workers=options.workers,
             spot=options.spot,
             as_json=options.json,
@@ -122,6 +125,7 @@ def print_plan(
     root: NodeBase,
     *,
     program: str | None,
+    made: Made | None = None,
     workers: int | None = None,
     spot: bool = False,
     as_json: bool = False,
@@ -132,27 +136,27 @@ def print_plan(
     Args:
         root: The tree.
         program: Path of its script, to find earlier launches by; None looks for none.
+        made: The function and the arguments that made it: only launches with the same ones count.
         workers: At once, at most; None: what the plan allows.
         spot: On Spot.
         as_json: For programs.
         durations: A JSON file with the seconds of commands, instead of those of earlier launches.
 
     Raises:
-        DefinitionError: the cloud cannot run the tree.
+        DefinitionError: the cloud, or the plan of the account, cannot run the tree.
         UsageError: the file cannot be read.
     """
     pipeline = _resolved(root)
     account = _account()
     workers = _allowed_workers(account) if workers is None else workers
-    warm = None if account is None else account.warm
-    known = _known(program) if durations is None else _given(durations)
-    found = _estimate(pipeline, known, workers, spot=spot)
+    known = _known(program, made) if durations is None else _given(durations)
+    found = _estimate(pipeline, known, account, workers, spot=spot)
     if as_json:
         from conducto_cli.output import as_json as json_of  # noqa: PLC0415
 
-        print(json_of(plan_document(found, known, workers=workers, spot=spot, warm=warm)))
+        print(json_of(plan_document(found, known, workers=workers, spot=spot, account=account)))
         return DONE
-    for line in plan_lines(found, known, workers=workers, spot=spot, warm=warm):
+    for line in plan_lines(found, known, workers=workers, spot=spot, account=account):
         print(line)
     return DONE
 
@@ -166,16 +170,26 @@ def _resolved(root: NodeBase) -> Pipeline:
     return resolve(to_launch_form(root))
 
 
-def _estimate(pipeline: Pipeline, known: Known, workers: int, *, spot: bool) -> Estimate:
+def _estimate(
+    pipeline: Pipeline, known: Known, account: WhoAmI | None, workers: int, *, spot: bool
+) -> Estimate:
     from conducto_core.semantics.asl.estimate import estimate  # noqa: PLC0415
-    from conducto_core.semantics.cloud_limits import check_execs  # noqa: PLC0415
+    from conducto_core.semantics.cloud_limits import check_account, check_execs  # noqa: PLC0415
 
-    check_execs(pipeline.execs())
+    if account is None:
+        check_execs(pipeline.execs())
+    else:
+        check_account(
+            pipeline.nodes,
+            account.plan,
+            max_workers=account.max_workers,
+            max_cpu=account.max_cpu,
+        )
     runs = [run.seconds for run in known.runs]
     return estimate(pipeline, history=known.seconds, runs=runs, max_workers=workers, spot=spot)
 
 
-def program_plan(root: NodeBase, program: str | None) -> ProgramPlan:
+def program_plan(root: NodeBase, program: str | None, made: Made | None = None) -> ProgramPlan:
     """Return the size of a tree, and its cost in the cloud if the cloud can run it.
 
     Raises:
@@ -186,15 +200,17 @@ def program_plan(root: NodeBase, program: str | None) -> ProgramPlan:
 
     pipeline = _resolved(root)
     commands = sum(1 for _ in pipeline.execs())
+    account = _account()
     try:
-        found = _estimate(pipeline, _known(program), _allowed_workers(_account()), spot=False)
+        known, workers = _known(program, made), _allowed_workers(account)
+        found = _estimate(pipeline, known, account, workers, spot=False)
     except DefinitionError as error:
         return ProgramPlan(commands=commands, note=f"The cloud cannot run it: {error}")
     return ProgramPlan(commands=commands, dollars=found.dollars, known=found.known)
 
 
 def plan_document(
-    found: Estimate, known: Known, *, workers: int, spot: bool, warm: WarmPool | None = None
+    found: Estimate, known: Known, *, workers: int, spot: bool, account: WhoAmI | None = None
 ) -> dict[str, object]:
     """Return the document of ``conducto plan --json``: the estimate, in all and for each pool.
 
@@ -203,16 +219,24 @@ def plan_document(
         known: The durations that it is based on.
         workers: At once, at most.
         spot: On Spot.
-        warm: The warm pool of the installation; None: it has none, or is not known.
+        account: Its warm pool and prices count; None: it is not known.
     """
     pools = [{**asdict(pool), "kind": pool.kind.value} for pool in found.pools]
     document = {**asdict(found), "pools": pools, "dollars": found.dollars}
     runs = [run.id for run in known.runs]
     document |= {"workers": workers, "spot": spot, "runs": runs}
-    if warm is not None:
+    document["price"] = customer_price(found, account)
+    if account is not None and (warm := account.warm) is not None:
         price = warm_price(found, warm, spot=spot)
         document["warm_pool"] = {**warm.model_dump(mode="json"), **asdict(price)}
     return document
+
+
+def customer_price(found: Estimate, account: WhoAmI | None) -> float | None:
+    """Return the price of the workers for the organisation; None: nothing is billed."""
+    if account is None or account.vcpu_hour is None or account.gb_hour is None:
+        return None
+    return found.price(account.vcpu_hour, account.gb_hour)
 
 
 @dataclass(frozen=True)
@@ -241,10 +265,15 @@ def warm_price(found: Estimate, warm: WarmPool, *, spot: bool) -> WarmPrice:
     return WarmPrice(workers, hourly, hourly * warm.seconds / 3600)
 
 
-def earlier_runs(client: Client, program: str) -> list[EarlierRun]:
-    """Return the durations of commands that succeeded in a script's newest launches."""
+def earlier_runs(client: Client, program: str, made: Made | None = None) -> list[EarlierRun]:
+    """Return the durations of commands that succeeded in a script's newest launches.
+
+    ``made``: Only launches by this function with these arguments.
+    """
     found: list[EarlierRun] = []
     summaries = [s for s in client.list(text=program) if s.pipeline.program == program]
+    if made is not None:
+        summaries = [s for s in summaries if (s.pipeline.function, s.pipeline.arguments) == made]
     for summary in summaries[:LAUNCHES]:
         seconds: dict[str, float] = {}
         for view in client.tree(summary.pipeline.id, attempts="newest"):
@@ -267,7 +296,7 @@ def medians(runs: Sequence[EarlierRun]) -> dict[str, float]:
 
 
 def plan_lines(
-    found: Estimate, known: Known, *, workers: int, spot: bool, warm: WarmPool | None = None
+    found: Estimate, known: Known, *, workers: int, spot: bool, account: WhoAmI | None = None
 ) -> Iterator[str]:
     """Yield the lines that tell an estimate; the arguments are those of `plan_document`."""
     from conducto_cli.output import dollars  # noqa: PLC0415
@@ -292,11 +321,18 @@ def plan_lines(
         f"{dollars(found.transition_dollars)} for transitions, "
         f"{dollars(found.request_dollars)} for requests, together {dollars(found.dollars)}"
     )
-    if warm is not None and (price := warm_price(found, warm, spot=spot)).workers:
+    price = customer_price(found, account)
+    if account is not None and price is not None:
         yield (
-            f"warm pool: up to {count_of(price.workers, 'worker')} may stay "
-            f"{warm.seconds / 60:g} minutes for a rerun: {dollars(price.hourly)} an hour, at most "
-            f"{dollars(price.after_run)} after each run, not included above"
+            f"{account.org} pays {dollars(price)}, for workers only; the other amounts are AWS's "
+            "prices"
+        )
+    warm = None if account is None else account.warm
+    if warm is not None and (stay := warm_price(found, warm, spot=spot)).workers:
+        yield (
+            f"warm pool: up to {count_of(stay.workers, 'worker')} may stay "
+            f"{warm.seconds / 60:g} minutes for a rerun: {dollars(stay.hourly)} an hour, at most "
+            f"{dollars(stay.after_run)} after each run, not included above"
         )
     yield from _basis(found, known)
     yield f"prices of {PRICES.date} in {PRICES.region}, before tax; AWS was not asked"
@@ -329,9 +365,14 @@ def _basis(found: Estimate, known: Known) -> Iterator[str]:
     from conducto_cli.output import dollars  # noqa: PLC0415
     from conducto_cli.text.text import count_of  # noqa: PLC0415
 
-    source = "those of the file" if known.given else "medians of earlier runs"
+    same = "medians of earlier runs with these parameters"
+    source = "those of the file" if known.given else same
     if found.known == 0:
-        nothing = "the file names none of them" if known.given else "no earlier run is known"
+        nothing = (
+            "the file names none of them"
+            if known.given
+            else "no earlier run with these parameters is known"
+        )
         yield f"{nothing}: each Exec is taken to run {found.assumed:g} s"
     elif found.known == found.execs:
         yield f"durations are {source}"
@@ -357,11 +398,12 @@ def _date(created: float) -> str:
     return time.strftime("%Y-%m-%d", time.localtime(created))
 
 
-def known_runs(program: str, openers: Sequence[OpenClient]) -> Known:
+def known_runs(program: str, openers: Sequence[OpenClient], made: Made | None = None) -> Known:
     """Return durations of earlier launches from each target; a later target overrides.
 
     Args:
         program: Path of the script.
+        made: The function and the arguments whose launches count; None: all of them.
         openers: Make clients; targets that do not respond are skipped.
     """
     from conducto.errors import UsageError  # noqa: PLC0415
@@ -371,7 +413,7 @@ def known_runs(program: str, openers: Sequence[OpenClient]) -> Known:
     for opener in openers:
         try:
             with opener() as client:
-                runs = earlier_runs(client, program)
+                runs = earlier_runs(client, program, made)
         except (ClientError, UsageError):
             continue
         if runs:
@@ -421,7 +463,7 @@ def _allowed_workers(account: WhoAmI | None) -> int:
     return FREE_WORKERS if account is None else account.max_workers
 
 
-def _known(program: str | None) -> Known:
+def _known(program: str | None, made: Made | None) -> Known:
     """Return durations from this machine's agent, if one runs, and from the cloud, if logged in.
 
     Those of the cloud override: they were measured on the workers of the estimate.
@@ -438,7 +480,7 @@ def _known(program: str | None) -> Known:
         openers.append(lambda: Client(HttpTransport(endpoint)))
     if account is not None:
         openers.append(account.client)
-    return known_runs(str(Path(program).resolve()), openers)
+    return known_runs(str(Path(program).resolve()), openers, made)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentTypeError
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from conducto.errors import UsageError
-from conducto_cli.arguments import a_moment, a_positive, a_time, add_json, add_subcommand
+from conducto_cli.arguments import a_moment, a_positive, a_time_within, add_json, add_subcommand
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
 from conducto_cli.text.schedule_text import (
@@ -110,13 +109,14 @@ def _add_rules(adding: Parser) -> None:
     adding.add_argument(
         "--window",
         metavar="TIME",
-        type=partial(_time_within, "1m", "31d"),
-        help="for how long, such as 2h (default: 24h; at most 31d)",
+        type=partial(a_time_within, "1m", "31d"),
+        help="for how long, and how long a firing waits for room in the plan, such as 2h (default: "
+        "24h; at most 31d)",
     )
     adding.add_argument(
         "--jitter",
         metavar="TIME",
-        type=partial(_time_within, "1s", "12h"),
+        type=partial(a_time_within, "1s", "12h"),
         help="delay each launch by up to this time (at most 12h)",
     )
     adding.add_argument(
@@ -131,14 +131,6 @@ def _add_rules(adding: Parser) -> None:
     adding.add_argument(
         "--replace", action="store_true", help="change the schedule if it exists already"
     )
-
-
-def _time_within(shortest: str, longest: str, text: str) -> float:
-    """Return the seconds of a time that was typed."""
-    seconds = a_time(text)
-    if not a_time(shortest) <= seconds <= a_time(longest):
-        raise ArgumentTypeError(f"must be from {shortest} to {longest}, got {text!r}")
-    return seconds
 
 
 def _add_backfill(commands: Subcommands) -> None:

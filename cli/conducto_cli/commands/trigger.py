@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conducto.errors import UsageError
 from conducto.wire.printable import printable
-from conducto_cli.arguments import add_json, add_subcommand
+from conducto_cli.arguments import a_time_within, add_json, add_subcommand
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
 from conducto_cli.text.table import table
@@ -165,6 +166,12 @@ def _add_adding(commands: Any) -> argparse.ArgumentParser:
     adding.add_argument(
         "--command", metavar="TEXT", help="what a generic trigger runs, such as a line of a section"
     )
+    adding.add_argument(
+        "--window",
+        metavar="TIME",
+        type=partial(a_time_within, "1m", "31d"),
+        help="for how long a launch waits for room in the plan (default: 24h; at most 31d)",
+    )
     return adding
 
 
@@ -203,7 +210,7 @@ def run(arguments: argparse.Namespace) -> int:
             chosen = checked(t.DeliveryParams, name=arguments.name, delivery=arguments.delivery)
             result = call(arguments, operations.APPROVE_DELIVERY, chosen)
             _print_deliveries((result,), as_document=arguments.json)
-            return DONE if result.pipeline else FAILED
+            return DONE if result.pipeline or result.result is t.DeliveryResult.QUEUED else FAILED
     return DONE
 
 
@@ -213,7 +220,9 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
         token = os.environ.get(arguments.token_env)
         if not token:
             raise UsageError("--token-env: there is no such variable, or it is empty")
+    window = {} if arguments.window is None else {"window": arguments.window}
     return {
+        **window,
         "provider": arguments.provider or _provider_of(arguments.repository),
         "repository": arguments.repository,
         "api": arguments.api,

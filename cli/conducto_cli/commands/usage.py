@@ -107,6 +107,7 @@ def _cost_lines(found: PipelineCost) -> Iterator[str]:
         yield "commands on your own machine are free"
         return
     named = found.dollars - found.idle_dollars
+    own = [] if found.price is None else [("price for the organisation", dollars(found.price))]
     rows = [
         ("commands", dollars(named)),
         ("idle workers", dollars(found.idle_dollars)),
@@ -114,6 +115,7 @@ def _cost_lines(found: PipelineCost) -> Iterator[str]:
         ("state transitions", dollars(found.transition_dollars)),
         ("storage", dollars(found.storage_dollars)),
         ("together", dollars(found.total_dollars)),
+        *own,
     ]
     yield from table([("COST", "DOLLARS"), *rows])
     yield ""
@@ -143,18 +145,25 @@ def _lines(found: Usage, month: str | None) -> Iterator[str]:
     if not found.pipelines:
         yield f"nothing ran in {month}" if month else "nothing ran yet"
         return
-    head = (*_COLUMNS[:4], "WORKERS", "TRANSITIONS", "REQUESTS", "STORAGE", "DOLLARS")
+    is_billed = any(each.price is not None for each in found.months)
+    amounts = ("PRICE", "AWS") if is_billed else ("DOLLARS",)
+    head = (*_COLUMNS[:4], "WORKERS", "TRANSITIONS", "REQUESTS", "STORAGE", *amounts)
     yield from table([head, *map(_month_cells, found.months)])
     yield ""
-    columns = ("MONTH", "PROGRAM", "PIPELINES", "ATTEMPTS", "TIME", "vCPU-HOURS", "DOLLARS")
+    columns = ("MONTH", "PROGRAM", "PIPELINES", "ATTEMPTS", "TIME", "vCPU-HOURS", *amounts)
     yield from table([columns, *map(_program_cells, found.programs)])
     yield ""
-    columns = ("MONTH", "PIPELINE", "ATTEMPTS", "TIME", "vCPU-HOURS", "DOLLARS", "TITLE")
+    columns = ("MONTH", "PIPELINE", "ATTEMPTS", "TIME", "vCPU-HOURS", *amounts, "TITLE")
     yield from table([columns, *map(_pipeline_cells, found.pipelines)])
     for pipeline in found.pipelines:
         if pipeline.nodes:
             yield from _node_lines(pipeline)
     yield ""
+    if is_billed:
+        yield (
+            "PRICE is what the organisation pays for workers, at the prices of its subscription; "
+            "AWS and the other amounts are AWS's prices. Bill: conducto billing show"
+        )
     yield f"{_prices(found.priced, found.region)}; commands on your own machine are free"
 
 
@@ -195,18 +204,25 @@ def _program_cells(program: ProgramSpent) -> tuple[str, ...]:
         f"{program.attempts:,}",
         duration(program.seconds),
         f"{program.cpu_seconds / 3600:.2f}",
-        dollars(program.total_dollars),
+        *_amounts(program),
     )
+
+
+def _amounts(spent: Charged) -> tuple[str, ...]:
+    """Return the price for the organisation, if it is billed, and the cost at AWS's prices."""
+    own = () if spent.price is None else (dollars(spent.price),)
+    return (*own, dollars(spent.total_dollars))
 
 
 def _pipeline_cells(pipeline: PipelineSpent) -> tuple[str, ...]:
     title = clip(printable(pipeline.title), _TITLE_COLUMNS)
     *cells, _ = _cells(pipeline)
-    return (pipeline.month, pipeline.id, *cells, dollars(pipeline.total_dollars), title)
+    return (pipeline.month, pipeline.id, *cells, *_amounts(pipeline), title)
 
 
 def _month_cells(spent: MonthSpent) -> tuple[str, ...]:
-    return (spent.month, *_cells(spent), *map(dollars, _services(spent).values()))
+    *services, _ = _services(spent).values()
+    return (spent.month, *_cells(spent), *map(dollars, services), *_amounts(spent))
 
 
 def _cells(spent: Spent) -> tuple[str, ...]:

@@ -83,6 +83,8 @@ def lines_of(view: ScheduleView) -> list[str]:
         lines.append(f"  pauses after {count_of(schedule.pause_after, 'failure')} in a row")
     if schedule.until is not None:
         lines.append(f"  until {_moment(schedule.until)}")
+    if view.last is not None and view.last.state.value == "queued":
+        lines.append(f"  {printable(view.last.why or 'waits')}")
     if schedule.paused:
         why = "" if schedule.paused_why is None else f": {printable(schedule.paused_why)}"
         lines.append(f"  paused{why}; resume it: conducto schedule resume {schedule.name}")

@@ -49,6 +49,7 @@ class BillingStatus(Record):
         status: Status of the subscription, with Stripe's names; None: there was none.
         paying: Whether workers are charged.
         suspended: Whether the spend limit is reached, so that nothing starts.
+        starts: When the paid plan starts; None: it has started, or there is none.
         grace_until: When the plan ends, if a payment failed.
         period_start: Start of the billing period.
         period_end: End of the billing period.
@@ -72,6 +73,7 @@ class BillingStatus(Record):
     status: str | None
     paying: bool
     suspended: bool
+    starts: float | None = None
     grace_until: float | None
     period_start: float | None
     period_end: float | None

@@ -120,7 +120,8 @@ class ScheduleSettings(Record):
         zone: The time zone of `cron`, such as ``Europe/Berlin``.
         after: The pipelines whose end fires it, instead of `cron`.
         what: What it launches.
-        window: Seconds for which a missed time can be caught up.
+        window: Seconds for which a missed time can be caught up, and for which a firing waits for
+            room in the plan.
         jitter: Maximum seconds by which launches are delayed, each by its own amount.
         pause_after: Number of failures in a row after which it pauses itself; None: never.
         until: No firing is due after this time; None: without an end.
@@ -198,7 +199,7 @@ class Firing(Record):
     Attributes:
         id: Sorts by the due time.
         due: The due time, without jitter.
-        at: Time of its latest change.
+        at: Time of its latest change; of one that waits for room in the plan, since when it waits.
         why: Reason for its state, as a sentence.
         pipeline: The pipeline that it launched.
         outcome: The state in which that pipeline ended; None while it has not.

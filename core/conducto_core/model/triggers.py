@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from conducto_core.model.base import ADDRESS_PATTERN, Name, Record
+from conducto_core.model.schedules import DAY, MAX_WINDOW
 
 #: Maximum number of triggers of an organisation, and of deliveries in a list.
 MAX_TRIGGERS = 100
@@ -79,6 +80,7 @@ class TriggerRequest(Record):
         command: What a generic trigger launches, as in a section of ``.conducto.cfg``; the other
             providers have the file.
         app: The GitHub App of the organisation sends the webhooks and gives the tokens.
+        window: Seconds for which a launch waits for room in the plan.
     """
 
     provider: Provider
@@ -88,6 +90,7 @@ class TriggerRequest(Record):
     token: str | None = Field(default=None, repr=False, min_length=1, max_length=1000)
     forks: Forks = "ignore"
     app: bool = False
+    window: Annotated[float, Field(ge=60, le=MAX_WINDOW, allow_inf_nan=False)] = DAY
 
     @model_validator(mode="after")
     def _of_the_app(self) -> Self:
@@ -135,6 +138,7 @@ class Trigger(Record):
     created: float
     has_token: bool = False
     app: bool = False
+    window: float = DAY
 
 
 class NewTrigger(Record):
@@ -164,7 +168,24 @@ class DeliveryResult(StrEnum):
     SKIPPED = "skipped"
     FAILED = "failed"
     DEFERRED = "deferred"
+    QUEUED = "queued"
     WAITING = "waiting for approval"
+
+
+#: Results of deliveries that are tried again.
+OPEN_RESULTS = frozenset({DeliveryResult.RECEIVED, DeliveryResult.DEFERRED, DeliveryResult.QUEUED})
+
+
+class QueuedLaunch(Record):
+    """The place of a launch that waits for room in the plan.
+
+    Attributes:
+        name: Its turn; turns sort by time.
+        kept: When the launch was last tried.
+    """
+
+    name: str
+    kept: float
 
 
 class Delivery(Record):
@@ -174,6 +195,7 @@ class Delivery(Record):
         reason: Why it launched nothing.
         pipeline: Id of the pipeline that it launched.
         approved_by: The member who approved a pull request from a fork.
+        turn: The time by which it has its turn among launches that wait for room in the plan.
     """
 
     id: str
@@ -184,6 +206,7 @@ class Delivery(Record):
     section: str | None = None
     pipeline: str | None = None
     approved_by: str | None = None
+    turn: float | None = None
 
 
 class TriggerTrial(Record):

@@ -40,13 +40,16 @@ class Spent(Record):
             cloud, the running time of workers, from the pull of their image to their stop.
         cpu_seconds: vCPU-seconds of these workers; on a user's own machine, CPU-seconds that
             commands requested.
-        dollars: Cost of these workers; 0 on a user's own machine.
+        dollars: Cost of these workers at AWS's prices; 0 on a user's own machine.
+        price: Price of these workers for the organisation, by its subscription; None: nothing is
+            billed. Its invoices have only the workers of the time of the subscription.
     """
 
     attempts: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     dollars: float = 0.0
+    price: float | None = None
 
 
 class NodeSpent(Spent):

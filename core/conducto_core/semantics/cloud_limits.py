@@ -1,16 +1,51 @@
-"""Limits of Execs that exist only in the cloud."""
+"""Limits of Execs that exist only in the cloud, and those of plans."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 from conducto.errors import raise_found
 from conducto.wire import limits
 from conducto_core.errors import check_each, invalid
 from conducto_core.model.nodes import NodeSpec
-from conducto_core.semantics.fargate import size_for
+from conducto_core.model.states import NodeType
+from conducto_core.semantics import capacity
+from conducto_core.semantics.fargate import largest_mem, size_for
+from conducto_core.semantics.plans import Plan
 
 #: Maximum bytes of a character in a URL: four bytes of UTF-8, each as ``%xx``.
 _QUOTED = 12
+
+
+def validate_nodes(nodes: Mapping[str, NodeSpec], plan: Plan) -> None:
+    """Reject Execs and ``new`` groups that Fargate or the plan cannot run, with a line for each."""
+    execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
+    check_execs(execs, lambda node: _check_exec_in(node, plan))
+    capacity.check_fits(nodes, plan.max_workers, plan.name)
+
+
+def check_account(
+    nodes: Mapping[str, NodeSpec], plan: str, *, max_workers: int, max_cpu: float
+) -> None:
+    """Reject nodes that the plan of an account cannot run, as a launch does."""
+    validate_nodes(nodes, Plan(plan, max_workers=max_workers, max_cpu=max_cpu))
+
+
+def _check_exec_in(node: NodeSpec, plan: Plan) -> None:
+    check_exec(node)
+    place, path = node.placement, node.path
+    if place.cpu > plan.max_cpu:
+        raise invalid(
+            path,
+            f"cpu={place.cpu:g} is more than the plan {plan.name!r} allows for one worker: "
+            f"{plan.max_cpu:g}; lower cpu, or choose a larger plan",
+        )
+    if place.mem > largest_mem(plan.max_cpu):
+        raise invalid(
+            path,
+            f"mem={place.mem:g} is more than the plan {plan.name!r} allows for a worker: "
+            f"{plan.max_cpu:g} vCPUs allow at most {largest_mem(plan.max_cpu):g} GB; lower mem, or "
+            "choose a larger plan",
+        )
 
 
 def check_exec(node: NodeSpec) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conducto_core.model.records import AttemptRecord
+from conducto_core.semantics import plans
 from conducto_core.semantics.fargate import PRICES, Size, size_for
+from conducto_core.semantics.plans import Rates
 
 #: The size of an attempt whose record has none: the defaults of a node.
 _CPU, _MEM = 1.0, 2.0
@@ -60,6 +62,20 @@ def dollars_for(path: str, cpu: float, mem: float | None, seconds: float) -> flo
     None stands for a node's default of GB.
     """
     return _dollars(size_for(path, cpu, _MEM if mem is None else mem), seconds)
+
+
+def price_of(dollars: float, seconds: float, cpu_seconds: float, rates: Rates) -> float:
+    """Return the price of workers for an organisation, given their cost on demand at AWS.
+
+    Args:
+        dollars: Their cost.
+        seconds: Their time.
+        cpu_seconds: Their vCPU-seconds.
+        rates: Its prices.
+    """
+    known = cpu_seconds * PRICES.cpu_hour + seconds * PRICES.address_hour
+    gb_seconds = max(0.0, dollars * 3600 - known) / PRICES.mem_hour
+    return plans.dollars(cpu_seconds, gb_seconds, rates)
 
 
 def charged_seconds(began: float, ended: float) -> float:

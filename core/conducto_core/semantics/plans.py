@@ -1,7 +1,10 @@
 """Plans: what an organisation may use, given its subscription and its spend limit. Pure."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
+from math import ceil
 
 #: Seconds for which an organisation keeps its paid plan after a failed payment.
 GRACE_SECONDS = 7 * 86_400.0
@@ -13,6 +16,7 @@ WARNING_SHARE = 0.8
 GRACE_MINUTES = 15.0
 #: Path of the web app's page about the plan.
 PLAN_PAGE = "/organisation/plan"
+_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +71,22 @@ class Billing:
 
     Attributes:
         status: None: the organisation never had a subscription.
-        since: Start of the subscription; usage before it is not charged.
+        since: Start of the paid plan; usage before it is not charged.
+        started: Start of the subscription, which may be earlier.
+        period: First hour of the billing period.
         grace_until: End of the grace period after a failed payment.
         limit: Maximum dollars per billing period, or None.
+        limit_set: When the limit or its grace period was last set.
         grace_minutes: Minutes for which commands may run on at the limit.
     """
 
     status: Status | None = None
     since: float = 0.0
+    started: float = 0.0
+    period: float = 0.0
     grace_until: float | None = None
     limit: float | None = None
+    limit_set: float = 0.0
     grace_minutes: float = GRACE_MINUTES
 
 
@@ -116,6 +126,8 @@ def effective(plan: Plan, billing: Billing, accrued: float, now: float) -> Effec
 
 def is_paying(billing: Billing, now: float) -> bool:
     """Return whether a subscription entitles to the paid plan."""
+    if now < billing.since:
+        return False
     if billing.status is Status.PAST_DUE:
         return billing.grace_until is None or now < billing.grace_until
     return billing.status in _PAID
@@ -131,6 +143,51 @@ def grace_until(status: Status | None, before: float | None, now: float) -> floa
     if status is not Status.PAST_DUE:
         return None
     return now + GRACE_SECONDS if before is None else before
+
+
+def paid_from(started: float, now: float, used_hours: Iterable[int]) -> float:
+    """Return when the paid plan of a new subscription starts.
+
+    An hour is in one invoice only: after an hour in which an earlier subscription has usage, the
+    paid plan starts with the next one.
+
+    Args:
+        started: Start of the subscription, by the provider's clock.
+        now: Seconds since the epoch.
+        used_hours: The hours since then that have usage already.
+    """
+    return max(min(started, now), max(used_hours, default=-_HOUR) + _HOUR)
+
+
+def first_hour(period_start: float, started: float, since: float) -> float:
+    """Return the first hour of a billing period.
+
+    The hour in which a period ends belongs to that period: an hour has one total.
+
+    Args:
+        period_start: Start of the period.
+        started: Start of the subscription.
+        since: Start of the paid plan.
+    """
+    if period_start <= started:
+        return since - since % _HOUR
+    return period_start + -period_start % _HOUR
+
+
+def charged_at(hour: int, started: float) -> int:
+    """Return the moment of an hour's total: always the same one, in the period that it counts in.
+
+    The provider ignores usage before the subscription.
+    """
+    return max(hour, ceil(started))
+
+
+def is_grace_over(billing: Billing, reached: float, now: float) -> bool:
+    """Return whether commands have used up the grace period of the spend limit.
+
+    It starts when the limit is reached, and again when the limit changes.
+    """
+    return now - max(reached, billing.limit_set) >= billing.grace_minutes * 60
 
 
 def larger(plan: Plan, other: Plan) -> Plan:
@@ -174,6 +231,20 @@ class Remedies:
         return f" at {self.web_app.rstrip('/')}{PLAN_PAGE}" if self.web_app else " on the Plan page"
 
 
+def queue_reason(why: str, until: float, now: float) -> tuple[str, bool]:
+    """Return the reason for which a launch waits for room in the plan, and whether it is given up.
+
+    Args:
+        why: The reason for which there is no room.
+        until: When it is given up.
+        now: Seconds since the epoch.
+    """
+    day = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if now >= until:
+        return f"given up after its wait for room in the plan: {why}", True
+    return f"waits in the queue of launches, until {day} at the latest: {why}", False
+
+
 def warning_level(accrued: float, limit: float | None) -> float:
     """Return the share of the spend limit of which owners are notified: 0, 0.8 or 1."""
     if limit is None or accrued < WARNING_SHARE * limit:
@@ -182,8 +253,6 @@ def warning_level(accrued: float, limit: float | None) -> float:
 
 
 # ---- usage --------------------------------------------------------------------------------------
-
-_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +274,10 @@ class Span:
     began: int
     until: int
 
-    def since(self, start: float) -> int:
-        """Return the seconds from the hour of a time on."""
-        return max(0, self.until - max(self.began, int(start) - int(start) % _HOUR))
+    @property
+    def seconds(self) -> int:
+        """The length."""
+        return self.until - self.began
 
     def hours(self) -> dict[int, int]:
         """Return the seconds in each hour, by the hour's start."""
@@ -228,6 +298,19 @@ def moved(old: Span | None, new: Span) -> dict[int, int]:
     after = new.hours()
     changes = {hour: after.get(hour, 0) - before.get(hour, 0) for hour in {*before, *after}}
     return {hour: seconds for hour, seconds in sorted(changes.items()) if seconds}
+
+
+def charged_hours(changes: Mapping[int, int], billing: Billing) -> dict[int, int]:
+    """Return in which hours a change of a metered interval is charged.
+
+    Earlier periods are closed: what becomes known after their end is charged in the first hour of
+    the current one.
+    """
+    charged: dict[int, int] = {}
+    for hour, seconds in changes.items():
+        first = max(hour, int(billing.period))
+        charged[first] = charged.get(first, 0) + seconds
+    return {hour: seconds for hour, seconds in charged.items() if seconds}
 
 
 def dollars(vcpu_seconds: float, gb_seconds: float, rates: Rates) -> float:

@@ -47,6 +47,12 @@ def call_of(form: Mapping[str, Any]) -> ProgramCall | None:
         raise invalid(None, f"the record of the program's call: {place}: {first['msg']}") from None
 
 
+def made_by(recorded: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """Return the function and the arguments of a recorded call, as in a pipeline's record."""
+    call = ProgramCall.model_validate(recorded)
+    return call.function, shortened_arguments(call)
+
+
 def shortened_arguments(call: ProgramCall) -> dict[str, str]:
     """Return the arguments of a call for lists, with the defaults: of a limited size."""
     given = effective(call, call.arguments)

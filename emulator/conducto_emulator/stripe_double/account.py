@@ -36,7 +36,8 @@ class StripeAccount:
         self._publish = publish
         self._numbers = count(1)
         self.objects: dict[str, Json] = {}
-        self._usage: dict[tuple[str, str, int], float] = {}
+        #: ``{(meter, customer, hour): [(moment, value)]}``, in the order of receipt.
+        self._usage: dict[tuple[str, str, int], list[tuple[int, float]]] = {}
 
     @property
     def now(self) -> int:
@@ -162,23 +163,25 @@ class StripeAccount:
     # ---- usage --------------------------------------------------------------------------------
 
     def meter_event(self, name: str, customer: str, value: float, moment: int) -> None:
-        """Record the total of an hour; a later one replaces it."""
+        """Record the usage of a moment."""
         meters = self.all("billing.meter", event_name=name)
         if not meters:
             raise MissingResourceError(f"No active meter found with event_name {name}")
         meter = meters[0]
-        hour = moment - moment % _HOUR
-        if meter.get("event_time_window") == "hour":
-            self._usage[meter["id"], customer, hour] = value
-        else:
-            key = (meter["id"], customer, hour)
-            self._usage[key] = self._usage.get(key, 0.0) + value
+        key = (meter["id"], customer, moment - moment % _HOUR)
+        self._usage.setdefault(key, []).append((moment, value))
 
     def hours(self, meter: str, customer: str, start: int, end: int) -> Iterator[tuple[int, float]]:
-        """Yield ``(hour, value)`` of a meter."""
-        for (of, whose, hour), value in sorted(self._usage.items()):
-            if of == meter and whose == customer and start - start % _HOUR <= hour < end:
-                yield hour, value
+        """Yield ``(hour, value)`` of a meter for a time.
+
+        The last value that was received for an hour counts, in each time that has one: Stripe does
+        not say what it does with an hour in two billing periods, and this is the worst case.
+        """
+        whole = self.get(meter, "billing.meter").get("event_time_window") != "hour"
+        for (of, whose, hour), events in sorted(self._usage.items()):
+            found = [value for moment, value in events if start <= moment < end]
+            if of == meter and whose == customer and found:
+                yield hour, sum(found) if whole else found[-1]
 
     def used(self, meter: str, customer: str, start: int, end: int) -> float:
         """Return the usage of a time."""

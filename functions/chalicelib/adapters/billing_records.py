@@ -10,7 +10,16 @@ from chalicelib.adapters.dynamodb import NEW, DynamoTable, Item, Update, Value
 from chalicelib.ports.billing import Account, HookEvent, HourTotal, Meter, WaitingMail
 from conducto_core.api.queries.usage_reports import month_of
 from conducto_core.model.deployment import OPEN
-from conducto_core.semantics.plans import Rates, Span, Status, dollars, moved
+from conducto_core.semantics.plans import (
+    Billing,
+    Rates,
+    Span,
+    Status,
+    charged_at,
+    charged_hours,
+    dollars,
+    moved,
+)
 
 #: Seconds for which events and closed meters are kept, so that late repeats change nothing.
 REMEMBERED_SECONDS = 40 * 86_400
@@ -71,22 +80,30 @@ class TableBilling:
             org, worker, since = str(item[OPEN.sort_key]).rsplit("#", 2)
             yield org, worker, float(since)
 
-    def move(self, meter: Meter, span: Span, rates: Rates, *, closed: bool) -> bool:
+    def move(
+        self, meter: Meter, span: Span, rates: Rates, billing: Billing, *, closed: bool
+    ) -> bool:
         """Charge a worker for ``span`` instead of ``meter.span``, in one transaction."""
-        changes = moved(meter.span, span)
+        changes = charged_hours(moved(meter.span, span), billing)
         seconds = sum(changes.values())
         money = dollars(seconds * meter.vcpu, seconds * meter.gb, rates)
-        operations = [self._meter_operation(meter, span, closed=closed)]
+        new = meter.moved(span, billing, closed=closed)
+        operations = [self._meter_operation(meter, new, span)]
         for hour, more in changes.items():
             add = {"vcpu_s": more * meter.vcpu, "gb_s": more * meter.gb, "version": 1}
-            update = Update(_hour_key(meter.org, hour), add=add, set={"dirty": 1})
+            about = {"dirty": 1, "moment": charged_at(hour, billing.started)}
+            update = Update(_hour_key(meter.org, hour), add=add, set=about)
             operations.append(self._table.update_operation(update))
         if money:
-            update = Update(table_keys.org(meter.org), add={"accrued": money})
+            where, values = "accrued_from = :period", {":period": billing.period}
+            if not billing.period:
+                where, values = "attribute_not_exists(accrued_from)", {}
+            key = table_keys.org(meter.org)
+            update = Update(key, add={"accrued": money}, where=where, values=values)
             operations.append(self._table.update_operation(update))
         return not self._table.try_transact(operations)
 
-    def _meter_operation(self, meter: Meter, span: Span, *, closed: bool) -> Any:
+    def _meter_operation(self, meter: Meter, new: Meter, span: Span) -> Any:
         key = table_keys.meter(meter.org, meter.worker, meter.since)
         facts: dict[str, Value] = {
             "pipeline": meter.pipeline_id,
@@ -94,11 +111,13 @@ class TableBilling:
             "gb": meter.gb,
             "began": span.began,
             "ended": span.until,
+            "period": new.period,
+            "settled": new.settled,
         }
         if meter.task is not None:
             facts["task"] = meter.task
         remove: tuple[str, ...] = ()
-        if closed:
+        if new.closed:
             facts |= {"closed": 1, "expires": int(self._clock()) + REMEMBERED_SECONDS}
             remove = (OPEN.partition_key, OPEN.sort_key)
         else:
@@ -115,7 +134,7 @@ class TableBilling:
         """Return the hours of a time that have usage."""
         first, last = int(start) - int(start) % _HOUR, int(end)
         found: list[HourTotal] = []
-        for month in _months(start, end):
+        for month in _months(start, end) if first <= last else ():
             low, high = table_keys.hour(org, month, first), table_keys.hour(org, month, last)
             for sort, item in self._table.range(low.partition, low.sort, high.sort):
                 found.append(_total(int(sort.removeprefix("H#")), item))
@@ -214,6 +233,7 @@ def _total(hour: int, item: Item) -> HourTotal:
         gb_seconds=float(item.get("gb_s", 0.0)),
         version=int(item.get("version", 0)),
         dirty="dirty" in item,
+        moment=int(item.get("moment", hour + _HOUR - 1)),  # as the version before sent it
     )
 
 
@@ -228,11 +248,13 @@ def _meter(org: str, worker: str, since: float, item: Item) -> Meter:
         span=Span(int(item["began"]), int(item["ended"])),
         task=str(item["task"]) if "task" in item else None,
         closed="closed" in item,
+        period=float(item.get("period", 0.0)),
+        settled=int(item.get("settled", 0)),
     )
 
 
 _OPTIONAL = ("grace_until", "suspended_at")
-_NUMBERS = ("since", "period_start", "period_end", "fetched", "warned")
+_NUMBERS = ("started", "since", "resumed", "period_start", "period_end", "fetched", "warned")
 
 
 def _account_item(account: Account) -> Item:
@@ -256,6 +278,7 @@ def _account_item(account: Account) -> Item:
 
 def _account(org: str, item: Item) -> Account:
     known = Account(org=org, customer=str(item["customer"]))
+    item = {"started": item.get("since", 0.0), **item}
     present = [name for name in (*_NUMBERS, *_OPTIONAL) if name in item]
     numbers: dict[str, Any] = {name: float(item[name]) for name in present}
     return replace(

@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable, Value
 from conducto_core.model.deployment import OPEN
-from conducto_core.model.triggers import Delivery, DeliveryResult
+from conducto_core.model.triggers import OPEN_RESULTS, Delivery
 
 #: Seconds for which deliveries are kept: a provider does not repeat older ones.
 REMEMBERED_SECONDS = 40 * 86_400
 _OPEN = "deliveries"
-_IS_OPEN = frozenset({DeliveryResult.RECEIVED, DeliveryResult.DEFERRED})
 
 
 class TableDeliveries:
@@ -59,7 +58,7 @@ class TableDeliveries:
 
     def _item(self, org: str, trigger: str, delivery: Delivery) -> dict[str, Value]:
         item: dict[str, Value] = {"record": delivery.model_dump_json(), "expires": self._expires()}
-        if delivery.result in _IS_OPEN:
+        if delivery.result in OPEN_RESULTS:
             place = f"{org}#{trigger}#{delivery.id}"
             item |= {OPEN.partition_key: _OPEN, OPEN.sort_key: place}
         return item

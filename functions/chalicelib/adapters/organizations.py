@@ -64,11 +64,13 @@ class TableOrgs:
         """Set a plan; the organisation's workers stay counted."""
         self._table.update(Update(table_keys.org(org), set={"plan": json.dumps(asdict(plan))}))
 
-    def set_billing(
-        self, org: str, billing: Billing, accrued: float, *, fetched: float, period: float
-    ) -> None:
+    def set_billing(self, org: str, billing: Billing, accrued: float, *, fetched: float) -> None:
         """Set the part of a subscription that gates workers, without the limit."""
-        facts: dict[str, Value] = {"since": billing.since, "fetched": fetched}
+        facts: dict[str, Value] = {
+            "since": billing.since,
+            "started": billing.started,
+            "fetched": fetched,
+        }
         if billing.status is not None:
             facts["subscription"] = billing.status.value
         remove: tuple[str, ...] = ()
@@ -78,7 +80,7 @@ class TableOrgs:
             facts["grace_until"] = billing.grace_until
         newer = "(attribute_not_exists(fetched) OR fetched < :fetched)"
         begins = "(attribute_not_exists(accrued_from) OR accrued_from <> :accrued_from)"
-        amount: dict[str, Value] = {"accrued": accrued, "accrued_from": period}
+        amount: dict[str, Value] = {"accrued": accrued, "accrued_from": billing.period}
         key = table_keys.org(org)
         start = Update(key, set={**facts, **amount}, remove=remove, where=f"{newer} AND {begins}")
         # Charges add to the amount of the current period at any time: it is set once.
@@ -89,7 +91,7 @@ class TableOrgs:
 
     def set_limit(self, org: str, limit: float | None, grace_minutes: float) -> None:
         """Set the maximum dollars of a billing period, and the minutes that commands get then."""
-        facts: dict[str, Value] = {"grace_minutes": grace_minutes}
+        facts: dict[str, Value] = {"grace_minutes": grace_minutes, "limit_set": self._clock()}
         if limit is None:
             update = Update(table_keys.org(org), set=facts, remove=("spend_limit",))
         else:
@@ -289,6 +291,9 @@ def _billing(item: Item) -> Billing:
     return Billing(
         status=Status(str(item["subscription"])) if "subscription" in item else None,
         since=float(item.get("since", 0.0)),
+        started=float(item.get("started", item.get("since", 0.0))),
+        period=float(item.get("accrued_from", 0.0)),
+        limit_set=float(item.get("limit_set", 0.0)),
         grace_minutes=float(item.get("grace_minutes", GRACE_MINUTES)),
         **numbers,
     )

@@ -208,14 +208,12 @@ class StripeBilling:
         vcpu, gb = (float(Decimal(str(price)) * _HOUR / 100) for price in prices)
         return Rates(vcpu, gb)
 
-    def report(self, customer: str, hour: int, vcpu_seconds: float, gb_seconds: float) -> None:
-        """Send the totals of an hour, which replace those sent before."""
-        # The latest moment of the hour: an earlier one may be before the subscription.
-        moment = min(hour + _HOUR - 1, int(self._clock()))
+    def report(self, customer: str, moment: int, vcpu_seconds: float, gb_seconds: float) -> None:
+        """Send the totals of a moment's hour, which replace those sent before."""
         for name, value in ((VCPU_EVENT, vcpu_seconds), (GB_EVENT, gb_seconds)):
             event = {
                 "event_name": name,
-                "identifier": f"{customer}.{hour}.{token_hex(6)}",
+                "identifier": f"{customer}.{moment - moment % _HOUR}.{token_hex(6)}",
                 "payload": {"stripe_customer_id": customer, "value": f"{value:.2f}"},
                 "timestamp": moment,
             }

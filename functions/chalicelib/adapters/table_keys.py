@@ -40,6 +40,7 @@ partition                       sort                  content
 ``O#<org>``                     ``R#<name>``          a rule that sends notifications
 ``O#<org>``                     ``G#<name>``          a git trigger
 ``O#<org>``                     ``A#<name>``          a GitHub App
+``O#<org>``                     ``Q#<time>.<key>``    a launch that waits for room in the plan
 ``G#<org>#<trigger>``           ``D#<time>-<id>``     a webhook that it received
 ``G#<org>#<trigger>``           ``I#<SHA-256>``       mark of the provider's id of a webhook
 ``J#<SHA-256>``                 ``J``                 an ID token that was used
@@ -99,6 +100,7 @@ _OF_AN_ORG: dict[str, Kind] = {
     "R": "notification rule",
     "G": "trigger",
     "A": "GitHub App",
+    "Q": "queued launch",
     "V": "invitation",
     "H": "limits",
     "L": "member",
@@ -342,6 +344,11 @@ def trigger(org_name: str, name: str) -> Key:
 def github_app(org_name: str, name: str) -> Key:
     """Return the key of an organisation's GitHub App."""
     return Key(org(org_name).partition, f"A#{name}")
+
+
+def queued_launch(org_name: str, turn: str) -> Key:
+    """Return the key of a launch that waits for room in the plan."""
+    return Key(org(org_name).partition, f"Q#{turn}")
 
 
 def delivery(org_name: str, trigger_name: str, delivery_id: str) -> Key:

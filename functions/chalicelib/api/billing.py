@@ -8,6 +8,7 @@ from time import gmtime, strftime
 
 from chalicelib.ports.billing import Account, BillingPorts, HourTotal, Meter, rates_of
 from chalicelib.ports.identity import Identity
+from chalicelib.services.billing import Subscriptions
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.metering import month_of
 from chalicelib.services.slots import Slots
@@ -63,11 +64,13 @@ class CloudBilling:
         if account is None:
             account = Account(self._me.org, ports.provider.new_customer(self._me.org))
             ports.records.put_account(account)
-        newest = ports.provider.newest(account.customer)
-        if newest is not None and newest.status in LIVE:
+        # The end of a subscription is known before another one begins.
+        Subscriptions(self._cloud, self._slots, ports).refresh(self._me.org)
+        status = self._cloud.orgs.in_use(self._me.org).billing.status
+        if status in LIVE:
             raise RefusedError(
-                f"{self._me.org} has a subscription already ({newest.status.value}); change it "
-                "with 'conducto billing portal'"
+                f"{self._me.org} has a subscription already ({status.value}); change it with "
+                "'conducto billing portal'"
             )
         url = ports.provider.checkout(self._me.org, account.customer, self._back())
         return BillingPage(url=url)
@@ -104,8 +107,9 @@ class CloudBilling:
         charges: list[PipelineCharge] = []
         if account is not None and account.subscription:
             start, end = account.period_start, account.period_end
-            days = tuple(_days(ports.records.hours(org, account.began, now), rates))
-            charges = _by_pipeline(ports.records.meters(org), account.began, rates)
+            first = account.first_hour
+            days = tuple(_days(ports.records.hours(org, first, max(first, now)), rates))
+            charges = _by_pipeline(ports.records.meters(org), first, rates)
         minutes = self._cloud.orgs.usage(org, month_of(now)).get("exec_seconds", 0.0) / 60
         return BillingStatus(
             plan=used.plan.name,
@@ -116,6 +120,7 @@ class CloudBilling:
             status=None if used.billing.status is None else used.billing.status.value,
             paying=used.paying,
             suspended=used.suspended,
+            starts=used.billing.since if used.billing.since > now else None,
             grace_until=used.billing.grace_until,
             period_start=start,
             period_end=end,
@@ -144,12 +149,12 @@ def _days(hours: Iterable[HourTotal], rates: Rates) -> Iterator[DayCharge]:
         yield DayCharge(day=day, vcpu_seconds=vcpu, gb_seconds=gb, dollars=dollars(vcpu, gb, rates))
 
 
-def _by_pipeline(meters: Iterable[Meter], start: float, rates: Rates) -> list[PipelineCharge]:
-    """Return the charges of the pipelines since the hour of a time, the most expensive first."""
+def _by_pipeline(meters: Iterable[Meter], period: float, rates: Rates) -> list[PipelineCharge]:
+    """Return the charges of the pipelines in the current period, the most expensive first."""
     vcpu: dict[str, float] = defaultdict(float)
     gb: dict[str, float] = defaultdict(float)
     for meter in meters:
-        seconds = 0 if meter.span is None else meter.span.since(start)
+        seconds = meter.seconds_in(period)
         if seconds:
             vcpu[meter.pipeline_id] += meter.vcpu * seconds
             gb[meter.pipeline_id] += meter.gb * seconds

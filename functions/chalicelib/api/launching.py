@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 
 from chalicelib.api.caller import CloudCaller
@@ -13,11 +14,12 @@ from chalicelib.domain.pipeline_state import define
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import CloudRecord
 from chalicelib.services.collection import paused_collection
+from chalicelib.services.launch_queue import in_turn
 from chalicelib.services.metering import check_usage
 from chalicelib.services.s3_transfer import new_key
 from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto_core.api.queries import views
-from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.model.form_codec import pack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.operations.cloud import ContextsMissing, ContextsWanted, OwnBuilds
@@ -26,7 +28,6 @@ from conducto_core.model.requests import Action, LaunchRequest, PipelineSummary
 from conducto_core.model.worker import UploadResponse
 from conducto_core.semantics.children import check_count
 from conducto_core.semantics.fargate import largest_mem
-from conducto_core.semantics.plans import Plan
 from conducto_core.semantics.resolve import resolve
 from conducto_core.semantics.user_secrets import is_untrusted
 
@@ -77,10 +78,28 @@ class CloudLaunches(CloudCaller):
         *,
         repeated: bool = False,
         origin: Origin | GitOrigin | None = None,
+        turn: str | None = None,
     ) -> PipelineSummary:
-        """Launch a request that no client sent: its clones may use the triggers that they name."""
+        """Launch a request that no client sent: its clones may use the triggers that they name.
+
+        ``turn``: Its turn in the queue, in which it gets a place if the plan is full.
+        """
         own = None if key is None else self._own(key)
-        return await asyncio.to_thread(self._launch, request, own, repeated=repeated, origin=origin)
+        launch = partial(self._launch, request, own, repeated=repeated, origin=origin)
+        if turn is None:
+            return await asyncio.to_thread(launch)
+        return await asyncio.to_thread(
+            in_turn, self._cloud, self._me.org, turn, lambda ahead: launch(ahead=ahead)
+        )
+
+    def check_turn(self, turn: str) -> None:
+        """Check that the plan has room for a launch of the queue; raises `PlanFullError`."""
+
+        def check(ahead: int) -> None:
+            check_usage(self._cloud, self._me.org)
+            self._check_plan(None, ahead)
+
+        in_turn(self._cloud, self._me.org, turn, check)
 
     @paused_collection()
     def _launch(
@@ -90,6 +109,7 @@ class CloudLaunches(CloudCaller):
         *,
         repeated: bool,
         origin: Origin | GitOrigin | None,
+        ahead: int = 0,
     ) -> PipelineSummary:
         launched = self._launched(key) if repeated and key is not None else None
         if launched is None and (request.run or request.run_at is not None):
@@ -101,7 +121,7 @@ class CloudLaunches(CloudCaller):
         validate_nodes(pipeline.nodes, plan)
         copied = None
         if launched is None:
-            self._check_plan(plan, origin)
+            self._check_plan(origin, ahead)
             copied = self._copied(request)
         used = [pipeline.images[name] for name in used_images(pipeline)]
         request = with_sources(self._cloud, self._me, request, used, origin)
@@ -170,17 +190,21 @@ class CloudLaunches(CloudCaller):
             self._engine.begin(self._me.org, record.id, definition, pipeline)
             return record.id
 
-    def _check_plan(self, plan: Plan, origin: Origin | GitOrigin | None) -> None:
+    def _check_plan(self, origin: Origin | GitOrigin | None, ahead: int) -> None:
+        """Check that the plan has room for a launch, and for those that wait before it."""
+        plan = self._cloud.orgs.plan(self._me.org)
         active = siblings = 0
         for record in self._records():
             active += not record.status.settled
             siblings += isinstance(origin, Origin) and record.parent == origin.parent
         if isinstance(origin, Origin):
             check_count(origin.parent, siblings)
-        if active >= plan.max_pipelines:
-            raise RefusedError(
+        if active + ahead >= plan.max_pipelines:
+            before = f" (before it in the queue: {ahead})" if ahead else ""
+            raise PlanFullError(
                 f"the plan {plan.name!r} allows {plan.max_pipelines} active pipelines, "
-                f"{active} are active; wait for one to end, pause one, or choose a larger plan"
+                f"{active} are active{before}; wait for one to end, pause one, or "
+                f"{self._cloud.remedies().larger_plan()}"
             )
 
 

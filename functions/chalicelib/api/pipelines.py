@@ -11,6 +11,7 @@ from chalicelib.api.data import CloudData
 from chalicelib.api.debug import CloudDebug
 from chalicelib.api.git_launches import CloudGitLaunches
 from chalicelib.api.logs import CloudLogs
+from chalicelib.services.costs import customer_rates
 from chalicelib.services.notifications import OrgRules
 from chalicelib.services.secret_injection import inject
 from chalicelib.services.secrets import VaultSecrets
@@ -43,6 +44,7 @@ class CloudPipelines(
     async def who_am_i(self) -> WhoAmI:
         """Return the caller's identity and plan."""
         plan = self._cloud.orgs.plan(self._me.org)
+        rates = customer_rates(self._cloud, self._me.org)
         return WhoAmI(
             org=self._me.org,
             user=self._me.user,
@@ -53,6 +55,8 @@ class CloudPipelines(
             max_cpu=plan.max_cpu,
             warm=self._cloud.warm if self._cloud.warm.workers else None,
             billing=self._cloud.billing is not None,
+            vcpu_hour=None if rates is None else rates.vcpu,
+            gb_hour=None if rates is None else rates.gb,
         )
 
     async def make_login(self) -> Login:

@@ -11,7 +11,7 @@ from chalicelib.api.read_model import CloudReadModel, steps_of
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.logs import LogKey, Stream
-from chalicelib.services.costs import cost
+from chalicelib.services.costs import cost, customer_rates
 from chalicelib.services.event_push import batch_after
 from chalicelib.services.image_builds import chunk_of
 from chalicelib.services.processor import CommandProcessor
@@ -26,6 +26,7 @@ from conducto_core.api.queries.usage_reports import (
     usage_report,
     uses_by_node,
     with_nodes,
+    with_prices,
 )
 from conducto_core.errors import no_image
 from conducto_core.model.node_detail import NodeDetail
@@ -186,10 +187,10 @@ class CloudQueries(CloudCaller):
         org, orgs = self._me.org, self._cloud.orgs
         months = months_before(self._cloud.clock()) if query.month is None else (query.month,)
         report = usage_report(spent for month in months for spent in orgs.spent(org, month))
-        if not query.nodes:
-            return report
-        named = [self._with_nodes(spent, query.nodes) for spent in dearest(report)]
-        return usage_report([*named, *report.pipelines[len(named) :]])
+        if query.nodes:
+            named = [self._with_nodes(spent, query.nodes) for spent in dearest(report)]
+            report = usage_report([*named, *report.pipelines[len(named) :]])
+        return with_prices(report, customer_rates(self._cloud, org))
 
     async def get_cost(self, params: CostParams) -> PipelineCost:
         """Return the cost of a pipeline since its launch."""

@@ -11,6 +11,7 @@ from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.journal import all_records
 from chalicelib.services.callers import current_user
+from chalicelib.services.launch_queue import turn_of
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.secret_injection import smtp_password
 from conducto.integrations.http import DeliveryError
@@ -76,10 +77,14 @@ class CloudScheduleTarget:
     def _as_owner(self, org: str, owner: str) -> CloudPipelines:
         return CloudPipelines(self._engine, Identity(org, owner, self._permissions(org, owner)))
 
-    async def launch(self, org: str, owner: str, request: LaunchRequest, key: str) -> str:
-        """Launch a pipeline once for each key; return its id."""
+    async def launch(
+        self, org: str, owner: str, request: LaunchRequest, key: str, since: float
+    ) -> str:
+        """Launch a pipeline once for each key, in its turn; return its id."""
         pipelines = await asyncio.to_thread(self._as_owner, org, owner)
-        return (await pipelines.launch_stored(request, key, repeated=True)).pipeline.id
+        turn = turn_of(since, key)
+        launched = await pipelines.launch_stored(request, key, repeated=True, turn=turn)
+        return launched.pipeline.id
 
     async def start_script(self, schedule: Schedule, _source: ScriptSource, _key: str) -> str:
         """Refuse: scripts are on the machines of agents."""

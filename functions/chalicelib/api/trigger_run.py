@@ -14,17 +14,19 @@ from chalicelib.ports.identity import Identity
 from chalicelib.ports.journal import all_records
 from chalicelib.ports.triggers import Deliveries
 from chalicelib.services.callers import current_user
+from chalicelib.services.launch_queue import turn_of
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.triggers import trigger_token, with_new_token
 from conducto.errors import DefinitionError
 from conducto.integrations.http import DeliveryError, NotFoundDeliveryError
-from conducto_core.errors import RefusedError
+from conducto_core.errors import PlanFullError, RefusedError
 from conducto_core.model import triggers as t
 from conducto_core.model.deployment import FUNCTION_SECONDS
 from conducto_core.model.operations.operation import Permission
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.requests import Action, ControlRequest
 from conducto_core.model.triggers import DeliveryResult as Result
+from conducto_core.semantics.plans import queue_reason
 from conducto_core.semantics.trigger_config import (
     MAX_BYTES,
     Duplicate,
@@ -87,15 +89,19 @@ class TriggerRun:
 
     def _open(self, org: str, name: str, delivery_id: str) -> t.Delivery | None:
         delivery = self._deliveries.get(org, name, delivery_id)
-        open_ = delivery is not None and delivery.result in {Result.RECEIVED, Result.DEFERRED}
+        open_ = delivery is not None and delivery.result in t.OPEN_RESULTS
         return delivery if open_ else None
 
     def _retry(self, org: str, name: str, delivery_id: str) -> None:
         delivery = self._open(org, name, delivery_id)
-        age = 0.0 if delivery is None else self._cloud.clock() - delivery.time
-        if delivery is None or age < _YOUNG:
+        if delivery is None:
             return
-        if age >= _GIVE_UP:  # without an attempt, because an attempt may end the function
+        age, queued = self._cloud.clock() - delivery.time, delivery.result is Result.QUEUED
+        if age < _YOUNG and not queued:
+            return
+        if (
+            age >= _GIVE_UP and not queued
+        ):  # without an attempt, because an attempt may end the function
             result = Result.SKIPPED if delivery.result is Result.DEFERRED else Result.FAILED
             why = f"given up after six hours: {delivery.reason or 'it was not processed'}"
             self._end(org, name, delivery, result, why)
@@ -117,7 +123,7 @@ class TriggerRun:
             self._end(org, name, delivery, Result.SKIPPED, why)
         elif delivery.event.fork and (foreign := _foreign(trigger, delivery.event)) is not None:
             self._end(org, name, delivery, Result.SKIPPED, foreign)
-        elif delivery.event.fork:
+        elif delivery.event.fork and delivery.approved_by is None:
             self._end(org, name, delivery, Result.WAITING, "it is from a fork")
         else:
             self.launch(org, trigger, delivery)
@@ -158,6 +164,9 @@ class TriggerRun:
 
     def launch(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> t.Delivery:
         """Launch what a delivery is configured to launch, and store the result."""
+        if delivery.turn is None:  # an approval may come days after the event
+            since = self._cloud.clock() if delivery.approved_by else delivery.time
+            delivery = delivery.model_copy(update={"turn": since})
         try:
             return with_new_token(
                 self._cloud, org, trigger, lambda: self._launch(org, trigger, delivery)
@@ -166,10 +175,21 @@ class TriggerRun:
             if error.temporary:
                 raise
             why = str(error)
+        except PlanFullError as error:
+            return self._queue(org, trigger, delivery, str(error))
         except (TriggerConfigError, RefusedError, DefinitionError) as error:
             why = str(error)
             self._report(org, trigger, delivery, why)
         return self._end(org, trigger.name, delivery, Result.FAILED, why)
+
+    def _queue(self, org: str, trigger: t.Trigger, delivery: t.Delivery, reason: str) -> t.Delivery:
+        """Let a delivery wait for room in the plan, or give it up."""
+        until = (delivery.turn or delivery.time) + trigger.window
+        why, over = queue_reason(reason, until, self._cloud.clock())
+        if over:
+            self._report(org, trigger, delivery, why)
+        result = Result.FAILED if over else Result.QUEUED
+        return self._end(org, trigger.name, delivery, result, why)
 
     def _report(self, org: str, trigger: t.Trigger, delivery: t.Delivery, why: str) -> None:
         """Set a failed status on the commit, so that its author sees the error."""
@@ -188,7 +208,9 @@ class TriggerRun:
         if owner is None or Permission.LAUNCH not in owner.permissions:
             why = f"{trigger.owner} may not launch pipelines any more; store the trigger again"
             return self._end(org, trigger.name, delivery, Result.FAILED, why)
-        event = delivery.event
+        event, api = delivery.event, CloudPipelines(self._engine, owner)
+        if delivery.result is Result.QUEUED and api.launched(_key(trigger, delivery)) is None:
+            api.check_turn(_turn(trigger, delivery))  # before the provider is asked
         if (foreign := _foreign(trigger, event)) is not None:
             return self._end(org, trigger.name, delivery, Result.SKIPPED, foreign)
         token = trigger_token(self._cloud, org, trigger)
@@ -228,7 +250,7 @@ class TriggerRun:
     ) -> t.Delivery:
         event, org = delivery.event, owner.org
         api = CloudPipelines(self._engine, owner)
-        key = f"trigger:{trigger.name}:{delivery.id}"
+        key = _key(trigger, delivery)
         others = rivals(all_records(self._cloud.store, org), section, event)
         if api.launched(key) is not None:
             others = []  # the rule was applied; one of them may be this delivery's own pipeline
@@ -243,7 +265,10 @@ class TriggerRun:
                 asyncio.run(api.control(PipelineParams(id=other.id), _SLEEP))
         request = launch_of(section, event, clone_of(trigger, event))
         origin = origin_of(trigger.name, trigger.provider, section.name, event)
-        launched = asyncio.run(api.launch_stored(request, key, repeated=True, origin=origin))
+        turn = _turn(trigger, delivery)
+        launched = asyncio.run(
+            api.launch_stored(request, key, repeated=True, origin=origin, turn=turn)
+        )
         done = delivery.model_copy(
             update={"section": section.name, "pipeline": launched.pipeline.id}
         )
@@ -266,6 +291,15 @@ def in_turn(places: Iterable[_Place]) -> list[_Place]:
         numbers[place[0]] += 1
         found.append((numbers[place[0]], place))
     return [place for _, place in sorted(found, key=lambda each: each[0])]
+
+
+def _key(trigger: t.Trigger, delivery: t.Delivery) -> str:
+    """Return the idempotency key of a delivery's launch."""
+    return f"trigger:{trigger.name}:{delivery.id}"
+
+
+def _turn(trigger: t.Trigger, delivery: t.Delivery) -> str:
+    return turn_of(delivery.turn or delivery.time, _key(trigger, delivery))
 
 
 def _foreign(trigger: t.Trigger, event: t.GitEvent) -> str | None:

@@ -1,44 +1,16 @@
 """Launch validation: rejects definitions that cannot run in the cloud, with a remedy."""
 
 import re
-from collections.abc import Mapping
 
 from chalicelib.domain.events import BuiltImage
 from conducto_core.errors import invalid
 from conducto_core.images import layers
 from conducto_core.model.images import AUTO_SHELL, ImageSpec
-from conducto_core.model.nodes import NodeSpec, Pipeline
+from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import ImageState
-from conducto_core.model.states import NodeType
-from conducto_core.semantics import capacity
-from conducto_core.semantics.cloud_limits import check_exec, check_execs
-from conducto_core.semantics.fargate import largest_mem
-from conducto_core.semantics.plans import Plan
+from conducto_core.semantics.cloud_limits import validate_nodes
 
-
-def validate_nodes(nodes: Mapping[str, NodeSpec], plan: Plan) -> None:
-    """Reject Execs and ``new`` groups that Fargate or the plan cannot run, with a line for each."""
-    execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
-    check_execs(execs, lambda node: _check_exec(node, plan))
-    capacity.check_fits(nodes, plan.max_workers, plan.name)
-
-
-def _check_exec(node: NodeSpec, plan: Plan) -> None:
-    check_exec(node)
-    place, path = node.placement, node.path
-    if place.cpu > plan.max_cpu:
-        raise invalid(
-            path,
-            f"cpu={place.cpu:g} is more than the plan {plan.name!r} allows for one worker: "
-            f"{plan.max_cpu:g}; lower cpu, or choose a larger plan",
-        )
-    if place.mem > largest_mem(plan.max_cpu):
-        raise invalid(
-            path,
-            f"mem={place.mem:g} is more than the plan {plan.name!r} allows for a worker: "
-            f"{plan.max_cpu:g} vCPUs allow at most {largest_mem(plan.max_cpu):g} GB; lower mem, or "
-            "choose a larger plan",
-        )
+__all__ = ["check_reference", "is_plain", "ready_image", "used_images", "validate_nodes"]
 
 
 def used_images(pipeline: Pipeline) -> dict[str, None]:

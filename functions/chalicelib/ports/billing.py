@@ -1,10 +1,10 @@
 """The payment provider, and the records of subscriptions and of charged usage."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
-from conducto_core.semantics.plans import RATES, Rates, Span, Status
+from conducto_core.semantics.plans import RATES, Billing, Rates, Span, Status, first_hour
 
 #: Kinds of events about usage that was received and not accepted.
 USAGE_REFUSED = ("v1.billing.meter.error_report_triggered", "v1.billing.meter.no_meter_found")
@@ -90,8 +90,8 @@ class BillingProvider(Protocol):
     def cancel(self, subscription_id: str) -> None:
         """End a subscription immediately, without another invoice."""
 
-    def report(self, customer: str, hour: int, vcpu_seconds: float, gb_seconds: float) -> None:
-        """Send the totals of an hour, which replace those sent before."""
+    def report(self, customer: str, moment: int, vcpu_seconds: float, gb_seconds: float) -> None:
+        """Send the totals of a moment's hour, which replace those sent before."""
 
     def refused_usage(self, event_id: str) -> RefusedUsage:
         """Return the usage that an event of the kind `USAGE_REFUSED` reports as refused."""
@@ -113,6 +113,9 @@ class Account:
 
     Attributes:
         subscription: Its id; "" before the first checkout.
+        started: When it started.
+        since: When its paid plan started, and usage began to be charged.
+        resumed: When it last entitled to the paid plan again; 0: never.
         fetched: When it was fetched; an older result never replaces a newer one.
         warned: Share of the spend limit at which the owners were notified in this period.
         suspended_at: When the spend limit was reached in this period.
@@ -122,7 +125,9 @@ class Account:
     customer: str
     subscription: str = ""
     status: Status | None = None
+    started: float = 0.0
     since: float = 0.0
+    resumed: float = 0.0
     period_start: float = 0.0
     period_end: float = 0.0
     grace_until: float | None = None
@@ -133,9 +138,20 @@ class Account:
     suspended_at: float | None = None
 
     @property
-    def began(self) -> float:
-        """When usage of the billing period begins."""
-        return max(self.period_start, self.since)
+    def first_hour(self) -> float:
+        """The first hour of the billing period."""
+        return first_hour(self.period_start, self.started, self.since)
+
+    @property
+    def gate(self) -> Billing:
+        """The part that gates workers, without the spend limit."""
+        return Billing(
+            self.status,
+            since=max(self.since, self.resumed),
+            started=self.started,
+            period=self.first_hour,
+            grace_until=self.grace_until,
+        )
 
 
 def rates_of(account: Account | None) -> Rates:
@@ -148,10 +164,12 @@ class Meter:
     """The charged time of a worker.
 
     Attributes:
-        since: Start of the subscription that pays for it.
+        since: Start of the paid plan under which it is charged.
         span: The interval that is charged already; None: nothing yet.
         task: ARN of its task.
         closed: Whether it has ended.
+        period: The billing period in which it was last charged, by its first hour.
+        settled: Seconds that were charged in earlier periods.
     """
 
     org: str
@@ -163,6 +181,21 @@ class Meter:
     span: Span | None = None
     task: str | None = field(default=None, compare=False)
     closed: bool = False
+    period: float = 0.0
+    settled: int = 0
+
+    def moved(self, span: Span, billing: Billing, *, closed: bool) -> "Meter":
+        """Return the meter with another interval, whose change is charged in the current period."""
+        settled = self.settled
+        if self.period != billing.period:
+            settled = 0 if self.span is None else self.span.seconds
+        return replace(self, span=span, closed=closed, period=billing.period, settled=settled)
+
+    def seconds_in(self, period: float) -> int:
+        """Return the seconds that were charged in a billing period, the current one."""
+        if self.span is None or self.period != period:
+            return 0
+        return self.span.seconds - self.settled
 
 
 class HourTotal(NamedTuple):
@@ -172,6 +205,7 @@ class HourTotal(NamedTuple):
         hour: Its start, in seconds since the epoch.
         version: Number of changes, for `BillingRecords.sent`.
         dirty: Whether it changed since it was sent.
+        moment: The time with which it is sent (`conducto_core.semantics.plans.charged_at`).
     """
 
     hour: int
@@ -179,6 +213,7 @@ class HourTotal(NamedTuple):
     gb_seconds: float
     version: int
     dirty: bool
+    moment: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +258,15 @@ class BillingRecords(Protocol):
     def open_meters(self) -> Iterator[tuple[str, str, float]]:
         """Yield ``(org, worker, since)`` of the meters that are not closed."""
 
-    def move(self, meter: Meter, span: Span, rates: Rates, *, closed: bool) -> bool:
+    def move(
+        self, meter: Meter, span: Span, rates: Rates, billing: Billing, *, closed: bool
+    ) -> bool:
         """Charge a worker for ``span`` instead of ``meter.span``, in one transaction.
 
+        The difference is charged in the current billing period (`plans.charged_hours`).
+
         Returns:
-            False if the meter has changed meanwhile: nothing was written.
+            False if the meter or the billing period has changed meanwhile: nothing was written.
         """
 
     def hours(self, org: str, start: float, end: float) -> Sequence[HourTotal]:

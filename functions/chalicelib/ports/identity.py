@@ -294,17 +294,14 @@ class Orgs(Protocol):
     def set_plan(self, org: str, plan: Plan) -> None:
         """Set an organisation's plan; a subscription allows at least the plan ``scale``."""
 
-    def set_billing(
-        self, org: str, billing: Billing, accrued: float, *, fetched: float, period: float
-    ) -> None:
+    def set_billing(self, org: str, billing: Billing, accrued: float, *, fetched: float) -> None:
         """Set the part of a subscription that gates workers, unless a later one is stored.
 
         Args:
             org: The organisation.
-            billing: Its subscription.
+            billing: Its subscription; the spend limit stays as it is.
             accrued: Dollars of the billing period; they are set once per period.
             fetched: When the subscription was fetched.
-            period: When usage of the billing period begins.
         """
 
     def set_limit(self, org: str, limit: float | None, grace_minutes: float) -> None:

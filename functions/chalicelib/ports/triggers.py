@@ -6,13 +6,14 @@ from typing import Protocol
 
 from chalicelib.ports.named_records import NamedRecords
 from conducto_core.model.github_app import GithubApp
-from conducto_core.model.triggers import Delivery, Trigger
+from conducto_core.model.triggers import Delivery, QueuedLaunch, Trigger
 from conducto_core.notifications.settings import Settings
 
 #: Seconds of validity that a token of a GitHub App usually has when it is used.
 TOKEN_LEFT = 600.0
 
 TriggerRecords = NamedRecords[Trigger]
+LaunchPlaces = NamedRecords[QueuedLaunch]
 
 
 class Deliveries(Protocol):
@@ -29,7 +30,7 @@ class Deliveries(Protocol):
         """Return a delivery."""
 
     def put(self, org: str, trigger: str, delivery: Delivery) -> None:
-        """Replace a delivery; it is open while it was only received, or is deferred."""
+        """Replace a delivery; it is open while its result is one of `OPEN_RESULTS`."""
 
     def latest(self, org: str, trigger: str, limit: int) -> Sequence[Delivery]:
         """Return the last deliveries, the newest first."""

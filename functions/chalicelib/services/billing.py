@@ -22,7 +22,7 @@ from chalicelib.services.billing_mail import BillingMail
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.slots import Slots
 from conducto_core.model.people import AuditEntry
-from conducto_core.semantics.plans import LIVE, Billing, dollars, grace_until
+from conducto_core.semantics.plans import LIVE, dollars, grace_until, is_paying, paid_from
 
 logger = logging.getLogger(__name__)
 
@@ -97,12 +97,15 @@ class Subscriptions:
             return
         if self._is_outdated(account, found) or self._is_second(account, found):
             return
+        same = account.subscription == found.id
+        paid = same and is_paying(account.gate, fetched)
+        if not same:
+            account = self._started(account, found, fetched)
         new_period = found.period_start != account.period_start
         new = replace(
             account,
             subscription=found.id,
             status=found.status,
-            since=found.since,
             period_start=found.period_start,
             period_end=found.period_end,
             grace_until=grace_until(found.status, account.grace_until, fetched),
@@ -112,6 +115,8 @@ class Subscriptions:
             warned=0.0 if new_period else account.warned,
             suspended_at=None if new_period else account.suspended_at,
         )
+        if same and not paid and is_paying(new.gate, fetched):
+            new = replace(new, resumed=fetched)  # the free plan until now is not charged
         if self._records.put_account(new):
             self._apply(new)
             if new.grace_until is not None and account.grace_until is None:
@@ -120,7 +125,14 @@ class Subscriptions:
     def _is_outdated(self, account: Account, found: Subscription) -> bool:
         """Return whether a subscription ended before the organisation's current one began."""
         over = found.status not in LIVE
-        return bool(account.subscription) and over and found.since < account.since
+        other = account.subscription not in ("", found.id)
+        return other and over and found.since < account.started
+
+    def _started(self, account: Account, found: Subscription, fetched: float) -> Account:
+        """Return an account with the start of another subscription and of its paid plan."""
+        hours = self._records.hours(account.org, found.since, fetched)
+        since = paid_from(found.since, fetched, (total.hour for total in hours))
+        return replace(account, started=found.since, since=since, resumed=0.0)
 
     def _is_second(self, account: Account, found: Subscription) -> bool:
         """Return whether another subscription is in force; a second live one is cancelled.
@@ -146,13 +158,8 @@ class Subscriptions:
 
     def _apply(self, account: Account) -> None:
         """Write what gates workers, then let waiting pipelines launch some."""
-        gate = Billing(account.status, since=account.since, grace_until=account.grace_until)
         self._cloud.orgs.set_billing(
-            account.org,
-            gate,
-            self.accrued(account),
-            fetched=account.fetched,
-            period=account.began,
+            account.org, account.gate, self.accrued(account), fetched=account.fetched
         )
         self._slots.resume(account.org)
 
@@ -167,7 +174,9 @@ class Subscriptions:
 
     def accrued(self, account: Account) -> float:
         """Return the dollars of the current billing period, from the charged hours."""
-        hours = self._records.hours(account.org, account.began, self._cloud.clock())
+        hours = self._records.hours(
+            account.org, account.first_hour, max(account.first_hour, self._cloud.clock())
+        )
         vcpu = sum(hour.vcpu_seconds for hour in hours)
         gb = sum(hour.gb_seconds for hour in hours)
         return dollars(vcpu, gb, rates_of(account))

@@ -18,7 +18,7 @@ from chalicelib.services.processor import CommandProcessor
 from conducto_core.model.states import State
 from conducto_core.runtime.json_logs import log_fields
 from conducto_core.semantics.fargate import Size, size_for
-from conducto_core.semantics.plans import warning_level
+from conducto_core.semantics.plans import is_grace_over, warning_level
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ CHARGE_MINUTES = 5
 MAX_AGE = 34 * 86_400.0
 _DAY = 86_400.0
 _DAY_MINUTES = 1440
+#: Seconds after the start of a paid plan in which waiting pipelines are woken.
+_STARTED_SECONDS = 180.0
 #: Minute of the day at which usage is compared.
 _NIGHT = 190
 _STOPPED = "STOPPED"
@@ -142,6 +144,8 @@ class BillingRun:
         if (due and account.fetched < account.period_end) or self._now - account.fetched > _DAY:
             self.subscriptions.refresh(org)
             account = self._records.account(org) or account
+        if 0 <= self._now - account.since < _STARTED_SECONDS:  # the paid plan may just have started
+            self._engine.slots.resume(org)
         self._apply_limit(account)
         self._send(account)
 
@@ -154,10 +158,10 @@ class BillingRun:
     def _send(self, account: Account) -> None:
         if not account.subscription:
             return
-        for total in self._records.hours(account.org, self._oldest(account), self._now):
-            if total.dirty:
+        for total in self._records.hours(account.org, self._now - MAX_AGE, self._now):
+            if total.dirty and total.vcpu_seconds >= 0:  # a correction waits for further usage
                 usage = (total.vcpu_seconds, total.gb_seconds)
-                self._provider.report(account.customer, total.hour, *usage)
+                self._provider.report(account.customer, total.moment, *usage)
                 self._records.sent(account.org, total)
 
     def reconcile(self, org: str) -> None:
@@ -165,7 +169,7 @@ class BillingRun:
         account = self._records.account(org)
         if account is None or not account.subscription:
             return
-        start, end = int(self._oldest(account)), int(self._now)
+        start, end = int(self._now - MAX_AGE), int(self._now)
         received = self._provider.totals(account.customer, start - start % 3600, end)
         for total in self._records.hours(org, start, end):
             usage = (total.vcpu_seconds, total.gb_seconds)
@@ -173,9 +177,6 @@ class BillingRun:
                 logger.warning("usage of an hour is sent again", extra={"hour": total.hour})
                 self._records.unsent(org, total.hour)
         self._send(account)
-
-    def _oldest(self, account: Account) -> float:
-        return max(account.since, self._now - MAX_AGE)
 
     # ---- spend limit --------------------------------------------------------------------------
 
@@ -191,7 +192,7 @@ class BillingRun:
             self._records.note(account.org, warned=level, suspended_at=since)
         if before is not None and since is None:
             self._engine.slots.resume(account.org)
-        if since is not None and self._now - since >= used.billing.grace_minutes * 60:
+        if since is not None and is_grace_over(used.billing, since, self._now):
             self._kill(account.org)
 
     def _warn(self, account: Account, accrued: float, limit: float) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from chalicelib.ports.billing import BillingRecords, Meter, rates_of
+from chalicelib.ports.identity import InUse
 from chalicelib.services.dependencies import Dependencies, write_with_retry
 from conducto_core.semantics.cost import charged_seconds
 from conducto_core.semantics.fargate import Size
@@ -49,43 +50,42 @@ class Charging:
         billing = self._cloud.billing
         if billing is None:
             return
-        used = self._cloud.orgs.in_use(org)
-        known = billing.records.meter(org, time.worker, used.billing.since)
-        if known is None and not used.paying:
-            return
-        fresh = Meter(
-            org=org,
-            worker=time.worker,
-            pipeline_id=time.pipeline_id,
-            vcpu=time.size.cpu,
-            gb=time.size.mem,
-            since=used.billing.since,
-            task=time.task,
-        )
         for _ in range(_TRIES):
-            if self._move(billing.records, known or fresh, time, paying=used.paying):
-                return
+            used = self._cloud.orgs.in_use(org)
             known = billing.records.meter(org, time.worker, used.billing.since)
+            if known is None and not used.paying:
+                return
+            fresh = Meter(
+                org=org,
+                worker=time.worker,
+                pipeline_id=time.pipeline_id,
+                vcpu=time.size.cpu,
+                gb=time.size.mem,
+                since=used.billing.since,
+                task=time.task,
+            )
+            if self._move(billing.records, known or fresh, time, used):
+                return
 
     def close(self, org: str, worker: str, since: float) -> None:
         """Close the meter of a worker whose end is not known, where it is."""
         billing = self._cloud.billing
         meter = None if billing is None else billing.records.meter(org, worker, since)
         if billing is not None and meter is not None and meter.span is not None:
-            billing.records.move(meter, meter.span, RATES, closed=True)
+            current = self._cloud.orgs.in_use(org).billing
+            billing.records.move(meter, meter.span, RATES, current, closed=True)
 
-    def _move(
-        self, records: BillingRecords, meter: Meter, time: WorkerTime, *, paying: bool
-    ) -> bool:
-        """Move a meter; return False if another process has moved it meanwhile."""
+    def _move(self, records: BillingRecords, meter: Meter, time: WorkerTime, used: InUse) -> bool:
+        """Move a meter; return False if it or the billing period has changed meanwhile."""
         if meter.closed:
             return True
-        span = _span(meter, time) if paying or meter.span is None else meter.span
+        span = _span(meter, time) if used.paying or meter.span is None else meter.span
         if not time.ended and span == meter.span:
             return True
         rates = rates_of(records.account(meter.org))
         return write_with_retry(
-            self._cloud, lambda: records.move(meter, span, rates, closed=time.ended)
+            self._cloud,
+            lambda: records.move(meter, span, rates, used.billing, closed=time.ended),
         )
 
 

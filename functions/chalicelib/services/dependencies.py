@@ -26,7 +26,13 @@ from chalicelib.ports.named_records import NamedRecords
 from chalicelib.ports.people import AuditLog, People
 from chalicelib.ports.state_machines import StateMachines
 from chalicelib.ports.storage import Blobs, DataFiles
-from chalicelib.ports.triggers import Deliveries, GithubAppApi, GitProvider, TriggerRecords
+from chalicelib.ports.triggers import (
+    Deliveries,
+    GithubAppApi,
+    GitProvider,
+    LaunchPlaces,
+    TriggerRecords,
+)
 from chalicelib.ports.workers import Shells, WorkerFleet
 from conducto_core.model.github_app import GithubApp
 from conducto_core.model.notification_rules import NotificationRule
@@ -93,6 +99,7 @@ class Dependencies:
     rules: NamedRecords[NotificationRule]
     triggers: TriggerRecords
     deliveries: Deliveries
+    queue: LaunchPlaces
     git: GitProvider
     refs: GitRefs
     apps: NamedRecords[GithubApp]

@@ -7,7 +7,7 @@ from threading import Lock
 from chalicelib.ports.identity import InUse
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.api.queries.usage_reports import month_of
-from conducto_core.errors import RefusedError
+from conducto_core.errors import PlanFullError
 from conducto_core.model.wait_phases import Wait
 from conducto_core.semantics import waits
 
@@ -65,11 +65,11 @@ def exec_seconds(cloud: Dependencies, org: str, month: str) -> float:
 
 
 def check_usage(cloud: Dependencies, org: str) -> None:
-    """Reject actions that use minutes if the month's allowance is used up."""
+    """Check that the month's allowance is not used up; raises `PlanFullError`."""
     used = cloud.orgs.in_use(org)
     reason = _over_minutes(cloud, used, partial(exec_seconds, cloud, org))
     if reason is not None:
-        raise RefusedError(str(reason))
+        raise PlanFullError(str(reason))
 
 
 def reason_to_wait(

@@ -224,6 +224,8 @@ class Organisations:
         for trigger in self._cloud.triggers.all_of(org):
             clear_secrets(self._engine, trigger_scope(org, trigger.name))
             self._cloud.triggers.delete(org, trigger.name)
+        for place in self._cloud.queue.all_of(org):
+            self._cloud.queue.delete(org, place.name)
         for app in self._cloud.apps.all_of(org):
             self._cloud.apps.delete(org, app.name)
         clear_secrets(self._engine, app_scope(org))

@@ -26,7 +26,9 @@ class LocalScheduleTarget:
         """Return True: an agent belongs to one user."""
         return True
 
-    async def launch(self, _org: str, _owner: str, request: LaunchRequest, key: str) -> str:
+    async def launch(
+        self, _org: str, _owner: str, request: LaunchRequest, key: str, _since: float
+    ) -> str:
         """Launch a pipeline once for each key; return its id."""
         return (await self._pipelines.launch(request, key, repeated=True)).pipeline.id
 

@@ -74,7 +74,7 @@ class Definition:
         if flags.get("plan") and flags.into() is None:
             from conducto._host import plan
 
-            return plan(self._root)
+            return plan(self._root, self._recorded(call, flags, by_default=default is not None))
         fields = flags.fields()  # an invalid value is an error even if nothing is launched
         if mode is not None or not is_inside_node():
             for text in flags.ignored():

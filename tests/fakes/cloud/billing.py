@@ -16,7 +16,18 @@ from chalicelib.ports.billing import (
     Subscription,
     WaitingMail,
 )
-from conducto_core.semantics.plans import LIVE, Rates, Span, Status, dollars, moved
+from conducto_core.semantics.plans import (
+    LIVE,
+    NO_BILLING,
+    Billing,
+    Rates,
+    Span,
+    Status,
+    charged_at,
+    charged_hours,
+    dollars,
+    moved,
+)
 
 
 class FakeBilling:
@@ -67,7 +78,9 @@ class FakeBilling:
             if not meter.closed:
                 yield key
 
-    def move(self, meter: Meter, span: Span, rates: Rates, *, closed: bool) -> bool:
+    def move(
+        self, meter: Meter, span: Span, rates: Rates, billing: Billing, *, closed: bool
+    ) -> bool:
         self.lost()
         key = (meter.org, meter.worker, meter.since)
         known = self._meters.get(key)
@@ -75,9 +88,11 @@ class FakeBilling:
             None if meter.span is None else (meter.span, False)
         ):
             return False
-        changes = moved(meter.span, span)
+        changes = charged_hours(moved(meter.span, span), billing)
+        if changes and self._orgs.billing.get(meter.org, NO_BILLING).period != billing.period:
+            return False
         task = meter.task or (None if known is None else known.task)
-        self._meters[key] = replace(meter, span=span, closed=closed, task=task)
+        self._meters[key] = replace(meter.moved(span, billing, closed=closed), task=task)
         for hour, seconds in changes.items():
             old = self._hours.get((meter.org, hour), HourTotal(hour, 0.0, 0.0, 0, dirty=True))
             self._hours[meter.org, hour] = HourTotal(
@@ -86,6 +101,7 @@ class FakeBilling:
                 old.gb_seconds + seconds * meter.gb,
                 old.version + 1,
                 dirty=True,
+                moment=charged_at(hour, billing.started),
             )
         seconds = sum(changes.values())
         more = dollars(seconds * meter.vcpu, seconds * meter.gb, rates)
@@ -181,9 +197,9 @@ class FakeProvider:
         known = self.subscriptions[subscription_id]
         self.subscriptions[subscription_id] = replace(known, status=Status.CANCELED)
 
-    def report(self, customer: str, hour: int, vcpu_seconds: float, gb_seconds: float) -> None:
+    def report(self, customer: str, moment: int, vcpu_seconds: float, gb_seconds: float) -> None:
         self._check()
-        self.received[customer, hour] = (vcpu_seconds, gb_seconds)
+        self.received[customer, moment - moment % 3600] = (vcpu_seconds, gb_seconds)
 
     def refused_usage(self, event_id: str) -> RefusedUsage:
         self._check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conducto_core.model.triggers import DeliveryResult
+from conducto_core.model.triggers import OPEN_RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,6 @@ class FakeDeliveries:
         return sorted(found, key=lambda each: each.id, reverse=True)[:limit]
 
     def open(self) -> Sequence[tuple[str, str, str]]:
-        kinds = {DeliveryResult.RECEIVED, DeliveryResult.DEFERRED}
-        found = [place for place, each in self._deliveries.items() if each.result in kinds]
+        known = self._deliveries.items()
+        found = [place for place, each in known if each.result in OPEN_RESULTS]
         return sorted(found, key=lambda place: place[2])

@@ -53,21 +53,25 @@ class FakeOrgs:
     def set_plan(self, org: str, plan: Plan) -> None:
         self.plans[org] = plan
 
-    def set_billing(
-        self, org: str, billing: Billing, accrued: float, *, fetched: float, period: float
-    ) -> None:
+    def set_billing(self, org: str, billing: Billing, accrued: float, *, fetched: float) -> None:
         before, began = self._fetched.get(org, (-1.0, None))
         if fetched <= before:
             return
         known = self.billing.get(org, NO_BILLING)
-        self.billing[org] = replace(billing, limit=known.limit, grace_minutes=known.grace_minutes)
-        self._fetched[org] = (fetched, period)
-        if began != period:
+        self.billing[org] = replace(
+            billing,
+            limit=known.limit,
+            limit_set=known.limit_set,
+            grace_minutes=known.grace_minutes,
+        )
+        self._fetched[org] = (fetched, billing.period)
+        if began != billing.period:
             self.accrued[org] = accrued
 
     def set_limit(self, org: str, limit: float | None, grace_minutes: float) -> None:
         known = self.billing.get(org, NO_BILLING)
-        self.billing[org] = replace(known, limit=limit, grace_minutes=grace_minutes)
+        now = self._clock()
+        self.billing[org] = replace(known, limit=limit, limit_set=now, grace_minutes=grace_minutes)
 
     def workers(self, org: str) -> int:
         return self._workers.get(org, 0)

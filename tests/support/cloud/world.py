@@ -152,6 +152,7 @@ class World:
             "rules": self.rules,
             "triggers": FakeNamedRecords(),
             "deliveries": FakeDeliveries(),
+            "queue": FakeNamedRecords(),
             "git": GitProviders(Settings()),
             "refs": HttpGitRefs(public_only=False),
             "apps": FakeNamedRecords(),

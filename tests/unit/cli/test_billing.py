@@ -49,6 +49,14 @@ def test_free_plan_shows_its_minutes_and_the_way_to_a_larger_one() -> None:
     assert lines[-1] == "for more workers: conducto billing enable"
 
 
+def test_plan_that_starts_with_the_next_hour_shows_when() -> None:
+    changes = {"plan": "free", "paying": False, "status": "active", "starts": 1_798_761_600.0}
+    lines = list(billing._lines(STATUS.model_copy(update={**changes, "grace_until": None})))
+
+    assert any(line.startswith("paid plan  ") and "starts at" in line for line in lines)
+    assert "conducto billing enable" not in "\n".join(lines)
+
+
 @pytest.mark.parametrize(("text", "found"), [("none", None), ("0", 0.0), ("$12.5", 12.5)])
 def test_spend_limit_is_a_number_of_dollars_or_none(text: str, found: float | None) -> None:
     assert billing._dollars(text) == found

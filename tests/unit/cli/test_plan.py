@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.transport import InProcessTransport
 
+from conducto.errors import DefinitionError
 from conducto_cli.commands.plan import (
     EarlierRun,
     Known,
+    _estimate,
     earlier_runs,
     known_runs,
     medians,
+    plan_document,
     plan_lines,
 )
 from conducto_cli.main import main
 from conducto_cli.output import dollars
+from conducto_cli.script_loader import root_and_call
 from conducto_client import AgentUnreachableError, Client
 from conducto_core.api.dispatch import Service
+from conducto_core.model.operations.cloud import WhoAmI
 from conducto_core.model.records import AttemptRecord, PipelineRecord
 from conducto_core.model.states import State
 from conducto_core.model.warm_pool import WarmPool
@@ -67,7 +72,7 @@ def test_pools_sizes_machines_and_dollars_are_printed_with_the_assumption(
     assert "2 Execs, 2 pools of workers, at most 2 workers at once, on demand" in out
     assert "1 state machine, " in out
     assert "vCPU-hours: $" in out
-    assert "no earlier run is known: each Exec is taken to run 60 s" in out
+    assert "no earlier run with these parameters is known: each Exec is taken to run 60 s" in out
     assert "/odd: cpu=3 mem=1 runs in a worker of 4 vCPU and 8 GB" in out
     assert "AWS was not asked" in out
 
@@ -160,6 +165,66 @@ def _ran(program: str, **seconds: float) -> MemoryPipelines:
     return pipelines
 
 
+def _account(**more: Any) -> WhoAmI:
+    known = {"org": "acme", "user": "ann", "permissions": (), "plan": "free", "version": "1"}
+    return WhoAmI(**{**known, **more})
+
+
+def test_launches_with_other_parameters_give_no_durations(
+    script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = SCRIPT.replace("def build()", "def build(size: int = 1)")
+    script.write_text(text + "\ndef other() -> co.Serial:\n    return build()\n")
+    made = {}
+    for words in ([], ["--size", "1"], ["--size", "9"]):
+        _, made[tuple(words)] = root_and_call(str(script), ["build", *words])
+    _, other = root_and_call(str(script), ["other"])
+    pipelines = MemoryPipelines()
+    attempt = AttemptRecord(path="/x", number=1, state=State.DONE, started=5.0, ended=6.0)
+    facts = {"function": "build", "arguments": {"size": "1"}}
+    record = PipelineRecord(id="aaa-aaa", title="t", program="/a.py", **facts)
+    nodes = [view("/", "Serial"), view("/x", attempts=(attempt,), state=State.DONE)]
+    pipelines.add(record.id, nodes, record)
+
+    with InProcessTransport(Service(pipelines)) as near:
+        found = {
+            words: known_runs("/a.py", [lambda: Client(near)], call).seconds
+            for words, call in {**made, ("other",): other}.items()
+        }
+
+    assert [words for words, seconds in found.items() if seconds] == [(), ("--size", "1")]
+
+
+@pytest.mark.parametrize(
+    ("tree", "reason"),
+    [
+        (leaf(cpu=8), "cpu=8 is more than the plan 'free' allows"),
+        (leaf(mem=60, cpu=8), "is more than the plan 'free' allows"),
+    ],
+)
+def test_estimate_is_refused_as_the_launch_is(tree: dict[str, Any], reason: str) -> None:
+    pipeline = resolve(form(tree))
+
+    assert _estimate(pipeline, Known(), None, 2, spot=False).dollars > 0
+    with pytest.raises(DefinitionError, match=reason):
+        _estimate(pipeline, Known(), _account(), 2, spot=False)
+
+
+def test_price_of_the_organisation_is_beside_that_of_aws() -> None:
+    found = estimate(resolve(form(leaf())), max_workers=2)
+    (pool,) = found.pools
+    paying = _account(vcpu_hour=0.6, gb_hour=0.06)
+    price = pool.worker_seconds / 3600 * (0.6 * pool.size.cpu + 0.06 * pool.size.mem)
+
+    lines = "\n".join(plan_lines(found, Known(), workers=2, spot=False, account=paying))
+    document = plan_document(found, Known(), workers=2, spot=False, account=paying)
+
+    assert f"acme pays {dollars(price)}, for workers only" in lines
+    assert document["price"] == pytest.approx(price)
+    free = plan_document(found, Known(), workers=2, spot=False, account=_account())
+    assert free["price"] is None
+
+
 def test_cloud_history_takes_precedence_over_local_history() -> None:
     here, cloud = _ran("/a.py", x=1.0, y=2.0), _ran("/a.py", x=30.0)
     with (
@@ -183,8 +248,11 @@ def test_unreachable_target_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("history", "told"),
     [
-        ({"/n0": 5.0}, "durations of 1 of 2 Execs are medians of earlier runs; the others"),
-        ({"/n0": 5.0, "/n1": 5.0}, "durations are medians of earlier runs"),
+        (
+            {"/n0": 5.0},
+            "durations of 1 of 2 Execs are medians of earlier runs with",
+        ),
+        ({"/n0": 5.0, "/n1": 5.0}, "durations are medians of earlier runs with these parameters"),
     ],
 )
 def test_plan_states_the_share_of_known_durations(history: dict[str, float], told: str) -> None:
@@ -240,7 +308,7 @@ def test_plan_has_the_price_of_workers_that_stay_after_a_run() -> None:
 
     (line,) = [
         each
-        for each in plan_lines(found, Known(), workers=9, spot=False, warm=pool)
+        for each in plan_lines(found, Known(), workers=9, spot=False, account=_account(warm=pool))
         if "warm" in each
     ]
 

@@ -9,15 +9,18 @@ import pytest
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.transport import InProcessTransport
 
+from conducto_cli.commands.usage import _cost_lines, _lines
 from conducto_cli.main import main
+from conducto_cli.output import dollars
 from conducto_client import Client
 from conducto_core.api.dispatch import Service
-from conducto_core.api.queries.usage_reports import usage_of
+from conducto_core.api.queries.usage_reports import cost_of, usage_of, with_prices
 from conducto_core.model.records import AttemptRecord, PipelineRecord
 from conducto_core.model.states import State
 from conducto_core.model.usage import MAX_USAGE_PIPELINES, MONTHS, UsageParams
 from conducto_core.semantics.cost import use_of
 from conducto_core.semantics.fargate import PRICES, Size
+from conducto_core.semantics.plans import Rates
 from unit.cli.trees import view
 
 NOVEMBER = 1_794_000_000.0  # 2026-11-06
@@ -34,6 +37,32 @@ def attempt(path: str, started: float, seconds: float, *, cpu: float = 1.0) -> A
         started=started,
         ended=started + seconds,
     )
+
+
+def test_billed_usage_has_the_price_of_the_organisation_beside_that_of_aws() -> None:
+    record = PipelineRecord(id="aaa-aaa", title="t", mode="cloud")
+    own = (attempt("/x", NOVEMBER, 3600.0), attempt("/y", NOVEMBER, 1800.0, cpu=2.0))
+    query = UsageParams(nodes=9)
+    plain = usage_of([(record, own)], query)
+    rates = Rates(vcpu=0.6, gb=0.06)
+    found = with_prices(plain, rates)
+
+    one, two = 0.6 + 3 * 0.06, (2 * 0.6 + 4 * 0.06) / 2  # the sizes of workers in GB: 3 and 4
+    assert found.months[0].price == pytest.approx(one + two)
+    assert found.pipelines[0].price == pytest.approx(one + two)
+    assert found.programs[0].price == pytest.approx(one + two)
+    assert sorted(node.price or 0.0 for node in found.pipelines[0].nodes) == pytest.approx(
+        sorted([one, two])
+    )
+    assert found.months[0].dollars == plain.months[0].dollars
+    lines = "\n".join(_lines(found, None))
+    assert f"{dollars(one + two)}  {dollars(found.months[0].total_dollars)}" in lines
+    assert "PRICE is what the organisation pays" in lines
+    assert "PRICE" not in "\n".join(_lines(with_prices(plain, None), None))
+
+    cost = with_prices(cost_of(record, own, 9), rates)
+    assert cost.price == pytest.approx(one + two)
+    assert any("price for the organisation" in line for line in _cost_lines(cost))
 
 
 @pytest.fixture

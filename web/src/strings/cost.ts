@@ -33,6 +33,9 @@ export const COST = {
   month: "Month",
   moreNodes: (count: number) => `${count.toLocaleString("en")} more`,
   nodes: "Most expensive nodes",
+  aws: "AWS",
+  price: "Price",
+  paid: (price: string) => `${price} on the bill of the organisation, for workers`,
   notIncluded:
     "Not included: data of users, images and their builds, logs of functions, traffic, backups and tax.",
   noUsage: "Nothing ran in the cloud yet",

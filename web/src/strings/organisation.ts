@@ -106,6 +106,8 @@ export const PLAN = {
   prices: (vcpu: string, memory: string) => `$${vcpu} for a vCPU hour, $${memory} for a GB hour`,
   pricesLabel: "Prices",
   save: "Save",
+  starts: (time: string) =>
+    `The plan starts ${time}: the hour in which the previous subscription ended is on its invoice.`,
   title: "Plan and usage",
   tooEarly: "too early to tell",
   usageByDay: "Usage by day",

@@ -18,6 +18,7 @@ const RESULTS: Record<Delivery["result"], string> = {
   skipped: "Skipped",
   failed: "Failed",
   deferred: "Deferred",
+  queued: "Waits for the plan",
   "waiting for approval": "Waits for approval",
 };
 

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
 
 from conducto_core.model.records import AttemptRecord, PipelineRecord
 from conducto_core.model.usage import (
@@ -17,11 +19,15 @@ from conducto_core.model.usage import (
     Usage,
     UsageParams,
 )
-from conducto_core.semantics.cost import Use, own_use_of, total, use_of
+from conducto_core.semantics.cost import Use, own_use_of, price_of, total, use_of
 from conducto_core.semantics.fargate import PRICES
+from conducto_core.semantics.plans import Rates
 from conducto_core.semantics.program_identity import ProgramKey, program_key
 from conducto_core.semantics.service_costs import request_dollars, transition_dollars
 from conducto_core.semantics.storage_costs import Stored
+
+_USE = tuple(field.name for field in fields(Use))
+R = TypeVar("R", Usage, PipelineCost)
 
 
 def month_of(moment: float) -> str:
@@ -165,6 +171,24 @@ def with_nodes(spent: PipelineSpent, nodes: Mapping[str, Use], maximum: int) -> 
     return spent.model_copy(update=more)
 
 
+def with_prices(found: R, rates: Rates | None) -> R:
+    """Return a report with what the organisation pays; None: nothing is billed."""
+    return found if rates is None else _priced(found, rates)
+
+
+def _priced(found: Any, rates: Rates) -> Any:
+    """Return a record, and those in it, with the price of its use."""
+    changes: dict[str, Any] = {
+        name: tuple(_priced(each, rates) for each in getattr(found, name))
+        for name in ("months", "pipelines", "programs", "nodes")
+        if isinstance(getattr(found, name, None), tuple)
+    }
+    if isinstance(found, Spent):
+        use = (found.dollars, found.seconds, found.cpu_seconds)
+        changes["price"] = price_of(*use, rates)
+    return found.model_copy(update=changes)
+
+
 def dearest(report: Usage) -> tuple[PipelineSpent, ...]:
     """Return the pipelines of a report whose nodes may be requested."""
     return report.pipelines[:MAX_USAGE_PIPELINES]
@@ -195,7 +219,8 @@ def _by_program(pipelines: Iterable[PipelineSpent]) -> tuple[ProgramSpent, ...]:
 
 
 def _sums(charged: Sequence[Charged]) -> dict[str, float]:
-    return {name: sum(getattr(each, name) for each in charged) for name in Charged.model_fields}
+    names = (name for name in Charged.model_fields if name != "price")
+    return {name: sum(getattr(each, name) for each in charged) for name in names}
 
 
 def _with_services(spent: PipelineSpent) -> PipelineSpent:
@@ -211,8 +236,8 @@ def _with_services(spent: PipelineSpent) -> PipelineSpent:
 
 
 def _fields(use: Use) -> dict[str, float]:
-    return {name: getattr(use, name) for name in Spent.model_fields}
+    return {name: getattr(use, name) for name in _USE}
 
 
 def _use(spent: Spent) -> Use:
-    return Use(**{name: getattr(spent, name) for name in Spent.model_fields})
+    return Use(**{name: getattr(spent, name) for name in _USE})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from conducto.errors import DefinitionError
 from conducto_core.api.schedules.target import ScheduleTarget
 from conducto_core.api.schedules.templates import unpacked
-from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.model.records import Lifecycle, PipelineRecord
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.schedules import (
@@ -27,6 +27,7 @@ from conducto_core.model.schedules import (
 from conducto_core.model.states import State
 from conducto_core.ports.schedules import Schedules
 from conducto_core.semantics import schedules as rules
+from conducto_core.semantics.plans import queue_reason
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +188,7 @@ class ScheduleRunner:
         return self._put(org, schedule, firing, outcome=outcome, why=firing.why or why)
 
     def _put(self, org: str, schedule: Schedule, firing: Firing, **changes: object) -> Firing:
-        changed = firing.model_copy(update={**changes, "at": self.clock()})
+        changed = firing.model_copy(update={"at": self.clock(), **changes})
         self.store.put_firing(org, schedule.name, changed)
         return changed
 
@@ -222,6 +223,8 @@ class ScheduleRunner:
             return await self._without_owner(org, schedule, firing)
         try:
             pipeline = await self._launch(org, schedule, firing)
+        except PlanFullError as error:
+            return self._queued(org, schedule, firing, error)
         except _REFUSALS as error:
             return self._failed(org, schedule, firing, error)
         except Exception as error:
@@ -232,6 +235,17 @@ class ScheduleRunner:
             return self._failed(org, schedule, firing, error)
         state = FiringState.LAUNCHED
         return self._put(org, schedule, firing, state=state, pipeline=pipeline, why=None)
+
+    def _queued(self, org: str, schedule: Schedule, firing: Firing, error: PlanFullError) -> Firing:
+        """Return a firing that waits for room in the plan, or was given up."""
+        until = firing.at + schedule.window
+        why, over = queue_reason(str(error), until, self.clock())
+        if over:
+            return self._put(org, schedule, firing, state=FiringState.FAILED, why=why)
+        if (firing.state, firing.why) == (FiringState.QUEUED, why):
+            return firing
+        changes = {"state": FiringState.QUEUED, "why": why, "at": firing.at}
+        return self._put(org, schedule, firing, **changes)
 
     def _failed(self, org: str, schedule: Schedule, firing: Firing, error: Exception) -> Firing:
         why = str(error) or repr(error)
@@ -256,7 +270,7 @@ class ScheduleRunner:
         title = schedule.title or request.title
         changes = {"run": True, "tags": tags, "title": title, "owner": schedule.owner}
         changed = request.model_copy(update=changes)
-        return await self._target.launch(org, schedule.owner, changed, key)
+        return await self._target.launch(org, schedule.owner, changed, key, firing.at)
 
     def _request(self, org: str, schedule: Schedule) -> LaunchRequest:
         if isinstance(schedule.what, GitSource):

@@ -14,8 +14,16 @@ class ScheduleTarget(Protocol):
     async def may_launch(self, org: str, owner: str) -> bool:
         """Return whether a user may launch pipelines now."""
 
-    async def launch(self, org: str, owner: str, request: LaunchRequest, key: str) -> str:
-        """Launch a pipeline once for each key; return its id."""
+    async def launch(
+        self, org: str, owner: str, request: LaunchRequest, key: str, since: float
+    ) -> str:
+        """Launch a pipeline once for each key; return its id.
+
+        ``since``: When its firing began to wait, for its turn in the queue of launches.
+
+        Raises:
+            PlanFullError: The plan has no room for it; try again later.
+        """
 
     async def start_script(self, schedule: Schedule, source: ScriptSource, key: str) -> str:
         """Start a script, or find the pipeline that it launched with this key; return its id."""

@@ -105,6 +105,8 @@ class WhoAmI(Record):
         max_cpu: Maximum vCPUs of one worker of the plan.
         warm: Workers that stay for the next run of their pipeline; None: they leave at once.
         billing: Whether the installation has billing.
+        vcpu_hour: What the organisation pays for a vCPU for an hour; None: nothing is billed.
+        gb_hour: The same for a GB of memory.
     """
 
     org: str
@@ -116,6 +118,8 @@ class WhoAmI(Record):
     max_cpu: float = 4.0
     warm: WarmPool | None = None
     billing: bool = False
+    vcpu_hour: float | None = None
+    gb_hour: float | None = None
 
 
 UPLOAD_BODY = act(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from conducto_core.model.nodes import NodeSpec, Pipeline
 from conducto_core.model.states import NodeType
+from conducto_core.semantics import plans
 from conducto_core.semantics.asl.compiler import Compiled, compile_residual
 from conducto_core.semantics.asl.forecast import Conditions, PoolForecast, forecast
 from conducto_core.semantics.cost import charged_seconds
@@ -79,6 +80,12 @@ class Estimate:
     def dollars(self) -> float:
         """The total cost."""
         return self.worker_dollars + self.transition_dollars + self.request_dollars
+
+    def price(self, vcpu_hour: float, gb_hour: float) -> float:
+        """Return the price of the workers for an organisation that pays this per hour."""
+        vcpu = sum(pool.worker_seconds * pool.size.cpu for pool in self.pools)
+        gb = sum(pool.worker_seconds * pool.size.mem for pool in self.pools)
+        return plans.dollars(vcpu, gb, plans.Rates(vcpu_hour, gb_hour))
 
 
 MAX_NOTES = 20

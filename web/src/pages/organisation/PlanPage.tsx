@@ -74,19 +74,20 @@ function Plan({ who, note }: { who: { plan: string; max_workers: number }; note:
 
 /** The way to the payment provider: the page returns here. */
 function Actions({ billing }: { billing: BillingStatus }) {
+  const isSubscribed = billing.paying || billing.starts !== null;
   const open = useMutation({
-    mutationFn: () => (billing.paying ? organisationApi.portal() : organisationApi.checkout()),
+    mutationFn: () => (isSubscribed ? organisationApi.portal() : organisationApi.checkout()),
     onSuccess: ({ url }) => location.assign(url),
     onError: (error) => toast(messageOf(error), "error"),
   });
-  const isUrgent = !billing.paying || billing.suspended || billing.grace_until !== null;
+  const isUrgent = !isSubscribed || billing.suspended || billing.grace_until !== null;
   return (
     <Button
       variant={isUrgent ? "main" : "plain"}
       disabled={open.isPending}
       onClick={() => open.mutate()}
     >
-      {billing.paying ? PLAN.portal : PLAN.enable}
+      {isSubscribed ? PLAN.portal : PLAN.enable}
     </Button>
   );
 }
@@ -131,6 +132,7 @@ function Notice({ billing }: { billing: BillingStatus }) {
 
 function noticeOf(billing: BillingStatus): string | null {
   if (billing.suspended) return PLAN.atLimit;
+  if (billing.starts !== null) return PLAN.starts(moment(billing.starts));
   if (billing.grace_until !== null) return PLAN.pastDue(moment(billing.grace_until));
   const minutes = billing.exec_minutes;
   return minutes !== null && billing.used_minutes >= minutes ? PLAN.freeLimit : null;

@@ -78,6 +78,7 @@ function Costs({ usage, month, onChoose }: CostsProps) {
           <p className={`${styles.total} number`}>{dollars(totalOf(month))}</p>
           <CostBar parts={parts} />
           <CostList parts={parts} />
+          {month.price === null ? null : <p>{COST.paid(dollars(month.price))}</p>}
         </section>
         <UsageByMonth months={usage.months} chosen={month.month} onChoose={onChoose} />
       </div>

@@ -18,7 +18,7 @@ export function ProgramCosts({ programs }: { programs: readonly ProgramSpent[] }
     <BarTable
       title={COST.byProgram}
       name={COST.program}
-      columns={[COST.pipelines, COST.time, COST.cost]}
+      columns={[COST.pipelines, COST.time, ...amounts(programs)]}
       rows={rowsOf(programs, (one) => one.pipelines, programLink, COST.otherPrograms)}
     />
   );
@@ -38,7 +38,7 @@ export function PipelineCosts({ pipelines }: { pipelines: readonly PipelineSpent
     <BarTable
       title={COST.byPipeline}
       name={COST.pipeline}
-      columns={[COST.commandCount, COST.time, COST.cost]}
+      columns={[COST.commandCount, COST.time, ...amounts(pipelines)]}
       rows={rowsOf(pipelines, (one) => one.attempts, pipelineLink, COST.otherPipelines)}
     />
   );
@@ -66,17 +66,28 @@ function rowsOf<S extends PipelineSpent | ProgramSpent>(
     key: String(place),
     name: nameOf(one),
     dollars: totalOf(one),
-    numbers: numbers(countOf(one), one.seconds, totalOf(one)),
+    numbers: numbers(countOf(one), one.seconds, one.price, totalOf(one)),
   }));
   if (more.length === 0) return rows;
   const rest = numbers(
     sum(countOf),
     sum((one) => one.seconds),
+    isBilled(all) ? sum((one) => one.price ?? 0) : null,
     sum(totalOf),
   );
   return [...rows, { key: "more", name: others(more.length), dollars: null, numbers: rest }];
 }
 
-function numbers(count: number, seconds: number, cost: number): string[] {
-  return [count.toLocaleString("en"), duration(seconds), dollars(cost)];
+function isBilled(all: readonly { price: number | null }[]): boolean {
+  return all.some((one) => one.price !== null);
+}
+
+/** The headings of amounts: what the organisation pays, if it is billed, and AWS's prices. */
+function amounts(all: readonly { price: number | null }[]): string[] {
+  return isBilled(all) ? [COST.price, COST.aws] : [COST.cost];
+}
+
+function numbers(count: number, seconds: number, price: number | null, cost: number): string[] {
+  const own = price === null ? [] : [dollars(price)];
+  return [count.toLocaleString("en"), duration(seconds), ...own, dollars(cost)];
 }

@@ -49,6 +49,7 @@ export function Cost({ session }: { session: PipelineSession }) {
           <CostBar parts={parts} />
         </div>
         <CostList parts={parts} />
+        {cost.price === null ? null : <p>{COST.paid(dollars(cost.price))}</p>}
         <Nodes id={session.id} cost={cost} />
       </div>
       <p className={styles.prices}>
