@@ -187,7 +187,10 @@ def test_approvals_are_decided() -> None:
         "/ship": "Release?",
         "/sell": "Sell?",
     }
-    decision = pipeline["/ship"].approve(comment="looks good").decision
+    pipeline["/ship"].reset()
+    with pytest.raises(errors.ApiError, match="it was asked again, .* --attempt 2"):
+        pipeline["/ship"].approve()
+    decision = pipeline["/ship"].approve(comment="looks good", attempt=2).decision
     assert decision is not None
     assert (decision.approved, decision.comment) == (True, "looks good")
 

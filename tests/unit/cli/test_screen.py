@@ -262,6 +262,19 @@ def test_waiting_approval_is_shown_with_the_command_that_decides_it() -> None:
     ]
 
 
+def test_approval_that_was_asked_again_shows_the_reason_and_the_number_to_decide() -> None:
+    model = model_of([view("/", "Serial"), approval("/ask")])
+    again = {"attempt": 2, "withdrawn": ("withdrawn after a change: ben modified /next",)}
+    waiting = asked("/ask", "Release?").model_copy(update=again)
+    told = summary(State.RUNNING, queued=1).model_copy(update={"approvals": (waiting,)})
+    model.apply(batch(change(1, "/ask", State.QUEUED, attempt=2), now=told))
+
+    assert shown(model)[2:4] == [
+        "  waits for approval: conducto approve abc-def /ask --attempt 2  Release?",
+        "    asked again: withdrawn after a change: ben modified /next",
+    ]
+
+
 def test_decided_approval_waits_no_longer() -> None:
     model = model_of([view("/", "Serial"), approval("/ask"), view("/next")])
     model.apply(batch(change(1, "/ask", State.DONE, attempt=1)))
