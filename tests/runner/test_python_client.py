@@ -188,7 +188,7 @@ def test_approvals_are_decided() -> None:
         "/sell": "Sell?",
     }
     pipeline["/ship"].reset()
-    with pytest.raises(errors.ApiError, match="it was asked again, .* --attempt 2"):
+    with pytest.raises(errors.ApiError, match=r"it was asked again, .* --attempt 2"):
         pipeline["/ship"].approve()
     decision = pipeline["/ship"].approve(comment="looks good", attempt=2).decision
     assert decision is not None

@@ -179,10 +179,11 @@ def test_approval_that_was_asked_again_is_printed_with_the_reason_and_its_number
     again = asked("/ask").model_copy(update={"attempt": 2, "withdrawn": ("withdrawn: a\x1b",)})
     lines = printed(small_tree(), batch(now=summary().model_copy(update={"approvals": (again,)})))
 
-    assert lines == [
+    (line,) = lines
+    assert line == (
         "waits   /ask: Release? (asked again: withdrawn: a\\x1b); decide it: "
-        "conducto approve abc-def /ask --attempt 2",
-    ]
+        "conducto approve abc-def /ask --attempt 2"
+    )
 
 
 def test_approval_that_waits_already_is_printed_behind_the_nodes_that_ended() -> None:
