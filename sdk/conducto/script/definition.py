@@ -77,6 +77,7 @@ class Definition:
             return plan(self._root)
         fields = flags.fields()  # an invalid value is an error even if nothing is launched
         if mode is not None or not is_inside_node():
+            flags.check_target()
             for text in flags.ignored():
                 user_errors.warn(text, self._program)
         if mode is not None:

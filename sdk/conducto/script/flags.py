@@ -156,6 +156,19 @@ class Flags:
         """Return the pipeline to continue, or None."""
         return self.given.get("into", self.given.get("pipeline_id"))
 
+    def check_target(self) -> None:
+        """Check that a start that was requested has a target.
+
+        Raises:
+            UsageError: nothing would start.
+        """
+        starts = [name for name in ("run", "run_at") if self._on(name)]
+        if starts and self.mode() is None:
+            name = starts[0].replace("_", "-")
+            raise UsageError(
+                f"--{name} needs a target, and nothing was run: add --local or --cloud"
+            )
+
     def reports(self) -> bool:
         """Return whether a JUnit report is written at the end of the run."""
         stays = self._on("run") and not self._on("detach") and not self._on("plan")

@@ -38,7 +38,6 @@ from support.cloud.world import ME, World
 from support.trees import Driver, form, leaf, pipeline
 
 if TYPE_CHECKING:
-
     from conducto_core.model.nodes import NodeSpec
 
 
