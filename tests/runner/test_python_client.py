@@ -350,6 +350,7 @@ def test_a_tree_can_be_launched_twice_and_names_at_once() -> None:
         (lambda: co.launch(grid([1]), build="local"), "--build is about images for the cloud"),
         (lambda: co.launch(grid([1]), target="cloud"), "not logged in"),
         (lambda: co.launch(grid([1]), fresh=True), "fresh: only with into="),
+        (lambda: co.launch(grid([1]), keep_secrets=True), "keep_secrets: only with into="),
         (lambda: co.launch(grid([1]), into="nowhere"), "no pipeline 'nowhere'"),
         (lambda: co.plan(grid([1]), into="nowhere", target="local"), "no pipeline 'nowhere'"),
         (lambda: co.list_pipelines(state="failed"), "state: Input should be"),

@@ -54,6 +54,7 @@ GROUPS = {
         ),
         "pipeline_id": ("ID", "The same, for older scripts."),
         "fresh": ("", "With --into: keep no results, run every command again."),
+        "keep_secrets": ("", "With --into: keep commands that differ only in their secrets."),
         "yes": ("", "With --into: do not ask for a confirmation."),
     },
     "output": {
@@ -89,7 +90,7 @@ _MODES = ("local", "k8s", "cloud")
 #: Flags of older scripts, and flags that have an effect without a launch.
 _OF_PRINTING = frozenset(["title", "doc", "default_doc", "profile", "plan", "no_app", "no_shell"])
 #: Flags that have an effect only together with ``--into``.
-_OF_INTO = ("fresh", "yes")
+_OF_INTO = ("fresh", "keep_secrets", "yes")
 ENGINES = ("docker", "process")
 #: Places to build images for the cloud.
 BUILDS = ("local", "cloud")
@@ -184,7 +185,8 @@ class Flags:
         if "run" in self.given and "run_at" in self.given:
             texts.append("--run-at is ignored: --run starts the pipeline now")
         if self.into() is None:
-            texts += [f"--{name} is ignored without --into" for name in _OF_INTO if self._on(name)]
+            unused = [name.replace("_", "-") for name in _OF_INTO if self._on(name)]
+            texts += [f"--{name} is ignored without --into" for name in unused]
         elif "engine" in self.given:
             texts.append("--engine is ignored: a pipeline keeps its engine")
         if "shell" in self.given:
@@ -227,6 +229,7 @@ class Flags:
             "snapshot_on_error": self._on("snapshot_on_error"),
             "into": self.into(),
             "fresh": self._on("fresh"),
+            "keep_secrets": self._on("keep_secrets"),
             "yes": self._on("yes"),
             "plan": self._on("plan"),
             "profile": self.get("profile"),
