@@ -118,7 +118,7 @@ def act(world: World, id_: str, me: Identity, action: Action, *paths: str, **mor
     ],
     ids=["member", "program"],
 )
-def test_nobody_leads_around_an_approval_that_they_may_not_decide(
+def test_approval_is_not_bypassed_without_the_right_to_decide(
     world: World, waiting: str, me: Identity, who: str
 ) -> None:
     said = f"/ask: is an approval that {who} may not decide, .*; ask admin"

@@ -124,7 +124,7 @@ async def as_member(run: Run, action: str, *paths: str, role: Role | None, **mor
 @pytest.mark.parametrize(
     ("role", "who"), [(Role.VIEWER, "ben"), (None, "a program's token")], ids=["person", "program"]
 )
-async def test_nobody_leads_around_an_approval_that_they_may_not_decide(
+async def test_approval_is_not_bypassed_without_the_right_to_decide(
     local: Local, role: Role | None, who: str
 ) -> None:
     run = await local.launch(tree())

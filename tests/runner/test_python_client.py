@@ -349,6 +349,7 @@ def test_a_tree_can_be_launched_twice_and_names_at_once() -> None:
         (lambda: co.launch(co.Exec("x", max_time="banana")), "max_time"),
         (lambda: co.launch(grid([1]), build="local"), "--build is about images for the cloud"),
         (lambda: co.launch(grid([1]), target="cloud"), "not logged in"),
+        (lambda: co.launch(grid([1]), run="no"), "run: 'no'; it can be True or False"),  # type: ignore[call-overload]
         (lambda: co.launch(grid([1]), fresh=True), "fresh: only with into="),
         (lambda: co.launch(grid([1]), keep_secrets=True), "keep_secrets: only with into="),
         (lambda: co.launch(grid([1]), into="nowhere"), "no pipeline 'nowhere'"),

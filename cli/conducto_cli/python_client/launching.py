@@ -87,6 +87,10 @@ def launch(
         conducto.errors.DefinitionError: the tree is invalid; nothing was launched or replaced.
         conducto.errors.ClientError: the server rejects it, or does not respond.
     """
+    switches = {"run": run, "sleep_when_done": sleep_when_done, "fresh": fresh}
+    switches |= {"keep_secrets": keep_secrets, "snapshot_on_error": snapshot_on_error}
+    for name, value in switches.items():
+        one_of(name, value, (True, False))
     options = LaunchOptions(
         run=run and run_at is None,
         run_at=run_at.timestamp() if isinstance(run_at, datetime) else run_at,
@@ -104,8 +108,8 @@ def launch(
         profile=profile,
         argv=[_script()],
     )
-    for name, given_here in (("fresh", fresh), ("keep_secrets", keep_secrets)):
-        if given_here and into is None:
+    for name in ("fresh", "keep_secrets"):
+        if switches[name] and into is None:
             raise InvalidArgumentError(f"{name}: only with into=, the pipeline to continue")
     given = {name for name, value in vars(options).items() if value != getattr(_DEFAULTS, name)}
     given = (given - {"argv"}) | ({"target"} if target is not None else set())

@@ -39,12 +39,12 @@ def normalized(index: bytes) -> bytes:
                 kept = _entries(body, size)
             except (IndexError, ValueError):
                 break
-            return kept + hashed(kept).digest()
+            return b"".join((kept, hashed(kept).digest()))
     return index
 
 
 def _entries(body: bytes, hash_size: int) -> bytes:
-    """Return the header and the entries; raises `ValueError` for what cannot be normalized."""
+    """Return the header and the entries; raises `ValueError` for an unknown format."""
     version, count = (int.from_bytes(body[at : at + 4]) for at in (4, 8))
     if version not in (2, 3, _COMPRESSED):
         raise ValueError(version)

@@ -72,6 +72,8 @@ def _changed(tree: TreeState, action: Action, paths: Iterable[str]) -> Iterator[
             images = {node.spec.placement.image for node in _execs(tree, paths)}
             found = _execs(tree, ("/",))
             yield from (node.path for node in found if node.spec.placement.image in images)
+        case _:  # a kill changes neither
+            pass
 
 
 def named(tree: TreeState, request: ControlRequest) -> ControlRequest:

@@ -137,7 +137,7 @@ def change_text(by: str, action: Action, paths: Sequence[str]) -> str:
     return f"{by or 'somebody'} {_VERBS[action]} {paths[0]}{more}"
 
 
-def why_withdrawn(attempts: Sequence[AttemptRecord]) -> tuple[str, ...]:
+def why_withdrawn(attempts: Iterable[AttemptRecord]) -> tuple[str, ...]:
     """Return why the questions since the last decision were withdrawn, the oldest first.
 
     Args:

@@ -67,7 +67,7 @@ def test_start_without_a_target_is_an_error(line: str, capsys: Output) -> None:
     assert f"{name} needs a target, and nothing was run: add --local or --cloud" in err
 
 
-def test_tree_is_printed_inside_a_node_whatever_the_flags(
+def test_tree_is_printed_inside_a_node_despite_flags_of_a_launch(
     capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("__RUN_BY_WORKER__", "1")
@@ -106,6 +106,18 @@ def test_argument_that_the_default_method_does_not_take_is_rejected(
     assert raised.value.code == 2
     err = capsys.readouterr().err
     assert "5 is not a valid method; hello takes no arguments without names" in err
+
+
+def test_text_of_stop_on_error_is_a_warning(capsys: Output) -> None:
+    def original() -> co.Serial:
+        root = co.Serial(stop_on_error="False")  # type: ignore[arg-type]
+        root["hi"] = co.Exec("echo hi")
+        return root
+
+    main_module(variables={}, default=original, argv=[], filename="p.py")
+
+    warning = "stop_on_error='False' is a text, which counts as True; write True or False"
+    assert capsys.readouterr().err.endswith(f": warning: {warning}\n")
 
 
 def warnings(root: co.Node, capsys: Output) -> list[str]:
