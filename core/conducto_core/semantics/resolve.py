@@ -347,9 +347,7 @@ class _Resolver:
         if written.get("gpu") is not None:
             changes["gpu"] = fields.check_gpu(written["gpu"])
         if written.get("requires_docker") is not None:
-            changes["requires_docker"] = fields.check_flag(
-                "requires_docker", written["requires_docker"]
-            )
+            changes["requires_docker"] = _flag(written, "requires_docker", default=False)
         if written.get("docker_run_args") is not None:
             changes["docker_run_args"] = tuple(
                 fields.check_docker_run_args(written["docker_run_args"])
