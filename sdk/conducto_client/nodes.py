@@ -277,23 +277,24 @@ class NodeHandle(NodeSnapshot):
         self.refresh()
         return result
 
-    def approve(self, *, comment: str | None = None) -> AttemptRecord:
+    def approve(self, *, comment: str | None = None, attempt: int | None = None) -> AttemptRecord:
         """Approve the node, which waits for a person; return its attempt.
 
         Args:
             comment: Kept with the attempt.
+            attempt: The question that the person saw; needed if it was asked again after a change.
 
         Raises:
             conducto.errors.ApiError: it does not wait, or the user must not decide.
         """
-        return self._decide(approve=True, comment=comment)
+        return self._decide(approve=True, comment=comment, attempt=attempt)
 
-    def reject(self, *, comment: str | None = None) -> AttemptRecord:
+    def reject(self, *, comment: str | None = None, attempt: int | None = None) -> AttemptRecord:
         """Reject the node, which waits for a person; see `approve`."""
-        return self._decide(approve=False, comment=comment)
+        return self._decide(approve=False, comment=comment, attempt=attempt)
 
-    def _decide(self, *, approve: bool, comment: str | None) -> AttemptRecord:
-        request = checked(DecideApproval, path=self.path, approve=approve, comment=comment)
+    def _decide(self, **decision: object) -> AttemptRecord:
+        request = checked(DecideApproval, path=self.path, **decision)
         pipeline_id = self._actions.pipeline_id
         attempt = self._actions.target.call(
             lambda client: client.decide_approval(pipeline_id, request)

@@ -178,7 +178,7 @@ class RelayCloud:
         await self.send(
             relay.Ask,
             id=request,
-            caller=relay.Caller(user=user),
+            caller=more.pop("caller", relay.Caller(user=user)),
             operation=operation,
             upload=self.upload,
             **more,

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from chalicelib.api.pipelines import CloudPipelines
+from chalicelib.domain import snapshots
 from chalicelib.ports.identity import Identity
 from conducto_core.errors import RefusedError
 from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.people import Member, Role
 from conducto_core.model.records import AttemptRecord
+from conducto_core.model.requests import Action, Changes, ControlRequest
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics.roles import permissions_of
 from support.cloud.world import ME, World
@@ -40,8 +42,10 @@ def person(role: Role) -> Identity:
     return replace(ME, user=role.value, permissions=permissions_of(role))
 
 
-def decide(world: World, id_: str, me: Identity, *, approve: bool = True) -> AttemptRecord:
-    request = DecideApproval(path="/ask", approve=approve, comment="as agreed")
+def decide(
+    world: World, id_: str, me: Identity, *, approve: bool = True, attempt: int | None = None
+) -> AttemptRecord:
+    request = DecideApproval(path="/ask", approve=approve, comment="as agreed", attempt=attempt)
     server = CloudPipelines(world.engine, me)
     return asyncio.run(server.decide_approval(PipelineParams(id=id_), request))
 
@@ -93,6 +97,97 @@ def test_login_of_a_stranger_does_not_decide_in_an_organisation_with_members(
 
     with pytest.raises(RefusedError, match="a person decides, not a program's token"):
         decide(world, waiting, replace(person(Role.OWNER), user="ci@ci"))
+
+
+def act(world: World, id_: str, me: Identity, action: Action, *paths: str, **more: Any) -> None:
+    changes = more.pop("changes", None)
+    request = ControlRequest(
+        action=action,
+        paths=paths,
+        changes=None if changes is None else Changes.model_validate(changes),
+        **more,
+    )
+    asyncio.run(CloudPipelines(world.engine, me).control(PipelineParams(id=id_), request))
+
+
+@pytest.mark.parametrize(
+    ("me", "who"),
+    [
+        (person(Role.MEMBER), "member"),
+        (replace(person(Role.OWNER), kind="token"), "a program's token"),
+    ],
+    ids=["member", "program"],
+)
+def test_approval_is_not_bypassed_without_the_right_to_decide(
+    world: World, waiting: str, me: Identity, who: str
+) -> None:
+    said = f"/ask: is an approval that {who} may not decide, .*; ask admin"
+    for action, paths, changes in (
+        (Action.SKIP, ("/ask",), None),
+        (Action.SKIP, ("/release", "/ask"), None),
+        (Action.SKIP, ("/",), None),
+        (Action.KILL, ("/",), None),
+        (Action.MODIFY, ("/ask",), {"suppress_errors": True}),
+        (Action.MODIFY, ("/",), {"stop_on_error": False}),
+    ):
+        with pytest.raises(RefusedError, match=said):
+            act(world, waiting, me, action, *paths, changes=changes)
+    assert node(world, waiting).state is State.QUEUED
+
+    decide(world, waiting, person(Role.ADMIN), approve=False)
+    with pytest.raises(RefusedError, match=said):
+        act(world, waiting, me, Action.SKIP, failed=True)
+
+    act(world, waiting, person(Role.ADMIN), Action.SKIP, failed=True)
+    world.serve()
+    world.running()["/release"].finish(None)
+    assert node(world, waiting, "/").state is State.DONE
+
+
+def test_cancel_withdraws_the_question_and_decides_nothing(world: World, waiting: str) -> None:
+    act(world, waiting, replace(person(Role.OWNER), kind="token"), Action.CANCEL)
+    world.serve()
+    assert node(world, waiting).state is State.PENDING
+
+    world.control(waiting, "run")
+    world.serve()
+
+    assert (node(world, waiting).state, node(world, waiting).attempt) == (State.QUEUED, 2)
+    assert node(world, waiting, "/release").state is State.PENDING
+
+
+def test_change_behind_a_waiting_approval_is_shown_and_asks_again(
+    world: World, waiting: str
+) -> None:
+    member, admin = person(Role.MEMBER), person(Role.ADMIN)
+    act(world, waiting, member, Action.MODIFY, "/release", changes={"command": "echo evil"})
+    world.serve()
+
+    found = asyncio.run(CloudPipelines(world.engine, admin).list_approvals()).approvals
+    said = ("withdrawn after a change: member modified /release",)
+    assert [(one.approval.attempt, one.approval.withdrawn) for one in found] == [(2, said)]
+    with world.engine.reading(ME.org, waiting) as live:
+        again = snapshots.restore(
+            ME.org,
+            world.store.definition(waiting),
+            snapshots.take(live),
+            live.tree_of,
+        )
+        assert again.withdrawn == live.withdrawn
+        assert again.status().approvals == live.status().approvals
+    with pytest.raises(RefusedError, match="attempt 1 waits no longer"):
+        decide(world, waiting, admin, attempt=1)
+    with pytest.raises(RefusedError, match="member modified /release; look at it"):
+        decide(world, waiting, admin)
+
+    attempt = decide(world, waiting, admin, attempt=2)
+    world.serve()
+
+    assert attempt.decision is not None
+    first, second = world.store.attempts(waiting, "/ask")
+    assert ((first.message,), second.message) == (said, None)
+    world.running()["/release"].finish(None)
+    assert node(world, waiting, "/").state is State.DONE
 
 
 def asked(world: World, me: Identity) -> list[tuple[str, str]]:

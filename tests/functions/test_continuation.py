@@ -116,13 +116,15 @@ def test_secrets_and_fresh_decide_as_on_this_machine(world: World) -> None:
     kept = world.continue_with(pipeline, same, program=SCRIPT, preview=True)
     put = PutSecrets(secrets=(SecretValue(key=key.key, value="hidden-1"),))
     asyncio.run(world.pipelines().put_secrets(put))
+    keeping = world.continue_with(pipeline, same, program=SCRIPT, preview=True, keep_secrets=True)
     changed = world.continue_with(pipeline, same, program=SCRIPT, run=True)
     world.run_out()
     fresh = world.continue_with(pipeline, same, program=SCRIPT, fresh=True)
 
-    assert [told(plan)["/a"] for plan in (kept, changed, fresh)] == [
+    assert [told(plan)["/a"] for plan in (kept, keeping, changed, fresh)] == [
         "kept",
-        "secrets changed",
+        "kept",
+        "secrets changed: TOKEN",
         "--fresh",
     ]
     prints = [a.fingerprint or "" for a in world.attempts(pipeline, "/a")]
@@ -246,7 +248,7 @@ def test_tree_of_another_user_runs_without_the_secrets_of_the_owner(world: World
     )
     world.serve()
 
-    assert told(made)["/a"] == "secrets changed"
+    assert told(made)["/a"] == "secrets changed: fewer than before"
     assert "TOKEN" not in world.running()["/a"].job.env  # type: ignore[union-attr]
     message = world.attempts(pipeline, "/a")[-1].message
     assert message is not None

@@ -312,6 +312,18 @@ def test_program_decides_no_approval_of_an_agent(world: RelayWorld) -> None:
     assert "p1: a person decides, not a program's token" in _problem(response)["detail"]
 
 
+def test_agent_learns_whether_a_program_requests_an_action(world: RelayWorld) -> None:
+    agent = world.agent()
+    body = {"action": "skip", "paths": ["/ask"]}
+
+    program = replace(ME, user="ci@ci")
+    world.call(CONTROL, caller=program, id="p1", query=LAPTOP, body=body)
+    world.people.join(ME.org, Member(user=ME.user, role=Role.OWNER, joined=0.0))
+    world.call(CONTROL, caller=program, id="p1", query=LAPTOP, body=body)
+
+    assert [ask.caller.program for ask in agent.asks] == [False, True]
+
+
 def test_stored_response_that_is_too_large_is_not_read(world: RelayWorld) -> None:
     agent = world.agent()
 

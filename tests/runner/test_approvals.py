@@ -8,8 +8,10 @@ import conducto as co
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.approvals import DecideApproval, WaitingApproval
 from conducto_core.model.params import PipelineParams
+from conducto_core.model.people import Role
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.states import Cause
+from conducto_core.semantics.approvals import Decider
 from conducto_local.api.approvals import DECIDER
 from support.local import Local, Run, act, local_runner
 
@@ -68,7 +70,9 @@ async def test_a_rejected_approval_fails_and_can_be_asked_again(local: Local) ->
     run = await local.launch(tree())
     await run.until("/ask", "queued")
 
-    token = DECIDER.set("ada@example.com")  # as the link does, in the task of a request
+    token = DECIDER.set(
+        Decider("ada@example.com", Role.OWNER)
+    )  # as the link does, in the task of a request
     attempt = await decide(run, approve=False, comment="the tests are old")
     DECIDER.reset(token)
     await run.settled()
@@ -105,9 +109,85 @@ async def test_nothing_can_be_decided_after_the_pipeline_was_archived(local: Loc
     await act(run, "wake")
     await act(run, "run")
     await run.until("/ask", "queued")
-    await decide(run, approve=True)
+    with pytest.raises(RefusedError, match="the question before was withdrawn before a decision"):
+        await decide(run, approve=True)
+    await decide(run, approve=True, attempt=2)
     await run.settled()
     assert (await run.states())["/"] == "done"
+
+
+async def as_member(run: Run, action: str, *paths: str, role: Role | None, **more: object) -> None:
+    token = DECIDER.set(Decider("ben", role))
+    try:
+        await act(run, action, *paths, **more)
+    finally:
+        DECIDER.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("role", "who"), [(Role.VIEWER, "ben"), (None, "a program's token")], ids=["person", "program"]
+)
+async def test_approval_is_not_bypassed_without_the_right_to_decide(
+    local: Local, role: Role | None, who: str
+) -> None:
+    run = await local.launch(tree())
+    await run.until("/ask", "queued")
+
+    for action, path, more in (
+        ("skip", "/ask", {}),
+        ("skip", "/", {"preview": True}),
+        ("kill", "/", {}),
+        ("modify", "/ask", {"suppress_errors": True}),
+        ("modify", "/", {"stop_on_error": False}),
+    ):
+        with pytest.raises(RefusedError, match=f"/ask: is an approval that {who} may not decide"):
+            await as_member(run, action, path, role=role, **more)
+
+    assert (await run.states())["/ask"] == "queued"
+    assert await run.attempts("/ask") == []
+    await as_member(run, "cancel", role=role)
+    assert (await run.states())["/release"] == "pending"
+
+
+async def test_rejected_approval_is_not_skipped_as_a_failed_node(local: Local) -> None:
+    run = await local.launch(tree())
+    await run.until("/ask", "queued")
+    await decide(run, approve=False)
+    await run.settled()
+
+    with pytest.raises(RefusedError, match="/ask: is an approval that ben may not decide"):
+        await as_member(run, "skip", role=Role.VIEWER, failed=True)
+
+    await as_member(run, "skip", role=Role.OWNER, failed=True)
+    await run.settled()
+    assert (await run.states())["/"] == "done"
+
+
+async def test_change_behind_a_waiting_approval_is_shown_and_asks_again(tmp_path) -> None:
+    async with local_runner(tmp_path, "process") as before:
+        run = await before.launch(tree())
+        await run.until("/ask", "queued")
+        await as_member(run, "modify", "/release", role=Role.VIEWER, command="echo evil")
+        (shown,) = await asked(before, run)
+        with pytest.raises(RefusedError, match="attempt 1 waits no longer"):
+            await decide(run, approve=True, attempt=1)
+
+    async with local_runner(tmp_path, "process") as after:
+        again = Run(after, await run_summary(after, run.id))
+        await again.until("/ask", "queued")
+        (known,) = await asked(after, again)
+        node = await again.node("/ask")
+        said = ("withdrawn after a change: ben modified /release",)
+        with pytest.raises(RefusedError, match=r"ben modified /release; look at it, .*--attempt 2"):
+            await decide(again, approve=True)
+        await decide(again, approve=True, attempt=2)
+        await again.settled()
+
+        assert (shown.attempt, shown.withdrawn) == (known.attempt, known.withdrawn) == (2, said)
+        assert node.approval is not None
+        assert (node.approval.attempt, node.approval.withdrawn) == (2, said)
+        assert [one.message for one in await again.attempts("/ask")] == [*said, None]
+        assert (await again.states())["/"] == "done"
 
 
 async def test_an_approval_fails_at_its_timeout(local: Local) -> None:

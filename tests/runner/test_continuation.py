@@ -32,9 +32,9 @@ def tree(**commands):
     return root
 
 
-def request_for(root, /, *, program=SCRIPT, fresh=False, preview=False, **options):
-    launch = LaunchRequest(tree=to_launch_form(root), program=program, **options)
-    return ContinueRequest(launch=launch, fresh=fresh, preview=preview)
+def request_for(root, /, *, program=SCRIPT, preview=False, fresh=False, keep_secrets=False, **more):
+    launch = LaunchRequest(tree=to_launch_form(root), program=program, **more)
+    return ContinueRequest(launch=launch, fresh=fresh, keep_secrets=keep_secrets, preview=preview)
 
 
 async def continued(run, root, /, **options):
@@ -110,10 +110,12 @@ async def test_equal_tree_keeps_everything_unless_a_secret_or_the_user_says_othe
     assert told(await continued(run, tree(a="true", b="true"))) == {"/a": "kept", "/b": "kept"}
     await local.pipelines.put_secrets(PutSecrets(secrets=(SecretValue(key=key.key, value="xyz1"),)))
     secret = await continued(run, tree(a="true", b="true"), preview=True)
+    keeping = await continued(run, tree(a="true", b="true"), preview=True, keep_secrets=True)
     await local.pipelines.delete_secrets(DeleteSecrets(keys=(key,)))
     fresh = await continued(run, tree(a="true", b="true"), fresh=True)
 
-    assert told(secret) == {"/a": "secrets changed", "/b": "secrets changed"}
+    assert set(told(secret).values()) == {"secrets changed: CONTINUED"}
+    assert told(keeping) == {"/a": "kept", "/b": "kept"}
     assert told(fresh) == {"/a": "--fresh", "/b": "--fresh"}
     assert await run.states() == {"/": "pending", "/a": "pending", "/b": "pending"}
 

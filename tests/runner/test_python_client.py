@@ -187,7 +187,10 @@ def test_approvals_are_decided() -> None:
         "/ship": "Release?",
         "/sell": "Sell?",
     }
-    decision = pipeline["/ship"].approve(comment="looks good").decision
+    pipeline["/ship"].reset()
+    with pytest.raises(errors.ApiError, match=r"it was asked again, .* --attempt 2"):
+        pipeline["/ship"].approve()
+    decision = pipeline["/ship"].approve(comment="looks good", attempt=2).decision
     assert decision is not None
     assert (decision.approved, decision.comment) == (True, "looks good")
 
@@ -346,7 +349,9 @@ def test_a_tree_can_be_launched_twice_and_names_at_once() -> None:
         (lambda: co.launch(co.Exec("x", max_time="banana")), "max_time"),
         (lambda: co.launch(grid([1]), build="local"), "--build is about images for the cloud"),
         (lambda: co.launch(grid([1]), target="cloud"), "not logged in"),
+        (lambda: co.launch(grid([1]), run="no"), "run: 'no'; it can be True or False"),  # type: ignore[call-overload]
         (lambda: co.launch(grid([1]), fresh=True), "fresh: only with into="),
+        (lambda: co.launch(grid([1]), keep_secrets=True), "keep_secrets: only with into="),
         (lambda: co.launch(grid([1]), into="nowhere"), "no pipeline 'nowhere'"),
         (lambda: co.plan(grid([1]), into="nowhere", target="local"), "no pipeline 'nowhere'"),
         (lambda: co.list_pipelines(state="failed"), "state: Input should be"),

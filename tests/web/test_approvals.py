@@ -34,6 +34,23 @@ def test_the_list_of_pipelines_leads_to_the_nodes_that_wait(viewer: Viewer) -> N
     expect(page.get_by_role("button", name="Approve")).to_be_visible()
 
 
+def test_question_that_is_asked_again_shows_the_change_and_is_decided_as_shown(
+    viewer: Viewer,
+) -> None:
+    run = launch(viewer.person, ASKING)
+    page = viewer.node(run, "/ask")
+    panel = page.get_by_role("region", name="Approval")
+    expect(panel.get_by_role("button", name="Approve")).to_be_visible()
+
+    changes = {"action": "modify", "paths": ["/again"], "changes": {"doc": "other"}}
+    agent_api(viewer.person, f"/pipelines/{run}/control", "POST", changes)
+
+    expect(panel).to_contain_text("Asked again: withdrawn after a change:")
+    expect(panel).to_contain_text("modified /again")
+    panel.get_by_role("button", name="Approve").click()
+    expect(panel).to_contain_text("Approved by")
+
+
 def test_a_person_approves_and_rejects_with_a_comment(viewer: Viewer) -> None:
     run = launch(viewer.person, ASKING)
     page = viewer.node(run, "/ask")  # opening the link changes nothing

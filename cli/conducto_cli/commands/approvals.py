@@ -58,5 +58,6 @@ def _once(found: list[AskedApproval]) -> list[AskedApproval]:
 def _cells(one: AskedApproval) -> tuple[str, ...]:
     approval = one.approval
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(approval.since))
-    question = clip(" ".join(approval.message.split()), _SHOWN)
+    again = f"[{approval.withdrawn[-1]}] " if approval.withdrawn else ""
+    question = clip(" ".join((again + approval.message).split()), _SHOWN)
     return (one.pipeline, approval.path, since, one.title, question)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto.wire.printable import printable
-from conducto_cli.arguments import add_id, add_json
+from conducto_cli.arguments import a_positive, add_id, add_json
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
 
@@ -29,6 +29,12 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--reject", action="store_true", help="reject it: the node fails")
     parser.add_argument("--comment", metavar="TEXT", help="kept with the decision")
+    parser.add_argument(
+        "--attempt",
+        metavar="N",
+        type=a_positive,
+        help="the question that you saw; needed to approve one that was asked again",
+    )
     add_json(parser)
 
 
@@ -46,7 +52,11 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         else:
             path = selection.one(client, pipeline_id, arguments.path)
         request = checked(
-            DecideApproval, path=path, approve=not arguments.reject, comment=arguments.comment
+            DecideApproval,
+            path=path,
+            approve=not arguments.reject,
+            comment=arguments.comment,
+            attempt=arguments.attempt,
         )
         attempt = client.decide_approval(pipeline_id, request)
     if arguments.json:

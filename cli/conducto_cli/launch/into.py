@@ -58,7 +58,12 @@ def continue_pipeline(
         old = find_pipeline(client, options.into or "").pipeline
         pipeline_id = old.id
         launched = with_kept(request, options, old)
-        asked = ContinueRequest(launch=launched, fresh=options.fresh, preview=True)
+        asked = ContinueRequest(
+            launch=launched,
+            fresh=options.fresh,
+            keep_secrets=options.keep_secrets,
+            preview=True,
+        )
         plan = client.continue_pipeline(pipeline_id, asked)
         for line in plan_lines(plan, None if options.plan else _LISTED):
             print(line)
@@ -112,6 +117,8 @@ def plan_lines(plan: ContinuePlan, listed: int | None = None) -> Iterator[str]:
     if len(nodes) > len(shown):
         yield f"  and {len(nodes) - len(shown):,} more; --plan lists all"
     yield _summary(plan)
+    if any(each.reason.startswith("secrets changed") for each in plan.nodes):
+        yield "All commands get all secrets; to keep those that differ in no more: --keep-secrets"
     yield "Data files are kept and not compared."
 
 

@@ -51,6 +51,7 @@ def launch(
     snapshot_on_error: bool = False,
     into: str | Pipeline | AsyncPipeline | None = None,
     fresh: bool = False,
+    keep_secrets: bool = False,
     profile: str | None = None,
     **kwargs: Any,
 ) -> Pipeline:
@@ -78,6 +79,7 @@ def launch(
         into: The pipeline to continue, or its id as in ``co.get_pipeline``. It must be finished or
             paused, not archived, and launched by the same script file.
         fresh: With ``into``: keep no results, run every command again.
+        keep_secrets: With ``into``: keep commands that differ only in their secrets.
         profile: The profile; by default the one in use.
         kwargs: Arguments of the function.
 
@@ -85,6 +87,10 @@ def launch(
         conducto.errors.DefinitionError: the tree is invalid; nothing was launched or replaced.
         conducto.errors.ClientError: the server rejects it, or does not respond.
     """
+    switches = {"run": run, "sleep_when_done": sleep_when_done, "fresh": fresh}
+    switches |= {"keep_secrets": keep_secrets, "snapshot_on_error": snapshot_on_error}
+    for name, value in switches.items():
+        one_of(name, value, (True, False))
     options = LaunchOptions(
         run=run and run_at is None,
         run_at=run_at.timestamp() if isinstance(run_at, datetime) else run_at,
@@ -98,11 +104,13 @@ def launch(
         snapshot_on_error=snapshot_on_error,
         into=None if into is None else str(getattr(into, "id", into)),
         fresh=fresh,
+        keep_secrets=keep_secrets,
         profile=profile,
         argv=[_script()],
     )
-    if fresh and into is None:
-        raise InvalidArgumentError("fresh: only with into=, the pipeline to continue")
+    for name in ("fresh", "keep_secrets"):
+        if switches[name] and into is None:
+            raise InvalidArgumentError(f"{name}: only with into=, the pipeline to continue")
     given = {name for name, value in vars(options).items() if value != getattr(_DEFAULTS, name)}
     given = (given - {"argv"}) | ({"target"} if target is not None else set())
     old = None if into is None else get_pipeline(into, target=target, profile=profile)
@@ -118,7 +126,8 @@ def launch(
     if old is None:
         return submit(destination, request)
     request = with_kept(request, options, old.summary.pipeline)
-    made = _continue(destination, old.id, ContinueRequest(launch=request, fresh=fresh))
+    asked = ContinueRequest(launch=request, fresh=fresh, keep_secrets=keep_secrets)
+    made = _continue(destination, old.id, asked)
     return Pipeline(destination, made.pipeline)
 
 
@@ -130,6 +139,7 @@ def plan(
     *args: Any,
     into: str | Pipeline | AsyncPipeline,
     fresh: bool = False,
+    keep_secrets: bool = False,
     target: TargetName | None = None,
     profile: str | None = None,
     **kwargs: Any,
@@ -141,6 +151,7 @@ def plan(
         args: Arguments of the function; so are ``kwargs``.
         into: The pipeline to continue, or its id.
         fresh: Keep no results.
+        keep_secrets: Keep commands that differ only in their secrets.
         target: ``local`` or ``cloud``; by default that of the pipeline.
         profile: The profile; by default the one in use.
         kwargs: Arguments of the function.
@@ -154,10 +165,13 @@ def plan(
         conducto.errors.ClientError: the server rejects it, or does not respond.
     """
     old = get_pipeline(into, target=target, profile=profile)
-    options = LaunchOptions(into=old.id, fresh=fresh, profile=profile, argv=[_script()])
-    given = {"into"} | {name for name, value in (("target", target), ("fresh", fresh)) if value}
+    options = LaunchOptions(
+        into=old.id, fresh=fresh, keep_secrets=keep_secrets, profile=profile, argv=[_script()]
+    )
+    switches = (("target", target), ("fresh", fresh), ("keep_secrets", keep_secrets))
+    given = {"into"} | {name for name, value in switches if value}
     request, _ = _prepared(pipeline, args, kwargs, given, options=options, where=old.target)
-    asked = ContinueRequest(launch=request, fresh=fresh, preview=True)
+    asked = ContinueRequest(launch=request, fresh=fresh, keep_secrets=keep_secrets, preview=True)
     return _continue(open_target(old.target, profile, launching=True), old.id, asked)
 
 

@@ -103,6 +103,7 @@ def _moment(seconds: float) -> str:
 def _asked(approval: ApprovalView) -> list[str]:
     deciders = ", ".join(approval.who)
     lines = [printable(line) for line in approval.message.splitlines()]
+    lines += [f"asked again: {printable(why)}" for why in approval.withdrawn]
     return [*lines, f"decided by: {deciders}"] if deciders else lines
 
 

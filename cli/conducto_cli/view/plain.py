@@ -7,9 +7,9 @@ report at the end groups them.
 
 from collections.abc import Callable, Iterable
 
-from conducto_cli.text.text import count_of, printable, shell_word, text_of
+from conducto_cli.text.text import count_of, printable, text_of
 from conducto_cli.view.model import PipelineModel, Row, total
-from conducto_cli.view.rows import counts_line, elapsed, place, why_failed
+from conducto_cli.view.rows import approve_command, counts_line, elapsed, place, why_failed
 from conducto_core.model.labels import cause_text, duration
 from conducto_core.model.records import ImageRecord, ImageState, NodeChange
 from conducto_core.model.requests import EventBatch, NodeView
@@ -102,8 +102,9 @@ class PlainPrinter:
                 continue
             self._asked.add((asked.path, asked.since))
             message = printable(" ".join(asked.message.split()))
-            how = f"conducto approve {model.summary.pipeline.id} {shell_word(asked.path)}"
-            said = f"{printable(asked.path)}: {message}; decide it: {how}"
+            how = approve_command(model.summary.pipeline.id, asked)
+            again = f" (asked again: {printable(asked.withdrawn[-1])})" if asked.withdrawn else ""
+            said = f"{printable(asked.path)}: {message}{again}; decide it: {how}"
             self._write(f"{'waits':{_WORD_COLUMNS}} {said}")
 
     def images(self, model: PipelineModel) -> None:

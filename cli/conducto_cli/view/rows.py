@@ -6,6 +6,7 @@ import textwrap
 from conducto_cli.text.state_text import state_text
 from conducto_cli.text.text import Line, Marks, Role, Span, pad, printable, shell_word
 from conducto_cli.view.model import PipelineModel, Row, failures, total
+from conducto_core.model.approvals import WaitingApproval
 from conducto_core.model.labels import cause_text, duration, explained, timeout_text
 from conducto_core.model.records import Counts, ImageRecord, ImageState, PipelineRecord
 from conducto_core.model.requests import PipelineSummary
@@ -171,15 +172,26 @@ def problem_lines(model: PipelineModel, columns: int) -> list[Line]:
 
 def approval_lines(model: PipelineModel) -> list[Line]:
     """Return the commands that decide waiting approvals, the oldest first; often none."""
-    summary = model.summary
-    return [
-        (
-            Span("  waits for approval: ", Role.WAITING),
-            Span(f"conducto approve {summary.pipeline.id} {shell_word(asked.path)}"),
-            Span(f"  {printable(' '.join(asked.message.split()))}", Role.FAINT, shrinks=True),
+    lines: list[Line] = []
+    for asked in model.summary.approvals[:_APPROVALS]:
+        lines.append(
+            (
+                Span("  waits for approval: ", Role.WAITING),
+                Span(approve_command(model.summary.pipeline.id, asked)),
+                Span(f"  {printable(' '.join(asked.message.split()))}", Role.FAINT, shrinks=True),
+            )
         )
-        for asked in summary.approvals[:_APPROVALS]
-    ]
+        lines += [
+            (Span(f"    asked again: {printable(why)}", Role.WAITING, shrinks=True),)
+            for why in asked.withdrawn
+        ]
+    return lines
+
+
+def approve_command(pipeline_id: str, asked: WaitingApproval) -> str:
+    """Return the command that approves a node as it waits now."""
+    again = f" --attempt {asked.attempt}" if asked.withdrawn else ""
+    return f"conducto approve {pipeline_id} {shell_word(asked.path)}{again}"
 
 
 def parent_lines(record: PipelineRecord) -> list[Line]:

@@ -1,14 +1,16 @@
 """Checks of users' actions before they are executed, on both targets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from conducto_core.api.approvals import check_not_bypassed
 from conducto_core.api.queries.views import Viewed
 from conducto_core.errors import RefusedError, invalid, no_node
 from conducto_core.model.continuation import ContinueRequest
 from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import WHOLE, Action, ControlRequest, ControlResult
-from conducto_core.semantics.actions import lay_over, why_idle
+from conducto_core.semantics.actions import lay_over, named, why_idle
+from conducto_core.semantics.approvals import Decider
 
 #: Actions that are possible on an archived pipeline.
 _IN_ARCHIVE = frozenset({Action.WAKE, Action.ARCHIVE})
@@ -22,12 +24,20 @@ class CheckedAction(Viewed, Protocol):
         """Changes of nodes after the launch (`conducto_core.semantics.resolve.Edits`)."""
 
 
-def check_action(live: CheckedAction, request: ControlRequest) -> None:
-    """Check that an action is possible now.
+def check_action(
+    live: CheckedAction, request: ControlRequest, decider: Callable[[], Decider]
+) -> ControlRequest:
+    """Return an action that is possible now, with the paths of all nodes that it affects.
+
+    Args:
+        live: The pipeline.
+        request: The action.
+        decider: Returns the caller; only called if the action needs the right to decide.
 
     Raises:
         NotFoundError: a path is not in the tree.
-        RefusedError: the request names no nodes, or the pipeline is archived.
+        RefusedError: the request names no nodes, the pipeline is archived, or the action leads
+            around an approval that the caller may not decide.
     """
     order = request.action
     if order not in WHOLE:
@@ -38,6 +48,11 @@ def check_action(live: CheckedAction, request: ControlRequest) -> None:
             raise RefusedError(f"{live.id}: {order} needs the paths of nodes; '/' selects all")
     if live.record.lifecycle is Lifecycle.ARCHIVED and order not in _IN_ARCHIVE:
         raise RefusedError(f"{live.id}: is archived; wake it first: conducto wake {live.id}")
+    if order in WHOLE:
+        return request
+    request = named(live.tree, request)
+    check_not_bypassed(live, request, decider)
+    return request
 
 
 def check_deletable(live: Viewed) -> None:

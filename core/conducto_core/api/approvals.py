@@ -1,21 +1,22 @@
 """Decisions about approvals, on both targets."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from conducto.wire.printable import shell_word
 from conducto_core.api.queries.views import Viewed
 from conducto_core.errors import RefusedError, no_node
 from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.people import Role
 from conducto_core.model.records import ApprovalDecision, Lifecycle
-from conducto_core.model.requests import PipelineSummary
+from conducto_core.model.requests import ControlRequest, PipelineSummary
 from conducto_core.model.responses import AskedApproval
 from conducto_core.model.states import Cause, State
-from conducto_core.semantics.approvals import deciders, may_decide
+from conducto_core.semantics.approvals import Decider, bypassed, deciders, may_decide
 from conducto_core.semantics.tree_state import LiveExec
 
 
 def waiting_for(
-    summaries: Iterable[PipelineSummary], user: str, role: Role
+    summaries: Iterable[PipelineSummary], user: str, role: Role | None
 ) -> tuple[AskedApproval, ...]:
     """Return the approvals of pipelines that a person may decide, the oldest first.
 
@@ -35,7 +36,7 @@ def waiting_for(
     return tuple(sorted(found, key=lambda one: one.approval.since))
 
 
-def check_decision(live: Viewed, request: DecideApproval, user: str, role: Role) -> LiveExec:
+def check_decision(live: Viewed, request: DecideApproval, user: str, role: Role | None) -> LiveExec:
     """Return the approval that a person may decide now.
 
     Raises:
@@ -66,7 +67,41 @@ def check_decision(live: Viewed, request: DecideApproval, user: str, role: Role)
         raise RefusedError(
             f"{node.path}: {user} may not decide it; ask {deciders(approval)}", node.path
         )
+    withdrawn = live.withdrawn.get(node.path)
+    if withdrawn and request.approve and request.attempt is None:
+        raise RefusedError(
+            f"{node.path}: it was asked again, and the question before was {withdrawn[-1]}; look "
+            f"at it, then name the attempt that you approve: conducto approve {live.id} "
+            f"{shell_word(node.path)} --attempt {node.attempt}",
+            node.path,
+        )
     return node
+
+
+def check_not_bypassed(
+    live: Viewed, request: ControlRequest, decider: Callable[[], Decider]
+) -> None:
+    """Check that an action on nodes leads around no approval without the right to decide it.
+
+    Args:
+        live: The pipeline.
+        request: The action, with the paths of all nodes that it affects.
+        decider: Returns the caller; only called if there is such an approval.
+
+    Raises:
+        RefusedError: the caller may not decide an approval that the action skips or changes, or
+            whose wait it ends.
+    """
+    caller: Decider | None = None
+    for path, approval in bypassed(live.tree, request):
+        caller = caller or decider()
+        if not may_decide(approval, caller.user, caller.role):
+            who = "a program's token" if caller.role is None else caller.user
+            raise RefusedError(
+                f"{path}: is an approval that {who} may not decide, so it may not "
+                f"{request.action} it, or a group with it; ask {deciders(approval)}",
+                path,
+            )
 
 
 def _status(node: LiveExec) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from conducto.files.base import base_dir
+from conducto_core.images import git_index
 from conducto_core.images.ignore import Ignore
 
 IGNORE_FILE = ".dockerignore"
@@ -38,6 +39,7 @@ class Entry:
         path: Relative path with ``/`` between names.
         size: Bytes; 0 unless it is a file.
         link: Target of a symbolic link, which is kept as a link.
+        content: Bytes that are copied instead of those of the file.
     """
 
     path: str
@@ -47,6 +49,7 @@ class Entry:
     modified_ns: int
     key: tuple[int, ...]
     link: str | None = None
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class Digests:
         Raises:
             ContextError: it cannot be read.
         """
+        if entry.content is not None:
+            return hashlib.sha256(entry.content).hexdigest()
         known = self._known.get(entry.source)
         if known is not None and known[0] == entry.key:
             return known[1]
@@ -165,7 +170,7 @@ def _walk(folder: str, prefix: str, ignore: Ignore, skipped: list[str]) -> Itera
                 continue
             entry = _entry(item, path)
             if entry is not None:
-                yield entry
+                yield _normalized(entry)
             else:
                 skipped.append(path)
 
@@ -188,6 +193,16 @@ def _entry(item: os.DirEntry[str], path: str) -> Entry | None:
         key=(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino),
         link=link,
     )
+
+
+def _normalized(entry: Entry) -> Entry:
+    """Return an entry with the content to copy, if it differs between equal checkouts."""
+    if not (stat.S_ISREG(entry.mode) and git_index.is_index(entry.path)):
+        return entry
+    with _opened(entry) as file:
+        written = file.readall()
+    content = git_index.normalized(written)
+    return replace(entry, content=content, size=len(content))
 
 
 def tree_hash(context: Context, digests: Digests) -> str:
@@ -287,6 +302,9 @@ def _header(entry: Entry, prefix: str, owner: Owner) -> bytes:
 
 
 def _content(entry: Entry) -> Iterator[bytes]:
+    if entry.content is not None:
+        yield entry.content
+        return
     left = entry.size  # bytes added since the header was written are left out
     with _opened(entry) as file:
         while left > 0:

@@ -9,6 +9,8 @@ MAX_COMMENT = 2000
 #: list of pipelines has all of them.
 MAX_WAITING = 20
 MAX_SHOWN = 200
+#: Maximum number of withdrawn questions that are shown with an approval.
+MAX_WITHDRAWN = 5
 
 
 class ApprovalView(Record):
@@ -17,10 +19,15 @@ class ApprovalView(Record):
     Attributes:
         who: Roles and user ids of the deciders; empty for every user with the permission to
             control the pipeline.
+        attempt: Number of the question that waits; None if none does.
+        withdrawn: Why earlier questions were withdrawn since the last decision, the oldest first;
+            at most the last 5.
     """
 
     message: str
     who: tuple[str, ...] = ()
+    attempt: int | None = None
+    withdrawn: tuple[str, ...] = ()
 
 
 class WaitingApproval(Record):
@@ -30,12 +37,16 @@ class WaitingApproval(Record):
         message: Its start; at most `MAX_SHOWN` characters.
         who: As in `ApprovalView`.
         since: When it was requested, in seconds since the epoch.
+        attempt: Number of the question; None in a record of an older version.
+        withdrawn: As in `ApprovalView`.
     """
 
     path: str
     message: str
     who: tuple[str, ...] = ()
     since: float
+    attempt: int | None = None
+    withdrawn: tuple[str, ...] = ()
 
 
 class DecideApproval(Record):
@@ -44,7 +55,8 @@ class DecideApproval(Record):
     Attributes:
         path: The node.
         approve: Whether to approve it; else it is rejected.
-        attempt: Number of the attempt that the caller saw; None for the current one.
+        attempt: Number of the attempt that the caller saw; None for the current one, which cannot
+            be approved if an earlier question was withdrawn.
         comment: Kept with the attempt.
     """
 

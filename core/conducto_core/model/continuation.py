@@ -35,6 +35,7 @@ class ContinueRequest(Record):
     Attributes:
         launch: The new tree and its options. The pipeline keeps its engine and its owner.
         fresh: Keep no results: every Exec runs again.
+        keep_secrets: Do not compare secrets: an Exec that got other ones stays done.
         preview: Only return the plan.
         seq: ``seq`` of the pipeline for which the plan was made; the request is refused if it has
             changed since then. None: any.
@@ -42,6 +43,7 @@ class ContinueRequest(Record):
 
     launch: LaunchRequest
     fresh: bool = False
+    keep_secrets: bool = False
     preview: bool = False
     seq: int | None = None
 

@@ -75,10 +75,12 @@ class Caller(Record):
 
     Attributes:
         role: Their role in the organisation.
+        program: A program sent it with their token.
     """
 
     user: str = Field(min_length=1, max_length=320)
     role: str = Field(default="", max_length=40)
+    program: bool = False
 
 
 class Hello(Record):

@@ -74,7 +74,8 @@ def _lines(live: Message, node: LiveNode, state: State, callback: Callback) -> l
     if callback.arguments.get("node_summary"):
         lines.append(_summary(live, node))
     asks = _asks(node, state)
-    how = f"approve {live.id} {shell_word(node.path)}" if asks else f"show {live.id}"
+    again = f" --attempt {node.attempt}" if node.attempt > 1 else ""
+    how = f"approve {live.id} {shell_word(node.path)}{again}" if asks else f"show {live.id}"
     lines.append(f"conducto {how}")
     return lines
 

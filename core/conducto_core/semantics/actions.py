@@ -9,6 +9,7 @@ from conducto_core.model.labels import timeout_text
 from conducto_core.model.requests import MAX_NAMED, Action, Changes, ControlRequest, ControlResult
 from conducto_core.model.states import FAILED, FINISHED, IN_FLIGHT, NodeType, State
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.approvals import change_text, waiting_beside
 from conducto_core.semantics.failures import is_failure, is_held_by_limit, left_over
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.ready import ready_below
@@ -27,6 +28,52 @@ EVENTS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
     Action.UNSKIP: ev.NodesUnskipped,
     Action.KILL: ev.NodesKilled,
 }
+
+
+def events_of(
+    tree: TreeState, action: Action, paths: tuple[str, ...], by: str
+) -> tuple[ev.Event, ...]:
+    """Return the events of an action on nodes, in order.
+
+    Args:
+        tree: The tree before the action.
+        action: Any but ``modify``, for which there is `events_of_modify`.
+        paths: The nodes.
+        by: The user.
+    """
+    event = EVENTS[action](paths)
+    return (event, *_asked_again(tree, _changed(tree, action, paths), action, paths, by))
+
+
+def events_of_modify(
+    tree: TreeState, event: ev.NodesModified, paths: tuple[str, ...], by: str
+) -> tuple[ev.Event, ...]:
+    """Return the events of a modification of nodes, in order; see `events_of`."""
+    return (event, *_asked_again(tree, event.nodes, Action.MODIFY, paths, by))
+
+
+def _asked_again(
+    tree: TreeState, changed: Iterable[str], action: Action, paths: tuple[str, ...], by: str
+) -> Iterator[ev.ApprovalsOutdated]:
+    outdated = waiting_beside(tree, tuple(changed))
+    if outdated:
+        yield ev.ApprovalsOutdated(outdated, change_text(by, action, paths))
+
+
+def _changed(tree: TreeState, action: Action, paths: Iterable[str]) -> Iterator[str]:
+    """Yield the nodes that an action changes: when they run, or what they run."""
+    match action:
+        case Action.SKIP | Action.UNSKIP:
+            skip = action is Action.SKIP
+            yield from (path for path in paths if tree.nodes[path].skipped is not skip)
+        case Action.RESET:
+            yield from (node.path for node in _execs(tree, paths) if _touches(action, node))
+        case Action.REBUILD:  # other nodes use these images, too
+            images = {node.spec.placement.image for node in _execs(tree, paths)}
+            found = _execs(tree, ("/",))
+            yield from (node.path for node in found if node.spec.placement.image in images)
+        case _:  # a kill changes neither
+            pass
 
 
 def named(tree: TreeState, request: ControlRequest) -> ControlRequest:

@@ -5,10 +5,10 @@ Serial changed. Nodes are compared by path.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from conducto.errors import DefinitionError
 from conducto_core.model.continuation import Fate, NodePlan, PlanRecord
@@ -28,10 +28,15 @@ PARTS: Final = (
     "CPUs or memory",
     "container settings",
 )
-#: An image that is not known yet; it equals every image.
-ANY_IMAGE: Final = "*"
+#: An image that is not known yet, or secrets that are not compared: equal to every other.
+ANY: Final = "*"
 NO_DIGEST: Final = "its image has no digest"
 _DIGITS: Final = 16
+#: Maximum number of secrets that a reason names.
+_NAMED: Final = 3
+
+#: Returns the names of the secrets that changed since an Exec was started, which has attempts.
+SecretNames = Callable[[str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +93,8 @@ def fingerprint(
     Args:
         spec: The resolved Exec.
         script: Its command as it runs.
-        image: The digest of its image, or `ANY_IMAGE`.
-        secrets: The version of the secrets that it receives, without values.
+        image: The digest of its image, or `ANY`.
+        secrets: The version of the secrets that it receives, without values, or `ANY`.
         hide: Masks the values of secrets, so that no digest depends on one.
     """
     if image is None:
@@ -103,16 +108,47 @@ def fingerprint(
         (place.cpu, place.mem),
         (place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target),
     )
-    return " ".join(image if part == ANY_IMAGE else _digest(part) for part in parts)
+    return " ".join(ANY if part == ANY else _digest(part) for part in parts)
 
 
-def newest_fingerprints(attempts: Iterable[AttemptRecord]) -> dict[str, str | None]:
-    """Return ``{path: fingerprint of the newest attempt}`` of the Execs that were started.
+class Ran(NamedTuple):
+    """The newest attempts of the Execs that were started.
+
+    Attributes:
+        fingerprints: ``{path: fingerprint}``.
+        started: ``{path: time of the start}``.
+    """
+
+    fingerprints: dict[str, str | None]
+    started: dict[str, float]
+
+
+def newest(attempts: Iterable[AttemptRecord]) -> Ran:
+    """Return the newest attempts.
 
     Args:
         attempts: Those of each path in order. One that ended while it was queued had no inputs.
     """
-    return {each.path: each.fingerprint for each in attempts if each.started is not None}
+    ran = Ran({}, {})
+    for each in attempts:
+        if each.started is not None:
+            ran.fingerprints[each.path] = each.fingerprint
+            ran.started[each.path] = each.started
+    return ran
+
+
+def changed_secrets(started: Mapping[str, float], updated: Mapping[str, float]) -> SecretNames:
+    """Return a function that names the secrets that changed since an Exec was started.
+
+    Args:
+        started: ``{path: start of the newest attempt}``.
+        updated: ``{name: time of the last change}`` of the secrets.
+    """
+
+    def names(path: str) -> list[str]:
+        return sorted(name for name, time in updated.items() if time > started[path])
+
+    return names
 
 
 def secrets_version(secrets: Iterable[tuple[str, str, float]]) -> str:
@@ -140,6 +176,7 @@ def plan(
     ran: Mapping[str, str | None],
     new: Mapping[str, NodeSpec],
     now: Mapping[str, str | None],
+    secrets: SecretNames = lambda _: (),
 ) -> Plan:
     """Return the plan to replace a tree.
 
@@ -148,10 +185,11 @@ def plan(
         ran: ``{path: fingerprint of the newest attempt}`` of the Execs with attempts.
         new: The nodes of the new tree, parents first.
         now: ``{path: fingerprint}`` of the Execs of the new tree.
+        secrets: Names the secrets that changed, for the reasons.
     """
     forced: dict[str, str] = {}
     while True:
-        made = _Planner(old, ran, new, now, forced).plan()
+        made = _Planner(old, ran, new, now, secrets).plan(forced)
         more = _shared_containers(new, made)
         if not more:
             return made
@@ -215,6 +253,7 @@ def continuation(
     generated: Mapping[str, Form],
     fingerprints: Callable[[Pipeline], Mapping[str, str | None]],
     *,
+    secrets: SecretNames = lambda _: (),
     first: tuple[Pipeline, tuple[str, ...]] | None = None,
 ) -> Continuation:
     """Return the replacement of a tree; a generated tree remains with the Exec that printed it.
@@ -225,6 +264,7 @@ def continuation(
         form: The new tree.
         generated: ``{target: form}`` of the generated trees of the old one, outer ones first.
         fingerprints: Returns ``{path: fingerprint}`` of the Execs of a tree.
+        secrets: See `plan`.
         first: The result of `with_generated`, if the caller has it: a large tree takes seconds.
 
     Raises:
@@ -232,7 +272,7 @@ def continuation(
     """
     pipeline, targets = first or with_generated(form, generated)
     while True:
-        made = plan(old, ran, pipeline.nodes, fingerprints(pipeline))
+        made = plan(old, ran, pipeline.nodes, fingerprints(pipeline), secrets)
         printed = {
             spec.lazy_target
             for path in made.kept()
@@ -325,17 +365,19 @@ class _Planner:
         ran: Mapping[str, str | None],
         new: Mapping[str, NodeSpec],
         now: Mapping[str, str | None],
-        forced: Mapping[str, str],
+        secrets: SecretNames,
     ) -> None:
         self._old = old
         self._ran = ran
         self._new = new
         self._now = now
-        self._forced = forced
+        self._forced: Mapping[str, str] = {}
+        self._secrets = secrets
         self._skipped = _skips(old, new)
         self._decisions: dict[str, Decision] = {}
 
-    def plan(self) -> Plan:
+    def plan(self, forced: Mapping[str, str]) -> Plan:
+        self._forced = forced
         self._visit("/", None)
         return Plan(self._decisions, _removed(self._old, self._new))
 
@@ -398,8 +440,23 @@ class _Planner:
 
     def _other_inputs(self, spec: NodeSpec, node: LiveNode) -> str | None:
         if spec.path in self._ran:
-            return _unequal(self._ran[spec.path], self._now[spec.path])
+            return self._unequal(spec.path)
         return None if _definition(node.spec) == _definition(spec) else "definition changed"
+
+    def _unequal(self, path: str) -> str | None:
+        """Return the parts in which the fingerprints of an Exec differ, or None."""
+        ran, now = self._ran[path], self._now[path]
+        if ran is None or now is None:
+            return NO_DIGEST
+        pairs = zip(PARTS, ran.split(" "), now.split(" "), strict=True)
+        parts = [name for name, one, other in pairs if one != other and ANY not in (one, other)]
+        named = f": {self._changed_secrets(path)}" if "secrets" in parts else ""
+        return f"{' and '.join(parts)} changed{named}" if parts else None
+
+    def _changed_secrets(self, path: str) -> str:
+        names = self._secrets(path)
+        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        return f"{', '.join(names[:_NAMED])}{more}" if names else "fewer than before"
 
     def _other_result(self, spec: NodeSpec, node: LiveNode) -> str | None:
         """Return why the result of an equal Exec is not valid in the new tree."""
@@ -482,12 +539,3 @@ def _unfinished(node: LiveNode | None) -> str | None:
 
 def _definition(spec: NodeSpec) -> str | None:
     return fingerprint(spec, spec.command, spec.placement.image, "")
-
-
-def _unequal(ran: str | None, now: str | None) -> str | None:
-    """Return the parts in which two fingerprints differ, or None."""
-    if ran is None or now is None:
-        return NO_DIGEST
-    pairs = zip(PARTS, ran.split(" "), now.split(" "), strict=True)
-    parts = [name for name, one, other in pairs if one != other and ANY_IMAGE not in (one, other)]
-    return f"{' and '.join(parts)} changed" if parts else None

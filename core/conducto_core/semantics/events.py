@@ -103,6 +103,19 @@ class NodesModified:
     nodes: Mapping[str, NodeSpec]
 
 
+@dataclass(frozen=True, slots=True)
+class ApprovalsOutdated:
+    """Work before or after these waiting approvals was changed, so they are asked again.
+
+    Attributes:
+        attempts: ``{path: attempt}`` as they waited before the change.
+        change: The change in words.
+    """
+
+    attempts: Mapping[str, int]
+    change: str
+
+
 Event = (
     Armed
     | Disarmed
@@ -116,6 +129,7 @@ Event = (
     | NodesKilled
     | SpendLimitReached
     | NodesModified
+    | ApprovalsOutdated
 )
 
 

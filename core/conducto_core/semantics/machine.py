@@ -101,6 +101,9 @@ class _Step:
             case ev.NodesModified():
                 for path, spec in event.nodes.items():
                     self._modify(tree.nodes[path], spec)
+            case ev.ApprovalsOutdated():
+                for path, attempt in event.attempts.items():
+                    self._ask_again(tree.nodes.get(path), attempt, event.change)
             case _:
                 assert_never(event)
 
@@ -153,12 +156,25 @@ class _Step:
         if timed and node.spec.max_time is not None:
             self.commands.append(ev.CancelTimer(node.path))
 
-    def _withdraw(self, node: LiveExec) -> None:
+    def _withdraw(self, node: LiveExec, why: str = "withdrawn before a decision") -> None:
+        """Return a queued Exec to pending; ``why``: for the history of an approval."""
         self._cancel_timer(node)
-        self.commands.append(ev.Withdraw(node.path, node.attempt))
-        node.attempt -= 1
+        if node.spec.approval is None:
+            self.commands.append(ev.Withdraw(node.path, node.attempt))
+            node.attempt -= 1
+        else:  # The next question has another number: nobody decides it by mistake.
+            cause = Cause.KILLED_BY_USER
+            self.commands.append(
+                ev.EndAttempt(node.path, node.attempt, state_of(cause), cause, why)
+            )
         node.tries -= 1
         self.tree.set_exec(node, State.PENDING)
+
+    def _ask_again(self, node: LiveNode | None, attempt: int, change: str) -> None:
+        """Replace the question of an approval, unless the change itself ended it."""
+        if isinstance(node, LiveExec) and node.state is State.QUEUED and node.attempt == attempt:
+            self._withdraw(node, f"withdrawn after a change: {change}")
+            self.tree.notices.append((Notice.TURN, node))
 
     def _withdraw_below(self, top: LiveNode) -> None:
         for node in list(self.tree.in_flight(top)):
@@ -334,6 +350,8 @@ class _Step:
             self._stop(node, StopReason.RESET)
         elif node.state in FINISHED:
             self.tree.set_exec(node, State.PENDING)
+        elif node.state is State.QUEUED and node.spec.approval is not None:
+            self._withdraw(node)
 
     def _clear_expired(self, node: LiveNode) -> None:
         """Clear the time limits above, so that the reset nodes can run."""

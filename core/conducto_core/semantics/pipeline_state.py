@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from conducto_core.model.approvals import MAX_SHOWN, MAX_WAITING, WaitingApproval
+from conducto_core.model.approvals import MAX_SHOWN, MAX_WAITING, MAX_WITHDRAWN, WaitingApproval
 from conducto_core.model.nodes import Pipeline, ancestors, parent_of
 from conducto_core.model.records import (
     ChangeRow,
@@ -26,6 +26,7 @@ from conducto_core.model.requests import Action
 from conducto_core.model.states import FINISHED, NodeType, State
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.activity import stored
+from conducto_core.semantics.approvals import is_question
 from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd
 from conducto_core.semantics.contexts import is_renewed, is_reset, loses_state, loss
 from conducto_core.semantics.machine import settled
@@ -79,6 +80,8 @@ class PipelineState:
         seq: Number of the latest change.
         notified: Number of the latest notification.
         asked: ``{path: time}`` at which approvals were requested; some may be decided.
+        withdrawn: ``{path: reasons}`` why earlier questions of approvals were withdrawn, since the
+            last decision.
         started: When something was first queued or ran.
         ended: When it last became idle.
         activity: Its active time.
@@ -91,6 +94,7 @@ class PipelineState:
         self.seq = 0
         self.notified = 0
         self.asked: dict[str, float] = {}
+        self.withdrawn: dict[str, tuple[str, ...]] = {}
         self.started = record.status.started
         self.ended = record.status.ended
         self.activity = stored(record.status, record.touched)
@@ -148,12 +152,18 @@ class PipelineState:
         self.asked = {path: time for path, time in self.asked.items() if self._waits(path)}
         found = []
         for path, since in sorted(self.asked.items(), key=itemgetter(1))[:MAX_WAITING]:
-            asked = self.tree.nodes[path].spec.approval
+            node = self.tree.nodes[path]
+            asked = node.spec.approval
             if asked is not None:
-                message = asked.message[:MAX_SHOWN]
-                found.append(
-                    WaitingApproval(path=path, message=message, who=asked.who, since=since)
+                waiting = WaitingApproval(
+                    path=path,
+                    message=asked.message[:MAX_SHOWN],
+                    who=asked.who,
+                    since=since,
+                    attempt=node.attempt,
+                    withdrawn=self.withdrawn.get(path, ())[-MAX_WITHDRAWN:],
                 )
+                found.append(waiting)
         return tuple(found)
 
     def _waits(self, path: str) -> bool:
@@ -239,6 +249,7 @@ class PipelineState:
         )
         self.edits = {}
         self.lost_contexts = {}
+        self.withdrawn = {}
         self.set_tree(pipeline, tree)
 
     def edit(self, edits: Mapping[str, dict[str, Any]], pipeline: Pipeline) -> ev.NodesModified:
@@ -308,6 +319,12 @@ class PipelineState:
             if isinstance(command, ev.RequestApproval):
                 self.asked[command.path] = now
                 left += self._approval_notifications(command.path)
+            if isinstance(command, ev.EndAttempt) and is_question(
+                self.tree.nodes.get(command.path)
+            ):
+                earlier = self.withdrawn.pop(command.path, ())
+                if command.note is not None:
+                    self.withdrawn[command.path] = (*earlier, command.note)
         left += commands_for(self.record, changes)
         return Effects(left, rows)
 
@@ -315,7 +332,9 @@ class PipelineState:
         node = self.tree.nodes.get(path)
         if node is None or node.spec.approval is None:
             return []
-        return approval_commands(self.record, path, node.spec.approval.message)
+        again = [f"asked again: {why}" for why in self.withdrawn.get(path, ())[-MAX_WITHDRAWN:]]
+        message = "\n".join([node.spec.approval.message, *again])
+        return approval_commands(self.record, path, message)
 
     def rows_of(
         self, changes: Iterable[Change], now: float, end: Callable[[str], AttemptEnd]

@@ -302,7 +302,7 @@ class _Resolver:
         lost = written.get("retry_lost")
         lost = above.retry_lost if lost is None else fields.check_retry_lost(lost)
         named = _limits(written, above.limits)
-        snapshot = bool(written.get("snapshot_on_error", above.snapshot_on_error))
+        snapshot = _flag(written, "snapshot_on_error", default=above.snapshot_on_error)
         spec = NodeSpec(
             path=path,
             type=kind,
@@ -314,9 +314,9 @@ class _Resolver:
             max_concurrent=_max_concurrent(written, is_exec=is_exec),
             reuse_context=context,
             pool=pool,
-            skip=bool(written.get("skip")),
-            stop_on_error=bool(written.get("stop_on_error", True)),
-            suppress_errors=bool(written.get("suppress_errors")),
+            skip=_flag(written, "skip", default=False),
+            stop_on_error=fields.check_stop_on_error(written.get("stop_on_error", True)),
+            suppress_errors=_flag(written, "suppress_errors", default=False),
             snapshot_on_error=snapshot,
             retry_lost=lost,
             results=results_of(written, kind),
@@ -347,7 +347,7 @@ class _Resolver:
         if written.get("gpu") is not None:
             changes["gpu"] = fields.check_gpu(written["gpu"])
         if written.get("requires_docker") is not None:
-            changes["requires_docker"] = bool(written["requires_docker"])
+            changes["requires_docker"] = _flag(written, "requires_docker", default=False)
         if written.get("docker_run_args") is not None:
             changes["docker_run_args"] = tuple(
                 fields.check_docker_run_args(written["docker_run_args"])
@@ -427,6 +427,11 @@ def _check_children(kind: NodeType, path: str, names: tuple[str, ...]) -> None:
 def _text(written: Form, name: str) -> str | None:
     value = written.get(name)
     return None if value is None else fields.check_text(name, value)
+
+
+def _flag(written: Form, name: str, *, default: bool) -> bool:
+    value = written.get(name)
+    return default if value is None else fields.check_flag(name, value)
 
 
 def _tags(written: Form) -> tuple[str, ...]:

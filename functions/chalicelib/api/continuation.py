@@ -24,10 +24,12 @@ from conducto_core.model.records import ImageState
 from conducto_core.model.requests import Action
 from conducto_core.runtime.fingerprints import fingerprint_in
 from conducto_core.semantics.continuation import (
+    ANY,
     Continuation,
+    changed_secrets,
     continuation,
     fresh,
-    newest_fingerprints,
+    newest,
     with_generated,
 )
 from conducto_core.semantics.fargate import largest_mem
@@ -96,17 +98,21 @@ class CloudContinuations(CloudCaller):
         if request.fresh:
             images = self._images(live, pipeline, request)
             return _Replacement(Continuation(pipeline, fresh(live.tree, pipeline.nodes)), images)
-        ran = newest_fingerprints(self._cloud.store.attempts(live.id))
-        fingerprints = self._fingerprints(live)
+        ran, started = newest(self._cloud.store.attempts(live.id))
+        secrets = self._secrets_after(live)
+        version = ANY if request.keep_secrets else secrets.version
+        hide = secrets.mask().text
         images = {}
 
         def prints(tree: Pipeline) -> dict[str, str | None]:
             # A tree without one of the generated trees may name its images differently.
             nonlocal images
             images = self._images(live, tree, request)
-            return fingerprints(tree, images)
+            return _fingerprints(tree, images, version, hide)
 
-        return _Replacement(continuation(live.tree, ran, form, forms, prints, first=first), images)
+        names = changed_secrets(started, secrets.updated)
+        made = continuation(live.tree, ran, form, forms, prints, secrets=names, first=first)
+        return _Replacement(made, images)
 
     def _images(
         self, live: CloudPipeline, pipeline: Pipeline, request: ContinueRequest
@@ -118,24 +124,6 @@ class CloudContinuations(CloudCaller):
             live.org, used, sources, rebuilt=rebuilt, preview=request.preview
         )
         return {image.name: image for image in prepared}
-
-    def _fingerprints(
-        self, live: CloudPipeline
-    ) -> Callable[[Pipeline, Mapping[str, BuiltImage]], dict[str, str | None]]:
-        """Return a function that returns the fingerprints of the Execs of a tree with images."""
-        secrets = self._secrets_after(live)
-        hide = secrets.mask().text
-
-        def prints(pipeline: Pipeline, images: Mapping[str, BuiltImage]) -> dict[str, str | None]:
-            ready = {name: i for name, i in images.items() if i.state is ImageState.DONE}
-            return {
-                spec.path: fingerprint_in(
-                    spec, ready.get(spec.placement.image), secrets.version, hide
-                )
-                for spec in pipeline.execs()
-            }
-
-        return prints
 
     def _secrets_after(self, live: CloudPipeline) -> InjectedSecrets:
         """Return the secrets that commands get after the replacement by this caller."""
@@ -163,3 +151,17 @@ class CloudContinuations(CloudCaller):
             images=tuple(planned.images[name] for name in used_images(made.pipeline)),
             by=self._me.user,
         )
+
+
+def _fingerprints(
+    pipeline: Pipeline,
+    images: Mapping[str, BuiltImage],
+    secrets: str,
+    hide: Callable[[str], str],
+) -> dict[str, str | None]:
+    """Return the fingerprints of the Execs of a tree with images."""
+    ready = {name: image for name, image in images.items() if image.state is ImageState.DONE}
+    return {
+        spec.path: fingerprint_in(spec, ready.get(spec.placement.image), secrets, hide)
+        for spec in pipeline.execs()
+    }

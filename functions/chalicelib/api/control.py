@@ -26,7 +26,8 @@ from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import WHOLE, Action, ControlRequest, ControlResult
 from conducto_core.model.responses import ApprovalList, AskedApproval, DeletedPipeline
 from conducto_core.model.states import NodeType
-from conducto_core.semantics.actions import named, preview
+from conducto_core.semantics.actions import preview
+from conducto_core.semantics.approvals import Decider
 from conducto_core.semantics.roles import role_with
 
 #: Actions that start commands immediately if the pipeline is running.
@@ -45,12 +46,10 @@ class CloudActions(CloudCaller):
         results: list[ControlResult] = []
 
         def decide(live: CloudPipeline) -> Input | None:
-            check_action(live, request)
+            asked = check_action(live, request, self._decider)
             if request.action in WHOLE:
-                asked = request
                 results.append(preview_of_whole(live, asked.action))
             else:
-                asked = named(live.tree, request)
                 results.append(preview(live.tree, asked.action, asked.paths))
                 if not asked.paths:  # nothing failed
                     return None
@@ -63,6 +62,10 @@ class CloudActions(CloudCaller):
             self._shells.end_all(id_, "its pipeline was archived")
         self._submit(id_, decide)
         return results[-1].model_copy(update={"preview": request.preview})
+
+    def _decider(self) -> Decider:
+        program = is_program(self._cloud.tokens, self._cloud.people, self._me)
+        return Decider(self._me.user, None if program else role_with(self._me.permissions))
 
     def _order(self, live: CloudPipeline, request: ControlRequest) -> ActionRequested:
         """Return the journal entry of an action; raises an error if the action is invalid."""

@@ -10,7 +10,7 @@ Equal inputs lead to equal states in every Lambda: random and external values ar
 Policies are in `conducto_core.semantics`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, assert_never
 
 from chalicelib.domain.events import (
@@ -49,7 +49,7 @@ from conducto_core.model.records import (
 from conducto_core.model.requests import Action
 from conducto_core.model.states import IN_FLIGHT
 from conducto_core.semantics import events as ev
-from conducto_core.semantics.actions import EVENTS
+from conducto_core.semantics.actions import events_of, events_of_modify
 from conducto_core.semantics.cloud_machine import (
     StopExecution,
 )
@@ -172,13 +172,13 @@ class CloudPipeline(PipelineWorkers):
                 self._perform(request.action, request.problem)
             case Action.MODIFY:
                 self._images_moved(request.images)
-                self._modify(request.edits)
+                self._modify(request)
             case _:
                 if request.action in _RESETS:
                     self._renew_contexts(request.paths)
                     self._try_failed_images_again()
                 self._images_moved(request.images)
-                self._follow(self.cloud_machine.apply(EVENTS[request.action](request.paths)))
+                self._apply_events(events_of(self.tree, request.action, request.paths, request.by))
 
     def _leave_archive(self) -> None:
         if self.record.lifecycle is Lifecycle.ARCHIVED:
@@ -189,10 +189,14 @@ class CloudPipeline(PipelineWorkers):
             self.pools = {name: pool for name, pool in self.pools.items() if name in in_use}
             self.starts = {name: s for name, s in self.starts.items() if name in in_use}
 
-    def _modify(self, edits: Mapping[str, dict[str, Any]]) -> None:
-        modified = self.edit(edits, self.resolved({**self.edits, **edits}))
+    def _modify(self, request: ActionRequested) -> None:
+        modified = self.edit(request.edits, self.resolved({**self.edits, **request.edits}))
         self._know_images()
-        self._follow(self.cloud_machine.apply(modified))
+        self._apply_events(events_of_modify(self.tree, modified, request.paths, request.by))
+
+    def _apply_events(self, events: Iterable[ev.Event]) -> None:
+        for event in events:
+            self._follow(self.cloud_machine.apply(event))
 
     # ---- executions ---------------------------------------------------------------------------
 

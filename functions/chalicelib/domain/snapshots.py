@@ -103,6 +103,7 @@ def take(live: CloudPipeline) -> Snapshot:
         "pools": {name: asdict(pool) for name, pool in live.pools.items()},
         "share": live.share.model_dump(mode="json"),
         "warm": live.warm.model_dump(mode="json"),
+        "withdrawn": live.withdrawn,
     }
     return Snapshot(live.number, state)
 
@@ -152,6 +153,7 @@ def restore(
         for path, record in live.in_flight.items()
         if path in tree.nodes and tree.nodes[path].spec.approval is not None
     }
+    live.withdrawn = {path: tuple(why) for path, why in state.get("withdrawn", {}).items()}
     live.registry.workers = _workers(state["workers"])
     live.registry.ended = _workers(state["ended_workers"])
     live.starts = {name: _starts(fields) for name, fields in state["starts"].items()}

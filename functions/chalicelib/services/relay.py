@@ -16,7 +16,7 @@ from chalicelib.ports.agents import AgentKey, AgentRecord
 from chalicelib.ports.identity import Identity
 from chalicelib.services.agent_hints import addressed
 from chalicelib.services.agent_links import is_online
-from chalicelib.services.callers import check_decider
+from chalicelib.services.callers import check_decider, is_program
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.s3_transfer import Upload as UploadedBody
 from chalicelib.services.s3_transfer import new_key
@@ -159,7 +159,7 @@ class Relay:
         ask = Ask(
             n=number,
             id=id_,
-            caller=Caller(user=caller.user),
+            caller=Caller(user=caller.user, program=self._is_program(caller, request.operation)),
             operation=request.operation.name,
             params=dict(request.params),
             query=urlencode(_bounded(request.query)),
@@ -179,6 +179,11 @@ class Relay:
                 )
             )
         return frame
+
+    def _is_program(self, caller: Identity, operation: AnyOperation) -> bool:
+        """Return whether a program requests a change; reads do not depend on it."""
+        changes = operation.link_class is not LinkClass.READ
+        return changes and is_program(self._cloud.tokens, self._cloud.people, caller)
 
     def _with_body(self, ask: Ask, caller: Identity, body: bytes | UploadedBody) -> bytes:
         """Return the frame with the body, or with a URL of a body that does not fit."""

@@ -36,11 +36,13 @@ class InjectedSecrets:
         env: ``{name: value}``.
         masked: Values to mask in its output.
         version: A text that changes when a secret is added, stored or deleted.
+        updated: ``{name: time of the last change}`` of the secrets.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     masked: tuple[str, ...] = field(default=(), repr=False)
     version: str = ""
+    updated: Mapping[str, float] = field(default_factory=dict)
 
     def mask(self) -> Mask:
         """Return a mask of the secrets."""
@@ -66,12 +68,12 @@ def inject(
     values = {key: str(secret["value"]) for key, secret in secrets.items()}
     hidden = {values[key] for key, secret in secrets.items() if secret.get("mask", True)}
     hidden.update(services.values())
+    updated = {key: float(secret.get("updated", 0.0)) for key, secret in secrets.items()}
     version = secrets_version(
-        ("user" if key in own else "org", key, float(secret.get("updated", 0.0)))
-        for key, secret in secrets.items()
+        ("user" if key in own else "org", key, time) for key, time in updated.items()
     )
     masked = tuple(sorted(filter(can_be_masked, hidden)))
-    return InjectedSecrets({**values, **services}, masked, version)
+    return InjectedSecrets({**values, **services}, masked, version, updated)
 
 
 def inject_commands(

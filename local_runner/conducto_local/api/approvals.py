@@ -14,12 +14,18 @@ from conducto_core.model.records import ApprovalDecision, AttemptRecord
 from conducto_core.model.responses import ApprovalList
 from conducto_core.model.states import Cause
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.approvals import Decider
 from conducto_core.semantics.attempt_end import AttemptEnd
 from conducto_local.api.access import LocalAccess
 from conducto_local.scheduling.live_pipeline import LivePipeline
 
-#: The person who sent the request through the link; None: the user of this machine.
-DECIDER: ContextVar[str | None] = ContextVar("decider", default=None)
+#: The caller of a request that came through the link; None: the user of this machine.
+DECIDER: ContextVar[Decider | None] = ContextVar("decider", default=None)
+
+
+def current_decider() -> Decider:
+    """Return the caller of the request; the user of this machine is its owner."""
+    return DECIDER.get() or Decider(getpass.getuser(), Role.OWNER)
 
 
 class LocalApprovals(LocalAccess):
@@ -27,17 +33,17 @@ class LocalApprovals(LocalAccess):
 
     async def list_approvals(self) -> ApprovalList:
         """Return the approvals that wait; a pipeline with one is in memory."""
-        user = DECIDER.get() or getpass.getuser()
+        user, role = current_decider()
         waiting = (views.summary(live) for live in self._scheduler.live.values() if live.asked)
-        return ApprovalList(approvals=waiting_for(waiting, user, Role.OWNER))
+        return ApprovalList(approvals=waiting_for(waiting, user, role))
 
     async def decide_approval(
         self, params: PipelineParams, request: DecideApproval
     ) -> AttemptRecord:
         """Decide an approval; return its attempt."""
         live = self.live(params.id)
-        user = DECIDER.get() or getpass.getuser()
-        node = check_decision(live, request, user, Role.OWNER)
+        user, role = current_decider()
+        node = check_decision(live, request, user, role)
         self._store.check_room()
         with live.in_use():
             attempt = self._decide(live, node.path, decision_of(request, user, time.time()))

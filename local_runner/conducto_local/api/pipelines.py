@@ -14,7 +14,7 @@ from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import WHOLE, Action, AgentStatus, ControlRequest, ControlResult
 from conducto_core.model.responses import DeletedPipeline
-from conducto_local.api.approvals import LocalApprovals
+from conducto_local.api.approvals import LocalApprovals, current_decider
 from conducto_local.api.children import LocalChildren
 from conducto_local.api.data import LocalData
 from conducto_local.api.debug_containers import DebugContainers
@@ -79,7 +79,7 @@ class LocalPipelines(
         if request.action in WHOLE and not request.preview:
             self._start_times.cancel(live)
         with live.in_use():
-            result = await self._control.execute(live, request)
+            result = await self._control.execute(live, request, current_decider())
             if request.preview:
                 return result
             try:

@@ -22,14 +22,17 @@ from conducto_core.api.routes import Match
 from conducto_core.model.operations.operation import AnyOperation, LinkClass
 from conducto_core.model.operations.pipelines import (
     CONTROL,
+    DECIDE_APPROVAL,
     GET,
     LAUNCH,
     LAUNCH_AGAIN,
 )
+from conducto_core.model.people import Role
 from conducto_core.model.relay import LINK_TAG, MAX_CONCURRENT, Ask, Caller
 from conducto_core.model.requests import ControlRequest, Problem
 from conducto_core.model.schedules import SCHEDULE_TAG, NewSchedule, ScheduleSettings
 from conducto_core.ports.downloads import Download
+from conducto_core.semantics.approvals import Decider
 from conducto_core.semantics.link_policy import (
     CHECKED_BODIES,
     SCHEDULING,
@@ -83,6 +86,13 @@ class Policy:
         if link is None:
             return Refusal("this machine is not linked any more", "conducto agent link")
         return refusal_of(link.policy, link.user, request)
+
+    def decider(self, caller: Caller) -> Decider:
+        """Return the sender of a request, with the role in which they decide approvals."""
+        if caller.program:
+            return Decider(caller.user, None)
+        refused = self.refusal(LinkRequest(DECIDE_APPROVAL, caller)) is not None
+        return Decider(caller.user, Role.VIEWER if refused else Role.OWNER)
 
     def request(
         self, operation: AnyOperation, caller: Caller, pipeline: str | None, body: bytes = b""
@@ -206,7 +216,7 @@ class Asks:
             self._policy.files.note_remote(ask.params["id"])
         if request.schedule is not None:
             self._policy.files.note_remote_schedule(_name_of(request.schedule, ask))
-        DECIDER.set(ask.caller.user)  # in the task of this request only
+        DECIDER.set(self._policy.decider(ask.caller))  # in the task of this request only
         match = Match(operation, dict(ask.params))
         headers = Headers(
             media_type=ask.headers.media_type or JSON,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from conducto_core.api.action_checks import check_continuable
 from conducto_core.api.launching import new_record
@@ -12,11 +12,13 @@ from conducto_core.model.images import ImageSpec
 from conducto_core.model.nodes import Pipeline
 from conducto_core.runtime.fingerprints import fingerprint_in
 from conducto_core.semantics.continuation import (
+    ANY,
     Continuation,
+    changed_secrets,
     continuation,
     continued_tree,
     fresh,
-    newest_fingerprints,
+    newest,
     with_generated,
 )
 from conducto_core.semantics.images import definition_of
@@ -26,7 +28,6 @@ from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.admission import check_nodes
 from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.scheduler import Scheduler
-from conducto_local.secrets.injection import InjectedSecrets
 from conducto_local.store.port import Redefinition, Store
 
 #: Images by definition: a tree without one of the generated trees may name them differently.
@@ -74,16 +75,18 @@ class Continuations:
         if request.fresh:
             pipeline, _ = with_generated(form, {})
             return Continuation(pipeline, fresh(live.tree, pipeline.nodes))
-        ran = newest_fingerprints(self._store.attempts(live.id))
+        ran, started = newest(self._store.attempts(live.id))
         images = await self._images(live, pipeline, ran)
         secrets = await self._scheduler.secrets.delivery()
+        version = ANY if request.keep_secrets else secrets.version
         return await asyncio.to_thread(
             continuation,
             live.tree,
             ran,
             form,
             forms,
-            lambda new: prints(new, images, secrets),
+            lambda new: prints(new, images, version, secrets.mask.text),
+            secrets=changed_secrets(started, secrets.updated),
             first=first,
         )
 
@@ -127,7 +130,7 @@ def _check_unchanged(live: LivePipeline, request: ContinueRequest, seq: int) -> 
 
 
 def prints(
-    pipeline: Pipeline, images: AvailableImages, secrets: InjectedSecrets
+    pipeline: Pipeline, images: AvailableImages, secrets: str, hide: Callable[[str], str]
 ) -> dict[str, str | None]:
     """Return the fingerprints of the Execs of a tree."""
     found = {
@@ -135,8 +138,6 @@ def prints(
         for name, spec in pipeline.images.items()
     }
     return {
-        spec.path: fingerprint_in(
-            spec, found[spec.placement.image], secrets.version, secrets.mask.text
-        )
+        spec.path: fingerprint_in(spec, found[spec.placement.image], secrets, hide)
         for spec in pipeline.execs()
     }

@@ -8,6 +8,7 @@ from conducto_core.model.images import ImageSpec
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import ImageRecord, PipelineRecord
 from conducto_core.model.states import State
+from conducto_core.semantics.approvals import why_withdrawn
 from conducto_core.semantics.resolve import Edits, resolve_grown
 from conducto_core.semantics.tree_state import TreeState
 from conducto_local.scheduling.live_pipeline import LiveImage, LivePipeline
@@ -78,6 +79,7 @@ def load(store: Store, record: PipelineRecord) -> LivePipeline:
             since = store.queued_since(record.id, node.path)
             if since is not None:
                 live.asked_before[node.path] = since
+            live.withdrawn[node.path] = why_withdrawn(store.attempts(record.id, node.path))
     live.notified = store.last_notification(record.id)
     return live
 

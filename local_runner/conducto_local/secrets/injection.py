@@ -21,12 +21,14 @@ class InjectedSecrets:
         env: ``{name: value}``; the user's secrets override the organisation's.
         mask: Masks the secret values.
         version: A text that changes when a secret is added, stored or deleted.
+        updated: ``{name: time of the last change}`` of the secrets.
         hidden: The values that the mask hides.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     mask: Mask = field(default_factory=lambda: Mask(()))
     version: str = ""
+    updated: Mapping[str, float] = field(default_factory=dict)
     hidden: tuple[str, ...] = field(default=(), repr=False)
 
     def hiding(self, value: str) -> "InjectedSecrets":
@@ -76,6 +78,7 @@ def inject(
         {**{key: secret.value for key, secret in chosen.items()}, **where},
         Mask(hidden),
         secrets_version((each.name.scope, each.name.key, each.updated) for each in chosen.values()),
+        {key: secret.updated for key, secret in chosen.items()},
         tuple(hidden),
     )
 

@@ -12,7 +12,7 @@ from conducto.platforms import is_inside_node
 from conducto.script import user_errors
 from conducto.tree.image_form import names_of_execs
 from conducto.tree.launch import start
-from conducto.tree.left_out import warn_unlaunchable, warn_unnamed
+from conducto.tree.left_out import warn_texts, warn_unlaunchable, warn_unnamed
 from conducto.tree.pretty import pretty
 from conducto.tree.text import count, unindent
 from conducto.tree.validate import validate
@@ -77,6 +77,7 @@ class Definition:
             return plan(self._root, self._recorded(call, flags, by_default=default is not None))
         fields = flags.fields()  # an invalid value is an error even if nothing is launched
         if mode is not None or not is_inside_node():
+            flags.check_target()
             for text in flags.ignored():
                 user_errors.warn(text, self._program)
         if mode is not None:
@@ -147,6 +148,7 @@ class Definition:
         validate(self._root)
         warn_unnamed(self._root)
         warn_unlaunchable(self._root)
+        warn_texts(self._root)
         nodes = sum(1 for _ in self._root.stream())
         images = len(names_of_execs(self._root))
         summary = "{}, {}".format(count(nodes, "node"), count(images, "image"))

@@ -54,6 +54,7 @@ GROUPS = {
         ),
         "pipeline_id": ("ID", "The same, for older scripts."),
         "fresh": ("", "With --into: keep no results, run every command again."),
+        "keep_secrets": ("", "With --into: keep commands that differ only in their secrets."),
         "yes": ("", "With --into: do not ask for a confirmation."),
     },
     "output": {
@@ -89,7 +90,7 @@ _MODES = ("local", "k8s", "cloud")
 #: Flags of older scripts, and flags that have an effect without a launch.
 _OF_PRINTING = frozenset(["title", "doc", "default_doc", "profile", "plan", "no_app", "no_shell"])
 #: Flags that have an effect only together with ``--into``.
-_OF_INTO = ("fresh", "yes")
+_OF_INTO = ("fresh", "keep_secrets", "yes")
 ENGINES = ("docker", "process")
 #: Places to build images for the cloud.
 BUILDS = ("local", "cloud")
@@ -156,6 +157,19 @@ class Flags:
         """Return the pipeline to continue, or None."""
         return self.given.get("into", self.given.get("pipeline_id"))
 
+    def check_target(self) -> None:
+        """Check that a start that was requested has a target.
+
+        Raises:
+            UsageError: nothing would start.
+        """
+        starts = [name for name in ("run", "run_at") if self._on(name)]
+        if starts and self.mode() is None:
+            name = starts[0].replace("_", "-")
+            raise UsageError(
+                f"--{name} needs a target, and nothing was run: add --local or --cloud"
+            )
+
     def reports(self) -> bool:
         """Return whether a JUnit report is written at the end of the run."""
         stays = self._on("run") and not self._on("detach") and not self._on("plan")
@@ -171,7 +185,8 @@ class Flags:
         if "run" in self.given and "run_at" in self.given:
             texts.append("--run-at is ignored: --run starts the pipeline now")
         if self.into() is None:
-            texts += [f"--{name} is ignored without --into" for name in _OF_INTO if self._on(name)]
+            unused = [name.replace("_", "-") for name in _OF_INTO if self._on(name)]
+            texts += [f"--{name} is ignored without --into" for name in unused]
         elif "engine" in self.given:
             texts.append("--engine is ignored: a pipeline keeps its engine")
         if "shell" in self.given:
@@ -214,6 +229,7 @@ class Flags:
             "snapshot_on_error": self._on("snapshot_on_error"),
             "into": self.into(),
             "fresh": self._on("fresh"),
+            "keep_secrets": self._on("keep_secrets"),
             "yes": self._on("yes"),
             "plan": self._on("plan"),
             "profile": self.get("profile"),

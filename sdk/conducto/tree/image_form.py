@@ -9,7 +9,7 @@ import os
 import sys
 
 from conducto.tree.image import FIELDS, Image, absolute, plain_value, repository_of
-from conducto.wire import git_files, paths
+from conducto.wire import fields, git_files, paths
 from conducto.wire.lazy_form import PATH_FIELDS, decoded
 
 TYPE_CHECKING = False
@@ -114,6 +114,9 @@ def _check_types(form: Mapping[str, Any]) -> None:
         if form[name] is not None and not isinstance(form[name], (str, os.PathLike)):
             raise ValueError(f"{name} must be a path, got {form[name]!r}")
     _check_packages(form)
+    for name in ("copy_repo", "docker_auto_workdir", "install_docker"):
+        if form[name] is not None:
+            fields.check_flag(name, form[name])
     for name in ("docker_build_args", "path_map"):
         if form[name] is not None and not isinstance(form[name], dict):
             raise ValueError(f"{name} must be a dict, got {form[name]!r}")

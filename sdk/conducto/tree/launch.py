@@ -30,14 +30,17 @@ def launch(root: NodeBase, modes: Mapping[str, bool], **options: Any) -> int:
         The exit code of `start`.
 
     Raises:
-        ValueError: several targets.
+        ValueError: several targets, or a switch that is neither True nor False.
         RuntimeError: inside a node.
     """
     if sum(bool(on) for on in modes.values()) > 1:
         chosen = " ".join("{}={}".format(*item) for item in modes.items())
         raise ValueError(f"Too many run modes selected (max: 1). {chosen}")
     from conducto.tree.titles import title_of_process
+    from conducto.wire import fields
 
+    for name in ("shell", "app", "run", "sleep_when_done", "public"):
+        fields.check_flag(name, options.get(name, False))
     title = root.title if root.title is not None else title_of_process()
     made = LaunchOptions(title=title, k8s=modes["k8s"], **options)
     return start(root, made, local=modes["local"])
@@ -81,3 +84,4 @@ def check(root: NodeBase, *, cloud: bool) -> None:
     validate(root, check_code=True, cloud=cloud)
     left_out.warn_unnamed(root)
     left_out.warn_empty(root)
+    left_out.warn_texts(root)

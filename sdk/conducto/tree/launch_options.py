@@ -37,6 +37,7 @@ class LaunchOptions:
         k8s: The cloud is a Kubernetes cluster.
         into: Pipeline whose definition is replaced, instead of a new one.
         fresh: With ``into``: keep no results.
+        keep_secrets: With ``into``: keep commands that differ only in their secrets.
         yes: With ``into``: do not ask.
         plan: With ``into``: only print the plan.
     """
@@ -64,5 +65,6 @@ class LaunchOptions:
     k8s: bool = False
     into: Optional[str] = None
     fresh: bool = False
+    keep_secrets: bool = False
     yes: bool = False
     plan: bool = False

@@ -33,6 +33,16 @@ def warn_unnamed(root: NodeBase) -> None:
         _print('  give it a name, co.Exec(..., name="NAME"), or attach it, parent["NAME"] = node')
 
 
+def warn_texts(root: NodeBase) -> None:
+    """Print a warning for each Serial whose ``stop_on_error`` is a text."""
+    for node in root.stream():
+        if node._kind == "Serial" and isinstance(node.stop_on_error, str):
+            text = repr(node.stop_on_error)
+            _warn(
+                node, f"stop_on_error={text} is a text, which counts as True; write True or False"
+            )
+
+
 def warn_empty(root: NodeBase) -> None:
     """Print a warning if the tree has no command to run."""
     if not any(node._kind == "Exec" for node in root.stream()):

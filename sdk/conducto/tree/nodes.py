@@ -205,8 +205,8 @@ class Serial(Node):
     """A node whose children run one after another, in the order in which they were attached.
 
     Attributes:
-        stop_on_error: After a child's error the later ones stay pending. Any value that is true in
-            Python counts as True, even the text ``"False"``.
+        stop_on_error: After a child's error the later ones stay pending. A text, even ``"False"``,
+            counts as True, with a warning: scripts for the original contain some.
     """
 
     __slots__ = ("stop_on_error",)

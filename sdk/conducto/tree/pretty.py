@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 
 def _label(node: NodeBase, expander: Expander, *, colors: bool) -> str:
+    name = printable(node.name) + (" (skipped)" if node.skip else "")
     if node._kind == "Exec":
         asks = node.approval
         command = printable(
             expander.command(node) if asks is None else "approval: {}".format(asks["message"])
         )
-        return "{}   {}".format(paint(printable(node.name), "cyan", on=colors), command)
-    return paint(printable(node.name), "blue", on=colors)
+        return "{}   {}".format(paint(name, "cyan", on=colors), command)
+    return paint(name, "blue", on=colors)
 
 
 def pretty(root: NodeBase, *, strict: bool) -> str:

@@ -106,6 +106,8 @@ def _node_problems(node: NodeBase) -> Iterator[DefinitionError]:
         value = getattr(node, name)
         if value is not None:
             yield from _raised(node, rule, value)
+    if node._kind == "Serial":
+        yield from _raised(node, fields.check_stop_on_error, node.stop_on_error)
     if node._kind == "Exec" and node.max_concurrent is not None:
         yield _error(node, parameters.LONELY.format(node.max_concurrent))
     if node._env is not None:
@@ -122,6 +124,10 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("mem", lambda value: fields.check_amount("mem", value)),
     ("gpu", fields.check_gpu),
     ("retry_lost", fields.check_retry_lost),
+    ("skip", lambda value: fields.check_flag("skip", value)),
+    ("suppress_errors", lambda value: fields.check_flag("suppress_errors", value)),
+    ("requires_docker", lambda value: fields.check_flag("requires_docker", value)),
+    ("snapshot_on_error", lambda value: fields.check_flag("snapshot_on_error", value)),
     ("max_time", fields.parse_duration),
     ("_max_concurrent", fields.check_max_concurrent),
     ("container_reuse_context", fields.check_reuse_context),

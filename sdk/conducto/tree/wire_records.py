@@ -56,7 +56,7 @@ def to_text(number: int) -> str:
 
 
 ENV = "__env__"
-# Any value that is true in Python.
+#: Values that are checked to equal a bool.
 _FLAGS = ("skip", "suppress_errors", "requires_docker", "snapshot_on_error")
 _PLAIN = ("doc", "title", "tags", "container_reuse_context")
 _LATER = ("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost")

@@ -133,6 +133,26 @@ def check_max_concurrent(value: Any) -> int:
     return value
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """Return ``value`` as a bool, if it equals one: 1 and numpy's do, a text does not.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if value not in (True, False):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def check_stop_on_error(value: Any) -> bool:
+    """Return ``value`` as a bool; a text is True, because scripts for the original contain some.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    return isinstance(value, str) or check_flag("stop_on_error", value)
+
+
 def check_retry_lost(value: Any) -> int:
     """Return ``value`` as a number of retries of a command whose container was lost.
 

@@ -20,11 +20,12 @@ from chalicelib.services.reconcile import Reconciler
 from conducto.wire.lazy_form import from_wire_document
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import ApprovalDecision
-from conducto_core.model.requests import Changes
+from conducto_core.model.requests import Action, Changes
 from conducto_core.model.states import Cause
 from conducto_core.model.warm_pool import WarmPool
 from conducto_core.semantics import capacity
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.actions import events_of, events_of_modify
 from conducto_core.semantics.continuation import continuation, continued_tree, fingerprint
 from conducto_core.semantics.machine import settled
 from conducto_core.semantics.plans import Plan
@@ -37,16 +38,7 @@ from support.cloud.world import ME, World
 from support.trees import Driver, form, leaf, pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from conducto_core.model.nodes import NodeSpec
-
-_EVENTS: dict[str, Callable[[tuple[str, ...]], ev.Event]] = {
-    "reset": ev.NodesReset,
-    "skip": ev.NodesSkipped,
-    "unskip": ev.NodesUnskipped,
-    "kill": ev.NodesKilled,
-}
 
 
 class LostError(Exception):
@@ -137,7 +129,8 @@ class CloudGame:
     def order(self, kind: str, *paths: str) -> None:
         self.moves.append(f"{kind} {paths}")
         self.world.control(self.id, kind, *paths)
-        self.local.send(_EVENTS[kind](paths))
+        for event in events_of(self.local.tree, Action(kind), paths, ME.user):
+            self.local.send(event)
         self.settle()
 
     def arm(self, *, armed: bool) -> None:
@@ -170,7 +163,9 @@ class CloudGame:
                 for p, spec in live.pipeline.nodes.items()
                 if p in nodes and spec != nodes[p].spec
             }
-        self.local.send(ev.NodesModified(edited))
+        modified = ev.NodesModified(edited)
+        for event in events_of_modify(self.local.tree, modified, (path,), ME.user):
+            self.local.send(event)
         self.settle()
 
     def finish(self, path: str, cause: Cause | None) -> None:

@@ -200,13 +200,18 @@ class World:
         *,
         identity: Identity = ME,
         fresh: bool = False,
+        keep_secrets: bool = False,
         preview: bool = False,
         seq: int | None = None,
         **launch: Any,
     ) -> ContinuePlan:
         written = form(tree, launch.pop("images", None))
         request = ContinueRequest(
-            launch=LaunchRequest(tree=written, **launch), fresh=fresh, preview=preview, seq=seq
+            launch=LaunchRequest(tree=written, **launch),
+            fresh=fresh,
+            keep_secrets=keep_secrets,
+            preview=preview,
+            seq=seq,
         )
         params = PipelineParams(id=pipeline_id)
         return asyncio.run(self.pipelines(identity).continue_pipeline(params, request))

@@ -76,6 +76,21 @@ def test_plan_is_printed_and_nothing_changes(
     assert [(one, r.preview, r.fresh) for one, r in fake.requests] == [("abc-def", True, True)]
 
 
+def test_plan_offers_to_keep_commands_that_differ_only_in_their_secrets(
+    fake: ContinuingPipelines, open_client: OpenClient, capsys: Output
+) -> None:
+    reason = "secrets changed: TOKEN"
+    fake.nodes = (NodePlan(path="/build", fate=Fate.RUNS, reason=reason),)
+
+    assert into(open_client, plan=True) == 0
+    assert into(open_client, keep_secrets=True, response=False) == 1
+
+    out = capsys.readouterr().out
+    assert "/build  secrets changed: TOKEN" in " ".join(out.split(" "))
+    assert "to keep those that differ in no more: --keep-secrets" in out
+    assert [request.keep_secrets for _, request in fake.requests] == [False, True]
+
+
 def test_confirmed_plan_replaces_the_tree(
     fake: ContinuingPipelines, open_client: OpenClient, capsys: Output
 ) -> None:

@@ -175,6 +175,17 @@ def test_waiting_approval_is_printed_once_each_time_with_the_command_that_decide
     ]
 
 
+def test_approval_that_was_asked_again_is_printed_with_the_reason_and_its_number() -> None:
+    again = asked("/ask").model_copy(update={"attempt": 2, "withdrawn": ("withdrawn: a\x1b",)})
+    lines = printed(small_tree(), batch(now=summary().model_copy(update={"approvals": (again,)})))
+
+    (line,) = lines
+    assert line == (
+        "waits   /ask: Release? (asked again: withdrawn: a\\x1b); decide it: "
+        "conducto approve abc-def /ask --attempt 2"
+    )
+
+
 def test_approval_that_waits_already_is_printed_behind_the_nodes_that_ended() -> None:
     lines: list[str] = []
     nodes = [view("/", "Serial"), ended("/test", State.DONE), view("/ask")]

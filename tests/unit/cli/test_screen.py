@@ -293,6 +293,19 @@ def test_failure_that_a_node_waited_for_is_not_shown_after_its_reset() -> None:
     assert not any(why in line for line in shown(model))
 
 
+def test_approval_that_was_asked_again_shows_the_reason_and_the_number_to_decide() -> None:
+    model = model_of([view("/", "Serial"), approval("/ask")])
+    again = {"attempt": 2, "withdrawn": ("withdrawn after a change: ben modified /next",)}
+    waiting = asked("/ask", "Release?").model_copy(update=again)
+    told = summary(State.RUNNING, queued=1).model_copy(update={"approvals": (waiting,)})
+    model.apply(batch(change(1, "/ask", State.QUEUED, attempt=2), now=told))
+
+    assert shown(model)[2:4] == [
+        "  waits for approval: conducto approve abc-def /ask --attempt 2  Release?",
+        "    asked again: withdrawn after a change: ben modified /next",
+    ]
+
+
 def test_decided_approval_waits_no_longer() -> None:
     model = model_of([view("/", "Serial"), approval("/ask"), view("/next")])
     model.apply(batch(change(1, "/ask", State.DONE, attempt=1)))

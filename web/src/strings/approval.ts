@@ -9,6 +9,7 @@ export const APPROVAL = {
   waiting: (count: number) => `Waiting for your approval (${count.toLocaleString("en")})`,
   showAll: (count: number) => `Show all ${count.toLocaleString("en")}`,
   comment: "Comment (optional)",
+  again: (why: string) => `Asked again: ${why}`,
   approve: "Approve",
   reject: "Reject",
   approved: (by: string, when: string) => `Approved by ${by}, ${when}`,

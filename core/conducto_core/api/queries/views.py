@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from conducto_core.model.approvals import ApprovalView
+from conducto_core.model.approvals import MAX_WITHDRAWN, ApprovalView
 from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import (
@@ -72,6 +72,10 @@ class Viewed(Protocol):
     @property
     def activity(self) -> Activity:
         """Its active time."""
+
+    @property
+    def withdrawn(self) -> Mapping[str, tuple[str, ...]]:
+        """Why earlier questions of approvals were withdrawn, since the last decision."""
 
     def status(self) -> PipelineStatus:
         """Return its status, for lists."""
@@ -177,7 +181,7 @@ def node_view(
         cause=node.cause,
         warning=node.warning,
         command=command_of(live, spec) if is_exec and spec.approval is None else None,
-        approval=_approval(spec),
+        approval=_approval(live, node),
         doc=spec.doc,
         file=spec.file,
         line=spec.line,
@@ -201,9 +205,17 @@ def command_of(live: Viewed, spec: NodeSpec) -> str:
     return as_defined(spec, live.pipeline.images.get(spec.placement.image))
 
 
-def _approval(spec: NodeSpec) -> ApprovalView | None:
-    asked = spec.approval
-    return None if asked is None else ApprovalView(message=asked.message, who=asked.who)
+def _approval(live: Viewed, node: LiveNode) -> ApprovalView | None:
+    asked = node.spec.approval
+    if asked is None:
+        return None
+    waits = node.state is State.QUEUED
+    return ApprovalView(
+        message=asked.message,
+        who=asked.who,
+        attempt=node.attempt if waits else None,
+        withdrawn=live.withdrawn.get(node.path, ())[-MAX_WITHDRAWN:] if waits else (),
+    )
 
 
 def _wait(wait: Wait | None) -> dict[str, Any]:

@@ -173,6 +173,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"image": "a", "dockerfile": "b"}, "Must specify at most 1: image='a' dockerfile='b'"),
     ({"image": "", "name": "n"}, "image 'n': image is empty"),
     ({"image": 3}, "image must be text, got 3"),
+    ({"image": "a", "install_docker": "no"}, "install_docker must be True or False, got 'no'"),
+    ({"image": "a", "docker_auto_workdir": "no"}, "docker_auto_workdir must be True or False"),
     (
         {"image": "a", "copy_dir": ".", "copy_url": "u", "copy_branch": "b"},
         r"Must not specify copy_dir \(\.\) and copy_url \(u\)\.",

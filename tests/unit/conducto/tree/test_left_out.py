@@ -39,10 +39,8 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("line", "flags"),
     [
-        ("--run", "--run has"),
         ("--detach", "--detach has"),
-        ("--run --sleep-when-done", "--run, --sleep-when-done have"),
-        ("hello --run-at=18:30", "--run-at has"),
+        ("--detach --sleep-when-done", "--detach, --sleep-when-done have"),
         ("--engine process", "--engine has"),
     ],
 )
@@ -55,6 +53,26 @@ def test_flag_of_a_launch_without_a_target_is_a_warning(
     assert err == (
         f"p.py : warning: {flags} no effect without --local or --cloud; the tree is only printed\n"
     )
+
+
+@pytest.mark.parametrize("line", ["--run", "hello --run-at=18:30", "--run --run-at 18:30 --detach"])
+def test_start_without_a_target_is_an_error(line: str, capsys: Output) -> None:
+    with pytest.raises(SystemExit) as raised:
+        printed(capsys, *line.split())
+
+    assert raised.value.code == 2
+    out, err = capsys.readouterr()
+    name = "--run-at" if line.startswith("hello") else "--run"
+    assert out == ""
+    assert f"{name} needs a target, and nothing was run: add --local or --cloud" in err
+
+
+def test_tree_is_printed_inside_a_node_despite_flags_of_a_launch(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("__RUN_BY_WORKER__", "1")
+
+    assert "<__conducto_serialization>" in printed(capsys, "--run")[0]
 
 
 @pytest.mark.parametrize("line", ["", "--title T --doc D", "hello --no-app --no-shell"])
@@ -88,6 +106,18 @@ def test_argument_that_the_default_method_does_not_take_is_rejected(
     assert raised.value.code == 2
     err = capsys.readouterr().err
     assert "5 is not a valid method; hello takes no arguments without names" in err
+
+
+def test_text_of_stop_on_error_is_a_warning(capsys: Output) -> None:
+    def original() -> co.Serial:
+        root = co.Serial(stop_on_error="False")  # type: ignore[arg-type]
+        root["hi"] = co.Exec("echo hi")
+        return root
+
+    main_module(variables={}, default=original, argv=[], filename="p.py")
+
+    warning = "stop_on_error='False' is a text, which counts as True; write True or False"
+    assert capsys.readouterr().err.endswith(f": warning: {warning}\n")
 
 
 def warnings(root: co.Node, capsys: Output) -> list[str]:

@@ -261,7 +261,7 @@ def test_debugging_shows_everything(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pipeline_is_printed_and_not_launched(capsys: pytest.CaptureFixture[str]) -> None:
-    call("hello", "--run")
+    call("hello", "--detach")
 
     assert capsys.readouterr().out == "/\n└─0 hi   echo hi\n\n2 nodes, 1 image\n"
 

@@ -32,6 +32,20 @@ def sample() -> co.Serial:
     return root
 
 
+def test_skipped_nodes_are_marked() -> None:
+    with co.Serial() as root:
+        co.Exec("a", name="x", skip=True)
+        with co.Parallel(name="p", skip=True):
+            co.Exec("b", name="y")
+
+    assert root.pretty().split("\n") == [
+        "/",
+        "├─0 x (skipped)   a",
+        "└─1 p (skipped)",
+        "  └─ y   b",
+    ]
+
+
 def test_tree_is_drawn_with_padded_indices_below_a_serial() -> None:
     assert sample().pretty().split("\n") == (
         [

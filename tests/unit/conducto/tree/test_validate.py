@@ -22,6 +22,13 @@ EXEC: list[tuple[dict[str, Any], str]] = [
     ({"env": {"A B": "x"}}, "env name 'A B' is not an identifier"),
     ({"env": {"A": "\0"}}, "env value of A holds a NUL"),
     ({"image_name": "n"}, "no image is called 'n'"),
+    ({"skip": "False"}, "skip must be True or False, got 'False'"),
+    ({"skip": ""}, "skip must be True or False, got ''"),
+    ({"skip": []}, "skip must be True or False, got []"),
+    ({"skip": 2}, "skip must be True or False, got 2"),
+    ({"suppress_errors": "yes"}, "suppress_errors must be True or False, got 'yes'"),
+    ({"requires_docker": "no"}, "requires_docker must be True or False, got 'no'"),
+    ({"snapshot_on_error": "no"}, "snapshot_on_error must be True or False, got 'no'"),
 ]
 
 
@@ -34,6 +41,17 @@ def test_invalid_value_is_reported_with_its_node(params: dict[str, Any], text: s
         validate(root)
     assert str(raised.value).startswith(f"/x: {text}")
     assert (raised.value.path, raised.value.file) == ("/x", __file__)
+
+
+def test_values_that_equal_a_bool_are_valid() -> None:
+    validate(co.Exec("true", skip=1, suppress_errors=0, requires_docker=None))  # type: ignore[arg-type]
+
+
+def test_stop_on_error_is_a_bool_or_a_text() -> None:
+    validate(co.Serial(stop_on_error="False"))  # type: ignore[arg-type]
+
+    with pytest.raises(co.DefinitionError, match=r"^/: stop_on_error must be True or False, got 2"):
+        validate(co.Serial(stop_on_error=2))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

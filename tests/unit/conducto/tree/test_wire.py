@@ -262,13 +262,13 @@ def test_skip_never_moves() -> None:
     }
 
 
-def test_truthy_texts_go_out_as_true() -> None:
-    root = co.Serial(stop_on_error="False", skip="no", suppress_errors=1)  # type: ignore[arg-type]
+def test_text_of_stop_on_error_and_numbers_go_out_as_true() -> None:
+    root = co.Serial(stop_on_error="False", skip=0, suppress_errors=1)  # type: ignore[arg-type]
     record = unpacked(root.serialize())["nodes"][0]
 
     assert (record["stop_on_error"], record["skip"], record["suppress_errors"]) == (
         True,
-        True,
+        False,
         True,
     )
 

@@ -1,14 +1,17 @@
 """The reasons of the plan to continue a pipeline, and its special cases."""
 
 from conducto_core.model.continuation import Fate
-from conducto_core.model.states import Cause
+from conducto_core.model.records import AttemptRecord
+from conducto_core.model.states import Cause, State
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.continuation import (
-    ANY_IMAGE,
+    ANY,
+    changed_secrets,
     continuation,
     continued_tree,
     fingerprint,
     fresh,
+    newest,
     plan,
 )
 from conducto_core.semantics.resolve import resolve_generated
@@ -43,6 +46,41 @@ def fates(tree, changed, *, fail=(), skip=(), **new):
     }
 
 
+def test_secrets_that_changed_since_a_command_was_started_are_named():
+    attempts = [
+        AttemptRecord(path="/a", number=1, state=State.DONE, started=1.0),
+        AttemptRecord(path="/a", number=2, state=State.DONE, started=5.0),
+        AttemptRecord(path="/b", number=1, state=State.DONE, started=2.0),
+        AttemptRecord(path="/b", number=2, state=State.KILLED),
+    ]
+    names = changed_secrets(newest(iter(attempts)).started, {"OLD": 1.5, "TOKEN": 4.0, "NEW": 6.0})
+    tree = parallel(leaf("a"), leaf("b"))
+    old, nodes = ran(tree), pipeline(tree).nodes
+
+    made = plan(old, prints(nodes), nodes, prints(nodes, secrets="v2"), names)
+
+    assert {path: each.reason for path, each in made.execs.items()} == {
+        "/a": "secrets changed: NEW",
+        "/b": "secrets changed: NEW, TOKEN",
+    }
+
+
+def test_many_secrets_are_named_in_part():
+    tree = serial(leaf("a", command="false"))
+    nodes = pipeline(tree).nodes
+    names = [f"S{number}" for number in range(5)]
+
+    made = plan(
+        ran(serial("a")),
+        prints(pipeline(serial("a")).nodes),
+        nodes,
+        prints(nodes, secrets="v2"),
+        lambda _: names,
+    )
+
+    assert made.execs["/a"].reason == "command and secrets changed: S0, S1, S2 and 2 more"
+
+
 def test_each_part_of_the_fingerprint_is_named_as_the_reason():
     one = serial(leaf("a"))
     cases = {
@@ -55,10 +93,11 @@ def test_each_part_of_the_fingerprint_is_named_as_the_reason():
     assert {reason: fates(one, tree)["/a"] for reason, tree in cases.items()} == {
         reason: reason for reason in cases
     }
-    assert fates(one, one, secrets="v2") == {"/a": "secrets changed"}
+    assert fates(one, one, secrets="v2") == {"/a": "secrets changed: fewer than before"}
+    assert fates(one, one, secrets=ANY) == {"/a": "kept"}
     assert fates(one, one, image="sha256:2") == {"/a": "image digest changed"}
     assert fates(one, one, image=None) == {"/a": "its image has no digest"}
-    assert fates(one, one, image=ANY_IMAGE) == {"/a": "kept"}
+    assert fates(one, one, image=ANY) == {"/a": "kept"}
 
 
 def test_several_differences_are_all_named():

@@ -467,3 +467,18 @@ def test_generated_tree_with_any_corrupted_value_is_resolved_or_rejected(way, ju
     response = attempted(lambda: resolve_generated(spoiled(way, junk), "/Execute", here))
 
     assert isinstance(response, Pipeline) or response
+
+
+@pytest.mark.parametrize(
+    "name", ["skip", "suppress_errors", "requires_docker", "snapshot_on_error"]
+)
+def test_text_in_place_of_a_bool_is_refused(name):
+    for value in ("False", "no", "", 2):
+        with pytest.raises(DefinitionError, match=rf"^/a: {name} must be True or False, got"):
+            resolve(form(serial(leaf("a", **{name: value}))))
+
+
+def test_text_of_stop_on_error_is_true_as_for_the_original():
+    assert resolve(form(serial("a", stop_on_error="False"))).root.stop_on_error is True
+    with pytest.raises(DefinitionError, match=r"^/: stop_on_error must be True or False, got 2"):
+        resolve(form(serial("a", stop_on_error=2)))

@@ -15,13 +15,15 @@ from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.operations.operation import LinkClass
 from conducto_core.model.operations.pipelines import CONTROL, OPERATIONS
 from conducto_core.model.params import PipelineParams
+from conducto_core.model.people import Role
 from conducto_core.model.records import AttemptRecord, ParentAttempt, PipelineRecord
 from conducto_core.model.relay import LINK_TAG, LinkPolicy
-from conducto_core.model.requests import Action, NodeView
+from conducto_core.model.requests import Action, ControlRequest, ControlResult, NodeView
 from conducto_core.model.shells import ShellParams
 from conducto_core.model.states import NodeType, State
+from conducto_core.semantics.approvals import Decider
 from conducto_core.semantics.link_policy import ALLOWABLE
-from conducto_local.api.approvals import DECIDER
+from conducto_local.api.approvals import DECIDER, current_decider
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS
 
 _LARGE = "x" * relay.MAX_FRAME
@@ -77,7 +79,10 @@ class _Approvals(MemoryPipelines):
     async def decide_approval(
         self, params: PipelineParams, request: DecideApproval
     ) -> AttemptRecord:
-        raise RefusedError(f"{request.path} of {params.id}: {DECIDER.get()} decides")
+        raise RefusedError(f"{request.path} of {params.id}: {current_decider()} decides")
+
+    async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
+        raise RefusedError(f"{request.paths} of {params.id}: {current_decider()} skips")
 
 
 async def test_approval_is_decided_by_the_person_of_the_request(
@@ -90,8 +95,36 @@ async def test_approval_is_decided_by_the_person_of_the_request(
         await cloud.until(lambda: bool(cloud.hellos))
         answer = await cloud.ask("decide_approval", params={"id": "p1"}, body=body)
 
-    assert answer.json()["detail"] == "/ask of p1: ada decides"
+    decider = Decider("ada", Role.OWNER)
+    assert answer.json()["detail"] == f"/ask of p1: {decider} decides"
     assert DECIDER.get() is None
+
+
+@pytest.mark.parametrize(
+    ("allow", "caller", "role"),
+    [
+        (ALLOWABLE, ADA, Role.OWNER),
+        (ALLOWABLE, relay.Caller(user="ada", program=True), None),
+        (ALLOWABLE, relay.Caller(user="bob"), Role.VIEWER),
+        ((LinkClass.READ, LinkClass.CONTROL), ADA, Role.VIEWER),
+    ],
+    ids=["owner", "program of the owner", "other member", "without author"],
+)
+async def test_action_through_the_link_has_the_right_to_decide_only_of_its_sender(
+    agent: LinkedAgent,
+    cloud: RelayCloud,
+    allow: tuple[LinkClass, ...],
+    caller: relay.Caller,
+    role: Role | None,
+) -> None:
+    agent.configure(cloud, LinkPolicy(allow=allow, who="org"))
+    agent.pipelines = _Approvals()
+    body = {"action": "skip", "paths": ["/ask"]}
+    async with agent.linked():
+        await cloud.until(lambda: bool(cloud.hellos))
+        answer = await cloud.ask("control", caller=caller, params={"id": "p1"}, body=body)
+
+    assert answer.json()["detail"] == f"('/ask',) of p1: {Decider(caller.user, role)} skips"
 
 
 async def test_schedules_of_the_cloud_start_no_script_and_their_pipelines_need_author(

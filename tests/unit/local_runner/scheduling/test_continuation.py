@@ -22,7 +22,7 @@ def test_image_without_one_of_the_generated_trees_is_found_by_its_definition() -
         for spec in both.images.values()
     ]
 
-    found = [prints(tree, built, NOTHING)["/B/Execute/x"] for tree in (both, one)]
+    found = [prints(tree, built, "", str)["/B/Execute/x"] for tree in (both, one)]
 
     debian = BuiltImage("sha256:debian:1", "/bin/sh", "/")
     node = both.nodes["/B/Execute/x"]

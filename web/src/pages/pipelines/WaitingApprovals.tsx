@@ -31,6 +31,7 @@ export function WaitingApprovals({ approvals }: { approvals: readonly AskedAppro
                 visible(title),
                 visible(approval.path),
                 ...(agent === null ? [] : [visible(agent.host)]),
+                ...approval.withdrawn.slice(-1).map((why) => APPROVAL.again(visible(why))),
                 ago(approval.since, now),
               ].join(" · ")}
             </span>

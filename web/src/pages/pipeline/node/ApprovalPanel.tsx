@@ -32,9 +32,20 @@ export function ApprovalPanel({ id, node, onDecided }: Props) {
           ? APPROVAL.anybody
           : APPROVAL.by(approval.who.map(visible).join(", "))}
       </p>
+      {approval.withdrawn.map((why, at) => (
+        <p key={at} className={styles.message}>
+          {APPROVAL.again(visible(why))}
+        </p>
+      ))}
       {waits ? (
         // A later question, for example after a reset, gets an empty form.
-        <DecisionForm key={newest?.number ?? 0} id={id} path={node.path} onDecided={onDecided} />
+        <DecisionForm
+          key={approval.attempt}
+          id={id}
+          path={node.path}
+          attempt={approval.attempt}
+          onDecided={onDecided}
+        />
       ) : (
         <Decision attempt={newest} />
       )}
@@ -59,16 +70,19 @@ function Decision({ attempt }: { attempt: AttemptRecord | undefined }) {
 function DecisionForm({
   id,
   path,
+  attempt,
   onDecided,
 }: {
   id: string;
   path: string;
+  /** The question that the form is about: a later one is not decided by mistake. */
+  attempt: number | null;
   onDecided: () => void;
 }) {
   const [comment, setComment] = useState("");
   const decide = useMutation({
     mutationFn: (approve: boolean) =>
-      api.decideApproval(id, { path, approve, comment: comment.trim() || null }),
+      api.decideApproval(id, { path, approve, attempt, comment: comment.trim() || null }),
     onSuccess: onDecided,
   });
   return (
