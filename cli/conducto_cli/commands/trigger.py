@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         GitEvent,
         NewTrigger,
         TrialResult,
+        Trigger,
         TriggerList,
     )
 
@@ -163,6 +164,13 @@ def _add_adding(commands: Any) -> argparse.ArgumentParser:
         help="use the GitHub App of the organisation instead of a token and a webhook",
     )
     adding.add_argument(
+        "--submodule",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="a private submodule that is cloned with the token, too (repeatable; administrators)",
+    )
+    adding.add_argument(
         "--command", metavar="TEXT", help="what a generic trigger runs, such as a line of a section"
     )
     return adding
@@ -221,6 +229,7 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
         "forks": arguments.forks,
         "command": arguments.command,
         "app": arguments.app,
+        "submodules": arguments.submodule,
     }
 
 
@@ -256,11 +265,17 @@ def _print_triggers(found: TriggerList, *, as_document: bool) -> None:
                 each.repository,
                 each.forks,
                 each.owner,
-                "app" if each.app else "yes" if each.has_token else "no",
+                _access(each),
             )
             for each in found.triggers
         ]
         print("\n".join(table([_COLUMNS, *rows])))
+
+
+def _access(trigger: Trigger) -> str:
+    token = "app" if trigger.app else "yes" if trigger.has_token else "no"
+    count = len(trigger.submodules)
+    return f"{token}, and for {count} submodule{'s' * (count > 1)}" if count else token
 
 
 def _print_new(made: NewTrigger, *, as_document: bool) -> None:

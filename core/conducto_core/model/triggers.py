@@ -10,6 +10,8 @@ from conducto_core.model.base import ADDRESS_PATTERN, Name, Record
 #: Maximum number of triggers of an organisation, and of deliveries in a list.
 MAX_TRIGGERS = 100
 MAX_DELIVERIES = 50
+#: Maximum number of submodules for which a trigger lends its token.
+MAX_SUBMODULES = 20
 #: The file of a repository that says what its events launch.
 CONFIG_FILE = ".conducto.cfg"
 
@@ -79,6 +81,8 @@ class TriggerRequest(Record):
         command: What a generic trigger launches, as in a section of ``.conducto.cfg``; the other
             providers have the file.
         app: The GitHub App of the organisation sends the webhooks and gives the tokens.
+        submodules: Addresses of submodules that are cloned with the token, too. Only administrators
+            list them, because commits choose the submodules.
     """
 
     provider: Provider
@@ -88,6 +92,7 @@ class TriggerRequest(Record):
     token: str | None = Field(default=None, repr=False, min_length=1, max_length=1000)
     forks: Forks = "ignore"
     app: bool = False
+    submodules: tuple[RepositoryUrl, ...] = Field(default=(), max_length=MAX_SUBMODULES)
 
     @model_validator(mode="after")
     def _of_the_app(self) -> Self:
@@ -135,6 +140,7 @@ class Trigger(Record):
     created: float
     has_token: bool = False
     app: bool = False
+    submodules: tuple[str, ...] = ()
 
 
 class NewTrigger(Record):

@@ -20,6 +20,7 @@ from conducto_core.model.git_launch import DEFAULT_REF
 from conducto_core.model.image_sources import CloneSource, ImageSources
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.triggers import Trigger
+from conducto_core.semantics.trigger_launch import same_repository
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
@@ -128,7 +129,7 @@ class GitClones:
         org, user = self._me.org, self._me.user
         for trigger in self._cloud.triggers.all_of(org):
             has_token = trigger.app or trigger.has_token
-            if has_token and trigger.owner == user and _same(trigger.repository, url):
+            if has_token and trigger.owner == user and same_repository(trigger.repository, url):
                 return _Lender(trigger=trigger)
         has_secret = with_secret(self._cloud, org, user, url) is not None
         return _Lender(user=user) if has_secret else _Lender()
@@ -138,11 +139,3 @@ def _only_clones(image: ImageSpec) -> bool:
     """Return whether an image has no files but those of a repository."""
     files = (image.dockerfile, image.context, image.copy_dir)
     return image.copy_url is not None and not any(files) and image.install_npm is not True
-
-
-def _same(one: str, other: str) -> bool:
-    return _plain(one) == _plain(other)
-
-
-def _plain(url: str) -> str:
-    return url.rstrip("/").removesuffix(".git").casefold()

@@ -91,6 +91,7 @@ export const TRIGGERS = {
   results: RESULTS,
   stored: (name: string) => `Stored the trigger ${name}`,
   storedTitle: (name: string) => `Create a webhook for ${name}`,
+  submodules: (urls: readonly string[]) => `also for the submodules ${urls.join(", ")}`,
   test: "Test",
   testButton: "Test without launching",
   testHelp: "Read the file of the newest commit, and show what a push would launch.",

@@ -114,6 +114,7 @@ function Facts({ trigger }: { trigger: Trigger }) {
       </a>
       {" · "}
       {TRIGGERS.accessOf(trigger.app, trigger.has_token)}
+      {trigger.submodules.length > 0 ? ` · ${TRIGGERS.submodules(trigger.submodules)}` : null}
       {" · "}
       {TRIGGERS.forks}: {TRIGGERS.forkOptions[trigger.forks].toLowerCase()}
     </p>
