@@ -15,7 +15,7 @@ from conducto.errors import UsageError
 from conducto.wire.printable import printable
 from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE, FAILED
-from conducto_cli.output import as_json
+from conducto_cli.output import as_json, owner
 from conducto_cli.text.table import table
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ def _print_triggers(found: TriggerList, *, as_document: bool) -> None:
                 each.provider,
                 each.repository,
                 each.forks,
-                each.owner,
+                owner(each),
                 _access(each),
             )
             for each in found.triggers

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-#: Variables with the lines of `GitAccess.login`: of the running git, of a build's repository, and of
-#: the submodules that an administrator lists. All users can see arguments of processes.
+#: Variables with the lines of `GitAccess.login`: of the running git, of a build's repository, and
+#: of the submodules that an administrator lists. All users can see arguments of processes.
 _LOGINS, LOGIN, SUBMODULE_LOGINS = (
     "CONDUCTO_GIT_LOGINS",
     "CONDUCTO_GIT_LOGIN",

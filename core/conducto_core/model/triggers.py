@@ -128,6 +128,7 @@ class Trigger(Record):
     Attributes:
         owner: The member whose current permissions launch the pipelines.
         has_token: Whether a token of the provider is stored.
+        suspended: Its owner may not store it any more, so it launches nothing; not stored.
     """
 
     name: Name
@@ -141,6 +142,7 @@ class Trigger(Record):
     has_token: bool = False
     app: bool = False
     submodules: tuple[str, ...] = ()
+    suspended: bool = False
 
 
 class NewTrigger(Record):

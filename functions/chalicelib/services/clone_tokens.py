@@ -11,6 +11,7 @@ from chalicelib.ports.triggers import TOKEN_LEFT
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.github_app import app_token
 from chalicelib.services.secret_injection import inject
+from chalicelib.services.suspension import why_suspended
 from chalicelib.services.triggers import trigger_token
 from conducto.integrations.http import DeliveryError
 from conducto_core.errors import RefusedError
@@ -107,6 +108,8 @@ def _of_trigger(cloud: Dependencies, org: str, name: str, url: str, left: float)
         raise RefusedError(f"there is no trigger {name!r} with a token to clone {url}")
     if not any(same_repository(one, url) for one in (trigger.repository, *trigger.submodules)):
         raise RefusedError(f"{url} is not the repository of the trigger {name!r}")
+    if (why := why_suspended(cloud, org, trigger)) is not None:
+        raise RefusedError(f"{url} cannot be cloned: {why}")
     try:
         if trigger.app:
             token: str | None = app_token(cloud, org, url, left=left)

@@ -12,6 +12,7 @@ from chalicelib.ports.git import GitRef, RepositoryDeniedError
 from chalicelib.ports.identity import Identity
 from chalicelib.services.clone_tokens import lent_address, secret_for, with_secret
 from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.suspension import Suspensions
 from chalicelib.services.triggers import with_new_token
 from conducto.integrations.http import DeliveryError
 from conducto_core.errors import RefusedError
@@ -127,9 +128,10 @@ class GitClones:
     def _lender(self, url: str) -> _Lender:
         """Return the trigger of the caller's with a token for a repository, or the caller."""
         org, user = self._me.org, self._me.user
-        for trigger in self._cloud.triggers.all_of(org):
-            has_token = trigger.app or trigger.has_token
-            if has_token and trigger.owner == user and same_repository(trigger.repository, url):
+        own = (one for one in self._cloud.triggers.all_of(org) if one.owner == user)
+        for trigger in Suspensions(self._cloud, org).marked(own):
+            lends = (trigger.app or trigger.has_token) and not trigger.suspended
+            if lends and same_repository(trigger.repository, url):
                 return _Lender(trigger=trigger)
         has_secret = with_secret(self._cloud, org, user, url) is not None
         return _Lender(user=user) if has_secret else _Lender()

@@ -22,6 +22,7 @@ from chalicelib.services.github_app import (
     forget_token,
     webhook_secret,
 )
+from chalicelib.services.suspension import Suspensions, why_suspended
 from conducto.integrations.http import DeliveryError, TokenDeliveryError, is_this_machine
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import triggers as t
@@ -51,8 +52,10 @@ def trigger_token(cloud: Dependencies, org: str, trigger: t.Trigger) -> str | No
     """Return the token of a trigger's provider, or None.
 
     Raises:
-        DeliveryError: GitHub gives its App no token.
+        DeliveryError: The trigger is suspended, or GitHub gives its App no token.
     """
+    if (why := why_suspended(cloud, org, trigger)) is not None:
+        raise DeliveryError(why)
     if trigger.app:
         return app_token(cloud, org, trigger.repository)
     return _stored_token(cloud, org, trigger.name)
@@ -83,7 +86,9 @@ class Triggers:
 
     def listing(self) -> t.TriggerList:
         """Return the triggers, by name."""
-        return t.TriggerList(triggers=tuple(self._cloud.triggers.all_of(self._me.org)))
+        org = self._me.org
+        found = Suspensions(self._cloud, org).marked(self._cloud.triggers.all_of(org))
+        return t.TriggerList(triggers=tuple(found))
 
     def put(self, name: str, request: t.TriggerRequest) -> t.NewTrigger:
         """Store a trigger with a new secret; the caller becomes its owner."""
