@@ -214,5 +214,5 @@ def test_removal_prints_suspended_records_and_how_to_take_them_over(
     assert "bob (suspended)" in capsys.readouterr().out
     assert main(["members", "take-over", "trust", "nightly"]) == 0
     assert "the trust nightly is of ann now" in capsys.readouterr().out
-    assert main(["members", "take-over", "trust", "nightly"]) == 1
+    assert main(["members", "take-over", "trust", "nightly"]) == 2
     assert "the trust nightly of ann is not suspended" in capsys.readouterr().err

@@ -28,8 +28,9 @@ from conducto_core.semantics.cloud_machine import CloudMachine, RunState
 from conducto_core.semantics.start_failures import PoolStarts, StartFailure
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
 
-#: Snapshots of another version are ignored: the whole journal is read instead.
-VERSION = 1
+#: Snapshots of another version are ignored: the whole journal is read instead. A change of the
+#: fields needs a new version, since other versions of the functions read them, too.
+VERSION = 2
 _PLAIN = (
     "number",
     "taken",
@@ -155,7 +156,7 @@ def restore(
     live.starts = {name: _starts(fields) for name, fields in state["starts"].items()}
     live.pools = {name: _pool(fields) for name, fields in state["pools"].items()}
     live.share = Share.model_validate(state["share"])
-    live.warm = WarmPool.model_validate(state.get("warm", {}))  # older snapshots have none
+    live.warm = WarmPool.model_validate(state["warm"])
     live.know_places()
     return live
 
