@@ -82,6 +82,7 @@ def take(live: CloudPipeline) -> Snapshot:
         "record": live.record.model_dump(mode="json"),
         "activity": _ACTIVITY.dump_python(live.activity, mode="json"),
         "armed": tree.armed,
+        "paused": tree.paused,
         "nodes": [
             tree.state_of(node).model_dump(mode="json") for _, node in nodes if _was_touched(node)
         ],
@@ -136,6 +137,7 @@ def restore(
     )
     pipeline = live.resolved(live.edits)
     tree = TreeState(pipeline, map(NodeState.model_validate, state["nodes"]), armed=state["armed"])
+    tree.paused = state["paused"]
     for path, node in tree.nodes.items():
         if isinstance(node, LiveGroup):
             node.given_up = path in state["given_up"]
