@@ -20,8 +20,9 @@ class Hold(Enum):
     """The reason to keep a group's container.
 
     ``NEEDED``: an Exec of the group runs or is queued. ``PAUSED``: the group continues when a user
-    resumes the pipeline, which was not cancelled. ``SPARE``: no Exec continues by itself; the container stops when another
-    pool waits for a worker, and after `CONTEXT_IDLE`. ``OVER``: it stops now.
+    resumes the pipeline, which was not cancelled. ``SPARE``: no Exec continues by itself; the
+    container stops when another pool waits for a worker, and after `CONTEXT_IDLE`. ``OVER``: it
+    stops now.
     """
 
     NEEDED = auto()
