@@ -93,12 +93,15 @@ def clone_logins(
         RefusedError: There is no token any more.
         DeliveryError: GitHub returns none now.
     """
-    lender = {"trigger": clone.trigger, "user": clone.user, "left": left}
-    found = {LOGIN: git_access(lent_address(cloud, org, clone.url, **lender)).login}
+
+    def login(url: str) -> str:
+        lent = lent_address(cloud, org, url, trigger=clone.trigger, user=clone.user, left=left)
+        return git_access(lent).login
+
+    found = {LOGIN: login(clone.url)}
     trigger = None if clone.trigger is None else cloud.triggers.get(org, clone.trigger)
     if trigger is not None and trigger.submodules:
-        urls = (lent_address(cloud, org, url, **lender) for url in trigger.submodules)
-        found[SUBMODULE_LOGINS] = "\n".join(git_access(url).login for url in urls)
+        found[SUBMODULE_LOGINS] = "\n".join(map(login, trigger.submodules))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from typing import Any
 
 from chalicelib.domain.tokens import membership_digest
 from chalicelib.ports.errors import ConflictError
@@ -96,7 +97,11 @@ class Members:
             ProblemError: 403, the caller could not store it.
         """
         cloud, org, name = self._cloud, self._me.org, params.name
-        stores = {"trust": cloud.trusts, "rule": cloud.rules, "trigger": cloud.triggers}
+        stores: dict[str, Any] = {
+            "trust": cloud.trusts,
+            "rule": cloud.rules,
+            "trigger": cloud.triggers,
+        }
         record = stores[params.kind].get(org, name)
         if record is None:
             raise NotFoundError(f"there is no {params.kind} {name!r}")
