@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from conducto_core.model.base import Record
+    from conducto_core.model.notification_rules import NotificationRule
     from conducto_core.model.records import AttemptRecord, Counts
     from conducto_core.model.requests import ControlResult, NodeView, PipelineSummary
+    from conducto_core.model.sign_in import Trust
+    from conducto_core.model.triggers import Trigger
 
 R = TypeVar("R", bound="Record")
 
@@ -67,6 +70,11 @@ def action_document(verb: str, pipeline_id: str, result: ControlResult) -> dict[
 def as_json(document: object) -> str:
     """Return the text of a document."""
     return json.dumps(document, indent=1)
+
+
+def owner(record: Trust | NotificationRule | Trigger) -> str:
+    """Return the owner of a record, and whether it is suspended."""
+    return f"{record.owner or '-'}{' (suspended)' if record.suspended else ''}"
 
 
 def print_records(

@@ -14,6 +14,7 @@ import pytest
 from conducto_local.images.build_log import BuildLogWriter
 from conducto_local.images.git_clones import Checkout, GitClones, git_sha, without_password
 from conducto_local.ports import ImageError
+from support.git_server import git_server
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -163,6 +164,24 @@ async def test_password_reaches_the_server_and_no_argument(
     for place in (seen, checkout.path / ".git" / "config"):
         assert "p%40ss" not in place.read_text()
         assert PASSWORD not in place.read_text()
+
+
+async def test_submodule_does_not_get_the_password_of_the_url(tmp_path: Path) -> None:
+    with git_server(tmp_path) as server:
+        commit = await git_sha(server.repository("me/secret", {"key": "private"}))
+        work = server.repository("me/app", {"a": "1"})
+        (work / ".gitmodules").write_text('[submodule "s"]\n\tpath = s\n\turl = ../secret.git\n')
+        git(work, "add", ".gitmodules")
+        git(work, "update-index", "--add", "--cacheinfo", f"160000,{commit},s")
+        git(work, "commit", "-q", "-m", "two")
+        git(work, "push", "-q", str(tmp_path / "me/app.git"), "main")
+        server.password = "top"
+        url = server.url.replace("http://", "http://me:top@") + "/me/app.git"
+
+        with pytest.raises(ImageError, match="which neither submodules nor redirects get"):
+            await GitClones(tmp_path / "cache").refresh(url, "main", BuildLogWriter())
+
+        assert server.with_password() == {"/me/app"}
 
 
 async def test_submodules_are_cloned_and_refreshed(

@@ -622,7 +622,8 @@ def test_corrected_password_is_used_for_the_same_commit(builds: Builds) -> None:
         builds.world.launch(TREE, images=images, run=False, sources=sources)
     (recipe,) = (key for key in builds.world.blobs.names() if key.endswith("recipe.tar.gz"))
 
-    assert "CONDUCTO_GIT_PASSWORD=right" in unpacked(builds.world.blobs.get(recipe))
+    text = unpacked(builds.world.blobs.get(recipe))
+    assert "CONDUCTO_GIT_LOGIN='https://git.invalid/a/b\nx\nright'" in text
 
 
 def unpacked(recipe: bytes | None) -> str:

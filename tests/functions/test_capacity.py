@@ -292,6 +292,26 @@ def test_paused_group_keeps_its_container_for_a_day_and_reports_its_loss_then(
     assert world.get(run).state is State.DONE
 
 
+def test_cancelled_group_keeps_its_container_for_15_minutes(world: World) -> None:
+    run = world.launch(serial("a", "b", **NEW))
+    world.run_out()
+    world.control(run, "reset", "/")
+    world.control(run, "run")
+    world.serve()
+    hand = world.running()["/a"]
+    world.control(run, "pause")  # between the two commands, nothing is killed
+    hand.finish()
+    world.control(run, "cancel")
+    world.minute(CONTEXT_IDLE - 60)
+    assert hand.alive
+    assert hand.arn not in world.fleet.stopped
+    world.minute()
+    world.minute()
+    world.retire()
+
+    assert not hand.alive
+
+
 def test_group_resumed_within_a_day_finds_its_container(world: World) -> None:
     run = world.launch(serial("a", "b", **NEW))
     world.serve()

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import os
-import subprocess
-import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +16,6 @@ from chalicelib.services.git_clones import GitClones
 from chalicelib.services.secret_injection import user_scope
 from conducto.integrations.http import DeliveryError
 from conducto_core.errors import RefusedError
-from conducto_core.images import build_plan
 from conducto_core.model.git_launch import GitLaunch
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.images import ImageSpec
@@ -194,31 +189,6 @@ def test_token_of_the_caller_is_read_when_the_image_is_built() -> None:
     world.vault.replace(scope, {}, world.vault.look(scope)[1])
     with pytest.raises(RefusedError, match="ann has no secret GITHUB_TOKEN any more"):
         lent_address(world.cloud, "acme", request.url, user="ann")
-
-
-def test_plan_clones_with_the_password_of_the_build(site: Site, tmp_path: Path) -> None:
-    site.server.password = "top"
-    spec = ImageSpec(name="x", image="base:1", copy_url=site.url, copy_branch="main")
-    clone = build_plan.Clone(site.url, "main", site.commit, lent=True)
-    data = build_plan.archive(build_plan.plan(spec, build_plan.Sources(clone=clone)))
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        archive.extractall(tmp_path / "plan", filter="data")
-    script = r"""
-        fail() { echo "$1" >&2; exit 1; }
-        eval "$(sed -n '/^clone() {/,/^}/p' build.sh)"
-        . ./steps/0/clone
-        clone "$TARGET"
-    """
-
-    def cloned(target: Path, **variables: str) -> int:
-        env = {**os.environ, "TARGET": str(target), "GIT_CONFIG_GLOBAL": os.devnull, **variables}
-        command = ["sh", "-euc", script]
-        return subprocess.run(command, cwd=tmp_path / "plan", env=env, check=False).returncode
-
-    right = {"CONDUCTO_GIT_USER": "x", "CONDUCTO_GIT_PASSWORD": "top"}
-    assert cloned(tmp_path / "without") != 0
-    assert cloned(tmp_path / "with", **right) == 0
-    assert (tmp_path / "with" / "pipeline.py").exists()
 
 
 def firing_of(site: Site, url: str) -> Firing:

@@ -233,8 +233,23 @@ def test_clone_gets_a_fresh_token_when_its_image_is_built(site: Site) -> None:
     old, new = site.host.apps.tokens
     assert (old in first, new in second, old in second) == (True, True, False)
     recipe = build_recipe(site.world)
-    assert "CLONE_HELPER='credential.http" in recipe
-    assert (old in recipe, new in recipe, "export CONDUCTO" in recipe) == (False, False, False)
+    assert (old in recipe, new in recipe, "CONDUCTO_GIT_LOGIN=" in recipe) == (False, False, False)
+
+
+def test_listed_submodule_is_cloned_with_its_own_token_of_the_app(site: Site) -> None:
+    site.create()
+    site.host.apps.installed["acme/lib"] = 77
+    with pytest.raises(RefusedError, match="is not installed for acme/gone"):
+        site.add(submodules=[f"{site.host.url}/acme/gone"])
+    site.add(submodules=[f"{site.host.url}/acme/lib"])
+    site.push()
+    assert site.process().result is t.DeliveryResult.LAUNCHED
+
+    inputs = build_inputs(site.world)
+
+    tokens = {name: token for token, (names, *_) in site.host.apps.tokens.items() for name in names}
+    assert f"/acme/app\nx-access-token\n{tokens['acme/app']}'" in inputs
+    assert f"/acme/lib\nx-access-token\n{tokens['acme/lib']}'" in inputs
 
 
 def test_build_waits_while_github_is_down_and_fails_without_an_installation(site: Site) -> None:
@@ -382,7 +397,7 @@ def test_token_is_sent_to_the_host_of_the_app_only(site: Site) -> None:
         site.add(repository="https://github.com/acme/app")
     site.add()
     evil = "https://evil.example.com/acme/app.git"
-    with pytest.raises(RefusedError, match="not at the host"):
+    with pytest.raises(RefusedError, match="not the repository"):
         lent_address(site.world.cloud, "acme", evil, trigger="app")
     with pytest.raises(RefusedError, match="no trigger"):
         lent_address(site.world.cloud, "other", site.repository, trigger="app")

@@ -211,3 +211,25 @@ def test_invalid_words_are_usage_errors(
 
     assert main(words) == 2
     assert f"conducto: {problem}: " in capsys.readouterr().err
+
+
+def test_removal_prints_suspended_records_and_how_to_take_them_over(
+    office: Served, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    ann = office.join("ann", Role.OWNER)
+    log_in(office, office.join("bob", Role.ADMIN), monkeypatch)
+    trust = ("--repository", "1", "--ref", "refs/heads/main")
+    assert main(["trusts", "add", "nightly", *trust]) == 0
+    log_in(office, ann, monkeypatch)
+    capsys.readouterr()
+
+    assert main(["members", "set-role", "bob", "member"]) == 0
+    assert "  conducto members take-over trust nightly\n" in capsys.readouterr().out
+    assert main(["members", "remove", "bob", "--yes"]) == 0
+    assert "  conducto members take-over trust nightly\n" in capsys.readouterr().out
+    assert main(["trusts", "list"]) == 0
+    assert "bob (suspended)" in capsys.readouterr().out
+    assert main(["members", "take-over", "trust", "nightly"]) == 0
+    assert "the trust nightly is of ann now" in capsys.readouterr().out
+    assert main(["members", "take-over", "trust", "nightly"]) == 2
+    assert "the trust nightly of ann is not suspended" in capsys.readouterr().err

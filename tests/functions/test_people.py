@@ -144,7 +144,10 @@ def test_removed_member_cannot_read_after_five_seconds_in_any_process(office: Of
     assert office.call_as(LIST, session)[0] == 200
     office.api = here
 
-    assert office.call(operations.REMOVE_MEMBER, owner, user="bob") == (200, {"user": "bob"})
+    assert office.call(operations.REMOVE_MEMBER, owner, user="bob") == (
+        200,
+        {"user": "bob", "suspended": []},
+    )
 
     assert office.call_as(LIST, session)[0] == 401
     office.api = elsewhere

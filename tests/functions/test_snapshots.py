@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from functools import partial
+from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from chalicelib.domain import snapshots
-from chalicelib.domain.events import JournalEntry
+from chalicelib.domain.events import BuiltImage, JournalEntry
 from chalicelib.domain.folding import replay
+from chalicelib.domain.workers import Worker
+from chalicelib.ports.identity import Share
 from chalicelib.ports.journal import Snapshot
+from conducto_core.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
+from conducto_core.model.warm_pool import WarmPool
+from conducto_core.semantics.autoscaling import Pool
+from conducto_core.semantics.cloud_machine import RunState
+from conducto_core.semantics.start_failures import PoolStarts
 from support.cloud.play import new_game
 from support.cloud.world import World
 from support.trees import form, lazy, leaf, serial
@@ -72,9 +81,35 @@ def test_the_names_of_images_that_trees_brought_outlast_a_snapshot() -> None:
     assert set(again.resolved({}).images) == {"i", "i@/Execute", "i@/Execute@2"}
 
 
-def test_a_snapshot_of_another_version_is_not_read() -> None:
+@pytest.mark.parametrize("version", [0, snapshots.VERSION - 1, snapshots.VERSION + 1])
+def test_a_snapshot_of_another_version_is_not_read(version: int) -> None:
     game = new_game(1)
     store = game.world.store
-    old = Snapshot(99, {"version": 0})
+    old = Snapshot(99, {"version": version})
     live = snapshots.restore("acme", store.definition(game.id), old, lambda _: b"")
     assert live.number == 0
+
+
+def test_new_fields_get_a_new_version() -> None:
+    """The fields of a released version do not change: raise `VERSION` with them."""
+    fields = {
+        "state": sorted(snapshots.take(_live()).state),
+        "parts": [sorted(one.name for one in dataclasses.fields(part)) for part in _PARTS],
+        "records": [sorted(part.model_fields) for part in _RECORDS],
+    }
+    digest = sha256(json.dumps(fields).encode()).hexdigest()[:16]
+
+    assert (snapshots.VERSION, digest) == (2, "1fb930a154e70d0a")
+
+
+#: The classes whose fields a snapshot has, and which other versions of the functions create.
+_PARTS = (Worker, Pool, PoolStarts, RunState)
+_RECORDS = (AttemptRecord, BuiltImage, ImageRecord, NodeState, PipelineRecord, Share, WarmPool)
+
+
+def _live() -> CloudPipeline:
+    store = new_game(1).world.store
+    (pipeline,) = (record.id for record in store.records("acme", after=None, limit=10)[0])
+    return snapshots.restore(
+        "acme", store.definition(pipeline), None, partial(store.tree, pipeline)
+    )

@@ -415,7 +415,7 @@ def test_owner_who_left_launches_nothing(site: Site) -> None:
     delivery = site.pushed()
 
     assert delivery.result is t.DeliveryResult.FAILED
-    assert "ann may not launch pipelines any more" in (delivery.reason or "")
+    assert "ann may not store it any more" in (delivery.reason or "")
 
 
 def test_branch_and_tag_events_use_the_commit_of_the_provider(site: Site) -> None:

@@ -1,4 +1,4 @@
-"""A Git repository behind Git's own HTTP server, with and without a password."""
+"""Git repositories behind Git's own HTTP server, with and without TLS and a password."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import os
 import subprocess
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -23,11 +24,21 @@ class GitServer:
     Attributes:
         folder: The directory of the repositories.
         password: Password that the repositories need, or "".
+        public: Names of repositories that need no password.
+        moved: ``{path: address}`` of repositories that the server redirects to other addresses.
+        requests: ``(path, password)`` of the requests.
     """
 
     folder: Path
     url: str = ""
     password: str = ""
+    public: set[str] = field(default_factory=set)
+    moved: dict[str, str] = field(default_factory=dict)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+
+    def with_password(self) -> set[str]:
+        """Return the repositories whose requests had the password."""
+        return {path.partition(".git/")[0] for path, given in self.requests if given}
 
     def repository(self, name: str, files: dict[str, str]) -> Path:
         """Create ``NAME.git`` with one commit of some files on the branch ``main``."""
@@ -43,9 +54,19 @@ class GitServer:
         git(self.folder, "clone", "--quiet", "--bare", str(work), str(bare))
         return work
 
-    def allows(self, header: str | None) -> bool:
+    def allows(self, path: str, header: str | None) -> bool:
         login = base64.b64decode((header or "").removeprefix("Basic ")).decode()
-        return not self.password or login.partition(":")[2] == self.password
+        given = login.partition(":")[2]
+        self.requests.append((path, given))
+        is_public = path.strip("/").partition(".git/")[0] in self.public
+        return is_public or not self.password or given == self.password
+
+    def location(self, path: str) -> str | None:
+        """Return the new address of a request for a repository that has moved."""
+        for old, new in self.moved.items():
+            if path.startswith(f"{old}/"):
+                return new + path.removeprefix(old)
+        return None
 
 
 def git(folder: Path, *words: str) -> str:
@@ -64,21 +85,30 @@ def git(folder: Path, *words: str) -> str:
 
 
 @contextmanager
-def git_server(folder: Path, host: str = "127.0.0.1") -> Iterator[GitServer]:
+def git_server(
+    folder: Path, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[GitServer]:
     """Serve the repositories below a directory with ``git http-backend``."""
     served = GitServer(folder)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if not served.allows(self.headers.get("Authorization")):
-                self.send_response(401)
-                self.send_header("WWW-Authenticate", 'Basic realm="git"')
-                self.end_headers()
-                return
-            self._answer(*_responded(served, self, body))
+            allowed = served.allows(self.path, self.headers.get("Authorization"))
+            if not allowed:
+                self._refuse(401, "WWW-Authenticate", 'Basic realm="git"')
+            elif location := served.location(self.path):
+                self._refuse(302, "Location", location)
+            else:
+                self._answer(*_responded(served, self, body))
 
         do_POST = do_GET  # noqa: N815  the name that http.server calls
+
+        def _refuse(self, status: int, name: str, value: str) -> None:
+            self.send_response(status)
+            self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def _answer(self, head: bytes, content: bytes) -> None:
             fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
@@ -93,7 +123,10 @@ def git_server(folder: Path, host: str = "127.0.0.1") -> Iterator[GitServer]:
             """Say nothing."""
 
     with ThreadingHTTPServer((host, 0), Handler) as server:
-        served.url = f"http://{host}:{server.server_address[1]}"
+        scheme = "http" if tls is None else "https"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        served.url = f"{scheme}://{host}:{server.server_address[1]}"
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield served

@@ -15,15 +15,16 @@ from conducto_cli.output import as_json, day, print_records
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from conducto_cli.argument_parser import Parser
-    from conducto_core.model.people import Member
+    from conducto_core.model.people import Member, OwnedRecord
 
 
 def add_arguments(parser: Parser) -> None:
     """Add the commands below ``conducto members``."""
     kinds = parser.add_subparsers(
-        dest="what", metavar="list|set-role|remove|leave|export|erase", required=True
+        dest="what", metavar="list|set-role|remove|take-over|leave|export|erase", required=True
     )
     listing = add_subcommand(kinds, "list", "list the members and their roles")
     role = add_subcommand(kinds, "set-role", "change the role of a member")
@@ -31,8 +32,18 @@ def add_arguments(parser: Parser) -> None:
         kinds,
         "remove",
         "remove a member and revoke their tokens and sessions",
-        "Pipelines, data and secrets stay.",
+        "Pipelines, data and secrets stay. Trusts, notification rules and triggers of the member "
+        "are listed and suspended.",
     )
+    taking = add_subcommand(
+        kinds,
+        "take-over",
+        "become the owner of a suspended trust, notification rule or trigger",
+        "It works again then. 'conducto trusts list', 'conducto notify list' and 'conducto trigger "
+        "list' mark those that are suspended.",
+    )
+    taking.add_argument("kind", choices=("trust", "rule", "trigger"))
+    taking.add_argument("name", metavar="NAME")
     leave = add_subcommand(kinds, "leave", "leave the organisation")
     export = add_subcommand(kinds, "export", "print all data about a user, as JSON")
     erase = add_subcommand(
@@ -56,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         "list": _list,
         "set-role": _set_role,
         "remove": _remove,
+        "take-over": _take_over,
         "leave": _leave,
         "export": _export,
         "erase": _erase,
@@ -86,6 +98,25 @@ def _set_role(arguments: argparse.Namespace) -> int:
     params = checked(MemberParams, user=arguments.user)
     member = call(arguments, CHANGE_ROLE, params, checked(RoleChange, role=Role(arguments.role)))
     print(f"{member.user} is now {member.role}; this takes effect within 5 seconds")
+    _print_suspended(member.suspended)
+    return DONE
+
+
+def _print_suspended(records: Sequence[OwnedRecord]) -> None:
+    if records:
+        print("Suspended until another administrator takes it over, or deletes it:")
+    for record in records:
+        print(f"  conducto members take-over {record.kind} {record.name}")
+
+
+def _take_over(arguments: argparse.Namespace) -> int:
+    from conducto_cli.cloud_account import call, checked
+    from conducto_core.model.operations.people import TAKE_OVER
+    from conducto_core.model.people import TakeOverParams
+
+    params = checked(TakeOverParams, kind=arguments.kind, name=arguments.name)
+    taken = call(arguments, TAKE_OVER, params)
+    print(f"the {taken.kind} {taken.name} is of {taken.owner} now, and works again")
     return DONE
 
 
@@ -96,8 +127,9 @@ def _remove(arguments: argparse.Namespace) -> int:
 
     if not asker(yes=arguments.yes)(f"Remove {arguments.user} and revoke their tokens?"):
         return FAILED
-    call(arguments, REMOVE_MEMBER, checked(MemberParams, user=arguments.user))
+    removed = call(arguments, REMOVE_MEMBER, checked(MemberParams, user=arguments.user))
     print(f"{arguments.user} is removed; pipelines, data and secrets stay")
+    _print_suspended(removed.suspended)
     return DONE
 
 
@@ -108,9 +140,10 @@ def _leave(arguments: argparse.Namespace) -> int:
     account = cloud_account.needed_account(arguments.profile)
     if not asker(yes=arguments.yes)(f"Leave the organisation {account.org or 'of this profile'}?"):
         return FAILED
-    cloud_account.call(arguments, LEAVE)
+    left = cloud_account.call(arguments, LEAVE)
     cloud_account.forget(arguments.profile)
     print("you left the organisation; this profile is logged out")
+    _print_suspended(left.suspended)
     return DONE
 
 

@@ -11,7 +11,7 @@ from conducto.errors import UsageError
 from conducto.wire.printable import printable
 from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE, FAILED
-from conducto_cli.output import as_json
+from conducto_cli.output import as_json, owner
 from conducto_cli.text.table import table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from conducto_cli.connection import OpenClient
     from conducto_core.model.notification_rules import NotificationRule, RuleList, RuleTest
 
-_COLUMNS = ("NAME", "CHANNEL", "TO", "ON", "TITLE", "SCHEDULE", "SIGNED WITH")
+_COLUMNS = ("NAME", "CHANNEL", "TO", "ON", "TITLE", "SCHEDULE", "SIGNED WITH", "OWNER")
 _CHANNELS = ("webhook", "slack", "mail")
 
 
@@ -130,4 +130,4 @@ def _print_test(result: RuleTest, *, as_document: bool) -> int:
 def _cells(rule: NotificationRule) -> tuple[str, ...]:
     events = ", ".join(event.value.replace("_", " ") for event in rule.on)
     filters = (rule.title or "any", rule.schedule or "any", rule.secret or "-")
-    return (rule.name, rule.channel.value, rule.to or "-", events, *filters)
+    return (rule.name, rule.channel.value, rule.to or "-", events, *filters, owner(rule))

@@ -16,7 +16,7 @@ from conducto.errors import UsageError
 from conducto.wire.printable import printable
 from conducto_cli.arguments import a_time_within, add_json, add_subcommand
 from conducto_cli.exit_codes import DONE, FAILED
-from conducto_cli.output import as_json
+from conducto_cli.output import as_json, owner
 from conducto_cli.text.table import table
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         GitEvent,
         NewTrigger,
         TrialResult,
+        Trigger,
         TriggerList,
     )
 
@@ -164,6 +165,13 @@ def _add_adding(commands: Any) -> argparse.ArgumentParser:
         help="use the GitHub App of the organisation instead of a token and a webhook",
     )
     adding.add_argument(
+        "--submodule",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="a private submodule that is cloned with the token, too (repeatable; administrators)",
+    )
+    adding.add_argument(
         "--command", metavar="TEXT", help="what a generic trigger runs, such as a line of a section"
     )
     adding.add_argument(
@@ -230,6 +238,7 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
         "forks": arguments.forks,
         "command": arguments.command,
         "app": arguments.app,
+        "submodules": arguments.submodule,
     }
 
 
@@ -264,12 +273,18 @@ def _print_triggers(found: TriggerList, *, as_document: bool) -> None:
                 each.provider,
                 each.repository,
                 each.forks,
-                each.owner,
-                "app" if each.app else "yes" if each.has_token else "no",
+                owner(each),
+                _access(each),
             )
             for each in found.triggers
         ]
         print("\n".join(table([_COLUMNS, *rows])))
+
+
+def _access(trigger: Trigger) -> str:
+    token = "app" if trigger.app else "yes" if trigger.has_token else "no"
+    count = len(trigger.submodules)
+    return f"{token}, and for {count} submodule{'s' * (count > 1)}" if count else token
 
 
 def _print_new(made: NewTrigger, *, as_document: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE
-from conducto_cli.output import as_json
+from conducto_cli.output import as_json, owner
 from conducto_cli.text.table import table
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conducto_cli.argument_parser import Parser
     from conducto_core.model.sign_in import Trust, TrustList
 
-_COLUMNS = ("NAME", "REPOSITORY", "REF", "ENVIRONMENT", "PERMISSIONS")
+_COLUMNS = ("NAME", "REPOSITORY", "REF", "ENVIRONMENT", "OWNER", "PERMISSIONS")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -90,5 +90,6 @@ def _cells(trust: Trust) -> tuple[str, ...]:
         trust.repository,
         trust.ref or "any",
         trust.environment or "any",
+        owner(trust),
         permissions,
     )

@@ -164,6 +164,8 @@ def _metric(series: MetricSeries) -> tuple[str, str, str, str]:
     shown = "null" if last is None else f"{last:.6g}"
     reach = f"from {min(numbers):.6g} to {max(numbers):.6g}" if len(numbers) > 1 else ""
     points = "1 point" if series.count == 1 else f"{series.count:,} points"
+    if len(series.values) < series.count:
+        points += f", {len(series.values):,} kept"
     return (series.name, shown, reach, points)
 
 

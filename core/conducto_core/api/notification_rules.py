@@ -35,15 +35,15 @@ class NotificationRules(ABC):
     ) -> NotificationRule:
         """Store a rule, replacing one of the same name."""
         rule = NotificationRule(name=params.name, **dict(request))
-        await asyncio.to_thread(self._put_rule, rule)
-        return rule
+        return await asyncio.to_thread(self._put_rule, rule)
 
-    def _put_rule(self, rule: NotificationRule) -> None:
+    def _put_rule(self, rule: NotificationRule) -> NotificationRule:
         store = self.rule_store()
         others = [other for other in store.all() if other.name != rule.name]
         if len(others) >= MAX_RULES:
             raise RefusedError(f"there are {MAX_RULES} rules already; delete one first")
         store.put(rule)
+        return self._rule(rule.name)
 
     @abstractmethod
     async def deliver_now(self, message: NotificationRecord) -> DeliveryError | None:

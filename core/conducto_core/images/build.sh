@@ -149,20 +149,28 @@ keep_step() {
         printf 'conducto: %s was not kept for other builds\n' "$reference"
 }
 
-# clone FOLDER: check out the commit of $CLONE_URL, with its submodules. A password of the URL is in
-# the environment, where the helper reads it: all users can see arguments of processes.
+# clone FOLDER: check out the commit of $CLONE_URL, with its submodules. A password is only for its
+# repository, and reaches git in the environment: all users can see arguments of processes.
 clone() {
-    set -- "$1" -c credential.helper=
-    [ -z "$CLONE_HELPER" ] || set -- "$@" -c "$CLONE_HELPER"
     export GIT_TERMINAL_PROMPT=0
-    folder_of_clone=$1
-    shift
-    git "$@" clone --quiet --branch "$CLONE_BRANCH" -- "$CLONE_URL" "$folder_of_clone" ||
-        fail "$CLONE_URL cannot be cloned"
-    git -C "$folder_of_clone" checkout --quiet "$CLONE_COMMIT" ||
+    git_with "${CONDUCTO_GIT_LOGIN:-}" clone --quiet --branch "$CLONE_BRANCH" -- "$CLONE_URL" "$1" ||
+        fail "$CLONE_URL cannot be cloned; if the server redirects to another address, use that one"
+    git_with "${CONDUCTO_GIT_LOGIN:-}" -C "$1" checkout --quiet "$CLONE_COMMIT" ||
         fail "$CLONE_URL has no commit $CLONE_COMMIT any more; launch again"
-    git "$@" -C "$folder_of_clone" submodule --quiet update --init --recursive ||
-        fail "$CLONE_URL: its submodules cannot be cloned"
+    git_with "${CONDUCTO_GIT_SUBMODULE_LOGINS:-}" -C "$1" submodule --quiet update --init --recursive ||
+        fail "$CLONE_URL: its submodules cannot be cloned; an administrator lists private ones: conducto trigger add --submodule URL"
+    unset CONDUCTO_GIT_LOGIN CONDUCTO_GIT_SUBMODULE_LOGINS
+}
+
+# git_with LOGINS ARGUMENTS…: run git with the passwords of some repositories, or without any.
+git_with() {
+    export CONDUCTO_GIT_LOGINS="$1"
+    shift
+    if [ -n "$CONDUCTO_GIT_LOGINS" ]; then
+        private_git "$@"
+    else
+        git -c credential.helper= "$@"
+    fi
 }
 
 # step NUMBER: build image NUMBER of $steps.

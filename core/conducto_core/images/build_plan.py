@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 
 from conducto_core.images import dockerfiles, install, layers, registries
-from conducto_core.images.urls import git_access, helper_for, without_password
+from conducto_core.images.urls import LOGIN, PRIVATE, git_access, without_password
 from conducto_core.model.images import ImageSpec
 
 #: Name of a Dockerfile outside of its context.
@@ -36,13 +36,11 @@ class Clone:
 
     Attributes:
         commit: Its full hash, so that a plan has a fixed content.
-        lent: The password is in the variables of the build, not in the plan.
     """
 
     url: str
     branch: str
     commit: str
-    lent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,16 +270,15 @@ def _clone(clone: Clone | None) -> str:
     if clone is None:
         return ""
     access = git_access(clone.url)
-    helper = helper_for(access.url) if clone.lent or access.options else ""
     words = {
-        "URL": access.url,
-        "HELPER": helper,
-        "BRANCH": clone.branch,
-        "COMMIT": clone.commit,
+        "CLONE_URL": access.url,
+        "CLONE_BRANCH": clone.branch,
+        "CLONE_COMMIT": clone.commit,
     }
-    lines = [f"CLONE_{name}={shlex.quote(value)}\n" for name, value in words.items()]
-    lines += [f"export {name}={shlex.quote(value)}\n" for name, value in access.env.items()]
-    return "".join(lines)
+    if access.login:
+        words[LOGIN] = access.login
+    lines = [f"{name}={shlex.quote(value)}\n" for name, value in words.items()]
+    return "".join(lines) + f'private_git() {{ git {shlex.join(PRIVATE)} "$@"; }}\n'
 
 
 def _pack(files: Iterable[tuple[str, bytes]]) -> bytes:

@@ -3,9 +3,41 @@
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-_USER, _PASSWORD = "CONDUCTO_GIT_USER", "CONDUCTO_GIT_PASSWORD"
-#: A credential helper that reads the environment: all users can see arguments of processes.
-HELPER = f'!f() {{ printf "username=%s\\npassword=%s\\n" "${_USER}" "${_PASSWORD}"; }}; f'
+#: Variables with the lines of `GitAccess.login`: of the running git, of a build's repository, and
+#: of the submodules that an administrator lists. All users can see arguments of processes.
+_LOGINS, LOGIN, SUBMODULE_LOGINS = (
+    "CONDUCTO_GIT_LOGINS",
+    "CONDUCTO_GIT_LOGIN",
+    "CONDUCTO_GIT_SUBMODULE_LOGINS",
+)
+#: A credential helper that gives a password only for the exact repository of a login: not for other
+#: repositories of its host, nor for its server of Git LFS.
+_HELPER = f"""!f() {{
+    test "$1" = get || exit 0
+    protocol= host= path=
+    while IFS= read -r line && test -n "$line"; do
+        case $line in
+            protocol=*) protocol=${{line#*=}} ;;
+            host=*) host=${{line#*=}} ;;
+            path=*) path=${{line#*=}} ;;
+        esac
+    done
+    printf '%s\\n' "${_LOGINS}" |
+        while IFS= read -r url && IFS= read -r user && IFS= read -r password; do
+            test "$url" = "$protocol://$host/${{path%.git}}" || continue
+            printf 'username=%s\\npassword=%s\\n' "$user" "$password"
+        done
+}}; f"""
+#: Git's settings for a private repository. The first one disables the user's own helpers, which
+#: could read or store the password. A redirect would carry it to another repository of the host.
+#: Without a password, files of Git LFS stay pointers.
+PRIVATE = (
+    "-c", "credential.helper=",
+    "-c", "credential.useHttpPath=true",
+    "-c", f"credential.helper={_HELPER}",
+    "-c", "http.followRedirects=false",
+    "-c", "filter.lfs.required=false",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +46,21 @@ class GitAccess:
 
     Attributes:
         url: The URL without user name and password.
-        options: Arguments between ``git`` and its command.
-        env: Variables for git; they may contain a password.
+        login: The lines of `_HELPER` for the repository: its address, user name and password.
     """
 
     url: str
-    options: tuple[str, ...] = ()
-    env: dict[str, str] = field(default_factory=dict, repr=False)
+    login: str = field(default="", repr=False)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Arguments between ``git`` and its command."""
+        return PRIVATE if self.login else ()
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Variables for git; they may contain a password."""
+        return {_LOGINS: self.login} if self.login else {}
 
 
 def git_access(url: str) -> GitAccess:
@@ -28,16 +68,14 @@ def git_access(url: str) -> GitAccess:
     shown = without_password(url)
     if shown == url:
         return GitAccess(url)
-    given = urlsplit(url)
-    env = {_USER: unquote(given.username or ""), _PASSWORD: unquote(given.password or "")}
-    # The first option disables the user's own helpers, which could read or store the password.
-    return GitAccess(shown, ("-c", "credential.helper=", "-c", helper_for(shown)), env)
-
-
-def helper_for(url: str) -> str:
-    """Return git's setting that reads the password for a URL's host from the environment."""
-    there = urlsplit(url)
-    return f"credential.{there.scheme}://{there.netloc}.helper={HELPER}"
+    given, there = urlsplit(url), urlsplit(shown)
+    path = unquote(there.path).strip("/").removesuffix(".git")
+    words = (
+        f"{there.scheme}://{there.netloc}/{path}",
+        unquote(given.username or ""),
+        unquote(given.password or ""),
+    )
+    return GitAccess(shown, "\n".join(words))
 
 
 def without_password(url: str) -> str:

@@ -74,9 +74,16 @@ class RuleRequest(Record):
 
 
 class NotificationRule(RuleRequest):
-    """A stored rule."""
+    """A stored rule.
+
+    Attributes:
+        owner: The member who stored it; None on a machine.
+        suspended: Its owner may not store it any more, so it sends nothing; not stored.
+    """
 
     name: Name
+    owner: str | None = None
+    suspended: bool = False
 
 
 class RuleTest(Record):

@@ -122,7 +122,8 @@ class ComparedMetric(Record):
 
     Attributes:
         last: The last value; None if it is not finite.
-        count: Number of points.
+        count: Number of points that the command wrote.
+        kept: Number of points that are kept: the least and the greatest value are of these.
         values: Of at most `CompareParams.points` points.
     """
 
@@ -133,6 +134,7 @@ class ComparedMetric(Record):
     minimum: float | None = None
     maximum: float | None = None
     count: int = 0
+    kept: int = 0
     values: tuple[float | None, ...] = ()
     steps: tuple[float | None, ...] = ()
 

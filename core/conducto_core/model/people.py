@@ -85,10 +85,44 @@ class RoleChange(Record):
     role: Role
 
 
+#: A trust in CI runs, a rule that sends notifications, or a git trigger.
+OwnedKind = Literal["trust", "rule", "trigger"]
+
+
+class OwnedRecord(Record):
+    """A trust, notification rule or trigger, and its owner."""
+
+    kind: OwnedKind
+    name: str
+    owner: str
+
+
+class TakeOverParams(Record):
+    """A suspended trust, notification rule or trigger."""
+
+    kind: OwnedKind
+    name: Name
+
+
+class MemberChanged(Member):
+    """A member with a new role.
+
+    Attributes:
+        suspended: The member's records that the new role may not store.
+    """
+
+    suspended: tuple[OwnedRecord, ...] = ()
+
+
 class MemberRemoved(Record):
-    """A member who was removed or left; pipelines, data and secrets stay."""
+    """A member who was removed or left; pipelines, data and secrets stay.
+
+    Attributes:
+        suspended: The trusts, notification rules and triggers of the member.
+    """
 
     user: str
+    suspended: tuple[OwnedRecord, ...] = ()
 
 
 class NewInvitation(Record):

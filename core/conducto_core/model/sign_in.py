@@ -139,11 +139,18 @@ class Trust(TrustRequest):
     Attributes:
         created: In seconds since the epoch.
         created_by: User id of its author.
+        suspended: Its author may not store it any more, so it gives no tokens; not stored.
     """
 
     name: Name
     created: float
     created_by: str
+    suspended: bool = False
+
+    @property
+    def owner(self) -> str:
+        """User id of its author."""
+        return self.created_by
 
 
 class TrustList(Record):

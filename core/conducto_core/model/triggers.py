@@ -11,6 +11,8 @@ from conducto_core.model.schedules import DAY, MAX_WINDOW
 #: Maximum number of triggers of an organisation, and of deliveries in a list.
 MAX_TRIGGERS = 100
 MAX_DELIVERIES = 50
+#: Maximum number of submodules for which a trigger lends its token.
+MAX_SUBMODULES = 20
 #: The file of a repository that says what its events launch.
 CONFIG_FILE = ".conducto.cfg"
 
@@ -81,6 +83,8 @@ class TriggerRequest(Record):
             providers have the file.
         app: The GitHub App of the organisation sends the webhooks and gives the tokens.
         window: Seconds for which a launch waits for room in the plan.
+        submodules: Addresses of submodules that are cloned with the token, too. Only administrators
+            list them, because commits choose the submodules.
     """
 
     provider: Provider
@@ -91,6 +95,7 @@ class TriggerRequest(Record):
     forks: Forks = "ignore"
     app: bool = False
     window: Annotated[float, Field(ge=60, le=MAX_WINDOW, allow_inf_nan=False)] = DAY
+    submodules: tuple[RepositoryUrl, ...] = Field(default=(), max_length=MAX_SUBMODULES)
 
     @model_validator(mode="after")
     def _of_the_app(self) -> Self:
@@ -126,6 +131,7 @@ class Trigger(Record):
     Attributes:
         owner: The member whose current permissions launch the pipelines.
         has_token: Whether a token of the provider is stored.
+        suspended: Its owner may not store it any more, so it launches nothing; not stored.
     """
 
     name: Name
@@ -139,6 +145,8 @@ class Trigger(Record):
     has_token: bool = False
     app: bool = False
     window: float = DAY
+    submodules: tuple[str, ...] = ()
+    suspended: bool = False
 
 
 class NewTrigger(Record):

@@ -65,7 +65,7 @@ def message_of(
         return None if is_untrusted(record) else notification
     name = notification.arguments.get("rule")
     rule = next((rule for rule in lookup.rules() if rule.name == name), None)
-    if rule is None:
+    if rule is None or rule.suspended:
         return None  # it was deleted
     earlier = [
         other

@@ -20,8 +20,9 @@ class Hold(Enum):
     """The reason to keep a group's container.
 
     ``NEEDED``: an Exec of the group runs or is queued. ``PAUSED``: the group continues when a user
-    resumes the pipeline. ``SPARE``: no Exec continues by itself; the container stops when another
-    pool waits for a worker, and after `CONTEXT_IDLE`. ``OVER``: it stops now.
+    resumes the pipeline, which was not cancelled. ``SPARE``: no Exec continues by itself; the
+    container stops when another pool waits for a worker, and after `CONTEXT_IDLE`. ``OVER``: it
+    stops now.
     """
 
     NEEDED = auto()
@@ -43,7 +44,7 @@ def hold_of(tree: TreeState, pool: str, *, used: bool) -> Hold:
         case Outcome.FAILED:
             return Hold.SPARE
         case Outcome.UNFINISHED:
-            return Hold.PAUSED if used and not tree.armed else Hold.SPARE
+            return Hold.PAUSED if used and tree.paused else Hold.SPARE
 
 
 def is_late(hold: Hold, seconds: float) -> bool:

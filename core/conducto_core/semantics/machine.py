@@ -75,10 +75,10 @@ class _Step:
         tree = self.tree
         match event:
             case ev.Armed():
-                tree.armed = True
+                tree.armed, tree.paused = True, False
                 tree.notices.append((Notice.TURN, tree.root))
             case ev.Disarmed():
-                tree.armed = False
+                tree.armed, tree.paused = False, True
                 self._withdraw_below(tree.root)
             case ev.AttemptStarted():
                 self._started(self._attempt(event.path, event.attempt, State.QUEUED))
@@ -96,6 +96,7 @@ class _Step:
                 self._each(event.paths, self._unskip)
             case ev.NodesKilled():
                 self._each(event.paths, self._kill)
+                tree.paused = tree.paused and tree.root.path not in event.paths
             case ev.SpendLimitReached():
                 self._stop_all(StopReason.SPEND_LIMIT)
             case ev.NodesModified():

@@ -5,8 +5,11 @@ from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
 from conducto_core.errors import RefusedError
+from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.operations.operation import Permission
 from conducto_core.model.people import Role
+from conducto_core.model.sign_in import Trust
+from conducto_core.model.triggers import Trigger
 
 _VIEWER = frozenset({Permission.READ})
 _MEMBER = _VIEWER | {
@@ -61,6 +64,19 @@ def narrowed(own: AbstractSet[str], parent: AbstractSet[str]) -> frozenset[str]:
 def needed_to_change(*roles: Role | None) -> Permission:
     """Return the permission to give, change or withdraw roles; None is the role of a non-member."""
     return Permission.MANAGE_BILLING if Role.OWNER in roles else Permission.MANAGE_ORGANISATION
+
+
+def needed_to_keep(record: Trust | NotificationRule | Trigger) -> frozenset[str]:
+    """Return the permissions that the owner of a record needs, which are those to store it."""
+    match record:
+        case Trigger():
+            manages = record.app or bool(record.submodules)
+            more = {Permission.MANAGE_ORGANISATION} if manages else set()
+            return frozenset({Permission.LAUNCH, *more})
+        case Trust():
+            return frozenset({Permission.MANAGE_ORGANISATION, *record.permissions})
+        case NotificationRule():
+            return frozenset({Permission.MANAGE_ORGANISATION})
 
 
 def check_owners_left(owners: int, before: Role, after: Role | None) -> None:

@@ -223,6 +223,7 @@ class TreeState:
 
     Attributes:
         armed: Every Exec that can start is started.
+        paused: It is not armed, and was not stopped since: a user may want to continue.
         notices: Tasks of the machine, which empties the list.
         touched: ``{group: its previous state}`` since `take_touched`.
         remembered: Nodes of which only unpublished fields have changed, which a restarted agent
@@ -237,6 +238,7 @@ class TreeState:
     ) -> None:
         self.nodes: dict[str, LiveNode] = {}
         self.armed = armed
+        self.paused = not armed
         self.changes: list[Change] = []
         self.notices: deque[tuple[Notice, LiveNode]] = deque()
         self.touched: dict[LiveGroup, State] = {}

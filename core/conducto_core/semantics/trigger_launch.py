@@ -54,12 +54,16 @@ def launch_of(
 
 
 def clone_of(trigger: Trigger, event: GitEvent) -> CloneSource:
-    """Return the code of an event; the clone gets the trigger's token when its image is built."""
+    """Return the code of an event.
+
+    The clone gets the trigger's token when its image is built; that of a fork gets none.
+    """
+    lends = (trigger.app or trigger.has_token) and not event.fork
     return CloneSource(
         url=event.url,
         branch=event.branch,
         commit=event.sha,
-        trigger=trigger.name if trigger.app or trigger.has_token else None,
+        trigger=trigger.name if lends else None,
     )
 
 
@@ -80,9 +84,20 @@ def origin_of(trigger: str, provider: Provider, section: str, event: GitEvent) -
 def of_repository(event: GitEvent, repository: str) -> bool:
     """Return whether an event is of the repository at an address; only a fork has other code."""
     name = repository_of(repository).casefold()
-    same_host = urlsplit(event.url).netloc == urlsplit(repository).netloc
     same_code = event.fork or repository_of(event.url).casefold() == name
+    same_host = urlsplit(event.url).netloc == urlsplit(repository).netloc
     return same_host and same_code and event.repository.casefold() == name
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Return whether two addresses are of one repository."""
+    names = repository_of(one).casefold(), repository_of(other).casefold()
+    return same_host(one, other) and names[0] == names[1]
+
+
+def same_host(one: str, other: str) -> bool:
+    """Return whether two addresses have the same scheme, host and port."""
+    return urlsplit(one)[:2] == urlsplit(other)[:2]
 
 
 def repository_of(url: str) -> str:

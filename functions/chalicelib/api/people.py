@@ -46,13 +46,17 @@ class CloudPeople:
         """List the members of the organisation."""
         return await asyncio.to_thread(self._members.listing)
 
-    async def change_role(self, params: m.MemberParams, request: m.RoleChange) -> m.Member:
+    async def change_role(self, params: m.MemberParams, request: m.RoleChange) -> m.MemberChanged:
         """Change the role of a member."""
         return await asyncio.to_thread(self._members.change_role, params.user, request.role)
 
     async def remove_member(self, params: m.MemberParams) -> m.MemberRemoved:
         """Remove a member."""
         return await asyncio.to_thread(self._members.remove, params.user)
+
+    async def take_over(self, params: m.TakeOverParams) -> m.OwnedRecord:
+        """Make the caller the owner of a suspended trust, notification rule or trigger."""
+        return await asyncio.to_thread(self._members.take_over, params)
 
     async def leave_organisation(self) -> m.MemberRemoved:
         """End the caller's membership."""

@@ -96,7 +96,7 @@ class CloudPipelines(
 
     def rule_store(self) -> OrgRules:
         """Return the rules that send notifications."""
-        return OrgRules(self._cloud.rules, self._me.org)
+        return OrgRules(self._cloud, self._me.org, self._me.user)
 
     async def deliver_now(self, message: NotificationRecord) -> DeliveryError | None:
         """Send a message with the caller's and the organisation's secrets."""

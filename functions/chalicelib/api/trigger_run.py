@@ -16,6 +16,7 @@ from chalicelib.ports.triggers import Deliveries
 from chalicelib.services.callers import current_user
 from chalicelib.services.launch_queue import turn_of
 from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.suspension import why_suspended
 from chalicelib.services.triggers import trigger_token, with_new_token
 from conducto.errors import DefinitionError
 from conducto.integrations.http import DeliveryError, NotFoundDeliveryError
@@ -204,6 +205,8 @@ class TriggerRun:
             logger.warning("a status was not set", extra={"trigger": trigger.name}, exc_info=True)
 
     def _launch(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> t.Delivery:
+        if (why := why_suspended(self._cloud, org, trigger)) is not None:
+            return self._end(org, trigger.name, delivery, Result.FAILED, why)
         owner = current_user(self._cloud, org, trigger.owner)
         if owner is None or Permission.LAUNCH not in owner.permissions:
             why = f"{trigger.owner} may not launch pipelines any more; store the trigger again"

@@ -29,7 +29,8 @@ from conducto_core.semantics.cloud_machine import CloudMachine, RunState
 from conducto_core.semantics.start_failures import PoolStarts, StartFailure
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
 
-#: Snapshots of another version are ignored: the whole journal is read instead.
+#: Snapshots of another version are ignored: the whole journal is read instead. A change of the
+#: fields needs a new version, since other versions of the functions read them, too.
 VERSION = 2
 _PLAIN = (
     "number",
@@ -81,6 +82,7 @@ def take(live: CloudPipeline) -> Snapshot:
         "record": live.record.model_dump(mode="json"),
         "activity": _ACTIVITY.dump_python(live.activity, mode="json"),
         "armed": tree.armed,
+        "paused": tree.paused,
         "nodes": [
             tree.state_of(node).model_dump(mode="json") for _, node in nodes if _was_touched(node)
         ],
@@ -138,6 +140,7 @@ def restore(
     )
     pipeline = live.resolved(live.edits)
     tree = TreeState(pipeline, map(NodeState.model_validate, state["nodes"]), armed=state["armed"])
+    tree.paused = state["paused"]
     for path, node in tree.nodes.items():
         if isinstance(node, LiveGroup):
             node.given_up = path in state["given_up"]
@@ -159,7 +162,7 @@ def restore(
     live.starts = {name: _starts(fields) for name, fields in state["starts"].items()}
     live.pools = {name: _pool(fields) for name, fields in state["pools"].items()}
     live.share = Share.model_validate(state["share"])
-    live.warm = WarmPool.model_validate(state.get("warm", {}))  # older snapshots have none
+    live.warm = WarmPool.model_validate(state["warm"])
     live.know_places()
     return live
 

@@ -89,10 +89,16 @@ def current_user(cloud: Dependencies, org: str, user: str) -> Identity | None:
         return Identity(org, user, permissions_of(member.role))
     if cloud.people.members(org):
         return None
+    permissions = permissions_of_tokens(cloud, org, user)
+    return None if permissions is None else Identity(org, user, permissions)
+
+
+def permissions_of_tokens(cloud: Dependencies, org: str, user: str) -> frozenset[str] | None:
+    """Return the permissions of a user's valid tokens, or None without one."""
     known = [each.digest for each in cloud.tokens.known(org) if each.identity.user == user]
     valid = [one for one in map(cloud.tokens.find, known) if one is not None]
-    permissions = frozenset().union(*(identity.permissions for identity in valid))
-    return Identity(org, user, permissions - PURPOSES) if valid else None
+    permissions = frozenset[str]().union(*(identity.permissions for identity in valid))
+    return permissions - PURPOSES if valid else None
 
 
 def check_no_program(tokens: Tokens, people: People, caller: Identity) -> None:

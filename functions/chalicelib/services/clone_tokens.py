@@ -9,14 +9,17 @@ from urllib.parse import urlsplit
 
 from chalicelib.ports.triggers import TOKEN_LEFT
 from chalicelib.services.dependencies import Dependencies
-from chalicelib.services.github_app import app_token, same_host
+from chalicelib.services.github_app import app_token
 from chalicelib.services.secret_injection import inject
+from chalicelib.services.suspension import why_suspended
 from chalicelib.services.triggers import trigger_token
 from conducto.integrations.http import DeliveryError
 from conducto_core.errors import RefusedError
+from conducto_core.images.urls import LOGIN, SUBMODULE_LOGINS, git_access
+from conducto_core.model.image_sources import CloneSource
 from conducto_core.model.triggers import Provider
 from conducto_core.semantics.git_providers import GIT_APIS
-from conducto_core.semantics.trigger_launch import with_token
+from conducto_core.semantics.trigger_launch import same_repository, with_token
 
 #: ``{host: provider}`` of the hosts for which users store a token as a secret.
 _HOSTS: Mapping[str, Provider] = {"github.com": "github", "gitlab.com": "gitlab"}
@@ -75,15 +78,44 @@ def with_secret(cloud: Dependencies, org: str, user: str, url: str) -> str | Non
     return with_token(url, known, token) if token else None
 
 
+def clone_logins(
+    cloud: Dependencies, org: str, clone: CloneSource, *, left: float
+) -> Mapping[str, str]:
+    """Return the variables with which `build.sh` clones a repository and its listed submodules.
+
+    Args:
+        cloud: The ports.
+        org: The organisation.
+        clone: The repository.
+        left: Seconds for which a token of a GitHub App is valid at least.
+
+    Raises:
+        RefusedError: There is no token any more.
+        DeliveryError: GitHub returns none now.
+    """
+
+    def login(url: str) -> str:
+        lent = lent_address(cloud, org, url, trigger=clone.trigger, user=clone.user, left=left)
+        return git_access(lent).login
+
+    found = {LOGIN: login(clone.url)}
+    trigger = None if clone.trigger is None else cloud.triggers.get(org, clone.trigger)
+    if trigger is not None and trigger.submodules:
+        found[SUBMODULE_LOGINS] = "\n".join(map(login, trigger.submodules))
+    return found
+
+
 def _of_trigger(cloud: Dependencies, org: str, name: str, url: str, left: float) -> str:
     trigger = cloud.triggers.get(org, name)
     if trigger is None or not (trigger.app or trigger.has_token):
         raise RefusedError(f"there is no trigger {name!r} with a token to clone {url}")
-    if not same_host(trigger.repository, url):
-        raise RefusedError(f"{url} is not at the host of the trigger {name!r}")
+    if not any(same_repository(one, url) for one in (trigger.repository, *trigger.submodules)):
+        raise RefusedError(f"{url} is not the repository of the trigger {name!r}")
+    if (why := why_suspended(cloud, org, trigger)) is not None:
+        raise RefusedError(f"{url} cannot be cloned: {why}")
     try:
         if trigger.app:
-            token: str | None = app_token(cloud, org, trigger.repository, left=left)
+            token: str | None = app_token(cloud, org, url, left=left)
         else:
             token = trigger_token(cloud, org, trigger)
         return with_token(url, trigger.provider, token)

@@ -12,6 +12,7 @@ from chalicelib.ports.git import GitRef, RepositoryDeniedError
 from chalicelib.ports.identity import Identity
 from chalicelib.services.clone_tokens import lent_address, secret_for, with_secret
 from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.suspension import Suspensions
 from chalicelib.services.triggers import with_new_token
 from conducto.integrations.http import DeliveryError
 from conducto_core.errors import RefusedError
@@ -20,6 +21,7 @@ from conducto_core.model.git_launch import DEFAULT_REF
 from conducto_core.model.image_sources import CloneSource, ImageSources
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.triggers import Trigger
+from conducto_core.semantics.trigger_launch import same_repository
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
@@ -126,9 +128,10 @@ class GitClones:
     def _lender(self, url: str) -> _Lender:
         """Return the trigger of the caller's with a token for a repository, or the caller."""
         org, user = self._me.org, self._me.user
-        for trigger in self._cloud.triggers.all_of(org):
-            has_token = trigger.app or trigger.has_token
-            if has_token and trigger.owner == user and _same(trigger.repository, url):
+        own = (one for one in self._cloud.triggers.all_of(org) if one.owner == user)
+        for trigger in Suspensions(self._cloud, org).marked(own):
+            lends = (trigger.app or trigger.has_token) and not trigger.suspended
+            if lends and same_repository(trigger.repository, url):
                 return _Lender(trigger=trigger)
         has_secret = with_secret(self._cloud, org, user, url) is not None
         return _Lender(user=user) if has_secret else _Lender()
@@ -138,11 +141,3 @@ def _only_clones(image: ImageSpec) -> bool:
     """Return whether an image has no files but those of a repository."""
     files = (image.dockerfile, image.context, image.copy_dir)
     return image.copy_url is not None and not any(files) and image.install_npm is not True
-
-
-def _same(one: str, other: str) -> bool:
-    return _plain(one) == _plain(other)
-
-
-def _plain(url: str) -> str:
-    return url.rstrip("/").removesuffix(".git").casefold()

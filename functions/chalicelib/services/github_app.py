@@ -20,7 +20,7 @@ from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import github_app as g
 from conducto_core.model.operations.operation import API_ROOT
 from conducto_core.notifications.trigger_api import github_api
-from conducto_core.semantics.trigger_launch import repository_of
+from conducto_core.semantics.trigger_launch import repository_of, same_host
 
 #: Name of the App's webhook in its path; names of triggers do not contain ``~``.
 APP_HOOK = "~github"
@@ -72,11 +72,6 @@ def forget_token(cloud: Dependencies, org: str, repository: str) -> None:
     app = app_of(cloud, org)
     if app is not None:
         cloud.github.forget(app, repository_of(repository))
-
-
-def same_host(one: str, other: str) -> bool:
-    """Return whether two addresses have the same scheme, host and port."""
-    return urlsplit(one)[:2] == urlsplit(other)[:2]
 
 
 class GithubAppSetup:

@@ -35,14 +35,14 @@ from chalicelib.domain.launch_validation import check_reference, is_plain, ready
 from chalicelib.ports.errors import AccessDeniedError, ThrottledError
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.images import BuildRequest, BuildStatus
-from chalicelib.services.clone_tokens import lent_address
+from chalicelib.services.clone_tokens import clone_logins
 from chalicelib.services.dependencies import Dependencies
 from conducto.integrations.http import DeliveryError
 from conducto_core.api.queries.log_responses import image_log
 from conducto_core.errors import RefusedError, invalid
 from conducto_core.images import build_plan, install, layers, sdk_wheel
 from conducto_core.images.build_plan import BuildPlan
-from conducto_core.images.urls import git_access, without_password
+from conducto_core.images.urls import without_password
 from conducto_core.model.deployment import BUILD_MINUTES, BUILD_PREFIX, CONTEXT_PREFIX, FRESH_DAYS
 from conducto_core.model.image_sources import CloneSource, ImageSources
 from conducto_core.model.images import ImageSpec
@@ -344,13 +344,12 @@ class ImageBuilds:
         # The log is uploaded even if fetching the inputs fails.
         return {"INPUTS_URL": self._fetch(key), "LOG_URL": urls["LOG_URL"]}
 
-    def _lent(self, org: str, image: BuiltImage) -> dict[str, str]:
-        """Return git's variables with the current token of the clone's trigger or user."""
+    def _lent(self, org: str, image: BuiltImage) -> Mapping[str, str]:
+        """Return the variables with the current token of the clone's trigger or user."""
         clone = image.clone
         if clone is None:
             return {}
-        lender = {"trigger": clone.trigger, "user": clone.user}
-        return git_access(lent_address(self._cloud, org, clone.url, **lender, left=_TOKEN_LEFT)).env
+        return clone_logins(self._cloud, org, clone, left=_TOKEN_LEFT)
 
     def _fetch(self, key: str) -> str:
         return self._blobs.download_url(key, filename="x", seconds=URL_SECONDS)
@@ -486,7 +485,9 @@ def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources
 
 
 def _clone(given: CloneSource) -> build_plan.Clone:
-    return build_plan.Clone(given.url, given.branch, given.commit, lent=given.is_lent)
+    # A password is not sent after a redirect, with which GitLab answers at other addresses.
+    url = f"{given.url.rstrip('/').removesuffix('.git')}.git" if given.is_lent else given.url
+    return build_plan.Clone(url, given.branch, given.commit)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from typing import Any
 
 from chalicelib.domain.tokens import membership_digest
 from chalicelib.ports.errors import ConflictError
@@ -10,11 +11,28 @@ from chalicelib.services.agent_links import forget_all
 from chalicelib.services.callers import check_no_program
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.followers import Followers
+from chalicelib.services.sign_in import TrustedRuns
+from chalicelib.services.suspension import Suspensions
 from conducto_core.api import problems
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.operations.operation import Permission
-from conducto_core.model.people import Member, MemberList, MemberRemoved, Role
-from conducto_core.semantics.roles import check_owners_left, needed_to_change, permissions_of
+from conducto_core.model.people import (
+    Member,
+    MemberChanged,
+    MemberList,
+    MemberRemoved,
+    OwnedRecord,
+    Role,
+    TakeOverParams,
+)
+from conducto_core.model.sign_in import Trust
+from conducto_core.model.triggers import Trigger
+from conducto_core.semantics.roles import (
+    check_owners_left,
+    needed_to_change,
+    needed_to_keep,
+    permissions_of,
+)
 
 #: Number of attempts of a change that competes with others.
 _TRIES = 4
@@ -38,8 +56,8 @@ class Members:
             return member
         return member.model_copy(update={"email": None})
 
-    def change_role(self, user: str, role: Role) -> Member:
-        """Change a member's role; return the member.
+    def change_role(self, user: str, role: Role) -> MemberChanged:
+        """Change a member's role; return the member, and what this suspended.
 
         Raises:
             NotFoundError: There is no such member.
@@ -48,7 +66,8 @@ class Members:
         """
         before = self._change(user, role, needed=None)
         self._withdraw_invitations(user, permissions_of(role))
-        return before.model_copy(update={"role": role})
+        changed = dict(before) | {"role": role}
+        return MemberChanged(**changed, suspended=self._suspend(user))
 
     def remove(self, user: str) -> MemberRemoved:
         """Remove a member with their tokens, sessions and sockets; raises as `change_role`."""
@@ -64,7 +83,43 @@ class Members:
         self._end_tokens(user)
         forget_all(self._cloud, self._me.org, user)
         self._withdraw_invitations(user, frozenset())
-        return MemberRemoved(user=user)
+        return MemberRemoved(user=user, suspended=self._suspend(user))
+
+    def _suspend(self, user: str) -> tuple[OwnedRecord, ...]:
+        return Suspensions(self._cloud, self._me.org).begin(user)
+
+    def take_over(self, params: TakeOverParams) -> OwnedRecord:
+        """Make the caller the owner of a suspended record.
+
+        Raises:
+            NotFoundError: There is no such record.
+            RefusedError: It is not suspended, or has a token of its owner.
+            ProblemError: 403, the caller could not store it.
+        """
+        cloud, org, name = self._cloud, self._me.org, params.name
+        stores: dict[str, Any] = {
+            "trust": cloud.trusts,
+            "rule": cloud.rules,
+            "trigger": cloud.triggers,
+        }
+        record = stores[params.kind].get(org, name)
+        if record is None:
+            raise NotFoundError(f"there is no {params.kind} {name!r}")
+        if not Suspensions(cloud, org).covers(record):
+            raise RefusedError(f"the {params.kind} {name} of {record.owner} is not suspended")
+        problems.check_allowed(needed_to_keep(record), self._me.permissions)
+        match record:
+            case Trust():
+                TrustedRuns(cloud, self._me).put(name, record)
+            case Trigger() if record.has_token:
+                raise RefusedError(
+                    f"{name} has a token of {record.owner}; store it again with another one: "
+                    f"conducto trigger add {name} --repository {record.repository} --token-env "
+                    "VARIABLE"
+                )
+            case _:
+                stores[params.kind].put(org, record.model_copy(update={"owner": self._me.user}))
+        return OwnedRecord(kind=params.kind, name=name, owner=self._me.user)
 
     def _change(self, user: str, role: Role | None, needed: Permission | None) -> Member:
         for _ in range(_TRIES):

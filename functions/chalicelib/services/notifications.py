@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import Outgoing, all_records
-from chalicelib.ports.named_records import NamedRecords
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.github_app import forget_token
 from chalicelib.services.secret_injection import inject as secrets_of
+from chalicelib.services.suspension import Suspensions
 from chalicelib.services.triggers import trigger_token
 from conducto.integrations.http import DeliveryError, TokenDeliveryError
 from conducto_core.model.notification_rules import NotificationRule
@@ -136,7 +136,7 @@ class NotificationSender:
     def _lookup(self, org: str, pipeline_id: str) -> RuleLookup:
         store = self._cloud.store
         return RuleLookup(
-            rules=lambda: self._cloud.rules.all_of(org),
+            rules=OrgRules(self._cloud, org).all,
             records=lambda: all_records(store, org),
             notifications=lambda: (
                 each for entry in store.outgoing(pipeline_id) for each in entry.notifications
@@ -240,19 +240,27 @@ def _sender(record: PipelineRecord) -> str | None:
 
 
 class OrgRules:
-    """The rules of one organisation: a `conducto_core.ports.notification_rules.RuleStore`."""
+    """The rules of one organisation: a `conducto_core.ports.notification_rules.RuleStore`.
 
-    def __init__(self, rules: NamedRecords[NotificationRule], org: str) -> None:
-        self._rules = rules
+    Args:
+        cloud: The ports.
+        org: The organisation.
+        user: The owner of the rules that are stored.
+    """
+
+    def __init__(self, cloud: Dependencies, org: str, user: str | None = None) -> None:
+        self._cloud = cloud
+        self._rules = cloud.rules
         self._org = org
+        self._user = user
 
     def all(self) -> Sequence[NotificationRule]:
         """Return the rules, by name."""
-        return self._rules.all_of(self._org)
+        return Suspensions(self._cloud, self._org).marked(self._rules.all_of(self._org))
 
     def put(self, rule: NotificationRule) -> None:
         """Store a rule, replacing one of the same name."""
-        self._rules.put(self._org, rule)
+        self._rules.put(self._org, rule.model_copy(update={"owner": self._user}))
 
     def delete(self, name: str) -> bool:
         """Delete a rule; return whether there was one."""

@@ -18,6 +18,7 @@ from chalicelib.domain.tokens import (
 )
 from chalicelib.ports.identity import Identity, Tokens, VerifiedRun
 from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.suspension import Suspensions
 from conducto_core.api import problems
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import NotFoundError
@@ -126,9 +127,10 @@ class SignIn:
         run = self._caller.run
         if run is None:
             raise _refused(401, "wrong token", "this is not the ID token of a CI run", _AGAIN)
+        suspensions = Suspensions(self._cloud, request.org)
         for trust in self._cloud.trusts.all_of(request.org):
             owner = self._cloud.tokens.find(trust_digest(request.org, trust.name))
-            if matches(trust, run) and owner is not None:
+            if matches(trust, run) and owner is not None and not suspensions.covers(trust):
                 self._consume(owner, run.expires)
                 return self._issued(owner, CI_SECONDS, "token")  # a program, not a person
         # The same for an organisation that does not exist.
@@ -197,7 +199,9 @@ class TrustedRuns:
 
     def listing(self) -> TrustList:
         """Return the trusts, by name."""
-        return TrustList(trusts=tuple(self._cloud.trusts.all_of(self._caller.org)))
+        org = self._caller.org
+        found = Suspensions(self._cloud, org).marked(self._cloud.trusts.all_of(org))
+        return TrustList(trusts=tuple(found))
 
     def put(self, name: str, request: TrustRequest) -> Trust:
         """Store a trust; the tokens of an earlier one of this name get its permissions.
@@ -207,7 +211,8 @@ class TrustedRuns:
         """
         problems.check_allowed(request.permissions, self._caller.permissions)
         org, now = self._caller.org, self._cloud.clock()
-        trust = Trust(**request.model_dump(), name=name, created=now, created_by=self._caller.user)
+        given = request.model_dump(include=set(TrustRequest.model_fields))
+        trust = Trust(**given, name=name, created=now, created_by=self._caller.user)
         # No member's name has an "@", so the runs have no secrets of a member.
         owner = Identity(org, f"ci@{name}", frozenset(request.permissions))
         # If this is interrupted, no token has the permissions of the earlier trust.

@@ -21,6 +21,7 @@ from chalicelib.services.github_app import (
     forget_token,
     webhook_secret,
 )
+from chalicelib.services.suspension import Suspensions, why_suspended
 from conducto.integrations.http import DeliveryError, TokenDeliveryError, is_this_machine
 from conducto_core.api.dispatch import read_json
 from conducto_core.errors import NotFoundError, RefusedError
@@ -28,7 +29,7 @@ from conducto_core.model import triggers as t
 from conducto_core.model.operations.operation import API_ROOT, Permission
 from conducto_core.semantics.git_events import EventError, events_of
 from conducto_core.semantics.trigger_config import TriggerConfigError, section_of
-from conducto_core.semantics.trigger_launch import of_repository
+from conducto_core.semantics.trigger_launch import of_repository, same_host
 from conducto_core.semantics.webhooks import check_generic, check_github, check_gitlab
 
 logger = logging.getLogger(__name__)
@@ -51,8 +52,10 @@ def trigger_token(cloud: Dependencies, org: str, trigger: t.Trigger) -> str | No
     """Return the token of a trigger's provider, or None.
 
     Raises:
-        DeliveryError: GitHub gives its App no token.
+        DeliveryError: The trigger is suspended, or GitHub gives its App no token.
     """
+    if (why := why_suspended(cloud, org, trigger)) is not None:
+        raise DeliveryError(why)
     if trigger.app:
         return app_token(cloud, org, trigger.repository)
     return _stored_token(cloud, org, trigger.name)
@@ -83,7 +86,9 @@ class Triggers:
 
     def listing(self) -> t.TriggerList:
         """Return the triggers, by name."""
-        return t.TriggerList(triggers=tuple(self._cloud.triggers.all_of(self._me.org)))
+        org = self._me.org
+        found = Suspensions(self._cloud, org).marked(self._cloud.triggers.all_of(org))
+        return t.TriggerList(triggers=tuple(found))
 
     def put(self, name: str, request: t.TriggerRequest) -> t.NewTrigger:
         """Store a trigger with a new secret; the caller becomes its owner."""
@@ -96,6 +101,7 @@ class Triggers:
         if request.command is not None:
             _check_command(request.command)
         _check_api(request.api)
+        self._check_submodules(request)
         if request.app:
             return self._put_of_app(name, request)
         secret = token_urlsafe(32)
@@ -118,7 +124,8 @@ class Triggers:
                 "the organisation has no GitHub App; create it: conducto trigger github-app create"
             )
         try:
-            app_token(self._cloud, org, request.repository)
+            for url in (request.repository, *request.submodules):
+                app_token(self._cloud, org, url)
         except DeliveryError as error:
             raise RefusedError(str(error)) from error
         trigger = self._made(name, request).model_copy(update={"api": app.api})
@@ -164,6 +171,17 @@ class Triggers:
         if trigger is None:
             raise NotFoundError(f"there is no trigger {name!r}; see 'conducto trigger list'")
         return trigger
+
+    def _check_submodules(self, request: t.TriggerRequest) -> None:
+        if request.submodules and Permission.MANAGE_ORGANISATION not in self._me.permissions:
+            # A commit of anybody who may push could name a private repository.
+            raise RefusedError("only administrators list submodules that get the token")
+        for url in request.submodules:
+            if not same_host(url, request.repository):
+                raise RefusedError(
+                    f"submodules: {url} is not at the host of {request.repository}, which the "
+                    "token is for"
+                )
 
     def _check_mine(self, trigger: t.Trigger) -> None:
         manages = Permission.MANAGE_ORGANISATION in self._me.permissions

@@ -97,7 +97,11 @@ class GitClones:
 
 
 async def _update_submodules(path: Path, url: str, branch: str, log: BuildLogWriter) -> None:
-    """Check out the submodules, even if their URLs have changed."""
+    """Check out the submodules, even if their URLs have changed.
+
+    The password in the URL of the repository is not for them.
+    """
+    url = without_password(url)
     if (path / ".gitmodules").exists():
         await _git(path, ("submodule", "--quiet", "sync", "--recursive"), url, branch, log)
         update = ("submodule", "update", "--init", "--recursive", "--force")
@@ -148,5 +152,6 @@ async def _git(
     if code != 0:
         raise log.failure(
             f"{shown!r}, branch {branch!r}: git {arguments[0]} failed ({code}); check the URL, "
-            "that the branch is pushed, and that you may read it (ssh agent, or token in the URL)"
+            "that the branch is pushed, and that you may read it (ssh agent, or token in the URL, "
+            "which neither submodules nor redirects get)"
         )

@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 
 def build_inputs(world: World) -> str:
     """Return the variables of the only image's newest build."""
-    return _file(world, "/inputs.env").decode()
+    return build_file(world, "inputs.env").decode()
 
 
 def build_recipe(world: World) -> str:
     """Return the files of the only image's build plan."""
-    with tarfile.open(fileobj=io.BytesIO(_file(world, "/recipe.tar.gz"))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(build_file(world, "recipe.tar.gz"))) as archive:
         files = [archive.extractfile(name) for name in archive.getnames()]
         return "".join(file.read().decode(errors="replace") for file in files if file is not None)
 
 
-def _file(world: World, name: str) -> bytes:
-    (key,) = (each for each in world.blobs.names() if each.endswith(name))
+def build_file(world: World, name: str) -> bytes:
+    """Return a file of the only image's build."""
+    (key,) = (each for each in world.blobs.names() if each.endswith(f"/{name}"))
     return world.blobs.get(key) or b""

@@ -275,6 +275,19 @@ def test_node_page_shows_its_result_metrics_and_artifacts(
     ]
 
 
+def test_node_page_says_how_many_points_were_kept(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    points = [json.dumps({"name": "loss", "value": n}) for n in range(25_000)]
+    outputs = collect({"metrics": "\n".join(points).encode()}, Mask(()))
+    fake.change("abc-def", "/build", State.RUNNING, outputs=outputs.summary)
+    fake.write("abc-def", "/build", outputs.streams["metrics"], stream="metrics")
+
+    conducto("show", "abc-def", "/build")
+
+    assert "  loss  24999  from 0 to 24999  25,000 points, 8,334 kept" in lines_of(capsys)
+
+
 @pytest.mark.parametrize("reference", ["demo.py", "abc-def", "@last"])
 def test_metrics_of_pipelines_with_a_title_are_a_table(
     leaving: CountingPipelines, reference: str, conducto: Conducto, capsys: Output

@@ -9,10 +9,11 @@ import type {
   Invitation,
   InvitationLink,
   InvitationList,
-  Member,
   MemberList,
+  MemberChanged,
   MemberRemoved,
   MemberTokenList,
+  OwnedRecord,
   operations,
   Role,
   TokensRevoked,
@@ -30,9 +31,12 @@ function below(path: string, part: string): string {
 
 export const organisationApi = {
   members: (signal?: AbortSignal) => get<MemberList>("/members", {}, signal),
-  changeRole: (user: string, role: Role) => write<Member>("PUT", below("/members", user), { role }),
+  changeRole: (user: string, role: Role) =>
+    write<MemberChanged>("PUT", below("/members", user), { role }),
   removeMember: (user: string) => write<MemberRemoved>("DELETE", below("/members", user)),
   leave: () => write<MemberRemoved>("DELETE", "/membership"),
+  takeOver: (kind: OwnedRecord["kind"], name: string) =>
+    post<OwnedRecord>(below(`/suspended/${kind}`, name)),
   invitations: (signal?: AbortSignal) => get<InvitationList>("/invitations", {}, signal),
   invite: (body: BodyOf<"create_invitation">) => post<InvitationLink>("/invitations", body),
   withdraw: (id: string) => write<Invitation>("DELETE", below("/invitations", id)),

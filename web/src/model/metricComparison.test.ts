@@ -24,6 +24,7 @@ function found(...runs: ((number | null)[] | null)[]): MetricComparison {
                 minimum: null,
                 maximum: null,
                 count: values.length,
+                kept: values.length,
                 values,
                 steps: values.map((_, step) => step),
               },

@@ -9,7 +9,7 @@ function series(values: (number | null)[], steps?: number[], count = values.leng
 describe("a metric", () => {
   it("is summarised with its last value, range and number of points", () => {
     expect(metricText(series([1.5, 0.1234567, 0.25], undefined, 20_000))).toBe(
-      "0.25, from 0.12346 to 1.5, 20,000 points",
+      "0.25, from 0.12346 to 1.5, 20,000 points, 3 kept",
     );
     expect(metricText(series([3]))).toBe("3, 1 point");
     expect(metricText(series([3, null]))).toBe("null, 2 points");

@@ -5,7 +5,8 @@ import type { MetricSeries } from "@/api/schema";
 /** Maximum number of points that a chart draws. */
 export const MAX_DRAWN = 400;
 
-/** `0.25, from 0.25 to 1.5, 30 points`: the last value, the range and the number of points. */
+/** `0.25, from 0.25 to 1.5, 30 points`: the last value, the range and the number of points. The
+ * range of a thinned metric is that of the points that were kept. */
 export function metricText({ values, count }: MetricSeries): string {
   const last = values.at(-1) ?? null;
   const finite = values.filter((one) => one !== null);
@@ -13,9 +14,10 @@ export function metricText({ values, count }: MetricSeries): string {
     finite.length > 1
       ? `, from ${number(Math.min(...finite))} to ${number(Math.max(...finite))}`
       : "";
+  const kept = values.length < count ? `, ${values.length.toLocaleString("en")} kept` : "";
   return `${last === null ? "null" : number(last)}${range}, ${count.toLocaleString("en")} ${
     count === 1 ? "point" : "points"
-  }`;
+  }${kept}`;
 }
 
 export function number(value: number): string {

@@ -57,6 +57,8 @@ export const RULES = {
   help: "Report on pipelines that are launched from now on, without a callback in their scripts.",
   hints: HINTS,
   name: "Name",
+  suspended: (owner: string) =>
+    `Suspended: ${owner} may not store it any more. It sends nothing until an administrator takes it over.`,
   none: "No notification rules",
   noneHelp: "Add a rule to learn of failed pipelines in Slack, by mail or by a webhook.",
   noEvent: "Choose at least one event.",

@@ -92,6 +92,11 @@ export const TRIGGERS = {
   results: RESULTS,
   stored: (name: string) => `Stored the trigger ${name}`,
   storedTitle: (name: string) => `Create a webhook for ${name}`,
+  suspended: "Suspended",
+  suspendedOf: (owner: string) =>
+    `Suspended: ${owner} may not store it any more. Its webhooks launch nothing until an ` +
+    "administrator takes it over, or stores it again with another token.",
+  submodules: (urls: readonly string[]) => `also for the submodules ${urls.join(", ")}`,
   test: "Test",
   testButton: "Test without launching",
   testHelp: "Read the file of the newest commit, and show what a push would launch.",

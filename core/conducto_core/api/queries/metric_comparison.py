@@ -171,6 +171,7 @@ def _metric(attempt: AttemptRecord, series: MetricSeries, params: CompareParams)
         minimum=min(values, default=None),
         maximum=max(values, default=None),
         count=series.count,
+        kept=len(series.values),
         values=drawn.values,
         steps=drawn.steps,
     )

@@ -66,7 +66,7 @@ CHANGE_ROLE = _send(
     "PUT /members/{user}",
     m.MemberParams,
     m.RoleChange,
-    m.Member,
+    m.MemberChanged,
     _ADMIN,
     "Change the role of a member; only owners give or withdraw the role of an owner.",
     link_class=LinkClass.NEVER,
@@ -78,6 +78,15 @@ REMOVE_MEMBER = _act(
     m.MemberRemoved,
     _ADMIN,
     "Remove a member and revoke all their tokens and sessions.",
+    link_class=LinkClass.NEVER,
+)
+TAKE_OVER = _act(
+    "take_over",
+    "POST /suspended/{kind}/{name}",
+    m.TakeOverParams,
+    m.OwnedRecord,
+    _ADMIN,
+    "Become the owner of a suspended trust, notification rule or trigger, so that it works again.",
     link_class=LinkClass.NEVER,
 )
 LEAVE = _act(

@@ -177,24 +177,26 @@ class _Run:
 
     def _assign(self) -> None:
         """Give queued Execs to idle workers, and start workers for the others."""
-        for pool in self._pools.values():
+        resting = [pool for pool in self._pools.values() if pool.idle]
+        for pool in resting:
             while pool.queued and pool.idle and self._has_room(pool):
                 self._take(pool.idle.popleft(), pool.queued.popleft())
         for pool in self._pools.values():
-            if pool.queued:
-                self._start(pool)
+            if pool.queued and not self._start(pool, resting):
+                return  # the others find no room either
 
     def _has_room(self, pool: _Pool) -> bool:
         return all(self._room[group] > 0 for group in pool.groups)
 
-    def _start(self, pool: _Pool) -> None:
+    def _start(self, pool: _Pool, resting: Sequence[_Pool]) -> bool:
+        """Start the workers that a pool needs; return False if the plan has no room for one."""
         could_run = min([len(pool.queued), *(self._room[group] for group in pool.groups)])
         wanted = could_run - len(pool.starting) - len(pool.idle)
         if pool.kind is PoolKind.CONTEXT:
             wanted = min(wanted, 1 - pool.workers)
         for _ in range(wanted):
-            if self._alive >= self._conditions.max_workers and not self._spare():
-                return
+            if self._alive >= self._conditions.max_workers and not self._spare(resting):
+                return False
             self._alive += 1
             pool.workers += 1
             pool.found.now += 1
@@ -202,10 +204,11 @@ class _Run:
             worker = _Worker(pool, self._now)
             pool.starting.append(worker)
             self._at(self._conditions.start_seconds, self._started, worker)
+        return True
 
-    def _spare(self) -> bool:
+    def _spare(self, resting: Sequence[_Pool]) -> bool:
         """Stop an idle worker without a queued Exec; return whether there was one."""
-        for pool in self._pools.values():
+        for pool in resting:
             if pool.idle and not pool.queued and pool.kind is not PoolKind.CONTEXT:
                 self._stop(pool.idle.popleft())
                 return True

@@ -102,3 +102,14 @@ def test_comparison_ends_when_its_time_is_over() -> None:
 
     assert metrics < 2
     assert not complete
+
+
+def test_comparison_says_how_many_points_were_kept() -> None:
+    class Long(Reader):
+        async def attempt_output(self, *_: object) -> tuple[int | None, bytes]:
+            return 1, LINE * 25_000
+
+    found = asyncio.run(compare(Long(), CompareParams(title="t", points=100)))
+    (metric,) = found.pipelines[0].metrics
+
+    assert (metric.count, metric.kept, len(metric.values)) == (25_000, 8_334, 100)

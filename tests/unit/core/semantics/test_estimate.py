@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +17,10 @@ from conducto_core.semantics.asl.forecast import (
 from conducto_core.semantics.fargate import AGENT_MEM, PRICES, SIZES, Size, rounding_note, size_for
 from conducto_core.semantics.resolve import resolve
 from conducto_core.semantics.service_costs import request_dollars
-from support.trees import form, leaf, parallel, serial
+from support.trees import form, leaf, parallel, pipeline, serial
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 @pytest.mark.parametrize(
@@ -109,3 +113,28 @@ def test_workers_are_reused_by_the_next_groups() -> None:
 
     (lives,) = _workers(tree, seconds, 1000)
     assert (len(lives), sum(lives)) == (500, 500 * (40 + 4))
+
+
+def test_work_of_a_forecast_grows_with_the_number_of_limited_groups() -> None:
+    def calls(groups: int) -> int:
+        """Return the number of function calls of a forecast."""
+        limited = [
+            parallel(leaf("a"), leaf("b"), leaf("c"), name=f"g{number}", max_concurrent=2)
+            for number in range(groups)
+        ]
+        tree = pipeline(parallel(*limited))
+        seconds = {path: 60.0 for path, spec in tree.nodes.items() if not spec.children}
+        found = 0
+
+        def count(_frame: FrameType, event: str, _argument: object) -> None:
+            nonlocal found
+            found += event == "call"
+
+        sys.setprofile(count)
+        try:
+            forecast(tree, seconds, Conditions(max_workers=2))
+        finally:
+            sys.setprofile(None)
+        return found
+
+    assert calls(200) < 2.5 * calls(100)

@@ -13,6 +13,7 @@ import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
 import { RuleDialog } from "@/pages/notifications/RuleDialog";
 import { ListTable } from "@/pages/organisation/ListTable";
+import { TakeOverButton } from "@/pages/organisation/TakeOverButton";
 import styles from "@/pages/organisation/Table.module.css";
 import { RULES } from "@/strings/notificationRules";
 
@@ -26,11 +27,12 @@ export function NotificationsPage() {
   const list = useQuery({ queryKey: KEY, queryFn: ({ signal }) => rulesApi.list(signal) });
   const mayChange = useMayChange();
   const rules = list.data?.rules;
+  const refresh = () => void client.invalidateQueries({ queryKey: KEY });
   const onDone = (message: string) => {
     setAdding(false);
     setRemoved(null);
     toast(message);
-    void client.invalidateQueries({ queryKey: KEY });
+    refresh();
   };
   return (
     <Page
@@ -72,7 +74,7 @@ export function NotificationsPage() {
           <p className="muted">{RULES.noneHelp}</p>
         </EmptyState>
       ) : (
-        <Table rules={rules} mayChange={mayChange} onRemove={setRemoved} />
+        <Table rules={rules} mayChange={mayChange} onRemove={setRemoved} onChanged={refresh} />
       )}
     </Page>
   );
@@ -92,9 +94,10 @@ interface TableProps {
   rules: readonly NotificationRule[];
   mayChange: boolean;
   onRemove: (rule: NotificationRule) => void;
+  onChanged: () => void;
 }
 
-function Table({ rules, mayChange, onRemove }: TableProps) {
+function Table({ rules, mayChange, onRemove, onChanged }: TableProps) {
   return (
     <ListTable
       columns={[RULES.name, RULES.to, RULES.on, RULES.pipelines]}
@@ -102,7 +105,12 @@ function Table({ rules, mayChange, onRemove }: TableProps) {
     >
       {rules.map((rule) => (
         <tr key={rule.name}>
-          <th scope="row">{rule.name}</th>
+          <th scope="row">
+            {rule.name}
+            {rule.suspended ? (
+              <div className="muted">{RULES.suspended(rule.owner ?? "")}</div>
+            ) : null}
+          </th>
           <td className={styles.wide}>
             {RULES.channels[rule.channel]} <span className="mono">{rule.to}</span>
             {rule.secret === null ? null : <div className="muted">{RULES.signed(rule.secret)}</div>}
@@ -115,6 +123,9 @@ function Table({ rules, mayChange, onRemove }: TableProps) {
           </td>
           {mayChange ? (
             <td className={`list-number ${styles.action}`}>
+              {rule.suspended ? (
+                <TakeOverButton kind="rule" name={rule.name} onDone={onChanged} />
+              ) : null}
               {rule.channel === "github" ? null : <TestButton name={rule.name} />}
               <Button
                 variant="quiet"

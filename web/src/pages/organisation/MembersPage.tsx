@@ -3,7 +3,7 @@ import { useState } from "react";
 
 import { messageOf } from "@/api/client";
 import { organisationApi } from "@/api/organisation";
-import type { Member, Role } from "@/api/schema";
+import type { Member, OwnedRecord, Role } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { EmptyState } from "@/components/EmptyState";
 import { PageStatus } from "@/components/PageStatus";
@@ -16,6 +16,7 @@ import { InviteDialog } from "@/pages/organisation/InviteDialog";
 import { ListTable, TimeCell } from "@/pages/organisation/ListTable";
 import { OrganisationFrame } from "@/pages/organisation/OrganisationFrame";
 import styles from "@/pages/organisation/Table.module.css";
+import { TakeOverButton } from "@/pages/organisation/TakeOverButton";
 import { useWho } from "@/pages/organisation/useWho";
 import { MEMBERS } from "@/strings/organisation";
 
@@ -28,6 +29,7 @@ export function MembersPage() {
   const who = useWho();
   const [removed, setRemoved] = useState<Member | null>(null);
   const [inviting, setInviting] = useState(false);
+  const [suspended, setSuspended] = useState<readonly OwnedRecord[]>([]);
   const list = useQuery({
     queryKey: KEY,
     queryFn: ({ signal }) => organisationApi.members(signal),
@@ -47,6 +49,10 @@ export function MembersPage() {
           ) : null
         }
       >
+        <Suspended
+          records={suspended}
+          onDone={(taken) => setSuspended(suspended.filter((one) => one !== taken))}
+        />
         {list.data === undefined ? (
           <QueryPlaceholder query={list} rows={4} />
         ) : list.data.members.length === 0 ? (
@@ -60,6 +66,7 @@ export function MembersPage() {
             isAdmin={who.isAdmin}
             isOwner={who.isOwner}
             onChanged={refresh}
+            onSuspended={setSuspended}
             onRemove={setRemoved}
           />
         )}
@@ -80,7 +87,11 @@ export function MembersPage() {
             : {
                 title: MEMBERS.removeTitle(removed.user),
                 action: MEMBERS.remove,
-                request: () => organisationApi.removeMember(removed.user),
+                request: () =>
+                  organisationApi.removeMember(removed.user).then((done) => {
+                    setSuspended(done.suspended);
+                    return done;
+                  }),
                 onDone: () => {
                   toast(MEMBERS.removed(removed.user));
                   setRemoved(null);
@@ -95,16 +106,41 @@ export function MembersPage() {
   );
 }
 
+interface SuspendedProps {
+  records: readonly OwnedRecord[];
+  onDone: (record: OwnedRecord) => void;
+}
+
+/** What the last removal or change of a role suspended. */
+function Suspended({ records, onDone }: SuspendedProps) {
+  if (records.length === 0) return null;
+  return (
+    <section className={styles.section} role="status">
+      <p>{MEMBERS.suspendedHelp}</p>
+      <ul>
+        {records.map((record) => (
+          <li key={`${record.kind} ${record.name}`}>
+            {MEMBERS.suspendedKinds[record.kind]} {record.name}{" "}
+            <TakeOverButton kind={record.kind} name={record.name} onDone={() => onDone(record)} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
 interface TableProps {
   members: readonly Member[];
   user: string | undefined;
   isAdmin: boolean;
   isOwner: boolean;
   onChanged: () => void;
+  onSuspended: (records: readonly OwnedRecord[]) => void;
   onRemove: (member: Member) => void;
 }
 
-function Table({ members, user, isAdmin, isOwner, onChanged, onRemove }: TableProps) {
+function Table(props: TableProps) {
+  const { members, user, isAdmin, isOwner, onChanged, onSuspended, onRemove } = props;
   return (
     <ListTable columns={[MEMBERS.name, MEMBERS.role, MEMBERS.joined]} actions={MEMBERS.remove}>
       {members.map((member) => {
@@ -120,7 +156,12 @@ function Table({ members, user, isAdmin, isOwner, onChanged, onRemove }: TablePr
             </th>
             <td>
               {mayChange ? (
-                <RoleSelect member={member} isOwner={isOwner} onChanged={onChanged} />
+                <RoleSelect
+                  member={member}
+                  isOwner={isOwner}
+                  onChanged={onChanged}
+                  onSuspended={onSuspended}
+                />
               ) : (
                 member.role
               )}
@@ -145,11 +186,19 @@ function Table({ members, user, isAdmin, isOwner, onChanged, onRemove }: TablePr
   );
 }
 
-function RoleSelect(props: { member: Member; isOwner: boolean; onChanged: () => void }) {
-  const { member, isOwner, onChanged } = props;
+function RoleSelect(props: {
+  member: Member;
+  isOwner: boolean;
+  onChanged: () => void;
+  onSuspended: (records: readonly OwnedRecord[]) => void;
+}) {
+  const { member, isOwner, onChanged, onSuspended } = props;
   const change = useMutation({
     mutationFn: (role: Role) => organisationApi.changeRole(member.user, role),
-    onSuccess: ({ role }) => toast(MEMBERS.roleChanged(member.user, role)),
+    onSuccess: ({ role, suspended }) => {
+      toast(MEMBERS.roleChanged(member.user, role));
+      onSuspended(suspended);
+    },
     onError: (error) => toast(messageOf(error), "error"),
     onSettled: onChanged,
   });

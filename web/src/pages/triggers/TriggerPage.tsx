@@ -13,6 +13,7 @@ import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
 import { followLink, navigate, type PageProps } from "@/lib/location";
 import styles from "@/pages/organisation/Table.module.css";
+import { TakeOverButton } from "@/pages/organisation/TakeOverButton";
 import { useWho } from "@/pages/organisation/useWho";
 import { DeliveryTable } from "@/pages/triggers/DeliveryTable";
 import { TRIGGERS } from "@/strings/triggers";
@@ -83,6 +84,18 @@ export function TriggerPage({ params }: PageProps) {
       ) : (
         <>
           <Facts trigger={trigger} />
+          {trigger.suspended ? (
+            <p>
+              {TRIGGERS.suspendedOf(trigger.owner)}{" "}
+              {who.isAdmin && !trigger.has_token ? (
+                <TakeOverButton
+                  kind="trigger"
+                  name={name}
+                  onDone={() => void client.invalidateQueries({ queryKey: ["triggers"] })}
+                />
+              ) : null}
+            </p>
+          ) : null}
           {who.mayLaunch ? <Trial name={name} /> : null}
         </>
       )}
@@ -114,6 +127,7 @@ function Facts({ trigger }: { trigger: Trigger }) {
       </a>
       {" · "}
       {TRIGGERS.accessOf(trigger.app, trigger.has_token)}
+      {trigger.submodules.length > 0 ? ` · ${TRIGGERS.submodules(trigger.submodules)}` : null}
       {" · "}
       {TRIGGERS.forks}: {TRIGGERS.forkOptions[trigger.forks].toLowerCase()}
     </p>

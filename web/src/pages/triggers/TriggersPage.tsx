@@ -112,7 +112,10 @@ function Table({ triggers }: { triggers: readonly Trigger[] }) {
           </td>
           <td data-label={TRIGGERS.access}>{TRIGGERS.accessOf(trigger.app, trigger.has_token)}</td>
           <td data-label={TRIGGERS.forks}>{TRIGGERS.forkOptions[trigger.forks]}</td>
-          <td data-label={TRIGGERS.owner}>{trigger.owner}</td>
+          <td data-label={TRIGGERS.owner}>
+            {trigger.owner}
+            {trigger.suspended ? <div className="muted">{TRIGGERS.suspended}</div> : null}
+          </td>
         </tr>
       ))}
     </ListTable>
