@@ -131,6 +131,12 @@ def full_machine(need: str, free: str) -> Wait:
     return Wait(f"needs {need}; {free} are free", "turn", remedy=remedy)
 
 
+def open_files(files: int, commands: int) -> Wait:
+    """Return the wait for a command to end, as each needs open files of the agent."""
+    text = f"the agent may open {files} files: {commands} commands at once"
+    return Wait(text, "turn", remedy="raise the agent's limit of open files (ulimit -n)")
+
+
 def starting(what: str, rounds: int = 0, reason: str = "") -> Wait:
     """Return the wait for a container or worker that starts, after ``rounds`` failures."""
     again = f", retry {rounds}: {with_remedy(reason)}" if rounds else ""

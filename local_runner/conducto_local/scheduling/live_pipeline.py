@@ -382,8 +382,7 @@ class LivePipeline(PipelineState):
 def _open_files() -> Limit:
     """Return the limit of all commands of the agent."""
     room = descriptors.max_commands()
-    files = descriptors.limit()
-    return Limit("open files", room, f"the agent may open {files} files: {room} commands at once")
+    return Limit("open files", room, waits.open_files(descriptors.limit(), room))
 
 
 def _to_store(node: LiveNode) -> NodeRow:
