@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto_cli.exit_codes import FAILED, LEFT, NO_ENGINE, USAGE
@@ -15,6 +16,9 @@ from conducto_client.transport import Endpoint
 from conducto_core.model.requests import Problem
 from conducto_local import launcher
 from conducto_local.state_dir import open_state_dir
+
+if TYPE_CHECKING:
+    from conducto_local.repair import Confirm, RepairReport
 
 #: `Problem.type` of a container engine that is missing, not running or not permitted.
 ENGINE_PROBLEM = "about:blank#engine"
@@ -66,8 +70,8 @@ class LocalAgent:
         except launcher.AgentStopError as error:
             raise AgentUnreachableError(str(error)) from error
 
-    def repair(self) -> list[str]:
-        """Rebuild lost or damaged parts of its store; return a report in lines.
+    def repair(self, confirm: "Confirm") -> "RepairReport":
+        """Rebuild lost or damaged parts of its store, if ``confirm`` accepts the report.
 
         Raises:
             UsageError: it is running, or the store cannot be repaired.
@@ -75,7 +79,7 @@ class LocalAgent:
         from conducto_local.repair import RepairError, repair  # noqa: PLC0415 - loads the engine
 
         try:
-            return repair(self._dir).lines()
+            return repair(self._dir, confirm=confirm)
         except RepairError as error:
             raise UsageError(str(error)) from error
 

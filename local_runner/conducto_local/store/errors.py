@@ -11,6 +11,11 @@ StoreError                    the store failed; the message has the remedy
 └── HistoryError              a bug: the batch would overwrite history or leave a gap
 """
 
+import sqlite3
+
+#: Primary error codes of SQLite for a damaged file.
+DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
+
 #: The end of messages about damage.
 REPAIR = "Repair it: conducto agent stop, then conducto agent repair"
 

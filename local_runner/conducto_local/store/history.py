@@ -1,0 +1,101 @@
+"""What the parts of a pipeline's history show about its lost parts."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from conducto_core.model.records import AttemptRecord, NodeChange, NodeState
+from conducto_core.model.states import FINISHED, IN_FLIGHT, Cause, NodeType, State
+
+_UNKNOWN_END = "its record was lost with the store; its result is unknown"
+_UNKNOWN_DETAILS = "its record was lost; its result is known from the pipeline's history"
+
+
+def missing_attempts(
+    attempts: Iterable[AttemptRecord],
+    changes: Iterable[NodeChange],
+    nodes: Iterable[NodeState],
+    written: Mapping[str, Mapping[int, float]],
+) -> list[AttemptRecord]:
+    """Return a record of each attempt that another part of the history shows.
+
+    Args:
+        attempts: The known ones.
+        changes: In order.
+        nodes: The current states.
+        written: ``{path: {attempt: modification time of its output}}``.
+    """
+    known = {(one.path, one.number) for one in attempts}
+    found: dict[tuple[str, int], AttemptRecord] = {}
+    for change in changes:
+        key = (change.path, change.attempt)
+        if change.type is NodeType.EXEC and change.attempt and key not in known:
+            _follow(found, key, change)
+    for node in nodes:
+        key = (node.path, node.attempt)
+        if node.attempt and key not in known and node.state in FINISHED:
+            _end(found, key, node.state, node.cause)
+    for path, numbers in written.items():
+        for number, time in numbers.items():
+            key = (path, number)
+            if key not in known and key not in found:
+                _end(found, key, State.KILLED, Cause.WORKER_LOST, ended=time, message=_UNKNOWN_END)
+    return [found[key] for key in sorted(found)]
+
+
+def _follow(
+    found: dict[tuple[str, int], AttemptRecord], key: tuple[str, int], change: NodeChange
+) -> None:
+    """Apply a change to the record of its attempt."""
+    if change.state is State.RUNNING:
+        path, number = key
+        found[key] = AttemptRecord(
+            path=path, number=number, state=change.state, started=change.time
+        )
+    elif change.state in FINISHED:
+        more = {"exit_code": change.exit_code, "output_bytes": change.output_bytes}
+        _end(found, key, change.state, change.cause, ended=change.time, **more)
+
+
+def _end(
+    found: dict[tuple[str, int], AttemptRecord],
+    key: tuple[str, int],
+    state: State,
+    cause: Cause | None,
+    **more: object,
+) -> None:
+    """End an attempt, unless it has ended."""
+    before = found.get(key)
+    if before is None or before.state not in FINISHED:
+        ended = {"message": _UNKNOWN_DETAILS, **more, "state": state, "cause": cause}
+        before = before or AttemptRecord(path=key[0], number=key[1], state=state)
+        found[key] = before.model_copy(update=ended)
+
+
+def missing_nodes(
+    paths: Collection[str], attempts: Iterable[AttemptRecord], changes: Iterable[NodeChange]
+) -> list[NodeState]:
+    """Return the states of nodes, as their last changes and newest attempts show them."""
+    last = {change.path: change for change in changes if change.path in paths}
+    newest: dict[str, AttemptRecord] = {}
+    for attempt in sorted(attempts, key=lambda one: one.number):
+        newest[attempt.path] = attempt
+    states = []
+    for path in sorted(paths):
+        change, attempt = last.get(path), newest.get(path)
+        if change is None and attempt is None:
+            continue
+        state = NodeState(path=path)
+        if change is not None:
+            shown = {"state", "skipped", "cause", "warning", "attempt"}
+            state = NodeState(path=path, tries=change.attempt, **change.model_dump(include=shown))
+        # The last change may be lost, too.
+        is_behind = change is None or state.state in IN_FLIGHT or state.attempt < _number(attempt)
+        if attempt is not None and is_behind:
+            numbers = {"attempt": attempt.number, "tries": attempt.number}
+            new = {"state": attempt.state, "cause": attempt.cause, **numbers}
+            state = state.model_copy(update=new)
+        states.append(state)
+    return states
+
+
+def _number(attempt: AttemptRecord | None) -> int:
+    return 0 if attempt is None else attempt.number

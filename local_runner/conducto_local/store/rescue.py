@@ -1,0 +1,278 @@
+"""Makes a sound copy of a store that may be damaged; the original is only read.
+
+The copy is the file itself, if SQLite finds nothing wrong in it. Otherwise it is a new file with
+every row that can still be reached, from either end of its table, pipeline by pipeline, and with
+the paths and numbers that other tables have.
+"""
+
+import shutil
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conducto_local.store.errors import DAMAGED
+from conducto_local.store.schema import APPLICATION_ID, MIGRATIONS, OWNED, schema_version
+from conducto_local.store.sqlite import SqliteStore
+
+#: Suffixes of the files of a store.
+PARTS = ("-wal", "-shm", "")
+#: Errors of an unreadable page of the copy; an error of the disk occurs when it is made.
+_UNREADABLE = {*DAMAGED, sqlite3.SQLITE_TOOBIG}
+_SHORT = 522  # SQLITE_IOERR_SHORT_READ: the file ends before the page
+_PAGE = 4096
+_SCHEMA = "the first page of the store's file is damaged"
+#: Larger numbers are damage.
+_MAX_NUMBER = 1 << 53
+
+_Insert = Callable[[tuple[object, ...]], None]
+
+
+@dataclass(slots=True)
+class SoundCopy:
+    """A store that SQLite considers intact.
+
+    Attributes:
+        damage: Damage of the file that the copy does not have, for users; "" for none.
+        unread: ``{number of a pipeline: its tables with rows that could not be read}``.
+    """
+
+    path: Path
+    damage: str = ""
+    unread: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+
+class _Text(bytes):
+    """A text that is not valid UTF-8."""
+
+
+def copy_store(path: Path, directory: Path) -> SoundCopy:
+    """Copy the store at ``path`` into an empty directory, and return a sound copy.
+
+    Raises:
+        StoreVersionError: A newer Conducto wrote it, or it is another program's file.
+        OSError: The disk is full, or the file cannot be read.
+    """
+    copy, new = directory / path.name, directory / "rescued.sqlite"
+    for suffix in ("-wal", ""):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            shutil.copyfile(part, copy.with_name(copy.name + suffix))
+    if not copy.exists() or copy.stat().st_size == 0:
+        SqliteStore.open(new).close()
+        return SoundCopy(new)
+    version, damage = _check_first_page(copy, directory)
+    SqliteStore.open(new, MIGRATIONS[:version]).close()
+    if damage != _SCHEMA and _is_sound(copy):
+        return SoundCopy(copy, damage)
+    _replace_first_page(copy, new)
+    if _is_sound(copy):
+        return SoundCopy(copy, _SCHEMA)
+    sound = SoundCopy(new, "the file of the store is damaged")
+    with closing(_connect(copy)) as source, closing(_connect(new)) as target:
+        target.execute("BEGIN")
+        _Rows(source, target, sound).copy()
+        target.execute("COMMIT")
+    return sound
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.text_factory = _text
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
+
+
+def _text(stored: bytes) -> str | _Text:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return _Text(stored)
+
+
+def _is_unreadable(error: Exception) -> bool:
+    if not isinstance(error, sqlite3.Error):
+        return isinstance(error, MemoryError | OverflowError)
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and (code == _SHORT or code & 0xFF in _UNREADABLE)
+
+
+def _check_first_page(copy: Path, directory: Path) -> tuple[int, str]:
+    """Return the version of the schema, and the damage of the first page; correct its marks."""
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+    model, known = directory / "model.sqlite", len(MIGRATIONS)
+    SqliteStore.open(model).close()
+    with closing(_connect(model)) as connection:
+        expected = connection.execute(query).fetchall()
+    with closing(_connect(copy)) as connection:
+        try:
+            if connection.execute(query).fetchall() != expected:
+                version = schema_version(connection, copy, known=known)
+                return version, _SCHEMA if version == known else ""
+            damage = ""
+            for mark, value in (("application_id", APPLICATION_ID), ("user_version", known)):
+                if connection.execute(f"PRAGMA {mark}").fetchone() != (value,):
+                    connection.execute(f"PRAGMA {mark} = {value}")
+                    damage = "the marks of the store's file are damaged"
+        except sqlite3.Error as error:
+            if not _is_unreadable(error):
+                raise
+            return known, _SCHEMA
+        return known, damage
+
+
+def _replace_first_page(copy: Path, new: Path) -> None:
+    """Replace the page with the schema by that of a new store, which has the same tables."""
+    with new.open("rb") as file:
+        page = bytearray(file.read(_PAGE))
+    pages = -(-copy.stat().st_size // _PAGE)
+    page[28:32] = pages.to_bytes(4, "big")
+    page[92:96] = page[24:28]  # the number of pages is valid
+    with copy.open("r+b") as file:
+        file.write(page)
+        file.truncate(pages * _PAGE)
+
+
+def _is_sound(path: Path) -> bool:
+    with closing(_connect(path)) as connection:
+        try:
+            found = connection.execute("PRAGMA integrity_check(1)").fetchall()
+        except sqlite3.Error as error:
+            if not _is_unreadable(error):
+                raise
+            return False
+        return bool(found == [("ok",)])
+
+
+class _Rows:
+    """The rows of a damaged store, on their way to a new one."""
+
+    def __init__(
+        self, source: sqlite3.Connection, target: sqlite3.Connection, sound: SoundCopy
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._sound = sound
+
+    def copy(self) -> None:
+        """Copy every row that can be read."""
+        listed: dict[Any, tuple[object, ...]] = {}
+        known: list[tuple[object, ...]] = []
+        query = "SELECT number, id, record FROM pipelines ORDER BY number"
+        self._scan(query, (), lambda row: listed.update({row[0]: row}))
+        query = """SELECT id, number FROM pipelines INDEXED BY sqlite_autoindex_pipelines_1
+            ORDER BY id"""
+        self._scan(query, (), known.append)
+        numbers = {*listed, *(number for _, number in known if isinstance(number, int))}
+        for table in OWNED:
+            self._copy_owned(table, sorted(numbers))
+        for table in ("schedules", "firings"):
+            self._copy_rows(table)
+        for number, pipeline_id, record in self._pipelines(listed, known):
+            self._inserter("pipelines")((number, pipeline_id, record))
+        self._count_on()
+
+    def _pipelines(
+        self, listed: dict[Any, tuple[object, ...]], known: Iterable[tuple[object, ...]]
+    ) -> Iterator[tuple[object, ...]]:
+        """Yield number, id and record of the pipelines in the table, the index, or in both."""
+        by_id = {row[1]: number for number, row in listed.items()}
+        for pipeline_id, number in known:
+            if not isinstance(pipeline_id, str) or not isinstance(number, int):
+                continue
+            other = by_id.get(pipeline_id, number)
+            if other != number and self._is_defined(other):
+                continue  # the number in the index is damaged
+            row = listed.pop(number, None) or listed.get(other)
+            listed.pop(other, None)
+            yield number, pipeline_id, "" if row is None else row[2]
+        yield from listed.values()
+
+    def _is_defined(self, number: int) -> bool:
+        query = "SELECT 1 FROM definitions WHERE pipeline=?"
+        return self._target.execute(query, (number,)).fetchone() is not None
+
+    def _copy_owned(self, table: str, numbers: Iterable[int]) -> None:
+        if self._copy_rows(table):
+            return
+        for number in numbers:
+            if not self._copy_rows(table, "WHERE pipeline=?", (number,)):
+                self._sound.unread[number].add(table)
+                self._probe(table, number)
+
+    def _copy_rows(self, table: str, where: str = "", values: tuple[object, ...] = ()) -> bool:
+        columns = self._target.execute(f"PRAGMA table_info({table})").fetchall()
+        key = [name for _, name, *_, place in sorted(columns, key=lambda c: c[-1]) if place]
+        by_rowid = table in ("definitions", "plans", "images") and not where
+        order = "rowid" if by_rowid else ", ".join(key)
+        query = f"SELECT * FROM {table} {where} ORDER BY {order}"  # noqa: S608
+        return self._scan(query, values, self._inserter(table))
+
+    def _probe(self, table: str, number: int) -> None:
+        """Copy the rows between two unreadable pages, by the keys that are known."""
+        insert = self._inserter(table)
+        if table in ("changes", "texts", "notifications"):
+            key = "seq" if table == "changes" else "number"
+            query = f"SELECT min({key}), max({key}) FROM {table} WHERE pipeline=?"  # noqa: S608
+            first, last = self._target.execute(query, (number,)).fetchone()
+            known: Iterable[object] = range(first or 0, min(last or 0, (first or 0) + 1_000_000))
+        elif table in ("nodes", "attempts", "edits"):
+            key = "path"
+            query = """SELECT path FROM nodes WHERE pipeline=:n UNION SELECT path FROM attempts
+                WHERE pipeline=:n UNION SELECT path FROM changes WHERE pipeline=:n"""
+            known = [path for (path,) in self._target.execute(query, {"n": number}).fetchall()]
+        else:
+            return
+        query = f"SELECT * FROM {table} WHERE pipeline=? AND {key}=?"  # noqa: S608
+        for one in known:
+            self._scan(query, (number, one), insert, both_ways=False)
+
+    def _scan(
+        self,
+        query: str,
+        values: tuple[object, ...],
+        insert: _Insert,
+        *,
+        both_ways: bool = True,
+    ) -> bool:
+        """Pass on the rows from either end up to an unreadable page; return whether all were."""
+        for ordered in (query, _descending(query)) if both_ways else (query,):
+            try:
+                for row in self._source.execute(ordered, values):
+                    insert(row)
+            except Exception as error:
+                if not _is_unreadable(error):
+                    raise
+                continue
+            return ordered == query
+        return False
+
+    def _inserter(self, table: str) -> _Insert:
+        def insert(row: tuple[object, ...]) -> None:
+            marks = ",".join("CAST(? AS TEXT)" if isinstance(v, _Text) else "?" for v in row)
+            values = [bytes(v) if isinstance(v, _Text) else v for v in row]
+            self._target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)  # noqa: S608
+
+        return insert
+
+    def _count_on(self) -> None:
+        """Never use the number of a pipeline again whose rows are still there."""
+        numbers = [0]
+        for table in OWNED:
+            query = f"SELECT max(pipeline) FROM {table} WHERE pipeline < {_MAX_NUMBER}"  # noqa: S608
+            numbers += [number or 0 for (number,) in self._target.execute(query)]
+        query = "SELECT seq FROM sqlite_sequence WHERE name='pipelines'"
+        self._scan(query, (), lambda row: numbers.append(int(str(row[0]))), both_ways=False)
+        found = self._target.execute(query).fetchone()
+        newest = max([*(n for n in numbers if n < _MAX_NUMBER), *(found or ())])
+        self._target.execute("DELETE FROM sqlite_sequence WHERE name='pipelines'")
+        if newest:
+            self._target.execute("INSERT INTO sqlite_sequence VALUES ('pipelines', ?)", (newest,))
+
+
+def _descending(query: str) -> str:
+    head, order = query.split(" ORDER BY ")
+    return f"{head} ORDER BY {', '.join(f'{name} DESC' for name in order.split(', '))}"
