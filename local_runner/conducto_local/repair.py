@@ -12,7 +12,7 @@ cannot be repaired stays as it is.
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from conducto_local.agent_files import AgentFiles
 from conducto_local.notify.rules_file import RulesFile
 from conducto_local.scheduling import image_build, pipeline_loader
 from conducto_local.scheduling.attempt_logs import LogDirectory
+from conducto_local.scheduling.pipeline_cache import unreadable
 from conducto_local.state_dir import PipelineDir, StateDir
 from conducto_local.store import history
 from conducto_local.store.errors import StoreError
@@ -125,6 +126,19 @@ def repair(
             raise RepairError(f"{error}. Nothing was changed.") from error
 
 
+def damage_of(home: StateDir) -> tuple[str, ...]:
+    """Return a sentence for each damaged part that an agent would find when it starts."""
+    found = [] if (rules := RulesFile(home.notification_rules).damage()) is None else [rules]
+    try:
+        pipeline_loader.check_store(home)
+        if home.store.exists():
+            with closing(SqliteStore.open(home.store)) as store:
+                found += [str(unreadable(*each)) for each in store.damaged().items()]
+    except StoreError as error:
+        found.append(str(error))
+    return tuple(found)
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Keep others from opening a store; complete a replacement that was killed."""
@@ -221,13 +235,35 @@ class _Draft:
         self._connection.execute("COMMIT" if readable else "ROLLBACK")
         if not readable:
             return found.id
-        if is_whole and found.record is not None and self._failure(found.record) is None:
+        fails = found.record is None or self._failure(found.record) is not None
+        if is_whole and not fails and not self._sound.damage:
             self.report.intact += 1
             return found.id
         kept = kept or self._kept(found.id)
         if kept is not None:
-            self._rebuild(found, kept)
+            if is_whole and not fails and not self._lacks_rows(found, kept):
+                self.report.intact += 1
+            else:
+                self._rebuild(found, kept)
         return found.id
+
+    def _lacks_rows(self, found: Salvaged, kept: "_Kept") -> bool:
+        """Return whether rows are missing that the others show; a damaged file hides some.
+
+        The states of nodes that were replaced, or generated again, are deleted with the old tree.
+        """
+        pipeline = self._pipeline(found)
+        if found.record is not None and found.record.revision == 0:
+            generated = tuple(f"{target}/" for target in self._store.generated(found.id))
+            found.nodes.update(path for path in pipeline.nodes if not path.startswith(generated))
+        missing = self._missing(found, pipeline, kept.logs)
+        for count, what in ((len(missing.nodes), "states"), (len(missing.attempts), "attempts")):
+            found.lost += [f"{count} {what}"] if count else []
+        return bool(found.lost)
+
+    def _pipeline(self, found: Salvaged) -> Pipeline:
+        edits = self._store.edits(found.id)
+        return pipeline_loader.resolve_stored(self._store, found.id, edits)
 
     def _kept(self, pipeline_id: str) -> "_Kept | None":
         """Return the files of a pipeline; None, with an entry in the report, if unreadable."""
@@ -285,9 +321,12 @@ class _Draft:
             found.nodes.add(None)
         failure = self._failure(record)
         if failure is None:
-            edits = self._store.edits(found.id)
-            pipeline = pipeline_loader.resolve_stored(self._store, found.id, edits)
-            self._store.save(found.id, self._missing(found, pipeline, kept.logs))
+            pipeline = self._pipeline(found)
+            missing = self._missing(found, pipeline, kept.logs)
+            owners = {*pipeline.nodes, *map(image_build.log_name, pipeline.images)}
+            owners.update(each.path for each in self._store.attempts(found.id))
+            self.logs.append((kept.logs, owners))
+            self._store.save(found.id, missing)
             failure = self._failure(record)
         return failure
 
@@ -302,8 +341,7 @@ class _Draft:
         changes = self._store.changes(found.id, 0, -1)
         nodes = list(self._store.nodes(found.id))
         paths = {node.path for node in pipeline.execs()} | {one.path for one in attempts}
-        self.logs.append((logs, {*pipeline.nodes, *paths, *_image_logs(pipeline)}))
-        added = history.missing_attempts(attempts, changes, nodes, logs.attempts_of(paths))
+        added = history.missing_attempts(paths, attempts, changes, nodes, logs.attempts_of(paths))
         lost = pipeline.nodes.keys() if None in found.nodes else found.nodes
         paths = lost & pipeline.nodes.keys() - {node.path for node in nodes}
         states = history.missing_nodes(paths, [*attempts, *added], changes)
@@ -357,10 +395,6 @@ def _content(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _image_logs(pipeline: Pipeline) -> Iterable[str]:
-    return map(image_build.log_name, pipeline.images)
 
 
 def _resolves(definition: bytes | None) -> bool:

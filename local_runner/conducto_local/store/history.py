@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterable, Mapping
 
 from conducto_core.model.records import AttemptRecord, NodeChange, NodeState
-from conducto_core.model.states import FINISHED, IN_FLIGHT, Cause, NodeType, State
+from conducto_core.model.states import FINISHED, IN_FLIGHT, Cause, State
 
 _UNKNOWN_END = "its record was lost with the store; its result is unknown"
 _UNKNOWN_DETAILS = "its record was lost; its result is known from the pipeline's history"
 
 
 def missing_attempts(
+    paths: Collection[str],
     attempts: Iterable[AttemptRecord],
     changes: Iterable[NodeChange],
     nodes: Iterable[NodeState],
@@ -18,6 +19,7 @@ def missing_attempts(
     """Return a record of each attempt that another part of the history shows.
 
     Args:
+        paths: Those of the Execs; a damaged row may have another one.
         attempts: The known ones.
         changes: In order.
         nodes: The current states.
@@ -27,11 +29,11 @@ def missing_attempts(
     found: dict[tuple[str, int], AttemptRecord] = {}
     for change in changes:
         key = (change.path, change.attempt)
-        if change.type is NodeType.EXEC and change.attempt and key not in known:
+        if change.attempt and change.path in paths and key not in known:
             _follow(found, key, change)
     for node in nodes:
         key = (node.path, node.attempt)
-        if node.attempt and key not in known and node.state in FINISHED:
+        if node.attempt and node.path in paths and key not in known and node.state in FINISHED:
             _end(found, key, node.state, node.cause)
     for path, numbers in written.items():
         for number, time in numbers.items():

@@ -11,18 +11,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from conducto_local.store.errors import DAMAGED
+from conducto_local.store.errors import is_damage
 from conducto_local.store.schema import APPLICATION_ID, MIGRATIONS, OWNED, schema_version
 from conducto_local.store.sqlite import SqliteStore
 
 #: Suffixes of the files of a store.
 PARTS = ("-wal", "-shm", "")
-#: Errors of an unreadable page of the copy; an error of the disk occurs when it is made.
-_UNREADABLE = {*DAMAGED, sqlite3.SQLITE_TOOBIG}
-_SHORT = 522  # SQLITE_IOERR_SHORT_READ: the file ends before the page
 _PAGE = 4096
 _SCHEMA = "the first page of the store's file is damaged"
 #: Larger numbers are damage.
@@ -64,15 +62,16 @@ def copy_store(path: Path, directory: Path) -> SoundCopy:
     if not copy.exists() or copy.stat().st_size == 0:
         SqliteStore.open(new).close()
         return SoundCopy(new)
-    version, damage = _check_first_page(copy, directory)
-    SqliteStore.open(new, MIGRATIONS[:version]).close()
+    version, damage = _check_first_page(copy)
     if damage != _SCHEMA and _is_sound(copy):
         return SoundCopy(copy, damage)
+    SqliteStore.open(new, MIGRATIONS[:version]).close()
     _replace_first_page(copy, new)
     if _is_sound(copy):
         return SoundCopy(copy, _SCHEMA)
     sound = SoundCopy(new, "the file of the store is damaged")
     with closing(_connect(copy)) as source, closing(_connect(new)) as target:
+        target.execute("PRAGMA synchronous = OFF")
         target.execute("BEGIN")
         _Rows(source, target, sound).copy()
         target.execute("COMMIT")
@@ -82,7 +81,6 @@ def copy_store(path: Path, directory: Path) -> SoundCopy:
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.text_factory = _text
-    connection.execute("PRAGMA synchronous = OFF")
     return connection
 
 
@@ -94,18 +92,20 @@ def _text(stored: bytes) -> str | _Text:
 
 
 def _is_unreadable(error: Exception) -> bool:
+    """Return whether a page of the copy is damaged; other errors end the repair."""
     if not isinstance(error, sqlite3.Error):
         return isinstance(error, MemoryError | OverflowError)
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and (code == _SHORT or code & 0xFF in _UNREADABLE)
+    too_long = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG
+    return too_long or is_damage(error)
 
 
-def _check_first_page(copy: Path, directory: Path) -> tuple[int, str]:
+def _check_first_page(copy: Path) -> tuple[int, str]:
     """Return the version of the schema, and the damage of the first page; correct its marks."""
     query = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
-    model, known = directory / "model.sqlite", len(MIGRATIONS)
-    SqliteStore.open(model).close()
-    with closing(_connect(model)) as connection:
+    known = len(MIGRATIONS)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statement in chain(*MIGRATIONS):
+            connection.execute(statement)
         expected = connection.execute(query).fetchall()
     with closing(_connect(copy)) as connection:
         try:
@@ -117,8 +117,8 @@ def _check_first_page(copy: Path, directory: Path) -> tuple[int, str]:
                 if connection.execute(f"PRAGMA {mark}").fetchone() != (value,):
                     connection.execute(f"PRAGMA {mark} = {value}")
                     damage = "the marks of the store's file are damaged"
-        except sqlite3.Error as error:
-            if not _is_unreadable(error):
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: of a message
+            if not isinstance(error, UnicodeDecodeError) and not is_damage(error):
                 raise
             return known, _SCHEMA
         return known, damage

@@ -78,7 +78,9 @@ class _Table(NamedTuple):
 
 def correct(model: type[_R], fields: Mapping[str, Any], needed: Collection[str]) -> _R | None:
     """Return a record of the valid fields; None if a needed one has no valid value."""
-    fields = {name: _legible(value) for name, value in fields.items()}
+    if any(REPLACEMENT in str(fields.get(name)) for name in needed):
+        return None
+    fields = {n: value if n in needed else _legible(value) for n, value in fields.items()}
     for _ in range(2):
         try:
             return model.model_validate(fields)
@@ -302,5 +304,5 @@ def has_held_pipelines(path: Path) -> bool:
                 return False
             query = "SELECT count(*) FROM sqlite_sequence WHERE name='pipelines'"
             return bool(connection.execute(query).fetchone()[0])
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             return True

@@ -9,12 +9,10 @@ from pydantic import ValidationError
 from conducto_core.model.schedules import Firing, FiringCause, FiringState, Schedule
 from conducto_core.semantics.schedules import wakes
 from conducto_local.store import rows
-from conducto_local.store.salvage import REPLACEMENT, correct, object_of
+from conducto_local.store.salvage import correct, object_of
 
 #: Fields without which another command could be launched, or at another time.
-_NEEDED = tuple(
-    name for name in Schedule.model_fields if name not in ("paused", "paused_why", "next", "open")
-)
+_NEEDED = tuple(Schedule.model_fields.keys() - {"title", "paused", "paused_why", "next", "open"})
 _PAUSED = "repaired by 'conducto agent repair'; check it, then resume it"
 _LOST = "its record was damaged; whether it launched a pipeline is unknown"
 
@@ -60,7 +58,8 @@ def _correct_schedule(
         lost, cause = "", ""
     except (ValidationError, TypeError) as error:
         lost, cause = "parts of its record; it is paused", rows.cause_of_damage(error)
-        schedule = _corrected(text)
+        fields = object_of(text)
+        schedule = None if fields is None else correct(Schedule, fields, _NEEDED)
         if schedule is not None:
             schedule = schedule.model_copy(update={"paused": True, "paused_why": _PAUSED})
     known = name if isinstance(name, str) else getattr(schedule, "name", repr(name))
@@ -79,15 +78,6 @@ def _correct_schedule(
             (known, wakes(schedule), schedule.revision, schedule.model_dump_json(), name, name),
         )
     return known
-
-
-def _corrected(text: str | bytes) -> Schedule | None:
-    fields = object_of(text)
-    schedule = None if fields is None else correct(Schedule, fields, _NEEDED)
-    if schedule is None:
-        return None
-    settings = schedule.model_dump_json(exclude={"title", "paused_why", "name"})
-    return None if REPLACEMENT in settings or REPLACEMENT in schedule.name else schedule
 
 
 def _correct_firings(

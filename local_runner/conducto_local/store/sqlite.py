@@ -28,13 +28,13 @@ from conducto_core.model.records import (
 from conducto_core.model.states import State
 from conducto_local.store import rows
 from conducto_local.store.errors import (
-    DAMAGED,
     REPAIR,
     DamagedError,
     DuplicatePipelineError,
     StoreError,
     StoreFullError,
     UnknownPipelineError,
+    is_damage,
 )
 from conducto_local.store.invariants import check_changes, overwritten, prefix_of
 from conducto_local.store.lock import StoreLock
@@ -485,6 +485,8 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         raise _store_error(path, error) from error
+    except UnicodeDecodeError as error:  # of the message of an error
+        raise DamagedError(f"{path}: the file is damaged. {REPAIR}") from error
 
 
 def _store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
@@ -498,6 +500,6 @@ def _store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
             f"{path}: the disk is full or over its quota ({text}). Saved data "
             "is not affected; free some space (conducto gc) to continue."
         )
-    if code is not None and code & 0xFF in DAMAGED:  # the primary code
+    if isinstance(error, sqlite3.Error) and is_damage(error):
         return DamagedError(f"{path}: the file is damaged ({text}). {REPAIR}")
     return StoreError(f"{path}: {text}")
