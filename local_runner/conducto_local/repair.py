@@ -342,9 +342,9 @@ class _Draft:
         nodes = list(self._store.nodes(found.id))
         paths = {node.path for node in pipeline.execs()} | {one.path for one in attempts}
         added = history.missing_attempts(paths, attempts, changes, nodes, logs.attempts_of(paths))
-        lost = pipeline.nodes.keys() if None in found.nodes else found.nodes
-        paths = lost & pipeline.nodes.keys() - {node.path for node in nodes}
-        states = history.missing_nodes(paths, [*attempts, *added], changes)
+        unknown = pipeline.nodes.keys() - {node.path for node in nodes}
+        lost = unknown if None in found.nodes else {path for path in found.nodes if path in unknown}
+        states = history.missing_nodes(lost, [*attempts, *added], changes)
         return WriteBatch(nodes=states, attempts=added)
 
     def _failure(self, record: PipelineRecord) -> str | None:

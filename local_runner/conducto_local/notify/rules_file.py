@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -37,13 +38,13 @@ class RulesFile:
         text, found = self._path.read_bytes().decode(errors="replace"), []
         start = text.find("{")
         while start >= 0:
-            try:
+            following = start + 1
+            with suppress(ValueError):  # also for the object that contains the rules
                 value, end = json.JSONDecoder().raw_decode(text, start)
                 if _UNREADABLE not in text[start:end]:
                     found.append(NotificationRule.model_validate(value))
-            except ValueError:  # also of the object that contains the rules
-                end = start + 1
-            start = text.find("{", end)
+                    following = end
+            start = text.find("{", following)
         return found
 
     def damage(self) -> str | None:

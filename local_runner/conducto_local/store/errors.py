@@ -17,7 +17,13 @@ _DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 #: The file ends before a page (SQLITE_IOERR_SHORT_READ).
 _SHORT_READ = 522
 #: Starts of errors about a damaged schema, without a code of their own.
-_SCHEMA = ("malformed database schema", "no such table", "no such column", "no such index")
+_SCHEMA = (
+    "malformed database schema",
+    "unsupported file format",
+    "no such table",
+    "no such column",
+    "no such index",
+)
 
 #: A part of the problem of a pipeline that cannot be read.
 SET_ASIDE = "is set aside"

@@ -77,27 +77,22 @@ def missing_nodes(
 ) -> list[NodeState]:
     """Return the states of nodes, as their last changes and newest attempts show them."""
     last = {change.path: change for change in changes if change.path in paths}
-    newest: dict[str, AttemptRecord] = {}
-    for attempt in sorted(attempts, key=lambda one: one.number):
-        newest[attempt.path] = attempt
+    newest = {one.path: one for one in sorted(attempts, key=lambda one: one.number)}
     states = []
     for path in sorted(paths):
         change, attempt = last.get(path), newest.get(path)
-        if change is None and attempt is None:
-            continue
-        state = NodeState(path=path)
+        state = None
         if change is not None:
             shown = {"state", "skipped", "cause", "warning", "attempt"}
             state = NodeState(path=path, tries=change.attempt, **change.model_dump(include=shown))
         # The last change may be lost, too.
-        is_behind = change is None or state.state in IN_FLIGHT or state.attempt < _number(attempt)
-        if attempt is not None and is_behind:
+        if attempt is not None and (state is None or _is_behind(state, attempt)):
             numbers = {"attempt": attempt.number, "tries": attempt.number}
             new = {"state": attempt.state, "cause": attempt.cause, **numbers}
-            state = state.model_copy(update=new)
-        states.append(state)
+            state = (state or NodeState(path=path)).model_copy(update=new)
+        states += [] if state is None else [state]
     return states
 
 
-def _number(attempt: AttemptRecord | None) -> int:
-    return 0 if attempt is None else attempt.number
+def _is_behind(state: NodeState, attempt: AttemptRecord) -> bool:
+    return state.state in IN_FLIGHT or state.attempt < attempt.number

@@ -8,7 +8,7 @@ the paths and numbers that other tables have.
 import shutil
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
@@ -22,6 +22,8 @@ from conducto_local.store.sqlite import SqliteStore
 #: Suffixes of the files of a store.
 PARTS = ("-wal", "-shm", "")
 _PAGE = 4096
+#: Format versions in the header, without and with a write-ahead log.
+_FORMATS = (b"\x01\x01", b"\x02\x02")
 _SCHEMA = "the first page of the store's file is damaged"
 #: Larger numbers are damage.
 _MAX_NUMBER = 1 << 53
@@ -103,6 +105,9 @@ def _check_first_page(copy: Path) -> tuple[int, str]:
     """Return the version of the schema, and the damage of the first page; correct its marks."""
     query = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
     known = len(MIGRATIONS)
+    with copy.open("rb") as file:
+        if file.read(20)[18:] not in _FORMATS:  # SQLite would open it read-only
+            return known, _SCHEMA
     with closing(sqlite3.connect(":memory:")) as connection:
         for statement in chain(*MIGRATIONS):
             connection.execute(statement)
@@ -168,9 +173,8 @@ class _Rows:
         self._scan(query, (), known.append)
         numbers = {*listed, *(number for _, number in known if isinstance(number, int))}
         for table in OWNED:
-            self._copy_owned(table, sorted(numbers))
-        for table in ("schedules", "firings"):
-            self._copy_rows(table)
+            self._copy_owned(table, numbers)
+        self._copy_schedules()
         for number, pipeline_id, record in self._pipelines(listed, known):
             self._inserter("pipelines")((number, pipeline_id, record))
         self._count_on()
@@ -195,21 +199,52 @@ class _Rows:
         query = "SELECT 1 FROM definitions WHERE pipeline=?"
         return self._target.execute(query, (number,)).fetchone() is not None
 
-    def _copy_owned(self, table: str, numbers: Iterable[int]) -> None:
-        if self._copy_rows(table):
-            return
+    def _copy_owned(self, table: str, numbers: Collection[int]) -> None:
+        insert = self._inserter(table)
+        place = [name for _, name, *_ in self._columns(table)].index("pipeline")
         for number in numbers:
-            if not self._copy_rows(table, "WHERE pipeline=?", (number,)):
+
+            def of_pipeline(row: tuple[object, ...], number: int = number) -> None:
+                # The place of a row in the table has its pipeline, too.
+                insert((*row[:place], number, *row[place + 1 :]))
+
+            query = f"SELECT * FROM {table} WHERE pipeline=? ORDER BY {self._key(table)}"  # noqa: S608
+            if not self._scan(query, (number,), of_pipeline):
                 self._sound.unread[number].add(table)
                 self._probe(table, number)
 
-    def _copy_rows(self, table: str, where: str = "", values: tuple[object, ...] = ()) -> bool:
-        columns = self._target.execute(f"PRAGMA table_info({table})").fetchall()
-        key = [name for _, name, *_, place in sorted(columns, key=lambda c: c[-1]) if place]
-        by_rowid = table in ("definitions", "plans", "images") and not where
-        order = "rowid" if by_rowid else ", ".join(key)
-        query = f"SELECT * FROM {table} {where} ORDER BY {order}"  # noqa: S608
-        return self._scan(query, values, self._inserter(table))
+        def of_others(row: tuple[object, ...]) -> None:
+            number = row[place]
+            # Their index may lack rows of "definitions" and "images".
+            if by_rowid or number not in numbers or number in self._sound.unread:
+                insert(row)
+
+        by_rowid = table in ("definitions", "images")
+        order = "rowid" if by_rowid else self._key(table)
+        self._scan(f"SELECT * FROM {table} ORDER BY {order}", (), of_others)  # noqa: S608
+
+    def _copy_schedules(self) -> None:
+        known: list[tuple[object, ...]] = []
+        for query in (
+            "SELECT name FROM schedules INDEXED BY waking WHERE wakes IS NOT NULL ORDER BY wakes",
+            "SELECT name FROM schedules ORDER BY name",
+            "SELECT schedule FROM firings ORDER BY schedule",
+        ):
+            self._scan(query, (), known.append)
+        for name in dict.fromkeys(known):
+            for table, column in (("schedules", "name"), ("firings", "schedule")):
+                query = f"SELECT * FROM {table} WHERE {column}=? ORDER BY {self._key(table)}"  # noqa: S608
+                found: list[tuple[object, ...]] = []
+                self._scan(query, name, found.append)
+                for row in found:
+                    self._inserter(table)((*name, *row[1:]))
+
+    def _columns(self, table: str) -> list[Any]:
+        return self._target.execute(f"PRAGMA table_info({table})").fetchall()
+
+    def _key(self, table: str) -> str:
+        columns = sorted(self._columns(table), key=lambda column: column[-1])
+        return ", ".join(name for _, name, *_, place in columns if place)
 
     def _probe(self, table: str, number: int) -> None:
         """Copy the rows between two unreadable pages, by the keys that are known."""

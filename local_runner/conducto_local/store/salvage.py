@@ -148,7 +148,7 @@ def _change(row: rows.Row) -> NodeChange | None:
 
 
 def _edit_of(row: rows.Row) -> None:
-    path, edits = rows.edit_of(row)
+    path, edits = row[0], json.loads(row[1])
     if not isinstance(path, str) or not isinstance(edits, dict):
         raise TypeError("not a modification")
 
@@ -162,6 +162,11 @@ def _tree_of(row: rows.Row) -> None:
         raise ValueError(str(error)) from error
 
 
+def _image_of(row: rows.Row) -> None:
+    if rows.image_of(row).name != row[2]:
+        raise ValueError("the record of another image")
+
+
 _EDITS = _Table("edits", "modifications", rows.GET_EDITS, {"path": 0}, _edit_of)
 _TREES = _Table("definitions", "generated trees", rows.GET_GENERATED, {"target": 0}, _tree_of)
 _NODES = _Table("nodes", "states", rows.ALL_NODES, {"path": 0}, rows.node_of, _node)
@@ -172,9 +177,9 @@ _CHANGES = _Table("changes", "events", rows.ALL_CHANGES, {"seq": 0}, rows.change
 _IMAGES = _Table(
     "images",
     "images",
-    "SELECT record, position FROM images WHERE pipeline=? ORDER BY position",
+    "SELECT record, position, name FROM images WHERE pipeline=? ORDER BY position",
     {"position": 1},
-    rows.image_of,
+    _image_of,
     _record(ImageRecord, ("name", "state")),
 )
 _NOTIFICATIONS = _Table(  # never corrected: it would be sent with another text, or elsewhere

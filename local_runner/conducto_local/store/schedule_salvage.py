@@ -62,10 +62,10 @@ def _correct_schedule(
         schedule = None if fields is None else correct(Schedule, fields, _NEEDED)
         if schedule is not None:
             schedule = schedule.model_copy(update={"paused": True, "paused_why": _PAUSED})
-    known = name if isinstance(name, str) else getattr(schedule, "name", repr(name))
     if schedule is None:
-        found.left[known] = f"{cause}; delete it and add it again"
-        return known
+        found.left[str(name)] = f"{cause}; delete it and add it again"
+        return str(name)
+    known = name if isinstance(name, str) and cause else schedule.name
     open_ = tuple(each for each in schedule.open if (known, each) not in unknown)
     schedule = schedule.model_copy(update={"name": known, "open": open_})
     if not lost and columns != [wakes(schedule), schedule.revision]:
@@ -96,17 +96,15 @@ def _correct_firings(
             "AND id IN (?, CAST(? AS TEXT))",
             (schedule, schedule, firing_id, firing_id),
         )
-        if not isinstance(schedule, str) or not isinstance(firing_id, str):
-            found.corrected[str(schedule)] = "a firing"
-            continue
-        if firing is None or firing.id != firing_id:
+        if firing is None and isinstance(firing_id, str):
             firing = _failed(firing_id)
             unknown.add((schedule, firing_id))
-        found.corrected[schedule] = "parts of its firings"
-        connection.execute(
-            "INSERT OR REPLACE INTO firings VALUES (?, ?, ?, ?)",
-            (schedule, firing_id, firing.state is FiringState.PENDING, firing.model_dump_json()),
-        )
+        found.corrected[str(schedule)] = "parts of its firings"
+        if firing is not None and isinstance(schedule, str):
+            values = (firing.id, firing.state is FiringState.PENDING, firing.model_dump_json())
+            connection.execute(
+                "INSERT OR REPLACE INTO firings VALUES (?,?,?,?)", (schedule, *values)
+            )
     return unknown
 
 
