@@ -1,7 +1,7 @@
 """Rebuilds a lost or damaged store: ``conducto agent repair``.
 
 It works on a copy of the store, which replaces the original at once, at the end, if the user
-agrees. What cannot be read counts as damaged, never as missing: as much as possible is taken from
+agrees. Unreadable data counts as damaged, never as missing: as much as possible is taken from
 the row itself, then from the other tables, and then from the pipeline's directory, which has its
 record and definition as launched (`conducto_local.state_dir.PipelineDir.keep`) and the output of
 its attempts. An attempt of which only output is left becomes ``killed`` with the cause
@@ -70,7 +70,7 @@ class RepairReport:
     Attributes:
         repaired: The pipelines that need a repair.
         others: The schedules and rules that need one.
-        left: ``{name: cause}`` of what cannot be repaired, and stays as it is.
+        left: ``{name: cause}`` of parts that cannot be repaired, and stay as they are.
         intact: Number of pipelines that need no repair.
         damage: Damage of the file itself; "" if it has none.
         done: The repair was accepted.
@@ -113,7 +113,7 @@ def repair(
 
     Raises:
         RepairError: An agent is running, the disk is full or cannot be read, or a newer Conducto
-            wrote the store. Nothing was changed.
+            wrote the store.
     """
     with AgentFiles(home.agent).held_by_agent() as is_ours:
         if not is_ours:
@@ -123,7 +123,7 @@ def repair(
             with _locked(home.store), _draft_directory(home) as directory:
                 return _repair(home, directory, now(), confirm)
         except (StoreError, OSError, sqlite3.Error) as error:
-            raise RepairError(f"{error}. Nothing was changed.") from error
+            raise RepairError(str(error)) from error
 
 
 def damage_of(home: StateDir) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Damage at many places of a real store: the agent goes on, and a repair makes nothing worse."""
+"""Damage at many places of a real store: the agent continues, and a repair makes nothing worse."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ Contents = dict[Any, Any]
 
 
 def contents(path: Path, directory: Path) -> Contents:
-    """Return what a reader finds in a copy of a store, without what cannot be read."""
+    """Return the parts of a store that can be read, by pipeline and name; read a copy."""
     copy = directory / "read.sqlite"
     shutil.copyfile(path, copy)
     found: Contents = {}
@@ -395,7 +395,7 @@ def test_a_directory_that_cannot_be_read_is_not_taken_for_an_empty_one(home: Sta
 
 
 def test_a_definition_that_cannot_be_read_leaves_its_pipeline_as_it_is(home: StateDir) -> None:
-    """A directory in its place fails like a disk: the answer is not "no definition"."""
+    """A directory in its place fails like a damaged disk, not like a missing file."""
     one, other, _ = pipeline_ids(home)
     execute(home, "DELETE FROM definitions WHERE pipeline=1")
     execute(home, f"UPDATE nodes SET state={INVALID} WHERE pipeline=2 AND path='/node00'")

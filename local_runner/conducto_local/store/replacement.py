@@ -15,7 +15,7 @@ _OLD = ".damaged-"
 
 
 def replace_store(path: Path, new: Path, now: float) -> Path:
-    """Replace the store at ``path``, which nobody has open; return the new path of the old one."""
+    """Replace the store at ``path``, which no process has open; return the old one's path."""
     if new.with_name(f"{new.name}-wal").exists():
         raise OSError(f"{new}: its log could not be written to the file; is the disk full?")
     moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))

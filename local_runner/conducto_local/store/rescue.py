@@ -294,7 +294,7 @@ class _Rows:
         return insert
 
     def _count_on(self) -> None:
-        """Never use the number of a pipeline again whose rows are still there."""
+        """Never use a number again that rows of a lost pipeline have."""
         numbers = [0]
         for table in OWNED:
             query = f"SELECT max(pipeline) FROM {table} WHERE pipeline < {_MAX_NUMBER}"  # noqa: S608
