@@ -55,7 +55,7 @@ async def fill(home: StateDir) -> None:
     async with local_runner(home.base, "process") as local:
         for size in (8, 2, 20):
             await local.run(tree(size))
-    RulesFile(home.notification_rules).write([RULE])
+    RulesFile(home.notification_rules).put(RULE)
     with closing(SqliteStore.open(home.store)) as store:
         for name in NAMES:
             schedule = Schedule(
@@ -462,7 +462,7 @@ def test_a_damaged_firing_is_not_executed_again(home: StateDir, tmp_path: Path) 
 async def test_damaged_rules_stop_no_launch_and_are_not_overwritten(home: StateDir) -> None:
     other = RULE.model_copy(update={"name": "other"})
     file = RulesFile(home.notification_rules)
-    file.write([RULE, other])
+    file.put(other)
     damaged = home.notification_rules.read_bytes().replace(b'"failures"', b'"fail\xffres"')
     home.notification_rules.write_bytes(damaged)
 

@@ -15,7 +15,7 @@ _OLD = ".damaged-"
 
 
 def replace_store(path: Path, new: Path, now: float) -> Path:
-    """Replace the store at ``path``, which no process has open; return the old one's path."""
+    """Replace the store at ``path``, which no process has open; return its new path."""
     if new.with_name(f"{new.name}-wal").exists():
         raise OSError(f"{new}: its log could not be written to the file; is the disk full?")
     moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
