@@ -103,7 +103,9 @@ def contents(path: Path, directory: Path) -> Contents:
     with suppress(StoreError), closing(SqliteStore.open(copy)) as store:
         for name in NAMES:
             with suppress(ValueError, StoreError):
-                found["schedule", name] = store.schedules.get("", name)
+                schedule = store.schedules.get("", name)  # found by the name of its row
+                if schedule is not None:
+                    found["schedule", name] = schedule.model_copy(update={"name": name})
             with suppress(ValueError, StoreError):
                 found["firings", name] = {f.id: f for f in store.schedules.firings("", name)}
         for record in store.records():
@@ -152,6 +154,15 @@ def check_repair(home: StateDir, intact: Contents, scratch: Path) -> RepairRepor
 
     trees = {key for key in intact if key[1] == "tree"}
     worse = lost({key: value for key, value in before.items() if key not in trees}, after)
+    # One event may have the number of another one; then the report names the loss.
+    reported = {one.id for one in report.repaired if any("events" in part for part in one.lost)}
+    worse = [
+        (owner, part)
+        for owner, part in worse
+        if part != "changes"
+        or owner not in reported
+        or len(before[owner, part] - after[owner, part]) > 1
+    ]
     assert worse == [], "the repair made something worse"
     # A damaged value may be a valid one; then it is as it was.
     wrong = [key for key in trees if after.get(key) not in (intact[key], before.get(key))]

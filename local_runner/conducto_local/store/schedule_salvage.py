@@ -65,12 +65,13 @@ def _correct_schedule(
     if schedule is None:
         found.left[str(name)] = f"{cause}; delete it and add it again"
         return str(name)
-    known = name if isinstance(name, str) and cause else schedule.name
+    known = name if isinstance(name, str) else schedule.name
+    named = schedule.name
     open_ = tuple(each for each in schedule.open if (known, each) not in unknown)
     schedule = schedule.model_copy(update={"name": known, "open": open_})
     if not lost and columns != [wakes(schedule), schedule.revision]:
         lost = "its next time, which was computed again"
-    if lost or name != known:
+    if lost or name != known or named != known:
         found.corrected[known] = lost or "its name"
         connection.execute(
             "UPDATE schedules SET name=?, wakes=?, revision=?, record=? "
