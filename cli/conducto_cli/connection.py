@@ -19,6 +19,7 @@ from conducto_local.state_dir import open_state_dir
 
 if TYPE_CHECKING:
     from conducto_core.model.gc import GcReport
+    from conducto_local.repair import Confirm, RepairReport
 
 #: `Problem.type` of a container engine that is missing, not running or not permitted.
 ENGINE_PROBLEM = "about:blank#engine"
@@ -89,8 +90,8 @@ class LocalAgent:
         except (StoreError, OSError) as error:
             raise UsageError(str(error)) from error
 
-    def repair(self) -> list[str]:
-        """Rebuild lost or damaged parts of its store; return a report in lines.
+    def repair(self, confirm: "Confirm") -> "RepairReport":
+        """Rebuild lost or damaged parts of its store, if ``confirm`` accepts the report.
 
         Raises:
             UsageError: it is running, or the store cannot be repaired.
@@ -98,7 +99,7 @@ class LocalAgent:
         from conducto_local.repair import RepairError, repair  # noqa: PLC0415 - loads the engine
 
         try:
-            return repair(self._dir).lines()
+            return repair(self._dir, confirm=confirm)
         except RepairError as error:
             raise UsageError(str(error)) from error
 

@@ -1,34 +1,45 @@
 """Rebuilds a lost or damaged store: ``conducto agent repair``.
 
-Each pipeline's directory has its record and definition as launched
-(`conducto_local.state_dir.PipelineDir.keep`) and the output of its attempts. They replace what the
-store has lost. An attempt with output but no record becomes ``killed`` with the cause
-``worker_lost``: its result is unknown, and its number must not be used again.
+It works on a copy of the store, which replaces the original at once, at the end, if the user
+agrees. Unreadable data counts as damaged, never as missing: as much as possible is taken from
+the row itself, then from the other tables, and then from the pipeline's directory, which has its
+record and definition as launched (`conducto_local.state_dir.PipelineDir.keep`) and the output of
+its attempts. An attempt of which only output is left becomes ``killed`` with the cause
+``worker_lost``: its result is unknown, and its number must not be used again. A pipeline that
+cannot be repaired stays as it is.
 """
 
+import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from conducto.tree.launch_form import to_launch_form
 from conducto.tree.nodes import Serial
 from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.nodes import Pipeline
-from conducto_core.model.records import AttemptRecord, NodeState, PipelineRecord
-from conducto_core.model.states import Cause, State
+from conducto_core.model.records import PipelineRecord
 from conducto_core.semantics.resolve import resolve
 from conducto_local.agent_files import AgentFiles
+from conducto_local.notify.rules_file import RulesFile
 from conducto_local.scheduling import image_build, pipeline_loader
 from conducto_local.scheduling.attempt_logs import LogDirectory
+from conducto_local.scheduling.pipeline_cache import unreadable
 from conducto_local.state_dir import PipelineDir, StateDir
-from conducto_local.store.errors import DamagedError, StoreError
+from conducto_local.store import history
+from conducto_local.store.errors import StoreError
+from conducto_local.store.lock import StoreLock
 from conducto_local.store.port import WriteBatch
-from conducto_local.store.salvage import Salvaged, is_sound, salvage
+from conducto_local.store.replacement import finish_replacement, replace_store
+from conducto_local.store.rescue import SoundCopy, copy_store
+from conducto_local.store.rows import Row, cause_of_damage
+from conducto_local.store.salvage import Salvaged, listed, salvage
+from conducto_local.store.schedule_salvage import salvage_schedules
 from conducto_local.store.sqlite import SqliteStore
 
-_UNKNOWN_END = "its record was lost with the store; its result is unknown"
 _WITHOUT = (
     "rebuilt from its directory without a definition: data and logs are kept, nothing can run"
 )
@@ -41,9 +52,10 @@ class RepairError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """The repair of one pipeline.
+    """The repair of one pipeline, of a schedule, or of the rules.
 
     Attributes:
+        id: The pipeline, or for example ``schedule nightly``.
         lost: The parts that could not be rebuilt, for users.
     """
 
@@ -51,196 +63,343 @@ class Repaired:
     lost: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RepairReport:
-    """The result of a repair.
+    """The result of a repair, or of its preview.
 
     Attributes:
-        moved: New path of the damaged store; None if it was usable.
-        intact: Number of pipelines that needed no repair.
+        repaired: The pipelines that need a repair.
+        others: The schedules and rules that need one.
+        left: ``{name: cause}`` of parts that cannot be repaired, and stay as they are.
+        intact: Number of pipelines that need no repair.
+        damage: Damage of the file itself; "" if it has none.
+        done: The repair was accepted.
+        moved: New path of the damaged store; None if it was not changed.
     """
 
-    repaired: tuple[Repaired, ...]
-    intact: int
+    repaired: list[Repaired] = field(default_factory=list)
+    others: list[Repaired] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+    intact: int = 0
+    damage: str = ""
+    done: bool = False
     moved: Path | None = None
+
+    def needs_repair(self) -> bool:
+        """Return whether there is something to change."""
+        return bool(self.repaired or self.others or self.damage)
 
     def lines(self) -> list[str]:
         """Return the report as text."""
-        lines = [] if self.moved is None else [f"the damaged store was moved to {self.moved}"]
-        for one in self.repaired:
+        lines = [self.damage] if self.damage else []
+        for one in (*self.repaired, *self.others):
             lost = f"; lost: {', '.join(one.lost)}" if one.lost else ""
             lines.append(f"{one.id}: rebuilt{lost}")
-        lines.append(f"{len(self.repaired)} rebuilt, {self.intact} intact")
+        lines += [f"{name}: not repaired: {cause}" for name, cause in self.left.items()]
+        intact = f"{self.intact} pipelines intact" if self.intact != 1 else "1 pipeline intact"
+        lines.append(f"{len(self.repaired)} rebuilt, {intact}")
         return lines
 
 
-def repair(home: StateDir, now: Callable[[], float] = time.time) -> RepairReport:
-    """Rebuild the lost or damaged parts of a profile's store.
+Confirm = Callable[[RepairReport], bool]
+
+
+def repair(
+    home: StateDir,
+    now: Callable[[], float] = time.time,
+    confirm: Confirm = lambda _: True,
+) -> RepairReport:
+    """Rebuild the lost or damaged parts of a profile's store, if ``confirm`` accepts the report.
 
     Raises:
-        RepairError: An agent is running, the disk is full, or a newer Conducto wrote the store.
+        RepairError: An agent is running, the disk is full or cannot be read, or a newer Conducto
+            wrote the store.
     """
     with AgentFiles(home.agent).held_by_agent() as is_ours:
         if not is_ours:
             raise RepairError("an agent is running; stop it first: conducto agent stop")
         try:
             home.make()
-            moved = None if _is_usable(home.store) else _move_away(home.store, now())
-            with closing(SqliteStore.open(home.store)) as store:
-                return _Repair(home, store, now()).run(moved)
-        except (StoreError, OSError) as error:
+            with _locked(home.store), _draft_directory(home) as directory:
+                return _repair(home, directory, now(), confirm)
+        except (StoreError, OSError, sqlite3.Error) as error:
             raise RepairError(str(error)) from error
 
 
-class _Repair:
-    def __init__(self, home: StateDir, store: SqliteStore, now: float) -> None:
+def damage_of(home: StateDir) -> tuple[str, ...]:
+    """Return a sentence for each damaged part that an agent would find when it starts."""
+    found = [] if (rules := RulesFile(home.notification_rules).damage()) is None else [rules]
+    try:
+        pipeline_loader.check_store(home)
+        if home.store.exists():
+            with closing(SqliteStore.open(home.store)) as store:
+                found += [str(unreadable(*each)) for each in store.damaged().items()]
+    except StoreError as error:
+        found.append(str(error))
+    return tuple(found)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep others from opening a store; complete a replacement that was killed."""
+    lock = StoreLock(path.with_name(f"{path.name}.lock"))
+    try:
+        finish_replacement(path)
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _draft_directory(home: StateDir) -> Iterator[Path]:
+    directory = home.agent / "repair"
+    shutil.rmtree(directory, ignore_errors=True)  # of a repair that was killed
+    directory.mkdir(mode=0o700)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _repair(home: StateDir, directory: Path, now: float, confirm: Confirm) -> RepairReport:
+    sound = copy_store(home.store, directory)
+    with (
+        closing(SqliteStore.open(sound.path)) as store,
+        closing(sqlite3.connect(sound.path, isolation_level=None)) as connection,
+    ):
+        draft = _Draft(home, sound, store, connection, now)
+        draft.repair()
+    report, is_changed = draft.report, draft.report.needs_repair()
+    rules = RulesFile(home.notification_rules)
+    if rules.damage() is not None:
+        report.others.append(Repaired("notification rules", ("rules that cannot be read",)))
+    if not report.needs_repair() or not confirm(report):
+        return report
+    report.done = True
+    for logs, owners in draft.logs:
+        logs.set_apart(owners)
+    if is_changed:
+        report.moved = replace_store(home.store, sound.path, now)
+    if rules.damage() is not None:
+        kept = home.notification_rules.with_name(f"{home.notification_rules.name}.damaged")
+        shutil.copyfile(home.notification_rules, kept)
+        rules.write(rules.readable())
+    return report
+
+
+class _Draft:
+    """A copy of the store that is being repaired.
+
+    Attributes:
+        logs: Logs of which output without an owner is to be set apart.
+    """
+
+    def __init__(
+        self,
+        home: StateDir,
+        sound: SoundCopy,
+        store: SqliteStore,
+        connection: sqlite3.Connection,
+        now: float,
+    ) -> None:
+        self.report = RepairReport(damage=sound.damage)
+        self.logs: list[tuple[LogDirectory, set[str]]] = []
         self._home = home
+        self._sound = sound
         self._store = store
+        self._connection = connection
         self._now = now
+        connection.execute("PRAGMA synchronous = OFF")
 
-    def run(self, moved: Path | None) -> RepairReport:
-        repaired: list[Repaired] = []
-        intact: set[str] = set()
-        for found in salvage(self._home.store if moved is None else moved):
-            if moved is None and not found.lost and self._loads(found):
-                intact.add(found.id)
+    def repair(self) -> None:
+        """Repair all pipelines and schedules."""
+        known = set()
+        for row in listed(self._connection):
+            known.add(self._repair_row(row))
+        for pipeline_id in self._home.pipeline_ids():
+            if pipeline_id not in known:
+                self._adopt(pipeline_id)
+        schedules = salvage_schedules(self._connection)
+        for name, lost in schedules.corrected.items():
+            self.report.others.append(Repaired(f"schedule {name}", (lost,)))
+        for name, cause in schedules.left.items():
+            self.report.left[f"schedule {name}"] = cause
+
+    def _repair_row(self, row: Row) -> str:
+        """Repair a pipeline, unless it is intact; return its id."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        found = salvage(self._connection, row, self._sound.unread.get(row[0], ()))
+        is_whole = found.record is not None and not found.lost and not found.corrected
+        kept = None if is_whole else self._kept(found.id)
+        readable = is_whole or kept is not None
+        self._connection.execute("COMMIT" if readable else "ROLLBACK")
+        if not readable:
+            return found.id
+        fails = found.record is None or self._failure(found.record) is not None
+        if is_whole and not fails and not self._sound.damage:
+            self.report.intact += 1
+            return found.id
+        kept = kept or self._kept(found.id)
+        if kept is not None:
+            if is_whole and not fails and not self._lacks_rows(found, kept):
+                self.report.intact += 1
             else:
-                repaired.append(self._rebuild(found))
-        known = intact | {one.id for one in repaired}
-        repaired += [
-            self._rebuild(Salvaged(one, lost=["results of its attempts"]))
-            for one in self._home.pipeline_ids()
-            if one not in known and not self._home.pipeline(one).is_empty()
-        ]
-        return RepairReport(tuple(repaired), len(intact), moved)
+                self._rebuild(found, kept)
+        return found.id
 
-    def _loads(self, found: Salvaged) -> bool:
-        if found.record is None:
-            return False
+    def _lacks_rows(self, found: Salvaged, kept: "_Kept") -> bool:
+        """Return whether rows are missing that the others show; a damaged file hides some.
+
+        The states of nodes that were replaced, or generated again, are deleted with the old tree.
+        """
+        pipeline = self._pipeline(found)
+        if found.record is not None and found.record.revision == 0:
+            generated = tuple(f"{target}/" for target in self._store.generated(found.id))
+            found.nodes.update(path for path in pipeline.nodes if not path.startswith(generated))
+        missing = self._missing(found, pipeline, kept.logs)
+        for count, what in ((len(missing.nodes), "states"), (len(missing.attempts), "attempts")):
+            found.lost += [f"{count} {what}"] if count else []
+        return bool(found.lost)
+
+    def _pipeline(self, found: Salvaged) -> Pipeline:
+        edits = self._store.edits(found.id)
+        return pipeline_loader.resolve_stored(self._store, found.id, edits)
+
+    def _kept(self, pipeline_id: str) -> "_Kept | None":
+        """Return the files of a pipeline; None, with an entry in the report, if unreadable."""
         try:
-            pipeline_loader.load(self._store, found.record)
-        except Exception:  # noqa: BLE001  any failure means that it must be rebuilt
-            found.lost.append("state")
-            return False
-        return True
+            return _Kept(self._home.pipeline(pipeline_id))
+        except ValueError:
+            self.report.left[pipeline_id] = "this is not the id of a pipeline"
+        except OSError as error:
+            self.report.left[pipeline_id] = f"its directory cannot be read: {error}"
+        return None
 
-    def _rebuild(self, found: Salvaged) -> Repaired:
-        directory = self._home.pipeline(found.id)
-        definition = next(filter(_resolves, self._definitions(found, directory)), None)
+    def _adopt(self, pipeline_id: str) -> None:
+        """Make a pipeline of a directory that the store does not know."""
+        kept = self._kept(pipeline_id)
+        if kept is None or kept.directory.is_empty():
+            return
+        record = kept.record or self._stub(pipeline_id)
+        self._store.create(record, b"")
+        row = next(row for row in listed(self._connection) if row[1] == pipeline_id)
+        found = Salvaged(pipeline_id, row[0], record, lost=["results of its attempts"])
+        found.nodes.add(None)
+        self._rebuild(found, kept)
+
+    def _rebuild(self, found: Salvaged, kept: "_Kept") -> None:
+        definition = next(filter(_resolves, (found.definition, kept.definition)), None)
         problem = _WITHOUT if definition is None else _REBUILT
-        record = found.record or _kept_record(directory) or self._stub(found.id)
-        record = record.model_copy(update={"armed": False, "run_at": None, "problem": problem})
+        record = found.record or kept.record or self._stub(found.id)
+        changed = {"id": found.id, "armed": False, "run_at": None, "problem": problem}
         if definition is None:
             definition = pack_form(to_launch_form(Serial()))
-            record = record.model_copy(update={"retention": 0})  # kept until a user deletes it
-        turn = self._with_attempts_of_logs(found, directory, definition)
-        if not self._put(record, definition, turn):
-            found.lost.append("states, modifications and generated trees")
-            self._put(record, definition, WriteBatch(attempts=turn.attempts, images=turn.images))
-        lost = tuple(part for part in found.lost if part not in ("record", "definition"))
-        return Repaired(found.id, (*lost, "definition") if problem == _WITHOUT else lost)
-
-    @staticmethod
-    def _definitions(found: Salvaged, directory: PipelineDir) -> Iterator[bytes]:
-        if found.definition is not None:
-            yield found.definition
-        try:
-            yield directory.definition.read_bytes()
-        except OSError:
+            changed["retention"] = 0  # kept until a user deletes it
+        record = record.model_copy(update=changed)
+        query = "INSERT OR REPLACE INTO definitions VALUES (?, '', ?)"
+        self._connection.execute(query, (found.number, definition))
+        self._put_record(found.number, record)
+        self._store.save(found.id, found.turn)
+        failure = self._complete(found, record, kept)
+        if failure is not None:
+            self.report.left[found.id] = failure
             return
+        live = pipeline_loader.load(self._store, record)
+        self._put_record(
+            found.number, record.model_copy(update={"status": live.status(), "touched": self._now})
+        )
+        lost = tuple(part for part in found.lost if part != "record")
+        lost += ("definition",) if problem == _WITHOUT else ()
+        self.report.repaired.append(Repaired(found.id, lost))
+
+    def _complete(self, found: Salvaged, record: PipelineRecord, kept: "_Kept") -> str | None:
+        """Add what the other tables and the output show; return why it cannot be loaded."""
+        if self._failure(record) is not None:
+            self._drop(found, "modifications and generated trees", "target>''", "edits")
+        if self._failure(record) is not None:
+            self._drop(found, "states", "0", "nodes")
+            found.nodes.add(None)
+        failure = self._failure(record)
+        if failure is None:
+            pipeline = self._pipeline(found)
+            missing = self._missing(found, pipeline, kept.logs)
+            owners = {*pipeline.nodes, *map(image_build.log_name, pipeline.images)}
+            owners.update(each.path for each in self._store.attempts(found.id))
+            self.logs.append((kept.logs, owners))
+            self._store.save(found.id, missing)
+            failure = self._failure(record)
+        return failure
+
+    def _drop(self, found: Salvaged, lost: str, trees: str, table: str) -> None:
+        found.lost.append(lost)
+        number = (found.number,)
+        self._connection.execute(f"DELETE FROM definitions WHERE pipeline=? AND {trees}", number)  # noqa: S608
+        self._connection.execute(f"DELETE FROM {table} WHERE pipeline=?", number)  # noqa: S608
+
+    def _missing(self, found: Salvaged, pipeline: Pipeline, logs: LogDirectory) -> WriteBatch:
+        attempts = list(self._store.attempts(found.id))
+        changes = self._store.changes(found.id, 0, -1)
+        nodes = list(self._store.nodes(found.id))
+        paths = {node.path for node in pipeline.execs()} | {one.path for one in attempts}
+        added = history.missing_attempts(paths, attempts, changes, nodes, logs.attempts_of(paths))
+        unknown = pipeline.nodes.keys() - {node.path for node in nodes}
+        lost = unknown if None in found.nodes else {path for path in found.nodes if path in unknown}
+        states = history.missing_nodes(lost, [*attempts, *added], changes)
+        return WriteBatch(nodes=states, attempts=added)
+
+    def _failure(self, record: PipelineRecord) -> str | None:
+        """Return why a pipeline cannot be loaded, or None."""
+        try:
+            pipeline_loader.load(self._store, record)
+        except Exception as error:  # noqa: BLE001  corrupt data may raise anything
+            return cause_of_damage(error)
+        return None
+
+    def _put_record(self, number: int, record: PipelineRecord) -> None:
+        self._connection.execute(
+            "UPDATE pipelines SET id=?, record=? WHERE number=?",
+            (record.id, record.model_dump_json(), number),
+        )
 
     def _stub(self, pipeline_id: str) -> PipelineRecord:
         return PipelineRecord(
             id=pipeline_id, title=pipeline_id, created=self._now, touched=self._now
         )
 
-    def _put(self, record: PipelineRecord, definition: bytes, turn: WriteBatch) -> bool:
-        """Store a pipeline; return False if it cannot be loaded afterwards."""
-        if record.id in self._ids():
-            self._store.delete(record.id)
-        self._store.create(record, definition)
-        self._store.save(record.id, turn)
-        try:
-            live = pipeline_loader.load(self._store, record)
-        except Exception:  # noqa: BLE001  as in `_loads`
-            return False
-        self._store.put_record(
-            record.model_copy(update={"status": live.status(), "touched": self._now})
-        )
-        return True
 
-    def _ids(self) -> set[str]:
-        return {record.id for record in self._store.records()} | self._store.damaged().keys()
+class _Kept:
+    """The files in a pipeline's directory.
 
-    def _with_attempts_of_logs(
-        self, found: Salvaged, directory: PipelineDir, definition: bytes
-    ) -> WriteBatch:
-        """Return the salvaged parts, with an attempt for each output that has none."""
-        turn = found.turn()
-        pipeline = resolve(unpack_form(definition))
-        logs = LogDirectory(directory.logs)
-        known = {(attempt.path, attempt.number) for attempt in turn.attempts}
-        numbers = logs.attempts_of(node.path for node in pipeline.execs())
-        added = [
-            AttemptRecord(
-                path=path,
-                number=number,
-                state=State.KILLED,
-                cause=Cause.WORKER_LOST,
-                message=_UNKNOWN_END,
-                ended=ended,
-            )
-            for path, attempts in numbers.items()
-            for number, ended in attempts.items()
-            if (path, number) not in known
-        ]
-        if not found.attempts:
-            logs.set_apart(_owners(pipeline))
-        states = {node.path for node in turn.nodes}
-        lost = {one.path: one.number for one in sorted(added, key=lambda one: one.number)}
-        nodes = [
-            NodeState(path=path, state=State.KILLED, cause=Cause.WORKER_LOST, attempt=number)
-            for path, number in lost.items()
-            if path not in states
-        ]
-        return replace(turn, attempts=[*turn.attempts, *added], nodes=[*turn.nodes, *nodes])
+    Attributes:
+        record: As launched; None if there is no valid one, like ``definition``.
+
+    Raises:
+        OSError: They may exist, but cannot be read.
+    """
+
+    def __init__(self, directory: PipelineDir) -> None:
+        self.directory = directory
+        self.logs = LogDirectory(directory.logs)
+        self.logs.attempts_of(())
+        self.definition = _content(directory.definition)
+        self.record = None
+        content = _content(directory.record)
+        if content is not None:
+            with suppress(ValueError):
+                record = PipelineRecord.model_validate_json(content)
+                self.record = record if record.id == directory.root.name else None
 
 
-def _owners(pipeline: Pipeline) -> list[str]:
-    return [*pipeline.nodes, *map(image_build.log_name, pipeline.images)]
-
-
-def _resolves(definition: bytes) -> bool:
+def _content(path: Path) -> bytes | None:
     try:
-        resolve(unpack_form(definition))
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _resolves(definition: bytes | None) -> bool:
+    try:
+        resolve(unpack_form(definition or b""))
     except Exception:  # noqa: BLE001  corrupt data may raise anything
         return False
     return True
-
-
-def _kept_record(directory: PipelineDir) -> PipelineRecord | None:
-    try:
-        record = PipelineRecord.model_validate_json(directory.record.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return record if record.id == directory.root.name else None
-
-
-def _is_usable(path: Path) -> bool:
-    try:
-        SqliteStore.open(path).close()
-    except DamagedError:
-        return False
-    return is_sound(path)
-
-
-def _move_away(path: Path, now: float) -> Path:
-    """Move a store and its associated files; return the new path."""
-    target = path.with_name(
-        f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}"
-    )
-    for suffix in ("-wal", "-shm", ""):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.replace(target.with_name(target.name + suffix))
-    return target

@@ -242,7 +242,7 @@ async def test_repair_rebuilds_a_store_with_a_damaged_page(home):
 def test_repair_of_an_intact_store_changes_nothing(home):
     home.make()
 
-    assert repair(home).repaired == ()
+    assert repair(home).repaired == []
 
 
 def test_repair_refuses_while_an_agent_runs(home):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from conducto_cli.argument_parser import Parser
     from conducto_core.model.requests import AgentStatus
+    from conducto_local.repair import RepairReport
 
 
 def add_arguments(parser: Parser) -> None:
@@ -31,7 +32,13 @@ def add_arguments(parser: Parser) -> None:
     start = add_subcommand(kinds, "start", "start it, if it is not running")
     add_subcommand(kinds, "stop", "stop it; its pipelines continue with the next one")
     status = add_subcommand(kinds, "status", "show its state, and that of its link")
-    add_subcommand(kinds, "repair", "rebuild lost or damaged parts of its store")
+    repair = add_subcommand(
+        kinds,
+        "repair",
+        "rebuild lost or damaged parts of its store",
+        "Shows what it would do, and asks. It works on a copy: the damaged store is kept.",
+    )
+    repair.add_argument("--yes", action="store_true", help="ask nothing")
     _add_link(add_subcommand(kinds, "link", _LINK_SUMMARY, _LINK_DETAILS))
     add_subcommand(kinds, "unlink", "close the link and revoke the agent's token")
     add_subcommand(
@@ -90,10 +97,26 @@ def _stop(arguments: argparse.Namespace) -> int:
 
 
 def _repair(arguments: argparse.Namespace) -> int:
+    from conducto_cli.confirmation import asker
     from conducto_cli.connection import LocalAgent
 
-    print("\n".join(map(printable, LocalAgent(arguments.profile).repair())))
-    return DONE
+    ask = asker(yes=arguments.yes)
+
+    def confirm(report: RepairReport) -> bool:
+        print("\n".join(map(printable, report.lines())), flush=True)
+        return ask("Repair the store in this way?")
+
+    report = LocalAgent(arguments.profile).repair(confirm)
+    if not report.needs_repair():
+        print("\n".join(map(printable, report.lines())))
+    elif not report.done:
+        print("nothing was changed")
+    elif report.moved is not None:
+        print(printable(f"repaired; the damaged store was moved to {report.moved}"))
+    else:
+        print("repaired")
+    is_refused = report.needs_repair() and not report.done
+    return FAILED if report.left or is_refused else DONE
 
 
 def _status(arguments: argparse.Namespace) -> int:

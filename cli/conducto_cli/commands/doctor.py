@@ -56,6 +56,13 @@ class Host(Protocol):
             RuntimeError: one runs and does not answer.
         """
 
+    def damage(self) -> tuple[str, ...]:
+        """Return a sentence for each damaged part of the store, with the remedy.
+
+        Raises:
+            RuntimeError: An agent runs and does not answer.
+        """
+
     def version(self) -> str:
         """Return the version of Conducto that is asked."""
 
@@ -123,6 +130,24 @@ class ThisHost:
         except (ClientError, UsageError) as error:
             raise RuntimeError(str(error)) from error
 
+    def damage(self) -> tuple[str, ...]:
+        """Return a sentence for each damaged part of the store, with the remedy."""
+        from conducto_cli.connection import LocalAgent
+        from conducto_client import Client, ClientError, HttpTransport
+        from conducto_local.repair import damage_of
+        from conducto_local.state_dir import open_state_dir
+        from conducto_local.store.errors import SET_ASIDE
+
+        try:
+            endpoint = LocalAgent(self._profile).find()
+            if endpoint is None:
+                return damage_of(open_state_dir(self._profile))
+            with Client(HttpTransport(endpoint)) as client:
+                problems = [one.pipeline.problem or "" for one in client.list(lifecycle="all")]
+        except (ClientError, UsageError) as error:
+            raise RuntimeError(str(error)) from error
+        return tuple(problem for problem in problems if SET_ASIDE in problem)
+
     def version(self) -> str:
         """Return the version of Conducto that is asked."""
         from conducto_core.images.sdk_wheel import package_version
@@ -187,6 +212,10 @@ def host_findings(host: Host) -> Iterator[CheckResult]:
     yield _tried("engine", lambda: _engine(host))
     yield _disk(host.free_bytes())
     yield _tried("agent", lambda: _agent(host))
+    try:
+        yield from (CheckResult("store", Status.FAILED, each) for each in host.damage())
+    except RuntimeError:
+        return  # the line of the agent shows the error
 
 
 def _engine(host: Host) -> CheckResult:

@@ -25,7 +25,7 @@ from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.admission import check_nodes
 from conducto_local.scheduling.continuation import Continuations
 from conducto_local.scheduling.live_pipeline import LivePipeline
-from conducto_local.store.errors import DamagedError, StoreFullError
+from conducto_local.store.errors import DamagedError, StoreError, StoreFullError
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,10 @@ class LocalLaunches(LocalAccess):
             elif record.run_at is not None:
                 self._start_times.set(live, record.run_at)
             self._scheduler.restart_timers(live)
-        except DamagedError as error:
+        except Exception as error:
+            if isinstance(error, StoreError) and not isinstance(error, DamagedError):
+                raise
+            # As in `PipelineCache.load`: the other pipelines must continue.
             self._cache.put_aside(record.id, error)
 
     async def launch(

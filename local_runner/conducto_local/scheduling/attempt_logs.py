@@ -43,6 +43,8 @@ _TIMES: dict[str, Kept] = {"stdout": "stdout_times", "stderr": "stderr_times"}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Directory of output whose node is unknown.
 UNATTRIBUTED = "unattributed"
+#: Characters of a digest that are the name of a directory.
+_DIGEST_DIRECTORY = 2
 #: Number of readers whose line indexes are kept for the next page.
 _READERS_KEPT = 16
 
@@ -290,10 +292,13 @@ class LogDirectory:
                 file.replace(target)
 
     def _files(self) -> Iterator[tuple[Path, str, int]]:
-        for file in self._root.glob("??/*"):
-            rest, _, attempt = file.stem.rpartition("-")
-            if attempt.isascii() and attempt.isdigit():
-                yield file, file.parent.name + rest, int(attempt)
+        with suppress(FileNotFoundError):  # glob() would suppress every error
+            for group in self._root.iterdir():
+                is_ours = len(group.name) == _DIGEST_DIRECTORY and group.is_dir()
+                for file in group.iterdir() if is_ours else ():
+                    rest, _, attempt = file.stem.rpartition("-")
+                    if attempt.isascii() and attempt.isdigit():
+                        yield file, group.name + rest, int(attempt)
 
     def _base(self, path: str, attempt: int) -> str:
         name = _digest(path)

@@ -8,7 +8,7 @@ from conducto_core.model.records import PipelineRecord
 from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.scheduler import Scheduler
-from conducto_local.store.errors import REPAIR, DamagedError, UnknownPipelineError
+from conducto_local.store.errors import REPAIR, SET_ASIDE, DamagedError, UnknownPipelineError
 from conducto_local.store.port import Store
 from conducto_local.store.rows import cause_of_damage
 
@@ -54,7 +54,7 @@ class PipelineCache:
         damaged = self._store.damaged()
         found_id = resolve_id(pipeline_id, [*records, *damaged])
         if found_id in damaged:
-            raise _unreadable(found_id, damaged[found_id])
+            raise unreadable(found_id, damaged[found_id])
         return records[found_id]
 
     def load(self, record: PipelineRecord) -> LivePipeline:
@@ -79,7 +79,7 @@ class PipelineCache:
         """Set a damaged pipeline aside; return the error for clients."""
         self._scheduler.drop(pipeline_id)
         cause = cause_of_damage(error)
-        refusal = _unreadable(pipeline_id, cause)
+        refusal = unreadable(pipeline_id, cause)
         if self._aside.get(pipeline_id) != cause:
             logger.error("pipeline set aside", exc_info=error, extra={"why": str(refusal)})
         self._aside[pipeline_id] = cause
@@ -102,14 +102,15 @@ class PipelineCache:
 def set_aside_record(record: PipelineRecord, cause: str) -> PipelineRecord:
     """Return the record of a damaged pipeline for lists."""
     status = record.status.model_copy(update={"settled": True})
-    problem = str(_unreadable(record.id, cause))
+    problem = str(unreadable(record.id, cause))
     return record.model_copy(update={"armed": False, "problem": problem, "status": status})
 
 
-def _unreadable(pipeline_id: str, cause: str) -> DamagedError:
+def unreadable(pipeline_id: str, cause: str) -> DamagedError:
+    """Return the error about a damaged pipeline, with the remedy."""
     reason = cause.splitlines()[0]
     return DamagedError(
-        f"pipeline {pipeline_id} is set aside, because it cannot be read ({reason}). {REPAIR}"
+        f"pipeline {pipeline_id} {SET_ASIDE}, because it cannot be read ({reason}). {REPAIR}"
     )
 
 

@@ -11,6 +11,22 @@ StoreError                    the store failed; the message has the remedy
 └── HistoryError              a bug: the batch would overwrite history or leave a gap
 """
 
+import sqlite3
+
+_DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
+#: The file ends before a page (SQLITE_IOERR_SHORT_READ).
+_SHORT_READ = 522
+#: Starts of errors about a damaged schema, without a code of their own.
+_SCHEMA = (
+    "malformed database schema",
+    "unsupported file format",
+    "no such table",
+    "no such column",
+    "no such index",
+)
+
+#: A part of the problem of a pipeline that cannot be read.
+SET_ASIDE = "is set aside"
 #: The end of messages about damage.
 REPAIR = "Repair it: conducto agent stop, then conducto agent repair"
 
@@ -73,3 +89,11 @@ class DuplicatePipelineError(StoreError):
 
 class HistoryError(StoreError):
     """A batch would overwrite history or leave a gap in it."""
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether an error of SQLite means that the file is damaged."""
+    code = getattr(error, "sqlite_errorcode", None)  # missing if SQLite was not called
+    if code is None:
+        return False
+    return code == _SHORT_READ or code & 0xFF in _DAMAGED or str(error).startswith(_SCHEMA)

@@ -5,6 +5,7 @@ when they are written.
 """
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -52,6 +53,7 @@ def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
         ON CONFLICT DO UPDATE SET {new}"""  # noqa: S608  our own names
 
 
+ALL_NODES = f"SELECT {', '.join(_NODE)} FROM nodes WHERE pipeline=?"  # noqa: S608
 PUT_NODE = _upsert("nodes", ("path",), _NODE)
 GET_NODES = f"""SELECT {", ".join(_NODE)}
     FROM nodes WHERE pipeline=? AND path>? ORDER BY path LIMIT ?"""  # noqa: S608
@@ -72,6 +74,7 @@ _ATTEMPTS = f"""SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_cod
     LEFT JOIN texts i ON typeof(a.image)='integer' AND i.pipeline=a.pipeline
         AND i.number=a.image
     """  # noqa: S608
+ALL_ATTEMPTS = f"{_ATTEMPTS} WHERE a.pipeline=? ORDER BY a.path, a.number"
 GET_ATTEMPTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.path <= ? AND (a.path, a.number) > (?, ?)
     ORDER BY a.path, a.number LIMIT ?"""
 GET_SNAPSHOTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.snapshot IS NOT NULL
@@ -84,6 +87,7 @@ GET_PERIOD = """SELECT min(started), max(ended) FROM (
     GROUP BY path)"""
 
 PUT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+ALL_CHANGES = f"SELECT {', '.join(_CHANGE)} FROM changes WHERE pipeline=? ORDER BY seq"  # noqa: S608
 GET_CHANGES = f"""SELECT {", ".join(_CHANGE)} FROM changes
     WHERE pipeline=? AND seq>? ORDER BY seq LIMIT ?"""  # noqa: S608
 # Without typeof() a command that reads "7" would equal the number 7.
@@ -108,12 +112,44 @@ _CAUSES: dict[Cause | None, str | None] = {None: None, **{cause: cause.value for
 _TYPES = {kind: kind.value for kind in NodeType}
 
 
-def record_of(text: str | bytes) -> PipelineRecord | ValueError:
-    """Return the record of a row of `GET_PIPELINES`, or the reason why it cannot be read."""
+def fetch(
+    connection: sqlite3.Connection, query: str, parameters: Sequence[object] = ()
+) -> list[Row]:
+    """Return the rows of a query; a text that is not valid UTF-8 is returned as its bytes.
+
+    Parsers reject these bytes, so that one damaged row does not hide the others.
+    """
     try:
-        return PipelineRecord.model_validate_json(text)
-    except ValidationError as error:
-        return ValueError(cause_of_damage(error))
+        return connection.execute(query, parameters).fetchall()
+    except sqlite3.OperationalError as error:
+        if hasattr(error, "sqlite_errorcode"):  # of SQLite, not of the conversion to Python
+            raise
+    connection.text_factory = _text
+    try:
+        return connection.execute(query, parameters).fetchall()
+    finally:
+        connection.text_factory = str
+
+
+def _text(stored: bytes) -> str | bytes:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored
+
+
+def record_of(row: Row) -> tuple[str, PipelineRecord | ValueError]:
+    """Return id and record of a row of `GET_PIPELINES`, or the reason why it cannot be read."""
+    stored, text = row
+    shown = stored.decode(errors="backslashreplace") if isinstance(stored, bytes) else str(stored)
+    try:
+        record = PipelineRecord.model_validate_json(text)
+    except (ValidationError, TypeError) as error:
+        return shown, ValueError(cause_of_damage(error))
+    if record.id == stored:
+        return record.id, record
+    known = record.id if isinstance(stored, bytes) else shown
+    return known, ValueError(f"id: {shown!r} has the record of {record.id!r}")
 
 
 def cause_of_damage(error: Exception) -> str:
@@ -189,9 +225,14 @@ def attempt_row(
     )
 
 
+def attempt_fields(row: Row) -> dict[str, Any]:
+    """Return the columns of a row of `GET_ATTEMPTS` by name."""
+    return dict(zip(_ATTEMPT, row, strict=True))
+
+
 def attempt_of(row: Row) -> AttemptRecord:
     """Return the record of a row of `GET_ATTEMPTS`."""
-    fields = dict(zip(_ATTEMPT, row, strict=True))
+    fields = attempt_fields(row)
     fields["env"] = env_of(fields["env"])
     if fields["outputs"] is not None:
         fields["outputs"] = OutputSummary.model_validate_json(fields["outputs"])

@@ -36,10 +36,12 @@ from conducto_local.store.errors import (
     StoreFullError,
     StoreVersionError,
     UnknownPipelineError,
+    is_damage,
 )
 from conducto_local.store.invariants import check_changes, overwritten, prefix_of
 from conducto_local.store.lock import StoreLock
 from conducto_local.store.port import Redefinition, WriteBatch
+from conducto_local.store.replacement import finish_replacement
 from conducto_local.store.schedules import SqliteSchedules
 from conducto_local.store.schema import MIGRATIONS, OWNED, Migration, migrate, schema_version
 from conducto_local.store.text_interning import TextInterner
@@ -59,7 +61,6 @@ _AFTER_ALL_PATHS = b""
 # Errors of a full disk, a quota or a limit on file sizes.
 _FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
 FULL_NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 # 16 MB of page cache: the working set of a run of 100,000 Execs. A commit waits for the disk only
 # when it checkpoints the log, every 4 MB (SQLite's default).
@@ -109,6 +110,7 @@ class SqliteStore:
         lock = _lock(path)
         try:
             with _translated(path):
+                finish_replacement(path)
                 if for_reading:
                     connection = _connect_for_reading(path, migrations)
                 else:
@@ -155,9 +157,7 @@ class SqliteStore:
 
     def records(self) -> list[PipelineRecord]:
         """Return every pipeline with a readable record, in the order of creation."""
-        with self._turns, _translated(self._path):
-            found = self._connection.execute(rows.GET_PIPELINES).fetchall()
-        parsed = [(str(one), rows.record_of(text)) for one, text in found]
+        parsed = [rows.record_of(row) for row in self._select(rows.GET_PIPELINES)]
         self._damaged = {one: str(r) for one, r in parsed if isinstance(r, ValueError)}
         return [record for _, record in parsed if isinstance(record, PipelineRecord)]
 
@@ -269,10 +269,8 @@ class SqliteStore:
 
         Unreadable notifications are left out, because they cannot be sent.
         """
-        with self._turns, _translated(self._path):
-            found = self._connection.execute(rows.GET_UNDELIVERED).fetchall()
         undelivered = []
-        for one, text in found:
+        for one, text in self._select(rows.GET_UNDELIVERED):
             with suppress(ValueError):
                 undelivered.append((str(one), rows.notification_of((text,))))
         return undelivered
@@ -357,10 +355,13 @@ class SqliteStore:
     def _number(self, pipeline_id: str) -> int:
         number = self._numbers.get(pipeline_id)
         if number is None:
-            found = self._connection.execute(
-                "SELECT number FROM pipelines WHERE id=?", (pipeline_id,)
-            ).fetchone()
-            if found is None:
+            # The second query finds a pipeline that is missing in a damaged index.
+            for source in ("pipelines", "pipelines NOT INDEXED"):
+                query = f"SELECT number FROM {source} WHERE id=?"  # noqa: S608
+                found = self._connection.execute(query, (pipeline_id,)).fetchone()
+                if found is not None:
+                    break
+            else:
                 raise UnknownPipelineError(pipeline_id)
             number = self._numbers[pipeline_id] = int(found[0])
         return number
@@ -378,11 +379,11 @@ class SqliteStore:
     def _read(self, query: str, pipeline_id: str, *parameters: object) -> list[rows.Row]:
         with self._turns, _translated(self._path):
             number = self._number(pipeline_id)
-            return self._connection.execute(query, (number, *parameters)).fetchall()
+            return rows.fetch(self._connection, query, (number, *parameters))
 
     def _select(self, query: str, *parameters: object) -> list[rows.Row]:
         with self._turns, _translated(self._path):
-            return self._connection.execute(query, parameters).fetchall()
+            return rows.fetch(self._connection, query, parameters)
 
     def _pages(
         self, page: list[rows.Row], query: str, pipeline_id: str, *parameters: object, width: int
@@ -527,6 +528,8 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         raise _store_error(path, error) from error
+    except UnicodeDecodeError as error:  # of the message of an error
+        raise DamagedError(f"{path}: the file is damaged. {REPAIR}") from error
 
 
 def _store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
@@ -540,6 +543,6 @@ def _store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
             f"{path}: the disk is full or over its quota ({text}). Saved data "
             "is not affected; free some space (conducto gc) to continue."
         )
-    if code in _DAMAGED:
+    if isinstance(error, sqlite3.Error) and is_damage(error):
         return DamagedError(f"{path}: the file is damaged ({text}). {REPAIR}")
     return StoreError(f"{path}: {text}")

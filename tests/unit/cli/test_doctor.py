@@ -12,7 +12,10 @@ from conducto_cli.commands.doctor import ThisHost
 from conducto_cli.commands.doctor import run as doctor
 from conducto_cli.deploy.ports import AccountError
 from conducto_cli.parser import build_parser
+from conducto_core.model.records import PipelineRecord
 from conducto_core.model.warm_pool import WarmPool
+from conducto_local.state_dir import open_state_dir
+from conducto_local.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +31,7 @@ class FakeHost:
         self.engine_warnings: tuple[str, ...] = ()
         self.warm: WarmPool | None = None
         self.away = False
+        self.damaged: tuple[str, ...] = ()
 
     def python(self) -> str:
         return "3.12.1"
@@ -42,6 +46,9 @@ class FakeHost:
 
     def agent(self) -> tuple[str, str] | None:
         return (self.agent_version, "http://127.0.0.1:1") if self.agent_version else None
+
+    def damage(self) -> tuple[str, ...]:
+        return self.damaged
 
     def version(self) -> str:
         return "1.0"
@@ -126,6 +133,34 @@ def test_agent_of_another_version_is_reported(capsys: Output) -> None:
     assert run(host) == 0
 
     assert "conducto agent stop" in capsys.readouterr().out
+
+
+def test_damaged_pipelines_are_named(capsys: Output) -> None:
+    host = FakeHost()
+    host.damaged = ("pipeline abc-abc is set aside. Repair it: conducto agent repair",)
+
+    assert run(host) == 1
+
+    assert "fail  store     pipeline abc-abc is set aside" in capsys.readouterr().out
+
+
+def test_damage_of_a_store_is_found_without_an_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path))
+    home = open_state_dir("test")
+    home.make()
+    store = SqliteStore.open(home.store)
+    for name in ("abc-abc", "abd-abd"):
+        store.create(PipelineRecord(id=name, title=name), b"")
+    store.close()
+    content = home.store.read_bytes()
+    home.store.write_bytes(content.replace(b'"title":"abc-abc"', b'"title":"abc-\xffbc"'))
+
+    (sentence,) = ThisHost("test").damage()
+
+    assert "pipeline abc-abc is set aside" in sentence
+    assert "conducto agent repair" in sentence
 
 
 def test_no_agent_is_well(capsys: Output) -> None:
