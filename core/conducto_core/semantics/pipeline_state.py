@@ -298,7 +298,6 @@ class PipelineState:
             end: Returns the facts about the newest attempt of an Exec that has ended.
         """
         rows = self.rows_of(changes, now, end)
-        self.activity = self.activity.after(changes, self.tree, now)
         left: list[ev.DriverCommand] = []
         for command in commands:
             if isinstance(command, ev.Discard):
@@ -308,6 +307,8 @@ class PipelineState:
             if isinstance(command, ev.RequestApproval):
                 self.asked[command.path] = now
                 left += self._approval_notifications(command.path)
+        waiting = sum(map(self._waits, self.asked))
+        self.activity = self.activity.after(self.counts(), waiting, now)
         left += commands_for(self.record, changes)
         return Effects(left, rows)
 

@@ -151,10 +151,13 @@ export const NOTIFICATIONS = {
 
 export const OFFLINE = {
   retry: "Retry now",
-  starts: "starts it.",
-  text: (server: string) =>
+  announced: (server: string) =>
     `Offline: ${server} does not respond. Showing the last known state; the page reconnects ` +
     "automatically.",
+  nextTry: (seconds: number) => `Next try in ${seconds}s.`,
+  starts: "starts it.",
+  text: (server: string, time: string) => `Offline: ${server} has not answered for ${time}.`,
+  trying: "Trying now…",
 };
 
 export const OUTPUT = {
@@ -288,9 +291,17 @@ export const SHARE = {
 
 export const SKIP_LINK = "Skip to content";
 
+const nameOf = (action: string | null) => (action === null ? "your last change" : `“${action}”`);
+
 export const TOASTS = {
   close: "Close message",
+  forget: "Stop trying",
+  unconfirmed: (action: string | null, server: string) =>
+    `Not confirmed: ${server} has not answered to ${nameOf(action)}. Trying again…`,
   undo: "Undo",
+  unknown: (action: string | null, server: string) =>
+    `It is not known whether ${nameOf(action)} was done. The page asks again as soon as ` +
+    `${server} responds; it is done at most once.`,
 };
 
 export const TREE = {

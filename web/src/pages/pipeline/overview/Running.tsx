@@ -53,7 +53,6 @@ export function Running({ session, path, count }: Props) {
       queryFn: ({ signal }: { signal: AbortSignal }) =>
         api.logLines(id, { path: node.path, first: -LINES, count: LINES }, signal),
       refetchInterval: REFRESH_MS,
-      retry: false,
     })),
   });
   if (longest.length === 0) return found.isLoading ? <Pending /> : null;
