@@ -291,6 +291,8 @@ export const SHARE = {
 
 export const SKIP_LINK = "Skip to content";
 
+export const STALE = { old: (age: string) => `${age} old` };
+
 const nameOf = (action: string | null) => (action === null ? "your last change" : `“${action}”`);
 
 export const TOASTS = {

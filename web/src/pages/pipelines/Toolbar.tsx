@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useId, useRef } from "react";
 
 import type { State } from "@/api/schema";
 import { Button } from "@/components/Button";
@@ -64,12 +64,7 @@ export function Toolbar({ filter, period, owners, counts, selectAll }: Props) {
         onChange={selectAll.onToggle}
       />
       <States current={filter.state} counts={counts} />
-      <Choice
-        label={PIPELINES.owner}
-        value={filter.owner ?? ""}
-        options={[["", PIPELINES.anyone], ...optionsOf(owners, filter.owner)]}
-        onChange={(owner) => setQuery({ owner })}
-      />
+      <Owner key={filter.owner} chosen={filter.owner ?? ""} known={owners} />
       <Choice
         label={PIPELINES.launched}
         value={period ?? ""}
@@ -100,10 +95,36 @@ export function Toolbar({ filter, period, owners, counts, selectAll }: Props) {
   );
 }
 
-/** The owner that the list is filtered by may have no pipeline that is loaded. */
-function optionsOf(owners: readonly string[], chosen: string | undefined) {
-  const all = new Set(chosen === undefined ? owners : [...owners, chosen]);
-  return [...all].toSorted().map((owner) => [owner, owner] as const);
+/** Filters by owner. Others than the suggested ones may have pipelines that are not loaded. */
+function Owner({ chosen, known }: { chosen: string; known: readonly string[] }) {
+  const list = useId();
+  const choose = (owner: string) => {
+    if (owner !== chosen) setQuery({ owner: owner === "" ? null : owner });
+  };
+  return (
+    <>
+      <input
+        className={`field ${styles.owner ?? ""}`}
+        list={list}
+        aria-label={PIPELINES.owner}
+        placeholder={PIPELINES.anyone}
+        defaultValue={chosen}
+        // Choosing a suggestion changes the whole text at once.
+        onInput={({ currentTarget: { value } }) => {
+          if (value === "" || known.includes(value)) choose(value);
+        }}
+        onBlur={({ currentTarget }) => choose(currentTarget.value.trim())}
+        onKeyDown={({ key, currentTarget }) => {
+          if (key === "Enter") choose(currentTarget.value.trim());
+        }}
+      />
+      <datalist id={list}>
+        {[...new Set(known)].toSorted().map((owner) => (
+          <option key={owner} value={owner} />
+        ))}
+      </datalist>
+    </>
+  );
 }
 
 interface StatesProps {
