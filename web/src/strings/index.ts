@@ -243,6 +243,7 @@ export const PANES = {
 };
 
 export const PIPELINE_HEADER = {
+  program: "Program",
   actions: {
     run: "Run",
     pause: "Pause",

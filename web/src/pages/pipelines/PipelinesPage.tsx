@@ -68,7 +68,8 @@ export function PipelinesPage() {
           filter={filter}
           period={period}
           owners={shown.map((one) => one.pipeline.owner).filter((owner) => owner !== "")}
-          counts={filter.state === undefined && !list.hasMore ? countStates(shown) : null}
+          counts={filter.state === undefined ? countStates(shown) : null}
+          isPart={list.hasMore}
           selectAll={{
             checked: isAllChosen,
             onToggle: () => setChosen(new Set(shown.map((one) => one.pipeline.id))),

@@ -48,12 +48,14 @@ interface Props {
   period: Period | null;
   /** Owners of the pipelines that are loaded. */
   owners: readonly string[];
-  /** Pipelines by state; null if unknown, because the list is filtered or not complete. */
+  /** Loaded pipelines by state; null if unknown, because the list is filtered by state. */
   counts: ReadonlyMap<State, number> | null;
+  /** Older pipelines are not loaded. */
+  isPart: boolean;
   selectAll: { checked: boolean; onToggle: () => void };
 }
 
-export function Toolbar({ filter, period, owners, counts, selectAll }: Props) {
+export function Toolbar({ filter, period, owners, counts, isPart, selectAll }: Props) {
   return (
     <form className={styles.bar} role="search" onSubmit={(event) => event.preventDefault()}>
       <input
@@ -63,7 +65,7 @@ export function Toolbar({ filter, period, owners, counts, selectAll }: Props) {
         checked={selectAll.checked}
         onChange={selectAll.onToggle}
       />
-      <States current={filter.state} counts={counts} />
+      <States current={filter.state} counts={counts} isPart={isPart} />
       <Owner key={filter.owner} chosen={filter.owner ?? ""} known={owners} />
       <Choice
         label={PIPELINES.launched}
@@ -130,9 +132,10 @@ function Owner({ chosen, known }: { chosen: string; known: readonly string[] }) 
 interface StatesProps {
   current: State | undefined;
   counts: Props["counts"];
+  isPart: boolean;
 }
 
-function States({ current, counts }: StatesProps) {
+function States({ current, counts, isPart }: StatesProps) {
   const choose = (state: State | null) => setQuery({ state });
   return (
     <div className={styles.states} role="group" aria-label={PIPELINES.state}>
@@ -149,7 +152,7 @@ function States({ current, counts }: StatesProps) {
           <StateIcon state={state} />
           {stateLabel(state)}
           {counts?.get(state) === undefined ? null : (
-            <span className="number">{counts.get(state)}</span>
+            <span className="number">{`${counts.get(state)}${isPart ? "+" : ""}`}</span>
           )}
         </button>
       ))}
