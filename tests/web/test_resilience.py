@@ -89,7 +89,7 @@ def test_each_script_that_is_lost_once_is_loaded(viewer: Viewer) -> None:
     viewer.said.clear()  # the browser notes every request that was aborted
 
 
-def test_networks_that_come_and_go_are_no_outage(viewer: Viewer) -> None:
+def test_page_stays_online_while_networks_change(viewer: Viewer) -> None:
     run = launch(viewer.person, SLOW)
     page = viewer.open(f"/p/{run}")
     expect(page.locator("[data-row='/slow']")).to_contain_text("running")
@@ -157,7 +157,7 @@ def test_page_and_its_change_survive_a_killed_agent(own_viewer: Viewer) -> None:
     agent_api(person, f"/pipelines/{run}/control", "POST", {"action": "sleep"})
 
 
-def test_search_of_a_group_goes_on_when_the_agent_responds_again(viewer: Viewer) -> None:
+def test_search_of_a_group_continues_after_lost_requests(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     eventually(lambda: agent_api(viewer.person, f"/pipelines/{run}")["settled"])
     page = viewer.open(f"/p/{run}?node=%2F&tab=output")

@@ -67,7 +67,7 @@ def test_times_of_a_group_are_those_of_the_server() -> None:
     assert elapsed(row, now=9999.0) == "7.0s"
 
 
-def test_time_of_a_group_stands_while_it_waits_for_an_approval() -> None:
+def test_time_of_a_group_stops_during_an_approval() -> None:
     group = view("/tests", "Parallel", state=State.QUEUED)
     times = {"started": 2.0, "ended": 5.0}
     model = loaded([view("/", "Serial"), group.model_copy(update=times)])

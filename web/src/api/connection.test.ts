@@ -54,7 +54,7 @@ test("a server is noticed to be lost on a page that never sent a request", async
   expect(isOffline()).toBe(false);
 });
 
-test("one failed request, or two within two seconds, are no outage", async () => {
+test("one failed request, or two within two seconds, do not count as an outage", async () => {
   reportResponse(200);
   reportFailure();
   reportFailure();

@@ -111,7 +111,7 @@ it("a retry follows the attempt before it, and ten thousand commands are fast en
   expect(criticalPath(chain, types, 20_000).bars).toHaveLength(10_000);
 });
 
-it("an approval within a round is no new round, and its wait is not active time", () => {
+it("an approval belongs to its round, and its wait is not active time", () => {
   const rest = [bar("/a", 0, 1, 10), bar("/approve", 10, 10, 500), bar("/b", 500, 501, 520)];
   const rounds = roundsOf(rest, [round(0, 10), round(500, 520, true)], 99_999);
   expect(rounds.map(({ label, from, to, active }) => [label, from, to, active])).toEqual([
