@@ -337,6 +337,14 @@ def test_the_period_of_a_group_is_that_of_the_newest_attempts_below_it(store: St
     assert store.period("abc", "/nothing") == (None, None)
 
 
+def test_the_period_of_a_group_begins_with_the_wait_of_its_first_attempt(store: Store) -> None:
+    times = {"queued": 5.0, "started": 20.0, "ended": 30.0}
+    given = [ended("/x/a", 1).model_copy(update=times)]
+    store.save("abc", WriteBatch(attempts=given))
+
+    assert store.period("abc", "/x") == (5, 30)
+
+
 def test_newest_attempts_of_the_root_are_those_of_all_nodes(store: Store) -> None:
     store.save("abc", WriteBatch(attempts=[ended("/"), ended("/x/y")]))
 

@@ -162,7 +162,8 @@ class MemoryStore:
             for path in known
             if path not in removed and _is_below(path, prefix)
         ]
-        started = [one.started for one in newest if one.started is not None]
+        begun = (one.started if one.queued is None else one.queued for one in newest)
+        started = [time for time in begun if time is not None]
         ended = [one.ended for one in newest if one.ended is not None]
         return Period(min(started, default=None), max(ended, default=None))
 

@@ -812,7 +812,7 @@ def test_night_before_a_reset_does_not_count_as_active_time(world: World) -> Non
 
     listed = asyncio.run(world.pipelines().list_pipelines(ListParams(history=True))).pipelines[0]
     assert world.get(pipeline).active_seconds == listed.active_seconds == 10
-    assert world.get(pipeline).active_since is None
+    assert world.get(pipeline).active_since == world.now  # the reset queued it
 
 
 def test_pause_response_lists_running_nodes(world: World) -> None:

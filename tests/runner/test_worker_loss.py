@@ -247,6 +247,19 @@ async def test_group_does_not_continue_without_its_container_after_a_restart(tmp
         assert (await again.attempts("/b"))[1].started is not None
 
 
+async def test_images_keep_their_outcome_after_a_restart(tmp_path):
+    async with local_runner(tmp_path / "home", "process") as local:
+        run = await local.launch(nodes(a="true"))
+        await run.settled()
+        (built,) = (await local.pipelines.get_pipeline(PipelineParams(id=run.id))).images
+
+    async with local_runner(tmp_path / "home", "process") as local:
+        (image,) = (await local.pipelines.get_pipeline(PipelineParams(id=run.id))).images
+
+    assert built.state == "done"
+    assert image == built
+
+
 def runner_on(engine, base):
     return clean_runner(base) if engine == "docker" else local_runner(base, engine)
 

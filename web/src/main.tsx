@@ -7,14 +7,14 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { options } from "preact";
 import { createRoot } from "react-dom/client";
 
-import { api } from "@/api/client";
-import { watchConnection } from "@/api/connection";
+import { ping } from "@/api/client";
+import { attention, watchConnection } from "@/api/connection";
 import { IN_CLOUD } from "@/api/deployment";
 import { reloadOnNewCode, signInWithCode, takeCodeFromUrl } from "@/api/session";
 import { App } from "@/app/App";
 import { queryClient } from "@/app/queryClient";
 import { toast } from "@/components/toasts";
-import { preloadWhenIdle } from "@/lib/preload";
+import { preloadWhenIdle, stylesLoaded, watchStyles } from "@/lib/preload";
 
 /** Sign in with the code in the URL, if any. Returns whether the code was rejected. */
 async function isExpired(): Promise<boolean> {
@@ -34,8 +34,11 @@ async function isExpired(): Promise<boolean> {
   return entry === "no";
 }
 
+/** Wait for the styles of the page; without them it is at least readable. */
+const appliedStyles = () => stylesLoaded().catch(() => undefined);
+
 async function start(place: HTMLElement): Promise<void> {
-  const expired = await isExpired();
+  const [expired] = await Promise.all([isExpired(), appliedStyles()]);
   createRoot(place).render(
     <QueryClientProvider client={queryClient}>
       <App expired={expired} />
@@ -48,6 +51,8 @@ async function start(place: HTMLElement): Promise<void> {
 options.requestAnimationFrame = queueMicrotask;
 
 const place = document.getElementById("app");
+watchStyles();
+attention.subscribe(() => void appliedStyles());
 if (place !== null) void start(place);
-watchConnection(api.agent);
+watchConnection(ping);
 preloadWhenIdle();

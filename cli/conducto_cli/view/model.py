@@ -5,7 +5,7 @@ its children in buckets by their interest to a reader, so that the screen takes 
 shows from the front and the length of the rest.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import takewhile
@@ -51,6 +51,7 @@ class Row:
         counts: A group's; None for an Exec.
         started: When it began to run, in seconds since the epoch; None before that.
         ended: When it ended; None while it has not.
+        idle: Seconds in between in which a group's pipeline was not active.
         buckets: Children by interest: ``{interest: {path: row}}``.
     """
 
@@ -65,6 +66,7 @@ class Row:
     exit_code: int | None = None
     started: float | None = None
     ended: float | None = None
+    idle: float = 0.0
     file: str | None = None
     line: int | None = None
     max_time: float | None = None
@@ -179,13 +181,12 @@ class PipelineModel:
             if row.waits_for is not None and row.state is State.PENDING:
                 self._waiting.setdefault(view.wait_holder or "", []).append(row)
             if not row.is_exec:  # all below it may not be fetched
-                row.started, row.ended = view.started, view.ended
+                row.started, row.ended, row.idle = view.started, view.ended, view.idle
             if view.attempts:
                 last = view.attempts[-1]
                 row.attempt, row.exit_code = last.number, last.exit_code
                 row.message = last.message
                 row.started, row.ended = last.started, last.ended
-                _spread_times(row)
             self._file(row)
 
     def explain(self, views: Iterable[NodeView]) -> None:
@@ -206,6 +207,9 @@ class PipelineModel:
             row = self._row(path, NodeType.PARALLEL)
             row.counts = counts
             self._file(row)
+        for path, time in batch.times.items():
+            row = self._row(path, NodeType.PARALLEL)
+            row.started, row.ended, row.idle = time.started, time.ended, time.idle
         self.summary = batch.pipeline
         self.seq = max(self.seq, batch.pipeline.seq)
 
@@ -313,20 +317,3 @@ def _stamp(row: Row, change: NodeChange) -> None:
         row.started = None if restarts else row.started
     elif row.started is None or (restarts and row.state is not State.RUNNING):
         row.started = change.time
-
-
-def _spread_times(row: Row) -> None:
-    """A group began with the first of its Execs and ended with the last."""
-    above = row.parent
-    while above is not None:
-        above.started = _combined(min, above.started, row.started)
-        above.ended = _combined(max, above.ended, row.ended)
-        above = above.parent
-
-
-def _combined(
-    choose: Callable[[float, float], float], one: float | None, other: float | None
-) -> float | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return choose(one, other)

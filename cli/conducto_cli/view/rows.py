@@ -53,8 +53,10 @@ def elapsed(row: Row, now: float) -> str:
     """Return how long a node ran or has been running; empty if it never began."""
     if row.started is None:
         return ""
-    over = row.state in FINISHED and row.ended is not None
-    return duration((row.ended if over and row.ended is not None else now) - row.started)
+    # A group that waits for an approval has ended so far.
+    over = row.ended is not None and (row.state in FINISHED or not row.is_exec)
+    end = row.ended if over and row.ended is not None else now
+    return duration(max(0.0, end - row.started - row.idle))
 
 
 def name_of(row: Row, columns: int = 0) -> str:

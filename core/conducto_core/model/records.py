@@ -77,15 +77,18 @@ class Period(NamedTuple):
 
 
 class Round(Record):
-    """The stretch from one start of a pipeline to its next rest.
+    """The stretch from one start of a pipeline to its next rest, or a part of it.
 
     Attributes:
-        started: Start of its first command, in seconds since the epoch.
-        ended: When nothing ran any more and nothing would start by itself; None while it lasts.
+        started: When its first command was queued, in seconds since the epoch.
+        ended: When nothing ran or was queued any more; None while it lasts.
+        continues: The pipeline waited only for approvals before it, so it is a part of the round
+            before.
     """
 
     started: float
     ended: float | None = None
+    continues: bool = False
 
 
 class PipelineStatus(Record):

@@ -1,19 +1,14 @@
-"""The active time of a pipeline, without the time between its runs.
+"""The active time of a pipeline and its groups, without the time between its runs.
 
-A pipeline is active from its first command until nothing runs, is queued or will start by itself. A
-reset on the next morning starts a new period; the night between does not count.
+A pipeline is active while a command runs or waits for a slot. A reset on the next morning starts a
+new period; the night between does not count, and neither does the wait for a person's approval.
+The time of a group is the active time between its first and its last attempt.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import pairwise
-from math import inf
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from conducto_core.model.records import NodeChange, Period, PipelineStatus, Round
-from conducto_core.model.states import NodeType, State
-from conducto_core.semantics.machine import settled
-from conducto_core.semantics.tree_state import Change, TreeState
+from conducto_core.model.records import Counts, Period, PipelineStatus, Round
 
 #: Maximum number of rounds that are kept; the newest ones.
 MAX_ROUNDS = 50
@@ -27,17 +22,23 @@ class Activity:
         seconds: Total of the finished periods.
         since: Start of the current period; None if there is none.
         finished: The newest finished periods, oldest first.
+        continues: The current period is a part of the round before.
+        waits: Since the last period, the pipeline waits only for approvals.
     """
 
     seconds: float = 0.0
     since: float | None = None
     finished: tuple[Round, ...] = ()
+    continues: bool = False
+    waits: bool = False
 
     @property
     def rounds(self) -> tuple[Round, ...]:
         """The newest periods, oldest first, with the current one."""
-        current = () if self.since is None else (Round(started=self.since),)
-        return (*self.finished, *current)
+        return self.finished if self.since is None else (*self.finished, self._current(None))
+
+    def _current(self, ended: float | None) -> Round:
+        return Round(started=self.since or 0.0, ended=ended, continues=self.continues)
 
     @property
     def truncated(self) -> bool:
@@ -50,22 +51,28 @@ class Activity:
         kept = sum(one.ended - one.started for one in self.finished if one.ended is not None)
         return max(0.0, self.seconds - kept)
 
-    def after(
-        self, changes: Iterable[Change | NodeChange], tree: TreeState, now: float
-    ) -> "Activity":
-        """Return the activity after an event that made these changes at ``now``."""
-        begins = any(c.type is NodeType.EXEC and c.state is State.RUNNING for c in changes)
-        since = now if self.since is None and begins else self.since
-        if since is None or not settled(tree):
-            return Activity(self.seconds, since, self.finished)
-        return Activity(self.seconds, since, self.finished).ended(now)
+    def after(self, counts: Counts, waiting: int, now: float) -> "Activity":
+        """Return the activity after an event.
+
+        Args:
+            counts: The numbers of Execs by state after it.
+            waiting: Number of queued Execs that are approvals.
+            now: Time of the event.
+        """
+        in_flight = counts.queued + counts.running
+        if in_flight > waiting:
+            if self.since is not None:
+                return self
+            return replace(self, since=now, continues=self.waits, waits=False)
+        ended = self.ended(now)
+        return replace(ended, waits=in_flight > 0 and bool(ended.finished))
 
     def ended(self, now: float) -> "Activity":
         """Return the activity after the end of the current period."""
         if self.since is None:
             return self
         end = max(now, self.since)  # a clock may have been set back
-        rounds = (*self.finished, Round(started=self.since, ended=end))[-MAX_ROUNDS:]
+        rounds = (*self.finished, self._current(end))[-MAX_ROUNDS:]
         return Activity(self.seconds + end - self.since, None, rounds)
 
 
@@ -81,24 +88,25 @@ def stored(status: PipelineStatus, seen: float) -> Activity:
     return Activity(status.active_seconds, status.active_since, finished).ended(seen)
 
 
-def idle_seconds(period: Period, activity: Activity) -> float:
-    """Return the seconds of a period between the rounds of its pipeline.
+def shown_period(period: Period, activity: Activity) -> tuple[Period, float]:
+    """Return a period for display, and its idle seconds.
 
-    Of the time before the oldest round that is kept, all but the `forgotten` seconds was idle.
+    The time from its start to its end, or to the current time if it has not ended, without the idle
+    seconds is the time in which something ran or waited for a slot. Of the time before the oldest
+    round that is kept, all but the `Activity.forgotten` seconds was idle.
     """
     rounds = activity.rounds
-    if period.started is None or not rounds:
-        return 0.0
-    older = 0.0
+    start, end = period.started, period.ended
+    if start is None or not rounds:
+        return period, 0.0
+    if end is None and activity.since is None:  # it waits for an approval
+        end = rounds[-1].ended
+    until = max(start, activity.since or start) if end is None else end
+    times = [(one.started, until if one.ended is None else one.ended) for one in rounds]
+    active = sum(max(0.0, min(last, until) - max(first, start)) for first, last in times)
     if activity.truncated:
-        older = rounds[0].started - period.started - activity.forgotten
-    end = inf if period.ended is None else period.ended
-    gaps = (
-        min(after.started, end) - max(before.ended, period.started)
-        for before, after in pairwise(rounds)
-        if before.ended is not None
-    )
-    return max(0.0, older) + sum(max(0.0, gap) for gap in gaps)
+        active += min(activity.forgotten, max(0.0, min(rounds[0].started, until) - start))
+    return Period(start, end), max(0.0, until - start - active)
 
 
 class Timed(Protocol):

@@ -309,7 +309,6 @@ class PipelineState:
             end: Returns the facts about the newest attempt of an Exec that has ended.
         """
         rows = self.rows_of(changes, now, end)
-        self.activity = self.activity.after(changes, self.tree, now)
         left: list[ev.DriverCommand] = []
         for command in commands:
             if isinstance(command, ev.Discard):
@@ -325,6 +324,8 @@ class PipelineState:
                 earlier = self.withdrawn.pop(command.path, ())
                 if command.note is not None:
                     self.withdrawn[command.path] = (*earlier, command.note)
+        waiting = sum(map(self._waits, self.asked))
+        self.activity = self.activity.after(self.counts(), waiting, now)
         left += commands_for(self.record, changes)
         return Effects(left, rows)
 

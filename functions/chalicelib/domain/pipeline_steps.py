@@ -181,7 +181,7 @@ class PipelineSteps(CloudState):
         self._release(record)
         end = self._ends.get(command.path, UNKNOWN)
         ended = ended_record(record, command, end, self.now)
-        self.times[command.path] = (ended.started, self.now)
+        self.times[command.path] = (ended.queued or ended.started, self.now)
         self._effects.attempts.append(ended)
 
     def _release(self, record: AttemptRecord) -> None:

@@ -81,7 +81,7 @@ class PipelineWorkers(PipelineSteps):
         self.starts[worker.pool] = self.starts_of(worker.pool).after_command(worker.round)
         self._unqueue(attempt.path)
         self.in_flight[attempt.path] = attempt
-        self.times[attempt.path] = (attempt.started, None)
+        self.times[attempt.path] = (attempt.queued or attempt.started, None)
         self._effects.attempts.append(attempt)
         self._follow(self.cloud_machine.start(attempt.path))
 

@@ -1,12 +1,12 @@
 """Loading pipelines from the store."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from conducto_core.model.form_codec import unpack_form
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.nodes import Pipeline
-from conducto_core.model.records import ImageRecord, PipelineRecord
+from conducto_core.model.records import ImageRecord, ImageState, PipelineRecord
 from conducto_core.model.states import State
 from conducto_core.semantics.approvals import why_withdrawn
 from conducto_core.semantics.resolve import Edits, resolve_grown
@@ -70,7 +70,7 @@ def load(store: Store, record: PipelineRecord) -> LivePipeline:
         record,
         pipeline,
         tree,
-        images_of(pipeline),
+        images_of(pipeline, store.images(record.id)),
         seq=store.last_seq(record.id),
     )
     live.edits = edits
@@ -101,7 +101,9 @@ def interrupted(live: LivePipeline) -> list[tuple[str, int]]:
     ]
 
 
-def images_of(pipeline: Pipeline) -> dict[str, LiveImage]:
-    """Return the images of a tree, by name; none is built."""
+def images_of(pipeline: Pipeline, stored: Iterable[ImageRecord] = ()) -> dict[str, LiveImage]:
+    """Return the images of a tree, by name, with the outcomes of ``stored`` earlier builds."""
     used = dict.fromkeys(node.placement.image for node in pipeline.execs())
-    return {name: LiveImage(ImageRecord(name=name)) for name in used}
+    ended = (ImageState.DONE, ImageState.ERROR)  # an agent that stopped left other builds
+    known = {record.name: record for record in stored if record.state in ended}
+    return {name: LiveImage(known.get(name) or ImageRecord(name=name)) for name in used}

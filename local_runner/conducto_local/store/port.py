@@ -150,7 +150,7 @@ class Store(Protocol):
         """
 
     def period(self, pipeline_id: str, below: str, removed: Sequence[str] = ()) -> Period:
-        """Return the period in which the newest attempts of a group's descendants ran.
+        """Return the period in which the newest attempts below a group waited or ran.
 
         Args:
             pipeline_id: The pipeline.

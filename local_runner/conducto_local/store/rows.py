@@ -81,8 +81,8 @@ GET_SNAPSHOTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.snapshot IS NOT NULL
     ORDER BY a.ended IS NULL, a.ended, a.path, a.number"""
 
 # With max(), SQLite takes the other columns from the row with the maximum.
-GET_PERIOD = """SELECT min(started), max(ended) FROM (
-    SELECT started, ended, max(number) FROM attempts
+GET_PERIOD = """SELECT min(coalesce(queued, started)), max(ended) FROM (
+    SELECT queued, started, ended, max(number) FROM attempts
     WHERE pipeline=? AND path>? AND path<? AND path NOT IN (SELECT value FROM json_each(?))
     GROUP BY path)"""
 

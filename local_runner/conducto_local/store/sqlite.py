@@ -219,7 +219,7 @@ class SqliteStore:
         return dict(found)
 
     def period(self, pipeline_id: str, below: str, removed: Sequence[str] = ()) -> Period:
-        """Return the period in which the newest attempts of a group's descendants ran."""
+        """Return the period in which the newest attempts below a group waited or ran."""
         without = json.dumps(removed)
         found = self._read(rows.GET_PERIOD, pipeline_id, *_range_below(below), without)
         return Period(*found[0])

@@ -1,5 +1,7 @@
 from conducto_cli.view.model import Interest, PipelineModel
+from conducto_cli.view.rows import elapsed
 from conducto_core.model.records import Counts
+from conducto_core.model.requests import GroupTime
 from conducto_core.model.states import Cause, State
 from unit.cli.trees import batch, change, ended, small_tree, summary, view, wide_tree
 
@@ -52,12 +54,25 @@ def test_a_skipped_failure_does_not_count() -> None:
     assert list(model.failures()) == []
 
 
-def test_times_of_a_group_span_those_of_its_execs() -> None:
+def test_times_of_a_group_are_those_of_the_server() -> None:
+    group = view("/tests", "Parallel", state=State.DONE)
+    times = {"started": 2.0, "ended": 1005.0, "idle": 1000.0}
     first = ended("/tests/login", State.DONE, started=3.0, ended=5.0)
-    second = ended("/tests/logout", State.DONE, started=2.0, ended=4.0)
-    model = loaded([view("/", "Serial"), view("/tests", "Parallel"), first, second])
+    model = loaded([view("/", "Serial"), group.model_copy(update=times), first])
+    row = model.rows["/tests"]
 
-    assert (model.rows["/tests"].started, model.rows["/tests"].ended) == (2.0, 5.0)
+    assert elapsed(row, now=9999.0) == "3.0s"
+    time = GroupTime(started=2.0, ended=1009.0, idle=1000.0)
+    model.apply(batch().model_copy(update={"times": {"/tests": time}}))
+    assert elapsed(row, now=9999.0) == "7.0s"
+
+
+def test_time_of_a_group_stops_during_an_approval() -> None:
+    group = view("/tests", "Parallel", state=State.QUEUED)
+    times = {"started": 2.0, "ended": 5.0}
+    model = loaded([view("/", "Serial"), group.model_copy(update=times)])
+
+    assert elapsed(model.rows["/tests"], now=9999.0) == "3.0s"
 
 
 def test_clock_of_an_exec_restarts_with_each_attempt() -> None:

@@ -5,6 +5,7 @@ import { SERVER, START_COMMAND } from "@/api/deployment";
 import { earlyResponse, FROM_APP } from "@/api/early";
 import { withReference, withReferences } from "@/api/references";
 import { reportStatus } from "@/api/sessionLost";
+import { unconfirmed } from "@/api/unconfirmed";
 import type {
   AgentStatus,
   ApprovalList,
@@ -39,6 +40,7 @@ import type {
   WhoAmI,
 } from "@/api/schema";
 import { beside, parseReference, referenceTo } from "@/lib/references";
+import { retried, wait } from "@/lib/retry";
 
 const ROOT = "/api/v1";
 
@@ -67,11 +69,12 @@ function withRemedy({ detail, remedy }: Problem): string {
   return `${detail}${/^[A-Z]/.test(remedy) ? "." : ";"} ${remedy}`;
 }
 
-/** The server could not be reached. */
+/** The server could not be reached; `unknown`: a change may have been made before. */
 export class OfflineError extends Error {
-  constructor(options?: ErrorOptions) {
+  constructor({ unknown = false, ...options }: ErrorOptions & { unknown?: boolean } = {}) {
     const remedy = START_COMMAND === null ? "check the connection" : `${START_COMMAND} starts it`;
-    super(`${SERVER} does not respond; ${remedy}`, options);
+    const outcome = unknown ? ". It is not known whether the change was made" : "";
+    super(`${SERVER} does not respond; ${remedy}${outcome}`, options);
     this.name = "OfflineError";
   }
 }
@@ -95,11 +98,13 @@ export function apiUrl(path: string, query: Values = {}): string {
 
 /**
  * Send a request, repeating it while the response is being prepared (large files in the cloud).
- * Requests must be idempotent.
+ * Requests must be idempotent. Reads are also repeated if the server does not respond.
  */
 export async function send(address: string, init: RequestInit): Promise<Response> {
+  const isRead = init.method === undefined;
   for (;;) {
-    const response = await fetchOnce(address, init);
+    const once = () => fetchOnce(address, init);
+    const response = await (isRead ? retried(once, isOfflineError, init.signal) : once());
     if (!response.ok) throw new ApiError(await problemIn(response));
     if (response.status !== NOT_READY) return response;
     await wait(RETRY_MS, init.signal);
@@ -118,12 +123,14 @@ async function sendInSession(address: string, init: RequestInit): Promise<Respon
   }
 }
 
+/** Fetch a response with its body: a connection may be lost between the two. */
 async function fetchOnce(address: string, init: RequestInit): Promise<Response> {
   try {
     const early = init.method === undefined ? await earlyResponse(address) : null;
     const response = early ?? (await fetch(address, { credentials: "same-origin", ...init }));
+    const body = await response.arrayBuffer();
     reportResponse(response.status);
-    return response;
+    return new Response(body.byteLength === 0 ? null : body, response);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     reportFailure();
@@ -131,18 +138,46 @@ async function fetchOnce(address: string, init: RequestInit): Promise<Response> 
   }
 }
 
-function wait(milliseconds: number, signal: AbortSignal | null | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(new DOMException("stopped", "AbortError"));
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, milliseconds);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
+function isOfflineError(error: unknown): boolean {
+  return error instanceof OfflineError;
+}
+
+/** Time that a server has to respond to a ping, in ms. */
+const PING_MS = 5000;
+
+/** Try once whether the server responds. */
+export async function ping(): Promise<void> {
+  const init = { headers: FROM_APP, signal: AbortSignal.timeout(PING_MS) };
+  reportStatus((await fetchOnce(apiUrl("/agent"), init)).status);
+}
+
+/**
+ * Send a request that changes something. Until the server responds, it is repeated under one
+ * idempotency key, so that it is executed once; the page shows meanwhile that it is not confirmed.
+ */
+export async function sendOnce(
+  address: string,
+  init: Omit<RequestInit, "headers"> & { headers?: Record<string, string> },
+  action: string | null = null,
+): Promise<Response> {
+  const headers: Record<string, string> = {
+    ...FROM_APP,
+    "Idempotency-Key": crypto.randomUUID(),
+    ...init.headers,
+  };
+  const change = unconfirmed.open(action);
+  try {
+    for (;;) {
+      try {
+        return await sendInSession(address, { ...init, headers });
+      } catch (error) {
+        if (!isOfflineError(error)) throw error;
+        if (!(await change.failed())) throw new OfflineError({ cause: error, unknown: true });
+      }
+    }
+  } finally {
+    change.close();
+  }
 }
 
 async function problemIn(response: Response): Promise<Problem> {
@@ -178,16 +213,16 @@ export async function write<T>(
   path: string,
   body?: unknown,
 ): Promise<T> {
-  const response = await sendInSession(apiUrl(path), {
-    method,
-    headers: {
-      ...FROM_APP,
-      "Idempotency-Key": crypto.randomUUID(),
-      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
+  const json = { "Content-Type": "application/json" };
+  const init = body === undefined ? {} : { headers: json, body: JSON.stringify(body) };
+  const response = await sendOnce(apiUrl(path), { method, ...init }, actionIn(body));
   return (await response.json()) as T;
+}
+
+/** The name of the action that a request asks for, if it has one. */
+function actionIn(body: unknown): string | null {
+  const { action } = (body ?? {}) as { action?: unknown };
+  return typeof action === "string" ? action : null;
 }
 
 export function post<T>(path: string, body?: unknown): Promise<T> {

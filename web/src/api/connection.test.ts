@@ -1,8 +1,15 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { isOffline, pollWhenSilent, reportFailure, reportResponse } from "@/api/connection";
+import {
+  currentOutage,
+  isOffline,
+  pollWhenSilent,
+  reportFailure,
+  reportResponse,
+} from "@/api/connection";
 
-const LIMIT_MS = 2000;
+/** A second of silence, two seconds of failed tries, and the interval of checks. */
+const LIMIT_MS = 4000;
 let pings = 0;
 let isUp = true;
 let status = 200;
@@ -19,14 +26,15 @@ function ping(): Promise<void> {
 beforeEach(() => {
   vi.useFakeTimers();
   [pings, isUp, status] = [0, true, 200];
-  stop = pollWhenSilent(ping, () => false);
+  reportResponse(status);
+  stop = pollWhenSilent(ping, { isHidden: () => false, whenSilent: true });
 });
 afterEach(() => {
   stop();
   vi.useRealTimers();
 });
 
-test.each([200, 404, 500])("a server lost after a response %i is noticed in 2 s", async (last) => {
+test.each([200, 404, 500])("a server lost after a response %i is noticed in 4 s", async (last) => {
   for (let delay = 0; delay < 1000; delay += 90) {
     await vi.advanceTimersByTimeAsync(delay);
     isUp = true;
@@ -44,6 +52,32 @@ test("a server is noticed to be lost on a page that never sent a request", async
   isUp = true;
   await vi.advanceTimersByTimeAsync(LIMIT_MS);
   expect(isOffline()).toBe(false);
+});
+
+test("one failed request, or two within two seconds, do not count as an outage", async () => {
+  reportResponse(200);
+  reportFailure();
+  reportFailure();
+  expect(isOffline()).toBe(false);
+  await vi.advanceTimersByTimeAsync(LIMIT_MS);
+  reportFailure();
+  await vi.advanceTimersByTimeAsync(LIMIT_MS);
+  expect(isOffline()).toBe(false);
+});
+
+test("an outage counts from the first failed try, and is tried every three seconds", async () => {
+  reportResponse(200);
+  isUp = false;
+  await vi.advanceTimersByTimeAsync(LIMIT_MS);
+  const { lostAt, nextTry } = currentOutage() ?? { lostAt: NaN, nextTry: NaN };
+  expect(nextTry - lostAt).toBeGreaterThanOrEqual(5000);
+  pings = 0;
+  await vi.advanceTimersByTimeAsync(9000);
+  expect(pings).toBe(3);
+  expect(currentOutage()?.lostAt).toBe(lostAt);
+  isUp = true;
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(currentOutage()).toBe(null);
 });
 
 test("requests of the page replace polls, and nothing is sent without a session", async () => {

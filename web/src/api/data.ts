@@ -1,6 +1,6 @@
 /** Data files of a pipeline, or of the user if `id` is null. */
 
-import { ApiError, apiUrl, FROM_APP, get, pipelinePath, send } from "@/api/client";
+import { ApiError, apiUrl, FROM_APP, get, pipelinePath, send, sendOnce } from "@/api/client";
 import type { ChangedData, DataEntry, DataList } from "@/api/schema";
 import { upload } from "@/api/upload";
 
@@ -67,9 +67,6 @@ export const dataApi = {
 
   /** Delete a file, or a directory and its contents. */
   async remove(id: string | null, name: string): Promise<void> {
-    await send(dataFileUrl(id, name), {
-      method: "DELETE",
-      headers: { ...FROM_APP, "Idempotency-Key": crypto.randomUUID() },
-    });
+    await sendOnce(dataFileUrl(id, name), { method: "DELETE" });
   },
 };

@@ -1,6 +1,7 @@
 /** A pipeline's event stream. Reconnects and resumes until it is closed. */
 
 import { api, ApiError, apiUrl, messageOf } from "@/api/client";
+import { attention, wake } from "@/api/connection";
 import { IN_CLOUD } from "@/api/deployment";
 import { withReference } from "@/api/references";
 import type { EventBatch, Problem } from "@/api/schema";
@@ -45,18 +46,22 @@ export class EventStream {
   private timer: number | undefined;
   private delay = MIN_DELAY_MS;
   private closed = false;
+  private readonly stopListening: readonly (() => void)[];
 
   constructor(
     private readonly id: string,
     private readonly handler: StreamHandler,
   ) {
     this.connect();
-    window.addEventListener("online", this.retryNow);
+    this.stopListening = [
+      attention.subscribe(this.retryNow),
+      wake.subscribe(() => this.reconnect()),
+    ];
   }
 
   close(): void {
     this.closed = true;
-    window.removeEventListener("online", this.retryNow);
+    for (const stop of this.stopListening) stop();
     window.clearTimeout(this.timer);
     closeSocket(this.socket);
   }
@@ -75,6 +80,16 @@ export class EventStream {
     window.clearTimeout(this.timer);
     this.connect();
   };
+
+  /** Replace a connection that may be lost without a sign. */
+  private reconnect(): void {
+    const { socket } = this;
+    if (socket === null) return;
+    socket.onclose = null;
+    closeSocket(socket);
+    this.socket = null;
+    this.retryNow();
+  }
 
   /** Includes changes that are not applied yet. */
   private cursor(): number {

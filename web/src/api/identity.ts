@@ -37,7 +37,10 @@ let settings: Promise<IdentityProvider | null> | null = null;
 
 /** The installation's identity provider, or null if people sign in with tokens. */
 export function identityProvider(): Promise<IdentityProvider | null> {
-  settings ??= fetchSettings();
+  settings ??= fetchSettings().catch((error: unknown) => {
+    settings = null; // the next call tries again
+    throw error;
+  });
   return settings;
 }
 

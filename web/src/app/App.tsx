@@ -30,7 +30,6 @@ export function App({ expired }: { expired: boolean }) {
       <SkipLink />
       <Navigation path={path} onSearch={openPalette} />
       <main id="main" className={styles.main} tabIndex={-1}>
-        <OfflineBanner />
         <ErrorBoundary path={path}>
           {(expired || lost) && found?.route.open !== true ? (
             <SignedOut expired={expired} />
@@ -43,7 +42,10 @@ export function App({ expired }: { expired: boolean }) {
       </main>
       {palette}
       {help}
-      <Toasts />
+      <div className={styles.notices}>
+        <Toasts />
+        <OfflineBanner />
+      </div>
     </div>
   );
 }

@@ -12,7 +12,7 @@ export function usePalette(path: string): [ReactNode, () => void] {
       const isShortcut = event.key === "k" && (event.ctrlKey || event.metaKey);
       // A shell uses Ctrl-K itself.
       if (!isShortcut || event.altKey || event.shiftKey || event.defaultPrevented) return;
-      if (document.querySelector("dialog[open]") !== null) return;
+      if (document.querySelector("dialog[open], [role=menu]") !== null) return;
       event.preventDefault();
       setOpen(true);
     };

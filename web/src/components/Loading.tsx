@@ -17,6 +17,9 @@ export function Loading({ rows = 6 }: Props) {
       {Array.from({ length: rows }, (_, place) => (
         <span key={place} className={styles.row} aria-hidden />
       ))}
+      <span className={`${styles.still} muted`} aria-hidden>
+        {COMMON.stillLoading}
+      </span>
     </div>
   );
 }

@@ -96,7 +96,26 @@ function GroupTitle({
 
 function StyledSpan({ span, marked }: { span: Span; marked: string | null }) {
   const { style, text } = span;
-  return <span style={cssOf(style)}>{marked === null ? text : withMark(text, marked)}</span>;
+  return (
+    <span style={cssOf(style)}>{marked === null ? linked(text) : withMark(text, marked)}</span>
+  );
+}
+
+/** An address, without the punctuation behind it. */
+const ADDRESS = /(https?:\/\/[^\s<>"'`]*[^\s<>"'`.,;:!?)\]}])/;
+
+/** Text whose addresses are links. */
+function linked(text: string): ReactNode {
+  if (!text.includes("://")) return text;
+  return text.split(ADDRESS).map((part, at) =>
+    at % 2 === 0 ? (
+      part
+    ) : (
+      <a key={at} href={part} target="_blank" rel="noopener noreferrer">
+        {part}
+      </a>
+    ),
+  );
 }
 
 function cssOf(style: Style): CSSProperties {

@@ -1,26 +1,33 @@
-import { useQueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 
-import { isOffline, subscribeToConnection } from "@/api/connection";
+import { currentOutage, type Outage, subscribeToConnection, tryNow } from "@/api/connection";
 import { SERVER, START_COMMAND } from "@/api/deployment";
 import bannerStyles from "@/components/Banner.module.css";
 import { Button } from "@/components/Button";
 import styles from "@/components/OfflineBanner.module.css";
+import { useNow } from "@/components/useNow";
+import { duration } from "@/lib/time";
 import { OFFLINE } from "@/strings";
 
 /** A banner on every page while the server does not respond. */
 export function OfflineBanner() {
-  const offline = useSyncExternalStore(subscribeToConnection, isOffline);
-  const client = useQueryClient();
-  if (!offline) return null;
-  const onRetry = () => {
-    window.dispatchEvent(new Event("online")); // event streams reconnect
-    void client.refetchQueries({ type: "active" });
-  };
+  const outage = useSyncExternalStore(subscribeToConnection, currentOutage);
+  return outage === null ? null : <Banner outage={outage} />;
+}
+
+function Banner({ outage: { lostAt, nextTry } }: { outage: Outage }) {
+  useNow(true); // it counts
+  const now = performance.now();
+  const [lost, wait] = [Math.floor((now - lostAt) / 1000), Math.ceil((nextTry - now) / 1000)];
   return (
-    <div className={`${bannerStyles.banner ?? ""} ${styles.floating ?? ""}`} role="status">
+    <div className={`${bannerStyles.banner ?? ""} ${styles.floating ?? ""}`}>
+      {/* Screen readers announce the outage, not each second of it. */}
+      <span className="sr-only" role="status">
+        {OFFLINE.announced(SERVER.toLowerCase())}
+      </span>
       <span>
-        {OFFLINE.text(SERVER.toLowerCase())}
+        {OFFLINE.text(SERVER.toLowerCase(), lost < 60 ? `${lost}s` : duration(lost))}{" "}
+        <span className="number">{wait > 0 ? OFFLINE.nextTry(wait) : OFFLINE.trying}</span>
         {START_COMMAND === null ? null : (
           <>
             {" "}
@@ -28,7 +35,7 @@ export function OfflineBanner() {
           </>
         )}
       </span>
-      <Button onClick={onRetry}>{OFFLINE.retry}</Button>
+      <Button onClick={tryNow}>{OFFLINE.retry}</Button>
     </div>
   );
 }

@@ -1,6 +1,6 @@
 import { useEffect, useSyncExternalStore, type ComponentType, type ReactNode } from "react";
 
-import { isOffline, subscribeToConnection } from "@/api/connection";
+import { attention, isOffline, subscribeToConnection } from "@/api/connection";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
 import { EmptyState } from "@/components/EmptyState";
@@ -31,8 +31,9 @@ export function lazily<Props extends object>(
     const state = useSyncExternalStore(code.subscribe, code.current);
     const offline = useSyncExternalStore(subscribeToConnection, isOffline);
     useEffect(() => {
-      if (!offline || code.current().kind === "loading") void code.request();
-    }, [offline]);
+      void code.request();
+      return attention.subscribe(() => void code.request());
+    }, []);
     if (state.kind === "loaded") return <state.value {...props} />;
     if (state.kind === "loading") return placeholder;
     const failed = <Failed offline={offline} onRetry={() => void code.request()} />;

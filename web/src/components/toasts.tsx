@@ -1,6 +1,9 @@
 import { useSyncExternalStore } from "react";
 
+import { SERVER } from "@/api/deployment";
+import { type Change, unconfirmed } from "@/api/unconfirmed";
 import styles from "@/components/Toasts.module.css";
+import { useNow } from "@/components/useNow";
 import { Listeners } from "@/lib/listeners";
 import { TOASTS } from "@/strings";
 
@@ -15,6 +18,9 @@ export interface Toast {
 
 const SHOWN_MS = 6000;
 const UNDO_MS = 12_000;
+/** A change is shown as not confirmed after the first time, as unknown after the second, in s. */
+const UNCONFIRMED_S = 1;
+const UNKNOWN_S = 30;
 let toasts: readonly Toast[] = [];
 let nextId = 1;
 const listeners = new Listeners();
@@ -43,6 +49,7 @@ export function toast(
 
 export function Toasts() {
   const shown = useSyncExternalStore(listeners.subscribe, () => toasts);
+  const changes = useSyncExternalStore(unconfirmed.subscribe, unconfirmed.current);
   return (
     <div className={styles.list} role="status" aria-live="polite">
       {shown.map((one) => (
@@ -62,6 +69,26 @@ export function Toasts() {
           </button>
         </div>
       ))}
+      {changes.map((change) => (
+        <Unconfirmed key={change.id} change={change} />
+      ))}
+    </div>
+  );
+}
+
+/** A change that the server may or may not have made. */
+function Unconfirmed({ change: { action, since, forget } }: { change: Change }) {
+  const time = useNow(true) - since;
+  if (time < UNCONFIRMED_S) return null;
+  const server = SERVER.toLowerCase();
+  return (
+    <div className={`${styles.toast} ${styles.waiting}`}>
+      <span>
+        {time < UNKNOWN_S ? TOASTS.unconfirmed(action, server) : TOASTS.unknown(action, server)}
+      </span>
+      <button type="button" className={styles.undo} onClick={forget}>
+        {TOASTS.forget}
+      </button>
     </div>
   );
 }

@@ -1,6 +1,8 @@
 /** Code that is loaded on demand, again if loading failed. */
 
 import { Listeners } from "@/lib/listeners";
+import { stylesLoaded } from "@/lib/preload";
+import { retried } from "@/lib/retry";
 
 export type PartState<Value> =
   { kind: "loading" } | { kind: "loaded"; value: Value } | { kind: "failed"; error: unknown };
@@ -16,13 +18,15 @@ export class Part<Value> {
 
   readonly current = (): PartState<Value> => this.state;
 
-  /** Load the code unless it is loaded or loading. Never rejects. */
+  /** Load the code and its styles unless they are loaded or loading. Never rejects. */
   readonly request = async (): Promise<void> => {
     if (this.isRequested) return;
     this.isRequested = true;
     if (this.state.kind === "failed") this.set({ kind: "loading" });
     try {
-      this.set({ kind: "loaded", value: await this.load() });
+      const value = await retried(this.load, () => true);
+      await stylesLoaded();
+      this.set({ kind: "loaded", value });
     } catch (error) {
       this.isRequested = false;
       this.set({ kind: "failed", error });

@@ -11,6 +11,8 @@ const PAGE = 500;
 const MAX_LINES = 60_000;
 /** Polling interval of growing output, in ms. In the cloud, each request costs money. */
 const POLL_MS = IN_CLOUD ? 2000 : 400;
+/** Delay before lines are counted again if the server is unreachable, in ms. */
+const RETRY_MS = 2000;
 /** Number of previous lines that are parsed to find the colour at the start of a line. */
 const STYLE_CONTEXT = 300;
 /** Characters shown per line; downloads are complete. */
@@ -50,10 +52,11 @@ export class LogReader extends LiveSource {
     this.schedulePoll(0);
   }
 
-  retry(): void {
+  readonly retry = (): void => {
+    this.cancel("retry");
     this.error = null;
     void this.countLines();
-  }
+  };
 
   /** A line as spans; undefined until it is loaded. */
   spans(line: number): Span[] | undefined {
@@ -132,7 +135,9 @@ export class LogReader extends LiveSource {
   private fail(error: unknown): void {
     if (error instanceof DOMException && error.name === "AbortError") return;
     // The server is unreachable: keep the lines and retry.
-    this.error = error instanceof ApiError || this.total === null ? messageOf(error) : null;
+    const isLost = !(error instanceof ApiError);
+    this.error = !isLost || this.total === null ? messageOf(error) : null;
+    if (isLost && this.total === null) this.schedule("retry", RETRY_MS, this.retry);
     this.show();
   }
 

@@ -1,8 +1,9 @@
 /** Searches the output of all commands of a group, a few at a time, and keeps what it finds. */
 
-import { api, type LogSearchQuery, messageOf } from "@/api/client";
-import type { AttemptRecord, LogMatch, NodeView } from "@/api/schema";
-import { LiveSource, treePages } from "@/live/stream";
+import { api, type LogSearchQuery, messageOf, OfflineError, type TreeQuery } from "@/api/client";
+import { waitForAttention } from "@/api/connection";
+import type { AttemptRecord, LogMatch, NodeView, TreePage } from "@/api/schema";
+import { LiveSource } from "@/live/stream";
 import { type OutputStream, STREAMS } from "@/model/outputPlaces";
 import { inTreeOrder } from "@/model/outputSearch";
 
@@ -14,6 +15,8 @@ const MAX_PER_NODE = 20;
 const MAX_LINES = 300;
 /** Interval between updates of the page, in ms. */
 const UPDATE_MS = 150;
+/** Delays before output that could not be read is requested again, in ms; the last is repeated. */
+const DELAYS_MS = [1000, 3000, 10_000, 30_000] as const;
 
 export interface OutputQuery {
   text: string;
@@ -53,6 +56,9 @@ export class OutputSearch extends LiveSource {
   lines = 0;
   phase: SearchPhase = "searching";
   error: string | null = null;
+  /** Requests without a response, and when the next one is repeated, in seconds since the epoch. */
+  unread = 0;
+  nextTry: number | null = null;
 
   private limit = MAX_LINES;
   private continueSearch: (() => void) | null = null;
@@ -99,7 +105,7 @@ export class OutputSearch extends LiveSource {
 
   private async work(jobs: AsyncGenerator<Job>): Promise<void> {
     for await (const job of jobs) {
-      const found = await this.searchNode(job);
+      const found = await this.persistently(() => this.searchNode(job));
       this.searched += 1;
       if (found.lines.length > 0) {
         this.lines += found.lines.length;
@@ -115,18 +121,43 @@ export class OutputSearch extends LiveSource {
     const { failed } = this.query;
     const query = { root: this.root, attempts: "newest", limit: PAGE } as const;
     let order = 0;
-    for await (const { nodes } of treePages(
-      this.id,
-      failed ? { ...query, failed: true } : query,
-      this.signal,
-    )) {
-      for (const node of nodes) {
+    let after: string | null = null;
+    do {
+      const rest: TreeQuery = {
+        ...(failed ? { failed } : {}),
+        ...(after === null ? {} : { after }),
+      };
+      const page: TreePage = await this.persistently(() =>
+        api.tree(this.id, { ...query, ...rest }, this.signal),
+      );
+      for (const node of page.nodes) {
         if (node.type !== "Exec") continue;
         order += 1;
         const attempt = node.attempts.at(-1);
         if (attempt === undefined || attempt.output_bytes === 0) this.searched += 1;
         else yield { order, node, attempt };
       }
+      after = page.next;
+    } while (after !== null);
+  }
+
+  /** Repeat a request until the server responds. */
+  private async persistently<Result>(request: () => Promise<Result>): Promise<Result> {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await request();
+      } catch (error) {
+        if (!(error instanceof OfflineError)) throw error;
+      }
+      const delay = DELAYS_MS[Math.min(tries, DELAYS_MS.length - 1)] ?? 0;
+      this.unread += 1;
+      const nextTry = Date.now() / 1000 + delay / 1000;
+      this.nextTry = Math.min(this.nextTry ?? nextTry, nextTry);
+      this.show();
+      await waitForAttention(delay, this.signal);
+      this.unread -= 1;
+      this.nextTry = null;
+      this.show();
     }
   }
 

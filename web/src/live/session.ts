@@ -17,6 +17,8 @@ import type { TreeModel } from "@/model/tree";
 
 /** Hidden pages get no animation frames; they update at this interval, in ms. */
 const HIDDEN_INTERVAL = 500;
+/** Delay before the pipeline is loaded again if the server is unreachable, in ms. */
+const RETRY_MS = 2000;
 
 export type Loading = { kind: "loading" } | { kind: "ready" } | { kind: "failed"; error: unknown };
 
@@ -57,8 +59,12 @@ export class PipelineSession extends LiveSource {
   }
 
   retry(): void {
-    if (this.loading.kind === "failed") void this.start();
-    else this.stream?.retryNow();
+    if (this.loading.kind !== "failed") {
+      this.stream?.retryNow();
+      return;
+    }
+    this.loading = { kind: "loading" };
+    void this.start();
   }
 
   rows(): Row[] {
@@ -155,7 +161,9 @@ export class PipelineSession extends LiveSource {
 
   private async start(): Promise<void> {
     this.stream?.close();
-    this.loading = { kind: "loading" };
+    this.cancel("start");
+    // Automatic tries keep the error on the page.
+    if (this.loading.kind === "ready") this.loading = { kind: "loading" };
     try {
       const loader = await TreeLoader.open(this.id, () => this.show());
       if (this.signal.aborted) return;
@@ -164,6 +172,7 @@ export class PipelineSession extends LiveSource {
       this.openStream();
     } catch (error) {
       this.loading = { kind: "failed", error };
+      if (!(error instanceof ApiError)) this.schedule("start", RETRY_MS, () => this.start());
     }
     this.show();
   }

@@ -51,7 +51,6 @@ export function useMedians(summary: PipelineSummary | undefined): Medians {
       queryFn: async ({ signal }: { signal: AbortSignal }) =>
         secondsOf(await fetchWholeTree(id, "newest", signal)),
       staleTime: Infinity,
-      retry: false,
     })),
     combine: loading ? () => LOADING : combined,
   });

@@ -21,6 +21,5 @@ export function useRelatives(summary: PipelineSummary | undefined, polled = fals
     staleTime: settled ? Infinity : REFRESH_MS,
     refetchInterval: polled && !settled ? REFRESH_MS : false,
     placeholderData: (before, query) => (query?.queryKey[1] === id ? before : undefined),
-    retry: false,
   });
 }

@@ -31,6 +31,8 @@ interface Share {
   share: number;
 }
 
+/** Minimum share of failed and running commands in percent: 6 pixels of a bar in the list. */
+const MIN_SHARE = 2.7;
 /** Space before the running commands in percent, so that they do not look finished. */
 const GAP = 1.5;
 
@@ -38,10 +40,20 @@ const GAP = 1.5;
 export function barOf(counts: Counts): Share[] {
   const all = total(counts);
   const percent = (count: number) => (all === 0 ? 0 : (count / all) * 100);
+  const states = ["done", "error", "killed", "running"] as const;
+  const shares = new Map(
+    states.map((state) => {
+      const share = percent(counts[state]);
+      return [state, state === "done" || share === 0 ? share : Math.max(MIN_SHARE, share)];
+    }),
+  );
+  // The finished commands give the room to the few others.
+  const over = Math.max(0, [...shares.values()].reduce((sum, share) => sum + share, 0) - 100);
+  shares.set("done", Math.max(0, (shares.get("done") ?? 0) - over));
   let from = 0;
   const parts: Share[] = [];
-  for (const state of ["done", "error", "killed", "running"] as const) {
-    const share = percent(counts[state]);
+  for (const state of states) {
+    const share = shares.get(state) ?? 0;
     const gap = state === "running" && from > 0 ? Math.min(GAP, share / 2) : 0;
     if (share > 0) parts.push({ state, from: from + gap, share: share - gap });
     from += share;

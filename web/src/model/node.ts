@@ -154,7 +154,10 @@ export function isEdit(node: TreeNode, change: NodeChange): boolean {
 }
 
 /** Seconds that a node has run, without the time in which its pipeline was not active. */
-export function timeOf({ started, ended, idle }: TreeNode, now: number): number | null {
+export function timeOf(
+  { started, ended, idle }: Pick<TreeNode, "started" | "ended" | "idle">,
+  now: number,
+): number | null {
   const took = elapsed(started, ended, now);
   return took === null ? null : Math.max(0, took - idle);
 }

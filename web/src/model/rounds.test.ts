@@ -22,6 +22,10 @@ function bar(path: string, queued: number, started: number, ended: number | null
   };
 }
 
+function round(started: number, ended: number | null, continues = false) {
+  return { started, ended, continues };
+}
+
 const NIGHT = 40_000;
 const again = { number: 2 };
 const bars = [
@@ -31,10 +35,7 @@ const bars = [
   bar("/tests/b", NIGHT, NIGHT + 1, NIGHT + 5, again),
   bar("/publish", NIGHT + 5, NIGHT + 6, NIGHT + 8),
 ];
-const times = [
-  { started: 1, ended: 40 },
-  { started: NIGHT + 1, ended: NIGHT + 8 },
-];
+const times = [round(1, 40), round(NIGHT + 1, NIGHT + 8)];
 const types = new Map<string, NodeType>([
   ["/", "Serial"],
   ["/tests", "Parallel"],
@@ -52,14 +53,7 @@ it("attempts are assigned to the rounds of the server", () => {
 
 it("a round that continues a paused pipeline is called a run", () => {
   const rest = [bar("/a", 0, 0, 1), bar("/b", 50, 50, 51)];
-  const rounds = roundsOf(
-    rest,
-    [
-      { started: 0, ended: 1 },
-      { started: 50, ended: null },
-    ],
-    60,
-  );
+  const rounds = roundsOf(rest, [round(0, 1), round(50, null)], 60);
   expect(rounds.map(({ label, ended }) => [label, ended])).toEqual([
     ["Run 1", true],
     ["Run 2", false],
@@ -115,4 +109,21 @@ it("a retry follows the attempt before it, and ten thousand commands are fast en
   expect(paths(criticalPath(retried, new Map(), 20).bars)).toEqual(["/a 1", "/a 2"]);
   const chain = Array.from({ length: 10_000 }, (_, n) => bar(`/n${n}`, n, n, n + 1));
   expect(criticalPath(chain, types, 20_000).bars).toHaveLength(10_000);
+});
+
+it("an approval belongs to its round, and its wait is not active time", () => {
+  const rest = [bar("/a", 0, 1, 10), bar("/approve", 10, 10, 500), bar("/b", 500, 501, 520)];
+  const rounds = roundsOf(rest, [round(0, 10), round(500, 520, true)], 99_999);
+  expect(rounds.map(({ label, from, to, active }) => [label, from, to, active])).toEqual([
+    ["Run 1", 0, 520, 30],
+  ]);
+  const later = roundsOf(
+    [...rest, bar("/b", NIGHT, NIGHT, NIGHT + 2, again)],
+    [round(0, 10), round(500, 520, true), round(NIGHT, null)],
+    NIGHT + 2,
+  );
+  expect(later.map(({ label, active }) => [label, active])).toEqual([
+    ["Run 1", 30],
+    ["Rerun 2", 2],
+  ]);
 });

@@ -12,6 +12,8 @@ export interface Round extends Range {
   bars: Bar[];
   /** It has ended. */
   ended: boolean;
+  /** Seconds in which something ran or waited for a slot, not for an approval. */
+  active: number;
   /** Number of failed attempts. */
   failed: number;
 }
@@ -19,22 +21,30 @@ export interface Round extends Range {
 /** The attempts of a pipeline by round, oldest first, without rounds that have none. */
 export function roundsOf(bars: Iterable<Bar>, times: readonly RoundTime[], now: number): Round[] {
   const ends = times.map(({ ended }) => ended ?? Infinity);
+  // The oldest ones that are known may continue an older one.
+  const starts = times.flatMap(({ continues }, at) => (continues && at > 0 ? [] : [at]));
   const groups = new Map<number, Bar[]>();
   for (const bar of bars) {
     const begin = beginOf(bar);
     if (begin === null) continue;
     const at = ends.findIndex((end) => end >= (bar.started ?? begin));
-    const round = at < 0 ? Math.max(0, times.length - 1) : at;
+    const time = at < 0 ? Math.max(0, times.length - 1) : at;
+    const round = Math.max(
+      0,
+      starts.findLastIndex((start) => start <= time),
+    );
     const known = groups.get(round);
     if (known === undefined) groups.set(round, [bar]);
     else known.push(bar);
   }
   return [...groups]
     .toSorted(([one], [other]) => one - other)
-    .map(([place, group], index) => roundOf(group, index, times[place], now));
+    .map(([place, group], index) =>
+      roundOf(group, index, times.slice(starts[place] ?? 0, starts[place + 1]), now),
+    );
 }
 
-function roundOf(bars: Bar[], index: number, time: RoundTime | undefined, now: number): Round {
+function roundOf(bars: Bar[], index: number, times: readonly RoundTime[], now: number): Round {
   let [from, to, failed] = [Infinity, -Infinity, 0];
   let repeats = false;
   for (const bar of bars) {
@@ -44,7 +54,12 @@ function roundOf(bars: Bar[], index: number, time: RoundTime | undefined, now: n
     if (bar.state === "error" || bar.state === "killed") failed += 1;
   }
   const label = `${index > 0 && repeats ? "Rerun" : "Run"} ${index + 1}`;
-  return { label, bars, from, to: Math.max(from, to), failed, ended: time?.ended !== null };
+  to = Math.max(from, to);
+  const active = times.reduce((sum, { started, ended }) => {
+    return sum + Math.max(0, Math.min(ended ?? now, to) - Math.max(started, from));
+  }, 0);
+  const ended = times.at(-1)?.ended !== null;
+  return { label, bars, from, to, failed, ended, active: times.length > 0 ? active : to - from };
 }
 
 /** A round on a time line without the idle time between rounds. */

@@ -84,9 +84,9 @@ export function historyText({ passed, ended, median_seconds }: RunHistory): stri
   return median_seconds === null ? rate : `${rate}, median ${duration(median_seconds)}`;
 }
 
-/** `pass rate 86%, median 3m 02s`; empty before the first end. */
+/** `12 of the last 14 passed, median 3m 02s`; empty before the first end. */
 export function historySummary({ passed, ended, median_seconds }: RunHistory): string {
   if (ended === 0) return "";
-  const rate = `pass rate ${Math.floor((passed / ended) * 100)}%`; // 100% only if all passed
+  const rate = `${passed} of the last ${ended} passed`;
   return median_seconds === null ? rate : `${rate}, median ${duration(median_seconds)}`;
 }

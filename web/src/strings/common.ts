@@ -34,6 +34,7 @@ export const COMMON = {
   signInHelp: (access: string) =>
     `${access} Run this command in a terminal. It signs this browser in, or prints a code to enter here:`,
   skipped: (skipped: string) => `(${skipped} skipped)`,
+  stillLoading: "Still loading…",
   startsIt: " starts it. Then reload the page.",
   tokenHint: "cdo_…",
   willBeKilled: (count: string) => `${count} running now will be killed.`,

@@ -152,10 +152,13 @@ export const NOTIFICATIONS = {
 
 export const OFFLINE = {
   retry: "Retry now",
-  starts: "starts it.",
-  text: (server: string) =>
+  announced: (server: string) =>
     `Offline: ${server} does not respond. Showing the last known state; the page reconnects ` +
     "automatically.",
+  nextTry: (seconds: number) => `Next try in ${seconds}s.`,
+  starts: "starts it.",
+  text: (server: string, time: string) => `Offline: ${server} has not answered for ${time}.`,
+  trying: "Trying now…",
 };
 
 export const OUTPUT = {
@@ -243,6 +246,7 @@ export const PANES = {
 };
 
 export const PIPELINE_HEADER = {
+  program: "Program",
   actions: {
     run: "Run",
     pause: "Pause",
@@ -291,9 +295,19 @@ export const SHARE = {
 
 export const SKIP_LINK = "Skip to content";
 
+export const STALE = { old: (age: string) => `${age} old` };
+
+const nameOf = (action: string | null) => (action === null ? "your last change" : `“${action}”`);
+
 export const TOASTS = {
   close: "Close message",
+  forget: "Stop trying",
+  unconfirmed: (action: string | null, server: string) =>
+    `Not confirmed: ${server} has not answered to ${nameOf(action)}. Trying again…`,
   undo: "Undo",
+  unknown: (action: string | null, server: string) =>
+    `It is not known whether ${nameOf(action)} was done. The page asks again as soon as ` +
+    `${server} responds; it is done at most once.`,
 };
 
 export const TREE = {

@@ -5,8 +5,10 @@ import { plural } from "@/lib/time";
 export const OUTPUT_SEARCH = {
   errorMark: "err",
   failed: "Failed only",
-  found: (lines: number, nodes: number) =>
-    lines === 0 ? "No matching lines" : `${plural(lines, "line")} in ${plural(nodes, "node")}`,
+  found: (lines: number, nodes: number, finished: boolean) => {
+    if (lines > 0) return `${plural(lines, "line")} in ${plural(nodes, "node")}`;
+    return finished ? "No matching lines" : "No matching lines so far";
+  },
   hint: (commands: number) =>
     `Searches the newest output of ${plural(commands, "command")}, in any case.`,
   label: "Search the output of all commands",
@@ -19,4 +21,6 @@ export const OUTPUT_SEARCH = {
       ? `${plural(done, "command")} searched`
       : `${done.toLocaleString("en")} of ${plural(all, "command")} searched`,
   stop: "Stop",
+  unread: (count: number, seconds: number) =>
+    `Not yet: ${count.toLocaleString("en")}, trying again ${seconds > 0 ? `in ${seconds}s` : "now"}`,
 };

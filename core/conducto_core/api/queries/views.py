@@ -25,7 +25,7 @@ from conducto_core.model.requests import (
 from conducto_core.model.states import FINISHED, NodeType, State
 from conducto_core.model.wait_phases import Wait
 from conducto_core.runtime.commands import as_defined
-from conducto_core.semantics.activity import Activity, idle_seconds
+from conducto_core.semantics.activity import Activity, shown_period
 from conducto_core.semantics.failures import stopped_by
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
@@ -146,8 +146,8 @@ def group_time(live: Viewed, node: LiveNode, period: Period | None) -> GroupTime
     """Return the time of a group's newest attempts, for display."""
     if period is None:
         return GroupTime.model_construct()
-    shown = Period(period.started, period.ended if node.state in FINISHED else None)
-    idle = idle_seconds(shown, live.activity)
+    ended = period.ended if node.state in FINISHED else None
+    shown, idle = shown_period(Period(period.started, ended), live.activity)
     return GroupTime.model_construct(started=shown.started, ended=shown.ended, idle=idle)
 
 

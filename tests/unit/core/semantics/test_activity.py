@@ -1,10 +1,8 @@
 """Active time: the periods in which commands run; idle time between them does not count."""
 
-from dataclasses import replace
-
 import pytest
 
-from conducto_core.model.records import Period, PipelineStatus, Round
+from conducto_core.model.records import Counts, Period, PipelineStatus, Round
 from conducto_core.model.responses import PipelineRun
 from conducto_core.model.states import State
 from conducto_core.semantics import events as ev
@@ -12,7 +10,7 @@ from conducto_core.semantics.activity import (
     MAX_ROUNDS,
     Activity,
     active_time,
-    idle_seconds,
+    shown_period,
     stored,
     wall_time,
 )
@@ -41,8 +39,8 @@ class Clocked:
                     self.driver.send(ev.NodesReset((path,)))
                 case _:
                     self.driver.send(ev.Armed() if verb == "run" else ev.Disarmed())
-            changes = self.driver.tree.take_changes()
-            self.activity = self.activity.after(changes, self.driver.tree, now)
+            tree = self.driver.tree
+            self.activity = self.activity.after(tree.counts(tree.root), 0, now)
         return self.activity
 
 
@@ -95,6 +93,10 @@ def test_stored_activity_is_continued(status: PipelineStatus, activity: Activity
     assert stored(status, seen=107) == activity
 
 
+def idle_seconds(period: Period, activity: Activity) -> float:
+    return shown_period(period, activity)[1]
+
+
 def test_idle_time_within_a_period_is_between_rounds() -> None:
     rounds = Activity(20, 200, (Round(started=0, ended=10), Round(started=100, ended=110)))
 
@@ -102,8 +104,33 @@ def test_idle_time_within_a_period_is_between_rounds() -> None:
     assert idle_seconds(Period(2, 105), rounds) == 90
     assert idle_seconds(Period(105), rounds) == 90  # it runs in the last round
     assert idle_seconds(Period(2), rounds) == 180
+    assert idle_seconds(Period(203), rounds) == 0
     assert idle_seconds(Period(), rounds) == 0
     assert idle_seconds(Period(2), Activity()) == 0
+
+
+def test_time_after_the_agent_was_killed_is_idle() -> None:
+    died = Activity(10, None, (Round(started=0, ended=10),))
+
+    assert shown_period(Period(2, 500), died) == (Period(2, 500), 490)
+
+
+def test_wait_for_an_approval_does_not_count() -> None:
+    queued, running, asked = Counts(queued=1), Counts(running=1), Counts(queued=1)
+    begun = Activity().after(queued, 0, 100)
+    assert begun.since == 100  # waiting for a slot counts
+    waits = begun.after(running, 0, 103).after(asked, 1, 110)
+    assert (waits.seconds, waits.since) == (10, None)
+    assert shown_period(Period(100), waits) == (Period(100, 110), 0)
+
+    decided = waits.after(asked, 1, 500).after(queued, 0, 1000)
+    assert decided.rounds[-1] == Round(started=1000, continues=True)
+    assert shown_period(Period(100), decided) == (Period(100), 890)
+    done = decided.after(Counts(done=2), 0, 1003)
+    assert (done.seconds, done.since) == (13, None)
+    assert shown_period(Period(100, 1003), done) == (Period(100, 1003), 890)
+    again = done.after(queued, 0, 2000)
+    assert again.rounds[-1] == Round(started=2000)
 
 
 def test_time_before_the_oldest_kept_round_is_idle_except_for_the_forgotten_seconds() -> None:
@@ -114,7 +141,7 @@ def test_time_before_the_oldest_kept_round_is_idle_except_for_the_forgotten_seco
 
     assert activity.forgotten == 5
     assert idle_seconds(Period(0, end), activity) == end - activity.seconds
-    assert idle_seconds(Period(0, end - 100), replace(activity, finished=finished[:-1])) == 90 * 48
+    assert idle_seconds(Period(0, end - 100), activity) == end - 100 - activity.seconds + 10
 
 
 def test_only_the_newest_rounds_are_kept() -> None:

@@ -13,6 +13,7 @@ import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StateLabel } from "@/components/StateIcon";
 import { useFirst } from "@/components/useFirst";
 import { useNow } from "@/components/useNow";
+import { StaleBadge } from "@/components/StaleBadge";
 import { useTitle } from "@/components/useTitle";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes, duration, moment, plural } from "@/lib/time";
@@ -47,6 +48,7 @@ export function AgentPage() {
       <div className={`page ${IN_ORDER}`}>
         <div className="page-head">
           <h1>{AGENT.title}</h1>
+          <StaleBadge query={status} every={REFRESH_MS} />
           <span className="page-grow" />
           {status.data?.socket === null ? (
             <>

@@ -17,7 +17,6 @@ export function CollectDialog({ onClose }: { onClose: () => void }) {
     queryFn: () => agentApi.collectGarbage(true),
     gcTime: 0,
     staleTime: Infinity,
-    retry: false,
   });
   const collect = useMutation({ mutationFn: () => agentApi.collectGarbage(false) });
   const error = found.error ?? collect.error;

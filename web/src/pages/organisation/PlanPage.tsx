@@ -31,7 +31,6 @@ export function PlanPage() {
     // Not at intervals: each request is an entry of the audit log.
     refetchOnWindowFocus: true,
     enabled: who.isOwner && !isOff,
-    retry: false,
   });
   useTitle(PLAN.title);
   return (

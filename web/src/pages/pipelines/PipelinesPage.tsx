@@ -10,6 +10,7 @@ import { Icon } from "@/components/Icon";
 import { lazily } from "@/components/lazily";
 import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
+import { StaleBadge } from "@/components/StaleBadge";
 import { useTitle } from "@/components/useTitle";
 import { gitLaunchUrl, navigate, setQuery, useLocation } from "@/lib/location";
 import { groupByProgram } from "@/model/programs";
@@ -49,6 +50,7 @@ export function PipelinesPage() {
     <PageStatus error={list.error}>
       <header className={styles.head}>
         <h1>{PIPELINES.title}</h1>
+        <StaleBadge query={list} every={list.every} />
         <span className={styles.grow} />
         {isFirstVisit ? null : <Search text={filter.text ?? ""} />}
         {IN_CLOUD ? <LaunchFromGit /> : null}
@@ -66,7 +68,8 @@ export function PipelinesPage() {
           filter={filter}
           period={period}
           owners={shown.map((one) => one.pipeline.owner).filter((owner) => owner !== "")}
-          counts={filter.state === undefined && !list.hasMore ? countStates(shown) : null}
+          counts={filter.state === undefined ? countStates(shown) : null}
+          isPart={list.hasMore}
           selectAll={{
             checked: isAllChosen,
             onToggle: () => setChosen(new Set(shown.map((one) => one.pipeline.id))),

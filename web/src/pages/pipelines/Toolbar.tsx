@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useId, useRef } from "react";
 
 import type { State } from "@/api/schema";
 import { Button } from "@/components/Button";
@@ -48,12 +48,14 @@ interface Props {
   period: Period | null;
   /** Owners of the pipelines that are loaded. */
   owners: readonly string[];
-  /** Pipelines by state; null if unknown, because the list is filtered or not complete. */
+  /** Loaded pipelines by state; null if unknown, because the list is filtered by state. */
   counts: ReadonlyMap<State, number> | null;
+  /** Older pipelines are not loaded. */
+  isPart: boolean;
   selectAll: { checked: boolean; onToggle: () => void };
 }
 
-export function Toolbar({ filter, period, owners, counts, selectAll }: Props) {
+export function Toolbar({ filter, period, owners, counts, isPart, selectAll }: Props) {
   return (
     <form className={styles.bar} role="search" onSubmit={(event) => event.preventDefault()}>
       <input
@@ -63,13 +65,8 @@ export function Toolbar({ filter, period, owners, counts, selectAll }: Props) {
         checked={selectAll.checked}
         onChange={selectAll.onToggle}
       />
-      <States current={filter.state} counts={counts} />
-      <Choice
-        label={PIPELINES.owner}
-        value={filter.owner ?? ""}
-        options={[["", PIPELINES.anyone], ...optionsOf(owners, filter.owner)]}
-        onChange={(owner) => setQuery({ owner })}
-      />
+      <States current={filter.state} counts={counts} isPart={isPart} />
+      <Owner key={filter.owner} chosen={filter.owner ?? ""} known={owners} />
       <Choice
         label={PIPELINES.launched}
         value={period ?? ""}
@@ -100,18 +97,45 @@ export function Toolbar({ filter, period, owners, counts, selectAll }: Props) {
   );
 }
 
-/** The owner that the list is filtered by may have no pipeline that is loaded. */
-function optionsOf(owners: readonly string[], chosen: string | undefined) {
-  const all = new Set(chosen === undefined ? owners : [...owners, chosen]);
-  return [...all].toSorted().map((owner) => [owner, owner] as const);
+/** Filters by owner. Others than the suggested ones may have pipelines that are not loaded. */
+function Owner({ chosen, known }: { chosen: string; known: readonly string[] }) {
+  const list = useId();
+  const choose = (owner: string) => {
+    if (owner !== chosen) setQuery({ owner: owner === "" ? null : owner });
+  };
+  return (
+    <>
+      <input
+        className={`field ${styles.owner ?? ""}`}
+        list={list}
+        aria-label={PIPELINES.owner}
+        placeholder={PIPELINES.anyone}
+        defaultValue={chosen}
+        // Choosing a suggestion changes the whole text at once.
+        onInput={({ currentTarget: { value } }) => {
+          if (value === "" || known.includes(value)) choose(value);
+        }}
+        onBlur={({ currentTarget }) => choose(currentTarget.value.trim())}
+        onKeyDown={({ key, currentTarget }) => {
+          if (key === "Enter") choose(currentTarget.value.trim());
+        }}
+      />
+      <datalist id={list}>
+        {[...new Set(known)].toSorted().map((owner) => (
+          <option key={owner} value={owner} />
+        ))}
+      </datalist>
+    </>
+  );
 }
 
 interface StatesProps {
   current: State | undefined;
   counts: Props["counts"];
+  isPart: boolean;
 }
 
-function States({ current, counts }: StatesProps) {
+function States({ current, counts, isPart }: StatesProps) {
   const choose = (state: State | null) => setQuery({ state });
   return (
     <div className={styles.states} role="group" aria-label={PIPELINES.state}>
@@ -128,7 +152,7 @@ function States({ current, counts }: StatesProps) {
           <StateIcon state={state} />
           {stateLabel(state)}
           {counts?.get(state) === undefined ? null : (
-            <span className="number">{counts.get(state)}</span>
+            <span className="number">{`${counts.get(state)}${isPart ? "+" : ""}`}</span>
           )}
         </button>
       ))}

@@ -20,6 +20,9 @@ export interface PipelineList {
   pipelines: readonly PipelineSummary[] | undefined;
   historyOf: (pipeline: PipelineRecord) => RunHistory | undefined;
   error: Error | null;
+  /** Time of the last response, and the polling interval, in ms. */
+  dataUpdatedAt: number;
+  every: number;
   /** Whether older pipelines are not loaded. */
   hasMore: boolean;
   loadMore: () => void;
@@ -39,10 +42,10 @@ export function usePipelineList(filter: ListQuery, since: number | null): Pipeli
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next,
     // A refresh fetches every page, so more pages refresh less often.
-    refetchInterval: ({ state }) => REFRESH_MS * Math.max(1, state.data?.pages.length ?? 1),
+    refetchInterval: ({ state }) => intervalOf(state.data),
     placeholderData: keepPreviousData,
   });
-  const { hasNextPage, isFetchingNextPage } = list;
+  const { hasNextPage, isFetchingNextPage, dataUpdatedAt } = list;
   const loaded = useMemo(() => list.data?.pages.flatMap((page) => page.pipelines), [list.data]);
   const pipelines = useMemo(
     () => (loaded === undefined ? undefined : launchedSince(loaded, since)),
@@ -55,12 +58,18 @@ export function usePipelineList(filter: ListQuery, since: number | null): Pipeli
       [list.data],
     ),
     error: list.error,
+    dataUpdatedAt,
+    every: intervalOf(list.data),
     hasMore: hasNextPage && pipelines?.length === loaded?.length,
     loadMore: () => {
       if (hasNextPage && !isFetchingNextPage) void list.fetchNextPage();
     },
     retry: () => void list.refetch(),
   };
+}
+
+function intervalOf(data: { pages: readonly unknown[] } | undefined): number {
+  return REFRESH_MS * Math.max(1, data?.pages.length ?? 1);
 }
 
 /** Histories cost much more than rows and change only with them. */

@@ -95,7 +95,6 @@ function NextTimes({ cron, zone }: { cron: string; zone: string }) {
     queryKey: ["schedule-times", cron, zone],
     queryFn: ({ signal }) => schedulesApi.times(cron, zone, signal),
     enabled: cron.trim() !== "" && zone.trim() !== "",
-    retry: false,
   });
   if (found.error !== null) return <FormError error={found.error} />;
   return (

@@ -30,7 +30,6 @@ export function useCronText(cron: string): string {
     queryKey: ["cron-text", cron],
     queryFn: async () => (await load()).toString(cron, { use24HourTimeFormat: true }),
     staleTime: Infinity,
-    retry: false,
   });
   return sentence.data ?? cron;
 }

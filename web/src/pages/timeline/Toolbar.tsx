@@ -23,7 +23,7 @@ interface Props {
 /** Row grouping, zoom and totals. */
 export function Toolbar({ data, rounds, only, byWorker, zoom, onlyCritical, ...on }: Props) {
   const { attempts, grouped } = data;
-  const active = data.rounds.reduce((sum, { from, to }) => sum + to - from, 0);
+  const active = data.rounds.reduce((sum, { round }) => sum + round.active, 0);
   return (
     <div className={styles.bar} role="toolbar" aria-label={CHART.title}>
       <RoundPicker rounds={rounds} only={only} />

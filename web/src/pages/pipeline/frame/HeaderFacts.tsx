@@ -96,7 +96,6 @@ function Waiting({ summary }: { summary: PipelineSummary }) {
       ),
     enabled: state !== null,
     refetchInterval: stuck ? false : REFRESH_MS,
-    retry: false,
   });
   const reason = state === null ? null : mostCommonReason(waiting.data?.nodes ?? []);
   if (reason === null) return null;

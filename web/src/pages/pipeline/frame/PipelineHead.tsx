@@ -6,12 +6,15 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { countsText, NO_COUNTS } from "@/model/states";
 import styles from "@/pages/pipeline/frame/PipelineHead.module.css";
 import { PipelineNav, type PipelineView } from "@/pages/pipeline/frame/PipelineNav";
+import { PIPELINE_HEADER } from "@/strings";
 
 interface Props {
   id: string;
   view: PipelineView;
   /** The pipeline's title; undefined while it loads. */
   title?: string;
+  /** The address of its program's page. */
+  history?: string;
   tags?: readonly string[];
   counts?: Counts;
   /** A node is open: its name is the heading, and its header replaces this one on small screens. */
@@ -25,6 +28,7 @@ interface Props {
 /** The header of all pages of a pipeline: one row, and the progress of its commands. */
 export function PipelineHead(props: Props) {
   const { id, view, title, tags = [], counts = NO_COUNTS, node = false, facts, children } = props;
+  const { history } = props;
   const Heading = node ? "div" : "h1";
   return (
     <header className={styles.head} data-node={node || undefined}>
@@ -35,6 +39,11 @@ export function PipelineHead(props: Props) {
           </a>
         </Heading>
         {title === undefined ? null : <code className={styles.id}>{id}</code>}
+        {history === undefined ? null : (
+          <a className={styles.history} href={history} onClick={followLink}>
+            {PIPELINE_HEADER.program}
+          </a>
+        )}
         {tags.map((tag) => (
           <span key={tag} className={`tag ${styles.tag ?? ""}`}>
             {tag}

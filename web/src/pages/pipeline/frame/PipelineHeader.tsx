@@ -7,10 +7,11 @@ import { Menu, type MenuEntry } from "@/components/Menu";
 import { useMediaQuery } from "@/components/useMediaQuery";
 import { watchPipeline } from "@/components/useNotifications";
 import { StatePill } from "@/components/StatePill";
-import { launchUrl, navigate } from "@/lib/location";
+import { launchUrl, navigate, programUrl } from "@/lib/location";
 import { useWatched } from "@/lib/watched";
 import { moment } from "@/lib/time";
 import { ROOT } from "@/model/paths";
+import { programQuery } from "@/model/programIdentity";
 import { type HeaderAction, headerActions, pipelineState } from "@/model/pipelineStatus";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { HeaderNotes, Times } from "@/pages/pipeline/frame/HeaderFacts";
@@ -39,7 +40,14 @@ export function PipelineHeader({ summary, view, actions, node = false }: Props) 
   );
   return (
     <>
-      <PipelineHead {...pipeline} view={view} counts={counts} facts={facts} node={node}>
+      <PipelineHead
+        {...pipeline}
+        history={programUrl(programQuery(pipeline))}
+        view={view}
+        counts={counts}
+        facts={facts}
+        node={node}
+      >
         <HeaderButtons summary={summary} actions={actions} />
       </PipelineHead>
       <Banners summary={summary} />

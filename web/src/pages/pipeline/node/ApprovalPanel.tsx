@@ -25,7 +25,7 @@ export function ApprovalPanel({ id, node, onDecided }: Props) {
   const waits = node.state === "queued";
   return (
     <section className={styles.panel} aria-label={APPROVAL.decidedTitle}>
-      <h3 className={styles.title}>{waits ? APPROVAL.title : APPROVAL.decidedTitle}</h3>
+      <h2 className={styles.title}>{waits ? APPROVAL.title : APPROVAL.decidedTitle}</h2>
       <p className={styles.message}>{approval.message.split("\n").map(visible).join("\n")}</p>
       <p className="muted">
         {approval.who.length === 0

@@ -25,7 +25,8 @@ const MAX_CHARTS = 5;
 /** All attempts of a command, newest first, and a comparison of two. */
 export function AttemptsTab({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
   const { attempts } = detail.node;
-  const [compared, setCompared] = useState<readonly number[]>([]);
+  const newest = attempts.length > 1 ? attempts.slice(-2).map(({ number }) => number) : [];
+  const [compared, setCompared] = useState<readonly number[]>(newest);
   if (attempts.length === 0) return <EmptyState title={ATTEMPTS.notRunYet} />;
   const pair = compared.flatMap((number) => attempts.filter((one) => one.number === number));
   const toggle = (number: number) =>
@@ -37,7 +38,9 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
   const [first, second] = pair;
   return (
     <div className={styles.attempts}>
-      {attempts.length > 1 ? <p className="muted">{ATTEMPTS.selectTwo}</p> : null}
+      {attempts.length > 1 && second === undefined ? (
+        <p className="muted">{ATTEMPTS.selectTwo}</p>
+      ) : null}
       {first !== undefined && second !== undefined ? (
         <Comparison id={session.id} first={first} second={second} />
       ) : null}

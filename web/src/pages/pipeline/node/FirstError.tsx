@@ -33,7 +33,6 @@ export function useFirstError(
         return (await api.searchLog(id, query, signal)).matches[0]?.line ?? null;
       },
       enabled: now,
-      retry: false,
     })),
   });
   const earliest = (lines: readonly (number | null | undefined)[]) => {

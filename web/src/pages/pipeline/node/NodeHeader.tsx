@@ -11,12 +11,13 @@ import { TypeIcon } from "@/components/TypeIcon";
 import { useNow } from "@/components/useNow";
 import { copy } from "@/lib/clipboard";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
-import { duration, elapsed, moment } from "@/lib/time";
+import { duration, moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { withoutCommand } from "@/model/advice";
 import { nameOf, ROOT } from "@/model/paths";
 import { shortAncestors } from "@/model/shortPath";
+import { timeOf } from "@/model/node";
 import { displayState, failureText, isFinished, stoppedText } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import styles from "@/pages/pipeline/node/NodeHeader.module.css";
@@ -104,10 +105,13 @@ function NodeState({ session, detail }: { session: PipelineSession; detail: Node
   const status = live !== undefined && live.seq >= 0 ? live : node;
   const running = status.state === "running";
   const last = node.attempts.at(-1);
-  const started = live?.started ?? last?.started ?? null;
-  const ended = running ? null : (live?.ended ?? last?.ended ?? null);
+  const { started, ended, idle } = {
+    started: live?.started ?? last?.started ?? node.started,
+    ended: live?.ended ?? last?.ended ?? node.ended,
+    idle: live?.idle ?? node.idle,
+  };
   const now = useNow(running);
-  const took = elapsed(started, ended, now);
+  const took = timeOf({ started, ended: running ? null : ended, idle }, now);
   const failure =
     status.cause === "timeout" && node.stopped_by !== null
       ? stoppedText(node.stopped_by)

@@ -117,7 +117,10 @@ function NodeTabs({
   const queries = useQueryClient();
   const isExec = detail.node.type === "Exec";
   const attempt = chosenAttempt(detail.node.attempts, query);
-  const hasReport = (useReport(session.id, attempt).data?.length ?? 0) > 0;
+  const report = useReport(session.id, attempt);
+  const mayHaveReport =
+    query.get("tab") === "report" && report.isPending && (attempt?.started ?? null) !== null;
+  const hasReport = (report.data?.length ?? 0) > 0 || mayHaveReport;
   // A pipeline with a single command has no group that could show its reports.
   const isSingleExec = isExec && detail.node.path === ROOT;
   const hasReports = (useReports(session, isSingleExec).data?.shown.length ?? 0) > 0;

@@ -80,5 +80,9 @@ async function endOf(
 ): Promise<{ lines: string[]; cut: boolean }> {
   const query = { path, attempt: number, stream, first: -LINES, count: LINES };
   const found = await api.logLines(id, query, signal);
-  return { lines: found.lines.map(plainText), cut: found.first > 0 || found.cut };
+  const lines = found.lines.map(plainText).filter((line) => line !== "::endgroup::");
+  return {
+    lines: lines.map((line) => line.replace(/^::group::/, "▾ ")),
+    cut: found.first > 0 || found.cut,
+  };
 }

@@ -27,7 +27,6 @@ export function ResourceCharts({ id, attempt }: Props) {
     placeholderData: (before) => before,
     refetchInterval: isFinished(state) ? false : REFRESH_MS,
     // An older server does not support this call.
-    retry: false,
   });
   const text = resources.data === undefined ? null : resourcesText(resources.data);
   if (resources.data === undefined || text === null) return null;

@@ -2,6 +2,7 @@ import { useState, type SyntheticEvent } from "react";
 
 import { Button } from "@/components/Button";
 import { StateIcon } from "@/components/StateIcon";
+import { useNow } from "@/components/useNow";
 import { followLink, outputUrl, setQuery, useLocation } from "@/lib/location";
 import { visible } from "@/lib/visible";
 import { type FoundLine, type FoundNode, OutputSearch } from "@/live/outputSearch";
@@ -93,15 +94,23 @@ function Results({ id, path, query, commands }: ResultsProps) {
 function Found(props: { id: string; search: OutputSearch; commands: number | null }) {
   const { id, search, commands } = props;
   useLiveVersion(search);
-  const { found, lines, searched, phase, error } = search;
+  const { found, lines, searched, phase, error, unread, nextTry } = search;
+  const now = useNow(unread > 0);
+  const finished = phase === "finished";
+  const left = commands === null ? unread : Math.max(unread, commands - searched);
   return (
     <>
       <div className={styles.status}>
         <p role="status">
-          {OUTPUT_SEARCH.found(lines, found.length)}
+          {OUTPUT_SEARCH.found(lines, found.length, finished)}
           <span className={styles.progress}>
-            {OUTPUT_SEARCH.searched(searched, phase === "finished" ? null : commands)}
+            {OUTPUT_SEARCH.searched(searched, finished ? null : commands)}
           </span>
+          {nextTry === null ? null : (
+            <span className={styles.progress}>
+              {OUTPUT_SEARCH.unread(left, Math.round(nextTry - now))}
+            </span>
+          )}
         </p>
         {phase === "searching" ? (
           <Button onClick={() => search.stop()}>{OUTPUT_SEARCH.stop}</Button>

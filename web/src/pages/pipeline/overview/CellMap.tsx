@@ -5,6 +5,7 @@ import { api } from "@/api/client";
 import type { Counts, NodeStates } from "@/api/schema";
 import { paletteOf } from "@/components/canvas";
 import { Pending } from "@/components/InOrder";
+import { StaleBadge } from "@/components/StaleBadge";
 import { useFirst } from "@/components/useFirst";
 import { useRepaint } from "@/components/useRepaint";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
@@ -84,6 +85,7 @@ const Map = memo(function Cells({ id, path, count, settledAt }: MapProps) {
     <section className={shared.section} aria-label={OVERVIEW.cells}>
       <h3>
         {groups === null ? OVERVIEW.commands : OVERVIEW.commandsByGroup}
+        {settledAt === null ? <StaleBadge query={states} every={REFRESH_MS} /> : null}
         <span className={shared.note}>{captionOf(letters.length, names.data)}</span>
       </h3>
       {groups === null ? (

@@ -29,7 +29,6 @@ export function Cost({ session }: { session: PipelineSession }) {
     queryKey: ["cost", session.id, seq, summary?.settled],
     queryFn: ({ signal }) => api.cost(session.id, MAX_NODES, signal),
     placeholderData: (before) => before,
-    retry: false,
   });
   if (found.isLoading) return <Pending />;
   const cost = found.data;

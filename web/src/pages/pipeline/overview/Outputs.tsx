@@ -23,7 +23,6 @@ export function useFiles(id: string, seq: number, enabled: boolean) {
     select: ({ entries }) => entries.filter(({ name }) => name !== REPORTS),
     enabled,
     staleTime: Infinity,
-    retry: false,
   });
 }
 

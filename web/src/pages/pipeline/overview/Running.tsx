@@ -4,6 +4,7 @@ import { api } from "@/api/client";
 import type { LogLines, NodeView } from "@/api/schema";
 import { Pending } from "@/components/InOrder";
 import { Button } from "@/components/Button";
+import { StaleBadge } from "@/components/StaleBadge";
 import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { plainText } from "@/lib/ansi";
@@ -53,7 +54,6 @@ export function Running({ session, path, count }: Props) {
       queryFn: ({ signal }: { signal: AbortSignal }) =>
         api.logLines(id, { path: node.path, first: -LINES, count: LINES }, signal),
       refetchInterval: REFRESH_MS,
-      retry: false,
     })),
   });
   if (longest.length === 0) return found.isLoading ? <Pending /> : null;
@@ -61,6 +61,7 @@ export function Running({ session, path, count }: Props) {
     <section className={shared.section}>
       <h3>
         {OVERVIEW.runningNow}
+        <StaleBadge query={found} every={REFRESH_MS} />
         <span className={shared.note}>
           {count === 1 ? plural(count, "command") : OVERVIEW.longestFirst(plural(count, "command"))}
         </span>

@@ -34,7 +34,6 @@ export function Waiting({ session, path, counts }: Props) {
       api.tree(id, { root: path, state: "queued", limit: MAX_NODES, attempts: "none" }, signal),
     enabled: counts.queued > 0,
     refetchInterval: REFRESH_MS,
-    retry: false,
   });
   const first = useFirst(queued.isLoading);
   const waits = counts.queued > 0 ? queuedGroups(queued.data?.nodes ?? [], counts.queued) : [];
