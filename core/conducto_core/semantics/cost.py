@@ -64,17 +64,17 @@ def dollars_for(path: str, cpu: float, mem: float | None, seconds: float) -> flo
     return _dollars(size_for(path, cpu, _MEM if mem is None else mem), seconds)
 
 
-def price_of(dollars: float, seconds: float, cpu_seconds: float, rates: Rates) -> float:
+def price_of(cost: float, seconds: float, cpu_seconds: float, rates: Rates) -> float:
     """Return the price of workers for an organisation, given their cost on demand at AWS.
 
     Args:
-        dollars: Their cost.
+        cost: In dollars.
         seconds: Their time.
         cpu_seconds: Their vCPU-seconds.
         rates: Its prices.
     """
     known = cpu_seconds * PRICES.cpu_hour + seconds * PRICES.address_hour
-    gb_seconds = max(0.0, dollars * 3600 - known) / PRICES.mem_hour
+    gb_seconds = max(0.0, cost * 3600 - known) / PRICES.mem_hour
     return plans.dollars(cpu_seconds, gb_seconds, rates)
 
 
