@@ -10,6 +10,7 @@ the user's own code raised is shown with its traceback, without Conducto's frame
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from conducto.errors import (
@@ -20,7 +21,7 @@ from conducto.errors import (
     UsageError,
 )
 from conducto.inspection import call_site
-from conducto.tree.text import shown
+from conducto.tree.text import shown, suggestion
 from conducto.wire.printable import printable_lines
 
 TYPE_CHECKING = False
@@ -49,6 +50,7 @@ def report(error: Exception, program: str) -> int:
         print(printable_lines(text), file=sys.stderr)  # noqa: T201
         return WRONG
     theirs = _without_ours(error.__traceback__)
+    error = _with_suggestion(error)
     sys.excepthook(type(error), error.with_traceback(theirs), theirs)
     return FAILED
 
@@ -98,6 +100,23 @@ def _place(error: Exception, frames: List[Tuple[str, int]]) -> str:
     else:
         return ""
     return "" if file is None else f"{shown(file)}:{line}: "
+
+
+def _with_suggestion(error: Exception) -> Exception:
+    """Return an error for an attribute that nodes and images lack with the most similar one.
+
+    Python suggests private attributes, and in versions before 3.12 none when one is set.
+    """
+    import conducto
+
+    found = re.match(r"'(\w+)' object has no attribute '(\w+)'", str(error))
+    kind = getattr(conducto, found[1], None) if isinstance(error, AttributeError) and found else None
+    if found is None or kind is None:
+        return error
+    known = [name for name in dir(kind) if not name.startswith("_")]
+    return AttributeError(f"{error}{suggestion(found[2], known)}").with_traceback(
+        error.__traceback__
+    )
 
 
 def _message(error: Exception) -> str:
