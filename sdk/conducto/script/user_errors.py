@@ -40,6 +40,8 @@ def debugging() -> bool:
 
 def report(error: Exception, program: str) -> int:
     """Report ``error`` on stderr; return the exit code: 2 for an invalid definition, else 1."""
+    if is_lost_reader(error):
+        return FAILED
     if isinstance(error, UsageError):
         print(printable_lines(f"{program} : {error}"), file=sys.stderr)  # noqa: T201
         return WRONG
@@ -53,6 +55,23 @@ def report(error: Exception, program: str) -> int:
     error = _with_suggestion(error)
     sys.excepthook(type(error), error.with_traceback(theirs), theirs)
     return FAILED
+
+
+def is_lost_reader(error: Exception) -> bool:
+    """Return whether ``error`` is that nobody reads stdout any more, as after ``| head``.
+
+    If so, discard further output; otherwise, Python would flush it at exit and print an error.
+    """
+    if not isinstance(error, BrokenPipeError):
+        return False
+    import select  # noqa: PLC0415 - needed on this path only
+
+    poll = select.poll()
+    poll.register(sys.stdout, 0)  # a closed pipe is reported anyway
+    if not poll.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def warn(text: str, program: str) -> None:
@@ -107,10 +126,12 @@ def _with_suggestion(error: Exception) -> Exception:
 
     Python suggests private attributes, and in versions before 3.12 none when one is set.
     """
-    import conducto
+    import conducto  # noqa: PLC0415 - only for such an error
 
     found = re.match(r"'(\w+)' object has no attribute '(\w+)'", str(error))
-    kind = getattr(conducto, found[1], None) if isinstance(error, AttributeError) and found else None
+    kind = (
+        getattr(conducto, found[1], None) if isinstance(error, AttributeError) and found else None
+    )
     if found is None or kind is None:
         return error
     known = [name for name in dir(kind) if not name.startswith("_")]
