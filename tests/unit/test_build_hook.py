@@ -36,6 +36,5 @@ def test_build_of_the_web_app_is_announced_on_the_terminal(tmp_path: Path) -> No
 
     said = pexpect.spawn("/bin/sh", ["-c", script], env=env, encoding="utf-8", timeout=30).read()
 
-    assert said.split() == (
-        "conducto: building the web app with npm, which takes a minute or two".split()
-    )
+    line = "conducto: building the web app with npm, which takes a minute or two"
+    assert said.strip() == line

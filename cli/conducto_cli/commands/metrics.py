@@ -16,7 +16,7 @@ from conducto.tree.text import suggestion
 from conducto_cli.arguments import add_json
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
-from conducto_cli.text.table import table
+from conducto_cli.text.table import WIDEST, table
 from conducto_cli.text.text import count_of
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _lines(found: MetricComparison, rows: Sequence[_Row]) -> Iterator[str]:
         for row in rows
     ]
     heads = (name.upper() for name in rows[0].identity)
-    yield from table([(*heads, *parameters, *shown), *cells])
+    yield from table([(*heads, *parameters, *shown), *cells], widest=WIDEST)
     if len(metrics) > len(shown):
         more = count_of(len(metrics) - len(shown), "more metric")
         yield f"{more}; choose with --node and --name, or use --json"
