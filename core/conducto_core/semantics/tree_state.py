@@ -379,7 +379,8 @@ class TreeState:
                 group.counts[after] += 1
                 if skipped:
                     group.counts[LEFT_OUT] += left_out
-                group, skipped = group.parent, skipped or group.skipped
+                skipped = skipped or group.skipped
+                group = group.parent
         in_flight = parent is None or parent.in_flight()
         # A group in flight that sees no difference has none: most commands start beside others.
         if not in_flight or seen != (node.seen(), warning, in_flight):
