@@ -58,7 +58,7 @@ def report(error: Exception, program: str) -> int:
 
 
 def is_lost_reader(error: Exception) -> bool:
-    """Return whether ``error`` is that nobody reads stdout any more, as after ``| head``.
+    """Return whether stdout lost its reader, as with ``| head``, which caused ``error``.
 
     If so, discard further output; otherwise, Python would flush it at exit and print an error.
     """
@@ -126,13 +126,11 @@ def _with_suggestion(error: Exception) -> Exception:
 
     Python suggests private attributes, and in versions before 3.12 none when one is set.
     """
-    import conducto  # noqa: PLC0415 - only for such an error
-
     found = re.match(r"'(\w+)' object has no attribute '(\w+)'", str(error))
-    kind = (
-        getattr(conducto, found[1], None) if isinstance(error, AttributeError) and found else None
-    )
-    if found is None or kind is None:
+    if found is None or not isinstance(error, AttributeError):
+        return error
+    kind = getattr(sys.modules["conducto"], found[1], None)
+    if kind is None:
         return error
     known = [name for name in dir(kind) if not name.startswith("_")]
     return AttributeError(f"{error}{suggestion(found[2], known)}").with_traceback(

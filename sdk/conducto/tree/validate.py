@@ -207,7 +207,7 @@ def _function_problems(root: NodeBase) -> Iterator[DefinitionError]:
     from conducto.tree.command_text import Expander
 
     expander = Expander(strict=True)
-    same: Dict[str, List[DefinitionError]] = {}  # by what follows the line that names the node
+    same: Dict[str, List[DefinitionError]] = {}  # by the text after the line with the node
     for node in root.stream():
         if node._kind == "Exec" and paths.END in node.command:
             if node._unfindable is not None:
