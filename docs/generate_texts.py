@@ -33,8 +33,10 @@ INHERITANCE = {
     "tags": _HERE,
     "title": _HERE,
 }
-#: Descriptions of parameters that are not attributes, so that the code has none.
+#: Descriptions of parameters for which the code has none, or whose attribute has two uses.
 MEANINGS = {
+    "launch": "The command may launch pipelines with `co.launch`; inherited, False by default. "
+    "`node.launch` is also the method that starts a tree, so read the value as `node.may_launch`.",
     "name": "Name below the innermost open `with` block, to which the node is attached.",
     "same_container": "The older spelling of `container_reuse_context`; give one of the two.",
 }

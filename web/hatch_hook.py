@@ -6,6 +6,7 @@ of an earlier build, or, with a warning, no web app. Installing a released wheel
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -62,6 +63,12 @@ class WebAppHook(BuildHookInterface[Any]):
             self._copy.cleanup()
 
 
+def _say(text: str) -> None:
+    """Print a line on the terminal, if there is one: pip shows no output of a build that works."""
+    with contextlib.suppress(OSError), Path("/dev/tty").open("w", encoding="utf-8") as terminal:
+        terminal.write(f"\nconducto: {text}\n")
+
+
 def _build(sources: Path) -> str | None:
     """Build the app; return an error message, or None."""
     if not (sources / "package-lock.json").exists():
@@ -69,6 +76,7 @@ def _build(sources: Path) -> str | None:
     npm = shutil.which("npm")
     if npm is None:
         return "Node is not installed (there is no npm)"
+    _say("building the web app with npm, which takes a minute or two")
     for arguments in (("ci", "--no-audit", "--no-fund", "--prefer-offline"), ("run", "build")):
         done = subprocess.run(  # noqa: S603
             [npm, *arguments], cwd=sources, capture_output=True, text=True, check=False

@@ -215,7 +215,10 @@ def __getattr__(name: str) -> object:
         return value
     home = _HOMES.get(name)
     if home is None and name not in _MODULES:
-        raise AttributeError(f"module 'conducto' has no attribute {name!r}")
+        from conducto.tree.text import suggestion
+
+        hint = suggestion(name, [*globals(), *_CLIENT, *_HOMES, *_MODULES])
+        raise AttributeError(f"module 'conducto' has no attribute {name!r}{hint}")
     from importlib import import_module
 
     if home is None:

@@ -124,6 +124,7 @@ def main(  # noqa: PLR0917 (the order is a contract)
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _Invocation(program, names, default, words).run(settings, printer)
+        print(end="", flush=True)  # noqa: T201 - a reader that has left is noticed here
     except Exception as error:
         from conducto.script import user_errors
 

@@ -285,6 +285,15 @@ def test_user_other_than_root_runs_and_modifies_the_command(desk: Desk, opened: 
     assert shell.says("echo 'echo other' >/conducto/cmd.sh; /conducto/cmd.sh") == "other\n"
 
 
+@pytest.mark.parametrize("node", ["/bad", "/nobody"])
+def test_the_command_can_be_replaced_as_editors_do(desk: Desk, opened: Any, node: str) -> None:
+    shell = opened("debug", desk.id, node)
+
+    said = shell.says("cd /conducto && echo 'echo other' >n && chmod +x n && mv -f n cmd.sh; pwd")
+    assert said == "/conducto\n"
+    assert shell.says("/conducto/cmd.sh; sh /cmd.conducto") == "other\nother\n"
+
+
 def test_bash_reads_no_file_that_the_pipeline_does_not_read(desk: Desk, opened: Any) -> None:
     shell = opened("debug", desk.id, "/plain")
 

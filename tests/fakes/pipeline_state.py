@@ -74,7 +74,8 @@ class PipelineState:
         numbers: dict[str, int] = {}
         for node in self.below(root):
             if node.type is NodeType.EXEC:
-                numbers[node.state] = numbers.get(node.state, 0) + 1
+                runs = not node.skipped or node.state is not State.PENDING
+                numbers[node.state] = numbers.get(node.state, 0) + runs
                 numbers["skipped"] = numbers.get("skipped", 0) + node.skipped
         return Counts.model_validate(numbers)
 

@@ -104,7 +104,7 @@ def counted(group):
         if isinstance(node, LiveGroup):
             stack += [(child, skipped) for child in node.children]
         else:
-            numbers[str(node.state)] += 1
+            numbers[str(node.state)] += not skipped or node.state is not State.PENDING
             numbers["skipped"] += skipped
     return numbers
 

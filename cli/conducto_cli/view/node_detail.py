@@ -9,7 +9,7 @@ from typing import Any
 from conducto_cli import selection
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
-from conducto_cli.text.table import table
+from conducto_cli.text.table import WIDEST, table
 from conducto_cli.text.text import Line, Marks, Role, Span, printable
 from conducto_cli.view.attempt_diff import ending
 from conducto_cli.view.rows import ROLE_OF_STATE, place, progress
@@ -214,7 +214,7 @@ def _env(detail: NodeDetail) -> Iterator[str]:
 
 
 def _rows(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    return table(rows) if rows else iter(())
+    return table(rows, widest=WIDEST) if rows else iter(())
 
 
 def _notification_rows(notifications: tuple[NotificationRecord, ...]) -> Iterator[str]:

@@ -53,7 +53,12 @@ class ImageRecord(Record):
 
 
 class Counts(Record):
-    """Execs of a subtree by state; ``skipped`` ones are also counted separately."""
+    """Execs of a subtree by state.
+
+    Attributes:
+        pending: Without the skipped ones, which do not run.
+        skipped: Those that are skipped, whatever their state.
+    """
 
     pending: int = 0
     queued: int = 0
@@ -65,7 +70,7 @@ class Counts(Record):
 
     @property
     def total(self) -> int:
-        """Number of all Execs."""
+        """Number of all Execs but those that are skipped instead of run."""
         return self.pending + self.queued + self.running + self.done + self.error + self.killed
 
 

@@ -14,7 +14,13 @@ from conducto_core.semantics.failures import is_failure, is_held_by_limit, left_
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.ready import ready_below
 from conducto_core.semantics.resolve import ENV_PREFIX
-from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
+from conducto_core.semantics.tree_state import (
+    LiveExec,
+    LiveGroup,
+    LiveNode,
+    TreeState,
+    execs_below,
+)
 
 #: Parameters that only an Exec has, and those that only a group has.
 _EXEC_ONLY = {"command"}
@@ -127,7 +133,7 @@ def why_idle(tree: TreeState, pipeline_id: str) -> str | None:
     root = tree.root
     if any(tree.in_flight(root)) or any(ready_below(tree, root)):
         return None
-    if not tree.counts(root).total:
+    if not execs_below(root):
         return "nothing to run: the tree has no Exec"
     failed = list(islice(filter(is_failure, tree.subtree(root)), 2))
     if not failed:

@@ -10,10 +10,13 @@ from heapq import heappop, heappush
 from conducto_core.model.states import State
 from conducto_core.semantics.rules import Outcome, group_outcome, holds_back_siblings
 
-#: Order of the numbers in a count of Execs by state; the last one counts the skipped.
+#: Order of the numbers in a count of Execs by state; the last two count the skipped, and those of
+#: them that are pending.
 COUNTED = tuple(State)
 SKIPPED = len(COUNTED)
+LEFT_OUT = SKIPPED + 1
 INDEX = {state: index for index, state in enumerate(COUNTED)}
+PENDING = INDEX[State.PENDING]
 QUEUED = INDEX[State.QUEUED]
 RUNNING = INDEX[State.RUNNING]
 

@@ -11,7 +11,15 @@ from typing import NamedTuple
 from conducto_core.model.nodes import NodeSpec, Pipeline, parent_of
 from conducto_core.model.records import Counts, NodeState
 from conducto_core.model.states import FAILED, Cause, NodeType, State, StopReason
-from conducto_core.semantics.roll_up import INDEX, QUEUED, RUNNING, SKIPPED, Rollup
+from conducto_core.semantics.roll_up import (
+    INDEX,
+    LEFT_OUT,
+    PENDING,
+    QUEUED,
+    RUNNING,
+    SKIPPED,
+    Rollup,
+)
 from conducto_core.semantics.rules import (
     Outcome,
     group_state,
@@ -110,7 +118,7 @@ class LiveGroup(LiveNode):
     """A Serial or a Parallel.
 
     Attributes:
-        counts: Execs below by state, then the skipped ones (`conducto_core.semantics.roll_up`).
+        counts: Execs below by state, then of the skipped ones (`conducto_core.semantics.roll_up`).
         held: It failed and its callbacks have not decided; its parent still sees it as unfinished.
         given_up: Its callbacks have decided to let it fail.
         discarding: A Lazy's target whose Execs are being stopped before it is emptied.
@@ -131,7 +139,7 @@ class LiveGroup(LiveNode):
     def __init__(self, spec: NodeSpec, parent: "LiveGroup | None", position: int) -> None:
         super().__init__(spec, parent, position)
         self.children: list[LiveNode] = []
-        self.counts = [0] * (SKIPPED + 1)
+        self.counts = [0] * (LEFT_OUT + 1)
         self.total = 0
         self.held = False
         self.given_up = False
@@ -159,13 +167,14 @@ class LiveGroup(LiveNode):
             stop_on_error=self.spec.stop_on_error,
             warned=[i for i, child in enumerate(self.children) if child.warning],
         )
-        self.counts = [0] * (SKIPPED + 1)
+        self.counts = [0] * (LEFT_OUT + 1)
         self.total = 0
         for child in self.children:
             if not isinstance(child, LiveGroup):
                 self.total += 1
                 self.counts[INDEX[child.state]] += 1
                 self.counts[SKIPPED] += child.skipped
+                self.counts[LEFT_OUT] += child.skipped and child.state is State.PENDING
                 continue
             self.total += child.total
             for index, number in enumerate(contribution(child)):
@@ -199,10 +208,11 @@ def contribution(node: LiveNode) -> list[int]:
     if isinstance(node, LiveGroup):
         if not node.skipped:
             return node.counts
-        return [*node.counts[:SKIPPED], node.total]
-    counts = [0] * (SKIPPED + 1)
+        return [*node.counts[:SKIPPED], node.total, node.counts[PENDING]]
+    counts = [0] * (LEFT_OUT + 1)
     counts[INDEX[node.state]] = 1
     counts[SKIPPED] = int(node.skipped)
+    counts[LEFT_OUT] = int(node.skipped and node.state is State.PENDING)
     return counts
 
 
@@ -334,6 +344,7 @@ class TreeState:
         """Return the Execs of the subtree of ``node`` by state."""
         numbers = node.counts if isinstance(node, LiveGroup) else contribution(node)
         named = {state.value: numbers[index] for state, index in INDEX.items()}
+        named[State.PENDING.value] -= numbers[LEFT_OUT]
         return Counts(**named, skipped=numbers[SKIPPED])
 
     def state_of(self, node: LiveNode) -> NodeState:
@@ -363,10 +374,14 @@ class TreeState:
         self.record(node)
         after = INDEX[state]
         if before != after:
-            group = parent
+            left_out = (after == PENDING) - (before == PENDING)
+            group, skipped = parent, node.skipped
             while group is not None:
                 group.counts[before] -= 1
                 group.counts[after] += 1
+                if skipped:
+                    group.counts[LEFT_OUT] += left_out
+                skipped = skipped or group.skipped
                 group = group.parent
         in_flight = parent is None or parent.in_flight()
         # A group in flight that sees no difference has none: most commands start beside others.
@@ -377,12 +392,13 @@ class TreeState:
         """Set or clear the skipped flag of a node."""
         if node.skipped == skipped:
             return
-        before = contribution(node)[SKIPPED]
+        before = contribution(node)
         node.skipped = skipped
-        difference = contribution(node)[SKIPPED] - before
+        after = contribution(node)
         group = node.parent
-        while group is not None and difference:
-            group.counts[SKIPPED] += difference
+        while group is not None:
+            for index in (SKIPPED, LEFT_OUT):
+                group.counts[index] += after[index] - before[index]
             if group.skipped:  # its parent counts all of it as skipped already
                 break
             group = group.parent
@@ -443,7 +459,7 @@ class TreeState:
             for index, number in enumerate(added):
                 group.counts[index] += sign * number
             if group.skipped:
-                added = [*added[:SKIPPED], total]
+                added = [*added[:SKIPPED], total, added[PENDING]]
             group = group.parent
 
     def _note(self, group: LiveGroup, child: LiveNode) -> None:

@@ -1,7 +1,10 @@
 """The body of a debug container: a worker's, with a holder instead of the server. No I/O."""
 
+import io
 import secrets
+import tarfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from conducto_core.model.debug import DebugPlan
@@ -24,9 +27,16 @@ def container_name(plan: DebugPlan) -> str:
     return f"conducto_debug_{plan.pipeline}_{secrets.token_hex(4)}"
 
 
-def container_spec(plan: DebugPlan, name: str, script: str) -> WorkerSpec:
-    """Return the container as the pipeline's engine would start it."""
+def container_spec(plan: DebugPlan, name: str, script: str | None) -> WorkerSpec:
+    """Return the container as the pipeline's engine would start it.
+
+    Args:
+        plan: The shell.
+        name: Of the container.
+        script: Host path of the script to mount, or None for `script_archive` instead.
+    """
     mounts = [Mount(m.source, m.target) for m in (*plan.data, *plan.code)]
+    scripts = [] if script is None else [Mount(script, target) for target in SCRIPTS]
     return WorkerSpec(
         name=name,
         image=plan.image,
@@ -36,11 +46,31 @@ def container_spec(plan: DebugPlan, name: str, script: str) -> WorkerSpec:
         gpu=plan.gpu,
         requires_docker=plan.requires_docker,
         docker_run_args=plan.docker_run_args,
-        mounts=(*mounts, *(Mount(script, target) for target in SCRIPTS)),
+        mounts=(*mounts, *scripts),
         network=plan.network,
         workdir=plan.workdir,
         labels={LABEL_DEBUG: plan.pipeline, **plan.labels},
     )
+
+
+def script_archive(plan: DebugPlan) -> bytes:
+    """Return a tar archive of the script, for the root of a container.
+
+    Any user may change the file and replace it, as ``sed -i`` and many editors do; that is not
+    possible with a mounted file.
+    """
+    first, second = SCRIPTS
+    text = plan.script.encode("utf-8", "surrogateescape")
+    folder, file, link = (tarfile.TarInfo(n) for n in (str(Path(first).parent), first, second))
+    folder.type, link.type = tarfile.DIRTYPE, tarfile.SYMTYPE
+    folder.mode = file.mode = 0o777
+    file.size, link.linkname = len(text), first
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.addfile(folder)
+        tar.addfile(file, io.BytesIO(text))
+        tar.addfile(link)
+    return archive.getvalue()
 
 
 def debug_body(plan: DebugPlan, created: Mapping[str, Any], *, stays: bool) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from conducto_local.debug.container import (
     container_spec,
     debug_body,
     env_list,
+    script_archive,
     secrets_of,
 )
 from conducto_local.debug.errors import DebugError
@@ -188,16 +189,39 @@ async def _remove(http: HttpClient, identity: str) -> None:
 async def _create(
     engine: DockerEngine, plan: DebugPlan, name: str, script: Path, *, stays: bool
 ) -> str:
-    spec = container_spec(plan, name, str(script))
+    http = engine.http
     try:
-        created = engine.traits.create_body(spec, engine.http.address)
+        created = engine.traits.create_body(container_spec(plan, name, None), http.address)
+        read_only = created["HostConfig"].get("ReadonlyRootfs", False)
+        if read_only:  # nothing can be copied into it
+            spec = container_spec(plan, name, str(script))
+            created = engine.traits.create_body(spec, http.address)
         body = debug_body(plan, created, stays=stays)
-        response = await engine.http.call(
+        response = await http.call(
             "POST", "/containers/create", params={"name": name}, json_body=body
         )
     except (RunArgsError, ApiError) as error:
         raise DebugError(f"{plan.path}: cannot create the container: {error}") from error
-    return str(response["Id"])
+    identity = str(response["Id"])
+    if not read_only:
+        await _copy_script(http, plan, identity)
+    return identity
+
+
+async def _copy_script(http: HttpClient, plan: DebugPlan, identity: str) -> None:
+    response = await http.request(
+        "PUT",
+        f"/containers/{identity}/archive",
+        params={"path": "/"},
+        headers={"Content-Type": "application/x-tar"},
+        body=script_archive(plan),
+    )
+    async with response:
+        try:
+            await response.raise_for_status()
+        except ApiError as error:
+            await _remove(http, identity)
+            raise DebugError(f"{plan.path}: cannot copy the command: {error.message}") from error
 
 
 async def _start(http: HttpClient, plan: DebugPlan, identity: str) -> None:

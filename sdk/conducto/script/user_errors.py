@@ -10,6 +10,7 @@ the user's own code raised is shown with its traceback, without Conducto's frame
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from conducto.errors import (
@@ -20,7 +21,7 @@ from conducto.errors import (
     UsageError,
 )
 from conducto.inspection import call_site
-from conducto.tree.text import shown
+from conducto.tree.text import shown, suggestion
 from conducto.wire.printable import printable_lines
 
 TYPE_CHECKING = False
@@ -39,6 +40,8 @@ def debugging() -> bool:
 
 def report(error: Exception, program: str) -> int:
     """Report ``error`` on stderr; return the exit code: 2 for an invalid definition, else 1."""
+    if is_lost_reader(error):
+        return FAILED
     if isinstance(error, UsageError):
         print(printable_lines(f"{program} : {error}"), file=sys.stderr)  # noqa: T201
         return WRONG
@@ -49,8 +52,26 @@ def report(error: Exception, program: str) -> int:
         print(printable_lines(text), file=sys.stderr)  # noqa: T201
         return WRONG
     theirs = _without_ours(error.__traceback__)
+    error = _with_suggestion(error)
     sys.excepthook(type(error), error.with_traceback(theirs), theirs)
     return FAILED
+
+
+def is_lost_reader(error: Exception) -> bool:
+    """Return whether stdout lost its reader, as with ``| head``, which caused ``error``.
+
+    If so, discard further output; otherwise, Python would flush it at exit and print an error.
+    """
+    if not isinstance(error, BrokenPipeError):
+        return False
+    import select  # noqa: PLC0415 - needed on this path only
+
+    poll = select.poll()
+    poll.register(sys.stdout, 0)  # a closed pipe is reported anyway
+    if not poll.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def warn(text: str, program: str) -> None:
@@ -98,6 +119,23 @@ def _place(error: Exception, frames: List[Tuple[str, int]]) -> str:
     else:
         return ""
     return "" if file is None else f"{shown(file)}:{line}: "
+
+
+def _with_suggestion(error: Exception) -> Exception:
+    """Return an error for an attribute that nodes and images lack with the most similar one.
+
+    Python suggests private attributes, and in versions before 3.12 none when one is set.
+    """
+    found = re.match(r"'(\w+)' object has no attribute '(\w+)'", str(error))
+    if found is None or not isinstance(error, AttributeError):
+        return error
+    kind = getattr(sys.modules["conducto"], found[1], None)
+    if kind is None:
+        return error
+    known = [name for name in dir(kind) if not name.startswith("_")]
+    return AttributeError(f"{error}{suggestion(found[2], known)}").with_traceback(
+        error.__traceback__
+    )
 
 
 def _message(error: Exception) -> str:

@@ -27,6 +27,19 @@ _OF_OUTPUTS = ("metric", "artifact", "result")
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a command line, by default that of the process; return the exit code."""
+    try:
+        code = _dispatch(argv)
+        print(end="", flush=True)
+    except BrokenPipeError as error:
+        from conducto.script.user_errors import FAILED, is_lost_reader
+
+        if not is_lost_reader(error):
+            raise
+        return FAILED
+    return code
+
+
+def _dispatch(argv: Optional[Sequence[str]]) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     first = words[0] if words else ""
     if first.endswith(".py"):

@@ -27,12 +27,10 @@ def missing_code(node: NodeBase, form: Dict[str, Any], path: str) -> DefinitionE
         )
     base = f'"{form["image"]}"' if form.get("image") else "..."
     return DefinitionError(
-        "Node references local code but the Image doesn't have enough information to infer the "
-        "corresponding path inside the container.\n"
-        "Expected '.copy_dir', '.copy_url' inside a Git directory, or 'path_map'. "
-        f"Node: {node}\n"
+        f"Node references local code that is not in its image. Node: {node}\n"
         f"The image does not contain {path}; give the node or a parent an image with the code: "
-        f'image=co.Image({base}, copy_dir="."), or with copy_repo=True for the Git repository',
+        f'image=co.Image({base}, copy_dir="."), with copy_repo=True for the Git repository, or '
+        "with a path_map",
         path=str(node),
         file=node.file,
         line=node.line,

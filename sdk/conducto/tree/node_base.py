@@ -11,8 +11,14 @@ recurses. `conducto.tree.nodes` adds the kinds of nodes, and methods that print 
 from __future__ import annotations
 
 import contextvars
+from itertools import islice
 
-from conducto.errors import DuplicateImageError, ImageChoiceError, TreeError
+from conducto.errors import (
+    DuplicateImageError,
+    ImageChoiceError,
+    NodeNotFoundError,
+    TreeError,
+)
 from conducto.inspection import call_site
 from conducto.tree import parameters
 from conducto.wire.launching import LAUNCH
@@ -28,6 +34,9 @@ if TYPE_CHECKING:
     from conducto.wire.named_limits import Limit
 
 _MAX_LOCATED = 50_000
+#: Children whose names are compared with a name that does not exist, and that are listed.
+_MAX_COMPARED = 1000
+_MAX_LISTED = 5
 _RUNNABLE = ("Exec", "Serial", "Parallel")
 #: Environment variable of a node that has the parameter ``isolate``.
 ISOLATE = "CONDUCTO_ISOLATE"
@@ -241,11 +250,7 @@ class NodeBase:
         return find(self, name)
 
     def __contains__(self, name: str) -> bool:
-        try:
-            find(self, name)
-        except KeyError:
-            return False
-        return True
+        return _walk(self, name)[1] is None
 
     def __enter__(self) -> Self:
         enter_block(self)
@@ -611,17 +616,36 @@ def find(node: NodeBase, path: str) -> NodeBase:
 
     Raises:
         TypeError: the path is not text.
-        KeyError: there is no such child.
+        NodeNotFoundError: there is no such child; a KeyError, too.
     """
+    here, missing = _walk(node, path)
+    if missing is not None:
+        raise NodeNotFoundError(f"{here} has no child {missing!r}{_nearby(here, missing)}")
+    return here
+
+
+def _walk(node: NodeBase, path: str) -> Tuple[NodeBase, Optional[str]]:
+    """Return the last node on the path that exists, and the name that is missing below it."""
     if not isinstance(path, str):
         raise bad_key(path)
     here = root_of(node) if path.startswith("/") else node
     for part in path.split("/"):
         if part:
-            if here._children is None:
-                raise KeyError(part)
-            here = here._children[part]
-    return here
+            child = here.children.get(part)
+            if child is None:
+                return here, part
+            here = child
+    return here, None
+
+
+def _nearby(node: NodeBase, missing: str) -> str:
+    """Return the child whose name is most like the missing one, or the first children."""
+    from conducto.tree.text import suggestion
+
+    names = list(islice(node.children, _MAX_COMPARED))
+    more = len(node.children) - _MAX_LISTED
+    listed = ", ".join(map(repr, names[:_MAX_LISTED])) + (f" and {more:,} more" if more > 0 else "")
+    return suggestion(missing, names) or (f"; it has {listed}" if names else "; it has none")
 
 
 def bad_key(key: object) -> TypeError:

@@ -123,6 +123,7 @@ class Node(NodeBase):
 
         return pretty(self, strict=strict)
 
+    @parameters.also_settable("may_launch")
     def launch(  # noqa: PLR0917 (the order is a contract)
         self,
         local: bool = False,

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Mapping, Optional, Union
+    from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, TypeVar, Union
 
     from typing_extensions import Unpack
 
     from conducto.tree.node_params import ExecParams
     from conducto.wire.named_limits import Limit
 
+    Method = TypeVar("Method", bound=Callable[..., Any])
     Tags = Union[str, Iterable[str], None]
     DockerRunArgs = Union[str, Iterable[str], None]
     Limits = Union[Limit, Iterable[Limit], None]
@@ -83,6 +84,26 @@ class SameContainer:
     NEW = ContainerReuseContext.NEW
     ESCAPE = ContainerReuseContext.GLOBAL
     INHERIT = None
+
+
+class _SettableMethod:
+    """A method whose name is a parameter, too: assigning to it sets the parameter."""
+
+    def __init__(self, method: Callable[..., Any], attribute: str) -> None:
+        self.__doc__ = method.__doc__
+        self._method = method
+        self._attribute = attribute
+
+    def __get__(self, node: object, kind: Optional[type] = None) -> Any:
+        return self._method if node is None else self._method.__get__(node, kind)
+
+    def __set__(self, node: object, value: object) -> None:
+        setattr(node, self._attribute, value)
+
+
+def also_settable(attribute: str) -> Callable[[Method], Method]:
+    """Return a decorator of a method with the name of the parameter that ``attribute`` holds."""
+    return lambda method: _SettableMethod(method, attribute)  # type: ignore[return-value]
 
 
 def Params(**params: Unpack[ExecParams]) -> ExecParams:  # noqa: N802 (as above)

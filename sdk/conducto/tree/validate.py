@@ -213,12 +213,23 @@ def _function_problems(root: NodeBase) -> Iterator[DefinitionError]:
     from conducto.tree.command_text import Expander
 
     expander = Expander(strict=True)
+    same: Dict[str, List[DefinitionError]] = {}  # by the text after the line with the node
     for node in root.stream():
         if node._kind == "Exec" and paths.END in node.command:
             if node._unfindable is not None:
                 yield _error(node, node._unfindable)
-            else:
-                yield from _raised(node, expander.command, node)
+                continue
+            for error in _raised(node, expander.command, node):
+                first, _, rest = str(error).partition("\n")
+                same.setdefault(rest or first, []).append(error)
+    for first_error, *others in same.values():
+        yield _with_count(first_error, len(others)) if others else first_error
+
+
+def _with_count(error: DefinitionError, others: int) -> DefinitionError:
+    """Return an error that also applies to other nodes."""
+    text = str(error).replace("\n", f" and {others:,} more\n", 1)
+    return DefinitionError(text, path=error.path, file=error.file, line=error.line)
 
 
 def _result_problems(root: NodeBase) -> Iterator[DefinitionError]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from conducto_cli.text.text import marks_for, text_of
 from conducto_cli.view.node_detail import _lines
-from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.node_detail import NodeDetail, Variable
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import NodeView
@@ -50,6 +50,20 @@ def test_node_page_shows_sent_and_failed_notifications() -> None:
         "  done  email  sent",
         "  done  email  failed  no mail server is known",
     ]
+
+
+def test_long_variable_does_not_pad_the_others() -> None:
+    env = (
+        Variable(name="A", value="1", source="/"),
+        Variable(name="LONG", value="x" * 900, source="/"),
+        Variable(name="BC", value="22", source="/a"),
+    )
+    detail = NodeDetail(node=NodeView(path="/a", type=NodeType.EXEC, state=State.DONE), env=env)
+
+    page = [text_of(line) for line in _lines(detail, marks_for("utf-8"), {})]
+
+    at = page.index("environment")
+    assert page[at + 1 :] == ["  A=1    (/)", f"  LONG={'x' * 900}  (/)", "  BC=22  (/a)"]
 
 
 def test_node_page_without_notifications_omits_the_section() -> None:

@@ -302,9 +302,89 @@ def test_metrics_of_pipelines_with_a_title_are_a_table(
     assert [line.split()[-1] for line in lines] == ["loss", "-", "0.5"]
 
 
+@pytest.fixture
+def grid(fake: CountingPipelines) -> CountingPipelines:
+    """Three trainings, one without its metric."""
+    losses = {"0.5": 0.25, "0.1": 0.125, "10": None}
+    nodes = [view("/", "Parallel")]
+    nodes += [view(f"/r{r}", command=f"conducto p.py train --rate={r} 'x y'") for r in losses]
+    fake.add("grid-id", nodes, record("grid-id", title="grid"))
+    for rate, loss in losses.items():
+        written = {"name": "loss" if loss else "time", "value": loss or 1}
+        outputs = collect({"metrics": json.dumps(written).encode()}, Mask(()))
+        fake.change("grid-id", f"/r{rate}", State.RUNNING, outputs=outputs.summary)
+        for stream, data in outputs.streams.items():
+            fake.write("grid-id", f"/r{rate}", data, stream=stream)
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("words", "rates"),
+    [
+        ((), ["0.5", "0.1", "10"]),
+        (("--sort", "loss"), ["0.1", "0.5", "10"]),
+        (("--sort", "loss", "--reverse"), ["0.5", "0.1", "10"]),
+        (("--sort", "rate", "--reverse"), ["10", "0.5", "0.1"]),
+    ],
+)
+def test_metrics_by_node_are_a_table_of_experiments(
+    grid: CountingPipelines,
+    words: tuple[str, ...],
+    rates: list[str],
+    conducto: Conducto,
+    capsys: Output,
+) -> None:
+    del grid
+
+    assert conducto("metrics", "grid", "--by-node", *words) == 0
+
+    head, *rows = (line.split() for line in lines_of(capsys))
+    assert head[:3] == ["ID", "NODE", "rate"]
+    assert sorted(head[3:]) == ["loss", "time"]
+    assert [row[1:3] for row in rows] == [[f"/r{rate}", rate] for rate in rates]
+
+
+def test_metrics_in_the_order_of_an_unknown_column_are_refused(
+    grid: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    del grid
+
+    assert conducto("metrics", "grid", "--by-node", "--sort", "los") == 2
+    expected = "no parameter or metric is called 'los'; did you mean 'loss'?"
+    assert expected in capsys.readouterr().err
+
+
+def test_pipelines_are_sorted_by_a_metric(
+    leaving: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    leaving.add("new-one", small_tree(), record("new-one"))
+
+    assert conducto("metrics", "demo.py", "--sort", "loss", "--json") == 0
+
+    pipelines = json.loads(capsys.readouterr().out)["pipelines"]
+    assert [each["id"] for each in pipelines] == ["abc-def", "new-one"]
+
+
+def test_metrics_by_node_as_json(
+    grid: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    del grid
+
+    assert conducto("metrics", "grid", "--by-node", "--sort", "loss", "--json") == 0
+
+    first = json.loads(capsys.readouterr().out)[0]
+    assert first == {
+        "id": "grid-id",
+        "node": "/r0.1",
+        "parameters": {"rate": "0.1"},
+        "metrics": {"loss": 0.125},
+    }
+
+
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
+        (["demo.py", "--reverse"], 2, "--reverse needs --sort COLUMN"),
         (["demo.py", "--name", "other"], 0, "no metrics in 1 pipeline"),
         (["unknown"], 2, "no pipeline"),
         (["demo.py", "--last", "0"], 2, "must be from 1 to 100, got '0'"),

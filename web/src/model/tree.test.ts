@@ -229,11 +229,13 @@ function countBelow(one: TruthCase, path: string): Counts {
   const skipped = new Set(one.nodes.filter((n) => n.skipped).map((n) => n.path));
   for (const node of one.nodes) {
     if (node.type !== "Exec" || !ancestorsOf(node.path).includes(path)) continue;
-    counts[node.state ?? "pending"] += 1;
     const between = [...ancestorsOf(node.path), node.path].filter(
       (above) => above !== path && isWithin(above, path),
     );
-    if (between.some((above) => skipped.has(above))) counts.skipped += 1;
+    const state = node.state ?? "pending";
+    const isSkipped = between.some((above) => skipped.has(above));
+    if (isSkipped) counts.skipped += 1;
+    if (!isSkipped || state !== "pending") counts[state] += 1;
   }
   return counts;
 }

@@ -22,7 +22,6 @@ from conducto_core.api.export.report import (
 from conducto_core.api.export.text import last_lines
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.params import LogParams, PipelineParams, TreeParams
-from conducto_core.model.records import Counts
 from conducto_core.model.requests import AgentStatus, LogChunk, NodeView, PipelineSummary, TreePage
 from conducto_core.model.states import FAILED, FINISHED, State
 
@@ -77,7 +76,7 @@ class _Reader:
         self._source = source
         self._id = summary.pipeline.id
         self._counts = summary.counts
-        self._execs = _total(summary.counts)
+        self._execs = summary.counts.total + summary.counts.skipped  # at least as many
         self._attempts: Literal["newest", "none"] = "none" if self._execs > _LARGE else "newest"
 
     async def failed(self) -> AsyncIterator[NodeView]:
@@ -176,7 +175,3 @@ class _Reader:
 
     async def _page(self, **query: Any) -> TreePage:
         return await self._source.get_tree(TreeParams(id=self._id, **query))
-
-
-def _total(counts: Counts) -> int:
-    return sum(getattr(counts, state.value) for state in State)

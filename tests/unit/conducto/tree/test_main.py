@@ -209,7 +209,7 @@ def test_arguments_are_converted(line: str, result: Any) -> None:
         ("inner", "/hi: inner returned a node inside a tree"),
         ("misbuilt", "unexpected keyword argument 'cpuu'; did you mean 'cpu'?"),
         ("misvalued", "/a: max_time is an invalid duration: 'banana'"),
-        ("needing_a_child", "no node or image is called 'zz'"),
+        ("needing_a_child", "/ has no child 'zz'; it has none"),
         ("add --a --flag", "--a needs a value (int); to pass '--flag', write --a=..."),
         ("add 1 --flg", "Unknown argument: --flg; did you mean '--flag'?"),
         ("add 1 --zzz", "Unknown argument: --zzz; add takes --a, --b, --flag"),

@@ -390,7 +390,7 @@ def test_image_without_the_code_is_rejected_when_strict() -> None:
     text = str(raised.value)
     assert "Node: /x\n" in text
     assert f"The image does not contain {__file__}; give the node or a parent an image" in text
-    assert 'image=co.Image("a", copy_dir="."), or with copy_repo=True' in text
+    assert 'image=co.Image("a", copy_dir="."), with copy_repo=True' in text
     assert "{" not in text
     assert "integer --x=3" in root.pretty(strict=False)
 

@@ -1,5 +1,6 @@
 """The machine in small stories: events in, states and commands out."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from conducto_core.model.states import Cause, State
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.machine import advance, settled
 from conducto_core.semantics.resolve import resolve_generated
-from conducto_core.semantics.tree_state import TreeState
+from conducto_core.semantics.tree_state import LiveExec, LiveGroup, TreeState
 from support.trees import FAILS, Driver, form, lazy, leaf, parallel, serial
 
 
@@ -479,8 +480,39 @@ def test_counts_are_kept_for_every_group():
     counts = driver.tree.counts(driver.tree.root)
 
     assert counts.model_dump() == {
-        "pending": 2, "queued": 0, "running": 0, "done": 1, "error": 1, "killed": 0, "skipped": 1
+        "pending": 1, "queued": 0, "running": 0, "done": 1, "error": 1, "killed": 0, "skipped": 1
     }  # fmt: skip
+
+
+def test_skipped_command_that_never_ran_is_not_pending():
+    driver = Driver(
+        serial("a", leaf("b", skip=True), parallel("x", leaf("y", skip=True), name="p"))
+    )
+    driver.run()
+
+    counts = driver.tree.counts(driver.tree.root)
+
+    assert (driver.tree.root.state, counts.pending, counts.done) == ("done", 0, 2)
+    assert (counts.total, counts.skipped) == (2, 2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_counts_of_skipped_commands_follow_every_change(seed):
+    chance = random.Random(seed)
+    tree = serial("a", parallel("x", leaf("y", skip=True), serial("z", name="s"), name="p"), "c")
+    state = Driver(tree).tree
+    nodes = list(state.nodes.values())
+    for _ in range(60):
+        node = chance.choice(nodes)
+        if isinstance(node, LiveExec) and chance.random() < 0.5:
+            state.set_exec(node, chance.choice(list(State)))
+        else:
+            state.set_skipped(node, chance.random() < 0.5)
+
+        kept = {node.path: list(node.counts) for node in nodes if isinstance(node, LiveGroup)}
+        for group in reversed([node for node in nodes if isinstance(node, LiveGroup)]):
+            group.rebuild()
+            assert group.counts == kept[group.path]
 
 
 def test_group_changes_once_while_its_children_follow_each_other():
