@@ -67,7 +67,7 @@ test-quick: $(READY) ## Run all tests that need no containers
 	$(PYTEST) tests -m 'not docker and not web and not long' --durations=25
 
 unit: $(READY) ## Run the unit tests: without an engine, in under a minute
-	$(PYTEST) tests/unit -m 'not docker and not long'
+	$(PYTEST) tests/sdk tests/client tests/core tests/cli tests/local_runner tests/worker tests/emulator --ignore tests/local_runner/runner --ignore tests/sdk/programs -m 'not docker and not long'
 
 lint: $(READY) ## Check style, types, dependency rules and prose
 	$(BIN)/ruff format --check .
@@ -83,8 +83,8 @@ conformance: $(READY) $(TEST_PACKAGES) ## Check that local and compiled state ma
 # The adapters' tests against other emulators of AWS (tests/support/cloud/other_aws.py).
 IN_TABLE := tests/contract/test_cloud_store_contract.py tests/contract/test_cloud_shells_contract.py \
 	tests/contract/test_cloud_ports_contract.py::test_two_owners_who_remove_each_other_leave_one
-ADAPTERS := $(wildcard tests/contract/test_cloud_*_contract.py) tests/functions/test_schema_migrations.py \
-	tests/functions/test_codebuild.py tests/functions/test_pull_through.py
+ADAPTERS := $(wildcard tests/contract/test_cloud_*_contract.py) tests/functions/run/test_schema_migrations.py \
+	tests/functions/images/test_codebuild.py tests/functions/workers/test_pull_through.py
 
 test-dynamodb: $(READY) $(TEST_PACKAGES) ## Test the cloud's table in dynalite
 	CONDUCTO_TEST_AWS=dynalite $(PYTEST) $(IN_TABLE)
@@ -94,20 +94,20 @@ test-adapters: $(READY) $(TEST_PACKAGES) ## Test all adapters of the cloud in dy
 	CONDUCTO_TEST_AWS=ministack $(ALONE) $(ADAPTERS)
 
 test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20
-	ROUNDS=$(ROUNDS) $(PYTEST) tests/crash
+	ROUNDS=$(ROUNDS) $(PYTEST) tests/system/crash
 
 # Only these directories have such tests (tests/conftest.py); collecting the others is slow.
-DOCKER_TESTS := tests/contract tests/crash tests/docker tests/runner
+DOCKER_TESTS := tests/contract tests/system/crash tests/system/docker tests/local_runner/runner
 
 test-docker: $(READY) engine ## Run all tests that need containers
 	$(PYTEST_WAITING) $(DOCKER_TESTS) -m 'docker and not long' --durations=25
 
 # A quick part for `make test`: the differences between the engines, in under a minute.
 PODMAN_QUICK := tests/contract/test_belongings_contract.py \
-	tests/docker/test_engine.py::test_containers_are_confined \
-	tests/docker/test_engine.py::test_leftover_container_is_replaced \
-	tests/docker/test_engine.py::test_workers_of_one_network_find_each_other \
-	tests/runner/test_gc.py::test_images_of_archived_pipelines_go_and_those_of_live_ones_stay
+	tests/system/docker/test_engine.py::test_containers_are_confined \
+	tests/system/docker/test_engine.py::test_leftover_container_is_replaced \
+	tests/system/docker/test_engine.py::test_workers_of_one_network_find_each_other \
+	tests/local_runner/runner/test_gc.py::test_images_of_archived_pipelines_go_and_those_of_live_ones_stay
 
 # The Podman service has no network, so images with packages, the agent's image and the docker
 # client's builder for Podman are not available.
@@ -121,7 +121,7 @@ test-podman-quick: $(READY)
 	.ci/podman $(ALONE) $(PODMAN_QUICK) -m docker
 
 test-cloud: $(READY) engine ## Test the whole cloud in the emulator
-	$(PYTEST_WAITING) tests/cloud -m 'not long' --durations=25
+	$(PYTEST_WAITING) tests/system/cloud -m 'not long' --durations=25
 
 WEB_READY := web/node_modules/.package-lock.json
 
@@ -138,7 +138,7 @@ lint-web: $(WEB_READY) ## Check types and style of the web app
 
 test-web: $(READY) engine tools web lint-web ## Test the web app in Chromium against a real agent
 	npm --prefix web test
-	$(PYTEST_WAITING) tests/web -m 'web and not long' --durations=25
+	$(PYTEST_WAITING) tests/system/web -m 'web and not long' --durations=25
 
 # A browser in the tests opens it at the deployed site.
 $(WEB_BUILT):
@@ -147,18 +147,18 @@ $(WEB_BUILT):
 DEPLOY_TESTS := not long
 
 test-deploy: $(READY) engine tools $(WEB_BUILT) ## Test the real deployment at an emulated AWS; needs root
-	$(BIN)/python tests/deploy/sandbox.py build/deploy \
-	  $(BIN)/pytest -v -n0 --timeout 900 --durations=25 tests/deploy -m '$(DEPLOY_TESTS)'
+	$(BIN)/python tests/system/deploy/sandbox.py build/deploy \
+	  $(BIN)/pytest -v -n0 --timeout 900 --durations=25 tests/system/deploy -m '$(DEPLOY_TESTS)'
 
 test-long: $(READY) engine tools web test-adapters ## Run the tests that are too slow for CI
-	$(ALONE) tests --ignore tests/deploy -m long --timeout 1800 --durations=15
+	$(ALONE) tests --ignore tests/system/deploy -m long --timeout 1800 --durations=15
 	@$(MAKE) --no-print-directory test-deploy DEPLOY_TESTS=long
 
 screenshots: $(READY) web ## Recreate the pictures of the docs
 	$(BIN)/python -m docs.screenshots
 
 looks: $(READY) web ## Take pictures of every page of the web app in every state: LOOK=agent
-	LOOKS=build/looks $(ALONE) tests/web/test_looks.py -k '$(LOOK)'
+	LOOKS=build/looks $(ALONE) tests/system/web/test_looks.py -k '$(LOOK)'
 
 synth: $(READY) ## Write the templates of the AWS installation to build/cdk.out; needs Node
 	npx --yes aws-cdk@2 synth --quiet

@@ -27,14 +27,14 @@ from conducto.tree.nodes import Node
 from conducto.tree.parameters import INHERITED_DEFAULTS
 from conducto.wire import fields, launching, limits, outputs, secret_names
 from conducto.wire.result_order import MAX_RESULTS
-from conducto_cli.exit_codes import MEANINGS
-from conducto_cli.parser import build_parser
-from conducto_core.model.operations.cloud import MAX_CONTEXT
-from conducto_core.model.worker import MAX_TREE
-from conducto_core.runtime.attempt_outputs import MAX_ALL_POINTS, MAX_ARTIFACTS
-from conducto_core.runtime.inputs import MAX_INPUTS
-from conducto_core.semantics.children import MAX_CHILDREN, MAX_DEPTH
-from conducto_core.semantics.rules import RETRIES
+from conducto_cli.app.exit import MEANINGS
+from conducto_cli.app.parser import build_parser
+from conducto_core.api.cloud_operations import MAX_CONTEXT
+from conducto_core.children.rules import MAX_CHILDREN, MAX_DEPTH
+from conducto_core.command.environment import MAX_INPUTS
+from conducto_core.results.outputs import MAX_ALL_POINTS, MAX_ARTIFACTS
+from conducto_core.run.rules.outcomes import RETRIES
+from conducto_core.workers.model import MAX_TREE
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 _HEAD = "<!-- Written by docs/generate.py from the code. Do not edit it here. -->"

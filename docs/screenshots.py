@@ -14,8 +14,8 @@ from bench.web.lab import WebLab, open_web_lab
 
 import conducto as co
 from conducto.tree.launch_form import to_launch_form
-from conducto_core.model.requests import LaunchRequest
-from conducto_core.model.states import State
+from conducto_core.run.model.requests import LaunchRequest
+from conducto_core.run.model.states import State
 
 IMAGES = Path(__file__).parent / "images"
 #: The docs are read in a narrow column: larger ones would be scaled down to nothing.

@@ -18,22 +18,22 @@ from chalice.app import (
 )
 from chalice.app import Request as ChaliceRequest
 
-from chalicelib.adapters.codebuild import pipeline_of
-from chalicelib.adapters.ecs import task_end, task_owner
 from chalicelib.api import authorizer
 from chalicelib.api.dispatch import Request
 from chalicelib.bootstrap import from_environment
-from chalicelib.ports.identity import Identity
-from chalicelib.ports.logs import LogKey
-from chalicelib.services.data_function import serve
+from chalicelib.data.function import serve
+from chalicelib.images.aws import pipeline_of
+from chalicelib.logs.port import LogKey
+from chalicelib.people.port import Identity
+from chalicelib.workers.aws.ecs import task_end, task_owner
+from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.api.dispatch import Response as ApiResponse
-from conducto_core.model.deployment import FUNCTION_SECONDS
-from conducto_core.model.operations.children import CHILD_OPERATIONS
-from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
-from conducto_core.model.operations.operation import API_ROOT, AnyOperation
-from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
-from conducto_core.model.operations.worker import WORKER_OPERATIONS
-from conducto_core.runtime.json_logs import log_fields
+from conducto_core.api.operation import API_ROOT, AnyOperation
+from conducto_core.children.operations import CHILD_OPERATIONS
+from conducto_core.command.json_logs import log_fields
+from conducto_core.installation.names import FUNCTION_SECONDS
+from conducto_core.people.operations import ORGANISATION_OPERATIONS
+from conducto_core.workers.operations import WORKER_OPERATIONS
 
 app = Chalice(app_name="conducto")
 app.experimental_feature_flags.update(["WEBSOCKETS"])

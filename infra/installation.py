@@ -3,7 +3,7 @@
 import aws_cdk as cdk
 from constructs import Construct
 
-from conducto_core.model.deployment import STAGE_TAG
+from conducto_core.installation.names import STAGE_TAG
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
 from infra.stacks.compute import ComputeStack
@@ -68,6 +68,6 @@ class Installation:
             api=self.api,
             description="Conducto: alarms and a dashboard",
         )
-        # Last, as in `conducto_core.model.deployment.STACKS`.
+        # Last, as in `conducto_core.installation.names.STACKS`.
         self.site.add_stack_dependency(self.watch)
         cdk.Tags.of(scope).add(STAGE_TAG, settings.stage)

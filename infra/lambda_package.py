@@ -37,7 +37,7 @@ def stage_package(target: Path) -> Path:
     for name in _PACKAGES:  # works from a checkout and from an installation
         _copy(Path(str(resources.files(name))), target / "vendor" / name, name)
     # The SDK wheel for images includes modules that no function imports
-    # (`chalicelib.services.image_builds`).
+    # (`chalicelib.images.builds`).
     file, content = client_wheel()
     (target / "chalicelib/client").mkdir()
     (target / "chalicelib/client" / file).write_bytes(content)

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conducto_core.model.deployment import MONTHLY_BUDGET, SETTINGS
-from conducto_core.model.task_roles import TaskRole, read_task_roles
-from conducto_core.model.warm_pool import MAX_WARM_MINUTES, MAX_WARM_WORKERS, WARM_MINUTES
+from aws_cdk import aws_iam as iam
+
+from conducto_core.installation.names import MONTHLY_BUDGET, SETTINGS
+from conducto_core.people.task_roles import TaskRole, read_task_roles
+from conducto_core.workers.model import MAX_WARM_MINUTES, MAX_WARM_WORKERS, WARM_MINUTES
 
 #: Retention values of CloudWatch Logs, in days; AWS would reject others minutes into a deployment.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557)
@@ -342,3 +344,25 @@ def _vpc(lookup: Callable[[str], Any]) -> ExistingVpc | None:
         if _SUBNET.fullmatch(subnet) is None:
             raise SettingsError(f"vpc_subnets: {subnet!r} is not a subnet id")
     return ExistingVpc(vpc_id, zones, subnets)
+
+
+# ----------------------------------------------------------------------------------------
+# Permissions for sending traces to X-Ray.
+
+
+def allow_tracing(settings: Settings, role: iam.Role) -> None:
+    """Allow a role to send traces, if the installation enables tracing."""
+    if not settings.tracing:
+        return
+    role.add_to_policy(
+        iam.PolicyStatement(
+            sid="Trace",
+            actions=[
+                "xray:PutTraceSegments",
+                "xray:PutTelemetryRecords",
+                "xray:GetSamplingRules",
+                "xray:GetSamplingTargets",
+            ],
+            resources=["*"],  # X-Ray has no resource-level permissions for these
+        )
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conducto_local.dispositions import reset_dispositions
+from conducto_local.agent.process import reset_dispositions
 
 # Tests send signals to the programs that they start, which inherit what this process ignores: all
 # of them fail where the suite runs under nohup or in the background.
@@ -21,14 +21,25 @@ for name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "BUILDKITE"):
 HERE = Path(__file__).parent
 #: Directories that a target of the Makefile searches for tests with a marker.
 DIRECTORIES = {
-    "cloud": {"cloud"},
-    "docker": {"cloud", "contract", "crash", "docker", "runner", "web"},
-    "web": {"web"},
+    "cloud": {"system/cloud"},
+    "docker": {
+        "system/cloud",
+        "contract",
+        "system/crash",
+        "system/docker",
+        "local_runner/runner",
+        "system/web",
+    },
+    "web": {"system/web"},
 }
 #: Directories of which one process runs all tests: CDK takes long to make their templates.
-TOGETHER = {"infra", "packaging"}
+TOGETHER = {"infra", "system/packaging"}
 #: Files whose tests take long and share nothing: each process takes the next one.
-SINGLY = {"crash/test_crash.py", "crash/test_moments.py", "conformance/test_conformance.py"}
+SINGLY = {
+    "system/crash/test_crash.py",
+    "system/crash/test_moments.py",
+    "conformance/test_conformance.py",
+}
 
 
 @pytest.hookimpl(trylast=True)
@@ -39,9 +50,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
         items[:] = select(items)
     for item in items:
-        directory = item.path.relative_to(HERE).parts[0]
+        directory = item.path.relative_to(HERE).as_posix()
         for marker, directories in DIRECTORIES.items():
-            if item.get_closest_marker(marker) and directory not in directories:
+            if item.get_closest_marker(marker) and not directory.startswith(
+                tuple(f"{d}/" for d in directories)
+            ):
                 raise pytest.UsageError(
                     f"{item.nodeid} is marked {marker!r}: move it to a directory that the Makefile"
                     f" searches for such tests ({', '.join(sorted(directories))}),"
@@ -58,7 +71,7 @@ def part_of(nodeid: str) -> str:
     path = nodeid.partition("::")[0].removeprefix(f"{HERE.name}/")
     if path in SINGLY:
         return nodeid
-    return "together" if path.partition("/")[0] in TOGETHER else path
+    return "together" if path.startswith(tuple(f"{d}/" for d in TOGETHER)) else path
 
 
 @pytest.hookimpl(optionalhook=True)

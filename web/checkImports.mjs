@@ -1,13 +1,16 @@
 /**
- * Checks the imports in src: layers import only themselves and lower layers, and there are no
- * cycles. Type imports count: a module that needs another's types cannot be read without it.
+ * Checks the imports in src, whose folders are features. Layers import only themselves and lower
+ * layers, and there are no cycles. Type imports count: a module that needs another's types cannot be read without it.
  */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** Directories of src, highest first. */
+/** Highest first. `live`, `model` and `api` are folders in each feature; the rest of it is `pages`. */
 const LAYERS = ["app", "pages", "components", "live", "model", "api", "lib"];
+const FOLDERS = /^(?:.+\/)?(live|model|api)\/|^(app(?!\/settings\/)|components|lib)\//;
+/** Texts, styles and the entry of the app have no layer. */
+const WITHOUT_LAYER = /(^|\/)texts(\/|$)|^styles\/|^[^/]+$/;
 const IMPORT = /(?:from|import)\s*\(?\s*"@\/([^"]+)"/g;
 
 const src = fileURLToPath(new URL("src/", import.meta.url));
@@ -20,7 +23,9 @@ const graph = new Map(
 );
 
 function layerOf(module) {
-  return LAYERS.indexOf(module.split("/")[0]);
+  if (WITHOUT_LAYER.test(module)) return -1;
+  const found = FOLDERS.exec(module);
+  return LAYERS.indexOf(found ? (found[1] ?? found[2]) : "pages");
 }
 
 function wrongLayers() {

@@ -1,4 +1,4 @@
-/** Checks that texts for the user are in src/strings, except code, keys and the name of the app. */
+/** Checks that texts for the user are in folders `texts`, except code, keys and the name of the app. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -56,7 +56,7 @@ function check(name) {
   const visit = (node) => {
     for (const found of shownBy(node).filter(isText)) {
       const { line } = file.getLineAndCharacterOfPosition(node.getStart());
-      errors.push(`src/${name}:${line + 1}: move to src/strings: ${found.trim()}`);
+      errors.push(`src/${name}:${line + 1}: move to a file in texts/: ${found.trim()}`);
     }
     ts.forEachChild(node, visit);
   };

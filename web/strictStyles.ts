@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import type { Plugin } from "vite";
 
 const XTERM = /\/@xterm\/xterm\/lib\/xterm\.mjs$/;
-const OURS = fileURLToPath(new URL("./src/pages/pipeline/shell/styles.ts", import.meta.url));
+const OURS = fileURLToPath(new URL("./src/debug/styles.ts", import.meta.url));
 
 interface Place {
   what: RegExp;

@@ -23,14 +23,14 @@ from bench.cloud.deciding import ME, Place
 from bench.cloud.lab import CloudLab
 from bench.cloud.launching import ASYNCHRONOUS, ModelClock, Slow, tree_of
 from bench.registry import BenchError
-from chalicelib.api.workers import WorkerApi
-from chalicelib.domain.deferred_effects import EXECUTOR, BackgroundEvent
-from chalicelib.domain.tokens import digest_of
-from chalicelib.services.processor import CommandProcessor
-from chalicelib.services.reconcile import Reconciler
-from conducto_core.model.deployment import FUNCTION_SECONDS
-from conducto_core.model.worker import PROTOCOL, Claim, Report, WorkerStart
-from conducto_core.semantics.naming import node_id, pool_name
+from chalicelib.people.tokens import digest_of
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.reconcile import Reconciler
+from chalicelib.run.rules.deferred import EXECUTOR, BackgroundEvent
+from chalicelib.workers.handlers import WorkerApi
+from conducto_core.asl.rules.naming import node_id, pool_name
+from conducto_core.installation.names import FUNCTION_SECONDS
+from conducto_core.workers.model import PROTOCOL, Claim, Report, WorkerStart
 
 Found = dict[str, float]
 PIPELINES, LARGE = 1000, 10
@@ -161,7 +161,7 @@ class _Function:
     """A process of a function, and its time."""
 
     def __init__(self, model: "_Model") -> None:
-        from conducto_emulator.latency import Latency  # noqa: PLC0415  as in `lab`
+        from conducto_emulator.faults.latency import Latency  # noqa: PLC0415  as in `lab`
 
         self._latency: Latency = Latency(_SEED)
         self._clock, self._start = ModelClock(), 0.0

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 
 from bench.cloud.lab import CloudLab
-from conducto_core.model.nodes import NodeSpec, Pipeline, Placement
-from conducto_core.model.states import NodeType
-from conducto_core.semantics.asl.compiler import compile_residual
-from conducto_core.semantics.naming import Site
-from conducto_core.semantics.residual import residual
-from conducto_core.semantics.tree_state import TreeState
+from conducto_core.asl.rules.compiler import compile_residual
+from conducto_core.asl.rules.naming import Site
+from conducto_core.asl.rules.states import residual
+from conducto_core.run.model.states import NodeType
+from conducto_core.run.rules.tree_state import TreeState
+from conducto_core.tree.model import NodeSpec, Pipeline, Placement
 
 Found = dict[str, float]
 _SITE = Site("us-east-1", "123456789012")

@@ -21,17 +21,17 @@ from bench.cloud.deciding import Place
 from bench.cloud.lab import CloudLab
 from bench.cloud.latent_aws import GATEWAY, INVOKE, POLL, LatentAws, latent_aws
 from bench.registry import BenchError
-from chalicelib.api.workers import WorkerApi
 from chalicelib.bootstrap import AWS_THREADS
-from chalicelib.domain.deferred_effects import BackgroundEvent
-from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.identity import Identity
-from chalicelib.ports.workers import WorkerTask
-from chalicelib.services.dependencies import Dependencies
-from chalicelib.services.group_commit import BusyError
-from chalicelib.services.processor import CommandProcessor
-from conducto_core.model.deployment import FUNCTION_SECONDS
-from conducto_core.model.worker import (
+from chalicelib.dependencies import Dependencies
+from chalicelib.people.port import Identity
+from chalicelib.people.tokens import digest_of
+from chalicelib.run.group_commit import BusyError
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.rules.deferred import BackgroundEvent
+from chalicelib.workers.handlers import WorkerApi
+from chalicelib.workers.port import WorkerTask
+from conducto_core.installation.names import FUNCTION_SECONDS
+from conducto_core.workers.model import (
     PROTOCOL,
     Claim,
     ClaimDecision,

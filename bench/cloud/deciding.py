@@ -33,25 +33,24 @@ from tests.fakes.schedules import MemorySchedules
 
 import conducto as co
 from bench.cloud.lab import CloudLab
-from chalicelib.adapters.git_providers import GitProviders
-from chalicelib.adapters.git_refs import HttpGitRefs
-from chalicelib.adapters.github_app import GithubApps
-from chalicelib.api.pipelines import CloudPipelines
-from chalicelib.api.workers import WorkerApi
-from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.identity import Identity
-from chalicelib.services.data_function import LocalDataFiles
-from chalicelib.services.dependencies import Dependencies
-from chalicelib.services.processor import CommandProcessor
+from chalicelib.data.function import LocalDataFiles
+from chalicelib.dependencies import Dependencies
+from chalicelib.people.port import Identity
+from chalicelib.people.tokens import digest_of
+from chalicelib.run.handlers import CloudPipelines
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.triggers.github_app import GithubApps
+from chalicelib.triggers.providers import GitProviders, HttpGitRefs
+from chalicelib.workers.handlers import WorkerApi
 from conducto.tree.launch_form import to_launch_form
-from conducto_core.model.continuation import ContinueRequest
-from conducto_core.model.params import PipelineParams
-from conducto_core.model.requests import LaunchRequest
-from conducto_core.model.worker import PROTOCOL, Claim, ClaimDecision, Report, WorkerStart
-from conducto_core.notifications.settings import Settings
-from conducto_core.semantics.asl.compiler import Machine
-from conducto_core.semantics.naming import Site, node_id
-from conducto_core.semantics.plans import Plan
+from conducto_core.asl.rules.compiler import Machine
+from conducto_core.asl.rules.naming import Site, node_id
+from conducto_core.billing.rules import Plan
+from conducto_core.notifications.channels import Settings
+from conducto_core.programs.model import ContinueRequest
+from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.requests import LaunchRequest
+from conducto_core.workers.model import PROTOCOL, Claim, ClaimDecision, Report, WorkerStart
 
 Found = dict[str, float]
 ME = Identity("acme", "ann", frozenset({"read", "launch", "change_state"}))

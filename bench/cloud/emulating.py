@@ -20,11 +20,11 @@ from bench.local.engine_api import EngineApi, RefusedError
 from bench.registry import BenchError
 from conducto.tree.launch_form import to_launch_form
 from conducto_client.client import Client
-from conducto_client.http_transport import HttpTransport
-from conducto_client.transport import Endpoint
-from conducto_core.model.deployment import EMULATOR_STAGE, function_name
-from conducto_core.model.requests import LaunchRequest
-from conducto_core.model.states import State
+from conducto_client.transport.http import HttpTransport
+from conducto_client.transport.port import Endpoint
+from conducto_core.installation.names import EMULATOR_STAGE, function_name
+from conducto_core.run.model.requests import LaunchRequest
+from conducto_core.run.model.states import State
 
 Found = dict[str, float]
 _WORKERS = 4

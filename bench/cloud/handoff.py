@@ -17,23 +17,23 @@ from typing import Any
 import conducto as co
 from bench.cloud.deciding import ME, Place
 from bench.cloud.lab import CloudLab
-from chalicelib.api.pipelines import CloudPipelines
-from chalicelib.api.workers import WorkerApi, WorkerGoneError
-from chalicelib.domain.deferred_effects import BackgroundEvent
-from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.workers import WorkerTask
-from chalicelib.services.processor import CommandProcessor
+from chalicelib.people.tokens import digest_of
+from chalicelib.run.handlers import CloudPipelines
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.rules.deferred import BackgroundEvent
+from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
+from chalicelib.workers.port import WorkerTask
 from conducto.tree.launch_form import to_launch_form
-from conducto_core.model.requests import LaunchRequest
-from conducto_core.model.worker import PROTOCOL, WorkerInstructions, WorkerStart
-from conducto_core.runtime.command_server import Finished
-from conducto_core.semantics.naming import node_id
-from conducto_emulator.latency import Latency
-from conducto_worker.agent import ports
-from conducto_worker.agent.activity_poller import ActivityPoller
+from conducto_core.asl.rules.naming import node_id
+from conducto_core.command.server import Finished
+from conducto_core.run.model.requests import LaunchRequest
+from conducto_core.workers.model import PROTOCOL, WorkerInstructions, WorkerStart
+from conducto_emulator.faults.latency import Latency
+from conducto_worker.agent import port as ports
+from conducto_worker.agent.aws import ActivityPoller
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import LogShipper
-from conducto_worker.agent.resources import Sampler
+from conducto_worker.agent.usage import Sampler
 from conducto_worker.agent.worker import Worker
 
 Found = dict[str, float]
@@ -127,7 +127,7 @@ class _Queue:
 
 
 class _Clock:
-    """The time of an agent, and its signal; implements `conducto_worker.agent.ports.Clock`."""
+    """The time of an agent, and its signal; implements `conducto_worker.agent.port.Clock`."""
 
     def __init__(self) -> None:
         self._stopped_at: float | None = None
@@ -153,7 +153,7 @@ class _Clock:
 
 
 class _Commands:
-    """A container whose commands take a second; implements `conducto_worker.agent.ports.Commands`.
+    """A container whose commands take a second; implements `conducto_worker.agent.port.Commands`.
 
     Args:
         ended: Called when a command ends.

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 #: Base image of the agent, and image of the commands.
 IMAGES = ("python:3.13-slim", "busybox:latest")
 _MINUTE_SECONDS = 3.0
-#: Seed of the emulated latencies of AWS (`conducto_emulator.latency`).
+#: Seed of the emulated latencies of AWS (`conducto_emulator.faults.latency`).
 _SEED = 1
 
 
@@ -58,7 +58,7 @@ class CloudLab:
     def close(self) -> None:
         """Stop the emulator and remove its containers."""
         if self._emulator is not None:
-            from conducto_emulator import moto_shim  # noqa: PLC0415
+            from conducto_emulator.moto import shim as moto_shim  # noqa: PLC0415
 
             moto_shim.ON_EXECUTION_ENDED.remove(self._note)
             self._emulator.close()
@@ -69,11 +69,11 @@ class CloudLab:
 
     def _started(self) -> "Emulator":
         # Slow to import, and most measurements do not need it.
-        from conducto_emulator import moto_shim  # noqa: PLC0415
         from conducto_emulator.emulator import Emulator  # noqa: PLC0415
-        from conducto_emulator.latency import Latency  # noqa: PLC0415
-        from conducto_emulator.moto_server import AddressError  # noqa: PLC0415
-        from conducto_emulator.options import Options  # noqa: PLC0415
+        from conducto_emulator.faults.latency import Latency  # noqa: PLC0415
+        from conducto_emulator.moto import shim as moto_shim  # noqa: PLC0415
+        from conducto_emulator.moto.server import AddressError  # noqa: PLC0415
+        from conducto_emulator.resources import Options  # noqa: PLC0415
 
         ensure_images()
         try:

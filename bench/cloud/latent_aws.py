@@ -21,17 +21,17 @@ from tests.fakes.cloud.dynamodb import FakeDynamoDB
 
 from bench.cloud.deciding import SITE
 from bench.cloud.lab import ROOT
-from chalicelib.adapters.dynamodb import DynamoTable
-from chalicelib.adapters.journal_store import JournalStore
-from chalicelib.adapters.logs import ChunkedLogs
-from chalicelib.adapters.organizations import TableOrgs
-from chalicelib.adapters.s3 import S3Bucket
-from chalicelib.adapters.secrets_manager import SecretsManager
-from chalicelib.adapters.tags import Tags
-from chalicelib.adapters.websocket_connections import TableConnections
+from chalicelib.api.aws import TableConnections
+from chalicelib.aws.clients import Tags
+from chalicelib.aws.dynamodb import DynamoTable
+from chalicelib.aws.s3 import S3Bucket
+from chalicelib.logs.aws.logs import ChunkedLogs
+from chalicelib.people.aws.organisations import TableOrgs
+from chalicelib.run.aws.journal import JournalStore
+from chalicelib.secrets.aws import SecretsManager
 
 if TYPE_CHECKING:
-    from chalicelib.adapters.clients import Clients
+    from chalicelib.aws.clients import Clients
 
 #: Median latencies in milliseconds; the 99th percentile is three times as long.
 GATEWAY, POLL, INVOKE = 14.0, 40.0, 50.0

@@ -19,21 +19,21 @@ from tests.fakes.cloud import FakeFleet, FakeMachines
 import conducto as co
 from bench.cloud.lab import ROOT, CloudLab
 from bench.registry import BenchError
-from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.bootstrap import AWS_THREADS, App
-from chalicelib.domain.deferred_effects import BackgroundEvent
-from chalicelib.ports.errors import ThrottledError
-from chalicelib.ports.identity import Identity
-from chalicelib.services.processor import CommandProcessor
+from chalicelib.errors import ThrottledError
+from chalicelib.people.port import Identity
+from chalicelib.run.handlers import CloudPipelines
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.rules.deferred import BackgroundEvent
 from conducto.tree.launch_form import to_launch_form
-from conducto_core.model.deployment import FUNCTION_SECONDS, Variables
-from conducto_core.model.requests import LaunchRequest
-from conducto_core.semantics.asl.compiler import Machine
-from conducto_core.semantics.naming import Site
-from conducto_core.semantics.plans import Plan
+from conducto_core.asl.rules.compiler import Machine
+from conducto_core.asl.rules.naming import Site
+from conducto_core.billing.rules import Plan
+from conducto_core.installation.names import FUNCTION_SECONDS, Variables
+from conducto_core.run.model.requests import LaunchRequest
 
 if TYPE_CHECKING:
-    from conducto_emulator.latency import Latency
+    from conducto_emulator.faults.latency import Latency
 
 Found = dict[str, float]
 ME = Identity("acme", "ann", frozenset({"read", "launch", "change_state"}))
@@ -129,7 +129,7 @@ class CloudModel:
     """
 
     def __init__(self, app: App, latency: "Latency") -> None:
-        from conducto_emulator.limits import Buckets  # noqa: PLC0415  as in `lab`
+        from conducto_emulator.faults.latency import Buckets  # noqa: PLC0415  as in `lab`
 
         self.clock = ModelClock()
         self.latency = latency
@@ -194,7 +194,7 @@ def _wait(cloud: CloudModel, service: str, model: Any, **_more: Any) -> None:
 @contextmanager
 def cloud_model() -> Iterator[CloudModel]:
     """Yield the model of an installation."""
-    from conducto_emulator.latency import Latency  # noqa: PLC0415  as in `lab`
+    from conducto_emulator.faults.latency import Latency  # noqa: PLC0415  as in `lab`
 
     # The tests' modules import each other from their directory.
     sys.path.append(str(ROOT / "tests"))

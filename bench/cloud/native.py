@@ -17,8 +17,8 @@ from tests.support.command_server import install
 from bench.cloud.lab import IMAGES, ROOT, CloudLab, ensure_images
 from bench.local.engine_api import EngineApi
 from bench.registry import BenchError
-from conducto_core.runtime.command_server import FORKED, ISOLATE, Finished
-from conducto_core.runtime.task_layout import CTL, user_entry
+from conducto_core.command.server import FORKED, ISOLATE, Finished
+from conducto_core.command.task_layout import CTL, user_entry
 from conducto_worker.agent.fifo_channel import FifoCommands
 
 Found = dict[str, float]

@@ -14,13 +14,13 @@ from moto.core.botocore_stubber import BotocoreStubber
 
 from bench.cloud.lab import CloudLab
 from bench.registry import BenchError
-from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.dynamodb import DynamoTable
-from chalicelib.adapters.logs import ChunkedLogs
-from chalicelib.adapters.s3 import S3Bucket
-from chalicelib.api.logs import lines_of
-from chalicelib.ports.logs import LogKey
-from conducto_emulator.latency import Latency
+from chalicelib.aws.clients import Clients
+from chalicelib.aws.dynamodb import DynamoTable
+from chalicelib.aws.s3 import S3Bucket
+from chalicelib.logs.aws.logs import ChunkedLogs
+from chalicelib.logs.handlers import lines_of
+from chalicelib.logs.port import LogKey
+from conducto_emulator.faults.latency import Latency
 from support.cloud.aws import BUCKET, TABLE, aws
 
 Found = dict[str, float]

@@ -15,11 +15,11 @@ from typing import Any
 from bench.cloud.lab import CloudLab
 from chalicelib.api.dispatch import Api
 from chalicelib.api.websocket import Sockets
-from chalicelib.services.processor import CommandProcessor
+from chalicelib.run.processor import CommandProcessor
 from conducto_core.api.idempotency import MemoryResponses
-from conducto_core.api.queries import views
-from conducto_core.model.operations.pipelines import CONTROL
-from conducto_core.model.relay import Batch
+from conducto_core.remote.model import Batch
+from conducto_core.run import views
+from conducto_core.run.operations import CONTROL
 from support.cloud.linked_agent import LinkedAgent, RelayWorld
 from support.cloud.world import ME
 from support.trees import leaf

@@ -10,11 +10,11 @@ import conducto as co
 from bench.registry import BenchError
 from conducto.tree.launch_form import to_launch_form
 from conducto_client import Client, ClientError, HttpTransport
-from conducto_core.model.records import NodeChange
-from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
-from conducto_core.model.states import NodeType, State
-from conducto_local.launcher import ensure_agent, stop_agent
-from conducto_local.state_dir import StateDir
+from conducto_core.run.model.records import NodeChange
+from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.run.model.states import NodeType, State
+from conducto_local.agent.launcher import ensure_agent, stop_agent
+from conducto_local.agent.state_dir import StateDir
 
 _MB = 2**20
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")

@@ -11,7 +11,7 @@ from bench.local.heavy import nothing_heavy
 from bench.local.lab import IMAGE, LocalLab
 from bench.local.nothing import nothing
 from bench.registry import BenchError
-from conducto_core.runtime.command_server import FORKED
+from conducto_core.command.server import FORKED
 
 Found = dict[str, float]
 #: Calls in a container before the first that runs in a fork: it starts with the second.

@@ -27,7 +27,7 @@ result = {"seconds": done - started, "build_seconds": built - started,
           "serialize_seconds": done - built, "bytes_per_node": len(text) / 100_000}
 """
 _RESOLVE = """
-from conducto_core.semantics.resolve import resolve
+from conducto_core.tree.rules.resolve import resolve
 from conducto.tree.launch_form import to_launch_form
 form = to_launch_form(root)
 started = time.perf_counter()

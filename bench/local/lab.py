@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.local.agents import Agent
 from bench.local.engine_api import AREA, LABEL, EngineApi
 from bench.registry import BenchError
-from conducto_local.state_dir import StateDir
+from conducto_local.agent.state_dir import StateDir
 
 ROOT = Path(__file__).parent.parent.parent
 #: Default image of pipelines, and image of the baselines.

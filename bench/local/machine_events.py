@@ -1,15 +1,15 @@
-"""The cost of one event of the state machine in `conducto_core.semantics`, by tree size."""
+"""The cost of one event of the state machine in `conducto_core.run`, by tree size."""
 
 import gc
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 from bench.local.lab import LocalLab
-from conducto_core.model.nodes import NodeSpec, Pipeline, Placement
-from conducto_core.model.states import NodeType
-from conducto_core.semantics import events as ev
-from conducto_core.semantics.machine import advance
-from conducto_core.semantics.tree_state import TreeState
+from conducto_core.run.model import events as ev
+from conducto_core.run.model.states import NodeType
+from conducto_core.run.rules.machine import advance
+from conducto_core.run.rules.tree_state import TreeState
+from conducto_core.tree.model import NodeSpec, Pipeline, Placement
 
 Found = dict[str, float]
 #: Number of Execs that are run of each tree, with two events each, and of Execs in each chain.

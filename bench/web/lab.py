@@ -11,9 +11,9 @@ from typing import Any
 import conducto as co
 from bench.local.agents import Agent
 from bench.registry import BenchError
-from conducto_core.model.states import State
+from conducto_core.run.model.states import State
+from conducto_local.agent.state_dir import StateDir
 from conducto_local.server.static_files import WEB_ROOT
-from conducto_local.state_dir import StateDir
 
 #: Flags that keep the browser from accessing the network, which may be unavailable.
 FLAGS = (

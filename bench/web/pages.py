@@ -9,7 +9,7 @@ from typing import Any
 
 import conducto as co
 from bench.web.lab import WebLab
-from conducto_core.model.states import State
+from conducto_core.run.model.states import State
 from conducto_local.server.static_files import WEB_ROOT
 
 _MB = 1e6

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from conducto.tree.launch_options import LaunchOptions
+    from conducto.tree.launch import LaunchOptions
     from conducto.tree.node_base import NodeBase
     from conducto_cli import python_client as python_client
 
@@ -52,9 +52,9 @@ def plan(root: NodeBase, call: Mapping[str, Any] | None) -> int:
 
     ``call``: The record of the call that made the tree.
     """
-    from conducto_cli.commands.plan import print_plan, program_plan
-    from conducto_cli.launch import receipt
-    from conducto_core.semantics.programs import made_by
+    from conducto_cli.launch import local as receipt
+    from conducto_cli.launch.plan_command import print_plan, program_plan
+    from conducto_core.programs.rules.programs import made_by
 
     made = None if call is None else made_by(call)
     program = sys.argv[0] if sys.argv else None

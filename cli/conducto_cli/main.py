@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from conducto_cli.exit_codes import USAGE
-from conducto_cli.parser import build_parser
-from conducto_cli.registry import COMMANDS, Call
+from conducto_cli.app.exit import USAGE
+from conducto_cli.app.parser import build_parser
+from conducto_cli.app.registry import COMMANDS, Call
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    from conducto_cli.connection import OpenClient
+    from conducto_cli.target.connection import OpenClient
 
     Opener = Callable[[str | None], OpenClient]
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None, opener: Opener | None = None) -> int
     words = sys.argv[1:] if argv is None else list(argv)
     first = words[0] if words else ""
     if first == "complete-words":  # run by completion in a shell, not by people
-        from conducto_cli.complete_words import complete_words  # noqa: PLC0415 - no other command needs it
+        from conducto_cli.app.completion import complete_words  # noqa: PLC0415 - no other command needs it
 
         return complete_words(words[1:])
     if first in COMMANDS and COMMANDS[first].call is Call.WORDS:
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None, opener: Opener | None = None) -> int
     if arguments.verb is None:
         parser.print_help()
         return USAGE
-    from conducto_cli.connection import guarded  # noqa: PLC0415 - not for --help
+    from conducto_cli.target.connection import guarded  # noqa: PLC0415 - not for --help
 
     return guarded(lambda: _run(arguments, opener))
 
@@ -53,6 +53,6 @@ def _run(arguments: argparse.Namespace, opener: Opener | None) -> int:
         return int(run(arguments))
     if opener is not None:
         return int(run(arguments, opener(arguments.profile)))
-    from conducto_cli.target import opener_for  # noqa: PLC0415 - not for --help
+    from conducto_cli.target.target import opener_for  # noqa: PLC0415 - not for --help
 
     return int(run(arguments, opener_for(arguments)))

@@ -1,4 +1,4 @@
-"""Code that both targets share: the contract, the semantics, and the API.
+"""Code that both targets share: the contract, the decisions, and the API.
 
 No module has side effects at import.
 """

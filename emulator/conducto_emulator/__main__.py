@@ -11,18 +11,18 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from conducto_core.model.deployment import Variables
+from conducto_core.installation.names import Variables
 from conducto_emulator import resources
-from conducto_emulator.agent_image import AgentImageError
-from conducto_emulator.app import AppError
 from conducto_emulator.emulator import Emulator
-from conducto_emulator.gateway import LOOPBACK
-from conducto_emulator.identity import IdentityError, IdentityProvider
-from conducto_emulator.latency import Latency
-from conducto_emulator.moto_server import AddressError, Ports, shared_address
-from conducto_emulator.options import Options
-from conducto_emulator.strict import Strictness
-from conducto_emulator.stripe_double.installation import EmulatedBilling
+from conducto_emulator.faults.latency import Latency
+from conducto_emulator.faults.strict import Strictness
+from conducto_emulator.gateway.gateway import LOOPBACK
+from conducto_emulator.gateway.identity import IdentityError, IdentityProvider
+from conducto_emulator.lambdas.app import AppError
+from conducto_emulator.moto.server import AddressError, Ports, shared_address
+from conducto_emulator.resources import Options
+from conducto_emulator.stripe.server import EmulatedBilling
+from conducto_emulator.tasks.containers import AgentImageError
 
 logger = logging.getLogger(__name__)
 

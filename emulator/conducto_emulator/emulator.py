@@ -8,37 +8,32 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from conducto_core.model.admin import MintToken
-from conducto_core.model.deployment import (
+from conducto_core.installation.model import MintToken
+from conducto_core.installation.names import (
     BACKGROUND_FUNCTION,
     FUNCTION_SECONDS,
     Variables,
     function_name,
 )
-from conducto_emulator import (
-    agent_image,
-    app,
-    builds,
-    ecs,
-    lambda_invoke,
-    moto_shim,
-    resources,
-    session_manager_plugin,
-)
-from conducto_emulator.asynchronous import AsyncCalls
-from conducto_emulator.build_container import BuildContainer
-from conducto_emulator.containers import LABEL, DockerContainers
-from conducto_emulator.ecs_exec import EcsExec
-from conducto_emulator.events import EventBus
-from conducto_emulator.gateway import LOOPBACK, Gateway
-from conducto_emulator.limits import FARGATE_VCPUS, LAMBDA_CONCURRENCY, LAMBDA_RETRY_MINUTES
-from conducto_emulator.metadata import METADATA_PATH, Metadata
-from conducto_emulator.moto_server import MotoServer, free_port, shared_address
-from conducto_emulator.options import Options
-from conducto_emulator.packaged_app import PackagedApp
-from conducto_emulator.signatures import Keys, new_key
-from conducto_emulator.socket_limits import PATH as SOCKET_PATH
-from conducto_emulator.tasks import TaskBoard
+from conducto_emulator import resources
+from conducto_emulator.faults.latency import FARGATE_VCPUS, LAMBDA_CONCURRENCY, LAMBDA_RETRY_MINUTES
+from conducto_emulator.gateway.access import Keys, new_key
+from conducto_emulator.gateway.gateway import LOOPBACK, Gateway
+from conducto_emulator.gateway.gateway import PATH as SOCKET_PATH
+from conducto_emulator.lambdas import app
+from conducto_emulator.lambdas import events as lambda_invoke
+from conducto_emulator.lambdas.events import AsyncCalls, EventBus
+from conducto_emulator.lambdas.package import PackagedApp
+from conducto_emulator.moto import shim as moto_shim
+from conducto_emulator.moto.server import MotoServer, free_port, shared_address
+from conducto_emulator.resources import Options
+from conducto_emulator.tasks import builds, ecs
+from conducto_emulator.tasks import containers as agent_image
+from conducto_emulator.tasks import exec as session_manager_plugin
+from conducto_emulator.tasks.builds import BuildContainer
+from conducto_emulator.tasks.containers import LABEL, METADATA_PATH, DockerContainers, Metadata
+from conducto_emulator.tasks.exec import EcsExec
+from conducto_emulator.tasks.tasks import TaskBoard
 from conducto_local.server.static_files import WEB_ROOT
 
 #: The function that has the file system.

@@ -13,82 +13,68 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from chalicelib.adapters import table_keys
-from chalicelib.adapters.agents import TableAgents, TableRelays
-from chalicelib.adapters.audit import TableAuditLog
-from chalicelib.adapters.aws_errors import ignoring
-from chalicelib.adapters.billing_records import TableBilling
-from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.codebuild import CodeBuild
-from chalicelib.adapters.data_function_client import DataFunction
-from chalicelib.adapters.deliveries import TableDeliveries
-from chalicelib.adapters.dynamodb import DynamoTable
-from chalicelib.adapters.ecr import EcrRegistry
-from chalicelib.adapters.ecs import Ecs, Place
-from chalicelib.adapters.efs import EfsAccessPoints
-from chalicelib.adapters.git_providers import GitProviders
-from chalicelib.adapters.git_refs import HttpGitRefs
-from chalicelib.adapters.github_app import GithubApps
-from chalicelib.adapters.idempotency import IdempotencyTable
-from chalicelib.adapters.identities import TableIdentities
-from chalicelib.adapters.journal_store import JournalStore
-from chalicelib.adapters.launch_pace import LaunchPace
-from chalicelib.adapters.limits import TableLimits
-from chalicelib.adapters.logs import ChunkedLogs
-from chalicelib.adapters.named_records import TableNamedRecords
-from chalicelib.adapters.oidc import GITHUB_ISSUER, Issuer, OidcTokens, fetch_json
-from chalicelib.adapters.organizations import TableOrgs
-from chalicelib.adapters.people import TablePeople
-from chalicelib.adapters.s3 import S3Bucket
-from chalicelib.adapters.schedules import TableSchedules
-from chalicelib.adapters.secrets_manager import SecretsManager
-from chalicelib.adapters.shells import TableShells
-from chalicelib.adapters.step_functions import StepFunctions, WorkerCredentials
-from chalicelib.adapters.stripe_billing import StripeBilling, StripeSettings
-from chalicelib.adapters.tags import Tags
-from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
-from chalicelib.adapters.tokens import TableTokens
-from chalicelib.adapters.websocket_connections import TableConnections
+from chalicelib.api.aws import TableConnections
 from chalicelib.api.dispatch import Api
-from chalicelib.api.hooks import Hooks
-from chalicelib.api.schedules import serve_schedules
-from chalicelib.api.trigger_run import TriggerRun
+from chalicelib.api.followers import Followers
 from chalicelib.api.websocket import Sockets
-from chalicelib.domain.deferred_effects import BackgroundEvent
-from chalicelib.ports.billing import BillingPorts
-from chalicelib.ports.identity import Identity
-from chalicelib.ports.storage import DataFiles
-from chalicelib.services import invocation_chain
-from chalicelib.services.admin import Administration
-from chalicelib.services.billing_run import BillingRun
-from chalicelib.services.data_function import LocalDataFiles
-from chalicelib.services.dependencies import Dependencies
-from chalicelib.services.followers import Followers
-from chalicelib.services.invitations import Invitations
-from chalicelib.services.notifications import NotificationSender
-from chalicelib.services.orphan_cleanup import OrphanCleanup
-from chalicelib.services.processor import CommandProcessor
-from chalicelib.services.reconcile import Reconciler
-from chalicelib.services.retention import Retention
-from chalicelib.services.storage_metering import StorageMetering
-from chalicelib.services.triggers import TriggerHooks
+from chalicelib.aws import table_keys
+from chalicelib.aws.clients import Clients, Tags
+from chalicelib.aws.dynamodb import DynamoTable
+from chalicelib.aws.errors import ignoring
+from chalicelib.aws.named_records import IdempotencyTable, TableNamedRecords
+from chalicelib.aws.s3 import S3Bucket
+from chalicelib.billing.aws import TableBilling
+from chalicelib.billing.metering import StorageMetering
+from chalicelib.billing.port import BillingPorts
+from chalicelib.billing.run import BillingRun
+from chalicelib.billing.stripe import StripeBilling, StripeSettings
+from chalicelib.data.aws import DataFunction, EfsAccessPoints
+from chalicelib.data.function import LocalDataFiles
+from chalicelib.debug.aws import TableShells
+from chalicelib.dependencies import Dependencies
+from chalicelib.images.aws import CodeBuild, EcrRegistry
+from chalicelib.limits.aws import TableLimits
+from chalicelib.logs.aws.logs import ChunkedLogs
+from chalicelib.notifications.sender import NotificationSender
+from chalicelib.people.admin import Administration
+from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
+from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
+from chalicelib.people.members import Invitations
+from chalicelib.people.oidc import GITHUB_ISSUER, Issuer, OidcTokens, fetch_json
+from chalicelib.people.port import Identity
+from chalicelib.remote.aws import TableAgents, TableRelays
+from chalicelib.run import effects as invocation_chain
+from chalicelib.run.aws.journal import JournalStore
+from chalicelib.run.aws.machines import StepFunctions, WorkerCredentials
+from chalicelib.run.deletion import OrphanCleanup, Retention
+from chalicelib.run.port import DataFiles
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.reconcile import Reconciler
+from chalicelib.run.rules.deferred import BackgroundEvent
+from chalicelib.schedules.aws import TableSchedules
+from chalicelib.schedules.handlers import serve_schedules
+from chalicelib.secrets.aws import SecretsManager
+from chalicelib.triggers.aws import TableDeliveries
+from chalicelib.triggers.github_app import GithubApps
+from chalicelib.triggers.launches import TriggerRun
+from chalicelib.triggers.providers import GitProviders, HttpGitRefs
+from chalicelib.triggers.triggers import TriggerHooks
+from chalicelib.triggers.webhooks import Hooks
+from chalicelib.workers.aws.ecs import Ecs, LaunchPace, Place
+from chalicelib.workers.aws.task_definitions import Roles, TaskDefinitions
 from conducto.integrations import slack
-from conducto_core.images.registries import read_caches
-from conducto_core.model.deployment import Variables
-from conducto_core.model.github_app import GithubApp
-from conducto_core.model.notification_rules import NotificationRule
-from conducto_core.model.people import InvitationLink, NewInvitation, Role
-from conducto_core.model.sign_in import Trust
-from conducto_core.model.task_roles import read_task_roles
-from conducto_core.model.triggers import QueuedLaunch, Trigger
-from conducto_core.model.warm_pool import WARM_MINUTES, WarmPool
-from conducto_core.model.worker import Credentials
-from conducto_core.notifications.channels import send_mail
-from conducto_core.notifications.settings import GITHUB_URL, Settings
-from conducto_core.runtime import json_logs
-from conducto_core.semantics.naming import Site
-from conducto_core.semantics.plans import FREE, FULL, Remedies
-from conducto_core.semantics.roles import permissions_of
+from conducto_core.asl.rules.naming import Site
+from conducto_core.billing.rules import FREE, FULL, Remedies
+from conducto_core.command import json_logs
+from conducto_core.images.references import read_caches
+from conducto_core.installation.names import Variables
+from conducto_core.notifications.channels import GITHUB_URL, Settings, send_mail
+from conducto_core.notifications.model import NotificationRule
+from conducto_core.people.model import InvitationLink, NewInvitation, Role, Trust
+from conducto_core.people.rules import permissions_of
+from conducto_core.people.task_roles import read_task_roles
+from conducto_core.triggers.model import GithubApp, QueuedLaunch, Trigger
+from conducto_core.workers.model import WARM_MINUTES, Credentials, WarmPool
 
 #: Maximum number of simultaneous calls to AWS for one event.
 AWS_THREADS = 16

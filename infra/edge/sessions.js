@@ -1,7 +1,7 @@
 // Viewer-request function for the API and the WebSocket: replaces the session cookie by the
 // authorization header if the request comes from the web app's page. "/session" turns a token into
 // a cookie, deletes it, and reports whether a session exists (204) or not (200). The rules are the
-// same as in `conducto_local.server.auth`; `conducto_emulator.cloudfront` implements them for the
+// same as in `conducto_local.server.auth`; `conducto_emulator.gateway.cloudfront` implements them for the
 // emulator, and one test covers all of them.
 var COOKIE = "__Host-conducto";
 var KEPT = "Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=";

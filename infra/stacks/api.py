@@ -20,18 +20,17 @@ from aws_cdk import aws_ssm as ssm
 from chalice.cdk import Chalice
 from constructs import Construct
 
-from conducto_core.model import deployment
-from conducto_core.model.deployment import Variables
-from conducto_core.model.gateway import GATEWAY_PROBLEMS, PROBLEM_TYPE
-from conducto_core.model.operations.operation import API_ROOT
+from conducto_core.api.operation import API_ROOT
+from conducto_core.installation import names as deployment
+from conducto_core.installation.model import GATEWAY_PROBLEMS, PROBLEM_TYPE
+from conducto_core.installation.names import Variables
 from infra.lambda_package import stage_package
-from infra.settings import Settings
+from infra.settings import Settings, allow_tracing
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
 from infra.stacks.network import NetworkStack
 from infra.stacks.people import issuer
 from infra.stacks.permissions import Permissions
-from infra.tracing import allow_tracing
 
 #: The place of gateway responses in an API's definition. As separate resources they would be
 #: created after the API's deployment, which would not include them.

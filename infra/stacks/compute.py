@@ -9,11 +9,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from conducto_core.model import deployment
-from infra.pull_through import IMPORT, add_caches
-from infra.settings import Settings
+from conducto_core.installation import names as deployment
+from infra.aws.pull_through import IMPORT, add_caches
+from infra.settings import Settings, allow_tracing
 from infra.stacks.data import DataStack
-from infra.tracing import allow_tracing
 
 #: Permissions for pulling images from a repository, and for pushing them.
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -36,7 +35,7 @@ class ComputeStack(Stack):
     Attributes:
         cluster: The cluster of workers.
         images: ARN of the repositories of organisations' images, which are tagged by their content.
-            The API creates one for each organisation (`chalicelib.adapters.ecr`).
+            The API creates one for each organisation (`chalicelib.images.aws`).
         registry: Registry host and name prefix of these repositories.
         builder: Builds images from contexts in the bucket.
         build_logs: Output of image builds.

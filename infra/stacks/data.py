@@ -15,7 +15,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from conducto_core.model import deployment
+from conducto_core.installation import names as deployment
 from infra.settings import Settings, as_context
 from infra.stacks.network import NetworkStack
 from infra.stacks.people import People
@@ -25,7 +25,7 @@ class DataStack(Stack):
     """The table, the bucket and the file system.
 
     Attributes:
-        table: Every record (`functions/chalicelib/adapters`).
+        table: Every record (`functions/chalicelib/aws`).
         bucket: Trees, contexts and command output.
         files: ``/conducto/data`` of pipelines and users.
     """

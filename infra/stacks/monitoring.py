@@ -18,7 +18,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from conducto_core.model import deployment
+from conducto_core.installation import names as deployment
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
 
@@ -52,12 +52,12 @@ MAX_METRICS = 10
 #: and the next run retries.
 SHELL_TIMEOUT = 2
 _TITLES = {"Errors": "requests", "EventErrors": "events"}
-#: The log message for a pipeline that could not be reconciled (`chalicelib.services.reconcile`).
+#: The log message for a pipeline that could not be reconciled (`chalicelib.run.reconcile`).
 NOT_RECONCILED = "a pipeline was not reconciled"
 #: The log message for a debug shell that could not be checked or ended
-#: (`chalicelib.services.debug_sessions`).
+#: (`chalicelib.debug.sessions`).
 NOT_CHECKED = "a debug shell was not checked"
-#: The log message for usage that Stripe refused (`chalicelib.services.billing`).
+#: The log message for usage that Stripe refused (`chalicelib.billing.billing`).
 REFUSED_USAGE = "the payment provider refused usage"
 _MINUTES = Duration.minutes(5)
 

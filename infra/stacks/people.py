@@ -10,7 +10,7 @@ from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from conducto_core.model import deployment
+from conducto_core.installation import names as deployment
 from infra.settings import Settings
 
 
@@ -82,7 +82,8 @@ class AppClient(Construct):
     """The web app's client of the pool, a public one that needs PKCE.
 
     Attributes:
-        settings: The content of the web app's file `conducto_core.model.deployment.IDENTITY_FILE`.
+        settings: The content of the web app's file
+            `conducto_core.installation.names.IDENTITY_FILE`.
     """
 
     def __init__(self, scope: Stack, settings: Settings, site: str) -> None:

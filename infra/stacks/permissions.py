@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 
-from conducto_core.model import deployment
-from conducto_core.runtime.task_layout import USER
+from conducto_core.command.task_layout import USER
+from conducto_core.installation import names as deployment
 from infra.settings import Settings
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack

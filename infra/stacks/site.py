@@ -15,8 +15,8 @@ from aws_cdk import aws_s3_deployment as s3_deployment
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from conducto_core.api.security_headers import DATA_POLICY, cloud_page, page_policy
-from conducto_core.model import deployment
+from conducto_core.api.dispatch import DATA_POLICY, cloud_page, page_policy
+from conducto_core.installation import names as deployment
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
 from infra.stacks.data import DataStack
@@ -220,7 +220,7 @@ class SiteStack(Stack):
         ]
 
     def _headers(self, name: str, policy: str, cache: str) -> cloudfront.ResponseHeadersPolicy:
-        """Return the same headers as `conducto_local.server.security_headers`."""
+        """Return the same headers as `conducto_local.server.static_files`."""
         return cloudfront.ResponseHeadersPolicy(
             self,
             name,

@@ -8,14 +8,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from conducto_local import descriptors
-from conducto_local.agent import AgentRunsAlreadyError, OpenRunner, report_ready, run_agent
-from conducto_local.agent_files import AgentFiles
-from conducto_local.agent_log import log_to
-from conducto_local.dispositions import reset_dispositions
-from conducto_local.settings import AgentSettingError
-from conducto_local.state_dir import StateDir, open_state_dir
-from conducto_local.store.errors import StoreError
+from conducto_local.agent import process as descriptors
+from conducto_local.agent.agent import AgentRunsAlreadyError, OpenRunner, report_ready, run_agent
+from conducto_local.agent.files import AgentFiles
+from conducto_local.agent.process import log_to, reset_dispositions
+from conducto_local.agent.state_dir import AgentSettingError, StateDir, open_state_dir
+from conducto_local.store.port import StoreError
 
 logger = logging.getLogger("conducto_local")
 
@@ -34,7 +32,7 @@ def main(argv: Sequence[str] | None = None, open_runner: OpenRunner | None = Non
 
 
 def _local_runner() -> OpenRunner:
-    from conducto_local.runner import open_runner  # noqa: PLC0415  tests pass their own
+    from conducto_local.agent.runner import open_runner  # noqa: PLC0415  tests pass their own
 
     return open_runner
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from conducto.script.arguments import Call
     from conducto.script.flags import Flags
     from conducto.tree.image import Image
-    from conducto.tree.launch_options import LaunchOptions as LaunchOptions  # noqa: PLC0414 (exported)
+    from conducto.tree.launch import LaunchOptions as LaunchOptions  # noqa: PLC0414 (exported)
 
 _PROBABLY_MISTYPED = 0.8  # similarity of a word and the name of a method
 _BY_NAME = "KEYWORD_ONLY"  # of inspect
@@ -187,7 +187,7 @@ class _Invocation:
         if flags is None or expected is None:
             result = _awaited(method(*args, **kwargs))
         else:
-            from conducto.api.target import Launching
+            from conducto.api.calls import Launching
 
             with Launching(flags.mode()):  # the method may declare secrets
                 result = _awaited(method(*args, **kwargs))
@@ -259,7 +259,7 @@ class _Invocation:
         return suggestion(self.argv[0], self.methods, cutoff=cutoff)
 
     def _print_help(self, only: Optional[str] = None) -> None:
-        from conducto.script.help import usage
+        from conducto.script.flags import usage
 
         shown = self._listed() if only is None else self.methods
         text = usage(self.program, shown, self.default, only)
@@ -402,7 +402,7 @@ class _CallableModule(type(sys)):  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
         if name == "LaunchOptions":
-            from conducto.tree.launch_options import LaunchOptions
+            from conducto.tree.launch import LaunchOptions
 
             return LaunchOptions
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")

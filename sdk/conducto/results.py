@@ -88,7 +88,7 @@ def _is_debugging() -> bool:
 
 def _is_building() -> bool:
     """Return whether a file is loaded, or a tree is built by a method or in a ``with`` block."""
-    from conducto.api import target
+    from conducto.api import calls as target
     from conducto.tree import node_base
 
     main = sys.modules.get("conducto.main")  # it imports this module, and it loads the file

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from conducto import _host
 from conducto.api import calls
-from conducto.api.remote import not_yet
+from conducto.api.calls import not_yet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@
 
 from conducto_client.client import Client
 from conducto_client.errors import AgentUnreachableError, ApiError, ClientError
-from conducto_client.http_transport import HttpTransport
-from conducto_client.transport import Body, Endpoint, Reply, StreamLostError, Transport
+from conducto_client.transport.http import HttpTransport
+from conducto_client.transport.port import Body, Endpoint, Reply, StreamLostError, Transport
 
 __all__ = [
     "AgentUnreachableError",

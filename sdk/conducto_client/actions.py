@@ -9,15 +9,15 @@ from conducto.wire.node_patterns import fixed_part, has_wildcard, matches, node_
 from conducto_client.client import Client
 from conducto_client.errors import ApiError
 from conducto_client.target import Target, checked
-from conducto_core.model.params import TreeParams
-from conducto_core.model.requests import (
+from conducto_core.run.model.params import TreeParams
+from conducto_core.run.model.requests import (
     Action,
     Changes,
     ControlRequest,
     ControlResult,
     NodeView,
 )
-from conducto_core.model.states import State
+from conducto_core.run.model.states import State
 
 _NOT_FOUND = 404
 #: `difflib` is slow on more names than this.
@@ -27,7 +27,7 @@ _NAMES_COMPARED = 3000
 class NodeChanges(TypedDict, total=False):
     """New values of node parameters; None removes a node's own value.
 
-    The keys are the fields of `conducto_core.model.requests.Changes`.
+    The keys are the fields of `conducto_core.run.model.requests.Changes`.
     """
 
     command: str | None

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import TypeVar, cast
 from urllib.parse import quote, unquote
 
-from conducto_client.transport import Body, Reply, Transport
-from conducto_core.model.operations.agents import AGENT_PARAMETER
-from conducto_core.model.outputs import MetricComparison
-from conducto_core.model.requests import EventBatch, PipelineSummary
-from conducto_core.model.responses import ApprovalList, PipelineList
+from conducto_client.transport.port import Body, Reply, Transport
+from conducto_core.remote.operations import AGENT_PARAMETER
+from conducto_core.results.model import MetricComparison
+from conducto_core.run.model.requests import EventBatch, PipelineSummary
+from conducto_core.run.model.responses import ApprovalList, PipelineList
 
 R = TypeVar("R")
 

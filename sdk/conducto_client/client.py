@@ -1,4 +1,4 @@
-"""The API as methods; the operations are those of `conducto_core.model.operations`."""
+"""The API as methods; the operations are those of `conducto_core`."""
 
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -11,28 +11,41 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from conducto_client.errors import AgentUnreachableError, ApiError
-from conducto_client.transport import Body, Reply, StreamLostError, Transport
-from conducto_core.model import params
-from conducto_core.model import schedules as sc
-from conducto_core.model.approvals import DecideApproval
-from conducto_core.model.base import Record
-from conducto_core.model.continuation import (
+from conducto_client.transport.port import Body, Reply, StreamLostError, Transport
+from conducto_core.api.operation import API_ROOT, IDEMPOTENCY_KEY, AnyOperation, Operation
+from conducto_core.approvals.model import DecideApproval
+from conducto_core.billing.model import COST_NODES, CostParams, PipelineCost, Usage, UsageParams
+from conducto_core.command.model import Resources, ResourcesParams
+from conducto_core.debug.model import (
+    DebugPlan,
+    DebugRequest,
+    RemoteShell,
+    RemoteShellEntry,
+    RemoteShellParams,
+    RemoteShellRequest,
+    ShellTicket,
+)
+from conducto_core.installation.model import GcReport, GcRequest
+from conducto_core.programs.history import (
+    ComparisonParams,
+    NodeHistory,
+    NodeHistoryParams,
+    PipelineComparison,
+)
+from conducto_core.programs.model import (
     ContinuationParams,
     ContinuePlan,
     ContinueRequest,
     LatestContinuation,
+    LaunchAgain,
+    ProgramStart,
+    ProgramStartParams,
+    ProgramView,
+    StartProgram,
 )
-from conducto_core.model.debug import DebugPlan, DebugRequest
-from conducto_core.model.gc import GcReport, GcRequest
-from conducto_core.model.node_detail import NodeDetail
-from conducto_core.model.operations import agent, pipelines, schedules
-from conducto_core.model.operations.operation import (
-    API_ROOT,
-    IDEMPOTENCY_KEY,
-    AnyOperation,
-    Operation,
-)
-from conducto_core.model.outputs import (
+from conducto_core.record import Record
+from conducto_core.remote import operations as agent
+from conducto_core.results.model import (
     Artifact,
     CompareParams,
     MetricComparison,
@@ -41,21 +54,10 @@ from conducto_core.model.outputs import (
     OutputParams,
     ResultValue,
 )
-from conducto_core.model.programs import (
-    LaunchAgain,
-    ProgramStart,
-    ProgramStartParams,
-    ProgramView,
-    StartProgram,
-)
-from conducto_core.model.records import AttemptRecord, ImageRecord
-from conducto_core.model.remote_shells import (
-    RemoteShell,
-    RemoteShellEntry,
-    RemoteShellParams,
-    RemoteShellRequest,
-)
-from conducto_core.model.requests import (
+from conducto_core.run import operations as pipelines
+from conducto_core.run.model import params
+from conducto_core.run.model.records import AttemptRecord, ImageRecord
+from conducto_core.run.model.requests import (
     AgentStatus,
     ControlRequest,
     ControlResult,
@@ -67,8 +69,7 @@ from conducto_core.model.requests import (
     Problem,
     TreePage,
 )
-from conducto_core.model.resources import Resources, ResourcesParams
-from conducto_core.model.responses import (
+from conducto_core.run.model.responses import (
     AskedApproval,
     DataEntry,
     DataList,
@@ -78,17 +79,12 @@ from conducto_core.model.responses import (
     LogLines,
     LogMatches,
     LogOutline,
+    NodeDetail,
     PipelineList,
 )
-from conducto_core.model.run_history import (
-    ComparisonParams,
-    NodeHistory,
-    NodeHistoryParams,
-    PipelineComparison,
-)
-from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
-from conducto_core.model.shells import ShellTicket
-from conducto_core.model.usage import COST_NODES, CostParams, PipelineCost, Usage, UsageParams
+from conducto_core.schedules import model as sc
+from conducto_core.schedules import operations as schedules
+from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
 
 P = TypeVar("P", bound=Record)
 B = TypeVar("B")
@@ -150,7 +146,7 @@ class Client:
         """Return all pipelines that match, the newest first; by default, all but archived ones.
 
         Args:
-            filters: Fields of `conducto_core.model.params.ListParams`.
+            filters: Fields of `conducto_core.run.model.params.ListParams`.
         """
         return tuple(self.iterate(params.ListParams(**filters)))
 
@@ -559,7 +555,7 @@ class Client:
         body: Record | None = None,
         key: str | None = None,
     ) -> R:
-        """Call any operation of `conducto_core.model.operations`, once for each ``key``."""
+        """Call any operation of `conducto_core`, once for each ``key``."""
         # Fields that are not set are left out: in `Changes`, only fields that are given change
         # anything.
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()

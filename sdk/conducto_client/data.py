@@ -10,7 +10,7 @@ from typing import IO, BinaryIO, Literal, TextIO, overload
 from conducto.errors import ClientError, InvalidArgumentError
 from conducto_client.client import Client
 from conducto_client.target import Target
-from conducto_core.model.responses import DataEntry
+from conducto_core.run.model.responses import DataEntry
 
 _CHUNK = 1 << 20
 _READ_MODES = ("r", "rb")

@@ -7,7 +7,7 @@ ClientError
 
 from conducto import errors
 from conducto.errors import AgentUnreachableError, ClientError
-from conducto_core.model.requests import Problem
+from conducto_core.run.model.requests import Problem
 
 __all__ = ["AgentUnreachableError", "ApiError", "ClientError"]
 

@@ -9,14 +9,14 @@ from conducto.errors import ClientError
 from conducto_client.actions import Actions, NodeChanges, Selection
 from conducto_client.client import Client
 from conducto_client.target import checked
-from conducto_core.model.approvals import DecideApproval
-from conducto_core.model.node_detail import NodeDetail
-from conducto_core.model.outputs import Artifact, MetricSeries
-from conducto_core.model.params import MAX_LOG_LINES, LogLinesParams, Stream
-from conducto_core.model.records import AttemptRecord, Counts
-from conducto_core.model.requests import Action, ControlResult, NodeView
-from conducto_core.model.resources import Resources
-from conducto_core.model.states import Cause, NodeType, State
+from conducto_core.approvals.model import DecideApproval
+from conducto_core.command.model import Resources
+from conducto_core.results.model import Artifact, MetricSeries
+from conducto_core.run.model.params import MAX_LOG_LINES, LogLinesParams, Stream
+from conducto_core.run.model.records import AttemptRecord, Counts
+from conducto_core.run.model.requests import Action, ControlResult, NodeView
+from conducto_core.run.model.responses import NodeDetail
+from conducto_core.run.model.states import Cause, NodeType, State
 
 T = TypeVar("T")
 

@@ -13,21 +13,22 @@ from conducto.errors import (
     NodeNotFoundError,
     PipelineFailed,
 )
-from conducto_client import display, notebook, programs
+from conducto_client import notebook, programs
+from conducto_client import notebook as display
 from conducto_client.actions import Actions, NodeChanges, Selection
 from conducto_client.data import Data
 from conducto_client.errors import ApiError
 from conducto_client.nodes import NodeHandle
-from conducto_client.progress import progress_for
+from conducto_client.notebook import progress_for
 from conducto_client.target import Target, TargetName, checked
 from conducto_client.watching import Watcher, missing
-from conducto_core.model.approvals import WaitingApproval
-from conducto_core.model.outputs import ComparedPipeline
-from conducto_core.model.programs import LaunchAgain, StartProgram
-from conducto_core.model.records import Counts, ImageRecord, NodeChange, ParentAttempt
-from conducto_core.model.requests import Action, ControlResult, PipelineSummary
-from conducto_core.model.run_history import ComparisonParams, PipelineComparison
-from conducto_core.model.states import State
+from conducto_core.approvals.model import WaitingApproval
+from conducto_core.programs.history import ComparisonParams, PipelineComparison
+from conducto_core.programs.model import LaunchAgain, StartProgram
+from conducto_core.results.model import ComparedPipeline
+from conducto_core.run.model.records import Counts, ImageRecord, NodeChange, ParentAttempt
+from conducto_core.run.model.requests import Action, ControlResult, PipelineSummary
+from conducto_core.run.model.states import State
 
 
 class PipelineIdentity:

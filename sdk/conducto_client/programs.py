@@ -8,7 +8,7 @@ from conducto.errors import ClientError, InvalidArgumentError
 from conducto.inspection.codecs import CodecError, word_of
 from conducto.wire.printable import printable_lines
 from conducto_client.client import Client
-from conducto_core.model.programs import ProgramStart, StartProgram, StartState
+from conducto_core.programs.model import ProgramStart, StartProgram, StartState
 
 T = TypeVar("T")
 

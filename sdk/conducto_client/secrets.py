@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from conducto.errors import InvalidArgumentError
 from conducto.wire import secret_names
 from conducto_client.target import Target, checked
-from conducto_core.model.secrets import (
+from conducto_core.secrets.model import (
     DeleteSecrets,
     PutSecrets,
     Scope,

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from conducto.errors import InvalidArgumentError
 from conducto_client.client import Client
 from conducto_client.errors import AgentUnreachableError, ApiError
-from conducto_core.model.base import Record
-from conducto_core.model.requests import ControlRequest
+from conducto_core.record import Record
+from conducto_core.run.model.requests import ControlRequest
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)

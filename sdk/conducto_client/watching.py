@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from conducto.errors import ClientError, PipelineNotFoundError, WaitTimeoutError
 from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.target import Target
-from conducto_core.model.records import NodeChange
-from conducto_core.model.requests import EventBatch, PipelineSummary
+from conducto_core.run.model.records import NodeChange
+from conducto_core.run.model.requests import EventBatch, PipelineSummary
 
 #: Seconds after which a server that is unreachable is an error.
 RECONNECT_SECONDS = 60.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from conducto_core.model.states import Cause
-from conducto_core.semantics import events as ev
-from conducto_core.semantics.asl.partition import Size
-from conducto_core.semantics.resolve import resolve_generated
+from conducto_core.asl.rules.partition import Size
+from conducto_core.run.model import events as ev
+from conducto_core.run.model.states import Cause
+from conducto_core.tree.rules.resolve import resolve_generated
 from support.asl.play import Game, game_of
 from support.trees import FAILS, form, lazy, leaf, parallel, serial
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conducto_core.semantics import events as ev
-from conducto_core.semantics.asl.partition import MAX_SIZE
-from conducto_core.semantics.rules import Outcome
+from conducto_core.asl.rules.partition import MAX_SIZE
+from conducto_core.run.model import events as ev
+from conducto_core.run.rules.outcomes import Outcome
 from support.asl.alone import Alone, Script, out_of_order
 from support.asl.interpreter import Interpreter
 from support.asl.play import SMALL, new_game, play

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from conducto_core.semantics.asl.compiler import Machine
-from conducto_emulator import moto_shim
+from conducto_core.asl.rules.compiler import Machine
+from conducto_emulator.moto import shim as moto_shim
 from support.asl.port import Offer, TaskGoneError
 
 ACTIVITY = "arn:aws:states:us-east-1:123456789012:activity:shim"

@@ -188,8 +188,8 @@ def test_every_response_is_that_of_moto_without_patches() -> None:
     )
     expected = json.loads(done.stdout)
     # Not in the process without patches:
-    from conducto_emulator import moto_table
-    from conducto_emulator.moto_short_way import ShortWay
+    from conducto_emulator.moto import table as moto_table
+    from conducto_emulator.moto.server import ShortWay
 
     moto_table.install()
     application = DomainDispatcherApplication(create_backend_app)

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from conducto_emulator import moto_table
+from conducto_emulator.moto import table as moto_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

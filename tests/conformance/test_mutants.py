@@ -14,109 +14,109 @@ ENOUGH = 200
 MUTANTS = [
     Mutant(
         "a decision is not followed by another plan",
-        "cloud_machine",
+        "asl.rules.machine",
         "outdated |= self.run_state.open and not self._is_in_hand(command.path)",
         "pass",
     ),
     Mutant(
         "an approval that is asked again stays out of the plan",
-        "cloud_machine",
+        "asl.rules.machine",
         "outdated |= command.path not in self.run_state.planned",
         "pass",
     ),
     Mutant(
         "the graph does not wait for an approval",
-        "asl.builder",
+        "asl.rules.compiler",
         'return _block(scope, part, failed, role="a")',
         "return ok",
     ),
     Mutant(
         "a Serial that should stop goes on, and the other way round",
-        "rules",
+        "run.rules.outcomes",
         "            return stop_on_error\n",
         "            return not stop_on_error\n",
     ),
     Mutant(
         "a kill is not suppressed",
-        "rules",
+        "run.rules.outcomes",
         "if suppress_errors and state in FAILED:",
         "if suppress_errors and state is State.ERROR:",
     ),
     Mutant(
         "a failed child does not fail its group",
-        "rules",
+        "run.rules.outcomes",
         "return Outcome.FAILED if any_failed else Outcome.OK",
         "return Outcome.OK",
     ),
     Mutant(
         "one retry too few",
-        "rules",
+        "run.rules.outcomes",
         'failure.tries <= _number(callback, "max_num_retries")',
         'failure.tries < _number(callback, "max_num_retries")',
     ),
     Mutant(
         "a reset loses what was done",
-        "machine",
+        "run.rules.machine",
         "elif node.state in FINISHED:",
         "elif node.state in FAILED:",
     ),
     Mutant(
         "an Exec without a Catch",
-        "asl.states",
+        "asl.rules.states",
         '        "Catch": [_catch_all(caught)],\n        **exit_,\n        **extra,',
         "        **exit_,\n        **extra,",
     ),
     Mutant(
         "a branch that fails aborts its siblings",
-        "asl.states",
+        "asl.rules.states",
         '{"Type": "Pass", "Result": {"e": True}, "End": True}',
         '{"Type": "Fail", "Error": "NodeFailed"}',
     ),
     Mutant(
         "nobody waits when a Lazy gets no tree",
-        "asl.builder",
+        "asl.rules.compiler",
         "blocked = scope.name_of(_block(scope, part.generates, failed))",
         "blocked = scope.name_of(failed)",
     ),
     Mutant(
         "the outcome of a Parallel is read the wrong way round",
-        "asl.builder",
+        "asl.rules.compiler",
         "states.choice_any_failed(scope.name_of(failed), scope.name_of(ok))",
         "states.choice_any_failed(scope.name_of(ok), scope.name_of(failed))",
     ),
     Mutant(
         "a failure in a Serial that goes on leads past the rest",
-        "asl.builder",
+        "asl.rules.compiler",
         "entry = self._enter(scope, child, entry, noted, sure=False)",
         "entry = self._enter(scope, child, entry, after_failure, sure=False)",
     ),
     Mutant(
         "a chain is laid in the wrong order",
-        "asl.builder",
+        "asl.rules.compiler",
         "for child in reversed(children):",
         "for child in children:",
     ),
     Mutant(
         "what runs out of turn is not waited for",
-        "residual",
+        "asl.rules.states",
         "    return _flying(tree, [n for n in later if",
         "    return () and _flying(tree, [n for n in later if",
     ),
     Mutant(
         "a skipped group in flight counts as failed",
-        "residual",
+        "asl.rules.states",
         "failed=not node.skipped,",
         "failed=True,",
     ),
     Mutant(
         "a Lazy generates while its old tree runs",
-        "residual",
+        "asl.rules.states",
         "        return _flying(tree, [target])\n",
         "        return ()\n",
     ),
     Mutant(
         "a bundle of children suppresses errors as its group does",
-        "asl.partition",
+        "asl.rules.partition",
         "spec = replace(part.spec, suppress_errors=False, awaits_tree=False)",
         "spec = replace(part.spec, awaits_tree=False)",
     ),
@@ -131,7 +131,9 @@ def test_bug_in_one_target_is_detected(mutant: Mutant) -> None:
 
 
 def test_without_a_bug_nothing_is_caught() -> None:
-    harmless = Mutant("none", "rules", "class Outcome(Enum):", "class Outcome(Enum):  # same")
+    harmless = Mutant(
+        "none", "run.rules.outcomes", "class Outcome(Enum):", "class Outcome(Enum):  # same"
+    )
 
     assert games_until_caught(mutated_cloud(harmless), games=50) is None
 

@@ -1,4 +1,4 @@
-"""The tests of the semantics can fail: bugs put in on purpose are caught, each by its nets."""
+"""The tests of the rules can fail: bugs put in on purpose are caught, each by its nets."""
 
 import json
 import subprocess
@@ -42,6 +42,9 @@ def test_the_place_of_a_bug_is_still_in_the_source(mutation):
 
 
 def test_every_module_that_decides_is_mutated():
-    decides = {"rules", "machine", "tree_state", "ready", "roll_up", "admission_queue", "residual"}
+    decides = {
+        *(f"run.rules.{name}" for name in ("outcomes", "machine", "tree_state", "admission")),
+        "asl.rules.states",
+    }
 
     assert {mutation.module for mutation in MUTATIONS} == decides

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conducto_core.semantics.asl.partition import MAX_SIZE
+from conducto_core.asl.rules.partition import MAX_SIZE
 from support.asl.local_stepfunctions import replayed
 from support.asl.named_trees import NAMED_TREES
 from support.asl.play import SMALL

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from conducto_core.semantics.asl.compiler import Machine, compile_residual
-from conducto_core.semantics.asl.lint import problems
-from conducto_core.semantics.residual import residual
-from conducto_core.semantics.tree_state import TreeState
+from conducto_core.asl.rules.compiler import Machine, compile_residual
+from conducto_core.asl.rules.lint import problems
+from conducto_core.asl.rules.states import residual
+from conducto_core.run.rules.tree_state import TreeState
 from support.asl.cloud import SITE
 from support.asl.interpreter import Interpreter
 from support.asl.play import new_game, play

@@ -13,7 +13,7 @@ from support.asl.named_trees import NAMED_TREES, compiled
 from support.asl.play import new_game, play
 
 if TYPE_CHECKING:
-    from conducto_core.semantics.asl.compiler import Machine
+    from conducto_core.asl.rules.compiler import Machine
 
 
 class Collector(Interpreter):

@@ -12,11 +12,11 @@ from tests.fakes.transport import InProcessTransport
 
 from conducto_client import ApiError, Body, Client, HttpTransport, Reply, StreamLostError, Transport
 from conducto_core.api.dispatch import Service
-from conducto_core.model.debug import DebugRequest
-from conducto_core.model.operations.operation import LinkClass, read
-from conducto_core.model.params import LogFileParams, NodeParams, NoParams
-from conducto_core.model.records import ImageRecord, ImageState
-from conducto_core.model.requests import (
+from conducto_core.api.operation import LinkClass, read
+from conducto_core.debug.model import DebugRequest
+from conducto_core.run.model.params import LogFileParams, NodeParams, NoParams
+from conducto_core.run.model.records import ImageRecord, ImageState
+from conducto_core.run.model.requests import (
     Action,
     AgentStatus,
     Changes,
@@ -24,8 +24,8 @@ from conducto_core.model.requests import (
     LaunchRequest,
     NodeView,
 )
-from conducto_core.model.responses import AttemptList
-from conducto_core.model.states import Cause, NodeType, State
+from conducto_core.run.model.responses import AttemptList
+from conducto_core.run.model.states import Cause, NodeType, State
 from support.api_server import running_server
 
 ODD_NAME = "/a b?c=1&d#e%2F\"'\\ü\n+;"

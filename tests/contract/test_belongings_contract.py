@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pytest
 from tests.fakes.engine import FakeEngine
 
-from conducto_local.engine.docker import DockerEngine
-from conducto_local.engine.process import ProcessEngine
-from conducto_local.ports import Engine, LabelledResource, Worker, WorkerSpec
+from conducto_local.engine.docker.engine import DockerEngine
+from conducto_local.engine.port import Engine, LabelledResource, Worker, WorkerSpec
+from conducto_local.engine.process.engine import ProcessEngine
 from support.stand_ins import ensure
 
 LABEL = "com.conducto.test"

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from tests.fakes.cloud import FakeBilling, FakeOrgs
 
-from chalicelib.adapters.billing_records import TableBilling
-from chalicelib.adapters.dynamodb import DynamoTable
-from chalicelib.adapters.organizations import TableOrgs
-from chalicelib.ports.billing import Account, BillingRecords, HookEvent, Meter, WaitingMail
-from chalicelib.ports.errors import ConflictError, PlanLimitError
-from conducto_core.semantics.plans import FREE, NO_BILLING, RATES, SCALE, Billing, Span, Status
+from chalicelib.aws.dynamodb import DynamoTable
+from chalicelib.billing.aws import TableBilling
+from chalicelib.billing.port import Account, BillingRecords, HookEvent, Meter, WaitingMail
+from chalicelib.errors import ConflictError, PlanLimitError
+from chalicelib.people.aws.organisations import TableOrgs
+from conducto_core.billing.rules import FREE, NO_BILLING, RATES, SCALE, Billing, Span, Status
 from support.cloud.aws import TABLE, aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.ports.identity import Orgs
+    from chalicelib.people.port import Orgs
 
 NOW = 1_000_000.0
 HOUR = 997_200

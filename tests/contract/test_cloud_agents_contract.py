@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fakes.cloud import FakeAgents, FakeRelays
 
-from chalicelib.adapters.agents import TableAgents, TableRelays
-from chalicelib.adapters.dynamodb import DynamoTable
-from chalicelib.ports.agents import AgentKey, AgentRecord, Agents, AgentShell, Relays, StoredSummary
-from conducto_core.model.relay import MAX_CONCURRENT
+from chalicelib.aws.dynamodb import DynamoTable
+from chalicelib.remote.aws import TableAgents, TableRelays
+from chalicelib.remote.port import AgentKey, AgentRecord, Agents, AgentShell, Relays, StoredSummary
+from conducto_core.remote.model import MAX_CONCURRENT
 from support.cloud.aws import TABLE, aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.adapters.clients import Clients
+    from chalicelib.aws.clients import Clients
 
 NOW = 1_000_000.0
 KEY = AgentKey("acme", "laptop")

@@ -14,14 +14,14 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from tests.fakes.cloud import FakeBlobs
 
-from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.data_function_client import RESPONSE_SECONDS, DataFunction
-from chalicelib.api.pipelines import CloudPipelines
-from chalicelib.services.data_function import MAX_INLINE, LocalDataFiles, serve
-from chalicelib.services.s3_transfer import StagedDownload, Upload
+from chalicelib.api.transfers import StagedDownload, Upload
+from chalicelib.aws.clients import Clients
+from chalicelib.data.aws import RESPONSE_SECONDS, DataFunction
+from chalicelib.data.function import MAX_INLINE, LocalDataFiles, serve
+from chalicelib.run.handlers import CloudPipelines
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.deployment import pipeline_directory, user_directory
-from conducto_core.model.params import (
+from conducto_core.installation.names import pipeline_directory, user_directory
+from conducto_core.run.model.params import (
     DataParams,
     ListDataParams,
     ListUserDataParams,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from chalicelib.ports.storage import DataFiles
+    from chalicelib.run.port import DataFiles
 
 HERE = pipeline_directory("abc")
 SECRET = b"of somebody else"

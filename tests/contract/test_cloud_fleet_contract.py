@@ -11,19 +11,19 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from tests.fakes.cloud import FakeFleet
 
-from chalicelib.adapters.dynamodb import DynamoTable
-from chalicelib.adapters.ecs import Ecs, Place, task_end, task_owner
-from chalicelib.adapters.efs import EfsAccessPoints
-from chalicelib.adapters.step_functions import WorkerCredentials
-from chalicelib.adapters.tags import Tags
-from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
-from chalicelib.ports.errors import CapacityError, ThrottledError
-from chalicelib.ports.workers import TaskEnd, TaskStatus, WorkerFleet, WorkerTask
+from chalicelib.aws.clients import Tags
+from chalicelib.aws.dynamodb import DynamoTable
+from chalicelib.data.aws import EfsAccessPoints
+from chalicelib.errors import CapacityError, ThrottledError
+from chalicelib.run.aws.machines import WorkerCredentials
+from chalicelib.workers.aws.ecs import Ecs, Place, task_end, task_owner
+from chalicelib.workers.aws.task_definitions import Roles, TaskDefinitions
+from chalicelib.workers.port import TaskEnd, TaskStatus, WorkerFleet, WorkerTask
 from conducto.errors import DefinitionError
-from conducto_core.model.deployment import made_prefix
-from conducto_core.model.task_roles import TaskRole
-from conducto_core.runtime.task_layout import ENTER, user_entry
-from conducto_core.semantics.start_failures import StartFailure, failure_of
+from conducto_core.command.task_layout import ENTER, user_entry
+from conducto_core.installation.names import made_prefix
+from conducto_core.people.task_roles import TaskRole
+from conducto_core.workers.rules.start_failures import StartFailure, failure_of
 from support.cloud.aws import CLUSTER, REGION, TABLE, aws, file_system, role, subnet_and_group
 from support.cloud.throttle import throttled
 from support.iam_data import problems_of_policy
@@ -31,7 +31,7 @@ from support.iam_data import problems_of_policy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.adapters.clients import Clients
+    from chalicelib.aws.clients import Clients
 
 PREFIX = made_prefix("test")
 TASK = WorkerTask("w1", "acme", "abc", "conducto-1", "python:3.11", 1.0, 2.0, "cdo_secret", "ann")

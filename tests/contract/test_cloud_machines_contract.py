@@ -10,11 +10,11 @@ import pytest
 from botocore.stub import Stubber
 from tests.fakes.cloud import FakeMachines
 
-from chalicelib.adapters.step_functions import TIMEOUT, StepFunctions, execution_arn
-from chalicelib.ports.errors import TaskGoneError, ThrottledError
-from chalicelib.ports.state_machines import StateMachines
-from conducto_core.semantics.asl.compiler import Machine
-from conducto_core.semantics.naming import Site
+from chalicelib.errors import TaskGoneError, ThrottledError
+from chalicelib.run.aws.machines import TIMEOUT, StepFunctions, execution_arn
+from chalicelib.run.port import StateMachines
+from conducto_core.asl.rules.compiler import Machine
+from conducto_core.asl.rules.naming import Site
 from support.asl.interpreter import Interpreter
 from support.asl.port import TaskGoneError as InterpreterGoneError
 from support.cloud.aws import ACCOUNT, REGION, aws, role
@@ -23,7 +23,7 @@ from support.cloud.throttle import throttled
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.adapters.clients import Clients
+    from chalicelib.aws.clients import Clients
 
 SITE = Site(REGION, ACCOUNT, stage="test")
 POOL = SITE.activity_name("conducto-pool")

@@ -25,51 +25,49 @@ from tests.fakes.cloud import (
     FakeVault,
 )
 
-from chalicelib.adapters import table_keys
-from chalicelib.adapters.audit import TableAuditLog
-from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.deliveries import TableDeliveries
-from chalicelib.adapters.dynamodb import DynamoTable
-from chalicelib.adapters.identities import TableIdentities
-from chalicelib.adapters.log_tail import EMPTY, End
-from chalicelib.adapters.logs import MAX_INLINE_CHUNK, ChunkedLogs
-from chalicelib.adapters.named_records import TableNamedRecords
-from chalicelib.adapters.organizations import TableOrgs
-from chalicelib.adapters.people import TablePeople
-from chalicelib.adapters.s3 import S3Bucket
-from chalicelib.adapters.secrets_manager import SecretsManager
-from chalicelib.adapters.tags import Tags
-from chalicelib.adapters.tokens import TableTokens
-from chalicelib.adapters.websocket_connections import TableConnections
-from chalicelib.api.logs import lines_of
-from chalicelib.domain.tokens import membership_digest
-from chalicelib.ports.agents import AgentKey
-from chalicelib.ports.errors import ConflictError, ThrottledError
-from chalicelib.ports.identity import (
+from chalicelib.api.aws import TableConnections
+from chalicelib.aws import table_keys
+from chalicelib.aws.clients import Clients, Tags
+from chalicelib.aws.dynamodb import DynamoTable
+from chalicelib.aws.named_records import TableNamedRecords
+from chalicelib.aws.s3 import S3Bucket
+from chalicelib.errors import ConflictError, ThrottledError
+from chalicelib.logs.aws.chunks import EMPTY, End
+from chalicelib.logs.aws.logs import MAX_INLINE_CHUNK, ChunkedLogs
+from chalicelib.logs.handlers import lines_of
+from chalicelib.logs.port import LogKey, LogStore, Tail, Uploaded
+from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
+from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
+from chalicelib.people.port import (
+    AuditLog,
     Connections,
     Identities,
     Identity,
+    InvitationRecord,
     Measured,
+    NamedRecords,
     Orgs,
+    People,
     Plan,
     SecretVault,
     Spender,
     Tokens,
     VerifiedPerson,
 )
-from chalicelib.ports.logs import LogKey, LogStore, Tail, Uploaded
-from chalicelib.ports.named_records import NamedRecords
-from chalicelib.ports.people import AuditLog, InvitationRecord, People
-from chalicelib.ports.storage import Blobs
-from chalicelib.ports.triggers import Deliveries
+from chalicelib.people.tokens import membership_digest
+from chalicelib.remote.port import AgentKey
+from chalicelib.run.port import Blobs
+from chalicelib.secrets.aws import SecretsManager
+from chalicelib.triggers.aws import TableDeliveries
+from chalicelib.triggers.port import Deliveries
+from conducto_core.billing.model import PipelineSpent
+from conducto_core.billing.rules import Stored
+from conducto_core.command.output import packed
 from conducto_core.errors import RefusedError
-from conducto_core.model.notification_rules import NotificationRule
-from conducto_core.model.people import AuditEntry, AuditParams, Invitation, Member, Role
-from conducto_core.model.triggers import Delivery, DeliveryResult, GitEvent, GitEventKind
-from conducto_core.model.usage import PipelineSpent
-from conducto_core.runtime.line_times import packed
-from conducto_core.semantics.roles import INHERITED, permissions_of
-from conducto_core.semantics.storage_costs import Stored
+from conducto_core.notifications.model import NotificationRule
+from conducto_core.people.model import AuditEntry, AuditParams, Invitation, Member, Role
+from conducto_core.people.rules import INHERITED, permissions_of
+from conducto_core.triggers.model import Delivery, DeliveryResult, GitEvent, GitEventKind
 from support.cloud.aws import BUCKET, TABLE, aws
 from support.cloud.other_aws import CHOSEN, MOTO
 from support.cloud.throttle import calls_of, throttled
@@ -77,7 +75,7 @@ from support.cloud.throttle import calls_of, throttled
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.adapters.clients import Clients
+    from chalicelib.aws.clients import Clients
 
 KEY = LogKey("abc", "/a b/ü", 1, "stdout")
 ANN = Identity("acme", "ann", frozenset({"read", "launch"}))

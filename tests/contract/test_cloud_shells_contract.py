@@ -9,25 +9,25 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.fakes.cloud import FakeOrgs, FakeShells
 
-from chalicelib.adapters import table_keys
-from chalicelib.adapters.deliveries import TableDeliveries
-from chalicelib.adapters.dynamodb import DynamoTable
-from chalicelib.adapters.journal_store import JournalStore
-from chalicelib.adapters.organizations import TableOrgs
-from chalicelib.adapters.s3 import S3Bucket
-from chalicelib.adapters.shells import TableShells
-from chalicelib.ports.errors import PlanLimitError, ThrottledError
-from chalicelib.ports.identity import Orgs
-from chalicelib.ports.workers import Shell, Shells
-from conducto_core.model.triggers import Delivery, GitEvent, GitEventKind
-from conducto_core.semantics.plans import Plan
+from chalicelib.aws import table_keys
+from chalicelib.aws.dynamodb import DynamoTable
+from chalicelib.aws.s3 import S3Bucket
+from chalicelib.debug.aws import TableShells
+from chalicelib.errors import PlanLimitError, ThrottledError
+from chalicelib.people.aws.organisations import TableOrgs
+from chalicelib.people.port import Orgs
+from chalicelib.run.aws.journal import JournalStore
+from chalicelib.triggers.aws import TableDeliveries
+from chalicelib.workers.port import Shell, Shells
+from conducto_core.billing.rules import Plan
+from conducto_core.triggers.model import Delivery, GitEvent, GitEventKind
 from support.cloud.aws import BUCKET, TABLE, aws
 from support.cloud.throttle import throttled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.adapters.clients import Clients
+    from chalicelib.aws.clients import Clients
 
 NOW = 1_000_000.0
 SHELL = Shell("s1", "acme", "abc", "ann", "/a b", 2, 0.5, 8.0, opened=NOW, until=NOW + 60)

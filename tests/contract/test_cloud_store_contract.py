@@ -10,40 +10,32 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.fakes.cloud import FakeOrgs, FakeStore
 
-from chalicelib.adapters import table_keys
-from chalicelib.adapters.dynamodb import MAX_INLINE, DynamoTable
-from chalicelib.adapters.journal_store import MAX_ATTEMPTS, JournalStore
-from chalicelib.adapters.organizations import TableOrgs
-from chalicelib.adapters.s3 import S3Bucket
-from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
-from chalicelib.ports.identity import Share
-from chalicelib.ports.journal import (
-    CloudRecord,
-    Entry,
-    Outgoing,
-    Snapshot,
-    Turn,
-    TurnState,
-    Waiting,
-)
-from conducto_core.model.notifications import DeliveryState, NotificationRecord
-from conducto_core.model.records import (
+from chalicelib.aws import table_keys
+from chalicelib.aws.dynamodb import MAX_INLINE, DynamoTable
+from chalicelib.aws.s3 import S3Bucket
+from chalicelib.errors import ConflictError, PlanLimitError, ThrottledError
+from chalicelib.people.aws.organisations import TableOrgs
+from chalicelib.people.port import Share
+from chalicelib.run.aws.journal import MAX_ATTEMPTS, JournalStore
+from chalicelib.run.port import CloudRecord, Entry, Outgoing, Snapshot, Turn, TurnState, Waiting
+from conducto_core.billing.rules import Plan
+from conducto_core.notifications.model import DeliveryState, NotificationRecord
+from conducto_core.run.model.records import (
     AttemptRecord,
     ChangeRow,
     NodeChange,
     PipelineRecord,
     PipelineStatus,
 )
-from conducto_core.model.states import NodeType, State
-from conducto_core.semantics.plans import Plan
+from conducto_core.run.model.states import NodeType, State
 from support.cloud.aws import BUCKET, TABLE, aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.adapters.clients import Clients
-    from chalicelib.ports.identity import Orgs
-    from chalicelib.ports.journal import Store
+    from chalicelib.aws.clients import Clients
+    from chalicelib.people.port import Orgs
+    from chalicelib.run.port import Store
 
 
 class Over:

@@ -9,11 +9,19 @@ from dataclasses import dataclass, field, replace
 import pytest
 from tests.fakes.engine import FakeEngine, Outcome
 
-from conducto_core.model.states import Cause
-from conducto_core.runtime.container_stats import Reading
-from conducto_local.engine.docker import DockerEngine
-from conducto_local.engine.process import ProcessEngine
-from conducto_local.ports import Engine, Exit, Job, Stream, Worker, WorkerSpec, WorkerStartError
+from conducto_core.command.usage import Reading
+from conducto_core.run.model.states import Cause
+from conducto_local.engine.docker.engine import DockerEngine
+from conducto_local.engine.port import (
+    Engine,
+    Exit,
+    Job,
+    Stream,
+    Worker,
+    WorkerSpec,
+    WorkerStartError,
+)
+from conducto_local.engine.process.engine import ProcessEngine
 from support.stand_ins import ensure
 
 LABEL = "com.conducto.test"

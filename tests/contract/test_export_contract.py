@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib.ports.logs import LogKey
+from chalicelib.logs.port import LogKey
 from conducto_client import ApiError
-from conducto_core.model.params import PipelineParams
+from conducto_core.run.model.params import PipelineParams
 from support.api_server import TOKEN
 from support.cloud.world import STRANGER, World
 from support.fixtures import OUTPUT, Scene, real, scripted

@@ -3,10 +3,10 @@
 import pytest
 from tests.support.wire_schemas import operations
 
-from conducto_core.model.operations.operation import AnyOperation, LinkClass, Permission, act, read
-from conducto_core.model.operations.pipelines import CONTROL
-from conducto_core.model.params import NoParams
-from conducto_core.model.responses import Login
+from conducto_core.api.operation import AnyOperation, LinkClass, Permission, act, read
+from conducto_core.run.model.params import NoParams
+from conducto_core.run.model.responses import Login
+from conducto_core.run.operations import CONTROL
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS
 
 HELP = (

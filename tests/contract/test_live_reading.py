@@ -12,10 +12,10 @@ from websockets.sync.client import connect
 import conducto as co
 from conducto.tree.launch_form import to_launch_form
 from conducto_client import ApiError, Client, HttpTransport
-from conducto_core.model.params import ImageLogParams, LogFileParams, LogLinesParams, TreeParams
-from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
-from conducto_core.model.states import State
-from conducto_local.store.errors import StoreFullError
+from conducto_core.run.model.params import ImageLogParams, LogFileParams, LogLinesParams, TreeParams
+from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.run.model.states import State
+from conducto_local.store.port import StoreFullError
 from support.api_server import TOKEN
 from support.disks import fill, small_disk
 from support.fixtures import Scene, real, serving

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from tests.fakes.store import MemoryStore
 
-from conducto_core.model.notifications import DeliveryState, NotificationRecord
-from conducto_core.model.records import PipelineRecord
-from conducto_core.model.states import State
+from conducto_core.notifications.model import DeliveryState, NotificationRecord
+from conducto_core.run.model.records import PipelineRecord
+from conducto_core.run.model.states import State
 from conducto_local.store.port import Store, WriteBatch
 from conducto_local.store.sqlite import SqliteStore
 

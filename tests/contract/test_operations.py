@@ -7,24 +7,24 @@ from typing import Any, get_type_hints
 import pytest
 from tests.fakes.pipelines import MemoryPipelines
 
-from chalicelib.api.children import CloudChildren
-from chalicelib.api.organisation import CloudOrganisation
-from chalicelib.api.pipelines import CloudPipelines
-from chalicelib.api.workers import WorkerApi
-from conducto_core.api.schedules.operations import ScheduleOperations
-from conducto_core.model.operations.agent import AGENT_OPERATIONS, GC
-from conducto_core.model.operations.children import CHILD_OPERATIONS
-from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
-from conducto_core.model.operations.operation import AnyOperation, Bytes
-from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
-from conducto_core.model.operations.pipelines import OPERATIONS
-from conducto_core.model.operations.schedules import SCHEDULE_OPERATIONS
-from conducto_core.model.operations.worker import WORKER_OPERATIONS
-from conducto_core.model.params import NoParams
-from conducto_core.ports.downloads import Download
-from conducto_local.api.pipelines import LocalPipelines
+from chalicelib.children.handlers import CloudChildren
+from chalicelib.people.handlers import CloudOrganisation
+from chalicelib.run.handlers import CloudPipelines
+from chalicelib.workers.handlers import WorkerApi
+from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
+from conducto_core.api.downloads import Download
+from conducto_core.api.operation import AnyOperation, Bytes
+from conducto_core.children.operations import CHILD_OPERATIONS
+from conducto_core.people.operations import ORGANISATION_OPERATIONS
+from conducto_core.remote.operations import AGENT_OPERATIONS, GC
+from conducto_core.run.model.params import NoParams
+from conducto_core.run.operations import OPERATIONS
+from conducto_core.schedules.handlers import ScheduleOperations
+from conducto_core.schedules.operations import SCHEDULE_OPERATIONS
+from conducto_core.workers.operations import WORKER_OPERATIONS
+from conducto_local.debug.page import Shells
+from conducto_local.run.handlers import LocalPipelines
 from conducto_local.server.agent_operations import AgentOperations
-from conducto_local.shells.tickets import Shells
 
 SERVERS: list[tuple[type[Any], ...]] = [
     (MemoryPipelines,),

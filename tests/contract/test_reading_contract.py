@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from conducto_client import ApiError
-from conducto_core.model.operations.pipelines import STATES
-from conducto_core.model.params import (
+from conducto_core.command.model import Resources
+from conducto_core.run.model.params import (
     ImageLogParams,
     ListParams,
     ListUserDataParams,
@@ -23,9 +23,9 @@ from conducto_core.model.params import (
     StatesParams,
     TreeParams,
 )
-from conducto_core.model.requests import Action, ControlRequest
-from conducto_core.model.resources import Resources
-from conducto_core.model.states import State
+from conducto_core.run.model.requests import Action, ControlRequest
+from conducto_core.run.model.states import State
+from conducto_core.run.operations import STATES
 from support.api_server import TOKEN
 from support.fixtures import FAILURE, OUTPUT, Scene, real, scripted
 from support.relayed import relayed

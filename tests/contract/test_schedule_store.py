@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from tests.fakes.schedules import MemorySchedules
 
-from chalicelib.adapters import table_keys
-from chalicelib.adapters.dynamodb import DynamoTable
-from chalicelib.adapters.s3 import S3Bucket
-from chalicelib.adapters.schedules import TableSchedules
+from chalicelib.aws import table_keys
+from chalicelib.aws.dynamodb import DynamoTable
+from chalicelib.aws.s3 import S3Bucket
+from chalicelib.schedules.aws import TableSchedules
 from conducto_core.errors import RefusedError
-from conducto_core.model.schedules import (
+from conducto_core.schedules.model import (
     Chain,
     Firing,
     FiringCause,
@@ -20,8 +20,8 @@ from conducto_core.model.schedules import (
     Schedule,
     TemplateSource,
 )
-from conducto_core.ports.schedules import Schedules
-from conducto_local.store.schedules import SqliteSchedules
+from conducto_core.schedules.port import Schedules
+from conducto_local.schedules.store import SqliteSchedules
 from conducto_local.store.sqlite import SqliteStore
 from support.cloud.aws import BUCKET, TABLE, aws
 

@@ -10,16 +10,9 @@ import pytest
 from tests.fakes.pipelines import MemorySecrets
 
 from conducto.wire.secret_names import MAX_VALUE
-from conducto_core.ports.secret_store import (
-    SecretName,
-    SecretRefusedError,
-    SecretStore,
-    StoredSecret,
-)
-from conducto_local.secrets.encrypted_file import EncryptedFile
-from conducto_local.secrets.keyring_store import KeyringStore
-from conducto_local.secrets.local import LocalSecrets
-from conducto_local.state_dir import StateDir
+from conducto_core.secrets.port import SecretName, SecretRefusedError, SecretStore, StoredSecret
+from conducto_local.agent.state_dir import StateDir
+from conducto_local.secrets.store import EncryptedFile, KeyringStore, LocalSecrets
 from support.secret_parts import MemoryKeyring, secret
 
 STORES = {

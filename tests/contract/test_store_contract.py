@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.store import MemoryStore
 
-from conducto_core.model.records import (
+from conducto_core.run.model.records import (
     AttemptRecord,
     ImageRecord,
     ImageState,
@@ -17,13 +17,15 @@ from conducto_core.model.records import (
     NodeState,
     PipelineRecord,
 )
-from conducto_core.model.states import Cause, NodeType, State, StopReason
-from conducto_local.store.errors import (
+from conducto_core.run.model.states import Cause, NodeType, State, StopReason
+from conducto_local.store.port import (
     DuplicatePipelineError,
     HistoryError,
+    Redefinition,
+    Store,
     UnknownPipelineError,
+    WriteBatch,
 )
-from conducto_local.store.port import Redefinition, Store, WriteBatch
 from conducto_local.store.sqlite import PAGE, SqliteStore
 
 LONG = "echo " + "x" * 500

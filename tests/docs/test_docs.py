@@ -13,10 +13,10 @@ import pytest
 
 from conducto.script import flags
 from conducto.tree.parameters import NAMES
-from conducto_cli.parser import build_parser
-from conducto_core.model.states import Cause, State
-from conducto_core.runtime.environment import ExecutionContext, command_env
-from conducto_core.semantics.rules import RETRIES
+from conducto_cli.app.parser import build_parser
+from conducto_core.command.environment import ExecutionContext, command_env
+from conducto_core.run.model.states import Cause, State
+from conducto_core.run.rules.outcomes import RETRIES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

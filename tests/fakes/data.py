@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import AsyncIterator
 
-from conducto_core.api import data_paths
+from conducto_core.api.downloads import Download, Span
+from conducto_core.data import handlers as data_paths
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.responses import ChangedData, DataEntry, DataList, Deleted
-from conducto_core.ports.downloads import Download, Span
+from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
 
 
 class MemoryData:

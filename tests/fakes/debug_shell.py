@@ -3,7 +3,7 @@ r"""A debug shell without a container: a test controls its output and its end.
 `FakeShell` replaces `conducto_local.debug.session.hold_shell`.
 
 >>> import asyncio
->>> from conducto_local.shells.screen import PageScreen
+>>> from conducto_local.debug.page import PageScreen
 >>> async def example() -> int:
 ...     shell, screen = FakeShell(), PageScreen(lines=24, columns=80)
 ...     screen.type(b"exit 3\r")
@@ -17,7 +17,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from conducto_local.debug.screen import Screen
+    from conducto_local.debug.terminal import Screen
 
 _EXIT = re.compile(rb"exit (\d+)\r")
 

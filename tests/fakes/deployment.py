@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conducto_cli.deploy.ports import AccountError, Caller, Cdk, Subnet
-from conducto_core.model.admin import AdminResponse, TokenInfo
-from conducto_core.model.people import Invitation, InvitationLink, Role
+from conducto_cli.deploy.port import AccountError, Caller, Cdk, Subnet
+from conducto_core.installation.model import AdminResponse, TokenInfo
+from conducto_core.people.model import Invitation, InvitationLink, Role
 
 
 class FakeAccount:
-    """A `conducto_cli.deploy.ports.Account` with a scripted state.
+    """A `conducto_cli.deploy.port.Account` with a scripted state.
 
     Attributes:
         region: None: no region is configured.
@@ -152,7 +152,7 @@ def _invitation(request: dict[str, Any]) -> InvitationLink:
 
 
 class FakeMachine:
-    """A `conducto_cli.deploy.ports.Machine` with scripted programs.
+    """A `conducto_cli.deploy.port.Machine` with scripted programs.
 
     Args:
         on_run: Called with the arguments of each program instead of running it; returns the exit

@@ -1,10 +1,10 @@
 """An engine in memory: starts nothing, and every command ends as the test says.
 
-`FakeEngine` and `FakeWorker` satisfy the ports of `conducto_local.ports`, and the same contract
-suite holds them and the real ones.
+`FakeEngine` and `FakeWorker` satisfy the ports of `conducto_local.engine.port`, and the same
+contract suite holds them and the real ones.
 
 >>> import asyncio
->>> from conducto_local.ports import Job, WorkerSpec
+>>> from conducto_local.engine.port import Job, WorkerSpec
 >>> async def example() -> int | None:
 ...     engine = FakeEngine({"false": Outcome(code=1)})
 ...     worker = await engine.start_worker(WorkerSpec("w", "debian", "/bin/sh", cpu=1, mem=1))
@@ -17,10 +17,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from conducto_core.model.states import Cause
-from conducto_core.runtime.container_stats import Reading
-from conducto_local import ports
-from conducto_local.ports import EngineInfo, Exit, Job, LabelledResource, Output, WorkerSpec
+from conducto_core.command.usage import Reading
+from conducto_core.run.model.states import Cause
+from conducto_local.engine import port as ports
+from conducto_local.engine.port import EngineInfo, Exit, Job, LabelledResource, Output, WorkerSpec
 
 
 @dataclass(frozen=True, slots=True)

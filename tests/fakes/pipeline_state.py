@@ -7,19 +7,19 @@ from typing import Any
 
 from tests.fakes.data import MemoryData
 
-from conducto_core.api.queries.tree_pages import holding
-from conducto_core.model.nodes import ancestors, parent_of
-from conducto_core.model.params import Stream, TreeParams
-from conducto_core.model.records import (
+from conducto_core.command.model import Resources
+from conducto_core.run.handlers import holding
+from conducto_core.run.model.params import Stream, TreeParams
+from conducto_core.run.model.records import (
     AttemptRecord,
     Counts,
     ImageRecord,
     NodeChange,
     PipelineRecord,
 )
-from conducto_core.model.requests import Action, ControlRequest, NodeView, PipelineSummary
-from conducto_core.model.resources import Resources
-from conducto_core.model.states import FAILED, IN_FLIGHT, Cause, NodeType, State
+from conducto_core.run.model.requests import Action, ControlRequest, NodeView, PipelineSummary
+from conducto_core.run.model.states import FAILED, IN_FLIGHT, Cause, NodeType, State
+from conducto_core.tree.model import ancestors, parent_of
 
 
 @dataclass

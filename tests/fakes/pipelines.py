@@ -19,24 +19,24 @@ from tests.fakes.pipeline_state import (
 from tests.fakes.schedules import memory_operations
 
 from conducto.integrations.http import DeliveryError
+from conducto_core.api.downloads import Download, Span
 from conducto_core.api.pipelines import Pipelines
-from conducto_core.api.queries import listing
-from conducto_core.api.queries import secret_queries as answers
-from conducto_core.api.queries.compact_states import LETTERS, SKIPPED
-from conducto_core.api.queries.log_outline import outline
-from conducto_core.api.queries.lookup import resolve_id
-from conducto_core.api.queries.output_tails import with_tail
-from conducto_core.api.queries.relaunch import launch_request
-from conducto_core.api.queries.usage_reports import cost_of, usage_of
+from conducto_core.approvals.model import DecideApproval
+from conducto_core.billing.handlers import cost_of, usage_of
+from conducto_core.billing.model import CostParams, PipelineCost, Usage, UsageParams
+from conducto_core.command.model import Resources, ResourcesParams
+from conducto_core.command.output import RECORD, LineTime, packed, times_within
+from conducto_core.debug.model import DebugPlan, DebugRequest
 from conducto_core.errors import NotFoundError, RefusedError, invalid, no_image, no_node
-from conducto_core.model.approvals import DecideApproval
-from conducto_core.model.debug import DebugPlan, DebugRequest
-from conducto_core.model.gc import GcReport, GcRequest
-from conducto_core.model.node_detail import NodeDetail
-from conducto_core.model.notification_rules import NotificationRule
-from conducto_core.model.notifications import NotificationRecord
-from conducto_core.model.outputs import OutputParams, OutputStream
-from conducto_core.model.params import (
+from conducto_core.installation.model import GcReport, GcRequest
+from conducto_core.logs.lines import outline, with_tail
+from conducto_core.notifications.model import NotificationRecord, NotificationRule
+from conducto_core.programs.relaunch import launch_request
+from conducto_core.programs.rules.comparison import ExecFacts, RunFacts
+from conducto_core.results.model import OutputParams, OutputStream
+from conducto_core.run import handlers as listing
+from conducto_core.run.handlers import LETTERS, SKIPPED, resolve_id
+from conducto_core.run.model.params import (
     OTHER,
     ChangedDataParams,
     ImageLogParams,
@@ -53,8 +53,8 @@ from conducto_core.model.params import (
     TreeParams,
     UserDataParams,
 )
-from conducto_core.model.records import AttemptRecord, ImageRecord, Lifecycle, PipelineRecord
-from conducto_core.model.requests import (
+from conducto_core.run.model.records import AttemptRecord, ImageRecord, Lifecycle, PipelineRecord
+from conducto_core.run.model.requests import (
     WHOLE,
     Action,
     AgentStatus,
@@ -68,8 +68,7 @@ from conducto_core.model.requests import (
     PipelineSummary,
     TreePage,
 )
-from conducto_core.model.resources import Resources, ResourcesParams
-from conducto_core.model.responses import (
+from conducto_core.run.model.responses import (
     ApprovalList,
     AskedApproval,
     AttemptList,
@@ -83,19 +82,24 @@ from conducto_core.model.responses import (
     LogMatch,
     LogMatches,
     LogOutline,
+    NodeDetail,
     PipelineList,
 )
-from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
-from conducto_core.model.states import FINISHED, IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, State
-from conducto_core.model.usage import CostParams, PipelineCost, Usage, UsageParams
-from conducto_core.ports.downloads import Download, Span
-from conducto_core.ports.secret_store import SecretName, StoredSecret, check, check_total
-from conducto_core.runtime.line_times import RECORD, LineTime, packed, times_within
-from conducto_core.semantics.run_differences import ExecFacts, RunFacts
+from conducto_core.run.model.states import (
+    FINISHED,
+    IN_FLIGHT,
+    STATE_OF_CAUSE,
+    Cause,
+    NodeType,
+    State,
+)
+from conducto_core.secrets import handlers as answers
+from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
+from conducto_core.secrets.port import SecretName, StoredSecret, check, check_total
 
 
 class MemoryRules:
-    """A `conducto_core.ports.notification_rules.RuleStore` for tests."""
+    """A `conducto_core.notifications.handlers.RuleStore` for tests."""
 
     def __init__(self) -> None:
         self._rules: dict[str, NotificationRule] = {}
@@ -114,7 +118,7 @@ class MemoryRules:
 
 
 class MemorySecrets:
-    """A `conducto_core.ports.secret_store.SecretStore` for tests."""
+    """A `conducto_core.secrets.port.SecretStore` for tests."""
 
     def __init__(self) -> None:
         self._secrets: dict[SecretName, StoredSecret] = {}

@@ -21,9 +21,9 @@ from typing import Any, Self
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from conducto_core.model import relay
-from conducto_core.model.base import Record
-from conducto_core.model.operations.operation import SUBPROTOCOL
+from conducto_core.api.operation import SUBPROTOCOL
+from conducto_core.record import Record
+from conducto_core.remote import model as relay
 
 _SECONDS = 60.0
 

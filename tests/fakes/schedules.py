@@ -5,23 +5,18 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from conducto_core.api.pipelines import Pipelines
-from conducto_core.api.schedules.operations import ScheduleOperations
-from conducto_core.api.schedules.runner import ScheduleRunner
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.params import PipelineParams
-from conducto_core.model.records import PipelineRecord, PipelineStatus
-from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
-from conducto_core.model.schedules import (
-    Firing,
-    Schedule,
-    ScheduleSettings,
-    ScriptSource,
-)
-from conducto_core.semantics.schedules import is_executed, wakes
+from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.records import PipelineRecord, PipelineStatus
+from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.schedules.handlers import ScheduleOperations
+from conducto_core.schedules.model import Firing, Schedule, ScheduleSettings, ScriptSource
+from conducto_core.schedules.rules.schedules import is_executed, wakes
+from conducto_core.schedules.runner import ScheduleRunner
 
 
 class MemorySchedules:
-    """A `conducto_core.ports.schedules.Schedules`."""
+    """A `conducto_core.schedules.port.Schedules`."""
 
     def __init__(self) -> None:
         self._schedules: dict[tuple[str, str], Schedule] = {}

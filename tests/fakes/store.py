@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
-from conducto_core.model.notifications import DeliveryState, NotificationRecord
-from conducto_core.model.records import (
+from conducto_core.notifications.model import DeliveryState, NotificationRecord
+from conducto_core.run.model.records import (
     AttemptRecord,
     ChangeRow,
     ImageRecord,
@@ -14,10 +14,14 @@ from conducto_core.model.records import (
     Period,
     PipelineRecord,
 )
-from conducto_core.model.states import FINISHED, State
-from conducto_local.store.errors import DuplicatePipelineError, UnknownPipelineError
-from conducto_local.store.invariants import check_changes, overwritten, prefix_of
-from conducto_local.store.port import NodeRow, WriteBatch
+from conducto_core.run.model.states import FINISHED, State
+from conducto_local.store.port import (
+    DuplicatePipelineError,
+    NodeRow,
+    UnknownPipelineError,
+    WriteBatch,
+)
+from conducto_local.store.rows import check_changes, overwritten, prefix_of
 
 
 def may_replace(stored: AttemptRecord, new: AttemptRecord) -> bool:

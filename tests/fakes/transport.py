@@ -10,11 +10,11 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlencode
 
 from conducto_client.errors import ApiError
-from conducto_client.transport import Body, Reply, StreamLostError
+from conducto_client.transport.port import Body, Reply, StreamLostError
 from conducto_core.api.dispatch import Headers, Response, Service, encode, takes_bytes
+from conducto_core.api.operation import IDEMPOTENCY_KEY, WEBSOCKET
 from conducto_core.api.problems import ProblemError
-from conducto_core.model.base import Record
-from conducto_core.model.operations.operation import IDEMPOTENCY_KEY, WEBSOCKET
+from conducto_core.record import Record
 
 T = TypeVar("T")
 

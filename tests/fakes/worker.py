@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from conducto_core.model.worker import (
+from conducto_core.command.server import Finished
+from conducto_core.workers.model import (
     Claim,
     ClaimDecision,
     ClaimResponse,
@@ -25,8 +26,7 @@ from conducto_core.model.worker import (
     WorkerLogChunk,
     WorkerStart,
 )
-from conducto_core.runtime.command_server import Finished
-from conducto_worker.agent.ports import (
+from conducto_worker.agent.port import (
     ApiError,
     BrokenError,
     Chunk,

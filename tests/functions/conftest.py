@@ -10,10 +10,10 @@ import pytest
 from chalice.test import Client
 
 from chalicelib.bootstrap import App
-from chalicelib.domain.tokens import new_token
-from chalicelib.ports.identity import Identity
-from conducto_core.model.deployment import PERMISSIONS, Variables
-from conducto_core.model.operations.operation import API_ROOT
+from chalicelib.people.port import Identity
+from chalicelib.people.tokens import new_token
+from conducto_core.api.operation import API_ROOT
+from conducto_core.installation.names import PERMISSIONS, Variables
 from support.cloud.aws import REGION, aws, environment
 
 if TYPE_CHECKING:

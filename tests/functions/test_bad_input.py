@@ -9,7 +9,7 @@ import pytest
 
 from conducto.wire.secret_names import MAX_VALUE
 from conducto_core.errors import RefusedError
-from conducto_core.model.secrets import PutSecrets
+from conducto_core.secrets.model import PutSecrets
 from support.cloud.world import World
 
 SECRET = "very-secret-"

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib.services.collection import paused_collection
+from chalicelib.errors import paused_collection
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 from tests.fakes.cloud import FakeOrgs, FakeStore
 
-from conducto_core.model.params import TreeParams
-from conducto_core.model.states import Cause, State
+from conducto_core.run.model.params import TreeParams
+from conducto_core.run.model.states import Cause, State
 from support.cloud.world import LARGE, ME, World
 from support.trees import form, leaf, parallel, serial
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.functions.conftest import Front
 
-    from conducto_core.model.records import AttemptRecord
+    from conducto_core.run.model.records import AttemptRecord
 
 
 class CountingStore(FakeStore):

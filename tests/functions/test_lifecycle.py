@@ -7,9 +7,9 @@ import base64
 
 import pytest
 
-from conducto_core.model.params import LogParams
-from conducto_core.model.states import Cause, State
-from conducto_core.semantics.plans import Plan
+from conducto_core.billing.rules import Plan
+from conducto_core.run.model.params import LogParams
+from conducto_core.run.model.states import Cause, State
 from support.cloud.world import ME, World
 from support.trees import leaf, parallel, serial
 

@@ -85,8 +85,8 @@ def test_the_project_holds_nothing_that_no_function_needs(tmp_path: Path) -> Non
     files = {p.relative_to(project).as_posix() for p in project.rglob("*") if p.is_file()}
     inside = {name.removeprefix("vendor/") for name in files}
     assert {"app.py", "requirements.txt", "chalicelib/bootstrap.py"} <= files
-    assert {"conducto_core/api/routes.py", "conducto_core/runtime/task_layout.py"} <= inside
-    assert "conducto_core/runtime/command_server.sh" in inside
+    assert {"conducto_core/api/dispatch.py", "conducto_core/command/task_layout.py"} <= inside
+    assert "conducto_core/command/command_server.sh" in inside
     assert not [n for n in inside if "__pycache__" in n or n.endswith((".pyc", ".html"))]
     assert not [n for n in inside for left in LEFT_OUT if n.startswith(f"{left}/")]
 

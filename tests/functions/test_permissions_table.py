@@ -6,9 +6,9 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from conducto_core.model.deployment import PERMISSIONS
-from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
-from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
+from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
+from conducto_core.installation.names import PERMISSIONS
+from conducto_core.people.operations import ORGANISATION_OPERATIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "security.md"
 ROW = re.compile(r"^\| `(\w+)` \| ((?:`\w+` ?)+) \| (.+) \|$", re.MULTILINE)

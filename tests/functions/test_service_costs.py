@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.functions.test_calls import Counted
+from tests.functions.aws.test_calls import Counted
 
-from conducto_core.semantics.fargate import PRICES, Size
-from conducto_core.semantics.service_costs import request_dollars, transition_dollars
+from conducto_core.billing.rules import request_dollars, transition_dollars
+from conducto_core.workers.rules.fargate import PRICES, Size
 from support.cloud.aws import aws
 from support.cloud.bill import Bill
 from support.trees import parallel

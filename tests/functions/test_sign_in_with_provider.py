@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conducto_core.model.people import Member, Role
+from conducto_core.people.model import Member, Role
 from support.id_tokens import PERSON, POOL, RUN, Provider, signed
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from infra.stacks.site import EDGE
 
-from chalicelib.api.browser_login import SESSION_SECONDS
-from conducto_emulator.cloudfront import COOKIE, SECONDS, of_page, of_session
+from chalicelib.people.sign_in_handlers import SESSION_SECONDS
+from conducto_emulator.gateway.cloudfront import COOKIE, SECONDS, of_page, of_session
 
 TOKEN = "cdo_" + "t" * 43
 HOST = "d1.cloudfront.net"

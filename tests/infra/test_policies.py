@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conducto_core.model.deployment import API_FUNCTION, DRIVERS, driver_role_name
+from conducto_core.installation.names import API_FUNCTION, DRIVERS, driver_role_name
 from support.installation import IN_A_NETWORK, ROLES, VARIANTS, resources, statements, templates
 
 #: ``{action that is allowed on every resource: why}``. AWS has no resource level for these.

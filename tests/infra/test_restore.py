@@ -7,14 +7,14 @@ from typing import Any
 
 import boto3
 import pytest
-from infra.copy_table import StillThereError, copy
-from infra.restore_objects import restore_objects
+from infra.aws.copy_table import StillThereError, copy
+from infra.aws.restore_objects import restore_objects
 from moto import mock_aws
 
-from chalicelib.adapters.clients import Clients
-from chalicelib.ports.logs import LogKey
+from chalicelib.aws.clients import Clients
+from chalicelib.logs.port import LogKey
 from conducto_core.errors import NotFoundError
-from conducto_core.model.deployment import PARTITION_KEY, SORT_KEY, table_name
+from conducto_core.installation.names import PARTITION_KEY, SORT_KEY, table_name
 from support.cloud.aws import BUCKET, aws
 from support.cloud.aws import TABLE as INSTALLED
 from support.cloud.stored_records import Scenes, dumped, play, world_over

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore import xform_name
 
-from conducto_core.model.deployment import Variables
+from conducto_core.installation.names import Variables
 from support.cloud.rights import Asked, Rights, asked, refused
 from support.installation import IN_A_NETWORK, statements, templates
 

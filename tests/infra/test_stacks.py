@@ -9,7 +9,7 @@ import pytest
 from infra.settings import SettingsError, from_mapping
 from infra.stacks.api import MAX_BURST, MAX_RATE
 
-from conducto_core.model.deployment import IMAGE_DAYS, SOURCE_DAYS
+from conducto_core.installation.names import IMAGE_DAYS, SOURCE_DAYS
 from support.installation import EXISTING, ROLES, resources, statements, templates
 
 

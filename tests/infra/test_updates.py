@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from conducto_core.model.deployment import FIXED_SETTINGS, SETTINGS, STACKS
+from conducto_core.installation.names import FIXED_SETTINGS, SETTINGS, STACKS
 from support.installation import EXISTING, VARIANTS, settings_templates, templates
 
 Templates = dict[str, dict[str, Any]]

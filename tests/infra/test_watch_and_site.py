@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from infra.settings import as_context, from_mapping
 
-from conducto_core.api.security_headers import page_policy
-from conducto_core.model.deployment import SETTINGS, STACKS, Variables, web_app_name
+from conducto_core.api.dispatch import page_policy
+from conducto_core.installation.names import SETTINGS, STACKS, Variables, web_app_name
 from support.installation import VARIANTS, resources, templates
 
 
@@ -288,8 +288,8 @@ def test_dashboard_shows_every_alarm_and_its_metrics(
 @pytest.mark.parametrize(
     ("metric", "module", "functions"),
     [
-        ("FailedReconciles", "reconcile", ["background", "every-minute"]),
-        ("FailedShells", "debug_sessions", ["every-minute"]),
+        ("FailedReconciles", "run/reconcile", ["background", "every-minute"]),
+        ("FailedShells", "debug/sessions", ["every-minute"]),
     ],
 )
 def test_errors_of_the_minute_rule_are_found_in_its_log_and_have_an_alarm(
@@ -305,7 +305,7 @@ def test_errors_of_the_minute_rule_are_found_in_its_log_and_have_an_alarm(
             f"-{metric}"
         )
     ]
-    source = Path(f"functions/chalicelib/services/{module}.py").read_text()
+    source = Path(f"functions/chalicelib/{module}.py").read_text()
 
     assert len(filters) == len(functions)
     for found, function in zip(

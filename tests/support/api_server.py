@@ -11,13 +11,13 @@ from pathlib import Path
 from conducto_client import Endpoint
 from conducto_core.api.dispatch import Service
 from conducto_core.api.pipelines import Pipelines
-from conducto_local.agent import LOCAL_RULES
-from conducto_local.agent_files import AgentState
+from conducto_local.agent.agent import LOCAL_RULES
+from conducto_local.agent.files import AgentState
+from conducto_local.debug.page import Shells
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
 from conducto_local.server.app import build_app
+from conducto_local.server.auth import Sessions
 from conducto_local.server.listener import LOOPBACK, bind, serve
-from conducto_local.server.sessions import Sessions
-from conducto_local.shells.tickets import Shells
 
 TOKEN = "a-token-of-the-tests"
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import sync_playwright
 
-from conducto_cli.web_page import forwarding_file
-from conducto_core.model.responses import Login
+from conducto_cli.target.web_page import forwarding_file
+from conducto_core.run.model.responses import Login
 from support.running import Person, person_at
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from conducto_core.images.sdk_wheel import SCRIPTS
-from conducto_core.runtime.command_server import (
+from conducto_core.command.server import (
     ISOLATE,
     READY,
     JobEncoder,
@@ -22,6 +21,7 @@ from conducto_core.runtime.command_server import (
     Stream,
     server_argv,
 )
+from conducto_core.images.sdk_wheel import SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

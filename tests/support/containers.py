@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from conducto_core.model.params import ListParams
+from conducto_core.run.model.params import ListParams
 from support.local import Local, Run, local_runner
 from support.stand_ins import call, ensure
 

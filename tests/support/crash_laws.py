@@ -6,14 +6,14 @@ import sqlite3
 from collections import defaultdict
 from typing import NamedTuple
 
-from conducto_core.model.nodes import NodeSpec, ancestors
-from conducto_core.model.notifications import NotificationRecord
-from conducto_core.model.records import AttemptRecord, NodeChange
-from conducto_core.model.states import FINISHED, Cause, State
-from conducto_core.semantics.rules import Failure, FailureDecision, decide_failure, suppress
-from conducto_core.semantics.tree_state import LiveGroup, TreeState
-from conducto_local.scheduling import pipeline_loader
-from conducto_local.scheduling.attempt_logs import LogDirectory
+from conducto_core.notifications.model import NotificationRecord
+from conducto_core.run.model.records import AttemptRecord, NodeChange
+from conducto_core.run.model.states import FINISHED, Cause, State
+from conducto_core.run.rules.outcomes import Failure, FailureDecision, decide_failure, suppress
+from conducto_core.run.rules.tree_state import LiveGroup, TreeState
+from conducto_core.tree.model import NodeSpec, ancestors
+from conducto_local.logs.store import LogDirectory
+from conducto_local.run import pipelines as pipeline_loader
 from conducto_local.store.sqlite import SqliteStore
 from support.crash_plans import NOTES
 from support.crash_rounds import Round

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import conducto as co
-from conducto_core.model.requests import Action
+from conducto_core.run.model.requests import Action
 from support.trees import form, lazy, leaf, parallel, serial
 
 #: File in the pipeline's data directory: ``begin NODE ATTEMPT`` and ``end NODE ATTEMPT``.

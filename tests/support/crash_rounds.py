@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conducto_client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
-from conducto_core.model.records import AttemptRecord, NodeChange
-from conducto_core.model.requests import Action, ControlRequest, LaunchRequest, NodeView
-from conducto_core.model.states import FINISHED, NodeType, State
-from conducto_local.agent_files import AgentFiles
-from conducto_local.launcher import AgentStartError, ensure_agent
-from conducto_local.state_dir import StateDir
+from conducto_core.run.model.records import AttemptRecord, NodeChange
+from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest, NodeView
+from conducto_core.run.model.states import FINISHED, NodeType, State
+from conducto_local.agent.files import AgentFiles
+from conducto_local.agent.launcher import AgentStartError, ensure_agent
+from conducto_local.agent.state_dir import StateDir
 from support.crash_plans import Accident, Plan
 
 TIMEOUT = 60.0

@@ -13,10 +13,10 @@ from pathlib import Path
 from tests.fakes.pipelines import MemoryPipelines
 
 from conducto_core.api.pipelines import Pipelines
-from conducto_core.model.requests import NodeView
-from conducto_core.model.states import NodeType, State
+from conducto_core.run.model.requests import NodeView
+from conducto_core.run.model.states import NodeType, State
 from conducto_local.__main__ import main
-from conducto_local.state_dir import StateDir
+from conducto_local.agent.state_dir import StateDir
 
 
 def note(text: str) -> None:

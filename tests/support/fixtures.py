@@ -17,16 +17,16 @@ from conducto_client import Client, Endpoint, HttpTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.api.idempotency import IdempotentExecutor
 from conducto_core.api.pipelines import Pipelines
-from conducto_core.model.requests import LaunchRequest, NodeView
-from conducto_core.model.states import Cause, NodeType
-from conducto_core.semantics.resolve import resolve
-from conducto_local.agent import LOCAL_RULES
-from conducto_local.agent_files import AgentState
+from conducto_core.run.model.requests import LaunchRequest, NodeView
+from conducto_core.run.model.states import Cause, NodeType
+from conducto_core.tree.rules.resolve import resolve
+from conducto_local.agent.agent import LOCAL_RULES
+from conducto_local.agent.files import AgentState
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
 from conducto_local.server.app import build_app
-from conducto_local.server.idempotency_file import remembered
+from conducto_local.server.auth import Sessions
+from conducto_local.server.idempotency import remembered
 from conducto_local.server.listener import LOOPBACK, bind, serve
-from conducto_local.server.sessions import Sessions
 from support.api_server import TOKEN
 from support.local import local_runner
 

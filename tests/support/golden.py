@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.api.openapi import openapi_document
-from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
-from conducto_core.model.operations.operation import AnyOperation
-from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
+from conducto_core.api.operation import AnyOperation
+from conducto_core.people.operations import ORGANISATION_OPERATIONS
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS
 from support.asl.named_trees import machines_of_named_trees
 from support.roll_up_cases import roll_up_cases

@@ -6,7 +6,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from chalicelib.adapters.oidc import Issuer, OidcTokens
+from chalicelib.people.oidc import Issuer, OidcTokens
 
 POOL, CLIENT = "https://identity.invalid/pool", "client-1"
 CI, API = "https://ci.invalid", "https://api.invalid/api"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from conducto.tree.launch_form import to_launch_form
-from conducto_core.model.params import LogParams, NodeParams, PipelineParams, TreeParams
-from conducto_core.model.records import AttemptRecord
-from conducto_core.model.requests import (
+from conducto_core.run.model.params import LogParams, NodeParams, PipelineParams, TreeParams
+from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.model.requests import (
     Action,
     Changes,
     ControlRequest,
@@ -22,10 +22,10 @@ from conducto_core.model.requests import (
     NodeView,
     PipelineSummary,
 )
-from conducto_local.api.pipelines import LocalPipelines
-from conducto_local.runner import open_runner
-from conducto_local.scheduling.containers import IDLE_SECONDS
-from conducto_local.state_dir import StateDir
+from conducto_local.agent.runner import open_runner
+from conducto_local.agent.state_dir import StateDir
+from conducto_local.run.containers import IDLE_SECONDS
+from conducto_local.run.handlers import LocalPipelines
 
 TIMEOUT = 60.0
 

@@ -1,4 +1,4 @@
-"""Bugs that are injected into the semantics, to check that the tests can fail.
+"""Bugs that are injected into the rules, to check that the tests can fail.
 
 ``python -m support.mutations [NAME…]``, run in ``tests/``, tries them and prints a line of JSON for
 each net that should detect one: ``{"mutation", "net", "caught_by", "seconds"}``. A net is a file of
@@ -28,7 +28,7 @@ import pytest
 import conducto_core
 
 TESTS = Path(__file__).parent.parent
-PACKAGE = "conducto_core.semantics"
+PACKAGE = "conducto_core"
 TABLES, STORIES, LAWS = "test_rules", "test_machine", "test_machine_properties"
 TALLY, QUEUE, LEFT = "test_roll_up", "test_admission_queue", "test_residual"
 EFFORT = "0.4"
@@ -41,7 +41,7 @@ class Mutation:
 
     Attributes:
         name: The fault of the program.
-        module: The module of `conducto_core.semantics` to change.
+        module: The module of `conducto_core` to change.
         old: Text that occurs once in its source.
         new: Its replacement.
         nets: Each of these files of tests (or ``file::test``) must detect it.
@@ -55,145 +55,145 @@ class Mutation:
 
 
 #: The ordinary test run already covers the laws and the residual.
-NONE = Mutation("none", "rules", "", "", (TABLES, STORIES, TALLY, QUEUE))
+NONE = Mutation("none", "run.rules.outcomes", "", "", (TABLES, STORIES, TALLY, QUEUE))
 
 MUTATIONS = [
     Mutation(
         "a skipped failure counts",
-        "rules",
+        "run.rules.outcomes",
         "if skipped or state is State.DONE:",
         "if state is State.DONE:",
         (TABLES, LAWS),
     ),
     Mutation(
         "a skipped Exec that runs is not waited for",
-        "rules",
+        "run.rules.outcomes",
         "if state in IN_FLIGHT:\n        return Outcome.UNFINISHED",
         "if state in IN_FLIGHT and not skipped:\n        return Outcome.UNFINISHED",
         (TABLES, LAWS),
     ),
     Mutation(
         "a Serial always stops on an error",
-        "rules",
+        "run.rules.outcomes",
         "return stop_on_error",
         "return True",
         (TABLES, LAWS),
     ),
     Mutation(
         "a group is killed while something runs in it",
-        "rules",
+        "run.rules.outcomes",
         "if in_flight:",
         "if in_flight and not expired:",
         (TABLES, LAWS),
     ),
     Mutation(
         "a kill is not suppressed",
-        "rules",
+        "run.rules.outcomes",
         "if suppress_errors and state in FAILED:",
         "if suppress_errors and state is State.ERROR:",
         (TABLES, LAWS),
     ),
     Mutation(
         "a warning does not go up",
-        "rules",
+        "run.rules.outcomes",
         "(own or any_child_warns)",
         "own",
         (TABLES, LAWS),
     ),
     Mutation(
         "one retry too many",
-        "rules",
+        "run.rules.outcomes",
         "if failure.tries <= _number",
         "if failure.tries - 1 <= _number",
         (TABLES, STORIES),
     ),
     Mutation(
         "a kill by a person is retried",
-        "rules",
+        "run.rules.outcomes",
         "Cause.KILLED_BY_USER,\n",
         "\n",
         (TABLES, STORIES),
     ),
     Mutation(
         "a callback on killed hears of errors",
-        "rules",
+        "run.rules.outcomes",
         'in ("error", failure.state.value)',
         'in ("error", "killed")',
         (TABLES,),
     ),
     Mutation(
         "a retry for memory gets no more than it had",
-        "rules",
+        "run.rules.outcomes",
         "if mem > failure.mem",
         "if mem >= failure.mem",
         (TABLES,),
     ),
     Mutation(
         "attempts have the same number",
-        "machine",
+        "run.rules.machine",
         "node.attempt += 1",
         "node.attempt = 1",
         (f"{LAWS}::test_every_run_settles_and_every_attempt_is_accounted_for", STORIES),
     ),
     Mutation(
         "a retry is not queued",
-        "machine",
+        "run.rules.machine",
         "self.tree.set_exec(node, State.PENDING)\n        self.tree.notices.append",
         "self.tree.set_exec(node, State.PENDING)\n        [].append",
         (LAWS, STORIES),
     ),
     Mutation(
         "an unskipped node does not start",
-        "machine",
+        "run.rules.machine",
         "self.tree.set_skipped(node, False)\n        self.tree.notices.append",
         "self.tree.set_skipped(node, False)\n        [].append",
         (LAWS, STORIES),
     ),
     Mutation(
         "a pause leaves the queue",
-        "machine",
+        "run.rules.machine",
         "tree.armed = False\n                self._withdraw_below(tree.root)",
         "tree.armed = False",
         (LAWS, STORIES),
     ),
     Mutation(
         "a time limit leaves the queue of its group",
-        "machine",
+        "run.rules.machine",
         "node.expired = True\n            self._withdraw_below(node)",
         "node.expired = True",
         (LAWS, STORIES),
     ),
     Mutation(
         "a stop at a time limit counts as success",
-        "machine",
+        "run.rules.machine",
         "return Cause.TIMEOUT",
         "return reported",
         (STORIES,),
     ),
     Mutation(
         "a reset below an expired group starts nothing",
-        "machine",
+        "run.rules.machine",
         "group.expired = False\n                self.tree.refresh(group)",
         "pass",
         (STORIES,),
     ),
     Mutation(
         "a timer outlives its group",
-        "machine",
+        "run.rules.machine",
         "if isinstance(node, LiveGroup) and node.reported[0] is State.RUNNING:",
         "if False:",
         (STORIES,),
     ),
     Mutation(
         "a count goes astray",
-        "tree_state",
+        "run.rules.tree_state",
         "group.counts[after] += 1",
         "group.counts[after] += group.parent is None",
         (LAWS, STORIES),
     ),
     Mutation(
         "a skip is counted twice",
-        "tree_state",
+        "run.rules.tree_state",
         "if group.skipped:  # its parent counts all of it as skipped already\n"
         "                break",
         "pass",
@@ -201,63 +201,63 @@ MUTATIONS = [
     ),
     Mutation(
         "a parent sees a failure before the callbacks of the group are asked",
-        "tree_state",
+        "run.rules.tree_state",
         "if self.held:",
         "if False:",
         (STORIES,),
     ),
     Mutation(
         "a group remembers a failure that was reset",
-        "roll_up",
+        "run.rules.outcomes",
         "self.failed += (seen is Outcome.FAILED) - (before is Outcome.FAILED)",
         "self.failed += seen is Outcome.FAILED",
         (TALLY, LAWS),
     ),
     Mutation(
         "a Serial goes on behind a child that was reset",
-        "roll_up",
+        "run.rules.outcomes",
         "heappush(self._holding, position)",
         "self._holding.append(position)",
         (TALLY, LAWS),
     ),
     Mutation(
         "something starts in a group whose time is out",
-        "ready",
+        "run.rules.tree_state",
         "group.skipped or group.expired or group.discarding",
         "group.skipped or group.discarding",
         (LAWS,),
     ),
     Mutation(
         "something starts out of its turn",
-        "ready",
+        "run.rules.tree_state",
         "if not _open(group) or not group.tally.may_run(node.position):",
         "if not _open(group):",
         (LAWS,),
     ),
     Mutation(
         "a group takes one too many",
-        "admission_queue",
+        "run.rules.admission",
         "use.used < limit.room",
         "use.used <= limit.room",
         (QUEUE,),
     ),
     Mutation(
         "memory is promised twice",
-        "admission_queue",
+        "run.rules.admission",
         "and ticket.mem <= self.mem + slack",
         "and ticket.mem <= self.size[1]",
         (QUEUE,),
     ),
     Mutation(
         "the last one comes first",
-        "admission_queue",
+        "run.rules.admission",
         "ticket.number = self._added",
         "ticket.number = -self._added",
         (QUEUE,),
     ),
     Mutation(
         "a large one is passed by small ones",
-        "admission_queue",
+        "run.rules.admission",
         "if not self._fits(ticket):\n                return None",
         "if not self._fits(ticket):\n                ticket.number += 1000\n"
         "                heappop(self._queue)\n"
@@ -268,28 +268,28 @@ MUTATIONS = [
     ),
     Mutation(
         "nobody is let in for one that is withdrawn",
-        "admission_queue",
+        "run.rules.admission",
         "return  # take() drops it later\n        self._let_next_in(ticket)",
         "return",
         (QUEUE,),
     ),
     Mutation(
         "nobody is let in for one that steps aside",
-        "admission_queue",
+        "run.rules.admission",
         "and still has room for its next attempt.\n        self._let_next_in(ticket)",
         "and still has room for its next attempt.",
         (QUEUE,),
     ),
     Mutation(
         "what comes after a failure is left to run",
-        "residual",
+        "asl.rules.states",
         "if stops and child.seen() is Outcome.FAILED:\n            break",
         "pass",
         (LEFT,),
     ),
     Mutation(
         "nobody waits for what runs out of turn",
-        "residual",
+        "asl.rules.states",
         "if node.spec.type is not NodeType.SERIAL or first is None or not node.in_flight():",
         "if True:",
         (LEFT,),
@@ -298,9 +298,9 @@ MUTATIONS = [
 
 
 def source_of(module: str) -> str:
-    """Return the source of a module of the semantics, without loading it."""
+    """Return the source of a module of rules, without loading it."""
     name = f"{module.replace('.', '/')}.py"
-    return Path(conducto_core.__path__[0], "semantics", name).read_text(encoding="utf-8")
+    return Path(conducto_core.__path__[0], name).read_text(encoding="utf-8")
 
 
 class _Mutating(MetaPathFinder, SourceFileLoader):
@@ -370,7 +370,7 @@ def _caught_by(mutation: Mutation, net: str) -> str | None:
 
 
 def _in_child(mutation: Mutation, net: str) -> str | None:
-    """Run one mutant in a child process, which loads the semantics again."""
+    """Run one mutant in a child process, which loads the rules again."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -395,11 +395,11 @@ def _preload() -> None:
     """Load the slow modules that are not mutated."""
     for name in (
         "hypothesis.strategies",
-        "conducto_core.model.requests",
-        "conducto_core.model.nodes",
+        "conducto_core.run.model.requests",
+        "conducto_core.tree.model",
     ):
         importlib.import_module(name)
-    loaded = [name for name in sys.modules if name.startswith(PACKAGE)]
+    loaded = {f"{PACKAGE}.{mutation.module}" for mutation in MUTATIONS} & set(sys.modules)
     assert not loaded, f"the unmutated modules are loaded already: {loaded}"
 
 

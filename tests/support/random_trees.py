@@ -8,11 +8,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from conducto_core.model.nodes import NodeSpec
-from conducto_core.model.states import Cause
-from conducto_core.semantics import events as ev
-from conducto_core.semantics.resolve import resolve_generated
-from conducto_core.semantics.tree_state import LiveNode, TreeState
+from conducto_core.run.model import events as ev
+from conducto_core.run.model.states import Cause
+from conducto_core.run.rules.tree_state import LiveNode, TreeState
+from conducto_core.tree.model import NodeSpec
+from conducto_core.tree.rules.resolve import resolve_generated
 from support.trees import Driver, form, lazy, leaf, parallel, serial
 
 RARELY = st.sampled_from([False, False, False, True])

@@ -18,10 +18,10 @@ from itertools import product
 from random import Random
 from typing import Any
 
-from conducto_core.model.nodes import NodeSpec, Pipeline, child_path
-from conducto_core.model.records import NodeState
-from conducto_core.model.states import NodeType, State
-from conducto_core.semantics.tree_state import LiveGroup, TreeState
+from conducto_core.run.model.records import NodeState
+from conducto_core.run.model.states import NodeType, State
+from conducto_core.run.rules.tree_state import LiveGroup, TreeState
+from conducto_core.tree.model import NodeSpec, Pipeline, child_path
 
 RANDOM_CASES = 60
 _SEED = 20_26

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conducto_core.ports.secret_store import SecretName, StoredSecret
+from conducto_core.secrets.port import SecretName, StoredSecret
 
 
 def secret(key: str, value: str, scope: Any = "user", *, mask: bool = True) -> StoredSecret:

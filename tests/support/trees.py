@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from conducto_core.model.nodes import NodeSpec, Pipeline
-from conducto_core.model.states import Cause, State
-from conducto_core.semantics import events as ev
-from conducto_core.semantics.machine import advance
-from conducto_core.semantics.resolve import resolve
-from conducto_core.semantics.rules import Outcome
-from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
+from conducto_core.run.model import events as ev
+from conducto_core.run.model.states import Cause, State
+from conducto_core.run.rules.machine import advance
+from conducto_core.run.rules.outcomes import Outcome
+from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
+from conducto_core.tree.model import NodeSpec, Pipeline
+from conducto_core.tree.rules.resolve import resolve
 
 IMAGES = {"i": {"image": "busybox"}}
 

@@ -7,7 +7,7 @@ import json
 from hashlib import sha256
 from typing import Any
 
-from conducto_core.semantics.webhooks import generic_headers
+from conducto_core.triggers.rules.providers import generic_headers
 
 SECRET = "hook-secret"
 SHA = "a" * 40

@@ -12,13 +12,16 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-import conducto_core.model
-from conducto_core.model.base import Record
-from conducto_core.model.operations.operation import Operation
+import conducto_core
+from conducto_core.api.operation import Operation
+from conducto_core.record import Record
+
+#: Files that hold records and operations.
+LAYERS = {"model", "operations", "names", "operation", "cloud_operations", "history", "git_launch"}
 
 
 def records() -> dict[str, type[Record]]:
-    """Return ``{module.Name: model}`` of every record that `conducto_core.model` defines."""
+    """Return ``{module.Name: model}`` of every record that `conducto_core` defines."""
     return {
         f"{module.__name__.rpartition('.')[2]}.{name}": kind
         for module in _modules()
@@ -31,7 +34,7 @@ def records() -> dict[str, type[Record]]:
 
 
 def operations() -> dict[str, Operation[Any, Any, Any]]:
-    """Return ``{name: call}`` of every call that `conducto_core.model` defines."""
+    """Return ``{name: call}`` of every call that `conducto_core` defines."""
     found = {
         one.name: one
         for module in _modules()
@@ -80,6 +83,6 @@ def without_prose(schema: Any) -> Any:
 
 
 def _modules() -> Iterator[Any]:
-    prefix = f"{conducto_core.model.__name__}."
-    for info in pkgutil.walk_packages(conducto_core.model.__path__, prefix):
-        yield importlib.import_module(info.name)
+    for info in pkgutil.walk_packages(conducto_core.__path__, "conducto_core."):
+        if LAYERS & set(info.name.split(".")):
+            yield importlib.import_module(info.name)

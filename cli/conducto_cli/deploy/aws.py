@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from conducto_cli.deploy.ports import AccountError, Caller, Subnet
+from conducto_cli.deploy.port import AccountError, Caller, Subnet
 
 #: vCPUs of Fargate tasks on demand.
 _QUOTA = {"ServiceCode": "fargate", "QuotaCode": "L-3032A538"}

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from conducto_cli.deploy.check_results import CheckResult, Status
-from conducto_cli.deploy.ports import Account, AccountError, Subnet
-from conducto_core.model.task_roles import TaskRole, read_task_roles
+from conducto_cli.deploy.checks import CheckResult, Status
+from conducto_cli.deploy.port import Account, AccountError, Subnet
+from conducto_core.people.task_roles import TaskRole, read_task_roles
 
 #: Zones without Fargate; the first has no One Zone file systems either. Names of zones differ from
 #: account to account, ids do not.

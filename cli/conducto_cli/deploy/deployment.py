@@ -2,37 +2,94 @@
 
 import json
 import re
+import shlex
+import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import conducto
+from conducto.api import paths
 from conducto.version import __version__
-from conducto_cli.confirmation import Ask
-from conducto_cli.deploy import check_results, checks
-from conducto_cli.deploy.check_results import CheckResult, Status
+from conducto_cli.app.arguments import Ask
+from conducto_cli.deploy import checks
+from conducto_cli.deploy import checks as check_results
+from conducto_cli.deploy.checks import NO_REGION, NO_REGION_REMEDY, CheckResult, Status
 from conducto_cli.deploy.choices import settings_findings
-from conducto_cli.deploy.ports import Account, AccountError, Cdk, Machine
-from conducto_cli.deploy.project import write_project
-from conducto_core.model.admin import (
+from conducto_cli.deploy.port import Account, AccountError, Cdk, Machine
+from conducto_core.installation.model import (
     AdminResponse,
     InviteMember,
     ListTokens,
     MintToken,
     ShowVersion,
 )
-from conducto_core.model.base import Record
-from conducto_core.model.deployment import (
+from conducto_core.installation.names import (
     FIXED_SETTINGS,
     MONTHLY_BUDGET,
     STACKS,
     addresses_name,
+    cluster_name,
     function_name,
+    made_prefix,
+    registry_prefix,
+    secret_prefix,
     settings_name,
     stack_name,
     table_name,
 )
-from conducto_core.model.people import InvitationLink
+from conducto_core.people.model import InvitationLink
+from conducto_core.record import Record
+
+# ----------------------------------------------------------------------------------------
+# The directory that CDK runs in: a cdk.json that leads to the stacks of this installation.
+
+
+class NoStacksError(Exception):
+    """The stacks are not where this installation would have them."""
+
+
+def root() -> Path:
+    """Return the directory that holds ``infra`` and ``functions``.
+
+    Raises:
+        NoStacksError: there is none.
+    """
+    package = Path(next(iter(conducto.__path__))).resolve()
+    # A wheel has them beside the package, a checkout above.
+    for place in (package.parent / "conducto_deploy", package.parents[1]):
+        if (place / "infra" / "main.py").is_file():
+            return place
+    raise NoStacksError("this installation of Conducto came without the stacks; reinstall it")
+
+
+def write_project(stage: str, settings: Mapping[str, str], region: str | None) -> Path:
+    """Write what CDK reads for a stage; return the directory.
+
+    Args:
+        stage: Which installation.
+        settings: Of `conducto_core.installation.names.SETTINGS`.
+        region: Where; part of the directory's name.
+
+    Raises:
+        NoStacksError: there are no stacks here.
+    """
+    source = root()
+    folder = Path(paths.base_dir()) / "deploy" / f"{stage}-{region or 'nowhere'}"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config = json.loads((source / "cdk.json").read_text("utf-8"))
+    config["app"] = _quoted([sys.executable, str(source / "infra" / "main.py")])
+    config["output"] = "cdk.out"
+    config["context"] = {**config["context"], **settings, "stage": stage}
+    (folder / "cdk.json").write_text(json.dumps(config, indent=2), "utf-8")
+    return folder
+
+
+def _quoted(words: list[str]) -> str:
+    """Return a command line for the shell that CDK starts."""
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
 
 #: Asks the user for a word; "" without a terminal or without a word.
 Prompt = Callable[[str], str]
@@ -377,3 +434,71 @@ def version_order(version: str) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
         numbers.pop()
     step = next((n for n, word in enumerate(_STEPS) if found[2].startswith(word)), len(_STEPS))
     return (tuple(numbers), step, tuple(int(number) for number in re.findall(r"\d+", found[2])))
+
+
+# ----------------------------------------------------------------------------------------
+# Steps of a removal: stacks without data are deleted, the others stay and are listed.
+
+
+#: Stacks that stay: a table, a bucket, files, and the network that reaches these.
+KEPT = ("network", "data")
+REMOVED = tuple(name for name in STACKS if name not in KEPT)
+
+
+def remove(
+    account: Account, ask: Ask, say: Callable[[str], None], stage: str, *, stop_workers: bool
+) -> None:
+    """Remove the stacks without data from an account; list the rest.
+
+    Args:
+        account: Where the installation is.
+        ask: Asks the person.
+        say: Tells the person a line.
+        stage: Which installation.
+        stop_workers: Also when workers run.
+
+    Raises:
+        DeployError: there is nothing, workers run, or the person changed their mind.
+        AccountError: no region is configured, or AWS refuses something.
+    """
+    if account.region is None:
+        raise AccountError(NO_REGION, NO_REGION_REMEDY)
+    there = [n for n in STACKS if account.stack_status(stack_name(stage, n)) is not None]
+    going = [name for name in REMOVED if name in there]
+    if not there:
+        raise DeployError(f"stage {stage!r} is not deployed in {account.region}")
+    cluster = cluster_name(stage)
+    tasks = account.running_tasks(cluster)
+    if tasks and not stop_workers:
+        raise DeployError(
+            f"{len(tasks)} workers run in {cluster}; pause their pipelines and wait, or say "
+            "--stop-workers"
+        )
+    if going:
+        names = ", ".join(stack_name(stage, name) for name in going)
+        if not ask(f"Remove {names} and images? Records, output, files, secrets stay."):
+            raise DeployError("nothing was removed")
+    for task in tasks:
+        account.stop_task(cluster, task)
+    for name in reversed(going):
+        say(f"removing {stack_name(stage, name)}")
+        account.delete_stack(stack_name(stage, name))
+    # Made while pipelines ran; images can be rebuilt, and caches fetched again.
+    count = account.delete_repositories(registry_prefix(stage))
+    if count:
+        say(f"removed {count} repositories of images")
+    for line in what_stays(stage):
+        say(line)
+
+
+def what_stays(stage: str) -> Iterator[str]:
+    """Yield lines about the remaining data and how to delete it."""
+    data, network = (stack_name(stage, name) for name in ("data", "network"))
+    yield ""
+    yield "These stay, and 'conducto deploy' finds them again:"
+    yield f"  {data:<24} table {table_name(stage)}, a bucket, a file system with its backups"
+    yield f"  {network:<24} the network; without cost while nothing runs in it"
+    yield f"  {secret_prefix(stage) + '*':<24} secrets, $0.40 a month each"
+    made = f"{made_prefix(stage)}*"
+    yield f"  {made:<24} state machines, activities and task definitions, without cost"
+    yield "To delete the data for good, which nothing brings back, see 'Removing' in docs/cloud.md."

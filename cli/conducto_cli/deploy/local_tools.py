@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from conducto_cli.deploy.ports import Cdk
+from conducto_cli.deploy.port import Cdk
 
 #: pip fetches what the functions import.
 _PACKAGES = {"aws_cdk": "aws-cdk-lib", "chalice": "chalice", "boto3": "boto3", "pip": "pip"}

@@ -6,25 +6,25 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from conducto.errors import DefinitionError, UsageError
-from conducto_cli.cloud_account import Account, needed_account
-from conducto_cli.connection import guarded
-from conducto_cli.exit_codes import FAILED
+from conducto_cli.app.exit import FAILED
 from conducto_cli.launch import cloud_images, local_builds
 from conducto_cli.launch.into import continue_pipeline
 from conducto_cli.launch.local import request_of, submit
+from conducto_cli.target.account import Account, needed_account
+from conducto_cli.target.connection import guarded
 from conducto_core.images.contexts import Context
-from conducto_core.model.requests import LaunchRequest
+from conducto_core.run.model.requests import LaunchRequest
 
 if TYPE_CHECKING:
-    from conducto.tree.launch_options import LaunchOptions
+    from conducto.tree.launch import LaunchOptions
     from conducto.tree.node_base import NodeBase
 
 from collections.abc import Iterator
 
-from conducto_cli import selection
+from conducto_cli.target import lookup as selection
 from conducto_client import Client
-from conducto_client.cloud_transport import CloudClient
-from conducto_core.model.requests import ControlRequest, NodeView
+from conducto_client.transport.cloud import CloudClient
+from conducto_core.run.model.requests import ControlRequest, NodeView
 
 
 def launch(root: "NodeBase", options: "LaunchOptions") -> int:

@@ -14,17 +14,16 @@ from functools import partial
 from typing import Any
 
 from conducto.errors import UsageError
-from conducto_client.cloud_transport import CloudClient, put
-from conducto_core.images import contexts, layers, sources
+from conducto_client.transport.cloud import CloudClient, put
+from conducto_core.api.cloud_operations import MAX_CONTEXT
+from conducto_core.images import contexts, sources
+from conducto_core.images import dockerfile as layers
 from conducto_core.images.build_plan import Sources
-from conducto_core.images.contexts import Context, ContextError
-from conducto_core.images.git_remarks import git_remarks
-from conducto_core.images.urls import git_access, without_password
-from conducto_core.model.image_sources import CloneSource, ImageSources
-from conducto_core.model.images import ImageSpec
-from conducto_core.model.operations.cloud import MAX_CONTEXT
-from conducto_core.semantics.cloud_limits import check_execs
-from conducto_core.semantics.resolve import resolve
+from conducto_core.images.contexts import Context, ContextError, git_remarks
+from conducto_core.images.model import CloneSource, ImageSources, ImageSpec
+from conducto_core.images.references import git_access, without_password
+from conducto_core.limits.rules import check_execs
+from conducto_core.tree.rules.resolve import resolve
 
 Say = Callable[[str], None]
 

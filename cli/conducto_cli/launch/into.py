@@ -4,19 +4,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from conducto_cli.confirmation import Ask, asker
-from conducto_cli.connection import OpenClient, client_opener, guarded
-from conducto_cli.exit_codes import DONE, FAILED
+from conducto_cli.app.arguments import Ask, asker
+from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.launch.local import begin_junit, follow, prepared
-from conducto_cli.pipeline_lookup import find_pipeline
-from conducto_cli.text.table import table
-from conducto_cli.text.text import count_of, printable
-from conducto_core.model.continuation import ContinuePlan, ContinueRequest, Fate
-from conducto_core.model.records import PipelineRecord
-from conducto_core.model.requests import LaunchRequest
+from conducto_cli.target.connection import OpenClient, client_opener, guarded
+from conducto_cli.target.lookup import find_pipeline
+from conducto_cli.text.text import count_of, printable, table
+from conducto_core.programs.model import ContinuePlan, ContinueRequest, Fate
+from conducto_core.run.model.records import PipelineRecord
+from conducto_core.run.model.requests import LaunchRequest
 
 if TYPE_CHECKING:
-    from conducto.tree.launch_options import LaunchOptions
+    from conducto.tree.launch import LaunchOptions
     from conducto.tree.node_base import NodeBase
 
 #: Maximum number of commands that are listed before the question.

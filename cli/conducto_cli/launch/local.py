@@ -1,23 +1,51 @@
 """A launch on this machine, from the tree to the exit code."""
 
 import getpass
+import json
 import os
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conducto.errors import UsageError
-from conducto_cli.connection import OpenClient, client_opener, guarded
-from conducto_cli.exit_codes import DONE
-from conducto_cli.launch import receipt
+from conducto.wire.launching import LAUNCH_KEY, LAUNCH_TAG, RECEIPT
+from conducto_cli.app.exit import DONE
+from conducto_cli.target.connection import OpenClient, client_opener, guarded
 from conducto_cli.text.text import printable
 from conducto_client import Client
-from conducto_core.model.requests import LaunchRequest, PipelineSummary
+from conducto_core.run.model.requests import LaunchRequest, PipelineSummary
 
 if TYPE_CHECKING:
-    from conducto.tree.launch_options import LaunchOptions
+    from conducto.tree.launch import LaunchOptions
     from conducto.tree.node_base import NodeBase
-    from conducto_cli.web_page import Page
+    from conducto_cli.target.web_page import Page
+
+# ----------------------------------------------------------------------------------------
+# The receipt of a launch, for the agent that started the program (`conducto.wire.launching`).
+
+
+def is_wanted() -> bool:
+    """Return whether an agent started this process to launch or plan a pipeline."""
+    return bool(os.environ.get(RECEIPT))
+
+
+def write(**content: object) -> None:
+    """Write the id of the launched pipeline, or the plan, if an agent waits for it."""
+    file = os.environ.get(RECEIPT)
+    if file:
+        Path(file).write_text(json.dumps(content))
+
+
+def launch_key() -> str | None:
+    """Return the idempotency key of the first launch, if a schedule started this process."""
+    return os.environ.pop(LAUNCH_KEY, "") or None
+
+
+def launch_tags() -> tuple[str, ...]:
+    """Return the tags that the pipeline must have besides its own."""
+    tag = os.environ.get(LAUNCH_TAG)
+    return (tag,) if tag else ()
 
 
 #: Default of ``--retention``, in days.
@@ -59,7 +87,7 @@ def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchReques
         tree=form,
         title=head.get("title"),
         doc=head.get("doc"),
-        tags=(*head.get("tags", ()), *receipt.launch_tags()),
+        tags=(*head.get("tags", ()), *launch_tags()),
         run=options.run,
         run_at=None if options.run_at is None else float(options.run_at),
         sleep_when_done=options.sleep_when_done,
@@ -93,8 +121,8 @@ def submit(
     """
     begin_junit(options)
     with open_client() as client:
-        summary = client.launch(request, receipt.launch_key())
-        receipt.write(pipeline=summary.pipeline.id)
+        summary = client.launch(request, launch_key())
+        write(pipeline=summary.pipeline.id)
         for warning in client.status().warnings if has_engine else ():
             print(f"warning: {printable(warning)}", file=sys.stderr)
     return follow(open_client, summary, options)
@@ -141,7 +169,7 @@ def begin_junit(options: "LaunchOptions") -> None:
 
 def _page(client: Client, summary: PipelineSummary, options: "LaunchOptions") -> "Page | None":
     """Open the pipeline's page if that is wanted; return it."""
-    from conducto_cli.web_page import is_wanted, open_page  # noqa: PLC0415
+    from conducto_cli.target.web_page import is_wanted, open_page  # noqa: PLC0415
 
     return open_page(client, summary.pipeline.id) if is_wanted(options.app) else None
 

@@ -20,12 +20,12 @@ from pathlib import Path
 from conducto.data.archive import unpack
 from conducto.errors import UsageError
 from conducto_client import AgentUnreachableError, ClientError
-from conducto_client.cloud_transport import CloudClient, fetch, put
+from conducto_client.transport.cloud import CloudClient, fetch, put
+from conducto_core.api.cloud_operations import OwnBuild, RegistryLogin
 from conducto_core.images import contexts
 from conducto_core.images.build_plan import PLATFORM
 from conducto_core.images.contexts import Context, ContextError
-from conducto_core.model.operations.cloud import OwnBuild, RegistryLogin
-from conducto_core.model.requests import LaunchRequest
+from conducto_core.run.model.requests import LaunchRequest
 
 Say = Callable[[str], None]
 

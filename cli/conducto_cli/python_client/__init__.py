@@ -1,9 +1,9 @@
 """The Python client on the targets of the command line: ``co.launch`` and its relatives."""
 
 from conducto_cli.python_client import aio, original
-from conducto_cli.python_client.connections import Connection, connect
+from conducto_cli.python_client.hosts import Connection, connect
 from conducto_cli.python_client.launching import launch, plan
-from conducto_cli.python_client.original_schedules import Schedules
+from conducto_cli.python_client.original import Schedules
 from conducto_cli.python_client.queries import (
     compare,
     get_pipeline,

@@ -4,13 +4,13 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
-from conducto_cli.python_client import connections, launching, queries
-from conducto_client.aio import AsyncData, AsyncPipeline, AsyncSecretStore
+from conducto_cli.python_client import hosts as connections
+from conducto_cli.python_client import launching, queries
+from conducto_client.aio import AsyncData, AsyncPipeline, AsyncSecretStore, in_thread
 from conducto_client.pipeline import Pipeline
 from conducto_client.target import TargetName
-from conducto_client.threads import in_thread
-from conducto_core.model.continuation import ContinuePlan
-from conducto_core.model.run_history import PipelineComparison
+from conducto_core.programs.history import PipelineComparison
+from conducto_core.programs.model import ContinuePlan
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from conducto.errors import InvalidArgumentError
-from conducto_cli.cloud_account import needed_account, profile_named
-from conducto_cli.connection import LocalAgent
 from conducto_cli.launch.cloud import with_sources
-from conducto_cli.target import chosen
+from conducto_cli.target.account import needed_account, profile_named
+from conducto_cli.target.connection import LocalAgent
+from conducto_cli.target.target import chosen
 from conducto_cli.text.text import marks_for, text_of
 from conducto_cli.view.model import PipelineModel
 from conducto_cli.view.report import Page, final_report
 from conducto_client import AgentUnreachableError, Client, HttpTransport
+from conducto_client.data import Data
+from conducto_client.secrets import SecretStore
 from conducto_client.target import Target, TargetName
-from conducto_core.model.requests import ControlRequest
+from conducto_core.run.model.requests import ControlRequest
 
 
 class _Host:
@@ -35,7 +37,7 @@ class _Host:
 
     def open_page(self, client: Client, pipeline_id: str | None) -> str:
         """Open a page of the web app in a browser, signed in; return its address."""
-        from conducto_cli.web_page import open_page  # noqa: PLC0415 - rarely needed
+        from conducto_cli.target.web_page import open_page  # noqa: PLC0415 - rarely needed
 
         return open_page(client, pipeline_id).address
 
@@ -118,3 +120,39 @@ def one_of(name: str, value: Any, allowed: Sequence[Any]) -> Any:
         words = " or ".join(repr(each) for each in allowed if each is not None)
         raise InvalidArgumentError(f"{name}: {value!r}; it can be {words}")
     return value
+
+
+# ----------------------------------------------------------------------------------------
+# ``co.connect``.
+
+
+class Connection:
+    """A target: the data of the user and the secrets there.
+
+    Attributes:
+        data: The user's data, which all pipelines share.
+        secrets: The secrets of the user and of the organisation.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.data = Data(target, None)
+        self.secrets = SecretStore(target)
+
+    @property
+    def target(self) -> TargetName:
+        """``local`` or ``cloud``."""
+        return self._target.name
+
+    def __repr__(self) -> str:
+        return f"<connection ({self.target})>"
+
+
+def connect(target: TargetName | None = None, *, profile: str | None = None) -> Connection:
+    """Return a target, for the user's data and the secrets.
+
+    Args:
+        target: ``local`` or ``cloud``; by default that of the profile, else ``local``.
+        profile: The profile; by default the one in use.
+    """
+    return Connection(open_target(selected(target, profile) or "local", profile))

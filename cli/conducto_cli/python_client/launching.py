@@ -10,10 +10,9 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from conducto.api.target import Launching
+from conducto.api.calls import Launching
 from conducto.errors import ClientError, InvalidArgumentError
-from conducto.tree.launch import check
-from conducto.tree.launch_options import LaunchOptions
+from conducto.tree.launch import LaunchOptions, check
 from conducto.tree.launched_tree import tree_of
 from conducto.tree.nodes import Node
 from conducto.tree.parameters import to_tags
@@ -28,8 +27,8 @@ from conducto_client import Client
 from conducto_client.aio import AsyncPipeline
 from conducto_client.pipeline import Pipeline
 from conducto_client.target import Target, TargetName, problem_of
-from conducto_core.model.continuation import ContinuePlan, ContinueRequest
-from conducto_core.model.requests import LaunchRequest
+from conducto_core.programs.model import ContinuePlan, ContinueRequest
+from conducto_core.run.model.requests import LaunchRequest
 
 _ENGINES = (None, "docker", "process")
 _BUILDS = (None, "local", "cloud")

@@ -7,20 +7,20 @@ from typing import Literal, TypeVar
 
 from conducto.errors import ClientError, InvalidArgumentError, PipelineNotFoundError, UsageError
 from conducto.tree import unused
-from conducto_cli.cloud_account import account_of
-from conducto_cli.connection import client_opener, exit_code_of, message_of
-from conducto_cli.exit_codes import USAGE
-from conducto_cli.pipeline_lookup import UnknownPipelineError, find_pipeline
+from conducto_cli.app.exit import USAGE
 from conducto_cli.python_client.hosts import open_target, selected
-from conducto_cli.target import is_in_cloud, probe
+from conducto_cli.target.account import account_of
+from conducto_cli.target.connection import client_opener, exit_code_of, message_of
+from conducto_cli.target.lookup import UnknownPipelineError, find_pipeline
+from conducto_cli.target.target import is_in_cloud, probe
 from conducto_client.aio import AsyncPipeline
 from conducto_client.pipeline import ComparedMetricRow, Pipeline, compared_rows
 from conducto_client.target import Target, TargetName, checked
-from conducto_core.model.outputs import CompareParams
-from conducto_core.model.params import MAX_PIPELINES_PAGE, ListParams
-from conducto_core.model.requests import PipelineSummary
-from conducto_core.model.run_history import PipelineComparison
-from conducto_core.model.states import State
+from conducto_core.programs.history import PipelineComparison
+from conducto_core.results.model import CompareParams
+from conducto_core.run.model.params import MAX_PIPELINES_PAGE, ListParams
+from conducto_core.run.model.requests import PipelineSummary
+from conducto_core.run.model.states import State
 
 T = TypeVar("T")
 StateName = Literal["pending", "queued", "running", "done", "error", "killed"]

@@ -18,10 +18,10 @@ from conducto.data.files import copy_stream, write_atomically
 from conducto.errors import UsageError
 from conducto_cli.view.report import plain_lines
 from conducto_client import Client
-from conducto_core.model.labels import cause_text
-from conducto_core.model.params import MAX_TAILS, MAX_TREE_PAGE
-from conducto_core.model.requests import NodeView, PipelineSummary
-from conducto_core.model.states import FAILED, NodeType, State
+from conducto_core.run.model.labels import cause_text
+from conducto_core.run.model.params import MAX_TAILS, MAX_TREE_PAGE
+from conducto_core.run.model.requests import NodeView, PipelineSummary
+from conducto_core.run.model.states import FAILED, NodeType, State
 
 #: Failures that quote the end of their output, and its lines.
 MAX_QUOTED = 1000

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from conducto_cli.text.state_text import state_text
+from conducto_cli.text.actions import state_text
 from conducto_cli.text.text import Line, Marks, Role, Span, clip, count_of, printable, shell_word
 from conducto_cli.view.model import PipelineModel, Row, failures, total
 from conducto_cli.view.rows import place, problem_lines, time_text
 from conducto_client import Client
-from conducto_core.model.labels import cause_text, failure_text
-from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState
-from conducto_core.model.requests import NodeView
-from conducto_core.model.states import FINISHED, Cause, NodeType, State
+from conducto_core.run.model.labels import cause_text, failure_text
+from conducto_core.run.model.records import AttemptRecord, ImageRecord, ImageState
+from conducto_core.run.model.requests import NodeView
+from conducto_core.run.model.states import FINISHED, Cause, NodeType, State
 
 #: Kinds of failure that are shown in full, and failures whose output is read to find the kinds.
 SHOWN = 3

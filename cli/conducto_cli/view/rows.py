@@ -2,17 +2,18 @@
 
 import os.path
 import textwrap
+from collections.abc import Iterable, Iterator
 
-from conducto_cli.text.state_text import state_text
+from conducto_cli.text.actions import state_text
 from conducto_cli.text.text import Line, Marks, Role, Span, pad, printable, shell_word
 from conducto_cli.view.model import PipelineModel, Row, failures, total
-from conducto_core.model.approvals import WaitingApproval
-from conducto_core.model.labels import cause_text, duration, explained, timeout_text
-from conducto_core.model.records import Counts, ImageRecord, ImageState, PipelineRecord
-from conducto_core.model.requests import PipelineSummary
-from conducto_core.model.states import FINISHED, State
-from conducto_core.semantics.activity import active_time, wall_time
-from conducto_core.semantics.user_secrets import withheld
+from conducto_core.approvals.model import WaitingApproval
+from conducto_core.run.model.labels import cause_text, duration, explained, timeout_text
+from conducto_core.run.model.records import Counts, ImageRecord, ImageState, PipelineRecord
+from conducto_core.run.model.requests import PipelineSummary
+from conducto_core.run.model.states import FINISHED, State
+from conducto_core.run.rules.actions import active_time, wall_time
+from conducto_core.secrets.rules import withheld
 
 ROLE_OF_STATE = {
     State.PENDING: Role.FAINT,
@@ -226,3 +227,38 @@ def counts_line(counts: Counts) -> Line:
     if counts.skipped:
         spans.append(Span(f"  skipped {counts.skipped:,}", Role.FAINT))
     return tuple(spans)
+
+
+# ----------------------------------------------------------------------------------------
+# The tree of a pipeline as lines of text.
+
+
+_WIDEST_STATE = 8
+
+
+def tree_lines(roots: Iterable[Row], now: float, marks: Marks) -> Iterator[Line]:
+    """Yield a line for each node of these trees, parents before children."""
+    for root in roots:
+        stack = [(root, 0)]
+        while stack:
+            row, depth = stack.pop()
+            name = root.path if row is root else row.name
+            yield (_state(row), Span("  " * depth), *_line(row, name, now, marks))
+            stack += [(child, depth + 1) for child in reversed(row.children.values())]
+
+
+def _state(row: Row) -> Span:
+    word = "skipped" if row.skipped else row.state.value
+    return Span(f"{word:{_WIDEST_STATE}}", Role.FAINT)
+
+
+def _line(row: Row, name: str, now: float, marks: Marks) -> Line:
+    shown = printable(name)
+    if row.is_exec:
+        return exec_line(row, shown, now, marks, stated=True)
+    return group_line(row, shown, now, marks, opened=bool(row.children), stated=True)
+
+
+def flat_line(row: Row, now: float, marks: Marks) -> Line:
+    """Return the line of a node in a list, with its whole path."""
+    return (_state(row), *_line(row, row.path, now, marks))

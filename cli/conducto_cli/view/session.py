@@ -6,16 +6,16 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from conducto_cli.connection import OpenClient
-from conducto_cli.exit_codes import DONE, FAILED, LEFT
+from conducto_cli.app.exit import DONE, FAILED, LEFT
+from conducto_cli.target.connection import OpenClient
+from conducto_cli.target.web_page import page_address
 from conducto_cli.text.text import Line, marks_for, text_of
 from conducto_cli.view.ci import quoting, stream_view
 from conducto_cli.view.report import Page, final_report, hint
 from conducto_cli.view.watch import view_for, watch
-from conducto_cli.web_page import page_address
 from conducto_client import Client, ClientError
-from conducto_core.model.requests import PipelineSummary
-from conducto_core.model.states import FINISHED, State
+from conducto_core.run.model.requests import PipelineSummary
+from conducto_core.run.model.states import FINISHED, State
 
 #: Width that output is quoted in where there is no terminal.
 _NO_TERMINAL_COLUMNS = 160
@@ -91,7 +91,7 @@ def write_lines(lines: Iterable[Line]) -> None:
     """Print lines, in colour where standard output is a terminal that has them."""
     write = text_of
     if sys.stdout.isatty():
-        from conducto_cli.view.painter import coloured, is_live_terminal, wants_colour  # noqa: PLC0415
+        from conducto_cli.view.screen import coloured, is_live_terminal, wants_colour  # noqa: PLC0415
 
         if is_live_terminal(sys.stdout, os.environ) and wants_colour(os.environ):
             write = coloured

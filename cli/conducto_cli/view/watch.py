@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from conducto_cli.exit_gate import ExitGate
+from conducto_cli.app.exit import ExitGate
 from conducto_cli.view.model import PipelineModel
 from conducto_cli.view.plain import PlainPrinter
 from conducto_client import ApiError, Client
-from conducto_core.model.params import TreeParams
-from conducto_core.model.records import ImageState
-from conducto_core.model.requests import EventBatch, NodeView
-from conducto_core.model.states import State
+from conducto_core.run.model.params import TreeParams
+from conducto_core.run.model.records import ImageState
+from conducto_core.run.model.requests import EventBatch, NodeView
+from conducto_core.run.model.states import State
 
 if TYPE_CHECKING:
     from conducto_cli.view.key_bindings import KeyBindings
@@ -90,7 +90,7 @@ def view_for(
     """Return the live view for a terminal that can repaint, else plain lines from ``since`` on."""
     if plain or not stream.isatty():
         return PlainView(stream, since)
-    from conducto_cli.view.painter import is_live_terminal, wants_colour  # noqa: PLC0415
+    from conducto_cli.view.screen import is_live_terminal, wants_colour  # noqa: PLC0415
 
     if not is_live_terminal(stream, environ):
         return PlainView(stream, since)

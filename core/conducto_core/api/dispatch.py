@@ -8,20 +8,73 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from conducto_core.api import problems
+from conducto_core.api.downloads import Download, RangeError, parse_range
 from conducto_core.api.idempotency import IdempotentExecutor, MemoryResponses
+from conducto_core.api.operation import API_ROOT, WEBSOCKET, AnyOperation, Bytes
 from conducto_core.api.pipelines import Call, call_operation
 from conducto_core.api.problems import ProblemError, ProblemRule
-from conducto_core.api.routes import Match, RouteTable
-from conducto_core.model.base import Record
-from conducto_core.model.operations.operation import WEBSOCKET, AnyOperation, Bytes
-from conducto_core.model.operations.pipelines import OPERATIONS
-from conducto_core.ports.downloads import Download, RangeError, parse_range
+from conducto_core.record import Record
+from conducto_core.run.operations import OPERATIONS
+
+# ----------------------------------------------------------------------------------------
+# Routes of the API: the operation for a method and a path.
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An operation and the values of the braces in its path."""
+
+    operation: AnyOperation
+    params: dict[str, str]
+
+
+class RouteTable:
+    """Operations, found by method and path."""
+
+    def __init__(self, operations: Iterable[AnyOperation]) -> None:
+        self._rows = [
+            (f"{API_ROOT}{operation.path}".split("/"), operation) for operation in operations
+        ]
+
+    def find(self, method: str, raw_path: str) -> Match:
+        """Return the operation for a request.
+
+        ``raw_path`` is percent-encoded, as received: an encoded "/" is part of a value.
+
+        Raises:
+            ProblemError: 404 for an unknown path, 405 for a method that the path does not have.
+        """
+        segments = raw_path.split("/")
+        allowed = []
+        for template, operation in self._rows:
+            params = _match(template, segments)
+            if params is None:
+                continue
+            if operation.method == method:
+                return Match(operation, params)
+            allowed.append(operation.method)
+        if allowed:
+            raise problems.wrong_method(method, raw_path, allowed)
+        raise problems.unknown_route(method, raw_path)
+
+
+def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:
+    if len(template) != len(segments):
+        return None
+    params = {}
+    for expected, segment in zip(template, segments, strict=True):
+        if expected.startswith("{"):
+            params[expected[1:-1]] = unquote(segment)
+        elif expected != segment:
+            return None
+    return params
+
 
 JSON = "application/json"
 #: Words in the error of `from_json` for more than `MAX_JSON_DEPTH` levels.
@@ -230,3 +283,33 @@ def _read(model: type[Record], body: bytes) -> Record:
     except ValueError:
         return model.model_validate_json(body)  # raises, with the position
     return model.model_validate(value)
+
+
+# ----------------------------------------------------------------------------------------
+# The security headers of responses, for the local server and the cloud.
+
+
+#: The page's name for the target that serves it.
+_TARGET = 'name="conducto-target" content="{}"'
+
+
+def page_policy(*connect: str) -> str:
+    """Return the content security policy of pages that may also connect to ``connect``.
+
+    It allows only content from the page's own server, no inline code or style, and no frames.
+    """
+    sources = " ".join(("'self'", *connect))
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+        f"font-src 'self'; connect-src {sources}; manifest-src 'self'; worker-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def cloud_page(page: str) -> str:
+    """Return the built page for the cloud; the app reads its target from it."""
+    return page.replace(_TARGET.format("local"), _TARGET.format("cloud"))
+
+
+#: Policy of all other responses: displayed alone, they can do nothing.
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from conducto_core.api import problems
-from conducto_core.api.problems import ProblemError
-from conducto_core.model.operations.operation import (
+from conducto_core.api.operation import (
     IDEMPOTENCY_KEY,
     MAX_IDEMPOTENCY_KEY,
     REMEMBERED_RESPONSES,
     REMEMBERED_SECONDS,
 )
+from conducto_core.api.problems import ProblemError
 
 logger = logging.getLogger(__name__)
 

@@ -10,17 +10,17 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from conducto_core.api.problems import MEDIA_TYPE
-from conducto_core.model.operations.operation import (
+from conducto_core.api.downloads import OCTETS
+from conducto_core.api.operation import (
     API_ROOT,
     IDEMPOTENCY_KEY,
     MAX_IDEMPOTENCY_KEY,
     AnyOperation,
     Bytes,
 )
-from conducto_core.model.operations.pipelines import OPERATIONS
-from conducto_core.model.requests import Problem
-from conducto_core.ports.downloads import OCTETS
+from conducto_core.api.problems import MEDIA_TYPE
+from conducto_core.run.model.requests import Problem
+from conducto_core.run.operations import OPERATIONS
 
 API_VERSION = "1"
 _REF = "#/components/schemas/{model}"

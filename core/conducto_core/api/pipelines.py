@@ -9,47 +9,49 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from conducto.wire.printable import shell_word
-from conducto_core.api.comparisons import Comparisons
-from conducto_core.api.export.page import export_response
-from conducto_core.api.notification_rules import NotificationRules
-from conducto_core.api.programs import Programs
-from conducto_core.api.queries.continuation import latest_continuation
+from conducto_core.api.downloads import Download, Span
+from conducto_core.api.operation import AnyOperation
+from conducto_core.debug.model import (
+    DebugPlan,
+    DebugRequest,
+    RemoteShell,
+    RemoteShellEnd,
+    RemoteShellEntry,
+    RemoteShellParams,
+    RemoteShellRequest,
+    ShellEnd,
+    ShellParams,
+    ShellTicket,
+)
 from conducto_core.errors import RefusedError
-from conducto_core.model import params as p
-from conducto_core.model.base import Record
-from conducto_core.model.continuation import (
+from conducto_core.export.page import export_response
+from conducto_core.notifications.handlers import NotificationRules
+from conducto_core.programs.comparison import Comparisons
+from conducto_core.programs.model import (
     ContinuationParams,
     ContinuePlan,
     ContinueRequest,
     LatestContinuation,
 )
-from conducto_core.model.debug import DebugPlan, DebugRequest
-from conducto_core.model.operations.operation import AnyOperation
-from conducto_core.model.outputs import (
+from conducto_core.programs.relaunch import Programs, latest_continuation
+from conducto_core.record import Record
+from conducto_core.results.model import (
     ArtifactList,
     MetricList,
     MetricParams,
     OutputParams,
     ResultValue,
 )
-from conducto_core.model.remote_shells import (
-    RemoteShell,
-    RemoteShellEnd,
-    RemoteShellEntry,
-    RemoteShellParams,
-    RemoteShellRequest,
-)
-from conducto_core.model.requests import (
+from conducto_core.results.outputs import artifacts_in, metrics_in
+from conducto_core.run.model import params as p
+from conducto_core.run.model.requests import (
     AgentStatus,
     ControlRequest,
     ControlResult,
     EventBatch,
     LogChunk,
 )
-from conducto_core.model.responses import ImageList
-from conducto_core.model.shells import ShellEnd, ShellParams, ShellTicket
-from conducto_core.ports.downloads import Download, Span
-from conducto_core.runtime.attempt_outputs import artifacts_in, metrics_in
+from conducto_core.run.model.responses import ImageList
 
 P = TypeVar("P", bound=Record)
 B = TypeVar("B")
@@ -100,7 +102,7 @@ async def call_operation(
 class Pipelines(Programs, Comparisons, NotificationRules, ABC):
     """The operations that all targets execute in the same way, and what they need of a target.
 
-    A target has a method for each other operation of `conducto_core.model.operations`, too. They
+    A target has a method for each other operation of `operations.py`, too. They
     raise `NotFoundError`, `RefusedError` and `DefinitionError`. Reading works even while nothing
     can be written, e.g. because the disk is full.
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from conducto.errors import DefinitionError
+from conducto_core.api.downloads import RangeError
+from conducto_core.api.operation import MAX_JSON_DEPTH, Permission
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.operations.operation import MAX_JSON_DEPTH, Permission
-from conducto_core.model.requests import Problem
-from conducto_core.ports.downloads import RangeError
+from conducto_core.run.model.requests import Problem
 
 logger = logging.getLogger(__name__)
 

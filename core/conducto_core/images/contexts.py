@@ -6,16 +6,119 @@ Only this module reads users' files.
 import hashlib
 import io
 import os
+import posixpath
+import re
 import stat
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
-from conducto.files.base import base_dir
+from conducto.files.directory import base_dir
 from conducto_core.images import git_index
-from conducto_core.images.ignore import Ignore
+
+# ----------------------------------------------------------------------------------------
+# The rules of ``.dockerignore``.
+#
+# Source of the rules: Docker's reference of the file. Patterns are relative to the context's root;
+# a pattern that matches a directory covers everything below it; ``!`` makes an exception; the last
+# pattern that matches decides.
+
+
+_WILDCARD = re.compile(r"[*?\[\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    regex: re.Pattern[str]
+    takes_back: bool
+    literal: str
+    """The pattern up to its first wildcard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """The files that a context leaves out."""
+
+    patterns: tuple[_Pattern, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the rules of a file's text.
+
+        Raises:
+            ValueError: a pattern is invalid; the message names it.
+        """
+        lines = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
+        wanted = [line for line in lines if line and not line.startswith("#")]
+        return cls(tuple(pattern for pattern in map(_pattern, wanted) if pattern is not None))
+
+    def with_lines(self, *lines: str) -> "Ignore":
+        """Return the rules with more lines appended."""
+        return Ignore((*self.patterns, *Ignore.parse("\n".join(lines)).patterns))
+
+    def excludes(self, path: str) -> bool:
+        """Return whether a path (relative, ``/`` between names) is left out."""
+        excluded = False
+        for pattern in self.patterns:
+            # Only a pattern that would change the result is worth matching.
+            if pattern.takes_back == excluded and pattern.regex.match(path):
+                excluded = not pattern.takes_back
+        return excluded
+
+    def prunes(self, directory: str) -> bool:
+        """Return whether no exception can apply below an excluded directory."""
+        below = directory + "/"
+        return not any(
+            pattern.literal.startswith(below) or below.startswith(pattern.literal)
+            for pattern in self.patterns
+            if pattern.takes_back
+        )
+
+
+def _pattern(line: str) -> _Pattern | None:
+    takes_back = line.startswith("!")
+    body = line[1:].strip() if takes_back else line
+    clean = posixpath.normpath("/" + body).lstrip("/")
+    if not clean:
+        return None
+    try:
+        regex = re.compile(f"(?:{_translate(clean)})(?:/.*)?\\Z", re.DOTALL)
+    except re.error as error:
+        raise ValueError(f"cannot read the pattern {line!r}: {error}") from error
+    wildcard = _WILDCARD.search(clean)
+    literal = clean if wildcard is None else clean[: wildcard.start()]
+    return _Pattern(regex, takes_back, literal)
+
+
+def _translate(pattern: str) -> str:
+    result = []
+    position = 0
+    while position < len(pattern):
+        rest = pattern[position:]
+        if rest.startswith("**/"):
+            part, length = "(?:.*/)?", 3
+        elif rest.startswith("**"):
+            part, length = ".*", 2
+        elif rest[0] == "*":
+            part, length = "[^/]*", 1
+        elif rest[0] == "?":
+            part, length = "[^/]", 1
+        elif rest[0] == "[" and "]" in rest[2:]:
+            length = rest.index("]", 2) + 1
+            part = rest[:length].replace("\\", "\\\\")
+        elif rest[0] == "[" or rest == "\\":  # Docker refuses them, too
+            raise re.error(f"nothing closes {rest!r}" if rest[0] == "[" else "'\\' ends it")
+        elif rest[0] == "\\":
+            part, length = re.escape(rest[1]), 2
+        else:
+            part, length = re.escape(rest[0]), 1
+        result.append(part)
+        position += length
+    return "".join(result)
+
 
 IGNORE_FILE = ".dockerignore"
 CHUNK = 1 << 20
@@ -125,8 +228,8 @@ def read_ignore(root: str, dockerfile: str | None = None) -> Ignore:
 def read_context(root: str, ignore: Ignore) -> Context:
     """Return the contents of a directory, without those that ``ignore`` excludes.
 
-    Conducto's own files (`conducto.files.base`), which contain tokens and secrets, are always left
-    out.
+    Conducto's own files (`conducto.files.directory`), which contain tokens and secrets, are always
+    left out.
 
     Raises:
         ContextError: it is missing, not a directory, the whole file system, or cannot be listed.
@@ -326,3 +429,61 @@ def _opened(entry: Entry) -> io.FileIO:
             f"{entry.source!r} cannot be read: {error.strerror}; "
             f"make it readable or leave it out in {IGNORE_FILE}"
         ) from error
+
+
+# ----------------------------------------------------------------------------------------
+# Warnings about files that a copy of a git checkout lacks.
+
+
+#: First line of a file whose content is in Git LFS, and possible sizes of such a file.
+_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+_POINTER_SIZES = range(100, 1024)
+#: Maximum bytes to read of a file.
+_READ = 1 << 16
+#: Maximum number of pointers to name.
+_NAMED = 3
+
+
+def git_remarks(context: Context) -> Iterator[str]:
+    """Yield warnings about a checkout that is copied into an image."""
+    for entry in context.entries:
+        if entry.path == ".git" or entry.path.endswith("/.git"):
+            yield from _worktree(entry)
+    has_lfs = any(map(_names_lfs, context.entries))
+    pointers = [entry.path for entry in context.entries if has_lfs and _is_pointer(entry)]
+    if pointers:
+        named = ", ".join(map(repr, pointers[:_NAMED]))
+        more = f" and {len(pointers) - _NAMED} more" if len(pointers) > _NAMED else ""
+        yield (
+            f"warning: {named}{more} are pointers of Git LFS, not the files themselves; "
+            "install git-lfs and run 'git lfs install && git lfs pull', then launch again"
+        )
+
+
+def _worktree(entry: Entry) -> Iterator[str]:
+    """Yield a warning if the repository is outside; a submodule's, with a relative path, is not."""
+    if entry.size == 0 or entry.link is not None:
+        return
+    target = _read(entry).decode(errors="replace").removeprefix("gitdir: ").strip()
+    if target.startswith("/"):
+        yield (
+            f"warning: {entry.path!r} is a file that points to {target} on this machine, as in a "
+            "worktree of git: git does not work in the image. Launch from a clone if it must"
+        )
+
+
+def _names_lfs(entry: Entry) -> bool:
+    return entry.path.rpartition("/")[2] == ".gitattributes" and b"filter=lfs" in _read(entry)
+
+
+def _is_pointer(entry: Entry) -> bool:
+    is_file = entry.link is None and entry.size in _POINTER_SIZES
+    return is_file and _read(entry).startswith(_POINTER)
+
+
+def _read(entry: Entry) -> bytes:
+    try:
+        with Path(entry.source).open("rb") as file:
+            return file.read(_READ)
+    except OSError:
+        return b""

@@ -1,7 +1,7 @@
 # Runs build.sh here, and uploads its output to $LOG_URL every few seconds. POSIX sh.
 #
 # Of a long output, only the first and the last bytes are kept. The progress lines also go to $STEPS_URL,
-# each with its time (conducto_core/images/build_steps.py): they are few, whereas the log is long, has no
+# each with its time (conducto_core/images/build_plan.py): they are few, whereas the log is long, has no
 # times and lacks its middle. Exits with build.sh's code.
 set -u
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from conducto_core.images import contexts, dockerfiles, install
+from conducto_core.images import contexts
+from conducto_core.images import dockerfile as dockerfiles
+from conducto_core.images import dockerfile as install
 from conducto_core.images.build_plan import FOREIGN, Clone, Sources
 from conducto_core.images.contexts import Context, ContextError
-from conducto_core.images.urls import without_password
-from conducto_core.model.images import ImageSpec
+from conducto_core.images.model import ImageSpec
+from conducto_core.images.references import without_password
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import partial
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from conducto.integrations.git_urls import page_of
+from conducto.integrations import slack
+from conducto.integrations.git import page_of
 from conducto.integrations.http import (
     TIMEOUT,
     DeliveryError,
@@ -22,10 +24,44 @@ from conducto.integrations.http import (
 )
 from conducto.integrations.slack import TOKEN as SLACK_TOKEN
 from conducto.integrations.slack import Slack
-from conducto_core.model.notifications import NotificationRecord
-from conducto_core.notifications.settings import GITHUB_URL, Settings
-from conducto_core.semantics.git_providers import GIT_APIS
-from conducto_core.semantics.webhooks import generic_headers
+from conducto_core.notifications.model import NotificationRecord
+from conducto_core.triggers.rules.providers import GIT_APIS, generic_headers
+
+# ----------------------------------------------------------------------------------------
+# The settings of notifications: addresses of services.
+#
+# The tokens are secrets of the pipeline's owner: ``SLACK_TOKEN``, ``GITHUB_TOKEN`` and
+# ``SMTP_PASSWORD``.
+
+
+GITHUB_URL = "https://api.github.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Addresses of services.
+
+    Attributes:
+        smtp: ``smtp://[user@]host[:port]`` or ``smtps://…``; None if there is none.
+        owner: Address of the pipeline's owner, the default recipient.
+        web_app: Address of the web app, or "".
+        public_only: Webhooks and statuses may only be sent to public addresses: not to services
+            beside the sender, which trust it.
+    """
+
+    slack: str = slack.URL
+    github: str = GITHUB_URL
+    gitlab: str = "https://gitlab.com/api/v4"
+    smtp: str | None = None
+    sender: str | None = None
+    owner: str | None = None
+    web_app: str = ""
+    public_only: bool = False
+
+    def git_url(self, provider: str) -> str:
+        """Return the address of the API of a git provider."""
+        return self.gitlab if provider == "gitlab" else self.github
+
 
 SMTP_PASSWORD = "SMTP_PASSWORD"  # noqa: S105 (the name of the secret)
 #: The channel of webhooks; only rules use it.

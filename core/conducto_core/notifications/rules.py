@@ -1,173 +1,128 @@
-"""The messages of rules: what a notification of a rule becomes when it is sent.
+"""Rules about pipelines: which apply to a pipeline, and which event a change of its root is."""
 
-The event is decided when it is sent, because it depends on the program's earlier pipelines.
-"""
+import re
+from collections.abc import Iterable, Sequence
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote
-
-from conducto_core.model.notification_rules import (
-    NotificationChannel,
+from conducto_core.notifications.model import (
     NotificationEvent,
+    NotificationRecord,
     NotificationRule,
 )
-from conducto_core.model.notifications import NotificationRecord
-from conducto_core.model.records import PipelineRecord
-from conducto_core.model.states import State
-from conducto_core.notifications.channels import WEBHOOK
-from conducto_core.semantics.notification_rules import (
-    COMMIT_STATUS,
-    RULE_CALLBACK,
-    STATUS_PROVIDERS,
-    event_of,
-    previous_result,
-    wants,
-)
-from conducto_core.semantics.user_secrets import is_untrusted
+from conducto_core.programs.rules.programs import program_key
+from conducto_core.run.model import events as ev
+from conducto_core.run.model.records import PipelineRecord
+from conducto_core.run.model.states import FAILED, FINISHED, State
+from conducto_core.run.rules.tree_state import Change
+from conducto_core.schedules.model import SCHEDULE_TAG
+from conducto_core.tree.model import Callback
+from conducto_core.triggers.rules.providers import GIT_APIS
 
-_LABELS = {
-    NotificationEvent.START: "started",
-    NotificationEvent.SUCCESS: "done",
-    NotificationEvent.FAILURE: "failed",
-    NotificationEvent.FAILED_AGAIN: "failed again",
-    NotificationEvent.FIXED: "fixed",
-    NotificationEvent.APPROVAL: "waits for an approval",
+#: The callback of a notification that a rule requested; its argument ``rule`` is the rule's name.
+RULE_CALLBACK = "notification_rule"
+#: The callback that sets the status of the commit that a trigger launched a pipeline for.
+COMMIT_STATUS = "commit_status"
+#: Providers whose commits have a status.
+STATUS_PROVIDERS = frozenset(GIT_APIS)
+_ROOT = "/"
+_REPORTED = frozenset({State.RUNNING, *FINISHED})
+_GENERAL = {
+    NotificationEvent.FAILED_AGAIN: NotificationEvent.FAILURE,
+    NotificationEvent.FIXED: NotificationEvent.SUCCESS,
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RuleLookup:
-    """The facts that the message of a rule needs.
-
-    Attributes:
-        rules: Returns the current rules.
-        records: Returns the records of all pipelines.
-        notifications: Returns the notifications of the pipeline, in order.
-        web_app: Address of the web app, or "".
-    """
-
-    rules: Callable[[], Iterable[NotificationRule]]
-    records: Callable[[], Iterable[PipelineRecord]]
-    notifications: Callable[[], Iterable[NotificationRecord]]
-    web_app: str = ""
-
-
-def message_of(
-    notification: NotificationRecord, record: PipelineRecord, lookup: RuleLookup
-) -> NotificationRecord | None:
-    """Return a notification as its channel sends it; None if its rule does not want the event."""
-    if notification.callback == COMMIT_STATUS:
-        return _commit_status(notification, record, lookup.web_app)
-    if notification.callback != RULE_CALLBACK:
-        # A fork must not use the organisation's tokens: not for messages either.
-        return None if is_untrusted(record) else notification
-    name = notification.arguments.get("rule")
-    rule = next((rule for rule in lookup.rules() if rule.name == name), None)
-    if rule is None or rule.suspended:
-        return None  # it was deleted
-    earlier = [
-        other
-        for other in lookup.notifications()
-        if other.number < notification.number
-        and other.path == notification.path
-        and other.arguments.get("rule") == name
-    ]
-    event = event_of(notification, earlier, previous_result(lookup.records(), record))
-    if event is None or not wants(rule, event):
-        return None
-    return _message(notification, record, rule, event, lookup.web_app)
-
-
-def example_message(rule: NotificationRule) -> NotificationRecord:
-    """Return a message that tries a rule's channel; it is about no pipeline."""
-    record = PipelineRecord(id="test", title="Test of a notification rule")
-    notification = NotificationRecord(
-        number=1,
-        path="/",
-        about="/",
-        state=State.DONE,
-        callback=RULE_CALLBACK,
-        text=f"\nThe rule {rule.name} works: its messages arrive here.",
+def names_for(
+    rules: Iterable[NotificationRule], title: str, tags: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Return the names of the rules that apply to a pipeline when it is launched."""
+    schedule = next(
+        (tag.removeprefix(SCHEDULE_TAG) for tag in tags if tag.startswith(SCHEDULE_TAG)), None
     )
-    found = _message(notification, record, rule, NotificationEvent.SUCCESS, "")
-    if found is None:
-        raise ValueError(f"{rule.name}: a status needs the commit of a pipeline")
+    return tuple(
+        rule.name
+        for rule in rules
+        if _matches(rule.title, title) and _matches(rule.schedule, schedule)
+    )
+
+
+def approval_commands(record: PipelineRecord, path: str, message: str) -> list[ev.Notify]:
+    """Return the notifications that rules request when a node waits for an approval."""
+    return [
+        ev.Notify(
+            path,
+            State.QUEUED,
+            Callback(State.QUEUED.value, RULE_CALLBACK, {"rule": name, "message": message}),
+        )
+        for name in record.notification_rules
+    ]
+
+
+def commands_for(record: PipelineRecord, changes: Sequence[Change]) -> list[ev.Notify]:
+    """Return the notifications that rules and a trigger request for the changes of one event."""
+    wanted = _callbacks(record)
+    states = [change.state for change in changes if change.path == _ROOT] if wanted else []
+    if not states or states[-1] not in _REPORTED:
+        return []
+    state = states[-1]
+    return [
+        ev.Notify(_ROOT, state, Callback(state.value, name, arguments))
+        for name, arguments in wanted
+    ]
+
+
+def _callbacks(record: PipelineRecord) -> list[tuple[str, dict[str, object]]]:
+    found: list[tuple[str, dict[str, object]]] = [
+        (RULE_CALLBACK, {"rule": name, "node_summary": True}) for name in record.notification_rules
+    ]
+    if record.git is not None and record.git.provider in STATUS_PROVIDERS:
+        found.append((COMMIT_STATUS, {}))
     return found
 
 
-def _message(
-    notification: NotificationRecord,
-    record: PipelineRecord,
-    rule: NotificationRule,
-    event: NotificationEvent,
-    web_app: str,
-) -> NotificationRecord | None:
-    page = _page(record, web_app)
-    subject = f"{record.title}: {_LABELS[event]}"
-    skipped = 0 if event is NotificationEvent.APPROVAL else 1  # the state, which the subject has
-    lines = [subject, *notification.text.splitlines()[skipped:], *([page] if page else ())]
-    changes: dict[str, Any] = {"subject": subject, "text": "\n".join(lines)}
-    match rule.channel:
-        case NotificationChannel.SLACK:
-            changes |= {"callback": "slack_status", "arguments": {"recipient": rule.to}}
-        case NotificationChannel.MAIL:
-            changes |= {"callback": "email", "arguments": {"to": rule.to}}
-        case NotificationChannel.GITHUB:
-            return _commit_status(notification, record, web_app, f"conducto {rule.name}")
-        case NotificationChannel.WEBHOOK:
-            document = _document(notification, record, rule, event, page)
-            arguments = {"url": rule.to, "secret": rule.secret, "document": document}
-            changes |= {"callback": WEBHOOK, "arguments": arguments}
-    return notification.model_copy(update=changes)
+def event_of(
+    notification: NotificationRecord, earlier: Sequence[NotificationRecord], previous: State | None
+) -> NotificationEvent | None:
+    """Return the event that a notification of a rule reports, or None for a repeated state.
+
+    Args:
+        notification: The notification.
+        earlier: The notifications of the same rule about the same node before it, in order.
+        previous: The result of the last pipeline of the program; None if there was none.
+    """
+    state = notification.state
+    if state is State.QUEUED:
+        return NotificationEvent.APPROVAL
+    if earlier and earlier[-1].state is state:
+        return None
+    if state is State.RUNNING:
+        return NotificationEvent.START
+    results = [each.state for each in earlier if each.state in FINISHED]
+    failed_before = (results[-1] if results else previous) in FAILED
+    if state in FAILED:
+        return NotificationEvent.FAILED_AGAIN if failed_before else NotificationEvent.FAILURE
+    return NotificationEvent.FIXED if failed_before else NotificationEvent.SUCCESS
 
 
-def _page(record: PipelineRecord, web_app: str) -> str | None:
-    return f"{web_app.rstrip('/')}/p/{quote(record.id)}" if web_app else None
+def wants(rule: NotificationRule, event: NotificationEvent) -> bool:
+    """Return whether a rule reports an event."""
+    return event in rule.on or _GENERAL.get(event) in rule.on
 
 
-def _commit_status(
-    notification: NotificationRecord,
-    record: PipelineRecord,
-    web_app: str,
-    context: str = "conducto pipeline",
-) -> NotificationRecord | None:
-    git = record.git
-    if git is None or git.provider not in STATUS_PROVIDERS:
-        return None  # no trigger launched it, so there is no commit
-    arguments = {
-        "repository": git.repository,
-        "sha": git.sha,
-        "page": _page(record, web_app),
-        "context": context,
-    }
-    return notification.model_copy(
-        update={"callback": f"{git.provider}_commit", "arguments": arguments}
-    )
+def previous_result(records: Iterable[PipelineRecord], record: PipelineRecord) -> State | None:
+    """Return the result of the last pipeline of a program that was launched before a pipeline."""
+    key = program_key(record)
+    results = [
+        (other.created, other.status.state)
+        for other in records
+        if other.created < record.created
+        and other.status.settled
+        and other.status.state in FINISHED
+        and program_key(other) == key
+    ]
+    return max(results)[1] if results else None
 
 
-def _document(
-    notification: NotificationRecord,
-    record: PipelineRecord,
-    rule: NotificationRule,
-    event: NotificationEvent,
-    page: str | None,
-) -> dict[str, Any]:
-    return {
-        "event": event.value,
-        "rule": rule.name,
-        "time": notification.created,
-        "pipeline": {
-            "id": record.id,
-            "title": record.title,
-            "state": notification.state.value,
-            "owner": record.owner,
-            "tags": list(record.tags),
-            "program": record.program,
-            "git": None if record.git is None else record.git.model_dump(mode="json"),
-        },
-        "path": notification.path,
-        "text": notification.text,
-        "url": page,
-    }
+def _matches(pattern: str | None, text: str | None) -> bool:
+    if pattern is None or text is None:
+        return pattern is None
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Any
 
-from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.identity import (
+from chalicelib.people.port import (
     Identity,
     IdentityProvider,
     InvalidIdTokenError,
@@ -19,12 +18,13 @@ from chalicelib.ports.identity import (
     VerifiedPerson,
     VerifiedRun,
 )
-from conducto_core.model.operations.operation import TOKEN_SUBPROTOCOL, Permission
+from chalicelib.people.tokens import digest_of
+from conducto_core.api.operation import TOKEN_SUBPROTOCOL, Permission
 
 logger = logging.getLogger(__name__)
 
 #: Seconds for which API Gateway caches an authorizer result; the API reads the token again
-#: (`chalicelib.services.callers`).
+#: (`chalicelib.api.callers`).
 TTL = 300
 _SCHEME = "bearer"
 #: Longer than any Conducto token; longer values are rejected without a lookup.

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.ports.identity import Identity
-from chalicelib.ports.journal import all_records
-from chalicelib.services.debug_sessions import DebugSessions
-from chalicelib.services.image_builds import ImageBuilds
-from chalicelib.services.processor import CommandProcessor
-from chalicelib.services.slots import Decide
-from conducto_core.api.queries.lookup import resolve_id
-from conducto_core.model.records import PipelineRecord
+from chalicelib.debug.sessions import DebugSessions
+from chalicelib.images.builds import ImageBuilds
+from chalicelib.people.port import Identity
+from chalicelib.run.port import all_records
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.rules.pipeline import CloudPipeline
+from chalicelib.workers.slots import Decide
+from conducto_core.run.handlers import resolve_id
+from conducto_core.run.model.records import PipelineRecord
 
 R = TypeVar("R")
 

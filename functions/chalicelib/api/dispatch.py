@@ -10,32 +10,61 @@ from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import urlencode
 
-from chalicelib.api.servers import server_of
-from chalicelib.api.workers import WorkerGoneError
-from chalicelib.domain.schema_migrations import NewerRecordError
-from chalicelib.ports.billing import BillingUnavailableError
-from chalicelib.ports.errors import AccessDeniedError, PlanLimitError, ThrottledError
-from chalicelib.ports.identity import Identity
-from chalicelib.services import audit
-from chalicelib.services.audit import RequestAudit
-from chalicelib.services.callers import Callers, needed_permissions
-from chalicelib.services.copy_jobs import CopyRunningError
-from chalicelib.services.deletion import DeletionRunningError
-from chalicelib.services.group_commit import BusyError
-from chalicelib.services.processor import CommandProcessor
-from chalicelib.services.relay import Relay, RelayedContent, RelayedRequest
-from chalicelib.services.s3_transfer import StagedDownload, Upload, new_key, transfer_key, uploads
+from chalicelib.api.callers import Callers, needed_permissions
+from chalicelib.api.transfers import StagedDownload, Upload, new_key, transfer_key, uploads
+from chalicelib.billing.port import BillingUnavailableError
+from chalicelib.children.handlers import CloudChildren
+from chalicelib.data.copy_jobs import CopyRunningError
+from chalicelib.errors import AccessDeniedError, PlanLimitError, ThrottledError
+from chalicelib.people import audit
+from chalicelib.people.audit import RequestAudit
+from chalicelib.people.handlers import CloudOrganisation
+from chalicelib.people.port import Identity
+from chalicelib.remote.relay import Relay, RelayedContent, RelayedRequest
+from chalicelib.run.deletion import DeletionRunningError
+from chalicelib.run.group_commit import BusyError
+from chalicelib.run.handlers import CloudPipelines
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.rules.snapshots import NewerRecordError
+from chalicelib.schedules.handlers import schedule_operations
+from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
 from conducto.integrations.http import DeliveryError
 from conducto_core.api import problems
-from conducto_core.api.dispatch import Headers, Response, Service, takes_bytes
+from conducto_core.api.cloud_operations import BODY_KEY, MAX_DIRECT, PREPARING
+from conducto_core.api.dispatch import Headers, Match, Response, Service, takes_bytes
+from conducto_core.api.downloads import Download
 from conducto_core.api.idempotency import IdempotentExecutor, ResponseStore
+from conducto_core.api.operation import IDEMPOTENCY_KEY, AnyOperation, Permission
 from conducto_core.api.problems import ProblemRule
-from conducto_core.api.routes import Match
-from conducto_core.model.operations.agents import AGENT_PARAMETER
-from conducto_core.model.operations.cloud import BODY_KEY, MAX_DIRECT, PREPARING
-from conducto_core.model.operations.operation import IDEMPOTENCY_KEY, AnyOperation, Permission
-from conducto_core.ports.downloads import Download
-from conducto_core.runtime.json_logs import log_fields
+from conducto_core.command.json_logs import log_fields
+from conducto_core.people.operations import ORGANISATION_OPERATIONS
+from conducto_core.remote.operations import AGENT_PARAMETER
+from conducto_core.schedules.operations import SCHEDULE_OPERATIONS
+
+# ----------------------------------------------------------------------------------------
+# The objects that execute the operations of one caller.
+
+
+def server_of(
+    operation: AnyOperation,
+    engine: CommandProcessor,
+    caller: Identity,
+    begin: Callable[[Identity], None],
+) -> object:
+    """Return the object that has the method of an operation.
+
+    ``begin`` begins the audit entry of a caller whose organisation only the sign-in knows.
+    """
+    if operation.permission is Permission.WORKER:
+        return WorkerApi(engine, caller)
+    if operation.permission is Permission.CHILDREN:
+        return CloudChildren(engine, caller)
+    if operation in ORGANISATION_OPERATIONS:
+        return CloudOrganisation(engine, caller, begin)
+    if operation in SCHEDULE_OPERATIONS:
+        return schedule_operations(engine, caller)
+    return CloudPipelines(engine, caller)
+
 
 RULES = (
     *problems.RULES,

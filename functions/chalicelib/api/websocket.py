@@ -3,11 +3,11 @@
 A client authenticates with a subprotocol or a header when it connects, or with ``token`` in its
 first message. Then it subscribes: ``{"subscribe": pipeline, "cursor": number of the last change
 that it has}``. Frames are the same as on the local server
-(`conducto_core.model.operations.pipelines.EVENTS`).
+(`conducto_core.run.operations.EVENTS`).
 
 With ``agent``, the pipeline is one of a linked agent. The agent itself connects here, too: with a
-token for agents, its messages are the frames of `conducto_core.model.relay`. Debug shells on its
-machine have the messages of `conducto_core.model.relayed_shells`.
+token for agents, its messages are the frames of `conducto_core.remote.model`. Debug shells on its
+machine have the messages of `conducto_core.remote.model`.
 """
 
 from collections.abc import Mapping
@@ -17,17 +17,18 @@ from pydantic import Field, ValidationError
 from pydantic_core import from_json
 
 from chalicelib.api import authorizer
-from chalicelib.ports.agents import AgentKey
-from chalicelib.ports.identity import Identity
-from chalicelib.services import agent_followers, event_push
-from chalicelib.services.agent_links import AgentLinks
-from chalicelib.services.agent_shells import AgentShells
-from chalicelib.services.followers import Followers, may_link, may_read
-from chalicelib.services.processor import CommandProcessor
+from chalicelib.api.followers import Followers, may_link, may_read
+from chalicelib.people.port import Identity
+from chalicelib.remote import followers as agent_followers
+from chalicelib.remote.links import AgentLinks
+from chalicelib.remote.port import AgentKey
+from chalicelib.remote.shells import AgentShells
+from chalicelib.run import effects as event_push
+from chalicelib.run.processor import CommandProcessor
 from conducto_core.api import problems
+from conducto_core.api.operation import SUBPROTOCOL
 from conducto_core.errors import NotFoundError
-from conducto_core.model.base import Record
-from conducto_core.model.operations.operation import SUBPROTOCOL
+from conducto_core.record import Record
 
 OK: dict[str, Any] = {"statusCode": 200}
 FORBIDDEN: dict[str, Any] = {"statusCode": 403}

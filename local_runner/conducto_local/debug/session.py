@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from conducto_core.model.debug import DebugPlan
-from conducto_core.runtime.debug_shell import shell_argv
-from conducto_local.debug.container import (
+from conducto_core.debug.model import DebugPlan
+from conducto_core.debug.shell import shell_argv
+from conducto_local.debug.handlers import lasting_script, passing_script
+from conducto_local.debug.terminal import (
+    DebugError,
+    Screen,
     container_name,
     container_spec,
     debug_body,
@@ -25,14 +28,11 @@ from conducto_local.debug.container import (
     script_archive,
     secrets_of,
 )
-from conducto_local.debug.errors import DebugError
-from conducto_local.debug.screen import Screen
-from conducto_local.debug.scripts import lasting_script, passing_script
-from conducto_local.engine.attach import Attachment, attach
-from conducto_local.engine.docker import DockerEngine
-from conducto_local.engine.http import ApiError, HttpClient
-from conducto_local.engine.run_args import RunArgsError
-from conducto_local.ports import EngineError, Stream
+from conducto_local.engine.docker.engine import DockerEngine
+from conducto_local.engine.docker.http import ApiError, HttpClient
+from conducto_local.engine.docker.run_args import RunArgsError
+from conducto_local.engine.docker.streams import Attachment, attach
+from conducto_local.engine.port import EngineError, Stream
 
 
 async def ensure_image(http: HttpClient, plan: DebugPlan) -> None:
@@ -338,7 +338,7 @@ class _Shell:
 
 
 class _Exec:
-    """The input of an exec; implements `conducto_local.debug.screen.Line`."""
+    """The input of an exec; implements `conducto_local.debug.terminal.Line`."""
 
     def __init__(self, stream: Attachment) -> None:
         self._stream = stream

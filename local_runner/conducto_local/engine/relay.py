@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from conducto.wire.launching import CALLS
-from conducto_local.engine.attach import Attachment, attach
-from conducto_local.engine.http import ApiError, HttpClient
-from conducto_local.ports import Relay, Stream, WorkerStartError
+from conducto_local.engine.docker.http import ApiError, HttpClient
+from conducto_local.engine.docker.streams import Attachment, attach
+from conducto_local.engine.port import Relay, Stream, WorkerStartError
 
 READY = b"ready\n"
 #: ``sh -c SCRIPT conducto-relay DIRECTORY``; the directories of earlier commands are removed.
@@ -39,7 +39,7 @@ def relay_argv(directory: str) -> list[str]:
 
 
 class ExecRelay:
-    """A relay in a container; implements `conducto_local.ports.Relay` and `attach.Listener`."""
+    """A relay in a container; implements `port.Relay` and `attach.Listener`."""
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
@@ -126,7 +126,7 @@ async def start_in_container(client: HttpClient, container: str, directory: str)
 
 
 class ProcessRelay:
-    """A relay on this machine; implements `conducto_local.ports.Relay`."""
+    """A relay on this machine; implements `conducto_local.engine.port.Relay`."""
 
     def __init__(self, directory: str, process: asyncio.subprocess.Process) -> None:
         self.directory = directory

@@ -2,19 +2,86 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
-from conducto_core.images import contexts, dockerfiles, layers
-from conducto_core.images.contexts import Context, Digests
-from conducto_core.images.git_remarks import git_remarks
+from conducto_core.images import contexts
+from conducto_core.images import dockerfile as dockerfiles
+from conducto_core.images import dockerfile as layers
+from conducto_core.images.contexts import Context, Digests, git_remarks
+from conducto_core.images.model import ImageSpec
 from conducto_core.images.sources import DockerfileSource, read_dockerfile
-from conducto_core.model.images import ImageSpec
-from conducto_core.model.records import ImageState
-from conducto_local.images.build_log import BuildLogWriter
+from conducto_core.run.model.records import ImageState
+from conducto_local.engine.port import BuildLog, ImageError
 from conducto_local.images.engine_images import EngineImages, ImageInfo
-from conducto_local.images.single_flight import SingleFlight
-from conducto_local.ports import ImageError
+from conducto_local.images.progress import BuildLogWriter
+
+# ----------------------------------------------------------------------------------------
+# Work that several callers wait for and that runs once.
+
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Flight(Generic[T]):
+    task: asyncio.Task[T]
+    transcript: BuildLogWriter
+    passengers: int = 0
+
+
+class WorkNeededError(Exception):
+    """Work would start that is not allowed."""
+
+
+@dataclass(slots=True)
+class SingleFlight(Generic[T]):
+    """Runs one task per key at a time; further callers wait for its result.
+
+    Attributes:
+        is_open: Work may start.
+    """
+
+    is_open: bool = True
+    _flying: dict[str, _Flight[T]] = field(default_factory=dict)
+
+    async def join(
+        self, key: str, log: BuildLog, work: Callable[[BuildLogWriter], Coroutine[None, None, T]]
+    ) -> T:
+        """Return the result of the running task for ``key``, or start it.
+
+        The task is cancelled only when all its callers are cancelled.
+
+        Raises:
+            WorkNeededError: No work may start.
+        """
+        if not self.is_open:
+            raise WorkNeededError(key)
+        active = self._flying.get(key)
+        if active is None:
+            transcript = BuildLogWriter()
+            active = _Flight(asyncio.create_task(work(transcript)), transcript)
+            self._flying[key] = active
+            active.task.add_done_callback(lambda _task: self._land(key, active))
+        active.transcript.join(log)
+        active.passengers += 1
+        try:
+            return await asyncio.shield(active.task)
+        except asyncio.CancelledError:
+            if active.passengers == 1 and not active.task.done():
+                self._land(key, active)
+                active.task.cancel()
+            raise
+        finally:
+            active.passengers -= 1
+            active.transcript.leave(log)
+
+    def _land(self, key: str, active: _Flight[T]) -> None:
+        # After a cancellation, another task with the same key may already be running.
+        if self._flying.get(key) is active:
+            del self._flying[key]
+
 
 #: Size in bytes from which the log has a remark about a context.
 LARGE = 200 * 1000 * 1000

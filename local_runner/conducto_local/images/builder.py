@@ -9,19 +9,84 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
-from conducto_core.images import contexts, install, layers, sdk_wheel, sources
-from conducto_core.images.contexts import ContextError
-from conducto_core.model.images import AUTO_SHELL, CODE_DIR, ImageSpec
-from conducto_core.model.records import ImageState
-from conducto_local.engine.http import HttpClient
-from conducto_local.images import base_images, owners
-from conducto_local.images.base_images import Base, BuildContext
-from conducto_local.images.build_log import BuildLogWriter
+from conducto_core.images import contexts, sdk_wheel, sources
+from conducto_core.images import dockerfile as install
+from conducto_core.images import dockerfile as layers
+from conducto_core.images.contexts import ROOT, ContextError, Owner
+from conducto_core.images.model import AUTO_SHELL, CODE_DIR, ImageSpec
+from conducto_core.run.model.records import ImageState
+from conducto_local.engine.docker.http import HttpClient
+from conducto_local.engine.port import BuildLog, BuiltImage, ImageError
+from conducto_local.images import base_images
+from conducto_local.images.base_images import Base, BuildContext, SingleFlight, WorkNeededError
 from conducto_local.images.engine_images import EngineImages, ImageInfo, with_env
 from conducto_local.images.git_clones import Checkout, GitClones, git_sha
-from conducto_local.images.single_flight import SingleFlight, WorkNeededError
-from conducto_local.ports import BuildLog, BuiltImage, ImageError
+from conducto_local.images.progress import BuildLogWriter
+
+# ----------------------------------------------------------------------------------------
+# The owner of code that is copied into an image: the user that its commands run as.
+
+
+class Files(Protocol):
+    """Reads files of containers."""
+
+    async def read_file(self, container: str, path: str) -> bytes | None:
+        """Return the content of a file of a container, or None if there is none."""
+        ...
+
+
+def is_needed(user: str) -> bool:
+    """Return whether an image's ``User`` is not root."""
+    return user.partition(":")[0] not in {"", "0", "root"}
+
+
+async def find(files: Files, container: str, user: str) -> Owner:
+    """Return the ids of an image's ``User``, according to the image's own files.
+
+    Raises:
+        ImageError: The image has no such user or group.
+    """
+    if not is_needed(user):
+        return ROOT
+    name, _, group = user.partition(":")
+    if name.isdigit() and group.isdigit():
+        return int(name), int(group)
+    users = _table(await files.read_file(container, "/etc/passwd"))
+    groups = _table(await files.read_file(container, "/etc/group"))
+    return _user_id(user, name, users), _group_id(user, group, name, users, groups)
+
+
+def _table(text: bytes | None) -> list[list[str]]:
+    lines = (text or b"").decode(errors="replace").splitlines()
+    return [line.split(":") for line in lines if line.count(":") >= 3]  # noqa: PLR2004 - /etc/group
+
+
+def _user_id(user: str, name: str, users: list[list[str]]) -> int:
+    if name.isdigit():
+        return int(name)
+    found = next((row[2] for row in users if row[0] == name), "")
+    return _id(user, found, "/etc/passwd")
+
+
+def _group_id(
+    user: str, group: str, name: str, users: list[list[str]], groups: list[list[str]]
+) -> int:
+    if group.isdigit():
+        return int(group)
+    if group:
+        return _id(user, next((row[2] for row in groups if row[0] == group), ""), "/etc/group")
+    # The group in the user's line; for a number without a line the engine uses group 0.
+    return _id(user, next((row[3] for row in users if name in {row[0], row[2]}), "0"), "")
+
+
+def _id(user: str, found: str, file: str) -> int:
+    if not found.isdigit():
+        raise ImageError(
+            f"USER {user}: the image has no such user or group in {file}; add it or use a number"
+        )
+    return int(found)
 
 
 @dataclass(slots=True)
@@ -219,7 +284,7 @@ class Builder:
         context = await asyncio.to_thread(sources.read_code, spec, code.root)
         tree = await asyncio.to_thread(contexts.tree_hash, context, self._shop.digests)
         workdir = CODE_DIR if spec.docker_auto_workdir else base.info.workdir
-        owned = ["owned"] if owners.is_needed(base.info.user) else []
+        owned = ["owned"] if is_needed(base.info.user) else []
         digest = layers.content_hash("copied", base.info.id, tree, workdir, dict(code.env), *owned)
         tag = layers.layer_tag("copied", digest)
 
@@ -237,7 +302,7 @@ class Builder:
         labels = {**base.info.labels, layers.LABEL_LAYER: "copied"}
         config = {**base.info.config, **settings, "Labels": labels}
         async with engine.container(base.info.id, ["/bin/sh"]) as container:
-            owner = await owners.find(engine, container, base.info.user)
+            owner = await find(engine, container, base.info.user)
             tar = contexts.pack(context, layers.CODE_PREFIX, owner)
             head = contexts.pack_files({}, (layers.CODE_PREFIX,), owner)
             await engine.put(container, base_images.stream(head, tar))

@@ -7,10 +7,9 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conducto_core.images.urls import git_access, without_password
-from conducto_local.images.build_log import BuildLogWriter
-from conducto_local.images.progress import plain
-from conducto_local.ports import ImageError
+from conducto_core.images.references import git_access, without_password
+from conducto_local.engine.port import ImageError
+from conducto_local.images.progress import BuildLogWriter, plain
 
 
 @dataclass(frozen=True, slots=True)

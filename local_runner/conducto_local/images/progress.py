@@ -10,11 +10,15 @@ import binascii
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from conducto_local.ports import BuildPart
+from conducto_core.images.build_plan import MAX_STEPS
+from conducto_core.run.model.records import ImageState
+from conducto_core.run.model.responses import ImageStep
+from conducto_local.engine.port import BuildLog, BuildPart, ImageError
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\^_]|\x1b\].*?(?:\x07|\x1b\\)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -215,3 +219,158 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
         shift += 7
         if byte < 0x80:  # noqa: PLR2004
             return value, position
+
+
+# ----------------------------------------------------------------------------------------
+# The log of a build, for one or more listeners.
+
+
+#: Number of lines of a failed build at the end of its error message.
+TAIL = 15
+#: Number of items kept for listeners that join later.
+_KEPT = 2000
+
+
+@dataclass(slots=True)
+class BuildLogWriter:
+    """The log of work that several definitions may wait for.
+
+    A listener that joins later receives the earlier items too.
+    """
+
+    _listeners: list[BuildLog] = field(default_factory=list)
+    _said: deque[ImageState | BuildPart | str] = field(default_factory=lambda: deque(maxlen=_KEPT))
+
+    def join(self, log: BuildLog) -> None:
+        """Send all past and future items to ``log``."""
+        for item in self._said:
+            _tell(log, item)
+        self._listeners.append(log)
+
+    def leave(self, log: BuildLog) -> None:
+        """Stop sending items to ``log``."""
+        self._listeners.remove(log)
+
+    def step(self, state: ImageState) -> None:
+        """Record that the build has reached ``state``."""
+        self._say(state)
+
+    def part(self, part: BuildPart) -> None:
+        """Record that a step inside that state has started or ended."""
+        self._say(part)
+
+    def write(self, text: str) -> None:
+        """Record lines of output of the build."""
+        self._say(text)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Record lines without line ends."""
+        for line in lines:
+            self._say(line + "\n")
+
+    def failure(self, what: str) -> ImageError:
+        """Return an error with a message that ends with the last lines."""
+        # `ImageState` is a string as well.
+        others = (ImageState, BuildPart)
+        texts = [item for item in self._said if not isinstance(item, others) and item.strip()]
+        tail = "".join(texts[-TAIL:]).rstrip("\n")
+        return ImageError(f"{what}\n{tail}" if tail else what)
+
+    def _say(self, item: ImageState | BuildPart | str) -> None:
+        self._said.append(item)
+        for listener in self._listeners:
+            _tell(listener, item)
+
+
+def _tell(log: BuildLog, item: ImageState | BuildPart | str) -> None:
+    if isinstance(item, ImageState):
+        log.step(item)
+    elif isinstance(item, BuildPart):
+        log.part(item)
+    else:
+        log.write(item)
+
+
+# ----------------------------------------------------------------------------------------
+# The steps of an image build, stored beside the output of the build.
+#
+# They are lines of JSON in the log's other stream, so that they are limited, kept and deleted like
+# the log. Each line is the current status of a step; the newest line of a key counts.
+
+
+#: Marks the beginning of a build; a log has one build after the other.
+_BEGIN = b"{}\n"
+
+
+class BuildProgressWriter:
+    """Writes the steps of one build."""
+
+    def __init__(
+        self, write: Callable[[bytes], None], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._write = write
+        self._clock = clock
+        self._number = 0
+        self._state: ImageStep | None = None
+        self._open: dict[str, ImageStep] = {}
+        write(_BEGIN)
+
+    def state(self, state: ImageState) -> None:
+        """Record that the build has reached a state, which ends the previous one."""
+        self.end()
+        if state in (ImageState.DONE, ImageState.ERROR):
+            return
+        self._number += 1
+        self._state = ImageStep(name=state.value, started=self._clock())
+        self._put(str(self._number), self._state)
+
+    def part(self, part: BuildPart) -> None:
+        """Record that a step inside the state has started or ended."""
+        step = ImageStep(
+            name=part.name,
+            within=None if self._state is None else self._state.name,
+            started=part.started,
+            ended=part.ended,
+            cached=part.cached,
+            error=part.error,
+        )
+        key = f"{self._number} {part.key}"
+        self._put(key, step)
+        if step.ended is None and not step.cached:
+            self._open[key] = step
+        else:
+            self._open.pop(key, None)
+
+    def end(self, error: str | None = None) -> None:
+        """Record the end of all steps; with ``error``, the running ones failed."""
+        now = self._clock()
+        for key, step in self._open.items():
+            self._put(key, step.model_copy(update={"ended": now, "error": error}))
+        self._open.clear()
+        if self._state is not None:
+            self._put(
+                str(self._number), self._state.model_copy(update={"ended": now, "error": error})
+            )
+            self._state = None
+
+    def _put(self, key: str, step: ImageStep) -> None:
+        line = {"key": key, **step.model_dump(exclude_defaults=True)}
+        self._write(json.dumps(line).encode() + b"\n")
+
+
+def steps_in(log: bytes) -> tuple[ImageStep, ...]:
+    """Return the steps of the last build in a log, in the order of their starts."""
+    found: dict[str, ImageStep] = {}
+    for line in log.rpartition(_BEGIN)[2].splitlines():
+        try:
+            key, step = _read(line)
+        except (ValueError, KeyError, TypeError):
+            continue  # an incomplete line: the agent was killed while writing it
+        if key in found or len(found) < MAX_STEPS:
+            found[key] = step
+    return tuple(found.values())
+
+
+def _read(line: bytes) -> tuple[str, ImageStep]:
+    fields = json.loads(line)
+    return fields["key"], ImageStep(**{name: fields[name] for name in fields if name != "key"})

@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from conducto_core.ports.secret_store import SecretName, SecretRefusedError, StoredSecret
-from conducto_local.agent_files import AgentFiles
-from conducto_local.secrets.local import LocalSecrets
-from conducto_local.state_dir import StateDir, open_state_dir
+from conducto_core.secrets.port import SecretName, SecretRefusedError, StoredSecret
+from conducto_local.agent.files import AgentFiles
+from conducto_local.agent.state_dir import StateDir, open_state_dir
+from conducto_local.secrets.store import LocalSecrets
 
 #: Seconds to wait for the agent.
 TIMEOUT = 10.0

@@ -8,9 +8,9 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from conducto_core.ports.secret_store import SecretStore, StoredSecret
-from conducto_core.runtime.masking import Mask
-from conducto_core.semantics.continuation import secrets_version
+from conducto_core.command.masking import Mask
+from conducto_core.programs.rules.continuation import secrets_version
+from conducto_core.secrets.port import SecretStore, StoredSecret
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,18 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from conducto_core.api.operation import AnyOperation
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.errors import RefusedError
-from conducto_core.model.operations.agent import AGENT_OPERATIONS
-from conducto_core.model.operations.operation import AnyOperation
-from conducto_core.model.operations.pipelines import OPERATIONS
-from conducto_core.model.operations.schedules import SCHEDULE_OPERATIONS
-from conducto_core.model.params import ListParams, StopParams
-from conducto_core.model.requests import AgentStatus
-from conducto_core.model.responses import AgentStopping, Login
-from conducto_local.agent_files import AgentState
-from conducto_local.server.sessions import CODE_SECONDS, Sessions
-from conducto_local.shells.tickets import Shells
+from conducto_core.remote.operations import AGENT_OPERATIONS
+from conducto_core.run.model.params import ListParams, StopParams
+from conducto_core.run.model.requests import AgentStatus
+from conducto_core.run.model.responses import AgentStopping, Login
+from conducto_core.run.operations import OPERATIONS
+from conducto_core.schedules.operations import SCHEDULE_OPERATIONS
+from conducto_local.agent.files import AgentState
+from conducto_local.debug.page import Shells
+from conducto_local.server.auth import CODE_SECONDS, Sessions
 
 #: The operations of a local server.
 LOCAL_OPERATIONS: tuple[AnyOperation, ...] = (

@@ -14,14 +14,19 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from conducto_core.api import problems
 from conducto_core.api.dispatch import Conversation, Headers, Service, encode, takes_bytes
 from conducto_core.api.dispatch import Response as ApiResponse
+from conducto_core.api.downloads import OCTETS, Download
+from conducto_core.api.operation import IDEMPOTENCY_KEY, WEBSOCKET
 from conducto_core.api.problems import ProblemError
-from conducto_core.model.base import Record
-from conducto_core.model.operations.operation import IDEMPOTENCY_KEY, WEBSOCKET
-from conducto_core.ports.downloads import OCTETS, Download
-from conducto_local.server.auth import SUBPROTOCOL, Authenticator, Owner, denier, is_guarded
-from conducto_local.server.security_headers import StrictHeaders
-from conducto_local.server.sessions import Sessions
-from conducto_local.server.static_files import WEB_ROOT, WebApp
+from conducto_core.record import Record
+from conducto_local.server.auth import (
+    SUBPROTOCOL,
+    Authenticator,
+    Owner,
+    Sessions,
+    denier,
+    is_guarded,
+)
+from conducto_local.server.static_files import WEB_ROOT, StrictHeaders, WebApp
 
 #: Limits of reading and dropping the body of a rejected request, so that the client reads the
 #: response: bytes, and seconds to wait for more.

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from conducto_core.api.pipelines import Pipelines
-from conducto_core.model.params import ListParams
-from conducto_local.settings import number_in
+from conducto_core.run.model.params import ListParams
+from conducto_local.agent.state_dir import number_in
 
 logger = logging.getLogger(__name__)
 

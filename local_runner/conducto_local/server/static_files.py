@@ -7,16 +7,53 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote
 
 from pydantic import ValidationError
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conducto_core.api import problems
-from conducto_core.api.dispatch import encode
-from conducto_core.model.requests import Problem
-from conducto_core.model.responses import LoginForm
-from conducto_local.server.auth import FORM, Owner
-from conducto_local.server.security_headers import PAGE_POLICY
-from conducto_local.server.sessions import Sessions, WrongCodesError
+from conducto_core.api.dispatch import DATA_POLICY, encode, page_policy
+from conducto_core.run.model.requests import Problem
+from conducto_core.run.model.responses import LoginForm
+from conducto_local.server.auth import FORM, Owner, Sessions, WrongCodesError
+
+# ----------------------------------------------------------------------------------------
+# Security headers of every response.
+
+
+#: For pages of this server.
+PAGE_POLICY = page_policy()
+
+_ALWAYS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "x-frame-options": "DENY",
+    "content-security-policy": DATA_POLICY,
+    "cache-control": "no-store",
+}
+
+
+class StrictHeaders:
+    """ASGI middleware that adds the default security headers to each response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle the request and add the headers to its response."""
+
+        async def send_strictly(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                headers = MutableHeaders(scope=message)
+                for name, value in _ALWAYS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_strictly)
+
 
 #: Directory in which `make web` puts the built web app.
 WEB_ROOT = Path(__file__).resolve().parent.parent / "web"

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from conducto_core.model.records import AttemptRecord, NodeChange, NodeState
-from conducto_core.model.states import FINISHED, IN_FLIGHT, Cause, State
+from conducto_core.run.model.records import AttemptRecord, NodeChange, NodeState
+from conducto_core.run.model.states import FINISHED, IN_FLIGHT, Cause, State
 
 _UNKNOWN_END = "its record was lost with the store; its result is unknown"
 _UNKNOWN_DETAILS = "its record was lost; its result is known from the pipeline's history"

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from conducto_local.store.errors import is_damage
+from conducto_local.store.port import is_damage
 from conducto_local.store.schema import APPLICATION_ID, MIGRATIONS, OWNED, schema_version
 from conducto_local.store.sqlite import SqliteStore
 

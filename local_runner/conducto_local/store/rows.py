@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from conducto_core.model.notifications import DeliveryState, NotificationRecord
-from conducto_core.model.outputs import OutputSummary
-from conducto_core.model.records import (
+from conducto_core.notifications.model import DeliveryState, NotificationRecord
+from conducto_core.results.model import OutputSummary
+from conducto_core.run.model.records import (
     ApprovalDecision,
     AttemptRecord,
     ChangeRow,
@@ -23,8 +23,8 @@ from conducto_core.model.records import (
     NodeState,
     PipelineRecord,
 )
-from conducto_core.model.states import Cause, NodeType, State
-from conducto_local.store.port import NodeRow
+from conducto_core.run.model.states import Cause, NodeType, State
+from conducto_local.store.port import HistoryError, NodeRow
 
 Row = tuple[Any, ...]
 
@@ -286,3 +286,33 @@ def change_row(pipeline: int, change: NodeChange | ChangeRow) -> Row:
 def change_of(row: Row) -> NodeChange:
     """Return the record of a row of `GET_CHANGES`."""
     return NodeChange(**dict(zip(_CHANGE, row, strict=True)))
+
+
+# ----------------------------------------------------------------------------------------
+# The rules by which every store protects history.
+
+
+def check_changes(
+    pipeline_id: str, last_seq: int, changes: Sequence[NodeChange | ChangeRow]
+) -> None:
+    """Raise `HistoryError` unless ``changes`` continue after ``last_seq`` without a gap."""
+    for expected, change in enumerate(changes, last_seq + 1):
+        if change.seq != expected:
+            raise HistoryError(
+                f"{change.path}: change {change.seq} of pipeline {pipeline_id!r} is out of "
+                f"sequence, expected {expected}; reread the last number"
+            )
+
+
+def overwritten(pipeline_id: str, paths: Sequence[str]) -> HistoryError:
+    """Return the error for rejected attempts of a batch with these paths."""
+    named = ", ".join(dict.fromkeys(paths[:3]))
+    return HistoryError(
+        f"{named}: an attempt of pipeline {pipeline_id!r} has ended and must not be overwritten; "
+        "give the new one the next number"
+    )
+
+
+def prefix_of(path: str) -> str:
+    """Return the common prefix of the paths of all descendants of ``path``."""
+    return path if path.endswith("/") else f"{path}/"

@@ -14,15 +14,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from conducto_core.model.base import Record
-from conducto_core.model.form_codec import unpack_form
-from conducto_core.model.records import (
+from conducto_core.record import Record
+from conducto_core.run.model.records import (
     AttemptRecord,
     ImageRecord,
     NodeChange,
     NodeState,
     PipelineRecord,
 )
+from conducto_core.tree.model import unpack_form
 from conducto_local.store import rows
 from conducto_local.store.port import NodeRow, WriteBatch
 

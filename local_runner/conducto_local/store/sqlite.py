@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Self, TypeVar
 
-from conducto_core.model.notifications import NotificationRecord
-from conducto_core.model.records import (
+from conducto_core.notifications.model import NotificationRecord
+from conducto_core.run.model.records import (
     AttemptRecord,
     ChangeRow,
     ImageRecord,
@@ -26,25 +26,32 @@ from conducto_core.model.records import (
     Period,
     PipelineRecord,
 )
-from conducto_core.model.states import State
+from conducto_core.run.model.states import State
+from conducto_local.schedules.store import SqliteSchedules
 from conducto_local.store import rows
-from conducto_local.store.errors import (
+from conducto_local.store.port import (
     REPAIR,
     DamagedError,
     DuplicatePipelineError,
+    Redefinition,
     StoreError,
     StoreFullError,
     StoreVersionError,
     UnknownPipelineError,
+    WriteBatch,
     is_damage,
 )
-from conducto_local.store.invariants import check_changes, overwritten, prefix_of
-from conducto_local.store.lock import StoreLock
-from conducto_local.store.port import Redefinition, WriteBatch
 from conducto_local.store.replacement import finish_replacement
-from conducto_local.store.schedules import SqliteSchedules
-from conducto_local.store.schema import MIGRATIONS, OWNED, Migration, migrate, schema_version
-from conducto_local.store.text_interning import TextInterner
+from conducto_local.store.rows import check_changes, overwritten, prefix_of
+from conducto_local.store.schema import (
+    MIGRATIONS,
+    OWNED,
+    Migration,
+    StoreLock,
+    TextInterner,
+    migrate,
+    schema_version,
+)
 
 _T = TypeVar("_T")
 

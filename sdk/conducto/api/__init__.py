@@ -10,8 +10,7 @@ import importlib
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from conducto.api.auth import Auth, Dir, get_auth_headers
-    from conducto.api.config import Config
-    from conducto.api.errors import (
+    from conducto.api.calls import (
         InvalidResponse,
         NotAvailableError,
         UnauthorizedResponse,
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
         WindowsMapError,
         WSLMapError,
     )
+    from conducto.api.config import Config
     from conducto.api.pipelines import (
         Analytics,
         Manager,
@@ -55,7 +55,7 @@ __all__ = [
 
 _HOMES = {
     "config": ["Config"],
-    "errors": [name for name in __all__ if name.endswith(("Response", "Error", "Validation"))],
+    "calls": [name for name in __all__ if name.endswith(("Response", "Error", "Validation"))],
     "secrets": ["Secret", "SecretKey", "Secrets"],
     "auth": ["Auth", "Dir", "get_auth_headers"],
     "pipelines": ["Analytics", "Manager", "Pipeline", "connect_to_ns", "connect_to_pipeline"],
@@ -68,7 +68,7 @@ def __getattr__(name: str) -> object:
     if name in _HOME_OF:
         value = getattr(importlib.import_module(f"conducto.api.{_HOME_OF[name]}"), name)
     elif name in {f"Async{twin}" for twin in _TWINS}:
-        remote = importlib.import_module("conducto.api.remote")
+        remote = importlib.import_module("conducto.api.calls")
         value = remote.threaded(__getattr__(name[len("Async") :]))
     else:
         raise AttributeError(f"module 'conducto.api' has no attribute {name!r}")

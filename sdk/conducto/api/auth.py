@@ -6,11 +6,9 @@ import base64
 import binascii
 import json
 
-from conducto.api import target
-from conducto.api.calls import original
+from conducto.api import calls as target
+from conducto.api.calls import UnauthorizedResponse, UserInputValidation, not_yet, original
 from conducto.api.config import Config
-from conducto.api.errors import UnauthorizedResponse, UserInputValidation
-from conducto.api.remote import not_yet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 
-from conducto.files.base import base_dir
+from conducto.files.directory import base_dir
 
 __all__ = ["DEFAULT_PROFILE", "base_dir", "pipeline_dir", "profile_dir"]
 

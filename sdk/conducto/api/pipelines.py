@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from conducto.api import target
-from conducto.api.calls import client, found, original, result_of, where
-from conducto.api.errors import InvalidResponse, NotAvailableError
-from conducto.api.remote import not_yet
+from conducto.api import calls as target
+from conducto.api.calls import (
+    InvalidResponse,
+    NotAvailableError,
+    client,
+    found,
+    not_yet,
+    original,
+    result_of,
+    where,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import sys
 import time
 
 from conducto import _host
-from conducto.api import target
-from conducto.api.errors import NotAvailableError
+from conducto.api import calls as target
+from conducto.api.calls import NotAvailableError
 from conducto.wire import secret_names as secret_rules
 
 TYPE_CHECKING = False

@@ -47,7 +47,7 @@ def root_of(scope: str) -> str:
 
 def refuse_cloud() -> None:
     """Raise ``NotAvailableError`` for storage in S3."""
-    from conducto.api.errors import NotAvailableError  # noqa: PLC0415 - keeps the import light
+    from conducto.api.calls import NotAvailableError  # noqa: PLC0415 - keeps the import light
 
     raise NotAvailableError("Data storage in the cloud", "Run the pipeline with --local.")
 

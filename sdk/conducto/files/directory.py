@@ -8,9 +8,8 @@ followed. `conducto.data` and the API of the agent both use this module. It runs
 3.8 and the standard library.
 """
 
-# pathlib cannot express a name relative to an open directory.
 # ruff: noqa: PTH116, PTH118
-
+# ruff: noqa: PTH100, PTH111, PTH118
 from __future__ import annotations
 
 import errno
@@ -23,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO, List
+# pathlib cannot express a name relative to an open directory.
+# pathlib is slow to import, and this runs at every call in a container.
 
 # Short and independent of the final name, which may be as long as the file system allows.
 TEMPORARY_PREFIX = ".conducto-tmp-"
@@ -215,3 +216,15 @@ def remove(name: str, above: int, *, recursive: bool) -> None:
         remove_tree(name, dir_fd=above)
     else:
         raise IsADirectoryError(errno.EISDIR, "Is a directory (give recursive)", name)
+
+
+# ----------------------------------------------------------------------------------------
+# The directory of all profiles.
+
+
+def base_dir() -> str:
+    """Return its absolute path: ``CONDUCTO_BASE_DIR``, or ``~/.conducto``."""
+    chosen = os.environ.get("CONDUCTO_BASE_DIR")
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    return os.path.join(os.path.expanduser("~"), ".conducto")

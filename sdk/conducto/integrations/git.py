@@ -4,21 +4,41 @@ Queries about history run the ``git`` command in ``git_dir`` or the current dire
 find a branch that exists only at the remote.
 """
 
-# pathlib is slow to import, and this runs at every call in a container.
 # ruff: noqa: PTH100, PTH112
-
 from __future__ import annotations
 
 import enum
 import os
+import re
 import subprocess
 from urllib.parse import quote, urlsplit
-
-from conducto.integrations.git_urls import host_and_path, page_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from conducto.tree.nodes import Node
+# pathlib is slow to import, and this runs at every call in a container.
+
+# ----------------------------------------------------------------------------------------
+# Addresses of git repositories, in any form that git accepts.
+
+
+_SCP_FORM = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:]+):(?!//)(?P<path>.+)")
+
+
+def page_of(url: str) -> str:
+    """Return the address of the repository's page: https, without credentials or ``.git``."""
+    host, path = host_and_path(url)
+    return f"https://{host}/{re.sub(r'[.]git$', '', path)}" if host else url
+
+
+def host_and_path(url: str) -> tuple[str, str]:
+    """Return host and path of a repository's address; both empty for a local path."""
+    if "://" in url:
+        parts = urlsplit(url)
+        return (parts.hostname or "").lower(), parts.path.lstrip("/")
+    match = _SCP_FORM.fullmatch(url)
+    return (match["host"].lower(), match["path"].lstrip("/")) if match else ("", "")
+
 
 _HOSTS = {"github.com": "GITHUB", "bitbucket.org": "BITBUCKET"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from urllib.parse import urlencode
 
-from conducto.api.remote import threaded
+from conducto.api.calls import threaded
 from conducto.integrations.http import DeliveryError, get_json, post_json
 
 TYPE_CHECKING = False

@@ -6,7 +6,7 @@ node's report is its path with ``+`` for each ``/``, so that a shell can compute
     cat > "/conducto/data/pipeline/reports/$(echo "$CONDUCTO_NODE" | tr / +).md"
 
 A ``+`` or ``%`` of the path itself is percent-encoded. The web app converts the name back to the
-path (``web/src/model/reports.ts``); other names cannot start with ``+``.
+path (``web/src/results/model/reports.ts``); other names cannot start with ``+``.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from conducto.script import user_errors
 from conducto.tree.image_form import names_of_execs
 from conducto.tree.launch import start
 from conducto.tree.left_out import warn_texts, warn_unlaunchable, warn_unnamed
-from conducto.tree.pretty import pretty
+from conducto.tree.serialize import pretty
 from conducto.tree.text import count, unindent
 from conducto.tree.validate import validate
 
@@ -81,7 +81,7 @@ class Definition:
             for text in flags.ignored():
                 user_errors.warn(text, self._program)
         if mode is not None:
-            from conducto.tree.launch_options import LaunchOptions
+            from conducto.tree.launch import LaunchOptions
 
             options = LaunchOptions(
                 **fields,

@@ -14,8 +14,7 @@ import sys
 from conducto import data
 from conducto.data import files, location
 from conducto.errors import UsageError
-from conducto.tools.arguments import Command
-from conducto.tools.run import print_usage, run_tool
+from conducto.tools.arguments import Command, print_usage, run_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 from conducto.errors import UsageError
-from conducto.tools.run import FAILED, print_usage, run_tool
+from conducto.tools.arguments import FAILED, print_usage, run_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

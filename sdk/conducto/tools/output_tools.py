@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from conducto import results
 from conducto.errors import UsageError
-from conducto.tools.arguments import Command
-from conducto.tools.run import print_usage, run_tool
+from conducto.tools.arguments import Command, print_usage, run_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

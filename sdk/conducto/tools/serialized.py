@@ -25,7 +25,7 @@ _WRONG = 2
 def run(name: str, words: List[str]) -> int:
     """Run one of `COMMANDS`; return its exit code."""
     if any(word in ("-h", "--help") for word in words):
-        from conducto.tools.run import print_usage  # noqa: PLC0415 - not needed to run a tree
+        from conducto.tools.arguments import print_usage  # noqa: PLC0415 - not needed to run a tree
 
         return print_usage(f"usage: conducto {name} [FLAGS] < TREE\n\n{COMMANDS[name]}")
     if name == "validate-serialization" and words:

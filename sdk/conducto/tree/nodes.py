@@ -119,7 +119,7 @@ class Node(NodeBase):
         Raises:
             DefinitionError: a value of a node is invalid.
         """
-        from conducto.tree.pretty import pretty
+        from conducto.tree.serialize import pretty
 
         return pretty(self, strict=strict)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     DockerRunArgs = Union[str, Iterable[str], None]
     Limits = Union[Limit, Iterable[Limit], None]
 
-# The original's user_set: in the records, and moved up by `conducto.tree.pull_up`.
+# The original's user_set: in the records, and moved up by `conducto.tree.launch_form`.
 USER_SET = ("skip", "cpu", "gpu", "mem", "requires_docker", "docker_run_args", "image_name")
 INHERITED_DEFAULTS = {
     "cpu": 1,

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from chalicelib.ports.agents import AgentKey, AgentRecord, AgentShell, StoredSummary
-from conducto_core.model.relay import MAX_CONCURRENT
+from chalicelib.remote.port import AgentKey, AgentRecord, AgentShell, StoredSummary
+from conducto_core.remote.model import MAX_CONCURRENT
 
 
 class FakeAgents:
-    """A fake `chalicelib.ports.agents.Agents`."""
+    """A fake `chalicelib.remote.port.Agents`."""
 
     def __init__(self) -> None:
         self._agents: dict[AgentKey, AgentRecord] = {}
@@ -103,7 +103,7 @@ class FakeAgents:
 
 
 class FakeRelays:
-    """A fake `chalicelib.ports.agents.Relays`."""
+    """A fake `chalicelib.remote.port.Relays`."""
 
     def __init__(self) -> None:
         self._slots: dict[tuple[AgentKey, int], float] = {}

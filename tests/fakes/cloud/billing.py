@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tests.fakes.cloud.identity import FakeOrgs
 
-from chalicelib.ports.billing import (
+from chalicelib.billing.port import (
     Account,
     BillingUnavailableError,
     HookEvent,
@@ -16,7 +16,7 @@ from chalicelib.ports.billing import (
     Subscription,
     WaitingMail,
 )
-from conducto_core.semantics.plans import (
+from conducto_core.billing.rules import (
     LIVE,
     NO_BILLING,
     Billing,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conducto_core.model.triggers import OPEN_RESULTS
+from conducto_core.triggers.model import OPEN_RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conducto_core.model.triggers import Delivery
+    from conducto_core.triggers.model import Delivery
 
 
 class FakeDeliveries:

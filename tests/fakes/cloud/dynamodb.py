@@ -1,6 +1,7 @@
 """DynamoDB in memory, as a boto3 client: the operations and expressions that the functions use.
 
-It takes a hundredth of moto's time. `tests/functions/test_fake_dynamodb.py` compares it with moto.
+It takes a hundredth of moto's time. `tests/functions/aws/test_fake_dynamodb.py` compares it with
+moto.
 """
 
 import re

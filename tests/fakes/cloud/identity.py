@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from chalicelib.domain.tokens import is_listed
-from chalicelib.ports.agents import AgentKey
-from chalicelib.ports.errors import ConflictError, PlanLimitError
-from chalicelib.ports.identity import (
+from chalicelib.errors import ConflictError, PlanLimitError
+from chalicelib.people.port import (
     FRAME_LIMIT,
     Identity,
     InUse,
@@ -16,12 +14,14 @@ from chalicelib.ports.identity import (
     Spender,
     TokenRecord,
 )
-from conducto_core.model.people import TokenKind
-from conducto_core.model.usage import PipelineSpent
-from conducto_core.model.wait_phases import Wait
-from conducto_core.semantics import waits
-from conducto_core.semantics.plans import NO_BILLING, Billing, Plan
-from conducto_core.semantics.roles import narrowed
+from chalicelib.people.tokens import is_listed
+from chalicelib.remote.port import AgentKey
+from conducto_core.billing.model import PipelineSpent
+from conducto_core.billing.rules import NO_BILLING, Billing, Plan
+from conducto_core.people.model import TokenKind
+from conducto_core.people.rules import narrowed
+from conducto_core.run.model.records import Wait
+from conducto_core.run.rules import waits
 
 
 class FakeOrgs:

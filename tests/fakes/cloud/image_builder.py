@@ -2,9 +2,9 @@
 
 from itertools import count
 
-from chalicelib.ports.errors import ThrottledError
-from chalicelib.ports.images import BuildRequest, BuildStatus
-from conducto_core.model.operations.cloud import RegistryLogin
+from chalicelib.errors import ThrottledError
+from chalicelib.images.port import BuildRequest, BuildStatus
+from conducto_core.api.cloud_operations import RegistryLogin
 
 REPOSITORY = "registry.invalid/images"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.ports.errors import ConflictError
-from conducto_core.semantics.leased_limits import from_json, to_json
+from chalicelib.errors import ConflictError
+from conducto_core.limits.rules import from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conducto_core.semantics.leased_limits import Lease
+    from conducto_core.limits.rules import Lease
 
 
 class FakeLimits:

@@ -5,13 +5,12 @@ from collections.abc import Callable, Sequence
 from tests.fakes.cloud.identity import FakeTokens
 from tests.fakes.cloud.sign_in import FakeIdentities
 
-from chalicelib.domain.tokens import membership_digest
-from chalicelib.ports.errors import ConflictError
-from chalicelib.ports.identity import Identity, VerifiedPerson
-from chalicelib.ports.people import InvitationRecord
-from conducto_core.model.operations.operation import Permission
-from conducto_core.model.people import AuditEntry, AuditPage, AuditParams, Member, Role
-from conducto_core.semantics.roles import needed_to_change, permissions_of
+from chalicelib.errors import ConflictError
+from chalicelib.people.port import Identity, InvitationRecord, VerifiedPerson
+from chalicelib.people.tokens import membership_digest
+from conducto_core.api.operation import Permission
+from conducto_core.people.model import AuditEntry, AuditPage, AuditParams, Member, Role
+from conducto_core.people.rules import needed_to_change, permissions_of
 
 
 class FakePeople:

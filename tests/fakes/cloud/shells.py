@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from tests.fakes.cloud.identity import FakeOrgs
 
-from chalicelib.ports.workers import Shell
+from chalicelib.workers.port import Shell
 
 
 class FakeShells:
-    """A fake `chalicelib.ports.workers.Shells`."""
+    """A fake `chalicelib.workers.port.Shells`."""
 
     def __init__(self, orgs: FakeOrgs) -> None:
         self._orgs = orgs

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from chalicelib.ports.identity import InvalidIdTokenError, VerifiedPerson, VerifiedRun
+from chalicelib.people.port import InvalidIdTokenError, VerifiedPerson, VerifiedRun
 
 
 class FakeIdentities:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from chalicelib.ports.errors import TaskGoneError
-from conducto_core.semantics.asl.compiler import Machine
-from conducto_core.semantics.naming import Site
+from chalicelib.errors import TaskGoneError
+from conducto_core.asl.rules.compiler import Machine
+from conducto_core.asl.rules.naming import Site
 
 
 class Interpreter(Protocol):

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any, BinaryIO
 
-from chalicelib.ports.errors import ConflictError
-from chalicelib.ports.journal import no_check
-from chalicelib.ports.logs import LogKey, Tail, Uploaded
-from chalicelib.ports.storage import BlobWriter
-from conducto_core.runtime.line_times import LineTime, part_of, unpacked
+from chalicelib.errors import ConflictError
+from chalicelib.logs.port import LogKey, Tail, Uploaded
+from chalicelib.run.port import BlobWriter, no_check
+from conducto_core.command.output import LineTime, part_of, unpacked
 
 #: Bytes of a chunk for readers.
 _BLOCK = 1 << 16

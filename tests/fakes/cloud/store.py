@@ -8,9 +8,9 @@ from threading import RLock
 
 from tests.fakes.cloud.identity import FakeOrgs
 
-from chalicelib.ports.errors import ConflictError
-from chalicelib.ports.identity import Share
-from chalicelib.ports.journal import (
+from chalicelib.errors import ConflictError
+from chalicelib.people.port import Share
+from chalicelib.run.port import (
     CloudRecord,
     Entry,
     News,
@@ -22,7 +22,7 @@ from chalicelib.ports.journal import (
     Waiting,
     no_check,
 )
-from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
+from conducto_core.run.model.records import AttemptRecord, NodeChange, PipelineRecord
 
 
 @dataclass(slots=True)

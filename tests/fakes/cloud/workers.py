@@ -5,9 +5,9 @@ from itertools import count
 
 from pydantic import SecretStr
 
-from chalicelib.ports.errors import CapacityError
-from chalicelib.ports.workers import TaskStatus, WorkerTask
-from conducto_core.model.remote_shells import ShellSession
+from chalicelib.errors import CapacityError
+from chalicelib.workers.port import TaskStatus, WorkerTask
+from conducto_core.debug.model import ShellSession
 
 
 class FakeFleet:

@@ -10,21 +10,21 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from conducto_core.model.nodes import NodeSpec, Pipeline
-from conducto_core.model.records import NodeState
-from conducto_core.model.states import Cause
-from conducto_core.semantics.asl.compiler import compile_residual
-from conducto_core.semantics.naming import NO_TREE, execution_input, node_id
-from conducto_core.semantics.residual import residual
-from conducto_core.semantics.resolve import resolve_generated
-from conducto_core.semantics.rules import state_of, suppress
-from conducto_core.semantics.tree_state import TreeState
+from conducto_core.asl.rules.compiler import compile_residual
+from conducto_core.asl.rules.naming import NO_TREE, execution_input, node_id
+from conducto_core.asl.rules.states import residual
+from conducto_core.run.model.records import NodeState
+from conducto_core.run.model.states import Cause
+from conducto_core.run.rules.outcomes import state_of, suppress
+from conducto_core.run.rules.tree_state import TreeState
+from conducto_core.tree.model import NodeSpec, Pipeline
+from conducto_core.tree.rules.resolve import resolve_generated
 from support.asl.cloud import SITE
 from support.asl.random_trees import random_tree
 from support.trees import form
 
 if TYPE_CHECKING:
-    from conducto_core.semantics.asl.partition import Size
+    from conducto_core.asl.rules.partition import Size
     from support.asl.interpreter import Interpreter
 
 

@@ -8,30 +8,30 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any, assert_never
 
-from conducto_core.model.states import State
-from conducto_core.semantics import events as ev
-from conducto_core.semantics.asl.compiler import compile_residual
-from conducto_core.semantics.asl.lint import problems
-from conducto_core.semantics.asl.partition import MAX_SIZE
-from conducto_core.semantics.cloud_machine import (
+from conducto_core.asl.rules.compiler import compile_residual
+from conducto_core.asl.rules.lint import problems
+from conducto_core.asl.rules.machine import (
     CloudMachine,
     CompleteTask,
     StartExecution,
     StopExecution,
 )
-from conducto_core.semantics.naming import Site, execution_input
-from conducto_core.semantics.rules import Outcome
-from conducto_core.semantics.tree_state import TreeState
+from conducto_core.asl.rules.naming import Site, execution_input
+from conducto_core.asl.rules.partition import MAX_SIZE
+from conducto_core.run.model import events as ev
+from conducto_core.run.model.states import State
+from conducto_core.run.rules.outcomes import Outcome
+from conducto_core.run.rules.tree_state import TreeState
 from support.asl.port import TaskGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conducto_core.model.nodes import NodeSpec, Pipeline
-    from conducto_core.model.states import Cause
-    from conducto_core.semantics.asl.partition import Size
-    from conducto_core.semantics.cloud_machine import MachineCommand, StepResult
-    from conducto_core.semantics.residual import Residual
+    from conducto_core.asl.rules.machine import MachineCommand, StepResult
+    from conducto_core.asl.rules.partition import Size
+    from conducto_core.asl.rules.states import Residual
+    from conducto_core.run.model.states import Cause
+    from conducto_core.tree.model import NodeSpec, Pipeline
     from support.asl.port import Engine
 
 SITE = Site("us-east-1", "123456789012")

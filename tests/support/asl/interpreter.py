@@ -21,7 +21,7 @@ from support.asl.port import Offer, TaskGoneError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from conducto_core.semantics.asl.compiler import Machine
+    from conducto_core.asl.rules.compiler import Machine
 
 State = dict[str, Any]
 LARGEST = 262_144

@@ -14,13 +14,13 @@ from botocore.exceptions import ClientError
 from moto.core.config import default_user_config
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from conducto_emulator import moto_shim
+from conducto_emulator.moto import shim as moto_shim
 from support.asl.port import Offer, TaskGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conducto_core.semantics.asl.compiler import Machine
+    from conducto_core.asl.rules.compiler import Machine
 
 _REGION = "us-east-1"
 _ROLE = "arn:aws:iam::123456789012:role/test"

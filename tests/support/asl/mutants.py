@@ -17,24 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-_SEMANTICS = "conducto_core.semantics."
+_CORE = "conducto_core."
 #: Modules with decisions, and their importers. `events` and plain data stay shared.
 _FAMILY = (
     *(
-        _SEMANTICS + name
+        _CORE + name
         for name in (
-            "rules",
-            "roll_up",
-            "tree_state",
-            "ready",
-            "machine",
-            "residual",
-            "naming",
-            "asl.states",
-            "asl.partition",
-            "asl.builder",
-            "asl.compiler",
-            "cloud_machine",
+            "run.rules.outcomes",
+            "run.rules.tree_state",
+            "run.rules.machine",
+            "asl.rules.states",
+            "asl.rules.naming",
+            "asl.rules.partition",
+            "asl.rules.compiler",
+            "asl.rules.machine",
         )
     ),
     "support.asl.cloud",
@@ -46,7 +42,7 @@ class Mutant(NamedTuple):
 
     Attributes:
         name: The fault, as a sentence.
-        module: Module below `conducto_core.semantics`.
+        module: Module below `conducto_core`.
         old: The text to replace; it must occur exactly once.
         new: Its replacement.
     """
@@ -65,7 +61,7 @@ class _Loader(SourceFileLoader):
     def get_code(self, fullname: str) -> Any:
         """Compile from source, never from a cache."""
         text = self.get_data(self.path).decode()
-        if fullname == _SEMANTICS + self._mutant.module:
+        if fullname == _CORE + self._mutant.module:
             found = text.count(self._mutant.old)
             assert found == 1, f"{self._mutant.name}: its text is there {found} times"
             text = text.replace(self._mutant.old, self._mutant.new)
@@ -87,7 +83,8 @@ class _Finder(MetaPathFinder):
 
 
 def mutated_cloud(mutant: Mutant) -> type:
-    """Return a `support.asl.cloud.Cloud` whose semantics have this bug."""
+    """Return a `support.asl.cloud.Cloud` whose rules have this bug."""
+    assert _CORE + mutant.module in _FAMILY, mutant.module
     with _set_aside():
         finder = _Finder(mutant)
         sys.meta_path.insert(0, finder)

@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from conducto_core.semantics.asl.compiler import Compiled, compile_residual
-from conducto_core.semantics.asl.partition import MAX_SIZE, Size
-from conducto_core.semantics.naming import Site
-from conducto_core.semantics.residual import residual
-from conducto_core.semantics.tree_state import TreeState
+from conducto_core.asl.rules.compiler import Compiled, compile_residual
+from conducto_core.asl.rules.naming import Site
+from conducto_core.asl.rules.partition import MAX_SIZE, Size
+from conducto_core.asl.rules.states import residual
+from conducto_core.run.rules.tree_state import TreeState
 from support.trees import lazy, leaf, parallel, pipeline, serial
 
 SITE = Site("us-east-1", "123456789012")

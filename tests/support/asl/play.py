@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from conducto_core.model.nodes import Pipeline
-from conducto_core.model.states import Cause
-from conducto_core.semantics import events as ev
-from conducto_core.semantics.asl.partition import MAX_SIZE, Size
-from conducto_core.semantics.machine import settled
-from conducto_core.semantics.resolve import resolve_generated
+from conducto_core.asl.rules.partition import MAX_SIZE, Size
+from conducto_core.run.model import events as ev
+from conducto_core.run.model.states import Cause
+from conducto_core.run.rules.machine import settled
+from conducto_core.tree.model import Pipeline
+from conducto_core.tree.rules.resolve import resolve_generated
 from support.asl.cloud import Cloud
 from support.asl.random_trees import ask, random_cause, random_tree
 from support.trees import Driver, form, pipeline

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conducto_core.semantics.asl.compiler import Machine
+    from conducto_core.asl.rules.compiler import Machine
 
 
 class TaskGoneError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conducto_core.model.states import Cause
+from conducto_core.run.model.states import Cause
 from support.trees import approve, lazy, leaf, parallel, serial
 
 if TYPE_CHECKING:

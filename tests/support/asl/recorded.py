@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from conducto_core.semantics.asl.compiler import Machine
-from conducto_core.semantics.naming import execution_input
+from conducto_core.asl.rules.compiler import Machine
+from conducto_core.asl.rules.naming import execution_input
 from support.asl.alone import Alone, Script
 from support.asl.interpreter import Interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conducto_core.model.nodes import Pipeline
-    from conducto_core.semantics.asl.partition import Size
+    from conducto_core.asl.rules.partition import Size
+    from conducto_core.tree.model import Pipeline
     from support.asl.port import Offer
 
 #: Seconds without a new task after which an execution must have reached its Wait, and seconds after

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from chalicelib.adapters.clients import Clients
-from conducto_core.model.deployment import INDEXES, PARTITION_KEY, SORT_KEY, Variables, table_name
+from chalicelib.aws.clients import Clients
+from conducto_core.installation.names import INDEXES, PARTITION_KEY, SORT_KEY, Variables, table_name
 from support.cloud.other_aws import chosen_aws
 
 if TYPE_CHECKING:

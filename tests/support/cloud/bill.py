@@ -1,7 +1,7 @@
 """What AWS charges, counted from requests, units and seconds by AWS's rules.
 
 The prices are those of AWS's pages for us-east-1, deliberately not those of the product's estimate
-(`conducto_core.semantics.service_costs`).
+(`conducto_core.billing.rules`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chalicelib.adapters.clients import Clients
+    from chalicelib.aws.clients import Clients
 
 _WRITE, _READ, _SECRET = 0.625 / 1e6, 0.125 / 1e6, 0.05 / 10_000
 _PUT, _GET = 0.005 / 1e3, 0.0004 / 1e3

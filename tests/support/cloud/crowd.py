@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.domain.events import OutputsArrived, TimeLimitsExpired
-from chalicelib.ports.errors import ConflictError
-from chalicelib.ports.journal import TurnState
-from chalicelib.services.processor import CommandProcessor
-from conducto_core.model.outputs import OutputSummary
+from chalicelib.errors import ConflictError
+from chalicelib.run.model import OutputsArrived, TimeLimitsExpired
+from chalicelib.run.port import TurnState
+from chalicelib.run.processor import CommandProcessor
+from conducto_core.results.model import OutputSummary
 
 if TYPE_CHECKING:
     from random import Random
 
-    from chalicelib.ports.journal import Entry, News, Waiting
+    from chalicelib.run.port import Entry, News, Waiting
     from support.cloud.world import World
 
 _TAKEN = (TurnState.TAKEN, TurnState.URGENT)

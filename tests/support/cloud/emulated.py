@@ -12,20 +12,20 @@ import boto3
 
 from conducto.tree.launch_form import to_launch_form
 from conducto_client.client import Client
-from conducto_client.http_transport import HttpTransport
-from conducto_client.transport import Endpoint
-from conducto_core.model.requests import Action, ControlRequest, LaunchRequest, NodeView
-from conducto_core.model.worker import PROTOCOL, Claim, WorkerStart
-from conducto_core.runtime.task_layout import AgentVariables
+from conducto_client.transport.http import HttpTransport
+from conducto_client.transport.port import Endpoint
+from conducto_core.command.task_layout import AgentVariables
+from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest, NodeView
+from conducto_core.workers.model import PROTOCOL, Claim, WorkerStart
 from conducto_worker.agent.__main__ import SignalClock
-from conducto_worker.agent.activity_poller import ActivityPoller, connect
 from conducto_worker.agent.api import HttpApi
+from conducto_worker.agent.aws import ActivityPoller, connect
 
 if TYPE_CHECKING:
-    from conducto_core.model.records import AttemptRecord
-    from conducto_core.model.worker import ClaimResponse
+    from conducto_core.run.model.records import AttemptRecord
+    from conducto_core.workers.model import ClaimResponse
     from conducto_emulator.emulator import Emulator
-    from conducto_worker.agent.ports import PolledTask
+    from conducto_worker.agent.port import PolledTask
 
 TIMEOUT = 90.0
 

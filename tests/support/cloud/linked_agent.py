@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.api.dispatch import Api, Request
 from chalicelib.api.websocket import Sockets
-from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.identity import Identity
-from chalicelib.services.processor import CommandProcessor
+from chalicelib.people.port import Identity
+from chalicelib.people.tokens import digest_of
+from chalicelib.run.processor import CommandProcessor
 from conducto_core.api.idempotency import MemoryResponses
-from conducto_core.model.relay import (
+from conducto_core.remote.model import (
     PROTOCOL,
     Ask,
     CloudFrame,
@@ -27,8 +27,8 @@ from support.cloud.world import ME, World
 
 if TYPE_CHECKING:
     from conducto_core.api.dispatch import Response
-    from conducto_core.model.base import Record
-    from conducto_core.model.operations.operation import AnyOperation
+    from conducto_core.api.operation import AnyOperation
+    from conducto_core.record import Record
 
 #: Bytes of a part.
 PART = 20_000

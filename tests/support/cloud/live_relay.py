@@ -21,12 +21,12 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from chalicelib.api.dispatch import Api, Request
 from chalicelib.api.websocket import FORBIDDEN, Sockets
-from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.identity import Identity
-from chalicelib.services.processor import CommandProcessor
+from chalicelib.people.port import Identity
+from chalicelib.people.tokens import digest_of
+from chalicelib.run.processor import CommandProcessor
 from conducto_core.api.idempotency import MemoryResponses
-from conducto_core.model.operations.operation import SUBPROTOCOL
-from conducto_local.link.settings import LinkSettings, write_settings
+from conducto_core.api.operation import SUBPROTOCOL
+from conducto_local.remote.policy import LinkSettings, write_settings
 from support.cloud.linked_agent import JSON
 from support.cloud.world import ME, World
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conducto_core.api.dispatch import Response
-    from conducto_core.model.operations.operation import AnyOperation
-    from conducto_core.model.relay import LinkPolicy
+    from conducto_core.api.operation import AnyOperation
+    from conducto_core.remote.model import LinkPolicy
 
 TOKEN = "cdo_linked"
 _HANDSHAKE = "handshake"

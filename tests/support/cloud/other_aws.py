@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 import pytest
 from moto import mock_aws
 
-from deploy import programs
 from support.iam_data import TOOLS
+from system.deploy import programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

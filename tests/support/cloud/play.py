@@ -11,26 +11,26 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.domain.deferred_effects import BackgroundEvent
-from chalicelib.domain.events import ApprovalDecided, TimeLimitsExpired
-from chalicelib.ports.errors import ConflictError
-from chalicelib.ports.workers import TaskEnd
-from chalicelib.services.processor import CommandProcessor
-from chalicelib.services.reconcile import Reconciler
+from chalicelib.errors import ConflictError
+from chalicelib.run.model import ApprovalDecided, TimeLimitsExpired
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.reconcile import Reconciler
+from chalicelib.run.rules.deferred import BackgroundEvent
+from chalicelib.workers.port import TaskEnd
 from conducto.wire.lazy_form import from_wire_document
-from conducto_core.model.nodes import Pipeline
-from conducto_core.model.records import ApprovalDecision
-from conducto_core.model.requests import Action, Changes
-from conducto_core.model.states import Cause
-from conducto_core.model.warm_pool import WarmPool
-from conducto_core.semantics import capacity
-from conducto_core.semantics import events as ev
-from conducto_core.semantics.actions import events_of, events_of_modify
-from conducto_core.semantics.continuation import continuation, continued_tree, fingerprint
-from conducto_core.semantics.machine import settled
-from conducto_core.semantics.plans import Plan
-from conducto_core.semantics.pools import PoolKind, kind_of
-from conducto_core.semantics.resolve import resolve_generated
+from conducto_core.billing.rules import Plan
+from conducto_core.programs.rules.continuation import continuation, continued_tree, fingerprint
+from conducto_core.run.model import events as ev
+from conducto_core.run.model.records import ApprovalDecision
+from conducto_core.run.model.requests import Action, Changes
+from conducto_core.run.model.states import Cause
+from conducto_core.run.rules.actions import events_of, events_of_modify
+from conducto_core.run.rules.machine import settled
+from conducto_core.tree.model import Pipeline
+from conducto_core.tree.rules.callbacks import PoolKind, kind_of
+from conducto_core.tree.rules.resolve import resolve_generated
+from conducto_core.workers.model import WarmPool
+from conducto_core.workers.rules import pools as capacity
 from support.asl.play import SMALL
 from support.asl.random_trees import ask, random_cause, random_tree
 from support.cloud.crowd import Crowd
@@ -38,7 +38,7 @@ from support.cloud.world import ME, World
 from support.trees import Driver, form, leaf, pipeline
 
 if TYPE_CHECKING:
-    from conducto_core.model.nodes import NodeSpec
+    from conducto_core.tree.model import NodeSpec
 
 
 class LostError(Exception):

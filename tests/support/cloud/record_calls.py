@@ -1,8 +1,8 @@
 """Records every AWS request of a function, for tests of permissions.
 
-A prelude of `conducto_emulator.lambda_host`, so only the standard library and the modules of Lambda
-are available. Each line of the file in ``CONDUCTO_TEST_CALLS`` has the function, the service, the
-operation and its parameters.
+A prelude of `conducto_emulator.lambdas.host`, so only the standard library and the modules of
+Lambda are available. Each line of the file in ``CONDUCTO_TEST_CALLS`` has the function, the
+service, the operation and its parameters.
 """
 
 import json

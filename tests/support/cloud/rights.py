@@ -1,7 +1,7 @@
 """The AWS calls of an installation, compared with the permissions of its roles.
 
 The emulator itself checks no permissions: a missing one would first be noticed in a real account.
-`make test-deploy` checks its recorded calls against the same policies (`deploy.calls`).
+`make test-deploy` checks its recorded calls against the same policies (`system.deploy.calls`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from conducto_core.model.deployment import PARTITION_KEY, STAGE_TAG, Variables
+from conducto_core.installation.names import PARTITION_KEY, STAGE_TAG, Variables
 from conducto_emulator.resources import ACCOUNT, REGION, STAGE
 from support.iam_data import has_resources
 

@@ -24,28 +24,28 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.fakes.cloud.dynamodb import FakeDynamoDB
 
-from chalicelib.adapters.dynamodb import DynamoTable
-from chalicelib.adapters.journal_store import JournalStore
-from chalicelib.adapters.organizations import TableOrgs
-from chalicelib.api.pipelines import CloudPipelines
-from chalicelib.api.workers import WorkerApi, WorkerGoneError
-from chalicelib.domain import snapshots
-from chalicelib.domain.deferred_effects import BackgroundEvent
-from chalicelib.domain.events import JournalEntry
-from chalicelib.domain.folding import replay
-from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.errors import ConflictError, ThrottledError
-from chalicelib.ports.workers import TaskEnd
-from chalicelib.services.deletion import DeletionRunningError
-from chalicelib.services.group_commit import BusyError
-from chalicelib.services.processor import CommandProcessor
-from chalicelib.services.reconcile import Reconciler
+from chalicelib.aws.dynamodb import DynamoTable
+from chalicelib.errors import ConflictError, ThrottledError
+from chalicelib.people.aws.organisations import TableOrgs
+from chalicelib.people.tokens import digest_of
+from chalicelib.run.aws.journal import JournalStore
+from chalicelib.run.deletion import DeletionRunningError
+from chalicelib.run.group_commit import BusyError
+from chalicelib.run.handlers import CloudPipelines
+from chalicelib.run.model import JournalEntry
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.reconcile import Reconciler
+from chalicelib.run.rules import snapshots
+from chalicelib.run.rules.deferred import BackgroundEvent
+from chalicelib.run.rules.pipeline import replay
+from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
+from chalicelib.workers.port import TaskEnd
+from conducto_core.billing.rules import Plan
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.params import PipelineParams
-from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
-from conducto_core.model.states import NodeType, State
-from conducto_core.model.worker import PROTOCOL, ClaimDecision, Heartbeat, Report, WorkerStart
-from conducto_core.semantics.plans import Plan
+from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.run.model.states import NodeType, State
+from conducto_core.workers.model import PROTOCOL, ClaimDecision, Heartbeat, Report, WorkerStart
 from support.asl.port import Offer, TaskGoneError
 from support.cloud.world import ME, World, claim_of
 from support.trees import form, leaf, parallel, serial
@@ -53,8 +53,8 @@ from support.trees import form, leaf, parallel, serial
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chalicelib.ports.workers import WorkerTask
-    from conducto_core.model.worker import ClaimResponse, ReportResponse, WorkerInstructions
+    from chalicelib.workers.port import WorkerTask
+    from conducto_core.workers.model import ClaimResponse, ReportResponse, WorkerInstructions
 
 R = TypeVar("R")
 #: Errors of requests that clients do not repeat.

@@ -4,7 +4,7 @@ Pages of the Amazon ECS Developer Guide: "Resolve Amazon ECS stopped task errors
 "CannotPullContainer task errors" and "ResourceInitializationError task errors".
 """
 
-from conducto_emulator.tasks import TaskStartFailure
+from conducto_emulator.tasks.tasks import TaskStartFailure
 
 _NOT_STARTED, _EXITED = "TaskFailedToStart", "EssentialContainerExited"
 _ESSENTIAL = "Essential container in task exited"

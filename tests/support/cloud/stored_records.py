@@ -6,29 +6,29 @@ import base64
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.adapters.dynamodb import DynamoTable
-from chalicelib.adapters.efs import EfsAccessPoints
-from chalicelib.adapters.idempotency import IdempotencyTable
-from chalicelib.adapters.journal_store import JournalStore
-from chalicelib.adapters.logs import ChunkedLogs
-from chalicelib.adapters.organizations import TableOrgs
-from chalicelib.adapters.s3 import S3Bucket
-from chalicelib.adapters.shells import TableShells
-from chalicelib.adapters.tokens import TableTokens
-from chalicelib.adapters.websocket_connections import TableConnections
-from chalicelib.domain.schema_migrations import SCHEMA, Schema
-from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.identity import Identity
-from chalicelib.ports.workers import Shell
-from chalicelib.services.processor import CommandProcessor
-from conducto_core.model.requests import Changes
-from conducto_core.model.states import Cause
+from chalicelib.api.aws import TableConnections
+from chalicelib.aws.dynamodb import DynamoTable
+from chalicelib.aws.named_records import IdempotencyTable
+from chalicelib.aws.s3 import S3Bucket
+from chalicelib.data.aws import EfsAccessPoints
+from chalicelib.debug.aws import TableShells
+from chalicelib.logs.aws.logs import ChunkedLogs
+from chalicelib.people.aws.members import TableTokens
+from chalicelib.people.aws.organisations import TableOrgs
+from chalicelib.people.port import Identity
+from chalicelib.people.tokens import digest_of
+from chalicelib.run.aws.journal import JournalStore
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.rules.snapshots import SCHEMA, Schema
+from chalicelib.workers.port import Shell
+from conducto_core.run.model.requests import Changes
+from conducto_core.run.model.states import Cause
 from support.cloud.aws import BUCKET, TABLE, file_system
 from support.cloud.world import LARGE, ME, World
 from support.trees import form, lazy, leaf, parallel, serial
 
 if TYPE_CHECKING:
-    from chalicelib.adapters.clients import Clients
+    from chalicelib.aws.clients import Clients
     from support.cloud.world import Hand
 
 #: A user's token in the scenes.

@@ -1,7 +1,7 @@
 """The whole cloud in memory, with a clock that a test controls.
 
 `World` has the ports' fakes and any number of processors (Lambdas) over them; `Hand` is a worker
-that speaks `conducto_core.model.worker` and runs its commands at the test's request.
+that speaks `conducto_core.workers.model` and runs its commands at the test's request.
 """
 
 from __future__ import annotations
@@ -39,22 +39,25 @@ from tests.fakes.cloud import (
 )
 from tests.fakes.schedules import MemorySchedules
 
-from chalicelib.adapters.git_providers import GitProviders
-from chalicelib.adapters.git_refs import HttpGitRefs
-from chalicelib.adapters.github_app import GithubApps
-from chalicelib.api.pipelines import CloudPipelines
-from chalicelib.api.workers import WorkerApi, WorkerGoneError
-from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.identity import Identity
-from chalicelib.ports.workers import TaskEnd
-from chalicelib.services.data_function import LocalDataFiles
-from chalicelib.services.dependencies import Dependencies
-from chalicelib.services.processor import CommandProcessor
-from chalicelib.services.reconcile import Reconciler
-from conducto_core.model.continuation import ContinueRequest
-from conducto_core.model.params import NodeParams, PipelineParams, TreeParams
-from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
-from conducto_core.model.worker import (
+from chalicelib.data.function import LocalDataFiles
+from chalicelib.dependencies import Dependencies
+from chalicelib.people.port import Identity
+from chalicelib.people.tokens import digest_of
+from chalicelib.run.handlers import CloudPipelines
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.reconcile import Reconciler
+from chalicelib.triggers.github_app import GithubApps
+from chalicelib.triggers.providers import GitProviders, HttpGitRefs
+from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
+from chalicelib.workers.port import TaskEnd
+from conducto_core.asl.rules.naming import Site
+from conducto_core.asl.rules.partition import MAX_SIZE
+from conducto_core.billing.rules import Plan
+from conducto_core.notifications.channels import Settings
+from conducto_core.programs.model import ContinueRequest
+from conducto_core.run.model.params import NodeParams, PipelineParams, TreeParams
+from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.workers.model import (
     PROTOCOL,
     Claim,
     ClaimDecision,
@@ -66,10 +69,6 @@ from conducto_core.model.worker import (
     WorkerLogChunk,
     WorkerStart,
 )
-from conducto_core.notifications.settings import Settings
-from conducto_core.semantics.asl.partition import MAX_SIZE
-from conducto_core.semantics.naming import Site
-from conducto_core.semantics.plans import Plan
 from support.asl.interpreter import Interpreter
 from support.asl.port import Offer, TaskGoneError
 from support.trees import form
@@ -77,11 +76,11 @@ from support.trees import form
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chalicelib.ports.workers import WorkerTask
-    from conducto_core.model.continuation import ContinuePlan
-    from conducto_core.model.records import AttemptRecord
-    from conducto_core.model.requests import ControlResult, NodeView, PipelineSummary
-    from conducto_core.model.states import Cause
+    from chalicelib.workers.port import WorkerTask
+    from conducto_core.programs.model import ContinuePlan
+    from conducto_core.run.model.records import AttemptRecord
+    from conducto_core.run.model.requests import ControlResult, NodeView, PipelineSummary
+    from conducto_core.run.model.states import Cause
 
 SITE = Site("us-east-1", "123456789012", stage="test")
 EVERYTHING = frozenset(

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { api } from "@/api/client";
-import { dataApi } from "@/api/data";
-import { programApi } from "@/api/programs";
+import { dataApi } from "@/data/api/data";
+import { programApi } from "@/programs/api/programs";
 
 /** Functions that ask the cloud itself, because they are not about one pipeline. */
 const OF_THE_CLOUD = new Set([

@@ -15,7 +15,7 @@ import { Toasts } from "@/components/toasts";
 import { useNotifications } from "@/components/useNotifications";
 import { useTitle } from "@/components/useTitle";
 import { followLink, useLocation } from "@/lib/location";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 /** `expired`: the URL had an invalid sign-in code. */
 export function App({ expired }: { expired: boolean }) {

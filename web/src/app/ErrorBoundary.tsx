@@ -4,7 +4,7 @@ import { messageOf } from "@/api/client";
 import { START_COMMAND } from "@/api/deployment";
 import { Button } from "@/components/Button";
 import { EmptyState } from "@/components/EmptyState";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 interface Props {
   /** Another path resets the error. */

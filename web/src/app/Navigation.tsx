@@ -7,8 +7,8 @@ import { Icon, type IconName } from "@/components/Icon";
 import { Logo } from "@/components/Logo";
 import { followLink, isPipelinePath } from "@/lib/location";
 import { type Theme, useTheme } from "@/lib/theme";
-import { NAVIGATION } from "@/strings";
-import { COMMON } from "@/strings/common";
+import { NAVIGATION } from "@/app/texts";
+import { COMMON } from "@/app/texts/common";
 
 const THEME_ICONS: Record<Theme, IconName> = { system: "system", light: "sun", dark: "moon" };
 

@@ -11,11 +11,11 @@ import { Icon } from "@/components/Icon";
 import { offeredActions } from "@/components/offeredActions";
 import { toast } from "@/components/toasts";
 import { gitLaunchUrl, launchUrl, navigate, pipelineUrl } from "@/lib/location";
-import { firstMatches } from "@/live/search";
-import { type Entry, matching, moved } from "@/model/palette";
-import { pipelineState } from "@/model/pipelineStatus";
-import { stateLabel } from "@/model/states";
-import { PALETTE } from "@/strings/palette";
+import { firstMatches } from "@/run/tree/live/search";
+import { type Entry, matching, moved } from "@/app/model/palette";
+import { pipelineState } from "@/run/model/pipelineStatus";
+import { stateLabel } from "@/run/model/states";
+import { PALETTE } from "@/app/texts/palette";
 
 const MAX_FOUND = 8;
 

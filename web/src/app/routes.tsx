@@ -7,8 +7,8 @@ import type { IconName } from "@/components/Icon";
 import { lazily } from "@/components/lazily";
 import { machineIn, type PageProps } from "@/lib/location";
 import { referenceTo } from "@/lib/references";
-import { PipelinePage } from "@/pages/pipeline/PipelinePage";
-import { NAVIGATION } from "@/strings";
+import { PipelinePage } from "@/run/page/PipelinePage";
+import { NAVIGATION } from "@/app/texts";
 
 export interface PageRoute {
   path: string;
@@ -23,45 +23,37 @@ export interface PageRoute {
 
 // The tree is part of the main script, because most links lead to it. The other pages are loaded
 // on demand.
-const PipelinesPage = page(
-  async () => (await import("@/pages/pipelines/PipelinesPage")).PipelinesPage,
-);
-const SchedulesPage = page(
-  async () => (await import("@/pages/schedules/SchedulesPage")).SchedulesPage,
-);
-const SchedulePage = page(
-  async () => (await import("@/pages/schedules/SchedulePage")).SchedulePage,
-);
-const TriggersPage = page(async () => (await import("@/pages/triggers/TriggersPage")).TriggersPage);
-const TriggerPage = page(async () => (await import("@/pages/triggers/TriggerPage")).TriggerPage);
+const PipelinesPage = page(async () => (await import("@/run/list/PipelinesPage")).PipelinesPage);
+const SchedulesPage = page(async () => (await import("@/schedules/SchedulesPage")).SchedulesPage);
+const SchedulePage = page(async () => (await import("@/schedules/SchedulePage")).SchedulePage);
+const TriggersPage = page(async () => (await import("@/triggers/TriggersPage")).TriggersPage);
+const TriggerPage = page(async () => (await import("@/triggers/TriggerPage")).TriggerPage);
 const NotificationsPage = page(
-  async () => (await import("@/pages/notifications/NotificationsPage")).NotificationsPage,
+  async () => (await import("@/notifications/NotificationsPage")).NotificationsPage,
 );
-const ImagesPage = page(async () => (await import("@/pages/images/ImagesPage")).ImagesPage);
-const DataPage = page(async () => (await import("@/pages/data/DataPage")).DataPage);
-const UserDataPage = page(async () => (await import("@/pages/data/UserDataPage")).UserDataPage);
-const TimelinePage = page(async () => (await import("@/pages/timeline/TimelinePage")).TimelinePage);
-const SecretsPage = page(async () => (await import("@/pages/secrets/SecretsPage")).SecretsPage);
-const AgentPage = page(async () => (await import("@/pages/agent/AgentPage")).AgentPage);
-const AgentsPage = page(async () => (await import("@/pages/agents/AgentsPage")).AgentsPage);
-const AccountPage = page(async () => (await import("@/pages/account/AccountPage")).AccountPage);
-const LaunchPage = page(async () => (await import("@/pages/launch/LaunchPage")).LaunchPage);
+const ImagesPage = page(async () => (await import("@/images/ImagesPage")).ImagesPage);
+const DataPage = page(async () => (await import("@/data/DataPage")).DataPage);
+const UserDataPage = page(async () => (await import("@/data/UserDataPage")).UserDataPage);
+const TimelinePage = page(async () => (await import("@/run/timeline/TimelinePage")).TimelinePage);
+const SecretsPage = page(async () => (await import("@/secrets/SecretsPage")).SecretsPage);
+const AgentPage = page(async () => (await import("@/remote/agent/AgentPage")).AgentPage);
+const AgentsPage = page(async () => (await import("@/remote/AgentsPage")).AgentsPage);
+const AccountPage = page(async () => (await import("@/people/account/AccountPage")).AccountPage);
+const LaunchPage = page(async () => (await import("@/programs/launch/LaunchPage")).LaunchPage);
 const GitLaunchPage = page(
-  async () => (await import("@/pages/launch/GitLaunchPage")).GitLaunchPage,
+  async () => (await import("@/programs/launch/GitLaunchPage")).GitLaunchPage,
 );
-const ProgramPage = page(async () => (await import("@/pages/program/ProgramPage")).ProgramPage);
-const SignedInPage = page(async () => (await import("@/pages/signin/SignedInPage")).SignedInPage);
-const MembersPage = page(
-  async () => (await import("@/pages/organisation/MembersPage")).MembersPage,
-);
-const AuditPage = page(async () => (await import("@/pages/organisation/AuditPage")).AuditPage);
-const PlanPage = page(async () => (await import("@/pages/organisation/PlanPage")).PlanPage);
-const UsagePage = page(async () => (await import("@/pages/organisation/UsagePage")).UsagePage);
+const ProgramPage = page(async () => (await import("@/programs/ProgramPage")).ProgramPage);
+const SignedInPage = page(async () => (await import("@/people/signin/SignedInPage")).SignedInPage);
+const MembersPage = page(async () => (await import("@/people/MembersPage")).MembersPage);
+const AuditPage = page(async () => (await import("@/people/AuditPage")).AuditPage);
+const PlanPage = page(async () => (await import("@/billing/PlanPage")).PlanPage);
+const UsagePage = page(async () => (await import("@/billing/UsagePage")).UsagePage);
 const InvitationPage = page(
-  async () => (await import("@/pages/signin/InvitationPage")).InvitationPage,
+  async () => (await import("@/people/signin/InvitationPage")).InvitationPage,
 );
-const CliPage = page(async () => (await import("@/pages/signin/CliPage")).CliPage);
-const SettingsPage = page(async () => (await import("@/pages/settings/SettingsPage")).SettingsPage);
+const CliPage = page(async () => (await import("@/people/signin/CliPage")).CliPage);
+const SettingsPage = page(async () => (await import("@/app/settings/SettingsPage")).SettingsPage);
 
 function page(load: () => Promise<ComponentType<PageProps>>): ComponentType<PageProps> {
   return lazily(load, { placeholder: null });

@@ -2,7 +2,7 @@ import type { ControlResult } from "@/api/schema";
 import styles from "@/components/ActionPreview.module.css";
 import { plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 /** The effects of an action: killed commands, and notes of the server. */
 export function ActionPreview({ preview }: { preview: ControlResult }) {

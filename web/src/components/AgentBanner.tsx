@@ -1,14 +1,14 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 
-import { agentsApi } from "@/api/agents";
+import { agentsApi } from "@/remote/api/agents";
 import type { LinkedAgent } from "@/api/schema";
 import bannerStyles from "@/components/Banner.module.css";
 import { CopyButton } from "@/components/CopyButton";
 import { useNow } from "@/components/useNow";
 import { parseReference } from "@/lib/references";
 import { ago } from "@/lib/time";
-import { AGENTS, START_COMMAND } from "@/strings/agents";
+import { AGENTS, START_COMMAND } from "@/remote/texts/agents";
 
 /** Interval of checks whether the agent is connected, in ms. */
 const CHECK_MS = 15_000;

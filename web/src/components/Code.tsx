@@ -1,6 +1,6 @@
 import styles from "@/components/Code.module.css";
 import { CopyButton } from "@/components/CopyButton";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 /** Code with a Copy button. */
 export function Code({ text, label }: { text: string; label: string }) {

@@ -2,7 +2,7 @@ import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
 
 import { Button } from "@/components/Button";
 import styles from "@/components/Collapsible.module.css";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 /** Content that shows only its beginning if it is long. `label` describes it to screen readers. */
 export function Collapsible({ label, children }: { label: string; children: ReactNode }) {

@@ -1,6 +1,6 @@
 import styles from "@/components/Command.module.css";
 import { tokens } from "@/lib/highlight";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 /** A command with syntax highlighting. */
 export function Command({ text }: { text: string }) {

@@ -4,7 +4,7 @@ import { Button } from "@/components/Button";
 import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
 import { copy } from "@/lib/clipboard";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 interface Props {
   text: string;

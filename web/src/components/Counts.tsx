@@ -2,9 +2,9 @@ import { Fragment } from "react";
 
 import type { Counts, State } from "@/api/schema";
 import styles from "@/components/Counts.module.css";
-import { barOf } from "@/model/columns";
-import { stateLabel, STATES } from "@/model/states";
-import { COMMON } from "@/strings/common";
+import { barOf } from "@/run/model/columns";
+import { stateLabel, STATES } from "@/run/model/states";
+import { COMMON } from "@/app/texts/common";
 
 /** Letters of the state columns. */
 export const LETTERS: Record<State, string> = {

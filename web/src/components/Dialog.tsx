@@ -2,7 +2,7 @@ import { useEffect, useId, useRef, type ReactNode } from "react";
 
 import { Button } from "@/components/Button";
 import styles from "@/components/Dialog.module.css";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 interface Props {
   title: string;

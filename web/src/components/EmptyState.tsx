@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 
 import styles from "@/components/EmptyState.module.css";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 interface EmptyProps {
   title: string;

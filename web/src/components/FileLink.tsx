@@ -1,11 +1,11 @@
 import type { MouseEvent } from "react";
 
 import { messageOf } from "@/api/client";
-import { waitUntilReady } from "@/api/data";
+import { waitUntilReady } from "@/data/api/data";
 import { IN_CLOUD } from "@/api/deployment";
 import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 const NOTICE_MS = 3000;
 

@@ -5,7 +5,7 @@ import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
 import { submitWithCtrlEnter } from "@/components/submitWithCtrlEnter";
 import { useSubmitOnce } from "@/components/useSubmitOnce";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 interface Props {
   title: string;

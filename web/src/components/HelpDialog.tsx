@@ -1,7 +1,7 @@
 import { Dialog } from "@/components/Dialog";
 import keyStyles from "@/components/Keys.module.css";
 import { isPipelinePath, machineIn } from "@/lib/location";
-import { HELP, type HelpKeys } from "@/strings/help";
+import { HELP, type HelpKeys } from "@/app/texts/help";
 
 /** The purpose of a page, and its keys. */
 export function HelpDialog({ path, onClose }: { path: string; onClose: () => void }) {

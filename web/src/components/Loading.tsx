@@ -1,5 +1,5 @@
 import styles from "@/components/Loading.module.css";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 interface Props {
   /** Number of placeholder lines. */

@@ -3,7 +3,7 @@ import { type CSSProperties, type ReactNode } from "react";
 import { Icon } from "@/components/Icon";
 import styles from "@/components/LogLines.module.css";
 import { type Colour, PLAIN, type Span, type Style } from "@/lib/ansi";
-import { LOG } from "@/strings";
+import { LOG } from "@/app/texts";
 
 /** The first line of a group that can be closed. */
 export interface GroupLine {

@@ -5,7 +5,7 @@ import { Button } from "@/components/Button";
 import styles from "@/components/LogLines.module.css";
 import { LogLine } from "@/components/LogLine";
 import { useSetting } from "@/lib/settings";
-import { COMMON } from "@/strings/common";
+import { COMMON } from "@/app/texts/common";
 
 const LINE_HEIGHT = 20;
 /** Distance from the end in px up to which the log keeps following; new lines move the end away. */

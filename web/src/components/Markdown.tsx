@@ -3,7 +3,7 @@
 import DOMPurify from "dompurify";
 import { useLayoutEffect, useMemo, useRef, useState, type RefObject } from "react";
 
-import { servedUrl } from "@/api/dataUrls";
+import { servedUrl } from "@/data/api/dataUrls";
 import styles from "@/components/Markdown.module.css";
 import { markdownToHtml } from "@/lib/markdown";
 

@@ -7,7 +7,7 @@ import { Button } from "@/components/Button";
 import styles from "@/components/OfflineBanner.module.css";
 import { useNow } from "@/components/useNow";
 import { duration } from "@/lib/time";
-import { OFFLINE } from "@/strings";
+import { OFFLINE } from "@/app/texts";
 
 /** A banner on every page while the server does not respond. */
 export function OfflineBanner() {

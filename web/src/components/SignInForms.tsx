@@ -11,8 +11,8 @@ import { FormError } from "@/components/ConfirmDialog";
 import { EmptyState } from "@/components/EmptyState";
 import styles from "@/components/SignedOut.module.css";
 import { useTitle } from "@/components/useTitle";
-import { COMMON } from "@/strings/common";
-import { SIGN_IN } from "@/strings/signIn";
+import { COMMON } from "@/app/texts/common";
+import { SIGN_IN } from "@/people/texts/signIn";
 
 const COMMAND = IN_CLOUD ? "conducto show --app --cloud" : "conducto show --app";
 const ACCESS = IN_CLOUD

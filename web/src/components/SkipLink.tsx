@@ -1,5 +1,5 @@
 import styles from "@/components/SkipLink.module.css";
-import { SKIP_LINK } from "@/strings";
+import { SKIP_LINK } from "@/app/texts";
 
 /** The first link of a page. It moves the focus to the tree, or to the content of other pages. */
 export function SkipLink() {

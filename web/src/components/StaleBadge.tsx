@@ -1,6 +1,6 @@
 import { useNow } from "@/components/useNow";
 import { duration } from "@/lib/time";
-import { STALE } from "@/strings";
+import { STALE } from "@/app/texts";
 
 /** Data that is older than this number of intervals is marked. */
 const MAX_INTERVALS = 3;

@@ -1,6 +1,6 @@
 import type { ReactElement } from "react";
 
-import { type DisplayState, stateLabel } from "@/model/states";
+import { type DisplayState, stateLabel } from "@/run/model/states";
 
 /** Each state has its own shape, so that colour is not needed to tell them apart. */
 const SHAPES: Record<DisplayState, ReactElement> = {

@@ -1,6 +1,6 @@
 import { StateIcon } from "@/components/StateIcon";
 import styles from "@/components/StatePill.module.css";
-import { type DisplayState, stateLabel } from "@/model/states";
+import { type DisplayState, stateLabel } from "@/run/model/states";
 
 /** A state with its icon on its tint, and a reason: `failed, exit 1`. */
 export function StatePill({ state, reason }: { state: DisplayState; reason?: string | null }) {

@@ -2,7 +2,7 @@ import { useState } from "react";
 
 import { Button } from "@/components/Button";
 import styles from "@/components/Tour.module.css";
-import { TOUR } from "@/strings/help";
+import { TOUR } from "@/app/texts/help";
 
 /** Hints about the first pipeline, one at a time, beside the page. Escape closes them. */
 export function Tour({ onClose }: { onClose: () => void }) {

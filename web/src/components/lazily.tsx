@@ -7,7 +7,7 @@ import { EmptyState } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
 import { Part } from "@/lib/part";
 import { preloadable } from "@/lib/preload";
-import { LAZY } from "@/strings";
+import { LAZY } from "@/app/texts";
 
 interface Options {
   /** Shown while the code is loading. */

@@ -5,7 +5,7 @@ import { type Change, unconfirmed } from "@/api/unconfirmed";
 import styles from "@/components/Toasts.module.css";
 import { useNow } from "@/components/useNow";
 import { Listeners } from "@/lib/listeners";
-import { TOASTS } from "@/strings";
+import { TOASTS } from "@/app/texts";
 
 /** Short messages about completed actions, announced by screen readers. */
 export interface Toast {

@@ -8,8 +8,8 @@ import { navigate, pipelineUrl } from "@/lib/location";
 import { useSetting } from "@/lib/settings";
 import { addToBadge } from "@/lib/titleBadge";
 import { setWatched, useWatched } from "@/lib/watched";
-import { newsOf, outcomeText, type PipelineNews } from "@/model/notifications";
-import { NOTIFICATIONS } from "@/strings";
+import { newsOf, outcomeText, type PipelineNews } from "@/notifications/model/notifications";
+import { NOTIFICATIONS } from "@/app/texts";
 
 const POLL_MS = 4000;
 /** Only the newest pipelines are polled. */

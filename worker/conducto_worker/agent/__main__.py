@@ -9,23 +9,23 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from conducto_core.model.worker import PROTOCOL, WorkerInstructions, WorkerStart
-from conducto_core.runtime.container_stats import Reading
-from conducto_core.runtime.json_logs import JsonLines, set_up
-from conducto_core.runtime.task_layout import CTL, SHELL, AgentVariables
-from conducto_worker.agent.activity_poller import ActivityPoller, connect
+from conducto_core.command.json_logs import JsonLines, set_up
+from conducto_core.command.task_layout import CTL, SHELL, AgentVariables
+from conducto_core.command.usage import Reading
+from conducto_core.workers.model import PROTOCOL, WorkerInstructions, WorkerStart
 from conducto_worker.agent.api import HttpApi, HttpTransport
+from conducto_worker.agent.aws import ActivityPoller, connect
 from conducto_worker.agent.debug_shell import DebugShell
 from conducto_worker.agent.fifo_channel import FifoCommands
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import LogShipper
-from conducto_worker.agent.ports import ApiError
-from conducto_worker.agent.resources import Sampler, metadata, user_stats
+from conducto_worker.agent.port import ApiError
+from conducto_worker.agent.usage import Sampler, metadata, user_stats
 from conducto_worker.agent.worker import Worker
 
 
 class SignalClock:
-    """A clock that SIGTERM stops; implements `conducto_worker.agent.ports.Clock`."""
+    """A clock that SIGTERM stops; implements `conducto_worker.agent.port.Clock`."""
 
     def __init__(self) -> None:
         self._stopped_at: float | None = None

@@ -15,19 +15,9 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from conducto_core.model.base import Record
-from conducto_core.model.operations.operation import API_ROOT, Operation
-from conducto_core.model.operations.worker import (
-    CLAIM,
-    END,
-    HEARTBEAT,
-    LOG,
-    LOG_UPLOAD,
-    REPORT,
-    START,
-    UPLOAD,
-)
-from conducto_core.model.worker import (
+from conducto_core.api.operation import API_ROOT, Operation
+from conducto_core.record import Record
+from conducto_core.workers.model import (
     Claim,
     ClaimResponse,
     EndResponse,
@@ -42,7 +32,17 @@ from conducto_core.model.worker import (
     WorkerLogChunk,
     WorkerStart,
 )
-from conducto_worker.agent.ports import ApiError, Clock, RefusedError, WorkerGoneError
+from conducto_core.workers.operations import (
+    CLAIM,
+    END,
+    HEARTBEAT,
+    LOG,
+    LOG_UPLOAD,
+    REPORT,
+    START,
+    UPLOAD,
+)
+from conducto_worker.agent.port import ApiError, Clock, RefusedError, WorkerGoneError
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class HttpTransport:
 
 
 class HttpApi:
-    """The worker API over HTTP; implements `conducto_worker.agent.ports.Api`.
+    """The worker API over HTTP; implements `conducto_worker.agent.port.Api`.
 
     A call may be sent twice; every operation of the API is idempotent.
     """

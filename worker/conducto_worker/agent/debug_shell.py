@@ -1,6 +1,6 @@
 """A debug shell in the user's container, open until its sessions end.
 
-The shared volume has a directory for it (`conducto_core.runtime.task_layout.SHELL`) with the script
+The shared volume has a directory for it (`conducto_core.command.task_layout.SHELL`) with the script
 that ECS Exec runs (``debug_entry.sh``), the node's command, and FIFOs that only root may use. Data
 that goes through the FIFOs, secrets included, is never written to a file.
 """
@@ -14,18 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from conducto_core.model.worker import ShellInstructions, WorkerEnd, WorkerInstructions
-from conducto_core.runtime.command_server import assignments, quoted
-from conducto_core.runtime.task_layout import ECS_VARIABLES
+from conducto_core.command.server import assignments, quoted
+from conducto_core.command.task_layout import ECS_VARIABLES
+from conducto_core.workers.model import ShellInstructions, WorkerEnd, WorkerInstructions
 from conducto_worker.agent.heartbeats import HeartbeatSender
-from conducto_worker.agent.ports import (
-    Api,
-    ApiError,
-    BrokenError,
-    Clock,
-    Commands,
-    LostError,
-)
+from conducto_worker.agent.port import Api, ApiError, BrokenError, Clock, Commands, LostError
 
 
 def entry_script() -> str:
@@ -39,7 +32,7 @@ def entry_code(
     """Return the code that a session evaluates; it exits with the exit code of the shell.
 
     ECS's own variables are unset, as they are for commands
-    (`conducto_core.runtime.task_layout.user_entry`). The shell closes "door", so that background
+    (`conducto_core.command.task_layout.user_entry`). The shell closes "door", so that background
     processes that outlive it do not keep the session open.
 
     Raises:

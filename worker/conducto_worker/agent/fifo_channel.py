@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from conducto_core.runtime.command_server import (
+from conducto_core.command.server import (
     READY,
     Finished,
     JobEncoder,
@@ -17,7 +17,7 @@ from conducto_core.runtime.command_server import (
     Stream,
     settings_line,
 )
-from conducto_worker.agent.ports import BrokenError, Chunk, LostError
+from conducto_worker.agent.port import BrokenError, Chunk, LostError
 
 _CHUNK = 65_536
 _STEP_SECONDS = 0.02
@@ -25,7 +25,7 @@ _FIFOS = ("in", "out", "err", "kill")
 
 
 class FifoCommands:
-    """Runs commands in the user's container; implements `conducto_worker.agent.ports.Commands`.
+    """Runs commands in the user's container; implements `conducto_worker.agent.port.Commands`.
 
     All FIFOs are opened before the first command runs, so that no command can replace them.
 

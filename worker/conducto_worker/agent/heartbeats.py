@@ -3,9 +3,9 @@
 import logging
 import threading
 
-from conducto_core.model.worker import Heartbeat, HeartbeatResponse, WorkerLogChunk
+from conducto_core.workers.model import Heartbeat, HeartbeatResponse, WorkerLogChunk
 from conducto_worker.agent.log_shipper import LogShipper
-from conducto_worker.agent.ports import Api, ApiError, OpenTasks, WorkerGoneError
+from conducto_worker.agent.port import Api, ApiError, OpenTasks, WorkerGoneError
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
-from conducto_core.model.outputs import OutputStream
-from conducto_core.model.worker import (
+from conducto_core.command.output import CLOUD_RESOLUTION, LineClock, LineTime
+from conducto_core.results.model import OutputStream
+from conducto_core.workers.model import (
     JOINED_CHUNKS,
     MAX_CHUNK,
     MAX_CHUNK_TIMES,
@@ -25,8 +26,7 @@ from conducto_core.model.worker import (
     LogUpload,
     WorkerLogChunk,
 )
-from conducto_core.runtime.line_times import CLOUD_RESOLUTION, LineClock, LineTime
-from conducto_worker.agent.ports import Api, ApiError, Clock, RefusedError
+from conducto_worker.agent.port import Api, ApiError, Clock, RefusedError
 
 logger = logging.getLogger(__name__)
 

@@ -3,8 +3,9 @@
 import logging
 from dataclasses import dataclass
 
-from conducto_core.model.states import Cause
-from conducto_core.model.worker import (
+from conducto_core.command.json_logs import log_fields
+from conducto_core.run.model.states import Cause
+from conducto_core.workers.model import (
     Claim,
     ClaimDecision,
     ClaimResponse,
@@ -13,11 +14,10 @@ from conducto_core.model.worker import (
     WorkerEnd,
     WorkerInstructions,
 )
-from conducto_core.runtime.json_logs import log_fields
-from conducto_worker.agent.execution import CommandResult, Execution, in_report
+from conducto_worker.agent.command import CommandResult, Execution, in_report
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import LogShipper
-from conducto_worker.agent.ports import (
+from conducto_worker.agent.port import (
     Api,
     ApiError,
     BrokenError,
@@ -29,7 +29,7 @@ from conducto_worker.agent.ports import (
     Tasks,
     WorkerGoneError,
 )
-from conducto_worker.agent.resources import Sampler
+from conducto_worker.agent.usage import Sampler
 
 logger = logging.getLogger(__name__)
 

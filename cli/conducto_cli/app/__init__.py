@@ -1,0 +1,1 @@
+"""The command line itself: parser, registry, output."""

@@ -1,0 +1,169 @@
+"""The machine-readable documents. Stable: a key may be added, none changes or goes.
+
+Times are seconds since the epoch; whatever is not known is null.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from conducto_cli.text.text import table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from conducto_core.notifications.model import NotificationRule
+    from conducto_core.people.model import Trust
+    from conducto_core.record import Record
+    from conducto_core.run.model.records import AttemptRecord, Counts
+    from conducto_core.run.model.requests import ControlResult, NodeView, PipelineSummary
+    from conducto_core.triggers.model import Trigger
+
+R = TypeVar("R", bound="Record")
+
+
+def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
+    """Return the document of ``conducto list --json``, the newest pipeline first.
+
+    If one of two targets is unreachable, it has the pipelines of the other (see ``mode``).
+    """
+    from conducto_core.run.rules.actions import active_time  # noqa: PLC0415 - heavy
+
+    return [
+        {
+            **_pipeline(summary),
+            "settled": summary.settled,
+            "mode": summary.pipeline.mode,
+            "engine": summary.pipeline.engine,
+            "lifecycle": summary.pipeline.lifecycle.value,
+            "armed": summary.pipeline.armed,
+            "run_at": summary.pipeline.run_at,
+            "owner": summary.pipeline.owner,
+            "tags": list(summary.pipeline.tags),
+            "program": summary.pipeline.program,
+            "parent": _parent(summary),
+            "created": summary.pipeline.created,
+            "started": summary.started,
+            "ended": summary.ended,
+            "active_seconds": active_time(summary, time.time()),
+        }
+        for summary in summaries
+    ]
+
+
+def pipeline_document(summary: PipelineSummary, nodes: Iterable[NodeView]) -> dict[str, Any]:
+    """Return the document of ``conducto show ID --json``: nodes in definition order."""
+    parent = _parent(summary)
+    return {**_pipeline(summary), "parent": parent, "nodes": [_node(view) for view in nodes]}
+
+
+def action_document(verb: str, pipeline_id: str, result: ControlResult) -> dict[str, Any]:
+    """Return the document that actions print with ``--json``.
+
+    ``paths`` are the first of the affected Execs; ``stopped`` is how many of them ran.
+    """
+    return {"id": pipeline_id, "action": verb, **result.model_dump(mode="json")}
+
+
+def as_json(document: object) -> str:
+    """Return the text of a document."""
+    return json.dumps(document, indent=1)
+
+
+def owner(record: Trust | NotificationRule | Trigger) -> str:
+    """Return the owner of a record, and whether it is suspended."""
+    return f"{record.owner or '-'}{' (suspended)' if record.suspended else ''}"
+
+
+def print_records(
+    records: Sequence[R],
+    head: Sequence[str],
+    cells: Callable[[R], Sequence[str]],
+    none: str,
+    *,
+    as_document: bool,
+) -> None:
+    """Print a list, as JSON or as a table.
+
+    Args:
+        records: The entries.
+        head: The titles of the columns.
+        cells: Returns the cells of an entry.
+        none: The text for an empty list.
+        as_document: Print JSON.
+    """
+    if as_document:
+        print(as_json([record.model_dump(mode="json") for record in records]))
+    elif not records:
+        print(none)
+    else:
+        print("\n".join(table([head, *map(cells, records)])))
+
+
+def day(seconds: float) -> str:
+    """Return the date of a time, in UTC."""
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+def dollars(amount: float) -> str:
+    """Return an amount for people: with cents, and four digits below a dollar.
+
+    >>> dollars(12.3), dollars(0.00123)
+    ('$12.30', '$0.0012')
+    """
+    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
+
+
+def _parent(summary: PipelineSummary) -> dict[str, Any] | None:
+    parent = summary.pipeline.parent
+    return None if parent is None else parent.model_dump(mode="json")
+
+
+def _pipeline(summary: PipelineSummary) -> dict[str, Any]:
+    return {
+        "id": summary.pipeline.id,
+        "title": summary.pipeline.title,
+        "state": summary.state.value,
+        "counts": _counts(summary.counts),
+    }
+
+
+def _counts(counts: Counts) -> dict[str, int]:
+    names = ("pending", "queued", "running", "done", "error", "killed", "skipped")
+    return {name: getattr(counts, name) for name in names}
+
+
+def _node(view: NodeView) -> dict[str, Any]:
+    return {
+        "path": view.path,
+        "type": view.type.value,
+        "state": view.state.value,
+        "skipped": view.skipped,
+        "cause": None if view.cause is None else view.cause.value,
+        "command": view.command,
+        "file": view.file,
+        "line": view.line,
+        "waits_for": view.waits_for,
+        "wait_kind": view.wait_kind,
+        "wait_since": view.wait_since,
+        "wait_holder": view.wait_holder,
+        "wait_remedy": view.wait_remedy,
+        "counts": None if view.counts is None else _counts(view.counts),
+        "attempts": [_attempt(attempt) for attempt in view.attempts],
+    }
+
+
+def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "state": attempt.state.value,
+        "cause": None if attempt.cause is None else attempt.cause.value,
+        "exit_code": attempt.exit_code,
+        "command": attempt.command,
+        "container": attempt.container,
+        "queued": attempt.queued,
+        "started": attempt.started,
+        "ended": attempt.ended,
+    }

@@ -1,0 +1,85 @@
+"""``conducto approve``: decides a node that waits for a person."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conducto.errors import UsageError
+from conducto.wire.printable import printable
+from conducto_cli.app.arguments import a_positive, add_id, add_json
+from conducto_cli.app.exit import DONE
+from conducto_cli.app.output import as_json
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.app.arguments import Parser
+    from conducto_cli.target.connection import OpenClient
+    from conducto_client import Client
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the ID, the node and the options."""
+    add_id(parser)
+    parser.add_argument(
+        "path", metavar="PATH", nargs="?", help="the approval (default: the only waiting approval)"
+    )
+    parser.add_argument("--reject", action="store_true", help="reject it: the node fails")
+    parser.add_argument("--comment", metavar="TEXT", help="kept with the decision")
+    parser.add_argument(
+        "--attempt",
+        metavar="N",
+        type=a_positive,
+        help="the question that you saw; needed to approve one that was asked again",
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Decide an approval; return the exit code."""
+    from conducto_cli.target import lookup as selection
+    from conducto_cli.target.account import checked
+    from conducto_cli.target.lookup import find_pipeline
+    from conducto_core.approvals.model import DecideApproval
+
+    with open_client() as client:
+        pipeline_id = find_pipeline(client, arguments.id).pipeline.id
+        if arguments.path is None:
+            path = _waiting(client, pipeline_id)
+        else:
+            path = selection.one(client, pipeline_id, arguments.path)
+        request = checked(
+            DecideApproval,
+            path=path,
+            approve=not arguments.reject,
+            comment=arguments.comment,
+            attempt=arguments.attempt,
+        )
+        attempt = client.decide_approval(pipeline_id, request)
+    if arguments.json:
+        print(as_json(attempt.model_dump(mode="json")))
+    else:
+        print(f"{printable(path)} {'rejected' if arguments.reject else 'approved'}")
+    return DONE
+
+
+def _waiting(client: Client, pipeline_id: str) -> str:
+    """Return the path of the only approval that waits.
+
+    Raises:
+        UsageError: there is none, or there are several.
+    """
+    from conducto_core.run.model.states import State
+
+    queued = client.tree(pipeline_id, state=State.QUEUED, attempts="none")
+    waiting = [view.path for view in queued if view.approval is not None]
+    if not waiting:
+        raise UsageError(f"{pipeline_id}: no approval waits for a decision")
+    if len(waiting) > 1:
+        raise UsageError(
+            f"{pipeline_id}: {len(waiting)} approvals wait; name one of them: {', '.join(waiting)}"
+        )
+    return waiting[0]

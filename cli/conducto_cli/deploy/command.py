@@ -1,0 +1,196 @@
+"""``conducto deploy``: an installation in an AWS account."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import sys
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from conducto.errors import UsageError
+from conducto_cli.app.arguments import add_stage, asker
+from conducto_cli.app.exit import DONE, FAILED
+from conducto_cli.app.references import suggestion
+from conducto_cli.deploy.port import AccountError
+from conducto_cli.people.invite_command import print_invitation
+from conducto_core.installation.names import SETTINGS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.app.arguments import Parser
+    from conducto_cli.deploy.deployment import Deployed, Prompt, Wish
+    from conducto_cli.deploy.port import Account, Machine
+
+
+_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    add_stage(parser)
+    parser.add_argument(
+        "-c",
+        dest="setting",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a setting, kept for later deployments; an empty value takes it back: "
+        + ", ".join(SETTINGS),
+    )
+    parser.add_argument("--org", default="main", help="organisation of the first token")
+    parser.add_argument("--user", help="user of the first token (default: your name here)")
+    parser.add_argument("--yes", action="store_true", help="ask nothing")
+    parser.add_argument(
+        "--downgrade", action="store_true", help="also where a newer version is deployed"
+    )
+
+
+def run(
+    arguments: argparse.Namespace, account: Account | None = None, machine: Machine | None = None
+) -> int:
+    """Deploy, and say how to log in; return the exit code.
+
+    Args:
+        arguments: The words.
+        account: None takes that of the AWS configuration.
+        machine: None is this one.
+    """
+    from conducto_cli.deploy.aws import BotoAccount
+    from conducto_cli.deploy.deployment import DeployError, Deployment, NoStacksError, Wish
+    from conducto_cli.deploy.local_tools import LocalTools
+
+    wish = Wish(
+        stage=arguments.stage,
+        settings=settings_of(arguments.setting),
+        org=arguments.org,
+        user=arguments.user or _user(),
+        downgrade=arguments.downgrade,
+    )
+    try:
+        there = BotoAccount(arguments.region) if account is None else account
+        here = LocalTools() if machine is None else machine
+        cloud_machine = Deployment(there, here, asker(yes=arguments.yes), say, prompter(arguments))
+        deployed = cloud_machine.deploy(wish)
+    except (AccountError, DeployError, NoStacksError) as error:
+        return failed(error)
+    _tell(deployed, wish, arguments)
+    if deployed.problem is not None:
+        return failed(DeployError(f"the web app is not deployed: {deployed.problem}"))
+    return DONE
+
+
+def settings_of(words: list[str]) -> dict[str, str]:
+    """Return ``{name: value}`` of ``-c name=value``; an empty value takes a setting back.
+
+    Raises:
+        UsageError: a word of another form, or an unknown setting.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(f"-c {word}: a setting is written NAME=VALUE")
+        if name not in SETTINGS:
+            hint = suggestion(name, SETTINGS) or f"; they are {', '.join(SETTINGS)}"
+            raise UsageError(f"-c {word}: there is no setting {name!r}{hint}")
+        found[name] = value
+    return found
+
+
+def prompter(arguments: argparse.Namespace) -> Prompt | None:
+    """Return a function that asks for a word; None with ``--yes`` or without a terminal."""
+    if arguments.yes or not sys.stdin.isatty():
+        return None
+
+    def prompt(question: str) -> str:
+        try:
+            return input(f"{question} ")
+        except EOFError:
+            return ""
+
+    return prompt
+
+
+def say(line: str) -> None:
+    """Print a line at once: CDK prints between them."""
+    print(line, flush=True)
+
+
+def failed(error: Exception) -> int:
+    """Print an error and its remedy; return the exit code."""
+    remedy = f"; {error.remedy}" if isinstance(error, AccountError) else ""
+    print(f"conducto: {error}{remedy}", file=sys.stderr)
+    return FAILED
+
+
+def _tell(deployed: Deployed, wish: Wish, arguments: argparse.Namespace) -> None:
+    say("")
+    say(f"stage {wish.stage!r} is deployed at {deployed.url}")
+    line = f"conducto login --url {deployed.url}"
+    if deployed.token is None:
+        if _moved(deployed, arguments):
+            return
+        say(f"log in with a token that you have:  {line}")
+        more = f"conducto admin mint-token --stage {wish.stage} --org {wish.org} --user NAME"
+        say(f"or make another:  {more}")
+        return
+    if deployed.invitation is not None:
+        say("The first owner of the organisation is invited:")
+        print_invitation(deployed.invitation, deployed.url)
+    if _logged_in(deployed.url, deployed.token, wish, arguments):
+        return
+    say(f"The first token, of {wish.user} in the organisation {wish.org}, is shown this once:")
+    say(f"  {deployed.token}")
+    say("log in with it; the command asks for it, so that it is in no history:")
+    say(f"  {line}")
+
+
+def _moved(deployed: Deployed, arguments: argparse.Namespace) -> bool:
+    """Write the installation's URL into a profile with a token of it; return whether it has one.
+
+    After `conducto destroy` the next deployment has another URL, and knows the earlier tokens.
+    """
+    from conducto_cli.target.account import account_of, keep, profile_named
+
+    if any(name in os.environ for name in ("CONDUCTO_URL", "CONDUCTO_TOKEN")):
+        return False  # the account is the environment's, not the profile's
+    known = account_of(arguments.profile)
+    if known is None or not _is_listed(known.token, deployed.tokens):
+        return False
+    name = profile_named(arguments.profile)
+    if known.url != deployed.url:
+        keep(replace(known, url=deployed.url), name)
+    say(f"logged in as {known.user} of {known.org} (profile {name})")
+    return True
+
+
+def _is_listed(token: str, ids: tuple[str, ...]) -> bool:
+    """Return whether a token is one of those with these ids, which are beginnings of digests."""
+    digest = sha256(token.encode()).hexdigest()
+    return any(digest.startswith(each) for each in ids)
+
+
+def _logged_in(url: str, token: str, wish: Wish, arguments: argparse.Namespace) -> bool:
+    """Keep the token in the profile if the person likes; return whether it is kept."""
+    from conducto_cli.target.account import Account as LogIn
+    from conducto_cli.target.account import keep
+
+    if not asker(yes=arguments.yes)(f"Log in there as {wish.user}, from this machine?"):
+        return False
+    name = keep(LogIn(url, token, wish.org, wish.user), arguments.profile)
+    say(f"logged in as {wish.user} of {wish.org} (profile {name}); next:")
+    say("  python pipeline.py --cloud --run")
+    say("  conducto show --app --cloud")
+    return True
+
+
+def _user() -> str:
+    """Return a name for the person, as far as names go there."""
+    return _NAME.sub("-", getpass.getuser()).strip("-._")[:63] or "me"

@@ -1,0 +1,40 @@
+"""``conducto destroy``: removes an installation from an AWS account, except its data."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conducto_cli.app.arguments import add_stage, asker
+from conducto_cli.app.exit import DONE
+from conducto_cli.deploy.port import AccountError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.app.arguments import Parser
+    from conducto_cli.deploy.port import Account
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    add_stage(parser)
+    parser.add_argument("--stop-workers", action="store_true", help="also while commands run")
+    parser.add_argument("--yes", action="store_true", help="ask nothing")
+
+
+def run(arguments: argparse.Namespace, account: Account | None = None) -> int:
+    """Remove the stacks that hold no data, and list the others; return the exit code."""
+    from conducto_cli.deploy.aws import BotoAccount
+    from conducto_cli.deploy.command import failed, say
+    from conducto_cli.deploy.deployment import DeployError, remove
+
+    try:
+        there = BotoAccount(arguments.region) if account is None else account
+        ask = asker(yes=arguments.yes)
+        remove(there, ask, say, arguments.stage, stop_workers=arguments.stop_workers)
+    except (AccountError, DeployError) as error:
+        return failed(error)
+    return DONE

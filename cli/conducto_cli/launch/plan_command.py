@@ -1,0 +1,499 @@
+"""``--plan`` and ``conducto plan``: what a launch in the cloud would take, without asking AWS.
+
+Durations are those of a file, or else those of earlier launches, which the agent and the cloud
+installation are asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conducto_cli.app.arguments import add_json, add_method
+from conducto_cli.app.exit import DONE, USAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from conducto.tree.node_base import NodeBase
+    from conducto_cli.target.connection import OpenClient
+    from conducto_client import Client
+    from conducto_core.api.cloud_operations import WhoAmI
+    from conducto_core.asl.rules.forecast import Estimate, PoolEstimate
+    from conducto_core.programs.model import ProgramPlan
+    from conducto_core.tree.model import Pipeline
+    from conducto_core.workers.model import WarmPool
+
+#: The function that made a tree, and its arguments.
+Made = tuple[str, dict[str, str]]
+#: Earlier launches whose durations are read, the newest.
+LAUNCHES = 5
+#: Workers at once of the free plan.
+FREE_WORKERS = 2
+#: Upper bound of a duration in a file.
+_MAX_SECONDS = 1e9
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """The durations of an earlier launch, ``{path: seconds}``."""
+
+    id: str
+    created: float
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Known durations.
+
+    Attributes:
+        seconds: ``{path: seconds}``.
+        runs: The earlier runs of the target that they are from.
+        given: Whether they are from a file.
+    """
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    runs: Sequence[EarlierRun] = ()
+    given: bool = False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options, the FILE and the METHOD."""
+    _add_options(parser)
+    add_method(parser)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=int,
+        choices=range(1, 1001),
+        metavar="N",
+        help="workers at once, at most (default: those of the plan that you are logged in with, "
+        "else 2, as the free plan has)",
+    )
+    parser.add_argument(
+        "--durations",
+        metavar="FILE",
+        help="JSON with the seconds of commands, {PATH: SECONDS}, instead of those of earlier runs",
+    )
+    parser.add_argument("--spot", action="store_true", help="on Spot, which may be interrupted")
+    add_json(parser)
+    parser.add_argument("file", metavar="FILE", help="the script of the pipeline")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print what a script's pipeline would take in the cloud; nothing is sent anywhere.
+
+    Args:
+        argv: The words after ``conducto plan``.
+
+    Returns:
+        The exit code: 0; 2 for a wrong definition or command line.
+    """
+    try:
+        options, words = _parser().parse_known_args(argv)
+    except SystemExit as stop:  # argparse has printed the usage or an error
+        return stop.code if isinstance(stop.code, int) else USAGE
+    from conducto.script import user_errors  # noqa: PLC0415 - not for --help
+    from conducto_cli.launch.script import root_and_call  # noqa: PLC0415
+
+    try:
+        root, made = root_and_call(options.file, words)
+        return print_plan(
+            root,
+            program=options.file,
+            made=made,
+            workers=options.workers,
+            spot=options.spot,
+            as_json=options.json,
+            durations=options.durations,
+        )
+    except Exception as error:
+        if user_errors.debugging():
+            raise
+        return user_errors.report(error, Path(options.file).name)
+
+
+def print_plan(
+    root: NodeBase,
+    *,
+    program: str | None,
+    made: Made | None = None,
+    workers: int | None = None,
+    spot: bool = False,
+    as_json: bool = False,
+    durations: str | None = None,
+) -> int:
+    """Print what running a tree in the cloud would take; return the exit code.
+
+    Args:
+        root: The tree.
+        program: Path of its script, to find earlier launches by; None looks for none.
+        made: The function and the arguments that made it: only launches with the same ones count.
+        workers: At once, at most; None: what the plan allows.
+        spot: On Spot.
+        as_json: For programs.
+        durations: A JSON file with the seconds of commands, instead of those of earlier launches.
+
+    Raises:
+        DefinitionError: the cloud, or the plan of the account, cannot run the tree.
+        UsageError: the file cannot be read.
+    """
+    pipeline = _resolved(root)
+    account = _account()
+    workers = _allowed_workers(account) if workers is None else workers
+    known = _known(program, made) if durations is None else _given(durations)
+    found = _estimate(pipeline, known, account, workers, spot=spot)
+    if as_json:
+        from conducto_cli.app.output import as_json as json_of  # noqa: PLC0415
+
+        print(json_of(plan_document(found, known, workers=workers, spot=spot, account=account)))
+        return DONE
+    for line in plan_lines(found, known, workers=workers, spot=spot, account=account):
+        print(line)
+    return DONE
+
+
+def _resolved(root: NodeBase) -> Pipeline:
+    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
+    from conducto.tree.validate import validate  # noqa: PLC0415
+    from conducto_core.tree.rules.resolve import resolve  # noqa: PLC0415
+
+    validate(root)
+    return resolve(to_launch_form(root))
+
+
+def _estimate(
+    pipeline: Pipeline, known: Known, account: WhoAmI | None, workers: int, *, spot: bool
+) -> Estimate:
+    from conducto_core.asl.rules.forecast import estimate  # noqa: PLC0415
+    from conducto_core.limits.rules import check_account, check_execs  # noqa: PLC0415
+
+    if account is None:
+        check_execs(pipeline.execs())
+    else:
+        check_account(
+            pipeline.nodes,
+            account.plan,
+            max_workers=account.max_workers,
+            max_cpu=account.max_cpu,
+        )
+    runs = [run.seconds for run in known.runs]
+    return estimate(pipeline, history=known.seconds, runs=runs, max_workers=workers, spot=spot)
+
+
+def program_plan(root: NodeBase, program: str | None, made: Made | None = None) -> ProgramPlan:
+    """Return the size of a tree, and its cost in the cloud if the cloud can run it.
+
+    Raises:
+        DefinitionError: the tree is invalid.
+    """
+    from conducto.errors import DefinitionError  # noqa: PLC0415
+    from conducto_core.programs.model import ProgramPlan  # noqa: PLC0415
+
+    pipeline = _resolved(root)
+    commands = sum(1 for _ in pipeline.execs())
+    account = _account()
+    try:
+        known, workers = _known(program, made), _allowed_workers(account)
+        found = _estimate(pipeline, known, account, workers, spot=False)
+    except DefinitionError as error:
+        return ProgramPlan(commands=commands, note=f"The cloud cannot run it: {error}")
+    return ProgramPlan(commands=commands, dollars=found.dollars, known=found.known)
+
+
+def plan_document(
+    found: Estimate, known: Known, *, workers: int, spot: bool, account: WhoAmI | None = None
+) -> dict[str, object]:
+    """Return the document of ``conducto plan --json``: the estimate, in all and for each pool.
+
+    Args:
+        found: The estimate.
+        known: The durations that it is based on.
+        workers: At once, at most.
+        spot: On Spot.
+        account: Its warm pool and prices count; None: it is not known.
+    """
+    pools = [{**asdict(pool), "kind": pool.kind.value} for pool in found.pools]
+    document = {**asdict(found), "pools": pools, "dollars": found.dollars}
+    runs = [run.id for run in known.runs]
+    document |= {"workers": workers, "spot": spot, "runs": runs}
+    document["price"] = customer_price(found, account)
+    if account is not None and (warm := account.warm) is not None:
+        price = warm_price(found, warm, spot=spot)
+        document["warm_pool"] = {**warm.model_dump(mode="json"), **asdict(price)}
+    return document
+
+
+def customer_price(found: Estimate, account: WhoAmI | None) -> float | None:
+    """Return the price of the workers for the organisation; None: nothing is billed."""
+    if account is None or account.vcpu_hour is None or account.gb_hour is None:
+        return None
+    return found.price(account.vcpu_hour, account.gb_hour)
+
+
+@dataclass(frozen=True)
+class WarmPrice:
+    """The maximum price of the workers that stay after a run, in dollars.
+
+    Attributes:
+        workers: How many stay at most.
+        hourly: Their price per hour.
+        after_run: Their price for the time that they stay.
+    """
+
+    workers: int
+    hourly: float
+    after_run: float
+
+
+def warm_price(found: Estimate, warm: WarmPool, *, spot: bool) -> WarmPrice:
+    """Return the maximum price of a pipeline's warm workers."""
+    from conducto_core.tree.rules.callbacks import PoolKind  # noqa: PLC0415
+    from conducto_core.workers.rules.pools import hourly_price  # noqa: PLC0415
+
+    sizes = [(pool.size, pool.workers) for pool in found.pools if pool.kind is PoolKind.MANY]
+    workers = min(warm.workers, sum(number for _, number in sizes))
+    hourly = hourly_price(sizes, warm.workers, spot=spot)
+    return WarmPrice(workers, hourly, hourly * warm.seconds / 3600)
+
+
+def earlier_runs(client: Client, program: str, made: Made | None = None) -> list[EarlierRun]:
+    """Return the durations of commands that succeeded in a script's newest launches.
+
+    ``made``: Only launches by this function with these arguments.
+    """
+    found: list[EarlierRun] = []
+    summaries = [s for s in client.list(text=program) if s.pipeline.program == program]
+    if made is not None:
+        summaries = [s for s in summaries if (s.pipeline.function, s.pipeline.arguments) == made]
+    for summary in summaries[:LAUNCHES]:
+        seconds: dict[str, float] = {}
+        for view in client.tree(summary.pipeline.id, attempts="newest"):
+            for attempt in view.attempts:
+                succeeded = attempt.state.value == "done"
+                if succeeded and attempt.started is not None and attempt.ended is not None:
+                    seconds[view.path] = attempt.ended - attempt.started
+        if seconds:
+            found.append(EarlierRun(summary.pipeline.id, summary.pipeline.created, seconds))
+    return found
+
+
+def medians(runs: Sequence[EarlierRun]) -> dict[str, float]:
+    """Return ``{path: median seconds}``."""
+    known: dict[str, list[float]] = {}
+    for run in runs:
+        for path, seconds in run.seconds.items():
+            known.setdefault(path, []).append(seconds)
+    return {path: statistics.median(seconds) for path, seconds in known.items()}
+
+
+def plan_lines(
+    found: Estimate, known: Known, *, workers: int, spot: bool, account: WhoAmI | None = None
+) -> Iterator[str]:
+    """Yield the lines that tell an estimate; the arguments are those of `plan_document`."""
+    from conducto_cli.app.output import dollars  # noqa: PLC0415
+    from conducto_cli.text.text import (  # noqa: PLC0415
+        count_of,
+        printable,
+        table,
+    )
+    from conducto_core.workers.rules.fargate import PRICES  # noqa: PLC0415
+
+    head = ("IMAGE", "CONTAINERS", "WORKER", "AT ONCE", "EXECS", "TIME", "DOLLARS")
+    yield from table([head, *map(_cells, found.pools)])
+    yield ""
+    how = "on Spot" if spot else "on demand"
+    yield (
+        f"{count_of(found.execs, 'Exec')}, {count_of(len(found.pools), 'pool')} of workers, at "
+        f"most {count_of(workers, 'worker')} at once, {how}"
+    )
+    yield (
+        f"{count_of(found.machines, 'state machine')}, "
+        f"{count_of(found.transitions, 'state transition')}"
+    )
+    yield (
+        f"{found.cpu_hours:.2f} vCPU-hours: {dollars(found.worker_dollars)} for workers, "
+        f"{dollars(found.transition_dollars)} for transitions, "
+        f"{dollars(found.request_dollars)} for requests, together {dollars(found.dollars)}"
+    )
+    price = customer_price(found, account)
+    if account is not None and price is not None:
+        yield (
+            f"{account.org} pays {dollars(price)}, for workers only; the other amounts are AWS's "
+            "prices"
+        )
+    warm = None if account is None else account.warm
+    if warm is not None and (stay := warm_price(found, warm, spot=spot)).workers:
+        yield (
+            f"warm pool: up to {count_of(stay.workers, 'worker')} may stay "
+            f"{warm.seconds / 60:g} minutes for a rerun: {dollars(stay.hourly)} an hour, at most "
+            f"{dollars(stay.after_run)} after each run, not included above"
+        )
+    yield from _basis(found, known)
+    yield f"prices of {PRICES.date} in {PRICES.region}, before tax; AWS was not asked"
+    if found.notes:
+        yield ""
+        yield from (printable(note) for note in found.notes)
+
+
+_KINDS = {"many": "shared", "context": "one for its group", "once": "one each"}
+
+
+def _cells(pool: PoolEstimate) -> tuple[str, ...]:
+    from conducto_cli.app.output import dollars  # noqa: PLC0415
+    from conducto_cli.text.text import printable  # noqa: PLC0415
+    from conducto_core.run.model.labels import duration  # noqa: PLC0415
+
+    return (
+        printable(pool.image),
+        _KINDS[pool.kind.value],
+        f"{pool.size.cpu:g} vCPU, {pool.size.mem:g} GB",
+        str(pool.workers),
+        f"{pool.execs:,}",
+        duration(pool.seconds),
+        dollars(pool.dollars),
+    )
+
+
+def _basis(found: Estimate, known: Known) -> Iterator[str]:
+    """Yield the sources of durations, and the range of costs of earlier runs."""
+    from conducto_cli.app.output import dollars  # noqa: PLC0415
+    from conducto_cli.text.text import count_of  # noqa: PLC0415
+
+    same = "medians of earlier runs with these parameters"
+    source = "those of the file" if known.given else same
+    if found.known == 0:
+        nothing = (
+            "the file names none of them"
+            if known.given
+            else "no earlier run with these parameters is known"
+        )
+        yield f"{nothing}: each Exec is taken to run {found.assumed:g} s"
+    elif found.known == found.execs:
+        yield f"durations are {source}"
+    else:
+        yield (
+            f"durations of {found.known:,} of {found.execs:,} Execs are {source}; the others are "
+            f"taken to run {found.assumed:g} s"
+        )
+    if found.low is None or found.high is None or found.known == 0:
+        return
+    runs = ", ".join(f"{run.id} ({_date(run.created)})" for run in known.runs)
+    yield (
+        f"with the durations of {count_of(len(known.runs), 'earlier run')}: "
+        f"{_range(dollars(found.low), dollars(found.high))}; based on {runs}"
+    )
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
+
+
+def _date(created: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(created))
+
+
+def known_runs(program: str, openers: Sequence[OpenClient], made: Made | None = None) -> Known:
+    """Return durations of earlier launches from each target; a later target overrides.
+
+    Args:
+        program: Path of the script.
+        made: The function and the arguments whose launches count; None: all of them.
+        openers: Make clients; targets that do not respond are skipped.
+    """
+    from conducto.errors import UsageError  # noqa: PLC0415
+    from conducto_client import ClientError  # noqa: PLC0415
+
+    known = Known()
+    for opener in openers:
+        try:
+            with opener() as client:
+                runs = earlier_runs(client, program, made)
+        except (ClientError, UsageError):
+            continue
+        if runs:
+            known = Known({**known.seconds, **medians(runs)}, runs)
+    return known
+
+
+def _given(file: str) -> Known:
+    """Return the durations of a file."""
+    from conducto.errors import UsageError  # noqa: PLC0415
+
+    try:
+        found = json.loads(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--durations {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"--durations {file}: {error}") from error
+    if not isinstance(found, dict) or not all(map(_is_duration, found.items())):
+        raise UsageError(
+            f'--durations {file}: expected an object of paths and seconds, {{"/train": 12.5}}'
+        )
+    return Known({path: float(seconds) for path, seconds in found.items()}, given=True)
+
+
+def _is_duration(item: tuple[str, object]) -> bool:
+    path, seconds = item
+    return path.startswith("/") and type(seconds) in {int, float} and 0 <= seconds < _MAX_SECONDS  # type: ignore[operator]
+
+
+def _account() -> WhoAmI | None:
+    """Return the account that one is logged in with, or None if it cannot be asked for."""
+    from conducto.errors import UsageError  # noqa: PLC0415
+    from conducto_cli.target.account import account_of  # noqa: PLC0415
+    from conducto_client import ClientError  # noqa: PLC0415
+
+    account = account_of()
+    if account is None:
+        return None
+    try:
+        with account.client() as client:
+            return client.who_am_i()
+    except (ClientError, UsageError):
+        return None
+
+
+def _allowed_workers(account: WhoAmI | None) -> int:
+    return FREE_WORKERS if account is None else account.max_workers
+
+
+def _known(program: str | None, made: Made | None) -> Known:
+    """Return durations from this machine's agent, if one runs, and from the cloud, if logged in.
+
+    Those of the cloud override: they were measured on the workers of the estimate.
+    """
+    from conducto_cli.target.account import account_of  # noqa: PLC0415
+    from conducto_cli.target.connection import LocalAgent  # noqa: PLC0415
+    from conducto_client import Client, HttpTransport  # noqa: PLC0415
+
+    if program is None:
+        return Known()
+    endpoint, account = LocalAgent().find(), account_of()
+    openers: list[OpenClient] = []
+    if endpoint is not None:
+        openers.append(lambda: Client(HttpTransport(endpoint)))
+    if account is not None:
+        openers.append(account.client)
+    return known_runs(str(Path(program).resolve()), openers, made)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="conducto plan",
+        usage="%(prog)s [--workers N] [--durations FILE] [--spot] [--json] FILE "
+        "[METHOD [ARGUMENT ...]]",
+        description="Print what a script's pipeline would take and cost in the cloud.",
+        epilog="METHOD returns the tree; it may be left out when only one does.",
+        allow_abbrev=False,
+    )
+    _add_options(parser)
+    return parser

@@ -1,0 +1,181 @@
+"""``conducto members``: the members of an organisation in the cloud."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conducto_cli.app.arguments import add_json, add_subcommand, asker
+from conducto_cli.app.exit import DONE, FAILED
+from conducto_cli.app.output import as_json, day, print_records
+from conducto_cli.people.invite_command import ROLES
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from conducto_cli.app.arguments import Parser
+    from conducto_core.people.model import Member, OwnedRecord
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the commands below ``conducto members``."""
+    kinds = parser.add_subparsers(
+        dest="what", metavar="list|set-role|remove|take-over|leave|export|erase", required=True
+    )
+    listing = add_subcommand(kinds, "list", "list the members and their roles")
+    role = add_subcommand(kinds, "set-role", "change the role of a member")
+    remove = add_subcommand(
+        kinds,
+        "remove",
+        "remove a member and revoke their tokens and sessions",
+        "Pipelines, data and secrets stay. Trusts, notification rules and triggers of the member "
+        "are listed and suspended.",
+    )
+    taking = add_subcommand(
+        kinds,
+        "take-over",
+        "become the owner of a suspended trust, notification rule or trigger",
+        "It works again then. 'conducto trusts list', 'conducto notify list' and 'conducto trigger "
+        "list' mark those that are suspended.",
+    )
+    taking.add_argument("kind", choices=("trust", "rule", "trigger"))
+    taking.add_argument("name", metavar="NAME")
+    leave = add_subcommand(kinds, "leave", "leave the organisation")
+    export = add_subcommand(kinds, "export", "print all data about a user, as JSON")
+    erase = add_subcommand(
+        kinds,
+        "erase",
+        "erase the data about a user who is not a member any more",
+        "Secrets, data and invitations are deleted, and the user's name in the audit log is "
+        "replaced. Pipelines stay.",
+    )
+    for each in (role, remove, export, erase):
+        each.add_argument("user", metavar="USER")
+    role.add_argument("role", choices=ROLES)
+    for each in (remove, leave, erase):
+        each.add_argument("--yes", action="store_true", help="ask nothing")
+    add_json(listing)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Execute the command."""
+    verbs = {
+        "list": _list,
+        "set-role": _set_role,
+        "remove": _remove,
+        "take-over": _take_over,
+        "leave": _leave,
+        "export": _export,
+        "erase": _erase,
+    }
+    return verbs[arguments.what](arguments)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from conducto_cli.target.account import call
+    from conducto_core.people.operations import LIST_MEMBERS
+
+    found = call(arguments, LIST_MEMBERS)
+    head = ("USER", "ROLE", "JOINED", "EMAIL")
+    none = "no members yet, only tokens; invite one: conducto invite create EMAIL"
+    print_records(found.members, head, _cells, none, as_document=arguments.json)
+    return DONE
+
+
+def _cells(member: Member) -> tuple[str, ...]:
+    return (member.user, member.role, day(member.joined), member.email or "")
+
+
+def _set_role(arguments: argparse.Namespace) -> int:
+    from conducto_cli.target.account import call, checked
+    from conducto_core.people.model import MemberParams, Role, RoleChange
+    from conducto_core.people.operations import CHANGE_ROLE
+
+    params = checked(MemberParams, user=arguments.user)
+    member = call(arguments, CHANGE_ROLE, params, checked(RoleChange, role=Role(arguments.role)))
+    print(f"{member.user} is now {member.role}; this takes effect within 5 seconds")
+    _print_suspended(member.suspended)
+    return DONE
+
+
+def _print_suspended(records: Sequence[OwnedRecord]) -> None:
+    if records:
+        print("Suspended until another administrator takes it over, or deletes it:")
+    for record in records:
+        print(f"  conducto members take-over {record.kind} {record.name}")
+
+
+def _take_over(arguments: argparse.Namespace) -> int:
+    from conducto_cli.target.account import call, checked
+    from conducto_core.people.model import TakeOverParams
+    from conducto_core.people.operations import TAKE_OVER
+
+    params = checked(TakeOverParams, kind=arguments.kind, name=arguments.name)
+    taken = call(arguments, TAKE_OVER, params)
+    print(f"the {taken.kind} {taken.name} is of {taken.owner} now, and works again")
+    return DONE
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    from conducto_cli.target.account import call, checked
+    from conducto_core.people.model import MemberParams
+    from conducto_core.people.operations import REMOVE_MEMBER
+
+    if not asker(yes=arguments.yes)(f"Remove {arguments.user} and revoke their tokens?"):
+        return FAILED
+    removed = call(arguments, REMOVE_MEMBER, checked(MemberParams, user=arguments.user))
+    print(f"{arguments.user} is removed; pipelines, data and secrets stay")
+    _print_suspended(removed.suspended)
+    return DONE
+
+
+def _leave(arguments: argparse.Namespace) -> int:
+    from conducto_cli.target import account as cloud_account
+    from conducto_core.people.operations import LEAVE
+
+    account = cloud_account.needed_account(arguments.profile)
+    if not asker(yes=arguments.yes)(f"Leave the organisation {account.org or 'of this profile'}?"):
+        return FAILED
+    left = cloud_account.call(arguments, LEAVE)
+    cloud_account.forget(arguments.profile)
+    print("you left the organisation; this profile is logged out")
+    _print_suspended(left.suspended)
+    return DONE
+
+
+#: The lists of an export that come in parts.
+_LONG = ("files", "pipelines", "audit")
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from conducto_cli.target.account import call, checked
+    from conducto_core.people.model import ExportParams
+    from conducto_core.people.operations import EXPORT_MEMBER
+
+    query = checked(ExportParams, user=arguments.user)
+    whole = part = call(arguments, EXPORT_MEMBER, query)
+    while part.next is not None:
+        part = call(arguments, EXPORT_MEMBER, query.model_copy(update={"after": part.next}))
+        more = {name: getattr(whole, name) + getattr(part, name) for name in _LONG}
+        whole = whole.model_copy(update=more)
+    print(as_json(whole.model_dump(mode="json", exclude={"next"})))
+    return DONE
+
+
+def _erase(arguments: argparse.Namespace) -> int:
+    from conducto_cli.target.account import call, checked
+    from conducto_core.people.model import MemberParams
+    from conducto_core.people.operations import ERASE_MEMBER
+
+    question = f"Erase the secrets and data of {arguments.user}? This cannot be undone."
+    if not asker(yes=arguments.yes)(question):
+        return FAILED
+    done = call(arguments, ERASE_MEMBER, checked(MemberParams, user=arguments.user))
+    print(
+        f"erased: {done.secrets} secrets, the data, and the name in {done.audit} entries of the "
+        f"audit log, now {done.replacement}"
+    )
+    return DONE

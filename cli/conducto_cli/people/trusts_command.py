@@ -1,0 +1,95 @@
+"""``conducto trusts``: the CI runs that may get tokens of the organisation."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conducto_cli.app.arguments import add_json, add_subcommand
+from conducto_cli.app.exit import DONE
+from conducto_cli.app.output import as_json, owner
+from conducto_cli.text.text import table
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.app.arguments import Parser
+    from conducto_core.people.model import Trust, TrustList
+
+_COLUMNS = ("NAME", "REPOSITORY", "REF", "ENVIRONMENT", "OWNER", "PERMISSIONS")
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add ``list``, ``add`` and ``rm``."""
+    commands = parser.add_subparsers(dest="what", metavar="list|add|rm", required=True)
+    listing = add_subcommand(commands, "list", "list the trusts of the organisation")
+    adding = add_subcommand(
+        commands,
+        "add",
+        "let CI runs of a repository get tokens",
+        "A run gets a token of an hour with 'conducto login --ci'. Name a ref or an environment: "
+        "otherwise every branch gets one.",
+    )
+    adding.add_argument("name", metavar="NAME", help="name of the trust")
+    adding.add_argument(
+        "--repository",
+        metavar="ID",
+        required=True,
+        help="numeric id of the repository: 'gh api repos/OWNER/NAME --jq .id' prints it",
+    )
+    adding.add_argument("--ref", help="only runs of this ref, such as refs/heads/main")
+    adding.add_argument("--environment", metavar="NAME", help="only runs of this environment")
+    adding.add_argument(
+        "--permission",
+        action="append",
+        metavar="NAME",
+        help="a permission of the tokens; may be given several times (default: read, write_data, "
+        "launch and change_state)",
+    )
+    removing = add_subcommand(commands, "rm", "delete a trust and revoke its tokens")
+    removing.add_argument("name", metavar="NAME")
+    add_json(listing, adding, removing)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List, add or delete trusts."""
+    from conducto_cli.target.account import call, checked
+    from conducto_core.people.model import TrustParams, TrustRequest
+    from conducto_core.people.operations import DELETE_TRUST, LIST_TRUSTS, PUT_TRUST
+
+    if arguments.what == "list":
+        _print(call(arguments, LIST_TRUSTS), as_document=arguments.json)
+        return DONE
+    params = checked(TrustParams, name=arguments.name)
+    if arguments.what == "rm":
+        _print(call(arguments, DELETE_TRUST, params), as_document=arguments.json)
+        return DONE
+    given = {name: getattr(arguments, name) for name in ("repository", "ref", "environment")}
+    if arguments.permission:
+        given["permissions"] = tuple(arguments.permission)
+    call(arguments, PUT_TRUST, params, checked(TrustRequest, **given))
+    _print(call(arguments, LIST_TRUSTS), as_document=arguments.json)
+    return DONE
+
+
+def _print(found: TrustList, *, as_document: bool) -> None:
+    if as_document:
+        print(as_json(found.model_dump(mode="json")))
+    elif not found.trusts:
+        print("no trusts yet; add one: conducto trusts add NAME --repository ID --ref REF")
+    else:
+        print("\n".join(table([_COLUMNS, *map(_cells, found.trusts)])))
+
+
+def _cells(trust: Trust) -> tuple[str, ...]:
+    permissions = ", ".join(trust.permissions)
+    return (
+        trust.name,
+        trust.repository,
+        trust.ref or "any",
+        trust.environment or "any",
+        owner(trust),
+        permissions,
+    )

@@ -1,0 +1,1 @@
+"""Results, metrics and artifacts."""

@@ -1,0 +1,159 @@
+"""The commands that act on a pipeline or its nodes, such as ``conducto reset``."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from conducto.errors import UsageError
+from conducto_cli.app.arguments import PATHS_HELP, add_id, add_json
+from conducto_cli.app.exit import DONE, FAILED
+from conducto_cli.app.output import action_document, as_json
+from conducto_cli.app.references import expand
+from conducto_cli.run.modify import add_changes, changes_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.app.arguments import Parser
+    from conducto_cli.target.connection import OpenClient
+    from conducto_client import Client
+    from conducto_core.run.model.requests import ControlRequest, ControlResult, PipelineSummary
+
+
+_NOT_FOUND = 404
+#: Commands that act on nodes.
+_ON_NODES = {"reset", "rerun", "skip", "unskip", "kill", "rebuild", "modify"}
+_WITH_FAILED = {"reset", "rerun", "skip", "rebuild", "modify"}
+_WITH_WATCH = {"run", "reset", "rerun", "rebuild"}
+#: Commands after which Execs may start that were held before.
+_MAKES_WORK = {"reset", "rebuild", "skip", "unskip"}
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the ID, the nodes and the options of an action."""
+    add_id(parser)
+    parser.set_defaults(paths=[], failed=False, watch=False, dry_run=False)
+    if parser.command in _ON_NODES:
+        parser.add_argument("paths", metavar="PATH", nargs="*", help=PATHS_HELP)
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only say what it would do to which Execs"
+        )
+    if parser.command == "modify":
+        add_changes(parser)
+    if parser.command in _WITH_FAILED:
+        parser.add_argument(
+            "--failed",
+            action="store_true",
+            help="every Exec that failed, and what a group that timed out left",
+        )
+    if parser.command in _WITH_WATCH:
+        parser.add_argument("--watch", action="store_true", help="stay until the pipeline settles")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Perform an action; return the exit code."""
+    from conducto_cli.target.lookup import find_pipeline
+    from conducto_core.run.model.states import FAILED as FAILED_STATES
+
+    _check(arguments)
+    since = time.time()
+    with open_client() as client:
+        before = find_pipeline(client, arguments.id)
+        pipeline_id = before.pipeline.id
+        request = _request(client, pipeline_id, arguments)
+        result = _send(client, pipeline_id, request)
+        nothing_failed = request.failed and not result.affected
+        if not arguments.json:
+            print("nothing failed" if nothing_failed else _report(arguments, before, result))
+        idle = result.notes if arguments.verb == "run" else ()
+        if arguments.verb == "rerun" and not (nothing_failed or result.preview):
+            idle = _start(client, pipeline_id, silent=arguments.json)
+            result = result.model_copy(update={"notes": (*result.notes, *idle)})
+    if arguments.json:
+        print(as_json(action_document(arguments.verb, pipeline_id, result)))
+    if nothing_failed or not arguments.watch:
+        return FAILED if idle and before.state in FAILED_STATES else DONE
+    from conducto_cli.view.session import stay
+
+    return stay(open_client, pipeline_id, plain=False, since=since)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Check that the options fit each other, and that an action on nodes names some."""
+    if arguments.failed and arguments.paths:
+        raise UsageError("give either paths or --failed, not both")
+    if arguments.watch and (arguments.json or arguments.dry_run):
+        other = "--json" if arguments.json else "--dry-run"
+        raise UsageError(f"give either --watch or {other}, not both")
+    verb = arguments.verb
+    if verb not in _ON_NODES - {"kill"} or arguments.failed or arguments.paths:
+        return
+    failed = ", or --failed" if verb in _WITH_FAILED else ""
+    raise UsageError(f"say which nodes: conducto {verb} ID PATH ...{failed}; '/' is all of them")
+
+
+def _request(client: Client, pipeline_id: str, arguments: argparse.Namespace) -> ControlRequest:
+    from conducto_cli.target import lookup as selection
+    from conducto_core.run.model.requests import Action, ControlRequest
+
+    action = Action.RESET if arguments.verb == "rerun" else Action(arguments.verb)
+    changes = changes_of(arguments) if action is Action.MODIFY else None
+    paths: list[str] = []
+    if arguments.verb in _ON_NODES and not arguments.failed:  # the server knows which ones failed
+        paths = selection.several(client, pipeline_id, arguments.paths or ["/"])
+    request = ControlRequest(
+        action=action,
+        paths=tuple(paths),
+        failed=arguments.failed,
+        changes=changes,
+        preview=arguments.dry_run,
+    )
+    if action is not Action.REBUILD:
+        return request
+    from conducto_cli.launch.cloud import with_sources
+
+    return with_sources(client, pipeline_id, request)
+
+
+def _report(arguments: argparse.Namespace, before: PipelineSummary, result: ControlResult) -> str:
+    """Return a report of the action, and how to continue a paused pipeline."""
+    from conducto_cli.text.actions import action_report
+    from conducto_core.run.model.requests import Action
+
+    action = Action.RESET if arguments.verb == "rerun" else Action(arguments.verb)
+    lines = [action_report(action, before.pipeline.id, result)]
+    if arguments.verb == "rerun" and result.preview:
+        lines.append("would run the pipeline")
+    waits = arguments.verb in _MAKES_WORK and result.affected and not result.preview
+    if waits and not before.pipeline.armed and not arguments.watch:  # --watch ends with this line
+        run = f"conducto run {before.pipeline.id}"
+        lines.append(f"nothing starts while it is paused; continue: {run}")
+    return "\n".join(lines)
+
+
+def _start(client: Client, pipeline_id: str, *, silent: bool) -> tuple[str, ...]:
+    """Run a pipeline whose nodes were reset; return notes on why nothing starts."""
+    from conducto_cli.text.actions import action_report
+    from conducto_core.run.model.requests import Action, ControlRequest
+
+    result = _send(client, pipeline_id, ControlRequest(action=Action.RUN))
+    if not silent:
+        print(action_report(Action.RUN, pipeline_id, result))
+    return result.notes
+
+
+def _send(client: Client, pipeline_id: str, request: ControlRequest) -> ControlResult:
+    from conducto_cli.target import lookup as selection
+    from conducto_client import ApiError
+
+    try:
+        return client.control(pipeline_id, request)
+    except ApiError as error:
+        if error.status == _NOT_FOUND:  # if a path is wrong, name the nearest
+            expand(request.paths, selection.all_paths(client, pipeline_id))
+        raise

@@ -1,0 +1,59 @@
+"""``conducto delete``: a pipeline with everything that belongs to it."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from conducto.errors import UsageError
+from conducto_cli.app.arguments import add_id, add_json, asker
+from conducto_cli.app.exit import DONE, FAILED
+from conducto_cli.app.output import as_json
+from conducto_cli.text.text import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.app.arguments import Parser
+    from conducto_cli.target.connection import OpenClient
+    from conducto_core.run.model.requests import PipelineSummary
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the ID and the options."""
+    add_id(parser)
+    parser.add_argument("--yes", action="store_true", help="ask nothing")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Delete a pipeline, after a question on a terminal; return the exit code."""
+    from conducto_cli.target.lookup import find_pipeline
+
+    if not arguments.yes and (arguments.json or not sys.stdin.isatty()):
+        raise UsageError("--yes is needed where no terminal asks: a deletion cannot be undone")
+    with open_client() as client:
+        summary = find_pipeline(client, arguments.id)
+        if not asker(yes=arguments.yes)(_question(summary)):
+            print("nothing was deleted")
+            return FAILED
+        pipeline_id = client.delete(summary.pipeline.id)
+    if arguments.json:
+        print(as_json({"id": pipeline_id, "action": "delete"}))
+    else:
+        print(f"deleted {pipeline_id}")
+    return DONE
+
+
+def _question(summary: PipelineSummary) -> str:
+    from conducto_cli.text.actions import state_text
+
+    record = summary.pipeline
+    title = "" if record.title == record.id else f" {printable(record.title)!r}"
+    return (
+        f"Delete pipeline {record.id}{title} ({state_text(summary)}) with its output, data and "
+        "history? This cannot be undone."
+    )

@@ -1,0 +1,1 @@
+"""Targets: this machine, or a cloud installation."""

@@ -1,0 +1,423 @@
+"""``conducto trigger``: pipelines that pushes and pull requests launch."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from conducto.errors import UsageError
+from conducto.wire.printable import printable
+from conducto_cli.app.arguments import a_time_within, add_json, add_subcommand
+from conducto_cli.app.exit import DONE, FAILED
+from conducto_cli.app.output import as_json, owner
+from conducto_cli.text.text import table
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.app.arguments import Parser
+    from conducto_core.triggers.model import (
+        Delivery,
+        GitEvent,
+        NewTrigger,
+        TrialResult,
+        Trigger,
+        TriggerList,
+    )
+
+_COLUMNS = ("NAME", "PROVIDER", "REPOSITORY", "FORKS", "OWNER", "TOKEN")
+_DELIVERY_COLUMNS = ("TIME", "EVENT", "BRANCH", "RESULT", "PIPELINE", "ID")
+#: Fields by which the event of a webhook of GitHub and GitLab is recognised.
+_GITHUB_KINDS = (("pull_request", "pull_request"), ("pusher", "push"), ("head_commit", "push"))
+_GITLAB_KINDS = {
+    "push": "Push Hook",
+    "tag_push": "Tag Push Hook",
+    "merge_request": "Merge Request Hook",
+}
+
+
+class _Steps(NamedTuple):
+    """What a person does with a webhook, in the provider's words."""
+
+    do: str
+    secret: str
+    last: str
+
+
+_STEPS = {
+    "github": _Steps(
+        "Create a webhook at {}",
+        "secret",
+        "events        pushes, pull requests, branch or tag creation and deletion",
+    ),
+    "gitlab": _Steps(
+        "Create a webhook at {}",
+        "secret token",
+        "triggers      push events, tag push events, merge request events",
+    ),
+    "generic": _Steps(
+        "Send webhooks about {} to",
+        "secret",
+        "signature     HMAC-SHA256 in Conducto-Signature, see docs/triggers.md, 'Other senders'",
+    ),
+}
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add ``list``, ``add``, ``rm``, ``deliveries``, ``approve``, ``try``, ``test`` and others."""
+    commands = parser.add_subparsers(
+        dest="what", metavar="list|add|rm|deliveries|approve|try|test|github-app", required=True
+    )
+    listing = add_subcommand(commands, "list", "list the triggers of the organisation")
+    adding = _add_adding(commands)
+    removing = add_subcommand(commands, "rm", "delete a trigger; its webhook is rejected then")
+    removing.add_argument("name", metavar="NAME")
+    deliveries = add_subcommand(commands, "deliveries", "list the last webhooks and their results")
+    deliveries.add_argument("name", metavar="NAME")
+    approving = add_subcommand(
+        commands, "approve", "launch a pull request from a fork, without secrets and user data"
+    )
+    approving.add_argument("name", metavar="NAME")
+    approving.add_argument("delivery", metavar="ID", help="id of the delivery")
+    trying = add_subcommand(
+        commands,
+        "try",
+        "print what a push to a branch would launch now",
+        "It reads .conducto.cfg of the newest commit from the provider, and launches nothing.",
+    )
+    trying.add_argument("name", metavar="NAME")
+    trying.add_argument("--branch", default="main", help="default: main")
+    _add_app(commands)
+    testing = add_subcommand(
+        commands,
+        "test",
+        "print what an event would launch, without a push",
+        "It reads .conducto.cfg of this directory, or --config, and launches nothing. The exit "
+        "code is 1 if the event would launch nothing.",
+    )
+    testing.add_argument("--event", metavar="FILE", required=True, help="JSON of a webhook")
+    testing.add_argument("--config", metavar="FILE", default=".conducto.cfg")
+    testing.add_argument(
+        "--name", metavar="EVENT", help="the X-GitHub-Event or X-Gitlab-Event of the webhook"
+    )
+    add_json(listing, adding, removing, deliveries, approving, trying, testing)
+
+
+def _add_app(commands: Any) -> None:
+    app = add_subcommand(
+        commands,
+        "github-app",
+        "create, show or forget the GitHub App of the organisation",
+        "The App sends the webhooks and gives the tokens of triggers that are added with --app, so "
+        "that they need no token of a person. 'create' opens a page that posts the App's manifest.",
+    )
+    app.add_argument("action", choices=("create", "show", "rm"), nargs="?", default="show")
+    app.add_argument(
+        "--title", metavar="NAME", default="Conducto", help="name of the App, unique at GitHub"
+    )
+    app.add_argument(
+        "--host",
+        metavar="URL",
+        default="https://github.com",
+        help="address of GitHub Enterprise Server (default: https://github.com)",
+    )
+    app.add_argument(
+        "--account", metavar="NAME", help="GitHub organisation that owns the App (default: you)"
+    )
+    add_json(app)
+
+
+def _add_adding(commands: Any) -> argparse.ArgumentParser:
+    adding: argparse.ArgumentParser = add_subcommand(
+        commands,
+        "add",
+        "store a trigger over one of the same name, with a new secret",
+        "It prints the address and the secret of the webhook to create at the provider. The token "
+        "that reads .conducto.cfg and sets statuses is taken from a variable.",
+    )
+    adding.add_argument("name", metavar="NAME")
+    adding.add_argument("--repository", metavar="URL", required=True)
+    adding.add_argument(
+        "--provider",
+        choices=("github", "gitlab", "generic"),
+        help="default: by the host of the repository",
+    )
+    adding.add_argument("--api", metavar="URL", help="address of the API of your own server")
+    adding.add_argument(
+        "--token-env", metavar="VARIABLE", help="variable that has a token of the provider"
+    )
+    adding.add_argument(
+        "--forks",
+        choices=("ignore", "approve"),
+        default="ignore",
+        help="pull requests from forks (default: ignore)",
+    )
+    adding.add_argument(
+        "--app",
+        action="store_true",
+        help="use the GitHub App of the organisation instead of a token and a webhook",
+    )
+    adding.add_argument(
+        "--submodule",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="a private submodule that is cloned with the token, too (repeatable; administrators)",
+    )
+    adding.add_argument(
+        "--command", metavar="TEXT", help="what a generic trigger runs, such as a line of a section"
+    )
+    adding.add_argument(
+        "--window",
+        metavar="TIME",
+        type=partial(a_time_within, "1m", "31d"),
+        help="for how long a launch waits for room in the plan (default: 24h; at most 31d)",
+    )
+    return adding
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Administer triggers, or try an event."""
+    if arguments.what == "test":
+        return _test(arguments)
+    if arguments.what == "github-app":
+        from conducto_cli.triggers import github_app
+
+        return github_app.run(arguments)
+    from conducto_cli.target.account import call, checked
+    from conducto_core.triggers import model as t
+    from conducto_core.triggers import operations
+
+    if arguments.what == "list":
+        _print_triggers(call(arguments, operations.LIST_TRIGGERS), as_document=arguments.json)
+        return DONE
+    params = checked(t.TriggerParams, name=arguments.name)
+    match arguments.what:
+        case "add":
+            request = checked(t.TriggerRequest, **_fields(arguments))
+            made = call(arguments, operations.PUT_TRIGGER, params, request)
+            _print_new(made, as_document=arguments.json)
+        case "rm":
+            left = call(arguments, operations.DELETE_TRIGGER, params)
+            _print_triggers(left, as_document=arguments.json)
+        case "deliveries":
+            found = call(arguments, operations.LIST_DELIVERIES, params).deliveries
+            _print_deliveries(found, as_document=arguments.json)
+        case "try":
+            trial = checked(t.TriggerTrial, branch=arguments.branch)
+            tried = call(arguments, operations.TEST_TRIGGER, params, trial)
+            return _print_trial(tried, as_document=arguments.json)
+        case _:
+            chosen = checked(t.DeliveryParams, name=arguments.name, delivery=arguments.delivery)
+            result = call(arguments, operations.APPROVE_DELIVERY, chosen)
+            _print_deliveries((result,), as_document=arguments.json)
+            return DONE if result.pipeline or result.result is t.DeliveryResult.QUEUED else FAILED
+    return DONE
+
+
+def _fields(arguments: argparse.Namespace) -> dict[str, object]:
+    token = None
+    if arguments.token_env is not None:
+        token = os.environ.get(arguments.token_env)
+        if not token:
+            raise UsageError("--token-env: there is no such variable, or it is empty")
+    window = {} if arguments.window is None else {"window": arguments.window}
+    return {
+        **window,
+        "provider": arguments.provider or _provider_of(arguments.repository),
+        "repository": arguments.repository,
+        "api": arguments.api,
+        "token": token,
+        "forks": arguments.forks,
+        "command": arguments.command,
+        "app": arguments.app,
+        "submodules": arguments.submodule,
+    }
+
+
+def _print_trial(tried: TrialResult, *, as_document: bool) -> int:
+    if as_document:
+        print(as_json(tried.model_dump(mode="json")))
+    elif tried.section is None:
+        print(printable(f"{tried.branch}: launches nothing: {tried.reason}"))
+    else:
+        commit = tried.sha[:10] or "the commit of the event"
+        print(printable(f"{tried.branch} at {commit}: [{tried.section}] launches:"))
+        print(printable(f"  {tried.command}"))
+    return DONE if tried.section else FAILED
+
+
+def _provider_of(url: str) -> str:
+    for provider in ("github", "gitlab"):
+        if provider in url.lower():
+            return provider
+    raise UsageError("--provider: name github, gitlab or generic; the address does not tell it")
+
+
+def _print_triggers(found: TriggerList, *, as_document: bool) -> None:
+    if as_document:
+        print(as_json(found.model_dump(mode="json")))
+    elif not found.triggers:
+        print("no triggers yet; add one: conducto trigger add NAME --repository URL")
+    else:
+        rows = [
+            (
+                each.name,
+                each.provider,
+                each.repository,
+                each.forks,
+                owner(each),
+                _access(each),
+            )
+            for each in found.triggers
+        ]
+        print("\n".join(table([_COLUMNS, *rows])))
+
+
+def _access(trigger: Trigger) -> str:
+    token = "app" if trigger.app else "yes" if trigger.has_token else "no"
+    count = len(trigger.submodules)
+    return f"{token}, and for {count} submodule{'s' * (count > 1)}" if count else token
+
+
+def _print_new(made: NewTrigger, *, as_document: bool) -> None:
+    if as_document:
+        print(as_json(made.model_dump(mode="json")))
+        return
+    if made.hook_url is None:
+        print(f"{made.trigger.name} is stored. The GitHub App sends its webhooks.")
+        return
+    trigger = made.trigger
+    steps = _STEPS[trigger.provider]
+    print(f"{trigger.name} is stored. {steps.do.format(trigger.repository)}:")
+    print(f"  address       {made.hook_url}")
+    print("  content type  application/json")
+    print(f"  {steps.secret:<12}  {made.secret}   (shown once; an earlier one is no longer valid)")
+    print(f"  {steps.last}")
+    if trigger.provider != "generic" and not trigger.has_token:
+        print("It has no token: it reads public repositories only, and sets no status of commits.")
+        print("With one:  conducto trigger add ... --token-env VARIABLE  (makes a new secret)")
+
+
+def _print_deliveries(found: tuple[Delivery, ...], *, as_document: bool) -> None:
+    if as_document:
+        print(as_json({"deliveries": [each.model_dump(mode="json") for each in found]}))
+    elif not found:
+        print("no webhook has arrived yet")
+    else:
+        print("\n".join(table([_DELIVERY_COLUMNS, *map(_delivery_cells, found)])))
+        for each in found:
+            if each.reason is not None:
+                print(f"{each.id}: {printable(each.reason)}")
+
+
+def _delivery_cells(delivery: Delivery) -> tuple[str, ...]:
+    moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(delivery.time))
+    event = delivery.event
+    return (
+        moment,
+        event.kind.value,
+        printable(event.branch),
+        delivery.result.value,
+        delivery.pipeline or "-",
+        delivery.id,
+    )
+
+
+# ---- an event without a push ---------------------------------------------------------------------
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    from conducto_core.triggers.rules.config import TriggerConfigError, parse_config
+
+    events = _events(_object(arguments.event), arguments.name)
+    try:
+        sections = parse_config(_text(arguments.config))
+        results = [_result(sections, event) for event in events]
+    except TriggerConfigError as error:
+        raise UsageError(f"{arguments.config}, {error}") from error
+    if arguments.json:
+        print(as_json({"events": results}))
+    elif not results:
+        print(
+            "the event launches nothing; sections are for pushes, pull requests that are opened or "
+            "changed, and created or deleted branches and tags"
+        )
+    else:
+        for result in results:
+            _print_result(result)
+    return DONE if any(result["section"] for result in results) else FAILED
+
+
+def _result(sections: Any, event: GitEvent) -> dict[str, Any]:
+    from conducto_core.triggers.rules.config import sections_for, values_of, variables_of
+
+    found: dict[str, Any] = {
+        "event": event.model_dump(mode="json"),
+        "section": None,
+        "command": None,
+        "not_matching": [],
+    }
+    for section in sections_for(sections, event):
+        if section.accepts(values_of(event)):
+            found |= {"section": section.name, "command": section.command_for(event)}
+            found["env"] = variables_of(event)
+            break
+        found["not_matching"].append(section.name)
+    return found
+
+
+def _print_result(result: dict[str, Any]) -> None:
+    event = result["event"]
+    print(printable(f"{event['kind']} of {event['branch']} at {event['sha'][:10] or '-'}"))
+    for name in result["not_matching"]:
+        print(printable(f"  [{name}] its filter does not match"))
+    if result["section"] is None:
+        print("  launches nothing")
+        return
+    print(printable(f"  [{result['section']}] launches: {result['command']}"))
+    if event["fork"]:
+        print("  from a fork: ignored, or launched without secrets after an approval")
+
+
+def _events(payload: dict[str, Any], name: str | None) -> list[GitEvent]:
+    from conducto_core.triggers.rules.providers import EventError, events_of
+
+    try:
+        if "kind" in payload and "repository" in payload and name is None:
+            return events_of("generic", {}, payload)
+        if "object_kind" in payload:
+            event = name or _GITLAB_KINDS.get(str(payload["object_kind"]), "")
+            return events_of("gitlab", {"x-gitlab-event": event}, payload)
+        event = name or next((kind for key, kind in _GITHUB_KINDS if key in payload), "")
+        if not event:
+            raise UsageError("--name: name the event of the webhook, such as push or create")
+        return events_of("github", {"x-github-event": event}, payload)
+    except EventError as error:
+        raise UsageError(f"--event: {error}") from error
+
+
+def _object(path: str) -> dict[str, Any]:
+    try:
+        found = json.loads(_text(path))
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} is not a JSON object")
+    return found
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not a text in UTF-8") from error

@@ -1,1 +1,0 @@
-"""Queries that the local runner and the cloud's functions share."""

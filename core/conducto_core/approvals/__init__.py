@@ -1,0 +1,1 @@
+"""Approvals: nodes that wait for a person."""

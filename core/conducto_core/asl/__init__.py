@@ -1,0 +1,1 @@
+"""The compiler to Step Functions, and the machine that follows its executions."""

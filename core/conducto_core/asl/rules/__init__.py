@@ -1,0 +1,1 @@
+"""The compiler, the cloud machine, and forecasts. Pure."""

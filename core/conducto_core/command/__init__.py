@@ -1,0 +1,1 @@
+"""The execution of one command in its container, for both targets."""

@@ -1,0 +1,99 @@
+"""The environment variables of a command besides those of its image and its node."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
+
+from conducto_core.results.rules import MissingResultError
+
+#: Old clients in an image look for the profile's directory at import unless this is set.
+NO_PROFILE = "DUMMY_PROFILE"
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@cache
+def _own_ids() -> str:
+    return f"{os.getuid()}:{os.getgid()}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionContext:
+    """The values that are the same for every command of a pipeline.
+
+    Attributes:
+        url: Address of the API, as seen from the host.
+        owner: ``uid:gid`` on the host; None without a host.
+    """
+
+    pipeline_id: str
+    url: str
+    where: str = "worker_local"
+    owner: str | None = field(default_factory=_own_ids)
+
+
+def command_env(
+    node_env: Mapping[str, str],
+    around: ExecutionContext,
+    *,
+    path: str,
+    attempt: int,
+    path_map: Mapping[str, str],
+    secrets: Mapping[str, str] = NOTHING,
+) -> dict[str, str]:
+    """Return the environment of one attempt: secrets override the node's, Conducto's both."""
+    return {
+        **node_env,
+        **secrets,
+        "CONDUCTO_PIPELINE_ID": around.pipeline_id,
+        "CONDUCTO_NODE": path,
+        "CONDUCTO_ATTEMPT": str(attempt),
+        "CONDUCTO_EXECUTION_ENV": around.where,
+        "CONDUCTO_PROFILE": NO_PROFILE,
+        "CONDUCTO_URL": around.url,
+        "CONDUCTO_AUTO_URL": around.url,
+        **({} if around.owner is None else {"CONDUCTO_OUTER_OWNER": around.owner}),
+        "CONDUCTO_PATH_MAP": json.dumps(dict(path_map)),
+        "__RUN_BY_WORKER__": "1",
+    }
+
+
+# ----------------------------------------------------------------------------------------
+# The file of inputs of a command: the results that it uses. No I/O.
+
+
+#: Maximum bytes of all results that one command uses.
+MAX_INPUTS = 4 << 20
+
+
+def inputs_text(results: Mapping[str, bytes]) -> str:
+    """Return the content of the file: ``{path: result}`` as JSON; empty without results.
+
+    Raises:
+        MissingResultError: a result is missing or incomplete, or they are too large.
+    """
+    parts = [f"{json.dumps(path)}:{_checked(path, data)}" for path, data in results.items()]
+    size = sum(map(len, parts))
+    if size > MAX_INPUTS:
+        raise MissingResultError(
+            f"the {len(parts)} results that it uses have {size:,} bytes together; the maximum is "
+            f"{MAX_INPUTS:,}; return names of files in the pipeline's data instead"
+        )
+    return f"{{{','.join(parts)}}}" if parts else ""
+
+
+def _checked(path: str, data: bytes) -> str:
+    if not data:
+        raise MissingResultError(
+            f"it uses the result of {path}, which has none: its function returned None, or a value "
+            f"that could not be kept (see the end of the stderr of {path})"
+        )
+    try:
+        json.loads(data)
+    except ValueError as error:
+        raise MissingResultError(
+            f"it uses the result of {path}, which is incomplete: {error}; run {path} again"
+        ) from error
+    return data.decode()

@@ -1,0 +1,1 @@
+"""Data files of pipelines and users."""

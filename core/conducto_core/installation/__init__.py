@@ -1,0 +1,1 @@
+"""An installation in AWS: names of resources, administration."""

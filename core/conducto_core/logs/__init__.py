@@ -1,0 +1,1 @@
+"""Output: lines, search and outline, from stored bytes."""

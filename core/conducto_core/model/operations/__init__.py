@@ -1,1 +1,0 @@
-"""The operations of the HTTP API, by area."""

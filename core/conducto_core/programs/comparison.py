@@ -1,0 +1,329 @@
+"""The operations that compare pipelines, and what they need of a target."""
+
+import asyncio
+import statistics
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+from conducto_core.errors import NotFoundError
+from conducto_core.images.model import ImageSpec
+from conducto_core.images.references import without_password
+from conducto_core.programs.history import (
+    ComparisonParams,
+    Difference,
+    DifferenceKind,
+    DifferenceList,
+    NodeHistory,
+    NodeHistoryParams,
+    PipelineComparison,
+)
+from conducto_core.programs.relaunch import Lister, PipelinesOfProgram
+from conducto_core.programs.rules.comparison import (
+    Change,
+    Differences,
+    ExecFacts,
+    NodeRuns,
+    RunFacts,
+    both_done,
+    differences,
+    flaky_nodes,
+    node_runs,
+    seconds_of,
+    shortened,
+    slowest_nodes,
+)
+from conducto_core.programs.rules.programs import ProgramKey, program_key
+from conducto_core.results import handlers as metric_comparison
+from conducto_core.results.model import CompareParams, MetricComparison, OutputParams, OutputStream
+from conducto_core.run import views
+from conducto_core.run.model import params as p
+from conducto_core.run.model.params import MAX_HISTORY, MAX_HISTORY_SCAN
+from conducto_core.run.model.records import AttemptRecord, PipelineRecord
+from conducto_core.run.model.requests import PipelineSummary, TreePage
+from conducto_core.run.model.responses import PipelineList, PipelineRun, RunHistory
+from conducto_core.run.model.states import FINISHED, NodeType, State
+from conducto_core.run.rules.actions import active_time
+from conducto_core.tree.model import Pipeline
+
+# ----------------------------------------------------------------------------------------
+# The history of a pipeline.
+#
+# An earlier launch is another pipeline; the pipelines of a program are runs of the same history.
+
+
+def histories_of(
+    pipelines: Iterable[PipelineSummary], known: Iterable[PipelineSummary]
+) -> tuple[RunHistory, ...]:
+    """Return the newest runs of the programs of these pipelines."""
+    newest: dict[ProgramKey, PipelineRecord] = {}
+    for listed in pipelines:
+        newest.setdefault(program_key(listed.pipeline), listed.pipeline)
+    runs: dict[ProgramKey, list[PipelineRun]] = {key: [] for key in newest}
+    wanting = len(runs)
+    rest = iter(known)
+    while wanting and (one := next(rest, None)) is not None:
+        found = runs.get(program_key(one.pipeline))
+        if found is None or len(found) == MAX_HISTORY:
+            continue
+        found.append(_run_of(one))
+        wanting -= len(found) == MAX_HISTORY
+    return tuple(_history(newest[key], key.function, found) for key, found in runs.items())
+
+
+def _run_of(summary: PipelineSummary) -> PipelineRun:
+    return PipelineRun(
+        id=summary.pipeline.id,
+        state=summary.state,
+        settled=summary.settled,
+        execs=summary.counts.total,
+        started=summary.started,
+        ended=summary.ended,
+        active_seconds=summary.active_seconds,
+        active_since=summary.active_since,
+    )
+
+
+def _history(
+    newest: PipelineRecord, function: str | None, runs: Sequence[PipelineRun]
+) -> RunHistory:
+    ended = [run for run in runs if run.settled and run.state in FINISHED]
+    passed = [run for run in ended if run.state is State.DONE]
+    times = (active_time(run, run.ended) for run in passed if run.ended is not None)
+    seconds = [time for time in times if time is not None]
+    return RunHistory(
+        title=newest.title,
+        program=newest.program,
+        function=function,
+        runs=tuple(runs),
+        ended=len(ended),
+        passed=len(passed),
+        median_seconds=statistics.median(seconds) if seconds else None,
+    )
+
+
+# ----------------------------------------------------------------------------------------
+# The comparison of two pipelines: their facts, and the results of their functions.
+
+
+#: Maximum number of commands whose results are compared.
+MAX_RESULTS_READ = 200
+_AT_ONCE = 8
+
+
+class Reader(Protocol):
+    """The operations that a comparison uses."""
+
+    async def run_facts(self, pipeline_id: str) -> RunFacts:
+        """Return the facts of a pipeline that its definition and states determine."""
+
+    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
+        """Yield the attempts of a pipeline."""
+
+    async def attempt_output(
+        self, params: OutputParams, stream: OutputStream
+    ) -> tuple[int | None, bytes]:
+        """Return an output stream of an attempt."""
+
+
+def facts_of(live: views.Viewed) -> RunFacts:
+    """Return the facts of a pipeline in memory, without times."""
+    execs = {
+        path: ExecFacts(node.state, views.command_of(live, node.spec), node.spec.placement.image)
+        for path, node in live.tree.nodes.items()
+        if node.spec.type is NodeType.EXEC
+    }
+    return RunFacts(live.id, execs, _images(live.pipeline, live), live.record.arguments)
+
+
+def _images(pipeline: Pipeline, live: views.Viewed) -> dict[str, str]:
+    built = {name: image.record.reference for name, image in live.images.items()}
+    return {
+        name: " ".join(filter(None, (_described(spec), built.get(name))))
+        for name, spec in pipeline.images.items()
+    }
+
+
+def _described(spec: ImageSpec) -> str:
+    """Return the parts of an image that its author chose."""
+    source = spec.image or spec.dockerfile or ""
+    code = spec.copy_dir or (without_password(spec.copy_url) if spec.copy_url else "")
+    packages = (*spec.install_pip, *spec.install_packages)
+    return " ".join(filter(None, (source, code, spec.copy_branch, *packages)))
+
+
+class _Newest(NamedTuple):
+    """The newest attempt of a command that has ended: its seconds and the size of its result."""
+
+    seconds: float | None
+    result: int | None
+
+
+async def compare_pipelines(reader: Reader, params: ComparisonParams) -> PipelineComparison:
+    """Return the differences of a pipeline from another one."""
+    before, old = await _timed(reader, params.other)
+    after, new = await _timed(reader, params.id)
+    found = await asyncio.to_thread(differences, before, after)
+    with_result = [
+        path for path in both_done(before, after) if old[path].result and new[path].result
+    ]
+    compared = with_result[:MAX_RESULTS_READ]
+    found[DifferenceKind.RESULT] = await _results(reader, (before.id, after.id), compared)
+    return PipelineComparison(
+        before=before.id,
+        after=after.id,
+        nodes=sum(path in before.execs for path in after.execs),
+        differences=_lists(found, params.limit),
+        complete=len(compared) == len(with_result),
+    )
+
+
+def _lists(found: Differences, limit: int) -> tuple[DifferenceList, ...]:
+    return tuple(
+        DifferenceList(
+            kind=kind,
+            count=len(items),
+            items=tuple(Difference(**each._asdict()) for each in items[:limit]),
+        )
+        for kind, items in found.items()
+        if items
+    )
+
+
+async def _timed(reader: Reader, pipeline_id: str) -> tuple[RunFacts, dict[str, _Newest]]:
+    facts = await reader.run_facts(pipeline_id)
+    newest = await asyncio.to_thread(_newest, reader.stored_attempts(facts.id))
+    execs = {
+        path: ExecFacts(one.state, one.command, one.image, newest[path].seconds)
+        if path in newest
+        else one
+        for path, one in facts.execs.items()
+    }
+    timed = RunFacts(facts.id, execs, facts.images, facts.parameters)
+    return timed, newest
+
+
+def _newest(attempts: Iterable[AttemptRecord]) -> dict[str, _Newest]:
+    return {
+        one.path: _Newest(seconds_of(one), None if one.outputs is None else one.outputs.result)
+        for one in attempts  # ordered by number: the newest one stays
+    }
+
+
+async def _results(reader: Reader, ids: tuple[str, str], paths: Iterable[str]) -> list[Change]:
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def read(id_: str, path: str) -> str | None:
+        try:
+            _, data = await reader.attempt_output(OutputParams(id=id_, path=path), "result")
+        except NotFoundError:  # it has been deleted
+            return None
+        return data.decode(errors="replace")
+
+    async def compare(path: str) -> Change | None:
+        async with gate:
+            before, after = [await read(id_, path) for id_ in ids]
+        if before == after:
+            return None
+        return Change(path, shortened(before), shortened(after))
+
+    found = await asyncio.gather(*map(compare, paths))
+    return [one for one in found if one is not None]
+
+
+# ----------------------------------------------------------------------------------------
+# The history of a program's nodes, from the attempts of its newest finished pipelines.
+
+
+#: Maximum attempts that are read for one response, and seconds after which no more are read.
+MAX_ATTEMPTS_READ = 200_000
+MAX_SECONDS = 10.0
+
+
+class HistoryReader(Lister, Protocol):
+    """The operations that a history uses."""
+
+    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
+        """Yield the attempts of a pipeline."""
+
+
+async def history(
+    reader: HistoryReader, params: NodeHistoryParams, clock: Callable[[], float] = time.monotonic
+) -> NodeHistory:
+    """Return the flaky and the slowest nodes of a program's newest finished pipelines."""
+    until = clock() + MAX_SECONDS
+    runs: dict[str, NodeRuns] = {}
+    left = MAX_ATTEMPTS_READ
+    complete = True
+    summaries = PipelinesOfProgram(reader, params, lambda: clock() < until)
+    async for summary in summaries.newest(MAX_HISTORY_SCAN):
+        if not summary.settled or summary.started is None:
+            continue
+        if len(runs) == params.runs:
+            break
+        # The newest pipeline is read even if it is large.
+        if runs and (clock() >= until or summary.counts.total > left):
+            complete = False
+            break
+        attempts = islice(reader.stored_attempts(summary.pipeline.id), MAX_ATTEMPTS_READ)
+        found = await asyncio.to_thread(node_runs, attempts)
+        runs[summary.pipeline.id] = found
+        left -= len(found)
+    return await asyncio.to_thread(
+        _history_node_history, dict(reversed(runs.items())), params.limit, complete
+    )
+
+
+def _history_node_history(runs: dict[str, NodeRuns], limit: int, complete: bool) -> NodeHistory:
+    flaky = flaky_nodes([*runs.values()])
+    return NodeHistory(
+        pipelines=tuple(runs),
+        flaky=tuple(flaky[:limit]),
+        flaky_count=len(flaky),
+        slowest=tuple(slowest_nodes([*runs.values()], limit)),
+        complete=complete,
+    )
+
+
+class Comparisons(ABC):
+    """Comparisons of pipelines, the same for every target."""
+
+    @abstractmethod
+    async def list_pipelines(self, params: p.ListParams) -> PipelineList:
+        """Return a page of pipelines, the newest first."""
+
+    @abstractmethod
+    async def get_tree(self, params: p.TreeParams) -> TreePage:
+        """Return nodes of a subtree, down to a depth, or those that a search finds.
+
+        Its cost is proportional to the page (for a search, to `MAX_TREE_SCAN` at most), not to the
+        tree.
+        """
+
+    @abstractmethod
+    async def run_facts(self, pipeline_id: str) -> RunFacts:
+        """Return the facts of a pipeline that its definition and states determine."""
+
+    @abstractmethod
+    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
+        """Yield all stored attempts of a pipeline by its full id; those of a node in order."""
+
+    @abstractmethod
+    async def attempt_output(
+        self, params: OutputParams, stream: OutputStream
+    ) -> tuple[int | None, bytes]:
+        """Return an output stream of an attempt, and the attempt's number (None: no attempt)."""
+
+    async def compare_metrics(self, params: CompareParams) -> MetricComparison:
+        """Return the metrics of the newest pipelines of a program."""
+        return await metric_comparison.compare(self, params)
+
+    async def compare_pipelines(self, params: ComparisonParams) -> PipelineComparison:
+        """Return the differences of a pipeline from another one."""
+        return await compare_pipelines(self, params)
+
+    async def node_history(self, params: NodeHistoryParams) -> NodeHistory:
+        """Return the flaky and the slowest nodes of a program."""
+        return await history(self, params)

@@ -1,0 +1,156 @@
+"""Differences between two pipelines, and the history of a program's nodes."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from conducto_core.record import Record
+from conducto_core.run.model.params import PipelineId, ProgramParams
+
+#: Maximum differences of each kind in a response.
+MAX_DIFFERENCES = 1000
+#: Maximum pipelines whose nodes are compared for a history, and nodes in each list of it.
+MAX_HISTORY_RUNS = 100
+MAX_HISTORY_NODES = 100
+
+
+class DifferenceKind(StrEnum):
+    """The kinds of differences, in the order of a response."""
+
+    NEWLY_FAILING = "newly_failing"
+    FIXED = "fixed"
+    SLOWER = "slower"
+    FASTER = "faster"
+    COMMAND = "command"
+    PARAMETER = "parameter"
+    IMAGE = "image"
+    NODE_IMAGE = "node_image"
+    RESULT = "result"
+    ADDED = "added"
+    REMOVED = "removed"
+
+
+class ComparisonParams(Record):
+    """The pipelines of a comparison.
+
+    Attributes:
+        id: The later pipeline.
+        other: The pipeline that it is compared with.
+        limit: Maximum number of differences of each kind.
+    """
+
+    id: PipelineId
+    other: PipelineId
+    limit: int = Field(default=100, ge=1, le=MAX_DIFFERENCES)
+
+
+class Difference(Record):
+    """One difference between two pipelines.
+
+    Attributes:
+        name: Path of the node, or name of the image or parameter.
+        before: In the other pipeline: the state, seconds, command, image, parameter or result,
+            shortened; None if it is missing there.
+        after: The same in the later pipeline.
+        seconds: Additional seconds of a slower or faster node.
+    """
+
+    name: str
+    before: str | None = None
+    after: str | None = None
+    seconds: float | None = None
+
+
+class DifferenceList(Record):
+    """The differences of one kind.
+
+    Attributes:
+        count: Their number, with those that are not in ``items``.
+    """
+
+    kind: DifferenceKind
+    count: int
+    items: tuple[Difference, ...] = ()
+
+
+class PipelineComparison(Record):
+    """The differences between two pipelines.
+
+    Attributes:
+        before: Full id of the other pipeline.
+        after: Full id of the later pipeline.
+        nodes: Number of commands that both have.
+        differences: The kinds of which there are any.
+        complete: Whether all results were compared; only so many are read.
+    """
+
+    before: str
+    after: str
+    nodes: int = 0
+    differences: tuple[DifferenceList, ...] = ()
+    complete: bool = True
+
+
+class NodeHistoryParams(ProgramParams):
+    """The program whose nodes are queried.
+
+    Attributes:
+        runs: Maximum number of finished pipelines, the newest first.
+        limit: Maximum number of nodes in each list.
+    """
+
+    runs: int = Field(default=30, ge=1, le=MAX_HISTORY_RUNS)
+    limit: int = Field(default=10, ge=1, le=MAX_HISTORY_NODES)
+
+
+class FlakyNode(Record):
+    """A command that failed and passed without a change.
+
+    Attributes:
+        outcomes: A letter for each pipeline, the oldest first: ``p`` passed, ``r`` passed after a
+            retry, ``f`` failed, ``-`` did not run.
+        flaked: Number of pipelines in which it failed or passed only after a retry.
+        runs: Number of pipelines in which it ran.
+        lost_seconds: Total time of its failed attempts.
+    """
+
+    path: str
+    outcomes: str
+    flaked: int
+    runs: int
+    lost_seconds: float
+
+
+class SlowNode(Record):
+    """A command that takes much of the time.
+
+    Attributes:
+        median_seconds: Over the pipelines in which it passed.
+        share: Of the sum of the medians of all commands.
+        newest_seconds: In the newest of these pipelines.
+        runs: Number of these pipelines.
+    """
+
+    path: str
+    median_seconds: float
+    share: float
+    newest_seconds: float
+    runs: int
+
+
+class NodeHistory(Record):
+    """The flaky and the slowest nodes of a program.
+
+    Attributes:
+        pipelines: Ids of the finished pipelines, the oldest first.
+        flaky: The most often flaky nodes first.
+        flaky_count: Number of all flaky nodes.
+        slowest: The slowest nodes first.
+        complete: Whether all requested pipelines were read; large ones take too long.
+    """
+
+    pipelines: tuple[str, ...] = ()
+    flaky: tuple[FlakyNode, ...] = ()
+    flaky_count: int = 0
+    slowest: tuple[SlowNode, ...] = ()
+    complete: bool = True

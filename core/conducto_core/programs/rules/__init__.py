@@ -1,0 +1,1 @@
+"""The identity of programs, continuation plans and comparisons. Pure."""

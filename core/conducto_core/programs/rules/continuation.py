@@ -1,0 +1,541 @@
+"""The plan to continue a pipeline with a changed tree: the nodes that stay done, and why.
+
+An Exec is kept if it is done, its fingerprint is equal, and nothing before it in any enclosing
+Serial changed. Nodes are compared by path.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from conducto.errors import DefinitionError
+from conducto_core.programs.model import Fate, NodePlan, PlanRecord
+from conducto_core.run.model.records import AttemptRecord, NodeState
+from conducto_core.run.model.states import NodeType, State
+from conducto_core.run.rules.tree_state import LiveNode, TreeState
+from conducto_core.tree.model import NodeSpec, Pipeline, child_path
+from conducto_core.tree.rules.callbacks import PoolKind, kind_of
+from conducto_core.tree.rules.resolve import Form, resolve, resolve_generated
+
+#: The parts of a fingerprint, in order, as the reasons name them.
+PARTS: Final = (
+    "command",
+    "environment",
+    "secrets",
+    "image digest",
+    "CPUs or memory",
+    "container settings",
+)
+#: An image that is not known yet, or secrets that are not compared: equal to every other.
+ANY: Final = "*"
+NO_DIGEST: Final = "its image has no digest"
+_DIGITS: Final = 16
+#: Maximum number of secrets that a reason names.
+_NAMED: Final = 3
+
+#: Returns the names of the secrets that changed since an Exec was started, which has attempts.
+SecretNames = Callable[[str], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The decision about one Exec.
+
+    Attributes:
+        reason: The cause of the decision; empty for an Exec that is kept.
+        changed: The Exec differs from the old one, so nothing after it in a Serial is kept.
+    """
+
+    fate: Fate
+    reason: str = ""
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan.
+
+    Attributes:
+        execs: ``{path: decision}`` for every Exec of the new tree, in definition order.
+        removed: Paths of the Execs that only the old tree has.
+    """
+
+    execs: Mapping[str, Decision]
+    removed: tuple[str, ...] = ()
+
+    def kept(self) -> Iterator[str]:
+        """Yield the paths of the Execs that stay done."""
+        return (path for path, each in self.execs.items() if each.fate is Fate.KEPT)
+
+    def record(self, time: float) -> PlanRecord:
+        """Return the plan of a replacement at ``time``, as stores keep it."""
+        return PlanRecord.model_construct(time=time, nodes=self.nodes(), removed=self.removed)
+
+    def nodes(self) -> tuple[NodePlan, ...]:
+        """Return the decisions as clients and stores get them."""
+        return tuple(
+            NodePlan.model_construct(path=path, fate=each.fate, reason=each.reason)
+            for path, each in self.execs.items()
+        )
+
+
+def fingerprint(
+    spec: NodeSpec,
+    script: str,
+    image: str | None,
+    secrets: str,
+    hide: Callable[[str], str] = str,
+) -> str | None:
+    """Return the fingerprint of the inputs of an Exec, or None if its image has no digest.
+
+    Args:
+        spec: The resolved Exec.
+        script: Its command as it runs.
+        image: The digest of its image, or `ANY`.
+        secrets: The version of the secrets that it receives, without values, or `ANY`.
+        hide: Masks the values of secrets, so that no digest depends on one.
+    """
+    if image is None:
+        return None
+    place = spec.placement
+    parts = (
+        hide(script),
+        (tuple((name, hide(value)) for name, value in sorted(spec.env.items())), spec.results),
+        secrets,
+        image,
+        (place.cpu, place.mem),
+        (place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target),
+    )
+    return " ".join(ANY if part == ANY else _digest(part) for part in parts)
+
+
+class Ran(NamedTuple):
+    """The newest attempts of the Execs that were started.
+
+    Attributes:
+        fingerprints: ``{path: fingerprint}``.
+        started: ``{path: time of the start}``.
+    """
+
+    fingerprints: dict[str, str | None]
+    started: dict[str, float]
+
+
+def newest(attempts: Iterable[AttemptRecord]) -> Ran:
+    """Return the newest attempts.
+
+    Args:
+        attempts: Those of each path in order. One that ended while it was queued had no inputs.
+    """
+    ran = Ran({}, {})
+    for each in attempts:
+        if each.started is not None:
+            ran.fingerprints[each.path] = each.fingerprint
+            ran.started[each.path] = each.started
+    return ran
+
+
+def changed_secrets(started: Mapping[str, float], updated: Mapping[str, float]) -> SecretNames:
+    """Return a function that names the secrets that changed since an Exec was started.
+
+    Args:
+        started: ``{path: start of the newest attempt}``.
+        updated: ``{name: time of the last change}`` of the secrets.
+    """
+
+    def names(path: str) -> list[str]:
+        return sorted(name for name, time in updated.items() if time > started[path])
+
+    return names
+
+
+def secrets_version(secrets: Iterable[tuple[str, str, float]]) -> str:
+    """Return the version of secrets, which does not depend on their values.
+
+    Args:
+        secrets: The scope, the name and the time of the last change of each one.
+    """
+    names = sorted(secrets)
+    return hashlib.sha256(repr(names).encode()).hexdigest() if names else ""
+
+
+def _digest(part: object) -> str:
+    return _digest_of(repr(part))
+
+
+# Execs of one pipeline often differ only in their command.
+@lru_cache(maxsize=256)
+def _digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def plan(
+    old: TreeState,
+    ran: Mapping[str, str | None],
+    new: Mapping[str, NodeSpec],
+    now: Mapping[str, str | None],
+    secrets: SecretNames = lambda _: (),
+) -> Plan:
+    """Return the plan to replace a tree.
+
+    Args:
+        old: The tree with its states.
+        ran: ``{path: fingerprint of the newest attempt}`` of the Execs with attempts.
+        new: The nodes of the new tree, parents first.
+        now: ``{path: fingerprint}`` of the Execs of the new tree.
+        secrets: Names the secrets that changed, for the reasons.
+    """
+    forced: dict[str, str] = {}
+    while True:
+        made = _Planner(old, ran, new, now, secrets).plan(forced)
+        more = _shared_containers(new, made)
+        if not more:
+            return made
+        forced.update(more)
+
+
+def fresh(old: TreeState, new: Mapping[str, NodeSpec]) -> Plan:
+    """Return the plan that keeps nothing."""
+    execs = {
+        path: Decision(Fate.SKIPPED if skipped else Fate.RUNS, "--fresh", changed=True)
+        for path, skipped in _skips(old, new).items()
+        if new[path].type is NodeType.EXEC
+    }
+    return Plan(execs, _removed(old, new))
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """The tree that replaces another one.
+
+    Attributes:
+        pipeline: The new tree, with the generated trees that remain.
+        generated: Their targets, outer ones first.
+    """
+
+    pipeline: Pipeline
+    plan: Plan
+    generated: tuple[str, ...] = ()
+
+
+def with_generated(form: Form, generated: Mapping[str, Form]) -> tuple[Pipeline, tuple[str, ...]]:
+    """Return a new tree with the generated trees that fit into it, and their targets.
+
+    Args:
+        form: The new tree.
+        generated: ``{target: form}`` of the generated trees, outer ones first.
+
+    Raises:
+        DefinitionError: the new tree is invalid.
+    """
+    pipeline = resolve(form)
+    fitting: list[str] = []
+    for target, tree in generated.items():
+        spec = pipeline.nodes.get(target)
+        if spec is None or not spec.awaits_tree:
+            continue
+        try:
+            made = resolve_generated(tree, target, pipeline)
+        except DefinitionError:  # the node that generates it runs again
+            continue
+        pipeline.nodes.update(made.nodes)
+        pipeline.images.update(made.images)
+        fitting.append(target)
+    return pipeline, tuple(fitting)
+
+
+def continuation(
+    old: TreeState,
+    ran: Mapping[str, str | None],
+    form: Form,
+    generated: Mapping[str, Form],
+    fingerprints: Callable[[Pipeline], Mapping[str, str | None]],
+    *,
+    secrets: SecretNames = lambda _: (),
+    first: tuple[Pipeline, tuple[str, ...]] | None = None,
+) -> Continuation:
+    """Return the replacement of a tree; a generated tree remains with the Exec that printed it.
+
+    Args:
+        old: The tree with its states.
+        ran: See `plan`.
+        form: The new tree.
+        generated: ``{target: form}`` of the generated trees of the old one, outer ones first.
+        fingerprints: Returns ``{path: fingerprint}`` of the Execs of a tree.
+        secrets: See `plan`.
+        first: The result of `with_generated`, if the caller has it: a large tree takes seconds.
+
+    Raises:
+        DefinitionError: the new tree is invalid.
+    """
+    pipeline, targets = first or with_generated(form, generated)
+    while True:
+        made = plan(old, ran, pipeline.nodes, fingerprints(pipeline), secrets)
+        printed = {
+            spec.lazy_target
+            for path in made.kept()
+            if (spec := pipeline.nodes[path]).lazy_target is not None
+        }
+        if printed.issuperset(targets):
+            return Continuation(pipeline, made, targets)
+        left = {target: generated[target] for target in targets if target in printed}
+        pipeline, targets = with_generated(form, left)
+
+
+def continued_tree(
+    old: TreeState, pipeline: Pipeline, kept: Collection[str], tried: Mapping[str, int]
+) -> TreeState:
+    """Return the new tree with its states; it is paused.
+
+    Args:
+        old: The tree that it replaces.
+        pipeline: The new tree.
+        kept: Paths of the Execs that stay done.
+        tried: ``{path: number of the newest attempt}``.
+    """
+    states = [
+        old.state_of(old.nodes[spec.path]).model_copy(update={"skipped": carried_skip(old, spec)})
+        if spec.path in kept
+        else NodeState(path=spec.path, skipped=carried_skip(old, spec))
+        for spec in pipeline.nodes.values()
+    ]
+    tree = TreeState(pipeline, states)
+    tree.count_on(tried)
+    for path, node in tree.nodes.items():
+        before = old.nodes.get(path)
+        if path == "/" or (before is not None and old.state_of(before) != tree.state_of(node)):
+            tree.record(node)
+    return tree
+
+
+def carried_skip(old: TreeState, spec: NodeSpec) -> bool:
+    """Return whether a node of the new tree is skipped.
+
+    A user's skip or unskip outlasts the old tree, unless the script changes ``skip``.
+    """
+    node = old.nodes.get(spec.path)
+    return spec.skip if node is None or node.spec.skip != spec.skip else node.skipped
+
+
+def _shared_containers(new: Mapping[str, NodeSpec], made: Plan) -> dict[str, str]:
+    """Return ``{path: reason}`` of the Execs that must run because another one does.
+
+    The state in the container of a ``new`` context is an input of all its Execs, and the container
+    is stopped when the tree is replaced.
+    """
+    lost = {
+        new[path].pool: path
+        for path, each in reversed(list(made.execs.items()))
+        if each.fate is Fate.RUNS and kind_of(new[path].pool) is PoolKind.CONTEXT
+    }
+    return {
+        path: f"shares a container with {lost[new[path].pool]}, which runs"
+        for path in made.kept()
+        if new[path].pool in lost
+    }
+
+
+def _removed(old: TreeState, new: Mapping[str, NodeSpec]) -> tuple[str, ...]:
+    execs = (node.spec for node in old.nodes.values() if node.spec.type is NodeType.EXEC)
+    return tuple(
+        spec.path
+        for spec in execs
+        if spec.path not in new or new[spec.path].type is not NodeType.EXEC
+    )
+
+
+def _skips(old: TreeState, new: Mapping[str, NodeSpec]) -> dict[str, bool]:
+    """Return ``{path: it or a node above is skipped}`` of the new tree."""
+    skipped: dict[str, bool] = {}
+    for path, spec in new.items():
+        skipped[path] = skipped.get(path, False) or carried_skip(old, spec)
+        for name in spec.children:
+            skipped[child_path(path, name)] = skipped[path]
+    return skipped
+
+
+class _Planner:
+    """One traversal of the new tree, in definition order."""
+
+    def __init__(
+        self,
+        old: TreeState,
+        ran: Mapping[str, str | None],
+        new: Mapping[str, NodeSpec],
+        now: Mapping[str, str | None],
+        secrets: SecretNames,
+    ) -> None:
+        self._old = old
+        self._ran = ran
+        self._new = new
+        self._now = now
+        self._forced: Mapping[str, str] = {}
+        self._secrets = secrets
+        self._skipped = _skips(old, new)
+        self._decisions: dict[str, Decision] = {}
+
+    def plan(self, forced: Mapping[str, str]) -> Plan:
+        self._forced = forced
+        self._visit("/", None)
+        return Plan(self._decisions, _removed(self._old, self._new))
+
+    def _visit(self, path: str, after: str | None) -> str | None:
+        """Decide about the Execs at or below ``path``; return the first change there.
+
+        Args:
+            path: The node.
+            after: The change before it in an enclosing Serial, as a reason.
+
+        Returns:
+            The change, as a reason for the nodes after it, or None.
+        """
+        spec = self._new[path]
+        if spec.type is not NodeType.EXEC:
+            return self._visit_group(spec, after)
+        made = self._decide(spec, after)
+        self._decisions[path] = made
+        return f"after {path}, which changed" if made.changed else None
+
+    def _visit_group(self, spec: NodeSpec, after: str | None) -> str | None:
+        order = self._order(spec)
+        change: str | None = None
+        for position, name in enumerate(spec.children):
+            before = after
+            if position >= order.intact:
+                before = before or order.reason
+            if spec.type is NodeType.SERIAL:
+                before = before or change
+            below = self._visit(child_path(spec.path, name), before)
+            change = change or below
+        return change or order.change
+
+    def _order(self, spec: NodeSpec) -> "_Order":
+        node = self._old.nodes.get(spec.path)
+        if node is None or node.spec.type is NodeType.EXEC:
+            return _Order(len(spec.children))
+        return _order(node.spec, spec)
+
+    def _decide(self, spec: NodeSpec, after: str | None) -> Decision:
+        node = self._old.nodes.get(spec.path)
+        difference = self._difference(spec, node)
+        if self._skipped[spec.path] and (difference or after or not _done(node)):
+            reason = difference or after or ""
+            return Decision(Fate.SKIPPED, reason, changed=difference is not None)
+        if difference is not None:
+            return Decision(Fate.RUNS, difference, changed=True)
+        again = after or _unfinished(node)
+        return Decision(Fate.RUNS, again) if again else Decision(Fate.KEPT)
+
+    def _difference(self, spec: NodeSpec, node: LiveNode | None) -> str | None:
+        """Return the difference between an Exec and its old one, or None."""
+        if node is None or node.spec.type is not NodeType.EXEC:
+            return "new"
+        return (
+            self._forced.get(spec.path)
+            or self._other_inputs(spec, node)
+            or self._other_result(spec, node)
+        )
+
+    def _other_inputs(self, spec: NodeSpec, node: LiveNode) -> str | None:
+        if spec.path in self._ran:
+            return self._unequal(spec.path)
+        return None if _definition(node.spec) == _definition(spec) else "definition changed"
+
+    def _unequal(self, path: str) -> str | None:
+        """Return the parts in which the fingerprints of an Exec differ, or None."""
+        ran, now = self._ran[path], self._now[path]
+        if ran is None or now is None:
+            return NO_DIGEST
+        pairs = zip(PARTS, ran.split(" "), now.split(" "), strict=True)
+        parts = [name for name, one, other in pairs if one != other and ANY not in (one, other)]
+        named = f": {self._changed_secrets(path)}" if "secrets" in parts else ""
+        return f"{' and '.join(parts)} changed{named}" if parts else None
+
+    def _changed_secrets(self, path: str) -> str:
+        names = self._secrets(path)
+        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        return f"{', '.join(names[:_NAMED])}{more}" if names else "fewer than before"
+
+    def _other_result(self, spec: NodeSpec, node: LiveNode) -> str | None:
+        """Return why the result of an equal Exec is not valid in the new tree."""
+        if not _done(node):
+            back = node.is_skipped() and not self._skipped[spec.path]
+            return "no longer skipped" if back else None
+        if node.warning and not spec.suppress_errors:
+            return "it failed, and suppress_errors was removed"
+        if spec.lazy_target is not None and self._new[spec.lazy_target].awaits_tree:
+            return "its tree is not available"
+        lost = next((one for one in spec.results if not self._is_kept(one)), None)
+        return None if lost is None else f"uses the result of {lost}, which runs"
+
+    def _is_kept(self, path: str) -> bool:
+        made = self._decisions.get(path)
+        return made is not None and made.fate is Fate.KEPT
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """The comparison of the children of a group with the old ones.
+
+    Attributes:
+        intact: Number of children, from the first, before which the same nodes run in both trees.
+        reason: The reason for which the other children run.
+        change: The reason for the nodes after the group; None if its children are the same.
+    """
+
+    intact: int
+    reason: str | None = None
+    change: str | None = None
+
+
+def _order(old: NodeSpec, new: NodeSpec) -> _Order:
+    names = set(new.children)
+    removed = [name for name in old.children if name not in names]
+    gone = f"after {child_path(old.path, removed[0])}, which was removed" if removed else None
+    if old.type is not new.type:
+        reason = f"{new.path} changed from {old.type.value} to {new.type.value}"
+        same = old.children[:1] == new.children[:1]
+        return _Order(int(same), reason, reason)
+    if new.type is NodeType.PARALLEL:
+        return _Order(len(new.children), None, gone)
+    pairs = zip(old.children, new.children, strict=False)
+    intact = next(
+        (i for i, (one, other) in enumerate(pairs) if one != other),
+        min(len(old.children), len(new.children)),
+    )
+    if intact == len(old.children) == len(new.children):
+        return _Order(intact)
+    reason = _moved(old, new, intact)
+    return _Order(intact, reason, reason)
+
+
+def _moved(old: NodeSpec, new: NodeSpec, at: int) -> str:
+    """Return the first difference between the orders of two Serials, at the child ``at``."""
+    if at < len(old.children) and old.children[at] not in new.children:
+        return f"after {child_path(old.path, old.children[at])}, which was removed"
+    if at < len(new.children) and new.children[at] not in old.children:
+        return f"after {child_path(new.path, new.children[at])}, which is new"
+    return f"the order in {new.path} changed"
+
+
+def _done(node: LiveNode | None) -> bool:
+    return node is not None and node.state is State.DONE
+
+
+def _unfinished(node: LiveNode | None) -> str | None:
+    """Return why an Exec without a difference runs nevertheless."""
+    match None if node is None else node.state:
+        case State.DONE:
+            return None
+        case State.ERROR:
+            return "it failed"
+        case State.KILLED:
+            return "it was killed"
+        case _:
+            return "it has not run"
+
+
+def _definition(spec: NodeSpec) -> str | None:
+    return fingerprint(spec, spec.command, spec.placement.image, "")

@@ -1,0 +1,1 @@
+"""Linked agents: frames, policy and operations."""

@@ -1,0 +1,1 @@
+"""Pipelines that run: records, state machine, actions, and the queries on them."""

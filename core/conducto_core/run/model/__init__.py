@@ -1,0 +1,1 @@
+"""States, stored records, events, requests and responses of pipelines."""

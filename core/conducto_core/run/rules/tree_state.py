@@ -1,0 +1,594 @@
+"""A tree with the states of its nodes, and the bookkeeping that keeps groups consistent.
+
+`TreeState` knows the states of nodes; `conducto_core.run.rules.machine` decides the next steps.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum, auto
+from typing import NamedTuple
+
+from conducto_core.run.model.records import Counts, NodeState
+from conducto_core.run.model.states import FAILED, Cause, NodeType, State, StopReason
+from conducto_core.run.rules.outcomes import (
+    INDEX,
+    LEFT_OUT,
+    PENDING,
+    QUEUED,
+    RUNNING,
+    SKIPPED,
+    Outcome,
+    Rollup,
+    group_state,
+    group_warns,
+    seen_by_parent,
+    suppress,
+)
+from conducto_core.tree.model import NodeSpec, Pipeline, parent_of
+
+
+class Notice(Enum):
+    """A task for the machine about a node, before an event is finished.
+
+    ``TURN``: the node may be ready to start. ``FAILED``: a group failed and its callbacks have not
+    decided. ``IDLE``: a target that is to be emptied has no more Execs in flight.
+    """
+
+    TURN = auto()
+    FAILED = auto()
+    IDLE = auto()
+
+
+#: Outcomes by state and flag: a large tree needs millions.
+_SEEN = {
+    (state, skipped): seen_by_parent(state, skipped=skipped)
+    for state in State
+    for skipped in (False, True)
+}
+
+
+class LiveNode:
+    """The common part of all nodes. `NodeState` describes the fields."""
+
+    __slots__ = (
+        "attempt",
+        "cause",
+        "expired",
+        "lost",
+        "lost_starts",
+        "mem",
+        "parent",
+        "position",
+        "skipped",
+        "spec",
+        "state",
+        "tries",
+        "warning",
+    )
+
+    def __init__(self, spec: NodeSpec, parent: "LiveGroup | None", position: int) -> None:
+        self.spec = spec
+        self.parent = parent
+        self.position = position
+        self.state = State.PENDING
+        self.skipped = spec.skip
+        self.cause: Cause | None = None
+        self.warning = False
+        self.expired = False
+        self.attempt = 0
+        self.tries = 0
+        self.lost = 0
+        self.lost_starts = 0
+        self.mem: float | None = None
+
+    @property
+    def path(self) -> str:
+        """The node's path."""
+        return self.spec.path
+
+    def is_skipped(self) -> bool:
+        """Return whether the node or a group above it is skipped."""
+        node: LiveNode | None = self
+        while node is not None and not node.skipped:
+            node = node.parent
+        return node is not None
+
+    def seen(self) -> Outcome:
+        """Return the outcome that the parent sees."""
+        return _SEEN[self.state, self.skipped]
+
+
+class LiveExec(LiveNode):
+    """An Exec.
+
+    Attributes:
+        stop_reason: The reason for which it is being stopped, if it is.
+    """
+
+    __slots__ = ("stop_reason",)
+
+    def __init__(self, spec: NodeSpec, parent: "LiveGroup | None", position: int) -> None:
+        super().__init__(spec, parent, position)
+        self.stop_reason: StopReason | None = None
+
+
+class LiveGroup(LiveNode):
+    """A Serial or a Parallel.
+
+    Attributes:
+        counts: Execs below by state, then of the skipped ones (`conducto_core.run.rules.outcomes`).
+        held: It failed and its callbacks have not decided; its parent still sees it as unfinished.
+        given_up: Its callbacks have decided to let it fail.
+        discarding: A Lazy's target whose Execs are being stopped before it is emptied.
+        reported: Its last recorded state.
+    """
+
+    __slots__ = (
+        "children",
+        "counts",
+        "discarding",
+        "given_up",
+        "held",
+        "reported",
+        "tally",
+        "total",
+    )
+
+    def __init__(self, spec: NodeSpec, parent: "LiveGroup | None", position: int) -> None:
+        super().__init__(spec, parent, position)
+        self.children: list[LiveNode] = []
+        self.counts = [0] * (LEFT_OUT + 1)
+        self.total = 0
+        self.held = False
+        self.given_up = False
+        self.discarding = False
+        self.tally = Rollup([], serial=False, stop_on_error=False)
+        self.reported = self.status()
+
+    def status(self) -> tuple[State, bool, bool, Cause | None, int]:
+        """Return the published part of its state; a new try counts even if nothing else differs."""
+        return self.state, self.warning, self.skipped, self.cause, self.tries
+
+    def in_flight(self) -> bool:
+        """Whether an Exec below is queued or running."""
+        return self.counts[QUEUED] + self.counts[RUNNING] > 0
+
+    def fails_below(self) -> bool:
+        """Whether an Exec below is in error or killed."""
+        return any(self.counts[INDEX[state]] for state in FAILED)
+
+    def rebuild(self) -> None:
+        """Compute the tally, the counts and the state from the children."""
+        self.tally = Rollup(
+            [child.seen() for child in self.children],
+            serial=self.spec.type is NodeType.SERIAL,
+            stop_on_error=self.spec.stop_on_error,
+            warned=[i for i, child in enumerate(self.children) if child.warning],
+        )
+        self.counts = [0] * (LEFT_OUT + 1)
+        self.total = 0
+        for child in self.children:
+            if not isinstance(child, LiveGroup):
+                self.total += 1
+                self.counts[INDEX[child.state]] += 1
+                self.counts[SKIPPED] += child.skipped
+                self.counts[LEFT_OUT] += child.skipped and child.state is State.PENDING
+                continue
+            self.total += child.total
+            for index, number in enumerate(contribution(child)):
+                self.counts[index] += number
+        self.settle_state()
+
+    def settle_state(self) -> None:
+        """Derive the state and the warning from tally, counts and flags."""
+        raw = self.raw_state()
+        if raw not in FAILED:
+            self.given_up = False
+        if self.held:
+            raw = State.PENDING
+        self.state, own = suppress(raw, suppress_errors=self.spec.suppress_errors)
+        self.warning = group_warns(self.state, own=own, any_child_warns=bool(self.tally.warned))
+        self.cause = Cause.TIMEOUT if raw is State.KILLED else None
+
+    def raw_state(self) -> State:
+        """Return the state before suppression and before a decision of its callbacks."""
+        children = Outcome.UNFINISHED if self.spec.awaits_tree else self.tally.outcome()
+        return group_state(children, in_flight=self.in_flight(), expired=self.expired)
+
+
+def execs_below(node: LiveNode) -> int:
+    """Return the number of Execs in the subtree of ``node``."""
+    return node.total if isinstance(node, LiveGroup) else 1
+
+
+def contribution(node: LiveNode) -> list[int]:
+    """Return the numbers that ``node`` adds to its parent's counts."""
+    if isinstance(node, LiveGroup):
+        if not node.skipped:
+            return node.counts
+        return [*node.counts[:SKIPPED], node.total, node.counts[PENDING]]
+    counts = [0] * (LEFT_OUT + 1)
+    counts[INDEX[node.state]] = 1
+    counts[SKIPPED] = int(node.skipped)
+    counts[LEFT_OUT] = int(node.skipped and node.state is State.PENDING)
+    return counts
+
+
+class Change(NamedTuple):
+    """A state change of a node, as recorded by the machine, in order."""
+
+    path: str
+    type: NodeType
+    state: State
+    skipped: bool
+    cause: Cause | None
+    warning: bool
+    attempt: int
+
+
+class TreeState:
+    """The nodes of one pipeline and their states.
+
+    Attributes:
+        armed: Every Exec that can start is started.
+        paused: It is not armed, and was not stopped since: a user may want to continue.
+        notices: Tasks of the machine, which empties the list.
+        touched: ``{group: its previous state}`` since `take_touched`.
+        remembered: Nodes of which only unpublished fields have changed, which a restarted agent
+            needs, since `take_remembered`.
+        max_mem: Maximum GB that a retry requests; None for no limit.
+        past: ``{path: attempts made}`` of discarded nodes, so that a node with the same path
+            continues their numbers.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, states: Iterable[NodeState] = (), *, armed: bool = False
+    ) -> None:
+        self.nodes: dict[str, LiveNode] = {}
+        self.armed = armed
+        self.paused = not armed
+        self.changes: list[Change] = []
+        self.notices: deque[tuple[Notice, LiveNode]] = deque()
+        self.touched: dict[LiveGroup, State] = {}
+        self.remembered: list[LiveNode] = []
+        self.past: dict[str, int] = {}
+        self.max_mem: float | None = None
+        self._graft(pipeline.nodes, None, 0)
+        for state in states:
+            self._load(state)
+        for node in reversed(self.nodes.values()):
+            if isinstance(node, LiveGroup):
+                node.rebuild()
+                node.reported = node.status()
+        self._give_up_on_failed()
+
+    @property
+    def root(self) -> LiveNode:
+        """The node without a parent."""
+        return self.nodes["/"]
+
+    def exec_at(self, path: str) -> LiveExec:
+        """Return the Exec at ``path``; KeyError or TypeError when there is none."""
+        node = self.nodes[path]
+        if not isinstance(node, LiveExec):
+            raise TypeError(f"{path}: a {node.spec.type.value}, not an Exec")
+        return node
+
+    def subtree(self, top: LiveNode) -> Iterator[LiveNode]:
+        """Yield ``top`` and everything below it, parents first, in definition order."""
+        stack = [top]
+        while stack:
+            node = stack.pop()
+            yield node
+            if isinstance(node, LiveGroup):
+                stack.extend(reversed(node.children))
+
+    def in_flight(self, top: LiveNode) -> Iterator[LiveExec]:
+        """Yield the queued and running Execs at or below ``top`` without visiting idle groups."""
+        stack = [top]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, LiveExec):
+                if node.state in (State.QUEUED, State.RUNNING):
+                    yield node
+            elif isinstance(node, LiveGroup) and node.in_flight():
+                stack.extend(reversed(node.children))
+
+    def take_changes(self) -> list[Change]:
+        """Return the changes since the last call."""
+        taken, self.changes = self.changes, []
+        return taken
+
+    def take_remembered(self) -> list[LiveNode]:
+        """Return the nodes with changes of unpublished fields since the last call."""
+        taken, self.remembered = self.remembered, []
+        return taken
+
+    def take_touched(self) -> list[tuple[LiveGroup, State]]:
+        """Record the groups that an event changed; return them with their previous states.
+
+        This happens once per event, at its end: between two siblings of a Serial no Exec is in
+        flight for a moment, which must not be published.
+        """
+        moved = [
+            (group, before)
+            for group, before in self.touched.items()
+            if self.nodes.get(group.path) is group and group.reported != group.status()
+        ]
+        self.touched.clear()
+        for group, _ in moved:
+            group.reported = group.status()
+            self.record(group)
+        return moved
+
+    def removed(self) -> list[str]:
+        """Return the paths of nodes with attempts that are in the tree no more."""
+        return [path for path in self.past if path not in self.nodes]
+
+    def count_on(self, newest: Mapping[str, int]) -> None:
+        """Continue the numbers of attempts from the history, ``{path: newest attempt}``.
+
+        A node that was generated again and never queued does not know the attempts of its
+        predecessor, and one that is still to be generated does not exist yet.
+        """
+        for path, number in newest.items():
+            node = self.nodes.get(path)
+            if node is None:
+                self.past[path] = number
+            else:
+                node.attempt = max(node.attempt, number)
+
+    def counts(self, node: LiveNode) -> Counts:
+        """Return the Execs of the subtree of ``node`` by state."""
+        numbers = node.counts if isinstance(node, LiveGroup) else contribution(node)
+        named = {state.value: numbers[index] for state, index in INDEX.items()}
+        named[State.PENDING.value] -= numbers[LEFT_OUT]
+        return Counts(**named, skipped=numbers[SKIPPED])
+
+    def state_of(self, node: LiveNode) -> NodeState:
+        """Return the record of the state of ``node``."""
+        return NodeState.model_construct(
+            path=node.path,
+            state=node.state,
+            skipped=node.skipped,
+            cause=node.cause,
+            warning=node.warning,
+            attempt=node.attempt,
+            tries=node.tries,
+            lost=node.lost,
+            lost_starts=node.lost_starts,
+            expired=node.expired,
+            mem=node.mem,
+            stop_reason=node.stop_reason if isinstance(node, LiveExec) else None,
+        )
+
+    def set_exec(
+        self, node: LiveExec, state: State, *, cause: Cause | None = None, warning: bool = False
+    ) -> None:
+        """Set the state of an Exec and update everything above it."""
+        before, parent = INDEX[node.state], node.parent
+        seen = node.seen(), node.warning, parent is None or parent.in_flight()
+        node.state, node.cause, node.warning, node.expired = state, cause, warning, False
+        self.record(node)
+        after = INDEX[state]
+        if before != after:
+            left_out = (after == PENDING) - (before == PENDING)
+            group, skipped = parent, node.skipped
+            while group is not None:
+                group.counts[before] -= 1
+                group.counts[after] += 1
+                if skipped:
+                    group.counts[LEFT_OUT] += left_out
+                skipped = skipped or group.skipped
+                group = group.parent
+        in_flight = parent is None or parent.in_flight()
+        # A group in flight that sees no difference has none: most commands start beside others.
+        if not in_flight or seen != (node.seen(), warning, in_flight):
+            self.refresh_above(node)
+
+    def set_skipped(self, node: LiveNode, skipped: bool) -> None:
+        """Set or clear the skipped flag of a node."""
+        if node.skipped == skipped:
+            return
+        before = contribution(node)
+        node.skipped = skipped
+        after = contribution(node)
+        group = node.parent
+        while group is not None:
+            for index in (SKIPPED, LEFT_OUT):
+                group.counts[index] += after[index] - before[index]
+            if group.skipped:  # its parent counts all of it as skipped already
+                break
+            group = group.parent
+        if isinstance(node, LiveGroup):
+            self.touched.setdefault(node, node.state)
+        else:
+            self.record(node)
+        self.refresh_above(node)
+
+    def refresh(self, group: LiveGroup) -> None:
+        """Derive a group's state again after one of its flags changed."""
+        self._settle(group)
+        self.refresh_above(group)
+
+    def refresh_above(self, node: LiveNode) -> None:
+        """Update the groups above ``node``, from the nearest up."""
+        child, group = node, node.parent
+        while group is not None:
+            self._note(group, child)
+            self._settle(group)
+            child, group = group, group.parent
+
+    def replace(self, target: str, specs: Mapping[str, NodeSpec]) -> None:
+        """Replace the subtree at ``target`` by the nodes of ``specs``.
+
+        ``specs`` are parents first and start with ``target`` itself. The old subtree must have no
+        Execs in flight.
+        """
+        old = self.nodes[target]
+        parent, position = old.parent, old.position
+        self._adjust(old, -1)
+        for node in list(self.subtree(old)):
+            self._forget(node)
+        self._graft(specs, parent, position)
+        new = self.nodes[target]
+        # A user's skip or unskip of the place outlasts its trees; a tree's own skip does not.
+        if new.spec.skip == old.spec.skip:
+            new.skipped = old.skipped
+        for node in reversed(list(self.subtree(new))):
+            if isinstance(node, LiveGroup):
+                node.rebuild()
+                node.reported = node.status()
+        if parent is not None:
+            parent.children[position] = new
+        self._adjust(new, 1)
+        self.record(new)
+        for node in self.subtree(new):
+            # Readers of the changes know the last state of the previous node with this path.
+            if node is not new and node.path in self.past:
+                self.record(node)
+        self.refresh_above(new)
+
+    def _adjust(self, node: LiveNode, sign: int) -> None:
+        added, total = contribution(node), execs_below(node)
+        group = node.parent
+        while group is not None:
+            group.total += sign * total
+            for index, number in enumerate(added):
+                group.counts[index] += sign * number
+            if group.skipped:
+                added = [*added[:SKIPPED], total, added[PENDING]]
+            group = group.parent
+
+    def _note(self, group: LiveGroup, child: LiveNode) -> None:
+        tally = group.tally
+        before = tally.first_holding()
+        tally.note(child.position, child.seen(), warns=child.warning)
+        after = tally.first_holding()
+        if after is not None and after != before:
+            self.notices.append((Notice.TURN, group.children[after]))
+
+    def _settle(self, group: LiveGroup) -> None:
+        self.touched.setdefault(group, group.state)
+        group.settle_state()
+        if group.spec.callbacks and group.raw_state() in FAILED and not group.given_up:
+            if not group.held:
+                group.held = True
+                # Before any start: a group that is retried must not have let its next sibling
+                # start.
+                self.notices.appendleft((Notice.FAILED, group))
+            group.settle_state()
+        if group.discarding and not group.in_flight():
+            self.notices.append((Notice.IDLE, group))
+
+    def record(self, node: LiveNode) -> None:
+        """Add the state of ``node`` to the changes."""
+        spec = node.spec
+        self.changes.append(
+            Change(
+                spec.path,
+                spec.type,
+                node.state,
+                node.skipped,
+                node.cause,
+                node.warning,
+                node.attempt,
+            )
+        )
+
+    def _graft(
+        self, specs: Mapping[str, NodeSpec], parent: LiveGroup | None, position: int
+    ) -> None:
+        """Add the nodes of ``specs`` in definition order, the first one below ``parent``."""
+        groups: dict[str | None, LiveGroup] = {}
+        for path, spec in specs.items():
+            above = groups.get(parent_of(path))
+            if above is not None:
+                position = len(above.children)
+            elif groups:
+                raise ValueError(f"{path}: its parent is not in front of it")
+            place = above or parent
+            if spec.type is NodeType.EXEC:
+                node: LiveNode = LiveExec(spec, place, position)
+            else:
+                node = groups[path] = LiveGroup(spec, place, position)
+            if above is not None:
+                above.children.append(node)
+            node.attempt = self.past.get(path, 0)
+            self.nodes[path] = node
+
+    def _forget(self, node: LiveNode) -> None:
+        del self.nodes[node.path]
+        self.past[node.path] = node.attempt
+
+    def _load(self, state: NodeState) -> None:
+        node = self.nodes.get(state.path)
+        if node is None:  # from a tree that was generated and discarded since
+            self.past[state.path] = state.attempt
+            return
+        node.skipped = state.skipped
+        node.attempt = state.attempt
+        node.tries = state.tries
+        node.lost, node.lost_starts = state.lost, state.lost_starts
+        node.mem = state.mem
+        node.expired = state.expired
+        if not isinstance(node, LiveGroup):
+            if isinstance(node, LiveExec):
+                node.stop_reason = state.stop_reason
+            node.state = state.state
+            node.cause = state.cause
+            node.warning = state.warning
+
+    def _give_up_on_failed(self) -> None:
+        """Mark failed groups of a stored tree as decided: their callbacks ran before."""
+        for node in self.nodes.values():
+            if isinstance(node, LiveGroup):
+                node.given_up = node.raw_state() in FAILED
+
+
+# ----------------------------------------------------------------------------------------
+# The Execs that may start now.
+#
+# The machine checks the part of the tree that an event changed; the cloud checks the whole tree to
+# size its pools.
+
+
+def ready_below(tree: TreeState, top: LiveNode) -> Iterator[LiveExec]:
+    """Yield the pending Execs at or below ``top`` that may start, in definition order.
+
+    It ignores whether the pipeline is armed. It yields nothing if ``top`` itself may not start yet.
+    """
+    if not _has_its_turn(tree, top):
+        return
+    stack = [top]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, LiveGroup):
+            if _open(node):
+                stack.extend(node.children[i] for i in reversed(node.tally.next_to_run()))
+        elif isinstance(node, LiveExec) and _may_start(tree, node):
+            yield node
+
+
+def _open(group: LiveGroup) -> bool:
+    return not (group.skipped or group.expired or group.discarding or group.spec.awaits_tree)
+
+
+def _has_its_turn(tree: TreeState, node: LiveNode) -> bool:
+    """Return whether all groups above ``node`` let it run."""
+    if tree.nodes.get(node.path) is not node:  # discarded meanwhile
+        return False
+    group = node.parent
+    while group is not None:
+        if not _open(group) or not group.tally.may_run(node.position):
+            return False
+        node, group = group, group.parent
+    return True
+
+
+def _may_start(tree: TreeState, node: LiveExec) -> bool:
+    """Return whether an Exec may start; a Lazy waits for the Execs of its last tree."""
+    if node.state is not State.PENDING or node.skipped:
+        return False
+    target = tree.nodes.get(node.spec.lazy_target) if node.spec.lazy_target is not None else None
+    return not (isinstance(target, LiveGroup) and target.discarding)

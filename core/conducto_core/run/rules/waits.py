@@ -1,0 +1,220 @@
+"""The reasons why nodes do not run, for both targets and all clients. No I/O, no clock.
+
+A target finds the reason; the functions here make its sentence, holder and remedy. A new kind is a
+member of `conducto_core.run.model.records.WaitKind`, and a function here.
+"""
+
+import shlex
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from conducto_core.approvals.rules import deciders
+from conducto_core.billing.rules import Plan, Remedies
+from conducto_core.run.model.records import ImageRecord, Lifecycle, PipelineRecord, Wait
+from conducto_core.run.model.states import FAILED, State
+from conducto_core.run.rules.contexts import lost_state
+from conducto_core.run.rules.failures import expired_above
+from conducto_core.run.rules.tree_state import LiveNode
+from conducto_core.tree.model import ancestors
+from conducto_core.tree.rules.callbacks import owner_of
+from conducto_core.workers.rules.pools import Claimant, place_in_line, served
+from conducto_core.workers.rules.start_failures import remedy_for, with_remedy
+
+#: The wait of an attempt for which nothing else is known.
+NEXT = Wait("next in the queue", "turn")
+
+
+def why_queued(
+    record: PipelineRecord, node: LiveNode, since: float | None, reasons: Iterable[Wait | None]
+) -> Wait:
+    """Return the wait of a queued attempt.
+
+    Args:
+        record: Its pipeline.
+        node: Its Exec.
+        since: When it was queued, in seconds since the epoch.
+        reasons: Those that its target finds, in the order in which they hold it back; only the
+            first one is read.
+    """
+    approval = node.spec.approval
+    if approval is not None:
+        who = deciders(approval)
+        how = f"decide it: {_command('approve', record.id, node.path)}"
+        return Wait(f"waits for the approval of {who}", "approval", since, who, how)
+    found = next((each for each in reasons if each is not None), NEXT)
+    return found._replace(since=since)
+
+
+def why_pending(
+    record: PipelineRecord, nodes: Mapping[str, LiveNode], node: LiveNode
+) -> Wait | None:
+    """Return the reason why a pending node does not run; None for a node that is due."""
+    if node.state is not State.PENDING:
+        return None
+    if node.skipped or any(nodes[path].skipped for path in ancestors(node.path)):
+        return Wait("skipped")
+    return _held_by(record, node) if record.armed else _unstarted(record)
+
+
+def _unstarted(record: PipelineRecord) -> Wait:
+    """Return the reason why a pipeline does not run."""
+    if record.lifecycle is not Lifecycle.ACTIVE:
+        return Wait(record.lifecycle.value, remedy=f"wake it: {_command('wake', record.id)}")
+    start = f"start it: {_command('run', record.id)}"
+    if record.problem is not None:
+        return Wait(f"paused: {record.problem}", remedy=start)
+    if record.run_at is not None:
+        return Wait(f"starts {_when(record.run_at)}", "schedule", record.created, remedy=start)
+    return Wait("not running", remedy=start)
+
+
+def _held_by(record: PipelineRecord, node: LiveNode) -> Wait | None:
+    """Return the group that timed out, or the earlier sibling that a Serial waits for."""
+    expired = expired_above(node)
+    if expired is not None:
+        rerun = f"reset it: {_command('rerun', record.id, expired.path)}"
+        return Wait(f"max_time of {expired.path} ran out", holder=expired.path, remedy=rerun)
+    group = node.parent
+    while group is not None:
+        first = group.tally.first_holding()
+        if first is not None and first < node.position:
+            holding = group.children[first]
+            text = f"waits for {holding.path}"
+            if holding.state not in FAILED:
+                return Wait(text, "turn", holder=holding.path)
+            rerun = f"reset or skip it: {_command('rerun', record.id, holding.path)}"
+            return Wait(f"{text}, which failed", "turn", holder=holding.path, remedy=rerun)
+        node, group = group, group.parent
+    return None
+
+
+def image(record: PipelineRecord, waited_for: ImageRecord) -> Wait:
+    """Return the wait for an image that is not built."""
+    why = "" if waited_for.error is None else f": {waited_for.error}"
+    log = f"read its build: {_command('logs', record.id, '--image', waited_for.name)}"
+    text = f"image {waited_for.name} is {waited_for.state.value}{why}"
+    return Wait(text, "image", holder=waited_for.name, remedy=log)
+
+
+def full_group(group: str, maximum: int) -> Wait:
+    """Return the wait for a place in a group with ``max_concurrent``."""
+    text = f"max_concurrent={maximum} of {group} is reached"
+    return Wait(text, "turn", holder=group, remedy="raise the group's max_concurrent")
+
+
+def busy_container(pool: str) -> Wait:
+    """Return the wait for the one container of a ``new`` group."""
+    group = owner_of(pool)
+    return Wait(f"the container of {group} runs one command at a time", "turn", holder=group)
+
+
+def limit_held(name: str, holders: str) -> Wait:
+    """Return the wait for a named limit that other commands hold."""
+    text = f"waiting for limit {name}, held by {holders}"
+    return Wait(text, "limit", holder=holders, remedy="it starts when a holder ends")
+
+
+def limit_line(name: str, first: str) -> Wait:
+    """Return the wait for a named limit for which another command is first in line."""
+    return Wait(f"waiting for limit {name}, after {first}", "limit", holder=first)
+
+
+def limit_contended(name: str) -> Wait:
+    """Return the wait for a named limit that too many commands request at once."""
+    return Wait(f"waiting for limit {name}, which many commands request", "limit")
+
+
+def full_machine(need: str, free: str) -> Wait:
+    """Return the wait for CPUs and memory of the machine."""
+    remedy = "it starts when running commands have ended; or lower its cpu or mem"
+    return Wait(f"needs {need}; {free} are free", "turn", remedy=remedy)
+
+
+def open_files(files: int, commands: int) -> Wait:
+    """Return the wait for a command to end, as each needs open files of the agent."""
+    text = f"the agent may open {files} files: {commands} commands at once"
+    return Wait(text, "turn", remedy="raise the agent's limit of open files (ulimit -n)")
+
+
+def starting(what: str, rounds: int = 0, reason: str = "") -> Wait:
+    """Return the wait for a container or worker that starts, after ``rounds`` failures."""
+    again = f", retry {rounds}: {with_remedy(reason)}" if rounds else ""
+    return Wait(f"{what} is starting{again}", "start")
+
+
+def refused_worker(reason: str, until: float) -> Wait:
+    """Return the wait for a worker that AWS did not start."""
+    text = f"waiting for a worker: AWS reported {reason!r}; the next launch is {_after(until)}"
+    return Wait(text, "workers", holder="AWS", remedy=remedy_for(reason) or None)
+
+
+def shared_workers(
+    why: Wait, claimants: Mapping[str, Claimant], pipeline: str, maximum: int
+) -> Wait:
+    """Return a wait for workers of a plan with the place in line, if others have workers."""
+    place = place_in_line(claimants, pipeline, maximum)
+    if place is None:
+        return why
+    holders = ", ".join(served(claimants, pipeline)) or None
+    return why._replace(text=f"{place}: {why.text}", kind="workers", holder=holders)
+
+
+def plan_workers(plan: Plan, others: int, larger: str) -> Wait:
+    """Return the wait at a plan's maximum of workers, of which ``others`` are used elsewhere."""
+    elsewhere = f", of which other pipelines and debug shells use {others}" if others else ""
+    text = f"{_allows(plan)}{elsewhere}"
+    return Wait(
+        text, "plan", holder=f"plan {plan.name}", remedy=f"wait for a free worker, {larger}"
+    )
+
+
+def plan_reserved(plan: Plan, reserved: int, larger: str) -> Wait:
+    """Return the wait for workers that ``new`` groups have reserved."""
+    text = (
+        f"{_allows(plan)}, and {reserved} are reserved so that the container_reuse_context=NEW "
+        "groups that have started can finish"
+    )
+    remedy = f"this group starts when one of them has finished, {larger}"
+    return Wait(text, "plan", holder=f"plan {plan.name}", remedy=remedy)
+
+
+def plan_minutes(plan: Plan, used: float, remedies: Remedies) -> Wait:
+    """Return the wait for the next month's worker minutes."""
+    text = (
+        f"the plan {plan.name!r} allows {plan.exec_minutes:g} worker minutes per month, "
+        f"{used:.0f} are used, so commands do not start"
+    )
+    remedy = f"wait for the next month, {remedies.larger_plan()}, or run it locally"
+    return Wait(text, "plan", holder=f"plan {plan.name}", remedy=remedy)
+
+
+def spend_limit(limit: float | None, remedies: Remedies) -> Wait:
+    """Return the wait of an organisation at its spend limit."""
+    text = (
+        f"the spend limit of ${limit or 0:,.2f} for this billing period is reached, so no worker "
+        "and no command starts"
+    )
+    return Wait(text, "spend_limit", holder="the spend limit", remedy=remedies.higher_limit())
+
+
+def lost_context(record: PipelineRecord, pool: str, why: str) -> Wait:
+    """Return the reason of a group whose container is lost, with its state."""
+    group = owner_of(pool) or "/"
+    rerun = f"run the group again: {_command('rerun', record.id, group)}"
+    return Wait(lost_state(pool, why), holder=group, remedy=rerun)
+
+
+def _allows(plan: Plan) -> str:
+    return f"the plan {plan.name!r} allows {plan.max_workers} workers at once"
+
+
+def _command(name: str, *words: str) -> str:
+    return f"conducto {name} {shlex.join(words)}"
+
+
+def _after(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):after %H:%M UTC}"
+
+
+def _when(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):at %Y-%m-%d %H:%M UTC}"

@@ -1,1 +1,0 @@
-"""The execution of a command in its container: environment, server, masking, usage."""

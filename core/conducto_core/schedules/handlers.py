@@ -1,0 +1,232 @@
+"""The operations on schedules, for one caller."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+from uuid import uuid4
+
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.run.model.requests import LaunchRequest
+from conducto_core.schedules import model as s
+from conducto_core.schedules.rules import schedules as rules
+from conducto_core.schedules.rules.cron import next_times, normal_form
+from conducto_core.schedules.runner import ScheduleRunner, newest, packed
+
+_TRIES = 10
+
+
+class ScheduleCaller(Protocol):
+    """The caller of operations on schedules.
+
+    Attributes:
+        org: The organisation; "" for an agent.
+        user: The user, who owns the schedules that are created.
+        runs_scripts: Whether schedules may start scripts.
+    """
+
+    org: str
+    user: str
+    runs_scripts: bool
+
+    async def template_launch(self, pipeline_id: str) -> LaunchRequest:
+        """Return the launch request of a pipeline; raises `NotFoundError`, `RefusedError`."""
+
+    async def with_script(self, settings: s.ScheduleSettings) -> s.ScheduleSettings:
+        """Return settings whose script has its command and directory."""
+
+    def changed(self) -> None:
+        """Note that a schedule may need attention earlier than before."""
+
+
+class ScheduleOperations:
+    """The schedules of an agent or an organisation, for one caller."""
+
+    def __init__(self, runner: ScheduleRunner, caller: ScheduleCaller) -> None:
+        self._runner = runner
+        self._store = runner.store
+        self._caller = caller
+
+    async def list_schedules(self) -> s.ScheduleList:
+        """List all schedules."""
+        return await asyncio.to_thread(self._list)
+
+    def _list(self) -> s.ScheduleList:
+        known = self._store.all_of(self._caller.org)
+        return s.ScheduleList(schedules=tuple(map(self._view, known)))
+
+    async def get_schedule(self, params: s.ScheduleParams) -> s.ScheduleView:
+        """Return one schedule."""
+        return await asyncio.to_thread(lambda: self._view(self._known(params.name)))
+
+    async def create_schedule(self, request: s.NewSchedule) -> s.ScheduleView:
+        """Create a schedule, owned by the caller."""
+        org, user = self._caller.org, self._caller.user
+        now = self._runner.clock()
+        settings, template = await self._checked(request, now)
+        rules.check_room(len(await asyncio.to_thread(self._store.all_of, org)), s.MAX_SCHEDULES)
+        fields = {**_fields(settings), "owner": user, "created": now, "paused": request.paused}
+        schedule = rules.started(s.Schedule(name=request.name, **fields), now)
+        if not await asyncio.to_thread(self._store.create, org, schedule, template):
+            raise _taken(schedule.name)
+        self._caller.changed()
+        return self._view(schedule)
+
+    async def change_schedule(
+        self, params: s.ScheduleParams, request: s.ScheduleSettings
+    ) -> s.ScheduleView:
+        """Replace the settings of a schedule."""
+        known = await asyncio.to_thread(self._known, params.name)
+        now = self._runner.clock()
+        if request.what == known.what:  # its pipeline may be deleted by now
+            checked: s.ScheduleSettings = rules.checked(
+                request, now, local=self._caller.runs_scripts
+            )
+            settings, template = checked, None
+        else:
+            settings, template = await self._checked(request, now)
+        fields = {**_fields(settings), "owner": self._caller.user}
+        return await self._change(
+            params,
+            lambda old: rules.started(old.model_copy(update=fields), now),
+            template=template,
+        )
+
+    async def _checked(
+        self, request: s.ScheduleSettings, now: float
+    ) -> tuple[s.ScheduleSettings, bytes | None]:
+        settings = rules.checked(request, now, local=self._caller.runs_scripts)
+        if isinstance(settings.what, s.TemplateSource):
+            launch = await self._caller.template_launch(settings.what.pipeline)
+            return settings, await asyncio.to_thread(packed, launch)
+        return await self._caller.with_script(settings), None
+
+    async def delete_schedule(self, params: s.ScheduleParams) -> s.ScheduleDeleted:
+        """Delete a schedule and its history."""
+        if not await asyncio.to_thread(self._store.delete, self._caller.org, params.name):
+            raise _unknown(params.name)
+        return s.ScheduleDeleted(name=params.name)
+
+    async def pause_schedule(self, params: s.ScheduleParams) -> s.ScheduleView:
+        """Pause a schedule."""
+        pause = {"paused": True, "paused_why": None, "next": None}
+        return await self._change(params, lambda old: old.model_copy(update=pause))
+
+    async def resume_schedule(self, params: s.ScheduleParams) -> s.ScheduleView:
+        """Resume a schedule from now on; the caller becomes its owner if it paused itself."""
+        now = self._runner.clock()
+
+        def resumed(old: s.Schedule) -> s.Schedule:
+            owner = old.owner if old.paused_why is None else self._caller.user
+            running = old.model_copy(update={"paused": False, "owner": owner})
+            return rules.started(running, now) if old.paused else old
+
+        return await self._change(params, resumed)
+
+    async def fire_schedule(
+        self, params: s.ScheduleParams, key: str | None = None, *, repeated: bool = False
+    ) -> s.Firing:
+        """Fire a schedule now; return the firing with its pipeline."""
+        firing = rules.manual(key or uuid4().hex, self._runner.clock())
+        org = self._caller.org
+        if repeated and (known := await asyncio.to_thread(self._repeated, params, firing)):
+            return known
+        await self._add(params, (firing,))
+        found = await asyncio.to_thread(self._store.firing, org, params.name, firing.id)
+        return found or firing
+
+    def _repeated(self, params: s.ScheduleParams, firing: s.Firing) -> s.Firing | None:
+        mark = firing.id.rpartition("-")[2]
+        known = self._store.firings(self._caller.org, params.name)
+        return next((one for one in known if one.id.endswith(mark)), None)
+
+    async def backfill_schedule(
+        self, params: s.ScheduleParams, request: s.Backfill
+    ) -> s.FiringList:
+        """Fire a schedule for each of its times in a range of the past."""
+        known = await asyncio.to_thread(self._known, params.name)
+        firings = rules.backfill(known, request, self._runner.clock())
+        await self._add(params, firings)
+        return await asyncio.to_thread(self._current, params.name, firings)
+
+    def _current(self, name: str, firings: Sequence[s.Firing]) -> s.FiringList:
+        store, org = self._store, self._caller.org
+        current = [store.firing(org, name, one.id) or one for one in firings]
+        return s.FiringList(firings=tuple(current))
+
+    async def _add(self, params: s.ScheduleParams, firings: Sequence[s.Firing]) -> None:
+        def opened(old: s.Schedule) -> s.Schedule:
+            rules.check_open(old, len(firings))
+            return rules.with_open(old, firings)
+
+        await self._change(params, opened, firings)
+        await self._runner.serve(self._caller.org, params.name)
+
+    async def list_firings(self, params: s.FiringsParams) -> s.FiringList:
+        """Return a page of the firings of a schedule."""
+        return await asyncio.to_thread(self._page, params)
+
+    def _page(self, params: s.FiringsParams) -> s.FiringList:
+        self._known(params.name)
+        store, org = self._store, self._caller.org
+        found = store.firings(org, params.name, params.before, params.limit + 1)
+        shown = tuple(found[: params.limit])
+        return s.FiringList(firings=shown, more=len(found) > params.limit)
+
+    async def schedule_times(self, params: s.TimesParams) -> s.TimesView:
+        """Return the next times of a cron expression."""
+        normal = normal_form(params.cron)
+        found = next_times(normal, params.zone, self._runner.clock(), s.SHOWN_TIMES)
+        return s.TimesView(cron=normal, times=found)
+
+    async def _change(
+        self,
+        params: s.ScheduleParams,
+        change: Callable[[s.Schedule], s.Schedule],
+        firings: Sequence[s.Firing] = (),
+        template: bytes | None = None,
+    ) -> s.ScheduleView:
+        changed = await asyncio.to_thread(self._changed, params.name, change, firings, template)
+        self._caller.changed()
+        return self._view(changed)
+
+    def _changed(
+        self,
+        name: str,
+        change: Callable[[s.Schedule], s.Schedule],
+        firings: Sequence[s.Firing],
+        template: bytes | None,
+    ) -> s.Schedule:
+        store, org = self._store, self._caller.org
+        for _ in range(_TRIES):
+            old = self._known(name)
+            stored = store.change(org, old, change(old), firings, template)
+            if stored is not None:
+                return stored
+        raise RefusedError(f"{name}: it is being changed by others; try again")
+
+    def _known(self, name: str) -> s.Schedule:
+        found = self._store.get(self._caller.org, name)
+        if found is None:
+            raise _unknown(name)
+        return found
+
+    def _view(self, schedule: s.Schedule) -> s.ScheduleView:
+        now = self._runner.clock()
+        last = self._store.firings(self._caller.org, schedule.name, rules.id_after(now), limit=1)
+        shown = rules.shown_times(schedule, now)
+        return s.ScheduleView(schedule=schedule, times=shown, last=newest(last))
+
+
+def _fields(settings: s.ScheduleSettings) -> dict[str, Any]:
+    """Return the values of the settings, which may be those of a `NewSchedule`."""
+    return {name: getattr(settings, name) for name in s.ScheduleSettings.model_fields}
+
+
+def _unknown(name: str) -> NotFoundError:
+    return NotFoundError(f"no schedule {name!r}; 'conducto schedule list' lists them")
+
+
+def _taken(name: str) -> RefusedError:
+    return RefusedError(
+        f"there is a schedule {name!r}; choose another name, or change that one with --replace"
+    )

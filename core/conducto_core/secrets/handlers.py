@@ -1,0 +1,84 @@
+"""The API's operations on secrets, executed on a store. Each may block."""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from conducto_core.command.masking import MIN_CHARACTERS, can_be_masked
+from conducto_core.errors import RefusedError
+from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretInfo, SecretKey, SecretList
+from conducto_core.secrets.port import SecretName, SecretRefusedError, SecretStore, StoredSecret
+
+
+def listing(store: SecretStore) -> SecretList:
+    """Return all secrets, without values.
+
+    Raises:
+        SecretStoreError: they cannot be read.
+    """
+    return _respond(store)
+
+
+def put(store: SecretStore, request: PutSecrets, *, local: bool = True) -> SecretList:
+    """Store secrets.
+
+    Raises:
+        RefusedError: a secret is not allowed; none is stored.
+        SecretStoreError: they cannot be written.
+    """
+    now = time.time()
+    new = [StoredSecret(_name(s), s.value.get_secret_value(), s.mask, now) for s in request.secrets]
+    try:
+        store.put(new)
+    except SecretRefusedError as error:
+        raise RefusedError(str(error)) from error
+    return _respond(store, changed=map(_name, request.secrets), notes=notes_on(new, local=local))
+
+
+def delete(store: SecretStore, request: DeleteSecrets) -> SecretList:
+    """Delete secrets; missing ones are ignored.
+
+    Raises:
+        SecretStoreError: they cannot be written.
+    """
+    return _respond(store, changed=store.delete(map(_name, request.keys)))
+
+
+def notes_on(secrets: Sequence[StoredSecret], *, local: bool = True) -> list[str]:
+    """Return notes for the user about secrets that were stored."""
+    notes = [
+        f"{secret.name.key} is shorter than {MIN_CHARACTERS} characters: it is not masked in what "
+        "commands print"
+        for secret in secrets
+        if secret.mask and not can_be_masked(secret.value)
+    ]
+    if local and any(secret.name.scope == "org" for secret in secrets):
+        notes.append(
+            "secrets of the organisation are kept on this machine only, for your pipelines"
+        )
+    return notes
+
+
+def _name(key: SecretKey) -> SecretName:
+    return SecretName(key.scope, key.key)
+
+
+def _respond(
+    store: SecretStore, changed: Iterable[SecretName] = (), notes: Iterable[str] = ()
+) -> SecretList:
+    known = store.read()
+    return SecretList(
+        secrets=tuple(_info(known[name]) for name in sorted(known)),
+        changed=tuple(SecretKey(scope=n.scope, key=n.key) for n in dict.fromkeys(changed)),
+        notes=tuple(notes),
+        kept=store.where() if known else "",
+    )
+
+
+def _info(secret: StoredSecret) -> SecretInfo:
+    return SecretInfo(
+        scope=secret.name.scope,
+        key=secret.name.key,
+        mask=secret.mask,
+        masked=secret.mask and can_be_masked(secret.value),
+        updated=secret.updated,
+    )

@@ -1,0 +1,108 @@
+"""The owner of the user secrets that a pipeline's commands get: one rule for every target.
+
+A command gets its owner's secrets, whichever user resets or runs it. So once another user has
+changed what commands do, all later attempts of the pipeline run without them: a changed command,
+image or data file can also change what the pipeline's other commands do.
+"""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from conducto_core.errors import RefusedError
+from conducto_core.run.model.records import ForeignChange, PipelineRecord
+from conducto_core.run.model.requests import Action
+
+#: Operations that can change what a command does: actions, and changes of its tree or its data.
+CHANGES = frozenset(
+    {
+        Action.MODIFY.value,
+        Action.REBUILD.value,
+        "continue",
+        "write_data",
+        "delete_data",
+        "remote_shell",
+    }
+)
+
+
+def changed(record: PipelineRecord, change: str, by: str, now: float) -> PipelineRecord:
+    """Return the record of a pipeline after a change; only the first one by another user is kept.
+
+    Args:
+        record: Record before the change.
+        change: The operation; operations that are not in `CHANGES` change no command.
+        by: User who made it; "" is Conducto itself.
+        now: Seconds since the epoch.
+    """
+    if change not in CHANGES or by in ("", record.owner) or record.foreign_change is not None:
+        return record
+    foreign = ForeignChange(by=by, change=change, time=now)
+    return record.model_copy(update={"foreign_change": foreign})
+
+
+class SecretAccess(NamedTuple):
+    """The secrets that commands get.
+
+    Attributes:
+        user: The user whose secrets they are; None: no user's.
+        org: Whether they get those of the organisation.
+    """
+
+    user: str | None
+    org: bool = True
+
+
+def is_untrusted(record: PipelineRecord) -> bool:
+    """Return whether a pipeline runs code of a pull request from a fork."""
+    return record.git is not None and record.git.untrusted
+
+
+def check_shell(record: PipelineRecord) -> None:
+    """Check that a debug shell may open.
+
+    Raises:
+        RefusedError: The pipeline runs code of a pull request from a fork.
+    """
+    if is_untrusted(record):
+        raise RefusedError(
+            f"{record.id} runs a pull request from a fork: debug shells are not allowed; check the "
+            "branch out and debug it on your machine"
+        )
+
+
+def check_template(record: PipelineRecord) -> None:
+    """Check that a pipeline may become the template of a schedule, which runs with all secrets.
+
+    Raises:
+        RefusedError: The pipeline runs code of a pull request from a fork.
+    """
+    if is_untrusted(record):
+        raise RefusedError(
+            f"{record.id} runs a pull request from a fork: it cannot be the template of a "
+            "schedule; use a pipeline of your own repository"
+        )
+
+
+def secret_access(record: PipelineRecord) -> SecretAccess:
+    """Return the secrets that commands of a pipeline get."""
+    return SecretAccess(secrets_user(record), org=not is_untrusted(record))
+
+
+def secrets_user(record: PipelineRecord) -> str | None:
+    """Return the user whose secrets and user data commands get, or None."""
+    trusted = record.foreign_change is None and not is_untrusted(record)
+    return record.owner if trusted else None
+
+
+def withheld(record: PipelineRecord) -> str | None:
+    """Return a sentence on why commands run without user secrets; None if they have them."""
+    if is_untrusted(record):
+        return "runs without secrets and user data: it is a pull request from a fork"
+    foreign = record.foreign_change
+    if foreign is None:
+        return None
+    when = f"{datetime.fromtimestamp(foreign.time, UTC):%Y-%m-%d %H:%M} UTC"
+    return (
+        f"runs without the user secrets of {record.owner}: {foreign.by} changed this pipeline "
+        f"({foreign.change.replace('_', ' ')}, {when}); launch it again to run it with your own"
+    )

@@ -1,1 +1,0 @@
-"""The compiler from the residual tree to Step Functions state machines."""

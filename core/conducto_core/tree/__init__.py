@@ -1,0 +1,1 @@
+"""The tree of a pipeline with all inherited values resolved."""

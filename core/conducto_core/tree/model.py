@@ -1,0 +1,249 @@
+"""A node as it will run, with all inherited values resolved.
+
+Plain slotted dataclasses rather than pydantic models: a tree of 100,000 nodes must resolve in
+seconds and fit in memory (docs/decisions/0002). Objects that many nodes share, such as `Placement`
+and ``env``, exist only once.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, Final
+
+from conducto_core.images.model import ImageSpec
+from conducto_core.programs.model import ProgramCall
+from conducto_core.run.model.states import NodeType
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Requirements of an Exec on its container.
+
+    Attributes:
+        image: Name of an image of the pipeline.
+        mem: Memory in GB (2**30 bytes, as the engine counts it).
+        requires_docker: The engine's socket is mounted.
+    """
+
+    image: str
+    cpu: float = 1.0
+    mem: float = 2.0
+    gpu: int = 0
+    requires_docker: bool = False
+    docker_run_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A callback that runs when a node reaches a state.
+
+    Attributes:
+        event: ``queued running done error killed stateChange``.
+        name: Name of the callback, e.g. ``retry``.
+        inherited: It also applies to every node below.
+    """
+
+    event: str
+    name: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    inherited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What a person decides about.
+
+    Attributes:
+        who: Roles and user ids of the deciders; empty for every user with the permission to
+            control the pipeline.
+    """
+
+    message: str
+    who: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLimit:
+    """A named limit across pipelines.
+
+    Attributes:
+        number: Maximum number of commands with it that run at once.
+        priority: See `conducto_core.limits.rules`.
+    """
+
+    name: str
+    number: int
+    priority: int = 0
+
+
+@dataclass(slots=True)
+class NodeSpec:
+    """One resolved node. Treat it as frozen, which would triple the time to make one.
+
+    Attributes:
+        children: Names of its children, in order; empty for an Exec.
+        placement: An Exec's requirements on its container (for a group: inherited by its children).
+        env: ``{name: value}``, merged along the path.
+        approval: Of an Exec that waits for a person and runs no command.
+        limits: Named limits of the node and of the nodes above it.
+        max_time: Maximum seconds of an Exec, always set for a command; for an approval and a group
+            its own limit, or None.
+        max_concurrent: Maximum number of Execs below that run at once, or None.
+        reuse_context: The node's own setting: ``new``, ``global`` or None.
+        pool: Key of an Exec's pool (`conducto_core.tree.rules.callbacks`).
+        stop_on_error: Of a Serial; True and ignored for other types.
+        suppress_errors: A failure counts as done, with a warning.
+        snapshot_on_error: After a failure an Exec's container is kept as an image; inherited.
+        retry_lost: How often an Exec is run again whose container was lost; inherited.
+        results: Paths of the Execs whose results an Exec uses.
+        callbacks: Own and inherited ones.
+        handed_down: Callbacks that the nodes below inherit.
+        lazy_target: Path of the node that receives the tree this Exec prints, or None.
+        awaits_tree: The node is such a target and its tree has not been generated.
+        place: For a target with a tree: the target's own definition, which receives the next tree.
+    """
+
+    path: str
+    type: NodeType
+    children: tuple[str, ...] = ()
+    command: str = ""
+    placement: Placement = Placement(image="")
+    env: Mapping[str, str] = field(default_factory=dict)
+    max_time: float | None = None
+    max_concurrent: int | None = None
+    reuse_context: str | None = None
+    pool: str = ""
+    skip: bool = False
+    stop_on_error: bool = True
+    suppress_errors: bool = False
+    snapshot_on_error: bool = False
+    retry_lost: int = 0
+    results: tuple[str, ...] = ()
+    callbacks: tuple[Callback, ...] = ()
+    handed_down: tuple[Callback, ...] = ()
+    lazy_target: str | None = None
+    awaits_tree: bool = False
+    place: "NodeSpec | None" = None
+    doc: str | None = None
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    file: str | None = None
+    line: int | None = None
+    approval: Approval | None = None
+    limits: tuple[NamedLimit, ...] = ()
+
+    def like(
+        self,
+        path: str,
+        command: str,
+        *,
+        doc: str | None,
+        title: str | None,
+        file: str | None,
+        line: int | None,
+    ) -> "NodeSpec":
+        """Return a sibling that differs only in these values, in a third of the time of `replace`.
+
+        Returns:
+            A new node.
+        """
+        first = path, self.type, self.children, command
+        about = doc, title, self.tags, file, line
+        values: tuple[Any, ...] = (*first, *_middle_of(self), *about, *_rest_of(self))
+        return NodeSpec(*values)
+
+
+_NAMES = tuple(NodeSpec.__dataclass_fields__)
+#: The values between ``command`` and ``doc``, and those after ``line``, as `NodeSpec.like` needs.
+_middle_of = attrgetter(*_NAMES[_NAMES.index("command") + 1 : _NAMES.index("doc")])
+_rest_of = attrgetter(*_NAMES[_NAMES.index("line") + 1 :])
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A resolved tree.
+
+    Attributes:
+        nodes: ``{path: node}``, parents before children.
+        images: ``{image name: image}``.
+        call: The call of a program's function that made it, if known.
+    """
+
+    nodes: dict[str, NodeSpec]
+    images: dict[str, ImageSpec]
+    call: ProgramCall | None = None
+
+    @property
+    def root(self) -> NodeSpec:
+        """The node without a parent."""
+        return self.nodes["/"]
+
+    def execs(self) -> Iterator[NodeSpec]:
+        """All Execs, in definition order."""
+        return (node for node in self.nodes.values() if node.type is NodeType.EXEC)
+
+
+def parent_of(path: str) -> str | None:
+    """Return the path of the parent, or None for the root."""
+    if path == "/":
+        return None
+    head = path.rpartition("/")[0]
+    return head or "/"
+
+
+def is_within(path: str, root: str) -> bool:
+    """Return whether a path is that of a node or is below it."""
+    return root in ("/", path) or path.startswith(f"{root}/")
+
+
+def child_path(parent: str, name: str) -> str:
+    """Return the path of the child ``name`` of ``parent``."""
+    return f"/{name}" if parent == "/" else f"{parent}/{name}"
+
+
+def ancestors(path: str) -> Iterator[str]:
+    """Yield the paths above ``path``, the nearest first."""
+    above = parent_of(path)
+    while above is not None:
+        yield above
+        above = parent_of(above)
+
+
+# ----------------------------------------------------------------------------------------
+# The stored format of launch forms, and the packed format in which commands send them.
+
+
+#: Maximum bytes of the JSON of a tree that a command sends; 100,000 Execs take about 20 MB.
+MAX_UNPACKED: Final = 64 << 20
+
+
+def pack_form(form: object) -> bytes:
+    """Return a launch form as stored bytes; the same form gives the same bytes."""
+    return gzip.compress(json.dumps(form).encode(), compresslevel=1, mtime=0)
+
+
+def unpack_form(data: bytes) -> dict[str, object]:
+    """Return the launch form that `pack_form` packed."""
+    form: dict[str, object] = json.loads(gzip.decompress(data))
+    return form
+
+
+def unpack_tree(packed: bytes) -> Any:
+    """Return the JSON value of a gzipped tree that a command has sent.
+
+    Raises:
+        ValueError: it is too large, incomplete, or not gzipped JSON.
+    """
+    try:
+        unpacker = zlib.decompressobj(wbits=31)
+        text = unpacker.decompress(packed, MAX_UNPACKED)
+        if unpacker.unconsumed_tail:
+            raise ValueError(f"it has over {MAX_UNPACKED >> 20} MB unpacked; make it smaller")
+        if not unpacker.eof:
+            raise ValueError("it is incomplete")
+        return json.loads(text)
+    except (zlib.error, RecursionError) as error:
+        raise ValueError(str(error)) from error

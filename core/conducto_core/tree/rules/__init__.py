@@ -1,0 +1,1 @@
+"""How a tree as defined becomes the tree that runs."""

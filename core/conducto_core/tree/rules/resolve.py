@@ -1,0 +1,610 @@
+"""The resolution of a tree as defined to the tree as it runs.
+
+`resolve` reads the launch form of the author API (JSON: ``nodes``, ``edges``, ``images``), checks
+every value, and passes inherited values down. Errors name the node's path, and occur before
+anything runs.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from conducto.errors import DefinitionError, raise_found
+from conducto.wire import approvals, fields, limits, named_limits
+from conducto_core.errors import invalid
+from conducto_core.images.model import ImageSpec
+from conducto_core.images.rules import merge_images, provide_package, resolve_images
+from conducto_core.limits.rules import merged
+from conducto_core.programs.rules.programs import call_of
+from conducto_core.results.rules import check_results, refuse_results, results_of
+from conducto_core.run.model.states import NodeType
+from conducto_core.tree.model import (
+    Approval,
+    Callback,
+    NamedLimit,
+    NodeSpec,
+    Pipeline,
+    Placement,
+    ancestors,
+    child_path,
+)
+from conducto_core.tree.rules import callbacks as cb
+from conducto_core.tree.rules.callbacks import (
+    SHARED,
+    PoolKind,
+    kind_of,
+    owner_of,
+    pool_below,
+    pool_of_exec,
+)
+
+ENV_PREFIX: Final = "__env__"
+#: Name of the only child of a Lazy's target whose generated root is an Exec.
+SINGLE: Final = "exec"
+
+#: Keys of a command's own values, which say nothing about how it runs.
+_OWN: Final = frozenset({"id", "type", "command", "doc", "title", "file", "line"})
+
+Form = Mapping[str, Any]
+#: Changes by users since the launch: ``{path: {key of the wire form: value}}``. None removes the
+#: node's own value, so that the inherited one applies; for an environment variable, it removes the
+#: inherited one, too.
+Edits = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Maximum sizes of an Exec; a larger one could never start.
+
+    Attributes:
+        where: Name of the place with these limits, for the message.
+    """
+
+    cpu: float
+    mem: float
+    gpu: int
+    where: str = "this machine"
+
+
+@dataclass(frozen=True, slots=True)
+class _Inherited:
+    """The values that a node inherits."""
+
+    placement: Placement
+    env: Mapping[str, str]
+    max_time: float
+    pool: str
+    callbacks: tuple[Callback, ...]
+    snapshot_on_error: bool = False
+    retry_lost: int = 0
+    limits: tuple[NamedLimit, ...] = ()
+
+
+def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
+    """Return the tree of a launch form, with edits applied and inherited values resolved.
+
+    Raises:
+        DefinitionError: the form is invalid; the message starts with the node's path.
+    """
+    written = _written(form, "/", {})
+    images = _images_of(form, written)
+    top = _Inherited(
+        Placement("", fields.DEFAULT_CPU, fields.DEFAULT_MEM),
+        {},
+        fields.DEFAULT_MAX_TIME,
+        SHARED,
+        (),
+    )
+    nodes = _Resolver(written, images, edits).nodes("/", top)
+    pipeline = Pipeline(nodes, images, call_of(form))
+    _check_lazy_targets(pipeline.nodes)
+    _check_contexts(pipeline.nodes)
+    _check_approvals(pipeline.nodes, {})
+    check_results(pipeline.nodes)
+    return pipeline
+
+
+def resolve_generated(
+    form: Form, target: str, pipeline: Pipeline, edits: Edits | None = None
+) -> Pipeline:
+    """Return the nodes of a generated tree, resolved in the place of ``target``.
+
+    The first node is ``target`` with the generated root's type and parameters. ``images`` of the
+    result has the new images only, renamed if another definition uses the name.
+
+    Raises:
+        DefinitionError: the generated tree is invalid.
+    """
+    written = _written(form, target, pipeline.nodes)
+    images, names = merge_images(_images_of(form, written), target, pipeline.images)
+    resolver = _Resolver(written.with_images(names), {**pipeline.images, **images}, edits)
+    old = pipeline.nodes[target]
+    if old.place is not None:  # parameters of an earlier tree do not apply to a new one
+        old = old.place
+    nodes = resolver.nodes(target, _inherited_at(old, pipeline.nodes))
+    nodes[target] = replace(nodes[target], skip=nodes[target].skip or old.skip, place=old)
+    _check_lazy_targets(nodes)
+    refuse_results(nodes.values())
+    in_context = kind_of(old.pool) is PoolKind.CONTEXT
+    _check_contexts({**pipeline.nodes, **nodes} if in_context else nodes)
+    _check_approvals(nodes, pipeline.nodes)
+    return Pipeline(nodes, images)
+
+
+def resolve_grown(
+    form: Form,
+    generated: Iterable[tuple[str, Form]],
+    edits: Edits | None = None,
+    images: Mapping[str, ImageSpec] | None = None,
+) -> Pipeline:
+    """Return the tree of a launch form with its generated trees, resolved.
+
+    Args:
+        form: The launch form.
+        generated: ``(target, form)`` of the generated trees, outer ones first.
+        edits: Changes of nodes since the launch.
+        images: Images of the trees that were generated so far; their names stay in use.
+
+    Raises:
+        DefinitionError: a form is invalid, or an edit makes it so.
+    """
+    pipeline = resolve(form, edits)
+    for name, image in (images or {}).items():
+        pipeline.images.setdefault(name, image)
+    for target, tree in generated:
+        grown = resolve_generated(tree, target, pipeline, edits)
+        pipeline.nodes.update(grown.nodes)
+        pipeline.images.update(grown.images)
+    return pipeline
+
+
+def check_size(node: NodeSpec, limits: Limits) -> None:
+    """Reject an Exec that could never start.
+
+    Raises:
+        DefinitionError: it is too large, perhaps in several ways.
+    """
+    place = node.placement
+    sizes = (
+        ("cpu", place.cpu, limits.cpu, "CPUs"),
+        ("mem", place.mem, limits.mem, "GB"),
+        ("gpu", place.gpu, limits.gpu, "GPUs"),
+    )
+    raise_found(
+        [
+            invalid(
+                node.path,
+                f"{name}={asked:g} can never fit: {limits.where} has {there:g} {unit}; "
+                f"lower {name}",
+            )
+            for name, asked, there, unit in sizes
+            if asked > there
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The nodes of a launch form, not yet checked.
+
+    Attributes:
+        children: ``{id: [(id, name) of each child]}``, without nodes that have none.
+    """
+
+    nodes: Mapping[str, Form]
+    root: str
+    children: Mapping[str, list[tuple[str, str]]]
+
+    def with_images(self, names: Mapping[str, str]) -> "_Written":
+        return replace(self, nodes={k: _renamed(node, names) for k, node in self.nodes.items()})
+
+
+def _written(form: Form, place: str, others: Mapping[str, NodeSpec]) -> _Written:
+    """Return the nodes of a form whose root goes to ``place`` in a tree with ``others``."""
+    if not isinstance(form, Mapping):
+        raise invalid(None, f"not a serialised tree: {type(form).__name__}")
+    _check_count(place, form, others)
+    children: dict[str, list[tuple[str, str]]] = {}
+    try:
+        nodes = {node["id"]: node for node in form["nodes"]}
+        root = form["nodes"][0]["id"]
+        for parent, child, name in form["edges"]:
+            hash(child)  # raise a TypeError here rather than in a later lookup
+            children.setdefault(parent, []).append((child, name))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise invalid(None, f"not a serialised tree: {error!r}") from error
+    if len(nodes) < len(form["nodes"]):
+        raise invalid(None, "not a serialised tree: two nodes have the same id")
+    return _Written(nodes, root, children)
+
+
+class _Resolver:
+    """One traversal of a launch form."""
+
+    def __init__(
+        self, written: _Written, images: Mapping[str, ImageSpec], edits: Edits | None = None
+    ) -> None:
+        self._written = written
+        self._images = images
+        self._edits: Edits = {} if edits is None else edits
+        self._placements: dict[Placement, Placement] = {}
+        #: ``{id of inherited values: (these, the first command without others of its own)}``
+        self._plain: dict[int, tuple[_Inherited, NodeSpec]] = {}
+
+    def nodes(self, top: str, inherited: _Inherited) -> dict[str, NodeSpec]:
+        """Return ``{path: node}`` in definition order, with the root at ``top``."""
+        resolved: dict[str, NodeSpec] = {}
+        stack = [(self._written.root, top, inherited)]
+        seen: set[str] = set()
+        found: list[DefinitionError] = []
+        while stack:
+            node_id, path, above = stack.pop()
+            if node_id in seen:
+                raise invalid(path, "the tree has a cycle, or a node with two parents")
+            seen.add(node_id)
+            try:
+                resolved[path], below = self._node(node_id, path, above)
+            except (ValueError, TypeError) as error:
+                found.append(invalid(path, str(error)))
+            except (AttributeError, LookupError) as error:
+                found.append(invalid(path, f"not a serialised node: {error!r}"))
+            if path not in resolved:
+                below = self._image_below(node_id, above)
+            for child, name in reversed(self._written.children.get(node_id, ())):
+                if path in resolved or _is_name(name):  # otherwise its parent was rejected
+                    stack.append((child, child_path(path, name), below))
+        raise_found(found)
+        if len(seen) < len(self._written.nodes):
+            raise invalid(
+                None, "the tree has nodes that its root does not reach; give each one parent"
+            )
+        return resolved if top == "/" else _as_target(resolved, top)
+
+    def _image_below(self, node_id: str, above: _Inherited) -> _Inherited:
+        """Return the values that an invalid node passes down: nodes below still get its image."""
+        written = self._written.nodes.get(node_id)
+        name = written.get("image_name") if isinstance(written, Mapping) else None
+        if not isinstance(name, str):
+            return above
+        return replace(above, placement=replace(above.placement, image=name))
+
+    def _node(self, node_id: str, path: str, above: _Inherited) -> tuple[NodeSpec, _Inherited]:
+        written = self._written.nodes.get(node_id)
+        if written is None:
+            raise ValueError(f"the serialised tree has no node {node_id!r}")
+        if path in self._edits:
+            written = _edited(written, self._edits[path])
+        children = self._written.children.get(node_id, ())
+        is_plain = not children and written.keys() <= _OWN and written.get("type") == "Exec"
+        if is_plain and (found := self._plain.get(id(above))) is not None:
+            return _sibling(found[1], path, written), above
+        kind = _type(written)
+        names = tuple(name for _, name in children)
+        _check_children(kind, path, names)
+        own_time = written.get("max_time")
+        own_time = None if own_time is None else fields.parse_duration(own_time)
+        context = written.get("container_reuse_context")
+        if context is not None:
+            fields.check_reuse_context(context)
+        own = cb.own_callbacks(written)
+        handed_down = cb.handed_down(own) + above.callbacks
+        placement = self._placement(written, above.placement)
+        env = _env(written, above.env)
+        is_exec = kind is NodeType.EXEC
+        where = pool_of_exec if is_exec else pool_below
+        pool = where(path, context, above.pool)
+        max_time = above.max_time if own_time is None else own_time
+        approval = _approval(written, kind)
+        has_command = is_exec and approval is None
+        about = (
+            own + above.callbacks if is_exec else cb.about_group(own) + cb.telling(above.callbacks)
+        )
+        lost = written.get("retry_lost")
+        lost = above.retry_lost if lost is None else fields.check_retry_lost(lost)
+        named = _limits(written, above.limits)
+        snapshot = _flag(written, "snapshot_on_error", default=above.snapshot_on_error)
+        spec = NodeSpec(
+            path=path,
+            type=kind,
+            children=names,
+            command=fields.check_command(written.get("command")) if has_command else "",
+            placement=placement,
+            env=env,
+            max_time=max_time if has_command else own_time,
+            max_concurrent=_max_concurrent(written, is_exec=is_exec),
+            reuse_context=context,
+            pool=pool,
+            skip=_flag(written, "skip", default=False),
+            stop_on_error=fields.check_stop_on_error(written.get("stop_on_error", True)),
+            suppress_errors=_flag(written, "suppress_errors", default=False),
+            snapshot_on_error=snapshot,
+            retry_lost=lost,
+            results=results_of(written, kind),
+            callbacks=about,
+            handed_down=above.callbacks if is_exec else handed_down,
+            lazy_target=cb.lazy_target(written, path),
+            doc=_text(written, "doc"),
+            title=_text(written, "title"),
+            tags=_tags(written),
+            file=_text(written, "file"),
+            line=written.get("line"),
+            approval=approval,
+            limits=named,
+        )
+        if is_exec:
+            self._check_image(placement)
+        if is_plain:
+            self._plain[id(above)] = above, spec
+        return spec, _Inherited(placement, env, max_time, pool, handed_down, snapshot, lost, named)
+
+    def _placement(self, written: Form, above: Placement) -> Placement:
+        changes: dict[str, Any] = {}
+        if written.get("image_name") is not None:
+            changes["image"] = written["image_name"]
+        for name in ("cpu", "mem"):
+            if written.get(name) is not None:
+                changes[name] = fields.check_amount(name, written[name])
+        if written.get("gpu") is not None:
+            changes["gpu"] = fields.check_gpu(written["gpu"])
+        if written.get("requires_docker") is not None:
+            changes["requires_docker"] = _flag(written, "requires_docker", default=False)
+        if written.get("docker_run_args") is not None:
+            changes["docker_run_args"] = tuple(
+                fields.check_docker_run_args(written["docker_run_args"])
+            )
+        if not changes:
+            return above
+        made = replace(above, **changes)
+        return self._placements.setdefault(made, made)
+
+    def _check_image(self, placement: Placement) -> None:
+        if not placement.image:
+            raise ValueError("no image; set image= here or on a parent")
+        if placement.image not in self._images:
+            known = ", ".join(sorted(self._images)) or "none"
+            raise ValueError(
+                f"image_name={placement.image!r} names no image of this tree (there are: {known})"
+            )
+
+
+def _images_of(form: Form, written: _Written) -> dict[str, ImageSpec]:
+    return provide_package(
+        resolve_images(form.get("images") or {}), written.nodes, written.children
+    )
+
+
+def _sibling(first: NodeSpec, path: str, written: Form) -> NodeSpec:
+    """Return a command that inherits all that ``first`` does; neither has other values."""
+    return first.like(
+        path,
+        fields.check_command(written.get("command")),
+        doc=_text(written, "doc"),
+        title=_text(written, "title"),
+        file=_text(written, "file"),
+        line=written.get("line"),
+    )
+
+
+def _type(written: Form) -> NodeType:
+    try:
+        return NodeType(str(written.get("type")))
+    except ValueError:
+        raise ValueError(f"unknown node type {written.get('type')!r}") from None
+
+
+def _check_count(place: str, form: Form, others: Mapping[str, NodeSpec]) -> None:
+    """Reject a tree that makes a pipeline too large; count only if it could."""
+    written = form.get("nodes")
+    count = len(written) if isinstance(written, (list, tuple)) else 0
+    if count + len(others) > limits.MAX_NODES:
+        replaced = sum(1 for path in others if path == place or path.startswith(f"{place}/"))
+        try:
+            limits.check_nodes(count + len(others) - replaced)
+        except ValueError as error:
+            raise invalid(place, str(error)) from error
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name != "" and "/" not in name and "\0" not in name
+
+
+def _check_children(kind: NodeType, path: str, names: tuple[str, ...]) -> None:
+    if kind is NodeType.EXEC and names:
+        raise ValueError("an Exec cannot have children; use a Serial or a Parallel")
+    if len(set(names)) != len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two children are called {double!r}")
+    for name in names:
+        if not name or "/" in name or "\0" in name:
+            raise ValueError(f"a child's name may not be empty or hold '/' or NUL, got {name!r}")
+        fields.check_text("a child's name", name)
+    if names:
+        below = child_path(path, "")
+        longest = max(map(limits.check_name, names))
+        limits.check_place(below.count("/"), limits.size_of(below) + longest)
+
+
+def _text(written: Form, name: str) -> str | None:
+    value = written.get(name)
+    return None if value is None else fields.check_text(name, value)
+
+
+def _flag(written: Form, name: str, *, default: bool) -> bool:
+    value = written.get(name)
+    return default if value is None else fields.check_flag(name, value)
+
+
+def _tags(written: Form) -> tuple[str, ...]:
+    value = written.get("tags") or ()
+    if isinstance(value, str):  # one tag, not one for each letter
+        value = (value,)
+    return tuple(fields.check_text("tag", tag) for tag in value)
+
+
+def _edited(written: Form, edit: Mapping[str, Any]) -> Form:
+    laid_over = {**written, **edit}
+    return {k: v for k, v in laid_over.items() if v is not None or k.startswith(ENV_PREFIX)}
+
+
+def _limits(written: Form, above: tuple[NamedLimit, ...]) -> tuple[NamedLimit, ...]:
+    value = written.get("limits")
+    if value is None:
+        return above
+    own = named_limits.to_limits(value)
+    found = merged(above, tuple(NamedLimit(one.name, one.number, one.priority) for one in own))
+    if len(found) > named_limits.MAX_LIMITS:
+        raise ValueError(f"counts in {len(found)} limits; the maximum is {named_limits.MAX_LIMITS}")
+    return found
+
+
+def _approval(written: Form, kind: NodeType) -> Approval | None:
+    value = written.get("approval")
+    if value is None:
+        return None
+    if kind is not NodeType.EXEC:
+        raise ValueError(f"an approval has no children, but this is a {kind.value}")
+    if written.get("command"):
+        raise ValueError("an approval runs no command; remove the command, or the approval")
+    return Approval(*approvals.check_approval(value))
+
+
+def _env(written: Form, above: Mapping[str, str]) -> Mapping[str, str]:
+    own = {
+        key[len(ENV_PREFIX) :]: value
+        for key, value in written.items()
+        if key.startswith(ENV_PREFIX)
+    }
+    if not own:
+        return above
+    given = {name: value for name, value in own.items() if value is not None}
+    fields.check_env(given)
+    return {name: value for name, value in {**above, **own}.items() if value is not None}
+
+
+def _max_concurrent(written: Form, *, is_exec: bool) -> int | None:
+    value = written.get("max_concurrent")
+    if value is None:
+        return None
+    if is_exec:
+        raise ValueError("max_concurrent is for a Serial or a Parallel, not for an Exec")
+    return fields.check_max_concurrent(value)
+
+
+def _check_lazy_targets(nodes: dict[str, NodeSpec]) -> None:
+    """Mark the targets of Lazy nodes as awaiting their trees."""
+    generates: dict[str, str] = {}
+    for node in list(nodes.values()):
+        if node.lazy_target is None:
+            continue
+        target = nodes.get(node.lazy_target)
+        if target is None or target.type is NodeType.EXEC or target.path in ancestors(node.path):
+            raise invalid(
+                node.path,
+                f"no group {node.lazy_target} is beside it to take the tree it prints; "
+                "use co.Lazy, which makes both",
+            )
+        other = generates.setdefault(target.path, node.path)
+        if other != node.path:
+            raise invalid(
+                node.path,
+                f"prints a tree for {target.path}, and so does {other}; give each its own co.Lazy",
+            )
+        _check_order(node, target, nodes)
+        nodes[target.path] = replace(target, awaits_tree=True)
+
+
+def _check_order(node: NodeSpec, target: NodeSpec, nodes: Mapping[str, NodeSpec]) -> None:
+    """Reject a Serial with a target before the Exec that prints its tree: neither would start."""
+    above = nodes[next(ancestors(target.path))]
+    places = [child_path(above.path, name) for name in above.children]
+    if above.type is NodeType.SERIAL and places.index(target.path) < places.index(node.path):
+        raise invalid(
+            node.path,
+            f"comes after {target.path} in a Serial, which waits for the tree it prints; "
+            "put it before",
+        )
+
+
+def _check_contexts(nodes: Mapping[str, NodeSpec]) -> None:
+    """Check that the Execs of a ``new`` context, which share a container, need the same one."""
+    first: dict[str, NodeSpec] = {}
+    for node in nodes.values():
+        if node.type is not NodeType.EXEC or kind_of(node.pool) is not PoolKind.CONTEXT:
+            continue
+        other = first.setdefault(node.pool, node)
+        mine, theirs = _fixed_by_container(node.placement), _fixed_by_container(other.placement)
+        for name, value in mine.items():
+            if value != theirs[name]:
+                raise invalid(
+                    node.path,
+                    f"{name}={value!r} differs from {name}={theirs[name]!r} of {other.path}, but "
+                    f"both share the container of {owner_of(node.pool)} "
+                    "(container_reuse_context=NEW); make them equal, or set "
+                    "container_reuse_context=GLOBAL or NEW here",
+                )
+
+
+def _check_approvals(nodes: Mapping[str, NodeSpec], others: Mapping[str, NodeSpec]) -> None:
+    """Check that no container is kept while an approval waits; ``others`` are nodes above."""
+    found: list[DefinitionError] = []
+    for node in nodes.values():
+        if node.approval is None:
+            continue
+        above = [nodes.get(path) or others[path] for path in (node.path, *ancestors(node.path))]
+        try:
+            approvals.check_outside_contexts((each.path, each.reuse_context) for each in above)
+        except ValueError as error:
+            found.append(invalid(node.path, str(error)))
+    raise_found(found)
+
+
+def _fixed_by_container(placement: Placement) -> dict[str, object]:
+    return {
+        "image": placement.image,
+        "gpu": placement.gpu,
+        "requires_docker": placement.requires_docker,
+        "docker_run_args": placement.docker_run_args,
+    }
+
+
+def _as_target(resolved: dict[str, NodeSpec], top: str) -> dict[str, NodeSpec]:
+    """Convert a generated root that is an Exec into a group with one child."""
+    root = resolved[top]
+    if root.type is not NodeType.EXEC:
+        return resolved
+    inner = child_path(top, SINGLE)
+    group = replace(
+        root,
+        type=NodeType.SERIAL,
+        children=(SINGLE,),
+        command="",
+        max_time=None,
+        callbacks=cb.telling(root.handed_down),
+        lazy_target=None,
+        reuse_context=None,
+    )
+    return {top: group, inner: replace(root, path=inner)}
+
+
+def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
+    """Return the values that the place of a Lazy's target inherits."""
+    above = [nodes[path] for path in ancestors(old.path)]
+    times = [node.max_time for node in (old, *above) if node.max_time is not None]
+    max_time = times[0] if times else fields.DEFAULT_MAX_TIME
+    return _Inherited(
+        old.placement,
+        old.env,
+        max_time,
+        old.pool,
+        old.handed_down,
+        old.snapshot_on_error,
+        old.retry_lost,
+        old.limits,
+    )
+
+
+def _renamed(node: Form, names: Mapping[str, str]) -> Form:
+    name = node.get("image_name")
+    if not isinstance(name, str) or names.get(name, name) == name:  # checked later
+        return node
+    return {**node, "image_name": names[name]}

@@ -1,0 +1,1 @@
+"""Webhooks, providers, and the file ``.conducto.cfg``. Pure."""

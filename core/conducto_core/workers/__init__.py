@@ -1,0 +1,1 @@
+"""Workers of the cloud: messages, pools, sizes and failures."""

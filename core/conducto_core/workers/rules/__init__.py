@@ -1,0 +1,1 @@
+"""The number and size of workers. Pure."""

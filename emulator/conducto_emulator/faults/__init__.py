@@ -1,0 +1,1 @@
+"""Models of AWS's latencies, limits and inconsistencies."""

@@ -1,0 +1,1 @@
+"""Emulates API Gateway, CloudFront and the identity provider."""

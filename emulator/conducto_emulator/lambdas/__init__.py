@@ -1,0 +1,1 @@
+"""Emulates Lambda and EventBridge."""

@@ -1,0 +1,1 @@
+"""Moto, and what it lacks."""

@@ -1,0 +1,1 @@
+"""Emulates ECS, ECR and CodeBuild with containers."""

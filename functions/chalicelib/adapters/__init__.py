@@ -1,1 +1,0 @@
-"""The ports over AWS. Only these modules use boto3, and they import it on first use."""

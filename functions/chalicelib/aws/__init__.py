@@ -1,0 +1,1 @@
+"""AWS adapters that several features share."""

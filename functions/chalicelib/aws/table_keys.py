@@ -1,0 +1,432 @@
+"""The kinds of items in the table, and their keys.
+
+==============================  ====================  ========================================
+partition                       sort                  content
+==============================  ====================  ========================================
+``P#<pipeline>``                ``R``                 the record, and where its definition is
+``P#<pipeline>``                ``E#<number>``        an entry of the journal
+``P#<pipeline>``                ``F``                 whose turn it is to write entries
+``P#<pipeline>``                ``C#<first seq>``     the state changes of an entry
+``P#<pipeline>``                ``A#<path>#<n>``      an attempt
+``P#<pipeline>``                ``X#<number>``        attempts of an entry, not yet written
+``P#<pipeline>``                ``M#<number>``        notifications of an entry
+``P#<pipeline>``                ``S``                 the latest snapshot
+``P#<pipeline>``                ``W#<worker>``        time of a worker's launch or heartbeat
+``W#<pipeline>``                ``<id>``              an input that waits for an entry
+``R``                           ``R``                 when the bucket of launches is full
+``Z``                           ``Z``                 the pipeline whose storage was measured last
+``F#<pipeline or user>``        ``F``                 access point of its data
+``L#<stream of an attempt>``    ``<offset>``          a chunk of output
+``L#<pipeline>``                ``<stream>``          a stream that has chunks
+``L#<pipeline>``                ``reader``            until when a client follows the output
+``O#<org>``                     ``O``                 plan, workers now, and reserved ones
+``O#<org>``                     ``S#<pipeline>``      a pipeline's share of them
+``O#<org>``                     ``B``                 its subscription
+``O#<org>``                     ``N#<kind>``          an e-mail about billing, to be sent
+``O#<org>``                     ``M``, ``M#<user>``   number of owners, and a member
+``O#<org>``                     ``L#<user>``          a member who left
+``O#<org>``                     ``V#<SHA-256>``       an invitation
+``O#<org>``                     ``H``                 named limits: holders and waiting commands
+``A#<org>#<month>``             ``<time>#<id>``       a request that did more than read
+``U#<org>#<month>``             ``T#<part>``          a part of the usage
+``U#<org>#<month>``             ``K#<key>``           marks of metered usage
+``U#<org>#<month>``             ``P#<pipeline>``      usage of a pipeline
+``U#<org>#<month>``             ``H#<hour>``          charged usage in an hour
+``B#<org>``                     ``<worker>#<since>``  charged time of a worker
+``E#<event>``                   ``E``                 an event of the payment provider
+``T#<SHA-256>``                 ``T``                 a token
+``H#<SHA-256 of a person>``      ``O#<org>``           user id of a person in an organisation
+``O#<org>``                     ``I#<name>``          a trust in CI runs
+``O#<org>``                     ``R#<name>``          a rule that sends notifications
+``O#<org>``                     ``G#<name>``          a git trigger
+``O#<org>``                     ``A#<name>``          a GitHub App
+``O#<org>``                     ``Q#<time>.<key>``    a launch that waits for room in the plan
+``G#<org>#<trigger>``           ``D#<time>-<id>``     a webhook that it received
+``G#<org>#<trigger>``           ``I#<SHA-256>``       mark of the provider's id of a webhook
+``J#<SHA-256>``                 ``J``                 an ID token that was used
+``D#<pipeline>``                ``<shell>``           a debug shell on a worker of its own
+``C#<pipeline>``                ``<connection>``      follower of a pipeline
+``N#<connection>``              ``N``                 owner of a connection, and its pipeline
+``N``                           ``<connection>``      token that opened a connection
+``I#<org and user>#<key>``      ``I``                 response to an idempotent request
+``K#<org>``                     ``A#<agent>``         a linked agent
+``K#<org>``                     ``P#<agent>#<id>``    a pipeline that an agent reported
+``K#<org>``                     ``F#<agent>#<id>``    a pipeline of an agent with followers
+``Q#<org>#<agent>``             ``<slot>``            a request that is relayed to an agent
+``Q#<org>#<agent>#<request>``   ``<number>``          a part of the response to it
+``Y#<org>``                     ``<name>``            a schedule
+``Y#<org>#<name>``              ``<firing>``          a firing of a schedule
+==============================  ====================  ========================================
+"""
+
+from hashlib import sha256
+from typing import NamedTuple
+
+from chalicelib.run.rules.snapshots import Kind
+
+_DIGITS = 12
+#: Sorts after every character of a key; DynamoDB sorts by UTF-8 bytes.
+LAST = "\U0010ffff"
+#: Sorts before every character of a path, so that keys of attempts sort like their paths.
+_END = "\x01"
+_MAX_PATH = 800
+#: Kinds of items by the first letter of their partition; those of a pipeline by their sort key.
+_KINDS: dict[str, Kind] = {
+    "F": "files",
+    "L": "chunk",
+    "T": "token",
+    "H": "person",
+    "J": "used",
+    "D": "shell",
+    "C": "follower",
+    "N": "connection",
+    "A": "audit",
+    "I": "answer",
+    "B": "meter",
+    "E": "hook event",
+    "Q": "relayed",
+    "W": "waiting",
+    "G": "delivery",
+    "R": "pace",
+    "Z": "measured last",
+}
+_OF_AN_ORG: dict[str, Kind] = {
+    "O": "org",
+    "S": "share",
+    "M": "member",
+    "B": "account",
+    "N": "mail",
+    "I": "trust",
+    "R": "notification rule",
+    "G": "trigger",
+    "A": "GitHub App",
+    "Q": "queued launch",
+    "V": "invitation",
+    "H": "limits",
+    "L": "member",
+}
+_OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent", "H": "hour"}
+_OF_AGENTS: dict[str, Kind] = {"A": "agent", "P": "reported", "F": "followed", "S": "agent shell"}
+_OF_A_PIPELINE: dict[str, Kind] = {
+    "R": "record",
+    "E": "entry",
+    "F": "turn",
+    "C": "changes",
+    "A": "attempt",
+    "X": "spilled",
+    "M": "outgoing",
+    "S": "snapshot",
+    "W": "sign of life",
+    "B": "measured",
+}
+
+
+class Key(NamedTuple):
+    """The key of an item."""
+
+    partition: str
+    sort: str
+
+
+def kind_of(key: Key) -> Kind:
+    """Return the kind of item that has a key."""
+    match key.partition[0]:
+        case "P":
+            return _OF_A_PIPELINE[key.sort[0]]
+        case "U":
+            return _OF_A_MONTH[key.sort[0]]
+        case "K":
+            return _OF_AGENTS[key.sort[0]]
+        case "Y":
+            return "firing" if "#" in key.partition[2:] else "schedule"
+        case "O":
+            return "members" if key.sort == "M" else _OF_AN_ORG[key.sort[0]]
+        case letter:
+            return _KINDS[letter]
+
+
+def pipeline(pipeline_id: str) -> str:
+    """Return the partition of a pipeline."""
+    return f"P#{pipeline_id}"
+
+
+def record(pipeline_id: str) -> Key:
+    """Return the key of a pipeline's record."""
+    return Key(pipeline(pipeline_id), "R")
+
+
+def entry(pipeline_id: str, number: int) -> Key:
+    """Return the key of an entry."""
+    return Key(pipeline(pipeline_id), f"E#{number:0{_DIGITS}}")
+
+
+def turn(pipeline_id: str) -> Key:
+    """Return the key of the turn, which is next after the entries."""
+    return Key(pipeline(pipeline_id), "F")
+
+
+def waiting(pipeline_id: str, submitted: str) -> Key:
+    """Return the key of an input that waits for an entry."""
+    return Key(f"W#{pipeline_id}", submitted)
+
+
+def changes(pipeline_id: str, seq: int) -> Key:
+    """Return the key of the changes whose first one has this number."""
+    return Key(pipeline(pipeline_id), f"C#{seq:0{_DIGITS}}")
+
+
+def attempts_of(path: str) -> str:
+    """Return the prefix of the sort keys of a node's attempts.
+
+    A sort key is limited to 1,024 bytes; a longer path is cut and made unique by its hash.
+    """
+    raw = path.encode()
+    if len(raw) > _MAX_PATH:
+        path = raw[:_MAX_PATH].decode(errors="ignore") + _END + sha256(raw).hexdigest()[:32]
+    return f"A#{path}{_END}"
+
+
+def attempt(pipeline_id: str, path: str, number: int) -> Key:
+    """Return the key of an attempt."""
+    return Key(pipeline(pipeline_id), f"{attempts_of(path)}{number:0{_DIGITS}}")
+
+
+def spilled(pipeline_id: str, number: int) -> Key:
+    """Return the key of attempts that are still to be written separately."""
+    return Key(pipeline(pipeline_id), f"X#{number:0{_DIGITS}}")
+
+
+def outgoing(pipeline_id: str, number: int) -> Key:
+    """Return the key of the notifications of an entry."""
+    return Key(pipeline(pipeline_id), f"M#{number:0{_DIGITS}}")
+
+
+def snapshot(pipeline_id: str) -> Key:
+    """Return the key of a snapshot."""
+    return Key(pipeline(pipeline_id), "S")
+
+
+def worker(pipeline_id: str, worker_id: str) -> Key:
+    """Return the key of a worker's heartbeat."""
+    return Key(pipeline(pipeline_id), f"W#{worker_id}")
+
+
+def schedule(org_name: str, name: str) -> Key:
+    """Return the key of a schedule."""
+    return Key(f"Y#{org_name}", name)
+
+
+def firing(org_name: str, name: str, firing_id: str) -> Key:
+    """Return the key of a firing."""
+    return Key(f"Y#{org_name}#{name}", firing_id)
+
+
+def files(name: str) -> Key:
+    """Return the key of an access point."""
+    return Key(f"F#{name}", "F")
+
+
+def org(name: str) -> Key:
+    """Return the key of an organisation."""
+    return Key(f"O#{name}", "O")
+
+
+def share(org_name: str, pipeline_id: str) -> Key:
+    """Return the key of a pipeline's share of an organisation's workers."""
+    return Key(org(org_name).partition, f"S#{pipeline_id}")
+
+
+def members(org_name: str) -> Key:
+    """Return the key of the number of an organisation's owners."""
+    return Key(org(org_name).partition, "M")
+
+
+def member(org_name: str, user: str) -> Key:
+    """Return the key of a member."""
+    return Key(org(org_name).partition, f"M#{user}")
+
+
+def former_member(org_name: str, user: str) -> Key:
+    """Return the key of a member who left."""
+    return Key(org(org_name).partition, f"L#{user}")
+
+
+def invitation(org_name: str, digest: str) -> Key:
+    """Return the key of an invitation."""
+    return Key(org(org_name).partition, f"V#{digest}")
+
+
+def limits(org_name: str) -> Key:
+    """Return the key of an organisation's named limits."""
+    return Key(org(org_name).partition, "H")
+
+
+def audit(org_name: str, month: str, entry_id: str) -> Key:
+    """Return the key of an entry of the audit log."""
+    return Key(f"A#{org_name}#{month}", entry_id)
+
+
+def usage(org_name: str, month: str, part: int = 0) -> Key:
+    """Return the key of a part of an organisation's usage in a month."""
+    return Key(f"U#{org_name}#{month}", f"T#{part:02}")
+
+
+def metered(org_name: str, month: str, key: str) -> Key:
+    """Return the key that marks usage as metered."""
+    return Key(f"U#{org_name}#{month}", f"K#{sha256(key.encode()).hexdigest()}")
+
+
+def spent(org_name: str, month: str, pipeline_id: str) -> Key:
+    """Return the key of a pipeline's usage in a month."""
+    return Key(f"U#{org_name}#{month}", f"P#{pipeline_id}")
+
+
+def measured(pipeline_id: str) -> Key:
+    """Return the key of the last measurement of what a pipeline stores."""
+    return Key(pipeline(pipeline_id), "B")
+
+
+def measured_last() -> Key:
+    """Return the key of the last pipeline of the daily measurement of storage."""
+    return Key("Z", "Z")
+
+
+def account(org_name: str) -> Key:
+    """Return the key of an organisation's subscription."""
+    return Key(org(org_name).partition, "B")
+
+
+def mail(org_name: str, kind: str) -> Key:
+    """Return the key of an e-mail that waits to be sent."""
+    return Key(org(org_name).partition, f"N#{kind}")
+
+
+def hour(org_name: str, month: str, start: int) -> Key:
+    """Return the key of an organisation's charged usage in the hour that begins at ``start``."""
+    return Key(f"U#{org_name}#{month}", f"H#{start:0{_DIGITS}}")
+
+
+def meter(org_name: str, worker_id: str, since: float) -> Key:
+    """Return the key of the charged time of a worker under a subscription."""
+    return Key(f"B#{org_name}", f"{worker_id}#{since!r}")
+
+
+def hook_event(event_id: str) -> Key:
+    """Return the key of an event of the payment provider."""
+    return Key(f"E#{event_id}", "E")
+
+
+def token(digest: str) -> Key:
+    """Return the key of a token."""
+    return Key(f"T#{digest}", "T")
+
+
+def person(issuer: str, subject: str, org_name: str) -> Key:
+    """Return the key of a person's user id in an organisation."""
+    return Key(f"H#{sha256(f'{issuer}|{subject}'.encode()).hexdigest()}", f"O#{org_name}")
+
+
+def trust(org_name: str, name: str) -> Key:
+    """Return the key of a trust in CI runs."""
+    return Key(org(org_name).partition, f"I#{name}")
+
+
+def notification_rule(org_name: str, name: str) -> Key:
+    """Return the key of a rule that sends notifications."""
+    return Key(org(org_name).partition, f"R#{name}")
+
+
+def trigger(org_name: str, name: str) -> Key:
+    """Return the key of a git trigger."""
+    return Key(org(org_name).partition, f"G#{name}")
+
+
+def github_app(org_name: str, name: str) -> Key:
+    """Return the key of an organisation's GitHub App."""
+    return Key(org(org_name).partition, f"A#{name}")
+
+
+def queued_launch(org_name: str, turn: str) -> Key:
+    """Return the key of a launch that waits for room in the plan."""
+    return Key(org(org_name).partition, f"Q#{turn}")
+
+
+def delivery(org_name: str, trigger_name: str, delivery_id: str) -> Key:
+    """Return the key of a webhook that a trigger received."""
+    return Key(f"G#{org_name}#{trigger_name}", f"D#{delivery_id}")
+
+
+def delivery_mark(org_name: str, trigger_name: str, identity: str) -> Key:
+    """Return the key that marks a provider's id of a webhook as known."""
+    digest = sha256(identity.encode()).hexdigest()
+    return Key(f"G#{org_name}#{trigger_name}", f"I#{digest}")
+
+
+def used(digest: str) -> Key:
+    """Return the key that marks an ID token as used."""
+    return Key(f"J#{digest}", "J")
+
+
+def launch_pace() -> Key:
+    """Return the key of the token bucket of launches."""
+    return Key("R", "R")
+
+
+def shell(pipeline_id: str, shell_id: str) -> Key:
+    """Return the key of a debug shell."""
+    return Key(f"D#{pipeline_id}", shell_id)
+
+
+def follower(pipeline_id: str, connection: str) -> Key:
+    """Return the key of a connection among the followers of a pipeline."""
+    return Key(f"C#{pipeline_id}", connection)
+
+
+def connection(name: str) -> Key:
+    """Return the key of a connection."""
+    return Key(f"N#{name}", "N")
+
+
+def open_connection(name: str) -> Key:
+    """Return the key of a connection among all open connections."""
+    return Key("N", name)
+
+
+def response(scope: str, key: str) -> Key:
+    """Return the key of an idempotent response."""
+    return Key(f"I#{sha256(scope.encode()).hexdigest()[:32]}#{key}", "I")
+
+
+def agent(org_name: str, agent_id: str) -> Key:
+    """Return the key of a linked agent."""
+    return Key(f"K#{org_name}", f"A#{agent_id}")
+
+
+def reported(org_name: str, agent_id: str, pipeline_id: str) -> Key:
+    """Return the key of a pipeline that an agent reported."""
+    return Key(f"K#{org_name}", f"P#{agent_id}#{pipeline_id}")
+
+
+def followed(org_name: str, agent_id: str, pipeline_id: str) -> Key:
+    """Return the key of a pipeline of an agent that somebody follows."""
+    return Key(f"K#{org_name}", f"F#{agent_id}#{pipeline_id}")
+
+
+def agent_shell(org_name: str, agent_id: str, shell_id: str) -> Key:
+    """Return the key of an open debug shell among those of its agent."""
+    return Key(f"K#{org_name}", f"S#{agent_id}#{shell_id}")
+
+
+def connected_shell(connection_name: str) -> Key:
+    """Return the key of the debug shell of a connection."""
+    return Key(f"N#{connection_name}", "S")
+
+
+def relayed(org_name: str, agent_id: str, slot: int) -> Key:
+    """Return the key of a request that is relayed to an agent."""
+    return Key(f"Q#{org_name}#{agent_id}", str(slot))
+
+
+def response_part(org_name: str, agent_id: str, request: str, number: int) -> Key:
+    """Return the key of a part of the response to a relayed request."""
+    return Key(f"Q#{org_name}#{agent_id}#{request}", f"{number:0{_DIGITS}}")

@@ -1,0 +1,178 @@
+"""The operations on the subscription of the caller's organisation."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from time import gmtime, strftime
+
+from chalicelib.billing.billing import Subscriptions
+from chalicelib.billing.metering import month_of
+from chalicelib.billing.port import Account, BillingPorts, HourTotal, Meter, rates_of
+from chalicelib.dependencies import Dependencies
+from chalicelib.people.port import Identity
+from chalicelib.workers.slots import Slots
+from conducto_core.billing.model import (
+    MAX_BILLED,
+    BillingPage,
+    BillingStatus,
+    DayCharge,
+    PipelineCharge,
+    SpendLimit,
+)
+from conducto_core.billing.rules import LIVE, PLAN_PAGE, Rates, dollars
+from conducto_core.errors import NotFoundError, RefusedError
+
+#: Share of the billing period after which a forecast is made.
+_FORECAST_SHARE = 0.03
+
+
+class CloudBilling:
+    """The subscription of one organisation, with the permissions of one caller."""
+
+    _cloud: Dependencies
+    _me: Identity
+    _slots: Slots
+
+    async def get_billing(self) -> BillingStatus:
+        """Return the plan, the usage and the spend limit."""
+        return await asyncio.to_thread(self._status)
+
+    async def start_checkout(self) -> BillingPage:
+        """Return the page on which the organisation subscribes."""
+        return await asyncio.to_thread(self._checkout)
+
+    async def open_billing_portal(self) -> BillingPage:
+        """Return the page with invoices and payment methods."""
+        return await asyncio.to_thread(self._portal)
+
+    async def set_spend_limit(self, limit: SpendLimit) -> BillingStatus:
+        """Set the maximum dollars of a billing period; it takes effect immediately."""
+        return await asyncio.to_thread(self._set_limit, limit)
+
+    def _ports(self) -> BillingPorts:
+        if self._cloud.billing is None:
+            raise NotFoundError(
+                "this installation has no billing; an administrator sets plans with "
+                "'conducto admin set-plan'"
+            )
+        return self._cloud.billing
+
+    def _checkout(self) -> BillingPage:
+        ports = self._ports()
+        account = ports.records.account(self._me.org)
+        if account is None:
+            account = Account(self._me.org, ports.provider.new_customer(self._me.org))
+            ports.records.put_account(account)
+        # The end of a subscription is known before another one begins.
+        Subscriptions(self._cloud, self._slots, ports).refresh(self._me.org)
+        status = self._cloud.orgs.in_use(self._me.org).billing.status
+        if status in LIVE:
+            raise RefusedError(
+                f"{self._me.org} has a subscription already ({status.value}); change it with "
+                "'conducto billing portal'"
+            )
+        url = ports.provider.checkout(self._me.org, account.customer, self._back())
+        return BillingPage(url=url)
+
+    def _portal(self) -> BillingPage:
+        ports = self._ports()
+        account = ports.records.account(self._me.org)
+        if account is None:
+            raise RefusedError(
+                f"{self._me.org} has no subscription; enable billing with 'conducto billing enable'"
+            )
+        return BillingPage(url=ports.provider.portal(account.customer, self._back()))
+
+    def _back(self) -> str:
+        """Return the page to which the provider returns: never from the request."""
+        app = self._cloud.web_app()
+        if not app:
+            raise RefusedError("this installation has no web app; deploy its stack 'site' first")
+        return f"{app.rstrip('/')}{PLAN_PAGE}"
+
+    def _set_limit(self, limit: SpendLimit) -> BillingStatus:
+        self._ports()
+        self._cloud.orgs.set_limit(self._me.org, limit.dollars, limit.grace_minutes)
+        self._slots.resume(self._me.org)
+        return self._status()
+
+    def _status(self) -> BillingStatus:
+        ports, org, now = self._ports(), self._me.org, self._cloud.clock()
+        used = self._cloud.orgs.in_use(org)
+        account = ports.records.account(org)
+        rates = rates_of(account)
+        start = end = None
+        days: tuple[DayCharge, ...] = ()
+        charges: list[PipelineCharge] = []
+        if account is not None and account.subscription:
+            start, end = account.period_start, account.period_end
+            first = account.first_hour
+            days = tuple(_days(ports.records.hours(org, first, max(first, now)), rates))
+            charges = _by_pipeline(ports.records.meters(org), first, rates)
+        minutes = self._cloud.orgs.usage(org, month_of(now)).get("exec_seconds", 0.0) / 60
+        return BillingStatus(
+            plan=used.plan.name,
+            max_workers=used.plan.max_workers,
+            exec_minutes=used.plan.exec_minutes,
+            used_minutes=minutes,
+            workers=used.workers,
+            status=None if used.billing.status is None else used.billing.status.value,
+            paying=used.paying,
+            suspended=used.suspended,
+            starts=used.billing.since if used.billing.since > now else None,
+            grace_until=used.billing.grace_until,
+            period_start=start,
+            period_end=end,
+            accrued=used.accrued,
+            forecast=_forecast(used.accrued, start, end, now),
+            limit=used.billing.limit,
+            grace_minutes=used.billing.grace_minutes,
+            vcpu_hour=rates.vcpu,
+            gb_hour=rates.gb,
+            days=days,
+            pipelines=tuple(map(self._titled, charges[:MAX_BILLED])),
+            more_pipelines=len(charges[MAX_BILLED:]),
+            more_dollars=sum(charge.dollars for charge in charges[MAX_BILLED:]),
+        )
+
+    def _titled(self, charge: PipelineCharge) -> PipelineCharge:
+        record = self._cloud.store.record(self._me.org, charge.id)
+        return charge if record is None else charge.model_copy(update={"title": record.title})
+
+
+def _days(hours: Iterable[HourTotal], rates: Rates) -> Iterator[DayCharge]:
+    for day, each in groupby(hours, lambda total: strftime("%Y-%m-%d", gmtime(total.hour))):
+        totals = list(each)
+        vcpu = sum(total.vcpu_seconds for total in totals)
+        gb = sum(total.gb_seconds for total in totals)
+        yield DayCharge(day=day, vcpu_seconds=vcpu, gb_seconds=gb, dollars=dollars(vcpu, gb, rates))
+
+
+def _by_pipeline(meters: Iterable[Meter], period: float, rates: Rates) -> list[PipelineCharge]:
+    """Return the charges of the pipelines in the current period, the most expensive first."""
+    vcpu: dict[str, float] = defaultdict(float)
+    gb: dict[str, float] = defaultdict(float)
+    for meter in meters:
+        seconds = meter.seconds_in(period)
+        if seconds:
+            vcpu[meter.pipeline_id] += meter.vcpu * seconds
+            gb[meter.pipeline_id] += meter.gb * seconds
+    charges = [
+        PipelineCharge(
+            id=id_,
+            title=None,
+            vcpu_seconds=vcpu[id_],
+            gb_seconds=gb[id_],
+            dollars=dollars(vcpu[id_], gb[id_], rates),
+        )
+        for id_ in vcpu
+    ]
+    return sorted(charges, key=lambda charge: (-charge.dollars, charge.id))
+
+
+def _forecast(accrued: float, start: float | None, end: float | None, now: float) -> float | None:
+    if start is None or end is None or end <= start:
+        return None
+    share = (min(now, end) - start) / (end - start)
+    return accrued / share if share >= _FORECAST_SHARE else None

@@ -1,0 +1,70 @@
+"""The operations of a command with ``launch=True``, whose token identifies its attempt."""
+
+from typing import Any
+
+from chalicelib.people.port import Identity
+from chalicelib.run.handlers import CloudPipelines
+from chalicelib.run.launching import Origin
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.rules.pipeline import CloudPipeline
+from conducto_core.children.handlers import ChildApi, attempt_ended
+from conducto_core.children.model import ChildLaunch
+from conducto_core.children.rules import as_parent, check_depth, child_form
+from conducto_core.errors import NotFoundError
+from conducto_core.run.model.params import PipelineParams, TreeParams
+from conducto_core.run.model.requests import LaunchRequest, PipelineSummary, TreePage
+from conducto_core.run.model.states import State
+from conducto_core.run.rules.tree_state import LiveExec
+
+
+class CloudChildren(ChildApi):
+    """The children of one attempt.
+
+    Raises:
+        ProblemError: 401, the attempt has ended or is being stopped.
+    """
+
+    def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
+        if identity.attempt is None:
+            raise ValueError("the token is not that of an attempt")
+        pipeline_id, path, number = identity.attempt
+        self._pipelines = CloudPipelines(engine, identity)
+        try:
+            with engine.reading(identity.org, pipeline_id) as live:
+                node = _running(live, path, number)
+                self.me = as_parent(live.record, path, number)
+                self._image = live.pipeline.images[node.spec.placement.image]
+                self._origin = Origin(
+                    self.me, live.record.foreign_change, dict(live.pipeline.images), live.sources
+                )
+        except NotFoundError as error:
+            raise attempt_ended(path) from error
+
+    async def launch(
+        self, request: ChildLaunch, form: dict[str, Any], key: str | None, *, repeated: bool
+    ) -> PipelineSummary:
+        """Launch a child for the owner of its parent."""
+        check_depth(self.me)
+        launch = LaunchRequest(
+            tree=child_form(form, self._image),
+            title=request.title,
+            doc=request.doc,
+            tags=request.tags,
+            run=request.run,
+        )
+        return await self._pipelines.launch(launch, key, repeated=repeated, origin=self._origin)
+
+    async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
+        """Return one pipeline."""
+        return await self._pipelines.get_pipeline(params)
+
+    async def get_tree(self, params: TreeParams) -> TreePage:
+        """Return one page of a subtree."""
+        return await self._pipelines.get_tree(params)
+
+
+def _running(live: CloudPipeline, path: str, number: int) -> LiveExec:
+    node = live.exec_in(path, number, State.RUNNING)
+    if node is None or node.stop_reason is not None:
+        raise attempt_ended(path)
+    return node

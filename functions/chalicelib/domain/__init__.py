@@ -1,1 +1,0 @@
-"""The pure part of the cloud target: pipeline state, events, workers and snapshots."""

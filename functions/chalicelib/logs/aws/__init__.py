@@ -1,0 +1,1 @@
+"""Output in the table and in S3."""

@@ -1,0 +1,259 @@
+"""The output and log operations of `CloudPipelines`."""
+
+import asyncio
+import base64
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from tempfile import NamedTemporaryFile
+
+from chalicelib.logs.port import LogKey, LogStore, Tail
+from chalicelib.run.reading import LOOK_EVERY, CloudQueries
+from conducto_core.api.downloads import Download, Span
+from conducto_core.command.model import Resources, ResourcesParams
+from conducto_core.command.usage import MAX_BYTES, resources_in
+from conducto_core.errors import NotFoundError
+from conducto_core.logs.handlers import lines_response, matches_response, search
+from conducto_core.logs.lines import ChunkIndex, End, LineIndex, Lines, last_lines, outline
+from conducto_core.logs.search import SearchQuery, chunk_to_search
+from conducto_core.results.model import OutputParams, OutputStream
+from conducto_core.results.outputs import MAX_STREAM
+from conducto_core.run.handlers import chosen_attempt
+from conducto_core.run.model.params import (
+    MAX_LOG_CHUNK,
+    MAX_LOG_LINES,
+    MAX_LOG_SCAN,
+    OTHER,
+    LogFileParams,
+    LogLinesParams,
+    LogOutlineParams,
+    LogParams,
+    LogSearchParams,
+)
+from conducto_core.run.model.requests import LogChunk
+from conducto_core.run.model.responses import LogLines, LogMatches, LogOutline
+from conducto_core.run.model.states import FINISHED
+
+#: Seconds for which workers send output every second after a client has read some.
+FOLLOWED_SECONDS = 30.0
+#: Bytes per read.
+_BLOCK = 1 << 20
+#: Number of streams whose line indexes a process caches; each takes up to 32 kB.
+_INDEXES = 64
+
+
+class LineIndexes:
+    """A cache of the line indexes of recently read streams.
+
+    A stream only grows, so an index never becomes invalid. A process without the index of a stream
+    builds it again.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[LogStore, LogKey], LineIndex] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def using(self, logs: LogStore, key: LogKey) -> Iterator[LineIndex]:
+        """Yield the index of a stream, exclusively."""
+        with self._lock:
+            index = self._kept.pop((logs, key), None) or ChunkIndex(partial(logs.line_ends, key))
+            self._kept[logs, key] = index  # most recently used last
+            if len(self._kept) > _INDEXES:
+                del self._kept[next(iter(self._kept))]
+            yield index
+
+
+_LINE_INDEXES = LineIndexes()
+
+
+class BlockStream:
+    """A `log_lines.Stream` over a log store, with the size fixed when it is opened."""
+
+    def __init__(self, logs: LogStore, key: LogKey, tail: Tail | None = None) -> None:
+        self._logs = logs
+        self._key = key
+        self._size = logs.size(key) if tail is None else tail.size
+        self._block = b"" if tail is None else tail.data
+        self._start = 0 if tail is None else tail.start
+
+    def pread(self, count: int, offset: int) -> bytes:
+        """Return up to ``count`` bytes starting at ``offset``."""
+        if not self._start <= offset < self._start + len(self._block):
+            maximum = min(max(count, _BLOCK), self._size - offset)
+            self._block = self._logs.read(self._key, offset, maximum) if maximum > 0 else b""
+            self._start = offset
+        first = offset - self._start
+        return self._block[first : first + count]
+
+    def size(self) -> int:
+        """Return the size in bytes."""
+        return self._size
+
+
+def lines_of(logs: LogStore, key: LogKey, first: int, count: int, limit: int) -> Lines:
+    """Return lines of a stream; the arguments are those of `LineIndex.lines`."""
+    tail = logs.tail(key, -first) if -MAX_LOG_LINES <= first < 0 else None
+    if tail is not None:
+        end = End(tail.start, tail.ended, tail.total)
+        return last_lines(BlockStream(logs, key, tail), end, -first, count, limit)
+    stream = BlockStream(logs, key)
+    with _LINE_INDEXES.using(logs, key) as index:
+        return index.lines(stream, first, count, limit)
+
+
+class CloudLogs(CloudQueries):
+    """Queries on command output, over a `LogStore`."""
+
+    async def read_log(self, query: LogParams) -> LogChunk:
+        """Return a chunk of an output stream; wait up to ``query.wait`` seconds for output."""
+        end = self._cloud.clock() + query.wait
+        while True:
+            key, complete = await self._output(query)
+            if key is None:
+                chunk = LogChunk(data="", offset=0, size=0, complete=False)
+            else:
+                chunk = await asyncio.to_thread(self._chunk, key, query, complete)
+            if key is not None and not complete:
+                await self._note_reader(key)
+            if chunk.data or chunk.complete or self._cloud.clock() >= end:
+                return chunk
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _output(self, query: LogFileParams) -> tuple[LogKey | None, bool]:
+        """Return the key of the requested output (None: no attempt) and whether it is complete.
+
+        Completeness is read before the bytes, so that no output can follow a complete chunk.
+        """
+        id_ = await asyncio.to_thread(self._owned, query.id)
+        chosen = chosen_attempt(query.path, await self._attempts_at(id_, query.path), query.attempt)
+        if chosen is None:
+            return None, False
+        key = LogKey(id_, query.path, chosen.number, query.stream)
+        return key, chosen.state in FINISHED
+
+    def _chunk(self, key: LogKey, query: LogParams, complete: bool) -> LogChunk:
+        logs, offset = self._cloud.logs, query.offset
+        size = logs.size(key)
+        first = max(0, size + offset) if offset < 0 else min(offset, size)
+        data = logs.read(key, first, min(query.limit, MAX_LOG_CHUNK, size - first))
+        timed = query.times and bool(data)
+        return LogChunk(
+            data=base64.b64encode(data).decode(),
+            offset=first,
+            size=size,
+            complete=complete,
+            times=logs.times(key, first, first + len(data)) if timed else (),
+            other_size=logs.size(key._replace(stream=OTHER[query.stream])) if query.times else None,
+        )
+
+    async def read_log_lines(self, query: LogLinesParams) -> LogLines:
+        """Return lines of an output stream."""
+        key, complete = await self._output(query)
+        if key is None:
+            return LogLines(first=0, lines=(), total=0)
+        if not complete:
+            await self._note_reader(key)
+
+        found = await asyncio.to_thread(
+            lines_of, self._cloud.logs, key, query.first, query.count, query.limit
+        )
+        return lines_response(found, complete=complete)
+
+    async def search_log(self, query: LogSearchParams) -> LogMatches:
+        """Return the matching lines of an output stream, within limits on time and size."""
+        key, complete = await self._output(query)
+        if key is None:
+            return LogMatches(matches=())
+        size = await asyncio.to_thread(self._cloud.logs.size, key)
+        with NamedTemporaryFile(prefix="conducto-log-") as file:
+            count = chunk_to_search(query.offset, MAX_LOG_SCAN, size)
+            async for chunk in self._chunks(key, query.offset, count):
+                file.write(chunk)
+            file.flush()
+            order = SearchQuery(
+                file.name,
+                query.text,
+                query.regex,
+                query.ignore_case,
+                query.offset,
+                query.limit,
+                MAX_LOG_SCAN,
+                start=query.offset,
+                size=size,
+            )
+            found = await search(order)
+        before = await asyncio.to_thread(self._line_at, key, query.offset)
+        return matches_response(found, before, complete=complete)
+
+    async def outline_log(self, query: LogOutlineParams) -> LogOutline:
+        """Return the times and groups of the lines of a part of an output stream."""
+        key, complete = await self._output(query)
+        if key is None:
+            return LogOutline(lines=0)
+        logs = self._cloud.logs
+        return await asyncio.to_thread(
+            lambda: outline(
+                lambda count, at: logs.read(key, at, count),
+                lambda start, end: logs.times(key, start, end),
+                logs.size(key),
+                query.offset,
+                complete=complete,
+            )
+        )
+
+    def _line_at(self, key: LogKey, offset: int) -> int | None:
+        """Return the number of lines that end before a byte, or None if it is not known yet."""
+        stream = BlockStream(self._cloud.logs, key)
+        with _LINE_INDEXES.using(self._cloud.logs, key) as index:
+            return index.ended(stream, min(offset, stream.size()))
+
+    async def download_log(self, query: LogFileParams, span: Span | None = None) -> Download:
+        """Return a download of an output stream as it is now, or of a range of it."""
+        key, _ = await self._output(query)
+        if key is None:
+            raise NotFoundError(f"{query.path}: never ran", query.path)
+        size = await asyncio.to_thread(self._cloud.logs.size, key)
+        if not size:
+            raise NotFoundError(f"{query.path}: printed nothing on {query.stream}", query.path)
+        first, count = (0, size) if span is None else span.within(size)
+        name = query.path.rpartition("/")[2] or key.pipeline_id
+        return Download(
+            name=f"{name}-{key.attempt}.{query.stream}.txt",
+            size=size,
+            offset=first,
+            count=count,
+            version=f"{key.pipeline_id}-{key.attempt}",  # a growing log keeps its version
+            chunks=self._chunks(key, first, count),
+        )
+
+    async def get_resources(self, query: ResourcesParams) -> Resources:
+        """Return the resource usage of an attempt."""
+        id_ = await asyncio.to_thread(self._owned, query.id)
+        chosen = chosen_attempt(query.path, await self._attempts_at(id_, query.path), query.attempt)
+        if chosen is None:
+            return Resources()
+        key = LogKey(id_, query.path, chosen.number, "resources")
+        lines = await asyncio.to_thread(self._cloud.logs.read, key, 0, MAX_BYTES)
+        return resources_in(lines, chosen.cpu, chosen.mem)
+
+    async def attempt_output(
+        self, query: OutputParams, stream: OutputStream
+    ) -> tuple[int | None, bytes]:
+        """Return an output stream of an attempt, besides stdout and stderr."""
+        id_ = await asyncio.to_thread(self._owned, query.id)
+        chosen = chosen_attempt(query.path, await self._attempts_at(id_, query.path), query.attempt)
+        if chosen is None:
+            return None, b""
+        key = LogKey(id_, query.path, chosen.number, stream)
+        return chosen.number, await asyncio.to_thread(self._cloud.logs.read, key, 0, MAX_STREAM)
+
+    async def _chunks(self, key: LogKey, first: int, count: int) -> AsyncIterator[bytes]:
+        parts = self._cloud.logs.stream(key, first, count)
+        while (chunk := await asyncio.to_thread(next, parts, None)) is not None:
+            yield chunk
+
+    async def _note_reader(self, key: LogKey) -> None:
+        until = self._cloud.clock() + FOLLOWED_SECONDS
+        await asyncio.to_thread(self._cloud.logs.note_reader, key.pipeline_id, until)

@@ -1,0 +1,144 @@
+"""The operations on the caller's organisation and its members."""
+
+import asyncio
+from collections.abc import Callable
+
+from chalicelib.billing.handlers import CloudBilling
+from chalicelib.people.members import Invitations, Members, MemberTokens
+from chalicelib.people.organisations import Organisations
+from chalicelib.people.personal_data import PersonalDataOf
+from chalicelib.people.port import Identity
+from chalicelib.people.sign_in_handlers import CloudSignIn
+from chalicelib.remote.handlers import CloudAgents
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.triggers.handlers import CloudGithubApp, CloudTriggers
+from conducto_core.people import model as m
+
+
+class CloudPeople:
+    """One organisation and its members, with the permissions of one caller."""
+
+    def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+        self._me = identity
+        self._organisations = Organisations(engine, identity)
+        self._members = Members(engine.cloud, identity)
+        self._invitations = Invitations(engine.cloud, identity)
+        self._tokens = MemberTokens(engine.cloud, identity)
+
+    async def list_organisations(self) -> m.OrganisationList:
+        """List the organisations of the person."""
+        return await asyncio.to_thread(self._organisations.listing)
+
+    async def create_organisation(self, request: m.NewOrganisation) -> m.MemberLogin:
+        """Create an organisation, with the caller as its owner."""
+        return await asyncio.to_thread(self._organisations.create, request.name)
+
+    async def switch_organisation(self, params: m.OrganisationParams) -> m.MemberLogin:
+        """Return a token for another organisation of the person."""
+        return await asyncio.to_thread(self._organisations.switch, params.org)
+
+    async def delete_organisation(
+        self, params: m.DeleteOrganisationParams
+    ) -> m.OrganisationDeleted:
+        """Delete the organisation."""
+        return await asyncio.to_thread(self._organisations.delete, params)
+
+    async def list_members(self) -> m.MemberList:
+        """List the members of the organisation."""
+        return await asyncio.to_thread(self._members.listing)
+
+    async def change_role(self, params: m.MemberParams, request: m.RoleChange) -> m.MemberChanged:
+        """Change the role of a member."""
+        return await asyncio.to_thread(self._members.change_role, params.user, request.role)
+
+    async def remove_member(self, params: m.MemberParams) -> m.MemberRemoved:
+        """Remove a member."""
+        return await asyncio.to_thread(self._members.remove, params.user)
+
+    async def take_over(self, params: m.TakeOverParams) -> m.OwnedRecord:
+        """Make the caller the owner of a suspended trust, notification rule or trigger."""
+        return await asyncio.to_thread(self._members.take_over, params)
+
+    async def leave_organisation(self) -> m.MemberRemoved:
+        """End the caller's membership."""
+        return await asyncio.to_thread(self._members.leave)
+
+    async def export_member(self, params: m.ExportParams) -> m.PersonalData:
+        """Return a part of the data about a user."""
+        return await asyncio.to_thread(self._data_of(params).export, params.after)
+
+    async def erase_member(self, params: m.MemberParams) -> m.PersonErased:
+        """Erase the data about a former member."""
+        return await asyncio.to_thread(self._data_of(params).erase)
+
+    def _data_of(self, params: m.MemberParams) -> PersonalDataOf:
+        return PersonalDataOf(self._engine, self._me, params.user)
+
+    async def list_invitations(self) -> m.InvitationList:
+        """List the invitations that can still be accepted."""
+        return await asyncio.to_thread(self._invitations.listing)
+
+    async def create_invitation(self, request: m.NewInvitation) -> m.InvitationLink:
+        """Invite somebody."""
+        return await asyncio.to_thread(self._invitations.create, request)
+
+    async def withdraw_invitation(self, params: m.InvitationParams) -> m.Invitation:
+        """Withdraw an invitation."""
+        return await asyncio.to_thread(self._invitations.withdraw, params.id)
+
+    async def accept_invitation(self, request: m.AcceptInvitation) -> m.MemberLogin:
+        """Make the owner of the code a member."""
+        return await asyncio.to_thread(self._invitations.accept, request)
+
+    async def list_tokens(self, params: m.TokenListParams) -> m.MemberTokenList:
+        """List tokens."""
+        return await asyncio.to_thread(self._tokens.listing, params, sessions=False)
+
+    async def create_token(self, request: m.NewToken) -> m.CreatedToken:
+        """Create a token for a program."""
+        return await asyncio.to_thread(self._tokens.create, request)
+
+    async def revoke_token(self, params: m.TokenParams) -> m.TokensRevoked:
+        """Revoke a token."""
+        return await asyncio.to_thread(self._tokens.revoke, params.id, sessions=False)
+
+    async def list_sessions(self, params: m.TokenListParams) -> m.MemberTokenList:
+        """List sessions of browsers."""
+        return await asyncio.to_thread(self._tokens.listing, params, sessions=True)
+
+    async def end_one_session(self, params: m.TokenParams) -> m.TokensRevoked:
+        """End a session."""
+        return await asyncio.to_thread(self._tokens.revoke, params.id, sessions=True)
+
+    async def end_all_sessions(self) -> m.TokensRevoked:
+        """End all sessions of the caller."""
+        return await asyncio.to_thread(self._tokens.end_all)
+
+    async def list_audit(self, params: m.AuditParams) -> m.AuditPage:
+        """Return a page of the audit log."""
+        return await asyncio.to_thread(self._cloud.audit.page, self._me.org, params)
+
+
+# ----------------------------------------------------------------------------------------
+# The operations on the caller's organisation itself, instead of its pipelines.
+
+
+class CloudOrganisation(
+    CloudPeople, CloudSignIn, CloudBilling, CloudAgents, CloudTriggers, CloudGithubApp
+):
+    """The organisation of one caller, with their permissions.
+
+    ``begin`` begins the audit entry of a caller who signs in.
+    """
+
+    def __init__(
+        self,
+        engine: CommandProcessor,
+        identity: Identity,
+        begin: Callable[[Identity], None] = lambda _caller: None,
+    ) -> None:
+        super().__init__(engine, identity)
+        self._begin = begin
+        self._slots = engine.slots

@@ -1,0 +1,178 @@
+"""The operations with which people and CI runs get sessions and tokens."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+
+from chalicelib.api.followers import Followers
+from chalicelib.dependencies import Dependencies
+from chalicelib.people.port import Identity, Tokens
+from chalicelib.people.sign_in import SignIn, TrustedRuns, check_codes
+from chalicelib.people.tokens import CODE_SECONDS, SESSION_SECONDS, new_token
+from conducto_core.api.operation import Permission
+from conducto_core.api.problems import ProblemError
+from conducto_core.errors import RefusedError
+from conducto_core.people.model import (
+    CiExchange,
+    CliCode,
+    CliExchange,
+    CliLogin,
+    IssuedToken,
+    SessionEnd,
+    SessionParams,
+    SessionToken,
+    Trust,
+    TrustList,
+    TrustParams,
+    TrustRequest,
+)
+from conducto_core.people.rules import INHERITED
+from conducto_core.run.model.requests import Problem
+from conducto_core.run.model.responses import Login
+
+# ----------------------------------------------------------------------------------------
+# Browser login: a one-time code is exchanged for a session token.
+#
+# Codes and sessions are children of the caller's token and expire with it at the latest.
+
+
+class BrowserLogin:
+    """Browser sessions.
+
+    Args:
+        tokens: The tokens of all organisations.
+        site: Returns the address of the web app, or "".
+        clock: Seconds since the epoch.
+        revoked: Called with the token digest of each session that ended.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        site: Callable[[], str],
+        clock: Callable[[], float],
+        revoked: Callable[[str], None] = lambda _digest: None,
+    ) -> None:
+        self._tokens = tokens
+        self._site = site
+        self._clock = clock
+        self._revoked = revoked
+
+    def make_login(self, caller: Identity) -> Login:
+        """Return a one-time code that starts a browser session with the caller's permissions.
+
+        The code goes into the fragment of a URL, which is never sent to a server or logged.
+
+        Raises:
+            RefusedError: The caller is a session or the token of a program, or this installation
+                has no web app.
+            ProblemError: 429, the caller got too many codes in this minute.
+        """
+        if caller.kind == "session":
+            # A script in the page must not obtain a token that outlives the session.
+            raise RefusedError(
+                "a browser session cannot create another session; run 'conducto show --app'"
+            )
+        if caller.kind == "token":
+            raise RefusedError(
+                "a token that was created for a program cannot start a browser session; run "
+                "'conducto login' first"
+            )
+        site = self._site()
+        if not site:
+            raise RefusedError("this installation has no web app; deploy it with 'conducto deploy'")
+        check_codes(self._tokens, caller.token)
+        code, digest = new_token()
+        may = frozenset({Permission.SIGN_IN.value})
+        self._tokens.put(
+            digest,
+            replace(caller, permissions=may),
+            expires=self._clock() + CODE_SECONDS,
+            parent=caller.token,
+        )
+        return Login(url=f"{site}/", code=code, seconds=CODE_SECONDS)
+
+    def start(self, code: Identity) -> SessionToken:
+        """Exchange a code for a session token; a used or expired code is a `ProblemError` (401)."""
+        owner = None if code.parent is None else self._tokens.find(code.parent)
+        # API Gateway caches the code's authorization for minutes after its first use.
+        known = self._tokens.find(code.token) is not None
+        is_browsers = code.challenge == ""  # the command line's codes need a verifier
+        if owner is None or not is_browsers or not known or not self._tokens.take(code.token):
+            raise ProblemError(
+                Problem(
+                    title="wrong code",
+                    status=401,
+                    detail="this code was used before, or is older than a minute",
+                    remedy="run 'conducto show --app' again",
+                )
+            )
+        token, digest = new_token()
+        session = replace(owner, permissions=INHERITED)
+        end = self._clock() + SESSION_SECONDS
+        self._tokens.put(digest, session, expires=end, parent=code.parent, kind="session")
+        return SessionToken(token=token, seconds=SESSION_SECONDS, org=owner.org, user=owner.user)
+
+    def end(self, caller: Identity) -> SessionEnd:
+        """End the caller's session; tokens that are not sessions stay valid."""
+        ended = caller.kind == "session" and self._tokens.take(caller.token)
+        if ended:
+            self._revoked(caller.token)
+        return SessionEnd(ended=ended)
+
+
+class CloudSignIn:
+    """Sessions and tokens of one caller, and the trusts of their organisation."""
+
+    _cloud: Dependencies
+    _me: Identity
+    _begin: Callable[[Identity], None]
+
+    @cached_property
+    def _browser(self) -> BrowserLogin:
+        cloud = self._cloud
+        close = Followers(cloud.connections, cloud.tokens).close_of
+        return BrowserLogin(cloud.tokens, cloud.web_app, cloud.clock, close)
+
+    @cached_property
+    def _sign_in(self) -> SignIn:
+        return SignIn(self._cloud, self._me, self._begin)
+
+    @cached_property
+    def _trusts(self) -> TrustedRuns:
+        return TrustedRuns(self._cloud, self._me)
+
+    async def start_session(self, params: SessionParams) -> SessionToken:
+        """Exchange a code or an ID token for the token of a browser's session."""
+        if self._me.person is None:
+            return await asyncio.to_thread(self._browser.start, self._me)
+        return await asyncio.to_thread(self._sign_in.start_session, params.org)
+
+    async def end_session(self) -> SessionEnd:
+        """End the caller's session."""
+        return await asyncio.to_thread(self._browser.end, self._me)
+
+    async def start_cli_login(self, request: CliLogin) -> CliCode:
+        """Exchange an ID token for a code of the command line."""
+        return await asyncio.to_thread(self._sign_in.start_cli_login, request)
+
+    async def exchange_cli_code(self, request: CliExchange) -> IssuedToken:
+        """Exchange a code for a token of the command line."""
+        return await asyncio.to_thread(self._sign_in.exchange_cli_code, request)
+
+    async def exchange_ci_token(self, request: CiExchange) -> IssuedToken:
+        """Exchange the ID token of a CI run for a token."""
+        return await asyncio.to_thread(self._sign_in.exchange_ci_token, request)
+
+    async def list_trusts(self) -> TrustList:
+        """List the trusts of the organisation."""
+        return await asyncio.to_thread(self._trusts.listing)
+
+    async def put_trust(self, params: TrustParams, request: TrustRequest) -> Trust:
+        """Store a trust."""
+        return await asyncio.to_thread(self._trusts.put, params.name, request)
+
+    async def delete_trust(self, params: TrustParams) -> TrustList:
+        """Delete a trust and revoke its tokens."""
+        return await asyncio.to_thread(self._trusts.delete, params.name)

@@ -1,0 +1,1 @@
+"""Programs: launch again, continue, compare."""

@@ -1,0 +1,1 @@
+"""The journal in DynamoDB, and Step Functions."""

@@ -1,0 +1,567 @@
+"""Pipelines and their journals in DynamoDB; values that are too large for an item are in S3.
+
+An entry is one transaction: the entry, which must not exist yet, and its related items; the waiting
+inputs in it are deleted. If it has more attempts than a transaction can hold, they are written to
+one item in the transaction, and separately afterwards; if that is interrupted, the next reader of
+attempts completes it.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from chalicelib.aws import table_keys
+from chalicelib.aws.dynamodb import (
+    MAX_INLINE,
+    MAX_TRANSACTION,
+    NEW,
+    Condition,
+    DynamoTable,
+    Item,
+    Update,
+    Value,
+    compress,
+    decompress,
+)
+from chalicelib.aws.errors import TransactionCancelledError
+from chalicelib.aws.s3 import S3Bucket
+from chalicelib.aws.table_keys import Key
+from chalicelib.errors import ConflictError, PlanLimitError, ThrottledError
+from chalicelib.people.aws.organisations import TableOrgs
+from chalicelib.run.port import (
+    CloudRecord,
+    Entry,
+    News,
+    Outgoing,
+    Snapshot,
+    TreeKind,
+    Turn,
+    TurnState,
+    Waiting,
+    no_check,
+)
+from chalicelib.run.rules.snapshots import ATTRIBUTE, Kind
+from conducto_core.installation.names import (
+    BY_ORG,
+    OPEN,
+    PARTITION_KEY,
+    SORT_KEY,
+    STATE_PREFIX,
+    TREE_PREFIX,
+)
+from conducto_core.notifications.model import NotificationRecord
+from conducto_core.run.model.records import AttemptRecord, ChangeRow, NodeChange, PipelineRecord
+from conducto_core.tree.model import pack_form, unpack_form
+
+#: Maximum number of attempts and waiting inputs in an entry's transaction, which also has the
+#: entry, its changes, the record, the organisation, the share, notifications, the turn and the
+#: spilled attempts.
+MAX_ATTEMPTS = MAX_TRANSACTION - 8
+#: Maximum bytes of attempts in a transaction, which is limited to 4 MB.
+MAX_BYTES = 2 << 20
+#: Seconds after which a worker's heartbeat expires.
+WORKER_SECONDS = 7 * 86_400
+#: Seconds after which waiting inputs and the turn expire: they may be written after a deletion.
+TURN_SECONDS = 86_400
+#: Partitions of the index of pipelines: each pipeline is in one of them.
+_OPEN = "open"
+_RESTING = "resting"
+#: Before the id of an open pipeline in which an approval waits: they can be read without the rest.
+_ASKS = "?"
+#: Partition of the same index with pending notifications, sorted by due time.
+_DUE = "due"
+_LATER = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """An operation of a transaction, and the error if its condition fails."""
+
+    operation: Mapping[str, Any]
+    refusal: Exception
+
+
+class JournalStore:
+    """A `Store`."""
+
+    def __init__(self, table: DynamoTable, bucket: S3Bucket, orgs: TableOrgs) -> None:
+        self._table = table
+        self._bucket = bucket
+        self._orgs = orgs
+
+    def create(self, record: CloudRecord, definition: bytes) -> None:
+        """Store a new pipeline."""
+        pipeline_id = record.record.id
+        key = self.keep_tree(pipeline_id, definition)
+        item = {
+            **_record_item(record.org, record.record),
+            **_listed(record.org, pipeline_id, open_=False),
+            "definition": key,
+        }
+        self._table.put_where(table_keys.record(pipeline_id), item)
+
+    def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
+        """Return a pipeline's record, or None if it belongs to another organisation."""
+        item = self._table.get(table_keys.record(pipeline_id))
+        if item is None or item["org"] != org:
+            return None
+        return _record(item)
+
+    def records(
+        self, org: str, *, after: str | None = None, limit: int = 100
+    ) -> tuple[tuple[PipelineRecord, ...], str | None]:
+        """Return a page of an organisation's pipelines, newest first, and the next ``after``."""
+        found: list[PipelineRecord] = []
+        partition = _org_key(org)
+        place = None if after is None else _place(partition, after)
+        for _, item in self._table.index(BY_ORG, partition, after=place):
+            if len(found) == limit:
+                return tuple(found), _created_key(found[-1])
+            found.append(_record(item))
+        return tuple(found), None
+
+    def open_pipelines(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)`` of all pipelines whose latest entry is ``open``."""
+        yield from self._listed_in(_OPEN)
+
+    def asking_pipelines(self, org: str) -> Iterator[PipelineRecord]:
+        """Yield an organisation's pipelines whose latest entry `asks`."""
+        begin = f"{org}#{_ASKS}"
+        for _, item in self._table.index(OPEN, _OPEN, begins=begin):
+            record = self.record(org, str(item[OPEN.sort_key]).removeprefix(begin))
+            if record is not None:
+                yield record
+
+    def resting_pipelines(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)`` of all other pipelines."""
+        yield from self._listed_in(_RESTING)
+
+    def _listed_in(self, partition: str) -> Iterator[tuple[str, str]]:
+        for _, item in self._table.index(OPEN, partition):
+            org, _, pipeline_id = str(item[OPEN.sort_key]).partition("#")
+            yield org, pipeline_id.removeprefix(_ASKS)
+
+    def object_bytes(self, pipeline_id: str) -> int:
+        """Return the size of a pipeline's definitions and states in the bucket."""
+        prefixes = (TREE_PREFIX, STATE_PREFIX)
+        return sum(self._bucket.bytes_below(f"{prefix}{pipeline_id}/") for prefix in prefixes)
+
+    def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
+        """Delete all data of a pipeline, its record last: until then the deletion is repeated.
+
+        Raises:
+            ThrottledError: Another request writes the record.
+        """
+        for prefix in (TREE_PREFIX, STATE_PREFIX):
+            self._bucket.delete_below(f"{prefix}{pipeline_id}/")
+            check()
+        record = table_keys.record(pipeline_id)
+        org = self.org_of(pipeline_id)
+        if org is not None:
+            self._table.delete(table_keys.share(org, pipeline_id))
+        found = [
+            Key(partition, sort)
+            for partition in (table_keys.waiting(pipeline_id, "").partition, record.partition)
+            for sort, _ in self._table.range(partition, "!", table_keys.LAST)
+        ]
+        # Both at once: a repeated deletion must not charge storage a second time.
+        last = (record, table_keys.measured(pipeline_id))
+        self._table.delete_all([key for key in found if key not in last], check)
+        try:
+            self._table.transact([self._table.delete_operation(key) for key in last])
+        except TransactionCancelledError as error:
+            raise ThrottledError(f"DynamoDB throttled the deletion: {error}") from error
+
+    def org_of(self, pipeline_id: str) -> str | None:
+        """Return a pipeline's organisation."""
+        item = self._table.get(table_keys.record(pipeline_id))
+        return None if item is None else str(item["org"])
+
+    def definition(self, pipeline_id: str) -> bytes:
+        """Return the definition that `create` stored; raises `LookupError`."""
+        item = self._table.get(table_keys.record(pipeline_id))
+        if item is None:
+            raise LookupError(f"no pipeline {pipeline_id}")
+        return self._form("definition", pipeline_id, str(item["definition"]))
+
+    def keep_tree(self, pipeline_id: str, data: bytes) -> str:
+        """Store a generated tree and return its key."""
+        key = f"{self._table.schema.number}-{sha256(data).hexdigest()}"
+        self._bucket.put(_tree_key(pipeline_id, key), compress(data))
+        return key
+
+    def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
+        """Return the bytes that `keep_tree` stored; raises `LookupError`."""
+        return self._form(kind, pipeline_id, key)
+
+    def _form(self, kind: Kind, pipeline_id: str, key: str) -> bytes:
+        written = int(key.partition("-")[0])
+        schema = self._table.schema
+        older = schema.is_older(kind, written)
+        data = decompress(self._object(_tree_key(pipeline_id, key)))
+        return pack_form(schema.body(kind, written, unpack_form(data))) if older else data
+
+    def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
+        """Write an entry and its related items in one transaction."""
+        parts = [
+            self._entry_part(pipeline_id, entry),
+            self._record_part(org, pipeline_id, entry),
+        ]
+        if entry.workers or entry.reserved:
+            parts.append(self._workers_part(org, entry))
+        if entry.share is not None:
+            operation = self._orgs.share_operation(org, pipeline_id, entry.share)
+            parts.append(_Part(operation, ConflictError(f"the share of {pipeline_id}")))
+        if entry.changes:
+            parts.append(self._changes_part(pipeline_id, entry.changes))
+        if entry.notifications:
+            parts.append(self._outgoing_part(org, pipeline_id, entry))
+        if entry.turn is not None:
+            parts.append(self._turn_part(pipeline_id, entry.turn))
+        parts += [self._arrived_part(pipeline_id, submitted) for submitted in entry.arrived]
+        written = [self._attempt_part(pipeline_id, a, entry.number) for a in entry.attempts]
+        many = (
+            len(written) + len(entry.arrived) > MAX_ATTEMPTS
+            or sum(size for size, _ in written) > MAX_BYTES
+        )
+        if many:
+            parts.append(self._spill_part(pipeline_id, entry))
+        else:
+            parts += [part for _, part in written]
+        self._transact(parts)
+        if many:
+            self._spread(pipeline_id, entry.number, entry.attempts)
+
+    def _attempt_part(
+        self, pipeline_id: str, attempt: AttemptRecord, number: int
+    ) -> tuple[int, _Part]:
+        item = self._attempt_item(pipeline_id, attempt, number)
+        data = item.get("data", b"")
+        size = len(data) if isinstance(data, bytes) else 0
+        return size, self._put(table_keys.attempt(pipeline_id, attempt.path, attempt.number), item)
+
+    def _attempt_item(self, pipeline_id: str, attempt: AttemptRecord, number: int) -> Item:
+        data = compress(attempt.model_dump_json().encode())
+        return {**self._kept(pipeline_id, f"A{number}", data), "entry": number}
+
+    def _spill_part(self, pipeline_id: str, entry: Entry) -> _Part:
+        text = "\n".join(attempt.model_dump_json() for attempt in entry.attempts)
+        item = self._kept(pipeline_id, f"X{entry.number}", compress(text.encode()))
+        return self._put(table_keys.spilled(pipeline_id, entry.number), item)
+
+    def _entry_part(self, pipeline_id: str, entry: Entry) -> _Part:
+        key = table_keys.entry(pipeline_id, entry.number)
+        data = compress(json.dumps(entry.input, separators=(",", ":")).encode())
+        item = self._kept(pipeline_id, f"E{entry.number}", data)
+        refusal = ConflictError(f"pipeline {pipeline_id} already has an entry {entry.number}")
+        return _Part(self._table.put_operation(key, item, new=True), refusal)
+
+    def _turn_part(self, pipeline_id: str, version: int) -> _Part:
+        condition = Condition("version = :mine", {":mine": version})
+        operation = self._table.check_operation(table_keys.turn(pipeline_id), condition)
+        return _Part(operation, ConflictError(f"the turn of pipeline {pipeline_id} is over"))
+
+    def _arrived_part(self, pipeline_id: str, submitted: str) -> _Part:
+        key = table_keys.waiting(pipeline_id, submitted)
+        condition = Condition(f"attribute_exists({PARTITION_KEY})")
+        operation = self._table.delete_operation(key, condition=condition)
+        return _Part(operation, ConflictError(f"the input {submitted} does not wait any more"))
+
+    def _changes_part(self, pipeline_id: str, changes: Sequence[ChangeRow]) -> _Part:
+        text = "\n".join(map(ChangeRow.json, changes))
+        first = changes[0].seq
+        item = self._kept(pipeline_id, f"C{first}", compress(text.encode()))
+        return self._put(table_keys.changes(pipeline_id, first), {**item, "last": changes[-1].seq})
+
+    def _record_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
+        item = {} if entry.record is None else _record_item(org, entry.record)
+        item |= _listed(org, pipeline_id, open_=entry.open, asks=entry.asks)
+        update = Update(
+            table_keys.record(pipeline_id),
+            set=item,
+            where="org = :owner",
+            values={":owner": org},
+        )
+        refusal = LookupError(f"org {org} has no pipeline {pipeline_id}")
+        return _Part(self._table.update_operation(update), refusal)
+
+    def _outgoing_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
+        new_notifications = tuple(entry.notifications)
+        outgoing = Outgoing(entry.number, 1, new_notifications[0].created, new_notifications)
+        item = self._outgoing_item(org, pipeline_id, outgoing)
+        return self._put(table_keys.outgoing(pipeline_id, entry.number), item)
+
+    def _outgoing_item(self, org: str, pipeline_id: str, outgoing: Outgoing) -> Item:
+        text = "\n".join(notification.model_dump_json() for notification in outgoing.notifications)
+        name = f"M{outgoing.entry}"
+        item: dict[str, Value] = self._kept(pipeline_id, name, compress(text.encode()))
+        item |= {"version": outgoing.version}
+        if outgoing.due is not None:
+            place = f"{_moment(outgoing.due)}#{org}#{pipeline_id}#{outgoing.entry}"
+            item |= {"due": outgoing.due, OPEN.partition_key: _DUE, OPEN.sort_key: place}
+        return item
+
+    def _workers_part(self, org: str, entry: Entry) -> _Part:
+        update, wait = self._orgs.reservation(
+            org, entry.workers, entry.reserved, admits=entry.admits
+        )
+        return _Part(self._table.update_operation(update), PlanLimitError(wait))
+
+    def _put(self, key: Key, item: Item) -> _Part:
+        return _Part(self._table.put_operation(key, item), ConflictError(str(key)))
+
+    def _transact(self, parts: Sequence[_Part]) -> None:
+        try:
+            self._table.transact([part.operation for part in parts])
+        except TransactionCancelledError as error:
+            raise _refusal(parts, error.reasons) from error
+
+    def _spread(self, pipeline_id: str, number: int, attempts: Sequence[AttemptRecord]) -> None:
+        """Write the attempts of an entry separately; repeating this changes nothing."""
+        for attempt in attempts:
+            key = table_keys.attempt(pipeline_id, attempt.path, attempt.number)
+            item = self._attempt_item(pipeline_id, attempt, number)
+            # Unless the attempt has changed since.
+            self._table.put_if(key, item, f"{NEW} OR entry < :n", {":n": number})
+        self._table.delete(table_keys.spilled(pipeline_id, number))
+
+    def _finish_spreading(self, pipeline_id: str) -> None:
+        for sort, item in self._below(pipeline_id, "X#"):
+            attempts = [_attempt(line) for line in self._lines("spilled", item)]
+            self._spread(pipeline_id, int(sort.removeprefix("X#")), attempts)
+
+    def news(self, pipeline_id: str, after: int) -> News:
+        """Return the entries after number ``after`` up to the first gap, and the turn.
+
+        A query is not a snapshot: it may return a later entry and miss an earlier one.
+        """
+        low, high = table_keys.entry(pipeline_id, after + 1), table_keys.turn(pipeline_id)
+        entries: list[Entry] = []
+        turn = Turn()
+        for sort, item in self._table.range(low.partition, low.sort, high.sort):
+            if sort == high.sort:
+                turn = Turn(int(item["version"]), TurnState(str(item["state"])))
+            elif int(sort.removeprefix("E#")) == after + len(entries) + 1:
+                body = json.loads(self._body("entry", item))
+                entries.append(Entry(after + len(entries) + 1, body))
+        return News(entries, turn)
+
+    def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
+        """Change the state of the turn unless it has changed; return the new turn."""
+        after = Turn(before.version + 1, state)
+        expires = int(time.time()) + TURN_SECONDS
+        item: Item = {"version": after.version, "state": str(state), "expires": expires}
+        key = table_keys.turn(pipeline_id)
+        if before.version:
+            self._table.put_where(key, item, "version = :before", {":before": before.version})
+        else:
+            self._table.put_where(key, item)
+        return after
+
+    def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
+        """Let an input wait for an entry."""
+        data = compress(json.dumps(waiting.submitted, separators=(",", ":")).encode())
+        item = self._kept(pipeline_id, f"W{waiting.id}", data)
+        item["expires"] = int(time.time()) + TURN_SECONDS
+        self._table.put(table_keys.waiting(pipeline_id, waiting.id), item)
+
+    def withdraw(self, pipeline_id: str, submitted: str) -> bool:
+        """Delete a waiting input; return False if it does not wait."""
+        return self._table.take(table_keys.waiting(pipeline_id, submitted))
+
+    def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
+        """Return the first waiting inputs by id."""
+        low = table_keys.waiting(pipeline_id, "!")
+        found = self._table.range(low.partition, low.sort, table_keys.LAST, limit=limit)
+        return [Waiting(sort, json.loads(self._body("waiting", item))) for sort, item in found]
+
+    def drop_waiting(self, pipeline_id: str, ids: Sequence[str]) -> None:
+        """Delete waiting inputs."""
+        self._table.delete_all([table_keys.waiting(pipeline_id, each) for each in ids])
+
+    def snapshot(self, pipeline_id: str) -> Snapshot | None:
+        """Return the latest snapshot."""
+        item = self._table.get(table_keys.snapshot(pipeline_id))
+        if item is None:
+            return None
+        return Snapshot(int(item["number"]), json.loads(self._body("snapshot", item)))
+
+    def put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
+        """Store a snapshot unless a newer one exists."""
+        data = compress(json.dumps(snapshot.state, separators=(",", ":")).encode())
+        item = self._kept(pipeline_id, f"S{snapshot.number}", data)
+        item["number"] = snapshot.number
+        key = table_keys.snapshot(pipeline_id)
+        before = self._table.get(key)
+        where = f"{NEW} OR #number < :number"
+        stored = self._table.put_if(key, item, where, {":number": snapshot.number})
+        if stored and before is not None and "object" in before:
+            self._bucket.delete(str(before["object"]))
+
+    def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
+        """Yield attempts of a node, or of all nodes, by path and number."""
+        self._finish_spreading(pipeline_id)
+        prefix = "A#" if path is None else table_keys.attempts_of(path)
+        for _, item in self._below(pipeline_id, prefix):
+            yield _attempt(self._body("attempt", item))
+
+    def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
+        """Return the changes numbered above ``after``, in order."""
+        wanted = table_keys.changes(pipeline_id, after + 1)
+        before = self._table.range(wanted.partition, "C#", wanted.sort, reverse=True, limit=1)
+        low = next((sort for sort, _ in before), wanted.sort)
+        found: list[NodeChange] = []
+        for _, item in self._table.range(wanted.partition, low, f"C#{table_keys.LAST}"):
+            if int(item["last"]) <= after:
+                continue
+            lines = self._lines("changes", item)
+            batch = map(NodeChange.model_validate_json, lines)
+            found += [change for change in batch if change.seq > after]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
+        """Yield the notifications of a pipeline, sent or not, by entry."""
+        for sort, item in self._below(pipeline_id, "M#"):
+            lines = self._lines("outgoing", item)
+            yield Outgoing(
+                entry=int(sort.removeprefix("M#")),
+                version=int(item["version"]),
+                due=float(item["due"]) if "due" in item else None,
+                notifications=tuple(map(NotificationRecord.model_validate_json, lines)),
+            )
+
+    def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
+        """Write the delivery status of notifications."""
+        self._table.put_where(
+            table_keys.outgoing(pipeline_id, outgoing.entry),
+            self._outgoing_item(org, pipeline_id, outgoing),
+            "version = :before",
+            {":before": outgoing.version - 1},
+        )
+
+    def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
+        """Yield each ``(org, pipeline id)`` with due notifications once."""
+        latest = _moment(now)
+        found: dict[tuple[str, str], None] = {}
+        for _, item in self._table.index(OPEN, _DUE):
+            moment, org, pipeline_id, _ = str(item[OPEN.sort_key]).split("#")
+            if moment <= latest:
+                found.setdefault((org, pipeline_id))
+        yield from found
+
+    def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
+        """Record a worker's heartbeat."""
+        item: Item = {"time": time, "expires": int(time) + WORKER_SECONDS}
+        self._table.put(table_keys.worker(pipeline_id, worker_id), item)
+
+    def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
+        """Return ``{worker id: time of its last heartbeat}``."""
+        return {
+            sort.removeprefix("W#"): float(item["time"])
+            for sort, item in self._below(pipeline_id, "W#")
+        }
+
+    def _below(self, pipeline_id: str, prefix: str) -> Iterator[tuple[str, dict[str, Value]]]:
+        return self._table.range(table_keys.pipeline(pipeline_id), prefix, prefix + table_keys.LAST)
+
+    def _kept(self, pipeline_id: str, name: str, data: bytes) -> dict[str, Value]:
+        """Return attributes with ``data``; the object of a failed write is never read."""
+        if len(data) <= MAX_INLINE:
+            return {"data": data}
+        key = f"{STATE_PREFIX}{pipeline_id}/{name}-{sha256(data).hexdigest()}"
+        self._bucket.put(key, data)
+        return {"object": key}
+
+    def _body(self, kind: Kind, item: Item) -> bytes:
+        return self._upgraded(kind, item, decompress(self._data(item)))
+
+    def _lines(self, kind: Kind, item: Item) -> list[bytes]:
+        lines = decompress(self._data(item)).splitlines()
+        return [self._upgraded(kind, item, line) for line in lines]
+
+    def _upgraded(self, kind: Kind, item: Item, document: bytes) -> bytes:
+        schema, written = self._table.schema, int(item[ATTRIBUTE])
+        if not schema.is_older(kind, written):
+            return document
+        return json.dumps(schema.body(kind, written, json.loads(document))).encode()
+
+    def _data(self, item: Item) -> bytes:
+        data = item.get("data")
+        return data if isinstance(data, bytes) else self._object(str(item["object"]))
+
+    def _object(self, key: str) -> bytes:
+        data = self._bucket.get(key)
+        if data is None:
+            raise LookupError(f"{key} is not in the bucket")
+        return data
+
+
+def _refusal(parts: Sequence[_Part], reasons: Sequence[str]) -> Exception:
+    """Return the error for a cancelled transaction; conflicts take precedence over the plan."""
+    failed = [
+        part.refusal
+        for part, reason in zip(parts, reasons, strict=True)
+        if reason == "ConditionalCheckFailed"
+    ]
+    if failed:
+        return failed[0]
+    if _LATER & set(reasons):
+        return ThrottledError("DynamoDB throttled the write")
+    if "TransactionConflict" in reasons:
+        return ConflictError("another transaction is writing the same items")
+    return RuntimeError(f"the transaction was rejected: {', '.join(reasons)}")
+
+
+def _record_item(org: str, record: PipelineRecord) -> dict[str, Value]:
+    return {
+        "org": org,
+        "record": record.model_dump_json(),
+        BY_ORG.partition_key: _org_key(org),
+        BY_ORG.sort_key: _created_key(record),
+    }
+
+
+def _listed(org: str, pipeline_id: str, *, open_: bool, asks: bool = False) -> dict[str, Value]:
+    partition = _OPEN if open_ else _RESTING
+    mark = _ASKS if asks and open_ else ""
+    return {OPEN.partition_key: partition, OPEN.sort_key: f"{org}#{mark}{pipeline_id}"}
+
+
+def _record(item: Item) -> PipelineRecord:
+    return PipelineRecord.model_validate_json(str(item["record"]))
+
+
+def _org_key(org: str) -> str:
+    return f"P#{org}"
+
+
+def _created_key(record: PipelineRecord) -> str:
+    return f"{_moment(record.created)}#{record.id}"
+
+
+def _moment(time: float) -> str:
+    return f"{time:020.6f}"
+
+
+def _place(partition: str, after: str) -> Item:
+    pipeline_id = after.partition("#")[2]
+    key = table_keys.record(pipeline_id)
+    return {
+        PARTITION_KEY: key.partition,
+        SORT_KEY: key.sort,
+        BY_ORG.partition_key: partition,
+        BY_ORG.sort_key: after,
+    }
+
+
+def _tree_key(pipeline_id: str, key: str) -> str:
+    return f"{TREE_PREFIX}{pipeline_id}/{key}"
+
+
+def _attempt(data: bytes) -> AttemptRecord:
+    return AttemptRecord.model_validate_json(data)

@@ -1,0 +1,318 @@
+"""The decision about a task that a worker polled, and its command. The API commits it."""
+
+import base64
+import binascii
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+from chalicelib.debug.plans import OUTER_OWNER
+from chalicelib.dependencies import Dependencies
+from chalicelib.images.builds import ImageBuilds, known_sources
+from chalicelib.limits.named_limits import ClaimedLimits
+from chalicelib.logs.port import LogKey
+from chalicelib.people.port import Identity, InUse
+from chalicelib.people.tokens import new_token
+from chalicelib.run.model import BuiltImage, Claimed, Input
+from chalicelib.run.rules.launch_validation import used_images, validate_nodes
+from chalicelib.run.rules.pipeline import CloudPipeline
+from chalicelib.secrets.injection import InjectedSecrets
+from chalicelib.workers.rules import Worker
+from conducto.wire import fields
+from conducto.wire.launching import TOKEN
+from conducto.wire.lazy_form import from_wire_document
+from conducto.wire.outputs import MAX_RESULT
+from conducto_core.api.operation import Permission
+from conducto_core.children.rules import may_launch
+from conducto_core.command.environment import ExecutionContext, command_env, inputs_text
+from conducto_core.command.text import CommandError, as_written, script_of
+from conducto_core.errors import RefusedError
+from conducto_core.programs.relaunch import fingerprint_in
+from conducto_core.results.rules import MissingResultError, source_attempts
+from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.model.states import Cause, State
+from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.secrets.rules import SecretAccess, is_untrusted, secret_access, withheld
+from conducto_core.tree.model import Pipeline, pack_form, unpack_form, unpack_tree
+from conducto_core.tree.rules.resolve import resolve_generated
+from conducto_core.workers.model import MAX_TREE, Claim, ClaimDecision, ClaimResponse, Report
+from conducto_core.workers.rules import pools as capacity
+
+#: Seconds after an attempt's time limit at which its token expires, if it was not refused before.
+TOKEN_MARGIN = 600.0
+#: Returns the secrets of a command that was queued at a time.
+Secrets = Callable[[SecretAccess, float], InjectedSecrets]
+
+
+class Prepared(NamedTuple):
+    """A command ready to run, with the current secrets."""
+
+    script: str
+    env: dict[str, str]
+    secrets: InjectedSecrets
+
+
+class Claims:
+    """Decides about claims."""
+
+    def __init__(self, cloud: Dependencies, worker: Identity) -> None:
+        self._cloud = cloud
+        self._me = worker
+        self._limits = ClaimedLimits(cloud)
+
+    @cached_property
+    def _used(self) -> InUse | None:
+        """The plan and its use, read once for a request; None: the installation has no billing."""
+        return None if self._cloud.billing is None else self._cloud.orgs.in_use(self._me.org)
+
+    def _is_suspended(self) -> bool:
+        """Return whether the organisation has reached its spend limit: claims wait."""
+        return self._used is not None and self._used.suspended
+
+    def has_too_many(self) -> bool:
+        """Return whether the organisation has more workers than its plan allows by now."""
+        return self._used is not None and self._used.workers > self._used.plan.max_workers
+
+    def begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
+        """Return the claim with the attempt that it starts, or None if it changes nothing."""
+        node = live.may_run(claimed)
+        if node is None or self._is_suspended() or not self._limits.acquire(live, node):
+            self._limits.release(live)
+            return None if claimed.token in live.holders else claimed
+        try:
+            return self._with_attempt(live, node, claimed, given)
+        except Exception:
+            self._limits.release(live)
+            raise
+
+    def release(self, live: CloudPipeline) -> None:
+        """Release what an earlier `begin` of this request acquired, if the claim starts nothing."""
+        self._limits.release(live)
+
+    def begin_next(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Claimed | None:
+        """Return a claim for the entry of its worker's report; None: it needs its own decision.
+
+        A named limit that the reported command holds is released after the report.
+        """
+        node = live.may_run_next(claimed)
+        if node is None or node.spec.limits or self._is_suspended():
+            return None
+        return self._with_attempt(live, node, claimed, given)
+
+    def _with_attempt(
+        self, live: CloudPipeline, node: LiveExec, claimed: Claimed, given: Secrets
+    ) -> Claimed:
+        secrets = given(secret_access(live.record), _queued(live, node))
+        record = self._record(live, node, claimed.worker, secrets)
+        try:
+            self._prepare(live, node, secrets)
+            self._inputs(live, node)
+        except CommandError as error:
+            return claimed.model_copy(update={"attempt": record, "refusal": str(error)})
+        except MissingResultError as error:
+            refusal = {"refusal": str(error), "refusal_cause": Cause.INPUT}
+            return claimed.model_copy(update={"attempt": record, **refusal})
+        return claimed.model_copy(update={"attempt": record})
+
+    def decision(
+        self, live: CloudPipeline, worker: Worker, call: Claim, given: Secrets
+    ) -> ClaimResponse:
+        """Return the response to a claim that is committed."""
+        path = live.cloud_machine.path_of(call.node)
+        node = None if path is None else live.tree.nodes[path]
+        if not isinstance(node, LiveExec):
+            return ClaimResponse(decision=ClaimDecision.DROP)
+        runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
+        if runs and worker.token == call.token:
+            secrets = given(secret_access(live.record), _queued(live, node))
+            response = self._to_run(live, node, secrets)
+            return response.model_copy(update={"backlog": live.has_backlog(worker.pool)})
+        if call.token not in live.holders:
+            return ClaimResponse(decision=ClaimDecision.DROP, path=node.path)
+        blocked = node.state is State.QUEUED and live.blocks_pool(node)
+        return ClaimResponse(decision=ClaimDecision.HOLD, path=node.path, blocked=blocked)
+
+    def _to_run(
+        self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets
+    ) -> ClaimResponse:
+        job = self._prepare(live, node, secrets)
+        try:
+            inputs = self._inputs(live, node)
+        except MissingResultError:  # reset since the start of the attempt; reading it fails
+            inputs = ""
+        token = self._launch_token(live, node)
+        return ClaimResponse(
+            decision=ClaimDecision.RUN,
+            path=node.path,
+            attempt=node.attempt,
+            script=job.script,
+            env=job.env if token is None else {**job.env, TOKEN: token},
+            masked=job.secrets.masked if token is None else (*job.secrets.masked, token),
+            inputs=inputs,
+            max_time=node.spec.max_time,
+            prints_tree=node.spec.lazy_target is not None,
+        )
+
+    def _launch_token(self, live: CloudPipeline, node: LiveExec) -> str | None:
+        """Return a token with which the attempt's command may launch pipelines, if it may.
+
+        It is valid while the attempt runs, which `CloudChildren` checks, and at most as long as the
+        token of its worker.
+        """
+        if not may_launch(node.spec) or is_untrusted(live.record):
+            return None
+        token, digest = new_token()
+        attempt = (live.id, node.path, node.attempt)
+        identity = Identity(
+            live.org, live.record.owner, frozenset({Permission.CHILDREN}), attempt=attempt
+        )
+        limit = node.spec.max_time or fields.DEFAULT_MAX_TIME
+        end = self._cloud.clock() + limit + TOKEN_MARGIN
+        self._cloud.tokens.put(digest, identity, expires=end, parent=self._me.token)
+        return token
+
+    def _inputs(self, live: CloudPipeline, node: LiveExec) -> str:
+        """Return the results that a command uses.
+
+        Raises:
+            MissingResultError: one does not exist.
+        """
+        logs, sources = self._cloud.logs, source_attempts(node.spec, live.tree.nodes)
+        return inputs_text(
+            {
+                path: logs.read(LogKey(live.id, path, number, "result"), 0, MAX_RESULT)
+                for path, number in sources.items()
+            }
+        )
+
+    def _prepare(self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets) -> Prepared:
+        built = live.images[node.spec.placement.image].built
+        path_map = {} if built is None else built.path_map
+        script = script_of(node.spec, path_map, None if built is None else built.workdir)
+        env = command_env(
+            node.spec.env,
+            ExecutionContext(live.id, self._cloud.url(), where="worker_cloud", owner=OUTER_OWNER),
+            path=node.path,
+            attempt=node.attempt,
+            path_map=path_map,
+            secrets=secrets.env,
+        )
+        return Prepared(script, env, secrets)
+
+    def _record(
+        self, live: CloudPipeline, node: LiveExec, worker_id: str, secrets: InjectedSecrets
+    ) -> AttemptRecord:
+        mask = secrets.mask()
+        queued = live.in_flight[node.path]
+        try:
+            command = self._prepare(live, node, secrets).script
+        except CommandError:
+            command = as_written(node.spec)
+        image = live.images[node.spec.placement.image].record
+        worker = live.registry.workers[worker_id]
+        now = self._cloud.clock()
+        return queued.model_copy(
+            update={
+                "state": State.RUNNING,
+                "command": mask.text(command),
+                "env": {name: mask.text(value) for name, value in node.spec.env.items()},
+                "image": image.reference,
+                "container": worker_id,
+                "position": worker.commands,
+                "message": withheld(live.record),
+                "fingerprint": fingerprint_in(
+                    node.spec, live.images[image.name].built, secrets.version, mask.text
+                ),
+                **worker.phases(queued.queued, image.ended, now),
+                "started": now,
+            }
+        )
+
+
+def _queued(live: CloudPipeline, node: LiveExec) -> float:
+    """Return when an attempt in flight was queued, in seconds since the epoch."""
+    queued = live.in_flight.queued_at(node.path)
+    return live.now if queued is None else queued
+
+
+# ----------------------------------------------------------------------------------------
+# The trees that Lazy nodes generate: their validation, between the worker and the store.
+
+
+class GeneratedTreeError(Exception):
+    """The generated tree is invalid; the message gives the reason."""
+
+
+def _unpack(written: str) -> bytes:
+    """Decode a tree from the base64 text of a report; raises `GeneratedTreeError`."""
+    try:
+        return base64.b64decode(written, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise GeneratedTreeError(f"printed a broken tree: {error}") from error
+
+
+def _form_of(packed: bytes) -> bytes:
+    """Convert a tree from gzipped JSON to the form that is stored; raises `GeneratedTreeError`."""
+    if len(packed) > MAX_TREE:
+        raise GeneratedTreeError(f"printed a tree of over {MAX_TREE >> 20} MB; make it smaller")
+    try:
+        return pack_form(from_wire_document(unpack_tree(packed)))
+    except ValueError as error:
+        raise GeneratedTreeError(f"printed a broken tree: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise GeneratedTreeError(f"printed a broken tree: {error!r}") from error
+
+
+class GeneratedTrees:
+    """Keeps generated trees."""
+
+    def __init__(self, cloud: Dependencies) -> None:
+        self._cloud = cloud
+
+    def keep(
+        self, live: CloudPipeline, node: LiveExec, worker_id: str, call: Report
+    ) -> tuple[str, tuple[BuiltImage, ...]]:
+        """Store the tree that a Lazy generated, if it is valid; return its key and images."""
+        packed = None if call.tree is None else _unpack(call.tree)
+        if call.tree_key is not None:
+            if not call.tree_key.startswith(uploads_of(live.id, worker_id)):
+                raise RefusedError(
+                    f"{call.path}: {call.tree_key!r} was not uploaded by this worker"
+                )
+            packed = self._cloud.blobs.get(call.tree_key)
+        if packed is None:
+            raise GeneratedTreeError(
+                "printed no tree; a Lazy's function must return a node and be annotated "
+                "(-> co.Serial); a Lazy's command must print a serialised tree"
+            )
+        definition = _form_of(packed)
+        form = unpack_form(definition)
+        here = Pipeline(live.pipeline.nodes, live.pipeline.images)
+        tree = resolve_generated(form, node.spec.lazy_target or "", here, live.edits)
+        used = self._cloud.orgs.in_use(live.org)
+        whole = live.nodes_with(node.spec.lazy_target or "", tree)
+        validate_nodes(tree.nodes, used.plan)
+        capacity.check_fits(whole, used.plan.max_workers, used.plan.name)
+        more = live.reserved_with(whole) - live.share.reserved
+        if more > 0 and used.reserved + more > used.plan.max_workers:
+            raise GeneratedTreeError(
+                f"the tree needs {more} more workers for container_reuse_context=NEW groups that "
+                f"have started; the plan {used.plan.name!r} allows {used.plan.max_workers} and "
+                f"{used.reserved} are reserved. Reset this node when other groups have finished"
+            )
+        images = self._images(live, tree)
+        return self._cloud.store.keep_tree(live.id, definition), images
+
+    def _images(self, live: CloudPipeline, tree: Pipeline) -> tuple[BuiltImage, ...]:
+        known = {**live.pipeline.images, **tree.images}
+        fresh = [known[n] for n in used_images(tree) if not live.has_image(n)]
+        sources = known_sources(fresh, live.pipeline.images, live.sources)
+        try:
+            return ImageBuilds(self._cloud).prepare(live.org, fresh, sources)
+        except RefusedError as error:
+            raise GeneratedTreeError(str(error)) from error
+
+
+def uploads_of(pipeline_id: str, worker_id: str) -> str:
+    """Return the prefix of the keys of trees that a worker uploads."""
+    return f"uploads/{pipeline_id}/{worker_id}/"

@@ -1,0 +1,168 @@
+"""The operations of `CloudPipelines` that change a pipeline."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from secrets import token_hex
+from typing import Any
+
+from chalicelib.api.caller import CloudCaller
+from chalicelib.api.callers import check_decider, is_program
+from chalicelib.billing.metering import check_usage
+from chalicelib.images.builds import known_sources
+from chalicelib.remote.handlers import decidable_summaries
+from chalicelib.run.deletion import PipelineDeletion
+from chalicelib.run.launching import check_sent
+from chalicelib.run.model import ActionRequested, ApprovalDecided, BuiltImage, Input
+from chalicelib.run.rules.launch_validation import used_images, validate_nodes
+from chalicelib.run.rules.pipeline import CloudPipeline
+from conducto_core.approvals.handlers import check_decision, decision_of, waiting_for
+from conducto_core.approvals.model import DecideApproval
+from conducto_core.approvals.rules import Decider
+from conducto_core.images.model import ImageSources
+from conducto_core.people.model import Role
+from conducto_core.people.rules import role_with
+from conducto_core.run import views
+from conducto_core.run.launching import check_action, edits_of, preview_of_whole
+from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.model.requests import WHOLE, Action, ControlRequest, ControlResult
+from conducto_core.run.model.responses import ApprovalList, AskedApproval, DeletedPipeline
+from conducto_core.run.model.states import NodeType
+from conducto_core.run.rules.actions import preview
+
+#: Actions that start commands immediately if the pipeline is running.
+_RERUNS = frozenset({Action.RESET, Action.REBUILD, Action.UNSKIP, Action.MODIFY})
+
+
+class CloudActions(CloudCaller):
+    """Actions on nodes and pipelines, and deletion."""
+
+    async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
+        """Apply an action to a set of nodes, or to none of them if one is invalid."""
+        check_sent(request.sources)
+        return await asyncio.to_thread(self._control, params.id, request)
+
+    def _control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+        results: list[ControlResult] = []
+
+        def decide(live: CloudPipeline) -> Input | None:
+            asked = check_action(live, request, self._decider)
+            if request.action in WHOLE:
+                results.append(preview_of_whole(live, asked.action))
+            else:
+                results.append(preview(live.tree, asked.action, asked.paths))
+                if not asked.paths:  # nothing failed
+                    return None
+            order = self._order(live, asked)
+            return None if request.preview else order
+
+        id_ = self._owned(pipeline_id)
+        if request.action is Action.ARCHIVE and not request.preview:
+            # Close shells first: archiving deletes the EFS access point.
+            self._shells.end_all(id_, "its pipeline was archived")
+        self._submit(id_, decide)
+        return results[-1].model_copy(update={"preview": request.preview})
+
+    def _decider(self) -> Decider:
+        program = is_program(self._cloud.tokens, self._cloud.people, self._me)
+        return Decider(self._me.user, None if program else role_with(self._me.permissions))
+
+    def _order(self, live: CloudPipeline, request: ControlRequest) -> ActionRequested:
+        """Return the journal entry of an action; raises an error if the action is invalid."""
+        if request.action is Action.RUN or (request.action in _RERUNS and live.record.armed):
+            check_usage(self._cloud, self._me.org)
+        edits: dict[str, dict[str, Any]] = {}
+        images: tuple[BuiltImage, ...] = ()
+        if request.action is Action.MODIFY:
+            edits, images = self._edits(live, request)
+        if request.action is Action.REBUILD:
+            images = self._rebuilt(live, request)
+        return ActionRequested(
+            time=self._cloud.clock(),
+            action=request.action,
+            paths=request.paths,
+            edits=edits,
+            images=images,
+            by=self._me.user,
+        )
+
+    def _edits(
+        self, live: CloudPipeline, request: ControlRequest
+    ) -> tuple[dict[str, dict[str, Any]], tuple[BuiltImage, ...]]:
+        """Return the complete edits of each node, and the images that no node has used yet."""
+        edits = edits_of(live, request)
+        pipeline = live.resolved({**live.edits, **edits})
+        validate_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
+        names = [name for name in used_images(pipeline) if not live.has_image(name)]
+        return edits, self._prepared(live, names, live.sources)
+
+    def _rebuilt(self, live: CloudPipeline, request: ControlRequest) -> tuple[BuiltImage, ...]:
+        below = [live.tree.nodes[path] for path in request.paths]
+        names = dict.fromkeys(
+            node.spec.placement.image
+            for each in below
+            for node in live.tree.subtree(each)
+            if node.spec.type is NodeType.EXEC
+        )
+        return self._prepared(live, names, {**live.sources, **request.sources}, salt=token_hex(8))
+
+    def _prepared(
+        self,
+        live: CloudPipeline,
+        names: Iterable[str],
+        sources: Mapping[str, ImageSources],
+        *,
+        salt: str = "",
+    ) -> tuple[BuiltImage, ...]:
+        images = [live.pipeline.images[name] for name in names]
+        known = known_sources(images, live.pipeline.images, sources)
+        return self._builds.prepare(live.org, images, known, salt=salt)
+
+    async def list_approvals(self) -> ApprovalList:
+        """Return the approvals that the caller may decide; none for a program's token."""
+        return ApprovalList(approvals=await asyncio.to_thread(self._approvals))
+
+    def _approvals(self) -> tuple[AskedApproval, ...]:
+        cloud, me = self._cloud, self._me
+        if is_program(cloud.tokens, cloud.people, me):
+            return ()
+        own = map(views.stored_summary, cloud.store.asking_pipelines(me.org))
+        found = waiting_for(own, me.user, role_with(me.permissions))
+        # The user of a machine is its owner.
+        found += waiting_for(decidable_summaries(cloud, me), me.user, Role.OWNER)
+        return tuple(sorted(found, key=lambda one: one.approval.since))
+
+    async def decide_approval(
+        self, params: PipelineParams, request: DecideApproval
+    ) -> AttemptRecord:
+        """Decide an approval as a member; a program's token is refused."""
+        return await asyncio.to_thread(self._decide, params.id, request)
+
+    def _decide(self, pipeline_id: str, request: DecideApproval) -> AttemptRecord:
+        user = self._me.user
+        check_decider(self._cloud, self._me, request.path)
+        role = role_with(self._me.permissions)
+        decided: list[int] = []
+
+        def decide(live: CloudPipeline) -> Input:
+            node = check_decision(live, request, user, role)
+            decided.append(node.attempt)
+            now = self._cloud.clock()
+            decision = decision_of(request, user, now)
+            return ApprovalDecided(
+                time=now, path=node.path, attempt=node.attempt, decision=decision
+            )
+
+        id_ = self._owned(pipeline_id)
+        self._submit(id_, decide)
+        attempts = self._cloud.store.attempts(id_, request.path)
+        return next(one for one in attempts if one.number == decided[-1])
+
+    async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:
+        """Delete a pipeline; raises `DeletionRunningError` until it is finished."""
+        return await asyncio.to_thread(self._delete, params.id)
+
+    def _delete(self, pipeline_id: str) -> DeletedPipeline:
+        id_ = self._owned(pipeline_id)
+        PipelineDeletion(self._engine).request(self._me.org, id_, self._me.user)
+        return DeletedPipeline(id=id_)

@@ -1,0 +1,390 @@
+"""Commits the inputs of concurrent requests to a journal in common entries.
+
+Without competition, a request writes an entry with its own input. Under competition, one request
+has the *turn*: it writes entries with the inputs of all requests, while the others leave their
+inputs in the table and read the journal until it has them.
+
+Safety depends on two rules only. An entry is written once, by a request that has read all entries
+before it; and an input in the journal is not folded again (`chalicelib.run.rules.pipeline`). The
+turn only keeps requests from competing: its holder may die, and any request may take it at any
+time. An input leaves the inbox in the transaction that writes its entry.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from secrets import token_hex
+
+from chalicelib.dependencies import Dependencies
+from chalicelib.errors import ConflictError, ThrottledError
+from chalicelib.run.effects import Effects, effects_of
+from chalicelib.run.model import Submitted, may_wait
+from chalicelib.run.pipeline_cache import PipelineCache
+from chalicelib.run.port import Turn, TurnState, Waiting
+from chalicelib.run.rules.changes import PipelineChanges
+from chalicelib.run.rules.pipeline import CloudPipeline, FoldError, fresh
+from chalicelib.workers.slots import Decide
+from conducto_core.errors import NotFoundError
+
+# ----------------------------------------------------------------------------------------
+# The pauses of a request that competes with others, and when it gives up.
+
+
+#: First and longest pause in seconds between reads of the journal, and how the pause grows.
+FIRST_PAUSE = 0.012
+LONGEST_PAUSE = 0.15
+GROWTH = 1.5
+#: Longest pause in seconds after AWS throttled a call.
+THROTTLED_PAUSE = 1.2
+#: Seconds after which a request gives up; API Gateway ends a request after 29 seconds.
+LONGEST_WAIT = 15.0
+
+
+class Pace:
+    """The pauses of one request.
+
+    Attributes:
+        idle: Seconds for which nothing has happened, at least.
+    """
+
+    def __init__(self, cloud: Dependencies) -> None:
+        self._cloud = cloud
+        self._began = cloud.clock()
+        self._pause = FIRST_PAUSE
+        self._slept = 0.0
+        self._seen: object = None
+        self.idle = 0.0
+
+    def is_over(self) -> bool:
+        """Return whether the request must give up."""
+        # A clock may be set back; the pauses are a lower limit.
+        return max(self._slept, self._cloud.clock() - self._began) >= LONGEST_WAIT
+
+    def pause(self, *, throttled: bool = False) -> None:
+        """Sleep, longer each time, and at other times than other requests."""
+        longest = THROTTLED_PAUSE if throttled else LONGEST_PAUSE
+        gap = min(self._pause, longest) * (0.5 + self._cloud.jitter())
+        self._pause = min(self._pause * GROWTH, longest)
+        self._cloud.sleep(gap)
+        self._slept += gap
+        self.idle += gap
+
+    def notice(self, seen: object) -> None:
+        """Begin to count ``idle`` again if something else is seen than before."""
+        if seen != self._seen:
+            self._seen, self.idle = seen, 0.0
+
+
+logger = logging.getLogger(__name__)
+
+#: Maximum number of entries in a turn: the client of its request waits meanwhile.
+TURN_ENTRIES = 8
+#: Number of refusals after which a request writes its input itself.
+MAX_REFUSED = 2
+#: Maximum number of waiting inputs in an entry: a transaction has a hundred items, and a report
+#: with a claim changes two attempts and removes its input.
+BATCH = 30
+#: Seconds without an entry after which the holder of the turn counts as dead.
+PATIENCE = 0.5
+
+
+class BusyError(Exception):
+    """Too many concurrent changes of one pipeline. Retry later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The inputs of an entry.
+
+    Attributes:
+        writer: Id of the request that writes it.
+        own: The input of that request, unless it waits as well.
+        waiting: Waiting inputs.
+        failing: Ids of waiting inputs that cannot be applied.
+        turn: Version of the writer's turn; None: it writes without the turn.
+    """
+
+    writer: str
+    own: Submitted | None
+    waiting: Sequence[Submitted] = ()
+    failing: frozenset[str] = frozenset()
+    turn: int | None = None
+
+
+#: Writes the next entry and returns its effects.
+Write = Callable[[CloudPipeline, Batch], Effects]
+
+
+@dataclass(slots=True)
+class _Request:
+    """A request, and its progress.
+
+    Attributes:
+        id: Id of its input; a refused input is followed by one with another id.
+        pace: Its pauses.
+        sent: Whether its input may be in the table.
+        waits: Whether its input was left there.
+        refused: Number of its inputs that were refused.
+        done: Whether the input took effect; False: there is none; None: not yet.
+        lost: Whether another request was faster, so that it must not compete again.
+        reads: Whether it must read the journal before it writes another entry.
+        served: Number of waiting inputs in the entries that it has written.
+        failing: Ids of waiting inputs that cannot be applied or written.
+        alone: Whether each of its entries has one input, to find the input that fails.
+        effects: Effects of its input and of the entries that it has written.
+    """
+
+    org: str
+    pipeline_id: str
+    decide: Decide
+    pace: Pace
+    id: str = ""
+    sent: bool = False
+    waits: bool = False
+    refused: int = 0
+    done: bool | None = None
+    lost: bool = False
+    reads: bool = True
+    served: int = 0
+    failing: set[str] = field(default_factory=set)
+    alone: bool = False
+    effects: list[Effects] = field(default_factory=list)
+
+
+class GroupCommit:
+    """Commits inputs.
+
+    Args:
+        cloud: The ports.
+        cache: The pipelines of this process.
+        write: Writes an entry.
+        execute: Executes the effects of an input or an entry.
+    """
+
+    def __init__(
+        self,
+        cloud: Dependencies,
+        cache: PipelineCache,
+        write: Write,
+        execute: Callable[[Effects], None],
+    ) -> None:
+        self._cloud = cloud
+        self._cache = cache
+        self._write = write
+        self._execute = execute
+
+    def submit(self, org: str, pipeline_id: str, decide: Decide) -> bool:
+        """Commit an input and execute its effects; return whether there was one.
+
+        Raises:
+            NotFoundError: The organisation has no pipeline with that id.
+            BusyError: Too many concurrent changes.
+        """
+        request = _Request(org, pipeline_id, decide, Pace(self._cloud))
+        self._rename(request)
+        try:
+            while request.done is None:
+                self._try(request)
+            return request.done
+        finally:
+            self._withdraw(request)
+            self._cache.give_up(request.id)
+            for effects in request.effects:
+                self._execute(effects)
+
+    def _rename(self, request: _Request) -> None:
+        """Give the input of a request a new id; inputs wait in the order of their ids."""
+        self._cache.give_up(request.id)
+        request.id = f"{int(self._cloud.clock() * 1000):014d}-{token_hex(6)}"
+        self._cache.expect(request.id)
+
+    def _try(self, request: _Request) -> None:
+        """Try to commit; ``done`` stays None if the request must try again, after a pause."""
+        throttled = False
+        try:
+            self._serve(request)
+        except ThrottledError:
+            throttled = True
+        if request.done is not None:
+            return
+        if request.pace.is_over():
+            self._give_up(request)
+        else:
+            request.pace.pause(throttled=throttled)
+
+    def _give_up(self, request: _Request) -> None:
+        """Raise `BusyError`, unless the journal has the input by now."""
+        if not self._withdraw(request):
+            with self._cache.lock_of(request.pipeline_id):
+                self._cache.current(request.org, request.pipeline_id)
+                self._look(request)
+        if request.done is None:
+            raise BusyError(f"{request.pipeline_id}: too many concurrent changes; retry")
+
+    def _withdraw(self, request: _Request) -> bool:
+        """Delete a waiting input; return False if it may be in the journal.
+
+        No entry has an input that was withdrawn, because nobody would execute its effects.
+        """
+        if not request.sent or request.done is not None:
+            return True
+        request.sent = request.waits = False
+        with suppress(ThrottledError):
+            return self._cloud.store.withdraw(request.pipeline_id, request.id)
+        return False
+
+    def _serve(self, request: _Request) -> None:
+        """Decide, and commit the decision, or leave the input in the table."""
+        with self._cache.lock_of(request.pipeline_id):
+            live, turn = self._cache.current(request.org, request.pipeline_id)
+            own = self._own(request, live)
+            if request.done is not None:
+                return
+            if own is not None and turn.state is TurnState.QUIET and not request.lost:
+                request.lost = True  # unless this write succeeds
+                self._commit(request, live, Batch(request.id, own))
+                return
+        request.pace.notice((live.number, turn.version))
+        urgent = own is not None and not _may_wait(request, own)
+        if _may_take(request, turn, urgent=urgent):
+            state = TurnState.URGENT if urgent else TurnState.TAKEN
+            mine = self._take(request, turn, state)
+            if mine is not None:
+                self._use(request, mine)
+                return
+        if own is not None and not urgent:
+            waiting = Waiting(own.id, own.written())
+            request.sent = True  # even if the response is lost
+            self._cloud.store.put_waiting(request.pipeline_id, waiting)
+            request.waits = True
+
+    def _own(self, request: _Request, live: CloudPipeline) -> Submitted | None:
+        """Return the input of the request, unless it waits, is written, or does not exist."""
+        self._look(request)  # the response to a write may have been lost
+        if request.done is None and request.id in live.taken:
+            if request.sent:  # it was refused
+                request.sent = request.waits = False
+                request.refused += 1
+                self._rename(request)
+            else:
+                request.done = True  # read as part of a snapshot
+        if request.done is not None or request.waits:
+            return None
+        happened = request.decide(live)
+        if happened is None:
+            request.done = False
+            return None
+        return Submitted(id=request.id, input=happened, seen=live.number)
+
+    def _commit(self, request: _Request, live: CloudPipeline, batch: Batch) -> None:
+        """Write an entry, unless another request is faster."""
+        self._cache.discard(live.id)  # the state is invalid until the commit succeeds
+        request.reads = True
+        try:
+            request.effects.append(self._write(live, batch))
+        except ConflictError:
+            return
+        except FoldError as error:
+            logger.exception("an input was refused", extra={"pipeline": live.id})
+            request.failing.add(error.id)
+            return
+        except (ThrottledError, NotFoundError):
+            raise
+        except Exception:
+            if not batch.waiting:
+                raise
+            logger.exception("an entry was not written", extra={"pipeline": live.id})
+            if batch.own is None and len(batch.waiting) == 1:
+                request.failing.add(batch.waiting[0].id)
+            request.alone = True
+            return
+        self._cache.keep(live)
+        request.reads = False
+        request.served += len(batch.waiting)
+        if self._cache.arrived(request.id).changes is not None:
+            request.done = True
+
+    def _look(self, request: _Request) -> None:
+        """Note what the journal has of the request, and the effects that are left to it."""
+        found = self._cache.arrived(request.id)
+        if found.changes is not None:
+            request.done = True
+        elif not found.hires and not found.usage:
+            return
+        live = self._cache.known(request.org, request.pipeline_id)
+        changes = found.changes or PipelineChanges()
+        effects = effects_of(live, changes, found.hires)
+        # The writer of an entry meters its usage and informs followers.
+        effects.usage, effects.published = found.usage, False
+        request.effects.append(effects)
+
+    # ---- the turn -----------------------------------------------------------------------------
+
+    def _take(self, request: _Request, turn: Turn, state: TurnState) -> Turn | None:
+        try:
+            return self._cloud.store.pass_turn(request.pipeline_id, turn, state)
+        except ConflictError:
+            return None
+
+    def _use(self, request: _Request, turn: Turn) -> None:
+        """Write entries for all requests, and end the turn."""
+        # It has read the journal just before it took the turn, but an entry with its waiting input
+        # may have been written in between: it is not to be read as part of a snapshot.
+        request.reads = request.sent
+        try:
+            for _ in range(TURN_ENTRIES):
+                waiting = self._waiting(request.pipeline_id)
+                with self._cache.lock_of(request.pipeline_id):
+                    if not self._write_next(request, turn, waiting):
+                        break
+                others = turn.state is TurnState.URGENT and request.done is not None
+                if others or request.pace.is_over():
+                    break
+        finally:
+            state = TurnState.OPEN if request.served else TurnState.QUIET
+            with suppress(ConflictError, ThrottledError):
+                self._cloud.store.pass_turn(request.pipeline_id, turn, state)
+
+    def _waiting(self, pipeline_id: str) -> list[Submitted]:
+        found = self._cloud.store.waiting(pipeline_id, BATCH)
+        return [Submitted.model_validate(each.submitted) for each in found]
+
+    def _write_next(self, request: _Request, turn: Turn, waiting: Sequence[Submitted]) -> bool:
+        """Write an entry; return False if there is nothing to write, or the turn is over."""
+        if request.reads:
+            live, now = self._cache.current(request.org, request.pipeline_id)
+            if now.version != turn.version:
+                self._look(request)
+                return False
+        else:
+            live = self._cache.known(request.org, request.pipeline_id)
+        own = self._own(request, live)
+        new = fresh(live, waiting)
+        known = {each.id for each in waiting} - {each.id for each in new}
+        self._cloud.store.drop_waiting(request.pipeline_id, sorted(known))
+        if request.alone:
+            new = new[:1] if own is None else []
+        if own is None and not new:
+            return False
+        failing = frozenset(request.failing)
+        self._commit(request, live, Batch(request.id, own, new, failing, turn.version))
+        return True
+
+
+def _may_wait(request: _Request, own: Submitted) -> bool:
+    """Return whether to leave an input to others; not if they have refused it repeatedly."""
+    return may_wait(own.input) and request.refused < MAX_REFUSED
+
+
+def _may_take(request: _Request, turn: Turn, *, urgent: bool) -> bool:
+    """Return whether a request may take the turn: its holder may be dead, or less urgent."""
+    if request.pace.idle >= PATIENCE:
+        return True
+    match turn.state:
+        case TurnState.TAKEN:
+            return urgent
+        case TurnState.URGENT:
+            return False
+        case _:
+            return True

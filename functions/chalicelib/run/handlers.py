@@ -1,0 +1,119 @@
+"""The operations of the API in the cloud, for one caller."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+
+from chalicelib.billing.metering import customer_rates
+from chalicelib.data.handlers import CloudData
+from chalicelib.debug.handlers import CloudDebug
+from chalicelib.logs.handlers import CloudLogs
+from chalicelib.notifications.sender import OrgRules
+from chalicelib.people.sign_in_handlers import BrowserLogin
+from chalicelib.programs.handlers import CloudContinuations, CloudGitLaunches
+from chalicelib.run.control import CloudActions
+from chalicelib.secrets.handlers import VaultSecrets
+from chalicelib.secrets.injection import inject
+from conducto.integrations.http import DeliveryError
+from conducto.version import __version__
+from conducto_core.api import problems
+from conducto_core.api.cloud_operations import WhoAmI
+from conducto_core.api.operation import Permission
+from conducto_core.api.pipelines import Pipelines
+from conducto_core.command.masking import Mask
+from conducto_core.notifications.channels import deliver
+from conducto_core.notifications.model import NotificationRecord
+from conducto_core.run.model.requests import AgentStatus
+from conducto_core.run.model.responses import Login
+from conducto_core.secrets import handlers as secret_queries
+from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
+
+
+class CloudPipelines(
+    CloudGitLaunches,
+    CloudContinuations,
+    CloudActions,
+    CloudData,
+    CloudDebug,
+    CloudLogs,
+    Pipelines,
+):
+    """The pipelines of one organisation, with the permissions of one caller."""
+
+    async def who_am_i(self) -> WhoAmI:
+        """Return the caller's identity and plan."""
+        plan = self._cloud.orgs.plan(self._me.org)
+        rates = customer_rates(self._cloud, self._me.org)
+        return WhoAmI(
+            org=self._me.org,
+            user=self._me.user,
+            permissions=tuple(sorted(self._me.permissions)),
+            plan=plan.name,
+            version=__version__,
+            max_workers=plan.max_workers,
+            max_cpu=plan.max_cpu,
+            warm=self._cloud.warm if self._cloud.warm.workers else None,
+            billing=self._cloud.billing is not None,
+            vcpu_hour=None if rates is None else rates.vcpu,
+            gb_hour=None if rates is None else rates.gb,
+        )
+
+    async def make_login(self) -> Login:
+        """Return a one-time address of the web app."""
+        cloud = self._cloud
+        return BrowserLogin(cloud.tokens, cloud.web_app, cloud.clock).make_login(self._me)
+
+    async def get_agent(self) -> AgentStatus:
+        """Return the status of the service, which has no process id."""
+        records = await asyncio.to_thread(lambda: sum(1 for _ in self._records()))
+        return AgentStatus(
+            pid=0,
+            url=self._cloud.url(),
+            version=__version__,
+            started=0.0,
+            pipelines=records,
+            socket=self._cloud.socket() or None,
+            app=self._cloud.web_app() or None,
+        )
+
+    async def list_secrets(self) -> SecretList:
+        """List the secrets of the caller and of the organisation, without values."""
+        return await asyncio.to_thread(secret_queries.listing, self._secrets())
+
+    async def put_secrets(self, request: PutSecrets) -> SecretList:
+        """Store secrets; commands that start later receive them."""
+        self._check_scopes(secret.scope for secret in request.secrets)
+        return await asyncio.to_thread(self._put_secrets, request)
+
+    def _put_secrets(self, request: PutSecrets) -> SecretList:
+        return secret_queries.put(self._secrets(), request, local=False)
+
+    async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
+        """Delete secrets; commands that start later do not receive them."""
+        self._check_scopes(name.scope for name in request.keys)
+        return await asyncio.to_thread(secret_queries.delete, self._secrets(), request)
+
+    def rule_store(self) -> OrgRules:
+        """Return the rules that send notifications."""
+        return OrgRules(self._cloud, self._me.org, self._me.user)
+
+    async def deliver_now(self, message: NotificationRecord) -> DeliveryError | None:
+        """Send a message with the caller's and the organisation's secrets."""
+        return await asyncio.to_thread(self._deliver, message)
+
+    def _deliver(self, message: NotificationRecord) -> DeliveryError | None:
+        given = inject(self._cloud.vault, self._me.org, self._me.user)
+        owner = self._me.user if "@" in self._me.user else None
+        settings = replace(self._cloud.git.settings, owner=owner)
+        try:
+            deliver("test", message, settings, given.env)
+        except DeliveryError as error:
+            return DeliveryError(Mask(given.env.values()).text(str(error)))
+        return None
+
+    def _check_scopes(self, scopes: Iterable[str]) -> None:
+        if "org" in scopes:
+            problems.check_allowed([Permission.MANAGE_ORGANISATION], self._me.permissions)
+
+    def _secrets(self) -> VaultSecrets:
+        return VaultSecrets(self._cloud.vault, self._me.org, self._me.user)

@@ -1,0 +1,311 @@
+"""Reads and changes pipelines by their journals, with a cache in memory."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from secrets import token_hex
+from typing import Any
+
+from chalicelib.billing.metering import (
+    Allowances,
+    exec_seconds,
+    reason_to_wait,
+    workers_reserved,
+    workers_used,
+)
+from chalicelib.dependencies import Dependencies
+from chalicelib.errors import PlanLimitError
+from chalicelib.images.poller import BuildPoller
+from chalicelib.people.port import Share
+from chalicelib.run.deferred_effects import DeferredExecutor
+from chalicelib.run.effects import EffectExecutor, Effects, effects_of
+from chalicelib.run.group_commit import Batch, GroupCommit
+from chalicelib.run.model import (
+    Changed,
+    HealthChecked,
+    Input,
+    JournalEntry,
+    Shortage,
+    Submitted,
+    WorkerLaunch,
+)
+from chalicelib.run.pipeline_cache import PipelineCache
+from chalicelib.run.port import Entry
+from chalicelib.run.rules import snapshots
+from chalicelib.run.rules.changes import PipelineChanges, in_one, merged
+from chalicelib.run.rules.pipeline import CloudPipeline, Folded, add, fold
+from chalicelib.secrets.injection import SecretCache, inject, inject_commands
+from chalicelib.workers.slots import Decide, Slots, needed_room
+from conducto_core.asl.rules.machine import CompleteTask
+from conducto_core.errors import NotFoundError
+from conducto_core.notifications.messages import masked
+from conducto_core.notifications.model import NotificationRecord
+from conducto_core.secrets.rules import changed
+from conducto_core.tree.model import Pipeline
+from conducto_core.workers.model import WarmPool
+from conducto_core.workers.rules.pools import Room
+
+logger = logging.getLogger(__name__)
+
+#: Number of inputs between snapshots.
+SNAPSHOT_EVERY = 200
+#: In large trees snapshots are rarer: their cost is proportional to the number of nodes.
+NODES_AN_INPUT = 10
+
+
+class CommandProcessor:
+    """Reads and changes pipelines. Any number of processors can work on the same pipelines.
+
+    Attributes:
+        watch: Polls images that are being built.
+        slots: Hands free workers on to waiting pipelines.
+        deferred: Executes effects that take long.
+        secrets: The secrets of commands that this process has read.
+    """
+
+    def __init__(self, cloud: Dependencies, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
+        self.cloud = cloud
+        self._snapshot_every = snapshot_every
+        self._allowances = Allowances(partial(exec_seconds, cloud), cloud.clock)
+        self.slots = Slots(cloud, self.submit, self._allowances.seconds)
+        self.deferred = DeferredExecutor(cloud, self.submit, self.reading, self.slots)
+        self._effect_executor = EffectExecutor(cloud, self.reading, self.deferred)
+        self.watch = BuildPoller(cloud, self.submit, self.reading)
+        self.secrets = SecretCache(
+            lambda org, access: inject_commands(cloud.vault, org, access, cloud.services),
+            cloud.clock,
+        )
+        self._cache = PipelineCache(cloud)
+        self._snapshots_due: set[str] = set()
+        execute = self._effect_executor.execute
+        self._group = GroupCommit(cloud, self._cache, self._write_entry, execute)
+
+    @contextmanager
+    def reading(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
+        """Yield the current pipeline for reading; raises `NotFoundError`."""
+        with self._cache.lock_of(pipeline_id):
+            yield self._cache.current(org, pipeline_id)[0]
+
+    @contextmanager
+    def seen(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
+        """Yield the cached pipeline without rereading the journal, for use after `submit`.
+
+        It is read if it is not cached. Changes of other processes may be missing.
+        """
+        with self._cache.lock_of(pipeline_id):
+            yield self._cache.known(org, pipeline_id)
+
+    def submit(self, org: str, pipeline_id: str, decide: Decide) -> bool:
+        """Commit an event to a pipeline; return False if there was nothing to commit.
+
+        ``decide`` is called with the current pipeline, again after each conflict with another
+        writer.
+
+        Raises:
+            NotFoundError: The organisation has no pipeline with that id.
+            BusyError: Every attempt conflicted with another writer.
+        """
+        result = self._group.submit(org, pipeline_id, decide)
+        if pipeline_id in self._snapshots_due:
+            self._snapshots_due.discard(pipeline_id)
+            self._put_snapshot(org, pipeline_id)
+        return result
+
+    def note_change(self, org: str, pipeline_id: str, change: str, by: str) -> None:
+        """Record a change of a pipeline's commands or data that is not an action on its nodes."""
+
+        def decide(live: CloudPipeline) -> Input | None:
+            now = self.cloud.clock()
+            if changed(live.record, change, by, now) is live.record:
+                return None
+            return Changed(time=now, by=by, change=change)
+
+        self.submit(org, pipeline_id, decide)
+
+    def repeat_effects(self, org: str, pipeline_id: str, changes: PipelineChanges) -> None:
+        """Execute effects again that may have been lost."""
+        with self.seen(org, pipeline_id) as live:
+            effects = effects_of(live, changes, ())
+        self._effect_executor.execute(effects)
+
+    def refuse_task(self, org: str, pipeline_id: str, token: str, error: str) -> None:
+        """Fail a task without changing its pipeline, for example a task of an old run."""
+        self._effect_executor.execute(
+            Effects(org, pipeline_id, machine_commands=[CompleteTask(token, error)])
+        )
+
+    def begin(
+        self, org: str, pipeline_id: str, definition: dict[str, Any], pipeline: Pipeline
+    ) -> None:
+        """Cache a pipeline that this process has created.
+
+        Args:
+            org: The organisation that owns it.
+            pipeline_id: Its id.
+            definition: Its definition, which the cache then owns, like the tree.
+            pipeline: The resolved tree.
+        """
+        self._cache.begin(org, pipeline_id, definition, pipeline)
+
+    def drop(self, pipeline_id: str) -> None:
+        """Remove a pipeline from the cache."""
+        self._cache.forget(pipeline_id)
+
+    # ---- one entry ----------------------------------------------------------------------------
+
+    def _write_entry(self, live: CloudPipeline, batch: Batch) -> Effects:
+        """Write the next entry of a pipeline, which is not cached meanwhile; return its effects.
+
+        The effects are those of the entry as a whole and of the writer's own input.
+        """
+        before, spare, inputs = live.share, len(live.surplus()), live.inputs
+        warm = self.cloud.warm if self.cloud.warm != live.warm else None
+        live.warm = self.cloud.warm
+        folded = fold(live, batch.own, batch.waiting, batch.failing)
+        contents = _contents(folded, batch, warm)
+        written = self._staffed(live, contents)
+        made_room = self._make_room(live, folded, written)
+        if made_room is not None:
+            contents = _contents(folded, batch, warm)
+            written = self._staffed(live, contents)
+        changes = merged(folded.changes.values())
+        changes.new_notifications = self._masked(live, changes.new_notifications)
+        try:
+            self._write(live, changes, written, batch)
+        except PlanLimitError as error:
+            share = live.share_with((), waits=True, wanted=sum(live.wanted().values()))
+            written = contents.model_copy(update={"limited": error.wait, "share": share})
+            self._write(live, changes, written, batch)
+        live.pool_workers(written)
+        self._cache.note(folded.changes)
+        every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_INPUT)
+        if live.inputs // every > inputs // every:
+            self._snapshots_due.add(live.id)  # taken after the effects, which must not be lost
+        executed = (folded.changes.get(batch.writer), made_room)
+        own = merged(each for each in executed if each is not None)
+        room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
+        effects = effects_of(live, own, written.hires, room)
+        if effects.deferred is not None and written.hires:
+            effects.deferred = self.deferred.with_first(live, effects.deferred)
+        effects.usage = in_one(changes.usage, live.number)
+        effects.published = bool(changes.changes)
+        return effects
+
+    def _make_room(
+        self, live: CloudPipeline, folded: Folded, written: JournalEntry
+    ) -> PipelineChanges | None:
+        """Stop as many of the pipeline's workers without a command as it waits for others.
+
+        One that reports its command in this entry then leaves without another poll.
+        """
+        surplus = tuple(live.surplus())
+        if not surplus or not (written.limited or written.withheld):
+            return None
+        missing = sum(live.wanted().values()) - len(written.hires)
+        # Several may have to stop for one container of a group.
+        stopped = surplus if written.withheld else surplus[:missing]
+        spared = HealthChecked(time=self.cloud.clock(), spared=stopped)
+        return add(live, folded, Submitted(id=_new_id(), input=spared))
+
+    def _masked(
+        self, live: CloudPipeline, new_notifications: list[NotificationRecord]
+    ) -> list[NotificationRecord]:
+        if not new_notifications:
+            return new_notifications
+        cloud = self.cloud
+        mask = inject(cloud.vault, live.org, live.record.owner, cloud.services).mask()
+        return [masked(each, mask) for each in new_notifications]
+
+    def _staffed(self, live: CloudPipeline, contents: JournalEntry) -> JournalEntry:
+        """Return an entry with the workers to launch, or the reason for none."""
+        if not live.wanted():
+            share = live.share_with((), waits=False)
+            return contents.model_copy(update={"share": _if_new(live, share)})
+        used = self.cloud.orgs.in_use(live.org)
+        stopped = reason_to_wait(self.cloud, live.org, used, self._allowances.seconds)
+        if stopped is not None:
+            return _stopped(live, contents, stopped)
+        before, now = live.share, live.share_with((), waits=False)
+        maximum = used.plan.max_workers
+        free = Room(
+            maximum - used.workers + before.workers - now.workers,
+            maximum - used.reserved + before.reserved - now.reserved,
+        )
+        if free.workers > 0:
+            granted = self.slots.granted(live, used, free.workers)
+            free = replace(free, workers=granted)
+        admitted = live.admission(free)
+        names = [name for name, number in admitted.workers.items() for _ in range(number)]
+        if names:
+            stopped = reason_to_wait(self.cloud, live.org, used, self._allowances.current)
+            if stopped is not None:
+                return _stopped(live, contents, stopped)
+        waits = admitted.limited or admitted.withheld
+        # More than the plan allows changes nothing, and would be written with each entry.
+        wanted = max(0, min(admitted.missing, maximum - now.workers - len(names)))
+        others = used.workers - before.workers
+        decided = {
+            "hires": tuple(WorkerLaunch(worker=_new_id(), pool=name) for name in names),
+            "limited": workers_used(self.cloud, used, others) if admitted.limited else None,
+            "withheld": workers_reserved(self.cloud, used) if admitted.withheld else None,
+            "share": _if_new(live, live.share_with(names, waits=waits, wanted=wanted)),
+        }
+        return contents.model_copy(update=decided)
+
+    def _write(
+        self, live: CloudPipeline, changes: PipelineChanges, written: JournalEntry, batch: Batch
+    ) -> None:
+        before = live.share
+        share = before if written.share is None else written.share
+        entry = Entry(
+            number=live.number,
+            input=written.written(),
+            changes=tuple(changes.changes),
+            # An attempt whose command cannot be prepared starts and ends in one entry, but a
+            # transaction writes an item only once.
+            attempts=tuple({(a.path, a.number): a for a in changes.attempts}.values()),
+            record=live.record,
+            workers=share.workers - before.workers,
+            reserved=share.reserved - before.reserved,
+            admits=bool(written.hires),
+            share=written.share,
+            notifications=tuple(changes.new_notifications),
+            open=live.open() or bool(written.hires),
+            asks=bool(live.record.status.approvals),
+            turn=batch.turn,
+            arrived=[each.id for each in batch.waiting],
+        )
+        try:
+            self.cloud.store.commit(live.org, live.id, entry)
+        except LookupError as error:
+            raise NotFoundError(str(error)) from error
+
+    def _put_snapshot(self, org: str, pipeline_id: str) -> None:
+        try:
+            with self.seen(org, pipeline_id) as live:
+                snapshot = snapshots.take(live) if snapshots.can_be_taken(live) else None
+            if snapshot is not None:
+                self.cloud.store.put_snapshot(pipeline_id, snapshot)
+        except Exception:  # the input has taken effect, and the next snapshot replaces this one
+            logger.exception("a snapshot was not written", extra={"pipeline": pipeline_id})
+
+
+def _if_new(live: CloudPipeline, share: Share) -> Share | None:
+    return None if share == live.share else share
+
+
+def _stopped(live: CloudPipeline, contents: JournalEntry, reason: Shortage) -> JournalEntry:
+    """Return an entry without new workers, and with the reason."""
+    share = live.share_with((), waits=True)
+    return contents.model_copy(update={"limited": reason, "share": _if_new(live, share)})
+
+
+def _contents(folded: Folded, batch: Batch, warm: WarmPool | None) -> JournalEntry:
+    inputs = tuple(folded.inputs)
+    return JournalEntry(inputs=inputs, refused=folded.refused, writer=batch.writer, warm=warm)
+
+
+def _new_id() -> str:
+    return "w" + token_hex(8)

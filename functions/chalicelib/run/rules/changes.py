@@ -1,0 +1,178 @@
+"""The results of an event of a cloud pipeline."""
+
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from chalicelib.people.port import Spender
+from chalicelib.run.model import BuiltImage
+from conducto_core.asl.rules.machine import MachineCommand
+from conducto_core.command.text import as_written
+from conducto_core.notifications.model import NotificationRecord
+from conducto_core.run.model.records import AttemptRecord, ChangeRow
+from conducto_core.run.model.states import State
+from conducto_core.run.rules.outcomes import changed_record
+from conducto_core.tree.model import NodeSpec
+from conducto_core.workers.rules.fargate import Size
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The metered seconds of an attempt; ``key`` identifies them within the pipeline.
+
+    Attributes:
+        whose: The pipeline that is charged, and the cost.
+    """
+
+    key: str
+    seconds: float
+    cpu: float
+    whose: Spender
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCharge:
+    """The time of a worker's task that AWS charges.
+
+    Attributes:
+        size: The size of its task.
+        began: When it began to be charged, in seconds since the epoch.
+        until: When it was observed, or stopped.
+        task: ARN of its task, if it runs.
+        ended: Whether it has stopped.
+    """
+
+    worker: str
+    size: Size
+    began: float
+    until: float
+    task: str | None = None
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class PipelineChanges:
+    """The results of an event.
+
+    Attributes:
+        changes: State changes to publish.
+        attempts: Attempts that started or ended.
+        machine_commands: Commands for Step Functions.
+        stops: ``(worker, task ARN)`` of workers to stop.
+        usage: Usage to meter.
+        charges: Starts and ends of workers' tasks.
+        new_notifications: Notifications to send, with secrets not yet masked.
+        builds: Images whose build must be started.
+        released: ``(path, attempt)`` of ended and withdrawn attempts with named limits.
+    """
+
+    changes: list[ChangeRow] = field(default_factory=list)
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    machine_commands: list[MachineCommand] = field(default_factory=list)
+    stops: list[tuple[str, str | None]] = field(default_factory=list)
+    usage: list[Usage] = field(default_factory=list)
+    charges: list[WorkerCharge] = field(default_factory=list)
+    new_notifications: list[NotificationRecord] = field(default_factory=list)
+    builds: list[BuiltImage] = field(default_factory=list)
+    released: list[tuple[str, int]] = field(default_factory=list)
+
+
+def in_one(usage: Sequence[Usage], number: int) -> list[Usage]:
+    """Return the usage of entry ``number`` as at most one, so that it is metered in one write."""
+    if len(usage) < 2:  # noqa: PLR2004  there is nothing to add
+        return list(usage)
+    seconds = sum(each.seconds for each in usage)
+    cpu = sum(each.seconds * each.cpu for each in usage) / (seconds or 1.0)
+    whose = replace(
+        usage[0].whose,
+        dollars=sum(each.whose.dollars for each in usage),
+        attempts=sum(each.whose.attempts for each in usage),
+    )
+    return [Usage(f"#{number}", seconds, cpu, whose)]
+
+
+def merged(parts: Iterable[PipelineChanges]) -> PipelineChanges:
+    """Return the results of several events in order."""
+    whole = PipelineChanges()
+    for part in parts:
+        whole.changes += part.changes
+        whole.attempts += part.attempts
+        whole.machine_commands += part.machine_commands
+        whole.stops += part.stops
+        whole.usage += part.usage
+        whole.charges += part.charges
+        whole.new_notifications += part.new_notifications
+        whole.builds += part.builds
+        whole.released += part.released
+    return whole
+
+
+# ----------------------------------------------------------------------------------------
+# The attempts in flight of a pipeline. Pure.
+
+
+#: The fields that the records of queued attempts share.
+_QUEUED = AttemptRecord(path="/", number=1, state=State.QUEUED)
+
+
+class _Queued(NamedTuple):
+    """An attempt that was queued and has not started."""
+
+    spec: NodeSpec
+    number: int
+    mem: float | None
+    time: float
+
+    def record(self) -> AttemptRecord:
+        """Return its record."""
+        place = self.spec.placement
+        return changed_record(
+            _QUEUED,
+            path=self.spec.path,
+            number=self.number,
+            command=as_written(self.spec),
+            cpu=place.cpu,
+            mem=place.mem if self.mem is None else self.mem,
+            queued=self.time,
+        )
+
+
+class InFlight(MutableMapping[str, AttemptRecord]):
+    """The records of attempts that are queued or running, by path.
+
+    The record of a queued attempt is made when it is read: those of 100,000 commands that are
+    queued at once would take 0.3 s, and 90 MB.
+    """
+
+    def __init__(self, records: Iterable[tuple[str, AttemptRecord]] = ()) -> None:
+        self._kept: dict[str, AttemptRecord | _Queued] = dict(records)
+
+    def __getitem__(self, path: str) -> AttemptRecord:
+        """Return the record of the attempt of a node; raises `KeyError`."""
+        found = self._kept[path]
+        return found.record() if isinstance(found, _Queued) else found
+
+    def __setitem__(self, path: str, record: AttemptRecord) -> None:
+        """Set the record of the attempt of a node."""
+        self._kept[path] = record
+
+    def __delitem__(self, path: str) -> None:
+        """Remove the attempt of a node; raises `KeyError`."""
+        del self._kept[path]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the paths."""
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        """Return the number of attempts."""
+        return len(self._kept)
+
+    def queue(self, spec: NodeSpec, number: int, mem: float | None, time: float) -> None:
+        """Add an attempt that is queued at ``time``; ``mem`` has the GB of a retry, or None."""
+        self._kept[spec.path] = _Queued(spec, number, mem, time)
+
+    def queued_at(self, path: str) -> float | None:
+        """Return when an attempt was queued, without its record; raises `KeyError`."""
+        found = self._kept[path]
+        return found.time if isinstance(found, _Queued) else found.queued

@@ -1,0 +1,432 @@
+"""A cloud pipeline: the state that its definition and its journal imply. No I/O, no clock.
+
+::
+
+    Input ──► CloudPipeline.apply ──► PipelineChanges: records to write and commands for AWS
+
+`chalicelib.run.rules.pipeline` applies the inputs of an entry.
+
+Equal inputs lead to equal states in every Lambda: random and external values are part of the input.
+Policies are in `conducto_core`.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from chalicelib.run.model import (
+    ActionRequested,
+    ApprovalDecided,
+    BuiltImage,
+    CapacityUnavailable,
+    Changed,
+    Claimed,
+    ExecutionEnded,
+    ExecutionLost,
+    ExecutionStarted,
+    HealthChecked,
+    ImagesUpdated,
+    Input,
+    JournalEntry,
+    OutputsArrived,
+    Reported,
+    SpendLimitReached,
+    Submitted,
+    TimeLimitsExpired,
+    TreeReplaced,
+    WorkerLost,
+    WorkerStarted,
+    may_wait,
+)
+from chalicelib.run.rules.changes import PipelineChanges
+from chalicelib.run.rules.state import CloudImage
+from chalicelib.run.rules.workers import PipelineWorkers
+from chalicelib.workers.rules import WorkerStatus
+from conducto_core.asl.rules.machine import StopExecution
+from conducto_core.programs.model import Fate
+from conducto_core.programs.rules.continuation import continued_tree, with_generated
+from conducto_core.run.model import events as ev
+from conducto_core.run.model.records import Lifecycle, PipelineRecord
+from conducto_core.run.model.requests import Action
+from conducto_core.run.model.states import IN_FLIGHT, State
+from conducto_core.run.rules.actions import events_of, events_of_modify
+from conducto_core.run.rules.machine import advance, settled
+from conducto_core.run.rules.pipeline_state import LIFECYCLES
+from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.secrets.rules import changed
+from conducto_core.tree.model import Pipeline, unpack_form
+from conducto_core.tree.rules.callbacks import PoolKind
+
+_RESETS = (Action.RESET, Action.REBUILD)
+#: Actions after which worker launches are retried in pools that gave up.
+_RETRIES_STARTS = (*_RESETS, Action.RUN, Action.WAKE, Action.MODIFY, Action.UNSKIP)
+#: Why an idle worker stops.
+_SPARED = "another command of the organisation needed a worker"
+
+
+class CloudPipeline(PipelineWorkers):
+    """One pipeline and its reaction to events.
+
+    Attributes:
+        prepared: The key of the definition that comes next, and its resolved tree: to resolve a
+            large one again takes seconds. None unless this process has planned it.
+    """
+
+    prepared: tuple[str, Pipeline] | None = None
+
+    # ---- events -------------------------------------------------------------------------------
+
+    def apply(self, event: Input) -> PipelineChanges:
+        """Apply an event of the entry `number` and return the results; raises `TransitionError`."""
+        self.inputs += 1
+        if not may_wait(event):
+            self.disturbed = self.number
+        self.now = max(self.now, event.time)
+        self._effects = PipelineChanges()
+        self._ends.clear()
+        refused = len(self.cloud_machine.run_state.refused)
+        self._dispatch(event)
+        if len(self.cloud_machine.run_state.refused) > refused:
+            self._replan()
+        self._fail_without_image()
+        self._fail_without_workers()
+        self._want_builds()
+        self._let_workers_go()
+        self._fail_without_context(_reset_by(event))
+        self._let_joined_go()
+        self._note_status()
+        self._let_workers_go()
+        return self._effects
+
+    def _dispatch(self, event: Input) -> None:  # noqa: C901, PLR0912  one case per event
+        match event:
+            case ActionRequested():
+                self.record = changed(self.record, event.action, event.by, self.now)
+                self._apply_action(event)
+            case ApprovalDecided():
+                self._decided(event)
+            case Changed():
+                self.record = changed(self.record, event.change, event.by, self.now)
+            case Claimed():
+                self._claimed(event)
+            case Reported():
+                self._reported(event)
+            case OutputsArrived():
+                self._outputs_arrived(event)
+            case WorkerStarted():
+                self._worker_up(event)
+            case WorkerLost():
+                self._worker_lost(event)
+            case ExecutionStarted():
+                self._started(event)
+            case ExecutionEnded():
+                if event.run == self.cloud_machine.run and not settled(self.tree):
+                    self._replan()
+            case ExecutionLost():
+                if event.run == self.cloud_machine.run and event.run in self.runs:
+                    self._replan()
+                elif event.run == self.cloud_machine.run:  # it never started; do not count it
+                    self._follow(self.cloud_machine.replan())
+            case ImagesUpdated():
+                self._images_moved(event.images)
+            case TimeLimitsExpired():
+                for path in event.paths:
+                    if self.deadlines.pop(path, None) is not None:
+                        self._follow(self.cloud_machine.apply(ev.TimeLimitReached(path)))
+            case SpendLimitReached():
+                self._follow(self.cloud_machine.apply(ev.SpendLimitReached()))
+            case CapacityUnavailable():
+                self._capacity_missing(event)
+            case HealthChecked():
+                self.told = event.keeps if event.keeps is not None else self.told
+                for worker in [one for one in self.surplus() if one in event.spared]:
+                    self._send_away(self.registry.workers[worker], _SPARED)
+            case TreeReplaced():
+                self._replace(event)
+            case _:
+                assert_never(event)
+
+    def _note_status(self) -> None:
+        if self._effects.changes and self.falls_asleep():
+            for event in self.perform(Action.SLEEP):
+                advance(self.tree, event)  # nothing is in flight, so no execution has to change
+            self.set_record(lifecycle=LIFECYCLES[Action.SLEEP])
+        self.set_record(status=self.status(), touched=self.now)
+
+    # ---- actions ------------------------------------------------------------------------------
+
+    def _apply_action(self, request: ActionRequested) -> None:
+        if request.action in _RETRIES_STARTS:
+            good = {pool: s for pool, s in self.starts.items() if s.proven and not s.rounds}
+            self.starts = good
+        match request.action:
+            case Action.RUN | Action.WAKE:
+                if request.action is Action.RUN:
+                    self.fruitless = 0
+                self._leave_archive()
+                self._perform(request.action)
+            case Action.PAUSE | Action.CANCEL | Action.SLEEP | Action.ARCHIVE:
+                self._perform(request.action, request.problem)
+            case Action.MODIFY:
+                self._images_moved(request.images)
+                self._modify(request)
+            case _:
+                if request.action in _RESETS:
+                    self._renew_contexts(request.paths)
+                    self._try_failed_images_again()
+                self._images_moved(request.images)
+                self._apply_events(events_of(self.tree, request.action, request.paths, request.by))
+
+    def _leave_archive(self) -> None:
+        if self.record.lifecycle is Lifecycle.ARCHIVED:
+            self.epoch += 1
+            self._known_pools = {}
+            workers = (*self.registry.workers.values(), *self.registry.ended.values())
+            in_use = {worker.pool for worker in workers} | self.queue.keys()
+            self.pools = {name: pool for name, pool in self.pools.items() if name in in_use}
+            self.starts = {name: s for name, s in self.starts.items() if name in in_use}
+
+    def _modify(self, request: ActionRequested) -> None:
+        modified = self.edit(request.edits, self.resolved({**self.edits, **request.edits}))
+        self._know_images()
+        self._apply_events(events_of_modify(self.tree, modified, request.paths, request.by))
+
+    def _apply_events(self, events: Iterable[ev.Event]) -> None:
+        for event in events:
+            self._follow(self.cloud_machine.apply(event))
+
+    # ---- executions ---------------------------------------------------------------------------
+
+    def _started(self, begun: ExecutionStarted) -> None:
+        self.runs[begun.run] = begun.arn
+        while len(self.runs) > 3:  # noqa: PLR2004  the latest run and runs that are being stopped
+            del self.runs[next(iter(self.runs))]
+        if begun.run != self.cloud_machine.run or not self.cloud_machine.run_state.open:
+            self._effects.machine_commands.append(StopExecution(begun.run))
+
+    def _let_joined_go(self) -> None:
+        """Complete the tasks of attempts that were already active when the run was planned.
+
+        The task of such an attempt is completed when a worker claims it. If no worker of the pool
+        is left to claim it, a new run is planned without it.
+        """
+        run_state = self.cloud_machine.run_state
+        for path in sorted(run_state.joined):
+            node = self.tree.nodes.get(path)
+            if isinstance(node, LiveExec) and node.state in IN_FLIGHT:
+                continue
+            if node is not None and run_state.open:
+                pool = self.pool_at(node).name
+                if any(self.registry.in_pool(pool, WorkerStatus.STARTING, WorkerStatus.IDLE)):
+                    continue
+                self._follow(self.cloud_machine.replan())
+                return
+            run_state.joined.discard(path)
+
+    # ---- another tree -------------------------------------------------------------------------
+
+    def _replace(self, replaced: TreeReplaced) -> None:
+        """Replace the definition, while no attempt is active; the pipeline is paused."""
+        self._let_contexts_go()
+        plan: dict[str, Any] = unpack_form(self.tree_of(replaced.plan, "plan"))
+        definition = unpack_form(self.tree_of(replaced.definition, "definition"))
+        record = PipelineRecord.model_validate(definition["record"])
+        self.definition = definition
+        self.definition_key, self.plan_key = replaced.definition, replaced.plan
+        self.generated = {target: self.generated[target] for target in replaced.generated}
+        self._forget_progress()
+        kept = {each["path"] for each in plan["nodes"] if each["fate"] == Fate.KEPT}
+        self._adopt_new(record, kept, replaced.images)
+        self.record = changed(self.record, "continue", replaced.by, self.now)
+
+    def _let_contexts_go(self) -> None:
+        """Stop the containers of contexts: their state is of the old tree."""
+        for worker in self.registry.staying():
+            if self.pools[worker.pool].kind is PoolKind.CONTEXT:
+                self._send_away(worker, "the tree was replaced")
+
+    def _forget_progress(self) -> None:
+        """Forget everything that the old tree's next run would have needed."""
+        self.starts = {}
+        self.deadlines = {}
+        self.fruitless = 0
+
+    def _adopt_new(
+        self, record: PipelineRecord, kept: Collection[str], images: Sequence[BuiltImage]
+    ) -> None:
+        old, machine = self.tree, self.cloud_machine
+        pipeline = self._resolved()
+        tried = old.past | {path: node.attempt for path, node in old.nodes.items() if node.attempt}
+        taken = machine.replace(continued_tree(old, pipeline, kept, tried))
+        known = {built.name: self.images.get(built.name) for built in images}
+        same = {built.name for built in images if _is_of(known[built.name], built)}
+        self.images = {name: image for name, image in known.items() if image and name in same}
+        self.redefine(record, pipeline, machine.tree)
+        self.adopt(machine)
+        self.times = {path: times for path, times in self.times.items() if path in self.tree.nodes}
+        self._images_moved(built for built in images if built.name not in same)
+        self._follow(taken)
+
+    def _resolved(self) -> Pipeline:
+        prepared, self.prepared = self.prepared, None
+        if prepared is not None and prepared[0] == self.definition_key:
+            return prepared[1]
+        forms = {path: unpack_form(self.tree_of(key)) for path, key in self.generated.items()}
+        pipeline, _ = with_generated(self.form, forms)
+        return pipeline
+
+
+def _reset_by(event: Input) -> tuple[str, ...]:
+    resets = isinstance(event, ActionRequested) and event.action in _RESETS
+    return event.paths if isinstance(event, ActionRequested) and resets else ()
+
+
+def _is_of(image: CloudImage | None, built: BuiltImage) -> bool:
+    return image is not None and image.built == built
+
+
+# ----------------------------------------------------------------------------------------
+# Folds the inputs of requests into an entry of a journal, and applies entries. No I/O, no clock.
+#
+# A request decides on an input after it has read the journal up to some entry. The input may be
+# folded into a later entry, together with the inputs of other requests. It then takes effect only
+# if the decision is still valid; otherwise the entry records that it was refused, and its request
+# decides again. Each input takes effect once: a pipeline keeps the ids of the inputs of its last
+# entries, and refuses inputs that are older.
+
+
+#: Number of entries for which a pipeline keeps the ids of inputs.
+WINDOW = 500
+STALE = "it is older than the inputs whose ids are known; retry"
+CHANGED = "the pipeline has changed since it was submitted"
+FAILED = "it could not be applied"
+
+
+@dataclass(slots=True)
+class Folded:
+    """The inputs of an entry.
+
+    Attributes:
+        inputs: Those that took effect, in this order.
+        refused: ``{id: reason}`` of the others.
+        changes: ``{id: results}`` of those that took effect.
+    """
+
+    inputs: list[Submitted] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    changes: dict[str, PipelineChanges] = field(default_factory=dict)
+
+
+def fresh(live: CloudPipeline, waiting: Iterable[Submitted]) -> list[Submitted]:
+    """Return the inputs that are not in the journal yet."""
+    return [each for each in waiting if each.id not in live.taken]
+
+
+def fold(
+    live: CloudPipeline,
+    own: Submitted | None,
+    waiting: Sequence[Submitted],
+    failing: Collection[str] = (),
+) -> Folded:
+    """Begin the next entry and apply its inputs.
+
+    Args:
+        live: The pipeline after the latest entry.
+        own: An input that was decided on this state.
+        waiting: Inputs of other requests.
+        failing: Ids of waiting inputs that raise an error when they are applied.
+
+    Raises:
+        FoldError: A waiting input raised an error; the state of ``live`` is no longer valid.
+    """
+    folded = Folded()
+    seen = live.number
+    _begin(live)
+    if own is not None:
+        _take(live, folded, own)
+    for each in fresh(live, waiting):
+        reason = FAILED if each.id in failing else _objection(live, each, seen)
+        if reason is not None:
+            folded.refused[each.id] = reason
+            live.taken[each.id] = live.number
+            continue
+        try:
+            _take(live, folded, each)
+        except Exception as error:
+            raise FoldError(each.id) from error
+    return folded
+
+
+def add(live: CloudPipeline, folded: Folded, consequence: Submitted) -> PipelineChanges:
+    """Add an input to an entry that is decided on the state after its other inputs."""
+    _take(live, folded, consequence)
+    return folded.changes[consequence.id]
+
+
+class FoldError(Exception):
+    """A waiting input cannot be applied.
+
+    Attributes:
+        id: Its id.
+    """
+
+    def __init__(self, submitted: str) -> None:
+        super().__init__(f"the input {submitted} cannot be applied")
+        self.id = submitted
+
+
+def replay(live: CloudPipeline, entry: JournalEntry) -> dict[str, PipelineChanges]:
+    """Apply an entry that was written; return ``{id: results}`` of its inputs."""
+    _begin(live)
+    if entry.warm is not None:
+        live.warm = entry.warm
+    folded = Folded()
+    for each in entry.inputs:
+        _take(live, folded, each)
+    live.taken.update(dict.fromkeys(entry.refused, live.number))
+    live.pool_workers(entry)
+    return folded.changes
+
+
+def _begin(live: CloudPipeline) -> None:
+    live.number += 1
+    for known in list(live.taken):
+        if live.taken[known] > live.number - WINDOW:
+            break  # they are in the order of their entries
+        del live.taken[known]
+
+
+def _take(live: CloudPipeline, folded: Folded, each: Submitted) -> None:
+    folded.changes[each.id] = live.apply(each.input)
+    folded.inputs.append(Submitted(id=each.id, input=each.input))
+    live.taken[each.id] = live.number
+
+
+def _objection(live: CloudPipeline, each: Submitted, latest: int) -> str | None:
+    """Return why a waiting input does not take effect, or None.
+
+    An id from before the window is unknown, but its input had not seen its own entry.
+    """
+    if each.seen <= latest - WINDOW:
+        return STALE
+    if each.seen < live.disturbed or not _is_valid(live, each.input):
+        return CHANGED
+    return None
+
+
+def _is_valid(live: CloudPipeline, happened: Input) -> bool:
+    """Return whether the request would decide on the same input now."""
+    match happened:
+        case Claimed():
+            return live.is_current(happened)
+        case Reported():
+            worker = live.registry.workers.get(happened.worker)
+            return worker is not None and worker.runs(happened.path, happened.attempt)
+        case OutputsArrived():
+            return live.exec_in(happened.path, happened.attempt, State.RUNNING) is not None
+        case WorkerStarted() | WorkerLost():
+            explains = isinstance(happened, WorkerLost) and happened.ended is not None
+            gone = explains and happened.worker in live.registry.ended
+            return gone or happened.worker in live.registry.workers
+        case _:
+            return False

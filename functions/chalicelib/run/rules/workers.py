@@ -1,0 +1,407 @@
+"""The workers of a cloud pipeline: their events, and when they stop. No I/O, no clock."""
+
+from collections.abc import Collection
+
+from chalicelib.people.port import Spender
+from chalicelib.run.model import (
+    CapacityUnavailable,
+    Claimed,
+    JournalEntry,
+    OutputsArrived,
+    Reported,
+    WorkerLost,
+    WorkerStarted,
+)
+from chalicelib.run.rules.changes import PipelineChanges, Usage, WorkerCharge
+from chalicelib.run.rules.state import CloudImage
+from chalicelib.run.rules.steps import GRACE, PipelineSteps
+from chalicelib.workers.rules import Worker, WorkerStatus
+from conducto_core.asl.rules.machine import CompleteTask
+from conducto_core.billing.rules import charged_seconds, dollars_for
+from conducto_core.run.model.records import AttemptRecord, Lifecycle
+from conducto_core.run.model.states import Cause, State
+from conducto_core.run.rules.contexts import Hold, is_inside, is_late, loss
+from conducto_core.run.rules.outcomes import AttemptEnd
+from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.secrets.rules import secrets_user
+from conducto_core.tree.rules.callbacks import PoolKind
+from conducto_core.workers.rules.fargate import Size, size_for
+from conducto_core.workers.rules.start_failures import Failed, PoolStarts, StartFailure
+
+_OUTDATED = "its image or title changed, or it has secrets that are withheld since a change"
+_LATE = {
+    Hold.PAUSED: "the pipeline was paused for more than 24 hours",
+    Hold.SPARE: "no command of the group had run for 15 minutes",
+}
+
+
+class PipelineWorkers(PipelineSteps):
+    """A pipeline and its workers."""
+
+    # ---- commands -----------------------------------------------------------------------------
+
+    def _claimed(self, claim: Claimed) -> None:
+        worker = self.registry.workers.get(claim.worker)
+        if worker is None or not self._hand(worker, claim):
+            return
+        if claim.attempt is not None:
+            worker.previous, worker.token = worker.token, claim.token
+            self._start(worker, claim.attempt)
+            if claim.refusal is not None:
+                worker.busy, worker.status = False, WorkerStatus.IDLE
+                self._finish(claim.attempt.path, claim.refusal_cause, message=claim.refusal)
+
+    def _hand(self, worker: Worker, claim: Claimed) -> bool:
+        """Record that a worker holds a task, or complete a stray one; return its validity."""
+        if self.is_stray(claim):
+            self._effects.machine_commands.append(
+                CompleteTask(claim.token, self.reply_to_stray(claim))
+            )
+            return False
+        worker.since = self.now
+        self._follow(
+            self.cloud_machine.claim(claim.token, claim.run, claim.node, waits=claim.waits)
+        )
+        path = self.cloud_machine.path_of(claim.node) or ""
+        if claim.token in self.cloud_machine.run_state.held.get(path, {}):
+            self.holders[claim.token] = worker.id
+        return True
+
+    def _start(self, worker: Worker, attempt: AttemptRecord) -> None:
+        self.fruitless = 0
+        worker.path, worker.attempt, worker.busy = attempt.path, attempt.number, True
+        worker.status = WorkerStatus.BUSY
+        worker.kept = None
+        worker.commands += 1
+        self.starts[worker.pool] = self.starts_of(worker.pool).after_command(worker.round)
+        self._unqueue(attempt.path)
+        self.in_flight[attempt.path] = attempt
+        self.times[attempt.path] = (attempt.queued or attempt.started, None)
+        self._effects.attempts.append(attempt)
+        self._follow(self.cloud_machine.start(attempt.path))
+
+    def _reported(self, report: Reported) -> None:
+        worker = self.registry.workers.get(report.worker)
+        if worker is None:
+            return
+        node = self.exec_in(report.path, report.attempt, State.RUNNING)
+        if node is not None and worker.runs(report.path, report.attempt):
+            self._end_command(worker, node, report)  # otherwise, it is a repeated report
+        if report.next is not None:
+            self._claim_next(worker, report.next)
+
+    def _claim_next(self, worker: Worker, claim: Claimed) -> None:
+        """Apply the claim that came with a report; its attempt may not start after all."""
+        if worker.status is WorkerStatus.IDLE and self._is_outdated(worker):
+            self._send_away(worker, _OUTDATED)  # which releases the task
+        retried = worker.token in self.holders  # its last command runs again, and first
+        if claim.attempt is not None and (retried or not self.is_current(claim)):
+            claim = claim.model_copy(update={"attempt": None, "refusal": None})
+        self._claimed(claim)
+        if worker.status is WorkerStatus.LEAVING:
+            self._lose_tasks(worker)
+
+    def _end_command(self, worker: Worker, node: LiveExec, report: Reported) -> None:
+        worker.busy, worker.since = False, self.now
+        once = self.pools[worker.pool].kind is PoolKind.ONCE
+        worker.status = WorkerStatus.LEAVING if report.last or once else WorkerStatus.IDLE
+        pool = self.pools[worker.pool]
+        key = f"{report.path}#{report.attempt}"
+        dollars = dollars_for(report.path, pool.cpu, pool.mem, report.seconds)
+        spender = Spender.of(self.record, dollars)
+        self._effects.usage.append(Usage(key, report.seconds, pool.cpu, spender))
+        worker.metered += report.seconds
+        if report.cause is None and node.stop_reason is None:
+            self._graft(node, report)
+        self._ends[report.path] = AttemptEnd(
+            report.exit_code,
+            report.message,
+            report.peak_memory,
+            report.output_bytes,
+            report.outputs,
+            report.interpreter,
+        )
+        self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
+        if worker.leaves or self._gives_up(worker):
+            self._stop(worker)
+        elif worker.status is WorkerStatus.LEAVING:
+            self._note_lost_context(worker, "its worker was stopped")
+        if worker.status is WorkerStatus.LEAVING:
+            self._lose_tasks(worker)
+
+    def _gives_up(self, worker: Worker) -> bool:
+        """Return whether an idle worker stops because other pipelines wait for workers."""
+        if self.keeps is None or worker.status is not WorkerStatus.IDLE:
+            return False
+        staying = sum(1 for _ in self.registry.staying())
+        return staying > self.keeps and self.pools[worker.pool].kind is not PoolKind.CONTEXT
+
+    def repeated_end(self, worker: Worker, path: str, attempt: int) -> PipelineChanges:
+        """Return effects of an attempt's end, for its repeated report: they may have been lost."""
+        changes = PipelineChanges(released=[(path, attempt)])
+        # Its claim of the next task may have come with the report.
+        token = worker.token if worker.has_had(path, attempt) else worker.previous
+        if token not in self.holders:
+            reply = self.cloud_machine.repeated_reply(path, token)
+            changes.machine_commands += [] if reply is None else [reply]
+        return changes
+
+    def _outputs_arrived(self, arrived: OutputsArrived) -> None:
+        if self.exec_in(arrived.path, arrived.attempt, State.RUNNING) is None:
+            return
+        record = self.in_flight[arrived.path].model_copy(update={"outputs": arrived.outputs})
+        self.in_flight[arrived.path] = record
+        self._effects.attempts.append(record)
+
+    # ---- start and loss -----------------------------------------------------------------------
+
+    def pool_workers(self, written: JournalEntry) -> None:
+        """Register the workers that the latest entry launches."""
+        for launch in written.hires:
+            image = self.images[self.pools[launch.pool].image]
+            self.registry.workers[launch.worker] = Worker(
+                launch.worker,
+                launch.pool,
+                self.now,
+                reference=image.record.reference,
+                setting=self._setting(image),
+                launched=self.now,
+                round=self.starts_of(launch.pool).rounds,
+                for_owner=secrets_user(self.record) is not None,
+            )
+        self.limited, self.withheld = written.limited, written.withheld
+        self.told = None
+        if written.share is not None:
+            self.share = written.share
+
+    def _worker_up(self, up: WorkerStarted) -> None:
+        worker = self.registry.workers.get(up.worker)
+        if worker is None:
+            return
+        worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
+        if worker.up is None:
+            worker.up = self.now
+            # A worker that ends before the next charge has a meter, too, from which ECS is asked.
+            charge = WorkerCharge(worker.id, self._size(worker), self.now, self.now, up.task)
+            self._effects.charges.append(charge)
+        if worker.status is WorkerStatus.STARTING:
+            worker.status = WorkerStatus.IDLE
+        if worker.pool in self.starts:
+            self.starts[worker.pool] = self.starts[worker.pool].after_up(worker.round)
+
+    def _worker_lost(self, lost: WorkerLost) -> None:
+        worker = self.registry.workers.get(lost.worker)
+        if worker is None:
+            self._explained(lost)
+            return
+        if lost.handed is not None:
+            self._hand(worker, lost.handed)
+        del self.registry.workers[worker.id]
+        if worker.status is not WorkerStatus.LEAVING:
+            self._note_lost_context(worker, lost.reason)
+        if worker.task is not None:
+            self._effects.stops.append((worker.id, worker.task))
+        if worker.busy and self.exec_in(worker.path, worker.attempt, State.RUNNING) is not None:
+            message = f"the worker was lost: {lost.reason.rstrip('.')}"
+            self._finish(worker.path, lost.cause, message=message)
+        looked = worker.task is not None and self.cloud_machine.run in self.runs
+        if not self._lose_tasks(worker) and looked and self._is_forgotten(worker.pool):
+            self._replan()
+        wanted = worker.status is not WorkerStatus.LEAVING and not worker.commands
+        worker.unexplained = wanted and lost.unexplained
+        worker.since = self.now
+        if wanted and lost.failure is not None and not lost.unexplained:
+            self._count_failure(worker, lost.failure, lost.reason)
+        if lost.ended is None:
+            self.registry.ended[worker.id] = worker
+        else:
+            self._meter(worker, lost.began, lost.ended)
+
+    def _explained(self, lost: WorkerLost) -> None:
+        """Apply the ECS event about a worker that reported its own end, or was already lost."""
+        worker = self.registry.ended.pop(lost.worker, None)
+        if worker is None:
+            return  # a repeated event
+        if worker.unexplained:
+            self._count_failure(worker, lost.failure or StartFailure.LOST, lost.reason)
+        self._meter(worker, lost.began, lost.ended)
+
+    def _meter(self, worker: Worker, began: float | None, ended: float | None) -> None:
+        if began is None or ended is None:
+            return  # AWS does not charge for a task that never started
+        pool = self.pools[worker.pool]
+        charge = WorkerCharge(worker.id, self._size(worker), began, ended, ended=True)
+        self._effects.charges.append(charge)
+        seconds = charged_seconds(began, ended) - worker.metered
+        if seconds <= 0:
+            return
+        dollars = dollars_for(worker.pool, pool.cpu, pool.mem, seconds)
+        spender = Spender.of(self.record, dollars, attempts=0)
+        self._effects.usage.append(Usage(f"@{worker.id}", seconds, pool.cpu, spender))
+
+    def _size(self, worker: Worker) -> Size:
+        pool = self.pools[worker.pool]
+        return size_for(worker.pool, pool.cpu, pool.mem)
+
+    def _lose_tasks(self, worker: Worker) -> bool:
+        """Release the tasks of a leaving worker to others; return whether it had any."""
+        tokens = [token for token, holder in self.holders.items() if holder == worker.id]
+        if tokens:
+            self._follow(self.cloud_machine.lose(tokens))
+        return bool(tokens)
+
+    def _is_forgotten(self, pool: str) -> bool:
+        """Return whether Execs are queued in a pool but no worker was offered a task for them."""
+        queued = self.queue.get(pool, {})
+        held = self.cloud_machine.run_state.held
+        free = self.pools[pool].name in self.wanted()
+        idle_left = any(
+            self.registry.in_pool(pool, WorkerStatus.STARTING, WorkerStatus.IDLE, WorkerStatus.BUSY)
+        )
+        had_work = any(path in held for path in queued)
+        return bool(queued) and free and not idle_left and not had_work and self._waited(pool)
+
+    def _waited(self, pool: str) -> bool:
+        queued = [self.in_flight.queued_at(path) or 0.0 for path in self.queue.get(pool, {})]
+        return bool(queued) and self.now - max(min(queued), self.planned_at) > GRACE
+
+    def _count_failure(
+        self,
+        worker: Worker,
+        failure: StartFailure,
+        reason: str,
+        *,
+        refused: bool = False,
+        contended: bool = False,
+    ) -> None:
+        """Count a worker that ended, or failed to launch, before it ran a command."""
+        failed = Failed(failure, reason, worker.round, refused=refused, contended=contended)
+        starts = self.starts.get(worker.pool, PoolStarts())
+        self.starts[worker.pool] = starts.after(failed, self.now)
+
+    def _fail_without_workers(self) -> None:
+        for pool in list(self.queue):
+            starts = self.starts_of(pool)
+            if starts.given_up:
+                message = starts.message(self.pools[pool].image)
+                for path in list(self.queue.get(pool, {})):
+                    if path in self.queue.get(pool, {}):
+                        self._finish(path, starts.cause, message=message, final=True)
+
+    def _capacity_missing(self, missing: CapacityUnavailable) -> None:
+        worker = self.registry.workers.get(missing.worker)
+        if worker is None or worker.status is not WorkerStatus.STARTING:
+            return
+        del self.registry.workers[worker.id]
+        up = (WorkerStatus.IDLE, WorkerStatus.BUSY)
+        others = any(other.status in up for other in self.registry.workers.values())
+        self._count_failure(
+            worker,
+            missing.failure,
+            missing.message,
+            refused=True,
+            contended=missing.contended or others,
+        )
+
+    # ---- stop ---------------------------------------------------------------------------------
+
+    def _let_workers_go(self) -> None:
+        """Stop workers that have no more work, instead of paying for their idle time."""
+        asleep = self.record.lifecycle is not Lifecycle.ACTIVE
+        done = self.settled()
+        free = [worker for worker in self.registry.staying() if not worker.busy]
+        holding = set(self.holders.values()) if free else set()
+        needed: dict[str, bool] = {}  # asked once for each pool, because it may take long
+        for worker in free:
+            if worker.status is WorkerStatus.LEAVING:
+                continue  # another one of these stays instead
+            pool = self.pools[worker.pool]
+            too_late = done and worker.status is WorkerStatus.STARTING
+            if asleep or too_late:
+                self._send_away(worker, "the pipeline sleeps")
+            elif self._is_outdated(worker):
+                self._send_away(worker, _OUTDATED)
+            elif pool.kind is PoolKind.CONTEXT:
+                self._look_at_context(worker)
+            elif worker.id not in holding and not self.stays_warm(worker, self.now):
+                if worker.pool not in needed:
+                    needed[worker.pool] = self.may_need_more(worker.pool)
+                self._keep_or_stop(worker, done=done, needed=needed[worker.pool])
+
+    def _keep_or_stop(self, worker: Worker, *, done: bool, needed: bool) -> None:
+        """Stop a worker without a command unless its pool needs it, or the next run may.
+
+        Args:
+            worker: The worker; it is not warm, or no longer.
+            done: Whether nothing starts without an action.
+            needed: `may_need_more` of its pool.
+        """
+        was_warm = worker.kept is not None
+        if needed and not done:
+            worker.kept = None
+        elif was_warm or not (self._keep_warm(worker) or needed):
+            self._stop(worker)
+
+    def _keep_warm(self, worker: Worker) -> bool:
+        """Let a worker stay for the next run, instead of one that became idle earlier."""
+        shared = self.pools[worker.pool].kind is PoolKind.MANY
+        if not self.warm.workers or not shared or worker.status is not WorkerStatus.IDLE:
+            return False
+        worker.kept = self.now
+        for other in self.warm_workers()[: -self.warm.workers]:
+            self._stop(other)
+        return True
+
+    def _look_at_context(self, worker: Worker) -> None:
+        hold = self.hold_of(worker)
+        if hold is Hold.NEEDED:
+            worker.unused = None
+            return
+        worker.unused = self.now if worker.unused is None else worker.unused
+        if is_late(hold, self.now - worker.unused):
+            self._send_away(worker, _LATE.get(hold, ""))
+
+    def _renew_contexts(self, reset: Collection[str]) -> None:
+        """Stop the containers of groups that a user resets entirely."""
+        for worker in list(self.registry.staying()):
+            pool = self.pools[worker.pool]
+            if worker.commands and pool.kind is PoolKind.CONTEXT and is_inside(pool.key, reset):
+                worker.leaves = True
+                if not worker.busy:
+                    self._stop(worker)
+
+    def _send_away(self, worker: Worker, why: str) -> None:
+        self._stop(worker)
+        self._note_lost_context(worker, why)
+
+    def _stop(self, worker: Worker) -> None:
+        worker.status = WorkerStatus.LEAVING
+        self._effects.stops.append((worker.id, worker.task))
+
+    def _note_lost_context(self, worker: Worker, why: str) -> None:
+        """Record that a context's container was lost, if its group still needs the state in it."""
+        pool = self.pools[worker.pool].key
+        lost = self.lose_context(pool, why, worker.commands - worker.busy)
+        if lost and not self.record.armed:
+            self.set_record(problem=loss(pool, why, self.id))
+
+    def _fail_without_context(self, reset: Collection[str]) -> None:
+        """End Execs that would continue in an empty container, except in the reset subtrees."""
+        for node, message in self.stranded(reset):
+            self._finish(node.path, Cause.WORKER_LOST, message=message, final=True)
+
+    def _is_outdated(self, worker: Worker) -> bool:
+        holds_secrets = worker.for_owner and secrets_user(self.record) is None
+        image = self.images.get(self.pools[worker.pool].image)  # the tree may have been replaced
+        return (
+            holds_secrets
+            or image is None
+            or worker.reference not in (None, image.record.reference)
+            or worker.setting not in (None, self._setting(image))
+        )
+
+    def _setting(self, image: CloudImage) -> tuple[str | None, ...]:
+        """Return `Worker.setting` of a worker that is launched now."""
+        built = image.built
+        inside = (None, None) if built is None else (built.shell, built.workdir)
+        return (*inside, self.record.title)

@@ -1,0 +1,169 @@
+"""Schedules of organisations: their callers, and the pipelines that they launch."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from random import shuffle
+from threading import Lock
+
+from chalicelib.api.callers import current_user
+from chalicelib.people.port import Identity
+from chalicelib.run.handlers import CloudPipelines
+from chalicelib.run.launch_queue import turn_of
+from chalicelib.run.port import all_records
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.secrets.injection import smtp_password
+from conducto.integrations.http import DeliveryError
+from conducto_core.api.operation import Permission
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.people.model import Role
+from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.records import PipelineRecord
+from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.schedules.handlers import ScheduleOperations
+from conducto_core.schedules.model import DAY, Schedule, ScheduleSettings, ScriptSource
+from conducto_core.schedules.runner import ScheduleRunner
+
+logger = logging.getLogger(__name__)
+
+#: Number of schedules that are served at once.
+_THREADS = 16
+#: Seconds after which a run serves no further schedule; the run of the next minute does.
+_RUN_SECONDS = 60.0
+
+
+class CloudScheduleCaller:
+    """A `conducto_core.schedules.handlers.ScheduleCaller`."""
+
+    runs_scripts = False
+
+    def __init__(self, pipelines: CloudPipelines, identity: Identity) -> None:
+        self.org = identity.org
+        self.user = identity.user
+        self._pipelines = pipelines
+
+    async def template_launch(self, pipeline_id: str) -> LaunchRequest:
+        """Return the launch request of a pipeline."""
+        return await self._pipelines.template_launch(pipeline_id)
+
+    async def with_script(self, settings: ScheduleSettings) -> ScheduleSettings:
+        """Return the settings: the cloud has no scripts."""
+        return settings
+
+    def changed(self) -> None:
+        """Do nothing: schedules are checked every minute."""
+
+
+class CloudScheduleTarget:
+    """A `conducto_core.schedules.port.ScheduleTarget`, for one run or request."""
+
+    def __init__(self, engine: CommandProcessor) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+        self._turn = Lock()
+        self._turns: dict[str, Lock] = {}
+        self._ended: dict[str, list[PipelineRecord]] = {}
+
+    async def may_launch(self, org: str, owner: str) -> bool:
+        """Return whether a user may launch pipelines now."""
+        permissions = await asyncio.to_thread(self._permissions, org, owner)
+        return Permission.LAUNCH in permissions
+
+    def _permissions(self, org: str, owner: str) -> frozenset[str]:
+        user = current_user(self._cloud, org, owner)
+        return frozenset() if user is None else user.permissions
+
+    def _as_owner(self, org: str, owner: str) -> CloudPipelines:
+        return CloudPipelines(self._engine, Identity(org, owner, self._permissions(org, owner)))
+
+    async def launch(
+        self, org: str, owner: str, request: LaunchRequest, key: str, since: float
+    ) -> str:
+        """Launch a pipeline once for each key, in its turn; return its id."""
+        pipelines = await asyncio.to_thread(self._as_owner, org, owner)
+        turn = turn_of(since, key)
+        launched = await pipelines.launch_stored(request, key, repeated=True, turn=turn)
+        return launched.pipeline.id
+
+    async def start_script(self, schedule: Schedule, _source: ScriptSource, _key: str) -> str:
+        """Refuse: scripts are on the machines of agents."""
+        raise RefusedError(f"{schedule.name}: the cloud starts no scripts")
+
+    async def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
+        """Return the record of a pipeline; None if it was deleted."""
+        return await asyncio.to_thread(self._cloud.store.record, org, pipeline_id)
+
+    async def cancel(self, org: str, owner: str, pipeline_id: str) -> None:
+        """Cancel a pipeline, unless it has ended."""
+        pipelines = await asyncio.to_thread(self._as_owner, org, owner)
+        cancel = ControlRequest(action=Action.CANCEL)
+        try:
+            await pipelines.control(PipelineParams(id=pipeline_id), cancel)
+        except (NotFoundError, RefusedError) as error:
+            about = {"pipeline": pipeline_id, "why": str(error)}
+            logger.info("a pipeline was not cancelled", extra=about)
+
+    async def ended_since(self, org: str, since: float) -> Iterable[PipelineRecord]:
+        """Return the pipelines that ended at or after a time of the last day."""
+        known = await asyncio.to_thread(self._recent, org)
+        return [one for one in known if (one.status.ended or 0.0) >= since]
+
+    def _recent(self, org: str) -> list[PipelineRecord]:
+        """Return the pipelines that ended in the last day, read once in a run."""
+        with self._turn:
+            turn = self._turns.setdefault(org, Lock())
+        with turn:
+            if org not in self._ended:
+                since = self._cloud.clock() - DAY
+                known = all_records(self._cloud.store, org)
+                self._ended[org] = [one for one in known if (one.status.ended or 0.0) >= since]
+            return self._ended[org]
+
+    async def paused_itself(self, org: str, schedule: Schedule) -> None:
+        """Log the reason and mail it to administrators; the list of schedules shows it, too."""
+        about = {"org": org, "schedule": schedule.name, "why": schedule.paused_why}
+        logger.warning("a schedule paused itself", extra=about)
+        await asyncio.to_thread(self._mail, org, schedule)
+
+    def _mail(self, org: str, schedule: Schedule) -> None:
+        subject = f"Conducto: the schedule {schedule.name} of {org} paused itself"
+        text = f"{schedule.paused_why}.\n\nResume it: conducto schedule resume {schedule.name}\n"
+        password = smtp_password(self._cloud.vault, org)
+        for member in self._cloud.people.members(org):
+            if not member.email or member.role not in (Role.OWNER, Role.ADMIN):
+                continue
+            try:
+                self._cloud.mail(member.email, subject, text, password)
+            except DeliveryError as error:
+                about = {"schedule": schedule.name, "to": member.user, "why": str(error)}
+                logger.warning("a mail was not sent", extra=about)
+
+
+def schedule_runner(engine: CommandProcessor) -> ScheduleRunner:
+    """Return the runner of all organisations' schedules."""
+    cloud = engine.cloud
+    return ScheduleRunner(cloud.schedules, CloudScheduleTarget(engine), cloud.clock)
+
+
+def schedule_operations(engine: CommandProcessor, caller: Identity) -> ScheduleOperations:
+    """Return the operations on schedules for a caller."""
+    pipelines = CloudPipelines(engine, caller)
+    return ScheduleOperations(schedule_runner(engine), CloudScheduleCaller(pipelines, caller))
+
+
+def serve_schedules(engine: CommandProcessor) -> int:
+    """Serve the schedules that need attention, for at most a minute; return their number."""
+    runner, clock = schedule_runner(engine), engine.cloud.clock
+    due = list(runner.store.due(clock()))
+    shuffle(due)  # so that each one has its turn if the time is too short for all
+    end = clock() + _RUN_SECONDS
+
+    def serve(one: tuple[str, str]) -> bool:
+        in_time = clock() < end
+        if in_time:
+            asyncio.run(runner.serve(*one))
+        return in_time
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return sum(threads.map(serve, due))

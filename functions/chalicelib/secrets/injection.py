@@ -1,0 +1,125 @@
+"""Secrets of a command: read when it starts, kept in memory for seconds, stored nowhere."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from types import MappingProxyType
+
+from chalicelib.people.port import SecretVault
+from conducto_core.command.masking import Mask, can_be_masked
+from conducto_core.notifications.channels import SMTP_PASSWORD
+from conducto_core.programs.rules.continuation import secrets_version
+from conducto_core.secrets.rules import SecretAccess
+
+NONE: Mapping[str, str] = MappingProxyType({})
+#: Seconds for which a process keeps secrets: Secrets Manager charges for each read.
+SECRET_SECONDS = 30.0
+#: Seconds by which the clocks of two processes may differ.
+SKEW = 1.0
+
+
+def org_scope(org: str) -> str:
+    """Return the scope of the secrets of all pipelines of an organisation."""
+    return f"org/{org}"
+
+
+def user_scope(org: str, user: str) -> str:
+    """Return the scope of one user's secrets, which take precedence over the organisation's."""
+    return f"user/{org}/{user}"
+
+
+@dataclass(frozen=True, slots=True)
+class InjectedSecrets:
+    """The secrets of one command.
+
+    Attributes:
+        env: ``{name: value}``.
+        masked: Values to mask in its output.
+        version: A text that changes when a secret is added, stored or deleted.
+        updated: ``{name: time of the last change}`` of the secrets.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    masked: tuple[str, ...] = field(default=(), repr=False)
+    version: str = ""
+    updated: Mapping[str, float] = field(default_factory=dict)
+
+    def mask(self) -> Mask:
+        """Return a mask of the secrets."""
+        return Mask(self.masked)
+
+
+def inject(
+    vault: SecretVault, org: str, user: str | None, services: Mapping[str, str] = NONE
+) -> InjectedSecrets:
+    """Return the current secrets of a command.
+
+    Args:
+        vault: The secret store.
+        org: The pipeline's organisation.
+        user: The user whose secrets are included (`conducto_core.secrets.rules`); None:
+            only those of the organisation.
+        services: Environment variables with service addresses, masked like secrets because an
+            address may contain a password.
+    """
+    own = {} if user is None else vault.read(user_scope(org, user))
+    shared = vault.read(org_scope(org))
+    secrets = {**shared, **own}
+    values = {key: str(secret["value"]) for key, secret in secrets.items()}
+    hidden = {values[key] for key, secret in secrets.items() if secret.get("mask", True)}
+    hidden.update(services.values())
+    updated = {key: float(secret.get("updated", 0.0)) for key, secret in secrets.items()}
+    version = secrets_version(
+        ("user" if key in own else "org", key, time) for key, time in updated.items()
+    )
+    masked = tuple(sorted(filter(can_be_masked, hidden)))
+    return InjectedSecrets({**values, **services}, masked, version, updated)
+
+
+def inject_commands(
+    vault: SecretVault, org: str, access: SecretAccess, services: Mapping[str, str] = NONE
+) -> InjectedSecrets:
+    """Return the current secrets of commands with this access; see `inject`."""
+    if not access.org:  # no addresses either: they may contain a password
+        return InjectedSecrets()
+    return inject(vault, org, access.user, services)
+
+
+class SecretCache:
+    """The secrets of commands that a process has read, for some seconds.
+
+    A command never gets values that were read before it was queued: a user who stores a secret
+    and then runs a command gets the new value for it.
+
+    Args:
+        read: Reads the current secrets of commands of an organisation.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self, read: Callable[[str, SecretAccess], InjectedSecrets], clock: Callable[[], float]
+    ) -> None:
+        self._read, self._clock = read, clock
+        self._kept: dict[tuple[str, SecretAccess], tuple[float, InjectedSecrets]] = {}
+        self._lock = Lock()
+
+    def of(self, org: str, access: SecretAccess, queued: float) -> InjectedSecrets:
+        """Return the secrets of a command that was queued at a time, in seconds."""
+        now = self._clock()
+        with self._lock:
+            for key, (read, _) in list(self._kept.items()):
+                if not 0 <= now - read < SECRET_SECONDS:
+                    del self._kept[key]
+            found = self._kept.get((org, access))
+        if found is not None and found[0] >= queued + SKEW:
+            return found[1]
+        secrets = self._read(org, access)
+        with self._lock:
+            self._kept[org, access] = (now, secrets)
+        return secrets
+
+
+def smtp_password(vault: SecretVault, org: str) -> str | None:
+    """Return the password of the mail server, a secret of the organisation."""
+    secret = vault.read(org_scope(org)).get(SMTP_PASSWORD)
+    return None if secret is None else str(secret["value"])

@@ -1,1 +1,0 @@
-"""Use cases of the cloud: they combine the domain with the ports."""

@@ -1,0 +1,282 @@
+"""The GitHub App of an organisation: its creation by a manifest, and its tokens.
+
+A browser posts the manifest to GitHub, which sends the person back with a code. The code is
+exchanged here for the App's keys, which are kept in the vault only.
+"""
+
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from secrets import token_urlsafe
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from chalicelib.dependencies import Dependencies
+from chalicelib.errors import ConflictError
+from chalicelib.people.port import Identity
+from chalicelib.triggers.port import TOKEN_LEFT, AppKeys
+from conducto.integrations.http import (
+    DeliveryError,
+    NotFoundDeliveryError,
+    get_json,
+    is_this_machine,
+    post_json,
+)
+from conducto_core.api.operation import API_ROOT
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.notifications.channels import Settings
+from conducto_core.triggers import model as g
+from conducto_core.triggers.model import GithubApp
+from conducto_core.triggers.provider_api import github_api
+from conducto_core.triggers.rules.launch import repository_of, same_host
+
+#: Name of the App's webhook in its path; names of triggers do not contain ``~``.
+APP_HOOK = "~github"
+_RECORD = "github"
+_KEY, _WEBHOOK, _START = "private_key", "webhook_secret", "start"
+_EVENTS = ("push", "pull_request", "create", "delete")
+_PERMISSIONS = {
+    "contents": "read",
+    "metadata": "read",
+    "pull_requests": "read",
+    "statuses": "write",
+}
+
+
+def app_scope(org: str) -> str:
+    """Return the scope of the keys of an organisation's GitHub App."""
+    return f"github-app/{org}"
+
+
+def app_of(cloud: Dependencies, org: str) -> g.GithubApp | None:
+    """Return the GitHub App of an organisation."""
+    found: g.GithubApp | None = cloud.apps.get(org, _RECORD)
+    return found
+
+
+def webhook_secret(cloud: Dependencies, org: str) -> str | None:
+    """Return the secret of the App's webhooks, or None without an App."""
+    return _value(cloud.vault.read(app_scope(org)), _WEBHOOK)
+
+
+def app_token(cloud: Dependencies, org: str, repository: str, *, left: float = TOKEN_LEFT) -> str:
+    """Return a token of the App for a repository at an address; raises `DeliveryError`.
+
+    It is valid for at least ``left`` seconds.
+    """
+    app = app_of(cloud, org)
+    key = _value(cloud.vault.read(app_scope(org)), _KEY)
+    if app is None or key is None:
+        raise DeliveryError(
+            "the organisation has no GitHub App any more: conducto trigger github-app create"
+        )
+    if not same_host(app.host, repository):
+        raise DeliveryError(f"the GitHub App is at {app.host}, not at {repository}")
+    return cloud.github.token(app, key, repository_of(repository), left=left)
+
+
+def forget_token(cloud: Dependencies, org: str, repository: str) -> None:
+    """Forget the token of the App for a repository, which GitHub rejected."""
+    app = app_of(cloud, org)
+    if app is not None:
+        cloud.github.forget(app, repository_of(repository))
+
+
+class GithubAppSetup:
+    """The GitHub App of the caller's organisation; the caller administrates it."""
+
+    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
+        self._cloud = cloud
+        self._me = caller
+
+    def view(self) -> g.GithubAppView:
+        """Return the App."""
+        return g.GithubAppView(app=app_of(self._cloud, self._me.org))
+
+    def start(self, request: g.GithubAppRequest) -> g.GithubAppStart:
+        """Return the form that creates an App."""
+        self._check_none()
+        host = request.host.rstrip("/")
+        parts = urlsplit(host)
+        if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+            raise RefusedError(f"host: {host} would send the keys without encryption; use https://")
+        state = token_urlsafe(32)
+        begun = {"state": state, "host": host, "user": self._me.user, "time": self._cloud.clock()}
+        self._replace({_START: {"value": json.dumps(begun)}})
+        owner = "" if request.account is None else f"/organizations/{quote(request.account)}"
+        return g.GithubAppStart(
+            address=f"{host}{owner}/settings/apps/new?state={state}",
+            manifest=json.dumps(self._manifest(request)),
+            state=state,
+        )
+
+    def _manifest(self, request: g.GithubAppRequest) -> dict[str, object]:
+        hook = f"{self._cloud.url().rstrip('/')}{API_ROOT}/hooks/{self._me.org}~{APP_HOOK}"
+        return {
+            "name": request.title,
+            "url": self._cloud.web_app() or self._cloud.url(),
+            "hook_attributes": {"url": hook, "active": True},
+            "redirect_url": request.redirect,
+            "public": False,
+            "default_permissions": _PERMISSIONS,
+            "default_events": list(_EVENTS),
+        }
+
+    def finish(self, given: g.GithubAppCode) -> g.GithubApp:
+        """Store the keys of the App that GitHub created for the caller."""
+        self._check_none()
+        host = self._begun(given.state)
+        api = github_api(host, self._cloud.git.settings)
+        try:
+            keys = self._cloud.github.exchange(api, given.code)
+        except DeliveryError as error:
+            raise RefusedError(f"GitHub did not accept the code: {error}") from error
+        self._replace({_KEY: {"value": keys.private_key}, _WEBHOOK: {"value": keys.webhook_secret}})
+        app = g.GithubApp(
+            id=keys.id,
+            slug=keys.slug,
+            host=host,
+            api=api,
+            page=keys.page.rstrip("/"),
+            created_by=self._me.user,
+            created=self._cloud.clock(),
+        )
+        self._cloud.apps.put(self._me.org, app)
+        return app
+
+    def delete(self) -> g.GithubAppView:
+        """Delete the App's record and its keys."""
+        if app_of(self._cloud, self._me.org) is None:
+            raise NotFoundError("the organisation has no GitHub App")
+        self._cloud.apps.delete(self._me.org, _RECORD)
+        self._replace({})
+        return self.view()
+
+    def _check_none(self) -> None:
+        app = app_of(self._cloud, self._me.org)
+        if app is not None:
+            raise RefusedError(
+                f"the organisation has the GitHub App {app.slug} already; delete it first: "
+                "conducto trigger github-app rm"
+            )
+
+    def _begun(self, state: str) -> str:
+        """Return the host of the App that the caller began to create."""
+        text = _value(self._cloud.vault.read(app_scope(self._me.org)), _START)
+        nothing = {"state": "", "user": "", "time": 0.0}
+        begun: dict[str, Any] = nothing if text is None else json.loads(text)
+        fresh = self._cloud.clock() - begun["time"] <= g.START_SECONDS
+        same = hmac.compare_digest(begun["state"].encode(), state.encode())
+        if not (fresh and same and begun["user"] == self._me.user):
+            raise RefusedError(
+                "this is not the App that you began to create within the last hour; start again"
+            )
+        return str(begun["host"])
+
+    def _replace(self, secrets: Mapping[str, Mapping[str, Any]]) -> None:
+        scope = app_scope(self._me.org)
+        _, version = self._cloud.vault.look(scope)
+        try:
+            self._cloud.vault.replace(scope, secrets, version)
+        except ConflictError as error:
+            raise RefusedError("the GitHub App is changed by another request; try again") from error
+
+
+def _value(secrets: Mapping[str, Mapping[str, Any]], key: str) -> str | None:
+    found = secrets.get(key)
+    return None if found is None else str(found["value"])
+
+
+# ----------------------------------------------------------------------------------------
+# GitHub's API for Apps: the exchange of a manifest's code, and tokens of installations.
+#
+# An App proves itself by a JWT of ten minutes, which its private key signs. A token of an
+# installation is for one repository and one hour.
+
+
+#: Seconds by which the clocks of GitHub and of this machine may differ.
+_SKEW = 60
+#: Seconds for which a JWT is valid; GitHub accepts ten minutes.
+_JWT_SECONDS = 540
+_PERMISSIONS_GITHUB_APP = {"contents": "read", "metadata": "read", "pull_requests": "read"}
+
+
+class GithubApps:
+    """A `chalicelib.triggers.port.GithubAppApi`.
+
+    Args:
+        settings: Whether only public addresses may be called.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+        self._public_only = settings.public_only
+        self._clock = clock
+        self._tokens: dict[tuple[str, int, str], tuple[str, float]] = {}
+
+    def exchange(self, api: str, code: str) -> AppKeys:
+        """Return the keys of the App that was created."""
+        url = f"{api}/app-manifests/{quote(code, safe='')}/conversions"
+        found = post_json(url, {}, None, public_only=self._public_only)
+        try:
+            return AppKeys(
+                id=int(found["id"]),
+                slug=str(found["slug"]),
+                page=str(found["html_url"]),
+                private_key=str(found["pem"]),
+                webhook_secret=str(found["webhook_secret"]),
+            )
+        except (KeyError, ValueError, TypeError):
+            # No cause: the response has the keys.
+            raise DeliveryError("GitHub returned no keys for the App") from None
+
+    def token(
+        self, app: GithubApp, private_key: str, repository: str, *, left: float = TOKEN_LEFT
+    ) -> str:
+        """Return a token for a repository, which is valid for at least ``left`` seconds."""
+        key = _key(app, repository)
+        token, expires = self._tokens.get(key, ("", 0.0))
+        if self._clock() + left >= expires:
+            token, expires = self._new_token(app, private_key, repository)
+            self._tokens[key] = (token, expires)
+        return token
+
+    def forget(self, app: GithubApp, repository: str) -> None:
+        """Ask for a new token for a repository the next time."""
+        self._tokens.pop(_key(app, repository), None)
+
+    def _new_token(self, app: GithubApp, private_key: str, repository: str) -> tuple[str, float]:
+        proof = self._proof(app, private_key)
+        place = f"{app.api}/repos/{quote(repository)}/installation"
+        try:
+            installation = get_json(place, proof, public_only=self._public_only)
+        except NotFoundDeliveryError as error:
+            raise DeliveryError(
+                f"the GitHub App is not installed for {repository}: {app.install_page}"
+            ) from error
+        url = f"{app.api}/app/installations/{quote(str(installation.get('id')))}/access_tokens"
+        wanted = {
+            "repositories": [repository.rpartition("/")[2]],
+            "permissions": {**_PERMISSIONS_GITHUB_APP, "statuses": "write"},
+        }
+        found = post_json(url, wanted, proof, public_only=self._public_only)
+        try:
+            expires = datetime.fromisoformat(str(found["expires_at"])).timestamp()
+            return str(found["token"]), expires
+        except (KeyError, ValueError):
+            raise DeliveryError(f"GitHub returned no token for {repository}") from None
+
+    def _proof(self, app: GithubApp, private_key: str) -> str:
+        import jwt  # noqa: PLC0415  most processes never sign one
+
+        now = int(self._clock())
+        claims = {"iat": now - _SKEW, "exp": now + _JWT_SECONDS, "iss": str(app.id)}
+        try:
+            return jwt.encode(claims, private_key, algorithm="RS256")
+        except (ValueError, TypeError, jwt.PyJWTError):
+            raise DeliveryError("the private key of the GitHub App cannot be read") from None
+
+
+def _key(app: GithubApp, repository: str) -> tuple[str, int, str]:
+    return app.api, app.id, repository.casefold()

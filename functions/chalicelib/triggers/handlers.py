@@ -1,0 +1,86 @@
+"""The operations on the git triggers of the caller's organisation."""
+
+import asyncio
+from functools import cached_property
+
+from chalicelib.people.port import Identity
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.triggers.github_app import GithubAppSetup
+from chalicelib.triggers.launches import TriggerRun
+from chalicelib.triggers.triggers import Triggers
+from conducto_core.triggers import model as g
+from conducto_core.triggers import model as t
+
+
+class CloudTriggers:
+    """The triggers of one organisation, with the permissions of one caller."""
+
+    _engine: CommandProcessor
+    _me: Identity
+
+    @cached_property
+    def _triggers(self) -> Triggers:
+        return Triggers(self._engine.cloud, self._me)
+
+    async def list_triggers(self) -> t.TriggerList:
+        """List the triggers."""
+        return await asyncio.to_thread(self._triggers.listing)
+
+    async def put_trigger(self, params: t.TriggerParams, request: t.TriggerRequest) -> t.NewTrigger:
+        """Store a trigger."""
+        return await asyncio.to_thread(self._triggers.put, params.name, request)
+
+    async def delete_trigger(self, params: t.TriggerParams) -> t.TriggerList:
+        """Delete a trigger."""
+        return await asyncio.to_thread(self._triggers.delete, params.name)
+
+    async def list_deliveries(self, params: t.TriggerParams) -> t.DeliveryList:
+        """List the last deliveries."""
+        return await asyncio.to_thread(self._triggers.deliveries, params.name)
+
+    async def approve_delivery(self, params: t.DeliveryParams) -> t.Delivery:
+        """Launch a pull request from a fork."""
+        return await asyncio.to_thread(self._approve, params)
+
+    async def test_trigger(self, params: t.TriggerParams, request: t.TriggerTrial) -> t.TrialResult:
+        """Return the section and command that a push would launch."""
+        return await asyncio.to_thread(self._try, params.name, request)
+
+    def _try(self, name: str, request: t.TriggerTrial) -> t.TrialResult:
+        trigger = self._triggers.known(name)
+        return TriggerRun(self._engine).trial(self._me.org, trigger, request.branch)
+
+    def _approve(self, params: t.DeliveryParams) -> t.Delivery:
+        trigger, delivery = self._triggers.approved(params)
+        return TriggerRun(self._engine).launch(self._me.org, trigger, delivery)
+
+
+# ----------------------------------------------------------------------------------------
+# The operations on the GitHub App of the caller's organisation.
+
+
+class CloudGithubApp:
+    """The GitHub App of one organisation, with the permissions of one caller."""
+
+    _engine: CommandProcessor
+    _me: Identity
+
+    @cached_property
+    def _app(self) -> GithubAppSetup:
+        return GithubAppSetup(self._engine.cloud, self._me)
+
+    async def get_github_app(self) -> g.GithubAppView:
+        """Return the App."""
+        return await asyncio.to_thread(self._app.view)
+
+    async def start_github_app(self, request: g.GithubAppRequest) -> g.GithubAppStart:
+        """Return the form that creates an App."""
+        return await asyncio.to_thread(self._app.start, request)
+
+    async def finish_github_app(self, request: g.GithubAppCode) -> g.GithubApp:
+        """Store the keys of the App that was created."""
+        return await asyncio.to_thread(self._app.finish, request)
+
+    async def delete_github_app(self) -> g.GithubAppView:
+        """Forget the App."""
+        return await asyncio.to_thread(self._app.delete)

@@ -1,0 +1,128 @@
+"""Git triggers: the webhooks that were received, and the providers' APIs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from chalicelib.people.port import NamedRecords
+from conducto.integrations.http import DeliveryError
+from conducto_core.notifications.channels import Settings
+from conducto_core.triggers.model import Delivery, GithubApp, QueuedLaunch, Trigger
+
+#: Seconds of validity that a token of a GitHub App usually has when it is used.
+TOKEN_LEFT = 600.0
+
+TriggerRecords = NamedRecords[Trigger]
+LaunchPlaces = NamedRecords[QueuedLaunch]
+
+
+class Deliveries(Protocol):
+    """The webhooks that triggers received in the last weeks."""
+
+    def add(self, org: str, trigger: str, delivery: Delivery, identity: str) -> bool:
+        """Store a delivery; return False if one of the same provider's id is known.
+
+        Raises:
+            ThrottledError: Nothing was stored; retry later.
+        """
+
+    def get(self, org: str, trigger: str, delivery: str) -> Delivery | None:
+        """Return a delivery."""
+
+    def put(self, org: str, trigger: str, delivery: Delivery) -> None:
+        """Replace a delivery; it is open while its result is one of `OPEN_RESULTS`."""
+
+    def latest(self, org: str, trigger: str, limit: int) -> Sequence[Delivery]:
+        """Return the last deliveries, the newest first."""
+
+    def open(self) -> Sequence[tuple[str, str, str]]:
+        """Return ``(org, trigger, delivery)`` of all open deliveries, the oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppKeys:
+    """The keys of a GitHub App that was created.
+
+    Attributes:
+        page: The App's page at GitHub.
+    """
+
+    id: int
+    slug: str
+    page: str
+    private_key: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+
+
+class GithubAppApi(Protocol):
+    """GitHub's API for Apps."""
+
+    def exchange(self, api: str, code: str) -> AppKeys:
+        """Return the keys of the App that was created; raises `DeliveryError`."""
+
+    def token(
+        self, app: GithubApp, private_key: str, repository: str, *, left: float = TOKEN_LEFT
+    ) -> str:
+        """Return a token for ``owner/name``, if the App is installed there.
+
+        It is valid for at least ``left`` seconds, of which there are at most 3600.
+
+        Raises:
+            DeliveryError: It is not, or GitHub is unreachable.
+        """
+
+    def forget(self, app: GithubApp, repository: str) -> None:
+        """Return no more the token for ``owner/name`` that `token` returned last."""
+
+
+class GitProvider(Protocol):
+    """The API of a provider."""
+
+    @property
+    def settings(self) -> Settings:
+        """The addresses of the APIs."""
+
+    def commit(self, trigger: Trigger, token: str | None, ref: str) -> str:
+        """Return the commit of a branch, a tag, or ``HEAD``; raises `DeliveryError`."""
+
+    def read_file(
+        self, trigger: Trigger, token: str | None, repository: str, sha: str, path: str
+    ) -> bytes | None:
+        """Return a file at a commit, or None if there is none; raises `DeliveryError`."""
+
+    def set_status(
+        self, trigger: Trigger, token: str, sha: str, description: str, page: str | None
+    ) -> None:
+        """Report on a commit that its configuration is invalid; raises `DeliveryError`."""
+
+
+# ----------------------------------------------------------------------------------------
+# Git repositories on servers of any provider.
+
+
+class RepositoryDeniedError(DeliveryError):
+    """The repository does not exist, or the caller may not read it: servers do not say which."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitRef:
+    """A branch or tag, and its commit."""
+
+    name: str
+    commit: str
+
+
+class GitRefs(Protocol):
+    """The branches and tags of repositories."""
+
+    def find(self, url: str, ref: str) -> GitRef | None:
+        """Return a branch, a tag, or the default branch for ``HEAD``; None if there is none.
+
+        Args:
+            url: An http address; it may have a password.
+            ref: The name.
+
+        Raises:
+            RepositoryDeniedError: The repository cannot be read.
+            DeliveryError: The server cannot be reached, or is not a Git server.
+        """

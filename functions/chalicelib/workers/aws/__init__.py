@@ -1,0 +1,1 @@
+"""Workers as ECS tasks."""

@@ -1,0 +1,546 @@
+"""The operations that workers call (`conducto_core.workers.operations`), one method each.
+
+The token identifies the worker. The pipeline's journal decides whether a worker still belongs to
+the pipeline: any other worker is asked to leave (410) and its reports are ignored.
+"""
+
+import base64
+import logging
+import zlib
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import cache, partial, wraps
+from secrets import token_hex
+from typing import Any, Literal, TypeVar, get_args
+
+from chalicelib.debug.sessions import DebugSessions, ShellOverError, is_shell
+from chalicelib.errors import AccessDeniedError, ConflictError
+from chalicelib.logs.port import LogKey, Uploaded
+from chalicelib.people.port import Identity
+from chalicelib.run.claims import Claims, GeneratedTreeError, GeneratedTrees, Secrets, uploads_of
+from chalicelib.run.model import (
+    BuiltImage,
+    Claimed,
+    Input,
+    OutputsArrived,
+    Reported,
+    TimeLimitsExpired,
+    WorkerLost,
+    WorkerStarted,
+)
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.rules.pipeline import CloudPipeline
+from chalicelib.secrets.injection import InjectedSecrets
+from chalicelib.workers.rules import Worker, WorkerStatus
+from conducto.errors import DefinitionError
+from conducto_core.command.json_logs import log_fields
+from conducto_core.command.output import packed
+from conducto_core.errors import RefusedError
+from conducto_core.results.model import OutputStream
+from conducto_core.results.outputs import MAX_LIVE, live_summary
+from conducto_core.run.model.states import Cause, State
+from conducto_core.run.rules.contexts import CONTEXT_PAUSE
+from conducto_core.run.rules.outcomes import cause_of_exit
+from conducto_core.secrets.rules import SecretAccess
+from conducto_core.tree.rules.callbacks import PoolKind
+from conducto_core.workers.model import (
+    MAX_CHUNK,
+    MAX_CHUNK_DATA,
+    PROTOCOL,
+    Claim,
+    ClaimResponse,
+    Credentials,
+    EndResponse,
+    Heartbeat,
+    HeartbeatResponse,
+    LogResponse,
+    LogUpload,
+    Report,
+    ReportResponse,
+    UploadResponse,
+    WorkerEnd,
+    WorkerInstructions,
+    WorkerLogChunk,
+    WorkerStart,
+)
+from conducto_core.workers.rules.pools import Pool
+from conducto_core.workers.rules.start_failures import StartFailure
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a worker waits for a command. The cloud decides when a worker of a ``new`` context
+#: stops (`conducto_core.run.rules.contexts`); by itself it leaves only after the longest pause.
+CONTEXT_IDLE = CONTEXT_PAUSE + 3600.0
+IDLE = 60.0
+#: Reported by a worker that received a stop signal
+#: (`conducto_core.workers.model.WorkerEnd.reason`).
+STOPPING = "stopping"
+#: Reported by a worker that has waited long for a command.
+NO_COMMAND = "idle"
+#: Why a worker that an older version of Conducto started must leave; a new one replaces it.
+OUTDATED = "its agent is older than the installation"
+STOPPED = "it was stopped before it received the task"
+SURPLUS = "the organisation has more workers than its plan allows"
+_POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
+    PoolKind.MANY: "many",
+    PoolKind.ONCE: "once",
+    PoolKind.CONTEXT: "context",
+}
+
+
+#: ``{log field: field of a request}`` with the same meaning.
+_LOGGED = {"path": "path", "attempt": "attempt", "run_id": "run"}
+C = TypeVar("C")
+R = TypeVar("R")
+
+
+class WorkerGoneError(Exception):
+    """The pipeline does not know this worker any more: it must leave (410)."""
+
+
+def _logged(
+    method: Callable[[Any, C], Coroutine[Any, Any, R]],
+) -> Callable[[Any, C], Coroutine[Any, Any, R]]:
+    """Add the node, the attempt and the run of a request to each log record."""
+
+    @wraps(method)
+    async def logged(self: Any, call: C) -> R:
+        with log_fields(**{name: getattr(call, field, None) for name, field in _LOGGED.items()}):
+            return await method(self, call)
+
+    return logged
+
+
+class WorkerApi:
+    """Handles the requests of one worker."""
+
+    def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
+        self._engine = engine
+        self._me = identity
+        self._cloud = engine.cloud
+        self._claims = Claims(engine.cloud, identity)
+        self._shells = DebugSessions(engine)
+
+    # ---- start and end -----------------------------------------------------------------------
+
+    async def worker_start(self, call: WorkerStart) -> WorkerInstructions:
+        """Register a started worker and return its instructions."""
+        org, pipeline_id, worker_id = _who(self._me)
+        if is_shell(worker_id):
+            try:
+                return self._shells.start(self._me)
+            except ShellOverError as error:
+                raise WorkerGoneError(str(error)) from error
+
+        def decide(live: CloudPipeline) -> Input | None:
+            worker = _known(live, worker_id)
+            if worker.task == call.task:
+                return None
+            if worker.task is None and worker.status is WorkerStatus.LEAVING:
+                raise WorkerGoneError(f"{pipeline_id}: worker {worker_id} is not needed any more")
+            return WorkerStarted(
+                time=self._now(), worker=worker_id, task=call.task, protocol=call.protocol
+            )
+
+        self._engine.submit(org, pipeline_id, decide)
+        credentials = self._lend()
+        with self._attending() as (live, worker):
+            pool = live.pools[worker.pool]
+            image = live.images.get(pool.image)  # its tree may have been replaced
+            built = None if image is None else image.built
+            return WorkerInstructions(
+                region=self._cloud.site.region,
+                activity=self._cloud.site.activity_of(pool.name),
+                credentials=credentials,
+                policy="once" if _may_be_replaced(worker, pool) else _POLICIES[pool.kind],
+                shell=None if built is None else built.shell,
+                workdir=None if built is None else built.workdir,
+                idle=CONTEXT_IDLE if pool.kind is PoolKind.CONTEXT else IDLE,
+            )
+
+    def _lend(self) -> Credentials | None:
+        """Return the credentials of a worker's agent.
+
+        Raises:
+            WorkerGoneError: AWS denied them. The worker leaves, and nodes of its pool show the
+                reason.
+        """
+        org, pipeline_id, worker_id = _who(self._me)
+        with self._attending() as (_, worker):
+            activity = self._cloud.site.activity_of(worker.pool)
+        try:
+            return self._cloud.lend_credentials(activity, worker_id)
+        except AccessDeniedError as error:
+            self._engine.submit(org, pipeline_id, partial(self._denied, worker_id, str(error)))
+            raise WorkerGoneError(f"AWS denies this worker its credentials: {error}") from error
+
+    def _denied(self, worker_id: str, error: str, live: CloudPipeline) -> Input | None:
+        worker = live.registry.workers.get(worker_id)
+        if worker is None or worker.commands:
+            return None  # the pool can start workers, so this is not a launch failure
+        return WorkerLost(
+            time=self._now(), worker=worker_id, reason=error, failure=StartFailure.DENIED
+        )
+
+    async def worker_end(self, call: WorkerEnd) -> EndResponse:
+        """Remove a worker; a task that it polled too late is released to others.
+
+        One that still polls stays until its poll has ended, unless its pool needs no more workers:
+        a task that Step Functions sends to an aborted poll is lost for a minute. A warm one stays
+        for the next run of its pipeline.
+        """
+        org, pipeline_id, worker_id = _who(self._me)
+        if is_shell(worker_id):
+            return self._shells.left(self._me, call)
+        handed = None if call.offer is None else self._claimed(worker_id, call.offer)
+        strays: list[str] = []
+        waits: list[str] = []
+
+        def decide(live: CloudPipeline) -> Input | None:
+            strays.clear()
+            waits.clear()
+            worker = live.registry.workers.get(worker_id)
+            if worker is None:
+                strays.extend(() if handed is None else (live.reply_to_stray(handed),))
+                return None
+            warm = call.reason == NO_COMMAND and live.stays_warm(worker, self._now())
+            if warm or (call.polling and live.may_need_more(worker.pool)):
+                waits.append(worker.pool)
+                return None
+            return WorkerLost(
+                time=self._now(),
+                worker=worker_id,
+                reason=call.reason,
+                failure=_failure(call),
+                unexplained=call.reason == STOPPING,
+                handed=handed,
+            )
+
+        self._engine.submit(org, pipeline_id, decide)
+        if handed is not None:
+            self._refuse(org, pipeline_id, handed.token, strays)
+        return EndResponse(wait=bool(waits))
+
+    # ---- tasks --------------------------------------------------------------------------------
+
+    @_logged
+    async def worker_claim(self, call: Claim) -> ClaimResponse:
+        """Decide whether a worker runs, keeps or drops a task that it polled."""
+        org, pipeline_id, worker_id = _who(self._me)
+        strays: list[str] = []
+        secrets = self._secrets_of(org)
+
+        def decide(live: CloudPipeline) -> Input | None:
+            claimed = self._claimed(worker_id, call)
+            strays.clear()
+            if worker_id not in live.registry.workers or live.is_stray(claimed):
+                self._claims.release(live)
+                strays.append(live.reply_to_stray(claimed))
+                return None
+            worker = live.registry.workers[worker_id]
+            reason = self._reason_to_leave(worker, live.pools[worker.pool])
+            if reason is not None:
+                self._claims.release(live)
+                return WorkerLost(time=self._now(), worker=worker_id, reason=reason, handed=claimed)
+            return self._claims.begin(live, claimed, secrets)
+
+        self._engine.submit(org, pipeline_id, decide)
+        self._refuse(org, pipeline_id, call.token, strays)
+        with self._engine.seen(org, pipeline_id) as live:
+            worker = _known(live, worker_id)
+            return self._claims.decision(live, worker, call, secrets)
+
+    def _secrets_of(self, org: str) -> Secrets:
+        @cache  # read once, even if the decision is repeated
+        def secrets(access: SecretAccess, queued: float) -> InjectedSecrets:
+            return self._engine.secrets.of(org, access, queued)
+
+        return secrets
+
+    def _reason_to_leave(self, worker: Worker, pool: Pool) -> str | None:
+        """Return why a worker runs no further command; a started group keeps its container."""
+        if worker.status is WorkerStatus.LEAVING:
+            return STOPPED
+        if worker.commands and _may_be_replaced(worker, pool):
+            return OUTDATED
+        started = worker.commands and pool.kind is PoolKind.CONTEXT
+        return SURPLUS if not started and self._claims.has_too_many() else None
+
+    def _claimed(self, worker_id: str, call: Claim) -> Claimed:
+        return Claimed(
+            time=self._now(),
+            worker=worker_id,
+            token=call.token,
+            run=call.run,
+            node=call.node,
+            waits=call.waits,
+        )
+
+    # ---- a command ----------------------------------------------------------------------------
+
+    @_logged
+    async def worker_heartbeat(self, call: Heartbeat) -> HeartbeatResponse:
+        """Record a heartbeat of a running command and return whether it must stop."""
+        org, pipeline_id, worker_id = _who(self._me)
+        if is_shell(worker_id):
+            return self._shells.heartbeat(self._me)
+        with self._attending() as (live, worker):
+            due = live.due(self._now())
+            self._cloud.store.note_worker(pipeline_id, worker.id, self._now())
+        if due:
+            self._engine.submit(org, pipeline_id, self._expire)
+        with self._engine.seen(org, pipeline_id) as live:
+            worker = _known(live, worker_id)
+            node = live.exec_in(call.path, call.attempt, State.RUNNING)
+            mine = node is not None and worker.runs(call.path, call.attempt)
+            stop = not mine or (node is not None and node.stop_reason is not None)
+        for chunk in call.chunks:
+            _check_had(worker, chunk)
+            self._store(pipeline_id, chunk)
+        followed = self._cloud.logs.has_reader(pipeline_id, self._now())
+        return HeartbeatResponse(stop=stop, followed=followed)
+
+    def _expire(self, live: CloudPipeline) -> Input | None:
+        due = live.due(self._now())
+        return TimeLimitsExpired(time=self._now(), paths=due) if due else None
+
+    @_logged
+    async def worker_log(self, call: WorkerLogChunk) -> LogResponse:
+        """Store a chunk of output."""
+        org, pipeline_id, worker_id = _who(self._me)
+        with self._engine.seen(org, pipeline_id) as live:
+            its_own = _has_had(live.registry.workers.get(worker_id), call)
+        if not its_own:  # this process may not have read the latest entries
+            with self._attending() as (_, worker):
+                _check_had(worker, call)
+        self._store(pipeline_id, call)
+        return LogResponse(followed=self._cloud.logs.has_reader(pipeline_id, self._now()))
+
+    def _store(self, pipeline_id: str, call: WorkerLogChunk) -> None:
+        key = LogKey(pipeline_id, call.path, call.attempt, call.stream)
+        logs, times = self._cloud.logs, packed(call.times)
+        data = b"" if call.key is not None else _output_in(call)
+        try:
+            if call.key is not None:
+                chunk = Uploaded(call.key, call.size, call.lines)
+                logs.append_uploaded(key, call.offset, chunk, times)
+            else:
+                logs.append(key, call.offset, data, times)
+        except ConflictError as error:
+            raise RefusedError(
+                f"{call.path}: output before byte {call.offset} is missing; "
+                f"continue from byte {logs.size(key)}"
+            ) from error
+        except LookupError as error:
+            raise RefusedError(f"{call.path}: upload the chunk again: {error}") from error
+        if call.stream in get_args(OutputStream):
+            self._note_outputs(call, key, data)
+        if call.last:
+            self._cloud.join_output(key)
+
+    @_logged
+    async def worker_log_upload(self, call: LogUpload) -> UploadResponse:
+        """Return an upload URL for a chunk of output that is too large for a request."""
+        with self._attending() as (live, worker):
+            _check_had(worker, call)
+            key = LogKey(live.id, call.path, call.attempt, call.stream)
+        place = self._cloud.logs.place_for(key, call.offset, token_hex(8))
+        return UploadResponse(url=self._cloud.blobs.upload_url(place, size=call.size), key=place)
+
+    def _note_outputs(self, call: WorkerLogChunk, key: LogKey, data: bytes) -> None:
+        """Add metrics and artifacts to the record of a running attempt, if their names are new."""
+        org, pipeline_id, _ = _who(self._me)
+        whole = self._cloud.logs.read(key, 0, MAX_LIVE) if call.stream == "artifacts" else b""
+        part = data if call.stream == "metrics" else b""
+
+        def decide(live: CloudPipeline) -> Input | None:
+            if live.exec_in(call.path, call.attempt, State.RUNNING) is None:
+                return None
+            summary = live_summary(live.in_flight[call.path].outputs, part, whole)
+            if summary is None:
+                return None
+            return OutputsArrived(
+                time=self._now(), path=call.path, attempt=call.attempt, outputs=summary
+            )
+
+        with self._engine.seen(org, pipeline_id) as live:
+            is_new = decide(live) is not None
+        if is_new:
+            self._engine.submit(org, pipeline_id, decide)
+
+    @_logged
+    async def worker_report(self, call: Report) -> ReportResponse:
+        """Record the end of a command and return whether its task stays open for a retry.
+
+        A claim that came with the report is decided in the same entry if possible, otherwise in an
+        entry of its own, or, if the worker must run its last command again first, by a later claim.
+        """
+        try:
+            response = self._report(call)
+        except WorkerGoneError:
+            if call.next is not None:
+                await self.worker_claim(call.next)  # releases the task
+            raise
+        if call.next is None or response.next is not None or response.task_open:
+            return response
+        return response.model_copy(update={"next": await self.worker_claim(call.next)})
+
+    def _report(self, call: Report) -> ReportResponse:
+        org, pipeline_id, worker_id = _who(self._me)
+        secrets = self._secrets_of(org)
+        joined: list[Claimed] = []
+
+        def decide(live: CloudPipeline) -> Input | None:
+            joined.clear()
+            worker = _known(live, worker_id)
+            if _has_begun(worker, call.next):
+                return None  # a repeated report, whose claim has started the next command
+            _check_had(worker, call)
+            if not worker.busy:
+                return None  # a repeated report
+            report = self._reported(live, worker_id, call)
+            if call.next is not None and report.tree_key is None:
+                joined.extend(self._joined(live, worker, call.next, secrets))
+            return report.model_copy(update={"next": joined[0]}) if joined else report
+
+        is_new = self._engine.submit(org, pipeline_id, decide)
+        if call.tree_key is not None:
+            self._cloud.blobs.delete(call.tree_key)
+        with self._engine.seen(org, pipeline_id) as live:
+            worker = live.registry.workers.get(worker_id)
+            begun = worker is not None and _has_begun(worker, call.next)
+            response = ReportResponse(
+                task_open=worker is not None and not begun and worker.token in live.holders,
+                leave=worker is None or worker.status is WorkerStatus.LEAVING,
+            )
+            end = None if worker is None else live.repeated_end(worker, call.path, call.attempt)
+            if worker is not None and call.next is not None and joined:
+                decision = self._claims.decision(live, worker, call.next, secrets)
+                response = response.model_copy(update={"next": decision})
+        if end is not None and not is_new:  # the first request may have died before its effects
+            self._engine.repeat_effects(org, pipeline_id, end)
+        return response
+
+    def _joined(
+        self, live: CloudPipeline, worker: Worker, call: Claim, secrets: Secrets
+    ) -> list[Claimed]:
+        """Return the claim that is decided in the entry of its worker's report, if it may be."""
+        if self._reason_to_leave(worker, live.pools[worker.pool]) is not None:
+            return []
+        try:
+            claimed = self._claims.begin_next(live, self._claimed(worker.id, call), secrets)
+        except Exception:  # the report must not depend on it; the claim reports the error
+            logger.exception("a claim was not decided with its report")
+            return []
+        return [] if claimed is None else [claimed]
+
+    def _reported(self, live: CloudPipeline, worker_id: str, call: Report) -> Reported:
+        node = live.exec_in(call.path, call.attempt, State.RUNNING)
+        cause, message, key = call.cause, call.message, None
+        images: tuple[BuiltImage, ...] = ()
+        if cause is None and call.exit_code is not None:
+            cause = cause_of_exit(call.exit_code)
+        lazy = node is not None and node.spec.lazy_target is not None and node.stop_reason is None
+        if node is not None and lazy and cause is None:
+            try:
+                key, images = GeneratedTrees(self._cloud).keep(live, node, worker_id, call)
+            except (GeneratedTreeError, DefinitionError) as error:
+                cause, message = Cause.LAZY, str(error)
+        return Reported(
+            time=self._now(),
+            worker=worker_id,
+            path=call.path,
+            attempt=call.attempt,
+            cause=cause,
+            exit_code=call.exit_code,
+            message=message,
+            seconds=max(0.0, call.seconds),
+            peak_memory=call.peak_memory,
+            output_bytes=call.output_bytes,
+            outputs=call.outputs,
+            interpreter=call.interpreter,
+            tree_key=key,
+            images=images,
+            last=call.last,
+        )
+
+    async def worker_upload(self) -> UploadResponse:
+        """Return an upload URL for a tree that is too large for a report."""
+        with self._attending() as (live, worker):
+            key = uploads_of(live.id, worker.id) + token_hex(8)
+        return UploadResponse(url=self._cloud.blobs.upload_url(key), key=key)
+
+    # ---- helpers ------------------------------------------------------------------------------
+
+    def _refuse(self, org: str, pipeline_id: str, token: str, errors: list[str]) -> None:
+        for error in errors:
+            self._engine.refuse_task(org, pipeline_id, token, error)
+
+    @contextmanager
+    def _attending(self) -> Iterator[tuple[CloudPipeline, Worker]]:
+        org, pipeline_id, worker_id = _who(self._me)
+        with self._engine.reading(org, pipeline_id) as live:
+            yield live, _known(live, worker_id)
+
+    def _now(self) -> float:
+        return self._cloud.clock()
+
+
+def _output_in(call: WorkerLogChunk) -> bytes:
+    """Return the output in a chunk."""
+    try:
+        data = base64.b64decode(call.data, validate=True)
+        if call.packed:
+            data = zlib.decompressobj(wbits=31).decompress(data, MAX_CHUNK + 1)
+    except (ValueError, zlib.error) as error:  # binascii.Error is a ValueError
+        raise RefusedError(
+            f"{call.path}: the chunk of output is not valid base64 or gzip: {error}"
+        ) from error
+    maximum = MAX_CHUNK if call.packed else MAX_CHUNK_DATA
+    if len(data) > maximum:
+        raise RefusedError(
+            f"{call.path}: a chunk of output has at most {maximum} bytes, got more; split it"
+        )
+    return data
+
+
+def _failure(call: WorkerEnd) -> StartFailure | None:
+    """Return how to count the loss of a worker that leaves before its first command."""
+    if call.broken:
+        return StartFailure.BAD_IMAGE
+    return StartFailure.LOST if call.reason == STOPPING else None
+
+
+def _may_be_replaced(worker: Worker, pool: Pool) -> bool:
+    """Return whether a worker of an older version can be replaced without losing state."""
+    return worker.protocol < PROTOCOL and pool.kind is not PoolKind.CONTEXT
+
+
+def _who(identity: Identity) -> tuple[str, str, str]:
+    if identity.worker is None:
+        raise WorkerGoneError("this call is for workers")
+    pipeline_id, _, worker_id = identity.worker
+    return identity.org, pipeline_id, worker_id
+
+
+def _known(live: CloudPipeline, worker_id: str) -> Worker:
+    worker = live.registry.workers.get(worker_id)
+    if worker is None:
+        raise WorkerGoneError(
+            f"{live.id}: worker {worker_id} is no longer part of the pipeline; stop and leave"
+        )
+    return worker
+
+
+def _has_begun(worker: Worker, claim: Claim | None) -> bool:
+    """Return whether a claim has started the latest command of a worker."""
+    return claim is not None and worker.token == claim.token
+
+
+def _has_had(worker: Worker | None, call: WorkerLogChunk | LogUpload | Report) -> bool:
+    return worker is not None and worker.has_had(call.path, call.attempt)
+
+
+def _check_had(worker: Worker, call: WorkerLogChunk | LogUpload | Report) -> None:
+    if not _has_had(worker, call):
+        raise RefusedError(f"{call.path}: attempt {call.attempt} does not run on this worker")

@@ -1,0 +1,194 @@
+"""The launcher of workers and debug shells."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from conducto_core.debug.model import ShellSession
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTask:
+    """A worker to launch.
+
+    Attributes:
+        worker_id: Assigned by Conducto; launching it twice starts it once.
+        pool: Name of the pool (`conducto_core.asl.rules.naming.pool_name`).
+        image: Reference of the user's image.
+        cpu: vCPUs of the user's container, as defined; the adapter rounds up.
+        mem: GB.
+        token: The worker's own token, for the agent container only.
+        user: The user whose data is mounted at /conducto/data/user.
+        user_data: False mounts the pipeline's own data there instead, so that commands that another
+            user changed cannot reach the data of other pipelines.
+        shell: A debug shell (ECS Exec), which takes no tasks.
+        title: The pipeline's title, for which the administrator may have configured a role.
+        named_role: Whether its commands get that role.
+    """
+
+    worker_id: str
+    org: str
+    pipeline_id: str
+    pool: str
+    image: str
+    cpu: float
+    mem: float
+    token: str = field(repr=False)
+    user: str = ""
+    user_data: bool = True
+    spot: bool = False
+    shell: bool = False
+    title: str = ""
+    named_role: bool = True
+
+
+class TaskStatus(NamedTuple):
+    """The status of a task.
+
+    Attributes:
+        status: ECS's ``lastStatus``, e.g. ``PENDING``.
+        reason: Why it stopped, or is about to.
+        connected: Whether a shell can connect to it.
+        began: When AWS began to charge for it, in seconds since the epoch; None: never.
+        ended: When it stopped; None: it has not.
+    """
+
+    status: str
+    reason: str = ""
+    connected: bool = False
+    began: float | None = None
+    ended: float | None = None
+
+
+class TaskEnd(NamedTuple):
+    """The end of a task.
+
+    Attributes:
+        reason: The reasons that ECS reports for the task and its containers.
+        exit_code: Exit code of the user's container.
+        oom: Whether the user's container ran out of memory.
+        began: When AWS began to charge for it, in seconds since the epoch; None: never.
+        ended: When it stopped.
+    """
+
+    reason: str
+    exit_code: int | None = None
+    oom: bool = False
+    began: float | None = None
+    ended: float | None = None
+
+
+class WorkerFleet(Protocol):
+    """ECS on Fargate: the only caller of RunTask."""
+
+    def start(self, task: WorkerTask) -> str:
+        """Launch a worker and return its task's ARN.
+
+        Raises:
+            CapacityError: AWS has no capacity now.
+            ThrottledError: Retry later.
+            AccessDeniedError: The API's role lacks a permission.
+        """
+
+    def stop(self, task_arn: str, reason: str) -> None:
+        """Stop a worker; a stopped one is not an error."""
+
+    def running(self, pipeline_id: str) -> Mapping[str, str]:
+        """Return ``{worker id: task ARN}`` of the tasks that have not stopped."""
+
+    def all_running(self) -> Mapping[str, Mapping[str, str]]:
+        """Return ``{pipeline id: {worker id: task ARN}}`` of all tasks that have not stopped."""
+
+    def look(self, task_arn: str) -> TaskStatus | None:
+        """Return the status of a task, or None if ECS does not know it (any more)."""
+
+    def enter(self, task_arn: str, command: str) -> ShellSession | None:
+        """Run a command on a terminal in a shell's user container; None if it is not ready yet.
+
+        AWS logs ``command``: it must not contain secrets.
+        """
+
+    def release(self, pipeline_id: str) -> None:
+        """Release the AWS resources of a pipeline without workers; its next worker recreates them.
+
+        Its files stay. The number of EFS access points is limited.
+        """
+
+    def definitions(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(pipeline id, name)`` of the task definitions that this installation registered.
+
+        Partly deleted ones are included.
+        """
+
+    def forget_definition(self, name: str) -> bool:
+        """Delete a task definition; return whether any part of it existed.
+
+        Running workers continue; the next launch registers it again.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A debug shell with its own worker, outside of the journal.
+
+    Attributes:
+        id: Also the id of its worker.
+        user: The user who opened it, and whose secrets it has.
+        path: The Exec that it imitates.
+        attempt: The attempt; None: as the node is defined.
+        cpu: vCPUs that count against the plan.
+        mem: GB of its command.
+        opened: Seconds since the epoch.
+        until: When it is closed at the latest.
+        task: ARN of its task, once it was launched.
+        up: Whether its agent is ready for a connection.
+        ended: Why it ended; None: it has not.
+        reserved: Workers that it reserves.
+    """
+
+    id: str
+    org: str
+    pipeline_id: str
+    user: str
+    path: str
+    attempt: int | None
+    cpu: float
+    mem: float
+    opened: float
+    until: float
+    task: str | None = None
+    up: bool = False
+    ended: str | None = None
+    reserved: int = 1
+
+
+class Shells(Protocol):
+    """Debug shells; each counts as, and reserves, one worker of its organisation until it ends.
+
+    `open` and `end` raise `ThrottledError` if they must be retried.
+    """
+
+    def open(self, shell: Shell) -> None:
+        """Store and count a new shell in one transaction.
+
+        Raises:
+            PlanLimitError: The plan does not allow another worker.
+        """
+
+    def find(self, pipeline_id: str, shell_id: str) -> Shell | None:
+        """Return a shell; ended ones are kept for some days."""
+
+    def of_pipeline(self, pipeline_id: str) -> Sequence[Shell]:
+        """Return a pipeline's shells that have not ended."""
+
+    def all_open(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(pipeline id, shell id)`` of all shells that have not ended."""
+
+    def started(self, shell: Shell, task_arn: str) -> None:
+        """Record a shell's task, unless the shell has ended."""
+
+    def is_up(self, shell: Shell) -> None:
+        """Record that a shell accepts connections, unless it has ended."""
+
+    def end(self, shell: Shell, reason: str) -> bool:
+        """Record and uncount the end of a shell; return False if it had already ended."""

@@ -1,0 +1,1 @@
+"""Programs of an installation's administrator."""

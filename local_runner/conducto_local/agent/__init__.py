@@ -1,0 +1,1 @@
+"""The agent as a process of a user and profile."""

@@ -1,1 +1,0 @@
-"""The agent's adapters of the API: pipelines, logs, debug containers, downloads."""

@@ -1,0 +1,1 @@
+"""Containers through the Engine API."""

@@ -1,0 +1,1 @@
+"""Plain processes instead of containers."""

@@ -1,1 +1,0 @@
-"""The lifecycle of stored pipelines: sleep, retention, deletion, garbage collection."""

@@ -1,0 +1,309 @@
+"""The execution of attempts: admission, container, command, and the resulting events."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from itertools import count
+from secrets import token_hex
+
+from conducto_core.children.rules import may_launch
+from conducto_core.command.environment import ExecutionContext
+from conducto_core.command.masking import Mask
+from conducto_core.command.text import CommandError
+from conducto_core.programs.rules.continuation import fingerprint
+from conducto_core.results.model import OutputSummary
+from conducto_core.results.rules import MissingResultError
+from conducto_core.run.model import events as ev
+from conducto_core.run.model.states import Cause
+from conducto_core.run.rules.admission import QueuedAttempt
+from conducto_core.secrets.port import SecretStoreError
+from conducto_core.tree.rules.callbacks import PoolKind, kind_of
+from conducto_core.tree.rules.resolve import Limits
+from conducto_local.children.channel import Grant, Handle, launch_channel
+from conducto_local.engine.port import (
+    BuiltImage,
+    EngineError,
+    ImageGoneError,
+    Job,
+    Worker,
+    WorkerLostError,
+    WorkerStartError,
+)
+from conducto_local.images.waiters import ImageWaiters
+from conducto_local.run.attempt_records import placement_of, pool_key, started_record, worker_spec
+from conducto_local.run.command import Result, has_failed, inputs_of, prepare, run_command
+from conducto_local.run.containers import Container, Containers
+from conducto_local.run.context import EngineContext, SchedulerContext
+from conducto_local.run.live_pipeline import ActiveAttempt, LivePipeline
+from conducto_local.run.networks import Networks
+from conducto_local.run.snapshots import Snapshots
+from conducto_local.secrets.injection import InjectedSecrets, SecretProvider
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDependencies:
+    """The dependencies of `Attempts`.
+
+    Attributes:
+        saved: Returns when everything so far is written to the store.
+        url: Returns the URL of the API.
+        children: Executes requests of commands that may launch pipelines.
+    """
+
+    containers: Containers
+    engines: Networks
+    secrets: SecretProvider
+    snapshots: Snapshots
+    saved: Callable[[], Awaitable[None]]
+    url: Callable[[], str]
+    children: Handle
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """The job to run, and the secrets that it has."""
+
+    job: Job
+    secrets: InjectedSecrets
+
+    @property
+    def mask(self) -> Mask:
+        """The mask for its output."""
+        return self.secrets.mask
+
+    def with_grant(self, grant: Grant) -> "_Prepared":
+        """Return the job with a token to launch pipelines, which is masked in its output."""
+        job = replace(self.job, env={**self.job.env, **grant.env})
+        return _Prepared(job, self.secrets.hiding(grant.token))
+
+
+class Attempts:
+    """The active attempts."""
+
+    def __init__(self, common: SchedulerContext, means: AttemptDependencies) -> None:
+        self._common = common
+        self._means = means
+        self._containers = means.containers
+        self._images = ImageWaiters(common, means.engines, self.queue)
+        self._numbers = count(1)
+        self._mark = token_hex(2)  # so that the next agent does not reuse container names
+
+    @property
+    def images(self) -> ImageWaiters:
+        """The images that attempts wait for."""
+        return self._images
+
+    def queue(self, active: ActiveAttempt) -> None:
+        """Queue an attempt whose image is available for admission to the machine."""
+        placement = placement_of(active)
+        active.ticket = QueuedAttempt(
+            active,
+            placement.cpu,
+            placement.mem,
+            placement.gpu,
+            active.live.limits(active.spec),
+            active.spec.limits,
+            active.queued,
+            f"{active.live.id} {active.spec.path}",
+        )
+        self._common.engine_context(active.live).queue().add(active.ticket)
+        self._common.wake()
+
+    def drop(self, active: ActiveAttempt) -> None:
+        """Forget an attempt that never ran; its task notices ``lost``."""
+        active.gone = True
+        if active.ticket is not None and not active.taken:
+            self._common.engine_context(active.live).queue().withdraw(active.ticket)
+
+    def stop(self, active: ActiveAttempt) -> None:
+        """Stop an attempt's command."""
+        active.stopping = True
+        if active.container is not None:
+            self._common.tasks.spawn(active.container.worker.stop())
+
+    def start(self) -> bool:
+        """Start the attempts that fit on the machine; return whether there were any."""
+        started = False
+        for engine_context in self._common.engine_contexts.values():
+            if engine_context.dispatcher is None or self._common.closing:
+                continue
+            while (ticket := engine_context.dispatcher.take()) is not None:
+                active = ticket.key
+                if not isinstance(active, ActiveAttempt):
+                    raise TypeError(f"not an attempt: {active!r}")
+                active.taken = started = True
+                active.admitted = time.time()
+                self._common.tasks.spawn(self._run_attempt(active, ticket, engine_context))
+        return started
+
+    def execution_context(self, live: LivePipeline) -> ExecutionContext:
+        """Return the execution context of the commands of a pipeline."""
+        return ExecutionContext(live.id, self._means.url())
+
+    async def _run_attempt(
+        self, active: ActiveAttempt, ticket: QueuedAttempt, engine_context: EngineContext
+    ) -> None:
+        try:
+            await self._run(active, engine_context)
+        except WorkerLostError as error:
+            self._finish(active, Result(Cause.WORKER_LOST, message=str(error), started=False))
+        except WorkerStartError as error:
+            self._finish(active, Result(Cause.IMAGE, message=str(error)))
+        except EngineError as error:
+            self._means.engines.lost(active.live, error)
+            self._finish(active, Result(Cause.WORKER_LOST, message=str(error)))
+        except OSError as error:  # such as too many open files
+            message = f"the agent could not run it: {error}"
+            failed = Result(Cause.WORKER_LOST, message=message, started=active.running)
+            self._finish(active, failed)
+        except Exception as error:
+            # A bug in the runner must end this attempt, not the agent, and must be visible.
+            logger.exception("attempt failed in the runner", extra={"path": active.spec.path})
+            message = f"the runner failed (details in agent.log): {error!r}"
+            self._finish(active, Result(Cause.WORKER_LOST, message=message))
+        finally:
+            engine_context.queue().release(ticket)
+            self._common.wake()
+
+    async def _run(self, active: ActiveAttempt, engine_context: EngineContext) -> None:
+        live, spec = active.live, active.spec
+        image = live.images[spec.placement.image].built
+        if image is None:  # it is being rebuilt
+            self._wait(active)
+            return
+        try:
+            active.inputs = await inputs_of(active, self._common.logs(live.id))
+        except MissingResultError as error:
+            self._finish(active, Result(Cause.INPUT, message=str(error)))
+            return
+        try:
+            container = await self._container(active, image, engine_context)
+        except ImageGoneError:
+            self._images.gone(live, spec.placement.image, image.reference)
+            if active.waited_again:
+                raise
+            active.waited_again = True
+            self._wait(active)
+            return
+        lost, result = True, None
+        try:
+            result = await self._run_in(container, active, image, engine_context)
+            lost = result is not None and result.cause is Cause.WORKER_LOST
+        finally:
+            leaves = active.leaves or kind_of(spec.pool) is PoolKind.ONCE
+            why = None if leaves or not lost else "it was lost while a command ran in it"
+            self._containers.put(container, reuse=not (lost or leaves), lost=why)
+        if result is not None:
+            self._finish(active, result)
+
+    def _wait(self, active: ActiveAttempt) -> None:
+        """Make an attempt wait for its image again; it is requeued when the image is available."""
+        if not active.gone:
+            active.taken, active.admitted = False, None
+            active.ticket = None
+            self._images.wait(active)
+
+    async def _run_in(
+        self,
+        container: Container,
+        active: ActiveAttempt,
+        image: BuiltImage,
+        engine_context: EngineContext,
+    ) -> Result | None:
+        """Run an attempt's command in a container; return None if it is no longer wanted."""
+        live, spec = active.live, active.spec
+        prepared = await self._prepared(active, image)
+        if active.gone or self._common.closing:  # the next agent queues it again
+            return None
+        active.container = container
+        active.running = True
+        active.begin()
+        if not isinstance(prepared, Result):
+            active.record = started_record(active, prepared.job, image, prepared.mask)
+            live.set_attempt(active.record)
+        # After the record is stored, so that no client sees a running node without its attempt.
+        self._common.apply(live, ev.AttemptStarted(spec.path, active.number))
+        if isinstance(prepared, Result):
+            return prepared
+        result = await self._command(active, prepared, engine_context.limits())
+        if spec.snapshot_on_error and has_failed(active, result):
+            active.end()
+            refusal = await self._means.snapshots.keep(
+                active, container.worker, engine_context.engine
+            )
+            result = result.with_note(refusal)
+        return result
+
+    async def _prepared(self, active: ActiveAttempt, image: BuiltImage) -> _Prepared | Result:
+        try:
+            secrets = await self._means.secrets.delivery()
+            job = prepare(active, image, self.execution_context(active.live), secrets.env)
+        except (CommandError, SecretStoreError) as error:
+            return Result(Cause.IMAGE, message=str(error))
+        active.fingerprint = fingerprint(
+            active.spec, job.script, image.reference or None, secrets.version, secrets.mask.text
+        )
+        return _Prepared(job, secrets)
+
+    async def _command(self, active: ActiveAttempt, prepared: _Prepared, limits: Limits) -> Result:
+        await self._means.saved()
+        if not may_launch(active.spec) or active.container is None:
+            return await self._ran(active, prepared, limits)
+        worker, handle, tasks = active.container.worker, self._means.children, self._common.tasks
+        async with launch_channel(active, worker, handle, tasks) as grant:
+            return await self._ran(active, prepared.with_grant(grant), limits)
+
+    async def _ran(self, active: ActiveAttempt, prepared: _Prepared, limits: Limits) -> Result:
+        if active.stopping:
+            return Result(None)
+        logs = self._common.logs(active.live.id)
+        return await run_command(
+            active,
+            prepared.job,
+            limits,
+            logs,
+            prepared.mask,
+            changed=lambda summary: self._note_outputs(active, summary),
+        )
+
+    def _note_outputs(self, active: ActiveAttempt, summary: OutputSummary) -> None:
+        """Add the metrics and artifacts that arrived so far to the record of a running attempt."""
+        if active.record is None or active.live.active_attempts.get(active.spec.path) is not active:
+            return
+        active.record = active.record.model_copy(update={"outputs": summary})
+        active.live.set_attempt(active.record)
+        self._common.wake()
+
+    async def _container(
+        self, active: ActiveAttempt, image: BuiltImage, engine_context: EngineContext
+    ) -> Container:
+        live = active.live
+
+        async def start() -> Worker:
+            await engine_context.open()
+            network = await self._means.engines.network(live)
+            name = f"conducto_worker_{live.id}_{self._mark}_{next(self._numbers)}"
+            return await engine_context.engine.start_worker(
+                worker_spec(active, image, self._common.home, name, network)
+            )
+
+        return await self._containers.get(pool_key(active, image), start)
+
+    def _finish(self, active: ActiveAttempt, result: Result) -> None:
+        live, spec = active.live, active.spec
+        if active.gone or live.active_attempts.get(spec.path) is not active:
+            return
+        ended = active.end()
+        active.result = result.end()
+        if result.tree is not None and not active.stopping:
+            generated, definition = result.tree
+            live.store_graft(spec.lazy_target or "", generated, definition)
+            self._common.apply(live, ev.TreeGenerated(spec.path, generated.nodes))
+        seconds = 0.0 if active.started is None else ended - active.started
+        event = ev.AttemptFinished(
+            spec.path, active.number, result.cause, seconds, active.mem, started=result.started
+        )
+        self._common.apply(live, event)

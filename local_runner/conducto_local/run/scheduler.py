@@ -1,0 +1,358 @@
+"""The scheduler: applies events to the live pipelines and executes the resulting commands.
+
+Everything happens in one event loop. The changes of one iteration of the loop are written in one
+transaction (`write_batcher`); a command starts only after its attempt is stored. `attempts` runs
+the attempts, `image_waiters` builds their images, `networks` manages the networks and handles a
+lost engine.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, assert_never
+
+from conducto_core.command.environment import ExecutionContext
+from conducto_core.run.model import events as ev
+from conducto_core.run.model.requests import Action, Workers
+from conducto_core.run.model.states import Cause, State
+from conducto_core.run.rules.outcomes import AttemptEnd, ended_record
+from conducto_local.agent.state_dir import StateDir, installation_id
+from conducto_local.children.channel import ChildRequest, ChildResponse, Handle
+from conducto_local.engine.port import ImageBuilder
+from conducto_local.images.engine_images import LABEL_IMAGE_HOME
+from conducto_local.logs.store import LogDirectory
+from conducto_local.run.attempt_records import LABEL_HOME, LABEL_PIPELINE, Contexts, started_record
+from conducto_local.run.attempts import AttemptDependencies, Attempts
+from conducto_local.run.containers import Containers
+from conducto_local.run.context import EngineContext, MakeNotifier, SchedulerContext
+from conducto_local.run.live_pipeline import ActiveAttempt, LiveImage, LivePipeline
+from conducto_local.run.networks import Networks
+from conducto_local.run.snapshots import Snapshots, limits_from
+from conducto_local.run.write_batcher import WriteBatcher
+from conducto_local.secrets.injection import SecretProvider
+from conducto_local.store.port import Store
+
+
+class Scheduler:
+    """Runs the loaded pipelines of one agent.
+
+    Attributes:
+        live: ``{pipeline id: loaded pipeline}``.
+        containers: The containers of all pipelines.
+        contexts: The containers of ``new`` groups.
+        secrets: Provides secrets to commands.
+        snapshots: Containers that are kept after a failure.
+        when_settled: Each is called after an event that leaves a pipeline settled.
+        notifier: Sends notifications.
+        unsaved_attempts: Yields the attempts that could not be written yet.
+        children: Executes requests of commands that may launch pipelines; set before any runs.
+    """
+
+    children: Handle
+
+    def __init__(
+        self,
+        *,
+        home: StateDir,
+        store: Store,
+        engine_contexts: Mapping[str, EngineContext],
+        containers: Containers,
+        secrets: SecretProvider,
+        notifier: MakeNotifier,
+        url: Callable[[], str] = str,
+    ) -> None:
+        self.when_settled: list[Callable[[LivePipeline], None]] = []
+        self.containers = containers
+        self.secrets = secrets
+        labels = {LABEL_IMAGE_HOME: installation_id(home), LABEL_HOME: "", LABEL_PIPELINE: ""}
+        self.snapshots = Snapshots(store, self.saved, limits_from(), labels)
+        self.notifier = notifier(self.saved)
+        self._store = store
+        self._common = SchedulerContext(home, engine_contexts, self.apply, self.perform, self._wake)
+        self.live = self._common.live
+        self.contexts = Contexts(self._common, containers)
+        self._engines = Networks(self._common, containers)
+        self._attempts = Attempts(
+            self._common,
+            AttemptDependencies(
+                containers,
+                self._engines,
+                secrets,
+                self.snapshots,
+                self.saved,
+                url,
+                self._serve_child,
+            ),
+        )
+        self._images = self._attempts.images
+        self._turns = WriteBatcher(self._common, store, self._attempts.start)
+        self.unsaved_attempts = self._turns.unsaved_attempts
+
+    async def _serve_child(self, active: ActiveAttempt, request: ChildRequest) -> ChildResponse:
+        return await self.children(active, request)
+
+    # ---- operations of the API ---------------------------------------------------------------
+
+    def add(self, live: LivePipeline) -> None:
+        """Add a pipeline."""
+        self.live[live.id] = live
+        live.pool_workers = lambda: self._pool_workers(live)
+
+    def apply(self, live: LivePipeline, event: ev.Event) -> None:
+        """Apply an event to a pipeline and execute the resulting commands."""
+        if isinstance(event, ev.Armed):
+            self.build_images(live)
+        for command in live.apply(event):
+            self._execute(live, command)
+        self.contexts.let_go(live)
+        self.contexts.end_without(live, event)
+        self.cool_later(live)
+        if live.settled():
+            for notify in self.when_settled:
+                notify(live)
+        self._wake()
+
+    def perform(self, live: LivePipeline, action: Action, problem: str | None = None) -> None:
+        """Perform an action on a whole pipeline; ``problem``: the reason for a pause."""
+        for event in live.perform(action, problem):
+            self.apply(live, event)
+
+    def lose(self, live: LivePipeline, path: str, attempt: int, why: str) -> None:
+        """End an attempt whose container was lost with the agent that started it."""
+        spec = live.tree.nodes[path].spec
+        known = [a for a in self._store.attempts(live.id, path) if a.number == attempt]
+        active = ActiveAttempt(live, spec, attempt, spec.placement.mem, time.time(), running=True)
+        active.result = AttemptEnd(message=why)
+        active.record = known[-1] if known else None
+        live.active_attempts[path] = active
+        self.apply(live, ev.AttemptFinished(path, attempt, Cause.WORKER_LOST))
+
+    def restart_timers(self, live: LivePipeline) -> None:
+        """Restart the timers of groups that are still running after a restart, with the full limit.
+
+        No event of such a group starts its timer.
+        """
+        for path, node in live.tree.nodes.items():
+            limit = node.spec.max_time
+            if limit is not None and node.state is State.RUNNING and path not in live.timers:
+                self._start_timer(live, path, limit)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Start a background task that the agent waits for when it stops."""
+        self._common.tasks.spawn(work)
+
+    def tidy(self, engine_context: EngineContext) -> None:
+        """Open an engine soon, which removes the leftovers of a dead agent."""
+        self._engines.tidy(engine_context)
+
+    def drop(self, pipeline_id: str) -> None:
+        """Forget a pipeline, if it is loaded, without writing it."""
+        self._common.forget(pipeline_id)
+
+    def unload(self, live: LivePipeline) -> None:
+        """Unload a pipeline after its changes are stored, unless it is unloaded already."""
+        self._turns.flush()
+        if not self._turns.is_unsaved(live.id) and self.live.get(live.id) is live:
+            self._common.forget(live.id)
+
+    def engine_context(self, live: LivePipeline) -> EngineContext:
+        """Return the engine of a pipeline."""
+        return self._common.engine_context(live)
+
+    def logs(self, pipeline_id: str) -> LogDirectory:
+        """Return the logs of a pipeline."""
+        return self._common.logs(pipeline_id)
+
+    def _pool_workers(self, live: LivePipeline) -> Workers:
+        pool_workers = self.containers.pool_workers(live.id)
+        machine = self.engine_context(live).dispatcher
+        if machine is None:
+            return pool_workers
+        size, *_ = machine.size
+        used = round(size - machine.cpu, 3)  # sums of fractions
+        return pool_workers.model_copy(update={"cpu_used": used, "cpu": size})
+
+    async def saved(self, *, wait: bool = True) -> None:
+        """Return when everything so far is written to the store; see `WriteBatcher.saved`."""
+        await self._turns.saved(wait=wait)
+
+    def build_images(self, live: LivePipeline) -> None:
+        """Start to build every image of the remaining Execs."""
+        self._images.need_all(live)
+
+    def need_image(self, live: LivePipeline, name: str) -> LiveImage:
+        """Return an image of a pipeline; start its build if necessary."""
+        return self._images.need(live, name)
+
+    async def builder(self, live: LivePipeline) -> ImageBuilder:
+        """Return the image builder of a pipeline; open the engine if necessary."""
+        return await self._images.builder(live)
+
+    def forget_images(self, live: LivePipeline, paths: Iterable[str]) -> None:
+        """Rebuild the images of these subtrees when they are next needed."""
+        self._images.forget(live, paths)
+
+    def retry_failed_images(self, live: LivePipeline) -> None:
+        """Rebuild the images whose build failed when they are next needed."""
+        self._images.retry_failed(live)
+
+    def execution_context(self, live: LivePipeline) -> ExecutionContext:
+        """Return the execution context of the commands of a pipeline."""
+        return self._attempts.execution_context(live)
+
+    async def network(self, live: LivePipeline) -> str:
+        """Return the name of a pipeline's network; create it if necessary."""
+        return await self._engines.network(live)
+
+    async def landed(self, live: LivePipeline) -> None:
+        """Return when a pipeline has no active attempts."""
+        while live.active_attempts:
+            await live.news(live.version)
+
+    def cool_later(self, live: LivePipeline, seconds: float | None = None) -> None:
+        """Remove a settled pipeline's network and containers after the idle time.
+
+        A pipeline that was paused within a ``new`` group keeps both.
+        """
+        if live.cooling is not None:
+            live.cooling.cancel()
+            live.cooling = None
+        if live.has_network and not live.uses_containers() and not live.kept:
+            loop = asyncio.get_running_loop()
+            delay = self.containers.idle_seconds if seconds is None else seconds
+            live.cooling = loop.call_later(
+                delay, lambda: self._common.tasks.spawn(self.cool_down(live))
+            )
+
+    async def cool_down(self, live: LivePipeline) -> None:
+        """Remove the containers and the network of a pipeline without active attempts."""
+        await self._engines.cool_down(live)
+
+    async def close(self) -> None:
+        """Stop all commands and store the current state; the pipelines stay armed."""
+        self._common.closing = True
+        builds_under_way = self._images.cancel()
+        for live in self.live.values():
+            for timer in (*live.timers.values(), live.cooling):
+                if timer is not None:
+                    timer.cancel()
+        stopping = [
+            active.container.worker.close()
+            for live in self.live.values()
+            for active in live.active_attempts.values()
+            if active.container is not None
+        ]
+        await asyncio.gather(*builds_under_way, *stopping, return_exceptions=True)
+        await self._common.tasks.ended(seconds=10)
+        await self.containers.close()
+        self._turns.flush()
+        await self.notifier.close()
+        for live in self.live.values():
+            await self._engines.remove_network(live)  # even if the next agent continues it
+        self._turns.close()
+
+    # ---- commands of the state machine -------------------------------------------------------
+
+    def _execute(self, live: LivePipeline, command: ev.DriverCommand) -> None:
+        match command:
+            case ev.Enqueue():
+                self._enqueue(live, command)
+            case ev.RequestApproval():
+                spec = live.tree.nodes[command.path].spec
+                since = live.asked_before.pop(command.path, live.asked[command.path])
+                live.asked[command.path] = since
+                asked = ActiveAttempt(live, spec, command.attempt, spec.placement.mem, since)
+                live.active_attempts[command.path] = asked
+            case ev.Withdraw():
+                self._attempts.drop(live.active_attempts.pop(command.path))
+            case ev.Stop():
+                self._attempts.stop(live.active_attempts[command.path])
+            case ev.EndAttempt():
+                self._end(live, command)
+            case ev.StartTimer():
+                self._start_timer(live, command.path, _left(live, command))
+            case ev.CancelTimer():
+                timer = live.timers.pop(command.path, None)
+                if timer is not None:
+                    timer.cancel()
+            case ev.Notify():
+                self.notifier.put(live, command)
+            case _:
+                assert_never(command)
+
+    def _enqueue(self, live: LivePipeline, command: ev.Enqueue) -> None:
+        spec = live.tree.nodes[command.path].spec
+        size = self.engine_context(live).limits_or_none()
+        mem = spec.placement.mem if command.mem is None else command.mem
+        if size is not None:
+            mem = min(mem, size.mem)  # a retry may request more than the machine has
+            live.tree.max_mem = size.mem
+        active = ActiveAttempt(live, spec, command.attempt, mem, time.time())
+        live.active_attempts[command.path] = active
+        self.contexts.need(active)
+        image = self.need_image(live, spec.placement.image)
+        if image.built is None:
+            image.waiting.append(active)
+        else:
+            self._attempts.queue(active)
+
+    def _end(self, live: LivePipeline, command: ev.EndAttempt) -> None:
+        active = live.active_attempts.pop(command.path)
+        if not active.running:
+            self._attempts.drop(active)
+        last = active.record or started_record(active, None, None, self.secrets.mask)
+        live.set_attempt(ended_record(last, command, active.result, active.end()))
+
+    def _start_timer(self, live: LivePipeline, path: str, seconds: float) -> None:
+        def reached() -> None:
+            live.timers.pop(path, None)
+            self.apply(live, ev.TimeLimitReached(path))
+
+        live.timers[path] = asyncio.get_running_loop().call_later(seconds, reached)
+
+    def _wake(self) -> None:
+        self._turns.wake()
+
+
+def _left(live: LivePipeline, command: ev.StartTimer) -> float:
+    """Return the seconds of a time limit that are left; an approval may have waited before."""
+    active = live.active_attempts.get(command.path)
+    if active is None or active.spec.approval is None:
+        return command.seconds
+    return max(0.0, command.seconds - (time.time() - active.queued))
+
+
+# ----------------------------------------------------------------------------------------
+# Pipelines that start at a given time.
+
+
+#: Maximum seconds between two checks of the time, because clocks may be changed.
+LOOK_EVERY = 60.0
+
+
+class ScheduledStarts:
+    """The timers of pipelines that start later."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    def set(self, live: LivePipeline, when: float) -> None:
+        """Run a pipeline at ``when``, in seconds since the epoch."""
+        delay = min(max(0.0, when - time.time()), LOOK_EVERY)
+        loop = asyncio.get_running_loop()
+        self._timers[live.id] = loop.call_later(delay, lambda: self._look(live, when))
+
+    def cancel(self, live: LivePipeline) -> None:
+        """Cancel the scheduled start of a pipeline, if it has one."""
+        timer = self._timers.pop(live.id, None)
+        if timer is not None:
+            timer.cancel()
+            live.set_record(run_at=None)
+
+    def _look(self, live: LivePipeline, when: float) -> None:
+        if time.time() < when:  # not yet, or the clock was changed meanwhile
+            self.set(live, when)
+            return
+        self._timers.pop(live.id, None)
+        self._scheduler.perform(live, Action.RUN)

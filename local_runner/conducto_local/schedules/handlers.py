@@ -1,0 +1,140 @@
+"""The operations on the schedules of this machine."""
+
+import asyncio
+import getpass
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from conducto_core.errors import NotFoundError, RefusedError, invalid
+from conducto_core.programs.relaunch import program_view
+from conducto_core.programs.rules.programs import argument_problems, words_of
+from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.records import PipelineRecord
+from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.schedules.model import Schedule, ScheduleSettings, ScriptSource
+from conducto_core.schedules.runner import ScheduleRunner
+from conducto_local.programs.handlers import ScheduledScripts, check_script
+from conducto_local.run.handlers import LocalPipelines
+
+
+class OneAtATime(ScheduleRunner):
+    """A runner that serves a schedule once at a time, for the timer and requests."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def serve(self, org: str, name: str) -> bool:
+        """Claim due times, follow the pipelines, and launch those that can start."""
+        async with self._turns[name]:
+            return await super().serve(org, name)
+
+
+class LocalScheduleCaller:
+    """A `conducto_core.schedules.handlers.ScheduleCaller`: the owner of the machine.
+
+    Args:
+        programs: The pipelines of the profile.
+        changed: Called after a change of a schedule.
+    """
+
+    org = ""
+    runs_scripts = True
+
+    def __init__(self, programs: LocalPipelines, changed: Callable[[], None]) -> None:
+        self.user = getpass.getuser()
+        self._programs = programs
+        self.changed = changed
+
+    async def template_launch(self, pipeline_id: str) -> LaunchRequest:
+        """Return the launch request of a pipeline."""
+        return await self._programs.template_launch(pipeline_id)
+
+    async def with_script(self, settings: ScheduleSettings) -> ScheduleSettings:
+        """Return settings whose script has its command and directory."""
+        source = settings.what
+        if not isinstance(source, ScriptSource):
+            return settings
+        if source.pipeline is not None:
+            source = await self._script_of(source, source.pipeline)
+        try:
+            await asyncio.to_thread(check_script, source)
+        except RefusedError as error:
+            raise invalid("what", str(error)) from None
+        return settings.model_copy(update={"what": source})
+
+    async def _script_of(self, source: ScriptSource, pipeline: str) -> ScriptSource:
+        summary = await self._programs.get_pipeline(PipelineParams(id=pipeline))
+        launch = await self._programs.stored_launch(summary.pipeline.id)
+        call = program_view(summary, launch.tree).call
+        if call is None:
+            raise invalid(
+                "what", f"the script of {pipeline} is not known; use its tree as a template"
+            )
+        arguments = {**call.arguments, **source.arguments}
+        problems = argument_problems(call, arguments)
+        if problems:
+            raise invalid("what", "; ".join(f"{name}: {why}" for name, why in problems.items()))
+        command = (*call.command, *words_of(call, arguments, call.rest))
+        return source.model_copy(update={"command": command, "directory": call.directory})
+
+
+# ----------------------------------------------------------------------------------------
+# The pipelines of this machine, for the runner of schedules.
+
+
+logger = logging.getLogger(__name__)
+
+
+class LocalScheduleTarget:
+    """A `conducto_core.schedules.port.ScheduleTarget` over the operations of the API."""
+
+    def __init__(self, pipelines: LocalPipelines, scripts: ScheduledScripts) -> None:
+        self._pipelines = pipelines
+        self._scripts = scripts
+
+    async def may_launch(self, _org: str, _owner: str) -> bool:
+        """Return True: an agent belongs to one user."""
+        return True
+
+    async def launch(
+        self, _org: str, _owner: str, request: LaunchRequest, key: str, _since: float
+    ) -> str:
+        """Launch a pipeline once for each key; return its id."""
+        return (await self._pipelines.launch(request, key, repeated=True)).pipeline.id
+
+    async def start_script(self, schedule: Schedule, source: ScriptSource, key: str) -> str:
+        """Start a script, or find the pipeline that it launched with this key; return its id."""
+        known = self._pipelines.launched_with(key, getpass.getuser())
+        if known is not None:
+            await self._pipelines.begin_interrupted(known)
+            return known
+        return await self._scripts.launch(schedule, source, key)
+
+    async def record(self, _org: str, pipeline_id: str) -> PipelineRecord | None:
+        """Return the record of a pipeline, with its current status."""
+        try:
+            return self._pipelines.current_record(pipeline_id)
+        except NotFoundError:
+            return None
+
+    async def cancel(self, _org: str, _owner: str, pipeline_id: str) -> None:
+        """Cancel a pipeline, unless it has ended."""
+        cancel = ControlRequest(action=Action.CANCEL)
+        try:
+            await self._pipelines.control(PipelineParams(id=pipeline_id), cancel)
+        except (NotFoundError, RefusedError) as error:
+            about = {"pipeline": pipeline_id, "why": str(error)}
+            logger.info("a pipeline was not cancelled", extra=about)
+
+    async def ended_since(self, _org: str, since: float) -> Iterable[PipelineRecord]:
+        """Return the pipelines that ended at or after a time."""
+        known = self._pipelines.current_records()
+        return [one for one in known if (one.status.ended or 0.0) >= since]
+
+    async def paused_itself(self, _org: str, schedule: Schedule) -> None:
+        """Log the reason; the list of schedules shows it, too."""
+        about = {"schedule": schedule.name, "why": schedule.paused_why}
+        logger.warning("a schedule paused itself", extra=about)

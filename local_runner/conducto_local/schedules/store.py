@@ -1,0 +1,140 @@
+"""The schedules of an agent, in its store."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from conducto_core.schedules.model import DAY, Firing, Schedule
+from conducto_core.schedules.rules import schedules as rules
+
+Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]
+Select = Callable[..., list[tuple[Any, ...]]]
+
+# A claim that comes late must not reset a firing that was executed.
+_PUT_NEW = """INSERT INTO firings VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET pending=excluded.pending, record=excluded.record WHERE pending"""
+#: Number of the newest firings of a schedule that are kept.
+_KEPT = 1000
+_PRUNE = """DELETE FROM firings WHERE schedule=? AND id<? AND id<=(
+    SELECT id FROM firings WHERE schedule=? ORDER BY id DESC LIMIT 1 OFFSET ?
+    ) AND id NOT IN (SELECT value FROM json_each(?))"""
+
+
+class SqliteSchedules:
+    """A `conducto_core.schedules.port.Schedules`; an agent has one organisation, ``""``.
+
+    Args:
+        transaction: Opens a transaction that writes.
+        select: Executes a query with parameters, and returns its rows.
+    """
+
+    def __init__(self, transaction: Transaction, select: Select) -> None:
+        self._transaction = transaction
+        self._select = select
+
+    def all_of(self, _org: str) -> Sequence[Schedule]:
+        """Return the schedules, by name."""
+        found = self._select("SELECT name, CAST(record AS BLOB) FROM schedules ORDER BY name")
+        return [rules.listed(*row) for row in found]
+
+    def get(self, _org: str, name: str) -> Schedule | None:
+        """Return a schedule."""
+        found = self._select("SELECT CAST(record AS BLOB) FROM schedules WHERE name=?", name)
+        return rules.parsed(name, found[0][0]) if found else None
+
+    def create(self, _org: str, schedule: Schedule, template: bytes | None = None) -> bool:
+        """Store a new schedule with its template; return False if the name is taken."""
+        row = (*_columns(schedule), template)
+        with self._transaction() as connection:
+            added = connection.execute("INSERT OR IGNORE INTO schedules VALUES (?,?,?,?,?)", row)
+            return bool(added.rowcount)
+
+    def change(
+        self,
+        _org: str,
+        old: Schedule,
+        new: Schedule,
+        firings: Sequence[Firing] = (),
+        template: bytes | None = None,
+    ) -> Schedule | None:
+        """Replace a schedule, and add firings; see `Schedules.change`."""
+        stored = new.model_copy(update={"revision": old.revision + 1})
+        name, *columns = _columns(stored)
+        with self._transaction() as connection:
+            changed = connection.execute(
+                "UPDATE schedules SET wakes=?, revision=?, record=?, template=coalesce(?, template)"
+                " WHERE name=? AND revision=?",
+                (*columns, template, name, old.revision),
+            )
+            if not changed.rowcount:
+                return None
+            connection.executemany(_PUT_NEW, [_firing_row(new.name, one) for one in firings])
+            if firings:
+                _prune(connection, stored, max(one.due for one in firings))
+        return stored
+
+    def delete(self, _org: str, name: str) -> bool:
+        """Delete a schedule with its firings; return whether there was one."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM firings WHERE schedule=?", (name,))
+            deleted = connection.execute("DELETE FROM schedules WHERE name=?", (name,))
+            return bool(deleted.rowcount)
+
+    def template(self, _org: str, name: str) -> bytes | None:
+        """Return the template of a schedule."""
+        found = self._select("SELECT template FROM schedules WHERE name=?", name)
+        template: bytes | None = found[0][0] if found else None
+        return template
+
+    def firing(self, _org: str, name: str, firing_id: str) -> Firing | None:
+        """Return a firing."""
+        found = self._select(
+            "SELECT CAST(record AS BLOB) FROM firings WHERE schedule=? AND id=?", name, firing_id
+        )
+        return rules.parsed_firing(firing_id, found[0][0]) if found else None
+
+    def put_firing(self, _org: str, name: str, firing: Firing) -> None:
+        """Replace a firing."""
+        with self._transaction() as connection:
+            row = _firing_row(name, firing)
+            connection.execute("INSERT OR REPLACE INTO firings VALUES (?, ?, ?, ?)", row)
+
+    def firings(
+        self, _org: str, name: str, before: str | None = None, limit: int = 50
+    ) -> Sequence[Firing]:
+        """Return firings with ids below ``before``, the newest first."""
+        found = self._select(
+            "SELECT id, CAST(record AS BLOB) FROM firings WHERE schedule=? "
+            "AND (? IS NULL OR id<?) ORDER BY id DESC LIMIT ?",
+            name,
+            before,
+            before,
+            limit,
+        )
+        return [rules.parsed_firing(*row) for row in found]
+
+    def due(self, now: float) -> Sequence[tuple[str, str]]:
+        """Return ``("", name)`` of the schedules that need attention."""
+        found = self._select("SELECT name FROM schedules WHERE wakes<=? ORDER BY wakes", now)
+        return [("", str(name)) for (name,) in found]
+
+    def next_wake(self, now: float) -> float | None:
+        """Return the earliest time after ``now`` at which a schedule needs attention, or None."""
+        ((found,),) = self._select("SELECT min(wakes) FROM schedules WHERE wakes>?", now)
+        return None if found is None else float(found)
+
+
+def _prune(connection: sqlite3.Connection, schedule: Schedule, now: float) -> None:
+    """Delete old firings that are closed; those of two days show which chains have fired."""
+    oldest, name = rules.firing_id(now - 2 * DAY), schedule.name
+    connection.execute(_PRUNE, (name, oldest, name, _KEPT, json.dumps(schedule.open)))
+
+
+def _columns(schedule: Schedule) -> tuple[Any, ...]:
+    return schedule.name, rules.wakes(schedule), schedule.revision, schedule.model_dump_json()
+
+
+def _firing_row(name: str, firing: Firing) -> tuple[Any, ...]:
+    return name, firing.id, not rules.is_executed(firing), firing.model_dump_json()

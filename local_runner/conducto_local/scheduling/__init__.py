@@ -1,1 +1,0 @@
-"""Scheduling of commands: the live pipelines, admission, containers, attempts."""

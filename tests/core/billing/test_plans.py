@@ -1,0 +1,94 @@
+"""The truth table of effective plans, and metered intervals."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conducto_core.billing.rules import (
+    FREE,
+    FULL,
+    GRACE_SECONDS,
+    NO_BILLING,
+    RATES,
+    SCALE,
+    Billing,
+    Plan,
+    Remedies,
+    Span,
+    Status,
+    dollars,
+    effective,
+    grace_until,
+    larger,
+    moved,
+)
+from conducto_core.run.rules import waits
+
+NOW = 1_000_000.0
+PAYING = {Status.ACTIVE, Status.TRIALING}
+
+
+@pytest.mark.parametrize("status", [None, *Status])
+@pytest.mark.parametrize("grace", [None, NOW + 1, NOW])
+@pytest.mark.parametrize("limit", [None, 0.0, 9.99, 10.0, 10.01])
+def test_effective_plan_follows_the_truth_table(
+    status: Status | None, grace: float | None, limit: float | None
+) -> None:
+    found = effective(FREE, Billing(status, grace_until=grace, limit=limit), 10.0, NOW)
+
+    in_grace = status is Status.PAST_DUE and (grace is None or grace > NOW)
+    assert found.paying == (status in PAYING or in_grace)
+    assert found.plan == (SCALE if found.paying else FREE)
+    assert found.suspended == (found.paying and limit is not None and limit <= 10.0)
+
+
+def test_plan_of_an_administrator_is_never_reduced() -> None:
+    own = Plan("own", max_workers=5000, max_pipelines=1, max_cpu=2, exec_minutes=5)
+
+    assert effective(own, NO_BILLING, 0, NOW).plan == own
+    assert larger(own, SCALE) == Plan("scale", 5000, 1000, 16.0, None)
+    assert larger(FREE, FREE) == FREE
+    assert larger(FULL, FREE).exec_minutes is None
+
+
+def test_grace_begins_once_and_ends_with_the_payment() -> None:
+    first = grace_until(Status.PAST_DUE, None, NOW)
+
+    assert first == NOW + GRACE_SECONDS
+    assert grace_until(Status.PAST_DUE, first, NOW + 5) == first
+    assert grace_until(Status.ACTIVE, first, NOW + 5) is None
+
+
+def test_reasons_name_the_remedy_of_the_installation() -> None:
+    here = Remedies(billing=True, web_app="https://app.example/")
+
+    assert "conducto admin set-plan" in Remedies().larger_plan()
+    assert here.larger_plan() == (
+        "enable billing at https://app.example/organisation/plan or with 'conducto billing enable'"
+    )
+    assert "$5.00" in waits.spend_limit(5, here).text
+    assert "conducto billing limit" in str(waits.spend_limit(5, here).remedy)
+
+
+moments = st.integers(0, 30_000)
+spans = st.builds(lambda a, b: Span(min(a, b), max(a, b)), moments, moments)
+
+
+@given(st.lists(spans, min_size=1, max_size=6))
+def test_hours_of_a_worker_add_up_to_its_last_interval(known: list[Span]) -> None:
+    hours: dict[int, int] = {}
+    old: Span | None = None
+    for new in known:
+        for hour, seconds in moved(old, new).items():
+            hours[hour] = hours.get(hour, 0) + seconds
+        old = new
+
+    assert sum(hours.values()) == known[-1].until - known[-1].began
+    assert all(0 <= seconds <= 3600 for seconds in hours.values())
+    assert moved(old, known[-1]) == {}
+
+
+def test_an_hour_of_one_vcpu_and_two_gb_has_the_documented_price() -> None:
+    assert dollars(3600, 7200, RATES) == pytest.approx(0.06 + 2 * 0.0066)

@@ -1,0 +1,104 @@
+"""Rules that send notifications in the cloud, to real servers on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chalicelib.notifications.sender import NotificationSender
+from chalicelib.secrets.injection import org_scope
+from conducto_core.errors import NotFoundError
+from conducto_core.notifications.channels import Settings
+from conducto_core.notifications.model import DeliveryState, RuleParams, RuleRequest
+from conducto_core.run.model.records import GitOrigin
+from conducto_core.run.model.requests import LaunchRequest
+from conducto_core.run.model.states import Cause
+from support.cloud.world import ME, STRANGER, World
+from support.services import mail_server, web_service
+from support.trees import form, leaf, serial
+
+COMMIT = GitOrigin(
+    trigger="t",
+    provider="github",
+    repository="acme/app",
+    section="push",
+    url="https://github.com/acme/app",
+    branch="main",
+    sha="abc123",
+)
+
+
+def add(world: World, name: str, **fields: Any) -> None:
+    request = RuleRequest.model_validate(fields)
+    asyncio.run(world.pipelines().put_notification_rule(RuleParams(name=name), request))
+
+
+def run(world: World, cause: Cause | None = None) -> str:
+    world.now += 100
+    pipeline = world.launch(serial(leaf("a")), run=True, title="Nightly")
+    world.run_out(lambda _: cause)
+    return pipeline
+
+
+def test_slack_and_mail_report_failures_and_recovery() -> None:
+    world = World()
+    world.vault.replace(org_scope(ME.org), {"SLACK_TOKEN": {"value": "xoxb-1"}}, "")
+    add(world, "chat", channel="slack", to="#ops")
+    add(world, "post", channel="mail", to="ops@example.com", on=("failed_again",))
+    with web_service() as slack, mail_server() as mail:
+        settings = Settings(slack=slack.url, smtp=mail.url, sender="ci@example.com")
+        for cause in (Cause.EXIT_CODE, Cause.EXIT_CODE, None, None):
+            run(world, cause)
+            NotificationSender(world.cloud, settings).run()
+
+    first, second, third = [asked.body["text"].splitlines()[0] for asked in slack.asked]
+    assert first.endswith(": failed")
+    assert second.endswith(": failed again")
+    assert third.endswith(": fixed")
+    ((to, message),) = mail.taken
+    assert to == ["ops@example.com"]
+    assert "failed again" in message
+
+
+def test_github_status_is_that_of_the_commit_of_the_trigger() -> None:
+    world = World()
+    world.vault.replace(org_scope(ME.org), {"GITHUB_TOKEN": {"value": "ghp-1"}}, "")
+    add(world, "commit", channel="github", on=("start", "success", "failure"))
+    plain = run(world)
+    request = LaunchRequest(tree=form(serial(leaf("a"))), run=True)
+    asyncio.run(world.pipelines().launch(request, origin=COMMIT))
+    world.run_out(lambda _: Cause.EXIT_CODE)
+    with web_service() as github:
+        settings = Settings(github=f"{github.url}")
+        NotificationSender(world.cloud, settings).run()
+
+    assert {asked.path for asked in github.asked} == {"/repos/acme/app/statuses/abc123"}
+    # The status of the rule, and the status that every pipeline of a trigger sets.
+    states = [(asked.body["context"], asked.body["state"]) for asked in github.asked]
+    for context in ("conducto commit", "conducto pipeline"):
+        assert [state for of, state in states if of == context] == ["pending", "failure"]
+    found = world.nodes(plain)["/"].notifications
+    assert {each.delivery for each in found} == {DeliveryState.DROPPED}
+
+
+def test_webhooks_reach_only_public_addresses_from_the_cloud() -> None:
+    world = World()
+    with web_service() as receiver:
+        add(world, "hook", channel="webhook", to=receiver.url, on=("failure",))
+        pipeline = run(world, Cause.EXIT_CODE)
+        NotificationSender(world.cloud, Settings(public_only=True)).run()
+
+    failed = world.nodes(pipeline)["/"].notifications[-1]
+    assert (failed.delivery, receiver.asked) == (DeliveryState.FAILED, [])
+    assert "not a public address" in (failed.error or "")
+
+
+def test_rules_of_other_organisations_are_not_seen() -> None:
+    world = World()
+    add(world, "chat", channel="slack", to="#ops")
+
+    assert asyncio.run(world.pipelines(STRANGER).list_notification_rules()).rules == ()
+    with pytest.raises(NotFoundError, match="no notification rule 'chat'"):
+        asyncio.run(world.pipelines(STRANGER).delete_notification_rule(RuleParams(name="chat")))

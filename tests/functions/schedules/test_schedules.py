@@ -1,0 +1,166 @@
+"""Schedules in the cloud: the minute rule, members who leave, and exhausted plans."""
+
+import asyncio
+from functools import partial
+
+from tests.fakes.schedules import MemorySchedules
+from tests.functions.people.test_people import ORG, Office
+
+from chalicelib.api.callers import current_user
+from chalicelib.people.port import Identity
+from chalicelib.schedules.handlers import CloudScheduleTarget, serve_schedules
+from conducto_core.people.model import Role
+from conducto_core.people.rules import INHERITED
+from conducto_core.schedules import operations as ops
+from conducto_core.schedules.model import Schedule
+from support.cloud.world import World
+from support.trees import leaf, serial
+
+HOURLY = {"name": "hourly", "cron": "0 * * * *", "title": "Hourly"}
+HOUR = 3600.0
+
+
+def office(**more: object) -> tuple[Office, str, dict[str, str]]:
+    """Return an organisation, a member's token, and the source of a schedule."""
+    made = Office(**more)
+    made.world.now = 1_772_366_400.0 - 10  # 12:00 UTC on 2026-03-01, but for ten seconds
+    ann = made.join("ann")
+    pipeline = made.world.launch(serial(leaf("a")), run=False)
+    return made, ann, {"kind": "template", "pipeline": pipeline}
+
+
+def states(made: Office, token: str) -> list[tuple[str, str | None, str | None]]:
+    _, found = made.call(ops.LIST_FIRINGS, token, name="hourly")
+    return [(one["state"], one["pipeline"], one["why"]) for one in found["firings"]]
+
+
+def test_minute_rule_launches_once_with_the_permissions_of_the_owner() -> None:
+    made, ann, what = office()
+    minute = partial(serve_schedules, made.world.engine)
+    status, view = made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what})
+    assert (status, view["schedule"]["owner"], len(view["times"])) == (200, "ann", 5)
+
+    minute()
+    assert states(made, ann) == []
+    made.world.now += 20
+    minute()
+    minute()
+
+    ((state, pipeline, _),) = states(made, ann)
+    assert (state, pipeline is not None) == ("launched", True)
+    record = made.world.store.record(ORG, pipeline or "")
+    assert record is not None
+    assert (record.owner, record.title, record.armed) == ("ann", "Hourly", True)
+    assert "conducto/schedule/hourly" in record.tags
+
+    made.world.now += HOUR
+    minute()
+    assert states(made, ann)[0][0] == "skipped"
+
+
+def test_schedule_of_a_member_who_left_pauses_until_another_resumes_it() -> None:
+    mails: list[tuple[str, str]] = []
+
+    def mail(to: str, subject: str, text: str, _password: str | None) -> bool:
+        mails.append((to, f"{subject}: {text}"))
+        return True
+
+    made, ann, what = office(mail=mail)
+    bob = made.join("bob", Role.ADMIN)
+    made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what})
+    member = made.world.people.member(ORG, "ann")
+    assert member is not None
+    made.world.people.change(ORG, member, None, None)
+    made.world.now += 20
+
+    serve_schedules(made.world.engine)
+
+    assert [state for state, *_ in states(made, bob)] == ["failed"]
+    _, view = made.call(ops.GET_SCHEDULE, bob, name="hourly")
+    assert "its owner ann may not launch" in view["schedule"]["paused_why"]
+    ((to, told),) = mails
+    assert to == "bob@acme.example"
+    assert "the schedule hourly of acme paused itself: its owner ann may not launch" in told
+    _, view = made.call(ops.RESUME_SCHEDULE, bob, name="hourly")
+    assert (view["schedule"]["owner"], view["schedule"]["paused"]) == ("bob", False)
+    made.world.now += HOUR
+    serve_schedules(made.world.engine)
+    assert states(made, bob)[0][0] == "launched"
+
+
+def test_bad_requests_are_rejected_with_the_field() -> None:
+    made, ann, what = office()
+    create = partial(made.call, ops.CREATE_SCHEDULE, ann)
+
+    for body, field in (
+        ({"cron": "0 0 30 2 *"}, "cron"),
+        ({"cron": "0 0 12 * * *"}, "cron"),
+        ({"zone": "Mars/Olympus"}, "zone"),
+        ({"what": {"kind": "script", "command": ["x"], "directory": "/"}}, "what"),
+    ):
+        status, problem = create({**HOURLY, "what": what, **body})
+        assert (status, problem["path"]) == (422, field)
+    viewer = made.join("eve", Role.VIEWER)
+    assert made.call(ops.CREATE_SCHEDULE, viewer, {**HOURLY, "what": what})[0] == 403
+    assert create({**HOURLY, "what": {**what, "pipeline": "zzz-zzz"}})[0] == 404
+
+
+def test_schedules_of_another_organisation_are_not_found() -> None:
+    made, ann, what = office()
+    made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what})
+    stranger = made.join("mallory", Role.OWNER, org="other")
+
+    assert made.call(ops.GET_SCHEDULE, stranger, name="hourly")[0] == 404
+    assert made.call(ops.FIRE_SCHEDULE, stranger, name="hourly")[0] == 404
+    assert made.call(ops.LIST_SCHEDULES, stranger)[1] == {"schedules": []}
+
+
+class SlowSchedules(MemorySchedules):
+    """Reads of a schedule take two minutes after `slow`."""
+
+    world: World
+    slow = False
+
+    def get(self, org: str, name: str) -> Schedule | None:
+        if self.slow:
+            self.world.now += 120
+        return super().get(org, name)
+
+
+def test_run_of_schedules_stops_after_a_minute() -> None:
+    schedules = SlowSchedules()
+    made, ann, what = office(schedules=schedules)
+    schedules.world = made.world
+    for number in range(40):
+        made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what, "name": f"s{number}"})
+    made.world.now += 20
+    schedules.slow = True
+
+    first = serve_schedules(made.world.engine)
+    schedules.slow = False
+    second = serve_schedules(made.world.engine)
+
+    assert 1 <= first <= 16
+    assert second >= 24
+
+
+def test_run_reads_the_ended_pipelines_once() -> None:
+    made, _, what = office()
+    target = CloudScheduleTarget(made.world.engine)
+    read = lambda one: len(list(asyncio.run(one.ended_since(ORG, 0.0))))  # noqa: E731
+    before = read(target)
+    made.world.control(what["pipeline"], "run")
+    made.world.run_out()
+
+    assert (before, read(target), read(CloudScheduleTarget(made.world.engine))) == (0, 0, 1)
+
+
+def test_expired_tokens_give_no_permissions() -> None:
+    world = World()
+    now = world.now
+    world.tokens.put("old", Identity("solo", "bot", INHERITED), expires=now + 10)
+    owner = current_user(world.cloud, "solo", "bot")
+    world.now += 11
+
+    assert owner is not None
+    assert current_user(world.cloud, "solo", "bot") is None

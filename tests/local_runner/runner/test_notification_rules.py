@@ -1,0 +1,107 @@
+"""Rules that send notifications: a real receiver gets signed webhooks from a real runner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import conducto as co
+from conducto_core.notifications.model import DeliveryState, RuleParams, RuleRequest
+from conducto_core.secrets.model import PutSecrets, SecretValue
+from conducto_core.triggers.rules.providers import SIGNATURE_HEADER, TIME_HEADER, generic_signature
+from conducto_local.agent.runner import open_parts
+from conducto_local.agent.state_dir import StateDir
+from support.containers import BUSYBOX as IMAGE
+from support.local import Local, eventually
+from support.services import web_service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECRET = "a long secret"
+
+
+def tree(command: str) -> co.Serial:
+    root = co.Serial(image=IMAGE, title="Nightly")
+    root["a"] = co.Exec(command)
+    return root
+
+
+async def test_webhook_reports_failures_and_recovery(tmp_path: Path) -> None:
+    home = StateDir(tmp_path, "test")
+    events = ("start", "failure", "failed_again", "fixed")
+    async with open_parts(home) as opened:
+        local = Local(opened.pipelines, home, "process")
+        with web_service() as receiver:
+            rule = RuleRequest.model_validate(
+                {"channel": "webhook", "to": f"{receiver.url}/x", "on": events, "secret": "HOOK"}
+            )
+            await opened.pipelines.put_notification_rule(RuleParams(name="ops"), rule)
+            secret = SecretValue(key="HOOK", value=SECRET)
+            await opened.pipelines.put_secrets(PutSecrets(secrets=(secret,)))
+            for command in ("exit 1", "exit 1", "true", "true"):
+                run = await local.run(tree(command))
+
+                async def settled(run: object = run) -> bool:
+                    found = (await run.node("/")).notifications  # type: ignore[attr-defined]
+                    return len(found) == 2 and all(
+                        each.delivery is not DeliveryState.PENDING for each in found
+                    )
+
+                await eventually(settled)
+            last = (await run.node("/")).notifications
+
+    assert [asked.body["event"] for asked in receiver.asked] == [
+        *("start", "failure"),
+        *("start", "failed_again"),
+        *("start", "fixed"),
+        "start",
+    ]
+    assert [each.delivery for each in last] == [DeliveryState.SENT, DeliveryState.DROPPED]
+    for asked in receiver.asked:
+        signed = generic_signature(SECRET, asked.headers[TIME_HEADER.lower()], asked.raw)
+        assert asked.headers[SIGNATURE_HEADER.lower()] == signed
+        assert asked.body["pipeline"]["title"] == "Nightly"
+    assert len({asked.headers["conducto-delivery"] for asked in receiver.asked}) == 7
+
+
+async def test_rules_survive_a_restart_and_can_be_deleted(tmp_path: Path) -> None:
+    home = StateDir(tmp_path, "test")
+    rule = RuleRequest.model_validate({"channel": "slack", "to": "#ops", "title": "Other*"})
+    async with open_parts(home) as opened:
+        await opened.pipelines.put_notification_rule(RuleParams(name="ops"), rule)
+    async with open_parts(home) as opened:
+        (kept,) = (await opened.pipelines.list_notification_rules()).rules
+        run = await Local(opened.pipelines, home, "process").run(tree("true"))
+        found = await run.node("/")
+        await opened.pipelines.delete_notification_rule(RuleParams(name="ops"))
+        left = await opened.pipelines.list_notification_rules()
+
+    assert (kept.name, kept.to) == ("ops", "#ops")
+    assert found.notifications == ()  # the title does not match
+    assert left.rules == ()
+
+
+async def test_waiting_approval_is_reported(tmp_path: Path) -> None:
+    home = StateDir(tmp_path, "test")
+    root = co.Serial(image=IMAGE)
+    root["ok"] = co.Approve(message="Deploy to production?")
+    async with open_parts(home) as opened:
+        local = Local(opened.pipelines, home, "process")
+        with web_service() as receiver:
+            rule = RuleRequest.model_validate(
+                {"channel": "webhook", "to": receiver.url, "on": ("approval",)}
+            )
+            await opened.pipelines.put_notification_rule(RuleParams(name="ops"), rule)
+            await local.launch(root, run=True)
+
+            async def arrived() -> bool:
+                return bool(receiver.asked)
+
+            await eventually(arrived)
+            (asked,) = receiver.asked
+
+    assert (asked.body["event"], asked.body["path"]) == ("approval", "/ok")
+    lines = asked.body["text"].splitlines()
+    assert "Deploy to production?" in lines
+    assert lines[-2].endswith(": /ok waits for approval")
+    assert lines[-1] == f"conducto approve {asked.body['pipeline']['id']} /ok"

@@ -1,5 +1,0 @@
-"""The fake agent of the command line's unit tests."""
-
-from unit.cli.conftest import conducto, fake, open_client
-
-__all__ = ["conducto", "fake", "open_client"]

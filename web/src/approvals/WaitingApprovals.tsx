@@ -1,0 +1,48 @@
+import { useState } from "react";
+
+import type { AskedApproval } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { useNow } from "@/components/useNow";
+import { followLink, pipelineUrl } from "@/lib/location";
+import { ago } from "@/lib/time";
+import { visible } from "@/lib/visible";
+import styles from "@/approvals/WaitingApprovals.module.css";
+import { APPROVAL } from "@/approvals/texts/approval";
+
+/** Entries that are shown at first: the list of pipelines should stay in view. */
+const SHOWN = 3;
+
+/** The nodes that wait for a decision of the user, the oldest first. */
+export function WaitingApprovals({ approvals }: { approvals: readonly AskedApproval[] }) {
+  const [all, setAll] = useState(false);
+  const now = useNow(true);
+  const shown = all ? approvals : approvals.slice(0, SHOWN);
+  return (
+    <section className={`card ${styles.box}`} aria-label={APPROVAL.waitingTitle}>
+      <h2 className={styles.title}>{APPROVAL.waiting(approvals.length)}</h2>
+      <ul className={styles.list}>
+        {shown.map(({ pipeline, title, agent, approval }) => (
+          <li key={`${pipeline}${approval.path}`} className={styles.entry}>
+            <a href={pipelineUrl(pipeline, approval.path)} onClick={followLink}>
+              {visible(approval.message.replace(/\s+/g, " "))}
+            </a>
+            <span className="muted">
+              {[
+                visible(title),
+                visible(approval.path),
+                ...(agent === null ? [] : [visible(agent.host)]),
+                ...approval.withdrawn.slice(-1).map((why) => APPROVAL.again(visible(why))),
+                ago(approval.since, now),
+              ].join(" · ")}
+            </span>
+          </li>
+        ))}
+      </ul>
+      {shown.length < approvals.length ? (
+        <Button variant="plain" onClick={() => setAll(true)}>
+          {APPROVAL.showAll(approvals.length)}
+        </Button>
+      ) : null}
+    </section>
+  );
+}

@@ -1,0 +1,62 @@
+import type { MonthSpent } from "@/api/schema";
+import { dollars } from "@/lib/money";
+import { monthsBetween, totalOf } from "@/billing/model/costs";
+import styles from "@/billing/UsagePage.module.css";
+import { COST } from "@/billing/texts/cost";
+
+interface Props {
+  months: readonly MonthSpent[];
+  chosen: string;
+  onChoose: (month: string) => void;
+}
+
+/** The cost of each month as a bar; one is chosen. */
+export function UsageByMonth({ months, chosen, onChoose }: Props) {
+  const costs = new Map(months.map((one) => [one.month, totalOf(one)]));
+  const max = Math.max(Number.MIN_VALUE, ...costs.values());
+  return (
+    <section className={`card ${styles.card}`} aria-labelledby="by-month">
+      <h2 id="by-month">{COST.byMonth}</h2>
+      <ul className={styles.months}>
+        {monthsBetween([...costs.keys()]).map((month) => {
+          const cost = costs.get(month) ?? 0;
+          const height = `${(cost / max) * 100}%`;
+          return (
+            <li key={month}>
+              <button
+                type="button"
+                className={styles.month}
+                aria-pressed={month === chosen}
+                title={monthName(month)}
+                disabled={!costs.has(month)}
+                onClick={() => onChoose(month)}
+              >
+                <span className={`${styles.amount} number`}>{cost === 0 ? "" : dollars(cost)}</span>
+                <span className={styles.column}>
+                  <span className={styles.filled} style={{ height }} />
+                </span>
+                <span className={styles.name}>{shortName(month)}</span>
+              </button>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}
+
+/** `November 2026`. */
+export function monthName(month: string): string {
+  return formatted(month, { month: "long", year: "numeric" });
+}
+
+function shortName(month: string): string {
+  return formatted(month, { month: "short" });
+}
+
+function formatted(month: string, options: Intl.DateTimeFormatOptions): string {
+  return new Date(`${month}-01T00:00:00Z`).toLocaleDateString("en", {
+    ...options,
+    timeZone: "UTC",
+  });
+}

@@ -1,0 +1,93 @@
+import type { ReactNode } from "react";
+
+import type { PipelineSpent, ProgramSpent } from "@/api/schema";
+import { followLink, pipelineUrl } from "@/lib/location";
+import { dollars } from "@/lib/money";
+import { duration } from "@/lib/time";
+import { visible } from "@/lib/visible";
+import { totalOf } from "@/billing/model/costs";
+import { programName, programQuery } from "@/programs/model/programIdentity";
+import { type BarRow, BarTable } from "@/billing/BarTable";
+import { COST } from "@/billing/texts/cost";
+
+/** Maximum rows of a table; one more row has the others. */
+const MAX_ROWS = 10;
+
+export function ProgramCosts({ programs }: { programs: readonly ProgramSpent[] }) {
+  return (
+    <BarTable
+      title={COST.byProgram}
+      name={COST.program}
+      columns={[COST.pipelines, COST.time, ...amounts(programs)]}
+      rows={rowsOf(programs, (one) => one.pipelines, programLink, COST.otherPrograms)}
+    />
+  );
+}
+
+function programLink(program: ProgramSpent): ReactNode {
+  const query = new URLSearchParams(programQuery(program)).toString();
+  return (
+    <a href={`/program?${query}`} onClick={followLink}>
+      {visible(programName(program)) || COST.untitled}
+    </a>
+  );
+}
+
+export function PipelineCosts({ pipelines }: { pipelines: readonly PipelineSpent[] }) {
+  return (
+    <BarTable
+      title={COST.byPipeline}
+      name={COST.pipeline}
+      columns={[COST.commandCount, COST.time, ...amounts(pipelines)]}
+      rows={rowsOf(pipelines, (one) => one.attempts, pipelineLink, COST.otherPipelines)}
+    />
+  );
+}
+
+function pipelineLink({ id, title }: PipelineSpent): ReactNode {
+  return (
+    <a href={pipelineUrl(id)} onClick={followLink} title={id}>
+      {visible(title) || id}
+    </a>
+  );
+}
+
+/** The most expensive ones, and a row that sums up the others. */
+function rowsOf<S extends PipelineSpent | ProgramSpent>(
+  all: readonly S[],
+  countOf: (one: S) => number,
+  nameOf: (one: S) => ReactNode,
+  others: (count: number) => string,
+): BarRow[] {
+  const sorted = all.toSorted((a, b) => totalOf(b) - totalOf(a));
+  const more = sorted.slice(MAX_ROWS);
+  const sum = (of: (one: S) => number) => more.reduce((before, one) => before + of(one), 0);
+  const rows = sorted.slice(0, MAX_ROWS).map((one, place) => ({
+    key: String(place),
+    name: nameOf(one),
+    dollars: totalOf(one),
+    numbers: numbers(countOf(one), one.seconds, one.price, totalOf(one)),
+  }));
+  if (more.length === 0) return rows;
+  const rest = numbers(
+    sum(countOf),
+    sum((one) => one.seconds),
+    isBilled(all) ? sum((one) => one.price ?? 0) : null,
+    sum(totalOf),
+  );
+  return [...rows, { key: "more", name: others(more.length), dollars: null, numbers: rest }];
+}
+
+function isBilled(all: readonly { price: number | null }[]): boolean {
+  return all.some((one) => one.price !== null);
+}
+
+/** The headings of amounts: what the organisation pays, if it is billed, and AWS's prices. */
+function amounts(all: readonly { price: number | null }[]): string[] {
+  return isBilled(all) ? [COST.price, COST.aws] : [COST.cost];
+}
+
+function numbers(count: number, seconds: number, price: number | null, cost: number): string[] {
+  const own = price === null ? [] : [dollars(price)];
+  return [count.toLocaleString("en"), duration(seconds), ...own, dollars(cost)];
+}

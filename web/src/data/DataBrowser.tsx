@@ -1,0 +1,173 @@
+import { useState } from "react";
+
+import { dataFileUrl } from "@/data/api/data";
+import type { DataEntry } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { ConfirmDialog } from "@/components/ConfirmDialog";
+import { EmptyState } from "@/components/EmptyState";
+import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { setQuery, useLocation } from "@/lib/location";
+import { crumbsOf } from "@/data/model/dataFiles";
+import styles from "@/data/DataBrowser.module.css";
+import { DeleteDialog } from "@/data/DeleteDialog";
+import { EntryTable } from "@/data/EntryTable";
+import { Preview } from "@/data/Preview";
+import { UploadStatus } from "@/data/UploadStatus";
+import { useEntries } from "@/data/useEntries";
+import { useUploads } from "@/data/useUploads";
+import { DATA } from "@/data/texts/data";
+
+/** Browse, download, upload and delete data of a pipeline, or of the user if `id` is null. */
+export function DataBrowser({ id }: { id: string | null }) {
+  const { query } = useLocation();
+  const directory = query.get("dir") ?? "";
+  const file = query.get("file");
+  const { list, entries } = useEntries(id, directory);
+  const [deleting, setDeleting] = useState<DataEntry | null>(null);
+  const uploads = useUploads(id, directory, entries);
+  const [dragging, setDragging] = useState(false);
+  const browser = (
+    <>
+      <div
+        className={`${styles.data} ${file === null ? "" : styles.file} ${dragging ? styles.over : ""}`}
+        onDragOver={(event) => {
+          if (!event.dataTransfer.types.includes("Files")) return;
+          event.preventDefault();
+          setDragging(true);
+        }}
+        onDragLeave={(event) => {
+          if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setDragging(false);
+        }}
+        onDrop={(event) => {
+          event.preventDefault();
+          setDragging(false);
+          uploads.choose(event.dataTransfer.files);
+        }}
+      >
+        <section className={styles.list} aria-label={DATA.files}>
+          <div className={styles.bar}>
+            <Crumbs id={id} directory={directory} />
+            <span className="page-grow" />
+            <UploadButton busy={uploads.progress !== null} onFiles={uploads.choose} />
+          </div>
+          {uploads.progress === null ? null : (
+            <UploadStatus progress={uploads.progress} onStop={uploads.stop} />
+          )}
+          {list.data === undefined ? (
+            <QueryPlaceholder key={directory} query={list} />
+          ) : entries.length === 0 ? (
+            <NoFiles id={id} directory={directory} />
+          ) : (
+            <EntryTable
+              entries={entries}
+              opened={file}
+              urlOf={(name) => dataFileUrl(id, name)}
+              onDelete={setDeleting}
+            />
+          )}
+          {list.hasNextPage ? (
+            <p className="page-note">
+              <Button disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
+                {DATA.showMore}
+              </Button>
+            </p>
+          ) : null}
+        </section>
+        {file === null ? null : (
+          <Preview
+            key={file}
+            id={id}
+            name={file}
+            entry={
+              list.data === undefined
+                ? undefined
+                : (entries.find((one) => one.name === file) ?? null)
+            }
+            onClose={() => setQuery({ file: null })}
+          />
+        )}
+      </div>
+      {deleting === null ? null : (
+        <DeleteDialog
+          id={id}
+          entry={deleting}
+          onClose={(done) => {
+            setDeleting(null);
+            if (!done) return;
+            if (deleting.name === file) setQuery({ file: null });
+            void list.refetch();
+          }}
+        />
+      )}
+      {uploads.question === null ? null : (
+        <ConfirmDialog
+          title={DATA.replaceTitle(uploads.question.join(", "))}
+          action={DATA.replace}
+          onConfirm={uploads.confirm}
+          onClose={uploads.cancel}
+        >
+          <p>{DATA.replaceEffect}</p>
+        </ConfirmDialog>
+      )}
+    </>
+  );
+  // Pages of a pipeline show the offline banner in their frame.
+  return id === null ? <PageStatus error={list.error}>{browser}</PageStatus> : browser;
+}
+
+function Crumbs({ id, directory }: { id: string | null; directory: string }) {
+  const crumbs = [{ label: id === null ? "Your data" : "Data", name: "" }, ...crumbsOf(directory)];
+  return (
+    <nav aria-label={DATA.directory} className={styles.crumbs}>
+      {crumbs.map(({ label, name }, index) => (
+        <span key={name}>
+          {index > 0 ? <span className="muted"> / </span> : null}
+          {name === directory ? (
+            <strong>{label}</strong>
+          ) : (
+            <button
+              type="button"
+              className={styles.crumb}
+              onClick={() => setQuery({ dir: name, file: null })}
+            >
+              {label}
+            </button>
+          )}
+        </span>
+      ))}
+    </nav>
+  );
+}
+
+function UploadButton(props: { busy: boolean; onFiles: (files: FileList) => void }) {
+  const { busy, onFiles } = props;
+  return (
+    <label className={`button button-plain ${styles.upload}`} aria-disabled={busy}>
+      {busy ? DATA.uploading : DATA.upload}
+      <input
+        type="file"
+        multiple
+        className="sr-only"
+        aria-label={DATA.uploadFiles}
+        disabled={busy}
+        onChange={(event) => {
+          if (event.target.files !== null) onFiles(event.target.files);
+          event.target.value = "";
+        }}
+      />
+    </label>
+  );
+}
+
+function NoFiles({ id, directory }: { id: string | null; directory: string }) {
+  if (directory !== "") return <EmptyState title={DATA.emptyDirectory} />;
+  return (
+    <EmptyState title={DATA.none}>
+      <p className="muted">
+        {id === null ? DATA.userHelp : DATA.pipelineHelp}
+        {DATA.dropHelp}
+      </p>
+    </EmptyState>
+  );
+}

@@ -1,0 +1,138 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { organisationApi } from "@/people/api/organisation";
+import type { AuditEntry } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { EmptyState } from "@/components/EmptyState";
+import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { useTitle } from "@/components/useTitle";
+import { moment } from "@/lib/time";
+import { OrganisationFrame } from "@/people/OrganisationFrame";
+import styles from "@/people/Table.module.css";
+import { AUDIT } from "@/people/texts/organisation";
+
+const FIRST_ERROR = 400;
+
+/** The audit log, with a filter by user and operation. */
+export function AuditPage() {
+  const [user, setUser] = useState("");
+  const [operation, setOperation] = useState("");
+  const filter = {
+    ...(user === "" ? {} : { user }),
+    ...(operation === "" ? {} : { operation }),
+  };
+  const log = useInfiniteQuery({
+    queryKey: ["audit", filter],
+    queryFn: ({ pageParam, signal }) =>
+      organisationApi.audit({ ...filter, after: pageParam }, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+  });
+  useTitle(AUDIT.title);
+  const entries = log.data?.pages.flatMap((page) => page.entries);
+  return (
+    <PageStatus error={log.error}>
+      <OrganisationFrame path="/organisation/audit" title={AUDIT.title}>
+        <p className="muted">{AUDIT.help}</p>
+        <div className={styles.filters}>
+          <Filter label={AUDIT.user} value={user} onChange={setUser} />
+          <Filter label={AUDIT.operation} value={operation} onChange={setOperation} />
+        </div>
+        {entries === undefined ? (
+          <QueryPlaceholder query={log} rows={8} />
+        ) : entries.length === 0 ? (
+          <EmptyState title={AUDIT.none}>
+            <p className="muted">{AUDIT.noneHelp}</p>
+          </EmptyState>
+        ) : (
+          <Table entries={entries} />
+        )}
+        {log.hasNextPage ? (
+          <div>
+            <Button disabled={log.isFetchingNextPage} onClick={() => void log.fetchNextPage()}>
+              {AUDIT.more}
+            </Button>
+          </div>
+        ) : null}
+      </OrganisationFrame>
+    </PageStatus>
+  );
+}
+
+interface FilterProps {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+}
+
+/** A field that filters when it loses the focus or Enter is pressed. */
+function Filter({ label, value, onChange }: FilterProps) {
+  return (
+    <input
+      className="field"
+      aria-label={label}
+      placeholder={label}
+      defaultValue={value}
+      autoComplete="off"
+      onBlur={(event) => onChange(event.target.value.trim())}
+      onKeyDown={(event) => {
+        if (event.key === "Enter") onChange(event.currentTarget.value.trim());
+      }}
+    />
+  );
+}
+
+function Table({ entries }: { entries: readonly AuditEntry[] }) {
+  return (
+    <div className={`card ${styles.card}`} role="region" aria-label={AUDIT.title} tabIndex={0}>
+      <table className={`list ${styles.stack}`}>
+        <thead>
+          <tr>
+            <th scope="col">{AUDIT.time}</th>
+            <th scope="col">{AUDIT.user}</th>
+            <th scope="col">{AUDIT.operation}</th>
+            <th scope="col">{AUDIT.subject}</th>
+            <th scope="col" className="list-number">
+              {AUDIT.status}
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {entries.map((entry, place) => (
+            <tr key={`${entry.request} ${String(place)}`}>
+              <td className="number muted">{moment(entry.time)}</td>
+              <th scope="row">{entry.user}</th>
+              <td className="mono">{entry.operation}</td>
+              <td className={`mono ${styles.wide}`} title={entry.paths.join("\n")}>
+                {subjectOf(entry)}
+              </td>
+              <Status status={entry.status} />
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** The status of the response, or "unknown" for a request without an end. */
+function Status({ status }: { status: AuditEntry["status"] }) {
+  const unknown = status === null;
+  const tone = unknown ? "state-warning" : status >= FIRST_ERROR ? "state-error" : "muted";
+  return (
+    <td
+      className={`list-number number ${styles.action} ${tone}`}
+      title={unknown ? AUDIT.unknownHelp : undefined}
+    >
+      {unknown ? AUDIT.unknown : status}
+    </td>
+  );
+}
+
+function subjectOf({ subject, paths }: AuditEntry): string {
+  const [first] = paths;
+  if (first === undefined) return subject;
+  return `${subject} ${paths.length === 1 ? first : AUDIT.paths(paths.length)}`;
+}

@@ -1,0 +1,147 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { messageOf } from "@/api/client";
+import { organisationApi } from "@/people/api/organisation";
+import type { MemberToken } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { RequestDialog } from "@/components/RequestDialog";
+import { toast } from "@/components/toasts";
+import { moment } from "@/lib/time";
+import { CreateTokenDialog } from "@/people/account/CreateTokenDialog";
+import { ListTable, TimeCell } from "@/people/ListTable";
+import styles from "@/people/Table.module.css";
+import { TOKENS } from "@/people/texts/organisation";
+
+const TOKENS_KEY = ["tokens"] as const;
+const SESSIONS_KEY = ["sessions"] as const;
+
+/** The user's tokens. */
+export function Tokens({ permissions }: { permissions: readonly string[] }) {
+  const client = useQueryClient();
+  const [creating, setCreating] = useState(false);
+  const refresh = () => void client.invalidateQueries({ queryKey: TOKENS_KEY });
+  const list = useQuery({
+    queryKey: TOKENS_KEY,
+    queryFn: ({ signal }) => organisationApi.tokens(signal),
+  });
+  return (
+    <section className={styles.section}>
+      <div className={styles.head}>
+        <h2>{TOKENS.title}</h2>
+        <span className="page-grow" />
+        <Button onClick={() => setCreating(true)}>{TOKENS.create}</Button>
+      </div>
+      <TokenTable
+        tokens={list.data?.tokens ?? []}
+        action={TOKENS.revoke}
+        hasPermissions
+        onRevoke={(id) => organisationApi.revokeToken(id)}
+        onRevoked={refresh}
+      />
+      {creating ? (
+        <CreateTokenDialog
+          permissions={permissions}
+          onCreated={refresh}
+          onClose={() => setCreating(false)}
+        />
+      ) : null}
+    </section>
+  );
+}
+
+/** The user's browser sessions. */
+export function Sessions() {
+  const client = useQueryClient();
+  const [ending, setEnding] = useState(false);
+  const list = useQuery({
+    queryKey: SESSIONS_KEY,
+    queryFn: ({ signal }) => organisationApi.sessions(signal),
+  });
+  return (
+    <section className={styles.section}>
+      <div className={styles.head}>
+        <h2>{TOKENS.sessions}</h2>
+        <span className="page-grow" />
+        <Button onClick={() => setEnding(true)}>{TOKENS.endAll}</Button>
+      </div>
+      <TokenTable
+        tokens={list.data?.tokens ?? []}
+        action={TOKENS.endSession}
+        onRevoke={(id) => organisationApi.endSession(id)}
+        onRevoked={() => void client.invalidateQueries({ queryKey: SESSIONS_KEY })}
+      />
+      {ending ? (
+        <RequestDialog
+          danger
+          title={`${TOKENS.endAll}?`}
+          action={TOKENS.endAll}
+          request={() => organisationApi.endSessions()}
+          onDone={() => location.assign("/")}
+          onClose={() => setEnding(false)}
+        >
+          <p>{TOKENS.endAllEffect}</p>
+        </RequestDialog>
+      ) : null}
+    </section>
+  );
+}
+
+interface TableProps {
+  tokens: readonly MemberToken[];
+  action: string;
+  /** Whether the permissions are shown; sessions have all of the user's. */
+  hasPermissions?: boolean;
+  onRevoke: (id: string) => Promise<unknown>;
+  onRevoked: () => void;
+}
+
+function TokenTable({ tokens, action, hasPermissions = false, ...on }: TableProps) {
+  const revoke = useMutation({
+    mutationFn: on.onRevoke,
+    onSuccess: () => toast(TOKENS.revoked),
+    onError: (error) => toast(messageOf(error), "error"),
+    onSettled: on.onRevoked,
+  });
+  if (tokens.length === 0) return <p className="muted">{TOKENS.none}</p>;
+  return (
+    <ListTable
+      columns={[
+        TOKENS.name,
+        ...(hasPermissions ? [TOKENS.permissions] : []),
+        TOKENS.created,
+        TOKENS.expires,
+      ]}
+      actions={action}
+    >
+      {tokens.map((token) => (
+        <tr key={token.id}>
+          <th scope="row">
+            {token.name || <span className="mono">{token.id}</span>}
+            {token.current ? <span className="muted"> ({TOKENS.current})</span> : null}
+          </th>
+          {hasPermissions ? (
+            <td className={styles.wide} data-label={TOKENS.permissions}>
+              {token.permissions.map((name) => name.replaceAll("_", " ")).join(", ")}
+            </td>
+          ) : null}
+          <TimeCell label={TOKENS.created} time={token.created} />
+          <td className="muted" data-label={TOKENS.expires}>
+            {token.expires === null ? TOKENS.never : moment(token.expires)}
+          </td>
+          <td className={`list-number ${styles.action}`}>
+            <Button
+              variant="quiet"
+              className="button-danger"
+              aria-label={TOKENS.actionLabel(action, token.name || token.id)}
+              disabled={revoke.isPending}
+              onClick={() => revoke.mutate(token.id)}
+            >
+              {action}
+            </Button>
+          </td>
+        </tr>
+      ))}
+    </ListTable>
+  );
+}

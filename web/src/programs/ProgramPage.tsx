@@ -1,0 +1,166 @@
+import type { ReactNode } from "react";
+
+import type { NodeHistory, PipelineSummary } from "@/api/schema";
+import { EmptyState } from "@/components/EmptyState";
+import { MetricComparison } from "@/results/MetricComparison";
+import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { StateLabel } from "@/components/StateIcon";
+import { useTitle } from "@/components/useTitle";
+import { followLink, launchUrl, pipelineUrl, useLocation } from "@/lib/location";
+import { duration, moment } from "@/lib/time";
+import { visible } from "@/lib/visible";
+import { programName, programOf } from "@/programs/model/programIdentity";
+import { defaultPair, passRates, totalsOf } from "@/programs/model/programRuns";
+import { pipelineState } from "@/run/model/pipelineStatus";
+import { failures, total } from "@/run/model/states";
+import { CompareRuns } from "@/programs/CompareRuns";
+import { FlakyNodes, SlowestNodes } from "@/programs/NodeTables";
+import styles from "@/programs/ProgramPage.module.css";
+import { RunChart } from "@/programs/RunChart";
+import { RunCount } from "@/programs/RunCount";
+import { useNodeHistory, useProgram } from "@/programs/useProgram";
+import { PIPELINE_HEADER } from "@/app/texts";
+import { PROGRAM } from "@/programs/texts/program";
+
+const DEFAULT_COUNT = 60;
+
+/** The history of a program: pass rate, times, metrics, nodes, and a comparison of two pipelines. */
+export function ProgramPage() {
+  const { query } = useLocation();
+  const program = programOf(query);
+  const name = programName(program);
+  const pipelines = useProgram(program);
+  const { data } = pipelines;
+  useTitle(name);
+  return (
+    <PageStatus error={pipelines.error}>
+      <div className={`page ${styles.page}`}>
+        <div className="page-head">
+          <h1 className="clip">{visible(name)}</h1>
+          <span className="page-grow" />
+          <LaunchLink newest={data?.[0]} />
+        </div>
+        {data === undefined ? (
+          <QueryPlaceholder query={pipelines} rows={8} />
+        ) : (
+          <Body pipelines={data} />
+        )}
+      </div>
+    </PageStatus>
+  );
+}
+
+function LaunchLink({ newest }: { newest: PipelineSummary | undefined }) {
+  return newest === undefined ? null : (
+    <a className="button" href={launchUrl(newest.pipeline.id)} onClick={followLink}>
+      {PIPELINE_HEADER.actions.launchAgain}
+    </a>
+  );
+}
+
+function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
+  const { query } = useLocation();
+  const history = useNodeHistory(pipelines);
+  const newest = pipelines[0];
+  if (newest === undefined) return <EmptyState title={PROGRAM.none} />;
+  const count = Number(query.get("last") ?? "") || DEFAULT_COUNT;
+  const shown = pipelines.slice(0, count);
+  const first = defaultPair(pipelines);
+  const pair = {
+    before: query.get("before") ?? first?.before ?? null,
+    after: query.get("after") ?? first?.after ?? null,
+  };
+  return (
+    <>
+      <Totals pipelines={pipelines} newest={newest} count={count} flaky={history.data} />
+      <section aria-labelledby="times">
+        <div className={styles.head}>
+          <h2 id="times">{PROGRAM.times}</h2>
+          <span className={styles.note}>{PROGRAM.timesNote}</span>
+          <RunCount all={pipelines.length} count={count} />
+        </div>
+        <RunChart pipelines={shown.toReversed()} median={totalsOf(shown).median} pair={pair} />
+      </section>
+      <MetricComparison
+        program={newest.pipeline}
+        id={newest.pipeline.id}
+        heading={PROGRAM.metrics}
+        isLive={pipelines.some(({ settled }) => !settled)}
+      />
+      <div className={styles.columns}>
+        <div className={styles.nodes}>
+          <FlakyNodes history={history} newest={newest.pipeline.id} />
+          <SlowestNodes history={history} newest={newest.pipeline.id} />
+        </div>
+        {pair.before === null || pair.after === null ? null : (
+          <CompareRuns pipelines={pipelines} before={pair.before} after={pair.after} />
+        )}
+      </div>
+    </>
+  );
+}
+
+interface TotalsProps {
+  pipelines: readonly PipelineSummary[];
+  newest: PipelineSummary;
+  count: number;
+  flaky: NodeHistory | undefined;
+}
+
+function Totals({ pipelines, newest, count, flaky }: TotalsProps) {
+  const { finished, median, p95 } = totalsOf(pipelines.slice(0, count));
+  const { rate, before } = passRates(pipelines, count);
+  const failed = failures(newest.counts);
+  return (
+    <dl className={styles.totals}>
+      <Total
+        label={PROGRAM.passRate}
+        beside={PROGRAM.ofPipelines(finished)}
+        note={before === null ? "" : PROGRAM.rateBefore(before, count)}
+      >
+        {rate === null ? "–" : `${rate}%`}
+      </Total>
+      <Total label={PROGRAM.medianTime} note={p95 === null ? "" : PROGRAM.p95(duration(p95))}>
+        {median === null ? "–" : duration(median)}
+      </Total>
+      <Total
+        label={PROGRAM.newest}
+        note={[
+          ...(failed === 0 ? [] : [PROGRAM.failedCommands(failed, total(newest.counts))]),
+          moment(newest.pipeline.created),
+        ].join(", ")}
+      >
+        <a href={pipelineUrl(newest.pipeline.id)} onClick={followLink}>
+          <StateLabel state={pipelineState(newest)} />
+        </a>
+      </Total>
+      <Total
+        label={PROGRAM.flaky}
+        note={flaky === undefined ? "" : PROGRAM.lastPipelines(flaky.pipelines.length)}
+      >
+        {flaky === undefined ? "–" : flaky.flaky_count.toLocaleString("en")}
+      </Total>
+    </dl>
+  );
+}
+
+interface TotalProps {
+  label: string;
+  beside?: string;
+  note: string;
+  children: ReactNode;
+}
+
+function Total({ label, beside, note, children }: TotalProps) {
+  return (
+    <div>
+      <dt>{label}</dt>
+      <dd>
+        <span className={styles.value}>{children}</span>{" "}
+        {beside === undefined ? null : <span className={styles.note}>{beside}</span>}
+      </dd>
+      <dd className={styles.note}>{note}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,72 @@
+import { useId } from "react";
+
+import fieldStyles from "@/programs/launch/Fields.module.css";
+import { ListField } from "@/programs/launch/ListField";
+import { LAUNCH } from "@/programs/texts/launch";
+
+export interface RunOptions {
+  run: boolean;
+  title: string;
+  /** Values for `*args`, as the word of a list. */
+  rest: string;
+}
+
+interface Props {
+  options: RunOptions;
+  hasRest: boolean;
+  onChange: (options: RunOptions) => void;
+}
+
+/** The options of the launch itself. */
+export function RunFields({ options, hasRest, onChange }: Props) {
+  const id = useId();
+  return (
+    <section aria-labelledby={`${id}-heading`}>
+      <h2 id={`${id}-heading`}>{LAUNCH.run}</h2>
+      <div className={fieldStyles.fields}>
+        {hasRest ? (
+          <div className={fieldStyles.parameter} data-kind="list">
+            <div className={fieldStyles.label}>
+              <label htmlFor={`${id}-rest`}>{LAUNCH.values}</label>
+            </div>
+            <ListField
+              id={`${id}-rest`}
+              word={options.rest}
+              describedBy={`${id}-heading`}
+              invalid={false}
+              onChange={(rest) => onChange({ ...options, rest })}
+            />
+          </div>
+        ) : null}
+        <div className={fieldStyles.parameter}>
+          <div className={fieldStyles.label}>
+            <label htmlFor={`${id}-title`}>{LAUNCH.title}</label>
+            <span className={fieldStyles.type}>{LAUNCH.optional}</span>
+          </div>
+          <input
+            id={`${id}-title`}
+            className="field"
+            value={options.title}
+            placeholder={LAUNCH.titleHint}
+            onChange={(event) => onChange({ ...options, title: event.target.value })}
+          />
+        </div>
+        <div className={fieldStyles.parameter}>
+          <div className={fieldStyles.label}>
+            <label htmlFor={`${id}-run`}>{LAUNCH.startAtOnce}</label>
+          </div>
+          <label className={fieldStyles.switch}>
+            <input
+              id={`${id}-run`}
+              type="checkbox"
+              role="switch"
+              checked={options.run}
+              onChange={(event) => onChange({ ...options, run: event.target.checked })}
+            />
+            <span aria-hidden>{options.run ? LAUNCH.on : LAUNCH.off}</span>
+          </label>
+        </div>
+      </div>
+    </section>
+  );
+}

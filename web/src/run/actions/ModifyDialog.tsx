@@ -1,0 +1,162 @@
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { api } from "@/api/client";
+import type { Changes, ControlResult, NodeDetail } from "@/api/schema";
+import { ActionPreview } from "@/components/ActionPreview";
+import { Button } from "@/components/Button";
+import { FormError } from "@/components/ConfirmDialog";
+import { Dialog } from "@/components/Dialog";
+import { Change, FactsTable } from "@/components/Facts";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { toast } from "@/components/toasts";
+import { plural } from "@/lib/time";
+import { visible } from "@/lib/visible";
+import type { PipelineSession } from "@/run/live/session";
+import { changesOf, formOf, type ModifyForm } from "@/run/actions/model/modify";
+import { type ActionTarget, executeAction, othersStarted } from "@/run/actions/useActions";
+import { ACTIONS } from "@/app/texts";
+import { ModifyFields } from "@/run/actions/ModifyFields";
+import { MODIFY } from "@/run/texts/modify";
+
+interface Props {
+  session: PipelineSession;
+  target: ActionTarget;
+  paths: readonly string[];
+  onClose: () => void;
+}
+
+/** Edits parameters. The server validates them and previews the effect. */
+export function ModifyDialog({ session, target, paths, onClose }: Props) {
+  const [path = "/"] = paths;
+  const detail = useQuery({
+    queryKey: ["modify", session.id, path],
+    queryFn: ({ signal }) => api.node(session.id, path, signal),
+    gcTime: 0,
+    staleTime: Infinity,
+  });
+  const title =
+    paths.length === 1 ? `Modify ${visible(path)}` : `Modify ${plural(paths.length, "node")}`;
+  if (detail.data === undefined) {
+    return (
+      <Dialog title={title} onClose={onClose}>
+        <QueryPlaceholder query={detail} />
+      </Dialog>
+    );
+  }
+  return (
+    <Editor
+      title={title}
+      session={session}
+      target={target}
+      detail={detail.data}
+      paths={paths}
+      onClose={onClose}
+    />
+  );
+}
+
+interface EditorProps extends Props {
+  title: string;
+  detail: NodeDetail;
+}
+
+function Editor({ title, session, target, detail, paths, onClose }: EditorProps) {
+  const before = formOf(detail);
+  const [form, setForm] = useState<ModifyForm>(before);
+  const changes = changesOf(before, form);
+  const count = Object.keys(changes).length;
+  const request = { action: "modify" as const, paths: [...paths], changes: changes as Changes };
+  const preview = useMutation({
+    mutationFn: () => api.control(session.id, { ...request, preview: true }),
+  });
+  const apply = useMutation({
+    mutationFn: async (reruns: boolean) => {
+      const result = await api.control(session.id, request);
+      if (reruns) await executeAction(target, { action: "rerun", paths: [...paths] });
+      return { result, reruns };
+    },
+    onSuccess: ({ result, reruns }) => {
+      const what = reruns ? "Modified; rerunning" : "Modified";
+      toast(`${what} ${plural(result.affected, "command")}`);
+      for (const note of result.notes) toast(note);
+      onClose();
+    },
+  });
+  const error = apply.error ?? preview.error;
+  const change = (next: ModifyForm) => {
+    setForm(next);
+    preview.reset();
+    apply.reset();
+  };
+  const busy = preview.isPending || apply.isPending;
+  const others = othersStarted(target);
+  return (
+    <Dialog
+      wide
+      title={title}
+      onClose={onClose}
+      footer={
+        <>
+          <Button onClick={onClose}>{MODIFY.cancel}</Button>
+          <Button disabled={count === 0 || busy} onClick={() => preview.mutate()}>
+            {MODIFY.check}
+          </Button>
+          <Button disabled={count === 0 || busy} onClick={() => apply.mutate(false)}>
+            {MODIFY.modify}
+          </Button>
+          <Button variant="main" disabled={count === 0 || busy} onClick={() => apply.mutate(true)}>
+            {MODIFY.modifyAndRerun}
+          </Button>
+        </>
+      }
+    >
+      <p className="muted">{MODIFY.effect}</p>
+      <ModifyFields
+        form={form}
+        isExec={detail.node.type === "Exec"}
+        images={(session.model?.summary.images ?? []).map((image) => image.name)}
+        onChange={change}
+      />
+      {count === 0 ? null : <Diff before={before} changes={changes} />}
+      {others === 0 ? null : <p>{ACTIONS.modifyStarts(others)}</p>}
+      {preview.data === undefined ? null : <Preview preview={preview.data} />}
+      <FormError error={error} />
+    </Dialog>
+  );
+}
+
+function Diff({ before, changes }: { before: ModifyForm; changes: Partial<Changes> }) {
+  const lines: [string, string | undefined, string][] = [];
+  for (const [name, value] of Object.entries(changes)) {
+    if (name === "env") continue;
+    lines.push([name, before.values[name as keyof ModifyForm["values"]], text(value)]);
+  }
+  for (const [name, value] of Object.entries(changes.env ?? {})) {
+    const old = before.env.find((one) => one.name === name)?.value;
+    lines.push([`env ${name}`, old, value ?? "removed"]);
+  }
+  return (
+    <FactsTable
+      label={MODIFY.changes}
+      rows={lines.map(([name, old = "", now]) => [
+        name,
+        <Change key={name} before={old === "" ? null : old} after={now} />,
+      ])}
+    />
+  );
+}
+
+function text(value: unknown): string {
+  if (value === null) return "inherited or default";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function Preview({ preview }: { preview: ControlResult }) {
+  return (
+    <div role="status">
+      <p>{MODIFY.valid(plural(preview.affected, "command"))}</p>
+      <ActionPreview preview={preview} />
+    </div>
+  );
+}

@@ -1,0 +1,185 @@
+import { useEffect, useId, useRef } from "react";
+
+import type { State } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { Icon } from "@/components/Icon";
+import { StateIcon } from "@/components/StateIcon";
+import { setQuery } from "@/lib/location";
+import { stateLabel } from "@/run/model/states";
+import { type Filter, LIFECYCLES, type Period, PERIODS } from "@/run/list/filter";
+import { SavedFilters } from "@/run/list/SavedFilters";
+import styles from "@/run/list/Toolbar.module.css";
+import { PIPELINES } from "@/run/texts/pipelines";
+
+const SEGMENTS: readonly State[] = ["error", "running", "pending", "done", "killed"];
+
+/** The search field. The key / focuses it. */
+export function Search({ text }: { text: string }) {
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const isTyping =
+        event.target instanceof Element && event.target.matches("input, textarea, select");
+      if (event.key !== "/" || isTyping || document.querySelector("dialog[open]") !== null) return;
+      event.preventDefault();
+      field.current?.focus();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+  return (
+    <label className={styles.search}>
+      <Icon name="search" />
+      <input
+        ref={field}
+        type="search"
+        placeholder={PIPELINES.searchHint}
+        aria-label={PIPELINES.search}
+        value={text}
+        onChange={(event) => setQuery({ text: event.target.value }, true)}
+      />
+      <kbd aria-hidden>/</kbd>
+    </label>
+  );
+}
+
+interface Props {
+  filter: Filter;
+  period: Period | null;
+  /** Owners of the pipelines that are loaded. */
+  owners: readonly string[];
+  /** Loaded pipelines by state; null if unknown, because the list is filtered by state. */
+  counts: ReadonlyMap<State, number> | null;
+  /** Older pipelines are not loaded. */
+  isPart: boolean;
+  selectAll: { checked: boolean; onToggle: () => void };
+}
+
+export function Toolbar({ filter, period, owners, counts, isPart, selectAll }: Props) {
+  return (
+    <form className={styles.bar} role="search" onSubmit={(event) => event.preventDefault()}>
+      <input
+        type="checkbox"
+        aria-label={PIPELINES.selectAll}
+        title={PIPELINES.selectAll}
+        checked={selectAll.checked}
+        onChange={selectAll.onToggle}
+      />
+      <States current={filter.state} counts={counts} isPart={isPart} />
+      <Owner key={filter.owner} chosen={filter.owner ?? ""} known={owners} />
+      <Choice
+        label={PIPELINES.launched}
+        value={period ?? ""}
+        options={[
+          ["", PIPELINES.anyTime],
+          ...PERIODS.map((days) => [days, PIPELINES.periods[days]] as const),
+        ]}
+        onChange={(days) => setQuery({ days })}
+      />
+      <Choice
+        label={PIPELINES.lifecycle}
+        value={filter.lifecycle ?? "listed"}
+        options={LIFECYCLES.map((one) => [one, PIPELINES.lifecycles[one]] as const)}
+        onChange={(lifecycle) => setQuery({ lifecycle: lifecycle === "listed" ? null : lifecycle })}
+      />
+      {filter.tag === undefined ? null : (
+        <Button
+          aria-label={PIPELINES.removeTag(filter.tag)}
+          onClick={() => setQuery({ tag: null })}
+        >
+          <Icon name="tag" />
+          {filter.tag}
+          <Icon name="close" />
+        </Button>
+      )}
+      <SavedFilters />
+    </form>
+  );
+}
+
+/** Filters by owner. Others than the suggested ones may have pipelines that are not loaded. */
+function Owner({ chosen, known }: { chosen: string; known: readonly string[] }) {
+  const list = useId();
+  const choose = (owner: string) => {
+    if (owner !== chosen) setQuery({ owner: owner === "" ? null : owner });
+  };
+  return (
+    <>
+      <input
+        className={`field ${styles.owner ?? ""}`}
+        list={list}
+        aria-label={PIPELINES.owner}
+        placeholder={PIPELINES.anyone}
+        defaultValue={chosen}
+        // Choosing a suggestion changes the whole text at once.
+        onInput={({ currentTarget: { value } }) => {
+          if (value === "" || known.includes(value)) choose(value);
+        }}
+        onBlur={({ currentTarget }) => choose(currentTarget.value.trim())}
+        onKeyDown={({ key, currentTarget }) => {
+          if (key === "Enter") choose(currentTarget.value.trim());
+        }}
+      />
+      <datalist id={list}>
+        {[...new Set(known)].toSorted().map((owner) => (
+          <option key={owner} value={owner} />
+        ))}
+      </datalist>
+    </>
+  );
+}
+
+interface StatesProps {
+  current: State | undefined;
+  counts: Props["counts"];
+  isPart: boolean;
+}
+
+function States({ current, counts, isPart }: StatesProps) {
+  const choose = (state: State | null) => setQuery({ state });
+  return (
+    <div className={styles.states} role="group" aria-label={PIPELINES.state}>
+      <button type="button" aria-pressed={current === undefined} onClick={() => choose(null)}>
+        {PIPELINES.anyState}
+      </button>
+      {SEGMENTS.map((state) => (
+        <button
+          key={state}
+          type="button"
+          aria-pressed={current === state}
+          onClick={() => choose(current === state ? null : state)}
+        >
+          <StateIcon state={state} />
+          {stateLabel(state)}
+          {counts?.get(state) === undefined ? null : (
+            <span className="number">{`${counts.get(state)}${isPart ? "+" : ""}`}</span>
+          )}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+interface ChoiceProps {
+  label: string;
+  value: string;
+  options: readonly (readonly [string, string])[];
+  onChange: (value: string) => void;
+}
+
+function Choice({ label, value, options, onChange }: ChoiceProps) {
+  return (
+    <select
+      className="field"
+      aria-label={label}
+      value={value}
+      onChange={(event) => onChange(event.target.value)}
+    >
+      {options.map(([key, text]) => (
+        <option key={key} value={key}>
+          {text}
+        </option>
+      ))}
+    </select>
+  );
+}

@@ -1,0 +1,222 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+
+import { api, ApiError, messageOf } from "@/api/client";
+import type { AttemptRecord, NodeDetail } from "@/api/schema";
+import { EmptyState, LoadError } from "@/components/EmptyState";
+import { IN_ORDER } from "@/components/InOrder";
+import { LazyMarkdown } from "@/components/LazyMarkdown";
+import { lazily } from "@/components/lazily";
+import { Loading } from "@/components/Loading";
+import { panelOf, TabList } from "@/components/Tabs";
+import { setQuery, useLocation } from "@/lib/location";
+import { visible } from "@/lib/visible";
+import type { PipelineSession } from "@/run/live/session";
+import { useReports } from "@/results/live/useReports";
+import { ROOT } from "@/run/model/paths";
+import { isFailed, isFinished } from "@/run/model/states";
+import type { Actions } from "@/run/actions/useActions";
+import { Continuation } from "@/programs/Continuation";
+import { NodeHeader } from "@/run/node/NodeHeader";
+import styles from "@/run/node/NodePane.module.css";
+import { OutputTab } from "@/logs/OutputTab";
+import { OverviewTab } from "@/run/overview/OverviewTab";
+import { ReportsSection } from "@/results/ReportsSection";
+import { ReportTab, useReport } from "@/results/ReportTab";
+import { ShellSlot } from "@/debug/ShellSlot";
+import { NODE_TABS } from "@/app/texts";
+import { NODE } from "@/run/texts/node";
+
+// Only the output and the overview are part of the main script.
+const ApprovalPanel = lazily(async () => (await import("@/approvals/ApprovalPanel")).ApprovalPanel);
+const AttemptsTab = lazily(async () => (await import("@/run/node/AttemptsTab")).AttemptsTab);
+const DetailsTab = lazily(async () => (await import("@/run/node/DetailsTab")).DetailsTab);
+const FilesTab = lazily(async () => (await import("@/run/node/FilesTab")).FilesTab);
+const ResultsTab = lazily(async () => (await import("@/results/ResultsTab")).ResultsTab);
+
+const OutputSearchTab = lazily(
+  async () => (await import("@/logs/OutputSearchTab")).OutputSearchTab,
+);
+
+export interface NodePaneProps {
+  session: PipelineSession;
+  path: string;
+  actions: Actions;
+  onClose: () => void;
+}
+
+const REFRESH_MS = 3000;
+
+/** The details of a node, fetched again when it changes. */
+export function useNodeDetail(session: PipelineSession, path: string) {
+  const known = session.model?.nodes.get(path);
+  const seq = known?.seq ?? 0;
+  const settled = session.model?.summary.settled !== false;
+  return useQuery<NodeDetail>({
+    queryKey: ["node", session.id, path, seq],
+    queryFn: async ({ signal }) => {
+      const detail = await api.node(session.id, path, signal);
+      // The first request is sent before that of the tree, which may show a later state.
+      const isOld = known !== undefined && detail.node.state !== known.state;
+      return isOld ? api.node(session.id, path, signal) : detail;
+    },
+    // Wait reasons change without events.
+    refetchInterval: ({ state: { data } }) =>
+      settled || data === undefined || isFinished(data.node.state) ? false : REFRESH_MS,
+    placeholderData: (before) => (before?.node.path === path ? before : undefined),
+  });
+}
+
+export function NodePane({ session, path, actions, onClose }: NodePaneProps) {
+  const detail = useNodeDetail(session, path);
+  return (
+    <section
+      className={styles.pane}
+      aria-label={NODE_TABS.pane(visible(path))}
+      tabIndex={-1}
+      data-node-pane
+    >
+      {detail.data === undefined ? (
+        <NodeLoading error={detail.error} path={path} onRetry={() => void detail.refetch()} />
+      ) : (
+        <NodeTabs session={session} detail={detail.data} actions={actions} onClose={onClose} />
+      )}
+    </section>
+  );
+}
+
+function NodeLoading(props: { error: Error | null; path: string; onRetry: () => void }) {
+  const { error, path, onRetry } = props;
+  if (error === null) return <Loading />;
+  if (error instanceof ApiError && error.status === 404) {
+    return (
+      <EmptyState heading title={NODE.notFound(visible(path))}>
+        <p className="muted">{NODE.notFoundHelp}</p>
+      </EmptyState>
+    );
+  }
+  return <LoadError message={messageOf(error)} onRetry={onRetry} />;
+}
+
+type Tab = keyof typeof NODE_TABS.labels;
+
+function NodeTabs({
+  session,
+  detail,
+  actions,
+  onClose,
+}: Omit<NodePaneProps, "path"> & { detail: NodeDetail }) {
+  const { query } = useLocation();
+  const queries = useQueryClient();
+  const isExec = detail.node.type === "Exec";
+  const attempt = chosenAttempt(detail.node.attempts, query);
+  const report = useReport(session.id, attempt);
+  const mayHaveReport =
+    query.get("tab") === "report" && report.isPending && (attempt?.started ?? null) !== null;
+  const hasReport = (report.data?.length ?? 0) > 0 || mayHaveReport;
+  // A pipeline with a single command has no group that could show its reports.
+  const isSingleExec = isExec && detail.node.path === ROOT;
+  const hasReports = (useReports(session, isSingleExec).data?.shown.length ?? 0) > 0;
+  const offered =
+    detail.node.approval !== null
+      ? (["attempts", "details"] as const)
+      : isExec
+        ? tabsOfExec({
+            report: hasReport,
+            results: attempt !== undefined && attempt.outputs !== null,
+            overview: isSingleExec && hasReports,
+          })
+        : (["overview", "output", "details"] as const);
+  const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
+  const list = (
+    <TabList<Tab>
+      label={NODE_TABS.label}
+      tabs={offered}
+      current={tab}
+      onSelect={(one) => setQuery({ tab: one === offered[0] ? null : one }, true)}
+    >
+      {(one) => (
+        <>
+          {NODE_TABS.labels[one]}
+          {one === "attempts" ? (
+            <span className={styles.count}> {detail.node.attempts.length}</span>
+          ) : null}
+        </>
+      )}
+    </TabList>
+  );
+  const { doc } = detail.node;
+  return (
+    <div className={styles.root}>
+      <NodeHeader
+        session={session}
+        detail={detail}
+        actions={actions}
+        onClose={onClose}
+        tabs={isExec ? null : list}
+      />
+      {isExec ? <div className={styles.bar}>{list}</div> : null}
+      {detail.node.approval === null ? null : (
+        <ApprovalPanel
+          id={session.id}
+          node={detail.node}
+          onDecided={() => void queries.invalidateQueries({ queryKey: ["node", session.id] })}
+        />
+      )}
+      <ShellSlot id={session.id} path={detail.node.path} />
+      <Continuation session={session} path={detail.node.path} isExec={isExec} />
+      <div
+        key={tab}
+        {...panelOf(tab)}
+        className={tab === "output" ? styles.output : `${styles.content ?? ""} ${IN_ORDER}`}
+        // The output is a scrollable region of its own.
+        tabIndex={tab === "output" ? -1 : 0}
+      >
+        {doc !== null && (tab === "overview" || tab === "details") ? (
+          <div className={styles.doc}>
+            <LazyMarkdown text={doc} below={1} />
+          </div>
+        ) : null}
+        {tab === "output" && isExec ? <OutputTab session={session} detail={detail} /> : null}
+        {tab === "output" && !isExec ? (
+          <OutputSearchTab session={session} path={detail.node.path} />
+        ) : null}
+        {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
+        {tab === "results" && attempt !== undefined ? (
+          <ResultsTab
+            key={`${attempt.number} ${attempt.path}`}
+            id={session.id}
+            attempt={attempt}
+            program={session.model?.summary.pipeline ?? null}
+          />
+        ) : null}
+        {tab === "files" ? <FilesTab id={session.id} attempt={attempt} /> : null}
+        {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
+        {tab === "overview" && isExec ? (
+          <div className={styles.overview}>
+            <ReportsSection session={session} failed={isFailed(detail.node.state)} />
+          </div>
+        ) : null}
+        {tab === "overview" && !isExec ? (
+          <OverviewTab session={session} detail={detail} actions={actions} />
+        ) : null}
+        {tab === "details" ? <DetailsTab detail={detail} /> : null}
+      </div>
+    </div>
+  );
+}
+
+type Optional = "report" | "results" | "overview";
+
+function tabsOfExec(has: Record<Optional, boolean>): readonly Tab[] {
+  const tabs: Tab[] = ["output", "report", "results", "overview", "files", "attempts", "details"];
+  return tabs.filter((tab) => !(tab in has) || has[tab as Optional]);
+}
+
+/** The attempt in the URL, otherwise the newest. */
+function chosenAttempt(
+  attempts: readonly AttemptRecord[],
+  query: URLSearchParams,
+): AttemptRecord | undefined {
+  const asked = Number(query.get("attempt"));
+  return attempts.find((one) => one.number === asked) ?? attempts.at(-1);
+}

@@ -1,0 +1,188 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { messageOf } from "@/api/client";
+import type { Counts, NodeDetail, NodeView } from "@/api/schema";
+import { IN_CLOUD } from "@/api/deployment";
+import { Button } from "@/components/Button";
+import { CountsBar, CountsText } from "@/components/Counts";
+import { LoadError } from "@/components/EmptyState";
+import { IN_ORDER, Pending } from "@/components/InOrder";
+import { lazily } from "@/components/lazily";
+import { WhenVisible } from "@/components/WhenVisible";
+import { useNow } from "@/components/useNow";
+import { duration, moment } from "@/lib/time";
+import { useThrottled } from "@/lib/useThrottled";
+import { causesAt, findCauses } from "@/run/tree/live/search";
+import type { PipelineSession } from "@/run/live/session";
+import { useHistory } from "@/run/live/useMedians";
+import { activeTime } from "@/run/model/activity";
+import { earlierDurations, estimate } from "@/run/model/estimate";
+import { groupFailures } from "@/run/model/failures";
+import { headline } from "@/run/model/headline";
+import { ROOT } from "@/run/model/paths";
+import { failures, isFailed, NO_COUNTS, total } from "@/run/model/states";
+import type { Actions } from "@/run/actions/useActions";
+import { ReportsSection } from "@/results/ReportsSection";
+import { CellMap } from "@/run/overview/CellMap";
+import { Outcome } from "@/run/overview/Outcome";
+import styles from "@/run/overview/Overview.module.css";
+import { Relatives } from "@/run/overview/Relatives";
+import { Reasons } from "@/run/overview/Reasons";
+import { Running } from "@/run/overview/Running";
+import { Waiting } from "@/run/overview/Waiting";
+import { OVERVIEW } from "@/app/texts";
+
+// Cloud only.
+const Cost = lazily(async () => (await import("@/billing/Cost")).Cost, {
+  placeholder: <Pending />,
+});
+
+const MAX_FAILURES = 500;
+/** Minimum interval between requests while failures increase, in ms. */
+const REFRESH_MS = 1000;
+
+interface Props {
+  session: PipelineSession;
+  detail: NodeDetail;
+  actions: Actions;
+}
+
+/** An overview of a group: what happened, why, and what to do next. */
+export function OverviewTab({ session, detail, actions }: Props) {
+  const { path } = detail.node;
+  const known = session.model?.nodes.get(path);
+  const node = known === undefined || known.seq < 0 ? detail.node : known;
+  const counts = node.counts ?? NO_COUNTS;
+  const isActive = counts.running + counts.queued > 0;
+  const isPending = counts.pending === total(counts); // nothing has times
+  const hasFailed = !isSuccess(node) && (failures(counts) > 0 || isFailed(node.state));
+  const found = useCauses(session, path, counts, node.state);
+  const groups = found.data === undefined ? null : groupFailures(found.data);
+  // Skipped failures count by their state, but are neither listed nor rerun.
+  const allSkipped = failures(counts) > 0 && found.data?.length === 0 && !found.isPlaceholderData;
+  const isRoot = path === ROOT;
+  const summary = session.model?.summary;
+  return (
+    <div className={`${styles.overview ?? ""} ${IN_ORDER}`}>
+      <Headline session={session} node={node} path={path} reasons={groups?.length ?? null}>
+        {hasFailed && !allSkipped && !isRoot ? (
+          <Button disabled={actions.busy} onClick={() => void actions.rerunFailed(path)}>
+            {OVERVIEW.rerunFailed}
+          </Button>
+        ) : null}
+      </Headline>
+      {allSkipped ? <p className={styles.empty}>{OVERVIEW.allSkipped}</p> : null}
+      {found.isError ? <LoadError message={messageOf(found.error)} /> : null}
+      {found.isLoading ? <Pending /> : null}
+      {groups === null || groups.length === 0 ? null : (
+        <Reasons key={`reasons ${path}`} id={session.id} groups={groups} actions={actions} />
+      )}
+      {isRoot && !hasFailed ? <ReportsSection session={session} failed={false} /> : null}
+      {counts.running > 0 ? <Running session={session} path={path} count={counts.running} /> : null}
+      {isActive ? <Waiting session={session} path={path} counts={counts} /> : null}
+      <CellMap key={`cells ${path}`} session={session} path={path} counts={counts} />
+      {isRoot && hasFailed ? <ReportsSection session={session} failed /> : null}
+      {isRoot && summary !== undefined ? <Relatives summary={summary} /> : null}
+      {isActive || isPending ? null : (
+        <WhenVisible key={`outcome ${path}`}>
+          <Outcome session={session} path={path} succeeded={isSuccess(node)} />
+        </WhenVisible>
+      )}
+      {isRoot && IN_CLOUD && summary?.pipeline.mode === "cloud" && !isPending ? (
+        <WhenVisible>
+          <Cost session={session} />
+        </WhenVisible>
+      ) : null}
+    </div>
+  );
+}
+
+type Status = Pick<NodeView, "state" | "warning" | "counts">;
+
+function isSuccess({ state }: Status): boolean {
+  return state === "done";
+}
+
+function useCauses(
+  session: PipelineSession,
+  path: string,
+  counts: Counts,
+  state: NodeView["state"],
+) {
+  const { id, model } = session;
+  const failed = useThrottled(failures(counts), REFRESH_MS);
+  return useQuery({
+    queryKey: ["failures", id, path, failed, state],
+    queryFn: () =>
+      path === ROOT ? causesAt(id, model?.summary.seq ?? 0) : findCauses(id, path, MAX_FAILURES),
+    enabled: failures(counts) > 0 || isFailed(state),
+    placeholderData: (before: NodeView[] | undefined) => before,
+  });
+}
+
+interface HeadlineProps {
+  session: PipelineSession;
+  node: Status;
+  path: string;
+  reasons: number | null;
+  children: React.ReactNode;
+}
+
+function Headline({ session, node, path, reasons, children }: HeadlineProps) {
+  const summary = session.model?.summary;
+  const counts = node.counts ?? NO_COUNTS;
+  const isActive = counts.running + counts.queued > 0;
+  const estimated = useEstimate(session, path === ROOT && isActive);
+  const text = headline({
+    ...node,
+    counts,
+    armed: summary?.pipeline.armed !== false,
+    settled: !isActive,
+    remaining: estimated.remaining,
+    reasons,
+  });
+  return (
+    <section className={`${styles.headline ?? ""} ${IN_ORDER}`}>
+      <div className={styles.line}>
+        <h2>{text}</h2>
+        {isActive ? (
+          <span className={`${styles.sub} number`}>
+            {OVERVIEW.progress(counts.done, total(counts))}
+          </span>
+        ) : null}
+        {children}
+      </div>
+      {estimated.loading ? <Pending /> : null}
+      {estimated.text === null ? null : <p className={`${styles.sub} number`}>{estimated.text}</p>}
+      {isActive ? (
+        <div className={styles.progress}>
+          <CountsBar counts={counts} />
+          <CountsText counts={counts} />
+        </div>
+      ) : null}
+    </section>
+  );
+}
+
+/** The remaining time of a running pipeline, from earlier runs. */
+function useEstimate(session: PipelineSession, enabled: boolean) {
+  const summary = session.model?.summary;
+  const { history, loading } = useHistory(enabled ? summary : undefined);
+  const now = useNow(enabled);
+  const unknown = { loading: enabled && loading, remaining: null, text: null };
+  if (!enabled || summary === undefined) return unknown;
+  const took = activeTime(summary, now);
+  const durations = earlierDurations(summary, history?.runs ?? []);
+  const found = took === null ? null : estimate(took, durations);
+  if (found === null) return unknown;
+  const usual = OVERVIEW.medianOf(duration(found.usual), durations.length);
+  const { remaining } = found;
+  return {
+    loading,
+    remaining,
+    text:
+      remaining === null
+        ? OVERVIEW.longer(usual)
+        : OVERVIEW.endsAbout(moment(now + remaining), usual),
+  };
+}

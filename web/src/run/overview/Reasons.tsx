@@ -1,0 +1,147 @@
+import { useState } from "react";
+
+import { Button } from "@/components/Button";
+import { followLink, pipelineUrl } from "@/lib/location";
+import { visible } from "@/lib/visible";
+import { type FailureGroup, relevantLines } from "@/run/model/failures";
+import { nameOf, parentOf, ROOT } from "@/run/model/paths";
+import { shortPath } from "@/run/model/shortPath";
+import type { Actions } from "@/run/actions/useActions";
+import styles from "@/run/overview/Reasons.module.css";
+import shared from "@/run/overview/Overview.module.css";
+import { OVERVIEW } from "@/app/texts";
+
+/** Number of nodes and groups that a reason names. */
+const MAX_SEEN = 3;
+const MAX_OPEN_SEEN = 60;
+const MAX_GROUPS = 4;
+const MAX_PATH = 44;
+
+interface Props {
+  id: string;
+  groups: readonly FailureGroup[];
+  actions: Actions;
+}
+
+/** Why commands failed, most common reason first. */
+export function Reasons({ id, groups, actions }: Props) {
+  return (
+    <div className={shared.card} role="list" aria-label={OVERVIEW.reasons}>
+      {groups.map((group, place) => (
+        <Reason
+          key={`${group.reason} ${group.nodes[0]?.path ?? ""}`}
+          id={id}
+          group={group}
+          isFirst={place === 0}
+          isOnly={groups.length === 1}
+          actions={actions}
+        />
+      ))}
+    </div>
+  );
+}
+
+interface ReasonProps {
+  id: string;
+  group: FailureGroup;
+  isFirst: boolean;
+  isOnly: boolean;
+  actions: Actions;
+}
+
+function Reason({ id, group, isFirst, isOnly, actions }: ReasonProps) {
+  const [open, setOpen] = useState(isFirst);
+  const { nodes, reason } = group;
+  const paths = nodes.map(({ path }) => path);
+  return (
+    <div className={styles.reason} role="listitem">
+      <div className={styles.head}>
+        <button
+          type="button"
+          className={styles.toggle}
+          aria-expanded={open}
+          onClick={() => setOpen(!open)}
+        >
+          <svg viewBox="0 0 10 10" aria-hidden>
+            <path d="M3 1.5L7 5 3 8.5" fill="none" stroke="currentColor" strokeWidth="1.5" />
+          </svg>
+          <span className={`${styles.count} number`}>{nodes.length.toLocaleString("en")}</span>
+          <span className={styles.text}>
+            <span className={styles.message}>{visible(reason)}</span>
+            <span className={styles.where}>{visible(placesOf(paths))}</span>
+          </span>
+        </button>
+        {isOnly ? null : (
+          <Button
+            disabled={actions.busy}
+            aria-label={OVERVIEW.rerunReason(nodes.length, reason)}
+            onClick={() => void actions.nodes("rerun", paths)}
+          >
+            {OVERVIEW.rerunThese(nodes.length)}
+          </Button>
+        )}
+      </div>
+      {open ? <Details id={id} group={group} /> : null}
+    </div>
+  );
+}
+
+function Details({ id, group: { nodes } }: { id: string; group: FailureGroup }) {
+  const [all, setAll] = useState(false);
+  const shown = nodes.slice(0, all ? MAX_OPEN_SEEN : MAX_SEEN);
+  const [first] = nodes;
+  const { lines, error } = first === undefined ? { lines: [], error: -1 } : relevantLines(first);
+  return (
+    <div className={styles.body}>
+      {first === undefined || lines.length === 0 ? null : (
+        <pre
+          className={styles.lines}
+          role="region"
+          aria-label={OVERVIEW.outputOf(first.path)}
+          tabIndex={0}
+        >
+          {lines.map((line, at) => (
+            <code key={at} className={`${styles.out} ${at === error ? styles.error : ""}`}>
+              {visible(line.replaceAll("\t", "    ")) || " "}
+            </code>
+          ))}
+        </pre>
+      )}
+      <p className={styles.seen}>
+        {OVERVIEW.seenIn}
+        {shown.map(({ path, file, line }) => (
+          <a
+            key={path}
+            href={pipelineUrl(id, path)}
+            onClick={followLink}
+            title={file === null ? visible(path) : `${visible(path)} ${file}:${line ?? ""}`}
+          >
+            {visible(shortPath(path, MAX_PATH))}
+          </a>
+        ))}
+        {all || nodes.length <= MAX_SEEN ? null : (
+          <Button variant="quiet" onClick={() => setAll(true)}>
+            {OVERVIEW.more(nodes.length - MAX_SEEN)}
+          </Button>
+        )}
+      </p>
+    </div>
+  );
+}
+
+/** `checkout 17, payments 14`: the groups in which nodes failed; the path of a single node. */
+function placesOf(paths: readonly string[]): string {
+  const [first = ROOT] = paths;
+  if (paths.length === 1) return shortPath(first, 2 * MAX_PATH);
+  const counts = new Map<string, number>();
+  for (const path of paths) {
+    const parent = parentOf(path) ?? ROOT;
+    counts.set(parent, (counts.get(parent) ?? 0) + 1);
+  }
+  const places = [...counts].toSorted(([, a], [, b]) => b - a);
+  const shown = places
+    .slice(0, MAX_GROUPS)
+    .map(([path, count]) => `${path === ROOT ? OVERVIEW.topLevel : nameOf(path)} ${count}`);
+  const rest = places.length - MAX_GROUPS;
+  return [...shown, ...(rest > 0 ? [OVERVIEW.more(rest)] : [])].join(", ");
+}

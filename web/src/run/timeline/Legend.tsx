@@ -1,0 +1,64 @@
+import styles from "@/run/timeline/Legend.module.css";
+import { CHART } from "@/run/texts/timeline";
+
+/** Explains the shapes in the chart. */
+export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
+  return (
+    <ul className={`${styles.legend} muted`} aria-label={CHART.legend}>
+      {groups ? (
+        <>
+          <Item
+            label={CHART.runningOverTime}
+            colour="queued-fill"
+            fill="M0 14V9h5V2h6v4h5v5h4v3z"
+          />
+          <Item label={CHART.failure} colour="error-fill" stroke="M10 0v14M6 1l8 7M14 1l-8 7" />
+        </>
+      ) : null}
+      {bars ? (
+        <>
+          <Item label={CHART.waitingForImage} colour="wait-image" stroke={STROKES} />
+          <Item label={CHART.waitingSlot} colour="queued-fill" fill="M0 5h20v4H0z" />
+          <Item label={CHART.waitingForContainer} colour="wait-start" stroke="M20 3H1v8h19" />
+          <Item label={CHART.unknownWait} colour="text-2" fill="M0 6h20v2H0z" />
+          <Item
+            label={CHART.running}
+            colour="running-fill"
+            fill={BAR}
+            cut="M9 0v14M13 0v14M17 0v14"
+          />
+          <Item label={CHART.done} colour="done-fill" fill={BAR} />
+          <Item label={CHART.failed} colour="error-fill" fill={BAR} cut="M4 4l6 6M10 4l-6 6" />
+          <Item label={CHART.killed} colour="killed-fill" fill={BAR} cut="M4 7h6" />
+        </>
+      ) : null}
+      <Item label={CHART.criticalPath} colour="text" fill="M0 6h20v2H0z" />
+    </ul>
+  );
+}
+
+const BAR = "M0 0h20v14H0z";
+const STROKES = "M0 7h20M1 2v10M5 2v10M9 2v10M13 2v10M17 2v10";
+
+interface ItemProps {
+  label: string;
+  /** A colour variable. */
+  colour: string;
+  /** Paths that are filled, stroked, and cut out. */
+  fill?: string;
+  stroke?: string;
+  cut?: string;
+}
+
+function Item({ label, colour, fill, stroke, cut }: ItemProps) {
+  return (
+    <li>
+      <svg viewBox="0 0 20 14" width="20" height="14" strokeWidth="1.8" fill="none" aria-hidden>
+        <path d={fill} fill={`var(--${colour})`} />
+        <path d={stroke} stroke={`var(--${colour})`} />
+        <path d={cut} stroke="var(--surface)" />
+      </svg>
+      {label}
+    </li>
+  );
+}

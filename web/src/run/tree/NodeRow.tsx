@@ -1,0 +1,269 @@
+import { type CSSProperties, memo } from "react";
+
+import { CountsBar } from "@/components/Counts";
+import { StateIcon } from "@/components/StateIcon";
+import { TypeIcon } from "@/components/TypeIcon";
+import { duration } from "@/lib/time";
+import { visible, visibleInLine, visibleLines } from "@/lib/visible";
+import { type Column, columnsOf, shortCount } from "@/run/model/columns";
+import { type TreeNode, timeOf } from "@/run/model/node";
+import { nameOfRow, type NodeRow as Row, type Row as AnyRow } from "@/run/tree/model/rows";
+import { displayState, failureText, isFailed, stateLabel, stoppedText } from "@/run/model/states";
+import { waitOf } from "@/run/model/waiting";
+import { ReuseIcon } from "@/run/tree/ReuseIcon";
+import styles from "@/run/tree/NodeRow.module.css";
+import { TREE } from "@/app/texts";
+
+/** Indent of a level in px; deep levels are narrower, so that names keep their room. */
+const INDENT = 16;
+const DEEP_INDENT = 4;
+const DEEP = 8;
+const MAX_LEVEL = 32;
+/** Maximum number of characters of a command in a row. */
+const MAX_COMMAND = 200;
+
+export function rowId(path: string): string {
+  return `row:${path}`;
+}
+
+/** Position and indent of a row. */
+export function rowStyle(top: number, level: number): CSSProperties {
+  const deep = Math.max(0, Math.min(level, MAX_LEVEL) - DEEP);
+  const indent = { "--indent": `${Math.min(level, DEEP) * INDENT + deep * DEEP_INDENT}px` };
+  return { transform: `translateY(${top}px)`, ...indent };
+}
+
+/** The row of an event, and whether it hit the toggle. */
+export function rowAt(target: EventTarget): { key: string; onTwist: boolean } | null {
+  if (!(target instanceof Element)) return null;
+  const key = target.closest<HTMLElement>("[data-row]")?.dataset.row;
+  if (key === undefined) return null;
+  return { key, onTwist: target.closest(`.${styles.group}`) !== null };
+}
+
+/** The current time if the row shows a growing duration. */
+export function tickingTime({ started, ended }: TreeNode, now: number): number | null {
+  return started !== null && ended === null ? now : null;
+}
+
+interface Props {
+  row: Row;
+  /** The pipeline's title, in place of the name of the root. */
+  title: string | null;
+  /** The group whose timeout killed the command. */
+  stoppedBy: string | null;
+  /** Why the command failed. */
+  reason: string | null;
+  top: number;
+  /** The current time if the row shows a growing duration, otherwise null. */
+  now: number | null;
+  /** The pipeline is settled. */
+  settled: boolean;
+  /** Changes with the node, which is mutated in place. */
+  revision: number;
+  current: boolean;
+  selected: boolean;
+}
+
+/** Rows are equal if they show the same; the flattened row is a new object each time. */
+function isEqual(one: Props, other: Props): boolean {
+  const { row, ...rest } = one;
+  const before = other.row;
+  const { node, open, level, top } = row;
+  return (
+    node === before.node &&
+    open === before.open &&
+    level === before.level &&
+    top === before.top &&
+    (Object.keys(rest) as (keyof typeof rest)[]).every((key) => one[key] === other[key])
+  );
+}
+
+/** Clicks are handled by the tree; a handler per row would defeat `memo`. */
+export const NodeRow = memo(function NodeRow(props: Props) {
+  const { row, title, top, now, current, selected } = props;
+  const { node, open, level } = row;
+  const classes = [styles.row];
+  if (current) classes.push(styles.current);
+  if (selected) classes.push(styles.selected);
+  if (node.skipped) classes.push(styles.skipped);
+  return (
+    <div
+      id={rowId(node.path)}
+      data-row={row.key}
+      className={classes.join(" ")}
+      role="treeitem"
+      aria-level={level + 1}
+      aria-selected={selected || current}
+      {...(open === null ? {} : { "aria-expanded": open })}
+      style={rowStyle(top, level)}
+    >
+      <span className={styles.main}>
+        <Twist open={open} />
+        <span className={styles.icons}>
+          <StateIcon state={displayState(node)} outlined={node.counts !== null} label />
+          <TypeIcon type={node.type} name={node.name} />
+        </span>
+        <Name row={row} title={title} />
+        {node.reuse === null ? null : <ReuseIcon node={node} reuse={node.reuse} />}
+        {node.hasDoc ? (
+          <span className={styles.doc} role="img" title={TREE.hasDoc} aria-label={TREE.hasDoc} />
+        ) : null}
+        <Detail {...props} />
+      </span>
+      {node.counts === null ? <Word {...props} /> : <Counts {...props} />}
+      <span className={`${styles.time} number`}>{timeText(node, now)}</span>
+    </div>
+  );
+}, isEqual);
+
+export function Twist({ open }: { open: boolean | null }) {
+  if (open === null) return <span className={styles.twist} />;
+  return (
+    <span className={`${styles.twist} ${styles.group}`} aria-hidden>
+      <svg viewBox="0 0 10 10" width="10" height="10" className={open ? styles.open : ""}>
+        <path d="M3 1.5L7 5 3 8.5" fill="none" stroke="currentColor" strokeWidth="1.5" />
+      </svg>
+    </span>
+  );
+}
+
+/** The name; of groups with a single child, all names. */
+function Name({ row, title }: Pick<Props, "row" | "title">) {
+  const name = visible(title ?? nameOfRow(row));
+  const leaf = name.lastIndexOf("/") + 1;
+  return (
+    <span className={`${styles.name} clip`} title={visible(row.node.path)} data-name>
+      {title === null && leaf > 0 && row.top !== row.key ? (
+        <>
+          <span className={styles.chain}>{name.slice(0, leaf)}</span>
+          {name.slice(leaf)}
+        </>
+      ) : (
+        name
+      )}
+    </span>
+  );
+}
+
+/** The reason of a failed command, otherwise the command. */
+function Detail({ row: { node }, reason }: Props) {
+  const failed = !node.skipped && isFailed(node.state) && reason !== null;
+  const text = failed ? reason : (node.command ?? "");
+  if (text === "") return null;
+  return (
+    <code className={`${styles.detail} clip`} title={visibleLines(text)}>
+      {visibleInLine(text.slice(0, MAX_COMMAND))}
+    </code>
+  );
+}
+
+function Counts({ row: { node }, settled }: Props) {
+  const { counts } = node;
+  if (counts === null) return null;
+  return (
+    <>
+      <span className={styles.bar}>
+        <CountsBar counts={counts} />
+      </span>
+      <span className={`${styles.cells} number`}>
+        {columnsOf(settled).map((column) => (
+          <Cell key={column.state} column={column} count={column.countOf(counts)} />
+        ))}
+      </span>
+    </>
+  );
+}
+
+function Cell({ column, count }: { column: Column; count: number }) {
+  if (count === 0) return <span className={styles.cell} aria-hidden />;
+  const colours: Partial<Record<string, string>> = {
+    error: styles.failed,
+    running: styles.running,
+  };
+  return (
+    <span
+      className={`${styles.cell} ${colours[column.state] ?? ""}`}
+      role="img"
+      title={`${count.toLocaleString("en")} ${column.label}`}
+    >
+      {shortCount(count)}
+    </span>
+  );
+}
+
+/** The state of a command in words, unless its icon says all. */
+function Word({ row: { node }, stoppedBy }: Props) {
+  const mark = displayState(node);
+  const text = wordOf(node, stoppedBy);
+  const attempt = node.attempt > 1 ? TREE.attempt(node.attempt) : "";
+  const shown = [text, attempt].filter((part) => part !== "").join(" · ");
+  if (shown === "") return null;
+  return (
+    <span className={`${styles.word} clip state-${mark}`} title={node.waitsFor ?? shown}>
+      {shown}
+    </span>
+  );
+}
+
+function wordOf(node: TreeNode, stoppedBy: string | null): string {
+  if (stoppedBy !== null) return stoppedText(stoppedBy);
+  const failure = failureText(node.cause, node.exitCode);
+  if (failure !== null) return failure;
+  const mark = displayState(node);
+  if (mark === "done") return "";
+  if (mark === "pending" || mark === "queued")
+    return waitOf(node) ?? (mark === "queued" ? stateLabel(mark) : "");
+  return stateLabel(mark);
+}
+
+function timeText(node: TreeNode, now: number | null): string {
+  if (node.state === "pending" && node.counts === null) return "";
+  const took = timeOf(node, now ?? 0);
+  return took === null ? "" : duration(took);
+}
+
+export function MoreRow({ row, top }: { row: Extract<AnyRow, { kind: "more" }>; top: number }) {
+  const { group } = row;
+  const missing = group.childCount - group.children.first.length - group.children.beyond.length;
+  return (
+    <div
+      className={`${styles.row} ${styles.more}`}
+      role="treeitem"
+      aria-level={row.level + 1}
+      aria-selected={false}
+      aria-busy
+      style={rowStyle(top, row.level + 1)}
+    >
+      {missing > 0 ? TREE.loadingMore(missing) : TREE.loading}
+    </div>
+  );
+}
+
+interface FoldProps {
+  row: Extract<AnyRow, { kind: "fold" }>;
+  top: number;
+}
+
+/** The row of children that need no attention. */
+export function FoldRow({ row: { key, fold, open, level }, top }: FoldProps) {
+  return (
+    <div
+      id={rowId(key)}
+      data-row={key}
+      data-fold
+      className={`${styles.row} ${styles.fold}`}
+      role="treeitem"
+      aria-level={level + 1}
+      aria-selected={false}
+      aria-expanded={open}
+      style={rowStyle(top, level)}
+    >
+      <span className={styles.main}>
+        <Twist open={open} />
+        <StateIcon state={fold.state} />
+        {fold.label}
+      </span>
+    </div>
+  );
+}

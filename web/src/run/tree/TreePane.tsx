@@ -1,0 +1,169 @@
+import { useDeferredValue } from "react";
+
+import type { State } from "@/api/schema";
+import bulkStyles from "@/components/Bulk.module.css";
+import { Button } from "@/components/Button";
+import { Icon } from "@/components/Icon";
+import { Menu } from "@/components/Menu";
+import { setQuery, useLocation } from "@/lib/location";
+import type { PipelineSession } from "@/run/live/session";
+import { ORDERS } from "@/run/tree/model/sorting";
+import { failures, NO_COUNTS, stateLabel, STATES } from "@/run/model/states";
+import type { Actions } from "@/run/actions/useActions";
+import { watchOutputs } from "@/logs/watch";
+import { SearchResults } from "@/run/tree/SearchResults";
+import { Tree } from "@/run/tree/Tree";
+import styles from "@/run/tree/TreePane.module.css";
+import { goToFailure } from "@/run/page/usePageKeys";
+import { focusTree, useTreeFocus } from "@/run/page/useTreeFocus";
+import { TREE, TREE_PANE } from "@/app/texts";
+import { PIPELINE } from "@/run/texts/pipeline";
+
+export interface TreePaneProps {
+  session: PipelineSession;
+  current: string | null;
+  selected: ReadonlySet<string>;
+  onSelect: (selected: ReadonlySet<string>) => void;
+  actions: Actions;
+  targets: readonly string[];
+}
+
+export function TreePane(props: TreePaneProps) {
+  const { session, selected, onSelect } = props;
+  const { query } = useLocation();
+  const text = useDeferredValue(query.get("q") ?? "");
+  const state = STATES.find((one) => one === query.get("state")) ?? null;
+  const searching = text !== "" || state !== null;
+  useTreeFocus(false, searching);
+  return (
+    <section className={`${styles.pane} tree-pane`} aria-label={PIPELINE.tree}>
+      <TreeTools {...props} state={state} />
+      {selected.size > 0 ? <SelectionBar {...props} /> : null}
+      {searching ? (
+        <SearchResults
+          session={session}
+          text={text}
+          state={state}
+          current={props.current}
+          selected={selected}
+          onSelect={onSelect}
+        />
+      ) : (
+        <Tree session={session} current={props.current} selected={selected} onSelect={onSelect} />
+      )}
+    </section>
+  );
+}
+
+function TreeTools({ session, current, state }: TreePaneProps & { state: State | null }) {
+  const { query } = useLocation();
+  const failed = failures(session.model?.summary.counts ?? NO_COUNTS);
+  return (
+    <div className={styles.tools} role="search">
+      <span className={styles.glass} aria-hidden>
+        <Icon name="search" />
+      </span>
+      <input
+        id="tree-search"
+        className={`field ${styles.search}`}
+        type="search"
+        placeholder={PIPELINE.search}
+        aria-label={PIPELINE.search}
+        aria-keyshortcuts="/"
+        value={query.get("q") ?? ""}
+        onChange={(event) => setQuery({ q: event.target.value }, true)}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") {
+            setQuery({ q: null, state: null }, true);
+            focusTree();
+          }
+          if (event.key === "ArrowDown" || event.key === "Enter") {
+            event.preventDefault();
+            document.querySelector<HTMLElement>(".tree-scroll")?.focus();
+          }
+        }}
+      />
+      <select
+        className="field"
+        aria-label={PIPELINE.filterByState}
+        aria-keyshortcuts="f"
+        value={state ?? ""}
+        onChange={(event) => setQuery({ state: event.target.value }, true)}
+      >
+        <option value="">{PIPELINE.all}</option>
+        {STATES.map((one) => (
+          <option key={one} value={one}>
+            {stateLabel(one)}
+          </option>
+        ))}
+      </select>
+      <span className={styles.failures} hidden={failed === 0}>
+        <Button
+          variant="quiet"
+          aria-label={PIPELINE.previousFailure}
+          shortcut="p"
+          disabled={failed === 0}
+          onClick={() => void goToFailure(session, current, -1)}
+        >
+          ‹
+        </Button>
+        <span className={failed > 0 ? "state-error number" : "muted"}>
+          {failed === 0 ? PIPELINE.noFailures : PIPELINE.failed(failed.toLocaleString("en"))}
+        </span>
+        <Button
+          variant="quiet"
+          aria-label={PIPELINE.nextFailure}
+          shortcut="n"
+          disabled={failed === 0}
+          onClick={() => void goToFailure(session, current, 1)}
+        >
+          ›
+        </Button>
+      </span>
+      <Menu
+        label={PIPELINE.view}
+        entries={[
+          {
+            label: "Open failures, close completed groups",
+            onSelect: () => session.resetChoices(),
+          },
+          { label: "Close all groups", onSelect: () => session.collapseAll() },
+          "separator",
+          ...ORDERS.map((order) => ({
+            label: TREE.orders[order],
+            checked: session.order.by === order,
+            onSelect: () => session.setOrder(order),
+          })),
+        ]}
+      />
+    </div>
+  );
+}
+
+function SelectionBar({ session, selected, onSelect, actions, targets }: TreePaneProps) {
+  return (
+    <div
+      className={`${bulkStyles.bar} ${styles.bulk}`}
+      role="toolbar"
+      aria-label={PIPELINE.selectedNodes}
+    >
+      <strong role="status">{PIPELINE.selected(selected.size.toLocaleString("en"))}</strong>
+      <Button shortcut="r" onClick={() => void actions.nodes("rerun", targets)}>
+        {PIPELINE.rerun}
+      </Button>
+      <Button shortcut="s" onClick={() => void actions.toggleSkip(targets)}>
+        {PIPELINE.skip}
+      </Button>
+      <Button shortcut="k" variant="danger" onClick={() => void actions.nodes("kill", targets)}>
+        {PIPELINE.kill}
+      </Button>
+      <Button shortcut="m" onClick={() => actions.modify(targets)}>
+        {PIPELINE.modify}
+      </Button>
+      <Button onClick={() => void watchOutputs(session, [...selected])}>{TREE_PANE.watch}</Button>
+      <Button variant="quiet" shortcut="Esc" onClick={() => onSelect(new Set())}>
+        {PIPELINE.clear}
+      </Button>
+    </div>
+  );
+}

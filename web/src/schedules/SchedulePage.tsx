@@ -1,0 +1,142 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { messageOf } from "@/api/client";
+import type { ScheduleView } from "@/api/schema";
+import { schedulesApi } from "@/schedules/api/schedules";
+import { Button } from "@/components/Button";
+import { Page } from "@/components/Page";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { RequestDialog } from "@/components/RequestDialog";
+import { toast } from "@/components/toasts";
+import { followLink, navigate, type PageProps } from "@/lib/location";
+import { moment } from "@/lib/time";
+import styles from "@/people/Table.module.css";
+import { FiringTable } from "@/schedules/FiringTable";
+import { Source, When } from "@/schedules/ScheduleTexts";
+import { SCHEDULES } from "@/schedules/texts/schedules";
+
+const REFRESH_MS = 5000;
+const PAGE = 50;
+
+/** One schedule: its next times, and its firings with the reasons of those that were skipped. */
+export function SchedulePage({ params }: PageProps) {
+  const name = params.name ?? "";
+  const [limit, setLimit] = useState(PAGE);
+  const view = useQuery({
+    queryKey: ["schedule", name],
+    queryFn: ({ signal }) => schedulesApi.find(name, signal),
+    refetchInterval: REFRESH_MS,
+  });
+  const history = useQuery({
+    queryKey: ["firings", name, limit],
+    queryFn: ({ signal }) => schedulesApi.firings(name, limit, signal),
+    refetchInterval: REFRESH_MS,
+  });
+  const firings = history.data?.firings;
+  return (
+    <Page
+      title={name}
+      error={view.error}
+      actions={view.data === undefined ? null : <Actions name={name} view={view.data} />}
+    >
+      <a href="/schedules" onClick={followLink}>
+        {SCHEDULES.back}
+      </a>
+      {view.data === undefined ? (
+        <QueryPlaceholder query={view} rows={3} />
+      ) : (
+        <Facts view={view.data} />
+      )}
+      <section className={styles.section}>
+        <h2>{SCHEDULES.firings}</h2>
+        {firings === undefined ? null : firings.length === 0 ? (
+          <p className="muted">{SCHEDULES.noFirings}</p>
+        ) : (
+          <FiringTable firings={firings} />
+        )}
+        {history.data?.more === true ? (
+          <Button onClick={() => setLimit(Math.min(1000, limit + PAGE))}>{SCHEDULES.more}</Button>
+        ) : null}
+      </section>
+    </Page>
+  );
+}
+
+function Facts({ view: { schedule, times } }: { view: ScheduleView }) {
+  return (
+    <>
+      <p>
+        <When schedule={schedule} />
+      </p>
+      <p className="muted">
+        <Source schedule={schedule} />
+      </p>
+      {schedule.paused ? (
+        <p className="state-warning">
+          {SCHEDULES.paused}
+          {schedule.paused_why === null ? null : `: ${schedule.paused_why}`}
+        </p>
+      ) : times.length === 0 ? null : (
+        <section className={styles.section}>
+          <h2>{SCHEDULES.nextTimes}</h2>
+          <ol>
+            {times.map((time) => (
+              <li key={time}>{moment(time)}</li>
+            ))}
+          </ol>
+        </section>
+      )}
+    </>
+  );
+}
+
+function Actions({ name, view }: { name: string; view: ScheduleView }) {
+  const client = useQueryClient();
+  const [deleting, setDeleting] = useState(false);
+  const onError = (error: Error) => toast(messageOf(error), "error");
+  const onSettled = () => {
+    void client.invalidateQueries({ queryKey: ["schedule", name] });
+    void client.invalidateQueries({ queryKey: ["firings", name] });
+  };
+  const { paused } = view.schedule;
+  const toggle = useMutation({
+    mutationFn: () => (paused ? schedulesApi.resume(name) : schedulesApi.pause(name)),
+    onError,
+    onSettled,
+  });
+  const fire = useMutation({
+    mutationFn: () => schedulesApi.fire(name),
+    onSuccess: ({ pipeline, why, state }) =>
+      pipeline === null
+        ? toast(why ?? SCHEDULES.states[state], state === "failed" ? "error" : undefined)
+        : toast(SCHEDULES.fired(pipeline)),
+    onError,
+    onSettled,
+  });
+  return (
+    <>
+      <Button onClick={() => fire.mutate()} disabled={fire.isPending}>
+        {SCHEDULES.fire}
+      </Button>
+      <Button onClick={() => toggle.mutate()} disabled={toggle.isPending}>
+        {paused ? SCHEDULES.resume : SCHEDULES.pause}
+      </Button>
+      <Button variant="quiet" className="button-danger" onClick={() => setDeleting(true)}>
+        {SCHEDULES.delete}
+      </Button>
+      {deleting ? (
+        <RequestDialog
+          danger
+          title={SCHEDULES.deleteTitle(name)}
+          action={SCHEDULES.delete}
+          request={() => schedulesApi.remove(name)}
+          onDone={() => navigate("/schedules")}
+          onClose={() => setDeleting(false)}
+        >
+          <p>{SCHEDULES.deleteEffect}</p>
+        </RequestDialog>
+      ) : null}
+    </>
+  );
+}

@@ -1,0 +1,90 @@
+import { useQuery } from "@tanstack/react-query";
+
+import type { ScheduleView } from "@/api/schema";
+import { schedulesApi } from "@/schedules/api/schedules";
+import { Code } from "@/components/Code";
+import { EmptyState } from "@/components/EmptyState";
+import { Page } from "@/components/Page";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { followLink, setQuery, useLocation } from "@/lib/location";
+import { moment } from "@/lib/time";
+import { ListTable } from "@/people/ListTable";
+import styles from "@/people/Table.module.css";
+import { CreateDialog } from "@/schedules/CreateDialog";
+import { LastFiring } from "@/schedules/FiringTable";
+import { scheduleUrl, Source, When } from "@/schedules/ScheduleTexts";
+import { SCHEDULES } from "@/schedules/texts/schedules";
+
+const REFRESH_MS = 5000;
+
+/** All schedules; with `pipeline` in the query, also the form that schedules it. */
+export function SchedulesPage() {
+  const pipeline = useLocation().query.get("pipeline");
+  const list = useQuery({
+    queryKey: ["schedules"],
+    queryFn: ({ signal }) => schedulesApi.list(signal),
+    refetchInterval: REFRESH_MS,
+  });
+  const schedules = list.data?.schedules;
+  return (
+    <Page
+      title={SCHEDULES.title}
+      error={list.error}
+      dialog={
+        pipeline === null ? null : (
+          <CreateDialog
+            pipeline={pipeline}
+            known={schedules?.map(({ schedule }) => schedule.name) ?? []}
+            onClose={() => setQuery({ pipeline: null }, true)}
+          />
+        )
+      }
+    >
+      <p className="muted">{SCHEDULES.help}</p>
+      {schedules === undefined ? (
+        <QueryPlaceholder query={list} rows={4} />
+      ) : schedules.length === 0 ? (
+        <EmptyState title={SCHEDULES.none}>
+          <p className="muted">{SCHEDULES.noneHelp}</p>
+          <Code text={SCHEDULES.noneCommand} label={SCHEDULES.create} />
+        </EmptyState>
+      ) : (
+        <Table schedules={schedules} />
+      )}
+    </Page>
+  );
+}
+
+function Table({ schedules }: { schedules: readonly ScheduleView[] }) {
+  return (
+    <ListTable
+      columns={[SCHEDULES.name, SCHEDULES.when, SCHEDULES.next, SCHEDULES.last, SCHEDULES.launches]}
+    >
+      {schedules.map(({ schedule, times, last }) => (
+        <tr key={schedule.name}>
+          <th scope="row">
+            <a href={scheduleUrl(schedule.name)} onClick={followLink}>
+              {schedule.name}
+            </a>
+          </th>
+          <td className={styles.wide}>
+            <When schedule={schedule} />
+          </td>
+          <td data-label={SCHEDULES.next}>
+            {schedule.paused ? (
+              <span className="state-warning">{SCHEDULES.paused}</span>
+            ) : times[0] === undefined ? null : (
+              moment(times[0])
+            )}
+          </td>
+          <td {...(last === null ? {} : { "data-label": SCHEDULES.last })}>
+            {last === null ? null : <LastFiring firing={last} />}
+          </td>
+          <td className={styles.wide} data-label={SCHEDULES.launches}>
+            <Source schedule={schedule} />
+          </td>
+        </tr>
+      ))}
+    </ListTable>
+  );
+}

@@ -1,0 +1,107 @@
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+
+import type { SecretInfo, SecretList, SecretValue } from "@/api/schema";
+import { secretsApi } from "@/secrets/api/secrets";
+import { FormDialog } from "@/components/FormDialog";
+import { SECRETS } from "@/secrets/texts/secrets";
+
+interface Props {
+  known: readonly SecretInfo[];
+  /** The secret to replace; null for a new one. */
+  secret: SecretInfo | null;
+  onDone: (answer: SecretList, key: string) => void;
+  onClose: () => void;
+}
+
+/** A form for a secret. The page never stores its value. */
+export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
+  const [key, setKey] = useState(secret?.key ?? "");
+  const [value, setValue] = useState("");
+  const [mask, setMask] = useState(secret?.mask ?? true);
+  const [scope, setScope] = useState<SecretValue["scope"]>(secret?.scope ?? "user");
+  const [lines, setLines] = useState(false);
+  const put = useMutation({
+    mutationFn: () => secretsApi.put({ key, value, mask, scope }),
+    onSuccess: (answer) => onDone(answer, key),
+    gcTime: 0,
+  });
+  const replaces = secret === null && known.some((one) => one.key === key && one.scope === scope);
+  return (
+    <FormDialog
+      title={secret === null ? SECRETS.addSecret : SECRETS.replaceSecret(secret.key)}
+      action={secret === null && !replaces ? SECRETS.store : SECRETS.replace}
+      disabled={key === "" || value === "" || put.isPending}
+      error={put.error}
+      onSubmit={() => put.mutate()}
+      onClose={onClose}
+    >
+      {secret === null ? (
+        <label>
+          {SECRETS.environmentVariable}
+          <input
+            className="field mono"
+            value={key}
+            data-first
+            spellCheck={false}
+            autoCapitalize="off"
+            autoComplete="off"
+            onChange={(event) => setKey(event.target.value)}
+          />
+        </label>
+      ) : null}
+      <label>
+        {secret === null ? SECRETS.value : SECRETS.newValue}
+        {lines ? (
+          <textarea
+            className="field"
+            rows={6}
+            value={value}
+            spellCheck={false}
+            autoComplete="off"
+            onChange={(event) => setValue(event.target.value)}
+          />
+        ) : (
+          <input
+            className="field mono"
+            type="password"
+            value={value}
+            data-first={secret !== null || undefined}
+            autoComplete="new-password"
+            onChange={(event) => setValue(event.target.value)}
+          />
+        )}
+      </label>
+      <label className="form-check">
+        <input
+          type="checkbox"
+          checked={lines}
+          onChange={(event) => {
+            setLines(event.target.checked);
+            // A single-line field would silently remove line breaks.
+            if (!event.target.checked && value.includes("\n")) setValue("");
+          }}
+        />
+        {SECRETS.showText}
+      </label>
+      <label className="form-check">
+        <input type="checkbox" checked={mask} onChange={(event) => setMask(event.target.checked)} />
+        {SECRETS.hideInOutput}
+      </label>
+      {secret === null ? (
+        <label>
+          {SECRETS.for}
+          <select
+            className="field"
+            value={scope}
+            onChange={(event) => setScope(event.target.value === "org" ? "org" : "user")}
+          >
+            <option value="user">{SECRETS.you}</option>
+            <option value="org">{SECRETS.organisation}</option>
+          </select>
+        </label>
+      ) : null}
+      {replaces ? <p>{SECRETS.exists(key)}</p> : null}
+    </FormDialog>
+  );
+}
