@@ -46,7 +46,7 @@ _ANY_TYPE = ["*/*"]  # the service rejects bodies that are not JSON, with its ow
 
 
 @app.middleware("all")
-def say_which_request(event: Any, get_response: Callable[[Any], Any]) -> Any:
+def add_request_id(event: Any, get_response: Callable[[Any], Any]) -> Any:
     """Add the request id to every log record of an invocation."""
     context = getattr(event, "lambda_context", None) or getattr(event, "context", None)
     with log_fields(request_id=getattr(context, "aws_request_id", None)):

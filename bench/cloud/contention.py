@@ -249,7 +249,7 @@ class _Crowd:
         offer = self._aws.offered(activity) if latency <= polled else None
         claim = None if offer is None else _claim_of(offer)
         if early is not None and polled:
-            early.note(found=claim is not None)
+            early.count(found=claim is not None)
         asked = clock.now()
         answer = self._call(who, "report", report.model_copy(update={"next": claim}))
         took = clock.now() - asked

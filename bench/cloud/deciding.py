@@ -45,7 +45,7 @@ from chalicelib.workers.handlers import WorkerApi
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.asl.rules.compiler import Machine
 from conducto_core.asl.rules.naming import Site, node_id
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.notifications.channels import Settings
 from conducto_core.programs.model import ContinueRequest
 from conducto_core.run.model.params import PipelineParams
@@ -102,7 +102,7 @@ class Place:
     def __init__(self, root: co.Node, workers: int, *, run: bool = True, **ports: Any) -> None:
         orgs, blobs = FakeOrgs(), FakeBlobs()
         for each in (orgs, ports.get("orgs", orgs)):
-            each.set_plan(ME.org, Plan("scale", workers, 1000, 16, None))
+            each.set_plan(ME.org, BillingPlan("scale", workers, 1000, 16, None))
         self.store = FakeStore(orgs)
         self.fleet = FakeFleet()
         self.tokens = FakeTokens(time.time)

@@ -297,7 +297,7 @@ class _Cloud:
         try:
             instructions = api.start(WorkerStart(task=arn, protocol=PROTOCOL))
             self._agent(api, task, clock, instructions).run()
-        except ports.ApiError:
+        except ports.WorkerApiError:
             pass  # it is not needed any more
         self.exits.setdefault(task.pool, []).append(time.monotonic())
 

@@ -28,7 +28,7 @@ from chalicelib.run.rules.deferred import BackgroundEvent
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.asl.rules.compiler import Machine
 from conducto_core.asl.rules.naming import Site
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.installation.names import FUNCTION_SECONDS, Variables
 from conducto_core.run.model.requests import LaunchRequest
 
@@ -40,7 +40,7 @@ ME = Identity("acme", "ann", frozenset({"read", "launch", "change_state"}))
 #: Seed of the latencies.
 SEED = 1
 _GROUP = 1000
-_PLAN = Plan("scale", 200, 2000, 16, None)
+_PLAN = BillingPlan("scale", 200, 2000, 16, None)
 _SITE = Site("us-east-1", "123456789012", stage="bench")
 #: Asynchronous invocation of a function, from the call to its start, in seconds.
 ASYNCHRONOUS = 0.1
@@ -163,7 +163,7 @@ class CloudModel:
         if operation == "RunTask" and self.launched is None:
             self.launched = self.clock.now()
         self.clock.wait(self.latency.of_call(service, operation) / at_once)
-        if not self._buckets.take(service, operation):
+        if not self._buckets.allow(service, operation):
             raise ThrottledError(operation)
 
     def _invoke(self, event: BackgroundEvent) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from conducto_cli.app.exit import USAGE
 from conducto_cli.app.parser import build_parser
-from conducto_cli.app.registry import COMMANDS, Call
+from conducto_cli.app.registry import COMMANDS, RunSignature
 
 if TYPE_CHECKING:
     import argparse
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None, opener: Opener | None = None) -> int
         from conducto_cli.app.completion import complete_words  # noqa: PLC0415 - no other command needs it
 
         return complete_words(words[1:])
-    if first in COMMANDS and COMMANDS[first].call is Call.WORDS:
+    if first in COMMANDS and COMMANDS[first].call is RunSignature.WORDS:
         return int(COMMANDS[first].load().run(words[1:]))
     parser = build_parser()
     try:
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None, opener: Opener | None = None) -> int
 def _run(arguments: argparse.Namespace, opener: Opener | None) -> int:
     command = COMMANDS[arguments.verb]
     run = command.load().run
-    if command.call is Call.ARGUMENTS:
+    if command.call is RunSignature.ARGUMENTS:
         return int(run(arguments))
     if opener is not None:
         return int(run(arguments, opener(arguments.profile)))

@@ -86,7 +86,9 @@ class MonitoringStack(Stack):
         )
         self._reconciles = self._lines("NotReconciled", NOT_RECONCILED, "FailedReconciles", checks)
         self._shells = self._lines("NotChecked", NOT_CHECKED, "FailedShells")
-        self._topic = None if settings.alarm_email is None else self._told(settings.alarm_email)
+        self._topic = (
+            None if settings.alarm_email is None else self._add_notification(settings.alarm_email)
+        )
         self.alarms = [
             self._alarm(
                 "Throttles",
@@ -141,7 +143,7 @@ class MonitoringStack(Stack):
 
     # ---- notification --------------------------------------------------------------------------
 
-    def _told(self, address: str) -> sns.Topic:
+    def _add_notification(self, address: str) -> sns.Topic:
         topic = sns.Topic(self, "Topic", display_name="Conducto", enforce_ssl=True)
         topic.add_subscription(subscriptions.EmailSubscription(address))
         return topic

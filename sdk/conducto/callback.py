@@ -51,7 +51,7 @@ class base:  # noqa: N801 - the name is part of the public API
 def retry(max_num_retries: int, *, inherited: bool = False, user_display: bool = True) -> base:
     """Return a callback that runs a failed Exec again, up to ``max_num_retries`` times."""
     _check_count("retry", "max_num_retries", max_num_retries)
-    return _make("retry", inherited, user_display, max_num_retries=max_num_retries)
+    return _create("retry", inherited, user_display, max_num_retries=max_num_retries)
 
 
 def retry_then_skip(
@@ -59,7 +59,7 @@ def retry_then_skip(
 ) -> base:
     """Return a callback that retries, and skips the node if all retries fail."""
     _check_count("retry_then_skip", "max_num_retries", max_num_retries)
-    return _make("retry_then_skip", inherited, user_display, max_num_retries=max_num_retries)
+    return _create("retry_then_skip", inherited, user_display, max_num_retries=max_num_retries)
 
 
 def retry_with_double_mem(
@@ -67,7 +67,9 @@ def retry_with_double_mem(
 ) -> base:
     """Return a callback that retries, each time with twice the memory."""
     _check_count("retry_with_double_mem", "max_num_retries", max_num_retries)
-    return _make("retry_with_double_mem", inherited, user_display, max_num_retries=max_num_retries)
+    return _create(
+        "retry_with_double_mem", inherited, user_display, max_num_retries=max_num_retries
+    )
 
 
 def skip_some_errors(
@@ -78,7 +80,7 @@ def skip_some_errors(
     They are skipped and the group continues; with more, the group fails as usual.
     """
     _check_count("skip_some_errors", "max_num_errors", max_num_errors)
-    return _make("skip_some_errors", inherited, user_display, max_num_errors=max_num_errors)
+    return _create("skip_some_errors", inherited, user_display, max_num_errors=max_num_errors)
 
 
 def handle_memory_errors(
@@ -98,7 +100,7 @@ def handle_memory_errors(
     """
     limits = _checked_limits(mem_limits)
     _check_positive("handle_memory_errors", "max_duration", max_duration)
-    return _make(
+    return _create(
         "handle_memory_errors",
         inherited,
         user_display,
@@ -117,7 +119,7 @@ def email(
     """Return a callback that mails the node's state; by default to the pipeline's owner."""
     _check_addresses("to", to)
     _check_addresses("cc", cc)
-    return _make("email", inherited, user_display, to=to, cc=cc)
+    return _create("email", inherited, user_display, to=to, cc=cc)
 
 
 def slack_status(
@@ -138,7 +140,7 @@ def slack_status(
         user_display: The web app lists it.
     """
     _check_text("slack_status", "recipient", recipient)
-    return _make(
+    return _create(
         "slack_status",
         inherited,
         user_display,
@@ -154,7 +156,7 @@ def github_status(
     """Return a callback that reports the node as a status of a commit on GitHub."""
     _check_text("github_status", "url", url)
     _check_text("github_status", "sha", sha)
-    return _make("github_status", inherited, user_display, url=url, sha=sha)
+    return _create("github_status", inherited, user_display, url=url, sha=sha)
 
 
 def github_pipeline_status(
@@ -163,7 +165,7 @@ def github_pipeline_status(
     """Return a callback that reports the whole pipeline as a status of a commit on GitHub."""
     _check_text("github_pipeline_status", "url", url)
     _check_text("github_pipeline_status", "sha", sha)
-    return _make("github_pipeline_status", inherited, user_display, url=url, sha=sha)
+    return _create("github_pipeline_status", inherited, user_display, url=url, sha=sha)
 
 
 def deserialize_into_node(target: object) -> base:
@@ -171,7 +173,7 @@ def deserialize_into_node(target: object) -> base:
     return base("deserialize_into_node", target=target)
 
 
-def _make(name: str, inherited: bool, user_display: bool, **kwargs: Any) -> base:
+def _create(name: str, inherited: bool, user_display: bool, **kwargs: Any) -> base:
     return base(name, **kwargs, inherited=inherited, user_display=user_display)
 
 

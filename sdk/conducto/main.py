@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-    from conducto.script.arguments import Call
+    from conducto.script.arguments import MethodCall
     from conducto.script.flags import Flags
     from conducto.tree.image import Image
     from conducto.tree.launch import LaunchOptions as LaunchOptions  # noqa: PLC0414 (exported)
@@ -299,10 +299,10 @@ def _parse(
     *,
     pipeline: bool,
     check: Callable[[str], None],
-) -> Tuple[Call, Optional[Flags]]:
+) -> Tuple[MethodCall, Optional[Flags]]:
     """Split the command line into arguments of the method, which take precedence, and flags."""
     from conducto.inspection.signatures import signature_of
-    from conducto.script.arguments import Call, Words
+    from conducto.script.arguments import MethodCall, Words
 
     flags: Optional[Flags] = None
     known: Sequence[str] = ()
@@ -311,7 +311,7 @@ def _parse(
 
         flags = Flags()
         known = [flag[2:] for flag in NAMES]
-    call = Call(name, signature_of(method), known)
+    call = MethodCall(name, signature_of(method), known)
     words = Words(argv)
     while words:
         word, value = words.next()
@@ -323,7 +323,7 @@ def _parse(
                 from conducto.script.flags import Flags
 
                 flags = Flags()
-            flags.take(word, value, words)
+            flags.consume(word, value, words)
         else:
             if not (pipeline or call.owns(word) or call.takes_any):
                 _refuse_flag(name, word)
@@ -353,7 +353,7 @@ def _keep_result(value: Any) -> None:
     if os.environ.get("CONDUCTO_RUN_DIR"):
         from conducto import results
 
-        results.keep(value)
+        results.store_return_value(value)
 
 
 def _awaited(result: Any) -> Any:

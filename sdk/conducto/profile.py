@@ -20,15 +20,17 @@ def profile_list() -> None:
     config = Config()
     profiles = list(config.profile_sections())
     if not profiles:
-        _say("No profiles. Local pipelines need none; add one with `conducto-profile add --url U`.")
+        _print(
+            "No profiles. Local pipelines need none; add one with `conducto-profile add --url U`."
+        )
     for profile in profiles:
         general = config.get_profile_config(profile)
         default = " default" if profile == config.default_profile else ""
-        _say(f"Profile {profile}{default}")
+        _print(f"Profile {profile}{default}")
         for label, option in (("URL", "url"), ("Organization", "org_id"), ("E-mail", "email")):
             value = general.get("general", option, fallback="")
             if value:
-                _say(f"    {label}: {value}")
+                _print(f"    {label}: {value}")
 
 
 def profile_set_default(id: str) -> None:  # noqa: A002 - the name is part of the public API
@@ -140,5 +142,5 @@ def _ask(question: str) -> None:
         raise ValueError("nothing deleted; answer y, or give --force")
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text)  # noqa: T201 - this is the command's output

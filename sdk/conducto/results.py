@@ -27,7 +27,7 @@ _counts: Dict[str, int] = {}
 _left_out: Dict[str, str] = {}
 
 
-def keep(value: Any) -> None:
+def store_return_value(value: Any) -> None:
     """Keep the return value of a function as the result of the node; None removes an earlier one.
 
     A value that has no form in JSON is not kept; a warning on stderr has the reason.

@@ -25,7 +25,7 @@ def _at(installation_id: str, token: Optional[str], call: str, *args: Any, **mor
         raise ValueError("token: co.schedule uses that of the profile; log in with it")
     schedules: Any = _host.client_name("Schedules", "co.schedule")
     return calls.result_of(
-        lambda: getattr(schedules(installation_id, **calls.where()), call)(*args, **more)
+        lambda: getattr(schedules(installation_id, **calls.target_arguments()), call)(*args, **more)
     )
 
 
@@ -46,7 +46,7 @@ def new(
 ) -> Dict[str, Any]:
     """Create a pipeline that does not run, for a template; return its ``pipeline_id``."""
     _at(installation_id, token, "list_schedules")
-    made = calls.client("launch")(node, title=pipe_name, run=False, **calls.where())
+    made = calls.client("launch")(node, title=pipe_name, run=False, **calls.target_arguments())
     return {"pipeline_id": made.id}
 
 

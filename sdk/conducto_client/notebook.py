@@ -112,7 +112,7 @@ def _join(thread: threading.Thread) -> None:
 _COLUMNS = 79
 
 
-class Progress(Protocol):
+class WaitProgress(Protocol):
     """Shows a pipeline while it is waited for."""
 
     def show(self, summary: PipelineSummary) -> None:
@@ -155,7 +155,7 @@ class TerminalProgress:
             self._line = ""
 
 
-def progress_for(html: Callable[[], str], wanted: bool | None) -> Progress:
+def progress_for(html: Callable[[], str], wanted: bool | None) -> WaitProgress:
     """Return the progress for where this process shows output; None decides by itself.
 
     Args:

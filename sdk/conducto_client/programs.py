@@ -17,7 +17,7 @@ _POLL = 0.2
 _SHOWN = 20
 
 
-class Caller(Protocol):
+class ProgramCaller(Protocol):
     """Executes one operation of a client."""
 
     def __call__(self, operation: Callable[[Client], T], /) -> T:
@@ -39,7 +39,7 @@ def words_of(arguments: Mapping[str, Any]) -> dict[str, str]:
     return words
 
 
-def wait_for_launch(call: Caller, pipeline_id: str, request: StartProgram) -> ProgramStart:
+def wait_for_launch(call: ProgramCaller, pipeline_id: str, request: StartProgram) -> ProgramStart:
     """Start the program of a pipeline; return the start when it has ended. Ctrl-C stops it."""
     start = call(lambda client: client.start_program(pipeline_id, request))
     number = start.id

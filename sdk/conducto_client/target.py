@@ -75,7 +75,7 @@ class Target:
 
         A rejected token is read again once, since a new agent or a new login has another one.
         """
-        client = self._take()
+        client = self._accept()
         try:
             result = operation(client)
         except ApiError as error:
@@ -105,7 +105,7 @@ class Target:
         with self._lock:
             _close(self._idle)
 
-    def _take(self) -> Client:
+    def _accept(self) -> Client:
         with self._lock:
             if self._pid != os.getpid():
                 self._idle.clear()  # the parent process uses these connections

@@ -10,10 +10,10 @@ from tests.fakes.cloud import FakeBilling, FakeOrgs
 
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.billing.aws import TableBilling
-from chalicelib.billing.port import Account, BillingRecords, HookEvent, Meter, WaitingMail
+from chalicelib.billing.port import BillingRecords, HookEvent, Meter, PaymentAccount, WaitingMail
 from chalicelib.errors import ConflictError, PlanLimitError
 from chalicelib.people.aws.organisations import TableOrgs
-from conducto_core.billing.rules import FREE, NO_BILLING, RATES, SCALE, Billing, Span, Status
+from conducto_core.billing.rules import FREE, NO_BILLING, RATES, SCALE, Billing, PlanPeriod, Status
 from support.cloud.aws import TABLE, aws
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
 
 def test_account_is_replaced_only_by_one_that_was_fetched_later(shop: Shop) -> None:
     records = shop.records
-    first = Account("acme", "cus_1")
+    first = PaymentAccount("acme", "cus_1")
     full = replace(
         first,
         subscription="sub_1",
@@ -73,7 +73,7 @@ def test_account_is_replaced_only_by_one_that_was_fetched_later(shop: Shop) -> N
 
 def test_meter_moves_once_and_its_hours_add_up(shop: Shop) -> None:
     records = shop.records
-    span = Span(HOUR + 3000, HOUR + 4000)
+    span = PlanPeriod(HOUR + 3000, HOUR + 4000)
 
     assert records.move(METER, span, RATES, NO_BILLING, closed=False)
     assert not records.move(
@@ -86,7 +86,7 @@ def test_meter_moves_once_and_its_hours_add_up(shop: Shop) -> None:
     assert list(records.meters("acme")) == [moved]
     assert list(records.meters("other")) == []
 
-    last = Span(HOUR + 3100, HOUR + 7600)
+    last = PlanPeriod(HOUR + 3100, HOUR + 7600)
     assert records.move(moved, last, RATES, NO_BILLING, closed=True)
     assert not records.move(moved, span, RATES, NO_BILLING, closed=False)
 
@@ -105,14 +105,14 @@ def test_late_usage_of_an_ended_period_is_charged_in_the_current_one(shop: Shop)
     records, orgs = shop.records, shop.orgs
     first = Billing(Status.ACTIVE, since=900_000.5, started=HOUR + 60.0, period=float(HOUR))
     orgs.set_billing("acme", first, 0.0, fetched=1.0)
-    assert records.move(METER, Span(HOUR + 100, HOUR + 200), RATES, first, closed=False)
+    assert records.move(METER, PlanPeriod(HOUR + 100, HOUR + 200), RATES, first, closed=False)
     second = replace(first, period=HOUR + 3600.0)
     orgs.set_billing("acme", second, 0.0, fetched=2.0)
     known = records.meter("acme", "w1", METER.since)
     assert known is not None
 
-    assert not records.move(known, Span(HOUR + 100, HOUR + 500), RATES, first, closed=False)
-    assert records.move(known, Span(HOUR + 100, HOUR + 500), RATES, second, closed=True)
+    assert not records.move(known, PlanPeriod(HOUR + 100, HOUR + 500), RATES, first, closed=False)
+    assert records.move(known, PlanPeriod(HOUR + 100, HOUR + 500), RATES, second, closed=True)
 
     found = records.hours("acme", HOUR, HOUR + 3600)
     assert [(h.hour, h.vcpu_seconds, h.moment) for h in found] == [
@@ -128,10 +128,10 @@ def test_late_usage_of_an_ended_period_is_charged_in_the_current_one(shop: Shop)
 
 def test_hour_stays_unsent_if_it_changes_while_it_is_sent(shop: Shop) -> None:
     records = shop.records
-    records.move(METER, Span(HOUR, HOUR + 60), RATES, NO_BILLING, closed=False)
+    records.move(METER, PlanPeriod(HOUR, HOUR + 60), RATES, NO_BILLING, closed=False)
     (sending,) = records.hours("acme", HOUR, NOW)
     records.move(
-        replace(METER, worker="w2"), Span(HOUR, HOUR + 60), RATES, NO_BILLING, closed=False
+        replace(METER, worker="w2"), PlanPeriod(HOUR, HOUR + 60), RATES, NO_BILLING, closed=False
     )
 
     records.sent("acme", sending)
@@ -209,7 +209,7 @@ def test_older_subscription_never_replaces_the_gate_and_the_amount_is_set_once(s
     orgs.set_billing("acme", Billing(Status.CANCELED, since=7.0, period=8.0), 0.0, fetched=2.0)
     assert (orgs.in_use("acme").billing.status, orgs.in_use("acme").accrued) == ("active", 5.0)
 
-    billing, span = orgs.in_use("acme").billing, Span(HOUR, HOUR + 3600)
+    billing, span = orgs.in_use("acme").billing, PlanPeriod(HOUR, HOUR + 3600)
     assert shop.records.move(METER, span, RATES, billing, closed=False)
     amount = orgs.in_use("acme").accrued
     assert amount > 5.0
@@ -229,7 +229,7 @@ def test_worker_is_reserved_only_below_the_spend_limit() -> None:
         update, _ = orgs.reservation("acme", 1)
         big = replace(METER, vcpu=16.0)
         billing = orgs.in_use("acme").billing
-        records.move(big, Span(HOUR, HOUR + 7200), RATES, billing, closed=False)  # meanwhile
+        records.move(big, PlanPeriod(HOUR, HOUR + 7200), RATES, billing, closed=False)  # meanwhile
 
         with pytest.raises(ConflictError):
             table.update(update)

@@ -19,7 +19,7 @@ from chalicelib.people.port import Orgs
 from chalicelib.run.aws.journal import JournalStore
 from chalicelib.triggers.aws import TableDeliveries
 from chalicelib.workers.port import Shell, Shells
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.triggers.model import Delivery, GitEvent, GitEventKind
 from support.cloud.aws import BUCKET, TABLE, aws
 from support.cloud.throttle import throttled
@@ -68,7 +68,7 @@ def test_a_shell_is_found_as_it_was_opened(kept: Kept) -> None:
 
 def test_open_shells_are_listed(kept: Kept) -> None:
     for shell in (SHELL, replace(SHELL, id="s2"), replace(SHELL, id="s1", pipeline_id="xyz-1")):
-        kept.orgs.set_plan("acme", Plan(max_workers=5))
+        kept.orgs.set_plan("acme", BillingPlan(max_workers=5))
         kept.shells.open(shell)
     kept.shells.end(SHELL, "over")
 
@@ -109,7 +109,7 @@ def test_it_is_counted_once_however_often_it_ends(kept: Kept) -> None:
 
 
 def test_shell_beyond_the_limit_is_rejected_and_not_stored(kept: Kept) -> None:
-    kept.orgs.set_plan("acme", Plan(max_workers=1))
+    kept.orgs.set_plan("acme", BillingPlan(max_workers=1))
     kept.shells.open(SHELL)
 
     with pytest.raises(PlanLimitError, match="1 workers"):

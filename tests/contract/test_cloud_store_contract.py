@@ -18,7 +18,7 @@ from chalicelib.people.aws.organisations import TableOrgs
 from chalicelib.people.port import Share
 from chalicelib.run.aws.journal import MAX_ATTEMPTS, JournalStore
 from chalicelib.run.port import CloudRecord, Entry, Outgoing, Snapshot, Turn, TurnState, Waiting
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.notifications.model import DeliveryState, NotificationRecord
 from conducto_core.run.model.records import (
     AttemptRecord,
@@ -404,7 +404,7 @@ def test_more_workers_than_a_plan_ever_allows_are_refused_at_once(over: Over) ->
     with pytest.raises(PlanLimitError):
         over.store.commit("acme", "abc", entry(1, workers=3))
 
-    over.orgs.set_plan("acme", Plan("scale", max_workers=100))
+    over.orgs.set_plan("acme", BillingPlan("scale", max_workers=100))
     over.store.commit("acme", "abc", entry(1, workers=100))
     assert over.orgs.workers("acme") == 100
 
@@ -416,11 +416,11 @@ def test_context_reservations_are_counted_up_to_the_allowance_of_the_plan(over: 
     with pytest.raises(PlanLimitError):
         over.store.commit("acme", "abc", entry(2, workers=1, reserved=1, admits=True))
     over.store.commit("acme", "abc", entry(2, workers=1))
-    assert over.orgs.in_use("acme")[:3] == (Plan(), 2, 2)
+    assert over.orgs.in_use("acme")[:3] == (BillingPlan(), 2, 2)
 
     over.store.commit("acme", "abc", entry(3, reserved=1))  # a started context needs more
     over.store.commit("acme", "abc", entry(4, workers=-2, reserved=-3))
-    assert over.orgs.in_use("acme")[:3] == (Plan(), 0, 0)
+    assert over.orgs.in_use("acme")[:3] == (BillingPlan(), 0, 0)
 
 
 def test_the_shares_of_an_orgs_pipelines_are_known(over: Over) -> None:
@@ -518,7 +518,7 @@ def test_item_that_a_transaction_is_writing_is_written_a_moment_later(
     real: Over, clients: Clients
 ) -> None:
     with conflicting(clients, 3) as refused:
-        real.orgs.set_plan("acme", Plan("larger", max_workers=77))
+        real.orgs.set_plan("acme", BillingPlan("larger", max_workers=77))
 
     assert len(refused) == 3
     assert real.orgs.plan("acme").max_workers == 77
@@ -528,7 +528,7 @@ def test_item_that_is_in_transactions_all_the_time_is_throttled(
     real: Over, clients: Clients
 ) -> None:
     with conflicting(clients, None), pytest.raises(ThrottledError):
-        real.orgs.set_plan("acme", Plan("larger", max_workers=77))
+        real.orgs.set_plan("acme", BillingPlan("larger", max_workers=77))
 
 
 def refusing(clients: Clients, operation: str, after: int = 0) -> Any:

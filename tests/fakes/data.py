@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator
 
-from conducto_core.api.downloads import Download, Span
+from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.data import handlers as data_paths
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
@@ -36,7 +36,7 @@ class MemoryData:
         found = [self._entry(one) for one in sorted(self.files)] if within else []
         return ChangedData(entries=tuple(found[:limit]), complete=len(found) <= limit)
 
-    def read(self, name: str, span: Span | None) -> Download:
+    def read(self, name: str, span: ByteRange | None) -> Download:
         """Return a file, or a part of it."""
         cleaned = data_paths.of_file(name)
         if self._is_directory(cleaned):
@@ -72,7 +72,7 @@ class MemoryData:
         return DataEntry(name=name, kind="directory")
 
 
-def download_of(content: bytes, name: str, span: Span | None) -> Download:
+def download_of(content: bytes, name: str, span: ByteRange | None) -> Download:
     """Return bytes as a download."""
     first, count = (0, len(content)) if span is None else span.within(len(content))
 

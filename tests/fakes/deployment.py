@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conducto_cli.deploy.port import AccountError, Caller, Cdk, Subnet
+from conducto_cli.deploy.port import AccountError, AwsCaller, Cdk, Subnet
 from conducto_core.installation.model import AdminResponse, TokenInfo
 from conducto_core.people.model import Invitation, InvitationLink, Role
 
@@ -54,9 +54,9 @@ class FakeAccount:
         self.requests: list[dict[str, object]] = []
         self.version: str | None = None
 
-    def caller(self) -> Caller:
+    def caller(self) -> AwsCaller:
         self._refuse("caller")
-        return Caller("123456789012", "arn:aws:iam::123456789012:user/me")
+        return AwsCaller("123456789012", "arn:aws:iam::123456789012:user/me")
 
     def fargate_quota(self) -> float:
         self._refuse("fargate_quota")

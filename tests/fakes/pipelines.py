@@ -19,7 +19,7 @@ from tests.fakes.pipeline_state import (
 from tests.fakes.schedules import memory_operations
 
 from conducto.integrations.http import DeliveryError
-from conducto_core.api.downloads import Download, Span
+from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.billing.handlers import cost_of, usage_of
@@ -148,7 +148,7 @@ class MemorySecrets:
         self._version += len(removed)
         return removed
 
-    def where(self) -> str:
+    def location(self) -> str:
         """Return the place of the values."""
         return "in memory"
 
@@ -512,7 +512,7 @@ class MemoryPipelines(Pipelines):
             complete=complete,
         )
 
-    async def download_log(self, query: LogFileParams, span: Span | None = None) -> Download:
+    async def download_log(self, query: LogFileParams, span: ByteRange | None = None) -> Download:
         """Return the current contents of an output stream."""
         name = query.path.rpartition("/")[2] or "root"
         return download_of(self._output(query)[0], f"{name}.{query.stream}.txt", span)
@@ -588,7 +588,7 @@ class MemoryPipelines(Pipelines):
         """Return files of data that were written within a time range."""
         return self._data(query.id).changed(query.since, query.until, query.limit)
 
-    async def read_data(self, params: UserDataParams, span: Span | None = None) -> Download:
+    async def read_data(self, params: UserDataParams, span: ByteRange | None = None) -> Download:
         """Return a data file, or a part of it."""
         return self._data(params.pipeline).read(params.name, span)
 

@@ -23,7 +23,7 @@ class MemorySchedules:
         self._templates: dict[tuple[str, str], bytes] = {}
         self._firings: dict[tuple[str, str], dict[str, Firing]] = {}
 
-    def all_of(self, org: str) -> Sequence[Schedule]:
+    def list_by_name(self, org: str) -> Sequence[Schedule]:
         return [self._schedules[key] for key in sorted(self._schedules) if key[0] == org]
 
     def get(self, org: str, name: str) -> Schedule | None:

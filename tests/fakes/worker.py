@@ -27,12 +27,12 @@ from conducto_core.workers.model import (
     WorkerStart,
 )
 from conducto_worker.agent.port import (
-    ApiError,
     BrokenError,
     Chunk,
     LostError,
     PolledTask,
     RefusedError,
+    WorkerApiError,
 )
 
 _STEP = 0.25
@@ -218,7 +218,7 @@ class FakeTasks:
 
     def heartbeat(self, token: str) -> bool:
         if self.away:
-            raise ApiError("Step Functions is unreachable")
+            raise WorkerApiError("Step Functions is unreachable")
         self.beats.append(token)
         return token not in self.gone
 

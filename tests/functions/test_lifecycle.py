@@ -7,7 +7,7 @@ import base64
 
 import pytest
 
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.run.model.params import LogParams
 from conducto_core.run.model.states import Cause, State
 from support.cloud.world import ME, World
@@ -98,7 +98,7 @@ def test_a_wide_parallel_gets_a_worker_for_each_command_and_they_are_shared_afte
 
 
 def test_free_plan_runs_two_workers_and_reports_the_limit(world: World) -> None:
-    world.orgs.set_plan(ME.org, Plan())
+    world.orgs.set_plan(ME.org, BillingPlan())
     pipeline = world.launch(parallel("a", "b", "c", "d"))
     world.serve()
     assert len(world.running()) == 2
@@ -115,10 +115,10 @@ def test_free_plan_runs_two_workers_and_reports_the_limit(world: World) -> None:
 
 
 def test_a_larger_plan_scales_out_within_a_minute(world: World) -> None:
-    world.orgs.set_plan(ME.org, Plan())
+    world.orgs.set_plan(ME.org, BillingPlan())
     world.launch(parallel("a", "b", "c", "d"))
     world.serve()
-    world.orgs.set_plan(ME.org, Plan("scale", max_workers=50))
+    world.orgs.set_plan(ME.org, BillingPlan("scale", max_workers=50))
     world.minute()
     world.serve()
     assert len(world.running()) == 4

@@ -405,7 +405,7 @@ def test_unwritable_directory_is_a_warning(
 ) -> None:
     monkeypatch.setenv("CONDUCTO_RUN_DIR", "/nonexistent/directory")
 
-    results.keep(1)
+    results.store_return_value(1)
 
     assert "No such file or directory" in capsys.readouterr().err
 
@@ -416,6 +416,6 @@ def test_nothing_is_written_outside_of_a_pipeline(
     monkeypatch.delenv("CONDUCTO_RUN_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
 
-    results.keep({"a": 1})
+    results.store_return_value({"a": 1})
 
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from tests.fakes.worker import FakeClock
 
 from conducto_core.workers.model import Credentials, WorkerInstructions
 from conducto_worker.agent.aws import ActivityPoller
-from conducto_worker.agent.port import ApiError, PolledTask
+from conducto_worker.agent.port import PolledTask, WorkerApiError
 
 TASK = {"taskToken": "t", "input": json.dumps({"r": "run-1", "n": "abc", "w": True})}
 
@@ -87,7 +87,7 @@ def test_heartbeat_reports_a_lost_task(name: str) -> None:
 
 
 def test_other_heartbeat_failures_are_logged_without_the_token() -> None:
-    with pytest.raises(ApiError, match="ThrottlingException") as caught:
+    with pytest.raises(WorkerApiError, match="ThrottlingException") as caught:
         tasks(Client(trouble="ThrottlingException")).heartbeat("t0ken")
 
     assert "token" not in str(caught.value)

@@ -21,7 +21,7 @@ from conducto_core.workers.model import (
     WorkerStart,
 )
 from conducto_worker.agent.api import LAST_TIMEOUT, TIMEOUT, HttpApi
-from conducto_worker.agent.port import ApiError, RefusedError, WorkerGoneError
+from conducto_worker.agent.port import RefusedError, WorkerApiError, WorkerGoneError
 
 DROP = json.dumps({"decision": "drop"}).encode()
 CLAIM = Claim(token="secret-token", run="r", node="n")
@@ -70,7 +70,7 @@ def test_a_claim_is_tried_again_until_the_api_is_back(clock: FakeClock, trouble:
 def test_retries_end_with_the_timeout(clock: FakeClock) -> None:
     begins = clock.now()
 
-    with pytest.raises(ApiError, match="is unreachable"):
+    with pytest.raises(WorkerApiError, match="is unreachable"):
         HttpApi(Line(ConnectionRefusedError("no")), clock).report(REPORT)
 
     assert TIMEOUT <= clock.now() - begins < TIMEOUT + 20
@@ -79,7 +79,7 @@ def test_retries_end_with_the_timeout(clock: FakeClock) -> None:
 def test_leaving_worker_has_a_shorter_timeout(clock: FakeClock) -> None:
     begins = clock.now()
 
-    with pytest.raises(ApiError):
+    with pytest.raises(WorkerApiError):
         HttpApi(Line((503, b"")), clock).end(WorkerEnd(reason="idle"))
 
     assert clock.now() - begins < LAST_TIMEOUT + 20
@@ -108,7 +108,7 @@ def test_heartbeat_and_output_are_tried_once(clock: FakeClock, call: str) -> Non
         "log": WorkerLogChunk(path="/a", attempt=1, stream="stdout", offset=0, data=data),
     }
 
-    with pytest.raises(ApiError):
+    with pytest.raises(WorkerApiError):
         getattr(HttpApi(line, clock), call)(given[call])
 
     assert len(line.sent) == 1
@@ -118,7 +118,7 @@ def test_unreadable_response_is_not_quoted(clock: FakeClock) -> None:
     clock.stop_at = clock.now()
     line = Line((200, b'{"decision": "what", "env": {"K": "s3cret"}}'))
 
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(WorkerApiError) as caught:
         HttpApi(line, clock).claim(CLAIM)
 
     assert "s3cret" not in str(caught.value)
@@ -144,5 +144,5 @@ def test_unknown_fields_in_a_part_of_the_response_are_ignored(
 
 
 def test_response_of_another_form_is_unreadable(clock: FakeClock) -> None:
-    with pytest.raises(ApiError, match="invalid response"):
+    with pytest.raises(WorkerApiError, match="invalid response"):
         HttpApi(Line((200, b'[{"stop": true}]')), clock).heartbeat(Heartbeat(path="/a", attempt=1))

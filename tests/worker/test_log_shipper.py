@@ -21,7 +21,7 @@ from conducto_worker.agent.log_shipper import (
     UNREAD_SECONDS,
     LogShipper,
 )
-from conducto_worker.agent.port import ApiError
+from conducto_worker.agent.port import WorkerApiError
 
 
 def shipper() -> tuple[LogShipper, FakeApi, FakeClock]:
@@ -86,7 +86,7 @@ def test_the_rest_of_an_attempt_does_not_linger() -> None:
 def test_waits_grow_while_the_api_is_unreachable() -> None:
     made, api, _ = shipper()
     made.add("stdout", b"x" * CHUNK_BYTES)
-    api.away = ApiError("503")
+    api.away = WorkerApiError("503")
 
     delays = [made.step() for _ in range(6)]
 
@@ -96,7 +96,7 @@ def test_waits_grow_while_the_api_is_unreachable() -> None:
 
 def test_it_is_full_when_too_much_waits() -> None:
     made, api, _ = shipper()
-    api.away = ApiError("503")
+    api.away = WorkerApiError("503")
     made.add("stdout", b"x" * (MAX_WAITING + 1))
     full = made.full
     api.away = None
@@ -109,7 +109,7 @@ def test_it_is_full_when_too_much_waits() -> None:
 
 def test_draining_gives_up_in_time() -> None:
     made, api, clock = shipper()
-    api.away = ApiError("503")
+    api.away = WorkerApiError("503")
     made.add("stdout", b"x")
     begins = clock.now()
 
@@ -126,7 +126,7 @@ def test_large_output_is_uploaded_and_a_repeated_message_is_the_same() -> None:
 
     def fail(chunk: Any) -> Any:
         tried.append(chunk)
-        raise ApiError("503")
+        raise WorkerApiError("503")
 
     api.log = fail  # type: ignore[method-assign]
     made.step()
@@ -167,7 +167,7 @@ def test_output_of_a_failed_heartbeat_is_sent_again() -> None:
     keeper = HeartbeatSender(api, FakeTasks(FakeClock()), made)
     keeper.running("/a", 1)
     made.add("stdout", b"some\n")
-    api.away = ApiError("503")
+    api.away = WorkerApiError("503")
 
     keeper.beat()
     api.away = None

@@ -23,7 +23,7 @@ from conducto_core.workers.model import ClaimDecision, ClaimResponse, Report, Wo
 from conducto_worker.agent import command as execution
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import CHUNK_BYTES, LogShipper
-from conducto_worker.agent.port import ApiError, PolledTask, RefusedError, WorkerGoneError
+from conducto_worker.agent.port import PolledTask, RefusedError, WorkerApiError, WorkerGoneError
 from conducto_worker.agent.usage import Sampler
 from conducto_worker.agent.worker import MAX_TREE_IN_REPORT, Worker, WorkerExit
 
@@ -340,7 +340,7 @@ def test_output_waits_for_an_unreachable_api_and_arrives_once_in_order() -> None
 
     def away() -> None:
         gone = 5 < world.clock.now() - begins < 35
-        world.api.away = ApiError("503") if gone else None
+        world.api.away = WorkerApiError("503") if gone else None
 
     world.clock.meanwhile.insert(0, away)
 
@@ -470,7 +470,9 @@ def test_stopped_worker_waits_for_its_poll_while_the_api_is_unreachable() -> Non
     world = World()
     world.clock.stop_at = world.clock.now() + 2
     world.clock.meanwhile.append(
-        lambda: setattr(world.api, "away", ApiError("away") if world.clock.stopped_at else None)
+        lambda: setattr(
+            world.api, "away", WorkerApiError("away") if world.clock.stopped_at else None
+        )
     )
 
     assert str(world.run()) == "stopping"
@@ -695,7 +697,7 @@ def test_success_is_reported_when_the_result_is_stored(
 
     def unreachable(chunk: Any) -> Any:
         if world.clock.now() - begins < away:
-            raise ApiError("503")
+            raise WorkerApiError("503")
         return log(chunk)
 
     world.api.log = unreachable  # type: ignore[method-assign]

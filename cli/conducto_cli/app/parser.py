@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from conducto.tools.arguments import print_usage
 from conducto_cli.app.arguments import Parser, add_target
 from conducto_cli.app.exit import BRIEF
-from conducto_cli.app.registry import COMMANDS, Call
+from conducto_cli.app.registry import COMMANDS, RunSignature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ def command_parser(name: str) -> Parser:
     summary = f"{command.summary[0].upper()}{command.summary[1:]}."
     parser = Parser(prog=f"conducto {name}", description=f"{summary} {command.details}".strip())
     parser.command = name
-    if command.call is not Call.ENTRY:
+    if command.call is not RunSignature.ENTRY:
         command.load().add_arguments(parser)
     if command.accepts_target:
         add_target(parser, str(command.target))

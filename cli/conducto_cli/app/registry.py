@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PIPELINE_TARGET = "the pipeline is {} (default: wherever its ID is known, here first)"
 
 
-class Call(Enum):
+class RunSignature(Enum):
     """The parameters of a command's function ``run``."""
 
     CLIENT = auto()
@@ -35,7 +35,7 @@ class Call(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandRow:
     """A command: its place in ``--help``, and how it is called.
 
     Attributes:
@@ -55,7 +55,7 @@ class Command:
     group: str
     summary: str
     details: str = ""
-    call: Call = Call.CLIENT
+    call: RunSignature = RunSignature.CLIENT
     target: str | None = PIPELINE_TARGET
     prefers_cloud: bool = False
     needs_engine: bool = False
@@ -63,7 +63,7 @@ class Command:
     @property
     def accepts_target(self) -> bool:
         """Whether ``--local`` and ``--cloud`` are options of the command."""
-        return self.call is Call.CLIENT and self.target is not None
+        return self.call is RunSignature.CLIENT and self.target is not None
 
     @property
     def needs_pipelines(self) -> bool:
@@ -85,19 +85,19 @@ _CLOUD = "the cloud"
 
 #: The commands in the order of ``--help``.
 COMMANDS = {
-    "list": Command(
+    "list": CommandRow(
         "run.list_command",
         _LOOK,
         "list pipelines, the newest first",
         target="only the pipelines {} (default: both, if one is logged in to a cloud)",
     ),
-    "approvals": Command(
+    "approvals": CommandRow(
         "approvals.list_command",
         _LOOK,
         "list the nodes that wait for your approval, the oldest first",
         target="only those {} (default: both, if one is logged in to a cloud)",
     ),
-    "show": Command(
+    "show": CommandRow(
         "run.show_command",
         _LOOK,
         "show a pipeline, or all about one node",
@@ -105,49 +105,49 @@ COMMANDS = {
         "the pipeline settles, like --local --run, and ends with the same exit code; one that has "
         "settled stays until you leave with 'q'. Elsewhere it prints the tree once.",
     ),
-    "open": Command(
+    "open": CommandRow(
         "run.open_command",
         _LOOK,
         "open the page of a pipeline in a browser",
         "It signs the browser in, and prints the address and a code to sign another one in with.",
     ),
-    "tree": Command("run.tree_command", _LOOK, "print the nodes of a pipeline and their states"),
-    "logs": Command(
+    "tree": CommandRow("run.tree_command", _LOOK, "print the nodes of a pipeline and their states"),
+    "logs": CommandRow(
         "logs.command",
         _LOOK,
         "print what a node printed, byte for byte",
         "stdout goes to stdout and stderr to stderr, unless one of them is asked for.",
     ),
-    "metrics": Command(
+    "metrics": CommandRow(
         "results.command",
         _LOOK,
         "compare the metrics of the last pipelines with a title",
         "The last value of each metric of the newest attempts, a row for each pipeline.",
     ),
-    "diff": Command(
+    "diff": CommandRow(
         "programs.diff_command",
         _LOOK,
         "show what changed between two attempts of a node",
         "The command, environment, image and limits, how it ended, and what it printed. "
         "Without numbers: the last two attempts; with one: that and the newest.",
     ),
-    "compare": Command(
+    "compare": CommandRow(
         "programs.compare_command",
         _LOOK,
         "show what changed between two pipelines",
         "Commands that fail now, are fixed, or are slower; changed commands, images and results; "
         "added and removed nodes.",
     ),
-    "images": Command(
+    "images": CommandRow(
         "images.command", _LOOK, "list the images of a pipeline and the states of their builds"
     ),
-    "data": Command(
+    "data": CommandRow(
         "data.command",
         _LOOK,
         "list, read, write or delete files that commands share",
         "Names are paths below the directory, such as results/table.csv.",
     ),
-    "export": Command(
+    "export": CommandRow(
         "run.export_command",
         _LOOK,
         "write a pipeline, as it is now, into one HTML file",
@@ -157,7 +157,7 @@ COMMANDS = {
         "and values of secrets masked. Of a large tree it has the failed and running nodes, and "
         "the upper levels.",
     ),
-    "usage": Command(
+    "usage": CommandRow(
         "billing.usage_command",
         _LOOK,
         "print usage and costs, by month and pipeline",
@@ -166,78 +166,80 @@ COMMANDS = {
         target="the usage {} (default: in the cloud, if one is logged in)",
         prefers_cloud=True,
     ),
-    "run": Command(
+    "run": CommandRow(
         "run.actions_command", _ACT, "start a pending or paused pipeline", needs_engine=True
     ),
-    "pause": Command("run.actions_command", _ACT, "start nothing more; running commands continue"),
-    "reset": Command(
+    "pause": CommandRow(
+        "run.actions_command", _ACT, "start nothing more; running commands continue"
+    ),
+    "reset": CommandRow(
         "run.actions_command",
         _ACT,
         "run nodes again",
         "Other nodes keep their results; earlier attempts and their output are kept.",
         needs_engine=True,
     ),
-    "rerun": Command(
+    "rerun": CommandRow(
         "run.actions_command",
         _ACT,
         "reset nodes and run the pipeline",
         "Other nodes keep their results; earlier attempts and their output are kept.",
         needs_engine=True,
     ),
-    "skip": Command("run.actions_command", _ACT, "leave nodes out, as if they were done"),
-    "unskip": Command("run.actions_command", _ACT, "take skipped nodes in again"),
-    "kill": Command(
+    "skip": CommandRow("run.actions_command", _ACT, "leave nodes out, as if they were done"),
+    "unskip": CommandRow("run.actions_command", _ACT, "take skipped nodes in again"),
+    "kill": CommandRow(
         "run.actions_command", _ACT, "kill running commands", "Without a PATH: everything."
     ),
-    "approve": Command(
+    "approve": CommandRow(
         "approvals.approve_command",
         _ACT,
         "approve or reject a node that waits for a person",
         "The decision is kept with your user name and the comment.",
     ),
-    "modify": Command(
+    "modify": CommandRow(
         "run.actions_command",
         _ACT,
         "change parameters of nodes in this pipeline, not in its script",
         "Running commands keep their values; reset them to use the new ones. An empty value "
         "removes a parameter, so that it is inherited.",
     ),
-    "rebuild": Command(
+    "rebuild": CommandRow(
         "run.actions_command",
         _ACT,
         "build the images of nodes again, with the current code, and run the nodes again",
         needs_engine=True,
     ),
-    "cancel": Command(
+    "cancel": CommandRow(
         "run.actions_command", _ACT, "pause a pipeline and kill its running commands"
     ),
-    "sleep": Command(
+    "sleep": CommandRow(
         "run.actions_command", _ACT, "stop running commands and remove containers, keep all else"
     ),
-    "wake": Command(
+    "wake": CommandRow(
         "run.actions_command",
         _ACT,
         "take a pipeline out of sleep or the archive; it does not run yet",
         needs_engine=True,
     ),
-    "archive": Command(
+    "archive": CommandRow(
         "run.actions_command", _ACT, "stop running commands and take the pipeline off the list"
     ),
-    "launch": Command(
+    "launch": CommandRow(
         "launch.command",
         _ACT,
         "launch the program of a pipeline again, with other parameters",
         "The agent runs the script again, in the same directory and with the same Python. Values "
         "that are not set are those of the pipeline.",
     ),
-    "delete": Command(
+    "delete": CommandRow(
         "run.delete_command",
         _ACT,
         "delete a pipeline with its output, data and history, archived or not",
         "It asks first on a terminal. A pipeline that runs, or that will start by itself, is not "
         "deleted: archive it first, which stops it. A paused one is deleted.",
     ),
-    "debug": Command(
+    "debug": CommandRow(
         "debug.command",
         _SHELLS,
         "open a shell in a fresh container like the one a node ran in",
@@ -245,52 +247,52 @@ COMMANDS = {
         "/conducto/cmd.sh there. Ends with the shell's exit code.",
         needs_engine=True,
     ),
-    "livedebug": Command(
+    "livedebug": CommandRow(
         "debug.command",
         _SHELLS,
         "open a debug shell with your code mounted over its copy in the image",
         "What you change on this machine is there in the container at once, and the other way.",
     ),
-    "discover": Command(
+    "discover": CommandRow(
         "launch.discover_command",
         _MAKE,
         "make a pipeline of the test files in a directory",
         "Each directory becomes a Parallel, each file a node that runs it with pytest or unittest. "
         "Prints the tree; --local --run runs it.",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "plan": Command(
+    "plan": CommandRow(
         "launch.plan_command",
         _MAKE,
         "print what a script's pipeline would take and cost in the cloud",
-        call=Call.WORDS,
+        call=RunSignature.WORDS,
     ),
-    "compile": Command(
+    "compile": CommandRow(
         "launch.compile_command",
         _MAKE,
         "print the AWS state machines of a script's pipeline; runs nothing",
-        call=Call.WORDS,
+        call=RunSignature.WORDS,
     ),
-    "build": Command(
+    "build": CommandRow(
         "",
         _MAKE,
         TREE_COMMANDS["build"],
         "This is how other languages define pipelines.",
-        call=Call.ENTRY,
+        call=RunSignature.ENTRY,
     ),
-    "validate-serialization": Command(
+    "validate-serialization": CommandRow(
         "",
         _MAKE,
         TREE_COMMANDS["validate-serialization"],
         "This is how other languages define pipelines.",
-        call=Call.ENTRY,
+        call=RunSignature.ENTRY,
     ),
-    "dump-serialization": Command(
+    "dump-serialization": CommandRow(
         "run.dump_command",
         _MAKE,
         "print the tree of a pipeline as it was launched, for 'conducto build'",
     ),
-    "schedule": Command(
+    "schedule": CommandRow(
         "schedules.command",
         _MAKE,
         "launch pipelines at given times, or when other pipelines end",
@@ -299,10 +301,10 @@ COMMANDS = {
         target="the schedules {} (default: those of this machine)",
     ),
     **{
-        name: Command("", _IN_COMMANDS, summary, call=Call.ENTRY)
+        name: CommandRow("", _IN_COMMANDS, summary, call=RunSignature.ENTRY)
         for name, summary in OUTPUT_COMMANDS.items()
     },
-    "notify": Command(
+    "notify": CommandRow(
         "notifications.command",
         _MACHINE,
         "list, add or delete rules that send notifications",
@@ -310,7 +312,7 @@ COMMANDS = {
         "by mail or on the commit, without a callback in the script.",
         target="the rules {} (default: those of this machine)",
     ),
-    "secrets": Command(
+    "secrets": CommandRow(
         "secrets.command",
         _MACHINE,
         "list, set or delete secrets",
@@ -319,15 +321,15 @@ COMMANDS = {
         "line.",
         target="the secrets {} (default: those of this machine)",
     ),
-    "agent": Command(
+    "agent": CommandRow(
         "remote.agent_command",
         _MACHINE,
         "start, stop, link or look at the process that runs pipelines on this machine",
         "It starts by itself with the first launch and outlives the terminal. repair rebuilds its "
         "store where that is lost or damaged, from the directories of the pipelines.",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "gc": Command(
+    "gc": CommandRow(
         "run.gc_command",
         _MACHINE,
         "free what no live pipeline needs: containers, networks, images, snapshots, files",
@@ -335,126 +337,129 @@ COMMANDS = {
         "profile is touched.",
         target=None,
     ),
-    "doctor": Command(
+    "doctor": CommandRow(
         "deploy.doctor_command",
         _MACHINE,
         "check what works on this machine, and what to do if not",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "share-directory": Command(
+    "share-directory": CommandRow(
         "data.share_command",
         _MACHINE,
         "give a directory of this machine a name that scripts can use",
         "As co.Image.share_directory does, for all scripts of the profile.",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "completion": Command(
+    "completion": CommandRow(
         "app.completion_command",
         _MACHINE,
         "print a script that completes commands, ids and paths in a shell",
         "bash: put 'source <(conducto completion bash)' into ~/.bashrc; zsh: the same with zsh "
         "into ~/.zshrc; fish: 'conducto completion fish | source' into config.fish.",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "login": Command(
+    "login": CommandRow(
         "people.login_command",
         _CLOUD,
         "log in to a cloud installation and keep the token",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "agents": Command(
+    "agents": CommandRow(
         "remote.agents_command",
         _CLOUD,
         "list or forget the machines that are linked to the organisation",
         "Their pipelines are listed beside those of the cloud, with a/AGENT/ID as their ids.",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "trigger": Command(
+    "trigger": CommandRow(
         "triggers.command",
         _CLOUD,
         "list, add, delete or try triggers: pipelines that pushes and pull requests launch",
         "Webhooks reach only the cloud; 'test' reads the files of this directory.",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "trusts": Command(
+    "trusts": CommandRow(
         "people.trusts_command",
         _CLOUD,
         "list, add or delete the CI runs that may get tokens",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "logout": Command(
+    "logout": CommandRow(
         "people.logout_command",
         _CLOUD,
         "forget the token of the cloud installation",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "whoami": Command(
+    "whoami": CommandRow(
         "people.whoami_command",
         _CLOUD,
         "print the owner of the token, as the cloud installation knows it",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "org": Command(
+    "org": CommandRow(
         "people.organisation_command",
         _CLOUD,
         "list, switch, create or delete organisations",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "members": Command(
+    "members": CommandRow(
         "people.members_command",
         _CLOUD,
         "list, change or remove members of the organisation",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "billing": Command(
+    "billing": CommandRow(
         "billing.command",
         _CLOUD,
         "show the plan and the bill, enable billing, set a spend limit",
         "For owners of an organisation, in installations with billing.",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "invite": Command(
-        "people.invite_command", _CLOUD, "invite somebody to the organisation", call=Call.ARGUMENTS
+    "invite": CommandRow(
+        "people.invite_command",
+        _CLOUD,
+        "invite somebody to the organisation",
+        call=RunSignature.ARGUMENTS,
     ),
-    "tokens": Command(
+    "tokens": CommandRow(
         "people.tokens_command",
         _CLOUD,
         "list, create or revoke tokens and sessions",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "audit": Command(
+    "audit": CommandRow(
         "people.audit_command",
         _CLOUD,
         "list the requests in the organisation that did more than read",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "deploy": Command(
+    "deploy": CommandRow(
         "deploy.command",
         _CLOUD,
         "deploy Conducto to your AWS account, or update the installation",
         "It checks first what it needs and uses your AWS credentials, Node, Docker, and: "
         "pip install 'conducto[deploy]'.",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "destroy": Command(
+    "destroy": CommandRow(
         "deploy.destroy_command",
         _CLOUD,
         "remove an installation at AWS, without its data",
         "Records, output, files and secrets stay; it says where, and how to remove them.",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "admin": Command(
+    "admin": CommandRow(
         "people.admin_command",
         _CLOUD,
         "make tokens and set plans of an installation at AWS",
         "It uses your AWS credentials, and needs: pip install 'conducto[aws]'.",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
-    "cloud-emulator": Command(
+    "cloud-emulator": CommandRow(
         "deploy.emulator_command",
         _CLOUD,
         "try the cloud on this machine, without an AWS account",
         "It needs a container engine on Linux, and a checkout of Conducto. It keeps nothing.",
-        call=Call.ARGUMENTS,
+        call=RunSignature.ARGUMENTS,
     ),
 }

@@ -98,14 +98,14 @@ def run(arguments: argparse.Namespace, open_client: OpenClient, front: Front = _
     try:
         if arguments.print:
             print(shells.docker_line(plan))
-            _say(_of_the_line(plan))
+            _print_error(_of_the_line(plan))
             return DONE
         if arguments.no_shell:
             name = shells.keep_container(plan)
             print(name)
-            _say(_of_the_container(plan, name))
+            _print_error(_of_the_container(plan, name))
             return DONE
-        _say(_of_the_shell(plan))
+        _print_error(_of_the_shell(plan))
         return int(shells.open_shell(plan))
     except shells.DebugError as error:
         print(f"conducto: {error}", file=sys.stderr)
@@ -189,7 +189,7 @@ def _naming_the_nearest(client: Client, pipeline_id: str, path: str) -> Iterator
         raise
 
 
-def _say(lines: Iterator[str]) -> None:
+def _print_error(lines: Iterator[str]) -> None:
     """Print on stderr, for people; programs read stdout."""
     for line in lines:
         print(line, file=sys.stderr, flush=True)

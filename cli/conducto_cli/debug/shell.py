@@ -335,7 +335,7 @@ class RelayedInput:
     def resume(self) -> None:
         """Do nothing, as `pause`."""
 
-    def note(self, **values: int) -> None:
+    def send_facts(self, **values: int) -> None:
         """Send facts about the terminal; later ones replace earlier ones."""
         self._note |= values
         self._flush()
@@ -422,7 +422,7 @@ async def _talk(endpoint: Endpoint, opening: Record, screen: Terminal) -> ShellE
 
             def resized() -> None:
                 lines, columns = screen.size
-                line.note(lines=lines, columns=columns)
+                line.send_facts(lines=lines, columns=columns)
 
             sending = asyncio.create_task(send())
             try:
@@ -457,7 +457,7 @@ async def _show(socket: object, line: RelayedInput, screen: Terminal) -> ShellEn
                 taken += len(data)
                 if taken - noted >= _NOTE_EVERY:
                     noted = taken
-                    line.note(taken=taken)
+                    line.send_facts(taken=taken)
             case "ended":
                 return frame.end or _LOST
     return _LOST

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from conducto_cli.deploy.port import AccountError, Caller, Subnet
+from conducto_cli.deploy.port import AccountError, AwsCaller, Subnet
 
 #: vCPUs of Fargate tasks on demand.
 _QUOTA = {"ServiceCode": "fargate", "QuotaCode": "L-3032A538"}
@@ -72,11 +72,11 @@ class BotoAccount:
         found: str | None = self._session.region_name
         return found
 
-    def caller(self) -> Caller:
+    def caller(self) -> AwsCaller:
         """Return whose credentials are used."""
         with _sentences("sts:GetCallerIdentity"):
             answer = self._client("sts").get_caller_identity()
-        return Caller(answer["Account"], answer["Arn"])
+        return AwsCaller(answer["Account"], answer["Arn"])
 
     def fargate_quota(self) -> float:
         """Return how many vCPUs may run on Fargate at once."""

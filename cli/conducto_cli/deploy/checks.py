@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from conducto_cli.deploy.port import Account, AccountError, Machine
+from conducto_cli.deploy.port import AccountError, AwsAccount, Machine
 from conducto_cli.text.text import printable
 from conducto_core.installation.names import STACKS, stack_name
 
@@ -87,7 +87,7 @@ def machine_findings(machine: Machine) -> Iterator[CheckResult]:
     yield _docker(machine.docker())
 
 
-def account_findings(account: Account, stage: str) -> Iterator[CheckResult]:
+def account_findings(account: AwsAccount, stage: str) -> Iterator[CheckResult]:
     """Yield checks of the account; without credentials those that need some are skipped."""
     region = account.region
     yield _region(region)
@@ -173,12 +173,12 @@ def _region(region: str | None) -> CheckResult:
     return CheckResult("region", Status.FAILED, NO_REGION, NO_REGION_REMEDY)
 
 
-def _credentials(account: Account) -> CheckResult:
+def _credentials(account: AwsAccount) -> CheckResult:
     caller = account.caller()
     return CheckResult("credentials", Status.OK, f"account {caller.account}, as {caller.arn}")
 
 
-def _bootstrap(account: Account) -> CheckResult:
+def _bootstrap(account: AwsAccount) -> CheckResult:
     version = account.parameter(BOOTSTRAP_PARAMETER)
     if version is not None and version.isdigit() and int(version) >= BOOTSTRAP_LEAST:
         return CheckResult(BOOTSTRAP, Status.OK, f"version {version}")
@@ -187,7 +187,7 @@ def _bootstrap(account: Account) -> CheckResult:
     return CheckResult(BOOTSTRAP, Status.WARNING, f"{have} in this account and region", remedy)
 
 
-def _quota(account: Account) -> CheckResult:
+def _quota(account: AwsAccount) -> CheckResult:
     name = "fargate quota"
     cpus = account.fargate_quota()
     remedy = (
@@ -204,7 +204,7 @@ def _quota(account: Account) -> CheckResult:
     return CheckResult(name, Status.OK, f"{cpus:g} vCPUs at once")
 
 
-def _function_quota(account: Account) -> CheckResult:
+def _function_quota(account: AwsAccount) -> CheckResult:
     functions = account.function_quota()
     if functions >= FUNCTIONS_MODEST:
         return CheckResult("lambda quota", Status.OK, f"{functions} functions at once")
@@ -219,7 +219,7 @@ def _function_quota(account: Account) -> CheckResult:
     return CheckResult("lambda quota", Status.WARNING, text, remedy)
 
 
-def _stacks(account: Account, stage: str) -> CheckResult:
+def _stacks(account: AwsAccount, stage: str) -> CheckResult:
     known = {name: account.stack_status(stack_name(stage, name)) for name in STACKS}
     for name, status in known.items():
         problem = _trouble(stack_name(stage, name), status)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from conducto_cli.deploy.checks import CheckResult, Status
-from conducto_cli.deploy.port import Account, AccountError, Subnet
+from conducto_cli.deploy.port import AccountError, AwsAccount, Subnet
 from conducto_core.people.task_roles import TaskRole, read_task_roles
 
 #: Zones without Fargate; the first has no One Zone file systems either. Names of zones differ from
@@ -17,7 +17,7 @@ _TRUST = (
 
 
 def settings_findings(
-    account: Account, settings: Mapping[str, str], *, first: bool
+    account: AwsAccount, settings: Mapping[str, str], *, first: bool
 ) -> Iterator[CheckResult]:
     """Yield how what the settings name is: zones, subnets, roles.
 
@@ -37,7 +37,7 @@ def settings_findings(
         yield CheckResult("settings", Status.FAILED, str(error), error.remedy)
 
 
-def _zone(account: Account, settings: Mapping[str, str]) -> CheckResult:
+def _zone(account: AwsAccount, settings: Mapping[str, str]) -> CheckResult:
     known = account.zones()
     usable = sorted(name for name, zone_id in known.items() if zone_id not in UNSUPPORTED_ZONES)
     count = 2 if settings.get("zones") == "2" else 1
@@ -53,7 +53,7 @@ def _zone(account: Account, settings: Mapping[str, str]) -> CheckResult:
     return CheckResult("zone", Status.OK, ", ".join(names[:count]))
 
 
-def _network(account: Account, settings: Mapping[str, str]) -> CheckResult:
+def _network(account: AwsAccount, settings: Mapping[str, str]) -> CheckResult:
     vpc = settings["vpc_id"]
     ids = [each for each in settings.get("vpc_subnets", "").split(",") if each]
     zones = dict(zip(ids, settings.get("vpc_zones", "").split(","), strict=False))
@@ -97,7 +97,7 @@ def _wrong(text: str, remedy: str) -> CheckResult:
     return CheckResult("network", Status.FAILED, text, remedy)
 
 
-def _roles(account: Account, text: str) -> Iterator[CheckResult]:
+def _roles(account: AwsAccount, text: str) -> Iterator[CheckResult]:
     try:
         roles = read_task_roles(text)
     except ValueError as error:
@@ -108,7 +108,7 @@ def _roles(account: Account, text: str) -> Iterator[CheckResult]:
         yield _role(account, role, number)
 
 
-def _role(account: Account, role: TaskRole, number: str) -> CheckResult:
+def _role(account: AwsAccount, role: TaskRole, number: str) -> CheckResult:
     if role.account != number:
         return _refused(
             f"{role.arn} is of account {role.account}",

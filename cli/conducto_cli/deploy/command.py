@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from conducto_cli.app.arguments import Parser
     from conducto_cli.deploy.deployment import Deployed, Prompt, Wish
-    from conducto_cli.deploy.port import Account, Machine
+    from conducto_cli.deploy.port import AwsAccount, Machine
 
 
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
@@ -53,7 +53,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(
-    arguments: argparse.Namespace, account: Account | None = None, machine: Machine | None = None
+    arguments: argparse.Namespace, account: AwsAccount | None = None, machine: Machine | None = None
 ) -> int:
     """Deploy, and say how to log in; return the exit code.
 
@@ -157,7 +157,7 @@ def _moved(deployed: Deployed, arguments: argparse.Namespace) -> bool:
 
     After `conducto destroy` the next deployment has another URL, and knows the earlier tokens.
     """
-    from conducto_cli.target.account import account_of, keep, profile_named
+    from conducto_cli.target.account import account_of, profile_named, save_login
 
     if any(name in os.environ for name in ("CONDUCTO_URL", "CONDUCTO_TOKEN")):
         return False  # the account is the environment's, not the profile's
@@ -166,7 +166,7 @@ def _moved(deployed: Deployed, arguments: argparse.Namespace) -> bool:
         return False
     name = profile_named(arguments.profile)
     if known.url != deployed.url:
-        keep(replace(known, url=deployed.url), name)
+        save_login(replace(known, url=deployed.url), name)
     say(f"logged in as {known.user} of {known.org} (profile {name})")
     return True
 
@@ -179,12 +179,12 @@ def _is_listed(token: str, ids: tuple[str, ...]) -> bool:
 
 def _logged_in(url: str, token: str, wish: Wish, arguments: argparse.Namespace) -> bool:
     """Keep the token in the profile if the person likes; return whether it is kept."""
-    from conducto_cli.target.account import Account as LogIn
-    from conducto_cli.target.account import keep
+    from conducto_cli.target.account import SignedInAccount as LogIn
+    from conducto_cli.target.account import save_login
 
     if not asker(yes=arguments.yes)(f"Log in there as {wish.user}, from this machine?"):
         return False
-    name = keep(LogIn(url, token, wish.org, wish.user), arguments.profile)
+    name = save_login(LogIn(url, token, wish.org, wish.user), arguments.profile)
     say(f"logged in as {wish.user} of {wish.org} (profile {name}); next:")
     say("  python pipeline.py --cloud --run")
     say("  conducto show --app --cloud")

@@ -17,7 +17,7 @@ from conducto_cli.deploy import checks
 from conducto_cli.deploy import checks as check_results
 from conducto_cli.deploy.checks import NO_REGION, NO_REGION_REMEDY, CheckResult, Status
 from conducto_cli.deploy.choices import settings_findings
-from conducto_cli.deploy.port import Account, AccountError, Cdk, Machine
+from conducto_cli.deploy.port import AccountError, AwsAccount, Cdk, Machine
 from conducto_core.installation.model import (
     AdminResponse,
     InviteMember,
@@ -161,7 +161,7 @@ class Deployment:
 
     def __init__(
         self,
-        account: Account,
+        account: AwsAccount,
         machine: Machine,
         ask: Ask,
         say: Callable[[str], None],
@@ -446,7 +446,7 @@ REMOVED = tuple(name for name in STACKS if name not in KEPT)
 
 
 def remove(
-    account: Account, ask: Ask, say: Callable[[str], None], stage: str, *, stop_workers: bool
+    account: AwsAccount, ask: Ask, say: Callable[[str], None], stage: str, *, stop_workers: bool
 ) -> None:
     """Remove the stacks without data from an account; list the rest.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
 
     from conducto_cli.app.arguments import Parser
-    from conducto_cli.deploy.port import Account
+    from conducto_cli.deploy.port import AwsAccount
 
 
 def add_arguments(parser: Parser) -> None:
@@ -25,7 +25,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--yes", action="store_true", help="ask nothing")
 
 
-def run(arguments: argparse.Namespace, account: Account | None = None) -> int:
+def run(arguments: argparse.Namespace, account: AwsAccount | None = None) -> int:
     """Remove the stacks that hold no data, and list the others; return the exit code."""
     from conducto_cli.deploy.aws import BotoAccount
     from conducto_cli.deploy.command import failed, say

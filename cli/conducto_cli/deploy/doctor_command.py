@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conducto_cli.app.arguments import Parser
-    from conducto_cli.deploy.port import Account, Machine
+    from conducto_cli.deploy.port import AwsAccount, Machine
     from conducto_core.workers.model import WarmPool
 
 
@@ -33,7 +33,7 @@ DISK_MODEST = 5 << 30
 DISK_LEAST = 1 << 30
 
 
-class Host(Protocol):
+class CheckedMachine(Protocol):
     """What running pipelines on this machine needs."""
 
     def python(self) -> str:
@@ -178,9 +178,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(
     arguments: argparse.Namespace,
-    host: Host | None = None,
+    host: CheckedMachine | None = None,
     machine: Machine | None = None,
-    account: Account | None = None,
+    account: AwsAccount | None = None,
 ) -> int:
     """Print the results; return 0 if no check failed.
 
@@ -207,7 +207,7 @@ def run(
     return FAILED if check_results.is_failed(found) else DONE
 
 
-def host_findings(host: Host) -> Iterator[CheckResult]:
+def host_findings(host: CheckedMachine) -> Iterator[CheckResult]:
     """Yield the checks of this machine."""
     yield CheckResult("conducto", Status.OK, f"{host.version()}, on Python {host.python()}")
     yield _tried("engine", lambda: _engine(host))
@@ -219,7 +219,7 @@ def host_findings(host: Host) -> Iterator[CheckResult]:
         return  # the line of the agent shows the error
 
 
-def _engine(host: Host) -> CheckResult:
+def _engine(host: CheckedMachine) -> CheckResult:
     text, warnings = host.engine()
     if not warnings:
         return CheckResult("engine", Status.OK, text)
@@ -243,7 +243,7 @@ def _disk(free: int) -> CheckResult:
     return CheckResult("disk", Status.OK, text)
 
 
-def _agent(host: Host) -> CheckResult:
+def _agent(host: CheckedMachine) -> CheckResult:
     found = host.agent()
     if found is None:
         return CheckResult("agent", Status.OK, "none is running; the next launch starts it")
@@ -255,7 +255,7 @@ def _agent(host: Host) -> CheckResult:
     return CheckResult("agent", Status.OK, f"version {version} at {url}")
 
 
-def _warm_pool(host: Host) -> Iterator[CheckResult]:
+def _warm_pool(host: CheckedMachine) -> Iterator[CheckResult]:
     """Yield the setting and the price of a warm pool."""
     from conducto_cli.text.text import count_of
     from conducto_core.workers.rules.fargate import PRICES, size_for
@@ -277,7 +277,7 @@ def _warm_pool(host: Host) -> Iterator[CheckResult]:
 
 
 def _account_findings(
-    arguments: argparse.Namespace, account: Account | None
+    arguments: argparse.Namespace, account: AwsAccount | None
 ) -> Iterator[CheckResult]:
     from conducto_cli.deploy import checks
     from conducto_cli.deploy.aws import BotoAccount

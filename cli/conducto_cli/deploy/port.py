@@ -19,7 +19,7 @@ class AccountError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class AwsCaller:
     """The owner of the credentials.
 
     Attributes:
@@ -48,14 +48,14 @@ class Subnet:
     way_out: str | None
 
 
-class Account(Protocol):
+class AwsAccount(Protocol):
     """An AWS account in one region. Every method but `region` raises `AccountError`."""
 
     @property
     def region(self) -> str | None:
         """The region in use; None: none is configured."""
 
-    def caller(self) -> Caller:
+    def caller(self) -> AwsCaller:
         """Return whose credentials are used."""
 
     def fargate_quota(self) -> float:

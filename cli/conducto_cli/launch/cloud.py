@@ -10,7 +10,7 @@ from conducto_cli.app.exit import FAILED
 from conducto_cli.launch import cloud_images, local_builds
 from conducto_cli.launch.into import continue_pipeline
 from conducto_cli.launch.local import request_of, submit
-from conducto_cli.target.account import Account, needed_account
+from conducto_cli.target.account import SignedInAccount, needed_account
 from conducto_cli.target.connection import guarded
 from conducto_core.images.contexts import Context
 from conducto_core.run.model.requests import LaunchRequest
@@ -58,7 +58,7 @@ class CloudLaunch:
         here: Build images on this machine and push them, instead of uploading directories.
     """
 
-    account: Account
+    account: SignedInAccount
     request: LaunchRequest
     contexts: Mapping[str, Context]
     here: bool

@@ -149,7 +149,7 @@ def print_plan(
     pipeline = _resolved(root)
     account = _account()
     workers = _allowed_workers(account) if workers is None else workers
-    known = _known(program, made) if durations is None else _given(durations)
+    known = _agent_durations(program, made) if durations is None else _given(durations)
     found = _estimate(pipeline, known, account, workers, spot=spot)
     if as_json:
         from conducto_cli.app.output import as_json as json_of  # noqa: PLC0415
@@ -202,7 +202,7 @@ def program_plan(root: NodeBase, program: str | None, made: Made | None = None) 
     commands = sum(1 for _ in pipeline.execs())
     account = _account()
     try:
-        known, workers = _known(program, made), _allowed_workers(account)
+        known, workers = _agent_durations(program, made), _allowed_workers(account)
         found = _estimate(pipeline, known, account, workers, spot=False)
     except DefinitionError as error:
         return ProgramPlan(commands=commands, note=f"The cloud cannot run it: {error}")
@@ -466,7 +466,7 @@ def _allowed_workers(account: WhoAmI | None) -> int:
     return FREE_WORKERS if account is None else account.max_workers
 
 
-def _known(program: str | None, made: Made | None) -> Known:
+def _agent_durations(program: str | None, made: Made | None) -> Known:
     """Return durations from this machine's agent, if one runs, and from the cloud, if logged in.
 
     Those of the cloud override: they were measured on the workers of the estimate.

@@ -25,7 +25,7 @@ def root_and_call(file: str, words: Sequence[str]) -> tuple[Node, tuple[str, dic
     from conducto.errors import NodeMethodError, UsageError  # noqa: PLC0415
     from conducto.inspection.signatures import signature_of  # noqa: PLC0415
     from conducto.script import methods  # noqa: PLC0415
-    from conducto.script.arguments import Call, Words  # noqa: PLC0415
+    from conducto.script.arguments import MethodCall, Words  # noqa: PLC0415
     from conducto.script.program import describe, invocation  # noqa: PLC0415
     from conducto.tools.entry import load  # noqa: PLC0415
     from conducto.tree.nodes import Node  # noqa: PLC0415
@@ -38,7 +38,7 @@ def root_and_call(file: str, words: Sequence[str]) -> tuple[Node, tuple[str, dic
     if name not in found:
         raise UsageError(f"error: {name} is not a method of {file}")
     signature = signature_of(found[name])
-    call = Call(name, signature)
+    call = MethodCall(name, signature)
     rest = Words(words[1:])
     while rest:
         word, value = rest.next()

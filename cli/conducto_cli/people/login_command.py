@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
 
     from conducto_cli.app.arguments import Parser
-    from conducto_cli.target.account import Account
+    from conducto_cli.target.account import SignedInAccount
 
 
 #: Error for a token that is given as a word.
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from conducto_cli.people import sign_in as browser_login
     from conducto_cli.people import sign_in as ci_login
     from conducto_cli.target import account as cloud_account
-    from conducto_cli.target.account import Account
+    from conducto_cli.target.account import SignedInAccount
 
     url = _checked_url(arguments.url, arguments.profile)
     if arguments.invitation is not None:
@@ -74,19 +74,19 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.token is None and browser_login.has_provider(url):
         account = browser_login.sign_in(url)
     else:
-        account = Account(url, _token(arguments.token))
+        account = SignedInAccount(url, _token(arguments.token))
     with account.client() as client:
         who = client.who_am_i()
     cloud_account.warn_of_version(who)
-    name = cloud_account.keep(replace(account, org=who.org, user=who.user), arguments.profile)
+    name = cloud_account.save_login(replace(account, org=who.org, user=who.user), arguments.profile)
     print(f"logged in at {url} as {who.user} of {who.org} (profile {name})")
     return DONE
 
 
-def _invited(url: str, given: str) -> Account:
+def _invited(url: str, given: str) -> SignedInAccount:
     """Accept an invitation, and return the account of the new member."""
     from conducto_cli.people import sign_in as browser_login
-    from conducto_cli.target.account import Account
+    from conducto_cli.target.account import SignedInAccount
 
     if browser_login.has_provider(url):
         raise UsageError(
@@ -94,9 +94,9 @@ def _invited(url: str, given: str) -> Account:
             "and then run 'conducto login' without --invitation"
         )
     code = _token(given or None, "code of the invitation: ")
-    with Account(url, code).client() as client:
+    with SignedInAccount(url, code).client() as client:
         member = client.accept_invitation()
-    return Account(url, member.token)
+    return SignedInAccount(url, member.token)
 
 
 def _checked_url(given: str | None, profile: str | None) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
     from conducto_cli.app.arguments import Parser
-    from conducto_cli.target.account import Account
+    from conducto_cli.target.account import SignedInAccount
 
 #: Seconds that the revocation may take: logging out works without a network, too.
 _SECONDS = 10.0
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _end_of_token(account: Account | None) -> str:
+def _end_of_token(account: SignedInAccount | None) -> str:
     """Revoke a log-in's token; return a clause about its end."""
     from conducto_cli.target import account as cloud_account
     from conducto_client.errors import AgentUnreachableError, ApiError

@@ -101,7 +101,9 @@ def _create(arguments: argparse.Namespace) -> int:
 def _kept(url: str, login: MemberLogin) -> int:
     from conducto_cli.target import account as cloud_account
 
-    name = cloud_account.keep(cloud_account.Account(url, login.token, login.org, login.user))
+    name = cloud_account.save_login(
+        cloud_account.SignedInAccount(url, login.token, login.org, login.user)
+    )
     print(f"now {login.user} of {login.org}, as {login.role} (profile {name})")
     return DONE
 

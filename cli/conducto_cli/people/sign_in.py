@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from conducto.errors import UsageError
 from conducto_cli.target import web_page
-from conducto_cli.target.account import Account
+from conducto_cli.target.account import SignedInAccount
 from conducto_client.transport.cloud import CloudClient, CloudTransport
 from conducto_client.transport.port import Endpoint
 from conducto_core.installation.names import IDENTITY_FILE
@@ -46,7 +46,7 @@ def has_provider(url: str) -> bool:
         return False
 
 
-def sign_in(url: str) -> Account:
+def sign_in(url: str) -> SignedInAccount:
     """Open the sign-in page of an installation and wait for its code; return the account.
 
     Raises:
@@ -63,7 +63,7 @@ def sign_in(url: str) -> Account:
         server.server_close()
     with CloudClient(CloudTransport(Endpoint(url, code))) as client:
         issued = client.exchange_cli_code(verifier)
-    return Account(url, issued.token, issued.org, issued.user)
+    return SignedInAccount(url, issued.token, issued.org, issued.user)
 
 
 def _open(url: str, port: int, state: str, verifier: str) -> None:
@@ -133,7 +133,7 @@ _REQUEST_URL, _REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN
 _SECONDS = 30.0
 
 
-def log_in(url: str, org: str) -> Account:
+def log_in(url: str, org: str) -> SignedInAccount:
     """Return the account of this CI run in an organisation.
 
     Raises:
@@ -141,7 +141,7 @@ def log_in(url: str, org: str) -> Account:
     """
     with CloudClient(CloudTransport(Endpoint(url, requested_id_token(url)))) as client:
         issued = client.exchange_ci_token(org)
-    return Account(url, issued.token, issued.org, issued.user)
+    return SignedInAccount(url, issued.token, issued.org, issued.user)
 
 
 def requested_id_token(url: str) -> str:

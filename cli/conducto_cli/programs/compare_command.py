@@ -11,7 +11,7 @@ from conducto.errors import UsageError
 from conducto_cli.app.arguments import a_positive, add_json
 from conducto_cli.app.exit import DONE
 from conducto_cli.app.output import as_json
-from conducto_cli.text.text import Role, Span, count_of, printable
+from conducto_cli.text.text import Role, TextSpan, count_of, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -78,23 +78,23 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 def _lines(found: PipelineComparison) -> Iterator[Line]:
     nodes = count_of(found.nodes, "command")
-    yield (Span(f"{found.before} → {found.after}: both have {nodes}", Role.FAINT),)
+    yield (TextSpan(f"{found.before} → {found.after}: both have {nodes}", Role.FAINT),)
     for each in found.differences:
         yield from _of_kind(each)
     if not found.differences:
-        yield (Span("no difference in outcome, time, command, image or result", Role.FAINT),)
+        yield (TextSpan("no difference in outcome, time, command, image or result", Role.FAINT),)
     if not found.complete:
-        yield (Span("there are more results than are compared", Role.FAINT),)
+        yield (TextSpan("there are more results than are compared", Role.FAINT),)
 
 
 def _of_kind(found: DifferenceList) -> Iterator[Line]:
     title, role = _KINDS[found.kind.value]
-    yield (Span(f"{found.count:,} {title}", Role.STRONG),)
+    yield (TextSpan(f"{found.count:,} {title}", Role.STRONG),)
     for one in found.items:
-        yield (Span("  "), Span(_text(found.kind.value, one), role))
+        yield (TextSpan("  "), TextSpan(_text(found.kind.value, one), role))
     hidden = found.count - len(found.items)
     if hidden:
-        yield (Span(f"  {hidden:,} more; choose with --limit, or use --json", Role.FAINT),)
+        yield (TextSpan(f"  {hidden:,} more; choose with --limit, or use --json", Role.FAINT),)
 
 
 def _text(kind: str, one: Difference) -> str:

@@ -13,7 +13,7 @@ from conducto.errors import UsageError
 from conducto_cli.app.arguments import a_positive, add_id, add_json
 from conducto_cli.app.exit import DONE
 from conducto_cli.app.output import as_json
-from conducto_cli.text.text import Role, Span, printable
+from conducto_cli.text.text import Role, TextSpan, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -124,10 +124,10 @@ def _lines(path: str, old: Side, new: Side) -> Iterator[Line]:
     yield _title("+++", path, new.record, Role.GOOD)
     found = list(differences(old, new))
     for each in found:
-        yield (Span(each.what, Role.STRONG),)
+        yield (TextSpan(each.what, Role.STRONG),)
         yield from _of(each)
     if not found:
-        yield (Span("the same command, environment, image and output", Role.FAINT),)
+        yield (TextSpan("the same command, environment, image and output", Role.FAINT),)
 
 
 def _title(sign: str, path: str, record: AttemptRecord, role: Role) -> Line:
@@ -137,11 +137,11 @@ def _title(sign: str, path: str, record: AttemptRecord, role: Role) -> Line:
     if record.started is not None:
         when = time.strftime("  %Y-%m-%d %H:%M:%S", time.localtime(record.started))
     said = f"{sign} {printable(path)} attempt {record.number}: {ending(record)}{when}"
-    return (Span(said, role),)
+    return (TextSpan(said, role),)
 
 
 def _of(each: Difference) -> Iterator[Line]:
     for line in each.lines:
-        yield (Span("  "), Span(printable(line), _ROLES.get(line[:1], Role.PLAIN)))
+        yield (TextSpan("  "), TextSpan(printable(line), _ROLES.get(line[:1], Role.PLAIN)))
     if each.hidden:
-        yield (Span(f"  {each.hidden:,} more lines; see both with conducto logs", Role.FAINT),)
+        yield (TextSpan(f"  {each.hidden:,} more lines; see both with conducto logs", Role.FAINT),)

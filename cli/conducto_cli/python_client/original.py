@@ -16,7 +16,7 @@ from conducto_cli.launch import local as local_launch
 from conducto_cli.python_client.hosts import open_target, selected
 from conducto_cli.python_client.launching import request_for
 from conducto_cli.target import account as cloud_account
-from conducto_cli.target.account import Account
+from conducto_cli.target.account import SignedInAccount
 from conducto_client.client import Client
 from conducto_client.errors import ApiError
 from conducto_client.pipeline import Pipeline
@@ -102,7 +102,7 @@ def log_in(token: str, profile: str | None, *, keep: bool) -> None:
     with account.client() as client:
         who = client.who_am_i()
     if keep:
-        cloud_account.keep(replace(account, org=who.org, user=who.user), profile)
+        cloud_account.save_login(replace(account, org=who.org, user=who.user), profile)
 
 
 def log_out(profile: str | None) -> None:
@@ -115,7 +115,7 @@ def _who(token: str | None, profile: str | None) -> WhoAmI:
         return client.who_am_i()
 
 
-def _account(token: str | None, profile: str | None) -> Account:
+def _account(token: str | None, profile: str | None) -> SignedInAccount:
     if token is None:
         return cloud_account.needed_account(profile)
     config = Config.get_profile_config(cloud_account.profile_named(profile))
@@ -124,7 +124,7 @@ def _account(token: str | None, profile: str | None) -> Account:
         raise UsageError(
             "no installation is known: run 'conducto login --url URL', or set CONDUCTO_URL"
         )
-    return Account(url.rstrip("/"), token)
+    return SignedInAccount(url.rstrip("/"), token)
 
 
 # ----------------------------------------------------------------------------------------

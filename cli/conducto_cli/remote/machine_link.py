@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from conducto.errors import UsageError
-from conducto_cli.target.account import Account, checked, needed_account, profile_named
+from conducto_cli.target.account import SignedInAccount, checked, needed_account, profile_named
 from conducto_client import AgentUnreachableError, ApiError
 from conducto_client.transport.cloud import CloudClient
 from conducto_core.api.operation import Permission
@@ -94,14 +94,14 @@ def _policy(before: LinkSettings | None, allow: str | None, who: str | None) -> 
         raise UsageError(f"--{error}") from None
 
 
-def _is_usable(link: LinkSettings, account: Account, files: LinkFiles) -> bool:
+def _is_usable(link: LinkSettings, account: SignedInAccount, files: LinkFiles) -> bool:
     """Return whether a link is that of the account, and its token is not known to be invalid."""
     status = files.read_status()
     same = (link.url, link.user, link.org) == (account.url, account.user, account.org)
     return same and (status is None or status.state not in _UNUSABLE)
 
 
-def _linked(account: Account, agent: str, policy: LinkPolicy) -> LinkSettings:
+def _linked(account: SignedInAccount, agent: str, policy: LinkPolicy) -> LinkSettings:
     """Create a token for the agent in place of earlier ones, and return the link with it."""
     request = checked(
         NewToken,
@@ -148,7 +148,7 @@ def unlink(profile: str | None) -> str | None:
     return f"not linked to {found.url} any more"
 
 
-def _forget(account: Account, link: LinkSettings) -> None:
+def _forget(account: SignedInAccount, link: LinkSettings) -> None:
     """Revoke the agent's tokens, and remove it from the installation's lists."""
     if account.url != link.url:
         raise UsageError(f"the profile is logged in at {account.url}")

@@ -10,7 +10,7 @@ from conducto_cli.app.exit import DONE
 from conducto_cli.app.output import as_json
 from conducto_cli.programs.attempt_diff import ending
 from conducto_cli.target import lookup as selection
-from conducto_cli.text.text import WIDEST, Line, Marks, Role, Span, printable, table
+from conducto_cli.text.text import WIDEST, Line, Marks, Role, TextSpan, printable, table
 from conducto_cli.view.rows import ROLE_OF_STATE, place, progress
 from conducto_client import Client
 from conducto_core.approvals.model import ApprovalView
@@ -67,7 +67,7 @@ def _lines(
     node = detail.node
     yield from _head(node, marks)
     for line in () if node.doc is None else node.doc.splitlines():
-        yield (Span(printable(line), Role.FAINT),)
+        yield (TextSpan(printable(line), Role.FAINT),)
     yield from _section("waits", _rows(_wait(node)))
     yield from _section("failed because of", _rows(failed))
     if node.command is not None:
@@ -171,22 +171,22 @@ def _metric(series: MetricSeries) -> tuple[str, str, str, str]:
 def _head(node: NodeView, marks: Marks) -> Iterator[Line]:
     state = "skipped" if node.skipped else node.state.value
     spans = [
-        Span(printable(node.path), Role.STRONG),
-        Span(f"  {node.type.value}  ", Role.FAINT),
-        Span(state, ROLE_OF_STATE[node.state]),
+        TextSpan(printable(node.path), Role.STRONG),
+        TextSpan(f"  {node.type.value}  ", Role.FAINT),
+        TextSpan(state, ROLE_OF_STATE[node.state]),
         *progress(node.counts, marks),
     ]
     where = place(node.file, node.line)
-    yield (*spans, Span(f"  {where}" if where else "", Role.FAINT))
+    yield (*spans, TextSpan(f"  {where}" if where else "", Role.FAINT))
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[Line]:
     first = True
     for line in lines:
         if first:
-            yield (Span(title, Role.STRONG),)
+            yield (TextSpan(title, Role.STRONG),)
         first = False
-        yield (Span(f"  {printable(line)}".rstrip()),)
+        yield (TextSpan(f"  {printable(line)}".rstrip()),)
 
 
 def _parameter(parameter: Parameter) -> tuple[str, str, str]:

@@ -40,7 +40,7 @@ _FIELDS = ("url", "token", "org_id", "email")
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class SignedInAccount:
     """An account at an installation.
 
     Attributes:
@@ -79,7 +79,7 @@ def profile_named(profile: str | None) -> str:
     return current_profile() if profile is None else profile
 
 
-def account_of(profile: str | None = None) -> Account | None:
+def account_of(profile: str | None = None) -> SignedInAccount | None:
     """Return the account that a profile is logged in to; the environment goes before.
 
     ``CONDUCTO_URL`` and ``CONDUCTO_TOKEN`` are meant for machines, e.g. of CI.
@@ -88,13 +88,13 @@ def account_of(profile: str | None = None) -> Account | None:
 
     url, token, org, user = _stored(profile)
     url, token = os.environ.get("CONDUCTO_URL") or url, os.environ.get("CONDUCTO_TOKEN") or token
-    return Account(url.rstrip("/"), token, org, user) if url and token else None
+    return SignedInAccount(url.rstrip("/"), token, org, user) if url and token else None
 
 
-def stored_account(profile: str | None = None) -> Account | None:
+def stored_account(profile: str | None = None) -> SignedInAccount | None:
     """Return the account in a profile's file, whatever the environment says."""
     url, token, org, user = _stored(profile)
-    return Account(url.rstrip("/"), token, org, user) if url and token else None
+    return SignedInAccount(url.rstrip("/"), token, org, user) if url and token else None
 
 
 def _stored(profile: str | None) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ def _stored(profile: str | None) -> tuple[str, ...]:
 
 def needed_account(
     profile: str | None = None, *, otherwise: str = " (or stay on this machine: --local)"
-) -> Account:
+) -> SignedInAccount:
     """Return the account that a profile is logged in to.
 
     Args:
@@ -152,7 +152,7 @@ def _sentence(error: ErrorDetails) -> str:
     return f"{'.'.join(map(str, error['loc']))}: {message}" if error["loc"] else message
 
 
-def profiles() -> list[tuple[str, Account]]:
+def profiles() -> list[tuple[str, SignedInAccount]]:
     """Return the profiles that are logged in, and their accounts."""
     found = []
     for name in Config().profile_sections():
@@ -167,7 +167,7 @@ def use_by_default(profile: str) -> None:
     Config().set("general", "default", profile)
 
 
-def keep(account: Account, profile: str | None = None) -> str:
+def save_login(account: SignedInAccount, profile: str | None = None) -> str:
     """Log a profile in; return its name.
 
     The profile in use keeps its local pipelines, so it is logged in, too. A profile of another

@@ -17,7 +17,7 @@ from conducto_cli.app.arguments import SHORTCUTS
 from conducto_cli.app.exit import USAGE
 from conducto_cli.app.references import suggestion
 from conducto_cli.app.registry import COMMANDS
-from conducto_cli.target.account import Account, account_of, needed_account, profile_named
+from conducto_cli.target.account import SignedInAccount, account_of, needed_account, profile_named
 from conducto_cli.target.connection import (
     LocalAgent,
     OpenClient,
@@ -115,7 +115,7 @@ def _id_in(arguments: argparse.Namespace) -> str | None:
     return found
 
 
-def probe(account: Account) -> OpenClient:
+def probe(account: SignedInAccount) -> OpenClient:
     """Return the factory of clients that look for a pipeline without waiting for long."""
     return partial(account.client, timeout=_TIMEOUT)
 

@@ -27,7 +27,7 @@ class Role(StrEnum):
     WAITING = "waiting"
 
 
-class Span(NamedTuple):
+class TextSpan(NamedTuple):
     """A part of a line.
 
     Attributes:
@@ -42,7 +42,7 @@ class Span(NamedTuple):
     sgr: str = ""
 
 
-Line = tuple[Span, ...]
+Line = tuple[TextSpan, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _shrunk(line: Line, columns: int, more: str) -> Line:
 
 def wrap(line: Line, columns: int) -> list[Line]:
     """Return ``line`` as lines of at most ``columns``, with nothing left out."""
-    lines: list[list[Span]] = [[]]
+    lines: list[list[TextSpan]] = [[]]
     left = columns
     for span in printable_line(line):
         text = span.text
@@ -174,7 +174,7 @@ def _that_fits(text: str, columns: int) -> str:
 
 def fit(line: Line, columns: int, more: str = "…") -> Line:
     """Return ``line``, its names and then its end shortened to fit into ``columns``."""
-    fitted: list[Span] = []
+    fitted: list[TextSpan] = []
     left = columns
     for span in _shrunk(printable_line(line), columns, more):
         size = width(span.text)
@@ -227,7 +227,7 @@ def coloured_lines(lines: Iterable[str]) -> Iterator[Line]:
     """
     style = ""
     for line in lines:
-        spans: list[Span] = []
+        spans: list[TextSpan] = []
         at = 0
         shown = line.rstrip("\r").rpartition("\r")[2]
         for found in _SEQUENCE.finditer(shown):
@@ -239,8 +239,8 @@ def coloured_lines(lines: Iterable[str]) -> Iterator[Line]:
         yield tuple(span for span in spans if span.text)
 
 
-def _span(text: str, style: str) -> Span:
-    return Span(printable(text.expandtabs(_TAB)), sgr=style)
+def _span(text: str, style: str) -> TextSpan:
+    return TextSpan(printable(text.expandtabs(_TAB)), sgr=style)
 
 
 def _next_style(style: str, codes: str) -> str:

@@ -329,9 +329,9 @@ class KeyBindings:
             self.note = f"{printable(row.path)} has not run"
         else:
             self.reading = Reading(row.path)
-            self.look()
+            self.refresh_output()
 
-    def look(self) -> None:
+    def refresh_output(self) -> None:
         """Read again the end of the output that is shown, if one is."""
         if self.reading is None:
             return

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
-from conducto_cli.text.text import Line, Role, Span, coloured_lines, marks_for, printable
+from conducto_cli.text.text import Line, Role, TextSpan, coloured_lines, marks_for, printable
 from conducto_cli.view.key_bindings import HELP, HINT, KeyBindings
 from conducto_cli.view.model import PipelineModel
 from conducto_cli.view.screen import Frame, Painter, page, render
@@ -215,12 +215,12 @@ class LiveView:
 
 def _help() -> Iterator[Line]:
     for keys, meaning in HELP:
-        yield (Span(f"  {keys:14}", Role.STRONG), Span(meaning))
+        yield (TextSpan(f"  {keys:14}", Role.STRONG), TextSpan(meaning))
 
 
 def _output(stream: str, lines: list[str], frame: Frame) -> Iterator[Line]:
     """Yield the lines of one stream; stderr is set off where it has any."""
     if stream == "stderr" and lines:
-        yield (Span("stderr", Role.FAINT),)
+        yield (TextSpan("stderr", Role.FAINT),)
     for line in list(coloured_lines(lines))[-frame.rows :]:
-        yield (Span(f"{frame.marks.output} ", Role.FAINT), *line)
+        yield (TextSpan(f"{frame.marks.output} ", Role.FAINT), *line)

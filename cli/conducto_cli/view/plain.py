@@ -14,7 +14,7 @@ from zlib import crc32
 
 from conducto_cli.text.text import (
     Role,
-    Span,
+    TextSpan,
     coloured_lines,
     count_of,
     pad,
@@ -303,26 +303,26 @@ class LinePrinter:
             text = self._write_spans(_content(line))
         return f"{stamp}{self._prefixes[key]}{text}"
 
-    def _write_spans(self, spans: Sequence[Span]) -> str:
+    def _write_spans(self, spans: Sequence[TextSpan]) -> str:
         return coloured(tuple(spans)) if self._style.colour else text_of(tuple(spans))
 
-    def _stamp(self, line: OutputLine) -> list[Span]:
+    def _stamp(self, line: OutputLine) -> list[TextSpan]:
         style = self._style
         if style.stamps is None:
             return []
         relative = style.stamps == "relative"
         text = f"{line.time - style.origin:+9.1f}s" if relative else iso_time(line.time)
-        return [Span(f"{text} ", Role.FAINT)]
+        return [TextSpan(f"{text} ", Role.FAINT)]
 
-    def _path(self, line: OutputLine) -> list[Span]:
+    def _path(self, line: OutputLine) -> list[TextSpan]:
         if not self._style.paths:
             return []
         text = source_name(line.path, line.attempt)
         if self._style.columns is not None:
             text = pad(shorten(text, self._room), self._room)
         colour = _PATH_COLOURS[crc32(line.path.encode(errors="replace")) % len(_PATH_COLOURS)]
-        bar = Span(" | ", Role.BAD if line.stream == "stderr" else Role.FAINT)
-        return [Span(text, sgr=colour), bar]
+        bar = TextSpan(" | ", Role.BAD if line.stream == "stderr" else Role.FAINT)
+        return [TextSpan(text, sgr=colour), bar]
 
 
 def source_name(path: str, attempt: int) -> str:
@@ -351,7 +351,7 @@ def _simple(data: bytes) -> str | None:
     return text if text.isprintable() else None
 
 
-def _content(line: OutputLine) -> tuple[Span, ...]:
+def _content(line: OutputLine) -> tuple[TextSpan, ...]:
     return next(coloured_lines([line.data.decode(errors="replace")]))
 
 

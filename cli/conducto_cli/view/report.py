@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from conducto_cli.text.actions import state_text
-from conducto_cli.text.text import Line, Marks, Role, Span, clip, count_of, printable, shell_word
+from conducto_cli.text.text import (
+    Line,
+    Marks,
+    Role,
+    TextSpan,
+    clip,
+    count_of,
+    printable,
+    shell_word,
+)
 from conducto_cli.view.model import PipelineModel, Row, failures, total
 from conducto_cli.view.rows import place, problem_lines, time_text
 from conducto_client import Client
@@ -125,7 +134,7 @@ def _done_line(model: PipelineModel, page: Page) -> Line:
         notes.append(f"{counts.skipped:,} skipped")
     if notes:
         words += f" ({'; '.join(notes)})"
-    return (Span(words, Role.GOOD),)
+    return (TextSpan(words, Role.GOOD),)
 
 
 def _failed_line(model: PipelineModel, page: Page) -> Line:
@@ -139,7 +148,7 @@ def _failed_line(model: PipelineModel, page: Page) -> Line:
     words = f"{page.marks.failed} {', '.join(parts)}{_took(model)}"
     if counts.pending:
         words += f"; {counts.pending:,} not run"
-    return (Span(words, Role.BAD),)
+    return (TextSpan(words, Role.BAD),)
 
 
 def _unfinished(model: PipelineModel, page: Page) -> list[Line]:
@@ -150,7 +159,7 @@ def _unfinished(model: PipelineModel, page: Page) -> list[Line]:
         words = f"{page.marks.failed} {summary.state.value}{_took(model)}"
     why = problem_lines(model, page.columns)
     how = hint("continue:", f"conducto run {summary.pipeline.id}")
-    return [(Span(words, Role.WAITING),), *why, how]
+    return [(TextSpan(words, Role.WAITING),), *why, how]
 
 
 def _broken_images(model: PipelineModel) -> list[ImageRecord]:
@@ -162,8 +171,8 @@ def _image_block(
 ) -> Iterator[Line]:
     said = "" if nodes is None else f"; {count_of(nodes, 'Exec')} cannot run without it"
     yield (
-        Span(f"  image {printable(image.name)}", Role.STRONG),
-        Span(f"  could not be had{said}", Role.BAD),
+        TextSpan(f"  image {printable(image.name)}", Role.STRONG),
+        TextSpan(f"  could not be had{said}", Role.BAD),
     )
     lines = plain_lines("" if image.error is None else image.error)
     # Wrapped, not clipped: the end of a sentence says what to do.
@@ -242,9 +251,9 @@ def _group_block(pipeline_id: str, group: Group, page: Page) -> Iterator[Line]:
     path = printable(view.path)
     alike = len(group.paths)
     yield (
-        Span(f"  {path}" if alike == 1 else f"  {alike:,} Execs, first {path}", Role.STRONG),
-        Span(f"  {failure.why}", Role.BAD),
-        Span("".join(f"  {fact}" for fact in _circumstances(view, attempt)), Role.FAINT),
+        TextSpan(f"  {path}" if alike == 1 else f"  {alike:,} Execs, first {path}", Role.STRONG),
+        TextSpan(f"  {failure.why}", Role.BAD),
+        TextSpan("".join(f"  {fact}" for fact in _circumstances(view, attempt)), Role.FAINT),
     )
     yield from _command(view.command if attempt is None else attempt.command, page)
     yield from _quoted(failure.output, page)
@@ -281,14 +290,14 @@ def _command(command: str | None, page: Page) -> Iterator[Line]:
     for number, line in enumerate(lines[:COMMAND_LINES]):
         last = number == COMMAND_LINES - 1 and len(lines) > COMMAND_LINES
         text = clip(printable(line), page.columns - 8, page.marks.more)
-        yield (Span(f"    $ {text}{f' {page.marks.more}' if last else ''}"),)
+        yield (TextSpan(f"    $ {text}{f' {page.marks.more}' if last else ''}"),)
 
 
 def _quoted(lines: Iterable[str], page: Page) -> Iterator[Line]:
     room = page.columns - 6
     for line in lines:
         text = clip(line, room, page.marks.more)
-        yield (Span(f"    {page.marks.output} ", Role.FAINT), Span(text))
+        yield (TextSpan(f"    {page.marks.output} ", Role.FAINT), TextSpan(text))
 
 
 def plain_lines(text: str) -> list[str]:
@@ -299,4 +308,4 @@ def plain_lines(text: str) -> list[str]:
 
 def hint(label: str, command: str) -> Line:
     """Return a line that offers a command or an address."""
-    return (Span(f"  {label} ", Role.FAINT), Span(command))
+    return (TextSpan(f"  {label} ", Role.FAINT), TextSpan(command))

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from conducto_cli.text.actions import state_text
-from conducto_cli.text.text import Line, Marks, Role, Span, pad, printable, shell_word
+from conducto_cli.text.text import Line, Marks, Role, TextSpan, pad, printable, shell_word
 from conducto_cli.view.model import PipelineModel, Row, failures, total
 from conducto_core.approvals.model import WaitingApproval
 from conducto_core.run.model.labels import cause_text, duration, explained, timeout_text
@@ -29,7 +29,7 @@ _PROBLEM_LINES = 8
 _APPROVALS = 3
 
 
-def mark(state: State, marks: Marks) -> Span:
+def mark(state: State, marks: Marks) -> TextSpan:
     """Return the sign of a state."""
     signs = {
         State.PENDING: marks.pending,
@@ -39,7 +39,7 @@ def mark(state: State, marks: Marks) -> Span:
         State.ERROR: marks.failed,
         State.KILLED: marks.failed,
     }
-    return Span(signs[state], ROLE_OF_STATE[state])
+    return TextSpan(signs[state], ROLE_OF_STATE[state])
 
 
 def place(file: str | None, line: int | None) -> str:
@@ -77,7 +77,7 @@ def why_failed(row: Row) -> str:
 def exec_line(row: Row, name: str, now: float, marks: Marks, *, stated: bool = False) -> Line:
     """Return the line of an Exec; without the word for its state where that is ``stated``."""
     if row.skipped:
-        return (Span(f"{marks.skipped} {name}{'' if stated else '  skipped'}", Role.FAINT),)
+        return (TextSpan(f"{marks.skipped} {name}{'' if stated else '  skipped'}", Role.FAINT),)
     facts = [elapsed(row, now)]
     if row.failed:
         facts.insert(0, why_failed(row))
@@ -88,55 +88,64 @@ def exec_line(row: Row, name: str, now: float, marks: Marks, *, stated: bool = F
         facts.insert(len(facts) - row.failed, f"attempt {row.attempt}")
     tail = "  ".join(fact for fact in facts if fact)
     role = Role.BAD if row.is_failure else Role.FAINT
-    shown = Span(name, shrinks=not row.waits_for)  # otherwise, the end of the sentence is cut
-    return (mark(row.state, marks), Span(" "), shown, Span(f"  {tail}" if tail else "", role))
+    shown = TextSpan(name, shrinks=not row.waits_for)  # otherwise, the end of the sentence is cut
+    return (
+        mark(row.state, marks),
+        TextSpan(" "),
+        shown,
+        TextSpan(f"  {tail}" if tail else "", role),
+    )
 
 
 def group_line(
     row: Row, name: str, now: float, marks: Marks, *, opened: bool, stated: bool = False
 ) -> Line:
     """Return the line of a group: its progress, and the failures below."""
-    fold = Span(marks.opened if opened else marks.closed, Role.FAINT)
+    fold = TextSpan(marks.opened if opened else marks.closed, Role.FAINT)
     if row.skipped:
         word = "" if stated else " skipped"
-        return (fold, Span(f" {name}  {marks.skipped}{word}", Role.FAINT))
+        return (fold, TextSpan(f" {name}  {marks.skipped}{word}", Role.FAINT))
     role = Role.PLAIN if row.state is State.PENDING else Role.STRONG
-    spans = [fold, Span(" "), Span(name, role, shrinks=True)]
+    spans = [fold, TextSpan(" "), TextSpan(name, role, shrinks=True)]
     spans += progress(row.counts, marks)
     took = "" if row.path == "/" else elapsed(row, now)  # the pipeline's own line tells it
     if row.timed_out:
-        spans.append(Span(f"  {why_failed(row)}", Role.BAD))
+        spans.append(TextSpan(f"  {why_failed(row)}", Role.BAD))
     if row.state is State.PENDING:
-        spans += [] if stated else [Span("  pending", Role.FAINT)]
+        spans += [] if stated else [TextSpan("  pending", Role.FAINT)]
     elif took:
-        spans.append(Span(f"  {took}", Role.FAINT))
+        spans.append(TextSpan(f"  {took}", Role.FAINT))
     if row.warning:
-        spans.append(Span("  with suppressed errors", Role.WAITING))
+        spans.append(TextSpan("  with suppressed errors", Role.WAITING))
     return tuple(spans)
 
 
-def progress(counts: Counts | None, marks: Marks) -> list[Span]:
+def progress(counts: Counts | None, marks: Marks) -> list[TextSpan]:
     """Return ``✔ 88/100  ✘ 2  ● 10``."""
     if counts is None:
         return []
     done = Role.GOOD if counts.done else Role.FAINT
-    spans = [Span(f"  {marks.done} {counts.done:,}/{total(counts):,}", done)]
+    spans = [TextSpan(f"  {marks.done} {counts.done:,}/{total(counts):,}", done)]
     if failures(counts):
-        spans.append(Span(f"  {marks.failed} {failures(counts):,}", Role.BAD))
+        spans.append(TextSpan(f"  {marks.failed} {failures(counts):,}", Role.BAD))
     if counts.running:
-        spans.append(Span(f"  {marks.running} {counts.running:,}", Role.BUSY))
+        spans.append(TextSpan(f"  {marks.running} {counts.running:,}", Role.BUSY))
     if counts.queued:
-        spans.append(Span(f"  {marks.queued} {counts.queued:,}", Role.WAITING))
+        spans.append(TextSpan(f"  {marks.queued} {counts.queued:,}", Role.WAITING))
     return spans
 
 
 def image_line(image: ImageRecord, last: str, now: float, marks: Marks) -> Line:
     """Return how far an image is, with the last line its build printed."""
     failed = image.state is ImageState.ERROR
-    sign = Span(marks.failed, Role.BAD) if failed else Span(marks.running, Role.BUSY)
+    sign = TextSpan(marks.failed, Role.BAD) if failed else TextSpan(marks.running, Role.BUSY)
     since = "" if image.started is None else duration((image.ended or now) - image.started)
     words = f" image {printable(image.name)}  {'failed' if failed else image.state.value}  {since}"
-    return (sign, Span(words.rstrip()), Span(f"  {printable(last)}" if last else "", Role.FAINT))
+    return (
+        sign,
+        TextSpan(words.rstrip()),
+        TextSpan(f"  {printable(last)}" if last else "", Role.FAINT),
+    )
 
 
 def header_line(model: PipelineModel, now: float, marks: Marks) -> Line:
@@ -146,10 +155,10 @@ def header_line(model: PipelineModel, now: float, marks: Marks) -> Line:
     took = "" if summary.started is None else f" {time_text(summary, now)}"
     return (
         mark(summary.state, marks),
-        Span(" "),
-        Span(printable(record.title), Role.STRONG, shrinks=True),
-        Span(f"  {record.id}  ", Role.FAINT),
-        Span(f"{state_text(summary)}{took}", ROLE_OF_STATE[summary.state]),
+        TextSpan(" "),
+        TextSpan(printable(record.title), Role.STRONG, shrinks=True),
+        TextSpan(f"  {record.id}  ", Role.FAINT),
+        TextSpan(f"{state_text(summary)}{took}", ROLE_OF_STATE[summary.state]),
     )
 
 
@@ -169,7 +178,7 @@ def problem_lines(model: PipelineModel, columns: int) -> list[Line]:
     lines: list[Line] = []
     for problem in filter(None, (record.problem, withheld(record))):
         words = textwrap.wrap(printable(problem), max(20, columns - 2))
-        lines += [(Span(f"  {line}", Role.BAD),) for line in words[:_PROBLEM_LINES]]
+        lines += [(TextSpan(f"  {line}", Role.BAD),) for line in words[:_PROBLEM_LINES]]
     return lines
 
 
@@ -179,13 +188,15 @@ def approval_lines(model: PipelineModel) -> list[Line]:
     for asked in model.summary.approvals[:_APPROVALS]:
         lines.append(
             (
-                Span("  waits for approval: ", Role.WAITING),
-                Span(approve_command(model.summary.pipeline.id, asked)),
-                Span(f"  {printable(' '.join(asked.message.split()))}", Role.FAINT, shrinks=True),
+                TextSpan("  waits for approval: ", Role.WAITING),
+                TextSpan(approve_command(model.summary.pipeline.id, asked)),
+                TextSpan(
+                    f"  {printable(' '.join(asked.message.split()))}", Role.FAINT, shrinks=True
+                ),
             )
         )
         lines += [
-            (Span(f"    asked again: {printable(why)}", Role.WAITING, shrinks=True),)
+            (TextSpan(f"    asked again: {printable(why)}", Role.WAITING, shrinks=True),)
             for why in asked.withdrawn
         ]
     return lines
@@ -202,9 +213,9 @@ def parent_lines(record: PipelineRecord) -> list[Line]:
     parent = record.parent
     if parent is None:
         words = f"launched again from {record.copy_of}"
-        return [] if record.copy_of is None else [(Span(words, Role.FAINT),)]
+        return [] if record.copy_of is None else [(TextSpan(words, Role.FAINT),)]
     words = f"launched by {parent.pipeline} {printable(parent.path)}, attempt {parent.attempt}"
-    return [(Span(words, Role.FAINT),)]
+    return [(TextSpan(words, Role.FAINT),)]
 
 
 def counts_line(counts: Counts) -> Line:
@@ -218,14 +229,14 @@ def counts_line(counts: Counts) -> Line:
         ("K", counts.killed, State.KILLED),
     ]
     spans = [
-        Span(
+        TextSpan(
             f"{'  ' if place else ''}{letter} {number:,}",
             ROLE_OF_STATE[state] if number else Role.FAINT,
         )
         for place, (letter, number, state) in enumerate(letters)
     ]
     if counts.skipped:
-        spans.append(Span(f"  skipped {counts.skipped:,}", Role.FAINT))
+        spans.append(TextSpan(f"  skipped {counts.skipped:,}", Role.FAINT))
     return tuple(spans)
 
 
@@ -243,13 +254,13 @@ def tree_lines(roots: Iterable[Row], now: float, marks: Marks) -> Iterator[Line]
         while stack:
             row, depth = stack.pop()
             name = root.path if row is root else row.name
-            yield (_state(row), Span("  " * depth), *_line(row, name, now, marks))
+            yield (_state(row), TextSpan("  " * depth), *_line(row, name, now, marks))
             stack += [(child, depth + 1) for child in reversed(row.children.values())]
 
 
-def _state(row: Row) -> Span:
+def _state(row: Row) -> TextSpan:
     word = "skipped" if row.skipped else row.state.value
-    return Span(f"{word:{_WIDEST_STATE}}", Role.FAINT)
+    return TextSpan(f"{word:{_WIDEST_STATE}}", Role.FAINT)
 
 
 def _line(row: Row, name: str, now: float, marks: Marks) -> Line:

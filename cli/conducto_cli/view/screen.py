@@ -21,7 +21,7 @@ from conducto_cli.text.text import (
     Line,
     Marks,
     Role,
-    Span,
+    TextSpan,
     fit,
     printable,
     printable_line,
@@ -102,7 +102,7 @@ def render(
 
 def footer_lines(footer: str, frame: Frame) -> list[Line]:
     """Return the last lines of a screen, whole: they may hold a command that is to be copied."""
-    lines = [(Span(line, Role.FAINT),) for line in footer.split("\n") if line]
+    lines = [(TextSpan(line, Role.FAINT),) for line in footer.split("\n") if line]
     wrapped = [part for line in lines for part in wrap(line, frame.columns)]
     return wrapped[: frame.rows]
 
@@ -113,8 +113,8 @@ def _around(model: PipelineModel, browser: Browser, room: int, frame: Frame) -> 
     lines: list[Line] = []
     for row in browser.window(model, room):
         opened = browser.is_open(row)
-        pointer = Span(f"{frame.marks.cursor} " if row is here else "  ", Role.STRONG)
-        indent = Span("  " * depth_of(row.path))
+        pointer = TextSpan(f"{frame.marks.cursor} " if row is here else "  ", Role.STRONG)
+        indent = TextSpan("  " * depth_of(row.path))
         lines.append((pointer, indent, *_own_line(row, 0, frame, opened=opened)))
     return lines
 
@@ -124,7 +124,7 @@ def page(title: str, body: list[Line], frame: Frame, footer: str = "") -> list[L
     wrapped = [part for line in body[-frame.rows :] for part in wrap(line, frame.columns)]
     room = max(0, frame.rows - 2)
     shown = wrapped[-room:] if room else []
-    lines: list[Line] = [(Span(title, Role.STRONG),), *shown, (Span(footer, Role.FAINT),)]
+    lines: list[Line] = [(TextSpan(title, Role.STRONG),), *shown, (TextSpan(footer, Role.FAINT),)]
     return [fit(line, frame.columns, frame.marks.more) for line in lines[: frame.rows]]
 
 
@@ -144,7 +144,7 @@ def _image_lines(model: PipelineModel, frame: Frame) -> list[Line]:
 
 def _body(root: Row | None, room: int, frame: Frame) -> list[Line]:
     if root is None:
-        return [(Span("reading the tree", Role.FAINT),)]
+        return [(TextSpan("reading the tree", Role.FAINT),)]
     if root.is_exec or not root.children:
         return [_own_line(root, 0, frame, opened=False)]
     return _children(root, room, frame)
@@ -155,7 +155,7 @@ def _subtree(row: Row, room: int, name_columns: int, frame: Frame) -> list[Line]
     opened = not row.is_exec and row.interest in _OPEN and bool(row.children) and room > 1
     lines = [_own_line(row, name_columns, frame, opened=opened)]
     if opened:
-        lines += [(Span("  "), *line) for line in _children(row, room - 1, frame)]
+        lines += [(TextSpan("  "), *line) for line in _children(row, room - 1, frame)]
     return lines
 
 
@@ -240,7 +240,7 @@ def _rest_line(group: Row, shown: list[Row], marks: Marks) -> Line | None:
         return None
     if shown:
         parts[0] = parts[0].replace(" ", " more ", 1)
-    return (Span(f"{marks.more} {', '.join(parts)}", Role.FAINT),)
+    return (TextSpan(f"{marks.more} {', '.join(parts)}", Role.FAINT),)
 
 
 # ----------------------------------------------------------------------------------------

@@ -236,15 +236,15 @@ def _turns(
     looked = asked = painted = clock()
     while not person.is_done(settled=loaded and model.is_settled):
         for message in _received(messages, painted, clock):
-            loaded = _take(client, model, person, message) or loaded
+            loaded = _apply(client, model, person, message) or loaded
             if person.is_done(settled=loaded and model.is_settled):
                 break  # do not wait for the next frame
         if person.bindings is not None and loaded and not model.is_settled:
             person.bindings.stays = False  # it continues: its end is an end
         if clock() - looked >= REFRESH_SECONDS:
-            _look(client, model)
+            _poll_facts(client, model)
             if person.bindings is not None:
-                person.bindings.look()
+                person.bindings.refresh_output()
             looked = clock()
         if loaded and model.summary.counts.queued and clock() - asked >= WAITS_SECONDS:
             _explain(client, model)
@@ -269,7 +269,7 @@ def _received(
         wait = FRAME_SECONDS
 
 
-def _take(client: Client, model: PipelineModel, person: _Person, message: _Message) -> bool:
+def _apply(client: Client, model: PipelineModel, person: _Person, message: _Message) -> bool:
     """Apply a message to the model; return whether the tree is complete with it."""
     match message:
         case _Nodes():
@@ -307,7 +307,7 @@ def _explain(client: Client, model: PipelineModel) -> None:
     model.explain(client.nodes(query).nodes)
 
 
-def _look(client: Client, model: PipelineModel) -> None:
+def _poll_facts(client: Client, model: PipelineModel) -> None:
     """Fetch facts without an event: the builds' output, and a settlement without a change."""
     summary = client.get(model.summary.pipeline.id)
     if summary.seq <= model.seq and summary.settled:

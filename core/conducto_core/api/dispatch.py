@@ -17,7 +17,7 @@ from conducto_core.api import problems
 from conducto_core.api.downloads import Download, RangeError, parse_range
 from conducto_core.api.idempotency import IdempotentExecutor, MemoryResponses
 from conducto_core.api.operation import API_ROOT, WEBSOCKET, AnyOperation, Bytes
-from conducto_core.api.pipelines import Call, call_operation
+from conducto_core.api.pipelines import OperationCall, call_operation
 from conducto_core.api.problems import ProblemError, ProblemRule
 from conducto_core.record import Record
 from conducto_core.run.operations import OPERATIONS
@@ -110,7 +110,7 @@ class Headers:
 class Conversation(Protocol):
     """A stream whose client also sends messages."""
 
-    def heard(self, message: str | bytes) -> None:
+    def receive(self, message: str | bytes) -> None:
         """Process a message of the client, without blocking.
 
         Raises:
@@ -165,7 +165,9 @@ class Service:
         operation = match.operation
         params = _parse_params(operation, match.params, query)
         if operation.is_download:
-            return await self._download(operation, Call(params, None, parse_range(headers.range)))
+            return await self._download(
+                operation, OperationCall(params, None, parse_range(headers.range))
+            )
         if operation.is_stream:
             raise problems.wrong_method("GET", operation.path, [operation.method])
         parsed = body
@@ -175,7 +177,7 @@ class Service:
         key = headers.idempotency_key
 
         async def work(*, repeated: bool = False) -> bytes:
-            call = Call(params=params, body=parsed, key=key, repeated=repeated)
+            call = OperationCall(params=params, body=parsed, key=key, repeated=repeated)
             return encode(await call_operation(self._servers, operation, call))
 
         if key is None or not isinstance(body, bytes) or not operation.remembered:
@@ -187,7 +189,7 @@ class Service:
         )
         return Response(200, JSON, response)
 
-    async def _download(self, operation: AnyOperation, call: Call[Any, None]) -> Download:
+    async def _download(self, operation: AnyOperation, call: OperationCall[Any, None]) -> Download:
         try:
             found: Download = await call_operation(self._servers, operation, call)
         except RangeError as error:
@@ -207,7 +209,7 @@ class Service:
             raise problems.wrong_method(WEBSOCKET, operation.path, [operation.method])
         try:
             params = _parse_params(operation, match.params, query)
-            call = Call(params, None)
+            call = OperationCall(params, None)
             stream: AsyncIterator[Record | bytes] = await call_operation(
                 self._servers, operation, call
             )

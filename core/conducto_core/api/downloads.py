@@ -18,7 +18,7 @@ class RangeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ByteRange:
     """The part of some content that a request selects.
 
     Attributes:
@@ -46,7 +46,7 @@ class Span:
         return first, count
 
 
-def parse_range(header: str | None) -> Span | None:
+def parse_range(header: str | None) -> ByteRange | None:
     """Return the part that a ``Range`` header selects, or None for the whole content.
 
     Units other than bytes and several parts, which a server may ignore, also give None.
@@ -59,7 +59,7 @@ def parse_range(header: str | None) -> Span | None:
         return None
     if first is not None and last is not None and last < first:
         return None
-    return Span(first, last)
+    return ByteRange(first, last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from conducto.wire.printable import shell_word
-from conducto_core.api.downloads import Download, Span
+from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.operation import AnyOperation
 from conducto_core.debug.model import (
     DebugPlan,
@@ -58,7 +58,7 @@ B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[P, B]):
+class OperationCall(Generic[P, B]):
     """A parsed request: parameters of path and query, and the body (None without one).
 
     Attributes:
@@ -69,13 +69,13 @@ class Call(Generic[P, B]):
 
     params: P
     body: B
-    span: Span | None = None
+    span: ByteRange | None = None
     key: str | None = None
     repeated: bool = False
 
 
 async def call_operation(
-    servers: Iterable[object], operation: AnyOperation, call: Call[Any, Any]
+    servers: Iterable[object], operation: AnyOperation, call: OperationCall[Any, Any]
 ) -> Any:
     """Execute an operation by the method of its name, and return its response.
 
@@ -158,7 +158,9 @@ class Pipelines(Programs, Comparisons, NotificationRules, ABC):
         """Return the images of a pipeline."""
         return ImageList(images=(await self.get_pipeline(params)).images)
 
-    async def export_pipeline(self, params: p.PipelineParams, span: Span | None = None) -> Download:
+    async def export_pipeline(
+        self, params: p.PipelineParams, span: ByteRange | None = None
+    ) -> Download:
         """Return the current state of a pipeline as one HTML file."""
         return await export_response(self, params, time.time(), span)
 

@@ -23,7 +23,7 @@ _HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BillingPlan:
     """The allowances of an organisation.
 
     Attributes:
@@ -41,9 +41,9 @@ class Plan:
     exec_minutes: float | None = 1000.0
 
 
-FREE = Plan()
+FREE = BillingPlan()
 #: For organisations of an installation without billing, whose owner pays AWS.
-FULL = Plan("full", max_workers=1000, max_pipelines=1000, max_cpu=16.0, exec_minutes=None)
+FULL = BillingPlan("full", max_workers=1000, max_pipelines=1000, max_cpu=16.0, exec_minutes=None)
 #: For organisations with a subscription.
 SCALE = replace(FULL, name="scale")
 
@@ -107,12 +107,12 @@ class EffectivePlan:
         suspended: Whether the spend limit is reached: no worker and no command starts.
     """
 
-    plan: Plan
+    plan: BillingPlan
     paying: bool = False
     suspended: bool = False
 
 
-def effective(plan: Plan, billing: Billing, accrued: float, now: float) -> EffectivePlan:
+def effective(plan: BillingPlan, billing: Billing, accrued: float, now: float) -> EffectivePlan:
     """Return the allowances of an organisation.
 
     Args:
@@ -193,10 +193,10 @@ def is_grace_over(billing: Billing, reached: float, now: float) -> bool:
     return now - max(reached, billing.limit_set) >= billing.grace_minutes * 60
 
 
-def larger(plan: Plan, other: Plan) -> Plan:
+def larger(plan: BillingPlan, other: BillingPlan) -> BillingPlan:
     """Return a plan that allows whatever either allows; it has the name of ``other``."""
     minutes = (plan.exec_minutes, other.exec_minutes)
-    return Plan(
+    return BillingPlan(
         name=other.name,
         max_workers=max(plan.max_workers, other.max_workers),
         max_pipelines=max(plan.max_pipelines, other.max_pipelines),
@@ -271,7 +271,7 @@ RATES = Rates(vcpu=0.06, gb=0.0066)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class PlanPeriod:
     """A metered interval of a worker, in whole seconds since the epoch."""
 
     began: int
@@ -292,7 +292,7 @@ class Span:
         return {hour: seconds for hour, seconds in parts.items() if seconds > 0}
 
 
-def moved(old: Span | None, new: Span) -> dict[int, int]:
+def moved(old: PlanPeriod | None, new: PlanPeriod) -> dict[int, int]:
     """Return ``{hour: seconds to add}`` for a worker whose metered interval changes.
 
     The sum over all changes of a worker is its last interval, in whatever order they are known.

@@ -116,10 +116,10 @@ class TreeExtractor:
             at = data.find(tag)
             if at < 0:
                 keep = _partial(data, tag)
-                self._take(data[: len(data) - keep], shown)
+                self._consume(data[: len(data) - keep], shown)
                 self._held = data[len(data) - keep :]
                 return bytes(shown)
-            self._take(data[:at], shown)
+            self._consume(data[:at], shown)
             data = data[at + len(tag) :]
             self._inside = not self._inside
             if self._inside:
@@ -150,7 +150,7 @@ class TreeExtractor:
             raise PrintedTreeError(f"printed a tree of over {MAX_PACKED >> 20} MB; make it smaller")
         return _decode(bytes(self._body))
 
-    def _take(self, data: bytes, shown: bytearray) -> None:
+    def _consume(self, data: bytes, shown: bytearray) -> None:
         if not self._inside:
             shown += data
         elif len(self._body) + len(data) > MAX_PACKED:

@@ -113,7 +113,7 @@ MAX_ENDS, END_LINES, END_BYTES = 40, 5, 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ExportReport:
     """A pipeline at one point in time.
 
     Attributes:
@@ -159,7 +159,7 @@ class Source(Protocol):
         """Return the status of the server."""
 
 
-async def collect(source: Source, params: PipelineParams, made: float) -> Report:
+async def collect(source: Source, params: PipelineParams, made: float) -> ExportReport:
     """Return the contents of an export of a pipeline made at ``made``.
 
     Raises:
@@ -169,7 +169,7 @@ async def collect(source: Source, params: PipelineParams, made: float) -> Report
     reader = _Reader(source, summary)
     failed = [node async for node in reader.failed()]
     nodes, whole = await reader.nodes(failed)
-    return Report(
+    return ExportReport(
         summary=summary,
         nodes=nodes,
         failed=tuple(failed),
@@ -253,17 +253,17 @@ class _Reader:
     async def _deepest(self, room: int) -> int:
         """Return the largest depth whose nodes fit into ``room``."""
         fits, fails = 0, 1
-        while fails < _MAX_LEVELS and await self._fits(fails, room):
+        while fails < _MAX_LEVELS and await self._has_room(fails, room):
             fits, fails = fails, 2 * fails
         while fails - fits > 1:
             middle = (fits + fails) // 2
-            if await self._fits(middle, room):
+            if await self._has_room(middle, room):
                 fits = middle
             else:
                 fails = middle
         return fits
 
-    async def _fits(self, depth: int, room: int) -> bool:
+    async def _has_room(self, depth: int, room: int) -> bool:
         return (await self._page(depth=depth, limit=room, attempts="none")).next is None
 
     async def ends(self, nodes: Iterable[NodeView]) -> dict[str, str]:

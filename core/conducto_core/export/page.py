@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from hashlib import sha256
 
-from conducto_core.api.downloads import Download, Span
+from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.export.collect import (
     MAX_FAILED,
     MAX_NODES,
     Branch,
-    Report,
+    ExportReport,
     Source,
     collect,
     outline,
@@ -27,7 +27,7 @@ MAX_BYTES = 4_000_000
 _SIZES = ((MAX_NODES, MAX_FAILED), (1_000, MAX_FAILED), (500, 200), (200, 50), (50, 20), (1, 5))
 
 
-def page_of(run: Report) -> bytes:
+def page_of(run: ExportReport) -> bytes:
     """Return the page; with fewer nodes if it would be too large."""
     page = b""
     for nodes, failed in _SIZES:
@@ -37,12 +37,12 @@ def page_of(run: Report) -> bytes:
     return page
 
 
-def _with(run: Report, nodes: int, failed: int) -> Report:
+def _with(run: ExportReport, nodes: int, failed: int) -> ExportReport:
     whole = run.whole and len(run.nodes) <= nodes
     return replace(run, nodes=run.nodes[:nodes], failed=run.failed[:failed], whole=whole)
 
 
-def _page(run: Report) -> str:
+def _page(run: ExportReport) -> str:
     root = outline(run.nodes)
     anchors = {} if root is None else _anchors(root)
     main = tag(
@@ -81,7 +81,7 @@ def _all(branch: Branch) -> Iterator[Branch]:
 
 
 async def export_response(
-    source: Source, params: PipelineParams, made: float, span: Span | None
+    source: Source, params: PipelineParams, made: float, span: ByteRange | None
 ) -> Download:
     """Return a pipeline's export, made at ``made``, as a download of the page or a part of it.
 

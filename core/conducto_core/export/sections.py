@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from conducto_core.export.collect import MAX_FAILED, MAX_OUTPUTS, OUTPUT_LINES, Branch, Report
+from conducto_core.export.collect import MAX_FAILED, MAX_OUTPUTS, OUTPUT_LINES, Branch, ExportReport
 from conducto_core.export.markup import (
     MARKS,
     Markup,
@@ -31,13 +31,13 @@ _DOC, _TAGS = 8_000, 50
 _IMAGES, _ERROR_LINES, _ERROR = 50, 20, 1_000
 
 
-def title_of(run: Report) -> str:
+def title_of(run: ExportReport) -> str:
     """Return the title of the page."""
     record = run.summary.pipeline
     return short(record.title) or record.id
 
 
-def head(run: Report) -> Markup:
+def head(run: ExportReport) -> Markup:
     """Return the header with the name and the state of the pipeline."""
     summary, record = run.summary, run.summary.pipeline
     state = summary.state
@@ -59,7 +59,7 @@ def head(run: Report) -> Markup:
     )
 
 
-def _counts(run: Report) -> Iterator[Markup]:
+def _counts(run: ExportReport) -> Iterator[Markup]:
     for state in State:
         count = getattr(run.summary.counts, state.value)
         words = (tag("b", state.value[0].upper()), f"{count:,} ", state.value)
@@ -68,7 +68,7 @@ def _counts(run: Report) -> Iterator[Markup]:
         yield tag("li", f"{run.summary.counts.skipped:,} of them skipped", class_="skipped")
 
 
-def _proportions(run: Report) -> Markup:
+def _proportions(run: ExportReport) -> Markup:
     counts = {state: getattr(run.summary.counts, state.value) for state in State}
     total, at = sum(counts.values()), 0
     shapes = [void("rect", width="100%", height=6, class_="track")]
@@ -81,7 +81,7 @@ def _proportions(run: Report) -> Markup:
     return tag("svg", *shapes, width="100%", height=6, class_="bar", aria_hidden="true")
 
 
-def _facts(run: Report) -> Iterator[tuple[str, str]]:
+def _facts(run: ExportReport) -> Iterator[tuple[str, str]]:
     summary, record = run.summary, run.summary.pipeline
     if summary.started is not None:
         over = summary.ended if summary.settled else None
@@ -96,7 +96,7 @@ def _facts(run: Report) -> Iterator[tuple[str, str]]:
         yield "Script", short(record.program.rpartition("/")[2])
 
 
-def _period(run: Report, over: float | None) -> str:
+def _period(run: ExportReport, over: float | None) -> str:
     end = run.made if over is None else over
     active, wall = active_time(run.summary, end), wall_time(run.summary, end)
     took = "" if active is None else duration(active)
@@ -107,7 +107,7 @@ def _fact(name: str, value: str) -> Markup:
     return tag("div", tag("dt", name), tag("dd", value))
 
 
-def _status(run: Report) -> Iterator[Markup]:
+def _status(run: ExportReport) -> Iterator[Markup]:
     """Yield why it is paused or runs without secrets, and whether it is still in progress."""
     if run.summary.pipeline.problem is not None:
         problem = visible(clipped(run.summary.pipeline.problem, _DOC))
@@ -119,13 +119,13 @@ def _status(run: Report) -> Iterator[Markup]:
         yield tag("p", f"Still in progress; this is its state at {moment(run.made)}.")
 
 
-def _docs(run: Report) -> Iterator[str]:
+def _docs(run: ExportReport) -> Iterator[str]:
     doc = run.summary.pipeline.doc
     if doc is not None and doc.strip():
         yield doc
 
 
-def images(run: Report) -> Markup:
+def images(run: ExportReport) -> Markup:
     """Return the images and the states of their builds; empty if there are none."""
     found = run.summary.images
     if not found:
@@ -157,7 +157,7 @@ def _image(image: ImageRecord, now: float) -> Markup:
     )
 
 
-def foot(run: Report) -> Markup:
+def foot(run: ExportReport) -> Markup:
     """Return how the page was made, and what it leaves out."""
     command = tag("code", f"conducto export {run.summary.pipeline.id}")
     made = (f"Made by Conducto {run.version} at {moment(run.made)} with ", command, ". ")
@@ -197,11 +197,11 @@ def _rest(attempt: AttemptRecord, now: float) -> Iterator[str]:
     seconds = seconds_of(attempt, now)
     if seconds is not None:
         facts.append(duration(seconds))
-    facts += where(attempt)
+    facts += container_line(attempt)
     yield "".join(f", {fact}" for fact in facts)
 
 
-def where(attempt: AttemptRecord) -> Iterator[str]:
+def container_line(attempt: AttemptRecord) -> Iterator[str]:
     """Yield the container or worker of an attempt, if there was one."""
     if attempt.container is not None:
         others = attempt.position or 0
@@ -245,7 +245,7 @@ _NAMED = 200
 _COMMAND = 2_000
 
 
-def failures(run: Report, anchors: Mapping[str, str]) -> Markup:
+def failures(run: ExportReport, anchors: Mapping[str, str]) -> Markup:
     """Return the section; empty if nothing failed."""
     counts = run.summary.counts
     known = len(run.failed)
@@ -264,7 +264,7 @@ def failures(run: Report, anchors: Mapping[str, str]) -> Markup:
     )
 
 
-def _card(node: NodeView, run: Report, anchors: Mapping[str, str]) -> Markup:
+def _card(node: NodeView, run: ExportReport, anchors: Mapping[str, str]) -> Markup:
     path = shown_path(node.path)
     anchor = anchors.get(node.path)
     name = path if anchor is None else tag("a", path, href=f"#{anchor}")
@@ -291,7 +291,7 @@ def _facts_failures(node: NodeView, now: float) -> Iterator[str]:
     if node.image is not None:
         yield joined(("image ", tag("code", short(node.image))))
     if node.attempts:
-        yield from where(node.attempts[-1])
+        yield from container_line(node.attempts[-1])
 
 
 def _command(text: str) -> str:
@@ -306,7 +306,7 @@ def _output(node: NodeView) -> Iterator[Markup]:
         yield tag("p", "It printed nothing.", class_="muted")
 
 
-def _named(nodes: tuple[NodeView, ...], run: Report, rest: int) -> Markup:
+def _named(nodes: tuple[NodeView, ...], run: ExportReport, rest: int) -> Markup:
     lines = [
         tag("li", tag("code", shown_path(node.path)), "  ", ", ".join(ending(node, run.made)))
         for node in nodes
@@ -326,7 +326,7 @@ _COMMAND_TREE, _DOC_TREE, _NAME = 400, 400, 200
 class TreeView:
     """The tree of a run; ``anchors`` is ``{path: id of the node's element}``."""
 
-    def __init__(self, run: Report, anchors: Mapping[str, str]) -> None:
+    def __init__(self, run: ExportReport, anchors: Mapping[str, str]) -> None:
         self._run = run
         self._anchors = anchors
 

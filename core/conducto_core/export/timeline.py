@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from conducto_core.export.collect import Report
+from conducto_core.export.collect import ExportReport
 from conducto_core.export.markup import MARKS, Markup, shown_path, tag, void
 from conducto_core.run.model.labels import duration, wait_text
 from conducto_core.run.model.records import AttemptRecord, Phase, PhaseKind, phases_of
@@ -85,7 +85,7 @@ class Bar:
         return [*phases_of(self.attempt, self.end)]
 
 
-def bars_of(run: Report) -> list[Bar]:
+def bars_of(run: ExportReport) -> list[Bar]:
     """Return the bars of all known attempts, in the order in which they started."""
     attempts = (attempt for node in run.nodes for attempt in node.attempts)
     bars = [bar for bar in (_bar(attempt, run.made) for attempt in attempts) if bar is not None]
@@ -103,7 +103,7 @@ def _bar(attempt: AttemptRecord, now: float) -> Bar | None:
     return Bar(attempt, begin, attempt.started, max(begin, end))
 
 
-def timeline(run: Report) -> Markup:
+def timeline(run: ExportReport) -> Markup:
     """Return the section; empty if no attempt started."""
     bars = bars_of(run)
     if not bars:
@@ -176,7 +176,7 @@ def _row(bar: Bar, top: int, first: float, span: float) -> Markup:
     sign = tag("tspan", MARKS[attempt.state], class_=attempt.state.value)
     words = " ".join((name, *_numbered(attempt), _took(bar)))
     label = tag("text", sign, " ", words, x="0", y=top + 11)
-    return tag("g", tag("title", _told(bar)), label, *shapes)
+    return tag("g", tag("title", _legend_text(bar)), label, *shapes)
 
 
 def _numbered(attempt: AttemptRecord) -> Iterable[str]:
@@ -187,7 +187,7 @@ def _took(bar: Bar) -> str:
     return "waiting" if bar.started is None else duration(bar.ran)
 
 
-def _told(bar: Bar) -> str:
+def _legend_text(bar: Bar) -> str:
     attempt = bar.attempt
     told = [f"{shown_path(attempt.path)}, attempt {attempt.number}: {attempt.state.value}"]
     if bar.started is not None:

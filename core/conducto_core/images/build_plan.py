@@ -76,7 +76,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlannedStep:
     """One Dockerfile.
 
     Attributes:
@@ -106,15 +106,17 @@ class BuildPlan:
     """
 
     base: str | None
-    steps: tuple[Step, ...]
+    steps: tuple[PlannedStep, ...]
     shell: str
 
     @property
     def digest(self) -> str:
         """Name of the image: a function of all its inputs except its base images."""
-        return layers.content_hash("recipe", self.base, self.shell, [_said(s) for s in self.steps])
+        return layers.content_hash(
+            "recipe", self.base, self.shell, [_output_text(s) for s in self.steps]
+        )
 
-    def kept(self, number: int) -> str:
+    def cache_key(self, number: int) -> str:
         """Return the key under which other images can reuse a step, or "" if that is not worth it.
 
         It depends on all inputs of the step and of those before it, except their base images. Code
@@ -122,7 +124,7 @@ class BuildPlan:
         """
         if self.steps[number].layer == "copied":
             return ""
-        said = [_said(step) for step in self.steps[: number + 1]]
+        said = [_output_text(step) for step in self.steps[: number + 1]]
         return layers.content_hash("step", self.base, said)[:40]
 
     def bases(self) -> tuple[str, ...]:
@@ -145,7 +147,7 @@ def plan(spec: ImageSpec, sources: Sources, client: tuple[str, bytes] | None = N
     Raises:
         BuildPlanError: something is missing.
     """
-    steps: list[Step] = []
+    steps: list[PlannedStep] = []
     base = spec.image
     if base is None:
         steps.append(_built(spec, sources))
@@ -156,7 +158,7 @@ def plan(spec: ImageSpec, sources: Sources, client: tuple[str, bytes] | None = N
     return BuildPlan(base, tuple(steps), spec.shell)
 
 
-def _image_below(base: str | None, steps: list[Step]) -> str:
+def _image_below(base: str | None, steps: list[PlannedStep]) -> str:
     return image_of(len(steps) - 1) if steps else str(base)
 
 
@@ -168,11 +170,11 @@ def image_of(number: int) -> str:
     return f"conducto_step:{number}"
 
 
-def _built(spec: ImageSpec, sources: Sources) -> Step:
+def _built(spec: ImageSpec, sources: Sources) -> PlannedStep:
     if sources.dockerfile is None:
         raise BuildPlanError(f"image {spec.name!r}: no Dockerfile was read; launch it again")
     text, _ = dockerfiles.without_syntax(sources.dockerfile)
-    return Step(
+    return PlannedStep(
         "built",
         text,
         sources.dockerfile_name,
@@ -183,7 +185,7 @@ def _built(spec: ImageSpec, sources: Sources) -> Step:
 
 def _installed(
     spec: ImageSpec, sources: Sources, client: tuple[str, bytes] | None, below: str
-) -> Step:
+) -> PlannedStep:
     if install.wants_client(spec) and client is None:
         raise BuildPlanError(f"image {spec.name!r}: the wheel of the conducto package is missing")
     if spec.install_npm is True and "package.json" not in sources.npm_files:
@@ -193,18 +195,18 @@ def _installed(
         )
     made = install.plan_install(spec, below, f"${{{_USER}}}", client, sources.npm_files)
     first, _, rest = made.dockerfile.partition("\n")
-    return Step("installed", f"{first}\nARG {_USER}=root\n{rest}", files=made.files)
+    return PlannedStep("installed", f"{first}\nARG {_USER}=root\n{rest}", files=made.files)
 
 
-def _copied(spec: ImageSpec, sources: Sources, below: str) -> Step:
+def _copied(spec: ImageSpec, sources: Sources, below: str) -> PlannedStep:
     if sources.code is None and sources.clone is None:
         raise BuildPlanError(f"image {spec.name!r}: the code was not uploaded; launch it again")
     dockerfile = layers.copy_dockerfile(spec, below, sources.code_env)
     # Neither the Dockerfile nor ignore rules are part of the code.
-    return Step("copied", dockerfile, FOREIGN, context=sources.code, clone=sources.clone)
+    return PlannedStep("copied", dockerfile, FOREIGN, context=sources.code, clone=sources.clone)
 
 
-def _said(step: Step) -> object:
+def _output_text(step: PlannedStep) -> object:
     files = {name: layers.bytes_hash(content) for name, content in step.files.items()}
     clone = step.clone
     # A changed password does not change the content.
@@ -241,7 +243,7 @@ def archive(recipe: BuildPlan, *, keep: bool = True) -> bytes:
         files[f"{folder}/args"] = _arguments(step.args).encode()
         files[f"{folder}/context"] = (step.context or "").encode()
         files[f"{folder}/clone"] = _clone(step.clone).encode()
-        files[f"{folder}/kept"] = recipe.kept(number).encode()
+        files[f"{folder}/kept"] = recipe.cache_key(number).encode()
         files.update({f"{folder}/files/{name}": content for name, content in step.files.items()})
     return _pack(sorted(files.items()))
 
@@ -373,7 +375,7 @@ def steps_in(output: str) -> tuple[ImageStep, ...]:
     for line in output.split("\n")[:-1]:
         found = _LINE.fullmatch(line)
         if found is not None:
-            reader.take(float(found[1]), found[2].strip())
+            reader.read_line(float(found[1]), found[2].strip())
     return tuple(reader.steps.values())
 
 
@@ -390,7 +392,7 @@ class _Reader:
     _state: str | None = None
     _complaint: str | None = None
 
-    def take(self, now: float, text: str) -> None:
+    def read_line(self, now: float, text: str) -> None:
         if text.startswith(_STATE):
             self._reach(now, text.removeprefix(_STATE)[:_LONGEST])
         elif text.startswith(_KEPT):

@@ -188,7 +188,7 @@ class Digests:
 
     _known: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
 
-    def of(self, entry: Entry) -> str:
+    def digest(self, entry: Entry) -> str:
         """Return the SHA-256 of a file in hex.
 
         Raises:
@@ -316,7 +316,7 @@ def tree_hash(context: Context, digests: Digests) -> str:
     """
     whole = hashlib.sha256()
     for entry in context.entries:
-        content = digests.of(entry) if stat.S_ISREG(entry.mode) else entry.link
+        content = digests.digest(entry) if stat.S_ISREG(entry.mode) else entry.link
         whole.update(repr((entry.path, entry.mode, content)).encode("utf-8", "surrogatepass"))
     return whole.hexdigest()
 

@@ -222,18 +222,18 @@ def base_references(text: str, build_args: Mapping[str, str]) -> tuple[str, ...]
                 seen_from = True
                 plain = [word for word in rest if not word.startswith("--")]
                 references = plain[:1]
-                _note(references, known, stages, found)
+                _record_stage(references, known, stages, found)
                 if len(plain) == 3 and plain[1].lower() == "as":  # noqa: PLR2004
                     stages.add(plain[2].lower())
             case ["COPY", *rest]:
                 sources = [word[7:] for word in rest if word.startswith("--from=")]
-                _note([one for one in sources if not one.isdigit()], known, stages, found)
+                _record_stage([one for one in sources if not one.isdigit()], known, stages, found)
             case _:
                 pass  # runs inside the image
     return tuple(found)
 
 
-def _note(
+def _record_stage(
     references: list[str], known: Mapping[str, str], stages: set[str], found: dict[str, None]
 ) -> None:
     for reference in references:

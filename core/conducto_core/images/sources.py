@@ -106,9 +106,9 @@ def gather(
         source = read_dockerfile(spec)
         told.update(dockerfile=source.text, dockerfile_name=source.name)
         if source.context.entries:
-            told["context"] = _note(found, source.context)
+            told["context"] = _remark(found, source.context)
     if spec.copy_dir is not None:
-        told["code"] = _note(found, read_code(spec, spec.copy_dir))
+        told["code"] = _remark(found, read_code(spec, spec.copy_dir))
         checked_out = commit_of(spec.copy_dir) if spec.copies_git else None
         if checked_out is not None:
             told["code_env"] = {"CONDUCTO_GIT_SHA": checked_out}
@@ -125,7 +125,7 @@ def gather(
     return Gathered(Sources(**told), found)
 
 
-def _note(found: dict[str, Context], context: Context) -> str:
+def _remark(found: dict[str, Context], context: Context) -> str:
     digest = contexts.upload_hash(context)
     found[digest] = context
     return digest

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from conducto.errors import raise_found
 from conducto.wire import limits
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.errors import check_each, invalid
 from conducto_core.run.model.records import Wait
 from conducto_core.run.model.states import NodeType
@@ -81,7 +81,7 @@ class LimitTable:
         entry = self._waiting.get(key)
         return None if entry is None else self._blocker(entry[2])
 
-    def hold(self, request: LimitRequest) -> None:
+    def acquire(self, request: LimitRequest) -> None:
         """Let a request that `check` accepted hold its limits, until `end`."""
         self._leave(request.key)
         for limit in request.limits:
@@ -233,7 +233,7 @@ class LeasedLimits:
     def _add(self, lease: Lease) -> None:
         self._leases[lease.key] = lease
         if lease.holds:
-            self._table.hold(lease.request())
+            self._table.acquire(lease.request())
         else:
             self._table.check(lease.request())
 
@@ -250,7 +250,7 @@ class LeasedLimits:
             return None
         reason = self._table.check(lease.request())
         if reason is None:
-            self._table.hold(lease.request())
+            self._table.acquire(lease.request())
             self._replace(replace(lease, seen=self._now, holds=True))
         elif known is None or self._now - known.seen >= RENEW:
             self._replace(replace(lease, seen=self._now))
@@ -351,7 +351,7 @@ def from_json(document: str) -> list[Lease]:
 _QUOTED = 12
 
 
-def validate_nodes(nodes: Mapping[str, NodeSpec], plan: Plan) -> None:
+def validate_nodes(nodes: Mapping[str, NodeSpec], plan: BillingPlan) -> None:
     """Reject Execs and ``new`` groups that Fargate or the plan cannot run, with a line for each."""
     execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
     check_execs(execs, lambda node: _check_exec_in(node, plan))
@@ -362,10 +362,10 @@ def check_account(
     nodes: Mapping[str, NodeSpec], plan: str, *, max_workers: int, max_cpu: float
 ) -> None:
     """Reject nodes that the plan of an account cannot run, as a launch does."""
-    validate_nodes(nodes, Plan(plan, max_workers=max_workers, max_cpu=max_cpu))
+    validate_nodes(nodes, BillingPlan(plan, max_workers=max_workers, max_cpu=max_cpu))
 
 
-def _check_exec_in(node: NodeSpec, plan: Plan) -> None:
+def _check_exec_in(node: NodeSpec, plan: BillingPlan) -> None:
     check_exec(node)
     place, path = node.placement, node.path
     if place.cpu > plan.max_cpu:

@@ -113,7 +113,7 @@ MAX_RESULTS_READ = 200
 _AT_ONCE = 8
 
 
-class Reader(Protocol):
+class ComparisonReader(Protocol):
     """The operations that a comparison uses."""
 
     async def run_facts(self, pipeline_id: str) -> RunFacts:
@@ -161,7 +161,9 @@ class _Newest(NamedTuple):
     result: int | None
 
 
-async def compare_pipelines(reader: Reader, params: ComparisonParams) -> PipelineComparison:
+async def compare_pipelines(
+    reader: ComparisonReader, params: ComparisonParams
+) -> PipelineComparison:
     """Return the differences of a pipeline from another one."""
     before, old = await _timed(reader, params.other)
     after, new = await _timed(reader, params.id)
@@ -192,7 +194,7 @@ def _lists(found: Differences, limit: int) -> tuple[DifferenceList, ...]:
     )
 
 
-async def _timed(reader: Reader, pipeline_id: str) -> tuple[RunFacts, dict[str, _Newest]]:
+async def _timed(reader: ComparisonReader, pipeline_id: str) -> tuple[RunFacts, dict[str, _Newest]]:
     facts = await reader.run_facts(pipeline_id)
     newest = await asyncio.to_thread(_newest, reader.stored_attempts(facts.id))
     execs = {
@@ -212,7 +214,9 @@ def _newest(attempts: Iterable[AttemptRecord]) -> dict[str, _Newest]:
     }
 
 
-async def _results(reader: Reader, ids: tuple[str, str], paths: Iterable[str]) -> list[Change]:
+async def _results(
+    reader: ComparisonReader, ids: tuple[str, str], paths: Iterable[str]
+) -> list[Change]:
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def read(id_: str, path: str) -> str | None:

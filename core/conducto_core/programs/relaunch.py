@@ -216,7 +216,7 @@ class PipelinesOfProgram:
         query = ListParams(text=(text or "")[:MAX_TEXT], lifecycle="all", limit=_PAGE)
         for _ in range(MAX_HISTORY_SCAN // _PAGE):
             page = await self._lister.list_pipelines(query)
-            for summary in filter(self._fits, page.pipelines):
+            for summary in filter(self._matches, page.pipelines):
                 yield summary
                 limit -= 1
                 if limit == 0:
@@ -228,7 +228,7 @@ class PipelinesOfProgram:
                 break
         self.has_more = True
 
-    def _fits(self, summary: PipelineSummary) -> bool:
+    def _matches(self, summary: PipelineSummary) -> bool:
         return is_of_program(summary.pipeline, self._program)
 
 

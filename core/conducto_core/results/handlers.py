@@ -30,7 +30,7 @@ MAX_SECONDS = 10.0
 _AT_ONCE = 8
 
 
-class Reader(Lister, Protocol):
+class MetricReader(Lister, Protocol):
     """The operations that a comparison uses."""
 
     async def get_tree(self, params: TreeParams) -> TreePage:
@@ -71,7 +71,7 @@ class _Progress:
 
 
 async def compare(
-    reader: Reader, params: CompareParams, clock: Callable[[], float] = time.monotonic
+    reader: MetricReader, params: CompareParams, clock: Callable[[], float] = time.monotonic
 ) -> MetricComparison:
     """Return the metrics of the newest attempts in the newest pipelines of a program."""
     found: list[ComparedPipeline] = []
@@ -94,7 +94,7 @@ async def compare(
     return MetricComparison(pipelines=tuple(found), complete=complete)
 
 
-async def _attempts(reader: Reader, id_: str, params: CompareParams) -> list[AttemptRecord]:
+async def _attempts(reader: MetricReader, id_: str, params: CompareParams) -> list[AttemptRecord]:
     """Return the newest attempts with a metric, in definition order."""
     try:
         if params.path is None:
@@ -107,7 +107,7 @@ async def _attempts(reader: Reader, id_: str, params: CompareParams) -> list[Att
     return [each for each in newest if _names(each, params)]
 
 
-async def _newest(reader: Reader, id_: str) -> list[AttemptRecord]:
+async def _newest(reader: MetricReader, id_: str) -> list[AttemptRecord]:
     """Return the newest attempt of each Exec of the tree, if that attempt has outputs."""
     found = await asyncio.to_thread(_with_outputs, reader.stored_attempts(id_))
     if not found:
@@ -132,7 +132,7 @@ def _names(attempt: AttemptRecord, params: CompareParams) -> list[str]:
 
 
 async def _metrics(
-    reader: Reader,
+    reader: MetricReader,
     id_: str,
     attempts: Sequence[AttemptRecord],
     params: CompareParams,

@@ -51,19 +51,21 @@ class ScheduleOperations:
         return await asyncio.to_thread(self._list)
 
     def _list(self) -> s.ScheduleList:
-        known = self._store.all_of(self._caller.org)
+        known = self._store.list_by_name(self._caller.org)
         return s.ScheduleList(schedules=tuple(map(self._view, known)))
 
     async def get_schedule(self, params: s.ScheduleParams) -> s.ScheduleView:
         """Return one schedule."""
-        return await asyncio.to_thread(lambda: self._view(self._known(params.name)))
+        return await asyncio.to_thread(lambda: self._view(self._existing(params.name)))
 
     async def create_schedule(self, request: s.NewSchedule) -> s.ScheduleView:
         """Create a schedule, owned by the caller."""
         org, user = self._caller.org, self._caller.user
         now = self._runner.clock()
         settings, template = await self._checked(request, now)
-        rules.check_room(len(await asyncio.to_thread(self._store.all_of, org)), s.MAX_SCHEDULES)
+        rules.check_room(
+            len(await asyncio.to_thread(self._store.list_by_name, org)), s.MAX_SCHEDULES
+        )
         fields = {**_fields(settings), "owner": user, "created": now, "paused": request.paused}
         schedule = rules.started(s.Schedule(name=request.name, **fields), now)
         if not await asyncio.to_thread(self._store.create, org, schedule, template):
@@ -75,7 +77,7 @@ class ScheduleOperations:
         self, params: s.ScheduleParams, request: s.ScheduleSettings
     ) -> s.ScheduleView:
         """Replace the settings of a schedule."""
-        known = await asyncio.to_thread(self._known, params.name)
+        known = await asyncio.to_thread(self._existing, params.name)
         now = self._runner.clock()
         if request.what == known.what:  # its pipeline may be deleted by now
             checked: s.ScheduleSettings = rules.checked(
@@ -143,7 +145,7 @@ class ScheduleOperations:
         self, params: s.ScheduleParams, request: s.Backfill
     ) -> s.FiringList:
         """Fire a schedule for each of its times in a range of the past."""
-        known = await asyncio.to_thread(self._known, params.name)
+        known = await asyncio.to_thread(self._existing, params.name)
         firings = rules.backfill(known, request, self._runner.clock())
         await self._add(params, firings)
         return await asyncio.to_thread(self._current, params.name, firings)
@@ -166,7 +168,7 @@ class ScheduleOperations:
         return await asyncio.to_thread(self._page, params)
 
     def _page(self, params: s.FiringsParams) -> s.FiringList:
-        self._known(params.name)
+        self._existing(params.name)
         store, org = self._store, self._caller.org
         found = store.firings(org, params.name, params.before, params.limit + 1)
         shown = tuple(found[: params.limit])
@@ -198,13 +200,13 @@ class ScheduleOperations:
     ) -> s.Schedule:
         store, org = self._store, self._caller.org
         for _ in range(_TRIES):
-            old = self._known(name)
+            old = self._existing(name)
             stored = store.change(org, old, change(old), firings, template)
             if stored is not None:
                 return stored
         raise RefusedError(f"{name}: it is being changed by others; try again")
 
-    def _known(self, name: str) -> s.Schedule:
+    def _existing(self, name: str) -> s.Schedule:
         found = self._store.get(self._caller.org, name)
         if found is None:
             raise _unknown(name)

@@ -15,7 +15,7 @@ from conducto_core.schedules.model import Firing, Schedule, ScriptSource
 class Schedules(Protocol):
     """The schedules of all organisations; those of an agent have the organisation ``""``."""
 
-    def all_of(self, org: str) -> Sequence[Schedule]:
+    def list_by_name(self, org: str) -> Sequence[Schedule]:
         """Return the schedules of an organisation, by name."""
 
     def get(self, org: str, name: str) -> Schedule | None:

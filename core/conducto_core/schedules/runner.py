@@ -64,7 +64,7 @@ class _Open:
     waiting: list[Firing] = field(default_factory=list)
     closed: set[str] = field(default_factory=set)
 
-    def note(self, firing: Firing) -> None:
+    def record_state(self, firing: Firing) -> None:
         """Note the state of a firing."""
         if not rules.is_open(firing):
             self.closed.add(firing.id)
@@ -113,7 +113,7 @@ class ScheduleRunner:
         if schedule is not None and schedule.after is not None:
             schedule = await self._chained(org, schedule)
         if schedule is not None and schedule.open:
-            await self._go_on(org, schedule)
+            await self._continue(org, schedule)
 
     def _claimed(self, org: str, schedule: Schedule) -> Schedule | None:
         due = rules.due(schedule, self.clock())
@@ -149,21 +149,21 @@ class ScheduleRunner:
             above = None if parent is None else await self._target.record(org, parent.pipeline)
         return 0
 
-    async def _go_on(self, org: str, schedule: Schedule) -> None:
+    async def _continue(self, org: str, schedule: Schedule) -> None:
         known = (self.store.firing(org, schedule.name, one) for one in schedule.open)
         firings = {one.id: one for one in known if one is not None}
         found = _Open(closed=set(schedule.open) - set(firings))
         for firing in firings.values():
             if firing.state is FiringState.LAUNCHED:
-                found.note(await self._followed(org, schedule, firing))
+                found.record_state(await self._followed(org, schedule, firing))
             elif not rules.is_open(firing):  # an earlier run ended before it could close it
-                found.note(firing)
+                found.record_state(firing)
         launches = [one for one in firings.values() if one.state is not FiringState.LAUNCHED]
         for firing in filter(rules.is_open, launches):
             done = await self._executed(org, schedule, firing, found)
             if done.state is FiringState.LAUNCHED:  # its pipeline may have ended already
                 done = await self._followed(org, schedule, done)
-            found.note(done)
+            found.record_state(done)
         if found.closed:
             await self._close(org, schedule, found.closed)
 
@@ -211,12 +211,12 @@ class ScheduleRunner:
     async def _executed(self, org: str, schedule: Schedule, firing: Firing, known: _Open) -> Firing:
         """Return a firing after it launched, was skipped, or has to wait."""
         step = rules.step_of(schedule, firing, known.running, known.waiting)
-        if step is rules.Step.WAIT:
+        if step is rules.FiringStep.WAIT:
             return self._waiting(org, schedule, firing, known)
-        if step is rules.Step.SKIP:
+        if step is rules.FiringStep.SKIP:
             why = rules.skip_reason(known.running, known.waiting)
             return self._put(org, schedule, firing, state=FiringState.SKIPPED, why=why)
-        if step is rules.Step.REPLACE:
+        if step is rules.FiringStep.REPLACE:
             await self._replace(org, schedule, firing, known.running)
         return await self._launched(org, schedule, firing)
 

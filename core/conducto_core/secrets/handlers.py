@@ -70,7 +70,7 @@ def _respond(
         secrets=tuple(_info(known[name]) for name in sorted(known)),
         changed=tuple(SecretKey(scope=n.scope, key=n.key) for n in dict.fromkeys(changed)),
         notes=tuple(notes),
-        kept=store.where() if known else "",
+        kept=store.location() if known else "",
     )
 
 

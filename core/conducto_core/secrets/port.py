@@ -72,7 +72,7 @@ class SecretStore(Protocol):
             SecretStoreError: they cannot be written.
         """
 
-    def where(self) -> str:
+    def location(self) -> str:
         """Return the place of the values, for display."""
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from conducto_emulator.faults.latency import Call, Dice
+from conducto_emulator.faults.latency import AwsCall, Dice
 
 _KEY = ("pk", "sk")
 _PUT, _TRANSACT, _QUERY = "PutItem", "TransactWriteItems", "Query"
@@ -43,14 +43,14 @@ class Recent:
         self._seen_from: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def created(self, call: Call, request: bytes, response: bytes, lag: float) -> None:
+    def created(self, call: AwsCall, request: bytes, response: bytes, lag: float) -> None:
         """Record the resources that a call created."""
         for name in _created(call, request, response):
             with self._lock:
                 if name not in self._seen_from:
                     self._seen_from[name] = self._clock() + lag * self._dice.draw("lag")
 
-    def filtered(self, call: Call, response: bytes) -> bytes:
+    def filtered(self, call: AwsCall, response: bytes) -> bytes:
         """Return the response of a list without hidden resources."""
         said = json.loads(response)
         field, name = ("Items", "") if call.operation == _QUERY else _LISTS[call]
@@ -70,18 +70,18 @@ class Recent:
             return self._clock() < self._seen_from.get(name, 0.0)
 
 
-def creates(call: Call) -> bool:
+def creates(call: AwsCall) -> bool:
     """Return whether a call creates resources that a list may miss."""
     return call in _CREATES or (call.service == "dynamodb" and call.operation in (_PUT, _TRANSACT))
 
 
-def lists(call: Call, request: bytes) -> bool:
+def lists(call: AwsCall, request: bytes) -> bool:
     """Return whether a call is a list that may miss resources."""
     of_index = call == ("dynamodb", _QUERY) and b'"IndexName"' in request
     return call in _LISTS or of_index
 
 
-def _created(call: Call, request: bytes, response: bytes) -> Iterable[str]:
+def _created(call: AwsCall, request: bytes, response: bytes) -> Iterable[str]:
     if call.service != "dynamodb":
         return map(str, _at(json.loads(response), _CREATES[call]))
     asked = json.loads(request)

@@ -29,7 +29,7 @@ _SERVICES = {
 }
 
 
-class Call(NamedTuple):
+class AwsCall(NamedTuple):
     """A service and an operation.
 
     Attributes:
@@ -41,13 +41,13 @@ class Call(NamedTuple):
     operation: str
 
 
-def call_of(environ: Mapping[str, Any]) -> Call:
+def call_of(environ: Mapping[str, Any]) -> AwsCall:
     """Return the call of a WSGI request."""
     target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
     prefix, _, operation = target.partition(".")
     if operation:
-        return Call(_SERVICES.get(prefix, prefix), operation)
-    return Call(_signed_service(environ), str(environ["REQUEST_METHOD"]))
+        return AwsCall(_SERVICES.get(prefix, prefix), operation)
+    return AwsCall(_signed_service(environ), str(environ["REQUEST_METHOD"]))
 
 
 def _signed_service(environ: Mapping[str, Any]) -> str:
@@ -81,7 +81,7 @@ _STATES = "Step Functions service quotas"
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class RateLimit:
     """A limit of AWS.
 
     Attributes:
@@ -110,20 +110,20 @@ class Rate:
     source: str
 
 
-WEBSOCKET_FRAME = Limit(32 * _KIB, "bytes", _WEBSOCKETS)
-WEBSOCKET_MESSAGE = Limit(128 * _KIB, "bytes", _WEBSOCKETS)
-WEBSOCKET_IDLE = Limit(600, "seconds", _WEBSOCKETS)
-WEBSOCKET_AGE = Limit(7200, "seconds", _WEBSOCKETS)
-GATEWAY_WAIT = Limit(29, "seconds", _REST)
-GATEWAY_PAYLOAD = Limit(10 * _MIB, "bytes", _REST)
-LAMBDA_SYNC_PAYLOAD = Limit(6 * _MIB, "bytes", _LAMBDA)
-LAMBDA_ASYNC_PAYLOAD = Limit(_MIB, "bytes", _INVOKE)
+WEBSOCKET_FRAME = RateLimit(32 * _KIB, "bytes", _WEBSOCKETS)
+WEBSOCKET_MESSAGE = RateLimit(128 * _KIB, "bytes", _WEBSOCKETS)
+WEBSOCKET_IDLE = RateLimit(600, "seconds", _WEBSOCKETS)
+WEBSOCKET_AGE = RateLimit(7200, "seconds", _WEBSOCKETS)
+GATEWAY_WAIT = RateLimit(29, "seconds", _REST)
+GATEWAY_PAYLOAD = RateLimit(10 * _MIB, "bytes", _REST)
+LAMBDA_SYNC_PAYLOAD = RateLimit(6 * _MIB, "bytes", _LAMBDA)
+LAMBDA_ASYNC_PAYLOAD = RateLimit(_MIB, "bytes", _INVOKE)
 #: Retries of a failed asynchronous invocation, and the minutes before each.
-LAMBDA_RETRIES = Limit(2, "retries", _RETRIES)
+LAMBDA_RETRIES = RateLimit(2, "retries", _RETRIES)
 LAMBDA_RETRY_MINUTES = (1, 2)
 #: A new account has fewer; the number is not documented. AWS raises the quota automatically.
-LAMBDA_CONCURRENCY = Limit(1000, "invocations", _LAMBDA)
-FARGATE_VCPUS = Limit(6, "vCPUs", _FARGATE)
+LAMBDA_CONCURRENCY = RateLimit(1000, "invocations", _LAMBDA)
+FARGATE_VCPUS = RateLimit(6, "vCPUs", _FARGATE)
 
 #: ``{(service, operation): rate}``; every operation has its own bucket.
 RATES: Mapping[tuple[str, str], Rate] = MappingProxyType(
@@ -163,7 +163,7 @@ class TokenBucket:
         self._tokens = float(rate.burst)
         self._at = now
 
-    def take(self, now: float) -> bool:
+    def allow(self, now: float) -> bool:
         """Return whether a call is allowed at ``now``, and count it if so."""
         refilled = self._tokens + max(0.0, now - self._at) * self._rate.per_second
         self._tokens = min(float(self._rate.burst), refilled)
@@ -190,7 +190,7 @@ class Buckets:
         self._buckets: dict[tuple[str, str], TokenBucket] = {}
         self._lock = threading.Lock()
 
-    def take(self, service: str, operation: str) -> bool:
+    def allow(self, service: str, operation: str) -> bool:
         """Return whether a call is allowed now, and count it if so."""
         name = service, operation
         with self._lock:
@@ -198,7 +198,7 @@ class Buckets:
             if rate is None:
                 return True
             now = self._clock()
-            return self._buckets.setdefault(name, TokenBucket(rate, now)).take(now)
+            return self._buckets.setdefault(name, TokenBucket(rate, now)).allow(now)
 
     def configure(self, service: str, operation: str, rate: Rate | None) -> None:
         """Set the rate of an operation, with a full bucket, or remove its limit.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conducto_emulator.faults import eventual
-from conducto_emulator.faults.latency import Buckets, Call, Dice, Latency, call_of
+from conducto_emulator.faults.latency import AwsCall, Buckets, Dice, Latency, call_of
 
 StartResponse = Callable[..., Any]
 
@@ -74,7 +74,7 @@ class StrictAws:
         return body
 
     def _eventual(
-        self, strictness: Strictness, call: Call, environ: dict[str, Any], start: StartResponse
+        self, strictness: Strictness, call: AwsCall, environ: dict[str, Any], start: StartResponse
     ) -> Iterable[bytes]:
         request = _peek(environ)
         creates, lists = eventual.creates(call), eventual.lists(call, request)
@@ -91,10 +91,10 @@ class StrictAws:
         return [body]
 
     def _error(
-        self, strictness: Strictness, call: Call, environ: dict[str, Any]
+        self, strictness: Strictness, call: AwsCall, environ: dict[str, Any]
     ) -> Mapping[str, Any] | None:
         """Return AWS's error for a call, or None."""
-        if not strictness.buckets.take(call.service, call.operation):
+        if not strictness.buckets.allow(call.service, call.operation):
             return {"__type": "ThrottlingException", "message": "Rate exceeded"}
         if call.service != "dynamodb":
             return None

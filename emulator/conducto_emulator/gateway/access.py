@@ -139,7 +139,7 @@ class Request:
         if found is None:
             raise SignatureError("the request is not signed")
         time, names = self.headers.get("x-amz-date", ""), found[2].split(";")
-        return _Signed.of(found[1], names, found[3], time, _SKEW, presigned=False)
+        return _Signed.parse(found[1], names, found[3], time, _SKEW, presigned=False)
 
     def _presigned(self) -> "_Signed":
         query = self._query()
@@ -147,7 +147,7 @@ class Request:
             good_for = timedelta(seconds=int(query["X-Amz-Expires"]))
             names = query["X-Amz-SignedHeaders"].split(";")
             scope, signature = query["X-Amz-Credential"], query["X-Amz-Signature"]
-            return _Signed.of(scope, names, signature, query["X-Amz-Date"], good_for)
+            return _Signed.parse(scope, names, signature, query["X-Amz-Date"], good_for)
         except (KeyError, ValueError, OverflowError) as error:
             raise SignatureError("the signature in the URL is incomplete") from error
 
@@ -166,7 +166,7 @@ class _Signed:
     presigned: bool
 
     @classmethod
-    def of(
+    def parse(
         cls,
         scope: str,
         names: list[str],

@@ -59,20 +59,20 @@ class BoundedFrames(WebSocketsSansIOProtocol):
 
     def handle_text(self, event: Frame) -> None:
         """Handle the first frame of a text message."""
-        if self._fits(event, 0):
+        if self._is_allowed(event, 0):
             super().handle_text(event)
 
     def handle_bytes(self, event: Frame) -> None:
         """Handle the first frame of a binary message."""
-        if self._fits(event, 0):
+        if self._is_allowed(event, 0):
             super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
         """Handle a further frame of a message."""
-        if self._fits(event, sum(map(len, self.frames))):
+        if self._is_allowed(event, sum(map(len, self.frames))):
             super().handle_cont(event)
 
-    def _fits(self, event: Frame, before: int) -> bool:
+    def _is_allowed(self, event: Frame, before: int) -> bool:
         if self.request.path.partition("?")[0] != PATH:
             return True
         size = len(event.data)

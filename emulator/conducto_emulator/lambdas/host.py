@@ -56,7 +56,7 @@ class Context:
         return max(0, int((self._end - time.monotonic()) * 1000))
 
 
-class Host:
+class SandboxHost:
     """An app and its functions."""
 
     def __init__(self, module: ModuleType) -> None:
@@ -126,7 +126,7 @@ class Sandboxes:
     Sandboxes are forks of this process with the imported app, so it has no other threads.
     """
 
-    def __init__(self, host: Host, listener: socket.socket) -> None:
+    def __init__(self, host: SandboxHost, listener: socket.socket) -> None:
         self._host = host
         self._listener = listener
         self._busy: dict[socket.socket, Sandbox] = {}
@@ -142,7 +142,7 @@ class Sandboxes:
                 if key.fileobj is self._listener:
                     self._accept()
                 elif isinstance(key.fileobj, socket.socket):
-                    self._hear(key.fileobj)
+                    self._read_output(key.fileobj)
                 else:
                     return
             self._end_late()
@@ -191,7 +191,7 @@ class Sandboxes:
             if each.connection is not None:
                 each.connection.close()
 
-    def _hear(self, control: socket.socket) -> None:
+    def _read_output(self, control: socket.socket) -> None:
         sandbox = self._busy.get(control)
         if not control.recv(1):
             self._lose(control, sandbox)
@@ -234,7 +234,7 @@ class Sandboxes:
         os.waitpid(sandbox.pid, 0)
 
 
-def _work(host: Host, control: socket.socket, parent: int) -> NoReturn:
+def _work(host: SandboxHost, control: socket.socket, parent: int) -> NoReturn:
     """Execute calls until the parent process ends."""
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != parent:
@@ -245,13 +245,13 @@ def _work(host: Host, control: socket.socket, parent: int) -> NoReturn:
             os._exit(0)
         with socket.socket(fileno=descriptors[0]) as connection:
             with connection.makefile("rb") as file:
-                said = _said(host, json.loads(head), file.read())
+                said = _printed(host, json.loads(head), file.read())
             control.send(b".")
             with suppress(OSError):  # the caller disconnected
                 connection.sendall(said)
 
 
-def _said(host: Host, call: dict[str, Any], request: bytes) -> bytes:
+def _printed(host: SandboxHost, call: dict[str, Any], request: bytes) -> bytes:
     try:
         said = {"answer": host.respond(json.loads(request), float(call["seconds"]))}
     except Exception as error:  # noqa: BLE001  as in Lambda, the caller gets the error
@@ -268,7 +268,7 @@ def warm() -> None:
         boto3.client(service, region_name=os.environ[_REGION])
 
 
-def serve(host: Host, path: str) -> None:
+def serve(host: SandboxHost, path: str) -> None:
     """Handle calls on a Unix socket until standard input ends."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
@@ -287,7 +287,7 @@ def main(package: str, runtime: str, path: str) -> None:
     module = importlib.import_module("app")
     if _REGION in os.environ:
         warm()
-    serve(Host(module), path)
+    serve(SandboxHost(module), path)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ class ShortWay:
         length = environ.get("CONTENT_LENGTH")
         if operation in _METHODS and region is not None and length:
             body = bytes(environ["wsgi.input"].read(int(length)))
-            said = _said(operation, region[1], body)
+            said = _response_body(operation, region[1], body)
             if said is not None:
                 start("200 OK", _headers(said))
                 return [said]
@@ -91,7 +91,7 @@ class ShortWay:
         return passed_on
 
 
-def _said(operation: str, region: str, body: bytes) -> bytes | None:
+def _response_body(operation: str, region: str, body: bytes) -> bytes | None:
     """Return the body of the response; None if moto must handle the request as a whole."""
     handler = DynamoHandler()
     handler.current_account, handler.region = DEFAULT_ACCOUNT_ID, region

@@ -214,21 +214,21 @@ def install(folder: Path) -> Path:
 def main(words: Sequence[str]) -> int:
     """Run the terminal of a session; return the exit code."""
     if list(words) == ["--version"]:
-        _say(VERSION)
+        _send(VERSION)
         return 0
     if len(words) != _ARGUMENTS or words[2] != "StartSession":
         sys.stderr.write(f"{NAME}: unknown arguments\n")
         return 255
     session = json.loads(os.environ[words[0]])
-    _say(f"\nStarting session with SessionId: {session['SessionId']}")
+    _send(f"\nStarting session with SessionId: {session['SessionId']}")
     with connect(session["StreamUrl"], max_size=None) as socket:
         socket.send(json.dumps({"TokenValue": session["TokenValue"], **_size()}))
         code = _be_terminal(socket)
-    _say(f"\nExiting session with sessionId: {session['SessionId']}.\n")
+    _send(f"\nExiting session with sessionId: {session['SessionId']}.\n")
     return code
 
 
-def _say(line: str) -> None:
+def _send(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

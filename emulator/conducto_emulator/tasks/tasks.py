@@ -350,7 +350,7 @@ class TaskBoard:
     def _follow(self, task: Task) -> None:
         """Wait until an essential container ends or a stop is requested."""
         while task.wanted_stop is None:
-            self._look(task)
+            self._refresh(task)
             if any(each.essential and each.status == _STOPPED for each in task.containers):
                 return
             self._wait(_TICK, task)
@@ -369,7 +369,7 @@ class TaskBoard:
         self._signal(task, "SIGTERM")
         began = time.monotonic()
         while any(each.status != _STOPPED for each in task.containers):
-            self._look(task)
+            self._refresh(task)
             for each in task.containers:
                 if each.status != _STOPPED and time.monotonic() - began > each.stop_timeout:
                     self._containers.signal(task, each.name, "SIGKILL")
@@ -380,7 +380,7 @@ class TaskBoard:
             if each.status != _STOPPED:
                 self._containers.signal(task, each.name, signal)
 
-    def _look(self, task: Task) -> None:
+    def _refresh(self, task: Task) -> None:
         for each in task.containers:
             if each.status == _STOPPED:
                 continue

@@ -51,7 +51,7 @@ class CloudCaller:
 
     def _looked_at(self, pipeline_id: str) -> str:
         id_ = self._owned(pipeline_id)
-        self._engine.watch.look(self._me.org, id_)
+        self._engine.watch.poll(self._me.org, id_)
         return id_
 
     def _note_change(self, pipeline_id: str, change: str) -> None:

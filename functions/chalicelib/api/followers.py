@@ -28,7 +28,7 @@ class Followers:
 
     def revoke(self, *tokens: str) -> int:
         """Revoke tokens and close their connections; return the number that were valid."""
-        revoked = sum(self._tokens.take(token) for token in tokens)
+        revoked = sum(self._tokens.revoke_once(token) for token in tokens)
         self.close_of(*tokens)
         return revoked
 

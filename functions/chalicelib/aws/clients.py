@@ -39,7 +39,7 @@ class Clients:
         with self._lock:
             key = service, endpoint
             if key not in self._made:
-                self._made[key] = self._make(service, endpoint)
+                self._made[key] = self._create(service, endpoint)
             return self._made[key]
 
     def once(self, service: str, seconds: float) -> Client:
@@ -50,12 +50,12 @@ class Clients:
         with self._lock:
             key = service, f"once within {seconds:g} s"
             if key not in self._made:
-                self._made[key] = self._make(service, None, attempts=1, seconds=seconds)
+                self._made[key] = self._create(service, None, attempts=1, seconds=seconds)
             return self._made[key]
 
     def lent(self, service: str, credentials: Mapping[str, Any]) -> Client:
         """Return a new client with a role's credentials, as returned by STS."""
-        return self._make(
+        return self._create(
             service,
             None,
             aws_access_key_id=credentials["AccessKeyId"],
@@ -63,7 +63,7 @@ class Clients:
             aws_session_token=credentials["SessionToken"],
         )
 
-    def _make(
+    def _create(
         self,
         service: str,
         endpoint: str | None,
@@ -108,7 +108,7 @@ class Tags:
 
     stage: str
 
-    def of(self, org: str = "", pipeline_id: str = "") -> list[tuple[str, str]]:
+    def pairs(self, org: str = "", pipeline_id: str = "") -> list[tuple[str, str]]:
         """Return ``(key, value)`` pairs for a resource of an organisation or a pipeline."""
         known = {STAGE_TAG: self.stage, ORG_TAG: org, PIPELINE_TAG: pipeline_id}
         return [

@@ -194,7 +194,7 @@ class DynamoTable:
         """Delete an item; a missing one is not an error."""
         self._call("delete_item", Key=_packed_key(key))
 
-    def take(self, key: Key) -> bool:
+    def delete_once(self, key: Key) -> bool:
         """Delete an item; return True for exactly one of concurrent callers."""
         response = self._call("delete_item", Key=_packed_key(key), ReturnValues="ALL_OLD")
         return bool(response.get("Attributes"))

@@ -28,7 +28,7 @@ class TableNamedRecords(Generic[R]):
         self._key = key
         self._model = model
 
-    def all_of(self, org: str) -> Sequence[R]:
+    def list_by_name(self, org: str) -> Sequence[R]:
         """Return the records of an organisation, by name."""
         return [self._parsed(item["record"]) for _, item in self._table.below(self._key(org, ""))]
 
@@ -43,7 +43,7 @@ class TableNamedRecords(Generic[R]):
 
     def delete(self, org: str, name: str) -> bool:
         """Delete a record; return whether there was one."""
-        return self._table.take(self._key(org, name))
+        return self._table.delete_once(self._key(org, name))
 
     def _parsed(self, document: object) -> R:
         found: R = self._model.model_validate_json(str(document))

@@ -7,12 +7,12 @@ from typing import Any
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import NEW, DynamoTable, Item, Update, Value
-from chalicelib.billing.port import Account, HookEvent, HourTotal, Meter, WaitingMail
+from chalicelib.billing.port import HookEvent, HourTotal, Meter, PaymentAccount, WaitingMail
 from conducto_core.billing.handlers import month_of
 from conducto_core.billing.rules import (
     Billing,
+    PlanPeriod,
     Rates,
-    Span,
     Status,
     charged_at,
     charged_hours,
@@ -36,7 +36,7 @@ class TableBilling:
 
     # ---- accounts -----------------------------------------------------------------------------
 
-    def account(self, org: str) -> Account | None:
+    def account(self, org: str) -> PaymentAccount | None:
         """Return an organisation's account."""
         item = self._table.get(table_keys.account(org))
         return None if item is None else _account(org, item)
@@ -46,13 +46,13 @@ class TableBilling:
         for _, item in self._table.index(OPEN, _ACCOUNTS):
             yield str(item[OPEN.sort_key])
 
-    def put_account(self, account: Account) -> bool:
+    def put_account(self, account: PaymentAccount) -> bool:
         """Write an account, unless one that was fetched later exists; return whether it was."""
         key, item = table_keys.account(account.org), _account_item(account)
         where = f"{NEW} OR fetched < :fetched"
         return self._table.put_if(key, item, where, {":fetched": account.fetched})
 
-    def note(self, org: str, *, warned: float, suspended_at: float | None) -> None:
+    def record_steps(self, org: str, *, warned: float, suspended_at: float | None) -> None:
         """Record which steps at the spend limit were taken."""
         facts: dict[str, Value] = {"warned": warned}
         remove: tuple[str, ...] = ("suspended_at",)
@@ -81,7 +81,7 @@ class TableBilling:
             yield org, worker, float(since)
 
     def move(
-        self, meter: Meter, span: Span, rates: Rates, billing: Billing, *, closed: bool
+        self, meter: Meter, span: PlanPeriod, rates: Rates, billing: Billing, *, closed: bool
     ) -> bool:
         """Charge a worker for ``span`` instead of ``meter.span``, in one transaction."""
         changes = charged_hours(moved(meter.span, span), billing)
@@ -103,7 +103,7 @@ class TableBilling:
             operations.append(self._table.update_operation(update))
         return not self._table.try_transact(operations)
 
-    def _meter_operation(self, meter: Meter, new: Meter, span: Span) -> Any:
+    def _meter_operation(self, meter: Meter, new: Meter, span: PlanPeriod) -> Any:
         key = table_keys.meter(meter.org, meter.worker, meter.since)
         facts: dict[str, Value] = {
             "pipeline": meter.pipeline_id,
@@ -245,7 +245,7 @@ def _meter(org: str, worker: str, since: float, item: Item) -> Meter:
         vcpu=float(item["vcpu"]),
         gb=float(item["gb"]),
         since=since,
-        span=Span(int(item["began"]), int(item["ended"])),
+        span=PlanPeriod(int(item["began"]), int(item["ended"])),
         task=str(item["task"]) if "task" in item else None,
         closed="closed" in item,
         period=float(item.get("period", 0.0)),
@@ -257,7 +257,7 @@ _OPTIONAL = ("grace_until", "suspended_at")
 _NUMBERS = ("started", "since", "resumed", "period_start", "period_end", "fetched", "warned")
 
 
-def _account_item(account: Account) -> Item:
+def _account_item(account: PaymentAccount) -> Item:
     item: dict[str, Value] = {
         "customer": account.customer,
         "subscription": account.subscription,
@@ -276,8 +276,8 @@ def _account_item(account: Account) -> Item:
     return item
 
 
-def _account(org: str, item: Item) -> Account:
-    known = Account(org=org, customer=str(item["customer"]))
+def _account(org: str, item: Item) -> PaymentAccount:
+    known = PaymentAccount(org=org, customer=str(item["customer"]))
     item = {"started": item.get("since", 0.0), **item}
     present = [name for name in (*_NUMBERS, *_OPTIONAL) if name in item]
     numbers: dict[str, Any] = {name: float(item[name]) for name in present}

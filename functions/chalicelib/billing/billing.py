@@ -11,10 +11,10 @@ from time import gmtime, strftime
 
 from chalicelib.billing.port import (
     USAGE_REFUSED,
-    Account,
     BillingPorts,
     BillingRecords,
     HookEvent,
+    PaymentAccount,
     Subscription,
     WaitingMail,
     rates_of,
@@ -43,7 +43,7 @@ class BillingMail:
         self._cloud = cloud
         self._records = records
 
-    def send(self, account: Account, kind: str, subject: str, text: str) -> None:
+    def send(self, account: PaymentAccount, kind: str, subject: str, text: str) -> None:
         """Send an e-mail, now or later; it replaces a waiting one of its kind."""
         mail = WaitingMail(account.org, kind, subject, text, due=self._cloud.clock())
         self._records.put_mail(mail)
@@ -181,19 +181,21 @@ class Subscriptions:
             if new.grace_until is not None and account.grace_until is None:
                 self._warn(new, new.grace_until)
 
-    def _is_outdated(self, account: Account, found: Subscription) -> bool:
+    def _is_outdated(self, account: PaymentAccount, found: Subscription) -> bool:
         """Return whether a subscription ended before the organisation's current one began."""
         over = found.status not in LIVE
         other = account.subscription not in ("", found.id)
         return other and over and found.since < account.started
 
-    def _started(self, account: Account, found: Subscription, fetched: float) -> Account:
+    def _started(
+        self, account: PaymentAccount, found: Subscription, fetched: float
+    ) -> PaymentAccount:
         """Return an account with the start of another subscription and of its paid plan."""
         hours = self._records.hours(account.org, found.since, fetched)
         since = paid_from(found.since, fetched, (total.hour for total in hours))
         return replace(account, started=found.since, since=since, resumed=0.0)
 
-    def _is_second(self, account: Account, found: Subscription) -> bool:
+    def _is_second(self, account: PaymentAccount, found: Subscription) -> bool:
         """Return whether another subscription is in force; a second live one is cancelled.
 
         Two pages that were opened at the same time can both be paid.
@@ -215,14 +217,14 @@ class Subscriptions:
             )
         return True
 
-    def _apply(self, account: Account) -> None:
+    def _apply(self, account: PaymentAccount) -> None:
         """Write what gates workers, then let waiting pipelines launch some."""
         self._cloud.orgs.set_billing(
             account.org, account.gate, self.accrued(account), fetched=account.fetched
         )
         self._slots.resume(account.org)
 
-    def _warn(self, account: Account, end: float) -> None:
+    def _warn(self, account: PaymentAccount, end: float) -> None:
         day = strftime("%d %B %Y", gmtime(end))
         text = (
             f"A payment for {account.org} failed. The organisation keeps its plan until {day}; "
@@ -231,7 +233,7 @@ class Subscriptions:
         )
         self._mail.send(account, "payment", f"Conducto: a payment for {account.org} failed", text)
 
-    def accrued(self, account: Account) -> float:
+    def accrued(self, account: PaymentAccount) -> float:
         """Return the dollars of the current billing period, from the charged hours."""
         hours = self._records.hours(
             account.org, account.first_hour, max(account.first_hour, self._cloud.clock())

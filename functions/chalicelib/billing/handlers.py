@@ -8,7 +8,7 @@ from time import gmtime, strftime
 
 from chalicelib.billing.billing import Subscriptions
 from chalicelib.billing.metering import month_of
-from chalicelib.billing.port import Account, BillingPorts, HourTotal, Meter, rates_of
+from chalicelib.billing.port import BillingPorts, HourTotal, Meter, PaymentAccount, rates_of
 from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.workers.slots import Slots
@@ -62,7 +62,7 @@ class CloudBilling:
         ports = self._ports()
         account = ports.records.account(self._me.org)
         if account is None:
-            account = Account(self._me.org, ports.provider.new_customer(self._me.org))
+            account = PaymentAccount(self._me.org, ports.provider.new_customer(self._me.org))
             ports.records.put_account(account)
         # The end of a subscription is known before another one begins.
         Subscriptions(self._cloud, self._slots, ports).refresh(self._me.org)

@@ -20,8 +20,8 @@ from conducto_core.billing.rules import (
     KEPT_SECONDS,
     RATES,
     RECORD_BYTES,
+    PlanPeriod,
     Rates,
-    Span,
     Stored,
     charged_seconds,
     storage_dollars,
@@ -219,7 +219,7 @@ class StorageMetering:
         now: Measured,
         dollars: Mapping[str, float],
     ) -> None:
-        whose = Spender.of(record, 0.0, attempts=0)
+        whose = Spender.for_pipeline(record, 0.0, attempts=0)
         try:
             self._cloud.orgs.add_storage(org, whose, before, now, dollars)
         except ConflictError:
@@ -368,13 +368,13 @@ class Charging:
         )
 
 
-def _span(meter: Meter, time: WorkerTime) -> Span:
+def _span(meter: Meter, time: WorkerTime) -> PlanPeriod:
     """Return the charged interval after an observation, in whole seconds."""
     first = max(int(time.began), ceil(meter.since))
     if time.ended:
         end = int(time.began) + ceil(charged_seconds(time.began, time.until))
-        return Span(first, max(first, end))
+        return PlanPeriod(first, max(first, end))
     if meter.span is None:
-        return Span(first, max(first, int(time.until)))
+        return PlanPeriod(first, max(first, int(time.until)))
     # The clocks of two machines may differ: a running worker's interval never shrinks.
-    return Span(meter.span.began, max(meter.span.until, int(time.until)))
+    return PlanPeriod(meter.span.began, max(meter.span.until, int(time.until)))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
-from conducto_core.billing.rules import RATES, Billing, Rates, Span, Status, first_hour
+from conducto_core.billing.rules import RATES, Billing, PlanPeriod, Rates, Status, first_hour
 
 #: Kinds of events about usage that was received and not accepted.
 USAGE_REFUSED = ("v1.billing.meter.error_report_triggered", "v1.billing.meter.no_meter_found")
@@ -108,7 +108,7 @@ class BillingProvider(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class PaymentAccount:
     """The subscription of an organisation, as it was last fetched.
 
     Attributes:
@@ -154,7 +154,7 @@ class Account:
         )
 
 
-def rates_of(account: Account | None) -> Rates:
+def rates_of(account: PaymentAccount | None) -> Rates:
     """Return the prices of an account, or the documented ones."""
     return RATES if account is None or account.rates is None else account.rates
 
@@ -178,13 +178,13 @@ class Meter:
     vcpu: float
     gb: float
     since: float
-    span: Span | None = None
+    span: PlanPeriod | None = None
     task: str | None = field(default=None, compare=False)
     closed: bool = False
     period: float = 0.0
     settled: int = 0
 
-    def moved(self, span: Span, billing: Billing, *, closed: bool) -> "Meter":
+    def moved(self, span: PlanPeriod, billing: Billing, *, closed: bool) -> "Meter":
         """Return the meter with another interval, whose change is charged in the current period."""
         settled = self.settled
         if self.period != billing.period:
@@ -237,16 +237,16 @@ class WaitingMail:
 class BillingRecords(Protocol):
     """Subscriptions and charged usage. Writes raise `ThrottledError` to be retried."""
 
-    def account(self, org: str) -> Account | None:
+    def account(self, org: str) -> PaymentAccount | None:
         """Return an organisation's account."""
 
     def accounts(self) -> Iterator[str]:
         """Yield the organisations that have one."""
 
-    def put_account(self, account: Account) -> bool:
+    def put_account(self, account: PaymentAccount) -> bool:
         """Write an account, unless one that was fetched later exists; return whether it was."""
 
-    def note(self, org: str, *, warned: float, suspended_at: float | None) -> None:
+    def record_steps(self, org: str, *, warned: float, suspended_at: float | None) -> None:
         """Record which steps at the spend limit were taken."""
 
     def meter(self, org: str, worker: str, since: float) -> Meter | None:
@@ -259,7 +259,7 @@ class BillingRecords(Protocol):
         """Yield ``(org, worker, since)`` of the meters that are not closed."""
 
     def move(
-        self, meter: Meter, span: Span, rates: Rates, billing: Billing, *, closed: bool
+        self, meter: Meter, span: PlanPeriod, rates: Rates, billing: Billing, *, closed: bool
     ) -> bool:
         """Charge a worker for ``span`` instead of ``meter.span``, in one transaction.
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from chalicelib.billing.billing import BillingMail, Subscriptions
 from chalicelib.billing.metering import Charging, WorkerTime
-from chalicelib.billing.port import Account, BillingPorts, BillingUnavailableError
+from chalicelib.billing.port import BillingPorts, BillingUnavailableError, PaymentAccount
 from chalicelib.debug.sessions import DebugSessions
 from chalicelib.run.model import Input, SpendLimitReached
 from chalicelib.run.processor import CommandProcessor
@@ -125,7 +125,9 @@ class BillingRun:
         meter = self._records.meter(org, worker, since)
         if meter is not None and meter.pipeline_id in unread:
             return
-        look = None if meter is None or not meter.task else self._cloud.fleet.look(meter.task)
+        look = (
+            None if meter is None or not meter.task else self._cloud.fleet.task_status(meter.task)
+        )
         if meter is None or look is None or look.began is None:
             self._charging.close(org, worker, since)  # ECS no longer knows it
         elif look.status == _STOPPED:
@@ -154,7 +156,7 @@ class BillingRun:
         if account is not None:
             self._send(account)
 
-    def _send(self, account: Account) -> None:
+    def _send(self, account: PaymentAccount) -> None:
         if not account.subscription:
             return
         for total in self._records.hours(account.org, self._now - MAX_AGE, self._now):
@@ -179,7 +181,7 @@ class BillingRun:
 
     # ---- spend limit --------------------------------------------------------------------------
 
-    def _apply_limit(self, account: Account) -> None:
+    def _apply_limit(self, account: PaymentAccount) -> None:
         used = self._cloud.orgs.in_use(account.org)
         limit = used.billing.limit if used.paying else None
         level = warning_level(used.accrued, limit)
@@ -188,13 +190,13 @@ class BillingRun:
         before = account.suspended_at
         since = (self._now if before is None else before) if level == 1 else None
         if (level, since) != (account.warned, before):
-            self._records.note(account.org, warned=level, suspended_at=since)
+            self._records.record_steps(account.org, warned=level, suspended_at=since)
         if before is not None and since is None:
             self._engine.slots.resume(account.org)
         if since is not None and is_grace_over(used.billing, since, self._now):
             self._kill(account.org)
 
-    def _warn(self, account: Account, accrued: float, limit: float) -> None:
+    def _warn(self, account: PaymentAccount, accrued: float, limit: float) -> None:
         share = "reached" if accrued >= limit else "at 80 %"
         text = (
             f"{account.org} has used ${accrued:,.2f} of its spend limit of ${limit:,.2f} in this "

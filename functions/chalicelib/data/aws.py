@@ -37,7 +37,7 @@ class DataFunction:
         found = self._ask("changed", directory=directory, since=since, until=until, limit=limit)
         return ChangedData.model_validate(found)
 
-    def look(self, directory: str, name: str) -> FileFacts:
+    def stat(self, directory: str, name: str) -> FileFacts:
         """Return the size and version of a file."""
         return FileFacts(*self._ask("look", directory=directory, name=name))
 
@@ -146,12 +146,12 @@ class EfsAccessPoints:
         known = self._table.get(key) or {}
         if "id" not in known:
             generation = _generation(known)
-            found = self._make(f"{name}/{generation}" if generation else name, directory)
+            found = self._create(f"{name}/{generation}" if generation else name, directory)
             self._table.put(key, {"id": found, _GENERATION: generation})
             return found
         return str(known["id"])
 
-    def _make(self, name: str, directory: str) -> str:
+    def _create(self, name: str, directory: str) -> str:
         token = sha256(f"{self.file_system}/{name}".encode()).hexdigest()
         try:
             with throttling():

@@ -35,7 +35,7 @@ HANDED_SECONDS = 15.0
 _ERRORS = {"not_found": NotFoundError, "refused": RefusedError, "failed": RefusedError}
 
 
-class Progress(NamedTuple):
+class CopyProgress(NamedTuple):
     """The progress of a copy, in bytes."""
 
     done: int
@@ -57,7 +57,7 @@ class CopyRunningError(Exception):
         remedy: What to do next.
     """
 
-    def __init__(self, name: str, progress: Progress) -> None:
+    def __init__(self, name: str, progress: CopyProgress) -> None:
         done, size = (f"{count / 1e6:,.0f}" for count in progress)
         super().__init__(f"{name} is being copied: {done} of {size} MB")
         self.remedy = "retry in a few seconds"
@@ -124,17 +124,17 @@ class CopyJobs:
             return said["answer"]
         progress = self._progress(key)
         if progress is None:
-            progress = Progress(0, size)
+            progress = CopyProgress(0, size)
             write_progress(self._blobs, key, progress)
             self._cloud.data.begin(what, directory, name, key)
         raise CopyRunningError(name, progress)
 
-    def _progress(self, key: str) -> Progress | None:
+    def _progress(self, key: str) -> CopyProgress | None:
         """Return the progress of a copy, or None if it was not updated for `SILENT_SECONDS`."""
         said = self._blobs.put_at(key + ".at")
         if said is None or self._cloud.clock() - said > SILENT_SECONDS:
             return None
-        return Progress(*json.loads(self._blobs.get(key + ".at") or b"[0, 0]"))
+        return CopyProgress(*json.loads(self._blobs.get(key + ".at") or b"[0, 0]"))
 
     def _is_forgotten(self, key: str) -> bool:
         """Return whether a finished copy has expired: the bucket keeps it for days."""
@@ -146,7 +146,7 @@ class CopyJobs:
             self._blobs.delete(key + suffix)
 
 
-def write_progress(blobs: Blobs, key: str, progress: Progress) -> None:
+def write_progress(blobs: Blobs, key: str, progress: CopyProgress) -> None:
     """Write the progress of a copy."""
     blobs.put(key + ".at", json.dumps(progress).encode())
 
@@ -173,7 +173,7 @@ class Counter:
         """Add a number of bytes."""
         self._done += count
         if self._clock() - self._said >= SAY_SECONDS:
-            write_progress(self._blobs, self._key, Progress(self._done, self._size))
+            write_progress(self._blobs, self._key, CopyProgress(self._done, self._size))
             self._said = self._clock()
 
     def chunks(self, content: Iterator[bytes]) -> Iterator[bytes]:

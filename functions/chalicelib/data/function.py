@@ -56,7 +56,7 @@ class LocalDataFiles:
             return ChangedData(entries=())
         return self._directory(directory).changed(since, until, limit)
 
-    def look(self, directory: str, name: str) -> FileFacts:
+    def stat(self, directory: str, name: str) -> FileFacts:
         """Return the size and version of a file."""
         with self._directory(directory).open(name) as file:
             found = os.fstat(file.fileno())
@@ -173,7 +173,7 @@ def _execute(files: LocalDataFiles, request: dict[str, Any]) -> Any:
             data = base64.b64decode(request.pop("data"))
             return files.write(**request, data=data).model_dump(mode="json")
         case "look":
-            return list(files.look(**request))
+            return list(files.stat(**request))
         case "stage" | "total" | "forget" as what:
             return getattr(files, what)(**request)
         case "later":

@@ -7,7 +7,7 @@ from chalicelib.api.caller import CloudCaller
 from chalicelib.api.transfers import StagedDownload, Upload, new_key, nothing, transfer_key
 from chalicelib.data.copy_jobs import MAX_AT_ONCE, Copy, CopyJobs
 from chalicelib.data.function import MAX_INLINE
-from conducto_core.api.downloads import Download, Span
+from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.installation.names import pipeline_directory, user_directory
 from conducto_core.run.model.params import ChangedDataParams, ListUserDataParams, UserDataParams
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
@@ -41,11 +41,11 @@ class CloudData(CloudCaller):
             self._cloud.data.changed, where, query.since, query.until, query.limit
         )
 
-    async def read_data(self, params: UserDataParams, span: Span | None = None) -> Download:
+    async def read_data(self, params: UserDataParams, span: ByteRange | None = None) -> Download:
         """Return a download of a data file; the bucket serves the whole file and ranges of it."""
         del span
         where, name = self._data_directory(params.pipeline), params.name
-        facts = await asyncio.to_thread(self._cloud.data.look, where, name)
+        facts = await asyncio.to_thread(self._cloud.data.stat, where, name)
         copy = Copy(transfer_key(self._me, where, name, facts.version), *facts)
         if facts.size > MAX_AT_ONCE:
             last = transfer_key(self._me, where, name)

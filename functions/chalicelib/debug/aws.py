@@ -51,13 +51,13 @@ class TableShells:
 
     def started(self, shell: Shell, task_arn: str) -> None:
         """Record a shell's task."""
-        self._note(shell, {"task": task_arn})
+        self._index_item(shell, {"task": task_arn})
 
     def is_up(self, shell: Shell) -> None:
         """Record that a shell accepts connections."""
-        self._note(shell, {"up": 1})
+        self._index_item(shell, {"up": 1})
 
-    def _note(self, shell: Shell, facts: Item) -> None:
+    def _index_item(self, shell: Shell, facts: Item) -> None:
         self._table.update_if(Update(_key(shell), set=facts, where=_GOES_ON))
 
     def end(self, shell: Shell, reason: str) -> bool:

@@ -111,9 +111,9 @@ class DebugSessions:
         )
         # A shell can write the pipeline's data.
         self._engine.note_change(me.org, pipeline_id, "remote_shell", me.user)
-        self._keep(shell)
+        self._reserve(shell)
         try:
-            self._order(shell, plan)
+            self._start_request(shell, plan)
         except CapacityError as error:
             self._over(shell, str(error))
             raise RefusedError(
@@ -132,12 +132,12 @@ class DebugSessions:
             notes=plan.notes,
         )
 
-    def _keep(self, shell: Shell) -> None:
+    def _reserve(self, shell: Shell) -> None:
         """Store and count a shell; if all workers are in use, stop idle ones to make room."""
         try:
             write_with_retry(self._cloud, lambda: self._cloud.shells.open(shell))
         except PlanLimitError:
-            self._engine.slots.spare_all(shell.org)
+            self._engine.slots.stop_all_idle(shell.org)
             write_with_retry(self._cloud, lambda: self._cloud.shells.open(shell))
 
     def _check(self, me: Identity, pipeline_id: str, request: RemoteShellRequest) -> None:
@@ -153,7 +153,7 @@ class DebugSessions:
                 )
         check_usage(self._cloud, me.org)
 
-    def _order(self, shell: Shell, plan: DebugPlan) -> None:
+    def _start_request(self, shell: Shell, plan: DebugPlan) -> None:
         token, digest = new_token()
         who = (shell.pipeline_id, shell.path, shell.id)
         identity = Identity(shell.org, shell.user, frozenset({WORKER}), who)
@@ -184,7 +184,7 @@ class DebugSessions:
             raise RefusedError(f"{shell_id} belongs to {shell.user}; open your own shell")
         if shell.ended is None and self._cloud.clock() >= shell.until:
             shell = self._over(shell, "the time limit was reached")
-        look = self._look(shell)
+        look = self._task_status(shell)
         if shell.ended is None and look.status == _STOPPED:
             shell = self._over(shell, look.reason or "its task stopped")
         if shell.ended is not None:
@@ -309,12 +309,12 @@ class DebugSessions:
         record = self._cloud.store.record(shell.org, shell.pipeline_id)
         if record is None or record.lifecycle is Lifecycle.ARCHIVED:
             return "its pipeline was archived"
-        look = self._look(shell)
+        look = self._task_status(shell)
         return look.reason or "its task stopped" if look.status == _STOPPED else None
 
-    def _look(self, shell: Shell) -> TaskStatus:
+    def _task_status(self, shell: Shell) -> TaskStatus:
         """Return the status of a shell's task; a task that ECS no longer knows has stopped."""
-        found = None if shell.task is None else self._cloud.fleet.look(shell.task)
+        found = None if shell.task is None else self._cloud.fleet.task_status(shell.task)
         if found is not None:
             return found
         young = self._cloud.clock() - shell.opened < SILENCE
@@ -329,7 +329,7 @@ class DebugSessions:
         dollars = dollars_for(shell.path, shell.cpu, shell.mem, seconds)
         if record is None:
             return Spender(shell.pipeline_id, "", dollars)
-        return Spender.of(record, dollars)
+        return Spender.for_pipeline(record, dollars)
 
     def _charge(self, shell: Shell, until: float, *, ended: bool) -> None:
         size = size_for(shell.path, shell.cpu, shell.mem)

@@ -99,7 +99,7 @@ class EcrRegistry:
                 imageTagMutability="IMMUTABLE",  # a tag is the hash of its content
                 imageScanningConfiguration={"scanOnPush": True},
                 encryptionConfiguration={"encryptionType": "AES256"},
-                tags=upper(self._tags.of(org)),
+                tags=upper(self._tags.pairs(org)),
             )
         with throttling():  # also if it existed: its creation may have been cut off
             ecr.put_lifecycle_policy(

@@ -280,7 +280,7 @@ class ImageBuilds:
         self._blobs.put(_key(org, tag, "build.json"), written.encode())
         return _moved(image, ImageState.QUEUED, build=build)
 
-    def look(self, org: str, pipeline_id: str, image: BuiltImage) -> BuiltImage:
+    def build_state(self, org: str, pipeline_id: str, image: BuiltImage) -> BuiltImage:
         """Return the current state of an image that is being built."""
         found = self._found(org, image)
         if found is not None:

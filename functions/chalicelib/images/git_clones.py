@@ -126,7 +126,7 @@ class GitClones:
     def _lender(self, url: str) -> _Lender:
         """Return the trigger of the caller's with a token for a repository, or the caller."""
         org, user = self._me.org, self._me.user
-        own = (one for one in self._cloud.triggers.all_of(org) if one.owner == user)
+        own = (one for one in self._cloud.triggers.list_by_name(org) if one.owner == user)
         for trigger in Suspensions(self._cloud, org).marked(own):
             lends = (trigger.app or trigger.has_token) and not trigger.suspended
             if lends and same_repository(trigger.repository, url):

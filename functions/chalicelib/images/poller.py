@@ -39,7 +39,7 @@ class BuildPoller:
         self._builds = ImageBuilds(cloud)
         self._looked: dict[str, float] = {}
 
-    def look(self, org: str, pipeline_id: str, *, at_once: bool = False) -> None:
+    def poll(self, org: str, pipeline_id: str, *, at_once: bool = False) -> None:
         """Poll a pipeline's image builds, unless they were polled less than `PAUSE` seconds ago."""
         with self._reading(org, pipeline_id) as live:
             building = tuple(_building(live))
@@ -52,7 +52,7 @@ class BuildPoller:
         self._looked[pipeline_id] = now
         for image in building:
             try:
-                moved = self._builds.look(org, pipeline_id, image)
+                moved = self._builds.build_state(org, pipeline_id, image)
             except Exception:
                 # The rest of the pipeline can still be read; the next poll retries.
                 logger.exception("an image build was not polled", extra={"pipeline": pipeline_id})

@@ -10,7 +10,7 @@ from tempfile import NamedTemporaryFile
 
 from chalicelib.logs.port import LogKey, LogStore, Tail
 from chalicelib.run.reading import LOOK_EVERY, CloudQueries
-from conducto_core.api.downloads import Download, Span
+from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.command.usage import MAX_BYTES, resources_in
 from conducto_core.errors import NotFoundError
@@ -209,7 +209,7 @@ class CloudLogs(CloudQueries):
         with _LINE_INDEXES.using(self._cloud.logs, key) as index:
             return index.ended(stream, min(offset, stream.size()))
 
-    async def download_log(self, query: LogFileParams, span: Span | None = None) -> Download:
+    async def download_log(self, query: LogFileParams, span: ByteRange | None = None) -> Download:
         """Return a download of an output stream as it is now, or of a range of it."""
         key, _ = await self._output(query)
         if key is None:

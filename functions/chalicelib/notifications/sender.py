@@ -259,7 +259,7 @@ class OrgRules:
 
     def all(self) -> Sequence[NotificationRule]:
         """Return the rules, by name."""
-        return Suspensions(self._cloud, self._org).marked(self._rules.all_of(self._org))
+        return Suspensions(self._cloud, self._org).marked(self._rules.list_by_name(self._org))
 
     def put(self, rule: NotificationRule) -> None:
         """Store a rule, replacing one of the same name."""

@@ -71,7 +71,7 @@ class Administration:
             case MintToken():
                 return self._mint(request)
             case ListTokens():
-                return AdminResponse(tokens=tuple(map(_info, self._known(request.org))))
+                return AdminResponse(tokens=tuple(map(_info, self._existing_plan(request.org))))
             case RevokeToken():
                 return self._revoke(request)
             case InviteMember():
@@ -81,7 +81,7 @@ class Administration:
             case ShowVersion():
                 return AdminResponse(version=__version__)
 
-    def _known(self, org: str) -> list[TokenRecord]:
+    def _existing_plan(self, org: str) -> list[TokenRecord]:
         return [token for token in self._tokens.known(org) if token.identity.kind != "session"]
 
     def _mint(self, request: MintToken) -> AdminResponse:
@@ -94,14 +94,14 @@ class Administration:
         )
 
     def _revoke(self, request: RevokeToken) -> AdminResponse:
-        known = self._known(request.org)
+        known = self._existing_plan(request.org)
         found = [token for token in known if token.digest.startswith(request.token)]
         if len(found) != 1:
             return AdminResponse(
                 error=f"{request.org} has {len(found) or 'no'} tokens {request.token!r}; "
                 "list them with 'conducto admin token list'"
             )
-        self._tokens.take(found[0].digest)
+        self._tokens.revoke_once(found[0].digest)
         self._revoked(found[0].digest)
         return AdminResponse(tokens=(_info(found[0]),))
 

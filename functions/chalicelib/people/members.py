@@ -418,7 +418,11 @@ class MemberTokens:
         user = None if params.everyone else params.user or self._me.user
         if user != self._me.user:
             self._check_others()
-        found = [one for one in self._known(sessions=sessions) if user in (None, one.identity.user)]
+        found = [
+            one
+            for one in self._existing_token(sessions=sessions)
+            if user in (None, one.identity.user)
+        ]
         roles = {member.user: member.role for member in self._cloud.people.members(self._me.org)}
         return MemberTokenList(tokens=tuple(self._info(one, roles) for one in found))
 
@@ -463,7 +467,7 @@ class MemberTokens:
             ProblemError: 403, the caller may not revoke it.
             RefusedError: The caller is a program, which revokes only its own token.
         """
-        known = self._known(sessions=sessions)
+        known = self._existing_token(sessions=sessions)
         found = [one for one in known if one.digest.startswith(token_id)]
         mine = [one for one in found if one.identity.user == self._me.user]
         is_admin = Permission.MANAGE_ORGANISATION in self._me.permissions
@@ -482,7 +486,7 @@ class MemberTokens:
     def end_all(self) -> TokensRevoked:
         """End all sessions of the caller, that of the request last; raises `RefusedError`."""
         self._check_no_program()
-        mine = [s for s in self._known(sessions=True) if s.identity.user == self._me.user]
+        mine = [s for s in self._existing_token(sessions=True) if s.identity.user == self._me.user]
         mine.sort(key=lambda session: session.digest == self._me.token)
         return self._revoke([session.digest for session in mine])
 
@@ -490,7 +494,7 @@ class MemberTokens:
         followers = Followers(self._cloud.connections, self._cloud.tokens)
         return TokensRevoked(revoked=followers.revoke(*digests))
 
-    def _known(self, *, sessions: bool) -> list[TokenRecord]:
+    def _existing_token(self, *, sessions: bool) -> list[TokenRecord]:
         known = self._cloud.tokens.known(self._me.org)
         return [one for one in known if (one.identity.kind == "session") is sessions]
 

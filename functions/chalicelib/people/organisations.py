@@ -130,7 +130,7 @@ class Organisations:
         self._check_complete()
         login = self._login(org, member.user, member.role)
         if self._me.kind == "session":  # one session becomes another one
-            self._cloud.tokens.take(self._me.token)
+            self._cloud.tokens.revoke_once(self._me.token)
         return login
 
     def _check_complete(self) -> None:
@@ -196,7 +196,7 @@ class Organisations:
 
     def _delete_schedules(self) -> None:
         """Delete the schedules, before they launch more pipelines."""
-        for schedule in self._cloud.schedules.all_of(self._me.org):
+        for schedule in self._cloud.schedules.list_by_name(self._me.org):
             self._cloud.schedules.delete(self._me.org, schedule.name)
 
     def _delete_pipelines(self) -> int:
@@ -221,15 +221,15 @@ class Organisations:
                 self._cloud.data.forget(user_directory(org, user), end - self._cloud.clock())
             except TimeoutError as error:
                 raise DeletionRunningError(org, f"{user} has many files") from error
-        for trigger in self._cloud.triggers.all_of(org):
+        for trigger in self._cloud.triggers.list_by_name(org):
             clear_secrets(self._engine, trigger_scope(org, trigger.name))
             self._cloud.triggers.delete(org, trigger.name)
-        for place in self._cloud.queue.all_of(org):
+        for place in self._cloud.queue.list_by_name(org):
             self._cloud.queue.delete(org, place.name)
-        for app in self._cloud.apps.all_of(org):
+        for app in self._cloud.apps.list_by_name(org):
             self._cloud.apps.delete(org, app.name)
         clear_secrets(self._engine, app_scope(org))
-        for rule in self._cloud.rules.all_of(org):
+        for rule in self._cloud.rules.list_by_name(org):
             self._cloud.rules.delete(org, rule.name)
         clear_secrets(self._engine, org_scope(org))
 
@@ -237,8 +237,8 @@ class Organisations:
         org, cloud = self._me.org, self._cloud
         known = [token.digest for token in cloud.tokens.known(org)]
         forget_all(cloud, org)
-        for trust in cloud.trusts.all_of(org):
-            cloud.tokens.take(trust_digest(org, trust.name))
+        for trust in cloud.trusts.list_by_name(org):
+            cloud.tokens.revoke_once(trust_digest(org, trust.name))
             cloud.trusts.delete(org, trust.name)
         for member in cloud.people.members(org):
             person = cloud.people.person(org, member.user)
@@ -253,7 +253,7 @@ class Organisations:
 
 def clear_secrets(engine: CommandProcessor, scope: str) -> int:
     """Delete the secrets of a scope; return their number."""
-    kept, version = engine.cloud.vault.look(scope)
+    kept, version = engine.cloud.vault.read_version(scope)
     if kept:
         engine.cloud.vault.replace(scope, {}, version)
     return len(kept)

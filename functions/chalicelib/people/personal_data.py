@@ -126,7 +126,7 @@ class PersonalDataOf:
         for record in self._cloud.people.invitations(org):
             if record.invitation.user == user:
                 self._cloud.people.drop_invitation(org, record.digest)
-                self._cloud.tokens.take(record.digest)
+                self._cloud.tokens.revoke_once(record.digest)
         audit = self._cloud.audit.rename(org, user, replacement, check)
         self._cloud.people.forget_former(org, user)
         return PersonErased(user=user, replacement=replacement, secrets=secrets, audit=audit)

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from chalicelib.remote.port import AgentKey
 from conducto_core.billing.model import PipelineSpent
-from conducto_core.billing.rules import FREE, NO_BILLING, Billing, Plan, Stored, effective
+from conducto_core.billing.rules import FREE, NO_BILLING, Billing, BillingPlan, Stored, effective
 from conducto_core.people.model import (
     AuditEntry,
     AuditPage,
@@ -31,7 +31,7 @@ class SecretVault(Protocol):
     def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
         """Return ``{key: {"value": …, "mask": …, "updated": …}}``, or {} if the scope has none."""
 
-    def look(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
+    def read_version(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
         """Return the secrets and their version, which is "" if there are none."""
 
     def replace(self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str) -> None:
@@ -186,7 +186,7 @@ class Tokens(Protocol):
         None: the token or its parent is unknown, was revoked, or has expired.
         """
 
-    def take(self, digest: str) -> bool:
+    def revoke_once(self, digest: str) -> bool:
         """Revoke a token; return True for exactly one of concurrent callers."""
 
     def count_code(self, parent: str) -> int:
@@ -216,7 +216,7 @@ class Spender:
     function: str | None = None
 
     @classmethod
-    def of(cls, record: PipelineRecord, dollars: float, attempts: int = 1) -> "Spender":
+    def for_pipeline(cls, record: PipelineRecord, dollars: float, attempts: int = 1) -> "Spender":
         """Return the spender of a pipeline."""
         named = (record.program, record.function)
         return cls(record.id, record.title, dollars, attempts, *named)
@@ -273,18 +273,24 @@ class InUse(NamedTuple):
         accrued: Dollars of the current billing period.
     """
 
-    plan: Plan
+    plan: BillingPlan
     workers: int
     reserved: int
-    base: Plan = FREE
+    base: BillingPlan = FREE
     paying: bool = False
     suspended: bool = False
     billing: Billing = NO_BILLING
     accrued: float = 0.0
 
     @classmethod
-    def of(  # noqa: PLR0917  the attributes of one item
-        cls, base: Plan, billing: Billing, accrued: float, workers: int, reserved: int, now: float
+    def for_org(  # noqa: PLR0917  the attributes of one item
+        cls,
+        base: BillingPlan,
+        billing: Billing,
+        accrued: float,
+        workers: int,
+        reserved: int,
+        now: float,
     ) -> "InUse":
         """Return the effective plan of an organisation and its use."""
         found = effective(base, billing, accrued, now)
@@ -295,10 +301,10 @@ class InUse(NamedTuple):
 class Orgs(Protocol):
     """Organisations and their plans."""
 
-    def plan(self, org: str) -> Plan:
+    def plan(self, org: str) -> BillingPlan:
         """Return an organisation's effective plan."""
 
-    def set_plan(self, org: str, plan: Plan) -> None:
+    def set_plan(self, org: str, plan: BillingPlan) -> None:
         """Set an organisation's plan; a subscription allows at least the plan ``scale``."""
 
     def set_billing(self, org: str, billing: Billing, accrued: float, *, fetched: float) -> None:
@@ -549,7 +555,7 @@ R = TypeVar("R", bound=Named)
 class NamedRecords(Protocol[R]):
     """The records of one kind, of all organisations."""
 
-    def all_of(self, org: str) -> Sequence[R]:
+    def list_by_name(self, org: str) -> Sequence[R]:
         """Return the records of an organisation, by name."""
 
     def get(self, org: str, name: str) -> R | None:

@@ -109,7 +109,7 @@ class SignIn:
         found = sha256(request.verifier.encode()).hexdigest()
         # API Gateway caches the code's authorization for minutes after its first use.
         known = self._cloud.tokens.find(code.token)
-        taken = known is not None and self._cloud.tokens.take(code.token)
+        taken = known is not None and self._cloud.tokens.revoke_once(code.token)
         owner = None if code.parent is None else self._cloud.tokens.find(code.parent)
         right = code.challenge != "" and hmac.compare_digest(found, code.challenge)
         if not taken or owner is None or not right:
@@ -128,7 +128,7 @@ class SignIn:
         if run is None:
             raise _refused(401, "wrong token", "this is not the ID token of a CI run", _AGAIN)
         suspensions = Suspensions(self._cloud, request.org)
-        for trust in self._cloud.trusts.all_of(request.org):
+        for trust in self._cloud.trusts.list_by_name(request.org):
             owner = self._cloud.tokens.find(trust_digest(request.org, trust.name))
             if matches(trust, run) and owner is not None and not suspensions.covers(trust):
                 self._consume(owner, run.expires)
@@ -200,7 +200,7 @@ class TrustedRuns:
     def listing(self) -> TrustList:
         """Return the trusts, by name."""
         org = self._caller.org
-        found = Suspensions(self._cloud, org).marked(self._cloud.trusts.all_of(org))
+        found = Suspensions(self._cloud, org).marked(self._cloud.trusts.list_by_name(org))
         return TrustList(trusts=tuple(found))
 
     def put(self, name: str, request: TrustRequest) -> Trust:
@@ -216,14 +216,14 @@ class TrustedRuns:
         # No member's name has an "@", so the runs have no secrets of a member.
         owner = Identity(org, f"ci@{name}", frozenset(request.permissions))
         # If this is interrupted, no token has the permissions of the earlier trust.
-        self._cloud.tokens.take(trust_digest(org, name))
+        self._cloud.tokens.revoke_once(trust_digest(org, name))
         self._cloud.trusts.put(org, trust)
         self._cloud.tokens.put_root(trust_digest(org, name), owner)
         return trust
 
     def delete(self, name: str) -> TrustList:
         """Delete a trust and its tokens; raises `NotFoundError`."""
-        self._cloud.tokens.take(trust_digest(self._caller.org, name))
+        self._cloud.tokens.revoke_once(trust_digest(self._caller.org, name))
         if not self._cloud.trusts.delete(self._caller.org, name):
             raise NotFoundError(
                 f"there is no trust {name!r}; list them with 'conducto trusts list'"

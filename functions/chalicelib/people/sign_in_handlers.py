@@ -99,7 +99,12 @@ class BrowserLogin:
         # API Gateway caches the code's authorization for minutes after its first use.
         known = self._tokens.find(code.token) is not None
         is_browsers = code.challenge == ""  # the command line's codes need a verifier
-        if owner is None or not is_browsers or not known or not self._tokens.take(code.token):
+        if (
+            owner is None
+            or not is_browsers
+            or not known
+            or not self._tokens.revoke_once(code.token)
+        ):
             raise ProblemError(
                 Problem(
                     title="wrong code",
@@ -116,7 +121,7 @@ class BrowserLogin:
 
     def end(self, caller: Identity) -> SessionEnd:
         """End the caller's session; tokens that are not sessions stay valid."""
-        ended = caller.kind == "session" and self._tokens.take(caller.token)
+        ended = caller.kind == "session" and self._tokens.revoke_once(caller.token)
         if ended:
             self._revoked(caller.token)
         return SessionEnd(ended=ended)

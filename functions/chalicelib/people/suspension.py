@@ -50,14 +50,14 @@ class Suspensions:
         found = tuple(self._of(user))
         for record in found:
             if record.kind == "trust":
-                self._cloud.tokens.take(trust_digest(self._org, record.name))
+                self._cloud.tokens.revoke_once(trust_digest(self._org, record.name))
         return found
 
     def _of(self, user: str) -> Iterator[OwnedRecord]:
         kinds: dict[OwnedKind, Iterable[Trust | NotificationRule | Trigger]] = {
-            "trust": self._cloud.trusts.all_of(self._org),
-            "rule": self._cloud.rules.all_of(self._org),
-            "trigger": self._cloud.triggers.all_of(self._org),
+            "trust": self._cloud.trusts.list_by_name(self._org),
+            "rule": self._cloud.rules.list_by_name(self._org),
+            "trigger": self._cloud.triggers.list_by_name(self._org),
         }
         for kind, records in kinds.items():
             for record in records:

@@ -32,7 +32,7 @@ class TableAgents:
         item = self._table.get(_key(key))
         return None if item is None else _agent(key, item)
 
-    def all_of(self, org: str) -> Sequence[AgentRecord]:
+    def list_by_id(self, org: str) -> Sequence[AgentRecord]:
         """Return the agents of an organisation, by id."""
         rows = self._table.below(table_keys.agent(org, ""))
         return [_agent(AgentKey(org, agent_id), item) for agent_id, item in rows]
@@ -68,7 +68,7 @@ class TableAgents:
         self.clear_summaries(key)
         for pipeline_id in self._followed(key):
             self.remove_followed(key, pipeline_id)
-        return self._table.take(_key(key))
+        return self._table.delete_once(_key(key))
 
     def put_summary(self, key: AgentKey, pipeline_id: str, data: bytes, now: float) -> None:
         """Store the summary of a pipeline."""
@@ -135,7 +135,7 @@ class TableAgents:
     def remove_shell(self, shell: AgentShell) -> bool:
         """Delete a shell; return whether it was open."""
         self._table.delete(table_keys.agent_shell(*shell.key, shell.id))
-        return self._table.take(table_keys.connected_shell(shell.connection))
+        return self._table.delete_once(table_keys.connected_shell(shell.connection))
 
 
 class TableRelays:
@@ -154,11 +154,11 @@ class TableRelays:
             if float(item["ends"]) > now
         }
         for slot in range(MAX_CONCURRENT):
-            if slot not in taken and self._take(key, slot, now, until):
+            if slot not in taken and self._claim(key, slot, now, until):
                 return slot
         return None
 
-    def _take(self, key: AgentKey, slot: int, now: float, until: float) -> bool:
+    def _claim(self, key: AgentKey, slot: int, now: float, until: float) -> bool:
         item: Item = {"ends": until, "expires": int(until) + FRAME_SECONDS}
         where = f"{NEW} OR ends <= :now"
         return self._table.put_if(table_keys.relayed(*key, slot), item, where, {":now": now})

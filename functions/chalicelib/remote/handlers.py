@@ -28,7 +28,7 @@ class CloudAgents:
 
     async def list_agents(self) -> LinkedAgentList:
         """List the agents."""
-        found = await asyncio.to_thread(self._cloud.agents.all_of, self._me.org)
+        found = await asyncio.to_thread(self._cloud.agents.list_by_id, self._me.org)
         now = self._cloud.clock()
         views = (view_of(agent, now) for agent in found)
         return LinkedAgentList(agents=tuple(sorted(views, key=lambda one: (one.host, one.id))))
@@ -61,7 +61,7 @@ class CloudAgents:
 def reported_summaries(cloud: Dependencies, caller: Identity) -> Iterator[PipelineSummary]:
     """Yield the pipelines of all agents that the caller may see, the newest first."""
     yield from _summaries(
-        cloud, [one for one in cloud.agents.all_of(caller.org) if is_visible(one, caller)]
+        cloud, [one for one in cloud.agents.list_by_id(caller.org) if is_visible(one, caller)]
     )
 
 
@@ -69,7 +69,7 @@ def decidable_summaries(cloud: Dependencies, caller: Identity) -> Iterator[Pipel
     """Yield the pipelines of the caller's own agents that accept decisions now."""
     if Permission.CHANGE_STATE not in caller.permissions:
         return
-    mine = [one for one in cloud.agents.all_of(caller.org) if one.user == caller.user]
+    mine = [one for one in cloud.agents.list_by_id(caller.org) if one.user == caller.user]
     now = cloud.clock()
     needed = DECIDE_APPROVAL.link_class
     yield from _summaries(

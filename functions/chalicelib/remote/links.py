@@ -97,9 +97,9 @@ class AgentLinks:
         elif key is None:
             raise LinkEndedError("violation", f"{frame.kind!r} before hello")
         else:
-            self._take(connection, key, frame)
+            self._receive(connection, key, frame)
 
-    def _take(self, connection: str, key: AgentKey, frame: AgentFrame) -> None:
+    def _receive(self, connection: str, key: AgentKey, frame: AgentFrame) -> None:
         match frame:
             case Part():
                 data = frame.model_dump_json().encode()
@@ -249,7 +249,7 @@ def forget(cloud: Dependencies, agent: AgentRecord) -> None:
 
 def forget_all(cloud: Dependencies, org: str, user: str | None = None) -> None:
     """Delete the agents of a member, or all of an organisation."""
-    for agent in cloud.agents.all_of(org):
+    for agent in cloud.agents.list_by_id(org):
         if user in {None, agent.user}:
             forget(cloud, agent)
 

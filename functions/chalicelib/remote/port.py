@@ -88,7 +88,7 @@ class Agents(Protocol):
     def find(self, key: AgentKey) -> AgentRecord | None:
         """Return an agent."""
 
-    def all_of(self, org: str) -> Sequence[AgentRecord]:
+    def list_by_id(self, org: str) -> Sequence[AgentRecord]:
         """Return the agents of an organisation, by id."""
 
     def number(

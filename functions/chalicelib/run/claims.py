@@ -17,7 +17,7 @@ from chalicelib.run.model import BuiltImage, Claimed, Input
 from chalicelib.run.rules.launch_validation import used_images, validate_nodes
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets
-from chalicelib.workers.rules import Worker
+from chalicelib.workers.rules import WorkerEntry
 from conducto.wire import fields
 from conducto.wire.launching import TOKEN
 from conducto.wire.lazy_form import from_wire_document
@@ -115,7 +115,7 @@ class Claims:
         return claimed.model_copy(update={"attempt": record})
 
     def decision(
-        self, live: CloudPipeline, worker: Worker, call: Claim, given: Secrets
+        self, live: CloudPipeline, worker: WorkerEntry, call: Claim, given: Secrets
     ) -> ClaimResponse:
         """Return the response to a claim that is committed."""
         path = live.cloud_machine.path_of(call.node)
@@ -269,7 +269,7 @@ class GeneratedTrees:
     def __init__(self, cloud: Dependencies) -> None:
         self._cloud = cloud
 
-    def keep(
+    def store(
         self, live: CloudPipeline, node: LiveExec, worker_id: str, call: Report
     ) -> tuple[str, tuple[BuiltImage, ...]]:
         """Store the tree that a Lazy generated, if it is valid; return its key and images."""

@@ -53,7 +53,7 @@ class CloudActions(CloudCaller):
                 results.append(preview(live.tree, asked.action, asked.paths))
                 if not asked.paths:  # nothing failed
                     return None
-            order = self._order(live, asked)
+            order = self._action_entry(live, asked)
             return None if request.preview else order
 
         id_ = self._owned(pipeline_id)
@@ -67,7 +67,7 @@ class CloudActions(CloudCaller):
         program = is_program(self._cloud.tokens, self._cloud.people, self._me)
         return Decider(self._me.user, None if program else role_with(self._me.permissions))
 
-    def _order(self, live: CloudPipeline, request: ControlRequest) -> ActionRequested:
+    def _action_entry(self, live: CloudPipeline, request: ControlRequest) -> ActionRequested:
         """Return the journal entry of an action; raises an error if the action is invalid."""
         if request.action is Action.RUN or (request.action in _RERUNS and live.record.armed):
             check_usage(self._cloud, self._me.org)

@@ -39,7 +39,7 @@ from chalicelib.run.rules.deferred import EXECUTOR, BackgroundEvent, DeferredEff
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.run.rules.state import CloudImage
 from chalicelib.workers.port import WorkerTask
-from chalicelib.workers.rules import Worker, WorkerStatus
+from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from chalicelib.workers.slots import Need, Slots, Submit
 from conducto.errors import DefinitionError
 from conducto_core.asl.rules.compiler import Compiled, compile_residual
@@ -244,7 +244,7 @@ class DeferredExecutor:
                     work.builds.append(image.built)
         return work
 
-    def _task(self, live: CloudPipeline, worker: Worker) -> WorkerTask:
+    def _task(self, live: CloudPipeline, worker: WorkerEntry) -> WorkerTask:
         pool = live.pools[worker.pool]
         return WorkerTask(
             worker_id=worker.id,
@@ -465,7 +465,7 @@ class DeferredExecutor:
         self._submit(effects.org, effects.pipeline_id, lambda live: image_update(live, moved, now))
 
 
-def is_new(worker: Worker) -> bool:
+def is_new(worker: WorkerEntry) -> bool:
     """Return whether a worker may still have to be launched."""
     return worker.status is WorkerStatus.STARTING and worker.task is None
 

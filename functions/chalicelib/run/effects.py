@@ -33,7 +33,7 @@ from chalicelib.images.poller import Reading
 from chalicelib.limits.named_limits import NamedLimits
 from chalicelib.run.deferred_effects import DeferredExecutor, run_all
 from chalicelib.run.model import WorkerLaunch
-from chalicelib.run.rules.changes import PipelineChanges, Usage, WorkerCharge
+from chalicelib.run.rules.changes import PipelineChanges, WorkerCharge, WorkerUsage
 from chalicelib.run.rules.deferred import BackgroundEvent, DeferredEffects, LazyReply
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.workers.slots import Need
@@ -198,7 +198,7 @@ def _encoded(batch: EventBatch) -> bytes:
 
 
 @dataclass(slots=True)
-class Effects:
+class PendingEffects:
     """The effects of one entry.
 
     Attributes:
@@ -217,7 +217,7 @@ class Effects:
     executions: Mapping[str, str] = field(default_factory=dict)
     run: str = ""
     stops: list[tuple[str, str | None]] = field(default_factory=list)
-    usage: list[Usage] = field(default_factory=list)
+    usage: list[WorkerUsage] = field(default_factory=list)
     charges: list[WorkerCharge] = field(default_factory=list)
     known_pools: tuple[str, ...] = ()
     published: bool = False
@@ -231,11 +231,11 @@ def effects_of(
     changes: PipelineChanges,
     hires: tuple[WorkerLaunch, ...],
     room: Need | None = None,
-) -> Effects:
+) -> PendingEffects:
     """Return the effects of an entry, which then do not require the pipeline's state."""
     released = live.record.lifecycle is Lifecycle.ARCHIVED and not live.open() and not hires
     short, run, replies = _divided(changes.machine_commands)
-    return Effects(
+    return PendingEffects(
         live.org,
         live.id,
         machine_commands=short,
@@ -287,7 +287,7 @@ class EffectExecutor:
         self._deferred = deferred
         self._charging = Charging(cloud)
 
-    def execute(self, effects: Effects) -> None:
+    def execute(self, effects: PendingEffects) -> None:
         """Execute the short effects, and defer the others.
 
         A failure is logged and does not affect the others.
@@ -316,7 +316,7 @@ class EffectExecutor:
         if effects is not None and effects.are_any():
             self._deferred.defer(effects)
 
-    def _release_limits(self, effects: Effects) -> None:
+    def _release_limits(self, effects: PendingEffects) -> None:
         keys = [(effects.pipeline_id, path, attempt) for path, attempt in effects.unlimited]
         try:
             NamedLimits(self._cloud).release(effects.org, keys)
@@ -330,7 +330,7 @@ class EffectExecutor:
                 )
             )
 
-    def _releases(self, effects: Effects) -> list[Callable[[], object]]:
+    def _releases(self, effects: PendingEffects) -> list[Callable[[], object]]:
         cloud = self._cloud
         return [
             lambda: cloud.fleet.release(effects.pipeline_id),
@@ -338,7 +338,7 @@ class EffectExecutor:
             lambda: self._forget_activities(effects),
         ]
 
-    def _forget_activities(self, effects: Effects) -> None:
+    def _forget_activities(self, effects: PendingEffects) -> None:
         """Delete activities until AWS throttles, which it does after one per second.
 
         Retention deletes the rest, because a client waits for this request.
@@ -346,14 +346,14 @@ class EffectExecutor:
         for pool in effects.known_pools:
             self._cloud.machines.forget_activity(self._cloud.site.activity_of(pool))
 
-    def _execute(self, effects: Effects, command: StopExecution | CompleteTask) -> None:
+    def _execute(self, effects: PendingEffects, command: StopExecution | CompleteTask) -> None:
         match command:
             case StopExecution():
                 self._halt(effects, command.run)
             case CompleteTask():
                 self._reply(command)
 
-    def _halt(self, effects: Effects, run: str) -> None:
+    def _halt(self, effects: PendingEffects, run: str) -> None:
         arn = effects.executions.get(run)
         if arn is not None:
             machines = self._cloud.machines
@@ -370,25 +370,25 @@ class EffectExecutor:
         except TaskGoneError:
             return  # its execution was stopped; the journal has the result
 
-    def _stop_worker(self, effects: Effects, worker: str, task: str | None) -> None:
+    def _stop_worker(self, effects: PendingEffects, worker: str, task: str | None) -> None:
         fleet = self._cloud.fleet
         arn = task if task is not None else fleet.running(effects.pipeline_id).get(worker)
         if arn is not None:
             fleet.stop(arn, "no longer needed")
 
-    def _publish(self, effects: Effects) -> None:
+    def _publish(self, effects: PendingEffects) -> None:
         if self._cloud.connections.followers(effects.pipeline_id):
             with self._reading(effects.org, effects.pipeline_id) as live:
                 publish(self._cloud, live)
 
-    def _charge(self, effects: Effects, seen: WorkerCharge) -> None:
+    def _charge(self, effects: PendingEffects, seen: WorkerCharge) -> None:
         span = (seen.began, seen.until)
         time = WorkerTime(
             seen.worker, effects.pipeline_id, seen.size, *span, seen.task, ended=seen.ended
         )
         self._charging.observe(effects.org, time)
 
-    def _meter(self, effects: Effects, usage: Usage) -> None:
+    def _meter(self, effects: PendingEffects, usage: WorkerUsage) -> None:
         month = month_of(self._cloud.clock())
         key = f"{effects.pipeline_id}{usage.key}"
         write_with_retry(

@@ -18,7 +18,7 @@ from secrets import token_hex
 
 from chalicelib.dependencies import Dependencies
 from chalicelib.errors import ConflictError, ThrottledError
-from chalicelib.run.effects import Effects, effects_of
+from chalicelib.run.effects import PendingEffects, effects_of
 from chalicelib.run.model import Submitted, may_wait
 from chalicelib.run.pipeline_cache import PipelineCache
 from chalicelib.run.port import Turn, TurnState, Waiting
@@ -113,7 +113,7 @@ class Batch:
 
 
 #: Writes the next entry and returns its effects.
-Write = Callable[[CloudPipeline, Batch], Effects]
+Write = Callable[[CloudPipeline, Batch], PendingEffects]
 
 
 @dataclass(slots=True)
@@ -149,7 +149,7 @@ class _Request:
     served: int = 0
     failing: set[str] = field(default_factory=set)
     alone: bool = False
-    effects: list[Effects] = field(default_factory=list)
+    effects: list[PendingEffects] = field(default_factory=list)
 
 
 class GroupCommit:
@@ -167,7 +167,7 @@ class GroupCommit:
         cloud: Dependencies,
         cache: PipelineCache,
         write: Write,
-        execute: Callable[[Effects], None],
+        execute: Callable[[PendingEffects], None],
     ) -> None:
         self._cloud = cloud
         self._cache = cache
@@ -218,7 +218,7 @@ class GroupCommit:
         if not self._withdraw(request):
             with self._cache.lock_of(request.pipeline_id):
                 self._cache.current(request.org, request.pipeline_id)
-                self._look(request)
+                self._compare_with_journal(request)
         if request.done is None:
             raise BusyError(f"{request.pipeline_id}: too many concurrent changes; retry")
 
@@ -249,7 +249,7 @@ class GroupCommit:
         urgent = own is not None and not _may_wait(request, own)
         if _may_take(request, turn, urgent=urgent):
             state = TurnState.URGENT if urgent else TurnState.TAKEN
-            mine = self._take(request, turn, state)
+            mine = self._collect_batch(request, turn, state)
             if mine is not None:
                 self._use(request, mine)
                 return
@@ -261,7 +261,7 @@ class GroupCommit:
 
     def _own(self, request: _Request, live: CloudPipeline) -> Submitted | None:
         """Return the input of the request, unless it waits, is written, or does not exist."""
-        self._look(request)  # the response to a write may have been lost
+        self._compare_with_journal(request)  # the response to a write may have been lost
         if request.done is None and request.id in live.taken:
             if request.sent:  # it was refused
                 request.sent = request.waits = False
@@ -299,13 +299,13 @@ class GroupCommit:
                 request.failing.add(batch.waiting[0].id)
             request.alone = True
             return
-        self._cache.keep(live)
+        self._cache.put(live)
         request.reads = False
         request.served += len(batch.waiting)
         if self._cache.arrived(request.id).changes is not None:
             request.done = True
 
-    def _look(self, request: _Request) -> None:
+    def _compare_with_journal(self, request: _Request) -> None:
         """Note what the journal has of the request, and the effects that are left to it."""
         found = self._cache.arrived(request.id)
         if found.changes is not None:
@@ -321,7 +321,7 @@ class GroupCommit:
 
     # ---- the turn -----------------------------------------------------------------------------
 
-    def _take(self, request: _Request, turn: Turn, state: TurnState) -> Turn | None:
+    def _collect_batch(self, request: _Request, turn: Turn, state: TurnState) -> Turn | None:
         try:
             return self._cloud.store.pass_turn(request.pipeline_id, turn, state)
         except ConflictError:
@@ -355,7 +355,7 @@ class GroupCommit:
         if request.reads:
             live, now = self._cache.current(request.org, request.pipeline_id)
             if now.version != turn.version:
-                self._look(request)
+                self._compare_with_journal(request)
                 return False
         else:
             live = self._cache.known(request.org, request.pipeline_id)

@@ -30,7 +30,7 @@ def in_turn(cloud: Dependencies, org: str, turn: str, launch: Callable[[int], R]
         PlanFullError: There is no room for it; it has a place in the queue now.
     """
     now, ahead, waited = cloud.clock(), 0, False
-    for place in cloud.queue.all_of(org):
+    for place in cloud.queue.list_by_name(org):
         if place.name == turn:
             waited = True
         elif now - place.kept > PLACE_SECONDS:

@@ -232,7 +232,7 @@ class CloudLaunches(CloudCaller):
         facts: Mapping[str, object],
     ) -> str:
         ids = ids_for(key)
-        rules = self._cloud.rules.all_of(self._me.org)
+        rules = self._cloud.rules.list_by_name(self._me.org)
         while True:
             record = new_record(next(ids), request, pipeline, mode="cloud", now=now, rules=rules)
             record = record.model_copy(update=facts)

@@ -12,7 +12,7 @@ from chalicelib.dependencies import Dependencies
 from chalicelib.run.model import JournalEntry, WorkerLaunch
 from chalicelib.run.port import Store, TreeKind, Turn
 from chalicelib.run.rules import snapshots
-from chalicelib.run.rules.changes import PipelineChanges, Usage, in_one, merged
+from chalicelib.run.rules.changes import PipelineChanges, WorkerUsage, in_one, merged
 from chalicelib.run.rules.pipeline import CloudPipeline, replay
 from conducto_core.errors import NotFoundError
 from conducto_core.tree.model import Pipeline
@@ -38,7 +38,7 @@ class DefinitionCache:
         self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, pipeline_id: str) -> bytes:
+    def get(self, pipeline_id: str) -> bytes:
         """Return the definition of a pipeline."""
         return self._get(pipeline_id, "", lambda: self._store().definition(pipeline_id))
 
@@ -78,7 +78,7 @@ class Arrived:
 
     changes: PipelineChanges | None = None
     hires: tuple[WorkerLaunch, ...] = ()
-    usage: list[Usage] = field(default_factory=list)
+    usage: list[WorkerUsage] = field(default_factory=list)
 
 
 class PipelineCache:
@@ -115,9 +115,9 @@ class PipelineCache:
         for entry in news.entries:
             written = JournalEntry.model_validate(entry.input)
             changes = replay(live, written)
-            self.note(changes)
+            self.expect_results(changes)
             self._note_own(written, changes, live.number)
-        self.keep(live)
+        self.put(live)
         return live, news.turn
 
     def known(self, org: str, pipeline_id: str) -> CloudPipeline:
@@ -138,9 +138,9 @@ class PipelineCache:
         """
         tree_of = partial(self._definitions.tree, pipeline_id)
         with self.lock_of(pipeline_id):
-            self.keep(CloudPipeline(org, definition, tree_of, pipeline))
+            self.put(CloudPipeline(org, definition, tree_of, pipeline))
 
-    def keep(self, live: CloudPipeline) -> None:
+    def put(self, live: CloudPipeline) -> None:
         """Cache a pipeline whose state follows from its journal."""
         with self._lock:
             self._kept[live.id] = live
@@ -167,7 +167,7 @@ class PipelineCache:
             raise _unknown(pipeline_id)
         return snapshots.restore(
             org,
-            definitions.of(pipeline_id),
+            definitions.get(pipeline_id),
             store.snapshot(pipeline_id),
             partial(definitions.tree, pipeline_id),
         )
@@ -178,7 +178,7 @@ class PipelineCache:
         """Keep the results of a request that the journal will have."""
         self._expected[submitted] = Arrived()
 
-    def note(self, changes: Mapping[str, PipelineChanges]) -> None:
+    def expect_results(self, changes: Mapping[str, PipelineChanges]) -> None:
         """Keep the results that requests of this process expect."""
         for each in changes.keys() & self._expected.keys():
             self._expected[each].changes = changes[each]

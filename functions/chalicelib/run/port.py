@@ -393,7 +393,7 @@ class DataFiles(Protocol):
     def changed(self, directory: str, since: float, until: float | None, limit: int) -> ChangedData:
         """Return the files that were last written within a period, newest first."""
 
-    def look(self, directory: str, name: str) -> FileFacts:
+    def stat(self, directory: str, name: str) -> FileFacts:
         """Return the size and version of a file."""
 
     def stage(self, directory: str, name: str, key: str) -> None:

@@ -20,7 +20,7 @@ from chalicelib.errors import PlanLimitError
 from chalicelib.images.poller import BuildPoller
 from chalicelib.people.port import Share
 from chalicelib.run.deferred_effects import DeferredExecutor
-from chalicelib.run.effects import EffectExecutor, Effects, effects_of
+from chalicelib.run.effects import EffectExecutor, PendingEffects, effects_of
 from chalicelib.run.group_commit import Batch, GroupCommit
 from chalicelib.run.model import (
     Changed,
@@ -133,7 +133,7 @@ class CommandProcessor:
     def refuse_task(self, org: str, pipeline_id: str, token: str, error: str) -> None:
         """Fail a task without changing its pipeline, for example a task of an old run."""
         self._effect_executor.execute(
-            Effects(org, pipeline_id, machine_commands=[CompleteTask(token, error)])
+            PendingEffects(org, pipeline_id, machine_commands=[CompleteTask(token, error)])
         )
 
     def begin(
@@ -155,7 +155,7 @@ class CommandProcessor:
 
     # ---- one entry ----------------------------------------------------------------------------
 
-    def _write_entry(self, live: CloudPipeline, batch: Batch) -> Effects:
+    def _write_entry(self, live: CloudPipeline, batch: Batch) -> PendingEffects:
         """Write the next entry of a pipeline, which is not cached meanwhile; return its effects.
 
         The effects are those of the entry as a whole and of the writer's own input.
@@ -179,7 +179,7 @@ class CommandProcessor:
             written = contents.model_copy(update={"limited": error.wait, "share": share})
             self._write(live, changes, written, batch)
         live.pool_workers(written)
-        self._cache.note(folded.changes)
+        self._cache.expect_results(folded.changes)
         every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_INPUT)
         if live.inputs // every > inputs // every:
             self._snapshots_due.add(live.id)  # taken after the effects, which must not be lost
@@ -285,7 +285,7 @@ class CommandProcessor:
     def _put_snapshot(self, org: str, pipeline_id: str) -> None:
         try:
             with self.seen(org, pipeline_id) as live:
-                snapshot = snapshots.take(live) if snapshots.can_be_taken(live) else None
+                snapshot = snapshots.snapshot_of(live) if snapshots.can_be_taken(live) else None
             if snapshot is not None:
                 self.cloud.store.put_snapshot(pipeline_id, snapshot)
         except Exception:  # the input has taken effect, and the next snapshot replaces this one

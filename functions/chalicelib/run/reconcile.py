@@ -33,7 +33,7 @@ from chalicelib.run.rules.deferred import (
 )
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.workers.port import TaskEnd
-from chalicelib.workers.rules import Worker, WorkerStatus
+from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from chalicelib.workers.slots import Decide, Need
 from conducto_core.command.json_logs import log_fields
 from conducto_core.errors import RefusedError
@@ -216,8 +216,8 @@ class Reconciler:
             self._look_up(org, pipeline_id, each)
         if late_effects is not None:
             self._engine.deferred.defer(late_effects)
-        self._engine.watch.look(org, pipeline_id, at_once=True)
-        for step in (self._run_at, self._expire, self._look):
+        self._engine.watch.poll(org, pipeline_id, at_once=True)
+        for step in (self._run_at, self._expire, self._retry_launches):
             self._engine.submit(org, pipeline_id, step)
         with self._engine.reading(org, pipeline_id) as live:
             share = live.share
@@ -254,9 +254,9 @@ class Reconciler:
             ended=self._now if end.ended is None else end.ended,
         )
 
-    def _look_up(self, org: str, pipeline_id: str, worker: Worker) -> None:
+    def _look_up(self, org: str, pipeline_id: str, worker: WorkerEntry) -> None:
         """Query ECS about the task of a stopped worker whose event did not arrive."""
-        look = None if worker.task is None else self._cloud.fleet.look(worker.task)
+        look = None if worker.task is None else self._cloud.fleet.task_status(worker.task)
         if look is not None and look.status != _STOPPED:
             self._cloud.fleet.stop(worker.task or "", "no longer needed")
             return
@@ -302,7 +302,7 @@ class Reconciler:
         """Handle a change of a build that a pipeline started."""
         org = self._cloud.store.org_of(pipeline_id)
         if org is not None:
-            self._engine.watch.look(org, pipeline_id, at_once=True)
+            self._engine.watch.poll(org, pipeline_id, at_once=True)
 
     # ---- checks ------------------------------------------------------------------------------
 
@@ -371,7 +371,7 @@ class Reconciler:
         )
         return found if found.are_any() else None
 
-    def _look(self, live: CloudPipeline) -> Input | None:
+    def _retry_launches(self, live: CloudPipeline) -> Input | None:
         """Launch workers that could not be launched before."""
         if live.is_stuck(self._now):
             return ExecutionLost(time=self._now, run=live.cloud_machine.run)
@@ -380,7 +380,7 @@ class Reconciler:
         return HealthChecked(time=self._now) if over or late or live.wanted() else None
 
 
-def _is_there(worker: Worker, running: bool, seen: float, now: float) -> bool:
+def _is_there(worker: WorkerEntry, running: bool, seen: float, now: float) -> bool:
     if now - max(worker.since, seen) < SILENCE:
         return True
     return running and worker.status is not WorkerStatus.BUSY

@@ -27,7 +27,7 @@ class TableSchedules:
         self._table = table
         self._blobs = blobs
 
-    def all_of(self, org: str) -> Sequence[Schedule]:
+    def list_by_name(self, org: str) -> Sequence[Schedule]:
         """Return the schedules of an organisation, by name."""
         first = table_keys.schedule(org, "")
         found = self._table.range(first.partition, " ", table_keys.LAST)
@@ -99,7 +99,7 @@ class TableSchedules:
         """Delete a schedule with its firings and its template; return whether there was one."""
         key = table_keys.schedule(org, name)
         known = self._table.get(key)
-        if known is None or not self._table.take(key):
+        if known is None or not self._table.delete_once(key):
             return False
         first = table_keys.firing(org, name, "0")
         found = self._table.range(first.partition, first.sort, table_keys.LAST)

@@ -25,13 +25,13 @@ class SecretsManager:
     def __init__(self, clients: Clients, prefix: str, tags: Tags) -> None:
         self._clients = clients
         self._prefix = prefix
-        self._tags = upper(tags.of())
+        self._tags = upper(tags.pairs())
 
     def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
         """Return a scope's secrets, or {} if it has none."""
-        return self.look(scope)[0]
+        return self.read_version(scope)[0]
 
-    def look(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
+    def read_version(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
         """Return a scope's secrets and their version."""
         with throttling(), ignoring(_MISSING):
             response = self._client.get_secret_value(

@@ -56,7 +56,7 @@ class VaultSecrets:
             removed |= {SecretName(scope, key) for key in keys & before.keys()}
         return tuple(name for name in wanted if name in removed)
 
-    def where(self) -> str:
+    def location(self) -> str:
         """Return the place of the values, for display."""
         return "in AWS Secrets Manager"
 
@@ -64,7 +64,7 @@ class VaultSecrets:
         """Change a scope and return its previous contents; unchanged scopes are not written."""
         place = self._scopes[scope]
         for _ in range(MAX_TRIES):
-            kept, version = self._vault.look(place)
+            kept, version = self._vault.read_version(place)
             changed = change(kept)
             if changed == kept:
                 return kept

@@ -103,7 +103,7 @@ class SecretCache:
         self._kept: dict[tuple[str, SecretAccess], tuple[float, InjectedSecrets]] = {}
         self._lock = Lock()
 
-    def of(self, org: str, access: SecretAccess, queued: float) -> InjectedSecrets:
+    def get(self, org: str, access: SecretAccess, queued: float) -> InjectedSecrets:
         """Return the secrets of a command that was queued at a time, in seconds."""
         now = self._clock()
         with self._lock:

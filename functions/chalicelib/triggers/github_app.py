@@ -126,7 +126,7 @@ class GithubAppSetup:
     def finish(self, given: g.GithubAppCode) -> g.GithubApp:
         """Store the keys of the App that GitHub created for the caller."""
         self._check_none()
-        host = self._begun(given.state)
+        host = self._host_of_setup(given.state)
         api = github_api(host, self._cloud.git.settings)
         try:
             keys = self._cloud.github.exchange(api, given.code)
@@ -161,7 +161,7 @@ class GithubAppSetup:
                 "conducto trigger github-app rm"
             )
 
-    def _begun(self, state: str) -> str:
+    def _host_of_setup(self, state: str) -> str:
         """Return the host of the App that the caller began to create."""
         text = _value(self._cloud.vault.read(app_scope(self._me.org)), _START)
         nothing = {"state": "", "user": "", "time": 0.0}
@@ -176,7 +176,7 @@ class GithubAppSetup:
 
     def _replace(self, secrets: Mapping[str, Mapping[str, Any]]) -> None:
         scope = app_scope(self._me.org)
-        _, version = self._cloud.vault.look(scope)
+        _, version = self._cloud.vault.read_version(scope)
         try:
             self._cloud.vault.replace(scope, secrets, version)
         except ConflictError as error:

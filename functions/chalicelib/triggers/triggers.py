@@ -96,7 +96,7 @@ class Triggers:
     def listing(self) -> t.TriggerList:
         """Return the triggers, by name."""
         org = self._me.org
-        found = Suspensions(self._cloud, org).marked(self._cloud.triggers.all_of(org))
+        found = Suspensions(self._cloud, org).marked(self._cloud.triggers.list_by_name(org))
         return t.TriggerList(triggers=tuple(found))
 
     def put(self, name: str, request: t.TriggerRequest) -> t.NewTrigger:
@@ -105,7 +105,7 @@ class Triggers:
         known = self._cloud.triggers.get(org, name)
         if known is not None:
             self._check_mine(known)
-        elif len(self._cloud.triggers.all_of(org)) >= t.MAX_TRIGGERS:
+        elif len(self._cloud.triggers.list_by_name(org)) >= t.MAX_TRIGGERS:
             raise RefusedError(f"there are {t.MAX_TRIGGERS} triggers already; delete one first")
         if request.command is not None:
             _check_command(request.command)
@@ -115,7 +115,7 @@ class Triggers:
             return self._put_of_app(name, request)
         secret = token_urlsafe(32)
         token = request.token or self._kept_token(known, name, request)
-        self._keep(name, secret, token)
+        self._store(name, secret, token)
         trigger = self._made(name, request, has_token=token is not None)
         self._cloud.triggers.put(org, trigger)
         url = f"{self._cloud.url().rstrip('/')}{API_ROOT}/hooks/{org}{SEPARATOR}{name}"
@@ -215,13 +215,13 @@ class Triggers:
             )
         return token
 
-    def _keep(self, name: str, secret: str, token: str | None) -> None:
+    def _store(self, name: str, secret: str, token: str | None) -> None:
         values = {_SECRET: secret} if token is None else {_SECRET: secret, _TOKEN: token}
         self._replace(name, {key: {"value": value} for key, value in values.items()})
 
     def _replace(self, name: str, secrets: Mapping[str, Mapping[str, Any]]) -> None:
         scope = trigger_scope(self._me.org, name)
-        known, version = self._cloud.vault.look(scope)
+        known, version = self._cloud.vault.read_version(scope)
         if not known and not secrets:
             return
         try:
@@ -260,7 +260,7 @@ class TriggerHooks:
         now = self._cloud.clock()
         identity = _verified(trigger, str(secret["value"]), headers, body, now)
         for number, event in enumerate(_events(trigger.provider, name, headers, body)):
-            self._note(org, name, f"{identity}.{number}", event, now)
+            self._record_delivery(org, name, f"{identity}.{number}", event, now)
 
     def _receive_of_app(self, org: str, headers: Mapping[str, str], body: bytes) -> None:
         """Receive a webhook of the GitHub App for the triggers of its repository."""
@@ -272,12 +272,14 @@ class TriggerHooks:
         if not events:
             return
         now = self._cloud.clock()
-        for trigger in self._cloud.triggers.all_of(org):
+        for trigger in self._cloud.triggers.list_by_name(org):
             for number, event in enumerate(events):
                 if trigger.app and of_repository(event, trigger.repository):
-                    self._note(org, trigger.name, f"{identity}.{number}", event, now)
+                    self._record_delivery(org, trigger.name, f"{identity}.{number}", event, now)
 
-    def _note(self, org: str, name: str, identity: str, event: t.GitEvent, now: float) -> None:
+    def _record_delivery(
+        self, org: str, name: str, identity: str, event: t.GitEvent, now: float
+    ) -> None:
         delivery = t.Delivery(
             id=f"{int(now * 1000):014d}-{token_urlsafe(6)}", time=now, event=event
         )

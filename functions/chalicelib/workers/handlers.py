@@ -31,7 +31,7 @@ from chalicelib.run.model import (
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets
-from chalicelib.workers.rules import Worker, WorkerStatus
+from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto.errors import DefinitionError
 from conducto_core.command.json_logs import log_fields
 from conducto_core.command.output import packed
@@ -133,7 +133,7 @@ class WorkerApi:
                 raise WorkerGoneError(str(error)) from error
 
         def decide(live: CloudPipeline) -> Input | None:
-            worker = _known(live, worker_id)
+            worker = _is_registered(live, worker_id)
             if worker.task == call.task:
                 return None
             if worker.task is None and worker.status is WorkerStatus.LEAVING:
@@ -144,7 +144,7 @@ class WorkerApi:
 
         self._engine.submit(org, pipeline_id, decide)
         credentials = self._lend()
-        with self._attending() as (live, worker):
+        with self._listed_followers() as (live, worker):
             pool = live.pools[worker.pool]
             image = live.images.get(pool.image)  # its tree may have been replaced
             built = None if image is None else image.built
@@ -166,7 +166,7 @@ class WorkerApi:
                 reason.
         """
         org, pipeline_id, worker_id = _who(self._me)
-        with self._attending() as (_, worker):
+        with self._listed_followers() as (_, worker):
             activity = self._cloud.site.activity_of(worker.pool)
         try:
             return self._cloud.lend_credentials(activity, worker_id)
@@ -247,17 +247,17 @@ class WorkerApi:
         self._engine.submit(org, pipeline_id, decide)
         self._refuse(org, pipeline_id, call.token, strays)
         with self._engine.seen(org, pipeline_id) as live:
-            worker = _known(live, worker_id)
+            worker = _is_registered(live, worker_id)
             return self._claims.decision(live, worker, call, secrets)
 
     def _secrets_of(self, org: str) -> Secrets:
         @cache  # read once, even if the decision is repeated
         def secrets(access: SecretAccess, queued: float) -> InjectedSecrets:
-            return self._engine.secrets.of(org, access, queued)
+            return self._engine.secrets.get(org, access, queued)
 
         return secrets
 
-    def _reason_to_leave(self, worker: Worker, pool: Pool) -> str | None:
+    def _reason_to_leave(self, worker: WorkerEntry, pool: Pool) -> str | None:
         """Return why a worker runs no further command; a started group keeps its container."""
         if worker.status is WorkerStatus.LEAVING:
             return STOPPED
@@ -284,13 +284,13 @@ class WorkerApi:
         org, pipeline_id, worker_id = _who(self._me)
         if is_shell(worker_id):
             return self._shells.heartbeat(self._me)
-        with self._attending() as (live, worker):
+        with self._listed_followers() as (live, worker):
             due = live.due(self._now())
             self._cloud.store.note_worker(pipeline_id, worker.id, self._now())
         if due:
             self._engine.submit(org, pipeline_id, self._expire)
         with self._engine.seen(org, pipeline_id) as live:
-            worker = _known(live, worker_id)
+            worker = _is_registered(live, worker_id)
             node = live.exec_in(call.path, call.attempt, State.RUNNING)
             mine = node is not None and worker.runs(call.path, call.attempt)
             stop = not mine or (node is not None and node.stop_reason is not None)
@@ -309,9 +309,9 @@ class WorkerApi:
         """Store a chunk of output."""
         org, pipeline_id, worker_id = _who(self._me)
         with self._engine.seen(org, pipeline_id) as live:
-            its_own = _has_had(live.registry.workers.get(worker_id), call)
+            its_own = _has_received(live.registry.workers.get(worker_id), call)
         if not its_own:  # this process may not have read the latest entries
-            with self._attending() as (_, worker):
+            with self._listed_followers() as (_, worker):
                 _check_had(worker, call)
         self._store(pipeline_id, call)
         return LogResponse(followed=self._cloud.logs.has_reader(pipeline_id, self._now()))
@@ -341,7 +341,7 @@ class WorkerApi:
     @_logged
     async def worker_log_upload(self, call: LogUpload) -> UploadResponse:
         """Return an upload URL for a chunk of output that is too large for a request."""
-        with self._attending() as (live, worker):
+        with self._listed_followers() as (live, worker):
             _check_had(worker, call)
             key = LogKey(live.id, call.path, call.attempt, call.stream)
         place = self._cloud.logs.place_for(key, call.offset, token_hex(8))
@@ -392,7 +392,7 @@ class WorkerApi:
 
         def decide(live: CloudPipeline) -> Input | None:
             joined.clear()
-            worker = _known(live, worker_id)
+            worker = _is_registered(live, worker_id)
             if _has_begun(worker, call.next):
                 return None  # a repeated report, whose claim has started the next command
             _check_had(worker, call)
@@ -422,7 +422,7 @@ class WorkerApi:
         return response
 
     def _joined(
-        self, live: CloudPipeline, worker: Worker, call: Claim, secrets: Secrets
+        self, live: CloudPipeline, worker: WorkerEntry, call: Claim, secrets: Secrets
     ) -> list[Claimed]:
         """Return the claim that is decided in the entry of its worker's report, if it may be."""
         if self._reason_to_leave(worker, live.pools[worker.pool]) is not None:
@@ -443,7 +443,7 @@ class WorkerApi:
         lazy = node is not None and node.spec.lazy_target is not None and node.stop_reason is None
         if node is not None and lazy and cause is None:
             try:
-                key, images = GeneratedTrees(self._cloud).keep(live, node, worker_id, call)
+                key, images = GeneratedTrees(self._cloud).store(live, node, worker_id, call)
             except (GeneratedTreeError, DefinitionError) as error:
                 cause, message = Cause.LAZY, str(error)
         return Reported(
@@ -466,7 +466,7 @@ class WorkerApi:
 
     async def worker_upload(self) -> UploadResponse:
         """Return an upload URL for a tree that is too large for a report."""
-        with self._attending() as (live, worker):
+        with self._listed_followers() as (live, worker):
             key = uploads_of(live.id, worker.id) + token_hex(8)
         return UploadResponse(url=self._cloud.blobs.upload_url(key), key=key)
 
@@ -477,10 +477,10 @@ class WorkerApi:
             self._engine.refuse_task(org, pipeline_id, token, error)
 
     @contextmanager
-    def _attending(self) -> Iterator[tuple[CloudPipeline, Worker]]:
+    def _listed_followers(self) -> Iterator[tuple[CloudPipeline, WorkerEntry]]:
         org, pipeline_id, worker_id = _who(self._me)
         with self._engine.reading(org, pipeline_id) as live:
-            yield live, _known(live, worker_id)
+            yield live, _is_registered(live, worker_id)
 
     def _now(self) -> float:
         return self._cloud.clock()
@@ -511,7 +511,7 @@ def _failure(call: WorkerEnd) -> StartFailure | None:
     return StartFailure.LOST if call.reason == STOPPING else None
 
 
-def _may_be_replaced(worker: Worker, pool: Pool) -> bool:
+def _may_be_replaced(worker: WorkerEntry, pool: Pool) -> bool:
     """Return whether a worker of an older version can be replaced without losing state."""
     return worker.protocol < PROTOCOL and pool.kind is not PoolKind.CONTEXT
 
@@ -523,7 +523,7 @@ def _who(identity: Identity) -> tuple[str, str, str]:
     return identity.org, pipeline_id, worker_id
 
 
-def _known(live: CloudPipeline, worker_id: str) -> Worker:
+def _is_registered(live: CloudPipeline, worker_id: str) -> WorkerEntry:
     worker = live.registry.workers.get(worker_id)
     if worker is None:
         raise WorkerGoneError(
@@ -532,15 +532,15 @@ def _known(live: CloudPipeline, worker_id: str) -> Worker:
     return worker
 
 
-def _has_begun(worker: Worker, claim: Claim | None) -> bool:
+def _has_begun(worker: WorkerEntry, claim: Claim | None) -> bool:
     """Return whether a claim has started the latest command of a worker."""
     return claim is not None and worker.token == claim.token
 
 
-def _has_had(worker: Worker | None, call: WorkerLogChunk | LogUpload | Report) -> bool:
+def _has_received(worker: WorkerEntry | None, call: WorkerLogChunk | LogUpload | Report) -> bool:
     return worker is not None and worker.has_had(call.path, call.attempt)
 
 
-def _check_had(worker: Worker, call: WorkerLogChunk | LogUpload | Report) -> None:
-    if not _has_had(worker, call):
+def _check_had(worker: WorkerEntry, call: WorkerLogChunk | LogUpload | Report) -> None:
+    if not _has_received(worker, call):
         raise RefusedError(f"{call.path}: attempt {call.attempt} does not run on this worker")

@@ -99,7 +99,7 @@ class WorkerFleet(Protocol):
     def all_running(self) -> Mapping[str, Mapping[str, str]]:
         """Return ``{pipeline id: {worker id: task ARN}}`` of all tasks that have not stopped."""
 
-    def look(self, task_arn: str) -> TaskStatus | None:
+    def task_status(self, task_arn: str) -> TaskStatus | None:
         """Return the status of a task, or None if ECS does not know it (any more)."""
 
     def enter(self, task_arn: str, command: str) -> ShellSession | None:

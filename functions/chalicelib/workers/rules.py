@@ -17,7 +17,7 @@ class WorkerStatus(StrEnum):
 
 
 @dataclass(slots=True)
-class Worker:
+class WorkerEntry:
     """A worker that has not stopped.
 
     Attributes:
@@ -104,8 +104,8 @@ class WorkerRegistry:
         ended: ``{id: worker}`` of those that have, until the ECS event with the reason arrives.
     """
 
-    workers: dict[str, Worker] = field(default_factory=dict)
-    ended: dict[str, Worker] = field(default_factory=dict)
+    workers: dict[str, WorkerEntry] = field(default_factory=dict)
+    ended: dict[str, WorkerEntry] = field(default_factory=dict)
 
     def unexplained(self, pool: str) -> int:
         """Return how many of a pool's workers ended before a command for a still unknown reason."""
@@ -126,10 +126,10 @@ class WorkerRegistry:
             for name, of in numbers.items()
         }
 
-    def staying(self) -> Iterable[Worker]:
+    def staying(self) -> Iterable[WorkerEntry]:
         """Yield the workers that were not asked to stop; these count for the plan."""
         return (w for w in self.workers.values() if w.status is not WorkerStatus.LEAVING)
 
-    def in_pool(self, pool: str, *statuses: WorkerStatus) -> Iterable[Worker]:
+    def in_pool(self, pool: str, *statuses: WorkerStatus) -> Iterable[WorkerEntry]:
         """Yield a pool's workers with these statuses."""
         return (w for w in self.workers.values() if w.pool == pool and w.status in statuses)

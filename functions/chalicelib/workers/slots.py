@@ -92,7 +92,7 @@ class Slots:
         if need is Need.MAKE:
             self.make(org, pipeline_id)
         else:
-            self._hand_on(org, pipeline_id)
+            self._offer_to_waiting(org, pipeline_id)
 
     def make(self, org: str, pipeline_id: str, *, wakes: bool = True) -> None:
         """Stop workers of other pipelines, so that a waiting pipeline can launch its own.
@@ -114,15 +114,15 @@ class Slots:
 
     def resume(self, org: str) -> None:
         """Let all waiting pipelines launch workers, after the organisation's plan has changed."""
-        self._hand_on(org, "")
+        self._offer_to_waiting(org, "")
 
-    def spare_all(self, org: str) -> None:
+    def stop_all_idle(self, org: str) -> None:
         """Stop all idle workers of an organisation."""
         for name, share in self._cloud.orgs.shares(org).items():
             if share.workers:
                 self._spare(org, name, share.workers)
 
-    def _hand_on(self, org: str, pipeline_id: str) -> None:
+    def _offer_to_waiting(self, org: str, pipeline_id: str) -> None:
         """Let waiting pipelines launch workers, the next one first."""
         shares = self._cloud.orgs.shares(org)
         self._limit_warm(org, shares)
@@ -184,7 +184,7 @@ class Slots:
         looked: set[str] = set()
         while (name := self._next(org, looked)) is not None:
             looked.add(name)
-            self._look(org, name)
+            self._offer(org, name)
 
     def _next(self, org: str, looked: set[str]) -> str | None:
         """Return the waiting pipeline that may launch a worker now, or None."""
@@ -216,7 +216,7 @@ class Slots:
 
         return len(spared) if self._try(org, pipeline_id, decide) else 0
 
-    def _look(self, org: str, pipeline_id: str) -> None:
+    def _offer(self, org: str, pipeline_id: str) -> None:
         """Let a pipeline launch the workers that it waits for, or record that it needs none."""
 
         def decide(live: CloudPipeline) -> Input | None:

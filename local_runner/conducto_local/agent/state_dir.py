@@ -70,7 +70,7 @@ class PipelineDir:
         """The pipeline's definition as launched, in the format of the store."""
         return self.root / "definition.json.gz"
 
-    def keep(self, record: PipelineRecord, definition: bytes) -> None:
+    def write_recovery(self, record: PipelineRecord, definition: bytes) -> None:
         """Write the record and the definition, from which a lost store is rebuilt.
 
         Raises:
@@ -155,19 +155,19 @@ class StateDir:
         Raises:
             StateDirError: A directory cannot be created.
         """
-        _make(self.base, PRIVATE)
-        _make(self.root, PRIVATE, repair=True)
-        _make(self.agent, PRIVATE, repair=True)
-        _make(self.pipelines, PRIVATE, repair=True)
-        _make(self.user_data, OPEN, repair=True)
+        _create_directory(self.base, PRIVATE)
+        _create_directory(self.root, PRIVATE, repair=True)
+        _create_directory(self.agent, PRIVATE, repair=True)
+        _create_directory(self.pipelines, PRIVATE, repair=True)
+        _create_directory(self.user_data, OPEN, repair=True)
 
     def make_pipeline(self, pipeline_id: str) -> PipelineDir:
         """Create and return a pipeline's directories; safe to call again."""
         pipeline = self.pipeline(pipeline_id)
         self.make()
-        _make(pipeline.root, PRIVATE, repair=True)
-        _make(pipeline.logs, PRIVATE, repair=True)
-        _make(pipeline.data, OPEN, repair=True)
+        _create_directory(pipeline.root, PRIVATE, repair=True)
+        _create_directory(pipeline.logs, PRIVATE, repair=True)
+        _create_directory(pipeline.data, OPEN, repair=True)
         return pipeline
 
     def discard_pipeline(self, pipeline_id: str) -> Path | None:
@@ -214,12 +214,12 @@ def open_state_dir(profile: str | None = None) -> StateDir:
     """
     root = Path(paths.profile_dir(current_profile() if profile is None else profile))
     home = StateDir(root.parent, root.name)
-    _make(home.base, PRIVATE)
-    _make(home.root, PRIVATE, repair=True)
+    _create_directory(home.base, PRIVATE)
+    _create_directory(home.root, PRIVATE, repair=True)
     return home
 
 
-def _make(directory: Path, mode: int, *, repair: bool = False) -> None:
+def _create_directory(directory: Path, mode: int, *, repair: bool = False) -> None:
     """Create a directory; with ``repair``, set the mode of an existing one as well."""
     try:
         made = _mkdir(directory, mode)
@@ -306,13 +306,13 @@ def installation_id(home: StateDir) -> str:
     kept = _read(home.agent)
     if kept is None:
         home.make()
-        return _keep(home, _new())
+        return _save(home, _new())
     mark, root = kept
     if root == home.root or _is_same(root, home.root):
         return mark
     original = _read(root / home.agent.name)
     is_copy = original is not None and original[0] == mark
-    return _keep(home, _new() if is_copy else mark)
+    return _save(home, _new() if is_copy else mark)
 
 
 def _new() -> str:
@@ -337,7 +337,7 @@ def _read(agent: Path) -> tuple[str, Path] | None:
     return (mark, root) if isinstance(mark, str) and _MARK.fullmatch(mark) else None
 
 
-def _keep(home: StateDir, mark: str) -> str:
+def _save(home: StateDir, mark: str) -> str:
     """Save the mark by replacing the file, so that readers never see a part; return it."""
     draft = home.agent / f"{_FILE}.{secrets.token_hex(4)}"
     draft.write_text(json.dumps({"mark": mark, "root": str(home.root)}))

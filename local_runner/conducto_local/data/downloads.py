@@ -5,12 +5,12 @@ import os
 from collections.abc import AsyncIterator
 from typing import BinaryIO
 
-from conducto_core.api.downloads import Download, Span
+from conducto_core.api.downloads import ByteRange, Download
 
 _CHUNK = 1 << 18
 
 
-def download(file: BinaryIO, name: str, span: Span | None) -> Download:
+def download(file: BinaryIO, name: str, span: ByteRange | None) -> Download:
     """Return a download of an open file; the download closes the file.
 
     Data that is appended meanwhile is not included.

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from conducto_core.api.downloads import Download, Span
+from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.data.handlers import DataDirectory
 from conducto_core.run.model.params import ChangedDataParams, ListUserDataParams, UserDataParams
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
@@ -26,7 +26,7 @@ class LocalData(LocalAccess):
         directory = self._data(query.id)
         return await asyncio.to_thread(directory.changed, query.since, query.until, query.limit)
 
-    async def read_data(self, params: UserDataParams, span: Span | None = None) -> Download:
+    async def read_data(self, params: UserDataParams, span: ByteRange | None = None) -> Download:
         """Return a data file, or a part of it."""
         file = self._data(params.pipeline).open(params.name)
         return download(file, params.name.rpartition("/")[2], span)

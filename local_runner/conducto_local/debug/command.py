@@ -83,7 +83,7 @@ def open_shell(plan: DebugPlan) -> int:
     try:
         return asyncio.run(run_shell(plan, Terminal(), term=os.environ.get("TERM", "")))
     except (EngineError, OSError) as error:
-        raise _told(error) from error
+        raise _explained(error) from error
 
 
 def keep_container(plan: DebugPlan) -> str:
@@ -95,7 +95,7 @@ def keep_container(plan: DebugPlan) -> str:
     try:
         return asyncio.run(start_container(plan))
     except (EngineError, OSError) as error:
-        raise _told(error) from error
+        raise _explained(error) from error
 
 
 def docker_line(plan: DebugPlan) -> str:
@@ -108,7 +108,7 @@ def docker_line(plan: DebugPlan) -> str:
         spec = container_spec(plan, "", str(lasting_script(plan)))
         return docker_run_line(plan, spec, _engine(os.environ))
     except (EngineError, OSError) as error:
-        raise _told(error) from error
+        raise _explained(error) from error
 
 
 def _engine(env: Mapping[str, str]) -> Address:
@@ -118,5 +118,5 @@ def _engine(env: Mapping[str, str]) -> Address:
     return next(there, known[0])
 
 
-def _told(error: Exception) -> DebugError:
+def _explained(error: Exception) -> DebugError:
     return DebugError(str(error), no_engine=isinstance(error, EngineError))

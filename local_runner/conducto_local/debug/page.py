@@ -239,7 +239,7 @@ class TerminalSocket:
         await asyncio.wait({self._shell})
         return ShellEnd(reason=self._reason) if self._shell.cancelled() else self._shell.result()
 
-    def heard(self, message: str | bytes) -> None:
+    def receive(self, message: str | bytes) -> None:
         """Handle a message of the page: bytes are input, text is a `ShellNote`.
 
         Raises:

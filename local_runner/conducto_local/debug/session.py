@@ -29,7 +29,7 @@ from conducto_local.debug.terminal import (
     secrets_of,
 )
 from conducto_local.engine.docker.engine import DockerEngine
-from conducto_local.engine.docker.http import ApiError, HttpClient
+from conducto_local.engine.docker.http import EngineApiError, HttpClient
 from conducto_local.engine.docker.run_args import RunArgsError
 from conducto_local.engine.docker.streams import Attachment, attach
 from conducto_local.engine.port import EngineError, Stream
@@ -70,7 +70,7 @@ async def ensure_image(http: HttpClient, plan: DebugPlan) -> None:
 async def _is_there(http: HttpClient, image: str) -> bool:
     try:
         await http.call("GET", f"/images/{quote(image, safe='/:@')}/json")
-    except ApiError as error:
+    except EngineApiError as error:
         if error.status == HTTPStatus.NOT_FOUND:
             return False
         raise
@@ -179,9 +179,9 @@ async def _remove(http: HttpClient, identity: str) -> None:
     params = {"force": True, "v": True}
     try:
         await http.call("DELETE", f"/containers/{identity}", params=params)
-    except ApiError as error:
+    except EngineApiError as error:
         if error.status == HTTPStatus.CONFLICT:
-            with contextlib.suppress(ApiError):
+            with contextlib.suppress(EngineApiError):
                 path = f"/containers/{identity}/wait"
                 await http.call("POST", path, params={"condition": "removed"})
 
@@ -200,7 +200,7 @@ async def _create(
         response = await http.call(
             "POST", "/containers/create", params={"name": name}, json_body=body
         )
-    except (RunArgsError, ApiError) as error:
+    except (RunArgsError, EngineApiError) as error:
         raise DebugError(f"{plan.path}: cannot create the container: {error}") from error
     identity = str(response["Id"])
     if not read_only:
@@ -227,7 +227,7 @@ async def _copy_script(http: HttpClient, plan: DebugPlan, identity: str) -> None
 async def _start(http: HttpClient, plan: DebugPlan, identity: str) -> None:
     try:
         await http.call("POST", f"/containers/{identity}/start")
-    except ApiError as error:
+    except EngineApiError as error:
         raise DebugError(f"{plan.path}: cannot start the container: {error.message}") from error
 
 
@@ -267,7 +267,7 @@ class _Shell:
                     self._screen.read(_Exec(stream))
                     await self._over.wait()
                 stream.close()
-        except ApiError as error:
+        except EngineApiError as error:
             raise DebugError(f"{self._plan.path}: cannot open a shell: {error.message}") from error
         return await self._exit_code()
 
@@ -315,7 +315,7 @@ class _Shell:
 
     async def _send_size(self) -> None:
         lines, columns = self._screen.size
-        with contextlib.suppress(ApiError, EngineError):  # the shell has just ended
+        with contextlib.suppress(EngineApiError, EngineError):  # the shell has just ended
             params = {"h": lines, "w": columns}
             await self._http.call("POST", f"/exec/{self._id}/resize", params=params)
 
@@ -327,7 +327,7 @@ class _Shell:
         while asyncio.get_running_loop().time() < end:
             try:
                 state = await self._http.call("GET", f"/exec/{self._id}/json")
-            except ApiError as error:
+            except EngineApiError as error:
                 raise DebugError(
                     f"{self._plan.path}: the shell's container was removed from outside"
                 ) from error

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from conducto.wire.launching import CALLS
-from conducto_local.engine.docker.http import ApiError, HttpClient
+from conducto_local.engine.docker.http import EngineApiError, HttpClient
 from conducto_local.engine.docker.streams import Attachment, attach
 from conducto_local.engine.port import Relay, Stream, WorkerStartError
 
@@ -116,7 +116,7 @@ async def start_in_container(client: HttpClient, container: str, directory: str)
     try:
         await relay.start(client, container)
         await _check_start(relay, relay.complaint)
-    except ApiError as error:
+    except EngineApiError as error:
         await relay.close()
         raise _cannot(error.message) from error
     except BaseException:

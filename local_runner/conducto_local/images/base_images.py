@@ -118,7 +118,7 @@ class BuildContext:
         info = await self.engine.inspect(reference)
         return None if info is None else Base(reference, info)
 
-    async def made(self, reference: str) -> Base:
+    async def created_image(self, reference: str) -> Base:
         """Return an image that was just created.
 
         Raises:
@@ -164,7 +164,7 @@ class BuildContext:
             async with self.slots:
                 said.step(step)
                 await make(said)
-            return await self.made(reference)
+            return await self.created_image(reference)
 
         return await self.layers.join(reference, log, made)
 

@@ -108,10 +108,10 @@ class Shells:
         """
         key = (image.id, wanted)
         if key not in self._known:
-            self._known[key] = await self._look(image.id, wanted)
+            self._known[key] = await self._probe(image.id, wanted)
         return self._known[key]
 
-    async def _look(self, image: str, wanted: str) -> str:
+    async def _probe(self, image: str, wanted: str) -> str:
         names = layers.SHELLS if wanted == AUTO_SHELL else (wanted,)
         command = ["/bin/sh", "-c", layers.find_shell_script(), "find-shell", *names]
         async with self.engine.container(image, command) as container:
@@ -207,9 +207,9 @@ class Builder:
         if done is not None:
             log.step(ImageState.DONE)
             return done
-        return await self._definitions.join(key, log, lambda said: self._make(spec, key, said))
+        return await self._definitions.join(key, log, lambda said: self._build(spec, key, said))
 
-    async def _make(self, spec: ImageSpec, key: str, log: BuildLogWriter) -> BuiltImage:
+    async def _build(self, spec: ImageSpec, key: str, log: BuildLogWriter) -> BuiltImage:
         log.step(ImageState.QUEUED)
         try:
             image = await self._chain(spec, log)

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from conducto_local.engine.docker.container import NO_NEW_PRIVILEGES
 from conducto_local.engine.docker.http import HttpClient, Response, error_message
 from conducto_local.engine.port import EngineError, ImageError
-from conducto_local.images.progress import BuildLogWriter, Progress, plain
+from conducto_local.images.progress import BuildLogWriter, EngineProgress, plain
 
 # ----------------------------------------------------------------------------------------
 # The credentials in the user's docker configuration, for pulling private images.
@@ -351,8 +351,8 @@ def with_env(config: Mapping[str, Any], env: Mapping[str, str]) -> list[str]:
     return [*kept, *(f"{name}={value}" for name, value in env.items())]
 
 
-async def _follow(response: Response, log: BuildLogWriter) -> Progress:
-    progress = Progress()
+async def _follow(response: Response, log: BuildLogWriter) -> EngineProgress:
+    progress = EngineProgress()
     # If the caller is cancelled, closing the connection stops the engine's work.
     async with response:
         if response.status != HTTPStatus.OK:
@@ -364,7 +364,7 @@ async def _follow(response: Response, log: BuildLogWriter) -> Progress:
     return progress
 
 
-def _pass_on(log: BuildLogWriter, progress: Progress, lines: list[str]) -> None:
+def _pass_on(log: BuildLogWriter, progress: EngineProgress, lines: list[str]) -> None:
     log.lines(lines)
     for part in progress.take_parts():
         log.part(part)

@@ -40,7 +40,7 @@ def plain(text: str) -> str:
 
 
 @dataclass(slots=True)
-class Progress:
+class EngineProgress:
     """Parses the stream of one build or pull.
 
     Attributes:
@@ -93,9 +93,9 @@ class Progress:
             return []
         if said.get("id") == "moby.buildkit.trace":
             return self._trace(str(said.get("aux", "")))
-        return self._said(said)
+        return self._message(said)
 
-    def _said(self, said: dict[str, Any]) -> list[str]:
+    def _message(self, said: dict[str, Any]) -> list[str]:
         if isinstance(said.get("aux"), dict):
             self.image_id = said["aux"].get("ID", self.image_id)
         if "stream" in said:
@@ -244,7 +244,7 @@ class BuildLogWriter:
     def join(self, log: BuildLog) -> None:
         """Send all past and future items to ``log``."""
         for item in self._said:
-            _tell(log, item)
+            _notify(log, item)
         self._listeners.append(log)
 
     def leave(self, log: BuildLog) -> None:
@@ -253,20 +253,20 @@ class BuildLogWriter:
 
     def step(self, state: ImageState) -> None:
         """Record that the build has reached ``state``."""
-        self._say(state)
+        self._append(state)
 
     def part(self, part: BuildPart) -> None:
         """Record that a step inside that state has started or ended."""
-        self._say(part)
+        self._append(part)
 
     def write(self, text: str) -> None:
         """Record lines of output of the build."""
-        self._say(text)
+        self._append(text)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Record lines without line ends."""
         for line in lines:
-            self._say(line + "\n")
+            self._append(line + "\n")
 
     def failure(self, what: str) -> ImageError:
         """Return an error with a message that ends with the last lines."""
@@ -276,13 +276,13 @@ class BuildLogWriter:
         tail = "".join(texts[-TAIL:]).rstrip("\n")
         return ImageError(f"{what}\n{tail}" if tail else what)
 
-    def _say(self, item: ImageState | BuildPart | str) -> None:
+    def _append(self, item: ImageState | BuildPart | str) -> None:
         self._said.append(item)
         for listener in self._listeners:
-            _tell(listener, item)
+            _notify(listener, item)
 
 
-def _tell(log: BuildLog, item: ImageState | BuildPart | str) -> None:
+def _notify(log: BuildLog, item: ImageState | BuildPart | str) -> None:
     if isinstance(item, ImageState):
         log.step(item)
     elif isinstance(item, BuildPart):

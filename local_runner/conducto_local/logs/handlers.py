@@ -1,6 +1,6 @@
 """Operations on the output of commands and builds."""
 
-from conducto_core.api.downloads import Download, Span
+from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.results.model import OutputParams, OutputStream
 from conducto_core.run.model.params import (
@@ -44,7 +44,7 @@ class LocalLogs(LocalQueries):
             self.live(query.id), query, await self._attempts_at(query.id, query.path)
         )
 
-    async def download_log(self, query: LogFileParams, span: Span | None = None) -> Download:
+    async def download_log(self, query: LogFileParams, span: ByteRange | None = None) -> Download:
         """Return an output stream as it is now."""
         attempts = await self._attempts_at(query.id, query.path)
         return self._outputs.file(self.live(query.id), query, attempts, span)
@@ -59,7 +59,7 @@ class LocalLogs(LocalQueries):
     ) -> tuple[int | None, bytes]:
         """Return an output stream of an attempt, besides stdout and stderr."""
         attempts = await self._attempts_at(params.id, params.path)
-        return await self._outputs.kept(self.live(params.id), params, attempts, stream)
+        return await self._outputs.stored_stream(self.live(params.id), params, attempts, stream)
 
     async def read_image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a chunk of the log of an image build."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from conducto_core.api.downloads import Download, Span
+from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.command.output import LineTime
 from conducto_core.command.usage import MAX_BYTES, resources_in
@@ -156,7 +156,7 @@ class LogQueries:
         live: LivePipeline,
         query: LogFileParams,
         attempts: Sequence[AttemptRecord],
-        span: Span | None,
+        span: ByteRange | None,
     ) -> Download:
         """Return a whole stream as it is now.
 
@@ -186,7 +186,7 @@ class LogQueries:
         kept = await asyncio.to_thread(reader.read, "resources", 0, MAX_BYTES)
         return resources_in(kept.data, attempt.cpu, attempt.mem)
 
-    async def kept(
+    async def stored_stream(
         self,
         live: LivePipeline,
         query: OutputParams,

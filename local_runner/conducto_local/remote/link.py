@@ -97,7 +97,7 @@ class Link:
         policy = Policy(self._settings.now, files)
         self._summaries = SummarySender(pipelines, self._channel, files)
         self._asks = Asks(
-            service, policy, self._channel, Transfers(self._settings.now), self._summaries.look
+            service, policy, self._channel, Transfers(self._settings.now), self._summaries.scan
         )
         self._follows = Follows(service, policy, self._channel)
         self._shells = RemoteShells(service, policy, self._channel)
@@ -171,7 +171,7 @@ class Link:
 
     async def _wait_for_change(self, state: str, problem: str, seconds: float | None) -> None:
         """Wait until the configuration changes, or for some time."""
-        self._note(state, problem)
+        self._record_state(state, problem)
         before, started = self._current_settings(), time.time()
         while self._current_settings() == before:
             if seconds is not None and not 0 <= time.time() - started < seconds:
@@ -185,7 +185,7 @@ class Link:
         except LinkSettingsError as error:
             return str(error)
 
-    def _note(self, state: str, problem: str | None = None) -> None:
+    def _record_state(self, state: str, problem: str | None = None) -> None:
         self._files.write_status(LinkStatus(state, time.time(), problem, os.getpid()))
         logger.info("link", extra={"state": state, **({"problem": problem} if problem else {})})
 
@@ -207,9 +207,9 @@ class Link:
 
     async def _serve(self, link: LinkSettings) -> None:
         """Serve connections, each of which replaces the one before, until one ends."""
-        self._note("connecting")
+        self._record_state("connecting")
         current = await self._open(link, replaces=False)
-        self._note("connected")
+        self._record_state("connected")
         opened = time.time()
         try:
             while True:
@@ -229,7 +229,7 @@ class Link:
             _SettingsChangedError: The machine is not linked any more.
         """
         reading = asyncio.create_task(self._read(connection))
-        keeping = asyncio.create_task(self._keep(connection, link))
+        keeping = asyncio.create_task(self._hold_connection(connection, link))
         try:
             await asyncio.wait({reading, keeping}, return_when=asyncio.FIRST_COMPLETED)
             if keeping.done() or self._renewing:
@@ -259,7 +259,7 @@ class Link:
         await asyncio.gather(*tasks, return_exceptions=True)
         await connection.close()
 
-    async def _keep(
+    async def _hold_connection(
         self, connection: LinkConnection, link: LinkSettings
     ) -> tuple[LinkConnection, LinkSettings]:
         """Send pings, and return the next connection in time, or when the policy has changed."""
@@ -275,7 +275,7 @@ class Link:
             if found != link or now - opened >= timing.renew:
                 if (following := await self._renew(found)) is not None:
                     if found != link:
-                        self._note("connected")
+                        self._record_state("connected")
                     return following, found
                 opened = now - timing.renew + timing.stable  # try again in a moment
             elif abs(now - ticked) >= timing.jump or now - pinged >= timing.ping:

@@ -136,7 +136,7 @@ class _Shell:
     async def _converse(self, records: AsyncIterator[object], user: str) -> ShellEnd:
         """Pass on input and output until either ends."""
         output = asyncio.create_task(self._send_output(records))
-        typed = asyncio.create_task(self._hear(records, user))
+        typed = asyncio.create_task(self._forward_input(records, user))
         try:
             await asyncio.wait({output, typed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -146,7 +146,7 @@ class _Shell:
         # Raises ValueError for input that is not valid.
         return output.result() if typed.cancelled() else typed.result()
 
-    async def _hear(self, records: object, user: str) -> ShellEnd:
+    async def _forward_input(self, records: object, user: str) -> ShellEnd:
         """Pass input to the shell until it must end."""
         while True:
             frame = await self._inputs.get()
@@ -156,9 +156,9 @@ class _Shell:
             if frame.caller.user != user or not isinstance(records, Conversation):
                 raise ValueError("the shell belongs to another person")
             if frame.note is not None:
-                records.heard(frame.note.model_dump_json())
+                records.receive(frame.note.model_dump_json())
             if frame.b64:
-                records.heard(_decoded(frame.b64))
+                records.receive(_decoded(frame.b64))
 
     async def _send_output(self, records: AsyncIterator[object]) -> ShellEnd:
         async for record in records:

@@ -179,7 +179,7 @@ class SummarySender:
         """Cursor of the last acknowledged summaries."""
         return self._known.cursor
 
-    def look(self) -> None:
+    def scan(self) -> None:
         """Look at all pipelines now: a request may have changed some."""
         self._changed.set()
 

@@ -145,7 +145,7 @@ class Contexts:
         """Keep the container of a queued attempt's group, however long the attempt waits."""
         if kind_of(active.spec.pool) is PoolKind.CONTEXT:
             active.live.kept.add(active.spec.pool)
-            self._containers.keep(pool_owner(active), kept=True)
+            self._containers.keep_idle(pool_owner(active), kept=True)
 
     def recall(self, live: LivePipeline) -> None:
         """Record which containers are missing for a pipeline that was just loaded."""
@@ -153,14 +153,14 @@ class Contexts:
             if not self._containers.has_idle((live.id, pool)):
                 live.lose_context(pool, _UNLOADED, 1)
 
-    def let_go(self, live: LivePipeline) -> None:
+    def release(self, live: LivePipeline) -> None:
         """Stop keeping containers whose group neither waits nor is paused."""
         for pool in list(live.kept):
             hold = hold_of(live.tree, pool, used=True)
             if hold in (Hold.NEEDED, Hold.PAUSED):
                 continue
             live.kept.discard(pool)
-            self._containers.keep((live.id, pool), kept=False)
+            self._containers.keep_idle((live.id, pool), kept=False)
             if hold is Hold.OVER:
                 self._drop((live.id, pool))
 
@@ -179,7 +179,7 @@ class Contexts:
             event: The current event. A user who resets a part of a group accepts a fresh container.
         """
         paths = event.paths if isinstance(event, ev.NodesReset) else ()
-        for node, message in live.stranded(paths):
+        for node, message in live.execs_without_context(paths):
             live.active_attempts[node.path].result = AttemptEnd(message=message)
             end = ev.AttemptFinished(
                 node.path, node.attempt, Cause.WORKER_LOST, started=False, final=True

@@ -130,7 +130,7 @@ class Attempts:
         for engine_context in self._common.engine_contexts.values():
             if engine_context.dispatcher is None or self._common.closing:
                 continue
-            while (ticket := engine_context.dispatcher.take()) is not None:
+            while (ticket := engine_context.dispatcher.next_admitted()) is not None:
                 active = ticket.key
                 if not isinstance(active, ActiveAttempt):
                     raise TypeError(f"not an attempt: {active!r}")
@@ -231,7 +231,7 @@ class Attempts:
         result = await self._command(active, prepared, engine_context.limits())
         if spec.snapshot_on_error and has_failed(active, result):
             active.end()
-            refusal = await self._means.snapshots.keep(
+            refusal = await self._means.snapshots.snapshot(
                 active, container.worker, engine_context.engine
             )
             result = result.with_note(refusal)

@@ -41,7 +41,7 @@ class OutputSink:
         changed: Callable[[OutputSummary], None],
     ) -> None:
         self._writer = writer
-        self._cutter = cutter
+        self._tree = cutter
         self._live = LiveOutputs(mask)
         self._changed = changed
         self._maskers = {"stdout": mask.stream(), "stderr": mask.stream()}
@@ -52,16 +52,16 @@ class OutputSink:
             self._frame(data)
             return
         seen = data
-        if self._cutter is not None and stream == "stdout":
-            seen = self._cutter.feed(data)
-        self._keep(stream, self._maskers[stream].feed(seen))
+        if self._tree is not None and stream == "stdout":
+            seen = self._tree.feed(data)
+        self._write(stream, self._maskers[stream].feed(seen))
 
     def finish(self) -> None:
         """Write the output that was held back, at the end."""
-        if self._cutter is not None:
-            self._keep("stdout", self._maskers["stdout"].feed(self._cutter.finish()))
-        self._keep("stdout", self._maskers["stdout"].finish())
-        self._keep("stderr", self._maskers["stderr"].finish())
+        if self._tree is not None:
+            self._write("stdout", self._maskers["stdout"].feed(self._tree.finish()))
+        self._write("stdout", self._maskers["stdout"].finish())
+        self._write("stderr", self._maskers["stderr"].finish())
 
     def _frame(self, data: bytes) -> None:
         before = self._live.summary
@@ -71,7 +71,7 @@ class OutputSink:
         if self._live.summary is not before:
             self._changed(self._live.summary)
 
-    def _keep(self, stream: Stream, data: bytes) -> None:
+    def _write(self, stream: Stream, data: bytes) -> None:
         if data:
             self._writer.write(stream, data)
 

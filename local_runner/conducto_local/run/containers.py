@@ -107,7 +107,7 @@ class Containers:
             starting=self._starting[pipeline_id],
         )
 
-    def keep(self, owner: Owner, *, kept: bool) -> None:
+    def keep_idle(self, owner: Owner, *, kept: bool) -> None:
         """Keep the idle containers of a pool without a time limit, or no longer."""
         if kept:
             self._kept.add(owner)

@@ -43,8 +43,8 @@ class PipelineDeleter:
         scheduler = self._scheduler
         scheduler.apply(live, ev.Disarmed())
         scheduler.apply(live, ev.NodesKilled(("/",)))
-        await scheduler.landed(live)
-        await scheduler.cool_down(live)
+        await scheduler.wait_idle(live)
+        await scheduler.release(live)
         engine_context = scheduler.engine_context(live)
         await scheduler.snapshots.forget(live, engine_context)
         with suppress(EngineError):

@@ -227,7 +227,7 @@ class GarbageCollector:
                 and live.settled()
                 and live.id not in opened
             ):
-                await self._scheduler.cool_down(live)
+                await self._scheduler.release(live)
 
     async def _needs(self) -> KeepSet:
         records = self._store.records()

@@ -110,8 +110,8 @@ class Actions:
     async def _rest(self, live: LivePipeline, action: Action) -> None:
         """Stop commands, remove containers and the network, and keep everything else."""
         self._scheduler.perform(live, action)
-        await self._scheduler.landed(live)
-        await self._scheduler.cool_down(live)
+        await self._scheduler.wait_idle(live)
+        await self._scheduler.release(live)
         if action is Action.ARCHIVE:
             await self._scheduler.snapshots.forget(live, self._scheduler.engine_context(live))
         live.set_record(lifecycle=LIFECYCLES[action])

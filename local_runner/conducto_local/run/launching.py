@@ -112,7 +112,7 @@ class LocalLaunches(LocalAccess):
         self._home.make_pipeline(record.id)
         live = pipeline_loader.begin(record, pipeline)
         self._store.create(live.record, definition)
-        pipeline_loader.keep(self._home, live.record, definition)
+        pipeline_loader.write_recovery_files(self._home, live.record, definition)
         self._scheduler.add(live)
         self._begin(live, run=request.run, run_at=request.run_at)
         self._scheduler.spawn(self._cache.evict(but=live))
@@ -153,7 +153,7 @@ class LocalLaunches(LocalAccess):
                 self._begin(live, run=request.launch.run, run_at=request.launch.run_at)
                 await self._scheduler.saved(wait=False)
                 stored = self._store.definition(live.id)
-                pipeline_loader.keep(self._home, live.record, stored)
+                pipeline_loader.write_recovery_files(self._home, live.record, stored)
         return ContinuePlan(
             pipeline=views.summary(live),
             nodes=made.plan.nodes(),

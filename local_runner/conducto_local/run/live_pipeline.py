@@ -13,7 +13,7 @@ from conducto_core.run.model.records import AttemptRecord, ChangeRow, ImageRecor
 from conducto_core.run.model.requests import Workers
 from conducto_core.run.model.states import State
 from conducto_core.run.rules import waits
-from conducto_core.run.rules.admission import Limit, QueuedAttempt
+from conducto_core.run.rules.admission import QueuedAttempt, QueueLimit
 from conducto_core.run.rules.machine import advance
 from conducto_core.run.rules.outcomes import UNKNOWN, AttemptEnd
 from conducto_core.run.rules.pipeline_state import PipelineState
@@ -270,7 +270,7 @@ class LivePipeline(PipelineState):
         self._changed()
         image.version = self.version
 
-    def take_turn(self) -> WriteBatch | None:
+    def take_changes(self) -> WriteBatch | None:
         """Return the unsaved changes, or None; they count as saved from now on."""
         parts = (
             self._nodes,
@@ -323,23 +323,23 @@ class LivePipeline(PipelineState):
         with suppress(TimeoutError):
             await asyncio.wait_for(self._settles.wait(), seconds)
 
-    def limits(self, spec: NodeSpec) -> tuple[Limit, ...]:
+    def limits(self, spec: NodeSpec) -> tuple[QueueLimit, ...]:
         """Return the limits that an Exec counts against."""
         groups = self.groups_above(spec.path)
         if groups not in self._limits:
             self._limits[groups] = (*map(self._limit, groups), _open_files())
         above = self._limits[groups]
         if kind_of(spec.pool) is PoolKind.CONTEXT:
-            return (*above, Limit((self.id, spec.pool), 1, waits.busy_container(spec.pool)))
+            return (*above, QueueLimit((self.id, spec.pool), 1, waits.busy_container(spec.pool)))
         return above
 
     def _definition_changed(self) -> None:
         super()._definition_changed()
-        self._limits: dict[tuple[str, ...], tuple[Limit, ...]] = {}
+        self._limits: dict[tuple[str, ...], tuple[QueueLimit, ...]] = {}
 
-    def _limit(self, group: str) -> Limit:
+    def _limit(self, group: str) -> QueueLimit:
         room = self.tree.nodes[group].spec.max_concurrent or 0
-        return Limit((self.id, group), room, waits.full_group(group, room))
+        return QueueLimit((self.id, group), room, waits.full_group(group, room))
 
     def _changed(self) -> None:
         self.version += 1
@@ -374,10 +374,10 @@ class LivePipeline(PipelineState):
         return self.record
 
 
-def _open_files() -> Limit:
+def _open_files() -> QueueLimit:
     """Return the limit of all commands of the agent."""
     room = descriptors.max_commands()
-    return Limit("open files", room, waits.open_files(descriptors.limit(), room))
+    return QueueLimit("open files", room, waits.open_files(descriptors.limit(), room))
 
 
 def _to_store(node: LiveNode) -> NodeRow:

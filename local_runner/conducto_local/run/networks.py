@@ -53,7 +53,7 @@ class Networks:
                 "cannot remove the network", extra={"pipeline": live.id, "why": str(error)}
             )
 
-    async def cool_down(self, live: LivePipeline) -> None:
+    async def release(self, live: LivePipeline) -> None:
         """Remove the containers and the network of a pipeline without active attempts."""
         if live.uses_containers():
             return

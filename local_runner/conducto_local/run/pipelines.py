@@ -63,10 +63,10 @@ def begin(record: PipelineRecord, pipeline: Pipeline) -> LivePipeline:
     return live
 
 
-def keep(home: StateDir, record: PipelineRecord, definition: bytes) -> None:
+def write_recovery_files(home: StateDir, record: PipelineRecord, definition: bytes) -> None:
     """Write the files for `conducto_local.agent.repair` into a pipeline's directory."""
     try:
-        home.pipeline(record.id).keep(record, definition)
+        home.pipeline(record.id).write_recovery(record, definition)
     except OSError as error:  # disk full, for example: retention retries
         logger.warning(
             "cannot write the files for a repair", extra={"pipeline": record.id, "why": error}
@@ -202,7 +202,7 @@ class PipelineCache:
             idle = [live for live in self._scheduler.live.values() if _may_leave(live, but)]
             idle.sort(key=lambda live: live.ended or live.record.created)
             for live in idle[: max(0, len(idle) - KEPT_LOADED)]:
-                await self._scheduler.cool_down(live)
+                await self._scheduler.release(live)
                 if _may_leave(live, but):  # a request may have come while its network was removed
                     self._scheduler.unload(live)
 

@@ -113,23 +113,25 @@ EVERY = 3600.0
 _DAY = 86400.0
 
 
-class Step(Enum):
+class RetentionStep(Enum):
     """The step that is due for a pipeline."""
 
     ARCHIVE = auto()
     DELETE = auto()
 
 
-def due(records: Iterable[PipelineRecord], idle: Mapping[str, float]) -> Iterator[tuple[str, Step]]:
+def due(
+    records: Iterable[PipelineRecord], idle: Mapping[str, float]
+) -> Iterator[tuple[str, RetentionStep]]:
     """Yield ``(pipeline id, step)`` for each pipeline with a step that is due."""
     for record in records:
         kept = record.retention * _DAY
         if record.retention > 0 and idle.get(record.id, 0.0) >= kept:
             archived = record.lifecycle is Lifecycle.ARCHIVED
-            yield record.id, Step.DELETE if archived else Step.ARCHIVE
+            yield record.id, RetentionStep.DELETE if archived else RetentionStep.ARCHIVE
 
 
-class Pipelines(Protocol):
+class RetainedPipelines(Protocol):
     """The part of the API that retention uses."""
 
     def live(self, pipeline_id: str) -> LivePipeline:
@@ -147,7 +149,7 @@ class RetentionScheduler:
         home: StateDir,
         store: Store,
         scheduler: Scheduler,
-        pipelines: Pipelines,
+        pipelines: RetainedPipelines,
         clock: Clock | None = None,
     ) -> None:
         self.remover = PipelineDeleter(home, store, scheduler)
@@ -161,7 +163,7 @@ class RetentionScheduler:
     def begin(self) -> None:
         """Start: check now and then every hour."""
         self._scheduler.when_settled.append(self._settled)
-        self._task = asyncio.get_running_loop().create_task(self._go_on())
+        self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
         """Stop checking."""
@@ -170,17 +172,17 @@ class RetentionScheduler:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def look(self) -> None:
+    async def run_due_steps(self) -> None:
         """Perform all steps that are due."""
         await asyncio.to_thread(self.remover.sweep)
         records = self._store.records()
         for record in records:
             if _is_to_sleep(record):
-                await self._order(record.id, Action.SLEEP)
+                await self._request_action(record.id, Action.SLEEP)
         idle = self._idle.count({record.id: self._mark(record) for record in records})
         for pipeline_id, step in list(due(records, idle)):
-            if step is Step.ARCHIVE:
-                await self._order(pipeline_id, Action.ARCHIVE)
+            if step is RetentionStep.ARCHIVE:
+                await self._request_action(pipeline_id, Action.ARCHIVE)
             else:
                 await self._delete(pipeline_id)
 
@@ -191,10 +193,10 @@ class RetentionScheduler:
             # One failure must not keep the other pipelines from being handled.
             logger.exception("cannot delete the pipeline", extra={"pipeline": pipeline_id})
 
-    async def _go_on(self) -> None:
+    async def _run(self) -> None:
         while True:
             try:
-                await self.look()
+                await self.run_due_steps()
             except Exception:
                 # The next check may succeed, and the agent must continue to run pipelines.
                 logger.exception("retention failed")
@@ -206,7 +208,7 @@ class RetentionScheduler:
             return None
         return record.touched
 
-    async def _order(self, pipeline_id: str, action: Action) -> None:
+    async def _request_action(self, pipeline_id: str, action: Action) -> None:
         try:
             await self._pipelines.control(
                 PipelineParams(id=pipeline_id), ControlRequest(action=action)
@@ -227,7 +229,7 @@ class RetentionScheduler:
 
     async def _sleep(self, live: LivePipeline) -> None:
         if live.falls_asleep():  # unless a user's action came first
-            await self._order(live.id, Action.SLEEP)
+            await self._request_action(live.id, Action.SLEEP)
 
 
 def _is_to_sleep(record: PipelineRecord) -> bool:

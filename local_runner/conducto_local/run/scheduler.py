@@ -85,8 +85,8 @@ class Scheduler:
             ),
         )
         self._images = self._attempts.images
-        self._turns = WriteBatcher(self._common, store, self._attempts.start)
-        self.unsaved_attempts = self._turns.unsaved_attempts
+        self._batcher = WriteBatcher(self._common, store, self._attempts.start)
+        self.unsaved_attempts = self._batcher.unsaved_attempts
 
     async def _serve_child(self, active: ActiveAttempt, request: ChildRequest) -> ChildResponse:
         return await self.children(active, request)
@@ -104,7 +104,7 @@ class Scheduler:
             self.build_images(live)
         for command in live.apply(event):
             self._execute(live, command)
-        self.contexts.let_go(live)
+        self.contexts.release(live)
         self.contexts.end_without(live, event)
         self.cool_later(live)
         if live.settled():
@@ -151,8 +151,8 @@ class Scheduler:
 
     def unload(self, live: LivePipeline) -> None:
         """Unload a pipeline after its changes are stored, unless it is unloaded already."""
-        self._turns.flush()
-        if not self._turns.is_unsaved(live.id) and self.live.get(live.id) is live:
+        self._batcher.flush()
+        if not self._batcher.is_unsaved(live.id) and self.live.get(live.id) is live:
             self._common.forget(live.id)
 
     def engine_context(self, live: LivePipeline) -> EngineContext:
@@ -174,7 +174,7 @@ class Scheduler:
 
     async def saved(self, *, wait: bool = True) -> None:
         """Return when everything so far is written to the store; see `WriteBatcher.saved`."""
-        await self._turns.saved(wait=wait)
+        await self._batcher.saved(wait=wait)
 
     def build_images(self, live: LivePipeline) -> None:
         """Start to build every image of the remaining Execs."""
@@ -204,7 +204,7 @@ class Scheduler:
         """Return the name of a pipeline's network; create it if necessary."""
         return await self._engines.network(live)
 
-    async def landed(self, live: LivePipeline) -> None:
+    async def wait_idle(self, live: LivePipeline) -> None:
         """Return when a pipeline has no active attempts."""
         while live.active_attempts:
             await live.news(live.version)
@@ -221,12 +221,12 @@ class Scheduler:
             loop = asyncio.get_running_loop()
             delay = self.containers.idle_seconds if seconds is None else seconds
             live.cooling = loop.call_later(
-                delay, lambda: self._common.tasks.spawn(self.cool_down(live))
+                delay, lambda: self._common.tasks.spawn(self.release(live))
             )
 
-    async def cool_down(self, live: LivePipeline) -> None:
+    async def release(self, live: LivePipeline) -> None:
         """Remove the containers and the network of a pipeline without active attempts."""
-        await self._engines.cool_down(live)
+        await self._engines.release(live)
 
     async def close(self) -> None:
         """Stop all commands and store the current state; the pipelines stay armed."""
@@ -245,11 +245,11 @@ class Scheduler:
         await asyncio.gather(*builds_under_way, *stopping, return_exceptions=True)
         await self._common.tasks.ended(seconds=10)
         await self.containers.close()
-        self._turns.flush()
+        self._batcher.flush()
         await self.notifier.close()
         for live in self.live.values():
             await self._engines.remove_network(live)  # even if the next agent continues it
-        self._turns.close()
+        self._batcher.close()
 
     # ---- commands of the state machine -------------------------------------------------------
 
@@ -311,7 +311,7 @@ class Scheduler:
         live.timers[path] = asyncio.get_running_loop().call_later(seconds, reached)
 
     def _wake(self) -> None:
-        self._turns.wake()
+        self._batcher.wake()
 
 
 def _left(live: LivePipeline, command: ev.StartTimer) -> float:
@@ -341,7 +341,7 @@ class ScheduledStarts:
         """Run a pipeline at ``when``, in seconds since the epoch."""
         delay = min(max(0.0, when - time.time()), LOOK_EVERY)
         loop = asyncio.get_running_loop()
-        self._timers[live.id] = loop.call_later(delay, lambda: self._look(live, when))
+        self._timers[live.id] = loop.call_later(delay, lambda: self._start_due(live, when))
 
     def cancel(self, live: LivePipeline) -> None:
         """Cancel the scheduled start of a pipeline, if it has one."""
@@ -350,7 +350,7 @@ class ScheduledStarts:
             timer.cancel()
             live.set_record(run_at=None)
 
-    def _look(self, live: LivePipeline, when: float) -> None:
+    def _start_due(self, live: LivePipeline, when: float) -> None:
         if time.time() < when:  # not yet, or the clock was changed meanwhile
             self.set(live, when)
             return

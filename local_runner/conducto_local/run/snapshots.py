@@ -68,7 +68,7 @@ class Snapshots:
         self._labels = labels
         self._limits = SnapshotLimits() if limits is None else limits
 
-    async def keep(self, active: ActiveAttempt, worker: Worker, engine: Engine) -> str | None:
+    async def snapshot(self, active: ActiveAttempt, worker: Worker, engine: Engine) -> str | None:
         """Make a snapshot of a failed attempt; return the reason if that is not possible.
 
         Call it after the command has ended and before the container is reused.

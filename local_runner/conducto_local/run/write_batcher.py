@@ -77,7 +77,7 @@ class WriteBatcher:
     def flush(self) -> None:
         """Write the changes; keep them for later if the store is full."""
         for live in self._common.live.values():
-            turn = live.take_turn()
+            turn = live.take_changes()
             if turn is not None:
                 self._unsaved.setdefault(live.id, []).append(turn)
         try:

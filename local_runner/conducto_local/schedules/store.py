@@ -34,7 +34,7 @@ class SqliteSchedules:
         self._transaction = transaction
         self._select = select
 
-    def all_of(self, _org: str) -> Sequence[Schedule]:
+    def list_by_name(self, _org: str) -> Sequence[Schedule]:
         """Return the schedules, by name."""
         found = self._select("SELECT name, CAST(record AS BLOB) FROM schedules ORDER BY name")
         return [rules.listed(*row) for row in found]

@@ -44,7 +44,7 @@ class ScheduleTimer:
     def begin(self) -> None:
         """Start: look at the schedules now, and then whenever it is time."""
         self._scheduler.when_settled.append(self._settled)
-        self._task = asyncio.get_running_loop().create_task(self._go_on())
+        self._task = asyncio.get_running_loop().create_task(self._run())
 
     def wake(self) -> None:
         """Look at the schedules now."""
@@ -67,19 +67,19 @@ class ScheduleTimer:
     def _settled(self, _live: LivePipeline) -> None:
         self.wake()
 
-    async def _go_on(self) -> None:
+    async def _run(self) -> None:
         while not self._closed:
             self._changed.clear()
             delay = LOOK_EVERY
             try:
-                delay = self._look()
+                delay = self._serve_due()
             except Exception:
                 # The next look may succeed, and the agent must continue to run pipelines.
                 logger.exception("the schedules were not looked at")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), delay)
 
-    def _look(self) -> float:
+    def _serve_due(self) -> float:
         """Serve the schedules that need attention; return the seconds until the next look."""
         now, steady = self._clock.wall(), self._clock.steady()
         for name in self._names(now):
@@ -94,7 +94,7 @@ class ScheduleTimer:
     def _names(self, now: float) -> list[str]:
         """Return the schedules that need attention: all, if a clock that was ahead set them."""
         if now < self._latest:
-            return [one.name for one in self._runner.store.all_of("")]
+            return [one.name for one in self._runner.store.list_by_name("")]
         return [name for _, name in self._runner.store.due(now)]
 
     def _time_of_next_look(self, now: float) -> float:

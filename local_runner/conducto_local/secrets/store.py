@@ -152,7 +152,7 @@ class EncryptedFile:
                 self._write({n: secret for n, secret in known.items() if n not in removed})
         return removed
 
-    def where(self) -> str:
+    def location(self) -> str:
         """Return a description of the storage."""
         return f"encrypted in {self._files.path / VALUES}"
 
@@ -300,7 +300,7 @@ class KeyringStore:
                     self._ask("delete_password", name)
         return removed
 
-    def where(self) -> str:
+    def location(self) -> str:
         """Return a description of the storage."""
         return "in the operating system's keyring"
 
@@ -400,9 +400,9 @@ class LocalSecrets:
         """Delete secrets; return those that existed."""
         return self._store().delete(names) if self._is_begun() else ()
 
-    def where(self) -> str:
+    def location(self) -> str:
         """Return a description of the storage."""
-        return self._store().where()
+        return self._store().location()
 
     def _is_begun(self) -> bool:
         return self._names_only.exists() or self._file.exists()

@@ -181,7 +181,7 @@ class ApiEndpoint:
 async def _pump(websocket: WebSocket, records: AsyncIterator[Record | bytes]) -> None:
     """Send records until the client disconnects; a slow client delays only this coroutine."""
     sending = asyncio.create_task(_send_all(websocket, records))
-    hearing = asyncio.create_task(_hear(websocket, records))
+    hearing = asyncio.create_task(_is_disconnected(websocket, records))
     try:
         await asyncio.wait({sending, hearing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -214,14 +214,14 @@ async def _send(websocket: WebSocket, record: Record | bytes) -> None:
         await websocket.send_text(encode(record).decode())
 
 
-async def _hear(websocket: WebSocket, records: AsyncIterator[Record | bytes]) -> bool:
+async def _is_disconnected(websocket: WebSocket, records: AsyncIterator[Record | bytes]) -> bool:
     """Return True when the client has disconnected, False if it has sent an invalid message."""
     while (message := await websocket.receive())["type"] != "websocket.disconnect":
         if not isinstance(records, Conversation):
             continue  # messages on a one-way stream are ignored
         text = message.get("text")
         try:
-            records.heard(message["bytes"] if text is None else text)
+            records.receive(message["bytes"] if text is None else text)
         except ValueError:
             return False
     return True

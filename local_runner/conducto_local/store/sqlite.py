@@ -92,7 +92,7 @@ class SqliteStore:
         self._path = path
         self._connection = connection
         self._lock = lock
-        self._turns = threading.Lock()
+        self._batches = threading.Lock()
         self._texts = TextInterner(self._last_text)
         self._numbers: dict[str, int] = {}
         self._newest: dict[int, int] = {}  # {number of a pipeline: its newest change}
@@ -284,7 +284,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Checkpoint the log and close the file; safe to call twice."""
-        with self._turns:
+        with self._batches:
             self._connection.close()
             self._lock.release()
 
@@ -376,7 +376,7 @@ class SqliteStore:
     def _give_space_back(self) -> None:
         # Ignore errors: the rows are already deleted, and the next deletion retries.
         # executescript(), because execute() stops after the first page.
-        with self._turns, suppress(sqlite3.Error):
+        with self._batches, suppress(sqlite3.Error):
             self._connection.executescript("PRAGMA incremental_vacuum")
 
     def _last_text(self, number: int) -> int:
@@ -384,12 +384,12 @@ class SqliteStore:
         return int(newest)
 
     def _read(self, query: str, pipeline_id: str, *parameters: object) -> list[rows.Row]:
-        with self._turns, _translated(self._path):
+        with self._batches, _translated(self._path):
             number = self._number(pipeline_id)
             return rows.fetch(self._connection, query, (number, *parameters))
 
     def _select(self, query: str, *parameters: object) -> list[rows.Row]:
-        with self._turns, _translated(self._path):
+        with self._batches, _translated(self._path):
             return rows.fetch(self._connection, query, parameters)
 
     def _pages(
@@ -402,7 +402,7 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._turns:
+        with self._batches:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection

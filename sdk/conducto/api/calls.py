@@ -230,10 +230,10 @@ def original(name: str) -> CallableOfCalls[..., Any]:
 
 def found(pipeline_id: str) -> Any:
     """Return the handle of a pipeline on the target of this process."""
-    return client("get_pipeline")(pipeline_id, **where())
+    return client("get_pipeline")(pipeline_id, **target_arguments())
 
 
-def where() -> Dict[str, Optional[str]]:
+def target_arguments() -> Dict[str, Optional[str]]:
     """Return the target and the profile of this process, as arguments."""
     return {"target": of_launch(), "profile": profile_of_launch()}
 

@@ -11,7 +11,7 @@ from conducto.api.calls import (
     not_yet,
     original,
     result_of,
-    where,
+    target_arguments,
 )
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ class Pipeline:
             user_only: Only those of this user; those of this machine are.
         """
         del token, user_only
-        return [_described(each) for each in client("list_pipelines")(**where())]
+        return [_described(each) for each in client("list_pipelines")(**target_arguments())]
 
     def archive(self, pipeline_id: str, token: str | None = None) -> None:
         """Stop a pipeline and remove it from the list."""

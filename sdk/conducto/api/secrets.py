@@ -208,7 +208,7 @@ def _put(secrets: list[Secret]) -> None:
             target.profile_of_launch(),
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, the script is here to give a tree
-        _say(f"secrets were not stored: {error}")
+        _print_once(f"secrets were not stored: {error}")
 
 
 def _is_in_cloud() -> bool:
@@ -243,7 +243,7 @@ def _runner(what: str) -> Any:
 _said: set[str] = set()
 
 
-def _say(text: str) -> None:
+def _print_once(text: str) -> None:
     """Print a message once per process: a script may declare many secrets."""
     if text not in _said:
         _said.add(text)

@@ -6,7 +6,7 @@ import time
 import uuid
 from typing import NamedTuple
 
-from conducto.children.requests import call, where
+from conducto.children.requests import call, current_target
 from conducto.errors import (
     AgentUnreachableError,
     ApiError,
@@ -81,7 +81,7 @@ class ChildPipeline:
     @property
     def target(self) -> str:
         """``local`` or ``cloud``: that of this command."""
-        return where()
+        return current_target()
 
     @property
     def state(self) -> str:
@@ -121,7 +121,7 @@ class ChildPipeline:
         """
         del progress
         end = None if timeout is None else time.monotonic() + timeout
-        pause, longest = PAUSES[where()]
+        pause, longest = PAUSES[current_target()]
         while True:
             status = _patiently(self._read)
             if status["settled"]:
@@ -147,7 +147,7 @@ class ChildPipeline:
         return hash(self._id)
 
     def __repr__(self) -> str:
-        return f"<pipeline {self._id} ({where()}): {self._title!r}>"
+        return f"<pipeline {self._id} ({current_target()}): {self._title!r}>"
 
 
 def launch(
@@ -229,7 +229,7 @@ def _patiently(request: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
         try:
             return request()
         except AgentUnreachableError:
-            if where() == "local" or time.monotonic() > end:
+            if current_target() == "local" or time.monotonic() > end:
                 raise
         except ApiError as error:
             temporary = error.status >= _SERVER_ERROR or error.status == _TOO_MANY_REQUESTS
@@ -240,9 +240,9 @@ def _patiently(request: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
 
 
 def _check_options(target: Optional[str], kwargs: Dict[str, Any]) -> None:
-    if target not in (None, where()):
+    if target not in (None, current_target()):
         raise InvalidArgumentError(
-            f"target: {target!r}; a command launches pipelines on its own target, {where()!r}"
+            f"target: {target!r}; a command launches pipelines on its own target, {current_target()!r}"
         )
     for name in _FROM_PARENT:
         if name in kwargs:

@@ -30,7 +30,7 @@ _BAD_STATUS, _TOO_LARGE = 400, 413
 _DEFINITION = "#definition"
 
 
-def where() -> str:
+def current_target() -> str:
     """Return the target of this command: ``local`` or ``cloud``."""
     return "local" if os.environ.get(CHANNEL) else "cloud"
 

@@ -61,7 +61,7 @@ def underscored(name: str) -> str:
     return name.replace("-", "_")
 
 
-class Call:
+class MethodCall:
     """The arguments of a call, collected argument by argument.
 
     Attributes:

@@ -166,12 +166,12 @@ def _merge_env(root: Node, env: Mapping[str, str]) -> None:
 def _without_flags(argv: List[str], method: Callable[..., Any]) -> List[str]:
     """Return a command line without our flags, and without values that look like secrets."""
     from conducto.inspection.signatures import signature_of
-    from conducto.script.arguments import Call, Words
+    from conducto.script.arguments import MethodCall, Words
     from conducto.script.flags import SWITCHES, VALUES, plain_name
     from conducto.wire.secret_names import looks_secret
 
     kept: List[str] = []
-    call = Call("", signature_of(method))
+    call = MethodCall("", signature_of(method))
     words = Words(argv)
     while words:
         name, value = words.next()

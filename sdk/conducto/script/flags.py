@@ -139,7 +139,7 @@ class Flags:
         plain = plain_name(name)
         return plain == "profile" or (pipeline and (plain in SWITCHES or plain in VALUES))
 
-    def take(self, name: str, value: Optional[str], words: Words) -> None:
+    def consume(self, name: str, value: Optional[str], words: Words) -> None:
         """Accept ``--name`` or ``--name=value``.
 
         Raises:

@@ -48,7 +48,7 @@ def report(error: Exception, program: str) -> int:
     frames = _frames(error.__traceback__)
     by_us = bool(frames) and call_site.is_ours(frames[-1][0])
     if isinstance(error, ConductoError) or by_us:
-        text = _told(error, frames)
+        text = _located(error, frames)
         print(printable_lines(text), file=sys.stderr)  # noqa: T201
         return WRONG
     theirs = _without_ours(error.__traceback__)
@@ -79,11 +79,11 @@ def warn(text: str, program: str) -> None:
     print(f"{program} : warning: {text}", file=sys.stderr)  # noqa: T201
 
 
-def _told(error: Exception, frames: List[Tuple[str, int]]) -> str:
+def _located(error: Exception, frames: List[Tuple[str, int]]) -> str:
     """Return the error with its place in the script; several problems have a line each."""
     if not isinstance(error, SeveralProblemsError):
         return f"{_place(error, frames)}{_message(error)}"
-    lines = [_told(each, frames) for each in error.found[:MAX_TOLD]]
+    lines = [_located(each, frames) for each in error.found[:MAX_TOLD]]
     rest = str(error).split("\n")[MAX_TOLD:] if len(error.found) > MAX_TOLD else []
     return "\n".join([*lines, *rest[-1:]])
 

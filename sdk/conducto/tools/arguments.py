@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Dict, Optional
 
 
-class Command:
+class ToolCommand:
     """The parameters of a sub-command.
 
     Attributes:
@@ -78,14 +78,14 @@ class Command:
             parsed.flags[flag] = flag == key
             return
         if key not in (*self.required, *self.optional, *options):
-            raise UsageError(f"unknown option {word!r}; {self._known(options)}")
+            raise UsageError(f"unknown option {word!r}; {self._option(options)}")
         if not equals:
             if not waiting:
                 raise UsageError(f"{word} needs a value")
             value = waiting.pop(0)
         _set(parsed, key, value)
 
-    def _known(self, options: Sequence[str]) -> str:
+    def _option(self, options: Sequence[str]) -> str:
         names = [*self.required, *self.optional, *options]
         names += [form for flag in self.flags for form in (flag, f"no_{flag}")]
         known = ", ".join("--" + name.replace("_", "-") for name in names)

@@ -14,7 +14,7 @@ import sys
 from conducto import data
 from conducto.data import files, location
 from conducto.errors import UsageError
-from conducto.tools.arguments import Command, print_usage, run_tool
+from conducto.tools.arguments import ToolCommand, print_usage, run_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from conducto.tools.arguments import Parsed
 
 _LOCAL = ("local",)
-_COMMANDS: Dict[str, Command] = {
-    "get": Command(("name", "file"), flags=_LOCAL),
-    "gets": Command(("name",), ("byte_range",), flags=_LOCAL),
-    "put": Command(("name", "file"), flags=("skip_cleanup", *_LOCAL)),
-    "puts": Command(("name",), flags=_LOCAL),
-    "list": Command((), ("prefix",), flags=_LOCAL),
-    "exists": Command(("name",), flags=_LOCAL),
-    "delete": Command(("name",), flags=("recursive", *_LOCAL)),
-    "size": Command(("name",), flags=_LOCAL),
-    "url": Command(("name",), flags=("path_only", *_LOCAL)),
-    "cache_exists": Command(("name", "checksum"), flags=_LOCAL),
-    "clear_cache": Command(("name",), ("checksum",), flags=_LOCAL),
-    "save_cache": Command(("name", "checksum", "save_dir"), flags=_LOCAL),
-    "restore_cache": Command(("name", "checksum", "restore_dir"), flags=_LOCAL),
+_COMMANDS: Dict[str, ToolCommand] = {
+    "get": ToolCommand(("name", "file"), flags=_LOCAL),
+    "gets": ToolCommand(("name",), ("byte_range",), flags=_LOCAL),
+    "put": ToolCommand(("name", "file"), flags=("skip_cleanup", *_LOCAL)),
+    "puts": ToolCommand(("name",), flags=_LOCAL),
+    "list": ToolCommand((), ("prefix",), flags=_LOCAL),
+    "exists": ToolCommand(("name",), flags=_LOCAL),
+    "delete": ToolCommand(("name",), flags=("recursive", *_LOCAL)),
+    "size": ToolCommand(("name",), flags=_LOCAL),
+    "url": ToolCommand(("name",), flags=("path_only", *_LOCAL)),
+    "cache_exists": ToolCommand(("name", "checksum"), flags=_LOCAL),
+    "clear_cache": ToolCommand(("name",), ("checksum",), flags=_LOCAL),
+    "save_cache": ToolCommand(("name", "checksum", "save_dir"), flags=_LOCAL),
+    "restore_cache": ToolCommand(("name", "checksum", "restore_dir"), flags=_LOCAL),
 }
 
 
@@ -62,7 +62,7 @@ def _main(tool: str, scope: Type[_Data], argv: Optional[Sequence[str]]) -> int:
 def _usage(tool: str) -> str:
     lines = [f"usage: {tool} COMMAND ... [--id PIPELINE] [--local | --no-local]", "commands:"]
     for name, command in _COMMANDS.items():
-        shown = Command(command.required, command.optional, command.flags[:-1])
+        shown = ToolCommand(command.required, command.optional, command.flags[:-1])
         lines.append(f"  {name.replace('_', '-')} {shown.usage()}".rstrip())
     return "\n".join(lines)
 

@@ -51,7 +51,7 @@ def _run(words: Sequence[str]) -> int:
         executed = os.path.join(directory, "executed.ipynb")
         code = _papermill(path, executed, parameters)
         if os.path.isfile(executed) and os.environ.get("CONDUCTO_PIPELINE_ID"):
-            _keep(path, executed)
+            _save(path, executed)
         return code
 
 
@@ -64,9 +64,9 @@ def _parse(words: Sequence[str]) -> tuple[str, Optional[str], List[str]]:
     while waiting:
         word = waiting.pop(0)
         if word in {"-p", "--parameters"}:
-            parameters += ["-p", *_take(word, waiting, 2)]
+            parameters += ["-p", *_read_argument(word, waiting, 2)]
         elif word == "--output":
-            output = _take(word, waiting, 1)[0]
+            output = _read_argument(word, waiting, 1)[0]
         else:
             paths.append(word)
     if len(paths) != 1:
@@ -74,7 +74,7 @@ def _parse(words: Sequence[str]) -> tuple[str, Optional[str], List[str]]:
     return paths[0], output, parameters
 
 
-def _take(option: str, waiting: List[str], count: int) -> List[str]:
+def _read_argument(option: str, waiting: List[str], count: int) -> List[str]:
     taken = [waiting.pop(0) for _ in range(min(count, len(waiting)))]
     if len(taken) < count:
         raise UsageError(f"{option} needs {count} value{'s' if count > 1 else ''}")
@@ -89,7 +89,7 @@ def _papermill(path: str, executed: str, parameters: Sequence[str]) -> int:
     return subprocess.run([*command, "--cwd", directory], check=False).returncode  # noqa: S603
 
 
-def _keep(path: str, executed: str) -> None:
+def _save(path: str, executed: str) -> None:
     import uuid  # noqa: PLC0415 - needed on this path only
 
     from conducto import data, nb  # noqa: PLC0415

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conducto import results
 from conducto.errors import UsageError
-from conducto.tools.arguments import Command, print_usage, run_tool
+from conducto.tools.arguments import ToolCommand, print_usage, run_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ COMMANDS = {
     "artifact": "declare a file as an artifact of the node",
     "result": "print the result of another node as JSON",
 }
-_PARAMETERS: Dict[str, Command] = {
-    "metric": Command(("name", "value")),
-    "artifact": Command(("path",)),
-    "result": Command(("path",)),
+_PARAMETERS: Dict[str, ToolCommand] = {
+    "metric": ToolCommand(("name", "value")),
+    "artifact": ToolCommand(("path",)),
+    "result": ToolCommand(("path",)),
 }
 _OPTIONS = {"metric": ("step",), "artifact": ("title",), "result": ()}
 _USAGE = {

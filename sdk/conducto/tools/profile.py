@@ -6,7 +6,7 @@ import sys
 
 from conducto import profile
 from conducto.errors import UsageError
-from conducto.tools.arguments import Command, print_usage, run_tool
+from conducto.tools.arguments import ToolCommand, print_usage, run_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from conducto.tools.arguments import Parsed
 
 _COMMANDS = {
-    "list": Command(),
-    "set_default": Command(("id",)),
-    "add": Command(("url",), ("token",), flags=("default",)),
-    "delete": Command((), ("id", "url", "email"), flags=("force",)),
-    "start_agent": Command((), ("id",)),
-    "stop_agent": Command((), ("id",)),
+    "list": ToolCommand(),
+    "set_default": ToolCommand(("id",)),
+    "add": ToolCommand(("url",), ("token",), flags=("default",)),
+    "delete": ToolCommand((), ("id", "url", "email"), flags=("force",)),
+    "start_agent": ToolCommand((), ("id",)),
+    "stop_agent": ToolCommand((), ("id",)),
 }
 _USAGE = """usage: conducto-profile COMMAND ...
 

@@ -6,14 +6,17 @@ import sys
 
 from conducto import slack
 from conducto.errors import UsageError
-from conducto.tools.arguments import Command, print_usage, run_tool
+from conducto.tools.arguments import ToolCommand, print_usage, run_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Optional
 
-_COMMANDS = {"text": Command(("recipient", "text")), "block": Command(("recipient", "json"))}
+_COMMANDS = {
+    "text": ToolCommand(("recipient", "text")),
+    "block": ToolCommand(("recipient", "json")),
+}
 _USAGE = "usage: conducto-slack text RECIPIENT TEXT | block RECIPIENT JSON"
 
 

@@ -47,7 +47,7 @@ class _Native:
 _known: Dict[Any, _Native] = {}
 
 
-def _look(func: Callable[..., Any]) -> _Native:
+def _find_source(func: Callable[..., Any]) -> _Native:
     try:
         if func not in _known:
             _known[func] = _Native(func)
@@ -106,12 +106,12 @@ def _problem(func: Any, name: str, file: str) -> Optional[str]:
 
 def problem_of(func: Callable[..., Any]) -> Optional[str]:
     """Return why a container cannot find ``func``, or None if it can."""
-    return _look(func).problem
+    return _find_source(func).problem
 
 
 def has_parameter(func: Callable[..., Any], name: str) -> bool:
     """Return whether ``func`` has a parameter of that name."""
-    return name in _look(func).signature.parameters
+    return name in _find_source(func).signature.parameters
 
 
 def command_of(
@@ -129,7 +129,7 @@ def command_of(
         TypeError: the arguments do not fit the function's parameters or their annotations, or the
             function has ``*args``, ``**kwargs``, or positional- or keyword-only parameters.
     """
-    native = _look(func)
+    native = _find_source(func)
     parts = ["conducto", paths.draft(native.file), shlex.quote(native.name)]
     for name, value in _bind(func, native.signature, args, kwargs).items():
         parameter = native.signature.parameters[name]

@@ -9,7 +9,7 @@ import pytest
 
 from conducto_cli.app.exit import MEANINGS
 from conducto_cli.app.parser import build_parser
-from conducto_cli.app.registry import COMMANDS, Call
+from conducto_cli.app.registry import COMMANDS, RunSignature
 from conducto_cli.main import main
 from conducto_client import Client
 from conducto_core.run.model.records import ParentAttempt, PipelineRecord
@@ -440,7 +440,7 @@ def test_action_without_a_node_is_rejected_before_an_agent_is_started(verb: str)
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, command in COMMANDS.items() if command.call is not Call.ENTRY]
+    "name", [name for name, command in COMMANDS.items() if command.call is not RunSignature.ENTRY]
 )
 def test_module_of_a_command_has_its_arguments_and_its_behaviour(name: str) -> None:
     module = COMMANDS[name].load()

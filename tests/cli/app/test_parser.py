@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from conducto_cli.app.parser import build_parser, command_parser
-from conducto_cli.app.registry import COMMANDS, Call
+from conducto_cli.app.registry import COMMANDS, RunSignature
 from conducto_cli.main import main
 
 Output = pytest.CaptureFixture[str]
@@ -90,7 +90,7 @@ def _commands_with_an_optional_path() -> list[str]:
     return [
         name
         for name, command in COMMANDS.items()
-        if command.call is Call.CLIENT
+        if command.call is RunSignature.CLIENT
         and any(p.metavar == "PATH" and p.nargs in {"?", "*"} for p in places(name))
     ]
 

@@ -16,7 +16,7 @@ from conducto_cli.deploy.command import run as deploy
 from conducto_cli.deploy.deployment import Deployment, Wish, version_order
 from conducto_cli.deploy.destroy_command import run as destroy
 from conducto_cli.deploy.port import AccountError, Cdk, Subnet
-from conducto_cli.target.account import Account, account_of, keep
+from conducto_cli.target.account import SignedInAccount, account_of, save_login
 from conducto_core.installation.model import TokenInfo
 from conducto_core.installation.names import STACKS
 
@@ -478,7 +478,7 @@ def test_destroy_of_missing_installation_is_reported(place: Place) -> None:
 def test_a_profile_with_a_token_of_the_installation_gets_its_new_url(place: Place) -> None:
     place.deploy("--yes")
     place.account.tokens = [token_info("cdo_first")]
-    keep(Account("https://old.example/api", "cdo_first", "main", "ann"), "default")
+    save_login(SignedInAccount("https://old.example/api", "cdo_first", "main", "ann"), "default")
 
     assert place.deploy("--yes") == 0
 
@@ -491,7 +491,7 @@ def test_a_profile_with_a_token_of_the_installation_gets_its_new_url(place: Plac
 def test_a_profile_of_another_installation_is_left_alone(place: Place) -> None:
     place.deploy("--yes")
     place.account.tokens = [token_info("cdo_another")]
-    keep(Account("https://old.example/api", "cdo_first", "main", "ann"), "default")
+    save_login(SignedInAccount("https://old.example/api", "cdo_first", "main", "ann"), "default")
 
     assert place.deploy("--yes") == 0
 

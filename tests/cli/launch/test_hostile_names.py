@@ -9,7 +9,7 @@ import pytest
 
 import conducto as co
 from conducto.wire.printable import printable, printable_lines, shell_word
-from conducto_cli.app.registry import COMMANDS, Call
+from conducto_cli.app.registry import COMMANDS, RunSignature
 from conducto_cli.launch.compile_command import run as compile_command
 from conducto_cli.launch.plan_command import run as plan_command
 from conducto_core.run.model.records import ImageRecord, ImageState
@@ -94,7 +94,7 @@ def raw(text: str) -> list[str]:
     return [line for line in text.split("\n") if RAW.search(line)]
 
 
-@pytest.mark.parametrize("verb", [n for n, c in COMMANDS.items() if c.call is Call.CLIENT])
+@pytest.mark.parametrize("verb", [n for n, c in COMMANDS.items() if c.call is RunSignature.CLIENT])
 def test_no_command_prints_a_name_raw(
     hostile: CountingPipelines, verb: str, conducto: Conducto, capsys: Output
 ) -> None:

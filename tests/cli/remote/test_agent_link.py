@@ -16,7 +16,7 @@ from conducto_cli.main import main
 from conducto_cli.remote import machine_link
 from conducto_cli.remote.service import UserService, launchd_plist, systemd_unit
 from conducto_cli.target import account as cloud_account
-from conducto_cli.target.account import Account
+from conducto_cli.target.account import SignedInAccount
 from conducto_core.api.operation import LinkClass
 from conducto_local.agent.files import AgentFiles
 from conducto_local.agent.state_dir import open_state_dir
@@ -123,7 +123,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def installation(home: Path) -> Iterator[Installation]:
     made = Installation()
-    cloud_account.keep(Account(made.url, "cdo_me", "acme", "ada"))
+    cloud_account.save_login(SignedInAccount(made.url, "cdo_me", "acme", "ada"))
     yield made
     made.close()
 

@@ -24,7 +24,7 @@ from conducto_cli.main import main
 from conducto_cli.run.list_command import list_of
 from conducto_cli.target import account as cloud_account
 from conducto_cli.target import target
-from conducto_cli.target.account import Account
+from conducto_cli.target.account import SignedInAccount
 from conducto_cli.target.connection import guarded
 from conducto_client import AgentUnreachableError, ApiError, Client
 from conducto_core.api.dispatch import Service
@@ -52,17 +52,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_login_is_stored_privately_in_the_current_profile(home: Path) -> None:
-    name = cloud_account.keep(Account("https://a.invalid/api", "cdo_x", "acme", "ann"))
+    name = cloud_account.save_login(
+        SignedInAccount("https://a.invalid/api", "cdo_x", "acme", "ann")
+    )
 
     assert name == "default"
     assert stat.S_IMODE((home / "default" / "config").stat().st_mode) == 0o600
-    assert cloud_account.account_of() == Account("https://a.invalid/api", "cdo_x", "acme", "ann")
+    assert cloud_account.account_of() == SignedInAccount(
+        "https://a.invalid/api", "cdo_x", "acme", "ann"
+    )
 
 
 def test_another_account_gets_a_profile_of_its_own() -> None:
-    first = cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
-    again = cloud_account.keep(Account("https://a.invalid", "cdo_y", "acme", "ann"))
-    other = cloud_account.keep(Account("https://b.invalid", "cdo_z", "acme", "ann"))
+    first = cloud_account.save_login(SignedInAccount("https://a.invalid", "cdo_x", "acme", "ann"))
+    again = cloud_account.save_login(SignedInAccount("https://a.invalid", "cdo_y", "acme", "ann"))
+    other = cloud_account.save_login(SignedInAccount("https://b.invalid", "cdo_z", "acme", "ann"))
 
     assert (first, again) == ("default", "default")
     assert other == Config.get_profile_id("https://b.invalid", "acme", "ann")
@@ -71,11 +75,11 @@ def test_another_account_gets_a_profile_of_its_own() -> None:
 
 
 def test_a_token_is_in_no_repr() -> None:
-    assert "cdo_x" not in repr(Account("https://a.invalid", "cdo_x"))
+    assert "cdo_x" not in repr(SignedInAccount("https://a.invalid", "cdo_x"))
 
 
 def test_the_environment_goes_before_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
+    cloud_account.save_login(SignedInAccount("https://a.invalid", "cdo_x", "acme", "ann"))
     monkeypatch.setenv("CONDUCTO_TOKEN", "cdo_ci")
 
     found = cloud_account.account_of()
@@ -85,7 +89,7 @@ def test_the_environment_goes_before_the_profile(monkeypatch: pytest.MonkeyPatch
 
 
 def test_logout_forgets_the_token_and_nothing_else(capsys: Output) -> None:
-    cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
+    cloud_account.save_login(SignedInAccount("https://a.invalid", "cdo_x", "acme", "ann"))
 
     assert main(["logout"]) == 0
     shown = capsys.readouterr().out
@@ -199,7 +203,7 @@ def _use_this_machine() -> None:
 
 @pytest.mark.parametrize("line", ["list", "usage", "show abc-def", "usage abc-def"])
 def test_no_agent_starts_on_a_machine_without_pipelines(line: str) -> None:
-    cloud_account.keep(Account("https://a.invalid/api", "cdo_x", "acme", "ann"))
+    cloud_account.save_login(SignedInAccount("https://a.invalid/api", "cdo_x", "acme", "ann"))
     arguments = build_parser().parse_args(line.split())
     account = cloud_account.account_of()
     assert account is not None
@@ -209,7 +213,7 @@ def test_no_agent_starts_on_a_machine_without_pipelines(line: str) -> None:
 
 
 def test_machine_with_pipelines_is_searched() -> None:
-    cloud_account.keep(Account("https://a.invalid/api", "cdo_x", "acme", "ann"))
+    cloud_account.save_login(SignedInAccount("https://a.invalid/api", "cdo_x", "acme", "ann"))
     _use_this_machine()
     arguments = build_parser().parse_args(["list"])
     account = cloud_account.account_of()
@@ -372,7 +376,7 @@ def test_list_of_both_targets_respects_its_limit(two_sides: Any, capsys: Output)
 def test_list_shows_one_target_if_requested_or_not_logged_in() -> None:
     parse = build_parser().parse_args
     assert target.second_opener(parse(["list"])) is None
-    cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
+    cloud_account.save_login(SignedInAccount("https://a.invalid", "cdo_x", "acme", "ann"))
     _use_this_machine()
 
     assert target.second_opener(parse(["list"])) is not None
@@ -386,8 +390,8 @@ def test_usage_shows_the_cloud_after_login() -> None:
         return getattr(target.opener_for(build_parser().parse_args(words)), "__self__", None)
 
     assert account("usage") is None
-    mine = Account("https://a.invalid", "cdo_x", "acme", "ann")
-    cloud_account.keep(mine)
+    mine = SignedInAccount("https://a.invalid", "cdo_x", "acme", "ann")
+    cloud_account.save_login(mine)
 
     assert account("usage") == mine
     assert account("usage", "--local") is None

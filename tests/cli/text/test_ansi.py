@@ -2,7 +2,7 @@
 
 import pytest
 
-from conducto_cli.text.text import Span, coloured_lines, fit, text_of, wrap
+from conducto_cli.text.text import TextSpan, coloured_lines, fit, text_of, wrap
 from conducto_cli.view.screen import coloured
 
 
@@ -59,6 +59,6 @@ def test_reset_among_codes_clears_the_codes_before_it(codes: str, style: str) ->
 def test_cut_and_wrapped_lines_keep_their_colours() -> None:
     (line,) = coloured_lines(["\x1b[32m0123456789\x1b[0mab"])
 
-    assert fit(line, 6) == (Span("01234…", sgr="32"),)
+    assert fit(line, 6) == (TextSpan("01234…", sgr="32"),)
     assert [text_of(part) for part in wrap(line, 5)] == ["01234", "56789", "ab"]
     assert wrap(line, 5)[1][0].sgr == "32"

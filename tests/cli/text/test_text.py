@@ -4,7 +4,7 @@ from conducto_cli.text.text import (
     ASCII_MARKS,
     UNICODE_MARKS,
     Role,
-    Span,
+    TextSpan,
     clip,
     fit,
     marks_for,
@@ -44,7 +44,7 @@ def test_a_name_cannot_move_the_cursor() -> None:
 
 
 def test_a_line_is_cut_where_the_terminal_ends() -> None:
-    line = (Span("12345"), Span("67890", Role.BAD), Span("never"))
+    line = (TextSpan("12345"), TextSpan("67890", Role.BAD), TextSpan("never"))
 
     assert text_of(fit(line, 8)) == "1234567…"
 

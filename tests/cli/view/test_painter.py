@@ -3,7 +3,7 @@ import io
 import pyte
 import pytest
 
-from conducto_cli.text.text import Line, Role, Span
+from conducto_cli.text.text import Line, Role, TextSpan
 from conducto_cli.view.screen import Painter, coloured, is_live_terminal, wants_colour
 
 
@@ -34,7 +34,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 def lines(*texts: str) -> list[Line]:
-    return [(Span(text),) for text in texts]
+    return [(TextSpan(text),) for text in texts]
 
 
 def test_a_frame_replaces_the_one_before(terminal: Terminal) -> None:
@@ -113,7 +113,7 @@ def test_the_cursor_is_hidden_only_while_live(terminal: Terminal) -> None:
 
 
 def test_colours_follow_the_role() -> None:
-    assert coloured((Span("x", Role.BAD), Span(" plain"))) == "\x1b[31mx\x1b[0m plain"
+    assert coloured((TextSpan("x", Role.BAD), TextSpan(" plain"))) == "\x1b[31mx\x1b[0m plain"
 
 
 @pytest.mark.parametrize(("no_colour", "wanted"), [("", True), ("1", False)])

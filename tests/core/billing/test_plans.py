@@ -14,9 +14,9 @@ from conducto_core.billing.rules import (
     RATES,
     SCALE,
     Billing,
-    Plan,
+    BillingPlan,
+    PlanPeriod,
     Remedies,
-    Span,
     Status,
     dollars,
     effective,
@@ -45,10 +45,10 @@ def test_effective_plan_follows_the_truth_table(
 
 
 def test_plan_of_an_administrator_is_never_reduced() -> None:
-    own = Plan("own", max_workers=5000, max_pipelines=1, max_cpu=2, exec_minutes=5)
+    own = BillingPlan("own", max_workers=5000, max_pipelines=1, max_cpu=2, exec_minutes=5)
 
     assert effective(own, NO_BILLING, 0, NOW).plan == own
-    assert larger(own, SCALE) == Plan("scale", 5000, 1000, 16.0, None)
+    assert larger(own, SCALE) == BillingPlan("scale", 5000, 1000, 16.0, None)
     assert larger(FREE, FREE) == FREE
     assert larger(FULL, FREE).exec_minutes is None
 
@@ -73,13 +73,13 @@ def test_reasons_name_the_remedy_of_the_installation() -> None:
 
 
 moments = st.integers(0, 30_000)
-spans = st.builds(lambda a, b: Span(min(a, b), max(a, b)), moments, moments)
+spans = st.builds(lambda a, b: PlanPeriod(min(a, b), max(a, b)), moments, moments)
 
 
 @given(st.lists(spans, min_size=1, max_size=6))
-def test_hours_of_a_worker_add_up_to_its_last_interval(known: list[Span]) -> None:
+def test_hours_of_a_worker_add_up_to_its_last_interval(known: list[PlanPeriod]) -> None:
     hours: dict[int, int] = {}
-    old: Span | None = None
+    old: PlanPeriod | None = None
     for new in known:
         for hour, seconds in moved(old, new).items():
             hours[hour] = hours.get(hour, 0) + seconds

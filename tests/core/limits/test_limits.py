@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from conducto_core.limits.rules import AGE, LimitRequest, LimitTable
 from conducto_core.run.model.records import Wait
-from conducto_core.run.rules.admission import AdmissionQueue, Limit, QueuedAttempt
+from conducto_core.run.rules.admission import AdmissionQueue, QueuedAttempt, QueueLimit
 from conducto_core.tree.model import NamedLimit
 
 LIMITS = st.lists(
@@ -125,7 +125,7 @@ def test_a_priority_ages():
 @st.composite
 def attempts(draw):
     """Return attempts with random sizes, groups and named limits."""
-    groups = [Limit("g", 1, Wait("g")), Limit("context", 1, Wait("context"))]
+    groups = [QueueLimit("g", 1, Wait("g")), QueueLimit("context", 1, Wait("context"))]
     return [
         QueuedAttempt(
             number,

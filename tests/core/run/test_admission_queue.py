@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conducto_core.run.model.records import Wait
-from conducto_core.run.rules.admission import AdmissionQueue, Limit, QueuedAttempt
+from conducto_core.run.rules.admission import AdmissionQueue, QueuedAttempt, QueueLimit
 from support.laws import law
 
 CPU, MEM, GPU = 4.0, 8.0, 2
@@ -39,7 +39,7 @@ def keys(tickets):
 
 
 def group(key, room=1):
-    return Limit(key, room, Wait(f"{key} is full", "turn"))
+    return QueueLimit(key, room, Wait(f"{key} is full", "turn"))
 
 
 # ---- stories ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.actions import MAX_ROUNDS
 from conducto_core.run.rules.machine import advance
 from conducto_core.run.rules.outcomes import UNKNOWN, AttemptEnd, ended_record
-from conducto_core.run.rules.pipeline_state import Effects, PipelineState
+from conducto_core.run.rules.pipeline_state import PipelineState, StateEffects
 from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.rules.resolve import resolve_generated
 from support.trees import form, lazy, leaf, pipeline, serial
@@ -29,7 +29,7 @@ class Driven(PipelineState):
         super().__init__(PipelineRecord(id="p", title="p", **record), tree, TreeState(tree))
         self.ends: dict[str, AttemptEnd] = {}
 
-    def send(self, event: ev.Event, now: float = 0.0) -> Effects:
+    def send(self, event: ev.Event, now: float = 0.0) -> StateEffects:
         commands = advance(self.tree, event)
         changes = self.tree.take_changes()
         return self.follow(commands, changes, now, lambda path: self.ends.get(path, UNKNOWN))
@@ -38,7 +38,7 @@ class Driven(PipelineState):
         for event in self.perform(action, problem):
             self.send(event)
 
-    def run(self, path: str, cause: Cause | None = None, now: float = 0.0) -> Effects:
+    def run(self, path: str, cause: Cause | None = None, now: float = 0.0) -> StateEffects:
         attempt = self.tree.nodes[path].attempt
         self.send(ev.AttemptStarted(path, attempt), now)
         return self.send(ev.AttemptFinished(path, attempt, cause), now + 1)

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from conducto_core.billing.rules import Plan, Remedies
+from conducto_core.billing.rules import BillingPlan, Remedies
 from conducto_core.limits.rules import LimitRequest, LimitTable
 from conducto_core.run.model.records import (
     ImageRecord,
@@ -29,7 +29,7 @@ def test_each_kind_has_a_sentence() -> None:
     tree = TreeState(pipeline(serial(approve("ask"), "a")), armed=True)
     later = RECORD.model_copy(update={"armed": False, "run_at": 0.0})
     shared = {"abc-def": Claimant(wanted=1), "xyz": Claimant(held=2)}
-    full = waits.plan_workers(Plan(), 2, "or choose a larger plan")
+    full = waits.plan_workers(BillingPlan(), 2, "or choose a larger plan")
     found = [
         waits.image(RECORD, IMAGE),
         waits.NEXT,

@@ -236,17 +236,17 @@ def test_every_minute_with_jitter_fires_each_minute_once() -> None:
 @pytest.mark.parametrize(
     ("overlap", "running", "waiting", "step"),
     [
-        (Overlap.SKIP, 0, 0, rules.Step.LAUNCH),
-        (Overlap.SKIP, 1, 0, rules.Step.SKIP),
-        (Overlap.QUEUE, 0, 0, rules.Step.LAUNCH),
-        (Overlap.QUEUE, 1, 0, rules.Step.WAIT),
-        (Overlap.QUEUE, 1, 1, rules.Step.SKIP),
-        (Overlap.REPLACE, 1, 0, rules.Step.REPLACE),
-        (Overlap.REPLACE, 0, 0, rules.Step.LAUNCH),
-        (Overlap.ALLOW, 1, 0, rules.Step.LAUNCH),
+        (Overlap.SKIP, 0, 0, rules.FiringStep.LAUNCH),
+        (Overlap.SKIP, 1, 0, rules.FiringStep.SKIP),
+        (Overlap.QUEUE, 0, 0, rules.FiringStep.LAUNCH),
+        (Overlap.QUEUE, 1, 0, rules.FiringStep.WAIT),
+        (Overlap.QUEUE, 1, 1, rules.FiringStep.SKIP),
+        (Overlap.REPLACE, 1, 0, rules.FiringStep.REPLACE),
+        (Overlap.REPLACE, 0, 0, rules.FiringStep.LAUNCH),
+        (Overlap.ALLOW, 1, 0, rules.FiringStep.LAUNCH),
     ],
 )
-def test_overlap(overlap: Overlap, running: int, waiting: int, step: rules.Step) -> None:
+def test_overlap(overlap: Overlap, running: int, waiting: int, step: rules.FiringStep) -> None:
     others = [firing()] * waiting
     found = rules.step_of(schedule(overlap=overlap), firing(), [launched()] * running, others)
     assert found is step
@@ -254,7 +254,7 @@ def test_overlap(overlap: Overlap, running: int, waiting: int, step: rules.Step)
 
 def test_backfill_in_a_queue_waits_for_all_in_front_of_it() -> None:
     third = firing(cause=FiringCause.BACKFILL, overlap=Overlap.QUEUE)
-    assert rules.step_of(schedule(), third, [launched()], [firing()]) is rules.Step.WAIT
+    assert rules.step_of(schedule(), third, [launched()], [firing()]) is rules.FiringStep.WAIT
 
 
 def test_schedule_pauses_after_failures_in_a_row() -> None:

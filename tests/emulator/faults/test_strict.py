@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-from conducto_emulator.faults.latency import Call, Latency, Rate, call_of
+from conducto_emulator.faults.latency import AwsCall, Latency, Rate, call_of
 from conducto_emulator.faults.strict import StrictAws, Strictness
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=K/20260101/us-east-1/s3/aws4_request, SignedHeaders=host"
@@ -54,10 +54,10 @@ def test_calls_are_recognised_by_their_target_or_their_signature() -> None:
     target = {"REQUEST_METHOD": "POST", "HTTP_X_AMZ_TARGET": f"{ECS}.RunTask"}
     presigned = "X-Amz-Credential=K%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=x"
 
-    assert call_of(target) == Call("ecs", "RunTask")
-    assert call_of({"REQUEST_METHOD": "GET", "HTTP_AUTHORIZATION": SIGNED}) == Call("s3", "GET")
-    assert call_of({"REQUEST_METHOD": "GET", "QUERY_STRING": presigned}) == Call("s3", "GET")
-    assert call_of({"REQUEST_METHOD": "GET"}) == Call("", "GET")
+    assert call_of(target) == AwsCall("ecs", "RunTask")
+    assert call_of({"REQUEST_METHOD": "GET", "HTTP_AUTHORIZATION": SIGNED}) == AwsCall("s3", "GET")
+    assert call_of({"REQUEST_METHOD": "GET", "QUERY_STRING": presigned}) == AwsCall("s3", "GET")
+    assert call_of({"REQUEST_METHOD": "GET"}) == AwsCall("", "GET")
 
 
 def test_throttled_call_does_not_reach_its_handler() -> None:

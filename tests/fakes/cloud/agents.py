@@ -29,7 +29,7 @@ class FakeAgents:
     def find(self, key: AgentKey) -> AgentRecord | None:
         return self._agents.get(key)
 
-    def all_of(self, org: str) -> Sequence[AgentRecord]:
+    def list_by_id(self, org: str) -> Sequence[AgentRecord]:
         return [self._agents[key] for key in sorted(self._agents) if key.org == org]
 
     def number(

@@ -6,11 +6,11 @@ from dataclasses import replace
 from tests.fakes.cloud.identity import FakeOrgs
 
 from chalicelib.billing.port import (
-    Account,
     BillingUnavailableError,
     HookEvent,
     HourTotal,
     Meter,
+    PaymentAccount,
     RefusedUsage,
     SignatureError,
     Subscription,
@@ -20,8 +20,8 @@ from conducto_core.billing.rules import (
     LIVE,
     NO_BILLING,
     Billing,
+    PlanPeriod,
     Rates,
-    Span,
     Status,
     charged_at,
     charged_hours,
@@ -40,7 +40,7 @@ class FakeBilling:
 
     def __init__(self, orgs: FakeOrgs) -> None:
         self._orgs = orgs
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, PaymentAccount] = {}
         self._meters: dict[tuple[str, str, float], Meter] = {}
         self._hours: dict[tuple[str, int], HourTotal] = {}
         self._events: dict[str, HookEvent] = {}
@@ -49,13 +49,13 @@ class FakeBilling:
         self.lost: Callable[[], None] = lambda: None
         self.written: Callable[[], None] = lambda: None
 
-    def account(self, org: str) -> Account | None:
+    def account(self, org: str) -> PaymentAccount | None:
         return self._accounts.get(org)
 
     def accounts(self) -> Iterator[str]:
         yield from list(self._accounts)
 
-    def put_account(self, account: Account) -> bool:
+    def put_account(self, account: PaymentAccount) -> bool:
         known = self._accounts.get(account.org)
         if known is not None and known.fetched >= account.fetched:
             return False
@@ -79,7 +79,7 @@ class FakeBilling:
                 yield key
 
     def move(
-        self, meter: Meter, span: Span, rates: Rates, billing: Billing, *, closed: bool
+        self, meter: Meter, span: PlanPeriod, rates: Rates, billing: Billing, *, closed: bool
     ) -> bool:
         self.lost()
         key = (meter.org, meter.worker, meter.since)

@@ -17,7 +17,7 @@ from chalicelib.people.port import (
 from chalicelib.people.tokens import is_listed
 from chalicelib.remote.port import AgentKey
 from conducto_core.billing.model import PipelineSpent
-from conducto_core.billing.rules import NO_BILLING, Billing, Plan
+from conducto_core.billing.rules import NO_BILLING, Billing, BillingPlan
 from conducto_core.people.model import TokenKind
 from conducto_core.people.rules import narrowed
 from conducto_core.run.model.records import Wait
@@ -35,7 +35,7 @@ class FakeOrgs:
 
     def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
         self._clock = clock
-        self.plans: dict[str, Plan] = {}
+        self.plans: dict[str, BillingPlan] = {}
         self.billing: dict[str, Billing] = {}
         self.accrued: dict[str, float] = {}
         self._fetched: dict[str, tuple[float, float]] = {}
@@ -47,10 +47,10 @@ class FakeOrgs:
         self._measured: dict[str, Measured] = {}
         self._measured_last = "", ""
 
-    def plan(self, org: str) -> Plan:
+    def plan(self, org: str) -> BillingPlan:
         return self.in_use(org).plan
 
-    def set_plan(self, org: str, plan: Plan) -> None:
+    def set_plan(self, org: str, plan: BillingPlan) -> None:
         self.plans[org] = plan
 
     def set_billing(self, org: str, billing: Billing, accrued: float, *, fetched: float) -> None:
@@ -77,8 +77,8 @@ class FakeOrgs:
         return self._workers.get(org, 0)
 
     def in_use(self, org: str) -> InUse:
-        return InUse.of(
-            self.plans.get(org, Plan()),
+        return InUse.for_org(
+            self.plans.get(org, BillingPlan()),
             self.billing.get(org, NO_BILLING),
             self.accrued.get(org, 0.0),
             self.workers(org),
@@ -220,7 +220,7 @@ class FakeTokens:
         may = narrowed(identity.permissions, parent.permissions)
         return replace(identity, permissions=may)
 
-    def take(self, digest: str) -> bool:
+    def revoke_once(self, digest: str) -> bool:
         return self._kept.pop(digest, None) is not None
 
     def count_code(self, parent: str) -> int:

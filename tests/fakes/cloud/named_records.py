@@ -14,7 +14,7 @@ class FakeNamedRecords:
     def __init__(self) -> None:
         self._records: dict[tuple[str, str], Any] = {}
 
-    def all_of(self, org: str) -> Sequence[Any]:
+    def list_by_name(self, org: str) -> Sequence[Any]:
         return [record for (of, _), record in sorted(self._records.items()) if of == org]
 
     def get(self, org: str, name: str) -> Any:

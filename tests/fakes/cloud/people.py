@@ -82,7 +82,7 @@ class FakePeople:
             if person is not None:
                 self._identities.unlink(person.issuer, person.subject, org)
             self._left.setdefault(org, set()).add(member.user)
-            self._tokens.take(membership_digest(org, member.user))
+            self._tokens.revoke_once(membership_digest(org, member.user))
             return
         changed = member.model_copy(update={"role": role})
         self._members[org][member.user] = changed
@@ -117,12 +117,12 @@ class FakePeople:
 
     def dissolve(self, org: str) -> None:
         for user in self._members.get(org, {}):
-            self._tokens.take(membership_digest(org, user))
+            self._tokens.revoke_once(membership_digest(org, user))
         self._members[org] = {}
         self._left.pop(org, None)
         for of, digest in list(self._invitations):
             if of == org:
-                self._tokens.take(digest)
+                self._tokens.revoke_once(digest)
                 del self._invitations[of, digest]
 
 

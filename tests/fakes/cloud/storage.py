@@ -167,7 +167,7 @@ class FakeVault:
     def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
         return dict(self._kept.get(scope, {}))
 
-    def look(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
+    def read_version(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
         return self.read(scope), self._versions.get(scope, "")
 
     def write(self, scope: str, secrets: Mapping[str, Mapping[str, Any]]) -> None:

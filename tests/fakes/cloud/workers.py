@@ -81,7 +81,7 @@ class FakeFleet:
         self.halfway.discard(name)
         return known
 
-    def look(self, task_arn: str) -> TaskStatus | None:
+    def task_status(self, task_arn: str) -> TaskStatus | None:
         task = self.tasks.get(task_arn)
         if task is None:
             return None

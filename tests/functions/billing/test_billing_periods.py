@@ -16,7 +16,7 @@ from chalicelib.billing.port import BillingPorts, HookEvent, Subscription
 from chalicelib.billing.run import BillingRun
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.run.processor import CommandProcessor
-from conducto_core.billing.rules import LIVE, Plan, Rates, Remedies, Status
+from conducto_core.billing.rules import LIVE, BillingPlan, Rates, Remedies, Status
 from conducto_core.workers.rules.fargate import Size
 from conducto_emulator.stripe.account import StripeAccount
 from support.cloud.world import ME, World
@@ -25,7 +25,7 @@ TICK = 300
 #: Stripe finalises an invoice an hour after the end of its period, with the usage until then.
 DRAFT = 3600
 RATES = Rates(vcpu=0.06, gb=0.0066)
-FREE = Plan(max_workers=2, max_pipelines=9, exec_minutes=None)
+FREE = BillingPlan(max_workers=2, max_pipelines=9, exec_minutes=None)
 
 
 class Stripe(FakeProvider):

@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.cloud import FakeBilling, FakeProvider, FakeStore
 
 from chalicelib.billing.metering import Charging, WorkerTime
-from chalicelib.billing.port import Account, BillingPorts, HookEvent, Subscription
+from chalicelib.billing.port import BillingPorts, HookEvent, PaymentAccount, Subscription
 from chalicelib.billing.run import BillingRun
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.run.processor import CommandProcessor
@@ -19,7 +19,7 @@ from chalicelib.secrets.injection import org_scope
 from chalicelib.workers.port import Shell, TaskEnd
 from conducto.integrations.http import DeliveryError
 from conducto_core.billing.model import CostParams, UsageParams
-from conducto_core.billing.rules import Plan, Rates, Remedies, Status, charged_seconds
+from conducto_core.billing.rules import BillingPlan, Rates, Remedies, Status, charged_seconds
 from conducto_core.errors import RefusedError
 from conducto_core.notifications.channels import SMTP_PASSWORD
 from conducto_core.people.model import DeleteOrganisationParams
@@ -35,7 +35,7 @@ START = 999_000.0
 HOUR = 1_000_800
 PERIOD = 30 * 86_400.0
 RATES = Rates(vcpu=0.06, gb=0.0066)
-FREE = Plan(max_workers=2, max_pipelines=9, exec_minutes=None)
+FREE = BillingPlan(max_workers=2, max_pipelines=9, exec_minutes=None)
 
 
 class Shop:
@@ -62,7 +62,7 @@ class Shop:
         self.password: str | None = None
         self.tried = 0
         self.run = BillingRun(self.world.engine, ports)
-        self.records.put_account(Account(ME.org, "cus_acme"))
+        self.records.put_account(PaymentAccount(ME.org, "cus_acme"))
 
     def _mail(self, to: str, subject: str, text: str, password: str | None) -> bool:
         assert "conducto billing" in text

@@ -15,9 +15,9 @@ from chalicelib.data.copy_jobs import (
     HANDED_SECONDS,
     MAX_AT_ONCE,
     SILENT_SECONDS,
+    CopyProgress,
     CopyRunningError,
     Counter,
-    Progress,
     write_progress,
 )
 from chalicelib.data.function import LocalDataFiles, serve
@@ -115,7 +115,7 @@ def test_waiting_client_sees_the_progress(place: Place) -> None:
     with pytest.raises(CopyRunningError):
         place.read()
     write_progress(
-        place.world.blobs, place.data.requests[0][3], Progress(1_200_000_000, 4_000_000_000)
+        place.world.blobs, place.data.requests[0][3], CopyProgress(1_200_000_000, 4_000_000_000)
     )
 
     with pytest.raises(CopyRunningError, match="large is being copied: 1,200 of 4,000 MB"):
@@ -160,7 +160,7 @@ def test_stalled_copy_is_restarted(place: Place) -> None:
     with pytest.raises(CopyRunningError):
         place.read()
     place.world.now += SILENT_SECONDS - 1
-    write_progress(place.world.blobs, place.data.requests[0][3], Progress(1, SIZE))  # it lives
+    write_progress(place.world.blobs, place.data.requests[0][3], CopyProgress(1, SIZE))  # it lives
     place.world.now += SILENT_SECONDS - 1
     with pytest.raises(CopyRunningError):
         place.read()

@@ -17,7 +17,7 @@ from chalicelib.people.port import Identity
 from conducto.errors import DefinitionError
 from conducto_core.api.cloud_operations import ContextsWanted, OwnBuilds
 from conducto_core.api.problems import problem_of
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.images.model import CloneSource, ImageSources, ImageSpec
 from conducto_core.installation.names import FRESH_DAYS, IMAGE_DAYS, SOURCE_DAYS
@@ -538,7 +538,7 @@ def test_an_image_of_a_generated_tree_is_made_of_files_of_the_launch() -> None:
 
 
 def test_exhausted_plan_is_reported_before_images(builds: Builds) -> None:
-    builds.world.orgs.set_plan(ME.org, Plan(max_pipelines=0))
+    builds.world.orgs.set_plan(ME.org, BillingPlan(max_pipelines=0))
 
     with pytest.raises(RefusedError, match="allows 0 active pipelines"):
         builds.launch(sources={})

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.run.processor import CommandProcessor
 from conducto.errors import DefinitionError
-from conducto_core.billing.rules import FREE, FULL, Billing, Plan, Remedies, Status
+from conducto_core.billing.rules import FREE, FULL, Billing, BillingPlan, Remedies, Status
 from conducto_core.errors import RefusedError
 from conducto_core.run.model.params import ListParams
 from conducto_core.run.model.requests import Action, Changes
@@ -23,7 +23,7 @@ from support.trees import leaf, parallel, serial
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SMALL = Plan("small", max_workers=10, max_pipelines=10, max_cpu=4, exec_minutes=10)
+SMALL = BillingPlan("small", max_workers=10, max_pipelines=10, max_cpu=4, exec_minutes=10)
 DOUBLE = [["error", ["retry_with_double_mem", {"max_num_retries": 2}]]]
 
 
@@ -124,7 +124,7 @@ def test_documented_plans_are_those_of_the_code() -> None:
 
 
 def test_workers_wait_at_the_spend_limit_and_start_when_it_is_raised() -> None:
-    world = World(Plan(max_pipelines=9, exec_minutes=None))
+    world = World(BillingPlan(max_pipelines=9, exec_minutes=None))
     world.cloud = world.over(remedies=lambda: Remedies(billing=True))
     world.engine = CommandProcessor(world.cloud)
     paying = Billing(Status.ACTIVE)

@@ -170,7 +170,7 @@ def test_change_behind_a_waiting_approval_is_shown_and_asks_again(
         again = snapshots.restore(
             ME.org,
             world.store.definition(waiting),
-            snapshots.take(live),
+            snapshots.snapshot_of(live),
             live.tree_of,
         )
         assert again.withdrawn == live.withdrawn

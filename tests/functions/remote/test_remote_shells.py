@@ -15,7 +15,7 @@ from chalicelib.run.deletion import Retention
 from chalicelib.secrets.injection import org_scope, user_scope
 from chalicelib.workers.handlers import WorkerGoneError
 from chalicelib.workers.port import TaskEnd
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.command.task_layout import ENTER
 from conducto_core.debug.model import (
     MAX_SECONDS,
@@ -227,7 +227,7 @@ def test_where_the_plan_has_no_worker_left_it_is_refused_and_nothing_starts() ->
 
 
 def test_where_the_months_minutes_are_used_up_it_is_refused() -> None:
-    desk = Desk(World(Plan(max_workers=5, exec_minutes=1.0)))
+    desk = Desk(World(BillingPlan(max_workers=5, exec_minutes=1.0)))
     desk.world.orgs.add_usage(ME.org, "1970-01", "x", 61.0, 1.0)
 
     with pytest.raises(RefusedError, match="worker minutes per month"):

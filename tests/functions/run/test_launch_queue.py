@@ -13,7 +13,7 @@ from chalicelib.run.launch_queue import PLACE_SECONDS
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.schedules.handlers import schedule_operations, serve_schedules
 from chalicelib.triggers.launches import TriggerRun
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.run.model.requests import Action
 from conducto_core.schedules.model import Firing, FiringState, NewSchedule, ScheduleParams
 from conducto_core.triggers import model as t
@@ -37,7 +37,7 @@ class Queue(Site):
     def __init__(self, host: GitHost) -> None:
         super().__init__(host)
         host.files["acme/app", SHA, t.CONFIG_FILE] = ALLOW
-        self.world.orgs.set_plan(ME.org, Plan(max_pipelines=1))
+        self.world.orgs.set_plan(ME.org, BillingPlan(max_pipelines=1))
         self.world.now = 1_772_366_400.0  # 12:00 UTC on 2026-03-01
         self.first = self.world.launch(leaf())
 
@@ -188,11 +188,11 @@ def test_approved_fork_keeps_its_approval_in_the_queue(site: Queue) -> None:
 
 def test_webhook_waits_for_minutes_of_the_plan(site: Queue) -> None:
     site.end(site.first)
-    site.world.orgs.set_plan(ME.org, Plan(max_pipelines=1, exec_minutes=10.0))
+    site.world.orgs.set_plan(ME.org, BillingPlan(max_pipelines=1, exec_minutes=10.0))
     site.world.orgs.add_usage(ME.org, "2026-03", "before", 601, 1)
 
     assert "worker minutes per month" in str(site.pushed().reason)
-    site.world.orgs.set_plan(ME.org, Plan(max_pipelines=1, exec_minutes=20.0))
+    site.world.orgs.set_plan(ME.org, BillingPlan(max_pipelines=1, exec_minutes=20.0))
     site.minute()
 
     assert site.deliveries()[0].result is Result.LAUNCHED

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.run.model import HealthChecked
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.workers.port import TaskEnd
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.errors import RefusedError
 from conducto_core.run.model.states import Cause
 from conducto_core.workers.model import Report
@@ -23,7 +23,7 @@ RETRY = [["error", ["retry", {"max_num_retries": 1}]]]
 def busy(*nodes: Any, workers: int = 1, **more: Any) -> tuple[World, str, Hand]:
     """Return a pipeline of which the workers run the first nodes, and the worker of the first."""
     world = World()
-    world.orgs.set_plan(ME.org, Plan("small", workers, 1000, 16, None))
+    world.orgs.set_plan(ME.org, BillingPlan("small", workers, 1000, 16, None))
     pipeline = world.launch(parallel(*nodes, **more))
     world.serve()
     running = world.running()

@@ -14,7 +14,13 @@ from chalicelib.aws.dynamodb import DynamoTable, Update
 from chalicelib.errors import ConflictError
 from chalicelib.people.tokens import digest_of
 from chalicelib.run.rules import snapshots
-from chalicelib.run.rules.snapshots import ATTRIBUTE, SCHEMA, NewerRecordError, Schema, Step
+from chalicelib.run.rules.snapshots import (
+    ATTRIBUTE,
+    SCHEMA,
+    MigrationStep,
+    NewerRecordError,
+    Schema,
+)
 from conducto_core.tree.model import unpack_form
 from conducto_core.workers.model import Report
 from support.cloud.aws import TABLE, aws
@@ -41,7 +47,7 @@ def _noted(attempt: Any) -> Any:
 NEXT = Schema(
     (
         *SCHEMA.steps,
-        Step(
+        MigrationStep(
             items={"org": lambda item: {**item, "steps": item.get("steps", 0) + 1}},
             bodies={"attempt": _noted, "spilled": _noted, "definition": _titled},
         ),
@@ -136,7 +142,7 @@ def test_replaced_definition_goes_through_the_steps_of_a_definition(clients: Cli
     with newer.engine.reading(ME.org, pipeline) as live:
         assert live.definition["record"]["title"] == "second!"
         assert live.plan_key is not None
-        snapshot = snapshots.take(live)
+        snapshot = snapshots.snapshot_of(live)
         stored = newer.cloud.store.definition(pipeline)
         again = snapshots.restore(ME.org, stored, snapshot, live.tree_of)
     assert again.definition["record"]["title"] == "second!"

@@ -16,7 +16,7 @@ from chalicelib.run.model import BuiltImage, JournalEntry
 from chalicelib.run.port import Snapshot
 from chalicelib.run.rules import snapshots
 from chalicelib.run.rules.pipeline import replay
-from chalicelib.workers.rules import Worker
+from chalicelib.workers.rules import WorkerEntry
 from conducto_core.asl.rules.machine import RunState
 from conducto_core.run.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
 from conducto_core.workers.model import WarmPool
@@ -51,14 +51,14 @@ def test_a_pipeline_is_the_same_from_a_snapshot_as_from_its_start(seed: int) -> 
     _replay(whole, entries[:at])
     if not snapshots.can_be_taken(whole):
         return
-    taken = snapshots.take(whole)
+    taken = snapshots.snapshot_of(whole)
     written = Snapshot(taken.number, json.loads(json.dumps(taken.state)))
     again = snapshots.restore("acme", store.definition(game.id), written, tree_of)
-    assert snapshots.take(again).state == taken.state
+    assert snapshots.snapshot_of(again).state == taken.state
 
     _replay(whole, entries[at:])
     _replay(again, entries[at:])
-    assert snapshots.take(again).state == snapshots.take(whole).state
+    assert snapshots.snapshot_of(again).state == snapshots.snapshot_of(whole).state
 
 
 def test_the_names_of_images_that_trees_brought_outlast_a_snapshot() -> None:
@@ -73,7 +73,7 @@ def test_the_names_of_images_that_trees_brought_outlast_a_snapshot() -> None:
         world.run_out()
     with world.engine.reading("acme", pipeline) as live:
         assert set(live.pipeline.images) == {"i", "i@/Execute", "i@/Execute@2"}
-        taken = snapshots.take(live)
+        taken = snapshots.snapshot_of(live)
     tree_of = partial(world.store.tree, pipeline)
     again = snapshots.restore("acme", world.store.definition(pipeline), taken, tree_of)
     place = again.pipeline.nodes["/Execute/x"].placement
@@ -93,7 +93,7 @@ def test_a_snapshot_of_another_version_is_not_read(version: int) -> None:
 def test_new_fields_get_a_new_version() -> None:
     """The fields of a released version do not change: raise `VERSION` with them."""
     fields = {
-        "state": sorted(snapshots.take(_live()).state),
+        "state": sorted(snapshots.snapshot_of(_live()).state),
         "parts": [sorted(one.name for one in dataclasses.fields(part)) for part in _PARTS],
         "records": [sorted(part.model_fields) for part in _RECORDS],
     }
@@ -103,7 +103,7 @@ def test_new_fields_get_a_new_version() -> None:
 
 
 #: The classes whose fields a snapshot has, and which other versions of the functions create.
-_PARTS = (Worker, Pool, PoolStarts, RunState)
+_PARTS = (WorkerEntry, Pool, PoolStarts, RunState)
 _RECORDS = (AttemptRecord, BuiltImage, ImageRecord, NodeState, PipelineRecord, Share, WarmPool)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.people.port import Identity
 from chalicelib.secrets.injection import org_scope, user_scope
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.debug.model import DebugRequest, RemoteShellRequest
 from conducto_core.errors import RefusedError
 from conducto_core.run.model.params import DataParams, PipelineParams
@@ -178,7 +178,7 @@ def test_workers_that_ran_with_the_secrets_are_replaced(world: World) -> None:
 def test_claim_with_a_report_starts_no_command_in_a_worker_with_the_secrets(
     world: World, early: bool
 ) -> None:
-    world.orgs.set_plan(ME.org, Plan(max_workers=1, max_pipelines=9, exec_minutes=None))
+    world.orgs.set_plan(ME.org, BillingPlan(max_workers=1, max_pipelines=9, exec_minutes=None))
     pipeline = world.launch(parallel("a", "b", "c"))
     world.serve()
     (hand,) = world.living()

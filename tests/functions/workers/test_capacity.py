@@ -15,7 +15,7 @@ from chalicelib.billing.metering import month_of
 from chalicelib.dependencies import BackgroundEvent
 from chalicelib.workers.port import TaskEnd
 from conducto.errors import DefinitionError
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.contexts import CONTEXT_IDLE, CONTEXT_PAUSE
 from conducto_core.workers.model import Report, ReportResponse, WorkerEnd
@@ -25,7 +25,7 @@ from support.cloud.world import ME, Hand, World
 from support.trees import form, lazy, leaf, parallel, pipeline, serial
 
 NEW, GLOBAL = {"container_reuse_context": "new"}, {"container_reuse_context": "global"}
-FREE = Plan(max_pipelines=100, exec_minutes=None)
+FREE = BillingPlan(max_pipelines=100, exec_minutes=None)
 _SEED = os.environ.get("CAPACITY_SEED")
 SEEDS = [int(_SEED)] if _SEED is not None else range(30)
 
@@ -107,7 +107,7 @@ def test_a_generated_tree_that_the_plan_can_never_hold_fails_its_lazy(world: Wor
 
 
 def test_a_generated_tree_for_which_too_few_workers_are_left_fails_its_lazy() -> None:
-    world = World(Plan("scale", max_workers=3, exec_minutes=None))
+    world = World(BillingPlan("scale", max_workers=3, exec_minutes=None))
     run = world.launch(serial("a", lazy("grow"), **NEW))
     other = world.launch(serial("a", **NEW))
     world.serve()
@@ -142,7 +142,7 @@ def test_every_tree_that_fits_alone_ends_within_the_plan(seed: int) -> None:
     trees = [parallel(_random_tree(rng), _random_tree(rng)) for _ in range(rng.randint(1, 3))]
     needs = [n for t in trees for n in capacity.extras(pipeline(t).nodes).values()]
     maximum = 1 + max(needs, default=0) + (rng.random() < 0.2)
-    world = World(Plan("scale", max_workers=maximum, max_pipelines=9, exec_minutes=None))
+    world = World(BillingPlan("scale", max_workers=maximum, max_pipelines=9, exec_minutes=None))
     runs = [world.launch(tree) for tree in trees]
     began = world.now
     for _ in range(500):
@@ -331,7 +331,7 @@ def test_group_resumed_within_a_day_finds_its_container(world: World) -> None:
 def test_a_worker_without_a_command_goes_to_another_pool_of_its_pipeline_at_once(
     world: World,
 ) -> None:
-    world.orgs.set_plan(ME.org, Plan(max_workers=1))
+    world.orgs.set_plan(ME.org, BillingPlan(max_workers=1))
     run = world.launch(serial("a", leaf("b", mem=4), "c"))
     began = world.now
     world.run_out()
@@ -429,7 +429,7 @@ def test_worker_that_has_not_started_is_stopped_when_others_have_run_everything(
 
 
 def test_stopped_worker_aborts_its_poll_only_if_no_task_can_come(world: World) -> None:
-    world.orgs.set_plan(ME.org, Plan(max_workers=1))
+    world.orgs.set_plan(ME.org, BillingPlan(max_workers=1))
     run = world.launch(serial("a", leaf("b", mem=4), "c"))
     world.serve()
     (hand,) = world.living()
@@ -467,7 +467,7 @@ def test_a_pipeline_that_waits_gets_the_worker_that_another_one_frees(world: Wor
 
 
 def test_longest_waiting_group_is_first(world: World) -> None:
-    world.orgs.set_plan(ME.org, Plan(max_workers=1))
+    world.orgs.set_plan(ME.org, BillingPlan(max_workers=1))
     world.launch(leaf())
     world.serve()
     runs = []
@@ -484,7 +484,7 @@ def test_longest_waiting_group_is_first(world: World) -> None:
 def test_container_of_a_failed_group_goes_to_a_waiting_group_or_stays(
     world: World,
 ) -> None:
-    world.orgs.set_plan(ME.org, Plan(max_workers=1))
+    world.orgs.set_plan(ME.org, BillingPlan(max_workers=1))
     failed = _failing_group(world)
     (hand,) = world.living()
     world.minute(CONTEXT_IDLE / 2)
@@ -560,7 +560,9 @@ def test_a_pipeline_that_arrives_gets_a_worker_when_the_next_command_ends(world:
 
 
 def test_workers_are_divided_equally_and_a_lone_pipeline_has_all(world: World) -> None:
-    world.orgs.set_plan(ME.org, Plan("scale", max_workers=8, max_pipelines=9, exec_minutes=None))
+    world.orgs.set_plan(
+        ME.org, BillingPlan("scale", max_workers=8, max_pipelines=9, exec_minutes=None)
+    )
     first = world.launch(_many(60))
     world.serve()
     while _busy(world)[first] < 8:  # one worker proves the image first
@@ -626,7 +628,7 @@ def test_a_pipeline_keeps_its_workers_after_the_end_of_a_waiting_pipeline_is_los
 
 
 def test_pipelines_that_wait_for_the_next_month_write_few_entries() -> None:
-    world = World(Plan(max_workers=2, max_pipelines=99, exec_minutes=100))
+    world = World(BillingPlan(max_workers=2, max_pipelines=99, exec_minutes=100))
     pipelines = [world.launch(leaf()) for _ in range(8)]
     world.orgs.add_usage(ME.org, month_of(world.now), "x", 100 * 60.0, 1.0)
     world.now += 60
@@ -644,7 +646,9 @@ def test_pipelines_that_wait_for_the_next_month_write_few_entries() -> None:
 
 
 def test_only_as_many_idle_workers_stop_as_other_pipelines_wait_for(world: World) -> None:
-    world.orgs.set_plan(ME.org, Plan("scale", max_workers=4, max_pipelines=9, exec_minutes=None))
+    world.orgs.set_plan(
+        ME.org, BillingPlan("scale", max_workers=4, max_pipelines=9, exec_minutes=None)
+    )
     first = world.launch(serial(parallel(*[leaf(f"n{i}") for i in range(12)]), leaf("last")))
     world.serve()
     while sum(hand.job is not None for hand in world.living()) < 4:
@@ -680,7 +684,7 @@ def test_a_waiting_command_shows_its_place_in_line_and_the_holders_of_workers(wo
 def test_no_worker_is_free_while_a_pipeline_waits_and_none_is_overtaken(seed: int) -> None:
     rng = Random(seed)
     maximum = rng.randint(2, 4)
-    world = World(Plan("scale", max_workers=maximum, max_pipelines=9, exec_minutes=None))
+    world = World(BillingPlan("scale", max_workers=maximum, max_pipelines=9, exec_minutes=None))
     runs: list[str] = []
     began: list[str] = []
     for _ in range(400):

@@ -17,7 +17,7 @@ from tests.functions.aws.test_calls import Counted
 from chalicelib.workers.port import TaskEnd
 from conducto_core.asl.rules.forecast import estimate
 from conducto_core.billing.model import CostParams
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.tree.rules.resolve import resolve
 from support.cloud.aws import aws
 from support.cloud.bill import Bill
@@ -176,7 +176,7 @@ def test_usage_and_plan_are_close_to_the_bill(
     tree, seconds = workload()
     with aws() as clients:
         counted = Counted(clients)
-        plan = Plan("four", max_workers=_WORKERS, max_cpu=16.0, exec_minutes=None)
+        plan = BillingPlan("four", max_workers=_WORKERS, max_cpu=16.0, exec_minutes=None)
         counted.orgs.set_plan(ME.org, plan)
         world = counted.world
         pipeline = world.launch(tree)

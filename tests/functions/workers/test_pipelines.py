@@ -16,7 +16,7 @@ from chalicelib.workers.handlers import CONTEXT_IDLE
 from chalicelib.workers.port import TaskEnd, WorkerTask
 from conducto.errors import DefinitionError
 from conducto.wire import limits
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.params import (
     ListParams,
@@ -87,7 +87,7 @@ def test_launches_under_one_key_at_the_same_time_are_one(world: World) -> None:
 def test_requests_beyond_fargate_are_rejected_with_the_path_of_the_node(
     world: World, params: dict[str, Any], said: str
 ) -> None:
-    world.orgs.set_plan(ME.org, Plan())
+    world.orgs.set_plan(ME.org, BillingPlan())
     with pytest.raises(DefinitionError, match=said):
         world.launch(serial(leaf("a", **params)))
     assert world.store.records(ME.org) == ((), None)
@@ -125,14 +125,14 @@ def test_an_edit_that_fargate_cannot_run_is_refused_and_changes_nothing(world: W
 
 
 def test_the_plan_limits_pipelines_under_way_at_once(world: World) -> None:
-    world.orgs.set_plan(ME.org, Plan(max_pipelines=1))
+    world.orgs.set_plan(ME.org, BillingPlan(max_pipelines=1))
     world.launch(leaf())
     with pytest.raises(RefusedError, match="allows 1 active pipelines"):
         world.launch(leaf())
 
 
 def test_the_plan_limits_minutes_of_commands_a_month(world: World) -> None:
-    world.orgs.set_plan(ME.org, Plan(exec_minutes=1))
+    world.orgs.set_plan(ME.org, BillingPlan(exec_minutes=1))
     pipeline = world.launch(leaf())
     world.serve()
     world.running()["/"].finish(seconds=61.0)

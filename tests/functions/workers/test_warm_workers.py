@@ -11,7 +11,7 @@ from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules import snapshots
 from chalicelib.workers.port import TaskEnd
 from conducto_core.billing.model import UsageParams
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.run.model.states import Cause, State
 from conducto_core.workers.model import WarmPool, WorkerEnd
 from conducto_core.workers.rules.fargate import PRICES, Size
@@ -19,10 +19,10 @@ from support.cloud.world import LARGE, ME, World
 from support.trees import leaf, parallel, serial
 
 TWO = WarmPool(workers=2, seconds=600)
-FREE = Plan(max_workers=2, max_pipelines=100, exec_minutes=None)
+FREE = BillingPlan(max_workers=2, max_pipelines=100, exec_minutes=None)
 
 
-def warm_world(plan: Plan = LARGE, pool: WarmPool = TWO) -> World:
+def warm_world(plan: BillingPlan = LARGE, pool: WarmPool = TWO) -> World:
     return World(plan, warm=pool)
 
 
@@ -234,12 +234,12 @@ def test_a_snapshot_has_the_warm_workers() -> None:
     world = warm_world()
     run = ran(world)
     with world.engine.reading(ME.org, run) as live:
-        taken = snapshots.take(live)
+        taken = snapshots.snapshot_of(live)
         assert live.warm_workers()
     definition = world.store.definition(run)
     restored = snapshots.restore(ME.org, definition, taken, lambda *_: b"")
 
-    assert snapshots.take(restored) == taken
+    assert snapshots.snapshot_of(restored) == taken
 
 
 def test_a_late_stop_signal_of_a_warm_worker_loses_no_task() -> None:

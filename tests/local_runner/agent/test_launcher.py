@@ -20,7 +20,7 @@ import pytest
 from conducto_cli.app.parser import build_parser
 from conducto_cli.target import account as cloud_account
 from conducto_cli.target import target
-from conducto_cli.target.account import Account
+from conducto_cli.target.account import SignedInAccount
 from conducto_client import Client, Endpoint, HttpTransport
 from conducto_local.agent.files import AgentFiles, AgentState, code_mark, own_groups
 from conducto_local.agent.launcher import (
@@ -451,8 +451,8 @@ def test_usage_of_a_pipeline_on_this_machine_is_found_here(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_AGENT_BUSY", "1")
-    account = Account("https://a.invalid/api", "cdo_x", "acme", "ann")
-    profile = cloud_account.keep(account)
+    account = SignedInAccount("https://a.invalid/api", "cdo_x", "acme", "ann")
+    profile = cloud_account.save_login(account)
     home = open_state_dir(profile)
     home.make()
     home.store.touch()

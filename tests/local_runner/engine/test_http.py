@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conducto_local.engine.docker.http import Address, ApiError, HttpClient
+from conducto_local.engine.docker.http import Address, EngineApiError, HttpClient
 from conducto_local.engine.docker.streams import attach
 from conducto_local.engine.port import EngineError, Stream
 
@@ -86,7 +86,7 @@ async def test_parameters_are_quoted_after_the_version(tmp_path: Path) -> None:
 async def test_an_error_carries_the_engines_words(tmp_path: Path) -> None:
     answer = b'HTTP/1.1 409 X\r\nContent-Length: 20\r\n\r\n{"message": "in use"}'
     async with _client(tmp_path, Requests(answer.replace(b": 20", b": 21"))) as client:
-        with pytest.raises(ApiError, match="in use") as error:
+        with pytest.raises(EngineApiError, match="in use") as error:
             await client.call("GET", "/x")
 
     assert error.value.status == 409
@@ -202,5 +202,5 @@ async def test_an_attach_is_raw_after_its_head(tmp_path: Path, head: bytes) -> N
 async def test_an_attach_that_is_refused_says_why(tmp_path: Path) -> None:
     answer = b'HTTP/1.1 404 X\r\nContent-Length: 23\r\n\r\n{"message": "not there"}'
     async with _client(tmp_path, Requests(answer.replace(b"23", b"24"))) as client:
-        with pytest.raises(ApiError, match="not there"):
+        with pytest.raises(EngineApiError, match="not there"):
             await attach(client, "/attach", {}, Heard())

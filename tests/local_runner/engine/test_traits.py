@@ -7,7 +7,7 @@ import pytest
 
 from conducto_local.engine.docker import container as metadata
 from conducto_local.engine.docker.container import MAX_PIDS, Traits, create_body, read_traits
-from conducto_local.engine.docker.http import Address, ApiError
+from conducto_local.engine.docker.http import Address, EngineApiError
 from conducto_local.engine.port import WorkerSpec
 
 DOCKER = {"Components": [{"Name": "Engine", "Version": "29.1"}]}
@@ -31,7 +31,7 @@ class Libpod:
 
     async def call(self, method: str, path: str) -> dict[str, Any]:
         if (method, path) != ("GET", "/libpod/info"):
-            raise ApiError(404, path)
+            raise EngineApiError(404, path)
         return {"host": self.host}
 
 

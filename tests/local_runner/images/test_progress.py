@@ -3,7 +3,7 @@
 import base64
 import json
 
-from conducto_local.images.progress import Progress, plain
+from conducto_local.images.progress import EngineProgress, plain
 
 
 def said(*objects: object) -> bytes:
@@ -33,7 +33,7 @@ def output(digest: bytes, text: bytes) -> bytes:
 
 
 def test_classic_builders_lines_are_joined() -> None:
-    progress = Progress()
+    progress = EngineProgress()
 
     lines = progress.feed(said({"stream": "Step 1/2 : FROM a"}, {"stream": "\n"}, {"stream": "x"}))
 
@@ -43,7 +43,7 @@ def test_classic_builders_lines_are_joined() -> None:
 
 def test_objects_may_be_split_anywhere() -> None:
     whole = said({"stream": "one\n"}, {"stream": "two\n"})
-    progress = Progress()
+    progress = EngineProgress()
 
     lines = [line for n in range(len(whole)) for line in progress.feed(whole[n : n + 1])]
 
@@ -51,7 +51,7 @@ def test_objects_may_be_split_anywhere() -> None:
 
 
 def test_buildkits_steps_and_output_become_lines() -> None:
-    progress = Progress()
+    progress = EngineProgress()
 
     lines = progress.feed(
         said(
@@ -75,7 +75,7 @@ def times(number: int, seconds: int) -> bytes:
 
 def test_buildkit_steps_are_reported_with_times_and_results() -> None:
     run = field(1, b"d2") + field(3, b"[2/2] RUN x") + times(5, 7)
-    progress = Progress()
+    progress = EngineProgress()
 
     progress.feed(said(trace(vertex(b"d1", b"[1/2] FROM a", cached=True)), trace(field(1, run))))
     begun = progress.take_parts()
@@ -93,7 +93,7 @@ def test_buildkit_steps_are_reported_with_times_and_results() -> None:
 
 def test_classic_builder_steps_are_reported() -> None:
     clock = iter(range(100))
-    progress = Progress(clock=lambda: float(next(clock)))
+    progress = EngineProgress(clock=lambda: float(next(clock)))
 
     progress.feed(
         said(
@@ -114,7 +114,7 @@ def test_classic_builder_steps_are_reported() -> None:
 
 
 def test_podman_steps_are_reported() -> None:
-    progress = Progress(clock=lambda: 1.0)
+    progress = EngineProgress(clock=lambda: 1.0)
 
     progress.feed(
         said(
@@ -137,7 +137,7 @@ def test_podman_steps_are_reported() -> None:
 
 
 def test_outputs_of_two_steps_do_not_mix() -> None:
-    progress = Progress()
+    progress = EngineProgress()
 
     lines = progress.feed(
         said(trace(output(b"a", b"1")), trace(output(b"b", b"2\n")), trace(output(b"a", b"1\n")))
@@ -147,7 +147,7 @@ def test_outputs_of_two_steps_do_not_mix() -> None:
 
 
 def test_unknown_traces_are_passed_over() -> None:
-    progress = Progress()
+    progress = EngineProgress()
 
     lines = progress.feed(
         said(
@@ -162,14 +162,14 @@ def test_unknown_traces_are_passed_over() -> None:
 
 
 def test_error_is_kept() -> None:
-    progress = Progress()
+    progress = EngineProgress()
     progress.feed(said({"errorDetail": {"message": "exit code: 3"}, "error": "e"}))
 
     assert progress.error == "exit code: 3"
 
 
 def test_pulls_report_changes_only() -> None:
-    progress = Progress()
+    progress = EngineProgress()
 
     lines = progress.feed(
         said(

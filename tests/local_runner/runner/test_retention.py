@@ -16,7 +16,7 @@ from conducto_core.run.model.responses import DeletedPipeline
 from conducto_local.agent.runner import open_parts
 from conducto_local.agent.state_dir import StateDir
 from conducto_local.run.clock import Clock
-from conducto_local.run.retention import Step, due
+from conducto_local.run.retention import RetentionStep, due
 from support.containers import BUSYBOX as IMAGE
 from support.containers import networks, of_pipeline
 from support.local import Local, eventually
@@ -80,11 +80,11 @@ async def lifecycle(run):
     ("retention", "state", "days", "step"),
     [
         (7, Lifecycle.ACTIVE, 6.9, None),
-        (7, Lifecycle.ACTIVE, 7, Step.ARCHIVE),
-        (7, Lifecycle.SLEEPING, 7, Step.ARCHIVE),
+        (7, Lifecycle.ACTIVE, 7, RetentionStep.ARCHIVE),
+        (7, Lifecycle.SLEEPING, 7, RetentionStep.ARCHIVE),
         (7, Lifecycle.ARCHIVED, 6.9, None),
-        (7, Lifecycle.ARCHIVED, 7, Step.DELETE),
-        (1, Lifecycle.ACTIVE, 1, Step.ARCHIVE),
+        (7, Lifecycle.ARCHIVED, 7, RetentionStep.DELETE),
+        (1, Lifecycle.ACTIVE, 1, RetentionStep.ARCHIVE),
         (0, Lifecycle.ARCHIVED, 9999, None),
         (-1, Lifecycle.ACTIVE, 9999, None),
     ],

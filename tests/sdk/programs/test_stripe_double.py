@@ -25,7 +25,7 @@ from chalicelib.run.processor import CommandProcessor
 from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.billing.model import SpendLimit
-from conducto_core.billing.rules import Plan, Remedies, Status
+from conducto_core.billing.rules import BillingPlan, Remedies, Status
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.people.model import AuditParams
 from conducto_core.run.model.states import State
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 APP = "https://app.example"
-FREE = Plan(max_workers=2, max_pipelines=9, exec_minutes=None)
+FREE = BillingPlan(max_workers=2, max_pipelines=9, exec_minutes=None)
 
 
 class Installation:

@@ -18,7 +18,7 @@ from chalicelib.run.reconcile import Reconciler
 from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.workers.port import TaskEnd
 from conducto.wire.lazy_form import from_wire_document
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.programs.rules.continuation import continuation, continued_tree, fingerprint
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import ApprovalDecision
@@ -490,7 +490,7 @@ def new_game(
     _stretch(tree)
     least = 1 + max(capacity.extras(pipeline(tree).nodes).values(), default=0)
     maximum = max(least, rng.choice([1, 2, 3, 100]))
-    world = World(Plan("scale", max_workers=maximum, exec_minutes=None))
+    world = World(BillingPlan("scale", max_workers=maximum, exec_minutes=None))
     small = {} if rng.random() < 0.5 else {"max_machine_size": rng.choice(SMALL)}
     faults = Random(seed + 1)
     ports: dict[str, Any] = {**small, "warm": WarmPool(workers=seed % 3, seconds=150)}

@@ -40,7 +40,7 @@ from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.run.rules.pipeline import replay
 from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
 from chalicelib.workers.port import TaskEnd
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
@@ -194,7 +194,7 @@ class Soak:
         table = DynamoTable(SimpleNamespace(get=lambda *_: database), "table")  # type: ignore[arg-type]
         self.world: World
         orgs = TableOrgs(table, lambda: self.world.now)
-        orgs.set_plan(ME.org, Plan("scale", _WORKERS, 1000, 16, None))
+        orgs.set_plan(ME.org, BillingPlan("scale", _WORKERS, 1000, 16, None))
         store = JournalStore(table, bucket, orgs)  # type: ignore[arg-type]
         self.world = World(store=store, orgs=orgs)
         world = self.world
@@ -570,7 +570,7 @@ class Soak:
         problems = self.found.problems
         for name in self._pipelines():
             whole, cached = self._whole(name), self._from_snapshot(name)
-            if snapshots.take(whole).state != snapshots.take(cached).state:
+            if snapshots.snapshot_of(whole).state != snapshots.snapshot_of(cached).state:
                 problems.append(f"{name}: two readers of the journal differ")
             problems += self._check_attempts(name)
             problems += self._check_ends(name)

@@ -52,7 +52,7 @@ from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
 from chalicelib.workers.port import TaskEnd
 from conducto_core.asl.rules.naming import Site
 from conducto_core.asl.rules.partition import MAX_SIZE
-from conducto_core.billing.rules import Plan
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.notifications.channels import Settings
 from conducto_core.programs.model import ContinueRequest
 from conducto_core.run.model.params import NodeParams, PipelineParams, TreeParams
@@ -90,7 +90,7 @@ ME = Identity("acme", "ann", EVERYTHING)
 STRANGER = Identity("other", "bob", EVERYTHING)
 #: A path below which no directory can be created.
 NOWHERE = Path("/dev/null/data")
-LARGE = Plan("scale", max_workers=1000, max_pipelines=1000, max_cpu=16, exec_minutes=None)
+LARGE = BillingPlan("scale", max_workers=1000, max_pipelines=1000, max_cpu=16, exec_minutes=None)
 
 
 class World:
@@ -100,7 +100,9 @@ class World:
         now: The current time, in seconds since the epoch.
     """
 
-    def __init__(self, plan: Plan = LARGE, *, folder: Path = NOWHERE, **overrides: Any) -> None:
+    def __init__(
+        self, plan: BillingPlan = LARGE, *, folder: Path = NOWHERE, **overrides: Any
+    ) -> None:
         """Create a world; ``folder`` is its file system, without which data cannot be written."""
         self.now = 1_000_000.0
         self.interpreter = Interpreter()

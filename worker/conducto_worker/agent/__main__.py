@@ -19,7 +19,7 @@ from conducto_worker.agent.debug_shell import DebugShell
 from conducto_worker.agent.fifo_channel import FifoCommands
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import LogShipper
-from conducto_worker.agent.port import ApiError
+from conducto_worker.agent.port import WorkerApiError
 from conducto_worker.agent.usage import Sampler, metadata, user_stats
 from conducto_worker.agent.worker import Worker
 
@@ -75,7 +75,7 @@ def main(env: Mapping[str, str]) -> int:
     start = WorkerStart(task=task_arn(env), protocol=PROTOCOL)
     try:
         instructions = api.start(start)
-    except ApiError as error:
+    except WorkerApiError as error:
         logger.error("cannot start: %s", error)  # noqa: TRY400  (no traceback needed)
         return 1
     commands = FifoCommands(Path(CTL), shell=instructions.shell, workdir=instructions.workdir)

@@ -42,7 +42,7 @@ from conducto_core.workers.operations import (
     START,
     UPLOAD,
 )
-from conducto_worker.agent.port import ApiError, Clock, RefusedError, WorkerGoneError
+from conducto_worker.agent.port import Clock, RefusedError, WorkerApiError, WorkerGoneError
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ class HttpApi:
         try:
             self._put(answer.url, data)
         except OSError as error:  # the URL may have expired: the next attempt gets another one
-            raise ApiError(f"{type(error).__name__} during the upload of output") from error
+            raise WorkerApiError(f"{type(error).__name__} during the upload of output") from error
         return answer.key
 
     def report(self, report: Report) -> ReportResponse:
@@ -183,7 +183,7 @@ class HttpApi:
                 return self._once(call, body)
             except RefusedError:
                 raise
-            except ApiError as error:
+            except WorkerApiError as error:
                 if self._clock.now() - began >= timeout():
                     raise
                 logger.warning("%s: %s; retrying", call.name, error)
@@ -196,23 +196,25 @@ class HttpApi:
         try:
             status, answer = self._transport(call.method, API_ROOT + call.path, data)
         except (OSError, http.client.HTTPException) as error:
-            raise ApiError(f"the API is unreachable: {error}") from error
+            raise WorkerApiError(f"the API is unreachable: {error}") from error
         if status >= HTTPStatus.BAD_REQUEST:
             raise _error(status, answer)
         try:
-            return call.response.model_validate(_known(call.response, json.loads(answer)))
+            return call.response.model_validate(_known_fields(call.response, json.loads(answer)))
         except (ValueError, ValidationError):
             # The text of the error would contain the response, secrets included.
-            raise ApiError(f"invalid response to {call.name}") from None
+            raise WorkerApiError(f"invalid response to {call.name}") from None
 
 
-def _known(response: type[Record], document: Any) -> Any:
+def _known_fields(response: type[Record], document: Any) -> Any:
     """Leave out fields that a newer API may have added (docs/decisions/0013)."""
     if not isinstance(document, dict):
         return document
     fields = response.model_fields
     return {
-        name: value if (part := _part(fields[name].annotation)) is None else _known(part, value)
+        name: value
+        if (part := _part(fields[name].annotation)) is None
+        else _known_fields(part, value)
         for name, value in document.items()
         if name in fields
     }
@@ -226,12 +228,12 @@ def _part(annotation: Any) -> type[Record] | None:
     return None
 
 
-def _error(status: int, answer: bytes) -> ApiError:
+def _error(status: int, answer: bytes) -> WorkerApiError:
     said = f"{status}: {_detail(answer)}"
     if status == HTTPStatus.GONE:
         return WorkerGoneError(said)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _AGAIN:
-        return ApiError(said)
+        return WorkerApiError(said)
     return RefusedError(said)
 
 

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from conducto_core.workers.model import Credentials, WorkerInstructions
-from conducto_worker.agent.port import ApiError, Clock, PolledTask
+from conducto_worker.agent.port import Clock, PolledTask, WorkerApiError
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _READ_TIMEOUT = 75
 _Polled = SimpleQueue[PolledTask | Exception | None]
 
 
-class Client(Protocol):
+class ActivityClient(Protocol):
     """The methods of botocore's Step Functions client that the poller uses."""
 
     def get_activity_task(self, **fields: str) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class ActivityPoller:
         instructions: WorkerInstructions,
         renew: Callable[[], WorkerInstructions],
         *,
-        connect: Callable[[WorkerInstructions], Client],
+        connect: Callable[[WorkerInstructions], ActivityClient],
         clock: Clock,
         wall: Callable[[], float],
     ) -> None:
@@ -66,7 +66,7 @@ class ActivityPoller:
     def poll_briefly(self, seconds: float) -> PolledTask | None:
         """Return the next task, or None after some seconds; the poll then stays open."""
         try:
-            found = self._begun().get(timeout=seconds)
+            found = self._open_poll().get(timeout=seconds)
         except Empty:
             return None
         self._polled = None
@@ -80,13 +80,13 @@ class ActivityPoller:
                 to abort it.
             leaving: The worker stops already.
         """
-        found = self._result(self._begun(), may_abort, leaving=leaving)
+        found = self._result(self._open_poll(), may_abort, leaving=leaving)
         self._polled = None
         if isinstance(found, Exception):
             self._clock.wait(_PAUSE)
         return self._task(found)
 
-    def _begun(self) -> "_Polled":
+    def _open_poll(self) -> "_Polled":
         """Return the open poll, or start one."""
         if self._polled is None:
             self._polled = SimpleQueue()
@@ -125,10 +125,10 @@ class ActivityPoller:
         except Exception as error:
             if _name(error) in _GONE:
                 return False
-            raise ApiError(f"Step Functions: {_name(error)}") from error
+            raise WorkerApiError(f"Step Functions: {_name(error)}") from error
         return True
 
-    def _current(self) -> Client:
+    def _current(self) -> ActivityClient:
         with self._lock:
             credentials = self._instructions.credentials
             if credentials is not None and _is_old(credentials, self._wall()):
@@ -137,7 +137,7 @@ class ActivityPoller:
             return self._client
 
 
-def connect(instructions: WorkerInstructions) -> Client:
+def connect(instructions: WorkerInstructions) -> ActivityClient:
     """Return a client of Step Functions."""
     # Slow to import. boto3 would add nothing but size to the image.
     import botocore.session  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -155,7 +155,7 @@ def connect(instructions: WorkerInstructions) -> Client:
     )
     # No retries: a poll that is repeated after its response was lost would lose the task.
     config = Config(read_timeout=_READ_TIMEOUT, retries={"total_max_attempts": 1})
-    client: Client = botocore.session.get_session().create_client(
+    client: ActivityClient = botocore.session.get_session().create_client(
         "stepfunctions", region_name=instructions.region, config=config, **keys
     )
     return client

@@ -29,7 +29,7 @@ TICK_SECONDS = 0.25
 _KILLED = 137
 
 
-class StopReason(StrEnum):
+class CommandStop(StrEnum):
     """The reason for stopping a running command."""
 
     ASKED = "asked"
@@ -59,10 +59,10 @@ class GracefulStop:
         self._signal = signal
         self._steps = ["TERM", "KILL"]
         self._next = 0.0
-        self.why: StopReason | None = None
+        self.why: CommandStop | None = None
         self.given_up = False
 
-    def begin(self, why: StopReason, now: float) -> None:
+    def begin(self, why: CommandStop, now: float) -> None:
         """Start stopping the command; later calls have no effect."""
         if self.why is None:
             self.why = why
@@ -102,13 +102,13 @@ class Execution:
         self._commands = commands
         self._shipper = shipper
         self._sampler = sampler
-        self._keeper = keeper
+        self._heartbeats = keeper
         self._clock = clock
         self._peak = peak
         self._mask = Mask(response.masked)
         self._maskers = {"stdout": self._mask.stream(), "stderr": self._mask.stream()}
         self._live = LiveOutputs(self._mask)
-        self._cutter = TreeExtractor() if response.prints_tree else None
+        self._tree = TreeExtractor() if response.prints_tree else None
         self._stopping = GracefulStop(commands.signal)
         self._output_bytes = 0
 
@@ -121,7 +121,7 @@ class Execution:
         response = self._response
         began = self._clock.now()
         self._shipper.begin(response.path, response.attempt)
-        self._keeper.running(response.path, response.attempt)
+        self._heartbeats.running(response.path, response.attempt)
         self._sampler.begin()
         try:
             self._commands.begin(response.script, response.env, response.inputs)
@@ -130,7 +130,7 @@ class Execution:
         except ValueError as error:
             return CommandResult(self._report(0.0, Cause.IMAGE, None, str(error)))
         finally:
-            self._keeper.ended()
+            self._heartbeats.ended()
             self._sampler.end()
             self._close_output()
             self._shipper.finish()
@@ -154,7 +154,7 @@ class Execution:
         while (finished := self._commands.finished) is None:
             if self._stopping.given_up:
                 return None
-            self._look(began)
+            self._check_stop(began)
             if self._shipper.full:
                 self._clock.wait(TICK_SECONDS)
                 continue
@@ -165,21 +165,21 @@ class Execution:
                     self._output(part, data)
         return finished
 
-    def _look(self, began: float) -> None:
+    def _check_stop(self, began: float) -> None:
         now = self._clock.now()
         limit = self._response.max_time
         told = self._clock.stopped_at
-        if self._keeper.stop or self._keeper.gone:
-            self._stopping.begin(StopReason.ASKED, now)
+        if self._heartbeats.stop or self._heartbeats.gone:
+            self._stopping.begin(CommandStop.ASKED, now)
         elif limit is not None and now - began >= limit:
-            self._stopping.begin(StopReason.TIMEOUT, now)
+            self._stopping.begin(CommandStop.TIMEOUT, now)
         elif told is not None and now - told >= LAST_SECONDS:
-            self._stopping.begin(StopReason.LEAVING, now)
+            self._stopping.begin(CommandStop.LEAVING, now)
         self._stopping.step(now)
 
     def _output(self, stream: Stream, data: bytes) -> None:
-        if self._cutter is not None and stream == "stdout":
-            data = self._cutter.feed(data)
+        if self._tree is not None and stream == "stdout":
+            data = self._tree.feed(data)
         self._send(stream, self._maskers[stream].feed(data))
 
     def _frame(self, data: bytes) -> None:
@@ -188,8 +188,8 @@ class Execution:
             self._shipper.add(*line)
 
     def _close_output(self) -> None:
-        if self._cutter is not None:
-            self._send("stdout", self._maskers["stdout"].feed(self._cutter.finish()))
+        if self._tree is not None:
+            self._send("stdout", self._maskers["stdout"].feed(self._tree.finish()))
         for stream, masker in self._maskers.items():
             self._send("stdout" if stream == "stdout" else "stderr", masker.finish())
 
@@ -207,9 +207,9 @@ class Execution:
         mine = peak if peak is not None and peak > self._peak else None
         cause, message = self._cause(finished, seconds)
         tree = None
-        if self._cutter is not None and cause is None and self._stopping.why is None:
+        if self._tree is not None and cause is None and self._stopping.why is None:
             try:
-                tree = gzip.compress(json.dumps(self._cutter.tree()).encode(), 1, mtime=0)
+                tree = gzip.compress(json.dumps(self._tree.tree()).encode(), 1, mtime=0)
             except PrintedTreeError as error:
                 cause, message = Cause.LAZY, str(error)
         report = self._report(seconds, cause, finished.code, message, finished.interpreter)
@@ -217,9 +217,9 @@ class Execution:
 
     def _cause(self, finished: Finished, seconds: float) -> tuple[Cause | None, str | None]:
         why = self._stopping.why
-        if why is StopReason.TIMEOUT:
+        if why is CommandStop.TIMEOUT:
             return Cause.TIMEOUT, f"stopped after {seconds:.0f} s: max_time was reached"
-        if why is StopReason.LEAVING:
+        if why is CommandStop.LEAVING:
             return Cause.WORKER_LOST, "the worker was stopped by AWS or by a user"
         if finished.oom_kills > 0 and finished.code != 0:
             message = (

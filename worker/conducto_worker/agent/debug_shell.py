@@ -18,7 +18,7 @@ from conducto_core.command.server import assignments, quoted
 from conducto_core.command.task_layout import ECS_VARIABLES
 from conducto_core.workers.model import ShellInstructions, WorkerEnd, WorkerInstructions
 from conducto_worker.agent.heartbeats import HeartbeatSender
-from conducto_worker.agent.port import Api, ApiError, BrokenError, Clock, Commands, LostError
+from conducto_worker.agent.port import Api, BrokenError, Clock, Commands, LostError, WorkerApiError
 
 
 def entry_script() -> str:
@@ -107,7 +107,7 @@ class DebugShell:
             threading.Thread(
                 target=self._keeper.run, args=(leaving, self._every), daemon=True
             ).start()
-            end = WorkerEnd(reason=self._keep())
+            end = WorkerEnd(reason=self._stay_open())
         except (BrokenError, LostError, ValueError) as error:
             end = WorkerEnd(reason=str(error), broken=True)
         finally:
@@ -116,7 +116,7 @@ class DebugShell:
         logger.info("leaving: %s", end.reason)
         try:
             self._api.end(end)
-        except ApiError as error:
+        except WorkerApiError as error:
             logger.warning("cannot report the end: %s", error)
         return not end.broken
 
@@ -145,13 +145,13 @@ class DebugShell:
             os.close(self._door)
             self._door = -1
 
-    def _keep(self) -> str:
+    def _stay_open(self) -> str:
         began = last = self._clock.now()
         while True:
             self._clock.wait(TICK_SECONDS)
             self._commands.read(0)
             for visitor in self._visitors():
-                self._let_in(visitor)
+                self._open_session(visitor)
             now = self._clock.now()
             last = now if self._inside else last
             if self._clock.stopped_at is not None:
@@ -175,7 +175,7 @@ class DebugShell:
             if word.isdigit():
                 yield word.decode()
 
-    def _let_in(self, visitor: str) -> None:
+    def _open_session(self, visitor: str) -> None:
         path = self._folder / f"in.{visitor}"
         path.unlink(missing_ok=True)
         os.mkfifo(path, 0o600)

@@ -5,7 +5,7 @@ import threading
 
 from conducto_core.workers.model import Heartbeat, HeartbeatResponse, WorkerLogChunk
 from conducto_worker.agent.log_shipper import LogShipper
-from conducto_worker.agent.port import Api, ApiError, OpenTasks, WorkerGoneError
+from conducto_worker.agent.port import Api, OpenTasks, WorkerApiError, WorkerGoneError
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class HeartbeatSender:
         self.stop = False
         self.gone = False
 
-    def hold(self, token: str) -> None:
+    def add_task(self, token: str) -> None:
         """Send heartbeats for a task until it is dropped or expires."""
         with self._lock:
             self._tokens.add(token)
@@ -68,7 +68,7 @@ class HeartbeatSender:
             try:
                 if not self._tasks.heartbeat(token):
                     self.drop(token)
-            except ApiError as error:
+            except WorkerApiError as error:
                 logger.warning("task heartbeat failed: %s", error)
 
     def run(self, leaving: threading.Event, seconds: float) -> None:
@@ -82,7 +82,7 @@ class HeartbeatSender:
         except WorkerGoneError:
             self.gone = True
             return
-        except ApiError as error:
+        except WorkerApiError as error:
             about = {"path": heartbeat.path, "attempt": heartbeat.attempt}
             logger.warning("command heartbeat failed: %s", error, extra=about)
             return

@@ -26,7 +26,7 @@ from conducto_core.workers.model import (
     LogUpload,
     WorkerLogChunk,
 )
-from conducto_worker.agent.port import Api, ApiError, Clock, RefusedError
+from conducto_worker.agent.port import Api, Clock, RefusedError, WorkerApiError
 
 logger = logging.getLogger(__name__)
 
@@ -254,7 +254,7 @@ class LogShipper:
             logger.exception("output was rejected; %s bytes are lost", size, extra=about)
             is_current = (ready.path, ready.attempt) == self._current
             self.lost = self.lost or (is_current and ready.stream != "resources")
-        except ApiError as error:
+        except WorkerApiError as error:
             logger.warning("cannot send output yet: %s", error, extra=about)
             self._failures += 1
             return _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS)) - 1]

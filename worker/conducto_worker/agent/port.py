@@ -32,11 +32,11 @@ class LostError(Exception):
     """The user's container ended while a command was running."""
 
 
-class ApiError(Exception):
+class WorkerApiError(Exception):
     """The API is unreachable or rejected the request."""
 
 
-class RefusedError(ApiError):
+class RefusedError(WorkerApiError):
     """The API rejected the request; a retry would not help."""
 
 

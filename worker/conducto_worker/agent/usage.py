@@ -52,7 +52,7 @@ class _Followed:
             self.last = now
         self.due = now + self._writer.interval
 
-    def take(self, now: float, *, last: bool) -> bytes:
+    def due_lines(self, now: float, *, last: bool) -> bytes:
         """Return the lines to send now; empty if it is too early."""
         wait = max(CHUNK_SECONDS, _PART * (now - self._begin))
         if not last and now - self._handed < wait:
@@ -119,7 +119,7 @@ class Sampler:
             self.step()
 
     def _hand_over(self, followed: _Followed, *, last: bool) -> None:
-        lines = followed.take(self._clock.now(), last=last)
+        lines = followed.due_lines(self._clock.now(), last=last)
         self._shipper.add("resources", lines)
 
 

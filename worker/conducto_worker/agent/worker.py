@@ -19,7 +19,6 @@ from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import LogShipper
 from conducto_worker.agent.port import (
     Api,
-    ApiError,
     BrokenError,
     Clock,
     Commands,
@@ -27,6 +26,7 @@ from conducto_worker.agent.port import (
     PolledTask,
     RefusedError,
     Tasks,
+    WorkerApiError,
     WorkerGoneError,
 )
 from conducto_worker.agent.usage import Sampler
@@ -97,7 +97,7 @@ class EarlyPolls:
         self._left -= 1
         return self._left < 0
 
-    def note(self, *, found: bool) -> None:
+    def count(self, *, found: bool) -> None:
         """Count a poll."""
         self._gap = 0 if found else min(2 * self._gap + 1, _MAX_GAP)
         self._left = self._gap
@@ -132,7 +132,7 @@ class Worker:
         self._api = api
         self._tasks = tasks
         self._commands = commands
-        self._keeper = keeper
+        self._heartbeats = keeper
         self._shipper = shipper
         self._sampler = sampler
         self._clock = clock
@@ -153,7 +153,7 @@ class Worker:
                 self._api.end(
                     WorkerEnd(reason=str(reason), broken=reason.broken, offer=reason.offer)
                 )
-            except ApiError as error:
+            except WorkerApiError as error:
                 logger.warning("cannot report the exit: %s", error)
         return reason
 
@@ -168,13 +168,13 @@ class Worker:
         except BrokenError as error:
             stopped = self._clock.stopped_at is not None
             return WorkerExit("stopping") if stopped else WorkerExit(str(error), broken=True)
-        except (LostError, ApiError) as error:
+        except (LostError, WorkerApiError) as error:
             # Skip the report. ECS knows why its container ended (out of memory, for example) and
             # notifies the API, and an unreachable API cannot be notified.
             return WorkerExit(str(error), notify=False)
 
     def _turn(self) -> None:
-        self._held = [each for each in self._held if self._keeper.holds(each.claim.token)]
+        self._held = [each for each in self._held if self._heartbeats.holds(each.claim.token)]
         if not self._tasks.open:  # otherwise a task might arrive while a command runs
             reason = self._reason_to_leave()
             if reason is not None:
@@ -188,7 +188,7 @@ class Worker:
         if self._dismissed or self._clock.stopped_at is not None:
             # The poll was not aborted, but its task can be returned.
             raise WorkerExit("stopping", offer=_claim_of(offer))
-        self._keeper.hold(offer.token)
+        self._heartbeats.add_task(offer.token)
         self._decide(_claim_of(offer))
 
     def _claim_held(self) -> bool:
@@ -206,7 +206,7 @@ class Worker:
         """Report that the worker stops, and return whether it may abort its poll."""
         try:
             self._aborted = not self._api.end(WorkerEnd(reason="stopping", polling=True)).wait
-        except ApiError as error:
+        except WorkerApiError as error:
             logger.warning("cannot report the exit during a poll: %s", error)
         return self._aborted
 
@@ -216,7 +216,7 @@ class Worker:
             return WorkerExit(
                 DISMISSED if self._dismissed else "stopping", notify=not self._aborted
             )
-        if self._keeper.gone:
+        if self._heartbeats.gone:
             return WorkerExit("the API no longer needs this worker", notify=False)
         if instructions.policy == "once" and self._ran:
             return WorkerExit("once")
@@ -235,7 +235,7 @@ class Worker:
         """Report that the worker is idle; return whether it stays for the pipeline's next run."""
         try:
             return self._api.end(WorkerEnd(reason="idle")).wait
-        except ApiError as error:
+        except WorkerApiError as error:
             logger.warning("cannot report the exit: %s", error)
             return False
 
@@ -254,7 +254,7 @@ class Worker:
                 _Held(claim, self._clock.now() + response.retry_after, response.blocked)
             )
         else:
-            self._keeper.drop(claim.token)
+            self._heartbeats.drop(claim.token)
         return ran
 
     def _run(self, claim: Claim, response: ClaimResponse) -> tuple[Claim, ClaimResponse | None]:
@@ -265,7 +265,7 @@ class Worker:
             commands=self._commands,
             shipper=self._shipper,
             sampler=self._sampler,
-            keeper=self._keeper,
+            keeper=self._heartbeats,
             clock=self._clock,
             peak=self._peak,
         )
@@ -273,11 +273,11 @@ class Worker:
         logger.info("a command ended")
         self._ran += 1
         self._idle_since = self._clock.now()
-        offer, answer = self._tell(ended, backlog=response.backlog)
+        offer, answer = self._report(ended, backlog=response.backlog)
         if answer.task_open:
             self._held.append(_Held(claim, 0.0, blocked=False))
         else:
-            self._keeper.drop(claim.token)
+            self._heartbeats.drop(claim.token)
         self._idle_since = self._clock.now()
         for each in self._held:
             each.due = 0.0
@@ -290,7 +290,7 @@ class Worker:
             self._held.append(_Held(following, 0.0, blocked=False))
         return following, answer.next
 
-    def _tell(
+    def _report(
         self, ended: CommandResult, *, backlog: bool
     ) -> tuple[PolledTask | None, ReportResponse]:
         """Send the output, then report the result; return the next task, and the response."""
@@ -326,9 +326,9 @@ class Worker:
         if not self._early.is_due():
             return None
         offer = self._tasks.poll_briefly(EARLY_POLL_SECONDS)
-        self._early.note(found=offer is not None)
+        self._early.count(found=offer is not None)
         if offer is not None:
-            self._keeper.hold(offer.token)
+            self._heartbeats.add_task(offer.token)
         return offer
 
     def _reported(self, report: Report) -> ReportResponse:

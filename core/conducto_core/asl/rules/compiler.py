@@ -82,7 +82,7 @@ class Scope:
 
     def exit_to(self, go: Go) -> states.Exit:
         """Return the fields of a state that name its successor."""
-        return states.end() if go is End.OK else states.go_on(self.name_of(go))
+        return states.end() if go is End.OK else states.pass_on(self.name_of(go))
 
     def _last_state(self, go: End) -> states.State:
         if self.is_branch:
@@ -212,7 +212,7 @@ class GraphBuilder:
         for child in reversed(part.children[:-1]):
             noted: Go = entry
             if ok != after_failure:
-                state = states.note(f"$.e.{part.id}", scope.name_of(entry))
+                state = states.pass_value(f"$.e.{part.id}", scope.name_of(entry))
                 noted = scope.add(f"{child.id}.n", state)
             entry = self._enter(scope, child, entry, noted, sure=False)
         return entry

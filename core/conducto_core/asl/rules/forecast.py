@@ -193,7 +193,7 @@ class _Run:
         resting = [pool for pool in self._pools.values() if pool.idle]
         for pool in resting:
             while pool.queued and pool.idle and self._has_room(pool):
-                self._take(pool.idle.popleft(), pool.queued.popleft())
+                self._give_work(pool.idle.popleft(), pool.queued.popleft())
         for pool in self._pools.values():
             if pool.queued and not self._start(pool, resting):
                 return  # the others find no room either
@@ -259,7 +259,7 @@ class _Run:
         worker.pool.found.now -= 1
         worker.pool.found.lives.append(self._now - worker.began)
 
-    def _take(self, worker: _Worker, path: str) -> None:
+    def _give_work(self, worker: _Worker, path: str) -> None:
         worker.turn += 1
         worker.pool.pending -= 1
         for group in worker.pool.groups:
@@ -412,7 +412,7 @@ def estimate(
         dollars += found.transition_dollars
         found.low = dollars if found.low is None else min(found.low, dollars)
         found.high = dollars if found.high is None else max(found.high, dollars)
-    _note(found, pipeline, execs)
+    _caveat(found, pipeline, execs)
     return found
 
 
@@ -462,7 +462,7 @@ def _transitions(compiled: Compiled, pipeline: Pipeline) -> int:
     return tasks + groups + 3 * len(compiled.machines)
 
 
-def _note(found: Estimate, pipeline: Pipeline, execs: Iterable[NodeSpec]) -> None:
+def _caveat(found: Estimate, pipeline: Pipeline, execs: Iterable[NodeSpec]) -> None:
     sizes = ((spec.path, spec.placement) for spec in execs)
     notes = (rounding_note(path, place.cpu, place.mem) for path, place in sizes)
     found.notes += [note for note in notes if note is not None]

@@ -148,12 +148,12 @@ class CloudMachine:
         if self._apply(event, *skipped) or outdated:
             self._replan()
         self._respond_held()
-        return self._take()
+        return self._enter()
 
     def replan(self) -> StepResult:
         """Compile and start the rest again, because the execution is lost."""
         self._replan()
-        return self._take()
+        return self._enter()
 
     def replace(self, tree: TreeState) -> StepResult:
         """Continue with another tree, which is paused; the execution of the old one ends."""
@@ -162,7 +162,7 @@ class CloudMachine:
         self.run_state = RunState(number=self.run_state.number)
         self._adopt(tree)
         self._taken.changes += tree.take_changes()
-        return self._take()
+        return self._enter()
 
     # ---- calls of workers ----------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class CloudMachine:
         path = self.path_of(node)
         if run != self.run or path is None:
             self._taken.machine_commands.append(CompleteTask(token, CANCELLED))
-            return self._take()
+            return self._enter()
         self.run_state.met.add(path)
         self.run_state.joined.discard(path)
         held = self.run_state.held.setdefault(path, {})
@@ -191,7 +191,7 @@ class CloudMachine:
         held[token] = waits
         if self.tree.nodes[path].state not in IN_FLIGHT:
             self._respond(path)
-        return self._take()
+        return self._enter()
 
     def holds(self, path: str, token: str) -> bool:
         """Return whether the Exec's own task is claimed and has no reply."""
@@ -201,7 +201,7 @@ class CloudMachine:
         """Start the Exec that a worker claimed."""
         self._running.add(path)
         self._apply(ev.AttemptStarted(path, self.tree.nodes[path].attempt), path)
-        return self._take()
+        return self._enter()
 
     def lose(self, tokens: Collection[str]) -> StepResult:
         """Release the tasks of a lost worker, so that others can claim them.
@@ -220,7 +220,7 @@ class CloudMachine:
                 self.run_state.met.discard(path)
         if exhausted:
             self._replan()
-        return self._take()
+        return self._enter()
 
     def generate(self, path: str, nodes: Mapping[str, NodeSpec]) -> StepResult:
         """Add the tree that a Lazy's command printed; `finish` follows."""
@@ -233,7 +233,7 @@ class CloudMachine:
         if self._paths:
             self._paths.update({node_id(path): path for path in nodes})
         self._apply(ev.TreeGenerated(path, nodes), path)
-        return self._take()
+        return self._enter()
 
     def finish(
         self,
@@ -250,7 +250,7 @@ class CloudMachine:
         if self._apply(event, path):
             self._replan()
         self._respond_held()
-        return self._take()
+        return self._enter()
 
     # ---- the tree -----------------------------------------------------------------------------
 
@@ -299,7 +299,7 @@ class CloudMachine:
             outdated |= taken_back and change.path in self.run_state.met.difference(about)
         self._taken.commands += commands
         self._taken.changes += changes
-        return self._skips_more(changes, about) or self._forgives() or outdated
+        return self._skips_more(changes, about) or self._is_expiry_reset() or outdated
 
     def _skips_more(self, changes: Iterable[Change], about: tuple[str, ...]) -> bool:
         more = False
@@ -311,7 +311,7 @@ class CloudMachine:
                 more |= change.path not in about
         return more
 
-    def _forgives(self) -> bool:
+    def _is_expiry_reset(self) -> bool:
         """Return whether a group is no longer expired."""
         still = {path for path in self._expired if self._has_expired(path)}
         forgiven = still != self._expired
@@ -404,6 +404,6 @@ class CloudMachine:
         run_state.sizes = {path: mem for path, mem in mems if mem is not None}
         self._taken.machine_commands.append(StartExecution(self.run, rest))
 
-    def _take(self) -> StepResult:
+    def _enter(self) -> StepResult:
         taken, self._taken = self._taken, StepResult()
         return taken

@@ -64,7 +64,7 @@ def end() -> Exit:
     return {"OutputPath": None, "End": True}
 
 
-def go_on(next_: str) -> Exit:
+def pass_on(next_: str) -> Exit:
     """Return the exit of a state that passes its input on to ``next_``."""
     return {"ResultPath": None, "Next": next_}
 
@@ -174,7 +174,7 @@ def choice_present(path: str, present: str, otherwise: str) -> State:
     return {"Type": "Choice", "Choices": [rule], "Default": otherwise}
 
 
-def note(path: str, next_: str) -> State:
+def pass_value(path: str, next_: str) -> State:
     """Return a Pass that sets a value at ``path`` of the state data."""
     return {"Type": "Pass", "Result": {}, "ResultPath": path, "Next": next_}
 

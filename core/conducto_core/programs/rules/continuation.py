@@ -40,7 +40,7 @@ SecretNames = Callable[[str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class NodeDecision:
     """The decision about one Exec.
 
     Attributes:
@@ -54,7 +54,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ContinuationPlan:
     """A plan.
 
     Attributes:
@@ -62,7 +62,7 @@ class Plan:
         removed: Paths of the Execs that only the old tree has.
     """
 
-    execs: Mapping[str, Decision]
+    execs: Mapping[str, NodeDecision]
     removed: tuple[str, ...] = ()
 
     def kept(self) -> Iterator[str]:
@@ -177,7 +177,7 @@ def plan(
     new: Mapping[str, NodeSpec],
     now: Mapping[str, str | None],
     secrets: SecretNames = lambda _: (),
-) -> Plan:
+) -> ContinuationPlan:
     """Return the plan to replace a tree.
 
     Args:
@@ -196,14 +196,14 @@ def plan(
         forced.update(more)
 
 
-def fresh(old: TreeState, new: Mapping[str, NodeSpec]) -> Plan:
+def fresh(old: TreeState, new: Mapping[str, NodeSpec]) -> ContinuationPlan:
     """Return the plan that keeps nothing."""
     execs = {
-        path: Decision(Fate.SKIPPED if skipped else Fate.RUNS, "--fresh", changed=True)
+        path: NodeDecision(Fate.SKIPPED if skipped else Fate.RUNS, "--fresh", changed=True)
         for path, skipped in _skips(old, new).items()
         if new[path].type is NodeType.EXEC
     }
-    return Plan(execs, _removed(old, new))
+    return ContinuationPlan(execs, _removed(old, new))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class Continuation:
     """
 
     pipeline: Pipeline
-    plan: Plan
+    plan: ContinuationPlan
     generated: tuple[str, ...] = ()
 
 
@@ -319,7 +319,7 @@ def carried_skip(old: TreeState, spec: NodeSpec) -> bool:
     return spec.skip if node is None or node.spec.skip != spec.skip else node.skipped
 
 
-def _shared_containers(new: Mapping[str, NodeSpec], made: Plan) -> dict[str, str]:
+def _shared_containers(new: Mapping[str, NodeSpec], made: ContinuationPlan) -> dict[str, str]:
     """Return ``{path: reason}`` of the Execs that must run because another one does.
 
     The state in the container of a ``new`` context is an input of all its Execs, and the container
@@ -374,12 +374,12 @@ class _Planner:
         self._forced: Mapping[str, str] = {}
         self._secrets = secrets
         self._skipped = _skips(old, new)
-        self._decisions: dict[str, Decision] = {}
+        self._decisions: dict[str, NodeDecision] = {}
 
-    def plan(self, forced: Mapping[str, str]) -> Plan:
+    def plan(self, forced: Mapping[str, str]) -> ContinuationPlan:
         self._forced = forced
         self._visit("/", None)
-        return Plan(self._decisions, _removed(self._old, self._new))
+        return ContinuationPlan(self._decisions, _removed(self._old, self._new))
 
     def _visit(self, path: str, after: str | None) -> str | None:
         """Decide about the Execs at or below ``path``; return the first change there.
@@ -417,16 +417,16 @@ class _Planner:
             return _Order(len(spec.children))
         return _order(node.spec, spec)
 
-    def _decide(self, spec: NodeSpec, after: str | None) -> Decision:
+    def _decide(self, spec: NodeSpec, after: str | None) -> NodeDecision:
         node = self._old.nodes.get(spec.path)
         difference = self._difference(spec, node)
         if self._skipped[spec.path] and (difference or after or not _done(node)):
             reason = difference or after or ""
-            return Decision(Fate.SKIPPED, reason, changed=difference is not None)
+            return NodeDecision(Fate.SKIPPED, reason, changed=difference is not None)
         if difference is not None:
-            return Decision(Fate.RUNS, difference, changed=True)
+            return NodeDecision(Fate.RUNS, difference, changed=True)
         again = after or _unfinished(node)
-        return Decision(Fate.RUNS, again) if again else Decision(Fate.KEPT)
+        return NodeDecision(Fate.RUNS, again) if again else NodeDecision(Fate.KEPT)
 
     def _difference(self, spec: NodeSpec, node: LiveNode | None) -> str | None:
         """Return the difference between an Exec and its old one, or None."""

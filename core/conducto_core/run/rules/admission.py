@@ -20,7 +20,7 @@ from conducto_core.tree.model import NamedLimit
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class QueueLimit:
     """A capacity group.
 
     Attributes:
@@ -51,13 +51,13 @@ class QueuedAttempt:
     cpu: float = 0.0
     mem: float = 0.0
     gpu: int = 0
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[QueueLimit, ...] = ()
     named: tuple[NamedLimit, ...] = ()
     since: float = 0.0
     label: str = ""
     number: int = 0
     withdrawn: bool = False
-    waits_for: Limit | None = None
+    waits_for: QueueLimit | None = None
     is_aside: bool = False
     queue: "AdmissionQueue | None" = None
 
@@ -108,7 +108,7 @@ class AdmissionQueue:
             return  # take() drops it later
         self._let_next_in(ticket)
 
-    def take(self) -> QueuedAttempt | None:
+    def next_admitted(self) -> QueuedAttempt | None:
         """Return the attempt that starts now, with its room reserved, or None."""
         self._readmit()
         while self._queue:
@@ -126,7 +126,7 @@ class AdmissionQueue:
                 ticket.is_aside = True
                 self._let_next_in(ticket)
                 continue
-            if not self._fits(ticket):
+            if not self._can_start(ticket):
                 return None
             heappop(self._queue)
             self._reserve(ticket)
@@ -167,17 +167,17 @@ class AdmissionQueue:
         blocked = self._table.reason(ticket) if ticket.named else None
         if blocked is not None:
             return blocked
-        if not self._fits(ticket):
+        if not self._can_start(ticket):
             need = f"{ticket.cpu:g} cpu and {ticket.mem:g} GB"
             free = f"{_few_digits(self.cpu)} cpu and {_few_digits(self.mem)} GB"
             return waits.full_machine(need, free)
         return waits.NEXT
 
-    def _has_room(self, limit: Limit) -> bool:
+    def _has_room(self, limit: QueueLimit) -> bool:
         use = self._uses.get(limit.key)
         return use is None or use.used < limit.room
 
-    def _fits(self, ticket: QueuedAttempt) -> bool:
+    def _can_start(self, ticket: QueuedAttempt) -> bool:
         slack = 1e-9  # sums of fractions such as 0.1
         return (
             ticket.cpu <= self.cpu + slack
@@ -190,11 +190,11 @@ class AdmissionQueue:
         self.mem -= ticket.mem
         self.gpu -= ticket.gpu
         if ticket.named:
-            self._table.hold(ticket.request())
+            self._table.acquire(ticket.request())
         for limit in ticket.limits:
             self._uses.setdefault(limit.key, _Use()).used += 1
 
-    def _step_aside(self, ticket: QueuedAttempt, full: Limit) -> None:
+    def _step_aside(self, ticket: QueuedAttempt, full: QueueLimit) -> None:
         ticket.waits_for = full
         heappush(self._uses[full.key].aside, (ticket.number, ticket))
         # Another group may have readmitted it, and still has room for its next attempt.

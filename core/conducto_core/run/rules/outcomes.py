@@ -317,7 +317,7 @@ class Rollup:
             self._holding = [i for i, seen in enumerate(children) if self._holds(seen)]
             self._held = set(self._holding)
 
-    def note(self, position: int, seen: Outcome, *, warns: bool) -> None:
+    def record(self, position: int, seen: Outcome, *, warns: bool) -> None:
         """Record the current outcome of one child."""
         if warns:
             self.warned.add(position)

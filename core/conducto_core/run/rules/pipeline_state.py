@@ -54,7 +54,7 @@ _OF_SCRIPT: Final = (
 )
 
 
-class Effects(NamedTuple):
+class StateEffects(NamedTuple):
     """The results of an event.
 
     Attributes:
@@ -298,7 +298,7 @@ class PipelineState:
         changes: Sequence[Change],
         now: float,
         end: Callable[[str], AttemptEnd],
-    ) -> Effects:
+    ) -> StateEffects:
         """Apply the results of the machine for one event.
 
         Args:
@@ -326,7 +326,7 @@ class PipelineState:
         waiting = sum(map(self._waits, self.asked))
         self.activity = self.activity.after(self.counts(), waiting, now)
         left += commands_for(self.record, changes)
-        return Effects(left, rows)
+        return StateEffects(left, rows)
 
     def _approval_notifications(self, path: str) -> list[ev.Notify]:
         node = self.tree.nodes.get(path)
@@ -367,7 +367,7 @@ class PipelineState:
             self.lost_contexts[pool] = why
         return lost
 
-    def stranded(self, reset: Collection[str] = ()) -> Iterator[tuple[LiveExec, str]]:
+    def execs_without_context(self, reset: Collection[str] = ()) -> Iterator[tuple[LiveExec, str]]:
         """Yield the queued Execs that would continue in an empty container, and a message for each.
 
         Each must be ended, once and for all, before the next is requested.

@@ -415,7 +415,7 @@ class TreeState:
         """Update the groups above ``node``, from the nearest up."""
         child, group = node, node.parent
         while group is not None:
-            self._note(group, child)
+            self._record(group, child)
             self._settle(group)
             child, group = group, group.parent
 
@@ -460,10 +460,10 @@ class TreeState:
                 added = [*added[:SKIPPED], total, added[PENDING]]
             group = group.parent
 
-    def _note(self, group: LiveGroup, child: LiveNode) -> None:
+    def _record(self, group: LiveGroup, child: LiveNode) -> None:
         tally = group.tally
         before = tally.first_holding()
-        tally.note(child.position, child.seen(), warns=child.warning)
+        tally.record(child.position, child.seen(), warns=child.warning)
         after = tally.first_holding()
         if after is not None and after != before:
             self.notices.append((Notice.TURN, group.children[after]))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from conducto_core.approvals.rules import deciders
-from conducto_core.billing.rules import Plan, Remedies
+from conducto_core.billing.rules import BillingPlan, Remedies
 from conducto_core.run.model.records import ImageRecord, Lifecycle, PipelineRecord, Wait
 from conducto_core.run.model.states import FAILED, State
 from conducto_core.run.rules.contexts import lost_state
@@ -159,7 +159,7 @@ def shared_workers(
     return why._replace(text=f"{place}: {why.text}", kind="workers", holder=holders)
 
 
-def plan_workers(plan: Plan, others: int, larger: str) -> Wait:
+def plan_workers(plan: BillingPlan, others: int, larger: str) -> Wait:
     """Return the wait at a plan's maximum of workers, of which ``others`` are used elsewhere."""
     elsewhere = f", of which other pipelines and debug shells use {others}" if others else ""
     text = f"{_allows(plan)}{elsewhere}"
@@ -168,7 +168,7 @@ def plan_workers(plan: Plan, others: int, larger: str) -> Wait:
     )
 
 
-def plan_reserved(plan: Plan, reserved: int, larger: str) -> Wait:
+def plan_reserved(plan: BillingPlan, reserved: int, larger: str) -> Wait:
     """Return the wait for workers that ``new`` groups have reserved."""
     text = (
         f"{_allows(plan)}, and {reserved} are reserved so that the container_reuse_context=NEW "
@@ -178,7 +178,7 @@ def plan_reserved(plan: Plan, reserved: int, larger: str) -> Wait:
     return Wait(text, "plan", holder=f"plan {plan.name}", remedy=remedy)
 
 
-def plan_minutes(plan: Plan, used: float, remedies: Remedies) -> Wait:
+def plan_minutes(plan: BillingPlan, used: float, remedies: Remedies) -> Wait:
     """Return the wait for the next month's worker minutes."""
     text = (
         f"the plan {plan.name!r} allows {plan.exec_minutes:g} worker minutes per month, "
@@ -204,7 +204,7 @@ def lost_context(record: PipelineRecord, pool: str, why: str) -> Wait:
     return Wait(lost_state(pool, why), holder=group, remedy=rerun)
 
 
-def _allows(plan: Plan) -> str:
+def _allows(plan: BillingPlan) -> str:
     return f"the plan {plan.name!r} allows {plan.max_workers} workers at once"
 
 

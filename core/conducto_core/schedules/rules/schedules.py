@@ -357,7 +357,7 @@ def manual(key: str, now: float) -> Firing:
 # ---- what a firing does ------------------------------------------------------------------------
 
 
-class Step(Enum):
+class FiringStep(Enum):
     """What a firing does now."""
 
     LAUNCH = auto()
@@ -368,17 +368,17 @@ class Step(Enum):
 
 def step_of(
     schedule: Schedule, firing: Firing, running: Sequence[Firing], waiting: Sequence[Firing]
-) -> Step:
+) -> FiringStep:
     """Return the next step of a firing, while others of its schedule run or wait before it."""
     overlap = firing.overlap or schedule.overlap
     if overlap is Overlap.ALLOW:
-        return Step.LAUNCH
+        return FiringStep.LAUNCH
     if overlap is Overlap.QUEUE and (running or waiting):
         in_line = bool(waiting) and firing.cause is not FiringCause.BACKFILL
-        return Step.SKIP if in_line else Step.WAIT
+        return FiringStep.SKIP if in_line else FiringStep.WAIT
     if not running:
-        return Step.LAUNCH
-    return Step.REPLACE if overlap is Overlap.REPLACE else Step.SKIP
+        return FiringStep.LAUNCH
+    return FiringStep.REPLACE if overlap is Overlap.REPLACE else FiringStep.SKIP
 
 
 def skip_reason(running: Sequence[Firing], waiting: Sequence[Firing]) -> str:

@@ -71,33 +71,33 @@ class _Parser:
 
     def alternatives(self, depth: int) -> Filter:
         parts = [self._all_of(depth)]
-        while self._take("||"):
+        while self._next_token("||"):
             parts.append(self._all_of(depth))
         return lambda values: any(part(values) for part in parts)
 
     def _all_of(self, depth: int) -> Filter:
         parts = [self._one(depth)]
-        while self._take("&&"):
+        while self._next_token("&&"):
             parts.append(self._one(depth))
         return lambda values: all(part(values) for part in parts)
 
     def _one(self, depth: int) -> Filter:
         if depth > _MAX_DEPTH:
             raise FilterError("too many parentheses")
-        if self._take("!"):
+        if self._next_token("!"):
             negated = self._one(depth + 1)
             return lambda values: not negated(values)
-        if self._take("("):
+        if self._next_token("("):
             inner = self.alternatives(depth + 1)
-            if not self._take(")"):
+            if not self._next_token(")"):
                 raise FilterError("a ')' is missing")
             return inner
         return self._comparison()
 
     def _comparison(self) -> Filter:
         left = self._operand()
-        equal = self._take("==")
-        if not equal and not self._take("!="):
+        equal = self._next_token("==")
+        if not equal and not self._next_token("!="):
             raise FilterError(f"write == or != behind {left!r}")
         right = self._operand()
         return lambda values: _same(left, right, values) is equal
@@ -113,7 +113,7 @@ class _Parser:
                 raise FilterError(f"there is no value {{{name}}}; known: {known}")
         return token
 
-    def _take(self, token: str) -> bool:
+    def _next_token(self, token: str) -> bool:
         if self.tokens and self.tokens[0] == token:
             self.tokens.pop(0)
             return True

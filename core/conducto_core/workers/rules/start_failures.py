@@ -151,7 +151,7 @@ _OF_IMAGES = frozenset({StartFailure.BAD_IMAGE, StartFailure.IMAGE, StartFailure
 
 def failure_of(reason: str) -> StartFailure:
     """Return the kind of failure that a reason of AWS describes."""
-    known = _known(reason)
+    known = _known_cause(reason)
     if known is not None:
         return known.failure
     return StartFailure.IMAGE if _is_about_pulling(reason) else StartFailure.LOST
@@ -165,11 +165,11 @@ def with_remedy(reason: str) -> str:
 
 def remedy_for(reason: str) -> str:
     """Return the remedy for AWS's reason, or "" if none is known."""
-    known = _known(reason)
+    known = _known_cause(reason)
     return "" if known is None else known.remedy
 
 
-def _known(reason: str) -> _Known | None:
+def _known_cause(reason: str) -> _Known | None:
     said, pulling = reason.lower(), _is_about_pulling(reason)
     applying = (
         known

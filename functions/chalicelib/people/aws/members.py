@@ -95,9 +95,9 @@ class TableTokens:
         may = narrowed(identity.permissions, parent.permissions)
         return replace(identity, permissions=may)
 
-    def take(self, digest: str) -> bool:
+    def revoke_once(self, digest: str) -> bool:
         """Revoke a token; return True for exactly one of concurrent callers."""
-        return self._table.take(table_keys.token(digest))
+        return self._table.delete_once(table_keys.token(digest))
 
     def count_code(self, parent: str) -> int:
         """Count a sign-in code of a token, and return the number of its codes in this minute."""
@@ -110,7 +110,7 @@ class TableTokens:
     def known(self, org: str) -> Sequence[TokenRecord]:
         """Return the tokens of an organisation's users, newest first, with their sessions."""
         return [
-            _known(key.partition.removeprefix("T#"), item)
+            _valid_fields(key.partition.removeprefix("T#"), item)
             for key, item in self._table.index(BY_ORG, _org_key(org))
         ]
 
@@ -132,7 +132,7 @@ def _text(identity: Identity) -> str:
     )
 
 
-def _known(digest: str, item: Item) -> TokenRecord:
+def _valid_fields(digest: str, item: Item) -> TokenRecord:
     return TokenRecord(
         digest=digest,
         identity=_identity(item, digest),

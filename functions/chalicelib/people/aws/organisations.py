@@ -13,7 +13,15 @@ from chalicelib.aws.errors import TransactionCancelledError
 from chalicelib.errors import ConflictError, PlanLimitError, ThrottledError
 from chalicelib.people.port import InUse, Measured, Share, Spender, VerifiedPerson
 from conducto_core.billing.model import PipelineSpent, Spent
-from conducto_core.billing.rules import FREE, GRACE_MINUTES, Billing, Plan, Remedies, Status, Stored
+from conducto_core.billing.rules import (
+    FREE,
+    GRACE_MINUTES,
+    Billing,
+    BillingPlan,
+    Remedies,
+    Status,
+    Stored,
+)
 from conducto_core.run.model.records import Wait
 from conducto_core.run.rules import waits
 
@@ -40,7 +48,7 @@ class TableOrgs:
         table: DynamoTable,
         clock: Callable[[], float],
         *,
-        first: Plan = FREE,
+        first: BillingPlan = FREE,
         remedies: Callable[[], Remedies] = Remedies,
     ) -> None:
         self._table = table
@@ -48,11 +56,11 @@ class TableOrgs:
         self._first = first
         self._remedies = remedies
 
-    def plan(self, org: str) -> Plan:
+    def plan(self, org: str) -> BillingPlan:
         """Return an organisation's effective plan."""
         return self.in_use(org).plan
 
-    def set_plan(self, org: str, plan: Plan) -> None:
+    def set_plan(self, org: str, plan: BillingPlan) -> None:
         """Set a plan; the organisation's workers stay counted."""
         self._table.update(Update(table_keys.org(org), set={"plan": json.dumps(asdict(plan))}))
 
@@ -97,10 +105,10 @@ class TableOrgs:
     def in_use(self, org: str) -> InUse:
         """Return the plan and its current use."""
         item = self._table.get(table_keys.org(org)) or {}
-        plan = Plan(**json.loads(str(item["plan"]))) if "plan" in item else self._first
+        plan = BillingPlan(**json.loads(str(item["plan"]))) if "plan" in item else self._first
         numbers = (int(item.get("workers", 0)), int(item.get("reserved", 0)))
         accrued = float(item.get("accrued", 0.0))
-        return InUse.of(plan, _billing(item), accrued, *numbers, self._clock())
+        return InUse.for_org(plan, _billing(item), accrued, *numbers, self._clock())
 
     def shares(self, org: str) -> Mapping[str, Share]:
         """Return the shares of the organisation's pipelines."""

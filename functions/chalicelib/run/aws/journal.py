@@ -370,7 +370,7 @@ class JournalStore:
 
     def withdraw(self, pipeline_id: str, submitted: str) -> bool:
         """Delete a waiting input; return False if it does not wait."""
-        return self._table.take(table_keys.waiting(pipeline_id, submitted))
+        return self._table.delete_once(table_keys.waiting(pipeline_id, submitted))
 
     def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
         """Return the first waiting inputs by id."""

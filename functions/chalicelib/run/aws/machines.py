@@ -110,7 +110,7 @@ class StepFunctions:
                     definition=machine.definition,
                     roleArn=self._role,
                     type="STANDARD",
-                    tags=lower(self._tags.of(org, pipeline_id)),
+                    tags=lower(self._tags.pairs(org, pipeline_id)),
                     **self._options,
                 )
 

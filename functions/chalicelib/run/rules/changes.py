@@ -17,7 +17,7 @@ from conducto_core.workers.rules.fargate import Size
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class WorkerUsage:
     """The metered seconds of an attempt; ``key`` identifies them within the pipeline.
 
     Attributes:
@@ -70,14 +70,14 @@ class PipelineChanges:
     attempts: list[AttemptRecord] = field(default_factory=list)
     machine_commands: list[MachineCommand] = field(default_factory=list)
     stops: list[tuple[str, str | None]] = field(default_factory=list)
-    usage: list[Usage] = field(default_factory=list)
+    usage: list[WorkerUsage] = field(default_factory=list)
     charges: list[WorkerCharge] = field(default_factory=list)
     new_notifications: list[NotificationRecord] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)
     released: list[tuple[str, int]] = field(default_factory=list)
 
 
-def in_one(usage: Sequence[Usage], number: int) -> list[Usage]:
+def in_one(usage: Sequence[WorkerUsage], number: int) -> list[WorkerUsage]:
     """Return the usage of entry ``number`` as at most one, so that it is metered in one write."""
     if len(usage) < 2:  # noqa: PLR2004  there is nothing to add
         return list(usage)
@@ -88,7 +88,7 @@ def in_one(usage: Sequence[Usage], number: int) -> list[Usage]:
         dollars=sum(each.whose.dollars for each in usage),
         attempts=sum(each.whose.attempts for each in usage),
     )
-    return [Usage(f"#{number}", seconds, cpu, whose)]
+    return [WorkerUsage(f"#{number}", seconds, cpu, whose)]
 
 
 def merged(parts: Iterable[PipelineChanges]) -> PipelineChanges:

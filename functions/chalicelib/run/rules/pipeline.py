@@ -114,7 +114,7 @@ class CloudPipeline(PipelineWorkers):
             case OutputsArrived():
                 self._outputs_arrived(event)
             case WorkerStarted():
-                self._worker_up(event)
+                self._worker_started(event)
             case WorkerLost():
                 self._worker_lost(event)
             case ExecutionStarted():
@@ -128,7 +128,7 @@ class CloudPipeline(PipelineWorkers):
                 elif event.run == self.cloud_machine.run:  # it never started; do not count it
                     self._follow(self.cloud_machine.replan())
             case ImagesUpdated():
-                self._images_moved(event.images)
+                self._images_updated(event.images)
             case TimeLimitsExpired():
                 for path in event.paths:
                     if self.deadlines.pop(path, None) is not None:
@@ -168,13 +168,13 @@ class CloudPipeline(PipelineWorkers):
             case Action.PAUSE | Action.CANCEL | Action.SLEEP | Action.ARCHIVE:
                 self._perform(request.action, request.problem)
             case Action.MODIFY:
-                self._images_moved(request.images)
+                self._images_updated(request.images)
                 self._modify(request)
             case _:
                 if request.action in _RESETS:
                     self._renew_contexts(request.paths)
                     self._try_failed_images_again()
-                self._images_moved(request.images)
+                self._images_updated(request.images)
                 self._apply_events(events_of(self.tree, request.action, request.paths, request.by))
 
     def _leave_archive(self) -> None:
@@ -264,7 +264,7 @@ class CloudPipeline(PipelineWorkers):
         self.redefine(record, pipeline, machine.tree)
         self.adopt(machine)
         self.times = {path: times for path, times in self.times.items() if path in self.tree.nodes}
-        self._images_moved(built for built in images if built.name not in same)
+        self._images_updated(built for built in images if built.name not in same)
         self._follow(taken)
 
     def _resolved(self) -> Pipeline:
@@ -343,7 +343,7 @@ def fold(
     seen = live.number
     _begin(live)
     if own is not None:
-        _take(live, folded, own)
+        _fold_one(live, folded, own)
     for each in fresh(live, waiting):
         reason = FAILED if each.id in failing else _objection(live, each, seen)
         if reason is not None:
@@ -351,7 +351,7 @@ def fold(
             live.taken[each.id] = live.number
             continue
         try:
-            _take(live, folded, each)
+            _fold_one(live, folded, each)
         except Exception as error:
             raise FoldError(each.id) from error
     return folded
@@ -359,7 +359,7 @@ def fold(
 
 def add(live: CloudPipeline, folded: Folded, consequence: Submitted) -> PipelineChanges:
     """Add an input to an entry that is decided on the state after its other inputs."""
-    _take(live, folded, consequence)
+    _fold_one(live, folded, consequence)
     return folded.changes[consequence.id]
 
 
@@ -382,7 +382,7 @@ def replay(live: CloudPipeline, entry: JournalEntry) -> dict[str, PipelineChange
         live.warm = entry.warm
     folded = Folded()
     for each in entry.inputs:
-        _take(live, folded, each)
+        _fold_one(live, folded, each)
     live.taken.update(dict.fromkeys(entry.refused, live.number))
     live.pool_workers(entry)
     return folded.changes
@@ -396,7 +396,7 @@ def _begin(live: CloudPipeline) -> None:
         del live.taken[known]
 
 
-def _take(live: CloudPipeline, folded: Folded, each: Submitted) -> None:
+def _fold_one(live: CloudPipeline, folded: Folded, each: Submitted) -> None:
     folded.changes[each.id] = live.apply(each.input)
     folded.inputs.append(Submitted(id=each.id, input=each.input))
     live.taken[each.id] = live.number

@@ -16,7 +16,7 @@ from chalicelib.run.port import Snapshot, TreeReader
 from chalicelib.run.rules.changes import InFlight
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.run.rules.state import CloudImage
-from chalicelib.workers.rules import Worker, WorkerStatus
+from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto_core.asl.rules.machine import CloudMachine, RunState
 from conducto_core.images.model import ImageSpec
 from conducto_core.run.model.records import (
@@ -75,7 +75,7 @@ def can_be_taken(live: CloudPipeline) -> bool:
     return not any(group.discarding for group in groups)
 
 
-def take(live: CloudPipeline) -> Snapshot:
+def snapshot_of(live: CloudPipeline) -> Snapshot:
     """Return a snapshot of a pipeline."""
     status = asdict(live.cloud_machine.run_state)
     status.update({name: sorted(status[name]) for name in _SETS})
@@ -180,8 +180,10 @@ def _pool(written: Mapping[str, Any]) -> Pool:
     return Pool(**{**written, "groups": tuple(written["groups"])})
 
 
-def _workers(written: Iterable[Mapping[str, Any]]) -> dict[str, Worker]:
-    made = [Worker(**{**fields, "status": WorkerStatus(fields["status"])}) for fields in written]
+def _workers(written: Iterable[Mapping[str, Any]]) -> dict[str, WorkerEntry]:
+    made = [
+        WorkerEntry(**{**fields, "status": WorkerStatus(fields["status"])}) for fields in written
+    ]
     for worker in made:
         worker.setting = None if worker.setting is None else tuple(worker.setting)
     return {worker.id: worker for worker in made}
@@ -226,7 +228,7 @@ class NewerRecordError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MigrationStep:
     """A step from one schema to the next; kinds that are not listed are unchanged.
 
     Attributes:
@@ -244,7 +246,7 @@ class Step:
 class Schema:
     """A schema: the steps from the first schema to this one."""
 
-    steps: Sequence[Step]
+    steps: Sequence[MigrationStep]
 
     @property
     def number(self) -> int:
@@ -290,5 +292,5 @@ def _as_it_is(found: Any) -> Any:
 
 
 #: Version 1 is the only schema so far.
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[MigrationStep, ...] = ()
 SCHEMA = Schema(STEPS)

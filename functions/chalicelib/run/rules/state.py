@@ -11,7 +11,7 @@ from chalicelib.people.port import Share
 from chalicelib.run.model import BuiltImage, Claimed, Shortage
 from chalicelib.run.port import TreeReader
 from chalicelib.run.rules.changes import InFlight
-from chalicelib.workers.rules import Worker, WorkerRegistry, WorkerStatus
+from chalicelib.workers.rules import WorkerEntry, WorkerRegistry, WorkerStatus
 from conducto_core.asl.rules.machine import CANCELLED, CloudMachine
 from conducto_core.asl.rules.naming import WORKER_LOST
 from conducto_core.asl.rules.states import sized
@@ -490,7 +490,7 @@ class CloudState(PipelineState):
             return False
         return node.spec.lazy_target is not None or self._pool_of(sized(node)).name == pool
 
-    def hold_of(self, worker: Worker) -> Hold:
+    def hold_of(self, worker: WorkerEntry) -> Hold:
         """Return why the worker of a context stays."""
         return hold_of(self.tree, self.pools[worker.pool].key, used=worker.commands > 0)
 
@@ -507,7 +507,7 @@ class CloudState(PipelineState):
 
     # ---- warm workers -----------------------------------------------------------------------
 
-    def warm_workers(self) -> list[Worker]:
+    def warm_workers(self) -> list[WorkerEntry]:
         """Return the workers that stay for the next run, the first that became idle first.
 
         While Execs are started, those that their pool needs are no longer warm.
@@ -520,7 +520,7 @@ class CloudState(PipelineState):
         ]
         return sorted(warm, key=lambda worker: (worker.kept or 0.0, worker.id))
 
-    def stays_warm(self, worker: Worker, now: float) -> bool:
+    def stays_warm(self, worker: WorkerEntry, now: float) -> bool:
         """Return whether a worker stays without work for the next run of the pipeline."""
         over = worker.kept is None or warm_workers.is_over(worker.kept, self.warm, now)
         return not over and worker.status is WorkerStatus.IDLE

@@ -197,7 +197,7 @@ class PipelineSteps(CloudState):
         self.graft(target, tree)
         self.generated[target] = key
         self._know_images()
-        self._images_moved(report.images)
+        self._images_updated(report.images)
         self._follow(self.cloud_machine.generate(node.path, tree.nodes))
 
     def forget_below(self, target: str) -> list[str]:
@@ -209,7 +209,7 @@ class PipelineSteps(CloudState):
 
     # ---- images -------------------------------------------------------------------------------
 
-    def _images_moved(self, images: Iterable[BuiltImage]) -> None:
+    def _images_updated(self, images: Iterable[BuiltImage]) -> None:
         for built in images:
             image = self.images.setdefault(built.name, CloudImage(ImageRecord(name=built.name)))
             if built.reference != image.record.reference:
@@ -229,7 +229,7 @@ class PipelineSteps(CloudState):
             pending = image.record.state is ImageState.PENDING
             if pending and image.built is not None and image.built.tag is not None:
                 queued = image.built.model_copy(update={"state": ImageState.QUEUED})
-                self._images_moved([queued])
+                self._images_updated([queued])
                 self._effects.builds.append(queued)
 
     def _try_failed_images_again(self) -> None:
@@ -237,7 +237,7 @@ class PipelineSteps(CloudState):
         for image in list(self.images.values()):
             if image.record.state is ImageState.ERROR and image.built is not None:
                 again = {"state": ImageState.PENDING, "error": None, "build": None}
-                self._images_moved([image.built.model_copy(update=again)])
+                self._images_updated([image.built.model_copy(update=again)])
 
     def _fail_without_image(self) -> None:
         failed = {n for n, i in self.images.items() if i.record.state is ImageState.ERROR}

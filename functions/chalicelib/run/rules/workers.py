@@ -12,10 +12,10 @@ from chalicelib.run.model import (
     WorkerLost,
     WorkerStarted,
 )
-from chalicelib.run.rules.changes import PipelineChanges, Usage, WorkerCharge
+from chalicelib.run.rules.changes import PipelineChanges, WorkerCharge, WorkerUsage
 from chalicelib.run.rules.state import CloudImage
 from chalicelib.run.rules.steps import GRACE, PipelineSteps
-from chalicelib.workers.rules import Worker, WorkerStatus
+from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto_core.asl.rules.machine import CompleteTask
 from conducto_core.billing.rules import charged_seconds, dollars_for
 from conducto_core.run.model.records import AttemptRecord, Lifecycle
@@ -51,7 +51,7 @@ class PipelineWorkers(PipelineSteps):
                 worker.busy, worker.status = False, WorkerStatus.IDLE
                 self._finish(claim.attempt.path, claim.refusal_cause, message=claim.refusal)
 
-    def _hand(self, worker: Worker, claim: Claimed) -> bool:
+    def _hand(self, worker: WorkerEntry, claim: Claimed) -> bool:
         """Record that a worker holds a task, or complete a stray one; return its validity."""
         if self.is_stray(claim):
             self._effects.machine_commands.append(
@@ -67,7 +67,7 @@ class PipelineWorkers(PipelineSteps):
             self.holders[claim.token] = worker.id
         return True
 
-    def _start(self, worker: Worker, attempt: AttemptRecord) -> None:
+    def _start(self, worker: WorkerEntry, attempt: AttemptRecord) -> None:
         self.fruitless = 0
         worker.path, worker.attempt, worker.busy = attempt.path, attempt.number, True
         worker.status = WorkerStatus.BUSY
@@ -90,7 +90,7 @@ class PipelineWorkers(PipelineSteps):
         if report.next is not None:
             self._claim_next(worker, report.next)
 
-    def _claim_next(self, worker: Worker, claim: Claimed) -> None:
+    def _claim_next(self, worker: WorkerEntry, claim: Claimed) -> None:
         """Apply the claim that came with a report; its attempt may not start after all."""
         if worker.status is WorkerStatus.IDLE and self._is_outdated(worker):
             self._send_away(worker, _OUTDATED)  # which releases the task
@@ -101,15 +101,15 @@ class PipelineWorkers(PipelineSteps):
         if worker.status is WorkerStatus.LEAVING:
             self._lose_tasks(worker)
 
-    def _end_command(self, worker: Worker, node: LiveExec, report: Reported) -> None:
+    def _end_command(self, worker: WorkerEntry, node: LiveExec, report: Reported) -> None:
         worker.busy, worker.since = False, self.now
         once = self.pools[worker.pool].kind is PoolKind.ONCE
         worker.status = WorkerStatus.LEAVING if report.last or once else WorkerStatus.IDLE
         pool = self.pools[worker.pool]
         key = f"{report.path}#{report.attempt}"
         dollars = dollars_for(report.path, pool.cpu, pool.mem, report.seconds)
-        spender = Spender.of(self.record, dollars)
-        self._effects.usage.append(Usage(key, report.seconds, pool.cpu, spender))
+        spender = Spender.for_pipeline(self.record, dollars)
+        self._effects.usage.append(WorkerUsage(key, report.seconds, pool.cpu, spender))
         worker.metered += report.seconds
         if report.cause is None and node.stop_reason is None:
             self._graft(node, report)
@@ -129,14 +129,14 @@ class PipelineWorkers(PipelineSteps):
         if worker.status is WorkerStatus.LEAVING:
             self._lose_tasks(worker)
 
-    def _gives_up(self, worker: Worker) -> bool:
+    def _gives_up(self, worker: WorkerEntry) -> bool:
         """Return whether an idle worker stops because other pipelines wait for workers."""
         if self.keeps is None or worker.status is not WorkerStatus.IDLE:
             return False
         staying = sum(1 for _ in self.registry.staying())
         return staying > self.keeps and self.pools[worker.pool].kind is not PoolKind.CONTEXT
 
-    def repeated_end(self, worker: Worker, path: str, attempt: int) -> PipelineChanges:
+    def repeated_end(self, worker: WorkerEntry, path: str, attempt: int) -> PipelineChanges:
         """Return effects of an attempt's end, for its repeated report: they may have been lost."""
         changes = PipelineChanges(released=[(path, attempt)])
         # Its claim of the next task may have come with the report.
@@ -159,7 +159,7 @@ class PipelineWorkers(PipelineSteps):
         """Register the workers that the latest entry launches."""
         for launch in written.hires:
             image = self.images[self.pools[launch.pool].image]
-            self.registry.workers[launch.worker] = Worker(
+            self.registry.workers[launch.worker] = WorkerEntry(
                 launch.worker,
                 launch.pool,
                 self.now,
@@ -174,7 +174,7 @@ class PipelineWorkers(PipelineSteps):
         if written.share is not None:
             self.share = written.share
 
-    def _worker_up(self, up: WorkerStarted) -> None:
+    def _worker_started(self, up: WorkerStarted) -> None:
         worker = self.registry.workers.get(up.worker)
         if worker is None:
             return
@@ -226,7 +226,7 @@ class PipelineWorkers(PipelineSteps):
             self._count_failure(worker, lost.failure or StartFailure.LOST, lost.reason)
         self._meter(worker, lost.began, lost.ended)
 
-    def _meter(self, worker: Worker, began: float | None, ended: float | None) -> None:
+    def _meter(self, worker: WorkerEntry, began: float | None, ended: float | None) -> None:
         if began is None or ended is None:
             return  # AWS does not charge for a task that never started
         pool = self.pools[worker.pool]
@@ -236,14 +236,14 @@ class PipelineWorkers(PipelineSteps):
         if seconds <= 0:
             return
         dollars = dollars_for(worker.pool, pool.cpu, pool.mem, seconds)
-        spender = Spender.of(self.record, dollars, attempts=0)
-        self._effects.usage.append(Usage(f"@{worker.id}", seconds, pool.cpu, spender))
+        spender = Spender.for_pipeline(self.record, dollars, attempts=0)
+        self._effects.usage.append(WorkerUsage(f"@{worker.id}", seconds, pool.cpu, spender))
 
-    def _size(self, worker: Worker) -> Size:
+    def _size(self, worker: WorkerEntry) -> Size:
         pool = self.pools[worker.pool]
         return size_for(worker.pool, pool.cpu, pool.mem)
 
-    def _lose_tasks(self, worker: Worker) -> bool:
+    def _lose_tasks(self, worker: WorkerEntry) -> bool:
         """Release the tasks of a leaving worker to others; return whether it had any."""
         tokens = [token for token, holder in self.holders.items() if holder == worker.id]
         if tokens:
@@ -267,7 +267,7 @@ class PipelineWorkers(PipelineSteps):
 
     def _count_failure(
         self,
-        worker: Worker,
+        worker: WorkerEntry,
         failure: StartFailure,
         reason: str,
         *,
@@ -328,7 +328,7 @@ class PipelineWorkers(PipelineSteps):
                     needed[worker.pool] = self.may_need_more(worker.pool)
                 self._keep_or_stop(worker, done=done, needed=needed[worker.pool])
 
-    def _keep_or_stop(self, worker: Worker, *, done: bool, needed: bool) -> None:
+    def _keep_or_stop(self, worker: WorkerEntry, *, done: bool, needed: bool) -> None:
         """Stop a worker without a command unless its pool needs it, or the next run may.
 
         Args:
@@ -342,7 +342,7 @@ class PipelineWorkers(PipelineSteps):
         elif was_warm or not (self._keep_warm(worker) or needed):
             self._stop(worker)
 
-    def _keep_warm(self, worker: Worker) -> bool:
+    def _keep_warm(self, worker: WorkerEntry) -> bool:
         """Let a worker stay for the next run, instead of one that became idle earlier."""
         shared = self.pools[worker.pool].kind is PoolKind.MANY
         if not self.warm.workers or not shared or worker.status is not WorkerStatus.IDLE:
@@ -352,7 +352,7 @@ class PipelineWorkers(PipelineSteps):
             self._stop(other)
         return True
 
-    def _look_at_context(self, worker: Worker) -> None:
+    def _look_at_context(self, worker: WorkerEntry) -> None:
         hold = self.hold_of(worker)
         if hold is Hold.NEEDED:
             worker.unused = None
@@ -370,15 +370,15 @@ class PipelineWorkers(PipelineSteps):
                 if not worker.busy:
                     self._stop(worker)
 
-    def _send_away(self, worker: Worker, why: str) -> None:
+    def _send_away(self, worker: WorkerEntry, why: str) -> None:
         self._stop(worker)
         self._note_lost_context(worker, why)
 
-    def _stop(self, worker: Worker) -> None:
+    def _stop(self, worker: WorkerEntry) -> None:
         worker.status = WorkerStatus.LEAVING
         self._effects.stops.append((worker.id, worker.task))
 
-    def _note_lost_context(self, worker: Worker, why: str) -> None:
+    def _note_lost_context(self, worker: WorkerEntry, why: str) -> None:
         """Record that a context's container was lost, if its group still needs the state in it."""
         pool = self.pools[worker.pool].key
         lost = self.lose_context(pool, why, worker.commands - worker.busy)
@@ -387,10 +387,10 @@ class PipelineWorkers(PipelineSteps):
 
     def _fail_without_context(self, reset: Collection[str]) -> None:
         """End Execs that would continue in an empty container, except in the reset subtrees."""
-        for node, message in self.stranded(reset):
+        for node, message in self.execs_without_context(reset):
             self._finish(node.path, Cause.WORKER_LOST, message=message, final=True)
 
-    def _is_outdated(self, worker: Worker) -> bool:
+    def _is_outdated(self, worker: WorkerEntry) -> bool:
         holds_secrets = worker.for_owner and secrets_user(self.record) is None
         image = self.images.get(self.pools[worker.pool].image)  # the tree may have been replaced
         return (

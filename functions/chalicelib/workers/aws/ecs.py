@@ -129,7 +129,7 @@ class Ecs:
             "startedBy": task.pipeline_id,
             "group": f"{_GROUP}:{task.org}:{task.worker_id}",
             "enableExecuteCommand": task.shell,
-            "tags": lower(self._tags.of(task.org, task.pipeline_id)),
+            "tags": lower(self._tags.pairs(task.org, task.pipeline_id)),
             "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
             "overrides": {"containerOverrides": [{"name": AGENT, "environment": environment}]},
             "networkConfiguration": {
@@ -162,7 +162,7 @@ class Ecs:
                 found.setdefault(owner.pipeline_id, {})[owner.worker_id] = str(task["taskArn"])
         return found
 
-    def look(self, task_arn: str) -> TaskStatus | None:
+    def task_status(self, task_arn: str) -> TaskStatus | None:
         """Return the status of a task, or None."""
         with throttling():
             tasks = self._client.describe_tasks(cluster=self._place.cluster, tasks=[task_arn])

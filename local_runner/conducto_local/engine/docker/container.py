@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conducto_core.command.server import RUN_DIRECTORY, server_argv
-from conducto_local.engine.docker.http import Address, ApiError, HttpClient
+from conducto_local.engine.docker.http import Address, EngineApiError, HttpClient
 from conducto_local.engine.docker.run_args import apply_run_args
 from conducto_local.engine.docker.streams import PIPES_DIRECTORY
 from conducto_local.engine.port import WorkerSpec
@@ -257,7 +257,7 @@ async def _controllers(client: HttpClient) -> list[str] | None:
     """Return the cgroup controllers that Podman may use; None if unknown."""
     try:
         found = await client.call("GET", "/libpod/info")
-    except ApiError:
+    except EngineApiError:
         return None
     host = found.get("host") or {}
     if (host.get("security") or {}).get("rootless") and host.get("cgroupVersion") == "v1":

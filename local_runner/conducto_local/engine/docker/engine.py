@@ -13,7 +13,13 @@ from urllib.parse import quote
 
 from conducto_local.engine.docker import container as metadata
 from conducto_local.engine.docker.container import Traits, read_traits
-from conducto_local.engine.docker.http import Address, ApiError, HttpClient, candidates, unreachable
+from conducto_local.engine.docker.http import (
+    Address,
+    EngineApiError,
+    HttpClient,
+    candidates,
+    unreachable,
+)
 from conducto_local.engine.docker.run_args import RunArgsError
 from conducto_local.engine.docker.streams import PIPES_DIRECTORY, Pipes, attach
 from conducto_local.engine.docker.worker import DockerWorker
@@ -48,7 +54,7 @@ async def find_labelled(http: HttpClient, label: str, value: str) -> list[Labell
         found = [_container(each) for each in containers or ()]
         found += [_network(each) for each in networks or ()]
         return found + await _images(http, images or [])
-    except ApiError as error:
+    except EngineApiError as error:
         raise EngineError(f"the container engine cannot list its resources: {error}") from error
 
 
@@ -115,7 +121,7 @@ async def _images(http: HttpClient, bodies: list[dict[str, Any]]) -> list[Labell
 async def _image(http: HttpClient, body: dict[str, Any]) -> _Image | None:
     try:
         details = await http.call("GET", f"/images/{quote(body['Id'])}/json")
-    except ApiError:
+    except EngineApiError:
         return None  # removed meanwhile
     layers = tuple((details.get("RootFS") or {}).get("Layers") or ())
     return _Image(body["Id"], layers, int(body.get("Size") or 0))
@@ -161,7 +167,7 @@ async def create(http: HttpClient, name: str, labels: Mapping[str, str], traits:
             return
         try:
             await _recreate_with_route(http, name, labels)
-        except ApiError as error:
+        except EngineApiError as error:
             if error.status == HTTPStatus.CONFLICT or not left:
                 raise
         else:
@@ -250,7 +256,7 @@ class DockerEngine:
                 info, traits = await asyncio.wait_for(
                     _shake_hands(client, self._env), _OPEN_SECONDS
                 )
-            except ApiError as error:
+            except EngineApiError as error:
                 raise EngineError(f"the engine at {address} returned an error: {error}") from error
             except TimeoutError as error:
                 tried[address] = TimeoutError(errno.ETIMEDOUT, "no response")
@@ -307,7 +313,7 @@ class DockerEngine:
         """Create the network unless it exists."""
         try:
             await create(self.http, name, labels, self._traits)
-        except ApiError as error:
+        except EngineApiError as error:
             if error.status != HTTPStatus.CONFLICT:
                 raise EngineError(
                     f"network {name!r} cannot be created: {error.message}. Remove unused "
@@ -354,7 +360,7 @@ class DockerEngine:
                     "POST", "/containers/create", params={"name": spec.name}, json_body=body
                 )
                 return str(response["Id"])
-            except ApiError as error:
+            except EngineApiError as error:
                 if not _is_name_taken(error) or not await self._remove_leftover(spec):
                     raise _cannot_create(spec, error) from error
         raise WorkerStartError(
@@ -365,7 +371,7 @@ class DockerEngine:
         """Free the name; return False if another installation's container has it."""
         try:
             holder = await self.http.call("GET", f"/containers/{spec.name}/json")
-        except ApiError as error:
+        except EngineApiError as error:
             return error.status == HTTPStatus.NOT_FOUND
         # Other state directories on this engine use the same label names.
         if not spec.labels.items() <= (holder["Config"].get("Labels") or {}).items():
@@ -380,7 +386,7 @@ class DockerEngine:
             attachment = await attach(self.http, f"{path}/attach", _STREAMS, worker)
             worker.attached(attachment)
             await self.http.call("POST", f"{path}/start")
-        except ApiError as error:
+        except EngineApiError as error:
             raise await self._cannot_start(worker, spec, error) from error
         try:
             first = await asyncio.wait_for(ready, _READY_SECONDS)
@@ -400,7 +406,7 @@ class DockerEngine:
         """Return the state of a container; ``removing`` if it no longer exists."""
         try:
             response = await self.http.call("GET", f"/containers/{worker.id}/json")
-        except ApiError as error:
+        except EngineApiError as error:
             return {"Status": "removing"} if error.status == HTTPStatus.NOT_FOUND else {}
         return dict(response["State"])
 
@@ -408,7 +414,7 @@ class DockerEngine:
         return _is_taken(await self._state(worker))
 
     async def _cannot_start(
-        self, worker: DockerWorker, spec: WorkerSpec, error: ApiError
+        self, worker: DockerWorker, spec: WorkerSpec, error: EngineApiError
     ) -> WorkerStartError:
         state = await self._state(worker)
         if _is_taken(state):
@@ -426,14 +432,14 @@ class DockerEngine:
     async def _list(self, path: str, params: Mapping[str, str | bool]) -> list[dict[str, Any]]:
         try:
             return list(await self.http.call("GET", path, params=params) or ())
-        except ApiError as error:
+        except EngineApiError as error:
             raise EngineError(f"the container engine rejects {path}: {error}") from error
 
     async def _delete(self, path: str, params: Mapping[str, str | bool]) -> bool:
         """Delete a resource; return False if it no longer exists or is in use."""
         try:
             await self.http.call("DELETE", path, params=params)
-        except ApiError as error:
+        except EngineApiError as error:
             if error.status in _GONE_OR_IN_USE:
                 return False
             raise EngineError(f"{path} cannot be removed: {error}") from error
@@ -448,7 +454,7 @@ async def _shake_hands(client: HttpClient, env: Mapping[str, str]) -> tuple[Engi
     return _engine_info(version, info, client.address, traits), traits
 
 
-def _cannot_create(spec: WorkerSpec, error: ApiError) -> WorkerStartError:
+def _cannot_create(spec: WorkerSpec, error: EngineApiError) -> WorkerStartError:
     if error.status == HTTPStatus.NOT_FOUND:
         return ImageGoneError(
             f"image {spec.image!r} is not on this machine: {error.message}. Reset the node to "
@@ -461,7 +467,7 @@ def _cannot_create(spec: WorkerSpec, error: ApiError) -> WorkerStartError:
     return WorkerStartError(f"image {spec.image!r}: cannot create a container: {error.message}")
 
 
-def _is_name_taken(error: ApiError) -> bool:
+def _is_name_taken(error: EngineApiError) -> bool:
     """Return whether the name is taken; Podman reports it with another status."""
     return error.status == HTTPStatus.CONFLICT or "name is already in use" in error.message
 

@@ -132,7 +132,7 @@ _BAD_STATUS = 400
 _LIBPOD = "/v4.0.0"
 
 
-class ApiError(Exception):
+class EngineApiError(Exception):
     """An error response of the engine.
 
     Attributes:
@@ -192,7 +192,7 @@ class Response:
     async def raise_for_status(self) -> None:
         """Raise the engine's error, if it is one."""
         if self.status >= _BAD_STATUS:
-            raise ApiError(self.status, error_message(await self.read()))
+            raise EngineApiError(self.status, error_message(await self.read()))
 
     def close(self) -> None:
         """Release the response; closes the connection unless the body was read."""

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import h11
 
-from conducto_local.engine.docker.http import ApiError, HttpClient, Params, error_message
+from conducto_local.engine.docker.http import EngineApiError, HttpClient, Params, error_message
 from conducto_local.engine.port import EngineError, Stream
 
 _HEADER = 8
@@ -137,7 +137,7 @@ class Attachment(asyncio.Protocol):
         """Notify the listener, once."""
         if not self.opened.done() and self._refusal is not None:  # closing ends the body
             status, body = self._refusal
-            self.opened.set_exception(ApiError(status, error_message(bytes(body))))
+            self.opened.set_exception(EngineApiError(status, error_message(bytes(body))))
         if not self.opened.done():
             self.opened.set_exception(EngineError(f"the engine closed the connection: {exc}"))
         if not self._ended:
@@ -172,7 +172,7 @@ class Attachment(asyncio.Protocol):
                 self._refusal[1].extend(data)
             case h11.EndOfMessage() if self._refusal is not None:
                 status, body = self._refusal
-                self.opened.set_exception(ApiError(status, error_message(bytes(body))))
+                self.opened.set_exception(EngineApiError(status, error_message(bytes(body))))
                 self.close()
             case _:
                 pass

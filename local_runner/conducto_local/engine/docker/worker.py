@@ -18,7 +18,7 @@ from conducto_core.command.server import (
 )
 from conducto_core.command.usage import Reading, reading_of
 from conducto_core.run.model.states import Cause
-from conducto_local.engine.docker.http import ApiError, HttpClient, Params
+from conducto_local.engine.docker.http import EngineApiError, HttpClient, Params
 from conducto_local.engine.docker.streams import STREAMS, Attachment, Pipes
 from conducto_local.engine.port import (
     EngineError,
@@ -191,7 +191,7 @@ class DockerWorker:
                 )
             body = {"Labels": {**own, **labels}}
             await self._client.call("POST", "/commit", params=params, json_body=body)
-        except ApiError as error:
+        except EngineApiError as error:
             raise SnapshotError(f"no snapshot of container {self.name}: {error.message}") from error
         return size
 
@@ -200,7 +200,7 @@ class DockerWorker:
         path, params = f"/containers/{self._id}/stats", {"stream": False, "one-shot": True}
         try:
             return reading_of(await self._client.call("GET", path, params=params))
-        except ApiError:
+        except EngineApiError:
             return None
 
     async def close(self) -> None:
@@ -303,7 +303,7 @@ class DockerWorker:
             return Exit(None, Cause.WORKER_LOST, f"container {self.name} was removed")
         try:
             state = (await self._client.call("GET", f"/containers/{self._id}/json"))["State"]
-        except ApiError:
+        except EngineApiError:
             return Exit(None, Cause.WORKER_LOST, f"container {self.name} was removed from outside")
         except EngineError as error:
             message = f"container {self.name} was lost: {error}"
@@ -321,14 +321,14 @@ class DockerWorker:
 
     async def _stop(self, run: _Run) -> None:
         for signal, seconds in (("TERM", self._grace), ("KILL", _AFTER_KILL_SECONDS)):
-            with suppress(ApiError, EngineError):
+            with suppress(EngineApiError, EngineError):
                 await self._signal_all(signal)
             await asyncio.wait([run.result], timeout=seconds)
             if run.result.done():
                 return
         # Some processes cannot be signalled by this user, or the kernel cannot end them yet.
         run.killed = True
-        with suppress(ApiError, EngineError):
+        with suppress(EngineApiError, EngineError):
             await self._client.call("POST", f"/containers/{self._id}/kill")
         await asyncio.wait([run.result], timeout=_AFTER_KILL_SECONDS)
         self.ended()
@@ -348,13 +348,13 @@ class DockerWorker:
             await self._client.call(
                 "DELETE", f"/containers/{self._id}", params={"force": True, "v": True}
             )
-        except ApiError as error:
+        except EngineApiError as error:
             if error.status == HTTPStatus.CONFLICT:  # it is already being removed
                 await self._wait_until_gone()
             elif error.status != HTTPStatus.NOT_FOUND:
                 raise EngineError(f"container {self.name} cannot be removed: {error}") from error
 
     async def _wait_until_gone(self) -> None:
-        with suppress(ApiError):
+        with suppress(EngineApiError):
             path = f"/containers/{self._id}/wait"
             await self._client.call("POST", path, params={"condition": "removed"})

@@ -50,7 +50,7 @@ class Record(Codec):
         fields = ", ".join(f"{name}: {codec.help}" for name, codec in self._fields().items())
         return f"{{{fields}}}"
 
-    def _fits(self, value: Any) -> bool:
+    def _accepts(self, value: Any) -> bool:
         return type(value) is self.base
 
     def _fields(self) -> Dict[str, FieldCodec]:
@@ -60,7 +60,7 @@ class Record(Codec):
         return self._known
 
     def to_json(self, value: Any) -> Any:
-        if not self._fits(value):
+        if not self._accepts(value):
             raise mismatch(self.expected, value)
         fields = self._fields()
         return {
@@ -154,7 +154,7 @@ class Typed(Record):
         every = self._annotations() if self.base.__total__ else ()
         return getattr(self.base, "__required_keys__", every)
 
-    def _fits(self, value: Any) -> bool:
+    def _accepts(self, value: Any) -> bool:
         return type(value) is dict
 
     def _values(self, value: Any) -> Mapping[str, Any]:
