@@ -219,7 +219,7 @@ async def _copy_script(http: HttpClient, plan: DebugPlan, identity: str) -> None
     async with response:
         try:
             await response.raise_for_status()
-        except ApiError as error:
+        except EngineApiError as error:
             await _remove(http, identity)
             raise DebugError(f"{plan.path}: cannot copy the command: {error.message}") from error
 

@@ -242,7 +242,8 @@ def _patiently(request: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
 def _check_options(target: Optional[str], kwargs: Dict[str, Any]) -> None:
     if target not in (None, current_target()):
         raise InvalidArgumentError(
-            f"target: {target!r}; a command launches pipelines on its own target, {current_target()!r}"
+            f"target: {target!r}; a command launches pipelines on its own target, "
+            f"{current_target()!r}"
         )
     for name in _FROM_PARENT:
         if name in kwargs:
