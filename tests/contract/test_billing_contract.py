@@ -65,9 +65,9 @@ def test_account_is_replaced_only_by_one_that_was_fetched_later(shop: Shop) -> N
     assert records.account("acme") == full
     assert list(records.accounts()) == ["acme"]
 
-    records.note("acme", warned=0.8, suspended_at=NOW)
+    records.record_steps("acme", warned=0.8, suspended_at=NOW)
     assert records.account("acme") == replace(full, warned=0.8, suspended_at=NOW)
-    records.note("acme", warned=0.0, suspended_at=None)
+    records.record_steps("acme", warned=0.0, suspended_at=None)
     assert records.account("acme") == full
 
 

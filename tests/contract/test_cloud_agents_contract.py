@@ -52,7 +52,7 @@ def test_agents_of_an_organisation_are_found_as_they_connected(agents: Agents) -
     assert agents.connect(replace(AGENT, key=AgentKey("acme2", "laptop")))
 
     assert agents.find(KEY) == AGENT
-    assert list(agents.all_of("acme")) == [other, AGENT]
+    assert list(agents.list_by_id("acme")) == [other, AGENT]
     assert agents.find(AgentKey("other", "laptop")) is None
 
 
@@ -149,7 +149,7 @@ def test_forgotten_agent_leaves_nothing(agents: Agents) -> None:
 
     assert [agents.forget(KEY), agents.forget(KEY)] == [True, False]
     assert list(agents.summaries("acme")) == []
-    assert list(agents.all_of("acme")) == []
+    assert list(agents.list_by_id("acme")) == []
     assert list(agents.followed(KEY, NOW)) == []
 
 

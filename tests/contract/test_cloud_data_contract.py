@@ -120,16 +120,16 @@ def test_missing_upload_is_not_found_and_replaces_nothing(files: DataFiles) -> N
     with pytest.raises(NotFoundError, match="kept: its content was not uploaded"):
         files.fetch(HERE, "kept", "uploads/acme/ann/nothing")
 
-    assert files.look(HERE, "kept").size == 6
+    assert files.stat(HERE, "kept").size == 6
 
 
 def test_another_content_is_another_version(files: DataFiles) -> None:
     files.write(HERE, "f", b"one")
-    first, again = files.look(HERE, "f"), files.look(HERE, "f")
+    first, again = files.stat(HERE, "f"), files.stat(HERE, "f")
     files.write(HERE, "f", b"two")
 
     assert first == again
-    assert files.look(HERE, "f").version != first.version
+    assert files.stat(HERE, "f").version != first.version
 
 
 def test_entries_come_in_pages(files: DataFiles) -> None:
@@ -160,7 +160,7 @@ def test_directory_is_deleted_with_its_content(files: DataFiles) -> None:
 
     assert files.delete(HERE, "d").name == "d"
     with pytest.raises(NotFoundError):
-        files.look(HERE, "d/1")
+        files.stat(HERE, "d/1")
 
 
 def test_a_pipeline_that_has_written_nothing_has_no_files(files: DataFiles) -> None:
@@ -168,7 +168,7 @@ def test_a_pipeline_that_has_written_nothing_has_no_files(files: DataFiles) -> N
 
     assert files.entries(nowhere, "", None, 10).entries == ()
     with pytest.raises(NotFoundError):
-        files.look(nowhere, "f")
+        files.stat(nowhere, "f")
     with pytest.raises(NotFoundError):
         files.delete(nowhere, "f")
 
@@ -189,7 +189,7 @@ def test_nothing_outside_of_the_directory_is_reached(
     files: DataFiles, root: Path, blobs: FakeBlobs, name: str
 ) -> None:
     for reach in (
-        lambda: files.look(HERE, name),
+        lambda: files.stat(HERE, name),
         lambda: files.stage(HERE, name, "k"),
         lambda: files.entries(HERE, name.rpartition("/")[0] or name, None, 10),
     ):
@@ -226,7 +226,7 @@ def test_every_directory_that_a_pipeline_or_a_user_has_can_be_opened(files: Data
     for directory in (pipeline_directory("a-1_B"), user_directory("acme", "ann@example.org")):
         files.write(directory, "f", b"x")
 
-        assert files.look(directory, "f").size == 1
+        assert files.stat(directory, "f").size == 1
 
 
 def test_failing_function_raises_an_error() -> None:

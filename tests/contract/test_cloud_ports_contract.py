@@ -40,6 +40,7 @@ from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableToken
 from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
 from chalicelib.people.port import (
     AuditLog,
+    BillingPlan,
     Connections,
     Identities,
     Identity,
@@ -48,7 +49,6 @@ from chalicelib.people.port import (
     NamedRecords,
     Orgs,
     People,
-    Plan,
     SecretVault,
     Spender,
     Tokens,
@@ -458,12 +458,12 @@ def test_an_upload_is_signed_for_its_size(clients: Clients) -> None:
 
 
 def test_a_scope_has_the_secrets_that_were_written_last(vault: SecretVault) -> None:
-    assert vault.look("org/acme") == ({}, "")
+    assert vault.read_version("org/acme") == ({}, "")
 
     vault.replace("org/acme", {"A": {"value": "ü\n", "mask": True, "updated": 1.5}}, "")
     for number in range(4):
         written = {"B": {"value": "", "mask": False, "updated": float(number)}}
-        vault.replace("org/acme", written, vault.look("org/acme")[1])
+        vault.replace("org/acme", written, vault.read_version("org/acme")[1])
         assert vault.read("org/acme") == written
 
     assert vault.read("org/other") == {}
@@ -473,21 +473,21 @@ def test_concurrent_change_is_not_overwritten(vault: SecretVault) -> None:
     vault.replace("org/acme", {"A": {"value": "1"}}, "")
     with pytest.raises(ConflictError):
         vault.replace("org/acme", {"B": {"value": "new"}}, "")
-    _, seen = vault.look("org/acme")
+    _, seen = vault.read_version("org/acme")
     vault.replace("org/acme", {"A": {"value": "2"}}, seen)
 
     with pytest.raises(ConflictError):
         vault.replace("org/acme", {"A": {"value": "3"}}, seen)
 
     assert vault.read("org/acme") == {"A": {"value": "2"}}
-    vault.replace("org/acme", {"A": {"value": "4"}}, vault.look("org/acme")[1])
+    vault.replace("org/acme", {"A": {"value": "4"}}, vault.read_version("org/acme")[1])
     assert vault.read("org/acme") == {"A": {"value": "4"}}
 
 
 def test_secrets_that_are_too_large_are_refused_without_a_word_of_them(clients: Clients) -> None:
     vault = SecretsManager(clients, "conducto/t/", Tags("t"))
     vault.replace("org/acme", {"A": {"value": "kept"}}, "")
-    _, version = vault.look("org/acme")
+    _, version = vault.read_version("org/acme")
 
     with pytest.raises(RefusedError, match="Secrets Manager allows 65536") as refused:
         vault.replace("org/acme", {"A": {"value": "very-secret" * 10_000}}, version)
@@ -543,7 +543,7 @@ def test_codes_of_a_token_are_counted_by_minute(tokens: Tokens, clock: Clock) ->
 def test_revoked_token_is_deleted(tokens: Tokens) -> None:
     tokens.put("d1", ANN, expires=None)
 
-    assert [tokens.take("d1"), tokens.take("d1")] == [True, False]
+    assert [tokens.revoke_once("d1"), tokens.revoke_once("d1")] == [True, False]
 
     assert tokens.find("d1") is None
     assert tokens.known("acme") == []
@@ -569,7 +569,7 @@ def test_token_ends_with_its_parent(tokens: Tokens, clock: Clock) -> None:
     tokens.put("of none", ANN, expires=None, parent="nothing")
 
     assert tokens.find("of none") is None
-    tokens.take("taken")
+    tokens.revoke_once("taken")
     assert tokens.find("of taken") is None
     assert tokens.find("of short") == ANN
     clock.now = 1010.0
@@ -606,12 +606,14 @@ def test_tokens_and_sessions_of_users_are_listed_the_newest_first(
 
 
 def test_an_org_is_on_the_free_plan_until_it_is_on_another(orgs: Orgs) -> None:
-    assert orgs.plan("acme") == Plan()
+    assert orgs.plan("acme") == BillingPlan()
 
-    orgs.set_plan("acme", Plan("scale", max_workers=50, max_cpu=16.0, exec_minutes=None))
+    orgs.set_plan("acme", BillingPlan("scale", max_workers=50, max_cpu=16.0, exec_minutes=None))
 
-    assert orgs.plan("acme") == Plan("scale", max_workers=50, max_cpu=16.0, exec_minutes=None)
-    assert orgs.plan("other") == Plan()
+    assert orgs.plan("acme") == BillingPlan(
+        "scale", max_workers=50, max_cpu=16.0, exec_minutes=None
+    )
+    assert orgs.plan("other") == BillingPlan()
     assert orgs.workers("acme") == 0
 
 
@@ -1086,11 +1088,11 @@ def test_named_records_are_those_of_their_organisation(
         rules.put(org, rule(name, to))
     rules.put("other", rule("c", "#4"))
 
-    assert rules.all_of("acme") == [rule("a", "#2"), rule("b", "#3")]
+    assert rules.list_by_name("acme") == [rule("a", "#2"), rule("b", "#3")]
     assert rules.get("acme", "b") == rule("b", "#3")
     assert rules.get("other", "b") is None
     assert [rules.delete("acme", "b"), rules.delete("acme", "b")] == [True, False]
-    assert rules.all_of("acme") == [rule("a", "#2")]
+    assert rules.list_by_name("acme") == [rule("a", "#2")]
 
 
 @pytest.fixture(params=["fake", "aws"])

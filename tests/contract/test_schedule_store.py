@@ -151,7 +151,7 @@ def test_damaged_records_are_named_and_affect_no_others(store: Schedules) -> Non
 
     damage(store)
 
-    nightly, other = store.all_of(ORG)
+    nightly, other = store.list_by_name(ORG)
     assert (nightly.name, nightly.paused) == ("nightly", True)
     assert "'conducto schedule rm nightly'" in (nightly.paused_why or "")
     assert (other, store.firings(ORG, "other")) == (store.get(ORG, "other"), [firing(2), firing(1)])
@@ -206,7 +206,7 @@ def test_due_schedules_are_those_that_need_attention(store: Schedules) -> None:
     assert sorted(name for _, name in store.due(150.0)) == ["busy", "chain", "late"]
     for now, following in ((50.0, 100.0), (150.0, 200.0), (900.0, None)):
         assert store.next_wake(now) == (None if isinstance(store, TableSchedules) else following)
-    assert [one.name for one in store.all_of(ORG)] == sorted(
+    assert [one.name for one in store.list_by_name(ORG)] == sorted(
         ("late", "later", "paused", "busy", "chain")
     )
 

@@ -33,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateDir:
     with closing(SqliteStore.open(home.store)) as store:
         record = PipelineRecord(id="abc-abc", title="Load")
         store.create(record, pack_form(to_launch_form(Exec("true"))))
-        home.make_pipeline("abc-abc").keep(record, store.definition("abc-abc"))
+        home.make_pipeline("abc-abc").write_recovery(record, store.definition("abc-abc"))
     with closing(sqlite3.connect(home.store)) as connection, connection:
         connection.execute("UPDATE pipelines SET record=CAST(x'7bff' AS TEXT)")
     return home

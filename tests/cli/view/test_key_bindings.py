@@ -178,7 +178,7 @@ def test_output_is_read_again_and_again(person: Person) -> None:
     first = dict(reading.lines)
 
     person.fake.write("abc-def", "/build", b"two\n")
-    person.bindings.look()
+    person.bindings.refresh_output()
 
     assert (first["stdout"], reading.lines["stdout"]) == (["one"], ["one", "two"])
     person.press("escape")

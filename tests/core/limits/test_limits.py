@@ -47,7 +47,7 @@ class Table(RuleBasedStateMachine):
         made = self.waiting[key]
         if self.table.check(made) is not None:
             return False
-        self.table.hold(made)
+        self.table.acquire(made)
         self.running[key] = self.waiting.pop(key)
         return True
 
@@ -104,7 +104,7 @@ def test_a_priority_ages():
     table = LimitTable()
     one = (NamedLimit("x", 1),)
     urgent = (NamedLimit("x", 1, priority=2),)
-    table.hold(LimitRequest("holder", "h", one, 0.0))
+    table.acquire(LimitRequest("holder", "h", one, 0.0))
     table.check(LimitRequest("old", "old", one, 0.0))
     table.check(LimitRequest("late", "late", urgent, 2 * AGE + 1))
     table.check(LimitRequest("early", "early", urgent, 2 * AGE - 1))
@@ -152,7 +152,7 @@ def test_every_attempt_runs_beside_groups_contexts_and_a_small_machine(given_att
     while True:
         started = True
         while started:
-            found = [ticket for queue in queues if (ticket := queue.take()) is not None]
+            found = [ticket for queue in queues if (ticket := queue.next_admitted()) is not None]
             running += found
             started = bool(found)
         for name in ("database", "licence", "api"):

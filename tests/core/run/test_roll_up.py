@@ -91,7 +91,7 @@ def test_one_change_at_a_time_comes_to_the_same_as_all_at_once(children, notes, 
     now, warned = list(children), set()
     for place, seen, warns in notes:
         position = place % len(now)
-        grown.note(position, seen, warns=warns)
+        grown.record(position, seen, warns=warns)
         now[position] = seen
         warned = warned | {position} if warns else warned - {position}
 
@@ -115,9 +115,9 @@ def test_a_reset_at_the_front_of_a_long_serial_does_not_walk_it_again():
     made.seen = looked_at
 
     for position in (0, 1, width // 2, width - 1):
-        made.note(position, UNFINISHED, warns=False)
+        made.record(position, UNFINISHED, warns=False)
         made.outcome()
-        made.note(position, OK, warns=False)
+        made.record(position, OK, warns=False)
         made.outcome()
 
     assert looked_at.times < 100

@@ -99,7 +99,7 @@ def test_pending_node_has_a_reason_and_a_remedy(
 def test_wait_for_a_named_limit_has_its_holder() -> None:
     table, limit = LimitTable(), (NamedLimit("database", 1, 0),)
     holder = LimitRequest("a", "abc /load", limit, 0.0)
-    table.hold(holder)
+    table.acquire(holder)
 
     first = table.check(replace(holder, key="b", label="def /load"))
     second = table.check(replace(holder, key="c", label="ghi /load"))

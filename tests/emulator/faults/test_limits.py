@@ -49,9 +49,9 @@ class Clock:
 def test_bucket_allows_burst_then_its_refill() -> None:
     bucket = TokenBucket(RATE, 0.0)
 
-    at_once = [bucket.take(0.0) for _ in range(4)]
-    after_a_second = [bucket.take(1.0) for _ in range(3)]
-    after_an_hour = [bucket.take(3600.0) for _ in range(4)]
+    at_once = [bucket.allow(0.0) for _ in range(4)]
+    after_a_second = [bucket.allow(1.0) for _ in range(3)]
+    after_an_hour = [bucket.allow(3600.0) for _ in range(4)]
 
     assert at_once == [True, True, True, False]
     assert after_a_second == [True, True, False]
@@ -60,11 +60,11 @@ def test_bucket_allows_burst_then_its_refill() -> None:
 
 def test_bucket_ignores_clock_that_goes_back() -> None:
     bucket = TokenBucket(Rate(1, 1.0, "a page"), 10.0)
-    assert bucket.take(10.0)
+    assert bucket.allow(10.0)
 
-    assert not bucket.take(5.0)
-    assert not bucket.take(10.5)
-    assert bucket.take(11.0)
+    assert not bucket.allow(5.0)
+    assert not bucket.allow(10.5)
+    assert bucket.allow(11.0)
 
 
 def test_operations_have_buckets_of_their_own_and_others_no_limit() -> None:
@@ -72,11 +72,11 @@ def test_operations_have_buckets_of_their_own_and_others_no_limit() -> None:
     buckets = Buckets(clock, {("ecs", "RunTask"): RATE, ("ecs", "StopTask"): RATE})
 
     for _ in range(3):
-        assert buckets.take("ecs", "RunTask")
+        assert buckets.allow("ecs", "RunTask")
 
-    assert not buckets.take("ecs", "RunTask")
-    assert buckets.take("ecs", "StopTask")
-    assert all(buckets.take("s3", "GET") for _ in range(1000))
+    assert not buckets.allow("ecs", "RunTask")
+    assert buckets.allow("ecs", "StopTask")
+    assert all(buckets.allow("s3", "GET") for _ in range(1000))
 
 
 def test_configured_bucket_replaces_the_default_until_reset() -> None:
@@ -84,10 +84,10 @@ def test_configured_bucket_replaces_the_default_until_reset() -> None:
     buckets.configure("ecs", "RegisterTaskDefinition", Rate(1, 0.0, "this test"))
     buckets.configure("ecs", "RunTask", None)
 
-    taken = [buckets.take("ecs", "RegisterTaskDefinition") for _ in range(2)]
-    unlimited = [buckets.take("ecs", "RunTask") for _ in range(100)]
+    taken = [buckets.allow("ecs", "RegisterTaskDefinition") for _ in range(2)]
+    unlimited = [buckets.allow("ecs", "RunTask") for _ in range(100)]
     buckets.reset()
-    burst = [buckets.take("ecs", "RunTask") for _ in range(21)]
+    burst = [buckets.allow("ecs", "RunTask") for _ in range(21)]
 
     assert taken == [True, False]
     assert all(unlimited)

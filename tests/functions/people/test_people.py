@@ -539,7 +539,7 @@ def test_session_of_an_administrators_token_is_not_the_member() -> None:
 
     assert refused == [409] * 3
     assert office.call(LIST, made)[0] == 200
-    office.world.tokens.take(digest)
+    office.world.tokens.revoke_once(digest)
     assert office.call(LIST, made)[0] == 401
 
 
@@ -749,8 +749,8 @@ def test_organisation_is_deleted_after_its_pipelines_ended(tmp_path: Path) -> No
     assert office.call(LIST, bob)[0] == 401
     assert office.world.vault.read("user/acme/bob") == {}
     assert office.world.vault.read("trigger/acme/app") == {}
-    assert office.world.cloud.triggers.all_of(ORG) == []
-    assert office.world.schedules.all_of(ORG) == []
+    assert office.world.cloud.triggers.list_by_name(ORG) == []
+    assert office.world.schedules.list_by_name(ORG) == []
     assert office.world.store.record(ORG, pipeline) is None
 
 

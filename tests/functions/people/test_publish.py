@@ -94,7 +94,7 @@ def test_follower_that_lost_access_gets_nothing_more_and_is_closed(world: World,
     world.control(pipeline, "run")
     before = _seqs(world, "c1")
     if how == "revoked":
-        world.tokens.take("token of c1")
+        world.tokens.revoke_once("token of c1")
     else:
         may = frozenset({"read"} if how == "expired" else {"launch"})
         until = world.now if how == "expired" else None
@@ -110,7 +110,7 @@ def test_follower_that_lost_access_gets_nothing_more_and_is_closed(world: World,
 def test_message_is_answered_even_if_its_connection_cannot_be_closed(world: World) -> None:
     pipeline = world.launch(leaf(), run=False)
     world.follow("c1", pipeline)
-    world.tokens.take("token of c1")
+    world.tokens.revoke_once("token of c1")
     world.connections.broken.add("c1")
 
     response = Sockets(world.engine).message("c1", f'{{"subscribe": "{pipeline}"}}')
@@ -127,7 +127,7 @@ def test_minute_rule_closes_a_connection_to_which_nothing_is_sent(world: World) 
     followers.close_expired()
     assert world.connections.closed == []
 
-    world.tokens.take("token of c1")
+    world.tokens.revoke_once("token of c1")
     followers.close_expired()
     assert sorted(world.connections.closed) == ["c1", "c3"]
     assert world.connections.followers(pipeline) == [("c2", 0)]

@@ -98,7 +98,7 @@ def test_a_session_ends_by_itself_by_its_person_and_with_the_token_it_came_from(
     assert not desk.sign_in.end(ended).ended
     assert desk.tokens.find(ended.token) is None
     assert desk.tokens.find(left.token) == ME
-    desk.tokens.take("own")
+    desk.tokens.revoke_once("own")
     assert desk.tokens.find(left.token) is None
     desk.tokens.put("own", ME, expires=None)
     desk.now += SESSION_SECONDS

@@ -253,14 +253,14 @@ def test_each_message_is_checked_again(world: RelayWorld, agent: LinkedAgent, pa
     other = Page(world, agent, "other")
     other.sign_in()
     shell = opened(agent, other)
-    world.tokens.take("token of other")
+    world.tokens.revoke_once("token of other")
     printed(agent, shell, 0, b"secret")
     assert other.end == "the session has ended"
 
     third = Page(world, agent, "third")
     third.sign_in()
     opened(agent, third)
-    world.tokens.take("token of third")
+    world.tokens.revoke_once("token of third")
     third.type(1, b"b")
     assert "third" in world.connections.closed
 
@@ -295,7 +295,7 @@ def test_shells_end_with_the_link(
         case "lost":  # the end of the older connection has not been noticed
             LinkedAgent(world, epoch=2, policy=SHELLS)
         case _:
-            world.tokens.take(world.connections.token_of(agent.connection) or "")
+            world.tokens.revoke_once(world.connections.token_of(agent.connection) or "")
             agent.ping()
 
     assert page.end is not None

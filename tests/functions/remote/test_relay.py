@@ -548,7 +548,7 @@ def test_follower_cannot_send_frames_and_an_agent_cannot_follow(world: RelayWorl
 
 def test_revoked_token_ends_the_link_at_its_next_message(world: RelayWorld) -> None:
     agent = world.agent()
-    world.tokens.take(world.connections.token_of(agent.connection) or "")
+    world.tokens.revoke_once(world.connections.token_of(agent.connection) or "")
     agent.ping()
 
     closing = agent.last()

@@ -433,7 +433,7 @@ def test_a_revoked_token_subscribes_to_nothing_more(front: Front) -> None:
     mine, other = launched(front, token), launched(front, token)
     with taking_frames(gateway(front)):
         before = socket(front, "message", {"subscribe": mine, "token": token})
-        front.app.cloud.tokens.take(digest_of(token))
+        front.app.cloud.tokens.revoke_once(digest_of(token))
         after = socket(front, "message", {"subscribe": other})
 
     assert (before["statusCode"], after["statusCode"]) == (200, 403)

@@ -83,9 +83,9 @@ def test_unchanged_secrets_are_not_written() -> None:
     vault = FakeVault()
     secrets = VaultSecrets(vault, "acme", "ann")
     secrets.put([secret("A", "ann")])
-    before = vault.look("org/acme")
+    before = vault.read_version("org/acme")
 
     secrets.put([secret("A", "ann")])
     assert secrets.delete([SecretName("org", "no such")]) == ()
 
-    assert vault.look("org/acme") == before
+    assert vault.read_version("org/acme") == before

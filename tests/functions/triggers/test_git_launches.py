@@ -185,7 +185,7 @@ def test_token_of_the_caller_is_read_when_the_image_is_built() -> None:
     stored = asyncio.run(world.pipelines().stored_launch(launched.id))
     assert "ghp_mine" not in stored.model_dump_json() + build_recipe(world)
     scope = user_scope("acme", "ann")
-    world.vault.replace(scope, {}, world.vault.look(scope)[1])
+    world.vault.replace(scope, {}, world.vault.read_version(scope)[1])
     with pytest.raises(RefusedError, match="ann has no secret GITHUB_TOKEN any more"):
         lent_address(world.cloud, "acme", request.url, user="ann")
 

@@ -44,8 +44,8 @@ class Page:
 
 async def test_bytes_go_both_ways_and_the_exit_code_is_the_last_word() -> None:
     page = Page()
-    page.talk.heard(b"echo hi\r")
-    page.talk.heard(b"exit 7\r")
+    page.talk.receive(b"echo hi\r")
+    page.talk.receive(b"exit 7\r")
 
     *printed, end = await page.frames()
 
@@ -65,11 +65,11 @@ async def test_shell_opens_only_with_a_listener() -> None:
 async def test_a_new_size_reaches_the_shell() -> None:
     page = Page()
     reading = asyncio.create_task(page.frames())
-    page.talk.heard(b"x")
+    page.talk.receive(b"x")
     await asyncio.sleep(0)
 
-    page.talk.heard(json.dumps({"lines": 50, "columns": 132}))
-    page.talk.heard(b"exit 0\r")
+    page.talk.receive(json.dumps({"lines": 50, "columns": 132}))
+    page.talk.receive(b"exit 0\r")
     await reading
 
     assert page.shell.sizes[-1] == (50, 132)
@@ -82,7 +82,7 @@ async def test_acknowledged_output_lets_the_shell_continue() -> None:
     page.shell.prints(bytes(300_000))
     waited = page.shell.waits
 
-    page.talk.heard('{"taken": 300000}')
+    page.talk.receive('{"taken": 300000}')
 
     assert (waited, page.shell.waits) == (True, False)
     page.shell.end(0)
@@ -104,7 +104,7 @@ async def test_acknowledged_output_lets_the_shell_continue() -> None:
 )
 async def test_nonsense_is_refused(message: str | bytes) -> None:
     with pytest.raises(ValueError, match=r"ShellNote|a frame may have"):
-        Page().talk.heard(message)
+        Page().talk.receive(message)
 
 
 @pytest.mark.parametrize("error", [DebugError, EngineError, OSError])
@@ -162,7 +162,7 @@ async def test_excessive_typing_ends_the_shell_with_a_message() -> None:
     await asyncio.sleep(0.01)
     page.shell.unsent = 1 << 20
 
-    page.talk.heard(b"x")
+    page.talk.receive(b"x")
 
     assert await reading == [ShellEnd(reason="more than 1 MiB of input were not read by the shell")]
     assert page.shell.open == 0

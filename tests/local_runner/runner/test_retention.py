@@ -44,7 +44,7 @@ class Kept(Local):
         super().__init__(runner.pipelines, home, engine)
         self.keeper = runner.keeper
 
-    async def look(self, time, days):
+    async def run_due_steps(self, time, days):
         time.pass_days(days)
         await self.keeper.look()
 

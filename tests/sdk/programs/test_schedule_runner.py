@@ -325,7 +325,7 @@ def test_a_thousand_schedules_due_in_the_same_minute_launch_once_each() -> None:
     world.at(NOON + 30)
 
     assert len(world.target.records) == 1000
-    assert {len(world.found(one.name)) for one in world.store.all_of("")} == {1}
+    assert {len(world.found(one.name)) for one in world.store.list_by_name("")} == {1}
 
 
 class Mortal:

@@ -400,7 +400,7 @@ def test_help_explains_every_flag(flag: str, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(("text", "days"), [("0", 0), ("30", 30)])
 def test_retention_of_0_means_no_expiry(text: str, days: int) -> None:
     flags = Flags()
-    flags.take("retention", text, Words([]))
+    flags.consume("retention", text, Words([]))
 
     assert flags.fields()["retention"] == days
 
@@ -567,7 +567,7 @@ def test_continued_pipeline_gets_no_default_title(
 ) -> None:
     flags, root = Flags(), hello()
     for name, text in given.items():
-        flags.take(name, text, Words([]))
+        flags.consume(name, text, Words([]))
 
     Definition(root, hello, "p.py", ["hello"])._entitle(flags, None)
 
