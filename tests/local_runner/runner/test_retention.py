@@ -44,9 +44,9 @@ class Kept(Local):
         super().__init__(runner.pipelines, home, engine)
         self.keeper = runner.keeper
 
-    async def run_due_steps(self, time, days):
+    async def look(self, time, days):
         time.pass_days(days)
-        await self.keeper.look()
+        await self.keeper.run_due_steps()
 
 
 @pytest.fixture
