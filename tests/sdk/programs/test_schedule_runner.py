@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.schedules import MemorySchedules, PipelinesTarget
 
-from conducto_core.errors import RefusedError
+from conducto_core.errors import PlanFullError, RefusedError
 from conducto_core.run.model.records import PipelineRecord, PipelineStatus
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import State
@@ -42,6 +42,7 @@ class Target:
     def __init__(self) -> None:
         self.records: dict[str, PipelineRecord] = {}
         self.keys: dict[str, str] = {}
+        self.turns: list[float] = []
         self.cancelled: list[str] = []
         self.paused: list[str] = []
         self.owners = {"ann"}
@@ -50,7 +51,10 @@ class Target:
     async def may_launch(self, _org: str, owner: str) -> bool:
         return owner in self.owners
 
-    async def launch(self, _org: str, owner: str, request: LaunchRequest, key: str) -> str:
+    async def launch(
+        self, _org: str, owner: str, request: LaunchRequest, key: str, since: float
+    ) -> str:
+        self.turns.append(since)
         if self.error is not None:
             raise self.error
         if key not in self.keys:
@@ -224,6 +228,21 @@ def test_launch_is_repeated_after_a_passing_failure_and_given_up_later() -> None
     assert world.found()[1] == ("failed", None)
 
 
+def test_launch_waits_for_room_in_the_plan_and_keeps_its_turn() -> None:
+    world = World(window=2 * HOUR)
+    world.target.error = PlanFullError("2 of 2 pipelines run")
+    for now in (NOON, NOON + 60, NOON + 3000):
+        world.at(now)
+    (queued,) = world.store.firings("", "hourly")
+    assert (queued.state, queued.pipeline) == (FiringState.QUEUED, None)
+
+    world.target.error = None
+    world.at(NOON + 3060)
+
+    assert world.found() == [("launched", "p1")]
+    assert world.target.turns == [NOON] * 4
+
+
 def test_deleted_and_paused_pipelines_block_nothing() -> None:
     world = World(pause_after=1)
     world.at(NOON)
@@ -289,7 +308,7 @@ def test_full_schedule_misses_the_end_of_a_pipeline_and_refuses_requests() -> No
     world.store.change("", known, known.model_copy(update={"open": waiting}))
     for key in ("busy", "ended"):
         request = LaunchRequest(tree={}, title="Load")
-        asyncio.run(world.target.launch("", "ann", request, key))
+        asyncio.run(world.target.launch("", "ann", request, key, NOON))
     world.target.records["busy"] = world.target.records["p1"]
     world.target.end("p2", world.now + 1)
     world.at(NOON)
@@ -305,8 +324,8 @@ def test_full_schedule_misses_the_end_of_a_pipeline_and_refuses_requests() -> No
 
 def test_circle_of_chains_ends_after_ten_pipelines() -> None:
     world = World(cron=None, after=Chain(title="Load"))
-    launch = world.target.launch("", "ann", LaunchRequest(tree={}, title="Load"), "by a user")
-    asyncio.run(launch)
+    request = LaunchRequest(tree={}, title="Load")
+    asyncio.run(world.target.launch("", "ann", request, "by a user", NOON))
     for step in range(15):
         for one in list(world.target.records.values()):
             if not one.status.settled:
