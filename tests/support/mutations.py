@@ -152,8 +152,8 @@ MUTATIONS = [
     Mutation(
         "a pause leaves the queue",
         "run.rules.machine",
-        "tree.armed = False\n                self._withdraw_below(tree.root)",
-        "tree.armed = False",
+        "tree.armed, tree.paused = False, True\n                self._withdraw_below(tree.root)",
+        "tree.armed, tree.paused = False, True",
         (LAWS, STORIES),
     ),
     Mutation(
@@ -258,8 +258,8 @@ MUTATIONS = [
     Mutation(
         "a large one is passed by small ones",
         "run.rules.admission",
-        "if not self._fits(ticket):\n                return None",
-        "if not self._fits(ticket):\n                ticket.number += 1000\n"
+        "if not self._can_start(ticket):\n                return None",
+        "if not self._can_start(ticket):\n                ticket.number += 1000\n"
         "                heappop(self._queue)\n"
         "                heappush(self._queue, (ticket.number, ticket))\n"
         "                if ticket.number > 9000:\n                    return None\n"
@@ -269,7 +269,7 @@ MUTATIONS = [
     Mutation(
         "nobody is let in for one that is withdrawn",
         "run.rules.admission",
-        "return  # take() drops it later\n        self._let_next_in(ticket)",
+        "return  # next_admitted() drops it later\n        self._let_next_in(ticket)",
         "return",
         (QUEUE,),
     ),

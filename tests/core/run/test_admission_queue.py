@@ -29,7 +29,7 @@ def add(queue, key, *, cpu=1.0, mem=1.0, gpu=0, limits=()):
 
 def take_all(queue):
     taken = []
-    while (ticket := queue.take()) is not None:
+    while (ticket := queue.next_admitted()) is not None:
         taken.append(ticket)
     return taken
 
@@ -46,7 +46,7 @@ def group(key, room=1):
 
 
 def test_an_empty_queue_gives_nothing():
-    assert dispatcher().take() is None
+    assert dispatcher().next_admitted() is None
 
 
 def test_attempts_start_in_queue_order():
@@ -78,7 +78,7 @@ def test_each_size_of_the_machine_counts(wants):
     queue = dispatcher()
     add(queue, "large", **wants)
 
-    assert queue.take() is None
+    assert queue.next_admitted() is None
 
 
 def test_large_attempt_at_the_head_is_not_overtaken():
@@ -87,8 +87,8 @@ def test_large_attempt_at_the_head_is_not_overtaken():
     add(queue, "large", cpu=2)
     add(queue, "smaller", cpu=0.5)
 
-    assert queue.take() is small
-    assert queue.take() is None
+    assert queue.next_admitted() is small
+    assert queue.next_admitted() is None
     queue.release(small)
     assert keys(take_all(queue)) == ["large"]
 
@@ -209,7 +209,7 @@ def test_attempt_that_fits_the_whole_machine_fits_again_after_many_fractions():
     for key in range(1000):
         add(queue, key, cpu=0.1, mem=0.1)
     for _ in range(1000):
-        queue.release(queue.take())
+        queue.release(queue.next_admitted())
 
     add(queue, "whole", cpu=1.0)
 
@@ -219,7 +219,7 @@ def test_attempt_that_fits_the_whole_machine_fits_again_after_many_fractions():
 def test_a_raised_limit_holds_for_those_that_are_queued_with_it():
     queue = dispatcher()
     old = add(queue, "old", limits=[group("g", 1)])
-    assert queue.take() is old
+    assert queue.next_admitted() is old
     for key in "abc":
         add(queue, key, limits=[group("g", 2)])
 
@@ -297,7 +297,7 @@ class Play:
 
     def take(self):
         due = self.due()
-        ticket = self.queue.take()
+        ticket = self.queue.next_admitted()
         assert ticket is due
         if ticket is not None:
             self.waiting.remove(ticket)

@@ -105,7 +105,7 @@ class AdmissionQueue:
         if ticket.named:
             self._table.end(ticket)
         if ticket.waits_for is not None:
-            return  # take() drops it later
+            return  # next_admitted() drops it later
         self._let_next_in(ticket)
 
     def next_admitted(self) -> QueuedAttempt | None:
@@ -146,7 +146,7 @@ class AdmissionQueue:
             heappush(self._queue, (ticket.number, ticket))
 
     def release(self, ticket: QueuedAttempt) -> None:
-        """Release the resources of an attempt that `take` returned."""
+        """Release the resources of an attempt that `next_admitted` returned."""
         self.cpu += ticket.cpu
         self.mem += ticket.mem
         self.gpu += ticket.gpu
