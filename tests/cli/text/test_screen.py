@@ -65,10 +65,16 @@ def test_wait_reason_is_shown_completely() -> None:
 def test_done_collapses_running_opens_and_failures_say_where() -> None:
     nodes = [
         view("/", "Serial", state=State.RUNNING),
-        view("/build", "Parallel", state=State.DONE, counts=Counts(done=2)),
+        view("/build", "Parallel", state=State.DONE, counts=Counts(done=2), started=1.0, ended=5.1),
         ended("/build/a", State.DONE),
         ended("/build/b", State.DONE, ended=5.1),
-        view("/tests", "Parallel", state=State.RUNNING, counts=Counts(error=1, running=1)),
+        view(
+            "/tests",
+            "Parallel",
+            state=State.RUNNING,
+            counts=Counts(error=1, running=1),
+            started=2.0,
+        ),
         ended("/tests/login", State.ERROR, cause=Cause.EXIT_CODE, started=2.0, ended=2.8),
         running("/tests/logout", 7.5),
         view("/deploy"),
@@ -126,7 +132,8 @@ def test_the_screen_is_never_left(rows: int, columns: int) -> None:
 def test_every_open_group_gets_lines_before_one_gets_all() -> None:
     nodes = [view("/", "Serial", state=State.RUNNING)]
     for name in ("/a", "/b"):
-        nodes.append(view(name, "Parallel", state=State.RUNNING, counts=Counts(running=50)))
+        counts = Counts(running=50)
+        nodes.append(view(name, "Parallel", state=State.RUNNING, counts=counts, started=1.0))
         nodes += [running(f"{name}/x{n}", 1.0) for n in range(50)]
 
     lines = shown(model_of(nodes), rows=10)

@@ -272,7 +272,7 @@ async def test_group_has_its_start_and_end(bench: Bench) -> None:
     page = await bench.pipelines.get_tree(TreeParams(id=pipeline))
     nodes = {node.path: node for node in page.nodes}
     first, last = nodes["/first/n0"].attempts[0], nodes["/first/n1"].attempts[0]
-    assert (nodes["/first"].started, nodes["/first"].ended) == (first.started, last.ended)
+    assert (nodes["/first"].started, nodes["/first"].ended) == (first.queued, last.ended)
     assert (nodes["/after"].started, nodes["/after"].ended) == (None, None)
     assert nodes["/bad"].started is not None
     assert nodes["/first/n0"].started is None

@@ -98,7 +98,7 @@ async def test_period_of_a_group_is_that_of_the_nodes_in_the_new_tree(local):
 
     group_time = await run.node("/g")
     attempts = [(await run.attempts(path))[-1] for path in ("/g/a", "/g/new")]
-    assert group_time.started == min(each.started for each in attempts)
+    assert group_time.started == min(each.queued for each in attempts)
 
 
 async def test_equal_tree_keeps_everything_unless_a_secret_or_the_user_says_otherwise(local):
