@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import conducto as co
+from conducto_core.errors import RefusedError
 from conducto_core.notifications.model import NotificationChannel, NotificationRule, RuleList
 from conducto_core.run.model.params import ListParams
 from conducto_core.run.model.records import PipelineRecord
@@ -102,7 +103,7 @@ def contents(path: Path, directory: Path) -> Contents:
     found: Contents = {}
     with suppress(StoreError), closing(SqliteStore.open(copy)) as store:
         for name in NAMES:
-            with suppress(ValueError, StoreError):
+            with suppress(RefusedError, StoreError):  # if its record is damaged
                 schedule = store.schedules.get("", name)  # found by the name of its row
                 if schedule is not None:
                     found["schedule", name] = schedule.model_copy(update={"name": name})
