@@ -219,12 +219,18 @@ def replaced(at: int, value: int) -> tuple[object, Callable[[bytearray], None]]:
     return (at, value), damage
 
 
-def test_one_invalid_byte_anywhere_makes_nothing_worse(intact: StateDir, tmp_path: Path) -> None:
-    check_damage(intact, tmp_path, (replaced(at, 0xFF) for at in positions(intact.store, 2500)))
+@pytest.mark.parametrize("stride", [2500, pytest.param(250, marks=pytest.mark.long)])
+def test_one_invalid_byte_anywhere_makes_nothing_worse(
+    intact: StateDir, tmp_path: Path, stride: int
+) -> None:
+    check_damage(intact, tmp_path, (replaced(at, 0xFF) for at in positions(intact.store, stride)))
 
 
-def test_every_byte_of_the_header_may_be_damaged(intact: StateDir, tmp_path: Path) -> None:
-    check_damage(intact, tmp_path, (replaced(at, 0xFF) for at in range(0, 100, 3)))
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.long)])
+def test_every_byte_of_the_header_may_be_damaged(
+    intact: StateDir, tmp_path: Path, step: int
+) -> None:
+    check_damage(intact, tmp_path, (replaced(at, 0xFF) for at in range(0, 100, step)))
 
 
 def test_a_lost_page_makes_nothing_worse(intact: StateDir, tmp_path: Path) -> None:
