@@ -16,7 +16,7 @@ from conducto_core.run.model.requests import (
     NodeView,
     PipelineSummary,
 )
-from conducto_core.run.model.states import FINISHED, NodeType, State
+from conducto_core.run.model.states import FINISHED, Cause, NodeType, State
 from conducto_core.tree.model import ancestors
 
 FILE = "/home/ada/pipeline.py"
@@ -29,6 +29,7 @@ class CountingPipelines(MemoryPipelines):
         asked: Actions as they arrived, previews too.
         read: Nodes whose output was requested, once for each request.
         idle: The server's reason why a run starts nothing; None where it starts something.
+        fails_at_once: Nodes that are reset run and fail before the next request.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class CountingPipelines(MemoryPipelines):
         self.asked: list[ControlRequest] = []
         self.read: list[str] = []
         self.idle: str | None = None
+        self.fails_at_once = False
 
     async def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         pipeline = self._find(pipeline_id)
@@ -54,7 +56,10 @@ class CountingPipelines(MemoryPipelines):
         if request.action is Action.RUN and self.idle is not None:
             return ControlResult(notes=(self.idle,))
         if not request.preview:
-            return await super().control(params, request)
+            result = await super().control(params, request)
+            for path in request.paths if self.fails_at_once else ():
+                self.finish(params.id, path, Cause.EXIT_CODE)
+            return result
         pipeline = self._find(params.id)
         if request.failed:
             request = pipeline.named(request)

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             print("nothing failed" if nothing_failed else _report(arguments, before, result))
         idle = result.notes if arguments.verb == "run" else ()
         if arguments.verb == "rerun" and not (nothing_failed or result.preview):
-            idle = _start(client, pipeline_id, silent=arguments.json)
+            idle = _start(client, pipeline_id, result.paths, silent=arguments.json)
             result = result.model_copy(update={"notes": (*result.notes, *idle)})
     if arguments.json:
         print(as_json(action_document(arguments.verb, pipeline_id, result)))
@@ -136,12 +136,18 @@ def _report(arguments: argparse.Namespace, before: PipelineSummary, result: Cont
     return "\n".join(lines)
 
 
-def _start(client: Client, pipeline_id: str, *, silent: bool) -> tuple[str, ...]:
+def _start(
+    client: Client, pipeline_id: str, paths: tuple[str, ...], *, silent: bool
+) -> tuple[str, ...]:
     """Run a pipeline whose nodes were reset; return notes on why nothing starts."""
     from conducto_cli.text.actions import action_report
     from conducto_core.run.model.requests import Action, ControlRequest
 
     result = _send(client, pipeline_id, ControlRequest(action=Action.RUN))
+    again = ControlRequest(action=Action.RESET, paths=paths, preview=True)
+    if result.notes and paths and _send(client, pipeline_id, again).affected:
+        # The pipeline was not paused: the reset started the nodes, and some have ended already.
+        result = result.model_copy(update={"notes": ()})
     if not silent:
         print(action_report(Action.RUN, pipeline_id, result))
     return result.notes

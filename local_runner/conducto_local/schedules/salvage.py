@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from conducto_core.schedules.model import Firing, FiringCause, FiringState, Schedule
-from conducto_core.schedules.rules.schedules import wakes
+from conducto_core.schedules.model import Firing, Schedule
+from conducto_core.schedules.rules.schedules import damaged_firing, wakes
+from conducto_local.schedules.store import firing_row
 from conducto_local.store import rows
 from conducto_local.store.salvage import correct, object_of
 
 #: Fields without which another command could be launched, or at another time.
 _NEEDED = tuple(Schedule.model_fields.keys() - {"title", "paused", "paused_why", "next", "open"})
 _PAUSED = "repaired by 'conducto agent repair'; check it, then resume it"
-_LOST = "its record was damaged; whether it launched a pipeline is unknown"
 
 
 @dataclass(slots=True)
@@ -87,43 +87,34 @@ def _correct_firings(
     """Correct damaged firings; return schedule and id of those that count as failed."""
     unknown = set()
     for row in rows.fetch(connection, "SELECT schedule, id, pending, record FROM firings"):
-        schedule, firing_id, pending, text = row
-        firing = _firing_of(text)
-        is_pending = firing is not None and firing.state is FiringState.PENDING
-        if firing is not None and firing.id == firing_id and is_pending == pending:
+        if _is_intact(row):
             continue
+        schedule, firing_id, _, text = row
+        firing = _firing_of(text)
         connection.execute(
             "DELETE FROM firings WHERE schedule IN (?, CAST(? AS TEXT)) "
             "AND id IN (?, CAST(? AS TEXT))",
             (schedule, schedule, firing_id, firing_id),
         )
         if firing is None and isinstance(firing_id, str):
-            firing = _failed(firing_id)
+            firing = damaged_firing(firing_id)
             unknown.add((schedule, firing_id))
         found.corrected[str(schedule)] = "parts of its firings"
         if firing is not None and isinstance(schedule, str):
-            values = (firing.id, firing.state is FiringState.PENDING, firing.model_dump_json())
             connection.execute(
-                "INSERT OR REPLACE INTO firings VALUES (?,?,?,?)", (schedule, *values)
+                "INSERT OR REPLACE INTO firings VALUES (?,?,?,?)", firing_row(schedule, firing)
             )
     return unknown
 
 
-def _firing_of(text: str | bytes) -> Firing | None:
+def _is_intact(row: rows.Row) -> bool:
     try:
-        return Firing.model_validate_json(text)
+        firing = Firing.model_validate_json(row[3])
     except (ValidationError, TypeError):
-        fields = object_of(text)
-        return None if fields is None else correct(Firing, fields, ("id", "due", "cause", "state"))
+        return False
+    return firing_row(row[0], firing)[:3] == row[:3]
 
 
-def _failed(firing_id: str) -> Firing:
-    """Return a firing that is not executed again."""
-    due = firing_id.partition("-")[0]
-    return Firing(
-        id=firing_id,
-        due=float(due) if due.isdigit() else 0.0,
-        cause=FiringCause.SCHEDULE,
-        state=FiringState.FAILED,
-        why=_LOST,
-    )
+def _firing_of(text: str | bytes) -> Firing | None:
+    fields = object_of(text)
+    return None if fields is None else correct(Firing, fields, ("id", "due", "cause", "state"))

@@ -70,7 +70,7 @@ class SqliteSchedules:
             )
             if not changed.rowcount:
                 return None
-            connection.executemany(_PUT_NEW, [_firing_row(new.name, one) for one in firings])
+            connection.executemany(_PUT_NEW, [firing_row(new.name, one) for one in firings])
             if firings:
                 _prune(connection, stored, max(one.due for one in firings))
         return stored
@@ -98,7 +98,7 @@ class SqliteSchedules:
     def put_firing(self, _org: str, name: str, firing: Firing) -> None:
         """Replace a firing."""
         with self._transaction() as connection:
-            row = _firing_row(name, firing)
+            row = firing_row(name, firing)
             connection.execute("INSERT OR REPLACE INTO firings VALUES (?, ?, ?, ?)", row)
 
     def firings(
@@ -136,5 +136,6 @@ def _columns(schedule: Schedule) -> tuple[Any, ...]:
     return schedule.name, rules.wakes(schedule), schedule.revision, schedule.model_dump_json()
 
 
-def _firing_row(name: str, firing: Firing) -> tuple[Any, ...]:
+def firing_row(name: str, firing: Firing) -> tuple[Any, ...]:
+    """Return the columns of a firing; one that did nothing yet may be replaced by a claim."""
     return name, firing.id, not rules.is_executed(firing), firing.model_dump_json()

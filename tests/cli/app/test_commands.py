@@ -552,6 +552,18 @@ def test_rerun_json_is_one_document_with_all_notes(
     assert (document["action"], document["affected"], document["notes"]) == ("rerun", 1, [IDLE])
 
 
+def test_rerun_of_a_node_that_has_failed_again_already_is_no_failure(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    fake.finish("abc-def", "/build", Cause.EXIT_CODE)
+    fake.idle = IDLE
+    fake.fails_at_once = True
+
+    assert conducto("rerun", "abc", "/build") == 0
+
+    assert capsys.readouterr().out.splitlines()[-1] == "running; watch it: conducto show abc-def"
+
+
 def test_rerun_without_a_node_is_rejected(
     fake: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:

@@ -165,7 +165,7 @@ class Typed:
     async def shell(self, params: ShellParams) -> Typed:
         return self
 
-    def heard(self, message: str | bytes) -> None:
+    def receive(self, message: str | bytes) -> None:
         self.heard_input.append(message)
 
     def __aiter__(self) -> Typed:
@@ -223,7 +223,11 @@ def test_shell_ends_on_the_machine_when_its_page_is_closed(
     [
         (replace(ANN, permissions=ANN.permissions - {"debug"}), SHELLS, "lacks: debug"),
         (replace(ANN, permissions=ANN.permissions - {"secrets"}), SHELLS, "lacks: secrets"),
-        (replace(ANN, user="bob"), SHELLS.model_copy(update={"who": "org"}), "only ann may"),
+        (
+            replace(ANN, user="bob"),
+            SHELLS.model_copy(update={"who": "org"}),
+            "other members may not request on this machine; ask ann",
+        ),
         (replace(ANN, org="other"), SHELLS, "no linked agent"),
         (ANN, LinkPolicy(), "conducto agent link --allow read,control,debug"),
     ],

@@ -246,7 +246,7 @@ async def test_shell_frames_that_break_the_rules_end_their_shell_only(
         alive = await cloud.ask("list_pipelines")
 
     ends = {name: _end_of(cloud, name) or "" for name in names}
-    assert "which only ada may request" in ends["stranger"]
+    assert "other members may not request on this machine. ask ada" in ends["stranger"]
     assert "ticket" in ends["forged"]
     assert "must open it" in ends["first"]
     assert "another person" in ends["taken"]

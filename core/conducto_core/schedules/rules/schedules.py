@@ -463,13 +463,19 @@ def parsed_firing(firing_id: str, record: str | bytes) -> Firing:
     try:
         return Firing.model_validate_json(record)
     except ValueError:
-        return Firing(
-            id=firing_id,
-            due=float(firing_id[:_DIGITS]),
-            cause=FiringCause.SCHEDULE,
-            state=FiringState.FAILED,
-            why="its record is damaged, so that its pipeline is not known",
-        )
+        return damaged_firing(firing_id)
+
+
+def damaged_firing(firing_id: str) -> Firing:
+    """Return a firing in place of a damaged one; it is not executed again."""
+    due = firing_id[:_DIGITS]
+    return Firing(
+        id=firing_id,
+        due=float(due) if due.isdecimal() else 0.0,
+        cause=FiringCause.SCHEDULE,
+        state=FiringState.FAILED,
+        why="its record is damaged, so that its pipeline is not known",
+    )
 
 
 # ---- chains ------------------------------------------------------------------------------------
