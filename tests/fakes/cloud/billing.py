@@ -63,7 +63,7 @@ class FakeBilling:
         self.written()
         return True
 
-    def note(self, org: str, *, warned: float, suspended_at: float | None) -> None:
+    def record_steps(self, org: str, *, warned: float, suspended_at: float | None) -> None:
         known = self._accounts[org]
         self._accounts[org] = replace(known, warned=warned, suspended_at=suspended_at)
 

@@ -240,7 +240,7 @@ class SlowRunner:
         self.release = asyncio.Semaphore(0)
         self._succeeds = succeeds
 
-    def all_of(self, _org: str) -> list[SimpleNamespace]:
+    def list_by_name(self, _org: str) -> list[SimpleNamespace]:
         return [SimpleNamespace(name="hourly")]
 
     def due(self, _now: float) -> list[tuple[str, str]]:
