@@ -15,15 +15,14 @@ from tests.fakes.cloud import (
     FakeAuditLog,
     FakeBlobs,
     FakeConnections,
-    FakeDeliveries,
     FakeIdentities,
     FakeLogs,
-    FakeNamedRecords,
     FakeOrgs,
     FakePeople,
     FakeTokens,
     FakeVault,
 )
+from tests.fakes.cloud.dynamodb import memory_table
 
 from chalicelib.api.aws import TableConnections
 from chalicelib.aws import table_keys
@@ -46,7 +45,6 @@ from chalicelib.people.port import (
     Identity,
     InvitationRecord,
     Measured,
-    NamedRecords,
     Orgs,
     People,
     SecretVault,
@@ -59,7 +57,6 @@ from chalicelib.remote.port import AgentKey
 from chalicelib.run.port import Blobs
 from chalicelib.secrets.aws import SecretsManager
 from chalicelib.triggers.aws import TableDeliveries
-from chalicelib.triggers.port import Deliveries
 from conducto_core.billing.model import PipelineSpent
 from conducto_core.billing.rules import Stored
 from conducto_core.command.output import packed
@@ -104,6 +101,13 @@ def clients() -> Iterator[Clients]:
 @pytest.fixture
 def table(clients: Clients) -> DynamoTable:
     return DynamoTable(clients, TABLE)
+
+
+@pytest.fixture(params=["fake", "aws"])
+def either_table(request: pytest.FixtureRequest) -> DynamoTable:
+    """Return a table in memory, and one at AWS."""
+    made: DynamoTable = either(request, memory_table(), lambda _c, t: t)
+    return made
 
 
 def either(request: pytest.FixtureRequest, fake: Any, real: Any) -> Any:
@@ -1069,17 +1073,13 @@ def _entry(time: float, user: str, subject: str = "", *, status: int | None = 20
     )
 
 
-@pytest.fixture(params=["fake", "aws"])
-def rules(request: pytest.FixtureRequest) -> NamedRecords[NotificationRule]:
-    def made(_clients: Clients, table: DynamoTable) -> TableNamedRecords[NotificationRule]:
-        return TableNamedRecords(table, table_keys.notification_rule, NotificationRule)
-
-    found: NamedRecords[NotificationRule] = either(request, FakeNamedRecords(), made)
-    return found
+@pytest.fixture
+def rules(either_table: DynamoTable) -> TableNamedRecords[NotificationRule]:
+    return TableNamedRecords(either_table, table_keys.notification_rule, NotificationRule)
 
 
 def test_named_records_are_those_of_their_organisation(
-    rules: NamedRecords[NotificationRule],
+    rules: TableNamedRecords[NotificationRule],
 ) -> None:
     def rule(name: str, to: str) -> NotificationRule:
         return NotificationRule.model_validate({"name": name, "channel": "slack", "to": to})
@@ -1095,13 +1095,12 @@ def test_named_records_are_those_of_their_organisation(
     assert rules.list_by_name("acme") == [rule("a", "#2")]
 
 
-@pytest.fixture(params=["fake", "aws"])
-def deliveries(request: pytest.FixtureRequest, clock: Clock) -> Deliveries:
-    made: Deliveries = either(request, FakeDeliveries(), lambda _c, t: TableDeliveries(t, clock))
-    return made
+@pytest.fixture
+def deliveries(either_table: DynamoTable, clock: Clock) -> TableDeliveries:
+    return TableDeliveries(either_table, clock)
 
 
-def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: Deliveries) -> None:
+def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: TableDeliveries) -> None:
     event = GitEvent(kind=GitEventKind.PUSH, url="https://x/a", repository="a", branch="main")
     first = Delivery(id="01-a", time=1.0, event=event)
     second = Delivery(id="02-b", time=2.0, event=event)
@@ -1117,7 +1116,7 @@ def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: Deliveries) 
     assert deliveries.open()[-1] == ("acme", "app", "02-b")
 
 
-def test_ended_deliveries_are_not_open(deliveries: Deliveries) -> None:
+def test_ended_deliveries_are_not_open(deliveries: TableDeliveries) -> None:
     event = GitEvent(kind=GitEventKind.PUSH, url="https://x/a", repository="a", branch="main")
     found = [Delivery(id=f"0{n}-x", time=1.0, event=event) for n in range(4)]
     for number, each in enumerate(found):

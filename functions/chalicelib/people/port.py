@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol
 
 from chalicelib.remote.port import AgentKey
 from conducto_core.billing.model import PipelineSpent
@@ -528,41 +528,3 @@ class AuditLog(Protocol):
 
         ``check`` is called before each entry, and may raise to stop.
         """
-
-
-# ----------------------------------------------------------------------------------------
-# Records of an organisation under names: trusts, notification rules and triggers.
-
-
-class Named(Protocol):
-    """A record with a name."""
-
-    @property
-    def name(self) -> str:
-        """Its name, unique in its organisation."""
-
-    def model_dump_json(self) -> str:
-        """Return it as JSON."""
-
-    @classmethod
-    def model_validate_json(cls, json_data: str) -> Any:
-        """Return the record that JSON describes."""
-
-
-R = TypeVar("R", bound=Named)
-
-
-class NamedRecords(Protocol[R]):
-    """The records of one kind, of all organisations."""
-
-    def list_by_name(self, org: str) -> Sequence[R]:
-        """Return the records of an organisation, by name."""
-
-    def get(self, org: str, name: str) -> R | None:
-        """Return a record."""
-
-    def put(self, org: str, record: R) -> None:
-        """Store a record, replacing one of the same name."""
-
-    def delete(self, org: str, name: str) -> bool:
-        """Delete a record; return whether there was one."""

@@ -7,7 +7,6 @@ from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 from chalicelib.people.port import Share
 from conducto_core.asl.rules.compiler import Machine
-from conducto_core.limits.rules import Lease
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.records import AttemptRecord, ChangeRow, NodeChange, PipelineRecord
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
@@ -423,22 +422,4 @@ class DataFiles(Protocol):
 
         Raises:
             TimeoutError: It was not finished within ``seconds``, and may continue. Repeat the call.
-        """
-
-
-# ----------------------------------------------------------------------------------------
-# The named limits of organisations (`conducto_core.limits.rules`).
-
-
-class LimitRecords(Protocol):
-    """Stores the leases of an organisation's limits, as one document with a version."""
-
-    def read(self, org: str) -> tuple[Sequence[Lease], int]:
-        """Return the leases and the version of the document; 0 if there is none."""
-
-    def write(self, org: str, leases: Sequence[Lease], version: int) -> None:
-        """Replace the document that has this version.
-
-        Raises:
-            ConflictError: It has another version.
         """

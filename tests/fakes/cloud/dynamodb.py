@@ -14,6 +14,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
+from chalicelib.aws.dynamodb import DynamoTable
+
 _PARTITION, _SORT = "pk", "sk"
 _EXISTS = re.compile(r"attribute_(not_)?exists\(([#\w]+)\)")
 _COMPARED = re.compile(r"([#:\w]+)\s*(<=|>=|<>|=|<|>)\s*([#:\w]+)")
@@ -53,6 +55,12 @@ class Events:
     def emit(self, name: str, **given: Any) -> None:
         for handler in self._handlers.get(name, ()):
             handler(**given)
+
+
+def memory_table(database: Any = None) -> DynamoTable:
+    """Return a table in memory."""
+    client = FakeDynamoDB() if database is None else database
+    return DynamoTable(SimpleNamespace(get=lambda *_: client), "table")  # type: ignore[arg-type]
 
 
 class FakeDynamoDB:

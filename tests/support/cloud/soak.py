@@ -19,12 +19,10 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.fakes.cloud.dynamodb import FakeDynamoDB
+from tests.fakes.cloud.dynamodb import FakeDynamoDB, memory_table
 
-from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.errors import ConflictError, ThrottledError
 from chalicelib.people.aws.organisations import TableOrgs
 from chalicelib.people.tokens import digest_of
@@ -190,8 +188,7 @@ class Soak:
         self.found = Findings()
         self._faults = faults
         self._database, bucket = FakeDynamoDB(), _Bucket()
-        database = self._database
-        table = DynamoTable(SimpleNamespace(get=lambda *_: database), "table")  # type: ignore[arg-type]
+        table = memory_table(self._database)
         self.world: World
         orgs = TableOrgs(table, lambda: self.world.now)
         orgs.set_plan(ME.org, BillingPlan("scale", _WORKERS, 1000, 16, None))

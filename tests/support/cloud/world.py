@@ -16,36 +16,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.cloud import (
-    FakeAgents,
     FakeAuditLog,
     FakeBlobs,
     FakeBuilder,
     FakeConnections,
-    FakeDeliveries,
     FakeFleet,
     FakeIdentities,
     FakeIdentityProvider,
-    FakeLimits,
     FakeLogs,
     FakeMachines,
-    FakeNamedRecords,
     FakeOrgs,
     FakePeople,
-    FakeRelays,
     FakeShells,
     FakeStore,
     FakeTokens,
     FakeVault,
 )
+from tests.fakes.cloud.dynamodb import memory_table
 from tests.fakes.schedules import MemorySchedules
 
+from chalicelib.aws import table_keys
+from chalicelib.aws.named_records import TableNamedRecords
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.dependencies import Dependencies
+from chalicelib.limits.aws import TableLimits
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
+from chalicelib.remote.aws import TableAgents, TableRelays
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reconcile import Reconciler
+from chalicelib.triggers.aws import TableDeliveries
 from chalicelib.triggers.github_app import GithubApps
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
 from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
@@ -54,9 +55,12 @@ from conducto_core.asl.rules.naming import Site
 from conducto_core.asl.rules.partition import MAX_SIZE
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.notifications.channels import Settings
+from conducto_core.notifications.model import NotificationRule
+from conducto_core.people.model import Trust
 from conducto_core.programs.model import ContinueRequest
 from conducto_core.run.model.params import NodeParams, PipelineParams, TreeParams
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.triggers.model import GithubApp, QueuedLaunch, Trigger
 from conducto_core.workers.model import (
     PROTOCOL,
     Claim,
@@ -105,6 +109,7 @@ class World:
     ) -> None:
         """Create a world; ``folder`` is its file system, without which data cannot be written."""
         self.now = 1_000_000.0
+        self.table = memory_table()
         self.interpreter = Interpreter()
         self.orgs = FakeOrgs(lambda: self.now)
         self.orgs.set_plan(ME.org, plan)
@@ -112,12 +117,12 @@ class World:
         self.fleet = FakeFleet()
         self.machines = FakeMachines(self.interpreter, TaskGoneError, SITE)
         self.connections = FakeConnections()
-        self.agents = FakeAgents()
-        self.relays = FakeRelays()
+        self.agents = TableAgents(self.table)
+        self.relays = TableRelays(self.table, lambda: self.now)
         self.vault = FakeVault()
         self.schedules = MemorySchedules()
-        self.limits = FakeLimits()
-        self.rules = FakeNamedRecords()
+        self.limits = TableLimits(self.table)
+        self.rules = TableNamedRecords(self.table, table_keys.notification_rule, NotificationRule)
         self.tokens = FakeTokens(lambda: self.now)
         self.identities = FakeIdentities()
         self.people = FakePeople(self.tokens, self.identities)
@@ -149,14 +154,14 @@ class World:
             "tokens": self.tokens,
             "schedules": self.schedules,
             "limits": self.limits,
-            "trusts": FakeNamedRecords(),
+            "trusts": TableNamedRecords(self.table, table_keys.trust, Trust),
             "rules": self.rules,
-            "triggers": FakeNamedRecords(),
-            "deliveries": FakeDeliveries(),
-            "queue": FakeNamedRecords(),
+            "triggers": TableNamedRecords(self.table, table_keys.trigger, Trigger),
+            "deliveries": TableDeliveries(self.table, lambda: self.now),
+            "queue": TableNamedRecords(self.table, table_keys.queued_launch, QueuedLaunch),
             "git": GitProviders(Settings()),
             "refs": HttpGitRefs(public_only=False),
-            "apps": FakeNamedRecords(),
+            "apps": TableNamedRecords(self.table, table_keys.github_app, GithubApp),
             "github": GithubApps(Settings(), lambda: self.now),
             "people": self.people,
             "audit": self.audit,
