@@ -8,20 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.cloud import (
-    FakeAuditLog,
     FakeBlobs,
     FakeBuilder,
     FakeConnections,
     FakeFleet,
-    FakeIdentities,
     FakeIdentityProvider,
     FakeLogs,
     FakeMachines,
     FakeOrgs,
-    FakePeople,
     FakeShells,
     FakeStore,
-    FakeTokens,
     FakeVault,
 )
 from tests.fakes.cloud.dynamodb import memory_table
@@ -34,6 +30,8 @@ from chalicelib.aws.named_records import TableNamedRecords
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.dependencies import Dependencies
 from chalicelib.limits.aws import TableLimits
+from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
+from chalicelib.people.aws.organisations import TableIdentities
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
 from chalicelib.remote.aws import TableAgents, TableRelays
@@ -110,7 +108,7 @@ class Place:
             each.set_plan(ME.org, BillingPlan("scale", workers, 1000, 16, None))
         self.store = FakeStore(orgs)
         self.fleet = FakeFleet()
-        self.tokens = FakeTokens(time.time)
+        self.tokens = TableTokens(table, time.time)
         self.engine = CommandProcessor(
             replace(
                 Dependencies(
@@ -123,9 +121,9 @@ class Place:
                     vault=FakeVault(),
                     tokens=self.tokens,
                     orgs=orgs,
-                    people=FakePeople(self.tokens),
-                    audit=FakeAuditLog(),
-                    identities=FakeIdentities(),
+                    people=TablePeople(table, self.tokens),
+                    audit=TableAuditLog(table, time.time),
+                    identities=TableIdentities(table),
                     limits=TableLimits(table),
                     provider=FakeIdentityProvider(),
                     trusts=TableNamedRecords(table, table_keys.trust, Trust),

@@ -19,15 +19,13 @@ if TYPE_CHECKING:
     from chalicelib.images.port import Builder
     from chalicelib.limits.aws import TableLimits
     from chalicelib.logs.port import LogKey, LogStore
+    from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
+    from chalicelib.people.aws.organisations import TableIdentities
     from chalicelib.people.port import (
-        AuditLog,
         Connections,
-        Identities,
         IdentityProvider,
         Orgs,
-        People,
         SecretVault,
-        Tokens,
     )
     from chalicelib.remote.aws import TableAgents, TableRelays
     from chalicelib.run.port import Blobs, DataFiles, StateMachines, Store
@@ -89,10 +87,10 @@ class Dependencies:
     machines: StateMachines
     fleet: WorkerFleet
     vault: SecretVault
-    tokens: Tokens
-    people: People
-    audit: AuditLog
-    identities: Identities
+    tokens: TableTokens
+    people: TablePeople
+    audit: TableAuditLog
+    identities: TableIdentities
     provider: IdentityProvider
     trusts: TableNamedRecords[Trust]
     schedules: Schedules

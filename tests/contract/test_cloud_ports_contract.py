@@ -12,14 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.fakes.cloud import (
-    FakeAuditLog,
     FakeBlobs,
     FakeConnections,
-    FakeIdentities,
     FakeLogs,
     FakeOrgs,
-    FakePeople,
-    FakeTokens,
     FakeVault,
 )
 from tests.fakes.cloud.dynamodb import memory_table
@@ -38,18 +34,14 @@ from chalicelib.logs.port import LogKey, LogStore, Tail, Uploaded
 from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
 from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
 from chalicelib.people.port import (
-    AuditLog,
     BillingPlan,
     Connections,
-    Identities,
     Identity,
     InvitationRecord,
     Measured,
     Orgs,
-    People,
     SecretVault,
     Spender,
-    Tokens,
     VerifiedPerson,
 )
 from chalicelib.people.tokens import membership_digest
@@ -137,10 +129,9 @@ def vault(request: pytest.FixtureRequest) -> SecretVault:
     return made
 
 
-@pytest.fixture(params=["fake", "aws"])
-def tokens(request: pytest.FixtureRequest, clock: Clock) -> Tokens:
-    made: Tokens = either(request, FakeTokens(clock), lambda _c, t: TableTokens(t, clock))
-    return made
+@pytest.fixture
+def tokens(either_table: DynamoTable, clock: Clock) -> TableTokens:
+    return TableTokens(either_table, clock)
 
 
 @pytest.fixture(params=["fake", "aws"])
@@ -514,7 +505,7 @@ def test_signed_addresses_are_at_the_host_where_pages_may_go(region: str) -> Non
 # ---- tokens -----------------------------------------------------------------------------------
 
 
-def test_token_identifies_its_owner(tokens: Tokens) -> None:
+def test_token_identifies_its_owner(tokens: TableTokens) -> None:
     tokens.put("d1", ANN, expires=None)
     tokens.put("d2", WORKER, expires=None)
 
@@ -523,7 +514,7 @@ def test_token_identifies_its_owner(tokens: Tokens) -> None:
     assert tokens.find("d3") is None
 
 
-def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
+def test_a_token_ends_when_it_was_to_end(tokens: TableTokens, clock: Clock) -> None:
     tokens.put("d1", ANN, expires=1010.5)
 
     clock.now = 1010.0
@@ -532,7 +523,7 @@ def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
     assert tokens.find("d1") is None
 
 
-def test_codes_of_a_token_are_counted_by_minute(tokens: Tokens, clock: Clock) -> None:
+def test_codes_of_a_token_are_counted_by_minute(tokens: TableTokens, clock: Clock) -> None:
     clock.now = 6000.0
     counts = [tokens.count_code(parent) for parent in ("a", "a", "b", "a")]
     clock.now += 59
@@ -544,7 +535,7 @@ def test_codes_of_a_token_are_counted_by_minute(tokens: Tokens, clock: Clock) ->
     assert tokens.known("acme") == []
 
 
-def test_revoked_token_is_deleted(tokens: Tokens) -> None:
+def test_revoked_token_is_deleted(tokens: TableTokens) -> None:
     tokens.put("d1", ANN, expires=None)
 
     assert [tokens.revoke_once("d1"), tokens.revoke_once("d1")] == [True, False]
@@ -553,7 +544,7 @@ def test_revoked_token_is_deleted(tokens: Tokens) -> None:
     assert tokens.known("acme") == []
 
 
-def test_token_contains_its_id_and_its_parent(tokens: Tokens) -> None:
+def test_token_contains_its_id_and_its_parent(tokens: TableTokens) -> None:
     tokens.put("d1", ANN, expires=None)
     tokens.put("d2", ANN, expires=None, parent="d1")
 
@@ -565,7 +556,7 @@ def test_token_contains_its_id_and_its_parent(tokens: Tokens) -> None:
     assert (hanging.token, hanging.parent) == ("d2", "d1")
 
 
-def test_token_ends_with_its_parent(tokens: Tokens, clock: Clock) -> None:
+def test_token_ends_with_its_parent(tokens: TableTokens, clock: Clock) -> None:
     tokens.put("taken", ANN, expires=None)
     tokens.put("short", ANN, expires=1010.0)
     tokens.put("of taken", ANN, expires=None, parent="taken")
@@ -581,7 +572,7 @@ def test_token_ends_with_its_parent(tokens: Tokens, clock: Clock) -> None:
 
 
 def test_tokens_and_sessions_of_users_are_listed_the_newest_first(
-    tokens: Tokens, clock: Clock
+    tokens: TableTokens, clock: Clock
 ) -> None:
     tokens.put("d1", ANN, expires=None)
     clock.now += 1
@@ -846,21 +837,14 @@ def test_output_of_a_deleted_pipeline_is_deleted_and_no_other(logs: LogStore) ->
 class Registry(NamedTuple):
     """Members and their tokens, over the same table."""
 
-    people: People
-    tokens: Tokens
-    identities: Identities
+    people: TablePeople
+    tokens: TableTokens
+    identities: TableIdentities
 
 
-@pytest.fixture(params=["fake", "aws"])
-def registry(request: pytest.FixtureRequest, clock: Clock) -> Registry:
-    def real(_clients: Clients, table: DynamoTable) -> Registry:
-        tokens = TableTokens(table, clock)
-        return Registry(TablePeople(table, tokens), tokens, TableIdentities(table))
-
-    fakes, linked = FakeTokens(clock), FakeIdentities()
-    fake = Registry(FakePeople(fakes, linked), fakes, linked)
-    made: Registry = either(request, fake, real)
-    return made
+@pytest.fixture
+def registry(either_table: DynamoTable, tokens: TableTokens) -> Registry:
+    return Registry(TablePeople(either_table, tokens), tokens, TableIdentities(either_table))
 
 
 def a_member(user: str, role: Role = Role.MEMBER) -> Member:
@@ -1006,13 +990,12 @@ def test_dissolved_organisation_has_no_members_and_tokens(registry: Registry) ->
 # ---- audit log --------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["fake", "aws"])
-def audit(request: pytest.FixtureRequest, clock: Clock) -> AuditLog:
-    made: AuditLog = either(request, FakeAuditLog(), lambda _c, t: TableAuditLog(t, clock))
-    return made
+@pytest.fixture
+def audit(either_table: DynamoTable, clock: Clock) -> TableAuditLog:
+    return TableAuditLog(either_table, clock)
 
 
-def test_audit_log_is_paged_and_filtered_over_months(audit: AuditLog, clock: Clock) -> None:
+def test_audit_log_is_paged_and_filtered_over_months(audit: TableAuditLog, clock: Clock) -> None:
     month = 31 * 86_400.0
     for number in range(6):
         clock.now = 1_700_000_000.0 + number * month
@@ -1035,7 +1018,7 @@ def test_audit_log_is_paged_and_filtered_over_months(audit: AuditLog, clock: Clo
     assert audit.page("acme", AuditParams(operation="launch")).entries == ()
 
 
-def test_user_is_renamed_in_the_audit_log(audit: AuditLog, clock: Clock) -> None:
+def test_user_is_renamed_in_the_audit_log(audit: TableAuditLog, clock: Clock) -> None:
     clock.now = 1_700_000_000.0
     audit.add("acme", _entry(clock.now, "ann"))
     audit.add("acme", _entry(clock.now, "bob", subject="ann"))
@@ -1051,7 +1034,7 @@ def test_user_is_renamed_in_the_audit_log(audit: AuditLog, clock: Clock) -> None
     ]
 
 
-def test_entry_has_no_status_until_its_request_ends(audit: AuditLog, clock: Clock) -> None:
+def test_entry_has_no_status_until_its_request_ends(audit: TableAuditLog, clock: Clock) -> None:
     clock.now = 1_700_000_000.0
     begun = [audit.add("acme", _entry(clock.now + n, "ann", "ann", status=None)) for n in range(3)]
 

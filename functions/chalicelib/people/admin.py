@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from chalicelib.people.port import Identity, Orgs, TokenRecord, Tokens
+from chalicelib.people.aws.members import TableTokens
+from chalicelib.people.port import Identity, Orgs, TokenRecord
 from chalicelib.people.tokens import new_token
 from conducto.version import __version__
 from conducto_core.errors import RefusedError
@@ -44,7 +45,7 @@ class Administration:
 
     def __init__(
         self,
-        tokens: Tokens,
+        tokens: TableTokens,
         orgs: Orgs,
         clock: Callable[[], float],
         revoked: Callable[[str], None] = lambda _digest: None,

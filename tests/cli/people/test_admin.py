@@ -7,9 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fakes.cloud import FakeOrgs, FakeTokens
+from tests.fakes.cloud import FakeOrgs
+from tests.fakes.cloud.dynamodb import memory_table
 
 from chalicelib.people.admin import Administration
+from chalicelib.people.aws.members import TableTokens
 from chalicelib.people.tokens import digest_of
 from conducto_cli.people.admin_command import AwsError, add_arguments
 from conducto_cli.people.admin_command import run as admin
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 class Place:
     def __init__(self) -> None:
-        self.tokens = FakeTokens(lambda: 0.0)
+        self.tokens = TableTokens(memory_table(), lambda: 0.0)
         self.orgs = FakeOrgs()
         self.asked: list[str] = []
         self.code = "cdo_of_the_invitation"

@@ -1,25 +1,19 @@
 """Organisations, tokens and connections in memory."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from chalicelib.errors import ConflictError, PlanLimitError
 from chalicelib.people.port import (
     FRAME_LIMIT,
-    Identity,
     InUse,
     Measured,
     Share,
     Spender,
-    TokenRecord,
 )
-from chalicelib.people.tokens import is_listed
 from chalicelib.remote.port import AgentKey
 from conducto_core.billing.model import PipelineSpent
 from conducto_core.billing.rules import NO_BILLING, Billing, BillingPlan
-from conducto_core.people.model import TokenKind
-from conducto_core.people.rules import narrowed
 from conducto_core.run.model.records import Wait
 from conducto_core.run.rules import waits
 
@@ -180,58 +174,6 @@ class FakeOrgs:
             "exec_seconds": sum(seconds for seconds, _ in all_of_it),
             "cpu_seconds": sum(cpu for _, cpu in all_of_it),
         }
-
-
-class FakeTokens:
-    """Tokens by digest."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._kept: dict[str, TokenRecord] = {}
-        self._codes: Counter[tuple[str, int]] = Counter()
-
-    def put(
-        self,
-        digest: str,
-        identity: Identity,
-        *,
-        expires: float | None,
-        parent: str | None = None,
-        kind: TokenKind = "login",
-        name: str = "",
-    ) -> None:
-        now = self._clock()
-        kept = replace(identity, token=digest, parent=parent, kind=kind, created=now)
-        self._kept[digest] = TokenRecord(digest, kept, now, expires, name)
-
-    def put_root(self, digest: str, identity: Identity) -> None:
-        self.put(digest, identity, expires=None)
-
-    def find(self, digest: str) -> Identity | None:
-        token = self._kept.get(digest)
-        if token is None or (token.expires is not None and token.expires <= self._clock()):
-            return None
-        identity = token.identity
-        if identity.parent is None:
-            return identity
-        parent = self.find(identity.parent)
-        if parent is None:
-            return None
-        may = narrowed(identity.permissions, parent.permissions)
-        return replace(identity, permissions=may)
-
-    def revoke_once(self, digest: str) -> bool:
-        return self._kept.pop(digest, None) is not None
-
-    def count_code(self, parent: str) -> int:
-        self._codes[parent, int(self._clock() // 60)] += 1
-        return self._codes[parent, int(self._clock() // 60)]
-
-    def known(self, org: str) -> Sequence[TokenRecord]:
-        own = [t for d, t in self._kept.items() if ":" not in d]
-        people = [token for token in own if is_listed(token.identity)]
-        mine = [token for token in people if token.identity.org == org]
-        return sorted(mine, key=lambda token: token.created, reverse=True)
 
 
 class FakeConnections:

@@ -16,20 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.cloud import (
-    FakeAuditLog,
     FakeBlobs,
     FakeBuilder,
     FakeConnections,
     FakeFleet,
-    FakeIdentities,
     FakeIdentityProvider,
     FakeLogs,
     FakeMachines,
     FakeOrgs,
-    FakePeople,
     FakeShells,
     FakeStore,
-    FakeTokens,
     FakeVault,
 )
 from tests.fakes.cloud.dynamodb import memory_table
@@ -40,6 +36,8 @@ from chalicelib.aws.named_records import TableNamedRecords
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.dependencies import Dependencies
 from chalicelib.limits.aws import TableLimits
+from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
+from chalicelib.people.aws.organisations import TableIdentities
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
 from chalicelib.remote.aws import TableAgents, TableRelays
@@ -123,10 +121,10 @@ class World:
         self.schedules = MemorySchedules()
         self.limits = TableLimits(self.table)
         self.rules = TableNamedRecords(self.table, table_keys.notification_rule, NotificationRule)
-        self.tokens = FakeTokens(lambda: self.now)
-        self.identities = FakeIdentities()
-        self.people = FakePeople(self.tokens, self.identities)
-        self.audit = FakeAuditLog()
+        self.tokens = TableTokens(self.table, lambda: self.now)
+        self.identities = TableIdentities(self.table)
+        self.people = TablePeople(self.table, self.tokens)
+        self.audit = TableAuditLog(self.table, lambda: self.now)
         self.provider = FakeIdentityProvider()
         self.logs = FakeLogs()
         self.blobs = FakeBlobs(lambda: self.now)

@@ -304,7 +304,7 @@ def _billing(item: Item) -> Billing:
 
 
 class TableIdentities:
-    """A `chalicelib.people.port.Identities`."""
+    """The memberships of people at identity providers, which `TablePeople` writes."""
 
     def __init__(self, table: DynamoTable) -> None:
         self._table = table
