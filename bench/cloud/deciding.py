@@ -15,12 +15,10 @@ from tests.fakes.cloud import (
     FakeIdentityProvider,
     FakeLogs,
     FakeMachines,
-    FakeOrgs,
-    FakeShells,
-    FakeStore,
     FakeVault,
 )
 from tests.fakes.cloud.dynamodb import memory_table
+from tests.fakes.cloud.store import memory_store
 from tests.fakes.schedules import MemorySchedules
 
 import conducto as co
@@ -28,10 +26,11 @@ from bench.cloud.lab import CloudLab
 from chalicelib.aws import table_keys
 from chalicelib.aws.named_records import TableNamedRecords
 from chalicelib.data.function import LocalDataFiles
+from chalicelib.debug.aws import TableShells
 from chalicelib.dependencies import Dependencies
 from chalicelib.limits.aws import TableLimits
 from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
-from chalicelib.people.aws.organisations import TableIdentities
+from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
 from chalicelib.remote.aws import TableAgents, TableRelays
@@ -103,10 +102,10 @@ class Place:
 
     def __init__(self, root: co.Node, workers: int, *, run: bool = True, **ports: Any) -> None:
         table = memory_table()
-        orgs, blobs = FakeOrgs(), FakeBlobs()
+        orgs, blobs = TableOrgs(table, time.time), FakeBlobs()
         for each in (orgs, ports.get("orgs", orgs)):
             each.set_plan(ME.org, BillingPlan("scale", workers, 1000, 16, None))
-        self.store = FakeStore(orgs)
+        self.store = memory_store(table, orgs)
         self.fleet = FakeFleet()
         self.tokens = TableTokens(table, time.time)
         self.engine = CommandProcessor(
@@ -140,7 +139,7 @@ class Place:
                     agents=TableAgents(table),
                     relays=TableRelays(table, time.time),
                     builder=FakeBuilder(),
-                    shells=FakeShells(orgs),
+                    shells=TableShells(table, orgs, time.time),
                     site=SITE,
                 ),
                 **ports,

@@ -15,20 +15,22 @@ from conducto_core.workers.model import Credentials, WarmPool
 
 if TYPE_CHECKING:
     from chalicelib.aws.named_records import TableNamedRecords
-    from chalicelib.billing.port import BillingPorts
+    from chalicelib.billing.aws import TableBilling
+    from chalicelib.billing.port import BillingProvider
+    from chalicelib.debug.aws import TableShells
     from chalicelib.images.port import Builder
     from chalicelib.limits.aws import TableLimits
     from chalicelib.logs.port import LogKey, LogStore
     from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
-    from chalicelib.people.aws.organisations import TableIdentities
+    from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
     from chalicelib.people.port import (
         Connections,
         IdentityProvider,
-        Orgs,
         SecretVault,
     )
     from chalicelib.remote.aws import TableAgents, TableRelays
-    from chalicelib.run.port import Blobs, DataFiles, StateMachines, Store
+    from chalicelib.run.aws.journal import JournalStore
+    from chalicelib.run.port import Blobs, DataFiles, StateMachines
     from chalicelib.run.rules.deferred import BackgroundEvent
     from chalicelib.triggers.aws import TableDeliveries
     from chalicelib.triggers.port import (
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
         GitProvider,
         GitRefs,
     )
-    from chalicelib.workers.port import Shells, WorkerFleet
+    from chalicelib.workers.port import WorkerFleet
     from conducto_core.asl.rules.naming import Site
     from conducto_core.notifications.model import NotificationRule
     from conducto_core.people.model import Trust
@@ -45,6 +47,14 @@ if TYPE_CHECKING:
 
 #: Called with address, subject, text and password.
 Mail = Callable[[str, str, str, str | None], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class BillingPorts:
+    """The ports of an installation with billing."""
+
+    provider: BillingProvider
+    records: TableBilling
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,7 @@ class Dependencies:
         services: Environment variables of commands for non-default service addresses.
     """
 
-    store: Store
+    store: JournalStore
     logs: LogStore
     blobs: Blobs
     data: DataFiles
@@ -103,12 +113,12 @@ class Dependencies:
     refs: GitRefs
     apps: TableNamedRecords[GithubApp]
     github: GithubAppApi
-    orgs: Orgs
+    orgs: TableOrgs
     connections: Connections
     agents: TableAgents
     relays: TableRelays
     builder: Builder
-    shells: Shells
+    shells: TableShells
     site: Site
     url: Callable[[], str] = lambda: ""
     socket: Callable[[], str] = lambda: ""

@@ -15,7 +15,6 @@ from tests.fakes.cloud import (
     FakeBlobs,
     FakeConnections,
     FakeLogs,
-    FakeOrgs,
     FakeVault,
 )
 from tests.fakes.cloud.dynamodb import memory_table
@@ -39,7 +38,6 @@ from chalicelib.people.port import (
     Identity,
     InvitationRecord,
     Measured,
-    Orgs,
     SecretVault,
     Spender,
     VerifiedPerson,
@@ -134,10 +132,9 @@ def tokens(either_table: DynamoTable, clock: Clock) -> TableTokens:
     return TableTokens(either_table, clock)
 
 
-@pytest.fixture(params=["fake", "aws"])
-def orgs(request: pytest.FixtureRequest, clock: Clock) -> Orgs:
-    made: Orgs = either(request, FakeOrgs(), lambda _c, t: TableOrgs(t, clock))
-    return made
+@pytest.fixture
+def orgs(either_table: DynamoTable, clock: Clock) -> TableOrgs:
+    return TableOrgs(either_table, clock)
 
 
 @pytest.fixture(params=["fake", "aws"])
@@ -600,7 +597,7 @@ def test_tokens_and_sessions_of_users_are_listed_the_newest_first(
 # ---- organisations ----------------------------------------------------------------------------
 
 
-def test_an_org_is_on_the_free_plan_until_it_is_on_another(orgs: Orgs) -> None:
+def test_an_org_is_on_the_free_plan_until_it_is_on_another(orgs: TableOrgs) -> None:
     assert orgs.plan("acme") == BillingPlan()
 
     orgs.set_plan("acme", BillingPlan("scale", max_workers=50, max_cpu=16.0, exec_minutes=None))
@@ -612,7 +609,7 @@ def test_an_org_is_on_the_free_plan_until_it_is_on_another(orgs: Orgs) -> None:
     assert orgs.workers("acme") == 0
 
 
-def test_usage_is_counted_once(orgs: Orgs) -> None:
+def test_usage_is_counted_once(orgs: TableOrgs) -> None:
     for _ in range(3):
         orgs.add_usage("acme", "2026-11", "abc /a 1", 10.5, 2.0)
     orgs.add_usage("acme", "2026-11", "abc /a 2", 1.0, 0.25)
@@ -623,7 +620,7 @@ def test_usage_is_counted_once(orgs: Orgs) -> None:
     assert orgs.usage("other", "2026-11") == {"exec_seconds": 0, "cpu_seconds": 0}
 
 
-def test_usage_of_pipelines_is_counted_once_for_each(orgs: Orgs) -> None:
+def test_usage_of_pipelines_is_counted_once_for_each(orgs: TableOrgs) -> None:
     old, new = Spender("abc", "Old title", 0.5), Spender("abc", "New title", 0.25)
     for _ in range(3):
         orgs.add_usage("acme", "2026-11", "abc /a 1", 10.0, 2.0, whose=old)
@@ -657,7 +654,7 @@ def test_usage_of_pipelines_is_counted_once_for_each(orgs: Orgs) -> None:
     assert list(orgs.spent("other", "2026-11")) == []
 
 
-def test_storage_is_charged_once_for_each_interval(orgs: Orgs) -> None:
+def test_storage_is_charged_once_for_each_interval(orgs: TableOrgs) -> None:
     whose = Spender("abc", "Train", 0.0, attempts=0, program="/a.py", function="main")
     first, second = (Measured(float(n), Stored(objects=n, files=2, records=3)) for n in (10, 20))
 
@@ -682,7 +679,7 @@ def test_storage_is_charged_once_for_each_interval(orgs: Orgs) -> None:
     assert orgs.spent_by("acme", "2026-10", "abc") is None
 
 
-def test_daily_measurement_of_storage_has_a_place(orgs: Orgs) -> None:
+def test_daily_measurement_of_storage_has_a_place(orgs: TableOrgs) -> None:
     assert orgs.measured_last() == ("", "")
     orgs.note_measured("acme", "abc")
     orgs.note_measured("other", "aaa")

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from chalicelib.remote.port import AgentKey
-from conducto_core.billing.model import PipelineSpent
 from conducto_core.billing.rules import FREE, NO_BILLING, Billing, BillingPlan, Stored, effective
 from conducto_core.people.model import (
     Invitation,
@@ -244,88 +243,6 @@ class InUse(NamedTuple):
         found = effective(base, billing, accrued, now)
         gates = (found.paying, found.suspended)
         return cls(found.plan, workers, reserved, base, *gates, billing, accrued)
-
-
-class Orgs(Protocol):
-    """Organisations and their plans."""
-
-    def plan(self, org: str) -> BillingPlan:
-        """Return an organisation's effective plan."""
-
-    def set_plan(self, org: str, plan: BillingPlan) -> None:
-        """Set an organisation's plan; a subscription allows at least the plan ``scale``."""
-
-    def set_billing(self, org: str, billing: Billing, accrued: float, *, fetched: float) -> None:
-        """Set the part of a subscription that gates workers, unless a later one is stored.
-
-        Args:
-            org: The organisation.
-            billing: Its subscription; the spend limit stays as it is.
-            accrued: Dollars of the billing period; they are set once per period.
-            fetched: When the subscription was fetched.
-        """
-
-    def set_limit(self, org: str, limit: float | None, grace_minutes: float) -> None:
-        """Set the maximum dollars of a billing period, and the minutes that commands get then."""
-
-    def workers(self, org: str) -> int:
-        """Return the number of workers that the organisation has now."""
-
-    def in_use(self, org: str) -> InUse:
-        """Return the plan and its use in one read."""
-
-    def shares(self, org: str) -> Mapping[str, Share]:
-        """Return ``{pipeline id: share}`` of the pipelines that have one (a consistent read)."""
-
-    def add_usage(
-        self,
-        org: str,
-        month: str,
-        key: str,
-        seconds: float,
-        cpu: float,
-        *,
-        whose: Spender | None = None,
-    ) -> None:
-        """Meter the seconds of a worker or an Exec once; ``key`` identifies them.
-
-        Usage with a spender also counts in the pipeline's monthly sums, which outlive the pipeline.
-
-        Raises:
-            ThrottledError: Concurrent writers; retry.
-        """
-
-    def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
-        """Return the usage of each pipeline in a month, without its nodes."""
-
-    def spent_by(self, org: str, month: str, pipeline_id: str) -> PipelineSpent | None:
-        """Return the usage of one pipeline in a month, or None."""
-
-    def measured(self, pipeline_id: str) -> Measured | None:
-        """Return the last measurement of what a pipeline stores, or None."""
-
-    def measured_last(self) -> tuple[str, str]:
-        """Return ``(org, pipeline id)`` of the last `note_measured`; empty strings: none."""
-
-    def note_measured(self, org: str, pipeline_id: str) -> None:
-        """Record how far the daily measurement of storage has come, in the order of these pairs."""
-
-    def add_storage(
-        self,
-        org: str,
-        whose: Spender,
-        before: Measured | None,
-        now: Measured,
-        dollars: Mapping[str, float],
-    ) -> None:
-        """Replace a pipeline's measurement, and add ``{month: dollars}`` to its monthly sums.
-
-        Raises:
-            ConflictError: ``before`` is not the last measurement.
-        """
-
-    def usage(self, org: str, month: str) -> Mapping[str, float]:
-        """Return ``{"exec_seconds": …, "cpu_seconds": …}`` of a month, e.g. ``2026-11``."""
 
 
 class Connections(Protocol):

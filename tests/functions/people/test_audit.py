@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud import FakeStore
 from tests.fakes.cloud.dynamodb import memory_table
+from tests.fakes.cloud.store import memory_store
 from tests.functions.api.test_route_matrix import Matrix
 from tests.functions.people.test_people import ORG, Office
 from tests.functions.triggers.test_triggers import Site
@@ -19,6 +19,7 @@ from chalicelib.errors import ThrottledError
 from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
 from chalicelib.people.port import Identity, VerifiedPerson
 from chalicelib.people.tokens import digest_of
+from chalicelib.run.aws.journal import JournalStore
 from chalicelib.run.processor import CommandProcessor
 from conducto_core.api.cloud_operations import BODY_KEY, CLOUD_OPERATIONS
 from conducto_core.api.idempotency import MemoryResponses
@@ -131,7 +132,7 @@ class ProcessKilledError(BaseException):
     """Lambda ends the process."""
 
 
-class Interruptible(FakeStore):
+class Interruptible(JournalStore):
     """A store whose process is killed after a commit, if it is armed."""
 
     armed = False
@@ -145,7 +146,7 @@ class Interruptible(FakeStore):
 def interrupted_desk(**more: Any) -> Desk:
     """Return a desk whose process was killed after an action, before its response."""
     desk = Desk(**more)
-    store = Interruptible(desk.world.orgs)
+    store = memory_store(desk.world.table, desk.world.orgs, Interruptible)
     desk.world.cloud = desk.world.over(store=store)
     desk.world.engine = CommandProcessor(desk.world.cloud)
     desk.pipeline = desk.world.launch(serial(leaf("a")), run=False)

@@ -23,21 +23,21 @@ from tests.fakes.cloud import (
     FakeIdentityProvider,
     FakeLogs,
     FakeMachines,
-    FakeOrgs,
-    FakeShells,
-    FakeStore,
     FakeVault,
 )
-from tests.fakes.cloud.dynamodb import memory_table
+from tests.fakes.cloud.dynamodb import FakeDynamoDB, memory_table
+from tests.fakes.cloud.store import memory_store
 from tests.fakes.schedules import MemorySchedules
 
 from chalicelib.aws import table_keys
+from chalicelib.aws.dynamodb import Update
 from chalicelib.aws.named_records import TableNamedRecords
 from chalicelib.data.function import LocalDataFiles
+from chalicelib.debug.aws import TableShells
 from chalicelib.dependencies import Dependencies
 from chalicelib.limits.aws import TableLimits
 from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
-from chalicelib.people.aws.organisations import TableIdentities
+from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
 from chalicelib.remote.aws import TableAgents, TableRelays
@@ -107,11 +107,12 @@ class World:
     ) -> None:
         """Create a world; ``folder`` is its file system, without which data cannot be written."""
         self.now = 1_000_000.0
-        self.table = memory_table()
+        self.database = FakeDynamoDB()
+        self.table = memory_table(self.database)
         self.interpreter = Interpreter()
-        self.orgs = FakeOrgs(lambda: self.now)
+        self.orgs = TableOrgs(self.table, lambda: self.now)
         self.orgs.set_plan(ME.org, plan)
-        self.store = FakeStore(self.orgs)
+        self.store = memory_store(self.table, self.orgs)
         self.fleet = FakeFleet()
         self.machines = FakeMachines(self.interpreter, TaskGoneError, SITE)
         self.connections = FakeConnections()
@@ -130,7 +131,7 @@ class World:
         self.blobs = FakeBlobs(lambda: self.now)
         self.data = LocalDataFiles(folder, self.blobs)
         self.builder = FakeBuilder()
-        self.shells = FakeShells(self.orgs)
+        self.shells = TableShells(self.table, self.orgs, lambda: self.now)
         self.offers: list[Offer] = []
         self.hands: dict[str, Hand] = {}
         self.handed_out: set[str] = set()
@@ -219,6 +220,10 @@ class World:
         )
         params = PipelineParams(id=pipeline_id)
         return asyncio.run(self.pipelines(identity).continue_pipeline(params, request))
+
+    def accrue(self, dollars: float) -> None:
+        """Set the dollars of the billing period, without a worker that is charged."""
+        self.table.update(Update(table_keys.org(ME.org), set={"accrued": dollars}))
 
     def reconciler(self) -> Reconciler:
         return Reconciler(self.engine)
