@@ -173,7 +173,7 @@ class _Function:
         self.engine = CommandProcessor(
             replace(
                 cloud,
-                store=self._store,
+                store=self._store,  # type: ignore[arg-type]
                 fleet=_Fleet(model.tasks, self._call),  # type: ignore[arg-type]
                 limits=Slow(cloud.limits, {"read": ("dynamodb.GetItem",)}, self),  # type: ignore[arg-type]
                 orgs=Slow(cloud.orgs, read, self),  # type: ignore[arg-type]

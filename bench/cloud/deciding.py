@@ -34,6 +34,7 @@ from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
 from chalicelib.remote.aws import TableAgents, TableRelays
+from chalicelib.run.aws.journal import JournalStore
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.triggers.aws import TableDeliveries
@@ -105,7 +106,7 @@ class Place:
         orgs, blobs = TableOrgs(table, time.time), FakeBlobs()
         for each in (orgs, ports.get("orgs", orgs)):
             each.set_plan(ME.org, BillingPlan("scale", workers, 1000, 16, None))
-        self.store = memory_store(table, orgs)
+        self.store = memory_store(table, orgs, JournalStore)
         self.fleet = FakeFleet()
         self.tokens = TableTokens(table, time.time)
         self.engine = CommandProcessor(

@@ -63,7 +63,7 @@ def over(request: pytest.FixtureRequest) -> Over:
     if request.param == "fake":
         table = memory_table()
         orgs = TableOrgs(table, lambda: 1000.0)
-        return Over(memory_store(table, orgs), orgs)
+        return Over(memory_store(table, orgs, JournalStore), orgs)
     real: Over = request.getfixturevalue("real")
     return real
 

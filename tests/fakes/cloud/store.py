@@ -11,6 +11,6 @@ from chalicelib.run.aws.journal import JournalStore
 S = TypeVar("S", bound=JournalStore)
 
 
-def memory_store(table: DynamoTable, orgs: TableOrgs, store: type[S] = JournalStore) -> S:  # type: ignore[assignment]
+def memory_store(table: DynamoTable, orgs: TableOrgs, store: type[S]) -> S:
     """Return a store whose objects are in memory."""
     return store(table, FakeBlobs(), orgs)  # type: ignore[arg-type]

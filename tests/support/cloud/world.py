@@ -12,6 +12,7 @@ import contextlib
 import gzip
 import json
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
 from chalicelib.remote.aws import TableAgents, TableRelays
+from chalicelib.run.aws.journal import JournalStore
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reconcile import Reconciler
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chalicelib.workers.port import WorkerTask
+    from conducto_core.people.model import AuditEntry
     from conducto_core.programs.model import ContinuePlan
     from conducto_core.run.model.records import AttemptRecord
     from conducto_core.run.model.requests import ControlResult, NodeView, PipelineSummary
@@ -93,6 +96,17 @@ STRANGER = Identity("other", "bob", EVERYTHING)
 #: A path below which no directory can be created.
 NOWHERE = Path("/dev/null/data")
 LARGE = BillingPlan("scale", max_workers=1000, max_pipelines=1000, max_cpu=16, exec_minutes=None)
+
+
+class OrderedAuditLog(TableAuditLog):
+    """An audit log that keeps the order of the entries of one moment, which is random otherwise."""
+
+    _numbers = count()
+
+    def add(self, org: str, entry: AuditEntry) -> str:
+        position = f"{entry.time:020.6f}#{next(self._numbers):08x}"
+        self._put(org, position, entry)
+        return position
 
 
 class World:
@@ -112,7 +126,7 @@ class World:
         self.interpreter = Interpreter()
         self.orgs = TableOrgs(self.table, lambda: self.now)
         self.orgs.set_plan(ME.org, plan)
-        self.store = memory_store(self.table, self.orgs)
+        self.store = memory_store(self.table, self.orgs, JournalStore)
         self.fleet = FakeFleet()
         self.machines = FakeMachines(self.interpreter, TaskGoneError, SITE)
         self.connections = FakeConnections()
@@ -125,7 +139,7 @@ class World:
         self.tokens = TableTokens(self.table, lambda: self.now)
         self.identities = TableIdentities(self.table)
         self.people = TablePeople(self.table, self.tokens)
-        self.audit = TableAuditLog(self.table, lambda: self.now)
+        self.audit = OrderedAuditLog(self.table, lambda: self.now)
         self.provider = FakeIdentityProvider()
         self.logs = FakeLogs()
         self.blobs = FakeBlobs(lambda: self.now)
