@@ -210,7 +210,7 @@ class JournalStore:
         """Return a generated tree, or a definition or plan that `keep_tree` stored.
 
         Raises:
-            LookupError: It is not there.
+            LookupError: It is missing.
         """
         return self._form(kind, pipeline_id, key)
 
