@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud import FakeAuditLog, FakePeople, FakeStore, FakeTokens
+from tests.fakes.cloud.dynamodb import memory_table
+from tests.fakes.cloud.store import memory_store
 from tests.functions.api.test_route_matrix import Matrix
 from tests.functions.people.test_people import ORG, Office
 from tests.functions.triggers.test_triggers import Site
@@ -15,8 +16,10 @@ from chalicelib.api.dispatch import Api, Request
 from chalicelib.api.transfers import new_key
 from chalicelib.api.websocket import Sockets
 from chalicelib.errors import ThrottledError
+from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
 from chalicelib.people.port import Identity, VerifiedPerson
 from chalicelib.people.tokens import digest_of
+from chalicelib.run.aws.journal import JournalStore
 from chalicelib.run.processor import CommandProcessor
 from conducto_core.api.cloud_operations import BODY_KEY, CLOUD_OPERATIONS
 from conducto_core.api.idempotency import MemoryResponses
@@ -129,7 +132,7 @@ class ProcessKilledError(BaseException):
     """Lambda ends the process."""
 
 
-class Interruptible(FakeStore):
+class Interruptible(JournalStore):
     """A store whose process is killed after a commit, if it is armed."""
 
     armed = False
@@ -143,7 +146,7 @@ class Interruptible(FakeStore):
 def interrupted_desk(**more: Any) -> Desk:
     """Return a desk whose process was killed after an action, before its response."""
     desk = Desk(**more)
-    store = Interruptible(desk.world.orgs)
+    store = memory_store(desk.world.table, desk.world.orgs, Interruptible)
     desk.world.cloud = desk.world.over(store=store)
     desk.world.engine = CommandProcessor(desk.world.cloud)
     desk.pipeline = desk.world.launch(serial(leaf("a")), run=False)
@@ -175,14 +178,14 @@ def test_reading_the_audit_log_does_not_show_itself_as_unknown(desk: Desk) -> No
     assert [(one["request"], one["status"]) for one in found] == [("r-1", 200)]
 
 
-class FullLog(FakeAuditLog):
+class FullLog(TableAuditLog):
     """An audit log that cannot store."""
 
     def add(self, org: str, entry: AuditEntry) -> str:
         raise ThrottledError("too many writes")
 
 
-class EndlessLog(FakeAuditLog):
+class EndlessLog(TableAuditLog):
     """An audit log that stores no end."""
 
     def end(self, org: str, position: str, status: int, subject: str | None) -> None:
@@ -190,20 +193,20 @@ class EndlessLog(FakeAuditLog):
 
 
 def test_request_whose_entry_cannot_be_stored_is_refused() -> None:
-    desk = Desk(audit=FullLog())
+    desk = Desk(audit=FullLog(memory_table(), lambda: 1_000_000.0))
 
     assert desk.control(json.dumps(SKIP).encode()).status == 503
     assert not desk.is_skipped()
 
 
 def test_request_whose_end_cannot_be_stored_keeps_its_response() -> None:
-    desk = Desk(audit=EndlessLog())
+    desk = Desk(audit=EndlessLog(memory_table(), lambda: 1_000_000.0))
 
     assert desk.control(json.dumps(SKIP).encode()).status == 200
     assert desk.entries() == [("control", ("/a",), None)]
 
 
-class Killed(FakeTokens):
+class Killed(TableTokens):
     """Tokens whose process is killed when a token has been issued, if it is armed."""
 
     armed = False
@@ -215,9 +218,9 @@ class Killed(FakeTokens):
 
 
 def test_interrupted_sign_in_has_an_entry_of_its_member() -> None:
-    tokens = Killed(lambda: 0.0)
-    world = World(tokens=tokens)
-    people = FakePeople(tokens, world.identities)
+    world = World()
+    tokens = Killed(world.table, lambda: 0.0)
+    people = TablePeople(world.table, tokens)
     world.cloud = world.over(tokens=tokens, people=people)
     person = VerifiedPerson("https://issuer", "p", "ann@acme.example", 1e9)
     people.join(ORG, Member(user="ann", role=Role.OWNER, joined=0.0), person=person)

@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud import FakeAuditLog, FakeTokens
+from tests.fakes.cloud.dynamodb import memory_table
 
 from chalicelib.api.callers import FRESH_SECONDS
 from chalicelib.api.dispatch import Api, Request
 from chalicelib.errors import ThrottledError
+from chalicelib.people.aws.members import TableAuditLog, TableTokens
 from chalicelib.people.members import FRESH_SECONDS as FRESH_SESSION
 from chalicelib.people.port import Identity, VerifiedPerson
 from chalicelib.people.sign_in import TrustedRuns
@@ -286,7 +287,7 @@ def test_owner_who_becomes_an_administrator_keeps_other_invitations(office: Offi
     assert statuses == [410, 200]
 
 
-class HaltingTokens(FakeTokens):
+class HaltingTokens(TableTokens):
     """Tokens whose roots cannot be written after the first one."""
 
     roots = 0
@@ -299,7 +300,8 @@ class HaltingTokens(FakeTokens):
 
 
 def test_interrupted_change_of_a_trust_leaves_no_earlier_permission() -> None:
-    office, tokens = Office(), HaltingTokens(lambda: 0.0)
+    office = Office()
+    tokens = HaltingTokens(office.world.table, lambda: 0.0)
     trusts = TrustedRuns(office.world.over(tokens=tokens), ME)
     asked = {"repository": "1", "ref": "refs/heads/main"}
     trusts.put("ci", TrustRequest(**asked, permissions=("read", "launch")))
@@ -810,7 +812,7 @@ def test_personal_data_is_exported_in_parts(tmp_path: Path) -> None:
     assert wrong[0] == 422
 
 
-class SlowAudit(FakeAuditLog):
+class SlowAudit(TableAuditLog):
     """An audit log whose first change of names takes minutes."""
 
     office: Office
@@ -826,7 +828,7 @@ class SlowAudit(FakeAuditLog):
 
 
 def test_interrupted_erasure_continues_with_the_same_name(tmp_path: Path) -> None:
-    audit = SlowAudit()
+    audit = SlowAudit(memory_table(), lambda: office.world.now)
     office = audit.office = Office(folder=tmp_path, audit=audit)
     owner, bob = office.join("ann", Role.OWNER), office.join("bob")
     office.call(operations.LEAVE, bob)
