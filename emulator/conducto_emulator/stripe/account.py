@@ -208,29 +208,6 @@ class StripeAccount:
         )
         self._publish(event)
 
-    def refuse_usage(self, identifier: str, code: str) -> None:
-        """Publish the report about an event of usage that was received and not accepted."""
-        reason = {
-            "error_count": 1,
-            "error_types": [
-                {
-                    "code": code,
-                    "error_count": 1,
-                    "sample_errors": [
-                        {"error_message": code, "request": {"identifier": identifier}}
-                    ],
-                }
-            ],
-        }
-        event = self.add(
-            "evt",
-            "v2.core.event",
-            type="v1.billing.meter.error_report_triggered",
-            livemode=False,
-            data={"reason": reason},
-        )
-        self._publish({name: value for name, value in event.items() if name != "data"})
-
 
 def listed(found: list[Json], url: str = "/v1/list") -> Json:
     """Return a list object of the API."""
