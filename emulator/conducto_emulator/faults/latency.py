@@ -216,7 +216,6 @@ class Dice:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def happens(self, name: str, share: float) -> bool:
-        """Return whether an event with a probability happens."""
         return self.draw(name) < share
 
     def draw(self, name: str) -> float:

@@ -51,7 +51,6 @@ class StripeAccount:
         return int(self._clock() + self.skew)
 
     def add(self, prefix: str, kind: str, **fields: Any) -> Json:
-        """Store and return a new resource."""
         id_ = f"{prefix}_{next(self._numbers)}"
         made = {"id": id_, "object": kind, "created": self.now, "livemode": False, **fields}
         self.objects[id_] = made
@@ -190,13 +189,11 @@ class StripeAccount:
                 yield hour, sum(found) if whole else found[-1]
 
     def used(self, meter: str, customer: str, start: int, end: int) -> float:
-        """Return the usage of a time."""
         return sum(value for _, value in self.hours(meter, customer, start, end))
 
     # ---- events -------------------------------------------------------------------------------
 
     def emit(self, kind: str, about: Json) -> None:
-        """Publish an event about a resource."""
         event = self.add(
             "evt",
             "event",
