@@ -97,5 +97,5 @@ def note_names(host: Any) -> None:
     host.respond = named
 
 
-note_names(sys.modules["__main__"].Host)
+note_names(sys.modules["__main__"].SandboxHost)
 note_calls(Path(os.environ["CONDUCTO_TEST_CALLS"]))
