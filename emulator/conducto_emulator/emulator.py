@@ -5,7 +5,6 @@ import shutil
 import sys
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from conducto_core.installation.model import MintToken
@@ -46,15 +45,6 @@ _HOOK = "hook_event"
 _HANDLERS = {"api_handler": "app"}
 
 
-def _no_delay() -> float:
-    return 0.0
-
-
-def _mark_of(folder: Path) -> str:
-    """Return the mark of the containers of this folder's emulator; only one runs at a time."""
-    return sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-
-
 class Emulator:
     """The cloud on this machine; one per process, because moto's state is global.
 
@@ -76,7 +66,8 @@ class Emulator:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self.mark = _mark_of(options.folder)
+        # The mark of its containers; one emulator of a folder runs at a time.
+        self.mark = sha256(str(options.folder.resolve()).encode()).hexdigest()[:12]
         host = self.host = shared_address()
         port = options.port or free_port(host)
         self.url = f"http://{host}:{port}"
@@ -100,7 +91,7 @@ class Emulator:
             metadata=self.url + METADATA_PATH,
             keep=resources.keep_lines,
         )
-        start_delay = options.latency.of_task_start if options.latency else _no_delay
+        start_delay = options.latency.of_task_start if options.latency else float
         self.board = TaskBoard(self.containers, self._task_changed, start_delay)
         if options.strict is not None:
             self.board.max_vcpus = FARGATE_VCPUS.value
@@ -124,7 +115,7 @@ class Emulator:
         shutil.rmtree(self._options.folder, ignore_errors=True)
         moto_shim.DESK.poll_seconds = self._options.poll
         latency = self._options.latency
-        moto_shim.PACE.seconds = _no_delay if latency is None else latency.of_transition
+        moto_shim.PACE.seconds = float if latency is None else latency.of_transition
         self.moto.start()
         os.environ.update(self._aws())
         ecs.install(self.board, self._sessions)
@@ -163,7 +154,7 @@ class Emulator:
             bucket=self.moto.endpoint,
             identity=None if self.identity is None else self.identity.settings,
             strict=self._options.strict,
-            overhead=_no_delay if latency is None else latency.of_request,
+            overhead=float if latency is None else latency.of_request,
         )
         self.gateway.start()
         self._open = True

@@ -8,11 +8,11 @@ import time
 import pytest
 
 from conducto_core.asl.rules.compiler import Machine, compile_residual
-from conducto_core.asl.rules.lint import problems
 from conducto_core.asl.rules.states import residual
 from conducto_core.run.rules.tree_state import TreeState
 from support.asl.cloud import SITE
 from support.asl.interpreter import Interpreter
+from support.asl.lint import problems
 from support.asl.play import new_game, play
 from support.trees import leaf, parallel, pipeline
 

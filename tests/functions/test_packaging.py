@@ -28,6 +28,7 @@ HEAVY = (
     "websockets",
     "asyncssh",
     "stripe",
+    "jinja2",
 )
 OURS = {"chalicelib", "conducto", "conducto_core"}
 #: What `functions/requirements.txt` names, and what that needs.
@@ -40,7 +41,9 @@ LIBRARIES = {
     "cronsim",
     "cryptography",
     "idna",
+    "jinja2",
     "jwt",
+    "markupsafe",
     "pycparser",
     "pydantic",
     "pydantic_core",

@@ -39,7 +39,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Write the page and say where it is."""
     from conducto_cli.target.lookup import find_pipeline
-    from conducto_core.export.markup import file_name
+    from conducto_core.export.texts import file_name
 
     with open_client() as client:
         record = find_pipeline(client, arguments.id).pipeline

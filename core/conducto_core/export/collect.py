@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.export.markup import last_lines
+from conducto_core.export.texts import last_lines
 from conducto_core.run.model.params import LogParams, PipelineParams, TreeParams
 from conducto_core.run.model.records import Counts
 from conducto_core.run.model.requests import (
@@ -21,7 +21,7 @@ from conducto_core.run.model.requests import (
     PipelineSummary,
     TreePage,
 )
-from conducto_core.run.model.states import FAILED, FINISHED, NodeType, State
+from conducto_core.run.model.states import FAILED, FINISHED, IN_FLIGHT, NodeType, State
 from conducto_core.tree.model import ancestors
 
 # ----------------------------------------------------------------------------------------
@@ -50,6 +50,11 @@ class Branch:
     def is_group(self) -> bool:
         """Whether other nodes can be below it."""
         return self.node.type is not NodeType.EXEC
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether an Exec below it failed or is in flight."""
+        return any(self.counts()[state] for state in FAILED | IN_FLIGHT)
 
     def counts(self) -> dict[State, int]:
         """Return its Execs by state, itself if it is one."""

@@ -1,24 +1,36 @@
 """An export as a download."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
+from importlib import resources
+from typing import TYPE_CHECKING
 
 from conducto_core.api.downloads import ByteRange, Download
+from conducto_core.export import texts
 from conducto_core.export.collect import (
     MAX_FAILED,
     MAX_NODES,
+    MAX_OUTPUTS,
+    OUTPUT_LINES,
     Branch,
     ExportReport,
     Source,
     collect,
     outline,
 )
-from conducto_core.export.markup import POLICY, STYLE, Markup, file_name, tag, void
-from conducto_core.export.sections import TreeView, failures, foot, head, images, title_of
-from conducto_core.export.timeline import timeline
+from conducto_core.export.timeline import HEIGHTS, WAITS, Chart
+from conducto_core.run.model.labels import duration
 from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.states import State
+from conducto_core.run.rules.actions import active_time, wall_time
+from conducto_core.secrets.rules import withheld
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 #: Maximum bytes of a page; it is sent as one response, and Lambda allows 6 MB.
 MAX_BYTES = 4_000_000
@@ -42,42 +54,84 @@ def _with(run: ExportReport, nodes: int, failed: int) -> ExportReport:
     return replace(run, nodes=run.nodes[:nodes], failed=run.failed[:failed], whole=whole)
 
 
+@cache
+def _template() -> "Template":
+    """Return the template of the page. It escapes every text."""
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - only exports need it
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    filters = (texts.clipped, texts.last_lines, texts.short, texts.visible)
+    environment.filters.update({each.__name__: each for each in filters})
+    environment.filters["thousands"] = "{:,}".format
+    style = _lines_of("style.css")
+    environment.globals.update(
+        HEIGHTS=HEIGHTS,
+        MARKS=texts.MARKS,
+        MAX_OUTPUTS=MAX_OUTPUTS,
+        OUTPUT_LINES=OUTPUT_LINES,
+        State=State,
+        WAITS=WAITS,
+        container=texts.container,
+        duration=duration,
+        ending=texts.ending,
+        facts_of=texts.facts_of,
+        hash=base64.b64encode(sha256(style.encode()).digest()).decode(),
+        mark=texts.mark,
+        moment=texts.moment,
+        place=texts.place,
+        shown_path=texts.shown_path,
+        state_word=texts.state_word,
+        style=style,
+    )
+    return environment.from_string(_lines_of("page.jinja"))
+
+
+def _lines_of(name: str) -> str:
+    """Return a file of this package as one line, without indentation."""
+    text = (resources.files(__package__) / name).read_text("utf-8")
+    return "".join(line.strip() for line in text.splitlines())
+
+
 def _page(run: ExportReport) -> str:
-    root = outline(run.nodes)
-    anchors = {} if root is None else _anchors(root)
-    main = tag(
-        "main",
-        failures(run, anchors),
-        timeline(run),
-        *(() if root is None else (TreeView(run, anchors).section(root),)),
-        images(run),
+    record, counts, root = run.summary.pipeline, run.summary.counts, outline(run.nodes)
+    branches = () if root is None else _all(root)
+    failed = len(run.failed)
+    return _template().render(
+        run=run,
+        title=texts.short(record.title) or record.id,
+        facts=_facts(run),
+        withheld=withheld(record),
+        failed=failed if failed < MAX_FAILED else max(failed, counts.error + counts.killed),
+        chart=Chart(run),
+        root=root,
+        # Short ids, since a path may contain any character.
+        anchors={branch.node.path: f"n{number}" for number, branch in enumerate(branches)},
     )
-    body = tag("body", head(run), main, foot(run))
-    document = tag("html", _head(title_of(run)), body, lang="en")
-    return f"<!doctype html>\n{document}\n"
-
-
-def _head(title: str) -> Markup:
-    return tag(
-        "head",
-        void("meta", charset="utf-8"),
-        void("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        void("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        void("meta", name="referrer", content="no-referrer"),
-        tag("title", f"{title} · Conducto"),
-        tag("style", Markup(STYLE)),
-    )
-
-
-def _anchors(root: Branch) -> dict[str, str]:
-    """Return ``{path: id}`` with short ids, since a path may contain any character."""
-    return {branch.node.path: f"n{number}" for number, branch in enumerate(_all(root))}
 
 
 def _all(branch: Branch) -> Iterator[Branch]:
     yield branch
     for child in branch.children:
         yield from _all(child)
+
+
+def _facts(run: ExportReport) -> Iterator[tuple[str, str]]:
+    summary, record = run.summary, run.summary.pipeline
+    if summary.started is not None:
+        over = summary.ended if summary.settled else None
+        yield "Began", texts.moment(summary.started)
+        if over is not None:
+            yield "Ended", texts.moment(over)
+        end = run.made if over is None else over
+        active, wall = active_time(summary, end), wall_time(summary, end)
+        took = "" if active is None else duration(active)
+        took = took if wall is None else f"{took} at work, {duration(wall)} in all"
+        yield "Runs for" if over is None else "Took", took
+    if record.owner:
+        yield "Owner", texts.short(record.owner)
+    yield "Ran", "in the cloud" if record.mode == "cloud" else f"locally, {record.engine}"
+    if record.program is not None:
+        yield "Script", texts.short(record.program.rpartition("/")[2])
 
 
 async def export_response(
@@ -96,4 +150,6 @@ async def export_response(
         yield page[first : first + count]
 
     version = sha256(page).hexdigest()[:32]
-    return Download(file_name(run.summary.pipeline), len(page), first, count, version, chunks())
+    return Download(
+        texts.file_name(run.summary.pipeline), len(page), first, count, version, chunks()
+    )

@@ -1,20 +1,25 @@
 """The timeline: a bar for each attempt, thin for its waits and thick while it ran."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from conducto_core.export.collect import ExportReport
-from conducto_core.export.markup import MARKS, Markup, shown_path, tag, void
+from conducto_core.export.texts import shown_path
 from conducto_core.run.model.labels import duration, wait_text
 from conducto_core.run.model.records import AttemptRecord, Phase, PhaseKind, phases_of
 from conducto_core.run.model.states import FINISHED, State
 
 #: Maximum number of bars; the longest are kept.
 MAX_BARS = 200
-_ROW, _HEAD = 26, 18
-#: Position of a bar in its row, and its height; waits are lower, and centred.
-_BAR, _TALL = 15, 8
-_HEIGHTS: dict[PhaseKind, int] = {"image": 6, "turn": 3, "start": 5, "unknown": 1}
+#: Heights of waits; a bar of an attempt that ran has 8.
+HEIGHTS: dict[PhaseKind, int] = {"image": 6, "turn": 3, "start": 5, "unknown": 1}
+#: Labels of waits in the legend, in their order in time.
+WAITS: dict[PhaseKind, str] = {
+    "image": "waits for its image",
+    "turn": "waits for its turn",
+    "start": "waits for its container",
+    "unknown": "waits for unknown reasons",
+}
 #: Characters of a label that fit on a phone, next to its duration.
 _LABEL = 34
 #: Possible distances between two marks of the axis, in seconds; it has about `_TICKS` marks.
@@ -41,28 +46,6 @@ _STEPS = (
     86400,
 )
 _TICKS = 4
-#: Labels of waits in the legend, in their order in time.
-_WAITS: dict[PhaseKind, str] = {
-    "image": "waits for its image",
-    "turn": "waits for its turn",
-    "start": "waits for its container",
-    "unknown": "waits for unknown reasons",
-}
-#: Width of a shape of the legend, and the size of its box.
-_SAMPLE = 22
-_SAMPLE_BOX: dict[str, str | int] = {"width": 24, "height": 14, "aria_hidden": "true"}
-#: The fill pattern of waits for an image.
-_STROKES = tag(
-    "defs",
-    tag(
-        "pattern",
-        void("rect", width=2, height=4),
-        id="strokes",
-        width=4,
-        height=4,
-        patternUnits="userSpaceOnUse",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +61,25 @@ class Bar:
     def ran(self) -> float:
         """Its running time."""
         return 0.0 if self.started is None else self.end - self.started
+
+    @property
+    def label(self) -> str:
+        """Its path, its number unless it is the first, and its running time."""
+        number = f" #{self.attempt.number}" if self.attempt.number > 1 else ""
+        took = "waiting" if self.started is None else duration(self.ran)
+        return f"{shown_path(self.attempt.path, _LABEL)}{number} {took}"
+
+    @property
+    def title(self) -> str:
+        """Its state, its times and its exit code."""
+        attempt = self.attempt
+        facts = [f"{shown_path(attempt.path)}, attempt {attempt.number}: {attempt.state}"]
+        if self.started is not None:
+            waited = wait_text(attempt)
+            facts += [*([] if waited is None else [waited]), f"ran {duration(self.ran)}"]
+        if attempt.state is not State.DONE and attempt.exit_code is not None:
+            facts.append(f"exit {attempt.exit_code}")
+        return ", ".join(facts)
 
     @property
     def waits(self) -> list[Phase]:
@@ -103,113 +105,43 @@ def _bar(attempt: AttemptRecord, now: float) -> Bar | None:
     return Bar(attempt, begin, attempt.started, max(begin, end))
 
 
-def timeline(run: ExportReport) -> Markup:
-    """Return the section; empty if no attempt started."""
-    bars = bars_of(run)
-    if not bars:
-        return Markup("")
-    shown = _longest(bars)
-    note = f"Thin while an attempt waited, thick while it ran; {len(shown):,} attempts."
-    if len(shown) < len(bars) or not run.whole:
-        which = "the longest" if len(shown) < len(bars) else "those"
-        note = f"{note[:-1]}: {which} of the nodes that are shown below."
-    chart = tag("div", _legend(shown), _chart(shown), class_="chart")
-    return tag("section", tag("h2", "Timeline"), tag("p", note, class_="muted"), chart)
+class Chart:
+    """The bars of a run that are shown, and their places.
 
+    Attributes:
+        bars: In the order in which they started; empty if no attempt did.
+        note: The text above the chart.
+        span: Seconds from the begin of the first to the end of the last.
+    """
 
-def _longest(bars: list[Bar]) -> list[Bar]:
-    by_length = sorted(range(len(bars)), key=lambda at: bars[at].begin - bars[at].end)
-    return [bars[at] for at in sorted(by_length[:MAX_BARS])]
+    def __init__(self, run: ExportReport) -> None:
+        bars = bars_of(run)
+        longest = sorted(range(len(bars)), key=lambda at: bars[at].begin - bars[at].end)
+        self.bars = [bars[at] for at in sorted(longest[:MAX_BARS])]
+        note = f"Thin while an attempt waited, thick while it ran; {len(self.bars):,} attempts"
+        which = "the longest" if len(self.bars) < len(bars) else "those"
+        partly = len(self.bars) < len(bars) or not run.whole
+        self.note = f"{note}: {which} of the nodes that are shown below." if partly else f"{note}."
+        self._begin = min((bar.begin for bar in self.bars), default=0.0)
+        self.span = max(max((bar.end for bar in self.bars), default=0.0) - self._begin, 0.001)
 
+    @property
+    def kinds(self) -> set[PhaseKind]:
+        """The kinds of waits on it."""
+        return {phase.kind for bar in self.bars for phase in bar.waits}
 
-def _legend(bars: list[Bar]) -> Markup:
-    kinds = {phase.kind for bar in bars for phase in bar.waits}
-    entries = [
-        tag("li", tag("svg", _wait(kind, "1", f"{_SAMPLE}", 3), **_SAMPLE_BOX), text)
-        for kind, text in _WAITS.items()
-        if kind in kinds
-    ]
-    return tag("ul", *entries, class_="legend muted") if entries else Markup("")
+    def place(self, begin: float, end: float) -> tuple[str, str]:
+        """Return the start and width of a period; half a percent is still visible."""
+        width = max((end - begin) / self.span, 0.004)
+        return _percent((begin - self._begin) / self.span), _percent(width)
 
-
-def _chart(bars: list[Bar]) -> Markup:
-    first = min(bar.begin for bar in bars)
-    span = max(max(bar.end for bar in bars) - first, 0.001)
-    height = _HEAD + _ROW * len(bars)
-    rows = (_row(bar, _HEAD + _ROW * at, first, span) for at, bar in enumerate(bars))
-    return tag(
-        "svg",
-        _STROKES,
-        tag("g", *_axis(span, height), class_="axis"),
-        *rows,
-        width="100%",
-        height=height,
-        role="img",
-        aria_label=f"Timeline of {len(bars)} attempts over {duration(span)}",
-    )
-
-
-def _axis(span: float, height: int) -> Iterator[Markup]:
-    step = next((one for one in _STEPS if span / one <= _TICKS), span / _TICKS)
-    for number in range(int(span / step) + 1):
-        x = _percent(number * step / span)
-        yield void("line", x1=x, x2=x, y1=_HEAD - 4, y2=height)
-        if number * step <= 0.9 * span:  # no room for it at the right
-            yield tag("text", _tick(number * step), x=x, y=10)
-
-
-def _tick(seconds: float) -> str:
-    return duration(seconds).removesuffix(" 00s").removesuffix(" 00m") if seconds else "0"
-
-
-def _row(bar: Bar, top: int, first: float, span: float) -> Markup:
-    attempt = bar.attempt
-    shapes = [
-        _wait(phase.kind, *_place(phase.begin - first, phase.end - first, span), top + _BAR)
-        for phase in bar.waits
-    ]
-    if bar.started is not None:
-        x, width = _place(max(bar.begin, bar.started) - first, bar.end - first, span)
-        state = attempt.state.value
-        shapes.append(void("rect", x=x, y=top + _BAR, width=width, height=_TALL, class_=state))
-    name = shown_path(attempt.path, _LABEL)
-    sign = tag("tspan", MARKS[attempt.state], class_=attempt.state.value)
-    words = " ".join((name, *_numbered(attempt), _took(bar)))
-    label = tag("text", sign, " ", words, x="0", y=top + 11)
-    return tag("g", tag("title", _legend_text(bar)), label, *shapes)
-
-
-def _numbered(attempt: AttemptRecord) -> Iterable[str]:
-    return (f"#{attempt.number}",) if attempt.number > 1 else ()
-
-
-def _took(bar: Bar) -> str:
-    return "waiting" if bar.started is None else duration(bar.ran)
-
-
-def _legend_text(bar: Bar) -> str:
-    attempt = bar.attempt
-    told = [f"{shown_path(attempt.path)}, attempt {attempt.number}: {attempt.state.value}"]
-    if bar.started is not None:
-        waited = wait_text(attempt)
-        told += [*([] if waited is None else [waited]), f"ran {duration(bar.ran)}"]
-    if attempt.state is not State.DONE and attempt.exit_code is not None:
-        told.append(f"exit {attempt.exit_code}")
-    return ", ".join(told)
-
-
-def _wait(kind: PhaseKind, x: str, width: str, top: int) -> Markup:
-    """Return the shape of a wait: as in the web app, distinguishable without colour."""
-    height = _HEIGHTS[kind]
-    y = top + (_TALL - height) / 2
-    fill = "url(#strokes)" if kind == "image" else None
-    place = {"x": x, "y": f"{y:g}", "width": width, "height": f"{height}"}
-    return void("rect", **place, fill=fill, class_=f"wait {kind}")
-
-
-def _place(begin: float, end: float, span: float) -> tuple[str, str]:
-    """Return the start and width of a period; half a percent is still visible."""
-    return _percent(begin / span), _percent(max((end - begin) / span, 0.004))
+    def ticks(self) -> Iterator[tuple[str, str]]:
+        """Yield the marks of the axis, and their labels; "" if there is no room at the right."""
+        step = next((one for one in _STEPS if self.span / one <= _TICKS), self.span / _TICKS)
+        for number in range(int(self.span / step) + 1):
+            at = number * step
+            label = duration(at).removesuffix(" 00s").removesuffix(" 00m") if at else "0"
+            yield _percent(at / self.span), label if at <= 0.9 * self.span else ""
 
 
 def _percent(part: float) -> str:

@@ -186,7 +186,7 @@ class Buckets:
         self, clock: Callable[[], float], rates: Mapping[tuple[str, str], Rate] = RATES
     ) -> None:
         self._clock = clock
-        self._rates = dict(rates)
+        self._rates = rates
         self._buckets: dict[tuple[str, str], TokenBucket] = {}
         self._lock = threading.Lock()
 
@@ -199,25 +199,6 @@ class Buckets:
                 return True
             now = self._clock()
             return self._buckets.setdefault(name, TokenBucket(rate, now)).allow(now)
-
-    def configure(self, service: str, operation: str, rate: Rate | None) -> None:
-        """Set the rate of an operation, with a full bucket, or remove its limit.
-
-        Accounts with more usage have higher rates.
-        """
-        name = service, operation
-        with self._lock:
-            self._buckets.pop(name, None)
-            if rate is None:
-                self._rates.pop(name, None)
-            else:
-                self._rates[name] = rate
-
-    def reset(self) -> None:
-        """Reset to AWS's rates, with full buckets."""
-        with self._lock:
-            self._rates = dict(RATES)
-            self._buckets.clear()
 
 
 @dataclass(slots=True)
@@ -235,7 +216,6 @@ class Dice:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def happens(self, name: str, share: float) -> bool:
-        """Return whether an event with a probability happens."""
         return self.draw(name) < share
 
     def draw(self, name: str) -> float:

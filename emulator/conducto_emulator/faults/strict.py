@@ -60,7 +60,6 @@ class StrictAws:
         self._recent = eventual.Recent(time.monotonic, self._dice)
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        """Handle a call."""
         call = call_of(environ)
         if self._latency is not None:
             time.sleep(self._latency.of_call(call.service, call.operation))

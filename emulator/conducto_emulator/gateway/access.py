@@ -274,7 +274,6 @@ class AwsDoor:
         self._names = names
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        """Handle a request."""
         origin = environ.get("HTTP_ORIGIN")
         refusal = self._names.refusal(environ.get("HTTP_HOST", ""), origin)
         if refusal is not None:
@@ -349,7 +348,6 @@ class ApiDoor:
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request or a WebSocket."""
         headers = Headers(scope=scope)
         refusal = self._names.refusal(headers.get("host", ""), headers.get("origin"))
         if refusal is None:

@@ -52,7 +52,6 @@ class CloudFront:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request."""
         path = scope.get("path", "")
         if Headers(scope=scope).get("host") != self._host:
             await self._inner(scope, receive, send)

@@ -58,17 +58,14 @@ class BoundedFrames(WebSocketsSansIOProtocol):
     """Closes a connection with 1009 if a frame or a message is too large."""
 
     def handle_text(self, event: Frame) -> None:
-        """Handle the first frame of a text message."""
         if self._is_allowed(event, 0):
             super().handle_text(event)
 
     def handle_bytes(self, event: Frame) -> None:
-        """Handle the first frame of a binary message."""
         if self._is_allowed(event, 0):
             super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
-        """Handle a further frame of a message."""
         if self._is_allowed(event, sum(map(len, self.frames))):
             super().handle_cont(event)
 
@@ -110,7 +107,6 @@ class OpenSocket:
     used: float = field(default_factory=time.monotonic)
 
     def use(self) -> None:
-        """Record a message."""
         self.used = time.monotonic()
 
     async def close_in_time(
@@ -180,7 +176,6 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """URL of the API."""
         return f"http://{self._host}:{self._port}"
 
     def start(self) -> None:
@@ -217,7 +212,6 @@ class Gateway:
             raise RuntimeError(f"port {self._port} is not available: {error}") from error
 
     def close(self) -> None:
-        """Stop serving."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._server.force_exit = True

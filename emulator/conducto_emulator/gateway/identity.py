@@ -60,7 +60,6 @@ class IdentityProvider:
         raise IdentityError(f"the identity provider ended with {self._process.wait()}; see the log")
 
     def close(self) -> None:
-        """Stop it."""
         if self._process is None:
             return
         self._process.terminate()

@@ -92,7 +92,6 @@ class Functions:
         return response["statusCode"], list(_headers(response)), _body(response)
 
     def call(self, name: str, event: Mapping[str, Any]) -> Any:
-        """Invoke a function by name."""
         return self._app.handler_map[name](dict(event), None)
 
     def socket(self, route: str, event: Mapping[str, Any]) -> Mapping[str, Any]:

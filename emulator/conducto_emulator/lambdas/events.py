@@ -170,7 +170,6 @@ class EventBus:
             self._calls.execute("Scheduled Event", partial(function, event, None))
 
     def close(self) -> None:
-        """Stop delivering."""
         self._leaving.set()
         self._calls.close()
         for each in self._clocks:

@@ -84,7 +84,7 @@ class PackagedApp:
         self._processes: list[subprocess.Popen[bytes]] = []
         self.seconds: dict[str, float] = {}
         self.concurrency: int | None = None
-        self.cold_start: Callable[[], float] = _warm
+        self.cold_start: Callable[[], float] = float
         self._running = 0
         self._lock = threading.Lock()
 
@@ -194,10 +194,6 @@ class PackagedApp:
             process.kill()
             process.communicate()
         shutil.rmtree(self._work, ignore_errors=True)
-
-
-def _warm() -> float:
-    return 0.0
 
 
 class Mirror(Chalice):

@@ -75,7 +75,6 @@ class ShortWay:
         self._inner = inner
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        """Handle a request."""
         target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
         operation = target.removeprefix(_TARGET)
         region = _REGION.search(str(environ.get("HTTP_AUTHORIZATION", "")))
@@ -165,7 +164,6 @@ class InProcessTransport:
         self._open = True
 
     def close(self) -> None:
-        """Stop: existing clients use the network again."""
         self._open = False
         if self._events is not None:
             self._events.unregister(_EVENT, self._respond)
@@ -283,7 +281,6 @@ def shared_address() -> str:
 
 
 def free_port(host: str) -> int:
-    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
@@ -384,7 +381,6 @@ class MotoServer:
         self._short_way.open()
 
     def close(self) -> None:
-        """Stop serving."""
         self._short_way.close()
         for each in self._servers:
             if self._threads:

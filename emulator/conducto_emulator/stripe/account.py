@@ -51,7 +51,6 @@ class StripeAccount:
         return int(self._clock() + self.skew)
 
     def add(self, prefix: str, kind: str, **fields: Any) -> Json:
-        """Store and return a new resource."""
         id_ = f"{prefix}_{next(self._numbers)}"
         made = {"id": id_, "object": kind, "created": self.now, "livemode": False, **fields}
         self.objects[id_] = made
@@ -190,13 +189,11 @@ class StripeAccount:
                 yield hour, sum(found) if whole else found[-1]
 
     def used(self, meter: str, customer: str, start: int, end: int) -> float:
-        """Return the usage of a time."""
         return sum(value for _, value in self.hours(meter, customer, start, end))
 
     # ---- events -------------------------------------------------------------------------------
 
     def emit(self, kind: str, about: Json) -> None:
-        """Publish an event about a resource."""
         event = self.add(
             "evt",
             "event",
@@ -207,29 +204,6 @@ class StripeAccount:
             data={"object": public(about)},
         )
         self._publish(event)
-
-    def refuse_usage(self, identifier: str, code: str) -> None:
-        """Publish the report about an event of usage that was received and not accepted."""
-        reason = {
-            "error_count": 1,
-            "error_types": [
-                {
-                    "code": code,
-                    "error_count": 1,
-                    "sample_errors": [
-                        {"error_message": code, "request": {"identifier": identifier}}
-                    ],
-                }
-            ],
-        }
-        event = self.add(
-            "evt",
-            "v2.core.event",
-            type="v1.billing.meter.error_report_triggered",
-            livemode=False,
-            data={"reason": reason},
-        )
-        self._publish({name: value for name, value in event.items() if name != "data"})
 
 
 def listed(found: list[Json], url: str = "/v1/list") -> Json:

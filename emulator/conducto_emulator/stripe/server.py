@@ -72,7 +72,6 @@ class StripeDouble:
             time.sleep(0.01)
 
     def close(self) -> None:
-        """Stop serving and delivering."""
         self._server.should_exit = self._server.force_exit = True
         self._thread.join()
         self.webhooks.close()

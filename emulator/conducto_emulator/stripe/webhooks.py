@@ -89,7 +89,6 @@ class Webhooks:
         self._queue.join()
 
     def close(self) -> None:
-        """Stop delivering."""
         self._stopped.set()
         self._queue.put(None)
         self._thread.join()

@@ -236,7 +236,6 @@ class BuildService:
         return build
 
     def find(self, ids: Sequence[str]) -> list[Build]:
-        """Return the known builds."""
         return [self._builds[each] for each in ids if each in self._builds]
 
     def close(self) -> None:

@@ -65,13 +65,11 @@ class DockerContainers:
         self._over: set[str] = set()
 
     def start(self, task: Task) -> None:
-        """Start all containers of a task."""
         volumes = {each["name"]: self._volume(task, each) for each in task.definition["volumes"]}
         for each in task.definition["containerDefinitions"]:
             self._start(task, each, volumes)
 
     def ended(self, task: Task, name: str) -> tuple[int, str | None] | None:
-        """Return a container's exit code and ECS's reason; None while it runs."""
         identity = self._ids[task.arn, name]
         if identity not in self._over:
             return None
@@ -84,12 +82,10 @@ class DockerContainers:
         return int(found["ExitCode"]), _OUT_OF_MEMORY if found.get("OOMKilled") else None
 
     def signal(self, task: Task, name: str, signal: str) -> None:
-        """Send a signal to a container's first process."""
         with contextlib.suppress(DockerException):  # it has ended
             self._engine.api.kill(self._ids[task.arn, name], signal)
 
     def remove(self, task: Task) -> None:
-        """Remove all containers of a task, and its volumes."""
         for key in [key for key in self._ids if key[0] == task.arn]:
             try:
                 self._log(task, key[1])

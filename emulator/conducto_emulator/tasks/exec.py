@@ -168,7 +168,6 @@ class Terminal:
             self._socket.sendall(data)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Set the size of the terminal."""
         with contextlib.suppress(DockerException):  # the command has just ended
             self._api.exec_resize(self._id, height=rows, width=columns)
 

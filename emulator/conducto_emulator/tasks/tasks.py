@@ -124,49 +124,6 @@ class Containers(Protocol):
         """Remove all containers and the volumes of the task."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStartFailure:
-    """A failure of a task at its start.
-
-    Attributes:
-        stop_code: ECS's code, such as ``TaskFailedToStart``.
-        stopped_reason: ECS's message.
-        exit_code: Exit code of the container; None if no container was created.
-        reason: ECS's reason for the container.
-        container: Name of the container.
-    """
-
-    stop_code: str
-    stopped_reason: str
-    exit_code: int | None = None
-    reason: str | None = None
-    container: str = "user"
-
-    def end(self, task: Task) -> None:
-        """End a task with this failure."""
-        task.stop_code, task.stopped_reason = self.stop_code, self.stopped_reason
-        for each in task.containers:
-            if each.name == self.container:
-                each.exit_code, each.reason = self.exit_code, self.reason
-
-
-@dataclass(slots=True)
-class _Planned:
-    """A failure for the next matching tasks."""
-
-    failure: TaskStartFailure
-    count: int
-    family: str
-    image: str
-
-    def matches(self, task: Task) -> bool:
-        """Return whether a task is to fail."""
-        family = str(task.definition["taskDefinitionArn"]).rpartition("/")[2].rpartition(":")[0]
-        images = [each.image for each in task.containers]
-        fits = not self.image or self.image in images
-        return self.count > 0 and family.startswith(self.family) and fits
-
-
 @dataclass(slots=True)
 class Knobs:
     """Faults that tests inject.
@@ -174,12 +131,12 @@ class Knobs:
     Attributes:
         delay: Seconds until a task's containers start.
         refusal: Reason with which RunTask fails, for example ``Capacity is unavailable``.
-        start_failure: Reason with which tasks fail to start.
+        fails: Returns whether a task fails to start, after it has set why.
     """
 
     delay: float = 0.0
     refusal: str | None = None
-    start_failure: str | None = None
+    fails: Callable[[Task], bool] = lambda _task: False
 
 
 class TaskBoard:
@@ -203,7 +160,6 @@ class TaskBoard:
         self.knobs = Knobs()
         self.max_vcpus: float | None = None
         self._start_delay = start_delay
-        self._planned: list[_Planned] = []
         self._containers = containers
         self._changed = changed
         self._tasks: dict[str, Task] = {}
@@ -241,33 +197,6 @@ class TaskBoard:
         self._threads.append(thread)
         thread.start()
         return [task], []
-
-    def fail_next(
-        self, failure: TaskStartFailure, count: int = 1, *, family: str = "", image: str = ""
-    ) -> None:
-        """Make the next tasks fail instead of starting.
-
-        Args:
-            failure: The failure.
-            count: Number of tasks.
-            family: Prefix of their task definition's family.
-            image: Image of one of their containers; "" for any.
-        """
-        with self._lock:
-            self._planned.append(_Planned(failure, count, family, image))
-
-    def forget_failures(self) -> None:
-        """Let all tasks start again."""
-        with self._lock:
-            self._planned.clear()
-
-    def _failure_of(self, task: Task) -> TaskStartFailure | None:
-        with self._lock:
-            for planned in self._planned:
-                if planned.matches(task):
-                    planned.count -= 1
-                    return planned.failure
-        return None
 
     def _over_quota(self, definition: Mapping[str, Any]) -> str | None:
         """Return the reason why the account's quota does not allow a task, or None."""
@@ -315,12 +244,7 @@ class TaskBoard:
         self._changed(task.event())
         try:
             self._wait(self.knobs.delay + self._start_delay(), task)
-            failure = self._failure_of(task) if task.wanted_stop is None else None
-            if failure is not None:
-                self._become(task, "PENDING")
-                failure.end(task)
-            else:
-                self._run(task)
+            self._run(task)
         except Exception as error:  # noqa: BLE001  (any error is a failed start)
             task.stop_code = "TaskFailedToStart"
             task.stopped_reason = str(error)[:1024]
@@ -333,14 +257,14 @@ class TaskBoard:
 
     def _run(self, task: Task) -> None:
         if task.wanted_stop is None:
+            self._become(task, "PENDING")
+            if self.knobs.fails(task):
+                return
             self._start(task)
             self._follow(task)
         self._end(task)
 
     def _start(self, task: Task) -> None:
-        self._become(task, "PENDING")
-        if self.knobs.start_failure is not None:
-            raise RuntimeError(self.knobs.start_failure)
         self._containers.start(task)
         for each in task.containers:
             each.status = "RUNNING"

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from conducto_core.asl.rules.compiler import Compiled, compile_residual
-from conducto_core.asl.rules.lint import max_events, problems, scopes
 from conducto_core.asl.rules.naming import Site, execution_input, node_id, pool_name
 from conducto_core.asl.rules.partition import MAX_SIZE, Size
 from conducto_core.asl.rules.states import FOREVER_SECONDS, backstop, max_tries, residual
@@ -17,6 +16,7 @@ from conducto_core.run.model.states import State
 from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline
 from support.asl.interpreter import Interpreter
+from support.asl.lint import max_events, problems, scopes
 from support.trees import lazy, leaf, parallel, pipeline, serial
 
 SITE = Site("us-east-1", "123456789012")

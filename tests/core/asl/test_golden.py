@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from conducto_core.asl.rules.lint import problems, scopes
+from support.asl.lint import problems, scopes
 from support.asl.named_trees import NAMED_TREES, compiled, machines_of_named_trees
 from support.golden import REMEDY, read
 

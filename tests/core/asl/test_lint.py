@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from conducto_core.asl.rules.compiler import compile_residual
-from conducto_core.asl.rules.lint import max_events, problems
 from conducto_core.asl.rules.naming import Site
 from conducto_core.asl.rules.partition import MAX_SIZE
 from conducto_core.asl.rules.states import residual
 from conducto_core.run.rules.tree_state import TreeState
+from support.asl.lint import max_events, problems
 from support.asl.play import SMALL
 from support.asl.random_trees import random_tree
 from support.trees import pipeline

@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-from conducto_emulator.faults.latency import AwsCall, Latency, Rate, call_of
+from conducto_emulator.faults.latency import AwsCall, Buckets, Latency, Rate, call_of
 from conducto_emulator.faults.strict import StrictAws, Strictness
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=K/20260101/us-east-1/s3/aws4_request, SignedHeaders=host"
@@ -62,7 +62,7 @@ def test_calls_are_recognised_by_their_target_or_their_signature() -> None:
 
 def test_throttled_call_does_not_reach_its_handler() -> None:
     aws = Aws()
-    aws.strictness.buckets.configure("ecs", "RunTask", ONCE)
+    aws.strictness.buckets = Buckets(time.monotonic, {("ecs", "RunTask"): ONCE})
 
     first, second = (aws.call(ECS, "RunTask", cluster="c") for _ in range(2))
 

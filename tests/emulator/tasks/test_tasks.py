@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conducto_emulator.tasks.tasks import Task, TaskBoard, TaskStartFailure
+from conducto_emulator.tasks.tasks import Task, TaskBoard
 from support.cloud import start_failures
 
 DEFINITION = {
@@ -155,9 +155,9 @@ def test_a_client_token_starts_one_task(room: Room) -> None:
     ],
 )
 def test_planned_failure_ends_the_next_task_in_the_words_of_ecs(
-    room: Room, failure: TaskStartFailure, code: str, said: str
+    room: Room, failure: start_failures.TaskStartFailure, code: str, said: str
 ) -> None:
-    room.board.fail_next(failure)
+    room.board.knobs.fails = start_failures.next_task(failure, "u")
 
     room.run()
     stopped = room.until("STOPPED")
@@ -172,10 +172,8 @@ def test_planned_failure_ends_the_next_task_in_the_words_of_ecs(
     assert user.get("reason") == failure.reason
 
 
-def test_planned_failures_are_for_their_family_and_image_alone(room: Room) -> None:
-    room.board.fail_next(start_failures.mount_failed(), family="other")
-    room.board.fail_next(start_failures.mount_failed(), image="v")
-    room.board.fail_next(start_failures.mount_failed(), image="u", count=0)
+def test_planned_failure_is_for_its_image_alone(room: Room) -> None:
+    room.board.knobs.fails = start_failures.next_task(start_failures.mount_failed(), "v")
 
     room.run()
     room.until("RUNNING")

@@ -295,6 +295,20 @@ def test_hook_rejects_bodies_without_a_valid_signature(here: Installation) -> No
         here.provider.event(body, "t=1,v1=00")
 
 
+def refuse_usage(double: StripeDouble, identifier: str, code: str) -> None:
+    """Publish the report about an event of usage that was received and not accepted."""
+    sample = {"error_message": code, "request": {"identifier": identifier}}
+    error = {"code": code, "error_count": 1, "sample_errors": [sample]}
+    event = double.account.add(
+        "evt",
+        "v2.core.event",
+        type="v1.billing.meter.error_report_triggered",
+        livemode=False,
+        data={"reason": {"error_count": 1, "error_types": [error]}},
+    )
+    double.webhooks.send({name: value for name, value in event.items() if name != "data"})
+
+
 def test_refused_usage_is_logged_and_in_the_audit_log(
     here: Installation, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -305,7 +319,7 @@ def test_refused_usage_is_logged_and_in_the_audit_log(
     sent = here.double.received[-1]
     assert sent.startswith(f"{account.customer}.")
 
-    here.double.account.refuse_usage(sent, "meter_event_customer_not_found")
+    refuse_usage(here.double, sent, "meter_event_customer_not_found")
     here.double.webhooks.wait()
 
     (logged,) = [each for each in caplog.records if each.getMessage() == REFUSED]

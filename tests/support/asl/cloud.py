@@ -9,7 +9,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, assert_never
 
 from conducto_core.asl.rules.compiler import compile_residual
-from conducto_core.asl.rules.lint import problems
 from conducto_core.asl.rules.machine import (
     CloudMachine,
     CompleteTask,
@@ -22,6 +21,7 @@ from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import State
 from conducto_core.run.rules.outcomes import Outcome
 from conducto_core.run.rules.tree_state import TreeState
+from support.asl.lint import problems
 from support.asl.port import TaskGoneError
 
 if TYPE_CHECKING:

@@ -4,7 +4,51 @@ Pages of the Amazon ECS Developer Guide: "Resolve Amazon ECS stopped task errors
 "CannotPullContainer task errors" and "ResourceInitializationError task errors".
 """
 
-from conducto_emulator.tasks.tasks import TaskStartFailure
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from conducto_emulator.tasks.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStartFailure:
+    """A failure of a task at its start.
+
+    Attributes:
+        stop_code: ECS's code, such as ``TaskFailedToStart``.
+        stopped_reason: ECS's message.
+        exit_code: Exit code of the container; None if no container was created.
+        reason: ECS's reason for the container.
+        container: Name of the container.
+    """
+
+    stop_code: str
+    stopped_reason: str
+    exit_code: int | None = None
+    reason: str | None = None
+    container: str = "user"
+
+    def end(self, task: Task) -> bool:
+        """End a task with this failure, as `Knobs.fails`."""
+        task.stop_code, task.stopped_reason = self.stop_code, self.stopped_reason
+        for each in task.containers:
+            if each.name == self.container:
+                each.exit_code, each.reason = self.exit_code, self.reason
+        return True
+
+
+def next_task(failure: TaskStartFailure, image: str) -> Callable[[Task], bool]:
+    """Return a `Knobs.fails` for the next task with a container of an image."""
+    left = iter([failure])
+
+    def fails(task: Task) -> bool:
+        if image not in [each.image for each in task.containers]:
+            return False
+        planned = next(left, None)
+        return planned is not None and planned.end(task)
+
+    return fails
+
 
 _NOT_STARTED, _EXITED = "TaskFailedToStart", "EssentialContainerExited"
 _ESSENTIAL = "Essential container in task exited"

@@ -16,7 +16,9 @@ from conducto_client import ApiError
 from conducto_core.debug.model import RemoteShellRequest
 from conducto_core.run.model.requests import Action
 from conducto_core.secrets.model import PutSecrets, SecretValue
+from conducto_emulator.tasks.tasks import Knobs
 from support.cloud.emulated import Cloud, Run
+from support.cloud.start_failures import TaskStartFailure
 from support.running import Person, person_at
 
 if TYPE_CHECKING:
@@ -218,11 +220,12 @@ def test_shell_beyond_the_limit_is_rejected(me: Cloud, failed: Run) -> None:
 
 
 def test_image_that_cannot_be_pulled_is_reported(me: Cloud, failed: Run, person: Person) -> None:
-    me.emulator.board.knobs.start_failure = "CannotPullContainerError: no such image"
+    reason = "CannotPullContainerError: no such image"
+    me.emulator.board.knobs = Knobs(fails=TaskStartFailure("TaskFailedToStart", reason).end)
     try:
         shell = Shell(me, person, failed.id, "/bad")
         shell.child.expect("the shell has ended: CannotPullContainerError: no such image")
         shell.child.expect(pexpect.EOF)
     finally:
-        me.emulator.board.knobs.start_failure = None
+        me.emulator.board.knobs = Knobs()
     nothing_is_left(me)

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import secrets
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -31,10 +32,13 @@ from conducto_emulator.faults.latency import (
     GATEWAY_WAIT,
     LAMBDA_CONCURRENCY,
     LAMBDA_SYNC_PAYLOAD,
+    RATES,
     WEBSOCKET_FRAME,
+    Buckets,
     Rate,
 )
 from conducto_emulator.gateway.gateway import strict_times
+from conducto_emulator.tasks.tasks import Knobs
 from support.cloud import start_failures
 from support.cloud.emulated import Cloud
 
@@ -56,8 +60,8 @@ def _as_before(whole: Emulator, strictness: Strictness) -> Iterator[None]:
     conflicts, lag = strictness.conflicts, strictness.lag
     yield
     strictness.conflicts, strictness.lag = conflicts, lag
-    strictness.buckets.reset()
-    whole.board.forget_failures()
+    strictness.buckets = Buckets(time.monotonic)
+    whole.board.knobs = Knobs()
     whole.board.max_vcpus = FARGATE_VCPUS.value
     whole.gateway.max_wait = strictness.slowness * GATEWAY_WAIT.value
     times = strict_times()
@@ -109,8 +113,8 @@ def closed_with(connection: ClientConnection) -> int:
 
 
 def test_calls_beyond_a_bucket_are_throttled(strictness: Strictness, me: Cloud) -> None:
-    strictness.buckets.configure("ecs", "ListTasks", ONCE)
-    strictness.buckets.configure("states", "CreateActivity", ONCE)
+    once_each = {("ecs", "ListTasks"): ONCE, ("states", "CreateActivity"): ONCE}
+    strictness.buckets = Buckets(time.monotonic, {**RATES, **once_each})
     cluster = os.environ[Variables.CLUSTER]
 
     once("ecs").list_tasks(cluster=cluster)
@@ -127,13 +131,14 @@ def test_pipelines_run_while_calls_are_throttled_and_writes_conflict(
     strictness: Strictness, me: Cloud
 ) -> None:
     strictness.conflicts = 0.15
-    for service, operation in (
+    calls = (
         ("states", "CreateActivity"),
         ("states", "CreateStateMachine"),
         ("ecs", "RegisterTaskDefinition"),
         ("ecs", "RunTask"),
-    ):
-        strictness.buckets.configure(service, operation, Rate(1, 0.5, "a busy account"))
+    )
+    busy = dict.fromkeys(calls, Rate(1, 0.5, "a busy account"))
+    strictness.buckets = Buckets(time.monotonic, {**RATES, **busy})
 
     runs = [me.launch(serial(a=f"echo {number}", b="true")) for number in range(3)]
     for run in runs:
@@ -168,7 +173,8 @@ def test_quota_of_vcpus_lets_the_queue_wait_and_says_why(whole: Emulator, me: Cl
 def test_task_that_dies_at_its_start_ends_its_node_in_the_words_of_aws(
     whole: Emulator, me: Cloud
 ) -> None:
-    whole.board.fail_next(start_failures.wrong_architecture(), image="busybox:latest")
+    failure = start_failures.wrong_architecture()
+    whole.board.knobs.fails = start_failures.next_task(failure, "busybox:latest")
 
     run = me.run(serial(a="true"))
 

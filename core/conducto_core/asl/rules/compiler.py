@@ -16,7 +16,6 @@ from enum import Enum, auto
 from typing import Any
 
 from conducto_core.asl.rules import states
-from conducto_core.asl.rules.lint import MAX_BYTES
 from conducto_core.asl.rules.naming import Site, node_id
 from conducto_core.asl.rules.partition import MAX_SIZE, Part, Size, cut, parts_of, units_of
 from conducto_core.asl.rules.states import Residual
@@ -31,6 +30,9 @@ from conducto_core.run.rules.outcomes import (
     suppress,
 )
 from conducto_core.tree.model import NodeSpec
+
+#: Maximum bytes of a definition; Step Functions rejects longer ones.
+MAX_BYTES = 1_048_576
 
 # ----------------------------------------------------------------------------------------
 # The edges of a state machine, built in continuation-passing style.

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-MAX_BYTES: Final = 1_048_576
+from conducto_core.asl.rules.compiler import MAX_BYTES
+
 MAX_EVENTS: Final = 25_000
 MAX_DATA_BYTES: Final = 262_144
 MAX_NAME: Final = 80
