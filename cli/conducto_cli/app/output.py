@@ -68,7 +68,6 @@ def action_document(verb: str, pipeline_id: str, result: ControlResult) -> dict[
 
 
 def as_json(document: object) -> str:
-    """Return the text of a document."""
     return json.dumps(document, indent=1)
 
 

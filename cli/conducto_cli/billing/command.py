@@ -24,7 +24,6 @@ _NO_LIMIT = "none"
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the commands below ``conducto billing``."""
     kinds = parser.add_subparsers(dest="what", metavar="show|enable|portal|limit", required=True)
     show = add_subcommand(kinds, "show", "show the plan, the bill and the spend limit")
     enable = add_subcommand(kinds, "enable", "open the page on which the organisation subscribes")
@@ -47,7 +46,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Execute the command."""
     from conducto_cli.target.account import call, checked
     from conducto_core.billing import operations as billing
     from conducto_core.billing.model import SpendLimit

@@ -33,7 +33,6 @@ _STANDARD = "-"
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``list``, ``get``, ``put`` and ``rm``."""
     commands = parser.add_subparsers(dest="what", metavar="list|get|put|rm", required=True)
     listing = add_subcommand(commands, "list", "list the entries of a directory")
     getting = add_subcommand(commands, "get", "read a file")
@@ -55,7 +54,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """List, read, write or delete data files."""
     from conducto_cli.target.lookup import find_pipeline
 
     words = _words(arguments)

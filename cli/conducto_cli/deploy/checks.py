@@ -37,7 +37,6 @@ class CheckResult:
     remedy: str | None = None
 
     def as_document(self) -> dict[str, str | None]:
-        """Return it for programs."""
         return {**asdict(self), "status": self.status.value}
 
 

@@ -33,7 +33,6 @@ _NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options."""
     add_stage(parser)
     parser.add_argument(
         "-c",

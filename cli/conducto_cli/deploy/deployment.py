@@ -87,7 +87,6 @@ def write_project(stage: str, settings: Mapping[str, str], region: str | None) -
 
 
 def _quoted(words: list[str]) -> str:
-    """Return a command line for the shell that CDK starts."""
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 

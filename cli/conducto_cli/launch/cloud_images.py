@@ -147,7 +147,6 @@ def _too_large(context: Context, maximum: int) -> str:
 
 
 def remarks(image: str, context: Context) -> Iterator[str]:
-    """Yield remarks about a directory that leaves this machine."""
     for path in context.skipped:
         yield f"image {image!r}: left out {path!r}: sockets, pipes and devices cannot be copied"
     for remark in git_remarks(context):

@@ -26,7 +26,6 @@ T = TypeVar("T")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID and the options."""
     add_id(parser)
     parser.add_argument(
         "--set",
@@ -46,7 +45,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Launch a pipeline again; return the exit code."""
     from conducto_cli.target.lookup import find_pipeline
 
     changes = _changes(arguments.set)

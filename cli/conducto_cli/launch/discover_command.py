@@ -31,7 +31,6 @@ if __name__ == "__main__":
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the directory and the flags of a launch."""
     parser.add_argument(
         "directory", metavar="DIR", nargs="?", default=".", help="default: the current one"
     )
@@ -51,7 +50,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the tree; with ``--write`` write a script; with launch flags launch it."""
     from conducto import discovery
     from conducto import main as launching
 

@@ -79,7 +79,6 @@ def prepared(root: "NodeBase", options: "LaunchOptions") -> LaunchRequest:
 
 
 def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchRequest:
-    """Return the request that launches a tree in launch form."""
     head = form["nodes"][0]
     if options.call is not None:
         form["call"] = options.call

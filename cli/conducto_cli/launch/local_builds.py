@@ -54,7 +54,6 @@ class Output:
         self._left_out = False
 
     def add(self, chunk: bytes) -> None:
-        """Add a chunk."""
         room = _MAX - len(self._first)
         self._first += chunk[:room]
         self._last += chunk[room:]
@@ -66,7 +65,6 @@ class Output:
         del self._last[:-_MAX]
 
     def all(self) -> bytes:
-        """Return the kept output."""
         self._trim()
         gap = b"\n(what the build printed in between was not kept)\n" if self._left_out else b""
         return bytes(self._first) + gap + bytes(self._last)

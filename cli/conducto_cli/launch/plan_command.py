@@ -64,7 +64,6 @@ class Known:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options, the FILE and the METHOD."""
     _add_options(parser)
     add_method(parser)
 
@@ -255,7 +254,6 @@ class WarmPrice:
 
 
 def warm_price(found: Estimate, warm: WarmPool, *, spot: bool) -> WarmPrice:
-    """Return the maximum price of a pipeline's warm workers."""
     from conducto_core.tree.rules.callbacks import PoolKind  # noqa: PLC0415
     from conducto_core.workers.rules.pools import hourly_price  # noqa: PLC0415
 
@@ -425,7 +423,6 @@ def known_runs(program: str, openers: Sequence[OpenClient], made: Made | None = 
 
 
 def _given(file: str) -> Known:
-    """Return the durations of a file."""
     from conducto.errors import UsageError  # noqa: PLC0415
 
     try:

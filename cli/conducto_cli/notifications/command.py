@@ -26,7 +26,6 @@ _CHANNELS = ("webhook", "slack", "mail")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``list``, ``add``, ``test`` and ``rm``."""
     commands = parser.add_subparsers(dest="what", metavar="list|add|test|rm", required=True)
     listing = add_subcommand(commands, "list", "list the rules")
     adding = add_subcommand(
@@ -64,7 +63,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """List, store, test or delete rules."""
     from conducto_cli.target.account import checked
     from conducto_core.notifications.model import RuleParams, RuleRequest
     from conducto_core.notifications.operations import DELETE_RULE, LIST_RULES, PUT_RULE, TEST_RULE

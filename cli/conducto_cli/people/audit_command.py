@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options."""
     parser.add_argument("--user", help="only requests of this user")
     parser.add_argument("--operation", help="only requests for this operation, such as control")
     parser.add_argument(
@@ -34,7 +33,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the newest entries first."""
     from conducto_cli.target.account import call, checked
     from conducto_core.people.model import MAX_AUDIT_PAGE, AuditParams
     from conducto_core.people.operations import LIST_AUDIT

@@ -22,7 +22,6 @@ ROLES = ("viewer", "member", "admin", "owner")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the commands below ``conducto invite``."""
     kinds = parser.add_subparsers(dest="what", metavar="create|list|withdraw", required=True)
     create = add_subcommand(
         kinds,
@@ -45,7 +44,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Execute the command."""
     return {"create": _create, "list": _list, "withdraw": _withdraw}[arguments.what](arguments)
 
 
@@ -66,7 +64,6 @@ def _create(arguments: argparse.Namespace) -> int:
 
 
 def print_invitation(made: InvitationLink, url: str = "URL") -> None:
-    """Print an invitation, and how to accept it at the API with this URL."""
     invitation = made.invitation
     sent = " and mailed" if made.mailed else ", not mailed: send this yourself"
     print(f"{invitation.email} is invited as {invitation.user} ({invitation.role}){sent}")

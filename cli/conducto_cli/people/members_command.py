@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the commands below ``conducto members``."""
     kinds = parser.add_subparsers(
         dest="what", metavar="list|set-role|remove|take-over|leave|export|erase", required=True
     )
@@ -61,7 +60,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Execute the command."""
     verbs = {
         "list": _list,
         "set-role": _set_role,

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the commands below ``conducto org``."""
     kinds = parser.add_subparsers(dest="what", metavar="list|switch|create|delete", required=True)
     listing = add_subcommand(
         kinds, "list", "list your organisations: of this login, and of other profiles"
@@ -43,7 +42,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Execute the command."""
     verbs = {"list": _list, "switch": _switch, "create": _create, "delete": _delete}
     return verbs[arguments.what](arguments)
 

@@ -22,7 +22,6 @@ _HEAD = ("ID", "USER", "NAME", "CREATED", "EXPIRES", "PERMISSIONS")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the commands below ``conducto tokens``."""
     kinds = parser.add_subparsers(
         dest="what", metavar="list|create|revoke|sessions|end-sessions", required=True
     )
@@ -54,7 +53,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Execute the command."""
     verbs = {
         "list": _list,
         "sessions": _list,

@@ -22,7 +22,6 @@ _COLUMNS = ("NAME", "REPOSITORY", "REF", "ENVIRONMENT", "OWNER", "PERMISSIONS")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``list``, ``add`` and ``rm``."""
     commands = parser.add_subparsers(dest="what", metavar="list|add|rm", required=True)
     listing = add_subcommand(commands, "list", "list the trusts of the organisation")
     adding = add_subcommand(
@@ -54,7 +53,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List, add or delete trusts."""
     from conducto_cli.target.account import call, checked
     from conducto_core.people.model import TrustParams, TrustRequest
     from conducto_core.people.operations import DELETE_TRUST, LIST_TRUSTS, PUT_TRUST

@@ -187,7 +187,6 @@ def status_of(profile: str | None) -> LinkStatus | None:
 
 
 def described(link: LinkSettings, status: LinkStatus | None, *, running: bool) -> Iterator[str]:
-    """Yield lines about a link for people."""
     yield f"link: {_state(status, running=running)} to {link.url} as {link.user} of {link.org}"
     yield f"agent id: {link.agent}"
     people = f"{link.user} only" if link.policy.who == "me" else f"members of {link.org}"

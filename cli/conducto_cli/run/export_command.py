@@ -25,7 +25,6 @@ _STDOUT = "-"
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID and the file."""
     add_id(parser)
     parser.add_argument(
         "-o",
@@ -37,7 +36,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Write the page and say where it is."""
     from conducto_cli.target.lookup import find_pipeline
     from conducto_core.export.markup import file_name
 

@@ -35,7 +35,6 @@ _UNITS = {"mem": " GB", "max_time": " s"}
 
 
 def show_node(client: Client, pipeline_id: str, text: str, *, json: bool) -> int:
-    """Print a node."""
     from conducto_cli.view.session import page, write_lines  # noqa: PLC0415
 
     path = selection.one(client, pipeline_id, text)

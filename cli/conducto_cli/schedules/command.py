@@ -31,7 +31,6 @@ _SHOWN_FIRINGS = 10
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the subcommands."""
     names = "add|list|show|pause|resume|fire|backfill|rm"
     commands = parser.add_subparsers(dest="what", metavar=names, required=True)
     _add_adding(commands)
@@ -142,7 +141,6 @@ def _add_backfill(commands: Subcommands) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Execute a subcommand."""
     verbs = {
         "add": _add,
         "list": _list,

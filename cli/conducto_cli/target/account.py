@@ -145,7 +145,6 @@ def checked(model: type[R], **fields: object) -> R:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    """Return the fault of a value, or of the values together."""
     message = error["msg"].removeprefix("Value error, ")
     shapes = (said for pattern, said in _SHAPES.items() if message.endswith(f"'{pattern}'"))
     message = next(shapes, message)
@@ -153,7 +152,6 @@ def _sentence(error: ErrorDetails) -> str:
 
 
 def profiles() -> list[tuple[str, SignedInAccount]]:
-    """Return the profiles that are logged in, and their accounts."""
     found = []
     for name in Config().profile_sections():
         account = stored_account(name)

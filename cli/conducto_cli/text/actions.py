@@ -41,7 +41,6 @@ _WHOLE = {
 
 
 def action_report(action: Action, pipeline_id: str, result: ControlResult) -> str:
-    """Return the report of an action."""
     if action is Action.RUN:
         running = (f"running; watch it: conducto show {pipeline_id}",)
         return "\n".join(map(printable, result.notes or running))  # a note: nothing starts

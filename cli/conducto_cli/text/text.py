@@ -67,7 +67,6 @@ ASCII_MARKS = Marks("+", "x", "*", "~", ".", "-", "v", ">", "...", "|", ">")
 
 
 def marks_for(encoding: str | None) -> Marks:
-    """Return the signs that a stream of this encoding can carry."""
     try:
         "".join(astuple(UNICODE_MARKS)).encode("ascii" if encoding is None else encoding)
     except (UnicodeEncodeError, LookupError):

@@ -71,7 +71,6 @@ _STEPS = {
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``list``, ``add``, ``rm``, ``deliveries``, ``approve``, ``try``, ``test`` and others."""
     commands = parser.add_subparsers(
         dest="what", metavar="list|add|rm|deliveries|approve|try|test|github-app", required=True
     )
@@ -184,7 +183,6 @@ def _add_adding(commands: Any) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Administer triggers, or try an event."""
     if arguments.what == "test":
         return _test(arguments)
     if arguments.what == "github-app":

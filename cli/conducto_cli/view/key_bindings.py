@@ -46,7 +46,6 @@ class Browser:
         return None
 
     def is_open(self, row: Row) -> bool:
-        """Return whether the children of a row are shown."""
         if not row.children:
             return False
         return self._folds.get(row.path, row.parent is None or row.interest in OPEN)
@@ -168,7 +167,6 @@ class Proposal:
 
     @property
     def verb(self) -> str:
-        """The name of the action for people."""
         return "rerun" if self.reruns else self.request.action.value
 
 
@@ -219,7 +217,6 @@ class KeyBindings:
         return self.browser.path is not None or self._asked is not None or self.helping
 
     def press(self, model: PipelineModel, key: str) -> None:
-        """Do what a key means."""
         if self._asked is not None:
             self._respond(key)
             return

@@ -276,7 +276,6 @@ class LinePrinter:
             self._room = min(self._room, max(8, style.columns // _PATH_PART))
 
     def wants(self, line: OutputLine) -> bool:
-        """Return whether a line is written."""
         if line.time < self._since:
             return False
         return self._pattern is None or self._pattern.search(_plain(line)) is not None
@@ -331,7 +330,6 @@ def source_name(path: str, attempt: int) -> str:
 
 
 def source_columns(path: str, attempt: int) -> int:
-    """Return the width of `source_name`."""
     return width(source_name(path, attempt))
 
 

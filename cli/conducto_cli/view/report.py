@@ -60,7 +60,6 @@ class Failure:
 
     @property
     def why(self) -> str:
-        """Why it failed, in a few words."""
         if self.view.type is not NodeType.EXEC:
             return failure_text(self.view)
         code = None if self.attempt is None else self.attempt.exit_code
@@ -307,5 +306,4 @@ def plain_lines(text: str) -> list[str]:
 
 
 def hint(label: str, command: str) -> Line:
-    """Return a line that offers a command or an address."""
     return (TextSpan(f"  {label} ", Role.FAINT), TextSpan(command))

@@ -82,7 +82,6 @@ def page_lines(client: Client, pipeline_id: str) -> list[Line]:
 
 
 def page() -> Page:
-    """Return the page for a report on standard output."""
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_TERMINAL_COLUMNS
     return Page(marks_for(sys.stdout.encoding), columns)
 

@@ -74,7 +74,6 @@ class _Subject:
         return 1 if self.record is None else self.record.number
 
     def active(self) -> ActiveAttempt:
-        """Return the attempt as an active one."""
         return ActiveAttempt(
             self.live, self.spec, self.number, self.spec.placement.mem, time.time()
         )
@@ -246,7 +245,6 @@ def _command(
 
 
 def _code(subject: _Subject) -> tuple[DebugMount, ...]:
-    """Return the mounts of host code."""
     path, image = subject.spec.path, subject.image
     mapped = {} if image is None else path_map(image)
     if not mapped:

@@ -85,7 +85,6 @@ class Terminal:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Lines and columns."""
         size = os.get_terminal_size(self._outputs["stdout"])
         return size.lines, size.columns
 
@@ -175,7 +174,6 @@ _HOLDER = "while read -r _; do :; done"
 
 
 def container_name(plan: DebugPlan) -> str:
-    """Return a unique container name."""
     return f"conducto_debug_{plan.pipeline}_{secrets.token_hex(4)}"
 
 

@@ -29,12 +29,10 @@ class NullImageBuilder:
         return self
 
     async def find(self, reference: str) -> BuiltImage | None:
-        """Return None: there are no images."""
         del reference
         return None
 
     async def lookup(self, spec: ImageSpec) -> BuiltImage | None:
-        """Return None: there are no images."""
         del spec
         return None
 

@@ -160,7 +160,6 @@ class Builder:
         labels: Mapping[str, str] | None = None,
         work_labels: Mapping[str, str] | None = None,
     ) -> None:
-        """Make a builder."""
         engine = EngineImages(http, labels or {}, work_labels or {})
         self._shop = BuildContext(engine, asyncio.Semaphore(parallel))
         self._shells = Shells(engine)
@@ -185,7 +184,6 @@ class Builder:
         return other
 
     async def find(self, reference: str) -> BuiltImage | None:
-        """Return an image that was built here, without its ``path_map``; None if it was removed."""
         found = await self._shop.found(reference)
         if found is None or layers.LABEL_SHELL not in found.info.labels:
             return None
@@ -193,7 +191,6 @@ class Builder:
         return BuiltImage(reference=reference, shell=shell, workdir=found.info.workdir)
 
     async def lookup(self, spec: ImageSpec) -> BuiltImage | None:
-        """Return the image if nothing must be pulled or built for it; None otherwise."""
         reader = self.for_launch(may_build=False)
         try:
             return await reader.build(spec, BuildLogWriter())
@@ -201,7 +198,6 @@ class Builder:
             return None
 
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
-        """Return the image; build it if necessary."""
         key = layers.definition_hash(spec)
         done = self._done.get(key)
         if done is not None:

@@ -118,7 +118,6 @@ class ImageInfo:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """The image's labels."""
         labels = self.config.get("Labels")
         return labels if isinstance(labels, dict) else {}
 
@@ -129,7 +128,6 @@ class ImageInfo:
 
     @property
     def workdir(self) -> str:
-        """The working directory of commands."""
         return str(self.config.get("WorkingDir") or "/")
 
 
@@ -231,7 +229,6 @@ class EngineImages:
             ) from error
 
     async def has_buildkit(self) -> bool:
-        """Return whether the engine has BuildKit built in."""
         if self._has_buildkit is None:
             response = await self.http.request("GET", "/_ping")
             await response.read()
@@ -239,7 +236,6 @@ class EngineImages:
         return self._has_buildkit
 
     async def tag(self, image: str, reference: str) -> None:
-        """Add a name to an image."""
         name, tag = split_reference(reference)
         response = await self.http.request(
             "POST", f"/images/{quote(image)}/tag", params={"repo": name, "tag": tag}

@@ -252,15 +252,12 @@ class BuildLogWriter:
         self._listeners.remove(log)
 
     def step(self, state: ImageState) -> None:
-        """Record that the build has reached ``state``."""
         self._append(state)
 
     def part(self, part: BuildPart) -> None:
-        """Record that a step inside that state has started or ended."""
         self._append(part)
 
     def write(self, text: str) -> None:
-        """Record lines of output of the build."""
         self._append(text)
 
     def lines(self, lines: Iterable[str]) -> None:

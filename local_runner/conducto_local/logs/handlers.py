@@ -20,20 +20,17 @@ class LocalLogs(LocalQueries):
     """Operations that read output."""
 
     async def read_log(self, query: LogParams) -> LogChunk:
-        """Return a chunk of an output stream."""
         live = self.live(query.id)
         return await self._outputs.chunk(
             live, query, lambda: self._attempts_at(live.id, query.path)
         )
 
     async def read_log_lines(self, query: LogLinesParams) -> LogLines:
-        """Return lines of an output stream."""
         return await self._outputs.lines(
             self.live(query.id), query, await self._attempts_at(query.id, query.path)
         )
 
     async def search_log(self, query: LogSearchParams) -> LogMatches:
-        """Return the lines of an output stream that match."""
         return await self._outputs.search(
             self.live(query.id), query, await self._attempts_at(query.id, query.path)
         )
@@ -50,17 +47,14 @@ class LocalLogs(LocalQueries):
         return self._outputs.file(self.live(query.id), query, attempts, span)
 
     async def get_resources(self, query: ResourcesParams) -> Resources:
-        """Return the resource usage of an attempt."""
         attempts = await self._attempts_at(query.id, query.path)
         return await self._outputs.resources(self.live(query.id), query, attempts)
 
     async def attempt_output(
         self, params: OutputParams, stream: OutputStream
     ) -> tuple[int | None, bytes]:
-        """Return an output stream of an attempt, besides stdout and stderr."""
         attempts = await self._attempts_at(params.id, params.path)
         return await self._outputs.stored_stream(self.live(params.id), params, attempts, stream)
 
     async def read_image_log(self, query: ImageLogParams) -> ImageLog:
-        """Return a chunk of the log of an image build."""
         return await self._outputs.build(self.live(query.id), query)

@@ -90,7 +90,6 @@ class LogQueries:
     async def with_tails(
         self, live: LivePipeline, nodes: Sequence[NodeView]
     ) -> tuple[NodeView, ...]:
-        """Return the nodes, with the end of their output for those that failed."""
         logs = self._logs(live.id)
 
         def end(path: str, number: int, stream: Stream, count: int) -> bytes:
@@ -101,7 +100,6 @@ class LogQueries:
     async def lines(
         self, live: LivePipeline, query: LogLinesParams, attempts: Sequence[AttemptRecord]
     ) -> LogLines:
-        """Return lines of an output stream."""
         output = self._output(live, query, attempts)
         if output is None:
             return LogLines(first=0, lines=(), total=0)
@@ -178,7 +176,6 @@ class LogQueries:
     async def resources(
         self, live: LivePipeline, query: ResourcesParams, attempts: Sequence[AttemptRecord]
     ) -> Resources:
-        """Return the resource usage of an attempt."""
         attempt = chosen_attempt(query.path, attempts, query.attempt)
         if attempt is None:
             return Resources()
@@ -193,7 +190,6 @@ class LogQueries:
         attempts: Sequence[AttemptRecord],
         stream: OutputStream,
     ) -> tuple[int | None, bytes]:
-        """Return the number of an attempt, and an output stream of it."""
         attempt = chosen_attempt(query.path, attempts, query.attempt)
         if attempt is None:
             return None, b""

@@ -100,7 +100,6 @@ class LogWriter:
             self._give_up(error, len(rest))
 
     def output_bytes(self) -> int:
-        """Return the size of stdout and stderr together."""
         return sum(_size(self._base, stream) for stream in _OUTPUT)
 
     def close(self) -> None:

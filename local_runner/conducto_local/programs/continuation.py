@@ -130,7 +130,6 @@ def _check_unchanged(live: LivePipeline, request: ContinueRequest, seq: int) -> 
 def prints(
     pipeline: Pipeline, images: AvailableImages, secrets: str, hide: Callable[[str], str]
 ) -> dict[str, str | None]:
-    """Return the fingerprints of the Execs of a tree."""
     found = {
         name: next((built for known, built in images if known == definition_of(spec)), None)
         for name, spec in pipeline.images.items()

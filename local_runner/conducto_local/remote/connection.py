@@ -226,7 +226,6 @@ class Channel:
         self._changed = asyncio.Event()
 
     def lost(self, connection: LinkConnection) -> None:
-        """Stop using a connection that has ended."""
         if self._current is connection:
             self._current = None
             self.losses += 1

@@ -33,7 +33,6 @@ class Follows:
         self._streams: dict[str, _Stream] = {}
 
     async def handle(self, follow: Follow) -> None:
-        """Start, restart or stop a stream."""
         stream = self._streams.get(follow.pipeline)
         if follow.stop:
             await self._stop(follow.pipeline)
@@ -58,7 +57,6 @@ class Follows:
             await stream.close()
 
     async def close(self) -> None:
-        """Stop all streams."""
         for pipeline in list(self._streams):
             await self._stop(pipeline)
 

@@ -35,7 +35,6 @@ class RemoteShells:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ids of the open shells."""
         return tuple(self._open)
 
     def handle(self, frame: ShellInput) -> None:
@@ -62,7 +61,6 @@ class RemoteShells:
             shell.check()
 
     async def close(self) -> None:
-        """End all shells."""
         tasks = [shell.task for shell in self._open.values()]
         for task in tasks:
             task.cancel()

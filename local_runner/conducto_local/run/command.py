@@ -47,7 +47,6 @@ class OutputSink:
         self._maskers = {"stdout": mask.stream(), "stderr": mask.stream()}
 
     def write(self, stream: Part, data: bytes) -> None:
-        """Add output, or a frame."""
         if stream == "frame":
             self._frame(data)
             return
@@ -57,7 +56,6 @@ class OutputSink:
         self._write(stream, self._maskers[stream].feed(seen))
 
     def finish(self) -> None:
-        """Write the output that was held back, at the end."""
         if self._tree is not None:
             self._write("stdout", self._maskers["stdout"].feed(self._tree.finish()))
         self._write("stdout", self._maskers["stdout"].finish())
@@ -99,7 +97,6 @@ class Result:
     interpreter: str = ""
 
     def end(self) -> AttemptEnd:
-        """Return the facts for the record of the attempt."""
         return AttemptEnd(
             self.exit_code,
             self.message,
@@ -241,7 +238,6 @@ def _result(done: Exit, writer: LogWriter, outputs: CollectedOutputs) -> Result:
 
 
 def _store(outputs: CollectedOutputs, writer: LogWriter) -> None:
-    """Write the outputs to their streams, and warnings to the end of its stderr."""
     for stream, data in outputs.streams.items():
         writer.write(stream, data)
     if outputs.warnings:

@@ -163,7 +163,6 @@ class LocalPipelines(
         self._started = time.time()
 
     async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:
-        """Delete a pipeline with all its resources."""
         async with self._deleting:
             live = self.live(params.id)
             check_deletable(live)
@@ -175,7 +174,6 @@ class LocalPipelines(
             return DeletedPipeline(id=live.id)
 
     async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
-        """Perform an action on a set of nodes, all or nothing."""
         live = self.live(params.id)
         if request.action not in _STOPPING and not request.preview:
             self._store.check_room()
@@ -193,7 +191,6 @@ class LocalPipelines(
         return result
 
     async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
-        """Return the container of a debug shell."""
         live = self.live(params.id)
         with live.in_use():
             return await self._debug.plan(live, request)
@@ -203,7 +200,6 @@ class LocalPipelines(
         return await self._collector.collect(request)
 
     async def get_agent(self) -> AgentStatus:
-        """Return the status of this process."""
         infos = [
             engine_context.info
             for engine_context in self._engine_contexts.values()

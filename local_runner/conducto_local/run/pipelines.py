@@ -215,7 +215,6 @@ def set_aside_record(record: PipelineRecord, cause: str) -> PipelineRecord:
 
 
 def unreadable(pipeline_id: str, cause: str) -> DamagedError:
-    """Return the error about a damaged pipeline, with the remedy."""
     reason = cause.splitlines()[0]
     return DamagedError(
         f"pipeline {pipeline_id} {SET_ASIDE}, because it cannot be read ({reason}). {REPAIR}"

@@ -90,7 +90,6 @@ class LocalQueries(LocalAccess):
         return await asyncio.to_thread(self._store.plan, record.id)
 
     async def get_tree(self, params: TreeParams) -> TreePage:
-        """Return nodes of a subtree, or those that a search finds."""
         live = await self._current(params.id)
         page = await self._page(live, params)
         if not params.tails:
@@ -109,7 +108,6 @@ class LocalQueries(LocalAccess):
         return queries.node_states(self.live(params.id), params)
 
     async def get_node(self, params: NodeParams) -> NodeDetail:
-        """Return all details of one node."""
         return queries.node_detail(self._read_model, await self._current(params.id), params.path)
 
     async def list_attempts(self, params: NodeParams) -> AttemptList:
@@ -153,7 +151,6 @@ class LocalQueries(LocalAccess):
         return await asyncio.to_thread(cost_of, live.record, attempts, params.nodes)
 
     async def run_facts(self, pipeline_id: str) -> RunFacts:
-        """Return the facts of a pipeline that its definition and states determine."""
         return facts_of(await self._current(pipeline_id))
 
     def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:

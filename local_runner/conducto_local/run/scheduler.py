@@ -94,12 +94,10 @@ class Scheduler:
     # ---- operations of the API ---------------------------------------------------------------
 
     def add(self, live: LivePipeline) -> None:
-        """Add a pipeline."""
         self.live[live.id] = live
         live.pool_workers = lambda: self._pool_workers(live)
 
     def apply(self, live: LivePipeline, event: ev.Event) -> None:
-        """Apply an event to a pipeline and execute the resulting commands."""
         if isinstance(event, ev.Armed):
             self.build_images(live)
         for command in live.apply(event):
@@ -156,11 +154,9 @@ class Scheduler:
             self._common.forget(live.id)
 
     def engine_context(self, live: LivePipeline) -> EngineContext:
-        """Return the engine of a pipeline."""
         return self._common.engine_context(live)
 
     def logs(self, pipeline_id: str) -> LogDirectory:
-        """Return the logs of a pipeline."""
         return self._common.logs(pipeline_id)
 
     def _pool_workers(self, live: LivePipeline) -> Workers:
@@ -197,7 +193,6 @@ class Scheduler:
         self._images.retry_failed(live)
 
     def execution_context(self, live: LivePipeline) -> ExecutionContext:
-        """Return the execution context of the commands of a pipeline."""
         return self._attempts.execution_context(live)
 
     async def network(self, live: LivePipeline) -> str:
@@ -344,7 +339,6 @@ class ScheduledStarts:
         self._timers[live.id] = loop.call_later(delay, lambda: self._start_due(live, when))
 
     def cancel(self, live: LivePipeline) -> None:
-        """Cancel the scheduled start of a pipeline, if it has one."""
         timer = self._timers.pop(live.id, None)
         if timer is not None:
             timer.cancel()

@@ -55,7 +55,6 @@ class Sampler:
         self._timer = self._loop.call_later(first, self._begin)
 
     def end(self) -> None:
-        """Stop sampling."""
         self._ended = True
         self._timer.cancel()
         if self._task is not None:

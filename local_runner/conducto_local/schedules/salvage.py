@@ -31,7 +31,6 @@ class SalvagedSchedules:
 
 
 def salvage_schedules(connection: sqlite3.Connection) -> SalvagedSchedules:
-    """Correct the damaged schedules and firings."""
     found = SalvagedSchedules()
     unknown = _correct_firings(connection, found)
     query = "SELECT name, wakes, revision, record FROM schedules ORDER BY name"

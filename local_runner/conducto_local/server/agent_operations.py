@@ -53,7 +53,6 @@ class AgentOperations:
         self._has_shells = has_shells
 
     async def get_agent(self) -> AgentStatus:
-        """Return the status of the process that runs pipelines."""
         agent, status = self._agent, await self._pipelines.get_agent()
         memory = resident_bytes() if status.memory is None else status.memory
         return status.model_copy(

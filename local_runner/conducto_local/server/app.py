@@ -108,7 +108,6 @@ class Site:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request to its handler."""
         if is_guarded(scope):
             await self._api(scope, receive, send)
         elif scope["type"] == "websocket":

@@ -173,7 +173,6 @@ class Sessions:
         return self._ends.setdefault(_digest(value.partition(".")[0]), asyncio.Event())
 
     def end_session(self, value: str) -> None:
-        """End a session."""
         name = _digest(value.partition(".")[0])
         if self._live.pop(name, None) is not None:
             self._write()
@@ -252,7 +251,6 @@ class Owner:
         self._sessions = sessions
 
     def has_token(self, scope: Scope) -> bool:
-        """Return whether a request carries the token."""
         scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
         if scheme.lower() != _BEARER:
             offered = scope.get("subprotocols", ())
@@ -270,7 +268,6 @@ class Owner:
         return cookies.get(self._sessions.cookie_name)
 
     def has_session(self, scope: Scope) -> bool:
-        """Return whether a request safely carries the cookie of a session."""
         headers = Headers(scope=scope)
         value = self._cookie(scope)
         if value is None or not self._sessions.is_session(value):
@@ -292,7 +289,6 @@ class Authenticator:
         self._origins = frozenset(f"http://{host}" for host in self._hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or reject it."""
         if scope["type"] not in ("http", "websocket"):
             return
         problem = self._objection(scope)
@@ -367,7 +363,6 @@ def _is_login(scope: Scope) -> bool:
 
 
 def is_guarded(scope: Scope) -> bool:
-    """Return whether a request is to the API, which needs authentication."""
     path: str = scope["path"]
     return path == _GUARDED or path.startswith(f"{_GUARDED}/")
 

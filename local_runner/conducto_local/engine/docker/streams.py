@@ -319,7 +319,6 @@ class Pipes:
             self._loop.add_writer(self._inputs[-1], self._write_on)
 
     def rest(self, stream: Stream) -> Iterator[bytes]:
-        """Yield the output that is in a pipe now."""
         descriptor = self._outputs.get(stream)
         if descriptor is None:
             return
