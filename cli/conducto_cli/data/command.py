@@ -67,7 +67,24 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             case "get":
                 return _get(client, whose, words)
             case "put":
-                return _put(client, whose, words, json=arguments.json)
+                file = words[0]
+                if file == _STANDARD:
+                    if len(words) == 1:
+                        raise UsageError("stdin has no name; give one: conducto data put ID - NAME")
+                    entry = client.write_data(whose, words[1], _chunks(sys.stdin.buffer))
+                else:
+                    name = words[1] if len(words) > 1 else Path(file).name
+                    try:
+                        with Path(file).open("rb") as source:
+                            entry = client.write_data(whose, name, _chunks(source))
+                    except OSError as error:
+                        raise UsageError(f"{file}: {error.strerror}") from error
+                print(
+                    as_json(entry.model_dump(mode="json"))
+                    if arguments.json
+                    else f"{printable(entry.name)}: {entry.size:,} bytes"
+                )
+                return DONE
             case _:
                 return _remove(client, whose, words, json=arguments.json)
 
@@ -129,27 +146,6 @@ def _copy(first: bytes, rest: Iterable[bytes], target: BinaryIO) -> int:
         size += target.write(chunk)
     target.flush()
     return size
-
-
-def _put(client: Client, whose: str | None, words: list[str], *, json: bool) -> int:
-    file = words[0]
-    if file == _STANDARD:
-        if len(words) == 1:
-            raise UsageError("stdin has no name; give one: conducto data put ID - NAME")
-        entry = client.write_data(whose, words[1], _chunks(sys.stdin.buffer))
-    else:
-        name = words[1] if len(words) > 1 else Path(file).name
-        try:
-            with Path(file).open("rb") as source:
-                entry = client.write_data(whose, name, _chunks(source))
-        except OSError as error:
-            raise UsageError(f"{file}: {error.strerror}") from error
-    print(
-        as_json(entry.model_dump(mode="json"))
-        if json
-        else f"{printable(entry.name)}: {entry.size:,} bytes"
-    )
-    return DONE
 
 
 def _chunks(source: BinaryIO) -> Iterator[bytes]:

@@ -259,14 +259,10 @@ def _sentences(action: str, none: str | None = None) -> Iterator[None]:
     except Exception as error:
         if not type(error).__module__.startswith("botocore"):
             raise
-        code = _code(error)
+        response: dict[str, Any] = getattr(error, "response", {})
+        code = str(response.get("Error", {}).get("Code", type(error).__name__))
         if none is None or code != none:
             raise _account_error(action, code, error) from error
-
-
-def _code(error: Exception) -> str:
-    response: dict[str, Any] = getattr(error, "response", {})
-    return str(response.get("Error", {}).get("Code", type(error).__name__))
 
 
 def _account_error(action: str, code: str, error: Exception) -> AccountError:

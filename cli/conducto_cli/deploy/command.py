@@ -69,7 +69,7 @@ def run(
         stage=arguments.stage,
         settings=settings_of(arguments.setting),
         org=arguments.org,
-        user=arguments.user or _user(),
+        user=arguments.user or (_NAME.sub("-", getpass.getuser()).strip("-._")[:63] or "me"),
         downgrade=arguments.downgrade,
     )
     try:
@@ -188,8 +188,3 @@ def _logged_in(url: str, token: str, wish: Wish, arguments: argparse.Namespace) 
     say("  python pipeline.py --cloud --run")
     say("  conducto show --app --cloud")
     return True
-
-
-def _user() -> str:
-    """Return a name for the person, as far as names go there."""
-    return _NAME.sub("-", getpass.getuser()).strip("-._")[:63] or "me"

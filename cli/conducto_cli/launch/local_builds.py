@@ -134,7 +134,14 @@ class _Build:
         recipe = self._folder / "recipe"
         unpack(io.BytesIO(fetch(self._spec.recipe_url)), str(recipe))
         try:
-            environment = self._environment()
+            environment = {
+                **os.environ,
+                "IMAGE": self._spec.reference,
+                "CONTEXTS": str(self._folder / "contexts"),
+                "RESULT": str(self._folder / "result.json"),
+                "PUSH": "",
+                "PLATFORM": "",
+            }
             if login is not None:  # else workers use this machine's engine
                 environment["PLATFORM"] = PLATFORM
             self._run(["sh", "build.sh"], recipe, environment, _NOT_BUILT)
@@ -148,25 +155,11 @@ class _Build:
                     environment = {**os.environ, **self._engine()}
                     self._run(push, self._folder, environment, _NOT_PUSHED)
         finally:
-            self._keep_log()
-
-    def _keep_log(self) -> None:
-        """Upload the log; a failure of that changes no result."""
-        log = self._output.all()
-        try:
-            put(self._spec.log_url, log, len(log))
-        except AgentUnreachableError as error:
-            self._progress(f"what its build printed was not kept: {error}")
-
-    def _environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "IMAGE": self._spec.reference,
-            "CONTEXTS": str(self._folder / "contexts"),
-            "RESULT": str(self._folder / "result.json"),
-            "PUSH": "",
-            "PLATFORM": "",
-        }
+            log = self._output.all()
+            try:
+                put(self._spec.log_url, log, len(log))
+            except AgentUnreachableError as error:
+                self._progress(f"what its build printed was not kept: {error}")
 
     def _bring_contexts(self, found: Mapping[str, Context]) -> None:
         store = self._folder / "contexts"

@@ -42,7 +42,9 @@ def print_merged(
     arguments: argparse.Namespace,
 ) -> int:
     """Print the output of all Execs at and below a node; return the exit code."""
-    _check(arguments)
+    given = [name for name in _OF_ONE if getattr(arguments, name) is not None]
+    if given:
+        raise UsageError(f"--{given[0]} is for one Exec, without times: conducto logs ID PATH")
     one = node.type is NodeType.EXEC
     pattern = _pattern(arguments, one=one)
     sources = list(_sources(client, summary.pipeline.id, node.path, failed=arguments.failed))
@@ -64,12 +66,6 @@ def print_merged(
     if printer.number == 0 and not sources and not arguments.json:
         print(f"conducto: {_nothing(arguments)}", file=sys.stderr)
     return FAILED if pattern is not None and printer.number == 0 else DONE
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    given = [name for name in _OF_ONE if getattr(arguments, name) is not None]
-    if given:
-        raise UsageError(f"--{given[0]} is for one Exec, without times: conducto logs ID PATH")
 
 
 def _pattern(arguments: argparse.Namespace, *, one: bool) -> "re.Pattern[str] | None":

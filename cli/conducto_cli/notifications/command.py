@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from conducto_cli.app.arguments import Parser
     from conducto_cli.target.connection import OpenClient
-    from conducto_core.notifications.model import NotificationRule, RuleList, RuleTest
+    from conducto_core.notifications.model import NotificationRule, RuleList
 
 _COLUMNS = ("NAME", "CHANNEL", "TO", "ON", "TITLE", "SCHEDULE", "SIGNED WITH", "OWNER")
 _CHANNELS = ("webhook", "slack", "mail")
@@ -80,7 +80,12 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         return DONE
     if arguments.what == "test":
         with open_client() as client:
-            return _print_test(client.call(TEST_RULE, params), as_document=arguments.json)
+            result = client.call(TEST_RULE, params)
+            if arguments.json:
+                print(as_json(result.model_dump(mode="json")))
+            else:
+                print("sent" if result.error is None else printable(f"not sent: {result.error}"))
+            return DONE if result.error is None else FAILED
     request = checked(RuleRequest, **_fields(arguments))
     with open_client() as client:
         client.call(PUT_RULE, params, request)
@@ -110,14 +115,6 @@ def _print(found: RuleList, *, as_document: bool) -> None:
         print("no rules yet; add one: conducto notify add NAME --slack '#builds'")
     else:
         print("\n".join(table([_COLUMNS, *map(_cells, found.rules)])))
-
-
-def _print_test(result: RuleTest, *, as_document: bool) -> int:
-    if as_document:
-        print(as_json(result.model_dump(mode="json")))
-    else:
-        print("sent" if result.error is None else printable(f"not sent: {result.error}"))
-    return DONE if result.error is None else FAILED
 
 
 def _cells(rule: NotificationRule) -> tuple[str, ...]:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         Delivery,
         GitEvent,
         NewTrigger,
-        TrialResult,
         Trigger,
         TriggerList,
     )
@@ -211,7 +210,15 @@ def run(arguments: argparse.Namespace) -> int:
         case "try":
             trial = checked(t.TriggerTrial, branch=arguments.branch)
             tried = call(arguments, operations.TEST_TRIGGER, params, trial)
-            return _print_trial(tried, as_document=arguments.json)
+            if arguments.json:
+                print(as_json(tried.model_dump(mode="json")))
+            elif tried.section is None:
+                print(printable(f"{tried.branch}: launches nothing: {tried.reason}"))
+            else:
+                commit = tried.sha[:10] or "the commit of the event"
+                print(printable(f"{tried.branch} at {commit}: [{tried.section}] launches:"))
+                print(printable(f"  {tried.command}"))
+            return DONE if tried.section else FAILED
         case _:
             chosen = checked(t.DeliveryParams, name=arguments.name, delivery=arguments.delivery)
             result = call(arguments, operations.APPROVE_DELIVERY, chosen)
@@ -238,18 +245,6 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
         "app": arguments.app,
         "submodules": arguments.submodule,
     }
-
-
-def _print_trial(tried: TrialResult, *, as_document: bool) -> int:
-    if as_document:
-        print(as_json(tried.model_dump(mode="json")))
-    elif tried.section is None:
-        print(printable(f"{tried.branch}: launches nothing: {tried.reason}"))
-    else:
-        commit = tried.sha[:10] or "the commit of the event"
-        print(printable(f"{tried.branch} at {commit}: [{tried.section}] launches:"))
-        print(printable(f"  {tried.command}"))
-    return DONE if tried.section else FAILED
 
 
 def _provider_of(url: str) -> str:

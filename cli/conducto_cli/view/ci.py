@@ -175,15 +175,6 @@ class _Buildkite:
         return ""
 
 
-def _title(model: PipelineModel, output: AttemptOutput, state: State) -> str:
-    row = model.rows.get(output.path)
-    facts = [state.value, source_name(output.path, output.number)]
-    if row is not None and row.attempt == output.number:
-        facts.append(why_failed(row) if state in FAILED else "")
-        facts.append(elapsed(row, row.ended) if row.ended is not None else "")
-    return _inert("  ".join(printable(fact) for fact in facts if fact))
-
-
 def _inert(line: str) -> str:
     """Return a line about a node in which the old form of GitHub's commands does not act."""
     return line.replace("##[", "# #[")
@@ -244,7 +235,12 @@ class GroupView:
         style.paths = False
         printer = LinePrinter(sys.stdout.write, style)
         failed = state in FAILED
-        title = _title(model, output, state)
+        row = model.rows.get(output.path)
+        facts = [state.value, source_name(output.path, output.number)]
+        if row is not None and row.attempt == output.number:
+            facts.append(why_failed(row) if state in FAILED else "")
+            facts.append(elapsed(row, row.ended) if row.ended is not None else "")
+        title = _inert("  ".join(printable(fact) for fact in facts if fact))
         left = _GROUP_BYTES
         for line in merged.lines(final=True):
             if printer.number == 0:

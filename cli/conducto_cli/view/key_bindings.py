@@ -222,7 +222,8 @@ class KeyBindings:
             return
         self.note = ""
         if self.helping or self.reading is not None:
-            self._leave_page(key)
+            if key in {"escape", "q", "l", "left", "enter", "?", "h"}:
+                self.helping, self.reading = False, None
         elif key == "q":
             self.left = True
         elif key == "?":
@@ -238,10 +239,6 @@ class KeyBindings:
             self._next_failed(model)
         else:
             self._on_node(model, key)
-
-    def _leave_page(self, key: str) -> None:
-        if key in {"escape", "q", "l", "left", "enter", "?", "h"}:
-            self.helping, self.reading = False, None
 
     def _on_node(self, model: PipelineModel, key: str) -> None:
         """Handle a key that needs a node; the first such key only shows the cursor."""

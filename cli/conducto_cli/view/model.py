@@ -279,16 +279,13 @@ class PipelineModel:
         if generate.state is State.DONE:
             self.grown.append(execute.path)
         elif generate.state not in FINISHED:
-            self._drop_below(execute)
-
-    def _drop_below(self, group: Row) -> None:
-        below = list(group.children.values())
-        while below:
-            row = below.pop()
-            below.extend(row.children.values())
-            del self.rows[row.path]
-        group.children.clear()
-        group.buckets.clear()
+            below = list(execute.children.values())
+            while below:
+                row = below.pop()
+                below.extend(row.children.values())
+                del self.rows[row.path]
+            execute.children.clear()
+            execute.buckets.clear()
 
 
 def _blame(group: Row) -> None:

@@ -290,7 +290,15 @@ class LinePrinter:
         """Return a line as it is written."""
         style = self._style
         if style.as_json:
-            return _json(line)
+            return json.dumps(
+                {
+                    "time": line.time,
+                    "path": line.path,
+                    "attempt": line.attempt,
+                    "stream": line.stream,
+                    "text": line.data.decode(errors="replace"),
+                }
+            )
         stamp = self._write_spans(self._stamp(line)) if style.stamps else ""
         key = (line.path, line.attempt, line.stream)
         if key not in self._prefixes:
@@ -356,15 +364,3 @@ def _content(line: OutputLine) -> tuple[TextSpan, ...]:
 def _plain(line: OutputLine) -> str:
     text = _simple(line.data)
     return "".join(span.text for span in _content(line)) if text is None else text
-
-
-def _json(line: OutputLine) -> str:
-    return json.dumps(
-        {
-            "time": line.time,
-            "path": line.path,
-            "attempt": line.attempt,
-            "stream": line.stream,
-            "text": line.data.decode(errors="replace"),
-        }
-    )

@@ -241,7 +241,12 @@ class TerminalSocket:
         if len(message) > MAX_SHELL_FRAME:
             raise ValueError(f"a frame may have at most {MAX_SHELL_FRAME} bytes")
         if isinstance(message, bytes):
-            self._type(message)
+            try:
+                self._screen.type(message)
+            except TypedTooMuchError:
+                self._reason = _TOO_MUCH
+                if self._shell is not None:
+                    self._shell.cancel()
             return
         note = ShellNote.model_validate_json(message)
         if note.lines is not None and note.columns is not None:
@@ -257,14 +262,6 @@ class TerminalSocket:
         if not self._closed:
             self._closed = True
             self._on_closed()
-
-    def _type(self, data: bytes) -> None:
-        try:
-            self._screen.type(data)
-        except TypedTooMuchError:
-            self._reason = _TOO_MUCH
-            if self._shell is not None:
-                self._shell.cancel()
 
     async def _be_open(self) -> ShellEnd:
         plan = self._plan

@@ -175,7 +175,9 @@ class Builder:
             may_build: False: raise a `WorkNeededError` instead of a pull or a build.
         """
         other = object.__new__(Builder)
-        other._shop = self._shop if may_build else _without_work(self._shop)
+        other._shop = (
+            self._shop if may_build else replace(self._shop, layers=SingleFlight(is_open=False))
+        )
         other._shells = self._shells
         other._clones = self._clones
         other._definitions = SingleFlight()
@@ -208,7 +210,12 @@ class Builder:
     async def _build(self, spec: ImageSpec, key: str, log: BuildLogWriter) -> BuiltImage:
         log.step(ImageState.QUEUED)
         try:
-            image = await self._chain(spec, log)
+            checkout = await self._checkout(spec, log)
+            base = await base_images.resolve_base(self._shop, spec, log)
+            if layers.installs(spec):
+                base = await self._installed(spec, base, checkout, log)
+            filled = await self._with_code(spec, base, checkout, log)
+            image = await self._extended(spec, filled, base, log)
         except ContextError as error:
             log.step(ImageState.ERROR)
             raise ImageError(str(error)) from error
@@ -218,14 +225,6 @@ class Builder:
         log.step(ImageState.DONE)
         self._done[key] = image
         return image
-
-    async def _chain(self, spec: ImageSpec, log: BuildLogWriter) -> BuiltImage:
-        checkout = await self._checkout(spec, log)
-        base = await base_images.resolve_base(self._shop, spec, log)
-        if layers.installs(spec):
-            base = await self._installed(spec, base, checkout, log)
-        filled = await self._with_code(spec, base, checkout, log)
-        return await self._extended(spec, filled, base, log)
 
     async def _with_code(
         self, spec: ImageSpec, base: Base, checkout: Checkout | None, log: BuildLogWriter
@@ -313,7 +312,15 @@ class Builder:
 
         async def extend(_said: BuildLogWriter) -> None:
             shell = await self._shells.find(before.info, spec.shell)
-            await self._extend(base, shell, tag)
+            config = dict(base.info.config)
+            entrypoint = layers.saved_entrypoint(config.get("Entrypoint"))
+            if entrypoint is not None:
+                config["Env"] = with_env(config, {"ENTRYPOINT": entrypoint})
+            config["Entrypoint"] = []
+            labels = {layers.LABEL_LAYER: "extended", layers.LABEL_SHELL: shell}
+            config["Labels"] = {**base.info.labels, **labels}
+            async with self._shop.engine.container(base.info.id, ["/bin/sh"]) as container:
+                await self._shop.engine.commit(container, tag, config)
 
         image = await self._shop.layer(tag, ImageState.EXTENDING, log, extend)
         return BuiltImage(
@@ -322,21 +329,6 @@ class Builder:
             workdir=image.info.workdir,
             path_map=layers.path_map(spec),
         )
-
-    async def _extend(self, base: Base, shell: str, tag: str) -> None:
-        config = dict(base.info.config)
-        entrypoint = layers.saved_entrypoint(config.get("Entrypoint"))
-        if entrypoint is not None:
-            config["Env"] = with_env(config, {"ENTRYPOINT": entrypoint})
-        config["Entrypoint"] = []
-        labels = {layers.LABEL_LAYER: "extended", layers.LABEL_SHELL: shell}
-        config["Labels"] = {**base.info.labels, **labels}
-        async with self._shop.engine.container(base.info.id, ["/bin/sh"]) as container:
-            await self._shop.engine.commit(container, tag, config)
-
-
-def _without_work(shop: BuildContext) -> BuildContext:
-    return replace(shop, layers=SingleFlight(is_open=False))
 
 
 async def _local_code(spec: ImageSpec, root: str) -> _Code:

@@ -113,7 +113,7 @@ def fitting(batch: EventBatch, limit: int = _MAX_BATCH) -> Iterator[EventBatch]:
 
     Counts and times belong to the last change, so they follow all changes.
     """
-    if _size(batch) <= limit:
+    if len(batch.model_dump_json().encode()) <= limit:
         yield batch
         return
     smaller = list(_halves(batch))
@@ -158,7 +158,3 @@ def _shortened(batch: EventBatch) -> EventBatch:
         for one in batch.images
     )
     return batch.model_copy(update={"pipeline": brief(batch.pipeline), "images": images})
-
-
-def _size(batch: EventBatch) -> int:
-    return len(batch.model_dump_json().encode())

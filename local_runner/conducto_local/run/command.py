@@ -177,7 +177,22 @@ async def run_command(
     cutter = TreeExtractor() if active.spec.lazy_target is not None else None
     output = OutputSink(writer, cutter, mask, changed)
     done, outputs = await _run(active, job, writer, output, mask)
-    result = _result(done, writer, outputs)
+    cause = done.cause if done.cause is not None else cause_of_exit(done.code)
+    message = done.message if done.message is not None else writer.failure
+    if cause is None and writer.failure is not None:
+        # The output is incomplete, and the output of a Lazy or a test is its result.
+        cause = Cause.WORKER_LOST
+        message = f"the command ended with exit code 0, but {writer.failure}"
+    result = Result(
+        cause,
+        done.code,
+        message,
+        done.peak_memory,
+        writer.output_bytes(),
+        started=done.started,
+        outputs=None if writer.failure is not None else outputs.summary,
+        interpreter=done.interpreter,
+    )
     if cutter is not None and result.cause is None and not active.stopping:
         # A copy, because the event loop changes the tree while the thread reads it.
         tree = Pipeline(dict(active.live.pipeline.nodes), dict(active.live.pipeline.images))
@@ -216,25 +231,6 @@ async def _run(
         raise EngineError(done.message)
     container.completed += done.cause is not Cause.WORKER_LOST
     return done, outputs
-
-
-def _result(done: Exit, writer: LogWriter, outputs: CollectedOutputs) -> Result:
-    cause = done.cause if done.cause is not None else cause_of_exit(done.code)
-    message = done.message if done.message is not None else writer.failure
-    if cause is None and writer.failure is not None:
-        # The output is incomplete, and the output of a Lazy or a test is its result.
-        cause = Cause.WORKER_LOST
-        message = f"the command ended with exit code 0, but {writer.failure}"
-    return Result(
-        cause,
-        done.code,
-        message,
-        done.peak_memory,
-        writer.output_bytes(),
-        started=done.started,
-        outputs=None if writer.failure is not None else outputs.summary,
-        interpreter=done.interpreter,
-    )
 
 
 def _store(outputs: CollectedOutputs, writer: LogWriter) -> None:

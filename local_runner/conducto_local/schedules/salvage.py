@@ -97,7 +97,14 @@ def _correct_firings(
             (schedule, schedule, firing_id, firing_id),
         )
         if firing is None and isinstance(firing_id, str):
-            firing = _failed(firing_id)
+            due = firing_id.partition("-")[0]
+            firing = Firing(
+                id=firing_id,
+                due=float(due) if due.isdigit() else 0.0,
+                cause=FiringCause.SCHEDULE,
+                state=FiringState.FAILED,
+                why=_LOST,
+            )
             unknown.add((schedule, firing_id))
         found.corrected[str(schedule)] = "parts of its firings"
         if firing is not None and isinstance(schedule, str):
@@ -114,15 +121,3 @@ def _firing_of(text: str | bytes) -> Firing | None:
     except (ValidationError, TypeError):
         fields = object_of(text)
         return None if fields is None else correct(Firing, fields, ("id", "due", "cause", "state"))
-
-
-def _failed(firing_id: str) -> Firing:
-    """Return a firing that is not executed again."""
-    due = firing_id.partition("-")[0]
-    return Firing(
-        id=firing_id,
-        due=float(due) if due.isdigit() else 0.0,
-        cause=FiringCause.SCHEDULE,
-        state=FiringState.FAILED,
-        why=_LOST,
-    )

@@ -119,7 +119,9 @@ class Sessions:
 
     def new_login(self) -> NewLogin:
         """Return a login that `use_code` or `use_form` accepts once, for `CODE_SECONDS`."""
-        code = _new_code()
+        code = "-".join(
+            "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS)
+        )
         form = LoginForm(secret=secrets.token_urlsafe(24), nonce=secrets.token_urlsafe(24))
         login = _Login(self._clock() + CODE_SECONDS, _digest(code), _form_digest(form))
         self._logins = [*self._logins, login][-_LOGINS:]
@@ -209,12 +211,6 @@ class Sessions:
             self._file.unlink(missing_ok=True)
 
 
-def _new_code() -> str:
-    return "-".join(
-        "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS)
-    )
-
-
 def _digest(code: str) -> str:
     return hashlib.blake2b(code.encode(errors="replace"), digest_size=16).hexdigest()
 
@@ -293,7 +289,9 @@ class Authenticator:
             return
         problem = self._objection(scope)
         if problem is not None:
-            await _refuse(problem, scope, receive, send)
+            headers = _HEADERS.get(problem.status, {})
+            response = Response(encode(problem), problem.status, headers, problems.MEDIA_TYPE)
+            await denier(scope, receive, send)(response)
         elif scope["type"] == "websocket" and (end := self._owner.session_end(scope)) is not None:
             await self._app(scope, *_until(end, receive, send))
         else:
@@ -376,12 +374,6 @@ _HEADERS: Mapping[int, Mapping[str, str]] = {
 
 def _problem(status: HTTPStatus, title: str, detail: str) -> Problem:
     return Problem(title=title, status=status, detail=detail)
-
-
-async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = _HEADERS.get(problem.status, {})
-    response = Response(encode(problem), problem.status, headers, problems.MEDIA_TYPE)
-    await denier(scope, receive, send)(response)
 
 
 def denier(scope: Scope, receive: Receive, send: Send) -> Callable[[Response], Awaitable[None]]:

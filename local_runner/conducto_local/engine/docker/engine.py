@@ -385,7 +385,7 @@ class DockerEngine:
             first = await asyncio.wait_for(ready, _READY_SECONDS)
         except TimeoutError:
             first = None
-        if first is None and await self._was_taken(worker):
+        if first is None and _is_taken(await self._state(worker)):
             raise _lost(spec)
         if first is None:
             said = words.decode("utf-8", "replace").strip()
@@ -402,9 +402,6 @@ class DockerEngine:
         except EngineApiError as error:
             return {"Status": "removing"} if error.status == HTTPStatus.NOT_FOUND else {}
         return dict(response["State"])
-
-    async def _was_taken(self, worker: DockerWorker) -> bool:
-        return _is_taken(await self._state(worker))
 
     async def _cannot_start(
         self, worker: DockerWorker, spec: WorkerSpec, error: EngineApiError

@@ -341,11 +341,8 @@ class DockerWorker:
             )
         except EngineApiError as error:
             if error.status == HTTPStatus.CONFLICT:  # it is already being removed
-                await self._wait_until_gone()
+                with suppress(EngineApiError):
+                    path = f"/containers/{self._id}/wait"
+                    await self._client.call("POST", path, params={"condition": "removed"})
             elif error.status != HTTPStatus.NOT_FOUND:
                 raise EngineError(f"container {self.name} cannot be removed: {error}") from error
-
-    async def _wait_until_gone(self) -> None:
-        with suppress(EngineApiError):
-            path = f"/containers/{self._id}/wait"
-            await self._client.call("POST", path, params={"condition": "removed"})
