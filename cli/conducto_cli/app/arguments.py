@@ -213,7 +213,6 @@ def add_target(parser: argparse.ArgumentParser, text: str) -> None:
     """Add ``--local`` and ``--cloud``, also to the commands below a parser.
 
     Args:
-        parser: Parser of a command.
         text: Their help, with ``{}`` in place of the target.
     """
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask

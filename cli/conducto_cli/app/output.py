@@ -84,15 +84,7 @@ def print_records(
     *,
     as_document: bool,
 ) -> None:
-    """Print a list, as JSON or as a table.
-
-    Args:
-        records: The entries.
-        head: The titles of the columns.
-        cells: Returns the cells of an entry.
-        none: The text for an empty list.
-        as_document: Print JSON.
-    """
+    """Print a list, as JSON or as a table."""
     if as_document:
         print(as_json([record.model_dump(mode="json") for record in records]))
     elif not records:

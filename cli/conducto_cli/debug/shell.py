@@ -174,10 +174,6 @@ def remote_shell(
     """Open a shell on a worker and return when it is over.
 
     Args:
-        client: Of the cloud.
-        pipeline_id: The pipeline.
-        request: Which shell.
-        enter: Opens a session on this terminal.
         wait: Returns after so many seconds.
         tell: Receives messages for the user; None: standard error.
 

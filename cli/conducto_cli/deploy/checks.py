@@ -49,7 +49,6 @@ def lines(findings: Sequence[CheckResult], width: int = 0) -> Iterator[str]:
     """Yield the lines that tell them, remedies below what they are for.
 
     Args:
-        findings: The results.
         width: Columns for the names, where longer ones do not need more.
     """
     width = max(width, *(len(finding.name) for finding in findings), 0)

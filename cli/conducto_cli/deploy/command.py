@@ -57,7 +57,6 @@ def run(
     """Deploy, and say how to log in; return the exit code.
 
     Args:
-        arguments: The words.
         account: None takes that of the AWS configuration.
         machine: None is this one.
     """

@@ -177,7 +177,6 @@ def run(
     """Print the results; return 0 if no check failed.
 
     Args:
-        arguments: The words.
         host: None is this machine; so is the next.
         machine: See ``host``.
         account: None is that of the AWS configuration.

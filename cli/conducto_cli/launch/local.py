@@ -113,9 +113,6 @@ def submit(
     """Hand in a request, then stay or say how to continue; return the exit code.
 
     Args:
-        open_client: Where it goes.
-        request: The launch.
-        options: Those of the command line.
         has_engine: The containers are this machine's, whose engine may lack something.
     """
     begin_junit(options)

@@ -86,11 +86,9 @@ def build(
     """Build and push the images of a launch that the registry has not; return how many.
 
     Args:
-        client: Of the cloud.
         request: The launch, with the sources of its images.
         found: ``{content hash: directory}`` of these.
         say: Receives the progress, a line at a time.
-        docker: Name of the docker client.
 
     Raises:
         UsageError: this machine cannot build.
@@ -116,10 +114,7 @@ class _Build:
     """One image.
 
     Args:
-        spec: The image to build.
         folder: An empty directory to do it in.
-        docker: Name of the docker client.
-        say: Receives the progress.
     """
 
     def __init__(self, spec: OwnBuild, folder: Path, docker: str, say: Say) -> None:

@@ -133,12 +133,9 @@ def print_plan(
     """Print what running a tree in the cloud would take; return the exit code.
 
     Args:
-        root: The tree.
         program: Path of its script, to find earlier launches by; None looks for none.
         made: The function and the arguments that made it: only launches with the same ones count.
         workers: At once, at most; None: what the plan allows.
-        spot: On Spot.
-        as_json: For programs.
         durations: A JSON file with the seconds of commands, instead of those of earlier launches.
 
     Raises:
@@ -214,10 +211,8 @@ def plan_document(
     """Return the document of ``conducto plan --json``: the estimate, in all and for each pool.
 
     Args:
-        found: The estimate.
         known: The durations that it is based on.
         workers: At once, at most.
-        spot: On Spot.
         account: Its warm pool and prices count; None: it is not known.
     """
     pools = [{**asdict(pool), "kind": pool.kind.value} for pool in found.pools]

@@ -96,7 +96,6 @@ def open_target(where: TargetName, profile: str | None, *, launching: bool = Fal
     """Return a target.
 
     Args:
-        where: Its name.
         profile: None is the one in use.
         launching: Commands may start there.
 

@@ -86,9 +86,7 @@ class UserService:
     """The service of one profile.
 
     Args:
-        home: State directory of the profile.
         platform: As `sys.platform`.
-        env: The environment.
     """
 
     def __init__(

@@ -272,7 +272,6 @@ def table(rows: Sequence[Sequence[str]], widest: float = inf) -> Iterator[str]:
     """Yield a line for each row, its cells below those of the row before.
 
     Args:
-        rows: The cells.
         widest: A cell with more columns does not widen the other rows.
     """
     rows = [[printable(cell) for cell in row] for row in rows]

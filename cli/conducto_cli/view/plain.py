@@ -46,7 +46,6 @@ class PlainPrinter:
     """Turns events into lines.
 
     Args:
-        write: Takes a line without its end.
         since: Ends before this time (seconds since the epoch) are not printed.
     """
 
@@ -248,8 +247,6 @@ class LinePrinter:
     """Writes lines of output.
 
     Args:
-        write: Takes a line with its end.
-        style: How to write them.
         pattern: Only lines with a match.
         since: Only lines that were read at this time or later.
 

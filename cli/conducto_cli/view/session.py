@@ -34,8 +34,6 @@ def stay(
     """Show a pipeline until it settles, then how it ended; return the exit code.
 
     Args:
-        open_client: Makes a client.
-        pipeline_id: Its full id.
         plain: Lines instead of the live picture.
         since: Ends before this time (seconds since the epoch) get no line.
         linger: On a terminal, one that has settled already stays in view until it is left.

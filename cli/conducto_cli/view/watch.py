@@ -178,8 +178,6 @@ def watch(
 
     Args:
         open_client: Makes a client; two are needed, since one belongs to one thread.
-        pipeline_id: Its full id.
-        view: Where to show it.
         clock: Seconds, only for the pace of painting.
         linger: One that has settled already stays in view, if there is somebody to leave it.
 

@@ -79,7 +79,6 @@ def ensure_agent(
     engine.
 
     Args:
-        home: State directory of the profile.
         command: Program and arguments of the agent; None for the default.
         warn: Receives warnings for the user; None prints each of them once to stderr.
         launching: Whether the caller is about to run a pipeline.

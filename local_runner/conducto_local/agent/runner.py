@@ -77,7 +77,6 @@ async def open_parts(
     On exit, running commands are stopped and their containers removed; the pipelines stay armed.
 
     Args:
-        home: State directory of the profile.
         idle_seconds: Seconds after which an idle container is removed.
         env: Environment with ``DOCKER_HOST``; None for the process's own.
         channels: Channels for notifications; None for those of the profile.

@@ -76,7 +76,6 @@ def open_engines(home: StateDir, env: Mapping[str, str] | None = None) -> dict[s
     """Return ``{engine name: kit}``, not connected yet.
 
     Args:
-        home: The profile's state directory.
         env: Environment with ``DOCKER_HOST``; None for the process's own.
     """
     pipes = home.agent / "pipes"

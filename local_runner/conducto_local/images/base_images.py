@@ -148,14 +148,7 @@ class BuildContext:
         log: BuildLogWriter,
         make: Callable[[BuildLogWriter], Awaitable[None]],
     ) -> Base:
-        """Return an image, which one caller makes if the engine does not have it.
-
-        Args:
-            reference: The image.
-            step: The state of the build meanwhile.
-            log: Receives the output.
-            make: Makes the image.
-        """
+        """Return an image, which one caller makes if the engine does not have it."""
         found = await self.found(reference)
         if found is not None:
             return found

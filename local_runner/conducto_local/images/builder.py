@@ -100,7 +100,6 @@ class Shells:
         """Return the path of the image's shell.
 
         Args:
-            image: The image to search.
             wanted: A name or path, or ``AUTO_SHELL`` for the best available.
 
         Raises:

@@ -42,7 +42,6 @@ def registry_header(reference: str, config: Path | None = None) -> dict[str, str
     """Return the header with credentials for pulling ``reference``; empty without credentials.
 
     Args:
-        reference: The image to pull.
         config: Docker's configuration file; None for its default path.
     """
     if config is None:
@@ -190,9 +189,6 @@ class EngineImages:
         """Build an image; return None, or the engine's message if the build failed.
 
         Args:
-            tag: Name of the image.
-            context: A tar archive.
-            log: Receives the build's lines.
             dockerfile: Path of the Dockerfile in the archive.
             build_args: ``{ARG name: value}``.
             labels: Labels in addition to those of every image.

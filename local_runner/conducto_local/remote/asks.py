@@ -120,9 +120,6 @@ class Asks:
     """Executes the requests of the cloud.
 
     Args:
-        service: The agent's API.
-        policy: Allows or refuses each request.
-        channel: For the responses.
         transfers: For bodies that are not in frames.
         on_change: Called after a request that may have changed pipelines.
     """

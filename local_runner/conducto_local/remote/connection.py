@@ -45,7 +45,6 @@ class LinkConnection:
     """One connection.
 
     Args:
-        socket: The open WebSocket.
         ack_seconds: Seconds to wait for an acknowledgement.
 
     Attributes:

@@ -158,8 +158,6 @@ class SummarySender:
     """Sends what changed, and remembers what the cloud acknowledged.
 
     Args:
-        pipelines: The pipelines of the agent.
-        channel: To the cloud.
         files: Keep the acknowledged state, also after a restart.
     """
 

@@ -172,7 +172,6 @@ class Contexts:
         """End the queued attempts whose group's container is lost.
 
         Args:
-            live: The pipeline.
             event: The current event. A user who resets a part of a group accepts a fresh container.
         """
         paths = event.paths if isinstance(event, ev.NodesReset) else ()

@@ -59,11 +59,6 @@ class Actions:
     ) -> ControlResult:
         """Execute an action, all or nothing; return the affected nodes.
 
-        Args:
-            live: The pipeline.
-            request: The action.
-            decider: The caller.
-
         Raises:
             NotFoundError: A path is not in the tree.
             RefusedError: The action is not possible in the current state.

@@ -226,7 +226,6 @@ class LivePipeline(PipelineState):
 
         Args:
             images: The images of the new definition, not built yet.
-            redefinition: The definition to store.
         """
         tree = self.tree
         self.images = dict(images)

@@ -25,7 +25,6 @@ class Sampler:
     """Samples the usage of one attempt, from its start until `end`.
 
     Args:
-        worker: The worker that runs its command.
         write: Appends a line to the stored samples.
         limits: Maximum CPUs and GB of the container.
         fresh: Whether nothing ran in the container before, so that its whole usage is the

@@ -36,7 +36,6 @@ class LocalScheduleCaller:
     """A `conducto_core.schedules.handlers.ScheduleCaller`: the owner of the machine.
 
     Args:
-        programs: The pipelines of the profile.
         changed: Called after a change of a schedule.
     """
 

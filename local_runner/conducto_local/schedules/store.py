@@ -26,7 +26,6 @@ class SqliteSchedules:
     """A `conducto_core.schedules.port.Schedules`; an agent has one organisation, ``""``.
 
     Args:
-        transaction: Opens a transaction that writes.
         select: Executes a query with parameters, and returns its rows.
     """
 

@@ -241,7 +241,6 @@ class KeyringStore:
     """A `SecretStore` whose values are entries of a keyring.
 
     Args:
-        directory: Directory of the index.
         backend: The keyring; None if it is not available, so that nothing can be read.
     """
 
@@ -364,7 +363,6 @@ class LocalSecrets:
     """The `SecretStore` of a profile.
 
     Args:
-        home: State directory of the profile.
         find_keyring: Returns the keyring; called only when needed, because it is slow.
     """
 

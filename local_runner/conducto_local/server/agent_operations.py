@@ -30,8 +30,6 @@ class AgentOperations:
     """The agent's own operations.
 
     Args:
-        pipelines: The pipelines of the agent.
-        agent: State of this process.
         stop: Makes the process stop after the response is sent.
         sessions: Sessions of the web app; None disables logins.
         has_shells: The agent opens debug shells in pages.

@@ -95,7 +95,6 @@ class Sessions:
     """Creates and checks logins and cookies.
 
     Args:
-        token: The owner's token.
         port: Port of the server, part of the cookie's name because cookies are shared by ports.
         clock: Returns seconds since the epoch.
         file: File with the digests of live sessions; None keeps them in memory.
