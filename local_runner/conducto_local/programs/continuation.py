@@ -58,7 +58,7 @@ class Continuations:
                 return made
             tree, redefinition = await asyncio.to_thread(self._prepared, live, request, made)
             _check_unchanged(live, request, seq)  # a refused request removes no container
-            await self._scheduler.release(live)
+            await self._scheduler.networks.release(live)
             await self._scheduler.saved(wait=False)
             _check_unchanged(live, request, seq)
             self._replace(live, request, made, tree, redefinition)

@@ -44,7 +44,7 @@ class PipelineDeleter:
         scheduler.apply(live, ev.Disarmed())
         scheduler.apply(live, ev.NodesKilled(("/",)))
         await scheduler.wait_idle(live)
-        await scheduler.release(live)
+        await scheduler.networks.release(live)
         engine_context = scheduler.engine_context(live)
         await scheduler.snapshots.forget(live, engine_context)
         with suppress(EngineError):

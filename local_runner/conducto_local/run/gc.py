@@ -248,7 +248,7 @@ class GarbageCollector:
                 and live.settled()
                 and live.id not in opened
             ):
-                await self._scheduler.release(live)
+                await self._scheduler.networks.release(live)
 
     def _named(self, pipelines: Iterable[str]) -> tuple[set[str], set[str], bool]:
         """Return the images and snapshots of pipelines, and whether some cannot be read."""

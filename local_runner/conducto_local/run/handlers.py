@@ -78,9 +78,9 @@ class Actions:
         elif not request.preview:
             if request.action in (Action.RESET, Action.REBUILD):
                 self._scheduler.contexts.forget(live, request.paths)
-                self._scheduler.retry_failed_images(live)
+                self._scheduler.images.retry_failed(live)
             if request.action is Action.REBUILD:
-                self._scheduler.forget_images(live, request.paths)
+                self._scheduler.images.forget(live, request.paths)
             self._apply(live, events_of(live.tree, request.action, request.paths, decider.user))
         return result.model_copy(update={"preview": request.preview})
 
@@ -106,7 +106,7 @@ class Actions:
         """Stop commands, remove containers and the network, and keep everything else."""
         self._scheduler.perform(live, action)
         await self._scheduler.wait_idle(live)
-        await self._scheduler.release(live)
+        await self._scheduler.networks.release(live)
         if action is Action.ARCHIVE:
             await self._scheduler.snapshots.forget(live, self._scheduler.engine_context(live))
         live.set_record(lifecycle=LIFECYCLES[action])

@@ -202,7 +202,7 @@ class PipelineCache:
             idle = [live for live in self._scheduler.live.values() if _may_leave(live, but)]
             idle.sort(key=lambda live: live.ended or live.record.created)
             for live in idle[: max(0, len(idle) - KEPT_LOADED)]:
-                await self._scheduler.release(live)
+                await self._scheduler.networks.release(live)
                 if _may_leave(live, but):  # a request may have come while its network was removed
                     self._scheduler.unload(live)
 
