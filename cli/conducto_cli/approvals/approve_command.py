@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         )
         attempt = client.decide_approval(pipeline_id, request)
     if arguments.json:
-        print(as_json(attempt.model_dump(mode="json")))
+        print(as_json(attempt))
     else:
         print(f"{printable(path)} {'rejected' if arguments.reject else 'approved'}")
     return DONE

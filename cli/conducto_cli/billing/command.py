@@ -46,20 +46,19 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from conducto_cli.target.account import call, checked
+    from conducto_cli.target.account import call
     from conducto_core.billing import operations as billing
-    from conducto_core.billing.model import SpendLimit
 
     if arguments.what in ("enable", "portal"):
         page = billing.CHECKOUT if arguments.what == "enable" else billing.PORTAL
         return _open(call(arguments, page).url, silent=arguments.no_browser)
     if arguments.what == "limit":
-        limit = checked(SpendLimit, dollars=arguments.dollars, grace_minutes=arguments.grace)
+        limit = {"dollars": arguments.dollars, "grace_minutes": arguments.grace}
         found = call(arguments, billing.SET_LIMIT, body=limit)
     else:
         found = call(arguments, billing.GET_BILLING)
     if arguments.json:
-        print(as_json(found.model_dump(mode="json")))
+        print(as_json(found))
     else:
         for line in _lines(found):
             print(line)

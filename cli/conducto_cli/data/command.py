@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
                     except OSError as error:
                         raise UsageError(f"{file}: {error.strerror}") from error
                 print(
-                    as_json(entry.model_dump(mode="json"))
+                    as_json(entry)
                     if arguments.json
                     else f"{printable(entry.name)}: {entry.size:,} bytes"
                 )

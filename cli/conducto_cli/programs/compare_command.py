@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         query = ComparisonParams(id=after, other=before, limit=arguments.limit)
         found = client.compare_pipelines(query)
     if arguments.json:
-        print(as_json(found.model_dump(mode="json")))
+        print(as_json(found))
     else:
         write_lines(_lines(found))
     return DONE

@@ -37,12 +37,11 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from conducto_cli.target.account import call, checked
-    from conducto_core.remote.model import LinkedAgentParams
+    from conducto_cli.target.account import call
     from conducto_core.remote.operations import FORGET_AGENT, LIST_AGENTS
 
     if arguments.what == "forget":
-        gone = call(arguments, FORGET_AGENT, checked(LinkedAgentParams, id=arguments.id))
+        gone = call(arguments, FORGET_AGENT, {"id": arguments.id})
         print(f"forgot agent {gone.id}")
         return DONE
     found: LinkedAgentList = call(arguments, LIST_AGENTS)

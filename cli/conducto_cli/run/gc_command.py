@@ -34,7 +34,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     report = _collected(arguments, open_client)
     if arguments.json:
-        print(as_json(report.model_dump(mode="json")))
+        print(as_json(report))
         return DONE
     for line in _lines(report):
         print(line)

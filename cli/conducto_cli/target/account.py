@@ -123,14 +123,18 @@ def needed_account(
 def call(
     arguments: argparse.Namespace,
     operation: Operation[P, B, R],
-    params: P | None = None,
-    body: Record | None = None,
+    params: P | dict[str, object] | None = None,
+    body: Record | dict[str, object] | None = None,
 ) -> R:
     """Call an operation of the installation that the profile is logged in to.
 
     Raises:
-        UsageError: The profile is not logged in.
+        UsageError: The profile is not logged in, or a field has a value that it cannot have.
     """
+    if isinstance(params, dict):
+        params = checked(operation.params, **params)
+    if isinstance(body, dict):
+        body = checked(cast("type[Record]", operation.body), **body)
     with needed_account(arguments.profile, otherwise="").client() as client:
         return client.call(operation, cast("P", params or NoParams()), body)
 
