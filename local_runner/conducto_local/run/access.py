@@ -10,7 +10,6 @@ from conducto_core.run.model.states import State
 from conducto_core.run.rules import waits
 from conducto_core.run.rules.tree_state import LiveGroup, LiveNode
 from conducto_local.agent.state_dir import StateDir
-from conducto_local.logs.queries import LogQueries
 from conducto_local.notifications.store import RulesFile
 from conducto_local.run.context import EngineContext
 from conducto_local.run.live_pipeline import ActiveAttempt, LivePipeline
@@ -89,7 +88,6 @@ class LocalAccess:
         self._scheduler = scheduler
         self._cache = PipelineCache(store, scheduler)
         self._start_times = ScheduledStarts(scheduler)
-        self._outputs = LogQueries(scheduler.logs)
         self._read_model = LocalReadModel(store, scheduler)
 
     def rule_store(self) -> RulesFile:

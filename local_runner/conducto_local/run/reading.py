@@ -8,6 +8,7 @@ from functools import partial
 
 from conducto_core.billing.handlers import cost_of, usage_of
 from conducto_core.billing.model import CostParams, PipelineCost, Usage, UsageParams
+from conducto_core.logs.lines import with_tail
 from conducto_core.programs.comparison import facts_of
 from conducto_core.programs.relaunch import launch_request
 from conducto_core.programs.rules.comparison import RunFacts
@@ -31,6 +32,7 @@ from conducto_core.run.model.requests import (
 )
 from conducto_core.run.model.responses import AttemptList, NodeDetail, PipelineList
 from conducto_core.tree.model import unpack_form
+from conducto_local.engine.port import Stream
 from conducto_local.run.access import LocalAccess
 from conducto_local.run.live_pipeline import LivePipeline
 from conducto_local.run.pipelines import set_aside_record
@@ -94,7 +96,13 @@ class LocalQueries(LocalAccess):
         page = await self._page(live, params)
         if not params.tails:
             return page
-        return page.model_copy(update={"nodes": await self._outputs.with_tails(live, page.nodes)})
+        logs = self._scheduler.logs(live.id)
+
+        def end(path: str, number: int, stream: Stream, count: int) -> bytes:
+            return logs.reader(path, number).read(stream, -count, count).data
+
+        nodes = await asyncio.to_thread(lambda: tuple(with_tail(node, end) for node in page.nodes))
+        return page.model_copy(update={"nodes": nodes})
 
     async def _page(self, live: LivePipeline, params: TreeParams) -> TreePage:
         if params.order == "definition":
@@ -112,10 +120,8 @@ class LocalQueries(LocalAccess):
 
     async def list_attempts(self, params: NodeParams) -> AttemptList:
         """Return every attempt of a node, oldest first."""
-        return AttemptList(attempts=await self._attempts_at(params.id, params.path))
-
-    async def _attempts_at(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
-        return queries.attempts_of(self._read_model, await self._current(pipeline_id), path)
+        live = await self._current(params.id)
+        return AttemptList(attempts=queries.attempts_of(self._read_model, live, params.path))
 
     async def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Yield the changes after ``cursor``, then live ones."""
