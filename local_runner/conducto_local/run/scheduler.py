@@ -251,7 +251,7 @@ class Scheduler:
         active = ActiveAttempt(live, spec, command.attempt, mem, time.time())
         live.active_attempts[command.path] = active
         self.contexts.need(active)
-        image = self.need_image(live, spec.placement.image)
+        image = self.images.need(live, spec.placement.image)
         if image.built is None:
             image.waiting.append(active)
         else:
