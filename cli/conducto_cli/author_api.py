@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run a command; return its exit code."""
     from conducto_cli.main import main
 
     return main(argv)
@@ -72,7 +71,6 @@ def load_python_client() -> ModuleType:
 
 
 def secrets() -> ModuleType:
-    """Return the module that stores secrets for scripts."""
     from conducto_local.secrets import client
 
     return client

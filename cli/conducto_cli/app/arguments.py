@@ -196,12 +196,10 @@ def add_subcommand(commands: Subcommands, name: str, summary: str, details: str 
 
 
 def add_id(parser: argparse.ArgumentParser) -> None:
-    """Add the ID of a pipeline."""
     parser.add_argument("id", metavar="ID", help=ID_HELP)
 
 
 def add_json(*parsers: argparse.ArgumentParser) -> None:
-    """Add ``--json``."""
     for parser in parsers:
         parser.add_argument("--json", action="store_true", help="machine-readable")
 
@@ -215,7 +213,6 @@ def add_target(parser: argparse.ArgumentParser, text: str) -> None:
     """Add ``--local`` and ``--cloud``, also to the commands below a parser.
 
     Args:
-        parser: Parser of a command.
         text: Their help, with ``{}`` in place of the target.
     """
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
@@ -244,7 +241,6 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
 
 
 def a_stage(text: str) -> str:
-    """Return the name of an installation that was typed."""
     if re.fullmatch(r"[a-z][a-z0-9-]{0,15}", text) is None:
         raise argparse.ArgumentTypeError(
             f"must be lower-case letters, digits and '-', at most 16, got {text!r}"
@@ -295,7 +291,6 @@ def a_positive(text: str) -> int:
 
 
 def a_count(text: str) -> int:
-    """Return a whole number that was typed."""
     if not re.fullmatch(r"[0-9]{1,15}", text):
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}")
     return int(text)

@@ -146,7 +146,6 @@ def _positional(place: _Place) -> argparse.Action | None:
 
 
 def _from_agent(dest: str, place: _Place, word: str, find: FindClient) -> Iterable[str]:
-    """Return the running agent's candidates for an argument."""
     if dest not in {"id", "words", *_PATHS, *_IMAGES}:
         return ()
     from conducto_client import ClientError
@@ -160,7 +159,6 @@ def _from_agent(dest: str, place: _Place, word: str, find: FindClient) -> Iterab
 
 
 def _asked(client: "Client", dest: str, place: _Place, word: str) -> Iterator[str]:
-    """Yield the agent's candidates."""
     from conducto_core.run.model.params import ListParams
 
     first_word = dest == "words" and not place.positional
@@ -182,7 +180,6 @@ def _unique(titles: Iterable[str]) -> Iterator[str]:
 
 
 def _id_of(client: "Client", place: _Place) -> str:
-    """Return the id of the pipeline that the line names."""
     from conducto_cli.target.lookup import find_pipeline
 
     return find_pipeline(client, place.positional[0]).pipeline.id

@@ -48,11 +48,9 @@ _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the shell."""
     parser.add_argument("shell", choices=tuple(_SCRIPTS), metavar="|".join(_SCRIPTS))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the script."""
     print(_SCRIPTS[arguments.shell].strip())
     return DONE

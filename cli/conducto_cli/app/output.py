@@ -67,9 +67,9 @@ def action_document(verb: str, pipeline_id: str, result: ControlResult) -> dict[
     return {"id": pipeline_id, "action": verb, **result.model_dump(mode="json")}
 
 
-def as_json(document: object) -> str:
-    """Return the text of a document."""
-    return json.dumps(document, indent=1)
+def as_json(document: Record | object) -> str:
+    dump = getattr(document, "model_dump", None)
+    return json.dumps(document if dump is None else dump(mode="json"), indent=1)
 
 
 def owner(record: Trust | NotificationRule | Trigger) -> str:
@@ -84,18 +84,11 @@ def print_records(
     none: str,
     *,
     as_document: bool,
+    whole: Record | None = None,
 ) -> None:
-    """Print a list, as JSON or as a table.
-
-    Args:
-        records: The entries.
-        head: The titles of the columns.
-        cells: Returns the cells of an entry.
-        none: The text for an empty list.
-        as_document: Print JSON.
-    """
+    """Print a list, as JSON (of ``whole``, where it is given) or as a table."""
     if as_document:
-        print(as_json([record.model_dump(mode="json") for record in records]))
+        print(as_json(whole or [record.model_dump(mode="json") for record in records]))
     elif not records:
         print(none)
     else:

@@ -59,7 +59,6 @@ def build_parser() -> Parser:
 
 
 def command_parser(name: str) -> Parser:
-    """Return the parser of one command."""
     command = COMMANDS[name]
     summary = f"{command.summary[0].upper()}{command.summary[1:]}."
     parser = Parser(prog=f"conducto {name}", description=f"{summary} {command.details}".strip())

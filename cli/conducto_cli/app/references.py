@@ -42,9 +42,7 @@ def suggestion(wrong: str, known: Iterable[str], *, prefix: str = "", cutoff: fl
     """Return ``; did you mean '/tests/login'?``, or nothing when nothing is near.
 
     Args:
-        wrong: The word that was typed.
         known: The words that it may stand for.
-        prefix: Put before the nearest one.
         cutoff: Similarity from which a word is near, 0 to 1.
     """
     names = [name for name in known if name != "/"]  # short, so it is near to much

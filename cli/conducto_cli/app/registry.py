@@ -67,11 +67,9 @@ class CommandRow:
 
     @property
     def needs_pipelines(self) -> bool:
-        """Whether the command is about pipelines that exist."""
         return self.group in {_LOOK, _ACT, _SHELLS}
 
     def load(self) -> ModuleType:
-        """Import the module that implements the command."""
         return importlib.import_module(f"conducto_cli.{self.module}")
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID, the node and the options."""
     add_id(parser)
     parser.add_argument(
         "path", metavar="PATH", nargs="?", help="the approval (default: the only waiting approval)"
@@ -39,7 +38,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Decide an approval; return the exit code."""
     from conducto_cli.target import lookup as selection
     from conducto_cli.target.account import checked
     from conducto_cli.target.lookup import find_pipeline
@@ -60,7 +58,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         )
         attempt = client.decide_approval(pipeline_id, request)
     if arguments.json:
-        print(as_json(attempt.model_dump(mode="json")))
+        print(as_json(attempt))
     else:
         print(f"{printable(path)} {'rejected' if arguments.reject else 'approved'}")
     return DONE

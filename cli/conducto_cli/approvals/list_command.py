@@ -27,12 +27,10 @@ _SHOWN = 60
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``--json``."""
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print the approvals, the oldest first; of both targets, unless one is selected."""
     from conducto_cli.target.target import second_opener
 
     beside = second_opener(arguments)

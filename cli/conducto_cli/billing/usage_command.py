@@ -38,7 +38,6 @@ _TITLE_COLUMNS = 40
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID and the options."""
     parser.add_argument(
         "id", metavar="ID", nargs="?", help=f"{ID_HELP}; its cost since its launch, by node"
     )
@@ -52,7 +51,6 @@ _COLUMNS = ("MONTH", "ATTEMPTS", "TIME", "vCPU-HOURS")
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print it; return the exit code."""
     from conducto_core.billing.model import MAX_USAGE_NODES
 
     if arguments.id is not None:

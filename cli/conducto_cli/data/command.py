@@ -33,7 +33,6 @@ _STANDARD = "-"
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``list``, ``get``, ``put`` and ``rm``."""
     commands = parser.add_subparsers(dest="what", metavar="list|get|put|rm", required=True)
     listing = add_subcommand(commands, "list", "list the entries of a directory")
     getting = add_subcommand(commands, "get", "read a file")
@@ -55,7 +54,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """List, read, write or delete data files."""
     from conducto_cli.target.lookup import find_pipeline
 
     words = _words(arguments)
@@ -69,7 +67,24 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             case "get":
                 return _get(client, whose, words)
             case "put":
-                return _put(client, whose, words, json=arguments.json)
+                file = words[0]
+                if file == _STANDARD:
+                    if len(words) == 1:
+                        raise UsageError("stdin has no name; give one: conducto data put ID - NAME")
+                    entry = client.write_data(whose, words[1], _chunks(sys.stdin.buffer))
+                else:
+                    name = words[1] if len(words) > 1 else Path(file).name
+                    try:
+                        with Path(file).open("rb") as source:
+                            entry = client.write_data(whose, name, _chunks(source))
+                    except OSError as error:
+                        raise UsageError(f"{file}: {error.strerror}") from error
+                print(
+                    as_json(entry)
+                    if arguments.json
+                    else f"{printable(entry.name)}: {entry.size:,} bytes"
+                )
+                return DONE
             case _:
                 return _remove(client, whose, words, json=arguments.json)
 
@@ -131,27 +146,6 @@ def _copy(first: bytes, rest: Iterable[bytes], target: BinaryIO) -> int:
         size += target.write(chunk)
     target.flush()
     return size
-
-
-def _put(client: Client, whose: str | None, words: list[str], *, json: bool) -> int:
-    file = words[0]
-    if file == _STANDARD:
-        if len(words) == 1:
-            raise UsageError("stdin has no name; give one: conducto data put ID - NAME")
-        entry = client.write_data(whose, words[1], _chunks(sys.stdin.buffer))
-    else:
-        name = words[1] if len(words) > 1 else Path(file).name
-        try:
-            with Path(file).open("rb") as source:
-                entry = client.write_data(whose, name, _chunks(source))
-        except OSError as error:
-            raise UsageError(f"{file}: {error.strerror}") from error
-    print(
-        as_json(entry.model_dump(mode="json"))
-        if json
-        else f"{printable(entry.name)}: {entry.size:,} bytes"
-    )
-    return DONE
 
 
 def _chunks(source: BinaryIO) -> Iterator[bytes]:

@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the name and the directory."""
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("directory", metavar="DIR")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Give a directory a name in the profile."""
     from conducto.api.config import Config, current_profile  # noqa: PLC0415 - reads files
 
     directory = Path(arguments.directory)

@@ -38,14 +38,12 @@ Front = Callable[[], ModuleType]
 
 
 def _front() -> ModuleType:
-    """Return the functions that use the container engine."""
     from conducto_local.debug import command as commands
 
     return commands
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the Exec, its attempt, and the kinds of shell."""
     add_id(parser)
     parser.add_argument("path", metavar="PATH", help="an Exec")
     parser.add_argument(
@@ -83,7 +81,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient, front: Front = _front) -> int:
-    """Open a shell; return its exit code."""
     _check(arguments)
     if arguments.remote:
         return _remote(arguments, open_client)
@@ -137,7 +134,6 @@ def _remote(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 def _on_machine(
     client: Client, pipeline_id: str, request: DebugRequest, arguments: argparse.Namespace
 ) -> int:
-    """Open a shell on the linked machine that has the pipeline."""
     from conducto_cli.debug.shell import open_relayed_shell
     from conducto_client.transport.cloud import CloudClient
 

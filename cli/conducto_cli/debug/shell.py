@@ -174,10 +174,6 @@ def remote_shell(
     """Open a shell on a worker and return when it is over.
 
     Args:
-        client: Of the cloud.
-        pipeline_id: The pipeline.
-        request: Which shell.
-        enter: Opens a session on this terminal.
         wait: Returns after so many seconds.
         tell: Receives messages for the user; None: standard error.
 
@@ -276,12 +272,10 @@ class _Teller:
         self._last = ""
 
     def say(self, line: str) -> None:
-        """Tell something that stays."""
         self.clear()
         print(line, file=self._stream, flush=True)
 
     def progress(self, message: str, seconds: float) -> None:
-        """Print the current step and its duration."""
         if self._moves:
             line = f"{printable(message)} ({duration(seconds)})"
             print(f"\r{line}\x1b[K", end="", file=self._stream, flush=True)
@@ -290,7 +284,6 @@ class _Teller:
         self._last = message
 
     def clear(self) -> None:
-        """Remove the line of the current step."""
         if self._moves and self._last:
             print("\r\x1b[K", end="", file=self._stream, flush=True)
         self._last = ""
@@ -325,7 +318,6 @@ class RelayedInput:
         return len(self._typed)
 
     def typed(self, data: bytes) -> None:
-        """Send input; b"" is its end."""
         self._typed += data or _END_OF_INPUT
         self._flush()
 
@@ -346,7 +338,6 @@ class RelayedInput:
         self._flush()
 
     def acknowledge(self) -> None:
-        """Record an acknowledgement, and send the next input."""
         self._unacked -= 1
         self._flush()
 

@@ -68,35 +68,29 @@ class BotoAccount:
 
     @property
     def region(self) -> str | None:
-        """The region in use; None: none is configured."""
         found: str | None = self._session.region_name
         return found
 
     def caller(self) -> AwsCaller:
-        """Return whose credentials are used."""
         with _sentences("sts:GetCallerIdentity"):
             answer = self._client("sts").get_caller_identity()
         return AwsCaller(answer["Account"], answer["Arn"])
 
     def fargate_quota(self) -> float:
-        """Return how many vCPUs may run on Fargate at once."""
         with _sentences("servicequotas:GetServiceQuota"):
             answer = self._client("service-quotas").get_service_quota(**_QUOTA)
         return float(answer["Quota"]["Value"])
 
     def function_quota(self) -> int:
-        """Return how many functions of Lambda may run at once."""
         with _sentences("lambda:GetAccountSettings"):
             answer = self._client("lambda").get_account_settings()
         return int(answer["AccountLimit"]["ConcurrentExecutions"])
 
     def create_service_role(self, service: str) -> None:
-        """Create the role that a service of AWS itself uses, unless the account has it."""
         with _sentences("iam:CreateServiceLinkedRole", none="InvalidInput"):
             self._client("iam").create_service_linked_role(AWSServiceName=service)
 
     def zones(self) -> Mapping[str, str]:
-        """Return ``{name: id}`` of the availability zones that this account can use."""
         filters = [
             {"Name": "zone-type", "Values": ["availability-zone"]},
             {"Name": "state", "Values": ["available"]},
@@ -106,7 +100,6 @@ class BotoAccount:
         return {zone["ZoneName"]: zone["ZoneId"] for zone in response["AvailabilityZones"]}
 
     def subnets(self, ids: Sequence[str]) -> Sequence[Subnet]:
-        """Return those of these subnets that exist."""
         client = self._client("ec2")
         with _sentences("ec2:DescribeSubnets"):
             found = client.describe_subnets(Filters=_filter("subnet-id", ids))["Subnets"]
@@ -121,7 +114,6 @@ class BotoAccount:
         ]
 
     def trusted_services(self, role: str) -> Sequence[str] | None:
-        """Return which services of AWS may assume a role; None where there is no such role."""
         with _sentences("iam:GetRole", none="NoSuchEntity"):
             found = self._client("iam").get_role(RoleName=role)["Role"]
             trust = found["AssumeRolePolicyDocument"]["Statement"]
@@ -136,20 +128,17 @@ class BotoAccount:
         return None
 
     def parameter(self, name: str) -> str | None:
-        """Return a parameter of SSM; None where there is none."""
         with _sentences("ssm:GetParameter", none="ParameterNotFound"):
             return str(self._client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
         return None
 
     def stack_status(self, name: str) -> str | None:
-        """Return a stack's status; None where there is no such stack."""
         with _sentences("cloudformation:DescribeStacks", none="ValidationError"):
             stacks = self._formation.describe_stacks(StackName=name)["Stacks"]
             return str(stacks[0]["StackStatus"])
         return None
 
     def first_failure(self, name: str) -> str | None:
-        """Return the first failure of a stack's last change, as a sentence."""
         failed = None
         with _sentences("cloudformation:DescribeStackEvents", none="ValidationError"):
             for event in self._events(name):
@@ -162,7 +151,6 @@ class BotoAccount:
         return failed
 
     def delete_stack(self, name: str) -> None:
-        """Delete a stack, protected or not, and wait until it is deleted."""
         with _sentences("cloudformation:DeleteStack"):
             self._formation.update_termination_protection(
                 StackName=name, EnableTerminationProtection=False
@@ -171,14 +159,12 @@ class BotoAccount:
             self._formation.get_waiter("stack_delete_complete").wait(StackName=name)
 
     def table_is_empty(self, name: str) -> bool | None:
-        """Return whether a table of DynamoDB holds nothing; None where there is none."""
         with _sentences("dynamodb:Scan", none="ResourceNotFoundException"):
             answer = self._client("dynamodb").scan(TableName=name, Limit=1, ConsistentRead=True)
             return not answer["Items"]
         return None
 
     def delete_table(self, name: str) -> None:
-        """Delete a table, protected or not, and wait until it is deleted."""
         client = self._client("dynamodb")
         with _sentences("dynamodb:DeleteTable"):
             client.update_table(TableName=name, DeletionProtectionEnabled=False)
@@ -187,7 +173,6 @@ class BotoAccount:
             client.get_waiter("table_not_exists").wait(TableName=name)
 
     def delete_repositories(self, prefix: str) -> int:
-        """Delete the repositories of ECR whose names begin so, with their images; say how many."""
         client, found = self._client("ecr"), list[str]()
         with _sentences("ecr:DescribeRepositories"):
             for page in client.get_paginator("describe_repositories").paginate():
@@ -199,7 +184,6 @@ class BotoAccount:
         return len(found)
 
     def running_tasks(self, cluster: str) -> Sequence[str]:
-        """Return the ARNs of tasks in a cluster; none where there is no such cluster."""
         found: list[str] = []
         with _sentences("ecs:ListTasks", none="ClusterNotFoundException"):
             for page in self._client("ecs").get_paginator("list_tasks").paginate(cluster=cluster):
@@ -207,12 +191,10 @@ class BotoAccount:
         return found
 
     def stop_task(self, cluster: str, task: str) -> None:
-        """Stop a task."""
         with _sentences("ecs:StopTask"):
             self._client("ecs").stop_task(cluster=cluster, task=task, reason="conducto destroy")
 
     def invoke(self, function: str, payload: bytes) -> bytes:
-        """Call a function and return its response."""
         with _sentences("lambda:InvokeFunction"):
             answer = self._client("lambda").invoke(FunctionName=function, Payload=payload)
         if "FunctionError" in answer:
@@ -277,14 +259,10 @@ def _sentences(action: str, none: str | None = None) -> Iterator[None]:
     except Exception as error:
         if not type(error).__module__.startswith("botocore"):
             raise
-        code = _code(error)
+        response: dict[str, Any] = getattr(error, "response", {})
+        code = str(response.get("Error", {}).get("Code", type(error).__name__))
         if none is None or code != none:
             raise _account_error(action, code, error) from error
-
-
-def _code(error: Exception) -> str:
-    response: dict[str, Any] = getattr(error, "response", {})
-    return str(response.get("Error", {}).get("Code", type(error).__name__))
 
 
 def _account_error(action: str, code: str, error: Exception) -> AccountError:

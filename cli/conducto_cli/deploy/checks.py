@@ -37,7 +37,6 @@ class CheckResult:
     remedy: str | None = None
 
     def as_document(self) -> dict[str, str | None]:
-        """Return it for programs."""
         return {**asdict(self), "status": self.status.value}
 
 
@@ -50,7 +49,6 @@ def lines(findings: Sequence[CheckResult], width: int = 0) -> Iterator[str]:
     """Yield the lines that tell them, remedies below what they are for.
 
     Args:
-        findings: The results.
         width: Columns for the names, where longer ones do not need more.
     """
     width = max(width, *(len(finding.name) for finding in findings), 0)

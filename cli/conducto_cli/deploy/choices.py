@@ -22,8 +22,6 @@ def settings_findings(
     """Yield how what the settings name is: zones, subnets, roles.
 
     Args:
-        account: The account that is searched.
-        settings: All that apply.
         first: Nothing is deployed yet; later the zones stay as they are.
     """
     try:

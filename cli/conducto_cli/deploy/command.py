@@ -33,7 +33,6 @@ _NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options."""
     add_stage(parser)
     parser.add_argument(
         "-c",
@@ -58,7 +57,6 @@ def run(
     """Deploy, and say how to log in; return the exit code.
 
     Args:
-        arguments: The words.
         account: None takes that of the AWS configuration.
         machine: None is this one.
     """
@@ -70,7 +68,7 @@ def run(
         stage=arguments.stage,
         settings=settings_of(arguments.setting),
         org=arguments.org,
-        user=arguments.user or _user(),
+        user=arguments.user or (_NAME.sub("-", getpass.getuser()).strip("-._")[:63] or "me"),
         downgrade=arguments.downgrade,
     )
     try:
@@ -189,8 +187,3 @@ def _logged_in(url: str, token: str, wish: Wish, arguments: argparse.Namespace) 
     say("  python pipeline.py --cloud --run")
     say("  conducto show --app --cloud")
     return True
-
-
-def _user() -> str:
-    """Return a name for the person, as far as names go there."""
-    return _NAME.sub("-", getpass.getuser()).strip("-._")[:63] or "me"

@@ -68,9 +68,7 @@ def write_project(stage: str, settings: Mapping[str, str], region: str | None) -
     """Write what CDK reads for a stage; return the directory.
 
     Args:
-        stage: Which installation.
         settings: Of `conducto_core.installation.names.SETTINGS`.
-        region: Where; part of the directory's name.
 
     Raises:
         NoStacksError: there are no stacks here.
@@ -87,7 +85,6 @@ def write_project(stage: str, settings: Mapping[str, str], region: str | None) -
 
 
 def _quoted(words: list[str]) -> str:
-    """Return a command line for the shell that CDK starts."""
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
@@ -152,10 +149,6 @@ class Deployment:
     """Deploys to an account.
 
     Args:
-        account: The account to deploy to.
-        machine: The machine to deploy from.
-        ask: Asks the person.
-        say: Tells the person a line.
         prompt: Asks the person for a word; None: nobody can be asked.
     """
 
@@ -451,10 +444,6 @@ def remove(
     """Remove the stacks without data from an account; list the rest.
 
     Args:
-        account: Where the installation is.
-        ask: Asks the person.
-        say: Tells the person a line.
-        stage: Which installation.
         stop_workers: Also when workers run.
 
     Raises:

@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options."""
     add_stage(parser)
     parser.add_argument("--stop-workers", action="store_true", help="also while commands run")
     parser.add_argument("--yes", action="store_true", help="ask nothing")
 
 
 def run(arguments: argparse.Namespace, account: AwsAccount | None = None) -> int:
-    """Remove the stacks that hold no data, and list the others; return the exit code."""
     from conducto_cli.deploy.aws import BotoAccount
     from conducto_cli.deploy.command import failed, say
     from conducto_cli.deploy.deployment import DeployError, remove

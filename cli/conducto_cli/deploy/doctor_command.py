@@ -85,11 +85,9 @@ class ThisHost:
         self._profile = profile
 
     def python(self) -> str:
-        """Return the version of this Python."""
         return sys.version.split()[0]
 
     def engine(self) -> tuple[str, tuple[str, ...]]:
-        """Return the container engine with its version, and what containers lack on it."""
         import asyncio
 
         from conducto_local.engine.docker.engine import DockerEngine
@@ -110,14 +108,12 @@ class ThisHost:
             raise RuntimeError(str(error)) from error
 
     def free_bytes(self) -> int:
-        """Return how much room is where Conducto keeps its files."""
         place = Path(paths.base_dir())
         while not place.exists():
             place = place.parent
         return shutil.disk_usage(place).free
 
     def agent(self) -> tuple[str, str] | None:
-        """Return the version of the running agent and where it listens; None: none runs."""
         from conducto_cli.target.connection import LocalAgent
         from conducto_client import Client, ClientError, HttpTransport
 
@@ -131,7 +127,6 @@ class ThisHost:
             raise RuntimeError(str(error)) from error
 
     def damage(self) -> tuple[str, ...]:
-        """Return a sentence for each damaged part of the store, with the remedy."""
         from conducto_cli.target.connection import LocalAgent
         from conducto_client import Client, ClientError, HttpTransport
         from conducto_local.agent.repair import damage_of
@@ -149,13 +144,11 @@ class ThisHost:
         return tuple(problem for problem in problems if SET_ASIDE in problem)
 
     def version(self) -> str:
-        """Return the version of Conducto that is asked."""
         from conducto_core.images.sdk_wheel import package_version
 
         return package_version()
 
     def warm_pool(self) -> WarmPool | None:
-        """Return the warm pool of the installation that one is logged in to, if there is one."""
         from conducto_cli.target.account import account_of
         from conducto_client import ClientError
 
@@ -170,7 +163,6 @@ class ThisHost:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options."""
     parser.add_argument("--cloud", action="store_true", help="also what deploying to AWS needs")
     add_stage(parser)
     add_json(parser)
@@ -185,7 +177,6 @@ def run(
     """Print the results; return 0 if no check failed.
 
     Args:
-        arguments: The words.
         host: None is this machine; so is the next.
         machine: See ``host``.
         account: None is that of the AWS configuration.
@@ -208,7 +199,6 @@ def run(
 
 
 def host_findings(host: CheckedMachine) -> Iterator[CheckResult]:
-    """Yield the checks of this machine."""
     yield CheckResult("conducto", Status.OK, f"{host.version()}, on Python {host.python()}")
     yield _tried("engine", lambda: _engine(host))
     yield _disk(host.free_bytes())
@@ -256,7 +246,6 @@ def _agent(host: CheckedMachine) -> CheckResult:
 
 
 def _warm_pool(host: CheckedMachine) -> Iterator[CheckResult]:
-    """Yield the setting and the price of a warm pool."""
     from conducto_cli.text.text import count_of
     from conducto_core.workers.rules.fargate import PRICES, size_for
 

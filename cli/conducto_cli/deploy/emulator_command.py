@@ -42,7 +42,6 @@ _EXPOSED = (
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the action and the options of ``up``."""
     parser.add_argument("what", choices=tuple(_ACTIONS), metavar="|".join(_ACTIONS))
     parser.add_argument(
         "words",
@@ -94,7 +93,6 @@ def _pool_size(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start, stop or describe the emulator, print its token, or move the clock of Stripe."""
     if arguments.words and arguments.what != _STRIPE:
         raise UsageError(f"{arguments.what} takes no arguments, got {arguments.words[0]!r}")
     return _ACTIONS[arguments.what](_folder(), arguments)
@@ -159,7 +157,6 @@ def _beside(known: dict[str, Any], arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> list[list[str]]:
-    """Return the options of the emulator's process."""
     identity = str(Path(paths.base_dir()) / "identity") if arguments.identity else None
     values = {
         "--port": arguments.port or None,
@@ -241,7 +238,6 @@ def _token(folder: Path, arguments: argparse.Namespace) -> int:
 
 
 def _stripe(folder: Path, arguments: argparse.Namespace) -> int:
-    """Move the clock of the double of Stripe."""
     if len(arguments.words) != 2 or arguments.words[0] != "advance":  # noqa: PLR2004
         raise UsageError("expected: conducto cloud-emulator stripe advance TIME, such as 7d")
     try:

@@ -22,12 +22,10 @@ class LocalTools:
     """A `Machine`."""
 
     def node(self) -> str | None:
-        """Return the version of Node; None where it is not installed."""
         said = _first_line("node", "--version")
         return None if said is None else said.removeprefix("v")
 
     def cdk(self) -> Cdk | None:
-        """Return how to run CDK: an installed one that is new enough, else by npx."""
         installed = _first_line("cdk", "--version")
         numbers = re.match(r"(\d+)\.(\d+)", installed or "")
         if numbers is not None and (int(numbers[1]), int(numbers[2])) >= _CDK_LEAST:
@@ -37,19 +35,15 @@ class LocalTools:
         return Cdk(("npx", "--yes", "aws-cdk@2"), "by npx, which fetches it if it is missing")
 
     def docker(self) -> str | None:
-        """Return the version of the container engine; None where none answers."""
         return _first_line("docker", "version", "--format", "{{.Server.Version}}")
 
     def missing_packages(self) -> Sequence[str]:
-        """Return the Python packages that the stacks need and that are not installed."""
         return [name for module, name in _PACKAGES.items() if find_spec(module) is None]
 
     def python(self) -> tuple[int, int]:
-        """Return the version of this Python."""
         return sys.version_info[:2]
 
     def run(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
-        """Run a program that talks to the person at the terminal; return its exit code."""
         program = shutil.which(words[0]) or words[0]
         env = {**os.environ, **environment}
         return subprocess.run(  # noqa: S603 (words that we made)

@@ -139,10 +139,4 @@ class Machine(Protocol):
         """Return the version of this Python."""
 
     def run(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
-        """Run a program that talks to the person at the terminal; return its exit code.
-
-        Args:
-            words: Its command line.
-            folder: Where it runs.
-            environment: Variables on top of this process's.
-        """
+        """Run a program that talks to the person at the terminal; return its exit code."""

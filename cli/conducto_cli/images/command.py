@@ -26,7 +26,6 @@ _COLUMNS = ("NAME", "STATE", "TIME", "REFERENCE")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID and the options."""
     add_id(parser)
     parser.add_argument("--log", metavar="NAME", help="instead, what the build of one printed")
     parser.add_argument(
@@ -36,7 +35,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """List images, or print what the build of one printed."""
     from conducto_cli.logs.pipeline_logs import copy_build_log
     from conducto_cli.target.lookup import find_pipeline
 

@@ -101,7 +101,6 @@ def prepared(root: "NodeBase", options: "LaunchOptions") -> CloudLaunch:
 
 
 def say(line: str) -> None:
-    """Tell a person something besides the output."""
     print(f"conducto: {line}", file=sys.stderr)
 
 
@@ -123,7 +122,6 @@ def with_sources(client: Client, pipeline_id: str, request: ControlRequest) -> C
 
 
 def _meant(client: Client, pipeline_id: str, request: ControlRequest) -> Iterator[NodeView]:
-    """Yield the nodes that a request selects, and all nodes below them."""
     if request.failed:
         for view in selection.failed(client, pipeline_id):
             yield from client.tree(pipeline_id, root=view.path, attempts="none")

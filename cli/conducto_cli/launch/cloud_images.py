@@ -55,8 +55,6 @@ def read(form: Mapping[str, Any], say: Say, only: Iterable[str] | None = None) -
     """Return the sources of the images of a launch form.
 
     Args:
-        form: Tree in launch form.
-        say: Receives lines for the user.
         only: Names of images; None is all of them.
 
     Raises:
@@ -91,9 +89,7 @@ def upload(
     """Upload the directories that the cloud lacks; return how many.
 
     Args:
-        client: Of the cloud.
         found: ``{content hash: directory}``.
-        say: Receives lines for the user.
         maximum: Bytes that a directory may have, packed.
 
     Raises:
@@ -147,7 +143,6 @@ def _too_large(context: Context, maximum: int) -> str:
 
 
 def remarks(image: str, context: Context) -> Iterator[str]:
-    """Yield remarks about a directory that leaves this machine."""
     for path in context.skipped:
         yield f"image {image!r}: left out {path!r}: sockets, pipes and devices cannot be copied"
     for remark in git_remarks(context):

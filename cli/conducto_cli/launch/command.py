@@ -15,7 +15,7 @@ from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from conducto_cli.app.arguments import Parser
     from conducto_cli.target.connection import OpenClient
@@ -26,7 +26,6 @@ T = TypeVar("T")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID and the options."""
     add_id(parser)
     parser.add_argument(
         "--set",
@@ -46,10 +45,14 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Launch a pipeline again; return the exit code."""
     from conducto_cli.target.lookup import find_pipeline
 
-    changes = _changes(arguments.set)
+    changes = {}
+    for text in arguments.set:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set must be NAME=VALUE, such as depth=3, got {text!r}")
+        changes[name.replace("-", "_")] = value
     if changes and arguments.same_tree:
         raise UsageError(
             "--set changes parameters, which --same-tree cannot; leave one of them out"
@@ -67,16 +70,6 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     else:
         print(f"pipeline {launched}")
     return DONE
-
-
-def _changes(given: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--set must be NAME=VALUE, such as depth=3, got {text!r}")
-        found[name.replace("-", "_")] = value
-    return found
 
 
 def _copy(client: Client, pipeline_id: str, *, run: bool) -> str:

@@ -25,7 +25,6 @@ _WRONG = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options, the FILE and the METHOD."""
     _add_options(parser)
     add_method(parser)
 

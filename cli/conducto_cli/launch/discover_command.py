@@ -31,7 +31,6 @@ if __name__ == "__main__":
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the directory and the flags of a launch."""
     parser.add_argument(
         "directory", metavar="DIR", nargs="?", default=".", help="default: the current one"
     )
@@ -51,7 +50,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the tree; with ``--write`` write a script; with launch flags launch it."""
     from conducto import discovery
     from conducto import main as launching
 
@@ -62,7 +60,15 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"conducto discover: {error}", file=sys.stderr)
         return USAGE
     if arguments.write is not None:
-        return _write(Path(arguments.write), directory, arguments.image)
+        path = Path(arguments.write)
+        target = directory / path
+        if target.exists():
+            print(f"conducto discover: {target}: file exists; give another name", file=sys.stderr)
+            return USAGE
+        given = "" if arguments.image is None else f", {arguments.image!r}"
+        target.write_text(_SCRIPT.format(name=directory.resolve().name, image=given))
+        print(f"{target} written; run it: python {target} --local --run")
+        return DONE
 
     def tests() -> Parallel:  # `main` reads this annotation
         return tree
@@ -75,14 +81,3 @@ def _flags(arguments: argparse.Namespace) -> list[str]:
     """Return the words of a launch as a script takes them."""
     names = ("local", "run", "detach", "plain")
     return [f"--{name}" for name in names if getattr(arguments, name)]
-
-
-def _write(path: Path, directory: Path, image: str | None) -> int:
-    target = directory / path
-    if target.exists():
-        print(f"conducto discover: {target}: file exists; give another name", file=sys.stderr)
-        return USAGE
-    given = "" if image is None else f", {image!r}"
-    target.write_text(_SCRIPT.format(name=directory.resolve().name, image=given))
-    print(f"{target} written; run it: python {target} --local --run")
-    return DONE

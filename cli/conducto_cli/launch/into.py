@@ -42,9 +42,6 @@ def continue_pipeline(
     """Print the plan, replace the definition if confirmed, and continue as after a launch.
 
     Args:
-        open_client: Opens the server.
-        request: The launch of the new tree.
-        options: Those of the command line.
         ask: Asks the user; None asks on the terminal.
         bring_images: Brings the files of the images to the server; called before the replacement.
 
@@ -81,13 +78,7 @@ def continue_pipeline(
 def with_kept(
     request: LaunchRequest, options: "LaunchOptions", old: PipelineRecord
 ) -> LaunchRequest:
-    """Return the request with the title, doc, tags and retention of the pipeline, unless given.
-
-    Args:
-        request: The launch of the new tree.
-        options: Those from which it was made.
-        old: The pipeline.
-    """
+    """Return the request with the title, doc, tags and retention of the pipeline, unless given."""
     kept: dict[str, object] = {}
     if request.title is None:
         kept["title"] = old.title
@@ -104,7 +95,6 @@ def plan_lines(plan: ContinuePlan, listed: int | None = None) -> Iterator[str]:
     """Yield the lines of a plan.
 
     Args:
-        plan: The plan.
         listed: Maximum number of commands to list; None lists all.
     """
     nodes = [(each.fate.value, printable(each.path), each.reason) for each in plan.nodes]

@@ -79,7 +79,6 @@ def prepared(root: "NodeBase", options: "LaunchOptions") -> LaunchRequest:
 
 
 def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchRequest:
-    """Return the request that launches a tree in launch form."""
     head = form["nodes"][0]
     if options.call is not None:
         form["call"] = options.call
@@ -114,9 +113,6 @@ def submit(
     """Hand in a request, then stay or say how to continue; return the exit code.
 
     Args:
-        open_client: Where it goes.
-        request: The launch.
-        options: Those of the command line.
         has_engine: The containers are this machine's, whose engine may lack something.
     """
     begin_junit(options)

@@ -54,7 +54,6 @@ class Output:
         self._left_out = False
 
     def add(self, chunk: bytes) -> None:
-        """Add a chunk."""
         room = _MAX - len(self._first)
         self._first += chunk[:room]
         self._last += chunk[room:]
@@ -66,7 +65,6 @@ class Output:
         del self._last[:-_MAX]
 
     def all(self) -> bytes:
-        """Return the kept output."""
         self._trim()
         gap = b"\n(what the build printed in between was not kept)\n" if self._left_out else b""
         return bytes(self._first) + gap + bytes(self._last)
@@ -88,11 +86,9 @@ def build(
     """Build and push the images of a launch that the registry has not; return how many.
 
     Args:
-        client: Of the cloud.
         request: The launch, with the sources of its images.
         found: ``{content hash: directory}`` of these.
         say: Receives the progress, a line at a time.
-        docker: Name of the docker client.
 
     Raises:
         UsageError: this machine cannot build.
@@ -118,10 +114,7 @@ class _Build:
     """One image.
 
     Args:
-        spec: The image to build.
         folder: An empty directory to do it in.
-        docker: Name of the docker client.
-        say: Receives the progress.
     """
 
     def __init__(self, spec: OwnBuild, folder: Path, docker: str, say: Say) -> None:
@@ -136,7 +129,14 @@ class _Build:
         recipe = self._folder / "recipe"
         unpack(io.BytesIO(fetch(self._spec.recipe_url)), str(recipe))
         try:
-            environment = self._environment()
+            environment = {
+                **os.environ,
+                "IMAGE": self._spec.reference,
+                "CONTEXTS": str(self._folder / "contexts"),
+                "RESULT": str(self._folder / "result.json"),
+                "PUSH": "",
+                "PLATFORM": "",
+            }
             if login is not None:  # else workers use this machine's engine
                 environment["PLATFORM"] = PLATFORM
             self._run(["sh", "build.sh"], recipe, environment, _NOT_BUILT)
@@ -150,25 +150,11 @@ class _Build:
                     environment = {**os.environ, **self._engine()}
                     self._run(push, self._folder, environment, _NOT_PUSHED)
         finally:
-            self._keep_log()
-
-    def _keep_log(self) -> None:
-        """Upload the log; a failure of that changes no result."""
-        log = self._output.all()
-        try:
-            put(self._spec.log_url, log, len(log))
-        except AgentUnreachableError as error:
-            self._progress(f"what its build printed was not kept: {error}")
-
-    def _environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "IMAGE": self._spec.reference,
-            "CONTEXTS": str(self._folder / "contexts"),
-            "RESULT": str(self._folder / "result.json"),
-            "PUSH": "",
-            "PLATFORM": "",
-        }
+            log = self._output.all()
+            try:
+                put(self._spec.log_url, log, len(log))
+            except AgentUnreachableError as error:
+                self._progress(f"what its build printed was not kept: {error}")
 
     def _bring_contexts(self, found: Mapping[str, Context]) -> None:
         store = self._folder / "contexts"

@@ -64,7 +64,6 @@ class Known:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options, the FILE and the METHOD."""
     _add_options(parser)
     add_method(parser)
 
@@ -134,12 +133,9 @@ def print_plan(
     """Print what running a tree in the cloud would take; return the exit code.
 
     Args:
-        root: The tree.
         program: Path of its script, to find earlier launches by; None looks for none.
         made: The function and the arguments that made it: only launches with the same ones count.
         workers: At once, at most; None: what the plan allows.
-        spot: On Spot.
-        as_json: For programs.
         durations: A JSON file with the seconds of commands, instead of those of earlier launches.
 
     Raises:
@@ -215,10 +211,8 @@ def plan_document(
     """Return the document of ``conducto plan --json``: the estimate, in all and for each pool.
 
     Args:
-        found: The estimate.
         known: The durations that it is based on.
         workers: At once, at most.
-        spot: On Spot.
         account: Its warm pool and prices count; None: it is not known.
     """
     pools = [{**asdict(pool), "kind": pool.kind.value} for pool in found.pools]
@@ -255,7 +249,6 @@ class WarmPrice:
 
 
 def warm_price(found: Estimate, warm: WarmPool, *, spot: bool) -> WarmPrice:
-    """Return the maximum price of a pipeline's warm workers."""
     from conducto_core.tree.rules.callbacks import PoolKind  # noqa: PLC0415
     from conducto_core.workers.rules.pools import hourly_price  # noqa: PLC0415
 
@@ -425,7 +418,6 @@ def known_runs(program: str, openers: Sequence[OpenClient], made: Made | None = 
 
 
 def _given(file: str) -> Known:
-    """Return the durations of a file."""
     from conducto.errors import UsageError  # noqa: PLC0415
 
     try:

@@ -43,7 +43,6 @@ _STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the Exec, or the image, and the parts of its output."""
     add_id(parser)
     parser.add_argument(
         "path",
@@ -119,7 +118,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print the output of an attempt as it is, of several nodes, or of an image's build."""
     from conducto_cli.logs.pipeline_logs import copy_build_log
     from conducto_cli.target import lookup as selection
     from conducto_cli.target.lookup import find_pipeline
@@ -207,7 +205,6 @@ def _check_image(arguments: argparse.Namespace) -> None:
 
 
 def _parts_of_output(arguments: argparse.Namespace) -> Iterator[str]:
-    """Yield the arguments that select nodes or a part of their output."""
     if arguments.path is not None:
         yield arguments.path
     if arguments.stream is not None:

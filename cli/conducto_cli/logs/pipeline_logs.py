@@ -42,7 +42,9 @@ def print_merged(
     arguments: argparse.Namespace,
 ) -> int:
     """Print the output of all Execs at and below a node; return the exit code."""
-    _check(arguments)
+    given = [name for name in _OF_ONE if getattr(arguments, name) is not None]
+    if given:
+        raise UsageError(f"--{given[0]} is for one Exec, without times: conducto logs ID PATH")
     one = node.type is NodeType.EXEC
     pattern = _pattern(arguments, one=one)
     sources = list(_sources(client, summary.pipeline.id, node.path, failed=arguments.failed))
@@ -64,12 +66,6 @@ def print_merged(
     if printer.number == 0 and not sources and not arguments.json:
         print(f"conducto: {_nothing(arguments)}", file=sys.stderr)
     return FAILED if pattern is not None and printer.number == 0 else DONE
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    given = [name for name in _OF_ONE if getattr(arguments, name) is not None]
-    if given:
-        raise UsageError(f"--{given[0]} is for one Exec, without times: conducto logs ID PATH")
 
 
 def _pattern(arguments: argparse.Namespace, *, one: bool) -> "re.Pattern[str] | None":
@@ -125,13 +121,11 @@ def _is_silent(attempt: AttemptRecord) -> bool:
 
 
 def attempt_of(change: NodeChange) -> AttemptOutput:
-    """Return the attempt of a change."""
     silent = change.state in FINISHED and change.output_bytes == 0
     return AttemptOutput(change.path, change.attempt, change.time, silent=silent)
 
 
 def style_for(environ: Mapping[str, str], sources: Sequence[AttemptOutput]) -> LineStyle:
-    """Return how lines are written to standard output."""
     terminal = sys.stdout.isatty()
     forced = any(environ.get(name) for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "BUILDKITE"))
     return LineStyle(
@@ -158,7 +152,6 @@ class _Wanted:
         self._failed = failed
 
     def includes(self, path: str, state: str) -> bool:
-        """Return whether the output of a node in this state is printed."""
         below = self._root in ("/", path) or path.startswith(f"{self._root}/")
         return below and (not self._failed or state in FAILED_STATES)
 
@@ -191,7 +184,6 @@ class OutputView:
         return nullcontext()
 
     def added(self, model: PipelineModel, views: Sequence[NodeView]) -> None:
-        """Follow the nodes that run or have run."""
         del model
         for view in views:
             output = output_of(view)
@@ -199,7 +191,6 @@ class OutputView:
                 self._add(output)
 
     def changed(self, model: PipelineModel, batch: EventBatch) -> None:
-        """Follow the attempts that have started."""
         for change in batch.changes:
             row = model.rows.get(change.path)
             if row is None or not row.is_exec or change.state not in _STARTED:
@@ -217,7 +208,6 @@ class OutputView:
         self._next = self._clock() + max(_POLL_SECONDS, self._clock() - began)
 
     def finish(self, model: PipelineModel) -> None:
-        """Print the rest."""
         if model.is_settled:
             self.show(final=True)
 
@@ -226,7 +216,6 @@ class OutputView:
             self._merged.add(output)
 
     def show(self, *, final: bool = False) -> None:
-        """Print the output so far."""
         if self._merged is not None:
             for line in self._merged.lines(final=final):
                 self._printer.show(line)

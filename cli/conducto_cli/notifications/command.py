@@ -11,22 +11,20 @@ from conducto.errors import UsageError
 from conducto.wire.printable import printable
 from conducto_cli.app.arguments import add_json, add_subcommand
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json, owner
-from conducto_cli.text.text import table
+from conducto_cli.app.output import as_json, owner, print_records
 
 if TYPE_CHECKING:
     import argparse
 
     from conducto_cli.app.arguments import Parser
     from conducto_cli.target.connection import OpenClient
-    from conducto_core.notifications.model import NotificationRule, RuleList, RuleTest
+    from conducto_core.notifications.model import NotificationRule, RuleList
 
 _COLUMNS = ("NAME", "CHANNEL", "TO", "ON", "TITLE", "SCHEDULE", "SIGNED WITH", "OWNER")
 _CHANNELS = ("webhook", "slack", "mail")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``list``, ``add``, ``test`` and ``rm``."""
     commands = parser.add_subparsers(dest="what", metavar="list|add|test|rm", required=True)
     listing = add_subcommand(commands, "list", "list the rules")
     adding = add_subcommand(
@@ -64,7 +62,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """List, store, test or delete rules."""
     from conducto_cli.target.account import checked
     from conducto_core.notifications.model import RuleParams, RuleRequest
     from conducto_core.notifications.operations import DELETE_RULE, LIST_RULES, PUT_RULE, TEST_RULE
@@ -72,22 +69,27 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
     if arguments.what == "list":
         with open_client() as client:
-            _print(client.call(LIST_RULES, NoParams()), as_document=arguments.json)
-        return DONE
+            found = client.call(LIST_RULES, NoParams())
+        return _print(found, as_document=arguments.json)
     params = checked(RuleParams, name=arguments.name)
     if arguments.what == "rm":
         with open_client() as client:
             rule = client.call(DELETE_RULE, params)
-        print(as_json(rule.model_dump(mode="json")) if arguments.json else f"{rule.name} deleted")
+        print(as_json(rule) if arguments.json else f"{rule.name} deleted")
         return DONE
     if arguments.what == "test":
         with open_client() as client:
-            return _print_test(client.call(TEST_RULE, params), as_document=arguments.json)
+            result = client.call(TEST_RULE, params)
+            if arguments.json:
+                print(as_json(result))
+            else:
+                print("sent" if result.error is None else printable(f"not sent: {result.error}"))
+            return DONE if result.error is None else FAILED
     request = checked(RuleRequest, **_fields(arguments))
     with open_client() as client:
         client.call(PUT_RULE, params, request)
-        _print(client.call(LIST_RULES, NoParams()), as_document=arguments.json)
-    return DONE
+        found = client.call(LIST_RULES, NoParams())
+    return _print(found, as_document=arguments.json)
 
 
 def _fields(arguments: argparse.Namespace) -> dict[str, object]:
@@ -105,21 +107,10 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _print(found: RuleList, *, as_document: bool) -> None:
-    if as_document:
-        print(as_json(found.model_dump(mode="json")))
-    elif not found.rules:
-        print("no rules yet; add one: conducto notify add NAME --slack '#builds'")
-    else:
-        print("\n".join(table([_COLUMNS, *map(_cells, found.rules)])))
-
-
-def _print_test(result: RuleTest, *, as_document: bool) -> int:
-    if as_document:
-        print(as_json(result.model_dump(mode="json")))
-    else:
-        print("sent" if result.error is None else printable(f"not sent: {result.error}"))
-    return DONE if result.error is None else FAILED
+def _print(found: RuleList, *, as_document: bool) -> int:
+    none = "no rules yet; add one: conducto notify add NAME --slack '#builds'"
+    print_records(found.rules, _COLUMNS, _cells, none, as_document=as_document, whole=found)
+    return DONE
 
 
 def _cells(rule: NotificationRule) -> tuple[str, ...]:

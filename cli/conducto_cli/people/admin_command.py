@@ -36,7 +36,6 @@ class AwsError(Exception):
 
 
 def run(arguments: argparse.Namespace, invoke: Invoke | None = None) -> int:
-    """Call the function; return the exit code."""
     request = _request(arguments)
     try:
         send = _invoker(arguments.stage, arguments.region) if invoke is None else invoke
@@ -187,7 +186,6 @@ def _print_plan(plan: PlanInfo) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the words after ``conducto admin``."""
     kinds = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     mint = _kind(kinds, "mint-token", "make a token for a person or a machine")
     mint.add_argument("--user", required=True, help="user of the token")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options."""
     parser.add_argument("--user", help="only requests of this user")
     parser.add_argument("--operation", help="only requests for this operation, such as control")
     parser.add_argument(
@@ -34,22 +33,16 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the newest entries first."""
-    from conducto_cli.target.account import call, checked
-    from conducto_core.people.model import MAX_AUDIT_PAGE, AuditParams
+    from conducto_cli.target.account import call
+    from conducto_core.people.model import MAX_AUDIT_PAGE
     from conducto_core.people.operations import LIST_AUDIT
 
     entries: list[AuditEntry] = []
     after = arguments.after
     while (left := arguments.limit - len(entries)) > 0:
-        query = checked(
-            AuditParams,
-            after=after,
-            user=arguments.user,
-            operation=arguments.operation,
-            limit=min(left, MAX_AUDIT_PAGE),
-        )
-        page = call(arguments, LIST_AUDIT, query)
+        who = {"user": arguments.user, "operation": arguments.operation}
+        limit = min(left, MAX_AUDIT_PAGE)
+        page = call(arguments, LIST_AUDIT, {**who, "after": after, "limit": limit})
         entries += page.entries
         after = page.next
         if after is None:

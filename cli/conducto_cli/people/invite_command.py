@@ -22,7 +22,6 @@ ROLES = ("viewer", "member", "admin", "owner")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the commands below ``conducto invite``."""
     kinds = parser.add_subparsers(dest="what", metavar="create|list|withdraw", required=True)
     create = add_subcommand(
         kinds,
@@ -45,28 +44,23 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Execute the command."""
     return {"create": _create, "list": _list, "withdraw": _withdraw}[arguments.what](arguments)
 
 
 def _create(arguments: argparse.Namespace) -> int:
-    from conducto_cli.target.account import call, checked, needed_account
-    from conducto_core.people.model import NewInvitation, Role
+    from conducto_cli.target.account import call, needed_account
     from conducto_core.people.operations import CREATE_INVITATION
 
-    request = checked(
-        NewInvitation, email=arguments.email, role=Role(arguments.role), user=arguments.user
-    )
+    request = {name: getattr(arguments, name) for name in ("email", "role", "user")}
     made = call(arguments, CREATE_INVITATION, body=request)
     if arguments.json:
-        print(as_json(made.model_dump(mode="json")))
+        print(as_json(made))
         return DONE
     print_invitation(made, needed_account(arguments.profile).url)
     return DONE
 
 
 def print_invitation(made: InvitationLink, url: str = "URL") -> None:
-    """Print an invitation, and how to accept it at the API with this URL."""
     invitation = made.invitation
     sent = " and mailed" if made.mailed else ", not mailed: send this yourself"
     print(f"{invitation.email} is invited as {invitation.user} ({invitation.role}){sent}")
@@ -93,10 +87,9 @@ def _cells(one: Invitation) -> tuple[str, ...]:
 
 
 def _withdraw(arguments: argparse.Namespace) -> int:
-    from conducto_cli.target.account import call, checked
-    from conducto_core.people.model import InvitationParams
+    from conducto_cli.target.account import call
     from conducto_core.people.operations import WITHDRAW_INVITATION
 
-    withdrawn = call(arguments, WITHDRAW_INVITATION, checked(InvitationParams, id=arguments.id))
+    withdrawn = call(arguments, WITHDRAW_INVITATION, {"id": arguments.id})
     print(f"the invitation of {withdrawn.email} is withdrawn")
     return DONE

@@ -31,7 +31,6 @@ _SCHEMES = ("https", "http")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options."""
     parser.add_argument(
         "--url",
         metavar="URL",
@@ -60,7 +59,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Sign in at an installation and keep the token in the profile."""
     from conducto_cli.people import sign_in as browser_login
     from conducto_cli.people import sign_in as ci_login
     from conducto_cli.target import account as cloud_account
@@ -84,7 +82,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _invited(url: str, given: str) -> SignedInAccount:
-    """Accept an invitation, and return the account of the new member."""
     from conducto_cli.people import sign_in as browser_login
     from conducto_cli.target.account import SignedInAccount
 

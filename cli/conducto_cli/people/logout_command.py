@@ -24,7 +24,6 @@ def add_arguments(_parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Forget the profile's token, and revoke it if a log-in created it."""
     from conducto_cli.target import account as cloud_account
 
     account = cloud_account.stored_account(arguments.profile)

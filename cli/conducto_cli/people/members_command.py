@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the commands below ``conducto members``."""
     kinds = parser.add_subparsers(
         dest="what", metavar="list|set-role|remove|take-over|leave|export|erase", required=True
     )
@@ -61,7 +60,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Execute the command."""
     verbs = {
         "list": _list,
         "set-role": _set_role,
@@ -90,12 +88,10 @@ def _cells(member: Member) -> tuple[str, ...]:
 
 
 def _set_role(arguments: argparse.Namespace) -> int:
-    from conducto_cli.target.account import call, checked
-    from conducto_core.people.model import MemberParams, Role, RoleChange
+    from conducto_cli.target.account import call
     from conducto_core.people.operations import CHANGE_ROLE
 
-    params = checked(MemberParams, user=arguments.user)
-    member = call(arguments, CHANGE_ROLE, params, checked(RoleChange, role=Role(arguments.role)))
+    member = call(arguments, CHANGE_ROLE, {"user": arguments.user}, {"role": arguments.role})
     print(f"{member.user} is now {member.role}; this takes effect within 5 seconds")
     _print_suspended(member.suspended)
     return DONE
@@ -109,24 +105,21 @@ def _print_suspended(records: Sequence[OwnedRecord]) -> None:
 
 
 def _take_over(arguments: argparse.Namespace) -> int:
-    from conducto_cli.target.account import call, checked
-    from conducto_core.people.model import TakeOverParams
+    from conducto_cli.target.account import call
     from conducto_core.people.operations import TAKE_OVER
 
-    params = checked(TakeOverParams, kind=arguments.kind, name=arguments.name)
-    taken = call(arguments, TAKE_OVER, params)
+    taken = call(arguments, TAKE_OVER, {"kind": arguments.kind, "name": arguments.name})
     print(f"the {taken.kind} {taken.name} is of {taken.owner} now, and works again")
     return DONE
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    from conducto_cli.target.account import call, checked
-    from conducto_core.people.model import MemberParams
+    from conducto_cli.target.account import call
     from conducto_core.people.operations import REMOVE_MEMBER
 
     if not asker(yes=arguments.yes)(f"Remove {arguments.user} and revoke their tokens?"):
         return FAILED
-    removed = call(arguments, REMOVE_MEMBER, checked(MemberParams, user=arguments.user))
+    removed = call(arguments, REMOVE_MEMBER, {"user": arguments.user})
     print(f"{arguments.user} is removed; pipelines, data and secrets stay")
     _print_suspended(removed.suspended)
     return DONE
@@ -166,14 +159,13 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _erase(arguments: argparse.Namespace) -> int:
-    from conducto_cli.target.account import call, checked
-    from conducto_core.people.model import MemberParams
+    from conducto_cli.target.account import call
     from conducto_core.people.operations import ERASE_MEMBER
 
     question = f"Erase the secrets and data of {arguments.user}? This cannot be undone."
     if not asker(yes=arguments.yes)(question):
         return FAILED
-    done = call(arguments, ERASE_MEMBER, checked(MemberParams, user=arguments.user))
+    done = call(arguments, ERASE_MEMBER, {"user": arguments.user})
     print(
         f"erased: {done.secrets} secrets, the data, and the name in {done.audit} entries of the "
         f"audit log, now {done.replacement}"

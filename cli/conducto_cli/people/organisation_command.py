@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the commands below ``conducto org``."""
     kinds = parser.add_subparsers(dest="what", metavar="list|switch|create|delete", required=True)
     listing = add_subcommand(
         kinds, "list", "list your organisations: of this login, and of other profiles"
@@ -43,7 +42,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Execute the command."""
     verbs = {"list": _list, "switch": _switch, "create": _create, "delete": _delete}
     return verbs[arguments.what](arguments)
 
@@ -71,7 +69,6 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _switch(arguments: argparse.Namespace) -> int:
     from conducto_cli.target import account as cloud_account
-    from conducto_core.people.model import OrganisationParams
     from conducto_core.people.operations import SWITCH_ORGANISATION
 
     url = cloud_account.needed_account(arguments.profile).url
@@ -80,22 +77,17 @@ def _switch(arguments: argparse.Namespace) -> int:
             cloud_account.use_by_default(profile)
             print(f"now {account.user} of {account.org} (profile {profile})")
             return DONE
-    login = cloud_account.call(
-        arguments,
-        SWITCH_ORGANISATION,
-        cloud_account.checked(OrganisationParams, org=arguments.name),
-    )
+    login = cloud_account.call(arguments, SWITCH_ORGANISATION, {"org": arguments.name})
     return _kept(url, login)
 
 
 def _create(arguments: argparse.Namespace) -> int:
     from conducto_cli.target import account as cloud_account
-    from conducto_core.people.model import NewOrganisation
     from conducto_core.people.operations import CREATE_ORGANISATION
 
     url = cloud_account.needed_account(arguments.profile).url
-    request = cloud_account.checked(NewOrganisation, name=arguments.name)
-    return _kept(url, cloud_account.call(arguments, CREATE_ORGANISATION, body=request))
+    login = cloud_account.call(arguments, CREATE_ORGANISATION, body={"name": arguments.name})
+    return _kept(url, login)
 
 
 def _kept(url: str, login: MemberLogin) -> int:
@@ -110,7 +102,6 @@ def _kept(url: str, login: MemberLogin) -> int:
 
 def _delete(arguments: argparse.Namespace) -> int:
     from conducto_cli.target import account as cloud_account
-    from conducto_core.people.model import DeleteOrganisationParams
     from conducto_core.people.operations import DELETE_ORGANISATION
 
     confirm = arguments.confirm
@@ -123,7 +114,7 @@ def _delete(arguments: argparse.Namespace) -> int:
     if confirm != arguments.name:
         print("conducto: the names differ; nothing was deleted", file=sys.stderr)
         return FAILED
-    params = cloud_account.checked(DeleteOrganisationParams, org=arguments.name, confirm=confirm)
+    params: dict[str, object] = {"org": arguments.name, "confirm": confirm}
     done = cloud_account.call(arguments, DELETE_ORGANISATION, params)
     cloud_account.forget(arguments.profile)
     print(f"{done.name} is deleted, with {done.pipelines} pipelines; this profile is logged out")

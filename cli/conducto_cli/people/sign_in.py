@@ -37,7 +37,6 @@ _DONE = (
 
 
 def has_provider(url: str) -> bool:
-    """Return whether people sign in at an installation with a browser."""
     request = urllib.request.Request(url + IDENTITY_FILE)  # noqa: S310  checked by the caller
     try:
         with urllib.request.urlopen(request, timeout=_FETCH_SECONDS) as response:  # noqa: S310

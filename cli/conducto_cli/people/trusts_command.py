@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json, add_subcommand
 from conducto_cli.app.exit import DONE
-from conducto_cli.app.output import as_json, owner
-from conducto_cli.text.text import table
+from conducto_cli.app.output import owner, print_records
 
 if TYPE_CHECKING:
     import argparse
 
     from conducto_cli.app.arguments import Parser
-    from conducto_core.people.model import Trust, TrustList
+    from conducto_core.people.model import Trust
 
 _COLUMNS = ("NAME", "REPOSITORY", "REF", "ENVIRONMENT", "OWNER", "PERMISSIONS")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``list``, ``add`` and ``rm``."""
     commands = parser.add_subparsers(dest="what", metavar="list|add|rm", required=True)
     listing = add_subcommand(commands, "list", "list the trusts of the organisation")
     adding = add_subcommand(
@@ -54,33 +52,21 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List, add or delete trusts."""
-    from conducto_cli.target.account import call, checked
-    from conducto_core.people.model import TrustParams, TrustRequest
+    from conducto_cli.target.account import call
     from conducto_core.people.operations import DELETE_TRUST, LIST_TRUSTS, PUT_TRUST
 
-    if arguments.what == "list":
-        _print(call(arguments, LIST_TRUSTS), as_document=arguments.json)
-        return DONE
-    params = checked(TrustParams, name=arguments.name)
+    if arguments.what == "add":
+        given = {name: getattr(arguments, name) for name in ("repository", "ref", "environment")}
+        if arguments.permission:
+            given["permissions"] = tuple(arguments.permission)
+        call(arguments, PUT_TRUST, {"name": arguments.name}, given)
     if arguments.what == "rm":
-        _print(call(arguments, DELETE_TRUST, params), as_document=arguments.json)
-        return DONE
-    given = {name: getattr(arguments, name) for name in ("repository", "ref", "environment")}
-    if arguments.permission:
-        given["permissions"] = tuple(arguments.permission)
-    call(arguments, PUT_TRUST, params, checked(TrustRequest, **given))
-    _print(call(arguments, LIST_TRUSTS), as_document=arguments.json)
-    return DONE
-
-
-def _print(found: TrustList, *, as_document: bool) -> None:
-    if as_document:
-        print(as_json(found.model_dump(mode="json")))
-    elif not found.trusts:
-        print("no trusts yet; add one: conducto trusts add NAME --repository ID --ref REF")
+        found = call(arguments, DELETE_TRUST, {"name": arguments.name})
     else:
-        print("\n".join(table([_COLUMNS, *map(_cells, found.trusts)])))
+        found = call(arguments, LIST_TRUSTS)
+    none = "no trusts yet; add one: conducto trusts add NAME --repository ID --ref REF"
+    print_records(found.trusts, _COLUMNS, _cells, none, as_document=arguments.json, whole=found)
+    return DONE
 
 
 def _cells(trust: Trust) -> tuple[str, ...]:

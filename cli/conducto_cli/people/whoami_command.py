@@ -18,12 +18,10 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options."""
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the owner of the profile's token, as the installation knows it."""
     from conducto_cli.target import account as cloud_account
     from conducto_cli.text.text import count_of
 

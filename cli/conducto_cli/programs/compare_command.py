@@ -43,7 +43,6 @@ _NAME_ONLY = ("newly_failing", "fixed", "added", "removed")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add both pipelines and the options."""
     parser.add_argument("id", metavar="A", help="ID of a pipeline")
     parser.add_argument("other", metavar="B", help="ID of a later pipeline")
     parser.add_argument(
@@ -57,7 +56,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print the differences; return the exit code."""
     from conducto_cli.target.lookup import find_pipeline
     from conducto_cli.view.session import write_lines
     from conducto_core.programs.history import MAX_DIFFERENCES, ComparisonParams
@@ -70,7 +68,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         query = ComparisonParams(id=after, other=before, limit=arguments.limit)
         found = client.compare_pipelines(query)
     if arguments.json:
-        print(as_json(found.model_dump(mode="json")))
+        print(as_json(found))
     else:
         write_lines(_lines(found))
     return DONE

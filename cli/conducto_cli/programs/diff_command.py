@@ -36,7 +36,6 @@ _ROLES = {"-": Role.BAD, "+": Role.GOOD, "@": Role.FAINT}
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the Exec and the numbers of its attempts."""
     add_id(parser)
     parser.add_argument("path", metavar="PATH", help="an Exec")
     parser.add_argument(
@@ -47,7 +46,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print the differences, as a unified diff of everything that matters."""
     from conducto_cli.programs.attempt_diff import document
     from conducto_cli.target import lookup as selection
     from conducto_cli.target.lookup import find_pipeline

@@ -29,7 +29,6 @@ class _Host:
         return with_sources(client, pipeline_id, request)
 
     def failure_report(self, client: Client, pipeline_id: str) -> str:
-        """Return the report that ends a run in a terminal."""
         model = PipelineModel(client.get(pipeline_id))
         model.add(client.tree(pipeline_id, attempts="newest"))
         lines = final_report(client, model, Page(marks_for(sys.stdout.encoding)))
@@ -85,13 +84,11 @@ class CloudHost(_Host):
         needed_account(self._profile)
 
     def open(self, *, start: bool = True) -> Client:
-        """Return a client with the profile's current token."""
         del start  # there is always a server
         return needed_account(self._profile).client()
 
 
 def selected(target: str | None, profile: str | None) -> TargetName | None:
-    """Return the target that the caller or the profile selects."""
     return chosen(one_of("target", target, (None, "local", "cloud")), profile)
 
 
@@ -99,7 +96,6 @@ def open_target(where: TargetName, profile: str | None, *, launching: bool = Fal
     """Return a target.
 
     Args:
-        where: Its name.
         profile: None is the one in use.
         launching: Commands may start there.
 

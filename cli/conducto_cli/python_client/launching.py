@@ -187,7 +187,6 @@ def _prepared(
     options: LaunchOptions,
     where: TargetName,
 ) -> tuple[LaunchRequest, Callable[[], None]]:
-    """Return the request of a launch, and a function that brings its images to the server."""
     with Launching(where, options.profile):  # the function may declare secrets
         if not isinstance(pipeline, Node):
             _refuse_ambiguous(pipeline, given)

@@ -72,7 +72,6 @@ def save_serialization(pipeline: Pipeline, text: str, profile: str | None) -> No
 
 
 def permissions(pipeline: Pipeline, token: str | None, profile: str | None) -> list[str]:
-    """Return the permissions for a pipeline, by the names of the original."""
     if pipeline.target == "local":
         return [name for names in _PERMISSIONS.values() for name in names]
     granted = _who(token, profile).permissions
@@ -97,7 +96,6 @@ def organisation(org_id: str | None, token: str | None, profile: str | None) -> 
 
 
 def log_in(token: str, profile: str | None, *, keep: bool) -> None:
-    """Check a token at the installation of a profile, and keep it there on request."""
     account = _account(token, profile)
     with account.client() as client:
         who = client.who_am_i()
@@ -106,7 +104,6 @@ def log_in(token: str, profile: str | None, *, keep: bool) -> None:
 
 
 def log_out(profile: str | None) -> None:
-    """Forget the token of a profile."""
     cloud_account.forget(profile)
 
 
@@ -166,12 +163,10 @@ class Schedules:
         return self._template(self._call(lambda client: client.create_schedule(request)))
 
     def get_template(self, template_id: str) -> dict[str, Any]:
-        """Return a template."""
         name = self._name(f"{_TEMPLATE}.{template_id}")
         return self._template(self._call(lambda client: client.schedule(name)))
 
     def list_templates(self) -> list[dict[str, Any]]:
-        """Return the templates, by id."""
         return [self._template(view) for view in self._views(templates=True)]
 
     def delete_template(self, template_id: str) -> dict[str, Any]:
@@ -228,7 +223,6 @@ class Schedules:
         return {"schedule_id": schedule_id}
 
     def list_schedules(self) -> list[dict[str, Any]]:
-        """Return the schedules, by name."""
         return [self._schedule(view) for view in self._views(templates=False)]
 
     def runs(self, schedule_id: str) -> list[dict[str, Any]]:
@@ -238,7 +232,6 @@ class Schedules:
         return [{**one.model_dump(mode="json"), "pipeline_id": one.pipeline} for one in found]
 
     def delete_all(self) -> None:
-        """Delete all templates and schedules."""
         for templates in (True, False):
             for view in self._views(templates=templates):
                 self._delete(view.schedule.name)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the commands below ``conducto agent``."""
     kinds = parser.add_subparsers(
         dest="what",
         metavar="start|stop|status|repair|link|unlink|enable|disable",
@@ -76,7 +75,6 @@ def _add_link(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start, stop, repair, link or describe the agent."""
     return {
         "start": _status,
         "stop": _stop,

@@ -23,7 +23,6 @@ _HEAD = ("ID", "MACHINE", "MEMBER", "STATE", "ALLOWS", "VERSION")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``list`` and ``forget``."""
     commands = parser.add_subparsers(dest="what", metavar="list|forget", required=True)
     listing = add_subcommand(commands, "list", "list the linked agents of the organisation")
     forgetting = add_subcommand(
@@ -38,13 +37,11 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List or forget agents."""
-    from conducto_cli.target.account import call, checked
-    from conducto_core.remote.model import LinkedAgentParams
+    from conducto_cli.target.account import call
     from conducto_core.remote.operations import FORGET_AGENT, LIST_AGENTS
 
     if arguments.what == "forget":
-        gone = call(arguments, FORGET_AGENT, checked(LinkedAgentParams, id=arguments.id))
+        gone = call(arguments, FORGET_AGENT, {"id": arguments.id})
         print(f"forgot agent {gone.id}")
         return DONE
     found: LinkedAgentList = call(arguments, LIST_AGENTS)

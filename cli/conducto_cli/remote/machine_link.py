@@ -57,7 +57,6 @@ def link(profile: str | None, *, allow: str | None, who: str | None, new: bool) 
         profile: The profile; None for the current one.
         allow: The allowed classes; None keeps those of an existing link.
         who: The people whose requests are accepted; None likewise.
-        new: Give the agent another identity.
 
     Raises:
         UsageError: A value is not valid, or the profile is not logged in.
@@ -167,7 +166,6 @@ def wait_until_connected(profile: str | None, since: float) -> LinkStatus | None
     """Return the state of the link once it is known, or None after a timeout.
 
     Args:
-        profile: The profile.
         since: Time of the last change of the link; 0 if there was none.
     """
     deadline = time.monotonic() + _CONNECT_SECONDS
@@ -187,7 +185,6 @@ def status_of(profile: str | None) -> LinkStatus | None:
 
 
 def described(link: LinkSettings, status: LinkStatus | None, *, running: bool) -> Iterator[str]:
-    """Yield lines about a link for people."""
     yield f"link: {_state(status, running=running)} to {link.url} as {link.user} of {link.org}"
     yield f"agent id: {link.agent}"
     people = f"{link.user} only" if link.policy.who == "me" else f"members of {link.org}"

@@ -63,7 +63,6 @@ def systemd_unit(command: Sequence[str], variables: Mapping[str, str]) -> str:
 
 
 def launchd_plist(label: str, command: Sequence[str], variables: Mapping[str, str]) -> bytes:
-    """Return a property list of launchd."""
     return plistlib.dumps(
         {
             "Label": label,
@@ -87,9 +86,7 @@ class UserService:
     """The service of one profile.
 
     Args:
-        home: State directory of the profile.
         platform: As `sys.platform`.
-        env: The environment.
     """
 
     def __init__(
@@ -102,7 +99,6 @@ class UserService:
 
     @property
     def path(self) -> Path:
-        """Its file."""
         if self._is_mac:
             return Path.home() / "Library" / "LaunchAgents" / f"{self._name}.plist"
         config = self._env.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")

@@ -48,7 +48,6 @@ class _Row(NamedTuple):
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the title and the options."""
     parser.add_argument(
         "id", metavar="TITLE", help="title of the pipelines, or the ID of one of them"
     )
@@ -70,7 +69,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print the last values; return the exit code."""
     if arguments.reverse and arguments.sort is None:
         raise UsageError("--reverse needs --sort COLUMN")
     with open_client() as client:
@@ -131,7 +129,6 @@ def _pipelines(found: MetricComparison) -> Iterator[_Row]:
 
 
 def _nodes(client: Client, found: MetricComparison) -> Iterator[_Row]:
-    """Yield a row for each node that has metrics."""
     for each in found.pipelines:
         commands = _commands(client, each)
         for path in dict.fromkeys(one.path for one in each.metrics):
@@ -141,7 +138,6 @@ def _nodes(client: Client, found: MetricComparison) -> Iterator[_Row]:
 
 
 def _commands(client: Client, pipeline: ComparedPipeline) -> dict[str, str | None]:
-    """Return the commands of a pipeline by path."""
     if not pipeline.metrics:
         return {}
     return {view.path: view.command for view in client.tree(pipeline.id, attempts="newest")}

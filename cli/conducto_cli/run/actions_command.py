@@ -34,7 +34,6 @@ _MAKES_WORK = {"reset", "rebuild", "skip", "unskip"}
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID, the nodes and the options of an action."""
     add_id(parser)
     parser.set_defaults(paths=[], failed=False, watch=False, dry_run=False)
     if parser.command in _ON_NODES:
@@ -56,7 +55,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Perform an action; return the exit code."""
     from conducto_cli.target.lookup import find_pipeline
     from conducto_core.run.model.states import FAILED as FAILED_STATES
 
@@ -121,7 +119,6 @@ def _request(client: Client, pipeline_id: str, arguments: argparse.Namespace) ->
 
 
 def _report(arguments: argparse.Namespace, before: PipelineSummary, result: ControlResult) -> str:
-    """Return a report of the action, and how to continue a paused pipeline."""
     from conducto_cli.text.actions import action_report
     from conducto_core.run.model.requests import Action
 

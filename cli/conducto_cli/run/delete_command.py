@@ -23,14 +23,12 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID and the options."""
     add_id(parser)
     parser.add_argument("--yes", action="store_true", help="ask nothing")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Delete a pipeline, after a question on a terminal; return the exit code."""
     from conducto_cli.target.lookup import find_pipeline
 
     if not arguments.yes and (arguments.json or not sys.stdin.isatty()):

@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID and the file."""
     add_id(parser)
     parser.add_argument("--outfile", metavar="FILE", help="write it to a file instead")
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print a pipeline's tree as ``conducto build`` reads it, or write it to a file."""
     from conducto.tree.serialize import encode
     from conducto_cli.target.lookup import find_pipeline
 

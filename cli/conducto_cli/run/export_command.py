@@ -25,7 +25,6 @@ _STDOUT = "-"
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID and the file."""
     add_id(parser)
     parser.add_argument(
         "-o",
@@ -37,7 +36,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Write the page and say where it is."""
     from conducto_cli.target.lookup import find_pipeline
     from conducto_core.export.texts import file_name
 
@@ -51,7 +49,13 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         sys.stdout.buffer.write(page)
         sys.stdout.buffer.flush()
         return DONE
-    _write(file, page, force=arguments.force)
+    try:
+        with file.open("wb" if arguments.force else "xb") as target:
+            target.write(page)
+    except FileExistsError as error:
+        raise _exists(file) from error
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from error
     print(f"{printable(str(file.absolute()))}: {len(page):,} bytes")
     return DONE
 
@@ -59,16 +63,6 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 def _check(file: Path, *, force: bool) -> None:
     if file.exists() and not force:
         raise _exists(file)
-
-
-def _write(file: Path, page: bytes, *, force: bool) -> None:
-    try:
-        with file.open("wb" if force else "xb") as target:
-            target.write(page)
-    except FileExistsError as error:
-        raise _exists(file) from error
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}") from error
 
 
 def _exists(file: Path) -> UsageError:

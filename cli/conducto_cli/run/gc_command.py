@@ -27,16 +27,14 @@ _WHOLE = 10  # from here on without a decimal
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options."""
     parser.add_argument("--dry-run", action="store_true", help="only list the items, free nothing")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Free unused resources, or with ``--dry-run`` list them."""
     report = _collected(arguments, open_client)
     if arguments.json:
-        print(as_json(report.model_dump(mode="json")))
+        print(as_json(report))
         return DONE
     for line in _lines(report):
         print(line)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the filters."""
     states = tuple(state.value for state in State)
     parser.add_argument("--state", choices=states, help="only those in this state")
     parser.add_argument("--tag", metavar="TAG", help="only those that have this tag")
@@ -50,7 +49,6 @@ _FILTERS = ("state", "tag", "owner", "text", "parent")
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print the pipelines, the newest first; of both targets, unless one is selected."""
     from conducto_cli.target.target import second_opener
 
     beside = second_opener(arguments)
@@ -109,7 +107,6 @@ def _plain_id(summary: PipelineSummary) -> str:
 
 
 def _none(away: Collection[int], *, filtered: bool) -> str:
-    """Return the text in place of an empty list."""
     if away:
         where = "in the cloud" if 0 in away else "on this machine"
         return f"no {'such ' if filtered else ''}pipelines {where}"

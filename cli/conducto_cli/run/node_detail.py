@@ -16,7 +16,6 @@ from conducto_client import Client
 from conducto_core.approvals.model import ApprovalView
 from conducto_core.command.server import FORKED
 from conducto_core.command.usage import SHORTEST_SECONDS, summary
-from conducto_core.notifications.model import NotificationRecord
 from conducto_core.results.model import MetricSeries
 from conducto_core.run.model.labels import decision_text, failure_text, wait_text
 from conducto_core.run.model.records import AttemptRecord
@@ -35,7 +34,6 @@ _UNITS = {"mem": " GB", "max_time": " s"}
 
 
 def show_node(client: Client, pipeline_id: str, text: str, *, json: bool) -> int:
-    """Print a node."""
     from conducto_cli.view.session import page, write_lines  # noqa: PLC0415
 
     path = selection.one(client, pipeline_id, text)
@@ -44,7 +42,12 @@ def show_node(client: Client, pipeline_id: str, text: str, *, json: bool) -> int
         outputs = _outputs_document(client, pipeline_id, detail.node)
         print(as_json({**detail.model_dump(mode="json"), **outputs}))
     else:
-        used = _used(client, pipeline_id, path, detail.node.attempts)
+        asked = [each for each in detail.node.attempts if _may_have_samples(each)][-_MAX_ASKED:]
+        used = {}
+        for each in asked:
+            words = summary(client.resources(pipeline_id, path, attempt=each.number))
+            if words is not None:
+                used[each.number] = words
         lines = _lines(detail, page().marks, used, _failures(client, pipeline_id, detail.node))
         write_lines(chain(lines, _outputs(client, pipeline_id, detail.node)))
     return DONE
@@ -75,12 +78,22 @@ def _lines(
     if node.approval is not None:
         yield from _section("approval", _asked(node.approval))
     yield from _section("parameters", _rows([_parameter(p) for p in detail.parameters]))
-    yield from _section("environment", _env(detail))
+    yield from _section(
+        "environment", _rows([(f"{v.name}={v.value}", f"({_from(v.source)})") for v in detail.env])
+    )
     yield from _section(
         "callbacks", (f"{c.event}: {c.name}  ({_from(c.source)})" for c in detail.callbacks)
     )
     yield from _section("attempts", _attempts(node.attempts, used))
-    yield from _section("notifications", _notification_rows(node.notifications))
+    yield from _section(
+        "notifications",
+        _rows(
+            [
+                (each.state.value, each.callback, each.delivery.value, each.error or "")
+                for each in node.notifications[-_MAX_ATTEMPTS:]
+            ]
+        ),
+    )
 
 
 def _wait(node: NodeView) -> list[tuple[str, str]]:
@@ -208,41 +221,14 @@ def _from(source: str | None) -> str:
     return "default" if source is None else source
 
 
-def _env(detail: NodeDetail) -> Iterator[str]:
-    return _rows([(f"{v.name}={v.value}", f"({_from(v.source)})") for v in detail.env])
-
-
 def _rows(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     return table(rows, widest=WIDEST) if rows else iter(())
-
-
-def _notification_rows(notifications: tuple[NotificationRecord, ...]) -> Iterator[str]:
-    """List the newest notifications and whether they have arrived."""
-    return _rows(
-        [
-            (each.state.value, each.callback, each.delivery.value, each.error or "")
-            for each in notifications[-_MAX_ATTEMPTS:]
-        ]
-    )
 
 
 def _interpreter(kept: str) -> str:
     if kept == FORKED:
         return "ran in a fork of the interpreter that had imported its file"
     return f"ran in a new interpreter: {kept}"
-
-
-def _used(
-    client: Client, pipeline_id: str, path: str, attempts: Sequence[AttemptRecord]
-) -> dict[int, str]:
-    """Return the resources of the newest attempts, ``{number: sentence}``, if known."""
-    asked = [each for each in attempts if _may_have_samples(each)][-_MAX_ASKED:]
-    found = {}
-    for each in asked:
-        words = summary(client.resources(pipeline_id, path, attempt=each.number))
-        if words is not None:
-            found[each.number] = words
-    return found
 
 
 def _may_have_samples(attempt: AttemptRecord) -> bool:

@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID."""
     parser.add_argument(
         "id", metavar="ID", nargs="?", help=f"{ID_HELP}; without it, the list opens"
     )
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Open a pipeline's page, or the list; print its address and a code."""
     return show_page(arguments.id, open_client)
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID, a PATH and the options."""
     parser.add_argument(
         "id", metavar="ID", nargs="?", help=f"{ID_HELP}; --app without it opens the list"
     )
@@ -55,7 +54,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print or watch one pipeline, or print all about one node."""
     from conducto_cli.target import lookup as selection
     from conducto_cli.target.lookup import find_pipeline
 

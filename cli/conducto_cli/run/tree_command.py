@@ -27,7 +27,6 @@ _NOT_FOUND = 404
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the ID, the PATHs and the options."""
     add_id(parser)
     parser.add_argument("paths", metavar="PATH", nargs="*", help=PATHS_HELP)
     parser.add_argument("--depth", metavar="N", type=a_count, help="only N levels below each PATH")
@@ -37,7 +36,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print the nodes below some paths."""
     from conducto_cli.target import lookup as selection
     from conducto_cli.target.lookup import find_pipeline
     from conducto_cli.view.model import PipelineModel

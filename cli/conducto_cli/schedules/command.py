@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from conducto.errors import UsageError
 from conducto_cli.app.arguments import a_moment, a_positive, a_time_within, add_json, add_subcommand
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json
+from conducto_cli.app.output import as_json, print_records
 from conducto_cli.schedules.text import COLUMNS, FIRING_COLUMNS, cells_of, firing_cells, lines_of
 from conducto_cli.text.text import table
 
@@ -31,7 +31,6 @@ _SHOWN_FIRINGS = 10
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the subcommands."""
     names = "add|list|show|pause|resume|fire|backfill|rm"
     commands = parser.add_subparsers(dest="what", metavar=names, required=True)
     _add_adding(commands)
@@ -142,7 +141,6 @@ def _add_backfill(commands: Subcommands) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Execute a subcommand."""
     verbs = {
         "add": _add,
         "list": _list,
@@ -157,12 +155,8 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         found = client.schedules()
-    if arguments.json:
-        print(as_json(found.model_dump(mode="json")))
-    elif not found.schedules:
-        print("no schedules yet; create one: conducto schedule add NAME --cron CRON --pipeline ID")
-    else:
-        print("\n".join(table([COLUMNS, *map(cells_of, found.schedules)])))
+    none = "no schedules yet; create one: conducto schedule add NAME --cron CRON --pipeline ID"
+    print_records(found.schedules, COLUMNS, cells_of, none, as_document=arguments.json, whole=found)
     return DONE
 
 
@@ -195,10 +189,7 @@ def _switch(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 
 def _print(view: ScheduleView, *, as_document: bool) -> int:
-    if as_document:
-        print(as_json(view.model_dump(mode="json")))
-    else:
-        print("\n".join(lines_of(view)))
+    print(as_json(view) if as_document else "\n".join(lines_of(view)))
     return DONE
 
 
@@ -206,7 +197,7 @@ def _fire(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         firing = client.fire_schedule(arguments.name)
     if arguments.json:
-        print(as_json(firing.model_dump(mode="json")))
+        print(as_json(firing))
     elif firing.pipeline is not None:
         print(f"pipeline {firing.pipeline}")
     else:
@@ -223,7 +214,7 @@ def _backfill(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         found = client.backfill_schedule(arguments.name, request)
     if arguments.json:
-        print(as_json(found.model_dump(mode="json")))
+        print(as_json(found))
     else:
         _print_firings(found.firings)
     return FAILED if any(one.state.value == "failed" for one in found.firings) else DONE
@@ -232,7 +223,7 @@ def _backfill(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 def _remove(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         deleted = client.delete_schedule(arguments.name)
-    print(as_json(deleted.model_dump(mode="json")) if arguments.json else f"deleted {deleted.name}")
+    print(as_json(deleted) if arguments.json else f"deleted {deleted.name}")
     return DONE
 
 

@@ -21,7 +21,6 @@ _UNITS = ((3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def cells_of(view: ScheduleView) -> tuple[str, ...]:
-    """Return the row of a schedule in a list."""
     schedule = view.schedule
     following = "paused" if schedule.paused else _moment(view.times[0] if view.times else None)
     return (
@@ -34,7 +33,6 @@ def cells_of(view: ScheduleView) -> tuple[str, ...]:
 
 
 def when_of(schedule: Schedule) -> str:
-    """Return the times of a schedule, or the pipelines that it follows."""
     if schedule.after is None:
         return f"{schedule.cron} {schedule.zone}"
     chain = schedule.after
@@ -44,7 +42,6 @@ def when_of(schedule: Schedule) -> str:
 
 
 def source_of(schedule: Schedule) -> str:
-    """Return the source of a schedule's pipelines."""
     what: Any = schedule.what
     if what.kind == "template":
         return f"a copy of {what.pipeline}"
@@ -54,7 +51,6 @@ def source_of(schedule: Schedule) -> str:
 
 
 def state_of(firing: Firing) -> str:
-    """Return the state of a firing, with that of its pipeline."""
     if firing.pipeline is None:
         return firing.state.value
     outcome = "running" if firing.outcome is None else firing.outcome.value
@@ -62,7 +58,6 @@ def state_of(firing: Firing) -> str:
 
 
 def firing_cells(firing: Firing) -> tuple[str, ...]:
-    """Return the row of a firing."""
     due = _moment(firing.due)
     if firing.until is not None and firing.until != firing.due:
         due = f"{due} to {_moment(firing.until)}"
@@ -70,7 +65,6 @@ def firing_cells(firing: Firing) -> tuple[str, ...]:
 
 
 def lines_of(view: ScheduleView) -> list[str]:
-    """Return a schedule as lines."""
     schedule = view.schedule
     lines = [
         f"{schedule.name}: {when_of(schedule)}",
@@ -125,7 +119,6 @@ def _zone_note(schedule: Schedule, moment: float) -> str:
 
 
 def _moment(moment: float | None) -> str:
-    """Return a time in the time zone of this machine."""
     if moment is None:
         return ""
     return time.strftime("%a %Y-%m-%d %H:%M", time.localtime(moment))
@@ -148,7 +141,6 @@ def zone_here() -> str:
 
 
 def _linked() -> str:
-    """Return the zone that the system's link names."""
     try:
         target = str(_LINK.resolve())
     except OSError:

@@ -36,7 +36,6 @@ NAME_ALONE = (
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``list``, ``set`` and ``delete``."""
     about = COMMANDS["secrets"].details
     commands = parser.add_subparsers(dest="what", metavar="list|set|delete", required=True)
     listing = add_subcommand(commands, "list", "list secrets, without values")
@@ -57,7 +56,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """List, store or delete secrets."""
     verbs = {"list": _list, "set": _set, "delete": _delete}
     return verbs[arguments.what](arguments, open_client)
 

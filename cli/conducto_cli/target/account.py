@@ -123,14 +123,18 @@ def needed_account(
 def call(
     arguments: argparse.Namespace,
     operation: Operation[P, B, R],
-    params: P | None = None,
-    body: Record | None = None,
+    params: P | dict[str, object] | None = None,
+    body: Record | dict[str, object] | None = None,
 ) -> R:
     """Call an operation of the installation that the profile is logged in to.
 
     Raises:
-        UsageError: The profile is not logged in.
+        UsageError: The profile is not logged in, or a field has a value that it cannot have.
     """
+    if isinstance(params, dict):
+        params = checked(operation.params, **params)
+    if isinstance(body, dict):
+        body = checked(cast("type[Record]", operation.body), **body)
     with needed_account(arguments.profile, otherwise="").client() as client:
         return client.call(operation, cast("P", params or NoParams()), body)
 
@@ -145,7 +149,6 @@ def checked(model: type[R], **fields: object) -> R:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    """Return the fault of a value, or of the values together."""
     message = error["msg"].removeprefix("Value error, ")
     shapes = (said for pattern, said in _SHAPES.items() if message.endswith(f"'{pattern}'"))
     message = next(shapes, message)
@@ -153,7 +156,6 @@ def _sentence(error: ErrorDetails) -> str:
 
 
 def profiles() -> list[tuple[str, SignedInAccount]]:
-    """Return the profiles that are logged in, and their accounts."""
     found = []
     for name in Config().profile_sections():
         account = stored_account(name)

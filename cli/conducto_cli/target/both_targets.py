@@ -25,10 +25,6 @@ def gathered(
 ) -> tuple[list[R], dict[int, ClientError]]:
     """Return the entries of all targets, and ``{index of a target: error}``.
 
-    Args:
-        openers: One for each target.
-        read: Returns the entries of a target.
-
     Raises:
         conducto_client.ClientError: no target responds.
     """
@@ -56,8 +52,6 @@ def report_away(away: Mapping[int, ClientError], what: str, command: str) -> Non
 
     Args:
         away: From `gathered`.
-        what: The entries, in the plural.
-        command: The command that lists them.
     """
     from conducto_cli.target.connection import message_of
 

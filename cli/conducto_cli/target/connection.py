@@ -115,7 +115,6 @@ def client_opener(profile: str | None = None, *, launching: bool = False) -> Ope
 
 
 def exit_code_of(error: ClientError | UsageError) -> int:
-    """Return the exit code that an error means."""
     match error:
         case UsageError():
             return USAGE
@@ -153,7 +152,6 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 def message_of(error: ClientError | UsageError) -> str:
-    """Return the message of an error, safe for a terminal."""
     text = _problem_text(error.problem) if isinstance(error, ApiError) else str(error)
     return printable_lines(text)
 

@@ -97,7 +97,10 @@ def _written(body: str, seconds: int, folder: Path | None = None) -> Path:
     folder = folder or Path(paths.base_dir()) / "browser"
     folder.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     folder.chmod(_PRIVATE_DIRECTORY)
-    _remove_expired(folder, seconds)
+    for path in folder.glob("sign-in-*.html"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > seconds:
+                path.unlink()
     descriptor, name = tempfile.mkstemp(prefix="sign-in-", suffix=".html", dir=folder)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(_PAGE + body)
@@ -122,13 +125,6 @@ def _redirect(target: str) -> str:
     script = json.dumps(target).replace("<", "\\u003c")
     link = f'<a href="{html.escape(target)}">Open Conducto</a>'
     return f"<script>location.replace({script})</script>{link}"
-
-
-def _remove_expired(folder: Path, seconds: int) -> None:
-    for path in folder.glob("sign-in-*.html"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > seconds:
-                path.unlink()
 
 
 def _browser_reads_files() -> bool:

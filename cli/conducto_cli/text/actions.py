@@ -41,28 +41,23 @@ _WHOLE = {
 
 
 def action_report(action: Action, pipeline_id: str, result: ControlResult) -> str:
-    """Return the report of an action."""
     if action is Action.RUN:
         running = (f"running; watch it: conducto show {pipeline_id}",)
         return "\n".join(map(printable, result.notes or running))  # a note: nothing starts
     if action not in _WHOLE:
-        return _touched(action, result)
+        if not result.affected:
+            return f"nothing to {action.value}"
+        said = _WOULD[action] if result.preview else _PAST[action]
+        stops = f", {result.stopped:,} of them running" if result.stopped else ""
+        lines = [f"{said} {count_of(result.affected, 'Exec')}{stops}"]
+        lines += [f"  {printable(path)}" for path in result.paths[:_LISTED]]
+        if result.affected > _LISTED:
+            lines.append(f"  and {result.affected - _LISTED:,} more")
+        lines += [f"note: {printable(note)}" for note in result.notes]
+        return "\n".join(lines)
     outcome, continuation = _WHOLE[action]
     ended = f"; ended {count_of(result.stopped, 'Exec')}" if result.stopped else ""
     return "\n".join([f"{outcome}{ended}; {continuation} {pipeline_id}", *result.notes])
-
-
-def _touched(action: Action, result: ControlResult) -> str:
-    if not result.affected:
-        return f"nothing to {action.value}"
-    said = _WOULD[action] if result.preview else _PAST[action]
-    stops = f", {result.stopped:,} of them running" if result.stopped else ""
-    lines = [f"{said} {count_of(result.affected, 'Exec')}{stops}"]
-    lines += [f"  {printable(path)}" for path in result.paths[:_LISTED]]
-    if result.affected > _LISTED:
-        lines.append(f"  and {result.affected - _LISTED:,} more")
-    lines += [f"note: {printable(note)}" for note in result.notes]
-    return "\n".join(lines)
 
 
 # ----------------------------------------------------------------------------------------

@@ -67,7 +67,6 @@ ASCII_MARKS = Marks("+", "x", "*", "~", ".", "-", "v", ">", "...", "|", ">")
 
 
 def marks_for(encoding: str | None) -> Marks:
-    """Return the signs that a stream of this encoding can carry."""
     try:
         "".join(astuple(UNICODE_MARKS)).encode("ascii" if encoding is None else encoding)
     except (UnicodeEncodeError, LookupError):
@@ -273,7 +272,6 @@ def table(rows: Sequence[Sequence[str]], widest: float = inf) -> Iterator[str]:
     """Yield a line for each row, its cells below those of the row before.
 
     Args:
-        rows: The cells.
         widest: A cell with more columns does not widen the other rows.
     """
     rows = [[printable(cell) for cell in row] for row in rows]

@@ -16,7 +16,7 @@ from conducto.errors import UsageError
 from conducto.wire.printable import printable
 from conducto_cli.app.arguments import a_time_within, add_json, add_subcommand
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json, owner
+from conducto_cli.app.output import as_json, owner, print_records
 from conducto_cli.text.text import table
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         Delivery,
         GitEvent,
         NewTrigger,
-        TrialResult,
         Trigger,
         TriggerList,
     )
@@ -71,7 +70,6 @@ _STEPS = {
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``list``, ``add``, ``rm``, ``deliveries``, ``approve``, ``try``, ``test`` and others."""
     commands = parser.add_subparsers(
         dest="what", metavar="list|add|rm|deliveries|approve|try|test|github-app", required=True
     )
@@ -184,7 +182,6 @@ def _add_adding(commands: Any) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Administer triggers, or try an event."""
     if arguments.what == "test":
         return _test(arguments)
     if arguments.what == "github-app":
@@ -201,8 +198,7 @@ def run(arguments: argparse.Namespace) -> int:
     params = checked(t.TriggerParams, name=arguments.name)
     match arguments.what:
         case "add":
-            request = checked(t.TriggerRequest, **_fields(arguments))
-            made = call(arguments, operations.PUT_TRIGGER, params, request)
+            made = call(arguments, operations.PUT_TRIGGER, params, _fields(arguments))
             _print_new(made, as_document=arguments.json)
         case "rm":
             left = call(arguments, operations.DELETE_TRIGGER, params)
@@ -211,11 +207,18 @@ def run(arguments: argparse.Namespace) -> int:
             found = call(arguments, operations.LIST_DELIVERIES, params).deliveries
             _print_deliveries(found, as_document=arguments.json)
         case "try":
-            trial = checked(t.TriggerTrial, branch=arguments.branch)
-            tried = call(arguments, operations.TEST_TRIGGER, params, trial)
-            return _print_trial(tried, as_document=arguments.json)
+            tried = call(arguments, operations.TEST_TRIGGER, params, {"branch": arguments.branch})
+            if arguments.json:
+                print(as_json(tried))
+            elif tried.section is None:
+                print(printable(f"{tried.branch}: launches nothing: {tried.reason}"))
+            else:
+                commit = tried.sha[:10] or "the commit of the event"
+                print(printable(f"{tried.branch} at {commit}: [{tried.section}] launches:"))
+                print(printable(f"  {tried.command}"))
+            return DONE if tried.section else FAILED
         case _:
-            chosen = checked(t.DeliveryParams, name=arguments.name, delivery=arguments.delivery)
+            chosen = {"name": arguments.name, "delivery": arguments.delivery}
             result = call(arguments, operations.APPROVE_DELIVERY, chosen)
             _print_deliveries((result,), as_document=arguments.json)
             return DONE if result.pipeline or result.result is t.DeliveryResult.QUEUED else FAILED
@@ -242,18 +245,6 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _print_trial(tried: TrialResult, *, as_document: bool) -> int:
-    if as_document:
-        print(as_json(tried.model_dump(mode="json")))
-    elif tried.section is None:
-        print(printable(f"{tried.branch}: launches nothing: {tried.reason}"))
-    else:
-        commit = tried.sha[:10] or "the commit of the event"
-        print(printable(f"{tried.branch} at {commit}: [{tried.section}] launches:"))
-        print(printable(f"  {tried.command}"))
-    return DONE if tried.section else FAILED
-
-
 def _provider_of(url: str) -> str:
     for provider in ("github", "gitlab"):
         if provider in url.lower():
@@ -262,34 +253,21 @@ def _provider_of(url: str) -> str:
 
 
 def _print_triggers(found: TriggerList, *, as_document: bool) -> None:
-    if as_document:
-        print(as_json(found.model_dump(mode="json")))
-    elif not found.triggers:
-        print("no triggers yet; add one: conducto trigger add NAME --repository URL")
-    else:
-        rows = [
-            (
-                each.name,
-                each.provider,
-                each.repository,
-                each.forks,
-                owner(each),
-                _access(each),
-            )
-            for each in found.triggers
-        ]
-        print("\n".join(table([_COLUMNS, *rows])))
+    none = "no triggers yet; add one: conducto trigger add NAME --repository URL"
+    print_records(found.triggers, _COLUMNS, _cells, none, as_document=as_document, whole=found)
 
 
-def _access(trigger: Trigger) -> str:
-    token = "app" if trigger.app else "yes" if trigger.has_token else "no"
-    count = len(trigger.submodules)
-    return f"{token}, and for {count} submodule{'s' * (count > 1)}" if count else token
+def _cells(one: Trigger) -> tuple[str, ...]:
+    access = "app" if one.app else "yes" if one.has_token else "no"
+    count = len(one.submodules)
+    if count:
+        access = f"{access}, and for {count} submodule{'s' * (count > 1)}"
+    return (one.name, one.provider, one.repository, one.forks, owner(one), access)
 
 
 def _print_new(made: NewTrigger, *, as_document: bool) -> None:
     if as_document:
-        print(as_json(made.model_dump(mode="json")))
+        print(as_json(made))
         return
     if made.hook_url is None:
         print(f"{made.trigger.name} is stored. The GitHub App sends its webhooks.")

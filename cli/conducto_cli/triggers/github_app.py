@@ -38,7 +38,6 @@ _DONE = f"{_PAGE}<p>GitHub created the App. Return to the terminal; you can clos
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Create, show or forget the App."""
     app: g.GithubApp | None
     match arguments.action:
         case "create":
@@ -112,11 +111,9 @@ class ManifestPage:
 
     @property
     def start_url(self) -> str:
-        """The address of the page for the person."""
         return f"{self.url}?start={self._key}"
 
     def wait(self) -> str:
-        """Return the code."""
         try:
             return self._codes.get(timeout=_WAIT_SECONDS)
         except queue.Empty:
@@ -126,7 +123,6 @@ class ManifestPage:
             ) from None
 
     def close(self) -> None:
-        """Stop the page."""
         self._server.shutdown()
         self._server.server_close()
 

@@ -79,7 +79,6 @@ def quoting(environ: Mapping[str, str]) -> Iterator[None]:
 
 
 def stream_view(environ: Mapping[str, str]) -> View:
-    """Return the view that prints the output of all nodes."""
     if environ.get("GITHUB_ACTIONS"):
         return GroupView(environ, _GitHub(environ.get("GITHUB_WORKSPACE") or "."))
     if environ.get("BUILDKITE"):
@@ -101,25 +100,21 @@ class StreamView:
         return self._lines.session(client, pipeline_id, pressed)
 
     def added(self, model: PipelineModel, views: Sequence[NodeView]) -> None:
-        """Print the output so far, then the nodes that have ended."""
         self._lines.added(model, views)
         self._lines.refresh(model)
         self._plain.added(model, views)
 
     def changed(self, model: PipelineModel, batch: EventBatch) -> None:
-        """Print the output so far, then the nodes that have ended."""
         self._lines.changed(model, batch)
         if any(change.state in FINISHED for change in batch.changes):
             self._lines.show()
         self._plain.changed(model, batch)
 
     def refresh(self, model: PipelineModel) -> None:
-        """Print new output."""
         self._lines.refresh(model)
         self._plain.refresh(model)
 
     def finish(self, model: PipelineModel) -> None:
-        """Print the rest."""
         self._lines.finish(model)
         self._plain.finish(model)
 
@@ -176,18 +171,8 @@ class _Buildkite:
         return ""
 
     def failure(self, model: PipelineModel, path: str, title: str) -> str:
-        """Return nothing."""
         del model, path, title
         return ""
-
-
-def _title(model: PipelineModel, output: AttemptOutput, state: State) -> str:
-    row = model.rows.get(output.path)
-    facts = [state.value, source_name(output.path, output.number)]
-    if row is not None and row.attempt == output.number:
-        facts.append(why_failed(row) if state in FAILED else "")
-        facts.append(elapsed(row, row.ended) if row.ended is not None else "")
-    return _inert("  ".join(printable(fact) for fact in facts if fact))
 
 
 def _inert(line: str) -> str:
@@ -224,7 +209,6 @@ class GroupView:
         self._flush()
 
     def changed(self, model: PipelineModel, batch: EventBatch) -> None:
-        """Print the nodes that have ended."""
         for change in batch.changes:
             row = model.rows.get(change.path)
             if row is not None and row.is_exec and change.state in FINISHED and change.attempt:
@@ -233,7 +217,6 @@ class GroupView:
         self._flush()
 
     def refresh(self, model: PipelineModel) -> None:
-        """Print images that moved."""
         self._ends.images(model)
         self._flush()
 
@@ -252,7 +235,12 @@ class GroupView:
         style.paths = False
         printer = LinePrinter(sys.stdout.write, style)
         failed = state in FAILED
-        title = _title(model, output, state)
+        row = model.rows.get(output.path)
+        facts = [state.value, source_name(output.path, output.number)]
+        if row is not None and row.attempt == output.number:
+            facts.append(why_failed(row) if state in FAILED else "")
+            facts.append(elapsed(row, row.ended) if row.ended is not None else "")
+        title = _inert("  ".join(printable(fact) for fact in facts if fact))
         left = _GROUP_BYTES
         for line in merged.lines(final=True):
             if printer.number == 0:
@@ -289,7 +277,6 @@ _COLUMNS = 300
 
 
 def job_summary(client: Client, summary: PipelineSummary) -> str:
-    """Return the summary of a pipeline that has ended."""
     counts = summary.counts
     took = ""
     if summary.started is not None and summary.ended is not None:

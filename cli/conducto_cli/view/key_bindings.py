@@ -46,7 +46,6 @@ class Browser:
         return None
 
     def is_open(self, row: Row) -> bool:
-        """Return whether the children of a row are shown."""
         if not row.children:
             return False
         return self._folds.get(row.path, row.parent is None or row.interest in OPEN)
@@ -168,7 +167,6 @@ class Proposal:
 
     @property
     def verb(self) -> str:
-        """The name of the action for people."""
         return "rerun" if self.reruns else self.request.action.value
 
 
@@ -219,13 +217,13 @@ class KeyBindings:
         return self.browser.path is not None or self._asked is not None or self.helping
 
     def press(self, model: PipelineModel, key: str) -> None:
-        """Do what a key means."""
         if self._asked is not None:
             self._respond(key)
             return
         self.note = ""
         if self.helping or self.reading is not None:
-            self._leave_page(key)
+            if key in {"escape", "q", "l", "left", "enter", "?", "h"}:
+                self.helping, self.reading = False, None
         elif key == "q":
             self.left = True
         elif key == "?":
@@ -241,10 +239,6 @@ class KeyBindings:
             self._next_failed(model)
         else:
             self._on_node(model, key)
-
-    def _leave_page(self, key: str) -> None:
-        if key in {"escape", "q", "l", "left", "enter", "?", "h"}:
-            self.helping, self.reading = False, None
 
     def _on_node(self, model: PipelineModel, key: str) -> None:
         """Handle a key that needs a node; the first such key only shows the cursor."""

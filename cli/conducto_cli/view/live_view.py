@@ -174,7 +174,6 @@ class LiveView:
     def session(
         self, client: Client, pipeline_id: str, pressed: Callable[[str], None]
     ) -> Iterator[KeyBindings | None]:
-        """Hide the cursor and read keys."""
         keys: AbstractContextManager[None] = nullcontext()
         if sys.stdin.isatty():
             self._bindings = KeyBindings(client, pipeline_id)
@@ -189,7 +188,6 @@ class LiveView:
         """Leave it to the next refresh."""
 
     def refresh(self, model: PipelineModel) -> None:
-        """Paint the current frame."""
         columns, rows = self._painter.size()
         frame = Frame(columns, rows, self._clock(), self._marks)
         self._painter.paint(self._picture(model, frame))

@@ -39,12 +39,10 @@ class Interest(IntEnum):
 
 
 def failures(counts: Counts) -> int:
-    """Return how many Execs of a subtree failed."""
     return counts.error + counts.killed
 
 
 def total(counts: Counts) -> int:
-    """Return how many Execs a subtree has."""
     return counts.total
 
 
@@ -91,17 +89,14 @@ class Row:
 
     @property
     def is_exec(self) -> bool:
-        """Whether it is an Exec."""
         return self.type is NodeType.EXEC
 
     @property
     def failed(self) -> bool:
-        """Whether it failed and that counts."""
         return self.state in FAILED and not self.skipped
 
     @property
     def timed_out(self) -> bool:
-        """Whether it is a group whose time limit ran out."""
         return not self.is_exec and self.failed and self.cause is Cause.TIMEOUT
 
     @property
@@ -166,7 +161,6 @@ class PipelineModel:
 
     @property
     def building(self) -> tuple[ImageRecord, ...]:
-        """Images on their way."""
         over = {ImageState.PENDING, ImageState.DONE, ImageState.ERROR}
         return tuple(image for image in self.summary.images if image.state not in over)
 
@@ -285,16 +279,13 @@ class PipelineModel:
         if generate.state is State.DONE:
             self.grown.append(execute.path)
         elif generate.state not in FINISHED:
-            self._drop_below(execute)
-
-    def _drop_below(self, group: Row) -> None:
-        below = list(group.children.values())
-        while below:
-            row = below.pop()
-            below.extend(row.children.values())
-            del self.rows[row.path]
-        group.children.clear()
-        group.buckets.clear()
+            below = list(execute.children.values())
+            while below:
+                row = below.pop()
+                below.extend(row.children.values())
+                del self.rows[row.path]
+            execute.children.clear()
+            execute.buckets.clear()
 
 
 def _blame(group: Row) -> None:

@@ -46,7 +46,6 @@ class PlainPrinter:
     """Turns events into lines.
 
     Args:
-        write: Takes a line without its end.
         since: Ends before this time (seconds since the epoch) are not printed.
     """
 
@@ -248,8 +247,6 @@ class LinePrinter:
     """Writes lines of output.
 
     Args:
-        write: Takes a line with its end.
-        style: How to write them.
         pattern: Only lines with a match.
         since: Only lines that were read at this time or later.
 
@@ -276,7 +273,6 @@ class LinePrinter:
             self._room = min(self._room, max(8, style.columns // _PATH_PART))
 
     def wants(self, line: OutputLine) -> bool:
-        """Return whether a line is written."""
         if line.time < self._since:
             return False
         return self._pattern is None or self._pattern.search(_plain(line)) is not None
@@ -291,7 +287,15 @@ class LinePrinter:
         """Return a line as it is written."""
         style = self._style
         if style.as_json:
-            return _json(line)
+            return json.dumps(
+                {
+                    "time": line.time,
+                    "path": line.path,
+                    "attempt": line.attempt,
+                    "stream": line.stream,
+                    "text": line.data.decode(errors="replace"),
+                }
+            )
         stamp = self._write_spans(self._stamp(line)) if style.stamps else ""
         key = (line.path, line.attempt, line.stream)
         if key not in self._prefixes:
@@ -331,7 +335,6 @@ def source_name(path: str, attempt: int) -> str:
 
 
 def source_columns(path: str, attempt: int) -> int:
-    """Return the width of `source_name`."""
     return width(source_name(path, attempt))
 
 
@@ -358,15 +361,3 @@ def _content(line: OutputLine) -> tuple[TextSpan, ...]:
 def _plain(line: OutputLine) -> str:
     text = _simple(line.data)
     return "".join(span.text for span in _content(line)) if text is None else text
-
-
-def _json(line: OutputLine) -> str:
-    return json.dumps(
-        {
-            "time": line.time,
-            "path": line.path,
-            "attempt": line.attempt,
-            "stream": line.stream,
-            "text": line.data.decode(errors="replace"),
-        }
-    )

@@ -60,7 +60,6 @@ class Failure:
 
     @property
     def why(self) -> str:
-        """Why it failed, in a few words."""
         if self.view.type is not NodeType.EXEC:
             return failure_text(self.view)
         code = None if self.attempt is None else self.attempt.exit_code
@@ -102,11 +101,18 @@ def final_report(client: Client, model: PipelineModel, page: Page) -> list[Line]
         return [_done_line(model, page)]
     failed = list(model.failures())
     if not failed:
-        return _unfinished(model, page)
+        summary = model.summary
+        left = count_of(summary.counts.pending, "Exec")
+        words = f"{page.marks.pending} {state_text(summary)}: {left} not run"
+        if summary.state in FINISHED:
+            words = f"{page.marks.failed} {summary.state.value}{_took(model)}"
+        why = problem_lines(model, page.columns)
+        how = hint("continue:", f"conducto run {summary.pipeline.id}")
+        return [(TextSpan(words, Role.WAITING),), *why, how]
     lines: list[Line] = [_failed_line(model, page)]
     broken = [row for row in failed if row.cause is Cause.IMAGE]
     others = [row for row in failed if row.cause is not Cause.IMAGE]
-    images = _broken_images(model)
+    images = [image for image in model.summary.images if image.state is ImageState.ERROR]
     if images:
         for image in images[:SHOWN]:
             lines += _image_block(model, image, len(broken) if len(images) == 1 else None, page)
@@ -149,21 +155,6 @@ def _failed_line(model: PipelineModel, page: Page) -> Line:
     if counts.pending:
         words += f"; {counts.pending:,} not run"
     return (TextSpan(words, Role.BAD),)
-
-
-def _unfinished(model: PipelineModel, page: Page) -> list[Line]:
-    summary = model.summary
-    left = count_of(summary.counts.pending, "Exec")
-    words = f"{page.marks.pending} {state_text(summary)}: {left} not run"
-    if summary.state in FINISHED:
-        words = f"{page.marks.failed} {summary.state.value}{_took(model)}"
-    why = problem_lines(model, page.columns)
-    how = hint("continue:", f"conducto run {summary.pipeline.id}")
-    return [(TextSpan(words, Role.WAITING),), *why, how]
-
-
-def _broken_images(model: PipelineModel) -> list[ImageRecord]:
-    return [image for image in model.summary.images if image.state is ImageState.ERROR]
 
 
 def _image_block(
@@ -307,5 +298,4 @@ def plain_lines(text: str) -> list[str]:
 
 
 def hint(label: str, command: str) -> Line:
-    """Return a line that offers a command or an address."""
     return (TextSpan(f"  {label} ", Role.FAINT), TextSpan(command))

@@ -30,7 +30,6 @@ _APPROVALS = 3
 
 
 def mark(state: State, marks: Marks) -> TextSpan:
-    """Return the sign of a state."""
     signs = {
         State.PENDING: marks.pending,
         State.QUEUED: marks.queued,
@@ -66,7 +65,6 @@ def name_of(row: Row, columns: int = 0) -> str:
 
 
 def why_failed(row: Row) -> str:
-    """Return why a node failed, in a few words."""
     if row.timed_out:
         return timeout_text(row.max_time, row.counts)
     if row.stopped_by is not None:
@@ -149,7 +147,6 @@ def image_line(image: ImageRecord, last: str, now: float, marks: Marks) -> Line:
 
 
 def header_line(model: PipelineModel, now: float, marks: Marks) -> Line:
-    """Return the pipeline's name and state."""
     summary = model.summary
     record = summary.pipeline
     took = "" if summary.started is None else f" {time_text(summary, now)}"
@@ -163,7 +160,6 @@ def header_line(model: PipelineModel, now: float, marks: Marks) -> Line:
 
 
 def time_text(summary: PipelineSummary, now: float) -> str:
-    """Return for how long a pipeline was at work, and from start to end where that differs."""
     active, wall = active_time(summary, now), wall_time(summary, now)
     if active is None:
         return ""
@@ -271,5 +267,4 @@ def _line(row: Row, name: str, now: float, marks: Marks) -> Line:
 
 
 def flat_line(row: Row, now: float, marks: Marks) -> Line:
-    """Return the line of a node in a list, with its whole path."""
     return (_state(row), *_line(row, row.path, now, marks))

@@ -108,7 +108,6 @@ def footer_lines(footer: str, frame: Frame) -> list[Line]:
 
 
 def _around(model: PipelineModel, browser: Browser, room: int, frame: Frame) -> list[Line]:
-    """Return the lines around the cursor."""
     here = browser.row(model)
     lines: list[Line] = []
     for row in browser.window(model, room):
@@ -129,7 +128,6 @@ def page(title: str, body: list[Line], frame: Frame, footer: str = "") -> list[L
 
 
 def depth_of(path: str) -> int:
-    """Return how far a node is below the root."""
     return 0 if path == "/" else path.count("/")
 
 
@@ -274,7 +272,6 @@ def is_live_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def coloured(line: Line) -> str:
-    """Return a line with the terminal's codes for its roles."""
     return "".join(
         f"\x1b[{style}m{span.text}\x1b[0m" if style and span.text else span.text
         for span in printable_line(line)
@@ -292,7 +289,6 @@ class Painter:
         self._columns = self.size()[0]
 
     def size(self) -> tuple[int, int]:
-        """Return the columns and lines there are for a frame."""
         columns, lines = shutil.get_terminal_size()
         return max(1, columns - 1), max(1, lines - 1)
 

@@ -34,8 +34,6 @@ def stay(
     """Show a pipeline until it settles, then how it ended; return the exit code.
 
     Args:
-        open_client: Makes a client.
-        pipeline_id: Its full id.
         plain: Lines instead of the live picture.
         since: Ends before this time (seconds since the epoch) get no line.
         linger: On a terminal, one that has settled already stays in view until it is left.
@@ -82,7 +80,6 @@ def page_lines(client: Client, pipeline_id: str) -> list[Line]:
 
 
 def page() -> Page:
-    """Return the page for a report on standard output."""
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_TERMINAL_COLUMNS
     return Page(marks_for(sys.stdout.encoding), columns)
 

@@ -63,7 +63,6 @@ class PlainView:
     def session(
         self, client: Client, pipeline_id: str, pressed: Callable[[str], None]
     ) -> AbstractContextManager[None]:
-        """Nothing to hold, no keys."""
         del client, pipeline_id, pressed
         return nullcontext()
 
@@ -72,11 +71,9 @@ class PlainView:
         self._printer.nodes(model, views)
 
     def changed(self, model: PipelineModel, batch: EventBatch) -> None:
-        """Print what the batch brought."""
         self._printer.show(model, batch)
 
     def refresh(self, model: PipelineModel) -> None:
-        """Print images that moved."""
         self._printer.images(model)
 
     def finish(self, model: PipelineModel) -> None:
@@ -181,8 +178,6 @@ def watch(
 
     Args:
         open_client: Makes a client; two are needed, since one belongs to one thread.
-        pipeline_id: Its full id.
-        view: Where to show it.
         clock: Seconds, only for the pace of painting.
         linger: One that has settled already stays in view, if there is somebody to leave it.
 
@@ -217,7 +212,6 @@ class _Person:
     bindings: "KeyBindings | None"
 
     def is_done(self, *, settled: bool) -> bool:
-        """Return whether there is nothing more to show."""
         keys = self.bindings
         if keys is None or not settled:
             return settled or (keys is not None and keys.left)

@@ -144,7 +144,6 @@ class AgentFiles:
         return (found.st_dev, found.st_ino)
 
     def write_state(self, state: AgentState) -> None:
-        """Publish the state of this process's agent."""
         self._write(self._state, json.dumps(asdict(state)))
 
     def remove_state(self) -> None:
@@ -152,14 +151,12 @@ class AgentFiles:
         self._state.unlink(missing_ok=True)
 
     def note_engine(self, *, failed: bool) -> None:
-        """Record whether this process's agent failed to open its engine."""
         if failed:
             self._write(self._engine_failed, str(os.getpid()))
         else:
             self._engine_failed.unlink(missing_ok=True)
 
     def has_engine_failed(self, pid: int) -> bool:
-        """Return whether the agent with this pid failed to open its engine."""
         try:
             return int(self._engine_failed.read_text()) == pid
         except (FileNotFoundError, ValueError):
@@ -198,7 +195,6 @@ class AgentFiles:
         return found
 
     def is_running(self) -> bool:
-        """Return whether an agent is running."""
         try:
             descriptor = os.open(self._lock, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -242,7 +238,6 @@ class AgentFiles:
             os.close(descriptor)
 
     def open_log(self) -> int:
-        """Return a descriptor that appends to the log."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         return os.open(self.log, flags, PRIVATE_FILE)
 

@@ -79,7 +79,6 @@ def ensure_agent(
     engine.
 
     Args:
-        home: State directory of the profile.
         command: Program and arguments of the agent; None for the default.
         warn: Receives warnings for the user; None prints each of them once to stderr.
         launching: Whether the caller is about to run a pipeline.
@@ -225,7 +224,11 @@ def _start(home: StateDir, command: Sequence[str]) -> Endpoint:
             stdout=log,
             stderr=log,
             cwd="/",
-            env=_agent_environment(home),
+            env={
+                **os.environ,
+                "CONDUCTO_BASE_DIR": str(home.base),
+                "CONDUCTO_PROFILE": home.profile,
+            },
             pass_fds=[writer],
             start_new_session=True,
         )
@@ -285,14 +288,6 @@ def _uninstalled_roots() -> list[str]:
     installed = {Path(directory).resolve() for directory in sites}
     wanted = [*(root for root in roots if root not in installed), *relative]
     return list(dict.fromkeys(map(str, wanted)))
-
-
-def _agent_environment(home: StateDir) -> dict[str, str]:
-    return {
-        **os.environ,
-        "CONDUCTO_BASE_DIR": str(home.base),
-        "CONDUCTO_PROFILE": home.profile,
-    }
 
 
 def _wait_until(is_true: Callable[[], bool], seconds: float) -> bool:

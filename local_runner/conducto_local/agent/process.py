@@ -48,7 +48,6 @@ def raise_limit() -> int:
 
 
 def limit() -> int:
-    """Return the maximum number of open files of this process."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return (1 << 20) if soft == resource.RLIM_INFINITY else soft
 

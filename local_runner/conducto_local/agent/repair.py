@@ -85,7 +85,6 @@ class RepairReport:
     moved: Path | None = None
 
     def needs_repair(self) -> bool:
-        """Return whether there is something to change."""
         return bool(self.repaired or self.others or self.damage)
 
     def lines(self) -> list[str]:
@@ -211,7 +210,6 @@ class _Draft:
         connection.execute("PRAGMA synchronous = OFF")
 
     def repair(self) -> None:
-        """Repair all pipelines and schedules."""
         known = set()
         for row in listed(self._connection):
             known.add(self._repair_row(row))

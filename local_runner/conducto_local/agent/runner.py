@@ -43,7 +43,6 @@ class Runner:
     engine_contexts: Mapping[str, EngineContext]
 
     async def close(self) -> None:
-        """Close the parts."""
         await self.timer.close()
         await self.pipelines.close()
         await self.keeper.close()
@@ -60,7 +59,6 @@ async def open_runner(
     idle_seconds: float = IDLE_SECONDS,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[LocalPipelines]:
-    """Open the runner with `open_parts` and yield its `Pipelines`."""
     async with open_parts(home, idle_seconds=idle_seconds, env=env) as runner:
         yield runner.pipelines
 
@@ -79,7 +77,6 @@ async def open_parts(
     On exit, running commands are stopped and their containers removed; the pipelines stay armed.
 
     Args:
-        home: State directory of the profile.
         idle_seconds: Seconds after which an idle container is removed.
         env: Environment with ``DOCKER_HOST``; None for the process's own.
         channels: Channels for notifications; None for those of the profile.

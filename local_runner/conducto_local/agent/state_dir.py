@@ -104,12 +104,10 @@ class StateDir:
 
     @property
     def root(self) -> Path:
-        """Root of the profile."""
         return self.base / self.profile
 
     @property
     def agent(self) -> Path:
-        """State of the agent process."""
         return self.root / "agent"
 
     @property
@@ -129,7 +127,6 @@ class StateDir:
 
     @property
     def pipelines(self) -> Path:
-        """Parent of the pipelines' directories."""
         return self.root / "pipelines"
 
     def pipeline(self, pipeline_id: str) -> PipelineDir:
@@ -320,7 +317,6 @@ def _new() -> str:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Return whether two paths lead to the same directory, for example by a link."""
     try:
         return one.samefile(other)
     except OSError:

@@ -40,7 +40,6 @@ class LocalApprovals(LocalAccess):
     async def decide_approval(
         self, params: PipelineParams, request: DecideApproval
     ) -> AttemptRecord:
-        """Decide an approval; return its attempt."""
         live = self.live(params.id)
         user, role = current_decider()
         node = check_decision(live, request, user, role)

@@ -30,7 +30,6 @@ class LocalChildren(LocalLaunches, LocalQueries):
         self._responses: WeakKeyDictionary[ActiveAttempt, IdempotentExecutor] = WeakKeyDictionary()
 
     async def serve_child(self, active: ActiveAttempt, request: ChildRequest) -> ChildResponse:
-        """Execute a request of an attempt's command."""
         once = self._responses.get(active)
         if once is None:
             once = self._responses[active] = IdempotentExecutor(MemoryResponses())
@@ -75,7 +74,6 @@ class _Children(ChildApi):
     async def launch(
         self, request: ChildLaunch, form: dict[str, Any], key: str | None, *, repeated: bool
     ) -> PipelineSummary:
-        """Launch a child with the engine and the rights of its parent."""
         live, spec = self._active.live, self._active.spec
         check_depth(self.me)
         images = live.pipeline.images
@@ -99,9 +97,7 @@ class _Children(ChildApi):
         )
 
     async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
-        """Return one pipeline."""
         return await self._pipelines.get_pipeline(params)
 
     async def get_tree(self, params: TreeParams) -> TreePage:
-        """Return one page of a subtree."""
         return await self._pipelines.get_tree(params)

@@ -17,26 +17,21 @@ class LocalData(LocalAccess):
     """Operations on the data of pipelines and of the user."""
 
     async def list_data(self, query: ListUserDataParams) -> DataList:
-        """Return the entries of a data directory."""
         directory = self._data(query.pipeline)
         return await asyncio.to_thread(directory.entries, query.name, query.after, query.limit)
 
     async def list_changed_data(self, query: ChangedDataParams) -> ChangedData:
-        """Return the data files that were written within a period."""
         directory = self._data(query.id)
         return await asyncio.to_thread(directory.changed, query.since, query.until, query.limit)
 
     async def read_data(self, params: UserDataParams, span: ByteRange | None = None) -> Download:
-        """Return a data file, or a part of it."""
         file = self._data(params.pipeline).open(params.name)
         return download(file, params.name.rpartition("/")[2], span)
 
     async def write_data(self, params: UserDataParams, content: AsyncIterator[bytes]) -> DataEntry:
-        """Write a data file."""
         return await self._data(params.pipeline).write(params.name, content)
 
     async def delete_data(self, params: UserDataParams) -> Deleted:
-        """Delete data."""
         return await asyncio.to_thread(self._data(params.pipeline).delete, params.name)
 
     def _data(self, pipeline_id: str | None) -> DataDirectory:

@@ -74,7 +74,6 @@ class _Subject:
         return 1 if self.record is None else self.record.number
 
     def active(self) -> ActiveAttempt:
-        """Return the attempt as an active one."""
         return ActiveAttempt(
             self.live, self.spec, self.number, self.spec.placement.mem, time.time()
         )
@@ -148,24 +147,24 @@ class DebugContainers:
         }
 
     def _execution_context(self, live: LivePipeline) -> ExecutionContext:
-        return replace(self._scheduler.execution_context(live), where=WHERE)
+        return replace(self._scheduler.attempts.execution_context(live), where=WHERE)
 
     async def _network(self, live: LivePipeline) -> str:
         await self._scheduler.engine_context(live).open()
-        name = await self._scheduler.network(live)
+        name = await self._scheduler.networks.network(live)
         self._scheduler.cool_later(live, NETWORK_KEPT)
         return name
 
     async def _find(self, live: LivePipeline, reference: str) -> BuiltImage | None:
-        return await (await self._scheduler.builder(live)).find(reference)
+        return await (await self._scheduler.images.builder(live)).find(reference)
 
     async def _defined(self, live: LivePipeline, spec: NodeSpec) -> BuiltImage:
         """Return the image of a node as it is defined now; build it if necessary."""
         name = spec.placement.image
-        built = self._scheduler.need_image(live, name).built
+        built = self._scheduler.images.need(live, name).built
         if built is not None and await self._find(live, built.reference) is None:
-            self._scheduler.forget_images(live, (spec.path,))  # it was removed from the engine
-        image = self._scheduler.need_image(live, name)
+            self._scheduler.images.forget(live, (spec.path,))  # it was removed from the engine
+        image = self._scheduler.images.need(live, name)
         if image.built is None and image.task is not None:
             await asyncio.wait([image.task], timeout=BUILD_TIMEOUT)
         if image.built is not None:
@@ -246,7 +245,6 @@ def _command(
 
 
 def _code(subject: _Subject) -> tuple[DebugMount, ...]:
-    """Return the mounts of host code."""
     path, image = subject.spec.path, subject.image
     mapped = {} if image is None else path_map(image)
     if not mapped:

@@ -94,7 +94,6 @@ class PageScreen:
             self._line.typed(data)
 
     def resize(self, lines: int, columns: int) -> None:
-        """Set the size."""
         self._size = (lines, columns)
         if self._changed is not None:
             self._changed()
@@ -115,7 +114,6 @@ class PageScreen:
         return self._waiting.popleft() if self._waiting and not frame else frame
 
     def finish(self) -> None:
-        """Record the end of the shell."""
         self._finished = True
         self._news.set()
 
@@ -123,11 +121,9 @@ class PageScreen:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Lines and columns."""
         return self._size
 
     def write(self, _stream: Stream, data: bytes) -> None:
-        """Show output."""
         self.on_traffic()
         self._printed += len(data)
         self._waiting.append(data)
@@ -141,7 +137,6 @@ class PageScreen:
 
     @contextlib.contextmanager
     def resizes(self, changed: Callable[[], None]) -> Iterator[None]:
-        """Call ``changed`` after each `resize` while the block runs."""
         self._changed = changed
         try:
             yield
@@ -149,7 +144,6 @@ class PageScreen:
             self._changed = None
 
     def read(self, line: Line) -> None:
-        """Start passing on input."""
         self._line = line
         if self._early:
             line.typed(self._early)
@@ -226,7 +220,6 @@ class TerminalSocket:
         return self
 
     async def __anext__(self) -> bytes | ShellEnd:
-        """Return output, and at the end the result of the shell."""
         if self._told:
             raise StopAsyncIteration
         if self._shell is None:
@@ -248,7 +241,12 @@ class TerminalSocket:
         if len(message) > MAX_SHELL_FRAME:
             raise ValueError(f"a frame may have at most {MAX_SHELL_FRAME} bytes")
         if isinstance(message, bytes):
-            self._type(message)
+            try:
+                self._screen.type(message)
+            except TypedTooMuchError:
+                self._reason = _TOO_MUCH
+                if self._shell is not None:
+                    self._shell.cancel()
             return
         note = ShellNote.model_validate_json(message)
         if note.lines is not None and note.columns is not None:
@@ -264,14 +262,6 @@ class TerminalSocket:
         if not self._closed:
             self._closed = True
             self._on_closed()
-
-    def _type(self, data: bytes) -> None:
-        try:
-            self._screen.type(data)
-        except TypedTooMuchError:
-            self._reason = _TOO_MUCH
-            if self._shell is not None:
-                self._shell.cancel()
 
     async def _be_open(self) -> ShellEnd:
         plan = self._plan
@@ -341,7 +331,6 @@ class Shells:
         self._places: list[str] = []
 
     def planned(self) -> tuple[DebugPlan, ...]:
-        """Return the shells with unused tickets."""
         return tuple(one.plan for one in self._waiting.values())
 
     async def open_shell(self, params: PipelineParams, request: DebugRequest) -> ShellTicket:

@@ -85,7 +85,6 @@ class Terminal:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Lines and columns."""
         size = os.get_terminal_size(self._outputs["stdout"])
         return size.lines, size.columns
 
@@ -175,7 +174,6 @@ _HOLDER = "while read -r _; do :; done"
 
 
 def container_name(plan: DebugPlan) -> str:
-    """Return a unique container name."""
     return f"conducto_debug_{plan.pipeline}_{secrets.token_hex(4)}"
 
 
@@ -183,8 +181,6 @@ def container_spec(plan: DebugPlan, name: str, script: str | None) -> WorkerSpec
     """Return the container as the pipeline's engine would start it.
 
     Args:
-        plan: The shell.
-        name: Of the container.
         script: Host path of the script to mount, or None for `script_archive` instead.
     """
     mounts = [Mount(m.source, m.target) for m in (*plan.data, *plan.code)]
@@ -229,7 +225,6 @@ def debug_body(plan: DebugPlan, created: Mapping[str, Any], *, stays: bool) -> d
     """Return the body of ``POST /containers/create``.
 
     Args:
-        plan: The shell.
         created: The body for a worker of its container (`container_spec`).
         stays: The container outlives this process. Other processes open shells in it then, so its
             environment has the secrets; otherwise only this process's shell gets them.

@@ -29,12 +29,10 @@ class NullImageBuilder:
         return self
 
     async def find(self, reference: str) -> BuiltImage | None:
-        """Return None: there are no images."""
         del reference
         return None
 
     async def lookup(self, spec: ImageSpec) -> BuiltImage | None:
-        """Return None: there are no images."""
         del spec
         return None
 
@@ -78,7 +76,6 @@ def open_engines(home: StateDir, env: Mapping[str, str] | None = None) -> dict[s
     """Return ``{engine name: kit}``, not connected yet.
 
     Args:
-        home: The profile's state directory.
         env: Environment with ``DOCKER_HOST``; None for the process's own.
     """
     pipes = home.agent / "pipes"

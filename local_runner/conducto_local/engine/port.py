@@ -193,7 +193,6 @@ class Worker(Protocol):
         """Commit the container's files as an image; call it between two commands.
 
         Args:
-            reference: Name of the image.
             labels: Labels of the image, ``{name: value}``.
             max_bytes: Maximum number of bytes that may have changed since the container's start.
 

@@ -34,7 +34,6 @@ _CHUNK = 1 << 16
 
 
 def relay_argv(directory: str) -> list[str]:
-    """Return the command line of a relay."""
     return ["/bin/sh", "-c", SCRIPT, "conducto-relay", directory]
 
 
@@ -51,7 +50,6 @@ class ExecRelay:
         self._changed = asyncio.Event()
 
     async def start(self, client: HttpClient, container: str) -> None:
-        """Start it."""
         body = {
             "AttachStdin": True,
             "AttachStdout": True,
@@ -65,7 +63,6 @@ class ExecRelay:
         self._attachment = await attach(client, path, {}, self, json_body=start)
 
     async def read(self) -> bytes:
-        """Return requests that have arrived; empty at the end."""
         while not self._waiting and not self._ended:
             self._changed.clear()
             await self._changed.wait()
@@ -77,19 +74,16 @@ class ExecRelay:
         return data
 
     def write(self, data: bytes) -> None:
-        """Send responses."""
         if self._attachment is not None:
             self._attachment.write(data)
 
     async def close(self) -> None:
-        """End it."""
         if self._attachment is not None:
             with suppress(OSError):  # the engine has closed the connection
                 self._attachment.write_eof()
             self._attachment.close()
 
     def received(self, stream: Stream, data: bytes) -> None:
-        """Keep output for `read`."""
         if stream == "stderr":
             self.complaint += data[: _CHUNK - len(self.complaint)]
             return
@@ -100,7 +94,6 @@ class ExecRelay:
         self._changed.set()
 
     def ended(self) -> None:
-        """Note that it has ended."""
         self._ended = True
         self._changed.set()
 
@@ -133,17 +126,14 @@ class ProcessRelay:
         self._process = process
 
     async def read(self) -> bytes:
-        """Return requests that have arrived; empty at the end."""
         output = self._process.stdout
         return b"" if output is None else await output.read(_CHUNK)
 
     def write(self, data: bytes) -> None:
-        """Send responses."""
         if self._process.stdin is not None:
             self._process.stdin.write(data)
 
     async def close(self) -> None:
-        """End it."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:

@@ -11,7 +11,7 @@ from conducto_core.images import dockerfile as dockerfiles
 from conducto_core.images import dockerfile as layers
 from conducto_core.images.contexts import Context, Digests, git_remarks
 from conducto_core.images.model import ImageSpec
-from conducto_core.images.sources import DockerfileSource, read_dockerfile
+from conducto_core.images.sources import read_dockerfile
 from conducto_core.run.model.records import ImageState
 from conducto_local.engine.port import BuildLog, ImageError
 from conducto_local.images.engine_images import EngineImages, ImageInfo
@@ -148,14 +148,7 @@ class BuildContext:
         log: BuildLogWriter,
         make: Callable[[BuildLogWriter], Awaitable[None]],
     ) -> Base:
-        """Return an image, which one caller makes if the engine does not have it.
-
-        Args:
-            reference: The image.
-            step: The state of the build meanwhile.
-            log: Receives the output.
-            make: Makes the image.
-        """
+        """Return an image, which one caller makes if the engine does not have it."""
         found = await self.found(reference)
         if found is not None:
             return found
@@ -198,7 +191,20 @@ async def _built(shop: BuildContext, spec: ImageSpec, log: BuildLogWriter) -> Ba
     tag = layers.layer_tag("built", digest)
 
     async def build(said: BuildLogWriter) -> None:
-        await _build(shop, spec, source, tag, said)
+        if source.syntax is not None:
+            said.write(f"syntax {source.syntax}: ignored; the engine's default is used\n")
+        said.lines(await asyncio.to_thread(remarks, source.context))
+        head = contexts.pack_files({source.name: source.text.encode()})
+        error = await shop.engine.build(
+            tag,
+            stream(head, contexts.pack(source.context)),
+            said,
+            dockerfile=source.name,
+            build_args=spec.docker_build_args,
+            labels={layers.LABEL_LAYER: "built"},
+        )
+        if error is not None:
+            raise said.failure(f"{source.shown} failed to build: {error}{_hint(source.text)}")
 
     return await shop.layer(tag, ImageState.BUILDING, log, build)
 
@@ -210,25 +216,6 @@ async def _base_id(shop: BuildContext, reference: str, log: BuildLogWriter) -> s
         # Dockerfiles are parsed only roughly: the engine decides whether the image is needed.
         log.write(f"{error}\n")
         return None
-
-
-async def _build(
-    shop: BuildContext, spec: ImageSpec, source: DockerfileSource, tag: str, log: BuildLogWriter
-) -> None:
-    if source.syntax is not None:
-        log.write(f"syntax {source.syntax}: ignored; the engine's default is used\n")
-    log.lines(await asyncio.to_thread(remarks, source.context))
-    head = contexts.pack_files({source.name: source.text.encode()})
-    error = await shop.engine.build(
-        tag,
-        stream(head, contexts.pack(source.context)),
-        log,
-        dockerfile=source.name,
-        build_args=spec.docker_build_args,
-        labels={layers.LABEL_LAYER: "built"},
-    )
-    if error is not None:
-        raise log.failure(f"{source.shown} failed to build: {error}{_hint(source.text)}")
 
 
 def _hint(text: str) -> str:

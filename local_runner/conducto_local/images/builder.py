@@ -100,7 +100,6 @@ class Shells:
         """Return the path of the image's shell.
 
         Args:
-            image: The image to search.
             wanted: A name or path, or ``AUTO_SHELL`` for the best available.
 
         Raises:
@@ -160,7 +159,6 @@ class Builder:
         labels: Mapping[str, str] | None = None,
         work_labels: Mapping[str, str] | None = None,
     ) -> None:
-        """Make a builder."""
         engine = EngineImages(http, labels or {}, work_labels or {})
         self._shop = BuildContext(engine, asyncio.Semaphore(parallel))
         self._shells = Shells(engine)
@@ -176,7 +174,9 @@ class Builder:
             may_build: False: raise a `WorkNeededError` instead of a pull or a build.
         """
         other = object.__new__(Builder)
-        other._shop = self._shop if may_build else _without_work(self._shop)
+        other._shop = (
+            self._shop if may_build else replace(self._shop, layers=SingleFlight(is_open=False))
+        )
         other._shells = self._shells
         other._clones = self._clones
         other._definitions = SingleFlight()
@@ -185,7 +185,6 @@ class Builder:
         return other
 
     async def find(self, reference: str) -> BuiltImage | None:
-        """Return an image that was built here, without its ``path_map``; None if it was removed."""
         found = await self._shop.found(reference)
         if found is None or layers.LABEL_SHELL not in found.info.labels:
             return None
@@ -193,7 +192,6 @@ class Builder:
         return BuiltImage(reference=reference, shell=shell, workdir=found.info.workdir)
 
     async def lookup(self, spec: ImageSpec) -> BuiltImage | None:
-        """Return the image if nothing must be pulled or built for it; None otherwise."""
         reader = self.for_launch(may_build=False)
         try:
             return await reader.build(spec, BuildLogWriter())
@@ -201,7 +199,6 @@ class Builder:
             return None
 
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
-        """Return the image; build it if necessary."""
         key = layers.definition_hash(spec)
         done = self._done.get(key)
         if done is not None:
@@ -212,7 +209,12 @@ class Builder:
     async def _build(self, spec: ImageSpec, key: str, log: BuildLogWriter) -> BuiltImage:
         log.step(ImageState.QUEUED)
         try:
-            image = await self._chain(spec, log)
+            checkout = await self._checkout(spec, log)
+            base = await base_images.resolve_base(self._shop, spec, log)
+            if layers.installs(spec):
+                base = await self._installed(spec, base, checkout, log)
+            filled = await self._with_code(spec, base, checkout, log)
+            image = await self._extended(spec, filled, base, log)
         except ContextError as error:
             log.step(ImageState.ERROR)
             raise ImageError(str(error)) from error
@@ -222,14 +224,6 @@ class Builder:
         log.step(ImageState.DONE)
         self._done[key] = image
         return image
-
-    async def _chain(self, spec: ImageSpec, log: BuildLogWriter) -> BuiltImage:
-        checkout = await self._checkout(spec, log)
-        base = await base_images.resolve_base(self._shop, spec, log)
-        if layers.installs(spec):
-            base = await self._installed(spec, base, checkout, log)
-        filled = await self._with_code(spec, base, checkout, log)
-        return await self._extended(spec, filled, base, log)
 
     async def _with_code(
         self, spec: ImageSpec, base: Base, checkout: Checkout | None, log: BuildLogWriter
@@ -317,7 +311,15 @@ class Builder:
 
         async def extend(_said: BuildLogWriter) -> None:
             shell = await self._shells.find(before.info, spec.shell)
-            await self._extend(base, shell, tag)
+            config = dict(base.info.config)
+            entrypoint = layers.saved_entrypoint(config.get("Entrypoint"))
+            if entrypoint is not None:
+                config["Env"] = with_env(config, {"ENTRYPOINT": entrypoint})
+            config["Entrypoint"] = []
+            labels = {layers.LABEL_LAYER: "extended", layers.LABEL_SHELL: shell}
+            config["Labels"] = {**base.info.labels, **labels}
+            async with self._shop.engine.container(base.info.id, ["/bin/sh"]) as container:
+                await self._shop.engine.commit(container, tag, config)
 
         image = await self._shop.layer(tag, ImageState.EXTENDING, log, extend)
         return BuiltImage(
@@ -326,21 +328,6 @@ class Builder:
             workdir=image.info.workdir,
             path_map=layers.path_map(spec),
         )
-
-    async def _extend(self, base: Base, shell: str, tag: str) -> None:
-        config = dict(base.info.config)
-        entrypoint = layers.saved_entrypoint(config.get("Entrypoint"))
-        if entrypoint is not None:
-            config["Env"] = with_env(config, {"ENTRYPOINT": entrypoint})
-        config["Entrypoint"] = []
-        labels = {layers.LABEL_LAYER: "extended", layers.LABEL_SHELL: shell}
-        config["Labels"] = {**base.info.labels, **labels}
-        async with self._shop.engine.container(base.info.id, ["/bin/sh"]) as container:
-            await self._shop.engine.commit(container, tag, config)
-
-
-def _without_work(shop: BuildContext) -> BuildContext:
-    return replace(shop, layers=SingleFlight(is_open=False))
 
 
 async def _local_code(spec: ImageSpec, root: str) -> _Code:

@@ -42,7 +42,6 @@ def registry_header(reference: str, config: Path | None = None) -> dict[str, str
     """Return the header with credentials for pulling ``reference``; empty without credentials.
 
     Args:
-        reference: The image to pull.
         config: Docker's configuration file; None for its default path.
     """
     if config is None:
@@ -118,7 +117,6 @@ class ImageInfo:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """The image's labels."""
         labels = self.config.get("Labels")
         return labels if isinstance(labels, dict) else {}
 
@@ -129,7 +127,6 @@ class ImageInfo:
 
     @property
     def workdir(self) -> str:
-        """The working directory of commands."""
         return str(self.config.get("WorkingDir") or "/")
 
 
@@ -192,9 +189,6 @@ class EngineImages:
         """Build an image; return None, or the engine's message if the build failed.
 
         Args:
-            tag: Name of the image.
-            context: A tar archive.
-            log: Receives the build's lines.
             dockerfile: Path of the Dockerfile in the archive.
             build_args: ``{ARG name: value}``.
             labels: Labels in addition to those of every image.
@@ -231,7 +225,6 @@ class EngineImages:
             ) from error
 
     async def has_buildkit(self) -> bool:
-        """Return whether the engine has BuildKit built in."""
         if self._has_buildkit is None:
             response = await self.http.request("GET", "/_ping")
             await response.read()
@@ -239,7 +232,6 @@ class EngineImages:
         return self._has_buildkit
 
     async def tag(self, image: str, reference: str) -> None:
-        """Add a name to an image."""
         name, tag = split_reference(reference)
         response = await self.http.request(
             "POST", f"/images/{quote(image)}/tag", params={"repo": name, "tag": tag}

@@ -30,7 +30,6 @@ class Checkout:
 
     @property
     def env(self) -> dict[str, str]:
-        """Variables that describe the origin of the code to commands."""
         return {
             "CONDUCTO_GIT_URL": self.url,
             "CONDUCTO_GIT_BRANCH": self.branch,
@@ -49,7 +48,6 @@ class GitClones:
     _locks: dict[Path, asyncio.Lock] = field(default_factory=dict)
 
     def lock(self, url: str, branch: str) -> asyncio.Lock:
-        """Return the lock of a clone's working tree."""
         return self._locks.setdefault(self._path(url, branch), asyncio.Lock())
 
     async def refresh(self, url: str, branch: str, log: BuildLogWriter) -> Checkout:

@@ -101,22 +101,19 @@ class EngineProgress:
         if "stream" in said:
             lines = self._output(b"", str(said["stream"]))
             for line in lines:
-                self._classic(line)
+                found = _STEP.fullmatch(line)
+                if found is not None:
+                    self._end_step(None)
+                    self._step = BuildPart(found[1], f"[{found[2]}] {found[3]}", self.clock())
+                    self._parts.append(self._step)
+                elif self._step is not None and line.startswith(_USED):
+                    self._step = replace(self._step, cached=True)
             return lines
         status = said.get("status")
         if not isinstance(status, str) or status.startswith(_NOISE):
             return []
         identity = said.get("id")
         return [plain(f"{identity}: {status}" if identity else status)]
-
-    def _classic(self, line: str) -> None:
-        found = _STEP.fullmatch(line)
-        if found is not None:
-            self._end_step(None)
-            self._step = BuildPart(found[1], f"[{found[2]}] {found[3]}", self.clock())
-            self._parts.append(self._step)
-        elif self._step is not None and line.startswith(_USED):
-            self._step = replace(self._step, cached=True)
 
     def _end_step(self, error: str | None) -> None:
         if self._step is not None:
@@ -252,15 +249,12 @@ class BuildLogWriter:
         self._listeners.remove(log)
 
     def step(self, state: ImageState) -> None:
-        """Record that the build has reached ``state``."""
         self._append(state)
 
     def part(self, part: BuildPart) -> None:
-        """Record that a step inside that state has started or ended."""
         self._append(part)
 
     def write(self, text: str) -> None:
-        """Record lines of output of the build."""
         self._append(text)
 
     def lines(self, lines: Iterable[str]) -> None:

@@ -195,20 +195,17 @@ class ImageWaiters:
             live.set_image(name, state=ImageState.ERROR, error=message, ended=time.time())
             self._failed(live, image, message)
         else:
-            self._ready(image)
+            waiting, image.waiting = image.waiting, []
+            now = time.time()
+            for active in waiting:
+                if not active.gone:
+                    active.image_ready = now
+                    self._queue(active)
         self._common.wake()
 
     async def _fail_again(self, live: LivePipeline, image: LiveImage) -> None:
         self._failed(live, image, image.failure or "")
         self._common.wake()
-
-    def _ready(self, image: LiveImage) -> None:
-        waiting, image.waiting = image.waiting, []
-        now = time.time()
-        for active in waiting:
-            if not active.gone:
-                active.image_ready = now
-                self._queue(active)
 
     def _failed(self, live: LivePipeline, image: LiveImage, message: str) -> None:
         waiting, image.waiting = image.waiting, []

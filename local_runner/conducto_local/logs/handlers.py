@@ -1,9 +1,24 @@
 """Operations on the output of commands and builds."""
 
+import asyncio
+import base64
+import contextlib
+import time
+from typing import NamedTuple
+
 from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.command.model import Resources, ResourcesParams
+from conducto_core.command.usage import MAX_BYTES, resources_in
+from conducto_core.errors import NotFoundError, no_image
+from conducto_core.logs.handlers import image_log, lines_response, matches_response, search
+from conducto_core.logs.lines import outline
+from conducto_core.logs.search import SearchQuery
 from conducto_core.results.model import OutputParams, OutputStream
+from conducto_core.results.outputs import MAX_STREAM
+from conducto_core.run.handlers import attempts_of, chosen_attempt
 from conducto_core.run.model.params import (
+    MAX_LOG_SCAN,
+    OTHER,
     ImageLogParams,
     LogFileParams,
     LogLinesParams,
@@ -11,56 +26,182 @@ from conducto_core.run.model.params import (
     LogParams,
     LogSearchParams,
 )
+from conducto_core.run.model.records import AttemptRecord, ImageState
 from conducto_core.run.model.requests import LogChunk
 from conducto_core.run.model.responses import ImageLog, LogLines, LogMatches, LogOutline
+from conducto_core.run.model.states import FINISHED
+from conducto_local.data.downloads import download
+from conducto_local.images import waiters as image_build
+from conducto_local.images.progress import steps_in
+from conducto_local.logs.store import LogReader, StoredChunk
+from conducto_local.run.live_pipeline import LivePipeline
 from conducto_local.run.reading import LocalQueries
+
+#: Seconds between two checks of an output that a client follows.
+LOOK_EVERY = 0.1
+
+#: Number of bytes read for the steps of a build.
+MAX_STEP_BYTES = 1 << 20
+
+
+class _Output(NamedTuple):
+    """The output of one attempt.
+
+    Attributes:
+        attempt: Read before the bytes: none can follow the bytes of one that had ended.
+    """
+
+    attempt: AttemptRecord
+    reader: LogReader
+
+    @property
+    def complete(self) -> bool:
+        return self.attempt.state in FINISHED
 
 
 class LocalLogs(LocalQueries):
     """Operations that read output."""
 
     async def read_log(self, query: LogParams) -> LogChunk:
-        """Return a chunk of an output stream."""
+        """Return a chunk as soon as there is one, or after ``query.wait`` seconds."""
         live = self.live(query.id)
-        return await self._outputs.chunk(
-            live, query, lambda: self._attempts_at(live.id, query.path)
-        )
+        deadline = time.monotonic() + query.wait
+        while True:
+            output = await self._output(query)
+            chunk = StoredChunk(0, b"", 0)
+            if output is not None:
+                chunk = output.reader.read(query.stream, query.offset, query.limit)
+            complete = output is not None and output.complete
+            if chunk.data or complete or not await _wait(live, deadline):
+                reader = None if output is None or not query.times else output.reader
+                end = chunk.offset + len(chunk.data)
+                return LogChunk(
+                    data=base64.b64encode(chunk.data).decode(),
+                    offset=chunk.offset,
+                    size=chunk.size,
+                    complete=complete,
+                    times=() if reader is None else reader.times(query.stream, chunk.offset, end),
+                    other_size=None if reader is None else reader.size(OTHER[query.stream]),
+                )
 
     async def read_log_lines(self, query: LogLinesParams) -> LogLines:
-        """Return lines of an output stream."""
-        return await self._outputs.lines(
-            self.live(query.id), query, await self._attempts_at(query.id, query.path)
+        output = await self._output(query)
+        if output is None:
+            return LogLines(first=0, lines=(), total=0)
+        found = await asyncio.to_thread(
+            output.reader.lines, query.stream, query.first, query.count, query.limit
         )
+        return lines_response(found, complete=output.complete)
 
     async def search_log(self, query: LogSearchParams) -> LogMatches:
-        """Return the lines of an output stream that match."""
-        return await self._outputs.search(
-            self.live(query.id), query, await self._attempts_at(query.id, query.path)
+        """Return the lines that match.
+
+        Raises:
+            RefusedError: The pattern is invalid or takes too long.
+        """
+        output = await self._output(query)
+        if output is None:
+            return LogMatches(matches=())
+        order = SearchQuery(
+            str(output.reader.file(query.stream)),
+            query.text,
+            query.regex,
+            query.ignore_case,
+            query.offset,
+            query.limit,
+            MAX_LOG_SCAN,
         )
+        found = await search(order)
+        before = await asyncio.to_thread(output.reader.line_at, query.stream, query.offset)
+        return matches_response(found, before, complete=output.complete)
 
     async def outline_log(self, query: LogOutlineParams) -> LogOutline:
         """Return the times and groups of the lines of a part of an output stream."""
-        return await self._outputs.outline(
-            self.live(query.id), query, await self._attempts_at(query.id, query.path)
+        output = await self._output(query)
+        if output is None:
+            return LogOutline(lines=0)
+        reader, stream = output.reader, query.stream
+        return await asyncio.to_thread(
+            outline,
+            lambda count, at: reader.read(stream, at, count).data,
+            lambda start, end: reader.times(stream, start, end),
+            reader.size(stream),
+            query.offset,
+            complete=output.complete,
         )
 
     async def download_log(self, query: LogFileParams, span: ByteRange | None = None) -> Download:
-        """Return an output stream as it is now."""
-        attempts = await self._attempts_at(query.id, query.path)
-        return self._outputs.file(self.live(query.id), query, attempts, span)
+        """Return a whole stream as it is now.
+
+        Raises:
+            NotFoundError: There is no attempt, or it printed nothing on this stream.
+        """
+        output = await self._output(query)
+        name = query.path.rpartition("/")[2] or self.live(query.id).id
+        try:
+            if output is None:
+                raise NotFoundError(f"{query.path}: never ran", query.path)
+            file = output.reader.file(query.stream).open("rb")
+        except FileNotFoundError as error:
+            raise NotFoundError(
+                f"{query.path}: printed nothing on {query.stream}", query.path
+            ) from error
+        return download(file, f"{name}-{output.attempt.number}.{query.stream}.txt", span)
 
     async def get_resources(self, query: ResourcesParams) -> Resources:
-        """Return the resource usage of an attempt."""
-        attempts = await self._attempts_at(query.id, query.path)
-        return await self._outputs.resources(self.live(query.id), query, attempts)
+        output = await self._output(query)
+        if output is None:
+            return Resources()
+        kept = await asyncio.to_thread(output.reader.read, "resources", 0, MAX_BYTES)
+        return resources_in(kept.data, output.attempt.cpu, output.attempt.mem)
 
     async def attempt_output(
         self, params: OutputParams, stream: OutputStream
     ) -> tuple[int | None, bytes]:
-        """Return an output stream of an attempt, besides stdout and stderr."""
-        attempts = await self._attempts_at(params.id, params.path)
-        return await self._outputs.stored_stream(self.live(params.id), params, attempts, stream)
+        output = await self._output(params)
+        if output is None:
+            return None, b""
+        found = await asyncio.to_thread(output.reader.read, stream, 0, MAX_STREAM)
+        return output.attempt.number, found.data
 
     async def read_image_log(self, query: ImageLogParams) -> ImageLog:
-        """Return a chunk of the log of an image build."""
-        return await self._outputs.build(self.live(query.id), query)
+        """Return a chunk of the log of an image build.
+
+        Raises:
+            NotFoundError: The pipeline has no such image.
+        """
+        live, image = self.live(query.id), query.image
+        if image not in live.images:
+            raise no_image(live.id, image, live.images)
+        deadline = time.monotonic() + query.wait
+        logs = self._scheduler.logs(live.id)
+        reader = logs.reader(image_build.log_name(image), image_build.BUILD_ATTEMPT)
+        while True:
+            complete = live.images[image].record.state in (ImageState.DONE, ImageState.ERROR)
+            chunk = reader.read("stdout", query.offset, query.limit)
+            if chunk.data or complete or not await _wait(live, deadline):
+                steps = steps_in(reader.read("stderr", -MAX_STEP_BYTES, MAX_STEP_BYTES).data)
+                return image_log(
+                    chunk.data, chunk.offset, chunk.size, complete=complete, steps=steps
+                )
+
+    async def _output(
+        self, query: LogFileParams | ResourcesParams | OutputParams
+    ) -> _Output | None:
+        live = await self._current(query.id)
+        attempts = attempts_of(self._read_model, live, query.path)
+        attempt = chosen_attempt(query.path, attempts, query.attempt)
+        if attempt is None:
+            return None
+        reader = self._scheduler.logs(live.id).reader(query.path, attempt.number)
+        return _Output(attempt, reader)
+
+
+async def _wait(live: LivePipeline, deadline: float) -> bool:
+    """Wait for a change or a short time; return False after the deadline."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        return False
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(live.news(live.version), min(LOOK_EVERY, left))
+    return True

@@ -100,7 +100,6 @@ class LogWriter:
             self._give_up(error, len(rest))
 
     def output_bytes(self) -> int:
-        """Return the size of stdout and stderr together."""
         return sum(_size(self._base, stream) for stream in _OUTPUT)
 
     def close(self) -> None:
@@ -171,7 +170,6 @@ class LogReader:
         """Return at most ``limit`` bytes starting at ``offset``.
 
         Args:
-            stream: The stream.
             offset: Counted from 0; a negative offset counts from the end. Offsets outside of the
                 stream are moved into it.
             limit: Number of bytes; fewer are returned only at the end of the stream.
@@ -200,7 +198,6 @@ class LogReader:
         """Return at most ``count`` lines and ``limit`` bytes starting at line ``first``.
 
         Args:
-            stream: The stream.
             first: Counted from 0; a negative number counts from the end.
             count: Number of lines; fewer are returned only at the end of the stream or at
                 ``limit``.

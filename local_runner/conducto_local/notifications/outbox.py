@@ -83,19 +83,16 @@ class Outbox:
         self._closing = False
 
     def put(self, live: LivePipeline, command: ev.Notify) -> None:
-        """Store a notification with its cause and send it soon; return at once."""
         notification = masked(compose(live, command, time.time()), self._secrets.mask)
         live.notify(notification)
         if not self._closing:  # otherwise the next agent sends it
             self._carry_on(live.id, notification)
 
     def recover(self) -> None:
-        """Send notifications of earlier agents that are still pending."""
         for pipeline_id, notification in self._store.undelivered():
             self._carry_on(pipeline_id, notification)
 
     async def close(self) -> None:
-        """Finish sending; the rest stays in the store."""
         self._closing = True
         for carrier in self._carriers - self._sending:
             carrier.cancel()
@@ -163,7 +160,6 @@ class Outbox:
     async def send_now(
         self, pipeline_id: str, notification: NotificationRecord
     ) -> DeliveryError | None:
-        """Send a notification once; return the error, without values of secrets, or None."""
         mask = Mask(())
         try:
             delivery = await self._secrets.delivery()

@@ -30,7 +30,6 @@ class RulesFile:
         self._path = path
 
     def all(self) -> Sequence[NotificationRule]:
-        """Return the readable rules, by name."""
         try:
             return self._all()
         except DamagedError as error:
@@ -68,7 +67,6 @@ class RulesFile:
         self.write([*self._without(rule.name), rule])
 
     def delete(self, name: str) -> bool:
-        """Delete a rule; return whether there was one."""
         left = self._without(name)
         known = len(left) < len(self._all())
         if known:
@@ -87,7 +85,6 @@ class RulesFile:
         return [rule for rule in self._all() if rule.name != name]
 
     def write(self, rules: Sequence[NotificationRule]) -> None:
-        """Replace all rules."""
         found = RuleList(rules=tuple(sorted(rules, key=lambda rule: rule.name)))
         content = found.model_dump_json(indent=2).encode()
         write_atomically(os.fspath(self._path), lambda stream: stream.write(content))
@@ -146,6 +143,5 @@ class CommandAddresses:
         return (found.st_mtime_ns, found.st_size, found.st_ino)
 
     def read(self) -> Mapping[str, str]:
-        """Return ``{name of a variable: address}``."""
         address = settings_of(self._home, self._env).slack
         return {} if address == slack.URL else {slack.URL_VARIABLE: address}

@@ -58,7 +58,7 @@ class Continuations:
                 return made
             tree, redefinition = await asyncio.to_thread(self._prepared, live, request, made)
             _check_unchanged(live, request, seq)  # a refused request removes no container
-            await self._scheduler.release(live)
+            await self._scheduler.networks.release(live)
             await self._scheduler.saved(wait=False)
             _check_unchanged(live, request, seq)
             self._replace(live, request, made, tree, redefinition)
@@ -130,7 +130,6 @@ def _check_unchanged(live: LivePipeline, request: ContinueRequest, seq: int) -> 
 def prints(
     pipeline: Pipeline, images: AvailableImages, secrets: str, hide: Callable[[str], str]
 ) -> dict[str, str | None]:
-    """Return the fingerprints of the Execs of a tree."""
     found = {
         name: next((built for known, built in images if known == definition_of(spec)), None)
         for name, spec in pipeline.images.items()

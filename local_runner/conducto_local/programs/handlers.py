@@ -37,7 +37,6 @@ class LocalPrograms(LocalQueries):
     _starts: ProgramStarts
 
     async def get_program(self, params: PipelineParams) -> ProgramView:
-        """Return the program of a pipeline, and whether it can be started."""
         summary = await self.get_pipeline(params)
         launch = await self.stored_launch(summary.pipeline.id)
         view = program_view(summary, launch.tree)
@@ -46,7 +45,6 @@ class LocalPrograms(LocalQueries):
         return view.model_copy(update={"problem": problem, "script_changed": changed})
 
     async def start_program(self, params: PipelineParams, request: StartProgram) -> ProgramStart:
-        """Start the program of a pipeline with other arguments."""
         view = await self.get_program(params)
         record, call = view.pipeline.pipeline, view.call
         if call is None or view.problem is not None:
@@ -60,7 +58,6 @@ class LocalPrograms(LocalQueries):
         return self._starts.begin(call, [*words, *_flags(record, call, request)], tag)
 
     async def get_program_start(self, params: ProgramStartParams) -> ProgramStart:
-        """Return the state and the output of a program that was started."""
         return self._starts.find(params.start).view()
 
     async def cancel_program_start(self, params: ProgramStartParams) -> ProgramStart:

@@ -58,7 +58,6 @@ class ProgramProcess:
 
     @property
     def output(self) -> Path:
-        """The file with stdout and stderr."""
         return self.directory / "output"
 
     @property
@@ -67,7 +66,6 @@ class ProgramProcess:
         return self.directory / "receipt.json"
 
     def view(self) -> ProgramStart:
-        """Return the start with the end of its output."""
         return self.now.model_copy(update={"output": _end_of(self.output)})
 
     async def run(self, call: ProgramCall, words: Sequence[str], env: Mapping[str, str]) -> None:
@@ -150,7 +148,6 @@ class ProgramProcess:
 
 
 def _signal(process: asyncio.subprocess.Process, number: int) -> None:
-    """Send a signal to the process and to everything in its session."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
@@ -179,7 +176,6 @@ def problems_in(output: str, parameters: set[str]) -> dict[str, str]:
 
 
 def failure_of(output: str, code: int) -> str:
-    """Return a sentence about the failure of a script, by its output."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     last = lines[-1] if lines else ""
     if last.startswith("EOFError"):
@@ -249,7 +245,6 @@ class ProgramStarts:
         return found
 
     async def close(self) -> None:
-        """Stop all programs."""
         await asyncio.gather(*(one.cancel() for one in self._starts.values()))
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for one in self._starts.values():

@@ -120,9 +120,6 @@ class Asks:
     """Executes the requests of the cloud.
 
     Args:
-        service: The agent's API.
-        policy: Allows or refuses each request.
-        channel: For the responses.
         transfers: For bodies that are not in frames.
         on_change: Called after a request that may have changed pipelines.
     """
@@ -186,7 +183,14 @@ class Asks:
     async def _answer(self, ask: Ask) -> Response | Download:
         operation = self._service.operation(ask.operation)
         if operation is None:  # a newer cloud may have more; other requests must not suffer
-            return _problem(_unknown(ask.operation))
+            return _problem(
+                Problem(
+                    title="not found",
+                    status=404,
+                    detail=f"the agent has no operation {ask.operation!r}",
+                    remedy="install the version of Conducto that the installation has",
+                )
+            )
         try:
             body = _inline_body(ask)
         except ValueError as error:
@@ -199,7 +203,15 @@ class Asks:
         refusal = self._policy.refusal(request)
         if refusal is not None:
             _log("request of the cloud refused", ask, request, reason=refusal.detail)
-            return _problem(_refused(refusal))
+            return _problem(
+                Problem(
+                    type="about:blank#link-policy",
+                    title="not allowed by the machine",
+                    status=403,
+                    detail=refusal.detail,
+                    remedy=refusal.remedy,
+                )
+            )
         if ask.url is not None and operation.name not in CHECKED_BODIES:
             try:
                 body = await self._transfers.get(ask.url, operation.max_body)
@@ -281,25 +293,6 @@ def _log(event: str, ask: Ask, request: LinkRequest, **more: Any) -> None:
 def _paths(control: ControlRequest) -> str:
     shown = " ".join(control.paths[:_SHOWN_PATHS])
     return shown if len(control.paths) <= _SHOWN_PATHS else f"{shown} …"
-
-
-def _unknown(operation: str) -> Problem:
-    return Problem(
-        title="not found",
-        status=404,
-        detail=f"the agent has no operation {operation!r}",
-        remedy="install the version of Conducto that the installation has",
-    )
-
-
-def _refused(refusal: Refusal) -> Problem:
-    return Problem(
-        type="about:blank#link-policy",
-        title="not allowed by the machine",
-        status=403,
-        detail=refusal.detail,
-        remedy=refusal.remedy,
-    )
 
 
 def _problem(problem: Problem) -> Response:

@@ -45,7 +45,6 @@ class LinkConnection:
     """One connection.
 
     Args:
-        socket: The open WebSocket.
         ack_seconds: Seconds to wait for an acknowledgement.
 
     Attributes:
@@ -131,13 +130,10 @@ class LinkConnection:
         else:
             self._incoming.add(frame)
             if isinstance(frame, Ack):  # the sender waits for it, whatever its place
-                self._acknowledge(frame.of)
+                done = self._acks.pop(frame.of, None)
+                if done is not None and not done.done():
+                    done.set_result(None)
         return [ready for ready in self._incoming.ready() if not isinstance(ready, Ack)]
-
-    def _acknowledge(self, number: int) -> None:
-        done = self._acks.pop(number, None)
-        if done is not None and not done.done():
-            done.set_result(None)
 
     def _fail_acks(self) -> None:
         for done in self._acks.values():
@@ -226,7 +222,6 @@ class Channel:
         self._changed = asyncio.Event()
 
     def lost(self, connection: LinkConnection) -> None:
-        """Stop using a connection that has ended."""
         if self._current is connection:
             self._current = None
             self.losses += 1

@@ -33,7 +33,6 @@ class Follows:
         self._streams: dict[str, _Stream] = {}
 
     async def handle(self, follow: Follow) -> None:
-        """Start, restart or stop a stream."""
         stream = self._streams.get(follow.pipeline)
         if follow.stop:
             await self._stop(follow.pipeline)
@@ -58,7 +57,6 @@ class Follows:
             await stream.close()
 
     async def close(self) -> None:
-        """Stop all streams."""
         for pipeline in list(self._streams):
             await self._stop(pipeline)
 
@@ -115,7 +113,7 @@ def fitting(batch: EventBatch, limit: int = _MAX_BATCH) -> Iterator[EventBatch]:
 
     Counts and times belong to the last change, so they follow all changes.
     """
-    if _size(batch) <= limit:
+    if len(batch.model_dump_json().encode()) <= limit:
         yield batch
         return
     smaller = list(_halves(batch))
@@ -160,7 +158,3 @@ def _shortened(batch: EventBatch) -> EventBatch:
         for one in batch.images
     )
     return batch.model_copy(update={"pipeline": brief(batch.pipeline), "images": images})
-
-
-def _size(batch: EventBatch) -> int:
-    return len(batch.model_dump_json().encode())

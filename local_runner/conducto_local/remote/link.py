@@ -75,10 +75,6 @@ class Link:
     """The link of one agent; it waits while the profile is not linked.
 
     Args:
-        profile: The profile.
-        service: The agent's API.
-        pipelines: Its pipelines.
-        files: Files of the link.
         timing: For tests.
     """
 
@@ -383,9 +379,6 @@ async def keep_linked(
     """Wait until the profile is linked, then keep its link open, until cancelled.
 
     Args:
-        home: State directory of the profile.
-        service: The agent's API.
-        pipelines: Its pipelines.
         seconds: Between two looks.
     """
     config = Path(paths.profile_dir(home.profile)) / "config"

@@ -50,7 +50,6 @@ class LinkSettings:
 
 
 def new_agent_id() -> str:
-    """Return a random id for an agent."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
 
 
@@ -75,7 +74,6 @@ def policy_of(allow: str, who: str) -> LinkPolicy:
 
 
 def config_file(profile: str) -> Path:
-    """Return the path of the profile's configuration."""
     return Path(paths.profile_dir(profile)) / "config"
 
 
@@ -104,7 +102,6 @@ def read_settings(profile: str) -> LinkSettings | None:
 
 
 def write_settings(profile: str, link: LinkSettings) -> None:
-    """Write the link of a profile."""
     parser = Config.get_profile_config(profile)
     _remove(parser)
     parser.add_section(_SECTION)

@@ -45,11 +45,7 @@ class TransferError(Exception):
 
 
 class Transfers:
-    """Downloads and uploads.
-
-    Args:
-        settings: Returns the current link.
-    """
+    """Downloads and uploads."""
 
     def __init__(self, settings: Callable[[], LinkSettings | None]) -> None:
         self._settings = settings

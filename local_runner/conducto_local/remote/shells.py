@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from conducto_core.api.dispatch import Conversation, Match, Service
 from conducto_core.api.problems import ProblemError
-from conducto_core.debug.model import ShellEnd, ShellParams
+from conducto_core.debug.model import ShellEnd
 from conducto_core.remote.model import PART_BYTES, AgentFrame, Caller, ShellInput, ShellOutput
 from conducto_core.run.operations import MAX_SHELLS, SHELL
 from conducto_local.remote.asks import Policy
@@ -35,7 +35,6 @@ class RemoteShells:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ids of the open shells."""
         return tuple(self._open)
 
     def handle(self, frame: ShellInput) -> None:
@@ -62,7 +61,6 @@ class RemoteShells:
             shell.check()
 
     async def close(self) -> None:
-        """End all shells."""
         tasks = [shell.task for shell in self._open.values()]
         for task in tasks:
             task.cancel()
@@ -123,28 +121,26 @@ class _Shell:
         self._person = first.caller
         if (refusal := self._refusal(first.caller)) is not None:
             return ShellEnd(reason=refusal)
-        records = await self._service.subscribe(Match(SHELL, {}), _query(first.open))
+        records = await self._service.subscribe(
+            Match(SHELL, {}), urlencode(first.open.model_dump(mode="json"))
+        )
         logger.info("shell of the cloud opens", extra={"user": first.caller.user})
         try:
-            return await self._converse(records, first.caller.user)
+            output = asyncio.create_task(self._send_output(records))
+            typed = asyncio.create_task(self._forward_input(records, first.caller.user))
+            try:
+                await asyncio.wait({output, typed}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (output, typed):
+                    task.cancel()
+                await asyncio.gather(output, typed, return_exceptions=True)
+            # Raises ValueError for input that is not valid.
+            return output.result() if typed.cancelled() else typed.result()
         finally:
             close = getattr(records, "aclose", None)
             if close is not None:
                 await close()
             logger.info("shell of the cloud has ended", extra={"user": first.caller.user})
-
-    async def _converse(self, records: AsyncIterator[object], user: str) -> ShellEnd:
-        """Pass on input and output until either ends."""
-        output = asyncio.create_task(self._send_output(records))
-        typed = asyncio.create_task(self._forward_input(records, user))
-        try:
-            await asyncio.wait({output, typed}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (output, typed):
-                task.cancel()
-            await asyncio.gather(output, typed, return_exceptions=True)
-        # Raises ValueError for input that is not valid.
-        return output.result() if typed.cancelled() else typed.result()
 
     async def _forward_input(self, records: object, user: str) -> ShellEnd:
         """Pass input to the shell until it must end."""
@@ -180,10 +176,6 @@ class _Shell:
 
 def _output(n: int, *, shell: str, seq: int, b64: str, end: ShellEnd | None) -> AgentFrame:
     return ShellOutput(n=n, id=shell, seq=seq, b64=b64, end=end)
-
-
-def _query(opened: ShellParams) -> str:
-    return urlencode(opened.model_dump(mode="json"))
 
 
 def _decoded(text: str) -> bytes:

@@ -77,7 +77,6 @@ class LinkFiles:
             return None
 
     def write_status(self, status: LinkStatus) -> None:
-        """Publish the state of the link."""
         self._write("status", asdict(status))
 
     def read_known(self) -> tuple[int, dict[str, str]]:
@@ -103,11 +102,9 @@ class LinkFiles:
             self._write("remote", [*known, pipeline])
 
     def remote_schedules(self) -> list[str]:
-        """Return the names of the schedules that were created or changed through the link."""
         return self._words("schedules")
 
     def note_remote_schedule(self, name: str) -> None:
-        """Record that a schedule was created or changed through the link."""
         known = self.remote_schedules()
         if name not in known:
             self._write("schedules", [*known, name])
@@ -161,8 +158,6 @@ class SummarySender:
     """Sends what changed, and remembers what the cloud acknowledged.
 
     Args:
-        pipelines: The pipelines of the agent.
-        channel: To the cloud.
         files: Keep the acknowledged state, also after a restart.
     """
 
@@ -250,7 +245,6 @@ async def _listed(pipelines: Pipelines, *, whole: bool) -> AsyncIterator[Pipelin
 
 
 def _chunks(summaries: list[PipelineSummary]) -> Iterator[list[PipelineSummary]]:
-    """Yield groups of summaries that fit into a frame."""
     chunk: list[PipelineSummary] = []
     size = 0
     for one in summaries:

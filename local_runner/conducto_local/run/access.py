@@ -10,7 +10,6 @@ from conducto_core.run.model.states import State
 from conducto_core.run.rules import waits
 from conducto_core.run.rules.tree_state import LiveGroup, LiveNode
 from conducto_local.agent.state_dir import StateDir
-from conducto_local.logs.queries import LogQueries
 from conducto_local.notifications.store import RulesFile
 from conducto_local.run.context import EngineContext
 from conducto_local.run.live_pipeline import ActiveAttempt, LivePipeline
@@ -36,7 +35,6 @@ class LocalReadModel:
         return (one for path in paths for one in self._store.attempts(live.id, path))
 
     def notifications(self, live: LivePipeline) -> Iterable[NotificationRecord]:
-        """Return the notifications of the pipeline."""
         return self._store.notifications(live.id)
 
     def periods(self, live: LivePipeline, groups: Sequence[LiveGroup]) -> Mapping[str, Period]:
@@ -50,7 +48,6 @@ class LocalReadModel:
         }
 
     def wait(self, live: LivePipeline, node: LiveNode) -> Wait | None:
-        """Return why a node does not run."""
         active = live.active_attempts.get(node.path)
         if active is not None and node.state is State.QUEUED:
             reasons = self._reasons(active)
@@ -91,15 +88,12 @@ class LocalAccess:
         self._scheduler = scheduler
         self._cache = PipelineCache(store, scheduler)
         self._start_times = ScheduledStarts(scheduler)
-        self._outputs = LogQueries(scheduler.logs)
         self._read_model = LocalReadModel(store, scheduler)
 
     def rule_store(self) -> RulesFile:
-        """Return the rules that send notifications."""
         return RulesFile(self._home.notification_rules)
 
     async def deliver_now(self, message: NotificationRecord) -> DeliveryError | None:
-        """Send a message with the current settings and secrets."""
         return await self._scheduler.notifier.send_now(message.path, message)
 
     def live(self, pipeline_id: str) -> LivePipeline:

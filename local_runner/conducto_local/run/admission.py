@@ -37,15 +37,11 @@ def check_nodes(nodes: Mapping[str, NodeSpec], limits: Limits | None) -> None:
             gpus = gpus_of(args)
         except RunArgsError as error:
             raise invalid(node.path, str(error)) from error
-        if limits is not None and _lacks_gpus(gpus, limits):
+        if limits is not None and (limits.gpu == 0 if gpus < 0 else gpus > limits.gpu):
             raise invalid(node.path, _too_many_gpus(gpus, limits))
         fine.add(args)
 
     check_each((node for node in nodes.values() if node.type is NodeType.EXEC), check)
-
-
-def _lacks_gpus(gpus: int, limits: Limits) -> bool:
-    return limits.gpu == 0 if gpus < 0 else gpus > limits.gpu
 
 
 def _too_many_gpus(gpus: int, limits: Limits) -> str:

@@ -70,7 +70,6 @@ def pool_owner(active: ActiveAttempt) -> Owner:
 def worker_spec(
     active: ActiveAttempt, image: BuiltImage, home: StateDir, name: str, network: str | None
 ) -> WorkerSpec:
-    """Return the container that the attempt needs."""
     live, placement = active.live, placement_of(active)
     return WorkerSpec(
         name=name,
@@ -92,7 +91,6 @@ def worker_spec(
 
 
 def labels_of(pipeline_id: str, home: StateDir) -> dict[str, str]:
-    """Return the labels of all resources of a pipeline."""
     return {
         LABEL_PIPELINE: pipeline_id,
         LABEL_PROFILE: home.profile,
@@ -103,7 +101,6 @@ def labels_of(pipeline_id: str, home: StateDir) -> dict[str, str]:
 def started_record(
     active: ActiveAttempt, job: Job | None, image: BuiltImage | None, mask: Mask
 ) -> AttemptRecord:
-    """Return the record of an attempt at its start, with secrets masked."""
     container = active.container
     return changed_record(
         _RUNNING,
@@ -175,7 +172,6 @@ class Contexts:
         """End the queued attempts whose group's container is lost.
 
         Args:
-            live: The pipeline.
             event: The current event. A user who resets a part of a group accepts a fresh container.
         """
         paths = event.paths if isinstance(event, ev.NodesReset) else ()

@@ -71,7 +71,6 @@ class _Prepared:
 
     @property
     def mask(self) -> Mask:
-        """The mask for its output."""
         return self.secrets.mask
 
     def with_grant(self, grant: Grant) -> "_Prepared":
@@ -119,7 +118,6 @@ class Attempts:
             self._common.engine_context(active.live).queue().withdraw(active.ticket)
 
     def stop(self, active: ActiveAttempt) -> None:
-        """Stop an attempt's command."""
         active.stopping = True
         if active.container is not None:
             self._common.tasks.spawn(active.container.worker.stop())
@@ -140,7 +138,6 @@ class Attempts:
         return started
 
     def execution_context(self, live: LivePipeline) -> ExecutionContext:
-        """Return the execution context of the commands of a pipeline."""
         return ExecutionContext(live.id, self._means.url())
 
     async def _run_attempt(

@@ -47,7 +47,6 @@ class OutputSink:
         self._maskers = {"stdout": mask.stream(), "stderr": mask.stream()}
 
     def write(self, stream: Part, data: bytes) -> None:
-        """Add output, or a frame."""
         if stream == "frame":
             self._frame(data)
             return
@@ -57,7 +56,6 @@ class OutputSink:
         self._write(stream, self._maskers[stream].feed(seen))
 
     def finish(self) -> None:
-        """Write the output that was held back, at the end."""
         if self._tree is not None:
             self._write("stdout", self._maskers["stdout"].feed(self._tree.finish()))
         self._write("stdout", self._maskers["stdout"].finish())
@@ -99,7 +97,6 @@ class Result:
     interpreter: str = ""
 
     def end(self) -> AttemptEnd:
-        """Return the facts for the record of the attempt."""
         return AttemptEnd(
             self.exit_code,
             self.message,
@@ -180,7 +177,22 @@ async def run_command(
     cutter = TreeExtractor() if active.spec.lazy_target is not None else None
     output = OutputSink(writer, cutter, mask, changed)
     done, outputs = await _run(active, job, writer, output, mask)
-    result = _result(done, writer, outputs)
+    cause = done.cause if done.cause is not None else cause_of_exit(done.code)
+    message = done.message if done.message is not None else writer.failure
+    if cause is None and writer.failure is not None:
+        # The output is incomplete, and the output of a Lazy or a test is its result.
+        cause = Cause.WORKER_LOST
+        message = f"the command ended with exit code 0, but {writer.failure}"
+    result = Result(
+        cause,
+        done.code,
+        message,
+        done.peak_memory,
+        writer.output_bytes(),
+        started=done.started,
+        outputs=None if writer.failure is not None else outputs.summary,
+        interpreter=done.interpreter,
+    )
     if cutter is not None and result.cause is None and not active.stopping:
         # A copy, because the event loop changes the tree while the thread reads it.
         tree = Pipeline(dict(active.live.pipeline.nodes), dict(active.live.pipeline.images))
@@ -221,27 +233,7 @@ async def _run(
     return done, outputs
 
 
-def _result(done: Exit, writer: LogWriter, outputs: CollectedOutputs) -> Result:
-    cause = done.cause if done.cause is not None else cause_of_exit(done.code)
-    message = done.message if done.message is not None else writer.failure
-    if cause is None and writer.failure is not None:
-        # The output is incomplete, and the output of a Lazy or a test is its result.
-        cause = Cause.WORKER_LOST
-        message = f"the command ended with exit code 0, but {writer.failure}"
-    return Result(
-        cause,
-        done.code,
-        message,
-        done.peak_memory,
-        writer.output_bytes(),
-        started=done.started,
-        outputs=None if writer.failure is not None else outputs.summary,
-        interpreter=done.interpreter,
-    )
-
-
 def _store(outputs: CollectedOutputs, writer: LogWriter) -> None:
-    """Write the outputs to their streams, and warnings to the end of its stderr."""
     for stream, data in outputs.streams.items():
         writer.write(stream, data)
     if outputs.warnings:

@@ -100,7 +100,6 @@ class Containers:
         self._sweep_later()
 
     def pool_workers(self, pipeline_id: str) -> Workers:
-        """Return the numbers of busy, idle and starting containers of a pipeline."""
         return Workers(
             busy=self._busy[pipeline_id],
             idle=len(self._all(lambda pool: pool[0] == pipeline_id)),
@@ -119,11 +118,9 @@ class Containers:
             self._sweep_later()
 
     def has_idle(self, owner: Owner) -> bool:
-        """Return whether a pool has an idle container."""
         return bool(self._all(lambda pool: pool[:2] == owner))
 
     def drop(self, belongs: Callable[[PoolKey], bool], lost: str | None = None) -> None:
-        """Remove the idle containers of pools."""
         for container in self._all(belongs):
             self._remove(container, lost)
 

@@ -178,7 +178,6 @@ class SchedulerContext:
     _logs: dict[str, LogDirectory] = field(default_factory=dict)
 
     def engine_context(self, live: LivePipeline) -> EngineContext:
-        """Return the engine of a pipeline."""
         return self.engine_contexts[live.record.engine]
 
     def logs(self, pipeline_id: str) -> LogDirectory:
@@ -190,6 +189,5 @@ class SchedulerContext:
         return found
 
     def forget(self, pipeline_id: str) -> None:
-        """Forget a pipeline."""
         self.live.pop(pipeline_id, None)
         self._logs.pop(pipeline_id, None)

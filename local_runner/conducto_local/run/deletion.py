@@ -44,7 +44,7 @@ class PipelineDeleter:
         scheduler.apply(live, ev.Disarmed())
         scheduler.apply(live, ev.NodesKilled(("/",)))
         await scheduler.wait_idle(live)
-        await scheduler.release(live)
+        await scheduler.networks.release(live)
         engine_context = scheduler.engine_context(live)
         await scheduler.snapshots.forget(live, engine_context)
         with suppress(EngineError):
@@ -65,7 +65,13 @@ class PipelineDeleter:
         """Remove files that containers wrote as root and that the agent's user may not remove."""
         if image is not None:
             try:
-                await _run_as_root(engine, self._spec(image, path), _erasing(path))
+                spec = self._spec(image, path)
+                script = _erasing(path)
+                worker = await engine.start_worker(spec)
+                try:
+                    await worker.run(Job(script), lambda _stream, _data: None)
+                finally:
+                    await worker.close()
             except (EngineError, WorkerStartError) as error:
                 logger.warning("cannot remove files in a container", extra={"why": str(error)})
         if not await asyncio.to_thread(self._home.erase, path):
@@ -102,11 +108,3 @@ class PipelineDeleter:
 def _erasing(path: Path) -> str:
     names = " ".join(shlex.quote(each.name) for each in path.iterdir())
     return f"cd {_ERASED} && rm -rf -- {names}"
-
-
-async def _run_as_root(engine: Engine, spec: WorkerSpec, script: str) -> None:
-    worker = await engine.start_worker(spec)
-    try:
-        await worker.run(Job(script), lambda _stream, _data: None)
-    finally:
-        await worker.close()

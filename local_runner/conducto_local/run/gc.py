@@ -179,7 +179,28 @@ class GarbageCollector:
             )
         workers = await self._own(engine, LABEL_HOME)
         images = await self._own(engine, LABEL_IMAGE_HOME)
-        needs = await self._needs()
+        records = self._store.records()
+        known = {record.id for record in records} | self._store.damaged().keys()
+        live = [record for record in records if record.lifecycle is not Lifecycle.ARCHIVED]
+        named = await asyncio.to_thread(self._named, [record.id for record in live])
+        names, snapshots, unreadable = named
+        loaded = self._scheduler.live
+        for pipeline in loaded.values():
+            if pipeline.record.lifecycle is Lifecycle.ARCHIVED:
+                continue
+            names.update(i.built.reference for i in pipeline.images.values() if i.built is not None)
+        for attempt in self._scheduler.unsaved_attempts():
+            names.update(filter(None, (attempt.image,)))
+            snapshots.update(filter(None, (attempt.snapshot,)))
+        needs = KeepSet(
+            pipelines=known,
+            loaded={*loaded},
+            images=names,
+            snapshots=snapshots,
+            building=any(map(_is_building, loaded.values())),
+            unknown=set(self._home.pipeline_ids()) - known,
+            unreadable=unreadable or bool(self._store.damaged()),
+        )
         if needs.building:
             notes.append("images are being built: existing images were not checked")
         if needs.unreadable:
@@ -227,31 +248,7 @@ class GarbageCollector:
                 and live.settled()
                 and live.id not in opened
             ):
-                await self._scheduler.release(live)
-
-    async def _needs(self) -> KeepSet:
-        records = self._store.records()
-        known = {record.id for record in records} | self._store.damaged().keys()
-        live = [record for record in records if record.lifecycle is not Lifecycle.ARCHIVED]
-        named = await asyncio.to_thread(self._named, [record.id for record in live])
-        names, snapshots, unreadable = named
-        loaded = self._scheduler.live
-        for pipeline in loaded.values():
-            if pipeline.record.lifecycle is Lifecycle.ARCHIVED:
-                continue
-            names.update(i.built.reference for i in pipeline.images.values() if i.built is not None)
-        for attempt in self._scheduler.unsaved_attempts():
-            names.update(filter(None, (attempt.image,)))
-            snapshots.update(filter(None, (attempt.snapshot,)))
-        return KeepSet(
-            pipelines=known,
-            loaded={*loaded},
-            images=names,
-            snapshots=snapshots,
-            building=any(map(_is_building, loaded.values())),
-            unknown=set(self._home.pipeline_ids()) - known,
-            unreadable=unreadable or bool(self._store.damaged()),
-        )
+                await self._scheduler.networks.release(live)
 
     def _named(self, pipelines: Iterable[str]) -> tuple[set[str], set[str], bool]:
         """Return the images and snapshots of pipelines, and whether some cannot be read."""
@@ -338,19 +335,15 @@ def _erase(one: Leftover, request: GcRequest) -> GcItem:
     if request.dry_run:
         return item
     try:
-        _remove(path)
+        if path.is_dir() and not path.is_symlink():
+            remove_tree(str(path))
+        else:
+            path.unlink(missing_ok=True)
     except Exception as error:  # noqa: BLE001  one failure must not keep the others
         why = error.strerror if isinstance(error, OSError) else repr(error)
         note = f"cannot be removed ({why}); remove it yourself: sudo rm -r {shlex.quote(str(path))}"
         return item.model_copy(update={"bytes": 0, "note": note})
     return item.model_copy(update={"freed": True})
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        remove_tree(str(path))
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:

@@ -59,11 +59,6 @@ class Actions:
     ) -> ControlResult:
         """Execute an action, all or nothing; return the affected nodes.
 
-        Args:
-            live: The pipeline.
-            request: The action.
-            decider: The caller.
-
         Raises:
             NotFoundError: A path is not in the tree.
             RefusedError: The action is not possible in the current state.
@@ -83,9 +78,9 @@ class Actions:
         elif not request.preview:
             if request.action in (Action.RESET, Action.REBUILD):
                 self._scheduler.contexts.forget(live, request.paths)
-                self._scheduler.retry_failed_images(live)
+                self._scheduler.images.retry_failed(live)
             if request.action is Action.REBUILD:
-                self._scheduler.forget_images(live, request.paths)
+                self._scheduler.images.forget(live, request.paths)
             self._apply(live, events_of(live.tree, request.action, request.paths, decider.user))
         return result.model_copy(update={"preview": request.preview})
 
@@ -111,7 +106,7 @@ class Actions:
         """Stop commands, remove containers and the network, and keep everything else."""
         self._scheduler.perform(live, action)
         await self._scheduler.wait_idle(live)
-        await self._scheduler.release(live)
+        await self._scheduler.networks.release(live)
         if action is Action.ARCHIVE:
             await self._scheduler.snapshots.forget(live, self._scheduler.engine_context(live))
         live.set_record(lifecycle=LIFECYCLES[action])
@@ -163,7 +158,6 @@ class LocalPipelines(
         self._started = time.time()
 
     async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:
-        """Delete a pipeline with all its resources."""
         async with self._deleting:
             live = self.live(params.id)
             check_deletable(live)
@@ -175,7 +169,6 @@ class LocalPipelines(
             return DeletedPipeline(id=live.id)
 
     async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
-        """Perform an action on a set of nodes, all or nothing."""
         live = self.live(params.id)
         if request.action not in _STOPPING and not request.preview:
             self._store.check_room()
@@ -193,7 +186,6 @@ class LocalPipelines(
         return result
 
     async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
-        """Return the container of a debug shell."""
         live = self.live(params.id)
         with live.in_use():
             return await self._debug.plan(live, request)
@@ -203,7 +195,6 @@ class LocalPipelines(
         return await self._collector.collect(request)
 
     async def get_agent(self) -> AgentStatus:
-        """Return the status of this process."""
         infos = [
             engine_context.info
             for engine_context in self._engine_contexts.values()

@@ -54,7 +54,7 @@ class LocalLaunches(LocalAccess):
         """
         active = [r for r in self._store.records() if r.lifecycle is Lifecycle.ACTIVE]
         for engine in dict.fromkeys(record.engine for record in active):
-            self._scheduler.tidy(self._engine_contexts[engine])
+            self._scheduler.networks.tidy(self._engine_contexts[engine])
         for record in active:
             if not record.status.settled or record.run_at is not None:
                 self._resume(record)

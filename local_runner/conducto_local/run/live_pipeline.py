@@ -71,7 +71,6 @@ class ActiveAttempt:
     _started: float = 0.0
 
     def begin(self) -> None:
-        """Record the start of its command."""
         self.started, self._started = time.time(), steady()
 
     def end(self) -> float:
@@ -199,13 +198,11 @@ class LivePipeline(PipelineState):
             self.users -= 1
 
     def set_record(self, **changes: object) -> None:
-        """Change fields of the pipeline's record."""
         super().set_record(**changes)
         self._record_changed = True
         self._changed()
 
     def set_attempt(self, record: AttemptRecord) -> None:
-        """Record the current status of an attempt."""
         self._attempts[(record.path, record.number)] = record
 
     def attempt(self, path: str, number: int) -> AttemptRecord:
@@ -217,7 +214,6 @@ class LivePipeline(PipelineState):
         self._notifications.append(notification)
 
     def store_graft(self, target: str, generated: Pipeline, definition: bytes) -> None:
-        """Add a generated tree, with its definition to store."""
         self.graft(target, generated)
         self._generated[target] = definition
         for name in generated.images:
@@ -230,7 +226,6 @@ class LivePipeline(PipelineState):
 
         Args:
             images: The images of the new definition, not built yet.
-            redefinition: The definition to store.
         """
         tree = self.tree
         self.images = dict(images)
@@ -246,7 +241,6 @@ class LivePipeline(PipelineState):
         self._changed()
 
     def discard(self, target: str) -> None:
-        """Remove a generated tree."""
         super().discard(target)
         self._generated[target] = None
 
@@ -263,7 +257,6 @@ class LivePipeline(PipelineState):
         return super().edit(edits, pipeline)
 
     def set_image(self, name: str, **changes: object) -> None:
-        """Change fields of an image's record."""
         image = self.images[name]
         image.record = image.record.model_copy(update=changes)
         self._images[name] = image.record
@@ -324,7 +317,6 @@ class LivePipeline(PipelineState):
             await asyncio.wait_for(self._settles.wait(), seconds)
 
     def limits(self, spec: NodeSpec) -> tuple[QueueLimit, ...]:
-        """Return the limits that an Exec counts against."""
         groups = self.groups_above(spec.path)
         if groups not in self._limits:
             self._limits[groups] = (*map(self._limit, groups), _open_files())

@@ -202,7 +202,7 @@ class PipelineCache:
             idle = [live for live in self._scheduler.live.values() if _may_leave(live, but)]
             idle.sort(key=lambda live: live.ended or live.record.created)
             for live in idle[: max(0, len(idle) - KEPT_LOADED)]:
-                await self._scheduler.release(live)
+                await self._scheduler.networks.release(live)
                 if _may_leave(live, but):  # a request may have come while its network was removed
                     self._scheduler.unload(live)
 
@@ -215,7 +215,6 @@ def set_aside_record(record: PipelineRecord, cause: str) -> PipelineRecord:
 
 
 def unreadable(pipeline_id: str, cause: str) -> DamagedError:
-    """Return the error about a damaged pipeline, with the remedy."""
     reason = cause.splitlines()[0]
     return DamagedError(
         f"pipeline {pipeline_id} {SET_ASIDE}, because it cannot be read ({reason}). {REPAIR}"

@@ -8,6 +8,7 @@ from functools import partial
 
 from conducto_core.billing.handlers import cost_of, usage_of
 from conducto_core.billing.model import CostParams, PipelineCost, Usage, UsageParams
+from conducto_core.logs.lines import with_tail
 from conducto_core.programs.comparison import facts_of
 from conducto_core.programs.relaunch import launch_request
 from conducto_core.programs.rules.comparison import RunFacts
@@ -31,6 +32,7 @@ from conducto_core.run.model.requests import (
 )
 from conducto_core.run.model.responses import AttemptList, NodeDetail, PipelineList
 from conducto_core.tree.model import unpack_form
+from conducto_local.engine.port import Stream
 from conducto_local.run.access import LocalAccess
 from conducto_local.run.live_pipeline import LivePipeline
 from conducto_local.run.pipelines import set_aside_record
@@ -90,12 +92,17 @@ class LocalQueries(LocalAccess):
         return await asyncio.to_thread(self._store.plan, record.id)
 
     async def get_tree(self, params: TreeParams) -> TreePage:
-        """Return nodes of a subtree, or those that a search finds."""
         live = await self._current(params.id)
         page = await self._page(live, params)
         if not params.tails:
             return page
-        return page.model_copy(update={"nodes": await self._outputs.with_tails(live, page.nodes)})
+        logs = self._scheduler.logs(live.id)
+
+        def end(path: str, number: int, stream: Stream, count: int) -> bytes:
+            return logs.reader(path, number).read(stream, -count, count).data
+
+        nodes = await asyncio.to_thread(lambda: tuple(with_tail(node, end) for node in page.nodes))
+        return page.model_copy(update={"nodes": nodes})
 
     async def _page(self, live: LivePipeline, params: TreeParams) -> TreePage:
         if params.order == "definition":
@@ -109,15 +116,12 @@ class LocalQueries(LocalAccess):
         return queries.node_states(self.live(params.id), params)
 
     async def get_node(self, params: NodeParams) -> NodeDetail:
-        """Return all details of one node."""
         return queries.node_detail(self._read_model, await self._current(params.id), params.path)
 
     async def list_attempts(self, params: NodeParams) -> AttemptList:
         """Return every attempt of a node, oldest first."""
-        return AttemptList(attempts=await self._attempts_at(params.id, params.path))
-
-    async def _attempts_at(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
-        return queries.attempts_of(self._read_model, await self._current(pipeline_id), path)
+        live = await self._current(params.id)
+        return AttemptList(attempts=queries.attempts_of(self._read_model, live, params.path))
 
     async def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Yield the changes after ``cursor``, then live ones."""
@@ -153,7 +157,6 @@ class LocalQueries(LocalAccess):
         return await asyncio.to_thread(cost_of, live.record, attempts, params.nodes)
 
     async def run_facts(self, pipeline_id: str) -> RunFacts:
-        """Return the facts of a pipeline that its definition and states determine."""
         return facts_of(await self._current(pipeline_id))
 
     def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:

@@ -166,14 +166,12 @@ class RetentionScheduler:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
-        """Stop checking."""
         if self._task is not None:
             self._scheduler.when_settled.remove(self._settled)
             self._task.cancel()
             await asyncio.wait([self._task])
 
     async def run_due_steps(self) -> None:
-        """Perform all steps that are due."""
         await asyncio.to_thread(self.remover.sweep)
         records = self._store.records()
         for record in records:
@@ -233,7 +231,6 @@ class RetentionScheduler:
 
 
 def _is_to_sleep(record: PipelineRecord) -> bool:
-    """Return whether an agent stopped between a pipeline's end and its sleep."""
     status = record.status
     done = status.settled and status.state is State.DONE
     active = record.lifecycle is Lifecycle.ACTIVE and record.armed

@@ -8,24 +8,22 @@ lost engine.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, assert_never
 
-from conducto_core.command.environment import ExecutionContext
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.requests import Action, Workers
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.outcomes import AttemptEnd, ended_record
 from conducto_local.agent.state_dir import StateDir, installation_id
 from conducto_local.children.channel import ChildRequest, ChildResponse, Handle
-from conducto_local.engine.port import ImageBuilder
 from conducto_local.images.engine_images import LABEL_IMAGE_HOME
 from conducto_local.logs.store import LogDirectory
 from conducto_local.run.attempt_records import LABEL_HOME, LABEL_PIPELINE, Contexts, started_record
 from conducto_local.run.attempts import AttemptDependencies, Attempts
 from conducto_local.run.containers import Containers
 from conducto_local.run.context import EngineContext, MakeNotifier, SchedulerContext
-from conducto_local.run.live_pipeline import ActiveAttempt, LiveImage, LivePipeline
+from conducto_local.run.live_pipeline import ActiveAttempt, LivePipeline
 from conducto_local.run.networks import Networks
 from conducto_local.run.snapshots import Snapshots, limits_from
 from conducto_local.run.write_batcher import WriteBatcher
@@ -40,6 +38,9 @@ class Scheduler:
         live: ``{pipeline id: loaded pipeline}``.
         containers: The containers of all pipelines.
         contexts: The containers of ``new`` groups.
+        networks: The networks of pipelines.
+        attempts: The attempts.
+        images: The images that attempts wait for.
         secrets: Provides secrets to commands.
         snapshots: Containers that are kept after a failure.
         when_settled: Each is called after an event that leaves a pipeline settled.
@@ -71,12 +72,12 @@ class Scheduler:
         self._common = SchedulerContext(home, engine_contexts, self.apply, self.perform, self._wake)
         self.live = self._common.live
         self.contexts = Contexts(self._common, containers)
-        self._engines = Networks(self._common, containers)
-        self._attempts = Attempts(
+        self.networks = Networks(self._common, containers)
+        self.attempts = Attempts(
             self._common,
             AttemptDependencies(
                 containers,
-                self._engines,
+                self.networks,
                 secrets,
                 self.snapshots,
                 self.saved,
@@ -84,8 +85,8 @@ class Scheduler:
                 self._serve_child,
             ),
         )
-        self._images = self._attempts.images
-        self._batcher = WriteBatcher(self._common, store, self._attempts.start)
+        self.images = self.attempts.images
+        self._batcher = WriteBatcher(self._common, store, self.attempts.start)
         self.unsaved_attempts = self._batcher.unsaved_attempts
 
     async def _serve_child(self, active: ActiveAttempt, request: ChildRequest) -> ChildResponse:
@@ -94,14 +95,12 @@ class Scheduler:
     # ---- operations of the API ---------------------------------------------------------------
 
     def add(self, live: LivePipeline) -> None:
-        """Add a pipeline."""
         self.live[live.id] = live
         live.pool_workers = lambda: self._pool_workers(live)
 
     def apply(self, live: LivePipeline, event: ev.Event) -> None:
-        """Apply an event to a pipeline and execute the resulting commands."""
         if isinstance(event, ev.Armed):
-            self.build_images(live)
+            self.images.need_all(live)
         for command in live.apply(event):
             self._execute(live, command)
         self.contexts.release(live)
@@ -141,10 +140,6 @@ class Scheduler:
         """Start a background task that the agent waits for when it stops."""
         self._common.tasks.spawn(work)
 
-    def tidy(self, engine_context: EngineContext) -> None:
-        """Open an engine soon, which removes the leftovers of a dead agent."""
-        self._engines.tidy(engine_context)
-
     def drop(self, pipeline_id: str) -> None:
         """Forget a pipeline, if it is loaded, without writing it."""
         self._common.forget(pipeline_id)
@@ -156,11 +151,9 @@ class Scheduler:
             self._common.forget(live.id)
 
     def engine_context(self, live: LivePipeline) -> EngineContext:
-        """Return the engine of a pipeline."""
         return self._common.engine_context(live)
 
     def logs(self, pipeline_id: str) -> LogDirectory:
-        """Return the logs of a pipeline."""
         return self._common.logs(pipeline_id)
 
     def _pool_workers(self, live: LivePipeline) -> Workers:
@@ -175,34 +168,6 @@ class Scheduler:
     async def saved(self, *, wait: bool = True) -> None:
         """Return when everything so far is written to the store; see `WriteBatcher.saved`."""
         await self._batcher.saved(wait=wait)
-
-    def build_images(self, live: LivePipeline) -> None:
-        """Start to build every image of the remaining Execs."""
-        self._images.need_all(live)
-
-    def need_image(self, live: LivePipeline, name: str) -> LiveImage:
-        """Return an image of a pipeline; start its build if necessary."""
-        return self._images.need(live, name)
-
-    async def builder(self, live: LivePipeline) -> ImageBuilder:
-        """Return the image builder of a pipeline; open the engine if necessary."""
-        return await self._images.builder(live)
-
-    def forget_images(self, live: LivePipeline, paths: Iterable[str]) -> None:
-        """Rebuild the images of these subtrees when they are next needed."""
-        self._images.forget(live, paths)
-
-    def retry_failed_images(self, live: LivePipeline) -> None:
-        """Rebuild the images whose build failed when they are next needed."""
-        self._images.retry_failed(live)
-
-    def execution_context(self, live: LivePipeline) -> ExecutionContext:
-        """Return the execution context of the commands of a pipeline."""
-        return self._attempts.execution_context(live)
-
-    async def network(self, live: LivePipeline) -> str:
-        """Return the name of a pipeline's network; create it if necessary."""
-        return await self._engines.network(live)
 
     async def wait_idle(self, live: LivePipeline) -> None:
         """Return when a pipeline has no active attempts."""
@@ -221,17 +186,13 @@ class Scheduler:
             loop = asyncio.get_running_loop()
             delay = self.containers.idle_seconds if seconds is None else seconds
             live.cooling = loop.call_later(
-                delay, lambda: self._common.tasks.spawn(self.release(live))
+                delay, lambda: self._common.tasks.spawn(self.networks.release(live))
             )
-
-    async def release(self, live: LivePipeline) -> None:
-        """Remove the containers and the network of a pipeline without active attempts."""
-        await self._engines.release(live)
 
     async def close(self) -> None:
         """Stop all commands and store the current state; the pipelines stay armed."""
         self._common.closing = True
-        builds_under_way = self._images.cancel()
+        builds_under_way = self.images.cancel()
         for live in self.live.values():
             for timer in (*live.timers.values(), live.cooling):
                 if timer is not None:
@@ -248,7 +209,7 @@ class Scheduler:
         self._batcher.flush()
         await self.notifier.close()
         for live in self.live.values():
-            await self._engines.remove_network(live)  # even if the next agent continues it
+            await self.networks.remove_network(live)  # even if the next agent continues it
         self._batcher.close()
 
     # ---- commands of the state machine -------------------------------------------------------
@@ -264,9 +225,9 @@ class Scheduler:
                 asked = ActiveAttempt(live, spec, command.attempt, spec.placement.mem, since)
                 live.active_attempts[command.path] = asked
             case ev.Withdraw():
-                self._attempts.drop(live.active_attempts.pop(command.path))
+                self.attempts.drop(live.active_attempts.pop(command.path))
             case ev.Stop():
-                self._attempts.stop(live.active_attempts[command.path])
+                self.attempts.stop(live.active_attempts[command.path])
             case ev.EndAttempt():
                 self._end(live, command)
             case ev.StartTimer():
@@ -290,16 +251,16 @@ class Scheduler:
         active = ActiveAttempt(live, spec, command.attempt, mem, time.time())
         live.active_attempts[command.path] = active
         self.contexts.need(active)
-        image = self.need_image(live, spec.placement.image)
+        image = self.images.need(live, spec.placement.image)
         if image.built is None:
             image.waiting.append(active)
         else:
-            self._attempts.queue(active)
+            self.attempts.queue(active)
 
     def _end(self, live: LivePipeline, command: ev.EndAttempt) -> None:
         active = live.active_attempts.pop(command.path)
         if not active.running:
-            self._attempts.drop(active)
+            self.attempts.drop(active)
         last = active.record or started_record(active, None, None, self.secrets.mask)
         live.set_attempt(ended_record(last, command, active.result, active.end()))
 
@@ -344,7 +305,6 @@ class ScheduledStarts:
         self._timers[live.id] = loop.call_later(delay, lambda: self._start_due(live, when))
 
     def cancel(self, live: LivePipeline) -> None:
-        """Cancel the scheduled start of a pipeline, if it has one."""
         timer = self._timers.pop(live.id, None)
         if timer is not None:
             timer.cancel()

@@ -74,7 +74,8 @@ class Snapshots:
         Call it after the command has ended and before the container is reused.
         """
         live, path = active.live, active.spec.path
-        reference = _reference(live.id, path, active.number)
+        digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        reference = f"conducto_snapshot:{live.id}-{digest}-{active.number}"
         labels = {
             **self._labels,
             LABEL_SNAPSHOT: live.id,
@@ -128,8 +129,3 @@ class Snapshots:
                     "snapshot is kept", extra={"image": record.snapshot, "why": str(error)}
                 )
             live.set_attempt(record.model_copy(update={"snapshot": None}))
-
-
-def _reference(pipeline_id: str, path: str, attempt: int) -> str:
-    digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"conducto_snapshot:{pipeline_id}-{digest}-{attempt}"

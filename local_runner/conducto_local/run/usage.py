@@ -25,7 +25,6 @@ class Sampler:
     """Samples the usage of one attempt, from its start until `end`.
 
     Args:
-        worker: The worker that runs its command.
         write: Appends a line to the stored samples.
         limits: Maximum CPUs and GB of the container.
         fresh: Whether nothing ran in the container before, so that its whole usage is the
@@ -55,7 +54,6 @@ class Sampler:
         self._timer = self._loop.call_later(first, self._begin)
 
     def end(self) -> None:
-        """Stop sampling."""
         self._ended = True
         self._timer.cancel()
         if self._task is not None:

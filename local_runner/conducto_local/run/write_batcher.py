@@ -30,7 +30,6 @@ class WriteBatcher:
         self._retry: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
-        """Schedule a turn."""
         if not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._turn)
@@ -61,7 +60,6 @@ class WriteBatcher:
         return pipeline_id in self._unsaved
 
     def close(self) -> None:
-        """Stop retrying writes to a full store."""
         if self._retry is not None:
             self._retry.cancel()
 

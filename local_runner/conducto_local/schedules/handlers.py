@@ -36,7 +36,6 @@ class LocalScheduleCaller:
     """A `conducto_core.schedules.handlers.ScheduleCaller`: the owner of the machine.
 
     Args:
-        programs: The pipelines of the profile.
         changed: Called after a change of a schedule.
     """
 
@@ -49,11 +48,9 @@ class LocalScheduleCaller:
         self.changed = changed
 
     async def template_launch(self, pipeline_id: str) -> LaunchRequest:
-        """Return the launch request of a pipeline."""
         return await self._programs.template_launch(pipeline_id)
 
     async def with_script(self, settings: ScheduleSettings) -> ScheduleSettings:
-        """Return settings whose script has its command and directory."""
         source = settings.what
         if not isinstance(source, ScriptSource):
             return settings
@@ -102,11 +99,9 @@ class LocalScheduleTarget:
     async def launch(
         self, _org: str, _owner: str, request: LaunchRequest, key: str, _since: float
     ) -> str:
-        """Launch a pipeline once for each key; return its id."""
         return (await self._pipelines.launch(request, key, repeated=True)).pipeline.id
 
     async def start_script(self, schedule: Schedule, source: ScriptSource, key: str) -> str:
-        """Start a script, or find the pipeline that it launched with this key; return its id."""
         known = self._pipelines.launched_with(key, getpass.getuser())
         if known is not None:
             await self._pipelines.begin_interrupted(known)
@@ -114,14 +109,12 @@ class LocalScheduleTarget:
         return await self._scripts.launch(schedule, source, key)
 
     async def record(self, _org: str, pipeline_id: str) -> PipelineRecord | None:
-        """Return the record of a pipeline, with its current status."""
         try:
             return self._pipelines.current_record(pipeline_id)
         except NotFoundError:
             return None
 
     async def cancel(self, _org: str, _owner: str, pipeline_id: str) -> None:
-        """Cancel a pipeline, unless it has ended."""
         cancel = ControlRequest(action=Action.CANCEL)
         try:
             await self._pipelines.control(PipelineParams(id=pipeline_id), cancel)
@@ -130,7 +123,6 @@ class LocalScheduleTarget:
             logger.info("a pipeline was not cancelled", extra=about)
 
     async def ended_since(self, _org: str, since: float) -> Iterable[PipelineRecord]:
-        """Return the pipelines that ended at or after a time."""
         known = self._pipelines.current_records()
         return [one for one in known if (one.status.ended or 0.0) >= since]
 

@@ -26,7 +26,6 @@ class SqliteSchedules:
     """A `conducto_core.schedules.port.Schedules`; an agent has one organisation, ``""``.
 
     Args:
-        transaction: Opens a transaction that writes.
         select: Executes a query with parameters, and returns its rows.
     """
 
@@ -35,17 +34,14 @@ class SqliteSchedules:
         self._select = select
 
     def list_by_name(self, _org: str) -> Sequence[Schedule]:
-        """Return the schedules, by name."""
         found = self._select("SELECT name, CAST(record AS BLOB) FROM schedules ORDER BY name")
         return [rules.listed(*row) for row in found]
 
     def get(self, _org: str, name: str) -> Schedule | None:
-        """Return a schedule."""
         found = self._select("SELECT CAST(record AS BLOB) FROM schedules WHERE name=?", name)
         return rules.parsed(name, found[0][0]) if found else None
 
     def create(self, _org: str, schedule: Schedule, template: bytes | None = None) -> bool:
-        """Store a new schedule with its template; return False if the name is taken."""
         row = (*_columns(schedule), template)
         with self._transaction() as connection:
             added = connection.execute("INSERT OR IGNORE INTO schedules VALUES (?,?,?,?,?)", row)
@@ -59,7 +55,6 @@ class SqliteSchedules:
         firings: Sequence[Firing] = (),
         template: bytes | None = None,
     ) -> Schedule | None:
-        """Replace a schedule, and add firings; see `Schedules.change`."""
         stored = new.model_copy(update={"revision": old.revision + 1})
         name, *columns = _columns(stored)
         with self._transaction() as connection:
@@ -76,27 +71,23 @@ class SqliteSchedules:
         return stored
 
     def delete(self, _org: str, name: str) -> bool:
-        """Delete a schedule with its firings; return whether there was one."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM firings WHERE schedule=?", (name,))
             deleted = connection.execute("DELETE FROM schedules WHERE name=?", (name,))
             return bool(deleted.rowcount)
 
     def template(self, _org: str, name: str) -> bytes | None:
-        """Return the template of a schedule."""
         found = self._select("SELECT template FROM schedules WHERE name=?", name)
         template: bytes | None = found[0][0] if found else None
         return template
 
     def firing(self, _org: str, name: str, firing_id: str) -> Firing | None:
-        """Return a firing."""
         found = self._select(
             "SELECT CAST(record AS BLOB) FROM firings WHERE schedule=? AND id=?", name, firing_id
         )
         return rules.parsed_firing(firing_id, found[0][0]) if found else None
 
     def put_firing(self, _org: str, name: str, firing: Firing) -> None:
-        """Replace a firing."""
         with self._transaction() as connection:
             row = firing_row(name, firing)
             connection.execute("INSERT OR REPLACE INTO firings VALUES (?, ?, ?, ?)", row)
@@ -104,7 +95,6 @@ class SqliteSchedules:
     def firings(
         self, _org: str, name: str, before: str | None = None, limit: int = 50
     ) -> Sequence[Firing]:
-        """Return firings with ids below ``before``, the newest first."""
         found = self._select(
             "SELECT id, CAST(record AS BLOB) FROM firings WHERE schedule=? "
             "AND (? IS NULL OR id<?) ORDER BY id DESC LIMIT ?",
@@ -116,12 +106,10 @@ class SqliteSchedules:
         return [rules.parsed_firing(*row) for row in found]
 
     def due(self, now: float) -> Sequence[tuple[str, str]]:
-        """Return ``("", name)`` of the schedules that need attention."""
         found = self._select("SELECT name FROM schedules WHERE wakes<=? ORDER BY wakes", now)
         return [("", str(name)) for (name,) in found]
 
     def next_wake(self, now: float) -> float | None:
-        """Return the earliest time after ``now`` at which a schedule needs attention, or None."""
         ((found,),) = self._select("SELECT min(wakes) FROM schedules WHERE wakes>?", now)
         return None if found is None else float(found)
 

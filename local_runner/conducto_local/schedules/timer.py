@@ -47,7 +47,6 @@ class ScheduleTimer:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def wake(self) -> None:
-        """Look at the schedules now."""
         self._changed.set()
 
     async def close(self) -> None:

@@ -25,7 +25,6 @@ def put(secrets: Iterable[StoredSecret], profile: str | None = None) -> None:
     """Store secrets, replacing those of the same names, all or nothing.
 
     Args:
-        secrets: The secrets with their values.
         profile: None for the current profile.
 
     Raises:

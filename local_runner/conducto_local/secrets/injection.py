@@ -59,14 +59,12 @@ class NoAddresses:
         return None
 
     def read(self) -> Mapping[str, str]:
-        """Return an empty mapping."""
         return {}
 
 
 def inject(
     secrets: Iterable[StoredSecret], addresses: Mapping[str, str] | None = None
 ) -> InjectedSecrets:
-    """Return the variables of these secrets and addresses, with a mask for their values."""
     where = {} if addresses is None else addresses
     # "org" sorts before "user", so that the user's secrets win.
     chosen = {each.name.key: each for each in sorted(secrets, key=lambda s: s.name.scope)}

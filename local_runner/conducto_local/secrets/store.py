@@ -121,11 +121,9 @@ class EncryptedFile:
         self._files = PrivateDirectory(directory)
 
     def exists(self) -> bool:
-        """Return whether secrets were ever stored here."""
         return self._files.fingerprint(VALUES) is not None
 
     def version(self) -> Hashable:
-        """Return the file's fingerprint."""
         return self._files.fingerprint(VALUES)
 
     def read(self) -> Secrets:
@@ -134,7 +132,6 @@ class EncryptedFile:
         return {} if data is None else _from_document(self._decrypted(data))
 
     def put(self, secrets: Iterable[StoredSecret]) -> None:
-        """Store secrets, replacing those of the same names, all or nothing."""
         new = list(secrets)
         check(new)
         with self._files.locked():
@@ -144,7 +141,6 @@ class EncryptedFile:
             self._write(known)
 
     def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
-        """Delete secrets; return those that existed."""
         with self._files.locked():
             known = self.read()
             removed = tuple(name for name in dict.fromkeys(names) if name in known)
@@ -153,7 +149,6 @@ class EncryptedFile:
         return removed
 
     def location(self) -> str:
-        """Return a description of the storage."""
         return f"encrypted in {self._files.path / VALUES}"
 
     def _write(self, secrets: Secrets) -> None:
@@ -246,7 +241,6 @@ class KeyringStore:
     """A `SecretStore` whose values are entries of a keyring.
 
     Args:
-        directory: Directory of the index.
         backend: The keyring; None if it is not available, so that nothing can be read.
     """
 
@@ -256,7 +250,6 @@ class KeyringStore:
         self._service = f"conducto {directory}"
 
     def exists(self) -> bool:
-        """Return whether secrets were ever stored here."""
         return self._files.fingerprint(INDEX) is not None
 
     def version(self) -> Hashable:
@@ -301,7 +294,6 @@ class KeyringStore:
         return removed
 
     def location(self) -> str:
-        """Return a description of the storage."""
         return "in the operating system's keyring"
 
     def _ask(self, method: str, name: SecretName, *more: str) -> object:
@@ -371,7 +363,6 @@ class LocalSecrets:
     """The `SecretStore` of a profile.
 
     Args:
-        home: State directory of the profile.
         find_keyring: Returns the keyring; called only when needed, because it is slow.
     """
 
@@ -385,7 +376,6 @@ class LocalSecrets:
         self._keyring: KeyringStore | None = None
 
     def version(self) -> Hashable:
-        """Return a value that changes when another process changes the store."""
         return (self._names_only.version(), self._file.version())
 
     def read(self) -> dict[SecretName, StoredSecret]:
@@ -393,15 +383,12 @@ class LocalSecrets:
         return self._store().read() if self._is_begun() else {}
 
     def put(self, secrets: Iterable[StoredSecret]) -> None:
-        """Store secrets, replacing those of the same names, all or nothing."""
         self._store().put(secrets)
 
     def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
-        """Delete secrets; return those that existed."""
         return self._store().delete(names) if self._is_begun() else ()
 
     def location(self) -> str:
-        """Return a description of the storage."""
         return self._store().location()
 
     def _is_begun(self) -> bool:

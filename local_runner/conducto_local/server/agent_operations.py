@@ -30,8 +30,6 @@ class AgentOperations:
     """The agent's own operations.
 
     Args:
-        pipelines: The pipelines of the agent.
-        agent: State of this process.
         stop: Makes the process stop after the response is sent.
         sessions: Sessions of the web app; None disables logins.
         has_shells: The agent opens debug shells in pages.
@@ -53,7 +51,6 @@ class AgentOperations:
         self._has_shells = has_shells
 
     async def get_agent(self) -> AgentStatus:
-        """Return the status of the process that runs pipelines."""
         agent, status = self._agent, await self._pipelines.get_agent()
         memory = resident_bytes() if status.memory is None else status.memory
         return status.model_copy(

@@ -108,7 +108,6 @@ class Site:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request to its handler."""
         if is_guarded(scope):
             await self._api(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -197,7 +196,10 @@ async def _send_all(websocket: WebSocket, records: AsyncIterator[Record | bytes]
     code = NORMAL if isinstance(records, Conversation) else GOING_AWAY
     try:
         async for record in records:
-            await _send(websocket, record)
+            if isinstance(record, bytes):
+                await websocket.send_bytes(record)
+            else:
+                await websocket.send_text(encode(record).decode())
     except WebSocketDisconnect:
         return
     except Exception:
@@ -205,13 +207,6 @@ async def _send_all(websocket: WebSocket, records: AsyncIterator[Record | bytes]
         logger.exception("stream failed", extra={"path": websocket.url.path})
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         await websocket.close(code)
-
-
-async def _send(websocket: WebSocket, record: Record | bytes) -> None:
-    if isinstance(record, bytes):
-        await websocket.send_bytes(record)
-    else:
-        await websocket.send_text(encode(record).decode())
 
 
 async def _is_disconnected(websocket: WebSocket, records: AsyncIterator[Record | bytes]) -> bool:

@@ -95,7 +95,6 @@ class Sessions:
     """Creates and checks logins and cookies.
 
     Args:
-        token: The owner's token.
         port: Port of the server, part of the cookie's name because cookies are shared by ports.
         clock: Returns seconds since the epoch.
         file: File with the digests of live sessions; None keeps them in memory.
@@ -119,7 +118,9 @@ class Sessions:
 
     def new_login(self) -> NewLogin:
         """Return a login that `use_code` or `use_form` accepts once, for `CODE_SECONDS`."""
-        code = _new_code()
+        code = "-".join(
+            "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS)
+        )
         form = LoginForm(secret=secrets.token_urlsafe(24), nonce=secrets.token_urlsafe(24))
         login = _Login(self._clock() + CODE_SECONDS, _digest(code), _form_digest(form))
         self._logins = [*self._logins, login][-_LOGINS:]
@@ -173,7 +174,6 @@ class Sessions:
         return self._ends.setdefault(_digest(value.partition(".")[0]), asyncio.Event())
 
     def end_session(self, value: str) -> None:
-        """End a session."""
         name = _digest(value.partition(".")[0])
         if self._live.pop(name, None) is not None:
             self._write()
@@ -208,12 +208,6 @@ class Sessions:
         except OSError:
             # With a full disk, sessions end with the agent: an ended session must not come back.
             self._file.unlink(missing_ok=True)
-
-
-def _new_code() -> str:
-    return "-".join(
-        "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS)
-    )
 
 
 def _digest(code: str) -> str:
@@ -252,7 +246,6 @@ class Owner:
         self._sessions = sessions
 
     def has_token(self, scope: Scope) -> bool:
-        """Return whether a request carries the token."""
         scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
         if scheme.lower() != _BEARER:
             offered = scope.get("subprotocols", ())
@@ -270,7 +263,6 @@ class Owner:
         return cookies.get(self._sessions.cookie_name)
 
     def has_session(self, scope: Scope) -> bool:
-        """Return whether a request safely carries the cookie of a session."""
         headers = Headers(scope=scope)
         value = self._cookie(scope)
         if value is None or not self._sessions.is_session(value):
@@ -292,12 +284,13 @@ class Authenticator:
         self._origins = frozenset(f"http://{host}" for host in self._hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or reject it."""
         if scope["type"] not in ("http", "websocket"):
             return
         problem = self._objection(scope)
         if problem is not None:
-            await _refuse(problem, scope, receive, send)
+            headers = _HEADERS.get(problem.status, {})
+            response = Response(encode(problem), problem.status, headers, problems.MEDIA_TYPE)
+            await denier(scope, receive, send)(response)
         elif scope["type"] == "websocket" and (end := self._owner.session_end(scope)) is not None:
             await self._app(scope, *_until(end, receive, send))
         else:
@@ -367,7 +360,6 @@ def _is_login(scope: Scope) -> bool:
 
 
 def is_guarded(scope: Scope) -> bool:
-    """Return whether a request is to the API, which needs authentication."""
     path: str = scope["path"]
     return path == _GUARDED or path.startswith(f"{_GUARDED}/")
 
@@ -381,12 +373,6 @@ _HEADERS: Mapping[int, Mapping[str, str]] = {
 
 def _problem(status: HTTPStatus, title: str, detail: str) -> Problem:
     return Problem(title=title, status=status, detail=detail)
-
-
-async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = _HEADERS.get(problem.status, {})
-    response = Response(encode(problem), problem.status, headers, problems.MEDIA_TYPE)
-    await denier(scope, receive, send)(response)
 
 
 def denier(scope: Scope, receive: Receive, send: Send) -> Callable[[Response], Awaitable[None]]:

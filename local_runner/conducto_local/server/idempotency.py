@@ -44,11 +44,9 @@ class IdempotencyFile:
             self._connection = _connect(path)
 
     def close(self) -> None:
-        """Close the file."""
         self._connection.close()
 
     def recall(self, key: str, now: float) -> Memory | None:
-        """Return the entry of a key that has not expired at ``now``."""
         with self._translated():
             row = self._connection.execute(
                 "SELECT fingerprint, since, answer FROM answers WHERE key=?", (key,)
@@ -59,7 +57,6 @@ class IdempotencyFile:
         return Memory(row[0], row[2])
 
     def begin(self, key: str, fingerprint: str, now: float) -> None:
-        """Record the start of a request."""
         with self._translated(), self._connection:
             self._connection.execute(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, NULL)", (key, fingerprint, now)
@@ -67,12 +64,10 @@ class IdempotencyFile:
             self._connection.execute(_FORGET_OLDEST, (self._maximum,))
 
     def finish(self, key: str, response: bytes) -> None:
-        """Record its response."""
         with self._translated(), self._connection:
             self._connection.execute("UPDATE answers SET answer=? WHERE key=?", (response, key))
 
     def forget(self, key: str) -> None:
-        """Forget a key, because nothing was done."""
         with contextlib.suppress(sqlite3.Error), self._connection:
             self._connection.execute("DELETE FROM answers WHERE key=?", (key,))
 

@@ -39,7 +39,6 @@ class IdleShutdown:
         self.inside = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass the request on."""
         if scope["type"] == "lifespan":  # open as long as the server is
             await self._app(scope, receive, send)
             return

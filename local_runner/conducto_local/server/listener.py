@@ -48,7 +48,6 @@ class Connections:
 
     @property
     def protocol(self) -> "partial[Connection]":
-        """The protocol factory for uvicorn."""
         return partial(Connection, self)
 
     def add(self, connection: "Connection") -> None:
@@ -65,12 +64,10 @@ class Connections:
             closed.abort()
 
     def touch(self, connection: "Connection") -> None:
-        """Record the use of a connection."""
         if self._open.pop(connection, connection) is None:
             self._open[connection] = None
 
     def discard(self, connection: "Connection") -> None:
-        """Forget a connection."""
         self._open.pop(connection, None)
 
 
@@ -84,28 +81,23 @@ class Connection(H11Protocol):
 
     @property
     def is_answered(self) -> bool:
-        """Whether a complete request is being handled."""
         cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
         return cycle is not None and not cycle.response_complete
 
     def abort(self) -> None:
-        """Close the connection at once."""
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the time limit."""
         super().connection_made(transport)
         self._others.add(self)
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
         self._others.discard(self)
         self._stop_waiting()
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """Check whether the head of the request is complete."""
         super().handle_events()
         if self.conn.their_state is not h11.IDLE:
             self._stop_waiting()
@@ -114,7 +106,6 @@ class Connection(H11Protocol):
             self._wait_for_head()  # a part of the next one
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Hand the connection over to the WebSocket protocol."""
         self._stop_waiting()
         self._others.discard(self)
         super().handle_websocket_upgrade(event)

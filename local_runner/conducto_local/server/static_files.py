@@ -43,8 +43,6 @@ class StrictHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle the request and add the headers to its response."""
-
         async def send_strictly(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(scope=message)
@@ -110,7 +108,6 @@ class WebApp:
         return Response(status_code=204, headers=self._cookie(self._sessions.new_session()))
 
     def end_session(self, request: Request) -> Response:
-        """End the session of the request."""
         value = request.cookies.get(self._sessions.cookie_name)
         if value is not None and self._owner.has_session(request.scope):
             self._sessions.end_session(value)

@@ -230,10 +230,8 @@ async def read_traits(
     """Return the traits of an engine.
 
     Args:
-        client: The engine.
         version: Its response to ``GET /version``.
         info: Its response to ``GET /info``.
-        env: The agent's environment.
     """
     podman = _podman_version(version)
     controllers = None if podman is None else await _controllers(client)

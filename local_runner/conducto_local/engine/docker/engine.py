@@ -248,7 +248,6 @@ class DockerEngine:
         return self._client
 
     async def open(self) -> EngineInfo:
-        """Connect, or reconnect."""
         tried: dict[Address, OSError] = {}
         for address in candidates(self._env):
             client = HttpClient(address)
@@ -310,7 +309,6 @@ class DockerEngine:
             raise WorkerStartError(str(error)) from error
 
     async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """Create the network unless it exists."""
         try:
             await create(self.http, name, labels, self._traits)
         except EngineApiError as error:
@@ -321,7 +319,6 @@ class DockerEngine:
                 ) from error
 
     async def remove_labelled(self, labels: Mapping[str, str]) -> int:
-        """Remove containers and networks that have all these labels; return their number."""
         filters = json.dumps({"label": [f"{name}={value}" for name, value in labels.items()]})
         found = await self._list("/containers/json", {"all": True, "filters": filters})
         params = {"force": True, "v": True}
@@ -334,21 +331,17 @@ class DockerEngine:
         return sum(gone)
 
     async def remove_image(self, reference: str) -> bool:
-        """Remove an image by name; return whether it existed."""
         return await self._delete(f"/images/{quote(reference)}", {})
 
     async def find(self, label: str, value: str) -> list[LabelledResource]:
-        """Return every container, network and image with this label value."""
         return await find_labelled(self.http, label, value)
 
     async def discard(self, belonging: LabelledResource) -> bool:
-        """Remove a resource, even a running container; return False if it is in use."""
         params = {"force": True, "v": True} if belonging.kind == "container" else {}
         name = belonging.name if belonging.kind == "image" else belonging.id
         return await self._delete(f"/{belonging.kind}s/{quote(name)}", params)
 
     async def close(self) -> None:
-        """Disconnect; containers keep running."""
         if self._client is not None:
             client, self._client = self._client, None
             await client.close()
@@ -392,7 +385,7 @@ class DockerEngine:
             first = await asyncio.wait_for(ready, _READY_SECONDS)
         except TimeoutError:
             first = None
-        if first is None and await self._was_taken(worker):
+        if first is None and _is_taken(await self._state(worker)):
             raise _lost(spec)
         if first is None:
             said = words.decode("utf-8", "replace").strip()
@@ -409,9 +402,6 @@ class DockerEngine:
         except EngineApiError as error:
             return {"Status": "removing"} if error.status == HTTPStatus.NOT_FOUND else {}
         return dict(response["State"])
-
-    async def _was_taken(self, worker: DockerWorker) -> bool:
-        return _is_taken(await self._state(worker))
 
     async def _cannot_start(
         self, worker: DockerWorker, spec: WorkerSpec, error: EngineApiError

@@ -181,7 +181,6 @@ class Response:
                     raise EngineError("the container engine closed the connection too early")
 
     async def read(self) -> bytes:
-        """Return the whole body."""
         return b"".join([chunk async for chunk in self.stream()])
 
     async def json(self) -> Any:
@@ -202,7 +201,6 @@ class Response:
 
 
 def error_message(body: bytes) -> str:
-    """Return the message in the body of an error."""
     try:
         answer = json.loads(body)
     except ValueError:
@@ -345,7 +343,6 @@ class HttpClient:
             return await response.json()
 
     def target(self, path: str, params: Params | None) -> str:
-        """Return the path and query of a request."""
         words = {
             name: str(value).lower() if isinstance(value, bool) else str(value)
             for name, value in (params or {}).items()

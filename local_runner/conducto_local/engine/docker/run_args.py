@@ -31,7 +31,9 @@ def apply_run_args(body: Body, args: Sequence[str]) -> None:
         if flag in _REFUSED:
             raise RunArgsError(f"docker_run_args: {flag} is not allowed: {_REFUSED[flag]}")
         if flag in _SWITCHES:
-            _apply_switch(body, flag, value)
+            if value not in {None, "true", "false"}:
+                raise RunArgsError(f"docker_run_args: {flag} takes true or false, not {value!r}")
+            body["HostConfig"][_SWITCHES[flag]] = value != "false"
         elif flag in _VALUES:
             _apply_value(body, flag, value if value is not None else _value_of(flag, words))
         elif flag in _ALREADY_SO:
@@ -72,12 +74,6 @@ def _value_of(flag: str, words: list[str]) -> str:
     if not words:
         raise RunArgsError(f"docker_run_args: {flag} has no value. Add one")
     return words.pop(0)
-
-
-def _apply_switch(body: Body, flag: str, value: str | None) -> None:
-    if value not in {None, "true", "false"}:
-        raise RunArgsError(f"docker_run_args: {flag} takes true or false, not {value!r}")
-    body["HostConfig"][_SWITCHES[flag]] = value != "false"
 
 
 def _apply_value(body: Body, flag: str, value: str) -> None:

@@ -37,22 +37,19 @@ class FrameDecoder:
         at = 0
         while at < len(data):
             if self._left == 0:
-                at = self._read_header(data, at)
+                end = at + _HEADER - len(self._header)
+                self._header += data[at:end]
+                if len(self._header) == _HEADER:
+                    self._stream = _STREAMS.get(self._header[0])
+                    self._left = int.from_bytes(self._header[4:], "big")
+                    self._header = b""
+                at = min(end, len(data))
                 continue
             chunk = data[at : at + self._left]
             at += len(chunk)
             self._left -= len(chunk)
             if self._stream is not None:
                 yield self._stream, chunk
-
-    def _read_header(self, data: bytes, at: int) -> int:
-        end = at + _HEADER - len(self._header)
-        self._header += data[at:end]
-        if len(self._header) == _HEADER:
-            self._stream = _STREAMS.get(self._header[0])
-            self._left = int.from_bytes(self._header[4:], "big")
-            self._header = b""
-        return min(end, len(data))
 
 
 class PlainDecoder:
@@ -319,7 +316,6 @@ class Pipes:
             self._loop.add_writer(self._inputs[-1], self._write_on)
 
     def rest(self, stream: Stream) -> Iterator[bytes]:
-        """Yield the output that is in a pipe now."""
         descriptor = self._outputs.get(stream)
         if descriptor is None:
             return

@@ -87,17 +87,14 @@ class DockerWorker:
 
     @property
     def name(self) -> str:
-        """Name of the container."""
         return self._spec.name
 
     @property
     def lost(self) -> bool:
-        """Whether the container, the engine or the connection is lost."""
         return self._lost or self._closed
 
     @property
     def id(self) -> str:
-        """The engine's id of the container."""
         return self._id
 
     def prepare(self, pipes: Pipes | None) -> tuple["asyncio.Future[Exit | None]", bytearray]:
@@ -119,7 +116,6 @@ class DockerWorker:
         return result, words
 
     def attached(self, attachment: Attachment) -> None:
-        """Use the streams of an attachment."""
         self._attachment = attachment
 
     def started(self) -> None:
@@ -162,11 +158,9 @@ class DockerWorker:
         return end if end is not None else await self._explain_loss()
 
     async def relay(self, name: str) -> Relay:
-        """Start a relay for the next command."""
         return await start_in_container(self._client, self._id, f"{RUN_DIRECTORY}/{name}")
 
     async def stop(self) -> None:
-        """Stop the running command: TERM, then KILL after the grace period. `run` then returns."""
         if self._run is None or self._lost:
             return
         if self._stopping is None or self._stopping.done():
@@ -176,7 +170,6 @@ class DockerWorker:
     async def snapshot(
         self, reference: str, labels: Mapping[str, str], *, max_bytes: int | None = None
     ) -> int:
-        """Commit the container's files as an image; return the number of changed bytes."""
         name, _, tag = reference.partition(":")
         # The command has ended, and rootless engines cannot pause with cgroup v1.
         params: Params = {"container": self._id, "repo": name, "tag": tag, "pause": False}
@@ -196,7 +189,6 @@ class DockerWorker:
         return size
 
     async def reading(self) -> Reading | None:
-        """Return the container's resource usage so far; None if it no longer exists."""
         path, params = f"/containers/{self._id}/stats", {"stream": False, "one-shot": True}
         try:
             return reading_of(await self._client.call("GET", path, params=params))
@@ -204,7 +196,6 @@ class DockerWorker:
             return None
 
     async def close(self) -> None:
-        """Remove the container; safe to call twice and after its removal."""
         self._closed = True
         try:
             await self._remove()
@@ -350,11 +341,8 @@ class DockerWorker:
             )
         except EngineApiError as error:
             if error.status == HTTPStatus.CONFLICT:  # it is already being removed
-                await self._wait_until_gone()
+                with suppress(EngineApiError):
+                    path = f"/containers/{self._id}/wait"
+                    await self._client.call("POST", path, params={"condition": "removed"})
             elif error.status != HTTPStatus.NOT_FOUND:
                 raise EngineError(f"container {self.name} cannot be removed: {error}") from error
-
-    async def _wait_until_gone(self) -> None:
-        with suppress(EngineApiError):
-            path = f"/containers/{self._id}/wait"
-            await self._client.call("POST", path, params={"condition": "removed"})

@@ -54,7 +54,6 @@ _STEP = 0.01
 
 
 def mark(folder: Path, labels: Mapping[str, str]) -> None:
-    """Record a worker's labels in its directory."""
     (folder / _LABELS).write_text(json.dumps(dict(labels)))
 
 
@@ -162,7 +161,6 @@ class ProcessEngine:
         self._workers: dict[str, ProcessWorker] = {}
 
     async def open(self) -> EngineInfo:
-        """Return the resources of this machine."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GB
         return EngineInfo("process", platform.release(), float(os.cpu_count() or 1), memory)
 
@@ -199,7 +197,6 @@ class ProcessEngine:
         return len(found) + await asyncio.to_thread(clean_up, labels, ours)
 
     async def remove_image(self, reference: str) -> bool:
-        """Return False: there are no images."""
         del reference
         return False
 
@@ -308,12 +305,10 @@ class ProcessWorker:
 
     @property
     def name(self) -> str:
-        """Name of the worker."""
         return self.spec.name
 
     @property
     def folder(self) -> Path:
-        """Directory of its scripts."""
         return Path(self._folder.name)
 
     @property
@@ -322,11 +317,9 @@ class ProcessWorker:
 
     @property
     def lost(self) -> bool:
-        """Whether `close` was called."""
         return self._closed
 
     async def run(self, job: Job, output: Output) -> Exit:
-        """Run a command, stream its output, and leave no process of its group behind."""
         if self._running is not None or self._starting is not None:
             raise RuntimeError(f"worker {self.name} is already running a command")
         if self._closed:
@@ -367,11 +360,9 @@ class ProcessWorker:
         return Exit(code if code >= 0 else 128 - code, files=files)
 
     async def relay(self, name: str) -> Relay:
-        """Start a relay for the next command."""
         return await start_on_machine(self.folder / name)
 
     async def stop(self) -> None:
-        """Stop the running command: TERM, then KILL after the grace period. `run` then returns."""
         running = await self._started()
         if running is None:
             return
