@@ -73,25 +73,21 @@ class MemoryResponses:
         self._known: OrderedDict[str, tuple[float, Memory]] = OrderedDict()
 
     def recall(self, key: str, now: float) -> Memory | None:
-        """Return the state of a key."""
         since, memory = self._known.get(key, (0.0, None))
         return memory if abs(now - since) < self._seconds else None
 
     def begin(self, key: str, fingerprint: str, now: float) -> None:
-        """Record the start of a request."""
         self._known.pop(key, None)
         self._known[key] = now, Memory(fingerprint, None)
         while len(self._known) > self._maximum:
             self._known.popitem(last=False)
 
     def finish(self, key: str, response: bytes) -> None:
-        """Record the response of a request."""
         if key in self._known:
             since, memory = self._known[key]
             self._known[key] = since, Memory(memory.fingerprint, response)
 
     def forget(self, key: str) -> None:
-        """Drop a key."""
         self._known.pop(key, None)
 
 

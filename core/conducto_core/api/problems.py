@@ -52,7 +52,6 @@ class ProblemRule:
     numbers: frozenset[int] | None = None
 
     def matches(self, error: Exception) -> bool:
-        """Return whether the rule is for an exception."""
         number = error.errno if isinstance(error, OSError) else None
         return isinstance(error, self.error) and (self.numbers is None or number in self.numbers)
 
@@ -116,7 +115,6 @@ def invalid_request(error: ValidationError, where: str, *, quoting: bool = True)
 
 
 def wrong_token() -> ProblemError:
-    """Return the problem of a missing or invalid token."""
     return ProblemError(
         Problem(
             title="wrong token",
@@ -154,7 +152,6 @@ def gone(detail: str, remedy: str) -> ProblemError:
 
 
 def unknown_route(method: str, path: str) -> ProblemError:
-    """Return the problem of an unknown path."""
     return ProblemError(
         Problem(
             title="no such route",
@@ -166,7 +163,6 @@ def unknown_route(method: str, path: str) -> ProblemError:
 
 
 def wrong_method(method: str, path: str, allowed: Sequence[str]) -> ProblemError:
-    """Return the problem of a known path with a wrong method."""
     names = ", ".join(allowed)
     return ProblemError(
         Problem(
@@ -243,7 +239,6 @@ def cut_off() -> Problem:
 
 
 def wrong_range(error: RangeError) -> ProblemError:
-    """Return the problem of a range outside of the content."""
     return ProblemError(
         Problem(title="wrong range", status=416, detail=str(error)),
         headers=[("content-range", f"bytes */{error.size}")],

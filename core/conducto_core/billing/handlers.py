@@ -184,7 +184,6 @@ def with_prices(found: R, rates: Rates | None) -> R:
 
 
 def _priced(found: Any, rates: Rates) -> Any:
-    """Return a record, and those in it, with the price of its use."""
     changes: dict[str, Any] = {
         name: tuple(_priced(each, rates) for each in getattr(found, name))
         for name in ("months", "pipelines", "programs", "nodes")

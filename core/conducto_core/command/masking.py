@@ -69,11 +69,9 @@ class Mask:
         return bool(self._firsts)
 
     def stream(self) -> "StreamMasker":
-        """Return the masker of a new stream."""
         return StreamMasker(self)
 
     def text(self, text: str) -> str:
-        """Return a whole text with the secrets in it hidden."""
         if not self._firsts:
             return text
         masker = self.stream()
@@ -117,7 +115,6 @@ class StreamMasker:
         return self._masked(chunk, final=False) if self._mask else chunk
 
     def finish(self) -> bytes:
-        """Return the rest, at the end of the stream."""
         return self._masked(b"", final=True) if self._held else b""
 
     def _masked(self, chunk: bytes, *, final: bool) -> bytes:

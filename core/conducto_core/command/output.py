@@ -42,7 +42,6 @@ class LineClock:
 
 
 def packed(times: Sequence[LineTime]) -> bytes:
-    """Return records as stored."""
     return b"".join(RECORD.pack(*each) for each in times)
 
 

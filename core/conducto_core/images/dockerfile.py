@@ -312,7 +312,6 @@ def definition_hash(spec: ImageSpec) -> str:
 
 
 def layer_tag(layer: Layer, digest: str) -> str:
-    """Return the engine's tag of a layer."""
     return f"conducto_{layer}:{digest}"
 
 

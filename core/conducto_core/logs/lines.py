@@ -42,7 +42,6 @@ class FileStream:
         return os.pread(self._fd, count, offset)
 
     def size(self) -> int:
-        """Return the current number of bytes."""
         return os.fstat(self._fd).st_size
 
 
@@ -194,7 +193,6 @@ class ChunkIndex(LineIndex):
         return ended + _line_ends(stream, end, size)
 
     def _update(self, size: int) -> None:
-        """Read the chunks that are new."""
         start, ended = self._known
         if start >= size:
             return

@@ -98,7 +98,6 @@ class EarlyPolls:
         return self._left < 0
 
     def count(self, *, found: bool) -> None:
-        """Count a poll."""
         self._gap = 0 if found else min(2 * self._gap + 1, _MAX_GAP)
         self._left = self._gap
 
