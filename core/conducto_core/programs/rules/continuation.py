@@ -108,7 +108,7 @@ def fingerprint(
         (place.cpu, place.mem),
         (place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target),
     )
-    return " ".join(ANY if part == ANY else _digest(part) for part in parts)
+    return " ".join(ANY if part == ANY else _digest_of(repr(part)) for part in parts)
 
 
 class Ran(NamedTuple):
@@ -159,10 +159,6 @@ def secrets_version(secrets: Iterable[tuple[str, str, float]]) -> str:
     """
     names = sorted(secrets)
     return hashlib.sha256(repr(names).encode()).hexdigest() if names else ""
-
-
-def _digest(part: object) -> str:
-    return _digest_of(repr(part))
 
 
 # Execs of one pipeline often differ only in their command.
