@@ -65,7 +65,7 @@ class Slack:
             ValueError: There is no recipient, or neither text nor blocks.
             DeliveryError: There is no token, or Slack did not accept the message.
         """
-        if not (isinstance(recipient, str) and bool(recipient.strip())):
+        if not _is_text(recipient):
             raise ValueError(f"a Slack message needs a recipient, got {recipient!r}")
         if text is None and blocks is None:
             raise ValueError(f"the Slack message for {recipient} has neither text nor blocks")
@@ -104,6 +104,10 @@ def _accepted(recipient: str, response: dict[str, Any]) -> dict[str, Any]:
     remedy = _REMEDIES.get(said)
     text = f"Slack rejected the message for {recipient}: {said}" + (f"; {remedy}" if remedy else "")
     raise DeliveryError(text, temporary=said in _LATER)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 AsyncSlack = threaded(Slack)

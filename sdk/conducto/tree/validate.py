@@ -14,7 +14,8 @@ from conducto.errors import (
 )
 from conducto.tree import image_form as image_rules
 from conducto.tree import parameters
-from conducto.tree.node_base import KINDS, NodeBase, find_image
+from conducto.tree.node_base import KINDS, NodeBase
+from conducto.tree.structure import find_image
 from conducto.wire import fields, limits, paths
 from conducto.wire.approvals import check_approval, check_outside_contexts
 

@@ -33,11 +33,7 @@ class Limit:
         Raises:
             ValueError: a value is invalid.
         """
-        if not isinstance(name, str) or not _NAME.match(name):
-            raise ValueError(
-                f"the name of a limit has letters, digits and . _ - (at most 63), got {name!r}"
-            )
-        self.name = name
+        self.name = _check_name(name)
         self.number = _check_whole("number", number, 1, MAX_NUMBER)
         self.priority = _check_whole("priority", priority, -MAX_PRIORITY, MAX_PRIORITY)
 
@@ -75,6 +71,14 @@ def _to_limit(value: Any) -> Limit:
     if not isinstance(value, Mapping) or not {"name", "number"} <= set(value):
         raise ValueError(f"limits must be a co.Limit or a list of them, got {value!r}")
     return Limit(value["name"], value["number"], value.get("priority", 0))
+
+
+def _check_name(name: Any) -> str:
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise ValueError(
+            f"the name of a limit has letters, digits and . _ - (at most 63), got {name!r}"
+        )
+    return name
 
 
 def _check_whole(what: str, value: Any, least: int, most: int) -> int:
