@@ -16,12 +16,7 @@ from infra.stacks.data import DataStack
 
 #: Permissions for pulling images from a repository, and for pushing them.
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
-PUSH = (
-    "ecr:CompleteLayerUpload",
-    "ecr:InitiateLayerUpload",
-    "ecr:PutImage",
-    "ecr:UploadLayerPart",
-)
+PUSH = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart")
 #: Each build brings its own buildspec; this one reports a missing one.
 _NO_BUILD = {
     "version": "0.2",

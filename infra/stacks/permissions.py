@@ -115,11 +115,7 @@ class Permissions:
                 [self._states("execution", f"{prefix}:*")],
             ),
             # No resource-level permissions; the task token authorizes.
-            _allow(
-                "CompleteTasks",
-                ["states:SendTaskSuccess", "states:SendTaskFailure"],
-                ["*"],
-            ),
+            _allow("CompleteTasks", ["states:SendTaskSuccess", "states:SendTaskFailure"], ["*"]),
         ]
 
     def start_workers(self) -> list[iam.PolicyStatement]:

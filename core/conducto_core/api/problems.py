@@ -166,9 +166,7 @@ def wrong_method(method: str, path: str, allowed: Sequence[str]) -> ProblemError
     names = ", ".join(allowed)
     return ProblemError(
         Problem(
-            title="wrong method",
-            status=405,
-            detail=f"{path} has no {method!r}; it has {names}",
+            title="wrong method", status=405, detail=f"{path} has no {method!r}; it has {names}"
         ),
         headers=[("allow", names)],
     )

@@ -80,10 +80,7 @@ def compose(live: Message, command: ev.Notify, now: float) -> NotificationRecord
 
 def masked(notification: NotificationRecord, mask: Mask) -> NotificationRecord:
     return notification.model_copy(
-        update={
-            "subject": mask.text(notification.subject),
-            "text": mask.text(notification.text),
-        }
+        update={"subject": mask.text(notification.subject), "text": mask.text(notification.text)}
     )
 
 

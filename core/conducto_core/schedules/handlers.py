@@ -84,9 +84,7 @@ class ScheduleOperations:
             settings, template = await self._checked(request, now)
         fields = {**_fields(settings), "owner": self._caller.user}
         return await self._change(
-            params,
-            lambda old: rules.started(old.model_copy(update=fields), now),
-            template=template,
+            params, lambda old: rules.started(old.model_copy(update=fields), now), template=template
         )
 
     async def _checked(

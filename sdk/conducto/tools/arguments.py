@@ -29,10 +29,7 @@ class ToolCommand:
     """
 
     def __init__(
-        self,
-        required: Sequence[str] = (),
-        optional: Sequence[str] = (),
-        flags: Sequence[str] = (),
+        self, required: Sequence[str] = (), optional: Sequence[str] = (), flags: Sequence[str] = ()
     ) -> None:
         self.required = tuple(required)
         self.optional = tuple(optional)

@@ -34,11 +34,7 @@ def _error(node: NodeBase, message: str, *, separator: str = ": ") -> Definition
 
 
 def validate(
-    root: NodeBase,
-    *,
-    check_images: bool = True,
-    check_code: bool = False,
-    cloud: bool = False,
+    root: NodeBase, *, check_images: bool = True, check_code: bool = False, cloud: bool = False
 ) -> None:
     """Check that the subtree under ``root`` can be launched.
 

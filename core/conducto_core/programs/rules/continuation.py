@@ -82,11 +82,7 @@ class ContinuationPlan:
 
 
 def fingerprint(
-    spec: NodeSpec,
-    script: str,
-    image: str | None,
-    secrets: str,
-    hide: Callable[[str], str] = str,
+    spec: NodeSpec, script: str, image: str | None, secrets: str, hide: Callable[[str], str] = str
 ) -> str | None:
     """Return the fingerprint of the inputs of an Exec, or None if its image has no digest.
 

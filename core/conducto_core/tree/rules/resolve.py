@@ -30,13 +30,7 @@ from conducto_core.tree.model import (
 )
 from conducto_core.tree.rules import callbacks as cb
 from conducto_core.tree.rules import checks
-from conducto_core.tree.rules.callbacks import (
-    SHARED,
-    PoolKind,
-    kind_of,
-    pool_below,
-    pool_of_exec,
-)
+from conducto_core.tree.rules.callbacks import SHARED, PoolKind, kind_of, pool_below, pool_of_exec
 
 ENV_PREFIX: Final = "__env__"
 #: Name of the only child of a Lazy's target whose generated root is an Exec.
