@@ -81,10 +81,6 @@ def problem_of(error: Exception, rules: Iterable[ProblemRule] = RULES) -> Proble
                 path=getattr(error, "path", None),
                 remedy=getattr(error, "remedy", None),
             )
-    return _internal_problem(error)
-
-
-def _internal_problem(error: Exception) -> Problem:
     number = secrets.token_hex(4)
     logger.error("request failed", exc_info=error, extra={"error_id": number})
     return Problem(

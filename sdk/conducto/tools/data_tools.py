@@ -82,7 +82,10 @@ def _run(scope: Type[_Data], words: Sequence[str]) -> int:
         elif name == "puts":
             scope._put_stream(parsed.values["name"], sys.stdin.buffer)  # noqa: SLF001 - no copy in memory
         else:
-            result = _call(scope, name, parsed)
+            arguments: Dict[str, object] = {**parsed.values, **parsed.flags}
+            if name == "list":
+                arguments.setdefault("prefix", "")
+            result = getattr(scope, name)(**arguments)
             if result is not None:
                 print(json.dumps(result))
     except data.ContextError as error:
@@ -111,13 +114,6 @@ def _choose_place(name: str, parsed: Parsed) -> None:
     os.environ["CONDUCTO_PIPELINE_ID"] = chosen
     if name != "url":  # an address can name any pipeline
         location.root_of("pipeline")  # rejects an unknown one, even for user data
-
-
-def _call(scope: Type[_Data], name: str, parsed: Parsed) -> object:
-    arguments: Dict[str, object] = {**parsed.values, **parsed.flags}
-    if name == "list":
-        arguments.setdefault("prefix", "")
-    return getattr(scope, name)(**arguments)
 
 
 def _print_data(scope: Type[_Data], parsed: Parsed) -> None:

@@ -345,19 +345,16 @@ class _Step:
                     node.expired = False
                     self.tree.refresh(node)
             elif isinstance(node, LiveExec):
-                self._reset_exec(node)
+                node.mem = None
+                if node.state is not State.QUEUED:
+                    self._empty_target(node)
+                if node.state is State.RUNNING:
+                    self._stop(node, StopReason.RESET)
+                elif node.state in FINISHED:
+                    self.tree.set_exec(node, State.PENDING)
+                elif node.state is State.QUEUED and node.spec.approval is not None:
+                    self._withdraw(node)
         self.tree.notices.append((Notice.TURN, top))
-
-    def _reset_exec(self, node: LiveExec) -> None:
-        node.mem = None
-        if node.state is not State.QUEUED:
-            self._empty_target(node)
-        if node.state is State.RUNNING:
-            self._stop(node, StopReason.RESET)
-        elif node.state in FINISHED:
-            self.tree.set_exec(node, State.PENDING)
-        elif node.state is State.QUEUED and node.spec.approval is not None:
-            self._withdraw(node)
 
     def _clear_expired(self, node: LiveNode) -> None:
         """Clear the time limits above, so that the reset nodes can run."""
