@@ -12,12 +12,7 @@ from conducto_core.images.sdk_wheel import client_wheel
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Parts of our packages that no function imports.
-LEFT_OUT = frozenset(
-    {
-        "conducto/nb",
-        "conducto/tools",
-    }
-)
+LEFT_OUT = frozenset({"conducto/nb", "conducto/tools"})
 _PACKAGES = ("conducto", "conducto_core")
 _FILES = ("app.py", "requirements.txt", ".chalice/config.json", ".chalice/policy-dev.json")
 

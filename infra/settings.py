@@ -122,7 +122,6 @@ class Settings:
 
     @property
     def prefix(self) -> str:
-        """The prefix of every name."""
         return f"conducto-{self.stage}"
 
     @property
@@ -134,7 +133,6 @@ class Settings:
 
     @property
     def named_roles(self) -> tuple[TaskRole, ...]:
-        """The roles of commands."""
         return read_task_roles(self.task_roles or "")
 
 

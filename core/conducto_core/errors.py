@@ -66,13 +66,11 @@ class TransitionError(ConductoError):
 
 
 def no_node(pipeline_id: str, path: str) -> NotFoundError:
-    """Return the error for a path that is not in the tree."""
     return NotFoundError(
         f"{path}: no such node in {pipeline_id}; 'conducto show {pipeline_id}' lists them", path
     )
 
 
 def no_image(pipeline_id: str, image: str, known: Iterable[str]) -> NotFoundError:
-    """Return the error for an image name that the pipeline does not have."""
     names = ", ".join(sorted(known)) or "none"
     return NotFoundError(f"{pipeline_id}: no image {image!r}; there are: {names}")

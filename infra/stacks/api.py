@@ -447,9 +447,7 @@ def _warm_pool(settings: Settings) -> dict[str, str]:
 def _billing(settings: Settings) -> dict[str, str]:
     if not settings.billing:
         return {}
-    return {
-        Variables.BILLING_SECRET: deployment.billing_secret(settings.stage),
-    }
+    return {Variables.BILLING_SECRET: deployment.billing_secret(settings.stage)}
 
 
 def _services(settings: Settings) -> dict[str, str]:

@@ -16,12 +16,7 @@ from infra.stacks.data import DataStack
 
 #: Permissions for pulling images from a repository, and for pushing them.
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
-PUSH = (
-    "ecr:CompleteLayerUpload",
-    "ecr:InitiateLayerUpload",
-    "ecr:PutImage",
-    "ecr:UploadLayerPart",
-)
+PUSH = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart")
 #: Each build brings its own buildspec; this one reports a missing one.
 _NO_BUILD = {
     "version": "0.2",
@@ -73,7 +68,11 @@ class ComputeStack(Stack):
         self.caches, self._cached = add_caches(self, settings)
         self.worker_logs = self._log_group("WorkerLogs", "workers")
         self.build_logs = self._log_group("BuildLogs", "builds")
-        self.execution_role = self._execution_role()
+        role = self._role("execution", "ecs-tasks.amazonaws.com", "starts Conducto's workers")
+        self._grant_images(role, "PullImages", PULL)
+        self._grant_caches(role)
+        self.worker_logs.grant_write(role)
+        self.execution_role = role
         self._task_role(data)
         self._let_named_roles_mount(data)
         if settings.remote_debug:
@@ -107,13 +106,6 @@ class ComputeStack(Stack):
         if isinstance(plain, logs.CfnLogGroup):  # the construct accepts only enum members
             plain.retention_in_days = self._settings.log_days
         return group
-
-    def _execution_role(self) -> iam.Role:
-        role = self._role("execution", "ecs-tasks.amazonaws.com", "starts Conducto's workers")
-        self._grant_images(role, "PullImages", PULL)
-        self._grant_caches(role)
-        self.worker_logs.grant_write(role)
-        return role
 
     def _task_role(self, data: DataStack) -> None:
         """Create the role of a worker's containers, including the user's: it mounts data."""

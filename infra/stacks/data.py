@@ -75,9 +75,7 @@ class DataStack(Stack):
             conditions={
                 "StringLike": {
                     "elasticfilesystem:AccessPointArn": self.format_arn(
-                        service="elasticfilesystem",
-                        resource="access-point",
-                        resource_name="*",
+                        service="elasticfilesystem", resource="access-point", resource_name="*"
                     )
                 }
             },
@@ -141,9 +139,7 @@ class DataStack(Stack):
                     expired_object_delete_marker=True,
                 ),
                 s3.LifecycleRule(
-                    id="transfers",
-                    prefix=deployment.UPLOAD_PREFIX,
-                    expiration=Duration.days(2),
+                    id="transfers", prefix=deployment.UPLOAD_PREFIX, expiration=Duration.days(2)
                 ),
                 *(
                     s3.LifecycleRule(

@@ -65,7 +65,6 @@ def issuer(stack: Stack, settings: Settings) -> str:
 
 
 def sign_in_origin(scope: Construct, settings: Settings) -> str:
-    """Return the origin of the sign-in page."""
     return f"https://{_domain(scope, settings)}.auth.{Stack.of(scope).region}.amazoncognito.com"
 
 

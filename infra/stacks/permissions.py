@@ -61,7 +61,6 @@ class Permissions:
         return [statement]
 
     def keep_records(self) -> list[iam.PolicyStatement]:
-        """Read and write the table."""
         table = self._data.table.table_arn
         return [
             _allow("ReadRecords", _ITEMS_READ, [table, f"{table}/index/*"]),
@@ -116,11 +115,7 @@ class Permissions:
                 [self._states("execution", f"{prefix}:*")],
             ),
             # No resource-level permissions; the task token authorizes.
-            _allow(
-                "CompleteTasks",
-                ["states:SendTaskSuccess", "states:SendTaskFailure"],
-                ["*"],
-            ),
+            _allow("CompleteTasks", ["states:SendTaskSuccess", "states:SendTaskFailure"], ["*"]),
         ]
 
     def start_workers(self) -> list[iam.PolicyStatement]:
@@ -162,7 +157,6 @@ class Permissions:
 
     @property
     def _tasks(self) -> str:
-        """The tasks of the cluster."""
         return self._stack.format_arn(
             service="ecs", resource="task", resource_name=f"{self._settings.prefix}/*"
         )
@@ -241,7 +235,6 @@ class Permissions:
         return [_allow("AssumePushRole", ["sts:AssumeRole"], [self._compute.role_arn("push")])]
 
     def keep_secrets(self) -> list[iam.PolicyStatement]:
-        """Read and write the secrets of this installation."""
         actions = [
             "GetSecretValue",
             "PutSecretValue",
@@ -273,7 +266,6 @@ class Permissions:
         ]
 
     def build_images(self) -> list[iam.PolicyStatement]:
-        """Start builds, and read their status and that of images in the registry."""
         project = self._compute.builder.project_arn
         return [
             _allow("BuildImages", ["codebuild:StartBuild", "codebuild:BatchGetBuilds"], [project]),
@@ -339,12 +331,10 @@ class Permissions:
         ]
 
     def read_addresses(self) -> list[iam.PolicyStatement]:
-        """Read the addresses of the APIs."""
         name = deployment.addresses_name(self._settings.stage)
         return [_allow("ReadAddresses", ["ssm:GetParameter"], [self._parameter(name)])]
 
     def read_web_app(self) -> list[iam.PolicyStatement]:
-        """Read the address of the web app."""
         name = deployment.web_app_name(self._settings.stage)
         return [_allow("ReadWebApp", ["ssm:GetParameter"], [self._parameter(name)])]
 
@@ -361,7 +351,6 @@ class Permissions:
         )
 
     def log(self, *names: str) -> list[iam.PolicyStatement]:
-        """Write the logs of functions with these names."""
         groups = [
             self._stack.format_arn(
                 service="logs",

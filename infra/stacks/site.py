@@ -256,7 +256,6 @@ class SiteStack(Stack):
 
 
 def web_app() -> Path:
-    """Return the directory of the built web app, or of a placeholder page."""
     import conducto_local  # noqa: PLC0415  its package contains the files
 
     built = Path(next(iter(conducto_local.__path__))) / "web"

@@ -98,7 +98,14 @@ def handle_memory_errors(
         inherited: It applies to every node below.
         user_display: The web app lists it.
     """
-    limits = _checked_limits(mem_limits)
+    name = "handle_memory_errors"
+    if not isinstance(mem_limits, (list, tuple)) or not mem_limits:
+        raise ValueError(
+            f"co.callback.{name}: mem_limits must be a list of sizes in GB, got {mem_limits!r}"
+        )
+    for limit in mem_limits:
+        _check_positive(name, "each of mem_limits", limit)
+    limits = list(mem_limits)
     _check_positive("handle_memory_errors", "max_duration", max_duration)
     return _create(
         "handle_memory_errors",
@@ -195,17 +202,6 @@ def _check_count(name: str, parameter: str, value: object) -> None:
 def _check_positive(name: str, parameter: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise ValueError(f"co.callback.{name}: {parameter} must be above 0, got {value!r}")
-
-
-def _checked_limits(value: Sequence[float]) -> List[float]:
-    name = "handle_memory_errors"
-    if not isinstance(value, (list, tuple)) or not value:
-        raise ValueError(
-            f"co.callback.{name}: mem_limits must be a list of sizes in GB, got {value!r}"
-        )
-    for limit in value:
-        _check_positive(name, "each of mem_limits", limit)
-    return list(value)
 
 
 def _check_text(name: str, parameter: str, value: object) -> None:

@@ -195,7 +195,10 @@ class _Invocation:
             _refuse_node(name, result)
             if result is not None:
                 printer(result)
-            _keep_result(result)
+            if os.environ.get("CONDUCTO_RUN_DIR"):
+                from conducto import results
+
+                results.store_return_value(result)
             return 0
         from conducto.script.definition import Definition
 
@@ -346,14 +349,6 @@ def _refuse_flag(name: str, word: str) -> None:
 def _is_flag(word: str, flags: Optional[Flags]) -> bool:
     names = ("profile", "conducto.profile")
     return word in names or (flags is not None and flags.knows(word, pipeline=True))
-
-
-def _keep_result(value: Any) -> None:
-    """Keep the result of a node's command."""
-    if os.environ.get("CONDUCTO_RUN_DIR"):
-        from conducto import results
-
-        results.store_return_value(value)
 
 
 def _awaited(result: Any) -> Any:

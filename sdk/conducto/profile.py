@@ -42,7 +42,9 @@ def profile_set_default(id: str) -> None:  # noqa: A002 - the name is part of th
     from conducto.api import Config  # noqa: PLC0415 - keeps the import light
 
     config = Config()
-    _check_known(config.is_valid_profile(id), id)
+    known = config.is_valid_profile(id)
+    if not known:
+        raise ValueError(f"no profile {id!r}; `conducto-profile list` shows them")
     config.set("general", "default", id)
 
 
@@ -99,7 +101,13 @@ def profile_delete(
         raise ValueError("no profile matches; `conducto-profile list` shows them")
     for profile in matching:
         if not force:
-            _ask(f"Delete profile {profile} and all files in {paths.profile_dir(profile)}?")
+            question = f"Delete profile {profile} and all files in {paths.profile_dir(profile)}?"
+            try:
+                response = input(f"{question} [y/N] ")
+            except EOFError:
+                response = ""
+            if response.strip().lower() not in {"y", "yes"}:
+                raise ValueError("nothing deleted; answer y, or give --force")
         config.delete_profile(profile)
 
 
@@ -126,20 +134,6 @@ def _matches(config: ConfigParser, wanted: dict[str, Optional[str]]) -> bool:
         value is None or config.get("general", option, fallback="").rstrip("/") == value
         for option, value in wanted.items()
     )
-
-
-def _check_known(known: bool, profile: str) -> None:
-    if not known:
-        raise ValueError(f"no profile {profile!r}; `conducto-profile list` shows them")
-
-
-def _ask(question: str) -> None:
-    try:
-        response = input(f"{question} [y/N] ")
-    except EOFError:
-        response = ""
-    if response.strip().lower() not in {"y", "yes"}:
-        raise ValueError("nothing deleted; answer y, or give --force")
 
 
 def _print(text: str) -> None:

@@ -89,11 +89,11 @@ def _is_debugging() -> bool:
 def _is_building() -> bool:
     """Return whether a file is loaded, or a tree is built by a method or in a ``with`` block."""
     from conducto.api import calls as target
-    from conducto.tree import node_base
+    from conducto.tree import structure
 
     main = sys.modules.get("conducto.main")  # it imports this module, and it loads the file
     is_loading = main is not None and bool(main.Loading.active)
-    return is_loading or target.is_launching() or node_base.in_block()
+    return is_loading or target.is_launching() or structure.in_block()
 
 
 def value_of(path: str) -> Any:

@@ -128,10 +128,7 @@ def _path_by(pattern: str) -> Callable[[int, Any, Sequence[Any]], str]:
 
 
 def magic_doc(
-    *,
-    func: Optional[Callable[..., Any]] = None,
-    doc_only: bool = False,
-    comment: bool = False,
+    *, func: Optional[Callable[..., Any]] = None, doc_only: bool = False, comment: bool = False
 ) -> str:
     """Return a function's docstring and source as markdown.
 

@@ -13,9 +13,13 @@ from pydantic import ValidationError
 from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.transport.port import Body, Reply, StreamLostError, Transport
 from conducto_core.api.operation import API_ROOT, IDEMPOTENCY_KEY, AnyOperation, Operation
+from conducto_core.approvals import operations as approvals
 from conducto_core.approvals.model import DecideApproval
+from conducto_core.billing import operations as billing
 from conducto_core.billing.model import COST_NODES, CostParams, PipelineCost, Usage, UsageParams
 from conducto_core.command.model import Resources, ResourcesParams
+from conducto_core.data import operations as data
+from conducto_core.debug import operations as debug
 from conducto_core.debug.model import (
     DebugPlan,
     DebugRequest,
@@ -26,6 +30,8 @@ from conducto_core.debug.model import (
     ShellTicket,
 )
 from conducto_core.installation.model import GcReport, GcRequest
+from conducto_core.logs import operations as logs
+from conducto_core.programs import operations as programs
 from conducto_core.programs.history import (
     ComparisonParams,
     NodeHistory,
@@ -45,6 +51,7 @@ from conducto_core.programs.model import (
 )
 from conducto_core.record import Record
 from conducto_core.remote import operations as agent
+from conducto_core.results import operations as results
 from conducto_core.results.model import (
     Artifact,
     CompareParams,
@@ -84,6 +91,7 @@ from conducto_core.run.model.responses import (
 )
 from conducto_core.schedules import model as sc
 from conducto_core.schedules import operations as schedules
+from conducto_core.secrets import operations as secrets
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
 
 P = TypeVar("P", bound=Record)
@@ -222,19 +230,19 @@ class Client:
 
     def program(self, pipeline_id: str) -> ProgramView:
         """Return the program of a pipeline, with its parameters."""
-        return self.call(pipelines.PROGRAM, params.PipelineParams(id=pipeline_id))
+        return self.call(programs.PROGRAM, params.PipelineParams(id=pipeline_id))
 
     def start_program(self, pipeline_id: str, request: StartProgram) -> ProgramStart:
         """Start the program of a pipeline with other arguments, on the agent's machine."""
-        return self.call(pipelines.START_PROGRAM, params.PipelineParams(id=pipeline_id), request)
+        return self.call(programs.START_PROGRAM, params.PipelineParams(id=pipeline_id), request)
 
     def program_start(self, start: str) -> ProgramStart:
         """Return the state of a program that was started."""
-        return self.call(pipelines.PROGRAM_START, ProgramStartParams(start=start))
+        return self.call(programs.PROGRAM_START, ProgramStartParams(start=start))
 
     def cancel_program_start(self, start: str) -> ProgramStart:
         """Stop a program that was started."""
-        return self.call(pipelines.CANCEL_PROGRAM_START, ProgramStartParams(start=start))
+        return self.call(programs.CANCEL_PROGRAM_START, ProgramStartParams(start=start))
 
     def continue_pipeline(self, pipeline_id: str, request: ContinueRequest) -> ContinuePlan:
         """Replace the definition of a pipeline, or return the plan for it."""
@@ -300,23 +308,23 @@ class Client:
             wait=wait,
             times=times,
         )
-        return self.call(pipelines.LOG, query)
+        return self.call(logs.LOG, query)
 
     def log_lines(self, query: params.LogLinesParams) -> LogLines:
         """Return some lines of an output stream."""
-        return self.call(pipelines.LOG_LINES, query)
+        return self.call(logs.LOG_LINES, query)
 
     def search_log(self, query: params.LogSearchParams) -> LogMatches:
         """Search an output stream."""
-        return self.call(pipelines.LOG_SEARCH, query)
+        return self.call(logs.LOG_SEARCH, query)
 
     def outline_log(self, query: params.LogOutlineParams) -> LogOutline:
         """Return the times and groups of the lines of a part of an output stream."""
-        return self.call(pipelines.LOG_OUTLINE, query)
+        return self.call(logs.LOG_OUTLINE, query)
 
     def download_log(self, query: params.LogFileParams) -> Iterator[bytes]:
         """Yield the current contents of an output stream in chunks."""
-        return self._download(pipelines.LOG_FILE, query)
+        return self._download(logs.LOG_FILE, query)
 
     def resources(self, pipeline_id: str, path: str, *, attempt: int | None = None) -> Resources:
         """Return the resource usage of an attempt; empty if unknown."""
@@ -325,14 +333,14 @@ class Client:
 
     def get_result(self, pipeline_id: str, path: str, *, attempt: int | None = None) -> ResultValue:
         """Return the result of an attempt, by default the newest."""
-        return self.call(pipelines.RESULT, OutputParams(id=pipeline_id, path=path, attempt=attempt))
+        return self.call(results.RESULT, OutputParams(id=pipeline_id, path=path, attempt=attempt))
 
     def metrics(
         self, pipeline_id: str, path: str, *, attempt: int | None = None
     ) -> tuple[MetricSeries, ...]:
         """Return the metrics of an attempt, by default the newest."""
         query = MetricParams(id=pipeline_id, path=path, attempt=attempt)
-        return self.call(pipelines.METRICS, query).metrics
+        return self.call(results.METRICS, query).metrics
 
     def compare_metrics(
         self, query: CompareParams, *, beside: str | None = None
@@ -344,22 +352,22 @@ class Client:
             beside: Id of a pipeline of the server to ask, if there are several.
         """
         del beside  # this is the only server
-        return self.call(pipelines.COMPARE_METRICS, query)
+        return self.call(results.COMPARE_METRICS, query)
 
     def compare_pipelines(self, query: ComparisonParams) -> PipelineComparison:
         """Return the differences of a pipeline from another one."""
-        return self.call(pipelines.COMPARE_PIPELINES, query)
+        return self.call(programs.COMPARE_PIPELINES, query)
 
     def node_history(self, query: NodeHistoryParams) -> NodeHistory:
         """Return the flaky and the slowest nodes of a program."""
-        return self.call(pipelines.NODE_HISTORY, query)
+        return self.call(programs.NODE_HISTORY, query)
 
     def artifacts(
         self, pipeline_id: str, path: str, *, attempt: int | None = None
     ) -> tuple[Artifact, ...]:
         """Return the artifacts of an attempt, by default the newest, in their order."""
         query = OutputParams(id=pipeline_id, path=path, attempt=attempt)
-        return self.call(pipelines.ARTIFACTS, query).artifacts
+        return self.call(results.ARTIFACTS, query).artifacts
 
     def export(self, pipeline_id: str) -> bytes:
         """Return the current state of a pipeline as one self-contained HTML file."""
@@ -398,28 +406,28 @@ class Client:
     def data_page(self, pipeline_id: str | None, query: params.ListUserDataParams) -> DataList:
         """Return one page of a directory of data."""
         if pipeline_id is None:
-            return self.call(pipelines.USER_DATA, query)
-        return self.call(pipelines.DATA, params.ListDataParams(id=pipeline_id, **dict(query)))
+            return self.call(data.USER_DATA, query)
+        return self.call(data.DATA, params.ListDataParams(id=pipeline_id, **dict(query)))
 
     def read_data(self, pipeline_id: str | None, name: str) -> Iterator[bytes]:
         """Yield the content of a data file in chunks; None is the user's data."""
         if pipeline_id is None:
-            return self._download(pipelines.USER_DATA_FILE, params.UserDataParams(name=name))
-        return self._download(pipelines.DATA_FILE, params.DataParams(id=pipeline_id, name=name))
+            return self._download(data.USER_DATA_FILE, params.UserDataParams(name=name))
+        return self._download(data.DATA_FILE, params.DataParams(id=pipeline_id, name=name))
 
     def write_data(self, pipeline_id: str | None, name: str, content: Body) -> DataEntry:
         """Write a data file atomically; None is the user's data."""
         if pipeline_id is None:
             query = params.UserDataParams(name=name)
-            return self._respond(pipelines.PUT_USER_DATA, query, content, _OCTETS)
+            return self._respond(data.PUT_USER_DATA, query, content, _OCTETS)
         pipeline_query = params.DataParams(id=pipeline_id, name=name)
-        return self._respond(pipelines.PUT_DATA, pipeline_query, content, _OCTETS)
+        return self._respond(data.PUT_DATA, pipeline_query, content, _OCTETS)
 
     def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
         """Delete a data file, or a directory with its contents; None is the user's data."""
         if pipeline_id is None:
-            return self.call(pipelines.DELETE_USER_DATA, params.UserDataParams(name=name))
-        return self.call(pipelines.DELETE_DATA, params.DataParams(id=pipeline_id, name=name))
+            return self.call(data.DELETE_USER_DATA, params.UserDataParams(name=name))
+        return self.call(data.DELETE_DATA, params.DataParams(id=pipeline_id, name=name))
 
     def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Execute an action on a set of nodes, all or nothing."""
@@ -427,53 +435,51 @@ class Client:
 
     def approvals(self) -> tuple[AskedApproval, ...]:
         """Return the approvals that the caller may decide now, the oldest first."""
-        return self.call(pipelines.APPROVALS, params.NoParams()).approvals
+        return self.call(approvals.APPROVALS, params.NoParams()).approvals
 
     def decide_approval(self, pipeline_id: str, request: DecideApproval) -> AttemptRecord:
         """Approve or reject a node that waits for a person; return its attempt."""
-        return self.call(pipelines.DECIDE_APPROVAL, params.PipelineParams(id=pipeline_id), request)
+        return self.call(approvals.DECIDE_APPROVAL, params.PipelineParams(id=pipeline_id), request)
 
     def secrets(self) -> SecretList:
         """Return all secrets, without values."""
-        return self.call(pipelines.SECRETS, params.NoParams())
+        return self.call(secrets.SECRETS, params.NoParams())
 
     def put_secrets(self, request: PutSecrets) -> SecretList:
         """Store secrets, replacing those of the same name, all or nothing."""
-        return self.call(pipelines.PUT_SECRETS, params.NoParams(), request)
+        return self.call(secrets.PUT_SECRETS, params.NoParams(), request)
 
     def delete_secrets(self, request: DeleteSecrets) -> SecretList:
         """Delete secrets; ``changed`` of the response has those that existed."""
-        return self.call(pipelines.DELETE_SECRETS, params.NoParams(), request)
+        return self.call(secrets.DELETE_SECRETS, params.NoParams(), request)
 
     def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
         """Return the container of a debug shell for an attempt, including secrets."""
-        return self.call(pipelines.DEBUG, params.PipelineParams(id=pipeline_id), request)
+        return self.call(debug.DEBUG, params.PipelineParams(id=pipeline_id), request)
 
     def open_shell(self, pipeline_id: str, request: DebugRequest) -> ShellTicket:
         """Return a ticket, which opens the WebSocket of a debug shell."""
-        return self.call(pipelines.OPEN_SHELL, params.PipelineParams(id=pipeline_id), request)
+        return self.call(debug.OPEN_SHELL, params.PipelineParams(id=pipeline_id), request)
 
     def open_remote_shell(self, pipeline_id: str, request: RemoteShellRequest) -> RemoteShell:
         """Start a debug shell on a worker of the cloud."""
-        return self.call(
-            pipelines.OPEN_REMOTE_SHELL, params.PipelineParams(id=pipeline_id), request
-        )
+        return self.call(debug.OPEN_REMOTE_SHELL, params.PipelineParams(id=pipeline_id), request)
 
     def enter_remote_shell(self, shell: RemoteShell) -> RemoteShellEntry:
         """Return the session of the shell, or its current step."""
-        return self.call(pipelines.ENTER_REMOTE_SHELL, _which(shell))
+        return self.call(debug.ENTER_REMOTE_SHELL, _which(shell))
 
     def end_remote_shell(self, shell: RemoteShell) -> None:
         """End the shell; one that has ended is ignored."""
-        self.call(pipelines.END_REMOTE_SHELL, _which(shell))
+        self.call(debug.END_REMOTE_SHELL, _which(shell))
 
     def usage(self, month: str | None = None, *, nodes: int = 0) -> Usage:
         """Return usage and cost by month and pipeline, with the most expensive nodes of each."""
-        return self.call(pipelines.USAGE, UsageParams(month=month, nodes=nodes))
+        return self.call(billing.USAGE, UsageParams(month=month, nodes=nodes))
 
     def cost(self, pipeline_id: str, *, nodes: int = COST_NODES) -> PipelineCost:
         """Return the cost of a pipeline since its launch, with its most expensive nodes."""
-        return self.call(pipelines.COST, CostParams(id=pipeline_id, nodes=nodes))
+        return self.call(billing.COST, CostParams(id=pipeline_id, nodes=nodes))
 
     def status(self) -> AgentStatus:
         """Return the status of the server process."""

@@ -331,12 +331,7 @@ def _decoded(chunks: Iterator[bytes]) -> str:
 
 
 def _last_lines(  # noqa: PLR0917 - the place of a stream
-    client: Client,
-    pipeline_id: str,
-    path: str,
-    attempt: int | None,
-    stream: Stream,
-    count: int,
+    client: Client, pipeline_id: str, path: str, attempt: int | None, stream: Stream, count: int
 ) -> str:
     if count <= 0:
         return ""

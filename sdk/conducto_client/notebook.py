@@ -55,21 +55,18 @@ class NotebookProgress:
         due = time.monotonic() - self._updated_at >= _UPDATE_SECONDS
         if newest != self._newest and (self._handle is None or due or summary.settled):
             self._updated_at = time.monotonic()
-            self._display()
+            # Notebooks have it.
+            from IPython.display import HTML, display  # type: ignore[import-not-found]  # noqa: PLC0415
+
+            html = HTML(self._html())
+            if self._handle is None:
+                self._handle = display(html, display_id=True)
+            else:
+                self._handle.update(html)
             self._newest = newest
 
     def close(self) -> None:
         """Do nothing: the last view stays."""
-
-    def _display(self) -> None:
-        # Notebooks have it.
-        from IPython.display import HTML, display  # type: ignore[import-not-found]  # noqa: PLC0415
-
-        html = HTML(self._html())
-        if self._handle is None:
-            self._handle = display(html, display_id=True)
-        else:
-            self._handle.update(html)
 
 
 def show_live(read: Callable[[], PipelineSummary], html: Callable[[], str]) -> None:

@@ -7,12 +7,7 @@ from types import MappingProxyType
 from typing import Any, Self, TypedDict, Unpack
 from urllib.parse import quote
 
-from conducto.errors import (
-    ClientError,
-    InvalidArgumentError,
-    NodeNotFoundError,
-    PipelineFailed,
-)
+from conducto.errors import ClientError, InvalidArgumentError, NodeNotFoundError, PipelineFailed
 from conducto_client import notebook, programs
 from conducto_client import notebook as display
 from conducto_client.actions import Actions, NodeChanges, Selection

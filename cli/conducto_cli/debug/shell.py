@@ -45,6 +45,7 @@ from conducto_core.debug.model import (
     ShellParams,
     ShellSession,
 )
+from conducto_core.debug.operations import OPEN_SHELL
 from conducto_core.record import Record
 from conducto_core.remote.model import (
     KEEP_ALIVE_SECONDS,
@@ -56,7 +57,6 @@ from conducto_core.remote.model import (
 )
 from conducto_core.run.model.labels import duration
 from conducto_core.run.model.params import PipelineParams
-from conducto_core.run.operations import OPEN_SHELL
 from conducto_local.debug.terminal import Terminal
 
 PLUGIN = "session-manager-plugin"

@@ -147,13 +147,11 @@ class Service:
         return self._table.find(method, raw_path)
 
     def operation(self, name: str) -> AnyOperation | None:
-        """Return the operation with a name, or None."""
         return self._by_name.get(name)
 
     async def respond(
         self, match: Match, query: str, body: bytes | AsyncIterator[bytes], headers: Headers
     ) -> Response | Download:
-        """Execute a request that was matched to an operation with one response."""
         try:
             return await self._execute(match, query, body, headers)
         except Exception as error:  # noqa: BLE001  the edge: every error becomes an answer
@@ -218,7 +216,6 @@ class Service:
         return stream
 
     def refusal(self, error: Exception) -> Response:
-        """Return the error response for ``error``."""
         problem = problems.problem_of(error, self._rules)
         headers = error.headers if isinstance(error, ProblemError) else ()
         return Response(problem.status, problems.MEDIA_TYPE, encode(problem), headers)
@@ -230,7 +227,6 @@ def takes_bytes(match: Match) -> bool:
 
 
 def encode(record: Record) -> bytes:
-    """Return the record as JSON."""
     return record.model_dump_json().encode()
 
 

@@ -73,25 +73,21 @@ class MemoryResponses:
         self._known: OrderedDict[str, tuple[float, Memory]] = OrderedDict()
 
     def recall(self, key: str, now: float) -> Memory | None:
-        """Return the state of a key."""
         since, memory = self._known.get(key, (0.0, None))
         return memory if abs(now - since) < self._seconds else None
 
     def begin(self, key: str, fingerprint: str, now: float) -> None:
-        """Record the start of a request."""
         self._known.pop(key, None)
         self._known[key] = now, Memory(fingerprint, None)
         while len(self._known) > self._maximum:
             self._known.popitem(last=False)
 
     def finish(self, key: str, response: bytes) -> None:
-        """Record the response of a request."""
         if key in self._known:
             since, memory = self._known[key]
             self._known[key] = since, Memory(memory.fingerprint, response)
 
     def forget(self, key: str) -> None:
-        """Drop a key."""
         self._known.pop(key, None)
 
 
@@ -126,14 +122,24 @@ class IdempotentExecutor:
             ProblemError: the key is invalid, belongs to another request, or to one that was
                 interrupted.
         """
-        _check(key)
+        if not 0 < len(key) <= MAX_IDEMPOTENCY_KEY or not key.isascii() or not key.isprintable():
+            raise problems.wrong_header(
+                IDEMPOTENCY_KEY, f"must be 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters"
+            )
         while key in self._under_way:
             await asyncio.shield(self._under_way[key])
-        fingerprint = _fingerprint(request)
+        digest = hashlib.blake2b(digest_size=16)
+        for part in request:
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+        fingerprint = digest.hexdigest()
         memory = self._recall(key)
         if memory is not None:
             if again is None or memory.response is not None:
-                return _remembered(memory, fingerprint)
+                _check_same(memory, fingerprint)
+                if memory.response is None:
+                    raise ProblemError(problems.cut_off())
+                return memory.response
             _check_same(memory, fingerprint)
             work = again
         self._under_way[key] = asyncio.get_running_loop().create_future()
@@ -186,30 +192,8 @@ class IdempotentExecutor:
         return response
 
 
-def _check(key: str) -> None:
-    if not 0 < len(key) <= MAX_IDEMPOTENCY_KEY or not key.isascii() or not key.isprintable():
-        raise problems.wrong_header(
-            IDEMPOTENCY_KEY, f"must be 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters"
-        )
-
-
-def _fingerprint(request: tuple[bytes, ...]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in request:
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.hexdigest()
-
-
 def _check_same(memory: Memory, fingerprint: str) -> None:
     if memory.fingerprint != fingerprint:
         raise problems.wrong_header(
             IDEMPOTENCY_KEY, "was used for another request; every request needs a new one"
         )
-
-
-def _remembered(memory: Memory, fingerprint: str) -> bytes:
-    _check_same(memory, fingerprint)
-    if memory.response is None:
-        raise ProblemError(problems.cut_off())
-    return memory.response

@@ -116,7 +116,6 @@ class Operation(Generic[P, B, R]):
 
     @property
     def safe(self) -> bool:
-        """Whether the operation changes nothing."""
         return self.method in ("GET", WEBSOCKET)
 
     @property
@@ -153,7 +152,6 @@ def read(
     permission: Permission = Permission.READ,
     executed_by: str | None = None,
 ) -> Operation[P, None, R]:
-    """Return an operation that changes nothing."""
     return Operation(
         name,
         method,

@@ -138,24 +138,20 @@ class Pipelines(Programs, Comparisons, NotificationRules, ABC):
     # ---- the same for every target, unless it overrides them ------------------------------------
 
     async def get_result(self, params: OutputParams) -> ResultValue:
-        """Return the result of an attempt."""
         attempt, data = await self.attempt_output(params, "result")
         if not data:
             return ResultValue(attempt=attempt)
         return ResultValue(attempt=attempt, exists=True, value=json.loads(data), size=len(data))
 
     async def list_metrics(self, params: MetricParams) -> MetricList:
-        """Return the metrics of an attempt."""
         attempt, data = await self.attempt_output(params, "metrics")
         return MetricList(attempt=attempt, metrics=metrics_in(data, params.points))
 
     async def list_artifacts(self, params: OutputParams) -> ArtifactList:
-        """Return the artifacts of an attempt."""
         attempt, data = await self.attempt_output(params, "artifacts")
         return ArtifactList(attempt=attempt, artifacts=artifacts_in(data))
 
     async def list_images(self, params: p.PipelineParams) -> ImageList:
-        """Return the images of a pipeline."""
         return ImageList(images=(await self.get_pipeline(params)).images)
 
     async def export_pipeline(

@@ -52,7 +52,6 @@ class ProblemRule:
     numbers: frozenset[int] | None = None
 
     def matches(self, error: Exception) -> bool:
-        """Return whether the rule is for an exception."""
         number = error.errno if isinstance(error, OSError) else None
         return isinstance(error, self.error) and (self.numbers is None or number in self.numbers)
 
@@ -82,10 +81,6 @@ def problem_of(error: Exception, rules: Iterable[ProblemRule] = RULES) -> Proble
                 path=getattr(error, "path", None),
                 remedy=getattr(error, "remedy", None),
             )
-    return _internal_problem(error)
-
-
-def _internal_problem(error: Exception) -> Problem:
     number = secrets.token_hex(4)
     logger.error("request failed", exc_info=error, extra={"error_id": number})
     return Problem(
@@ -116,7 +111,6 @@ def invalid_request(error: ValidationError, where: str, *, quoting: bool = True)
 
 
 def wrong_token() -> ProblemError:
-    """Return the problem of a missing or invalid token."""
     return ProblemError(
         Problem(
             title="wrong token",
@@ -154,7 +148,6 @@ def gone(detail: str, remedy: str) -> ProblemError:
 
 
 def unknown_route(method: str, path: str) -> ProblemError:
-    """Return the problem of an unknown path."""
     return ProblemError(
         Problem(
             title="no such route",
@@ -166,13 +159,10 @@ def unknown_route(method: str, path: str) -> ProblemError:
 
 
 def wrong_method(method: str, path: str, allowed: Sequence[str]) -> ProblemError:
-    """Return the problem of a known path with a wrong method."""
     names = ", ".join(allowed)
     return ProblemError(
         Problem(
-            title="wrong method",
-            status=405,
-            detail=f"{path} has no {method!r}; it has {names}",
+            title="wrong method", status=405, detail=f"{path} has no {method!r}; it has {names}"
         ),
         headers=[("allow", names)],
     )
@@ -243,7 +233,6 @@ def cut_off() -> Problem:
 
 
 def wrong_range(error: RangeError) -> ProblemError:
-    """Return the problem of a range outside of the content."""
     return ProblemError(
         Problem(title="wrong range", status=416, detail=str(error)),
         headers=[("content-range", f"bytes */{error.size}")],

@@ -113,6 +113,5 @@ def _status(node: LiveExec) -> str:
 
 
 def decision_of(request: DecideApproval, user: str, now: float) -> ApprovalDecision:
-    """Return the record of a decision."""
     comment = (request.comment or "").strip() or None
     return ApprovalDecision(approved=request.approve, by=user, time=now, comment=comment)

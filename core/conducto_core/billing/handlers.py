@@ -125,7 +125,7 @@ def cost_of(
     inside = total(nodes.values())
     use = Use()
     for month in spent:
-        use.add(_use(month))
+        use.add(Use(**{name: getattr(month, name) for name in _USE}))
     if inside.dollars > use.dollars or free:  # an attempt is stored before it is metered
         use = inside
     ranked = _ranked(nodes)
@@ -184,7 +184,6 @@ def with_prices(found: R, rates: Rates | None) -> R:
 
 
 def _priced(found: Any, rates: Rates) -> Any:
-    """Return a record, and those in it, with the price of its use."""
     changes: dict[str, Any] = {
         name: tuple(_priced(each, rates) for each in getattr(found, name))
         for name in ("months", "pipelines", "programs", "nodes")
@@ -244,7 +243,3 @@ def _with_services(spent: PipelineSpent) -> PipelineSpent:
 
 def _fields(use: Use) -> dict[str, float]:
     return {name: getattr(use, name) for name in _USE}
-
-
-def _use(spent: Spent) -> Use:
-    return Use(**{name: getattr(spent, name) for name in _USE})

@@ -1,7 +1,15 @@
-"""The operations on an organisation's subscription; only the cloud's API has them."""
+"""The operations on usage, and on an organisation's subscription, which only the cloud has."""
 
 from conducto_core.api.operation import AnyOperation, LinkClass, Permission, act, read, send
-from conducto_core.billing.model import BillingPage, BillingStatus, SpendLimit
+from conducto_core.billing.model import (
+    BillingPage,
+    BillingStatus,
+    CostParams,
+    PipelineCost,
+    SpendLimit,
+    Usage,
+    UsageParams,
+)
 from conducto_core.run.model.params import NoParams
 
 GET_BILLING = read(
@@ -46,4 +54,21 @@ SET_LIMIT = send(
 )
 
 #: All operations of this module.
+USAGE = read(
+    "get_usage",
+    "/usage",
+    UsageParams,
+    Usage,
+    "Return the usage and cost of commands, by month, pipeline and node.",
+    link_class=LinkClass.READ,
+)
+COST = read(
+    "get_cost",
+    "/pipelines/{id}/cost",
+    CostParams,
+    PipelineCost,
+    "Return the cost of a pipeline since its launch, by node and by kind of cost.",
+    link_class=LinkClass.READ,
+)
+
 BILLING_OPERATIONS: tuple[AnyOperation, ...] = (GET_BILLING, CHECKOUT, PORTAL, SET_LIMIT)

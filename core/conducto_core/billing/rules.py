@@ -360,7 +360,9 @@ def use_of(attempt: AttemptRecord) -> Use:
     if attempt.started is None or attempt.ended is None:
         return Use()
     seconds = max(0.0, attempt.ended - attempt.started)
-    size = _size(attempt)
+    cpu = _CPU if attempt.cpu is None else attempt.cpu
+    mem = _MEM if attempt.mem is None else attempt.mem
+    size = size_for(attempt.path, cpu, mem)
     return Use(1, seconds, seconds * size.cpu, _dollars(size, seconds))
 
 
@@ -409,12 +411,6 @@ def total(uses: Iterable[Use]) -> Use:
 
 def _dollars(size: Size, seconds: float) -> float:
     return seconds / 3600 * PRICES.worker_hour(size)
-
-
-def _size(attempt: AttemptRecord) -> Size:
-    cpu = _CPU if attempt.cpu is None else attempt.cpu
-    mem = _MEM if attempt.mem is None else attempt.mem
-    return size_for(attempt.path, cpu, mem)
 
 
 # ----------------------------------------------------------------------------------------

@@ -51,7 +51,6 @@ class ChildApi(ABC):
     async def launch_child(
         self, request: ChildLaunch, key: str | None = None, *, repeated: bool = False
     ) -> ChildStatus:
-        """Launch a pipeline as a child of the attempt."""
         form = await asyncio.to_thread(form_of, request.tree)
         # Keys of different attempts may be equal.
         me = self.me
@@ -59,7 +58,6 @@ class ChildApi(ABC):
         return await self._status(await self.launch(request, form, own, repeated=repeated))
 
     async def get_child(self, params: PipelineParams) -> ChildStatus:
-        """Return the state of a child."""
         try:
             summary = await self.get_pipeline(params)
         except NotFoundError as error:  # the same response as for a pipeline of others

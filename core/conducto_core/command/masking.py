@@ -60,7 +60,10 @@ class Mask:
         self._firsts = _longest_first(firsts)
         self._starts = _expression({piece[:_HEAD] for piece in firsts}) if firsts else None
         self._beginning: dict[bytes, tuple[bytes, ...]] = {}
-        self._next = _successors(pairs)
+        found: dict[bytes, set[bytes]] = {}
+        for before, behind in pairs:
+            found.setdefault(before, set()).add(behind)
+        self._next = {before: _longest_first(behind) for before, behind in found.items()}
 
     def __repr__(self) -> str:
         return f"<Mask of {len(self._firsts)} texts>"
@@ -69,11 +72,9 @@ class Mask:
         return bool(self._firsts)
 
     def stream(self) -> "StreamMasker":
-        """Return the masker of a new stream."""
         return StreamMasker(self)
 
     def text(self, text: str) -> str:
-        """Return a whole text with the secrets in it hidden."""
         if not self._firsts:
             return text
         masker = self.stream()
@@ -117,7 +118,6 @@ class StreamMasker:
         return self._masked(chunk, final=False) if self._mask else chunk
 
     def finish(self) -> bytes:
-        """Return the rest, at the end of the stream."""
         return self._masked(b"", final=True) if self._held else b""
 
     def _masked(self, chunk: bytes, *, final: bool) -> bytes:
@@ -273,13 +273,6 @@ def _cut(text: bytes) -> list[bytes]:
 
 def _longest_first(pieces: Iterable[bytes]) -> tuple[bytes, ...]:
     return tuple(sorted(pieces, key=lambda piece: (-len(piece), piece)))
-
-
-def _successors(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, tuple[bytes, ...]]:
-    found: dict[bytes, set[bytes]] = {}
-    for before, behind in pairs:
-        found.setdefault(before, set()).add(behind)
-    return {before: _longest_first(behind) for before, behind in found.items()}
 
 
 def _expression(heads: Iterable[bytes]) -> re.Pattern[bytes]:

@@ -42,7 +42,6 @@ class LineClock:
 
 
 def packed(times: Sequence[LineTime]) -> bytes:
-    """Return records as stored."""
     return b"".join(RECORD.pack(*each) for each in times)
 
 
@@ -148,7 +147,15 @@ class TreeExtractor:
             raise PrintedTreeError("printed an incomplete tree; was the command interrupted?")
         if self._too_large:
             raise PrintedTreeError(f"printed a tree of over {MAX_PACKED >> 20} MB; make it smaller")
-        return _decode(bytes(self._body))
+        body = bytes(self._body)
+        try:
+            packed = base64.b64decode(b"".join(body.split()), validate=True)
+            document = unpack_tree(packed)
+        except ValueError as error:
+            raise PrintedTreeError(f"printed a broken tree: {error}") from error
+        if not isinstance(document, dict):
+            raise PrintedTreeError("printed a broken tree: not a JSON object")
+        return document
 
     def _consume(self, data: bytes, shown: bytearray) -> None:
         if not self._inside:
@@ -165,14 +172,3 @@ def _partial(data: bytes, tag: bytes) -> int:
         if data.endswith(tag[:size]):
             return size
     return 0
-
-
-def _decode(body: bytes) -> dict[str, Any]:
-    try:
-        packed = base64.b64decode(b"".join(body.split()), validate=True)
-        document = unpack_tree(packed)
-    except ValueError as error:
-        raise PrintedTreeError(f"printed a broken tree: {error}") from error
-    if not isinstance(document, dict):
-        raise PrintedTreeError("printed a broken tree: not a JSON object")
-    return document

@@ -76,7 +76,6 @@ def server_argv(shell: str, run_directory: str = RUN_DIRECTORY) -> list[str]:
 
 
 def server_code() -> str:
-    """Return the code of the server."""
     return shell_code("command_server.sh").replace("FILE_LIMIT", str(MAX_FILE))
 
 
@@ -278,7 +277,6 @@ class OutputParser:
 
     @property
     def has_stdout_ended(self) -> bool:
-        """Whether the trailer on stdout is complete."""
         return self._streams["stdout"].trailer is not None
 
     def end_stderr(self) -> list[tuple[Part, bytes]]:

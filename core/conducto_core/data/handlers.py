@@ -72,7 +72,6 @@ class DataDirectory:
         self._full = full
 
     def entries(self, name: str, after: str | None, limit: int) -> DataList:
-        """Return a page of the entries of a directory, by name."""
         parts = self._way(cleaned(name), last_too=True)
         with self._directory(parts, name) as fd:
             names = sorted(one for one in os.listdir(fd) if not one.startswith(TEMPORARY_PREFIX))

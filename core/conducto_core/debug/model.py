@@ -76,8 +76,8 @@ class DebugPlan(Record):
 # ----------------------------------------------------------------------------------------
 # A debug shell in the web app: how it is opened, and its frames.
 #
-# `conducto_core.run.operations.OPEN_SHELL` returns a ticket;
-# `conducto_core.run.operations.SHELL` is the WebSocket that it opens. Input and output
+# `conducto_core.debug.operations.OPEN_SHELL` returns a ticket;
+# `conducto_core.debug.operations.SHELL` is the WebSocket that it opens. Input and output
 # are raw binary frames. Everything else is a record in a text frame: a `ShellNote` from the client,
 # and a `ShellEnd` to the client as the last frame.
 
@@ -114,7 +114,7 @@ class ShellNote(Record):
     Attributes:
         lines: New height of the terminal; with ``columns``, its new width.
         taken: Total bytes of output that the client has processed. A client that never sends it
-            receives only the first `conducto_core.run.operations.MAX_SHELL_AHEAD`
+            receives only the first `conducto_core.debug.operations.MAX_SHELL_AHEAD`
             bytes.
     """
 
@@ -139,7 +139,7 @@ class ShellEnd(Record):
 # Debug shells on workers of the cloud: the operations to open, enter and end one.
 #
 # A shell has a worker of its own, which is in no pipeline's journal. It takes a minute to start, so
-# a client repeats `conducto_core.run.operations.ENTER_REMOTE_SHELL` until it returns a session,
+# a client repeats `conducto_core.debug.operations.ENTER_REMOTE_SHELL` until it returns a session,
 # which the client opens with AWS's own program (`ShellSession`).
 
 

@@ -76,11 +76,7 @@ def env_as_it_ran(
     hidden = {name for name, value in record.env.items() if _HIDDEN in value}
     known = {name: spec.env[name] for name in hidden if name in spec.env}
     return command_env(
-        {**record.env, **known},
-        around,
-        path=record.path,
-        attempt=record.number,
-        path_map=path_map,
+        {**record.env, **known}, around, path=record.path, attempt=record.number, path_map=path_map
     )
 
 

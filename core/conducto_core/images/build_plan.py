@@ -175,11 +175,7 @@ def _built(spec: ImageSpec, sources: Sources) -> PlannedStep:
         raise BuildPlanError(f"image {spec.name!r}: no Dockerfile was read; launch it again")
     text, _ = dockerfiles.without_syntax(sources.dockerfile)
     return PlannedStep(
-        "built",
-        text,
-        sources.dockerfile_name,
-        context=sources.context,
-        args=spec.docker_build_args,
+        "built", text, sources.dockerfile_name, context=sources.context, args=spec.docker_build_args
     )
 
 
@@ -278,11 +274,7 @@ def _clone(clone: Clone | None) -> str:
     if clone is None:
         return ""
     access = git_access(clone.url)
-    words = {
-        "CLONE_URL": access.url,
-        "CLONE_BRANCH": clone.branch,
-        "CLONE_COMMIT": clone.commit,
-    }
+    words = {"CLONE_URL": access.url, "CLONE_BRANCH": clone.branch, "CLONE_COMMIT": clone.commit}
     if access.login:
         words[LOGIN] = access.login
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in words.items()]

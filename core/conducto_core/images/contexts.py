@@ -170,7 +170,6 @@ class Context:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
         return sum(entry.size for entry in self.entries)
 
     def largest(self, count: int = 3) -> list[tuple[str, int]]:

@@ -312,7 +312,6 @@ def definition_hash(spec: ImageSpec) -> str:
 
 
 def layer_tag(layer: Layer, digest: str) -> str:
-    """Return the engine's tag of a layer."""
     return f"conducto_{layer}:{digest}"
 
 
@@ -345,11 +344,7 @@ def copy_dockerfile(spec: ImageSpec, base: str, env: Mapping[str, str]) -> str:
 
     The user of the image below owns the copy; `OWNER_ARG` names it.
     """
-    lines = [
-        f"FROM {base}",
-        f"ARG {OWNER_ARG}=0",
-        f"COPY --chown=${{{OWNER_ARG}}} . {CODE_DIR}",
-    ]
+    lines = [f"FROM {base}", f"ARG {OWNER_ARG}=0", f"COPY --chown=${{{OWNER_ARG}}} . {CODE_DIR}"]
     if spec.docker_auto_workdir:
         lines.append(f"WORKDIR {CODE_DIR}")
     lines += [f"ENV {name}={json.dumps(value)}" for name, value in sorted(env.items())]

@@ -49,12 +49,8 @@ def client_files(root: Path) -> dict[str, bytes]:
     return {
         f"conducto/{path.as_posix()}": (root / path).read_bytes()
         for path in paths
-        if _belongs(path)
+        if (path.suffix == ".py" or path.name == "py.typed")
     }
-
-
-def _belongs(path: Path) -> bool:
-    return path.suffix == ".py" or path.name == "py.typed"
 
 
 def build_wheel(files: Mapping[str, bytes], version: str) -> tuple[str, bytes]:

@@ -119,7 +119,6 @@ PERMISSIONS: tuple[PermissionName, ...] = (
 
 
 def table_name(stage: str) -> str:
-    """Return the name of the table."""
     return f"{NAME_PREFIX}{stage}"
 
 
@@ -171,12 +170,10 @@ def role_name(stage: str, region: str, name: RoleName) -> str:
 
 
 def secret_prefix(stage: str) -> str:
-    """Return the prefix of the names of an installation's secrets."""
     return f"conducto/{stage}/"
 
 
 def billing_secret(stage: str) -> str:
-    """Return the name of the secret with the settings of billing."""
     return f"{NAME_PREFIX}{stage}-billing"
 
 
@@ -238,7 +235,6 @@ FIXED_SETTINGS = ("vpc_id", "vpc_subnets", "vpc_zones", "zone", "zones")
 
 
 def stack_name(stage: str, name: str) -> str:
-    """Return the AWS name of a stack of `STACKS`."""
     return f"{NAME_PREFIX}{stage}-{name}"
 
 
@@ -253,7 +249,6 @@ def repository_root(stage: str) -> str:
 
 
 def cluster_name(stage: str) -> str:
-    """Return the name of the cluster for workers."""
     return f"{NAME_PREFIX}{stage}"
 
 
@@ -267,7 +262,6 @@ def settings_name(stage: str) -> str:
 
 
 def function_name(stage: str, name: str) -> str:
-    """Return the AWS name of a function of the app."""
     return f"{NAME_PREFIX}{stage}-{name.replace('_', '-')}"
 
 

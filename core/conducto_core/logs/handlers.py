@@ -37,7 +37,6 @@ def image_log(
 
 
 def lines_response(found: Lines, *, complete: bool) -> LogLines:
-    """Return lines as text."""
     return LogLines(
         first=found.first,
         lines=tuple(line.removesuffix(b"\n").decode(errors="replace") for line in found.lines),

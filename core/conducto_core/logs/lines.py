@@ -42,7 +42,6 @@ class FileStream:
         return os.pread(self._fd, count, offset)
 
     def size(self) -> int:
-        """Return the current number of bytes."""
         return os.fstat(self._fd).st_size
 
 
@@ -194,7 +193,6 @@ class ChunkIndex(LineIndex):
         return ended + _line_ends(stream, end, size)
 
     def _update(self, size: int) -> None:
-        """Read the chunks that are new."""
         start, ended = self._known
         if start >= size:
             return
@@ -333,7 +331,9 @@ def outline(
     records = times(start, end) if end > start else ()
     if len(records) == MAX_TIMES and records[-1][0] > start:
         end = records[-1][0]
-    data = (read(1, start - 1) if start else b"\n") + _whole(read, start, end)
+    data = (read(1, start - 1) if start else b"\n") + b"".join(
+        read(min(_BLOCK, end - at), at) for at in range(start, end, _BLOCK)
+    )
     if not (complete and end == size):
         data = data[: data.rfind(b"\n", 1) + 1] or data
     groups, stop = _groups(data)
@@ -346,11 +346,6 @@ def outline(
         size=size,
         complete=complete,
     )
-
-
-def _whole(read: Callable[[int, int], bytes], start: int, end: int) -> bytes:
-    """Return a part of a stream, read in blocks."""
-    return b"".join(read(min(_BLOCK, end - at), at) for at in range(start, end, _BLOCK))
 
 
 def _groups(data: bytes) -> tuple[tuple[LogGroup, ...], int]:

@@ -59,7 +59,6 @@ class Settings:
     public_only: bool = False
 
     def git_url(self, provider: str) -> str:
-        """Return the address of the API of a git provider."""
         return self.gitlab if provider == "gitlab" else self.github
 
 

@@ -44,13 +44,11 @@ class NotificationRules(ABC):
         """Return the store of the rules."""
 
     async def list_notification_rules(self) -> RuleList:
-        """Return the rules, by name."""
         return RuleList(rules=tuple(await asyncio.to_thread(self.rule_store().all)))
 
     async def put_notification_rule(
         self, params: RuleParams, request: RuleRequest
     ) -> NotificationRule:
-        """Store a rule, replacing one of the same name."""
         rule = NotificationRule(name=params.name, **dict(request))
         return await asyncio.to_thread(self._put_rule, rule)
 
@@ -71,7 +69,6 @@ class NotificationRules(ABC):
         """
 
     async def test_notification_rule(self, params: RuleParams) -> RuleTest:
-        """Send a test message."""
         rule = await asyncio.to_thread(self._rule, params.name)
         if rule.channel is NotificationChannel.GITHUB:
             raise RefusedError("a status needs the commit of a pipeline; push one to try the rule")
@@ -79,7 +76,6 @@ class NotificationRules(ABC):
         return RuleTest(error=None if error is None else str(error))
 
     async def delete_notification_rule(self, params: RuleParams) -> NotificationRule:
-        """Delete a rule."""
         return await asyncio.to_thread(self._delete_rule, params.name)
 
     def _delete_rule(self, name: str) -> NotificationRule:

@@ -79,12 +79,8 @@ def compose(live: Message, command: ev.Notify, now: float) -> NotificationRecord
 
 
 def masked(notification: NotificationRecord, mask: Mask) -> NotificationRecord:
-    """Return a notification with the values of secrets hidden."""
     return notification.model_copy(
-        update={
-            "subject": mask.text(notification.subject),
-            "text": mask.text(notification.text),
-        }
+        update={"subject": mask.text(notification.subject), "text": mask.text(notification.text)}
     )
 
 

@@ -32,7 +32,6 @@ class TaskRole(NamedTuple):
 
     @property
     def account(self) -> str:
-        """Number of the role's account."""
         return self.arn.split(":")[4]
 
 

@@ -57,7 +57,6 @@ from conducto_core.tree.model import Pipeline
 def histories_of(
     pipelines: Iterable[PipelineSummary], known: Iterable[PipelineSummary]
 ) -> tuple[RunHistory, ...]:
-    """Return the newest runs of the programs of these pipelines."""
     newest: dict[ProgramKey, PipelineRecord] = {}
     for listed in pipelines:
         newest.setdefault(program_key(listed.pipeline), listed.pipeline)
@@ -164,7 +163,6 @@ class _Newest(NamedTuple):
 async def compare_pipelines(
     reader: ComparisonReader, params: ComparisonParams
 ) -> PipelineComparison:
-    """Return the differences of a pipeline from another one."""
     before, old = await _timed(reader, params.other)
     after, new = await _timed(reader, params.id)
     found = await asyncio.to_thread(differences, before, after)
@@ -321,13 +319,10 @@ class Comparisons(ABC):
         """Return an output stream of an attempt, and the attempt's number (None: no attempt)."""
 
     async def compare_metrics(self, params: CompareParams) -> MetricComparison:
-        """Return the metrics of the newest pipelines of a program."""
         return await metric_comparison.compare(self, params)
 
     async def compare_pipelines(self, params: ComparisonParams) -> PipelineComparison:
-        """Return the differences of a pipeline from another one."""
         return await compare_pipelines(self, params)
 
     async def node_history(self, params: NodeHistoryParams) -> NodeHistory:
-        """Return the flaky and the slowest nodes of a program."""
         return await history(self, params)

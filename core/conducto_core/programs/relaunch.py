@@ -57,7 +57,6 @@ def launch_request(record: PipelineRecord, tree: dict[str, Any]) -> LaunchReques
 
 
 def program_view(summary: PipelineSummary, tree: dict[str, Any]) -> ProgramView:
-    """Return the program of a pipeline by its stored launch form."""
     call = call_of(tree)
     line = None if call is None else command_line(call, summary.pipeline.mode)
     return ProgramView(pipeline=summary, call=call, command_line=line)
@@ -161,7 +160,6 @@ class Programs(ABC):
         *,
         repeated: bool = False,
     ) -> PipelineSummary:
-        """Launch the tree of a pipeline again, as it was launched."""
         original = (await self.get_pipeline(params)).pipeline.id
         launch = await self.stored_launch(original)
         title = request.title or launch.title

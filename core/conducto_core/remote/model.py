@@ -407,14 +407,14 @@ class AgentForgotten(Record):
 # ----------------------------------------------------------------------------------------
 # A debug shell on the machine of a linked agent: the messages between a client and the cloud.
 #
-# The client requests a ticket from the agent (`conducto_core.run.operations.OPEN_SHELL`
+# The client requests a ticket from the agent (`conducto_core.debug.operations.OPEN_SHELL`
 # with ``agent``), opens the installation's WebSocket, and sends `OpenRelayedShell`. All messages
 # are JSON texts with ``terminal``. One connection has one shell, which ends with it.
 #
 # The client numbers its input, because the messages of a connection are handled concurrently, and
 # joins it while `MAX_UNACKED` messages are not acknowledged. Output has numbers, too: a client
 # ignores a number that it has. A client that sends no `ShellNote` with ``taken`` gets only the
-# first `conducto_core.run.operations.MAX_SHELL_AHEAD` bytes.
+# first `conducto_core.debug.operations.MAX_SHELL_AHEAD` bytes.
 
 
 #: Maximum bytes of input in one message, before base64.

@@ -8,9 +8,11 @@ configuration. The cloud names the person who sent a request, and the machine ha
 from dataclasses import dataclass
 
 from conducto_core.api.operation import AnyOperation, LinkClass
+from conducto_core.data.operations import DELETE_DATA, PUT_DATA
+from conducto_core.programs.operations import START_PROGRAM
 from conducto_core.remote.model import Caller, LinkPolicy
 from conducto_core.run.model.requests import Action, ControlRequest
-from conducto_core.run.operations import CONTINUE, CONTROL, DELETE_DATA, PUT_DATA, START_PROGRAM
+from conducto_core.run.operations import CONTINUE, CONTROL
 from conducto_core.schedules.model import ScheduleSettings, ScriptSource
 from conducto_core.schedules.operations import CHANGE_SCHEDULE, CREATE_SCHEDULE
 

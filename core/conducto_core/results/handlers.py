@@ -63,7 +63,6 @@ class _Progress:
         return self.clock() < self.until
 
     def taken(self, attempts: list[AttemptRecord]) -> list[AttemptRecord]:
-        """Return the attempts that may be read."""
         taken = attempts[: self.attempts_left]
         self.complete = self.complete and len(taken) == len(attempts)
         self.attempts_left -= len(taken)

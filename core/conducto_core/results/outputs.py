@@ -63,7 +63,6 @@ class CollectedOutputs:
 
 
 def collect(files: Mapping[str, bytes], mask: Mask) -> CollectedOutputs:
-    """Return the outputs in the files that a command left."""
     if not files:
         return CollectedOutputs()
     warnings: list[str] = []
@@ -358,7 +357,6 @@ class PointCollector:
 
     @property
     def limit(self) -> int:
-        """The maximum points of one metric."""
         return min(MAX_POINTS, self._max_all // max(1, len(self.series)))
 
     def add(self, name: str, point: _Point) -> bool:

@@ -88,7 +88,6 @@ class Viewed(Protocol):
 
 
 def summary(live: Viewed) -> PipelineSummary:
-    """Return the summary of a loaded pipeline."""
     return PipelineSummary.model_construct(
         pipeline=live.record,
         **dict(live.status()),

@@ -47,7 +47,6 @@ class ScheduleOperations:
         self._caller = caller
 
     async def list_schedules(self) -> s.ScheduleList:
-        """List all schedules."""
         return await asyncio.to_thread(self._list)
 
     def _list(self) -> s.ScheduleList:
@@ -55,11 +54,9 @@ class ScheduleOperations:
         return s.ScheduleList(schedules=tuple(map(self._view, known)))
 
     async def get_schedule(self, params: s.ScheduleParams) -> s.ScheduleView:
-        """Return one schedule."""
         return await asyncio.to_thread(lambda: self._view(self._existing(params.name)))
 
     async def create_schedule(self, request: s.NewSchedule) -> s.ScheduleView:
-        """Create a schedule, owned by the caller."""
         org, user = self._caller.org, self._caller.user
         now = self._runner.clock()
         settings, template = await self._checked(request, now)
@@ -76,7 +73,6 @@ class ScheduleOperations:
     async def change_schedule(
         self, params: s.ScheduleParams, request: s.ScheduleSettings
     ) -> s.ScheduleView:
-        """Replace the settings of a schedule."""
         known = await asyncio.to_thread(self._existing, params.name)
         now = self._runner.clock()
         if request.what == known.what:  # its pipeline may be deleted by now
@@ -88,9 +84,7 @@ class ScheduleOperations:
             settings, template = await self._checked(request, now)
         fields = {**_fields(settings), "owner": self._caller.user}
         return await self._change(
-            params,
-            lambda old: rules.started(old.model_copy(update=fields), now),
-            template=template,
+            params, lambda old: rules.started(old.model_copy(update=fields), now), template=template
         )
 
     async def _checked(
@@ -103,13 +97,11 @@ class ScheduleOperations:
         return await self._caller.with_script(settings), None
 
     async def delete_schedule(self, params: s.ScheduleParams) -> s.ScheduleDeleted:
-        """Delete a schedule and its history."""
         if not await asyncio.to_thread(self._store.delete, self._caller.org, params.name):
             raise _unknown(params.name)
         return s.ScheduleDeleted(name=params.name)
 
     async def pause_schedule(self, params: s.ScheduleParams) -> s.ScheduleView:
-        """Pause a schedule."""
         pause = {"paused": True, "paused_why": None, "next": None}
         return await self._change(params, lambda old: old.model_copy(update=pause))
 
@@ -164,7 +156,6 @@ class ScheduleOperations:
         await self._runner.serve(self._caller.org, params.name)
 
     async def list_firings(self, params: s.FiringsParams) -> s.FiringList:
-        """Return a page of the firings of a schedule."""
         return await asyncio.to_thread(self._page, params)
 
     def _page(self, params: s.FiringsParams) -> s.FiringList:

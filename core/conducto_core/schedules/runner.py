@@ -41,7 +41,6 @@ def packed(request: LaunchRequest) -> bytes:
 
 
 def unpacked(data: bytes) -> LaunchRequest:
-    """Return the launch request of stored data."""
     return LaunchRequest.model_validate_json(zlib.decompress(data))
 
 
@@ -65,7 +64,6 @@ class _Open:
     closed: set[str] = field(default_factory=set)
 
     def record_state(self, firing: Firing) -> None:
-        """Note the state of a firing."""
         if not rules.is_open(firing):
             self.closed.add(firing.id)
         elif firing.state is FiringState.LAUNCHED:

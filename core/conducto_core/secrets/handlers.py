@@ -44,7 +44,6 @@ def delete(store: SecretStore, request: DeleteSecrets) -> SecretList:
 
 
 def notes_on(secrets: Sequence[StoredSecret], *, local: bool = True) -> list[str]:
-    """Return notes for the user about secrets that were stored."""
     notes = [
         f"{secret.name.key} is shorter than {MIN_CHARACTERS} characters: it is not masked in what "
         "commands print"

@@ -18,7 +18,6 @@ def settings_of(trigger: Trigger, settings: Settings) -> Settings:
 
 
 def api_of(trigger: Trigger, settings: Settings) -> str:
-    """Return the address of a trigger's API."""
     if trigger.api is not None:
         return trigger.api.rstrip("/")
     parts = urlsplit(trigger.repository)

@@ -87,10 +87,7 @@ LOG = _call(
     private=True,
 )
 LOG_UPLOAD = _call(
-    "log_upload",
-    LogUpload,
-    UploadResponse,
-    "Return a URL for the upload of a chunk of output.",
+    "log_upload", LogUpload, UploadResponse, "Return a URL for the upload of a chunk of output."
 )
 REPORT = _call(
     "report",

@@ -9,6 +9,7 @@ from chalicelib.remote.links import forget, is_online, is_visible, view_of
 from chalicelib.remote.port import AgentKey, AgentRecord
 from conducto_core.api import problems
 from conducto_core.api.operation import Permission
+from conducto_core.approvals.operations import DECIDE_APPROVAL
 from conducto_core.errors import NotFoundError
 from conducto_core.remote.model import (
     AgentForgotten,
@@ -17,7 +18,6 @@ from conducto_core.remote.model import (
     LinkedAgentParams,
 )
 from conducto_core.run.model.requests import PipelineAgent, PipelineSummary
-from conducto_core.run.operations import DECIDE_APPROVAL
 
 
 class CloudAgents:

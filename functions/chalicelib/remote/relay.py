@@ -23,6 +23,7 @@ from conducto_core.api import problems
 from conducto_core.api.dispatch import JSON, Headers, Response
 from conducto_core.api.operation import AnyOperation, LinkClass
 from conducto_core.api.problems import MEDIA_TYPE, ProblemError
+from conducto_core.approvals.operations import DECIDE_APPROVAL
 from conducto_core.errors import NotFoundError
 from conducto_core.remote.model import (
     ASK_SECONDS,
@@ -38,7 +39,6 @@ from conducto_core.remote.model import (
     read_agent_frame,
 )
 from conducto_core.run.model.requests import Problem
-from conducto_core.run.operations import DECIDE_APPROVAL
 
 #: Seconds that a request waits while the agent has the maximum number of requests.
 TURN_SECONDS = 5.0

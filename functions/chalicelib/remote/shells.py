@@ -17,6 +17,7 @@ from chalicelib.people.port import Identity
 from chalicelib.remote.port import AgentKey, AgentRecord, AgentShell
 from conducto_core.api.operation import Permission
 from conducto_core.debug.model import ShellEnd
+from conducto_core.debug.operations import SHELL
 from conducto_core.people.model import ID_LENGTH, AuditEntry
 from conducto_core.remote.model import (
     Caller,
@@ -29,7 +30,6 @@ from conducto_core.remote.model import (
     read_shell_message,
 )
 from conducto_core.remote.rules import LinkRequest, refusal_of
-from conducto_core.run.operations import SHELL
 
 logger = logging.getLogger(__name__)
 

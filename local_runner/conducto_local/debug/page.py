@@ -21,10 +21,7 @@ from conducto_core.debug.model import (
     ShellParams,
     ShellTicket,
 )
-from conducto_core.errors import RefusedError
-from conducto_core.run.model.labels import duration
-from conducto_core.run.model.params import PipelineParams
-from conducto_core.run.operations import (
+from conducto_core.debug.operations import (
     MAX_SHELL_AHEAD,
     MAX_SHELL_FRAME,
     MAX_SHELL_IDLE,
@@ -32,6 +29,9 @@ from conducto_core.run.operations import (
     MAX_SHELL_TYPED,
     MAX_SHELLS,
 )
+from conducto_core.errors import RefusedError
+from conducto_core.run.model.labels import duration
+from conducto_core.run.model.params import PipelineParams
 from conducto_local.agent.state_dir import switch_in
 from conducto_local.debug.session import hold_shell
 from conducto_local.debug.terminal import DebugError, Line, Screen

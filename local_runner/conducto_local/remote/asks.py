@@ -20,6 +20,7 @@ from conducto_core.api import problems
 from conducto_core.api.dispatch import JSON, Headers, Match, Response, Service, encode, takes_bytes
 from conducto_core.api.downloads import Download
 from conducto_core.api.operation import AnyOperation, LinkClass
+from conducto_core.approvals.operations import DECIDE_APPROVAL
 from conducto_core.approvals.rules import Decider
 from conducto_core.people.model import Role
 from conducto_core.remote.model import LINK_TAG, MAX_CONCURRENT, Ask, Caller
@@ -32,7 +33,7 @@ from conducto_core.remote.rules import (
     refusal_of,
 )
 from conducto_core.run.model.requests import ControlRequest, Problem
-from conducto_core.run.operations import CONTROL, DECIDE_APPROVAL, GET, LAUNCH, LAUNCH_AGAIN
+from conducto_core.run.operations import CONTROL, GET, LAUNCH, LAUNCH_AGAIN
 from conducto_core.schedules.model import SCHEDULE_TAG, NewSchedule, ScheduleSettings
 from conducto_local.approvals.handlers import DECIDER
 from conducto_local.remote.connection import Channel, LostError

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 from conducto_core.api.dispatch import Conversation, Match, Service
 from conducto_core.api.problems import ProblemError
 from conducto_core.debug.model import ShellEnd
+from conducto_core.debug.operations import MAX_SHELLS, SHELL
 from conducto_core.remote.model import PART_BYTES, AgentFrame, Caller, ShellInput, ShellOutput
-from conducto_core.run.operations import MAX_SHELLS, SHELL
 from conducto_local.remote.asks import Policy
 from conducto_local.remote.connection import Channel
 

@@ -45,10 +45,7 @@ class Auth:
         return {"AccessToken": _checked(login, keep=False)}
 
     def get_account_token(
-        self,
-        login: Mapping[str, str],
-        account_id: Optional[str] = None,
-        skip_profile: bool = False,
+        self, login: Mapping[str, str], account_id: Optional[str] = None, skip_profile: bool = False
     ) -> str:
         """Log in like ``conducto login`` and return the token.
 

@@ -121,10 +121,7 @@ class Secrets:
         return [Secret(name.key, kept.value, name.scope, kept.mask) for name, kept in found]
 
     def get_user_secrets(
-        self,
-        token: str | None = None,
-        obfuscate: bool = False,
-        include_org_secrets: bool = False,
+        self, token: str | None = None, obfuscate: bool = False, include_org_secrets: bool = False
     ) -> dict[str, str]:
         """Return ``{name: value}`` of this user.
 

@@ -61,7 +61,11 @@ def unpack(stream: IO[bytes], directory: str) -> None:
         with tarfile.open(fileobj=stream, mode="r:*") as archive:
             members = archive.getmembers()
             for member in members:
-                _check(member)
+                if _plain(member) is None:
+                    raise ValueError(f"unsafe member {member.name!r}: it is a device or a pipe")
+                _check_name(member, member.name)
+                if member.islnk():
+                    _check_name(member, member.linkname)
             directory = _place(members, directory)
             os.makedirs(directory, exist_ok=True)
             _extract_all(archive, members, os.path.realpath(directory))
@@ -74,14 +78,6 @@ def _place(members: list[tarfile.TarInfo], directory: str) -> str:
     parent, name = os.path.split(os.path.abspath(directory))
     is_same = all(f"{member.name}/".startswith(f"{name}/") for member in members)
     return parent if members and is_same else directory
-
-
-def _check(member: tarfile.TarInfo) -> None:
-    if _plain(member) is None:
-        raise ValueError(f"unsafe member {member.name!r}: it is a device or a pipe")
-    _check_name(member, member.name)
-    if member.islnk():
-        _check_name(member, member.linkname)
 
 
 def _check_name(member: tarfile.TarInfo, name: str) -> None:
@@ -100,7 +96,11 @@ def _extract_all(archive: tarfile.TarFile, members: list[tarfile.TarInfo], direc
             _check_way(member, directory, member.linkname)
             _check_file(member, os.path.join(directory, member.linkname))
         _clear_way(member, os.path.join(directory, member.name))
-        _extract(archive, member, directory, set_attrs=not member.isdir())
+        set_attrs = not member.isdir()
+        if hasattr(tarfile, "fully_trusted_filter"):  # newer patch releases require it
+            archive.extract(member, directory, set_attrs=set_attrs, filter="fully_trusted")
+        else:
+            archive.extract(member, directory, set_attrs=set_attrs)
         if member.isdir():
             directories.append(member)
     # Last, children first: a read-only directory could not be filled any more.
@@ -132,12 +132,3 @@ def _clear_way(member: tarfile.TarInfo, path: str) -> None:
             os.unlink(path)
     elif os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path)):
         os.unlink(path)
-
-
-def _extract(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, directory: str, *, set_attrs: bool
-) -> None:
-    if hasattr(tarfile, "fully_trusted_filter"):  # newer patch releases require it
-        archive.extract(member, directory, set_attrs=set_attrs, filter="fully_trusted")
-    else:
-        archive.extract(member, directory, set_attrs=set_attrs)

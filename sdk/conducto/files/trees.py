@@ -64,7 +64,7 @@ def _remove(folder: int, name: str, top: int, depth: int) -> OSError | None:
     A directory that is too deep is moved up to ``top``, where it is removed later.
     """
     try:
-        if not _is_directory(folder, name):
+        if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             os.unlink(name, dir_fd=folder)
             return None
         below = os.open(name, _DIRECTORY, dir_fd=folder)
@@ -83,10 +83,6 @@ def _remove(folder: int, name: str, top: int, depth: int) -> OSError | None:
     finally:
         os.close(below)
     return stuck or _tried(lambda: os.rmdir(name, dir_fd=folder))
-
-
-def _is_directory(folder: int, name: str) -> bool:
-    return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
 
 
 def _make_writable(folder: int) -> None:

@@ -169,9 +169,7 @@ def _handlers(request: urllib.request.Request, *, public_only: bool) -> list[Any
         return [NoRedirect(), *([urllib.request.ProxyHandler({})] if is_this_machine(host) else ())]
     if is_this_machine(host):
         raise DeliveryError(f"{host} is not a public address; requests are sent to those")
-    from conducto.integrations.public_address import (  # noqa: PLC0415  needs ssl, unlike images
-        PublicHandler,
-    )
+    from conducto.integrations.public_address import PublicHandler  # noqa: PLC0415  needs ssl, unlike images
 
     # A proxy would resolve the name again.
     return [NoRedirect(), urllib.request.ProxyHandler({}), PublicHandler(DeliveryError)]

@@ -98,11 +98,7 @@ class Definition:
         return 0
 
     def _recorded(
-        self,
-        call: Tuple[str, Mapping[str, Any], Sequence[Any]],
-        flags: Flags,
-        *,
-        by_default: bool,
+        self, call: Tuple[str, Mapping[str, Any], Sequence[Any]], flags: Flags, *, by_default: bool
     ) -> Optional[Dict[str, Any]]:
         """Return the record of the call that made the tree; None without a script."""
         from conducto.inspection.signatures import signature_of

@@ -57,25 +57,16 @@ GROUPS = {
         "tags": ("A,B", "Tags of the pipeline."),
     },
     "continue a pipeline with a changed script": {
-        "into": (
-            "ID",
-            "Replace the tree of this pipeline; commands that are unchanged stay done.",
-        ),
+        "into": ("ID", "Replace the tree of this pipeline; commands that are unchanged stay done."),
         "pipeline_id": ("ID", "The same, for older scripts."),
         "fresh": ("", "With --into: keep no results, run every command again."),
         "keep_secrets": ("", "With --into: keep commands that differ only in their secrets."),
         "yes": ("", "With --into: do not ask for a confirmation."),
     },
     "output": {
-        "plan": (
-            "",
-            "Print resources and cost in the cloud, or with --into the commands to run.",
-        ),
+        "plan": ("", "Print resources and cost in the cloud, or with --into the commands to run."),
         "plain": ("", "Print lines instead of the live view, even on a terminal."),
-        "stream": (
-            "",
-            "Print the output of all nodes as it comes; the default where CI is set.",
-        ),
+        "stream": ("", "Print the output of all nodes as it comes; the default where CI is set."),
         "no_stream": ("", "Do not print the output of nodes."),
         "junit": ("FILE", "Write the results as JUnit XML to a file at the end."),
         "app": (

@@ -29,10 +29,7 @@ class ToolCommand:
     """
 
     def __init__(
-        self,
-        required: Sequence[str] = (),
-        optional: Sequence[str] = (),
-        flags: Sequence[str] = (),
+        self, required: Sequence[str] = (), optional: Sequence[str] = (), flags: Sequence[str] = ()
     ) -> None:
         self.required = tuple(required)
         self.optional = tuple(optional)
@@ -63,7 +60,14 @@ class ToolCommand:
                 self._take_option(word, waiting, options, parsed)
             else:
                 positional.append(word)
-        self._take_positional(positional, parsed)
+        free = [name for name in self.required + self.optional if name not in parsed.values]
+        if len(positional) > len(free):
+            raise UsageError(f"unexpected argument {positional[len(free)]!r}")
+        for name, value in zip(free, positional):  # noqa: B905 - Python 3.8; lengths checked above
+            _set(parsed, name, value)
+        missing = [name for name in self.required if name not in parsed.values]
+        if missing:
+            raise UsageError(f"missing argument {missing[0].replace('_', '-').upper()}")
         return parsed
 
     def _take_option(
@@ -90,16 +94,6 @@ class ToolCommand:
         names += [form for flag in self.flags for form in (flag, f"no_{flag}")]
         known = ", ".join("--" + name.replace("_", "-") for name in names)
         return f"the options are {known}" if known else "it has no options"
-
-    def _take_positional(self, values: Sequence[str], parsed: Parsed) -> None:
-        free = [name for name in self.required + self.optional if name not in parsed.values]
-        if len(values) > len(free):
-            raise UsageError(f"unexpected argument {values[len(free)]!r}")
-        for name, value in zip(free, values):  # noqa: B905 - Python 3.8; lengths checked above
-            _set(parsed, name, value)
-        missing = [name for name in self.required if name not in parsed.values]
-        if missing:
-            raise UsageError(f"missing argument {missing[0].replace('_', '-').upper()}")
 
 
 class Parsed:

@@ -77,7 +77,17 @@ def _run(scope: Type[_Data], words: Sequence[str]) -> int:
     parsed = command.parse(words[1:], options=("id",))
     _choose_place(name, parsed)
     try:
-        _execute(scope, name, parsed)
+        if name == "gets":
+            _print_data(scope, parsed)
+        elif name == "puts":
+            scope._put_stream(parsed.values["name"], sys.stdin.buffer)  # noqa: SLF001 - no copy in memory
+        else:
+            arguments: Dict[str, object] = {**parsed.values, **parsed.flags}
+            if name == "list":
+                arguments.setdefault("prefix", "")
+            result = getattr(scope, name)(**arguments)
+            if result is not None:
+                print(json.dumps(result))
     except data.ContextError as error:
         if scope is data.user or os.environ.get("CONDUCTO_PIPELINE_ID"):
             raise
@@ -85,15 +95,6 @@ def _run(scope: Type[_Data], words: Sequence[str]) -> int:
             f"{error} Outside of a pipeline, name one: --id PIPELINE (see conducto list)."
         ) from error
     return 0
-
-
-def _execute(scope: Type[_Data], name: str, parsed: Parsed) -> None:
-    if name == "gets":
-        _print_data(scope, parsed)
-    elif name == "puts":
-        scope._put_stream(parsed.values["name"], sys.stdin.buffer)  # noqa: SLF001 - no copy in memory
-    else:
-        _print_result(_call(scope, name, parsed))
 
 
 def _choose_place(name: str, parsed: Parsed) -> None:
@@ -113,18 +114,6 @@ def _choose_place(name: str, parsed: Parsed) -> None:
     os.environ["CONDUCTO_PIPELINE_ID"] = chosen
     if name != "url":  # an address can name any pipeline
         location.root_of("pipeline")  # rejects an unknown one, even for user data
-
-
-def _call(scope: Type[_Data], name: str, parsed: Parsed) -> object:
-    arguments: Dict[str, object] = {**parsed.values, **parsed.flags}
-    if name == "list":
-        arguments.setdefault("prefix", "")
-    return getattr(scope, name)(**arguments)
-
-
-def _print_result(result: object) -> None:
-    if result is not None:
-        print(json.dumps(result))
 
 
 def _print_data(scope: Type[_Data], parsed: Parsed) -> None:

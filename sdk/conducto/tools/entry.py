@@ -45,7 +45,11 @@ def _dispatch(argv: Optional[Sequence[str]]) -> int:
     if first.endswith(".py"):
         return run_file(first, words[1:])
     if first.endswith(".js"):
-        return _run_node(words)
+        try:
+            os.execvp("node", ["node", *words])  # noqa: S606, S607 (the user's own interpreter)
+        except FileNotFoundError:
+            print(f"conducto: install Node.js, which runs {words[0]}", file=sys.stderr)
+        return _NOT_FOUND
     if first and not first.startswith("-") and os.path.isfile(first):
         return run_file(first, words[1:])
     if first in _OF_TREES:
@@ -116,11 +120,3 @@ def load(path: str) -> ModuleType:
     with Loading():
         loader.exec_module(module)
     return sys.modules[name]
-
-
-def _run_node(words: List[str]) -> int:
-    try:
-        os.execvp("node", ["node", *words])  # noqa: S606, S607 (the user's own interpreter)
-    except FileNotFoundError:
-        print(f"conducto: install Node.js, which runs {words[0]}", file=sys.stderr)
-    return _NOT_FOUND

@@ -51,7 +51,13 @@ def _run(words: Sequence[str]) -> int:
         executed = os.path.join(directory, "executed.ipynb")
         code = _papermill(path, executed, parameters)
         if os.path.isfile(executed) and os.environ.get("CONDUCTO_PIPELINE_ID"):
-            _save(path, executed)
+            import uuid  # noqa: PLC0415 - needed on this path only
+
+            from conducto import data, nb  # noqa: PLC0415
+
+            name = f".notebooks/{uuid.uuid4()}/{os.path.basename(path)}"
+            data.pipeline.put(name, executed)
+            nb.show_markdown(f"[{os.path.basename(path)}]({data.pipeline.url(name)})")
         return code
 
 
@@ -87,16 +93,6 @@ def _papermill(path: str, executed: str, parameters: Sequence[str]) -> int:
     command += ["--log-output", "--no-progress-bar", *parameters]
     directory = os.path.dirname(os.path.abspath(path))
     return subprocess.run([*command, "--cwd", directory], check=False).returncode  # noqa: S603
-
-
-def _save(path: str, executed: str) -> None:
-    import uuid  # noqa: PLC0415 - needed on this path only
-
-    from conducto import data, nb  # noqa: PLC0415
-
-    name = f".notebooks/{uuid.uuid4()}/{os.path.basename(path)}"
-    data.pipeline.put(name, executed)
-    nb.show_markdown(f"[{os.path.basename(path)}]({data.pipeline.url(name)})")
 
 
 if __name__ == "__main__":

@@ -71,16 +71,12 @@ class Expander:
         def missing(path: str) -> str:
             if self._strict:
                 raise missing_code(node, form, path)
-            return _relative(path)
+            import os
+
+            here = os.getcwd()
+            return os.path.relpath(path, here) if paths.inside(path, here) else path
 
         copied = form.get("copy_dir") is not None or form.get("copy_url") is not None
         path_map = {paths.to_host(k): v for k, v in (form["path_map"] or {}).items()}
         shorten = bool(form["docker_auto_workdir"]) and copied
         return paths.expand(command, path_map, shorten=shorten, missing=missing)
-
-
-def _relative(path: str) -> str:
-    import os
-
-    here = os.getcwd()
-    return os.path.relpath(path, here) if paths.inside(path, here) else path

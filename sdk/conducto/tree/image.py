@@ -113,13 +113,7 @@ FIELDS = [
     "path_map",
     "shell",
 ]
-UNRESOLVED = (
-    "instantiation_directory",
-    "reqs_py",
-    "reqs_npm",
-    "reqs_packages",
-    "reqs_docker",
-)
+UNRESOLVED = ("instantiation_directory", "reqs_py", "reqs_npm", "reqs_packages", "reqs_docker")
 _IGNORED = ("pre_built", "git_sha")
 
 

@@ -209,19 +209,15 @@ def by_name(root: NodeBase) -> Dict[str, Image]:
         image = node._image
         if image is not None and id(image) not in seen:
             seen[id(image)] = image
-            _add(images, image)
+            from conducto.errors import DuplicateImageError
+
+            name = image.name
+            other = images.setdefault(name, image)
+            if other is not image and image.is_named and other != image:
+                raise DuplicateImageError(
+                    f"{name} already present with a different definition in this repository"
+                )
     return images
-
-
-def _add(images: Dict[str, Image], image: Image) -> None:
-    from conducto.errors import DuplicateImageError
-
-    name = image.name
-    other = images.setdefault(name, image)
-    if other is not image and image.is_named and other != image:
-        raise DuplicateImageError(
-            f"{name} already present with a different definition in this repository"
-        )
 
 
 def names_of_execs(root: NodeBase) -> List[str]:

@@ -90,11 +90,7 @@ _DEFAULTS: Tuple[Tuple[str, Any], ...] = (
 
 
 def to_launch_form(
-    root: NodeBase,
-    *,
-    title: Optional[str] = None,
-    doc: Optional[str] = None,
-    tags: Tags = None,
+    root: NodeBase, *, title: Optional[str] = None, doc: Optional[str] = None, tags: Tags = None
 ) -> Dict[str, Any]:
     """Return the tree as JSON-able data for a launch; the tree itself does not change.
 

@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     ) -> Serial: ...
     @overload
     def Lazy(
-        command_or_func: Callable[..., Node],
-        *args: Any,
-        params: ExecParams = ...,
-        **kwargs: Any,
+        command_or_func: Callable[..., Node], *args: Any, params: ExecParams = ..., **kwargs: Any
     ) -> Serial: ...
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from conducto.tree import node_base
+from conducto.tree import structure
 from conducto.tree.text import count, shown
 from conducto.wire.printable import printable
 
@@ -24,7 +24,7 @@ _QUOTED = 60  # maximum characters of a command
 
 def warn_unnamed(root: NodeBase) -> None:
     """Print a warning for each node of a ``with`` block of this tree that was never attached."""
-    unnamed = node_base.unattached(root)
+    unnamed = structure.unattached(root)
     for node in unnamed[:_LISTED]:
         _warn(node, f"{_described(node)} has no name, so it is not part of the tree")
     if len(unnamed) > _LISTED:

@@ -1,8 +1,9 @@
-"""The node: its parameters, its images, its events, and its place in the tree.
+"""The node: its parameters, its images and its events.
 
 A pipeline may have hundreds of thousands of nodes, thousands of levels deep: parts that most nodes
 lack (an ``env``, callbacks, a registry of images) are created on first use, and nothing here
-recurses. `conducto.tree.nodes` adds the kinds of nodes, and methods that print and launch trees.
+recurses. `conducto.tree.structure` keeps the tree together; `conducto.tree.nodes` adds the kinds of
+nodes, and methods that print and launch trees.
 """
 
 # ruff: noqa: PLC0415, SLF001
@@ -10,17 +11,9 @@ recurses. `conducto.tree.nodes` adds the kinds of nodes, and methods that print 
 
 from __future__ import annotations
 
-import contextvars
-from itertools import islice
-
-from conducto.errors import (
-    DuplicateImageError,
-    ImageChoiceError,
-    NodeNotFoundError,
-    TreeError,
-)
+from conducto.errors import ImageChoiceError
 from conducto.inspection import call_site
-from conducto.tree import parameters
+from conducto.tree import parameters, structure
 from conducto.wire.launching import LAUNCH
 
 TYPE_CHECKING = False
@@ -34,9 +27,6 @@ if TYPE_CHECKING:
     from conducto.wire.named_limits import Limit
 
 _MAX_LOCATED = 50_000
-#: Children whose names are compared with a name that does not exist, and that are listed.
-_MAX_COMPARED = 1000
-_MAX_LISTED = 5
 _RUNNABLE = ("Exec", "Serial", "Parallel")
 #: Environment variable of a node that has the parameter ``isolate``.
 ISOLATE = "CONDUCTO_ISOLATE"
@@ -151,7 +141,9 @@ class NodeBase:
             raise parameters.unknown(unknown)
         self._name: Optional[str] = None
         self.parent: Optional[NodeBase] = None
-        self._up: Optional[NodeBase] = None  # a node above, mostly the root; see `root_of`
+        self._up: Optional[NodeBase] = (
+            None  # a node above, mostly the root; see `structure.root_of`
+        )
         self._children: Optional[Dict[str, NodeBase]] = None
         self._callbacks: Optional[List[Tuple[str, Any]]] = None
         self._images: Optional[Dict[str, Image]] = None
@@ -195,9 +187,9 @@ class NodeBase:
             self._choose_image(image, image_name)
         self._locate(file, line)
         if name is None:
-            note_unnamed(self)
+            structure.note_unnamed(self)
         else:
-            join_block(self, name)
+            structure.join_block(self, name)
 
     def _choose_image(self, image: Union[str, Image, None], image_name: Optional[str]) -> None:
         if image is not None and image_name is not None:
@@ -236,31 +228,31 @@ class NodeBase:
     @property
     def root(self) -> NodeBase:
         """The node at the top of the tree."""
-        return root_of(self)
+        return structure.root_of(self)
 
     def _attach(self, name: str, node: NodeBase) -> None:
         if not isinstance(node, NodeBase):
             raise TypeError(f"{self}: only a node can be a child, got {node!r}")
-        attach(self, name, node)
+        structure.attach(self, name, node)
 
     def __setitem__(self, name: str, node: NodeBase) -> None:
-        attach_by_path(self, name, node)
+        structure.attach_by_path(self, name, node)
 
     def __getitem__(self, name: str) -> NodeBase:
-        return find(self, name)
+        return structure.find(self, name)
 
     def __contains__(self, name: str) -> bool:
-        return _walk(self, name)[1] is None
+        return structure.walk(self, name)[1] is None
 
     def __enter__(self) -> Self:
-        enter_block(self)
+        structure.enter_block(self)
         return self
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        leave_block(self, failing=kind is not None)
+        structure.leave_block(self, failing=kind is not None)
 
     def __str__(self) -> str:
-        return path_of(self)
+        return structure.path_of(self)
 
     def __repr__(self) -> str:
         return f"<conducto.{type(self).__name__} {self}>"
@@ -271,7 +263,7 @@ class NodeBase:
         Args:
             reverse: Yield children before their parents instead, the last first.
         """
-        nodes = stream(self)
+        nodes = structure.stream(self)
         return iter(list(nodes)[::-1]) if reverse else nodes
 
     # --- parameters -------------------------------------------------------------------------
@@ -428,7 +420,7 @@ class NodeBase:
             if node._image is not None:
                 return node._image
             if node._image_name is not None:
-                return find_image(self.root, node._image_name)
+                return structure.find_image(self.root, node._image_name)
             node = node.parent
         return None
 
@@ -467,7 +459,7 @@ class NodeBase:
         Raises:
             DuplicateImageError: the tree has a different image of that name.
         """
-        register(self.root, image)
+        structure.register(self.root, image)
 
     @property
     def repo(self) -> Dict[str, Image]:
@@ -517,243 +509,3 @@ class NodeBase:
             [event, callback if isinstance(callback, list) else callback.to_literal()]
             for event, callback in self._callbacks or ()
         ]
-
-
-class _Block:
-    """An open ``with`` block.
-
-    Attributes:
-        node: The node to which named nodes are attached.
-        unnamed: The nodes without a name that were created in it.
-    """
-
-    __slots__ = ("node", "unnamed")
-
-    def __init__(self, node: NodeBase) -> None:
-        self.node = node
-        self.unnamed: List[NodeBase] = []
-
-
-# The open ``with`` blocks, the innermost last.
-_blocks: contextvars.ContextVar[Tuple[_Block, ...]] = contextvars.ContextVar("conducto_with")
-# Closed blocks that left nodes unattached, see `unattached`; the oldest are dropped.
-_incomplete: List[_Block] = []
-_MAX_INCOMPLETE = 100
-
-
-def root_of(node: NodeBase) -> NodeBase:
-    """Return the node at the top of the tree."""
-    root = node
-    while root._up is not None:
-        root = root._up
-    while node._up is not None and node._up is not root:
-        node._up, node = root, node._up  # shortens the path for the next call, as in union-find
-    return root
-
-
-def path_of(node: NodeBase) -> str:
-    """Return the full path, ``"/"`` for a root."""
-    names: List[str] = []
-    here: Optional[NodeBase] = node
-    while here is not None and here.parent is not None:
-        names.append(here.name)
-        here = here.parent
-    return "/" + "/".join(reversed(names))
-
-
-def attach(parent: NodeBase, name: str, node: NodeBase) -> None:
-    """Attach ``node`` as the last child of ``parent``.
-
-    Raises:
-        TypeError: the name is not text.
-        ValueError: the name is empty.
-        TreeError: the name is in use, or the node is already in a tree.
-    """
-    if not isinstance(name, str):
-        raise bad_key(name)
-    if not name:
-        raise ValueError("Name cannot be empty")
-    root = root_of(parent)
-    reason = _refusal(parent, root, name, node)
-    if reason:
-        raise TreeError(f"Adding node {name} violates the integrity of the pipeline: {reason}")
-    if node._images is not None:
-        for image in node._images.values():
-            root.register_image(image)
-        node._images = None
-    if parent._children is None:
-        parent._children = {}
-    parent._children[name] = node
-    node._name = name
-    node.parent = parent
-    node._up = root
-
-
-def _refusal(parent: NodeBase, root: NodeBase, name: str, node: NodeBase) -> str:
-    if node.parent is not None:
-        return f"it is already attached as {node}"
-    if parent._children is not None and name in parent._children:
-        return f"{parent} already has a child {name!r}{_where(parent._children[name])}"
-    if root is node:
-        return "it would be its own ancestor"
-    return ""
-
-
-def _where(node: NodeBase) -> str:
-    return "" if node.file is None else f" (defined at {node.file}:{node.line})"
-
-
-def attach_by_path(node: NodeBase, path: str, child: NodeBase) -> None:
-    """Attach ``child`` under the node at ``path`` up to its last slash, relative to ``node``."""
-    if not isinstance(path, str):
-        raise bad_key(path)
-    prefix, _, last = path.rpartition("/")
-    (find(node, prefix) if prefix else node)._attach(last, child)
-
-
-def find(node: NodeBase, path: str) -> NodeBase:
-    """Return the node at ``path``; a leading slash starts at the root.
-
-    Raises:
-        TypeError: the path is not text.
-        NodeNotFoundError: there is no such child; a KeyError, too.
-    """
-    here, missing = _walk(node, path)
-    if missing is not None:
-        raise NodeNotFoundError(f"{here} has no child {missing!r}{_nearby(here, missing)}")
-    return here
-
-
-def _walk(node: NodeBase, path: str) -> Tuple[NodeBase, Optional[str]]:
-    """Return the last node on the path that exists, and the name that is missing below it."""
-    if not isinstance(path, str):
-        raise bad_key(path)
-    here = root_of(node) if path.startswith("/") else node
-    for part in path.split("/"):
-        if part:
-            child = here.children.get(part)
-            if child is None:
-                return here, part
-            here = child
-    return here, None
-
-
-def _nearby(node: NodeBase, missing: str) -> str:
-    """Return the child whose name is most like the missing one, or the first children."""
-    from conducto.tree.text import suggestion
-
-    names = list(islice(node.children, _MAX_COMPARED))
-    more = len(node.children) - _MAX_LISTED
-    listed = ", ".join(map(repr, names[:_MAX_LISTED])) + (f" and {more:,} more" if more > 0 else "")
-    return suggestion(missing, names) or (f"; it has {listed}" if names else "; it has none")
-
-
-def bad_key(key: object) -> TypeError:
-    """Return the error for a name or path that is not text."""
-    return TypeError(f"Node names must be strings. Expected object of type str, got {key}")
-
-
-def enter_block(node: NodeBase) -> None:
-    """Open a ``with`` block: nodes created with a name become children of ``node``."""
-    _blocks.set((*_blocks.get(()), _Block(node)))
-
-
-def in_block() -> bool:
-    """Return whether a ``with`` block is open."""
-    return bool(_blocks.get(()))
-
-
-def leave_block(node: NodeBase, *, failing: bool) -> None:
-    """Close a ``with`` block; ``failing``: another exception must not be hidden.
-
-    Raises:
-        TreeError: another block was opened later and is still open.
-    """
-    blocks = _blocks.get(())
-    nodes = [block.node for block in blocks]
-    top = nodes[-1] if nodes else None
-    if node in nodes:
-        at = nodes.index(node)
-        _blocks.set(blocks[:at])
-        _keep_incomplete(blocks[at])
-    if top is not node and not failing:
-        raise TreeError(f"Node context error: {top!r} is not {node!r}")
-
-
-def _keep_incomplete(block: _Block) -> None:
-    block.unnamed = [node for node in block.unnamed if node.parent is None]
-    if block.unnamed:
-        _incomplete.append(block)
-        del _incomplete[:-_MAX_INCOMPLETE]
-
-
-def note_unnamed(node: NodeBase) -> None:
-    """Record a node without a name, which the innermost open block does not attach."""
-    blocks = _blocks.get(())
-    if blocks:
-        blocks[-1].unnamed.append(node)
-
-
-def unattached(root: NodeBase) -> List[NodeBase]:
-    """Return the unnamed nodes that were created in the blocks of a tree and never attached."""
-    return [
-        node
-        for block in _incomplete
-        if root_of(block.node) is root
-        for node in block.unnamed
-        if node.parent is None and node is not root
-    ]
-
-
-def join_block(node: NodeBase, name: str) -> None:
-    """Attach ``node`` to the innermost open block.
-
-    Raises:
-        ValueError: there is none, or the name has a slash.
-    """
-    blocks = _blocks.get(())
-    if not blocks:
-        raise ValueError(f"Cannot assign name={name} outside of a context manager.")
-    if "/" in str(name):
-        raise ValueError(f"Disallowed character in name, may not use '/': {name}")
-    blocks[-1].node._attach(name, node)
-
-
-def stream(node: NodeBase) -> Iterator[NodeBase]:
-    """Yield the subtree, parents before children."""
-    stack = [node]
-    while stack:
-        here = stack.pop()
-        yield here
-        if here._children is not None:
-            stack.extend(reversed(list(here._children.values())))
-
-
-def register(root: NodeBase, image: Image) -> None:
-    """Register ``image`` with the tree under ``root``.
-
-    Raises:
-        DuplicateImageError: the tree has a different image of that name.
-    """
-    known = {} if root._images is None else root._images
-    other = known.get(image.name)
-    if other is not None and other is not image and other != image:
-        raise DuplicateImageError(
-            f"{image.name} already present with a different definition in this repository"
-        )
-    if other is None:
-        root._images = {**known, image.name: image}
-
-
-def find_image(root: NodeBase, name: str) -> Image:
-    """Return the image called ``name`` of the tree under ``root``.
-
-    Raises:
-        KeyError: there is none.
-    """
-    if root._images is not None and name in root._images:
-        return root._images[name]
-    for node in root.stream():
-        if node._image is not None and node._image.name == name:
-            return node._image
-    raise KeyError(name)

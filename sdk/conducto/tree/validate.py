@@ -14,7 +14,8 @@ from conducto.errors import (
 )
 from conducto.tree import image_form as image_rules
 from conducto.tree import parameters
-from conducto.tree.node_base import KINDS, NodeBase, find_image
+from conducto.tree.node_base import KINDS, NodeBase
+from conducto.tree.structure import find_image
 from conducto.wire import fields, limits, paths
 from conducto.wire.approvals import check_approval, check_outside_contexts
 
@@ -33,11 +34,7 @@ def _error(node: NodeBase, message: str, *, separator: str = ": ") -> Definition
 
 
 def validate(
-    root: NodeBase,
-    *,
-    check_images: bool = True,
-    check_code: bool = False,
-    cloud: bool = False,
+    root: NodeBase, *, check_images: bool = True, check_code: bool = False, cloud: bool = False
 ) -> None:
     """Check that the subtree under ``root`` can be launched.
 

@@ -16,8 +16,11 @@ from conducto_core.api.idempotency import (
     ResponseStore,
 )
 from conducto_core.api.problems import ProblemError
+from conducto_core.data import operations as data
+from conducto_core.debug import operations as debug
 from conducto_core.remote.operations import LOGIN
 from conducto_core.run import operations as pipelines
+from conducto_core.secrets import operations as secrets
 from conducto_local.server.idempotency import IdempotencyFile, remembered
 from support.api_server import TOKEN, running_server
 from support.disks import fill, small_disk
@@ -260,14 +263,12 @@ def test_a_launch_that_arrives_twice_makes_one_pipeline() -> None:
     assert len(fake.launches) == 1
 
 
-@pytest.mark.parametrize("operation", [pipelines.DEBUG, LOGIN, pipelines.GET, pipelines.PUT_DATA])
+@pytest.mark.parametrize("operation", [debug.DEBUG, LOGIN, pipelines.GET, data.PUT_DATA])
 def test_answers_that_are_secret_or_harmless_are_not_remembered(operation) -> None:
     assert not operation.remembered
 
 
-@pytest.mark.parametrize(
-    "operation", [pipelines.LAUNCH, pipelines.CONTROL, pipelines.DELETE_SECRETS]
-)
+@pytest.mark.parametrize("operation", [pipelines.LAUNCH, pipelines.CONTROL, secrets.DELETE_SECRETS])
 def test_actions_are_remembered(operation) -> None:
     assert operation.remembered
 

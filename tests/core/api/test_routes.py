@@ -13,9 +13,10 @@ from conducto_core.api.operation import AnyOperation
 from conducto_core.api.problems import ProblemError, ProblemRule, problem_of
 from conducto_core.children.operations import CHILD_OPERATIONS
 from conducto_core.errors import NotFoundError
+from conducto_core.logs.operations import LOG
 from conducto_core.people.operations import ORGANISATION_OPERATIONS
 from conducto_core.remote.operations import AGENT_OPERATIONS
-from conducto_core.run.operations import AGENT_STATUS, LOG, OPERATIONS
+from conducto_core.run.operations import AGENT_STATUS, OPERATIONS
 from conducto_core.workers.operations import WORKER_OPERATIONS
 from support.golden import FILES, REMEDY, read
 

@@ -4,21 +4,15 @@ import pytest
 from tests.support.wire_schemas import operations
 
 from conducto_core.api.operation import AnyOperation, LinkClass
+from conducto_core.debug.operations import DEBUG, OPEN_SHELL
+from conducto_core.programs.operations import START_PROGRAM
 from conducto_core.remote.model import Caller, LinkPolicy
 from conducto_core.remote.rules import ALLOWABLE, LinkRequest, refusal_of
 from conducto_core.run.model.requests import Action, Changes, ControlRequest
-from conducto_core.run.operations import (
-    CONTROL,
-    DEBUG,
-    DELETE,
-    LAUNCH,
-    OPEN_SHELL,
-    SECRETS,
-    START_PROGRAM,
-    TREE,
-)
+from conducto_core.run.operations import CONTROL, DELETE, LAUNCH, TREE
 from conducto_core.schedules.model import ScheduleSettings, ScriptSource, TemplateSource
 from conducto_core.schedules.operations import CHANGE_SCHEDULE, CREATE_SCHEDULE
+from conducto_core.secrets.operations import SECRETS
 
 OWNER, OTHER = Caller(user="ada"), Caller(user="bob")
 DEFAULT = LinkPolicy()

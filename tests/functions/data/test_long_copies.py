@@ -22,9 +22,9 @@ from chalicelib.data.copy_jobs import (
 )
 from chalicelib.data.function import LocalDataFiles, serve
 from conducto_core.api.cloud_operations import PREPARING
+from conducto_core.data import operations as data
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.installation.names import pipeline_directory
-from conducto_core.run import operations as pipelines
 from conducto_core.run.model.params import DataParams
 from conducto_core.run.model.responses import DataEntry
 from support.cloud.world import ME, World
@@ -274,9 +274,9 @@ def test_the_api_answers_202_and_how_far_it_is(place: Place) -> None:
     place.world.tokens.put("mine", ME, expires=None)
     me = place.world.tokens.find("mine")
 
-    first = api.call(pipelines.DATA_FILE, me, request)
+    first = api.call(data.DATA_FILE, me, request)
     place.data.go()
-    then = api.call(pipelines.DATA_FILE, me, request)
+    then = api.call(data.DATA_FILE, me, request)
 
     assert (first.status, then.status) == (PREPARING, 303)
     told = json.loads(first.body)

@@ -26,8 +26,9 @@ from conducto_core.people.model import AuditParams, Member, Role, TrustRequest
 from conducto_core.people.operations import PUT_TRUST, START_SESSION
 from conducto_core.people.rules import INHERITED
 from conducto_core.run.model.states import Cause
-from conducto_core.run.operations import CONTROL, LAUNCH, LIST, PUT_SECRETS, SECRETS
+from conducto_core.run.operations import CONTROL, LAUNCH, LIST
 from conducto_core.schedules.operations import CREATE_SCHEDULE
+from conducto_core.secrets.operations import PUT_SECRETS, SECRETS
 from conducto_core.triggers.operations import PUT_TRIGGER
 from support.cloud.world import ME, World
 from support.trees import form, leaf, serial

@@ -21,6 +21,8 @@ from chalicelib.remote.relay import MAX_STORED
 from chalicelib.run.processor import CommandProcessor
 from conducto_core.api.cloud_operations import WHO_AM_I
 from conducto_core.api.operation import LinkClass
+from conducto_core.approvals.operations import DECIDE_APPROVAL
+from conducto_core.logs.operations import LOG, LOG_FILE
 from conducto_core.people.model import AuditParams, Member, Role
 from conducto_core.people.operations import REMOVE_MEMBER
 from conducto_core.remote.model import (
@@ -37,7 +39,7 @@ from conducto_core.remote.model import (
 from conducto_core.remote.model import ResponseHead as Head
 from conducto_core.remote.operations import FORGET_AGENT, LINKED_AGENT, LIST_AGENTS
 from conducto_core.run import views
-from conducto_core.run.operations import CONTROL, DECIDE_APPROVAL, GET, LIST, LOG, LOG_FILE, TREE
+from conducto_core.run.operations import CONTROL, GET, LIST, TREE
 from support.cloud.aws import TABLE, aws
 from support.cloud.linked_agent import JSON, LinkedAgent, RelayWorld
 from support.cloud.throttle import calls_of

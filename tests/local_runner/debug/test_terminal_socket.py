@@ -9,8 +9,8 @@ import pytest
 from tests.fakes.debug_shell import FakeShell
 
 from conducto_core.debug.model import ShellEnd
+from conducto_core.debug.operations import MAX_SHELL_FRAME
 from conducto_core.run.model.labels import duration
-from conducto_core.run.operations import MAX_SHELL_FRAME
 from conducto_local.debug.page import Limits, PageScreen, TerminalSocket
 from conducto_local.debug.terminal import DebugError
 from conducto_local.engine.port import EngineError

@@ -16,11 +16,11 @@ from websockets.sync.client import ClientConnection, connect
 
 from conducto_client import ApiError, Client, HttpTransport
 from conducto_core.debug.model import DebugPlan, DebugRequest, ShellTicket
+from conducto_core.debug.operations import MAX_SHELLS
 from conducto_core.errors import RefusedError
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.requests import NodeView
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.run.operations import MAX_SHELLS
 from conducto_local.agent.state_dir import AgentSettingError
 from conducto_local.debug.page import Limits, Shells, allowed_shells
 from conducto_local.server.auth import SCRIPT_HEADER

@@ -37,7 +37,6 @@ class SignalClock:
             signal.signal(number, lambda _number, _frame: self.stop())
 
     def stop(self) -> None:
-        """Make the worker stop."""
         if self._stopped_at is None:
             self._stopped_at = self.now()
         self._told.set()

@@ -121,7 +121,6 @@ class HttpApi:
         self._jitter = SystemRandom()
 
     def start(self, start: WorkerStart) -> WorkerInstructions:
-        """Report that the worker has started."""
         return self._try(START, start, self._timeout)
 
     def claim(self, claim: Claim) -> ClaimResponse:
@@ -133,7 +132,6 @@ class HttpApi:
         return self._once(HEARTBEAT, heartbeat)
 
     def log(self, chunk: WorkerLogChunk) -> LogResponse:
-        """Send output."""
         return self._once(LOG, chunk)
 
     def log_upload(self, wanted: LogUpload, data: bytes) -> str:
@@ -146,7 +144,6 @@ class HttpApi:
         return answer.key
 
     def report(self, report: Report) -> ReportResponse:
-        """Report the result of a command."""
         return self._try(REPORT, report, lambda: TIMEOUT)
 
     def upload(self, data: bytes) -> str:
@@ -167,7 +164,6 @@ class HttpApi:
             return
 
     def end(self, end: WorkerEnd) -> EndResponse:
-        """Report that the worker is exiting."""
         return self._try(END, end, lambda: LAST_TIMEOUT)
 
     def _timeout(self) -> float:

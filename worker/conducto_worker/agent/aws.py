@@ -138,7 +138,6 @@ class ActivityPoller:
 
 
 def connect(instructions: WorkerInstructions) -> ActivityClient:
-    """Return a client of Step Functions."""
     # Slow to import. boto3 would add nothing but size to the image.
     import botocore.session  # type: ignore[import-untyped]  # noqa: PLC0415
     from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415

@@ -151,7 +151,15 @@ class DebugShell:
             self._clock.wait(TICK_SECONDS)
             self._commands.read(0)
             for visitor in self._visitors():
-                self._open_session(visitor)
+                path = self._folder / f"in.{visitor}"
+                path.unlink(missing_ok=True)
+                os.mkfifo(path, 0o600)
+                try:
+                    self._hand_over(path)
+                except OSError as error:  # the session ended meanwhile
+                    logger.info("session %s ended before it started: %s", visitor, error)
+                finally:
+                    path.unlink(missing_ok=True)
             now = self._clock.now()
             last = now if self._inside else last
             if self._clock.stopped_at is not None:
@@ -174,17 +182,6 @@ class DebugShell:
         for word in said.split():
             if word.isdigit():
                 yield word.decode()
-
-    def _open_session(self, visitor: str) -> None:
-        path = self._folder / f"in.{visitor}"
-        path.unlink(missing_ok=True)
-        os.mkfifo(path, 0o600)
-        try:
-            self._hand_over(path)
-        except OSError as error:  # the session ended meanwhile
-            logger.info("session %s ended before it started: %s", visitor, error)
-        finally:
-            path.unlink(missing_ok=True)
 
     def _hand_over(self, path: Path) -> None:
         end = self._clock.now() + _TIMEOUT

@@ -65,7 +65,6 @@ class FifoCommands:
         up.touch()
 
     def wait_ready(self, seconds: float, stopping: Callable[[], bool]) -> None:
-        """Return when the server is ready."""
         end = time.monotonic() + seconds
         self._parser = OutputParser(READY)
         while not self._reaches_server():
@@ -85,7 +84,6 @@ class FifoCommands:
         self._to_write += self._settings
 
     def begin(self, script: str, env: Mapping[str, str], inputs: str = "") -> None:
-        """Start a command."""
         encoded = self._encoder.encode(script, env, inputs)
         self._parser, self._nonce = OutputParser(encoded.nonce), encoded.nonce
         self._to_write += encoded.line

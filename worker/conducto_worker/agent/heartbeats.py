@@ -37,7 +37,6 @@ class HeartbeatSender:
             self._tokens.add(token)
 
     def drop(self, token: str) -> None:
-        """Stop sending heartbeats for a task."""
         with self._lock:
             self._tokens.discard(token)
 
@@ -47,13 +46,11 @@ class HeartbeatSender:
             return token in self._tokens
 
     def running(self, path: str, attempt: int) -> None:
-        """Start sending heartbeats for a running command."""
         with self._lock:
             self._running = Heartbeat(path=path, attempt=attempt)
             self.stop = False
 
     def ended(self) -> None:
-        """Stop sending heartbeats for the command."""
         with self._lock:
             self._running = None
             self.stop = False

@@ -60,7 +60,6 @@ class _Chunk(NamedTuple):
     data: bytes
 
     def direct(self) -> WorkerLogChunk:
-        """Return the message with its output."""
         data, is_small = self.data, len(self.data) <= _PLAIN_BYTES
         return self._with(data if is_small else _gzip(data), packed=not is_small)
 
@@ -191,7 +190,6 @@ class LogShipper:
         self.lost = False
 
     def begin(self, path: str, attempt: int) -> None:
-        """Start collecting the output of an attempt."""
         with self._changed:
             self._linger = LINGER_SECONDS  # the first output is shown at once
             self.lost = False
@@ -230,7 +228,6 @@ class LogShipper:
 
     @property
     def empty(self) -> bool:
-        """Whether all output has been sent."""
         return self._waiting == 0
 
     def step(self) -> float:

@@ -114,7 +114,6 @@ class Sampler:
             self._hand_over(followed, last=False)
 
     def run(self, leaving: threading.Event) -> None:
-        """Sample until ``leaving`` is set."""
         while not leaving.wait(_LOOK_SECONDS):
             self.step()
 

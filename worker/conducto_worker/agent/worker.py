@@ -98,7 +98,6 @@ class EarlyPolls:
         return self._left < 0
 
     def count(self, *, found: bool) -> None:
-        """Count a poll."""
         self._gap = 0 if found else min(2 * self._gap + 1, _MAX_GAP)
         self._left = self._gap
 
@@ -179,7 +178,11 @@ class Worker:
             reason = self._reason_to_leave()
             if reason is not None:
                 raise reason
-            self._check_idle()
+            now = self._clock.now()
+            if not self._held and now - self._idle_since >= self._instructions.idle:
+                if not self._is_warm():
+                    raise WorkerExit("idle", notify=False)
+                self._idle_since = now
             if self._claim_held():
                 return
         offer = self._tasks.poll(self._may_abort, leaving=self._dismissed)
@@ -223,13 +226,6 @@ class Worker:
         if instructions.policy != "context" and now - self._born >= instructions.age:
             return WorkerExit("age")
         return None
-
-    def _check_idle(self) -> None:
-        now = self._clock.now()
-        if not self._held and now - self._idle_since >= self._instructions.idle:
-            if not self._is_warm():
-                raise WorkerExit("idle", notify=False)
-            self._idle_since = now
 
     def _is_warm(self) -> bool:
         """Report that the worker is idle; return whether it stays for the pipeline's next run."""

@@ -13,7 +13,6 @@ _LEFT_OUT = frozenset({"__pycache__", "testing", "tools", "nb"})
 
 
 def files() -> Mapping[str, Path]:
-    """Return the files of the context, by their path in it."""
     here = Path(str(resources.files("conducto_worker").joinpath("image")))
     found = {name: here / name for name in ("Dockerfile", "requirements.txt", "minimal_root.py")}
     for package in PACKAGES:
@@ -44,7 +43,6 @@ def context() -> bytes:
 
 
 def write_context(folder: Path) -> None:
-    """Write the context into a directory."""
     for name, path in files().items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

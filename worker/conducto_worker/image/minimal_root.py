@@ -88,14 +88,12 @@ class Root:
 
 
 def libraries_of(program: Path) -> list[Path]:
-    """Return the shared libraries that a program loads."""
     command = ["ldd", str(program)]
     said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     return [Path(found) for found in _LIBRARY.findall(said.stdout)]
 
 
 def main(folder: Path) -> None:
-    """Write the root."""
     root = Root(folder)
     python, library = shutil.which("python3"), Path(sysconfig.get_path("stdlib"))
     if python is None:

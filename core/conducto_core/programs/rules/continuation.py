@@ -82,11 +82,7 @@ class ContinuationPlan:
 
 
 def fingerprint(
-    spec: NodeSpec,
-    script: str,
-    image: str | None,
-    secrets: str,
-    hide: Callable[[str], str] = str,
+    spec: NodeSpec, script: str, image: str | None, secrets: str, hide: Callable[[str], str] = str
 ) -> str | None:
     """Return the fingerprint of the inputs of an Exec, or None if its image has no digest.
 
@@ -108,7 +104,7 @@ def fingerprint(
         (place.cpu, place.mem),
         (place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target),
     )
-    return " ".join(ANY if part == ANY else _digest(part) for part in parts)
+    return " ".join(ANY if part == ANY else _digest_of(repr(part)) for part in parts)
 
 
 class Ran(NamedTuple):
@@ -159,10 +155,6 @@ def secrets_version(secrets: Iterable[tuple[str, str, float]]) -> str:
     """
     names = sorted(secrets)
     return hashlib.sha256(repr(names).encode()).hexdigest() if names else ""
-
-
-def _digest(part: object) -> str:
-    return _digest_of(repr(part))
 
 
 # Execs of one pipeline often differ only in their command.

@@ -106,17 +106,14 @@ def word_problem(schema: Mapping[str, Any], word: str) -> str | None:
         choices = [str(each) for each in schema["enum"]]
         return None if word in choices else f"must be one of {', '.join(choices)}"
     if schema.get("type") == "array":
-        return _array_problem(schema.get("items", {}), word)
+        items = schema.get("items", {})
+        for place, item in enumerate(list_items(word), start=1):
+            reason = word_problem(items, item)
+            if reason is not None:
+                return f"item {place} {reason}"
+        return None
     check, expected = _CHECKS.get(schema.get("format") or schema.get("type") or "", (None, ""))
     return None if check is None or _accepts(check, word) else f"must be {expected}, got {word!r}"
-
-
-def _array_problem(items: Mapping[str, Any], word: str) -> str | None:
-    for place, item in enumerate(list_items(word), start=1):
-        reason = word_problem(items, item)
-        if reason is not None:
-            return f"item {place} {reason}"
-    return None
 
 
 def list_items(word: str) -> list[str]:

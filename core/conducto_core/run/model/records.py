@@ -388,15 +388,7 @@ class ChangeRow(NamedTuple):
 
 
 WaitKind = Literal[
-    "image",
-    "turn",
-    "limit",
-    "start",
-    "approval",
-    "workers",
-    "plan",
-    "spend_limit",
-    "schedule",
+    "image", "turn", "limit", "start", "approval", "workers", "plan", "spend_limit", "schedule"
 ]
 """The kinds of waits of nodes, for all clients; `conducto_core.run.rules.waits` has the sentence of
 each. ``turn`` is the wait for an earlier node, a place in a group or on the machine; ``limit`` that

@@ -191,7 +191,10 @@ def _notes(action: Action, touched: list[LiveExec]) -> Iterator[str]:
         owner = owner_of(pool)
         if kind_of(pool) is not PoolKind.CONTEXT or owner is None or owner in told:
             continue
-        group = _above(node, owner)
+        above: LiveNode | None = node
+        while above is not None and above.path != owner:
+            above = above.parent
+        group = above
         left = sum(n.path not in paths for n in _members(group, pool))
         if left and not (isinstance(group, LiveGroup) and group.in_flight()):
             told.add(owner)
@@ -199,13 +202,6 @@ def _notes(action: Action, touched: list[LiveExec]) -> Iterator[str]:
                 f"{owner}: its container and the state in it may be lost; {left} other Execs of "
                 f"this context do not run again. To restore the state, reset {owner}"
             )
-
-
-def _above(node: LiveNode, path: str) -> LiveNode | None:
-    above: LiveNode | None = node
-    while above is not None and above.path != path:
-        above = above.parent
-    return above
 
 
 def _members(group: LiveNode | None, pool: str) -> Iterator[LiveExec]:

@@ -119,7 +119,10 @@ class AdmissionQueue:
             full = next((x for x in ticket.limits if not self._has_room(x)), None)
             if full is not None:
                 heappop(self._queue)
-                self._step_aside(ticket, full)
+                ticket.waits_for = full
+                heappush(self._uses[full.key].aside, (ticket.number, ticket))
+                # Another group may have readmitted it, and still has room for its next attempt.
+                self._let_next_in(ticket)
                 continue
             if ticket.named and self._table.check(ticket.request()) is not None:
                 heappop(self._queue)
@@ -193,12 +196,6 @@ class AdmissionQueue:
             self._table.acquire(ticket.request())
         for limit in ticket.limits:
             self._uses.setdefault(limit.key, _Use()).used += 1
-
-    def _step_aside(self, ticket: QueuedAttempt, full: QueueLimit) -> None:
-        ticket.waits_for = full
-        heappush(self._uses[full.key].aside, (ticket.number, ticket))
-        # Another group may have readmitted it, and still has room for its next attempt.
-        self._let_next_in(ticket)
 
     def _let_next_in(self, ticket: QueuedAttempt) -> None:
         """Queue one waiting attempt of each group that ``ticket`` counts in and that has room."""

@@ -104,7 +104,9 @@ class _Step:
                 self._each(event.paths, self._kill)
                 tree.paused = tree.paused and tree.root.path not in event.paths
             case ev.SpendLimitReached():
-                self._stop_all(StopReason.SPEND_LIMIT)
+                for node in list(self.tree.in_flight(self.tree.root)):
+                    if node.state is State.RUNNING and node.stop_reason is None:
+                        self._stop(node, StopReason.SPEND_LIMIT)
             case ev.NodesModified():
                 for path, spec in event.nodes.items():
                     self._modify(tree.nodes[path], spec)
@@ -339,26 +341,20 @@ class _Step:
             _forget_tries(node)
             node.tries = int(node.state is State.QUEUED)  # a queued Exec counts as the first
             if isinstance(node, LiveGroup):
-                self._reset_group(node)
+                if node.expired:
+                    node.expired = False
+                    self.tree.refresh(node)
             elif isinstance(node, LiveExec):
-                self._reset_exec(node)
+                node.mem = None
+                if node.state is not State.QUEUED:
+                    self._empty_target(node)
+                if node.state is State.RUNNING:
+                    self._stop(node, StopReason.RESET)
+                elif node.state in FINISHED:
+                    self.tree.set_exec(node, State.PENDING)
+                elif node.state is State.QUEUED and node.spec.approval is not None:
+                    self._withdraw(node)
         self.tree.notices.append((Notice.TURN, top))
-
-    def _reset_group(self, node: LiveGroup) -> None:
-        if node.expired:
-            node.expired = False
-            self.tree.refresh(node)
-
-    def _reset_exec(self, node: LiveExec) -> None:
-        node.mem = None
-        if node.state is not State.QUEUED:
-            self._empty_target(node)
-        if node.state is State.RUNNING:
-            self._stop(node, StopReason.RESET)
-        elif node.state in FINISHED:
-            self.tree.set_exec(node, State.PENDING)
-        elif node.state is State.QUEUED and node.spec.approval is not None:
-            self._withdraw(node)
 
     def _clear_expired(self, node: LiveNode) -> None:
         """Clear the time limits above, so that the reset nodes can run."""
@@ -417,11 +413,6 @@ class _Step:
                 shown, warning = suppress(state, suppress_errors=node.spec.suppress_errors)
                 self.tree.set_exec(node, shown, cause=cause, warning=warning)
                 self._notify(node)
-
-    def _stop_all(self, stop_reason: StopReason) -> None:
-        for node in list(self.tree.in_flight(self.tree.root)):
-            if node.state is State.RUNNING and node.stop_reason is None:
-                self._stop(node, stop_reason)
 
     def _stop(self, node: LiveExec, stop_reason: StopReason) -> None:
         if node.stop_reason is None:

@@ -160,20 +160,16 @@ def _github(name: str, body: Mapping[str, Any]) -> list[GitEvent]:
         return _github_pull_request(body, common)
     common["url"] = repository["clone_url"]
     if name == "push":
-        return _github_push(body, common)
+        if body.get("deleted") or not body["ref"].startswith(_BRANCH):
+            return []  # tags have an event of their own
+        title = (body.get("head_commit") or {}).get("message", "").partition("\n")[0]
+        branch = body["ref"].removeprefix(_BRANCH)
+        pushed = {"branch": branch, "sha": body["after"], "title": title}
+        return [GitEvent(kind=GitEventKind.PUSH, **common, **pushed)]
     kind = f"{name}-{body['ref_type']}"
     if kind not in set(GitEventKind):
         return []
     return [GitEvent.model_validate({**common, "kind": kind, "branch": body["ref"]})]
-
-
-def _github_push(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
-    if body.get("deleted") or not body["ref"].startswith(_BRANCH):
-        return []  # tags have an event of their own
-    title = (body.get("head_commit") or {}).get("message", "").partition("\n")[0]
-    branch = body["ref"].removeprefix(_BRANCH)
-    pushed = {"branch": branch, "sha": body["after"], "title": title}
-    return [GitEvent(kind=GitEventKind.PUSH, **common, **pushed)]
 
 
 def _github_pull_request(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:

@@ -110,11 +110,7 @@ _KNOWN = (
         "check that the registry responds, and that the subnets can reach it",
         pulling=True,
     ),
-    _Known(
-        StartFailure.DENIED,
-        ("not authorized", "accessdenied", "access denied"),
-        DENIED_REMEDY,
-    ),
+    _Known(StartFailure.DENIED, ("not authorized", "accessdenied", "access denied"), DENIED_REMEDY),
     _Known(StartFailure.THROTTLED, ("capacity", "resource:")),
     _Known(StartFailure.EXITED, ("essential container",)),
     _Known(StartFailure.SETUP, ("resourceinitializationerror", "failed to start")),

@@ -1,0 +1,90 @@
+"""The operations on debug shells, with their limits."""
+
+from conducto_core.api.operation import WEBSOCKET, LinkClass, Permission, act, read, send
+from conducto_core.debug.model import (
+    DebugPlan,
+    DebugRequest,
+    RemoteShell,
+    RemoteShellEnd,
+    RemoteShellEntry,
+    RemoteShellParams,
+    RemoteShellRequest,
+    ShellEnd,
+    ShellParams,
+    ShellTicket,
+)
+from conducto_core.run.model import params as p
+
+#: Maximum number of debug shells open in pages at once, with those that have an unused ticket.
+MAX_SHELLS = 4
+#: Maximum bytes of input in one frame, and of input that the shell has not read yet.
+MAX_SHELL_FRAME = 64 << 10
+MAX_SHELL_TYPED = 1 << 20
+#: Bytes of output that a client may lag behind before its shell has to wait.
+MAX_SHELL_AHEAD = 256 << 10
+#: Maximum seconds that a shell is open, and that it is idle.
+MAX_SHELL_SECONDS = 8 * 3600.0
+MAX_SHELL_IDLE = 3600.0
+
+DEBUG = send(
+    "debug",
+    "POST /pipelines/{id}/debug",
+    p.PipelineParams,
+    DebugRequest,
+    DebugPlan,
+    Permission.DEBUG,
+    "Return the container of a debug shell for an attempt, including secrets.",
+    link_class=LinkClass.NEVER,
+    kept=False,  # it holds secrets, and changes nothing
+)
+OPEN_SHELL = send(
+    "open_shell",
+    "POST /pipelines/{id}/shell",
+    p.PipelineParams,
+    DebugRequest,
+    ShellTicket,
+    Permission.DEBUG,
+    "Return a ticket for a debug shell in the web app, if the server supports it.",
+    link_class=LinkClass.DEBUG,
+    kept=False,  # a ticket can be used once
+)
+SHELL = read(
+    "shell",
+    "/shell",
+    ShellParams,
+    ShellEnd,
+    "Connect to the debug shell of a ticket: its output and its end.",
+    link_class=LinkClass.DEBUG,
+    method=WEBSOCKET,
+    permission=Permission.DEBUG,
+)
+OPEN_REMOTE_SHELL = send(
+    "open_remote_shell",
+    "POST /pipelines/{id}/remote-shells",
+    p.PipelineParams,
+    RemoteShellRequest,
+    RemoteShell,
+    Permission.DEBUG,
+    "Open a debug shell on a worker of its own, if the server is in the cloud.",
+    link_class=LinkClass.DEBUG,
+)
+ENTER_REMOTE_SHELL = act(
+    "enter_remote_shell",
+    "POST /pipelines/{id}/remote-shells/{shell}/enter",
+    RemoteShellParams,
+    RemoteShellEntry,
+    Permission.DEBUG,
+    "Return the session of such a shell, once it has started.",
+    link_class=LinkClass.DEBUG,
+    kept=False,  # a session can be used once
+)
+END_REMOTE_SHELL = act(
+    "end_remote_shell",
+    "DELETE /pipelines/{id}/remote-shells/{shell}",
+    RemoteShellParams,
+    RemoteShellEnd,
+    Permission.DEBUG,
+    "End such a shell.",
+    link_class=LinkClass.DEBUG,
+    kept=False,
+)

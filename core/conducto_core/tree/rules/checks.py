@@ -1,0 +1,88 @@
+"""Checks of resolved nodes together: targets of Lazy nodes, shared containers, approvals."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from conducto.errors import DefinitionError, raise_found
+from conducto.wire import approvals
+from conducto_core.errors import invalid
+from conducto_core.run.model.states import NodeType
+from conducto_core.tree.model import NodeSpec, Placement, ancestors, child_path
+from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
+
+
+def check_lazy_targets(nodes: dict[str, NodeSpec]) -> None:
+    """Mark the targets of Lazy nodes as awaiting their trees."""
+    generates: dict[str, str] = {}
+    for node in list(nodes.values()):
+        if node.lazy_target is None:
+            continue
+        target = nodes.get(node.lazy_target)
+        if target is None or target.type is NodeType.EXEC or target.path in ancestors(node.path):
+            raise invalid(
+                node.path,
+                f"no group {node.lazy_target} is beside it to take the tree it prints; "
+                "use co.Lazy, which makes both",
+            )
+        other = generates.setdefault(target.path, node.path)
+        if other != node.path:
+            raise invalid(
+                node.path,
+                f"prints a tree for {target.path}, and so does {other}; give each its own co.Lazy",
+            )
+        _check_order(node, target, nodes)
+        nodes[target.path] = replace(target, awaits_tree=True)
+
+
+def _check_order(node: NodeSpec, target: NodeSpec, nodes: Mapping[str, NodeSpec]) -> None:
+    """Reject a Serial with a target before the Exec that prints its tree: neither would start."""
+    above = nodes[next(ancestors(target.path))]
+    places = [child_path(above.path, name) for name in above.children]
+    if above.type is NodeType.SERIAL and places.index(target.path) < places.index(node.path):
+        raise invalid(
+            node.path,
+            f"comes after {target.path} in a Serial, which waits for the tree it prints; "
+            "put it before",
+        )
+
+
+def check_contexts(nodes: Mapping[str, NodeSpec]) -> None:
+    """Check that the Execs of a ``new`` context, which share a container, need the same one."""
+    first: dict[str, NodeSpec] = {}
+    for node in nodes.values():
+        if node.type is not NodeType.EXEC or kind_of(node.pool) is not PoolKind.CONTEXT:
+            continue
+        other = first.setdefault(node.pool, node)
+        mine, theirs = _fixed_by_container(node.placement), _fixed_by_container(other.placement)
+        for name, value in mine.items():
+            if value != theirs[name]:
+                raise invalid(
+                    node.path,
+                    f"{name}={value!r} differs from {name}={theirs[name]!r} of {other.path}, but "
+                    f"both share the container of {owner_of(node.pool)} "
+                    "(container_reuse_context=NEW); make them equal, or set "
+                    "container_reuse_context=GLOBAL or NEW here",
+                )
+
+
+def check_approvals(nodes: Mapping[str, NodeSpec], others: Mapping[str, NodeSpec]) -> None:
+    """Check that no container is kept while an approval waits; ``others`` are nodes above."""
+    found: list[DefinitionError] = []
+    for node in nodes.values():
+        if node.approval is None:
+            continue
+        above = [nodes.get(path) or others[path] for path in (node.path, *ancestors(node.path))]
+        try:
+            approvals.check_outside_contexts((each.path, each.reuse_context) for each in above)
+        except ValueError as error:
+            found.append(invalid(node.path, str(error)))
+    raise_found(found)
+
+
+def _fixed_by_container(placement: Placement) -> dict[str, object]:
+    return {
+        "image": placement.image,
+        "gpu": placement.gpu,
+        "requires_docker": placement.requires_docker,
+        "docker_run_args": placement.docker_run_args,
+    }
