@@ -32,10 +32,10 @@ if TYPE_CHECKING:
         _images: Optional[Dict[str, Image]]
 
         @property
-        def name(self) -> str: ...
+        def name(self) -> str: ...  # noqa: D102
         @property
-        def children(self) -> Mapping[str, Any]: ...
-        def register_image(self, image: Image, /) -> None: ...
+        def children(self) -> Mapping[str, Any]: ...  # noqa: D102
+        def register_image(self, image: Image, /) -> None: ...  # noqa: D102
         def _attach(self, name: str, node: Any, /) -> None: ...
 
     N = TypeVar("N", bound=Linked)

@@ -552,7 +552,7 @@ def test_rerun_json_is_one_document_with_all_notes(
     assert (document["action"], document["affected"], document["notes"]) == ("rerun", 1, [IDLE])
 
 
-def test_rerun_of_a_node_that_has_failed_again_already_is_no_failure(
+def test_rerun_of_a_node_that_failed_again_meanwhile_succeeds(
     fake: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     fake.finish("abc-def", "/build", Cause.EXIT_CODE)
