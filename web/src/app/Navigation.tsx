@@ -7,8 +7,6 @@ import { Icon, type IconName } from "@/components/Icon";
 import { Logo } from "@/components/Logo";
 import { followLink, isPipelinePath } from "@/lib/location";
 import { type Theme, useTheme } from "@/lib/theme";
-import { NAVIGATION } from "@/app/texts";
-import { COMMON } from "@/app/texts/common";
 
 const THEME_ICONS: Record<Theme, IconName> = { system: "system", light: "sun", dark: "moon" };
 
@@ -30,24 +28,24 @@ export function Navigation({ path, onSearch }: { path: string; onSearch: () => v
   }, [path]);
   return (
     <header className={`${styles.bar} ${isRail ? styles.rail : ""}`}>
-      <a className={styles.name} href="/" onClick={followLink} title={NAVIGATION.home}>
+      <a className={styles.name} href="/" onClick={followLink} title="All pipelines">
         <Logo />
-        <span className={styles.word}>{COMMON.conducto}</span>
+        <span className={styles.word}>Conducto</span>
       </a>
       <button
         type="button"
         className={styles.link}
         onClick={onSearch}
-        title={NAVIGATION.search}
+        title="Search"
         aria-keyshortcuts="Control+K"
       >
         <Icon name="search" />
-        <span className={styles.word}>{NAVIGATION.search}</span>
+        <span className={styles.word}>Search</span>
         <kbd className={styles.key} aria-hidden>
           Ctrl K
         </kbd>
       </button>
-      <nav ref={links} aria-label={NAVIGATION.label} className={styles.links}>
+      <nav ref={links} aria-label="Pages" className={styles.links}>
         {ROUTES.map(({ path: to, nav }) =>
           nav === undefined ? null : (
             <a
@@ -69,11 +67,11 @@ export function Navigation({ path, onSearch }: { path: string; onSearch: () => v
         type="button"
         className={`${styles.link} ${styles.theme}`}
         onClick={() => showHelp(true)}
-        title={NAVIGATION.help}
+        title="Help"
         aria-keyshortcuts="?"
       >
         <Icon name="help" />
-        <span className={styles.word}>{NAVIGATION.help}</span>
+        <span className={styles.word}>Help</span>
         <kbd className={styles.key} aria-hidden>
           ?
         </kbd>
@@ -82,10 +80,10 @@ export function Navigation({ path, onSearch }: { path: string; onSearch: () => v
         type="button"
         className={`${styles.link} ${styles.theme}`}
         onClick={nextTheme}
-        title={NAVIGATION.theme(theme)}
+        title={`Theme: ${theme}`}
       >
         <Icon name={THEME_ICONS[theme]} />
-        <span className={styles.word}>{NAVIGATION.theme(theme)}</span>
+        <span className={styles.word}>{`Theme: ${theme}`}</span>
       </button>
     </header>
   );
