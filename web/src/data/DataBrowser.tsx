@@ -16,7 +16,6 @@ import { Preview } from "@/data/Preview";
 import { UploadStatus } from "@/data/UploadStatus";
 import { useEntries } from "@/data/useEntries";
 import { useUploads } from "@/data/useUploads";
-import { DATA } from "@/data/texts/data";
 
 /** Browse, download, upload and delete data of a pipeline, or of the user if `id` is null. */
 export function DataBrowser({ id }: { id: string | null }) {
@@ -45,7 +44,7 @@ export function DataBrowser({ id }: { id: string | null }) {
           uploads.choose(event.dataTransfer.files);
         }}
       >
-        <section className={styles.list} aria-label={DATA.files}>
+        <section className={styles.list} aria-label="Files">
           <div className={styles.bar}>
             <Crumbs id={id} directory={directory} />
             <span className="page-grow" />
@@ -69,7 +68,7 @@ export function DataBrowser({ id }: { id: string | null }) {
           {list.hasNextPage ? (
             <p className="page-note">
               <Button disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-                {DATA.showMore}
+                Show more
               </Button>
             </p>
           ) : null}
@@ -102,12 +101,12 @@ export function DataBrowser({ id }: { id: string | null }) {
       )}
       {uploads.question === null ? null : (
         <ConfirmDialog
-          title={DATA.replaceTitle(uploads.question.join(", "))}
-          action={DATA.replace}
+          title={`Replace ${uploads.question.join(", ")}?`}
+          action="Replace"
           onConfirm={uploads.confirm}
           onClose={uploads.cancel}
         >
-          <p>{DATA.replaceEffect}</p>
+          <p>A file with this name exists; its content will be replaced.</p>
         </ConfirmDialog>
       )}
     </>
@@ -119,7 +118,7 @@ export function DataBrowser({ id }: { id: string | null }) {
 function Crumbs({ id, directory }: { id: string | null; directory: string }) {
   const crumbs = [{ label: id === null ? "Your data" : "Data", name: "" }, ...crumbsOf(directory)];
   return (
-    <nav aria-label={DATA.directory} className={styles.crumbs}>
+    <nav aria-label="Directory" className={styles.crumbs}>
       {crumbs.map(({ label, name }, index) => (
         <span key={name}>
           {index > 0 ? <span className="muted"> / </span> : null}
@@ -144,12 +143,12 @@ function UploadButton(props: { busy: boolean; onFiles: (files: FileList) => void
   const { busy, onFiles } = props;
   return (
     <label className={`button button-plain ${styles.upload}`} aria-disabled={busy}>
-      {busy ? DATA.uploading : DATA.upload}
+      {busy ? "Uploading…" : "Upload"}
       <input
         type="file"
         multiple
         className="sr-only"
-        aria-label={DATA.uploadFiles}
+        aria-label="Upload files"
         disabled={busy}
         onChange={(event) => {
           if (event.target.files !== null) onFiles(event.target.files);
@@ -161,12 +160,14 @@ function UploadButton(props: { busy: boolean; onFiles: (files: FileList) => void
 }
 
 function NoFiles({ id, directory }: { id: string | null; directory: string }) {
-  if (directory !== "") return <EmptyState title={DATA.emptyDirectory} />;
+  if (directory !== "") return <EmptyState title="This directory is empty" />;
   return (
-    <EmptyState title={DATA.none}>
+    <EmptyState title="No data yet">
       <p className="muted">
-        {id === null ? DATA.userHelp : DATA.pipelineHelp}
-        {DATA.dropHelp}
+        {id === null
+          ? "Data that commands store with conducto.data.user appears here. All your pipelines share it."
+          : "Data that this pipeline's commands store with conducto.data.pipeline appears here."}{" "}
+        To upload files, drop them here.
       </p>
     </EmptyState>
   );

@@ -3,7 +3,6 @@ import type { DataEntry } from "@/api/schema";
 import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
 import { baseName } from "@/data/model/dataFiles";
-import { DATA } from "@/data/texts/data";
 
 interface Props {
   id: string | null;
@@ -17,8 +16,8 @@ export function DeleteDialog({ id, entry, onClose }: Props) {
   return (
     <RequestDialog
       danger
-      title={DATA.deleteTitle(label)}
-      action={DATA.delete}
+      title={`Delete ${label}?`}
+      action="Delete"
       request={() => dataApi.remove(id, entry.name)}
       onDone={() => {
         toast(`Deleted ${label}`);
@@ -27,8 +26,10 @@ export function DeleteDialog({ id, entry, onClose }: Props) {
       onClose={() => onClose(false)}
     >
       <p>
-        {entry.kind === "directory" ? DATA.deleteDirectoryEffect : DATA.noUndo}
-        {DATA.readers}
+        {entry.kind === "directory"
+          ? "This deletes the directory and everything in it. You cannot undo this."
+          : "You cannot undo this."}{" "}
+        Commands that read it will fail to find it.
       </p>
     </RequestDialog>
   );

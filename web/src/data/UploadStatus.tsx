@@ -2,22 +2,21 @@ import { Button } from "@/components/Button";
 import { bytes } from "@/lib/time";
 import styles from "@/data/UploadStatus.module.css";
 import type { UploadProgress } from "@/data/useUploads";
-import { DATA } from "@/data/texts/data";
 
 /** The progress of uploads, with a Cancel button. */
 export function UploadStatus(props: { progress: UploadProgress; onStop: () => void }) {
   const { name, number, files, sent, total } = props.progress;
   const share = total === 0 ? 1 : sent / total;
   return (
-    <div className={styles.progress} role="group" aria-label={DATA.upload}>
+    <div className={styles.progress} role="group" aria-label="Upload">
       <span className={`${styles.name} clip`} title={name}>
-        {files > 1 ? DATA.fileOf(number, files) : ""}
+        {files > 1 ? `${number} of ${files}: ` : ""}
         {name}
       </span>
-      <progress max={1} value={share} aria-label={DATA.uploadProgress} />
-      <span className="muted number">{DATA.uploaded(bytes(sent), bytes(total))}</span>
+      <progress max={1} value={share} aria-label="Upload progress" />
+      <span className="muted number">{`${bytes(sent)} of ${bytes(total)}`}</span>
       <Button variant="quiet" onClick={props.onStop}>
-        {DATA.cancel}
+        Cancel
       </Button>
     </div>
   );
