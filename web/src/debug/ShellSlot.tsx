@@ -1,10 +1,9 @@
 import { lazily } from "@/components/lazily";
 import shellStyles from "@/debug/Shell.module.css";
 import { useOpenShell } from "@/debug/openShells";
-import { PIPELINE } from "@/run/texts/pipeline";
 
 const ShellPanel = lazily(async () => (await import("@/debug/ShellPanel")).ShellPanel, {
-  placeholder: <p className={`${shellStyles.loading ?? ""} muted`}>{PIPELINE.loading}</p>,
+  placeholder: <p className={`${shellStyles.loading ?? ""} muted`}>Loading…</p>,
   ahead: false,
 });
 
