@@ -1,6 +1,5 @@
 import { setQuery } from "@/lib/location";
 import styles from "@/programs/ProgramPage.module.css";
-import { PROGRAM } from "@/programs/texts/program";
 
 const COUNTS = [20, 60, 200];
 
@@ -15,7 +14,7 @@ export function RunCount({ all, count }: Props) {
   const choices = COUNTS.filter((_, place) => place === 0 || all > (COUNTS[place - 1] ?? 0));
   if (choices.length < 2) return null;
   return (
-    <div role="group" aria-label={PROGRAM.shown} className={styles.counts}>
+    <div role="group" aria-label="Number of pipelines" className={styles.counts}>
       {choices.map((one) => (
         <button
           key={one}
