@@ -2,7 +2,6 @@ import { agentApi } from "@/remote/api/agent";
 import { KilledNote } from "@/components/ActionPreview";
 import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
-import { AGENT } from "@/remote/texts/agent";
 
 interface Props {
   /** Number of running commands in all pipelines. */
@@ -14,8 +13,8 @@ export function StopDialog({ running, onClose }: Props) {
   return (
     <RequestDialog
       danger
-      title={AGENT.stopTitle}
-      action={AGENT.stopAction}
+      title="Stop the agent?"
+      action="Stop the agent"
       request={agentApi.stop}
       onDone={({ pid }) => {
         toast(`Stopping the agent (process ${pid})`);
@@ -23,11 +22,11 @@ export function StopDialog({ running, onClose }: Props) {
       }}
       onClose={onClose}
     >
-      {running === 0 ? <p>{AGENT.noneRunning}</p> : <KilledNote count={running} />}
+      {running === 0 ? <p>No commands are running.</p> : <KilledNote count={running} />}
       <p>
-        {AGENT.stopEffect}
-        <code>conducto list</code>
-        {AGENT.startsAgain}
+        Containers are removed; pipelines, output and data are kept. The agent serves this page,
+        which reconnects when the next command, such as <code>conducto list</code>, starts the
+        agent. Pipelines that are not paused then continue.
       </p>
     </RequestDialog>
   );
