@@ -1,6 +1,5 @@
 import bannerStyles from "@/components/Banner.module.css";
 import type { PipelineSession } from "@/run/live/session";
-import { PIPELINE } from "@/run/texts/pipeline";
 
 /** A banner for a tree that will not be live again. */
 export function LinkBanner({ session }: { session: PipelineSession }) {
@@ -8,7 +7,7 @@ export function LinkBanner({ session }: { session: PipelineSession }) {
   if (link.kind !== "refused") return null;
   return (
     <div className={`${bannerStyles.banner} ${bannerStyles.error}`} role="status">
-      <span>{PIPELINE.disconnected(link.message)}</span>
+      <span>{`Disconnected: ${link.message}`}</span>
     </div>
   );
 }
