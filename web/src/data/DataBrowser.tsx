@@ -1,6 +1,6 @@
 import { useState } from "react";
 
-import { dataFileUrl } from "@/data/api/data";
+import { dataApi, dataFileUrl } from "@/data/api/data";
 import type { DataEntry } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
@@ -8,14 +8,16 @@ import { EmptyState } from "@/components/EmptyState";
 import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { setQuery, useLocation } from "@/lib/location";
-import { crumbsOf } from "@/data/model/dataFiles";
+import { baseName, crumbsOf } from "@/data/model/dataFiles";
 import styles from "@/data/DataBrowser.module.css";
-import { DeleteDialog } from "@/data/DeleteDialog";
 import { EntryTable } from "@/data/EntryTable";
 import { Preview } from "@/data/Preview";
-import { UploadStatus } from "@/data/UploadStatus";
 import { useEntries } from "@/data/useEntries";
-import { useUploads } from "@/data/useUploads";
+import { type UploadProgress, useUploads } from "@/data/useUploads";
+import { bytes } from "@/lib/time";
+import uploadStyles from "@/data/UploadStatus.module.css";
+import { RequestDialog } from "@/components/RequestDialog";
+import { toast } from "@/components/toasts";
 
 /** Browse, download, upload and delete data of a pipeline, or of the user if `id` is null. */
 export function DataBrowser({ id }: { id: string | null }) {
@@ -170,5 +172,55 @@ function NoFiles({ id, directory }: { id: string | null; directory: string }) {
         To upload files, drop them here.
       </p>
     </EmptyState>
+  );
+}
+
+/** The progress of uploads, with a Cancel button. */
+function UploadStatus(props: { progress: UploadProgress; onStop: () => void }) {
+  const { name, number, files, sent, total } = props.progress;
+  const share = total === 0 ? 1 : sent / total;
+  return (
+    <div className={uploadStyles.progress} role="group" aria-label="Upload">
+      <span className={`${uploadStyles.name} clip`} title={name}>
+        {files > 1 ? `${number} of ${files}: ` : ""}
+        {name}
+      </span>
+      <progress max={1} value={share} aria-label="Upload progress" />
+      <span className="muted number">{`${bytes(sent)} of ${bytes(total)}`}</span>
+      <Button variant="quiet" onClick={props.onStop}>
+        Cancel
+      </Button>
+    </div>
+  );
+}
+
+interface Props {
+  id: string | null;
+  entry: DataEntry;
+  /** `done`: the entry was deleted. */
+  onClose: (done: boolean) => void;
+}
+
+function DeleteDialog({ id, entry, onClose }: Props) {
+  const label = baseName(entry.name);
+  return (
+    <RequestDialog
+      danger
+      title={`Delete ${label}?`}
+      action="Delete"
+      request={() => dataApi.remove(id, entry.name)}
+      onDone={() => {
+        toast(`Deleted ${label}`);
+        onClose(true);
+      }}
+      onClose={() => onClose(false)}
+    >
+      <p>
+        {entry.kind === "directory"
+          ? "This deletes the directory and everything in it. You cannot undo this."
+          : "You cannot undo this."}{" "}
+        Commands that read it will fail to find it.
+      </p>
+    </RequestDialog>
   );
 }

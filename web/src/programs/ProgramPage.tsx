@@ -7,7 +7,7 @@ import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StateLabel } from "@/components/StateIcon";
 import { useTitle } from "@/components/useTitle";
-import { followLink, launchUrl, pipelineUrl, useLocation } from "@/lib/location";
+import { followLink, launchUrl, pipelineUrl, setQuery, useLocation } from "@/lib/location";
 import { duration, moment, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { programName, programOf } from "@/programs/model/programIdentity";
@@ -18,8 +18,9 @@ import { CompareRuns } from "@/programs/CompareRuns";
 import { FlakyNodes, lastOf, SlowestNodes } from "@/programs/NodeTables";
 import styles from "@/programs/ProgramPage.module.css";
 import { RunChart } from "@/programs/RunChart";
-import { RunCount } from "@/programs/RunCount";
 import { useNodeHistory, useProgram } from "@/programs/useProgram";
+
+const COUNTS = [20, 60, 200];
 
 const DEFAULT_COUNT = 60;
 
@@ -160,6 +161,32 @@ function Total({ label, beside, note, children }: TotalProps) {
         {beside === undefined ? null : <span className={styles.note}>{beside}</span>}
       </dd>
       <dd className={styles.note}>{note}</dd>
+    </div>
+  );
+}
+
+interface RunCountProps {
+  /** Number of known pipelines. */
+  all: number;
+  count: number;
+}
+
+/** Chooses the number of pipelines in the chart and the totals. */
+function RunCount({ all, count }: RunCountProps) {
+  const choices = COUNTS.filter((_, place) => place === 0 || all > (COUNTS[place - 1] ?? 0));
+  if (choices.length < 2) return null;
+  return (
+    <div role="group" aria-label="Number of pipelines" className={styles.counts}>
+      {choices.map((one) => (
+        <button
+          key={one}
+          type="button"
+          aria-pressed={one === count}
+          onClick={() => setQuery({ last: String(one) }, true)}
+        >
+          {one}
+        </button>
+      ))}
     </div>
   );
 }

@@ -16,7 +16,7 @@ import styles from "@/people/Table.module.css";
 import { useWho } from "@/people/useWho";
 import { AddTriggerDialog, FORKS } from "@/triggers/AddTriggerDialog";
 import { triggerUrl } from "@/triggers/TriggerPage";
-import { WebhookDialog } from "@/triggers/WebhookDialog";
+import { Dialog } from "@/components/Dialog";
 
 const REFRESH_MS = 15_000;
 
@@ -143,5 +143,35 @@ function AppSection({ app }: { app: GithubApp | null }) {
         </p>
       )}
     </section>
+  );
+}
+
+/** The address and the secret of a new webhook, which the server does not show again. */
+function WebhookDialog({ made, onClose }: { made: NewTrigger; onClose: () => void }) {
+  return (
+    <Dialog
+      title={`Create a webhook for ${made.trigger.name}`}
+      onClose={onClose}
+      footer={
+        <Button variant="main" onClick={onClose}>
+          Close
+        </Button>
+      }
+    >
+      <div className="form">
+        <div>
+          Address of the webhook
+          <Code text={made.hook_url ?? ""} label="Address of the webhook" />
+        </div>
+        <div>
+          Secret of the webhook
+          <Code text={made.secret ?? ""} label="Secret of the webhook" />
+          <span className="muted">It is shown once.</span>
+        </div>
+        <p className="muted">
+          Events: pushes, pull requests, branches and tags. Content type: application/json.
+        </p>
+      </div>
+    </Dialog>
   );
 }

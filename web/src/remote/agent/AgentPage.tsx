@@ -19,7 +19,10 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes, duration, moment, plural } from "@/lib/time";
 import styles from "@/remote/agent/AgentPage.module.css";
 import { CollectDialog } from "@/remote/agent/CollectDialog";
-import { StopDialog } from "@/remote/agent/StopDialog";
+import { agentApi } from "@/remote/api/agent";
+import { KilledNote } from "@/components/ActionPreview";
+import { RequestDialog } from "@/components/RequestDialog";
+import { toast } from "@/components/toasts";
 
 const REFRESH_MS = 2000;
 const MAX_PIPELINES = 200;
@@ -168,5 +171,34 @@ function Commands() {
         ))}
       </ul>
     </section>
+  );
+}
+
+interface Props {
+  /** Number of running commands in all pipelines. */
+  running: number;
+  onClose: () => void;
+}
+
+function StopDialog({ running, onClose }: Props) {
+  return (
+    <RequestDialog
+      danger
+      title="Stop the agent?"
+      action="Stop the agent"
+      request={agentApi.stop}
+      onDone={({ pid }) => {
+        toast(`Stopping the agent (process ${pid})`);
+        onClose();
+      }}
+      onClose={onClose}
+    >
+      {running === 0 ? <p>No commands are running.</p> : <KilledNote count={running} />}
+      <p>
+        Containers are removed; pipelines, output and data are kept. The agent serves this page,
+        which reconnects when the next command, such as <code>conducto list</code>, starts the
+        agent. Pipelines that are not paused then continue.
+      </p>
+    </RequestDialog>
   );
 }

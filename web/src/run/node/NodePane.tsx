@@ -22,7 +22,13 @@ import { OutputTab } from "@/logs/OutputTab";
 import { OverviewTab } from "@/run/overview/OverviewTab";
 import { ReportsSection } from "@/results/ReportsSection";
 import { ReportTab, useReport } from "@/results/ReportTab";
-import { ShellSlot } from "@/debug/ShellSlot";
+import shellStyles from "@/debug/Shell.module.css";
+import { useOpenShell } from "@/debug/openShells";
+
+const ShellPanel = lazily(async () => (await import("@/debug/ShellPanel")).ShellPanel, {
+  placeholder: <p className={`${shellStyles.loading ?? ""} muted`}>Loading…</p>,
+  ahead: false,
+});
 
 const LABELS = {
   output: "Output",
@@ -227,4 +233,10 @@ function chosenAttempt(
 ): AttemptRecord | undefined {
   const asked = Number(query.get("attempt"));
   return attempts.find((one) => one.number === asked) ?? attempts.at(-1);
+}
+
+/** The place of a node's shell. */
+function ShellSlot({ id, path }: { id: string; path: string }) {
+  const place = useOpenShell(id, path);
+  return place === null ? null : <ShellPanel key={path} place={place} />;
 }

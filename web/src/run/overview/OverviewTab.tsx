@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 
 import { messageOf } from "@/api/client";
 import type { Counts, NodeDetail, NodeView } from "@/api/schema";
@@ -8,7 +9,6 @@ import { CountsBar, CountsText } from "@/components/Counts";
 import { LoadError } from "@/components/EmptyState";
 import { IN_ORDER, Pending } from "@/components/InOrder";
 import { lazily } from "@/components/lazily";
-import { WhenVisible } from "@/components/WhenVisible";
 import { useNow } from "@/components/useNow";
 import { duration, moment } from "@/lib/time";
 import { useThrottled } from "@/lib/useThrottled";
@@ -184,4 +184,18 @@ function useEstimate(session: PipelineSession, enabled: boolean) {
         ? `Takes longer than usual. ${usual}`
         : `Ends about ${moment(now + remaining)}. ${usual}`,
   };
+}
+
+/** Renders its content when its place is scrolled into view, and keeps it from then on. */
+function WhenVisible({ children }: { children: ReactNode }) {
+  const [seen, setSeen] = useState(false);
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const observer = new IntersectionObserver((entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) setSeen(true);
+    });
+    if (place.current !== null) observer.observe(place.current);
+    return () => observer.disconnect();
+  }, []);
+  return seen ? children : <div ref={place} />;
 }
