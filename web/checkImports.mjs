@@ -9,8 +9,8 @@ import { fileURLToPath } from "node:url";
 /** Highest first. `live`, `model` and `api` are folders in each feature; the rest of it is `pages`. */
 const LAYERS = ["app", "pages", "components", "live", "model", "api", "lib"];
 const FOLDERS = /^(?:.+\/)?(live|model|api)\/|^(app(?!\/settings\/)|components|lib)\//;
-/** Texts, styles and the entry of the app have no layer. */
-const WITHOUT_LAYER = /(^|\/)texts(\/|$)|^styles\/|^[^/]+$/;
+/** Styles and the entry of the app have no layer. */
+const WITHOUT_LAYER = /^styles\/|^[^/]+$/;
 const IMPORT = /(?:from|import)\s*\(?\s*"@\/([^"]+)"/g;
 
 const src = fileURLToPath(new URL("src/", import.meta.url));

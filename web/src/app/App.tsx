@@ -15,7 +15,6 @@ import { Toasts } from "@/components/toasts";
 import { useNotifications } from "@/components/useNotifications";
 import { useTitle } from "@/components/useTitle";
 import { followLink, useLocation } from "@/lib/location";
-import { COMMON } from "@/app/texts/common";
 
 /** `expired`: the URL had an invalid sign-in code. */
 export function App({ expired }: { expired: boolean }) {
@@ -53,13 +52,12 @@ export function App({ expired }: { expired: boolean }) {
 function UnknownPage({ path }: { path: string }) {
   useTitle("Not found");
   return (
-    <EmptyState heading title={COMMON.pageNotFound}>
+    <EmptyState heading title="Page not found">
       <p className="muted">
-        <code className={styles.unknown}>{path}</code>
-        {COMMON.notExisting}
+        <code className={styles.unknown}>{path}</code> does not exist.
       </p>
       <a href="/" onClick={followLink}>
-        {COMMON.allPipelines}
+        All pipelines
       </a>
     </EmptyState>
   );

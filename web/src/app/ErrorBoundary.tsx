@@ -4,7 +4,6 @@ import { messageOf } from "@/api/client";
 import { START_COMMAND } from "@/api/deployment";
 import { Button } from "@/components/Button";
 import { EmptyState } from "@/components/EmptyState";
-import { COMMON } from "@/app/texts/common";
 
 interface Props {
   /** Another path resets the error. */
@@ -32,16 +31,14 @@ export class ErrorBoundary extends Component<Props, { error: Error | null }> {
     if (error === null) return this.props.children;
     return (
       <div role="alert">
-        <EmptyState heading title={COMMON.couldNotShow}>
+        <EmptyState heading title="Could not show this page">
           <p className="muted">{messageOf(error)}</p>
           {START_COMMAND === null ? null : (
             <p className="muted">
-              {COMMON.ifStopped}
-              <code>{START_COMMAND}</code>
-              {COMMON.startsIt}
+              If the agent is stopped, <code>{START_COMMAND}</code> starts it. Then reload the page.
             </p>
           )}
-          <Button onClick={() => location.reload()}>{COMMON.reload}</Button>
+          <Button onClick={() => location.reload()}>Reload</Button>
         </EmptyState>
       </div>
     );

@@ -4,11 +4,8 @@ import styles from "@/app/Navigation.module.css";
 import { ROUTES } from "@/app/routes";
 import { showHelp } from "@/components/help";
 import { Icon, type IconName } from "@/components/Icon";
-import { Logo } from "@/components/Logo";
 import { followLink, isPipelinePath } from "@/lib/location";
 import { type Theme, useTheme } from "@/lib/theme";
-import { NAVIGATION } from "@/app/texts";
-import { COMMON } from "@/app/texts/common";
 
 const THEME_ICONS: Record<Theme, IconName> = { system: "system", light: "sun", dark: "moon" };
 
@@ -30,24 +27,24 @@ export function Navigation({ path, onSearch }: { path: string; onSearch: () => v
   }, [path]);
   return (
     <header className={`${styles.bar} ${isRail ? styles.rail : ""}`}>
-      <a className={styles.name} href="/" onClick={followLink} title={NAVIGATION.home}>
+      <a className={styles.name} href="/" onClick={followLink} title="All pipelines">
         <Logo />
-        <span className={styles.word}>{COMMON.conducto}</span>
+        <span className={styles.word}>Conducto</span>
       </a>
       <button
         type="button"
         className={styles.link}
         onClick={onSearch}
-        title={NAVIGATION.search}
+        title="Search"
         aria-keyshortcuts="Control+K"
       >
         <Icon name="search" />
-        <span className={styles.word}>{NAVIGATION.search}</span>
+        <span className={styles.word}>Search</span>
         <kbd className={styles.key} aria-hidden>
           Ctrl K
         </kbd>
       </button>
-      <nav ref={links} aria-label={NAVIGATION.label} className={styles.links}>
+      <nav ref={links} aria-label="Pages" className={styles.links}>
         {ROUTES.map(({ path: to, nav }) =>
           nav === undefined ? null : (
             <a
@@ -69,11 +66,11 @@ export function Navigation({ path, onSearch }: { path: string; onSearch: () => v
         type="button"
         className={`${styles.link} ${styles.theme}`}
         onClick={() => showHelp(true)}
-        title={NAVIGATION.help}
+        title="Help"
         aria-keyshortcuts="?"
       >
         <Icon name="help" />
-        <span className={styles.word}>{NAVIGATION.help}</span>
+        <span className={styles.word}>Help</span>
         <kbd className={styles.key} aria-hidden>
           ?
         </kbd>
@@ -82,10 +79,10 @@ export function Navigation({ path, onSearch }: { path: string; onSearch: () => v
         type="button"
         className={`${styles.link} ${styles.theme}`}
         onClick={nextTheme}
-        title={NAVIGATION.theme(theme)}
+        title={`Theme: ${theme}`}
       >
         <Icon name={THEME_ICONS[theme]} />
-        <span className={styles.word}>{NAVIGATION.theme(theme)}</span>
+        <span className={styles.word}>{`Theme: ${theme}`}</span>
       </button>
     </header>
   );
@@ -96,4 +93,22 @@ function isWithin(path: string, page: string): boolean {
   return page === "/"
     ? path === "/" || path === "/program" || isPipelinePath(path)
     : path === page || path.startsWith(`${page}/`);
+}
+
+/** Like `public/icon.svg`, in the colours of the theme. */
+function Logo() {
+  return (
+    <svg viewBox="0 0 32 32" width="20" height="20" className="logo" aria-hidden>
+      <rect fill="var(--ink)" width="32" height="32" rx="7" />
+      <path
+        d="M9 8v16M9 12h8M9 20h8"
+        fill="none"
+        stroke="var(--ink-text)"
+        strokeWidth="2.4"
+        strokeLinecap="round"
+      />
+      <circle fill="#8b7bff" cx="21" cy="12" r="3.2" />
+      <circle fill="#5fca8d" cx="21" cy="20" r="3.2" />
+    </svg>
+  );
 }

@@ -15,7 +15,14 @@ import { firstMatches } from "@/run/tree/live/search";
 import { type Entry, matching, moved } from "@/app/model/palette";
 import { pipelineState } from "@/run/model/pipelineStatus";
 import { stateLabel } from "@/run/model/states";
-import { PALETTE } from "@/app/texts/palette";
+
+const SECTIONS = {
+  node: "This node",
+  nodes: "Nodes",
+  actions: "This pipeline",
+  pipelines: "Pipelines",
+  pages: "Pages",
+};
 
 const MAX_FOUND = 8;
 
@@ -54,7 +61,7 @@ export function Palette({ path, onClose }: { path: string; onClose: () => void }
     <dialog
       ref={dialog}
       className={`${dialogStyles.dialog} ${styles.dialog}`}
-      aria-label={PALETTE.title}
+      aria-label="Command palette"
       onCancel={(event) => {
         event.preventDefault();
         onClose();
@@ -68,11 +75,11 @@ export function Palette({ path, onClose }: { path: string; onClose: () => void }
         <Icon name="search" />
         <input
           role="combobox"
-          aria-label={PALETTE.title}
+          aria-label="Command palette"
           aria-expanded
           aria-controls={list}
           aria-activedescendant={entries.length === 0 ? undefined : `${list}-${current}`}
-          placeholder={PALETTE.hint}
+          placeholder="Pipelines, nodes, actions and pages"
           value={text}
           onChange={(event) => {
             setText(event.target.value);
@@ -81,7 +88,7 @@ export function Palette({ path, onClose }: { path: string; onClose: () => void }
         />
         <kbd aria-hidden>Esc</kbd>
       </label>
-      <div id={list} role="listbox" aria-label={PALETTE.results} className={styles.list}>
+      <div id={list} role="listbox" aria-label="Results" className={styles.list}>
         {entries.map((entry, place) => (
           <Option
             key={`${entry.section} ${entry.id}`}
@@ -93,7 +100,7 @@ export function Palette({ path, onClose }: { path: string; onClose: () => void }
           />
         ))}
       </div>
-      {entries.length === 0 ? <p className={styles.none}>{PALETTE.none}</p> : null}
+      {entries.length === 0 ? <p className={styles.none}>Nothing found</p> : null}
     </dialog>
   );
 }
@@ -111,7 +118,7 @@ function Option({ id, entry, heading, selected, onChoose }: OptionProps) {
     <>
       {heading ? (
         <div className={styles.heading} role="presentation">
-          {PALETTE.sections[entry.section]}
+          {SECTIONS[entry.section]}
         </div>
       ) : null}
       <div
@@ -192,15 +199,19 @@ function pipelineEntry(summary: PipelineSummary, found: boolean): Entry {
 function actionEntries(id: string): Entry[] {
   const base = pipelineUrl(id);
   const views = [
-    { label: PALETTE.tree, to: base },
-    { label: PALETTE.timeline, to: `${base}/timeline` },
-    { label: PALETTE.images, to: `${base}/images` },
-    { label: PALETTE.data, to: `${base}/data` },
-    { label: PALETTE.launchAgain, to: launchUrl(id) },
+    { label: "Show the tree", to: base },
+    { label: "Show the timeline", to: `${base}/timeline` },
+    { label: "Show images", to: `${base}/images` },
+    { label: "Show data", to: `${base}/data` },
+    { label: "Launch again", to: launchUrl(id) },
   ];
   const actions = [
-    { label: PALETTE.run, action: "run", result: PALETTE.running },
-    { label: PALETTE.pause, action: "pause", result: PALETTE.paused },
+    { label: "Run this pipeline", action: "run", result: "Running" },
+    {
+      label: "Pause this pipeline",
+      action: "pause",
+      result: "Paused. Running commands will finish; no new ones start",
+    },
   ] as const;
   return [
     ...views.map(({ label, to }) => action(label, () => navigate(to))),
@@ -227,6 +238,6 @@ function pageEntries(): Entry[] {
   );
   if (!IN_CLOUD) return pages;
   const to = gitLaunchUrl();
-  const launch = { id: to, label: PALETTE.launchFromGit, run: () => navigate(to) };
+  const launch = { id: to, label: "Launch from Git", run: () => navigate(to) };
   return [...pages, { section: "pages", ...launch }];
 }

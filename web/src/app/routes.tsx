@@ -8,7 +8,6 @@ import { lazily } from "@/components/lazily";
 import { machineIn, type PageProps } from "@/lib/location";
 import { referenceTo } from "@/lib/references";
 import { PipelinePage } from "@/run/page/PipelinePage";
-import { NAVIGATION } from "@/app/texts";
 
 export interface PageRoute {
   path: string;
@@ -60,7 +59,7 @@ function page(load: () => Promise<ComponentType<PageProps>>): ComponentType<Page
 }
 
 const PAGES: readonly PageRoute[] = [
-  { path: "/", nav: { label: NAVIGATION.pipelines, icon: "list" }, page: PipelinesPage },
+  { path: "/", nav: { label: "Pipelines", icon: "list" }, page: PipelinesPage },
   { path: "/p/{id}", page: PipelinePage },
   { path: "/p/{id}/timeline", page: TimelinePage },
   { path: "/p/{id}/images", page: ImagesPage },
@@ -68,37 +67,37 @@ const PAGES: readonly PageRoute[] = [
   { path: "/p/{id}/launch", page: LaunchPage },
   { path: "/launch", page: GitLaunchPage, cloud: true },
   { path: "/program", page: ProgramPage },
-  { path: "/schedules", nav: { label: NAVIGATION.schedules, icon: "clock" }, page: SchedulesPage },
+  { path: "/schedules", nav: { label: "Schedules", icon: "clock" }, page: SchedulesPage },
   { path: "/schedules/{name}", page: SchedulePage },
   {
     path: "/triggers",
-    nav: { label: NAVIGATION.triggers, icon: "branch" },
+    nav: { label: "Triggers", icon: "branch" },
     page: TriggersPage,
     cloud: true,
   },
   { path: "/triggers/{name}", page: TriggerPage, cloud: true },
   {
     path: "/notifications",
-    nav: { label: NAVIGATION.notifications, icon: "bell" },
+    nav: { label: "Notifications", icon: "bell" },
     page: NotificationsPage,
   },
-  { path: "/data", nav: { label: NAVIGATION.data, icon: "data" }, page: UserDataPage },
-  { path: "/secrets", nav: { label: NAVIGATION.secrets, icon: "key" }, page: SecretsPage },
+  { path: "/data", nav: { label: "Data", icon: "data" }, page: UserDataPage },
+  { path: "/secrets", nav: { label: "Secrets", icon: "key" }, page: SecretsPage },
   {
     path: "/agent",
-    nav: { label: NAVIGATION.agent, icon: "server" },
+    nav: { label: "Agent", icon: "server" },
     page: AgentPage,
     cloud: false,
   },
   {
     path: "/agents",
-    nav: { label: NAVIGATION.agents, icon: "server" },
+    nav: { label: "Agents", icon: "server" },
     page: AgentsPage,
     cloud: true,
   },
   {
     path: "/organisation",
-    nav: { label: NAVIGATION.organisation, icon: "people" },
+    nav: { label: "Organisation", icon: "people" },
     page: MembersPage,
     cloud: true,
   },
@@ -107,14 +106,14 @@ const PAGES: readonly PageRoute[] = [
   { path: "/organisation/plan", page: PlanPage, cloud: true },
   {
     path: "/account",
-    nav: { label: NAVIGATION.account, icon: "person" },
+    nav: { label: "Account", icon: "person" },
     page: AccountPage,
     cloud: true,
   },
   { path: "/signed-in", page: SignedInPage, cloud: true, open: true },
   { path: "/invitation", page: InvitationPage, cloud: true, open: true },
   { path: "/cli", page: CliPage, cloud: true, open: true },
-  { path: "/settings", nav: { label: NAVIGATION.settings, icon: "settings" }, page: SettingsPage },
+  { path: "/settings", nav: { label: "Settings", icon: "settings" }, page: SettingsPage },
 ];
 
 export const ROUTES = PAGES.filter(({ cloud }) => cloud === undefined || cloud === IN_CLOUD);

@@ -7,7 +7,6 @@ import { Button } from "@/components/Button";
 import { moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import styles from "@/approvals/ApprovalPanel.module.css";
-import { APPROVAL } from "@/approvals/texts/approval";
 
 const MAX_COMMENT = 2000;
 
@@ -24,17 +23,17 @@ export function ApprovalPanel({ id, node, onDecided }: Props) {
   const newest = node.attempts.at(-1);
   const waits = node.state === "queued";
   return (
-    <section className={styles.panel} aria-label={APPROVAL.decidedTitle}>
-      <h2 className={styles.title}>{waits ? APPROVAL.title : APPROVAL.decidedTitle}</h2>
+    <section className={styles.panel} aria-label="Approval">
+      <h2 className={styles.title}>{waits ? "Waits for a decision" : "Approval"}</h2>
       <p className={styles.message}>{approval.message.split("\n").map(visible).join("\n")}</p>
       <p className="muted">
         {approval.who.length === 0
-          ? APPROVAL.anybody
-          : APPROVAL.by(approval.who.map(visible).join(", "))}
+          ? "Decided by: anybody who may control the pipeline"
+          : `Decided by: ${approval.who.map(visible).join(", ")}`}
       </p>
       {approval.withdrawn.map((why, at) => (
         <p key={at} className={styles.message}>
-          {APPROVAL.again(visible(why))}
+          {`Asked again: ${visible(why)}`}
         </p>
       ))}
       {waits ? (
@@ -56,7 +55,9 @@ export function ApprovalPanel({ id, node, onDecided }: Props) {
 function Decision({ attempt }: { attempt: AttemptRecord | undefined }) {
   const decision = attempt?.decision ?? null;
   if (decision === null) return null;
-  const text = decision.approved ? APPROVAL.approved : APPROVAL.rejected;
+  const text = decision.approved
+    ? (by: string, when: string) => `Approved by ${by}, ${when}`
+    : (by: string, when: string) => `Rejected by ${by}, ${when}`;
   return (
     <>
       <p className={styles.message}>{text(visible(decision.by), moment(decision.time))}</p>
@@ -88,7 +89,7 @@ function DecisionForm({
   return (
     <>
       <label className={styles.comment}>
-        <span>{APPROVAL.comment}</span>
+        <span>Comment (optional)</span>
         <textarea
           rows={2}
           maxLength={MAX_COMMENT}
@@ -103,10 +104,10 @@ function DecisionForm({
       )}
       <div className={styles.buttons}>
         <Button variant="main" disabled={decide.isPending} onClick={() => decide.mutate(true)}>
-          {APPROVAL.approve}
+          Approve
         </Button>
         <Button disabled={decide.isPending} onClick={() => decide.mutate(false)}>
-          {APPROVAL.reject}
+          Reject
         </Button>
       </div>
     </>

@@ -7,7 +7,6 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { ago } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import styles from "@/approvals/WaitingApprovals.module.css";
-import { APPROVAL } from "@/approvals/texts/approval";
 
 /** Entries that are shown at first: the list of pipelines should stay in view. */
 const SHOWN = 3;
@@ -18,8 +17,10 @@ export function WaitingApprovals({ approvals }: { approvals: readonly AskedAppro
   const now = useNow(true);
   const shown = all ? approvals : approvals.slice(0, SHOWN);
   return (
-    <section className={`card ${styles.box}`} aria-label={APPROVAL.waitingTitle}>
-      <h2 className={styles.title}>{APPROVAL.waiting(approvals.length)}</h2>
+    <section className={`card ${styles.box}`} aria-label="Waiting for your approval">
+      <h2
+        className={styles.title}
+      >{`Waiting for your approval (${approvals.length.toLocaleString("en")})`}</h2>
       <ul className={styles.list}>
         {shown.map(({ pipeline, title, agent, approval }) => (
           <li key={`${pipeline}${approval.path}`} className={styles.entry}>
@@ -31,7 +32,7 @@ export function WaitingApprovals({ approvals }: { approvals: readonly AskedAppro
                 visible(title),
                 visible(approval.path),
                 ...(agent === null ? [] : [visible(agent.host)]),
-                ...approval.withdrawn.slice(-1).map((why) => APPROVAL.again(visible(why))),
+                ...approval.withdrawn.slice(-1).map((why) => `Asked again: ${visible(why)}`),
                 ago(approval.since, now),
               ].join(" · ")}
             </span>
@@ -40,7 +41,7 @@ export function WaitingApprovals({ approvals }: { approvals: readonly AskedAppro
       </ul>
       {shown.length < approvals.length ? (
         <Button variant="plain" onClick={() => setAll(true)}>
-          {APPROVAL.showAll(approvals.length)}
+          {`Show all ${approvals.length.toLocaleString("en")}`}
         </Button>
       ) : null}
     </section>

@@ -6,31 +6,30 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { count, dollars } from "@/billing/amounts";
 import { type BarRow, BarTable } from "@/billing/BarTable";
 import styles from "@/billing/UsagePage.module.css";
-import { PLAN } from "@/people/texts/organisation";
 
 const HOUR = 3600;
-const COLUMNS = [PLAN.vcpuHours, PLAN.memoryHours, PLAN.dollars];
+const COLUMNS = ["vCPU hours", "GB hours", "Dollars"];
 
 /** The bill of the period by day and by pipeline. */
 export function Charges({ billing }: { billing: BillingStatus }) {
-  if (billing.days.length === 0) return <EmptyState title={PLAN.none} />;
+  if (billing.days.length === 0) return <EmptyState title="No usage in this period" />;
   const { days, pipelines, more_pipelines: more, more_dollars: rest } = billing;
   const rows = pipelines.map((one) => rowOf(one.id, pipeline(one), one));
   const numbers = ["", "", dollars(rest)];
-  const others = { key: "more", name: PLAN.morePipelines(more), dollars: null, numbers };
+  const others = { key: "more", name: `${more.toLocaleString("en")} more`, dollars: null, numbers };
   return (
     <div className={styles.tables}>
       <BarTable
-        title={PLAN.usageByDay}
-        name={PLAN.day}
+        title="Usage by day"
+        name="Day"
         columns={COLUMNS}
         rows={days
           .toReversed()
           .map((one) => rowOf(one.day, <span className="number">{one.day}</span>, one))}
       />
       <BarTable
-        title={PLAN.usageByPipeline}
-        name={PLAN.pipeline}
+        title="Usage by pipeline"
+        name="Pipeline"
         columns={COLUMNS}
         rows={more === 0 ? rows : [...rows, others]}
       />
@@ -39,7 +38,7 @@ export function Charges({ billing }: { billing: BillingStatus }) {
 }
 
 function pipeline({ id, title }: PipelineCharge): ReactNode {
-  if (title === null) return <span className="muted">{PLAN.deleted(id)}</span>;
+  if (title === null) return <span className="muted">{`${id} (deleted)`}</span>;
   return (
     <a href={pipelineUrl(id)} onClick={followLink} title={id}>
       {title}

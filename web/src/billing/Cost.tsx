@@ -6,7 +6,7 @@ import { CostBar, CostList } from "@/billing/CostBar";
 import { Pending } from "@/components/InOrder";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { dollars } from "@/lib/money";
-import { bytes, duration } from "@/lib/time";
+import { bytes, duration, plural } from "@/lib/time";
 import { useThrottled } from "@/lib/useThrottled";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/run/live/session";
@@ -14,7 +14,6 @@ import { partsOf, totalOf } from "@/billing/model/costs";
 import { shortPath } from "@/run/model/shortPath";
 import styles from "@/billing/Cost.module.css";
 import shared from "@/run/overview/Overview.module.css";
-import { COST } from "@/billing/texts/cost";
 
 const MAX_NODES = 5;
 const MAX_PATH = 40;
@@ -35,11 +34,15 @@ export function Cost({ session }: { session: PipelineSession }) {
   if (cost === undefined || cost.free) return null;
   const parts = partsOf(cost);
   return (
-    <section className={shared.section} aria-label={COST.cost}>
+    <section className={shared.section} aria-label="Cost">
       <h3>
-        {COST.cost}
+        Cost
         {summary?.settled === true ? null : (
-          <span className={shared.note}>{COST.counted(cost.running)}</span>
+          <span className={shared.note}>
+            {cost.running === 0
+              ? "so far"
+              : `so far; ${plural(cost.running, "running command")} ${cost.running === 1 ? "counts" : "count"} at the end`}
+          </span>
         )}
       </h3>
       <div className={`${shared.card} ${styles.card}`}>
@@ -48,11 +51,15 @@ export function Cost({ session }: { session: PipelineSession }) {
           <CostBar parts={parts} />
         </div>
         <CostList parts={parts} />
-        {cost.price === null ? null : <p>{COST.paid(dollars(cost.price))}</p>}
+        {cost.price === null ? null : (
+          <p>{`${dollars(cost.price)} on the bill of the organisation, for workers`}</p>
+        )}
         <Nodes id={session.id} cost={cost} />
       </div>
       <p className={styles.prices}>
-        {COST.prices(cost.region, cost.priced)} {COST.notIncluded}
+        Computed from Conducto's records at the prices of {cost.region} as of {cost.priced}. AWS's
+        bill is authoritative. Not included: data of users, images and their builds, logs of
+        functions, traffic, backups and tax.
       </p>
     </section>
   );
@@ -63,7 +70,7 @@ function Nodes({ id, cost }: { id: string; cost: PipelineCost }) {
   if (max === 0) return null;
   return (
     <div className={styles.nodes}>
-      <h4>{COST.nodes}</h4>
+      <h4>Most expensive nodes</h4>
       {cost.nodes.map((node) => (
         <p
           key={node.path}
@@ -79,14 +86,14 @@ function Nodes({ id, cost }: { id: string; cost: PipelineCost }) {
       ))}
       {cost.more_nodes === 0 ? null : (
         <p className={`${styles.row} ${styles.more}`}>
-          <span>{COST.moreNodes(cost.more_nodes)}</span>
+          <span>{`${cost.more_nodes.toLocaleString("en")} more`}</span>
           <span />
           <span className={`${styles.amount} number`}>{dollars(cost.more_dollars)}</span>
         </p>
       )}
       {cost.object_bytes + cost.file_bytes === 0 ? null : (
         <p className={styles.more}>
-          {COST.stored(bytes(cost.object_bytes), bytes(cost.file_bytes))}
+          {`${bytes(cost.file_bytes)} of files, ${bytes(cost.object_bytes)} of output`}
         </p>
       )}
     </div>

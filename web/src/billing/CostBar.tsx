@@ -1,7 +1,24 @@
 import styles from "@/billing/CostBar.module.css";
 import { dollars } from "@/lib/money";
 import type { CostPart } from "@/billing/model/costs";
-import { COST } from "@/billing/texts/cost";
+
+const KIND_HELP = {
+  commands: "Workers while commands ran",
+  workers: "Workers from the pull of their image to their stop",
+  idle: "Workers while they started, waited or were lost",
+  requests: "Calls of the API and the table, estimated",
+  transitions: "Steps of Step Functions, estimated",
+  storage: "Files, output and records, measured once a day",
+};
+
+const KINDS = {
+  commands: "Commands",
+  workers: "Workers",
+  idle: "Idle workers",
+  requests: "Requests",
+  transitions: "State transitions",
+  storage: "Storage",
+};
 
 /** The parts of a cost on one bar; a list beside it names them. */
 export function CostBar({ parts, max }: { parts: readonly CostPart[]; max?: number }) {
@@ -27,10 +44,10 @@ export function CostList({ parts }: { parts: readonly CostPart[] }) {
   return (
     <dl className={styles.list}>
       {parts.map(({ kind, dollars: amount }) => (
-        <div key={kind} className={styles.entry} title={COST.kindHelp[kind]}>
+        <div key={kind} className={styles.entry} title={KIND_HELP[kind]}>
           <dt>
             <span className={`${styles.mark} ${styles[kind] ?? ""}`} aria-hidden />
-            {COST.kinds[kind]}
+            {KINDS[kind]}
           </dt>
           <dd className="number">{dollars(amount)}</dd>
         </div>

@@ -6,7 +6,6 @@ import type { BillingStatus } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { toast } from "@/components/toasts";
-import { PLAN } from "@/people/texts/organisation";
 
 const DEFAULT_MINUTES = 15;
 
@@ -27,7 +26,7 @@ export function LimitForm({ billing, onDone }: Props) {
       ),
     onSuccess: (status) => {
       onDone(status);
-      toast(PLAN.limitSaved);
+      toast("The spend limit is stored");
     },
   });
   return (
@@ -38,21 +37,24 @@ export function LimitForm({ billing, onDone }: Props) {
         save.mutate();
       }}
     >
-      <p className="muted">{PLAN.limitHelp}</p>
+      <p className="muted">
+        At 80 % the billing contact gets an e-mail. At 100 % no worker starts, and commands that
+        still run after the minutes below are killed.
+      </p>
       <label>
-        {PLAN.limitDollars}
+        Maximum dollars in a period, without tax
         <input
           className="field"
           type="number"
           min={0}
           step="any"
           value={amount}
-          placeholder={PLAN.offLimit}
+          placeholder="No limit"
           onChange={(event) => setAmount(event.target.value)}
         />
       </label>
       <label>
-        {PLAN.graceMinutes}
+        Minutes for which commands may run on at the limit
         <input
           className="field"
           type="number"
@@ -65,7 +67,7 @@ export function LimitForm({ billing, onDone }: Props) {
       <FormError error={save.error} />
       <div>
         <Button type="submit" disabled={save.isPending}>
-          {PLAN.save}
+          Save
         </Button>
       </div>
     </form>

@@ -17,7 +17,6 @@ import { OrganisationFrame } from "@/people/OrganisationFrame";
 import styles from "@/billing/PlanPage.module.css";
 import table from "@/people/Table.module.css";
 import { useWho } from "@/people/useWho";
-import { ORGANISATION, PLAN } from "@/people/texts/organisation";
 
 const KEY = ["billing"] as const;
 
@@ -32,18 +31,25 @@ export function PlanPage() {
     refetchOnWindowFocus: true,
     enabled: who.isOwner && !isOff,
   });
-  useTitle(PLAN.title);
+  useTitle("Plan and usage");
   return (
     <PageStatus error={who.query.error ?? billing.error}>
       <OrganisationFrame
         path="/organisation/plan"
-        title={PLAN.title}
+        title="Plan and usage"
         actions={billing.data === undefined ? null : <Actions billing={billing.data} />}
       >
         {who.query.data === undefined ? (
           <QueryPlaceholder query={who.query} rows={4} />
         ) : !who.isOwner || isOff ? (
-          <Plan who={who.query.data} note={who.isOwner ? PLAN.noBilling : ORGANISATION.noAccess} />
+          <Plan
+            who={who.query.data}
+            note={
+              who.isOwner
+                ? "An administrator of the installation sets the plan: this installation does not bill."
+                : "Only administrators of the organisation see this page."
+            }
+          />
         ) : billing.data === undefined ? (
           <QueryPlaceholder query={billing} rows={6} />
         ) : (
@@ -61,8 +67,8 @@ function Plan({ who, note }: { who: { plan: string; max_workers: number }; note:
       <section className={`card ${styles.card}`}>
         <FactsList
           facts={[
-            [PLAN.plan, who.plan],
-            [PLAN.maxWorkers, who.max_workers.toLocaleString("en")],
+            ["Plan", who.plan],
+            ["Maximum number of workers", who.max_workers.toLocaleString("en")],
           ]}
         />
       </section>
@@ -86,7 +92,7 @@ function Actions({ billing }: { billing: BillingStatus }) {
       disabled={open.isPending}
       onClick={() => open.mutate()}
     >
-      {isSubscribed ? PLAN.portal : PLAN.enable}
+      {isSubscribed ? "Invoices and payment" : "Enable billing"}
     </Button>
   );
 }
@@ -97,13 +103,13 @@ function Billing({ billing }: { billing: BillingStatus }) {
     <>
       <Notice billing={billing} />
       <div className={styles.top}>
-        <section className={`card ${styles.card}`} aria-label={PLAN.plan}>
+        <section className={`card ${styles.card}`} aria-label="Plan">
           <FactsList facts={factsOf(billing)} />
           <Meter billing={billing} />
         </section>
         {billing.paying ? (
           <section className={table.section}>
-            <h2>{PLAN.limit}</h2>
+            <h2>Spend limit</h2>
             <LimitForm billing={billing} onDone={(status) => client.setQueryData(KEY, status)} />
           </section>
         ) : null}
@@ -112,7 +118,9 @@ function Billing({ billing }: { billing: BillingStatus }) {
         <Charges billing={billing} />
       ) : (
         <p className="muted">
-          {PLAN.enableHelp} {PLAN.prices(price(billing.vcpu_hour), price(billing.gb_hour))}.
+          Full scale: up to 1,000 workers at once, charged by the second.{" "}
+          {`$${price(billing.vcpu_hour)} for a vCPU hour, $${price(billing.gb_hour)} for a GB hour`}
+          .
         </p>
       )}
     </>
@@ -130,18 +138,23 @@ function Notice({ billing }: { billing: BillingStatus }) {
 }
 
 function noticeOf(billing: BillingStatus): string | null {
-  if (billing.suspended) return PLAN.atLimit;
-  if (billing.starts !== null) return PLAN.starts(moment(billing.starts));
-  if (billing.grace_until !== null) return PLAN.pastDue(moment(billing.grace_until));
+  if (billing.suspended)
+    return "The spend limit is reached: nothing starts until you raise it or the period ends.";
+  if (billing.starts !== null)
+    return `The plan starts ${moment(billing.starts)}: the hour in which the previous subscription ended is on its invoice.`;
+  if (billing.grace_until !== null)
+    return `The last payment failed. The plan ends ${moment(billing.grace_until)} unless it is paid; nothing that ran is lost.`;
   const minutes = billing.exec_minutes;
-  return minutes !== null && billing.used_minutes >= minutes ? PLAN.freeLimit : null;
+  return minutes !== null && billing.used_minutes >= minutes
+    ? "The free minutes of this month are used up. Commands wait until the next month, or until you enable billing."
+    : null;
 }
 
 /** The share of the free minutes, or of the spend limit, that is used. */
 function Meter({ billing }: { billing: BillingStatus }) {
   const [used, all, label] = billing.paying
-    ? [billing.accrued, billing.limit, PLAN.limit]
-    : [billing.used_minutes, billing.exec_minutes, PLAN.minutes];
+    ? [billing.accrued, billing.limit, "Spend limit"]
+    : [billing.used_minutes, billing.exec_minutes, "Worker minutes this month"];
   if (all === null) return null;
   return (
     <meter className={styles.meter} aria-label={label} value={used} max={all} high={all * 0.8} />
@@ -151,19 +164,28 @@ function Meter({ billing }: { billing: BillingStatus }) {
 function factsOf(billing: BillingStatus): [string, string][] {
   const { exec_minutes: minutes, period_start: start, period_end: end, forecast } = billing;
   const facts: [string, string][] = [
-    [PLAN.plan, billing.plan],
-    [PLAN.workers, PLAN.workersOf(billing.workers, billing.max_workers)],
+    ["Plan", billing.plan],
+    [
+      "Workers now",
+      `${billing.workers.toLocaleString("en")} of ${billing.max_workers.toLocaleString("en")}`,
+    ],
   ];
   if (minutes !== null)
-    facts.push([PLAN.minutes, PLAN.minutesOf(count(billing.used_minutes), count(minutes))]);
+    facts.push([
+      "Worker minutes this month",
+      `${count(billing.used_minutes)} of ${count(minutes)}`,
+    ]);
   if (!billing.paying) return facts;
   facts.push(
-    [PLAN.accrued, dollars(billing.accrued)],
-    [PLAN.forecast, forecast === null ? PLAN.tooEarly : dollars(forecast)],
-    [PLAN.limit, billing.limit === null ? PLAN.noLimit : dollars(billing.limit)],
-    [PLAN.pricesLabel, PLAN.prices(price(billing.vcpu_hour), price(billing.gb_hour))],
+    ["So far in this period", dollars(billing.accrued)],
+    ["Forecast for the period", forecast === null ? "too early to tell" : dollars(forecast)],
+    ["Spend limit", billing.limit === null ? "none" : dollars(billing.limit)],
+    [
+      "Prices",
+      `$${price(billing.vcpu_hour)} for a vCPU hour, $${price(billing.gb_hour)} for a GB hour`,
+    ],
   );
   if (start !== null && end !== null)
-    facts.push([PLAN.periodLabel, PLAN.period(moment(start), moment(end))]);
+    facts.push(["Billing period", `${moment(start)} to ${moment(end)}`]);
   return facts;
 }

@@ -2,7 +2,6 @@ import type { MonthSpent } from "@/api/schema";
 import { dollars } from "@/lib/money";
 import { monthsBetween, totalOf } from "@/billing/model/costs";
 import styles from "@/billing/UsagePage.module.css";
-import { COST } from "@/billing/texts/cost";
 
 interface Props {
   months: readonly MonthSpent[];
@@ -16,7 +15,7 @@ export function UsageByMonth({ months, chosen, onChoose }: Props) {
   const max = Math.max(Number.MIN_VALUE, ...costs.values());
   return (
     <section className={`card ${styles.card}`} aria-labelledby="by-month">
-      <h2 id="by-month">{COST.byMonth}</h2>
+      <h2 id="by-month">By month</h2>
       <ul className={styles.months}>
         {monthsBetween([...costs.keys()]).map((month) => {
           const cost = costs.get(month) ?? 0;

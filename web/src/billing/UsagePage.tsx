@@ -14,7 +14,6 @@ import { OrganisationFrame } from "@/people/OrganisationFrame";
 import { monthName, UsageByMonth } from "@/billing/UsageByMonth";
 import { PipelineCosts, ProgramCosts } from "@/billing/UsageTables";
 import styles from "@/billing/UsagePage.module.css";
-import { COST } from "@/billing/texts/cost";
 
 /** The cost of the organisation's cloud pipelines, by month, program and pipeline. */
 export function UsagePage() {
@@ -23,19 +22,19 @@ export function UsagePage() {
     queryFn: ({ signal }) => api.usage({}, signal),
   });
   const [chosen, choose] = useState<string | null>(null);
-  useTitle(COST.title);
+  useTitle("Usage");
   const months = usage.data?.months ?? [];
   const month = months.find((one) => one.month === chosen) ?? months[0];
   return (
     <PageStatus error={usage.error}>
       <OrganisationFrame
         path="/organisation/usage"
-        title={COST.title}
+        title="Usage"
         actions={
           month === undefined ? null : (
             <select
               className="field"
-              aria-label={COST.month}
+              aria-label="Month"
               value={month.month}
               onChange={(event) => choose(event.currentTarget.value)}
             >
@@ -51,8 +50,10 @@ export function UsagePage() {
         {usage.data === undefined ? (
           <QueryPlaceholder query={usage} rows={6} />
         ) : month === undefined ? (
-          <EmptyState title={COST.noUsage}>
-            <p className="muted">{COST.noUsageHelp}</p>
+          <EmptyState title="Nothing ran in the cloud yet">
+            <p className="muted">
+              Costs appear here when the first command of a cloud pipeline has ended.
+            </p>
           </EmptyState>
         ) : (
           <Costs usage={usage.data} month={month} onChoose={choose} />
@@ -78,7 +79,9 @@ function Costs({ usage, month, onChoose }: CostsProps) {
           <p className={`${styles.total} number`}>{dollars(totalOf(month))}</p>
           <CostBar parts={parts} />
           <CostList parts={parts} />
-          {month.price === null ? null : <p>{COST.paid(dollars(month.price))}</p>}
+          {month.price === null ? null : (
+            <p>{`${dollars(month.price)} on the bill of the organisation, for workers`}</p>
+          )}
         </section>
         <UsageByMonth months={usage.months} chosen={month.month} onChoose={onChoose} />
       </div>
@@ -87,7 +90,10 @@ function Costs({ usage, month, onChoose }: CostsProps) {
         <PipelineCosts pipelines={usage.pipelines.filter((one) => one.month === month.month)} />
       </div>
       <p className="muted">
-        {COST.prices(usage.region, usage.priced)} {COST.notIncluded} {COST.local}
+        Computed from Conducto's records at the prices of {usage.region} as of {usage.priced}. AWS's
+        bill is authoritative. Not included: data of users, images and their builds, logs of
+        functions, traffic, backups and tax. Pipelines on your own machines cost nothing and are not
+        listed.
       </p>
     </>
   );

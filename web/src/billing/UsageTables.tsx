@@ -3,12 +3,11 @@ import type { ReactNode } from "react";
 import type { PipelineSpent, ProgramSpent } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { dollars } from "@/lib/money";
-import { duration } from "@/lib/time";
+import { duration, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { totalOf } from "@/billing/model/costs";
 import { programName, programQuery } from "@/programs/model/programIdentity";
 import { type BarRow, BarTable } from "@/billing/BarTable";
-import { COST } from "@/billing/texts/cost";
 
 /** Maximum rows of a table; one more row has the others. */
 const MAX_ROWS = 10;
@@ -16,10 +15,15 @@ const MAX_ROWS = 10;
 export function ProgramCosts({ programs }: { programs: readonly ProgramSpent[] }) {
   return (
     <BarTable
-      title={COST.byProgram}
-      name={COST.program}
-      columns={[COST.pipelines, COST.time, ...amounts(programs)]}
-      rows={rowsOf(programs, (one) => one.pipelines, programLink, COST.otherPrograms)}
+      title="By program"
+      name="Program"
+      columns={["Pipelines", "Worker time", ...amounts(programs)]}
+      rows={rowsOf(
+        programs,
+        (one) => one.pipelines,
+        programLink,
+        (count: number) => plural(count, "other program"),
+      )}
     />
   );
 }
@@ -28,7 +32,7 @@ function programLink(program: ProgramSpent): ReactNode {
   const query = new URLSearchParams(programQuery(program)).toString();
   return (
     <a href={`/program?${query}`} onClick={followLink}>
-      {visible(programName(program)) || COST.untitled}
+      {visible(programName(program)) || "Untitled"}
     </a>
   );
 }
@@ -36,10 +40,15 @@ function programLink(program: ProgramSpent): ReactNode {
 export function PipelineCosts({ pipelines }: { pipelines: readonly PipelineSpent[] }) {
   return (
     <BarTable
-      title={COST.byPipeline}
-      name={COST.pipeline}
-      columns={[COST.commandCount, COST.time, ...amounts(pipelines)]}
-      rows={rowsOf(pipelines, (one) => one.attempts, pipelineLink, COST.otherPipelines)}
+      title="By pipeline"
+      name="Pipeline"
+      columns={["Commands", "Worker time", ...amounts(pipelines)]}
+      rows={rowsOf(
+        pipelines,
+        (one) => one.attempts,
+        pipelineLink,
+        (count: number) => plural(count, "other pipeline"),
+      )}
     />
   );
 }
@@ -84,7 +93,7 @@ function isBilled(all: readonly { price: number | null }[]): boolean {
 
 /** The headings of amounts: what the organisation pays, if it is billed, and AWS's prices. */
 function amounts(all: readonly { price: number | null }[]): string[] {
-  return isBilled(all) ? [COST.price, COST.aws] : [COST.cost];
+  return isBilled(all) ? ["Price", "AWS"] : ["Cost"];
 }
 
 function numbers(count: number, seconds: number, price: number | null, cost: number): string[] {

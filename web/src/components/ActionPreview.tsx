@@ -2,7 +2,6 @@ import type { ControlResult } from "@/api/schema";
 import styles from "@/components/ActionPreview.module.css";
 import { plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
-import { COMMON } from "@/app/texts/common";
 
 /** The effects of an action: killed commands, and notes of the server. */
 export function ActionPreview({ preview }: { preview: ControlResult }) {
@@ -19,7 +18,7 @@ export function ActionPreview({ preview }: { preview: ControlResult }) {
 /** Warns how many running commands an action kills. */
 export function KilledNote({ count }: { count: number }) {
   return count === 0 ? null : (
-    <p className="state-killed">{COMMON.willBeKilled(plural(count, "command"))}</p>
+    <p className="state-killed">{`${plural(count, "command")} running now will be killed.`}</p>
   );
 }
 
@@ -33,7 +32,7 @@ export function PathList({ paths, total }: { paths: readonly string[]; total: nu
       {paths.slice(0, MAX_SHOWN).map((path) => (
         <li key={path}>{visible(path)}</li>
       ))}
-      {rest > 0 ? <li className="muted">{COMMON.andMore(rest.toLocaleString("en"))}</li> : null}
+      {rest > 0 ? <li className="muted">{`and ${rest.toLocaleString("en")} more`}</li> : null}
     </ul>
   );
 }

@@ -8,7 +8,6 @@ import { CopyButton } from "@/components/CopyButton";
 import { useNow } from "@/components/useNow";
 import { parseReference } from "@/lib/references";
 import { ago } from "@/lib/time";
-import { AGENTS, START_COMMAND } from "@/remote/texts/agents";
 
 /** Interval of checks whether the agent is connected, in ms. */
 const CHECK_MS = 15_000;
@@ -23,10 +22,10 @@ export function AgentBanner({ id }: { id: string }) {
   return (
     <div className={bannerStyles.banner} role="status">
       <span>
-        {AGENTS.offline(agent.host, ago(agent.seen, now))} {AGENTS.startIt}{" "}
-        <code>{START_COMMAND}</code>
+        {`${agent.host} is offline; this is its state as of ${ago(agent.seen, now)}.`} Start it
+        with: <code>conducto agent start</code>
       </span>
-      <CopyButton text={START_COMMAND} label={AGENTS.copy} />
+      <CopyButton text="conducto agent start" label="Copy command" />
     </div>
   );
 }

@@ -1,6 +1,5 @@
 import styles from "@/components/Code.module.css";
 import { CopyButton } from "@/components/CopyButton";
-import { COMMON } from "@/app/texts/common";
 
 /** Code with a Copy button. */
 export function Code({ text, label }: { text: string; label: string }) {
@@ -9,7 +8,7 @@ export function Code({ text, label }: { text: string; label: string }) {
       <pre tabIndex={0} aria-label={label}>
         {text}
       </pre>
-      <CopyButton text={text} label={COMMON.copy(label)} />
+      <CopyButton text={text} label={`Copy ${label}`} />
     </div>
   );
 }

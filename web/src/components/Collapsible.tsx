@@ -2,7 +2,6 @@ import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
 
 import { Button } from "@/components/Button";
 import styles from "@/components/Collapsible.module.css";
-import { COMMON } from "@/app/texts/common";
 
 /** Content that shows only its beginning if it is long. `label` describes it to screen readers. */
 export function Collapsible({ label, children }: { label: string; children: ReactNode }) {
@@ -29,8 +28,8 @@ export function Collapsible({ label, children }: { label: string; children: Reac
       </div>
       {isLong || expanded ? (
         <Button variant="quiet" aria-expanded={expanded} onClick={() => setExpanded(!expanded)}>
-          {expanded ? COMMON.showLess : COMMON.showAll}
-          <span className="sr-only">{COMMON.ofWhat(label)}</span>
+          {expanded ? "Show less" : "Show all"}
+          <span className="sr-only">{` of ${label}`}</span>
         </Button>
       ) : null}
     </>

@@ -4,7 +4,6 @@ import { Button } from "@/components/Button";
 import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
 import { copy } from "@/lib/clipboard";
-import { COMMON } from "@/app/texts/common";
 
 interface Props {
   text: string;
@@ -36,7 +35,7 @@ export function CopyButton({ text, label, shortcut, title, caption }: Props) {
       {...(shortcut === undefined ? {} : { shortcut })}
       title={title ?? label}
     >
-      {copied ? COMMON.copied : (caption ?? <Icon name="copy" />)}
+      {copied ? "Copied" : (caption ?? <Icon name="copy" />)}
     </Button>
   );
 }

@@ -4,7 +4,6 @@ import type { Counts, State } from "@/api/schema";
 import styles from "@/components/Counts.module.css";
 import { barOf } from "@/run/model/columns";
 import { stateLabel, STATES } from "@/run/model/states";
-import { COMMON } from "@/app/texts/common";
 
 /** Letters of the state columns. */
 export const LETTERS: Record<State, string> = {
@@ -30,7 +29,7 @@ export function CountsBar({ counts }: { counts: Counts }) {
 /** Commands by state, as text, without the states that have none. */
 export function CountsText({ counts }: { counts: Counts }) {
   const present = STATES.filter((state) => counts[state] > 0);
-  if (present.length === 0) return <span className="muted">{COMMON.noCommands}</span>;
+  if (present.length === 0) return <span className="muted">no commands</span>;
   return (
     <span className={`${styles.text} number`}>
       {present.map((state) => (
@@ -41,7 +40,7 @@ export function CountsText({ counts }: { counts: Counts }) {
         </Fragment>
       ))}
       {counts.skipped > 0 ? (
-        <span className="muted">{COMMON.skipped(counts.skipped.toLocaleString("en"))}</span>
+        <span className="muted">{`(${counts.skipped.toLocaleString("en")} skipped)`}</span>
       ) : null}
     </span>
   );

@@ -2,7 +2,6 @@ import { useEffect, useId, useRef, type ReactNode } from "react";
 
 import { Button } from "@/components/Button";
 import styles from "@/components/Dialog.module.css";
-import { COMMON } from "@/app/texts/common";
 
 interface Props {
   title: string;
@@ -48,12 +47,7 @@ export function Dialog({ title, onClose, children, footer, wide = false }: Props
         <div className={styles.head}>
           <h2 id={heading}>{title}</h2>
           {footer === undefined ? (
-            <Button
-              variant="quiet"
-              className={styles.close}
-              aria-label={COMMON.close}
-              onClick={onClose}
-            >
+            <Button variant="quiet" className={styles.close} aria-label="Close" onClick={onClose}>
               ×
             </Button>
           ) : null}

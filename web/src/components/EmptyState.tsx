@@ -1,7 +1,6 @@
 import type { ReactNode } from "react";
 
 import styles from "@/components/EmptyState.module.css";
-import { COMMON } from "@/app/texts/common";
 
 interface EmptyProps {
   title: string;
@@ -25,11 +24,11 @@ export function EmptyState({ title, heading = false, children }: EmptyProps) {
 export function LoadError({ message, onRetry }: { message: string; onRetry?: () => void }) {
   return (
     <div className={styles.empty} role="alert">
-      <p className={styles.title}>{COMMON.couldNotLoad}</p>
+      <p className={styles.title}>Could not load</p>
       <p className="muted">{message}</p>
       {onRetry === undefined ? null : (
         <button type="button" className="button button-plain" onClick={onRetry}>
-          {COMMON.retry}
+          Retry
         </button>
       )}
     </div>

@@ -5,7 +5,6 @@ import { waitUntilReady } from "@/data/api/data";
 import { IN_CLOUD } from "@/api/deployment";
 import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
-import { COMMON } from "@/app/texts/common";
 
 const NOTICE_MS = 3000;
 
@@ -32,7 +31,7 @@ export function FileLink({ href, className, label, icon = false }: Props) {
       title={icon ? label : undefined}
       onClick={IN_CLOUD ? saveWhenReady : undefined}
     >
-      {icon ? <Icon name="download" /> : COMMON.download}
+      {icon ? <Icon name="download" /> : "Download"}
     </a>
   );
 }

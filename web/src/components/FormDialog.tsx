@@ -5,7 +5,6 @@ import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
 import { submitWithCtrlEnter } from "@/components/submitWithCtrlEnter";
 import { useSubmitOnce } from "@/components/useSubmitOnce";
-import { COMMON } from "@/app/texts/common";
 
 interface Props {
   title: string;
@@ -30,7 +29,7 @@ export function FormDialog({ title, action, disabled, error, onSubmit, onClose, 
       onClose={onClose}
       footer={
         <>
-          <Button onClick={onClose}>{COMMON.cancel}</Button>
+          <Button onClick={onClose}>Cancel</Button>
           <Button variant="main" type="submit" form={form} disabled={disabled}>
             {action}
           </Button>

@@ -1,19 +1,64 @@
 import { Dialog } from "@/components/Dialog";
 import keyStyles from "@/components/Keys.module.css";
 import { isPipelinePath, machineIn } from "@/lib/location";
-import { HELP, type HelpKeys } from "@/app/texts/help";
+
+/** Keys, separated by spaces, and their actions. */
+type HelpKeys = readonly (readonly [string, string])[];
+
+/** Content and first step of each page, by the first part of its path. */
+const PAGES: Record<string, string> = {
+  "": "All pipelines, by program. The newest pipeline of each program has its action beside it; the strip shows the earlier ones. To launch a pipeline, run its script with --run in a terminal.",
+  p: "The tree on the left has the commands; select one to see its output, attempts and files on the right. The header runs, pauses and cancels the pipeline. With no node selected, the overview has the reasons of failures, and the commands that run or wait.",
+  launch:
+    "Launches a Python script of a Git repository, without a terminal. The installation clones the repository, runs the script once to build the tree, and then runs the tree.",
+  program:
+    "All pipelines of a program: pass rate, times, metrics and flaky nodes. Choose two pipelines to compare them.",
+  data: "Files of your pipelines and your own data, which commands read and write.",
+  secrets:
+    "Values that commands receive as environment variables. Nobody can read a secret here after it is saved.",
+  agent: "The process on this machine that runs local pipelines: its resources, disk and log.",
+  agents:
+    "The machines that are linked to the organisation: whether they are connected, and what they allow. Link one with: conducto agent link",
+  organisation: "Members, their roles and invitations, the audit log and the plan.",
+  account: "Your tokens and sessions.",
+  settings: "Times, keys and notifications, stored in this browser.",
+};
+
+const EVERYWHERE: HelpKeys = [
+  ["Ctrl+K", "command palette: find pipelines, nodes, actions and pages"],
+  ["?", "help"],
+];
+
+const KEYS: HelpKeys = [
+  ["↑ ↓", "previous or next row"],
+  ["→ ←", "open or close a group; go into or out of it"],
+  ["Space", "select or deselect"],
+  ["Home End", "first or last row"],
+  ["n p", "next or previous failure"],
+  ["u", "next running command"],
+  ["f", "show failed commands only, or all"],
+  ["/", "search the tree"],
+  ["r", "rerun; asks first"],
+  ["s", "skip or unskip"],
+  ["k", "kill; asks first"],
+  ["e", "edit: modify parameters"],
+  ["d", "copy the debug command"],
+  ["g", "run or pause the pipeline"],
+  ["Ctrl+Shift+L", "leave the terminal of a shell"],
+  ["Esc", "close the search, clear the selection"],
+];
 
 /** The purpose of a page, and its keys. */
 export function HelpDialog({ path, onClose }: { path: string; onClose: () => void }) {
-  const page = HELP.page(machineIn(path).rest);
+  const page = PAGES[machineIn(path).rest.split("/")[1] ?? ""] ?? null;
   return (
-    <Dialog title={HELP.title} onClose={onClose}>
+    <Dialog title="Help" onClose={onClose}>
       {page === null ? null : <p>{page}</p>}
-      <h3>{HELP.everywhere}</h3>
-      <Keys keys={HELP.everywhereKeys} />
+      <h3>On every page</h3>
+      <Keys keys={EVERYWHERE} />
       {isPipelinePath(path) ? (
         <>
-          <h3>{HELP.inPipeline}</h3>
+          <h3>In the tree and the node of a pipeline</h3>
           <KeyList />
         </>
       ) : null}
@@ -23,7 +68,7 @@ export function HelpDialog({ path, onClose }: { path: string; onClose: () => voi
 
 /** The keys of the tree and the node. */
 export function KeyList() {
-  return <Keys keys={HELP.keys} />;
+  return <Keys keys={KEYS} />;
 }
 
 function Keys({ keys: rows }: { keys: HelpKeys }) {

@@ -1,5 +1,4 @@
 import styles from "@/components/Loading.module.css";
-import { COMMON } from "@/app/texts/common";
 
 interface Props {
   /** Number of placeholder lines. */
@@ -13,12 +12,12 @@ interface Props {
 export function Loading({ rows = 6 }: Props) {
   return (
     <div className={styles.loading} role="status">
-      <span className="sr-only">{COMMON.loading}</span>
+      <span className="sr-only">Loading…</span>
       {Array.from({ length: rows }, (_, place) => (
         <span key={place} className={styles.row} aria-hidden />
       ))}
       <span className={`${styles.still} muted`} aria-hidden>
-        {COMMON.stillLoading}
+        Still loading…
       </span>
     </div>
   );

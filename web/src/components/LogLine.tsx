@@ -3,7 +3,6 @@ import { type CSSProperties, type ReactNode } from "react";
 import { Icon } from "@/components/Icon";
 import styles from "@/components/LogLines.module.css";
 import { type Colour, PLAIN, type Span, type Style } from "@/lib/ansi";
-import { LOG } from "@/app/texts";
 
 /** The first line of a group that can be closed. */
 export interface GroupLine {
@@ -54,7 +53,7 @@ export function LogLine(props: Props) {
           if (event.shiftKey) event.preventDefault(); // keep the browser from selecting text
         }}
         onClick={(event) => onLink?.(event.shiftKey)}
-        {...(onLink === undefined ? {} : { title: LOG.link })}
+        {...(onLink === undefined ? {} : { title: "Link to this line; with Shift to a range" })}
       >
         {number + 1}
       </span>

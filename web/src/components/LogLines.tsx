@@ -5,7 +5,6 @@ import { Button } from "@/components/Button";
 import styles from "@/components/LogLines.module.css";
 import { LogLine } from "@/components/LogLine";
 import { useSetting } from "@/lib/settings";
-import { COMMON } from "@/app/texts/common";
 
 const LINE_HEIGHT = 20;
 /** Distance from the end in px up to which the log keeps following; new lines move the end away. */
@@ -66,13 +65,13 @@ export function LogButtons({ log }: { log: LogScroll }) {
     <>
       <Button
         aria-pressed={log.follow}
-        title={COMMON.followHint}
+        title="Scroll to new lines"
         onClick={() => log.setFollow(!log.follow)}
       >
-        {COMMON.follow}
+        Follow
       </Button>
       <Button aria-pressed={log.wrap} onClick={() => log.setWrap(!log.wrap)}>
-        {COMMON.wrap}
+        Wrap
       </Button>
     </>
   );

@@ -7,7 +7,6 @@ import { Button } from "@/components/Button";
 import styles from "@/components/OfflineBanner.module.css";
 import { useNow } from "@/components/useNow";
 import { duration } from "@/lib/time";
-import { OFFLINE } from "@/app/texts";
 
 /** A banner on every page while the server does not respond. */
 export function OfflineBanner() {
@@ -23,19 +22,20 @@ function Banner({ outage: { lostAt, nextTry } }: { outage: Outage }) {
     <div className={`${bannerStyles.banner ?? ""} ${styles.floating ?? ""}`}>
       {/* Screen readers announce the outage, not each second of it. */}
       <span className="sr-only" role="status">
-        {OFFLINE.announced(SERVER.toLowerCase())}
+        Offline: {SERVER.toLowerCase()} does not respond. Showing the last known state; the page
+        reconnects automatically.
       </span>
       <span>
-        {OFFLINE.text(SERVER.toLowerCase(), lost < 60 ? `${lost}s` : duration(lost))}{" "}
-        <span className="number">{wait > 0 ? OFFLINE.nextTry(wait) : OFFLINE.trying}</span>
+        {`Offline: ${SERVER.toLowerCase()} has not answered for ${lost < 60 ? `${lost}s` : duration(lost)}.`}{" "}
+        <span className="number">{wait > 0 ? `Next try in ${wait}s.` : "Trying now…"}</span>
         {START_COMMAND === null ? null : (
           <>
             {" "}
-            <code>{START_COMMAND}</code> {OFFLINE.starts}
+            <code>{START_COMMAND}</code> starts it.
           </>
         )}
       </span>
-      <Button onClick={tryNow}>{OFFLINE.retry}</Button>
+      <Button onClick={tryNow}>Retry now</Button>
     </div>
   );
 }

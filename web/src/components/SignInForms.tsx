@@ -11,8 +11,6 @@ import { FormError } from "@/components/ConfirmDialog";
 import { EmptyState } from "@/components/EmptyState";
 import styles from "@/components/SignedOut.module.css";
 import { useTitle } from "@/components/useTitle";
-import { COMMON } from "@/app/texts/common";
-import { SIGN_IN } from "@/people/texts/signIn";
 
 const COMMAND = IN_CLOUD ? "conducto show --app --cloud" : "conducto show --app";
 const ACCESS = IN_CLOUD
@@ -38,8 +36,12 @@ function CodeSignIn({ expired }: { expired: boolean }) {
   const title = expired ? "This sign-in link has expired" : "You are signed out";
   return (
     <EmptyState heading title={title}>
-      <p className="muted">{expired ? COMMON.expiredHelp : COMMON.signInHelp(ACCESS)}</p>
-      <Code text={COMMAND} label={COMMON.command} />
+      <p className="muted">
+        {expired
+          ? "A sign-in link works once, within one minute. To get a new one, run this command in a terminal:"
+          : `${ACCESS} Run this command in a terminal. It signs this browser in, or prints a code to enter here:`}
+      </p>
+      <Code text={COMMAND} label="command" />
       <CodeForm />
     </EmptyState>
   );
@@ -48,24 +50,28 @@ function CodeSignIn({ expired }: { expired: boolean }) {
 /** The button that opens the page of the identity provider. */
 function ProviderSignIn({ provider }: { provider: IdentityProvider }) {
   const [withToken, setWithToken] = useState(false);
-  useTitle(SIGN_IN.title);
+  useTitle("Sign in");
   useReturn();
   const begin = useMutation({
     mutationFn: () =>
       beginSignIn(provider, { kind: "session", to: location.pathname + location.search }),
   });
   return (
-    <EmptyState heading title={SIGN_IN.title}>
-      <p className="muted">{withToken ? SIGN_IN.withToken : SIGN_IN.withProvider}</p>
+    <EmptyState heading title="Sign in">
+      <p className="muted">
+        {withToken
+          ? 'Enter a token, or a code that "conducto show --app --cloud" printed.'
+          : "Use your account of this installation."}
+      </p>
       {withToken ? (
         <CodeForm />
       ) : (
         <>
           <Button variant="main" disabled={begin.isPending} onClick={() => begin.mutate()}>
-            {SIGN_IN.action}
+            Sign in
           </Button>
           <Button variant="quiet" onClick={() => setWithToken(true)}>
-            {SIGN_IN.useToken}
+            Use a token
           </Button>
         </>
       )}
@@ -108,20 +114,20 @@ function CodeForm() {
       }}
     >
       <label>
-        {IN_CLOUD ? COMMON.codeOrToken : COMMON.code}
+        {IN_CLOUD ? "Code or token" : "Code"}
         <input
           className="field mono"
           type="password"
           value={entered}
           autoComplete="off"
           spellCheck={false}
-          placeholder={IN_CLOUD ? COMMON.tokenHint : COMMON.codeHint}
+          placeholder={IN_CLOUD ? "cdo_…" : "xxxx-xxxx-xxxx"}
           onChange={(event) => setEntered(event.target.value)}
         />
       </label>
       <FormError error={submit.error} />
       <Button variant="main" type="submit" disabled={entered.trim() === "" || submit.isPending}>
-        {COMMON.signIn}
+        Sign in
       </Button>
     </form>
   );

@@ -1,5 +1,4 @@
 import styles from "@/components/SkipLink.module.css";
-import { SKIP_LINK } from "@/app/texts";
 
 /** The first link of a page. It moves the focus to the tree, or to the content of other pages. */
 export function SkipLink() {
@@ -12,7 +11,7 @@ export function SkipLink() {
         document.querySelector<HTMLElement>("[role=tree], #main")?.focus();
       }}
     >
-      {SKIP_LINK}
+      Skip to content
     </a>
   );
 }

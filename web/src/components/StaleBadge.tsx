@@ -1,6 +1,5 @@
 import { useNow } from "@/components/useNow";
 import { duration } from "@/lib/time";
-import { STALE } from "@/app/texts";
 
 /** Data that is older than this number of intervals is marked. */
 const MAX_INTERVALS = 3;
@@ -16,5 +15,5 @@ export function StaleBadge({ query: { dataUpdatedAt }, every }: Props) {
   const now = useNow(true);
   const age = now - dataUpdatedAt / 1000;
   if (dataUpdatedAt === 0 || age * 1000 < MAX_INTERVALS * every) return null;
-  return <span className="tag number">{STALE.old(duration(Math.round(age)))}</span>;
+  return <span className="tag number">{`${duration(Math.round(age))} old`}</span>;
 }

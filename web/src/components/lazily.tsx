@@ -7,7 +7,6 @@ import { EmptyState } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
 import { Part } from "@/lib/part";
 import { preloadable } from "@/lib/preload";
-import { LAZY } from "@/app/texts";
 
 interface Options {
   /** Shown while the code is loading. */
@@ -38,7 +37,7 @@ export function lazily<Props extends object>(
     if (state.kind === "loading") return placeholder;
     const failed = <Failed offline={offline} onRetry={() => void code.request()} />;
     return "onClose" in props ? (
-      <Dialog title={LAZY.failed} onClose={props.onClose as () => void}>
+      <Dialog title="Could not load this part" onClose={props.onClose as () => void}>
         {failed}
       </Dialog>
     ) : (
@@ -51,10 +50,14 @@ export function lazily<Props extends object>(
 function Failed({ offline, onRetry }: { offline: boolean; onRetry: () => void }) {
   return (
     <div role="alert">
-      <EmptyState title={LAZY.failed}>
-        <p className="muted">{offline ? LAZY.offline : LAZY.outdated}</p>
-        <Button onClick={onRetry}>{LAZY.retry}</Button>
-        {offline ? null : <Button onClick={() => location.reload()}>{LAZY.reload}</Button>}
+      <EmptyState title="Could not load this part">
+        <p className="muted">
+          {offline
+            ? "It appears when the connection is back."
+            : "If the app was updated since this page was opened, reload the page."}
+        </p>
+        <Button onClick={onRetry}>Retry</Button>
+        {offline ? null : <Button onClick={() => location.reload()}>Reload page</Button>}
       </EmptyState>
     </div>
   );

@@ -5,7 +5,8 @@ import { type Change, unconfirmed } from "@/api/unconfirmed";
 import styles from "@/components/Toasts.module.css";
 import { useNow } from "@/components/useNow";
 import { Listeners } from "@/lib/listeners";
-import { TOASTS } from "@/app/texts";
+
+const nameOf = (action: string | null) => (action === null ? "your last change" : `“${action}”`);
 
 /** Short messages about completed actions, announced by screen readers. */
 export interface Toast {
@@ -62,7 +63,7 @@ export function Toasts() {
           <button
             type="button"
             className={styles.close}
-            aria-label={TOASTS.close}
+            aria-label="Close message"
             onClick={() => dismiss(one.id)}
           >
             ×
@@ -84,10 +85,12 @@ function Unconfirmed({ change: { action, since, forget } }: { change: Change }) 
   return (
     <div className={`${styles.toast} ${styles.waiting}`}>
       <span>
-        {time < UNKNOWN_S ? TOASTS.unconfirmed(action, server) : TOASTS.unknown(action, server)}
+        {time < UNKNOWN_S
+          ? `Not confirmed: ${server} has not answered to ${nameOf(action)}. Trying again…`
+          : `It is not known whether ${nameOf(action)} was done. The page asks again as soon as ${server} responds; it is done at most once.`}
       </span>
       <button type="button" className={styles.undo} onClick={forget}>
-        {TOASTS.forget}
+        Stop trying
       </button>
     </div>
   );
@@ -100,7 +103,7 @@ function Undo({ toast: { id }, undo }: { toast: Toast; undo: () => void }) {
   };
   return (
     <button type="button" className={styles.undo} onClick={onClick}>
-      {TOASTS.undo}
+      Undo
     </button>
   );
 }

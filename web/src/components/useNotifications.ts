@@ -9,7 +9,6 @@ import { useSetting } from "@/lib/settings";
 import { addToBadge } from "@/lib/titleBadge";
 import { setWatched, useWatched } from "@/lib/watched";
 import { newsOf, outcomeText, type PipelineNews } from "@/notifications/model/notifications";
-import { NOTIFICATIONS } from "@/app/texts";
 
 const POLL_MS = 4000;
 /** Only the newest pipelines are polled. */
@@ -53,7 +52,11 @@ export async function watchPipeline(id: string, watched: boolean): Promise<void>
   const can = mayNotify();
   const granted =
     can === true || (can === false && (await Notification.requestPermission()) === "granted");
-  toast(granted ? NOTIFICATIONS.watching : NOTIFICATIONS.badgeOnly);
+  toast(
+    granted
+      ? "You will be notified when it ends or fails, while a tab of this app is open"
+      : "Watching this pipeline. The browser does not allow notifications, so the title of the tab counts its events.",
+  );
 }
 
 function announce({ summary, kind }: PipelineNews): void {
@@ -61,7 +64,7 @@ function announce({ summary, kind }: PipelineNews): void {
   const address = pipelineUrl(id);
   addToBadge();
   if (!document.hidden && location.pathname === address) return;
-  const body = kind === "failing" ? NOTIFICATIONS.failing : outcomeText(summary);
+  const body = kind === "failing" ? "First failure" : outcomeText(summary);
   if (mayNotify() !== true) {
     toast(`${title}: ${body}`);
     return;

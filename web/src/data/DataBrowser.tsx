@@ -1,6 +1,6 @@
 import { useState } from "react";
 
-import { dataFileUrl } from "@/data/api/data";
+import { dataApi, dataFileUrl } from "@/data/api/data";
 import type { DataEntry } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
@@ -8,15 +8,16 @@ import { EmptyState } from "@/components/EmptyState";
 import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { setQuery, useLocation } from "@/lib/location";
-import { crumbsOf } from "@/data/model/dataFiles";
+import { baseName, crumbsOf } from "@/data/model/dataFiles";
 import styles from "@/data/DataBrowser.module.css";
-import { DeleteDialog } from "@/data/DeleteDialog";
 import { EntryTable } from "@/data/EntryTable";
 import { Preview } from "@/data/Preview";
-import { UploadStatus } from "@/data/UploadStatus";
 import { useEntries } from "@/data/useEntries";
-import { useUploads } from "@/data/useUploads";
-import { DATA } from "@/data/texts/data";
+import { type UploadProgress, useUploads } from "@/data/useUploads";
+import { bytes } from "@/lib/time";
+import uploadStyles from "@/data/UploadStatus.module.css";
+import { RequestDialog } from "@/components/RequestDialog";
+import { toast } from "@/components/toasts";
 
 /** Browse, download, upload and delete data of a pipeline, or of the user if `id` is null. */
 export function DataBrowser({ id }: { id: string | null }) {
@@ -45,7 +46,7 @@ export function DataBrowser({ id }: { id: string | null }) {
           uploads.choose(event.dataTransfer.files);
         }}
       >
-        <section className={styles.list} aria-label={DATA.files}>
+        <section className={styles.list} aria-label="Files">
           <div className={styles.bar}>
             <Crumbs id={id} directory={directory} />
             <span className="page-grow" />
@@ -69,7 +70,7 @@ export function DataBrowser({ id }: { id: string | null }) {
           {list.hasNextPage ? (
             <p className="page-note">
               <Button disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-                {DATA.showMore}
+                Show more
               </Button>
             </p>
           ) : null}
@@ -102,12 +103,12 @@ export function DataBrowser({ id }: { id: string | null }) {
       )}
       {uploads.question === null ? null : (
         <ConfirmDialog
-          title={DATA.replaceTitle(uploads.question.join(", "))}
-          action={DATA.replace}
+          title={`Replace ${uploads.question.join(", ")}?`}
+          action="Replace"
           onConfirm={uploads.confirm}
           onClose={uploads.cancel}
         >
-          <p>{DATA.replaceEffect}</p>
+          <p>A file with this name exists; its content will be replaced.</p>
         </ConfirmDialog>
       )}
     </>
@@ -119,7 +120,7 @@ export function DataBrowser({ id }: { id: string | null }) {
 function Crumbs({ id, directory }: { id: string | null; directory: string }) {
   const crumbs = [{ label: id === null ? "Your data" : "Data", name: "" }, ...crumbsOf(directory)];
   return (
-    <nav aria-label={DATA.directory} className={styles.crumbs}>
+    <nav aria-label="Directory" className={styles.crumbs}>
       {crumbs.map(({ label, name }, index) => (
         <span key={name}>
           {index > 0 ? <span className="muted"> / </span> : null}
@@ -144,12 +145,12 @@ function UploadButton(props: { busy: boolean; onFiles: (files: FileList) => void
   const { busy, onFiles } = props;
   return (
     <label className={`button button-plain ${styles.upload}`} aria-disabled={busy}>
-      {busy ? DATA.uploading : DATA.upload}
+      {busy ? "Uploading…" : "Upload"}
       <input
         type="file"
         multiple
         className="sr-only"
-        aria-label={DATA.uploadFiles}
+        aria-label="Upload files"
         disabled={busy}
         onChange={(event) => {
           if (event.target.files !== null) onFiles(event.target.files);
@@ -161,13 +162,65 @@ function UploadButton(props: { busy: boolean; onFiles: (files: FileList) => void
 }
 
 function NoFiles({ id, directory }: { id: string | null; directory: string }) {
-  if (directory !== "") return <EmptyState title={DATA.emptyDirectory} />;
+  if (directory !== "") return <EmptyState title="This directory is empty" />;
   return (
-    <EmptyState title={DATA.none}>
+    <EmptyState title="No data yet">
       <p className="muted">
-        {id === null ? DATA.userHelp : DATA.pipelineHelp}
-        {DATA.dropHelp}
+        {id === null
+          ? "Data that commands store with conducto.data.user appears here. All your pipelines share it."
+          : "Data that this pipeline's commands store with conducto.data.pipeline appears here."}{" "}
+        To upload files, drop them here.
       </p>
     </EmptyState>
+  );
+}
+
+/** The progress of uploads, with a Cancel button. */
+function UploadStatus(props: { progress: UploadProgress; onStop: () => void }) {
+  const { name, number, files, sent, total } = props.progress;
+  const share = total === 0 ? 1 : sent / total;
+  return (
+    <div className={uploadStyles.progress} role="group" aria-label="Upload">
+      <span className={`${uploadStyles.name} clip`} title={name}>
+        {files > 1 ? `${number} of ${files}: ` : ""}
+        {name}
+      </span>
+      <progress max={1} value={share} aria-label="Upload progress" />
+      <span className="muted number">{`${bytes(sent)} of ${bytes(total)}`}</span>
+      <Button variant="quiet" onClick={props.onStop}>
+        Cancel
+      </Button>
+    </div>
+  );
+}
+
+interface Props {
+  id: string | null;
+  entry: DataEntry;
+  /** `done`: the entry was deleted. */
+  onClose: (done: boolean) => void;
+}
+
+function DeleteDialog({ id, entry, onClose }: Props) {
+  const label = baseName(entry.name);
+  return (
+    <RequestDialog
+      danger
+      title={`Delete ${label}?`}
+      action="Delete"
+      request={() => dataApi.remove(id, entry.name)}
+      onDone={() => {
+        toast(`Deleted ${label}`);
+        onClose(true);
+      }}
+      onClose={() => onClose(false)}
+    >
+      <p>
+        {entry.kind === "directory"
+          ? "This deletes the directory and everything in it. You cannot undo this."
+          : "You cannot undo this."}{" "}
+        Commands that read it will fail to find it.
+      </p>
+    </RequestDialog>
   );
 }

@@ -9,7 +9,6 @@ import { setQuery } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import { baseName } from "@/data/model/dataFiles";
 import styles from "@/data/EntryTable.module.css";
-import { DATA } from "@/data/texts/data";
 
 const ROW = 34;
 
@@ -36,7 +35,7 @@ export function EntryTable({ entries, opened, urlOf, onDelete }: Props) {
       <div
         className={styles.rows}
         role="list"
-        aria-label={DATA.entries}
+        aria-label="Entries"
         style={{ height: virtual.getTotalSize() }}
       >
         {virtual.getVirtualItems().map((item) => {
@@ -59,14 +58,14 @@ export function EntryTable({ entries, opened, urlOf, onDelete }: Props) {
                     className="button button-quiet"
                     href={urlOf(entry.name)}
                     icon
-                    label={DATA.download(entry.name)}
+                    label={`Download ${entry.name}`}
                   />
                 ) : null}
                 <Button
                   variant="quiet"
                   className="button-danger"
-                  aria-label={DATA.deleteFile(entry.name)}
-                  title={DATA.deleteFile(entry.name)}
+                  aria-label={`Delete ${entry.name}`}
+                  title={`Delete ${entry.name}`}
                   onClick={() => onDelete(entry)}
                 >
                   <Icon name="trash" />
@@ -84,8 +83,8 @@ function Name({ entry }: { entry: DataEntry }) {
   const label = baseName(entry.name);
   if (entry.kind === "other") {
     return (
-      <span className={`${styles.name} clip muted`} title={DATA.linkHint(label)}>
-        {label} <span className="tag">{DATA.link}</span>
+      <span className={`${styles.name} clip muted`} title={`${label}: links can only be deleted`}>
+        {label} <span className="tag">link</span>
       </span>
     );
   }

@@ -3,7 +3,6 @@ import { useEffect, useState } from "react";
 import { EmptyState } from "@/components/EmptyState";
 import { baseName, imageType } from "@/data/model/dataFiles";
 import styles from "@/data/Picture.module.css";
-import { DATA } from "@/data/texts/data";
 
 /** An image from a data file. */
 export function Picture({ name, content }: { name: string; content: ArrayBuffer }) {
@@ -15,7 +14,7 @@ export function Picture({ name, content }: { name: string; content: ArrayBuffer 
     setBroken(false);
     return () => URL.revokeObjectURL(made);
   }, [name, content]);
-  if (broken) return <EmptyState title={DATA.cannotShow} />;
+  if (broken) return <EmptyState title="The browser cannot show this image" />;
   return address === null ? null : (
     <div className={styles.picture}>
       <img src={address} alt={baseName(name)} onError={() => setBroken(true)} />

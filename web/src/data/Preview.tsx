@@ -14,7 +14,6 @@ import { baseName, imageType, previewKind } from "@/data/model/dataFiles";
 import dataBrowserStyles from "@/data/DataBrowser.module.css";
 import { Picture } from "@/data/Picture";
 import styles from "@/data/Preview.module.css";
-import { DATA } from "@/data/texts/data";
 
 /** Maximum number of bytes fetched for a preview, and for an image. */
 const TEXT_BYTES = 256 << 10;
@@ -42,7 +41,7 @@ export function Preview({ id, name, entry, onClose }: Props) {
     placeholderData: (before) => before,
   });
   return (
-    <section className={styles.preview} aria-label={DATA.file(name)}>
+    <section className={styles.preview} aria-label={`File ${name}`}>
       <div className={dataBrowserStyles.bar}>
         <h2 className="clip" title={name}>
           {baseName(name)}
@@ -52,7 +51,7 @@ export function Preview({ id, name, entry, onClose }: Props) {
         </span>
         <span className="page-grow" />
         <FileLink className="button button-plain" href={dataFileUrl(id, name)} />
-        <Button variant="quiet" aria-label={DATA.closeFile} onClick={onClose}>
+        <Button variant="quiet" aria-label="Close file" onClick={onClose}>
           ×
         </Button>
       </div>
@@ -70,9 +69,9 @@ export function Preview({ id, name, entry, onClose }: Props) {
 }
 
 function PreviewLoading({ error, onRetry }: { error: Error | null; onRetry: () => void }) {
-  if (error === null) return <p className="muted page-note">{DATA.loading}</p>;
+  if (error === null) return <p className="muted page-note">Loading…</p>;
   if (error instanceof ApiError && error.status === 404) {
-    return <EmptyState title={DATA.fileNotFound} />;
+    return <EmptyState title="File not found" />;
   }
   return <LoadError message={messageOf(error)} onRetry={onRetry} />;
 }
@@ -87,17 +86,21 @@ interface ContentProps {
 function Content({ name, content, whole }: ContentProps) {
   const kind = previewKind(name, new Uint8Array(content));
   const text = useMemo(() => new TextDecoder().decode(content), [content]);
-  if (content.byteLength === 0) return <EmptyState title={DATA.emptyFile} />;
+  if (content.byteLength === 0) return <EmptyState title="This file is empty" />;
   const truncated = whole ? null : (
-    <p className="muted page-note">{DATA.firstBytes(bytes(content.byteLength))}</p>
+    <p className="muted page-note">
+      Showing the first {bytes(content.byteLength)}; download the file to see the rest.
+    </p>
   );
   switch (kind) {
     case "image":
       return whole ? <Picture name={name} content={content} /> : <TooLarge />;
     case "none":
       return (
-        <EmptyState title={DATA.noPreview}>
-          <p className="muted">{DATA.noPreviewHelp}</p>
+        <EmptyState title="No preview">
+          <p className="muted">
+            This is not a text file. Download it to open it in another program.
+          </p>
         </EmptyState>
       );
     case "table":
@@ -113,7 +116,7 @@ function Content({ name, content, whole }: ContentProps) {
           className={`${styles.content} ${styles.doc}`}
           tabIndex={0}
           role="region"
-          aria-label={DATA.content}
+          aria-label="Content"
         >
           {truncated}
           <LazyMarkdown text={text} below={2} />
@@ -123,7 +126,7 @@ function Content({ name, content, whole }: ContentProps) {
       return (
         <>
           {truncated}
-          <pre className={styles.content} tabIndex={0} role="region" aria-label={DATA.content}>
+          <pre className={styles.content} tabIndex={0} role="region" aria-label="Content">
             {text}
           </pre>
         </>
@@ -133,8 +136,8 @@ function Content({ name, content, whole }: ContentProps) {
 
 function TooLarge() {
   return (
-    <EmptyState title={DATA.tooLarge}>
-      <p className="muted">{DATA.tooLargeHelp}</p>
+    <EmptyState title="This image is too large to preview">
+      <p className="muted">Download the file to view it.</p>
     </EmptyState>
   );
 }
@@ -145,11 +148,11 @@ function Table({ text, separator }: { text: string; separator: "," | "\t" }) {
   const shown = body.slice(0, TABLE_ROWS);
   const wide = head.length > TABLE_COLUMNS;
   return (
-    <div className={styles.content} tabIndex={0} role="region" aria-label={DATA.content}>
+    <div className={styles.content} tabIndex={0} role="region" aria-label="Content">
       <table className={styles.table}>
         <thead>
           <tr>
-            <th scope="col" aria-label={DATA.row} />
+            <th scope="col" aria-label="Row" />
             {head.slice(0, TABLE_COLUMNS).map((cell, index) => (
               <th key={index} scope="col">
                 {cell}
@@ -174,9 +177,8 @@ function Table({ text, separator }: { text: string; separator: "," | "\t" }) {
       </table>
       {body.length > TABLE_ROWS || wide ? (
         <p className="muted page-note">
-          {DATA.firstRows(TABLE_ROWS)}
-          {wide ? DATA.andColumns(TABLE_COLUMNS) : ""}
-          {DATA.downloadForRest}
+          {`Showing the first ${TABLE_ROWS} rows`}
+          {wide ? ` and ${TABLE_COLUMNS} columns` : ""}; download the file to see the rest.
         </p>
       ) : null}
     </div>

@@ -7,7 +7,6 @@ import { stateText, titleText } from "@/debug/model/shell";
 import shellStyles from "@/debug/Shell.module.css";
 import { closeShell, shellKey } from "@/debug/openShells";
 import { endSession, LEAVE_KEYS, sessionFor } from "@/debug/session";
-import { SHELL } from "@/debug/texts/shell";
 
 /** A terminal with a debug shell. */
 export function ShellPanel({ place }: { place: ShellTarget }) {
@@ -33,7 +32,7 @@ export function ShellPanel({ place }: { place: ShellTarget }) {
     setReadable(!readable);
   };
   return (
-    <section className={shellStyles.shell} aria-label={SHELL.shellIn(visible(place.path))}>
+    <section className={shellStyles.shell} aria-label={`Shell in ${visible(place.path)}`}>
       <div className={shellStyles.bar}>
         <strong>{titleText(place.snapshot, view.ticket)}</strong>
         <span className={shellStyles.state} role={over ? "alert" : "status"}>
@@ -42,25 +41,24 @@ export function ShellPanel({ place }: { place: ShellTarget }) {
         <span className={shellStyles.actions}>
           {over ? null : (
             <span className={`muted ${shellStyles.hint}`}>
-              <kbd>{LEAVE_KEYS}</kbd>
-              {SHELL.leaveHint}
+              <kbd>{LEAVE_KEYS}</kbd> to leave the terminal
             </span>
           )}
           <Button
             variant="quiet"
             aria-pressed={readable}
-            title={SHELL.screenReaderHint}
+            title="Make the output readable for screen readers"
             onClick={toggleReadable}
           >
-            {SHELL.screenReader}
+            Screen reader
           </Button>
           {over ? (
             <Button variant="quiet" onClick={() => session.reconnect()}>
-              {SHELL.reconnect}
+              Reconnect
             </Button>
           ) : null}
           <button ref={close} type="button" className="button button-quiet" onClick={onClose}>
-            {over ? SHELL.close : SHELL.endShell}
+            {over ? "Close" : "End shell"}
           </button>
         </span>
       </div>

@@ -10,7 +10,6 @@ import { useLocation } from "@/lib/location";
 import { parseReference } from "@/lib/references";
 import type { PipelineSession } from "@/run/live/session";
 import { openShell, useOpenShell } from "@/debug/openShells";
-import { DEBUG } from "@/app/texts";
 
 /** A machine can change what it allows. */
 const STALE_MS = 60_000;
@@ -23,7 +22,7 @@ export function useDebugEntries(session: PipelineSession, detail: NodeDetail): M
   const { id, model } = session;
   const command = debugCommand(id, node.path);
   const copied: MenuEntry = {
-    label: DEBUG.copy,
+    label: "Copy debug command",
     hint: command,
     shortcut: "d",
     onSelect: () => void copyCommand(command),
@@ -33,8 +32,10 @@ export function useDebugEntries(session: PipelineSession, detail: NodeDetail): M
   const inCloud = model?.summary.pipeline.mode === "cloud";
   const other = debugCommand(id, node.path, inCloud ? { remote: true } : { live: true });
   const otherEntry: MenuEntry = {
-    label: inCloud ? DEBUG.copyRemote : DEBUG.copyLive,
-    hint: inCloud ? DEBUG.remoteHint : DEBUG.liveHint,
+    label: inCloud ? "Copy remote debug command" : "Copy live debug command",
+    hint: inCloud
+      ? "the same shell on a worker in the cloud, with access to the data"
+      : "livedebug: the same shell with your local code",
     onSelect: () => void copyCommand(other),
   };
   return withShells(shells, [copied, otherEntry]);
@@ -60,15 +61,15 @@ function useShellEntries({ id, model }: PipelineSession, { node }: NodeDetail): 
   const place = { id, path: node.path, attempt: asked?.number ?? null };
   const entries: MenuEntry[] = [
     {
-      label: DEBUG.openShell,
-      hint: DEBUG.openShellHint,
+      label: "Open shell",
+      hint: "this node's image, data and environment",
       onSelect: () => openShell({ ...place, snapshot: false }),
     },
   ];
   if ((asked ?? node.attempts.at(-1))?.snapshot != null) {
     entries.push({
-      label: DEBUG.openSnapshot,
-      hint: DEBUG.openSnapshotHint,
+      label: "Open snapshot",
+      hint: "a shell with the files of the failed attempt",
       onSelect: () => openShell({ ...place, snapshot: true }),
     });
   }
@@ -77,5 +78,5 @@ function useShellEntries({ id, model }: PipelineSession, { node }: NodeDetail): 
 
 /** Copy a command, or show it if the browser denies access to the clipboard. */
 export async function copyCommand(command: string): Promise<void> {
-  toast((await copy(command)) ? DEBUG.copied(command) : DEBUG.enter(command));
+  toast((await copy(command)) ? `Copied: ${command}` : `Run: ${command}`);
 }

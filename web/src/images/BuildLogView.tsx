@@ -6,7 +6,6 @@ import { bytes, plural } from "@/lib/time";
 import { BuildLog } from "@/images/live/buildLog";
 import { useLive, useLiveVersion } from "@/api/stream";
 import { BuildSteps } from "@/images/BuildSteps";
-import { IMAGE_PAGE } from "@/images/texts/images";
 
 interface Props {
   id: string;
@@ -38,24 +37,24 @@ function Lines({ log, state }: { log: BuildLog; state: ImageState }) {
     <>
       {steps}
       <LogPanel
-        label={IMAGE_PAGE.buildLog}
+        label="Build log"
         tools={
           <>
-            <h3>{IMAGE_PAGE.buildLog}</h3>
+            <h3>Build log</h3>
             <LogButtons log={scroll} />
           </>
         }
         foot={
           <span>
             {plural(lines.length, "line")}
-            {log.complete ? "" : IMAGE_PAGE.soFar}
-            {log.skipped > 0 ? IMAGE_PAGE.cut(bytes(log.skipped)) : ""}
+            {log.complete ? "" : " so far"}
+            {log.skipped > 0 ? `; the first ${bytes(log.skipped)} are not shown` : ""}
           </span>
         }
       >
         <LogLines
           log={scroll}
-          label={IMAGE_PAGE.buildLog}
+          label="Build log"
           line={(number) => ({ number, spans: lines[number], marked: null })}
         />
       </LogPanel>
@@ -66,17 +65,17 @@ function Lines({ log, state }: { log: BuildLog; state: ImageState }) {
 function NoOutput({ state }: { state: ImageState }) {
   if (state === "pending") {
     return (
-      <EmptyState title={IMAGE_PAGE.notBuiltYet}>
-        <p className="muted">{IMAGE_PAGE.builtWhen}</p>
+      <EmptyState title="Not built yet">
+        <p className="muted">The image is built before the first command that uses it.</p>
       </EmptyState>
     );
   }
   if (state === "error") return null; // the error is shown above
   return state === "done" ? (
-    <EmptyState title={IMAGE_PAGE.noBuildOutput}>
-      <p className="muted">{IMAGE_PAGE.existed}</p>
+    <EmptyState title="No build output">
+      <p className="muted">The image already existed, so no build was needed.</p>
     </EmptyState>
   ) : (
-    <p className="muted page-note">{IMAGE_PAGE.noOutputYet}</p>
+    <p className="muted page-note">No output yet…</p>
   );
 }

@@ -3,7 +3,6 @@ import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { duration, elapsed } from "@/lib/time";
 import styles from "@/images/BuildSteps.module.css";
-import { IMAGE_PAGE } from "@/images/texts/images";
 
 interface Props {
   steps: readonly ImageStep[];
@@ -15,7 +14,7 @@ export function BuildSteps({ steps, building }: Props) {
   const now = useNow(building);
   if (steps.length === 0) return null;
   return (
-    <ol className={styles.steps} aria-label={IMAGE_PAGE.buildSteps} tabIndex={0}>
+    <ol className={styles.steps} aria-label="Build steps" tabIndex={0}>
       {steps.map((step, index) => (
         <li key={index} className={`${styles.step} ${step.within === null ? "" : styles.within}`}>
           <StateIcon state={markOf(step, building)} label />
@@ -23,7 +22,7 @@ export function BuildSteps({ steps, building }: Props) {
             {step.name}
           </span>
           <span className={`muted number ${styles.time}`}>
-            {step.cached ? IMAGE_PAGE.cached : took(step, building, now)}
+            {step.cached ? "cached" : took(step, building, now)}
           </span>
         </li>
       ))}

@@ -17,14 +17,13 @@ import { duration, elapsed, moment } from "@/lib/time";
 import { usedImages } from "@/images/model/images";
 import { BuildLogView } from "@/images/BuildLogView";
 import { RebuildDialog } from "@/images/RebuildDialog";
-import { IMAGES, IMAGE_PAGE } from "@/images/texts/images";
 
 const REFRESH_MS = 1500;
 
 export function ImagesPage({ params }: PageProps) {
   const id = params.id ?? "";
   return (
-    <PipelineFrame id={id} page="images" title={IMAGE_PAGE.title}>
+    <PipelineFrame id={id} page="images" title="Images">
       {(summary) => <Images summary={summary} />}
     </PipelineFrame>
   );
@@ -46,15 +45,19 @@ function Images({ summary }: { summary: PipelineSummary }) {
   if (images.length === 0) {
     const plain = summary.pipeline.engine === "process";
     return (
-      <EmptyState title={IMAGES.none}>
-        <p className="muted">{plain ? IMAGES.plainProcesses : IMAGES.unused}</p>
+      <EmptyState title="This pipeline has no images">
+        <p className="muted">
+          {plain
+            ? "Its commands run as plain processes on this machine."
+            : "None of its commands uses an image."}
+        </p>
       </EmptyState>
     );
   }
   const opened = images.find((one) => one.name === query.get("image")) ?? defaultImage(images);
   return (
     <div className={styles.images}>
-      <ul className={styles.list} aria-label={IMAGE_PAGE.title}>
+      <ul className={styles.list} aria-label="Images">
         {images.map((image) => (
           <ImageRow key={image.name} image={image} opened={image === opened} />
         ))}
@@ -121,7 +124,7 @@ function ImageState({ image }: { image: ImageRecord }) {
   return (
     <span className={`state state-${mark}`}>
       <StateIcon state={mark} />
-      {mark === "error" ? IMAGE_PAGE.buildFailed : mark === "done" ? IMAGE_PAGE.built : mark}
+      {mark === "error" ? "build failed" : mark === "done" ? "built" : mark}
     </span>
   );
 }
@@ -140,33 +143,32 @@ interface PaneProps {
 
 function ImagePane({ id, image, onRebuild }: PaneProps) {
   return (
-    <section className={styles.pane} aria-label={IMAGE_PAGE.image(image.name)}>
+    <section className={styles.pane} aria-label={`Image ${image.name}`}>
       <div className={styles.head}>
         <h2 className="clip" title={image.name}>
           {image.name}
         </h2>
         <ImageState image={image} />
         <span className="page-grow" />
-        <Button onClick={onRebuild}>{IMAGE_PAGE.rebuild}</Button>
+        <Button onClick={onRebuild}>Rebuild</Button>
       </div>
       <dl className={styles.facts}>
         {image.reference === null || image.reference === "" ? null : (
           <div>
-            <dt>{IMAGE_PAGE.reference}</dt>
+            <dt>Reference</dt>
             <dd className="mono">
-              {image.reference}{" "}
-              <CopyButton text={image.reference} label={IMAGE_PAGE.copyImageReference} />
+              {image.reference} <CopyButton text={image.reference} label="Copy image reference" />
             </dd>
           </div>
         )}
         {image.started === null ? null : (
           <div>
-            <dt>{IMAGE_PAGE.started}</dt>
+            <dt>Started</dt>
             <dd className="number">
               {moment(image.started)}
               {image.ended === null
                 ? ""
-                : IMAGE_PAGE.took(duration(Math.max(0, image.ended - image.started)))}
+                : `, took ${duration(Math.max(0, image.ended - image.started))}`}
             </dd>
           </div>
         )}

@@ -7,9 +7,8 @@ import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { toast } from "@/components/toasts";
 import { fetchWholeTree } from "@/run/tree/live/wholeTree";
 import { type Usage, usageOf } from "@/billing/model/usage";
+import { plural } from "@/lib/time";
 import { executeAction, othersStarted } from "@/run/actions/useActions";
-import { ACTIONS } from "@/app/texts";
-import { IMAGES, IMAGE_PAGE } from "@/images/texts/images";
 
 /** Maximum number of paths in one action. */
 const MAX_PATHS = 10_000;
@@ -38,7 +37,7 @@ export function RebuildDialog({ summary, image, onClose }: Props) {
   const rebuild = useMutation({
     mutationFn: (paths: string[]) => executeAction(target, { action: "rebuild", paths }),
     onSuccess: (result) => {
-      toast(IMAGES.rebuilding(image, result.affected));
+      toast(`Rebuilding ${image} and rerunning ${plural(result.affected, "command")}`);
       for (const note of result.notes) toast(note);
       onClose();
     },
@@ -48,28 +47,32 @@ export function RebuildDialog({ summary, image, onClose }: Props) {
   const paths = plan.data?.usage.paths ?? [];
   return (
     <ConfirmDialog
-      title={IMAGE_PAGE.rebuildTitle(image)}
-      action={preview === null ? IMAGE_PAGE.rebuild : IMAGES.rebuildAndRerun(preview.affected)}
+      title={`Rebuild ${image}?`}
+      action={
+        preview === null ? "Rebuild" : `Rebuild and rerun ${plural(preview.affected, "command")}`
+      }
       disabled={preview === null || rebuild.isPending}
       error={plan.error ?? rebuild.error}
       onConfirm={() => rebuild.mutate(paths)}
       onClose={onClose}
     >
-      {plan.isPending ? <p className="muted">{IMAGE_PAGE.finding}</p> : null}
+      {plan.isPending ? <p className="muted">Finding commands that use this image…</p> : null}
       {plan.data === undefined ? null : <Plan usage={plan.data.usage} preview={preview} />}
-      {others === 0 ? null : <p>{ACTIONS.othersRun(others)}</p>}
+      {others === 0 ? null : (
+        <p>{`The pipeline is paused. ${plural(others, "other pending command")} will also run.`}</p>
+      )}
     </ConfirmDialog>
   );
 }
 
 function Plan({ usage, preview }: { usage: Usage; preview: ControlResult | null }) {
-  if (usage.execs === 0) return <p>{IMAGE_PAGE.noUser}</p>;
+  if (usage.execs === 0) return <p>No command uses this image, so there is no need to build it.</p>;
   if (preview === null) {
-    return <p>{IMAGE_PAGE.tooManyUsers}</p>;
+    return <p>Too many nodes use this image. Rebuild from a group in the tree instead.</p>;
   }
   return (
     <>
-      <p>{IMAGE_PAGE.rebuildEffect}</p>
+      <p>The image will be rebuilt, and these nodes reset:</p>
       <PathList paths={usage.paths} total={usage.paths.length} />
       <ActionPreview preview={preview} />
     </>

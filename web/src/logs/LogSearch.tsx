@@ -7,7 +7,6 @@ import { Button } from "@/components/Button";
 import { type Output, type OutputLocation, streamsOf } from "@/logs/live/output";
 import { placesOf, type Segment } from "@/logs/model/outputOrder";
 import styles from "@/logs/LogView.module.css";
-import { OUTPUT } from "@/app/texts";
 
 /** A matching line and the text to highlight. */
 export interface Match {
@@ -105,8 +104,8 @@ export function LogSearchField({ search, match, onMatch }: Props) {
       <input
         className={`field ${styles.search ?? ""}`}
         type="search"
-        placeholder={OUTPUT.search}
-        aria-label={OUTPUT.search}
+        placeholder="Search output"
+        aria-label="Search output"
         value={typed}
         onChange={(event) => {
           setTyped(event.target.value);
@@ -119,16 +118,16 @@ export function LogSearchField({ search, match, onMatch }: Props) {
       {search.matches === null ? null : (
         <span className={`number ${styles.count ?? ""}`} role="status">
           {matches.length === 0
-            ? OUTPUT.noMatch
-            : OUTPUT.matchOf(Math.max(0, at) + 1, matches.length, hasMore)}
+            ? "none"
+            : `${(Math.max(0, at) + 1).toLocaleString("en")} of ${matches.length.toLocaleString("en")}${hasMore ? "+" : ""}`}
         </span>
       )}
       {matches.length > 1 ? (
         <>
-          <Button variant="quiet" aria-label={OUTPUT.previousMatch} onClick={() => step(-1)}>
+          <Button variant="quiet" aria-label="Previous match" onClick={() => step(-1)}>
             ‹
           </Button>
-          <Button variant="quiet" aria-label={OUTPUT.nextMatch} onClick={() => step(1)}>
+          <Button variant="quiet" aria-label="Next match" onClick={() => step(1)}>
             ›
           </Button>
         </>

@@ -9,6 +9,7 @@ import { plural } from "@/lib/time";
 import { type Output, type OutputLocation, streamsOf } from "@/logs/live/output";
 import { useLiveVersion } from "@/api/stream";
 import { useOutput } from "@/logs/live/useOutput";
+import { STREAM_LABELS } from "@/logs/model/outputPlaces";
 import { FirstError, useFirstError } from "@/run/node/FirstError";
 import { LogSearchField, type Match, useLogSearch } from "@/logs/LogSearch";
 import styles from "@/logs/LogView.module.css";
@@ -16,7 +17,8 @@ import { outputLine } from "@/logs/outputLine";
 import { MAX_LINES, useFolding } from "@/logs/useFolding";
 import { useLineLinks, useLinkedLines } from "@/logs/useLineLinks";
 import { useVisibleLines } from "@/logs/useVisibleLines";
-import { OUTPUT } from "@/app/texts";
+
+const linesText = (count: string, running: boolean) => (running ? `${count} so far` : count);
 
 interface Props extends OutputLocation {
   running: boolean;
@@ -77,7 +79,7 @@ function Lines({ output, ...props }: Props & { output: Output }) {
   ];
   return (
     <LogPanel
-      label={OUTPUT.toolbar}
+      label="Output"
       tools={tools}
       foot={<Facts output={output} running={props.running} facts={props.facts} />}
     >
@@ -86,7 +88,7 @@ function Lines({ output, ...props }: Props & { output: Output }) {
       )}
       <LogLines
         log={log}
-        label={OUTPUT.streams[props.stream]}
+        label={STREAM_LABELS[props.stream]}
         first={<span title={props.command}>$ {props.command.split("\n")[0]}</span>}
         marks={marks}
         line={(row) => {
@@ -100,7 +102,7 @@ function Lines({ output, ...props }: Props & { output: Output }) {
           return {
             ...line,
             marked: match?.line === place ? match.text : null,
-            note: error.line === place ? OUTPUT.firstError : null,
+            note: error.line === place ? "First error" : null,
             linked: linked !== null && linked.first <= place && place <= linked.last,
             onLink: (shift) => {
               log.setFollow(false);
@@ -118,13 +120,13 @@ function LogMenu({ log, location }: { log: LogScroll; location: OutputLocation }
   const [showTimes, setShowTimes] = useSetting("lineTimes");
   return (
     <Menu
-      label={OUTPUT.more}
+      label="Output options"
       entries={[
-        { label: OUTPUT.follow, checked: log.follow, onSelect: () => log.setFollow(!log.follow) },
-        { label: OUTPUT.wrap, checked: log.wrap, onSelect: () => log.setWrap(!log.wrap) },
-        { label: OUTPUT.times, checked: showTimes, onSelect: () => setShowTimes(!showTimes) },
+        { label: "Follow", checked: log.follow, onSelect: () => log.setFollow(!log.follow) },
+        { label: "Wrap", checked: log.wrap, onSelect: () => log.setWrap(!log.wrap) },
+        { label: "Times", checked: showTimes, onSelect: () => setShowTimes(!showTimes) },
         ...streamsOf(stream).map((one) => ({
-          label: OUTPUT.download(one),
+          label: `Download ${one}`,
           download: api.logFile(id, { path, attempt, stream: one }),
         })),
       ]}
@@ -138,8 +140,10 @@ function Facts(props: { output: Output; running: boolean; facts: readonly string
   return (
     <>
       <span>
-        {total === null ? OUTPUT.counting : OUTPUT.lines(plural(total, "line"), running)}
-        {total === null || total <= MAX_LINES ? null : OUTPUT.lastLines(MAX_LINES)}
+        {total === null ? "counting lines…" : linesText(plural(total, "line"), running)}
+        {total === null || total <= MAX_LINES
+          ? null
+          : `; the last ${MAX_LINES.toLocaleString("en")} are shown, the download has all`}
       </span>
       {facts.map((fact) => (
         <span key={fact}>{fact}</span>

@@ -5,7 +5,6 @@ import type { AttemptRecord } from "@/api/schema";
 import { plainText } from "@/lib/ansi";
 import { condensed, diffLines } from "@/lib/diff";
 import styles from "@/logs/OutputDiff.module.css";
-import { ATTEMPTS } from "@/run/texts/attempts";
 
 /** Number of lines compared at the end of each output, and maximum number of differences. */
 const LINES = 2000;
@@ -35,7 +34,7 @@ export function OutputDiff({ id, first, second, stream }: Props) {
     },
   });
   return (
-    <section aria-label={ATTEMPTS.differencesIn(stream)}>
+    <section aria-label={`Differences in ${stream}`}>
       <h3>{stream}</h3>
       {difference.error === null ? null : <p className="muted">{messageOf(difference.error)}</p>}
       {difference.data === undefined ? null : <Edits {...difference.data} />}
@@ -46,10 +45,10 @@ export function OutputDiff({ id, first, second, stream }: Props) {
 function Edits({ edits, cut }: { edits: ReturnType<typeof diffLines>; cut: boolean }) {
   const note = cut ? ` Compared only the last ${LINES.toLocaleString("en")} lines.` : "";
   if (edits === null) {
-    return <p className="muted">{ATTEMPTS.tooDifferent(MAX_DIFFERENCES, note)}</p>;
+    return <p className="muted">{`More than ${MAX_DIFFERENCES} lines differ.${note}`}</p>;
   }
   if (edits.every((edit) => edit.kind === "same")) {
-    return <p className="muted">{ATTEMPTS.noDifferences(note)}</p>;
+    return <p className="muted">{`No differences.${note}`}</p>;
   }
   return (
     <>

@@ -8,9 +8,22 @@ import { visible } from "@/lib/visible";
 import { type FoundLine, type FoundNode, OutputSearch } from "@/logs/live/outputSearch";
 import type { PipelineSession } from "@/run/live/session";
 import { useLive, useLiveVersion } from "@/api/stream";
+import { plural } from "@/lib/time";
 import { displayState, NO_COUNTS, total } from "@/run/model/states";
 import styles from "@/logs/OutputSearch.module.css";
-import { OUTPUT_SEARCH } from "@/logs/texts/outputSearch";
+
+const foundText = (lines: number, nodes: number, finished: boolean) => {
+  if (lines > 0) return `${plural(lines, "line")} in ${plural(nodes, "node")}`;
+  return finished ? "No matching lines" : "No matching lines so far";
+};
+
+const searchedText = (done: number, all: number | null) =>
+  all === null
+    ? `${plural(done, "command")} searched`
+    : `${done.toLocaleString("en")} of ${plural(all, "command")} searched`;
+
+const unreadText = (count: number, seconds: number) =>
+  `Not yet: ${count.toLocaleString("en")}, trying again ${seconds > 0 ? `in ${seconds}s` : "now"}`;
 
 interface Props {
   session: PipelineSession;
@@ -29,7 +42,9 @@ export function OutputSearchTab({ session, path }: Props) {
     <div className={styles.search}>
       <SearchForm key={`form ${key}`} text={text} regex={regex} failed={failed} />
       {text === "" ? (
-        <p className={styles.hint}>{OUTPUT_SEARCH.hint(commands)}</p>
+        <p
+          className={styles.hint}
+        >{`Searches the newest output of ${plural(commands, "command")}, in any case.`}</p>
       ) : (
         <Results
           key={key}
@@ -52,7 +67,7 @@ function SearchForm(given: { text: string; regex: boolean; failed: boolean }) {
         checked={given[name]}
         onChange={() => setQuery({ [name]: given[name] ? null : "1", find: text }, true)}
       />
-      {OUTPUT_SEARCH[name]}
+      {name === "regex" ? "Regular expression" : "Failed only"}
     </label>
   );
   const onSubmit = (event: SyntheticEvent) => {
@@ -64,15 +79,15 @@ function SearchForm(given: { text: string; regex: boolean; failed: boolean }) {
       <input
         className={`field ${styles.field ?? ""}`}
         type="search"
-        placeholder={OUTPUT_SEARCH.label}
-        aria-label={OUTPUT_SEARCH.label}
+        placeholder="Search the output of all commands"
+        aria-label="Search the output of all commands"
         value={text}
         onChange={(event) => setText(event.target.value)}
       />
       {flag("failed")}
       {flag("regex")}
       <Button type="submit" disabled={text === ""}>
-        {OUTPUT_SEARCH.search}
+        Search
       </Button>
     </form>
   );
@@ -102,22 +117,16 @@ function Found(props: { id: string; search: OutputSearch; commands: number | nul
     <>
       <div className={styles.status}>
         <p role="status">
-          {OUTPUT_SEARCH.found(lines, found.length, finished)}
+          {foundText(lines, found.length, finished)}
           <span className={styles.progress}>
-            {OUTPUT_SEARCH.searched(searched, finished ? null : commands)}
+            {searchedText(searched, finished ? null : commands)}
           </span>
           {nextTry === null ? null : (
-            <span className={styles.progress}>
-              {OUTPUT_SEARCH.unread(left, Math.round(nextTry - now))}
-            </span>
+            <span className={styles.progress}>{unreadText(left, Math.round(nextTry - now))}</span>
           )}
         </p>
-        {phase === "searching" ? (
-          <Button onClick={() => search.stop()}>{OUTPUT_SEARCH.stop}</Button>
-        ) : null}
-        {phase === "paused" ? (
-          <Button onClick={() => search.resume()}>{OUTPUT_SEARCH.resume}</Button>
-        ) : null}
+        {phase === "searching" ? <Button onClick={() => search.stop()}>Stop</Button> : null}
+        {phase === "paused" ? <Button onClick={() => search.resume()}>Show more</Button> : null}
       </div>
       {error === null ? null : (
         <p className={styles.error} role="alert">
@@ -142,7 +151,9 @@ function FoundIn({ id, found }: { id: string; found: FoundNode }) {
         <a href={outputUrl(id, { node: node.path, attempt })} onClick={followLink}>
           {visible(node.path)}
         </a>
-        <span className={styles.count}>{OUTPUT_SEARCH.lines(lines.length, more)}</span>
+        <span className={styles.count}>
+          {more ? `${lines.length}+ lines` : plural(lines.length, "line")}
+        </span>
       </h3>
       {lines.map((line) => (
         <Line key={`${line.stream} ${line.match.offset}`} id={id} found={found} line={line} />
@@ -164,7 +175,7 @@ function Line({ id, found, line }: { id: string; found: FoundNode; line: FoundLi
       title={stream}
     >
       <span className={`${styles.number ?? ""} number`}>{number?.toLocaleString("en")}</span>
-      <span className={styles.stream}>{stream === "stderr" ? OUTPUT_SEARCH.errorMark : ""}</span>
+      <span className={styles.stream}>{stream === "stderr" ? "err" : ""}</span>
       <span className={styles.text}>
         {start === 0 ? "" : "…"}
         {plain(match.text.slice(start, match.start))}

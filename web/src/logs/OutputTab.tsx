@@ -8,11 +8,15 @@ import { setQuery, useLocation } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import type { PipelineSession } from "@/run/live/session";
 import { size } from "@/results/model/resources";
-import { STREAM_VIEWS, STREAMS, type StreamView } from "@/logs/model/outputPlaces";
+import { STREAM_LABELS, STREAM_VIEWS, STREAMS, type StreamView } from "@/logs/model/outputPlaces";
 import { failureText, isFinished, stateLabel } from "@/run/model/states";
 import { LogView } from "@/logs/LogView";
 import styles from "@/logs/OutputTab.module.css";
-import { OUTPUT } from "@/app/texts";
+
+const NONE = { all: "No output", stdout: "No output on stdout", stderr: "No output on stderr" };
+
+const attemptName = (number: number, outcome: string, time: string | null) =>
+  `Attempt ${number}: ${outcome}${time === null ? "" : `, ${time}`}`;
 
 type Sizes = Record<StreamView, number>;
 const REFRESH_MS = 1000;
@@ -40,7 +44,7 @@ function NotRunYet({ detail }: { detail: NodeDetail }) {
   const { command } = detail.node;
   return (
     <div className={styles.never}>
-      <p className="muted">{OUTPUT.notRunYet}</p>
+      <p className="muted">Not run yet. Command:</p>
       {command === null ? null : <Command text={command} />}
     </div>
   );
@@ -92,7 +96,7 @@ function AttemptOutput({ id, detail, attempt, stream }: Props) {
         </pre>
       )}
       {sizes === undefined || isEmpty ? <div className={styles.tools}>{tools}</div> : null}
-      {isEmpty ? <EmptyState title={OUTPUT.none[stream]} /> : null}
+      {isEmpty ? <EmptyState title={NONE[stream]} /> : null}
       {sizes === undefined || isEmpty ? null : (
         <LogView
           key={stream}
@@ -120,7 +124,7 @@ function factsOf(
   shown: number,
 ): string[] {
   const facts = [bytes(shown)];
-  if (peak !== null) facts.push(OUTPUT.peak(size(peak)));
+  if (peak !== null) facts.push(`peak ${size(peak)}`);
   if (node.file !== null) {
     const name = node.file.split("/").at(-1) ?? node.file;
     facts.push(node.line === null ? name : `${name}:${node.line}`);
@@ -130,7 +134,7 @@ function factsOf(
 
 function StreamChoice({ chosen, sizes }: { chosen: StreamView; sizes: Sizes | undefined }) {
   return (
-    <div role="group" aria-label={OUTPUT.stream} className={styles.streams}>
+    <div role="group" aria-label="Stream" className={styles.streams}>
       {STREAM_VIEWS.map((one) => (
         <button
           key={one}
@@ -138,7 +142,7 @@ function StreamChoice({ chosen, sizes }: { chosen: StreamView; sizes: Sizes | un
           aria-pressed={one === chosen}
           onClick={() => setQuery({ stream: one === "all" ? null : one }, true)}
         >
-          {OUTPUT.streams[one]}
+          {STREAM_LABELS[one]}
           {sizes === undefined || one === "all" ? null : (
             <span className={`number ${styles.size ?? ""}`}>{bytes(sizes[one])}</span>
           )}
@@ -155,7 +159,7 @@ function AttemptChoice(props: { attempts: readonly AttemptRecord[]; chosen: numb
   return (
     <select
       className={`field ${styles.attempt ?? ""}`}
-      aria-label={OUTPUT.attempt}
+      aria-label="Attempt"
       value={chosen}
       onChange={(event) =>
         setQuery({
@@ -165,7 +169,7 @@ function AttemptChoice(props: { attempts: readonly AttemptRecord[]; chosen: numb
     >
       {attempts.toReversed().map((one) => (
         <option key={one.number} value={one.number}>
-          {OUTPUT.attemptName(
+          {attemptName(
             one.number,
             failureText(one.cause, one.exit_code) ?? stateLabel(one.state),
             one.started === null ? null : moment(one.started),

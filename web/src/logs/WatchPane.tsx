@@ -6,7 +6,7 @@ import { LogLines, useLogScroll } from "@/components/LogLines";
 import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
-import { duration, elapsed } from "@/lib/time";
+import { duration, elapsed, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { Output } from "@/logs/live/output";
 import type { PipelineSession } from "@/run/live/session";
@@ -19,7 +19,6 @@ import { displayState, isFinished } from "@/run/model/states";
 import { useNodeDetail } from "@/run/node/NodePane";
 import { useVisibleLines } from "@/logs/useVisibleLines";
 import styles from "@/logs/WatchPane.module.css";
-import { WATCH } from "@/app/texts";
 
 interface Props {
   session: PipelineSession;
@@ -29,10 +28,10 @@ interface Props {
 /** The output of several commands side by side, as it arrives. */
 export function WatchPane({ session, paths }: Props) {
   return (
-    <section className={styles.pane} aria-label={WATCH.title(paths.length)}>
+    <section className={styles.pane} aria-label={`Watching ${plural(paths.length, "output")}`}>
       <header className={styles.head}>
-        <h2>{WATCH.title(paths.length)}</h2>
-        <Button onClick={() => setQuery({ watch: null })}>{WATCH.closeAll}</Button>
+        <h2>{`Watching ${plural(paths.length, "output")}`}</h2>
+        <Button onClick={() => setQuery({ watch: null })}>Close</Button>
       </header>
       <div className={styles.grid} data-count={paths.length}>
         {paths.map((path) => (
@@ -57,7 +56,7 @@ function Watched(props: { session: PipelineSession; path: string; onClose: () =>
   const attempt = node?.attempts.at(-1);
   const now = useNow(attempt?.ended === null);
   const took = attempt === undefined ? null : elapsed(attempt.started, attempt.ended, now);
-  const missing = detail.isError ? WATCH.missing : WATCH.notStarted;
+  const missing = detail.isError ? "Node not found" : "Not started";
   return (
     <article className={styles.one} aria-label={visible(path)}>
       <header className={styles.name}>
@@ -71,7 +70,7 @@ function Watched(props: { session: PipelineSession; path: string; onClose: () =>
           {visible(nameOf(path))}
         </a>
         <span className={`${styles.time ?? ""} number`}>{took === null ? "" : duration(took)}</span>
-        <Button variant="quiet" aria-label={WATCH.close(visible(path))} onClick={onClose}>
+        <Button variant="quiet" aria-label={`Stop watching ${visible(path)}`} onClick={onClose}>
           <Icon name="close" />
         </Button>
       </header>
@@ -109,7 +108,7 @@ function Lines({ output, path }: { output: Output; path: string }) {
   const rows = useMemo(() => new OutputRows(total, []), [total]);
   useVisibleLines(output, rows, log);
   if (output.error !== null) return <p className={styles.none}>{output.error}</p>;
-  if (output.total === 0) return <p className={styles.none}>{WATCH.none}</p>;
+  if (output.total === 0) return <p className={styles.none}>No output yet</p>;
   return (
     <>
       <LogLines
@@ -122,7 +121,7 @@ function Lines({ output, path }: { output: Output; path: string }) {
       />
       {log.follow ? null : (
         <Button className={styles.follow ?? ""} onClick={() => log.setFollow(true)}>
-          {WATCH.follow}
+          Follow
         </Button>
       )}
     </>

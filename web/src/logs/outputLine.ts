@@ -1,10 +1,12 @@
 import type { GroupLine } from "@/components/LogLine";
 import type { Span } from "@/lib/ansi";
-import { moment, plural, sinceStart } from "@/lib/time";
+import { duration, moment, plural, sinceStart } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { Output } from "@/logs/live/output";
 import type { Folding } from "@/logs/useFolding";
-import { OUTPUT } from "@/app/texts";
+
+const groupSize = (lines: string, seconds: number | null) =>
+  seconds === null || seconds < 0.1 ? lines : `${lines}, ${duration(seconds)}`;
 
 interface Options {
   /** The time that others are relative to; null to show none. */
@@ -48,7 +50,7 @@ export function outputLine(output: Output, place: number, options: Options): Out
     ...(start === null
       ? {}
       : { time: time === null ? null : [sinceStart(time - start), moment(time)] }),
-    ...(marksErrors ? { mark: stream === "stderr" ? OUTPUT.errorMark : null } : {}),
+    ...(marksErrors ? { mark: stream === "stderr" ? "err" : null } : {}),
   };
 }
 
@@ -56,5 +58,5 @@ export function outputLine(output: Output, place: number, options: Options): Out
 function sizeOf(output: Output, { start, end }: { start: number; end: number }): string {
   const [begun, next] = [output.lineAt(start).time, output.lineAt(end).time];
   const time = begun === null || next === null ? null : Math.max(0, next - begun);
-  return OUTPUT.groupSize(plural(end - start - 1, "line"), time);
+  return groupSize(plural(end - start - 1, "line"), time);
 }

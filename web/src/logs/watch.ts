@@ -4,7 +4,6 @@ import { setQuery } from "@/lib/location";
 import { firstMatches } from "@/run/tree/live/search";
 import type { PipelineSession } from "@/run/live/session";
 import { pathsText } from "@/logs/model/outputSearch";
-import { WATCH } from "@/app/texts";
 
 /** Maximum number of outputs side by side. */
 export const MAX_WATCHED = 6;
@@ -26,6 +25,6 @@ export async function watchOutputs(
     toast(messageOf(error), "error");
   }
   const shown = [...paths].slice(0, MAX_WATCHED);
-  if (shown.length === 0) toast(WATCH.noCommands);
+  if (shown.length === 0) toast("Select commands to watch their output");
   else setQuery({ watch: pathsText(shown) });
 }

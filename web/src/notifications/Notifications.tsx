@@ -1,7 +1,6 @@
 import type { NotificationRecord } from "@/api/schema";
 import factsStyles from "@/components/Facts.module.css";
 import { moment, plural } from "@/lib/time";
-import { NODE } from "@/run/texts/node";
 
 const LABELS: Record<NotificationRecord["delivery"], string> = {
   pending: "pending",
@@ -15,7 +14,7 @@ export function Notifications({ notifications }: { notifications: readonly Notif
   if (notifications.length === 0) return null;
   return (
     <section>
-      <h2>{NODE.notifications}</h2>
+      <h2>Notifications</h2>
       <table className={factsStyles.table}>
         <tbody>
           {notifications.map((one) => (
@@ -30,7 +29,7 @@ export function Notifications({ notifications }: { notifications: readonly Notif
               <td className={one.delivery === "failed" ? "state-error" : "muted"}>
                 {LABELS[one.delivery]}
                 {one.delivery === "pending" && one.tries > 0
-                  ? NODE.tried(plural(one.tries, "time"))
+                  ? `, tried ${plural(one.tries, "time")}`
                   : ""}
                 <div className="muted number">{moment(one.ended ?? one.created)}</div>
               </td>

@@ -11,11 +11,10 @@ import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
-import { RuleDialog } from "@/notifications/RuleDialog";
+import { CHANNELS, EVENTS, RuleDialog } from "@/notifications/RuleDialog";
 import { ListTable } from "@/people/ListTable";
 import { TakeOverButton } from "@/people/TakeOverButton";
 import styles from "@/people/Table.module.css";
-import { RULES } from "@/notifications/texts/notificationRules";
 
 const KEY = ["notification-rules"] as const;
 
@@ -36,12 +35,12 @@ export function NotificationsPage() {
   };
   return (
     <Page
-      title={RULES.title}
+      title="Notifications"
       error={list.error}
       actions={
         mayChange ? (
           <Button variant="main" onClick={() => setAdding(true)}>
-            {RULES.add}
+            Add rule
           </Button>
         ) : null
       }
@@ -49,29 +48,33 @@ export function NotificationsPage() {
         adding ? (
           <RuleDialog
             known={rules?.map(({ name }) => name) ?? []}
-            onDone={(name) => onDone(RULES.stored(name))}
+            onDone={(name) => onDone(`Stored the rule ${name}`)}
             onClose={() => setAdding(false)}
           />
         ) : removed === null ? null : (
           <RequestDialog
             danger
-            title={RULES.deleteTitle(removed.name)}
-            action={RULES.delete}
+            title={`Remove the rule ${removed.name}?`}
+            action="Remove"
             request={() => rulesApi.remove(removed.name)}
-            onDone={() => onDone(RULES.removed(removed.name))}
+            onDone={() => onDone(`Removed the rule ${removed.name}`)}
             onClose={() => setRemoved(null)}
           >
-            <p>{RULES.deleteEffect}</p>
+            <p>It sends no further notifications.</p>
           </RequestDialog>
         )
       }
     >
-      <p className="muted">{RULES.help}</p>
+      <p className="muted">
+        Report on pipelines that are launched from now on, without a callback in their scripts.
+      </p>
       {rules === undefined ? (
         <QueryPlaceholder query={list} rows={3} />
       ) : rules.length === 0 ? (
-        <EmptyState title={RULES.none}>
-          <p className="muted">{RULES.noneHelp}</p>
+        <EmptyState title="No notification rules">
+          <p className="muted">
+            Add a rule to learn of failed pipelines in Slack, by mail or by a webhook.
+          </p>
         </EmptyState>
       ) : (
         <Table rules={rules} mayChange={mayChange} onRemove={setRemoved} onChanged={refresh} />
@@ -99,26 +102,28 @@ interface TableProps {
 
 function Table({ rules, mayChange, onRemove, onChanged }: TableProps) {
   return (
-    <ListTable
-      columns={[RULES.name, RULES.to, RULES.on, RULES.pipelines]}
-      actions={mayChange ? RULES.actions : null}
-    >
+    <ListTable columns={["Name", "To", "When", "Pipelines"]} actions={mayChange ? "Actions" : null}>
       {rules.map((rule) => (
         <tr key={rule.name}>
           <th scope="row">
             {rule.name}
             {rule.suspended ? (
-              <div className="muted">{RULES.suspended(rule.owner ?? "")}</div>
+              <div className="muted">
+                Suspended: {rule.owner ?? ""} may not store it any more. It sends nothing until an
+                administrator takes it over.
+              </div>
             ) : null}
           </th>
           <td className={styles.wide}>
-            {RULES.channels[rule.channel]} <span className="mono">{rule.to}</span>
-            {rule.secret === null ? null : <div className="muted">{RULES.signed(rule.secret)}</div>}
+            {CHANNELS[rule.channel]} <span className="mono">{rule.to}</span>
+            {rule.secret === null ? null : (
+              <div className="muted">{`signed with ${rule.secret}`}</div>
+            )}
           </td>
-          <td className={styles.wide} data-label={RULES.on}>
-            {rule.on.map((one) => RULES.events[one]).join(", ")}
+          <td className={styles.wide} data-label="When">
+            {rule.on.map((one) => EVENTS[one]).join(", ")}
           </td>
-          <td className={`muted ${styles.wide}`} data-label={RULES.pipelines}>
+          <td className={`muted ${styles.wide}`} data-label="Pipelines">
             {selection(rule)}
           </td>
           {mayChange ? (
@@ -130,10 +135,10 @@ function Table({ rules, mayChange, onRemove, onChanged }: TableProps) {
               <Button
                 variant="quiet"
                 className="button-danger"
-                aria-label={RULES.deleteLabel(rule.name)}
+                aria-label={`Remove ${rule.name}`}
                 onClick={() => onRemove(rule)}
               >
-                {RULES.delete}
+                Remove
               </Button>
             </td>
           ) : null}
@@ -145,27 +150,29 @@ function Table({ rules, mayChange, onRemove, onChanged }: TableProps) {
 
 function selection({ title, schedule }: NotificationRule): string {
   const parts = [
-    ...(title === null ? [] : [RULES.titled(title)]),
-    ...(schedule === null ? [] : [RULES.scheduled(schedule)]),
+    ...(title === null ? [] : [`titled “${title}”`]),
+    ...(schedule === null ? [] : [`of the schedule ${schedule}`]),
   ];
-  return parts.length === 0 ? RULES.any : parts.join(", ");
+  return parts.length === 0 ? "all pipelines" : parts.join(", ");
 }
 
 function TestButton({ name }: { name: string }) {
   const test = useMutation({
     mutationFn: () => rulesApi.test(name),
     onSuccess: ({ error }) =>
-      error === null ? toast(RULES.sent(name)) : toast(RULES.notSent(name, error), "error"),
+      error === null
+        ? toast(`The test message of ${name} was accepted`)
+        : toast(`${name} was not sent: ${error}`, "error"),
     onError: (error) => toast(messageOf(error), "error"),
   });
   return (
     <Button
       variant="quiet"
-      aria-label={RULES.testLabel(name)}
+      aria-label={`Test ${name}`}
       disabled={test.isPending}
       onClick={() => test.mutate()}
     >
-      {RULES.test}
+      Test
     </Button>
   );
 }

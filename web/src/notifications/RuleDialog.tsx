@@ -6,12 +6,49 @@ import type { NotificationRule } from "@/api/schema";
 import { Choice, Field } from "@/components/Field";
 import { FormDialog } from "@/components/FormDialog";
 import styles from "@/notifications/RuleDialog.module.css";
-import { RULES } from "@/notifications/texts/notificationRules";
 
-type Channel = NotificationRule["channel"];
 type Event = NotificationRule["on"][number];
 
-const EVENTS = Object.keys(RULES.events) as Event[];
+export const EVENTS: Record<Event, string> = {
+  start: "Start",
+  success: "Success",
+  failure: "Failure",
+  failed_again: "Failed again",
+  fixed: "Fixed",
+  approval: "Waits for approval",
+};
+
+type Channel = NotificationRule["channel"];
+
+export const CHANNELS: Record<Channel, string> = {
+  slack: "Slack",
+  mail: "Mail",
+  webhook: "Webhook",
+  github: "Status of a commit",
+};
+
+const HINTS: Record<Channel, string> = {
+  slack: "The bot's token is the secret SLACK_TOKEN. Invite the bot to the channel.",
+  mail: "The mail server is a setting of the installation or the profile.",
+  webhook: "Conducto posts JSON to it.",
+  github: "The commit that a git trigger launched the pipeline for gets it.",
+};
+
+const TO: Record<Channel, string> = {
+  slack: "Channel",
+  mail: "Address",
+  webhook: "URL",
+  github: "",
+};
+
+const EXAMPLES: Record<Channel, string> = {
+  slack: "#builds",
+  mail: "ops@example.com",
+  webhook: "https://example.com/hook",
+  github: "",
+};
+
+const ALL_EVENTS = Object.keys(EVENTS) as Event[];
 const USUAL: readonly Event[] = ["failure", "fixed"];
 
 interface Props {
@@ -36,7 +73,7 @@ export function RuleDialog({ known, onDone, onClose }: Props) {
       rulesApi.put(name.trim(), {
         channel,
         to: channel === "github" ? "" : to.trim(),
-        on: EVENTS.filter((event) => on.includes(event)),
+        on: ALL_EVENTS.filter((event) => on.includes(event)),
         title: optional(title),
         schedule: optional(schedule),
         secret: channel === "webhook" ? optional(secret) : null,
@@ -45,8 +82,8 @@ export function RuleDialog({ known, onDone, onClose }: Props) {
   });
   return (
     <FormDialog
-      title={RULES.add}
-      action={RULES.store}
+      title="Add rule"
+      action="Store"
       disabled={put.isPending}
       error={put.error}
       onSubmit={() => {
@@ -56,25 +93,20 @@ export function RuleDialog({ known, onDone, onClose }: Props) {
       onClose={onClose}
     >
       <Field
-        label={RULES.name}
+        label="Name"
         value={name}
         onChange={setName}
-        {...(known.includes(name.trim()) ? { hint: RULES.replaces } : {})}
+        {...(known.includes(name.trim()) ? { hint: "A rule of this name is replaced." } : {})}
       />
-      <Choice
-        label={RULES.channel}
-        value={channel}
-        options={RULES.channels}
-        onChange={setChannel}
-      />
+      <Choice label="Channel" value={channel} options={CHANNELS} onChange={setChannel} />
       {channel === "github" ? (
-        <p className="muted">{RULES.hints.github}</p>
+        <p className="muted">{HINTS.github}</p>
       ) : (
         <Field
           key={channel}
-          label={RULES.toLabels[channel]}
-          hint={RULES.hints[channel]}
-          placeholder={RULES.examples[channel]}
+          label={TO[channel]}
+          hint={HINTS[channel]}
+          placeholder={EXAMPLES[channel]}
           type={channel === "mail" ? "email" : channel === "webhook" ? "url" : "text"}
           value={to}
           onChange={setTo}
@@ -82,9 +114,9 @@ export function RuleDialog({ known, onDone, onClose }: Props) {
       )}
       {channel === "webhook" ? (
         <Field
-          label={RULES.secret}
-          hint={RULES.secretHint}
-          placeholder={RULES.secretExample}
+          label="Name of the secret that signs it"
+          hint="Without one, the webhook is not signed."
+          placeholder="HOOK_SECRET"
           optional
           value={secret}
           onChange={setSecret}
@@ -93,17 +125,17 @@ export function RuleDialog({ known, onDone, onClose }: Props) {
       <Events chosen={on} onChange={setOn} />
       {tried && on.length === 0 ? (
         <p className="form-error" role="alert">
-          {RULES.noEvent}
+          Choose at least one event.
         </p>
       ) : null}
       <Field
-        label={RULES.titleFilter}
-        hint={RULES.titleHint}
+        label="Only with the title"
+        hint="* stands for any text."
         optional
         value={title}
         onChange={setTitle}
       />
-      <Field label={RULES.schedule} optional value={schedule} onChange={setSchedule} />
+      <Field label="Only of the schedule" optional value={schedule} onChange={setSchedule} />
     </FormDialog>
   );
 }
@@ -112,8 +144,8 @@ function Events(props: { chosen: readonly Event[]; onChange: (chosen: Event[]) =
   const { chosen, onChange } = props;
   return (
     <fieldset className={styles.events}>
-      <legend>{RULES.on}</legend>
-      {EVENTS.map((event) => (
+      <legend>When</legend>
+      {ALL_EVENTS.map((event) => (
         <label key={event}>
           <input
             type="checkbox"
@@ -122,7 +154,7 @@ function Events(props: { chosen: readonly Event[]; onChange: (chosen: Event[]) =
               onChange(target.checked ? [...chosen, event] : chosen.filter((one) => one !== event))
             }
           />
-          {RULES.events[event]}
+          {EVENTS[event]}
         </label>
       ))}
     </fieldset>

@@ -8,10 +8,9 @@ import { EmptyState } from "@/components/EmptyState";
 import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { useTitle } from "@/components/useTitle";
-import { moment } from "@/lib/time";
+import { moment, plural } from "@/lib/time";
 import { OrganisationFrame } from "@/people/OrganisationFrame";
 import styles from "@/people/Table.module.css";
-import { AUDIT } from "@/people/texts/organisation";
 
 const FIRST_ERROR = 400;
 
@@ -30,21 +29,24 @@ export function AuditPage() {
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next ?? undefined,
   });
-  useTitle(AUDIT.title);
+  useTitle("Audit log");
   const entries = log.data?.pages.flatMap((page) => page.entries);
   return (
     <PageStatus error={log.error}>
-      <OrganisationFrame path="/organisation/audit" title={AUDIT.title}>
-        <p className="muted">{AUDIT.help}</p>
+      <OrganisationFrame path="/organisation/audit" title="Audit log">
+        <p className="muted">
+          Every request that did more than read, for 400 days. Bodies of requests are not stored.
+          The status is unknown until the response, and if a request was interrupted.
+        </p>
         <div className={styles.filters}>
-          <Filter label={AUDIT.user} value={user} onChange={setUser} />
-          <Filter label={AUDIT.operation} value={operation} onChange={setOperation} />
+          <Filter label="User" value={user} onChange={setUser} />
+          <Filter label="Operation" value={operation} onChange={setOperation} />
         </div>
         {entries === undefined ? (
           <QueryPlaceholder query={log} rows={8} />
         ) : entries.length === 0 ? (
-          <EmptyState title={AUDIT.none}>
-            <p className="muted">{AUDIT.noneHelp}</p>
+          <EmptyState title="No entries">
+            <p className="muted">No request matches the filter.</p>
           </EmptyState>
         ) : (
           <Table entries={entries} />
@@ -52,7 +54,7 @@ export function AuditPage() {
         {log.hasNextPage ? (
           <div>
             <Button disabled={log.isFetchingNextPage} onClick={() => void log.fetchNextPage()}>
-              {AUDIT.more}
+              Older entries
             </Button>
           </div>
         ) : null}
@@ -86,16 +88,16 @@ function Filter({ label, value, onChange }: FilterProps) {
 
 function Table({ entries }: { entries: readonly AuditEntry[] }) {
   return (
-    <div className={`card ${styles.card}`} role="region" aria-label={AUDIT.title} tabIndex={0}>
+    <div className={`card ${styles.card}`} role="region" aria-label="Audit log" tabIndex={0}>
       <table className={`list ${styles.stack}`}>
         <thead>
           <tr>
-            <th scope="col">{AUDIT.time}</th>
-            <th scope="col">{AUDIT.user}</th>
-            <th scope="col">{AUDIT.operation}</th>
-            <th scope="col">{AUDIT.subject}</th>
+            <th scope="col">Time</th>
+            <th scope="col">User</th>
+            <th scope="col">Operation</th>
+            <th scope="col">On</th>
             <th scope="col" className="list-number">
-              {AUDIT.status}
+              Status
             </th>
           </tr>
         </thead>
@@ -124,9 +126,13 @@ function Status({ status }: { status: AuditEntry["status"] }) {
   return (
     <td
       className={`list-number number ${styles.action} ${tone}`}
-      title={unknown ? AUDIT.unknownHelp : undefined}
+      title={
+        unknown
+          ? "The request has not ended, or was interrupted. It may have been executed."
+          : undefined
+      }
     >
-      {unknown ? AUDIT.unknown : status}
+      {unknown ? "unknown" : status}
     </td>
   );
 }
@@ -134,5 +140,5 @@ function Status({ status }: { status: AuditEntry["status"] }) {
 function subjectOf({ subject, paths }: AuditEntry): string {
   const [first] = paths;
   if (first === undefined) return subject;
-  return `${subject} ${paths.length === 1 ? first : AUDIT.paths(paths.length)}`;
+  return `${subject} ${paths.length === 1 ? first : plural(paths.length, "node")}`;
 }

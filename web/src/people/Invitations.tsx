@@ -6,7 +6,6 @@ import { Button } from "@/components/Button";
 import { toast } from "@/components/toasts";
 import { moment } from "@/lib/time";
 import styles from "@/people/Table.module.css";
-import { MEMBERS } from "@/people/texts/organisation";
 
 export const INVITATIONS_KEY = ["invitations"] as const;
 
@@ -19,7 +18,7 @@ export function Invitations() {
   });
   const withdraw = useMutation({
     mutationFn: (id: string) => organisationApi.withdraw(id),
-    onSuccess: ({ email }) => toast(MEMBERS.withdrawn(email)),
+    onSuccess: ({ email }) => toast(`Withdrew the invitation of ${email}`),
     onError: (error) => toast(messageOf(error), "error"),
     onSettled: () => void client.invalidateQueries({ queryKey: INVITATIONS_KEY }),
   });
@@ -27,7 +26,7 @@ export function Invitations() {
   if (invitations.length === 0) return null;
   return (
     <section className={styles.section}>
-      <h2>{MEMBERS.invitations}</h2>
+      <h2>Open invitations</h2>
       <div className={`card ${styles.card}`}>
         <table className={`list ${styles.stack}`}>
           <tbody>
@@ -35,16 +34,16 @@ export function Invitations() {
               <tr key={one.id}>
                 <th scope="row">{one.email}</th>
                 <td>{one.role}</td>
-                <td className="muted">{MEMBERS.expires(moment(one.expires))}</td>
+                <td className="muted">{`expires ${moment(one.expires)}`}</td>
                 <td className={`list-number ${styles.action}`}>
                   <Button
                     variant="quiet"
                     className="button-danger"
-                    aria-label={MEMBERS.withdrawLabel(one.email)}
+                    aria-label={`Withdraw the invitation of ${one.email}`}
                     disabled={withdraw.isPending}
                     onClick={() => withdraw.mutate(one.id)}
                   >
-                    {MEMBERS.withdraw}
+                    Withdraw
                   </Button>
                 </td>
               </tr>

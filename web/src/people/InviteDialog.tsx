@@ -8,9 +8,15 @@ import { Code } from "@/components/Code";
 import { Dialog } from "@/components/Dialog";
 import { FormDialog } from "@/components/FormDialog";
 import { INVITATIONS_KEY } from "@/people/Invitations";
-import { MEMBERS } from "@/people/texts/organisation";
 
-const ROLES = Object.entries(MEMBERS.roles) as [Role, string][];
+const ROLE_LABELS = {
+  viewer: "viewer: reads everything but secrets",
+  member: "member: also launches and controls pipelines",
+  admin: "admin: also manages members, secrets and tokens",
+  owner: "owner: also manages billing and owners",
+};
+
+const ROLES = Object.entries(ROLE_LABELS) as [Role, string][];
 
 /** A form for an invitation, then its link, which is shown only once. */
 export function InviteDialog({ isOwner, onClose }: { isOwner: boolean; onClose: () => void }) {
@@ -25,15 +31,15 @@ export function InviteDialog({ isOwner, onClose }: { isOwner: boolean; onClose: 
   if (invite.data !== undefined) return <LinkDialog link={invite.data} onClose={onClose} />;
   return (
     <FormDialog
-      title={MEMBERS.inviteTitle}
-      action={MEMBERS.create}
+      title="Invite somebody"
+      action="Create invitation"
       disabled={email.trim() === "" || invite.isPending}
       error={invite.error}
       onSubmit={() => invite.mutate()}
       onClose={onClose}
     >
       <label>
-        {MEMBERS.address}
+        E-mail address
         <input
           className="field"
           type="email"
@@ -44,7 +50,7 @@ export function InviteDialog({ isOwner, onClose }: { isOwner: boolean; onClose: 
         />
       </label>
       <label>
-        {MEMBERS.role}
+        Role
         <select
           className="field"
           value={role}
@@ -65,17 +71,21 @@ function LinkDialog({ link, onClose }: { link: InvitationLink; onClose: () => vo
   const { invitation, url, code, mailed } = link;
   return (
     <Dialog
-      title={MEMBERS.invited(invitation.email)}
+      title={`${invitation.email} is invited`}
       onClose={onClose}
       footer={
         <Button variant="main" onClick={onClose}>
-          {MEMBERS.close}
+          Close
         </Button>
       }
     >
-      <p>{url === "" ? MEMBERS.noLink : MEMBERS.linkHelp}</p>
-      <Code text={url === "" ? code : url} label={MEMBERS.copyLink} />
-      {mailed ? <p className="muted">{MEMBERS.mailed(invitation.email)}</p> : null}
+      <p>
+        {url === ""
+          ? "Give this code to the person:"
+          : "The link is shown only now. It works once, within seven days:"}
+      </p>
+      <Code text={url === "" ? code : url} label="link" />
+      {mailed ? <p className="muted">{`It was also mailed to ${invitation.email}.`}</p> : null}
     </Dialog>
   );
 }

@@ -18,7 +18,12 @@ import { OrganisationFrame } from "@/people/OrganisationFrame";
 import styles from "@/people/Table.module.css";
 import { TakeOverButton } from "@/people/TakeOverButton";
 import { useWho } from "@/people/useWho";
-import { MEMBERS } from "@/people/texts/organisation";
+
+const SUSPENDED_KINDS = {
+  trust: "Trust in CI runs",
+  rule: "Notification rule",
+  trigger: "Git trigger",
+};
 
 const KEY = ["members"] as const;
 const ROLES = ["viewer", "member", "admin", "owner"] as const;
@@ -34,17 +39,17 @@ export function MembersPage() {
     queryKey: KEY,
     queryFn: ({ signal }) => organisationApi.members(signal),
   });
-  useTitle(MEMBERS.title);
+  useTitle("Members");
   const refresh = () => void client.invalidateQueries({ queryKey: KEY });
   return (
     <PageStatus error={list.error ?? who.query.error}>
       <OrganisationFrame
         path="/organisation"
-        title={MEMBERS.title}
+        title="Members"
         actions={
           who.isAdmin ? (
             <Button variant="main" onClick={() => setInviting(true)}>
-              {MEMBERS.invite}
+              Invite
             </Button>
           ) : null
         }
@@ -56,8 +61,10 @@ export function MembersPage() {
         {list.data === undefined ? (
           <QueryPlaceholder query={list} rows={4} />
         ) : list.data.members.length === 0 ? (
-          <EmptyState title={MEMBERS.none}>
-            <p className="muted">{MEMBERS.noneHelp}</p>
+          <EmptyState title="No members yet">
+            <p className="muted">
+              Invite the first owner. Until then, only tokens of the administrator give access.
+            </p>
           </EmptyState>
         ) : (
           <Table
@@ -78,26 +85,35 @@ export function MembersPage() {
           danger
           {...(removed.user === who.user
             ? {
-                title: MEMBERS.leaveTitle(who.org ?? ""),
-                action: MEMBERS.leave,
+                title: `Leave ${who.org ?? ""}?`,
+                action: "Leave",
                 request: () => organisationApi.leave(),
                 onDone: () => location.assign("/"),
-                children: <p>{MEMBERS.leaveEffect}</p>,
+                children: (
+                  <p>
+                    Your tokens and sessions end at once. Your pipelines, data and secrets stay.
+                  </p>
+                ),
               }
             : {
-                title: MEMBERS.removeTitle(removed.user),
-                action: MEMBERS.remove,
+                title: `Remove ${removed.user}?`,
+                action: "Remove",
                 request: () =>
                   organisationApi.removeMember(removed.user).then((done) => {
                     setSuspended(done.suspended);
                     return done;
                   }),
                 onDone: () => {
-                  toast(MEMBERS.removed(removed.user));
+                  toast(`Removed ${removed.user}`);
                   setRemoved(null);
                   refresh();
                 },
-                children: <p>{MEMBERS.removeEffect}</p>,
+                children: (
+                  <p>
+                    Their tokens and sessions end within 5 seconds. Their pipelines, data and
+                    secrets stay with the organisation.
+                  </p>
+                ),
               })}
           onClose={() => setRemoved(null)}
         />
@@ -116,11 +132,11 @@ function Suspended({ records, onDone }: SuspendedProps) {
   if (records.length === 0) return null;
   return (
     <section className={styles.section} role="status">
-      <p>{MEMBERS.suspendedHelp}</p>
+      <p>Suspended until an administrator takes it over, or deletes it:</p>
       <ul>
         {records.map((record) => (
           <li key={`${record.kind} ${record.name}`}>
-            {MEMBERS.suspendedKinds[record.kind]} {record.name}{" "}
+            {SUSPENDED_KINDS[record.kind]} {record.name}{" "}
             <TakeOverButton kind={record.kind} name={record.name} onDone={() => onDone(record)} />
           </li>
         ))}
@@ -142,7 +158,7 @@ interface TableProps {
 function Table(props: TableProps) {
   const { members, user, isAdmin, isOwner, onChanged, onSuspended, onRemove } = props;
   return (
-    <ListTable columns={[MEMBERS.name, MEMBERS.role, MEMBERS.joined]} actions={MEMBERS.remove}>
+    <ListTable columns={["Member", "Role", "Joined"]} actions="Remove">
       {members.map((member) => {
         const isMe = member.user === user;
         // Only owners change owners.
@@ -151,7 +167,7 @@ function Table(props: TableProps) {
           <tr key={member.user}>
             <th scope="row">
               {member.user}
-              {isMe ? <span className="muted"> ({MEMBERS.you})</span> : null}
+              {isMe ? <span className="muted"> (you)</span> : null}
               {member.email == null ? null : <div className="muted">{member.email}</div>}
             </th>
             <td>
@@ -166,16 +182,16 @@ function Table(props: TableProps) {
                 member.role
               )}
             </td>
-            <TimeCell label={MEMBERS.joined} time={member.joined} />
+            <TimeCell label="Joined" time={member.joined} />
             <td className={`list-number ${styles.action}`}>
               {mayChange || isMe ? (
                 <Button
                   variant="quiet"
                   className="button-danger"
-                  {...(isMe ? {} : { "aria-label": MEMBERS.removeLabel(member.user) })}
+                  {...(isMe ? {} : { "aria-label": `Remove ${member.user}` })}
                   onClick={() => onRemove(member)}
                 >
-                  {isMe ? MEMBERS.leave : MEMBERS.remove}
+                  {isMe ? "Leave" : "Remove"}
                 </Button>
               ) : null}
             </td>
@@ -196,7 +212,7 @@ function RoleSelect(props: {
   const change = useMutation({
     mutationFn: (role: Role) => organisationApi.changeRole(member.user, role),
     onSuccess: ({ role, suspended }) => {
-      toast(MEMBERS.roleChanged(member.user, role));
+      toast(`${member.user} is now ${role}`);
       onSuspended(suspended);
     },
     onError: (error) => toast(messageOf(error), "error"),
@@ -205,7 +221,7 @@ function RoleSelect(props: {
   return (
     <select
       className="field"
-      aria-label={MEMBERS.roleOf(member.user)}
+      aria-label={`Role of ${member.user}`}
       value={change.isPending ? change.variables : member.role}
       disabled={change.isPending}
       onChange={(event) => change.mutate(event.target.value as Role)}

@@ -2,13 +2,12 @@ import type { ReactNode } from "react";
 
 import { followLink } from "@/lib/location";
 import styles from "@/people/OrganisationFrame.module.css";
-import { ORGANISATION } from "@/people/texts/organisation";
 
 const VIEWS = [
-  { path: "/organisation", label: ORGANISATION.views.members },
-  { path: "/organisation/audit", label: ORGANISATION.views.audit },
-  { path: "/organisation/usage", label: ORGANISATION.views.usage },
-  { path: "/organisation/plan", label: ORGANISATION.views.plan },
+  { path: "/organisation", label: "Members" },
+  { path: "/organisation/audit", label: "Audit log" },
+  { path: "/organisation/usage", label: "Usage" },
+  { path: "/organisation/plan", label: "Plan" },
 ] as const;
 
 interface Props {
@@ -25,7 +24,7 @@ export function OrganisationFrame({ path, title, actions, children }: Props) {
     <div className={`page ${styles.page}`}>
       <div className="page-head">
         <h1>{title}</h1>
-        <nav aria-label={ORGANISATION.views.label} className={styles.views}>
+        <nav aria-label="Organisation" className={styles.views}>
           {VIEWS.map((view) => (
             <a
               key={view.path}

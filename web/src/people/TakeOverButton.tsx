@@ -5,7 +5,6 @@ import { organisationApi } from "@/people/api/organisation";
 import type { OwnedRecord } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { toast } from "@/components/toasts";
-import { MEMBERS } from "@/people/texts/organisation";
 
 interface TakeOverButtonProps {
   kind: OwnedRecord["kind"];
@@ -18,18 +17,18 @@ export function TakeOverButton({ kind, name, onDone }: TakeOverButtonProps) {
   const change = useMutation({
     mutationFn: () => organisationApi.takeOver(kind, name),
     onSuccess: () => {
-      toast(MEMBERS.takenOver(name));
+      toast(`${name} is yours now, and works again`);
       onDone();
     },
     onError: (error) => toast(messageOf(error), "error"),
   });
   return (
     <Button
-      aria-label={MEMBERS.takeOverLabel(name)}
+      aria-label={`Take over ${name}`}
       disabled={change.isPending}
       onClick={() => change.mutate()}
     >
-      {MEMBERS.takeOver}
+      Take over
     </Button>
   );
 }

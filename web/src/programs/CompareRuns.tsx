@@ -3,14 +3,13 @@ import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { setQuery } from "@/lib/location";
-import { moment } from "@/lib/time";
+import { moment, plural } from "@/lib/time";
 import { pipelineState } from "@/run/model/pipelineStatus";
 import { stateLabel } from "@/run/model/states";
 import styles from "@/programs/CompareRuns.module.css";
 import { Differences } from "@/programs/Differences";
 import page from "@/programs/ProgramPage.module.css";
 import { useComparison } from "@/programs/useProgram";
-import { PROGRAM } from "@/programs/texts/program";
 
 interface Props {
   pipelines: readonly PipelineSummary[];
@@ -25,28 +24,28 @@ export function CompareRuns({ pipelines, before, after }: Props) {
   return (
     <section aria-labelledby="compare">
       <div className={page.head}>
-        <h2 id="compare">{PROGRAM.compare}</h2>
+        <h2 id="compare">Compare two pipelines</h2>
         {data === undefined ? null : (
-          <span className={page.note}>{PROGRAM.bothHave(data.nodes)}</span>
+          <span className={page.note}>{`${plural(data.nodes, "command")} in both`}</span>
         )}
         <span className={styles.tools}>
-          <CopyButton text={PROGRAM.command(before, after)} label={PROGRAM.copyCommand} />
+          <CopyButton text={`conducto compare ${before} ${after}`} label="Copy command" />
           <Button variant="quiet" onClick={() => setQuery({ before: after, after: before }, true)}>
-            {PROGRAM.swap}
+            Swap
           </Button>
         </span>
       </div>
       <div className={styles.choices}>
         <Choice
-          label={PROGRAM.first}
+          label="First pipeline"
           letter="A"
           value={before}
           pipelines={pipelines}
           name="before"
         />
-        <span className="muted">{PROGRAM.and}</span>
+        <span className="muted">and</span>
         <Choice
-          label={PROGRAM.second}
+          label="Second pipeline"
           letter="B"
           value={after}
           pipelines={pipelines}
@@ -85,7 +84,7 @@ function Choice({ label, letter, value, pipelines, name }: ChoiceProps) {
         {isListed ? null : <option value={value}>{value}</option>}
         {pipelines.map((one) => (
           <option key={one.pipeline.id} value={one.pipeline.id}>
-            {`${one.pipeline.id}, ${stateLabel(pipelineState(one))}, ${moment(one.pipeline.created)}`}
+            {one.pipeline.id}, {stateLabel(pipelineState(one))}, {moment(one.pipeline.created)}
           </option>
         ))}
       </select>

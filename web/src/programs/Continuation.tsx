@@ -9,7 +9,6 @@ import type { PipelineSession } from "@/run/live/session";
 import { continuationCounts, continuationReason } from "@/programs/model/continuation";
 import { ROOT } from "@/run/model/paths";
 import styles from "@/programs/Continuation.module.css";
-import { CONTINUATION } from "@/app/texts";
 
 interface Props {
   session: PipelineSession;
@@ -29,7 +28,7 @@ export function Continuation({ session, path, isExec }: Props) {
   const { data } = plan;
   const [first] = data?.nodes ?? [];
   if (data === undefined || data.time === null || first === undefined) return null;
-  const when = CONTINUATION.when(moment(data.time));
+  const when = `Tree replaced at ${moment(data.time)}`;
   if (isExec) {
     return (
       <p className={styles.line}>
@@ -59,7 +58,7 @@ function Nodes({ id, plan }: { id: string; plan: LatestContinuation }) {
           <span className="muted">{continuationReason(node)}</span>
         </li>
       ))}
-      {more > 0 ? <li className="muted">{CONTINUATION.more(more)}</li> : null}
+      {more > 0 ? <li className="muted">{`and ${more.toLocaleString("en")} more`}</li> : null}
     </ul>
   );
 }

@@ -9,7 +9,20 @@ import { visible } from "@/lib/visible";
 import { shortPath } from "@/run/model/shortPath";
 import type { DisplayState } from "@/run/model/states";
 import styles from "@/programs/CompareRuns.module.css";
-import { PROGRAM } from "@/programs/texts/program";
+
+const KINDS = {
+  newly_failing: "newly failing",
+  fixed: "fixed",
+  slower: "slower",
+  faster: "faster",
+  command: "with another command",
+  parameter: "parameters changed",
+  image: "images changed",
+  node_image: "in another image",
+  result: "with another result",
+  added: "added",
+  removed: "removed",
+};
 
 /** Names in a closed row. */
 const NAMED = 5;
@@ -44,7 +57,7 @@ export function Differences({ comparison }: { comparison: PipelineComparison }) 
   return (
     <>
       {differences.length === 0 ? (
-        <p className="muted">{PROGRAM.noDifference}</p>
+        <p className="muted">No difference in outcome, time, command, image or result.</p>
       ) : (
         <ul className={styles.rows}>
           {differences.map((each) => (
@@ -52,7 +65,7 @@ export function Differences({ comparison }: { comparison: PipelineComparison }) 
           ))}
         </ul>
       )}
-      {complete ? null : <p className="muted">{PROGRAM.cutResults}</p>}
+      {complete ? null : <p className="muted">Only the first 200 results are compared.</p>}
     </>
   );
 }
@@ -76,7 +89,7 @@ function Kind({ list: { kind, count, items }, comparison }: KindProps) {
       >
         {state === undefined ? <Icon name={ICONS[kind]} /> : <StateIcon state={state} />}
         <span className={`${styles.count} number`}>{count.toLocaleString("en")}</span>
-        <span className={styles.label}>{PROGRAM.kinds[kind]}</span>
+        <span className={styles.label}>{KINDS[kind]}</span>
         <span className={`${styles.names} clip`}>{open ? "" : names.join(", ")}</span>
       </button>
       {open ? (
@@ -85,7 +98,7 @@ function Kind({ list: { kind, count, items }, comparison }: KindProps) {
             <Item key={item.name} kind={kind} item={item} comparison={comparison} />
           ))}
           {count > items.length ? (
-            <li className="muted">{PROGRAM.more(count - items.length)}</li>
+            <li className="muted">{`${(count - items.length).toLocaleString("en")} more`}</li>
           ) : null}
         </ul>
       ) : null}
@@ -128,7 +141,7 @@ function Item({ kind, item, comparison: { before, after } }: ItemProps) {
 }
 
 function NodeLink({ id, path, text }: { id: string; path: string; text: string }) {
-  const label = text.length === 1 ? PROGRAM.openIn(visible(path), text) : undefined;
+  const label = text.length === 1 ? `${visible(path)} in ${text}` : undefined;
   return (
     <a href={pipelineUrl(id, path)} onClick={followLink} aria-label={label}>
       {text}

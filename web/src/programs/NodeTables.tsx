@@ -4,12 +4,22 @@ import type { ReactNode } from "react";
 import type { FlakyNode, NodeHistory, SlowNode } from "@/api/schema";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { followLink, pipelineUrl } from "@/lib/location";
-import { duration } from "@/lib/time";
+import { duration, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { shortPath } from "@/run/model/shortPath";
 import styles from "@/programs/NodeTables.module.css";
 import page from "@/programs/ProgramPage.module.css";
-import { PROGRAM } from "@/programs/texts/program";
+
+export function lastOf(count: number): string {
+  return count === 1 ? "last pipeline" : `last ${plural(count, "pipeline")}`;
+}
+
+const OUTCOMES = {
+  p: "passed",
+  r: "passed after a retry",
+  f: "failed",
+  "-": "did not run",
+} as Record<string, string>;
 
 const MAX_PATH = 44;
 
@@ -22,18 +32,25 @@ interface Props {
 /** Nodes with different outcomes of the same command, with their outcomes over time. */
 export function FlakyNodes({ history, newest }: Props) {
   return (
-    <NodeSection id="flaky" title={PROGRAM.flaky} note={PROGRAM.flakyNote} history={history}>
+    <NodeSection
+      id="flaky"
+      title="Flaky nodes"
+      note="different outcomes of the same command"
+      history={history}
+    >
       {(data) =>
         data.flaky.length === 0 ? (
-          <p className="muted">{PROGRAM.noFlaky(data.pipelines.length)}</p>
+          <p className="muted">
+            No node had different outcomes in the {lastOf(data.pipelines.length)}.
+          </p>
         ) : (
           <table className={`list ${styles.table}`}>
             <thead>
               <tr>
-                <th>{PROGRAM.node}</th>
-                <th className="list-number">{PROGRAM.flaked}</th>
-                <th className={styles.wide}>{PROGRAM.pipelines}</th>
-                <th className="list-number">{PROGRAM.timeLost}</th>
+                <th>Node</th>
+                <th className="list-number">Flaky</th>
+                <th className={styles.wide}>Pipelines</th>
+                <th className="list-number">Time lost</th>
               </tr>
             </thead>
             <tbody>
@@ -43,7 +60,7 @@ export function FlakyNodes({ history, newest }: Props) {
               {data.flaky_count > data.flaky.length ? (
                 <tr>
                   <td colSpan={4} className="muted">
-                    {PROGRAM.more(data.flaky_count - data.flaky.length)}
+                    {`${(data.flaky_count - data.flaky.length).toLocaleString("en")} more`}
                   </td>
                 </tr>
               ) : null}
@@ -69,7 +86,7 @@ function FlakyRow({ node, pipelines, newest }: FlakyRowProps) {
       <th scope="row">
         <NodeLink id={pipelines[place] ?? newest} path={path} />
       </th>
-      <td className="list-number">{PROGRAM.flakedOf(flaked, runs)}</td>
+      <td className="list-number">{`${flaked} of ${runs}`}</td>
       <td className={styles.wide}>
         <span className={styles.cells} aria-hidden>
           {Array.from(outcomes).map((letter, index) => (
@@ -79,7 +96,7 @@ function FlakyRow({ node, pipelines, newest }: FlakyRowProps) {
               href={pipelineUrl(pipelines[index] ?? newest, path)}
               onClick={followLink}
               className={styles[`outcome-${letter === "-" ? "none" : letter}`]}
-              title={`${pipelines[index] ?? ""}: ${PROGRAM.outcomes[letter] ?? ""}`}
+              title={`${pipelines[index] ?? ""}: ${OUTCOMES[letter] ?? ""}`}
             />
           ))}
         </span>
@@ -92,18 +109,18 @@ function FlakyRow({ node, pipelines, newest }: FlakyRowProps) {
 /** The nodes that take most of the time. */
 export function SlowestNodes({ history, newest }: Props) {
   return (
-    <NodeSection id="slowest" title={PROGRAM.slowest} history={history}>
+    <NodeSection id="slowest" title="Slowest nodes" history={history}>
       {(data) =>
         data.slowest.length === 0 ? (
-          <p className="muted">{PROGRAM.noSlowest}</p>
+          <p className="muted">No command has passed yet.</p>
         ) : (
           <table className={`list ${styles.table}`}>
             <thead>
               <tr>
-                <th>{PROGRAM.node}</th>
-                <th className="list-number">{PROGRAM.medianColumn}</th>
-                <th className={styles.wide}>{PROGRAM.share}</th>
-                <th className="list-number">{PROGRAM.lastTime}</th>
+                <th>Node</th>
+                <th className="list-number">Median</th>
+                <th className={styles.wide}>Share</th>
+                <th className="list-number">Newest</th>
               </tr>
             </thead>
             <tbody>
@@ -162,7 +179,7 @@ interface SectionProps {
 
 function NodeSection({ id, title, note, history, children }: SectionProps) {
   const { data } = history;
-  const count = data === undefined ? "" : PROGRAM.lastPipelines(data.pipelines.length);
+  const count = data === undefined ? "" : lastOf(data.pipelines.length);
   return (
     <section aria-labelledby={id}>
       <div className={page.head}>
@@ -174,7 +191,9 @@ function NodeSection({ id, title, note, history, children }: SectionProps) {
       ) : (
         <>
           {children(data)}
-          {data.complete ? null : <p className="muted">{PROGRAM.tooLarge}</p>}
+          {data.complete ? null : (
+            <p className="muted">Older pipelines are too large to be read at once.</p>
+          )}
         </>
       )}
     </section>

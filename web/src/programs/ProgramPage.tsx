@@ -7,21 +7,20 @@ import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StateLabel } from "@/components/StateIcon";
 import { useTitle } from "@/components/useTitle";
-import { followLink, launchUrl, pipelineUrl, useLocation } from "@/lib/location";
-import { duration, moment } from "@/lib/time";
+import { followLink, launchUrl, pipelineUrl, setQuery, useLocation } from "@/lib/location";
+import { duration, moment, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { programName, programOf } from "@/programs/model/programIdentity";
 import { defaultPair, passRates, totalsOf } from "@/programs/model/programRuns";
 import { pipelineState } from "@/run/model/pipelineStatus";
 import { failures, total } from "@/run/model/states";
 import { CompareRuns } from "@/programs/CompareRuns";
-import { FlakyNodes, SlowestNodes } from "@/programs/NodeTables";
+import { FlakyNodes, lastOf, SlowestNodes } from "@/programs/NodeTables";
 import styles from "@/programs/ProgramPage.module.css";
 import { RunChart } from "@/programs/RunChart";
-import { RunCount } from "@/programs/RunCount";
 import { useNodeHistory, useProgram } from "@/programs/useProgram";
-import { PIPELINE_HEADER } from "@/app/texts";
-import { PROGRAM } from "@/programs/texts/program";
+
+const COUNTS = [20, 60, 200];
 
 const DEFAULT_COUNT = 60;
 
@@ -54,7 +53,7 @@ export function ProgramPage() {
 function LaunchLink({ newest }: { newest: PipelineSummary | undefined }) {
   return newest === undefined ? null : (
     <a className="button" href={launchUrl(newest.pipeline.id)} onClick={followLink}>
-      {PIPELINE_HEADER.actions.launchAgain}
+      Launch again
     </a>
   );
 }
@@ -63,7 +62,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
   const { query } = useLocation();
   const history = useNodeHistory(pipelines);
   const newest = pipelines[0];
-  if (newest === undefined) return <EmptyState title={PROGRAM.none} />;
+  if (newest === undefined) return <EmptyState title="No pipelines of this program" />;
   const count = Number(query.get("last") ?? "") || DEFAULT_COUNT;
   const shown = pipelines.slice(0, count);
   const first = defaultPair(pipelines);
@@ -76,8 +75,8 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
       <Totals pipelines={pipelines} newest={newest} count={count} flaky={history.data} />
       <section aria-labelledby="times">
         <div className={styles.head}>
-          <h2 id="times">{PROGRAM.times}</h2>
-          <span className={styles.note}>{PROGRAM.timesNote}</span>
+          <h2 id="times">Time of each pipeline</h2>
+          <span className={styles.note}>crosses mark failed pipelines</span>
           <RunCount all={pipelines.length} count={count} />
         </div>
         <RunChart pipelines={shown.toReversed()} median={totalsOf(shown).median} pair={pair} />
@@ -85,7 +84,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
       <MetricComparison
         program={newest.pipeline}
         id={newest.pipeline.id}
-        heading={PROGRAM.metrics}
+        heading="Metrics"
         isLive={pipelines.some(({ settled }) => !settled)}
       />
       <div className={styles.columns}>
@@ -115,19 +114,23 @@ function Totals({ pipelines, newest, count, flaky }: TotalsProps) {
   return (
     <dl className={styles.totals}>
       <Total
-        label={PROGRAM.passRate}
-        beside={PROGRAM.ofPipelines(finished)}
-        note={before === null ? "" : PROGRAM.rateBefore(before, count)}
+        label="Pass rate"
+        beside={`of ${plural(finished, "finished pipeline")}`}
+        note={before === null ? "" : `${before}% in the ${count} before`}
       >
         {rate === null ? "–" : `${rate}%`}
       </Total>
-      <Total label={PROGRAM.medianTime} note={p95 === null ? "" : PROGRAM.p95(duration(p95))}>
+      <Total label="Median time" note={p95 === null ? "" : `95% within ${duration(p95)}`}>
         {median === null ? "–" : duration(median)}
       </Total>
       <Total
-        label={PROGRAM.newest}
+        label="Newest pipeline"
         note={[
-          ...(failed === 0 ? [] : [PROGRAM.failedCommands(failed, total(newest.counts))]),
+          ...(failed === 0
+            ? []
+            : [
+                `${failed.toLocaleString("en")} of ${plural(total(newest.counts), "command")} failed`,
+              ]),
           moment(newest.pipeline.created),
         ].join(", ")}
       >
@@ -135,10 +138,7 @@ function Totals({ pipelines, newest, count, flaky }: TotalsProps) {
           <StateLabel state={pipelineState(newest)} />
         </a>
       </Total>
-      <Total
-        label={PROGRAM.flaky}
-        note={flaky === undefined ? "" : PROGRAM.lastPipelines(flaky.pipelines.length)}
-      >
+      <Total label="Flaky nodes" note={flaky === undefined ? "" : lastOf(flaky.pipelines.length)}>
         {flaky === undefined ? "–" : flaky.flaky_count.toLocaleString("en")}
       </Total>
     </dl>
@@ -161,6 +161,32 @@ function Total({ label, beside, note, children }: TotalProps) {
         {beside === undefined ? null : <span className={styles.note}>{beside}</span>}
       </dd>
       <dd className={styles.note}>{note}</dd>
+    </div>
+  );
+}
+
+interface RunCountProps {
+  /** Number of known pipelines. */
+  all: number;
+  count: number;
+}
+
+/** Chooses the number of pipelines in the chart and the totals. */
+function RunCount({ all, count }: RunCountProps) {
+  const choices = COUNTS.filter((_, place) => place === 0 || all > (COUNTS[place - 1] ?? 0));
+  if (choices.length < 2) return null;
+  return (
+    <div role="group" aria-label="Number of pipelines" className={styles.counts}>
+      {choices.map((one) => (
+        <button
+          key={one}
+          type="button"
+          aria-pressed={one === count}
+          onClick={() => setQuery({ last: String(one) }, true)}
+        >
+          {one}
+        </button>
+      ))}
     </div>
   );
 }

@@ -9,7 +9,6 @@ import { axisOf } from "@/programs/model/programRuns";
 import { pipelineState } from "@/run/model/pipelineStatus";
 import { stateLabel } from "@/run/model/states";
 import styles from "@/programs/RunChart.module.css";
-import { PROGRAM } from "@/programs/texts/program";
 
 /** Maximum number of dates below the bars. */
 const MAX_DATES = 6;
@@ -52,7 +51,7 @@ export function RunChart({ pipelines, median, pair }: Props) {
       className={styles.chart}
       role="listbox"
       aria-orientation="horizontal"
-      aria-label={PROGRAM.times}
+      aria-label="Time of each pipeline"
       aria-activedescendant={`${names}-${at}`}
       tabIndex={0}
       onKeyDown={onKeyDown}
@@ -64,7 +63,7 @@ export function RunChart({ pipelines, median, pair }: Props) {
       ))}
       {median === null ? null : (
         <span className={styles.median} style={tall(median / top)} aria-hidden>
-          <span>{PROGRAM.median(duration(median))}</span>
+          <span>{`median ${duration(median)}`}</span>
         </span>
       )}
       {pipelines.map((one, place) => (

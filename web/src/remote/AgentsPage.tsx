@@ -17,7 +17,6 @@ import own from "@/remote/Agents.module.css";
 import { ListTable } from "@/people/ListTable";
 import styles from "@/people/Table.module.css";
 import { useWho } from "@/people/useWho";
-import { AGENTS, LINK_COMMAND, START_COMMAND, UNLINK_COMMAND } from "@/remote/texts/agents";
 
 const KEY = ["linked-agents"] as const;
 const REFRESH_MS = 15_000;
@@ -34,25 +33,26 @@ export function AgentsPage() {
   });
   return (
     <Page
-      title={AGENTS.title}
+      title="Agents"
       error={list.error ?? who.query.error}
       dialog={
         forgotten === null ? null : (
           <RequestDialog
             danger
-            title={AGENTS.forgetTitle(forgotten.host)}
-            action={AGENTS.forget}
+            title={`Forget ${forgotten.host}?`}
+            action="Forget"
             request={() => agentsApi.forget(forgotten.id)}
             onDone={() => {
-              toast(AGENTS.forgotten(forgotten.host));
+              toast(`${forgotten.host} was forgotten`);
               setForgotten(null);
               void client.invalidateQueries({ queryKey: KEY });
             }}
             onClose={() => setForgotten(null)}
           >
-            <p>{AGENTS.forgetEffect}</p>
+            <p>Its pipelines leave the lists; on the machine, they stay.</p>
             <p>
-              {AGENTS.connectsAgain} <code>{UNLINK_COMMAND}</code>
+              A linked agent connects again. To end the link, revoke its token, or run there:{" "}
+              <code>conducto agent unlink</code>
             </p>
           </RequestDialog>
         )
@@ -61,9 +61,11 @@ export function AgentsPage() {
       {list.data === undefined ? (
         <QueryPlaceholder query={list} rows={3} />
       ) : list.data.agents.length === 0 ? (
-        <EmptyState title={AGENTS.none}>
-          <p className="muted">{AGENTS.noneHelp}</p>
-          <Command text={LINK_COMMAND} />
+        <EmptyState title="No machines are linked">
+          <p className="muted">
+            Link a machine to see and control its pipelines here. On that machine, run:
+          </p>
+          <Command text="conducto agent link" />
         </EmptyState>
       ) : (
         <Table
@@ -85,8 +87,8 @@ interface TableProps {
 function Table({ agents, mayForget, onForget }: TableProps) {
   return (
     <ListTable
-      columns={[AGENTS.machine, AGENTS.state, AGENTS.allows]}
-      actions={AGENTS.forget}
+      columns={["Machine", "State", "Allows"]}
+      actions="Forget"
       className={`${styles.wrap} ${own.table}`}
     >
       {agents.map((agent) => (
@@ -113,18 +115,20 @@ function Row({ agent, onForget }: { agent: LinkedAgent; onForget?: () => void })
       </th>
       <td title={formatDateTitle(agent.seen, now)}>
         <span className={agent.online ? own.online : own.offline}>
-          {agent.online ? AGENTS.online : AGENTS.offlineSince(ago(agent.seen, now))}
+          {agent.online ? "Online" : `Offline, last seen ${ago(agent.seen, now)}`}
         </span>
         {agent.online ? null : (
           <div className="muted">
-            {AGENTS.startIt} <code>{START_COMMAND}</code>
+            Start it with: <code>conducto agent start</code>
           </div>
         )}
       </td>
       <td>
         {classes}
         <div className="muted">
-          {agent.who === "org" ? AGENTS.forOrganisation(agent.user) : AGENTS.forMember(agent.user)}
+          {agent.who === "org"
+            ? `for ${agent.user} and the organisation`
+            : `for ${agent.user} only`}
         </div>
       </td>
       <td className={`list-number ${styles.action}`}>
@@ -132,10 +136,10 @@ function Row({ agent, onForget }: { agent: LinkedAgent; onForget?: () => void })
           <Button
             variant="quiet"
             className="button-danger"
-            aria-label={AGENTS.forgetLabel(agent.host)}
+            aria-label={`Forget ${agent.host}`}
             onClick={onForget}
           >
-            {AGENTS.forget}
+            Forget
           </Button>
         )}
       </td>

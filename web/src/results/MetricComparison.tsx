@@ -15,7 +15,6 @@ import {
 } from "@/results/model/metricComparison";
 import { metricLine } from "@/results/model/metrics";
 import { programQuery, type ProgramRef } from "@/programs/model/programIdentity";
-import { METRIC_COMPARISON } from "@/app/texts";
 
 const WIDTH = 300;
 const HEIGHT = 80;
@@ -42,7 +41,7 @@ interface Props {
 /** Charts of the metrics of the last pipelines of a program; nothing if there is no earlier one. */
 export function MetricComparison(props: Props) {
   const { program, id, path, current, isLive = false, quiet = false } = props;
-  const { heading = METRIC_COMPARISON.title } = props;
+  const { heading = "Compared with earlier pipelines" } = props;
   const query = {
     ...programQuery(program),
     limit: LIMIT,
@@ -82,7 +81,7 @@ function Chart({ chart, hasPath }: { chart: ComparisonChart; hasPath: boolean })
         <span className="muted number">{changeText(chart)}</span>
       </figcaption>
       {hasLines ? <Lines chart={chart} /> : null}
-      <ol className={styles.values} aria-label={METRIC_COMPARISON.values(chart.name)}>
+      <ol className={styles.values} aria-label={`Last values of ${chart.name}`}>
         {hasLines ? null : <Trend dots={dots} />}
         {dots.map(({ pipeline, isCurrent, title, left, bottom }) => (
           <li key={pipeline} style={{ left: `${left}%`, bottom: `${bottom}%` }}>

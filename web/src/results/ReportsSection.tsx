@@ -12,7 +12,6 @@ import type { PipelineSession } from "@/run/live/session";
 import { REPORT_BYTES, useReports, useReportText } from "@/results/live/useReports";
 import { type Report, REPORTS } from "@/results/model/reports";
 import styles from "@/results/ReportsSection.module.css";
-import { NODE } from "@/run/texts/node";
 
 /** Number of reports open at first; fewer next to failures. */
 const OPEN_COUNT = 3;
@@ -28,14 +27,14 @@ export function ReportsSection({ session, failed }: Props) {
   const reports = useReports(session);
   const { shown = [], more = 0, complete = true } = reports.data ?? {};
   if (reports.data === undefined && reports.error !== null) {
-    return <p className="muted">{NODE.reportsFailed(messageOf(reports.error))}</p>;
+    return <p className="muted">{`Could not list reports: ${messageOf(reports.error)}`}</p>;
   }
   if (shown.length === 0) return reports.isLoading ? <Pending /> : null;
   const open = failed ? OPEN_COUNT_WITH_FAILURES : OPEN_COUNT;
   return (
     <section
       className={`${styles.reports ?? ""} ${failed ? (styles.beside ?? "") : ""} ${IN_ORDER}`}
-      aria-label={NODE.reports}
+      aria-label="Reports"
     >
       <h2>{plural(shown.length + more, "report")}</h2>
       {shown.map((report, place) => (
@@ -48,9 +47,9 @@ export function ReportsSection({ session, failed }: Props) {
       ))}
       {more === 0 && complete ? null : (
         <p className="muted">
-          {NODE.moreReports}
+          For the others, see the{" "}
           <a href={`${pipelineUrl(session.id)}/data?dir=${REPORTS}`} onClick={followLink}>
-            {NODE.filesIn(REPORTS)}
+            {`files in ${REPORTS}/`}
           </a>
           .
         </p>
@@ -72,7 +71,7 @@ function ReportCard(props: { id: string; report: Report; openAtFirst: boolean })
           type="button"
           className={styles.twist}
           aria-expanded={open}
-          aria-label={`${open ? NODE.close : NODE.open} ${title}`}
+          aria-label={`${open ? "Close" : "Open"} ${title}`}
           onClick={() => setOpen(!open)}
         >
           <svg viewBox="0 0 10 10" width="10" height="10" aria-hidden>
@@ -92,7 +91,7 @@ function ReportCard(props: { id: string; report: Report; openAtFirst: boolean })
           className="muted"
           href={`${pipelineUrl(id)}/data?${file.toString()}`}
           onClick={followLink}
-          title={NODE.written(formatDateTitle(entry.modified, now))}
+          title={`Written ${formatDateTitle(entry.modified, now)}`}
         >
           {formatDate(entry.modified, now)}
         </a>
@@ -108,19 +107,22 @@ function ReportText({ id, report: { entry, title } }: { id: string; report: Repo
     if (text.error !== null) return <p className="muted">{messageOf(text.error)}</p>;
     return (
       <p className="muted">
-        {NODE.loading}
+        Loading…
         <Pending />
       </p>
     );
   }
-  if (text.data.trim() === "") return <p className="muted">{NODE.emptyReport}</p>;
+  if (text.data.trim() === "") return <p className="muted">Empty report.</p>;
   return (
     <>
       <Collapsible label={title}>
         <LazyMarkdown text={text.data} below={3} />
       </Collapsible>
       {entry.size > REPORT_BYTES ? (
-        <p className="muted">{NODE.firstBytes(bytes(REPORT_BYTES), bytes(entry.size))}</p>
+        <p className="muted">
+          Showing the first {bytes(REPORT_BYTES)} of {bytes(entry.size)}; open the file to see the
+          rest.
+        </p>
       ) : null}
     </>
   );

@@ -6,7 +6,6 @@ import { duration } from "@/lib/time";
 import { chartMax, MIN_DURATION, outline, resourcesText, size } from "@/results/model/resources";
 import { isFinished } from "@/run/model/states";
 import styles from "@/results/ResourceCharts.module.css";
-import { ATTEMPTS } from "@/run/texts/attempts";
 
 const REFRESH_MS = 5000;
 const WIDTH = 240;
@@ -34,10 +33,10 @@ export function ResourceCharts({ id, attempt }: Props) {
   const from = Math.max(0, (since ?? 0) - (started ?? 0));
   const span = { from, to: from + cpu.length * interval };
   return (
-    <figure className={styles.resources} aria-label={ATTEMPTS.resources(number)}>
+    <figure className={styles.resources} aria-label={`Resource use of attempt ${number}`}>
       <figcaption className="muted number">{text}</figcaption>
-      <Area what={ATTEMPTS.cpus} values={cpu} limit={cpu_limit} shown={cpuText} span={span} />
-      <Area what={ATTEMPTS.memory} values={memory} limit={mem_limit} shown={size} span={span} />
+      <Area what="CPUs" values={cpu} limit={cpu_limit} shown={cpuText} span={span} />
+      <Area what="Memory" values={memory} limit={mem_limit} shown={size} span={span} />
     </figure>
   );
 }
@@ -63,7 +62,7 @@ function Area({ what, values, limit, shown, span }: AreaProps) {
     <div className={styles.chart} aria-hidden>
       <p className="muted number">
         <span>{what}</span>
-        <span>{limit === null ? shown(top) : ATTEMPTS.limit(shown(limit))}</span>
+        <span>{limit === null ? shown(top) : `limit ${shown(limit)}`}</span>
       </p>
       <svg viewBox={`0 -1 ${WIDTH} ${HEIGHT + 2}`} preserveAspectRatio="none" height={HEIGHT}>
         <path className={styles.area} d={outline(values, top, WIDTH, HEIGHT)} />

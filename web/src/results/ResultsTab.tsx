@@ -21,7 +21,6 @@ import { MAX_DRAWN, metricLine, metricText } from "@/results/model/metrics";
 import { isFinished } from "@/run/model/states";
 import { Picture } from "@/data/Picture";
 import styles from "@/results/ResultsTab.module.css";
-import { RESULTS } from "@/results/texts/results";
 
 const WIDTH = 300;
 const HEIGHT = 80;
@@ -66,11 +65,11 @@ function Result({ id, attempt: { path, number } }: Props) {
   });
   return (
     <section>
-      <h2>{RESULTS.result}</h2>
+      <h2>Result</h2>
       {result.data === undefined ? (
         <QueryPlaceholder query={result} rows={2} />
       ) : (
-        <Code text={JSON.stringify(result.data.value, null, 2)} label={RESULTS.resultCode} />
+        <Code text={JSON.stringify(result.data.value, null, 2)} label="result" />
       )}
     </section>
   );
@@ -92,7 +91,7 @@ function Metrics({ id, attempt: { path, number, state } }: Props) {
   });
   return (
     <section>
-      <h2>{RESULTS.metrics}</h2>
+      <h2>Metrics</h2>
       {metrics.data === undefined ? <QueryPlaceholder query={metrics} rows={2} /> : null}
       <div className={chartStyles.charts}>
         {metrics.data?.metrics.map((series) => (
@@ -134,7 +133,7 @@ function Artifacts({ id, attempt: { path, number, state, outputs } }: Props) {
   });
   return (
     <section>
-      <h2>{RESULTS.artifacts}</h2>
+      <h2>Artifacts</h2>
       {artifacts.data === undefined ? <QueryPlaceholder query={artifacts} rows={2} /> : null}
       {artifacts.data?.artifacts.map((artifact) => (
         <ArtifactEntry key={artifact.name} id={id} artifact={artifact} />
@@ -154,7 +153,7 @@ function ArtifactEntry({ id, artifact }: { id: string; artifact: Artifact }) {
           {title === "" ? baseName(name) : title}
         </a>
         <span className="muted number">{bytes(size)}</span>
-        <FileLink href={dataFileUrl(id, name)} label={RESULTS.download(name)} />
+        <FileLink href={dataFileUrl(id, name)} label={`Download ${name}`} />
       </figcaption>
       {isImage ? <ArtifactPicture id={id} artifact={artifact} /> : null}
     </figure>

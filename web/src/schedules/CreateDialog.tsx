@@ -10,10 +10,16 @@ import { navigate } from "@/lib/location";
 import { moment } from "@/lib/time";
 import { scheduleUrl } from "@/schedules/ScheduleTexts";
 import { useCronText } from "@/schedules/useCronText";
-import { SCHEDULES } from "@/schedules/texts/schedules";
+
+const OVERLAP_LABELS = {
+  skip: "Skip the firing",
+  queue: "Wait for its end",
+  replace: "Cancel it",
+  allow: "Launch anyway",
+};
 
 const DAILY = "0 2 * * *";
-const OVERLAPS = Object.keys(SCHEDULES.overlaps) as NewSchedule["overlap"][];
+const OVERLAPS = Object.keys(OVERLAP_LABELS) as NewSchedule["overlap"][];
 
 interface Props {
   pipeline: string;
@@ -39,25 +45,25 @@ export function CreateDialog({ pipeline, known, onClose }: Props) {
         what: { kind: "template", pipeline },
       }),
     onSuccess: ({ schedule }) => {
-      toast(SCHEDULES.created(schedule.name));
+      toast(`Created the schedule ${schedule.name}`);
       navigate(scheduleUrl(schedule.name), { replace: true });
     },
   });
   return (
     <FormDialog
-      title={SCHEDULES.createTitle}
-      action={SCHEDULES.create}
+      title="Schedule this pipeline"
+      action="Create"
       disabled={create.isPending}
       error={create.error}
       onSubmit={() => create.mutate()}
       onClose={onClose}
     >
-      <Field label={SCHEDULES.name} value={chosen} onChange={setName} />
-      <Field label={SCHEDULES.cron} value={cron} onChange={setCron} />
-      <Field label={SCHEDULES.zone} value={zone} onChange={setZone} />
+      <Field label="Name" value={chosen} onChange={setName} />
+      <Field label="Cron expression" value={cron} onChange={setCron} />
+      <Field label="Time zone" value={zone} onChange={setZone} />
       <NextTimes cron={cron} zone={zone} />
       <label>
-        {SCHEDULES.overlap}
+        While its last pipeline runs
         <select
           className="field"
           value={overlap}
@@ -65,7 +71,7 @@ export function CreateDialog({ pipeline, known, onClose }: Props) {
         >
           {OVERLAPS.map((one) => (
             <option key={one} value={one}>
-              {SCHEDULES.overlaps[one]}
+              {OVERLAP_LABELS[one]}
             </option>
           ))}
         </select>
@@ -99,11 +105,11 @@ function NextTimes({ cron, zone }: { cron: string; zone: string }) {
   if (found.error !== null) return <FormError error={found.error} />;
   return (
     <p className="muted">
-      {text === cron ? SCHEDULES.cronHelp : text}
+      {text === cron ? "Minute, hour, day of the month, month, day of the week" : text}
       {found.data === undefined ? null : (
         <>
           <br />
-          {SCHEDULES.next}: {found.data.times.map((time) => moment(time)).join(", ")}
+          Next: {found.data.times.map((time) => moment(time)).join(", ")}
         </>
       )}
     </p>

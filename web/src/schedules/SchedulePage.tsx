@@ -12,9 +12,8 @@ import { toast } from "@/components/toasts";
 import { followLink, navigate, type PageProps } from "@/lib/location";
 import { moment } from "@/lib/time";
 import styles from "@/people/Table.module.css";
-import { FiringTable } from "@/schedules/FiringTable";
+import { FiringTable, STATES } from "@/schedules/FiringTable";
 import { Source, When } from "@/schedules/ScheduleTexts";
-import { SCHEDULES } from "@/schedules/texts/schedules";
 
 const REFRESH_MS = 5000;
 const PAGE = 50;
@@ -41,7 +40,7 @@ export function SchedulePage({ params }: PageProps) {
       actions={view.data === undefined ? null : <Actions name={name} view={view.data} />}
     >
       <a href="/schedules" onClick={followLink}>
-        {SCHEDULES.back}
+        All schedules
       </a>
       {view.data === undefined ? (
         <QueryPlaceholder query={view} rows={3} />
@@ -49,14 +48,14 @@ export function SchedulePage({ params }: PageProps) {
         <Facts view={view.data} />
       )}
       <section className={styles.section}>
-        <h2>{SCHEDULES.firings}</h2>
+        <h2>Firings</h2>
         {firings === undefined ? null : firings.length === 0 ? (
-          <p className="muted">{SCHEDULES.noFirings}</p>
+          <p className="muted">It has not fired yet.</p>
         ) : (
           <FiringTable firings={firings} />
         )}
         {history.data?.more === true ? (
-          <Button onClick={() => setLimit(Math.min(1000, limit + PAGE))}>{SCHEDULES.more}</Button>
+          <Button onClick={() => setLimit(Math.min(1000, limit + PAGE))}>Show older firings</Button>
         ) : null}
       </section>
     </Page>
@@ -74,12 +73,12 @@ function Facts({ view: { schedule, times } }: { view: ScheduleView }) {
       </p>
       {schedule.paused ? (
         <p className="state-warning">
-          {SCHEDULES.paused}
+          Paused
           {schedule.paused_why === null ? null : `: ${schedule.paused_why}`}
         </p>
       ) : times.length === 0 ? null : (
         <section className={styles.section}>
-          <h2>{SCHEDULES.nextTimes}</h2>
+          <h2>Next five times</h2>
           <ol>
             {times.map((time) => (
               <li key={time}>{moment(time)}</li>
@@ -109,32 +108,32 @@ function Actions({ name, view }: { name: string; view: ScheduleView }) {
     mutationFn: () => schedulesApi.fire(name),
     onSuccess: ({ pipeline, why, state }) =>
       pipeline === null
-        ? toast(why ?? SCHEDULES.states[state], state === "failed" ? "error" : undefined)
-        : toast(SCHEDULES.fired(pipeline)),
+        ? toast(why ?? STATES[state], state === "failed" ? "error" : undefined)
+        : toast(`Launched ${pipeline}`),
     onError,
     onSettled,
   });
   return (
     <>
       <Button onClick={() => fire.mutate()} disabled={fire.isPending}>
-        {SCHEDULES.fire}
+        Fire now
       </Button>
       <Button onClick={() => toggle.mutate()} disabled={toggle.isPending}>
-        {paused ? SCHEDULES.resume : SCHEDULES.pause}
+        {paused ? "Resume" : "Pause"}
       </Button>
       <Button variant="quiet" className="button-danger" onClick={() => setDeleting(true)}>
-        {SCHEDULES.delete}
+        Delete
       </Button>
       {deleting ? (
         <RequestDialog
           danger
-          title={SCHEDULES.deleteTitle(name)}
-          action={SCHEDULES.delete}
+          title={`Delete the schedule ${name}?`}
+          action="Delete"
           request={() => schedulesApi.remove(name)}
           onDone={() => navigate("/schedules")}
           onClose={() => setDeleting(false)}
         >
-          <p>{SCHEDULES.deleteEffect}</p>
+          <p>Its history is deleted, its pipelines are kept.</p>
         </RequestDialog>
       ) : null}
     </>

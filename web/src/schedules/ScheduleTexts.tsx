@@ -1,12 +1,13 @@
 import type { Schedule } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { useCronText } from "@/schedules/useCronText";
-import { SCHEDULES } from "@/schedules/texts/schedules";
+
+const ENDS = { done: "is done", failed: "failed", any: "ended" };
 
 /** The times of a schedule as a sentence, or the pipelines that it follows. */
 export function When({ schedule: { after, cron, zone } }: { schedule: Schedule }) {
   if (after !== null) {
-    return <>{SCHEDULES.after(after.title ?? after.program ?? "", after.state)}</>;
+    return <>{`After “${after.title ?? after.program ?? ""}” ${ENDS[after.state]}`}</>;
   }
   return <CronText cron={cron ?? ""} zone={zone} />;
 }
@@ -26,7 +27,7 @@ export function Source({ schedule: { what } }: { schedule: Schedule }) {
     case "template":
       return (
         <>
-          {SCHEDULES.copyOf} <PipelineLink id={what.pipeline} />
+          A copy of <PipelineLink id={what.pipeline} />
         </>
       );
     case "git":

@@ -13,7 +13,6 @@ import styles from "@/people/Table.module.css";
 import { CreateDialog } from "@/schedules/CreateDialog";
 import { LastFiring } from "@/schedules/FiringTable";
 import { scheduleUrl, Source, When } from "@/schedules/ScheduleTexts";
-import { SCHEDULES } from "@/schedules/texts/schedules";
 
 const REFRESH_MS = 5000;
 
@@ -28,7 +27,7 @@ export function SchedulesPage() {
   const schedules = list.data?.schedules;
   return (
     <Page
-      title={SCHEDULES.title}
+      title="Schedules"
       error={list.error}
       dialog={
         pipeline === null ? null : (
@@ -40,13 +39,18 @@ export function SchedulesPage() {
         )
       }
     >
-      <p className="muted">{SCHEDULES.help}</p>
+      <p className="muted">Launch pipelines at given times, or when other pipelines end.</p>
       {schedules === undefined ? (
         <QueryPlaceholder query={list} rows={4} />
       ) : schedules.length === 0 ? (
-        <EmptyState title={SCHEDULES.none}>
-          <p className="muted">{SCHEDULES.noneHelp}</p>
-          <Code text={SCHEDULES.noneCommand} label={SCHEDULES.create} />
+        <EmptyState title="No schedules">
+          <p className="muted">
+            Open a finished pipeline and select Schedule, or use the command line:
+          </p>
+          <Code
+            text={'conducto schedule add nightly --cron "30 2 * * 1-5" --pipeline ID'}
+            label="Create"
+          />
         </EmptyState>
       ) : (
         <Table schedules={schedules} />
@@ -57,9 +61,7 @@ export function SchedulesPage() {
 
 function Table({ schedules }: { schedules: readonly ScheduleView[] }) {
   return (
-    <ListTable
-      columns={[SCHEDULES.name, SCHEDULES.when, SCHEDULES.next, SCHEDULES.last, SCHEDULES.launches]}
-    >
+    <ListTable columns={["Name", "When", "Next", "Last firing", "Launches"]}>
       {schedules.map(({ schedule, times, last }) => (
         <tr key={schedule.name}>
           <th scope="row">
@@ -70,17 +72,17 @@ function Table({ schedules }: { schedules: readonly ScheduleView[] }) {
           <td className={styles.wide}>
             <When schedule={schedule} />
           </td>
-          <td data-label={SCHEDULES.next}>
+          <td data-label="Next">
             {schedule.paused ? (
-              <span className="state-warning">{SCHEDULES.paused}</span>
+              <span className="state-warning">Paused</span>
             ) : times[0] === undefined ? null : (
               moment(times[0])
             )}
           </td>
-          <td {...(last === null ? {} : { "data-label": SCHEDULES.last })}>
+          <td {...(last === null ? {} : { "data-label": "Last firing" })}>
             {last === null ? null : <LastFiring firing={last} />}
           </td>
-          <td className={styles.wide} data-label={SCHEDULES.launches}>
+          <td className={styles.wide} data-label="Launches">
             <Source schedule={schedule} />
           </td>
         </tr>

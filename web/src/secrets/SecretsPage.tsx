@@ -13,7 +13,6 @@ import { ListTable, TimeCell } from "@/people/ListTable";
 import tableStyles from "@/people/Table.module.css";
 import styles from "@/secrets/SecretsPage.module.css";
 import { SetSecretDialog } from "@/secrets/SetSecretDialog";
-import { SECRETS } from "@/secrets/texts/secrets";
 
 const REFRESH_MS = 5000;
 const KEY = ["secrets"] as const;
@@ -38,11 +37,11 @@ export function SecretsPage() {
   const secrets = list.data?.secrets;
   return (
     <Page
-      title={SECRETS.title}
+      title="Secrets"
       error={list.error}
       actions={
         <Button variant="main" onClick={() => setOpened({ kind: "set", secret: null })}>
-          {SECRETS.addSecret}
+          Add secret
         </Button>
       }
       dialog={
@@ -56,32 +55,34 @@ export function SecretsPage() {
         ) : opened?.kind === "delete" ? (
           <RequestDialog
             danger
-            title={SECRETS.deleteTitle(opened.secret.key)}
-            action={SECRETS.delete}
+            title={`Delete ${opened.secret.key}?`}
+            action="Delete"
             request={() => secretsApi.remove(opened.secret)}
             onDone={(answer) => onDone(answer, `Deleted ${opened.secret.key}`)}
             onClose={() => setOpened(null)}
           >
-            <p>{SECRETS.deleteEffect}</p>
+            <p>New commands will no longer receive it. You cannot restore its value.</p>
           </RequestDialog>
         ) : null
       }
     >
-      <p className="muted">{SECRETS.help}</p>
+      <p className="muted">
+        Commands receive secrets as environment variables. You can set and replace values here, but
+        not read them.
+      </p>
       {secrets === undefined ? (
         <QueryPlaceholder query={list} rows={4} />
       ) : secrets.length === 0 ? (
-        <EmptyState title={SECRETS.none}>
+        <EmptyState title="No secrets yet">
           <p className="muted">
-            {SECRETS.noneHelp}
-            <code>env</code>.
+            Store passwords and tokens here instead of in a script or in <code>env</code>.
           </p>
         </EmptyState>
       ) : (
         <Table secrets={secrets} onOpen={setOpened} />
       )}
       {list.data === undefined || list.data.kept === "" ? null : (
-        <p className={`muted ${styles.kept}`}>{SECRETS.storage(list.data.kept)}</p>
+        <p className={`muted ${styles.kept}`}>{`Storage: ${list.data.kept}.`}</p>
       )}
     </Page>
   );
@@ -92,8 +93,8 @@ const SCOPES: Record<SecretKey["scope"], string> = { user: "you", org: "organisa
 function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened) => void }) {
   return (
     <ListTable
-      columns={[SECRETS.name, SECRETS.for, SECRETS.inOutput, SECRETS.stored]}
-      actions={SECRETS.actions}
+      columns={["Name", "For", "In output", "Stored"]}
+      actions="Actions"
       className={tableStyles.wrap}
     >
       {props.secrets.map((secret) => (
@@ -101,21 +102,21 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
           <th scope="row" className={`mono ${styles.name}`}>
             {secret.key}
           </th>
-          <td data-label={SECRETS.for}>{SCOPES[secret.scope]}</td>
-          <td data-label={SECRETS.inOutput}>{maskText(secret)}</td>
-          <TimeCell label={SECRETS.stored} time={secret.updated} />
+          <td data-label="For">{SCOPES[secret.scope]}</td>
+          <td data-label="In output">{maskText(secret)}</td>
+          <TimeCell label="Stored" time={secret.updated} />
           <td className={`list-number ${tableStyles.action}`}>
             <Button
               variant="quiet"
-              aria-label={SECRETS.replaceSecret(secret.key)}
+              aria-label={`Replace ${secret.key}`}
               onClick={() => props.onOpen({ kind: "set", secret })}
             >
-              {SECRETS.replace}
+              Replace
             </Button>
             <Button
               variant="quiet"
               className="button-danger"
-              aria-label={SECRETS.deleteSecret(secret.key)}
+              aria-label={`Delete ${secret.key}`}
               onClick={() =>
                 props.onOpen({
                   kind: "delete",
@@ -123,7 +124,7 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
                 })
               }
             >
-              {SECRETS.delete}
+              Delete
             </Button>
           </td>
         </tr>
@@ -135,8 +136,8 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
 function maskText({ mask, masked }: SecretInfo) {
   if (masked) return "hidden";
   return mask ? (
-    <span className="state-warning">{SECRETS.tooShort}</span>
+    <span className="state-warning">visible: too short to hide</span>
   ) : (
-    <span className="state-warning">{SECRETS.visible}</span>
+    <span className="state-warning">visible</span>
   );
 }

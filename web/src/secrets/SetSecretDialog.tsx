@@ -4,7 +4,6 @@ import { useState } from "react";
 import type { SecretInfo, SecretList, SecretValue } from "@/api/schema";
 import { secretsApi } from "@/secrets/api/secrets";
 import { FormDialog } from "@/components/FormDialog";
-import { SECRETS } from "@/secrets/texts/secrets";
 
 interface Props {
   known: readonly SecretInfo[];
@@ -29,8 +28,8 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
   const replaces = secret === null && known.some((one) => one.key === key && one.scope === scope);
   return (
     <FormDialog
-      title={secret === null ? SECRETS.addSecret : SECRETS.replaceSecret(secret.key)}
-      action={secret === null && !replaces ? SECRETS.store : SECRETS.replace}
+      title={secret === null ? "Add secret" : `Replace ${secret.key}`}
+      action={secret === null && !replaces ? "Store" : "Replace"}
       disabled={key === "" || value === "" || put.isPending}
       error={put.error}
       onSubmit={() => put.mutate()}
@@ -38,7 +37,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
     >
       {secret === null ? (
         <label>
-          {SECRETS.environmentVariable}
+          Environment variable
           <input
             className="field mono"
             value={key}
@@ -51,7 +50,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
         </label>
       ) : null}
       <label>
-        {secret === null ? SECRETS.value : SECRETS.newValue}
+        {secret === null ? "Value" : "New value"}
         {lines ? (
           <textarea
             className="field"
@@ -82,26 +81,26 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
             if (!event.target.checked && value.includes("\n")) setValue("");
           }}
         />
-        {SECRETS.showText}
+        Show text and allow several lines
       </label>
       <label className="form-check">
         <input type="checkbox" checked={mask} onChange={(event) => setMask(event.target.checked)} />
-        {SECRETS.hideInOutput}
+        Hide in output
       </label>
       {secret === null ? (
         <label>
-          {SECRETS.for}
+          For
           <select
             className="field"
             value={scope}
             onChange={(event) => setScope(event.target.value === "org" ? "org" : "user")}
           >
-            <option value="user">{SECRETS.you}</option>
-            <option value="org">{SECRETS.organisation}</option>
+            <option value="user">you</option>
+            <option value="org">the organisation</option>
           </select>
         </label>
       ) : null}
-      {replaces ? <p>{SECRETS.exists(key)}</p> : null}
+      {replaces ? <p>{`${key} already exists; its value will be replaced.`}</p> : null}
     </FormDialog>
   );
 }

@@ -6,7 +6,22 @@ import { triggersApi } from "@/triggers/api/triggers";
 import { Choice, Field } from "@/components/Field";
 import { FormDialog } from "@/components/FormDialog";
 import { suggestedName } from "@/triggers/model/triggerName";
-import { TRIGGERS } from "@/triggers/texts/triggers";
+
+const PROVIDERS: Record<TriggerRequest["provider"], string> = {
+  github: "GitHub",
+  gitlab: "GitLab",
+  generic: "Another sender",
+};
+
+const ACCESSES = {
+  app: "GitHub App",
+  token: "Token and webhook",
+};
+
+export const FORKS: Record<TriggerRequest["forks"], string> = {
+  ignore: "Ignored",
+  approve: "Launched after an approval, without secrets",
+};
 
 interface Props {
   /** The GitHub App that the user may choose. */
@@ -18,7 +33,7 @@ interface Props {
 }
 
 type Provider = TriggerRequest["provider"];
-type Access = keyof typeof TRIGGERS.accesses;
+type Access = "app" | "token";
 
 /** The form of a trigger; the provider decides which fields it has. */
 export function AddTriggerDialog({ app, known, onDone, onClose }: Props) {
@@ -51,60 +66,50 @@ export function AddTriggerDialog({ app, known, onDone, onClose }: Props) {
   });
   return (
     <FormDialog
-      title={TRIGGERS.add}
-      action={TRIGGERS.add}
+      title="Add trigger"
+      action="Add trigger"
       disabled={put.isPending}
       error={put.error}
       onSubmit={() => put.mutate()}
       onClose={onClose}
     >
       <Field
-        label={TRIGGERS.repository}
+        label="Repository"
         type="url"
-        placeholder={TRIGGERS.repositoryExample}
+        placeholder="https://github.com/acme/app"
         value={repository}
         onChange={setRepository}
       />
       <Field
-        label={TRIGGERS.name}
+        label="Name"
         value={name}
         onChange={setGiven}
-        {...(known.includes(name.trim()) ? { hint: TRIGGERS.replaces } : {})}
+        {...(known.includes(name.trim()) ? { hint: "The trigger of this name is replaced." } : {})}
       />
-      <Choice
-        label={TRIGGERS.provider}
-        value={provider}
-        options={TRIGGERS.providers}
-        onChange={setProvider}
-      />
+      <Choice label="Provider" value={provider} options={PROVIDERS} onChange={setProvider} />
       {app !== null && provider === "github" ? (
-        <Choice
-          label={TRIGGERS.access}
-          value={access}
-          options={TRIGGERS.accesses}
-          onChange={setAccess}
-        />
+        <Choice label="Access" value={access} options={ACCESSES} onChange={setAccess} />
       ) : null}
       {isGeneric ? (
         <Field
-          label={TRIGGERS.command}
-          hint={TRIGGERS.commandHint}
+          label="Command"
+          hint="Prints a serialised tree, such as python pipeline.py {branch}."
           value={command}
           onChange={setCommand}
         />
       ) : usesApp ? null : (
         <>
           <Field
-            label={TRIGGERS.token}
-            hint={TRIGGERS.tokenHint}
+            label="Token"
+            hint="It must read the repository and set commit statuses. It is never shown again."
             type="password"
             optional
             value={token}
             onChange={setToken}
           />
           <Field
-            label={TRIGGERS.api}
-            hint={TRIGGERS.apiHint}
+            label="Address of the API"
+            hint="Only for a server that has it at an unusual place."
             type="url"
             optional
             value={api}
@@ -112,12 +117,7 @@ export function AddTriggerDialog({ app, known, onDone, onClose }: Props) {
           />
         </>
       )}
-      <Choice
-        label={TRIGGERS.forks}
-        value={forks}
-        options={TRIGGERS.forkOptions}
-        onChange={setForks}
-      />
+      <Choice label="Pull requests from forks" value={forks} options={FORKS} onChange={setForks} />
     </FormDialog>
   );
 }

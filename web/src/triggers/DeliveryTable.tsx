@@ -1,10 +1,29 @@
-import type { Delivery } from "@/api/schema";
+import type { Delivery, GitEvent } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { moment } from "@/lib/time";
 import { ListTable } from "@/people/ListTable";
 import styles from "@/people/Table.module.css";
 import { PipelineLink } from "@/schedules/ScheduleTexts";
-import { TRIGGERS } from "@/triggers/texts/triggers";
+
+const EVENTS: Record<GitEvent["kind"], string> = {
+  pr: "Pull request",
+  push: "Push",
+  "create-branch": "New branch",
+  "delete-branch": "Deleted branch",
+  "create-tag": "New tag",
+  "delete-tag": "Deleted tag",
+  cron: "Schedule",
+};
+
+export const RESULTS: Record<Delivery["result"], string> = {
+  received: "Received",
+  launched: "Launched",
+  skipped: "Skipped",
+  failed: "Failed",
+  deferred: "Deferred",
+  queued: "Waits for the plan",
+  "waiting for approval": "Waits for approval",
+};
 
 interface Props {
   deliveries: readonly Delivery[];
@@ -15,7 +34,7 @@ interface Props {
 /** The webhooks that a trigger received, the newest first. */
 export function DeliveryTable({ deliveries, onApprove }: Props) {
   return (
-    <ListTable columns={[TRIGGERS.time, TRIGGERS.event, TRIGGERS.result, TRIGGERS.reason]}>
+    <ListTable columns={["Time", "Event", "Result", "Reason"]}>
       {deliveries.map((delivery) => (
         <tr key={delivery.id}>
           <th scope="row">{moment(delivery.time)}</th>
@@ -38,11 +57,11 @@ export function DeliveryTable({ deliveries, onApprove }: Props) {
 function Event({ delivery: { event } }: { delivery: Delivery }) {
   return (
     <>
-      {TRIGGERS.events[event.kind]} {event.number === "" ? null : `#${event.number} `}
+      {EVENTS[event.kind]} {event.number === "" ? null : `#${event.number} `}
       <span className="mono">{event.branch}</span>
       {event.fork ? (
         <div className="muted">
-          {event.user === "" ? TRIGGERS.fork : TRIGGERS.forkBy(event.user)}
+          {event.user === "" ? "from a fork" : `from a fork, by ${event.user}`}
         </div>
       ) : null}
     </>
@@ -58,16 +77,14 @@ function Result({ delivery, onApprove }: ResultProps) {
   const { result, pipeline, section, event } = delivery;
   if (result === "waiting for approval" && onApprove !== null) {
     return (
-      <Button aria-label={TRIGGERS.approveLabel(event.branch)} onClick={onApprove}>
-        {TRIGGERS.approve}
+      <Button aria-label={`Approve ${event.branch}`} onClick={onApprove}>
+        Approve
       </Button>
     );
   }
   return (
     <>
-      <span className={result === "failed" ? "state-error" : undefined}>
-        {TRIGGERS.results[result]}
-      </span>{" "}
+      <span className={result === "failed" ? "state-error" : undefined}>{RESULTS[result]}</span>{" "}
       {pipeline === null ? null : <PipelineLink id={pipeline} />}
       {section === null ? null : <div className="muted mono">[{section}]</div>}
     </>

@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 
 import type { Delivery, Trigger } from "@/api/schema";
+import { FORKS } from "@/triggers/AddTriggerDialog";
 import { triggersApi } from "@/triggers/api/triggers";
 import { Button } from "@/components/Button";
 import { Code } from "@/components/Code";
@@ -15,8 +16,10 @@ import { followLink, navigate, type PageProps } from "@/lib/location";
 import styles from "@/people/Table.module.css";
 import { TakeOverButton } from "@/people/TakeOverButton";
 import { useWho } from "@/people/useWho";
-import { DeliveryTable } from "@/triggers/DeliveryTable";
-import { TRIGGERS } from "@/triggers/texts/triggers";
+import { DeliveryTable, RESULTS } from "@/triggers/DeliveryTable";
+
+const testLaunches = (section: string, commit: string) =>
+  commit === "" ? `[${section}] would launch:` : `[${section}] would launch at ${commit}:`;
 
 const REFRESH_MS = 5000;
 const SHORT_SHA = 10;
@@ -51,8 +54,8 @@ export function TriggerPage({ params }: PageProps) {
       dialog={
         approved === null ? null : (
           <RequestDialog
-            title={TRIGGERS.approveTitle(approved.event.number)}
-            action={TRIGGERS.approve}
+            title={`Launch pull request #${approved.event.number} from a fork?`}
+            action="Approve"
             request={() =>
               triggersApi
                 .approve(name, approved.id)
@@ -60,8 +63,8 @@ export function TriggerPage({ params }: PageProps) {
             }
             onDone={({ pipeline, reason }) => {
               setApproved(null);
-              if (pipeline === null) toast(reason ?? TRIGGERS.results.failed, "error");
-              else toast(TRIGGERS.launched(pipeline));
+              if (pipeline === null) toast(reason ?? RESULTS.failed, "error");
+              else toast(`Launched ${pipeline}`);
             }}
             onClose={() => setApproved(null)}
           >
@@ -71,13 +74,16 @@ export function TriggerPage({ params }: PageProps) {
               </a>{" "}
               <span className="mono">{approved.event.sha.slice(0, SHORT_SHA)}</span>
             </p>
-            <p>{TRIGGERS.approveEffect}</p>
+            <p>
+              Its commands run without secrets, user data and shells. Read the changes first: they
+              use the plan's minutes, and a command can do anything else.
+            </p>
           </RequestDialog>
         )
       }
     >
       <a href="/triggers" onClick={followLink}>
-        {TRIGGERS.back}
+        All triggers
       </a>
       {trigger === undefined ? (
         <QueryPlaceholder query={list} rows={2} />
@@ -86,7 +92,8 @@ export function TriggerPage({ params }: PageProps) {
           <Facts trigger={trigger} />
           {trigger.suspended ? (
             <p>
-              {TRIGGERS.suspendedOf(trigger.owner)}{" "}
+              Suspended: {trigger.owner} may not store it any more. Its webhooks launch nothing
+              until an administrator takes it over, or stores it again with another token.{" "}
               {who.isAdmin && !trigger.has_token ? (
                 <TakeOverButton
                   kind="trigger"
@@ -100,12 +107,16 @@ export function TriggerPage({ params }: PageProps) {
         </>
       )}
       <section className={styles.section}>
-        <h2>{TRIGGERS.deliveries}</h2>
+        <h2>Deliveries</h2>
         {deliveries === undefined ? (
           <QueryPlaceholder query={history} rows={3} />
         ) : deliveries.length === 0 ? (
           <EmptyState
-            title={trigger?.app === true ? TRIGGERS.noDeliveriesOfApp : TRIGGERS.noDeliveries}
+            title={
+              trigger?.app === true
+                ? "No webhook has arrived yet. Push a commit."
+                : "No webhook has arrived yet. Create it at the provider, and push a commit."
+            }
           />
         ) : (
           <DeliveryTable deliveries={deliveries} onApprove={who.mayLaunch ? setApproved : null} />
@@ -126,10 +137,12 @@ function Facts({ trigger }: { trigger: Trigger }) {
         {trigger.repository}
       </a>
       {" · "}
-      {TRIGGERS.accessOf(trigger.app, trigger.has_token)}
-      {trigger.submodules.length > 0 ? ` · ${TRIGGERS.submodules(trigger.submodules)}` : null}
+      {trigger.app ? "GitHub App" : trigger.has_token ? "Token" : "Public only"}
+      {trigger.submodules.length > 0
+        ? ` · also for the submodules ${trigger.submodules.join(", ")}`
+        : null}
       {" · "}
-      {TRIGGERS.forks}: {TRIGGERS.forkOptions[trigger.forks].toLowerCase()}
+      {"Pull requests from forks"}: {FORKS[trigger.forks].toLowerCase()}
     </p>
   );
 }
@@ -141,8 +154,10 @@ function Trial({ name }: { name: string }) {
   const found = trial.data;
   return (
     <section className={styles.section}>
-      <h2>{TRIGGERS.test}</h2>
-      <p className="muted">{TRIGGERS.testHelp}</p>
+      <h2>Test</h2>
+      <p className="muted">
+        Read the file of the newest commit, and show what a push would launch.
+      </p>
       <form
         className={styles.filters}
         onSubmit={(event) => {
@@ -151,7 +166,7 @@ function Trial({ name }: { name: string }) {
         }}
       >
         <label htmlFor={field} className="sr-only">
-          {TRIGGERS.branch}
+          Branch
         </label>
         <input
           id={field}
@@ -161,16 +176,16 @@ function Trial({ name }: { name: string }) {
           onChange={(event) => setBranch(event.target.value)}
         />
         <Button type="submit" disabled={trial.isPending}>
-          {TRIGGERS.testButton}
+          Test without launching
         </Button>
       </form>
       <div role="status">
         {found === undefined ? null : found.section === null ? (
-          <p className="state-warning">{TRIGGERS.testLaunchesNothing(found.reason ?? "")}</p>
+          <p className="state-warning">{`Nothing would be launched: ${found.reason ?? ""}`}</p>
         ) : (
           <>
-            <p>{TRIGGERS.testLaunches(found.section, found.sha.slice(0, SHORT_SHA))}</p>
-            <Code text={found.command ?? ""} label={TRIGGERS.command} />
+            <p>{testLaunches(found.section, found.sha.slice(0, SHORT_SHA))}</p>
+            <Code text={found.command ?? ""} label="Command" />
           </>
         )}
       </div>
@@ -184,18 +199,18 @@ function DeleteButton({ name }: { name: string }) {
   return (
     <>
       <Button variant="quiet" className="button-danger" onClick={() => setOpen(true)}>
-        {TRIGGERS.delete}
+        Delete
       </Button>
       {open ? (
         <RequestDialog
           danger
-          title={TRIGGERS.deleteTitle(name)}
-          action={TRIGGERS.delete}
+          title={`Delete the trigger ${name}?`}
+          action="Delete"
           request={() => triggersApi.remove(name)}
           onDone={() => navigate("/triggers")}
           onClose={() => setOpen(false)}
         >
-          <p>{TRIGGERS.deleteEffect}</p>
+          <p>Its webhook is rejected from now on. Its pipelines are kept.</p>
         </RequestDialog>
       ) : null}
     </>

@@ -14,10 +14,9 @@ import { followLink, navigate } from "@/lib/location";
 import { ListTable } from "@/people/ListTable";
 import styles from "@/people/Table.module.css";
 import { useWho } from "@/people/useWho";
-import { AddTriggerDialog } from "@/triggers/AddTriggerDialog";
+import { AddTriggerDialog, FORKS } from "@/triggers/AddTriggerDialog";
 import { triggerUrl } from "@/triggers/TriggerPage";
-import { WebhookDialog } from "@/triggers/WebhookDialog";
-import { TRIGGERS } from "@/triggers/texts/triggers";
+import { Dialog } from "@/components/Dialog";
 
 const REFRESH_MS = 15_000;
 
@@ -40,18 +39,18 @@ export function TriggersPage() {
   const onDone = (stored: NewTrigger) => {
     setAdding(false);
     void client.invalidateQueries({ queryKey: ["triggers"] });
-    toast(TRIGGERS.stored(stored.trigger.name));
+    toast(`Stored the trigger ${stored.trigger.name}`);
     if (stored.hook_url === null) navigate(triggerUrl(stored.trigger.name));
     else setMade(stored);
   };
   return (
     <Page
-      title={TRIGGERS.title}
+      title="Triggers"
       error={list.error ?? who.query.error}
       actions={
         who.mayLaunch && triggers !== undefined ? (
           <Button variant="main" onClick={() => setAdding(true)}>
-            {TRIGGERS.add}
+            Add trigger
           </Button>
         ) : null
       }
@@ -69,14 +68,20 @@ export function TriggersPage() {
       }
     >
       <p className="muted">
-        {TRIGGERS.help} <code>.conducto.cfg</code>.
+        Launch pipelines when something happens in a git repository, by its file{" "}
+        <code>.conducto.cfg</code>.
       </p>
       {triggers === undefined ? (
         <QueryPlaceholder query={list} rows={3} />
       ) : triggers.length === 0 ? (
-        <EmptyState title={TRIGGERS.none}>
-          <p className="muted">{TRIGGERS.noneHelp}</p>
-          <Code text={TRIGGERS.noneExample} label={TRIGGERS.noneFile} />
+        <EmptyState title="No triggers">
+          <p className="muted">
+            Add a repository. Its pushes and pull requests launch what its file says:
+          </p>
+          <Code
+            text={"[push main]\ncommand = python pipeline.py\nfilter = {branch} == main"}
+            label=".conducto.cfg"
+          />
         </EmptyState>
       ) : (
         <Table triggers={triggers} />
@@ -89,13 +94,7 @@ export function TriggersPage() {
 function Table({ triggers }: { triggers: readonly Trigger[] }) {
   return (
     <ListTable
-      columns={[
-        TRIGGERS.name,
-        TRIGGERS.repository,
-        TRIGGERS.access,
-        TRIGGERS.forks,
-        TRIGGERS.owner,
-      ]}
+      columns={["Name", "Repository", "Access", "Pull requests from forks", "Owner"]}
       className={styles.wrap}
     >
       {triggers.map((trigger) => (
@@ -110,11 +109,13 @@ function Table({ triggers }: { triggers: readonly Trigger[] }) {
               {trigger.repository.replace(/^https?:\/\//, "")}
             </a>
           </td>
-          <td data-label={TRIGGERS.access}>{TRIGGERS.accessOf(trigger.app, trigger.has_token)}</td>
-          <td data-label={TRIGGERS.forks}>{TRIGGERS.forkOptions[trigger.forks]}</td>
-          <td data-label={TRIGGERS.owner}>
+          <td data-label="Access">
+            {trigger.app ? "GitHub App" : trigger.has_token ? "Token" : "Public only"}
+          </td>
+          <td data-label="Pull requests from forks">{FORKS[trigger.forks]}</td>
+          <td data-label="Owner">
             {trigger.owner}
-            {trigger.suspended ? <div className="muted">{TRIGGERS.suspended}</div> : null}
+            {trigger.suspended ? <div className="muted">Suspended</div> : null}
           </td>
         </tr>
       ))}
@@ -125,20 +126,52 @@ function Table({ triggers }: { triggers: readonly Trigger[] }) {
 function AppSection({ app }: { app: GithubApp | null }) {
   return (
     <section className={styles.section}>
-      <h2>{TRIGGERS.appAt}</h2>
+      <h2>GitHub App</h2>
       {app === null ? (
         <>
-          <p className="muted">{TRIGGERS.appHelp}</p>
-          <Command text={TRIGGERS.appCommand} />
+          <p className="muted">
+            It needs no token of a person. An administrator creates it with the command line:
+          </p>
+          <Command text="conducto trigger github-app create" />
         </>
       ) : (
         <p className="muted">
-          {TRIGGERS.appOf(app.slug)}{" "}
+          {`The GitHub App ${app.slug} sends webhooks and gives tokens.`}{" "}
           <a href={`${app.page}/installations/new`} target="_blank" rel="noreferrer">
-            {TRIGGERS.appInstall}
+            Give it repositories
           </a>
         </p>
       )}
     </section>
+  );
+}
+
+/** The address and the secret of a new webhook, which the server does not show again. */
+function WebhookDialog({ made, onClose }: { made: NewTrigger; onClose: () => void }) {
+  return (
+    <Dialog
+      title={`Create a webhook for ${made.trigger.name}`}
+      onClose={onClose}
+      footer={
+        <Button variant="main" onClick={onClose}>
+          Close
+        </Button>
+      }
+    >
+      <div className="form">
+        <div>
+          Address of the webhook
+          <Code text={made.hook_url ?? ""} label="Address of the webhook" />
+        </div>
+        <div>
+          Secret of the webhook
+          <Code text={made.secret ?? ""} label="Secret of the webhook" />
+          <span className="muted">It is shown once.</span>
+        </div>
+        <p className="muted">
+          Events: pushes, pull requests, branches and tags. Content type: application/json.
+        </p>
+      </div>
+    </Dialog>
   );
 }

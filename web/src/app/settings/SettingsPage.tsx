@@ -8,35 +8,31 @@ import { THEMES, useThemeChoice } from "@/lib/theme";
 import { moment } from "@/lib/time";
 import agentPageStyles from "@/remote/agent/AgentPage.module.css";
 import styles from "@/app/settings/SettingsPage.module.css";
-import { SETTINGS } from "@/app/texts/settings";
 
 /** User settings, stored in this browser. */
 export function SettingsPage() {
   return (
-    <Page title={SETTINGS.title}>
-      <p className="muted">{SETTINGS.help}</p>
+    <Page title="Settings">
+      <p className="muted">Settings are stored in this browser.</p>
       <section className={`card ${styles.card}`}>
         <ThemeChoice />
-        <Toggle name="utc" label={SETTINGS.utc}>
-          {SETTINGS.utcHelp}
-          <Example />
+        <Toggle name="utc" label="Show times in UTC">
+          Otherwise in local time. <Example />
         </Toggle>
-        <Toggle name="exact" label={SETTINGS.exact} />
+        <Toggle name="exact" label="Show absolute instead of relative times" />
         <NotifyToggle />
-        <Toggle name="wrap" label={SETTINGS.wrap}>
-          {SETTINGS.wrapHelp}
+        <Toggle name="wrap" label="Wrap long lines of output">
+          Otherwise they scroll sideways.
         </Toggle>
-        <Toggle name="alwaysConfirm" label={SETTINGS.confirm}>
-          {SETTINGS.confirmHelp}
+        <Toggle name="alwaysConfirm" label="Confirm every action">
+          Otherwise only actions that affect several commands or kill running ones.
         </Toggle>
-        <Toggle name="keys" label={SETTINGS.keys}>
-          {SETTINGS.keysSuchAs}
-          <kbd>r</kbd>
-          {SETTINGS.keysHelp}
+        <Toggle name="keys" label="Single-key shortcuts">
+          Keys such as <kbd>r</kbd> for Rerun. Turn this off if you press them by accident.
         </Toggle>
       </section>
       <section>
-        <h2 className={agentPageStyles.title}>{SETTINGS.shortcuts}</h2>
+        <h2 className={agentPageStyles.title}>Keyboard shortcuts of the pipeline page</h2>
         <div className={`card ${styles.keys}`}>
           <KeyList />
         </div>
@@ -51,7 +47,7 @@ function ThemeChoice() {
   const [theme, setTheme] = useThemeChoice();
   return (
     <fieldset className={styles.theme}>
-      <legend>{SETTINGS.theme}</legend>
+      <legend>Theme</legend>
       {THEMES.map((one) => (
         <label key={one}>
           <input type="radio" name="theme" checked={one === theme} onChange={() => setTheme(one)} />
@@ -81,7 +77,7 @@ function Toggle({ name, label, children }: ToggleProps) {
 function Example() {
   useSetting("utc");
   const [now] = useState(() => Date.now() / 1000);
-  return <span className="number">{SETTINGS.now(moment(now))}</span>;
+  return <span className="number">{`Now: ${moment(now)}`}</span>;
 }
 
 /** The browser must allow notifications first. */
@@ -96,12 +92,14 @@ function NotifyToggle() {
   };
   return (
     <Choice
-      label={SETTINGS.notify}
+      label="Notify me when a pipeline finishes"
       on={on && can === true}
       disabled={can === null}
       onChange={(wanted) => void onChange(wanted)}
     >
-      {refused || can === null ? SETTINGS.notifyBlocked : SETTINGS.notifyHelp}
+      {refused || can === null
+        ? "This browser blocks notifications. Allow them for this site, then try again."
+        : "For pipelines that are not in view, while a tab of this app is open."}
     </Choice>
   );
 }

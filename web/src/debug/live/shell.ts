@@ -14,7 +14,6 @@ import {
   type ShellParams,
 } from "@/debug/model/relayedShell";
 import { FlowControl, frames, type ShellState } from "@/debug/model/shell";
-import { SHELL } from "@/debug/texts/shell";
 
 /** The WebSocket of an installation. */
 const CLOUD_PATH = "/socket";
@@ -181,7 +180,7 @@ function relayedSocket(opening: RelayedOpening, handler: SocketHandler): ShellSo
         socket.close();
         break;
       default: // API Gateway reports that a message was not handled
-        handler.onEnd({ code: null, reason: SHELL.lostMessage });
+        handler.onEnd({ code: null, reason: "the installation did not handle a message" });
         socket.close();
     }
   };

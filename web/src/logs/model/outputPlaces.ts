@@ -4,6 +4,7 @@ export type OutputStream = "stdout" | "stderr";
 export const STREAMS: readonly OutputStream[] = ["stdout", "stderr"];
 /** Both streams by time, or one of them. */
 export type StreamView = "all" | OutputStream;
+export const STREAM_LABELS = { all: "All", stdout: "stdout", stderr: "stderr" };
 export const STREAM_VIEWS: readonly StreamView[] = ["all", ...STREAMS];
 
 /** Lines, counted from 0; both ends are included. */

@@ -16,7 +16,6 @@ import styles from "@/people/account/AccountPage.module.css";
 import agentPageStyles from "@/remote/agent/AgentPage.module.css";
 import { Sessions, Tokens } from "@/people/account/Tokens";
 import { useWho } from "@/people/useWho";
-import { ACCOUNT } from "@/people/texts/account";
 
 const MONTHS = 12;
 
@@ -34,11 +33,11 @@ export function AccountPage() {
   });
   return (
     <Page
-      title={ACCOUNT.title}
+      title="Account"
       error={who.error}
       actions={
         <Button disabled={signOutMutation.isPending} onClick={() => signOutMutation.mutate()}>
-          {ACCOUNT.signOut}
+          Sign out
         </Button>
       }
     >
@@ -67,10 +66,7 @@ function Facts({ who }: { who: WhoAmI }) {
     ["Version", who.version],
   ];
   return (
-    <section
-      aria-label={ACCOUNT.signedInAs}
-      className={`card ${agentPageStyles.card} ${styles.facts}`}
-    >
+    <section aria-label="Signed in as" className={`card ${agentPageStyles.card} ${styles.facts}`}>
       <FactsList facts={rows} />
     </section>
   );
@@ -80,18 +76,18 @@ function Months({ usage }: { usage: Usage }) {
   const months = usage.months.slice(0, MONTHS);
   return (
     <section>
-      <h2 className={agentPageStyles.title}>{ACCOUNT.usage}</h2>
+      <h2 className={agentPageStyles.title}>Usage</h2>
       {months.length === 0 ? (
-        <p className="muted">{ACCOUNT.noUsage}</p>
+        <p className="muted">No usage yet.</p>
       ) : (
         <>
           <table className={`card ${styles.used}`}>
             <thead>
               <tr>
-                <th>{ACCOUNT.month}</th>
-                <th>{ACCOUNT.commands}</th>
-                <th>{ACCOUNT.runTime}</th>
-                <th>{ACCOUNT.cost}</th>
+                <th>Month</th>
+                <th>Commands</th>
+                <th>Run time</th>
+                <th>Cost (approx.)</th>
               </tr>
             </thead>
             <tbody>
@@ -106,9 +102,10 @@ function Months({ usage }: { usage: Usage }) {
             </tbody>
           </table>
           <p className="muted">
-            {ACCOUNT.priced(usage.region, usage.priced)}
+            Includes workers from image pull to stop, at the prices of {usage.region} as of{" "}
+            {usage.priced}.{" "}
             <a href="/organisation/usage" onClick={followLink}>
-              {ACCOUNT.details}
+              Usage by program and pipeline
             </a>
           </p>
         </>

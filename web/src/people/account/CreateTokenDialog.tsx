@@ -7,7 +7,6 @@ import { Button } from "@/components/Button";
 import { Code } from "@/components/Code";
 import { Dialog } from "@/components/Dialog";
 import { FormDialog } from "@/components/FormDialog";
-import { MEMBERS, TOKENS } from "@/people/texts/organisation";
 
 const DEFAULT_DAYS = 90;
 type Permission = NewToken["permissions"][number];
@@ -33,31 +32,31 @@ export function CreateTokenDialog({ permissions, onCreated, onClose }: Props) {
   if (create.data !== undefined) {
     return (
       <Dialog
-        title={TOKENS.createdTitle}
+        title="Your new token"
         onClose={onClose}
         footer={
           <Button variant="main" onClick={onClose}>
-            {MEMBERS.close}
+            Close
           </Button>
         }
       >
-        <p>{TOKENS.once}</p>
-        <Code text={create.data.token} label={TOKENS.token} />
+        <p>It is shown only now. Store it where your program reads it:</p>
+        <Code text={create.data.token} label="token" />
       </Dialog>
     );
   }
   const isComplete = name.trim() !== "" && chosen.length > 0 && days > 0;
   return (
     <FormDialog
-      title={TOKENS.createTitle}
-      action={TOKENS.create}
+      title="Create a token"
+      action="Create token"
       disabled={!isComplete || create.isPending}
       error={create.error}
       onSubmit={() => create.mutate()}
       onClose={onClose}
     >
       <label>
-        {TOKENS.name}
+        Name
         <input
           className="field"
           value={name}
@@ -67,7 +66,7 @@ export function CreateTokenDialog({ permissions, onCreated, onClose }: Props) {
         />
       </label>
       <fieldset>
-        <legend>{TOKENS.permissions}</legend>
+        <legend>Permissions</legend>
         {permissions.map((permission) => (
           <label key={permission} className="form-check">
             <input
@@ -86,7 +85,7 @@ export function CreateTokenDialog({ permissions, onCreated, onClose }: Props) {
         ))}
       </fieldset>
       <label>
-        {TOKENS.days}
+        Days until it expires
         <input
           className="field"
           type="number"

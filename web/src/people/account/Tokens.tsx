@@ -11,7 +11,6 @@ import { moment } from "@/lib/time";
 import { CreateTokenDialog } from "@/people/account/CreateTokenDialog";
 import { ListTable, TimeCell } from "@/people/ListTable";
 import styles from "@/people/Table.module.css";
-import { TOKENS } from "@/people/texts/organisation";
 
 const TOKENS_KEY = ["tokens"] as const;
 const SESSIONS_KEY = ["sessions"] as const;
@@ -28,13 +27,13 @@ export function Tokens({ permissions }: { permissions: readonly string[] }) {
   return (
     <section className={styles.section}>
       <div className={styles.head}>
-        <h2>{TOKENS.title}</h2>
+        <h2>Tokens</h2>
         <span className="page-grow" />
-        <Button onClick={() => setCreating(true)}>{TOKENS.create}</Button>
+        <Button onClick={() => setCreating(true)}>Create token</Button>
       </div>
       <TokenTable
         tokens={list.data?.tokens ?? []}
-        action={TOKENS.revoke}
+        action="Revoke"
         hasPermissions
         onRevoke={(id) => organisationApi.revokeToken(id)}
         onRevoked={refresh}
@@ -61,26 +60,26 @@ export function Sessions() {
   return (
     <section className={styles.section}>
       <div className={styles.head}>
-        <h2>{TOKENS.sessions}</h2>
+        <h2>Browser sessions</h2>
         <span className="page-grow" />
-        <Button onClick={() => setEnding(true)}>{TOKENS.endAll}</Button>
+        <Button onClick={() => setEnding(true)}>End all sessions</Button>
       </div>
       <TokenTable
         tokens={list.data?.tokens ?? []}
-        action={TOKENS.endSession}
+        action="End"
         onRevoke={(id) => organisationApi.endSession(id)}
         onRevoked={() => void client.invalidateQueries({ queryKey: SESSIONS_KEY })}
       />
       {ending ? (
         <RequestDialog
           danger
-          title={`${TOKENS.endAll}?`}
-          action={TOKENS.endAll}
+          title={`End all sessions?`}
+          action="End all sessions"
           request={() => organisationApi.endSessions()}
           onDone={() => location.assign("/")}
           onClose={() => setEnding(false)}
         >
-          <p>{TOKENS.endAllEffect}</p>
+          <p>All your browsers are signed out, this one too.</p>
         </RequestDialog>
       ) : null}
     </section>
@@ -99,41 +98,36 @@ interface TableProps {
 function TokenTable({ tokens, action, hasPermissions = false, ...on }: TableProps) {
   const revoke = useMutation({
     mutationFn: on.onRevoke,
-    onSuccess: () => toast(TOKENS.revoked),
+    onSuccess: () => toast("Revoked"),
     onError: (error) => toast(messageOf(error), "error"),
     onSettled: on.onRevoked,
   });
-  if (tokens.length === 0) return <p className="muted">{TOKENS.none}</p>;
+  if (tokens.length === 0) return <p className="muted">No tokens</p>;
   return (
     <ListTable
-      columns={[
-        TOKENS.name,
-        ...(hasPermissions ? [TOKENS.permissions] : []),
-        TOKENS.created,
-        TOKENS.expires,
-      ]}
+      columns={["Name", ...(hasPermissions ? ["Permissions"] : []), "Created", "Expires"]}
       actions={action}
     >
       {tokens.map((token) => (
         <tr key={token.id}>
           <th scope="row">
             {token.name || <span className="mono">{token.id}</span>}
-            {token.current ? <span className="muted"> ({TOKENS.current})</span> : null}
+            {token.current ? <span className="muted"> (this one)</span> : null}
           </th>
           {hasPermissions ? (
-            <td className={styles.wide} data-label={TOKENS.permissions}>
+            <td className={styles.wide} data-label="Permissions">
               {token.permissions.map((name) => name.replaceAll("_", " ")).join(", ")}
             </td>
           ) : null}
-          <TimeCell label={TOKENS.created} time={token.created} />
-          <td className="muted" data-label={TOKENS.expires}>
-            {token.expires === null ? TOKENS.never : moment(token.expires)}
+          <TimeCell label="Created" time={token.created} />
+          <td className="muted" data-label="Expires">
+            {token.expires === null ? "never" : moment(token.expires)}
           </td>
           <td className={`list-number ${styles.action}`}>
             <Button
               variant="quiet"
               className="button-danger"
-              aria-label={TOKENS.actionLabel(action, token.name || token.id)}
+              aria-label={`${action} ${token.name || token.id}`}
               disabled={revoke.isPending}
               onClick={() => revoke.mutate(token.id)}
             >

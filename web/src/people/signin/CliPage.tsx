@@ -7,16 +7,15 @@ import { FormError } from "@/components/ConfirmDialog";
 import { EmptyState } from "@/components/EmptyState";
 import { useTitle } from "@/components/useTitle";
 import { cliRequest, type CliRequest } from "@/people/signin/loopback";
-import { SIGN_IN } from "@/people/texts/signIn";
 
 /** The page that `conducto login` opens: it asks before it signs the command line in. */
 export function CliPage() {
-  useTitle(SIGN_IN.cliTitle);
+  useTitle("Sign in the command line");
   const [request] = useState(() => cliRequest(location.hash));
   if (request === null)
     return (
-      <EmptyState heading title={SIGN_IN.cliWrong}>
-        <p className="muted">{SIGN_IN.cliAgain}</p>
+      <EmptyState heading title="This address is not complete">
+        <p className="muted">Run this command in a terminal again: conducto login</p>
       </EmptyState>
     );
   return <Confirm request={request} />;
@@ -26,15 +25,19 @@ function Confirm({ request }: { request: CliRequest }) {
   const begin = useMutation({
     mutationFn: async () => {
       const provider = await identityProvider();
-      if (provider === null) throw new SignInError(SIGN_IN.noProvider);
+      if (provider === null)
+        throw new SignInError("This installation has no identity provider; sign in with a token");
       await beginSignIn(provider, { kind: "cli", ...request });
     },
   });
   return (
-    <EmptyState heading title={SIGN_IN.cliTitle}>
-      <p className="muted">{SIGN_IN.cliAsks(request.host)}</p>
+    <EmptyState heading title="Sign in the command line">
+      <p className="muted">
+        "conducto login" on {request.host} asks for a token with your permissions. Continue only if
+        you started it.
+      </p>
       <Button variant="main" disabled={begin.isPending} onClick={() => begin.mutate()}>
-        {SIGN_IN.cliContinue}
+        Sign in the command line
       </Button>
       <FormError error={begin.error} />
     </EmptyState>

@@ -6,7 +6,6 @@ import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { EmptyState } from "@/components/EmptyState";
 import { useTitle } from "@/components/useTitle";
-import { SIGN_IN } from "@/people/texts/signIn";
 
 /** The code of an invitation, which is taken out of the address, the history and bookmarks. */
 function takeCode(): string | null {
@@ -20,12 +19,12 @@ let taken: string | null | undefined;
 
 /** The page that the link of an invitation opens. */
 export function InvitationPage() {
-  useTitle(SIGN_IN.invitationTitle);
+  useTitle("Invitation");
   const [code] = useState(() => (taken ??= takeCode()));
   if (code === null)
     return (
-      <EmptyState heading title={SIGN_IN.invitationWrong}>
-        <p className="muted">{SIGN_IN.invitationAgain}</p>
+      <EmptyState heading title="This invitation is not complete">
+        <p className="muted">Ask an administrator of the organisation for another one.</p>
       </EmptyState>
     );
   return <Accept code={code} />;
@@ -43,10 +42,10 @@ function Accept({ code }: { code: string }) {
     },
   });
   return (
-    <EmptyState heading title={SIGN_IN.invitationTitle}>
-      <p className="muted">{SIGN_IN.invitationAsks}</p>
+    <EmptyState heading title="Invitation">
+      <p className="muted">You are invited to an organisation of Conducto.</p>
       <Button variant="main" disabled={accept.isPending} onClick={() => accept.mutate()}>
-        {SIGN_IN.invitationAccept}
+        Accept the invitation
       </Button>
       <FormError error={accept.error} />
     </EmptyState>

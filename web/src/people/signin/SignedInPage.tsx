@@ -14,7 +14,6 @@ import { Code } from "@/components/Code";
 import { EmptyState } from "@/components/EmptyState";
 import { useTitle } from "@/components/useTitle";
 import { loopbackUrl } from "@/people/signin/loopback";
-import { SIGN_IN } from "@/people/texts/signIn";
 
 type Result =
   { kind: "working" } | { kind: "failed"; message: string } | { kind: "code"; code: string };
@@ -24,7 +23,7 @@ let running: Promise<Result> | null = null;
 
 /** The page to which the identity provider returns. */
 export function SignedInPage() {
-  useTitle(SIGN_IN.title);
+  useTitle("Sign in");
   const [result, setResult] = useState<Result>({ kind: "working" });
   useEffect(() => {
     running ??= finish();
@@ -32,19 +31,21 @@ export function SignedInPage() {
   }, []);
   switch (result.kind) {
     case "working":
-      return <EmptyState heading title={SIGN_IN.working} />;
+      return <EmptyState heading title="Signing in…" />;
     case "failed":
       return (
-        <EmptyState heading title={SIGN_IN.failed}>
+        <EmptyState heading title="The sign-in failed">
           <p role="alert">{result.message}</p>
-          <a href="/">{SIGN_IN.again}</a>
+          <a href="/">Start again</a>
         </EmptyState>
       );
     case "code":
       return (
-        <EmptyState heading title={SIGN_IN.cliDone}>
-          <p className="muted">{SIGN_IN.cliCode}</p>
-          <Code text={result.code} label={SIGN_IN.code} />
+        <EmptyState heading title="The command line is signed in">
+          <p className="muted">
+            Return to the terminal. If it still waits, enter this code there, within one minute:
+          </p>
+          <Code text={result.code} label="code" />
         </EmptyState>
       );
   }
@@ -53,7 +54,8 @@ export function SignedInPage() {
 async function finish(): Promise<Result> {
   try {
     const provider = await identityProvider();
-    if (provider === null) throw new SignInError(SIGN_IN.noProvider);
+    if (provider === null)
+      throw new SignInError("This installation has no identity provider; sign in with a token");
     const { purpose, idToken } = await finishSignIn(provider);
     return await exchanged(purpose, idToken);
   } catch (error) {

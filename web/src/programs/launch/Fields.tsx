@@ -13,7 +13,6 @@ import {
 import styles from "@/programs/launch/Fields.module.css";
 import { ListField } from "@/programs/launch/ListField";
 import { FieldNote } from "@/programs/launch/TextParameter";
-import { LAUNCH } from "@/programs/texts/launch";
 
 interface Props {
   call: ProgramCall;
@@ -62,9 +61,9 @@ function Field({ parameter, word, isChanged, problem, onChange }: FieldProps) {
         </label>
         <span className={styles.type}>
           {parameter.label}
-          {parameter.required ? `, ${LAUNCH.required}` : ""}
+          {parameter.required ? `, required` : ""}
         </span>
-        {isChanged ? <span className={styles.changed}>{LAUNCH.changed}</span> : null}
+        {isChanged ? <span className={styles.changed}>changed</span> : null}
       </div>
       <Control {...{ id, parameter, word, isInvalid, onChange }} />
       <FieldNote id={`${id}-note`} problem={problem} help={helpOf(parameter)} />
@@ -74,7 +73,7 @@ function Field({ parameter, word, isChanged, problem, onChange }: FieldProps) {
 
 function helpOf({ help, default: preset, required }: ProgramParameter): string {
   if (required || preset === null) return help;
-  return [help, LAUNCH.default(preset === "" ? LAUNCH.empty : preset)].join(" ").trim();
+  return [help, `Default: ${preset === "" ? "empty" : preset}.`].join(" ").trim();
 }
 
 interface ControlProps extends Omit<FieldProps, "isChanged" | "problem"> {
@@ -95,7 +94,7 @@ function Control({ id, parameter, word, isInvalid, onChange }: ControlProps) {
             checked={isOn(word ?? "")}
             onChange={(event) => onChange(event.target.checked ? "true" : "false")}
           />
-          <span aria-hidden>{isOn(word ?? "") ? LAUNCH.on : LAUNCH.off}</span>
+          <span aria-hidden>{isOn(word ?? "") ? "On" : "Off"}</span>
         </label>
       );
     case "choice":
@@ -106,7 +105,7 @@ function Control({ id, parameter, word, isInvalid, onChange }: ControlProps) {
           value={word ?? ""}
           onChange={(event) => onChange(event.target.value)}
         >
-          {word === undefined ? <option value="">{LAUNCH.choose}</option> : null}
+          {word === undefined ? <option value="">Choose a value</option> : null}
           {choicesOf(parameter).map((choice) => (
             <option key={choice}>{choice}</option>
           ))}

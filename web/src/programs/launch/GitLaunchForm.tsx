@@ -11,6 +11,7 @@ import { toast } from "@/components/toasts";
 import { useSubmitOnce } from "@/components/useSubmitOnce";
 import { followLink, navigate, pipelineUrl } from "@/lib/location";
 import { commandLine } from "@/lib/shell";
+import { plural } from "@/lib/time";
 import {
   callWords,
   type GitField,
@@ -35,7 +36,37 @@ import styles from "@/programs/launch/LaunchPage.module.css";
 import { RunFields, type RunOptions } from "@/programs/launch/RunFields";
 import { TextParameter } from "@/programs/launch/TextParameter";
 import fieldStyles from "@/programs/launch/Fields.module.css";
-import { GIT_LAUNCH, LAUNCH } from "@/programs/texts/launch";
+
+const FIELDS = {
+  url: {
+    label: "Repository",
+    hint: "https://github.com/acme/app",
+    help: "The address from which you clone it.",
+  },
+  ref: {
+    label: "Branch, tag or commit",
+    hint: "default branch",
+    help: "A commit needs its full hash.",
+  },
+  script: {
+    label: "Script",
+    help: "The path of the Python script in the repository.",
+  },
+  line: {
+    label: "Function and parameters",
+    hint: "nightly --depth=3",
+    help: "As on the command line, after the script. Empty: the script's default.",
+  },
+  image: {
+    label: "Image",
+    help: "Needs Python and the packages that the script imports. Conducto is added.",
+  },
+};
+
+const cloneStep = (ref: string) =>
+  ref === ""
+    ? "The installation clones the default branch."
+    : `The installation clones the repository at ${ref}.`;
 
 /** What the form starts with; `call` has the parameters of the function. */
 export interface Origin {
@@ -70,7 +101,7 @@ export function GitLaunchForm({ origin: { fields: given, call } }: { origin: Ori
     value: fields[name],
     problem: problems[name],
     onChange: (value: string) => change(name, value),
-    ...GIT_LAUNCH.fields[name],
+    ...FIELDS[name],
   });
   return (
     <form
@@ -84,19 +115,19 @@ export function GitLaunchForm({ origin: { fields: given, call } }: { origin: Ori
         submitOnce(() => launch.mutate(gitRequest(fields, spoken ?? [], options)));
       }}
     >
-      <LaunchHead heading={GIT_LAUNCH.heading}>
-        {count === 0 ? null : <span className={styles.fix}>{LAUNCH.fix(count)}</span>}
-        <Button onClick={() => navigate("/")}>{LAUNCH.cancel}</Button>
+      <LaunchHead heading="Launch from Git">
+        {count === 0 ? null : <span className={styles.fix}>{`Fix ${plural(count, "field")}`}</span>}
+        <Button onClick={() => navigate("/")}>Cancel</Button>
         <Button variant="main" type="submit" disabled={launch.isPending}>
           <Icon name="play" />
-          {launch.isPending ? LAUNCH.launching : LAUNCH.launch}
+          {launch.isPending ? "Launching…" : "Launch"}
         </Button>
       </LaunchHead>
       <div className={styles.body}>
         <div className={styles.main}>
           {rejected === null ? <FormError error={launch.error} /> : null}
           <section aria-labelledby="repository">
-            <h2 id="repository">{GIT_LAUNCH.repository}</h2>
+            <h2 id="repository">Repository</h2>
             <div className={fieldStyles.fields}>
               <TextParameter
                 {...text("url")}
@@ -113,10 +144,8 @@ export function GitLaunchForm({ origin: { fields: given, call } }: { origin: Ori
           </section>
           <section aria-labelledby="parameters">
             <h2 id="parameters">
-              {LAUNCH.parameters}{" "}
-              {call === null ? null : (
-                <small>{LAUNCH.parametersOf(call.function, fields.script)}</small>
-              )}
+              Parameters{" "}
+              {call === null ? null : <small>{`of ${call.function}(), ${fields.script}`}</small>}
             </h2>
             {call === null ? (
               <div className={fieldStyles.fields}>
@@ -138,7 +167,7 @@ export function GitLaunchForm({ origin: { fields: given, call } }: { origin: Ori
             onChange={setOptions}
           />
           <section aria-labelledby="image">
-            <h2 id="image">{GIT_LAUNCH.environment}</h2>
+            <h2 id="image">Environment of the script</h2>
             <div className={fieldStyles.fields}>
               <TextParameter {...text("image")} required />
             </div>
@@ -155,24 +184,25 @@ function Steps({ fields, words }: { fields: GitFields; words: readonly string[] 
   return (
     <div className={styles.side}>
       <section className={styles.card} aria-labelledby="steps">
-        <h2 id="steps">{GIT_LAUNCH.steps}</h2>
+        <h2 id="steps">Steps</h2>
         <ol className={styles.steps}>
-          <li>{GIT_LAUNCH.cloneStep(fields.ref.trim())}</li>
+          <li>{cloneStep(fields.ref.trim())}</li>
           <li>
-            {GIT_LAUNCH.scriptStep}
+            The script builds the tree:
             <pre className={styles.command}>
               {commandLine("python", fields.script.trim(), ...words)}
             </pre>
           </li>
-          <li>{GIT_LAUNCH.runStep}</li>
+          <li>The tree runs, as after a launch from a terminal.</li>
         </ol>
       </section>
       <section className={styles.card} aria-labelledby="private">
-        <h2 id="private">{GIT_LAUNCH.private}</h2>
+        <h2 id="private">Private repositories</h2>
         <p className="muted">
-          {GIT_LAUNCH.privateHelp}{" "}
+          Store a token that may read the repository as your secret GITHUB_TOKEN or GITLAB_TOKEN.
+          Other servers need a git trigger with a token.{" "}
           <a href="/secrets" onClick={followLink}>
-            {GIT_LAUNCH.secrets}
+            Open secrets
           </a>
         </p>
       </section>
@@ -184,7 +214,7 @@ function useLaunchFromGit() {
   return useMutation({
     mutationFn: programApi.launchFromGit,
     onSuccess: ({ pipeline }) => {
-      toast(LAUNCH.launched(pipeline.title));
+      toast(`Launched: ${pipeline.title}`);
       navigate(pipelineUrl(pipeline.id));
     },
   });

@@ -7,7 +7,6 @@ import { useTitle } from "@/components/useTitle";
 import { useLocation } from "@/lib/location";
 import { EMPTY, fieldsOfCall, fieldsOfLaunch } from "@/programs/model/gitLaunch";
 import { GitLaunchForm, type Origin } from "@/programs/launch/GitLaunchForm";
-import { GIT_LAUNCH } from "@/programs/texts/launch";
 
 const NOTHING: Origin = { fields: EMPTY, call: null };
 
@@ -15,7 +14,7 @@ const NOTHING: Origin = { fields: EMPTY, call: null };
 export function GitLaunchPage() {
   const { query } = useLocation();
   const from = query.get("from");
-  useTitle(GIT_LAUNCH.heading);
+  useTitle("Launch from Git");
   const form = useQuery({
     queryKey: ["git-launch", from],
     queryFn: ({ signal }) => (from === null ? NOTHING : originOf(from, signal)),

@@ -8,6 +8,7 @@ import { submitWithCtrlEnter } from "@/components/submitWithCtrlEnter";
 import { toast } from "@/components/toasts";
 import { useSubmitOnce } from "@/components/useSubmitOnce";
 import { navigate, pipelineUrl } from "@/lib/location";
+import { plural } from "@/lib/time";
 import {
   argumentsOf,
   changesOf,
@@ -24,7 +25,6 @@ import { RunFields, type RunOptions } from "@/programs/launch/RunFields";
 import { CommandLine, useLaunchSame } from "@/programs/launch/SameTree";
 import { SidePanel } from "@/programs/launch/SidePanel";
 import { type Starting, useProgramStart } from "@/programs/launch/useProgramStart";
-import { LAUNCH } from "@/programs/texts/launch";
 
 interface Props {
   program: ProgramView;
@@ -78,11 +78,11 @@ export function LaunchForm({ program, call }: Props) {
       onKeyDown={submitWithCtrlEnter}
     >
       <LaunchHead summary={program.pipeline}>
-        {count === 0 ? null : <span className={styles.fix}>{LAUNCH.fix(count)}</span>}
-        <Button onClick={() => navigate(pipelineUrl(id))}>{LAUNCH.cancel}</Button>
+        {count === 0 ? null : <span className={styles.fix}>{`Fix ${plural(count, "field")}`}</span>}
+        <Button onClick={() => navigate(pipelineUrl(id))}>Cancel</Button>
         <Button variant="main" type="submit" shortcut="Control+Enter" disabled={starting.isRunning}>
           <Icon name="play" />
-          {LAUNCH.launch}
+          Launch
         </Button>
       </LaunchHead>
       <div className={styles.body}>
@@ -90,13 +90,11 @@ export function LaunchForm({ program, call }: Props) {
           <Notes program={program} call={call} unplaced={unplaced(call, problems)} />
           <section aria-labelledby="parameters">
             <h2 id="parameters">
-              {LAUNCH.parameters}{" "}
-              <small>
-                {LAUNCH.parametersOf(call.function, call.script.split("/").at(-1) ?? "")}
-              </small>
+              Parameters{" "}
+              <small>{`of ${call.function}(), ${call.script.split("/").at(-1) ?? ""}`}</small>
             </h2>
             {call.parameters.length === 0 ? (
-              <p className="muted">{LAUNCH.noParameters}</p>
+              <p className="muted">The function has no parameters.</p>
             ) : (
               <Fields
                 call={call}
@@ -128,7 +126,7 @@ function useOpenLaunched({ current }: Starting): void {
   const pipeline = current?.pipeline ?? null;
   useEffect(() => {
     if (pipeline === null) return;
-    toast(LAUNCH.launched(pipeline));
+    toast(`Launched: ${pipeline}`);
     navigate(pipelineUrl(pipeline));
   }, [pipeline]);
 }
@@ -161,9 +159,16 @@ function Notes({ program, call, unplaced }: Props & { unplaced: readonly string[
           {text}
         </p>
       ))}
-      {program.script_changed ? <p className={styles.note}>{LAUNCH.scriptChanged}</p> : null}
+      {program.script_changed ? (
+        <p className={styles.note}>
+          The script has changed since this pipeline was launched. If its parameters changed, too,
+          it reports an error.
+        </p>
+      ) : null}
       {secrets.length === 0 ? null : (
-        <p className={styles.note}>{LAUNCH.secrets(secrets.join(", "))}</p>
+        <p
+          className={styles.note}
+        >{`Without a field, because values of secrets are not stored: ${secrets.join(", ")}.`}</p>
       )}
     </>
   );
@@ -174,9 +179,12 @@ function LaunchSame({ id }: { id: string }) {
   const submitOnce = useSubmitOnce(launch.isPending);
   return (
     <section className={styles.line}>
-      <p className="muted">{LAUNCH.sameHint}</p>
+      <p className="muted">
+        The same tree and parameters, without running the script: for a script that was deleted or
+        has changed.
+      </p>
       <Button disabled={launch.isPending} onClick={() => submitOnce(() => launch.mutate())}>
-        {LAUNCH.launchSame}
+        Launch the same tree
       </Button>
       <FormError error={launch.error} />
     </section>

@@ -3,7 +3,6 @@ import type { ReactNode } from "react";
 import type { PipelineSummary } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/lib/location";
 import styles from "@/programs/launch/LaunchPage.module.css";
-import { LAUNCH } from "@/programs/texts/launch";
 
 interface Props {
   /** The pipeline whose program is launched again. */
@@ -13,7 +12,7 @@ interface Props {
 }
 
 /** The header of a launch form: the pipeline, the heading and the buttons. */
-export function LaunchHead({ summary, heading = LAUNCH.heading, children }: Props) {
+export function LaunchHead({ summary, heading = "Launch again", children }: Props) {
   return (
     <header className={styles.head}>
       {summary === undefined ? null : <Pipeline summary={summary} />}

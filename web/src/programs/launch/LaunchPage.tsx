@@ -7,7 +7,6 @@ import { useTitle } from "@/components/useTitle";
 import type { PageProps } from "@/lib/location";
 import { LaunchForm } from "@/programs/launch/LaunchForm";
 import { SameTree } from "@/programs/launch/SameTree";
-import { LAUNCH } from "@/programs/texts/launch";
 
 /** The form that launches the program of a pipeline again, with other parameters. */
 export function LaunchPage({ params }: PageProps) {
@@ -19,7 +18,7 @@ export function LaunchPage({ params }: PageProps) {
     gcTime: 0,
   });
   const { data } = program;
-  useTitle(`${LAUNCH.heading}: ${data?.pipeline.pipeline.title ?? id}`);
+  useTitle(`Launch again: ${data?.pipeline.pipeline.title ?? id}`);
   if (data === undefined) {
     return (
       <PageStatus error={program.error}>

@@ -3,7 +3,6 @@ import { useState } from "react";
 import { Icon } from "@/components/Icon";
 import { itemsOf, wordOfItems } from "@/programs/model/parameters";
 import styles from "@/programs/launch/Fields.module.css";
-import { LAUNCH } from "@/programs/texts/launch";
 
 interface Props {
   id: string;
@@ -26,10 +25,10 @@ export function ListField({ id, word, describedBy, invalid, onChange }: Props) {
     <div className={`field ${styles.list}`} data-invalid={invalid || undefined}>
       {items.map((item, place) => (
         <span key={place} className={styles.item}>
-          {item === "" ? LAUNCH.emptyItem : item}
+          {item === "" ? "(empty)" : item}
           <button
             type="button"
-            aria-label={LAUNCH.removeItem(item)}
+            aria-label={`Remove ${item}`}
             onClick={() => onChange(wordOfItems(items.filter((_, other) => other !== place)))}
           >
             <Icon name="close" />
@@ -39,7 +38,7 @@ export function ListField({ id, word, describedBy, invalid, onChange }: Props) {
       <input
         id={id}
         value={draft}
-        placeholder={LAUNCH.addItem}
+        placeholder="Add an item"
         aria-describedby={describedBy}
         aria-invalid={invalid}
         onChange={(event) => setDraft(event.target.value)}

@@ -2,7 +2,6 @@ import { useId } from "react";
 
 import fieldStyles from "@/programs/launch/Fields.module.css";
 import { ListField } from "@/programs/launch/ListField";
-import { LAUNCH } from "@/programs/texts/launch";
 
 export interface RunOptions {
   run: boolean;
@@ -22,12 +21,12 @@ export function RunFields({ options, hasRest, onChange }: Props) {
   const id = useId();
   return (
     <section aria-labelledby={`${id}-heading`}>
-      <h2 id={`${id}-heading`}>{LAUNCH.run}</h2>
+      <h2 id={`${id}-heading`}>Run</h2>
       <div className={fieldStyles.fields}>
         {hasRest ? (
           <div className={fieldStyles.parameter} data-kind="list">
             <div className={fieldStyles.label}>
-              <label htmlFor={`${id}-rest`}>{LAUNCH.values}</label>
+              <label htmlFor={`${id}-rest`}>More values</label>
             </div>
             <ListField
               id={`${id}-rest`}
@@ -40,20 +39,20 @@ export function RunFields({ options, hasRest, onChange }: Props) {
         ) : null}
         <div className={fieldStyles.parameter}>
           <div className={fieldStyles.label}>
-            <label htmlFor={`${id}-title`}>{LAUNCH.title}</label>
-            <span className={fieldStyles.type}>{LAUNCH.optional}</span>
+            <label htmlFor={`${id}-title`}>Title</label>
+            <span className={fieldStyles.type}>optional</span>
           </div>
           <input
             id={`${id}-title`}
             className="field"
             value={options.title}
-            placeholder={LAUNCH.titleHint}
+            placeholder="The script's own"
             onChange={(event) => onChange({ ...options, title: event.target.value })}
           />
         </div>
         <div className={fieldStyles.parameter}>
           <div className={fieldStyles.label}>
-            <label htmlFor={`${id}-run`}>{LAUNCH.startAtOnce}</label>
+            <label htmlFor={`${id}-run`}>Start at once</label>
           </div>
           <label className={fieldStyles.switch}>
             <input
@@ -63,7 +62,7 @@ export function RunFields({ options, hasRest, onChange }: Props) {
               checked={options.run}
               onChange={(event) => onChange({ ...options, run: event.target.checked })}
             />
-            <span aria-hidden>{options.run ? LAUNCH.on : LAUNCH.off}</span>
+            <span aria-hidden>{options.run ? "On" : "Off"}</span>
           </label>
         </div>
       </div>

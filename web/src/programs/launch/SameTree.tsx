@@ -12,7 +12,6 @@ import { gitLaunchUrl, navigate, pipelineUrl } from "@/lib/location";
 import { isFromGit } from "@/programs/model/gitLaunch";
 import { LaunchHead } from "@/programs/launch/LaunchHead";
 import styles from "@/programs/launch/LaunchPage.module.css";
-import { GIT_LAUNCH, LAUNCH } from "@/programs/texts/launch";
 
 /** Launches the same tree, where the program cannot be started. */
 export function SameTree({ program }: { program: ProgramView }) {
@@ -23,28 +22,28 @@ export function SameTree({ program }: { program: ProgramView }) {
   return (
     <>
       <LaunchHead summary={summary}>
-        <Button onClick={() => navigate(pipelineUrl(summary.pipeline.id))}>{LAUNCH.cancel}</Button>
+        <Button onClick={() => navigate(pipelineUrl(summary.pipeline.id))}>Cancel</Button>
         <Button variant="main" disabled={launch.isPending} onClick={() => launch.mutate()}>
           <Icon name="play" />
-          {launch.isPending ? LAUNCH.launching : LAUNCH.launchSame}
+          {launch.isPending ? "Launching…" : "Launch the same tree"}
         </Button>
       </LaunchHead>
       <div className={`page ${styles.same}`}>
         {inRepository ? (
           <section className={styles.line}>
-            <p>{GIT_LAUNCH.otherParameters}</p>
+            <p>To change parameters, the branch or the commit, launch its script from Git.</p>
             <Button onClick={() => navigate(gitLaunchUrl(summary.pipeline.id))}>
               <Icon name="branch" />
-              {GIT_LAUNCH.heading}
+              Launch from Git
             </Button>
           </section>
         ) : problem === null ? null : (
-          <p>{LAUNCH.unavailable(problem)}</p>
+          <p>{`Parameters cannot be changed here: ${problem}.`}</p>
         )}
         <FormError error={launch.error} />
         {call === null || Object.keys(summary.pipeline.arguments).length === 0 ? null : (
           <section>
-            <h2>{LAUNCH.withSame}</h2>
+            <h2>It is launched with the same values:</h2>
             <dl className={styles.values}>
               {Object.entries(summary.pipeline.arguments).map(([name, word]) => (
                 <div key={name}>
@@ -65,12 +64,12 @@ export function SameTree({ program }: { program: ProgramView }) {
 export function CommandLine({ program }: { program: ProgramView }) {
   const { command_line: line, pipeline } = program;
   if (line === null) return null;
-  const name = LAUNCH.commandLine(pipeline.pipeline.id);
+  const name = `Command line of ${pipeline.pipeline.id}`;
   return (
     <section>
       <div className={styles.line}>
         <h2>{name}</h2>
-        <CopyButton text={line} label={LAUNCH.copyCommand} />
+        <CopyButton text={line} label="Copy the command line" />
       </div>
       <pre className={styles.command} tabIndex={0} role="region" aria-label={name}>
         {line}
@@ -84,7 +83,7 @@ export function useLaunchSame(id: string) {
   return useMutation({
     mutationFn: () => programApi.launchAgain(id, { run: true, title: null }),
     onSuccess: ({ pipeline }) => {
-      toast(LAUNCH.launched(pipeline.title));
+      toast(`Launched: ${pipeline.title}`);
       navigate(pipelineUrl(pipeline.id));
     },
   });

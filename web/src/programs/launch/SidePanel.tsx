@@ -4,11 +4,10 @@ import type { ProgramStart } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { useNow } from "@/components/useNow";
-import { duration } from "@/lib/time";
+import { duration, plural } from "@/lib/time";
 import type { Change } from "@/programs/model/parameters";
 import styles from "@/programs/launch/LaunchPage.module.css";
 import type { Starting } from "@/programs/launch/useProgramStart";
-import { LAUNCH } from "@/programs/texts/launch";
 
 interface Props {
   id: string;
@@ -26,9 +25,9 @@ export function SidePanel({ id, starting, changes, isOutdated, onPlan }: Props) 
     <div className={styles.side}>
       <section className={styles.card} aria-labelledby="plan">
         <div className={styles.line}>
-          <h2 id="plan">{LAUNCH.plan}</h2>
+          <h2 id="plan">Plan</h2>
           <Button disabled={isRunning} onClick={onPlan}>
-            {LAUNCH.planAction}
+            Show the plan
           </Button>
         </div>
         <PlanText start={current} isOutdated={isOutdated} />
@@ -37,13 +36,13 @@ export function SidePanel({ id, starting, changes, isOutdated, onPlan }: Props) 
       <FormError error={error} />
       <Failure start={isRunning ? null : current} />
       <section className={styles.card} aria-labelledby="changes">
-        <h2 id="changes">{LAUNCH.changes(id)}</h2>
-        {changes.length === 0 ? <p className="muted">{LAUNCH.noChanges}</p> : null}
+        <h2 id="changes">{`Changes since ${id}`}</h2>
+        {changes.length === 0 ? <p className="muted">No value has changed.</p> : null}
         <ul className={styles.changes}>
           {changes.map(({ name, before, after }) => (
             <li key={name}>
-              {name} <del>{before === "" ? LAUNCH.empty : before}</del> →{" "}
-              <ins>{after === "" ? LAUNCH.empty : after}</ins>
+              {name} <del>{before === "" ? "empty" : before}</del> →{" "}
+              <ins>{after === "" ? "empty" : after}</ins>
             </li>
           ))}
         </ul>
@@ -54,16 +53,24 @@ export function SidePanel({ id, starting, changes, isOutdated, onPlan }: Props) 
 
 function PlanText({ start, isOutdated }: { start: ProgramStart | null; isOutdated: boolean }) {
   const plan = start?.plan ?? null;
-  if (plan === null) return <p className="muted">{LAUNCH.planHint}</p>;
+  if (plan === null)
+    return <p className="muted">Runs the script to count its commands. Nothing is launched.</p>;
   return (
     <div role="status" className={isOutdated ? styles.outdated : undefined}>
       <p>
-        <strong className={styles.figure}>{LAUNCH.commands(plan.commands)}</strong>{" "}
-        {plan.dollars === null ? null : LAUNCH.inCloud(price(plan.dollars))}
+        <strong className={styles.figure}>{plural(plan.commands, "command")}</strong>{" "}
+        {plan.dollars === null
+          ? null
+          : `about ${price(plan.dollars)} in the cloud; free on this machine`}
       </p>
       {plan.note === null ? null : <p className="muted">{plan.note}</p>}
-      {plan.known === 0 ? null : <p className="muted">{LAUNCH.known(plan.known, plan.commands)}</p>}
-      {isOutdated ? <p className="muted">{LAUNCH.outdated}</p> : null}
+      {plan.known === 0 ? null : (
+        <p className="muted">
+          Times of {plan.known.toLocaleString("en")} of {plural(plan.commands, "command")} are known
+          from earlier pipelines.
+        </p>
+      )}
+      {isOutdated ? <p className="muted">The plan is for other values.</p> : null}
     </div>
   );
 }
@@ -79,9 +86,9 @@ function Progress({ start, onCancel }: { start: ProgramStart | null; onCancel: (
   return (
     <section ref={shown} className={styles.card} role="status">
       <div className={styles.line}>
-        <p>{LAUNCH.building(duration(Math.floor(took)))}</p>
+        <p>{`Building the tree… ${duration(Math.floor(took))}`}</p>
         <Button disabled={start === null} onClick={onCancel}>
-          {LAUNCH.cancel}
+          Cancel
         </Button>
       </div>
       <Output text={start?.output ?? ""} />
@@ -103,7 +110,9 @@ function FailureCard({ start }: { start: ProgramStart }) {
       role="alert"
       data-failed={start.state === "failed" || undefined}
     >
-      <h2>{start.state === "failed" ? LAUNCH.failed : LAUNCH.cancelled}</h2>
+      <h2>
+        {start.state === "failed" ? "The script failed" : "Cancelled. No pipeline was launched."}
+      </h2>
       {start.state === "failed" ? <p className={styles.message}>{start.message}</p> : null}
       <Output text={start.output} />
     </section>
@@ -112,7 +121,7 @@ function FailureCard({ start }: { start: ProgramStart }) {
 
 function Output({ text }: { text: string }) {
   return text === "" ? null : (
-    <pre className={styles.command} tabIndex={0} role="region" aria-label={LAUNCH.output}>
+    <pre className={styles.command} tabIndex={0} role="region" aria-label="Output of the script">
       {text}
     </pre>
   );

@@ -2,7 +2,6 @@ import { useId } from "react";
 
 import { Icon } from "@/components/Icon";
 import styles from "@/programs/launch/Fields.module.css";
-import { LAUNCH } from "@/programs/texts/launch";
 
 interface Props {
   name: string;
@@ -27,7 +26,7 @@ export function TextParameter({ name, label, help, hint, value, problem, ...prop
     <div className={styles.parameter} data-kind={wide ? "list" : "text"} data-parameter={name}>
       <div className={styles.label}>
         <label htmlFor={id}>{label}</label>
-        <span className={styles.type}>{required ? LAUNCH.required : LAUNCH.optional}</span>
+        <span className={styles.type}>{required ? "required" : "optional"}</span>
       </div>
       <input
         id={id}

@@ -3,7 +3,6 @@
 import type { GitLaunch, LaunchRequest, ProgramCall } from "@/api/schema";
 import { commandLine } from "@/lib/shell";
 import { itemsOf, shownParameters, type Words } from "@/programs/model/parameters";
-import { GIT_LAUNCH } from "@/programs/texts/launch";
 
 export interface GitFields {
   url: string;
@@ -69,13 +68,16 @@ export function splitWords(line: string): string[] | null {
 export function gitProblems({ url, ref, script, line, image }: GitFields): Problems {
   const found: Problems = {};
   const address = httpsUrl(url);
-  if (address === "") found.url = GIT_LAUNCH.needsUrl;
-  else if (/^https?:\/\/[^/]*@/.test(address)) found.url = GIT_LAUNCH.noCredentials;
-  else if (!/^https?:\/\/[^\s@?#/]+\/[^\s@?#]+$/.test(address)) found.url = GIT_LAUNCH.noUrl;
-  if (/[\s~^:?*[\\]|^-/.test(ref.trim())) found.ref = GIT_LAUNCH.noRef;
-  if (!/^[^-/\s][^\s]*\.py$/.test(script.trim())) found.script = GIT_LAUNCH.noScript;
-  if (splitWords(line) === null) found.line = GIT_LAUNCH.openQuote;
-  if (image.trim() === "") found.image = GIT_LAUNCH.needsImage;
+  if (address === "") found.url = "enter the address of a repository";
+  else if (/^https?:\/\/[^/]*@/.test(address))
+    found.url = "leave out the user name and password; see Private repositories";
+  else if (!/^https?:\/\/[^\s@?#/]+\/[^\s@?#]+$/.test(address))
+    found.url = "must be an address such as https://github.com/acme/app";
+  if (/[\s~^:?*[\\]|^-/.test(ref.trim())) found.ref = "is not the name of a branch or tag";
+  if (!/^[^-/\s][^\s]*\.py$/.test(script.trim()))
+    found.script = "must be the path of a .py file in the repository, such as ci/pipeline.py";
+  if (splitWords(line) === null) found.line = "a quotation mark is not closed";
+  if (image.trim() === "") found.image = "enter an image";
   return found;
 }
 

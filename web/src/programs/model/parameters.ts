@@ -4,7 +4,6 @@
  */
 
 import type { ProgramCall, ProgramParameter } from "@/api/schema";
-import { PARAMETERS } from "@/programs/texts/launch";
 
 export type FieldKind = "switch" | "choice" | "list" | "date" | "number" | "text";
 
@@ -106,7 +105,7 @@ export function problemsOf(call: ProgramCall, words: Words): Record<string, stri
     const reason =
       word === undefined
         ? parameter.required
-          ? PARAMETERS.required
+          ? "needs a value"
           : null
         : wordProblem(schemaOf(parameter), word);
     if (reason !== null) found[parameter.name] = reason;
@@ -121,7 +120,7 @@ export function wordProblem(schema: Schema, word: string): string | null {
     return reasons.includes(null) ? null : (reasons[0] ?? null);
   }
   if (schema.enum !== undefined) {
-    return schema.enum.includes(word) ? null : PARAMETERS.choice(schema.enum.join(", "));
+    return schema.enum.includes(word) ? null : `must be one of ${schema.enum.join(", ")}`;
   }
   if (schema.type === "array") return listProblem(schema.items ?? {}, word);
   const check = CHECKS[schema.format ?? schema.type ?? ""];
@@ -131,33 +130,39 @@ export function wordProblem(schema: Schema, word: string): string | null {
 function listProblem(items: Schema, word: string): string | null {
   for (const [place, item] of itemsOf(word).entries()) {
     const reason = wordProblem(items, item);
-    if (reason !== null) return PARAMETERS.item(place + 1, reason);
+    if (reason !== null) return `item ${place + 1} ${reason}`;
   }
   return null;
 }
 
 const CHECKS: Record<string, { accepts: (word: string) => boolean; problem: string }> = {
-  integer: { accepts: (word) => /^\s*[+-]?\d[\d_]*\s*$/.test(word), problem: PARAMETERS.integer },
+  integer: {
+    accepts: (word) => /^\s*[+-]?\d[\d_]*\s*$/.test(word),
+    problem: "must be a whole number",
+  },
   number: {
     accepts: (word) =>
       /^[+-]?(inf(inity)?|nan)$/i.test(word) ||
       (word.trim() !== "" && !Number.isNaN(Number(word.replaceAll("_", "")))),
-    problem: PARAMETERS.number,
+    problem: "must be a number",
   },
   boolean: {
     accepts: (word) => [...TRUE, ...FALSE].includes(word.toLowerCase()),
-    problem: PARAMETERS.boolean,
+    problem: "must be true or false",
   },
-  null: { accepts: (word) => word === NONE, problem: PARAMETERS.none },
-  date: { accepts: isDate, problem: PARAMETERS.date },
+  null: { accepts: (word) => word === NONE, problem: "must be None" },
+  date: { accepts: isDate, problem: "must be a date such as 2026-01-31" },
   "date-time": {
     accepts: (word) => !Number.isNaN(Date.parse(word)) && isDate(word.slice(0, 10)),
-    problem: PARAMETERS.dateTime,
+    problem: "must be a date and time such as 2026-01-31T18:30",
   },
-  time: { accepts: (word) => /^\d{2}(:\d{2}){0,2}/.test(word), problem: PARAMETERS.time },
+  time: {
+    accepts: (word) => /^\d{2}(:\d{2}){0,2}/.test(word),
+    problem: "must be a time such as 18:30",
+  },
   duration: {
     accepts: (word) => /^[+-]?(\d+(\.\d+)?|(\d+(\.\d+)?(us|ms|[wdhms]))+)$/.test(word),
-    problem: PARAMETERS.duration,
+    problem: "must be a duration such as 90s or 1h30m",
   },
 };
 

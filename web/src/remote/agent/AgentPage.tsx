@@ -19,8 +19,10 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes, duration, moment, plural } from "@/lib/time";
 import styles from "@/remote/agent/AgentPage.module.css";
 import { CollectDialog } from "@/remote/agent/CollectDialog";
-import { StopDialog } from "@/remote/agent/StopDialog";
-import { AGENT } from "@/remote/texts/agent";
+import { agentApi } from "@/remote/api/agent";
+import { KilledNote } from "@/components/ActionPreview";
+import { RequestDialog } from "@/components/RequestDialog";
+import { toast } from "@/components/toasts";
 
 const REFRESH_MS = 2000;
 const MAX_PIPELINES = 200;
@@ -47,16 +49,16 @@ export function AgentPage() {
     <PageStatus error={status.error}>
       <div className={`page ${IN_ORDER}`}>
         <div className="page-head">
-          <h1>{AGENT.title}</h1>
+          <h1>Agent</h1>
           <StaleBadge query={status} every={REFRESH_MS} />
           <span className="page-grow" />
           {status.data?.socket === null ? (
             <>
               <Button disabled={offline} onClick={() => setOpened("collect")}>
-                {AGENT.cleanUp}
+                Clean up
               </Button>
               <Button variant="danger" disabled={offline} onClick={() => setOpened("stop")}>
-                {AGENT.stop}
+                Stop
               </Button>
             </>
           ) : null}
@@ -98,12 +100,12 @@ function Facts({ status, gone }: { status: AgentStatus; gone: boolean }) {
     ["Free disk space", disk(status)],
   ];
   return (
-    <section aria-label={AGENT.status} className={`card ${styles.card}`}>
+    <section aria-label="Status" className={`card ${styles.card}`}>
       <p className={styles.state} role="status">
         {gone ? (
-          <span className="state-error">{AGENT.notResponding}</span>
+          <span className="state-error">Not responding. Showing the last known status.</span>
         ) : (
-          <span className="state-done">{AGENT.running}</span>
+          <span className="state-done">Running</span>
         )}
       </p>
       <FactsList facts={rows} />
@@ -125,9 +127,9 @@ function disk({ disk_free: free, disk_total: total }: AgentStatus): string {
 function ActivePipelines({ busy }: { busy: readonly PipelineSummary[] }) {
   return (
     <section>
-      <h2 className={styles.title}>{AGENT.activePipelines}</h2>
+      <h2 className={styles.title}>Active pipelines</h2>
       {busy.length === 0 ? (
-        <p className="muted">{AGENT.noneActive}</p>
+        <p className="muted">No active pipelines.</p>
       ) : (
         <ul className="card">
           {busy.map(({ pipeline, state, counts }) => (
@@ -157,17 +159,46 @@ const COMMANDS: readonly [string, string][] = [
 function Commands() {
   return (
     <section>
-      <h2 className={styles.title}>{AGENT.terminal}</h2>
+      <h2 className={styles.title}>In a terminal</h2>
       <ul className="card">
         {COMMANDS.map(([command, what]) => (
           <li key={command} className={styles.row}>
             <code>{command}</code>
             <span className="muted">{what}</span>
             <span className="page-grow" />
-            <CopyButton text={command} label={AGENT.copy(command)} />
+            <CopyButton text={command} label={`Copy ${command}`} />
           </li>
         ))}
       </ul>
     </section>
+  );
+}
+
+interface Props {
+  /** Number of running commands in all pipelines. */
+  running: number;
+  onClose: () => void;
+}
+
+function StopDialog({ running, onClose }: Props) {
+  return (
+    <RequestDialog
+      danger
+      title="Stop the agent?"
+      action="Stop the agent"
+      request={agentApi.stop}
+      onDone={({ pid }) => {
+        toast(`Stopping the agent (process ${pid})`);
+        onClose();
+      }}
+      onClose={onClose}
+    >
+      {running === 0 ? <p>No commands are running.</p> : <KilledNote count={running} />}
+      <p>
+        Containers are removed; pipelines, output and data are kept. The agent serves this page,
+        which reconnects when the next command, such as <code>conducto list</code>, starts the
+        agent. Pipelines that are not paused then continue.
+      </p>
+    </RequestDialog>
   );
 }

@@ -8,7 +8,6 @@ import { Dialog } from "@/components/Dialog";
 import { Loading } from "@/components/Loading";
 import { bytes, plural } from "@/lib/time";
 import styles from "@/remote/agent/CollectDialog.module.css";
-import { AGENT } from "@/remote/texts/agent";
 
 /** Lists unneeded resources, deletes them on request and shows the result. */
 export function CollectDialog({ onClose }: { onClose: () => void }) {
@@ -25,33 +24,38 @@ export function CollectDialog({ onClose }: { onClose: () => void }) {
   return (
     <Dialog
       wide
-      title={result === undefined ? AGENT.cleanUp : resultTitle(result)}
+      title={result === undefined ? "Clean up" : resultTitle(result)}
       onClose={onClose}
       footer={
         result !== undefined || (found.isSuccess && items.length === 0) ? (
           <Button data-first onClick={onClose}>
-            {AGENT.close}
+            Close
           </Button>
         ) : (
           <>
             <Button data-first onClick={onClose}>
-              {AGENT.cancel}
+              Cancel
             </Button>
             <Button
               variant="main"
               disabled={!found.isSuccess || collect.isPending}
               onClick={() => collect.mutate()}
             >
-              {collect.isPending ? AGENT.deleting : deleteLabel(found.data)}
+              {collect.isPending ? "Deleting…" : deleteLabel(found.data)}
             </Button>
           </>
         )
       }
     >
-      {result === undefined ? <p className="muted">{AGENT.cleanUpEffect}</p> : null}
+      {result === undefined ? (
+        <p className="muted">
+          Delete idle containers, images that no pipeline uses, and files of deleted pipelines.
+          Images are rebuilt if they are needed again.
+        </p>
+      ) : null}
       <FormError error={error} />
       {found.isPending ? <Loading rows={3} /> : null}
-      {found.isSuccess && items.length === 0 ? <p>{AGENT.nothingToCleanUp}</p> : null}
+      {found.isSuccess && items.length === 0 ? <p>There is nothing to clean up.</p> : null}
       {items.length === 0 ? null : <Items items={(result ?? found.data)?.items ?? []} />}
       {((result ?? found.data)?.notes ?? []).map((note) => (
         <p key={note}>{note}</p>
@@ -71,14 +75,14 @@ function resultTitle({ items, bytes: size }: GcReport): string {
 
 function Items({ items }: { items: readonly GcItem[] }) {
   return (
-    <div className={styles.items} tabIndex={0} role="region" aria-label={AGENT.unneededItems}>
+    <div className={styles.items} tabIndex={0} role="region" aria-label="Unneeded items">
       <table className="list">
         <thead>
           <tr>
-            <th scope="col">{AGENT.kind}</th>
-            <th scope="col">{AGENT.name}</th>
+            <th scope="col">Kind</th>
+            <th scope="col">Name</th>
             <th scope="col" className="list-number">
-              {AGENT.size}
+              Size
             </th>
           </tr>
         </thead>
@@ -89,7 +93,7 @@ function Items({ items }: { items: readonly GcItem[] }) {
               <td className={`mono ${styles.name}`}>
                 {item.name}
                 {item.note === null ? null : (
-                  <span className="state-warning">{AGENT.kept(item.note)}</span>
+                  <span className="state-warning">{` kept: ${item.note}`}</span>
                 )}
               </td>
               <td className="list-number number">{item.bytes === 0 ? "–" : bytes(item.bytes)}</td>

@@ -2,7 +2,22 @@ import { ActionPreview, PathList } from "@/components/ActionPreview";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { plural } from "@/lib/time";
 import type { Actions, Confirmation } from "@/run/actions/useActions";
-import { ACTIONS } from "@/app/texts";
+
+const VERBS = {
+  run: "Run",
+  pause: "Pause",
+  cancel: "Cancel",
+  reset: "Reset",
+  rerun: "Rerun",
+  skip: "Skip",
+  unskip: "Unskip",
+  kill: "Kill",
+  modify: "Modify",
+  rebuild: "Rebuild and rerun",
+  sleep: "Sleep",
+  wake: "Wake",
+  archive: "Archive",
+};
 
 /** Asks before an action that affects more than the user may expect. */
 export function ConfirmAction({ actions }: { actions: Actions }) {
@@ -12,15 +27,15 @@ export function ConfirmAction({ actions }: { actions: Actions }) {
 
 function Confirm({ confirmation, actions }: { confirmation: Confirmation; actions: Actions }) {
   const { request, preview } = confirmation;
-  const verb = ACTIONS.verbs[request.action];
+  const verb = VERBS[request.action];
   const whole = preview.affected === 0 || request.paths === undefined;
-  const subject = whole ? ACTIONS.thisPipeline : plural(preview.affected, "command");
+  const subject = whole ? "this pipeline" : plural(preview.affected, "command");
   return (
     <ConfirmDialog
       title={`${verb} ${subject}?`}
       action={`${verb} ${subject}`}
       danger={request.action === "cancel" || request.action === "kill"}
-      {...(request.action === "cancel" ? { dismiss: ACTIONS.keepRunning } : {})}
+      {...(request.action === "cancel" ? { dismiss: "Keep running" } : {})}
       onConfirm={() => void actions.confirm()}
       onClose={actions.dismiss}
     >

@@ -15,9 +15,7 @@ import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/run/live/session";
 import { changesOf, formOf, type ModifyForm } from "@/run/actions/model/modify";
 import { type ActionTarget, executeAction, othersStarted } from "@/run/actions/useActions";
-import { ACTIONS } from "@/app/texts";
 import { ModifyFields } from "@/run/actions/ModifyFields";
-import { MODIFY } from "@/run/texts/modify";
 
 interface Props {
   session: PipelineSession;
@@ -98,20 +96,23 @@ function Editor({ title, session, target, detail, paths, onClose }: EditorProps)
       onClose={onClose}
       footer={
         <>
-          <Button onClick={onClose}>{MODIFY.cancel}</Button>
+          <Button onClick={onClose}>Cancel</Button>
           <Button disabled={count === 0 || busy} onClick={() => preview.mutate()}>
-            {MODIFY.check}
+            Check
           </Button>
           <Button disabled={count === 0 || busy} onClick={() => apply.mutate(false)}>
-            {MODIFY.modify}
+            Modify
           </Button>
           <Button variant="main" disabled={count === 0 || busy} onClick={() => apply.mutate(true)}>
-            {MODIFY.modifyAndRerun}
+            Modify and rerun
           </Button>
         </>
       }
     >
-      <p className="muted">{MODIFY.effect}</p>
+      <p className="muted">
+        Changes apply to this pipeline from the next start of a command. Your script stays
+        unchanged.
+      </p>
       <ModifyFields
         form={form}
         isExec={detail.node.type === "Exec"}
@@ -119,7 +120,12 @@ function Editor({ title, session, target, detail, paths, onClose }: EditorProps)
         onChange={change}
       />
       {count === 0 ? null : <Diff before={before} changes={changes} />}
-      {others === 0 ? null : <p>{ACTIONS.modifyStarts(others)}</p>}
+      {others === 0 ? null : (
+        <p>
+          The pipeline is paused. "Modify and rerun" runs it, with{" "}
+          {plural(others, "other pending command")}.
+        </p>
+      )}
       {preview.data === undefined ? null : <Preview preview={preview.data} />}
       <FormError error={error} />
     </Dialog>
@@ -138,7 +144,7 @@ function Diff({ before, changes }: { before: ModifyForm; changes: Partial<Change
   }
   return (
     <FactsTable
-      label={MODIFY.changes}
+      label="Changes"
       rows={lines.map(([name, old = "", now]) => [
         name,
         <Change key={name} before={old === "" ? null : old} after={now} />,
@@ -155,7 +161,7 @@ function text(value: unknown): string {
 function Preview({ preview }: { preview: ControlResult }) {
   return (
     <div role="status">
-      <p>{MODIFY.valid(plural(preview.affected, "command"))}</p>
+      <p>{`Valid. Applies to ${plural(preview.affected, "command")}.`}</p>
       <ActionPreview preview={preview} />
     </div>
   );

@@ -3,7 +3,15 @@ import { useId } from "react";
 import { Button } from "@/components/Button";
 import type { EnvLine, ModifyForm, NumberField, TextField } from "@/run/actions/model/modify";
 import modifyDialogStyles from "@/run/actions/ModifyDialog.module.css";
-import { MODIFY } from "@/run/texts/modify";
+
+const FIELDS = {
+  cpu: { label: "CPU", hint: "cores" },
+  mem: { label: "Memory", hint: "GB" },
+  gpu: { label: "GPU", hint: "0 to 4" },
+  max_time: { label: "Time limit", hint: "e.g. 90s, 1h30m" },
+  max_concurrent: { label: "Maximum running", hint: "no limit" },
+  retry_lost: { label: "Retries if worker is lost", hint: "0" },
+};
 
 interface Props {
   form: ModifyForm;
@@ -17,14 +25,14 @@ const MAX_ROWS = 12;
 export function ModifyFields({ form, isExec, images, onChange }: Props) {
   const set = (name: TextField | NumberField, value: string) =>
     onChange({ ...form, values: { ...form.values, [name]: value } });
-  const text = (name: keyof typeof MODIFY.fields) => (
-    <Field key={name} label={MODIFY.fields[name].label}>
+  const text = (name: keyof typeof FIELDS) => (
+    <Field key={name} label={FIELDS[name].label}>
       {(id) => (
         <input
           id={id}
           className="field"
           value={form.values[name]}
-          placeholder={MODIFY.fields[name].hint}
+          placeholder={FIELDS[name].hint}
           onChange={(event) => set(name, event.target.value)}
         />
       )}
@@ -34,7 +42,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
   return (
     <div className={modifyDialogStyles.fields}>
       {isExec ? (
-        <Field label={MODIFY.command}>
+        <Field label="Command">
           {(id) => (
             <textarea
               id={id}
@@ -54,7 +62,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
         {text("max_time")}
         {isExec ? null : text("max_concurrent")}
         {text("retry_lost")}
-        <Field label={MODIFY.image}>
+        <Field label="Image">
           {(id) => (
             <select
               id={id}
@@ -64,7 +72,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
             >
               {[...new Set(["", image, ...images])].map((name) => (
                 <option key={name} value={name}>
-                  {name === "" ? MODIFY.inherited : name}
+                  {name === "" ? "inherited or default" : name}
                 </option>
               ))}
             </select>
@@ -91,24 +99,24 @@ function EnvFields({ env, onChange }: { env: EnvLine[]; onChange: (env: EnvLine[
     onChange(env.map((one, place) => (place === index ? { ...one, ...line } : one)));
   return (
     <fieldset className={modifyDialogStyles.env}>
-      <legend>{MODIFY.environment}</legend>
+      <legend>Environment</legend>
       {env.map((line, index) => (
         <div key={index} className={modifyDialogStyles.line}>
           <input
             className="field mono"
-            aria-label={MODIFY.variableName(index + 1)}
+            aria-label={`Name of variable ${index + 1}`}
             value={line.name}
             onChange={(event) => change(index, { name: event.target.value })}
           />
           <input
             className="field mono"
-            aria-label={MODIFY.variableValue(line.name, index + 1)}
+            aria-label={`Value of ${line.name === "" ? `variable ${index + 1}` : line.name}`}
             value={line.value}
             onChange={(event) => change(index, { value: event.target.value })}
           />
           <Button
             variant="quiet"
-            aria-label={MODIFY.remove(line.name)}
+            aria-label={`Remove ${line.name}`}
             onClick={() => onChange(env.filter((_, place) => place !== index))}
           >
             ×
@@ -116,7 +124,7 @@ function EnvFields({ env, onChange }: { env: EnvLine[]; onChange: (env: EnvLine[
         </div>
       ))}
       <Button variant="quiet" onClick={() => onChange([...env, { name: "", value: "" }])}>
-        {MODIFY.addVariable}
+        Add variable
       </Button>
     </fieldset>
   );

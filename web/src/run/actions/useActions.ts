@@ -7,7 +7,22 @@ import { currentSettings } from "@/lib/settings";
 import { plural } from "@/lib/time";
 import { withoutCommand } from "@/run/model/advice";
 import { undoRequest } from "@/run/actions/model/undo";
-import { ACTIONS } from "@/app/texts";
+
+const RESULTS = {
+  run: "Running",
+  pause: "Paused. Running commands will finish; no new ones start",
+  cancel: "Cancelled",
+  reset: "Reset",
+  rerun: "Rerunning",
+  skip: "Skipped",
+  unskip: "Unskipped",
+  kill: "Killed",
+  modify: "Modified",
+  rebuild: "Rebuilding the images of",
+  sleep: "Sleeping. The containers were removed",
+  wake: "Awake",
+  archive: "Archived",
+};
 
 /** An action of the API, or a rerun: reset and run. */
 export type PageAction = Action | "rerun";
@@ -153,7 +168,13 @@ async function previewAction(target: ActionTarget, request: PageRequest): Promis
   const preview = await api.control(target.id, { ...toApi(request), preview: true });
   const pending = othersStarted(target);
   if (!startsPipeline(target, request) || pending === 0) return preview;
-  return { ...preview, notes: [...preview.notes, ACTIONS.othersRun(pending)] };
+  return {
+    ...preview,
+    notes: [
+      ...preview.notes,
+      `The pipeline is paused. ${plural(pending, "other pending command")} will also run.`,
+    ],
+  };
 }
 
 function needsConfirmation(preview: ControlResult, ask: boolean): boolean {
@@ -166,7 +187,7 @@ function needsConfirmation(preview: ControlResult, ask: boolean): boolean {
 }
 
 function resultText(action: PageAction, result: ControlResult): string {
-  if (PIPELINE_ACTIONS.has(action)) return ACTIONS.results[action];
-  if (result.affected === 0) return ACTIONS.nothingChanged;
-  return `${ACTIONS.results[action]} ${plural(result.affected, "command")}`;
+  if (PIPELINE_ACTIONS.has(action)) return RESULTS[action];
+  if (result.affected === 0) return "Nothing changed: the action does not apply to these commands";
+  return `${RESULTS[action]} ${plural(result.affected, "command")}`;
 }

@@ -10,7 +10,6 @@ import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { toast } from "@/components/toasts";
 import { currentSettings } from "@/lib/settings";
 import { plural } from "@/lib/time";
-import { LIST } from "@/run/texts/pipelines";
 
 /** Actions on several pipelines. */
 type BulkAction = Extract<Action, "sleep" | "wake" | "archive">;
@@ -49,15 +48,15 @@ export function BulkBar({ pipelines, onDone }: Props) {
     else mutation.mutate(action);
   };
   return (
-    <div className={bulkStyles.bar} role="toolbar" aria-label={LIST.selectedPipelines}>
-      <strong className="number">{LIST.selected(plural(pipelines.length, "pipeline"))}</strong>
+    <div className={bulkStyles.bar} role="toolbar" aria-label="Selected pipelines">
+      <strong className="number">{`${plural(pipelines.length, "pipeline")} selected`}</strong>
       {(["sleep", "wake", "archive"] as const).map((action) => (
         <Button key={action} disabled={mutation.isPending} onClick={() => start(action)}>
           {VERBS[action]}
         </Button>
       ))}
       <Button variant="quiet" onClick={onDone}>
-        {LIST.clear}
+        Clear
       </Button>
       {confirmation === null ? null : (
         <ConfirmDialog

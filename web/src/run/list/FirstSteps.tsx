@@ -5,7 +5,6 @@ import { Code } from "@/components/Code";
 import { EmptyState } from "@/components/EmptyState";
 import { followLink } from "@/lib/location";
 import { planTour } from "@/lib/tour";
-import { LIST } from "@/run/texts/pipelines";
 
 const SCRIPT = `import conducto as co
 
@@ -24,24 +23,23 @@ export function FirstSteps() {
   useEffect(planTour, []);
   const install = `pip install conducto\nconducto login --url ${location.origin}`;
   return (
-    <EmptyState title={LIST.none}>
+    <EmptyState title="No pipelines yet">
       {IN_CLOUD ? (
         <>
-          <p className="muted">{LIST.installStep}</p>
-          <Code text={install} label={LIST.command} />
+          <p className="muted">Install Conducto and sign in, in a terminal.</p>
+          <Code text={install} label="command" />
         </>
       ) : null}
       <p className="muted">
-        {LIST.firstStep}
-        <code>pipeline.py</code>:
+        A pipeline is a Python script. Save this as <code>pipeline.py</code>:
       </p>
-      <Code text={SCRIPT.trimEnd()} label={LIST.script} />
-      <p className="muted">{LIST.secondStep}</p>
-      <Code text={COMMAND} label={LIST.command} />
+      <Code text={SCRIPT.trimEnd()} label="script" />
+      <p className="muted">Then launch it. It appears here automatically.</p>
+      <Code text={COMMAND} label="command" />
       <p className="muted">
-        {LIST.alsoView}
+        You can also view{" "}
         <a href="/?lifecycle=archived" onClick={followLink}>
-          {LIST.archivedPipelines}
+          archived pipelines
         </a>
         .
       </p>

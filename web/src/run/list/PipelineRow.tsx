@@ -13,8 +13,8 @@ import { titleWithin } from "@/programs/model/programIdentity";
 import { headline, initials } from "@/programs/model/programs";
 import styles from "@/run/list/PipelineRow.module.css";
 import { RowAction } from "@/run/list/RowAction";
-import { AGENTS } from "@/remote/texts/agents";
-import { PIPELINES } from "@/run/texts/pipelines";
+
+const LIFECYCLE_NOTE = { sleeping: "sleeping", archived: "archived" };
 
 interface Props {
   summary: PipelineSummary;
@@ -37,7 +37,7 @@ export function PipelineRow({ summary, program, history, newest, chosen, onToggl
       <input
         type="checkbox"
         className={styles.check}
-        aria-label={PIPELINES.select(pipeline.title, pipeline.id)}
+        aria-label={`Select ${pipeline.title} ${pipeline.id}`}
         checked={chosen}
         onChange={onToggle}
       />
@@ -75,10 +75,10 @@ export function PipelineRow({ summary, program, history, newest, chosen, onToggl
 /** Anything unusual about the pipeline itself. */
 function Note({ summary: { pipeline } }: { summary: PipelineSummary }) {
   if (pipeline.problem !== null) {
-    return <span className={styles.problem}>{PIPELINES.problem(pipeline.problem)}</span>;
+    return <span className={styles.problem}>{`Paused: ${pipeline.problem}`}</span>;
   }
   return pipeline.lifecycle === "active" ? null : (
-    <span className={styles.note}>{PIPELINES.lifecycleNote[pipeline.lifecycle]}</span>
+    <span className={styles.note}>{LIFECYCLE_NOTE[pipeline.lifecycle]}</span>
   );
 }
 
@@ -88,7 +88,7 @@ function Machine({ summary: { agent }, now }: { summary: PipelineSummary; now: n
   const { host, online, seen } = agent;
   return (
     <span className={styles.note}>
-      {online ? AGENTS.on(host) : AGENTS.onOffline(host, ago(seen, now))}
+      {online ? `on ${host}` : `on ${host}, offline, as of ${ago(seen, now)}`}
     </span>
   );
 }
@@ -101,7 +101,7 @@ function Tags({ tags }: { tags: readonly string[] }) {
           key={tag}
           type="button"
           className={styles.tag}
-          title={PIPELINES.filterByTag(tag)}
+          title={`Show pipelines with tag ${tag}`}
           onClick={() => setQuery({ tag })}
         >
           <Icon name="tag" />

@@ -22,7 +22,6 @@ import styles from "@/run/list/PipelinesPage.module.css";
 import { ProgramList } from "@/run/list/ProgramList";
 import { Search, Toolbar } from "@/run/list/Toolbar";
 import { type PipelineList, usePipelineList } from "@/run/list/usePipelineList";
-import { PIPELINES } from "@/run/texts/pipelines";
 
 const APPROVALS_MS = 10_000;
 const WaitingApprovals = lazily(
@@ -38,7 +37,7 @@ export function PipelinesPage() {
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [opened] = useState(() => Date.now() / 1000);
   const list = usePipelineList(filter, startOf(period, opened));
-  useTitle(PIPELINES.title);
+  useTitle("Pipelines");
 
   const filtered = query.toString() !== "";
   const { pipelines } = list;
@@ -49,7 +48,7 @@ export function PipelinesPage() {
   return (
     <PageStatus error={list.error}>
       <header className={styles.head}>
-        <h1>{PIPELINES.title}</h1>
+        <h1>Pipelines</h1>
         <StaleBadge query={list} every={list.every} />
         <span className={styles.grow} />
         {isFirstVisit ? null : <Search text={filter.text ?? ""} />}
@@ -89,8 +88,8 @@ function LaunchFromGit() {
   return (
     <Button onClick={() => navigate(gitLaunchUrl())}>
       <Icon name="branch" />
-      <span className={styles.long}>{PIPELINES.launchFromGit}</span>
-      <span className={styles.short}>{PIPELINES.launch}</span>
+      <span className={styles.long}>Launch from Git</span>
+      <span className={styles.short}>Launch</span>
     </Button>
   );
 }
@@ -143,8 +142,8 @@ function ListBody({ list, filtered, chosen, onChoose }: BodyProps) {
     );
   }
   return filtered ? (
-    <EmptyState title={PIPELINES.noMatch}>
-      <Button onClick={() => setQuery(NO_FILTER)}>{PIPELINES.clearFilters}</Button>
+    <EmptyState title="No matching pipelines">
+      <Button onClick={() => setQuery(NO_FILTER)}>Clear filters</Button>
     </EmptyState>
   ) : (
     <FirstSteps />

@@ -10,7 +10,6 @@ import { historySummary, isAnyActive } from "@/programs/model/runs";
 import { PipelineRow } from "@/run/list/PipelineRow";
 import styles from "@/run/list/ProgramCard.module.css";
 import { RunStrip } from "@/run/list/RunStrip";
-import { PIPELINES } from "@/run/texts/pipelines";
 
 /** Pipelines of a program that are shown before it is expanded, and added with each click. */
 const SHOWN = 3;
@@ -50,7 +49,7 @@ export function ProgramCard({ index, measure, program, history, chosen, onToggle
         </ul>
         {hidden <= 0 ? null : (
           <button type="button" className={styles.more} onClick={() => setShown(shown + MORE)}>
-            {PIPELINES.earlier(hidden)}
+            {`${hidden.toLocaleString("en")} earlier`}
           </button>
         )}
       </div>
@@ -68,7 +67,7 @@ function Head({ program: { name, script, pipelines }, history, heading }: HeadPr
   const now = useNow(true);
   const newest = pipelines[0]?.pipeline;
   const isCloud = newest?.mode === "cloud";
-  const target = isCloud ? PIPELINES.cloud : PIPELINES.local(newest?.engine ?? "");
+  const target = isCloud ? "In the cloud" : `On this machine, ${newest?.engine ?? ""}`;
   return (
     <div className={styles.head}>
       <span className={styles.target} title={target}>

@@ -6,7 +6,6 @@ import { Button } from "@/components/Button";
 import { toggled } from "@/lib/arrays";
 import type { Program } from "@/programs/model/programs";
 import { ProgramCard } from "@/run/list/ProgramCard";
-import { PIPELINES } from "@/run/texts/pipelines";
 
 /** Estimated height of a card in px, and the number of cards rendered outside the view. */
 const CARD = 150;
@@ -94,8 +93,8 @@ function More({ programs, inView, onMore }: MoreProps) {
     onMore();
   }, [inView, isAutomatic, programs, onMore]);
   return isAutomatic ? (
-    <p className="muted">{PIPELINES.loadingOlder}</p>
+    <p className="muted">Loading older pipelines…</p>
   ) : (
-    <Button onClick={onMore}>{PIPELINES.loadOlder}</Button>
+    <Button onClick={onMore}>Load older pipelines</Button>
   );
 }

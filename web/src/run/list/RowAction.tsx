@@ -10,9 +10,14 @@ import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
 import { pipelineState } from "@/run/model/pipelineStatus";
 import { failures } from "@/run/model/states";
-import { PIPELINES } from "@/run/texts/pipelines";
 
 type Kind = "run" | "rerunFailed" | "cancel";
+
+const LABELS: Record<Kind, string> = {
+  run: "Run",
+  rerunFailed: "Rerun failed",
+  cancel: "Cancel",
+};
 
 const ICONS: Record<Kind, IconName> = { run: "play", rerunFailed: "rerun", cancel: "close" };
 
@@ -50,8 +55,7 @@ export function RowAction({ summary }: { summary: PipelineSummary }) {
   const kind = kindOf(summary);
   const mutation = useMutation({
     mutationFn: (chosen: Kind) => execute(chosen, summary),
-    onSuccess: (_, chosen) =>
-      toast(PIPELINES.started(PIPELINES[chosen], summary.pipeline.title), "info"),
+    onSuccess: (_, chosen) => toast(`${LABELS[chosen]}: ${summary.pipeline.title}`, "info"),
     onError: (error) => toast(messageOf(error), "error"),
     onSettled: () => client.invalidateQueries({ queryKey: ["pipelines"] }),
   });
@@ -64,7 +68,7 @@ export function RowAction({ summary }: { summary: PipelineSummary }) {
     <>
       <Button className="button-small" disabled={mutation.isPending} onClick={start}>
         <Icon name={ICONS[kind]} />
-        {PIPELINES[kind]}
+        {LABELS[kind]}
       </Button>
       {asking ? (
         <Confirmation
@@ -101,18 +105,21 @@ function Confirmation({ kind, summary, onConfirm, onClose }: ConfirmationProps) 
     <ConfirmDialog
       title={
         isCancel
-          ? PIPELINES.cancelTitle(pipeline.title)
-          : PIPELINES.rerunTitle(plural(failures(counts), "failed command"))
+          ? `Cancel ${pipeline.title}?`
+          : `Rerun ${plural(failures(counts), "failed command")}?`
       }
-      action={PIPELINES[kind]}
+      action={LABELS[kind]}
       danger={isCancel}
       onConfirm={onConfirm}
       onClose={onClose}
     >
       {isCancel ? (
-        <p>{PIPELINES.cancelEffect(plural(counts.running, "running command"))}</p>
+        <p>
+          {plural(counts.running, "running command")} will be killed, and no others start. Finished
+          commands keep their results. Run resumes the rest later.
+        </p>
       ) : pipeline.armed || counts.pending === 0 ? null : (
-        <p>{PIPELINES.alsoRuns(plural(counts.pending, "pending command"))}</p>
+        <p>The pipeline is paused. {plural(counts.pending, "pending command")} will also run.</p>
       )}
     </ConfirmDialog>
   );

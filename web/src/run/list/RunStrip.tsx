@@ -4,7 +4,6 @@ import type { RunHistory } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { type Bar, barsOf, historyText } from "@/programs/model/runs";
 import styles from "@/run/list/RunStrip.module.css";
-import { PIPELINES } from "@/run/texts/pipelines";
 
 interface Props {
   history: RunHistory;
@@ -22,7 +21,7 @@ export const RunStrip = memo(function RunStrip({ history, now }: Props) {
     <div
       className={styles.runs}
       role="group"
-      aria-label={PIPELINES.recentRuns(historyText(history))}
+      aria-label={`Recent runs: ${historyText(history)}`}
       title={historyText(history)}
       onKeyDown={onKeyDown}
     >

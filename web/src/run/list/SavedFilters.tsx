@@ -4,7 +4,6 @@ import { Button } from "@/components/Button";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { navigate, useLocation } from "@/lib/location";
 import { removeFilter, type SavedFilter, saveFilter, useSavedFilters } from "@/lib/savedFilters";
-import { SAVED_FILTERS } from "@/run/texts/pipelines";
 
 /** A list of the saved filters, and a button that saves the current one. */
 export function SavedFilters() {
@@ -18,11 +17,11 @@ export function SavedFilters() {
       {filters.length === 0 ? null : (
         <select
           className="field"
-          aria-label={SAVED_FILTERS.title}
+          aria-label="Saved filters"
           value={known?.name ?? ""}
           onChange={(event) => open(filters, event.target.value)}
         >
-          <option value="">{SAVED_FILTERS.title}</option>
+          <option value="">Saved filters</option>
           {filters.map(({ name }) => (
             <option key={name} value={name}>
               {name}
@@ -32,11 +31,11 @@ export function SavedFilters() {
       )}
       {text === "" ? null : known === undefined ? (
         <Button variant="quiet" onClick={() => setNaming(true)}>
-          {SAVED_FILTERS.save}
+          Save this filter
         </Button>
       ) : (
         <Button variant="quiet" onClick={() => removeFilter(known.name)}>
-          {SAVED_FILTERS.remove(known.name)}
+          {`Remove the filter ${known.name}`}
         </Button>
       )}
       {naming ? <NameDialog query={text} onClose={() => setNaming(false)} /> : null}
@@ -54,8 +53,8 @@ function NameDialog({ query, onClose }: { query: string; onClose: () => void }) 
   const trimmed = name.trim();
   return (
     <ConfirmDialog
-      title={SAVED_FILTERS.save}
-      action={SAVED_FILTERS.saveAction}
+      title="Save this filter"
+      action="Save"
       disabled={trimmed === ""}
       onConfirm={() => {
         saveFilter({ name: trimmed, query });
@@ -64,7 +63,7 @@ function NameDialog({ query, onClose }: { query: string; onClose: () => void }) 
       onClose={onClose}
     >
       <label className="form">
-        {SAVED_FILTERS.name}
+        Name
         <input
           className="field"
           maxLength={60}

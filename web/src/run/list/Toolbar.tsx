@@ -9,7 +9,16 @@ import { stateLabel } from "@/run/model/states";
 import { type Filter, LIFECYCLES, type Period, PERIODS } from "@/run/list/filter";
 import { SavedFilters } from "@/run/list/SavedFilters";
 import styles from "@/run/list/Toolbar.module.css";
-import { PIPELINES } from "@/run/texts/pipelines";
+
+const PERIOD_LABELS = { "1": "Last 24 hours", "7": "Last 7 days", "30": "Last 30 days" };
+
+const LIFECYCLE_LABELS = {
+  listed: "Not archived",
+  active: "Active",
+  sleeping: "Sleeping",
+  archived: "Archived",
+  all: "All, with archived",
+};
 
 const SEGMENTS: readonly State[] = ["error", "running", "pending", "done", "killed"];
 
@@ -33,8 +42,8 @@ export function Search({ text }: { text: string }) {
       <input
         ref={field}
         type="search"
-        placeholder={PIPELINES.searchHint}
-        aria-label={PIPELINES.search}
+        placeholder="Title, id, tag or program"
+        aria-label="Search pipelines"
         value={text}
         onChange={(event) => setQuery({ text: event.target.value }, true)}
       />
@@ -60,31 +69,28 @@ export function Toolbar({ filter, period, owners, counts, isPart, selectAll }: P
     <form className={styles.bar} role="search" onSubmit={(event) => event.preventDefault()}>
       <input
         type="checkbox"
-        aria-label={PIPELINES.selectAll}
-        title={PIPELINES.selectAll}
+        aria-label="Select all"
+        title="Select all"
         checked={selectAll.checked}
         onChange={selectAll.onToggle}
       />
       <States current={filter.state} counts={counts} isPart={isPart} />
       <Owner key={filter.owner} chosen={filter.owner ?? ""} known={owners} />
       <Choice
-        label={PIPELINES.launched}
+        label="Launched"
         value={period ?? ""}
-        options={[
-          ["", PIPELINES.anyTime],
-          ...PERIODS.map((days) => [days, PIPELINES.periods[days]] as const),
-        ]}
+        options={[["", "Any time"], ...PERIODS.map((days) => [days, PERIOD_LABELS[days]] as const)]}
         onChange={(days) => setQuery({ days })}
       />
       <Choice
-        label={PIPELINES.lifecycle}
+        label="Lifecycle"
         value={filter.lifecycle ?? "listed"}
-        options={LIFECYCLES.map((one) => [one, PIPELINES.lifecycles[one]] as const)}
+        options={LIFECYCLES.map((one) => [one, LIFECYCLE_LABELS[one]] as const)}
         onChange={(lifecycle) => setQuery({ lifecycle: lifecycle === "listed" ? null : lifecycle })}
       />
       {filter.tag === undefined ? null : (
         <Button
-          aria-label={PIPELINES.removeTag(filter.tag)}
+          aria-label={`Remove the filter for tag ${filter.tag}`}
           onClick={() => setQuery({ tag: null })}
         >
           <Icon name="tag" />
@@ -108,8 +114,8 @@ function Owner({ chosen, known }: { chosen: string; known: readonly string[] }) 
       <input
         className={`field ${styles.owner ?? ""}`}
         list={list}
-        aria-label={PIPELINES.owner}
-        placeholder={PIPELINES.anyone}
+        aria-label="Owner"
+        placeholder="Anyone"
         defaultValue={chosen}
         // Choosing a suggestion changes the whole text at once.
         onInput={({ currentTarget: { value } }) => {
@@ -138,9 +144,9 @@ interface StatesProps {
 function States({ current, counts, isPart }: StatesProps) {
   const choose = (state: State | null) => setQuery({ state });
   return (
-    <div className={styles.states} role="group" aria-label={PIPELINES.state}>
+    <div className={styles.states} role="group" aria-label="State">
       <button type="button" aria-pressed={current === undefined} onClick={() => choose(null)}>
-        {PIPELINES.anyState}
+        All
       </button>
       {SEGMENTS.map((state) => (
         <button

@@ -3,8 +3,6 @@
  * for these actions, so it leaves out the clauses with a command.
  */
 
-import { ADVICE } from "@/app/texts";
-
 /** The server's reason for nodes of a paused pipeline. */
 const NOT_RUNNING = "not running";
 const CLAUSE = /;\s+/;
@@ -14,5 +12,5 @@ const COMMAND = /\bconducto [a-z]/;
 export function withoutCommand(text: string): string {
   const clauses = text.split(CLAUSE).filter((clause) => !COMMAND.test(clause));
   const rest = clauses.length === 0 ? text : clauses.join("; ");
-  return rest === NOT_RUNNING ? ADVICE.paused : rest;
+  return rest === NOT_RUNNING ? "the pipeline is paused" : rest;
 }

@@ -5,7 +5,6 @@ import { plural } from "@/lib/time";
 import type { TreeNode } from "@/run/model/node";
 import { isWithin, parentOf, ROOT } from "@/run/model/paths";
 import { isFinished, total } from "@/run/model/states";
-import { OVERVIEW } from "@/app/texts";
 
 export interface WaitingGroup {
   path: string;
@@ -23,7 +22,7 @@ export interface WaitingGroup {
 export function queuedGroups(queued: readonly NodeView[], all: number): WaitingGroup[] {
   const groups = new Map<string, WaitingGroup>();
   for (const { path, waits_for: reason } of queued) {
-    const text = reason ?? OVERVIEW.queued;
+    const text = reason ?? "queued";
     const known = groups.get(text);
     const parent = parentOf(path) ?? ROOT;
     const place = known === undefined ? parent : commonAncestor(known.path, parent);
@@ -34,7 +33,13 @@ export function queuedGroups(queued: readonly NodeView[], all: number): WaitingG
   for (const group of found) group.detail = group.path === ROOT ? "" : group.path;
   const rest = all - queued.length;
   if (rest > 0 && found.length > 0) {
-    found.push({ path: ROOT, state: "queued", text: OVERVIEW.moreQueued, count: rest, detail: "" });
+    found.push({
+      path: ROOT,
+      state: "queued",
+      text: "more commands are queued",
+      count: rest,
+      detail: "",
+    });
   }
   return found;
 }

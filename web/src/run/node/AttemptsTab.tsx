@@ -17,7 +17,6 @@ import styles from "@/run/node/AttemptsTab.module.css";
 import messageStyles from "@/run/node/ErrorMessage.module.css";
 import { OutputDiff } from "@/logs/OutputDiff";
 import { ResourceCharts } from "@/results/ResourceCharts";
-import { ATTEMPTS } from "@/run/texts/attempts";
 
 /** Only the newest attempts show resource charts. */
 const MAX_CHARTS = 5;
@@ -27,7 +26,7 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
   const { attempts } = detail.node;
   const newest = attempts.length > 1 ? attempts.slice(-2).map(({ number }) => number) : [];
   const [compared, setCompared] = useState<readonly number[]>(newest);
-  if (attempts.length === 0) return <EmptyState title={ATTEMPTS.notRunYet} />;
+  if (attempts.length === 0) return <EmptyState title="Not run yet" />;
   const pair = compared.flatMap((number) => attempts.filter((one) => one.number === number));
   const toggle = (number: number) =>
     setCompared(
@@ -39,7 +38,7 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
   return (
     <div className={styles.attempts}>
       {attempts.length > 1 && second === undefined ? (
-        <p className="muted">{ATTEMPTS.selectTwo}</p>
+        <p className="muted">Select two attempts to compare them.</p>
       ) : null}
       {first !== undefined && second !== undefined ? (
         <Comparison id={session.id} first={first} second={second} />
@@ -51,12 +50,12 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
               {attempts.length > 1 ? (
                 <input
                   type="checkbox"
-                  aria-label={ATTEMPTS.compare(attempt.number)}
+                  aria-label={`Compare attempt ${attempt.number}`}
                   checked={compared.includes(attempt.number)}
                   onChange={() => toggle(attempt.number)}
                 />
               ) : null}
-              <strong>{ATTEMPTS.attempt(attempt.number)}</strong>
+              <strong>{`Attempt ${attempt.number}`}</strong>
               <StateLabel state={attempt.state} />
               <span className="state-error">{failureText(attempt.cause, attempt.exit_code)}</span>
               <span className="page-grow" />
@@ -64,7 +63,7 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
                 variant="quiet"
                 onClick={() => setQuery({ attempt: String(attempt.number), tab: null })}
               >
-                {ATTEMPTS.output}
+                Output
               </Button>
             </div>
             <AttemptFacts attempt={attempt} />
@@ -98,9 +97,9 @@ function SnapshotCommand({
   const command = debugCommand(id, path, { attempt: number, snapshot: true });
   return (
     <p className={styles.line}>
-      <span className="muted">{ATTEMPTS.snapshot}</span>
+      <span className="muted">Snapshot:</span>
       <code className="clip">{command}</code>
-      <CopyButton text={command} label={ATTEMPTS.copyDebug(number)} />
+      <CopyButton text={command} label={`Copy the debug command of attempt ${number}`} />
     </p>
   );
 }
@@ -133,10 +132,10 @@ interface ComparisonProps {
 function Comparison({ id, first, second }: ComparisonProps) {
   const found = differences(first, second);
   return (
-    <section className={styles.compare} aria-label={ATTEMPTS.differences}>
-      <h2>{ATTEMPTS.both(first.number, second.number)}</h2>
+    <section className={styles.compare} aria-label="Differences">
+      <h2>{`Attempt ${first.number} and ${second.number}`}</h2>
       {found.length === 0 ? (
-        <p className="muted">{ATTEMPTS.same}</p>
+        <p className="muted">Command, environment, image, size and outcome are the same.</p>
       ) : (
         <FactsTable rows={found.map((one) => [one.label, <Change key={one.label} {...one} />])} />
       )}

@@ -5,7 +5,6 @@ import { FactsTable } from "@/components/Facts";
 import { moment } from "@/lib/time";
 import styles from "@/run/node/DetailsTab.module.css";
 import { Notifications } from "@/notifications/Notifications";
-import { DETAILS } from "@/run/texts/details";
 
 /** Command, parameters and environment of a node, with their sources. */
 export function DetailsTab({ detail }: { detail: NodeDetail }) {
@@ -16,14 +15,13 @@ export function DetailsTab({ detail }: { detail: NodeDetail }) {
       {node.command === null ? null : (
         <section>
           <h2>
-            {DETAILS.command}
-            <CopyButton text={node.command} label={DETAILS.copyCommand} />
+            Command <CopyButton text={node.command} label="Copy command" />
           </h2>
           <Command text={node.command} />
         </section>
       )}
       <section>
-        <h2>{DETAILS.parameters}</h2>
+        <h2>Parameters</h2>
         <FactsTable
           head={["Name", "Value", "From"]}
           rows={detail.parameters.map((one) => [
@@ -34,16 +32,16 @@ export function DetailsTab({ detail }: { detail: NodeDetail }) {
         />
       </section>
       <section>
-        <h2>{DETAILS.environment}</h2>
+        <h2>Environment</h2>
         {detail.env.length === 0 ? (
-          <p className="muted">{DETAILS.environmentHelp}</p>
+          <p className="muted">Only variables that Conducto sets. Secrets are not shown.</p>
         ) : (
           <FactsTable rows={detail.env.map((one) => [one.name, one.value, from(one.source)])} />
         )}
       </section>
       {detail.callbacks.length === 0 ? null : (
         <section>
-          <h2>{DETAILS.callbacks}</h2>
+          <h2>Callbacks</h2>
           <FactsTable
             rows={detail.callbacks.map((one) => [
               `on ${one.event}`,
@@ -55,7 +53,7 @@ export function DetailsTab({ detail }: { detail: NodeDetail }) {
       )}
       <Notifications notifications={node.notifications} />
       <section>
-        <h2>{DETAILS.origin}</h2>
+        <h2>Origin</h2>
         <FactsTable rows={origin(detail)} />
       </section>
     </div>

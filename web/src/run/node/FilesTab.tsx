@@ -11,7 +11,6 @@ import { bytes, moment } from "@/lib/time";
 import { directoryOf } from "@/data/model/dataFiles";
 import { isFinished } from "@/run/model/states";
 import styles from "@/run/node/FilesTab.module.css";
-import { FILES } from "@/data/texts/files";
 
 /** Granularity of file times in seconds; a file may seem older by this much. */
 const TICK = 0.02;
@@ -33,34 +32,37 @@ export function FilesTab({ id, attempt }: Props) {
     enabled: started !== null,
     refetchInterval: running ? REFRESH_MS : false,
   });
-  if (started === null) return <EmptyState title={FILES.notRunYet} />;
+  if (started === null) return <EmptyState title="Not run yet" />;
   if (files.data === undefined) {
     return <QueryPlaceholder query={files} />;
   }
   const { entries, complete } = files.data;
   if (entries.length === 0) {
     return (
-      <EmptyState title={running ? FILES.noFilesYet : FILES.noFiles}>
-        <p className="muted">{complete ? FILES.noneHelp : FILES.noneChecked}</p>
+      <EmptyState title={running ? "No files yet" : "No files"}>
+        <p className="muted">
+          {complete
+            ? "No data file of the pipeline was last modified during this attempt."
+            : "Of the files that were checked, none was last modified during this attempt."}
+        </p>
       </EmptyState>
     );
   }
   return (
     <div className={styles.files}>
       <p className="muted">
-        {FILES.modifiedDuring}
-        {attempt?.number}
-        {FILES.othersToo}
-        {complete ? "" : FILES.notAllChecked}
+        Data files of the pipeline last modified during attempt {attempt?.number}. Other commands
+        that ran at the same time may have written them.
+        {complete ? "" : " Not all files could be checked."}
       </p>
       <table className={`${factsStyles.table} ${styles.table}`}>
         <thead>
           <tr>
-            <th>{FILES.file}</th>
-            <th>{FILES.size}</th>
-            <th>{FILES.modified}</th>
+            <th>File</th>
+            <th>Size</th>
+            <th>Modified</th>
             <th>
-              <span className="sr-only">{FILES.actions}</span>
+              <span className="sr-only">Actions</span>
             </th>
           </tr>
         </thead>
@@ -87,7 +89,7 @@ function FileRow({ id, entry }: { id: string; entry: DataEntry }) {
       <td className="number">{bytes(entry.size)}</td>
       <td className="number muted">{moment(entry.modified)}</td>
       <td>
-        <FileLink href={dataFileUrl(id, name)} label={FILES.download(name)} />
+        <FileLink href={dataFileUrl(id, name)} label={`Download ${name}`} />
       </td>
     </tr>
   );

@@ -6,7 +6,6 @@ import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
 import { type Output, type OutputLocation, streamsOf } from "@/logs/live/output";
 import styles from "@/logs/LogView.module.css";
-import { OUTPUT } from "@/app/texts";
 
 /** Words of errors, also at the end of a name, but not in a summary such as `0 failed`. */
 const PATTERN = String.raw`(?<!\d )(error|exception|traceback|fatal|panic|failed|failure)\b`;
@@ -59,7 +58,7 @@ export function FirstError(props: { error: FoundError; onFound: (line: number) =
   const onClick = async () => {
     try {
       const line = error.line ?? (await error.find());
-      if (line === null) toast(OUTPUT.noError);
+      if (line === null) toast("No error found");
       else onFound(line);
     } catch (problem) {
       toast(messageOf(problem), "error");
@@ -68,7 +67,7 @@ export function FirstError(props: { error: FoundError; onFound: (line: number) =
   return (
     <Button variant="quiet" className={styles.error ?? ""} onClick={() => void onClick()}>
       <Icon name="flag" />
-      {OUTPUT.firstError}
+      First error
     </Button>
   );
 }

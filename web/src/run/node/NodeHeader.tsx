@@ -22,7 +22,6 @@ import { displayState, failureText, isFinished, stoppedText } from "@/run/model/
 import type { Actions } from "@/run/actions/useActions";
 import styles from "@/run/node/NodeHeader.module.css";
 import { useDebugEntries } from "@/debug/useDebugEntries";
-import { NODE_HEADER } from "@/app/texts";
 
 interface Props {
   session: PipelineSession;
@@ -45,7 +44,7 @@ export function NodeHeader({ session, detail, actions, onClose, tabs }: Props) {
           variant="quiet"
           className={styles.back ?? ""}
           onClick={onClose}
-          aria-label={NODE_HEADER.back}
+          aria-label="Back to the tree"
         >
           <Icon name="back" />
         </Button>
@@ -75,14 +74,14 @@ export function NodeHeader({ session, detail, actions, onClose, tabs }: Props) {
 /** Why a node waits, since when, and how to end that. */
 function waitText({ waits_for: why, wait_since: since, wait_remedy: remedy }: NodeView): string {
   const parts = [withoutCommand(why ?? "")];
-  if (since !== null) parts.push(NODE_HEADER.since(moment(since)));
+  if (since !== null) parts.push(`since ${moment(since)}`);
   if (remedy !== null) parts.push(withoutCommand(remedy));
   return parts.join(" · ");
 }
 
 function Breadcrumb({ id, path }: { id: string; path: string }) {
   return (
-    <nav className={styles.crumbs} aria-label={NODE_HEADER.path}>
+    <nav className={styles.crumbs} aria-label="Path">
       {shortAncestors(path).map((above) => (
         <Fragment key={above ?? "…"}>
           {above === null ? (
@@ -140,58 +139,58 @@ function NodeActions({ session, detail, actions, isRoot }: ActionProps) {
   const active = state === "running" || state === "queued";
   const kill = () => void actions.nodes("kill", paths);
   const rerun = () => void actions.nodes("rerun", paths);
-  const skipLabel = node.skipped ? NODE_HEADER.unskip : NODE_HEADER.skip;
-  const showOutput = { label: NODE_HEADER.output, onSelect: () => setQuery({ tab: null }) };
+  const skipLabel = node.skipped ? "Unskip" : "Skip";
+  const showOutput = { label: "Show output", onSelect: () => setQuery({ tab: null }) };
   const main = active
-    ? { label: NODE_HEADER.kill, shortcut: "k", onSelect: kill }
-    : { label: NODE_HEADER.rerun, shortcut: "r", onSelect: rerun };
+    ? { label: "Kill", shortcut: "k", onSelect: kill }
+    : { label: "Rerun", shortcut: "r", onSelect: rerun };
   const entries: MenuEntry[] = [
-    ...(active ? [{ label: NODE_HEADER.rerun, shortcut: "r", onSelect: rerun }] : []),
-    { label: NODE_HEADER.modify, shortcut: "e", onSelect: () => actions.modify(paths) },
+    ...(active ? [{ label: "Rerun", shortcut: "r", onSelect: rerun }] : []),
+    { label: "Modify", shortcut: "e", onSelect: () => actions.modify(paths) },
     { label: skipLabel, shortcut: "s", onSelect: () => void actions.toggleSkip(paths) },
     {
-      label: NODE_HEADER.rebuild,
-      hint: NODE_HEADER.rebuildHint,
+      label: "Rebuild and rerun",
+      hint: "with the current code in its images",
       onSelect: () => void actions.nodes("rebuild", paths),
     },
     "separator",
-    { label: NODE_HEADER.copyPath, onSelect: () => void copyText(node.path) },
+    { label: "Copy path", onSelect: () => void copyText(node.path) },
   ];
   const output = node.type === "Exec" ? [showOutput] : [];
   useOfferedActions(isRoot ? [] : [main, ...output, ...entries, ...debug]);
   return (
     <>
-      <div className={styles.actions} role="toolbar" aria-label={NODE_HEADER.actions}>
+      <div className={styles.actions} role="toolbar" aria-label="Actions">
         {isRoot ? null : active ? (
           <Button shortcut="k" disabled={busy} onClick={kill}>
             <Icon name="close" />
-            {NODE_HEADER.kill}
+            Kill
           </Button>
         ) : (
           <Button shortcut="r" disabled={busy} onClick={rerun}>
             <Icon name="rerun" />
-            {NODE_HEADER.rerun}
+            Rerun
           </Button>
         )}
         {debug.length === 0 ? null : (
           <Menu
-            label={NODE_HEADER.debug}
+            label="Debug"
             entries={debug}
             caption={
               <>
                 <Icon name="terminal" />
-                {NODE_HEADER.debug}
+                Debug
                 <Icon name="chevron" />
               </>
             }
           />
         )}
       </div>
-      <Menu label={NODE_HEADER.more} entries={entries} />
+      <Menu label="Node actions" entries={entries} />
     </>
   );
 }
 
 async function copyText(text: string): Promise<void> {
-  if (await copy(text)) toast(NODE_HEADER.copied(text));
+  if (await copy(text)) toast(`Copied: ${text}`);
 }

@@ -22,9 +22,23 @@ import { OutputTab } from "@/logs/OutputTab";
 import { OverviewTab } from "@/run/overview/OverviewTab";
 import { ReportsSection } from "@/results/ReportsSection";
 import { ReportTab, useReport } from "@/results/ReportTab";
-import { ShellSlot } from "@/debug/ShellSlot";
-import { NODE_TABS } from "@/app/texts";
-import { NODE } from "@/run/texts/node";
+import shellStyles from "@/debug/Shell.module.css";
+import { useOpenShell } from "@/debug/openShells";
+
+const ShellPanel = lazily(async () => (await import("@/debug/ShellPanel")).ShellPanel, {
+  placeholder: <p className={`${shellStyles.loading ?? ""} muted`}>Loading…</p>,
+  ahead: false,
+});
+
+const LABELS = {
+  output: "Output",
+  report: "Report",
+  results: "Results",
+  files: "Files",
+  attempts: "Attempts",
+  overview: "Overview",
+  details: "Details",
+};
 
 // Only the output and the overview are part of the main script.
 const ApprovalPanel = lazily(async () => (await import("@/approvals/ApprovalPanel")).ApprovalPanel);
@@ -71,7 +85,7 @@ export function NodePane({ session, path, actions, onClose }: NodePaneProps) {
   return (
     <section
       className={styles.pane}
-      aria-label={NODE_TABS.pane(visible(path))}
+      aria-label={`Node ${visible(path)}`}
       tabIndex={-1}
       data-node-pane
     >
@@ -89,15 +103,15 @@ function NodeLoading(props: { error: Error | null; path: string; onRetry: () => 
   if (error === null) return <Loading />;
   if (error instanceof ApiError && error.status === 404) {
     return (
-      <EmptyState heading title={NODE.notFound(visible(path))}>
-        <p className="muted">{NODE.notFoundHelp}</p>
+      <EmptyState heading title={`Node ${visible(path)} not found`}>
+        <p className="muted">It may appear after a Lazy has generated its tree.</p>
       </EmptyState>
     );
   }
   return <LoadError message={messageOf(error)} onRetry={onRetry} />;
 }
 
-type Tab = keyof typeof NODE_TABS.labels;
+type Tab = keyof typeof LABELS;
 
 function NodeTabs({
   session,
@@ -129,14 +143,14 @@ function NodeTabs({
   const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
   const list = (
     <TabList<Tab>
-      label={NODE_TABS.label}
+      label="Node"
       tabs={offered}
       current={tab}
       onSelect={(one) => setQuery({ tab: one === offered[0] ? null : one }, true)}
     >
       {(one) => (
         <>
-          {NODE_TABS.labels[one]}
+          {LABELS[one]}
           {one === "attempts" ? (
             <span className={styles.count}> {detail.node.attempts.length}</span>
           ) : null}
@@ -219,4 +233,10 @@ function chosenAttempt(
 ): AttemptRecord | undefined {
   const asked = Number(query.get("attempt"));
   return attempts.find((one) => one.number === asked) ?? attempts.at(-1);
+}
+
+/** The place of a node's shell. */
+function ShellSlot({ id, path }: { id: string; path: string }) {
+  const place = useOpenShell(id, path);
+  return place === null ? null : <ShellPanel key={path} place={place} />;
 }

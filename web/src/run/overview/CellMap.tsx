@@ -18,7 +18,6 @@ import { stateLabel, total } from "@/run/model/states";
 import { CELL_STATES, paintGrid } from "@/run/overview/paintGrid";
 import styles from "@/run/overview/CellMap.module.css";
 import shared from "@/run/overview/Overview.module.css";
-import { OVERVIEW } from "@/app/texts";
 
 /** Smaller groups fit into the tree. */
 const MIN_COMMANDS = 30;
@@ -82,9 +81,9 @@ const Map = memo(function Cells({ id, path, count, settledAt }: MapProps) {
   if (first) return <Pending />;
   const cells = { onHover: setHovered, onOpen: open, hovered };
   return (
-    <section className={shared.section} aria-label={OVERVIEW.cells}>
+    <section className={shared.section} aria-label="Commands by state">
       <h3>
-        {groups === null ? OVERVIEW.commands : OVERVIEW.commandsByGroup}
+        {groups === null ? "Commands" : "Commands by group"}
         {settledAt === null ? <StaleBadge query={states} every={REFRESH_MS} /> : null}
         <span className={shared.note}>{captionOf(letters.length, names.data)}</span>
       </h3>
@@ -130,7 +129,7 @@ function GroupHead({ id, path, group, failed }: HeadProps) {
         {visible(leaf)}
       </a>
       {failed === 0 ? null : (
-        <span className={`${styles.count} number`} aria-label={OVERVIEW.failed(failed)}>
+        <span className={`${styles.count} number`} aria-label={`${failed} failed`}>
           {failed.toLocaleString("en")}
         </span>
       )}
@@ -189,8 +188,8 @@ function newer(one: NodeStates | undefined, other: NodeStates | undefined) {
 
 function captionOf(count: number, names: NodeStates | undefined): string {
   return names?.complete === false
-    ? OVERVIEW.firstCells(count)
-    : OVERVIEW.allCells(plural(count, "command"));
+    ? `the first ${count.toLocaleString("en")}; select a subgroup to see the others`
+    : `${plural(count, "command")} in order. Hover for the name, click to open.`;
 }
 
 function describe(path: string | null, letter: string | undefined): string {

@@ -11,7 +11,6 @@ import { baseName } from "@/data/model/dataFiles";
 import { REPORTS } from "@/results/model/reports";
 import shared from "@/run/overview/Overview.module.css";
 import styles from "@/run/overview/Outputs.module.css";
-import { OVERVIEW } from "@/app/texts";
 
 const MAX_FILES = 5;
 
@@ -31,7 +30,7 @@ export function Files({ id, entries }: { id: string; entries: readonly DataEntry
   const data = `${pipelineUrl(id)}/data`;
   return (
     <section className={shared.section}>
-      <h3>{OVERVIEW.files}</h3>
+      <h3>Files</h3>
       {entries.slice(0, MAX_FILES).map((entry) => (
         <p key={entry.name} className={styles.row}>
           <Icon name={entry.kind === "directory" ? "folder" : "file"} />
@@ -46,7 +45,7 @@ export function Files({ id, entries }: { id: string; entries: readonly DataEntry
                 icon
                 className={styles.download ?? ""}
                 href={dataFileUrl(id, entry.name)}
-                label={OVERVIEW.downloadFile(entry.name)}
+                label={`Download ${entry.name}`}
               />
             </>
           ) : null}
@@ -55,7 +54,7 @@ export function Files({ id, entries }: { id: string; entries: readonly DataEntry
       {entries.length > MAX_FILES ? (
         <p className={styles.row}>
           <a href={data} onClick={followLink}>
-            {OVERVIEW.allFiles}
+            All files
           </a>
         </p>
       ) : null}

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 
 import { messageOf } from "@/api/client";
 import type { Counts, NodeDetail, NodeView } from "@/api/schema";
@@ -8,7 +9,6 @@ import { CountsBar, CountsText } from "@/components/Counts";
 import { LoadError } from "@/components/EmptyState";
 import { IN_ORDER, Pending } from "@/components/InOrder";
 import { lazily } from "@/components/lazily";
-import { WhenVisible } from "@/components/WhenVisible";
 import { useNow } from "@/components/useNow";
 import { duration, moment } from "@/lib/time";
 import { useThrottled } from "@/lib/useThrottled";
@@ -30,7 +30,6 @@ import { Relatives } from "@/run/overview/Relatives";
 import { Reasons } from "@/run/overview/Reasons";
 import { Running } from "@/run/overview/Running";
 import { Waiting } from "@/run/overview/Waiting";
-import { OVERVIEW } from "@/app/texts";
 
 // Cloud only.
 const Cost = lazily(async () => (await import("@/billing/Cost")).Cost, {
@@ -67,11 +66,11 @@ export function OverviewTab({ session, detail, actions }: Props) {
       <Headline session={session} node={node} path={path} reasons={groups?.length ?? null}>
         {hasFailed && !allSkipped && !isRoot ? (
           <Button disabled={actions.busy} onClick={() => void actions.rerunFailed(path)}>
-            {OVERVIEW.rerunFailed}
+            Rerun failed
           </Button>
         ) : null}
       </Headline>
-      {allSkipped ? <p className={styles.empty}>{OVERVIEW.allSkipped}</p> : null}
+      {allSkipped ? <p className={styles.empty}>All failed commands are skipped.</p> : null}
       {found.isError ? <LoadError message={messageOf(found.error)} /> : null}
       {found.isLoading ? <Pending /> : null}
       {groups === null || groups.length === 0 ? null : (
@@ -147,7 +146,7 @@ function Headline({ session, node, path, reasons, children }: HeadlineProps) {
         <h2>{text}</h2>
         {isActive ? (
           <span className={`${styles.sub} number`}>
-            {OVERVIEW.progress(counts.done, total(counts))}
+            {counts.done.toLocaleString("en")} of {total(counts).toLocaleString("en")} commands done
           </span>
         ) : null}
         {children}
@@ -175,14 +174,28 @@ function useEstimate(session: PipelineSession, enabled: boolean) {
   const durations = earlierDurations(summary, history?.runs ?? []);
   const found = took === null ? null : estimate(took, durations);
   if (found === null) return unknown;
-  const usual = OVERVIEW.medianOf(duration(found.usual), durations.length);
+  const usual = `Median of ${durations.length === 1 ? "1 run" : `${durations.length} runs`}: ${duration(found.usual)}`;
   const { remaining } = found;
   return {
     loading,
     remaining,
     text:
       remaining === null
-        ? OVERVIEW.longer(usual)
-        : OVERVIEW.endsAbout(moment(now + remaining), usual),
+        ? `Takes longer than usual. ${usual}`
+        : `Ends about ${moment(now + remaining)}. ${usual}`,
   };
+}
+
+/** Renders its content when its place is scrolled into view, and keeps it from then on. */
+function WhenVisible({ children }: { children: ReactNode }) {
+  const [seen, setSeen] = useState(false);
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const observer = new IntersectionObserver((entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) setSeen(true);
+    });
+    if (place.current !== null) observer.observe(place.current);
+    return () => observer.disconnect();
+  }, []);
+  return seen ? children : <div ref={place} />;
 }

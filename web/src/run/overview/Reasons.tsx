@@ -9,7 +9,6 @@ import { shortPath } from "@/run/model/shortPath";
 import type { Actions } from "@/run/actions/useActions";
 import styles from "@/run/overview/Reasons.module.css";
 import shared from "@/run/overview/Overview.module.css";
-import { OVERVIEW } from "@/app/texts";
 
 /** Number of nodes and groups that a reason names. */
 const MAX_SEEN = 3;
@@ -26,7 +25,7 @@ interface Props {
 /** Why commands failed, most common reason first. */
 export function Reasons({ id, groups, actions }: Props) {
   return (
-    <div className={shared.card} role="list" aria-label={OVERVIEW.reasons}>
+    <div className={shared.card} role="list" aria-label="Reasons">
       {groups.map((group, place) => (
         <Reason
           key={`${group.reason} ${group.nodes[0]?.path ?? ""}`}
@@ -74,10 +73,10 @@ function Reason({ id, group, isFirst, isOnly, actions }: ReasonProps) {
         {isOnly ? null : (
           <Button
             disabled={actions.busy}
-            aria-label={OVERVIEW.rerunReason(nodes.length, reason)}
+            aria-label={`Rerun ${nodes.length}: ${reason}`}
             onClick={() => void actions.nodes("rerun", paths)}
           >
-            {OVERVIEW.rerunThese(nodes.length)}
+            {`Rerun ${nodes.length.toLocaleString("en")}`}
           </Button>
         )}
       </div>
@@ -97,7 +96,7 @@ function Details({ id, group: { nodes } }: { id: string; group: FailureGroup }) 
         <pre
           className={styles.lines}
           role="region"
-          aria-label={OVERVIEW.outputOf(first.path)}
+          aria-label={`Output of ${first.path}`}
           tabIndex={0}
         >
           {lines.map((line, at) => (
@@ -108,7 +107,7 @@ function Details({ id, group: { nodes } }: { id: string; group: FailureGroup }) 
         </pre>
       )}
       <p className={styles.seen}>
-        {OVERVIEW.seenIn}
+        Seen in
         {shown.map(({ path, file, line }) => (
           <a
             key={path}
@@ -121,7 +120,7 @@ function Details({ id, group: { nodes } }: { id: string; group: FailureGroup }) 
         ))}
         {all || nodes.length <= MAX_SEEN ? null : (
           <Button variant="quiet" onClick={() => setAll(true)}>
-            {OVERVIEW.more(nodes.length - MAX_SEEN)}
+            {`${(nodes.length - MAX_SEEN).toLocaleString("en")} more`}
           </Button>
         )}
       </p>
@@ -141,7 +140,7 @@ function placesOf(paths: readonly string[]): string {
   const places = [...counts].toSorted(([, a], [, b]) => b - a);
   const shown = places
     .slice(0, MAX_GROUPS)
-    .map(([path, count]) => `${path === ROOT ? OVERVIEW.topLevel : nameOf(path)} ${count}`);
+    .map(([path, count]) => `${path === ROOT ? "top level" : nameOf(path)} ${count}`);
   const rest = places.length - MAX_GROUPS;
-  return [...shown, ...(rest > 0 ? [OVERVIEW.more(rest)] : [])].join(", ");
+  return [...shown, ...(rest > 0 ? [`${rest.toLocaleString("en")} more`] : [])].join(", ");
 }

@@ -7,7 +7,6 @@ import { MAX_CHILDREN, useRelatives } from "@/run/live/useRelatives";
 import { displayState } from "@/run/model/states";
 import shared from "@/run/overview/Overview.module.css";
 import styles from "@/run/overview/Relatives.module.css";
-import { OVERVIEW } from "@/app/texts";
 
 /** The attempt or the pipeline that a pipeline comes from, and those that its commands launched. */
 export function Relatives({ summary }: { summary: PipelineSummary }) {
@@ -21,7 +20,7 @@ export function Relatives({ summary }: { summary: PipelineSummary }) {
       {parent === null ? null : <Parent parent={parent} />}
       {original === null ? null : (
         <p>
-          {OVERVIEW.launchedAgainFrom}{" "}
+          Launched again from{" "}
           <a href={pipelineUrl(original)} onClick={followLink}>
             {original}
           </a>
@@ -29,14 +28,14 @@ export function Relatives({ summary }: { summary: PipelineSummary }) {
       )}
       {children.length === 0 ? null : (
         <>
-          <h3>{OVERVIEW.launchedByIts}</h3>
-          <ul className={styles.list} aria-label={OVERVIEW.launchedByIts}>
+          <h3>Launched by its commands</h3>
+          <ul className={styles.list} aria-label="Launched by its commands">
             {children.map((child) => (
               <Child key={child.pipeline.id} child={child} />
             ))}
           </ul>
           {found.data?.next == null ? null : (
-            <p className={shared.note}>{OVERVIEW.newestChildren(MAX_CHILDREN)}</p>
+            <p className={shared.note}>{`the newest ${MAX_CHILDREN}`}</p>
           )}
         </>
       )}
@@ -47,11 +46,11 @@ export function Relatives({ summary }: { summary: PipelineSummary }) {
 function Parent({ parent }: { parent: NonNullable<PipelineRecord["parent"]> }) {
   return (
     <p>
-      {OVERVIEW.launchedBy}{" "}
+      Launched by{" "}
       <a href={pipelineUrl(parent.pipeline, parent.path)} onClick={followLink}>
-        {OVERVIEW.nodeOf(visible(parent.path), parent.pipeline)}
+        {`${visible(parent.path)} of ${parent.pipeline}`}
       </a>
-      <span className={styles.attempt}>{OVERVIEW.attempt(parent.attempt)}</span>
+      <span className={styles.attempt}>{`attempt ${parent.attempt}`}</span>
     </p>
   );
 }

@@ -18,7 +18,6 @@ import { pathsText } from "@/logs/model/outputSearch";
 import { nameOf } from "@/run/model/paths";
 import shared from "@/run/overview/Overview.module.css";
 import styles from "@/run/overview/Running.module.css";
-import { OVERVIEW } from "@/app/texts";
 
 const REFRESH_MS = 2000;
 /** Number of running commands whose output is shown, of those that are considered. */
@@ -60,17 +59,17 @@ export function Running({ session, path, count }: Props) {
   return (
     <section className={shared.section}>
       <h3>
-        {OVERVIEW.runningNow}
+        Running now
         <StaleBadge query={found} every={REFRESH_MS} />
         <span className={shared.note}>
-          {count === 1 ? plural(count, "command") : OVERVIEW.longestFirst(plural(count, "command"))}
+          {count === 1 ? plural(count, "command") : `${plural(count, "command")}, longest first`}
         </span>
         <Button
           variant="quiet"
           className={styles.watch ?? ""}
           onClick={() => setQuery({ watch: pathsText(longest.map((node) => node.path)) })}
         >
-          {OVERVIEW.watch}
+          Watch outputs
         </Button>
       </h3>
       <div className={styles.list}>
@@ -121,7 +120,7 @@ function One({ id, node, median, tail }: OneProps) {
           <span className={late ? styles.late : ""}>{duration(took)}</span>
           {median === null
             ? ""
-            : ` ${late ? OVERVIEW.timesMedian(took / median) : OVERVIEW.median(duration(median))}`}
+            : ` ${late ? `${(took / median).toFixed(1)} × median` : `median ${duration(median)}`}`}
         </span>
       </div>
       <svg className={styles.track} viewBox="0 0 100 2" preserveAspectRatio="none" aria-hidden>

@@ -23,7 +23,6 @@ import {
 import { NO_COUNTS, total } from "@/run/model/states";
 import shared from "@/run/overview/Overview.module.css";
 import styles from "@/run/overview/Times.module.css";
-import { OVERVIEW } from "@/app/texts";
 
 const MAX_ROWS = 5;
 /** With fewer commands, the tree shows all times. */
@@ -63,8 +62,8 @@ export function Times({ session, path, beside }: Props) {
     <div className={shared.pair}>
       <section className={shared.section}>
         <h3>
-          {OVERVIEW.slowest}
-          {medians.size === 0 ? null : <span className={shared.note}>{OVERVIEW.line}</span>}
+          Slowest nodes
+          {medians.size === 0 ? null : <span className={shared.note}>line: median</span>}
         </h3>
         {slow.map((node) => (
           <Row key={node.path} id={id} node={node} text={duration(node.seconds)}>
@@ -77,8 +76,8 @@ export function Times({ session, path, beside }: Props) {
       {differing.length === 0 ? null : (
         <section className={shared.section}>
           <h3>
-            {OVERVIEW.compared}
-            <span className={shared.note}>{OVERVIEW.runs(runs)}</span>
+            Compared with the median
+            <span className={shared.note}>{runs === 1 ? "1 run" : `${runs} runs`}</span>
           </h3>
           {differing.map((node) => (
             <Row
@@ -128,11 +127,11 @@ function Memory({ id, nodes }: { id: string; nodes: readonly NodeView[] }) {
   return (
     <section className={shared.section}>
       <h3>
-        {OVERVIEW.memory}
-        <span className={shared.note}>{OVERVIEW.peak}</span>
+        Most memory
+        <span className={shared.note}>at the peak</span>
       </h3>
       {used.map(({ path, peak, limit }) => {
-        const text = limit === null ? bytes(peak) : OVERVIEW.ofLimit(bytes(peak), bytes(limit));
+        const text = limit === null ? bytes(peak) : `${bytes(peak)} of ${bytes(limit)}`;
         return (
           <p key={path} className={styles.row} title={`${visible(path)}: ${text}`}>
             <a href={pipelineUrl(id, path)} onClick={followLink} className="clip">
@@ -162,7 +161,7 @@ interface RowProps {
 }
 
 function Row({ id, node, text, slower = false, children }: RowProps) {
-  const usual = node.median === null ? "" : ` (${OVERVIEW.median(duration(node.median))})`;
+  const usual = node.median === null ? "" : ` (median ${duration(node.median)})`;
   return (
     <p className={styles.row} title={`${visible(node.path)}: ${duration(node.seconds)}${usual}`}>
       <a href={pipelineUrl(id, node.path)} onClick={followLink} className="clip">

@@ -12,7 +12,6 @@ import type { PipelineSession } from "@/run/live/session";
 import { pendingGroups, queuedGroups } from "@/run/model/waitingGroups";
 import shared from "@/run/overview/Overview.module.css";
 import styles from "@/run/overview/Waiting.module.css";
-import { OVERVIEW } from "@/app/texts";
 
 const REFRESH_MS = 3000;
 /** Number of queued commands whose wait reasons are requested; the others are similar. */
@@ -44,7 +43,7 @@ export function Waiting({ session, path, counts }: Props) {
   return (
     <section className={shared.section}>
       <h3>
-        {OVERVIEW.waiting}
+        Waiting
         <span className={shared.note}>{plural(counts.queued + counts.pending, "command")}</span>
       </h3>
       <div className={shared.card}>

@@ -14,8 +14,6 @@ import { failures } from "@/run/model/states";
 import { mostCommonReason } from "@/run/model/waiting";
 import { restingText, workersText } from "@/run/model/workers";
 import styles from "@/run/page/PipelineHead.module.css";
-import { PIPELINE_HEADER } from "@/app/texts";
-import { PIPELINE } from "@/run/texts/pipeline";
 
 /** Polling interval of wait reasons, in ms. */
 const REFRESH_MS = 3000;
@@ -33,7 +31,7 @@ export function Times({ summary }: { summary: PipelineSummary }) {
       <span className="number" title={wallText(summary, now) ?? undefined}>
         {duration(elapsed)}
         {settled && ended !== null ? (
-          <span className={styles.note}>{PIPELINE_HEADER.ended(moment(ended))}</span>
+          <span className={styles.note}>{`, ended ${moment(ended)}`}</span>
         ) : null}
       </span>
       {settled || summary.state !== "running" ? null : (
@@ -57,7 +55,7 @@ export function HeaderNotes({ summary }: { summary: PipelineSummary }) {
       <Waiting summary={summary} />
       {building.map((image) => (
         <span key={image.name} className={`${styles.note ?? ""} clip`}>
-          {PIPELINE_HEADER.imageState(image.name, image.state)}
+          {`image ${image.name}: ${image.state}`}
         </span>
       ))}
       <WorkersInUse summary={summary} />
@@ -73,8 +71,8 @@ function TimeLeft({ summary, took }: { summary: PipelineSummary; took: number })
   return (
     <span className={`${styles.note ?? ""} number clip`} title={usual}>
       {found.remaining === null
-        ? PIPELINE.longer(duration(found.usual))
-        : PIPELINE.left(duration(found.remaining))}
+        ? `longer than usual (${duration(found.usual)})`
+        : `about ${duration(found.remaining)} left`}
     </span>
   );
 }

@@ -3,7 +3,6 @@ import { type CSSProperties, type ReactNode } from "react";
 import { clampShare, MAX_SHARE, MIN_SHARE } from "@/run/model/split";
 import styles from "@/run/page/Panes.module.css";
 import { useSplit } from "@/run/page/useSplit";
-import { PANES } from "@/app/texts";
 
 interface Props {
   /** The pane that small screens show. */
@@ -33,7 +32,7 @@ export function Panes({ shown, tree, node }: Props) {
         className={styles.separator}
         role="separator"
         tabIndex={0}
-        aria-label={PANES.resize}
+        aria-label="Width of the tree"
         aria-orientation="vertical"
         aria-controls="tree"
         aria-valuemin={MIN_SHARE}

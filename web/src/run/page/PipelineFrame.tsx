@@ -15,7 +15,6 @@ import { useActions } from "@/run/actions/useActions";
 import { PipelineHead } from "@/run/page/PipelineHead";
 import { PipelineHeader } from "@/run/page/PipelineHeader";
 import type { PipelineView } from "@/run/page/PipelineNav";
-import { PIPELINE } from "@/run/texts/pipeline";
 
 const REFRESH_MS = 2000;
 
@@ -91,7 +90,7 @@ export function PipelineLoading({ id, view, error, onRetry }: LoadingProps) {
     return (
       <EmptyState heading title={loadErrorMessage(error, id)}>
         <a href="/" onClick={followLink}>
-          {PIPELINE.allPipelines}
+          All pipelines
         </a>
       </EmptyState>
     );

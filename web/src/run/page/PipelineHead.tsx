@@ -6,7 +6,6 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { countsText, NO_COUNTS } from "@/run/model/states";
 import styles from "@/run/page/PipelineHead.module.css";
 import { PipelineNav, type PipelineView } from "@/run/page/PipelineNav";
-import { PIPELINE_HEADER } from "@/app/texts";
 
 interface Props {
   id: string;
@@ -41,7 +40,7 @@ export function PipelineHead(props: Props) {
         {title === undefined ? null : <code className={styles.id}>{id}</code>}
         {history === undefined ? null : (
           <a className={styles.history} href={history} onClick={followLink}>
-            {PIPELINE_HEADER.program}
+            Program
           </a>
         )}
         {tags.map((tag) => (

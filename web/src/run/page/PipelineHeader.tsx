@@ -19,7 +19,19 @@ import { PipelineHead } from "@/run/page/PipelineHead";
 import { ShareButton, useShare } from "@/run/page/Share";
 import styles from "@/run/page/PipelineHead.module.css";
 import type { PipelineView } from "@/run/page/PipelineNav";
-import { NAVIGATION, NOTIFICATIONS, PIPELINE_HEADER, SHARE } from "@/app/texts";
+
+const ACTIONS = {
+  run: "Run",
+  pause: "Pause",
+  cancel: "Cancel",
+  rerunFailed: "Rerun failed",
+  rerunKilled: "Rerun",
+  rerunAll: "Rerun all",
+  launchAgain: "Launch again",
+  sleep: "Sleep",
+  wake: "Wake",
+  archive: "Archive",
+};
 
 interface Props {
   summary: PipelineSummary;
@@ -101,45 +113,45 @@ function HeaderButtons({ summary, actions }: Pick<Props, "summary" | "actions">)
       {...(KEYS[action] === undefined ? {} : { shortcut: KEYS[action] })}
     >
       {ICONS[action] === undefined ? null : <Icon name={ICONS[action]} />}
-      {PIPELINE_HEADER.actions[action]}
+      {ACTIONS[action]}
     </Button>
   );
   const entries: MenuEntry[] = menu.map((action) => ({
-    label: PIPELINE_HEADER.actions[action],
+    label: ACTIONS[action],
     onSelect: () => execute(actions, action, summary.pipeline.id),
   }));
   const schedule = () => navigate(`/schedules?pipeline=${summary.pipeline.id}`);
   const isShown = secondary === null && summary.settled && !narrow;
   entries.push(
-    ...(isShown ? [] : [{ label: NAVIGATION.schedule, onSelect: schedule }]),
+    ...(isShown ? [] : [{ label: "Schedule", onSelect: schedule }]),
     "separator",
     {
-      label: NOTIFICATIONS.watch,
+      label: "Notify me when it ends or fails",
       checked: watched,
       onSelect: () => void watchPipeline(summary.pipeline.id, !watched),
     },
-    ...(narrow ? [{ label: SHARE.title, onSelect: share }] : []),
+    ...(narrow ? [{ label: "Share", onSelect: share }] : []),
     {
-      label: PIPELINE_HEADER.download,
+      label: "Download report",
       download: api.exportFile(summary.pipeline.id),
     },
-    { label: PIPELINE_HEADER.keys, shortcut: "?", onSelect: () => showHelp(true) },
+    { label: "Help and keyboard shortcuts", shortcut: "?", onSelect: () => showHelp(true) },
   );
   return (
     <>
-      <div className={styles.actions} role="toolbar" aria-label={PIPELINE_HEADER.toolbar}>
+      <div className={styles.actions} role="toolbar" aria-label="Pipeline">
         {secondary === null ? null : button(secondary, "plain")}
         {isShown ? (
           <Button variant="plain" onClick={schedule}>
             <Icon name="clock" />
-            {NAVIGATION.schedule}
+            Schedule
           </Button>
         ) : null}
         {primary === null ? null : button(primary, strong ? "main" : "plain")}
       </div>
       {narrow ? null : <ShareButton onClick={share} />}
       {dialog}
-      <Menu label={PIPELINE_HEADER.more} entries={entries} />
+      <Menu label="More" entries={entries} />
     </>
   );
 }
@@ -149,12 +161,14 @@ function Banners({ summary: { pipeline, images } }: { summary: PipelineSummary }
   const { problem, foreign_change: change, owner } = pipeline;
   const failed = images.filter((image) => image.state === "error").map((image) => image.name);
   const texts: string[] = [];
-  if (problem !== null) texts.push(PIPELINE_HEADER.problem(problem));
+  if (problem !== null) texts.push(`Paused: ${problem}`);
   if (change !== null) {
     const kind = change.change.replace("_", " ");
-    texts.push(PIPELINE_HEADER.foreignChange(owner, change.by, kind, moment(change.time)));
+    texts.push(
+      `Commands run without the user secrets of ${owner}: ${change.by} changed this pipeline (${kind}, ${moment(change.time)}). To run with your own secrets, launch it again.`,
+    );
   }
-  if (failed.length > 0) texts.push(PIPELINE_HEADER.imageFailed(failed.join(", ")));
+  if (failed.length > 0) texts.push(`Could not build the image ${failed.join(", ")}.`);
   return texts.map((text) => (
     <p key={text} className={styles.banner}>
       {text}

@@ -2,7 +2,14 @@ import { useMediaQuery } from "@/components/useMediaQuery";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { ONE_PANE } from "@/run/page/layout";
 import styles from "@/run/page/PipelineNav.module.css";
-import { PIPELINE_VIEWS } from "@/app/texts";
+
+const NAMES = {
+  overview: "Overview",
+  tree: "Tree",
+  timeline: "Timeline",
+  images: "Images",
+  data: "Data",
+};
 
 /** The pages of a pipeline, and the panes of its first page, which small screens show one by one. */
 export type PipelineView = "overview" | "tree" | "timeline" | "images" | "data";
@@ -21,7 +28,7 @@ export function PipelineNav({ id, current }: { id: string; current: PipelineView
   const views: readonly PipelineView[] = onePane ? ["overview", ...VIEWS] : VIEWS;
   const shown = current === "overview" && !onePane ? "tree" : current;
   return (
-    <nav className={styles.nav} aria-label={PIPELINE_VIEWS.label}>
+    <nav className={styles.nav} aria-label="Pipeline">
       {views.map((view) => (
         <a
           key={view}
@@ -29,7 +36,7 @@ export function PipelineNav({ id, current }: { id: string; current: PipelineView
           onClick={followLink}
           {...(view === shown ? { "aria-current": "page" as const } : {})}
         >
-          {PIPELINE_VIEWS.names[view]}
+          {NAMES[view]}
         </a>
       ))}
     </nav>

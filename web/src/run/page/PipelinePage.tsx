@@ -16,18 +16,27 @@ import { toQuery } from "@/run/timeline/model/openGroups";
 import { pathsFrom } from "@/logs/model/outputSearch";
 import { ROOT } from "@/run/model/paths";
 import { tabTitle } from "@/run/model/titles";
-import { ActionDialogs } from "@/run/actions/ActionDialogs";
-import { useActions } from "@/run/actions/useActions";
+import { type Actions, type ActionTarget, useActions } from "@/run/actions/useActions";
 import { Announcer } from "@/run/page/Announcer";
-import { FirstTour } from "@/run/page/FirstTour";
 import { PipelineLoading } from "@/run/page/PipelineFrame";
 import { PipelineHeader } from "@/run/page/PipelineHeader";
-import { LinkBanner } from "@/run/page/LinkBanner";
 import { NodePane } from "@/run/node/NodePane";
 import { Panes } from "@/run/page/Panes";
 import { TreePane } from "@/run/tree/TreePane";
 import { usePageKeys } from "@/run/page/usePageKeys";
 import { useTreeFocus } from "@/run/page/useTreeFocus";
+import bannerStyles from "@/components/Banner.module.css";
+import { takeTour } from "@/lib/tour";
+import { ConfirmAction } from "@/run/actions/ConfirmAction";
+
+const ModifyDialog = lazily(async () => (await import("@/run/actions/ModifyDialog")).ModifyDialog, {
+  placeholder: null,
+});
+
+const Tour = lazily(async () => (await import("@/components/Tour")).Tour, {
+  placeholder: null,
+  ahead: false,
+});
 
 const WatchPane = lazily(async () => (await import("@/logs/WatchPane")).WatchPane);
 
@@ -142,6 +151,42 @@ function Workbench({ session }: { session: PipelineSession }) {
       <Announcer session={session} path={node ?? ROOT} />
       <FirstTour />
       <ActionDialogs session={session} target={target} actions={actions} />
+    </>
+  );
+}
+
+/** A banner for a tree that will not be live again. */
+function LinkBanner({ session }: { session: PipelineSession }) {
+  const { link } = session;
+  if (link.kind !== "refused") return null;
+  return (
+    <div className={`${bannerStyles.banner} ${bannerStyles.error}`} role="status">
+      <span>{`Disconnected: ${link.message}`}</span>
+    </div>
+  );
+}
+
+/** Hints on the first pipeline of a newcomer. */
+function FirstTour() {
+  const [shown, setShown] = useState(takeTour);
+  return shown ? <Tour onClose={() => setShown(false)} /> : null;
+}
+
+interface DialogProps {
+  session: PipelineSession;
+  target: ActionTarget;
+  actions: Actions;
+}
+
+/** Confirmation and edit dialogs of actions. */
+function ActionDialogs({ session, target, actions }: DialogProps) {
+  const { modifying, dismiss } = actions;
+  return (
+    <>
+      <ConfirmAction actions={actions} />
+      {modifying === null ? null : (
+        <ModifyDialog session={session} target={target} paths={modifying} onClose={dismiss} />
+      )}
     </>
   );
 }

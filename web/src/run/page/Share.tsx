@@ -10,7 +10,6 @@ import { toast } from "@/components/toasts";
 import { copy } from "@/lib/clipboard";
 import { sharedUrl } from "@/run/model/sharing";
 import styles from "@/run/page/Share.module.css";
-import { SHARE } from "@/app/texts";
 
 /**
  * Copies a link to the page. Only this machine can open a link to a local agent, so there a dialog
@@ -19,7 +18,8 @@ import { SHARE } from "@/app/texts";
 export function useShare(id: string): { share: () => void; dialog: ReactNode } {
   const [open, setOpen] = useState(false);
   const share = async () => {
-    if (IN_CLOUD && (await copy(sharedUrl(location.href)))) toast(SHARE.copied);
+    if (IN_CLOUD && (await copy(sharedUrl(location.href))))
+      toast("Link copied. Members of your organisation can open it");
     else setOpen(true);
   };
   return {
@@ -33,8 +33,8 @@ export function ShareButton({ onClick }: { onClick: () => void }) {
     <Button
       variant="quiet"
       className={styles.button ?? ""}
-      aria-label={SHARE.title}
-      title={SHARE.title}
+      aria-label="Share"
+      title="Share"
       onClick={onClick}
     >
       <Icon name="share" />
@@ -44,14 +44,20 @@ export function ShareButton({ onClick }: { onClick: () => void }) {
 
 function ShareDialog({ id, onClose }: { id: string; onClose: () => void }) {
   return (
-    <Dialog title={SHARE.title} onClose={onClose}>
-      <p>{IN_CLOUD ? SHARE.organisation : SHARE.thisMachine}</p>
-      <Code text={sharedUrl(location.href)} label={SHARE.link} />
+    <Dialog title="Share" onClose={onClose}>
+      <p>
+        {IN_CLOUD
+          ? "Members of your organisation can open this link:"
+          : "This pipeline is on your machine, and only your browser there can open this link:"}
+      </p>
+      <Code text={sharedUrl(location.href)} label="link" />
       {IN_CLOUD ? null : (
         <>
-          <p>{SHARE.others}</p>
+          <p>
+            For other people, download the report: one HTML file with the tree, times and output.
+          </p>
           <a className={styles.download} href={api.exportFile(id)} download>
-            {SHARE.download}
+            Download report
           </a>
         </>
       )}

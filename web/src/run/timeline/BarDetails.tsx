@@ -7,7 +7,6 @@ import { type Bar, endOf } from "@/run/timeline/model/lanes";
 import { parentOf, ROOT } from "@/run/model/paths";
 import { waitText } from "@/run/timeline/model/phases";
 import styles from "@/run/timeline/BarDetails.module.css";
-import { CHART } from "@/run/texts/timeline";
 
 interface Props {
   id: string;
@@ -24,8 +23,7 @@ export function BarDetails({ id, bar, critical, grouped, now }: Props) {
   if (bar === null) {
     return (
       <div className={`${styles.facts} muted`}>
-        {grouped ? CHART.selectRow : CHART.selectBar}
-        {CHART.dragHint}
+        {grouped ? "Select a row to open its group" : "Select a bar for details"}. Drag to zoom in.
       </div>
     );
   }
@@ -38,10 +36,10 @@ export function BarDetails({ id, bar, critical, grouped, now }: Props) {
       </a>
       <StateLabel state={bar.state} />
       <span className="number">{details(bar, now).join(" · ")}</span>
-      {critical ? <span className="tag">{CHART.criticalPath}</span> : null}
+      {critical ? <span className="tag">critical path</span> : null}
       {parent === ROOT ? null : (
         <Button variant="quiet" onClick={() => setQuery({ root: parent })}>
-          {CHART.showGroup}
+          Show only its group
         </Button>
       )}
     </div>

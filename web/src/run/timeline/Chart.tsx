@@ -17,7 +17,6 @@ import { PathSummary } from "@/run/timeline/PathSummary";
 import { Toolbar } from "@/run/timeline/Toolbar";
 import { useSpots } from "@/run/timeline/useSpots";
 import { useZoom } from "@/run/timeline/useZoom";
-import { CHART } from "@/run/texts/timeline";
 
 interface Props {
   id: string;
@@ -140,7 +139,7 @@ function Rows({ id, scene, zoom, spots, onScroll, takesFocus, onToggle }: RowsPr
       ref={scroll}
       className={styles.scroll}
       role={byWorker ? "listbox" : "tree"}
-      aria-label={byWorker ? CHART.workers : CHART.nodes}
+      aria-label={byWorker ? "Workers" : "Nodes"}
       aria-describedby={`${names}-keys`}
       tabIndex={0}
       {...(chosen.at < 0 ? {} : { "aria-activedescendant": `${names}-${chosen.at}` })}
@@ -175,7 +174,9 @@ function Rows({ id, scene, zoom, spots, onScroll, takesFocus, onToggle }: RowsPr
         })}
       </div>
       <p id={`${names}-keys`} className="sr-only">
-        {byWorker ? CHART.workerKeys : CHART.nodeKeys}
+        {byWorker
+          ? "Use arrow keys to move between rows and attempts, plus and minus to zoom, brackets to pan, and Enter to open the node."
+          : "Use up and down arrow keys to move between rows, left and right to open or close a group and to move between attempts, plus and minus to zoom, brackets to pan, and Enter to open the node or group."}
       </p>
     </div>
   );

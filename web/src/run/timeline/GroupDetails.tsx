@@ -5,7 +5,6 @@ import { visible } from "@/lib/visible";
 import { runningAt } from "@/run/timeline/model/groupLanes";
 import type { Group } from "@/run/timeline/model/lanes";
 import barDetailsStyles from "@/run/timeline/BarDetails.module.css";
-import { CHART } from "@/run/texts/timeline";
 
 interface Props {
   id: string;
@@ -30,12 +29,12 @@ export function GroupDetails({ id, path, group, time, onEnter }: Props) {
       </a>
       {time === null ? null : (
         <strong className="number">
-          {CHART.runningAt(runningAt(group.steps, time).toLocaleString("en"), moment(time))}
+          {`${runningAt(group.steps, time).toLocaleString("en")} running at ${moment(time)}`}
         </strong>
       )}
       <span className="number">{groupDetails(group).join(" · ")}</span>
       <Button variant="quiet" onClick={onEnter}>
-        {CHART.showGroup}
+        Show only its group
       </Button>
     </div>
   );

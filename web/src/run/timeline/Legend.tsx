@@ -1,38 +1,32 @@
 import styles from "@/run/timeline/Legend.module.css";
-import { CHART } from "@/run/texts/timeline";
 
 /** Explains the shapes in the chart. */
 export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
   return (
-    <ul className={`${styles.legend} muted`} aria-label={CHART.legend}>
+    <ul className={`${styles.legend} muted`} aria-label="Legend">
       {groups ? (
         <>
           <Item
-            label={CHART.runningOverTime}
+            label="running commands over time"
             colour="queued-fill"
             fill="M0 14V9h5V2h6v4h5v5h4v3z"
           />
-          <Item label={CHART.failure} colour="error-fill" stroke="M10 0v14M6 1l8 7M14 1l-8 7" />
+          <Item label="failure" colour="error-fill" stroke="M10 0v14M6 1l8 7M14 1l-8 7" />
         </>
       ) : null}
       {bars ? (
         <>
-          <Item label={CHART.waitingForImage} colour="wait-image" stroke={STROKES} />
-          <Item label={CHART.waitingSlot} colour="queued-fill" fill="M0 5h20v4H0z" />
-          <Item label={CHART.waitingForContainer} colour="wait-start" stroke="M20 3H1v8h19" />
-          <Item label={CHART.unknownWait} colour="text-2" fill="M0 6h20v2H0z" />
-          <Item
-            label={CHART.running}
-            colour="running-fill"
-            fill={BAR}
-            cut="M9 0v14M13 0v14M17 0v14"
-          />
-          <Item label={CHART.done} colour="done-fill" fill={BAR} />
-          <Item label={CHART.failed} colour="error-fill" fill={BAR} cut="M4 4l6 6M10 4l-6 6" />
-          <Item label={CHART.killed} colour="killed-fill" fill={BAR} cut="M4 7h6" />
+          <Item label="waiting for image" colour="wait-image" stroke={STROKES} />
+          <Item label="waiting for a slot" colour="queued-fill" fill="M0 5h20v4H0z" />
+          <Item label="waiting for container" colour="wait-start" stroke="M20 3H1v8h19" />
+          <Item label="unknown wait" colour="text-2" fill="M0 6h20v2H0z" />
+          <Item label="running" colour="running-fill" fill={BAR} cut="M9 0v14M13 0v14M17 0v14" />
+          <Item label="done" colour="done-fill" fill={BAR} />
+          <Item label="failed" colour="error-fill" fill={BAR} cut="M4 4l6 6M10 4l-6 6" />
+          <Item label="killed" colour="killed-fill" fill={BAR} cut="M4 7h6" />
         </>
       ) : null}
-      <Item label={CHART.criticalPath} colour="text" fill="M0 6h20v2H0z" />
+      <Item label="critical path" colour="text" fill="M0 6h20v2H0z" />
     </ul>
   );
 }

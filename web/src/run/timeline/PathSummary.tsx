@@ -7,7 +7,15 @@ import type { Medians } from "@/run/live/useMedians";
 import { bottleneck, type CriticalPath, type Segment } from "@/run/timeline/model/criticalPath";
 import { nameOf } from "@/run/model/paths";
 import styles from "@/run/timeline/PathSummary.module.css";
-import { TIMELINE } from "@/run/texts/timeline";
+
+const WAITS = {
+  image: "image",
+  turn: "wait for a slot",
+  limit: "wait for a limit",
+  start: "container",
+  approval: "wait for approval",
+  unknown: "wait",
+};
 
 /** Number of segments that are drawn, the longest ones. */
 const MAX_SEGMENTS = 12;
@@ -27,11 +35,11 @@ export function PathSummary({ id, path, label, medians }: Props) {
   const found = bottleneck(path, label, medians.seconds);
   if (found === null) return null;
   return (
-    <section className={styles.summary} aria-label={TIMELINE.criticalPath}>
+    <section className={styles.summary} aria-label="Critical path">
       <p className={`${styles.text} number`}>
-        <strong>{TIMELINE.pathOf(label, duration(path.seconds))}</strong>{" "}
-        {TIMELINE.runningAndWaiting(duration(path.running), duration(path.waiting))}{" "}
-        {TIMELINE.bottleneckIs}{" "}
+        <strong>{`Critical path of ${label}: ${duration(path.seconds)}`}</strong>{" "}
+        {`${duration(path.running)} running, ${duration(path.waiting)} waiting.`}{" "}
+        {"The bottleneck is"}{" "}
         {found.path === null ? (
           found.name
         ) : (
@@ -70,7 +78,7 @@ interface PieceProps {
 }
 
 function Piece({ id, segment: { kind, bar, seconds }, share, isBottleneck }: PieceProps) {
-  const name = kind === "run" ? visible(nameOf(bar.path)) : TIMELINE.waits[kind];
+  const name = kind === "run" ? visible(nameOf(bar.path)) : WAITS[kind];
   const text = `${name} ${duration(seconds)}`;
   const grow: CSSProperties = { flexGrow: Math.max(1, Math.round(share * 1000)) };
   const look = isBottleneck ? styles.bottleneck : kind === "run" ? "" : styles[kind];

@@ -4,7 +4,6 @@ import { StateIcon } from "@/components/StateIcon";
 import { setQuery } from "@/lib/location";
 import { duration } from "@/lib/time";
 import type { Round } from "@/run/timeline/model/rounds";
-import { TIMELINE } from "@/run/texts/timeline";
 
 /** More rounds are chosen from a list. */
 const MAX_BUTTONS = 5;
@@ -23,11 +22,11 @@ export function RoundPicker({ rounds, only }: Props) {
     return (
       <select
         className="field"
-        aria-label={TIMELINE.round}
+        aria-label="Round"
         value={only === null ? "" : String(only + 1)}
         onChange={(event) => choose(event.target.value || null)}
       >
-        <option value="">{TIMELINE.allRounds}</option>
+        <option value="">All rounds</option>
         {rounds.map((round, at) => (
           <option key={round.label} value={at + 1}>
             {round.label}, {duration(round.to - round.from)}
@@ -37,9 +36,9 @@ export function RoundPicker({ rounds, only }: Props) {
     );
   }
   return (
-    <div role="group" aria-label={TIMELINE.round} className={segmentStyles.segments}>
+    <div role="group" aria-label="Round" className={segmentStyles.segments}>
       <Button aria-pressed={only === null} onClick={() => choose(null)}>
-        {TIMELINE.allRounds}
+        All rounds
       </Button>
       {rounds.map((round, at) => (
         <Button

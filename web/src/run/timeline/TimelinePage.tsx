@@ -15,7 +15,6 @@ import type { Opened } from "@/run/timeline/model/nestedLanes";
 import { ROOT } from "@/run/model/paths";
 import { Chart } from "@/run/timeline/Chart";
 import styles from "@/run/timeline/TimelinePage.module.css";
-import { CHART } from "@/run/texts/timeline";
 
 const NONE: Opened = new Map();
 
@@ -31,7 +30,7 @@ function useOpened(view: string) {
 export function TimelinePage({ params }: PageProps) {
   const id = params.id ?? "";
   return (
-    <PipelineFrame id={id} page="timeline" title={CHART.title}>
+    <PipelineFrame id={id} page="timeline" title="Timeline">
       {(summary) => <Opened summary={summary} />}
     </PipelineFrame>
   );
@@ -81,8 +80,8 @@ function Body({ session, summary, root }: BodyProps) {
     return session.loading ? (
       <Loading />
     ) : (
-      <EmptyState title={CHART.nothing}>
-        <p className="muted">{CHART.nothingHelp}</p>
+      <EmptyState title="Nothing has run yet">
+        <p className="muted">A bar will appear here for each queued or running command.</p>
       </EmptyState>
     );
   }
@@ -100,14 +99,15 @@ function Body({ session, summary, root }: BodyProps) {
         onToggle={toggle}
       />
       <p className={`${styles.notes} muted`}>
-        {session.loading ? CHART.loading(session.timeline.size.toLocaleString("en")) : ""}
-        {session.truncated ? CHART.firstAttempts(MAX_ATTEMPTS.toLocaleString("en")) : ""}
+        {session.loading ? `Loading, ${session.timeline.size.toLocaleString("en")} so far… ` : ""}
+        {session.truncated
+          ? `Showing the first ${MAX_ATTEMPTS.toLocaleString("en")} attempts. To see others, select one and press “Show only its group”. `
+          : ""}
         {root === ROOT ? null : (
           <>
-            {CHART.showingOnly}
-            <code>{root}</code>.{" "}
+            Showing only <code>{root}</code>.{" "}
             <Button variant="quiet" onClick={() => setQuery({ root: null, rows: null })}>
-              {CHART.showAll}
+              Show all
             </Button>
           </>
         )}

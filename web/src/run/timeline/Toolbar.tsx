@@ -7,7 +7,6 @@ import type { Round } from "@/run/timeline/model/rounds";
 import { RoundPicker } from "@/run/timeline/RoundPicker";
 import styles from "@/run/timeline/TimelineTools.module.css";
 import { type Zoom, ZOOM_STEP } from "@/run/timeline/useZoom";
-import { CHART, TIMELINE } from "@/run/texts/timeline";
 
 interface Props {
   data: ChartData;
@@ -25,41 +24,41 @@ export function Toolbar({ data, rounds, only, byWorker, zoom, onlyCritical, ...o
   const { attempts, grouped } = data;
   const active = data.rounds.reduce((sum, { round }) => sum + round.active, 0);
   return (
-    <div className={styles.bar} role="toolbar" aria-label={CHART.title}>
+    <div className={styles.bar} role="toolbar" aria-label="Timeline">
       <RoundPicker rounds={rounds} only={only} />
-      <div role="group" aria-label={CHART.rows} className={segmentStyles.segments}>
+      <div role="group" aria-label="Rows" className={segmentStyles.segments}>
         <Button aria-pressed={!byWorker} onClick={() => setQuery({ by: null }, true)}>
-          {CHART.byNode}
+          By node
         </Button>
         <Button aria-pressed={byWorker} onClick={() => setQuery({ by: "worker" }, true)}>
-          {CHART.byWorker}
+          By worker
         </Button>
       </div>
       {grouped === null ? null : (
-        <div role="group" aria-label={CHART.nodes} className={segmentStyles.segments}>
+        <div role="group" aria-label="Nodes" className={segmentStyles.segments}>
           <Button aria-pressed={grouped} onClick={() => setQuery({ rows: "groups" }, true)}>
-            {CHART.groups}
+            Groups
           </Button>
           <Button aria-pressed={!grouped} onClick={() => setQuery({ rows: "all" }, true)}>
-            {CHART.allNodes}
+            All nodes
           </Button>
         </div>
       )}
-      <Button aria-label={CHART.zoomIn} shortcut="+" onClick={() => zoom.by(1 / ZOOM_STEP)}>
+      <Button aria-label="Zoom in" shortcut="+" onClick={() => zoom.by(1 / ZOOM_STEP)}>
         +
       </Button>
-      <Button aria-label={CHART.zoomOut} shortcut="-" onClick={() => zoom.by(ZOOM_STEP)}>
+      <Button aria-label="Zoom out" shortcut="-" onClick={() => zoom.by(ZOOM_STEP)}>
         −
       </Button>
       <Button shortcut="0" disabled={!zoom.isZoomed} onClick={zoom.reset}>
-        {CHART.resetZoom}
+        Reset zoom
       </Button>
       <Button
         aria-pressed={onlyCritical}
-        title={TIMELINE.criticalTitle}
+        title="The chain of commands that determines the total time"
         onClick={() => on.onOnlyCritical(!onlyCritical)}
       >
-        {TIMELINE.criticalPath}
+        Critical path
       </Button>
       <span className="muted number">
         {plural(attempts, "attempt")}, {duration(active)}

@@ -12,7 +12,6 @@ import { displayState, failureText, isFailed, stateLabel, stoppedText } from "@/
 import { waitOf } from "@/run/model/waiting";
 import { ReuseIcon } from "@/run/tree/ReuseIcon";
 import styles from "@/run/tree/NodeRow.module.css";
-import { TREE } from "@/app/texts";
 
 /** Indent of a level in px; deep levels are narrower, so that names keep their room. */
 const INDENT = 16;
@@ -107,7 +106,12 @@ export const NodeRow = memo(function NodeRow(props: Props) {
         <Name row={row} title={title} />
         {node.reuse === null ? null : <ReuseIcon node={node} reuse={node.reuse} />}
         {node.hasDoc ? (
-          <span className={styles.doc} role="img" title={TREE.hasDoc} aria-label={TREE.hasDoc} />
+          <span
+            className={styles.doc}
+            role="img"
+            title="has documentation"
+            aria-label="has documentation"
+          />
         ) : null}
         <Detail {...props} />
       </span>
@@ -196,7 +200,7 @@ function Cell({ column, count }: { column: Column; count: number }) {
 function Word({ row: { node }, stoppedBy }: Props) {
   const mark = displayState(node);
   const text = wordOf(node, stoppedBy);
-  const attempt = node.attempt > 1 ? TREE.attempt(node.attempt) : "";
+  const attempt = node.attempt > 1 ? `attempt ${node.attempt}` : "";
   const shown = [text, attempt].filter((part) => part !== "").join(" · ");
   if (shown === "") return null;
   return (
@@ -235,7 +239,7 @@ export function MoreRow({ row, top }: { row: Extract<AnyRow, { kind: "more" }>; 
       aria-busy
       style={rowStyle(top, row.level + 1)}
     >
-      {missing > 0 ? TREE.loadingMore(missing) : TREE.loading}
+      {missing > 0 ? `loading ${missing.toLocaleString("en")} more…` : "loading…"}
     </div>
   );
 }

@@ -1,15 +1,14 @@
 import type { TreeNode } from "@/run/model/node";
 import styles from "@/run/tree/NodeRow.module.css";
-import { TREE } from "@/app/texts";
 
 /** Shows the container reuse of a node. */
 export function ReuseIcon({ node, reuse }: { node: TreeNode; reuse: "context" | "fresh" }) {
   const label =
     reuse === "fresh"
-      ? TREE.freshContainer
+      ? "each attempt uses a new container"
       : node.type === "Exec"
-        ? TREE.sharedContainer
-        : TREE.ownContainer;
+        ? "shares the container of its group"
+        : "commands below share one container, one at a time";
   return (
     <svg
       className={styles.reuse}

@@ -17,7 +17,6 @@ import { rowId, rowStyle } from "@/run/tree/NodeRow";
 import rowStyles from "@/run/tree/NodeRow.module.css";
 import { ROW_HEIGHT } from "@/run/tree/Tree";
 import treeStyles from "@/run/tree/Tree.module.css";
-import { PIPELINE } from "@/run/texts/pipeline";
 
 const PAGE = 200;
 /** Results change while the pipeline runs. */
@@ -74,9 +73,9 @@ export function SearchResults({ session, text, state, current, selected, onSelec
   }
   if (nodes.length === 0) {
     return found.isPending || hasNextPage ? (
-      <p className={treeStyles.note}>{PIPELINE.searching}</p>
+      <p className={treeStyles.note}>Searching…</p>
     ) : (
-      <EmptyState title={PIPELINE.noMatchingNodes} />
+      <EmptyState title="No matching nodes" />
     );
   }
   const onKeyDown = (event: KeyboardEvent) => {
@@ -98,22 +97,20 @@ export function SearchResults({ session, text, state, current, selected, onSelec
     <div className={treeStyles.tree}>
       <p className={treeStyles.note} role="status">
         {nodes.length.toLocaleString("en")}
-        {hasNextPage ? "+" : ""}
-        {PIPELINE.found}
+        {hasNextPage ? "+" : ""} found
         <button
           type="button"
           className="button button-quiet"
           onClick={() => onSelect(new Set(nodes.map((node) => node.path)))}
         >
-          {PIPELINE.select}
-          {hasNextPage ? PIPELINE.these : PIPELINE.all}
+          Select {hasNextPage ? "these" : "all"}
         </button>
       </p>
       <div
         ref={scroll}
         className={`${treeStyles.scroll} tree-scroll`}
         role="listbox"
-        aria-label={PIPELINE.matchingNodes}
+        aria-label="Matching nodes"
         aria-multiselectable
         tabIndex={0}
         onKeyDown={onKeyDown}

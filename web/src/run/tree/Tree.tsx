@@ -15,8 +15,6 @@ import { FoldRow, MoreRow, NodeRow, rowAt, rowId, tickingTime } from "@/run/tree
 import styles from "@/run/tree/Tree.module.css";
 import { useRangeSelection } from "@/run/tree/useRangeSelection";
 import { useScrollAnchor } from "@/run/tree/useScrollAnchor";
-import { TREE } from "@/app/texts";
-import { PIPELINE } from "@/run/texts/pipeline";
 
 export const ROW_HEIGHT = 28;
 const OVERSCAN = 12;
@@ -134,7 +132,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   return (
     <div className={styles.tree}>
       <div className={styles.head} aria-hidden>
-        <span className={styles.title}>{TREE.node}</span>
+        <span className={styles.title}>Node</span>
         <span className={styles.cells}>
           {columnsOf(settled).map(({ state, label }) => (
             <span key={state} className={styles.cell} title={label}>
@@ -146,10 +144,10 @@ export function Tree({ session, current, selected, onSelect }: Props) {
           type="button"
           tabIndex={-1}
           className={styles.time}
-          title={TREE.sortByTime}
+          title="Sort by time"
           onClick={() => session.setOrder(byTime ? "state" : "time")}
         >
-          {byTime ? TREE.timeSorted : TREE.time}
+          {byTime ? "Time ↓" : "Time"}
         </button>
         {rows.length < MIN_MAPPED ? null : <span className={styles.map} />}
       </div>
@@ -158,7 +156,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
           ref={scroll}
           className={`${styles.scroll} tree-scroll`}
           role="tree"
-          aria-label={PIPELINE.nodes}
+          aria-label="Nodes"
           aria-multiselectable
           tabIndex={0}
           aria-busy={range.busy}

@@ -16,8 +16,12 @@ import { Tree } from "@/run/tree/Tree";
 import styles from "@/run/tree/TreePane.module.css";
 import { goToFailure } from "@/run/page/usePageKeys";
 import { focusTree, useTreeFocus } from "@/run/page/useTreeFocus";
-import { TREE, TREE_PANE } from "@/app/texts";
-import { PIPELINE } from "@/run/texts/pipeline";
+
+const ORDER_LABELS = {
+  state: "Sort by state, failed first",
+  time: "Sort by time, slowest first",
+  definition: "Sort as defined",
+};
 
 export interface TreePaneProps {
   session: PipelineSession;
@@ -36,7 +40,7 @@ export function TreePane(props: TreePaneProps) {
   const searching = text !== "" || state !== null;
   useTreeFocus(false, searching);
   return (
-    <section className={`${styles.pane} tree-pane`} aria-label={PIPELINE.tree}>
+    <section className={`${styles.pane} tree-pane`} aria-label="Tree">
       <TreeTools {...props} state={state} />
       {selected.size > 0 ? <SelectionBar {...props} /> : null}
       {searching ? (
@@ -67,8 +71,8 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
         id="tree-search"
         className={`field ${styles.search}`}
         type="search"
-        placeholder={PIPELINE.search}
-        aria-label={PIPELINE.search}
+        placeholder="Search paths and commands"
+        aria-label="Search paths and commands"
         aria-keyshortcuts="/"
         value={query.get("q") ?? ""}
         onChange={(event) => setQuery({ q: event.target.value }, true)}
@@ -85,12 +89,12 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
       />
       <select
         className="field"
-        aria-label={PIPELINE.filterByState}
+        aria-label="Filter by state"
         aria-keyshortcuts="f"
         value={state ?? ""}
         onChange={(event) => setQuery({ state: event.target.value }, true)}
       >
-        <option value="">{PIPELINE.all}</option>
+        <option value="">all</option>
         {STATES.map((one) => (
           <option key={one} value={one}>
             {stateLabel(one)}
@@ -100,7 +104,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
       <span className={styles.failures} hidden={failed === 0}>
         <Button
           variant="quiet"
-          aria-label={PIPELINE.previousFailure}
+          aria-label="Previous failure"
           shortcut="p"
           disabled={failed === 0}
           onClick={() => void goToFailure(session, current, -1)}
@@ -108,11 +112,11 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
           ‹
         </Button>
         <span className={failed > 0 ? "state-error number" : "muted"}>
-          {failed === 0 ? PIPELINE.noFailures : PIPELINE.failed(failed.toLocaleString("en"))}
+          {failed === 0 ? "no failures" : `${failed.toLocaleString("en")} failed`}
         </span>
         <Button
           variant="quiet"
-          aria-label={PIPELINE.nextFailure}
+          aria-label="Next failure"
           shortcut="n"
           disabled={failed === 0}
           onClick={() => void goToFailure(session, current, 1)}
@@ -121,7 +125,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
         </Button>
       </span>
       <Menu
-        label={PIPELINE.view}
+        label="View"
         entries={[
           {
             label: "Open failures, close completed groups",
@@ -130,7 +134,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
           { label: "Close all groups", onSelect: () => session.collapseAll() },
           "separator",
           ...ORDERS.map((order) => ({
-            label: TREE.orders[order],
+            label: ORDER_LABELS[order],
             checked: session.order.by === order,
             onSelect: () => session.setOrder(order),
           })),
@@ -142,27 +146,23 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
 
 function SelectionBar({ session, selected, onSelect, actions, targets }: TreePaneProps) {
   return (
-    <div
-      className={`${bulkStyles.bar} ${styles.bulk}`}
-      role="toolbar"
-      aria-label={PIPELINE.selectedNodes}
-    >
-      <strong role="status">{PIPELINE.selected(selected.size.toLocaleString("en"))}</strong>
+    <div className={`${bulkStyles.bar} ${styles.bulk}`} role="toolbar" aria-label="Selected nodes">
+      <strong role="status">{`${selected.size.toLocaleString("en")} selected`}</strong>
       <Button shortcut="r" onClick={() => void actions.nodes("rerun", targets)}>
-        {PIPELINE.rerun}
+        Rerun
       </Button>
       <Button shortcut="s" onClick={() => void actions.toggleSkip(targets)}>
-        {PIPELINE.skip}
+        Skip
       </Button>
       <Button shortcut="k" variant="danger" onClick={() => void actions.nodes("kill", targets)}>
-        {PIPELINE.kill}
+        Kill
       </Button>
       <Button shortcut="m" onClick={() => actions.modify(targets)}>
-        {PIPELINE.modify}
+        Modify
       </Button>
-      <Button onClick={() => void watchOutputs(session, [...selected])}>{TREE_PANE.watch}</Button>
+      <Button onClick={() => void watchOutputs(session, [...selected])}>Watch outputs</Button>
       <Button variant="quiet" shortcut="Esc" onClick={() => onSelect(new Set())}>
-        {PIPELINE.clear}
+        Clear
       </Button>
     </div>
   );
