@@ -24,7 +24,6 @@ from bench.cloud.lab import CloudLab
 from bench.cloud.launching import ASYNCHRONOUS, ModelClock, Slow, tree_of
 from bench.registry import BenchError
 from chalicelib.people.tokens import digest_of
-from chalicelib.run.port import CloudRecord, Entry
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reconcile import Reconciler
 from chalicelib.run.rules.deferred import EXECUTOR, BackgroundEvent
@@ -173,7 +172,7 @@ class _Function:
         self.engine = CommandProcessor(
             replace(
                 cloud,
-                store=self._store,  # type: ignore[arg-type]
+                store=self._store,
                 fleet=_Fleet(model.tasks, self._call),  # type: ignore[arg-type]
                 limits=Slow(cloud.limits, {"read": ("dynamodb.GetItem",)}, self),  # type: ignore[arg-type]
                 orgs=Slow(cloud.orgs, read, self),  # type: ignore[arg-type]
@@ -257,26 +256,30 @@ class _Model:
         """Copy a pipeline, with another id in all of its records."""
         # Ids are random; these are in the order of a shuffle.
         new = f"{number * 7919 % 9973:04d}-copy"
+        kept = self.store._kept[original]  # noqa: SLF001  the fake has no copies
         with self.place.engine.reading(ME.org, original) as live:
             (pool,) = live.pools
             spec = next(live.pipeline.execs())
         renamed = pool_name(spec, new)
         if pool_name(spec, original) != pool:
             raise AssertionError("pools have other names than expected")
-        record = self.store.record(ME.org, original)
-        if record is None:
-            raise AssertionError(f"no pipeline {original}")
-        copied = record.model_validate_json(re.sub(original, new, record.model_dump_json()))
-        text = gzip.decompress(self.store.definition(original)).replace(
-            original.encode(), new.encode()
+        journal = []
+        for entry in kept.journal:
+            text = json.dumps(entry.input).replace(original, new).replace(pool, renamed)
+            journal.append(type(entry)(entry.number, json.loads(text), open=entry.open))
+        record = kept.record.model_validate_json(
+            re.sub(original, new, kept.record.model_dump_json())
         )
-        definition = gzip.compress(text, compresslevel=1, mtime=0)
-        self.store.create(CloudRecord(ME.org, copied), definition)
-        for entry in self.store.news(original, 0).entries:
-            written = json.dumps(entry.input).replace(original, new).replace(pool, renamed)
-            self.store.commit(ME.org, new, Entry(entry.number, json.loads(written), open=True))
-        for worker, seen in self.store.workers_seen(original).items():
-            self.store.note_worker(new, worker, seen)
+        definition = gzip.decompress(kept.definition).replace(original.encode(), new.encode())
+        self.store._kept[new] = replace(  # noqa: SLF001
+            kept,
+            record=record,
+            definition=gzip.compress(definition, compresslevel=1, mtime=0),
+            journal=journal,
+            seen=dict(kept.seen),
+            waiting={},
+            snapshot=None,
+        )
 
 
 _model: _Model | None = None

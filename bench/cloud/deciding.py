@@ -8,36 +8,37 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.cloud import (
+    FakeAgents,
+    FakeAuditLog,
     FakeBlobs,
     FakeBuilder,
     FakeConnections,
+    FakeDeliveries,
     FakeFleet,
+    FakeIdentities,
     FakeIdentityProvider,
+    FakeLimits,
     FakeLogs,
     FakeMachines,
+    FakeNamedRecords,
+    FakeOrgs,
+    FakePeople,
+    FakeRelays,
+    FakeShells,
+    FakeStore,
+    FakeTokens,
     FakeVault,
 )
-from tests.fakes.cloud.dynamodb import memory_table
-from tests.fakes.cloud.store import memory_store
 from tests.fakes.schedules import MemorySchedules
 
 import conducto as co
 from bench.cloud.lab import CloudLab
-from chalicelib.aws import table_keys
-from chalicelib.aws.named_records import TableNamedRecords
 from chalicelib.data.function import LocalDataFiles
-from chalicelib.debug.aws import TableShells
 from chalicelib.dependencies import Dependencies
-from chalicelib.limits.aws import TableLimits
-from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
-from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
-from chalicelib.remote.aws import TableAgents, TableRelays
-from chalicelib.run.aws.journal import JournalStore
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
-from chalicelib.triggers.aws import TableDeliveries
 from chalicelib.triggers.github_app import GithubApps
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
 from chalicelib.workers.handlers import WorkerApi
@@ -46,12 +47,9 @@ from conducto_core.asl.rules.compiler import Machine
 from conducto_core.asl.rules.naming import Site, node_id
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.notifications.channels import Settings
-from conducto_core.notifications.model import NotificationRule
-from conducto_core.people.model import Trust
 from conducto_core.programs.model import ContinueRequest
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.requests import LaunchRequest
-from conducto_core.triggers.model import GithubApp, QueuedLaunch, Trigger
 from conducto_core.workers.model import PROTOCOL, Claim, ClaimDecision, Report, WorkerStart
 
 Found = dict[str, float]
@@ -102,13 +100,12 @@ class Place:
     """
 
     def __init__(self, root: co.Node, workers: int, *, run: bool = True, **ports: Any) -> None:
-        table = memory_table()
-        orgs, blobs = TableOrgs(table, time.time), FakeBlobs()
+        orgs, blobs = FakeOrgs(), FakeBlobs()
         for each in (orgs, ports.get("orgs", orgs)):
             each.set_plan(ME.org, BillingPlan("scale", workers, 1000, 16, None))
-        self.store = memory_store(table, orgs, JournalStore)
+        self.store = FakeStore(orgs)
         self.fleet = FakeFleet()
-        self.tokens = TableTokens(table, time.time)
+        self.tokens = FakeTokens(time.time)
         self.engine = CommandProcessor(
             replace(
                 Dependencies(
@@ -121,26 +118,26 @@ class Place:
                     vault=FakeVault(),
                     tokens=self.tokens,
                     orgs=orgs,
-                    people=TablePeople(table, self.tokens),
-                    audit=TableAuditLog(table, time.time),
-                    identities=TableIdentities(table),
-                    limits=TableLimits(table),
+                    people=FakePeople(self.tokens),
+                    audit=FakeAuditLog(),
+                    identities=FakeIdentities(),
+                    limits=FakeLimits(),
                     provider=FakeIdentityProvider(),
-                    trusts=TableNamedRecords(table, table_keys.trust, Trust),
-                    rules=TableNamedRecords(table, table_keys.notification_rule, NotificationRule),
+                    trusts=FakeNamedRecords(),
+                    rules=FakeNamedRecords(),
                     schedules=MemorySchedules(),
-                    triggers=TableNamedRecords(table, table_keys.trigger, Trigger),
-                    deliveries=TableDeliveries(table, time.time),
-                    queue=TableNamedRecords(table, table_keys.queued_launch, QueuedLaunch),
+                    triggers=FakeNamedRecords(),
+                    deliveries=FakeDeliveries(),
+                    queue=FakeNamedRecords(),
                     git=GitProviders(Settings()),
                     refs=HttpGitRefs(public_only=True),
-                    apps=TableNamedRecords(table, table_keys.github_app, GithubApp),
+                    apps=FakeNamedRecords(),
                     github=GithubApps(Settings(), time.time),
                     connections=FakeConnections(),
-                    agents=TableAgents(table),
-                    relays=TableRelays(table, time.time),
+                    agents=FakeAgents(),
+                    relays=FakeRelays(),
                     builder=FakeBuilder(),
-                    shells=TableShells(table, orgs, time.time),
+                    shells=FakeShells(orgs),
                     site=SITE,
                 ),
                 **ports,

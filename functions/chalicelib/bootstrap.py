@@ -25,12 +25,13 @@ from chalicelib.aws.named_records import IdempotencyTable, TableNamedRecords
 from chalicelib.aws.s3 import S3Bucket
 from chalicelib.billing.aws import TableBilling
 from chalicelib.billing.metering import StorageMetering
+from chalicelib.billing.port import BillingPorts
 from chalicelib.billing.run import BillingRun
 from chalicelib.billing.stripe import StripeBilling, StripeSettings
 from chalicelib.data.aws import DataFunction, EfsAccessPoints
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.debug.aws import TableShells
-from chalicelib.dependencies import BillingPorts, Dependencies
+from chalicelib.dependencies import Dependencies
 from chalicelib.images.aws import CodeBuild, EcrRegistry
 from chalicelib.limits.aws import TableLimits
 from chalicelib.logs.aws.logs import ChunkedLogs

@@ -1,60 +1,48 @@
 """The external dependencies of the cloud target; `chalicelib.bootstrap` creates them."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from chalicelib.billing.port import BillingPorts
 from chalicelib.errors import R, retry_throttled
+from chalicelib.images.port import Builder
+from chalicelib.logs.port import LogKey, LogStore
+from chalicelib.people.port import (
+    AuditLog,
+    Connections,
+    Identities,
+    IdentityProvider,
+    NamedRecords,
+    Orgs,
+    People,
+    SecretVault,
+    Tokens,
+)
+from chalicelib.remote.port import Agents, Relays
+from chalicelib.run.port import Blobs, DataFiles, LimitRecords, StateMachines, Store
+from chalicelib.run.rules.deferred import BackgroundEvent
+from chalicelib.triggers.port import (
+    Deliveries,
+    GithubAppApi,
+    GitProvider,
+    GitRefs,
+    LaunchPlaces,
+    TriggerRecords,
+)
+from chalicelib.workers.port import Shells, WorkerFleet
+from conducto_core.asl.rules.naming import Site
 from conducto_core.asl.rules.partition import MAX_SIZE, Size
 from conducto_core.billing.rules import Remedies
+from conducto_core.notifications.model import NotificationRule
+from conducto_core.people.model import Trust
+from conducto_core.schedules.port import Schedules
+from conducto_core.triggers.model import GithubApp
 from conducto_core.workers.model import Credentials, WarmPool
-
-if TYPE_CHECKING:
-    from chalicelib.aws.named_records import TableNamedRecords
-    from chalicelib.billing.aws import TableBilling
-    from chalicelib.billing.port import BillingProvider
-    from chalicelib.debug.aws import TableShells
-    from chalicelib.images.port import Builder
-    from chalicelib.limits.aws import TableLimits
-    from chalicelib.logs.port import LogKey, LogStore
-    from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
-    from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
-    from chalicelib.people.port import (
-        Connections,
-        IdentityProvider,
-        SecretVault,
-    )
-    from chalicelib.remote.aws import TableAgents, TableRelays
-    from chalicelib.run.aws.journal import JournalStore
-    from chalicelib.run.port import Blobs, DataFiles, StateMachines
-    from chalicelib.run.rules.deferred import BackgroundEvent
-    from chalicelib.triggers.aws import TableDeliveries
-    from chalicelib.triggers.port import (
-        GithubAppApi,
-        GitProvider,
-        GitRefs,
-    )
-    from chalicelib.workers.port import WorkerFleet
-    from conducto_core.asl.rules.naming import Site
-    from conducto_core.notifications.model import NotificationRule
-    from conducto_core.people.model import Trust
-    from conducto_core.schedules.port import Schedules
-    from conducto_core.triggers.model import GithubApp, QueuedLaunch, Trigger
 
 #: Called with address, subject, text and password.
 Mail = Callable[[str, str, str, str | None], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class BillingPorts:
-    """The ports of an installation with billing."""
-
-    provider: BillingProvider
-    records: TableBilling
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,35 +78,35 @@ class Dependencies:
         services: Environment variables of commands for non-default service addresses.
     """
 
-    store: JournalStore
+    store: Store
     logs: LogStore
     blobs: Blobs
     data: DataFiles
     machines: StateMachines
     fleet: WorkerFleet
     vault: SecretVault
-    tokens: TableTokens
-    people: TablePeople
-    audit: TableAuditLog
-    identities: TableIdentities
+    tokens: Tokens
+    people: People
+    audit: AuditLog
+    identities: Identities
     provider: IdentityProvider
-    trusts: TableNamedRecords[Trust]
+    trusts: NamedRecords[Trust]
     schedules: Schedules
-    limits: TableLimits
-    rules: TableNamedRecords[NotificationRule]
-    triggers: TableNamedRecords[Trigger]
-    deliveries: TableDeliveries
-    queue: TableNamedRecords[QueuedLaunch]
+    limits: LimitRecords
+    rules: NamedRecords[NotificationRule]
+    triggers: TriggerRecords
+    deliveries: Deliveries
+    queue: LaunchPlaces
     git: GitProvider
     refs: GitRefs
-    apps: TableNamedRecords[GithubApp]
+    apps: NamedRecords[GithubApp]
     github: GithubAppApi
-    orgs: TableOrgs
+    orgs: Orgs
     connections: Connections
-    agents: TableAgents
-    relays: TableRelays
+    agents: Agents
+    relays: Relays
     builder: Builder
-    shells: TableShells
+    shells: Shells
     site: Site
     url: Callable[[], str] = lambda: ""
     socket: Callable[[], str] = lambda: ""

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from tests.fakes.cloud.dynamodb import memory_table
+from tests.fakes.cloud import FakeBilling, FakeOrgs
 
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.billing.aws import TableBilling
-from chalicelib.billing.port import HookEvent, Meter, PaymentAccount, WaitingMail
+from chalicelib.billing.port import BillingRecords, HookEvent, Meter, PaymentAccount, WaitingMail
 from chalicelib.errors import ConflictError, PlanLimitError
 from chalicelib.people.aws.organisations import TableOrgs
 from conducto_core.billing.rules import FREE, NO_BILLING, RATES, SCALE, Billing, PlanPeriod, Status
@@ -19,6 +19,7 @@ from support.cloud.aws import TABLE, aws
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.people.port import Orgs
 
 NOW = 1_000_000.0
 HOUR = 997_200
@@ -26,21 +27,19 @@ METER = Meter("acme", "w1", "abc", vcpu=0.5, gb=2.0, since=900_000.5, task="arn:
 
 
 class Shop(NamedTuple):
-    records: TableBilling
-    orgs: TableOrgs
-
-
-def shop_of(table: DynamoTable) -> Shop:
-    return Shop(TableBilling(table, lambda: NOW), TableOrgs(table, lambda: NOW))
+    records: BillingRecords
+    orgs: Orgs
 
 
 @pytest.fixture(params=["memory", "table"])
 def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
     if request.param == "memory":
-        yield shop_of(memory_table())
+        orgs = FakeOrgs(lambda: NOW)
+        yield Shop(FakeBilling(orgs), orgs)
         return
     with aws() as clients:
-        yield shop_of(DynamoTable(clients, TABLE))
+        table = DynamoTable(clients, TABLE)
+        yield Shop(TableBilling(table, lambda: NOW), TableOrgs(table, lambda: NOW))
 
 
 def test_account_is_replaced_only_by_one_that_was_fetched_later(shop: Shop) -> None:

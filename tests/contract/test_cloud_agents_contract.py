@@ -1,4 +1,4 @@
-"""Where linked agents and relayed requests are kept: in DynamoDB, in memory and at AWS."""
+"""Where linked agents and relayed requests are kept: in memory, and in the table."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fakes.cloud.dynamodb import memory_table
+from tests.fakes.cloud import FakeAgents, FakeRelays
 
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.remote.aws import TableAgents, TableRelays
-from chalicelib.remote.port import AgentKey, AgentRecord, AgentShell, StoredSummary
+from chalicelib.remote.port import AgentKey, AgentRecord, Agents, AgentShell, Relays, StoredSummary
 from conducto_core.remote.model import MAX_CONCURRENT
 from support.cloud.aws import TABLE, aws
 
@@ -31,23 +31,20 @@ def clients() -> Iterator[Clients]:
 
 
 @pytest.fixture(params=["fake", "aws"])
-def table(request: pytest.FixtureRequest) -> DynamoTable:
+def agents(request: pytest.FixtureRequest) -> Agents:
     if request.param == "fake":
-        return memory_table()
-    return DynamoTable(request.getfixturevalue("clients"), TABLE)
+        return FakeAgents()
+    return TableAgents(DynamoTable(request.getfixturevalue("clients"), TABLE))
 
 
-@pytest.fixture
-def agents(table: DynamoTable) -> TableAgents:
-    return TableAgents(table)
+@pytest.fixture(params=["fake", "aws"])
+def relays(request: pytest.FixtureRequest) -> Relays:
+    if request.param == "fake":
+        return FakeRelays()
+    return TableRelays(DynamoTable(request.getfixturevalue("clients"), TABLE), lambda: NOW)
 
 
-@pytest.fixture
-def relays(table: DynamoTable) -> TableRelays:
-    return TableRelays(table, lambda: NOW)
-
-
-def test_agents_of_an_organisation_are_found_as_they_connected(agents: TableAgents) -> None:
+def test_agents_of_an_organisation_are_found_as_they_connected(agents: Agents) -> None:
     other = replace(AGENT, key=AgentKey("acme", "desktop"), user="bob", connection="c2")
     assert agents.find(KEY) is None
     assert agents.connect(AGENT)
@@ -69,7 +66,7 @@ def test_agents_of_an_organisation_are_found_as_they_connected(agents: TableAgen
     ],
 )
 def test_connection_with_the_higher_epoch_is_valid(
-    agents: TableAgents, changes: dict[str, object], *, accepted: bool
+    agents: Agents, changes: dict[str, object], *, accepted: bool
 ) -> None:
     agents.connect(AGENT)
     agents.number(KEY, "c1", cursor=7)
@@ -83,7 +80,7 @@ def test_connection_with_the_higher_epoch_is_valid(
     assert replace(found, sent=1) == expected
 
 
-def test_offline_agent_connects_with_any_epoch(agents: TableAgents) -> None:
+def test_offline_agent_connects_with_any_epoch(agents: Agents) -> None:
     agents.connect(AGENT)
     agents.disconnect(KEY, "another", NOW + 5)
     assert agents.find(KEY) == AGENT
@@ -93,7 +90,7 @@ def test_offline_agent_connects_with_any_epoch(agents: TableAgents) -> None:
     assert agents.connect(replace(AGENT, epoch=1, connection="c2"))
 
 
-def test_frames_to_a_connection_have_consecutive_numbers(agents: TableAgents) -> None:
+def test_frames_to_a_connection_have_consecutive_numbers(agents: Agents) -> None:
     agents.connect(AGENT)
 
     assert [agents.number(KEY, "c1", seen=NOW + 1), agents.number(KEY, "c1", cursor=4)] == [2, 3]
@@ -103,7 +100,7 @@ def test_frames_to_a_connection_have_consecutive_numbers(agents: TableAgents) ->
     assert agents.find(AgentKey("acme", "unknown")) is None
 
 
-def test_summaries_are_replaced_and_removed(agents: TableAgents) -> None:
+def test_summaries_are_replaced_and_removed(agents: Agents) -> None:
     other = AgentKey("acme", "desktop")
     for key, name, data in ((KEY, "abc", b"1"), (KEY, "abd", b"2"), (other, "abc", b"3")):
         agents.put_summary(key, name, data, NOW)
@@ -120,7 +117,7 @@ def test_summaries_are_replaced_and_removed(agents: TableAgents) -> None:
     assert [one.agent for one in agents.summaries("acme")] == ["desktop"]
 
 
-def test_followed_pipelines_are_listed_until_they_expire(agents: TableAgents) -> None:
+def test_followed_pipelines_are_listed_until_they_expire(agents: Agents) -> None:
     for name, until in (("abc", NOW + 10), ("abd", NOW + 20), ("abe", NOW + 30)):
         agents.put_followed(KEY, name, until)
     agents.remove_followed(KEY, "abe")
@@ -130,7 +127,7 @@ def test_followed_pipelines_are_listed_until_they_expire(agents: TableAgents) ->
     assert list(agents.followed(AgentKey("acme", "desktop"), NOW)) == []
 
 
-def test_shell_is_found_by_its_connection_and_agent_and_ends_once(agents: TableAgents) -> None:
+def test_shell_is_found_by_its_connection_and_agent_and_ends_once(agents: Agents) -> None:
     shell = AgentShell(KEY, "s1", "c1", "ann", "digest", "p1", "/a")
     other = replace(shell, id="s2", connection="c2", key=AgentKey("acme", "desktop"))
     assert agents.put_shell(shell, NOW + 60)
@@ -145,7 +142,7 @@ def test_shell_is_found_by_its_connection_and_agent_and_ends_once(agents: TableA
     assert agents.shell_of("c2") == other
 
 
-def test_forgotten_agent_leaves_nothing(agents: TableAgents) -> None:
+def test_forgotten_agent_leaves_nothing(agents: Agents) -> None:
     agents.connect(AGENT)
     agents.put_summary(KEY, "abc", b"1", NOW)
     agents.put_followed(KEY, "abc", NOW + 10)
@@ -156,7 +153,7 @@ def test_forgotten_agent_leaves_nothing(agents: TableAgents) -> None:
     assert list(agents.followed(KEY, NOW)) == []
 
 
-def test_requests_in_progress_are_limited_per_agent(relays: TableRelays) -> None:
+def test_requests_in_progress_are_limited_per_agent(relays: Relays) -> None:
     slots = [relays.reserve(KEY, NOW, NOW + 20) for _ in range(MAX_CONCURRENT)]
 
     assert slots == list(range(MAX_CONCURRENT))
@@ -168,7 +165,7 @@ def test_requests_in_progress_are_limited_per_agent(relays: TableRelays) -> None
     assert relays.reserve(KEY, NOW + 20, NOW + 40) == 0
 
 
-def test_frames_of_a_response_are_kept_by_index(relays: TableRelays) -> None:
+def test_frames_of_a_response_are_kept_by_index(relays: Relays) -> None:
     for index, frame in ((2, b"c"), (0, b"a"), (10, b"k"), (0, b"a")):
         relays.put_frame(KEY, "r1", index, frame)
     relays.put_frame(AgentKey("acme", "desktop"), "r1", 1, b"x")

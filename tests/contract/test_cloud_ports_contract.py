@@ -12,12 +12,18 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.fakes.cloud import (
+    FakeAuditLog,
     FakeBlobs,
     FakeConnections,
+    FakeDeliveries,
+    FakeIdentities,
     FakeLogs,
+    FakeNamedRecords,
+    FakeOrgs,
+    FakePeople,
+    FakeTokens,
     FakeVault,
 )
-from tests.fakes.cloud.dynamodb import memory_table
 
 from chalicelib.api.aws import TableConnections
 from chalicelib.aws import table_keys
@@ -33,13 +39,19 @@ from chalicelib.logs.port import LogKey, LogStore, Tail, Uploaded
 from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
 from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
 from chalicelib.people.port import (
+    AuditLog,
     BillingPlan,
     Connections,
+    Identities,
     Identity,
     InvitationRecord,
     Measured,
+    NamedRecords,
+    Orgs,
+    People,
     SecretVault,
     Spender,
+    Tokens,
     VerifiedPerson,
 )
 from chalicelib.people.tokens import membership_digest
@@ -47,6 +59,7 @@ from chalicelib.remote.port import AgentKey
 from chalicelib.run.port import Blobs
 from chalicelib.secrets.aws import SecretsManager
 from chalicelib.triggers.aws import TableDeliveries
+from chalicelib.triggers.port import Deliveries
 from conducto_core.billing.model import PipelineSpent
 from conducto_core.billing.rules import Stored
 from conducto_core.command.output import packed
@@ -93,13 +106,6 @@ def table(clients: Clients) -> DynamoTable:
     return DynamoTable(clients, TABLE)
 
 
-@pytest.fixture(params=["fake", "aws"])
-def either_table(request: pytest.FixtureRequest) -> DynamoTable:
-    """Return a table in memory, and one at AWS."""
-    made: DynamoTable = either(request, memory_table(), lambda _c, t: t)
-    return made
-
-
 def either(request: pytest.FixtureRequest, fake: Any, real: Any) -> Any:
     """Return the fake, or what ``real`` makes of clients and a table."""
     if request.param == "fake":
@@ -127,14 +133,16 @@ def vault(request: pytest.FixtureRequest) -> SecretVault:
     return made
 
 
-@pytest.fixture
-def tokens(either_table: DynamoTable, clock: Clock) -> TableTokens:
-    return TableTokens(either_table, clock)
+@pytest.fixture(params=["fake", "aws"])
+def tokens(request: pytest.FixtureRequest, clock: Clock) -> Tokens:
+    made: Tokens = either(request, FakeTokens(clock), lambda _c, t: TableTokens(t, clock))
+    return made
 
 
-@pytest.fixture
-def orgs(either_table: DynamoTable, clock: Clock) -> TableOrgs:
-    return TableOrgs(either_table, clock)
+@pytest.fixture(params=["fake", "aws"])
+def orgs(request: pytest.FixtureRequest, clock: Clock) -> Orgs:
+    made: Orgs = either(request, FakeOrgs(), lambda _c, t: TableOrgs(t, clock))
+    return made
 
 
 @pytest.fixture(params=["fake", "aws"])
@@ -502,7 +510,7 @@ def test_signed_addresses_are_at_the_host_where_pages_may_go(region: str) -> Non
 # ---- tokens -----------------------------------------------------------------------------------
 
 
-def test_token_identifies_its_owner(tokens: TableTokens) -> None:
+def test_token_identifies_its_owner(tokens: Tokens) -> None:
     tokens.put("d1", ANN, expires=None)
     tokens.put("d2", WORKER, expires=None)
 
@@ -511,7 +519,7 @@ def test_token_identifies_its_owner(tokens: TableTokens) -> None:
     assert tokens.find("d3") is None
 
 
-def test_a_token_ends_when_it_was_to_end(tokens: TableTokens, clock: Clock) -> None:
+def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
     tokens.put("d1", ANN, expires=1010.5)
 
     clock.now = 1010.0
@@ -520,7 +528,7 @@ def test_a_token_ends_when_it_was_to_end(tokens: TableTokens, clock: Clock) -> N
     assert tokens.find("d1") is None
 
 
-def test_codes_of_a_token_are_counted_by_minute(tokens: TableTokens, clock: Clock) -> None:
+def test_codes_of_a_token_are_counted_by_minute(tokens: Tokens, clock: Clock) -> None:
     clock.now = 6000.0
     counts = [tokens.count_code(parent) for parent in ("a", "a", "b", "a")]
     clock.now += 59
@@ -532,7 +540,7 @@ def test_codes_of_a_token_are_counted_by_minute(tokens: TableTokens, clock: Cloc
     assert tokens.known("acme") == []
 
 
-def test_revoked_token_is_deleted(tokens: TableTokens) -> None:
+def test_revoked_token_is_deleted(tokens: Tokens) -> None:
     tokens.put("d1", ANN, expires=None)
 
     assert [tokens.revoke_once("d1"), tokens.revoke_once("d1")] == [True, False]
@@ -541,7 +549,7 @@ def test_revoked_token_is_deleted(tokens: TableTokens) -> None:
     assert tokens.known("acme") == []
 
 
-def test_token_contains_its_id_and_its_parent(tokens: TableTokens) -> None:
+def test_token_contains_its_id_and_its_parent(tokens: Tokens) -> None:
     tokens.put("d1", ANN, expires=None)
     tokens.put("d2", ANN, expires=None, parent="d1")
 
@@ -553,7 +561,7 @@ def test_token_contains_its_id_and_its_parent(tokens: TableTokens) -> None:
     assert (hanging.token, hanging.parent) == ("d2", "d1")
 
 
-def test_token_ends_with_its_parent(tokens: TableTokens, clock: Clock) -> None:
+def test_token_ends_with_its_parent(tokens: Tokens, clock: Clock) -> None:
     tokens.put("taken", ANN, expires=None)
     tokens.put("short", ANN, expires=1010.0)
     tokens.put("of taken", ANN, expires=None, parent="taken")
@@ -569,7 +577,7 @@ def test_token_ends_with_its_parent(tokens: TableTokens, clock: Clock) -> None:
 
 
 def test_tokens_and_sessions_of_users_are_listed_the_newest_first(
-    tokens: TableTokens, clock: Clock
+    tokens: Tokens, clock: Clock
 ) -> None:
     tokens.put("d1", ANN, expires=None)
     clock.now += 1
@@ -597,7 +605,7 @@ def test_tokens_and_sessions_of_users_are_listed_the_newest_first(
 # ---- organisations ----------------------------------------------------------------------------
 
 
-def test_an_org_is_on_the_free_plan_until_it_is_on_another(orgs: TableOrgs) -> None:
+def test_an_org_is_on_the_free_plan_until_it_is_on_another(orgs: Orgs) -> None:
     assert orgs.plan("acme") == BillingPlan()
 
     orgs.set_plan("acme", BillingPlan("scale", max_workers=50, max_cpu=16.0, exec_minutes=None))
@@ -609,7 +617,7 @@ def test_an_org_is_on_the_free_plan_until_it_is_on_another(orgs: TableOrgs) -> N
     assert orgs.workers("acme") == 0
 
 
-def test_usage_is_counted_once(orgs: TableOrgs) -> None:
+def test_usage_is_counted_once(orgs: Orgs) -> None:
     for _ in range(3):
         orgs.add_usage("acme", "2026-11", "abc /a 1", 10.5, 2.0)
     orgs.add_usage("acme", "2026-11", "abc /a 2", 1.0, 0.25)
@@ -620,7 +628,7 @@ def test_usage_is_counted_once(orgs: TableOrgs) -> None:
     assert orgs.usage("other", "2026-11") == {"exec_seconds": 0, "cpu_seconds": 0}
 
 
-def test_usage_of_pipelines_is_counted_once_for_each(orgs: TableOrgs) -> None:
+def test_usage_of_pipelines_is_counted_once_for_each(orgs: Orgs) -> None:
     old, new = Spender("abc", "Old title", 0.5), Spender("abc", "New title", 0.25)
     for _ in range(3):
         orgs.add_usage("acme", "2026-11", "abc /a 1", 10.0, 2.0, whose=old)
@@ -654,7 +662,7 @@ def test_usage_of_pipelines_is_counted_once_for_each(orgs: TableOrgs) -> None:
     assert list(orgs.spent("other", "2026-11")) == []
 
 
-def test_storage_is_charged_once_for_each_interval(orgs: TableOrgs) -> None:
+def test_storage_is_charged_once_for_each_interval(orgs: Orgs) -> None:
     whose = Spender("abc", "Train", 0.0, attempts=0, program="/a.py", function="main")
     first, second = (Measured(float(n), Stored(objects=n, files=2, records=3)) for n in (10, 20))
 
@@ -679,7 +687,7 @@ def test_storage_is_charged_once_for_each_interval(orgs: TableOrgs) -> None:
     assert orgs.spent_by("acme", "2026-10", "abc") is None
 
 
-def test_daily_measurement_of_storage_has_a_place(orgs: TableOrgs) -> None:
+def test_daily_measurement_of_storage_has_a_place(orgs: Orgs) -> None:
     assert orgs.measured_last() == ("", "")
     orgs.note_measured("acme", "abc")
     orgs.note_measured("other", "aaa")
@@ -834,14 +842,21 @@ def test_output_of_a_deleted_pipeline_is_deleted_and_no_other(logs: LogStore) ->
 class Registry(NamedTuple):
     """Members and their tokens, over the same table."""
 
-    people: TablePeople
-    tokens: TableTokens
-    identities: TableIdentities
+    people: People
+    tokens: Tokens
+    identities: Identities
 
 
-@pytest.fixture
-def registry(either_table: DynamoTable, tokens: TableTokens) -> Registry:
-    return Registry(TablePeople(either_table, tokens), tokens, TableIdentities(either_table))
+@pytest.fixture(params=["fake", "aws"])
+def registry(request: pytest.FixtureRequest, clock: Clock) -> Registry:
+    def real(_clients: Clients, table: DynamoTable) -> Registry:
+        tokens = TableTokens(table, clock)
+        return Registry(TablePeople(table, tokens), tokens, TableIdentities(table))
+
+    fakes, linked = FakeTokens(clock), FakeIdentities()
+    fake = Registry(FakePeople(fakes, linked), fakes, linked)
+    made: Registry = either(request, fake, real)
+    return made
 
 
 def a_member(user: str, role: Role = Role.MEMBER) -> Member:
@@ -987,12 +1002,13 @@ def test_dissolved_organisation_has_no_members_and_tokens(registry: Registry) ->
 # ---- audit log --------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def audit(either_table: DynamoTable, clock: Clock) -> TableAuditLog:
-    return TableAuditLog(either_table, clock)
+@pytest.fixture(params=["fake", "aws"])
+def audit(request: pytest.FixtureRequest, clock: Clock) -> AuditLog:
+    made: AuditLog = either(request, FakeAuditLog(), lambda _c, t: TableAuditLog(t, clock))
+    return made
 
 
-def test_audit_log_is_paged_and_filtered_over_months(audit: TableAuditLog, clock: Clock) -> None:
+def test_audit_log_is_paged_and_filtered_over_months(audit: AuditLog, clock: Clock) -> None:
     month = 31 * 86_400.0
     for number in range(6):
         clock.now = 1_700_000_000.0 + number * month
@@ -1015,7 +1031,7 @@ def test_audit_log_is_paged_and_filtered_over_months(audit: TableAuditLog, clock
     assert audit.page("acme", AuditParams(operation="launch")).entries == ()
 
 
-def test_user_is_renamed_in_the_audit_log(audit: TableAuditLog, clock: Clock) -> None:
+def test_user_is_renamed_in_the_audit_log(audit: AuditLog, clock: Clock) -> None:
     clock.now = 1_700_000_000.0
     audit.add("acme", _entry(clock.now, "ann"))
     audit.add("acme", _entry(clock.now, "bob", subject="ann"))
@@ -1031,7 +1047,7 @@ def test_user_is_renamed_in_the_audit_log(audit: TableAuditLog, clock: Clock) ->
     ]
 
 
-def test_entry_has_no_status_until_its_request_ends(audit: TableAuditLog, clock: Clock) -> None:
+def test_entry_has_no_status_until_its_request_ends(audit: AuditLog, clock: Clock) -> None:
     clock.now = 1_700_000_000.0
     begun = [audit.add("acme", _entry(clock.now + n, "ann", "ann", status=None)) for n in range(3)]
 
@@ -1053,13 +1069,17 @@ def _entry(time: float, user: str, subject: str = "", *, status: int | None = 20
     )
 
 
-@pytest.fixture
-def rules(either_table: DynamoTable) -> TableNamedRecords[NotificationRule]:
-    return TableNamedRecords(either_table, table_keys.notification_rule, NotificationRule)
+@pytest.fixture(params=["fake", "aws"])
+def rules(request: pytest.FixtureRequest) -> NamedRecords[NotificationRule]:
+    def made(_clients: Clients, table: DynamoTable) -> TableNamedRecords[NotificationRule]:
+        return TableNamedRecords(table, table_keys.notification_rule, NotificationRule)
+
+    found: NamedRecords[NotificationRule] = either(request, FakeNamedRecords(), made)
+    return found
 
 
 def test_named_records_are_those_of_their_organisation(
-    rules: TableNamedRecords[NotificationRule],
+    rules: NamedRecords[NotificationRule],
 ) -> None:
     def rule(name: str, to: str) -> NotificationRule:
         return NotificationRule.model_validate({"name": name, "channel": "slack", "to": to})
@@ -1075,12 +1095,13 @@ def test_named_records_are_those_of_their_organisation(
     assert rules.list_by_name("acme") == [rule("a", "#2")]
 
 
-@pytest.fixture
-def deliveries(either_table: DynamoTable, clock: Clock) -> TableDeliveries:
-    return TableDeliveries(either_table, clock)
+@pytest.fixture(params=["fake", "aws"])
+def deliveries(request: pytest.FixtureRequest, clock: Clock) -> Deliveries:
+    made: Deliveries = either(request, FakeDeliveries(), lambda _c, t: TableDeliveries(t, clock))
+    return made
 
 
-def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: TableDeliveries) -> None:
+def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: Deliveries) -> None:
     event = GitEvent(kind=GitEventKind.PUSH, url="https://x/a", repository="a", branch="main")
     first = Delivery(id="01-a", time=1.0, event=event)
     second = Delivery(id="02-b", time=2.0, event=event)
@@ -1096,7 +1117,7 @@ def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: TableDeliver
     assert deliveries.open()[-1] == ("acme", "app", "02-b")
 
 
-def test_ended_deliveries_are_not_open(deliveries: TableDeliveries) -> None:
+def test_ended_deliveries_are_not_open(deliveries: Deliveries) -> None:
     event = GitEvent(kind=GitEventKind.PUSH, url="https://x/a", repository="a", branch="main")
     found = [Delivery(id=f"0{n}-x", time=1.0, event=event) for n in range(4)]
     for number, each in enumerate(found):

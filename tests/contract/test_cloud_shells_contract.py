@@ -1,4 +1,4 @@
-"""Where debug shells are kept: in DynamoDB, in memory and at AWS."""
+"""Where debug shells are kept: in memory, and in the table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.fakes.cloud.dynamodb import memory_table
+from tests.fakes.cloud import FakeOrgs, FakeShells
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import DynamoTable
@@ -15,9 +15,10 @@ from chalicelib.aws.s3 import S3Bucket
 from chalicelib.debug.aws import TableShells
 from chalicelib.errors import PlanLimitError, ThrottledError
 from chalicelib.people.aws.organisations import TableOrgs
+from chalicelib.people.port import Orgs
 from chalicelib.run.aws.journal import JournalStore
 from chalicelib.triggers.aws import TableDeliveries
-from chalicelib.workers.port import Shell
+from chalicelib.workers.port import Shell, Shells
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.triggers.model import Delivery, GitEvent, GitEventKind
 from support.cloud.aws import BUCKET, TABLE, aws
@@ -33,8 +34,8 @@ SHELL = Shell("s1", "acme", "abc", "ann", "/a b", 2, 0.5, 8.0, opened=NOW, until
 
 
 class Kept(NamedTuple):
-    shells: TableShells
-    orgs: TableOrgs
+    shells: Shells
+    orgs: Orgs
 
 
 @pytest.fixture
@@ -46,9 +47,9 @@ def clients() -> Iterator[Clients]:
 @pytest.fixture(params=["fake", "aws"])
 def kept(request: pytest.FixtureRequest) -> Kept:
     if request.param == "fake":
-        table = memory_table()
-    else:
-        table = DynamoTable(request.getfixturevalue("clients"), TABLE)
+        orgs = FakeOrgs()
+        return Kept(FakeShells(orgs), orgs)
+    table = DynamoTable(request.getfixturevalue("clients"), TABLE)
     real = TableOrgs(table, lambda: NOW)
     return Kept(TableShells(table, real, lambda: NOW), real)
 

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud.dynamodb import memory_table
-from tests.fakes.cloud.store import memory_store
+from tests.fakes.cloud import FakeOrgs, FakeStore
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import MAX_INLINE, DynamoTable
@@ -35,12 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.aws.clients import Clients
+    from chalicelib.people.port import Orgs
+    from chalicelib.run.port import Store
 
 
 class Over:
     """A store, and the orgs that it counts workers of."""
 
-    def __init__(self, store: JournalStore, orgs: TableOrgs) -> None:
+    def __init__(self, store: Store, orgs: Orgs) -> None:
         self.store = store
         self.orgs = orgs
 
@@ -61,15 +62,14 @@ def real(clients: Clients) -> Over:
 @pytest.fixture(params=["fake", "aws"])
 def over(request: pytest.FixtureRequest) -> Over:
     if request.param == "fake":
-        table = memory_table()
-        orgs = TableOrgs(table, lambda: 1000.0)
-        return Over(memory_store(table, orgs, JournalStore), orgs)
+        orgs = FakeOrgs()
+        return Over(FakeStore(orgs), orgs)
     real: Over = request.getfixturevalue("real")
     return real
 
 
 @pytest.fixture
-def store(over: Over) -> JournalStore:
+def store(over: Over) -> Store:
     over.store.create(cloud_record("abc"), b"the definition")
     return over.store
 
@@ -105,7 +105,7 @@ def test_a_pipeline_comes_back_as_it_was_given(over: Over) -> None:
     assert over.store.org_of("abc") == "acme"
 
 
-def test_a_taken_id_is_refused_and_the_first_pipeline_is_left_alone(store: JournalStore) -> None:
+def test_a_taken_id_is_refused_and_the_first_pipeline_is_left_alone(store: Store) -> None:
     with pytest.raises(ConflictError):
         store.create(cloud_record("abc", "other"), b"another definition")
 
@@ -113,7 +113,7 @@ def test_a_taken_id_is_refused_and_the_first_pipeline_is_left_alone(store: Journ
     assert store.org_of("abc") == "acme"
 
 
-def test_another_org_does_not_see_a_pipeline(store: JournalStore) -> None:
+def test_another_org_does_not_see_a_pipeline(store: Store) -> None:
     assert store.record("other", "abc") is None
     assert store.records("other") == ((), None)
     assert store.org_of("xyz") is None
@@ -138,7 +138,7 @@ def test_a_page_that_ends_with_the_last_pipeline_leads_nowhere(over: Over) -> No
     assert over.store.records("acme", limit=3)[1] is None
 
 
-def test_an_entry_is_written_once(store: JournalStore) -> None:
+def test_an_entry_is_written_once(store: Store) -> None:
     store.commit("acme", "abc", entry(1))
 
     with pytest.raises(ConflictError):
@@ -149,7 +149,7 @@ def test_an_entry_is_written_once(store: JournalStore) -> None:
     assert list(store.attempts("abc")) == []
 
 
-def test_one_of_several_concurrent_writers_wins_each_entry(store: JournalStore) -> None:
+def test_one_of_several_concurrent_writers_wins_each_entry(store: Store) -> None:
     def write(number: int) -> bool:
         try:
             store.commit("acme", "abc", entry(number % 4 + 1))
@@ -164,7 +164,7 @@ def test_one_of_several_concurrent_writers_wins_each_entry(store: JournalStore) 
     assert [e.number for e in store.news("abc", 0).entries] == [1, 2, 3, 4]
 
 
-def test_entries_are_read_on_from_a_number_in_order(store: JournalStore) -> None:
+def test_entries_are_read_on_from_a_number_in_order(store: Store) -> None:
     for number in range(1, 13):
         store.commit("acme", "abc", entry(number))
 
@@ -173,14 +173,14 @@ def test_entries_are_read_on_from_a_number_in_order(store: JournalStore) -> None
     assert store.news("abc", 12).entries == []
 
 
-def test_an_entry_of_another_orgs_pipeline_is_refused(store: JournalStore) -> None:
+def test_an_entry_of_another_orgs_pipeline_is_refused(store: Store) -> None:
     with pytest.raises((ConflictError, LookupError)):
         store.commit("other", "abc", entry(1))
 
     assert store.news("abc", 0).entries == []
 
 
-def test_the_record_of_an_entry_replaces_the_one_before(store: JournalStore) -> None:
+def test_the_record_of_an_entry_replaces_the_one_before(store: Store) -> None:
     status = PipelineStatus(state=State.RUNNING, settled=False, seq=3)
     record = PipelineRecord(id="abc", title="Train", armed=True, status=status, created=5.0)
 
@@ -191,7 +191,7 @@ def test_the_record_of_an_entry_replaces_the_one_before(store: JournalStore) -> 
     assert store.records("acme")[0] == (record,)
 
 
-def test_newest_entry_decides_whether_a_pipeline_is_open(store: JournalStore) -> None:
+def test_newest_entry_decides_whether_a_pipeline_is_open(store: Store) -> None:
     assert list(store.open_pipelines()) == []
 
     store.commit("acme", "abc", entry(1))
@@ -204,7 +204,7 @@ def test_newest_entry_decides_whether_a_pipeline_is_open(store: JournalStore) ->
     assert list(store.open_pipelines()) == [("acme", "abc")]
 
 
-def test_newest_entry_decides_whether_a_pipeline_asks(store: JournalStore) -> None:
+def test_newest_entry_decides_whether_a_pipeline_asks(store: Store) -> None:
     record = PipelineRecord(id="abc", title="Train")
 
     store.commit("acme", "abc", entry(1, record=record, asks=True))
@@ -220,7 +220,7 @@ def test_newest_entry_decides_whether_a_pipeline_asks(store: JournalStore) -> No
     assert list(store.asking_pipelines("acme")) == []
 
 
-def test_changes_are_read_on_from_a_number_across_entries(store: JournalStore) -> None:
+def test_changes_are_read_on_from_a_number_across_entries(store: Store) -> None:
     store.commit("acme", "abc", entry(1, changes=[row(1), row(2), row(3)]))
     store.commit("acme", "abc", entry(2))
     store.commit("acme", "abc", entry(3, changes=[row(4), row(5)]))
@@ -236,7 +236,7 @@ def test_changes_are_read_on_from_a_number_across_entries(store: JournalStore) -
     assert seqs(99) == []
 
 
-def test_attempts_come_by_path_and_number_and_the_newest_state_counts(store: JournalStore) -> None:
+def test_attempts_come_by_path_and_number_and_the_newest_state_counts(store: Store) -> None:
     started = [attempt("/a b"), attempt("/a"), attempt("/a/b"), attempt("/b")]
     store.commit("acme", "abc", entry(1, attempts=started))
     ended = [attempt("/a", 1, State.ERROR), attempt("/a", 2)]
@@ -255,7 +255,7 @@ def test_attempts_come_by_path_and_number_and_the_newest_state_counts(store: Jou
     assert list(store.attempts("abc", "/c")) == []
 
 
-def test_long_paths_stay_distinguishable(store: JournalStore) -> None:
+def test_long_paths_stay_distinguishable(store: Store) -> None:
     head = "/" + "ü" * 900
     store.commit("acme", "abc", entry(1, attempts=[attempt(head + "a"), attempt(head + "b")]))
 
@@ -263,7 +263,7 @@ def test_long_paths_stay_distinguishable(store: JournalStore) -> None:
     assert len(list(store.attempts("abc"))) == 2
 
 
-def test_an_entry_may_end_any_number_of_attempts(store: JournalStore) -> None:
+def test_an_entry_may_end_any_number_of_attempts(store: Store) -> None:
     many = [attempt(f"/{i:04}") for i in range(MAX_ATTEMPTS + 40)]
 
     store.commit("acme", "abc", entry(1, attempts=many))
@@ -271,7 +271,7 @@ def test_an_entry_may_end_any_number_of_attempts(store: JournalStore) -> None:
     assert [a.path for a in store.attempts("abc")] == [a.path for a in many]
 
 
-def test_an_entry_may_be_larger_than_an_item(store: JournalStore) -> None:
+def test_an_entry_may_be_larger_than_an_item(store: Store) -> None:
     # Incompressible text, so that it is large in the table as well.
     noise = "".join(chr(33 + (i * i * 7919 + i // 3) % 90) for i in range(4 * MAX_INLINE))
     large = AttemptRecord(path="/a", number=1, state=State.RUNNING, command=noise)
@@ -285,7 +285,7 @@ def test_an_entry_may_be_larger_than_an_item(store: JournalStore) -> None:
     assert list(store.changes("abc", 19_990, 100)) == published
 
 
-def test_the_turn_is_passed_on_by_one_of_two_that_saw_it(store: JournalStore) -> None:
+def test_the_turn_is_passed_on_by_one_of_two_that_saw_it(store: Store) -> None:
     quiet = store.news("abc", 0).turn
     assert quiet == Turn(0, TurnState.QUIET)
 
@@ -299,7 +299,7 @@ def test_the_turn_is_passed_on_by_one_of_two_that_saw_it(store: JournalStore) ->
     assert opened == Turn(2, TurnState.OPEN)
 
 
-def test_an_entry_of_a_turn_that_is_over_is_refused(store: JournalStore) -> None:
+def test_an_entry_of_a_turn_that_is_over_is_refused(store: Store) -> None:
     first = store.pass_turn("abc", Turn(), TurnState.TAKEN)
     store.commit("acme", "abc", entry(1, turn=first.version))
     second = store.pass_turn("abc", first, TurnState.TAKEN)
@@ -311,7 +311,7 @@ def test_an_entry_of_a_turn_that_is_over_is_refused(store: JournalStore) -> None
     assert [e.number for e in store.news("abc", 0).entries] == [1, 2]
 
 
-def test_inputs_wait_until_an_entry_has_them(store: JournalStore) -> None:
+def test_inputs_wait_until_an_entry_has_them(store: Store) -> None:
     waiting = [Waiting(f"{number}-x", {"number": number}) for number in (3, 1, 2)]
     for each in (*waiting, waiting[0]):
         store.put_waiting("abc", each)
@@ -327,7 +327,7 @@ def test_inputs_wait_until_an_entry_has_them(store: JournalStore) -> None:
     assert store.waiting("abc", 10) == []
 
 
-def test_an_input_that_was_withdrawn_is_in_no_entry(store: JournalStore) -> None:
+def test_an_input_that_was_withdrawn_is_in_no_entry(store: Store) -> None:
     for each in ("1-x", "2-x"):
         store.put_waiting("abc", Waiting(each, {}))
     assert store.withdraw("abc", "1-x")
@@ -363,7 +363,7 @@ def test_readers_stop_at_a_gap_that_a_query_shows(real: Over) -> None:
     assert real.store.news("abc", 2).entries == []
 
 
-def test_the_newest_snapshot_stays(store: JournalStore) -> None:
+def test_the_newest_snapshot_stays(store: Store) -> None:
     assert store.snapshot("abc") is None
 
     store.put_snapshot("abc", Snapshot(5, {"a": [1, "x"]}))
@@ -374,7 +374,7 @@ def test_the_newest_snapshot_stays(store: JournalStore) -> None:
     assert store.snapshot("abc") == Snapshot(6, {"a": "newer"})
 
 
-def test_a_generated_tree_is_kept_under_its_content(store: JournalStore) -> None:
+def test_a_generated_tree_is_kept_under_its_content(store: Store) -> None:
     key = store.keep_tree("abc", b"tree")
 
     assert store.keep_tree("abc", b"tree") == key
@@ -438,7 +438,7 @@ def test_the_shares_of_an_orgs_pipelines_are_known(over: Over) -> None:
     assert over.orgs.shares("acme") == {}
 
 
-def test_a_share_is_written_with_its_entry_or_not_at_all(store: JournalStore, over: Over) -> None:
+def test_a_share_is_written_with_its_entry_or_not_at_all(store: Store, over: Over) -> None:
     store.commit("acme", "abc", entry(1))
     with pytest.raises(ConflictError):
         store.commit("acme", "abc", entry(1, share=Share(waiting=1.0)))
@@ -464,7 +464,7 @@ def test_a_lost_race_is_no_matter_of_the_plan(over: Over) -> None:
         over.store.commit("acme", "abc", entry(1, workers=1))
 
 
-def test_last_heartbeat_of_each_worker_is_known(store: JournalStore) -> None:
+def test_last_heartbeat_of_each_worker_is_known(store: Store) -> None:
     assert store.workers_seen("abc") == {}
 
     store.note_worker("abc", "w1", 10.5)
@@ -551,7 +551,7 @@ def new_notifications(number: int, text: str = "it is done") -> NotificationReco
 
 
 def test_notifications_come_back_by_entry_and_are_due_from_when_they_were_made(
-    store: JournalStore,
+    store: Store,
 ) -> None:
     store.commit(
         "acme", "abc", entry(1, notifications=[new_notifications(1), new_notifications(2)])
@@ -567,7 +567,7 @@ def test_notifications_come_back_by_entry_and_are_due_from_when_they_were_made(
     assert list(store.outgoing_due(1003.0)) == [("acme", "abc")]
 
 
-def test_sent_notification_is_kept_and_no_longer_due(store: JournalStore) -> None:
+def test_sent_notification_is_kept_and_no_longer_due(store: Store) -> None:
     store.commit("acme", "abc", entry(1, notifications=[new_notifications(1)]))
     sent = new_notifications(1).model_copy(update={"delivery": DeliveryState.SENT, "tries": 1})
 
@@ -581,7 +581,7 @@ def test_sent_notification_is_kept_and_no_longer_due(store: JournalStore) -> Non
 
 
 @pytest.mark.parametrize("version", [1, 3])
-def test_one_of_two_writers_of_notification_states_wins(store: JournalStore, version: int) -> None:
+def test_one_of_two_writers_of_notification_states_wins(store: Store, version: int) -> None:
     store.commit("acme", "abc", entry(1, notifications=[new_notifications(1)]))
 
     with pytest.raises(ConflictError):
@@ -590,12 +590,12 @@ def test_one_of_two_writers_of_notification_states_wins(store: JournalStore, ver
     assert list(store.outgoing("abc")) == [Outgoing(1, 1, 1001.0, (new_notifications(1),))]
 
 
-def test_notifications_of_an_entry_that_is_not_there_are_refused(store: JournalStore) -> None:
+def test_notifications_of_an_entry_that_is_not_there_are_refused(store: Store) -> None:
     with pytest.raises(ConflictError):
         store.put_outgoing("acme", "abc", Outgoing(7, 2, None, (new_notifications(1),)))
 
 
-def test_entry_that_loses_the_race_stores_no_notifications(store: JournalStore) -> None:
+def test_entry_that_loses_the_race_stores_no_notifications(store: Store) -> None:
     store.commit("acme", "abc", entry(1))
 
     with pytest.raises(ConflictError):
@@ -605,7 +605,7 @@ def test_entry_that_loses_the_race_stores_no_notifications(store: JournalStore) 
     assert list(store.outgoing_due(9e9)) == []
 
 
-def test_very_many_notifications_of_one_entry_are_kept(store: JournalStore) -> None:
+def test_very_many_notifications_of_one_entry_are_kept(store: Store) -> None:
     many = tuple(
         new_notifications(n, text="".join(map(str, range(n, n + 500)))) for n in range(1, 1001)
     )
@@ -616,13 +616,13 @@ def test_very_many_notifications_of_one_entry_are_kept(store: JournalStore) -> N
     assert outgoing.notifications == many
 
 
-def test_notifications_on_their_way_make_no_pipeline_open(store: JournalStore) -> None:
+def test_notifications_on_their_way_make_no_pipeline_open(store: Store) -> None:
     store.commit("acme", "abc", entry(1, notifications=[new_notifications(1)], open=False))
 
     assert list(store.open_pipelines()) == []
 
 
-def test_pipelines_that_are_not_open_are_resting(store: JournalStore) -> None:
+def test_pipelines_that_are_not_open_are_resting(store: Store) -> None:
     assert list(store.resting_pipelines()) == [("acme", "abc")]
 
     store.commit("acme", "abc", entry(1))
@@ -632,7 +632,7 @@ def test_pipelines_that_are_not_open_are_resting(store: JournalStore) -> None:
     assert list(store.resting_pipelines()) == [("acme", "abc")]
 
 
-def test_deleted_pipeline_leaves_nothing_and_no_other_is_deleted(store: JournalStore) -> None:
+def test_deleted_pipeline_leaves_nothing_and_no_other_is_deleted(store: Store) -> None:
     store.create(cloud_record("other"), b"definition")
     store.keep_tree("abc", b"tree")
     for pipeline in ("abc", "other"):

@@ -7,6 +7,7 @@ from typing import TypeVar
 from chalicelib.debug.sessions import DebugSessions
 from chalicelib.images.builds import ImageBuilds
 from chalicelib.people.port import Identity
+from chalicelib.run.port import all_records
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.workers.slots import Decide
@@ -40,7 +41,7 @@ class CloudCaller:
         self._engine.submit(self._me.org, pipeline_id, decide)
 
     def _records(self) -> Iterator[PipelineRecord]:
-        return self._cloud.store.all_records(self._me.org)
+        return all_records(self._cloud.store, self._me.org)
 
     def _owned(self, given: str) -> str:
         """Return the full id of a pipeline that the caller may see; raises `NotFoundError`."""

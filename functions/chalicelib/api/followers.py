@@ -2,8 +2,7 @@
 
 import logging
 
-from chalicelib.people.aws.members import TableTokens
-from chalicelib.people.port import Connections, Identity
+from chalicelib.people.port import Connections, Identity, Tokens
 from conducto_core.api.operation import Permission
 
 logger = logging.getLogger(__name__)
@@ -12,7 +11,7 @@ logger = logging.getLogger(__name__)
 class Followers:
     """Finds and closes connections whose tokens are no longer valid."""
 
-    def __init__(self, connections: Connections, tokens: TableTokens) -> None:
+    def __init__(self, connections: Connections, tokens: Tokens) -> None:
         self._connections = connections
         self._tokens = tokens
 

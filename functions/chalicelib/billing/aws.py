@@ -28,7 +28,7 @@ _HOUR = 3600
 
 
 class TableBilling:
-    """Subscriptions and charged usage. Writes raise `ThrottledError` to be retried."""
+    """A `chalicelib.billing.port.BillingRecords`."""
 
     def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table
@@ -83,13 +83,7 @@ class TableBilling:
     def move(
         self, meter: Meter, span: PlanPeriod, rates: Rates, billing: Billing, *, closed: bool
     ) -> bool:
-        """Charge a worker for ``span`` instead of ``meter.span``, in one transaction.
-
-        The difference is charged in the current billing period (`plans.charged_hours`).
-
-        Returns:
-            False if the meter or the billing period has changed meanwhile: nothing was written.
-        """
+        """Charge a worker for ``span`` instead of ``meter.span``, in one transaction."""
         changes = charged_hours(moved(meter.span, span), billing)
         seconds = sum(changes.values())
         money = dollars(seconds * meter.vcpu, seconds * meter.gb, rates)
@@ -205,7 +199,7 @@ class TableBilling:
         self._table.update(Update(table_keys.hook_event(event_id), remove=remove))
 
     def waiting_event(self, event_id: str) -> HookEvent | None:
-        """Return an event that was not processed (a consistent read), or None."""
+        """Return an event that was not processed, or None."""
         item = self._table.get(table_keys.hook_event(event_id))
         if item is None or OPEN.partition_key not in item:
             return None

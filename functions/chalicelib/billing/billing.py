@@ -9,16 +9,17 @@ from dataclasses import replace
 from http import HTTPStatus
 from time import gmtime, strftime
 
-from chalicelib.billing.aws import TableBilling
 from chalicelib.billing.port import (
     USAGE_REFUSED,
+    BillingPorts,
+    BillingRecords,
     HookEvent,
     PaymentAccount,
     Subscription,
     WaitingMail,
     rates_of,
 )
-from chalicelib.dependencies import BillingPorts, Dependencies
+from chalicelib.dependencies import Dependencies
 from chalicelib.people import audit
 from chalicelib.secrets.injection import smtp_password
 from chalicelib.workers.slots import Slots
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 class BillingMail:
     """Sends e-mails about billing."""
 
-    def __init__(self, cloud: Dependencies, records: TableBilling) -> None:
+    def __init__(self, cloud: Dependencies, records: BillingRecords) -> None:
         self._cloud = cloud
         self._records = records
 

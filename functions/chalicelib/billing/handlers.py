@@ -8,8 +8,8 @@ from time import gmtime, strftime
 
 from chalicelib.billing.billing import Subscriptions
 from chalicelib.billing.metering import month_of
-from chalicelib.billing.port import HourTotal, Meter, PaymentAccount, rates_of
-from chalicelib.dependencies import BillingPorts, Dependencies
+from chalicelib.billing.port import BillingPorts, HourTotal, Meter, PaymentAccount, rates_of
+from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.workers.slots import Slots
 from conducto_core.billing.model import (

@@ -9,9 +9,8 @@ from functools import partial
 
 from chalicelib.billing.billing import BillingMail, Subscriptions
 from chalicelib.billing.metering import Charging, WorkerTime
-from chalicelib.billing.port import BillingUnavailableError, PaymentAccount
+from chalicelib.billing.port import BillingPorts, BillingUnavailableError, PaymentAccount
 from chalicelib.debug.sessions import DebugSessions
-from chalicelib.dependencies import BillingPorts
 from chalicelib.run.model import Input, SpendLimitReached
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline

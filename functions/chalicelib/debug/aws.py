@@ -17,10 +17,7 @@ _GOES_ON = "attribute_exists(org) AND attribute_not_exists(ended)"
 
 
 class TableShells:
-    """Debug shells; each counts as, and reserves, one worker of its organisation until it ends.
-
-    `open` and `end` raise `ThrottledError` if they must be retried.
-    """
+    """A `chalicelib.workers.port.Shells`."""
 
     def __init__(self, table: DynamoTable, orgs: TableOrgs, clock: Callable[[], float]) -> None:
         self._table = table
@@ -28,11 +25,7 @@ class TableShells:
         self._clock = clock
 
     def open(self, shell: Shell) -> None:
-        """Store and count a new shell in one transaction.
-
-        Raises:
-            PlanLimitError: The plan does not allow another worker.
-        """
+        """Store and count a new shell in one transaction."""
         more, wait = self._orgs.reservation(shell.org, 1, 1, admits=True)
         put = self._table.put_operation(_key(shell), _item(shell), new=True)
         reasons = self._table.try_transact([put, self._table.update_operation(more)])
@@ -40,7 +33,7 @@ class TableShells:
             raise PlanLimitError(wait) if reasons[1] == REFUSED else ConflictError(shell.id)
 
     def find(self, pipeline_id: str, shell_id: str) -> Shell | None:
-        """Return a shell; ended ones are kept for some days."""
+        """Return a shell."""
         item = self._table.get(table_keys.shell(pipeline_id, shell_id))
         return None if item is None else _shell(item)
 
@@ -57,11 +50,11 @@ class TableShells:
             yield pipeline_id, shell_id
 
     def started(self, shell: Shell, task_arn: str) -> None:
-        """Record a shell's task, unless the shell has ended."""
+        """Record a shell's task."""
         self._index_item(shell, {"task": task_arn})
 
     def is_up(self, shell: Shell) -> None:
-        """Record that a shell accepts connections, unless it has ended."""
+        """Record that a shell accepts connections."""
         self._index_item(shell, {"up": 1})
 
     def _index_item(self, shell: Shell, facts: Item) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from chalicelib.dependencies import Dependencies
 from chalicelib.errors import ConflictError
 from chalicelib.people.suspension import Suspensions
-from chalicelib.run.port import Outgoing
+from chalicelib.run.port import Outgoing, all_records
 from chalicelib.secrets.injection import inject as secrets_of
 from chalicelib.triggers.github_app import forget_token
 from chalicelib.triggers.triggers import trigger_token
@@ -140,7 +140,7 @@ class NotificationSender:
         store = self._cloud.store
         return RuleLookup(
             rules=OrgRules(self._cloud, org).all,
-            records=lambda: store.all_records(org),
+            records=lambda: all_records(store, org),
             notifications=lambda: (
                 each for entry in store.outgoing(pipeline_id) for each in entry.notifications
             ),

@@ -6,9 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from chalicelib.people.aws.members import TableTokens
-from chalicelib.people.aws.organisations import TableOrgs
-from chalicelib.people.port import Identity, TokenRecord
+from chalicelib.people.port import Identity, Orgs, TokenRecord, Tokens
 from chalicelib.people.tokens import new_token
 from conducto.version import __version__
 from conducto_core.errors import RefusedError
@@ -46,8 +44,8 @@ class Administration:
 
     def __init__(
         self,
-        tokens: TableTokens,
-        orgs: TableOrgs,
+        tokens: Tokens,
+        orgs: Orgs,
         clock: Callable[[], float],
         revoked: Callable[[str], None] = lambda _digest: None,
         invite: Invite | None = None,

@@ -13,8 +13,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from chalicelib.people.aws.members import TableAuditLog
-from chalicelib.people.port import Identity
+from chalicelib.people.port import AuditLog, Identity
 from conducto_core.api.operation import AnyOperation, Permission
 from conducto_core.people.model import ID_LENGTH, MAX_AUDIT_PATHS, AuditEntry
 from conducto_core.people.operations import CREATE_INVITATION
@@ -47,7 +46,7 @@ class RequestAudit:
         agent: The linked agent that the request is for.
     """
 
-    log: TableAuditLog
+    log: AuditLog
     clock: Callable[[], float]
     operation: AnyOperation
     params: Mapping[str, str]
@@ -110,9 +109,7 @@ class RequestAudit:
         return tuple(texts[:MAX_AUDIT_PATHS])
 
 
-def end(
-    log: TableAuditLog, org: str, position: str, status: int, subject: str | None = None
-) -> None:
+def end(log: AuditLog, org: str, position: str, status: int, subject: str | None = None) -> None:
     """Store the status of an entry; an error is logged, and the entry stays without one."""
     try:
         log.end(org, position, status, subject)
@@ -120,7 +117,7 @@ def end(
         logger.exception("the end of a request was not audited: %s, status %s", position, status)
 
 
-def record(log: TableAuditLog, org: str, entry: AuditEntry) -> None:
+def record(log: AuditLog, org: str, entry: AuditEntry) -> None:
     """Store a complete entry; an error is logged with the entry."""
     try:
         log.add(org, entry)

@@ -10,6 +10,7 @@ from chalicelib.people.port import Identity, VerifiedPerson
 from chalicelib.people.tokens import membership_digest, trust_digest
 from chalicelib.remote.links import forget_all
 from chalicelib.run.deletion import REQUEST_SECONDS, DeletionRunningError, PipelineDeletion
+from chalicelib.run.port import all_records
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.secrets.injection import org_scope, user_scope
 from chalicelib.triggers.github_app import app_scope
@@ -201,7 +202,7 @@ class Organisations:
     def _delete_pipelines(self) -> int:
         end = self._cloud.clock() + REQUEST_SECONDS
         deletion, count = PipelineDeletion(self._engine), 0
-        for record in list(self._cloud.store.all_records(self._me.org)):
+        for record in list(all_records(self._cloud.store, self._me.org)):
             if self._cloud.clock() > end:
                 raise DeletionRunningError(self._me.org, f"{count} pipelines were deleted so far")
             deletion.request(self._me.org, record.id, self._me.user)

@@ -1,22 +1,23 @@
 """The store of pipelines: their journals, and records for fast reads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 from chalicelib.people.port import Share
 from conducto_core.asl.rules.compiler import Machine
+from conducto_core.limits.rules import Lease
 from conducto_core.notifications.model import NotificationRecord
-from conducto_core.run.model.records import AttemptRecord, ChangeRow, PipelineRecord
+from conducto_core.run.model.records import AttemptRecord, ChangeRow, NodeChange, PipelineRecord
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
 
-#: Kinds of what `JournalStore.keep_tree` stores, for the migrations of their schema.
+#: Kinds of what `Store.keep_tree` stores, for the migrations of their schema.
 TreeKind = Literal["tree", "definition", "plan"]
 
 
 class TreeReader(Protocol):
-    """Reads what `JournalStore.keep_tree` stored for one pipeline."""
+    """Reads what `Store.keep_tree` stored for one pipeline."""
 
     def __call__(self, key: str, kind: TreeKind = "tree") -> bytes:
         """Return the stored bytes in the current schema."""
@@ -82,8 +83,8 @@ class Entry:
         admits: Reject the entry if the plan does not allow that many reserved workers.
         share: The pipeline's new share, if it changed.
         notifications: Notifications to send, with secrets masked.
-        open: `JournalStore.open_pipelines` lists the pipeline: it is not settled, or has workers.
-        asks: `JournalStore.asking_pipelines` lists the pipeline: an approval waits for a decision.
+        open: `Store.open_pipelines` lists the pipeline: it is not settled, or has workers.
+        asks: `Store.asking_pipelines` lists the pipeline: an approval waits for a decision.
         turn: Reject the entry if the version of the turn is another one; None: do not check.
         arrived: Ids of waiting inputs to delete; reject the entry if one was withdrawn.
     """
@@ -142,6 +143,139 @@ def no_check() -> None:
 
 #: Number of records that are read at once.
 RECORDS_PAGE = 200
+
+
+class Store(Protocol):
+    """Pipelines and their journals (DynamoDB; large values in S3)."""
+
+    def create(self, record: CloudRecord, definition: bytes) -> None:
+        """Store a new pipeline. Raises `ConflictError` if the id is taken."""
+
+    def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
+        """Return a pipeline's current record (a consistent read)."""
+
+    def records(
+        self, org: str, *, after: str | None = None, limit: int = 100
+    ) -> tuple[tuple[PipelineRecord, ...], str | None]:
+        """Return a page of an organisation's pipelines, newest first, and the next ``after``."""
+
+    def open_pipelines(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)`` of all pipelines whose latest entry is ``open``."""
+
+    def asking_pipelines(self, org: str) -> Iterator[PipelineRecord]:
+        """Yield an organisation's pipelines whose latest entry `asks`."""
+
+    def resting_pipelines(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)`` of all other pipelines."""
+
+    def object_bytes(self, pipeline_id: str) -> int:
+        """Return the size of a pipeline's definitions and states in the bucket."""
+
+    def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
+        """Delete all data of a pipeline, its record last; a missing pipeline is not an error.
+
+        It can no longer be loaded from the first step on. ``check`` is called between the steps and
+        may raise an error; the next call continues.
+
+        Raises:
+            ThrottledError: Another request writes the record.
+        """
+
+    def org_of(self, pipeline_id: str) -> str | None:
+        """Return a pipeline's organisation, for AWS events that do not name it."""
+
+    def definition(self, pipeline_id: str) -> bytes:
+        """Return the definition that `create` stored."""
+
+    def keep_tree(self, pipeline_id: str, data: bytes) -> str:
+        """Store a generated tree and return its key; equal bytes have the same key."""
+
+    def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
+        """Return a generated tree, or a definition or plan that `keep_tree` stored."""
+
+    def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
+        """Write an entry and the related records in one transaction.
+
+        Raises:
+            ConflictError: An entry with that number exists, ``entry.turn`` is over, or an input of
+                ``entry.arrived`` does not wait.
+            LookupError: The organisation has no such pipeline.
+            PlanLimitError: ``entry.workers``, or ``entry.reserved`` of an entry that `admits`,
+                exceeds the organisation's plan.
+            ThrottledError: Retry later.
+        """
+
+    def news(self, pipeline_id: str, after: int) -> News:
+        """Return the entries after number ``after`` up to the first gap (a consistent read).
+
+        Only ``number`` and ``input`` of entries need to be set.
+        """
+
+    def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
+        """Change the state of the turn; return the new turn.
+
+        Raises:
+            ConflictError: The turn has changed since ``before`` was read.
+        """
+
+    def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
+        """Let an input wait for an entry."""
+
+    def withdraw(self, pipeline_id: str, submitted: str) -> bool:
+        """Delete a waiting input; return False if it does not wait."""
+
+    def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
+        """Return the first waiting inputs by id (a consistent read)."""
+
+    def drop_waiting(self, pipeline_id: str, ids: Sequence[str]) -> None:
+        """Delete waiting inputs; missing ones are not an error."""
+
+    def snapshot(self, pipeline_id: str) -> Snapshot | None:
+        """Return the latest snapshot."""
+
+    def put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
+        """Store a snapshot unless a newer one exists."""
+
+    def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
+        """Yield attempts of a node, or of all nodes, by path and number."""
+
+    def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
+        """Return the changes numbered above ``after``, in order."""
+
+    def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
+        """Yield the notifications of a pipeline, sent or not, by entry (consistent reads)."""
+
+    def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
+        """Write the delivery status of notifications.
+
+        Raises:
+            ConflictError: The stored version is not the preceding one: another process has written.
+        """
+
+    def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
+        """Yield each ``(org, pipeline id)`` with due notifications once.
+
+        Notifications written in the last seconds may be missing.
+        """
+
+    def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
+        """Record the time of a worker's launch or heartbeat, outside of the journal.
+
+        ``worker_id`` may also be `chalicelib.run.rules.deferred.EXECUTOR`.
+        """
+
+    def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
+        """Return ``{worker id: time of its launch or last heartbeat}``."""
+
+
+def all_records(store: Store, org: str) -> Iterator[PipelineRecord]:
+    """Yield the records of an organisation's pipelines, page by page."""
+    after: str | None = None
+    while True:
+        page, after = store.records(org, after=after, limit=RECORDS_PAGE)
+        yield from page
+        if after is None:
+            return
 
 
 # ----------------------------------------------------------------------------------------
@@ -289,4 +423,22 @@ class DataFiles(Protocol):
 
         Raises:
             TimeoutError: It was not finished within ``seconds``, and may continue. Repeat the call.
+        """
+
+
+# ----------------------------------------------------------------------------------------
+# The named limits of organisations (`conducto_core.limits.rules`).
+
+
+class LimitRecords(Protocol):
+    """Stores the leases of an organisation's limits, as one document with a version."""
+
+    def read(self, org: str) -> tuple[Sequence[Lease], int]:
+        """Return the leases and the version of the document; 0 if there is none."""
+
+    def write(self, org: str, leases: Sequence[Lease], version: int) -> None:
+        """Replace the document that has this version.
+
+        Raises:
+            ConflictError: It has another version.
         """

@@ -11,6 +11,7 @@ from chalicelib.api.callers import current_user
 from chalicelib.people.port import Identity
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.launch_queue import turn_of
+from chalicelib.run.port import all_records
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.secrets.injection import smtp_password
 from conducto.integrations.http import DeliveryError
@@ -115,7 +116,7 @@ class CloudScheduleTarget:
         with turn:
             if org not in self._ended:
                 since = self._cloud.clock() - DAY
-                known = self._cloud.store.all_records(org)
+                known = all_records(self._cloud.store, org)
                 self._ended[org] = [one for one in known if (one.status.ended or 0.0) >= since]
             return self._ended[org]
 

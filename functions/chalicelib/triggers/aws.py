@@ -13,18 +13,14 @@ _OPEN = "deliveries"
 
 
 class TableDeliveries:
-    """The webhooks that triggers received in the last weeks."""
+    """A `chalicelib.triggers.port.Deliveries`."""
 
     def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table
         self._clock = clock
 
     def add(self, org: str, trigger: str, delivery: Delivery, identity: str) -> bool:
-        """Store a delivery; return False if one of the same provider's id is known.
-
-        Raises:
-            ThrottledError: Nothing was stored; retry later.
-        """
+        """Store a delivery; return False if one of the same provider's id is known."""
         mark = table_keys.delivery_mark(org, trigger, identity)
         key = table_keys.delivery(org, trigger, delivery.id)
         return not self._table.try_transact(
@@ -40,7 +36,7 @@ class TableDeliveries:
         return None if item is None else Delivery.model_validate_json(str(item["record"]))
 
     def put(self, org: str, trigger: str, delivery: Delivery) -> None:
-        """Replace a delivery; it is open while its result is one of `OPEN_RESULTS`."""
+        """Replace a delivery."""
         key = table_keys.delivery(org, trigger, delivery.id)
         self._table.put(key, self._item(org, trigger, delivery))
 

@@ -14,8 +14,9 @@ from chalicelib.people.port import Identity
 from chalicelib.people.suspension import why_suspended
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.launch_queue import turn_of
+from chalicelib.run.port import all_records
 from chalicelib.run.processor import CommandProcessor
-from chalicelib.triggers.aws import TableDeliveries
+from chalicelib.triggers.port import Deliveries
 from chalicelib.triggers.triggers import trigger_token, with_new_token
 from conducto.errors import DefinitionError
 from conducto.integrations.http import DeliveryError, NotFoundDeliveryError
@@ -66,7 +67,7 @@ class TriggerRun:
         self._cloud = engine.cloud
 
     @property
-    def _deliveries(self) -> TableDeliveries:
+    def _deliveries(self) -> Deliveries:
         return self._cloud.deliveries
 
     def run(self, seconds: float = RUN_SECONDS) -> None:
@@ -253,7 +254,7 @@ class TriggerRun:
         event, org = delivery.event, owner.org
         api = CloudPipelines(self._engine, owner)
         key = _key(trigger, delivery)
-        others = rivals(self._cloud.store.all_records(org), section, event)
+        others = rivals(all_records(self._cloud.store, org), section, event)
         if api.launched(key) is not None:
             others = []  # the rule was applied; one of them may be this delivery's own pipeline
         if others and section.duplicate is Duplicate.SUPPRESS_NEW:

@@ -10,8 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from chalicelib.api.dispatch import RULES
-from chalicelib.billing.port import SignatureError
-from chalicelib.dependencies import BillingPorts
+from chalicelib.billing.port import BillingPorts, SignatureError
 from chalicelib.triggers.triggers import SEPARATOR, TriggerHooks
 from conducto_core.api import problems
 from conducto_core.api.dispatch import Response, Service

@@ -7,11 +7,9 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fakes.cloud.dynamodb import memory_table
+from tests.fakes.cloud import FakeOrgs, FakeTokens
 
 from chalicelib.people.admin import Administration
-from chalicelib.people.aws.members import TableTokens
-from chalicelib.people.aws.organisations import TableOrgs
 from chalicelib.people.tokens import digest_of
 from conducto_cli.people.admin_command import AwsError, add_arguments
 from conducto_cli.people.admin_command import run as admin
@@ -25,9 +23,8 @@ if TYPE_CHECKING:
 
 class Place:
     def __init__(self) -> None:
-        table = memory_table()
-        self.tokens = TableTokens(table, lambda: 0.0)
-        self.orgs = TableOrgs(table, lambda: 0.0)
+        self.tokens = FakeTokens(lambda: 0.0)
+        self.orgs = FakeOrgs()
         self.asked: list[str] = []
         self.code = "cdo_of_the_invitation"
 

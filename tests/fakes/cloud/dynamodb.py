@@ -14,9 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
-from chalicelib.aws.dynamodb import DynamoTable
-from conducto_core.installation.names import INDEXES, PARTITION_KEY, SORT_KEY, Index
-
+_PARTITION, _SORT = "pk", "sk"
 _EXISTS = re.compile(r"attribute_(not_)?exists\(([#\w]+)\)")
 _COMPARED = re.compile(r"([#:\w]+)\s*(<=|>=|<>|=|<|>)\s*([#:\w]+)")
 _WORDS = re.compile(r"\b(AND|OR|NOT)\b")
@@ -55,12 +53,6 @@ class Events:
     def emit(self, name: str, **given: Any) -> None:
         for handler in self._handlers.get(name, ()):
             handler(**given)
-
-
-def memory_table(database: Any = None) -> DynamoTable:
-    """Return a table in memory."""
-    client = FakeDynamoDB() if database is None else database
-    return DynamoTable(SimpleNamespace(get=lambda *_: client), "table")  # type: ignore[arg-type]
 
 
 class FakeDynamoDB:
@@ -155,12 +147,11 @@ class FakeDynamoDB:
         return {}
 
     def _query(self, **params: Any) -> Stored:
-        values = params["ExpressionAttributeValues"]
+        names, values = params["ExpressionAttributeNames"], params["ExpressionAttributeValues"]
         partition = values[":p"]["S"]
         forward = params.get("ScanIndexForward", True)
         if "IndexName" in params:
-            (index,) = (each for each in INDEXES if each.name == params["IndexName"])
-            return {"Items": self._indexed(index, forward, **params)}
+            return {"Items": self._indexed(names["#p"], partition, forward=forward)}
         sorts = self._sorts.get(partition, [])
         low = bisect_left(sorts, values[":low"]["S"])
         high = values[":high"]["S"]
@@ -174,32 +165,15 @@ class FakeDynamoDB:
         items = [self._items[partition][sort] for sort in chosen[: params.get("Limit")]]
         return {"Items": items}
 
-    def _indexed(self, index: Index, forward: bool, **params: Any) -> list[Stored]:
-        values = params["ExpressionAttributeValues"]
-        partition, begins = values[":p"]["S"], values.get(":s", {"S": ""})["S"]
-
-        def order(item: Packed) -> tuple[str, ...]:
-            return item[index.sort_key]["S"], *_place(item)
-
+    def _indexed(self, name: str, partition: str, *, forward: bool) -> list[Stored]:
+        sort = {"org_key": "created_key", "open_key": "open_sort"}[name]
         found = [
             item
             for items in self._items.values()
             for item in items.values()
-            if index.partition_key in item
-            and item[index.partition_key]["S"] == partition
-            and item[index.sort_key]["S"].startswith(begins)
+            if name in item and item[name]["S"] == partition
         ]
-        after = params.get("ExclusiveStartKey")
-        found.sort(key=order, reverse=not forward)
-        if after is not None:
-            last = order(after)
-            found = [
-                item for item in found if (order(item) > last if forward else order(item) < last)
-            ]
-        if index.projection != "KEYS_ONLY":
-            return found
-        keys = (PARTITION_KEY, SORT_KEY, index.partition_key, index.sort_key)
-        return [{key: item[key] for key in keys} for item in found]
+        return sorted(found, key=lambda item: item[sort]["S"], reverse=not forward)
 
     # ---- items ----------------------------------------------------------------------------------
 
@@ -280,7 +254,7 @@ def _compiled(condition: str) -> CodeType:
 
 
 def _place(key: Packed) -> tuple[str, str]:
-    return key[PARTITION_KEY]["S"], key[SORT_KEY]["S"]
+    return key[_PARTITION]["S"], key[_SORT]["S"]
 
 
 def _number(text: str) -> float:

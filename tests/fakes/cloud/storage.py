@@ -155,13 +155,6 @@ class FakeBlobs:
     def delete(self, key: str) -> None:
         self._kept.pop(key, None)
 
-    def bytes_below(self, prefix: str) -> int:
-        return sum(len(data) for key, data in self._kept.items() if key.startswith(prefix))
-
-    def delete_below(self, prefix: str) -> None:
-        for key in [key for key in self._kept if key.startswith(prefix)]:
-            del self._kept[key]
-
 
 class FakeVault:
     """A fake `SecretVault`."""

@@ -6,11 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud.store import memory_store
+from tests.fakes.cloud import FakeStore
 
 from chalicelib.errors import ThrottledError
 from chalicelib.notifications.sender import LEASE, NotificationSender
-from chalicelib.run.aws.journal import JournalStore
 from chalicelib.secrets.injection import org_scope, user_scope
 from conducto.integrations.http import DeliveryError
 from conducto_core.notifications.channels import Settings
@@ -347,7 +346,7 @@ def test_only_the_last_notification_before_a_kill_is_sent_again(
     assert [path for path, _ in channel.taken] == ["/n0", "/n1", "/n2", "/n3", "/n3", "/n4"]
 
 
-class _Throttled(JournalStore):
+class _Throttled(FakeStore):
     """Rejects a number of writes of notification states."""
 
     refusals = 0
@@ -361,7 +360,7 @@ class _Throttled(JournalStore):
 
 def test_throttled_table_keeps_due_notifications(channel: Channel) -> None:
     world = World()
-    world.store = store = memory_store(world.table, world.orgs, _Throttled)
+    world.store = store = _Throttled(world.orgs)
     world.cloud = world.over()
     world.engine = type(world.engine)(world.cloud)
     messenger = NotificationSender(world.cloud, Settings(), channel.send)

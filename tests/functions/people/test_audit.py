@@ -6,8 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud.dynamodb import memory_table
-from tests.fakes.cloud.store import memory_store
+from tests.fakes.cloud import FakeAuditLog, FakePeople, FakeStore, FakeTokens
 from tests.functions.api.test_route_matrix import Matrix
 from tests.functions.people.test_people import ORG, Office
 from tests.functions.triggers.test_triggers import Site
@@ -16,10 +15,8 @@ from chalicelib.api.dispatch import Api, Request
 from chalicelib.api.transfers import new_key
 from chalicelib.api.websocket import Sockets
 from chalicelib.errors import ThrottledError
-from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
 from chalicelib.people.port import Identity, VerifiedPerson
 from chalicelib.people.tokens import digest_of
-from chalicelib.run.aws.journal import JournalStore
 from chalicelib.run.processor import CommandProcessor
 from conducto_core.api.cloud_operations import BODY_KEY, CLOUD_OPERATIONS
 from conducto_core.api.idempotency import MemoryResponses
@@ -132,7 +129,7 @@ class ProcessKilledError(BaseException):
     """Lambda ends the process."""
 
 
-class Interruptible(JournalStore):
+class Interruptible(FakeStore):
     """A store whose process is killed after a commit, if it is armed."""
 
     armed = False
@@ -146,7 +143,7 @@ class Interruptible(JournalStore):
 def interrupted_desk(**more: Any) -> Desk:
     """Return a desk whose process was killed after an action, before its response."""
     desk = Desk(**more)
-    store = memory_store(desk.world.table, desk.world.orgs, Interruptible)
+    store = Interruptible(desk.world.orgs)
     desk.world.cloud = desk.world.over(store=store)
     desk.world.engine = CommandProcessor(desk.world.cloud)
     desk.pipeline = desk.world.launch(serial(leaf("a")), run=False)
@@ -178,14 +175,14 @@ def test_reading_the_audit_log_does_not_show_itself_as_unknown(desk: Desk) -> No
     assert [(one["request"], one["status"]) for one in found] == [("r-1", 200)]
 
 
-class FullLog(TableAuditLog):
+class FullLog(FakeAuditLog):
     """An audit log that cannot store."""
 
     def add(self, org: str, entry: AuditEntry) -> str:
         raise ThrottledError("too many writes")
 
 
-class EndlessLog(TableAuditLog):
+class EndlessLog(FakeAuditLog):
     """An audit log that stores no end."""
 
     def end(self, org: str, position: str, status: int, subject: str | None) -> None:
@@ -193,20 +190,20 @@ class EndlessLog(TableAuditLog):
 
 
 def test_request_whose_entry_cannot_be_stored_is_refused() -> None:
-    desk = Desk(audit=FullLog(memory_table(), lambda: 1_000_000.0))
+    desk = Desk(audit=FullLog())
 
     assert desk.control(json.dumps(SKIP).encode()).status == 503
     assert not desk.is_skipped()
 
 
 def test_request_whose_end_cannot_be_stored_keeps_its_response() -> None:
-    desk = Desk(audit=EndlessLog(memory_table(), lambda: 1_000_000.0))
+    desk = Desk(audit=EndlessLog())
 
     assert desk.control(json.dumps(SKIP).encode()).status == 200
     assert desk.entries() == [("control", ("/a",), None)]
 
 
-class Killed(TableTokens):
+class Killed(FakeTokens):
     """Tokens whose process is killed when a token has been issued, if it is armed."""
 
     armed = False
@@ -218,9 +215,9 @@ class Killed(TableTokens):
 
 
 def test_interrupted_sign_in_has_an_entry_of_its_member() -> None:
-    world = World()
-    tokens = Killed(world.table, lambda: 0.0)
-    people = TablePeople(world.table, tokens)
+    tokens = Killed(lambda: 0.0)
+    world = World(tokens=tokens)
+    people = FakePeople(tokens, world.identities)
     world.cloud = world.over(tokens=tokens, people=people)
     person = VerifiedPerson("https://issuer", "p", "ann@acme.example", 1e9)
     people.join(ORG, Member(user="ann", role=Role.OWNER, joined=0.0), person=person)

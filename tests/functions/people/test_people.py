@@ -6,12 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud.dynamodb import memory_table
+from tests.fakes.cloud import FakeAuditLog, FakeTokens
 
 from chalicelib.api.callers import FRESH_SECONDS
 from chalicelib.api.dispatch import Api, Request
 from chalicelib.errors import ThrottledError
-from chalicelib.people.aws.members import TableAuditLog, TableTokens
 from chalicelib.people.members import FRESH_SECONDS as FRESH_SESSION
 from chalicelib.people.port import Identity, VerifiedPerson
 from chalicelib.people.sign_in import TrustedRuns
@@ -288,7 +287,7 @@ def test_owner_who_becomes_an_administrator_keeps_other_invitations(office: Offi
     assert statuses == [410, 200]
 
 
-class HaltingTokens(TableTokens):
+class HaltingTokens(FakeTokens):
     """Tokens whose roots cannot be written after the first one."""
 
     roots = 0
@@ -301,8 +300,7 @@ class HaltingTokens(TableTokens):
 
 
 def test_interrupted_change_of_a_trust_leaves_no_earlier_permission() -> None:
-    office = Office()
-    tokens = HaltingTokens(office.world.table, lambda: 0.0)
+    office, tokens = Office(), HaltingTokens(lambda: 0.0)
     trusts = TrustedRuns(office.world.over(tokens=tokens), ME)
     asked = {"repository": "1", "ref": "refs/heads/main"}
     trusts.put("ci", TrustRequest(**asked, permissions=("read", "launch")))
@@ -813,7 +811,7 @@ def test_personal_data_is_exported_in_parts(tmp_path: Path) -> None:
     assert wrong[0] == 422
 
 
-class SlowAudit(TableAuditLog):
+class SlowAudit(FakeAuditLog):
     """An audit log whose first change of names takes minutes."""
 
     office: Office
@@ -829,7 +827,7 @@ class SlowAudit(TableAuditLog):
 
 
 def test_interrupted_erasure_continues_with_the_same_name(tmp_path: Path) -> None:
-    audit = SlowAudit(memory_table(), lambda: office.world.now)
+    audit = SlowAudit()
     office = audit.office = Office(folder=tmp_path, audit=audit)
     owner, bob = office.join("ann", Role.OWNER), office.join("bob")
     office.call(operations.LEAVE, bob)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fakes.cloud.dynamodb import memory_table
+from tests.fakes.cloud import FakeTokens
 
-from chalicelib.people.aws.members import TableTokens
 from chalicelib.people.sign_in import MAX_CODES
 from chalicelib.people.sign_in_handlers import CODE_SECONDS, SESSION_SECONDS, BrowserLogin
 from chalicelib.people.tokens import digest_of
@@ -33,7 +32,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.tokens = TableTokens(memory_table(), lambda: self.now)
+        self.tokens = FakeTokens(lambda: self.now)
         self.sign_in = BrowserLogin(self.tokens, lambda: SITE, lambda: self.now)
         self.tokens.put("own", ME, expires=None)
 

@@ -47,7 +47,7 @@ class Site:
         self.invoked: list[tuple[str, str, str]] = []
         hooks = TriggerHooks(self.world.cloud, self.invoked.append)
         self.hooks = Hooks(None, lambda _event: None, hooks)
-        self.join("ann", m.Role.OWNER)
+        self.join("ann", m.Role.OWNER, first=True)
         self.join("bob", m.Role.ADMIN)
         host.files["acme/app", SHA, t.CONFIG_FILE] = "[push]\ncommand = python p.py\n"
         host.tokens.add("")  # public
@@ -61,9 +61,9 @@ class Site:
         self.secret = str(self.add("app").secret)
         self.add("lib", token="token", submodules=["https://github.com/acme/sub"])
 
-    def join(self, user: str, role: m.Role) -> None:
+    def join(self, user: str, role: m.Role, *, first: bool = False) -> None:
         member = m.Member(user=user, role=role, joined=1.0)
-        self.world.people.join("acme", member)
+        self.world.people.join("acme", member, first=first)
 
     def identity(self, user: str) -> Identity:
         member = self.world.people.member("acme", user)

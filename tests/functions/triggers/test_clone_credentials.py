@@ -70,7 +70,7 @@ class Site:
         self.invoked: list[tuple[str, str, str]] = []
         hooks = TriggerHooks(self.world.cloud, self.invoked.append)
         self.hooks = Hooks(None, lambda _event: None, hooks)
-        self.world.people.join("acme", Member(user="ann", role=Role.ADMIN, joined=1.0))
+        self.world.people.join("acme", Member(user="ann", role=Role.ADMIN, joined=1.0), first=True)
         server.password = TOKEN
         api.tokens.add(TOKEN)
         self.work = server.repository("acme/app", {"pipeline.py": "print()"})

@@ -68,7 +68,7 @@ class Site:
         self.world = World()
         self.host = host
         host.apps.clock = lambda: self.world.now
-        self.world.people.join("acme", Member(user="ann", role=Role.OWNER, joined=1.0))
+        self.world.people.join("acme", Member(user="ann", role=Role.OWNER, joined=1.0), first=True)
         self.invoked: list[tuple[str, str, str]] = []
         self.hooks = Hooks(
             None, lambda _event: None, TriggerHooks(self.world.cloud, self.invoked.append)

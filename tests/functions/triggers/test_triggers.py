@@ -63,7 +63,7 @@ class Site:
     def __init__(self, host: GitHost) -> None:
         self.world = World()
         self.host = host
-        self.world.people.join("acme", Member(user="ann", role=Role.MEMBER, joined=1.0))
+        self.world.people.join("acme", Member(user="ann", role=Role.MEMBER, joined=1.0), first=True)
         self.invoked: list[tuple[str, str, str]] = []
         hooks = TriggerHooks(self.world.cloud, self.invoked.append)
         self.hooks = Hooks(None, lambda _event: None, hooks)

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import stripe
+from tests.fakes.cloud import FakeBilling
 
-from chalicelib.billing.aws import TableBilling
 from chalicelib.billing.billing import REFUSED
-from chalicelib.billing.port import BillingUnavailableError, SignatureError
+from chalicelib.billing.port import BillingPorts, BillingUnavailableError, SignatureError
 from chalicelib.billing.run import BillingRun
 from chalicelib.billing.stripe import StripeBilling, StripeSettings
-from chalicelib.dependencies import BillingPorts
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.triggers.triggers import TriggerHooks
@@ -68,7 +67,7 @@ class Installation:
         self.provider = StripeBilling(
             lambda: self.settings, lambda: self.world.now, self.double.url
         )
-        self.records = TableBilling(self.world.table, lambda: self.world.now)
+        self.records = FakeBilling(self.world.orgs)
         ports = BillingPorts(self.provider, self.records)
         remedies = Remedies(billing=True, web_app=APP)
         self.world.cloud = self.world.over(
@@ -351,7 +350,7 @@ def test_double_rejects_requests_that_stripes_types_do_not_allow(here: Installat
 
 def test_limit_below_the_amount_takes_effect_immediately(here: Installation) -> None:
     here.pay()
-    here.world.accrue(5.0)
+    here.world.orgs.accrued[ME.org] = 5.0
 
     assert here.me._set_limit(SpendLimit(dollars=4.0)).suspended
     assert not here.me._set_limit(SpendLimit(dollars=None)).suspended

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes.cloud.connections import FakeConnections
+from tests.fakes.cloud.identity import FakeConnections
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 

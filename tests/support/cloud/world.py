@@ -12,41 +12,40 @@ import contextlib
 import gzip
 import json
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.cloud import (
+    FakeAgents,
+    FakeAuditLog,
     FakeBlobs,
     FakeBuilder,
     FakeConnections,
+    FakeDeliveries,
     FakeFleet,
+    FakeIdentities,
     FakeIdentityProvider,
+    FakeLimits,
     FakeLogs,
     FakeMachines,
+    FakeNamedRecords,
+    FakeOrgs,
+    FakePeople,
+    FakeRelays,
+    FakeShells,
+    FakeStore,
+    FakeTokens,
     FakeVault,
 )
-from tests.fakes.cloud.dynamodb import FakeDynamoDB, memory_table
-from tests.fakes.cloud.store import memory_store
 from tests.fakes.schedules import MemorySchedules
 
-from chalicelib.aws import table_keys
-from chalicelib.aws.dynamodb import Update
-from chalicelib.aws.named_records import TableNamedRecords
 from chalicelib.data.function import LocalDataFiles
-from chalicelib.debug.aws import TableShells
 from chalicelib.dependencies import Dependencies
-from chalicelib.limits.aws import TableLimits
-from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
-from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
-from chalicelib.remote.aws import TableAgents, TableRelays
-from chalicelib.run.aws.journal import JournalStore
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reconcile import Reconciler
-from chalicelib.triggers.aws import TableDeliveries
 from chalicelib.triggers.github_app import GithubApps
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
 from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
@@ -55,12 +54,9 @@ from conducto_core.asl.rules.naming import Site
 from conducto_core.asl.rules.partition import MAX_SIZE
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.notifications.channels import Settings
-from conducto_core.notifications.model import NotificationRule
-from conducto_core.people.model import Trust
 from conducto_core.programs.model import ContinueRequest
 from conducto_core.run.model.params import NodeParams, PipelineParams, TreeParams
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
-from conducto_core.triggers.model import GithubApp, QueuedLaunch, Trigger
 from conducto_core.workers.model import (
     PROTOCOL,
     Claim,
@@ -81,7 +77,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chalicelib.workers.port import WorkerTask
-    from conducto_core.people.model import AuditEntry
     from conducto_core.programs.model import ContinuePlan
     from conducto_core.run.model.records import AttemptRecord
     from conducto_core.run.model.requests import ControlResult, NodeView, PipelineSummary
@@ -98,17 +93,6 @@ NOWHERE = Path("/dev/null/data")
 LARGE = BillingPlan("scale", max_workers=1000, max_pipelines=1000, max_cpu=16, exec_minutes=None)
 
 
-class OrderedAuditLog(TableAuditLog):
-    """An audit log that keeps the order of the entries of one moment, which is random otherwise."""
-
-    _numbers = count()
-
-    def add(self, org: str, entry: AuditEntry) -> str:
-        position = f"{entry.time:020.6f}#{next(self._numbers):08x}"
-        self._put(org, position, entry)
-        return position
-
-
 class World:
     """The cloud.
 
@@ -121,31 +105,29 @@ class World:
     ) -> None:
         """Create a world; ``folder`` is its file system, without which data cannot be written."""
         self.now = 1_000_000.0
-        self.database = FakeDynamoDB()
-        self.table = memory_table(self.database)
         self.interpreter = Interpreter()
-        self.orgs = TableOrgs(self.table, lambda: self.now)
+        self.orgs = FakeOrgs(lambda: self.now)
         self.orgs.set_plan(ME.org, plan)
-        self.store = memory_store(self.table, self.orgs, JournalStore)
+        self.store = FakeStore(self.orgs)
         self.fleet = FakeFleet()
         self.machines = FakeMachines(self.interpreter, TaskGoneError, SITE)
         self.connections = FakeConnections()
-        self.agents = TableAgents(self.table)
-        self.relays = TableRelays(self.table, lambda: self.now)
+        self.agents = FakeAgents()
+        self.relays = FakeRelays()
         self.vault = FakeVault()
         self.schedules = MemorySchedules()
-        self.limits = TableLimits(self.table)
-        self.rules = TableNamedRecords(self.table, table_keys.notification_rule, NotificationRule)
-        self.tokens = TableTokens(self.table, lambda: self.now)
-        self.identities = TableIdentities(self.table)
-        self.people = TablePeople(self.table, self.tokens)
-        self.audit = OrderedAuditLog(self.table, lambda: self.now)
+        self.limits = FakeLimits()
+        self.rules = FakeNamedRecords()
+        self.tokens = FakeTokens(lambda: self.now)
+        self.identities = FakeIdentities()
+        self.people = FakePeople(self.tokens, self.identities)
+        self.audit = FakeAuditLog()
         self.provider = FakeIdentityProvider()
         self.logs = FakeLogs()
         self.blobs = FakeBlobs(lambda: self.now)
         self.data = LocalDataFiles(folder, self.blobs)
         self.builder = FakeBuilder()
-        self.shells = TableShells(self.table, self.orgs, lambda: self.now)
+        self.shells = FakeShells(self.orgs)
         self.offers: list[Offer] = []
         self.hands: dict[str, Hand] = {}
         self.handed_out: set[str] = set()
@@ -167,14 +149,14 @@ class World:
             "tokens": self.tokens,
             "schedules": self.schedules,
             "limits": self.limits,
-            "trusts": TableNamedRecords(self.table, table_keys.trust, Trust),
+            "trusts": FakeNamedRecords(),
             "rules": self.rules,
-            "triggers": TableNamedRecords(self.table, table_keys.trigger, Trigger),
-            "deliveries": TableDeliveries(self.table, lambda: self.now),
-            "queue": TableNamedRecords(self.table, table_keys.queued_launch, QueuedLaunch),
+            "triggers": FakeNamedRecords(),
+            "deliveries": FakeDeliveries(),
+            "queue": FakeNamedRecords(),
             "git": GitProviders(Settings()),
             "refs": HttpGitRefs(public_only=False),
-            "apps": TableNamedRecords(self.table, table_keys.github_app, GithubApp),
+            "apps": FakeNamedRecords(),
             "github": GithubApps(Settings(), lambda: self.now),
             "people": self.people,
             "audit": self.audit,
@@ -234,10 +216,6 @@ class World:
         )
         params = PipelineParams(id=pipeline_id)
         return asyncio.run(self.pipelines(identity).continue_pipeline(params, request))
-
-    def accrue(self, dollars: float) -> None:
-        """Set the dollars of the billing period, without a worker that is charged."""
-        self.table.update(Update(table_keys.org(ME.org), set={"accrued": dollars}))
 
     def reconciler(self) -> Reconciler:
         return Reconciler(self.engine)

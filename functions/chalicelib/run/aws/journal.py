@@ -32,7 +32,6 @@ from chalicelib.aws.table_keys import Key
 from chalicelib.errors import ConflictError, PlanLimitError, ThrottledError
 from chalicelib.people.aws.organisations import TableOrgs
 from chalicelib.run.port import (
-    RECORDS_PAGE,
     CloudRecord,
     Entry,
     News,
@@ -86,7 +85,7 @@ class _Part:
 
 
 class JournalStore:
-    """Pipelines and their journals (DynamoDB; large values in S3)."""
+    """A `Store`."""
 
     def __init__(self, table: DynamoTable, bucket: S3Bucket, orgs: TableOrgs) -> None:
         self._table = table
@@ -94,7 +93,7 @@ class JournalStore:
         self._orgs = orgs
 
     def create(self, record: CloudRecord, definition: bytes) -> None:
-        """Store a new pipeline. Raises `ConflictError` if the id is taken."""
+        """Store a new pipeline."""
         pipeline_id = record.record.id
         key = self.keep_tree(pipeline_id, definition)
         item = {
@@ -124,15 +123,6 @@ class JournalStore:
             found.append(_record(item))
         return tuple(found), None
 
-    def all_records(self, org: str) -> Iterator[PipelineRecord]:
-        """Yield the records of an organisation's pipelines, page by page."""
-        after: str | None = None
-        while True:
-            page, after = self.records(org, after=after, limit=RECORDS_PAGE)
-            yield from page
-            if after is None:
-                return
-
     def open_pipelines(self) -> Iterator[tuple[str, str]]:
         """Yield ``(org, pipeline id)`` of all pipelines whose latest entry is ``open``."""
         yield from self._listed_in(_OPEN)
@@ -160,10 +150,7 @@ class JournalStore:
         return sum(self._bucket.bytes_below(f"{prefix}{pipeline_id}/") for prefix in prefixes)
 
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
-        """Delete all data of a pipeline, its record last; a missing pipeline is not an error.
-
-        It can no longer be loaded from the first step on. ``check`` is called between the steps and
-        may raise an error; the next call continues.
+        """Delete all data of a pipeline, its record last: until then the deletion is repeated.
 
         Raises:
             ThrottledError: Another request writes the record.
@@ -189,7 +176,7 @@ class JournalStore:
             raise ThrottledError(f"DynamoDB throttled the deletion: {error}") from error
 
     def org_of(self, pipeline_id: str) -> str | None:
-        """Return a pipeline's organisation, for AWS events that do not name it."""
+        """Return a pipeline's organisation."""
         item = self._table.get(table_keys.record(pipeline_id))
         return None if item is None else str(item["org"])
 
@@ -201,17 +188,13 @@ class JournalStore:
         return self._form("definition", pipeline_id, str(item["definition"]))
 
     def keep_tree(self, pipeline_id: str, data: bytes) -> str:
-        """Store a generated tree and return its key; equal bytes have the same key."""
+        """Store a generated tree and return its key."""
         key = f"{self._table.schema.number}-{sha256(data).hexdigest()}"
         self._bucket.put(_tree_key(pipeline_id, key), compress(data))
         return key
 
     def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
-        """Return a generated tree, or a definition or plan that `keep_tree` stored.
-
-        Raises:
-            LookupError: It is missing.
-        """
+        """Return the bytes that `keep_tree` stored; raises `LookupError`."""
         return self._form(kind, pipeline_id, key)
 
     def _form(self, kind: Kind, pipeline_id: str, key: str) -> bytes:
@@ -222,16 +205,7 @@ class JournalStore:
         return pack_form(schema.body(kind, written, unpack_form(data))) if older else data
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
-        """Write an entry and the related records in one transaction.
-
-        Raises:
-            ConflictError: An entry with that number exists, ``entry.turn`` is over, or an input of
-                ``entry.arrived`` does not wait.
-            LookupError: The organisation has no such pipeline.
-            PlanLimitError: ``entry.workers``, or ``entry.reserved`` of an entry that `admits`,
-                exceeds the organisation's plan.
-            ThrottledError: Retry later.
-        """
+        """Write an entry and its related items in one transaction."""
         parts = [
             self._entry_part(pipeline_id, entry),
             self._record_part(org, pipeline_id, entry),
@@ -376,11 +350,7 @@ class JournalStore:
         return News(entries, turn)
 
     def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
-        """Change the state of the turn; return the new turn.
-
-        Raises:
-            ConflictError: The turn has changed since ``before`` was read.
-        """
+        """Change the state of the turn unless it has changed; return the new turn."""
         after = Turn(before.version + 1, state)
         expires = int(time.time()) + TURN_SECONDS
         item: Item = {"version": after.version, "state": str(state), "expires": expires}
@@ -403,13 +373,13 @@ class JournalStore:
         return self._table.delete_once(table_keys.waiting(pipeline_id, submitted))
 
     def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
-        """Return the first waiting inputs by id (a consistent read)."""
+        """Return the first waiting inputs by id."""
         low = table_keys.waiting(pipeline_id, "!")
         found = self._table.range(low.partition, low.sort, table_keys.LAST, limit=limit)
         return [Waiting(sort, json.loads(self._body("waiting", item))) for sort, item in found]
 
     def drop_waiting(self, pipeline_id: str, ids: Sequence[str]) -> None:
-        """Delete waiting inputs; missing ones are not an error."""
+        """Delete waiting inputs."""
         self._table.delete_all([table_keys.waiting(pipeline_id, each) for each in ids])
 
     def snapshot(self, pipeline_id: str) -> Snapshot | None:
@@ -455,7 +425,7 @@ class JournalStore:
         return found[:limit]
 
     def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
-        """Yield the notifications of a pipeline, sent or not, by entry (consistent reads)."""
+        """Yield the notifications of a pipeline, sent or not, by entry."""
         for sort, item in self._below(pipeline_id, "M#"):
             lines = self._lines("outgoing", item)
             yield Outgoing(
@@ -466,11 +436,7 @@ class JournalStore:
             )
 
     def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
-        """Write the delivery status of notifications.
-
-        Raises:
-            ConflictError: The stored version is not the preceding one: another process has written.
-        """
+        """Write the delivery status of notifications."""
         self._table.put_where(
             table_keys.outgoing(pipeline_id, outgoing.entry),
             self._outgoing_item(org, pipeline_id, outgoing),
@@ -479,10 +445,7 @@ class JournalStore:
         )
 
     def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
-        """Yield each ``(org, pipeline id)`` with due notifications once.
-
-        Notifications written in the last seconds may be missing.
-        """
+        """Yield each ``(org, pipeline id)`` with due notifications once."""
         latest = _moment(now)
         found: dict[tuple[str, str], None] = {}
         for _, item in self._table.index(OPEN, _DUE):
@@ -492,15 +455,12 @@ class JournalStore:
         yield from found
 
     def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
-        """Record the time of a worker's launch or heartbeat, outside of the journal.
-
-        ``worker_id`` may also be `chalicelib.run.rules.deferred.EXECUTOR`.
-        """
+        """Record a worker's heartbeat."""
         item: Item = {"time": time, "expires": int(time) + WORKER_SECONDS}
         self._table.put(table_keys.worker(pipeline_id, worker_id), item)
 
     def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
-        """Return ``{worker id: time of its launch or last heartbeat}``."""
+        """Return ``{worker id: time of its last heartbeat}``."""
         return {
             sort.removeprefix("W#"): float(item["time"])
             for sort, item in self._below(pipeline_id, "W#")

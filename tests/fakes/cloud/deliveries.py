@@ -1,0 +1,42 @@
+"""The webhooks that triggers received, in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conducto_core.triggers.model import OPEN_RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conducto_core.triggers.model import Delivery
+
+
+class FakeDeliveries:
+    """A fake `Deliveries`."""
+
+    def __init__(self) -> None:
+        self._deliveries: dict[tuple[str, str, str], Delivery] = {}
+        self._known: set[tuple[str, str, str]] = set()
+
+    def add(self, org: str, trigger: str, delivery: Delivery, identity: str) -> bool:
+        if (org, trigger, identity) in self._known:
+            return False
+        self._known.add((org, trigger, identity))
+        self.put(org, trigger, delivery)
+        return True
+
+    def get(self, org: str, trigger: str, delivery: str) -> Delivery | None:
+        return self._deliveries.get((org, trigger, delivery))
+
+    def put(self, org: str, trigger: str, delivery: Delivery) -> None:
+        self._deliveries[org, trigger, delivery.id] = delivery
+
+    def latest(self, org: str, trigger: str, limit: int) -> Sequence[Delivery]:
+        found = [each for (o, t, _), each in self._deliveries.items() if (o, t) == (org, trigger)]
+        return sorted(found, key=lambda each: each.id, reverse=True)[:limit]
+
+    def open(self) -> Sequence[tuple[str, str, str]]:
+        known = self._deliveries.items()
+        found = [place for place, each in known if each.result in OPEN_RESULTS]
+        return sorted(found, key=lambda place: place[2])
