@@ -208,6 +208,21 @@ __all__ = [
 ]
 
 
+class _UnknownNameError(AttributeError):
+    """The error of a name that the package lacks.
+
+    Its text is made when it is shown: ``from conducto import module`` raises it, too, and the
+    suggestion imports modules that commands in containers should not pay for.
+    """
+
+    def __str__(self) -> str:
+        from conducto.tree.text import suggestion
+
+        name = self.args[0]
+        hint = suggestion(name, [*globals(), *_CLIENT, *_HOMES, *_MODULES])
+        return f"module 'conducto' has no attribute {name!r}{hint}"
+
+
 def __getattr__(name: str) -> object:
     if name in _CLIENT:
         value = _client_name(name)
@@ -215,10 +230,7 @@ def __getattr__(name: str) -> object:
         return value
     home = _HOMES.get(name)
     if home is None and name not in _MODULES:
-        from conducto.tree.text import suggestion
-
-        hint = suggestion(name, [*globals(), *_CLIENT, *_HOMES, *_MODULES])
-        raise AttributeError(f"module 'conducto' has no attribute {name!r}{hint}")
+        raise _UnknownNameError(name)
     from importlib import import_module
 
     if home is None:

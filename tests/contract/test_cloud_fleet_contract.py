@@ -92,16 +92,16 @@ def test_a_worker_that_was_started_runs_until_it_is_stopped(fleet: WorkerFleet) 
 
 def test_the_look_of_a_task_says_how_it_is(fleet: WorkerFleet) -> None:
     arn = fleet.start(TASK)
-    look = fleet.look(arn)
+    look = fleet.task_status(arn)
     assert look is not None
     assert look.status != "STOPPED"
     assert not look.connected
 
     fleet.stop(arn, "the pipeline sleeps")
-    look = fleet.look(arn)
+    look = fleet.task_status(arn)
     assert look is not None
     assert look.status == "STOPPED"
-    assert fleet.look(arn.rpartition("/")[0] + "/0123456789abcdef0123456789abcdef") is None
+    assert fleet.task_status(arn.rpartition("/")[0] + "/0123456789abcdef0123456789abcdef") is None
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_shell_can_be_entered_once_ecs_has_its_agent_there(
     task = {"lastStatus": "RUNNING", "containers": [{"name": "agent"}, user]}
     with Stubber(clients.get("ecs")) as stub:
         stub.add_response("describe_tasks", {"tasks": [task]})
-        assert ecs.look("arn:t") == TaskStatus("RUNNING", "OutOfMemoryError", connected)
+        assert ecs.task_status("arn:t") == TaskStatus("RUNNING", "OutOfMemoryError", connected)
 
 
 def test_a_session_is_opened_in_the_users_container(ecs: Ecs, clients: Clients) -> None:

@@ -121,7 +121,7 @@ def test_more_than_an_environment_may_hold_is_refused(store: SecretStore) -> Non
 def test_a_value_is_in_no_repr(store: SecretStore) -> None:
     store.put([secret("A", "very-secret")])
 
-    assert "very-secret" not in repr(store.read()) + repr(store) + store.where()
+    assert "very-secret" not in repr(store.read()) + repr(store) + store.location()
 
 
 def _put_many(directory: Path, letter: str) -> None:

@@ -276,7 +276,7 @@ MUTATIONS = [
     Mutation(
         "nobody is let in for one that steps aside",
         "run.rules.admission",
-        "and still has room for its next attempt.\n        self._let_next_in(ticket)",
+        "and still has room for its next attempt.\n                self._let_next_in(ticket)",
         "and still has room for its next attempt.",
         (QUEUE,),
     ),

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from conducto_core.api import operation
-from conducto_core.run import operations as pipelines
+from conducto_core.data import operations as data
+from conducto_core.debug import operations as debug
+from conducto_core.run import operations as run
 from conducto_core.run.model import params
+from conducto_core.secrets import operations as secrets
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "concepts" / "api.md"
 UNITS = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -22,7 +25,7 @@ def documented() -> dict[str, int]:
 def in_the_code() -> dict[str, float]:
     return {
         name: value
-        for module in (operation, pipelines, params)
+        for module in (operation, run, data, debug, secrets, params)
         for name, value in vars(module).items()
         if name.startswith(("MAX_", "REMEMBERED_"))
     }
@@ -59,7 +62,7 @@ def test_json_is_nested_so_deeply_and_no_deeper(depth: int, is_taken: bool) -> N
     body = b'{"tree": {"a": ' + b"[" * (depth - 2) + b"]" * (depth - 2) + b"}}"
 
     if is_taken:
-        pipelines.LAUNCH.body.model_validate_json(body)
+        run.LAUNCH.body.model_validate_json(body)
     else:
         with pytest.raises(ValueError, match="recursion limit"):
-            pipelines.LAUNCH.body.model_validate_json(body)
+            run.LAUNCH.body.model_validate_json(body)

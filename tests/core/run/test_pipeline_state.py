@@ -144,7 +144,7 @@ def test_a_pipeline_falls_asleep_when_its_root_needs_nothing_more(last: str) -> 
 
 
 def stranded(state: PipelineState, reset: Iterable[str] = ()) -> list[str]:
-    return [node.path for node, _ in state.stranded(tuple(reset))]
+    return [node.path for node, _ in state.execs_without_context(tuple(reset))]
 
 
 def test_execs_are_stranded_when_the_container_of_their_group_is_lost() -> None:

@@ -166,7 +166,7 @@ def test_the_keyring_is_taken_where_there_is_one(tmp_path: Path) -> None:
 
     store.put([secret("A", VALUE)])
 
-    assert store.where() == "in the operating system's keyring"
+    assert store.location() == "in the operating system's keyring"
     assert (tmp_path / "p/secrets" / INDEX).exists()
 
 
@@ -175,7 +175,7 @@ def test_the_file_is_taken_where_there_is_no_keyring(tmp_path: Path) -> None:
 
     store.put([secret("A", VALUE)])
 
-    assert store.where() == f"encrypted in {tmp_path}/p/secrets/{VALUES}"
+    assert store.location() == f"encrypted in {tmp_path}/p/secrets/{VALUES}"
 
 
 def test_existing_store_keeps_its_kind(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_the_file_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     store.put([secret("A", VALUE)])
 
-    assert store.where().startswith("encrypted in ")
+    assert store.location().startswith("encrypted in ")
 
 
 @pytest.mark.parametrize(("choice", "text"), [("keyring", "is not available"), ("x", "got 'x'")])

@@ -160,7 +160,7 @@ def test_code_is_in_no_step_that_is_kept(machine: Machine) -> None:
     assert len(pushed) == 2
     assert pushed[0].startswith("push --quiet registry.invalid/acme/images:step-")
     assert pushed[1] == f"push {IMAGE}"
-    assert plan().kept(1) == ""
+    assert plan().cache_key(1) == ""
 
 
 def test_image_facts_are_delivered_before_the_push(machine: Machine) -> None:
