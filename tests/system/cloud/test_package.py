@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 #: Parts of Lambda itself: its Python, which may be one inside of the checkout, and boto3.
 STANDARD = Path(sys.base_prefix)
-HOST = "lambda_host.py"
+HOST = "host.py"
 
 
 def test_the_functions_are_those_of_the_package(whole: Emulator, me: Cloud, package: Path) -> None:
