@@ -433,6 +433,7 @@ def test_page_whose_code_fails_to_load_shows_an_error_and_the_others_work(viewer
     page.get_by_role("link", name="Secrets").click()
     expect(page.get_by_role("heading", name="Secrets")).to_be_visible()
     page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_role("alert")).to_contain_text("Could not load this part")
     viewer.page.unroute("**/assets/SettingsPage*")
     page.get_by_role("button", name="Reload").click()
     expect(page.get_by_role("heading", name="Settings")).to_be_visible()
