@@ -19,7 +19,7 @@ from chalice.app import (
 from chalice.app import Request as ChaliceRequest
 
 from chalicelib.api import authorizer
-from chalicelib.api.dispatch import Request
+from chalicelib.api.dispatch import Request, check_complete
 from chalicelib.bootstrap import from_environment
 from chalicelib.data.function import serve
 from chalicelib.images.aws import pipeline_of
@@ -79,12 +79,14 @@ def _mount(operation: AnyOperation) -> None:
     )(view)
 
 
-for _operation in (
+_OPERATIONS = (
     *CLOUD_OPERATIONS,
     *ORGANISATION_OPERATIONS,
     *CHILD_OPERATIONS,
     *WORKER_OPERATIONS,
-):
+)
+check_complete(_OPERATIONS)
+for _operation in _OPERATIONS:
     _mount(_operation)
 
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
+from conducto_core.api.serve import serves
 from conducto_core.errors import NotFoundError
 from conducto_core.images.model import ImageSpec
 from conducto_core.images.references import without_password
+from conducto_core.programs import operations as programs_operations
 from conducto_core.programs.history import (
     ComparisonParams,
     Difference,
@@ -37,6 +39,7 @@ from conducto_core.programs.rules.comparison import (
 )
 from conducto_core.programs.rules.programs import ProgramKey, program_key
 from conducto_core.results import handlers as metric_comparison
+from conducto_core.results import operations as results_operations
 from conducto_core.results.model import CompareParams, MetricComparison, OutputParams, OutputStream
 from conducto_core.run import views
 from conducto_core.run.model import params as p
@@ -318,11 +321,14 @@ class Comparisons(ABC):
     ) -> tuple[int | None, bytes]:
         """Return an output stream of an attempt, and the attempt's number (None: no attempt)."""
 
+    @serves(results_operations.COMPARE_METRICS)
     async def compare_metrics(self, params: CompareParams) -> MetricComparison:
         return await metric_comparison.compare(self, params)
 
+    @serves(programs_operations.COMPARE_PIPELINES)
     async def compare_pipelines(self, params: ComparisonParams) -> PipelineComparison:
         return await compare_pipelines(self, params)
 
+    @serves(programs_operations.NODE_HISTORY)
     async def node_history(self, params: NodeHistoryParams) -> NodeHistory:
         return await history(self, params)

@@ -8,10 +8,12 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Any, Protocol
 
+from conducto_core.api.serve import serves
 from conducto_core.command.text import CommandError, as_written, script_of
 from conducto_core.errors import RefusedError
 from conducto_core.images.model import ImageSources
 from conducto_core.images.references import without_password
+from conducto_core.programs import operations as programs_operations
 from conducto_core.programs.model import (
     ContinuationParams,
     Fate,
@@ -26,6 +28,7 @@ from conducto_core.programs.model import (
 )
 from conducto_core.programs.rules.continuation import fingerprint
 from conducto_core.programs.rules.programs import call_of, flag_of, is_of_program, words_of
+from conducto_core.run import operations as run_operations
 from conducto_core.run.model import params as p
 from conducto_core.run.model.params import MAX_HISTORY_SCAN, MAX_TEXT, ListParams, ProgramParams
 from conducto_core.run.model.records import PipelineRecord
@@ -141,10 +144,12 @@ class Programs(ABC):
         check_template(record)
         return await self.stored_launch(record.id)
 
+    @serves(run_operations.DEFINITION)
     async def get_definition(self, params: p.PipelineParams) -> LaunchRequest:
         """Return the launch request of a pipeline, so that it can be launched again; not armed."""
         return without_passwords(await self.stored_launch(params.id))
 
+    @serves(programs_operations.PROGRAM)
     async def get_program(self, params: p.PipelineParams) -> ProgramView:
         """Return the program of a pipeline, and the call that made its tree."""
         summary = await self.get_pipeline(params)
@@ -152,6 +157,7 @@ class Programs(ABC):
         view = program_view(summary, launch.tree)
         return view.model_copy(update={"problem": _NO_SCRIPTS})
 
+    @serves(run_operations.LAUNCH_AGAIN)
     async def launch_again(
         self,
         params: p.PipelineParams,
@@ -167,14 +173,17 @@ class Programs(ABC):
         again = launch.model_copy(update=changes)
         return await self.launch_stored(again, key, repeated=repeated)
 
+    @serves(programs_operations.START_PROGRAM)
     async def start_program(self, params: p.PipelineParams, _request: StartProgram) -> ProgramStart:
         """Refuse: only an agent starts programs."""
         raise RefusedError(f"{params.id}: {_NO_SCRIPTS}")
 
+    @serves(programs_operations.PROGRAM_START)
     async def get_program_start(self, _params: ProgramStartParams) -> ProgramStart:
         """Refuse: only an agent starts programs."""
         raise RefusedError(_NO_SCRIPTS)
 
+    @serves(programs_operations.CANCEL_PROGRAM_START)
     async def cancel_program_start(self, _params: ProgramStartParams) -> ProgramStart:
         """Refuse: only an agent starts programs."""
         raise RefusedError(_NO_SCRIPTS)

@@ -5,7 +5,7 @@ large request and response bodies pass through the bucket.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import urlencode
@@ -36,34 +36,39 @@ from conducto_core.api.downloads import Download
 from conducto_core.api.idempotency import IdempotentExecutor, ResponseStore
 from conducto_core.api.operation import IDEMPOTENCY_KEY, AnyOperation, Permission
 from conducto_core.api.problems import ProblemRule
+from conducto_core.api.serve import handlers_of
 from conducto_core.command.json_logs import log_fields
-from conducto_core.people.operations import ORGANISATION_OPERATIONS
 from conducto_core.remote.operations import AGENT_PARAMETER
-from conducto_core.schedules.operations import SCHEDULE_OPERATIONS
+from conducto_core.schedules.handlers import ScheduleOperations
 
 # ----------------------------------------------------------------------------------------
 # The objects that execute the operations of one caller.
 
+#: Begins the audit entry of a caller whose organisation only the sign-in knows.
+_Begin = Callable[[Identity], None]
+_SERVERS: Mapping[type, Callable[[CommandProcessor, Identity, _Begin], object]] = {
+    WorkerApi: lambda engine, caller, _: WorkerApi(engine, caller),
+    CloudChildren: lambda engine, caller, _: CloudChildren(engine, caller),
+    CloudOrganisation: CloudOrganisation,
+    ScheduleOperations: lambda engine, caller, _: schedule_operations(engine, caller),
+    CloudPipelines: lambda engine, caller, _: CloudPipelines(engine, caller),
+}
 
-def server_of(
-    operation: AnyOperation,
-    engine: CommandProcessor,
-    caller: Identity,
-    begin: Callable[[Identity], None],
-) -> object:
-    """Return the object that has the method of an operation.
 
-    ``begin`` begins the audit entry of a caller whose organisation only the sign-in knows.
+def _kinds(operation: AnyOperation) -> list[type]:
+    return [kind for kind in _SERVERS if operation.name in handlers_of(kind)]
+
+
+def check_complete(operations: Iterable[AnyOperation]) -> None:
+    """Check that one class has a handler of each operation, unless its row has a refusal.
+
+    Raises:
+        TypeError: An operation has none, or several.
     """
-    if operation.permission is Permission.WORKER:
-        return WorkerApi(engine, caller)
-    if operation.permission is Permission.CHILDREN:
-        return CloudChildren(engine, caller)
-    if operation in ORGANISATION_OPERATIONS:
-        return CloudOrganisation(engine, caller, begin)
-    if operation in SCHEDULE_OPERATIONS:
-        return schedule_operations(engine, caller)
-    return CloudPipelines(engine, caller)
+    for operation in operations:
+        found = [kind.__name__ for kind in _kinds(operation)]
+        if len(found) > 1 or not (found or operation.elsewhere):
+            raise TypeError(f"{operation.name}: handlers in {found}; it needs one")
 
 
 RULES = (
@@ -216,8 +221,8 @@ class Api:
             once = IdempotentExecutor(
                 self._responses((caller.org, f"token {caller.token}")), self._cloud.clock
             )
-        server = server_of(operation, self._engine, caller, entry.begin)
-        return Service(server, rules=RULES, once=once)
+        servers = (_SERVERS[kind](self._engine, caller, entry.begin) for kind in _kinds(operation))
+        return Service(*servers, operations=(operation,), rules=RULES, once=once)
 
     def _body(self, operation: AnyOperation, caller: Identity, request: Request) -> bytes | Upload:
         key = request.headers.get(BODY_KEY.lower())

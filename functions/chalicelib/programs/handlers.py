@@ -14,6 +14,8 @@ from chalicelib.run.rules.launch_validation import used_images, validate_nodes
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.run.rules.state import define
 from chalicelib.secrets.injection import InjectedSecrets, inject_commands
+from conducto_core.api import cloud_operations
+from conducto_core.api.serve import serves
 from conducto_core.programs.git_launch import GitLaunch
 from conducto_core.programs.model import ContinuePlan, ContinueRequest
 from conducto_core.programs.relaunch import fingerprint_in
@@ -26,6 +28,7 @@ from conducto_core.programs.rules.continuation import (
     newest,
     with_generated,
 )
+from conducto_core.run import operations as run_operations
 from conducto_core.run import views
 from conducto_core.run.launching import check_continuable, new_record
 from conducto_core.run.model.params import PipelineParams
@@ -49,6 +52,7 @@ class _Replacement:
 class CloudContinuations(CloudCaller):
     """Replaces definitions."""
 
+    @serves(run_operations.CONTINUE)
     async def continue_pipeline(
         self, params: PipelineParams, request: ContinueRequest
     ) -> ContinuePlan:
@@ -179,6 +183,7 @@ _MAX_TITLE = 200
 class CloudGitLaunches(CloudLaunches):
     """Launches from repositories."""
 
+    @serves(cloud_operations.LAUNCH_FROM_GIT)
     async def launch_from_git(
         self, request: GitLaunch, key: str | None = None, *, repeated: bool = False
     ) -> PipelineSummary:

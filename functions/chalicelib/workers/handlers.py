@@ -33,6 +33,7 @@ from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto.errors import DefinitionError
+from conducto_core.api.serve import serves
 from conducto_core.command.json_logs import log_fields
 from conducto_core.command.output import packed
 from conducto_core.errors import RefusedError
@@ -43,6 +44,7 @@ from conducto_core.run.rules.contexts import CONTEXT_PAUSE
 from conducto_core.run.rules.outcomes import cause_of_exit
 from conducto_core.secrets.rules import SecretAccess
 from conducto_core.tree.rules.callbacks import PoolKind
+from conducto_core.workers import operations as workers_operations
 from conducto_core.workers.model import (
     MAX_CHUNK,
     MAX_CHUNK_DATA,
@@ -123,6 +125,7 @@ class WorkerApi:
 
     # ---- start and end -----------------------------------------------------------------------
 
+    @serves(workers_operations.START)
     async def worker_start(self, call: WorkerStart) -> WorkerInstructions:
         """Register a started worker and return its instructions."""
         org, pipeline_id, worker_id = _who(self._me)
@@ -182,6 +185,7 @@ class WorkerApi:
             time=self._now(), worker=worker_id, reason=error, failure=StartFailure.DENIED
         )
 
+    @serves(workers_operations.END)
     async def worker_end(self, call: WorkerEnd) -> EndResponse:
         """Remove a worker; a task that it polled too late is released to others.
 
@@ -223,6 +227,7 @@ class WorkerApi:
 
     # ---- tasks --------------------------------------------------------------------------------
 
+    @serves(workers_operations.CLAIM)
     @_logged
     async def worker_claim(self, call: Claim) -> ClaimResponse:
         """Decide whether a worker runs, keeps or drops a task that it polled."""
@@ -278,6 +283,7 @@ class WorkerApi:
 
     # ---- a command ----------------------------------------------------------------------------
 
+    @serves(workers_operations.HEARTBEAT)
     @_logged
     async def worker_heartbeat(self, call: Heartbeat) -> HeartbeatResponse:
         """Record a heartbeat of a running command and return whether it must stop."""
@@ -304,6 +310,7 @@ class WorkerApi:
         due = live.due(self._now())
         return TimeLimitsExpired(time=self._now(), paths=due) if due else None
 
+    @serves(workers_operations.LOG)
     @_logged
     async def worker_log(self, call: WorkerLogChunk) -> LogResponse:
         """Store a chunk of output."""
@@ -338,6 +345,7 @@ class WorkerApi:
         if call.last:
             self._cloud.join_output(key)
 
+    @serves(workers_operations.LOG_UPLOAD)
     @_logged
     async def worker_log_upload(self, call: LogUpload) -> UploadResponse:
         """Return an upload URL for a chunk of output that is too large for a request."""
@@ -368,6 +376,7 @@ class WorkerApi:
         if is_new:
             self._engine.submit(org, pipeline_id, decide)
 
+    @serves(workers_operations.REPORT)
     @_logged
     async def worker_report(self, call: Report) -> ReportResponse:
         """Record the end of a command and return whether its task stays open for a retry.
@@ -464,6 +473,7 @@ class WorkerApi:
             last=call.last,
         )
 
+    @serves(workers_operations.UPLOAD)
     async def worker_upload(self) -> UploadResponse:
         """Return an upload URL for a tree that is too large for a report."""
         with self._listed_followers() as (live, worker):

@@ -121,6 +121,7 @@ async def _run(
         with remembered(home.agent / "answers.sqlite") as responses:
             once = IdempotentExecutor(responses)
             service = Service(*servers, operations=LOCAL_OPERATIONS, rules=LOCAL_RULES, once=once)
+            service.check_complete()
             app = build_app(service, token=token, port=port, sessions=sessions)
             attendance = IdleShutdown(app)
             linked = asyncio.create_task(keep_linked(home, service, pipelines))

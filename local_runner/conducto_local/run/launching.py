@@ -8,9 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
+from conducto_core.api.serve import serves
 from conducto_core.children.rules import check_count
 from conducto_core.programs.model import ContinuePlan, ContinueRequest
-from conducto_core.run import views
+from conducto_core.run import operations, views
 from conducto_core.run.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.params import PipelineParams
@@ -81,6 +82,7 @@ class LocalLaunches(LocalAccess):
             # As in `PipelineCache.load`: the other pipelines must continue.
             self._cache.put_aside(record.id, error)
 
+    @serves(operations.LAUNCH)
     async def launch(
         self,
         request: LaunchRequest,
@@ -137,6 +139,7 @@ class LocalLaunches(LocalAccess):
                 return record.id
         return None
 
+    @serves(operations.CONTINUE)
     async def continue_pipeline(
         self, params: PipelineParams, request: ContinueRequest
     ) -> ContinuePlan:
