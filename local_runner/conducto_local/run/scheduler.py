@@ -185,9 +185,14 @@ class Scheduler:
         if live.has_network and not live.uses_containers() and not live.kept:
             loop = asyncio.get_running_loop()
             delay = self.containers.idle_seconds if seconds is None else seconds
-            live.cooling = loop.call_later(
-                delay, lambda: self._common.tasks.spawn(self.networks.release(live))
-            )
+            live.cooling = loop.call_later(delay, self._cool, live)
+
+    def _cool(self, live: LivePipeline) -> None:
+        left = self.containers.idle_left(live.id)
+        if left > 0:  # the container of a failed or cancelled group stays longer
+            self.cool_later(live, left)
+        else:
+            self._common.tasks.spawn(self.networks.release(live))
 
     async def close(self) -> None:
         """Stop all commands and store the current state; the pipelines stay armed."""
