@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
-from conducto_cli.app.arguments import add_stage, asker
+from conducto_cli.app.arguments import add_stage, add_yes, asker
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.references import suggestion
 from conducto_cli.deploy.port import AccountError
@@ -45,7 +45,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--org", default="main", help="organisation of the first token")
     parser.add_argument("--user", help="user of the first token (default: your name here)")
-    parser.add_argument("--yes", action="store_true", help="ask nothing")
+    add_yes(parser)
     parser.add_argument(
         "--downgrade", action="store_true", help="also where a newer version is deployed"
     )

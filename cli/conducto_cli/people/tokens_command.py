@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conducto_cli.app.arguments import add_json, add_subcommand
-from conducto_cli.app.exit import DONE
+from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
+from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, day, print_records
 from conducto_core.installation.names import PERMISSIONS
 
@@ -47,6 +47,7 @@ def add_arguments(parser: Parser) -> None:
     create.add_argument("--days", type=float, default=90, help="after which it ends (default: 90)")
     revoke = add_subcommand(kinds, "revoke", "revoke a token")
     revoke.add_argument("id", metavar="TOKEN_ID", help="as 'conducto tokens list' prints it")
+    add_yes(revoke)
     end = add_subcommand(kinds, "end-sessions", "end your sessions of browsers, or one session")
     end.add_argument("id", metavar="SESSION_ID", nargs="?", help="only this one")
     add_json(listing, sessions, create)
@@ -107,6 +108,10 @@ def _revoke(arguments: argparse.Namespace) -> int:
     from conducto_cli.target.account import call
     from conducto_core.people.operations import REVOKE_TOKEN
 
+    if not confirmed(
+        f"Revoke the token {arguments.id}? Its programs stop working.", yes=arguments.yes
+    ):
+        return FAILED
     call(arguments, REVOKE_TOKEN, {"id": arguments.id})
     print(f"{arguments.id} is revoked; it stops working within 5 seconds")
     return DONE

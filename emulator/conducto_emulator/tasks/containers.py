@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import docker  # type: ignore[import-untyped]
-from docker.errors import BuildError, DockerException, ImageNotFound, NotFound  # type: ignore[import-untyped]
+from docker.errors import (  # type: ignore[import-untyped]
+    APIError,
+    BuildError,
+    DockerException,
+    ImageNotFound,
+    NotFound,
+)
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from conducto_core.workers.rules.start_failures import not_pulled
 from conducto_emulator.tasks.tasks import Task, TaskBoard
 from conducto_worker import image
 
@@ -147,8 +154,7 @@ class DockerContainers:
             for mount in definition.get("mountPoints", ())
         ]
         api = self._engine.api
-        with _named("CannotPullContainerError"):
-            self._engine.images.get(definition["image"])
+        self._get_image(definition["image"])
         made = api.create_container(
             definition["image"],
             command=definition.get("command") or [],
@@ -165,6 +171,17 @@ class DockerContainers:
         with _named("CannotStartContainerError"):
             api.start(made["Id"])
         threading.Thread(target=self._wait, args=(made["Id"],), daemon=True).start()
+
+    def _get_image(self, reference: str) -> None:
+        """Pull an image that is not on this machine, as the local agent does."""
+        try:
+            self._engine.images.get(reference)
+        except ImageNotFound:
+            try:
+                self._engine.images.pull(reference)
+            except APIError as error:
+                reported = error.explanation or str(error)
+                raise RuntimeError(not_pulled(reference, reported)) from error
 
     def _wait(self, identity: str) -> None:
         """Wait for the end of a container: to ask for it at each tick takes a tenth of the CPU."""

@@ -167,10 +167,10 @@ class LocalPipelines(
             live = self.live(params.id)
             check_deletable(live)
             if live.record.lifecycle is not Lifecycle.ARCHIVED:  # nothing may start it meanwhile
-                archive = ControlRequest(action=Action.ARCHIVE)
-                await self.control(PipelineParams(id=live.id), archive)
-            if not await self._deleter.delete(live):
-                raise StoreFullError(f"{live.id}: cannot be deleted while the disk is full")
+                self._start_times.cancel(live)
+                self._scheduler.perform(live, Action.ARCHIVE)
+                live.set_record(lifecycle=Lifecycle.ARCHIVED)
+            await self._deleter.delete(live)
             return DeletedPipeline(id=live.id)
 
     @serves(run_operations.CONTROL)

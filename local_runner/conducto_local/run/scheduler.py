@@ -150,6 +150,13 @@ class Scheduler:
         if not self._batcher.is_unsaved(live.id) and self.live.get(live.id) is live:
             self._common.forget(live.id)
 
+    def drop(self, pipeline_id: str) -> None:
+        """Unload a pipeline that is deleted, without storing its changes: the disk may be full."""
+        live = self.live.get(pipeline_id)
+        if live is not None:
+            self._batcher.drop(live)
+            self._common.forget(pipeline_id)
+
     def engine_context(self, live: LivePipeline) -> EngineContext:
         return self._common.engine_context(live)
 
@@ -185,9 +192,14 @@ class Scheduler:
         if live.has_network and not live.uses_containers() and not live.kept:
             loop = asyncio.get_running_loop()
             delay = self.containers.idle_seconds if seconds is None else seconds
-            live.cooling = loop.call_later(
-                delay, lambda: self._common.tasks.spawn(self.networks.release(live))
-            )
+            live.cooling = loop.call_later(delay, self._cool, live)
+
+    def _cool(self, live: LivePipeline) -> None:
+        left = self.containers.idle_left(live.id)
+        if left > 0:  # the container of a failed or cancelled group stays longer
+            self.cool_later(live, left)
+        else:
+            self._common.tasks.spawn(self.networks.release(live))
 
     async def close(self) -> None:
         """Stop all commands and store the current state; the pipelines stay armed."""

@@ -144,7 +144,7 @@ def test_member_manages_tokens_and_leaves(
     listed = capsys.readouterr().out
     assert "nightly" in listed
     assert made["token"] not in listed
-    assert main(["tokens", "revoke", made["info"]["id"]]) == 0
+    assert main(["tokens", "revoke", made["info"]["id"], "--yes"]) == 0
     assert main(["tokens", "sessions"]) == 0
     assert main(["tokens", "end-sessions"]) == 0
     assert "no sessions" in capsys.readouterr().out
@@ -195,7 +195,7 @@ def test_owner_creates_switches_and_deletes_organisations(
     [
         (["invite", "create", "nobody"], "email"),
         (["members", "remove", "a/b", "--yes"], "user"),
-        (["tokens", "revoke", "x"], "id"),
+        (["tokens", "revoke", "x", "--yes"], "id"),
         (["org", "create", "a b"], "name"),
         (["tokens", "create", "x", "--permission", "read", "--days", "0"], "days"),
     ],

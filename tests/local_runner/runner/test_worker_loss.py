@@ -357,6 +357,25 @@ async def test_pipeline_is_cancelled_on_a_full_disk(tmp_path):
             assert collected.dry_run
 
 
+async def test_pipelines_are_deleted_on_a_full_disk(tmp_path):
+    with small_disk(tmp_path / "disk", 16) as disk:
+        async with local_runner(disk, "process") as local:
+            ended = await local.run(nodes(co.Parallel, **{f"n{i}": "echo x" for i in range(50)}))
+            left = await local.launch(nodes(a="true"), run=False)
+            write = "head -c 100000 /dev/zero > $CONDUCTO_DATA_DIR/x || true"
+            large = await local.run(nodes(a=write))
+            fill(disk)
+
+            for run in (large, ended):
+                await local.pipelines.delete_pipeline(PipelineParams(id=run.id))
+
+            assert not large.data.exists()
+
+        async with local_runner(disk, "process") as local:
+            found = (await local.pipelines.list_pipelines(ListParams())).pipelines
+            assert [each.pipeline.id for each in found] == [left.id]
+
+
 async def test_a_launch_on_a_full_disk_is_refused(tmp_path):
     with small_disk(tmp_path / "disk", 16) as disk:
         async with local_runner(disk, "process") as local:

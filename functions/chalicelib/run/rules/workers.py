@@ -20,7 +20,7 @@ from conducto_core.asl.rules.machine import CompleteTask
 from conducto_core.billing.rules import charged_seconds, dollars_for
 from conducto_core.run.model.records import AttemptRecord, Lifecycle
 from conducto_core.run.model.states import Cause, State
-from conducto_core.run.rules.contexts import Hold, is_inside, is_late, loss
+from conducto_core.run.rules.contexts import LATE, Hold, is_inside, is_late, loss
 from conducto_core.run.rules.outcomes import AttemptEnd
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import secrets_user
@@ -29,10 +29,6 @@ from conducto_core.workers.rules.fargate import Size, size_for
 from conducto_core.workers.rules.start_failures import Failed, PoolStarts, StartFailure
 
 _OUTDATED = "its image or title changed, or it has secrets that are withheld since a change"
-_LATE = {
-    Hold.PAUSED: "the pipeline was paused for more than 24 hours",
-    Hold.SPARE: "no command of the group had run for 15 minutes",
-}
 
 
 class PipelineWorkers(PipelineSteps):
@@ -339,16 +335,23 @@ class PipelineWorkers(PipelineSteps):
         was_warm = worker.kept is not None
         if needed and not done:
             worker.kept = None
-        elif was_warm or not (self._keep_warm(worker) or needed):
+        elif was_warm or not (self._keep_warm(worker, needed=needed) or needed):
             self._stop(worker)
 
-    def _keep_warm(self, worker: WorkerEntry) -> bool:
-        """Let a worker stay for the next run, instead of one that became idle earlier."""
+    def _keep_warm(self, worker: WorkerEntry, *, needed: bool) -> bool:
+        """Let a worker stay for the next run, instead of one that is needed less or idle longer.
+
+        A needed worker for which the warm pool has no room stays as without a warm pool.
+        """
         shared = self.pools[worker.pool].kind is PoolKind.MANY
         if not self.warm.workers or not shared or worker.status is not WorkerStatus.IDLE:
             return False
+        in_need = sum(self.may_need_more(other.pool) for other in self.warm_workers())
+        if needed and in_need >= self.warm.workers:
+            return False
         worker.kept = self.now
-        for other in self.warm_workers()[: -self.warm.workers]:
+        first = sorted(self.warm_workers(), key=lambda other: self.may_need_more(other.pool))
+        for other in first[: -self.warm.workers]:
             self._stop(other)
         return True
 
@@ -359,7 +362,7 @@ class PipelineWorkers(PipelineSteps):
             return
         worker.unused = self.now if worker.unused is None else worker.unused
         if is_late(hold, self.now - worker.unused):
-            self._send_away(worker, _LATE.get(hold, ""))
+            self._send_away(worker, LATE.get(hold, ""))
 
     def _renew_contexts(self, reset: Collection[str]) -> None:
         """Stop the containers of groups that a user resets entirely."""
