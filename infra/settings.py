@@ -8,6 +8,7 @@ from typing import Any
 from aws_cdk import aws_iam as iam
 
 from conducto_core.installation.names import MONTHLY_BUDGET, SETTINGS
+from conducto_core.installation.rules import limitations
 from conducto_core.people.task_roles import TaskRole, read_task_roles
 from conducto_core.workers.model import MAX_WARM_MINUTES, MAX_WARM_WORKERS, WARM_MINUTES
 
@@ -62,12 +63,13 @@ class Settings:
 
     Attributes:
         stage: Distinguishes installations in an account and region; part of every name.
+        region: The region, which may lack parts (`conducto_core.installation.rules`).
         domain: Host name of the web app; None: CloudFront's own.
         certificate: ARN of its certificate (in us-east-1), required with ``domain``.
         vpc: An existing network; None creates one.
         zones: Number of availability zones of a new network: 1 halves the price of files, 2
             tolerate the failure of a zone.
-        zone: Names of these zones, separated by commas; None: the first ones of the region.
+        zone: Names of these zones, separated by commas; None with ``vpc``.
         public_ip: Whether workers get public addresses; False requires ``vpc``.
         spot_share: Maximum number of Spot workers among ten, 0 to 10.
         warm_workers: Maximum number of workers of an organisation that stay for the next run of
@@ -96,6 +98,7 @@ class Settings:
     """
 
     stage: str = "main"
+    region: str = "us-east-1"
     domain: str | None = None
     certificate: str | None = None
     vpc: ExistingVpc | None = None
@@ -183,8 +186,9 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         raise SettingsError("smtp_url requires email_from, and vice versa")
     stage = _text(lookup, "stage", _STAGE, "lower-case letters, digits and '-', at most 16")
     vpc, zones = _vpc(lookup), _number(lookup, "zones", 1, 1, 2)
-    return Settings(
+    found = Settings(
         stage=stage or DEFAULTS.stage,
+        region=lookup("region") or DEFAULTS.region,
         domain=domain,
         certificate=certificate,
         vpc=vpc,
@@ -209,6 +213,10 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         slack_url=_text(lookup, "slack_url", _HTTPS, "the https:// address of an API"),
         github_url=_text(lookup, "github_url", _HTTPS, "the https:// address of an API"),
     )
+    for limitation in limitations(found.region, found.stage, as_context(found)):
+        if limitation.is_refused:
+            raise SettingsError(f"{limitation.text}; {limitation.remedy}")
+    return found
 
 
 def from_mapping(values: Mapping[str, Any]) -> Settings:
@@ -281,6 +289,8 @@ def _zone(lookup: Callable[[str], Any], zones: int, vpc: ExistingVpc | None) -> 
         lookup, "zone", _ZONES, "the name of a zone such as us-east-1b, or with zones=2 two"
     )
     if text is None:
+        if vpc is None:
+            raise SettingsError("zone is required without vpc_id, e.g. zone=us-east-1b")
         return None
     if vpc is not None:
         raise SettingsError(

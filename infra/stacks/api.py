@@ -243,7 +243,7 @@ class ApiStack(Stack):
             Variables.AGENT_IMAGE: self.agent.image_uri,
             Variables.WORKER_LOG_GROUP: compute.worker_logs.log_group_name,
             Variables.IMAGE_REPOSITORY: compute.registry,
-            Variables.BUILD_PROJECT: compute.builder.project_name,
+            **({Variables.BUILD_PROJECT: compute.project} if compute.builder else {}),
             Variables.DATA_FUNCTION: deployment.function_name(settings.stage, "data"),
             Variables.ADDRESSES: deployment.addresses_name(settings.stage),
             Variables.WEB_APP: deployment.web_app_name(settings.stage),
@@ -335,7 +335,7 @@ class ApiStack(Stack):
         for function, detail, wanted in (
             ("TaskStopped", "clusterArn", [compute.cluster.attr_arn]),
             ("ExecutionEnded", "stateMachineArn", [{"prefix": arns}]),
-            ("BuildEnded", "project-name", [compute.builder.project_name]),
+            ("BuildEnded", "project-name", [compute.project]),
         ):
             self.app.get_resource(function).add_property_override(
                 f"Events.{function}Event.Properties.Pattern.detail.{detail}", wanted

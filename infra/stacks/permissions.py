@@ -266,9 +266,10 @@ class Permissions:
         ]
 
     def build_images(self) -> list[iam.PolicyStatement]:
-        project = self._compute.builder.project_arn
+        builder = self._compute.builder
+        actions = ["codebuild:StartBuild", "codebuild:BatchGetBuilds"]
         return [
-            _allow("BuildImages", ["codebuild:StartBuild", "codebuild:BatchGetBuilds"], [project]),
+            *([] if builder is None else [_allow("BuildImages", actions, [builder.project_arn])]),
             _allow("DescribeImages", ["ecr:DescribeImages"], [self._compute.images]),
             _allow(
                 "CreateRepositories",

@@ -10,7 +10,7 @@ from infra.settings import SettingsError, from_mapping
 from infra.stacks.api import MAX_BURST, MAX_RATE
 
 from conducto_core.installation.names import IMAGE_DAYS, SOURCE_DAYS
-from support.installation import EXISTING, ROLES, resources, statements, templates
+from support.installation import EXISTING, ROLES, ZONE, resources, statements, templates
 
 
 def _all(installation: dict[str, dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -125,7 +125,7 @@ def test_functions_are_invoked_for_events_of_their_installation_only() -> None:
     assert "Cluster" in json.dumps(events["TaskStoppedEvent"]["clusterArn"])
     (machines,) = events["ExecutionEndedEvent"]["stateMachineArn"]
     assert ":stateMachine:conducto-" in json.dumps(machines["prefix"])
-    assert "Builder" in json.dumps(events["BuildEndedEvent"]["project-name"])
+    assert events["BuildEndedEvent"]["project-name"] == ["conducto-main-images"]
 
 
 def test_stages_are_throttled() -> None:
@@ -223,6 +223,9 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({**EXISTING, "vpc_subnets": "a,b"}, "'a' is not a subnet id"),
         ({"monthly_budget": "-3"}, "monthly_budget='-3'"),
         ({"zones": "3"}, "zones='3'"),
+        ({"zone": ""}, "zone is required without vpc_id"),
+        ({"identity": "cognito", "stage": "our-aws"}, "Cognito rejects domains with the word"),
+        ({"identity": "cognito", "region": "us-gov-west-1"}, "needs the web app"),
         ({"smtp_url": "smtp://mail.example.org"}, "smtp_url requires email_from"),
         ({"smtp_url": "smtp://me:secret@mail.example.org"}, "smtp_url="),
         ({"email_from": "nobody"}, "email_from='nobody'"),
@@ -247,7 +250,7 @@ def test_a_setting_that_cannot_be_used_is_refused_before_anything_is_built(
     values: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SettingsError) as error:
-        from_mapping(values)
+        from_mapping({**({} if "vpc_id" in values else ZONE), **values})
 
     assert message in str(error.value)
 

@@ -304,6 +304,7 @@ class Variables:
     WORKER_LOG_GROUP = "CONDUCTO_WORKER_LOG_GROUP"
     #: Registry of pipelines' images, and the prefix of the names of their repositories.
     IMAGE_REPOSITORY = "CONDUCTO_IMAGE_REPOSITORY"
+    #: Absent in regions without CodeBuild.
     BUILD_PROJECT = "CONDUCTO_BUILD_PROJECT"
     #: Caches of other registries (`conducto_core.images.references.read_caches`); absent if there
     #: are none.
