@@ -4,15 +4,10 @@ Chalice packages the app and writes its template, which is included here. Each f
 role, so that the authorizer cannot launch workers, and the event handlers cannot create tokens.
 """
 
-import fcntl
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import CfnOutput, CfnResource, Fn, RemovalPolicy, Stack
-from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -26,6 +21,7 @@ from conducto_core.installation.model import GATEWAY_PROBLEMS, PROBLEM_TYPE
 from conducto_core.installation.names import Variables
 from infra.lambda_package import stage_package
 from infra.settings import Settings, allow_tracing
+from infra.stacks.agent import BUILD, alone
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
 from infra.stacks.network import NetworkStack
@@ -49,9 +45,6 @@ def gateway_answers() -> dict[str, Any]:
     }
 
 
-#: Working directory, below the directory that CDK runs in: the directories of an installed package
-#: may be read-only.
-BUILD = Path("build")
 MEMORY_MB = 1024
 #: Memory of the function that handles requests. Lambda gives one CPU from 1,769 MB: requests about
 #: 100,000 commands need about 20 s of it (`bench/cloud/deciding.py`), and API Gateway waits for
@@ -121,17 +114,9 @@ class ApiStack(Stack):
             path="/",
             posix_user=efs.PosixUser(uid="0", gid="0"),
         )
-        with _alone(BUILD.resolve()):  # concurrent CDK runs share the staged files
-            self.agent = ecr_assets.DockerImageAsset(
-                self,
-                "Agent",
-                directory=str(_agent_context()),
-                platform=ecr_assets.Platform.LINUX_AMD64,
-            )
-        self.agent.repository.grant_pull(compute.execution_role)
         self.roles = self._roles()
         variables = self._variables(network, data, compute)
-        with _alone(BUILD.resolve()):
+        with alone():  # concurrent CDK runs share the staged files
             self.app = Chalice(
                 self,
                 "App",
@@ -240,7 +225,7 @@ class ApiStack(Stack):
             Variables.POLL_ROLE: compute.role_arn("poll"),
             Variables.PUSH_ROLE: compute.role_arn("push"),
             Variables.MACHINE_ROLE: compute.role_arn("machine"),
-            Variables.AGENT_IMAGE: self.agent.image_uri,
+            Variables.AGENT_IMAGE: compute.agent.uri,
             Variables.WORKER_LOG_GROUP: compute.worker_logs.log_group_name,
             Variables.IMAGE_REPOSITORY: compute.registry,
             **({Variables.BUILD_PROJECT: compute.project} if compute.builder else {}),
@@ -259,7 +244,7 @@ class ApiStack(Stack):
             **({Variables.TRACING: "on"} if settings.tracing else {}),
             **({Variables.TASK_ROLES: settings.task_roles} if settings.task_roles else {}),
             **({} if settings.public_ip else {Variables.PUBLIC_IP: "off"}),
-            **({Variables.DEBUG_ROLE: compute.role_arn("debug")} if settings.remote_debug else {}),
+            **({Variables.DEBUG_ROLE: compute.role_arn("debug")} if settings.opens_shells else {}),
             **({Variables.PULL_THROUGH: compute.caches} if compute.caches else {}),
             **self._identity(),
             **_services(settings),
@@ -415,24 +400,6 @@ class ApiStack(Stack):
 
     def _url(self, scheme: str, api: CfnResource) -> str:
         return f"{scheme}://{api.ref}.execute-api.{self.region}.{self.url_suffix}/api"
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Lock ``folder`` against concurrent staging and packaging."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "staging.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _agent_context() -> Path:
-    from conducto_worker.image import write_context  # noqa: PLC0415  only deployments need it
-
-    target = BUILD.resolve() / "agent-image"
-    shutil.rmtree(target, ignore_errors=True)
-    write_context(target)
-    return target
 
 
 def _warm_pool(settings: Settings) -> dict[str, str]:

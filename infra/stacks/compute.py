@@ -13,6 +13,7 @@ from conducto_core.installation import names as deployment
 from conducto_core.installation.rules import WITHOUT_BUILDS
 from infra.aws.pull_through import IMPORT, add_caches
 from infra.settings import Settings, allow_tracing
+from infra.stacks.agent import AgentImage
 from infra.stacks.data import DataStack
 
 #: Permissions for pulling images from a repository, and for pushing them.
@@ -37,8 +38,7 @@ class ComputeStack(Stack):
         project: The name of the builder.
         build_logs: Output of image builds.
         worker_logs: Diagnostics of workers; the output of commands is in the bucket.
-        execution_role: The role with which ECS starts workers. Other stacks refer to it and to
-            other roles by `role_arn`.
+        agent: The image of the workers' agent.
         caches: Caches of other registries, in the format that functions and builds read.
     """
 
@@ -74,10 +74,10 @@ class ComputeStack(Stack):
         self._grant_images(role, "PullImages", PULL)
         self._grant_caches(role)
         self.worker_logs.grant_write(role)
-        self.execution_role = role
+        self.agent = AgentImage(self, settings, role)
         self._task_role(data)
         self._let_named_roles_mount(data)
-        if settings.remote_debug:
+        if settings.opens_shells:
             self._debug_role(data)
         self._push_role()
         self._poll_role()

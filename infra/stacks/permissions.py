@@ -215,7 +215,7 @@ class Permissions:
 
     def open_shells(self) -> list[iam.PolicyStatement]:
         """Start the workers of debug shells, and run commands in their user containers."""
-        if not self._settings.remote_debug:
+        if not self._settings.opens_shells:
             return []
         cluster = self._compute.cluster.attr_arn
         enter = _allow("EnterShells", ["ecs:ExecuteCommand"], [cluster, self._tasks])

@@ -291,7 +291,11 @@ def test_other_registries_have_caches_where_that_is_asked_for() -> None:
     assert [rule["Properties"]["EcrRepositoryPrefix"] for rule in rules] == prefixes
     assert ["CredentialArn" in rule["Properties"] for rule in rules] == [True, False]
     assert [one["Properties"]["Prefix"] for one in made] == prefixes
-    (project,) = resources(compute, "AWS::CodeBuild::Project")
+    (project,) = (
+        each
+        for each in resources(compute, "AWS::CodeBuild::Project")
+        if each["Properties"]["Name"].endswith("-images")
+    )
     told = json.dumps(project["Properties"]["Environment"]["EnvironmentVariables"])
     functions = resources(api, "AWS::Serverless::Function")
     for text in (told, json.dumps(functions[0]["Properties"]["Environment"])):

@@ -39,7 +39,12 @@ from conducto_core.installation.names import (
     stack_name,
     table_name,
 )
-from conducto_core.installation.rules import WITHOUT_BUDGETS
+from conducto_core.installation.rules import (
+    CODEBUILD,
+    WITHOUT_BUDGETS,
+    WITHOUT_BUILDS,
+    builds_agent,
+)
 from conducto_core.people.model import InvitationLink
 from conducto_core.record import Record
 
@@ -263,6 +268,7 @@ class Deployment:
         # A network without data is created again if it does not fit (`_clear`).
         is_new = first and bool(set(FIXED_SETTINGS) & set(wish.settings))
         settings |= pinned_zone(self._account, wish.stage, settings, is_new=is_new)
+        settings |= self._agent_build(settings)
         self._report(list(settings_findings(self._account, wish.stage, settings, first=first)))
         if first and "alarm_email" not in settings and (address := self._address()):
             settings["alarm_email"] = address
@@ -275,6 +281,24 @@ class Deployment:
                 "-c alarm_email=ADDRESS"
             )
         return settings
+
+    def _agent_build(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Return the setting ``agent_build`` if there is no container engine here.
+
+        Raises:
+            DeployError: CodeBuild may not or cannot be used instead.
+        """
+        region = self._account.region or ""
+        if self._machine.docker() is not None or builds_agent(region, settings):
+            return {}
+        if region in WITHOUT_BUILDS or settings.get("agent_build"):
+            reason = "agent_build=docker" if settings.get("agent_build") else f"{region} lacks it"
+            raise DeployError(
+                "nothing was deployed: no container engine responds, and CodeBuild is not used for "
+                f"the image of the workers' agent ({reason}); install Docker and start it"
+            )
+        self._say("CodeBuild builds the image of the workers' agent: agent_build=codebuild")
+        return {"agent_build": CODEBUILD}
 
     def _address(self) -> str:
         """Return the address for alarms; "" for none."""

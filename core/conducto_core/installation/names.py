@@ -204,6 +204,7 @@ STACKS = ("network", "data", "compute", "api", "watch", "site")
 MONTHLY_BUDGET = 50.0
 #: Settings of a deployment besides its stage (`infra.settings`).
 SETTINGS = (
+    "agent_build",
     "alarm_email",
     "billing",
     "certificate",
@@ -246,6 +247,11 @@ def registry_prefix(stage: str) -> str:
 def repository_root(stage: str) -> str:
     """Return the prefix of the name of an organisation's repository."""
     return f"{registry_prefix(stage)}images"
+
+
+def agent_repository(stage: str) -> str:
+    """Return the name of the repository of the agent's image, if CodeBuild builds it."""
+    return f"{registry_prefix(stage)}agent"
 
 
 def cluster_name(stage: str) -> str:

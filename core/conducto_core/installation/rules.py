@@ -36,6 +36,33 @@ WITHOUT_SITE = frozenset({"us-gov-east-1", "us-gov-west-1"})
 RESERVED_WORDS = ("amazon", "aws", "cognito")
 
 
+#: Values of the setting ``agent_build``.
+CODEBUILD, DOCKER = "codebuild", "docker"
+
+
+def is_shared(settings: Mapping[str, str]) -> bool:
+    """Return whether organisations that do not trust each other use the installation."""
+    return settings.get("billing") == "true" or bool(settings.get("identity"))
+
+
+def builds_agent(region: str, settings: Mapping[str, str]) -> bool:
+    """Return whether CodeBuild builds the image of the workers' agent, not a container engine.
+
+    It does so by default in a shared installation, because its image is then in a repository of the
+    stage: workers could pull all images of CDK's repository.
+    """
+    if region in WITHOUT_BUILDS:
+        return False
+    chosen = settings.get("agent_build")
+    return chosen == CODEBUILD if chosen else is_shared(settings)
+
+
+def opens_shells(settings: Mapping[str, str]) -> bool:
+    """Return whether debug shells on workers are allowed: in a shared installation on request."""
+    chosen = settings.get("remote_debug")
+    return chosen == "true" if chosen else not is_shared(settings)
+
+
 class Limitation(NamedTuple):
     """A part of an installation that its region or its settings do not allow.
 
@@ -76,6 +103,8 @@ def limitations(region: str, stage: str, settings: Mapping[str, str]) -> Iterato
         )
     if region in WITHOUT_SITE:
         yield from _without_site(region, settings)
+    if is_shared(settings):
+        yield from _weak_isolation(region, settings)
     word = next((word for word in RESERVED_WORDS if word in stage), None)
     if word is not None and settings.get("identity"):
         yield Limitation(
@@ -84,6 +113,33 @@ def limitations(region: str, stage: str, settings: Mapping[str, str]) -> Iterato
             f"rejects domains with the word {word!r}",
             "deploy another --stage, or without -c identity",
             is_refused=True,
+        )
+
+
+def _weak_isolation(region: str, settings: Mapping[str, str]) -> Iterator[Limitation]:
+    """Yield settings with which organisations of a shared installation can reach each other."""
+    if opens_shells(settings):
+        yield Limitation(
+            "isolation",
+            "remote_debug=true: a user of a debug shell gets a role that mounts the files of any "
+            "pipeline whose access point is known, of any organisation",
+            "-c remote_debug= turns debug shells off, the default with billing or identity",
+        )
+    if not builds_agent(region, settings):
+        yield Limitation(
+            "isolation",
+            "the image of the workers' agent is in CDK's repository, so that any organisation can "
+            "run images of the other CDK projects of this account and region",
+            "keep no other CDK project here, or deploy in a region with CodeBuild"
+            if region in WITHOUT_BUILDS
+            else "-c agent_build= builds it with CodeBuild, the default with billing or identity",
+        )
+    if "=" in settings.get("pull_through", ""):
+        yield Limitation(
+            "isolation",
+            "pull_through has credentials: any organisation can pull the images that their account "
+            "can read",
+            "use an account at that registry that can read public images only",
         )
 
 

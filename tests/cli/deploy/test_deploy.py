@@ -231,7 +231,6 @@ def test_missing_tools_are_named_with_their_installation(place: Place) -> None:
         "not installed: aws-cdk-lib, chalice",
         "pip install 'conducto[deploy]'",
         "npm install --global aws-cdk",
-        "install Docker and start it",
         "3.99, which Lambda does not have",
     ):
         assert told in place.out
@@ -625,13 +624,36 @@ def test_deploying_again_after_destroy_finds_the_data(place: Place) -> None:
     assert place.account.done == []
 
 
-def test_docker_that_does_not_answer_stops_a_deployment(place: Place) -> None:
+def test_without_a_container_engine_codebuild_builds_the_agent_from_then_on(place: Place) -> None:
     place.machine.docker_version = None
 
-    assert place.deploy("--yes") == 1
+    assert place.deploy("--yes") == 0
 
-    assert "no container engine answers" in place.out
-    assert "nothing was deployed: fix the problems listed above" in place.err
+    assert "warn  docker         no container engine responds" in place.out
+    assert place.machine.projects[-1]["context"]["agent_build"] == "codebuild"
+    place.machine.docker_version = "29.1.0"
+    assert place.deploy("--yes") == 0
+    assert place.machine.projects[-1]["context"]["agent_build"] == "codebuild"
+
+
+@pytest.mark.parametrize(
+    ("region", "words", "told"),
+    [
+        ("eu-west-1", ("-c", "agent_build=docker"), "agent_build=docker"),
+        ("ca-west-1", (), "ca-west-1 lacks it"),
+    ],
+)
+def test_without_an_engine_and_codebuild_nothing_is_deployed(
+    place: Place, region: str, words: tuple[str, ...], told: str
+) -> None:
+    place.account.region = region
+    place.machine.docker_version = None
+
+    assert place.deploy("--yes", *words) == 1
+
+    assert "no container engine responds, and CodeBuild is not used" in place.err
+    assert told in place.err
+    assert place.machine.runs == []
     assert place.machine.runs == []
 
 
