@@ -21,6 +21,7 @@ os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "18,20")
 import aws_cdk as cdk  # noqa: E402  needs the path above
 
 from conducto_cli.deploy.aws import BotoAccount  # noqa: E402
+from conducto_cli.deploy.checks import function_room  # noqa: E402
 from conducto_cli.deploy.choices import pinned_zone  # noqa: E402
 from conducto_cli.deploy.port import AccountError  # noqa: E402
 from conducto_core.installation.names import SETTINGS  # noqa: E402
@@ -41,13 +42,17 @@ def main() -> None:
 
 
 def _chosen(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the region and the zone, which `conducto deploy` passes and plain CDK does not."""
+    """Return what is not a setting of users, and the zone if none is given, as in plain CDK."""
     region = os.environ.get("CDK_DEFAULT_REGION") or DEFAULTS.region
-    if given["vpc_id"] or given["zone"]:
-        return {"region": region}
     settings = {name: str(value) for name, value in given.items() if value is not None}
     stage = settings.get("stage") or DEFAULTS.stage
-    return {"region": region, **pinned_zone(BotoAccount(region), stage, settings)}
+    account = BotoAccount(region)
+    chosen = {"region": region, **pinned_zone(account, stage, settings)}
+    try:
+        return {**chosen, "function_room": str(function_room(account, stage))}
+    except AccountError as error:
+        print(f"conducto: no concurrency is reserved for functions: {error}", file=sys.stderr)  # noqa: T201
+        return chosen
 
 
 if __name__ == "__main__":

@@ -85,6 +85,8 @@ class Settings:
         billing: Whether users pay for plans; otherwise an administrator sets plans.
         identity: ``cognito``: people sign in with accounts of a user pool, which is created; None:
             with tokens.
+        function_room: Concurrent executions of functions that no other function of the account has
+            reserved; not a setting of users.
         agent_build: ``codebuild`` or ``docker``: what builds the image of the workers' agent; None:
             see `conducto_core.installation.rules.builds_agent`.
         log_days: Retention of the logs of functions and workers, in days.
@@ -119,6 +121,7 @@ class Settings:
     warm_minutes: int = WARM_MINUTES
     billing: bool = False
     identity: str | None = None
+    function_room: int = 0
     agent_build: str | None = None
     log_days: int = 30
     tracing: bool = False
@@ -218,6 +221,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         warm_minutes=_warm_minutes(lookup),
         billing=_flag(lookup, "billing"),
         identity=_text(lookup, "identity", _IDENTITY, "cognito"),
+        function_room=_number(lookup, "function_room", 0, 0, 1_000_000),
         agent_build=_text(lookup, "agent_build", _AGENT_BUILD, f"{CODEBUILD} or {DOCKER}"),
         log_days=_log_days(lookup),
         tracing=_flag(lookup, "tracing"),

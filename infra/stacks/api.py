@@ -19,6 +19,7 @@ from conducto_core.api.operation import API_ROOT
 from conducto_core.installation import names as deployment
 from conducto_core.installation.model import GATEWAY_PROBLEMS, PROBLEM_TYPE
 from conducto_core.installation.names import Variables
+from conducto_core.installation.rules import reserved_concurrency
 from infra.lambda_package import stage_package
 from infra.settings import Settings, allow_tracing
 from infra.stacks.agent import BUILD, alone
@@ -277,7 +278,8 @@ class ApiStack(Stack):
         }
 
     def _shape_functions(self) -> None:
-        """Set the name, role and timeout of each function, and the retention of its logs."""
+        """Set the name, role, limits and timeout of each function, and its logs' retention."""
+        reserved = reserved_concurrency(self._settings.function_room)
         for name, resource in _FUNCTIONS.items():
             function = f"{self._settings.prefix}-{name.replace('_', '-')}"
             found = self.app.get_resource(resource)
@@ -290,6 +292,8 @@ class ApiStack(Stack):
             # It also depends on the role itself, to which the function refers anyway.
             found.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
             found.add_property_override("Timeout", deployment.FUNCTION_SECONDS[name])
+            if name in reserved:
+                found.add_property_override("ReservedConcurrentExecutions", reserved[name])
             if name in _BUSY:
                 found.add_property_override("MemorySize", REQUEST_MEMORY_MB)
             if name == deployment.BACKGROUND_FUNCTION:

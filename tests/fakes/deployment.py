@@ -1,7 +1,7 @@
 """Fakes of an AWS account and of a machine to deploy from."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ class FakeAccount:
         builds: Quota of concurrent image builds.
         network_zones: Zones of the subnets of the network stack.
         dns_off: DNS attributes that networks lack.
-        functions: Quota of concurrent Lambda functions.
+        functions: Concurrent Lambda functions that no others have reserved.
         zone_ids: ``{zone: its id}``.
         networks: Subnets that exist.
         roles: ``{role: services that may assume it}``.
@@ -69,8 +69,9 @@ class FakeAccount:
         self._refuse(f"{service} quota")
         return self.builds if service == "codebuild" else self.cpus
 
-    def function_quota(self) -> int:
-        self._refuse("function_quota")
+    def function_room(self, functions: Collection[str]) -> int:
+        del functions
+        self._refuse("function_room")
         return self.functions
 
     def create_service_role(self, service: str) -> None:

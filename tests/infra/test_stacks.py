@@ -9,8 +9,22 @@ import pytest
 from infra.settings import SettingsError, from_mapping
 from infra.stacks.api import MAX_BURST, MAX_RATE
 
-from conducto_core.installation.names import IMAGE_DAYS, SOURCE_DAYS
-from support.installation import EXISTING, ROLES, ZONE, resources, statements, templates
+from conducto_core.installation.names import (
+    FUNCTION_SECONDS,
+    IMAGE_DAYS,
+    SOURCE_DAYS,
+    function_name,
+)
+from conducto_core.installation.rules import RESERVED
+from support.installation import (
+    EXISTING,
+    ROLES,
+    ZONE,
+    resources,
+    settings_templates,
+    statements,
+    templates,
+)
 
 
 def _all(installation: dict[str, dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -126,6 +140,24 @@ def test_functions_are_invoked_for_events_of_their_installation_only() -> None:
     (machines,) = events["ExecutionEndedEvent"]["stateMachineArn"]
     assert ":stateMachine:conducto-" in json.dumps(machines["prefix"])
     assert events["BuildEndedEvent"]["project-name"] == ["conducto-main-images"]
+
+
+@pytest.mark.parametrize(("room", "expected"), [(10, {}), (351, {}), (352, RESERVED)])
+def test_concurrency_is_reserved_where_the_account_keeps_enough(
+    room: int, expected: dict[str, int]
+) -> None:
+    functions = resources(
+        settings_templates({"function_room": room})["api"], "AWS::Serverless::Function"
+    )
+    names = {function_name("main", name): name for name in FUNCTION_SECONDS}
+    found = {
+        names[each["Properties"]["FunctionName"]]: limit
+        for each in functions
+        if (limit := each["Properties"].get("ReservedConcurrentExecutions"))
+    }
+
+    assert found == expected
+    assert room - sum(found.values()) >= 100 or not found
 
 
 def test_stages_are_throttled() -> None:

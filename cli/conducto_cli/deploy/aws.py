@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -83,10 +83,16 @@ class BotoAccount:
             )
         return float(found["Quota"]["Value"])
 
-    def function_quota(self) -> int:
+    def function_room(self, functions: Collection[str]) -> int:
+        client = self._client("lambda")
         with _sentences("lambda:GetAccountSettings"):
-            answer = self._client("lambda").get_account_settings()
-        return int(answer["AccountLimit"]["ConcurrentExecutions"])
+            limits = client.get_account_settings()["AccountLimit"]
+        own = 0
+        for name in functions:
+            with _sentences("lambda:GetFunctionConcurrency", none="ResourceNotFoundException"):
+                found = client.get_function_concurrency(FunctionName=name)
+                own += found.get("ReservedConcurrentExecutions", 0)
+        return int(limits["UnreservedConcurrentExecutions"]) + own
 
     def create_service_role(self, service: str) -> None:
         with _sentences("iam:CreateServiceLinkedRole", none="InvalidInput"):

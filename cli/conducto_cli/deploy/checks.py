@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from conducto_cli.deploy.port import AccountError, AwsAccount, Machine
 from conducto_cli.text.text import printable
-from conducto_core.installation.names import STACKS, stack_name
-from conducto_core.installation.rules import WITHOUT_BUILDS
+from conducto_core.installation.names import STACKS, function_name, stack_name
+from conducto_core.installation.rules import RESERVED, WITHOUT_BUILDS, reserved_concurrency
 
 # ----------------------------------------------------------------------------------------
 # Results of checks, and how they are printed.
@@ -97,7 +97,7 @@ def account_findings(account: AwsAccount, stage: str) -> Iterator[CheckResult]:
     others: dict[str, Callable[[], CheckResult]] = {
         BOOTSTRAP: lambda: _bootstrap(account),
         "fargate quota": lambda: _fargate_quota(account),
-        "lambda quota": lambda: _function_quota(account),
+        "lambda quota": lambda: _function_quota(account, stage),
         "build quota": lambda: _build_quota(account, region or ""),
         "stacks": lambda: _stacks(account, stage),
     }
@@ -213,15 +213,26 @@ def _fargate_quota(account: AwsAccount) -> CheckResult:
     return CheckResult(name, Status.OK, f"{cpus:g} vCPUs at once")
 
 
-def _function_quota(account: AwsAccount) -> CheckResult:
-    functions = account.function_quota()
-    if functions >= FUNCTIONS_MODEST:
+def function_room(account: AwsAccount, stage: str) -> int:
+    """Return how many functions may run at once, less what other functions reserve."""
+    return account.function_room([function_name(stage, name) for name in RESERVED])
+
+
+def _function_quota(account: AwsAccount, stage: str) -> CheckResult:
+    functions = function_room(account, stage)
+    if reserved_concurrency(functions):
         return CheckResult("lambda quota", Status.OK, f"{functions} functions at once")
     text = (
-        f"only {functions} functions may run at once, as in a new account; with a few users and "
-        "workers, requests are refused and tried again"
+        f"only {functions} functions may run at once, too few to reserve some for signing in: "
+        "launches and copies of data can make all requests wait"
     )
-    remedy = _more("lambda", _FUNCTIONS_CODE, 1000)
+    if functions < FUNCTIONS_MODEST:
+        text = (
+            f"only {functions} functions may run at once, as in a new account; with a few users "
+            "and workers, requests are refused and retried"
+        )
+    console = f"https://console.aws.amazon.com/servicequotas/home/services/lambda/quotas/{_FUNCTIONS_CODE}"
+    remedy = f"{_more('lambda', _FUNCTIONS_CODE, 1000)}\nor: {console}"
     return CheckResult("lambda quota", Status.WARNING, text, remedy)
 
 

@@ -1,6 +1,6 @@
 """What deploying needs of an AWS account and of a machine; fakes: `fakes.deployment`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -63,8 +63,8 @@ class AwsAccount(Protocol):
     def quota(self, service: str, code: str) -> float:
         """Return a quota of a service, by the codes of Service Quotas."""
 
-    def function_quota(self) -> int:
-        """Return how many functions of Lambda may run at once."""
+    def function_room(self, functions: Collection[str]) -> int:
+        """Return how many functions may run at once, less what others than these reserve."""
 
     def create_service_role(self, service: str) -> None:
         """Create the role that a service of AWS itself uses, unless the account has it."""

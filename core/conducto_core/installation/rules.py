@@ -1,6 +1,7 @@
 """Which parts of an installation a region of AWS, and its settings, allow."""
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 #: Regions in which CloudFormation has no ``AWS::Budgets::Budget``, by AWS's published schemas.
@@ -36,8 +37,33 @@ WITHOUT_SITE = frozenset({"us-gov-east-1", "us-gov-west-1"})
 RESERVED_WORDS = ("amazon", "aws", "cognito")
 
 
+#: Concurrent executions that are kept free for a function, and its maximum. Signing in and AWS's
+#: events do not wait for others; launches and copies of data cannot take the whole quota.
+RESERVED = MappingProxyType(
+    {
+        "authorize": 100,
+        "task_stopped": 20,
+        "execution_ended": 20,
+        "build_ended": 5,
+        "every_minute": 5,
+        "every_day": 2,
+        "background": 60,
+        "data": 40,
+    }
+)
+#: Concurrent executions that AWS requires to stay unreserved in an account.
+UNRESERVED = 100
 #: Values of the setting ``agent_build``.
 CODEBUILD, DOCKER = "codebuild", "docker"
+
+
+def reserved_concurrency(room: int) -> Mapping[str, int]:
+    """Return the concurrency to reserve for functions; none if the account has too little.
+
+    Args:
+        room: Concurrent executions that no other function of the account and region has reserved.
+    """
+    return RESERVED if room - sum(RESERVED.values()) >= UNRESERVED else {}
 
 
 def is_shared(settings: Mapping[str, str]) -> bool:

@@ -255,7 +255,7 @@ def test_small_quota_is_a_warning(place: Place) -> None:
 
 def test_a_check_that_may_not_be_made_warns_and_does_not_stop(place: Place) -> None:
     denied = AccountError("not allowed", "use another role", is_denied=True)
-    for name in ("fargate quota", "codebuild quota", "function_quota", "trusted_services"):
+    for name in ("fargate quota", "codebuild quota", "function_room", "trusted_services"):
         place.account.refusals[name] = denied
 
     assert place.deploy("-c", f"task_roles=main={ROLE}") == 0
@@ -572,8 +572,16 @@ def test_a_new_account_with_few_functions_is_warned(place: Place) -> None:
 
     assert place.deploy() == 0
 
-    assert "only 10 functions may run at once" in place.out
-    assert "L-B99A9384" in place.out
+    assert "only 10 functions may run at once, as in a new account" in place.out
+    assert "services/lambda/quotas/L-B99A9384" in place.out
+
+
+def test_quota_without_room_to_reserve_is_warned(place: Place) -> None:
+    place.account.functions = 300
+
+    assert place.deploy() == 0
+
+    assert "only 300 functions may run at once, too few to reserve some for signing" in place.out
 
 
 @pytest.mark.parametrize("missing", [("site",), ("watch", "site")])

@@ -175,6 +175,17 @@ def test_zones_are_known_by_name_and_id(account: BotoAccount) -> None:
     assert zones[f"{REGION}a"].startswith("euw1-az")
 
 
+def test_room_for_functions_includes_what_our_own_reserve(account: BotoAccount) -> None:
+    client_of_lambda = account._client("lambda")
+    with Stubber(client_of_lambda) as stub:
+        limits = {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 700}
+        stub.add_response("get_account_settings", {"AccountLimit": limits})
+        stub.add_response("get_function_concurrency", {"ReservedConcurrentExecutions": 100})
+        stub.add_response("get_function_concurrency", {})
+        stub.add_client_error("get_function_concurrency", "ResourceNotFoundException")
+        assert account.function_room(["ours", "unreserved", "absent"]) == 800
+
+
 def test_zones_of_a_network_have_the_order_of_its_subnets(account: BotoAccount) -> None:
     def subnet(name: str, zone: str, number: int) -> dict[str, object]:
         tags = [{"Key": "aws:cloudformation:logical-id", "Value": f"VpcpublicSubnet{number}"}]
