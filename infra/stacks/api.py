@@ -55,9 +55,10 @@ REQUEST_MEMORY_MB = 1769
 #: second make about 800; API Gateway's limits for an account are 10,000 and 5,000.
 MAX_RATE = 1000
 MAX_BURST = 2000
-#: The same for webhooks, whose senders do not sign in.
-HOOK_RATE = 20
-HOOK_BURST = 40
+#: The same for webhooks, whose senders do not sign in: half of the stage's, which leaves the rest
+#: to others. Each hook has a limit after its signature (`chalicelib.triggers.triggers`).
+HOOK_RATE = 500
+HOOK_BURST = 1000
 #: Mount point of the file system in the function ``data``.
 DATA_ROOT = "/mnt/data"
 

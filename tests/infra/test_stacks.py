@@ -171,8 +171,8 @@ def test_stages_are_throttled() -> None:
     assert hooks == {
         "HttpMethod": "POST",
         "ResourcePath": "/~1api~1v1~1hooks~1{hook}",
-        "ThrottlingRateLimit": 20,
-        "ThrottlingBurstLimit": 40,
+        "ThrottlingRateLimit": 500,
+        "ThrottlingBurstLimit": 1000,
     }
     assert socket["Properties"]["DefaultRouteSettings"] == limits
 
