@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnResource, CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
@@ -114,9 +114,12 @@ class AgentImage(Construct):
             self,
             "Built",
             service_token=self._starter(project).function_arn,
-            service_timeout=Duration.minutes(2 * _BUILD_MINUTES),
             properties={"Project": project.project_name, "Image": self.uri},
         )
+        plain = image.node.default_child
+        assert isinstance(plain, CfnResource)  # noqa: S101  a type of the L2 construct
+        # CDK would write it as text, about which CloudFormation warns.
+        plain.add_property_override("ServiceTimeout", 120 * _BUILD_MINUTES)
         # The policy of the project's role, which the project does not refer to.
         image.node.add_dependency(repository, *project.node.find_child("Role").node.children)
 

@@ -10,7 +10,7 @@ import boto3
 from conducto_core.installation.names import STACKS, agent_repository, function_name, stack_name
 from support.running import Person
 from system.deploy.installation import DEPLOY_SECONDS
-from system.deploy.sandbox import ROOT
+from system.deploy.sandbox import ACCOUNT, REGION, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,19 +19,22 @@ STAGE = "plain"
 
 
 def test_plain_cdk_deploys_an_installation_without_a_container_engine(folder: Path) -> None:
-    words = ["cdk", "deploy", "--all", "--require-approval", "never"]
-    words += ["-c", f"stage={STAGE}", "-c", "agent_build=codebuild"]
-    done = subprocess.run(
-        words,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=DEPLOY_SECONDS,
-        check=False,
-    )
-    (folder / "deploy-plain-cdk.log").write_text(done.stdout + done.stderr)
-    assert done.returncode == 0, done.stderr[-3000:]
+    settings = ["-c", f"stage={STAGE}", "-c", "agent_build=codebuild"]
+    for words in (
+        ["bootstrap", f"aws://{ACCOUNT}/{REGION}", *settings],
+        ["deploy", "--all", "--require-approval", "never", *settings],
+    ):
+        done = subprocess.run(
+            ["cdk", *words],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEPLOY_SECONDS,
+            check=False,
+        )
+        (folder / f"plain-cdk-{words[0]}.log").write_text(done.stdout + done.stderr)
+        assert done.returncode == 0, done.stderr[-3000:]
 
     formation = boto3.client("cloudformation")
     for name in STACKS:
