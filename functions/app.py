@@ -6,6 +6,7 @@ events and `chalicelib`; `chalicelib.bootstrap` assembles the objects.
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from chalice.app import (
@@ -25,6 +26,7 @@ from chalicelib.data.function import serve
 from chalicelib.images.aws import pipeline_of
 from chalicelib.logs.port import LogKey
 from chalicelib.people.port import Identity
+from chalicelib.triggers.github_app import request_missed
 from chalicelib.workers.aws.ecs import task_end, task_owner
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.api.dispatch import Response as ApiResponse
@@ -177,6 +179,7 @@ def every_minute(_event: CloudWatchEvent) -> None:
         conducto.messenger.run,
         *(() if billing is None else (billing.minute,)),
         conducto.trigger_run.run,
+        partial(request_missed, conducto.cloud),
     ]
     with ExitStack() as last_first:  # a failure has an alarm; it must not delay the other steps
         for step in reversed(steps):

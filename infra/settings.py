@@ -8,6 +8,13 @@ from typing import Any
 from aws_cdk import aws_iam as iam
 
 from conducto_core.installation.names import MONTHLY_BUDGET, SETTINGS
+from conducto_core.installation.rules import (
+    CODEBUILD,
+    DOCKER,
+    builds_agent,
+    limitations,
+    opens_shells,
+)
 from conducto_core.people.task_roles import TaskRole, read_task_roles
 from conducto_core.workers.model import MAX_WARM_MINUTES, MAX_WARM_WORKERS, WARM_MINUTES
 
@@ -17,6 +24,7 @@ _NO_BUDGET = "off"
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}")
 _IDENTITY = re.compile("cognito")
+_AGENT_BUILD = re.compile(f"{CODEBUILD}|{DOCKER}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::\d+)?(?:/[!-~]*)?")
 _SMTP = re.compile(r"smtps?://(?:[^@:/\s]+@)?[A-Za-z0-9.-]+(?::\d+)?")
@@ -62,12 +70,13 @@ class Settings:
 
     Attributes:
         stage: Distinguishes installations in an account and region; part of every name.
+        region: The region, which may lack parts (`conducto_core.installation.rules`).
         domain: Host name of the web app; None: CloudFront's own.
         certificate: ARN of its certificate (in us-east-1), required with ``domain``.
         vpc: An existing network; None creates one.
         zones: Number of availability zones of a new network: 1 halves the price of files, 2
             tolerate the failure of a zone.
-        zone: Names of these zones, separated by commas; None: the first ones of the region.
+        zone: Names of these zones, separated by commas; None with ``vpc``.
         public_ip: Whether workers get public addresses; False requires ``vpc``.
         spot_share: Maximum number of Spot workers among ten, 0 to 10.
         warm_workers: Maximum number of workers of an organisation that stay for the next run of
@@ -76,12 +85,16 @@ class Settings:
         billing: Whether users pay for plans; otherwise an administrator sets plans.
         identity: ``cognito``: people sign in with accounts of a user pool, which is created; None:
             with tokens.
+        function_room: Concurrent executions of functions that no other function of the account has
+            reserved; not a setting of users.
+        agent_build: ``codebuild`` or ``docker``: what builds the image of the workers' agent; None:
+            see `conducto_core.installation.rules.builds_agent`.
         log_days: Retention of the logs of functions and workers, in days.
         tracing: Whether X-Ray is enabled.
         alarm_email: Recipient of alarms; None: no recipient.
-        remote_debug: Whether debug shells on workers are allowed. Their users can obtain the
-            credentials of such workers, whose role can mount any pipeline's files
-            (docs/decisions/0012).
+        remote_debug: Whether debug shells on workers are allowed; None: see
+            `conducto_core.installation.rules.opens_shells`. Their users can obtain the credentials
+            of such workers, whose role can mount any pipeline's files (docs/decisions/0012).
         monthly_budget: Threshold of the spending alarm in dollars per month; None: no alarm.
         task_roles: Roles of commands, ``ORG=ARN,ORG/TITLE=ARN``; None: no roles.
         mount_policy: Whether to add the statement for mounting files to these roles; otherwise
@@ -96,6 +109,7 @@ class Settings:
     """
 
     stage: str = "main"
+    region: str = "us-east-1"
     domain: str | None = None
     certificate: str | None = None
     vpc: ExistingVpc | None = None
@@ -107,13 +121,15 @@ class Settings:
     warm_minutes: int = WARM_MINUTES
     billing: bool = False
     identity: str | None = None
+    function_room: int = 0
+    agent_build: str | None = None
     log_days: int = 30
     tracing: bool = False
     alarm_email: str | None = None
     monthly_budget: float | None = MONTHLY_BUDGET
     task_roles: str | None = None
     mount_policy: bool = True
-    remote_debug: bool = True
+    remote_debug: bool | None = None
     pull_through: str | None = None
     smtp_url: str | None = None
     email_from: str | None = None
@@ -123,6 +139,14 @@ class Settings:
     @property
     def prefix(self) -> str:
         return f"conducto-{self.stage}"
+
+    @property
+    def builds_agent(self) -> bool:
+        return builds_agent(self.region, as_context(self))
+
+    @property
+    def opens_shells(self) -> bool:
+        return opens_shells(as_context(self))
 
     @property
     def caches(self) -> tuple[tuple[str, str | None], ...]:
@@ -183,8 +207,9 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         raise SettingsError("smtp_url requires email_from, and vice versa")
     stage = _text(lookup, "stage", _STAGE, "lower-case letters, digits and '-', at most 16")
     vpc, zones = _vpc(lookup), _number(lookup, "zones", 1, 1, 2)
-    return Settings(
+    found = Settings(
         stage=stage or DEFAULTS.stage,
+        region=lookup("region") or DEFAULTS.region,
         domain=domain,
         certificate=certificate,
         vpc=vpc,
@@ -196,19 +221,25 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         warm_minutes=_warm_minutes(lookup),
         billing=_flag(lookup, "billing"),
         identity=_text(lookup, "identity", _IDENTITY, "cognito"),
+        function_room=_number(lookup, "function_room", 0, 0, 1_000_000),
+        agent_build=_text(lookup, "agent_build", _AGENT_BUILD, f"{CODEBUILD} or {DOCKER}"),
         log_days=_log_days(lookup),
         tracing=_flag(lookup, "tracing"),
         alarm_email=lookup("alarm_email") or None,
         monthly_budget=_budget(lookup),
         task_roles=_task_roles(lookup),
         mount_policy=_flag(lookup, "mount_policy", default=True),
-        remote_debug=_flag(lookup, "remote_debug", default=True),
+        remote_debug=_chosen_flag(lookup, "remote_debug"),
         pull_through=_caches(lookup, stage or DEFAULTS.stage),
         smtp_url=smtp_url,
         email_from=email_from,
         slack_url=_text(lookup, "slack_url", _HTTPS, "the https:// address of an API"),
         github_url=_text(lookup, "github_url", _HTTPS, "the https:// address of an API"),
     )
+    for limitation in limitations(found.region, found.stage, as_context(found)):
+        if limitation.is_refused:
+            raise SettingsError(f"{limitation.text}; {limitation.remedy}")
+    return found
 
 
 def from_mapping(values: Mapping[str, Any]) -> Settings:
@@ -276,11 +307,17 @@ def _flag(lookup: Callable[[str], Any], name: str, *, default: bool = False) -> 
     return known[value]
 
 
+def _chosen_flag(lookup: Callable[[str], Any], name: str) -> bool | None:
+    return None if lookup(name) in (None, "") else _flag(lookup, name)
+
+
 def _zone(lookup: Callable[[str], Any], zones: int, vpc: ExistingVpc | None) -> str | None:
     text = _text(
         lookup, "zone", _ZONES, "the name of a zone such as us-east-1b, or with zones=2 two"
     )
     if text is None:
+        if vpc is None:
+            raise SettingsError("zone is required without vpc_id, e.g. zone=us-east-1b")
         return None
     if vpc is not None:
         raise SettingsError(

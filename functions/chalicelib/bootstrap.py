@@ -282,7 +282,7 @@ class App:
             relays=TableRelays(self._table, self._clock),
             builder=CodeBuild(
                 self.clients,
-                self._read(Variables.BUILD_PROJECT),
+                self._environment.get(Variables.BUILD_PROJECT),
                 EcrRegistry(
                     self.clients,
                     self._read(Variables.IMAGE_REPOSITORY),

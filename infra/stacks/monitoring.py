@@ -19,6 +19,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from conducto_core.installation import names as deployment
+from conducto_core.installation.rules import WITHOUT_BUDGETS
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
 
@@ -137,7 +138,7 @@ class MonitoringStack(Stack):
         ]
         if settings.billing:
             self.alarms.append(self._usage_alarm())
-        if settings.monthly_budget is not None:
+        if settings.monthly_budget is not None and settings.region not in WITHOUT_BUDGETS:
             self._budget(settings.monthly_budget)
         self._dashboard()
 

@@ -1097,7 +1097,9 @@ def test_named_records_are_those_of_their_organisation(
 
 @pytest.fixture(params=["fake", "aws"])
 def deliveries(request: pytest.FixtureRequest, clock: Clock) -> Deliveries:
-    made: Deliveries = either(request, FakeDeliveries(), lambda _c, t: TableDeliveries(t, clock))
+    made: Deliveries = either(
+        request, FakeDeliveries(clock), lambda _c, t: TableDeliveries(t, clock)
+    )
     return made
 
 
@@ -1115,6 +1117,26 @@ def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: Deliveries) 
     assert deliveries.get("acme", "app", "02-b") == second
     assert deliveries.get("acme", "other", "02-b") is None
     assert deliveries.open()[-1] == ("acme", "app", "02-b")
+
+
+def test_organisations_with_a_github_app_are_known(deliveries: Deliveries) -> None:
+    for org in ("b", "a", "c"):
+        deliveries.watch(org, on=True)
+    deliveries.watch("c", on=False)
+    deliveries.watch("a", on=True)
+
+    assert deliveries.watched() == ["a", "b"]
+    assert deliveries.open() == []
+
+
+def test_webhooks_are_counted_by_hook_and_minute(deliveries: Deliveries, clock: Clock) -> None:
+    assert [deliveries.count("acme", "app") for _ in range(3)] == [1, 2, 3]
+    assert deliveries.count("acme", "other") == 1
+    assert deliveries.count("other", "app") == 1
+
+    clock.now += 60
+
+    assert deliveries.count("acme", "app") == 1
 
 
 def test_ended_deliveries_are_not_open(deliveries: Deliveries) -> None:

@@ -1,7 +1,7 @@
 """Fakes of an AWS account and of a machine to deploy from."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ class FakeAccount:
     Attributes:
         region: None: no region is configured.
         refusals: ``{method: error it raises}``.
-        quota: Fargate quota in vCPUs.
-        functions: Quota of concurrent Lambda functions.
+        cpus: Fargate quota in vCPUs, on demand and Spot.
+        builds: Quota of concurrent image builds.
+        network_zones: Zones of the subnets of the network stack.
+        dns_off: DNS attributes that networks lack.
+        functions: Concurrent Lambda functions that no others have reserved.
         zone_ids: ``{zone: its id}``.
         networks: Subnets that exist.
         roles: ``{role: services that may assume it}``.
@@ -36,8 +39,11 @@ class FakeAccount:
 
     def __init__(self, *, region: str | None = "eu-west-1", quota: float = 64.0) -> None:
         self.region = region
-        self.quota = quota
+        self.cpus = quota
         self.functions = 1000
+        self.builds = 10.0
+        self.network_zones: list[str] = []
+        self.dns_off: list[str] = []
         self.zone_ids = {f"{region}a": "euw1-az1", f"{region}b": "euw1-az2"}
         self.networks: list[Subnet] = []
         self.roles: dict[str, list[str]] = {}
@@ -58,12 +64,14 @@ class FakeAccount:
         self._refuse("caller")
         return AwsCaller("123456789012", "arn:aws:iam::123456789012:user/me")
 
-    def fargate_quota(self) -> float:
-        self._refuse("fargate_quota")
-        return self.quota
+    def quota(self, service: str, code: str) -> float:
+        del code
+        self._refuse(f"{service} quota")
+        return self.builds if service == "codebuild" else self.cpus
 
-    def function_quota(self) -> int:
-        self._refuse("function_quota")
+    def function_room(self, functions: Collection[str]) -> int:
+        del functions
+        self._refuse("function_room")
         return self.functions
 
     def create_service_role(self, service: str) -> None:
@@ -73,6 +81,15 @@ class FakeAccount:
     def zones(self) -> Mapping[str, str]:
         self._refuse("zones")
         return self.zone_ids
+
+    def stack_zones(self, stack: str) -> Sequence[str]:
+        self._refuse("stack_zones")
+        return self.network_zones if stack.endswith("-network") else []
+
+    def missing_dns(self, vpc: str) -> Sequence[str]:
+        del vpc
+        self._refuse("missing_dns")
+        return self.dns_off
 
     def subnets(self, ids: Sequence[str]) -> Sequence[Subnet]:
         self._refuse("subnets")

@@ -9,8 +9,22 @@ import pytest
 from infra.settings import SettingsError, from_mapping
 from infra.stacks.api import MAX_BURST, MAX_RATE
 
-from conducto_core.installation.names import IMAGE_DAYS, SOURCE_DAYS
-from support.installation import EXISTING, ROLES, resources, statements, templates
+from conducto_core.installation.names import (
+    FUNCTION_SECONDS,
+    IMAGE_DAYS,
+    SOURCE_DAYS,
+    function_name,
+)
+from conducto_core.installation.rules import RESERVED
+from support.installation import (
+    EXISTING,
+    ROLES,
+    ZONE,
+    resources,
+    settings_templates,
+    statements,
+    templates,
+)
 
 
 def _all(installation: dict[str, dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -125,7 +139,25 @@ def test_functions_are_invoked_for_events_of_their_installation_only() -> None:
     assert "Cluster" in json.dumps(events["TaskStoppedEvent"]["clusterArn"])
     (machines,) = events["ExecutionEndedEvent"]["stateMachineArn"]
     assert ":stateMachine:conducto-" in json.dumps(machines["prefix"])
-    assert "Builder" in json.dumps(events["BuildEndedEvent"]["project-name"])
+    assert events["BuildEndedEvent"]["project-name"] == ["conducto-main-images"]
+
+
+@pytest.mark.parametrize(("room", "expected"), [(10, {}), (351, {}), (352, RESERVED)])
+def test_concurrency_is_reserved_where_the_account_keeps_enough(
+    room: int, expected: dict[str, int]
+) -> None:
+    functions = resources(
+        settings_templates({"function_room": room})["api"], "AWS::Serverless::Function"
+    )
+    names = {function_name("main", name): name for name in FUNCTION_SECONDS}
+    found = {
+        names[each["Properties"]["FunctionName"]]: limit
+        for each in functions
+        if (limit := each["Properties"].get("ReservedConcurrentExecutions"))
+    }
+
+    assert found == expected
+    assert room - sum(found.values()) >= 100 or not found
 
 
 def test_stages_are_throttled() -> None:
@@ -139,8 +171,8 @@ def test_stages_are_throttled() -> None:
     assert hooks == {
         "HttpMethod": "POST",
         "ResourcePath": "/~1api~1v1~1hooks~1{hook}",
-        "ThrottlingRateLimit": 20,
-        "ThrottlingBurstLimit": 40,
+        "ThrottlingRateLimit": 500,
+        "ThrottlingBurstLimit": 1000,
     }
     assert socket["Properties"]["DefaultRouteSettings"] == limits
 
@@ -223,6 +255,9 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({**EXISTING, "vpc_subnets": "a,b"}, "'a' is not a subnet id"),
         ({"monthly_budget": "-3"}, "monthly_budget='-3'"),
         ({"zones": "3"}, "zones='3'"),
+        ({"zone": ""}, "zone is required without vpc_id"),
+        ({"identity": "cognito", "stage": "our-aws"}, "Cognito rejects domains with the word"),
+        ({"identity": "cognito", "region": "us-gov-west-1"}, "needs the web app"),
         ({"smtp_url": "smtp://mail.example.org"}, "smtp_url requires email_from"),
         ({"smtp_url": "smtp://me:secret@mail.example.org"}, "smtp_url="),
         ({"email_from": "nobody"}, "email_from='nobody'"),
@@ -247,7 +282,7 @@ def test_a_setting_that_cannot_be_used_is_refused_before_anything_is_built(
     values: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SettingsError) as error:
-        from_mapping(values)
+        from_mapping({**({} if "vpc_id" in values else ZONE), **values})
 
     assert message in str(error.value)
 
@@ -288,7 +323,11 @@ def test_other_registries_have_caches_where_that_is_asked_for() -> None:
     assert [rule["Properties"]["EcrRepositoryPrefix"] for rule in rules] == prefixes
     assert ["CredentialArn" in rule["Properties"] for rule in rules] == [True, False]
     assert [one["Properties"]["Prefix"] for one in made] == prefixes
-    (project,) = resources(compute, "AWS::CodeBuild::Project")
+    (project,) = (
+        each
+        for each in resources(compute, "AWS::CodeBuild::Project")
+        if each["Properties"]["Name"].endswith("-images")
+    )
     told = json.dumps(project["Properties"]["Environment"]["EnvironmentVariables"])
     functions = resources(api, "AWS::Serverless::Function")
     for text in (told, json.dumps(functions[0]["Properties"]["Environment"])):

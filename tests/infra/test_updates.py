@@ -20,6 +20,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"slack_url": "https://slack.example.org"},
     {"github_url": "https://github.example.org"},
     {"mount_policy": False},
+    {"agent_build": "codebuild"},
     *(
         {name: VARIANTS["everything set"][name] for name in names}
         for names in (

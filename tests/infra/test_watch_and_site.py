@@ -10,7 +10,7 @@ from infra.settings import as_context, from_mapping
 
 from conducto_core.api.dispatch import page_policy
 from conducto_core.installation.names import SETTINGS, STACKS, Variables, web_app_name
-from support.installation import VARIANTS, resources, templates
+from support.installation import VARIANTS, ZONE, resources, templates
 
 
 def _policies(site: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -46,6 +46,7 @@ def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
         "smtp_url": "smtps://ci@mail.example.org",
         "task_roles": VARIANTS["everything set"]["task_roles"],
         "tracing": "true",
+        "zone": "us-east-1a",
     }
 
 
@@ -216,9 +217,12 @@ def test_default_budget_is_made_unless_it_is_switched_off() -> None:
 
     assert budget["Properties"]["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
     assert "NotificationsWithSubscribers" not in budget["Properties"]
-    assert from_mapping({"monthly_budget": "off"}).monthly_budget is None
-    assert as_context(from_mapping({"monthly_budget": "off"})) == {"monthly_budget": "off"}
-    assert as_context(from_mapping({"monthly_budget": ""})) == {}
+    assert from_mapping({**ZONE, "monthly_budget": "off"}).monthly_budget is None
+    assert as_context(from_mapping({**ZONE, "monthly_budget": "off"})) == {
+        **ZONE,
+        "monthly_budget": "off",
+    }
+    assert as_context(from_mapping({**ZONE, "monthly_budget": ""})) == ZONE
 
 
 def test_events_that_a_function_fails_to_process_are_kept(

@@ -80,7 +80,7 @@ def run(
         return failed(error)
     _tell(deployed, wish, arguments)
     if deployed.problem is not None:
-        return failed(DeployError(f"the web app is not deployed: {deployed.problem}"))
+        return failed(DeployError(deployed.problem))
     return DONE
 
 

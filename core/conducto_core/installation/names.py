@@ -204,6 +204,7 @@ STACKS = ("network", "data", "compute", "api", "watch", "site")
 MONTHLY_BUDGET = 50.0
 #: Settings of a deployment besides its stage (`infra.settings`).
 SETTINGS = (
+    "agent_build",
     "alarm_email",
     "billing",
     "certificate",
@@ -246,6 +247,11 @@ def registry_prefix(stage: str) -> str:
 def repository_root(stage: str) -> str:
     """Return the prefix of the name of an organisation's repository."""
     return f"{registry_prefix(stage)}images"
+
+
+def agent_repository(stage: str) -> str:
+    """Return the name of the repository of the agent's image, if CodeBuild builds it."""
+    return f"{registry_prefix(stage)}agent"
 
 
 def cluster_name(stage: str) -> str:
@@ -304,6 +310,7 @@ class Variables:
     WORKER_LOG_GROUP = "CONDUCTO_WORKER_LOG_GROUP"
     #: Registry of pipelines' images, and the prefix of the names of their repositories.
     IMAGE_REPOSITORY = "CONDUCTO_IMAGE_REPOSITORY"
+    #: Absent in regions without CodeBuild.
     BUILD_PROJECT = "CONDUCTO_BUILD_PROJECT"
     #: Caches of other registries (`conducto_core.images.references.read_caches`); absent if there
     #: are none.

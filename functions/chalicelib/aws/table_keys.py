@@ -362,6 +362,16 @@ def delivery_mark(org_name: str, trigger_name: str, identity: str) -> Key:
     return Key(f"G#{org_name}#{trigger_name}", f"I#{digest}")
 
 
+def delivery_count(org_name: str, trigger_name: str, minute: int) -> Key:
+    """Return the key of the number of webhooks that a trigger received in a minute."""
+    return Key(f"G#{org_name}#{trigger_name}", f"M#{minute}")
+
+
+def watched_app(org_name: str) -> Key:
+    """Return the key that marks an organisation's GitHub App as one with webhooks."""
+    return Key(f"G#{org_name}#~github", "W")
+
+
 def used(digest: str) -> Key:
     """Return the key that marks an ID token as used."""
     return Key(f"J#{digest}", "J")

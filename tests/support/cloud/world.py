@@ -152,7 +152,7 @@ class World:
             "trusts": FakeNamedRecords(),
             "rules": self.rules,
             "triggers": FakeNamedRecords(),
-            "deliveries": FakeDeliveries(),
+            "deliveries": FakeDeliveries(lambda: self.now),
             "queue": FakeNamedRecords(),
             "git": GitProviders(Settings()),
             "refs": HttpGitRefs(public_only=False),
