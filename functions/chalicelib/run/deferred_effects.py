@@ -57,7 +57,7 @@ logger = logging.getLogger(__name__)
 #: Lifetime of a worker's token in seconds: longer than any worker lives.
 TOKEN_SECONDS = 3 * 86_400.0
 #: The only permission of a worker.
-WORKER = "worker"
+START_WORKER = "start_worker"
 #: Number of workers that are launched at once; AWS allows a burst of as many.
 WAVE = 20
 #: Seconds between two marks of an executor, and after which a mark is outdated.
@@ -336,7 +336,7 @@ class DeferredExecutor:
         cloud = self._cloud
         token, digest = new_token()
         who = (task.pipeline_id, task.pool, task.worker_id)
-        identity = Identity(task.org, task.user, frozenset({WORKER}), who)
+        identity = Identity(task.org, task.user, frozenset({START_WORKER}), who)
         cloud.tokens.put(digest, identity, expires=cloud.clock() + TOKEN_SECONDS)
         cloud.fleet.start(replace(task, token=token))
         cloud.store.note_worker(task.pipeline_id, task.worker_id, cloud.clock())

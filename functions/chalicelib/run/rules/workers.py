@@ -179,6 +179,7 @@ class PipelineWorkers(PipelineSteps):
         if worker is None:
             return
         worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
+        worker.key = up.key or worker.key
         if worker.up is None:
             worker.up = self.now
             # A worker that ends before the next charge has a meter, too, from which ECS is asked.
