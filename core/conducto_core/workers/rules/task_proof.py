@@ -1,8 +1,9 @@
 """The proof that a worker's agent runs in its task. Pure.
 
-All readers of the account can see a task's environment, with the token for its start. So the agent also signs a request of the AWS operation ``GetCallerIdentity`` with the
-credentials of the task's role, which only the task's containers get. The API sends the request to
-AWS, which responds with the role and the session; ECS names the session after the id of the task.
+All readers of the account can see a task's environment, with the token for its start. So the agent
+also signs a request of the AWS operation ``GetCallerIdentity`` with the credentials of the task's
+role, which only the task's containers get. The API sends the request to AWS, which responds with
+the role and the session; ECS names the session after the id of the task.
 
 The digest of the agent's key is one of the signed headers, so the signature is invalid with
 another key.
