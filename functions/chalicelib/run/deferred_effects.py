@@ -46,6 +46,7 @@ from conducto_core.asl.rules.compiler import Compiled, compile_residual
 from conducto_core.asl.rules.naming import NO_TREE, execution_input
 from conducto_core.asl.rules.states import Residual, residual
 from conducto_core.errors import NotFoundError
+from conducto_core.people.task_roles import program_of
 from conducto_core.run.model.records import ImageState
 from conducto_core.run.model.requests import Action
 from conducto_core.secrets.rules import is_untrusted, secrets_user
@@ -259,7 +260,7 @@ class DeferredExecutor:
             user_data=secrets_user(live.record) is not None,
             named_role=not is_untrusted(live.record),
             spot=on_spot(worker.id, pool.kind, self._cloud.spot_share),
-            title=live.record.title,
+            program=program_of(live.record.git),
         )
 
     def _mark(self, work: _Work) -> None:

@@ -23,7 +23,7 @@ class WorkerTask:
         user_data: False mounts the pipeline's own data there instead, so that commands that another
             user changed cannot reach the data of other pipelines.
         shell: A debug shell (ECS Exec), which takes no tasks.
-        title: The pipeline's title, for which the administrator may have configured a role.
+        program: The pipeline's program, for which the administrator may have configured a role.
         named_role: Whether its commands get that role.
     """
 
@@ -39,7 +39,7 @@ class WorkerTask:
     user_data: bool = True
     spot: bool = False
     shell: bool = False
-    title: str = ""
+    program: str | None = None
     named_role: bool = True
 
 

@@ -221,7 +221,7 @@ class TaskDefinitions:
         """Return the role configured for a pipeline's commands; debug shells have their own."""
         if task.shell or not task.named_role:
             return None
-        return role_for(self._roles.named, task.org, task.title)
+        return role_for(self._roles.named, task.org, task.program)
 
     def _container(self, name: str, image: str, **more: object) -> dict[str, Any]:
         return {
