@@ -96,7 +96,7 @@ class Settings:
             `conducto_core.installation.rules.opens_shells`. Their users can obtain the credentials
             of such workers, whose role can mount any pipeline's files (docs/decisions/0012).
         monthly_budget: Threshold of the spending alarm in dollars per month; None: no alarm.
-        task_roles: Roles of commands, ``ORG=ARN,ORG/TITLE=ARN``; None: no roles.
+        task_roles: Roles of commands, ``ORG=ARN,ORG/HOST/OWNER/NAME:PATH=ARN``; None: no roles.
         mount_policy: Whether to add the statement for mounting files to these roles; otherwise
             their owner adds it.
         pull_through: Registries with a cache in this account, ``host=secret,host``; None: no

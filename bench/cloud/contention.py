@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.cloud import FakeFleet
+from tests.fakes.cloud.workers import first_start
 
 import conducto as co
 from bench.cloud.deciding import Place
@@ -32,12 +33,10 @@ from chalicelib.workers.handlers import WorkerApi
 from chalicelib.workers.port import WorkerTask
 from conducto_core.installation.names import FUNCTION_SECONDS
 from conducto_core.workers.model import (
-    PROTOCOL,
     Claim,
     ClaimDecision,
     ClaimResponse,
     Report,
-    WorkerStart,
 )
 from conducto_worker.agent.worker import EARLY_POLL_SECONDS, EarlyPolls
 
@@ -210,7 +209,7 @@ class _Crowd:
         who = self._tokens.find(digest_of(task.token))
         if who is None:
             raise AssertionError("the worker's token is unknown")
-        start = WorkerStart(task=arn, protocol=PROTOCOL)
+        start = first_start(arn)
         activity = self._call(who, "start", start).activity
         counts, clock = self.counts, self._clock
         response, begun, early = None, clock.now(), EarlyPolls()

@@ -112,7 +112,7 @@ class LatentAws:
             "store": _Store(self, JournalStore(table, bucket, orgs)),
             "orgs": orgs,
             "logs": ChunkedLogs(table, bucket),
-            "vault": SecretsManager(clients, "conducto/bench/", Tags("bench")),
+            "vault": SecretsManager(clients, table, "conducto/bench/", Tags("bench")),
             "connections": TableConnections(table, clients, lambda: "", clock.now),
             "machines": _Alone(fake, self, self._machines_lock),
             "clock": clock.now,

@@ -75,6 +75,7 @@ from conducto_core.people.rules import permissions_of
 from conducto_core.people.task_roles import read_task_roles
 from conducto_core.triggers.model import GithubApp, QueuedLaunch, Trigger
 from conducto_core.workers.model import WARM_MINUTES, Credentials, WarmPool
+from conducto_core.workers.rules.task_proof import sts_endpoint
 
 #: Maximum number of simultaneous calls to AWS for one event.
 AWS_THREADS = 16
@@ -258,7 +259,13 @@ class App:
                 tracing=Variables.TRACING in self._environment,
             ),
             fleet=self._fleet,
-            vault=SecretsManager(self.clients, self._read(Variables.SECRET_PREFIX), self._tags),
+            vault=SecretsManager(
+                self.clients,
+                self._table,
+                self._read(Variables.SECRET_PREFIX),
+                self._tags,
+                self._clock,
+            ),
             tokens=self.tokens,
             people=TablePeople(self._table, self.tokens),
             audit=TableAuditLog(self._table, self._clock),
@@ -415,6 +422,7 @@ class App:
             subnets=tuple(self._read(Variables.SUBNETS).split(",")),
             security_group=self._read(Variables.SECURITY_GROUP),
             public_ip=self._environment.get(Variables.PUBLIC_IP) != "off",
+            sts=sts_endpoint(self.site.region, self.site.partition, self._environment),
         )
         definitions = TaskDefinitions(self.clients, files, roles, self.site.prefix)
         return Ecs(self.clients, definitions, place, lambda: self.addresses.api, self._tags)

@@ -237,10 +237,9 @@ class Permissions:
     def keep_secrets(self) -> list[iam.PolicyStatement]:
         actions = [
             "GetSecretValue",
-            "PutSecretValue",
-            "UpdateSecretVersionStage",
             "CreateSecret",
             "TagResource",
+            "DeleteSecret",
         ]
         return [
             _allow(

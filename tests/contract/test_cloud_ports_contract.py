@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from random import Random
@@ -31,6 +32,7 @@ from chalicelib.aws.clients import Clients, Tags
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.named_records import TableNamedRecords
 from chalicelib.aws.s3 import S3Bucket
+from chalicelib.aws.table_keys import LAST
 from chalicelib.errors import ConflictError, ThrottledError
 from chalicelib.logs.aws.chunks import EMPTY, End
 from chalicelib.logs.aws.logs import MAX_INLINE_CHUNK, ChunkedLogs
@@ -128,7 +130,7 @@ def blobs(request: pytest.FixtureRequest) -> Blobs:
 @pytest.fixture(params=["fake", "aws"])
 def vault(request: pytest.FixtureRequest) -> SecretVault:
     made: SecretVault = either(
-        request, FakeVault(), lambda c, _t: SecretsManager(c, "conducto/t/", Tags("t"))
+        request, FakeVault(), lambda c, t: SecretsManager(c, t, "conducto/t/", Tags("t"))
     )
     return made
 
@@ -484,8 +486,122 @@ def test_concurrent_change_is_not_overwritten(vault: SecretVault) -> None:
     assert vault.read("org/acme") == {"A": {"value": "4"}}
 
 
-def test_secrets_that_are_too_large_are_refused_without_a_word_of_them(clients: Clients) -> None:
-    vault = SecretsManager(clients, "conducto/t/", Tags("t"))
+def test_a_scope_without_secrets_has_no_version(vault: SecretVault) -> None:
+    vault.replace("org/acme", {"A": {"value": "1"}}, "")
+
+    vault.replace("org/acme", {}, vault.read_version("org/acme")[1])
+
+    assert vault.read_version("org/acme") == ({}, "")
+    vault.replace("org/acme", {"A": {"value": "2"}}, "")
+    assert vault.read("org/acme") == {"A": {"value": "2"}}
+
+
+class StoredSecrets(NamedTuple):
+    """A vault at AWS and everything that AWS holds for it."""
+
+    vault: SecretsManager
+    clients: Clients
+    table: DynamoTable
+
+    def values(self) -> list[Any]:
+        """Return the value of every version of every secret, deprecated and deleted ones too."""
+        client = self.clients.get("secretsmanager")
+        found = []
+        for secret in client.list_secrets(IncludePlannedDeletion=True)["SecretList"]:
+            versions = client.list_secret_version_ids(
+                SecretId=secret["ARN"], IncludeDeprecated=True
+            )
+            for version in versions["Versions"]:
+                value = client.get_secret_value(
+                    SecretId=secret["ARN"], VersionId=version["VersionId"]
+                )
+                found.append(json.loads(value["SecretString"]))
+        return found
+
+    def change(self, secrets: dict[str, Any]) -> None:
+        self.vault.replace("org/acme", secrets, self.vault.read_version("org/acme")[1])
+
+    def items(self) -> int:
+        return len(list(self.table.range("S#org/acme", "A", LAST)))
+
+
+@pytest.fixture
+def stored(clients: Clients, table: DynamoTable, clock: Clock) -> StoredSecrets:
+    return StoredSecrets(
+        SecretsManager(clients, table, "conducto/t/", Tags("t"), clock), clients, table
+    )
+
+
+def test_no_version_of_a_secret_holds_a_replaced_or_deleted_value(stored: StoredSecrets) -> None:
+    stored.change({"A": {"value": "old"}, "B": {"value": "kept"}})
+    stored.change({"A": {"value": "new"}, "B": {"value": "kept"}})
+    assert stored.values() == [{"A": {"value": "new"}, "B": {"value": "kept"}}]
+
+    stored.change({"B": {"value": "kept"}})
+    assert stored.values() == [{"B": {"value": "kept"}}]
+
+    stored.change({})
+    assert stored.values() == []
+    assert stored.items() == 0, "the scope is named nowhere any more"
+
+
+def test_value_that_lost_a_race_is_deleted(stored: StoredSecrets) -> None:
+    stored.change({"A": {"value": "1"}})
+    _, seen = stored.vault.read_version("org/acme")
+    stored.change({"A": {"value": "2"}})
+
+    with pytest.raises(ConflictError):
+        stored.vault.replace("org/acme", {"A": {"value": "lost"}}, seen)
+
+    assert stored.values() == [{"A": {"value": "2"}}]
+
+
+@pytest.mark.parametrize("dies_at", ["create_secret", "delete_secret"])
+def test_next_change_deletes_values_of_an_interrupted_one(
+    stored: StoredSecrets, clock: Clock, dies_at: str
+) -> None:
+    stored.change({"A": {"value": "old"}})
+
+    class DeadError(Exception): ...
+
+    def die(**_: Any) -> None:
+        raise DeadError
+
+    events = stored.clients.get("secretsmanager").meta.events
+    place = "after" if dies_at == "create_secret" else "before"
+    name = dies_at.title().replace("_", "")
+    events.register(f"{place}-call.secrets-manager.{name}", die)
+    with pytest.raises(DeadError):
+        stored.change({"A": {"value": "new"}})
+    events.unregister(f"{place}-call.secrets-manager.{name}", die)
+    assert len(stored.values()) == 2
+
+    clock.now += 901 if dies_at == "create_secret" else 1
+    current, _ = stored.vault.read_version("org/acme")
+
+    assert stored.values() == [current]
+    assert current == {"A": {"value": "old" if dies_at == "create_secret" else "new"}}
+
+
+def test_scope_whose_value_a_restored_table_misses_can_be_stored_again(
+    stored: StoredSecrets,
+) -> None:
+    stored.change({"A": {"value": "1"}})
+    key = table_keys.current_secret("org/acme")
+    restored = stored.table.get(key) or {}
+    stored.change({})
+    stored.table.put(key, {name: restored[name] for name in ("secret", "replaced")})
+
+    assert stored.vault.read("org/acme") == {}
+    stored.change({"A": {"value": "2"}})
+
+    assert stored.vault.read("org/acme") == {"A": {"value": "2"}}
+
+
+def test_secrets_that_are_too_large_are_refused_without_a_word_of_them(
+    stored: StoredSecrets,
+) -> None:
+    vault = stored.vault
     vault.replace("org/acme", {"A": {"value": "kept"}}, "")
     _, version = vault.read_version("org/acme")
 

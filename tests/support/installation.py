@@ -49,7 +49,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "log_days": 7,
         "alarm_email": "ops@example.org",
         "monthly_budget": 80,
-        "task_roles": f"main={ROLES}team/reports,main/every night={ROLES}nightly",
+        "task_roles": f"main={ROLES}team/reports,"
+        f"main/github.com/acme/reports:nightly.py={ROLES}nightly",
         "pull_through": "docker.io=arn:aws:secretsmanager:us-east-1:123456789012:secret:"
         "ecr-pullthroughcache/hub-0a1b2c,quay.io",
         "identity": "cognito",

@@ -46,7 +46,9 @@ class Permission(StrEnum):
     ACCEPT_INVITATION = "accept_invitation"
     #: The only permission of the code with which a browser logs in to the cloud's web app.
     SIGN_IN = "sign_in"
-    #: The only permission of a worker's token.
+    #: The only permission of the token in the definition of a worker's task.
+    START_WORKER = "start_worker"
+    #: The only permission of a started worker's key.
     WORKER = "worker"
     #: The only permission of the token of a command with ``launch=True``.
     CHILDREN = "children"

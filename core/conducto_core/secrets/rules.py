@@ -28,13 +28,20 @@ CHANGES = frozenset(
 def changed(record: PipelineRecord, change: str, by: str, now: float) -> PipelineRecord:
     """Return the record of a pipeline after a change; only the first one by another user is kept.
 
+    After any user's change, it is no longer the program that its trigger proved.
+
     Args:
         record: Record before the change.
         change: The operation; operations that are not in `CHANGES` change no command.
         by: User who made it; "" is Conducto itself.
         now: Seconds since the epoch.
     """
-    if change not in CHANGES or by in ("", record.owner) or record.foreign_change is not None:
+    if change not in CHANGES or by == "":
+        return record
+    if record.git is not None and record.git.path is not None:
+        git = record.git.model_copy(update={"path": None})
+        record = record.model_copy(update={"git": git})
+    if by == record.owner or record.foreign_change is not None:
         return record
     foreign = ForeignChange(by=by, change=change, time=now)
     return record.model_copy(update={"foreign_change": foreign})

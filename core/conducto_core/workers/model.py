@@ -35,7 +35,18 @@ MAX_CHUNK_TIMES = 1000
 MAX_TREE = 64 << 20
 #: Protocol version of a worker. An API may be newer than its workers: it supports the previous
 #: version, and lets such workers leave after a command.
-PROTOCOL = 1
+PROTOCOL = 2
+
+
+class TaskProof(Record):
+    """A signed request of a task, with which the API asks AWS who signed it.
+
+    `conducto_core.workers.rules.task_proof` describes the request.
+    """
+
+    authorization: str = Field(repr=False, max_length=2048)
+    date: str = Field(max_length=32)
+    security_token: str = Field(repr=False, max_length=16_384)
 
 
 class WorkerStart(Record):
@@ -43,10 +54,15 @@ class WorkerStart(Record):
 
     Attributes:
         protocol: Its protocol version.
+        key: The agent's random key, with which it signs in after this request. Only the same key
+            can repeat the first start. None: the request is already sent with the key.
+        proof: Proof that the agent runs in the task; bound to the key.
     """
 
-    task: str
+    task: str = Field(max_length=2048)
     protocol: int
+    key: str | None = Field(default=None, repr=False, pattern=r"^cdo_[\w-]{43}$")
+    proof: TaskProof | None = None
 
 
 class Credentials(Record):

@@ -48,6 +48,7 @@ class DockerContainers:
         root_of: Returns the path of an access point, by its id.
         agent_env: Environment of the container ``agent`` to reach AWS; the app lends it a key.
         metadata: URL of the task metadata endpoint.
+        lend: Returns the environment with the credentials of a role, for a session's name.
         keep: Stores lines in a log group and stream, like CloudWatch Logs.
     """
 
@@ -59,6 +60,7 @@ class DockerContainers:
         root_of: Callable[[str], str],
         agent_env: Mapping[str, str],
         metadata: str,
+        lend: Callable[[str, str], Mapping[str, str]],
         keep: Callable[[str, str, Sequence[str]], None],
     ) -> None:
         self._engine: Any = docker.from_env()
@@ -67,6 +69,7 @@ class DockerContainers:
         self._root_of = root_of
         self._agent_env = agent_env
         self._metadata = metadata
+        self._lend = lend
         self._keep = keep
         self._ids: dict[tuple[str, str], str] = {}
         self._over: set[str] = set()
@@ -202,9 +205,14 @@ class DockerContainers:
             "ECS_CONTAINER_METADATA_URI_V4": f"{self._metadata}/{task.id}",
             # Nothing listens there; commands must not see it (`conducto_core.command.task_layout`).
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": f"/v2/credentials/{task.id}",
-            **(self._agent_env if name == "agent" else {}),
+            **(self._of_agent(task) if name == "agent" else {}),
             **{pair["name"]: pair["value"] for pair in pairs},
         }
+
+    def _of_agent(self, task: Task) -> dict[str, str]:
+        """Return the environment of the agent; botocore would not accept another address."""
+        role = task.definition.get("taskRoleArn")
+        return {**self._agent_env, **(self._lend(role, task.id) if role else {})}
 
     def _volume(self, task: Task, volume: Mapping[str, Any]) -> Path:
         efs = volume.get("efsVolumeConfiguration")

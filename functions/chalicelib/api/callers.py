@@ -17,7 +17,9 @@ FRESH_SECONDS = 5.0
 #: Maximum number of tokens in the cache.
 _MAX = 1000
 #: Tokens of machines, which are checked against the journal of their pipeline.
-_MACHINES = frozenset({Permission.WORKER.value, Permission.CHILDREN.value})
+_MACHINES = frozenset(
+    {Permission.START_WORKER.value, Permission.WORKER.value, Permission.CHILDREN.value}
+)
 
 
 class Callers:

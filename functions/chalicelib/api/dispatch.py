@@ -44,6 +44,8 @@ from conducto_core.schedules.handlers import ScheduleOperations
 # ----------------------------------------------------------------------------------------
 # The objects that execute the operations of one caller.
 
+#: The permissions of workers.
+WORKERS = frozenset({Permission.START_WORKER, Permission.WORKER})
 #: Begins the audit entry of a caller whose organisation only the sign-in knows.
 _Begin = Callable[[Identity], None]
 _SERVERS: Mapping[type, Callable[[CommandProcessor, Identity, _Begin], object]] = {
@@ -287,9 +289,11 @@ def _fields(
 
 def _check_admitted(caller: Identity, permission: Permission) -> None:
     """Check that a caller has a permission; raises `ProblemError` (403)."""
-    lacking = sorted(needed_permissions(permission) - caller.permissions)
-    is_worker = Permission.WORKER in caller.permissions
-    if lacking or (is_worker and permission is not Permission.WORKER):
+    is_worker = bool(WORKERS & caller.permissions)
+    # A started worker may start again: it requests new credentials so.
+    held = caller.permissions | (WORKERS if Permission.WORKER in caller.permissions else set())
+    lacking = sorted(needed_permissions(permission) - held)
+    if lacking or (is_worker and permission not in WORKERS):
         raise problems.not_allowed(lacking or ["clients only"])
 
 

@@ -44,6 +44,8 @@ partition                       sort                  content
 ``G#<org>#<trigger>``           ``D#<time>-<id>``     a webhook that it received
 ``G#<org>#<trigger>``           ``I#<SHA-256>``       mark of the provider's id of a webhook
 ``J#<SHA-256>``                 ``J``                 an ID token that was used
+``S#<scope>``                   ``C``                 which AWS secret has the secrets of a scope
+``S#<scope>``                   ``V#<version>``       an AWS secret that may exist
 ``D#<pipeline>``                ``<shell>``           a debug shell on a worker of its own
 ``C#<pipeline>``                ``<connection>``      follower of a pipeline
 ``N#<connection>``              ``N``                 owner of a connection, and its pipeline
@@ -77,6 +79,7 @@ _KINDS: dict[str, Kind] = {
     "T": "token",
     "H": "person",
     "J": "used",
+    "S": "secret",
     "D": "shell",
     "C": "follower",
     "N": "connection",
@@ -375,6 +378,16 @@ def watched_app(org_name: str) -> Key:
 def used(digest: str) -> Key:
     """Return the key that marks an ID token as used."""
     return Key(f"J#{digest}", "J")
+
+
+def current_secret(scope: str) -> Key:
+    """Return the key of the name of the AWS secret that has a scope's secrets."""
+    return Key(f"S#{scope}", "C")
+
+
+def secret_version(scope: str, version: str) -> Key:
+    """Return the key of an AWS secret of a scope that may exist."""
+    return Key(f"S#{scope}", f"V#{version}")
 
 
 def launch_pace() -> Key:

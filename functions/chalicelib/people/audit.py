@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 #: Maximum length of a stored path.
 _MAX_PATH = 300
-_MACHINES = (Permission.WORKER, Permission.CHILDREN)
+_MACHINES = (Permission.START_WORKER, Permission.WORKER, Permission.CHILDREN)
 #: Parameters of a path or query that name the subject of a request.
 _SUBJECTS = ("id", "user", "org", "name")
 #: Fields of a body that have the paths of nodes.

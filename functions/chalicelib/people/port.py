@@ -35,7 +35,7 @@ class SecretVault(Protocol):
         """Return the secrets and their version, which is "" if there are none."""
 
     def replace(self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str) -> None:
-        """Replace a version of a scope's secrets.
+        """Replace a version of a scope's secrets; the old values no longer exist anywhere.
 
         Raises:
             ConflictError: The scope has another version by now; nothing was changed.

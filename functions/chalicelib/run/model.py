@@ -163,13 +163,15 @@ class WorkerStarted(PipelineEvent):
 
     Attributes:
         task: ARN of its task.
-        protocol: Its protocol version (`model.worker.PROTOCOL`).
+        protocol: Its protocol version (`conducto_core.workers.model.PROTOCOL`).
+        key: Digest of its agent's key.
     """
 
     kind: Literal["worker_up"] = "worker_up"
     worker: str
     task: str
     protocol: int
+    key: str | None = None
 
 
 class WorkerLost(PipelineEvent):

@@ -9,6 +9,7 @@ import logging
 import zlib
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial, wraps
 from secrets import token_hex
 from typing import Any, Literal, TypeVar, get_args
@@ -17,7 +18,9 @@ from chalicelib.debug.sessions import DebugSessions, ShellOverError, is_shell
 from chalicelib.errors import AccessDeniedError, ConflictError
 from chalicelib.logs.port import LogKey, Uploaded
 from chalicelib.people.port import Identity
+from chalicelib.people.tokens import digest_of
 from chalicelib.run.claims import Claims, GeneratedTreeError, GeneratedTrees, Secrets, uploads_of
+from chalicelib.run.deferred_effects import TOKEN_SECONDS
 from chalicelib.run.model import (
     BuiltImage,
     Claimed,
@@ -31,8 +34,10 @@ from chalicelib.run.model import (
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets
+from chalicelib.workers.port import Owner, TaskId
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto.errors import DefinitionError
+from conducto_core.api.operation import Permission
 from conducto_core.api.serve import serves
 from conducto_core.command.json_logs import log_fields
 from conducto_core.command.output import packed
@@ -81,6 +86,10 @@ STOPPING = "stopping"
 NO_COMMAND = "idle"
 #: Why a worker that an older version of Conducto started must leave; a new one replaces it.
 OUTDATED = "its agent is older than the installation"
+NO_PROOF = "a start without proof that the request comes from the worker's task was refused"
+SECOND_KEY = (
+    "two agents started with its token, so somebody else has read it; the worker was stopped"
+)
 STOPPED = "it was stopped before it received the task"
 SURPLUS = "the organisation has more workers than its plan allows"
 _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
@@ -131,21 +140,41 @@ class WorkerApi:
         org, pipeline_id, worker_id = _who(self._me)
         if is_shell(worker_id):
             try:
-                return self._shells.start(self._me)
+                return self._start_shell(call)
             except ShellOverError as error:
                 raise WorkerGoneError(str(error)) from error
+        key, bound = None, self._is_bound
+        if not bound:
+            with self._listed_followers() as (_, worker):
+                known = worker.key
+            key = self._proved_key(call, known)
+        refused: list[str] = []
 
         def decide(live: CloudPipeline) -> Input | None:
+            refused.clear()
             worker = _is_registered(live, worker_id)
+            if not bound and worker.key not in (None, key):
+                refused.append(SECOND_KEY)
+                return WorkerLost(
+                    time=self._now(),
+                    worker=worker_id,
+                    reason=SECOND_KEY,
+                    failure=StartFailure.LOST,
+                )
             if worker.task == call.task:
                 return None
             if worker.task is None and worker.status is WorkerStatus.LEAVING:
                 raise WorkerGoneError(f"{pipeline_id}: worker {worker_id} is not needed any more")
             return WorkerStarted(
-                time=self._now(), worker=worker_id, task=call.task, protocol=call.protocol
+                time=self._now(), worker=worker_id, task=call.task, protocol=call.protocol, key=key
             )
 
         self._engine.submit(org, pipeline_id, decide)
+        if refused:
+            logger.error("worker %s of %s: %s", worker_id, pipeline_id, SECOND_KEY)
+            raise WorkerGoneError(f"{pipeline_id}: worker {worker_id}: {SECOND_KEY}")
+        if key is not None:
+            self._admit(key)
         credentials = self._lend()
         with self._listed_followers() as (live, worker):
             pool = live.pools[worker.pool]
@@ -160,6 +189,45 @@ class WorkerApi:
                 workdir=None if built is None else built.workdir,
                 idle=CONTEXT_IDLE if pool.kind is PoolKind.CONTEXT else IDLE,
             )
+
+    def _start_shell(self, call: WorkerStart) -> WorkerInstructions:
+        if not self._is_bound:
+            key = self._proved_key(call, self._shells.key_of(self._me))
+            self._shells.bind(self._me, key, SECOND_KEY)
+            self._admit(key)
+        return self._shells.start(self._me)
+
+    @property
+    def _is_bound(self) -> bool:
+        """Whether the request is sent with the key of a started worker (or by protocol 1)."""
+        return Permission.START_WORKER not in self._me.permissions
+
+    def _proved_key(self, call: WorkerStart, known: str | None) -> str:
+        """Return the digest of the key of an agent that proves to run in its task.
+
+        ``known`` is the digest of the key that started the worker: it needs no further proof.
+
+        Raises:
+            RefusedError: There is no valid proof.
+            WorkerGoneError: The agent is too old to have a key.
+        """
+        owner = Owner(*_who(self._me))
+        if call.key is None:
+            raise WorkerGoneError(f"{owner.pipeline_id}: worker {owner.worker_id}: {OUTDATED}")
+        key = digest_of(call.key)
+        if key == known:
+            return key
+        if call.proof is None or not self._cloud.fleet.proves(
+            TaskId(call.task, owner), key, call.proof
+        ):
+            logger.error("worker %s of %s: %s", owner.worker_id, owner.pipeline_id, NO_PROOF)
+            raise RefusedError(f"worker {owner.worker_id}: {NO_PROOF}")
+        return key
+
+    def _admit(self, key: str) -> None:
+        """Accept the key of an agent as the token of its further requests."""
+        identity = replace(self._me, permissions=frozenset({Permission.WORKER.value}), token="")
+        self._cloud.tokens.put(key, identity, expires=self._now() + TOKEN_SECONDS)
 
     def _lend(self) -> Credentials | None:
         """Return the credentials of a worker's agent.

@@ -833,7 +833,12 @@ def test_subnet_with_a_way_out_is_used(place: Place, target: str, public: str, s
 @pytest.mark.parametrize(
     ("setting", "trusted", "told"),
     [
-        ("reports", None, "'reports': expected ORG=ARN or ORG/TITLE=ARN"),
+        ("reports", None, "'reports': expected ORG=ARN or ORG/HOST/OWNER/NAME:PATH=ARN"),
+        (
+            f"main/every night={ROLE}",
+            None,
+            "'every night' is not a program: a title does not select a role any more",
+        ),
         (f"main={ROLE},main={ROLE}", None, "main has two roles"),
         (f"main={ROLE}".replace("1234", "9999"), None, "is of account 999956789012"),
         (f"main={ROLE}", None, f"{ROLE} does not exist"),
@@ -857,7 +862,8 @@ def test_task_role_that_is_not_allowed_is_refused_before_anything_is_deployed(
 def test_task_role_that_is_allowed_is_kept(place: Place) -> None:
     place.account.roles["reports"] = ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"]
 
-    assert place.deploy("-c", f"task_roles=main={ROLE},main/every night={ROLE}") == 0
+    roles = f"main={ROLE},main/github.com/acme/app:nightly.py={ROLE}"
+    assert place.deploy("-c", f"task_roles={roles}") == 0
     assert place.out.count(f"ok    task role      {ROLE}\n") == 1
 
     del place.account.roles["reports"]

@@ -165,6 +165,8 @@ class GitOrigin(Record):
         sha: The commit.
         untrusted: It is a pull request from a fork: its commands run without secrets, user data, a
             task role, a launch token and debug shells.
+        path: The script that the repository's configuration runs at the commit, if a trigger of
+            an administrator proves it; None also once a user has changed the pipeline.
     """
 
     trigger: str
@@ -175,6 +177,7 @@ class GitOrigin(Record):
     branch: str
     sha: str
     untrusted: bool = False
+    path: str | None = None
 
 
 class PipelineRecord(Record):

@@ -18,6 +18,7 @@ from chalicelib.run.rules.steps import GRACE, PipelineSteps
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto_core.asl.rules.machine import CompleteTask
 from conducto_core.billing.rules import charged_seconds, dollars_for
+from conducto_core.people.task_roles import program_of
 from conducto_core.run.model.records import AttemptRecord, Lifecycle
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.contexts import LATE, Hold, is_inside, is_late, loss
@@ -175,6 +176,7 @@ class PipelineWorkers(PipelineSteps):
         if worker is None:
             return
         worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
+        worker.key = up.key or worker.key
         if worker.up is None:
             worker.up = self.now
             # A worker that ends before the next charge has a meter, too, from which ECS is asked.
@@ -407,4 +409,4 @@ class PipelineWorkers(PipelineSteps):
         """Return `Worker.setting` of a worker that is launched now."""
         built = image.built
         inside = (None, None) if built is None else (built.shell, built.workdir)
-        return (*inside, self.record.title)
+        return (*inside, program_of(self.record.git))
