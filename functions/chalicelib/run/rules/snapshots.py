@@ -13,9 +13,9 @@ from pydantic import TypeAdapter
 from chalicelib.people.port import Share
 from chalicelib.run.model import BuiltImage
 from chalicelib.run.port import Snapshot, TreeReader
-from chalicelib.run.rules.changes import InFlight
+from chalicelib.run.rules.changes import InFlight, WorkerUsage
 from chalicelib.run.rules.pipeline import CloudPipeline
-from chalicelib.run.rules.state import CloudImage
+from chalicelib.run.rules.state import CloudImage, Listing
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto_core.asl.rules.machine import CloudMachine, RunState
 from conducto_core.images.model import ImageSpec
@@ -36,7 +36,7 @@ from conducto_core.workers.rules.start_failures import PoolStarts, StartFailure
 
 #: Snapshots of another version are ignored: the whole journal is read instead. A change of the
 #: fields needs a new version, since other versions of the functions read them, too.
-VERSION = 2
+VERSION = 3
 _PLAIN = (
     "number",
     "taken",
@@ -44,6 +44,7 @@ _PLAIN = (
     "disturbed",
     "seq",
     "now",
+    "used_at",
     "definition_key",
     "plan_key",
     "edits",
@@ -64,6 +65,8 @@ _PLAIN = (
 _WAITS = ("limited", "withheld")
 _SETS = ("planned", "met", "joined")
 _ACTIVITY = TypeAdapter(Activity)
+_LISTING = TypeAdapter(Listing | None)
+_USAGE = TypeAdapter(list[WorkerUsage])
 
 
 def can_be_taken(live: CloudPipeline) -> bool:
@@ -111,6 +114,8 @@ def snapshot_of(live: CloudPipeline) -> Snapshot:
         "share": live.share.model_dump(mode="json"),
         "warm": live.warm.model_dump(mode="json"),
         "withdrawn": live.withdrawn,
+        "listing": _LISTING.dump_python(live.listing, mode="json"),
+        "usage": _USAGE.dump_python(live.usage, mode="json"),
     }
     return Snapshot(live.number, state)
 
@@ -168,6 +173,8 @@ def restore(
     live.pools = {name: _pool(fields) for name, fields in state["pools"].items()}
     live.share = Share.model_validate(state["share"])
     live.warm = WarmPool.model_validate(state["warm"])
+    live.listing = _LISTING.validate_python(state["listing"])
+    live.usage = _USAGE.validate_python(state["usage"])
     live.know_places()
     return live
 
