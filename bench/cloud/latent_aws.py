@@ -1,7 +1,7 @@
 """AWS in this process with latencies, quotas, conflicts of transactions, and a bill.
 
-Time is virtual: it does not include the CPU time of the functions, and other programs on the machine
-do not change it.
+Time is virtual: it does not include the CPU time of the functions, and other programs do not change
+it.
 """
 
 import logging
@@ -239,17 +239,14 @@ class LatentAws:
             for key in self._mine.keys:
                 self._busy[key] = 1
         self._wait(model)
-        try:
-            if any(clashes):
-                self.add(conflicts=1)
-                raise _cancelled(clashes)
-            self._check_partitions(params, model)
-        except Exception:
-            self._release()
-            raise
+        if any(clashes):
+            self.add(conflicts=1)
+            raise _cancelled(clashes)
+        self._check_partitions(params, model)
 
     def _check_partitions(self, params: Any, model: Any) -> None:
         if not self.partitions.allow(model.name, params):
+            self._release()
             raise _throttled(model.name)
 
     def _after(self, parsed: Any, model: Any, **_: Any) -> None:
