@@ -53,7 +53,8 @@ def _has(client: Any, table: str, pipeline: str) -> bool:
 
 def _is_of(item: Mapping[str, Any], pipeline: str) -> bool:
     partition: str = item[_PARTITION]["S"]
-    return partition == f"P#{pipeline}" or partition.startswith(f"L#logs/{pipeline}/")
+    parts = (f"X#{pipeline}#", f"L#logs/{pipeline}/")
+    return partition == f"P#{pipeline}" or partition.startswith(parts)
 
 
 def _put(client: Any, target: str, items: list[dict[str, Any]]) -> None:

@@ -222,7 +222,7 @@ def test_newest_entry_decides_whether_a_pipeline_asks(store: Store) -> None:
 
 def test_changes_are_read_on_from_a_number_across_entries(store: Store) -> None:
     store.commit("acme", "abc", entry(1, changes=[row(1), row(2), row(3)]))
-    store.commit("acme", "abc", entry(2))
+    store.commit("acme", "abc", entry(2, seq=3))
     store.commit("acme", "abc", entry(3, changes=[row(4), row(5)]))
 
     def seqs(after: int, limit: int = 10) -> list[int]:
@@ -234,6 +234,17 @@ def test_changes_are_read_on_from_a_number_across_entries(store: Store) -> None:
     assert seqs(1, 2) == [2, 3]
     assert seqs(5) == []
     assert seqs(99) == []
+
+
+def test_changes_are_found_in_a_long_journal(store: Store) -> None:
+    for number in range(1, 151):  # every third entry has two changes
+        seq = (number + 2) // 3 * 2
+        changes = [row(seq - 1), row(seq)] if number % 3 == 1 else []
+        store.commit("acme", "abc", entry(number, changes=changes, seq=seq))
+
+    for after in range(101):
+        found = [c.seq for c in store.changes("abc", after, 5)]
+        assert found == list(range(after + 1, 101))[:5], after
 
 
 def test_attempts_come_by_path_and_number_and_the_newest_state_counts(store: Store) -> None:
@@ -327,17 +338,31 @@ def test_inputs_wait_until_an_entry_has_them(store: Store) -> None:
     assert store.waiting("abc", 10) == []
 
 
-def test_an_input_that_was_withdrawn_is_in_no_entry(store: Store) -> None:
-    for each in ("1-x", "2-x"):
-        store.put_waiting("abc", Waiting(each, {}))
-    assert store.withdraw("abc", "1-x")
-    assert not store.withdraw("abc", "1-x")
+def test_record_and_listing_stay_unless_an_entry_writes_them(store: Store) -> None:
+    first = PipelineRecord(id="abc", title="Train", created=5.0)
+    later = first.model_copy(update={"armed": True})
+    store.commit("acme", "abc", entry(1, record=first))
 
-    with pytest.raises(ConflictError):
-        store.commit("acme", "abc", entry(1, arrived=["1-x", "2-x"]))
+    store.commit("acme", "abc", entry(2, listed=False, record=later, open=False))
+    assert store.record("acme", "abc") == store.records("acme")[0][0] == first
+    assert list(store.open_pipelines()) == [("acme", "abc")]
 
-    assert store.news("abc", 0).entries == []
-    assert [each.id for each in store.waiting("abc", 10)] == ["2-x"]
+    assert store.put_record("acme", later, 2)
+    assert not store.put_record("acme", first, 2)
+    assert not store.put_record("other", first, 3)
+    assert store.record("acme", "abc") == store.records("acme")[0][0] == later
+    assert list(store.open_pipelines()) == [("acme", "abc")]
+
+
+def test_a_deleted_pipeline_gets_no_entry(real: Over) -> None:
+    real.store.create(cloud_record("abc"), b"")
+    real.store.commit("acme", "abc", entry(1))
+    real.store.forget("abc")
+
+    with pytest.raises(LookupError):
+        real.store.commit("acme", "abc", entry(2, listed=False))
+    assert not real.store.put_record("acme", cloud_record("abc").record, 2)
+    assert real.store.news("abc", 0).entries == []
 
 
 def test_inputs_and_turns_that_are_written_after_a_deletion_expire(

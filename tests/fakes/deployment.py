@@ -7,6 +7,7 @@ from typing import Any
 
 from conducto_cli.deploy.port import AccountError, AwsCaller, Cdk, Subnet
 from conducto_core.installation.model import AdminResponse, TokenInfo
+from conducto_core.installation.names import LAYOUT
 from conducto_core.people.model import Invitation, InvitationLink, Role
 
 
@@ -35,6 +36,7 @@ class FakeAccount:
         service_roles: Services whose roles were created.
         requests: Requests to ``admin``.
         version: Version of Conducto in the responses of ``admin``; None: it returns an error.
+        layout: Layout of the table in these responses.
     """
 
     def __init__(self, *, region: str | None = "eu-west-1", quota: float = 64.0) -> None:
@@ -59,6 +61,7 @@ class FakeAccount:
         self.service_roles: list[str] = []
         self.requests: list[dict[str, object]] = []
         self.version: str | None = None
+        self.layout: int | None = LAYOUT
 
     def caller(self) -> AwsCaller:
         self._refuse("caller")
@@ -142,7 +145,8 @@ class FakeAccount:
         self.requests.append({"function": function, **request})
         if request["kind"] == "show_version":
             error = "unknown request" if self.version is None else None
-            return AdminResponse(version=self.version, error=error).model_dump_json().encode()
+            response = AdminResponse(version=self.version, layout=self.layout, error=error)
+            return response.model_dump_json().encode()
         if request["kind"] == "list_tokens":
             return AdminResponse(tokens=tuple(self.tokens)).model_dump_json().encode()
         if request["kind"] == "invite":

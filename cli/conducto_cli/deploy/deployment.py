@@ -27,6 +27,7 @@ from conducto_core.installation.model import (
 )
 from conducto_core.installation.names import (
     FIXED_SETTINGS,
+    LAYOUT,
     MONTHLY_BUDGET,
     STACKS,
     addresses_name,
@@ -225,16 +226,22 @@ class Deployment:
             raise DeployError("nothing was deployed: fix the problems listed above")
 
     def _check_version(self, wish: Wish) -> None:
-        """Reject replacing a newer version, unless ``--downgrade`` was given.
+        """Reject replacing a newer version, unless ``--downgrade`` was given, and another layout.
 
         ``--yes`` does not include it: scripts pass it also after another user has upgraded.
 
         Raises:
-            DeployError: the deployed version is newer.
+            DeployError: the deployed version is newer, or its table has another layout.
         """
         if self._account.stack_status(stack_name(wish.stage, "api")) is None:
             return
-        there = self._version(wish.stage)
+        there, layout = self._version(wish.stage)
+        if there is not None and layout != LAYOUT:
+            raise DeployError(
+                f"nothing was deployed: the table of stage {wish.stage!r} has the layout {layout}, "
+                f"Conducto {__version__} needs the layout {LAYOUT}, and records are not converted; "
+                f"deploy a new stage with: conducto deploy --stage {wish.stage}-{LAYOUT}"
+            )
         if there is None or version_order(there) <= version_order(__version__):
             return
         text = f"stage {wish.stage!r} runs Conducto {there}, this is Conducto {__version__}"
@@ -245,16 +252,16 @@ class Deployment:
             )
         self._say(f"{text}; records of a newer schema are refused until that version is back")
 
-    def _version(self, stage: str) -> str | None:
-        """Return the version that is deployed; None if it does not say."""
+    def _version(self, stage: str) -> tuple[str | None, int]:
+        """Return the version that is deployed, or None if it does not say, and its layout."""
         request = ShowVersion().model_dump_json().encode()
         try:
             payload = self._account.invoke(function_name(stage, "admin"), request)
         except AccountError:
-            return None  # a broken function must not block its repair
+            return None, LAYOUT  # a broken function must not block its repair
         response = json.loads(payload)  # a newer version's response may have other fields
         version = response.get("version") if isinstance(response, dict) else None
-        return version if isinstance(version, str) else None
+        return version if isinstance(version, str) else None, response.get("layout") or 1
 
     def _settings(self, wish: Wish) -> dict[str, str]:
         """Return the given settings and, for the rest, those of the last deployment.

@@ -1,5 +1,6 @@
 """Plans: what an organisation may use, given its subscription and its spend limit. Pure."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,11 @@ GRACE_MINUTES = 15.0
 #: Path of the web app's page about the plan.
 PLAN_PAGE = "/organisation/plan"
 _HOUR = 3600
+
+
+def month_of(moment: float) -> str:
+    """Return the month of a time, e.g. ``2026-11`` (UTC)."""
+    return time.strftime("%Y-%m", time.gmtime(moment))
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ class AdminResponse(Record):
     Attributes:
         token: The new token; it is shown only once.
         version: Version of Conducto that the functions run.
+        layout: Layout of the table that they use; functions of the first layout do not say.
     """
 
     token: str | None = Field(default=None, repr=False)
@@ -123,6 +124,7 @@ class AdminResponse(Record):
     plan: PlanInfo | None = None
     invitation: InvitationLink | None = None
     version: str | None = None
+    layout: int | None = None
     error: str | None = None
 
 

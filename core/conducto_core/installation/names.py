@@ -15,6 +15,9 @@ STAGE_TAG = "conducto:stage"
 ORG_TAG = "conducto:org"
 PIPELINE_TAG = "conducto:pipeline"
 
+#: Number of the layout of the table's keys, which a stage keeps: records are not rewritten. It is
+#: that of the first schema (`chalicelib.run.rules.snapshots`) of the layout.
+LAYOUT = 2
 PARTITION_KEY = "pk"
 SORT_KEY = "sk"
 #: Seconds since the epoch after which DynamoDB deletes an item.

@@ -25,7 +25,7 @@ from chalicelib.run.deletion import DeletionRunningError
 from chalicelib.run.group_commit import BusyError
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
-from chalicelib.run.rules.snapshots import NewerRecordError
+from chalicelib.run.rules.snapshots import OtherVersionError
 from chalicelib.schedules.handlers import schedule_operations
 from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
 from conducto.integrations.http import DeliveryError
@@ -84,7 +84,7 @@ RULES = (
     ProblemRule(BillingUnavailableError, 503, "payment provider unavailable"),
     ProblemRule(ThrottledError, 503, "busy"),
     ProblemRule(AccessDeniedError, 503, "denied by AWS"),
-    ProblemRule(NewerRecordError, 503, "newer records"),
+    ProblemRule(OtherVersionError, 503, "records of another version"),
 )
 
 

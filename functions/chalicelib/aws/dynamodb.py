@@ -85,7 +85,7 @@ class DynamoTable:
     """A DynamoDB table.
 
     Every method raises `ThrottledError` if DynamoDB throttles, and
-    `chalicelib.run.rules.snapshots.NewerRecordError` for an item of a newer schema.
+    `chalicelib.run.rules.snapshots.OtherVersionError` for an item of a newer schema.
 
     Attributes:
         schema: The schema for writing and reading.

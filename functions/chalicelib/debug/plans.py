@@ -132,8 +132,9 @@ def debug_plan(
         NotFoundError: The pipeline, node or attempt does not exist.
         RefusedError: A shell is not possible.
     """
-    records = tuple(engine.cloud.store.attempts(pipeline_id, request.path))
     with engine.reading(me.org, pipeline_id) as live:
+        stored = engine.cloud.store.attempts(pipeline_id, request.path)
+        records = tuple(live.with_running(stored, (request.path,)))
         check_shell(live.record)
         subject = _subject(live, request, records)
     return _Plans(engine.cloud, me, remote=remote).plan(pipeline_id, subject)

@@ -104,7 +104,7 @@ class CloudContinuations(CloudCaller):
         if request.fresh:
             images = self._images(live, pipeline, request)
             return _Replacement(Continuation(pipeline, fresh(live.tree, pipeline.nodes)), images)
-        ran, started = newest(self._cloud.store.attempts(live.id))
+        ran, started = newest(live.with_running(self._cloud.store.attempts(live.id)))
         secrets = self._secrets_after(live)
         version = ANY if request.keep_secrets else secrets.version
         hide = secrets.mask().text

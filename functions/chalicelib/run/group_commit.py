@@ -7,7 +7,8 @@ inputs in the table and read the journal until it has them.
 Safety depends on two rules only. An entry is written once, by a request that has read all entries
 before it; and an input in the journal is not folded again (`chalicelib.run.rules.pipeline`). The
 turn only keeps requests from competing: its holder may die, and any request may take it at any
-time. An input leaves the inbox in the transaction that writes its entry.
+time. Only holders of the turn write waiting inputs, so that a request that gives up deletes its
+input and then changes the turn: no entry can have it afterwards.
 """
 
 import logging
@@ -82,9 +83,8 @@ logger = logging.getLogger(__name__)
 TURN_ENTRIES = 8
 #: Number of refusals after which a request writes its input itself.
 MAX_REFUSED = 2
-#: Maximum number of waiting inputs in an entry: a transaction has a hundred items, and a report
-#: with a claim changes two attempts and removes its input.
-BATCH = 30
+#: Maximum number of waiting inputs in an entry: a transaction has a hundred items.
+BATCH = 60
 #: Seconds without an entry after which the holder of the turn counts as dead.
 PATIENCE = 0.5
 
@@ -215,24 +215,27 @@ class GroupCommit:
 
     def _give_up(self, request: _Request) -> None:
         """Raise `BusyError`, unless the journal has the input by now."""
-        if not self._withdraw(request):
-            with self._cache.lock_of(request.pipeline_id):
-                self._cache.current(request.org, request.pipeline_id)
-                self._compare_with_journal(request)
+        self._withdraw(request)
         if request.done is None:
             raise BusyError(f"{request.pipeline_id}: too many concurrent changes; retry")
 
-    def _withdraw(self, request: _Request) -> bool:
-        """Delete a waiting input; return False if it may be in the journal.
+    def _withdraw(self, request: _Request) -> None:
+        """Delete a waiting input, and note its results if the journal has it.
 
-        No entry has an input that was withdrawn, because nobody would execute its effects.
+        No later entry has it, because nobody would execute its effects: a request that has read it
+        cannot write after the turn has changed.
         """
         if not request.sent or request.done is not None:
-            return True
+            return
         request.sent = request.waits = False
-        with suppress(ThrottledError):
-            return self._cloud.store.withdraw(request.pipeline_id, request.id)
-        return False
+        store, pipeline_id = self._cloud.store, request.pipeline_id
+        with suppress(ThrottledError, NotFoundError), self._cache.lock_of(pipeline_id):
+            store.drop_waiting(pipeline_id, [request.id])
+            _, turn = self._cache.current(request.org, pipeline_id)
+            with suppress(ConflictError):  # then another request has changed it
+                store.pass_turn(pipeline_id, turn, TurnState.OPEN)
+            self._cache.current(request.org, pipeline_id)
+            self._compare_with_journal(request)
 
     def _serve(self, request: _Request) -> None:
         """Decide, and commit the decision, or leave the input in the table."""

@@ -356,6 +356,8 @@ class JournalEntry(Record):
         withheld: Why a ``new`` group gets no worker although one is free.
         share: The pipeline's new share of the organisation's workers, if it changed.
         warm: The warm pool from this entry on, if the installation has another one.
+        listed: The pipeline's record is written with it.
+        metered: The usage since the last such entry is metered because of it.
     """
 
     inputs: tuple[Submitted, ...] = ()
@@ -366,6 +368,8 @@ class JournalEntry(Record):
     withheld: Shortage = None
     share: Share | None = None
     warm: WarmPool | None = None
+    listed: bool = False
+    metered: bool = False
 
     def written(self) -> dict[str, Any]:
         """Return the entry as JSON, without default values."""

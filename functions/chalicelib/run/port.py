@@ -76,22 +76,25 @@ class Entry:
         input: The events as JSON (`chalicelib.run.model.JournalEntry`), with task tokens but
             without secrets.
         changes: The resulting state changes, for followers.
-        attempts: Attempts that started or ended.
-        record: The pipeline's new record, if it changed.
+        seq: Number of the latest change after it, if it has none.
+        attempts: Attempts that ended.
+        record: The pipeline's record, to be written if it is `listed`.
         workers: Change of the organisation's number of workers.
         reserved: Change of the organisation's number of reserved workers.
         admits: Reject the entry if the plan does not allow that many reserved workers.
         share: The pipeline's new share, if it changed.
         notifications: Notifications to send, with secrets masked.
+        listed: Write the record, ``open`` and ``asks``; otherwise they stay as they were.
         open: `Store.open_pipelines` lists the pipeline: it is not settled, or has workers.
         asks: `Store.asking_pipelines` lists the pipeline: an approval waits for a decision.
         turn: Reject the entry if the version of the turn is another one; None: do not check.
-        arrived: Ids of waiting inputs to delete; reject the entry if one was withdrawn.
+        arrived: Ids of waiting inputs to delete afterwards.
     """
 
     number: int
     input: Mapping[str, Any]
     changes: Sequence[ChangeRow] = ()
+    seq: int = 0
     attempts: Sequence[AttemptRecord] = ()
     record: PipelineRecord | None = None
     workers: int = 0
@@ -99,6 +102,7 @@ class Entry:
     admits: bool = False
     share: Share | None = None
     notifications: Sequence[NotificationRecord] = ()
+    listed: bool = True
     open: bool = True
     asks: bool = False
     turn: int | None = None
@@ -197,13 +201,15 @@ class Store(Protocol):
         """Write an entry and the related records in one transaction.
 
         Raises:
-            ConflictError: An entry with that number exists, ``entry.turn`` is over, or an input of
-                ``entry.arrived`` does not wait.
+            ConflictError: An entry with that number exists, or ``entry.turn`` is over.
             LookupError: The organisation has no such pipeline.
             PlanLimitError: ``entry.workers``, or ``entry.reserved`` of an entry that `admits`,
                 exceeds the organisation's plan.
             ThrottledError: Retry later.
         """
+
+    def put_record(self, org: str, record: PipelineRecord, entry: int) -> bool:
+        """Write a pipeline's record as of an entry; return False if a newer one is written."""
 
     def news(self, pipeline_id: str, after: int) -> News:
         """Return the entries after number ``after`` up to the first gap (a consistent read).
@@ -220,9 +226,6 @@ class Store(Protocol):
 
     def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
         """Let an input wait for an entry."""
-
-    def withdraw(self, pipeline_id: str, submitted: str) -> bool:
-        """Delete a waiting input; return False if it does not wait."""
 
     def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
         """Return the first waiting inputs by id (a consistent read)."""

@@ -127,8 +127,10 @@ class CloudReadModel:
     def attempts(self, live: CloudPipeline, paths: Collection[str]) -> Iterable[AttemptRecord]:
         """Return the attempts of nodes, with one query if they are many."""
         if len(paths) == 1 or len(paths) * _PER_QUERY < len(live.times):
-            return (one for path in paths for one in self._store.attempts(live.id, path))
-        return self._store.attempts(live.id)
+            stored = (one for path in paths for one in self._store.attempts(live.id, path))
+        else:
+            stored = self._store.attempts(live.id)
+        return live.with_running(stored, paths)
 
     def notifications(self, live: CloudPipeline) -> Iterable[NotificationRecord]:
         """Return the notifications of the pipeline."""
@@ -305,7 +307,8 @@ class CloudQueries(CloudCaller):
 
     def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
         """Yield all attempts of a pipeline; those of a node in order."""
-        return self._cloud.store.attempts(pipeline_id)
+        with self._engine.reading(self._me.org, pipeline_id) as live:
+            return live.with_running(self._cloud.store.attempts(pipeline_id))
 
     @serves(run_operations.IMAGE_LOG)
     async def read_image_log(self, query: ImageLogParams) -> ImageLog:

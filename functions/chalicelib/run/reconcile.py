@@ -221,6 +221,7 @@ class Reconciler:
             self._engine.submit(org, pipeline_id, step)
         with self._engine.reading(org, pipeline_id) as live:
             share = live.share
+            self._engine.refresh_record(live)
         if share.waiting is not None:  # the other waiting pipelines have checks of their own
             self._engine.slots.make(org, pipeline_id, wakes=False)
         elif share.keeps is not None:
@@ -377,6 +378,7 @@ class Reconciler:
             return ExecutionLost(time=self._now, run=live.cloud_machine.run)
         over = live.may_start_again(self._now)
         late = live.late_contexts(self._now) or live.has_late_warm(self._cloud.warm, self._now)
+        late = late or live.must_meter(self._now)
         return HealthChecked(time=self._now) if over or late or live.wanted() else None
 
 

@@ -361,6 +361,7 @@ class WorkerApi:
         with self._listed_followers() as (live, worker):
             due = live.due(self._now())
             self._cloud.store.note_worker(pipeline_id, worker.id, self._now())
+            self._engine.refresh_record(live)
         if due:
             self._engine.submit(org, pipeline_id, self._expire)
         with self._engine.seen(org, pipeline_id) as live:

@@ -19,7 +19,7 @@ from conducto_cli.deploy.destroy_command import run as destroy
 from conducto_cli.deploy.port import AccountError, Cdk, Subnet
 from conducto_cli.target.account import SignedInAccount, account_of, save_login
 from conducto_core.installation.model import TokenInfo
-from conducto_core.installation.names import STACKS
+from conducto_core.installation.names import LAYOUT, STACKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -432,6 +432,22 @@ def test_older_version_replaces_a_newer_one_with_downgrade(place: Place) -> None
     assert "runs Conducto 7.1.0" in place.out
     assert "records of a newer schema are refused" in place.out
     assert place.machine.runs == [DEPLOY, DEPLOY]
+
+
+@pytest.mark.parametrize("layout", [None, 1, LAYOUT + 1])
+def test_a_table_of_another_layout_is_refused_before_anything_is_changed(
+    place: Place, layout: int | None
+) -> None:
+    place.deploy()
+    place.account.version, place.account.layout = __version__, layout
+    place.account.done.clear()
+
+    for words in ((), ("--yes",), ("--downgrade",)):
+        assert place.deploy(*words) == 1
+        assert f"the table of stage 'main' has the layout {layout or 1}" in place.err
+        assert f"deploy a new stage with: conducto deploy --stage main-{LAYOUT}" in place.err
+    assert place.machine.runs == [DEPLOY]
+    assert place.account.done == []
 
 
 @pytest.mark.parametrize("version", [None, __version__, "0.9.1", "unknown"])

@@ -30,6 +30,7 @@ class _Kept:
     org: str
     record: PipelineRecord
     definition: bytes
+    recorded: int = 0
     open: bool = False
     asks: bool = False
     journal: list[Entry] = field(default_factory=list)
@@ -117,24 +118,30 @@ class FakeStore:
                 raise ConflictError(f"{pipeline_id} has {len(kept.journal)} entries")
             if entry.turn not in (None, kept.turn.version):
                 raise ConflictError(f"{pipeline_id}: the turn is over")
-            if not kept.waiting.keys() >= set(entry.arrived):
-                raise ConflictError(f"{pipeline_id}: an input does not wait any more")
             self._orgs.count(org, entry.workers, entry.reserved, admits=entry.admits)
             if entry.share is not None:
                 self._orgs.set_share(org, pipeline_id, entry.share)
             kept.journal.append(entry)
             for submitted in entry.arrived:
-                del kept.waiting[submitted]
+                kept.waiting.pop(submitted, None)
             kept.changes += [NodeChange.model_validate_json(row.json()) for row in entry.changes]
-            kept.open, kept.asks = entry.open, entry.open and entry.asks
             kept.attempts.update({(a.path, a.number): a for a in entry.attempts})
             if entry.notifications:
                 new_notifications = tuple(entry.notifications)
                 kept.outgoing[entry.number] = Outgoing(
                     entry.number, 1, new_notifications[0].created, new_notifications
                 )
-            if entry.record is not None:
-                kept.record = entry.record
+            if entry.listed:
+                kept.open, kept.asks = entry.open, entry.open and entry.asks
+                kept.record, kept.recorded = entry.record or kept.record, entry.number
+
+    def put_record(self, org: str, record: PipelineRecord, entry: int) -> bool:
+        with self._lock:
+            kept = self._kept.get(record.id)
+            if kept is None or kept.org != org or kept.recorded >= entry:
+                return False
+            kept.record, kept.recorded = record, entry
+            return True
 
     def news(self, pipeline_id: str, after: int) -> News:
         with self._lock:
@@ -151,10 +158,6 @@ class FakeStore:
 
     def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
         self._kept[pipeline_id].waiting[waiting.id] = json.dumps(waiting.submitted)
-
-    def withdraw(self, pipeline_id: str, submitted: str) -> bool:
-        with self._lock:
-            return self._kept[pipeline_id].waiting.pop(submitted, None) is not None
 
     def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
         with self._lock:

@@ -86,7 +86,8 @@ class Busy:
 class Lambdas:
     """Several processors over one store: each call goes to one of them, like in AWS.
 
-    `seen` and `secrets` use the processor of the last request, as within one process.
+    `seen`, `secrets` and `refresh_record` use the processor of the last request, as within one
+    process.
     """
 
     def __init__(self, engines: list[CommandProcessor], rng: Random) -> None:
@@ -94,7 +95,7 @@ class Lambdas:
         self._last = engines[0]
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("seen", "secrets"):
+        if name not in ("seen", "secrets", "refresh_record"):
             self._last = self._rng.choice(self._engines)
         return getattr(self._last, name)
 

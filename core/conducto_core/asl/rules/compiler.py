@@ -157,13 +157,12 @@ class GraphBuilder:
     # ---- tasks ------------------------------------------------------------------------------
 
     def _exec(self, scope: Scope, part: Part, ok: Go, failed: Go) -> str:
-        resource = self._resource(part.spec)
-        common = (part.id, part.spec, resource, scope.name_of(failed), scope.exit_to(ok))
+        common = (part.id, part.spec, self._resource(part.spec), scope.name_of(failed))
         if part.generates is None:
-            return scope.add(part.id, states.exec_task(*common))
+            return scope.add(part.id, states.exec_task(*common, scope.exit_to(ok)))
         blocked = scope.name_of(_block(scope, part.generates, failed))
-        target = part.generates.id
-        state = states.generate_task(*common, target=target, blocked=blocked)
+        target, next_ = part.generates.id, scope.name_of(ok)
+        state = states.generate_task(*common, next_, target=target, blocked=blocked)
         return scope.add(part.id, state)
 
     def _nested(self, scope: Scope, arn: Any, ok: Go, failed: Go) -> states.State:

@@ -56,12 +56,14 @@ _RETRY_MACHINE = [
         "MaxAttempts": 5,
     }
 ]
+#: The output of a branch: every one has the field, so that no path selects nothing.
+_OK, _FAILED = {"e": False}, {"e": True}
 _ANY_FAILED = {"e.$": "States.ArrayContains($[*].e, true)"}
 
 
 def end() -> Exit:
-    """Return the exit of a state that ends its scope without an error or data."""
-    return {"OutputPath": None, "End": True}
+    """Return the exit of a task or Parallel that ends its scope without a failure."""
+    return {"ResultSelector": _OK, "End": True}
 
 
 def pass_on(next_: str) -> Exit:
@@ -91,7 +93,7 @@ def generate_task(
     spec: NodeSpec,
     resource: str,
     caught: str,
-    exit_: Exit,
+    next_: str,
     *,
     target: str,
     blocked: str,
@@ -99,7 +101,7 @@ def generate_task(
     """Return the state of a Lazy's Generate; its output names the machine of the tree."""
     catch = [{**_catch_all(blocked), "ErrorEquals": [NO_TREE]}, _catch_all(caught)]
     result = {"ResultSelector": {"sm.$": "$.sm"}, "ResultPath": f"$.g.{target}"}
-    return exec_task(node, spec, resource, caught, exit_, Catch=catch, **result)
+    return exec_task(node, spec, resource, caught, pass_on(next_), Catch=catch, **result)
 
 
 def wait_task(node: str, spec: NodeSpec, resource: str, ended: str) -> State:
@@ -186,12 +188,12 @@ def wait_for_ever(next_: str) -> State:
 
 def branch_ok() -> State:
     """Return the last state of a branch without a failure."""
-    return {"Type": "Pass", **end()}
+    return {"Type": "Pass", "Result": _OK, "End": True}
 
 
 def branch_failed() -> State:
     """Return the last state of a branch that failed; the branch itself always succeeds."""
-    return {"Type": "Pass", "Result": {"e": True}, "End": True}
+    return {"Type": "Pass", "Result": _FAILED, "End": True}
 
 
 def machine_ok() -> State:

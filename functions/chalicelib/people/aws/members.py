@@ -13,7 +13,7 @@ from chalicelib.errors import ConflictError
 from chalicelib.people.port import Identity, InvitationRecord, TokenRecord, VerifiedPerson
 from chalicelib.people.tokens import is_listed, membership_digest
 from conducto_core.api.operation import Permission
-from conducto_core.billing.handlers import month_of
+from conducto_core.billing.rules import month_of
 from conducto_core.installation.names import BY_ORG
 from conducto_core.people.model import (
     INVITATION_KEPT_SECONDS,

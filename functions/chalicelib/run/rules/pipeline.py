@@ -38,7 +38,7 @@ from chalicelib.run.model import (
     WorkerStarted,
     may_wait,
 )
-from chalicelib.run.rules.changes import PipelineChanges
+from chalicelib.run.rules.changes import PipelineChanges, WorkerUsage, in_one
 from chalicelib.run.rules.state import CloudImage
 from chalicelib.run.rules.workers import PipelineWorkers
 from chalicelib.workers.rules import WorkerStatus
@@ -73,6 +73,18 @@ class CloudPipeline(PipelineWorkers):
     """
 
     prepared: tuple[str, Pipeline] | None = None
+
+    def add_usage(self, usage: Sequence[WorkerUsage]) -> None:
+        """Add the usage of an input to that which is metered later, in one write."""
+        if usage and not self.usage:
+            self.used_at = self.now
+        self.usage = in_one([*self.usage, *usage], self.number)
+
+    def decided(self, written: JournalEntry) -> JournalEntry:
+        """Return an entry with the decisions about records of the pipeline."""
+        open_ = self.open() or bool(written.hires)
+        listed = self.must_list(self.now, open_=open_)
+        return written.model_copy(update={"listed": listed, "metered": self.must_meter(self.now)})
 
     # ---- events -------------------------------------------------------------------------------
 
@@ -384,7 +396,7 @@ def replay(live: CloudPipeline, entry: JournalEntry) -> dict[str, PipelineChange
     for each in entry.inputs:
         _fold_one(live, folded, each)
     live.taken.update(dict.fromkeys(entry.refused, live.number))
-    live.pool_workers(entry)
+    live.adopt_decisions(entry)
     return folded.changes
 
 
@@ -397,7 +409,8 @@ def _begin(live: CloudPipeline) -> None:
 
 
 def _fold_one(live: CloudPipeline, folded: Folded, each: Submitted) -> None:
-    folded.changes[each.id] = live.apply(each.input)
+    changes = folded.changes[each.id] = live.apply(each.input)
+    live.add_usage(changes.usage)
     folded.inputs.append(Submitted(id=each.id, input=each.input))
     live.taken[each.id] = live.number
 

@@ -3,25 +3,28 @@
 `chalicelib.run.rules.pipeline` applies events to it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.people.port import Share
 from chalicelib.run.model import BuiltImage, Claimed, Shortage
 from chalicelib.run.port import TreeReader
-from chalicelib.run.rules.changes import InFlight
+from chalicelib.run.rules.changes import InFlight, WorkerUsage
 from chalicelib.workers.rules import WorkerEntry, WorkerRegistry, WorkerStatus
 from conducto_core.asl.rules.machine import CANCELLED, CloudMachine
 from conducto_core.asl.rules.naming import WORKER_LOST
 from conducto_core.asl.rules.states import sized
 from conducto_core.images.model import ImageSources
 from conducto_core.run.model.records import (
+    AttemptRecord,
+    Counts,
     ImageRecord,
     ImageState,
     Lifecycle,
     Period,
     PipelineRecord,
+    PipelineStatus,
 )
 from conducto_core.run.model.requests import Workers
 from conducto_core.run.model.states import IN_FLIGHT, State
@@ -52,6 +55,43 @@ from conducto_core.workers.rules.start_failures import PoolStarts
 STUCK = 180.0
 #: How the groups of pools start that stand for named limits; the others are paths.
 _LIMIT = "limit "
+
+
+#: Seconds between two writes of a pipeline's record while only its counts and times change.
+LISTED_SECONDS = 2.0
+#: Seconds for which usage is summed up before it is metered.
+METERED_SECONDS = 10.0
+
+
+class Listing(NamedTuple):
+    """A pipeline's record as it was written last.
+
+    Attributes:
+        open: Whether the pipeline was listed as open.
+        time: When, in seconds since the epoch.
+    """
+
+    record: PipelineRecord
+    open: bool
+    time: float
+
+    def is_due(self, record: PipelineRecord, *, open_: bool, now: float) -> bool:
+        """Return whether to write another record now: at once if the columns of a list change."""
+        late = now - self.time >= LISTED_SECONDS or record.lifecycle is Lifecycle.ARCHIVED
+        return late or open_ != self.open or _columns(record) != _columns(self.record)
+
+
+def _columns(record: PipelineRecord) -> PipelineRecord:
+    """Return a record with the parts only by which pipelines are told apart in a list."""
+    status = record.status
+    kept = PipelineStatus(
+        state=status.state,
+        counts=Counts(error=bool(status.counts.error)),
+        settled=status.settled,
+        warning=status.warning,
+        approvals=status.approvals,
+    )
+    return record.model_copy(update={"status": kept, "touched": 0.0})
 
 
 @dataclass(slots=True)
@@ -118,6 +158,10 @@ class CloudState(PipelineState):
         taken: ``{id: number of its entry}`` of inputs that took effect or were refused, of the last
             entries (`chalicelib.run.rules.pipeline.WINDOW`).
         inputs: Number of inputs that took effect.
+        listing: Its record as it was written last.
+        usage: Usage that is not metered yet, one record a month.
+        used_at: Time of the first of it.
+        metering: Usage that is metered because of the latest entry.
         disturbed: Number of the latest entry with an input that other requests' decisions may
             depend on (`chalicelib.run.model.may_wait`).
         epoch: Number of times that it left the archive. Each time, pools get new names, because AWS
@@ -150,6 +194,10 @@ class CloudState(PipelineState):
         self.number = 0
         self.taken: dict[str, int] = {}
         self.inputs = 0
+        self.listing: Listing | None = None
+        self.usage: list[WorkerUsage] = []
+        self.used_at = 0.0
+        self.metering: list[WorkerUsage] = []
         self.disturbed = 0
         self.now = record.created
         self.generated: dict[str, str] = {}
@@ -205,6 +253,30 @@ class CloudState(PipelineState):
     def open(self) -> bool:
         """Return whether the pipeline needs periodic checks."""
         return not self.settled() or bool(self.registry.workers or self.registry.ended)
+
+    def with_running(
+        self, stored: Iterable[AttemptRecord], paths: Iterable[str] | None = None
+    ) -> Iterator[AttemptRecord]:
+        """Return attempts that are read from the store, and those that run and are not stored.
+
+        An attempt is stored when it ends. Running ones are at the end, without ``paths`` of all
+        nodes.
+        """
+        chosen = None if paths is None else set(paths)
+        running = {
+            (one.path, one.number): one
+            for one in self.in_flight.started()
+            if chosen is None or one.path in chosen
+        }
+        return _followed_by(stored, running)
+
+    def must_list(self, now: float, *, open_: bool) -> bool:
+        """Return whether to write the record now."""
+        return self.listing is None or self.listing.is_due(self.record, open_=open_, now=now)
+
+    def must_meter(self, now: float) -> bool:
+        """Return whether to meter the usage now: it is summed up for some seconds."""
+        return bool(self.usage) and (self.settled() or now - self.used_at >= METERED_SECONDS)
 
     def periods(self, groups: Sequence[LiveGroup]) -> dict[str, Period]:
         """Return the periods of groups; reads the times once, for any number of groups."""
@@ -573,6 +645,15 @@ def _limit_groups(spec: NodeSpec) -> tuple[str, ...]:
         return ()
     limits = spec.limits
     return tuple(f"{_LIMIT}{each.name} {each.number} {each.priority}" for each in limits)
+
+
+def _followed_by(
+    stored: Iterable[AttemptRecord], running: dict[tuple[str, int], AttemptRecord]
+) -> Iterator[AttemptRecord]:
+    for each in stored:
+        running.pop((each.path, each.number), None)
+        yield each
+    yield from running.values()
 
 
 def _both(one: Period, other: Period) -> Period:

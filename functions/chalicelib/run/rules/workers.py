@@ -13,11 +13,11 @@ from chalicelib.run.model import (
     WorkerStarted,
 )
 from chalicelib.run.rules.changes import PipelineChanges, WorkerCharge, WorkerUsage
-from chalicelib.run.rules.state import CloudImage
+from chalicelib.run.rules.state import CloudImage, Listing
 from chalicelib.run.rules.steps import GRACE, PipelineSteps
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto_core.asl.rules.machine import CompleteTask
-from conducto_core.billing.rules import charged_seconds, dollars_for
+from conducto_core.billing.rules import charged_seconds, dollars_for, month_of
 from conducto_core.people.task_roles import program_of
 from conducto_core.run.model.records import AttemptRecord, Lifecycle
 from conducto_core.run.model.states import Cause, State
@@ -74,7 +74,6 @@ class PipelineWorkers(PipelineSteps):
         self._unqueue(attempt.path)
         self.in_flight[attempt.path] = attempt
         self.times[attempt.path] = (attempt.queued or attempt.started, None)
-        self._effects.attempts.append(attempt)
         self._follow(self.cloud_machine.start(attempt.path))
 
     def _reported(self, report: Reported) -> None:
@@ -106,7 +105,9 @@ class PipelineWorkers(PipelineSteps):
         key = f"{report.path}#{report.attempt}"
         dollars = dollars_for(report.path, pool.cpu, pool.mem, report.seconds)
         spender = Spender.for_pipeline(self.record, dollars)
-        self._effects.usage.append(WorkerUsage(key, report.seconds, pool.cpu, spender))
+        self._effects.usage.append(
+            WorkerUsage(key, month_of(self.now), report.seconds, pool.cpu, spender)
+        )
         worker.metered += report.seconds
         if report.cause is None and node.stop_reason is None:
             self._graft(node, report)
@@ -148,12 +149,14 @@ class PipelineWorkers(PipelineSteps):
             return
         record = self.in_flight[arrived.path].model_copy(update={"outputs": arrived.outputs})
         self.in_flight[arrived.path] = record
-        self._effects.attempts.append(record)
 
     # ---- start and loss -----------------------------------------------------------------------
 
-    def pool_workers(self, written: JournalEntry) -> None:
-        """Register the workers that the latest entry launches."""
+    def adopt_decisions(self, written: JournalEntry) -> None:
+        """Adopt the decisions of the latest entry, with the workers that it launches."""
+        if written.listed:
+            self.listing = Listing(self.record, self.open() or bool(written.hires), self.now)
+        self.metering, self.usage = (self.usage, []) if written.metered else ([], self.usage)
         for launch in written.hires:
             image = self.images[self.pools[launch.pool].image]
             self.registry.workers[launch.worker] = WorkerEntry(
@@ -235,7 +238,8 @@ class PipelineWorkers(PipelineSteps):
             return
         dollars = dollars_for(worker.pool, pool.cpu, pool.mem, seconds)
         spender = Spender.for_pipeline(self.record, dollars, attempts=0)
-        self._effects.usage.append(WorkerUsage(f"@{worker.id}", seconds, pool.cpu, spender))
+        month = month_of(self.now)
+        self._effects.usage.append(WorkerUsage(f"@{worker.id}", month, seconds, pool.cpu, spender))
 
     def _size(self, worker: WorkerEntry) -> Size:
         pool = self.pools[worker.pool]
