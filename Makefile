@@ -21,8 +21,12 @@ STAGES := lint test-quick test-dynamodb test-docker test-podman-quick test-cloud
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
 
+# A checkout that was set up before the distribution had its present name has the same files twice.
+UNINSTALL_OLD = $(BIN)/pip uninstall --quiet --disable-pip-version-check --yes conducto 2> /dev/null || true
+
 $(READY): pyproject.toml
 	@.ci/venv $(PYTHON) $(VENV)
+	@$(UNINSTALL_OLD)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,cloud-test,deploy,infra-test,web-test]'
 	@touch $@
 
@@ -31,6 +35,7 @@ USABLE := $(VENV)/.usable
 
 $(USABLE): pyproject.toml
 	@.ci/venv $(PYTHON) $(VENV)
+	@test -e $(READY) || { $(UNINSTALL_OLD); }
 	@test -e $(READY) || $(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 

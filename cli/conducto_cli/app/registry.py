@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from conducto.tools.output_tools import COMMANDS as OUTPUT_COMMANDS
 from conducto.tools.serialized import COMMANDS as TREE_COMMANDS
+from conducto.version import install_command
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -436,7 +437,7 @@ COMMANDS = {
         _CLOUD,
         "deploy Conducto to your AWS account, or update the installation",
         "It checks first what it needs and uses your AWS credentials, Node, Docker, and: "
-        "pip install 'conducto[deploy]'.",
+        f"{install_command('deploy')}.",
         call=RunSignature.ARGUMENTS,
     ),
     "destroy": CommandRow(
@@ -450,7 +451,7 @@ COMMANDS = {
         "people.admin_command",
         _CLOUD,
         "make tokens and set plans of an installation at AWS",
-        "It uses your AWS credentials, and needs: pip install 'conducto[aws]'.",
+        f"It uses your AWS credentials, and needs: {install_command('aws')}.",
         call=RunSignature.ARGUMENTS,
     ),
     "cloud-emulator": CommandRow(
