@@ -77,6 +77,7 @@ class CommandRow:
 _LOOK = "look at pipelines"
 _ACT = "act on them"
 _SHELLS = "work in their containers"
+_START = "start here"
 _MAKE = "make pipelines"
 _IN_COMMANDS = "in commands of nodes"
 _MACHINE = "this machine"
@@ -84,6 +85,22 @@ _CLOUD = "the cloud"
 
 #: The commands in the order of ``--help``.
 COMMANDS = {
+    "demo": CommandRow(
+        "projects.demo_command",
+        _START,
+        "run a pipeline that draws a picture, and open its page",
+        "In containers: a map of the airports of the world, whose packages come from a package "
+        "index. Without a container engine: a picture that needs only Python, as plain processes.",
+        call=RunSignature.ARGUMENTS,
+    ),
+    "init": CommandRow(
+        "projects.init_command",
+        _START,
+        "write a small project that runs at once",
+        "A pipeline, .conducto.cfg for triggers, and a workflow for GitHub Actions that installs "
+        "this version by its hash. It never overwrites a file.",
+        call=RunSignature.ARGUMENTS,
+    ),
     "list": CommandRow(
         "run.list_command",
         _LOOK,
