@@ -16,7 +16,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.browser import launched_person, running_browser, viewer_of  # noqa: E402
+from support.browser import eventually, launched_person, running_browser, viewer_of  # noqa: E402
 from support.stand_ins import ensure  # noqa: E402
 
 GALLERY = Path(__file__).parent / "images" / "gallery"
@@ -44,6 +44,10 @@ def main(names: list[str]) -> None:
             run = person.run(script, *ARGUMENTS.get(name, []))
             page = viewer.open(f"/p/{run.id}")
             page.wait_for_load_state("networkidle")
+            if name == "approval":  # wait until it asks
+                eventually(lambda: "No" not in person.ask("approvals").stdout.split(), 120)
+                page.reload(wait_until="networkidle")
+            page.keyboard.press("Escape")  # ends the tour of a first visit
             picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
             shown = picture.convert("RGB").resize(SHOWN, Image.Resampling.LANCZOS)
             target = GALLERY / f"{name}.webp"
