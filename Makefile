@@ -21,9 +21,13 @@ STAGES := lint test-quick test-dynamodb test-docker test-podman-quick test-cloud
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
 
+# A checkout that was set up before the distribution had its present name has the same files twice.
+UNINSTALL_OLD = $(BIN)/pip uninstall --quiet --disable-pip-version-check --yes conducto 2> /dev/null || true
+
 $(READY): pyproject.toml
 	@.ci/venv $(PYTHON) $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,cloud-test,deploy,infra-test,web-test]'
+	@$(UNINSTALL_OLD)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,cloud-test,deploy,infra-test,web-test,docs]'
 	@touch $@
 
 # The demo needs only the packages of a user; a complete set-up is used if there is one.
@@ -31,6 +35,7 @@ USABLE := $(VENV)/.usable
 
 $(USABLE): pyproject.toml
 	@.ci/venv $(PYTHON) $(VENV)
+	@test -e $(READY) || { $(UNINSTALL_OLD); }
 	@test -e $(READY) || $(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
@@ -154,6 +159,13 @@ test-long: $(READY) engine tools web test-adapters ## Run the tests that are too
 	$(ALONE) tests --ignore tests/system/deploy -m long --timeout 1800 --durations=15
 	@$(MAKE) --no-print-directory test-deploy DEPLOY_TESTS=long
 
+docs: $(READY) ## Build the documentation site in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+film: $(READY) engine web ## Recreate the film and the gallery of the docs
+	$(BIN)/python docs/film.py
+	$(BIN)/python docs/gallery.py
+
 screenshots: $(READY) web ## Recreate the pictures of the docs
 	$(BIN)/python -m docs.screenshots
 
@@ -169,4 +181,4 @@ bench: $(READY) engine ## Run the benchmarks: BENCH=local, web or cloud
 clean: ## Remove all files that set-up and tests created in the checkout
 	rm -rf $(VENV) dist build chalice.out cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine tools demo test test-quick unit lint conformance test-dynamodb test-adapters test-crash test-docker test-podman test-podman-quick test-cloud web lint-web test-web test-deploy test-long screenshots looks synth bench clean
+.PHONY: help setup engine tools demo test test-quick unit lint conformance test-dynamodb test-adapters test-crash test-docker test-podman test-podman-quick test-cloud web lint-web test-web test-deploy test-long docs film screenshots looks synth bench clean

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import inspect
 import io
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,6 +37,7 @@ from conducto_core.results.outputs import MAX_ALL_POINTS, MAX_ARTIFACTS
 from conducto_core.run.rules.outcomes import RETRIES
 from conducto_core.workers.model import MAX_TREE
 
+OPENAPI = Path(__file__).resolve().parents[1] / "tests/golden/openapi.json"
 REFERENCE = Path(__file__).resolve().parent / "reference"
 _HEAD = "<!-- Written by docs/generate.py from the code. Do not edit it here. -->"
 
@@ -344,11 +346,58 @@ def tree_limits() -> str:
     )
 
 
+# ---- the API ---------------------------------------------------------------------------------
+
+
+def http_api() -> str:
+    """Return the page of all operations of the API, from its OpenAPI document."""
+    document = json.loads(OPENAPI.read_text(encoding="utf-8"))
+    groups: dict[str, list[str]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            groups.setdefault(path.split("/")[1], []).append(_operation(method, path, operation))
+    parts = [f"## {name}\n\n" + "\n\n".join(found) for name, found in groups.items()]
+    return "\n\n".join([texts.HTTP_API_HEAD, *parts])
+
+
+def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
+    permission = operation.get("x-permission")
+    needs = f" Permission: `{permission}`." if permission else ""
+    lines = [
+        f"- `{one['name']}` ({one['in']}{', required' if one.get('required') else ''}): "
+        f"{_schema(one['schema'])}"
+        for one in operation.get("parameters", ())
+    ]
+    body = operation.get("requestBody", {}).get("content", {})
+    lines += [f"- body: {_schema(one.get('schema', {}))}" for one in body.values()]
+    for status, response in operation["responses"].items():
+        kinds = [_schema(one.get("schema", {})) for one in response.get("content", {}).values()]
+        if status != "default":
+            lines.append(f"- {status}: {', '.join(kinds) or response['description']}")
+    summary = prose(operation.get("summary", ""))
+    return f"### {method.upper()} {path}\n\n{summary}{needs}\n\n" + "\n".join(lines)
+
+
+def _schema(schema: Mapping[str, Any]) -> str:
+    """Return a schema in a few words."""
+    if "$ref" in schema:
+        return f"`{schema['$ref'].rpartition('/')[2]}`"
+    either = [_schema(one) for key in ("anyOf", "oneOf", "allOf") for one in schema.get(key, ())]
+    if either:
+        return " or ".join(either)
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_schema(schema.get('items', {}))}"
+    return str(schema.get("type", "anything")).replace("null", "nothing")
+
+
 # ---- writing ----------------------------------------------------------------------------------
 
 PAGES: dict[str, Callable[[], str]] = {
     "callbacks.md": callbacks,
     "cli.md": command_line,
+    "http-api.md": http_api,
     "limits.md": tree_limits,
     "node-parameters.md": node_parameters,
 }

@@ -144,3 +144,10 @@ LIMITS_REST = """## More limits
 
 See [the API](../concepts/api.md#limits) for its limits, and
 [debugging](../concepts/debugging.md#snapshots) for those of snapshots."""
+
+HTTP_API_HEAD = """\
+# HTTP API
+
+All operations, below `/api/v1` of an agent or an installation. Their OpenAPI document,
+`openapi.json` at the root of this site, has the schemas that are named here.
+[The API](../concepts/api.md) explains authentication, errors and events."""

@@ -2,6 +2,7 @@
 
 Wheels from a checkout or sdist build the app if npm is available. Otherwise they contain the files
 of an earlier build, or, with a warning, no web app. Installing a released wheel needs no Node.
+With ``CONDUCTO_RELEASE`` set, a build without the app fails.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class WebAppHook(BuildHookInterface[Any]):
             problem = self._build_elsewhere(build_data)
         if problem is None:
             return
+        if os.environ.get("CONDUCTO_RELEASE"):
+            raise RuntimeError(f"a release needs the web app: {problem}")
         if built.exists():
             self.app.display_warning(f"web app: {problem}; using the files of an earlier build")
         else:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from conducto import platforms
+from conducto import distribution, platforms
 from conducto.errors import HostRequiredError
 
 TYPE_CHECKING = False
@@ -111,7 +111,7 @@ def _host(action: str) -> ModuleType | None:
 
 def _find(action: str) -> Tuple[Optional[ModuleType], str]:
     """Return the host's module, or None and the reason."""
-    problem = platforms.refusal()
+    problem = platforms.refusal() or distribution.foreign()
     if problem is None and not can_run():
         problem = (
             f"to {action} you need Python 3.11 or later, this is {sys.version.split()[0]}; an "

@@ -109,6 +109,7 @@ def main(  # noqa: PLR0917 (the order is a contract)
     unused.mark_used()
     if Loading.active:
         return Loading.call()
+    _refuse_foreign_distribution()
     program = filename
     if program is None:
         program = os.path.basename(sys.argv[0]) if sys.argv else "conducto"
@@ -134,6 +135,20 @@ def main(  # noqa: PLR0917 (the order is a contract)
     if code:
         sys.exit(code)
     return code
+
+
+def _refuse_foreign_distribution() -> None:
+    """End with an error if another publisher's client has overwritten some of our files."""
+    from conducto.platforms import is_inside_node
+
+    if is_inside_node():
+        return
+    from conducto.distribution import foreign
+
+    problem = foreign()
+    if problem is not None:
+        print(f"conducto: {problem}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
 
 
 def _callers_names() -> Dict[str, Any]:

@@ -52,7 +52,7 @@ def interpreter() -> Interpreter:
 @pytest.fixture(scope="session")
 def moto_engine() -> Iterator[Any]:
     """Step Functions as moto plays it, over HTTP, mended."""
-    pytest.importorskip("moto", reason="pip install conducto[cloud-test]")
+    pytest.importorskip("moto", reason="pip install -e '.[cloud-test]'")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries, while they are imported
         of_moto = importlib.import_module("support.asl.moto_engine")

@@ -40,7 +40,7 @@ def test_many_commands_compile_within_the_budget(count: int, expected: int) -> N
     "first", [0, *(pytest.param(n, marks=pytest.mark.long) for n in (50, 100, 150))]
 )
 def test_statelint_accepts_compiled_games(first: int) -> None:
-    linter = pytest.importorskip("statelint.linter", reason="pip install conducto[cloud-test]")
+    linter = pytest.importorskip("statelint.linter", reason="pip install -e '.[cloud-test]'")
     found: list[str] = []
 
     class Linted(Interpreter):

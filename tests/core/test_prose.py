@@ -1,7 +1,7 @@
 import pytest
 
 from tools.prose import package_of, too_many_openings
-from tools.prose_rules import findings, opens_with_interrogative
+from tools.prose_rules import findings, foreign_installs, opens_with_interrogative
 from tools.prose_texts import COMMENT, DOCS, MESSAGE, TEST_NAME, Text, texts_of
 
 GOOD = [
@@ -214,3 +214,36 @@ def test_packages_with_too_many_interrogative_openings_are_reported() -> None:
     assert message.startswith("sdk/bad: 9 of 100 docstrings open with what, who, how or which")
     assert package_of("sdk/bad/deep/a.py", depth=3) == "sdk/bad/deep"
     assert package_of("a.py") == "."
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pip install conducto",
+        "pip install --upgrade 'conducto[deploy]'",
+        '"pip install conducto\\nconducto login"',
+        "pipx run conducto demo",
+        "uvx conducto demo",
+        "uv pip install conducto==1.0",
+    ],
+)
+def test_command_that_installs_another_publishers_client_is_found(command: str) -> None:
+    (found,) = foreign_installs("docs/page.md", f"Run:\n{command}\n")
+
+    assert found.line == 2
+    assert "conducto-pipelines" in found.remedy
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pip install conducto-pipelines",
+        "pip install 'conducto-pipelines[deploy]'",
+        "pip install ./conducto",
+        "uvx --from conducto-pipelines conducto demo",
+        "run conducto demo",
+        'install_pip=["conducto"]',
+    ],
+)
+def test_command_that_installs_our_distribution_is_fine(command: str) -> None:
+    assert list(foreign_installs("docs/page.md", command)) == []

@@ -1,5 +1,6 @@
 """The files that GitHub reads are valid, and a release needs a tag that fits."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,3 +40,22 @@ def test_release_is_refused(tag: str, problem: str, tmp_path: Path) -> None:
 
     assert release.returncode == 2
     assert release.stderr.startswith(problem)
+
+
+def test_actions_are_pinned_by_commit_and_the_same_everywhere() -> None:
+    files = [
+        *ROOT.glob(".github/workflows/*.yml"),
+        ROOT / "cli/conducto_cli/projects/init_command.py",
+    ]
+    used = [line for file in files for line in re.findall(r"uses: (\S+@\S+.*)", file.read_text())]
+    pinned = {line.partition("@")[0]: line for line in used}
+
+    assert [line for line in used if not re.fullmatch(r"\S+@[0-9a-f]{40}  # v[\d.]+", line)] == []
+    assert {line for line in used if pinned[line.partition("@")[0]] != line} == set()
+
+
+def test_publishing_needs_no_stored_token() -> None:
+    text = (ROOT / ".github/workflows/release.yml").read_text()
+
+    assert "id-token: write" in text
+    assert "secrets." not in text

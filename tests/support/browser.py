@@ -83,14 +83,19 @@ class Viewer:
 
     def axe(self) -> list[str]:
         """Return axe's serious and critical findings on the current page."""
-        self.page.evaluate(AXE.read_text())  # through the debugger: the page's policy holds
-        found = self.page.evaluate("async () => (await axe.run()).violations")
-        return [
-            f"{one['id']}: {node['target']} {node['failureSummary']}"
-            for one in found
-            if one["impact"] in ("serious", "critical")
-            for node in one["nodes"]
-        ]
+        return axe_findings(self.page)
+
+
+def axe_findings(page: Page) -> list[str]:
+    """Return axe's serious and critical findings on a page."""
+    page.evaluate(AXE.read_text())  # through the debugger: the page's policy holds
+    found = page.evaluate("async () => (await axe.run()).violations")
+    return [
+        f"{one['id']}: {node['target']} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
 
 
 def choose(page: Page, menu: str, entry: str) -> None:

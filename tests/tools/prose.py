@@ -25,12 +25,16 @@ from tools.prose_rules import (  # noqa: E402
     MAX_OPENINGS,
     Finding,
     findings,
+    foreign_installs,
     opens_with_interrogative,
 )
 from tools.prose_texts import DOCSTRING, texts_of  # noqa: E402
 
 #: Text by others or by users.
 LEFT_OUT = ("tests/frozen/scripts/", "CODE_OF_CONDUCT.md", "LICENSE")
+
+#: They explain the collision of names.
+COLLISION = ("docs/the-name.md", "tests/core/test_prose.py")
 
 #: Findings, docstrings and docstrings that open with an interrogative, of a file.
 Result = tuple[list[Finding], int, list[int]]
@@ -46,12 +50,16 @@ def files(paths: Sequence[str]) -> list[str]:
 def check(path: str) -> Result:
     """Return the findings in a file, the number of its docstrings, and their openings."""
     try:
-        texts = list(texts_of(path, (ROOT / path).read_text()))
+        source = (ROOT / path).read_text()
+        texts = list(texts_of(path, source))
     except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
         return [], 0, []
     docstrings = [text for text in texts if text.kind == DOCSTRING]
     openings = [text.line for text in docstrings if opens_with_interrogative(text.text)]
-    return [found for text in texts for found in findings(text)], len(docstrings), openings
+    found = [found for text in texts for found in findings(text)]
+    if path not in COLLISION:
+        found += foreign_installs(path, source)
+    return found, len(docstrings), openings
 
 
 def package_of(path: str, depth: int = 2) -> str:

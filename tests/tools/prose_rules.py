@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from conducto.version import DISTRIBUTION
 from tools.prose_texts import TEST_NAME, Text
 
 #: At most this share of the docstrings of a package may open with an interrogative.
@@ -160,6 +161,20 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.kind}: {self.found!r}: {self.remedy}"
+
+
+#: A command that installs the distribution ``conducto`` of an index, which another publisher owns.
+_FOREIGN_INSTALL = re.compile(
+    r"\b(?:pip3?|pipx|uvx?|poetry)(?:\s+(?:install|run|add|tool|pip|download|inject))*"
+    r"(?:\s+-[-\w]+(?:=\S+)?)*\s+[\"'`\\]*conducto(?![-_/\w])"
+)
+
+
+def foreign_installs(path: str, source: str) -> Iterator[Finding]:
+    """Yield the commands in a file that install another publisher's ``conducto``."""
+    for match in _FOREIGN_INSTALL.finditer(source):
+        line = source.count("\n", 0, match.start()) + 1
+        yield Finding(path, line, "install", match[0], f"the distribution is {DISTRIBUTION}")
 
 
 def _compiled(rules: dict[str, list[str]]) -> list[tuple[re.Pattern[str], str]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from conducto.tools.arguments import print_usage
+from conducto.version import DISTRIBUTION
 from conducto_cli.app.arguments import Parser, add_target
 from conducto_cli.app.exit import BRIEF
 from conducto_cli.app.registry import COMMANDS, RunSignature
@@ -133,7 +134,7 @@ class _Version(argparse.Action):
         from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
         try:
-            text = f"conducto {version('conducto')}"
+            text = f"conducto {version(DISTRIBUTION)}"
         except PackageNotFoundError:
             text = "conducto, not installed: run from its source"
         parser.exit(print_usage(text))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from conducto.tools.output_tools import COMMANDS as OUTPUT_COMMANDS
 from conducto.tools.serialized import COMMANDS as TREE_COMMANDS
+from conducto.version import install_command
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -76,6 +77,7 @@ class CommandRow:
 _LOOK = "look at pipelines"
 _ACT = "act on them"
 _SHELLS = "work in their containers"
+_START = "start here"
 _MAKE = "make pipelines"
 _IN_COMMANDS = "in commands of nodes"
 _MACHINE = "this machine"
@@ -83,6 +85,22 @@ _CLOUD = "the cloud"
 
 #: The commands in the order of ``--help``.
 COMMANDS = {
+    "demo": CommandRow(
+        "projects.demo_command",
+        _START,
+        "run a pipeline that draws a picture, and open its page",
+        "In containers: a map of the airports of the world, whose packages come from a package "
+        "index. Without a container engine: a picture that needs only Python, as plain processes.",
+        call=RunSignature.ARGUMENTS,
+    ),
+    "init": CommandRow(
+        "projects.init_command",
+        _START,
+        "write a small project that runs at once",
+        "A pipeline, .conducto.cfg for triggers, and a workflow for GitHub Actions that installs "
+        "this version by its hash. It never overwrites a file.",
+        call=RunSignature.ARGUMENTS,
+    ),
     "list": CommandRow(
         "run.list_command",
         _LOOK,
@@ -436,7 +454,7 @@ COMMANDS = {
         _CLOUD,
         "deploy Conducto to your AWS account, or update the installation",
         "It checks first what it needs and uses your AWS credentials, Node, Docker, and: "
-        "pip install 'conducto[deploy]'.",
+        f"{install_command('deploy')}.",
         call=RunSignature.ARGUMENTS,
     ),
     "destroy": CommandRow(
@@ -450,7 +468,7 @@ COMMANDS = {
         "people.admin_command",
         _CLOUD,
         "make tokens and set plans of an installation at AWS",
-        "It uses your AWS credentials, and needs: pip install 'conducto[aws]'.",
+        f"It uses your AWS credentials, and needs: {install_command('aws')}.",
         call=RunSignature.ARGUMENTS,
     ),
     "cloud-emulator": CommandRow(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from conducto.version import install_command
 from conducto_cli.deploy.port import AccountError, AwsCaller, Subnet
 
 _NO_CREDENTIALS = frozenset(
@@ -57,9 +58,7 @@ class BotoAccount:
             try:
                 boto3 = importlib.import_module("boto3")
             except ImportError as error:
-                raise AccountError(
-                    "boto3 is not installed", "pip install 'conducto[deploy]'"
-                ) from error
+                raise AccountError("boto3 is not installed", install_command("deploy")) from error
             with _sentences("the AWS configuration"):
                 # botocore itself reads AWS_DEFAULT_REGION only; AWS's other tools read this too.
                 session = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from conducto.version import install_command
 from conducto_cli.deploy.port import AccountError, AwsAccount, Machine
 from conducto_cli.text.text import printable
 from conducto_core.installation.names import STACKS, function_name, stack_name
@@ -133,7 +134,7 @@ def _packages(machine: Machine) -> CheckResult:
     if not missing:
         return CheckResult("packages", Status.OK, "CDK and Chalice are installed")
     text = f"not installed: {', '.join(missing)}"
-    return CheckResult("packages", Status.FAILED, text, "pip install 'conducto[deploy]'")
+    return CheckResult("packages", Status.FAILED, text, install_command("deploy"))
 
 
 def _node(version: str | None) -> CheckResult:

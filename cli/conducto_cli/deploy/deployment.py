@@ -11,7 +11,7 @@ from pathlib import Path
 
 import conducto
 from conducto.api import paths
-from conducto.version import __version__
+from conducto.version import __version__, install_command
 from conducto_cli.app.arguments import Ask
 from conducto_cli.deploy import checks
 from conducto_cli.deploy import checks as check_results
@@ -247,7 +247,7 @@ class Deployment:
         text = f"stage {wish.stage!r} runs Conducto {there}, this is Conducto {__version__}"
         if not wish.downgrade:
             raise DeployError(
-                f"nothing was deployed: {text}; pip install --upgrade 'conducto[deploy]' and "
+                f"nothing was deployed: {text}; {install_command('deploy', '--upgrade')} and "
                 "deploy that, or say --downgrade to deploy this older version all the same"
             )
         self._say(f"{text}; records of a newer schema are refused until that version is back")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from conducto.api import paths
+from conducto.distribution import find_collision
 from conducto.errors import UsageError
 from conducto_cli.app.arguments import add_json, add_stage
 from conducto_cli.app.exit import DONE, FAILED
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
+    from conducto.distribution import Collision
     from conducto_cli.app.arguments import Parser
     from conducto_cli.deploy.port import AwsAccount, Machine
     from conducto_core.workers.model import WarmPool
@@ -66,6 +68,9 @@ class CheckedMachine(Protocol):
 
     def version(self) -> str:
         """Return the version of Conducto that is asked."""
+
+    def collision(self) -> Collision | None:
+        """Return the distribution that has the same files as this one, if there is one."""
 
     def warm_pool(self) -> WarmPool | None:
         """Return the warm pool of the installation that one is logged in to, if there is one.
@@ -149,6 +154,9 @@ class ThisHost:
 
         return package_version()
 
+    def collision(self) -> Collision | None:
+        return find_collision()
+
     def warm_pool(self) -> WarmPool | None:
         from conducto_cli.target.account import account_of
         from conducto_client import ClientError
@@ -200,7 +208,7 @@ def run(
 
 
 def host_findings(host: CheckedMachine) -> Iterator[CheckResult]:
-    yield CheckResult("conducto", Status.OK, f"{host.version()}, on Python {host.python()}")
+    yield _installation(host)
     yield _tried("engine", lambda: _engine(host))
     yield _disk(host.free_bytes())
     yield _tried("agent", lambda: _agent(host))
@@ -208,6 +216,15 @@ def host_findings(host: CheckedMachine) -> Iterator[CheckResult]:
         yield from (CheckResult("store", Status.FAILED, each) for each in host.damage())
     except RuntimeError:
         return  # the line of the agent shows the error
+
+
+def _installation(host: CheckedMachine) -> CheckResult:
+    collision = host.collision()
+    text = f"{host.version()}, on Python {host.python()}"
+    if collision is None:
+        return CheckResult("conducto", Status.OK, text)
+    text, remedy = f"{text}; {collision.text}", "\n".join(collision.commands)
+    return CheckResult("conducto", Status.WARNING, text, remedy)
 
 
 def _engine(host: CheckedMachine) -> CheckResult:

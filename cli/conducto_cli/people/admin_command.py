@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from conducto.version import install_command
 from conducto_cli.app.arguments import add_yes, confirmed
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, day
@@ -119,7 +120,7 @@ def _invoker(stage: str, region: str | None) -> Invoke:
             ClientError,
         )
     except ImportError as error:
-        message = "this needs boto3: pip install 'conducto[aws]'"
+        message = f"this needs boto3: {install_command('aws')}"
         raise SystemExit(f"conducto: {message}") from error
 
     where = _emulator() if stage == EMULATOR_STAGE else {"region_name": region}

@@ -5,18 +5,21 @@ from typing import Annotated
 
 from pydantic import Field
 
+from conducto.version import DISTRIBUTION
 from conducto_core.record import Record
 
 AUTO_SHELL = "__auto__"
 CODE_DIR = "/mnt/conducto"
-#: This package as a pip requirement, with or without extras and a version.
-_PACKAGE = re.compile(r"\s*conducto\s*(\[[^\]]*\])?\s*([=<>!~].*)?", re.IGNORECASE)
+#: This package as a pip requirement: its import name or its distribution, with or without extras
+#: and a version.
+_NAMES = rf"(conducto|{DISTRIBUTION.replace('-', '[-_.]')})"
+_PACKAGE = re.compile(rf"\s*{_NAMES}\s*(\[[^\]]*\])?\s*([=<>!~].*)?", re.IGNORECASE)
 
 
 def is_our_package(requirement: str) -> bool:
     """Return whether a pip requirement names this package, in any version.
 
-    An index may hold older clients of that name, which do not work with this server.
+    ``conducto`` on an index is another client, which does not work with this server.
     """
     return _PACKAGE.fullmatch(requirement) is not None
 

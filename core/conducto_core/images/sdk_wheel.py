@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from importlib import metadata, resources
 from pathlib import Path
 
-from conducto.version import __version__
+from conducto.version import DISTRIBUTION, FILE_STEM, __version__
 
 #: ``{command: its function}``. Shipped as plain scripts: pip's wrappers for entry points import
 #: `re`, which takes a fifth of the time of a small native function.
@@ -36,9 +36,9 @@ def client_wheel() -> tuple[str, bytes]:
 
 
 def package_version() -> str:
-    """Return the version of the installed distribution ``conducto``."""
+    """Return the version of the installed distribution."""
     try:
-        return metadata.version("conducto")
+        return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:
         return __version__
 
@@ -55,13 +55,13 @@ def client_files(root: Path) -> dict[str, bytes]:
 
 def build_wheel(files: Mapping[str, bytes], version: str) -> tuple[str, bytes]:
     """Return the file name and the bytes of a wheel with ``files``."""
-    info = f"conducto-{version}.dist-info"
+    info = f"{FILE_STEM}-{version}.dist-info"
     contents = {
         **files,
         f"{info}/METADATA": _metadata(version).encode(),
         f"{info}/WHEEL": _wheel_tags().encode(),
         **{
-            f"conducto-{version}.data/scripts/{name}": _script(target).encode()
+            f"{FILE_STEM}-{version}.data/scripts/{name}": _script(target).encode()
             for name, target in sorted(SCRIPTS.items())
         },
     }
@@ -76,7 +76,7 @@ def build_wheel(files: Mapping[str, bytes], version: str) -> tuple[str, bytes]:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, whatever system builds it
             archive.writestr(entry, content)
-    return f"conducto-{version}-py3-none-any.whl", buffer.getvalue()
+    return f"{FILE_STEM}-{version}-py3-none-any.whl", buffer.getvalue()
 
 
 def _record_line(name: str, content: bytes) -> str:
@@ -87,7 +87,7 @@ def _record_line(name: str, content: bytes) -> str:
 def _metadata(version: str) -> str:
     return (
         "Metadata-Version: 2.1\n"
-        "Name: conducto\n"
+        f"Name: {DISTRIBUTION}\n"
         f"Version: {version}\n"
         "Summary: The part of Conducto that runs inside the images of a pipeline.\n"
         "License: Apache-2.0\n"

@@ -28,6 +28,7 @@ from chalice.app import (
     ScheduledEventConfig,
 )
 
+from conducto.version import install_command
 from conducto_emulator.faults.latency import LAMBDA_SYNC_PAYLOAD
 from conducto_emulator.lambdas.app import AppError
 from conducto_emulator.lambdas.events import (
@@ -132,7 +133,7 @@ class PackagedApp:
         for name in _RUNTIME:
             spec = importlib.util.find_spec(name)
             if spec is None or spec.origin is None:
-                raise AppError(f"{name} is not installed: pip install 'conducto[emulator]'")
+                raise AppError(f"{name} is not installed: {install_command('emulator')}")
             found = Path(spec.origin)
             found = found.parent if found.name == "__init__.py" else found
             (self.runtime / found.name).symlink_to(found)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from conducto.version import install_command
 from conducto_core.secrets.port import (
     SecretName,
     SecretStore,
@@ -300,7 +301,7 @@ class KeyringStore:
         if self._backend is None:
             raise SecretStoreError(
                 "the secrets are in the operating system's keyring, which is not available "
-                "here; install the package keyring (pip install 'conducto[keyring]') and unlock it"
+                f"here; install the package keyring ({install_command('keyring')}) and unlock it"
             )
         try:
             return getattr(self._backend, method)(self._service, f"{name.scope}:{name.key}", *more)

@@ -230,7 +230,7 @@ def test_missing_tools_are_named_with_their_installation(place: Place) -> None:
 
     for told in (
         "not installed: aws-cdk-lib, chalice",
-        "pip install 'conducto[deploy]'",
+        "pip install 'conducto-pipelines[deploy]'",
         "npm install --global aws-cdk",
         "3.99, which Lambda does not have",
     ):
@@ -417,7 +417,7 @@ def test_older_version_never_replaces_a_newer_one_even_with_yes(place: Place) ->
         assert place.deploy(*words) == 1
         assert (
             "nothing was deployed: stage 'main' runs Conducto 7.1.0, this is Conducto "
-            f"{__version__}; pip install --upgrade 'conducto[deploy]' and deploy that"
+            f"{__version__}; pip install --upgrade 'conducto-pipelines[deploy]' and deploy that"
         ) in place.err
         assert "say --downgrade" in place.err
     assert place.machine.runs == [DEPLOY]

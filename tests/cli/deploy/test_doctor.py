@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fakes.deployment import FakeAccount, FakeMachine
 
+from conducto.distribution import Collision
 from conducto_cli.app.parser import build_parser
 from conducto_cli.deploy.doctor_command import ThisHost
 from conducto_cli.deploy.doctor_command import run as doctor
@@ -32,6 +33,7 @@ class FakeHost:
         self.warm: WarmPool | None = None
         self.away = False
         self.damaged: tuple[str, ...] = ()
+        self.older: Collision | None = None
 
     def python(self) -> str:
         return "3.12.1"
@@ -53,6 +55,9 @@ class FakeHost:
     def version(self) -> str:
         return "1.0"
 
+    def collision(self) -> Collision | None:
+        return self.older
+
     def warm_pool(self) -> WarmPool | None:
         if self.away:
             raise RuntimeError("no route")
@@ -62,6 +67,17 @@ class FakeHost:
 def run(host: FakeHost, *words: str, account: FakeAccount | None = None) -> int:
     arguments = build_parser().parse_args(["doctor", *words])
     return doctor(arguments, host, FakeMachine(), account or FakeAccount())
+
+
+def test_older_checkout_is_reported_with_the_commands_that_repair_it(capsys: Output) -> None:
+    host = FakeHost()
+    host.older = Collision("0.9", is_ours=True, source=None)
+
+    assert run(host) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("warn  conducto")
+    assert [line.strip() for line in lines[1:3]] == host.older.commands
 
 
 def test_healthy_machine_gets_one_line_per_check(capsys: Output) -> None:

@@ -79,6 +79,8 @@ def test_npm_without_names_takes_the_codes_own_files() -> None:
         ("conducto", True),
         ("Conducto==0.1.28", True),
         ("conducto[aws] >= 1", True),
+        ("conducto-pipelines[aws]>=1", True),
+        ("Conducto_Pipelines", True),
         ("conducto-plugin", False),
         ("conducto @ https://example.com/c.whl", False),
     ],

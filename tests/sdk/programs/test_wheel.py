@@ -50,9 +50,9 @@ def test_same_sources_give_the_same_bytes(package: Path) -> None:
 def test_metadata_asks_for_nothing_and_old_pythons_are_welcome(package: Path) -> None:
     name, content = sdk_wheel.build_wheel(sdk_wheel.client_files(package), "1.2")
     archive = zipfile.ZipFile(io.BytesIO(content))
-    text = archive.read("conducto-1.2.dist-info/METADATA").decode()
+    text = archive.read("conducto_pipelines-1.2.dist-info/METADATA").decode()
 
-    assert name == "conducto-1.2-py3-none-any.whl"
+    assert name == "conducto_pipelines-1.2-py3-none-any.whl"
     assert "Requires-Python: >=3.8" in text
     assert "Requires-Dist" not in text
 
@@ -86,7 +86,7 @@ def test_pip_takes_the_wheel_offline(package: Path, tmp_path: Path) -> None:
 def test_command_scripts_do_not_import_re(package: Path) -> None:
     _name, content = sdk_wheel.build_wheel(sdk_wheel.client_files(package), "1.2")
     archive = zipfile.ZipFile(io.BytesIO(content))
-    script = archive.read("conducto-1.2.data/scripts/conducto").decode()
+    script = archive.read("conducto_pipelines-1.2.data/scripts/conducto").decode()
 
     assert script.startswith("#!python\n")
     assert "import re" not in script

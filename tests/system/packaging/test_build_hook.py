@@ -1,6 +1,7 @@
 """The build hook that adds the web app to the wheel."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -38,3 +39,22 @@ def test_build_of_the_web_app_is_announced_on_the_terminal(tmp_path: Path) -> No
 
     line = "conducto: building the web app with npm, which takes a minute or two"
     assert said.strip() == line
+
+
+def test_release_without_the_web_app_is_not_built(tmp_path: Path) -> None:
+    backend = tmp_path / "hatchling" / "builders" / "hooks" / "plugin"
+    backend.mkdir(parents=True)
+    (backend / "interface.py").write_text(BACKEND)
+    (tmp_path / "web").mkdir()
+    env = {**os.environ, "PYTHONPATH": f"{WEB}:{tmp_path}", "CONDUCTO_RELEASE": "1"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, str(tmp_path)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert "a release needs the web app: its sources are missing" in done.stderr

@@ -16,7 +16,9 @@ from conducto_core.installation.names import STACKS
 
 ROOT = Path(__file__).resolve().parents[3]
 #: What the build reads; without the web app's sources, so that it takes no Node.
-_SOURCES = ("sdk", "core", "cli", "local_runner", "worker", "infra", "functions")
+_SOURCES = (
+    "sdk", "core", "cli", "local_runner", "worker", "infra", "functions", "examples", "docs",
+)  # fmt: skip
 _FILES = ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "cdk.json", "web/hatch_hook.py")
 #: Run in the clean environment: writes what CDK reads, prints where and how it starts the stacks.
 _PROJECT = """
@@ -44,7 +46,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), str(folder)], check=True
     )
-    (found,) = out.glob("conducto-*.whl")
+    (found,) = out.glob("conducto_pipelines-*.whl")
     return found
 
 
@@ -65,8 +67,12 @@ def test_the_wheel_carries_stacks_functions_and_the_workers_agent(wheel: Path) -
         "conducto_worker/image/requirements.txt",
         "conducto_core/command/command_server.sh",
         "conducto_core/command/task_entry.sh",
+        "conducto_files/examples/demo/pipeline.py",
+        "conducto_files/docs/getting-started.md",
+        "conducto_files/CHANGELOG.md",
     } <= names
     assert not [n for n in names if "__pycache__" in n or n.startswith(("tests/", "emulator/"))]
+    assert not [n for n in names if n.endswith((".so", ".pyd", ".dylib"))]
 
 
 @pytest.fixture(scope="module")

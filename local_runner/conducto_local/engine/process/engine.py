@@ -14,6 +14,7 @@ import platform
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -147,6 +148,14 @@ _DATA_VARIABLES = {
     "/conducto/data/pipeline": "CONDUCTO_DATA_PIPELINE",
     "/conducto/data/user": "CONDUCTO_DATA_USER",
 }
+
+
+def _path() -> str:
+    """Return the search path of commands: this process's, then the programs beside this Python.
+
+    Native functions need the command ``conducto``, also if the environment is not activated.
+    """
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
 
 
 class ProcessEngine:
@@ -421,6 +430,7 @@ class ProcessWorker:
             stderr=pipes[1].write_end,
             env={
                 **os.environ,
+                "PATH": _path(),
                 **self._data_variables(),
                 RUN_DIRECTORY: str(self._run_directory),
                 LIVE: "",  # that of an agent which runs in a container

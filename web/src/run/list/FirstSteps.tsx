@@ -21,7 +21,7 @@ const COMMAND = `python pipeline.py ${IN_CLOUD ? "--cloud" : "--local"} --run`;
 /** Shown when there are no pipelines. */
 export function FirstSteps() {
   useEffect(planTour, []);
-  const install = `pip install conducto\nconducto login --url ${location.origin}`;
+  const install = `pip install conducto-pipelines\nconducto login --url ${location.origin}`;
   return (
     <EmptyState title="No pipelines yet">
       {IN_CLOUD ? (

@@ -1,0 +1,1 @@
+"""First projects: the demo, and new ones from the examples."""

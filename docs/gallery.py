@@ -1,0 +1,61 @@
+"""Pictures of the examples: ``python docs/gallery.py [NAME ...]``, after ``make web``.
+
+Each example runs in containers, and Chromium looks at its page. The pictures go to
+``docs/images/gallery/``; look at them before they are committed.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support.browser import eventually, launched_person, running_browser, viewer_of  # noqa: E402
+from support.stand_ins import ensure  # noqa: E402
+
+GALLERY = Path(__file__).parent / "images" / "gallery"
+VIEW = {"width": 1180, "height": 660}
+SHOWN = (885, 495)
+#: Shows a failure; others end well. An approval would wait for a person.
+ARGUMENTS = {"parallel_tests": ["--broken"], "approval": ["--detach"]}
+
+
+def main(names: list[str]) -> None:
+    """Take the pictures of all examples, or of some."""
+    default = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
+    ensure(dict.fromkeys(["python:3.11-slim", default]))
+    GALLERY.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as base,
+        launched_person(Path(base)) as person,
+        running_browser() as browser,
+        viewer_of(person, browser, viewport=VIEW, color_scheme="light") as viewer,
+    ):
+        for script in sorted(ROOT.glob("examples/*/pipeline.py")):
+            name = script.parent.name
+            if names and name not in names:
+                continue
+            run = person.run(script, *ARGUMENTS.get(name, []))
+            page = viewer.open(f"/p/{run.id}")
+            page.wait_for_load_state("networkidle")
+            if name == "approval":  # wait until it asks
+                eventually(lambda: "No" not in person.ask("approvals").stdout.split(), 120)
+                page.reload(wait_until="networkidle")
+            page.keyboard.press("Escape")  # ends the tour of a first visit
+            picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
+            shown = picture.convert("RGB").resize(SHOWN, Image.Resampling.LANCZOS)
+            target = GALLERY / f"{name}.webp"
+            shown.save(target, quality=80, method=6)
+            sys.stdout.write(
+                f"{target.name}: exit {run.code}, {target.stat().st_size // 1000} kB\n"
+            )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
