@@ -37,6 +37,8 @@ from conducto_core.programs.history import (
     NodeHistory,
     NodeHistoryParams,
     PipelineComparison,
+    Why,
+    WhyParams,
 )
 from conducto_core.programs.model import (
     ContinuationParams,
@@ -357,6 +359,10 @@ class Client:
     def compare_pipelines(self, query: ComparisonParams) -> PipelineComparison:
         """Return the differences of a pipeline from another one."""
         return self.call(programs.COMPARE_PIPELINES, query)
+
+    def get_why(self, query: WhyParams) -> Why:
+        """Return why a node ran: the inputs that differ from those of an earlier attempt."""
+        return self.call(programs.GET_WHY, query)
 
     def node_history(self, query: NodeHistoryParams) -> NodeHistory:
         """Return the flaky and the slowest nodes of a program."""

@@ -32,6 +32,8 @@ class BuiltImage(Record):
         contexts: Content hashes of uploaded directories that its build needs.
         build: Id of its build, once that was started.
         clone: The repository, if its build gets a token for it.
+        base: Identity of the image below the copied files; None: made by an earlier version.
+        code: Identity of the copied files (`chalicelib.images.manifests`); "" without any.
     """
 
     name: str
@@ -46,6 +48,8 @@ class BuiltImage(Record):
     contexts: tuple[str, ...] = ()
     build: str | None = None
     clone: CloneSource | None = None
+    base: str | None = None
+    code: str = ""
 
 
 class PipelineEvent(Record):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from conducto.wire.outputs import MAX_RESULT
-from conducto_core.command.environment import NOTHING, ExecutionContext, command_env, inputs_text
+from conducto_core.command.environment import NOTHING, ExecutionContext, command_env
 from conducto_core.command.masking import Mask
 from conducto_core.command.output import PrintedTreeError, TreeExtractor
 from conducto_core.command.server import Part
@@ -113,22 +113,16 @@ class Result:
         return replace(self, message=note if self.message is None else f"{self.message}\n{note}")
 
 
-async def inputs_of(active: ActiveAttempt, logs: LogDirectory) -> str:
-    """Return the results that an attempt's command uses.
-
-    Raises:
-        MissingResultError: One does not exist.
-    """
+async def results_of(active: ActiveAttempt, logs: LogDirectory) -> dict[str, bytes]:
+    """Return ``{path: result}`` that an attempt's command uses."""
     if not active.spec.results:
-        return ""
+        return {}
     sources = source_attempts(active.spec, active.live.tree.nodes)
     return await asyncio.to_thread(
-        lambda: inputs_text(
-            {
-                path: logs.reader(path, number).read("result", 0, MAX_RESULT).data
-                for path, number in sources.items()
-            }
-        )
+        lambda: {
+            path: logs.reader(path, number).read("result", 0, MAX_RESULT).data
+            for path, number in sources.items()
+        }
     )
 
 

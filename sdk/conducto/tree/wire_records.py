@@ -59,7 +59,14 @@ ENV = "__env__"
 #: Values that are checked to equal a bool.
 _FLAGS = ("skip", "suppress_errors", "requires_docker", "snapshot_on_error")
 _PLAIN = ("doc", "title", "tags", "container_reuse_context")
-_LATER = ("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost")
+_LATER = (
+    "max_time",
+    "max_concurrent",
+    "callback_data",
+    "snapshot_on_error",
+    "retry_lost",
+    "secrets",
+)
 
 
 class Memo:
@@ -211,6 +218,7 @@ _ATTRIBUTES = [
     "results",
     "approval",
     "limits",
+    "secrets",
 ]
 
 
