@@ -551,6 +551,10 @@ class MemoryPipelines(Pipelines):
         del before, now
         return []
 
+    def node_attempts(self, pipeline_id: str, path: str) -> Iterator[AttemptRecord]:
+        """Yield the attempts of a node."""
+        return (each for each in self.stored_attempts(pipeline_id) if each.path == path)
+
     async def run_facts(self, pipeline_id: str) -> RunFacts:
         """Return the states and commands of the Execs."""
         with self._lock:

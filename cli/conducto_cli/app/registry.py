@@ -136,6 +136,13 @@ COMMANDS = {
         "Commands that fail now, are fixed, or are slower; changed commands, images and results; "
         "added and removed nodes.",
     ),
+    "explain": CommandRow(
+        "diagnosis.command",
+        _LOOK,
+        "explain why a pipeline failed",
+        "Failures by cause with the first error of each, what changed since the program last "
+        "passed, what did not run because of it, and the next steps.",
+    ),
     "why": CommandRow(
         "programs.why_command",
         _LOOK,

@@ -23,6 +23,7 @@ from conducto_core.debug.model import (
     ShellParams,
     ShellTicket,
 )
+from conducto_core.diagnosis.handlers import Diagnoses
 from conducto_core.errors import RefusedError
 from conducto_core.export.page import export_response
 from conducto_core.notifications.handlers import NotificationRules
@@ -99,7 +100,7 @@ async def call_operation(
     return await method(*arguments)
 
 
-class Pipelines(Programs, Comparisons, NotificationRules, ABC):
+class Pipelines(Programs, Comparisons, Diagnoses, NotificationRules, ABC):
     """The operations that all targets execute in the same way, and what they need of a target.
 
     A target has a method for each other operation of `operations.py`, too. They

@@ -14,7 +14,13 @@ from chalicelib.people.port import Share
 from conducto_core.images.model import CloneSource
 from conducto_core.record import Record
 from conducto_core.results.model import OutputSummary
-from conducto_core.run.model.records import ApprovalDecision, AttemptRecord, ImageState, Wait
+from conducto_core.run.model.records import (
+    ApprovalDecision,
+    AttemptRecord,
+    FirstError,
+    ImageState,
+    Wait,
+)
 from conducto_core.run.model.requests import Action
 from conducto_core.run.model.states import Cause
 from conducto_core.workers.model import WarmPool
@@ -125,6 +131,7 @@ class Reported(PipelineEvent):
     output_bytes: int | None = None
     outputs: OutputSummary | None = None
     interpreter: str | None = None
+    first_error: FirstError | None = None
     tree_key: str | None = None
     images: tuple[BuiltImage, ...] = ()
     last: bool = False

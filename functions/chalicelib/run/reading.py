@@ -310,6 +310,10 @@ class CloudQueries(CloudCaller):
         manifests = self._builds.manifests(self._me.org)
         return await asyncio.to_thread(manifests.changed, before, now)
 
+    def node_attempts(self, pipeline_id: str, path: str) -> Iterator[AttemptRecord]:
+        """Yield the attempts of a node, in order."""
+        return self._cloud.store.attempts(pipeline_id, path)
+
     def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
         """Yield all attempts of a pipeline; those of a node in order."""
         return self._cloud.store.attempts(pipeline_id)

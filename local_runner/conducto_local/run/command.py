@@ -10,9 +10,11 @@ from conducto_core.command.masking import Mask
 from conducto_core.command.output import PrintedTreeError, TreeExtractor
 from conducto_core.command.server import Part
 from conducto_core.command.text import script_of
+from conducto_core.diagnosis.rules.first_error import ErrorFinder
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import CollectedOutputs, LiveOutputs, collect
 from conducto_core.results.rules import source_attempts
+from conducto_core.run.model.records import FirstError
 from conducto_core.run.model.states import Cause, StopReason
 from conducto_core.run.rules.outcomes import AttemptEnd, cause_of_exit
 from conducto_core.run.rules.tree_state import LiveExec
@@ -24,6 +26,9 @@ from conducto_local.run.admission import read_tree
 from conducto_local.run.attempt_records import placement_of
 from conducto_local.run.live_pipeline import ActiveAttempt
 from conducto_local.run.usage import Sampler
+
+#: Bytes of output that are searched at once.
+_SEARCHED_AT_ONCE = 1 << 20
 
 
 class OutputSink:
@@ -95,6 +100,7 @@ class Result:
     started: bool = True
     outputs: OutputSummary | None = None
     interpreter: str = ""
+    first_error: FirstError | None = None
 
     def end(self) -> AttemptEnd:
         return AttemptEnd(
@@ -104,6 +110,7 @@ class Result:
             self.output_bytes,
             self.outputs,
             self.interpreter or None,
+            first_error=self.first_error,
         )
 
     def with_note(self, note: str | None) -> "Result":
@@ -186,6 +193,7 @@ async def run_command(
         started=done.started,
         outputs=None if writer.failure is not None else outputs.summary,
         interpreter=done.interpreter,
+        first_error=None if cause is None else await asyncio.to_thread(_first_error, log, active),
     )
     if cutter is not None and result.cause is None and not active.stopping:
         # A copy, because the event loop changes the tree while the thread reads it.
@@ -225,6 +233,17 @@ async def _run(
         raise EngineError(done.message)
     container.completed += done.cause is not Cause.WORKER_LOST
     return done, outputs
+
+
+def _first_error(log: LogDirectory, active: ActiveAttempt) -> FirstError | None:
+    """Search the stored output of an attempt."""
+    reader, finder = log.reader(active.spec.path, active.number), ErrorFinder()
+    for stream in ("stderr", "stdout"):
+        offset = 0
+        while data := reader.read(stream, offset, _SEARCHED_AT_ONCE).data:
+            finder.feed(stream, data)
+            offset += len(data)
+    return finder.result()
 
 
 def _store(outputs: CollectedOutputs, writer: LogWriter) -> None:

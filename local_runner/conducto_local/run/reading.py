@@ -160,6 +160,12 @@ class LocalQueries(LocalAccess):
         """Return the files that differ between two identities of copied code, if known."""
         return await asyncio.to_thread(self._scheduler.manifests.changed, before, now)
 
+    def node_attempts(self, pipeline_id: str, path: str) -> list[AttemptRecord]:
+        """Return the stored attempts of a node, in order; none if they are damaged."""
+        with suppress(DamagedError):
+            return list(self._store.attempts(pipeline_id, path))
+        return []
+
     async def run_facts(self, pipeline_id: str) -> RunFacts:
         return facts_of(await self._current(pipeline_id))
 
