@@ -26,6 +26,7 @@ INHERITANCE = {
     "requires_docker": _NEAREST,
     "retry_lost": _NEAREST,
     "same_container": "as `container_reuse_context`",
+    "secrets": _NEAREST,
     "skip": "skips everything below",
     "snapshot_on_error": _NEAREST,
     "stop_on_error": _HERE,

@@ -29,6 +29,8 @@ from conducto_core.debug.model import (
     RemoteShellRequest,
     ShellTicket,
 )
+from conducto_core.diagnosis.model import Diagnosis, DiagnosisParams
+from conducto_core.diagnosis.operations import GET_DIAGNOSIS
 from conducto_core.installation.model import GcReport, GcRequest
 from conducto_core.logs import operations as logs
 from conducto_core.programs import operations as programs
@@ -37,6 +39,8 @@ from conducto_core.programs.history import (
     NodeHistory,
     NodeHistoryParams,
     PipelineComparison,
+    Why,
+    WhyParams,
 )
 from conducto_core.programs.model import (
     ContinuationParams,
@@ -357,6 +361,14 @@ class Client:
     def compare_pipelines(self, query: ComparisonParams) -> PipelineComparison:
         """Return the differences of a pipeline from another one."""
         return self.call(programs.COMPARE_PIPELINES, query)
+
+    def get_diagnosis(self, query: DiagnosisParams) -> Diagnosis:
+        """Return the causes of a pipeline's failures, what changed, and next steps."""
+        return self.call(GET_DIAGNOSIS, query)
+
+    def get_why(self, query: WhyParams) -> Why:
+        """Return why a node ran: the inputs that differ from those of an earlier attempt."""
+        return self.call(programs.GET_WHY, query)
 
     def node_history(self, query: NodeHistoryParams) -> NodeHistory:
         """Return the flaky and the slowest nodes of a program."""

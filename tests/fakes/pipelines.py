@@ -569,6 +569,15 @@ class MemoryPipelines(Pipelines):
             number = _attempt(node, query.attempt).number
             return number, pipeline.output.get((query.path, number, stream), b"")
 
+    async def changed_files(self, before: str, now: str) -> list[str]:
+        """Return none: no manifests are known."""
+        del before, now
+        return []
+
+    def node_attempts(self, pipeline_id: str, path: str) -> Iterator[AttemptRecord]:
+        """Yield the attempts of a node."""
+        return (each for each in self.stored_attempts(pipeline_id) if each.path == path)
+
     async def run_facts(self, pipeline_id: str) -> RunFacts:
         """Return the states and commands of the Execs."""
         with self._lock:

@@ -154,6 +154,20 @@ COMMANDS = {
         "Commands that fail now, are fixed, or are slower; changed commands, images and results; "
         "added and removed nodes.",
     ),
+    "explain": CommandRow(
+        "diagnosis.command",
+        _LOOK,
+        "explain why a pipeline failed",
+        "Failures by cause with the first error of each, what changed since the program last "
+        "passed, what did not run because of it, and the next steps.",
+    ),
+    "why": CommandRow(
+        "programs.why_command",
+        _LOOK,
+        "show why a command ran",
+        "The files, variables, secrets, results and settings that differ from those of the nearest "
+        "earlier attempt: of this pipeline, or of earlier pipelines of its program.",
+    ),
     "images": CommandRow(
         "images.command", _LOOK, "list the images of a pipeline and the states of their builds"
     ),

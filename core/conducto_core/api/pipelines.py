@@ -12,6 +12,7 @@ from conducto_core.debug.model import (
     DebugPlan,
     DebugRequest,
 )
+from conducto_core.diagnosis.handlers import Diagnoses
 from conducto_core.errors import RefusedError
 from conducto_core.export.page import export_response
 from conducto_core.notifications.handlers import NotificationRules
@@ -42,7 +43,7 @@ from conducto_core.run.model.requests import (
 from conducto_core.run.model.responses import ImageList
 
 
-class Pipelines(Programs, Comparisons, NotificationRules, ABC):
+class Pipelines(Programs, Comparisons, Diagnoses, NotificationRules, ABC):
     """The handlers that all targets share, and what they need of a target.
 
     A target has handlers of the other operations, too. All

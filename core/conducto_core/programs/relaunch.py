@@ -26,7 +26,7 @@ from conducto_core.programs.model import (
     ProgramView,
     StartProgram,
 )
-from conducto_core.programs.rules.continuation import fingerprint
+from conducto_core.programs.rules.fingerprints import ImageContent, SecretOrigins, fingerprint
 from conducto_core.programs.rules.programs import call_of, flag_of, is_of_program, words_of
 from conducto_core.run import operations as run_operations
 from conducto_core.run.model import params as p
@@ -277,11 +277,11 @@ _NOT_BUILT = "not built"
 
 
 class AvailableImage(Protocol):
-    """An image that containers can be started from."""
+    """An image that containers can be started from, or one that must be pulled or built first."""
 
     @property
     def reference(self) -> str | None:
-        """The name that identifies its content."""
+        """The name that identifies its content; None: it must be pulled or built first."""
 
     @property
     def workdir(self) -> str | None:
@@ -291,17 +291,36 @@ class AvailableImage(Protocol):
     def path_map(self) -> Mapping[str, str]:
         """``{path on the host: path in the container}`` of its code."""
 
+    @property
+    def base(self) -> str | None:
+        """Identity of the image below its copied files, if known."""
+
+    @property
+    def code(self) -> str:
+        """Identity of its copied files."""
+
+
+def content_of(image: AvailableImage) -> ImageContent:
+    """Return an image as fingerprints compare it; one without a digest has the reference ""."""
+    reference = _NOT_BUILT if image.reference is None else image.reference or None
+    return ImageContent(reference, image.base, image.code)
+
 
 def fingerprint_in(
-    spec: NodeSpec, image: AvailableImage | None, secrets: str, hide: Callable[[str], str]
+    spec: NodeSpec,
+    image: AvailableImage | None,
+    secrets: SecretOrigins | str,
+    hide: Callable[[str], str],
+    results: Mapping[str, bytes] | None = None,
 ) -> str | None:
     """Return the fingerprint that an attempt would have now, or None if its image has no digest.
 
     Args:
         spec: The resolved Exec.
-        image: Its image; None if it must be pulled or built first.
-        secrets: The version of its secrets.
+        image: Its image; None if nothing is known of it before it is pulled or built.
+        secrets: The secrets that it gets, or `ANY`.
         hide: Masks their values.
+        results: ``{path: result}`` that it uses, if they are known.
     """
     if image is None:
         return fingerprint(spec, as_written(spec), _NOT_BUILT, secrets, hide)
@@ -309,4 +328,4 @@ def fingerprint_in(
         script = script_of(spec, image.path_map, image.workdir)
     except CommandError:  # it fails when it runs
         script = as_written(spec)
-    return fingerprint(spec, script, image.reference or None, secrets, hide)
+    return fingerprint(spec, script, content_of(image), secrets, hide, results=results)

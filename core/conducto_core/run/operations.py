@@ -19,6 +19,7 @@ from conducto_core.billing import operations as billing
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.data import operations as data
 from conducto_core.debug import operations as debug
+from conducto_core.diagnosis import operations as diagnosis
 from conducto_core.logs import operations as logs
 from conducto_core.notifications import operations as notifications
 from conducto_core.programs import operations as programs
@@ -220,7 +221,7 @@ EVENTS = read(
     method=WEBSOCKET,
 )
 
-_FEATURES = (approvals, data, debug, logs, notifications, programs, results, secrets)
+_FEATURES = (approvals, data, debug, diagnosis, logs, notifications, programs, results, secrets)
 #: All operations of both targets.
 OPERATIONS: tuple[AnyOperation, ...] = (
     *(

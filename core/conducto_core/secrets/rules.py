@@ -5,6 +5,7 @@ changed what commands do, all later attempts of the pipeline run without them: a
 image or data file can also change what the pipeline's other commands do.
 """
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -45,6 +46,19 @@ def changed(record: PipelineRecord, change: str, by: str, now: float) -> Pipelin
         return record
     foreign = ForeignChange(by=by, change=change, time=now)
     return record.model_copy(update={"foreign_change": foreign})
+
+
+def granted(
+    env: Mapping[str, str], secrets: Collection[str], names: Collection[str] | None
+) -> dict[str, str]:
+    """Return the variables of a command that gets only some secrets.
+
+    Args:
+        env: All secrets, and variables that are none.
+        secrets: The names of all secrets.
+        names: Those that the command gets; None: all.
+    """
+    return {k: v for k, v in env.items() if names is None or k in names or k not in secrets}
 
 
 class SecretAccess(NamedTuple):

@@ -89,6 +89,7 @@ class NodeSpec:
         env: ``{name: value}``, merged along the path.
         approval: Of an Exec that waits for a person and runs no command.
         limits: Named limits of the node and of the nodes above it.
+        secrets: Names of the secrets that an Exec gets; None: all. Inherited.
         max_time: Maximum seconds of an Exec, always set for a command; for an approval and a group
             its own limit, or None.
         max_concurrent: Maximum number of Execs below that run at once, or None.
@@ -134,6 +135,7 @@ class NodeSpec:
     line: int | None = None
     approval: Approval | None = None
     limits: tuple[NamedLimit, ...] = ()
+    secrets: tuple[str, ...] | None = None
 
     def like(
         self,

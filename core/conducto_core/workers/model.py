@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from conducto_core.record import Record
 from conducto_core.results.model import OutputStream, OutputSummary
 from conducto_core.run.model.params import Moment
+from conducto_core.run.model.records import FirstError
 from conducto_core.run.model.states import Cause
 from conducto_core.secrets.model import Hidden
 
@@ -273,6 +274,7 @@ class Report(Record):
         tree_key: Key of an uploaded tree.
         outputs: The result, metrics and artifacts, which were sent as streams.
         interpreter: See `conducto_core.run.model.records.AttemptRecord`.
+        first_error: That of the record.
         last: The worker takes no further command.
         next: A task that it received meanwhile, to claim it with the same request.
     """
@@ -289,6 +291,7 @@ class Report(Record):
     tree_key: str | None = None
     outputs: OutputSummary | None = None
     interpreter: str | None = Field(default=None, max_length=4096)
+    first_error: FirstError | None = None
     last: bool = False
     next: Claim | None = None
 

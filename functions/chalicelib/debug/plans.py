@@ -73,7 +73,8 @@ class _Plans:
         script, env = self._command(pipeline_id, subject)
         # The caller's own: a shell must not expose the secrets of another user.
         cloud = self._cloud
-        found = inject(cloud.vault, self._me.org, self._me.user, cloud.services).env
+        given = inject(cloud.vault, self._me.org, self._me.user, cloud.services)
+        found = given.only(spec.secrets).env
         secrets = {name: value for name, value in found.items() if not is_ours(name)}
         shell = image.shell or _ANY_SHELL
         return DebugPlan(

@@ -305,6 +305,15 @@ class CloudQueries(CloudCaller):
         """Return the facts of a pipeline that its definition and states determine."""
         return await self._read(pipeline_id, facts_of)
 
+    async def changed_files(self, before: str, now: str) -> Sequence[str]:
+        """Return the files that differ between two identities of copied code, if known."""
+        manifests = self._builds.manifests(self._me.org)
+        return await asyncio.to_thread(manifests.changed, before, now)
+
+    def node_attempts(self, pipeline_id: str, path: str) -> Iterator[AttemptRecord]:
+        """Yield the attempts of a node, in order."""
+        return self._cloud.store.attempts(pipeline_id, path)
+
     def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
         """Yield all attempts of a pipeline; those of a node in order."""
         with self._engine.reading(self._me.org, pipeline_id) as live:

@@ -537,6 +537,7 @@ class WorkerApi:
             output_bytes=call.output_bytes,
             outputs=call.outputs,
             interpreter=call.interpreter,
+            first_error=call.first_error,
             tree_key=key,
             images=images,
             last=call.last,

@@ -44,6 +44,7 @@ class ActiveAttempt:
         admitted: When it was admitted.
         ended: Seconds since the epoch, once its command has ended.
         fingerprint: That of its inputs, once its command is prepared; None for no image digest.
+        results: ``{path: result}`` that its command uses.
         inputs: Content of its command's file of inputs.
     """
 
@@ -66,6 +67,7 @@ class ActiveAttempt:
     ended: float | None = None
     record: AttemptRecord | None = None
     result: AttemptEnd = UNKNOWN
+    results: Mapping[str, bytes] = field(default_factory=dict)
     inputs: str = ""
     fingerprint: str | None = None
     _started: float = 0.0

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -166,6 +166,16 @@ class LocalQueries(LocalAccess):
         live = await self._current(params.id)
         attempts = self.stored_attempts(live.id)
         return await asyncio.to_thread(cost_of, live.record, attempts, params.nodes)
+
+    async def changed_files(self, before: str, now: str) -> Sequence[str]:
+        """Return the files that differ between two identities of copied code, if known."""
+        return await asyncio.to_thread(self._scheduler.manifests.changed, before, now)
+
+    def node_attempts(self, pipeline_id: str, path: str) -> list[AttemptRecord]:
+        """Return the stored attempts of a node, in order; none if they are damaged."""
+        with suppress(DamagedError):
+            return list(self._store.attempts(pipeline_id, path))
+        return []
 
     async def run_facts(self, pipeline_id: str) -> RunFacts:
         return facts_of(await self._current(pipeline_id))

@@ -18,6 +18,7 @@ from conducto_core.run.rules.outcomes import AttemptEnd, ended_record
 from conducto_local.agent.state_dir import StateDir, installation_id
 from conducto_local.children.channel import ChildRequest, ChildResponse, Handle
 from conducto_local.images.engine_images import LABEL_IMAGE_HOME
+from conducto_local.images.manifests import MANIFESTS, Manifests
 from conducto_local.logs.store import LogDirectory
 from conducto_local.run.attempt_records import LABEL_HOME, LABEL_PIPELINE, Contexts, started_record
 from conducto_local.run.attempts import AttemptDependencies, Attempts
@@ -68,6 +69,7 @@ class Scheduler:
         labels = {LABEL_IMAGE_HOME: installation_id(home), LABEL_HOME: "", LABEL_PIPELINE: ""}
         self.snapshots = Snapshots(store, self.saved, limits_from(), labels)
         self.notifier = notifier(self.saved)
+        self.manifests = Manifests(home.cache / MANIFESTS)
         self._store = store
         self._common = SchedulerContext(home, engine_contexts, self.apply, self.perform, self._wake)
         self.live = self._common.live
@@ -140,7 +142,7 @@ class Scheduler:
         """Start a background task that the agent waits for when it stops."""
         self._common.tasks.spawn(work)
 
-    def drop(self, pipeline_id: str) -> None:
+    def forget(self, pipeline_id: str) -> None:
         """Forget a pipeline, if it is loaded, without writing it."""
         self._common.forget(pipeline_id)
 

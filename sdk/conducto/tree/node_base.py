@@ -74,6 +74,7 @@ class NodeBase:
         "pipeline_reservation",
         "requires_docker",
         "retry_lost",
+        "secrets",
         "skip",
         "snapshot_on_error",
         "suppress_errors",
@@ -114,6 +115,7 @@ class NodeBase:
         max_time: Union[float, str, None] = None,
         max_concurrent: Optional[int] = None,
         limits: parameters.Limits = None,
+        secrets: Optional[List[str]] = None,
         container_reuse_context: Optional[str] = None,
         same_container: Optional[str] = None,
         image: Union[str, Image, None] = None,
@@ -159,11 +161,11 @@ class NodeBase:
         self.suppress_errors = suppress_errors
         self.snapshot_on_error = snapshot_on_error
         self.retry_lost = retry_lost
+        self.secrets = secrets
         self.max_time = max_time
         self.doc = doc
         self.title = title
-        self.callback_data = callback_data
-        self.pipeline_reservation = pipeline_reservation
+        self.callback_data, self.pipeline_reservation = callback_data, pipeline_reservation
         self._max_concurrent: Optional[int] = None
         self._limits: Optional[List[Limit]] = None
         self._tags: Optional[List[str]] = None

@@ -44,6 +44,8 @@ class NodeParams(TypedDict, total=False):
     """The command may launch pipelines with ``co.launch``; inherited, False by default."""
     limits: Union[Limit, List[Limit], None]
     """Named limits across pipelines that commands count in; added to those above."""
+    secrets: Optional[List[str]]
+    """Names of the secrets that commands get, and no others; inherited, all by default."""
     skip: bool
     """Do not run the node; the pipeline continues as if it were done."""
     suppress_errors: bool

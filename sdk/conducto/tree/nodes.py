@@ -47,6 +47,8 @@ class Node(NodeBase):
         max_time: Seconds, or a text such as ``"1h30m"``; inherited, 4 hours by default.
         limits: Named limits across pipelines that commands count in, such as ``co.Limit("db", 3)``;
             those of the nodes above count, too.
+        secrets: Names of the secrets that commands get, such as ``["NPM_TOKEN"]``, and no others;
+            inherited. Without it a command gets all.
         container_reuse_context: A value of `ContainerReuseContext`, or None to inherit.
         doc: Markdown shown with the node.
         title: Title of the pipeline; set it on the root.

@@ -47,6 +47,7 @@ SETTABLE = [
     "max_time",
     "max_concurrent",
     "limits",
+    "secrets",
     "container_reuse_context",
     "image",
     "image_name",

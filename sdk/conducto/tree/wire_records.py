@@ -72,7 +72,7 @@ _FIRST = parameters.USER_SET[:-1]
 _ALWAYS = (*parameters.USER_SET, "id", "file", "line")
 _LATER = (
     *("doc", "title", "tags", "container_reuse_context", "suppress_errors"),
-    *("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost"),
+    *("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost", "secrets"),
 )
 #: Read all values at once; most nodes have only those of a new one, which are compared first.
 _FIRST_OF, _LATER_OF = attrgetter(*_FIRST), attrgetter(*_LATER)
@@ -245,6 +245,7 @@ _ATTRIBUTES = [
     "results",
     "approval",
     "limits",
+    "secrets",
 ]
 
 

@@ -19,7 +19,8 @@ from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.workers.port import TaskEnd
 from conducto.wire.lazy_form import from_wire_document
 from conducto_core.billing.rules import BillingPlan
-from conducto_core.programs.rules.continuation import continuation, continued_tree, fingerprint
+from conducto_core.programs.rules.continuation import continuation, continued_tree
+from conducto_core.programs.rules.fingerprints import fingerprint
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import ApprovalDecision
 from conducto_core.run.model.requests import Action, Changes

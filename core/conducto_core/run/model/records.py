@@ -8,6 +8,8 @@ from enum import StrEnum
 from json.encoder import encode_basestring
 from typing import Literal, NamedTuple
 
+from pydantic import Field
+
 from conducto_core.approvals.model import WaitingApproval
 from conducto_core.record import SCHEMA_VERSION, Record, trusted
 from conducto_core.results.model import OutputSummary
@@ -270,6 +272,25 @@ class ApprovalDecision(Record):
     comment: str | None = None
 
 
+class FirstError(Record):
+    """The first error in the output of a failed attempt (`conducto_core.diagnosis`).
+
+    Attributes:
+        signature: The line without the parts that differ between failures of one cause; at most 200
+            bytes.
+        text: The line, shortened; the last line of output that names no error.
+        stream: The stream that has it; None: a message has it.
+        line: Its number, counted from 0; None if it names no error.
+        offset: The byte at which it starts.
+    """
+
+    signature: str = Field(max_length=400)
+    text: str = Field(max_length=1000)
+    stream: Literal["stdout", "stderr"] | None = None
+    line: int | None = None
+    offset: int | None = None
+
+
 class AttemptRecord(Record):
     """One attempt of an Exec, counted from 1.
 
@@ -295,6 +316,7 @@ class AttemptRecord(Record):
         outputs: Its result, metrics and artifacts; None without any. While it runs, those that
             arrived so far.
         decision: Of an approval, once a person has decided.
+        first_error: Of a failure with output; None also in records of earlier versions.
     """
 
     path: str
@@ -322,6 +344,7 @@ class AttemptRecord(Record):
     interpreter: str | None = None
     outputs: OutputSummary | None = None
     decision: ApprovalDecision | None = None
+    first_error: FirstError | None = None
 
 
 class NodeChange(Record):

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from conducto_core.record import trusted
 from conducto_core.results.model import OutputSummary
 from conducto_core.run.model import events as ev
-from conducto_core.run.model.records import ApprovalDecision, AttemptRecord
+from conducto_core.run.model.records import ApprovalDecision, AttemptRecord, FirstError
 from conducto_core.run.model.states import FAILED, IN_FLIGHT, STATE_OF_CAUSE, Cause, State
 from conducto_core.tree.model import Callback
 
@@ -387,6 +387,7 @@ class AttemptEnd(NamedTuple):
     outputs: OutputSummary | None = None
     interpreter: str | None = None
     decision: ApprovalDecision | None = None
+    first_error: FirstError | None = None
 
 
 #: No such facts.

@@ -37,6 +37,8 @@ def parameters(chain: Chain, edited: frozenset[str] = frozenset()) -> tuple[Para
     found.append(_held(chain, "retry_lost", lambda spec: spec.retry_lost, 0))
     found.append(_own(node, "skip", node.skip, False))
     found.append(_own(node, "suppress_errors", node.suppress_errors, False))
+    if node.secrets is not None:
+        found.append(_held(chain, "secrets", lambda spec: spec.secrets, None))
     if node.limits:
         numbers = tuple(f"{limit.name}: {limit.number}" for limit in node.limits)
         found.append(_own(node, "limits", numbers, ()))

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
 from conducto.wire import approvals, fields, limits, named_limits
+from conducto.wire.secret_names import check_names
 from conducto_core.errors import invalid
 from conducto_core.images.model import ImageSpec
 from conducto_core.images.rules import merge_images, provide_package, resolve_images
@@ -72,6 +73,7 @@ class _Inherited:
     snapshot_on_error: bool = False
     retry_lost: int = 0
     limits: tuple[NamedLimit, ...] = ()
+    secrets: tuple[str, ...] | None = None
 
 
 def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
@@ -296,6 +298,8 @@ class _Resolver:
         lost = written.get("retry_lost")
         lost = above.retry_lost if lost is None else fields.check_retry_lost(lost)
         named = _limits(written, above.limits)
+        given = written.get("secrets")
+        secrets = above.secrets if given is None else tuple(check_names(given))
         snapshot = _flag(written, "snapshot_on_error", default=above.snapshot_on_error)
         spec = NodeSpec(
             path=path,
@@ -324,12 +328,14 @@ class _Resolver:
             line=written.get("line"),
             approval=approval,
             limits=named,
+            secrets=secrets,
         )
         if is_exec:
             self._check_image(placement)
         if is_plain:
             self._plain[id(above)] = above, spec
-        return spec, _Inherited(placement, env, max_time, pool, handed_down, snapshot, lost, named)
+        inherited = (placement, env, max_time, pool, handed_down, snapshot, lost, named, secrets)
+        return spec, _Inherited(*inherited)
 
     def _placement(self, written: Form, above: Placement) -> Placement:
         changes: dict[str, Any] = {}
@@ -517,6 +523,7 @@ def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
         old.snapshot_on_error,
         old.retry_lost,
         old.limits,
+        old.secrets,
     )
 
 

@@ -118,6 +118,7 @@ class PipelineWorkers(PipelineSteps):
             report.output_bytes,
             report.outputs,
             report.interpreter,
+            first_error=report.first_error,
         )
         self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
         if worker.leaves or self._gives_up(worker):
