@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from conducto.wire.printable import shell_word
 from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.operation import AnyOperation
+from conducto_core.assistants.model import ExecRequest, ExecResult
 from conducto_core.debug.model import (
     DebugPlan,
     DebugRequest,
@@ -192,6 +193,14 @@ class Pipelines(Programs, Comparisons, NotificationRules, ABC):
         """Return the stored plan by which the tree was replaced last, or None."""
         await self.get_pipeline(p.PipelineParams(id=pipeline_id))
         return None
+
+    async def exec_in_failure(self, params: p.PipelineParams, request: ExecRequest) -> ExecResult:
+        """Refuse: only an agent keeps containers for single commands."""
+        raise RefusedError(
+            f"{request.path}: this server runs no single commands in containers of failures; "
+            f"a person can open a shell: conducto debug {params.id} {shell_word(request.path)} "
+            "--remote"
+        )
 
     async def open_shell(self, params: p.PipelineParams, request: DebugRequest) -> ShellTicket:
         """Refuse: only an agent opens shells in pages."""

@@ -36,6 +36,7 @@ from conducto_core.api.downloads import Download
 from conducto_core.api.idempotency import IdempotentExecutor, ResponseStore
 from conducto_core.api.operation import IDEMPOTENCY_KEY, AnyOperation, Permission
 from conducto_core.api.problems import ProblemRule
+from conducto_core.assistants import handlers as assistants
 from conducto_core.command.json_logs import log_fields
 from conducto_core.people.operations import ORGANISATION_OPERATIONS
 from conducto_core.remote.operations import AGENT_PARAMETER
@@ -138,6 +139,7 @@ class Api:
             {**query, **request.params},
             request.id,
             request.agent,
+            assistants.client_in(request.headers),
         )
 
     def _respond(
@@ -146,6 +148,8 @@ class Api:
         try:
             body = self._body(operation, caller, request)
             entry.begin(caller, body)
+            if caller.kind == "assistant":
+                self._check_assistant(caller, operation, body)
             _check_admitted(caller, operation.permission)
             service = self._service(operation, caller, entry)
             if request.agent is not None:
@@ -158,6 +162,14 @@ class Api:
         key = new_key(caller)
         self._cloud.blobs.put(key, response.body)
         return self._redirect(key, "answer.json")
+
+    def _check_assistant(
+        self, caller: Identity, operation: AnyOperation, body: bytes | Upload
+    ) -> None:
+        """Check scopes and pace of an assistant; raises `ProblemError` (403, 429)."""
+        content = body if isinstance(body, bytes) else b""
+        assistants.check_scopes(caller.scopes, operation, content)
+        assistants.check_pace(self._cloud.tokens.count_in_minute("requests", caller.token))
 
     def _relayed(
         self, operation: AnyOperation, caller: Identity, request: Request, body: bytes | Upload

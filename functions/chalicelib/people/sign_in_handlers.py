@@ -14,6 +14,7 @@ from conducto_core.api.operation import Permission
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import RefusedError
 from conducto_core.people.model import (
+    PROGRAM_KINDS,
     CiExchange,
     CliCode,
     CliExchange,
@@ -74,7 +75,7 @@ class BrowserLogin:
             raise RefusedError(
                 "a browser session cannot create another session; run 'conducto show --app'"
             )
-        if caller.kind == "token":
+        if caller.kind in PROGRAM_KINDS:
             raise RefusedError(
                 "a token that was created for a program cannot start a browser session; run "
                 "'conducto login' first"

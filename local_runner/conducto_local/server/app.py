@@ -17,8 +17,11 @@ from conducto_core.api.dispatch import Response as ApiResponse
 from conducto_core.api.downloads import OCTETS, Download
 from conducto_core.api.operation import IDEMPOTENCY_KEY, WEBSOCKET
 from conducto_core.api.problems import ProblemError
+from conducto_core.assistants.handlers import client_in
 from conducto_core.record import Record
+from conducto_local.assistants.tokens import LocalTokens
 from conducto_local.server.auth import (
+    ASSISTANT,
     SUBPROTOCOL,
     Authenticator,
     Owner,
@@ -88,12 +91,14 @@ def build_app(
     port: int,
     sessions: Sessions | None = None,
     web_root: Path = WEB_ROOT,
+    assistants: LocalTokens | None = None,
 ) -> ASGIApp:
     """Return the application that serves ``service`` to clients with ``token``."""
     sessions = Sessions(token, port) if sessions is None else sessions
     owner = Owner(token, sessions)
-    site = Site(ApiEndpoint(service), WebApp(web_root, owner, sessions), service)
-    return StrictHeaders(Authenticator(site, owner, port))
+    assistants = LocalTokens() if assistants is None else assistants
+    site = Site(ApiEndpoint(service, assistants), WebApp(web_root, owner, sessions), service)
+    return StrictHeaders(Authenticator(site, owner, port, assistants.find))
 
 
 class Site:
@@ -134,8 +139,9 @@ class Site:
 class ApiEndpoint:
     """Handles every request below ``/api``: the service finds the route and responds."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, assistants: LocalTokens) -> None:
         self._service = service
+        self._assistants = assistants
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request, or serve one stream."""
@@ -150,6 +156,11 @@ class ApiEndpoint:
             match = self._service.find(request.method, _raw_path(request.scope))
             limit = match.operation.max_body
             body = chunks(request, limit) if takes_bytes(match) else await read_body(request, limit)
+            assistant = request.scope.get(ASSISTANT)
+            if assistant is not None:
+                content = body if isinstance(body, bytes) else b""
+                client = client_in(request.headers)
+                self._assistants.admit(assistant, match.operation, content, client)
         except (ProblemError, ClientDisconnect) as error:
             return self._service.refusal(error)
         headers = Headers(
