@@ -341,6 +341,15 @@ COMMANDS = {
         "check what works on this machine, and what to do if not",
         call=RunSignature.ARGUMENTS,
     ),
+    "mcp": CommandRow(
+        "assistants.mcp_command",
+        _MACHINE,
+        "serve the tools of a coding assistant over standard input and output",
+        "The assistant's client starts it, and it speaks the Model Context Protocol. It has a "
+        "token of its own, which the server checks: no approvals, people, secrets, schedules or "
+        "triggers.",
+        target="pipelines {} (default: here)",
+    ),
     "share-directory": CommandRow(
         "data.share_command",
         _MACHINE,

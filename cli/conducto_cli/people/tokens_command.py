@@ -57,7 +57,7 @@ def add_arguments(parser: Parser) -> None:
     create.add_argument(
         "--allow",
         metavar="SCOPES",
-        type=_scopes,
+        type=parse_scopes,
         help=f"what an assistant may do, such as read,control: of {', '.join(SCOPES)} "
         "(default: read)",
     )
@@ -79,7 +79,7 @@ def add_arguments(parser: Parser) -> None:
     add_json(listing, sessions, create)
 
 
-def _scopes(text: str) -> tuple[str, ...]:
+def parse_scopes(text: str) -> tuple[str, ...]:
     found = tuple(text.split(","))
     wrong = [one for one in found if one not in SCOPES]
     if wrong:

@@ -114,6 +114,10 @@ class Api:
         self._callers = Callers(self._cloud.tokens, self._cloud.clock)
         self._relay = Relay(self._cloud)
 
+    def current(self, identity: Identity | None) -> Identity | None:
+        """Return a caller with the current rights, or None if the token is not valid now."""
+        return self._callers.current(identity)
+
     def call(
         self, operation: AnyOperation, identity: Identity | None, request: Request
     ) -> Response:

@@ -195,6 +195,9 @@ class Tokens(Protocol):
     def count_in_minute(self, what: str, token: str) -> int:
         """Count a use of a token, such as a sign-in code, and return the number in this minute."""
 
+    def signing_key(self) -> bytes:
+        """Return the secret key of the installation that signs what assistants send back."""
+
     def known(self, org: str) -> Sequence[TokenRecord]:
         """Return the tokens of an organisation's users, newest first, with their sessions."""
 

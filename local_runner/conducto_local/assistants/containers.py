@@ -10,12 +10,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from conducto_core.api.pipelines import Pipelines
+from conducto_core.api.pipelines import OperationCall, Pipelines, call_operation
 from conducto_core.assistants.model import ExecRequest, ExecResult
 from conducto_core.debug.model import DebugPlan, DebugRequest
 from conducto_core.errors import RefusedError
 from conducto_core.run.handlers import chosen_attempt
 from conducto_core.run.model.params import NodeParams, PipelineParams
+from conducto_core.run.operations import ATTEMPTS
 from conducto_local.debug.handlers import passing_script
 from conducto_local.debug.session import debug_container, ensure_image
 from conducto_local.debug.terminal import DebugError, env_list, secrets_of
@@ -129,10 +130,9 @@ class FailureContainers:
 
     async def _open(self, key: _Key) -> _Held:
         pipeline_id, path, number, _ = key
-        attempts = (
-            await self._pipelines.list_attempts(NodeParams(id=pipeline_id, path=path))
-        ).attempts
-        found = chosen_attempt(path, attempts, number)
+        query = OperationCall(NodeParams(id=pipeline_id, path=path), None)
+        listed = await call_operation((self._pipelines,), ATTEMPTS, query)
+        found = chosen_attempt(path, listed.attempts, number)
         has_snapshot = found is not None and found.snapshot is not None
         request = DebugRequest(path=path, attempt=number, snapshot=has_snapshot)
         plan = await self._pipelines.debug(PipelineParams(id=pipeline_id), request)

@@ -50,9 +50,13 @@ class LocalTokens:
     Args:
         file: The file; None keeps them in memory.
         clock: Returns seconds since the epoch.
+
+    Attributes:
+        key: Signs the tokens of dry runs and the names of clients; another one in each process.
     """
 
     def __init__(self, file: Path | None = None, clock: Callable[[], float] = time.time) -> None:
+        self.key = secrets.token_bytes(32)
         self._file = file
         self._clock = clock
         self._known = self._read()

@@ -31,6 +31,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from conducto_core.api import problems
 from conducto_core.api.dispatch import encode
 from conducto_core.api.operation import API_ROOT
+from conducto_core.assistants.handlers import MCP_PATH
 from conducto_core.people.operations import CREATE_TOKEN
 from conducto_core.remote.operations import LOGIN
 from conducto_core.run.model.requests import Problem
@@ -232,6 +233,7 @@ SCRIPT_HEADER = "x-conducto"
 _TOKEN_ONLY: Mapping[str, str] = {
     f"{API_ROOT}{LOGIN.path}": "use 'conducto show --app'",
     f"{API_ROOT}{CREATE_TOKEN.path}": "use 'conducto tokens'",
+    MCP_PATH: "use the token of an assistant: conducto tokens create NAME --local --assistant",
 }
 #: Key of a request's scope with the token of an assistant, or None.
 ASSISTANT = "conducto.assistant"
@@ -386,7 +388,7 @@ def _is_login(scope: Scope) -> bool:
 
 def is_guarded(scope: Scope) -> bool:
     path: str = scope["path"]
-    return path == _GUARDED or path.startswith(f"{_GUARDED}/")
+    return path in {_GUARDED, MCP_PATH} or path.startswith(f"{_GUARDED}/")
 
 
 #: Headers of refusals; after an ambiguous request, the rest of the connection is not read.

@@ -22,7 +22,6 @@ from conducto_client.client import problem_in
 from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.transport.port import Body, Endpoint, Reply, StreamLostError
 from conducto_core.api.operation import IDEMPOTENCY_KEY, SUBPROTOCOL, TOKEN_SUBPROTOCOL
-from conducto_core.assistants.model import CLIENT_HEADER
 
 TIMEOUT = 60.0
 _SAFE_METHODS = frozenset({"GET"})
@@ -97,8 +96,6 @@ class HttpTransport:
     def _exchange(self, message: "_Message") -> Reply:
         connection = self._connected()
         headers = {"Authorization": f"Bearer {self._endpoint.token}", **message.headers}
-        if self._endpoint.client:
-            headers[CLIENT_HEADER] = self._endpoint.client
         if message.body is not None:
             headers.setdefault("Content-Type", "application/json")
         prefix = urlsplit(self._endpoint.url).path.rstrip("/")

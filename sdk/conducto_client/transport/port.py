@@ -68,9 +68,7 @@ class Endpoint:
 
     Attributes:
         url: ``http://host:port``, or with ``https`` and the path of the API.
-        client: Name of the program that sends the requests, for the audit log.
     """
 
     url: str
     token: str = field(repr=False)
-    client: str = ""

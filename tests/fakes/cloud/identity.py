@@ -227,6 +227,9 @@ class FakeTokens:
         self._counts[what, token, int(self._clock() // 60)] += 1
         return self._counts[what, token, int(self._clock() // 60)]
 
+    def signing_key(self) -> bytes:
+        return b"a key of the tests"
+
     def known(self, org: str) -> Sequence[TokenRecord]:
         own = [t for d, t in self._kept.items() if ":" not in d]
         people = [token for token in own if is_listed(token.identity)]

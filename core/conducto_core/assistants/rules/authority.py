@@ -54,6 +54,7 @@ _READ = (
     "list_metrics",
     "compare_metrics",
     "list_artifacts",
+    "get_cost",
     "get_agent",
     "who_am_i",
 )

@@ -40,6 +40,7 @@ class TableTokens:
     def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table
         self._clock = clock
+        self._signing_key: bytes | None = None
 
     def put(
         self,
@@ -106,6 +107,18 @@ class TableTokens:
         key = table_keys.token(f"{what}:{token}:{minute}")
         expires = {"expires": (minute + 2) * _MINUTE}
         return self._table.count(Update(key, set=expires, add={what: 1}), what)
+
+    def signing_key(self) -> bytes:
+        """Return the secret key of the installation that signs what assistants send back."""
+        if self._signing_key is None:
+            key = table_keys.token("signing-key")  # no client's token has such a digest
+            found = self._table.get(key)
+            if found is None:
+                made = self._table.put_operation(key, {"secret": token_hex(32)}, new=True)
+                self._table.try_transact([made])  # another process may just have written it
+                found = self._table.get(key) or {}
+            self._signing_key = bytes.fromhex(str(found["secret"]))
+        return self._signing_key
 
     def known(self, org: str) -> Sequence[TokenRecord]:
         """Return the tokens of an organisation's users, newest first, with their sessions."""
