@@ -202,6 +202,13 @@ COMMANDS = {
         "Running commands keep their values; reset them to use the new ones. An empty value "
         "removes a parameter, so that it is inherited.",
     ),
+    "patch": CommandRow(
+        "assistants.patch_command",
+        _ACT,
+        "print what 'modify' changed in a pipeline as a change of its script",
+        "A diff for 'git apply', or with --apply the change itself. A line is changed only if it "
+        "certainly made the node; anything else is a sentence on stderr, and exit code 1.",
+    ),
     "rebuild": CommandRow(
         "run.actions_command",
         _ACT,

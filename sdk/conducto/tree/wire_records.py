@@ -101,6 +101,7 @@ def describe(node: NodeBase, memo: Optional[Memo] = None) -> Record:
     record["type"] = node._kind
     record["file"] = node.file
     record["line"] = node.line
+    record["calls"] = [list(site) for site in node._calls if site[0] is not None] or None
     record["is_notebook"] = node._kind == "Exec" and node.is_notebook
     for name in _PLAIN:
         value = getattr(node, name)
@@ -147,6 +148,8 @@ def to_record(node: NodeBase, memo: Memo) -> Record:
             record[name] = bool(record[name])
     if "file" in record:
         record["file"] = memo.host_file(record["file"])
+    if "calls" in record:
+        record["calls"] = [[memo.host_file(file), line] for file, line in record["calls"]]
     if "stop_on_error" in record:
         record["stop_on_error"] = bool(record["stop_on_error"])
     if "command" in record:
@@ -227,6 +230,7 @@ def from_record(record: Record) -> NodeBase:
         )
     node: Any = cls("", file="") if cls._kind == "Exec" else cls(file="")
     node.file = node.line = None
+    node._calls = [(file, line) for file, line in record.get("calls") or ()]
     node.env = {k[len(ENV) :]: v for k, v in record.items() if k.startswith(ENV)} or None
     for name in _ATTRIBUTES:
         if name in record:
