@@ -31,6 +31,7 @@ from chalicelib.workers.aws.ecs import task_end, task_owner
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.api.dispatch import Response as ApiResponse
 from conducto_core.api.operation import API_ROOT, AnyOperation
+from conducto_core.assistants.handlers import MCP_PATH, METADATA_PATH
 from conducto_core.children.operations import CHILD_OPERATIONS
 from conducto_core.command.json_logs import log_fields
 from conducto_core.installation.names import FUNCTION_SECONDS
@@ -90,6 +91,24 @@ _OPERATIONS = (
 check_complete(_OPERATIONS)
 for _operation in _OPERATIONS:
     _mount(_operation)
+
+
+@app.route(
+    MCP_PATH,
+    methods=["GET", "POST", "DELETE"],
+    name="mcp",
+    authorizer=authorize,
+    content_types=_ANY_TYPE,
+)
+def mcp() -> Response:
+    """Handle a message of an assistant."""
+    return _response(conducto.mcp.respond(str(_current().method), _caller(), _request({})))
+
+
+@app.route(METADATA_PATH, methods=["GET"])
+def mcp_metadata() -> Response:
+    """Tell clients of assistants how they are authorized."""
+    return _response(conducto.mcp.metadata())
 
 
 @app.route(f"{API_ROOT}/hooks/{{hook}}", methods=["POST"], content_types=_ANY_TYPE)

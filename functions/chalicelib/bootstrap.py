@@ -17,6 +17,7 @@ from chalicelib.api.aws import TableConnections
 from chalicelib.api.dispatch import Api
 from chalicelib.api.followers import Followers
 from chalicelib.api.websocket import Sockets
+from chalicelib.assistants.handlers import Mcp
 from chalicelib.aws import table_keys
 from chalicelib.aws.clients import Clients, Tags
 from chalicelib.aws.dynamodb import DynamoTable
@@ -120,6 +121,11 @@ class App:
     def api(self) -> Api:
         """Handles HTTP requests."""
         return Api(self.engine, lambda caller: IdempotencyTable(self._table, caller))
+
+    @cached_property
+    def mcp(self) -> Mcp:
+        """Handles messages of assistants."""
+        return Mcp(self.api, self.cloud.tokens, self.cloud.web_app)
 
     @cached_property
     def sockets(self) -> Sockets:

@@ -1,7 +1,7 @@
 """The API as methods; the operations are those of `conducto_core`."""
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -149,6 +149,10 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
+
+    def through(self, wrap: Callable[[Transport], Transport]) -> Self:
+        """Return a client whose requests pass through a wrapper of this one's transport."""
+        return type(self)(wrap(self._transport))
 
     def launch(self, request: LaunchRequest, key: str | None = None) -> PipelineSummary:
         """Launch a tree, once for each ``key``; return the new pipeline."""

@@ -635,6 +635,15 @@ def test_token_identifies_its_owner(tokens: Tokens) -> None:
     assert tokens.find("d3") is None
 
 
+def test_token_of_an_assistant_keeps_its_kind_and_scopes(tokens: Tokens) -> None:
+    tokens.put("d1", replace(ANN, scopes=("read", "author")), expires=None, kind="assistant")
+
+    found = tokens.find("d1")
+
+    assert found is not None
+    assert (found.kind, found.scopes) == ("assistant", ("read", "author"))
+
+
 def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
     tokens.put("d1", ANN, expires=1010.5)
 
@@ -646,11 +655,11 @@ def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
 
 def test_codes_of_a_token_are_counted_by_minute(tokens: Tokens, clock: Clock) -> None:
     clock.now = 6000.0
-    counts = [tokens.count_code(parent) for parent in ("a", "a", "b", "a")]
+    counts = [tokens.count_in_minute("codes", parent) for parent in ("a", "a", "b", "a")]
     clock.now += 59
-    counts.append(tokens.count_code("a"))
+    counts.append(tokens.count_in_minute("codes", "a"))
     clock.now += 1
-    counts.append(tokens.count_code("a"))
+    counts.append(tokens.count_in_minute("codes", "a"))
 
     assert counts == [1, 2, 1, 3, 4, 1]
     assert tokens.known("acme") == []

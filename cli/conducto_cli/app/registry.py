@@ -234,6 +234,13 @@ COMMANDS = {
         "Running commands keep their values; reset them to use the new ones. An empty value "
         "removes a parameter, so that it is inherited.",
     ),
+    "patch": CommandRow(
+        "assistants.patch_command",
+        _ACT,
+        "print what 'modify' changed in a pipeline as a change of its script",
+        "A diff for 'git apply', or with --apply the change itself. A line is changed only if it "
+        "certainly made the node; anything else is a sentence on stderr, and exit code 1.",
+    ),
     "rebuild": CommandRow(
         "run.actions_command",
         _ACT,
@@ -372,6 +379,15 @@ COMMANDS = {
         _MACHINE,
         "check what works on this machine, and what to do if not",
         call=RunSignature.ARGUMENTS,
+    ),
+    "mcp": CommandRow(
+        "assistants.mcp_command",
+        _MACHINE,
+        "serve the tools of a coding assistant over standard input and output",
+        "The assistant's client starts it, and it speaks the Model Context Protocol. It has a "
+        "token of its own, which the server checks: no approvals, people, secrets, schedules or "
+        "triggers.",
+        target="pipelines {} (default: here)",
     ),
     "share-directory": CommandRow(
         "data.share_command",

@@ -119,6 +119,11 @@ PERMISSIONS: tuple[PermissionName, ...] = (
     "manage_organisation",
     "manage_billing",
 )
+#: ``read``: look; ``control``: repeat, stop or skip work; ``author``: define new work;
+#: ``use_secrets``: run commands with the values of secrets.
+Scope = Literal["read", "control", "author", "use_secrets"]
+#: Scopes that the token of an assistant can have (`conducto_core.assistants.rules.authority`).
+SCOPES: tuple[Scope, ...] = ("read", "control", "author", "use_secrets")
 
 
 def table_name(stage: str) -> str:

@@ -15,6 +15,7 @@ from conducto_core.api.operation import (
     send,
 )
 from conducto_core.approvals import operations as approvals
+from conducto_core.assistants import operations as assistants
 from conducto_core.billing import operations as billing
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.data import operations as data
@@ -221,7 +222,18 @@ EVENTS = read(
     method=WEBSOCKET,
 )
 
-_FEATURES = (approvals, data, debug, diagnosis, logs, notifications, programs, results, secrets)
+_FEATURES = (
+    approvals,
+    assistants,
+    data,
+    debug,
+    diagnosis,
+    logs,
+    notifications,
+    programs,
+    results,
+    secrets,
+)
 #: All operations of both targets.
 OPERATIONS: tuple[AnyOperation, ...] = (
     *(

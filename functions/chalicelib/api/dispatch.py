@@ -37,6 +37,7 @@ from conducto_core.api.idempotency import IdempotentExecutor, ResponseStore
 from conducto_core.api.operation import IDEMPOTENCY_KEY, AnyOperation, Permission
 from conducto_core.api.problems import ProblemRule
 from conducto_core.api.serve import handlers_of
+from conducto_core.assistants import handlers as assistants
 from conducto_core.command.json_logs import log_fields
 from conducto_core.remote.operations import AGENT_PARAMETER
 from conducto_core.schedules.handlers import ScheduleOperations
@@ -120,6 +121,10 @@ class Api:
         self._callers = Callers(self._cloud.tokens, self._cloud.clock)
         self._relay = Relay(self._cloud)
 
+    def current(self, identity: Identity | None) -> Identity | None:
+        """Return a caller with the current rights, or None if the token is not valid now."""
+        return self._callers.current(identity)
+
     def call(
         self, operation: AnyOperation, identity: Identity | None, request: Request
     ) -> Response:
@@ -145,6 +150,7 @@ class Api:
             {**query, **request.params},
             request.id,
             request.agent,
+            assistants.client_in(request.headers),
         )
 
     def _respond(
@@ -153,6 +159,8 @@ class Api:
         try:
             body = self._body(operation, caller, request)
             entry.begin(caller, body)
+            if caller.kind == "assistant":
+                self._check_assistant(caller, operation, body)
             _check_admitted(caller, operation.permission)
             service = self._service(operation, caller, entry)
             if request.agent is not None:
@@ -165,6 +173,14 @@ class Api:
         key = new_key(caller)
         self._cloud.blobs.put(key, response.body)
         return self._redirect(key, "answer.json")
+
+    def _check_assistant(
+        self, caller: Identity, operation: AnyOperation, body: bytes | Upload
+    ) -> None:
+        """Check scopes and pace of an assistant; raises `ProblemError` (403, 429)."""
+        content = body if isinstance(body, bytes) else b""
+        assistants.check_scopes(caller.scopes, operation, content)
+        assistants.check_pace(self._cloud.tokens.count_in_minute("requests", caller.token))
 
     def _relayed(
         self, operation: AnyOperation, caller: Identity, request: Request, body: bytes | Upload

@@ -16,6 +16,7 @@ from conducto_core.api.serve import serves
 from conducto_core.errors import RefusedError
 from conducto_core.people import operations as people_operations
 from conducto_core.people.model import (
+    PROGRAM_KINDS,
     CiExchange,
     CliCode,
     CliExchange,
@@ -76,7 +77,7 @@ class BrowserLogin:
             raise RefusedError(
                 "a browser session cannot create another session; run 'conducto show --app'"
             )
-        if caller.kind == "token":
+        if caller.kind in PROGRAM_KINDS:
             raise RefusedError(
                 "a token that was created for a program cannot start a browser session; run "
                 "'conducto login' first"

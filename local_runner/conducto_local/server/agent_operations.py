@@ -8,6 +8,7 @@ from conducto_core.api.operation import AnyOperation
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.serve import serves
 from conducto_core.errors import RefusedError
+from conducto_core.people.operations import CREATE_TOKEN, LIST_TOKENS, REVOKE_TOKEN
 from conducto_core.remote import operations as remote_operations
 from conducto_core.remote.operations import AGENT_OPERATIONS
 from conducto_core.run import operations as run_operations
@@ -25,6 +26,9 @@ LOCAL_OPERATIONS: tuple[AnyOperation, ...] = (
     *OPERATIONS,
     *SCHEDULE_OPERATIONS,
     *AGENT_OPERATIONS,
+    CREATE_TOKEN,
+    LIST_TOKENS,
+    REVOKE_TOKEN,
 )
 _SHOWN = 3
 
@@ -103,14 +107,16 @@ def local_servers(
     stop: Callable[[], None],
     sessions: Sessions | None = None,
     shells: Shells | None = None,
+    *assistants: object,
 ) -> tuple[object, ...]:
     """Return the objects that execute `LOCAL_OPERATIONS`.
 
-    The arguments are those of `AgentOperations`; ``shells`` opens debug shells in pages.
+    The arguments are those of `AgentOperations`; ``shells`` opens debug shells in pages, and
+    ``assistants`` execute the operations of and for assistants.
     """
     ours = AgentOperations(pipelines, agent, stop, sessions, has_shells=shells is not None)
     optional = (one for one in (shells, pipelines.schedules) if one is not None)
-    return (ours, *optional, pipelines)
+    return (ours, *optional, *assistants, pipelines)
 
 
 def resident_bytes() -> int | None:

@@ -18,7 +18,7 @@ from conducto.wire.launching import LAUNCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+    from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
     from typing_extensions import Self, Unpack
 
@@ -49,6 +49,7 @@ class NodeBase:
 
     __slots__ = (
         "_callbacks",
+        "_calls",
         "_children",
         "_docker_run_args",
         "_env",
@@ -202,9 +203,10 @@ class NodeBase:
             self.image = image
 
     def _locate(self, file: Optional[str], line: Optional[int]) -> None:
+        self._calls: Sequence[call_site.Site] = ()
         if file is None and (_Located.count < _MAX_LOCATED or _Located.always):
             _Located.count += 1
-            file, line = call_site.caller()
+            (file, line), *self._calls = call_site.callers()
         self.file = file
         self.line = line
 

@@ -131,6 +131,10 @@ def _set_values(node: NodeBase, memo: Memo) -> Record:
         record["file"] = memo.host_file(node.file)
     if node.line is not None:
         record["line"] = node.line
+    if node._calls:
+        sites = [[memo.host_file(file), line] for file, line in node._calls if file is not None]
+        if sites:
+            record["calls"] = sites
     is_exec = node._kind == "Exec"
     record["is_notebook"] = is_exec and node.is_notebook
     later = _LATER_OF(node)
@@ -262,6 +266,7 @@ def from_record(record: Record) -> NodeBase:
         )
     node: Any = cls("", file="") if cls._kind == "Exec" else cls(file="")
     node.file = node.line = None
+    node._calls = [(file, line) for file, line in record.get("calls") or ()]
     node.env = {k[len(ENV) :]: v for k, v in record.items() if k.startswith(ENV)} or None
     for name in _ATTRIBUTES:
         if name in record:

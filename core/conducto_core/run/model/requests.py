@@ -120,6 +120,7 @@ class NodeView(Record):
 
     Attributes:
         approval: Of an Exec that waits for a person and runs no command.
+        modified: Names of the parameters that were changed on it after the launch.
         reuse: Its use of containers, if not the default: ``context`` for a group whose Execs run in
             one container of its own, one after another, and for each of them; ``fresh`` for an Exec
             with a new container for each attempt.
@@ -151,6 +152,7 @@ class NodeView(Record):
     doc: str | None = None
     file: str | None = None
     line: int | None = None
+    modified: tuple[str, ...] = ()
     image: str | None = None
     cpu: float | None = None
     mem: float | None = None

@@ -38,7 +38,7 @@ ENV_PREFIX: Final = "__env__"
 SINGLE: Final = "exec"
 
 #: Keys of a command's own values, which say nothing about how it runs.
-_OWN: Final = frozenset({"id", "type", "command", "doc", "title", "file", "line"})
+_OWN: Final = frozenset({"id", "type", "command", "doc", "title", "file", "line", "calls"})
 
 Form = Mapping[str, Any]
 #: Changes by users since the launch: ``{path: {key of the wire form: value}}``. None removes the

@@ -40,6 +40,7 @@ class TableTokens:
     def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table
         self._clock = clock
+        self._signing_key: bytes | None = None
 
     def put(
         self,
@@ -99,13 +100,25 @@ class TableTokens:
         """Revoke a token; return True for exactly one of concurrent callers."""
         return self._table.delete_once(table_keys.token(digest))
 
-    def count_code(self, parent: str) -> int:
-        """Count a sign-in code of a token, and return the number of its codes in this minute."""
+    def count_in_minute(self, what: str, token: str) -> int:
+        """Count a use of a token, such as a sign-in code, and return the number in this minute."""
         minute = int(self._clock() // _MINUTE)
         # No client's token has a digest of this form.
-        key = table_keys.token(f"codes:{parent}:{minute}")
+        key = table_keys.token(f"{what}:{token}:{minute}")
         expires = {"expires": (minute + 2) * _MINUTE}
-        return self._table.count(Update(key, set=expires, add={"codes": 1}), "codes")
+        return self._table.count(Update(key, set=expires, add={what: 1}), what)
+
+    def signing_key(self) -> bytes:
+        """Return the secret key of the installation that signs what assistants send back."""
+        if self._signing_key is None:
+            key = table_keys.token("signing-key")  # no client's token has such a digest
+            found = self._table.get(key)
+            if found is None:
+                made = self._table.put_operation(key, {"secret": token_hex(32)}, new=True)
+                self._table.try_transact([made])  # another process may just have written it
+                found = self._table.get(key) or {}
+            self._signing_key = bytes.fromhex(str(found["secret"]))
+        return self._signing_key
 
     def known(self, org: str) -> Sequence[TokenRecord]:
         """Return the tokens of an organisation's users, newest first, with their sessions."""
@@ -128,6 +141,7 @@ def _text(identity: Identity) -> str:
             "worker": identity.worker,
             "attempt": identity.attempt,
             **({"challenge": identity.challenge} if identity.challenge else {}),
+            **({"scopes": identity.scopes} if identity.scopes else {}),
         }
     )
 
@@ -159,7 +173,8 @@ def _identity(item: Item, digest: str) -> Identity:
         token=digest,
         parent=None if parent is None else str(parent),
         challenge=known.get("challenge", ""),
-        kind=_KINDS.get(str(item.get("kind")), "login"),
+        kind=_KINDS.get(str(item.get("kind", "login")), "token"),
+        scopes=tuple(known.get("scopes", ())),
         created=float(item["created"]),
     )
 
