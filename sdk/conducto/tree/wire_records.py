@@ -114,6 +114,8 @@ def describe(node: NodeBase, memo: Optional[Memo] = None) -> Record:
             record[name] = value
     if node._limits:
         record["limits"] = [limit.to_wire() for limit in node._limits]
+    if node._retry is not None:
+        record["retry"] = node._retry.to_wire()
     if node._kind == "Serial":
         record["stop_on_error"] = node.stop_on_error
     if node._kind == "Exec":
@@ -200,6 +202,7 @@ _ATTRIBUTES = [
     "container_reuse_context",
     "suppress_errors",
     "snapshot_on_error",
+    "retry",
     "retry_lost",
     "max_time",
     "max_concurrent",

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
 from conducto.wire import approvals, fields, limits, named_limits
+from conducto.wire.retries import Retry, to_retry
 from conducto_core.errors import invalid
 from conducto_core.images.model import ImageSpec
 from conducto_core.images.rules import merge_images, provide_package, resolve_images
@@ -72,6 +73,7 @@ class _Inherited:
     snapshot_on_error: bool = False
     retry_lost: int = 0
     limits: tuple[NamedLimit, ...] = ()
+    retry: Retry | None = None
 
 
 def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
@@ -295,6 +297,8 @@ class _Resolver:
         )
         lost = written.get("retry_lost")
         lost = above.retry_lost if lost is None else fields.check_retry_lost(lost)
+        retry = written.get("retry")
+        retry = above.retry if retry is None else to_retry(retry)
         named = _limits(written, above.limits)
         snapshot = _flag(written, "snapshot_on_error", default=above.snapshot_on_error)
         spec = NodeSpec(
@@ -313,6 +317,7 @@ class _Resolver:
             suppress_errors=_flag(written, "suppress_errors", default=False),
             snapshot_on_error=snapshot,
             retry_lost=lost,
+            retry=retry,
             results=results_of(written, kind),
             callbacks=about,
             handed_down=above.callbacks if is_exec else handed_down,
@@ -329,7 +334,10 @@ class _Resolver:
             self._check_image(placement)
         if is_plain:
             self._plain[id(above)] = above, spec
-        return spec, _Inherited(placement, env, max_time, pool, handed_down, snapshot, lost, named)
+        below = _Inherited(
+            placement, env, max_time, pool, handed_down, snapshot, lost, named, retry
+        )
+        return spec, below
 
     def _placement(self, written: Form, above: Placement) -> Placement:
         changes: dict[str, Any] = {}
@@ -517,6 +525,7 @@ def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
         old.snapshot_on_error,
         old.retry_lost,
         old.limits,
+        old.retry,
     )
 
 
