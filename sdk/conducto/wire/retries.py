@@ -89,7 +89,11 @@ def to_retry(value: Any) -> Retry:
     """
     if isinstance(value, Retry):
         return value
-    if not isinstance(value, Mapping) or "number" not in value or not set(value) <= set(Retry._fields):
+    if (
+        not isinstance(value, Mapping)
+        or "number" not in value
+        or not set(value) <= set(Retry._fields)
+    ):
         raise ValueError(f"retry must be co.retry(...), got {value!r}")
     return retry(**value)
 

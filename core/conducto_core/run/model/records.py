@@ -422,6 +422,7 @@ class Wait(NamedTuple):
         since: Since when it waits, in seconds since the epoch; None if unknown.
         holder: The node, person, plan or other commands that it waits for; None if there is none.
         remedy: How to end the wait, maybe with a command; None if nothing ends it sooner.
+        until: When it ends, in seconds since the epoch; None if unknown.
     """
 
     text: str
@@ -429,6 +430,7 @@ class Wait(NamedTuple):
     since: float | None = None
     holder: str | None = None
     remedy: str | None = None
+    until: float | None = None
 
     def __str__(self) -> str:
         """Return the sentence with its remedy."""

@@ -289,9 +289,7 @@ class Activity:
         kept = sum(one.ended - one.started for one in self.finished if one.ended is not None)
         return max(0.0, self.seconds - kept)
 
-    def after(
-        self, counts: Counts, waiting: int, now: float, *, retrying: int = 0
-    ) -> "Activity":
+    def after(self, counts: Counts, waiting: int, now: float, *, retrying: int = 0) -> "Activity":
         """Return the activity after an event.
 
         Args:

@@ -59,7 +59,8 @@ def why_pending(
     if isinstance(node, LiveExec) and node.retry_at is not None:
         left = max(1.0, node.retry_at - now)
         rerun = f"retry it now: {_command('rerun', record.id, node.path)}"
-        return Wait(f"retries in {duration(left)}", "retry", remedy=rerun)
+        text = f"retries in {duration(left)}"
+        return Wait(text, "retry", remedy=rerun, until=node.retry_at)
     return _held_by(record, node)
 
 
