@@ -8,7 +8,7 @@ from enum import StrEnum
 from math import ceil
 
 from conducto_core.run.model.records import AttemptRecord
-from conducto_core.workers.rules.fargate import PRICES, Size, size_for
+from conducto_core.workers.rules.fargate import LARGEST, PRICES, Size, size_for
 
 #: Seconds for which an organisation keeps its paid plan after a failed payment.
 GRACE_SECONDS = 7 * 86_400.0
@@ -49,7 +49,9 @@ class BillingPlan:
 
 FREE = BillingPlan()
 #: For organisations of an installation without billing, whose owner pays AWS.
-FULL = BillingPlan("full", max_workers=1000, max_pipelines=1000, max_cpu=16.0, exec_minutes=None)
+FULL = BillingPlan(
+    "full", max_workers=1000, max_pipelines=1000, max_cpu=LARGEST.cpu, exec_minutes=None
+)
 #: For organisations with a subscription.
 SCALE = replace(FULL, name="scale")
 

@@ -32,7 +32,14 @@ from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 from conducto_core.tree.rules.provenance import edited_names
 
 #: The fields of a node's view with those of its `Wait`.
-_WAIT_FIELDS = ("waits_for", "wait_kind", "wait_since", "wait_holder", "wait_remedy")
+_WAIT_FIELDS = (
+    "waits_for",
+    "wait_kind",
+    "wait_since",
+    "wait_holder",
+    "wait_remedy",
+    "wait_until",
+)
 
 
 class ViewedImage(Protocol):

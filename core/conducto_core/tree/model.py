@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
+from conducto.wire.retries import Retry
 from conducto_core.images.model import ImageSpec
 from conducto_core.programs.model import ProgramCall
 from conducto_core.run.model.states import NodeType
@@ -98,6 +99,7 @@ class NodeSpec:
         stop_on_error: Of a Serial; True and ignored for other types.
         suppress_errors: A failure counts as done, with a warning.
         snapshot_on_error: After a failure an Exec's container is kept as an image; inherited.
+        retry: Automatic retries of an Exec (for a group: inherited by its children); None for none.
         retry_lost: How often an Exec is run again whose container was lost; inherited.
         results: Paths of the Execs whose results an Exec uses.
         callbacks: Own and inherited ones.
@@ -122,6 +124,7 @@ class NodeSpec:
     suppress_errors: bool = False
     snapshot_on_error: bool = False
     retry_lost: int = 0
+    retry: Retry | None = None
     results: tuple[str, ...] = ()
     callbacks: tuple[Callback, ...] = ()
     handed_down: tuple[Callback, ...] = ()

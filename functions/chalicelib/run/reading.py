@@ -150,7 +150,7 @@ class CloudReadModel:
         asleep = live.record.lifecycle is not Lifecycle.ACTIVE
         if lost is not None and misses and not asleep:
             return waits.lost_context(live.record, node.spec.pool, lost)
-        return waits.why_pending(live.record, live.tree.nodes, node)
+        return waits.why_pending(live.record, live.tree.nodes, node, self._cloud.clock())
 
     def _reasons(self, live: CloudPipeline, node: LiveExec) -> Iterator[Wait | None]:
         """Yield the reasons why a queued Exec does not run."""

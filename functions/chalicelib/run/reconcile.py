@@ -379,7 +379,8 @@ class Reconciler:
         over = live.may_start_again(self._now)
         late = live.late_contexts(self._now) or live.has_late_warm(self._cloud.warm, self._now)
         late = late or live.must_meter(self._now)
-        return HealthChecked(time=self._now) if over or late or live.wanted() else None
+        due = over or late or live.wanted() or self._now >= live.tree.first_retry
+        return HealthChecked(time=self._now) if due else None
 
 
 def _is_there(worker: WorkerEntry, running: bool, seen: float, now: float) -> bool:

@@ -309,6 +309,13 @@ class Attempts:
             self._common.apply(live, ev.TreeGenerated(spec.path, generated.nodes))
         seconds = 0.0 if active.started is None else ended - active.started
         event = ev.AttemptFinished(
-            spec.path, active.number, result.cause, seconds, active.mem, started=result.started
+            spec.path,
+            active.number,
+            result.cause,
+            seconds,
+            active.mem,
+            started=result.started,
+            exit_code=active.result.exit_code,
+            time=ended,
         )
         self._common.apply(live, event)

@@ -125,6 +125,7 @@ class LivePipeline(PipelineState):
         users: Number of active requests that change it or need its network.
         staff: Returns the numbers of its containers, once a scheduler has it.
         asked_before: ``{path: time}`` since which approvals wait that an earlier agent requested.
+        retry_timer: Calls when the first retry is due.
         kept: Pools of ``new`` contexts whose container waits for the group's next command.
     """
 
@@ -146,6 +147,7 @@ class LivePipeline(PipelineState):
         self.pool_workers: Callable[[], Workers] | None = None
         self.active_attempts: dict[str, ActiveAttempt] = {}
         self.cooling: asyncio.TimerHandle | None = None
+        self.retry_timer: asyncio.TimerHandle | None = None
         self.timers: dict[str, asyncio.TimerHandle] = {}
         self.asked_before: dict[str, float] = {}
         self.version = 1
@@ -390,4 +392,5 @@ def _to_store(node: LiveNode) -> NodeRow:
         stop_reason=node.stop_reason if isinstance(node, LiveExec) else None,
         lost=node.lost,
         lost_starts=node.lost_starts,
+        retry_at=node.retry_at if isinstance(node, LiveExec) else None,
     )

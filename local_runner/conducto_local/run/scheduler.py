@@ -108,10 +108,30 @@ class Scheduler:
         self.contexts.release(live)
         self.contexts.end_without(live, event)
         self.cool_later(live)
+        self.retry_later(live)
         if live.settled():
             for notify in self.when_settled:
                 notify(live)
         self._wake()
+
+    def retry_later(self, live: LivePipeline) -> None:
+        """Start the timer of the first retry that is due, if there is one."""
+        if live.retry_timer is not None:
+            live.retry_timer.cancel()
+            live.retry_timer = None
+        if live.tree.retrying:
+            # The clock may be changed meanwhile.
+            delay = min(max(0.0, live.tree.first_retry - time.time()), LOOK_EVERY)
+            loop = asyncio.get_running_loop()
+            live.retry_timer = loop.call_later(delay, lambda: self._retry_due(live))
+
+    def _retry_due(self, live: LivePipeline) -> None:
+        live.retry_timer = None
+        due = live.tree.retries_due(time.time())
+        if due:
+            self.apply(live, ev.RetriesDue(due))
+        else:
+            self.retry_later(live)
 
     def perform(self, live: LivePipeline, action: Action, problem: str | None = None) -> None:
         """Perform an action on a whole pipeline; ``problem``: the reason for a pause."""
@@ -126,7 +146,8 @@ class Scheduler:
         active.result = AttemptEnd(message=why)
         active.record = known[-1] if known else None
         live.active_attempts[path] = active
-        self.apply(live, ev.AttemptFinished(path, attempt, Cause.WORKER_LOST))
+        now = time.time()
+        self.apply(live, ev.AttemptFinished(path, attempt, Cause.WORKER_LOST, time=now))
 
     def restart_timers(self, live: LivePipeline) -> None:
         """Restart the timers of groups that are still running after a restart, with the full limit.
@@ -208,7 +229,7 @@ class Scheduler:
         self._common.closing = True
         builds_under_way = self.images.cancel()
         for live in self.live.values():
-            for timer in (*live.timers.values(), live.cooling):
+            for timer in (*live.timers.values(), live.cooling, live.retry_timer):
                 if timer is not None:
                     timer.cancel()
         stopping = [

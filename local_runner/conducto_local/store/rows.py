@@ -193,6 +193,7 @@ def node_row(pipeline: int, node: NodeState | NodeRow) -> Row:
         None if node.stop_reason is None else node.stop_reason.value,
         node.lost,
         node.lost_starts,
+        node.retry_at,
     )
 
 

@@ -76,6 +76,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             record TEXT NOT NULL, PRIMARY KEY (schedule, id)) WITHOUT ROWID""",
     ),
     ("ALTER TABLE attempts ADD COLUMN first_error TEXT",),
+    ("ALTER TABLE nodes ADD COLUMN retry_at REAL",),
 )
 
 #: Tables whose rows belong to one pipeline, with a column ``pipeline``.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from conducto.tree.image import Image
     from conducto.tree.node_params import SetParams
     from conducto.wire.named_limits import Limit
+    from conducto.wire.retries import Retry
 
 _MAX_LOCATED = 50_000
 _RUNNABLE = ("Exec", "Serial", "Parallel")
@@ -60,6 +61,7 @@ class NodeBase:
         "_limits",
         "_max_concurrent",
         "_name",
+        "_retry",
         "_tags",
         "_up",
         "callback_data",
@@ -110,6 +112,7 @@ class NodeBase:
         requires_docker: Optional[bool] = None,
         suppress_errors: bool = False,
         snapshot_on_error: Optional[bool] = None,
+        retry: parameters.Retries = None,
         retry_lost: Optional[int] = None,
         isolate: Optional[bool] = None,
         launch: Optional[bool] = None,
@@ -169,6 +172,7 @@ class NodeBase:
         self.callback_data, self.pipeline_reservation = callback_data, pipeline_reservation
         self._max_concurrent: Optional[int] = None
         self._limits: Optional[List[Limit]] = None
+        self._retry: Optional[Retry] = None
         self._tags: Optional[List[str]] = None
         self._docker_run_args: Optional[List[str]] = None
         if isolate is not None:
@@ -179,6 +183,8 @@ class NodeBase:
             self.max_concurrent = max_concurrent
         if limits is not None:
             self.limits = limits
+        if retry is not None:
+            self.retry = retry
         if tags is not None:
             self.tags = tags
         if docker_run_args is not None:
@@ -340,6 +346,19 @@ class NodeBase:
         self._limits = value
 
     @property
+    def retry(self) -> Optional[Retry]:
+        """The automatic retries of the commands at or below this node; None to inherit them."""
+        return self._retry
+
+    @retry.setter
+    def retry(self, value: parameters.Retries) -> None:
+        if value is not None:
+            from conducto.wire.retries import to_retry
+
+            value = to_retry(value)
+        self._retry = value
+
+    @property
     def tags(self) -> Optional[List[str]]:
         """Labels of the pipeline; set them on the root."""
         return self._tags
@@ -387,7 +406,7 @@ class NodeBase:
 
         Args:
             attr: ``cpu mem gpu requires_docker docker_run_args image image_name max_time
-                snapshot_on_error retry_lost isolate launch``.
+                snapshot_on_error retry retry_lost isolate launch``.
         """
         if attr in ("image", "image_name"):
             return getattr(self, attr)

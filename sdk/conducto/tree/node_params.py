@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterable, List, Optional, TypedDict, Union
 
 from conducto.tree.image import Image
 from conducto.wire.named_limits import Limit
+from conducto.wire.retries import Retry
 
 Strings = Union[str, Iterable[str], None]
 
@@ -36,6 +37,8 @@ class NodeParams(TypedDict, total=False):
     """GPUs, 0 to 4; inherited, 0 by default."""
     max_time: Union[float, str, None]
     """Time limit in seconds, or a text such as ``1h30m``; inherited, 4 hours by default."""
+    retry: Optional[Retry]
+    """Automatic retries with a delay, ``co.retry(3, delay=10)``; inherited."""
     retry_lost: Optional[int]
     """How often a command is run again whose container was lost; inherited, 0 by default."""
     isolate: Optional[bool]

@@ -42,6 +42,8 @@ class Node(NodeBase):
         suppress_errors: The node ends done even if a child failed.
         snapshot_on_error: Keep the container files of a failed Exec, for ``conducto debug
             --snapshot``; inherited.
+        retry: Automatic retries of a failed command, such as ``co.retry(3, delay=10, backoff=2)``;
+            inherited.
         retry_lost: How often a command is repeated whose container, or worker in the cloud, was
             lost while it ran; inherited, 0 by default.
         max_time: Seconds, or a text such as ``"1h30m"``; inherited, 4 hours by default.

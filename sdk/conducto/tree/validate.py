@@ -24,8 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
-CLOUD_MAX_CPU = 4
-CLOUD_MAX_MEM = 32
+CLOUD_MAX_CPU = 32
+CLOUD_MAX_MEM = 243.875
 
 
 def _error(node: NodeBase, message: str, *, separator: str = ": ") -> DefinitionError:

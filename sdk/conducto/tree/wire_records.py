@@ -127,14 +127,7 @@ def _set_values(node: NodeBase, memo: Memo) -> Record:
     record["id"] = node._id
     record["callbacks"] = node.callback_literals() if node._callbacks else []
     record["type"] = node._kind
-    if node.file is not None:
-        record["file"] = memo.host_file(node.file)
-    if node.line is not None:
-        record["line"] = node.line
-    if node._calls:
-        sites = [[memo.host_file(file), line] for file, line in node._calls if file is not None]
-        if sites:
-            record["calls"] = sites
+    record.update(_place_of(node, memo))
     is_exec = node._kind == "Exec"
     record["is_notebook"] = is_exec and node.is_notebook
     later = _LATER_OF(node)
@@ -146,10 +139,26 @@ def _set_values(node: NodeBase, memo: Memo) -> Record:
         )
     if node._limits:
         record["limits"] = [limit.to_wire() for limit in node._limits]
+    if node._retry is not None:
+        record["retry"] = node._retry.to_wire()
     if node._kind == "Serial" and node.stop_on_error is not None:
         record["stop_on_error"] = node.stop_on_error
     if is_exec:
         record.update(_work_of(node))
+    return record
+
+
+def _place_of(node: NodeBase, memo: Memo) -> Record:
+    """Return the fields with the file and the line of a node, and of the calls that made it."""
+    if node.file is None:
+        return {}
+    record: Record = {"file": memo.host_file(node.file)}
+    if node.line is not None:
+        record["line"] = node.line
+    if node._calls:
+        sites = [[memo.host_file(file), line] for file, line in node._calls if file is not None]
+        if sites:
+            record["calls"] = sites
     return record
 
 
@@ -238,6 +247,7 @@ _ATTRIBUTES = [
     "container_reuse_context",
     "suppress_errors",
     "snapshot_on_error",
+    "retry",
     "retry_lost",
     "max_time",
     "max_concurrent",

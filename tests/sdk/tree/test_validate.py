@@ -108,9 +108,9 @@ def test_fractions_and_large_sizes_are_fine_locally() -> None:
             ),
         ),
         (
-            {"cpu": 5},
+            {"cpu": 33},
             (
-                "/x: cpu=5 is more than a node may have in the cloud: 4; lower cpu, or run the "
+                "/x: cpu=33 is more than a node may have in the cloud: 32; lower cpu, or run the "
                 "pipeline locally"
             ),
         ),

@@ -241,7 +241,8 @@ class NodeState(Record):
         lost_starts: Attempts repeated because the container was lost before the command started.
         expired: Its own ``max_time`` ran out; not that of a group above it.
         mem: Memory in GB that a retry requested, instead of the definition's.
-        order: Reason for which a running Exec is being stopped; a restarted agent completes the
+        retry_at: A failed attempt is retried then, in seconds since the epoch; the node is pending.
+        stop_reason: Reason for which a running Exec is being stopped; a restarted agent completes the
             stop.
     """
 
@@ -257,6 +258,7 @@ class NodeState(Record):
     expired: bool = False
     mem: float | None = None
     stop_reason: StopReason | None = None
+    retry_at: float | None = None
 
 
 class ApprovalDecision(Record):
@@ -414,13 +416,23 @@ class ChangeRow(NamedTuple):
 
 
 WaitKind = Literal[
-    "image", "turn", "limit", "start", "approval", "workers", "plan", "spend_limit", "schedule"
+    "image",
+    "turn",
+    "limit",
+    "start",
+    "approval",
+    "workers",
+    "plan",
+    "spend_limit",
+    "schedule",
+    "retry",
 ]
 """The kinds of waits of nodes, for all clients; `conducto_core.run.rules.waits` has the sentence of
 each. ``turn`` is the wait for an earlier node, a place in a group or on the machine; ``limit`` that
 for a named limit, ``start`` that for its container, ``approval`` that for a person, ``workers``
 that for workers which others have or AWS did not start, ``plan`` that for an allowance of the plan,
-and ``schedule`` that for the time at which the pipeline starts."""
+``schedule`` that for the time at which the pipeline starts, and ``retry`` that for the time of the
+next attempt."""
 
 PhaseKind = Literal["image", "turn", "start", "unknown"]
 """The kinds of recorded waits of an attempt; ``unknown`` is a wait of which no details are
@@ -436,6 +448,7 @@ class Wait(NamedTuple):
         since: Since when it waits, in seconds since the epoch; None if unknown.
         holder: The node, person, plan or other commands that it waits for; None if there is none.
         remedy: How to end the wait, maybe with a command; None if nothing ends it sooner.
+        until: When it ends, in seconds since the epoch; None if unknown.
     """
 
     text: str
@@ -443,6 +456,7 @@ class Wait(NamedTuple):
     since: float | None = None
     holder: str | None = None
     remedy: str | None = None
+    until: float | None = None
 
     def __str__(self) -> str:
         """Return the sentence with its remedy."""

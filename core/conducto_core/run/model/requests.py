@@ -131,6 +131,7 @@ class NodeView(Record):
         wait_since: Since when it waits, in seconds since the epoch; None if unknown.
         wait_holder: The node, person, plan or other commands that it waits for.
         wait_remedy: How to end the wait, maybe with a command.
+        wait_until: When the wait ends, in seconds since the epoch; None if unknown.
         started: Start of the first of the newest attempts below a group, in seconds since the
             epoch. None for an Exec, for a pending group, and if attempts were not requested.
         ended: End of the last of them; None while the group runs.
@@ -166,6 +167,7 @@ class NodeView(Record):
     wait_since: float | None = None
     wait_holder: str | None = None
     wait_remedy: str | None = None
+    wait_until: float | None = None
     started: float | None = None
     ended: float | None = None
     idle: float = 0.0

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 
 from conducto_core.approvals.rules import deciders
 from conducto_core.billing.rules import BillingPlan, Remedies
+from conducto_core.run.model.labels import duration
 from conducto_core.run.model.records import ImageRecord, Lifecycle, PipelineRecord, Wait
 from conducto_core.run.model.states import FAILED, State
 from conducto_core.run.rules.contexts import lost_state
 from conducto_core.run.rules.failures import expired_above
-from conducto_core.run.rules.tree_state import LiveNode
+from conducto_core.run.rules.tree_state import LiveExec, LiveNode
 from conducto_core.tree.model import ancestors
 from conducto_core.tree.rules.callbacks import owner_of
 from conducto_core.workers.rules.pools import Claimant, place_in_line, served
@@ -46,14 +47,21 @@ def why_queued(
 
 
 def why_pending(
-    record: PipelineRecord, nodes: Mapping[str, LiveNode], node: LiveNode
+    record: PipelineRecord, nodes: Mapping[str, LiveNode], node: LiveNode, now: float
 ) -> Wait | None:
     """Return the reason why a pending node does not run; None for a node that is due."""
     if node.state is not State.PENDING:
         return None
     if node.skipped or any(nodes[path].skipped for path in ancestors(node.path)):
         return Wait("skipped")
-    return _held_by(record, node) if record.armed else _unstarted(record)
+    if not record.armed:
+        return _unstarted(record)
+    if isinstance(node, LiveExec) and node.retry_at is not None:
+        left = max(1.0, node.retry_at - now)
+        rerun = f"retry it now: {_command('rerun', record.id, node.path)}"
+        text = f"retries in {duration(left)}"
+        return Wait(text, "retry", remedy=rerun, until=node.retry_at)
+    return _held_by(record, node)
 
 
 def _unstarted(record: PipelineRecord) -> Wait:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
 from conducto.wire import approvals, fields, limits, named_limits
+from conducto.wire.retries import Retry, to_retry
 from conducto.wire.secret_names import check_names
 from conducto_core.errors import invalid
 from conducto_core.images.model import ImageSpec
@@ -74,6 +75,7 @@ class _Inherited:
     retry_lost: int = 0
     limits: tuple[NamedLimit, ...] = ()
     secrets: tuple[str, ...] | None = None
+    retry: Retry | None = None
 
 
 def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
@@ -297,6 +299,8 @@ class _Resolver:
         )
         lost = written.get("retry_lost")
         lost = above.retry_lost if lost is None else fields.check_retry_lost(lost)
+        retry = written.get("retry")
+        retry = above.retry if retry is None else to_retry(retry)
         named = _limits(written, above.limits)
         given = written.get("secrets")
         secrets = above.secrets if given is None else tuple(check_names(given))
@@ -317,6 +321,7 @@ class _Resolver:
             suppress_errors=_flag(written, "suppress_errors", default=False),
             snapshot_on_error=snapshot,
             retry_lost=lost,
+            retry=retry,
             results=results_of(written, kind),
             callbacks=about,
             handed_down=above.callbacks if is_exec else handed_down,
@@ -334,8 +339,10 @@ class _Resolver:
             self._check_image(placement)
         if is_plain:
             self._plain[id(above)] = above, spec
-        inherited = (placement, env, max_time, pool, handed_down, snapshot, lost, named, secrets)
-        return spec, _Inherited(*inherited)
+        below = _Inherited(
+            placement, env, max_time, pool, handed_down, snapshot, lost, named, secrets, retry
+        )
+        return spec, below
 
     def _placement(self, written: Form, above: Placement) -> Placement:
         changes: dict[str, Any] = {}
@@ -524,6 +531,7 @@ def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
         old.retry_lost,
         old.limits,
         old.secrets,
+        old.retry,
     )
 
 

@@ -44,8 +44,9 @@ SIZES: dict[float, tuple[float, ...]] = {
     4.0: _steps(8, 30, 1),
     8.0: _steps(16, 60, 4),
     16.0: _steps(32, 120, 8),
+    32.0: (60.0, 120.0, 244.0),
 }
-LARGEST = Size(16.0, 120.0)
+LARGEST = Size(32.0, 244.0)
 
 
 def size_for(path: str, cpu: float, mem: float) -> Size:

@@ -446,10 +446,11 @@ def exec_in_need(
 def may_need(node: LiveExec) -> bool:
     """Return whether an Exec may still need a worker that does not run it now.
 
-    Failed Execs count: users often rerun them at once. The worker of a running one also runs its
+    Failed Execs count: users often rerun them at once. One that waits for a retry does not: a worker
+    would be idle until then. The worker of a running one also runs its
     retry; but the tree that a running Lazy generates is not known yet.
     """
-    if node.state is State.DONE or node.spec.approval is not None:
+    if node.state is State.DONE or node.spec.approval is not None or node.retry_at is not None:
         return False
     if node.state is State.RUNNING and not _generates(node):
         return False

@@ -98,6 +98,7 @@ class CloudPipeline(PipelineWorkers):
         self._ends.clear()
         refused = len(self.cloud_machine.run_state.refused)
         self._dispatch(event)
+        self._retry_due()
         if len(self.cloud_machine.run_state.refused) > refused:
             self._replan()
         self._fail_without_image()

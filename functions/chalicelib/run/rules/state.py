@@ -53,6 +53,9 @@ from conducto_core.workers.rules.start_failures import PoolStarts
 #: Seconds after which a task that was offered to no worker counts as lost: three times as long as
 #: Step Functions needs to offer again a task that a worker left with.
 STUCK = 180.0
+#: Maximum seconds until a retry for which workers stay that have nothing else to run. Another worker
+#: would take as long to start, and AWS charges at least a minute for it.
+SHORT_WAIT = 60.0
 #: How the groups of pools start that stand for named limits; the others are paths.
 _LIMIT = "limit "
 
@@ -543,6 +546,9 @@ class CloudState(PipelineState):
         """
         if self.queue.get(pool) or self.cloud_machine.run_state.joined:
             return True
+        counts = self.counts()
+        if self.tree.retrying and not counts.queued + counts.running:
+            return self.tree.first_retry - self.now <= SHORT_WAIT
         known = self._in_need.pop(pool, None)
         if known is None or not self._needs(known, pool):
             of = self.pools[pool]

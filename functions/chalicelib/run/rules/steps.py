@@ -163,8 +163,23 @@ class PipelineSteps(CloudState):
         self._ends.setdefault(path, AttemptEnd(message=message))
         record = self.in_flight[path]
         mem = 0.0 if record.mem is None else record.mem
-        taken = self.cloud_machine.finish(path, cause, seconds=seconds, mem=mem, final=final)
+        taken = self.cloud_machine.finish(
+            path,
+            cause,
+            seconds=seconds,
+            mem=mem,
+            final=final,
+            exit_code=self._ends[path].exit_code,
+            now=self.now,
+        )
         self._follow(taken)
+
+    def _retry_due(self) -> None:
+        """Queue the Execs whose delay before a retry is over."""
+        paths = self.tree.retries_due(self.now)
+        if paths:
+            self.disturbed = self.number
+            self._follow(self.cloud_machine.apply(ev.RetriesDue(paths)))
 
     def _end_attempt(self, command: ev.EndAttempt) -> None:
         record = self.in_flight.pop(command.path)

@@ -100,6 +100,7 @@ function view(path: string, more: Partial<NodeView> = {}): NodeView {
     wait_since: null,
     wait_holder: null,
     wait_remedy: null,
+    wait_until: null,
     started: null,
     ended: null,
     idle: 0,
