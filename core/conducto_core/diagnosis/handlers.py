@@ -223,7 +223,7 @@ class Diagnoses(ABC):
         """Return the attempts of a node in earlier pipelines, compared with the newest."""
         path, newest = failure.node.path, failure.attempt
         found = [
-            await asyncio.to_thread(self._started, each.pipeline.id, path)
+            await asyncio.to_thread(self._started_attempts, each.pipeline.id, path)
             for each in baseline.summaries
         ]
         letters = [_letter(attempts) for attempts in found]
@@ -246,7 +246,7 @@ class Diagnoses(ABC):
             passed_in=baseline.summaries[passed].pipeline.id,
         )
 
-    def _started(self, pipeline_id: str, path: str) -> list[AttemptRecord]:
+    def _started_attempts(self, pipeline_id: str, path: str) -> list[AttemptRecord]:
         attempts = self.node_attempts(pipeline_id, path)
         return [each for each in attempts if each.path == path and each.started is not None]
 
@@ -273,7 +273,7 @@ class Diagnoses(ABC):
         failed = [node.path for node in (await self.get_tree(query)).nodes]
         done = 0
         for path in failed[:_PAGE]:
-            attempts = await asyncio.to_thread(self._started, summary.pipeline.id, path)
+            attempts = await asyncio.to_thread(self._started_attempts, summary.pipeline.id, path)
             done += bool(attempts) and attempts[-1].state is State.DONE
         return done
 

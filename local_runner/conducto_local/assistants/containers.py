@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from conducto_core.api.pipelines import OperationCall, Pipelines, call_operation
-from conducto_core.api.serve import serves
+from conducto_core.api.pipelines import Pipelines
+from conducto_core.api.serve import Handlers, OperationCall, serves
 from conducto_core.assistants import operations as assistants_operations
 from conducto_core.assistants.model import ExecRequest, ExecResult
 from conducto_core.debug.model import DebugPlan, DebugRequest
@@ -134,7 +134,7 @@ class FailureContainers:
     async def _open(self, key: _Key) -> _Held:
         pipeline_id, path, number, _ = key
         query = OperationCall(NodeParams(id=pipeline_id, path=path), None)
-        listed = await call_operation((self._pipelines,), ATTEMPTS, query)
+        listed = await Handlers(self._pipelines).call(ATTEMPTS, query)
         found = chosen_attempt(path, listed.attempts, number)
         has_snapshot = found is not None and found.snapshot is not None
         request = DebugRequest(path=path, attempt=number, snapshot=has_snapshot)
