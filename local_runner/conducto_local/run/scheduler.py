@@ -141,7 +141,10 @@ class Scheduler:
         self._common.tasks.spawn(work)
 
     def drop(self, pipeline_id: str) -> None:
-        """Forget a pipeline, if it is loaded, without writing it."""
+        """Forget a pipeline, if it is loaded, without writing it: it is deleted or replaced."""
+        live = self.live.get(pipeline_id)
+        if live is not None:
+            self._batcher.drop(live)
         self._common.forget(pipeline_id)
 
     def unload(self, live: LivePipeline) -> None:
@@ -149,13 +152,6 @@ class Scheduler:
         self._batcher.flush()
         if not self._batcher.is_unsaved(live.id) and self.live.get(live.id) is live:
             self._common.forget(live.id)
-
-    def drop(self, pipeline_id: str) -> None:
-        """Unload a pipeline that is deleted, without storing its changes: the disk may be full."""
-        live = self.live.get(pipeline_id)
-        if live is not None:
-            self._batcher.drop(live)
-            self._common.forget(pipeline_id)
 
     def engine_context(self, live: LivePipeline) -> EngineContext:
         return self._common.engine_context(live)
