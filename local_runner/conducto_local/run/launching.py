@@ -70,8 +70,11 @@ class LocalLaunches(LocalAccess):
         except DamagedError:
             return
         try:
-            for path, attempt in pipeline_loader.interrupted(live):
-                self._scheduler.lose(live, path, attempt, _RESTARTED)
+            lost = pipeline_loader.interrupted(live)
+            written = self._scheduler.logs(live.id).attempts_of(path for path, _ in lost)
+            for path, attempt in lost:
+                seen = max(written.get(path, {}).get(attempt, 0.0), record.touched)
+                self._scheduler.lose(live, path, attempt, _RESTARTED, seen)
             if record.armed:
                 self._scheduler.apply(live, ev.Armed())
             elif record.run_at is not None:

@@ -116,13 +116,19 @@ class Scheduler:
         for event in live.perform(action, problem):
             self.apply(live, event)
 
-    def lose(self, live: LivePipeline, path: str, attempt: int, why: str) -> None:
-        """End an attempt whose container was lost with the agent that started it."""
+    def lose(self, live: LivePipeline, path: str, attempt: int, why: str, seen: float) -> None:
+        """End an attempt whose container was lost with the agent that started it.
+
+        Args:
+            seen: The latest time at which it is known to have run.
+        """
         spec = live.tree.nodes[path].spec
         known = [a for a in self._store.attempts(live.id, path) if a.number == attempt]
         active = ActiveAttempt(live, spec, attempt, spec.placement.mem, time.time(), running=True)
         active.result = AttemptEnd(message=why)
         active.record = known[-1] if known else None
+        began = None if active.record is None else active.record.started
+        active.ended = min(max(seen, began or 0.0), max(time.time(), began or 0.0))
         live.active_attempts[path] = active
         self.apply(live, ev.AttemptFinished(path, attempt, Cause.WORKER_LOST))
 
