@@ -12,10 +12,10 @@ from conducto.tree.launch import LaunchOptions
 from conducto_cli.launch.local import submit
 from conducto_cli.view import ci
 from conducto_cli.view.ci import job_summary
-from conducto_client.notebook import progress_text
 from conducto_cli.view.junit import write_junit
 from conducto_cli.view.session import stay
 from conducto_client import Client
+from conducto_client.notebook import progress_text
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import Cause, State
 from support.cli_trees import CountingPipelines, record, view
