@@ -3,6 +3,7 @@
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
@@ -20,6 +21,7 @@ from conducto_client import Client
 from conducto_core.run.model.labels import duration, failure_text
 from conducto_core.run.model.requests import EventBatch, NodeView, PipelineSummary
 from conducto_core.run.model.states import FAILED, FINISHED, State
+from conducto_core.run.rules.actions import active_time
 
 #: GitHub shows ten annotations of a step.
 _ANNOTATIONS = 10
@@ -278,9 +280,8 @@ _COLUMNS = 300
 
 def job_summary(client: Client, summary: PipelineSummary) -> str:
     counts = summary.counts
-    took = ""
-    if summary.started is not None and summary.ended is not None:
-        took = f" in {duration(summary.ended - summary.started)}"
+    seconds = active_time(summary, time.time())
+    took = "" if seconds is None else f" in {duration(seconds)}"
     mark = "✅" if summary.state is State.DONE else "❌"
     failed = counts.error + counts.killed
     lines = [

@@ -28,6 +28,7 @@ from conducto_core.programs.model import (
 )
 from conducto_core.programs.rules.fingerprints import ImageContent, SecretOrigins, fingerprint
 from conducto_core.programs.rules.programs import call_of, flag_of, is_of_program, words_of
+from conducto_core.remote.model import LINK_TAG
 from conducto_core.run import operations as run_operations
 from conducto_core.run.model import params as p
 from conducto_core.run.model.params import MAX_HISTORY_SCAN, MAX_TEXT, ListParams, ProgramParams
@@ -169,7 +170,8 @@ class Programs(ABC):
         original = (await self.get_pipeline(params)).pipeline.id
         launch = await self.stored_launch(original)
         title = request.title or launch.title
-        changes = {"run": request.run, "title": title, "copy_of": original}
+        tags = tuple(tag for tag in launch.tags if tag != LINK_TAG)  # by this launch, not that one
+        changes = {"run": request.run, "title": title, "copy_of": original, "tags": tags}
         again = launch.model_copy(update=changes)
         return await self.launch_stored(again, key, repeated=repeated)
 

@@ -185,7 +185,7 @@ class PipelineCache:
 
     def put_aside(self, pipeline_id: str, error: Exception) -> DamagedError:
         """Set a damaged pipeline aside; return the error for clients."""
-        self._scheduler.forget(pipeline_id)
+        self._scheduler.drop(pipeline_id)
         cause = cause_of_damage(error)
         refusal = unreadable(pipeline_id, cause)
         if self._aside.get(pipeline_id) != cause:

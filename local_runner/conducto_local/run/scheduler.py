@@ -138,13 +138,19 @@ class Scheduler:
         for event in live.perform(action, problem):
             self.apply(live, event)
 
-    def lose(self, live: LivePipeline, path: str, attempt: int, why: str) -> None:
-        """End an attempt whose container was lost with the agent that started it."""
+    def lose(self, live: LivePipeline, path: str, attempt: int, why: str, seen: float) -> None:
+        """End an attempt whose container was lost with the agent that started it.
+
+        Args:
+            seen: The latest time at which it is known to have run.
+        """
         spec = live.tree.nodes[path].spec
         known = [a for a in self._store.attempts(live.id, path) if a.number == attempt]
         active = ActiveAttempt(live, spec, attempt, spec.placement.mem, time.time(), running=True)
         active.result = AttemptEnd(message=why)
         active.record = known[-1] if known else None
+        began = None if active.record is None else active.record.started
+        active.ended = min(max(seen, began or 0.0), max(time.time(), began or 0.0))
         live.active_attempts[path] = active
         now = time.time()
         self.apply(live, ev.AttemptFinished(path, attempt, Cause.WORKER_LOST, time=now))
@@ -163,8 +169,11 @@ class Scheduler:
         """Start a background task that the agent waits for when it stops."""
         self._common.tasks.spawn(work)
 
-    def forget(self, pipeline_id: str) -> None:
-        """Forget a pipeline, if it is loaded, without writing it."""
+    def drop(self, pipeline_id: str) -> None:
+        """Forget a pipeline, if it is loaded, without writing it: it is deleted or replaced."""
+        live = self.live.get(pipeline_id)
+        if live is not None:
+            self._batcher.drop(live)
         self._common.forget(pipeline_id)
 
     def unload(self, live: LivePipeline) -> None:
@@ -172,13 +181,6 @@ class Scheduler:
         self._batcher.flush()
         if not self._batcher.is_unsaved(live.id) and self.live.get(live.id) is live:
             self._common.forget(live.id)
-
-    def drop(self, pipeline_id: str) -> None:
-        """Unload a pipeline that is deleted, without storing its changes: the disk may be full."""
-        live = self.live.get(pipeline_id)
-        if live is not None:
-            self._batcher.drop(live)
-            self._common.forget(pipeline_id)
 
     def engine_context(self, live: LivePipeline) -> EngineContext:
         return self._common.engine_context(live)

@@ -202,7 +202,7 @@ class SqliteStore:
         """Make a file whose room a deletion can use when the disk is full."""
         if not self._reserve.exists():
             try:
-                with self._reserve.open("xb", opener=_private) as file:
+                with open(self._reserve, "xb", opener=_private) as file:
                     file.write(bytes(ROOM))
             except OSError:  # the disk is full: the next deletion tries again
                 with suppress(OSError):

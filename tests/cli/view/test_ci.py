@@ -15,6 +15,7 @@ from conducto_cli.view.ci import job_summary
 from conducto_cli.view.junit import write_junit
 from conducto_cli.view.session import stay
 from conducto_client import Client
+from conducto_client.notebook import progress_text
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import Cause, State
 from support.cli_trees import CountingPipelines, record, view
@@ -297,6 +298,20 @@ def test_job_summary_escapes_names_for_html_and_for_markdown(
     assert text.startswith("### ❌ /a\\_b\\_c\\|\\`&lt;i&gt;\\*x\\*\n")
     summary = "<code>/a_b_c|`&lt;i&gt;*x*</code> exit 1, pipe_line_|`&lt;i&gt;.py:41</summary>"
     assert summary in text
+
+
+def test_reports_have_the_active_time_without_the_pause_between_runs(
+    ended: CountingPipelines, open_client: OpenClient, tmp_path: Path
+) -> None:
+    page, junit = tmp_path / "summary.md", tmp_path / "r.xml"
+    times = {"started": 100.0, "ended": 1105.0, "active_seconds": 5.0, "settled": True}
+    with open_client() as client:
+        summary = client.get("abc-def").model_copy(update=times)
+        ci.write_reports(client, summary, str(junit), {"GITHUB_STEP_SUMMARY": str(page)})
+
+    assert " in 5.0s." in page.read_text(encoding="utf-8")
+    assert junit.read_text(encoding="utf-8").splitlines()[1].endswith('time="5.000">')
+    assert progress_text(summary, 2000.0).endswith(", 5 s")
 
 
 def test_job_summary_names_the_failures(

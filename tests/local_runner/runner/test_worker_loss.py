@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import shutil
+import time
 import uuid
 from functools import partial
 
@@ -244,6 +246,27 @@ async def test_group_does_not_continue_without_its_container_after_a_restart(tmp
         await again.settled()
         assert [attempt.number for attempt in await again.attempts("/b")] == [1, 2]
         assert (await again.attempts("/b"))[1].started is not None
+
+
+async def test_command_lost_with_the_agent_ends_at_its_last_output(tmp_path):
+    async with local_runner(tmp_path / "home", "process") as local:
+        run = await local.launch(nodes(a="echo begun; sleep 600"))
+        await run.until("/a", "running")
+        await eventually(partial(has_output, run, b"begun"))
+        shutil.copytree(tmp_path / "home", tmp_path / "killed")  # as a kill leaves it now
+        killed = time.time()
+
+    async with local_runner(tmp_path / "killed", "process") as local:
+        again = Run(local, await local.pipelines.get_pipeline(PipelineParams(id=run.id)))
+        await again.settled()
+        (lost,) = await again.attempts("/a")
+
+    assert (lost.state, lost.cause) == (State.KILLED, Cause.WORKER_LOST)
+    assert lost.started <= lost.ended <= killed
+
+
+async def has_output(run, text):
+    return text in await run.output("/a")
 
 
 async def test_images_keep_their_outcome_after_a_restart(tmp_path):
