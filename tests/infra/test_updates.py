@@ -17,8 +17,7 @@ Templates = dict[str, dict[str, Any]]
 CHANGES: tuple[dict[str, Any], ...] = (
     {"remote_debug": False},
     {"spot_share": 5, "warm_workers": 2, "warm_minutes": 5},
-    {"slack_url": "https://slack.example.org"},
-    {"github_url": "https://github.example.org"},
+    {"slack_url": "https://slack.example.org", "github_url": "https://github.example.org"},
     {"mount_policy": False},
     {"agent_build": "codebuild"},
     *(
@@ -28,8 +27,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
             ("billing",),
             ("domain", "certificate"),
             ("identity", "identity_providers"),
-            ("ci_issuer",),
-            ("log_days",),
+            ("log_days", "ci_issuer"),
             ("monthly_budget",),
             ("pull_through",),
             ("smtp_url", "email_from"),
