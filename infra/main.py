@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _chosen(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is not a setting of users, and the zone if none is given, as in plain CDK."""
+    """Return the region, the room for functions, and the zone if none is given (plain CDK)."""
     region = os.environ.get("CDK_DEFAULT_REGION") or DEFAULTS.region
     settings = {name: str(value) for name, value in given.items() if value is not None}
     stage = settings.get("stage") or DEFAULTS.stage

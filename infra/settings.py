@@ -1,5 +1,6 @@
 """The settings of a deployment, read from CDK's context and validated before synthesis."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _NO_BUDGET = "off"
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}")
 _IDENTITY = re.compile("cognito")
+_PROVIDERS = re.compile(r"[\w.-]{1,32}(?:,[\w.-]{1,32})*")
 _AGENT_BUILD = re.compile(f"{CODEBUILD}|{DOCKER}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::\d+)?(?:/[!-~]*)?")
@@ -40,6 +42,11 @@ _WITH = r"=arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:ecr-pullthroughca
 _CACHES = re.compile(rf"{_HOST_NAME}(?:{_WITH})?(?:,{_HOST_NAME}(?:{_WITH})?)*")
 #: Registries for which ECR caches require credentials.
 _WITH_CREDENTIALS = ("docker.io", "ghcr.io")
+#: Maximum characters of roles and caches in the environment of functions, which AWS limits to 4 KB,
+#: and characters of an address of ECR.
+MAX_VARIABLES, _ADDRESS_SIZE = 1200, 60
+#: Maximum length of the settings, which are stored in one parameter of SSM.
+MAX_STORED = 4096
 #: Maximum length of a cache's prefix.
 _MAX_PREFIX = 30
 
@@ -85,6 +92,9 @@ class Settings:
         billing: Whether users pay for plans; otherwise an administrator sets plans.
         identity: ``cognito``: people sign in with accounts of a user pool, which is created; None:
             with tokens.
+        identity_providers: Names of providers of the user pool with which people sign in, besides
+            its own accounts, separated by commas; None: no others.
+        ci_issuer: Issuer of the ID tokens of CI runs; None: GitHub's.
         function_room: Concurrent executions of functions that no other function of the account has
             reserved; not a setting of users.
         agent_build: ``codebuild`` or ``docker``: what builds the image of the workers' agent; None:
@@ -121,6 +131,8 @@ class Settings:
     warm_minutes: int = WARM_MINUTES
     billing: bool = False
     identity: str | None = None
+    identity_providers: str | None = None
+    ci_issuer: str | None = None
     function_room: int = 0
     agent_build: str | None = None
     log_days: int = 30
@@ -221,6 +233,10 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         warm_minutes=_warm_minutes(lookup),
         billing=_flag(lookup, "billing"),
         identity=_text(lookup, "identity", _IDENTITY, "cognito"),
+        identity_providers=_text(
+            lookup, "identity_providers", _PROVIDERS, "names of providers, e.g. Google,Okta"
+        ),
+        ci_issuer=_text(lookup, "ci_issuer", _HTTPS, "the https:// address of an issuer"),
         function_room=_number(lookup, "function_room", 0, 0, 1_000_000),
         agent_build=_text(lookup, "agent_build", _AGENT_BUILD, f"{CODEBUILD} or {DOCKER}"),
         log_days=_log_days(lookup),
@@ -236,6 +252,18 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         slack_url=_text(lookup, "slack_url", _HTTPS, "the https:// address of an API"),
         github_url=_text(lookup, "github_url", _HTTPS, "the https:// address of an API"),
     )
+    if found.identity_providers and found.identity is None:
+        raise SettingsError("identity_providers requires identity=cognito")
+    size = len(found.task_roles or "") + sum(
+        _ADDRESS_SIZE + len(found.prefix) + 2 * len(host) for host, _ in found.caches
+    )
+    if size > MAX_VARIABLES:
+        raise SettingsError(
+            f"task_roles and pull_through need {size} characters in the environment of functions; "
+            f"at most {MAX_VARIABLES}: name fewer roles or registries"
+        )
+    if len(json.dumps(as_context(found))) > MAX_STORED:
+        raise SettingsError(f"the settings are longer than {MAX_STORED} characters, as JSON")
     for limitation in limitations(found.region, found.stage, as_context(found)):
         if limitation.is_refused:
             raise SettingsError(f"{limitation.text}; {limitation.remedy}")

@@ -34,6 +34,15 @@ from infra.stacks.permissions import Permissions
 PROPERTY = "DefinitionBody.x-amazon-apigateway-gateway-responses"
 
 
+#: The place of the pattern that API Gateway compares with the ``Authorization`` header.
+AUTHORIZER_PATTERN = (
+    "DefinitionBody.securityDefinitions.authorize.x-amazon-apigateway-authorizer"
+    ".identityValidationExpression"
+)
+#: Tokens of Conducto, and ID tokens, which are JSON in base64.
+TOKEN_PATTERN = "^[Bb]earer (cdo_|eyJ)[A-Za-z0-9._-]+$"  # noqa: S105  no token
+
+
 def gateway_answers() -> dict[str, Any]:
     """Return the value of `PROPERTY`."""
     return {
@@ -129,6 +138,8 @@ class ApiStack(Stack):
         self._narrow_events(compute)
         self._mount_data()
         self.app.get_resource("RestAPI").add_property_override(PROPERTY, gateway_answers())
+        # Without a token of a valid form, no function is invoked.
+        self.app.get_resource("RestAPI").add_property_override(AUTHORIZER_PATTERN, TOKEN_PATTERN)
         self._throttle()
         self._addresses()
 
@@ -243,6 +254,7 @@ class ApiStack(Stack):
             ),
             **_billing(settings),
             **_warm_pool(settings),
+            **({Variables.CI_ISSUER: settings.ci_issuer} if settings.ci_issuer else {}),
             **({Variables.TRACING: "on"} if settings.tracing else {}),
             **({Variables.TASK_ROLES: settings.task_roles} if settings.task_roles else {}),
             **({} if settings.public_ip else {Variables.PUBLIC_IP: "off"}),

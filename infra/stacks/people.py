@@ -72,6 +72,12 @@ def _domain(scope: Construct, settings: Settings) -> str:
     return f"{settings.prefix}-{Stack.of(scope).account}"
 
 
+def _providers(settings: Settings) -> list[cognito.UserPoolClientIdentityProvider]:
+    kind = cognito.UserPoolClientIdentityProvider
+    names = (settings.identity_providers or "").split(",")
+    return [kind.COGNITO, *(kind.custom(name) for name in names if name)]
+
+
 def _pool_id(stack: Stack, settings: Settings) -> str:
     name = deployment.identity_pool_name(settings.stage)
     return ssm.StringParameter.value_for_string_parameter(stack, name)
@@ -92,6 +98,7 @@ class AppClient(Construct):
             self,
             "Client",
             user_pool=cognito.UserPool.from_user_pool_id(self, "Pool", pool),
+            supported_identity_providers=_providers(settings),
             generate_secret=False,
             auth_flows=cognito.AuthFlow(),
             o_auth=cognito.OAuthSettings(

@@ -10,6 +10,7 @@ from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_deployment as s3_deployment
 from aws_cdk import aws_ssm as ssm
@@ -70,6 +71,7 @@ class SiteStack(Stack):
                 *self._sign_in(),
             ],
             destination_bucket=bucket,
+            log_group=self._log_group(),
             prune=False,  # open pages still need the files of their version
             retain_on_delete=False,
         )
@@ -100,6 +102,19 @@ class SiteStack(Stack):
         client = AppClient(self, self._settings, f"https://{self._domain()}")
         name = deployment.IDENTITY_FILE.removeprefix("/")
         return [s3_deployment.Source.json_data(name, client.settings)]
+
+    def _log_group(self) -> logs.LogGroup:
+        """Return the log group of CDK's function that copies the files."""
+        group = logs.LogGroup(
+            self,
+            "FilesLogs",
+            log_group_name=f"/{self._settings.prefix}/web-app-files",
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        plain = group.node.default_child
+        if isinstance(plain, logs.CfnLogGroup):  # the construct accepts only enum members
+            plain.retention_in_days = self._settings.log_days
+        return group
 
     def _domain(self) -> str:
         return self._settings.domain or self.distribution.distribution_domain_name

@@ -1,4 +1,4 @@
-"""The image of the workers' agent: who builds it, and what workers may pull."""
+"""The image of the workers' agent: its builder, and the images that workers may pull."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from conducto_core.installation.rules import RESERVED
 from support.installation import (
     EXISTING,
     ROLES,
+    VARIANTS,
     ZONE,
     resources,
     settings_templates,
@@ -255,6 +257,9 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({**EXISTING, "vpc_subnets": "a,b"}, "'a' is not a subnet id"),
         ({"monthly_budget": "-3"}, "monthly_budget='-3'"),
         ({"zones": "3"}, "zones='3'"),
+        ({"pull_through": ",".join(f"r{n}.io" for n in range(15))}, "name fewer roles or"),
+        ({"identity_providers": "Google"}, "identity_providers requires identity=cognito"),
+        ({"github_url": "https://g.example/" + "x" * 4096}, "longer than 4096 characters"),
         ({"zone": ""}, "zone is required without vpc_id"),
         ({"identity": "cognito", "stage": "our-aws"}, "Cognito rejects domains with the word"),
         ({"identity": "cognito", "region": "us-gov-west-1"}, "needs the web app"),
@@ -352,3 +357,53 @@ def test_push_role_allows_pushing_and_nothing_else() -> None:
 
     assert "ecr:PutImage" in allowed
     assert not [action for action in allowed if "Delete" in action or not action.startswith("ecr:")]
+
+
+def test_environments_of_functions_are_below_the_limit_of_lambda() -> None:
+    """The longest values of roles and caches, which a further cache would exceed."""
+    long = VARIANTS["everything set"] | {
+        "pull_through": ",".join(f"registry{n}.io" for n in range(5)),
+        "task_roles": ",".join(f"main/pipeline {n}={ROLES}team/nightly-reports" for n in range(10)),
+    }
+    assert from_mapping(long)
+    with pytest.raises(SettingsError, match="name fewer roles or registries"):
+        from_mapping(long | {"pull_through": f"{long['pull_through']},registry5.io"})
+    functions = resources(settings_templates(long)["api"], "AWS::Serverless::Function")
+    sizes = []
+    for function in functions:
+        variables = function["Properties"].get("Environment", {}).get("Variables", {})
+        texts = (v if isinstance(v, str) else _longest(v) for v in variables.values())
+        sizes.append(sum(map(len, variables)) + sum(map(len, texts)))
+
+    assert max(sizes) < 4096
+
+
+def _longest(value: Any) -> str:
+    """Return a text as long as the value of a template's expression."""
+    if isinstance(value, str):
+        return value
+    ((function, given),) = value.items()
+    if function != "Fn::Join":
+        return "x" * (20 if function == "Ref" else 100)
+    return str(given[0]).join(map(_longest, given[1]))
+
+
+@pytest.mark.parametrize(
+    ("header", "matches"),
+    [
+        ("Bearer cdo_Ab-_9", True),
+        ("bearer eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.c2ln", True),
+        ("Bearer ", False),
+        ("Bearer guess", False),
+        ("Basic YTpi", False),
+    ],
+)
+def test_only_tokens_of_a_valid_form_invoke_the_authorizer(header: str, matches: bool) -> None:
+    (api,) = resources(templates("default")["api"], "AWS::Serverless::Api")
+    authorizers = api["Properties"]["DefinitionBody"]["securityDefinitions"]
+    settings = authorizers["authorize"]["x-amazon-apigateway-authorizer"]
+
+    found = re.fullmatch(settings["identityValidationExpression"], header)
+
+    assert bool(found) is matches
+    assert settings["type"] == "token"

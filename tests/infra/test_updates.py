@@ -17,8 +17,7 @@ Templates = dict[str, dict[str, Any]]
 CHANGES: tuple[dict[str, Any], ...] = (
     {"remote_debug": False},
     {"spot_share": 5, "warm_workers": 2, "warm_minutes": 5},
-    {"slack_url": "https://slack.example.org"},
-    {"github_url": "https://github.example.org"},
+    {"slack_url": "https://slack.example.org", "github_url": "https://github.example.org"},
     {"mount_policy": False},
     {"agent_build": "codebuild"},
     *(
@@ -27,8 +26,8 @@ CHANGES: tuple[dict[str, Any], ...] = (
             ("alarm_email",),
             ("billing",),
             ("domain", "certificate"),
-            ("identity",),
-            ("log_days",),
+            ("identity", "identity_providers"),
+            ("log_days", "ci_issuer"),
             ("monthly_budget",),
             ("pull_through",),
             ("smtp_url", "email_from"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from infra.settings import as_context, from_mapping
 from conducto_core.api.dispatch import page_policy
 from conducto_core.installation.names import SETTINGS, STACKS, Variables, web_app_name
 from support.installation import VARIANTS, ZONE, resources, templates
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _policies(site: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -39,6 +42,8 @@ def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
         "domain": "pipelines.example.org",
         "email_from": "ci@example.org",
         "identity": "cognito",
+        "identity_providers": "Google,Okta",
+        "ci_issuer": "https://github.example.org/_services/token",
         "log_days": "7",
         "monthly_budget": "80",
         "pull_through": VARIANTS["everything set"]["pull_through"],
@@ -379,3 +384,37 @@ def test_every_route_of_the_api_requires_authentication(
     assert len(routes) > 20
     without = [route for route, security in routes.items() if not security]
     assert without == ["POST /api/v1/hooks/{hook}"]  # the signature of its body authorizes
+
+
+def test_documentation_states_how_many_alarm_metrics_are_charged() -> None:
+    counts = [
+        sum(
+            len([m for m in alarm["Properties"].get("Metrics", [{}]) if "Expression" not in m])
+            for alarm in resources(templates(variant)["watch"], "AWS::CloudWatch::Alarm")
+        )
+        for variant in ("default", "everything set")
+    ]
+
+    page = (ROOT / "docs/cloud.md").read_text()
+    assert f"each of their {counts[0]} metrics, with billing {counts[1]};" in page
+    assert f"| {counts[0] / 10:.2f} |" in page
+
+
+def test_every_log_group_of_a_function_has_a_retention(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    groups = [each for t in installation.values() for each in resources(t, "AWS::Logs::LogGroup")]
+    (copier,) = (
+        function["Properties"]
+        for function in resources(installation["site"], "AWS::Lambda::Function")
+        if "CustomCDKBucketDeployment" in function["Properties"]["Role"]["Fn::GetAtt"][0]
+    )
+
+    assert all("RetentionInDays" in group["Properties"] for group in groups)
+    assert "FilesLogs" in json.dumps(copier["LoggingConfig"])
+
+
+def test_providers_of_the_user_pool_survive_deployments() -> None:
+    (client,) = resources(templates("everything set")["site"], "AWS::Cognito::UserPoolClient")
+
+    assert client["Properties"]["SupportedIdentityProviders"] == ["COGNITO", "Google", "Okta"]

@@ -54,6 +54,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "pull_through": "docker.io=arn:aws:secretsmanager:us-east-1:123456789012:secret:"
         "ecr-pullthroughcache/hub-0a1b2c,quay.io",
         "identity": "cognito",
+        "identity_providers": "Google,Okta",
+        "ci_issuer": "https://github.example.org/_services/token",
         "smtp_url": "smtps://ci@mail.example.org",
         "email_from": "ci@example.org",
     },

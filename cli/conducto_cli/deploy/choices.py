@@ -1,6 +1,7 @@
 """Checks of what the settings name in the account, before anything is deployed."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from conducto_cli.deploy.checks import CheckResult, Status, guarded, spot_quota
 from conducto_cli.deploy.port import AwsAccount, Subnet
@@ -161,7 +162,7 @@ def _roles(account: AwsAccount, text: str) -> Iterator[CheckResult]:
         return
     number = account.caller().account
     for role in {each.arn: each for each in roles}.values():
-        yield guarded("task role", lambda role=role: _role(account, role, number))
+        yield guarded("task role", partial(_role, account, role, number))
 
 
 def _role(account: AwsAccount, role: TaskRole, number: str) -> CheckResult:

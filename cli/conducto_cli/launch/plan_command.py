@@ -331,6 +331,10 @@ def plan_lines(
             f"{dollars(stay.after_run)} after each run, not included above"
         )
     yield from _basis(found, known)
+    yield (
+        "not included: storage, and reading and writing of files "
+        f"({dollars(PRICES.file_read)} and {dollars(PRICES.file_write)} a GB)"
+    )
     yield f"prices of {PRICES.date} in {PRICES.region}, before tax; AWS was not asked"
     if found.notes:
         yield ""

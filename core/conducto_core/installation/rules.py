@@ -106,7 +106,7 @@ class Limitation(NamedTuple):
 
 
 def limitations(region: str, stage: str, settings: Mapping[str, str]) -> Iterator[Limitation]:
-    """Yield what an installation lacks in a region, and settings that are impossible there.
+    """Yield the missing parts of an installation in a region, and its impossible settings.
 
     Args:
         region: Name of the region.

@@ -282,7 +282,7 @@ def test_a_check_that_fails_otherwise_is_in_the_way(place: Place) -> None:
         ("us-gov-west-1", "us-gov-west-1 has no CloudFront, which serves the web app"),
     ],
 )
-def test_what_a_region_lacks_is_named_before_anything_is_created(
+def test_missing_parts_of_a_region_are_named_before_anything_is_created(
     place: Place, region: str, told: str
 ) -> None:
     place.account.region = region

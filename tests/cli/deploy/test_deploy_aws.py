@@ -175,7 +175,7 @@ def test_zones_are_known_by_name_and_id(account: BotoAccount) -> None:
     assert zones[f"{REGION}a"].startswith("euw1-az")
 
 
-def test_room_for_functions_includes_what_our_own_reserve(account: BotoAccount) -> None:
+def test_room_for_functions_includes_our_own_reservations(account: BotoAccount) -> None:
     client_of_lambda = account._client("lambda")
     with Stubber(client_of_lambda) as stub:
         limits = {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 700}
