@@ -44,6 +44,7 @@ partition                       sort                  content
 ``G#<org>#<trigger>``           ``D#<time>-<id>``     a webhook that it received
 ``G#<org>#<trigger>``           ``I#<SHA-256>``       mark of the provider's id of a webhook
 ``J#<SHA-256>``                 ``J``                 an ID token that was used
+``V#<SHA-256 of an address>``   ``<org>#<SHA-256>``   that the address has an open invitation
 ``S#<scope>``                   ``C``                 which AWS secret has the secrets of a scope
 ``S#<scope>``                   ``V#<version>``       an AWS secret that may exist
 ``D#<pipeline>``                ``<shell>``           a debug shell on a worker of its own
@@ -80,6 +81,7 @@ _KINDS: dict[str, Kind] = {
     "H": "person",
     "J": "used",
     "S": "secret",
+    "V": "invited",
     "D": "shell",
     "C": "follower",
     "N": "connection",
@@ -363,6 +365,11 @@ def delivery_mark(org_name: str, trigger_name: str, identity: str) -> Key:
     """Return the key that marks a provider's id of a webhook as known."""
     digest = sha256(identity.encode()).hexdigest()
     return Key(f"G#{org_name}#{trigger_name}", f"I#{digest}")
+
+
+def invited(email: str, org_name: str, digest: str) -> Key:
+    """Return the key that marks an address as invited (`infra/aws/sign_up.py` reads it)."""
+    return Key(f"V#{sha256(email.casefold().encode()).hexdigest()}", f"{org_name}#{digest}")
 
 
 def used(digest: str) -> Key:
