@@ -31,6 +31,7 @@ _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::\d+)?(?:/[!-~]*)?")
 _SMTP = re.compile(r"smtps?://(?:[^@:/\s]+@)?[A-Za-z0-9.-]+(?::\d+)?")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+_SENDER = re.compile(r"([^@\s]+@)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 _ZONE_NAME = r"[a-z]{2}(?:-[a-z]+)+-\d[a-z]"
 _ZONES = re.compile(rf"{_ZONE_NAME}(?:,{_ZONE_NAME})?")
@@ -114,6 +115,8 @@ class Settings:
         smtp_url: Mail server for notifications, ``smtp://user@host:587``; users store its password
             as a secret; None: no mail.
         email_from: Sender address of such mail, required with ``smtp_url``.
+        ses_identity: Verified SES identity that sends the mail of accounts: an address, or a
+            domain; None: Cognito's own address, 50 messages a day.
         slack_url: Replaces the address of Slack's API; None: Slack.
         github_url: Replaces the address of GitHub's API; None: GitHub.
     """
@@ -145,6 +148,7 @@ class Settings:
     pull_through: str | None = None
     smtp_url: str | None = None
     email_from: str | None = None
+    ses_identity: str | None = None
     slack_url: str | None = None
     github_url: str | None = None
 
@@ -217,6 +221,10 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
     email_from = _text(lookup, "email_from", _ADDRESS, "an address such as ci@example.org")
     if (smtp_url is None) != (email_from is None):
         raise SettingsError("smtp_url requires email_from, and vice versa")
+    identity = _text(lookup, "identity", _IDENTITY, "cognito")
+    ses_identity = _text(lookup, "ses_identity", _SENDER, "an address or a domain in SES")
+    if ses_identity is not None and identity is None:
+        raise SettingsError("ses_identity requires identity=cognito: it sends the mail of accounts")
     stage = _text(lookup, "stage", _STAGE, "lower-case letters, digits and '-', at most 16")
     vpc, zones = _vpc(lookup), _number(lookup, "zones", 1, 1, 2)
     found = Settings(
@@ -232,7 +240,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         warm_workers=_number(lookup, "warm_workers", 0, 0, MAX_WARM_WORKERS),
         warm_minutes=_warm_minutes(lookup),
         billing=_flag(lookup, "billing"),
-        identity=_text(lookup, "identity", _IDENTITY, "cognito"),
+        identity=identity,
         identity_providers=_text(
             lookup, "identity_providers", _PROVIDERS, "names of providers, e.g. Google,Okta"
         ),
@@ -249,6 +257,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         pull_through=_caches(lookup, stage or DEFAULTS.stage),
         smtp_url=smtp_url,
         email_from=email_from,
+        ses_identity=ses_identity,
         slack_url=_text(lookup, "slack_url", _HTTPS, "the https:// address of an API"),
         github_url=_text(lookup, "github_url", _HTTPS, "the https:// address of an API"),
     )

@@ -48,6 +48,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "billing": True,
         "log_days": 7,
         "alarm_email": "ops@example.org",
+        "ses_identity": "mail.example.org",
         "monthly_budget": 80,
         "task_roles": f"main={ROLES}team/reports,"
         f"main/github.com/acme/reports:nightly.py={ROLES}nightly",

@@ -141,6 +141,8 @@ def made_prefix(stage: str) -> str:
 
 #: The function that executes effects outside of requests.
 BACKGROUND_FUNCTION = "background"
+#: The function that Cognito asks before it creates an account; only with ``identity=cognito``.
+SIGN_UP_FUNCTION = "sign_up"
 #: The function that responds to requests.
 API_FUNCTION = "api_handler"
 #: Functions that advance pipelines: each may start builds and stop workers.
@@ -228,6 +230,7 @@ SETTINGS = (
     "public_ip",
     "pull_through",
     "remote_debug",
+    "ses_identity",
     "slack_url",
     "smtp_url",
     "spot_share",

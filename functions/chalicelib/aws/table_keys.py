@@ -43,6 +43,7 @@ partition                       sort                  content
 ``G#<org>#<trigger>``           ``D#<time>-<id>``     a webhook that it received
 ``G#<org>#<trigger>``           ``I#<SHA-256>``       mark of the provider's id of a webhook
 ``J#<SHA-256>``                 ``J``                 an ID token that was used
+``V#<SHA-256 of an address>``   ``<org>#<SHA-256>``   that the address has an open invitation
 ``S#<scope>``                   ``C``                 which AWS secret has the secrets of a scope
 ``S#<scope>``                   ``V#<version>``       an AWS secret that may exist
 ``D#<pipeline>``                ``<shell>``           a debug shell on a worker of its own
@@ -82,6 +83,7 @@ _KINDS: dict[str, Kind] = {
     "H": "person",
     "J": "used",
     "S": "secret",
+    "V": "invited",
     "D": "shell",
     "C": "follower",
     "N": "connection",
@@ -384,6 +386,11 @@ def delivery_count(org_name: str, trigger_name: str, minute: int) -> Key:
 def watched_app(org_name: str) -> Key:
     """Return the key that marks an organisation's GitHub App as one with webhooks."""
     return Key(f"G#{org_name}#~github", "W")
+
+
+def invited(email: str, org_name: str, digest: str) -> Key:
+    """Return the key that marks an address as invited (`infra/aws/sign_up.py` reads it)."""
+    return Key(f"V#{sha256(email.casefold().encode()).hexdigest()}", f"{org_name}#{digest}")
 
 
 def used(digest: str) -> Key:

@@ -240,7 +240,7 @@ class TablePeople:
             unused = (table_keys.org(org), table_keys.account(org))
             operations += [self._table.check_operation(key, Condition(NEW)) for key in unused]
         if invitation is not None:
-            operations.append(self._close(org, invitation, "accepted"))
+            operations += self._close(org, invitation, "accepted")
         self._write(operations)
 
     def change(self, org: str, member: Member, role: Role | None, by: str | None) -> None:
@@ -285,14 +285,21 @@ class TablePeople:
         return self._table.check_operation(table_keys.member(org, user), entitled)
 
     def invite(self, org: str, record: InvitationRecord) -> None:
-        """Store an invitation."""
+        """Store an invitation, and mark its address, which may now sign up."""
+        until = record.invitation.expires
         kept = int(record.invitation.expires) + INVITATION_KEPT_SECONDS
         item: Item = {
             "invitation": record.model_dump_json(),
             "state": record.state,
             "expires": kept,
         }
-        self._table.put(table_keys.invitation(org, record.digest), item)
+        mark: Item = {"until": until, "expires": int(until) + 1}
+        self._write(
+            [
+                self._table.put_operation(table_keys.invitation(org, record.digest), item),
+                self._table.put_operation(_mark(org, record), mark),
+            ]
+        )
 
     def invitations(self, org: str) -> Sequence[InvitationRecord]:
         """Return the invitations of an organisation, the newest first."""
@@ -306,20 +313,25 @@ class TablePeople:
 
     def withdraw(self, org: str, digest: str) -> None:
         """Withdraw an open invitation."""
-        self._write([self._close(org, digest, "withdrawn")])
+        self._write(self._close(org, digest, "withdrawn"))
 
     def drop_invitation(self, org: str, digest: str) -> None:
         """Delete the record of an invitation."""
+        record = self.invitation(org, digest)
+        if record is not None:
+            self._table.delete(_mark(org, record))
         self._table.delete(table_keys.invitation(org, digest))
 
     def dissolve(self, org: str) -> None:
         """Remove all members and invitations; the name stays taken."""
         users = [member.user for member in self.members(org)]
-        digests = [record.digest for record in self.invitations(org)]
+        invitations = self.invitations(org)
+        digests = [record.digest for record in invitations]
         # The roots first: this ends all tokens even if the rest is interrupted.
         keys = [
             *(table_keys.token(membership_digest(org, user)) for user in users),
             *(table_keys.token(digest) for digest in digests),
+            *(_mark(org, record) for record in invitations),
             *(table_keys.invitation(org, digest) for digest in digests),
             *(table_keys.former_member(org, user) for user in self.former(org)),
             *(table_keys.member(org, user) for user in users),
@@ -327,12 +339,13 @@ class TablePeople:
         self._table.put(table_keys.members(org), {"owners": 0})
         self._table.delete_all(keys)
 
-    def _close(self, org: str, digest: str, state: str) -> Mapping[str, Any]:
+    def _close(self, org: str, digest: str, state: str) -> list[Mapping[str, Any]]:
         is_open = {":open": "open"}
         key = table_keys.invitation(org, digest)
-        return self._table.update_operation(
-            Update(key, set={"state": state}, where="#state = :open", values=is_open)
-        )
+        closed = Update(key, set={"state": state}, where="#state = :open", values=is_open)
+        record = self.invitation(org, digest)
+        marks = [] if record is None else [self._table.delete_operation(_mark(org, record))]
+        return [self._table.update_operation(closed), *marks]
 
     def _write(self, operations: Sequence[Mapping[str, Any]]) -> None:
         reasons = self._table.try_transact(operations)
@@ -345,6 +358,10 @@ def _item(member: Member, person: VerifiedPerson | None) -> Item:
     if person is None:
         return item
     return {**item, "issuer": person.issuer, "subject": person.subject}
+
+
+def _mark(org: str, record: InvitationRecord) -> table_keys.Key:
+    return table_keys.invited(record.invitation.email, org, record.digest)
 
 
 def _member(item: Item) -> Member:
