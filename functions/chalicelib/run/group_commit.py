@@ -35,7 +35,7 @@ from conducto_core.errors import NotFoundError
 #: First and longest pause in seconds between reads of the journal, and how the pause grows.
 FIRST_PAUSE = 0.012
 LONGEST_PAUSE = 0.15
-GROWTH = 1.5
+GROWTH = 1.15
 #: Longest pause in seconds after AWS throttled a call.
 THROTTLED_PAUSE = 1.2
 #: Seconds after which a request gives up; API Gateway ends a request after 29 seconds.
