@@ -164,11 +164,11 @@ def task_stopped(event: CloudWatchEvent) -> None:
 )
 def execution_ended(event: CloudWatchEvent) -> None:
     """Handle the end of a Step Functions execution."""
-    machine = str(event.detail["stateMachineArn"]).rpartition(":")[2]
-    if machine.startswith(conducto.site.prefix):
+    machine = str(event.detail["stateMachineArn"])
+    if machine.rpartition(":")[2].startswith(conducto.site.prefix):
         run = str(event.detail["name"])
         with log_fields(run_id=run):
-            conducto.reconciler.execution_ended(run, event.detail["status"])
+            conducto.reconciler.execution_ended(run, event.detail["status"], machine)
 
 
 @app.on_cw_event(

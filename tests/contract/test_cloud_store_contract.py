@@ -24,6 +24,7 @@ from conducto_core.run.model.records import (
     AttemptRecord,
     ChangeRow,
     NodeChange,
+    ParentAttempt,
     PipelineRecord,
     PipelineStatus,
 )
@@ -322,20 +323,15 @@ def test_an_entry_of_a_turn_that_is_over_is_refused(store: Store) -> None:
     assert [e.number for e in store.news("abc", 0).entries] == [1, 2]
 
 
-def test_inputs_wait_until_an_entry_has_them(store: Store) -> None:
+def test_inputs_wait_until_they_are_deleted(store: Store) -> None:
     waiting = [Waiting(f"{number}-x", {"number": number}) for number in (3, 1, 2)]
     for each in (*waiting, waiting[0]):
         store.put_waiting("abc", each)
     assert [each.id for each in store.waiting("abc", 2)] == ["1-x", "2-x"]
     assert store.waiting("abc", 10)[2] == waiting[0]
 
-    store.commit("acme", "abc", entry(1, arrived=["1-x", "3-x"]))
-    with pytest.raises(ConflictError):
-        store.commit("acme", "abc", entry(1, arrived=["2-x"]))
+    store.drop_waiting("abc", ["1-x", "3-x", "unknown"])
     assert [each.id for each in store.waiting("abc", 10)] == ["2-x"]
-
-    store.drop_waiting("abc", ["2-x", "unknown"])
-    assert store.waiting("abc", 10) == []
 
 
 def test_record_and_listing_stay_unless_an_entry_writes_them(store: Store) -> None:
@@ -365,17 +361,23 @@ def test_a_deleted_pipeline_gets_no_entry(real: Over) -> None:
     assert real.store.news("abc", 0).entries == []
 
 
-def test_inputs_and_turns_that_are_written_after_a_deletion_expire(
+def test_after_a_deletion_inputs_expire_and_nobody_gets_a_turn(
     real: Over, clients: Clients
 ) -> None:
     table = DynamoTable(clients, TABLE)
+    real.store.create(cloud_record("gone"), b"")
+    turn = real.store.pass_turn("gone", Turn(), TurnState.TAKEN)
+    real.store.forget("gone")
     real.store.put_waiting("gone", Waiting("1-x", {}))
-    real.store.pass_turn("gone", Turn(), TurnState.TAKEN)
+    with pytest.raises(ConflictError):
+        real.store.pass_turn("gone", Turn(), TurnState.TAKEN)
+    with pytest.raises(ConflictError):
+        real.store.pass_turn("gone", turn, TurnState.OPEN)
 
     partitions = (table_keys.waiting("gone", "").partition, table_keys.turn("gone").partition)
     found = [item for each in partitions for _, item in table.range(each, "!", "~")]
 
-    assert len(found) == 2
+    assert len(found) == 1
     assert all(0 < int(item["expires"]) - time.time() <= 86_400 for item in found)
 
 
@@ -690,3 +692,27 @@ def test_deleted_pipeline_leaves_neither_items_nor_objects(real: Over, clients: 
     real.store.forget("gone")
 
     assert left() == before
+
+
+def test_active_pipelines_of_an_org_are_counted(over: Over) -> None:
+    busy = PipelineStatus(state=State.RUNNING, settled=False)
+    for number, (org, status, open_) in enumerate(
+        [("acme", busy, True)] * 3
+        + [("acme", PipelineStatus(), True), ("acme", PipelineStatus(), False)]
+        + [("ac", busy, True)]
+    ):
+        record = PipelineRecord(id=f"p{number}", title="Train", status=status)
+        over.store.create(CloudRecord(org, record), b"")
+        over.store.commit(org, record.id, entry(1, record=record, open=open_))
+
+    assert over.store.count_active("acme", 10) == 3
+    assert over.store.count_active("acme", 2) == 2
+    assert over.store.count_active("other", 10) == 0
+    assert len(list(over.store.open_pipelines())) == 5
+
+
+def test_pipelines_that_an_attempt_launches_are_counted(store: Store) -> None:
+    parent = ParentAttempt(pipeline="abc", path="/a", attempt=1, depth=1)
+    other = parent.model_copy(update={"attempt": 2})
+
+    assert [store.count_child(each) for each in (parent, parent, other, parent)] == [0, 1, 0, 2]

@@ -215,11 +215,14 @@ def plan_document(
         workers: At once, at most.
         account: Its warm pool and prices count; None: it is not known.
     """
+    from conducto_core.asl.rules.forecast import first_command  # noqa: PLC0415
+
     pools = [{**asdict(pool), "kind": pool.kind.value} for pool in found.pools]
     document = {**asdict(found), "pools": pools, "dollars": found.dollars}
     runs = [run.id for run in known.runs]
     document |= {"workers": workers, "spot": spot, "runs": runs}
     document["price"] = customer_price(found, account)
+    document["first_command_seconds"], _ = first_command(found.execs)
     if account is not None and (warm := account.warm) is not None:
         price = warm_price(found, warm, spot=spot)
         document["warm_pool"] = {**warm.model_dump(mode="json"), **asdict(price)}
@@ -298,6 +301,7 @@ def plan_lines(
         printable,
         table,
     )
+    from conducto_core.asl.rules.forecast import first_command  # noqa: PLC0415
     from conducto_core.workers.rules.fargate import PRICES  # noqa: PLC0415
 
     head = ("IMAGE", "CONTAINERS", "WORKER", "AT ONCE", "EXECS", "TIME", "DOLLARS")
@@ -308,6 +312,8 @@ def plan_lines(
         f"{count_of(found.execs, 'Exec')}, {count_of(len(found.pools), 'pool')} of workers, at "
         f"most {count_of(workers, 'worker')} at once, {how}"
     )
+    seconds, why = first_command(found.execs)
+    yield f"first command after about {seconds:.0f} s: {why}"
     yield (
         f"{count_of(found.machines, 'state machine')}, "
         f"{count_of(found.transitions, 'state transition')}"

@@ -8,6 +8,7 @@ partition                       sort                  content
 ``P#<pipeline>``                ``F``                 whose turn it is to write entries
 ``P#<pipeline>``                ``X#<number>``        attempts of an entry, not yet written
 ``P#<pipeline>``                ``M#<number>``        notifications of an entry
+``P#<pipeline>``                ``N#<path>#<n>``      number of pipelines that an attempt launched
 ``P#<pipeline>``                ``S``                 the latest snapshot
 ``P#<pipeline>``                ``W#<worker>``        time of a worker's launch or heartbeat
 ``X#<pipeline>#<part>``         ``<path>#<n>``        an attempt that ended
@@ -121,6 +122,7 @@ _OF_A_PIPELINE: dict[str, Kind] = {
     "F": "turn",
     "X": "spilled",
     "M": "outgoing",
+    "N": "children",
     "S": "snapshot",
     "W": "sign of life",
     "B": "measured",
@@ -204,6 +206,11 @@ def attempt(pipeline_id: str, path: str, number: int) -> Key:
     """Return the key of an attempt."""
     sort = f"{attempts_of(path)}{number:0{_DIGITS}}"
     return Key(attempts(pipeline_id, part_of(path)), sort)
+
+
+def children(pipeline_id: str, path: str, number: int) -> Key:
+    """Return the key of the number of pipelines that an attempt launched."""
+    return Key(pipeline(pipeline_id), f"N#{attempts_of(path)}{number:0{_DIGITS}}")
 
 
 def spilled(pipeline_id: str, number: int) -> Key:

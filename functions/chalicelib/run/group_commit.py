@@ -35,7 +35,7 @@ from conducto_core.errors import NotFoundError
 #: First and longest pause in seconds between reads of the journal, and how the pause grows.
 FIRST_PAUSE = 0.012
 LONGEST_PAUSE = 0.15
-GROWTH = 1.5
+GROWTH = 1.15
 #: Longest pause in seconds after AWS throttled a call.
 THROTTLED_PAUSE = 1.2
 #: Seconds after which a request gives up; API Gateway ends a request after 29 seconds.
@@ -85,6 +85,9 @@ TURN_ENTRIES = 8
 MAX_REFUSED = 2
 #: Maximum number of waiting inputs in an entry: a transaction has a hundred items.
 BATCH = 60
+#: Number of waiting inputs that are read at once. Those that an entry has are deleted after the
+#: turn, so that nobody waits for it, and later ones if they are of an entry before the last ones.
+_LISTED, _LAST = 200, 50
 #: Seconds without an entry after which the holder of the turn counts as dead.
 PATIENCE = 0.5
 
@@ -129,7 +132,7 @@ class _Request:
         done: Whether the input took effect; False: there is none; None: not yet.
         lost: Whether another request was faster, so that it must not compete again.
         reads: Whether it must read the journal before it writes another entry.
-        served: Number of waiting inputs in the entries that it has written.
+        served: Ids of waiting inputs in the entries that it has written.
         failing: Ids of waiting inputs that cannot be applied or written.
         alone: Whether each of its entries has one input, to find the input that fails.
         effects: Effects of its input and of the entries that it has written.
@@ -146,7 +149,7 @@ class _Request:
     done: bool | None = None
     lost: bool = False
     reads: bool = True
-    served: int = 0
+    served: list[str] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
     alone: bool = False
     effects: list[PendingEffects] = field(default_factory=list)
@@ -304,7 +307,7 @@ class GroupCommit:
             return
         self._cache.put(live)
         request.reads = False
-        request.served += len(batch.waiting)
+        request.served += [each.id for each in batch.waiting]
         if self._cache.arrived(request.id).changes is not None:
             request.done = True
 
@@ -348,9 +351,11 @@ class GroupCommit:
             state = TurnState.OPEN if request.served else TurnState.QUIET
             with suppress(ConflictError, ThrottledError):
                 self._cloud.store.pass_turn(request.pipeline_id, turn, state)
+            with suppress(ThrottledError):
+                self._cloud.store.drop_waiting(request.pipeline_id, request.served)
 
     def _waiting(self, pipeline_id: str) -> list[Submitted]:
-        found = self._cloud.store.waiting(pipeline_id, BATCH)
+        found = self._cloud.store.waiting(pipeline_id, _LISTED)
         return [Submitted.model_validate(each.submitted) for each in found]
 
     def _write_next(self, request: _Request, turn: Turn, waiting: Sequence[Submitted]) -> bool:
@@ -363,9 +368,10 @@ class GroupCommit:
         else:
             live = self._cache.known(request.org, request.pipeline_id)
         own = self._own(request, live)
-        new = fresh(live, waiting)
-        known = {each.id for each in waiting} - {each.id for each in new}
-        self._cloud.store.drop_waiting(request.pipeline_id, sorted(known))
+        new = fresh(live, waiting)[:BATCH]
+        numbers = {each.id: live.taken.get(each.id, live.number) for each in waiting}
+        left = [name for name, number in numbers.items() if number < live.number - _LAST]
+        self._cloud.store.drop_waiting(request.pipeline_id, left)
         if request.alone:
             new = new[:1] if own is None else []
         if own is None and not new:

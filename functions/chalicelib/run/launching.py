@@ -259,12 +259,7 @@ class CloudLaunches(CloudCaller):
     def _check_plan(self, origin: Origin | GitOrigin | None, ahead: int) -> None:
         """Check that the plan has room for a launch, and for those that wait before it."""
         plan = self._cloud.orgs.plan(self._me.org)
-        active = siblings = 0
-        for record in self._records():
-            active += not record.status.settled
-            siblings += isinstance(origin, Origin) and record.parent == origin.parent
-        if isinstance(origin, Origin):
-            check_count(origin.parent, siblings)
+        active = self._cloud.store.count_active(self._me.org, plan.max_pipelines)
         if active + ahead >= plan.max_pipelines:
             before = f" (before it in the queue: {ahead})" if ahead else ""
             raise PlanFullError(
@@ -272,6 +267,8 @@ class CloudLaunches(CloudCaller):
                 f"{active} are active{before}; wait for one to end, pause one, or "
                 f"{self._cloud.remedies().larger_plan()}"
             )
+        if isinstance(origin, Origin):
+            check_count(origin.parent, self._cloud.store.count_child(origin.parent))
 
 
 def _facts(origin: Origin | GitOrigin | None) -> dict[str, object]:

@@ -9,7 +9,13 @@ from chalicelib.people.port import Share
 from conducto_core.asl.rules.compiler import Machine
 from conducto_core.limits.rules import Lease
 from conducto_core.notifications.model import NotificationRecord
-from conducto_core.run.model.records import AttemptRecord, ChangeRow, NodeChange, PipelineRecord
+from conducto_core.run.model.records import (
+    AttemptRecord,
+    ChangeRow,
+    NodeChange,
+    ParentAttempt,
+    PipelineRecord,
+)
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
 
 #: Kinds of what `Store.keep_tree` stores, for the migrations of their schema.
@@ -88,7 +94,6 @@ class Entry:
         open: `Store.open_pipelines` lists the pipeline: it is not settled, or has workers.
         asks: `Store.asking_pipelines` lists the pipeline: an approval waits for a decision.
         turn: Reject the entry if the version of the turn is another one; None: do not check.
-        arrived: Ids of waiting inputs to delete afterwards.
     """
 
     number: int
@@ -106,7 +111,6 @@ class Entry:
     open: bool = True
     asks: bool = False
     turn: int | None = None
-    arrived: Sequence[str] = ()
 
 
 class News(NamedTuple):
@@ -172,6 +176,15 @@ class Store(Protocol):
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
         """Yield ``(org, pipeline id)`` of all other pipelines."""
 
+    def count_active(self, org: str, maximum: int) -> int:
+        """Return the number of an organisation's pipelines that are not settled, up to a maximum.
+
+        The latest changes may be missing.
+        """
+
+    def count_child(self, parent: ParentAttempt) -> int:
+        """Count a pipeline that an attempt launches; return the number of those before."""
+
     def object_bytes(self, pipeline_id: str) -> int:
         """Return the size of a pipeline's definitions and states in the bucket."""
 
@@ -221,7 +234,8 @@ class Store(Protocol):
         """Change the state of the turn; return the new turn.
 
         Raises:
-            ConflictError: The turn has changed since ``before`` was read.
+            ConflictError: The turn has changed since ``before`` was read, or the first turn of the
+                pipeline was to be taken after its deletion.
         """
 
     def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:

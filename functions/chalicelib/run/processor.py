@@ -279,7 +279,6 @@ class CommandProcessor:
             open=live.open() or bool(written.hires),
             asks=bool(live.record.status.approvals),
             turn=batch.turn,
-            arrived=[each.id for each in batch.waiting],
         )
         try:
             self.cloud.store.commit(live.org, live.id, entry)

@@ -168,7 +168,7 @@ class CloudReadModel:
         pool_workers = live.registry.pool_workers().get(pool.name)
         if pool_workers is not None and pool_workers.starting:
             starts = live.starts_of(pool.name)
-            yield waits.starting("a worker", starts.rounds, starts.reason)
+            yield waits.starting_worker(starts.rounds, starts.reason)
 
     def _in_line(self, live: CloudPipeline, why: Wait) -> Wait:
         """Return a wait for a worker with the place of the pipeline in line."""

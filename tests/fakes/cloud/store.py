@@ -22,7 +22,12 @@ from chalicelib.run.port import (
     Waiting,
     no_check,
 )
-from conducto_core.run.model.records import AttemptRecord, NodeChange, PipelineRecord
+from conducto_core.run.model.records import (
+    AttemptRecord,
+    NodeChange,
+    ParentAttempt,
+    PipelineRecord,
+)
 
 
 @dataclass(slots=True)
@@ -50,6 +55,7 @@ class FakeStore:
     def __init__(self, orgs: FakeOrgs) -> None:
         self._orgs = orgs
         self._kept: dict[str, _Kept] = {}
+        self._children: dict[ParentAttempt, int] = {}
         self._lock = RLock()
 
     def create(self, record: CloudRecord, definition: bytes) -> None:
@@ -80,6 +86,15 @@ class FakeStore:
 
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
         yield from [(kept.org, i) for i, kept in list(self._kept.items()) if not kept.open]
+
+    def count_active(self, org: str, maximum: int) -> int:
+        mine = [kept for kept in list(self._kept.values()) if kept.org == org and kept.open]
+        return min(maximum, sum(not kept.record.status.settled for kept in mine))
+
+    def count_child(self, parent: ParentAttempt) -> int:
+        with self._lock:
+            self._children[parent] = before = self._children.get(parent, 0) + 1
+            return before - 1
 
     def object_bytes(self, pipeline_id: str) -> int:
         return len(self._kept[pipeline_id].definition)
@@ -122,8 +137,6 @@ class FakeStore:
             if entry.share is not None:
                 self._orgs.set_share(org, pipeline_id, entry.share)
             kept.journal.append(entry)
-            for submitted in entry.arrived:
-                kept.waiting.pop(submitted, None)
             kept.changes += [NodeChange.model_validate_json(row.json()) for row in entry.changes]
             kept.attempts.update({(a.path, a.number): a for a in entry.attempts})
             if entry.notifications:

@@ -32,8 +32,21 @@ from conducto_core.workers.rules.fargate import PRICES, Size, rounding_note, siz
 
 #: Seconds from a worker's start, which is charged, to its first command.
 START_SECONDS = 45.0
+#: Seconds from a launch to the first request for a worker: of a small tree, and more for each Exec
+#: (``make bench BENCH=cloud`` with ``--only launch``).
+_REQUEST_SECONDS, _REQUEST_EACH = 0.5, 2.3e-5
 #: Seconds for which an idle worker waits for another command.
 IDLE_SECONDS = 60.0
+
+
+def first_command(execs: int) -> tuple[float, str]:
+    """Return the seconds from a launch in the cloud to its first command, and the reason."""
+    request = _REQUEST_SECONDS + _REQUEST_EACH * execs
+    why = (
+        f"a worker is requested after {request:.1f} s; AWS Fargate then needs 30 to 45 s for a "
+        "machine and to pull the image, longer for a large one; state machines are made meanwhile"
+    )
+    return request + START_SECONDS, why
 
 
 @dataclass(frozen=True, slots=True)

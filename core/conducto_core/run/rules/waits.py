@@ -150,6 +150,15 @@ def starting(what: str, rounds: int = 0, reason: str = "") -> Wait:
     return Wait(f"{what} is starting{again}", "start")
 
 
+def starting_worker(rounds: int = 0, reason: str = "") -> Wait:
+    """Return the wait for a worker of the cloud that starts, with the time that it takes."""
+    wait = starting("a worker", rounds, reason)
+    if rounds:
+        return wait
+    why = "AWS needs 30 to 60 seconds for a machine and to pull the image"
+    return wait._replace(text=f"{wait.text}: {why}")
+
+
 def refused_worker(reason: str, until: float) -> Wait:
     """Return the wait for a worker that AWS did not start."""
     text = f"waiting for a worker: AWS reported {reason!r}; the next launch is {_after(until)}"

@@ -9,10 +9,10 @@ completes it.
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from heapq import merge
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -56,7 +56,13 @@ from conducto_core.installation.names import (
     TREE_PREFIX,
 )
 from conducto_core.notifications.model import NotificationRecord
-from conducto_core.run.model.records import AttemptRecord, ChangeRow, NodeChange, PipelineRecord
+from conducto_core.run.model.records import (
+    AttemptRecord,
+    ChangeRow,
+    NodeChange,
+    ParentAttempt,
+    PipelineRecord,
+)
 from conducto_core.tree.model import pack_form, unpack_form
 
 #: Maximum number of attempts in an entry's transaction, which also has the entry, the record, the
@@ -71,11 +77,15 @@ MAX_BYTES = 2 << 20
 WORKER_SECONDS = 7 * 86_400
 #: Seconds after which waiting inputs and the turn expire: they may be written after a deletion.
 TURN_SECONDS = 86_400
+#: Seconds after which the number of pipelines that an attempt has launched expires.
+CHILD_SECONDS = 400 * 86_400
 #: Partitions of the index of pipelines: each pipeline is in one of them.
 _OPEN = "open"
 _RESTING = "resting"
 #: Before the id of an open pipeline in which an approval waits: they can be read without the rest.
 _ASKS = "?"
+#: The same for one that is settled and still has workers.
+_SETTLED = "~"
 #: Number above those of all entries.
 _LAST_ENTRY = 10**12 - 1
 #: Partition of the same index with pending notifications, sorted by due time.
@@ -149,7 +159,20 @@ class JournalStore:
     def _listed_in(self, partition: str) -> Iterator[tuple[str, str]]:
         for _, item in self._table.index(OPEN, partition):
             org, _, pipeline_id = str(item[OPEN.sort_key]).partition("#")
-            yield org, pipeline_id.removeprefix(_ASKS)
+            yield org, pipeline_id.lstrip(_ASKS + _SETTLED)
+
+    def count_active(self, org: str, maximum: int) -> int:
+        """Return the number of an organisation's pipelines that are not settled."""
+        begin = f"{org}#"
+        places = (item[OPEN.sort_key] for _, item in self._table.index(OPEN, _OPEN, begins=begin))
+        active = (1 for place in places if not str(place).startswith(begin + _SETTLED))
+        return sum(islice(active, maximum))
+
+    def count_child(self, parent: ParentAttempt) -> int:
+        """Count a pipeline that an attempt launches; return the number of those before."""
+        key = table_keys.children(parent.pipeline, parent.path, parent.attempt)
+        expires: Item = {"expires": int(time.time()) + CHILD_SECONDS}
+        return self._table.count(Update(key, set=expires, add={"launched": 1}), "launched") - 1
 
     def object_bytes(self, pipeline_id: str) -> int:
         """Return the size of a pipeline's definitions and states in the bucket."""
@@ -217,10 +240,9 @@ class JournalStore:
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
         """Write an entry and its related items in one transaction."""
-        parts = [
-            self._entry_part(pipeline_id, entry),
-            self._record_part(org, pipeline_id, entry),
-        ]
+        parts = [self._entry_part(pipeline_id, entry)]
+        if entry.listed or entry.turn is None:  # a turn ends with its pipeline
+            parts.append(self._record_part(org, pipeline_id, entry))
         if entry.workers or entry.reserved:
             parts.append(self._workers_part(org, entry))
         if entry.share is not None:
@@ -239,8 +261,6 @@ class JournalStore:
         self._transact(parts)
         if many:
             self._spread(pipeline_id, entry.number, entry.attempts)
-        with suppress(ThrottledError):  # they are deleted when they are read again
-            self.drop_waiting(pipeline_id, entry.arrived)
 
     def _attempt_part(
         self, pipeline_id: str, attempt: AttemptRecord, number: int
@@ -285,10 +305,9 @@ class JournalStore:
             condition = Condition(f"org = :owner AND {ATTRIBUTE} <= :schema", known)
             return _Part(self._table.check_operation(key, condition), refusal)
         item = {} if entry.record is None else _record_item(org, entry.record)
-        item |= {
-            **_listed(org, pipeline_id, open_=entry.open, asks=entry.asks),
-            "entry": entry.number,
-        }
+        settled = entry.record is not None and entry.record.status.settled
+        item |= _listed(org, pipeline_id, open_=entry.open, asks=entry.asks, settled=settled)
+        item["entry"] = entry.number
         update = Update(key, set=item, where="org = :owner", values=owner)
         return _Part(self._table.update_operation(update), refusal)
 
@@ -370,8 +389,12 @@ class JournalStore:
         key = table_keys.turn(pipeline_id)
         if before.version:
             self._table.put_where(key, item, "version = :before", {":before": before.version})
-        else:
-            self._table.put_where(key, item)
+            return after
+        there = Condition(f"attribute_exists({PARTITION_KEY})")
+        record = self._table.check_operation(table_keys.record(pipeline_id), there)
+        refusal = ConflictError(f"the turn of pipeline {pipeline_id} was taken, or it was deleted")
+        turn = self._table.put_operation(key, item, new=True)
+        self._transact([_Part(turn, refusal), _Part(record, refusal)])
         return after
 
     def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
@@ -586,9 +609,11 @@ def _record_item(org: str, record: PipelineRecord) -> dict[str, Value]:
     }
 
 
-def _listed(org: str, pipeline_id: str, *, open_: bool, asks: bool = False) -> dict[str, Value]:
+def _listed(
+    org: str, pipeline_id: str, *, open_: bool, asks: bool = False, settled: bool = True
+) -> dict[str, Value]:
     partition = _OPEN if open_ else _RESTING
-    mark = _ASKS if asks and open_ else ""
+    mark = (_ASKS if asks else _SETTLED if settled else "") if open_ else ""
     return {OPEN.partition_key: partition, OPEN.sort_key: f"{org}#{mark}{pipeline_id}"}
 
 
