@@ -21,13 +21,14 @@ from conducto.errors import ConductoError
 from conducto_cli.projects.examples import examples
 from conducto_cli.python_client.hosts import open_target
 from conducto_client import Client, ClientError
-from conducto_client.pipeline import Pipeline
 from conducto_core.debug.model import DebugRequest
 from conducto_core.images.sdk_wheel import package_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from conducto_client.pipeline import Pipeline
 
 #: The smallest image with a shell.
 IMAGE = "busybox:latest"
@@ -97,7 +98,7 @@ class Trial:
         pipeline.rerun(failed=True)
         pipeline.wait(TIMEOUT, progress=False)
         expect(pipeline.state == "done", f"after the rerun it is {pipeline.state}")
-        expect(len(pipeline["/good"].attempts) == 1, "the rerun repeated a command that was done")
+        expect(len(pipeline["/good"].attempts()) == 1, "the rerun repeated a command that was done")
 
     def data(self) -> None:
         root = co.Serial(image=IMAGE, cpu=0.25, mem=0.5)
@@ -128,7 +129,7 @@ class Trial:
         expect(pipeline["/"].logs() == "built\n", "the image lacks the file")
 
     def debug(self) -> None:
-        pipeline = self.pipelines[0]
+        pipeline = self._first()
         plan = self._call(lambda client: client.debug(pipeline.id, DebugRequest(path="/")))
         expect(plan.image, "there is no image for a shell")
 
@@ -143,6 +144,7 @@ class Trial:
         expect(apart, "two commands of a limit of one ran at the same time")
 
     def price(self) -> dict[str, Any]:
+        self._first()
         costs = [self._call(lambda client, p=p: client.cost(p.id)) for p in self.pipelines]
         total = sum(cost.dollars for cost in costs)
         return {"dollars": round(total, 5), "prices_of": costs[0].priced}
@@ -154,6 +156,10 @@ class Trial:
         left = self._call(lambda client: client.list(lifecycle="all"))
         mine = {pipeline.id for pipeline in self.pipelines}
         expect(not mine & {one.pipeline.id for one in left}, "a deleted pipeline is still listed")
+
+    def _first(self) -> Pipeline:
+        expect(self.pipelines, "no pipeline could be launched")
+        return self.pipelines[0]
 
     def _call(self, operation: Callable[[Client], Any]) -> Any:
         return self.target.call(operation)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from support.cloud.emulated import Cloud
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.timeout(1200)]
 
 
 def test_all_automatic_rows_are_ok_and_the_file_is_anonymous(
