@@ -47,11 +47,20 @@ engine: ## Use a running container engine, or install and start one
 # The result of `make web`.
 WEB_BUILT := local_runner/conducto_local/web/index.html
 
-demo: $(USABLE) engine ## Set up, and run the demo pipeline in containers
-	@test -e $(WEB_BUILT) || { .ci/tools web; $(MAKE) --no-print-directory web; } || \
-	echo "the demo runs without its page in the web app" >&2
-	$(BIN)/python tests/support/stand_ins.py python:3.11-slim
+# Debian's packages are installed one after the other; then the packages of Python, the base image and
+# the web app are made at the same time.
+demo: engine ## Set up, and run the demo pipeline in containers
+	@.ci/venv $(PYTHON) $(VENV)
+	@test -e $(WEB_BUILT) || .ci/tools web
+	@$(MAKE) --no-print-directory -j3 $(USABLE) demo-image demo-app
 	$(BIN)/python examples/demo/pipeline.py --local --run
+
+demo-image:
+	$(PYTHON) tests/support/stand_ins.py python:3.11-slim
+
+demo-app:
+	@test -e $(WEB_BUILT) || $(MAKE) --no-print-directory web || \
+	echo "the demo runs without its page in the web app" >&2
 
 # Without npm the tests that need its packages are skipped, with a message.
 TEST_PACKAGES := tests/tools/node_modules/.package-lock.json
@@ -181,4 +190,4 @@ bench: $(READY) engine ## Run the benchmarks: BENCH=local, web or cloud
 clean: ## Remove all files that set-up and tests created in the checkout
 	rm -rf $(VENV) dist build chalice.out cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine tools demo test test-quick unit lint conformance test-dynamodb test-adapters test-crash test-docker test-podman test-podman-quick test-cloud web lint-web test-web test-deploy test-long docs film screenshots looks synth bench clean
+.PHONY: help setup engine tools demo demo-image demo-app test test-quick unit lint conformance test-dynamodb test-adapters test-crash test-docker test-podman test-podman-quick test-cloud web lint-web test-web test-deploy test-long docs film screenshots looks synth bench clean

@@ -45,7 +45,7 @@ def main(names: list[str]) -> None:
             page = viewer.open(f"/p/{run.id}")
             page.wait_for_load_state("networkidle")
             if name == "approval":  # wait until it asks
-                eventually(lambda: "No" not in person.ask("approvals").stdout.split(), 120)
+                eventually(lambda: bool(person.read("approvals")), 120)
                 page.reload(wait_until="networkidle")
             page.keyboard.press("Escape")  # ends the tour of a first visit
             picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))

@@ -11,6 +11,7 @@ import re
 import sys
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
@@ -47,6 +48,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--user", help="user of the first token (default: your name here)")
     add_yes(parser)
     parser.add_argument(
+        "--report",
+        metavar="FILE",
+        help="afterwards run the automatic rows of the account checklist, and write an anonymous "
+        "report; it launches small pipelines, which cost about a cent",
+    )
+    parser.add_argument(
         "--downgrade", action="store_true", help="also where a newer version is deployed"
     )
 
@@ -64,6 +71,7 @@ def run(
     from conducto_cli.deploy.deployment import DeployError, Deployment, NoStacksError, Wish
     from conducto_cli.deploy.local_tools import LocalTools
 
+    file = None if arguments.report is None else check_file(arguments.report)
     wish = Wish(
         stage=arguments.stage,
         settings=settings_of(arguments.setting),
@@ -81,7 +89,38 @@ def run(
     _tell(deployed, wish, arguments)
     if deployed.problem is not None:
         return failed(DeployError(deployed.problem))
-    return DONE
+    return DONE if file is None else _report(file, deployed, there.region, arguments.profile)
+
+
+def _report(file: Path, deployed: Deployed, region: str | None, profile: str | None) -> int:
+    """Write the report of an installation that the profile is logged in to."""
+    from conducto_cli.deploy import report
+    from conducto_cli.target.account import account_of
+
+    account = account_of(profile)
+    if account is None or account.url != deployed.url:
+        print(
+            "conducto: no report: this profile is not logged in to the installation; "
+            f"conducto login --url {deployed.url}, then deploy with --report again",
+            file=sys.stderr,
+        )
+        return FAILED
+    return DONE if report.write(file, profile, region, say) else FAILED
+
+
+def check_file(name: str) -> Path:
+    """Return the file of the report, before anything is deployed.
+
+    Raises:
+        UsageError: It exists, or cannot be written.
+    """
+    file = Path(name)
+    try:
+        file.open("x").close()
+    except OSError as error:
+        raise UsageError(f"--report {name}: {error.strerror}; name another file") from error
+    file.unlink()
+    return file
 
 
 def settings_of(words: list[str]) -> dict[str, str]:

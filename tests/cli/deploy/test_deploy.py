@@ -950,3 +950,23 @@ def test_command_without_a_terminal_asks_nothing(place: Place) -> None:
     assert place.deploy() == 0
 
     assert "nobody will be notified of alarms" in place.out
+
+
+def test_report_needs_a_file_that_can_be_written_before_anything_is_deployed(
+    place: Place, tmp_path: Path
+) -> None:
+    (tmp_path / "old.json").touch()
+
+    with pytest.raises(UsageError, match=r"old.json: File exists; name another file"):
+        place.deploy("--report", str(tmp_path / "old.json"))
+
+    assert place.machine.runs == []
+
+
+def test_report_needs_a_profile_that_is_logged_in_to_the_installation(
+    place: Place, tmp_path: Path
+) -> None:
+    assert place.deploy("--report", str(tmp_path / "new.json")) == 1
+
+    assert "no report: this profile is not logged in" in place.err
+    assert not (tmp_path / "new.json").exists()

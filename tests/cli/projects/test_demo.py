@@ -16,7 +16,9 @@ def person(tmp_path: Path) -> Iterator[Person]:
         yield someone
 
 
-def test_demo_without_an_engine_says_so_and_draws_a_picture(person: Person, tmp_path: Path) -> None:
+def test_demo_without_an_engine_names_the_problem_and_draws_a_picture(
+    person: Person, tmp_path: Path
+) -> None:
     variables = {"DOCKER_HOST": f"unix://{tmp_path}/missing.sock", "PATH": "/usr/bin:/bin"}
 
     done = person.python("-c", CONDUCTO, "demo", "--no-app", **variables)
