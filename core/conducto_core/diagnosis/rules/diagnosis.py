@@ -286,7 +286,9 @@ def _changes(facts: Facts, causes: Sequence[FailureCause]) -> tuple[PipelineChan
                 kind=each.field, name=shared or cause.paths[0], names=each.names
             )
             if each.field in at_start and _is_suspect(at_start[each.field], cause):
-                known = known.model_copy(update={"suspect": True, "causes": (*known.causes, at)})
+                names = sorted(known.names, key=lambda name: not _names(cause, name))
+                more = {"suspect": True, "causes": (*known.causes, at), "names": tuple(names)}
+                known = known.model_copy(update=more)
             found[key] = known
     found.update(_suspect_commits(facts, causes))
     ordered = sorted(found.values(), key=lambda each: not each.suspect)
@@ -345,7 +347,7 @@ def _unchanged(facts: Facts, changes: Iterable[PipelineChange]) -> tuple[str, ..
 def _next_steps(summary: PipelineSummary, causes: Sequence[FailureCause]) -> tuple[NextStep, ...]:
     id_ = summary.pipeline.id
     if not causes:
-        tool = "why_waiting" if summary.settled else "wait"
+        tool = "wait" if summary.counts.running else "why_waiting"
         return () if summary.state is State.DONE else (NextStep(tool=tool, arguments={"id": id_}),)
     first = causes[0]
     path = first.paths[0]
