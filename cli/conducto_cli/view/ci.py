@@ -18,6 +18,8 @@ from conducto_cli.view.report import plain_lines
 from conducto_cli.view.rows import elapsed, place, why_failed
 from conducto_cli.view.watch import PlainView, View
 from conducto_client import Client
+from conducto_core.diagnosis.model import DiagnosisParams
+from conducto_core.diagnosis.rules.markdown import markdown
 from conducto_core.run.model.labels import duration, failure_text
 from conducto_core.run.model.requests import EventBatch, NodeView, PipelineSummary
 from conducto_core.run.model.states import FAILED, FINISHED, State
@@ -276,6 +278,8 @@ class GroupView:
 _SHOWN = 20
 _LINES = 20
 _COLUMNS = 300
+#: Maximum bytes of the diagnosis above them.
+_DIAGNOSIS_BYTES = 8000
 
 
 def job_summary(client: Client, summary: PipelineSummary) -> str:
@@ -297,6 +301,9 @@ def job_summary(client: Client, summary: PipelineSummary) -> str:
         ),
         "",
     ]
+    if failed:
+        found = client.get_diagnosis(DiagnosisParams(id=summary.pipeline.id))
+        lines += [markdown(found, _DIAGNOSIS_BYTES), ""]
     failures = client.tree(
         summary.pipeline.id, failed=True, attempts="newest", tails=True, limit=_SHOWN
     )

@@ -8,12 +8,16 @@ from contextlib import suppress
 from secrets import token_hex
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from conducto_core.api.serve import serves
 from conducto_core.diagnosis import operations
 from conducto_core.diagnosis.model import (
     MAX_CAUSES,
+    MAX_COMMITS,
     MAX_PATHS,
     MAX_STRIP,
+    CommitSubject,
     Diagnosis,
     DiagnosisParams,
     EarlierPipeline,
@@ -36,7 +40,13 @@ from conducto_core.programs.rules.fingerprints import CODE, code_of
 from conducto_core.programs.rules.why import changed_field, changes_of
 from conducto_core.run.model import params as p
 from conducto_core.run.model.records import AttemptRecord, FirstError
-from conducto_core.run.model.requests import LogChunk, NodeView, PipelineSummary, TreePage
+from conducto_core.run.model.requests import (
+    LaunchRequest,
+    LogChunk,
+    NodeView,
+    PipelineSummary,
+    TreePage,
+)
 from conducto_core.run.model.responses import PipelineList
 from conducto_core.run.model.states import FAILED, State
 
@@ -81,6 +91,10 @@ class Diagnoses(ABC):
     @abstractmethod
     async def get_tree(self, params: p.TreeParams) -> TreePage:
         """Return nodes of a subtree."""
+
+    @abstractmethod
+    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
+        """Return the pipeline as it was launched."""
 
     @abstractmethod
     async def read_log(self, params: p.LogParams) -> LogChunk:
@@ -130,6 +144,12 @@ class Diagnoses(ABC):
             images=_images(baseline.good, summary),
             parameters=_parameters(baseline.good, summary),
             fixed=await self._fixed(summary, baseline),
+            commits=await self._commits(summary) if baseline.good is not None else (),
+            shas={
+                each.pipeline.id: each.pipeline.commit.sha
+                for each in (summary, *baseline.summaries)
+                if each.pipeline.commit is not None
+            },
             blocked_paths=await self._blocked(summary),
         )
 
@@ -223,7 +243,7 @@ class Diagnoses(ABC):
         """Return the attempts of a node in earlier pipelines, compared with the newest."""
         path, newest = failure.node.path, failure.attempt
         found = [
-            await asyncio.to_thread(self._started_attempts, each.pipeline.id, path)
+            await asyncio.to_thread(self._attempts_started, each.pipeline.id, path)
             for each in baseline.summaries
         ]
         letters = [_letter(attempts) for attempts in found]
@@ -246,7 +266,7 @@ class Diagnoses(ABC):
             passed_in=baseline.summaries[passed].pipeline.id,
         )
 
-    def _started_attempts(self, pipeline_id: str, path: str) -> list[AttemptRecord]:
+    def _attempts_started(self, pipeline_id: str, path: str) -> list[AttemptRecord]:
         attempts = self.node_attempts(pipeline_id, path)
         return [each for each in attempts if each.path == path and each.started is not None]
 
@@ -273,9 +293,22 @@ class Diagnoses(ABC):
         failed = [node.path for node in (await self.get_tree(query)).nodes]
         done = 0
         for path in failed[:_PAGE]:
-            attempts = await asyncio.to_thread(self._started_attempts, summary.pipeline.id, path)
+            attempts = await asyncio.to_thread(self._attempts_started, summary.pipeline.id, path)
             done += bool(attempts) and attempts[-1].state is State.DONE
         return done
+
+    async def _commits(self, summary: PipelineSummary) -> tuple[CommitSubject, ...]:
+        """Return the commits that were stored at the launch; a large tree is not read."""
+        if summary.pipeline.commit is None or summary.counts.total > MAX_COMPARED:
+            return ()
+        launch = await self.stored_launch(summary.pipeline.id)
+        written = launch.tree.get("commits")
+        listed = written.get("commits", ()) if isinstance(written, Mapping) else ()
+        found = []
+        for each in listed[:MAX_COMMITS] if isinstance(listed, Sequence) else ():
+            with suppress(ValidationError):
+                found.append(CommitSubject.model_validate(each))
+        return tuple(found)
 
     async def _blocked(self, summary: PipelineSummary) -> tuple[str, ...]:
         if not summary.counts.pending:

@@ -323,6 +323,7 @@ def test_job_summary_names_the_failures(
         ci.write_reports(client, client.get("abc-def"), None, environ)
 
     text = page.read_text(encoding="utf-8")
+    assert "**1 of 3 commands failed, for one reason.**" in text
     assert "| 3 | 1 | 1 | 1 | 0 |" in text
     assert "<details><summary><code>/tests/login</code> exit 3, pipeline.py:41</summary>" in text
     assert "```\n::error::x\n```" in text

@@ -105,7 +105,8 @@ class Facts:
         images: ``{image: (before, after)}`` that differ from the last good pipeline.
         parameters: The same of parameters.
         fixed: Nodes that failed in the previous pipeline and are done; None: not compared.
-        commits: Those since the last good pipeline, or the newest, the newest first.
+        commits: Those before the commit of the pipeline, and that, the newest first.
+        shas: ``{pipeline: its commit}``.
     """
 
     summary: PipelineSummary
@@ -118,7 +119,7 @@ class Facts:
     parameters: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
     fixed: int | None = None
     commits: Sequence[CommitSubject] = ()
-    more_commits: bool = False
+    shas: Mapping[str, str] = field(default_factory=dict)
     blocked_paths: Sequence[str] = ()
 
 
@@ -166,6 +167,7 @@ def diagnose(facts: Facts) -> Diagnosis:
     newly = sum(each.count for each in causes if each.is_new) if facts.earlier else 0
     here = EarlierPipeline(id=record.id, state=summary.state, started=summary.started)
     changes = _changes(facts, causes)
+    commits = () if baseline is None else _commits(facts, record.id, baseline.id)
     blocked = max(0, summary.counts.pending) if failures else 0
     return Diagnosis(
         pipeline=record.id,
@@ -189,8 +191,8 @@ def diagnose(facts: Facts) -> Diagnosis:
         flaky=sum(each.count for each in causes if each.flaky),
         changes=changes,
         unchanged=_unchanged(facts, changes),
-        commits=tuple(facts.commits[:MAX_COMMITS]),
-        more_commits=facts.more_commits,
+        commits=tuple(commits[:MAX_COMMITS]),
+        more_commits=bool(commits) and len(commits) == len(facts.commits),
         blocked=blocked,
         blocked_paths=tuple(facts.blocked_paths) if blocked else (),
         next_steps=_next_steps(summary, causes),
@@ -284,19 +286,54 @@ def _changes(facts: Facts, causes: Sequence[FailureCause]) -> tuple[PipelineChan
                 kind=each.field, name=shared or cause.paths[0], names=each.names
             )
             if each.field in at_start and _is_suspect(at_start[each.field], cause):
-                known = known.model_copy(update={"suspect": True, "causes": (*known.causes, at)})
+                names = sorted(known.names, key=lambda name: not _names(cause, name))
+                more = {"suspect": True, "causes": (*known.causes, at), "names": tuple(names)}
+                known = known.model_copy(update=more)
             found[key] = known
+    found.update(_suspect_commits(facts, causes))
     ordered = sorted(found.values(), key=lambda each: not each.suspect)
     return tuple(ordered[:MAX_CHANGES])
 
 
+def _commits(facts: Facts, pipeline: str, before: str) -> Sequence[CommitSubject]:
+    """Return the commits of a pipeline that an earlier one did not have, the newest first."""
+    new, old = facts.shas.get(pipeline), facts.shas.get(before)
+    if new is None or old is None or new == old:
+        return ()
+    shas = [each.sha for each in facts.commits]
+    start = shas.index(new) if new in shas else 0
+    return facts.commits[start : shas.index(old) if old in shas else len(shas)]
+
+
+def _suspect_commits(
+    facts: Facts, causes: Sequence[FailureCause]
+) -> dict[tuple[str, str, tuple[str, ...]], PipelineChange]:
+    """Return the commits that change a file which a failure names, where it first failed."""
+    found: dict[tuple[str, str, tuple[str, ...]], PipelineChange] = {}
+    for at, cause in enumerate(causes):
+        if cause.passed_in is None:
+            continue
+        first = cause.since or facts.summary.pipeline.id
+        for commit in _commits(facts, first, cause.passed_in):
+            names = tuple(name for name in commit.files if _names(cause, name))
+            if names:
+                key = ("commit", commit.sha, names)
+                name = f"{commit.sha[:10]} {commit.subject}"
+                known = found.get(key) or PipelineChange(kind="commit", name=name, names=names)
+                more = {"suspect": True, "causes": (*known.causes, at)}
+                found[key] = known.model_copy(update=more)
+    return found
+
+
+def _names(cause: FailureCause, file: str) -> bool:
+    """Return whether the output or the command of a failure names a file."""
+    lines = cause.excerpt.lines if cause.excerpt is not None else ()
+    return file.rpartition("/")[2] in "\n".join((*lines, cause.error, cause.command))
+
+
 def _is_suspect(change: ChangedField, cause: FailureCause) -> bool:
     """Return whether failures use a change: files must be named by their output."""
-    if change.field != CODE:
-        return True
-    lines = cause.excerpt.lines if cause.excerpt is not None else ()
-    text = "\n".join((*lines, cause.error, cause.command))
-    return any(name.rpartition("/")[2] in text for name in change.names[:MAX_NAMES])
+    return change.field != CODE or any(_names(cause, name) for name in change.names[:MAX_NAMES])
 
 
 def _unchanged(facts: Facts, changes: Iterable[PipelineChange]) -> tuple[str, ...]:
@@ -310,7 +347,7 @@ def _unchanged(facts: Facts, changes: Iterable[PipelineChange]) -> tuple[str, ..
 def _next_steps(summary: PipelineSummary, causes: Sequence[FailureCause]) -> tuple[NextStep, ...]:
     id_ = summary.pipeline.id
     if not causes:
-        tool = "why_waiting" if summary.settled else "wait"
+        tool = "wait" if summary.counts.running else "why_waiting"
         return () if summary.state is State.DONE else (NextStep(tool=tool, arguments={"id": id_}),)
     first = causes[0]
     path = first.paths[0]

@@ -182,6 +182,18 @@ class GitOrigin(Record):
     path: str | None = None
 
 
+class LaunchCommit(Record):
+    """The commit of the clone that a pipeline's script was launched from.
+
+    Attributes:
+        dirty: Files that git knows had changes.
+    """
+
+    sha: str = Field(max_length=64)
+    branch: str | None = Field(default=None, max_length=300)
+    dirty: bool = False
+
+
 class PipelineRecord(Record):
     """A pipeline as listed.
 
@@ -200,6 +212,7 @@ class PipelineRecord(Record):
         copy_of: The pipeline whose tree a user launched again.
         notification_rules: Names of the rules that applied when it was launched.
         git: The event that launched it; None if it was not a trigger.
+        commit: That of the clone that it was launched from, if any.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -225,6 +238,7 @@ class PipelineRecord(Record):
     copy_of: str | None = None
     notification_rules: tuple[str, ...] = ()
     git: GitOrigin | None = None
+    commit: LaunchCommit | None = None
     status: PipelineStatus = PipelineStatus()
     created: float = 0.0
     touched: float = 0.0
