@@ -1,4 +1,4 @@
-"""Adds the built web app to the wheel.
+"""Adds the built web app, and the pages of the documentation, to the wheel.
 
 Wheels from a checkout or sdist build the app if npm is available. Otherwise they contain the files
 of an earlier build, or, with a warning, no web app. Installing a released wheel needs no Node.
@@ -28,6 +28,11 @@ class WebAppHook(BuildHookInterface[Any]):
         """Build the app, or warn why it is missing or outdated."""
         if version == "editable":
             return  # developers run `make web`
+        docs = Path(self.root) / "docs"
+        for page in docs.rglob("*.md"):
+            name = page.relative_to(docs).as_posix()
+            if not name.startswith("decisions/"):
+                build_data["force_include"][str(page)] = f"conducto_core/pages/{name}"
         sources = Path(self.root) / "web"
         built = Path(self.root) / "local_runner" / "conducto_local" / "web" / "index.html"
         if os.access(sources, os.W_OK):

@@ -134,7 +134,7 @@ def test_stages_are_throttled() -> None:
     (rest,) = resources(api, "AWS::Serverless::Api")
     (socket,) = resources(api, "AWS::ApiGatewayV2::Stage")
 
-    every, hooks = rest["Properties"]["MethodSettings"]
+    every, hooks, metadata = rest["Properties"]["MethodSettings"]
     assert every == {"HttpMethod": "*", "ResourcePath": "/*", **limits}
     assert hooks == {
         "HttpMethod": "POST",
@@ -142,6 +142,8 @@ def test_stages_are_throttled() -> None:
         "ThrottlingRateLimit": 20,
         "ThrottlingBurstLimit": 40,
     }
+    assert metadata["ResourcePath"] == "/~1.well-known~1oauth-protected-resource~1mcp"
+    assert metadata["ThrottlingRateLimit"] == 20
     assert socket["Properties"]["DefaultRouteSettings"] == limits
 
 

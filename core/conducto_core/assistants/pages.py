@@ -62,13 +62,13 @@ def _score(section: Section, words: list[str]) -> float:
 @cache
 def sections() -> tuple[Section, ...]:
     """Return the sections of all pages."""
-    pages = sorted(folder().rglob("*.md"))
-    return tuple(
-        section
-        for page in pages
-        if _LEFT_OUT.isdisjoint(page.relative_to(folder()).parts)
-        for section in _sections(page)
-    )
+    return tuple(section for page in all_pages() for section in _sections(page))
+
+
+def all_pages() -> list[Path]:
+    """Return the files of all pages but the decisions."""
+    found = sorted(folder().rglob("*.md"))
+    return [one for one in found if _LEFT_OUT.isdisjoint(one.relative_to(folder()).parts)]
 
 
 def _sections(page: Path) -> Iterator[Section]:

@@ -16,7 +16,7 @@ from conducto_core.installation.names import STACKS
 
 ROOT = Path(__file__).resolve().parents[3]
 #: What the build reads; without the web app's sources, so that it takes no Node.
-_SOURCES = ("sdk", "core", "cli", "local_runner", "worker", "infra", "functions")
+_SOURCES = ("sdk", "core", "cli", "local_runner", "worker", "infra", "functions", "docs")
 _FILES = ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "cdk.json", "web/hatch_hook.py")
 #: Run in the clean environment: writes what CDK reads, prints where and how it starts the stacks.
 _PROJECT = """
@@ -65,6 +65,8 @@ def test_the_wheel_carries_stacks_functions_and_the_workers_agent(wheel: Path) -
         "conducto_worker/image/requirements.txt",
         "conducto_core/command/command_server.sh",
         "conducto_core/command/task_entry.sh",
+        "conducto_core/pages/README.md",
+        "conducto_core/pages/concepts/security.md",
     } <= names
     assert not [n for n in names if "__pycache__" in n or n.startswith(("tests/", "emulator/"))]
 
