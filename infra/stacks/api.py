@@ -16,6 +16,7 @@ from chalice.cdk import Chalice
 from constructs import Construct
 
 from conducto_core.api.operation import API_ROOT
+from conducto_core.assistants.handlers import METADATA_PATH
 from conducto_core.installation import names as deployment
 from conducto_core.installation.model import GATEWAY_PROBLEMS, PROBLEM_TYPE
 from conducto_core.installation.names import Variables
@@ -348,9 +349,11 @@ class ApiStack(Stack):
         limits = {"ThrottlingRateLimit": MAX_RATE, "ThrottlingBurstLimit": MAX_BURST}
         hooks = {"ThrottlingRateLimit": HOOK_RATE, "ThrottlingBurstLimit": HOOK_BURST}
         path = f"{API_ROOT}/hooks/{{hook}}".replace("/", "~1")
+        metadata = METADATA_PATH.replace("/", "~1")
         every = [
             {"HttpMethod": "*", "ResourcePath": "/*", **limits},
             {"HttpMethod": "POST", "ResourcePath": f"/{path}", **hooks},
+            {"HttpMethod": "GET", "ResourcePath": f"/{metadata}", **hooks},
         ]
         self.app.get_resource("RestAPI").add_property_override("MethodSettings", every)
         self.app.get_resource("WebsocketAPIStage").add_property_override(

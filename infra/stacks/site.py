@@ -17,6 +17,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from conducto_core.api.dispatch import DATA_POLICY, cloud_page, page_policy
+from conducto_core.assistants.handlers import MCP_PATH, METADATA_PATH
 from conducto_core.installation import names as deployment
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
@@ -174,6 +175,17 @@ class SiteStack(Stack):
         """Return the behaviors of paths that the page does not serve."""
         keep = f"public, max-age={_YEAR}, immutable"
         sessions = self._function("Sessions", "Replaces the web app's cookie by its token")
+        rest = self._origin("RestAPI", path="/api")  # the API's stage
+        responses = self._headers("Responses", DATA_POLICY, "no-store")
+        # Assistants send a token: a session of the web app counts for nothing there.
+        assistants = cloudfront.BehaviorOptions(
+            origin=rest,
+            allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+            cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+            origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+            response_headers_policy=responses,
+        )
         return {
             # Their names contain a digest of their content.
             "/assets/*": cloudfront.BehaviorOptions(
@@ -198,16 +210,18 @@ class SiteStack(Stack):
                 function_associations=sessions,
             ),
             "/api/*": cloudfront.BehaviorOptions(
-                origin=self._origin("RestAPI", path="/api"),  # the API's stage
+                origin=rest,
                 allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
                 cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                 origin_request_policy=(
                     cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
                 ),
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
-                response_headers_policy=self._headers("Responses", DATA_POLICY, "no-store"),
+                response_headers_policy=responses,
                 function_associations=sessions,
             ),
+            MCP_PATH: assistants,
+            METADATA_PATH: assistants,
         }
 
     def _origin(self, api: str, path: str | None = None) -> origins.HttpOrigin:

@@ -168,7 +168,7 @@ def test_stages_are_throttled() -> None:
     (rest,) = resources(api, "AWS::Serverless::Api")
     (socket,) = resources(api, "AWS::ApiGatewayV2::Stage")
 
-    every, hooks = rest["Properties"]["MethodSettings"]
+    every, hooks, metadata = rest["Properties"]["MethodSettings"]
     assert every == {"HttpMethod": "*", "ResourcePath": "/*", **limits}
     assert hooks == {
         "HttpMethod": "POST",
@@ -176,6 +176,8 @@ def test_stages_are_throttled() -> None:
         "ThrottlingRateLimit": 500,
         "ThrottlingBurstLimit": 1000,
     }
+    assert metadata["ResourcePath"] == "/~1.well-known~1oauth-protected-resource~1mcp"
+    assert metadata["ThrottlingRateLimit"] == 20
     assert socket["Properties"]["DefaultRouteSettings"] == limits
 
 

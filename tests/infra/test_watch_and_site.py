@@ -117,7 +117,9 @@ def test_one_address_serves_pages_and_the_api_by_tls_only(
     config = found["Properties"]["DistributionConfig"]
     behaviours = {b["PathPattern"]: b for b in config["CacheBehaviors"]}
 
-    assert set(behaviours) == {"/assets/*", "/session", "/socket", "/api/*"}
+    assistants = {"/mcp", "/.well-known/oauth-protected-resource/mcp"}
+    assert set(behaviours) == {"/assets/*", "/session", "/socket", "/api/*", *assistants}
+    assert all("POST" in behaviours[path]["AllowedMethods"] for path in assistants)
     every = [config["DefaultCacheBehavior"], *behaviours.values()]
     policies = {b["ViewerProtocolPolicy"] for b in every}
     assert policies == {"redirect-to-https", "https-only"}
@@ -148,6 +150,7 @@ def test_requests_with_a_session_pass_the_session_function(
     assert "AppSessions" in asked["/session"]
     assert asked["/session"] == asked["/socket"] == asked["/api/*"]
     assert "AppSessions" not in asked["/assets/*"]
+    assert "AppSessions" not in asked["/mcp"]
 
 
 def test_functions_learn_where_the_web_app_is() -> None:
@@ -383,7 +386,8 @@ def test_every_route_of_the_api_requires_authentication(
 
     assert len(routes) > 20
     without = [route for route, security in routes.items() if not security]
-    assert without == ["POST /api/v1/hooks/{hook}"]  # the signature of its body authorizes
+    # The signature of a webhook's body authorizes it, and the metadata is public.
+    assert without == ["GET /.well-known/oauth-protected-resource/mcp", "POST /api/v1/hooks/{hook}"]
 
 
 def test_documentation_states_how_many_alarm_metrics_are_charged() -> None:

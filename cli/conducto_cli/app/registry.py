@@ -389,6 +389,18 @@ COMMANDS = {
         "triggers.",
         target="pipelines {} (default: here)",
     ),
+    "skill": CommandRow(
+        "assistants.skill_command",
+        _MACHINE,
+        "teach coding assistants how to work with Conducto",
+        call=RunSignature.ARGUMENTS,
+    ),
+    "docs": CommandRow(
+        "assistants.docs_command",
+        _MACHINE,
+        "search the documentation of this version, without a network",
+        call=RunSignature.ARGUMENTS,
+    ),
     "share-directory": CommandRow(
         "data.share_command",
         _MACHINE,

@@ -33,9 +33,9 @@ class Section(NamedTuple):
 
 
 def folder() -> Path:
-    """Return the directory of the pages: in the package, or in a checkout."""
+    """Return the directory of the pages: beside the package, or in a checkout."""
     package = Path(__file__).parents[1]
-    packaged = package / "pages"
+    packaged = package.parent / "conducto_files" / "docs"
     return packaged if packaged.is_dir() else package.parents[1] / "docs"
 
 
@@ -62,13 +62,13 @@ def _score(section: Section, words: list[str]) -> float:
 @cache
 def sections() -> tuple[Section, ...]:
     """Return the sections of all pages."""
-    pages = sorted(folder().rglob("*.md"))
-    return tuple(
-        section
-        for page in pages
-        if _LEFT_OUT.isdisjoint(page.relative_to(folder()).parts)
-        for section in _sections(page)
-    )
+    return tuple(section for page in all_pages() for section in _sections(page))
+
+
+def all_pages() -> list[Path]:
+    """Return the files of all pages but the decisions."""
+    found = sorted(folder().rglob("*.md"))
+    return [one for one in found if _LEFT_OUT.isdisjoint(one.relative_to(folder()).parts)]
 
 
 def _sections(page: Path) -> Iterator[Section]:

@@ -133,7 +133,10 @@ def test_a_call_that_waits_does_not_hold_up_others(
 ) -> None:
     gate, script = tmp_path / "gate", tmp_path / "waits.py"
     command = f"until test -e {gate}; do sleep 0.05; done"
-    script.write_text(f"import conducto as co\n\nco.main(default=lambda: co.Exec({command!r}))\n")
+    script.write_text(
+        "import conducto as co\n\n\ndef main() -> co.Exec:\n"
+        f"    return co.Exec({command!r})\n\n\nco.main(default=main)\n"
+    )
     words = (str(script), "--local", "--run", "--detach", "--engine=process")
     assert person.python(*words).returncode == 0
     assert session.process.stdin is not None

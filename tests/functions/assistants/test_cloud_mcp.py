@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.functions.people.test_people import Office
 
 from chalicelib.api.dispatch import Request
 from chalicelib.assistants.handlers import Mcp
-from chalicelib.people.tokens import digest_of
+from chalicelib.people.port import Identity
+from chalicelib.people.tokens import digest_of, new_token
 from conducto_core.people import operations
 from conducto_core.people.model import AuditParams, Role
 from conducto_core.run.operations import LAUNCH
 from support.trees import approve, form, leaf, serial
+
+if TYPE_CHECKING:
+    from tests.functions.conftest import Front
 
 
 class Editor:
@@ -110,3 +114,23 @@ def test_metadata_names_the_installation(author: Editor) -> None:
     found = json.loads(author.mcp.metadata().body)
 
     assert found["resource"] == "https://conducto.example/mcp"
+
+
+def test_app_serves_the_protocol_behind_its_authorizer(front: Front) -> None:
+    read = frozenset({"read"})
+    token, digest = new_token()
+    identity = Identity("acme", "ann", read, scopes=("read",))
+    front.app.tokens.put(digest, identity, expires=None, kind="assistant")
+    message = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+
+    response = front.client.http.post("/mcp", headers=headers, body=message)
+    person = {**headers, "Authorization": f"Bearer {front.token()}"}
+    refused = front.client.http.post("/mcp", headers=person, body=message)
+    nobody = front.client.http.post("/mcp", headers={"Content-Type": "x"}, body=message)
+    found = front.client.http.get("/.well-known/oauth-protected-resource/mcp", headers={})
+
+    assert len(json.loads(response.body)["result"]["tools"]) == 9
+    assert (response.status_code, refused.status_code) == (200, 403)
+    assert nobody.status_code in {401, 403}
+    assert json.loads(found.body)["scopes_supported"][0] == "read"

@@ -349,7 +349,8 @@ def _place(level: int, call: ast.Call, name: str) -> _Found:
         named = next((one for one in call.keywords if one.arg == "command"), None)
         if not call.args and named is None:
             raise _ByHandError("the call has no command")
-        return _Found(level, call, named, call.args[0] if call.args else named and named.value)
+        given = call.args[0] if call.args else None
+        return _Found(level, call, named, named.value if given is None and named else given)
     name, _, variable = name.partition(".")
     nested = [
         inner

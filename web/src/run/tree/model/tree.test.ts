@@ -88,6 +88,7 @@ function view(path: string, more: Partial<NodeView> = {}): NodeView {
     doc: null,
     file: null,
     line: null,
+    modified: [],
     image: null,
     cpu: null,
     mem: null,
