@@ -43,6 +43,7 @@ SETTABLE = [
     "requires_docker",
     "suppress_errors",
     "snapshot_on_error",
+    "budget",
     "retry",
     "retry_lost",
     "isolate",

@@ -59,7 +59,14 @@ ENV = "__env__"
 #: Values that are checked to equal a bool.
 _FLAGS = ("skip", "suppress_errors", "requires_docker", "snapshot_on_error")
 _PLAIN = ("doc", "title", "tags", "container_reuse_context")
-_LATER = ("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost")
+_LATER = (
+    "max_time",
+    "max_concurrent",
+    "callback_data",
+    "snapshot_on_error",
+    "retry_lost",
+    "budget",
+)
 
 
 class Memo:
@@ -112,14 +119,21 @@ def describe(node: NodeBase, memo: Optional[Memo] = None) -> Record:
         value = getattr(node, name)
         if value is not None:
             record[name] = value
-    if node._limits:
-        record["limits"] = [limit.to_wire() for limit in node._limits]
-    if node._retry is not None:
-        record["retry"] = node._retry.to_wire()
+    record.update(_policies_of(node))
     if node._kind == "Serial":
         record["stop_on_error"] = node.stop_on_error
     if node._kind == "Exec":
         record.update(_work_of(node))
+    return record
+
+
+def _policies_of(node: NodeBase) -> Record:
+    """Return the fields whose values are objects of the author API."""
+    record: Record = {}
+    if node._limits:
+        record["limits"] = [limit.to_wire() for limit in node._limits]
+    if node._retry is not None:
+        record["retry"] = node._retry.to_wire()
     return record
 
 
@@ -202,6 +216,7 @@ _ATTRIBUTES = [
     "container_reuse_context",
     "suppress_errors",
     "snapshot_on_error",
+    "budget",
     "retry",
     "retry_lost",
     "max_time",

@@ -461,7 +461,7 @@ class _Step:
     def _modify(self, node: LiveNode, spec: NodeSpec) -> None:
         if isinstance(node, LiveGroup) and node.spec.awaits_tree:
             spec = _emptied(spec)  # its parameters come from its tree
-        if spec.max_concurrent != node.spec.max_concurrent:
+        if (spec.max_concurrent, spec.budget) != (node.spec.max_concurrent, node.spec.budget):
             self._withdraw_below(node)  # queued Execs wait for room by the old number
         if isinstance(node, LiveGroup):
             self._set_clock(node, spec.max_time)

@@ -60,6 +60,7 @@ _PLAIN = (
     "started",
     "ended",
     "lost_contexts",
+    "spent",
 )
 _WAITS = ("limited", "withheld")
 _SETS = ("planned", "met", "joined")
