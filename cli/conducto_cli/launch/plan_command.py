@@ -190,7 +190,7 @@ def _estimate(
 def launch_price(root: NodeBase, program: str | None, made: Made | None) -> str | None:
     """Return the line about the price of a launch in the cloud; None for a tree without one.
 
-    A tree that is too large or invalid has none: the cloud says what is wrong.
+    A tree that is too large or invalid has none: the cloud reports the error.
     """
     from conducto.errors import DefinitionError  # noqa: PLC0415
     from conducto_core.asl.rules.forecast import price_range  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Budgets of nodes: what may start, and the sentences about it. No I/O, no clock.
+"""Budgets of nodes: the number of commands that may start, and sentences. No I/O, no clock.
 
 The cost of a node is that of the time of its commands on workers. The cost of the root is that of
 all workers of the pipeline, with their start and idle time. A command starts only if the cost so
@@ -30,7 +30,7 @@ def affordable(budget: float, committed: float, least: float) -> int:
 
     Args:
         budget: Dollars.
-        committed: The cost so far, and the next minute of what runs.
+        committed: The cost so far, and that of the next minute of running commands.
         least: The price of a minute of the cheapest worker that can run one of them.
 
     >>> affordable(1.0, 0.5, 0.2), affordable(1.0, 1.2, 0.2)

@@ -26,10 +26,10 @@ class PipelineBudgets(CloudState):
 
     asked_at: float = 0.0
 
-    # ---- what may start -----------------------------------------------------------------------
+    # ---- admission ----------------------------------------------------------------------------
 
     def groups_above(self, path: str) -> tuple[str, ...]:
-        """Return the nodes at or above an Exec that limit what runs at once, or what it may cost.
+        """Return the nodes at or above an Exec with a limit of running Execs, or with a budget.
 
         The innermost is the first.
         """
@@ -60,6 +60,25 @@ class PipelineBudgets(CloudState):
         """Return the node whose budget holds back all queued Execs, or None."""
         full = [self._exhausted(self.pools[pool], paths) for pool, paths in self.queue.items()]
         return full[0] if full and all(full) else None
+
+    def exceeded(self, now: float) -> tuple[str, ...]:
+        """Return the nodes with running commands that are to stop, as the budget is used up."""
+        self.asked_at = now
+        return tuple(
+            path
+            for path in dict.fromkeys(
+                group
+                for worker in self.registry.workers.values()
+                if worker.busy and worker.path in self.tree.nodes
+                for group in self.groups_above(worker.path)
+            )
+            if self._is_exceeded(path)
+        )
+
+    def _is_exceeded(self, path: str) -> bool:
+        spec = self.tree.nodes[path].spec
+        kills = spec.budget_kills and spec.budget is not None
+        return kills and self.cost_of(path) >= (spec.budget or 0.0)
 
     def why_over_budget(self, path: str) -> str | None:
         """Return why a budget lets nothing start at or below a node; None if it does."""

@@ -242,7 +242,7 @@ class Flags:
         """Return the value of a flag in dollars.
 
         Raises:
-            UsageError: it is no number above 0.
+            UsageError: the value is not a number above 0.
         """
         text = self.get(name)
         try:

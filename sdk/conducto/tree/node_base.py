@@ -64,6 +64,7 @@ class NodeBase:
         "_tags",
         "_up",
         "budget",
+        "budget_action",
         "callback_data",
         "container_reuse_context",
         "cpu",
@@ -112,6 +113,7 @@ class NodeBase:
         suppress_errors: bool = False,
         snapshot_on_error: Optional[bool] = None,
         budget: Optional[float] = None,
+        budget_action: Optional[str] = None,
         retry: parameters.Retries = None,
         retry_lost: Optional[int] = None,
         isolate: Optional[bool] = None,
@@ -173,6 +175,7 @@ class NodeBase:
         self._limits: Optional[List[Limit]] = None
         self.retry = retry
         self.budget = budget
+        self.budget_action = budget_action
         self._tags: Optional[List[str]] = None
         self._docker_run_args: Optional[List[str]] = None
         if isolate is not None:

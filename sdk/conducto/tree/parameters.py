@@ -44,6 +44,7 @@ SETTABLE = [
     "suppress_errors",
     "snapshot_on_error",
     "budget",
+    "budget_action",
     "retry",
     "retry_lost",
     "isolate",

@@ -66,6 +66,7 @@ _LATER = (
     "snapshot_on_error",
     "retry_lost",
     "budget",
+    "budget_action",
 )
 
 
@@ -217,6 +218,7 @@ _ATTRIBUTES = [
     "suppress_errors",
     "snapshot_on_error",
     "budget",
+    "budget_action",
     "retry",
     "retry_lost",
     "max_time",

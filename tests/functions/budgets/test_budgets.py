@@ -7,7 +7,7 @@ import pytest
 from conducto.errors import DefinitionError
 from conducto_core.run.model.records import Lifecycle
 from conducto_core.run.model.requests import Changes
-from conducto_core.run.model.states import State
+from conducto_core.run.model.states import Cause, State
 from support.cloud.world import World
 from support.trees import leaf, parallel, serial
 
@@ -73,6 +73,28 @@ def test_more_workers_overshoot_by_at_most_one_interval_each(world: World) -> No
 
     assert 1 < workers <= 20
     assert bill.dollars <= budget + workers * MINUTE
+
+
+def test_commands_stop_within_one_interval_if_the_budget_kills(world: World) -> None:
+    budget = 20 * MINUTE
+    tree = parallel(*[leaf(f"n{i}") for i in range(60)], budget=budget, budget_action="kill")
+    pipeline = world.launch(tree)
+    bill, workers = Bill(world), 0
+    world.serve()
+
+    for _ in range(30):
+        workers = max(workers, len(world.living()))
+        bill.minute()
+        for hand in world.running().values():
+            if hand.heartbeat():
+                hand.finish(Cause.KILLED_BY_USER)
+        world.serve()
+
+    assert workers == 20
+    assert budget <= bill.dollars <= budget + workers * MINUTE
+    causes = {a.cause for a in world.store.attempts(pipeline)}
+    assert causes == {Cause.BUDGET}
+    assert world.get(pipeline).pipeline.armed is False
 
 
 def test_raised_budget_continues_the_pipeline(world: World) -> None:

@@ -116,9 +116,10 @@ class _Step:
                 self._each(event.paths, self._kill)
                 tree.paused = tree.paused and tree.root.path not in event.paths
             case ev.SpendLimitReached():
-                for node in list(self.tree.in_flight(self.tree.root)):
-                    if node.state is State.RUNNING and node.stop_reason is None:
-                        self._stop(node, StopReason.SPEND_LIMIT)
+                self._stop_running(tree.root, StopReason.SPEND_LIMIT)
+            case ev.BudgetsReached():
+                for path in event.paths:
+                    self._stop_running(tree.nodes[path], StopReason.BUDGET)
             case ev.NodesModified():
                 for path, spec in event.nodes.items():
                     self._modify(tree.nodes[path], spec)
@@ -450,6 +451,11 @@ class _Step:
         self.tree.set_exec(node, shown, cause=cause, warning=warning)
         self._notify(node)
 
+    def _stop_running(self, top: LiveNode, stop_reason: StopReason) -> None:
+        for node in list(self.tree.in_flight(top)):
+            if node.state is State.RUNNING and node.stop_reason is None:
+                self._stop(node, stop_reason)
+
     def _stop(self, node: LiveExec, stop_reason: StopReason) -> None:
         if node.stop_reason is None:
             self.commands.append(ev.Stop(node.path, node.attempt))
@@ -512,6 +518,8 @@ def _cause(stop_reason: StopReason | None, reported: Cause | None) -> Cause | No
             return Cause.KILLED_BY_USER
         case StopReason.SPEND_LIMIT:
             return Cause.SPEND_LIMIT
+        case StopReason.BUDGET:
+            return Cause.BUDGET
 
 
 def _forget_tries(node: LiveNode) -> None:

@@ -38,6 +38,8 @@ def parameters(chain: Chain, edited: frozenset[str] = frozenset()) -> tuple[Para
     if node.retry is not None:
         found.append(_held(chain, "retry", lambda spec: spec.retry and str(spec.retry), None))
     found.append(_own(node, "budget", node.budget, None))
+    if node.budget_kills:
+        found.append(_own(node, "budget_action", "kill", "finish"))
     found.append(_own(node, "skip", node.skip, False))
     found.append(_own(node, "suppress_errors", node.suppress_errors, False))
     if node.limits:

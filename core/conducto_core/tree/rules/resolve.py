@@ -319,6 +319,7 @@ class _Resolver:
             retry_lost=lost,
             retry=retry,
             budget=_budget(written),
+            budget_kills=_budget_kills(written),
             results=results_of(written, kind),
             callbacks=about,
             handed_down=above.callbacks if is_exec else handed_down,
@@ -496,6 +497,11 @@ def _max_concurrent(written: Form, *, is_exec: bool) -> int | None:
 def _budget(written: Form) -> float | None:
     value = written.get("budget")
     return None if value is None else fields.check_amount("budget", value)
+
+
+def _budget_kills(written: Form) -> bool:
+    value = written.get("budget_action")
+    return value is not None and fields.check_budget_action(value) == "kill"
 
 
 def _as_target(resolved: dict[str, NodeSpec], top: str) -> dict[str, NodeSpec]:

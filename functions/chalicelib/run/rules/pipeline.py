@@ -95,6 +95,9 @@ class CloudPipeline(PipelineWorkers):
         self._want_builds()
         self._let_workers_go()
         self._fail_without_context(_reset_by(event))
+        exceeded = self.exceeded(self.now)
+        if exceeded:
+            self._follow(self.cloud_machine.apply(ev.BudgetsReached(exceeded)))
         self._pause_over_budget()
         self._let_joined_go()
         self._note_status()
