@@ -24,6 +24,8 @@ INHERITANCE = {
     "name": _HERE,
     "pipeline_reservation": _HERE,
     "requires_docker": _NEAREST,
+    "budget": _HERE,
+    "budget_action": _HERE,
     "retry": _NEAREST,
     "retry_lost": _NEAREST,
     "same_container": "as `container_reuse_context`",

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from conducto.version import __sha1__ as __sha1__
     from conducto.version import __version__ as __version__
     from conducto.wire.paths import Path
-    from conducto.wire.retries import retry
+    from conducto.wire.retries import retry as retry
 
     AsyncNodeHandle = _client.AsyncNodeHandle
     AsyncPipeline = _client.AsyncPipeline

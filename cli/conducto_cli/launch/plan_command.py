@@ -35,6 +35,8 @@ Made = tuple[str, dict[str, str]]
 LAUNCHES = 5
 #: Workers at once of the free plan.
 FREE_WORKERS = 2
+#: Maximum number of nodes of a tree whose price is printed before its launch.
+MAX_PRICED = 20_000
 #: Upper bound of a duration in a file.
 _MAX_SECONDS = 1e9
 
@@ -183,6 +185,26 @@ def _estimate(
         )
     runs = [run.seconds for run in known.runs]
     return estimate(pipeline, history=known.seconds, runs=runs, max_workers=workers, spot=spot)
+
+
+def launch_price(root: NodeBase, program: str | None, made: Made | None) -> str | None:
+    """Return the line about the price of a launch in the cloud; None for a tree without one.
+
+    A tree that is too large or invalid has none: the cloud reports the error.
+    """
+    from conducto.errors import DefinitionError  # noqa: PLC0415
+    from conducto_core.asl.rules.forecast import price_range  # noqa: PLC0415
+    from conducto_core.budgets.rules import price_line  # noqa: PLC0415
+
+    try:
+        pipeline = _resolved(root)
+        if len(pipeline.nodes) > MAX_PRICED:
+            return None
+        runs = [run.seconds for run in _agent_durations(program, made).runs]
+        found = price_range(pipeline, runs, _allowed_workers(_account()))
+    except DefinitionError:
+        return None
+    return price_line(found.low, found.high, found.most, pipeline.root.budget)
 
 
 def program_plan(root: NodeBase, program: str | None, made: Made | None = None) -> ProgramPlan:

@@ -371,7 +371,7 @@ def use_of(attempt: AttemptRecord) -> Use:
     cpu = _CPU if attempt.cpu is None else attempt.cpu
     mem = _MEM if attempt.mem is None else attempt.mem
     size = size_for(attempt.path, cpu, mem)
-    return Use(1, seconds, seconds * size.cpu, _dollars(size, seconds))
+    return Use(1, seconds, seconds * size.cpu, dollars_of(size, seconds))
 
 
 def own_use_of(attempt: AttemptRecord) -> Use:
@@ -387,7 +387,7 @@ def dollars_for(path: str, cpu: float, mem: float | None, seconds: float) -> flo
 
     None stands for a node's default of GB.
     """
-    return _dollars(size_for(path, cpu, _MEM if mem is None else mem), seconds)
+    return dollars_of(size_for(path, cpu, _MEM if mem is None else mem), seconds)
 
 
 def price_of(cost: float, seconds: float, cpu_seconds: float, rates: Rates) -> float:
@@ -417,7 +417,8 @@ def total(uses: Iterable[Use]) -> Use:
     return found
 
 
-def _dollars(size: Size, seconds: float) -> float:
+def dollars_of(size: Size, seconds: float) -> float:
+    """Return the cost of ``seconds`` of a worker, on demand."""
     return seconds / 3600 * PRICES.worker_hour(size)
 
 

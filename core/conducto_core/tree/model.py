@@ -99,6 +99,8 @@ class NodeSpec:
         stop_on_error: Of a Serial; True and ignored for other types.
         suppress_errors: A failure counts as done, with a warning.
         snapshot_on_error: After a failure an Exec's container is kept as an image; inherited.
+        budget: The node's own maximum cost, in dollars, of the commands at or below it; or None.
+        budget_kills: Running commands stop when the budget is used up.
         retry: Automatic retries of an Exec (for a group: inherited by its children); None for none.
         retry_lost: How often an Exec is run again whose container was lost; inherited.
         results: Paths of the Execs whose results an Exec uses.
@@ -125,6 +127,8 @@ class NodeSpec:
     snapshot_on_error: bool = False
     retry_lost: int = 0
     retry: Retry | None = None
+    budget: float | None = None
+    budget_kills: bool = False
     results: tuple[str, ...] = ()
     callbacks: tuple[Callback, ...] = ()
     handed_down: tuple[Callback, ...] = ()

@@ -75,6 +75,7 @@ class Claims:
 
     def begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
         """Return the claim with the attempt that it starts, or None if it changes nothing."""
+        live.asked_at = claimed.time
         node = live.may_run(claimed)
         if node is None or self._is_suspended() or not self._limits.acquire(live, node):
             self._limits.release(live)

@@ -20,6 +20,8 @@ from conducto_core.approvals import operations as approvals_operations
 from conducto_core.approvals.handlers import check_decision, decision_of, waiting_for
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.approvals.rules import Decider
+from conducto_core.budgets.rules import too_low
+from conducto_core.errors import invalid
 from conducto_core.images.model import ImageSources
 from conducto_core.people.model import Role
 from conducto_core.people.rules import role_with
@@ -97,6 +99,12 @@ class CloudActions(CloudCaller):
         edits = edits_of(live, request)
         pipeline = live.resolved({**live.edits, **edits})
         validate_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
+        given = set() if request.changes is None else request.changes.model_fields_set
+        for path in edits if "budget" in given else ():
+            budget = pipeline.nodes[path].budget
+            reason = None if budget is None else too_low(path, budget, live.cost_of(path))
+            if reason is not None:
+                raise invalid(path, reason)
         names = [name for name in used_images(pipeline) if not live.has_image(name)]
         return edits, self._prepared(live, names, live.sources)
 

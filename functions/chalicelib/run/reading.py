@@ -159,7 +159,10 @@ class CloudReadModel:
         if image.state is not ImageState.DONE:
             yield waits.image(live.record, image)
         full = live.full_group(node.path)
-        if full is not None:
+        over = None if full is None else live.why_over_budget(full)
+        if full is not None and over is not None:
+            yield waits.budget(live.record, full, over)
+        elif full is not None:
             yield waits.full_group(full, live.tree.nodes[full].spec.max_concurrent or 0)
         if node.spec.limits:
             yield self._limits_of(live.org).reason(lease_of(live, node))

@@ -64,6 +64,8 @@ class NodeBase:
         "_retry",
         "_tags",
         "_up",
+        "budget",
+        "budget_action",
         "callback_data",
         "container_reuse_context",
         "cpu",
@@ -100,7 +102,7 @@ class NodeBase:
         if "_kind" in vars(cls) and cls._kind in _RUNNABLE:
             KINDS[cls._kind] = cls
 
-    def __init__(
+    def __init__(  # noqa: PLR0915  a statement for each parameter
         self,
         *,
         env: Optional[Dict[str, str]] = None,
@@ -112,6 +114,8 @@ class NodeBase:
         requires_docker: Optional[bool] = None,
         suppress_errors: bool = False,
         snapshot_on_error: Optional[bool] = None,
+        budget: Optional[float] = None,
+        budget_action: Optional[str] = None,
         retry: parameters.Retries = None,
         retry_lost: Optional[int] = None,
         isolate: Optional[bool] = None,
@@ -172,7 +176,9 @@ class NodeBase:
         self.callback_data, self.pipeline_reservation = callback_data, pipeline_reservation
         self._max_concurrent: Optional[int] = None
         self._limits: Optional[List[Limit]] = None
-        self._retry: Optional[Retry] = None
+        self.retry = retry
+        self.budget = budget
+        self.budget_action = budget_action
         self._tags: Optional[List[str]] = None
         self._docker_run_args: Optional[List[str]] = None
         if isolate is not None:
@@ -183,8 +189,6 @@ class NodeBase:
             self.max_concurrent = max_concurrent
         if limits is not None:
             self.limits = limits
-        if retry is not None:
-            self.retry = retry
         if tags is not None:
             self.tags = tags
         if docker_run_args is not None:
@@ -356,7 +360,7 @@ class NodeBase:
             from conducto.wire.retries import to_retry
 
             value = to_retry(value)
-        self._retry = value
+        self._retry: Optional[Retry] = value
 
     @property
     def tags(self) -> Optional[List[str]]:

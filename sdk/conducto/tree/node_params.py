@@ -37,6 +37,10 @@ class NodeParams(TypedDict, total=False):
     """GPUs, 0 to 4; inherited, 0 by default."""
     max_time: Union[float, str, None]
     """Time limit in seconds, or a text such as ``1h30m``; inherited, 4 hours by default."""
+    budget: Optional[float]
+    """Dollars that the commands at or below the node may cost in the cloud; no limit by default."""
+    budget_action: Optional[str]
+    """What happens to running commands when the budget is used up: ``"finish"`` or ``"kill"``."""
     retry: Optional[Retry]
     """Automatic retries with a delay, ``co.retry(3, delay=10)``; inherited."""
     retry_lost: Optional[int]

@@ -42,6 +42,9 @@ class Node(NodeBase):
         suppress_errors: The node ends done even if a child failed.
         snapshot_on_error: Keep the container files of a failed Exec, for ``conducto debug
             --snapshot``; inherited.
+        budget: Dollars that the commands at or below the node may cost in the cloud, or None.
+        budget_action: ``"kill"`` stops running commands when the budget is used up; by default they
+            finish.
         retry: Automatic retries of a failed command, such as ``co.retry(3, delay=10, backoff=2)``;
             inherited.
         retry_lost: How often a command is repeated whose container, or worker in the cloud, was

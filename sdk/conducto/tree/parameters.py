@@ -43,6 +43,8 @@ SETTABLE = [
     "requires_docker",
     "suppress_errors",
     "snapshot_on_error",
+    "budget",
+    "budget_action",
     "retry",
     "retry_lost",
     "isolate",

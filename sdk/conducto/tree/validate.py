@@ -121,6 +121,8 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("cpu", lambda value: fields.check_amount("cpu", value)),
     ("mem", lambda value: fields.check_amount("mem", value)),
     ("gpu", fields.check_gpu),
+    ("budget", lambda value: fields.check_amount("budget", value)),
+    ("budget_action", fields.check_budget_action),
     ("retry_lost", fields.check_retry_lost),
     ("skip", lambda value: fields.check_flag("skip", value)),
     ("suppress_errors", lambda value: fields.check_flag("suppress_errors", value)),

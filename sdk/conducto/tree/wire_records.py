@@ -73,6 +73,7 @@ _ALWAYS = (*parameters.USER_SET, "id", "file", "line")
 _LATER = (
     *("doc", "title", "tags", "container_reuse_context", "suppress_errors"),
     *("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost", "secrets"),
+    *("budget", "budget_action"),
 )
 #: Read all values at once; most nodes have only those of a new one, which are compared first.
 _FIRST_OF, _LATER_OF = attrgetter(*_FIRST), attrgetter(*_LATER)
@@ -137,10 +138,7 @@ def _set_values(node: NodeBase, memo: Memo) -> Record:
             for name, value in zip(_LATER, later)  # noqa: B905
             if value is not None and (value or name != "suppress_errors")
         )
-    if node._limits:
-        record["limits"] = [limit.to_wire() for limit in node._limits]
-    if node._retry is not None:
-        record["retry"] = node._retry.to_wire()
+    record.update(_policies_of(node))
     if node._kind == "Serial" and node.stop_on_error is not None:
         record["stop_on_error"] = node.stop_on_error
     if is_exec:
@@ -159,6 +157,16 @@ def _place_of(node: NodeBase, memo: Memo) -> Record:
         sites = [[memo.host_file(file), line] for file, line in node._calls if file is not None]
         if sites:
             record["calls"] = sites
+    return record
+
+
+def _policies_of(node: NodeBase) -> Record:
+    """Return the fields whose values are objects of the author API."""
+    record: Record = {}
+    if node._limits:
+        record["limits"] = [limit.to_wire() for limit in node._limits]
+    if node._retry is not None:
+        record["retry"] = node._retry.to_wire()
     return record
 
 
@@ -247,6 +255,8 @@ _ATTRIBUTES = [
     "container_reuse_context",
     "suppress_errors",
     "snapshot_on_error",
+    "budget",
+    "budget_action",
     "retry",
     "retry_lost",
     "max_time",

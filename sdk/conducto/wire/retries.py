@@ -38,6 +38,19 @@ class Retry(NamedTuple):
     max_delay: float
     on: Optional[Tuple[Union[int, str], ...]]
 
+    def __str__(self) -> str:
+        """Return the policy in words."""
+        words = [str(self.number)]
+        if self.delay:
+            words.append(
+                f"after {self.delay:g}s, times {self.backoff:g}, at most {self.max_delay:g}s"
+            )
+        if self.jitter:
+            words.append(f"jitter {self.jitter:g}")
+        if self.on is not None:
+            words.append("on " + " ".join(map(str, self.on)))
+        return ", ".join(words)
+
     def to_wire(self) -> Dict[str, Any]:
         """Return the wire form."""
         return dict(self._asdict(), on=None if self.on is None else list(self.on))
@@ -45,6 +58,7 @@ class Retry(NamedTuple):
 
 def retry(
     number: int,
+    *,
     delay: Union[float, str] = 0,
     backoff: float = 1,
     jitter: float = 0,

@@ -217,3 +217,15 @@ def test_invalid_policy_is_refused(given: dict[str, Any], said: str) -> None:
         co.retry(**given)
 
     assert said in str(refused.value)
+
+
+def test_used_up_budget_stops_running_commands_and_nothing_retries_them() -> None:
+    driver = Driver(parallel(leaf("a", retry=WAITS), leaf("b"), stop_on_error=False))
+    driver.start("/a")
+
+    driver.send(ev.BudgetsReached(("/",)))
+    driver.finish("/a", Cause.EXIT_CODE)
+
+    assert driver.history == [("/a", 1, State.KILLED, Cause.BUDGET)]
+    assert driver.state("/a") is State.KILLED
+    assert driver.queued == {"/b": 1}

@@ -43,6 +43,7 @@ def test_each_kind_has_a_sentence() -> None:
         waits.spend_limit(10.0, Remedies(billing=True)),
         waits.why_pending(later, tree.nodes, tree.nodes["/a"], 0.0),
         waits.why_pending(RECORD, tree.nodes, retried, 60.0),
+        waits.budget(RECORD, "/train", "the budget of $5.00 of /train is used up"),
     ]
 
     assert [each.kind for each in found if each is not None] == list(get_args(WaitKind))

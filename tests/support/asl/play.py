@@ -196,6 +196,8 @@ def _order(game: Game) -> ev.Event:
         return ev.TimeLimitReached(rng.choice(sorted(local.timers)))
     if local.tree.retrying and rng.random() < 0.3:
         return ev.RetriesDue((rng.choice(sorted(local.tree.retrying)),))
+    if local.running and rng.random() < 0.05:
+        return ev.BudgetsReached((rng.choice(sorted(local.running)),))
     if rng.random() < 0.1:
         return rng.choice([ev.Armed(), ev.Disarmed()])
     if rng.random() < 0.1:

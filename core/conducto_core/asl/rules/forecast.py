@@ -429,6 +429,45 @@ def estimate(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class PriceRange:
+    """The price of a launch.
+
+    Attributes:
+        low: The least cost with the durations of one of the earlier runs; None without any.
+        high: The greatest cost with the durations of one of the earlier runs; None without any.
+        most: The cost if each command runs once, until its time limit.
+    """
+
+    low: float | None
+    high: float | None
+    most: float
+
+
+def price_range(
+    pipeline: Pipeline, runs: Iterable[Mapping[str, float]], max_workers: int
+) -> PriceRange:
+    """Return the price of one run, without the trees that Lazy nodes generate.
+
+    Args:
+        pipeline: The tree.
+        runs: The durations of each earlier run.
+        max_workers: Maximum number of workers at once.
+
+    Raises:
+        DefinitionError: a node is larger than any worker.
+    """
+    execs = [spec for spec in pipeline.execs() if spec.approval is None]
+
+    def cost(seconds: Mapping[str, float]) -> float:
+        return sum(_dollars(_pools(pipeline, execs, seconds, Conditions(max_workers), spot=False)))
+
+    usual = [{e.path: run.get(e.path, ASSUMED_SECONDS) for e in execs} for run in runs]
+    costs = [cost(seconds) for seconds in usual]
+    most = cost({spec.path: spec.max_time or 0.0 for spec in execs})
+    return PriceRange(min(costs, default=None), max(costs, default=None), most)
+
+
 def _pools(
     pipeline: Pipeline,
     execs: Iterable[NodeSpec],

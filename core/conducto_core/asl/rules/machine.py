@@ -272,7 +272,7 @@ class CloudMachine:
 
     def _changes_the_past(self, event: ev.Event) -> bool:
         match event:
-            case ev.NodesKilled() | ev.SpendLimitReached():
+            case ev.NodesKilled() | ev.SpendLimitReached() | ev.BudgetsReached():
                 return False
             case ev.TimeLimitReached():
                 return isinstance(self.tree.nodes[event.path], LiveGroup)

@@ -108,6 +108,13 @@ class SpendLimitReached:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetsReached:
+    """The budgets of these nodes are used up, and their commands are to stop then."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NodesModified:
     """Definitions of nodes were edited; running attempts keep their old definitions."""
 
@@ -140,6 +147,7 @@ Event = (
     | NodesUnskipped
     | NodesKilled
     | SpendLimitReached
+    | BudgetsReached
     | NodesModified
     | ApprovalsOutdated
 )

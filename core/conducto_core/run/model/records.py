@@ -255,9 +255,9 @@ class NodeState(Record):
         lost_starts: Attempts repeated because the container was lost before the command started.
         expired: Its own ``max_time`` ran out; not that of a group above it.
         mem: Memory in GB that a retry requested, instead of the definition's.
-        retry_at: A failed attempt is retried then, in seconds since the epoch; the node is pending.
-        stop_reason: Reason for which a running Exec is being stopped; a restarted agent completes the
-            stop.
+        stop_reason: Reason for which a running Exec is being stopped; a restarted agent completes
+            the stop.
+        retry_at: When a failed attempt is retried, in seconds since the epoch; the node is pending.
     """
 
     path: str
@@ -440,13 +440,14 @@ WaitKind = Literal[
     "spend_limit",
     "schedule",
     "retry",
+    "budget",
 ]
 """The kinds of waits of nodes, for all clients; `conducto_core.run.rules.waits` has the sentence of
 each. ``turn`` is the wait for an earlier node, a place in a group or on the machine; ``limit`` that
 for a named limit, ``start`` that for its container, ``approval`` that for a person, ``workers``
 that for workers which others have or AWS did not start, ``plan`` that for an allowance of the plan,
-``schedule`` that for the time at which the pipeline starts, and ``retry`` that for the time of the
-next attempt."""
+``schedule`` that for the time at which the pipeline starts, ``retry`` that for the time of the next
+attempt, and ``budget`` that for a higher budget of a node."""
 
 PhaseKind = Literal["image", "turn", "start", "unknown"]
 """The kinds of recorded waits of an attempt; ``unknown`` is a wait of which no details are

@@ -288,6 +288,7 @@ class Changes(Record):
     max_time: float | str | None = None
     max_concurrent: int | None = None
     retry_lost: int | None = None
+    budget: float | None = None
     stop_on_error: bool | None = None
     suppress_errors: bool | None = None
     container_reuse_context: str | None = None

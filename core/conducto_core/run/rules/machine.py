@@ -116,9 +116,10 @@ class _Step:
                 self._each(event.paths, self._kill)
                 tree.paused = tree.paused and tree.root.path not in event.paths
             case ev.SpendLimitReached():
-                for node in list(self.tree.in_flight(self.tree.root)):
-                    if node.state is State.RUNNING and node.stop_reason is None:
-                        self._stop(node, StopReason.SPEND_LIMIT)
+                self._stop_running(tree.root, StopReason.SPEND_LIMIT)
+            case ev.BudgetsReached():
+                for path in event.paths:
+                    self._stop_running(tree.nodes[path], StopReason.BUDGET)
             case ev.NodesModified():
                 for path, spec in event.nodes.items():
                     self._modify(tree.nodes[path], spec)
@@ -450,6 +451,11 @@ class _Step:
         self.tree.set_exec(node, shown, cause=cause, warning=warning)
         self._notify(node)
 
+    def _stop_running(self, top: LiveNode, stop_reason: StopReason) -> None:
+        for node in list(self.tree.in_flight(top)):
+            if node.state is State.RUNNING and node.stop_reason is None:
+                self._stop(node, stop_reason)
+
     def _stop(self, node: LiveExec, stop_reason: StopReason) -> None:
         if node.stop_reason is None:
             self.commands.append(ev.Stop(node.path, node.attempt))
@@ -461,7 +467,7 @@ class _Step:
     def _modify(self, node: LiveNode, spec: NodeSpec) -> None:
         if isinstance(node, LiveGroup) and node.spec.awaits_tree:
             spec = _emptied(spec)  # its parameters come from its tree
-        if spec.max_concurrent != node.spec.max_concurrent:
+        if (spec.max_concurrent, spec.budget) != (node.spec.max_concurrent, node.spec.budget):
             self._withdraw_below(node)  # queued Execs wait for room by the old number
         if isinstance(node, LiveGroup):
             self._set_clock(node, spec.max_time)
@@ -512,6 +518,8 @@ def _cause(stop_reason: StopReason | None, reported: Cause | None) -> Cause | No
             return Cause.KILLED_BY_USER
         case StopReason.SPEND_LIMIT:
             return Cause.SPEND_LIMIT
+        case StopReason.BUDGET:
+            return Cause.BUDGET
 
 
 def _forget_tries(node: LiveNode) -> None:

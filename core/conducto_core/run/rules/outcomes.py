@@ -141,6 +141,7 @@ _FINAL_CAUSES = frozenset(
         Cause.IMAGE,
         Cause.NO_WORKER,
         Cause.SPEND_LIMIT,
+        Cause.BUDGET,
         Cause.REJECTED,
         Cause.APPROVAL_TIMEOUT,
     }

@@ -110,6 +110,12 @@ def full_group(group: str, maximum: int) -> Wait:
     return Wait(text, "turn", holder=group, remedy="raise the group's max_concurrent")
 
 
+def budget(record: PipelineRecord, path: str, why: str) -> Wait:
+    """Return the wait for a higher budget of a node."""
+    raise_it = f"raise it: {_command('modify', record.id, path, '--budget')} DOLLARS"
+    return Wait(why, "budget", holder=path, remedy=raise_it)
+
+
 def busy_container(pool: str) -> Wait:
     """Return the wait for the one container of a ``new`` group."""
     group = owner_of(pool)

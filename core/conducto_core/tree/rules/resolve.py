@@ -322,6 +322,8 @@ class _Resolver:
             snapshot_on_error=snapshot,
             retry_lost=lost,
             retry=retry,
+            budget=_budget(written),
+            budget_kills=_budget_kills(written),
             results=results_of(written, kind),
             callbacks=about,
             handed_down=above.callbacks if is_exec else handed_down,
@@ -497,6 +499,16 @@ def _max_concurrent(written: Form, *, is_exec: bool) -> int | None:
     return fields.check_max_concurrent(value)
 
 
+def _budget(written: Form) -> float | None:
+    value = written.get("budget")
+    return None if value is None else fields.check_amount("budget", value)
+
+
+def _budget_kills(written: Form) -> bool:
+    value = written.get("budget_action")
+    return value is not None and fields.check_budget_action(value) == "kill"
+
+
 def _as_target(resolved: dict[str, NodeSpec], top: str) -> dict[str, NodeSpec]:
     """Convert a generated root that is an Exec into a group with one child."""
     root = resolved[top]
@@ -509,6 +521,7 @@ def _as_target(resolved: dict[str, NodeSpec], top: str) -> dict[str, NodeSpec]:
         children=(SINGLE,),
         command="",
         max_time=None,
+        budget=None,
         callbacks=cb.telling(root.handed_down),
         lazy_target=None,
         reuse_context=None,

@@ -43,6 +43,7 @@ from chalicelib.run.rules.state import CloudImage
 from chalicelib.run.rules.workers import PipelineWorkers
 from chalicelib.workers.rules import WorkerStatus
 from conducto_core.asl.rules.machine import StopExecution
+from conducto_core.budgets.rules import is_used_up
 from conducto_core.programs.model import Fate
 from conducto_core.programs.rules.continuation import continued_tree, with_generated
 from conducto_core.run.model import events as ev
@@ -93,7 +94,7 @@ class CloudPipeline(PipelineWorkers):
         self.inputs += 1
         if not may_wait(event):
             self.disturbed = self.number
-        self.now = max(self.now, event.time)
+        self.now, self.asked_at = max(self.now, event.time), 0.0
         self._effects = PipelineChanges()
         self._ends.clear()
         refused = len(self.cloud_machine.run_state.refused)
@@ -106,6 +107,10 @@ class CloudPipeline(PipelineWorkers):
         self._want_builds()
         self._let_workers_go()
         self._fail_without_context(_reset_by(event))
+        exceeded = self.exceeded(self.now)
+        if exceeded:
+            self._follow(self.cloud_machine.apply(ev.BudgetsReached(exceeded)))
+        self._pause_over_budget()
         self._let_joined_go()
         self._note_status()
         self._let_workers_go()
@@ -159,6 +164,19 @@ class CloudPipeline(PipelineWorkers):
             case _:
                 assert_never(event)
 
+    def _pause_over_budget(self) -> None:
+        """Pause the pipeline when nothing runs and budgets hold back all that is queued."""
+        counts = self.counts()
+        queued = sum(map(len, self.queue.values()))
+        if counts.running or self.tree.retrying or not queued or queued < counts.queued:
+            return
+        path = self.over_budget()
+        if path is None:
+            return
+        self._perform(Action.PAUSE, self.why_over_budget(path))
+        for worker in list(self.registry.staying()):
+            self._send_away(worker, "a budget is used up")
+
     def _note_status(self) -> None:
         if self._effects.changes and self.falls_asleep():
             for event in self.perform(Action.SLEEP):
@@ -202,6 +220,8 @@ class CloudPipeline(PipelineWorkers):
     def _modify(self, request: ActionRequested) -> None:
         modified = self.edit(request.edits, self.resolved({**self.edits, **request.edits}))
         self._know_images()
+        if is_used_up(self.record.problem) and any("budget" in e for e in request.edits.values()):
+            self._perform(Action.RUN)
         self._apply_events(events_of_modify(self.tree, modified, request.paths, request.by))
 
     def _apply_events(self, events: Iterable[ev.Event]) -> None:

@@ -62,6 +62,7 @@ _PLAIN = (
     "started",
     "ended",
     "lost_contexts",
+    "spent",
 )
 _WAITS = ("limited", "withheld")
 _SETS = ("planned", "met", "joined")

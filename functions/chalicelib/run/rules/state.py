@@ -31,7 +31,13 @@ from conducto_core.run.model.states import IN_FLIGHT, State
 from conducto_core.run.rules.contexts import Hold, hold_of, is_late
 from conducto_core.run.rules.pipeline_state import PipelineState
 from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
-from conducto_core.tree.model import NodeSpec, Pipeline, Placement, ancestors, parent_of
+from conducto_core.tree.model import (
+    NodeSpec,
+    Pipeline,
+    Placement,
+    ancestors,
+    parent_of,
+)
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 from conducto_core.tree.rules.resolve import resolve
 from conducto_core.workers.model import WarmPool
@@ -53,8 +59,8 @@ from conducto_core.workers.rules.start_failures import PoolStarts
 #: Seconds after which a task that was offered to no worker counts as lost: three times as long as
 #: Step Functions needs to offer again a task that a worker left with.
 STUCK = 180.0
-#: Maximum seconds until a retry for which workers stay that have nothing else to run. Another worker
-#: would take as long to start, and AWS charges at least a minute for it.
+#: Maximum seconds until a retry for which workers stay that have nothing else to run: another one
+#: takes as long to start, and AWS charges at least a minute for it.
 SHORT_WAIT = 60.0
 #: How the groups of pools start that stand for named limits; the others are paths.
 _LIMIT = "limit "
@@ -167,6 +173,8 @@ class CloudState(PipelineState):
         metering: Usage that is metered because of the latest entry.
         disturbed: Number of the latest entry with an input that other requests' decisions may
             depend on (`chalicelib.run.model.may_wait`).
+        spent: ``{path: dollars}`` of ended attempts at or below groups, and at Execs with a budget;
+            for ``/``, of ended workers with all of their time (`conducto_core.budgets.rules`).
         epoch: Number of times that it left the archive. Each time, pools get new names, because AWS
             is still deleting the resources of the old ones.
     """
@@ -218,6 +226,7 @@ class CloudState(PipelineState):
         self.limited: Shortage = None
         self.withheld: Shortage = None
         self.fruitless = 0
+        self.spent: dict[str, float] = {}
         self.epoch = 0
         self.share = Share()
         self.told: int | None = None
@@ -620,6 +629,7 @@ class CloudState(PipelineState):
             self.images.setdefault(name, CloudImage(ImageRecord(name=name)))
 
     def _room(self, group: str) -> int:
+        """Return how many further Execs may start in a group."""
         if group.startswith(_LIMIT):
             name, number, _ = group.removeprefix(_LIMIT).split()
             return int(number) - self._holders_of(name)

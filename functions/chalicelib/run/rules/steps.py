@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Any, assert_never
 
+from chalicelib.budgets.rules import PipelineBudgets
 from chalicelib.run.model import ApprovalDecided, BuiltImage, Reported
 from chalicelib.run.port import TreeReader
 from chalicelib.run.rules.changes import PipelineChanges
-from chalicelib.run.rules.state import CloudImage, CloudState
+from chalicelib.run.rules.state import CloudImage
 from conducto_core.asl.rules.machine import (
     CompleteTask,
     MachineCommand,
@@ -32,7 +33,7 @@ GRACE = 60.0
 MAX_FRUITLESS = 5
 
 
-class PipelineSteps(CloudState):
+class PipelineSteps(PipelineBudgets):
     """The state of a pipeline, and the changes that its attempts, runs, trees and images make."""
 
     def __init__(

@@ -26,7 +26,6 @@ from conducto_core.run.rules.outcomes import AttemptEnd
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import secrets_user
 from conducto_core.tree.rules.callbacks import PoolKind
-from conducto_core.workers.rules.fargate import Size, size_for
 from conducto_core.workers.rules.start_failures import Failed, PoolStarts, StartFailure
 
 _OUTDATED = "its image or title changed, or it has secrets that are withheld since a change"
@@ -109,6 +108,7 @@ class PipelineWorkers(PipelineSteps):
             WorkerUsage(key, month_of(self.now), report.seconds, pool.cpu, spender)
         )
         worker.metered += report.seconds
+        self.spend(report.path, dollars)
         if report.cause is None and node.stop_reason is None:
             self._graft(node, report)
         self._ends[report.path] = AttemptEnd(
@@ -204,6 +204,9 @@ class PipelineWorkers(PipelineSteps):
         if worker.task is not None:
             self._effects.stops.append((worker.id, worker.task))
         if worker.busy and self.exec_in(worker.path, worker.attempt, State.RUNNING) is not None:
+            if worker.path != "/":  # the root has all of the worker's time, once it has ended
+                self.spend(worker.path, self._running_dollars(worker))
+                self.spent["/"] -= self._running_dollars(worker)
             message = f"the worker was lost: {lost.reason.rstrip('.')}"
             self._finish(worker.path, lost.cause, message=message)
         looked = worker.task is not None and self.cloud_machine.run in self.runs
@@ -229,6 +232,7 @@ class PipelineWorkers(PipelineSteps):
         self._meter(worker, lost.began, lost.ended)
 
     def _meter(self, worker: WorkerEntry, began: float | None, ended: float | None) -> None:
+        self.spend_rest(worker, began, ended)
         if began is None or ended is None:
             return  # AWS does not charge for a task that never started
         pool = self.pools[worker.pool]
@@ -241,10 +245,6 @@ class PipelineWorkers(PipelineSteps):
         spender = Spender.for_pipeline(self.record, dollars, attempts=0)
         month = month_of(self.now)
         self._effects.usage.append(WorkerUsage(f"@{worker.id}", month, seconds, pool.cpu, spender))
-
-    def _size(self, worker: WorkerEntry) -> Size:
-        pool = self.pools[worker.pool]
-        return size_for(worker.pool, pool.cpu, pool.mem)
 
     def _lose_tasks(self, worker: WorkerEntry) -> bool:
         """Release the tasks of a leaving worker to others; return whether it had any."""
