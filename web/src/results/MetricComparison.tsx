@@ -8,6 +8,7 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { parseReference } from "@/lib/references";
 import { visible } from "@/lib/visible";
 import {
+  axisOf,
   changeText,
   type ComparisonChart,
   comparisonCharts,
@@ -81,20 +82,27 @@ function Chart({ chart, hasPath }: { chart: ComparisonChart; hasPath: boolean })
         <span className="muted number">{changeText(chart)}</span>
       </figcaption>
       {hasLines ? <Lines chart={chart} /> : null}
-      <ol className={styles.values} aria-label={`Last values of ${chart.name}`}>
-        {hasLines ? null : <Trend dots={dots} />}
-        {dots.map(({ pipeline, isCurrent, title, left, bottom }) => (
-          <li key={pipeline} style={{ left: `${left}%`, bottom: `${bottom}%` }}>
-            <a
-              href={pipelineUrl(pipeline, chart.path)}
-              onClick={followLink}
-              title={title}
-              aria-label={title}
-              aria-current={isCurrent ? "true" : undefined}
-            />
-          </li>
-        ))}
-      </ol>
+      <div className={styles.plot}>
+        <div className={styles.axis} aria-hidden>
+          {axisOf(chart).map((end) => (
+            <span key={end}>{end}</span>
+          ))}
+        </div>
+        <ol className={styles.values} aria-label={`Last values of ${chart.name}`}>
+          {hasLines ? null : <Trend dots={dots} />}
+          {dots.map(({ pipeline, isCurrent, title, left, bottom }) => (
+            <li key={pipeline} style={{ left: `${left}%`, bottom: `${bottom}%` }}>
+              <a
+                href={pipelineUrl(pipeline, chart.path)}
+                onClick={followLink}
+                title={title}
+                aria-label={title}
+                aria-current={isCurrent ? "true" : undefined}
+              />
+            </li>
+          ))}
+        </ol>
+      </div>
     </figure>
   );
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { MetricComparison } from "@/api/schema";
-import { changeText, comparisonCharts, dotsOf } from "@/results/model/metricComparison";
+import { axisOf, changeText, comparisonCharts, dotsOf } from "@/results/model/metricComparison";
 import { metricLine } from "@/results/model/metrics";
 
 /** Pipelines, the newest first, with the values of "loss" of /train; null has no metrics. */
@@ -74,5 +74,12 @@ describe("a comparison of metrics", () => {
       ["run-0", 87.5, 100],
     ]);
     expect(dots[2]?.title).toMatch(/^4, run-0, /);
+  });
+
+  it("has an axis with the highest and the lowest last value", () => {
+    const [rising] = comparisonCharts(found([4], [1], [2.5]), null);
+    const [level] = comparisonCharts(found([3], [3]), null);
+    expect(rising && axisOf(rising)).toEqual(["4", "1"]);
+    expect(level && axisOf(level)).toEqual(["3"]);
   });
 });

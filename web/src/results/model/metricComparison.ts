@@ -85,3 +85,9 @@ export function dotsOf({ runs }: ComparisonChart, now?: Date): Dot[] {
     ];
   });
 }
+
+/** The highest and the lowest last value, as the ends of the axis of the dots; one if all are equal. */
+export function axisOf({ runs }: ComparisonChart): string[] {
+  const values = runs.flatMap(({ metric }) => (metric.last === null ? [] : [metric.last]));
+  return [...new Set([Math.max(...values), Math.min(...values)])].filter(isFinite).map(number);
+}
