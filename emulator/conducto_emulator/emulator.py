@@ -127,7 +127,7 @@ class Emulator:
         made = resources.create(self.url, self.url + SOCKET_PATH, agent)
         web_app = {Variables.WEB_APP_URL: self.page}
         if self.identity is not None:
-            self.identity.start()
+            self.identity.start(resources.is_invited)
             web_app |= self.identity.variables
         if self.stripe is not None:
             web_app |= self.stripe.start_for(self.url, resources.STAGE)

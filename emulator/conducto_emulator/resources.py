@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,18 @@ def task_env(role: str, session: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": lent.secret_access_key,
         "AWS_SESSION_TOKEN": lent.session_token,
     }
+
+
+def is_invited(address: str) -> bool:
+    """Return whether an address has an open invitation, as `infra/aws/sign_up.py`."""
+    found = boto3.client("dynamodb").query(
+        TableName=table_name(STAGE),
+        KeyConditionExpression="pk = :mark",
+        ExpressionAttributeValues={
+            ":mark": {"S": f"V#{sha256(address.casefold().encode()).hexdigest()}"}
+        },
+    )
+    return any(float(item["until"]["N"]) > time.time() for item in found["Items"])
 
 
 def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:

@@ -1,13 +1,14 @@
 /**
  * An OpenID provider in Cognito's place, for the emulator: `node server.mjs PORT REDIRECT...`.
  *
- * Anybody can sign up with an address, which counts as verified; nothing is kept. Its tokens have
- * the names of Cognito's claims (`token_use`, `email_verified`). The protocol is oidc-provider's,
+ * An address with an open invitation can sign up, and counts as verified; nothing is kept. The
+ * emulator answers on the standard input whether there is one. Its tokens have the names of Cognito's claims (`token_use`, `email_verified`). The protocol is oidc-provider's,
  * which is certified; only the two pages are written here.
  */
 
 import { randomBytes, randomUUID, scryptSync, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
+import { createInterface } from "node:readline";
 
 import Provider, { errors } from "oidc-provider";
 
@@ -82,11 +83,25 @@ function addressOf(id) {
   return [...accounts].find(([, account]) => account.id === id)?.[0];
 }
 
+const waiting = [];
+createInterface({ input: process.stdin }).on("line", (line) => waiting.shift()?.(line === "yes"));
+
+/** Asks the emulator, as Cognito asks a function before it creates an account. */
+function isInvited(address) {
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    console.log(`invited ${address}`);
+  });
+}
+
 /** Signs up with an address that is new. Returns the person's account, or null. */
-function enter(address, password) {
+async function enter(address, password) {
+  if (!accounts.has(address)) {
+    if (!/^[^@\s]+@[^@\s]+$/.test(address) || password.length < 8) return null;
+    if (!(await isInvited(address))) return null;
+  }
   const known = accounts.get(address);
   if (known === undefined) {
-    if (!/^[^@\s]+@[^@\s]+$/.test(address) || password.length < 8) return null;
     const salt = randomBytes(16);
     accounts.set(address, { id: randomUUID(), salt, hash: scryptSync(password, salt, 32) });
     return accounts.get(address);
@@ -101,7 +116,7 @@ function page(problem) {
 label{display:block;margin:1rem 0}input{font:inherit;width:100%;padding:.5rem;box-sizing:border-box}
 button{font:inherit;padding:.5rem 1rem}[role=alert]{color:#b00020}small{color:#666}</style>
 <h1>Sign in to the emulator</h1>
-<p><small>This page stands in for Cognito. A new address signs up.</small></p>
+<p><small>This page stands in for Cognito. A new address with an invitation signs up.</small></p>
 ${problem ? `<p role="alert">${problem}</p>` : ""}
 <form method="post"><label>E-mail<input name="email" type="email" autocomplete="username" required
 autofocus></label><label>Password<input name="password" type="password" minlength="8"
@@ -122,12 +137,14 @@ async function signIn(request, response) {
   if (request.method === "POST") {
     const form = await formOf(request);
     const address = (form.get("email") ?? "").trim().toLowerCase();
-    const account = enter(address, form.get("password") ?? "");
+    const account = await enter(address, form.get("password") ?? "");
     if (account !== null) {
       await provider.interactionFinished(request, response, { login: { accountId: account.id } });
       return;
     }
-    problem = "The address or the password is wrong. A password has at least 8 characters.";
+    problem =
+      "The address or the password is wrong, or the address has no invitation. " +
+      "A password has at least 8 characters.";
   } else {
     await provider.interactionDetails(request, response);
   }

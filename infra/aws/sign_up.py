@@ -1,7 +1,8 @@
 """The function that Cognito asks before it creates an account: only invited people get one.
 
-The template contains this text, so it imports nothing of Conducto. `chalicelib.aws.table_keys` has
-the keys of the items; an invitation that was accepted, withdrawn or deleted has none.
+The template contains this text, so it uses no other module of Conducto. The keys of the items are
+those of `chalicelib.aws.table_keys`; an invitation that was accepted, withdrawn or deleted has
+none.
 """
 
 import hashlib

@@ -2,7 +2,8 @@
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -40,8 +41,11 @@ class IdentityProvider:
         self._cache = cache
         self._process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
+    def start(self, invited: Callable[[str], bool]) -> None:
         """Start it; return when it is ready. The first start installs its packages.
+
+        Args:
+            invited: Returns whether an address may sign up.
 
         Raises:
             IdentityError: Node is missing, or the provider does not start.
@@ -50,12 +54,14 @@ class IdentityProvider:
         command = [node, str(_installed(self._cache) / "server.mjs"), str(self._port)]
         self._process = subprocess.Popen(  # noqa: S603  our own program
             [*command, f"{self._page}/signed-in"],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         for line in self._process.stdout or ():
             if line.strip() == "ready":
+                arguments = (self._process, invited)
+                threading.Thread(target=_respond, args=arguments, daemon=True).start()
                 return
         raise IdentityError(f"the identity provider ended with {self._process.wait()}; see the log")
 
@@ -83,6 +89,15 @@ class IdentityProvider:
             "authorize": f"{self.issuer}/auth",
             "token": f"{self.issuer}/token",
         }
+
+
+def _respond(process: "subprocess.Popen[str]", invited: Callable[[str], bool]) -> None:
+    """Respond to the questions of the provider until it ends."""
+    for line in process.stdout or ():
+        question, _, address = line.strip().partition(" ")
+        if question == "invited" and process.stdin is not None:
+            process.stdin.write("yes\n" if invited(address) else "no\n")
+            process.stdin.flush()
 
 
 def _installed(cache: Path) -> Path:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 CLOUD_MAX_CPU = 32
-CLOUD_MAX_MEM = 243.875
+CLOUD_MAX_MEM = 243.75
 
 
 def _error(node: NodeBase, message: str, *, separator: str = ": ") -> DefinitionError:

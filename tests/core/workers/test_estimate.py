@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         pytest.param(16.0, 119.0, Size(16.0, 120.0), id="the largest with 16 vCPUs"),
         pytest.param(17.0, 2.0, Size(32.0, 60.0), id="more than 16 vCPUs"),
         pytest.param(2.0, 120.0, Size(32.0, 244.0), id="more than 120 GB"),
-        pytest.param(32.0, 243.875, Size(32.0, 244.0), id="the largest"),
+        pytest.param(32.0, 243.75, Size(32.0, 244.0), id="the largest"),
     ],
 )
 def test_a_node_gets_the_cheapest_worker_that_holds_it(cpu: float, mem: float, size: Size) -> None:

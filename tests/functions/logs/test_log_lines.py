@@ -184,7 +184,7 @@ def test_line_of_a_worker_call_names_the_command_and_no_secret(
     (line,) = [line for line in lines_of(written) if line["message"] == "an effect failed"]
     assert (line["pipeline"], line["worker"]) == (pipeline, hand.id)
     assert (line["path"], line["attempt"], line["operation"]) == ("/", 1, "worker_report")
-    for hidden in (SECRET, hand.task.token, hand.token):
+    for hidden in (SECRET, hand.task.token, hand.key, hand.token):
         assert hidden not in written.getvalue()
 
 

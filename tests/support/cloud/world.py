@@ -403,7 +403,8 @@ class Hand:
 
     @property
     def identity(self) -> Identity:
-        found = self.world.tokens.find(digest_of(self.task.token))
+        started = self.world.tokens.find(digest_of(self.key))
+        found = started or self.world.tokens.find(digest_of(self.task.token))
         assert found is not None
         if self.protocol < PROTOCOL:  # an older version issued the token, for all requests
             return replace(found, permissions=frozenset({"worker"}))

@@ -140,6 +140,7 @@ def test_others_get_nothing_with_the_link_or_with_an_account(
 ) -> None:
     site = site_of(admin)
     link = invitation_for("bob@example.com", admin, browser, site)
+    invitation_for("eve@example.com", admin, browser, site)
     context = opened(browser)
     page = context.new_page()
 
@@ -152,4 +153,18 @@ def test_others_get_nothing_with_the_link_or_with_an_account(
     page.get_by_role("button", name="Sign in", exact=True).click()
     signed_in(page, "eve@example.com")
     expect(page.get_by_role("alert")).to_contain_text("not a member")
+    context.close()
+
+
+def test_address_without_an_invitation_cannot_create_an_account(
+    admin: Person, browser: Browser
+) -> None:
+    context = opened(browser)
+    page = context.new_page()
+
+    page.goto(site_of(admin))
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    signed_in(page, "mallory@example.com")
+
+    expect(page.get_by_role("alert")).to_contain_text("the address has no invitation")
     context.close()

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from conducto_core.errors import invalid
 
-#: GB of a worker's memory for the agent next to the user's container.
-AGENT_MEM = 0.125
+#: GB of a worker's memory for the agent next to the user's container. It uses 0.07 with full chunks
+#: of output, and 0.14 while it sends the largest tree; out of memory, ECS stops the whole task.
+AGENT_MEM = 0.25
 
 
 @dataclass(frozen=True, slots=True)
