@@ -239,10 +239,10 @@ class LatentAws:
             for key in self._mine.keys:
                 self._busy[key] = 1
         self._wait(model)
+        self._check_partitions(params, model)  # AWS charges a cancelled transaction, too
         if any(clashes):
             self.add(conflicts=1)
             raise _cancelled(clashes)
-        self._check_partitions(params, model)
 
     def _check_partitions(self, params: Any, model: Any) -> None:
         if not self.partitions.allow(model.name, params):

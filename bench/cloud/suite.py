@@ -18,6 +18,7 @@ from bench.cloud import (
     soaking,
 )
 from bench.cloud.lab import CloudLab, open_cloud_lab
+from bench.cloud.latent_aws import OTHER_REGION
 from bench.registry import Measurement, Metric, Ratio, Suite
 
 #: Budget of compiling in seconds of one core, by the number of Execs, like in the conformance
@@ -130,6 +131,8 @@ def _crowded(
     waiting: float | None = None,
     dollars: float | None = None,
     stretch: float | None = None,
+    hottest: float = 1000,
+    units: float = 10,
 ) -> Measurement[CloudLab]:
     """Return the measurement of a load, with its budgets."""
     of = f"{load.pipelines} pipelines with " if load.pipelines > 1 else ""
@@ -150,10 +153,10 @@ def _crowded(
             Metric("claim_p99_ms", "ms"),
             Metric("requests_per_exec", ""),
             Metric("calls_per_exec", ""),
-            Metric("write_units_per_exec", ""),
+            Metric("write_units_per_exec", "", units),
             Metric("read_units_per_exec", ""),
-            # DynamoDB serves 1,000 from one partition.
-            Metric("partition_writes_per_second", "", 1000),
+            # Of the hottest partition; DynamoDB serves 1,000 from one.
+            Metric("partition_writes_per_second", "", hottest),
             Metric("partition_throttles", "", 0),
             Metric("quota_throttles", ""),
             Metric("quota_losses", ""),
@@ -173,9 +176,11 @@ _CONTENTION = (
     _crowded(
         "workers_200",
         contention.Load(200, 1.0, measured=4.0),
-        between=8.4,
-        dollars=1.5 * _FLOOR,
+        between=1e3 / 175,
+        dollars=5.65,
         stretch=1.2 * _FLOOR,
+        hottest=600,
+        units=5.5,
     ),
     _crowded("workers_200_10s", contention.Load(200, 10.0, measured=20.0)),
     _crowded("workers_20", contention.Load(20, 1.0, measured=6.0)),
@@ -184,6 +189,24 @@ _CONTENTION = (
         "pipelines_20",
         contention.Load(20, 5.0, measured=15.0, pipelines=20),
         waiting=10.0,
+    ),
+    _crowded("pipelines_40", contention.Load(20, 5.0, measured=15.0, pipelines=40), hottest=500),
+    # 380 Execs/s, and 285 with the quotas of other regions.
+    _crowded(
+        "pipelines_100",
+        contention.Load(20, 5.0, measured=15.0, pipelines=100),
+        between=1e3 / 380,
+    ),
+    _crowded(
+        "pipelines_100_other_region",
+        contention.Load(20, 5.0, measured=15.0, pipelines=100, quota=OTHER_REGION),
+        between=1e3 / 285,
+    ),
+    # 190 Execs/s.
+    _crowded(
+        "workers_2000",
+        contention.Load(100, 10.0, measured=20.0, pipelines=20),
+        between=1e3 / 190,
     ),
 )
 

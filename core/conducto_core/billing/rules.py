@@ -1,6 +1,5 @@
 """Plans: what an organisation may use, given its subscription and its spend limit. Pure."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +24,7 @@ _HOUR = 3600
 
 def month_of(moment: float) -> str:
     """Return the month of a time, e.g. ``2026-11`` (UTC)."""
-    return time.strftime("%Y-%m", time.gmtime(moment))
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,13 +300,13 @@ class Reconciler:
 
         Step Functions deletes a hundred at once, then one per second; the daily cleanup deletes the
         rest. It lists machines five times a second, so that only the runs that may have nested ones
-        are listed; ``only`` is the machine of another run.
+        are listed; ``only`` is the machine of a run without such ones.
         """
         machines = self._cloud.machines
         try:
-            of_run = (arn for of, arn in machines.runs() if of == run)
-            for arn in of_run if only is None else (only,):
-                machines.forget(arn)
+            for of, arn in machines.runs() if only is None else [(run, only)]:
+                if of == run:
+                    machines.forget(arn)
         except ThrottledError:
             logger.info("machines of a run are left for the daily cleanup", extra={"run_id": run})
 

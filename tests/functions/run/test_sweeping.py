@@ -298,3 +298,16 @@ def test_a_snapshot_keeps_from_which_archive_a_pipeline_came(world: World) -> No
     assert world.states(pipeline)["/"] == "done"
     with world.engine.reading(ME.org, pipeline) as live:
         assert live.epoch == 1
+
+
+def test_machine_of_a_small_run_is_deleted_without_listing_all_machines(world: World) -> None:
+    pipeline = world.launch(serial("a"))
+    (machine,) = world.machines.machines.values()
+
+    def runs() -> object:
+        raise AssertionError("all machines of the account were listed")
+
+    world.machines.runs = runs  # type: ignore[assignment,method-assign]
+    world.reconciler().execution_ended(f"{pipeline}-1", "ABORTED", machine.arn)
+
+    assert machine.arn not in world.machines.machines
