@@ -182,7 +182,7 @@ looks: $(READY) web ## Take pictures of every page of the web app in every state
 	LOOKS=build/looks $(ALONE) tests/system/web/test_looks.py -k '$(LOOK)'
 
 synth: $(READY) ## Write the templates of the AWS installation to build/cdk.out; needs Node
-	npx --yes aws-cdk@2 synth --quiet
+	npx --yes aws-cdk@2 synth --quiet -c zone=us-east-1a
 
 bench: $(READY) engine ## Run the benchmarks: BENCH=local, web or cloud
 	$(BIN)/python -m bench $(BENCH)

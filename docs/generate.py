@@ -31,6 +31,7 @@ from conducto.wire.result_order import MAX_RESULTS
 from conducto_cli.app.exit import MEANINGS
 from conducto_cli.app.parser import build_parser
 from conducto_core.api.cloud_operations import MAX_CONTEXT
+from conducto_core.assistants.rules.tools import TOOLS, Tool
 from conducto_core.children.rules import MAX_CHILDREN, MAX_DEPTH
 from conducto_core.command.environment import MAX_INPUTS
 from conducto_core.results.outputs import MAX_ALL_POINTS, MAX_ARTIFACTS
@@ -394,11 +395,51 @@ def _schema(schema: Mapping[str, Any]) -> str:
 
 # ---- writing ----------------------------------------------------------------------------------
 
+
+def assistant_tools() -> str:
+    """Return the page with the tools of assistants."""
+    parts = [
+        "# Tools of assistants",
+        "",
+        _ABOUT_TOOLS,
+    ]
+    for tool in TOOLS:
+        acts = "; acts" if tool.acts else ""
+        parts += ["", f"## `{tool.name}`", "", f"{tool.text} Scope: `{tool.scope}`{acts}.", ""]
+        rows = [_argument(name, schema, tool) for name, schema in tool.properties.items()]
+        parts.append(table(["Argument", "Type", "Description"], rows))
+    return "\n".join(parts) + "\n"
+
+
+def _argument(name: str, schema: Mapping[str, Any], tool: Tool) -> list[str]:
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    kind = " or ".join(kinds)
+    if "enum" in schema:
+        kind = ", ".join(f"`{one}`" for one in schema["enum"])
+    bounds = [f"{word} {schema[key]}" for word, key in _BOUNDS if key in schema]
+    words = [schema.get("description", ""), *bounds]
+    needed = "required" if name in tool.required else ""
+    return [f"`{name}`", kind, ", ".join(one for one in (needed, *words) if one) or "-"]
+
+
+_ABOUT_TOOLS = (
+    "The tools that `conducto mcp` and `/mcp` offer to [coding assistants](../assistants.md). A "
+    "tool that acts returns its effect and a token at first; the same call with `token` acts."
+)
+#: Words for the limits of arguments.
+_BOUNDS = (
+    ("default", "default"),
+    ("from", "minimum"),
+    ("to", "maximum"),
+    ("at most", "maxItems"),
+)
+
 PAGES: dict[str, Callable[[], str]] = {
     "callbacks.md": callbacks,
     "cli.md": command_line,
     "http-api.md": http_api,
     "limits.md": tree_limits,
+    "assistants.md": assistant_tools,
     "node-parameters.md": node_parameters,
 }
 

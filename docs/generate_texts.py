@@ -24,8 +24,12 @@ INHERITANCE = {
     "name": _HERE,
     "pipeline_reservation": _HERE,
     "requires_docker": _NEAREST,
+    "budget": _HERE,
+    "budget_action": _HERE,
+    "retry": _NEAREST,
     "retry_lost": _NEAREST,
     "same_container": "as `container_reuse_context`",
+    "secrets": _NEAREST,
     "skip": "skips everything below",
     "snapshot_on_error": _NEAREST,
     "stop_on_error": _HERE,
@@ -109,7 +113,10 @@ the method has the name of a flag, `--run` sets the parameter and `--conducto.ru
 
 CLI_NOTES = """The beginning of an ID is enough if it is unambiguous. A PATH can contain wildcards:
 `*` and `?` within a name, `**` for any number of names; quote them. In the output of `--json`, keys
-may be added later, but none changes or is removed."""
+may be added later, but none changes or is removed.
+
+Commands that delete, remove or revoke something ask on a terminal; `--yes` answers. Without a
+terminal they need `--yes`, and end with exit code 2 without it."""
 EXIT_CODES = """## Exit codes
 
 All commands use the same codes, with three exceptions: `debug` and `livedebug` end with the exit

@@ -6,6 +6,7 @@ events and `chalicelib`; `chalicelib.bootstrap` assembles the objects.
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from chalice.app import (
@@ -19,16 +20,18 @@ from chalice.app import (
 from chalice.app import Request as ChaliceRequest
 
 from chalicelib.api import authorizer
-from chalicelib.api.dispatch import Request
+from chalicelib.api.dispatch import Request, check_complete
 from chalicelib.bootstrap import from_environment
 from chalicelib.data.function import serve
 from chalicelib.images.aws import pipeline_of
 from chalicelib.logs.port import LogKey
 from chalicelib.people.port import Identity
+from chalicelib.triggers.github_app import request_missed
 from chalicelib.workers.aws.ecs import task_end, task_owner
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.api.dispatch import Response as ApiResponse
 from conducto_core.api.operation import API_ROOT, AnyOperation
+from conducto_core.assistants.handlers import MCP_PATH, METADATA_PATH
 from conducto_core.children.operations import CHILD_OPERATIONS
 from conducto_core.command.json_logs import log_fields
 from conducto_core.installation.names import FUNCTION_SECONDS
@@ -79,13 +82,33 @@ def _mount(operation: AnyOperation) -> None:
     )(view)
 
 
-for _operation in (
+_OPERATIONS = (
     *CLOUD_OPERATIONS,
     *ORGANISATION_OPERATIONS,
     *CHILD_OPERATIONS,
     *WORKER_OPERATIONS,
-):
+)
+check_complete(_OPERATIONS)
+for _operation in _OPERATIONS:
     _mount(_operation)
+
+
+@app.route(
+    MCP_PATH,
+    methods=["GET", "POST", "DELETE"],
+    name="mcp",
+    authorizer=authorize,
+    content_types=_ANY_TYPE,
+)
+def mcp() -> Response:
+    """Handle a message of an assistant."""
+    return _response(conducto.mcp.respond(str(_current().method), _caller(), _request({})))
+
+
+@app.route(METADATA_PATH, methods=["GET"])
+def mcp_metadata() -> Response:
+    """Tell clients of assistants how they are authorized."""
+    return _response(conducto.mcp.metadata())
 
 
 @app.route(f"{API_ROOT}/hooks/{{hook}}", methods=["POST"], content_types=_ANY_TYPE)
@@ -141,11 +164,11 @@ def task_stopped(event: CloudWatchEvent) -> None:
 )
 def execution_ended(event: CloudWatchEvent) -> None:
     """Handle the end of a Step Functions execution."""
-    machine = str(event.detail["stateMachineArn"]).rpartition(":")[2]
-    if machine.startswith(conducto.site.prefix):
+    machine = str(event.detail["stateMachineArn"])
+    if machine.rpartition(":")[2].startswith(conducto.site.prefix):
         run = str(event.detail["name"])
         with log_fields(run_id=run):
-            conducto.reconciler.execution_ended(run, event.detail["status"])
+            conducto.reconciler.execution_ended(run, event.detail["status"], machine)
 
 
 @app.on_cw_event(
@@ -175,6 +198,7 @@ def every_minute(_event: CloudWatchEvent) -> None:
         conducto.messenger.run,
         *(() if billing is None else (billing.minute,)),
         conducto.trigger_run.run,
+        partial(request_missed, conducto.cloud),
     ]
     with ExitStack() as last_first:  # a failure has an alarm; it must not delay the other steps
         for step in reversed(steps):

@@ -4,6 +4,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from conducto_core.installation.names import STAGE_TAG
+from conducto_core.installation.rules import WITHOUT_SITE
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
 from infra.stacks.compute import ComputeStack
@@ -21,7 +22,7 @@ class Installation:
         data: Stateful resources, which are retained.
         compute: The cluster, the registry and image builds.
         api: The functions and their APIs.
-        site: The web app.
+        site: The web app; None in regions without CloudFront.
         watch: Alarms and a dashboard.
     """
 
@@ -53,14 +54,6 @@ class Installation:
             compute=self.compute,
             description="Conducto: the functions and their APIs",
         )
-        self.site = SiteStack(
-            scope,
-            f"{title}-site",
-            settings,
-            data=self.data,
-            api=self.api,
-            description="Conducto: the web app",
-        )
         self.watch = MonitoringStack(
             scope,
             f"{title}-watch",
@@ -68,6 +61,18 @@ class Installation:
             api=self.api,
             description="Conducto: alarms and a dashboard",
         )
-        # Last, as in `conducto_core.installation.names.STACKS`.
-        self.site.add_stack_dependency(self.watch)
+        self.site = None if settings.region in WITHOUT_SITE else self._site(scope, settings)
         cdk.Tags.of(scope).add(STAGE_TAG, settings.stage)
+
+    def _site(self, scope: Construct, settings: Settings) -> SiteStack:
+        site = SiteStack(
+            scope,
+            f"{settings.prefix}-site",
+            settings,
+            data=self.data,
+            api=self.api,
+            description="Conducto: the web app",
+        )
+        # Last, as in `conducto_core.installation.names.STACKS`.
+        site.add_stack_dependency(self.watch)
+        return site

@@ -8,6 +8,7 @@ import shutil
 from importlib import resources
 from pathlib import Path
 
+from conducto_core.assistants import pages
 from conducto_core.images.sdk_wheel import client_wheel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,12 +32,21 @@ def stage_package(target: Path) -> Path:
     _copy(ROOT / "functions/chalicelib", target / "chalicelib", "chalicelib")
     for name in _PACKAGES:  # works from a checkout and from an installation
         _copy(Path(str(resources.files(name))), target / "vendor" / name, name)
+    _copy_pages(target / "vendor/conducto_files/docs")
     # The SDK wheel for images includes modules that no function imports
     # (`chalicelib.images.builds`).
     file, content = client_wheel()
     (target / "chalicelib/client").mkdir()
     (target / "chalicelib/client" / file).write_bytes(content)
     return target
+
+
+def _copy_pages(target: Path) -> None:
+    """Copy the pages of the documentation, in which assistants search."""
+    for page in pages.all_pages():
+        place = target / page.relative_to(pages.folder())
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(page, place)
 
 
 def _copy(source: Path, target: Path, package: str) -> None:

@@ -1,5 +1,6 @@
 """The settings of a deployment, read from CDK's context and validated before synthesis."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,6 +9,13 @@ from typing import Any
 from aws_cdk import aws_iam as iam
 
 from conducto_core.installation.names import MONTHLY_BUDGET, SETTINGS
+from conducto_core.installation.rules import (
+    CODEBUILD,
+    DOCKER,
+    builds_agent,
+    limitations,
+    opens_shells,
+)
 from conducto_core.people.task_roles import TaskRole, read_task_roles
 from conducto_core.workers.model import MAX_WARM_MINUTES, MAX_WARM_WORKERS, WARM_MINUTES
 
@@ -17,10 +25,13 @@ _NO_BUDGET = "off"
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}")
 _IDENTITY = re.compile("cognito")
+_PROVIDERS = re.compile(r"[\w.-]{1,32}(?:,[\w.-]{1,32})*")
+_AGENT_BUILD = re.compile(f"{CODEBUILD}|{DOCKER}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::\d+)?(?:/[!-~]*)?")
 _SMTP = re.compile(r"smtps?://(?:[^@:/\s]+@)?[A-Za-z0-9.-]+(?::\d+)?")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+_SENDER = re.compile(r"([^@\s]+@)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 _ZONE_NAME = r"[a-z]{2}(?:-[a-z]+)+-\d[a-z]"
 _ZONES = re.compile(rf"{_ZONE_NAME}(?:,{_ZONE_NAME})?")
@@ -32,6 +43,11 @@ _WITH = r"=arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:ecr-pullthroughca
 _CACHES = re.compile(rf"{_HOST_NAME}(?:{_WITH})?(?:,{_HOST_NAME}(?:{_WITH})?)*")
 #: Registries for which ECR caches require credentials.
 _WITH_CREDENTIALS = ("docker.io", "ghcr.io")
+#: Maximum characters of roles and caches in the environment of functions, which AWS limits to 4 KB,
+#: and characters of an address of ECR.
+MAX_VARIABLES, _ADDRESS_SIZE = 1200, 60
+#: Maximum length of the settings, which are stored in one parameter of SSM.
+MAX_STORED = 4096
 #: Maximum length of a cache's prefix.
 _MAX_PREFIX = 30
 
@@ -62,12 +78,13 @@ class Settings:
 
     Attributes:
         stage: Distinguishes installations in an account and region; part of every name.
+        region: The region, which may lack parts (`conducto_core.installation.rules`).
         domain: Host name of the web app; None: CloudFront's own.
         certificate: ARN of its certificate (in us-east-1), required with ``domain``.
         vpc: An existing network; None creates one.
         zones: Number of availability zones of a new network: 1 halves the price of files, 2
             tolerate the failure of a zone.
-        zone: Names of these zones, separated by commas; None: the first ones of the region.
+        zone: Names of these zones, separated by commas; None with ``vpc``.
         public_ip: Whether workers get public addresses; False requires ``vpc``.
         spot_share: Maximum number of Spot workers among ten, 0 to 10.
         warm_workers: Maximum number of workers of an organisation that stay for the next run of
@@ -76,14 +93,21 @@ class Settings:
         billing: Whether users pay for plans; otherwise an administrator sets plans.
         identity: ``cognito``: people sign in with accounts of a user pool, which is created; None:
             with tokens.
+        identity_providers: Names of providers of the user pool with which people sign in, besides
+            its own accounts, separated by commas; None: no others.
+        ci_issuer: Issuer of the ID tokens of CI runs; None: GitHub's.
+        function_room: Concurrent executions of functions that no other function of the account has
+            reserved; not a setting of users.
+        agent_build: ``codebuild`` or ``docker``: what builds the image of the workers' agent; None:
+            see `conducto_core.installation.rules.builds_agent`.
         log_days: Retention of the logs of functions and workers, in days.
         tracing: Whether X-Ray is enabled.
         alarm_email: Recipient of alarms; None: no recipient.
-        remote_debug: Whether debug shells on workers are allowed. Their users can obtain the
-            credentials of such workers, whose role can mount any pipeline's files
-            (docs/decisions/0012).
+        remote_debug: Whether debug shells on workers are allowed; None: see
+            `conducto_core.installation.rules.opens_shells`. Their users can obtain the credentials
+            of such workers, whose role can mount any pipeline's files (docs/decisions/0012).
         monthly_budget: Threshold of the spending alarm in dollars per month; None: no alarm.
-        task_roles: Roles of commands, ``ORG=ARN,ORG/TITLE=ARN``; None: no roles.
+        task_roles: Roles of commands, ``ORG=ARN,ORG/HOST/OWNER/NAME:PATH=ARN``; None: no roles.
         mount_policy: Whether to add the statement for mounting files to these roles; otherwise
             their owner adds it.
         pull_through: Registries with a cache in this account, ``host=secret,host``; None: no
@@ -91,11 +115,14 @@ class Settings:
         smtp_url: Mail server for notifications, ``smtp://user@host:587``; users store its password
             as a secret; None: no mail.
         email_from: Sender address of such mail, required with ``smtp_url``.
+        ses_identity: Verified SES identity that sends the mail of accounts: an address, or a
+            domain; None: Cognito's own address, 50 messages a day.
         slack_url: Replaces the address of Slack's API; None: Slack.
         github_url: Replaces the address of GitHub's API; None: GitHub.
     """
 
     stage: str = "main"
+    region: str = "us-east-1"
     domain: str | None = None
     certificate: str | None = None
     vpc: ExistingVpc | None = None
@@ -107,22 +134,35 @@ class Settings:
     warm_minutes: int = WARM_MINUTES
     billing: bool = False
     identity: str | None = None
+    identity_providers: str | None = None
+    ci_issuer: str | None = None
+    function_room: int = 0
+    agent_build: str | None = None
     log_days: int = 30
     tracing: bool = False
     alarm_email: str | None = None
     monthly_budget: float | None = MONTHLY_BUDGET
     task_roles: str | None = None
     mount_policy: bool = True
-    remote_debug: bool = True
+    remote_debug: bool | None = None
     pull_through: str | None = None
     smtp_url: str | None = None
     email_from: str | None = None
+    ses_identity: str | None = None
     slack_url: str | None = None
     github_url: str | None = None
 
     @property
     def prefix(self) -> str:
         return f"conducto-{self.stage}"
+
+    @property
+    def builds_agent(self) -> bool:
+        return builds_agent(self.region, as_context(self))
+
+    @property
+    def opens_shells(self) -> bool:
+        return opens_shells(as_context(self))
 
     @property
     def caches(self) -> tuple[tuple[str, str | None], ...]:
@@ -181,10 +221,15 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
     email_from = _text(lookup, "email_from", _ADDRESS, "an address such as ci@example.org")
     if (smtp_url is None) != (email_from is None):
         raise SettingsError("smtp_url requires email_from, and vice versa")
+    identity = _text(lookup, "identity", _IDENTITY, "cognito")
+    ses_identity = _text(lookup, "ses_identity", _SENDER, "an address or a domain in SES")
+    if ses_identity is not None and identity is None:
+        raise SettingsError("ses_identity requires identity=cognito: it sends the mail of accounts")
     stage = _text(lookup, "stage", _STAGE, "lower-case letters, digits and '-', at most 16")
     vpc, zones = _vpc(lookup), _number(lookup, "zones", 1, 1, 2)
-    return Settings(
+    found = Settings(
         stage=stage or DEFAULTS.stage,
+        region=lookup("region") or DEFAULTS.region,
         domain=domain,
         certificate=certificate,
         vpc=vpc,
@@ -195,20 +240,43 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         warm_workers=_number(lookup, "warm_workers", 0, 0, MAX_WARM_WORKERS),
         warm_minutes=_warm_minutes(lookup),
         billing=_flag(lookup, "billing"),
-        identity=_text(lookup, "identity", _IDENTITY, "cognito"),
+        identity=identity,
+        identity_providers=_text(
+            lookup, "identity_providers", _PROVIDERS, "names of providers, e.g. Google,Okta"
+        ),
+        ci_issuer=_text(lookup, "ci_issuer", _HTTPS, "the https:// address of an issuer"),
+        function_room=_number(lookup, "function_room", 0, 0, 1_000_000),
+        agent_build=_text(lookup, "agent_build", _AGENT_BUILD, f"{CODEBUILD} or {DOCKER}"),
         log_days=_log_days(lookup),
         tracing=_flag(lookup, "tracing"),
         alarm_email=lookup("alarm_email") or None,
         monthly_budget=_budget(lookup),
         task_roles=_task_roles(lookup),
         mount_policy=_flag(lookup, "mount_policy", default=True),
-        remote_debug=_flag(lookup, "remote_debug", default=True),
+        remote_debug=_chosen_flag(lookup, "remote_debug"),
         pull_through=_caches(lookup, stage or DEFAULTS.stage),
         smtp_url=smtp_url,
         email_from=email_from,
+        ses_identity=ses_identity,
         slack_url=_text(lookup, "slack_url", _HTTPS, "the https:// address of an API"),
         github_url=_text(lookup, "github_url", _HTTPS, "the https:// address of an API"),
     )
+    if found.identity_providers and found.identity is None:
+        raise SettingsError("identity_providers requires identity=cognito")
+    size = len(found.task_roles or "") + sum(
+        _ADDRESS_SIZE + len(found.prefix) + 2 * len(host) for host, _ in found.caches
+    )
+    if size > MAX_VARIABLES:
+        raise SettingsError(
+            f"task_roles and pull_through need {size} characters in the environment of functions; "
+            f"at most {MAX_VARIABLES}: name fewer roles or registries"
+        )
+    if len(json.dumps(as_context(found))) > MAX_STORED:
+        raise SettingsError(f"the settings are longer than {MAX_STORED} characters, as JSON")
+    for limitation in limitations(found.region, found.stage, as_context(found)):
+        if limitation.is_refused:
+            raise SettingsError(f"{limitation.text}; {limitation.remedy}")
+    return found
 
 
 def from_mapping(values: Mapping[str, Any]) -> Settings:
@@ -276,11 +344,17 @@ def _flag(lookup: Callable[[str], Any], name: str, *, default: bool = False) -> 
     return known[value]
 
 
+def _chosen_flag(lookup: Callable[[str], Any], name: str) -> bool | None:
+    return None if lookup(name) in (None, "") else _flag(lookup, name)
+
+
 def _zone(lookup: Callable[[str], Any], zones: int, vpc: ExistingVpc | None) -> str | None:
     text = _text(
         lookup, "zone", _ZONES, "the name of a zone such as us-east-1b, or with zones=2 two"
     )
     if text is None:
+        if vpc is None:
+            raise SettingsError("zone is required without vpc_id, e.g. zone=us-east-1b")
         return None
     if vpc is not None:
         raise SettingsError(

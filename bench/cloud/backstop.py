@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.cloud.workers import first_start
+
 import conducto as co
 from bench.cloud.deciding import ME, Place
 from bench.cloud.lab import CloudLab
@@ -30,7 +32,7 @@ from chalicelib.run.rules.deferred import EXECUTOR, BackgroundEvent
 from chalicelib.workers.handlers import WorkerApi
 from conducto_core.asl.rules.naming import node_id, pool_name
 from conducto_core.installation.names import FUNCTION_SECONDS
-from conducto_core.workers.model import PROTOCOL, Claim, Report, WorkerStart
+from conducto_core.workers.model import Claim, Report
 
 Found = dict[str, float]
 PIPELINES, LARGE = 1000, 10
@@ -366,7 +368,7 @@ def _run(place: Place, pipeline: str, paths: Sequence[str], ended: int) -> None:
     if who is None:
         raise AssertionError("the worker's token is unknown")
     desk = WorkerApi(place.engine, who)
-    asyncio.run(desk.worker_start(WorkerStart(task=arn, protocol=PROTOCOL)))
+    asyncio.run(desk.worker_start(first_start(arn)))
     with place.engine.reading(ME.org, pipeline) as live:
         run = live.cloud_machine.run
     for n, path in enumerate(paths):

@@ -1,7 +1,7 @@
 """Many workers at the same time: threads, over the functions' code and an AWS with latencies.
 
 Each request is served by a processor of its own, like by Lambda. `bench.cloud.latent_aws` has the
-latencies, the factor of all durations, and the bill.
+virtual time, the latencies, the quotas, and the bill.
 """
 
 import asyncio
@@ -15,13 +15,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.cloud import FakeFleet
+from tests.fakes.cloud.workers import first_start
 
 import conducto as co
 from bench.cloud.deciding import Place
 from bench.cloud.lab import CloudLab
-from bench.cloud.latent_aws import GATEWAY, INVOKE, POLL, LatentAws, latent_aws
+from bench.cloud.latent_aws import (
+    GATEWAY,
+    INVOKE,
+    LARGE_REGION,
+    POLL,
+    SEED,
+    LatentAws,
+    latent_aws,
+)
 from bench.registry import BenchError
-from chalicelib.bootstrap import AWS_THREADS
 from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
@@ -32,12 +40,10 @@ from chalicelib.workers.handlers import WorkerApi
 from chalicelib.workers.port import WorkerTask
 from conducto_core.installation.names import FUNCTION_SECONDS
 from conducto_core.workers.model import (
-    PROTOCOL,
     Claim,
     ClaimDecision,
     ClaimResponse,
     Report,
-    WorkerStart,
 )
 from conducto_worker.agent.worker import EARLY_POLL_SECONDS, EarlyPolls
 
@@ -49,6 +55,8 @@ _STARTS = 100.0
 _START_SECONDS = 60.0
 #: Seconds between the start of the last worker and the measurement.
 _WARM_UP = 1.0
+#: Seconds of a poll without a task.
+_POLL_SECONDS = 60.0
 #: Number of Execs for which costs are shown.
 _PRICED = 100_000
 
@@ -60,15 +68,15 @@ class Load:
     Attributes:
         workers: Number of workers of each pipeline.
         seconds: Duration of each Exec.
-        factor: Factor of all durations.
         measured: Measured seconds.
+        quota: Calls a second of Step Functions' operations on tasks.
     """
 
     workers: int
     seconds: float
-    factor: float
     measured: float
     pipelines: int = 1
+    quota: int = LARGE_REGION
 
     @property
     def execs(self) -> int:
@@ -129,14 +137,13 @@ class _Lambdas:
 
     @contextmanager
     def charged(self, charge: Callable[[float], None]) -> Iterator[CommandProcessor]:
-        """Yield a process, and charge the seconds: its own CPU time is not multiplied."""
-        began, cpu = time.monotonic(), time.thread_time()
+        """Yield a process, and charge the seconds, with its CPU time."""
+        began, cpu = self._aws.clock.now(), time.thread_time()
         try:
             with self.one() as engine:
                 yield engine
         finally:
-            cpu = time.thread_time() - cpu
-            charge(cpu + max(0.0, time.monotonic() - began - cpu) / self._aws.clock.factor)
+            charge(time.thread_time() - cpu + self._aws.clock.now() - began)
 
 
 class _Crowd:
@@ -151,14 +158,15 @@ class _Crowd:
             load.workers * load.pipelines,
             fleet=self._fleet,
             invoke_background=self._invoke,
-            threads=AWS_THREADS,
+            threads=1,  # each actor is one thread
             **aws.ports,
         )
         for _ in range(load.pipelines - 1):
             place.launch(_tree(load))
         self._tokens = place.tokens
         self.lambdas = _Lambdas(place.engine.cloud, aws)
-        self._over = threading.Event()
+        self._random = random.Random(SEED)
+        self._over = False
         self._threads: dict[str, threading.Thread] = {}
 
     def start(self) -> None:
@@ -170,30 +178,26 @@ class _Crowd:
         while len(self._threads) < everyone:
             for arn, task in list(self._fleet.tasks.items()):
                 if arn not in self._threads:
-                    thread = threading.Thread(target=self._live, args=(arn, task), daemon=True)
-                    self._threads[arn] = thread
-                    thread.start()
+                    self._threads[arn] = self._clock.spawn(self._live, arn, task)
                     self._clock.sleep(pause)
             if self._clock.now() > deadline or self.counts.problems:
                 problems = self.counts.problems[:1]
                 raise BenchError(f"only {len(self._threads)} workers were launched {problems}")
-            time.sleep(0.01)
+            self._clock.sleep(0.01)
 
     def stop(self) -> None:
         """Let the workers end."""
-        self._over.set()
-        for thread in self._threads.values():
-            thread.join(timeout=60)
+        self._over = True
+        while any(thread.is_alive() for thread in self._threads.values()):
+            self._clock.sleep(1.0)
 
     def _invoke(self, event: BackgroundEvent) -> None:
         """Start an asynchronous invocation."""
-        threading.Thread(target=self._in_background, args=(event,), daemon=True).start()
+        self._clock.spawn(self._in_background, event)
 
     def _in_background(self, event: BackgroundEvent) -> None:
         if self._aws.slow:
             self._clock.wait(INVOKE)
-        while not hasattr(self, "lambdas"):  # the first pipeline is being launched
-            time.sleep(0.01)
         end = self._clock.now() + FUNCTION_SECONDS["background"]
         with self.lambdas.charged(self._aws.bill.invocation) as engine:
             if event.effects is not None:
@@ -210,18 +214,18 @@ class _Crowd:
         who = self._tokens.find(digest_of(task.token))
         if who is None:
             raise AssertionError("the worker's token is unknown")
-        start = WorkerStart(task=arn, protocol=PROTOCOL)
+        start = first_start(arn)
         activity = self._call(who, "start", start).activity
         counts, clock = self.counts, self._clock
         response, begun, early = None, clock.now(), EarlyPolls()
-        while not self._over.is_set():
+        while not self._over:
             if response is None:
                 response = self._claimed(who, activity, clock.latency(POLL))
                 continue
             if response.decision is not ClaimDecision.RUN:
                 raise AssertionError(f"a task was not allowed to run: {response}")
             ran = clock.now()
-            self._over.wait(self._load.seconds * clock.factor)
+            clock.sleep(self._load.seconds)
             counts.runs.append((ran, clock.now()))
             report = Report(path=response.path, attempt=response.attempt, exit_code=0)
             response = self._reported(who, activity, report, early if response.backlog else None)
@@ -229,9 +233,13 @@ class _Crowd:
             begun = clock.now()
 
     def _claimed(self, who: Identity, activity: str, latency: float) -> ClaimResponse | None:
-        """Poll and claim a task; return the response, or None."""
-        self._clock.sleep(latency)
-        offer = self._aws.offered(activity)
+        """Poll and claim a task; return the response, or None.
+
+        ``latency``: seconds until the poll returns a task that waits; 0: the poll was begun before.
+        """
+        if latency:
+            self._aws.begin_poll()
+        offer = self._polled(activity, latency)
         if offer is None:
             return None
         asked = self._clock.now()
@@ -239,13 +247,25 @@ class _Crowd:
         self.counts.claims.append((asked, self._clock.now() - asked))
         return response
 
+    def _polled(self, activity: str, latency: float) -> Any:
+        """Return the task of a poll, or None after a minute without one."""
+        end = self._clock.now() + _POLL_SECONDS
+        self._clock.sleep(latency)
+        while (offer := self._aws.offered(activity)) is None:
+            if self._over or self._clock.now() > end:
+                return None
+            self._clock.wait(POLL)
+        return offer
+
     def _reported(
         self, who: Identity, activity: str, report: Report, early: EarlyPolls | None
     ) -> ClaimResponse | None:
         """Report a command, with the claim of the next one, as workers do; return its response."""
         clock, latency = self._clock, self._clock.latency(POLL)
         polled = EARLY_POLL_SECONDS if early is not None and early.is_due() else 0.0
-        clock.sleep(min(latency, polled))
+        if polled:
+            self._aws.begin_poll()
+            clock.sleep(min(latency, polled))
         offer = self._aws.offered(activity) if latency <= polled else None
         claim = None if offer is None else _claim_of(offer)
         if early is not None and polled:
@@ -257,22 +277,24 @@ class _Crowd:
         if answer is None:
             return None
         if claim is None:
-            waited = polled + took if polled else 0.0  # the poll was open meanwhile
-            return self._claimed(who, activity, max(0.0, latency - waited))
+            if not polled:
+                return self._claimed(who, activity, latency)
+            clock.sleep(max(0.0, latency - polled - took))  # the poll was open meanwhile
+            return self._claimed(who, activity, 0.0)
         self.counts.claims.append((asked, took))
         response: ClaimResponse | None = answer.next
         return response
 
     def _call(self, who: Identity, name: str, body: Any) -> Any:
         """Send a request, again after an error as workers do; None: the measurement is over."""
-        while not self._over.is_set():
+        while not self._over:
             self._clock.wait(GATEWAY)
             try:
                 with self.lambdas.charged(self._aws.bill.request) as engine:
                     return asyncio.run(getattr(WorkerApi(engine, who), f"worker_{name}")(body))
             except BusyError:
                 self.counts.errors += 1
-                self._clock.sleep(random.random())
+                self._clock.sleep(self._random.random())
         return None
 
 
@@ -280,7 +302,7 @@ def contention(load: Load) -> Callable[[CloudLab], Found]:
     """Return the measurement of a load."""
 
     def measure(_lab: CloudLab) -> Found:
-        with latent_aws(load.factor) as aws:
+        with latent_aws(load.quota) as aws:
             return _measure(load, aws)
 
     return measure
@@ -305,7 +327,9 @@ def _measure(load: Load, aws: LatentAws) -> Found:
     busy = sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in counts.runs)
     each = {name: (after.bill[name] - before.bill[name]) / done for name in after.bill}
     number = {name: (after.calls[name] - before.calls[name]) / done for name in after.calls}
-    hottest = max(after.partitions[name] - before.partitions[name] for name in after.partitions)
+    heat = {name: after.partitions[name] - before.partitions[name] for name in after.partitions}
+    hottest = max(heat, key=lambda name: heat[name])
+    logger.warning("the hottest partition is %s", hottest)
     # Step Functions enters the states of a Parallel at once, before the measurement.
     aws.bill.transitions(aws.transitions())
     each["step_functions"] = aws.bill.lines()["step_functions"] / (load.execs * load.pipelines)
@@ -317,17 +341,20 @@ def _measure(load: Load, aws: LatentAws) -> Found:
         "waiting_percent": 100 - 100 * busy / (span * load.workers * load.pipelines),
         "writes_per_entry": (after.writes - before.writes) / entries,
         "entries_per_second": entries / span,
+        "claim_mean_ms": sum(claims) / len(claims),
         "claim_p50_ms": claims[len(claims) // 2],
         "claim_p99_ms": claims[int(len(claims) * 0.99)],
         "requests_per_exec": number["requests"],
         "calls_per_exec": sum(each for name, each in number.items() if name not in _NO_CALLS),
         "write_units_per_exec": number["writes"],
         "read_units_per_exec": number["reads"],
-        "partition_writes_per_second": hottest / span,
+        "partition_writes_per_second": heat[hottest] / span,
+        "partition_throttles": after.partition_throttles - before.partition_throttles,
+        "quota_throttles": after.throttled - before.throttled,
+        "quota_losses": after.lost - before.lost,
         **dollars,
         "dollars_per_100000": sum(dollars.values()),
         "cpu_ms_per_exec": 1e3 * cpu / done,
-        "cpu_share": cpu / (span * load.factor),
         "errors": after.errors - before.errors,
         "transaction_conflicts": after.conflicts - before.conflicts,
         "processes": crowd.lambdas.number,
@@ -351,6 +378,8 @@ class _Reading:
         self.bill = aws.bill.lines()
         self.calls = aws.bill.counts.copy()
         self.partitions = aws.bill.partitions.copy()
+        self.partition_throttles = aws.partitions.throttled
+        self.throttled, self.lost = aws.throttled, aws.lost
 
 
 def _tree(load: Load) -> co.Parallel:

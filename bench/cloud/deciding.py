@@ -29,6 +29,7 @@ from tests.fakes.cloud import (
     FakeTokens,
     FakeVault,
 )
+from tests.fakes.cloud.workers import first_start
 from tests.fakes.schedules import MemorySchedules
 
 import conducto as co
@@ -50,7 +51,7 @@ from conducto_core.notifications.channels import Settings
 from conducto_core.programs.model import ContinueRequest
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.requests import LaunchRequest
-from conducto_core.workers.model import PROTOCOL, Claim, ClaimDecision, Report, WorkerStart
+from conducto_core.workers.model import Claim, ClaimDecision, Report
 
 Found = dict[str, float]
 ME = Identity("acme", "ann", frozenset({"read", "launch", "change_state"}))
@@ -179,7 +180,7 @@ def claim_and_report(_lab: CloudLab) -> Found:
     if worker is None:
         raise AssertionError("the worker's token is unknown")
     desk = WorkerApi(place.engine, worker)
-    asyncio.run(desk.worker_start(WorkerStart(task=arn, protocol=PROTOCOL)))
+    asyncio.run(desk.worker_start(first_start(arn)))
     with place.engine.reading(ME.org, place.pipeline) as live:
         run = live.cloud_machine.run
     started = time.perf_counter()

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.fakes.cloud.workers import first_start
+
 import conducto as co
 from bench.cloud.deciding import ME, Place
 from bench.cloud.lab import CloudLab
@@ -27,7 +29,7 @@ from conducto.tree.launch_form import to_launch_form
 from conducto_core.asl.rules.naming import node_id
 from conducto_core.command.server import Finished
 from conducto_core.run.model.requests import LaunchRequest
-from conducto_core.workers.model import PROTOCOL, WorkerInstructions, WorkerStart
+from conducto_core.workers.model import WorkerInstructions
 from conducto_emulator.faults.latency import Latency
 from conducto_worker.agent import port as ports
 from conducto_worker.agent.aws import ActivityPoller
@@ -295,7 +297,7 @@ class _Cloud:
     def _work(self, arn: str, task: WorkerTask, clock: _Clock) -> None:
         api = _Api(self, task)
         try:
-            instructions = api.start(WorkerStart(task=arn, protocol=PROTOCOL))
+            instructions = api.start(first_start(arn))
             self._agent(api, task, clock, instructions).run()
         except ports.WorkerApiError:
             pass  # it is not needed any more

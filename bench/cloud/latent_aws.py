@@ -1,7 +1,7 @@
-"""AWS in this process with latencies, conflicts of transactions, and a bill.
+"""AWS in this process with latencies, quotas, conflicts of transactions, and a bill.
 
-Latencies and durations are multiplied by a factor, and the results divided by it, so that the CPU
-of the machine that runs all the functions is not the limit.
+Time is virtual: it does not include the CPU time of the functions, and other programs do not change
+it.
 """
 
 import logging
@@ -12,8 +12,9 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.cloud import FakeMachines
@@ -25,6 +26,7 @@ from chalicelib.api.aws import TableConnections
 from chalicelib.aws.clients import Tags
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.s3 import S3Bucket
+from chalicelib.errors import ThrottledError
 from chalicelib.logs.aws.logs import ChunkedLogs
 from chalicelib.people.aws.organisations import TableOrgs
 from chalicelib.run.aws.journal import JournalStore
@@ -47,23 +49,70 @@ _CALLS = {
     "GetSecretValue": 10.0,
 }
 _SIGMA = math.log(3) / 2.33
+SEED = 1
+#: Calls a second of one operation on tasks and activities: in us-east-1, us-west-2 and eu-west-1,
+#: and in other regions ("Step Functions service quotas").
+LARGE_REGION, OTHER_REGION = 500, 300
+_POLLED, _COMPLETED = "GetActivityTask", "SendTaskSuccess"
+#: Attempts of boto3 for a throttled call.
+_ATTEMPTS = 3
 
 
 class Clock:
-    """A clock on which ``factor`` seconds are one."""
+    """Virtual time, which passes only while every actor sleeps.
 
-    def __init__(self, factor: float) -> None:
-        self.factor = factor
-        self._random = random.Random(1)
-        self._epoch, self._began = time.time(), time.monotonic()
+    An actor is a thread that `spawn` starts, or the first thread. One of them runs at a time, so
+    that results do not depend on the load of the machine.
+    """
+
+    def __init__(self) -> None:
+        self._random = random.Random(SEED)
+        self._now = time.time()
+        self._sleepers: list[tuple[float, int, threading.Event]] = []
+        self._number, self._running = 0, 1
+        self._lock = threading.Lock()
 
     def now(self) -> float:
         """Return the seconds since the epoch."""
-        return self._epoch + (time.monotonic() - self._began) / self.factor
+        return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Sleep as long as ``seconds`` are in the model."""
-        time.sleep(seconds * self.factor)
+        """Let virtual time pass."""
+        with self._lock:
+            awake = self._sleeper(max(0.0, seconds))
+            self._pass_on()
+        awake.wait()
+
+    def spawn(self, run: Callable[..., None], *args: Any) -> threading.Thread:
+        """Start an actor, which runs once this one sleeps."""
+        with self._lock:
+            awake = self._sleeper(0.0)
+
+        def act() -> None:
+            awake.wait()
+            try:
+                run(*args)
+            finally:
+                with self._lock:
+                    self._pass_on()
+
+        thread = threading.Thread(target=act, daemon=True)
+        thread.start()
+        return thread
+
+    def _sleeper(self, seconds: float) -> threading.Event:
+        awake = threading.Event()
+        self._number += 1
+        heappush(self._sleepers, (self._now + seconds, self._number, awake))
+        return awake
+
+    def _pass_on(self) -> None:
+        """Wake the next sleeper, if no other actor runs."""
+        self._running -= 1
+        if not self._running and self._sleepers:
+            self._now, _, awake = heappop(self._sleepers)
+            self._running += 1
+            awake.set()
 
     def latency(self, milliseconds: float) -> float:
         """Return the seconds of a call with this median latency."""
@@ -83,10 +132,15 @@ class LatentAws:
         entries: Number of entries that were written.
         conflicts: Number of transactions that were cancelled because of others.
         bill: What AWS charges.
+        partitions: The limits of the table's partitions.
+        throttled: Number of calls beyond a quota of Step Functions, each of which was repeated.
+        lost: Number of such calls that were not repeated any more.
     """
 
-    def __init__(self, clients: Any, clock: Clock) -> None:
-        from support.asl.interpreter import Interpreter  # noqa: PLC0415  as in `lab`
+    def __init__(self, clients: Any, clock: Clock, quota: int) -> None:
+        from conducto_emulator.faults.latency import Buckets, Rate  # noqa: PLC0415  as in `lab`
+        from conducto_emulator.faults.partitions import Partitions  # noqa: PLC0415
+        from support.asl.interpreter import Interpreter  # noqa: PLC0415
         from support.asl.port import TaskGoneError  # noqa: PLC0415
         from support.cloud.aws import BUCKET, TABLE  # noqa: PLC0415
         from support.cloud.bill import Bill  # noqa: PLC0415
@@ -94,7 +148,13 @@ class LatentAws:
         self.clock = clock
         self.slow = False
         self.bill = Bill(clients)
-        self.writes = self.entries = self.conflicts = 0
+        self.partitions = Partitions(clock.now)
+        # Without a burst, whose end a measurement of seconds does not show.
+        rate = Rate(quota // 10, quota, "Step Functions service quotas")
+        self._quotas = Buckets(
+            clock.now, {("states", name): rate for name in (_POLLED, _COMPLETED)}
+        )
+        self.writes = self.entries = self.conflicts = self.throttled = self.lost = 0
         self._busy: dict[tuple[str, ...], int] = {}
         self._lock, self._mine = threading.Lock(), threading.local()
         self._machines_lock = threading.RLock()
@@ -112,12 +172,30 @@ class LatentAws:
             "store": _Store(self, JournalStore(table, bucket, orgs)),
             "orgs": orgs,
             "logs": ChunkedLogs(table, bucket),
-            "vault": SecretsManager(clients, "conducto/bench/", Tags("bench")),
+            "vault": SecretsManager(clients, table, "conducto/bench/", Tags("bench")),
             "connections": TableConnections(table, clients, lambda: "", clock.now),
             "machines": _Alone(fake, self, self._machines_lock),
             "clock": clock.now,
             "sleep": clock.sleep,
+            "jitter": random.Random(SEED).random,
         }
+
+    def begin_poll(self) -> None:
+        """Wait until the quota allows another GetActivityTask."""
+        while not self._quotas.allow("states", _POLLED):
+            self.add(throttled=1)
+            self.clock.sleep(random_pause(self.clock))
+
+    def complete(self) -> None:
+        """Let the time of SendTaskSuccess pass; raises `ThrottledError` like boto3."""
+        for attempt in range(_ATTEMPTS):
+            self.clock.wait(_COMPLETE)
+            if self._quotas.allow("states", _COMPLETED):
+                return
+            self.add(throttled=1)
+            self.clock.sleep(random_pause(self.clock) * 2**attempt)
+        self.add(lost=1)
+        raise ThrottledError(_COMPLETED)
 
     def offered(self, activity: str) -> Any:
         """Return a task of an activity, like GetActivityTask after its latency, or None."""
@@ -148,8 +226,10 @@ class LatentAws:
         """Let the time of a call pass; of two simultaneous transactions, cancel the second one."""
         if not self.slow:
             return
+        self._mine.params = params
         if model.name != "TransactWriteItems":
             self._wait(model)
+            self._check_partitions(params, model)
             return
         items = params["TransactItems"]
         keys = [_key_of(operation) for operation in items]
@@ -162,13 +242,24 @@ class LatentAws:
         if any(clashes):
             self.add(conflicts=1)
             raise _cancelled(clashes)
+        self._check_partitions(params, model)
 
-    def _after(self, model: Any, **_: Any) -> None:
+    def _check_partitions(self, params: Any, model: Any) -> None:
+        if not self.partitions.allow(model.name, params):
+            self._release()
+            raise _throttled(model.name)
+
+    def _after(self, parsed: Any, model: Any, **_: Any) -> None:
+        if self.slow:
+            self.partitions.count_reads(model.name, self._mine.params, parsed)
         if model.name == "TransactWriteItems":
-            with self._lock:
-                for key in getattr(self._mine, "keys", ()):
-                    self._busy.pop(key, None)
-            self._mine.keys = ()
+            self._release()
+
+    def _release(self) -> None:
+        with self._lock:
+            for key in getattr(self._mine, "keys", ()):
+                self._busy.pop(key, None)
+        self._mine.keys = ()
 
 
 class _Clients:
@@ -208,7 +299,9 @@ class _Alone:
         call = getattr(self._port, name)
 
         def alone(*args: Any) -> Any:
-            if self._aws.slow:
+            if self._aws.slow and name == "succeed":
+                self._aws.complete()
+            elif self._aws.slow:
                 self._aws.clock.wait(_COMPLETE)
             with self._lock:
                 return call(*args)
@@ -229,7 +322,7 @@ class LogSize(logging.Handler):
 
 
 @contextmanager
-def latent_aws(factor: float) -> Iterator[LatentAws]:
+def latent_aws(quota: int = LARGE_REGION) -> Iterator[LatentAws]:
     """Yield an AWS, whose calls take no time until it is ``slow``."""
     # The tests' modules import each other from their directory.
     sys.path.append(str(ROOT / "tests"))
@@ -238,7 +331,7 @@ def latent_aws(factor: float) -> Iterator[LatentAws]:
     before = dict(os.environ)
     try:
         with aws() as clients:
-            made = LatentAws(_Clients(clients), Clock(factor))
+            made = LatentAws(_Clients(clients), Clock(), quota)
             handler = LogSize(made)
             logging.getLogger("chalicelib").addHandler(handler)
             try:
@@ -250,6 +343,19 @@ def latent_aws(factor: float) -> Iterator[LatentAws]:
         os.environ.update(before)
 
 
+def random_pause(clock: Clock) -> float:
+    """Return the seconds until a client repeats a throttled call."""
+    return clock.latency(100.0)
+
+
+def _throttled(operation: str) -> Exception:
+    from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    error = {"Code": "ThrottlingException", "Message": "the partition is too hot"}
+    made: Exception = ClientError({"Error": error}, operation)
+    return made
+
+
 def _key_of(operation: dict[str, Any]) -> tuple[str, ...]:
     (part,) = operation.values()
     key = part.get("Key") or part["Item"]
@@ -257,7 +363,7 @@ def _key_of(operation: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _cancelled(clashes: list[bool]) -> Exception:
-    from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # noqa: PLC0415
+    from botocore.exceptions import ClientError  # noqa: PLC0415
 
     reasons = [{"Code": "TransactionConflict" if each else "None"} for each in clashes]
     error = {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"}

@@ -89,6 +89,7 @@ class Emulator:
             root_of=ecs.root_of_access_point,
             agent_env=resources.aws_env(self.moto.endpoint),
             metadata=self.url + METADATA_PATH,
+            lend=resources.task_env,
             keep=resources.keep_lines,
         )
         start_delay = options.latency.of_task_start if options.latency else float

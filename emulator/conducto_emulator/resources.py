@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
+from moto.sts.models import sts_backends
 
 from conducto_core.installation.names import (
     BACKGROUND_FUNCTION,
@@ -33,6 +34,7 @@ REGION = "us-east-1"
 #: Moto's account.
 ACCOUNT = "123456789012"
 LOG_GROUP = "/conducto/workers"
+_TASK_SECONDS = 86_400
 
 
 def aws_env(endpoint: str) -> dict[str, str]:
@@ -47,6 +49,18 @@ def aws_env(endpoint: str) -> dict[str, str]:
 def key_env(key: Key) -> dict[str, str]:
     """Return the environment for boto3 to sign with a key."""
     return {"AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret}
+
+
+def task_env(role: str, session: str) -> dict[str, str]:
+    """Return the environment with a task's credentials, which permit nothing in the emulator."""
+    lent = sts_backends[ACCOUNT]["aws"].assume_role(
+        REGION, session, role, policy="", duration=_TASK_SECONDS, external_id=""
+    )
+    return {
+        "AWS_ACCESS_KEY_ID": lent.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": lent.secret_access_key,
+        "AWS_SESSION_TOKEN": lent.session_token,
+    }
 
 
 def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ from chalicelib.api.aws import TableConnections
 from chalicelib.api.dispatch import Api
 from chalicelib.api.followers import Followers
 from chalicelib.api.websocket import Sockets
+from chalicelib.assistants.handlers import Mcp
 from chalicelib.aws import table_keys
 from chalicelib.aws.clients import Clients, Tags
 from chalicelib.aws.dynamodb import DynamoTable
@@ -75,6 +76,7 @@ from conducto_core.people.rules import permissions_of
 from conducto_core.people.task_roles import read_task_roles
 from conducto_core.triggers.model import GithubApp, QueuedLaunch, Trigger
 from conducto_core.workers.model import WARM_MINUTES, Credentials, WarmPool
+from conducto_core.workers.rules.task_proof import sts_endpoint
 
 #: Maximum number of simultaneous calls to AWS for one event.
 AWS_THREADS = 16
@@ -119,6 +121,11 @@ class App:
     def api(self) -> Api:
         """Handles HTTP requests."""
         return Api(self.engine, lambda caller: IdempotencyTable(self._table, caller))
+
+    @cached_property
+    def mcp(self) -> Mcp:
+        """Handles messages of assistants."""
+        return Mcp(self.api, self.cloud.tokens, self.cloud.web_app)
 
     @cached_property
     def sockets(self) -> Sockets:
@@ -258,7 +265,13 @@ class App:
                 tracing=Variables.TRACING in self._environment,
             ),
             fleet=self._fleet,
-            vault=SecretsManager(self.clients, self._read(Variables.SECRET_PREFIX), self._tags),
+            vault=SecretsManager(
+                self.clients,
+                self._table,
+                self._read(Variables.SECRET_PREFIX),
+                self._tags,
+                self._clock,
+            ),
             tokens=self.tokens,
             people=TablePeople(self._table, self.tokens),
             audit=TableAuditLog(self._table, self._clock),
@@ -282,7 +295,7 @@ class App:
             relays=TableRelays(self._table, self._clock),
             builder=CodeBuild(
                 self.clients,
-                self._read(Variables.BUILD_PROJECT),
+                self._environment.get(Variables.BUILD_PROJECT),
                 EcrRegistry(
                     self.clients,
                     self._read(Variables.IMAGE_REPOSITORY),
@@ -415,6 +428,7 @@ class App:
             subnets=tuple(self._read(Variables.SUBNETS).split(",")),
             security_group=self._read(Variables.SECURITY_GROUP),
             public_ip=self._environment.get(Variables.PUBLIC_IP) != "off",
+            sts=sts_endpoint(self.site.region, self.site.partition, self._environment),
         )
         definitions = TaskDefinitions(self.clients, files, roles, self.site.prefix)
         return Ecs(self.clients, definitions, place, lambda: self.addresses.api, self._tags)

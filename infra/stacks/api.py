@@ -4,15 +4,10 @@ Chalice packages the app and writes its template, which is included here. Each f
 role, so that the authorizer cannot launch workers, and the event handlers cannot create tokens.
 """
 
-import fcntl
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import CfnOutput, CfnResource, Fn, RemovalPolicy, Stack
-from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -21,11 +16,14 @@ from chalice.cdk import Chalice
 from constructs import Construct
 
 from conducto_core.api.operation import API_ROOT
+from conducto_core.assistants.handlers import METADATA_PATH
 from conducto_core.installation import names as deployment
 from conducto_core.installation.model import GATEWAY_PROBLEMS, PROBLEM_TYPE
 from conducto_core.installation.names import Variables
+from conducto_core.installation.rules import reserved_concurrency
 from infra.lambda_package import stage_package
 from infra.settings import Settings, allow_tracing
+from infra.stacks.agent import BUILD, alone
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
 from infra.stacks.network import NetworkStack
@@ -35,6 +33,15 @@ from infra.stacks.permissions import Permissions
 #: The place of gateway responses in an API's definition. As separate resources they would be
 #: created after the API's deployment, which would not include them.
 PROPERTY = "DefinitionBody.x-amazon-apigateway-gateway-responses"
+
+
+#: The place of the pattern that API Gateway compares with the ``Authorization`` header.
+AUTHORIZER_PATTERN = (
+    "DefinitionBody.securityDefinitions.authorize.x-amazon-apigateway-authorizer"
+    ".identityValidationExpression"
+)
+#: Tokens of Conducto, and ID tokens, which are JSON in base64.
+TOKEN_PATTERN = "^[Bb]earer (cdo_|eyJ)[A-Za-z0-9._-]+$"  # noqa: S105  no token
 
 
 def gateway_answers() -> dict[str, Any]:
@@ -49,9 +56,6 @@ def gateway_answers() -> dict[str, Any]:
     }
 
 
-#: Working directory, below the directory that CDK runs in: the directories of an installed package
-#: may be read-only.
-BUILD = Path("build")
 MEMORY_MB = 1024
 #: Memory of the function that handles requests. Lambda gives one CPU from 1,769 MB: requests about
 #: 100,000 commands need about 20 s of it (`bench/cloud/deciding.py`), and API Gateway waits for
@@ -61,9 +65,10 @@ REQUEST_MEMORY_MB = 1769
 #: second make about 800; API Gateway's limits for an account are 10,000 and 5,000.
 MAX_RATE = 1000
 MAX_BURST = 2000
-#: The same for webhooks, whose senders do not sign in.
-HOOK_RATE = 20
-HOOK_BURST = 40
+#: The same for webhooks, whose senders do not sign in: half of the stage's, which leaves the rest
+#: to others. Each hook has a limit after its signature (`chalicelib.triggers.triggers`).
+HOOK_RATE = 500
+HOOK_BURST = 1000
 #: Mount point of the file system in the function ``data``.
 DATA_ROOT = "/mnt/data"
 
@@ -121,17 +126,9 @@ class ApiStack(Stack):
             path="/",
             posix_user=efs.PosixUser(uid="0", gid="0"),
         )
-        with _alone(BUILD.resolve()):  # concurrent CDK runs share the staged files
-            self.agent = ecr_assets.DockerImageAsset(
-                self,
-                "Agent",
-                directory=str(_agent_context()),
-                platform=ecr_assets.Platform.LINUX_AMD64,
-            )
-        self.agent.repository.grant_pull(compute.execution_role)
         self.roles = self._roles()
         variables = self._variables(network, data, compute)
-        with _alone(BUILD.resolve()):
+        with alone():  # concurrent CDK runs share the staged files
             self.app = Chalice(
                 self,
                 "App",
@@ -142,6 +139,8 @@ class ApiStack(Stack):
         self._narrow_events(compute)
         self._mount_data()
         self.app.get_resource("RestAPI").add_property_override(PROPERTY, gateway_answers())
+        # Without a token of a valid form, no function is invoked.
+        self.app.get_resource("RestAPI").add_property_override(AUTHORIZER_PATTERN, TOKEN_PATTERN)
         self._throttle()
         self._addresses()
 
@@ -240,10 +239,10 @@ class ApiStack(Stack):
             Variables.POLL_ROLE: compute.role_arn("poll"),
             Variables.PUSH_ROLE: compute.role_arn("push"),
             Variables.MACHINE_ROLE: compute.role_arn("machine"),
-            Variables.AGENT_IMAGE: self.agent.image_uri,
+            Variables.AGENT_IMAGE: compute.agent.uri,
             Variables.WORKER_LOG_GROUP: compute.worker_logs.log_group_name,
             Variables.IMAGE_REPOSITORY: compute.registry,
-            Variables.BUILD_PROJECT: compute.builder.project_name,
+            **({Variables.BUILD_PROJECT: compute.project} if compute.builder else {}),
             Variables.DATA_FUNCTION: deployment.function_name(settings.stage, "data"),
             Variables.ADDRESSES: deployment.addresses_name(settings.stage),
             Variables.WEB_APP: deployment.web_app_name(settings.stage),
@@ -256,10 +255,11 @@ class ApiStack(Stack):
             ),
             **_billing(settings),
             **_warm_pool(settings),
+            **({Variables.CI_ISSUER: settings.ci_issuer} if settings.ci_issuer else {}),
             **({Variables.TRACING: "on"} if settings.tracing else {}),
             **({Variables.TASK_ROLES: settings.task_roles} if settings.task_roles else {}),
             **({} if settings.public_ip else {Variables.PUBLIC_IP: "off"}),
-            **({Variables.DEBUG_ROLE: compute.role_arn("debug")} if settings.remote_debug else {}),
+            **({Variables.DEBUG_ROLE: compute.role_arn("debug")} if settings.opens_shells else {}),
             **({Variables.PULL_THROUGH: compute.caches} if compute.caches else {}),
             **self._identity(),
             **_services(settings),
@@ -292,7 +292,8 @@ class ApiStack(Stack):
         }
 
     def _shape_functions(self) -> None:
-        """Set the name, role and timeout of each function, and the retention of its logs."""
+        """Set the name, role, limits and timeout of each function, and its logs' retention."""
+        reserved = reserved_concurrency(self._settings.function_room)
         for name, resource in _FUNCTIONS.items():
             function = f"{self._settings.prefix}-{name.replace('_', '-')}"
             found = self.app.get_resource(resource)
@@ -305,6 +306,8 @@ class ApiStack(Stack):
             # It also depends on the role itself, to which the function refers anyway.
             found.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
             found.add_property_override("Timeout", deployment.FUNCTION_SECONDS[name])
+            if name in reserved:
+                found.add_property_override("ReservedConcurrentExecutions", reserved[name])
             if name in _BUSY:
                 found.add_property_override("MemorySize", REQUEST_MEMORY_MB)
             if name == deployment.BACKGROUND_FUNCTION:
@@ -335,7 +338,7 @@ class ApiStack(Stack):
         for function, detail, wanted in (
             ("TaskStopped", "clusterArn", [compute.cluster.attr_arn]),
             ("ExecutionEnded", "stateMachineArn", [{"prefix": arns}]),
-            ("BuildEnded", "project-name", [compute.builder.project_name]),
+            ("BuildEnded", "project-name", [compute.project]),
         ):
             self.app.get_resource(function).add_property_override(
                 f"Events.{function}Event.Properties.Pattern.detail.{detail}", wanted
@@ -346,9 +349,11 @@ class ApiStack(Stack):
         limits = {"ThrottlingRateLimit": MAX_RATE, "ThrottlingBurstLimit": MAX_BURST}
         hooks = {"ThrottlingRateLimit": HOOK_RATE, "ThrottlingBurstLimit": HOOK_BURST}
         path = f"{API_ROOT}/hooks/{{hook}}".replace("/", "~1")
+        metadata = METADATA_PATH.replace("/", "~1")
         every = [
             {"HttpMethod": "*", "ResourcePath": "/*", **limits},
             {"HttpMethod": "POST", "ResourcePath": f"/{path}", **hooks},
+            {"HttpMethod": "GET", "ResourcePath": f"/{metadata}", **hooks},
         ]
         self.app.get_resource("RestAPI").add_property_override("MethodSettings", every)
         self.app.get_resource("WebsocketAPIStage").add_property_override(
@@ -415,24 +420,6 @@ class ApiStack(Stack):
 
     def _url(self, scheme: str, api: CfnResource) -> str:
         return f"{scheme}://{api.ref}.execute-api.{self.region}.{self.url_suffix}/api"
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Lock ``folder`` against concurrent staging and packaging."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "staging.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _agent_context() -> Path:
-    from conducto_worker.image import write_context  # noqa: PLC0415  only deployments need it
-
-    target = BUILD.resolve() / "agent-image"
-    shutil.rmtree(target, ignore_errors=True)
-    write_context(target)
-    return target
 
 
 def _warm_pool(settings: Settings) -> dict[str, str]:

@@ -10,8 +10,10 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from conducto_core.installation import names as deployment
+from conducto_core.installation.rules import WITHOUT_BUILDS
 from infra.aws.pull_through import IMPORT, add_caches
 from infra.settings import Settings, allow_tracing
+from infra.stacks.agent import AgentImage
 from infra.stacks.data import DataStack
 
 #: Permissions for pulling images from a repository, and for pushing them.
@@ -32,11 +34,11 @@ class ComputeStack(Stack):
         images: ARN of the repositories of organisations' images, which are tagged by their content.
             The API creates one for each organisation (`chalicelib.images.aws`).
         registry: Registry host and name prefix of these repositories.
-        builder: Builds images from contexts in the bucket.
+        builder: Builds images from contexts in the bucket; None in regions without CodeBuild.
+        project: The name of the builder.
         build_logs: Output of image builds.
         worker_logs: Diagnostics of workers; the output of commands is in the bucket.
-        execution_role: The role with which ECS starts workers. Other stacks refer to it and to
-            other roles by `role_arn`.
+        agent: The image of the workers' agent.
         caches: Caches of other registries, in the format that functions and builds read.
     """
 
@@ -72,15 +74,16 @@ class ComputeStack(Stack):
         self._grant_images(role, "PullImages", PULL)
         self._grant_caches(role)
         self.worker_logs.grant_write(role)
-        self.execution_role = role
+        self.agent = AgentImage(self, settings, role)
         self._task_role(data)
         self._let_named_roles_mount(data)
-        if settings.remote_debug:
+        if settings.opens_shells:
             self._debug_role(data)
         self._push_role()
         self._poll_role()
         self._machine_role()
-        self.builder = self._builder()
+        self.project = f"{settings.prefix}-images"
+        self.builder = None if settings.region in WITHOUT_BUILDS else self._builder()
 
     def role_arn(self, name: deployment.RoleName) -> str:
         """Return the ARN of a role of this stack.
@@ -268,7 +271,7 @@ class ComputeStack(Stack):
         return codebuild.Project(
             self,
             "Builder",
-            project_name=f"{self._settings.prefix}-images",
+            project_name=self.project,
             description="Builds images of Conducto pipelines",
             environment=codebuild.BuildEnvironment(
                 build_image=codebuild.LinuxBuildImage.STANDARD_7_0,

@@ -43,7 +43,7 @@ class DataStack(Stack):
         self.bucket = self._bucket()
         self.files = self._files(settings, network)
         if settings.identity is not None:
-            People(self, settings)
+            People(self, settings, self.table)
         if settings.task_roles is not None:
             policy = iam.PolicyDocument(statements=[self.mounting()])
             CfnOutput(

@@ -19,6 +19,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from conducto_core.installation import names as deployment
+from conducto_core.installation.rules import WITHOUT_BUDGETS
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
 
@@ -51,6 +52,8 @@ MAX_METRICS = 10
 #: Failures to end a shell in five minutes before the alarm goes off: AWS throttles now and then,
 #: and the next run retries.
 SHELL_TIMEOUT = 2
+#: Attempts to create an account in five minutes before the alarm goes off.
+MAX_SIGN_UPS = 50
 _TITLES = {"Errors": "requests", "EventErrors": "events"}
 #: The log message for a pipeline that could not be reconciled (`chalicelib.run.reconcile`).
 NOT_RECONCILED = "a pipeline was not reconciled"
@@ -137,7 +140,17 @@ class MonitoringStack(Stack):
         ]
         if settings.billing:
             self.alarms.append(self._usage_alarm())
-        if settings.monthly_budget is not None:
+        if settings.identity is not None:
+            self.alarms.append(
+                self._alarm(
+                    "SignUps",
+                    self._sum("Invocations", (deployment.SIGN_UP_FUNCTION,)),
+                    "many people try to create accounts, most without an invitation: the log of "
+                    f"{deployment.SIGN_UP_FUNCTION} has the number; Cognito's mail may be used up",
+                    above=MAX_SIGN_UPS,
+                )
+            )
+        if settings.monthly_budget is not None and settings.region not in WITHOUT_BUDGETS:
             self._budget(settings.monthly_budget)
         self._dashboard()
 

@@ -3,8 +3,6 @@
 An existing network may have private subnets with a route to the internet instead.
 """
 
-from typing import Any
-
 from aws_cdk import Stack
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
@@ -49,12 +47,16 @@ class NetworkStack(Stack):
         self.files.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "S3")
 
     def _made(self, settings: Settings) -> ec2.IVpc:
+        # Explicit names: ``Fn::GetAZs`` changes with the account's default subnets, and another
+        # zone would replace the subnets and the file system.
+        if settings.zone is None:
+            raise ValueError("a new network needs the names of its zones")
         return ec2.Vpc(
             self,
             "Vpc",
             vpc_name=settings.prefix,
             ip_addresses=ec2.IpAddresses.cidr("10.71.0.0/16"),
-            **_zones(settings),
+            availability_zones=settings.zone.split(","),
             nat_gateways=0,
             # Each worker has an address in this network; a /20 has room for 4,000 in each zone.
             subnet_configuration=[
@@ -84,9 +86,3 @@ class NetworkStack(Stack):
             availability_zones=list(vpc.zones),
             public_subnet_ids=list(vpc.subnets),
         )
-
-
-def _zones(settings: Settings) -> dict[str, Any]:
-    if settings.zone is None:
-        return {"max_azs": settings.zones}
-    return {"availability_zones": settings.zone.split(",")}

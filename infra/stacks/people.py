@@ -5,23 +5,31 @@ stack of the web app, whose address it needs. The stacks that use the pool read 
 export could not be removed while they import it, so the setting could not be turned off.
 """
 
+from pathlib import Path
+
 from aws_cdk import CfnResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cognito as cognito
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from conducto_core.installation import names as deployment
 from infra.settings import Settings
 
+_SIGN_UP = Path(__file__).parents[1] / "aws" / "sign_up.py"
+
 
 class People(Construct):
     """The user pool and its domain.
 
-    Anybody can create an account, as with the link of an invitation. An account alone gives access
-    to nothing: that takes the membership of an organisation (docs/decisions/0040).
+    People with an open invitation can create an account (`infra/aws/sign_up.py`). An account alone
+    gives access to nothing: that takes the membership of an organisation (docs/decisions/0040).
     """
 
-    def __init__(self, scope: Construct, settings: Settings) -> None:
+    def __init__(self, scope: Construct, settings: Settings, table: dynamodb.TableV2) -> None:
         super().__init__(scope, "People")
         pool = cognito.UserPool(
             self,
@@ -38,9 +46,11 @@ class People(Construct):
             mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
             password_policy=cognito.PasswordPolicy(min_length=12),
             account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
+            email=_sender(self, settings),
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
+        pool.add_trigger(cognito.UserPoolOperation.PRE_SIGN_UP, self._sign_up(settings, table))
         cognito.CfnUserPoolDomain(
             self,
             "Domain",
@@ -57,6 +67,59 @@ class People(Construct):
             value=pool.user_pool_id,
         )
 
+    def _sign_up(self, settings: Settings, table: dynamodb.TableV2) -> lambda_.Function:
+        """Return the function in this stack: the pool must not exist without it."""
+        name = deployment.function_name(settings.stage, deployment.SIGN_UP_FUNCTION)
+        log = logs.LogGroup(
+            self,
+            "SignUpLogs",
+            log_group_name=f"/aws/lambda/{name}",
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        role = iam.Role(
+            self,
+            "SignUpRole",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description="Conducto: checks invitations before accounts are created",
+        )
+        role.add_to_policy(
+            iam.PolicyStatement(
+                sid="FindInvitations",
+                actions=["dynamodb:Query"],
+                resources=[table.table_arn],
+                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["V#*"]}},
+            )
+        )
+        log.grant_write(role)
+        return lambda_.Function(
+            self,
+            "SignUp",
+            function_name=name,
+            description="Conducto: lets people with an invitation create an account",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            handler="index.handler",
+            code=lambda_.Code.from_inline(_SIGN_UP.read_text()),
+            role=role,
+            log_group=log,
+            # Cognito waits for at most five seconds.
+            timeout=Duration.seconds(5),
+            memory_size=256,
+            environment={"TABLE": table.table_name},
+        )
+
+
+def _sender(scope: Construct, settings: Settings) -> cognito.UserPoolEmail | None:
+    """Return the sender of Cognito's mail; None: Cognito's own, 50 a day in an account."""
+    if settings.ses_identity is None:
+        return None
+    name, _, domain = settings.ses_identity.rpartition("@")
+    return cognito.UserPoolEmail.with_ses(
+        from_email=settings.ses_identity if name else f"no-reply@{domain}",
+        ses_region=Stack.of(scope).region,
+        ses_verified_domain=None if name else domain,
+    )
+
 
 def issuer(stack: Stack, settings: Settings) -> str:
     """Return the issuer of the pool's ID tokens, for another stack."""
@@ -70,6 +133,12 @@ def sign_in_origin(scope: Construct, settings: Settings) -> str:
 
 def _domain(scope: Construct, settings: Settings) -> str:
     return f"{settings.prefix}-{Stack.of(scope).account}"
+
+
+def _providers(settings: Settings) -> list[cognito.UserPoolClientIdentityProvider]:
+    kind = cognito.UserPoolClientIdentityProvider
+    names = (settings.identity_providers or "").split(",")
+    return [kind.COGNITO, *(kind.custom(name) for name in names if name)]
 
 
 def _pool_id(stack: Stack, settings: Settings) -> str:
@@ -92,6 +161,7 @@ class AppClient(Construct):
             self,
             "Client",
             user_pool=cognito.UserPool.from_user_pool_id(self, "Pool", pool),
+            supported_identity_providers=_providers(settings),
             generate_secret=False,
             auth_flows=cognito.AuthFlow(),
             o_auth=cognito.OAuthSettings(

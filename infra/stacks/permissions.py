@@ -215,7 +215,7 @@ class Permissions:
 
     def open_shells(self) -> list[iam.PolicyStatement]:
         """Start the workers of debug shells, and run commands in their user containers."""
-        if not self._settings.remote_debug:
+        if not self._settings.opens_shells:
             return []
         cluster = self._compute.cluster.attr_arn
         enter = _allow("EnterShells", ["ecs:ExecuteCommand"], [cluster, self._tasks])
@@ -237,10 +237,9 @@ class Permissions:
     def keep_secrets(self) -> list[iam.PolicyStatement]:
         actions = [
             "GetSecretValue",
-            "PutSecretValue",
-            "UpdateSecretVersionStage",
             "CreateSecret",
             "TagResource",
+            "DeleteSecret",
         ]
         return [
             _allow(
@@ -266,9 +265,10 @@ class Permissions:
         ]
 
     def build_images(self) -> list[iam.PolicyStatement]:
-        project = self._compute.builder.project_arn
+        builder = self._compute.builder
+        actions = ["codebuild:StartBuild", "codebuild:BatchGetBuilds"]
         return [
-            _allow("BuildImages", ["codebuild:StartBuild", "codebuild:BatchGetBuilds"], [project]),
+            *([] if builder is None else [_allow("BuildImages", actions, [builder.project_arn])]),
             _allow("DescribeImages", ["ecr:DescribeImages"], [self._compute.images]),
             _allow(
                 "CreateRepositories",

@@ -10,12 +10,14 @@ from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_deployment as s3_deployment
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from conducto_core.api.dispatch import DATA_POLICY, cloud_page, page_policy
+from conducto_core.assistants.handlers import MCP_PATH, METADATA_PATH
 from conducto_core.installation import names as deployment
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
@@ -70,6 +72,7 @@ class SiteStack(Stack):
                 *self._sign_in(),
             ],
             destination_bucket=bucket,
+            log_group=self._log_group(),
             prune=False,  # open pages still need the files of their version
             retain_on_delete=False,
         )
@@ -100,6 +103,19 @@ class SiteStack(Stack):
         client = AppClient(self, self._settings, f"https://{self._domain()}")
         name = deployment.IDENTITY_FILE.removeprefix("/")
         return [s3_deployment.Source.json_data(name, client.settings)]
+
+    def _log_group(self) -> logs.LogGroup:
+        """Return the log group of CDK's function that copies the files."""
+        group = logs.LogGroup(
+            self,
+            "FilesLogs",
+            log_group_name=f"/{self._settings.prefix}/web-app-files",
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        plain = group.node.default_child
+        if isinstance(plain, logs.CfnLogGroup):  # the construct accepts only enum members
+            plain.retention_in_days = self._settings.log_days
+        return group
 
     def _domain(self) -> str:
         return self._settings.domain or self.distribution.distribution_domain_name
@@ -159,6 +175,17 @@ class SiteStack(Stack):
         """Return the behaviors of paths that the page does not serve."""
         keep = f"public, max-age={_YEAR}, immutable"
         sessions = self._function("Sessions", "Replaces the web app's cookie by its token")
+        rest = self._origin("RestAPI", path="/api")  # the API's stage
+        responses = self._headers("Responses", DATA_POLICY, "no-store")
+        # Assistants send a token: a session of the web app counts for nothing there.
+        assistants = cloudfront.BehaviorOptions(
+            origin=rest,
+            allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+            cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+            origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+            response_headers_policy=responses,
+        )
         return {
             # Their names contain a digest of their content.
             "/assets/*": cloudfront.BehaviorOptions(
@@ -183,16 +210,18 @@ class SiteStack(Stack):
                 function_associations=sessions,
             ),
             "/api/*": cloudfront.BehaviorOptions(
-                origin=self._origin("RestAPI", path="/api"),  # the API's stage
+                origin=rest,
                 allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
                 cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                 origin_request_policy=(
                     cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
                 ),
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
-                response_headers_policy=self._headers("Responses", DATA_POLICY, "no-store"),
+                response_headers_policy=responses,
                 function_associations=sessions,
             ),
+            MCP_PATH: assistants,
+            METADATA_PATH: assistants,
         }
 
     def _origin(self, api: str, path: str | None = None) -> origins.HttpOrigin:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from conducto.version import __sha1__ as __sha1__
     from conducto.version import __version__ as __version__
     from conducto.wire.paths import Path
+    from conducto.wire.retries import retry as retry
 
     AsyncNodeHandle = _client.AsyncNodeHandle
     AsyncPipeline = _client.AsyncPipeline
@@ -104,6 +105,7 @@ _HOMES = {
     "perm_data": "data:user",
     "relpath": "tree.image",
     "result": "results",
+    "retry": "wire.retries",
     "temp_data": "data:pipeline",
 }
 _MODULES = frozenset(

@@ -1,7 +1,7 @@
 """The API as methods; the operations are those of `conducto_core`."""
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -29,6 +29,8 @@ from conducto_core.debug.model import (
     RemoteShellRequest,
     ShellTicket,
 )
+from conducto_core.diagnosis.model import Diagnosis, DiagnosisParams
+from conducto_core.diagnosis.operations import GET_DIAGNOSIS
 from conducto_core.installation.model import GcReport, GcRequest
 from conducto_core.logs import operations as logs
 from conducto_core.programs import operations as programs
@@ -37,6 +39,8 @@ from conducto_core.programs.history import (
     NodeHistory,
     NodeHistoryParams,
     PipelineComparison,
+    Why,
+    WhyParams,
 )
 from conducto_core.programs.model import (
     ContinuationParams,
@@ -145,6 +149,10 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
+
+    def through(self, wrap: Callable[[Transport], Transport]) -> Self:
+        """Return a client whose requests pass through a wrapper of this one's transport."""
+        return type(self)(wrap(self._transport))
 
     def launch(self, request: LaunchRequest, key: str | None = None) -> PipelineSummary:
         """Launch a tree, once for each ``key``; return the new pipeline."""
@@ -357,6 +365,14 @@ class Client:
     def compare_pipelines(self, query: ComparisonParams) -> PipelineComparison:
         """Return the differences of a pipeline from another one."""
         return self.call(programs.COMPARE_PIPELINES, query)
+
+    def get_diagnosis(self, query: DiagnosisParams) -> Diagnosis:
+        """Return the causes of a pipeline's failures, what changed, and next steps."""
+        return self.call(GET_DIAGNOSIS, query)
+
+    def get_why(self, query: WhyParams) -> Why:
+        """Return why a node ran: the inputs that differ from those of an earlier attempt."""
+        return self.call(programs.GET_WHY, query)
 
     def node_history(self, query: NodeHistoryParams) -> NodeHistory:
         """Return the flaky and the slowest nodes of a program."""

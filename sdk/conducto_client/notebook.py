@@ -14,6 +14,7 @@ from conducto_client.target import Target
 from conducto_core.run.model.params import TreeParams
 from conducto_core.run.model.requests import NodeView, PipelineSummary
 from conducto_core.run.model.states import State
+from conducto_core.run.rules.actions import active_time
 
 #: Seconds between two updates of the view.
 _UPDATE_SECONDS = 1.0
@@ -175,9 +176,9 @@ def progress_text(summary: PipelineSummary, now: float) -> str:
     parts = [summary.state.value, f"{counts.done:,}/{counts.total:,} done"]
     parts += [f"{failed:,} failed"] if failed else []
     parts += [f"{counts.running:,} running"] if counts.running else []
-    if summary.started is not None:
-        ended = now if summary.ended is None else summary.ended
-        parts.append(f"{max(0.0, ended - summary.started):.0f} s")
+    seconds = active_time(summary, now)
+    if seconds is not None:
+        parts.append(f"{seconds:.0f} s")
     return f"{summary.pipeline.title} {summary.pipeline.id}: {', '.join(parts)}"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.fakes.pipelines import MemoryAgent
 from tests.fakes.transport import InProcessTransport
 
 from conducto_cli.main import main
@@ -22,7 +23,7 @@ def fake() -> CountingPipelines:
 @pytest.fixture
 def open_client(fake: CountingPipelines) -> Iterator[Callable[[], Client]]:
     """Makes clients of the fake."""
-    with InProcessTransport(Service(fake)) as transport:
+    with InProcessTransport(Service(fake, MemoryAgent(fake))) as transport:
         yield lambda: Client(transport)
 
 

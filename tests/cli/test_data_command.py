@@ -68,8 +68,8 @@ def test_a_directory_is_listed_on_its_own(file: Path, conducto: Conducto, capsys
 def test_removed_file_no_longer_exists(file: Path, conducto: Conducto, capsys: Output) -> None:
     conducto("data", "put", "abc-def", str(file))
 
-    removed = conducto("data", "rm", "abc-def", "table.csv")
-    again = conducto("data", "rm", "abc-def", "table.csv")
+    removed = conducto("data", "rm", "abc-def", "table.csv", "--yes")
+    again = conducto("data", "rm", "abc-def", "table.csv", "--yes")
 
     assert (removed, again) == (0, 2)
     assert "deleted table.csv" in capsys.readouterr().out

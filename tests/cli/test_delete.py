@@ -44,7 +44,7 @@ def test_without_a_terminal_it_needs_yes(
     words: list[str], finished: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     assert conducto("delete", "abc", *words) == 2
-    assert "--yes is needed" in capsys.readouterr().err
+    assert "repeat it with --yes" in capsys.readouterr().err
     assert conducto("tree", "abc") == 0
 
 

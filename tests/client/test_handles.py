@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.pipelines import MemoryAgent, MemoryPipelines
 from tests.fakes.transport import InProcessTransport
 
 from conducto.errors import AgentUnreachableError, ClientError, InvalidArgumentError
@@ -79,7 +79,7 @@ def fake() -> MemoryPipelines:
 
 @pytest.fixture
 def transport(fake: MemoryPipelines) -> Iterator[Transport]:
-    with Transport(Service(fake)) as transport:
+    with Transport(Service(fake, MemoryAgent(fake))) as transport:
         yield transport
 
 

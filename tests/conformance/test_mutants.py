@@ -69,7 +69,7 @@ MUTANTS = [
     Mutant(
         "a branch that fails aborts its siblings",
         "asl.rules.states",
-        '{"Type": "Pass", "Result": {"e": True}, "End": True}',
+        '{"Type": "Pass", "Result": _FAILED, "End": True}',
         '{"Type": "Fail", "Error": "NodeFailed"}',
     ),
     Mutant(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.pipelines import MemoryAgent, MemoryPipelines
 from tests.fakes.transport import InProcessTransport
 
 from conducto_client import ApiError, Body, Client, HttpTransport, Reply, StreamLostError, Transport
@@ -64,7 +64,7 @@ class Api:
 
 
 def in_process(fake: MemoryPipelines, stack: ExitStack) -> Transport:
-    return stack.enter_context(InProcessTransport(Service(fake)))
+    return stack.enter_context(InProcessTransport(Service(fake, MemoryAgent(fake))))
 
 
 def over_http(fake: MemoryPipelines, stack: ExitStack) -> Transport:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chalicelib.aws.clients import Clients
 
 PREFIX = made_prefix("test")
+PROGRAM = "github.com/acme/app:nightly.py"
 TASK = WorkerTask("w1", "acme", "abc", "conducto-1", "python:3.11", 1.0, 2.0, "cdo_secret", "ann")
 ONE_CONTAINER: Any = {"containerDefinitions": [{"name": "user", "image": "x", "memory": 8}]}
 
@@ -57,7 +58,7 @@ def ecs(clients: Clients) -> Ecs:
         debug=role("debug"),
         named=(
             TaskRole("team", None, role("team")),
-            TaskRole("team", "every night", role("nightly")),
+            TaskRole("team", PROGRAM, role("nightly")),
         ),
     )
     return Ecs(
@@ -196,9 +197,12 @@ def test_commands_get_the_role_that_is_named_for_their_pipeline(ecs: Ecs, client
         return definition["taskRoleArn"], entry == user_entry(credentials=True)
 
     assert role_and_entry(org="team", worker_id="n1") == (role("team"), True)
-    nightly = role_and_entry(org="team", title="every night", worker_id="n2")
+    nightly = role_and_entry(org="team", program=PROGRAM, worker_id="n2")
     assert nightly == (role("nightly"), True)
-    assert role_and_entry(title="every night", worker_id="n3") == (role("task"), False)
+    assert role_and_entry(program=PROGRAM, worker_id="n3") == (
+        role("task"),
+        False,
+    )
     shell = role_and_entry(org="team", shell=True, worker_id="n4")
     assert shell == (role("debug"), False)
 

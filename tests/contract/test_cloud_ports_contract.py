@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from random import Random
@@ -31,6 +32,7 @@ from chalicelib.aws.clients import Clients, Tags
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.named_records import TableNamedRecords
 from chalicelib.aws.s3 import S3Bucket
+from chalicelib.aws.table_keys import LAST
 from chalicelib.errors import ConflictError, ThrottledError
 from chalicelib.logs.aws.chunks import EMPTY, End
 from chalicelib.logs.aws.logs import MAX_INLINE_CHUNK, ChunkedLogs
@@ -128,7 +130,7 @@ def blobs(request: pytest.FixtureRequest) -> Blobs:
 @pytest.fixture(params=["fake", "aws"])
 def vault(request: pytest.FixtureRequest) -> SecretVault:
     made: SecretVault = either(
-        request, FakeVault(), lambda c, _t: SecretsManager(c, "conducto/t/", Tags("t"))
+        request, FakeVault(), lambda c, t: SecretsManager(c, t, "conducto/t/", Tags("t"))
     )
     return made
 
@@ -484,8 +486,122 @@ def test_concurrent_change_is_not_overwritten(vault: SecretVault) -> None:
     assert vault.read("org/acme") == {"A": {"value": "4"}}
 
 
-def test_secrets_that_are_too_large_are_refused_without_a_word_of_them(clients: Clients) -> None:
-    vault = SecretsManager(clients, "conducto/t/", Tags("t"))
+def test_a_scope_without_secrets_has_no_version(vault: SecretVault) -> None:
+    vault.replace("org/acme", {"A": {"value": "1"}}, "")
+
+    vault.replace("org/acme", {}, vault.read_version("org/acme")[1])
+
+    assert vault.read_version("org/acme") == ({}, "")
+    vault.replace("org/acme", {"A": {"value": "2"}}, "")
+    assert vault.read("org/acme") == {"A": {"value": "2"}}
+
+
+class StoredSecrets(NamedTuple):
+    """A vault at AWS and everything that AWS holds for it."""
+
+    vault: SecretsManager
+    clients: Clients
+    table: DynamoTable
+
+    def values(self) -> list[Any]:
+        """Return the value of every version of every secret, deprecated and deleted ones too."""
+        client = self.clients.get("secretsmanager")
+        found = []
+        for secret in client.list_secrets(IncludePlannedDeletion=True)["SecretList"]:
+            versions = client.list_secret_version_ids(
+                SecretId=secret["ARN"], IncludeDeprecated=True
+            )
+            for version in versions["Versions"]:
+                value = client.get_secret_value(
+                    SecretId=secret["ARN"], VersionId=version["VersionId"]
+                )
+                found.append(json.loads(value["SecretString"]))
+        return found
+
+    def change(self, secrets: dict[str, Any]) -> None:
+        self.vault.replace("org/acme", secrets, self.vault.read_version("org/acme")[1])
+
+    def items(self) -> int:
+        return len(list(self.table.range("S#org/acme", "A", LAST)))
+
+
+@pytest.fixture
+def stored(clients: Clients, table: DynamoTable, clock: Clock) -> StoredSecrets:
+    return StoredSecrets(
+        SecretsManager(clients, table, "conducto/t/", Tags("t"), clock), clients, table
+    )
+
+
+def test_no_version_of_a_secret_holds_a_replaced_or_deleted_value(stored: StoredSecrets) -> None:
+    stored.change({"A": {"value": "old"}, "B": {"value": "kept"}})
+    stored.change({"A": {"value": "new"}, "B": {"value": "kept"}})
+    assert stored.values() == [{"A": {"value": "new"}, "B": {"value": "kept"}}]
+
+    stored.change({"B": {"value": "kept"}})
+    assert stored.values() == [{"B": {"value": "kept"}}]
+
+    stored.change({})
+    assert stored.values() == []
+    assert stored.items() == 0, "the scope is named nowhere any more"
+
+
+def test_value_that_lost_a_race_is_deleted(stored: StoredSecrets) -> None:
+    stored.change({"A": {"value": "1"}})
+    _, seen = stored.vault.read_version("org/acme")
+    stored.change({"A": {"value": "2"}})
+
+    with pytest.raises(ConflictError):
+        stored.vault.replace("org/acme", {"A": {"value": "lost"}}, seen)
+
+    assert stored.values() == [{"A": {"value": "2"}}]
+
+
+@pytest.mark.parametrize("dies_at", ["create_secret", "delete_secret"])
+def test_next_change_deletes_values_of_an_interrupted_one(
+    stored: StoredSecrets, clock: Clock, dies_at: str
+) -> None:
+    stored.change({"A": {"value": "old"}})
+
+    class DeadError(Exception): ...
+
+    def die(**_: Any) -> None:
+        raise DeadError
+
+    events = stored.clients.get("secretsmanager").meta.events
+    place = "after" if dies_at == "create_secret" else "before"
+    name = dies_at.title().replace("_", "")
+    events.register(f"{place}-call.secrets-manager.{name}", die)
+    with pytest.raises(DeadError):
+        stored.change({"A": {"value": "new"}})
+    events.unregister(f"{place}-call.secrets-manager.{name}", die)
+    assert len(stored.values()) == 2
+
+    clock.now += 901 if dies_at == "create_secret" else 1
+    current, _ = stored.vault.read_version("org/acme")
+
+    assert stored.values() == [current]
+    assert current == {"A": {"value": "old" if dies_at == "create_secret" else "new"}}
+
+
+def test_scope_whose_value_a_restored_table_misses_can_be_stored_again(
+    stored: StoredSecrets,
+) -> None:
+    stored.change({"A": {"value": "1"}})
+    key = table_keys.current_secret("org/acme")
+    restored = stored.table.get(key) or {}
+    stored.change({})
+    stored.table.put(key, {name: restored[name] for name in ("secret", "replaced")})
+
+    assert stored.vault.read("org/acme") == {}
+    stored.change({"A": {"value": "2"}})
+
+    assert stored.vault.read("org/acme") == {"A": {"value": "2"}}
+
+
+def test_secrets_that_are_too_large_are_refused_without_a_word_of_them(
+    stored: StoredSecrets,
+) -> None:
+    vault = stored.vault
     vault.replace("org/acme", {"A": {"value": "kept"}}, "")
     _, version = vault.read_version("org/acme")
 
@@ -519,6 +635,15 @@ def test_token_identifies_its_owner(tokens: Tokens) -> None:
     assert tokens.find("d3") is None
 
 
+def test_token_of_an_assistant_keeps_its_kind_and_scopes(tokens: Tokens) -> None:
+    tokens.put("d1", replace(ANN, scopes=("read", "author")), expires=None, kind="assistant")
+
+    found = tokens.find("d1")
+
+    assert found is not None
+    assert (found.kind, found.scopes) == ("assistant", ("read", "author"))
+
+
 def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
     tokens.put("d1", ANN, expires=1010.5)
 
@@ -530,11 +655,11 @@ def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
 
 def test_codes_of_a_token_are_counted_by_minute(tokens: Tokens, clock: Clock) -> None:
     clock.now = 6000.0
-    counts = [tokens.count_code(parent) for parent in ("a", "a", "b", "a")]
+    counts = [tokens.count_in_minute("codes", parent) for parent in ("a", "a", "b", "a")]
     clock.now += 59
-    counts.append(tokens.count_code("a"))
+    counts.append(tokens.count_in_minute("codes", "a"))
     clock.now += 1
-    counts.append(tokens.count_code("a"))
+    counts.append(tokens.count_in_minute("codes", "a"))
 
     assert counts == [1, 2, 1, 3, 4, 1]
     assert tokens.known("acme") == []
@@ -1097,7 +1222,9 @@ def test_named_records_are_those_of_their_organisation(
 
 @pytest.fixture(params=["fake", "aws"])
 def deliveries(request: pytest.FixtureRequest, clock: Clock) -> Deliveries:
-    made: Deliveries = either(request, FakeDeliveries(), lambda _c, t: TableDeliveries(t, clock))
+    made: Deliveries = either(
+        request, FakeDeliveries(clock), lambda _c, t: TableDeliveries(t, clock)
+    )
     return made
 
 
@@ -1115,6 +1242,26 @@ def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: Deliveries) 
     assert deliveries.get("acme", "app", "02-b") == second
     assert deliveries.get("acme", "other", "02-b") is None
     assert deliveries.open()[-1] == ("acme", "app", "02-b")
+
+
+def test_organisations_with_a_github_app_are_known(deliveries: Deliveries) -> None:
+    for org in ("b", "a", "c"):
+        deliveries.watch(org, on=True)
+    deliveries.watch("c", on=False)
+    deliveries.watch("a", on=True)
+
+    assert deliveries.watched() == ["a", "b"]
+    assert deliveries.open() == []
+
+
+def test_webhooks_are_counted_by_hook_and_minute(deliveries: Deliveries, clock: Clock) -> None:
+    assert [deliveries.count("acme", "app") for _ in range(3)] == [1, 2, 3]
+    assert deliveries.count("acme", "other") == 1
+    assert deliveries.count("other", "app") == 1
+
+    clock.now += 60
+
+    assert deliveries.count("acme", "app") == 1
 
 
 def test_ended_deliveries_are_not_open(deliveries: Deliveries) -> None:

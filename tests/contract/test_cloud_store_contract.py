@@ -24,6 +24,7 @@ from conducto_core.run.model.records import (
     AttemptRecord,
     ChangeRow,
     NodeChange,
+    ParentAttempt,
     PipelineRecord,
     PipelineStatus,
 )
@@ -222,7 +223,7 @@ def test_newest_entry_decides_whether_a_pipeline_asks(store: Store) -> None:
 
 def test_changes_are_read_on_from_a_number_across_entries(store: Store) -> None:
     store.commit("acme", "abc", entry(1, changes=[row(1), row(2), row(3)]))
-    store.commit("acme", "abc", entry(2))
+    store.commit("acme", "abc", entry(2, seq=3))
     store.commit("acme", "abc", entry(3, changes=[row(4), row(5)]))
 
     def seqs(after: int, limit: int = 10) -> list[int]:
@@ -234,6 +235,17 @@ def test_changes_are_read_on_from_a_number_across_entries(store: Store) -> None:
     assert seqs(1, 2) == [2, 3]
     assert seqs(5) == []
     assert seqs(99) == []
+
+
+def test_changes_are_found_in_a_long_journal(store: Store) -> None:
+    for number in range(1, 151):  # every third entry has two changes
+        seq = (number + 2) // 3 * 2
+        changes = [row(seq - 1), row(seq)] if number % 3 == 1 else []
+        store.commit("acme", "abc", entry(number, changes=changes, seq=seq))
+
+    for after in range(101):
+        found = [c.seq for c in store.changes("abc", after, 5)]
+        assert found == list(range(after + 1, 101))[:5], after
 
 
 def test_attempts_come_by_path_and_number_and_the_newest_state_counts(store: Store) -> None:
@@ -311,46 +323,61 @@ def test_an_entry_of_a_turn_that_is_over_is_refused(store: Store) -> None:
     assert [e.number for e in store.news("abc", 0).entries] == [1, 2]
 
 
-def test_inputs_wait_until_an_entry_has_them(store: Store) -> None:
+def test_inputs_wait_until_they_are_deleted(store: Store) -> None:
     waiting = [Waiting(f"{number}-x", {"number": number}) for number in (3, 1, 2)]
     for each in (*waiting, waiting[0]):
         store.put_waiting("abc", each)
     assert [each.id for each in store.waiting("abc", 2)] == ["1-x", "2-x"]
     assert store.waiting("abc", 10)[2] == waiting[0]
 
-    store.commit("acme", "abc", entry(1, arrived=["1-x", "3-x"]))
-    with pytest.raises(ConflictError):
-        store.commit("acme", "abc", entry(1, arrived=["2-x"]))
-    assert [each.id for each in store.waiting("abc", 10)] == ["2-x"]
-
-    store.drop_waiting("abc", ["2-x", "unknown"])
-    assert store.waiting("abc", 10) == []
-
-
-def test_an_input_that_was_withdrawn_is_in_no_entry(store: Store) -> None:
-    for each in ("1-x", "2-x"):
-        store.put_waiting("abc", Waiting(each, {}))
-    assert store.withdraw("abc", "1-x")
-    assert not store.withdraw("abc", "1-x")
-
-    with pytest.raises(ConflictError):
-        store.commit("acme", "abc", entry(1, arrived=["1-x", "2-x"]))
-
-    assert store.news("abc", 0).entries == []
+    store.drop_waiting("abc", ["1-x", "3-x", "unknown"])
     assert [each.id for each in store.waiting("abc", 10)] == ["2-x"]
 
 
-def test_inputs_and_turns_that_are_written_after_a_deletion_expire(
+def test_record_and_listing_stay_unless_an_entry_writes_them(store: Store) -> None:
+    first = PipelineRecord(id="abc", title="Train", created=5.0)
+    later = first.model_copy(update={"armed": True})
+    store.commit("acme", "abc", entry(1, record=first))
+
+    store.commit("acme", "abc", entry(2, listed=False, record=later, open=False))
+    assert store.record("acme", "abc") == store.records("acme")[0][0] == first
+    assert list(store.open_pipelines()) == [("acme", "abc")]
+
+    assert store.put_record("acme", later, 2)
+    assert not store.put_record("acme", first, 2)
+    assert not store.put_record("other", first, 3)
+    assert store.record("acme", "abc") == store.records("acme")[0][0] == later
+    assert list(store.open_pipelines()) == [("acme", "abc")]
+
+
+def test_a_deleted_pipeline_gets_no_entry(real: Over) -> None:
+    real.store.create(cloud_record("abc"), b"")
+    real.store.commit("acme", "abc", entry(1))
+    real.store.forget("abc")
+
+    with pytest.raises(LookupError):
+        real.store.commit("acme", "abc", entry(2, listed=False))
+    assert not real.store.put_record("acme", cloud_record("abc").record, 2)
+    assert real.store.news("abc", 0).entries == []
+
+
+def test_after_a_deletion_inputs_expire_and_nobody_gets_a_turn(
     real: Over, clients: Clients
 ) -> None:
     table = DynamoTable(clients, TABLE)
+    real.store.create(cloud_record("gone"), b"")
+    turn = real.store.pass_turn("gone", Turn(), TurnState.TAKEN)
+    real.store.forget("gone")
     real.store.put_waiting("gone", Waiting("1-x", {}))
-    real.store.pass_turn("gone", Turn(), TurnState.TAKEN)
+    with pytest.raises(ConflictError):
+        real.store.pass_turn("gone", Turn(), TurnState.TAKEN)
+    with pytest.raises(ConflictError):
+        real.store.pass_turn("gone", turn, TurnState.OPEN)
 
     partitions = (table_keys.waiting("gone", "").partition, table_keys.turn("gone").partition)
     found = [item for each in partitions for _, item in table.range(each, "!", "~")]
 
-    assert len(found) == 2
+    assert len(found) == 1
     assert all(0 < int(item["expires"]) - time.time() <= 86_400 for item in found)
 
 
@@ -665,3 +692,27 @@ def test_deleted_pipeline_leaves_neither_items_nor_objects(real: Over, clients: 
     real.store.forget("gone")
 
     assert left() == before
+
+
+def test_active_pipelines_of_an_org_are_counted(over: Over) -> None:
+    busy = PipelineStatus(state=State.RUNNING, settled=False)
+    for number, (org, status, open_) in enumerate(
+        [("acme", busy, True)] * 3
+        + [("acme", PipelineStatus(), True), ("acme", PipelineStatus(), False)]
+        + [("ac", busy, True)]
+    ):
+        record = PipelineRecord(id=f"p{number}", title="Train", status=status)
+        over.store.create(CloudRecord(org, record), b"")
+        over.store.commit(org, record.id, entry(1, record=record, open=open_))
+
+    assert over.store.count_active("acme", 10) == 3
+    assert over.store.count_active("acme", 2) == 2
+    assert over.store.count_active("other", 10) == 0
+    assert len(list(over.store.open_pipelines())) == 5
+
+
+def test_pipelines_that_an_attempt_launches_are_counted(store: Store) -> None:
+    parent = ParentAttempt(pipeline="abc", path="/a", attempt=1, depth=1)
+    other = parent.model_copy(update={"attempt": 2})
+
+    assert [store.count_child(each) for each in (parent, parent, other, parent)] == [0, 1, 0, 2]

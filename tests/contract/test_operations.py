@@ -1,7 +1,7 @@
-"""Each server has a method for each operation, with the types of the table."""
+"""Each target has one handler of each operation, with the types of its row."""
 
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, get_type_hints
 
 import pytest
@@ -14,51 +14,56 @@ from chalicelib.workers.handlers import WorkerApi
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.api.downloads import Download
 from conducto_core.api.operation import AnyOperation, Bytes
+from conducto_core.api.serve import Handlers, handlers_of, serves
 from conducto_core.children.operations import CHILD_OPERATIONS
+from conducto_core.debug.operations import OPEN_SHELL
 from conducto_core.people.operations import ORGANISATION_OPERATIONS
-from conducto_core.remote.operations import AGENT_OPERATIONS, GC
+from conducto_core.remote.operations import GC
 from conducto_core.run.model.params import NoParams
-from conducto_core.run.operations import OPERATIONS
+from conducto_core.run.operations import EVENTS, IMAGES, OPERATIONS
 from conducto_core.schedules.handlers import ScheduleOperations
-from conducto_core.schedules.operations import SCHEDULE_OPERATIONS
 from conducto_core.workers.operations import WORKER_OPERATIONS
 from conducto_local.debug.page import Shells
 from conducto_local.run.handlers import LocalPipelines
-from conducto_local.server.agent_operations import AgentOperations
+from conducto_local.server.agent_operations import LOCAL_OPERATIONS, AgentOperations
 
-SERVERS: list[tuple[type[Any], ...]] = [
-    (MemoryPipelines,),
-    (LocalPipelines,),
-    (CloudPipelines,),
-    (WorkerApi,),
-    (CloudChildren,),
-    (CloudOrganisation,),
-    (AgentOperations, LocalPipelines),
-    (Shells, LocalPipelines),
-    (ScheduleOperations,),
+#: The cloud's streams have a WebSocket API of their own.
+STREAMS = {EVENTS.name}
+TABLES: list[tuple[tuple[type[Any], ...], Sequence[AnyOperation]]] = [
+    ((MemoryPipelines,), (*OPERATIONS, GC)),
+    ((LocalPipelines, AgentOperations, Shells, ScheduleOperations), LOCAL_OPERATIONS),
+    (
+        (CloudPipelines, WorkerApi, CloudChildren, CloudOrganisation, ScheduleOperations),
+        (*CLOUD_OPERATIONS, *WORKER_OPERATIONS, *CHILD_OPERATIONS, *ORGANISATION_OPERATIONS),
+    ),
 ]
-TABLES = {
-    MemoryPipelines: (*OPERATIONS, GC),
-    LocalPipelines: (*OPERATIONS, GC),
-    CloudPipelines: [one for one in CLOUD_OPERATIONS if one not in SCHEDULE_OPERATIONS],
-    WorkerApi: WORKER_OPERATIONS,
-    CloudChildren: CHILD_OPERATIONS,
-    CloudOrganisation: ORGANISATION_OPERATIONS,
-    AgentOperations: (*OPERATIONS, *AGENT_OPERATIONS),
-    Shells: OPERATIONS,
-    ScheduleOperations: SCHEDULE_OPERATIONS,
-}
-ROWS = [(classes, operation) for classes in SERVERS for operation in TABLES[classes[0]]]
+ROWS = [
+    (getattr(one, handlers_of(one)[operation.name]), operation)
+    for classes, operations in TABLES
+    for operation in operations
+    for one in classes
+    if operation.name in handlers_of(one)
+]
+
+
+@pytest.mark.parametrize(("classes", "operations"), TABLES[1:], ids=["local", "cloud"])
+def test_each_operation_has_one_handler_on_each_target(
+    classes: tuple[type[Any], ...], operations: Sequence[AnyOperation]
+) -> None:
+    for operation in operations:
+        found = [one for one in classes if operation.name in handlers_of(one)]
+        assert len(found) == 1 or (not found and operation.elsewhere is not None), operation.name
+    known = {operation.name for operation in operations}
+    foreign = {name for one in classes for name in handlers_of(one)} - known
+    assert foreign <= STREAMS, foreign
 
 
 @pytest.mark.parametrize(
-    ("classes", "operation"), ROWS, ids=lambda value: getattr(value, "name", "")
+    ("method", "operation"), ROWS, ids=lambda value: getattr(value, "name", "")
 )
-def test_server_has_the_method_with_the_types_of_the_operation(
-    classes: tuple[type[Any], ...], operation: AnyOperation
+def test_handler_has_the_types_of_its_operation(
+    method: Callable[..., Any], operation: AnyOperation
 ) -> None:
-    name = operation.executed_by or operation.name
-    method = next(getattr(one, name) for one in classes if hasattr(one, name))
     hints = get_type_hints(inspect.unwrap(method))
 
     returned = hints.pop("return")
@@ -77,3 +82,26 @@ def test_server_has_the_method_with_the_types_of_the_operation(
     extra = set(inspect.signature(method).parameters) - {"self"}
     assert {"span"} <= extra if operation.is_download else "span" not in extra
     assert ({"key", "repeated"} <= extra) is operation.resumable
+
+
+class One:
+    @serves(IMAGES)
+    async def images(self) -> None: ...
+
+
+class Two(One):
+    @serves(IMAGES)
+    async def list_images(self) -> None: ...
+
+
+def test_two_handlers_of_one_operation_are_an_error() -> None:
+    with pytest.raises(TypeError, match="Two: two handlers of list_images: images and list_images"):
+        handlers_of(Two)
+    with pytest.raises(TypeError, match="two servers have a handler of list_images"):
+        Handlers(One(), One())
+
+
+def test_missing_handler_is_an_error_when_the_server_is_assembled() -> None:
+    Handlers(One()).check_complete([IMAGES, OPEN_SHELL])  # the second one has a refusal
+    with pytest.raises(TypeError, match="no handler of events"):
+        Handlers(One()).check_complete([IMAGES, EVENTS])

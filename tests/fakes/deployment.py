@@ -1,12 +1,13 @@
 """Fakes of an AWS account and of a machine to deploy from."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from conducto_cli.deploy.port import AccountError, AwsCaller, Cdk, Subnet
 from conducto_core.installation.model import AdminResponse, TokenInfo
+from conducto_core.installation.names import LAYOUT
 from conducto_core.people.model import Invitation, InvitationLink, Role
 
 
@@ -16,8 +17,11 @@ class FakeAccount:
     Attributes:
         region: None: no region is configured.
         refusals: ``{method: error it raises}``.
-        quota: Fargate quota in vCPUs.
-        functions: Quota of concurrent Lambda functions.
+        cpus: Fargate quota in vCPUs, on demand and Spot.
+        builds: Quota of concurrent image builds.
+        network_zones: Zones of the subnets of the network stack.
+        dns_off: DNS attributes that networks lack.
+        functions: Concurrent Lambda functions that no others have reserved.
         zone_ids: ``{zone: its id}``.
         networks: Subnets that exist.
         roles: ``{role: services that may assume it}``.
@@ -32,12 +36,16 @@ class FakeAccount:
         service_roles: Services whose roles were created.
         requests: Requests to ``admin``.
         version: Version of Conducto in the responses of ``admin``; None: it returns an error.
+        layout: Layout of the table in these responses.
     """
 
     def __init__(self, *, region: str | None = "eu-west-1", quota: float = 64.0) -> None:
         self.region = region
-        self.quota = quota
+        self.cpus = quota
         self.functions = 1000
+        self.builds = 10.0
+        self.network_zones: list[str] = []
+        self.dns_off: list[str] = []
         self.zone_ids = {f"{region}a": "euw1-az1", f"{region}b": "euw1-az2"}
         self.networks: list[Subnet] = []
         self.roles: dict[str, list[str]] = {}
@@ -53,17 +61,20 @@ class FakeAccount:
         self.service_roles: list[str] = []
         self.requests: list[dict[str, object]] = []
         self.version: str | None = None
+        self.layout: int | None = LAYOUT
 
     def caller(self) -> AwsCaller:
         self._refuse("caller")
         return AwsCaller("123456789012", "arn:aws:iam::123456789012:user/me")
 
-    def fargate_quota(self) -> float:
-        self._refuse("fargate_quota")
-        return self.quota
+    def quota(self, service: str, code: str) -> float:
+        del code
+        self._refuse(f"{service} quota")
+        return self.builds if service == "codebuild" else self.cpus
 
-    def function_quota(self) -> int:
-        self._refuse("function_quota")
+    def function_room(self, functions: Collection[str]) -> int:
+        del functions
+        self._refuse("function_room")
         return self.functions
 
     def create_service_role(self, service: str) -> None:
@@ -73,6 +84,15 @@ class FakeAccount:
     def zones(self) -> Mapping[str, str]:
         self._refuse("zones")
         return self.zone_ids
+
+    def stack_zones(self, stack: str) -> Sequence[str]:
+        self._refuse("stack_zones")
+        return self.network_zones if stack.endswith("-network") else []
+
+    def missing_dns(self, vpc: str) -> Sequence[str]:
+        del vpc
+        self._refuse("missing_dns")
+        return self.dns_off
 
     def subnets(self, ids: Sequence[str]) -> Sequence[Subnet]:
         self._refuse("subnets")
@@ -125,7 +145,8 @@ class FakeAccount:
         self.requests.append({"function": function, **request})
         if request["kind"] == "show_version":
             error = "unknown request" if self.version is None else None
-            return AdminResponse(version=self.version, error=error).model_dump_json().encode()
+            response = AdminResponse(version=self.version, layout=self.layout, error=error)
+            return response.model_dump_json().encode()
         if request["kind"] == "list_tokens":
             return AdminResponse(tokens=tuple(self.tokens)).model_dump_json().encode()
         if request["kind"] == "invite":

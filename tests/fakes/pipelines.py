@@ -21,20 +21,28 @@ from tests.fakes.schedules import memory_operations
 from conducto.integrations.http import DeliveryError
 from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.pipelines import Pipelines
+from conducto_core.api.serve import serves
+from conducto_core.approvals import operations as approvals_operations
 from conducto_core.approvals.model import DecideApproval
+from conducto_core.billing import operations as billing_operations
 from conducto_core.billing.handlers import cost_of, usage_of
 from conducto_core.billing.model import CostParams, PipelineCost, Usage, UsageParams
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.command.output import RECORD, LineTime, packed, times_within
+from conducto_core.data import operations as data_operations
+from conducto_core.debug import operations as debug_operations
 from conducto_core.debug.model import DebugPlan, DebugRequest
 from conducto_core.errors import NotFoundError, RefusedError, invalid, no_image, no_node
 from conducto_core.installation.model import GcReport, GcRequest
+from conducto_core.logs import operations as logs_operations
 from conducto_core.logs.lines import outline, with_tail
 from conducto_core.notifications.model import NotificationRecord, NotificationRule
 from conducto_core.programs.relaunch import launch_request
 from conducto_core.programs.rules.comparison import ExecFacts, RunFacts
+from conducto_core.remote import operations as remote_operations
 from conducto_core.results.model import OutputParams, OutputStream
 from conducto_core.run import handlers as listing
+from conducto_core.run import operations as run_operations
 from conducto_core.run.handlers import LETTERS, SKIPPED, resolve_id
 from conducto_core.run.model.params import (
     OTHER,
@@ -94,6 +102,7 @@ from conducto_core.run.model.states import (
     State,
 )
 from conducto_core.secrets import handlers as answers
+from conducto_core.secrets import operations as secrets_operations
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.secrets.port import SecretName, StoredSecret, check, check_total
 
@@ -358,6 +367,7 @@ class MemoryPipelines(Pipelines):
             time.sleep(0.005)
         return True
 
+    @serves(run_operations.LAUNCH)
     async def launch(
         self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
     ) -> PipelineSummary:
@@ -384,16 +394,19 @@ class MemoryPipelines(Pipelines):
         )
         return self.add(record.id, nodes, record)
 
+    @serves(run_operations.LIST)
     async def list_pipelines(self, query: ListParams) -> PipelineList:
         """Return the newest pipelines."""
         with self._lock:
             return listing.page((p.summary() for p in reversed(self._pipelines.values())), query)
 
+    @serves(run_operations.GET)
     async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
         """Return one pipeline."""
         with self._lock:
             return self._find(params.id).summary()
 
+    @serves(run_operations.DELETE)
     async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:
         """Delete a pipeline."""
         with self._lock:
@@ -412,6 +425,7 @@ class MemoryPipelines(Pipelines):
         made = int(record.id.removeprefix("p")) - 1
         return launch_request(record, self.launches[made].tree)
 
+    @serves(run_operations.TREE)
     async def get_tree(self, query: TreeParams) -> TreePage:
         """Return nodes of a subtree, down to a depth, or those that a search finds."""
         with self._lock:
@@ -429,6 +443,7 @@ class MemoryPipelines(Pipelines):
                 shown = tuple(with_tail(node, pipeline.end_of_output) for node in shown)
             return TreePage(seq=len(pipeline.changes), nodes=shown, next=following)
 
+    @serves(run_operations.STATES)
     async def get_states(self, query: StatesParams) -> NodeStates:
         """Return the state of each Exec of a subtree; skipped groups are ignored."""
         with self._lock:
@@ -442,17 +457,20 @@ class MemoryPipelines(Pipelines):
                 names=tuple(one.path[start:] for one in execs) if query.names else (),
             )
 
+    @serves(run_operations.NODE)
     async def get_node(self, params: NodeParams) -> NodeDetail:
         """Return a node without its parameters, which a `NodeView` does not have."""
         with self._lock:
             pipeline = self._find(params.id)
             return NodeDetail(node=pipeline.numbered(_node(pipeline, params.path)))
 
+    @serves(run_operations.ATTEMPTS)
     async def list_attempts(self, params: NodeParams) -> AttemptList:
         """Return all attempts of a node."""
         with self._lock:
             return AttemptList(attempts=_node(self._find(params.id), params.path).attempts)
 
+    @serves(logs_operations.LOG)
     async def read_log(self, query: LogParams) -> LogChunk:
         """Return a part of an output stream."""
         deadline = time.monotonic() + query.wait
@@ -490,16 +508,19 @@ class MemoryPipelines(Pipelines):
             end,
         )
 
+    @serves(logs_operations.LOG_LINES)
     async def read_log_lines(self, query: LogLinesParams) -> LogLines:
         """Return some lines; the byte limit is ignored."""
         data, complete = self._output(query)
         return lines_of(data, query, complete=complete)
 
+    @serves(logs_operations.LOG_SEARCH)
     async def search_log(self, query: LogSearchParams) -> LogMatches:
         """Return lines that match; only the limit on matches applies."""
         data, complete = self._output(query)
         return matches_in(data, query, complete=complete)
 
+    @serves(logs_operations.LOG_OUTLINE)
     async def outline_log(self, query: LogOutlineParams) -> LogOutline:
         """Return the outline of an output stream."""
         data, complete = self._output(query)
@@ -512,6 +533,7 @@ class MemoryPipelines(Pipelines):
             complete=complete,
         )
 
+    @serves(logs_operations.LOG_FILE)
     async def download_log(self, query: LogFileParams, span: ByteRange | None = None) -> Download:
         """Return the current contents of an output stream."""
         name = query.path.rpartition("/")[2] or "root"
@@ -524,6 +546,7 @@ class MemoryPipelines(Pipelines):
             data = pipeline.output.get((query.path, record.number, query.stream), b"")
         return data, record.state not in _IN_FLIGHT_OR_PENDING
 
+    @serves(run_operations.RESOURCES)
     async def get_resources(self, query: ResourcesParams) -> Resources:
         """Return the usage from `set_resources`."""
         with self._lock:
@@ -546,6 +569,15 @@ class MemoryPipelines(Pipelines):
             number = _attempt(node, query.attempt).number
             return number, pipeline.output.get((query.path, number, stream), b"")
 
+    async def changed_files(self, before: str, now: str) -> list[str]:
+        """Return none: no manifests are known."""
+        del before, now
+        return []
+
+    def node_attempts(self, pipeline_id: str, path: str) -> Iterator[AttemptRecord]:
+        """Yield the attempts of a node."""
+        return (each for each in self.stored_attempts(pipeline_id) if each.path == path)
+
     async def run_facts(self, pipeline_id: str) -> RunFacts:
         """Return the states and commands of the Execs."""
         with self._lock:
@@ -563,6 +595,7 @@ class MemoryPipelines(Pipelines):
             nodes = list(self._find(pipeline_id).nodes.values())
         return (attempt for node in nodes for attempt in node.attempts)
 
+    @serves(run_operations.IMAGE_LOG)
     async def read_image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a part of the log from `set_image`; it never splits a character."""
         with self._lock:
@@ -580,23 +613,28 @@ class MemoryPipelines(Pipelines):
             complete=True,
         )
 
+    @serves(data_operations.DATA, data_operations.USER_DATA)
     async def list_data(self, query: ListUserDataParams) -> DataList:
         """Return entries of a directory of data."""
         return self._data(query.pipeline).entries(query.name, query.after, query.limit)
 
+    @serves(data_operations.CHANGED_DATA)
     async def list_changed_data(self, query: ChangedDataParams) -> ChangedData:
         """Return files of data that were written within a time range."""
         return self._data(query.id).changed(query.since, query.until, query.limit)
 
+    @serves(data_operations.DATA_FILE, data_operations.USER_DATA_FILE)
     async def read_data(self, params: UserDataParams, span: ByteRange | None = None) -> Download:
         """Return a data file, or a part of it."""
         return self._data(params.pipeline).read(params.name, span)
 
+    @serves(data_operations.PUT_DATA, data_operations.PUT_USER_DATA)
     async def write_data(self, params: UserDataParams, content: AsyncIterator[bytes]) -> DataEntry:
         """Write a data file."""
         whole = b"".join([chunk async for chunk in content])
         return self._data(params.pipeline).write(params.name, whole)
 
+    @serves(data_operations.DELETE_DATA, data_operations.DELETE_USER_DATA)
     async def delete_data(self, params: UserDataParams) -> Deleted:
         """Delete data."""
         return self._data(params.pipeline).delete(params.name)
@@ -604,16 +642,19 @@ class MemoryPipelines(Pipelines):
     def _data(self, pipeline_id: str | None) -> MemoryData:
         return self._user_data if pipeline_id is None else self._find(pipeline_id).data
 
+    @serves(approvals_operations.APPROVALS)
     async def list_approvals(self) -> ApprovalList:
         """Return `self.approvals`."""
         return ApprovalList(approvals=self.approvals)
 
+    @serves(approvals_operations.DECIDE_APPROVAL)
     async def decide_approval(
         self, params: PipelineParams, request: DecideApproval
     ) -> AttemptRecord:
         """Refuse: the trees of this fake have no approvals."""
         raise RefusedError(f"{request.path}: is not an approval of {params.id}", request.path)
 
+    @serves(run_operations.CONTROL)
     async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
         """Execute an action, with a simplified effect."""
         with self._lock:
@@ -637,6 +678,7 @@ class MemoryPipelines(Pipelines):
         paths = tuple(node.path for node in nodes)
         return ControlResult(affected=len(paths), paths=paths)
 
+    @serves(debug_operations.DEBUG)
     async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
         """Return a plan of which only the node and its command are real."""
         with self._lock:
@@ -683,18 +725,22 @@ class MemoryPipelines(Pipelines):
         finally:
             pipeline.readers.discard(ring)
 
+    @serves(secrets_operations.SECRETS)
     async def list_secrets(self) -> SecretList:
         """Return all secrets, without values."""
         return answers.listing(self.secret_store)
 
+    @serves(secrets_operations.PUT_SECRETS)
     async def put_secrets(self, request: PutSecrets) -> SecretList:
         """Store secrets in memory."""
         return answers.put(self.secret_store, request)
 
+    @serves(secrets_operations.DELETE_SECRETS)
     async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
         """Delete secrets."""
         return answers.delete(self.secret_store, request)
 
+    @serves(billing_operations.USAGE)
     async def get_usage(self, query: UsageParams) -> Usage:
         """Return the usage of all pipelines."""
         return usage_of(
@@ -705,12 +751,19 @@ class MemoryPipelines(Pipelines):
             query,
         )
 
+    @serves(billing_operations.COST)
     async def get_cost(self, params: CostParams) -> PipelineCost:
         """Return the cost of a pipeline without idle workers and storage."""
         each = self._find(params.id)
         attempts = (a for view in each.nodes.values() for a in view.attempts)
         return cost_of(each.record, attempts, params.nodes)
 
+    async def stored_plan(self, pipeline_id: str) -> bytes | None:
+        """Return None: nothing is replaced."""
+        await self.get_pipeline(PipelineParams(id=pipeline_id))
+        return None
+
+    @serves(remote_operations.GC)
     async def collect_garbage(self, request: GcRequest) -> GcReport:
         """Return a report without any resource."""
         return GcReport(dry_run=request.dry_run)
@@ -757,3 +810,15 @@ def _attempt(node: NodeView, number: int | None) -> AttemptRecord:
             return attempt
     which = "attempt" if number is None else f"attempt {number}"
     raise NotFoundError(f"{node.path}: no {which}")
+
+
+class MemoryAgent:
+    """The operation on the process that an agent adds to its pipelines."""
+
+    def __init__(self, pipelines: Pipelines) -> None:
+        self._pipelines = pipelines
+
+    @serves(run_operations.AGENT_STATUS)
+    async def get_agent(self) -> AgentStatus:
+        """Return the status of the pipelines."""
+        return await self._pipelines.get_agent()

@@ -76,6 +76,27 @@ def test_a_table_is_as_it_was_after_restore_and_copy(dynamodb: Any) -> None:
     assert everything(dynamodb) == before
 
 
+def test_a_restored_table_does_not_replace_the_names_of_current_secrets(dynamodb: Any) -> None:
+    def name(scope: str, secret: str) -> dict[str, Any]:
+        key = {PARTITION_KEY: {"S": f"S#{scope}"}, SORT_KEY: {"S": "C"}}
+        return {**key, "text": {"S": secret}}
+
+    for scope in ("org/acme", "org/lost"):
+        dynamodb.put_item(TableName=TABLE, Item=name(scope, "old"))
+    dynamodb.restore_table_to_point_in_time(
+        SourceTableName=TABLE, TargetTableName=RESTORED, UseLatestRestorableTime=True
+    )
+    dynamodb.put_item(TableName=TABLE, Item=name("org/acme", "new"))
+    lost = name("org/lost", "")
+    del lost["text"]
+    dynamodb.delete_item(TableName=TABLE, Key=lost)
+
+    copy(dynamodb, RESTORED, TABLE)
+
+    items = dynamodb.scan(TableName=TABLE)["Items"]
+    assert sorted(i["text"]["S"] for i in items) == ["new", "old"]
+
+
 # ---- an installation --------------------------------------------------------------------------
 
 

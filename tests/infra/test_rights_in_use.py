@@ -109,7 +109,7 @@ def rights() -> Rights:
         (("background", "iam:PassRole", EXECUTION, {"iam:PassedToService": ("ec2",)}), False),
         (("app", "secretsmanager:GetSecretValue", SECRET.format("main"), {}), True),
         (("app", "secretsmanager:GetSecretValue", SECRET.format("prod"), {}), False),
-        (("every_minute", "secretsmanager:PutSecretValue", SECRET.format("main"), {}), False),
+        (("every_minute", "secretsmanager:DeleteSecret", SECRET.format("main"), {}), False),
         (("app", "states:SendTaskSuccess", "any", {}), True),  # AWS knows no resource of it
         (("app", "s3:GetObject", "arn:aws:s3:::conducto-bucket/trees/x", {}), True),
         (("app", "s3:GetObject", "arn:aws:s3:::conducto-bucket/elsewhere", {}), False),

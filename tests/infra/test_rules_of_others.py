@@ -170,7 +170,7 @@ def _findings(folder: Path) -> list[str]:
         "from infra.installation import Installation\n"
         "from infra.settings import from_mapping\n"
         "app = cdk.App(outdir=sys.argv[1])\n"
-        "Installation(app, from_mapping({}))\n"
+        "Installation(app, from_mapping({'zone': 'us-east-1a'}))\n"
         "cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))\n"
         "app.synth()\n"
     )

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from infra.settings import SettingsError, from_mapping
 from infra.stacks.api import MAX_BURST, MAX_RATE
 
-from conducto_core.installation.names import IMAGE_DAYS, SOURCE_DAYS
-from support.installation import EXISTING, ROLES, resources, statements, templates
+from conducto_core.installation.names import (
+    FUNCTION_SECONDS,
+    IMAGE_DAYS,
+    SOURCE_DAYS,
+    function_name,
+)
+from conducto_core.installation.rules import RESERVED
+from support.installation import (
+    EXISTING,
+    ROLES,
+    VARIANTS,
+    ZONE,
+    resources,
+    settings_templates,
+    statements,
+    templates,
+)
 
 
 def _all(installation: dict[str, dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -125,7 +141,25 @@ def test_functions_are_invoked_for_events_of_their_installation_only() -> None:
     assert "Cluster" in json.dumps(events["TaskStoppedEvent"]["clusterArn"])
     (machines,) = events["ExecutionEndedEvent"]["stateMachineArn"]
     assert ":stateMachine:conducto-" in json.dumps(machines["prefix"])
-    assert "Builder" in json.dumps(events["BuildEndedEvent"]["project-name"])
+    assert events["BuildEndedEvent"]["project-name"] == ["conducto-main-images"]
+
+
+@pytest.mark.parametrize(("room", "expected"), [(10, {}), (351, {}), (352, RESERVED)])
+def test_concurrency_is_reserved_where_the_account_keeps_enough(
+    room: int, expected: dict[str, int]
+) -> None:
+    functions = resources(
+        settings_templates({"function_room": room})["api"], "AWS::Serverless::Function"
+    )
+    names = {function_name("main", name): name for name in FUNCTION_SECONDS}
+    found = {
+        names[each["Properties"]["FunctionName"]]: limit
+        for each in functions
+        if (limit := each["Properties"].get("ReservedConcurrentExecutions"))
+    }
+
+    assert found == expected
+    assert room - sum(found.values()) >= 100 or not found
 
 
 def test_stages_are_throttled() -> None:
@@ -134,14 +168,16 @@ def test_stages_are_throttled() -> None:
     (rest,) = resources(api, "AWS::Serverless::Api")
     (socket,) = resources(api, "AWS::ApiGatewayV2::Stage")
 
-    every, hooks = rest["Properties"]["MethodSettings"]
+    every, hooks, metadata = rest["Properties"]["MethodSettings"]
     assert every == {"HttpMethod": "*", "ResourcePath": "/*", **limits}
     assert hooks == {
         "HttpMethod": "POST",
         "ResourcePath": "/~1api~1v1~1hooks~1{hook}",
-        "ThrottlingRateLimit": 20,
-        "ThrottlingBurstLimit": 40,
+        "ThrottlingRateLimit": 500,
+        "ThrottlingBurstLimit": 1000,
     }
+    assert metadata["ResourcePath"] == "/~1.well-known~1oauth-protected-resource~1mcp"
+    assert metadata["ThrottlingRateLimit"] == 20
     assert socket["Properties"]["DefaultRouteSettings"] == limits
 
 
@@ -223,6 +259,12 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({**EXISTING, "vpc_subnets": "a,b"}, "'a' is not a subnet id"),
         ({"monthly_budget": "-3"}, "monthly_budget='-3'"),
         ({"zones": "3"}, "zones='3'"),
+        ({"pull_through": ",".join(f"r{n}.io" for n in range(15))}, "name fewer roles or"),
+        ({"identity_providers": "Google"}, "identity_providers requires identity=cognito"),
+        ({"github_url": "https://g.example/" + "x" * 4096}, "longer than 4096 characters"),
+        ({"zone": ""}, "zone is required without vpc_id"),
+        ({"identity": "cognito", "stage": "our-aws"}, "Cognito rejects domains with the word"),
+        ({"identity": "cognito", "region": "us-gov-west-1"}, "needs the web app"),
         ({"smtp_url": "smtp://mail.example.org"}, "smtp_url requires email_from"),
         ({"smtp_url": "smtp://me:secret@mail.example.org"}, "smtp_url="),
         ({"email_from": "nobody"}, "email_from='nobody'"),
@@ -247,7 +289,7 @@ def test_a_setting_that_cannot_be_used_is_refused_before_anything_is_built(
     values: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SettingsError) as error:
-        from_mapping(values)
+        from_mapping({**({} if "vpc_id" in values else ZONE), **values})
 
     assert message in str(error.value)
 
@@ -288,7 +330,11 @@ def test_other_registries_have_caches_where_that_is_asked_for() -> None:
     assert [rule["Properties"]["EcrRepositoryPrefix"] for rule in rules] == prefixes
     assert ["CredentialArn" in rule["Properties"] for rule in rules] == [True, False]
     assert [one["Properties"]["Prefix"] for one in made] == prefixes
-    (project,) = resources(compute, "AWS::CodeBuild::Project")
+    (project,) = (
+        each
+        for each in resources(compute, "AWS::CodeBuild::Project")
+        if each["Properties"]["Name"].endswith("-images")
+    )
     told = json.dumps(project["Properties"]["Environment"]["EnvironmentVariables"])
     functions = resources(api, "AWS::Serverless::Function")
     for text in (told, json.dumps(functions[0]["Properties"]["Environment"])):
@@ -313,3 +359,53 @@ def test_push_role_allows_pushing_and_nothing_else() -> None:
 
     assert "ecr:PutImage" in allowed
     assert not [action for action in allowed if "Delete" in action or not action.startswith("ecr:")]
+
+
+def test_environments_of_functions_are_below_the_limit_of_lambda() -> None:
+    """The longest values of roles and caches, which a further cache would exceed."""
+    long = VARIANTS["everything set"] | {
+        "pull_through": ",".join(f"registry{n}.io" for n in range(5)),
+        "task_roles": ",".join(f"main/pipeline {n}={ROLES}team/nightly-reports" for n in range(10)),
+    }
+    assert from_mapping(long)
+    with pytest.raises(SettingsError, match="name fewer roles or registries"):
+        from_mapping(long | {"pull_through": f"{long['pull_through']},registry5.io"})
+    functions = resources(settings_templates(long)["api"], "AWS::Serverless::Function")
+    sizes = []
+    for function in functions:
+        variables = function["Properties"].get("Environment", {}).get("Variables", {})
+        texts = (v if isinstance(v, str) else _longest(v) for v in variables.values())
+        sizes.append(sum(map(len, variables)) + sum(map(len, texts)))
+
+    assert max(sizes) < 4096
+
+
+def _longest(value: Any) -> str:
+    """Return a text as long as the value of a template's expression."""
+    if isinstance(value, str):
+        return value
+    ((function, given),) = value.items()
+    if function != "Fn::Join":
+        return "x" * (20 if function == "Ref" else 100)
+    return str(given[0]).join(map(_longest, given[1]))
+
+
+@pytest.mark.parametrize(
+    ("header", "matches"),
+    [
+        ("Bearer cdo_Ab-_9", True),
+        ("bearer eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.c2ln", True),
+        ("Bearer ", False),
+        ("Bearer guess", False),
+        ("Basic YTpi", False),
+    ],
+)
+def test_only_tokens_of_a_valid_form_invoke_the_authorizer(header: str, matches: bool) -> None:
+    (api,) = resources(templates("default")["api"], "AWS::Serverless::Api")
+    authorizers = api["Properties"]["DefinitionBody"]["securityDefinitions"]
+    settings = authorizers["authorize"]["x-amazon-apigateway-authorizer"]
+
+    found = re.fullmatch(settings["identityValidationExpression"], header)
+
+    assert bool(found) is matches
+    assert settings["type"] == "token"

@@ -17,17 +17,17 @@ Templates = dict[str, dict[str, Any]]
 CHANGES: tuple[dict[str, Any], ...] = (
     {"remote_debug": False},
     {"spot_share": 5, "warm_workers": 2, "warm_minutes": 5},
-    {"slack_url": "https://slack.example.org"},
-    {"github_url": "https://github.example.org"},
+    {"slack_url": "https://slack.example.org", "github_url": "https://github.example.org"},
     {"mount_policy": False},
+    {"agent_build": "codebuild"},
     *(
         {name: VARIANTS["everything set"][name] for name in names}
         for names in (
             ("alarm_email",),
             ("billing",),
             ("domain", "certificate"),
-            ("identity",),
-            ("log_days",),
+            ("identity", "identity_providers"),
+            ("log_days", "ci_issuer"),
             ("monthly_budget",),
             ("pull_through",),
             ("smtp_url", "email_from"),

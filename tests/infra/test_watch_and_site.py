@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from infra.settings import as_context, from_mapping
 
 from conducto_core.api.dispatch import page_policy
 from conducto_core.installation.names import SETTINGS, STACKS, Variables, web_app_name
-from support.installation import VARIANTS, resources, templates
+from support.installation import VARIANTS, ZONE, resources, templates
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _policies(site: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -39,6 +42,8 @@ def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
         "domain": "pipelines.example.org",
         "email_from": "ci@example.org",
         "identity": "cognito",
+        "identity_providers": "Google,Okta",
+        "ci_issuer": "https://github.example.org/_services/token",
         "log_days": "7",
         "monthly_budget": "80",
         "pull_through": VARIANTS["everything set"]["pull_through"],
@@ -46,6 +51,7 @@ def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
         "smtp_url": "smtps://ci@mail.example.org",
         "task_roles": VARIANTS["everything set"]["task_roles"],
         "tracing": "true",
+        "zone": "us-east-1a",
     }
 
 
@@ -111,7 +117,9 @@ def test_one_address_serves_pages_and_the_api_by_tls_only(
     config = found["Properties"]["DistributionConfig"]
     behaviours = {b["PathPattern"]: b for b in config["CacheBehaviors"]}
 
-    assert set(behaviours) == {"/assets/*", "/session", "/socket", "/api/*"}
+    assistants = {"/mcp", "/.well-known/oauth-protected-resource/mcp"}
+    assert set(behaviours) == {"/assets/*", "/session", "/socket", "/api/*", *assistants}
+    assert all("POST" in behaviours[path]["AllowedMethods"] for path in assistants)
     every = [config["DefaultCacheBehavior"], *behaviours.values()]
     policies = {b["ViewerProtocolPolicy"] for b in every}
     assert policies == {"redirect-to-https", "https-only"}
@@ -142,6 +150,7 @@ def test_requests_with_a_session_pass_the_session_function(
     assert "AppSessions" in asked["/session"]
     assert asked["/session"] == asked["/socket"] == asked["/api/*"]
     assert "AppSessions" not in asked["/assets/*"]
+    assert "AppSessions" not in asked["/mcp"]
 
 
 def test_functions_learn_where_the_web_app_is() -> None:
@@ -216,9 +225,12 @@ def test_default_budget_is_made_unless_it_is_switched_off() -> None:
 
     assert budget["Properties"]["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
     assert "NotificationsWithSubscribers" not in budget["Properties"]
-    assert from_mapping({"monthly_budget": "off"}).monthly_budget is None
-    assert as_context(from_mapping({"monthly_budget": "off"})) == {"monthly_budget": "off"}
-    assert as_context(from_mapping({"monthly_budget": ""})) == {}
+    assert from_mapping({**ZONE, "monthly_budget": "off"}).monthly_budget is None
+    assert as_context(from_mapping({**ZONE, "monthly_budget": "off"})) == {
+        **ZONE,
+        "monthly_budget": "off",
+    }
+    assert as_context(from_mapping({**ZONE, "monthly_budget": ""})) == ZONE
 
 
 def test_events_that_a_function_fails_to_process_are_kept(
@@ -374,4 +386,39 @@ def test_every_route_of_the_api_requires_authentication(
 
     assert len(routes) > 20
     without = [route for route, security in routes.items() if not security]
-    assert without == ["POST /api/v1/hooks/{hook}"]  # the signature of its body authorizes
+    # The signature of a webhook's body authorizes it, and the metadata is public.
+    assert without == ["GET /.well-known/oauth-protected-resource/mcp", "POST /api/v1/hooks/{hook}"]
+
+
+def test_documentation_states_how_many_alarm_metrics_are_charged() -> None:
+    counts = [
+        sum(
+            len([m for m in alarm["Properties"].get("Metrics", [{}]) if "Expression" not in m])
+            for alarm in resources(templates(variant)["watch"], "AWS::CloudWatch::Alarm")
+        )
+        for variant in ("default", "everything set")
+    ]
+
+    page = (ROOT / "docs/cloud.md").read_text()
+    assert f"each of their {counts[0]} metrics, with billing {counts[1]};" in page
+    assert f"| {counts[0] / 10:.2f} |" in page
+
+
+def test_every_log_group_of_a_function_has_a_retention(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    groups = [each for t in installation.values() for each in resources(t, "AWS::Logs::LogGroup")]
+    (copier,) = (
+        function["Properties"]
+        for function in resources(installation["site"], "AWS::Lambda::Function")
+        if "CustomCDKBucketDeployment" in function["Properties"]["Role"]["Fn::GetAtt"][0]
+    )
+
+    assert all("RetentionInDays" in group["Properties"] for group in groups)
+    assert "FilesLogs" in json.dumps(copier["LoggingConfig"])
+
+
+def test_providers_of_the_user_pool_survive_deployments() -> None:
+    (client,) = resources(templates("everything set")["site"], "AWS::Cognito::UserPoolClient")
+
+    assert client["Properties"]["SupportedIdentityProviders"] == ["COGNITO", "Google", "Okta"]

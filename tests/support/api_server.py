@@ -13,6 +13,7 @@ from conducto_core.api.dispatch import Service
 from conducto_core.api.pipelines import Pipelines
 from conducto_local.agent.agent import LOCAL_RULES
 from conducto_local.agent.files import AgentState
+from conducto_local.assistants.tokens import LocalTokens
 from conducto_local.debug.page import Shells
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
 from conducto_local.server.app import build_app
@@ -52,9 +53,17 @@ def running_server(
     listening, stopped = threading.Event(), threading.Event()
     stop, loop = asyncio.Event(), asyncio.new_event_loop()
     sessions = Sessions(TOKEN, chosen)
-    servers = local_servers(pipelines, state, stop.set, sessions, shells)
+    tokens = LocalTokens()
+    servers = local_servers(pipelines, state, stop.set, sessions, shells, tokens)
     service = Service(*servers, operations=LOCAL_OPERATIONS, rules=LOCAL_RULES)
-    app = build_app(service, token=TOKEN, port=chosen, sessions=sessions, web_root=web_root)
+    app = build_app(
+        service,
+        token=TOKEN,
+        port=chosen,
+        sessions=sessions,
+        web_root=web_root,
+        assistants=tokens,
+    )
 
     def run() -> None:
         loop.run_until_complete(serve(app, sock, stop, listening.set))

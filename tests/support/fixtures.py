@@ -22,6 +22,8 @@ from conducto_core.run.model.states import Cause, NodeType
 from conducto_core.tree.rules.resolve import resolve
 from conducto_local.agent.agent import LOCAL_RULES
 from conducto_local.agent.files import AgentState
+from conducto_local.assistants.containers import FailureContainers
+from conducto_local.assistants.tokens import LocalTokens
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
 from conducto_local.server.app import build_app
 from conducto_local.server.auth import Sessions
@@ -80,14 +82,22 @@ async def serving(pipelines: Pipelines, folder: Path) -> AsyncIterator[Endpoint]
     port = sock.getsockname()[1]
     state = AgentState(os.getpid(), f"http://{LOOPBACK}:{port}", "1.2.3", 5.0)
     sessions, stop, listening = Sessions(TOKEN, port), asyncio.Event(), asyncio.Event()
+    tokens, containers = LocalTokens(), FailureContainers(pipelines)
     with remembered(folder / "answers.sqlite") as responses:
         service = Service(
-            *local_servers(pipelines, state, stop.set, sessions),
+            *local_servers(pipelines, state, stop.set, sessions, None, tokens, containers),
             operations=LOCAL_OPERATIONS,
             rules=LOCAL_RULES,
             once=IdempotentExecutor(responses),
         )
-        app = build_app(service, token=TOKEN, port=port, sessions=sessions, web_root=folder / "web")
+        app = build_app(
+            service,
+            token=TOKEN,
+            port=port,
+            sessions=sessions,
+            web_root=folder / "web",
+            assistants=tokens,
+        )
         task = asyncio.create_task(serve(app, sock, stop, listening.set))
         await listening.wait()
         try:
@@ -95,6 +105,7 @@ async def serving(pipelines: Pipelines, folder: Path) -> AsyncIterator[Endpoint]
         finally:
             stop.set()
             await task
+            await containers.close()
 
 
 @asynccontextmanager

@@ -26,6 +26,7 @@ _NEW = re.compile(r"(/organizations/[\w-]+)?/settings/apps/new")
 _CODE = re.compile(r"/app-manifests/(?P<code>[^/]+)/conversions")
 _INSTALLED = re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/installation")
 _TOKENS = re.compile(r"/app/installations/(?P<id>\d+)/access_tokens")
+_DELIVERIES = re.compile(r"/app/hook/deliveries(/(?P<id>\d+)/attempts)?")
 _MAX_JWT_SECONDS = 600
 _TOKEN_SECONDS = 3600
 
@@ -49,6 +50,8 @@ class GithubApps:
     Attributes:
         installed: ``{repository: id of the installation}``.
         tokens: ``{token: (repositories, permissions, end)}``.
+        deliveries: The webhooks that were sent, the newest first.
+        redelivered: Ids of those that were requested again.
         refused: Why each request without a right proof was refused.
     """
 
@@ -59,6 +62,8 @@ class GithubApps:
     installed: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, tuple[list[str], dict[str, str], float]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
+    redelivered: list[int] = field(default_factory=list)
 
     def create(self, target: str, form: dict[str, list[str]]) -> tuple[int, str]:
         """Create an App from a posted form; return 302 and an address, or an error."""
@@ -98,7 +103,17 @@ class GithubApps:
             if method != "POST":
                 return 404, {"message": "Not Found"}
             return self._token(token, int(match["id"]), body)
+        if match := _DELIVERIES.fullmatch(path):
+            return self._hook_deliveries(method, token, match["id"])
         return None
+
+    def _hook_deliveries(self, method: str, token: str, number: str | None) -> tuple[int, object]:
+        if self._app(token) is None:
+            return 401, {"message": "A JSON web token could not be decoded"}
+        if method == "GET":
+            return 200, self.deliveries
+        self.redelivered.append(int(number or 0))
+        return 202, {}
 
     def allows(self, token: str, repository: str, *, write: bool) -> bool:
         """Return whether a token of an installation is for a request about a repository."""

@@ -26,6 +26,7 @@ _ARNS = {
     "AWS::ApiGatewayV2::Api": ("execute-api", "execute-api-general"),
     "AWS::CodeBuild::Project": ("codebuild", "project"),
     "AWS::DynamoDB::GlobalTable": ("dynamodb", "table"),
+    "AWS::ECR::Repository": ("ecr", "repository"),
     "AWS::ECS::Cluster": ("ecs", "cluster"),
     "AWS::EFS::AccessPoint": ("elasticfilesystem", "access-point"),
     "AWS::EFS::FileSystem": ("elasticfilesystem", "file-system"),

@@ -21,6 +21,8 @@ EXISTING = {
     "vpc_subnets": "subnet-0a1b2c3d4e5f60718,subnet-0a1b2c3d4e5f60719",
     "vpc_zones": "us-east-1a,us-east-1b",
 }
+#: The zone that `conducto deploy` would choose.
+ZONE = {"zone": "us-east-1a"}
 #: Actions that Lambda itself needs for a function in a network.
 IN_A_NETWORK = (
     "ec2:AssignPrivateIpAddresses",
@@ -33,10 +35,11 @@ IN_A_NETWORK = (
 #: Prefix of the ARNs of an administrator's own roles.
 ROLES = "arn:aws:iam::123456789012:role/"
 VARIANTS: dict[str, dict[str, Any]] = {
-    "default": {},
+    "default": ZONE,
     "two zones": {"zones": 2, "zone": "us-east-1b,us-east-1c", "stage": "prod", "spot_share": 5},
     "existing network": {"stage": "ours", "public_ip": False, **EXISTING},
     "everything set": {
+        **ZONE,
         "stage": "full",
         "domain": "pipelines.example.org",
         "certificate": "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d",
@@ -45,11 +48,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "billing": True,
         "log_days": 7,
         "alarm_email": "ops@example.org",
+        "ses_identity": "mail.example.org",
         "monthly_budget": 80,
-        "task_roles": f"main={ROLES}team/reports,main/every night={ROLES}nightly",
+        "task_roles": f"main={ROLES}team/reports,"
+        f"main/github.com/acme/reports:nightly.py={ROLES}nightly",
         "pull_through": "docker.io=arn:aws:secretsmanager:us-east-1:123456789012:secret:"
         "ecr-pullthroughcache/hub-0a1b2c,quay.io",
         "identity": "cognito",
+        "identity_providers": "Google,Okta",
+        "ci_issuer": "https://github.example.org/_services/token",
         "smtp_url": "smtps://ci@mail.example.org",
         "email_from": "ci@example.org",
     },
@@ -64,7 +71,8 @@ def templates(variant: str) -> dict[str, dict[str, Any]]:
 
 def settings_templates(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the templates of the default installation with some settings."""
-    return _with_settings(json.dumps(settings, sort_keys=True))
+    zone = {} if "vpc_id" in settings else ZONE
+    return _with_settings(json.dumps({**zone, **settings}, sort_keys=True))
 
 
 @cache
@@ -75,7 +83,7 @@ def _with_settings(settings: str) -> dict[str, dict[str, Any]]:
 @cache
 def templates_of_emulator() -> dict[str, dict[str, Any]]:
     """Return the templates of the installation that the emulator implements."""
-    return _synthesised({"stage": STAGE})
+    return _synthesised({"stage": STAGE, **ZONE})
 
 
 def _synthesised(context: dict[str, Any]) -> dict[str, dict[str, Any]]:

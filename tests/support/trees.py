@@ -184,10 +184,12 @@ def _expect(
     """Return a node's state from its parent's view, and the number of active Execs below it."""
     reachable = reachable and not node.skipped
     if isinstance(node, LiveExec):
-        flying = int(node.state in (State.QUEUED, State.RUNNING))
+        waits = node.retry_at is not None
+        assert waits == (node.path in tree.retrying)
+        flying = int(waits or node.state in (State.QUEUED, State.RUNNING))
         target = tree.nodes.get(node.spec.lazy_target or "")
         busy = isinstance(target, LiveGroup) and target.discarding
-        if reachable and node.state is State.PENDING and not busy:
+        if reachable and node.state is State.PENDING and not (busy or waits):
             startable.add(node.path)
         if flying:
             return Outcome.UNFINISHED, 1

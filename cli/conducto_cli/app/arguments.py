@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from conducto.errors import UsageError
 from conducto.tools.arguments import print_usage
 from conducto.wire.fields import parse_duration
 from conducto_cli.app.references import suggestion
@@ -310,10 +311,32 @@ def a_line_range(text: str) -> tuple[int, int | None]:
 
 # ----------------------------------------------------------------------------------------
 # Questions that a person answers with yes or no.
+#
+# A command that deletes, removes or revokes something asks on a terminal, and needs ``--yes``
+# without one. Connections that can be made again (unlink, forget, logout) end without a question.
 
 
 #: Asks a person something that is answered by yes or no.
 Ask = Callable[[str], bool]
+
+
+def add_yes(*parsers: Parser) -> None:
+    for parser in parsers:
+        parser.add_argument("--yes", action="store_true", help="ask nothing")
+
+
+def confirmed(question: str, *, yes: bool) -> bool:
+    """Return whether the user agrees, and say that nothing was changed if not.
+
+    Raises:
+        UsageError: There is no terminal to ask on, and no ``--yes``.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise UsageError(f"{question} There is no terminal to ask on; repeat it with --yes")
+    agreed = asker(yes=yes)(question)
+    if not agreed:
+        print("nothing was changed", file=sys.stderr)
+    return agreed
 
 
 def asker(*, yes: bool) -> Ask:
@@ -325,8 +348,9 @@ def asker(*, yes: bool) -> Ask:
         if not sys.stdin.isatty():
             print(f"{question} Say --yes to do so.", file=sys.stderr)
             return False
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # stdout may be JSON
         try:
-            return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+            return input().strip().lower() in {"y", "yes"}
         except EOFError:
             return False
 

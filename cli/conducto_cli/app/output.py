@@ -143,6 +143,7 @@ def _node(view: NodeView) -> dict[str, Any]:
         "wait_since": view.wait_since,
         "wait_holder": view.wait_holder,
         "wait_remedy": view.wait_remedy,
+        "wait_until": view.wait_until,
         "counts": None if view.counts is None else _counts(view.counts),
         "attempts": [_attempt(attempt) for attempt in view.attempts],
     }

@@ -154,6 +154,20 @@ COMMANDS = {
         "Commands that fail now, are fixed, or are slower; changed commands, images and results; "
         "added and removed nodes.",
     ),
+    "explain": CommandRow(
+        "diagnosis.command",
+        _LOOK,
+        "explain why a pipeline failed",
+        "Failures by cause with the first error of each, what changed since the program last "
+        "passed, what did not run because of it, and the next steps.",
+    ),
+    "why": CommandRow(
+        "programs.why_command",
+        _LOOK,
+        "show why a command ran",
+        "The files, variables, secrets, results and settings that differ from those of the nearest "
+        "earlier attempt: of this pipeline, or of earlier pipelines of its program.",
+    ),
     "images": CommandRow(
         "images.command", _LOOK, "list the images of a pipeline and the states of their builds"
     ),
@@ -219,6 +233,13 @@ COMMANDS = {
         "change parameters of nodes in this pipeline, not in its script",
         "Running commands keep their values; reset them to use the new ones. An empty value "
         "removes a parameter, so that it is inherited.",
+    ),
+    "patch": CommandRow(
+        "assistants.patch_command",
+        _ACT,
+        "print what 'modify' changed in a pipeline as a change of its script",
+        "A diff for 'git apply', or with --apply the change itself. A line is changed only if it "
+        "certainly made the node; anything else is a sentence on stderr, and exit code 1.",
     ),
     "rebuild": CommandRow(
         "run.actions_command",
@@ -357,6 +378,27 @@ COMMANDS = {
         "deploy.doctor_command",
         _MACHINE,
         "check what works on this machine, and what to do if not",
+        call=RunSignature.ARGUMENTS,
+    ),
+    "mcp": CommandRow(
+        "assistants.mcp_command",
+        _MACHINE,
+        "serve the tools of a coding assistant over standard input and output",
+        "The assistant's client starts it, and it speaks the Model Context Protocol. It has a "
+        "token of its own, which the server checks: no approvals, people, secrets, schedules or "
+        "triggers.",
+        target="pipelines {} (default: here)",
+    ),
+    "skill": CommandRow(
+        "assistants.skill_command",
+        _MACHINE,
+        "teach coding assistants how to work with Conducto",
+        call=RunSignature.ARGUMENTS,
+    ),
+    "docs": CommandRow(
+        "assistants.docs_command",
+        _MACHINE,
+        "search the documentation of this version, without a network",
         call=RunSignature.ARGUMENTS,
     ),
     "share-directory": CommandRow(

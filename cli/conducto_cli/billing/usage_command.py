@@ -131,10 +131,14 @@ def _cost_document(found: PipelineCost) -> dict[str, Any]:
 
 
 def _prices(date: str, region: str) -> str:
+    from conducto_core.workers.rules.fargate import PRICES
+
+    files = f"{dollars(PRICES.file_read)} and {dollars(PRICES.file_write)} a GB"
     return (
         f"prices of {date} in {region}, on demand, for workers from the pull of their image to "
         "their stop; transitions, requests and storage are estimates; not included: data of users, "
-        "images and their builds, logs of functions, traffic, backups and tax"
+        f"reading and writing of files ({files}), images and their builds, logs of "
+        "functions, traffic, backups and tax"
     )
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
-from conducto_cli.app.arguments import add_json, add_subcommand
-from conducto_cli.app.exit import DONE
+from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
+from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, print_records
 from conducto_cli.text.text import printable
 
@@ -50,6 +50,7 @@ def add_arguments(parser: Parser) -> None:
         each.add_argument(
             "--user", action="store_true", help="instead of ID: the data of all your pipelines"
         )
+    add_yes(removing)
     add_json(listing, putting, removing)
 
 
@@ -86,6 +87,11 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
                 )
                 return DONE
             case _:
+                files = ", ".join(map(printable, words))
+                if not confirmed(
+                    f"Delete {files} of {whose or 'all your pipelines'}?", yes=arguments.yes
+                ):
+                    return FAILED
                 return _remove(client, whose, words, json=arguments.json)
 
 

@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -10,8 +10,6 @@ from typing import Any
 from conducto.version import install_command
 from conducto_cli.deploy.port import AccountError, AwsCaller, Subnet
 
-#: vCPUs of Fargate tasks on demand.
-_QUOTA = {"ServiceCode": "fargate", "QuotaCode": "L-3032A538"}
 _NO_CREDENTIALS = frozenset(
     {
         "NoCredentialsError",
@@ -28,6 +26,8 @@ _NO_CREDENTIALS = frozenset(
 )
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _ANYWHERE = "0.0.0.0/0"
+#: Prefix of the tags that CloudFormation sets.
+_FORMATION = "aws:cloudformation"
 #: State of a route whose target was deleted.
 _LOST = "blackhole"
 #: Where routes lead, in the words of EC2.
@@ -75,15 +75,23 @@ class BotoAccount:
             answer = self._client("sts").get_caller_identity()
         return AwsCaller(answer["Account"], answer["Arn"])
 
-    def fargate_quota(self) -> float:
+    def quota(self, service: str, code: str) -> float:
         with _sentences("servicequotas:GetServiceQuota"):
-            answer = self._client("service-quotas").get_service_quota(**_QUOTA)
-        return float(answer["Quota"]["Value"])
+            found = self._client("service-quotas").get_service_quota(
+                ServiceCode=service, QuotaCode=code
+            )
+        return float(found["Quota"]["Value"])
 
-    def function_quota(self) -> int:
+    def function_room(self, functions: Collection[str]) -> int:
+        client = self._client("lambda")
         with _sentences("lambda:GetAccountSettings"):
-            answer = self._client("lambda").get_account_settings()
-        return int(answer["AccountLimit"]["ConcurrentExecutions"])
+            limits = client.get_account_settings()["AccountLimit"]
+        own = 0
+        for name in functions:
+            with _sentences("lambda:GetFunctionConcurrency", none="ResourceNotFoundException"):
+                found = client.get_function_concurrency(FunctionName=name)
+                own += found.get("ReservedConcurrentExecutions", 0)
+        return int(limits["UnreservedConcurrentExecutions"]) + own
 
     def create_service_role(self, service: str) -> None:
         with _sentences("iam:CreateServiceLinkedRole", none="InvalidInput"):
@@ -97,6 +105,21 @@ class BotoAccount:
         with _sentences("ec2:DescribeAvailabilityZones"):
             response = self._client("ec2").describe_availability_zones(Filters=filters)
         return {zone["ZoneName"]: zone["ZoneId"] for zone in response["AvailabilityZones"]}
+
+    def stack_zones(self, stack: str) -> Sequence[str]:
+        filters = _filter(f"tag:{_FORMATION}:stack-name", [stack])
+        with _sentences("ec2:DescribeSubnets"):
+            found = self._client("ec2").describe_subnets(Filters=filters)["Subnets"]
+        return [str(each["AvailabilityZone"]) for each in sorted(found, key=_logical_id)]
+
+    def missing_dns(self, vpc: str) -> Sequence[str]:
+        client, missing = self._client("ec2"), list[str]()
+        with _sentences("ec2:DescribeVpcAttribute"):
+            for name in ("enableDnsSupport", "enableDnsHostnames"):
+                found = client.describe_vpc_attribute(VpcId=vpc, Attribute=name)
+                if not found[name[0].upper() + name[1:]]["Value"]:
+                    missing.append(name)
+        return missing
 
     def subnets(self, ids: Sequence[str]) -> Sequence[Subnet]:
         client = self._client("ec2")
@@ -220,6 +243,11 @@ def _filter(name: str, values: Sequence[str]) -> list[dict[str, Any]]:
     return [{"Name": name, "Values": list(dict.fromkeys(values))}]
 
 
+def _logical_id(subnet: Mapping[str, Any]) -> str:
+    tags = {tag["Key"]: str(tag["Value"]) for tag in subnet.get("Tags", ())}
+    return tags.get(f"{_FORMATION}:logical-id", "")
+
+
 def _listed(value: Any) -> list[Any]:
     """Return a value of a policy as a list; AWS writes one item without brackets."""
     return value if isinstance(value, list) else [value]
@@ -269,7 +297,9 @@ def _account_error(action: str, code: str, error: Exception) -> AccountError:
         return AccountError(f"no AWS credentials that hold: {error}", _LOG_IN)
     if code in _REFUSED:
         return AccountError(
-            f"{action} is not allowed: {error}", "use a role that may, such as an administrator's"
+            f"{action} is not allowed: {error}",
+            "use a role that may, such as an administrator's",
+            is_denied=True,
         )
     if code in {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError"}:
         return AccountError(f"{action}: AWS cannot be reached: {error}", "is the network up?")

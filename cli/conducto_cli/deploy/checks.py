@@ -7,7 +7,8 @@ from enum import StrEnum
 from conducto.version import install_command
 from conducto_cli.deploy.port import AccountError, AwsAccount, Machine
 from conducto_cli.text.text import printable
-from conducto_core.installation.names import STACKS, stack_name
+from conducto_core.installation.names import STACKS, function_name, stack_name
+from conducto_core.installation.rules import RESERVED, WITHOUT_BUILDS, reserved_concurrency
 
 # ----------------------------------------------------------------------------------------
 # Results of checks, and how they are printed.
@@ -71,7 +72,9 @@ NO_REGION = "no AWS region is configured"
 NO_REGION_REMEDY = "say --region, or set AWS_REGION, or run: aws configure"
 #: vCPUs below which a launch soon waits for others.
 QUOTA_MODEST = 6.0
-_QUOTA_CODE = "L-3032A538"
+_FARGATE_CODE, _SPOT_CODE = "L-3032A538", "L-36FBB829"
+#: Concurrent builds of the environment in which images are built (Linux/Small).
+_BUILDS_CODE = "L-9D07B6EF"
 #: Functions at once below which a handful of people notice; AWS's usual quota is 1,000.
 FUNCTIONS_MODEST = 100
 _FUNCTIONS_CODE = "L-B99A9384"
@@ -90,26 +93,29 @@ def account_findings(account: AwsAccount, stage: str) -> Iterator[CheckResult]:
     """Yield checks of the account; without credentials those that need some are skipped."""
     region = account.region
     yield _region(region)
-    credentials = _guarded("credentials", lambda: _credentials(account))
+    credentials = guarded("credentials", lambda: _credentials(account))
     yield credentials
     others: dict[str, Callable[[], CheckResult]] = {
         BOOTSTRAP: lambda: _bootstrap(account),
-        "fargate quota": lambda: _quota(account),
-        "lambda quota": lambda: _function_quota(account),
+        "fargate quota": lambda: _fargate_quota(account),
+        "lambda quota": lambda: _function_quota(account, stage),
+        "build quota": lambda: _build_quota(account, region or ""),
         "stacks": lambda: _stacks(account, stage),
     }
     for name, check in others.items():
         if region is None or credentials.status is not Status.OK:
             yield CheckResult(name, Status.SKIPPED, "cannot be asked for without the above")
         else:
-            yield _guarded(name, check)
+            yield guarded(name, check)
 
 
-def _guarded(name: str, check: Callable[[], CheckResult]) -> CheckResult:
+def guarded(name: str, check: Callable[[], CheckResult]) -> CheckResult:
+    """Return the result of a check; one that may not be made is a warning."""
     try:
         return check()
     except AccountError as error:
-        return CheckResult(name, Status.FAILED, str(error), error.remedy)
+        status = Status.WARNING if error.is_denied else Status.FAILED
+        return CheckResult(name, status, str(error), error.remedy)
 
 
 # ---- this machine -----------------------------------------------------------------------------
@@ -157,10 +163,10 @@ def _cdk(machine: Machine) -> CheckResult:
 def _docker(version: str | None) -> CheckResult:
     if version is not None:
         return CheckResult(
-            "docker", Status.OK, f"{version}; it builds the image of the workers' agent"
+            "docker", Status.OK, f"{version}; it can build the image of the workers' agent"
         )
-    text = "no container engine answers; the image of the workers' agent is built with one"
-    return CheckResult("docker", Status.FAILED, text, "install Docker and start it")
+    text = "no container engine responds; CodeBuild builds the image of the workers' agent"
+    return CheckResult("docker", Status.WARNING, text)
 
 
 # ---- the account ------------------------------------------------------------------------------
@@ -186,14 +192,19 @@ def _bootstrap(account: AwsAccount) -> CheckResult:
     return CheckResult(BOOTSTRAP, Status.WARNING, f"{have} in this account and region", remedy)
 
 
-def _quota(account: AwsAccount) -> CheckResult:
-    name = "fargate quota"
-    cpus = account.fargate_quota()
-    remedy = (
-        "ask for more, which takes hours to days: aws service-quotas "
-        "request-service-quota-increase --service-code fargate "
-        f"--quota-code {_QUOTA_CODE} --desired-value 64"
+def _more(service: str, code: str, value: int) -> str:
+    """Return how to request a higher quota."""
+    return (
+        "request more, which takes hours to days: aws service-quotas "
+        f"request-service-quota-increase --service-code {service} --quota-code {code} "
+        f"--desired-value {value}"
     )
+
+
+def _fargate_quota(account: AwsAccount) -> CheckResult:
+    name = "fargate quota"
+    cpus = account.quota("fargate", _FARGATE_CODE)
+    remedy = _more("fargate", _FARGATE_CODE, 64)
     if cpus < 1:
         text = f"{cpus:g} vCPUs may run in {account.region}: no worker could start"
         return CheckResult(name, Status.FAILED, text, f"{remedy}\nor choose another --region")
@@ -203,19 +214,48 @@ def _quota(account: AwsAccount) -> CheckResult:
     return CheckResult(name, Status.OK, f"{cpus:g} vCPUs at once")
 
 
-def _function_quota(account: AwsAccount) -> CheckResult:
-    functions = account.function_quota()
-    if functions >= FUNCTIONS_MODEST:
+def function_room(account: AwsAccount, stage: str) -> int:
+    """Return how many functions may run at once, less what other functions reserve."""
+    return account.function_room([function_name(stage, name) for name in RESERVED])
+
+
+def _function_quota(account: AwsAccount, stage: str) -> CheckResult:
+    functions = function_room(account, stage)
+    if reserved_concurrency(functions):
         return CheckResult("lambda quota", Status.OK, f"{functions} functions at once")
     text = (
-        f"only {functions} functions may run at once, as in a new account; with a few users and "
-        "workers, requests are refused and tried again"
+        f"only {functions} functions may run at once, too few to reserve some for signing in: "
+        "launches and copies of data can make all requests wait"
     )
-    remedy = (
-        "ask for more: aws service-quotas request-service-quota-increase --service-code lambda "
-        f"--quota-code {_FUNCTIONS_CODE} --desired-value 1000"
-    )
+    if functions < FUNCTIONS_MODEST:
+        text = (
+            f"only {functions} functions may run at once, as in a new account; with a few users "
+            "and workers, requests are refused and retried"
+        )
+    console = f"https://console.aws.amazon.com/servicequotas/home/services/lambda/quotas/{_FUNCTIONS_CODE}"
+    remedy = f"{_more('lambda', _FUNCTIONS_CODE, 1000)}\nor: {console}"
     return CheckResult("lambda quota", Status.WARNING, text, remedy)
+
+
+def _build_quota(account: AwsAccount, region: str) -> CheckResult:
+    name = "build quota"
+    if region in WITHOUT_BUILDS:
+        return CheckResult(name, Status.SKIPPED, f"{region} has no CodeBuild")
+    builds = account.quota("codebuild", _BUILDS_CODE)
+    if builds >= 1:
+        return CheckResult(name, Status.OK, f"{builds:g} image builds at once")
+    text = "no image build may run, as in some new accounts; the installation builds no images"
+    remedy = f"{_more('codebuild', _BUILDS_CODE, 10)}\nuntil then, launch with --build local"
+    return CheckResult(name, Status.WARNING, text, remedy)
+
+
+def spot_quota(account: AwsAccount) -> CheckResult:
+    """Return whether Spot workers can start, which the setting ``spot_share`` asks for."""
+    cpus = account.quota("fargate", _SPOT_CODE)
+    if cpus >= QUOTA_MODEST:
+        return CheckResult("spot quota", Status.OK, f"{cpus:g} Spot vCPUs at once")
+    text = f"only {cpus:g} Spot vCPUs may run at once; Spot workers above that wait"
+    return CheckResult("spot quota", Status.WARNING, text, _more("fargate", _SPOT_CODE, 64))
 
 
 def _stacks(account: AwsAccount, stage: str) -> CheckResult:

@@ -1,9 +1,12 @@
 """Checks of what the settings name in the account, before anything is deployed."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
-from conducto_cli.deploy.checks import CheckResult, Status
-from conducto_cli.deploy.port import AccountError, AwsAccount, Subnet
+from conducto_cli.deploy.checks import CheckResult, Status, guarded, spot_quota
+from conducto_cli.deploy.port import AwsAccount, Subnet
+from conducto_core.installation.names import stack_name
+from conducto_core.installation.rules import limitations
 from conducto_core.people.task_roles import TaskRole, read_task_roles
 
 #: Zones without Fargate; the first has no One Zone file systems either. Names of zones differ from
@@ -17,38 +20,94 @@ _TRUST = (
 
 
 def settings_findings(
-    account: AwsAccount, settings: Mapping[str, str], *, first: bool
+    account: AwsAccount, stage: str, settings: Mapping[str, str], *, first: bool
 ) -> Iterator[CheckResult]:
-    """Yield how what the settings name is: zones, subnets, roles.
+    """Yield how what the settings name is: the region's parts, zones, subnets, roles.
 
     Args:
+        account: The account.
+        stage: Name of the installation.
+        settings: Its settings.
         first: Nothing is deployed yet; later the zones stay as they are.
     """
-    try:
-        if settings.get("vpc_id"):
-            yield _network(account, settings)
-        elif first:
-            yield _zone(account, settings)
-        if settings.get("task_roles"):
-            yield from _roles(account, settings["task_roles"])
-    except AccountError as error:
-        yield CheckResult("settings", Status.FAILED, str(error), error.remedy)
+    yield from limitation_findings(account.region or "", stage, settings)
+    if settings.get("vpc_id"):
+        yield guarded("network", lambda: _network(account, settings))
+        yield guarded("dns", lambda: _dns(account, settings["vpc_id"]))
+    elif first:
+        yield guarded("zone", lambda: _zone(account, settings))
+    if settings.get("spot_share") not in (None, "", "0"):
+        yield guarded("spot quota", lambda: spot_quota(account))
+    if settings.get("task_roles"):
+        yield from _roles(account, settings["task_roles"])
+
+
+def limitation_findings(
+    region: str, stage: str, settings: Mapping[str, str]
+) -> Iterator[CheckResult]:
+    """Yield the parts of an installation that a region lacks."""
+    for each in limitations(region, stage, settings):
+        status = Status.FAILED if each.is_refused else Status.WARNING
+        yield CheckResult(each.name, status, each.text, each.remedy)
+
+
+def pinned_zone(
+    account: AwsAccount, stage: str, settings: Mapping[str, str], *, is_new: bool = False
+) -> dict[str, str]:
+    """Return the setting ``zone``: where the installation is, or else the first usable zones.
+
+    Args:
+        account: The account.
+        stage: Name of the installation.
+        settings: Its settings; empty is returned if they name a zone or a network.
+        is_new: Whether the network will be created, even if there is one.
+
+    Raises:
+        AccountError: AWS rejected a request.
+    """
+    if settings.get("vpc_id") or settings.get("zone"):
+        return {}
+    found = [] if is_new else list(account.stack_zones(stack_name(stage, "network")))
+    return {"zone": ",".join(found or _usable(account.zones())[: _count(settings)])}
+
+
+def _usable(known: Mapping[str, str]) -> list[str]:
+    return sorted(name for name, zone_id in known.items() if zone_id not in UNSUPPORTED_ZONES)
+
+
+def _count(settings: Mapping[str, str]) -> int:
+    return 2 if settings.get("zones") == "2" else 1
 
 
 def _zone(account: AwsAccount, settings: Mapping[str, str]) -> CheckResult:
     known = account.zones()
-    usable = sorted(name for name, zone_id in known.items() if zone_id not in UNSUPPORTED_ZONES)
-    count = 2 if settings.get("zones") == "2" else 1
-    names = (settings.get("zone") or "").split(",") if settings.get("zone") else sorted(known)
+    usable = _usable(known)
+    names = settings["zone"].split(",")
     remedy = f"choose with -c zone=NAME (with zones=2 two names) of: {', '.join(usable)}"
-    for name in names[:count]:
+    if len(set(names)) != _count(settings):
+        text = f"zones={_count(settings)} needs {_count(settings)} zones, found {', '.join(names)}"
+        return CheckResult("zone", Status.FAILED, text, remedy)
+    for name in names:
         if name not in known:
             text = f"{account.region} has no zone {name!r} for this account"
             return CheckResult("zone", Status.FAILED, text, remedy)
         if name not in usable:
             text = f"{name} ({known[name]}) does not offer what workers and their files need"
             return CheckResult("zone", Status.FAILED, text, remedy)
-    return CheckResult("zone", Status.OK, ", ".join(names[:count]))
+    return CheckResult("zone", Status.OK, ", ".join(names))
+
+
+def _dns(account: AwsAccount, vpc: str) -> CheckResult:
+    missing = account.missing_dns(vpc)
+    if not missing:
+        return CheckResult("dns", Status.OK, f"{vpc} resolves names")
+    text = f"{vpc} has {' and '.join(missing)} turned off: workers cannot mount files by name"
+    remedy = "\n".join(
+        f"aws ec2 modify-vpc-attribute --vpc-id {vpc} "
+        f"--{'enable-dns-support' if name == 'enableDnsSupport' else 'enable-dns-hostnames'}"
+        for name in missing
+    )
+    return CheckResult("dns", Status.FAILED, text, remedy)
 
 
 def _network(account: AwsAccount, settings: Mapping[str, str]) -> CheckResult:
@@ -103,7 +162,7 @@ def _roles(account: AwsAccount, text: str) -> Iterator[CheckResult]:
         return
     number = account.caller().account
     for role in {each.arn: each for each in roles}.values():
-        yield _role(account, role, number)
+        yield guarded("task role", partial(_role, account, role, number))
 
 
 def _role(account: AwsAccount, role: TaskRole, number: str) -> CheckResult:

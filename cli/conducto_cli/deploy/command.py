@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
-from conducto_cli.app.arguments import add_stage, asker
+from conducto_cli.app.arguments import add_stage, add_yes, asker
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.references import suggestion
 from conducto_cli.deploy.port import AccountError
@@ -46,7 +46,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--org", default="main", help="organisation of the first token")
     parser.add_argument("--user", help="user of the first token (default: your name here)")
-    parser.add_argument("--yes", action="store_true", help="ask nothing")
+    add_yes(parser)
     parser.add_argument(
         "--report",
         metavar="FILE",
@@ -88,7 +88,7 @@ def run(
         return failed(error)
     _tell(deployed, wish, arguments)
     if deployed.problem is not None:
-        return failed(DeployError(f"the web app is not deployed: {deployed.problem}"))
+        return failed(DeployError(deployed.problem))
     return DONE if file is None else _report(file, deployed, there.region, arguments.profile)
 
 

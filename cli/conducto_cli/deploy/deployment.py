@@ -16,7 +16,7 @@ from conducto_cli.app.arguments import Ask
 from conducto_cli.deploy import checks
 from conducto_cli.deploy import checks as check_results
 from conducto_cli.deploy.checks import NO_REGION, NO_REGION_REMEDY, CheckResult, Status
-from conducto_cli.deploy.choices import settings_findings
+from conducto_cli.deploy.choices import pinned_zone, settings_findings
 from conducto_cli.deploy.port import AccountError, AwsAccount, Cdk, Machine
 from conducto_core.installation.model import (
     AdminResponse,
@@ -27,6 +27,7 @@ from conducto_core.installation.model import (
 )
 from conducto_core.installation.names import (
     FIXED_SETTINGS,
+    LAYOUT,
     MONTHLY_BUDGET,
     STACKS,
     addresses_name,
@@ -38,6 +39,12 @@ from conducto_core.installation.names import (
     settings_name,
     stack_name,
     table_name,
+)
+from conducto_core.installation.rules import (
+    CODEBUILD,
+    WITHOUT_BUDGETS,
+    WITHOUT_BUILDS,
+    builds_agent,
 )
 from conducto_core.people.model import InvitationLink
 from conducto_core.record import Record
@@ -101,6 +108,8 @@ _STEPS = (".dev", "a", "b", "rc")
 #: Columns for the names of findings: those of the account are 13 long.
 _NAMES = 13
 _COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+#: Stacks that the first token needs: without the others, commands work from the command line.
+_NEEDED = ("network", "data", "compute", "api")
 
 
 class DeployError(Exception):
@@ -134,7 +143,7 @@ class Deployed:
         url: Of the API.
         token: The first token; None: there are tokens already.
         tokens: Ids of the organisation's tokens.
-        problem: Why the web app, whose stack is the last, is not deployed; the rest is.
+        problem: Why stacks that the first token does not need are not deployed; the rest is.
         invitation: That of the first owner; None: there are tokens already, or no address is known.
     """
 
@@ -187,11 +196,12 @@ class Deployment:
         try:
             self._run(cdk, folder, ["deploy", "--all", "--require-approval", "never"], wish.stage)
         except DeployError as error:
-            if not self._lacks_site_only(wish.stage):
+            missing = self._missing(wish.stage)
+            if set(missing) & set(_NEEDED):
                 raise
-            return replace(
-                self._first_log_in(wish, settings.get("alarm_email", "")), problem=str(error)
-            )
+            names = ", ".join(stack_name(wish.stage, name) for name in missing)
+            deployed = self._first_log_in(wish, settings.get("alarm_email", ""))
+            return replace(deployed, problem=f"not deployed: {names}: {error}")
         return self._first_log_in(wish, settings.get("alarm_email", ""))
 
     # ---- before -------------------------------------------------------------------------------
@@ -216,16 +226,22 @@ class Deployment:
             raise DeployError("nothing was deployed: fix the problems listed above")
 
     def _check_version(self, wish: Wish) -> None:
-        """Reject replacing a newer version, unless ``--downgrade`` was given.
+        """Reject replacing a newer version, unless ``--downgrade`` was given, and another layout.
 
         ``--yes`` does not include it: scripts pass it also after another user has upgraded.
 
         Raises:
-            DeployError: the deployed version is newer.
+            DeployError: the deployed version is newer, or its table has another layout.
         """
         if self._account.stack_status(stack_name(wish.stage, "api")) is None:
             return
-        there = self._version(wish.stage)
+        there, layout = self._version(wish.stage)
+        if there is not None and layout != LAYOUT:
+            raise DeployError(
+                f"nothing was deployed: the table of stage {wish.stage!r} has the layout {layout}, "
+                f"Conducto {__version__} needs the layout {LAYOUT}, and records are not converted; "
+                f"deploy a new stage with: conducto deploy --stage {wish.stage}-{LAYOUT}"
+            )
         if there is None or version_order(there) <= version_order(__version__):
             return
         text = f"stage {wish.stage!r} runs Conducto {there}, this is Conducto {__version__}"
@@ -236,16 +252,16 @@ class Deployment:
             )
         self._say(f"{text}; records of a newer schema are refused until that version is back")
 
-    def _version(self, stage: str) -> str | None:
-        """Return the version that is deployed; None if it does not say."""
+    def _version(self, stage: str) -> tuple[str | None, int]:
+        """Return the version that is deployed, or None if it does not say, and its layout."""
         request = ShowVersion().model_dump_json().encode()
         try:
             payload = self._account.invoke(function_name(stage, "admin"), request)
         except AccountError:
-            return None  # a broken function must not block its repair
+            return None, LAYOUT  # a broken function must not block its repair
         response = json.loads(payload)  # a newer version's response may have other fields
         version = response.get("version") if isinstance(response, dict) else None
-        return version if isinstance(version, str) else None
+        return version if isinstance(version, str) else None, response.get("layout") or 1
 
     def _settings(self, wish: Wish) -> dict[str, str]:
         """Return the given settings and, for the rest, those of the last deployment.
@@ -256,17 +272,40 @@ class Deployment:
         text = self._account.parameter(settings_name(wish.stage))
         first = text is None
         settings = dict(wish.settings) if text is None else self._kept(wish, json.loads(text))
-        self._report(list(settings_findings(self._account, settings, first=first)))
+        # A network without data is created again if it does not fit (`_clear`).
+        is_new = first and bool(set(FIXED_SETTINGS) & set(wish.settings))
+        settings |= pinned_zone(self._account, wish.stage, settings, is_new=is_new)
+        settings |= self._agent_build(settings)
+        self._report(list(settings_findings(self._account, wish.stage, settings, first=first)))
         if first and "alarm_email" not in settings and (address := self._address()):
             settings["alarm_email"] = address
         if not settings.get("alarm_email"):
             budget = settings.get("monthly_budget") or f"{MONTHLY_BUDGET:g}"
-            spending = "" if budget == "off" else f" or when the account spends ${budget} a month"
+            unwatched = budget == "off" or self._account.region in WITHOUT_BUDGETS
+            spending = "" if unwatched else f" or when the account spends ${budget} a month"
             self._say(
                 f"nobody will be notified of alarms{spending}; name an address with "
                 "-c alarm_email=ADDRESS"
             )
         return settings
+
+    def _agent_build(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Return the setting ``agent_build`` if there is no container engine here.
+
+        Raises:
+            DeployError: CodeBuild may not or cannot be used instead.
+        """
+        region = self._account.region or ""
+        if self._machine.docker() is not None or builds_agent(region, settings):
+            return {}
+        if region in WITHOUT_BUILDS or settings.get("agent_build"):
+            reason = "agent_build=docker" if settings.get("agent_build") else f"{region} lacks it"
+            raise DeployError(
+                "nothing was deployed: no container engine responds, and CodeBuild is not used for "
+                f"the image of the workers' agent ({reason}); install Docker and start it"
+            )
+        self._say("CodeBuild builds the image of the workers' agent: agent_build=codebuild")
+        return {"agent_build": CODEBUILD}
 
     def _address(self) -> str:
         """Return the address for alarms; "" for none."""
@@ -283,6 +322,7 @@ class Deployment:
         Raises:
             DeployError: see `_settings`.
         """
+        before = {**before, **pinned_zone(self._account, wish.stage, before)}
         for name in FIXED_SETTINGS:
             old = before.get(name, "") or _UNSAID.get(name, "")
             new = wish.settings.get(name, old) or _UNSAID.get(name, "")
@@ -381,10 +421,13 @@ class Deployment:
             return []  # what CDK printed must do
         return [failure for failure in found if failure is not None]
 
-    def _lacks_site_only(self, stage: str) -> bool:
-        """Return whether every stack but the last, the web app's, is deployed."""
-        *others, site = (self._account.stack_status(stack_name(stage, name)) for name in STACKS)
-        return site not in _COMPLETE and all(status in _COMPLETE for status in others)
+    def _missing(self, stage: str) -> list[str]:
+        """Return the stacks that are not deployed, or not completely."""
+        return [
+            name
+            for name in STACKS
+            if self._account.stack_status(stack_name(stage, name)) not in _COMPLETE
+        ]
 
     # ---- after --------------------------------------------------------------------------------
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from conducto_cli.app.arguments import add_stage, asker
+from conducto_cli.app.arguments import add_stage, add_yes, confirmed
 from conducto_cli.app.exit import DONE
 from conducto_cli.deploy.port import AccountError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     add_stage(parser)
     parser.add_argument("--stop-workers", action="store_true", help="also while commands run")
-    parser.add_argument("--yes", action="store_true", help="ask nothing")
+    add_yes(parser)
 
 
 def run(arguments: argparse.Namespace, account: AwsAccount | None = None) -> int:
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace, account: AwsAccount | None = None) -> int
 
     try:
         there = BotoAccount(arguments.region) if account is None else account
-        ask = asker(yes=arguments.yes)
+        ask = partial(confirmed, yes=arguments.yes)
         remove(there, ask, say, arguments.stage, stop_workers=arguments.stop_workers)
     except (AccountError, DeployError) as error:
         return failed(error)

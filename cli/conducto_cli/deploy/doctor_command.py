@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -287,6 +288,8 @@ def _account_findings(
 ) -> Iterator[CheckResult]:
     from conducto_cli.deploy import checks
     from conducto_cli.deploy.aws import BotoAccount
+    from conducto_cli.deploy.choices import limitation_findings
+    from conducto_core.installation.names import settings_name
 
     try:
         there = BotoAccount(arguments.region) if account is None else account
@@ -296,4 +299,11 @@ def _account_findings(
     profile = os.environ.get("AWS_PROFILE")
     if profile:
         yield CheckResult("aws profile", Status.OK, profile)
-    yield from checks.account_findings(there, arguments.stage)
+    found = list(checks.account_findings(there, arguments.stage))
+    yield from found
+    if there.region is not None and not checks.is_failed(found):
+        try:
+            kept = json.loads(there.parameter(settings_name(arguments.stage)) or "{}")
+        except AccountError:  # the checks above name the missing permission
+            kept = {}
+        yield from limitation_findings(there.region, arguments.stage, kept)

@@ -1,6 +1,6 @@
 """What deploying needs of an AWS account and of a machine; fakes: `fakes.deployment`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,11 +11,13 @@ class AccountError(Exception):
 
     Attributes:
         remedy: What to do about it.
+        is_denied: Whether the caller lacks the permission.
     """
 
-    def __init__(self, text: str, remedy: str) -> None:
+    def __init__(self, text: str, remedy: str, *, is_denied: bool = False) -> None:
         super().__init__(text)
         self.remedy = remedy
+        self.is_denied = is_denied
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,23 @@ class AwsAccount(Protocol):
     def caller(self) -> AwsCaller:
         """Return whose credentials are used."""
 
-    def fargate_quota(self) -> float:
-        """Return how many vCPUs may run on Fargate at once."""
+    def quota(self, service: str, code: str) -> float:
+        """Return a quota of a service, by the codes of Service Quotas."""
 
-    def function_quota(self) -> int:
-        """Return how many functions of Lambda may run at once."""
+    def function_room(self, functions: Collection[str]) -> int:
+        """Return how many functions may run at once, less what others than these reserve."""
 
     def create_service_role(self, service: str) -> None:
         """Create the role that a service of AWS itself uses, unless the account has it."""
 
     def zones(self) -> Mapping[str, str]:
         """Return ``{name: id}`` of the availability zones that this account can use."""
+
+    def stack_zones(self, stack: str) -> Sequence[str]:
+        """Return the zones of the subnets that a stack has created, in their order there."""
+
+    def missing_dns(self, vpc: str) -> Sequence[str]:
+        """Return the DNS attributes that are turned off in a network."""
 
     def subnets(self, ids: Sequence[str]) -> Sequence[Subnet]:
         """Return those of these subnets that exist."""

@@ -10,9 +10,11 @@ from conducto_cli.app.exit import FAILED
 from conducto_cli.launch import cloud_images, local_builds
 from conducto_cli.launch.into import continue_pipeline
 from conducto_cli.launch.local import request_of, submit
+from conducto_cli.launch.plan_command import launch_price
 from conducto_cli.target.account import SignedInAccount, needed_account
 from conducto_cli.target.connection import guarded
 from conducto_core.images.contexts import Context
+from conducto_core.programs.rules.programs import made_by
 from conducto_core.run.model.requests import LaunchRequest
 
 if TYPE_CHECKING:
@@ -39,6 +41,11 @@ def launch(root: "NodeBase", options: "LaunchOptions") -> int:
                 opener = ready.account.client
                 bring = ready.bring_images
                 return continue_pipeline(opener, ready.request, on_terminal, bring_images=bring)
+            call = options.call
+            made = None if call is None else made_by(call)
+            price = launch_price(root, ready.request.program, made)
+            if price is not None:
+                say(price)
             ready.bring_images()
         except local_builds.ImageBuildError as error:
             say(str(error))

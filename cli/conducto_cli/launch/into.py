@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
-from conducto_cli.app.arguments import Ask, asker
+from conducto_cli.app.arguments import Ask, confirmed
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.launch.local import begin_junit, follow, prepared
 from conducto_cli.target.connection import OpenClient, client_opener, guarded
@@ -65,9 +66,8 @@ def continue_pipeline(
             print(line)
         if options.plan:
             return DONE
-        confirm = asker(yes=options.yes) if ask is None else ask
+        confirm = partial(confirmed, yes=options.yes) if ask is None else ask
         if not confirm(f"Replace the tree of {pipeline_id}?"):
-            print("nothing was changed")
             return FAILED
         bring_images()
         asked = asked.model_copy(update={"preview": False, "seq": plan.pipeline.seq})
@@ -107,7 +107,7 @@ def plan_lines(plan: ContinuePlan, listed: int | None = None) -> Iterator[str]:
         yield f"  and {len(nodes) - len(shown):,} more; --plan lists all"
     yield _summary(plan)
     if any(each.reason.startswith("secrets changed") for each in plan.nodes):
-        yield "All commands get all secrets; to keep those that differ in no more: --keep-secrets"
+        yield "Without secrets= a command gets all; to keep what differs only so: --keep-secrets"
     yield "Data files are kept and not compared."
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from conducto.errors import UsageError
 from conducto.wire.launching import LAUNCH_KEY, LAUNCH_TAG, RECEIPT
 from conducto_cli.app.exit import DONE
+from conducto_cli.launch.commits import commits_of
 from conducto_cli.target.connection import OpenClient, client_opener, guarded
 from conducto_cli.text.text import printable
 from conducto_client import Client
@@ -82,6 +83,10 @@ def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchReques
     head = form["nodes"][0]
     if options.call is not None:
         form["call"] = options.call
+    program = program_of(options.argv)
+    commits = commits_of(program)
+    if commits is not None:
+        form["commits"] = commits
     return LaunchRequest(
         tree=form,
         title=head.get("title"),
@@ -92,7 +97,7 @@ def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchReques
         sleep_when_done=options.sleep_when_done,
         retention=_RETENTION if options.retention is None else options.retention,
         engine="process" if options.engine == "process" else "docker",
-        program=program_of(options.argv),
+        program=program,
         owner=getpass.getuser(),
     )
 

@@ -35,6 +35,8 @@ Made = tuple[str, dict[str, str]]
 LAUNCHES = 5
 #: Workers at once of the free plan.
 FREE_WORKERS = 2
+#: Maximum number of nodes of a tree whose price is printed before its launch.
+MAX_PRICED = 20_000
 #: Upper bound of a duration in a file.
 _MAX_SECONDS = 1e9
 
@@ -185,6 +187,26 @@ def _estimate(
     return estimate(pipeline, history=known.seconds, runs=runs, max_workers=workers, spot=spot)
 
 
+def launch_price(root: NodeBase, program: str | None, made: Made | None) -> str | None:
+    """Return the line about the price of a launch in the cloud; None for a tree without one.
+
+    A tree that is too large or invalid has none: the cloud reports the error.
+    """
+    from conducto.errors import DefinitionError  # noqa: PLC0415
+    from conducto_core.asl.rules.forecast import price_range  # noqa: PLC0415
+    from conducto_core.budgets.rules import price_line  # noqa: PLC0415
+
+    try:
+        pipeline = _resolved(root)
+        if len(pipeline.nodes) > MAX_PRICED:
+            return None
+        runs = [run.seconds for run in _agent_durations(program, made).runs]
+        found = price_range(pipeline, runs, _allowed_workers(_account()))
+    except DefinitionError:
+        return None
+    return price_line(found.low, found.high, found.most, pipeline.root.budget)
+
+
 def program_plan(root: NodeBase, program: str | None, made: Made | None = None) -> ProgramPlan:
     """Return the size of a tree, and its cost in the cloud if the cloud can run it.
 
@@ -215,11 +237,14 @@ def plan_document(
         workers: At once, at most.
         account: Its warm pool and prices count; None: it is not known.
     """
+    from conducto_core.asl.rules.forecast import first_command  # noqa: PLC0415
+
     pools = [{**asdict(pool), "kind": pool.kind.value} for pool in found.pools]
     document = {**asdict(found), "pools": pools, "dollars": found.dollars}
     runs = [run.id for run in known.runs]
     document |= {"workers": workers, "spot": spot, "runs": runs}
     document["price"] = customer_price(found, account)
+    document["first_command_seconds"], _ = first_command(found.execs)
     if account is not None and (warm := account.warm) is not None:
         price = warm_price(found, warm, spot=spot)
         document["warm_pool"] = {**warm.model_dump(mode="json"), **asdict(price)}
@@ -298,6 +323,7 @@ def plan_lines(
         printable,
         table,
     )
+    from conducto_core.asl.rules.forecast import first_command  # noqa: PLC0415
     from conducto_core.workers.rules.fargate import PRICES  # noqa: PLC0415
 
     head = ("IMAGE", "CONTAINERS", "WORKER", "AT ONCE", "EXECS", "TIME", "DOLLARS")
@@ -308,6 +334,8 @@ def plan_lines(
         f"{count_of(found.execs, 'Exec')}, {count_of(len(found.pools), 'pool')} of workers, at "
         f"most {count_of(workers, 'worker')} at once, {how}"
     )
+    seconds, why = first_command(found.execs)
+    yield f"first command after about {seconds:.0f} s: {why}"
     yield (
         f"{count_of(found.machines, 'state machine')}, "
         f"{count_of(found.transitions, 'state transition')}"
@@ -331,6 +359,10 @@ def plan_lines(
             f"{dollars(stay.after_run)} after each run, not included above"
         )
     yield from _basis(found, known)
+    yield (
+        "not included: storage, and reading and writing of files "
+        f"({dollars(PRICES.file_read)} and {dollars(PRICES.file_write)} a GB)"
+    )
     yield f"prices of {PRICES.date} in {PRICES.region}, before tax; AWS was not asked"
     if found.notes:
         yield ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto.wire.printable import printable
-from conducto_cli.app.arguments import add_json, add_subcommand
+from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, owner, print_records
 
@@ -56,6 +56,7 @@ def add_arguments(parser: Parser) -> None:
     )
     removing = add_subcommand(commands, "rm", "delete a rule")
     removing.add_argument("name", metavar="NAME")
+    add_yes(removing)
     testing = add_subcommand(commands, "test", "send a test message by the channel of a rule")
     testing.add_argument("name", metavar="NAME")
     add_json(listing, adding, removing, testing)
@@ -73,6 +74,10 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         return _print(found, as_document=arguments.json)
     params = checked(RuleParams, name=arguments.name)
     if arguments.what == "rm":
+        if not confirmed(
+            f"Delete the notification rule {printable(arguments.name)}?", yes=arguments.yes
+        ):
+            return FAILED
         with open_client() as client:
             rule = client.call(DELETE_RULE, params)
         print(as_json(rule) if arguments.json else f"{rule.name} deleted")

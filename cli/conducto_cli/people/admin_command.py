@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from conducto.version import install_command
+from conducto_cli.app.arguments import add_yes, confirmed
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, day
 from conducto_cli.people.invite_command import ROLES, print_invitation
@@ -38,6 +39,10 @@ class AwsError(Exception):
 
 def run(arguments: argparse.Namespace, invoke: Invoke | None = None) -> int:
     request = _request(arguments)
+    if arguments.what == "revoke-token":
+        question = f"Revoke the token {arguments.token}? Its programs stop working."
+        if not confirmed(question, yes=arguments.yes):
+            return FAILED
     try:
         send = _invoker(arguments.stage, arguments.region) if invoke is None else invoke
         response = _ask(send, function_name(arguments.stage, "admin"), request)
@@ -200,6 +205,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _kind(kinds, "tokens", "list an organisation's tokens")
     revoke = _kind(kinds, "revoke-token", "take a token back")
     revoke.add_argument("token", metavar="TOKEN_ID", help="its id, as 'admin tokens' lists it")
+    add_yes(revoke)
     invite = _kind(kinds, "invite", "invite somebody, such as the first owner")
     invite.add_argument("--email", required=True, help="address of the new member")
     invite.add_argument("--role", choices=ROLES, default="owner", help="(default: owner)")

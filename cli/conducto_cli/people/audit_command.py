@@ -59,7 +59,7 @@ def _print(entries: list[AuditEntry], after: str | None) -> None:
     if not entries:
         print("no entries")
     else:
-        head = ("TIME", "USER", "OPERATION", "SUBJECT", "STATUS", "TOKEN")
+        head = ("TIME", "USER", "OPERATION", "SUBJECT", "STATUS", "TOKEN", "ASSISTANT")
         for line in table([head, *map(_cells, entries)]):
             print(line)
         if any(entry.status is None for entry in entries):
@@ -75,4 +75,6 @@ def _cells(entry: AuditEntry) -> tuple[str, ...]:
     subject = " ".join([entry.subject, *entry.paths[:3]]).strip()
     more = f" +{len(entry.paths) - 3}" if len(entry.paths) > 3 else ""  # noqa: PLR2004
     status = "unknown" if entry.status is None else str(entry.status)
-    return (moment, entry.user, entry.operation, subject + more, status, entry.token)
+    # The name is the client's own: anybody could have written it.
+    assistant = f"{entry.client or 'unnamed'} ({','.join(entry.scopes)})" if entry.scopes else ""
+    return (moment, entry.user, entry.operation, subject + more, status, entry.token, assistant)

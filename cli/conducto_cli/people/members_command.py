@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conducto_cli.app.arguments import add_json, add_subcommand, asker
+from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, day, print_records
 from conducto_cli.people.invite_command import ROLES
@@ -54,8 +54,7 @@ def add_arguments(parser: Parser) -> None:
     for each in (role, remove, export, erase):
         each.add_argument("user", metavar="USER")
     role.add_argument("role", choices=ROLES)
-    for each in (remove, leave, erase):
-        each.add_argument("--yes", action="store_true", help="ask nothing")
+    add_yes(remove, leave, erase)
     add_json(listing)
 
 
@@ -117,7 +116,7 @@ def _remove(arguments: argparse.Namespace) -> int:
     from conducto_cli.target.account import call
     from conducto_core.people.operations import REMOVE_MEMBER
 
-    if not asker(yes=arguments.yes)(f"Remove {arguments.user} and revoke their tokens?"):
+    if not confirmed(f"Remove {arguments.user} and revoke their tokens?", yes=arguments.yes):
         return FAILED
     removed = call(arguments, REMOVE_MEMBER, {"user": arguments.user})
     print(f"{arguments.user} is removed; pipelines, data and secrets stay")
@@ -130,7 +129,9 @@ def _leave(arguments: argparse.Namespace) -> int:
     from conducto_core.people.operations import LEAVE
 
     account = cloud_account.needed_account(arguments.profile)
-    if not asker(yes=arguments.yes)(f"Leave the organisation {account.org or 'of this profile'}?"):
+    if not confirmed(
+        f"Leave the organisation {account.org or 'of this profile'}?", yes=arguments.yes
+    ):
         return FAILED
     left = cloud_account.call(arguments, LEAVE)
     cloud_account.forget(arguments.profile)
@@ -163,7 +164,7 @@ def _erase(arguments: argparse.Namespace) -> int:
     from conducto_core.people.operations import ERASE_MEMBER
 
     question = f"Erase the secrets and data of {arguments.user}? This cannot be undone."
-    if not asker(yes=arguments.yes)(question):
+    if not confirmed(question, yes=arguments.yes):
         return FAILED
     done = call(arguments, ERASE_MEMBER, {"user": arguments.user})
     print(

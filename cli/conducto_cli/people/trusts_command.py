@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conducto_cli.app.arguments import add_json, add_subcommand
-from conducto_cli.app.exit import DONE
+from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
+from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import owner, print_records
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def add_arguments(parser: Parser) -> None:
     )
     removing = add_subcommand(commands, "rm", "delete a trust and revoke its tokens")
     removing.add_argument("name", metavar="NAME")
+    add_yes(removing)
     add_json(listing, adding, removing)
 
 
@@ -61,6 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
             given["permissions"] = tuple(arguments.permission)
         call(arguments, PUT_TRUST, {"name": arguments.name}, given)
     if arguments.what == "rm":
+        if not confirmed(
+            f"Delete the trust {arguments.name} and revoke its tokens?", yes=arguments.yes
+        ):
+            return FAILED
         found = call(arguments, DELETE_TRUST, {"name": arguments.name})
     else:
         found = call(arguments, LIST_TRUSTS)

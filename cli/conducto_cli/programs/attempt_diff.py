@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from conducto_core.programs.rules.comparison import seconds_of
 from conducto_core.run.model.labels import cause_text, duration
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.states import FAILED
@@ -87,8 +88,9 @@ def ending(record: AttemptRecord) -> str:
     facts = [record.state.value]
     if record.state in FAILED:
         facts.append(cause_text(record.cause, record.exit_code))
-    if record.started is not None and record.ended is not None:
-        facts.append(duration(record.ended - record.started))
+    seconds = seconds_of(record)
+    if seconds is not None:
+        facts.append(duration(seconds))
     return ", ".join(dict.fromkeys(facts))
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from conducto_cli.app.arguments import add_json, add_subcommand
+from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json
 from conducto_cli.text.text import printable
@@ -37,7 +37,7 @@ def add_arguments(parser: Parser) -> None:
         "rebuild lost or damaged parts of its store",
         "Shows what it would do, and asks. It works on a copy: the damaged store is kept.",
     )
-    repair.add_argument("--yes", action="store_true", help="ask nothing")
+    add_yes(repair)
     _add_link(add_subcommand(kinds, "link", _LINK_SUMMARY, _LINK_DETAILS))
     add_subcommand(kinds, "unlink", "close the link and revoke the agent's token")
     add_subcommand(
@@ -95,23 +95,18 @@ def _stop(arguments: argparse.Namespace) -> int:
 
 
 def _repair(arguments: argparse.Namespace) -> int:
-    from conducto_cli.app.arguments import asker
     from conducto_cli.target.connection import LocalAgent
-
-    ask = asker(yes=arguments.yes)
 
     def confirm(report: RepairReport) -> bool:
         print("\n".join(map(printable, report.lines())), flush=True)
-        return ask("Repair the store in this way?")
+        return confirmed("Repair the store in this way?", yes=arguments.yes)
 
     report = LocalAgent(arguments.profile).repair(confirm)
     if not report.needs_repair():
         print("\n".join(map(printable, report.lines())))
-    elif not report.done:
-        print("nothing was changed")
-    elif report.moved is not None:
+    elif report.done and report.moved is not None:
         print(printable(f"repaired; the damaged store was moved to {report.moved}"))
-    else:
+    elif report.done:
         print("repaired")
     is_refused = report.needs_repair() and not report.done
     return FAILED if report.left or is_refused else DONE

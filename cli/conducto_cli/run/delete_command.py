@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from conducto.errors import UsageError
-from conducto_cli.app.arguments import add_id, add_json, asker
+from conducto_cli.app.arguments import add_id, add_json, add_yes, confirmed
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json
 from conducto_cli.text.text import printable
@@ -24,19 +22,16 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     add_id(parser)
-    parser.add_argument("--yes", action="store_true", help="ask nothing")
+    add_yes(parser)
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto_cli.target.lookup import find_pipeline
 
-    if not arguments.yes and (arguments.json or not sys.stdin.isatty()):
-        raise UsageError("--yes is needed where no terminal asks: a deletion cannot be undone")
     with open_client() as client:
         summary = find_pipeline(client, arguments.id)
-        if not asker(yes=arguments.yes)(_question(summary)):
-            print("nothing was deleted")
+        if not confirmed(_question(summary), yes=arguments.yes):
             return FAILED
         pipeline_id = client.delete(summary.pipeline.id)
     if arguments.json:

@@ -26,6 +26,7 @@ _TEXTS = (
     "max_time",
     "max_concurrent",
     "retry_lost",
+    "budget",
     "container_reuse_context",
     "doc",
 )
@@ -113,6 +114,7 @@ def add_changes(modify: argparse.ArgumentParser) -> None:
         ("max-time", "TIME", "longest time it may run: seconds, or e.g. 1h30m"),
         ("max-concurrent", "N", "maximum of Execs below that run at the same time"),
         ("retry-lost", "N", "runs again at most so often where its container is lost"),
+        ("budget", "DOLLARS", "maximum cost of the node in the cloud"),
         ("doc", "TEXT", "its description, markdown"),
     ):
         modify.add_argument(f"--{name}", metavar=metavar, help=text)

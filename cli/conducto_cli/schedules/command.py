@@ -10,7 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from conducto.errors import UsageError
-from conducto_cli.app.arguments import a_moment, a_positive, a_time_within, add_json, add_subcommand
+from conducto.wire.printable import printable
+from conducto_cli.app.arguments import (
+    a_moment,
+    a_positive,
+    a_time_within,
+    add_json,
+    add_subcommand,
+    add_yes,
+    confirmed,
+)
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, print_records
 from conducto_cli.schedules.text import COLUMNS, FIRING_COLUMNS, cells_of, firing_cells, lines_of
@@ -46,6 +55,8 @@ def add_arguments(parser: Parser) -> None:
         command = add_subcommand(commands, name, summary)
         command.add_argument("name", metavar="NAME")
         add_json(command)
+        if name == "rm":
+            add_yes(command)
     _add_backfill(commands)
 
 
@@ -221,6 +232,9 @@ def _backfill(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 
 def _remove(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    question = f"Delete the schedule {printable(arguments.name)} with its history?"
+    if not confirmed(question, yes=arguments.yes):
+        return FAILED
     with open_client() as client:
         deleted = client.delete_schedule(arguments.name)
     print(as_json(deleted) if arguments.json else f"deleted {deleted.name}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto.wire import secret_names
-from conducto_cli.app.arguments import add_json, add_subcommand, keep_quiet
+from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed, keep_quiet
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json
 from conducto_cli.app.references import suggestion
@@ -47,6 +47,7 @@ def add_arguments(parser: Parser) -> None:
     setting.add_argument("--no-mask", action="store_true", help="let commands print it")
     deleting = add_subcommand(commands, "delete", "delete secrets")
     deleting.add_argument("names", metavar="NAME", nargs="+")
+    add_yes(deleting)
     for each in (setting, deleting):
         each.add_argument(
             "--org", action="store_true", help="of the organisation (default: of the user)"
@@ -105,6 +106,8 @@ def _delete(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     for name in arguments.names:
         _check_name(name)
     keys = tuple(SecretKey.model_validate(_key(arguments, name)) for name in arguments.names)
+    if not confirmed(f"Delete the secrets {', '.join(arguments.names)}?", yes=arguments.yes):
+        return FAILED
     with open_client() as client:
         response = client.delete_secrets(DeleteSecrets(keys=keys))
     missing = [key for key in keys if key not in response.changed]

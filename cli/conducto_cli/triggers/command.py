@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conducto.errors import UsageError
 from conducto.wire.printable import printable
-from conducto_cli.app.arguments import a_time_within, add_json, add_subcommand
+from conducto_cli.app.arguments import a_time_within, add_json, add_subcommand, add_yes, confirmed
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, owner, print_records
 from conducto_cli.text.text import table
@@ -77,6 +77,7 @@ def add_arguments(parser: Parser) -> None:
     adding = _add_adding(commands)
     removing = add_subcommand(commands, "rm", "delete a trigger; its webhook is rejected then")
     removing.add_argument("name", metavar="NAME")
+    add_yes(removing)
     deliveries = add_subcommand(commands, "deliveries", "list the last webhooks and their results")
     deliveries.add_argument("name", metavar="NAME")
     approving = add_subcommand(
@@ -117,6 +118,7 @@ def _add_app(commands: Any) -> None:
         "that they need no token of a person. 'create' opens a page that posts the App's manifest.",
     )
     app.add_argument("action", choices=("create", "show", "rm"), nargs="?", default="show")
+    add_yes(app)
     app.add_argument(
         "--title", metavar="NAME", default="Conducto", help="name of the App, unique at GitHub"
     )
@@ -182,12 +184,8 @@ def _add_adding(commands: Any) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.what == "test":
-        return _test(arguments)
-    if arguments.what == "github-app":
-        from conducto_cli.triggers import github_app
-
-        return github_app.run(arguments)
+    if arguments.what in _VERBS:
+        return _VERBS[arguments.what](arguments)
     from conducto_cli.target.account import call, checked
     from conducto_core.triggers import model as t
     from conducto_core.triggers import operations
@@ -200,9 +198,6 @@ def run(arguments: argparse.Namespace) -> int:
         case "add":
             made = call(arguments, operations.PUT_TRIGGER, params, _fields(arguments))
             _print_new(made, as_document=arguments.json)
-        case "rm":
-            left = call(arguments, operations.DELETE_TRIGGER, params)
-            _print_triggers(left, as_document=arguments.json)
         case "deliveries":
             found = call(arguments, operations.LIST_DELIVERIES, params).deliveries
             _print_deliveries(found, as_document=arguments.json)
@@ -222,6 +217,23 @@ def run(arguments: argparse.Namespace) -> int:
             result = call(arguments, operations.APPROVE_DELIVERY, chosen)
             _print_deliveries((result,), as_document=arguments.json)
             return DONE if result.pipeline or result.result is t.DeliveryResult.QUEUED else FAILED
+    return DONE
+
+
+def _github_app(arguments: argparse.Namespace) -> int:
+    from conducto_cli.triggers import github_app
+
+    return github_app.run(arguments)
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    from conducto_cli.target.account import call
+    from conducto_core.triggers.operations import DELETE_TRIGGER
+
+    if not confirmed(f"Delete the trigger {printable(arguments.name)}?", yes=arguments.yes):
+        return FAILED
+    left = call(arguments, DELETE_TRIGGER, {"name": arguments.name})
+    _print_triggers(left, as_document=arguments.json)
     return DONE
 
 
@@ -399,3 +411,7 @@ def _text(path: str) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not a text in UTF-8") from error
+
+
+#: Commands whose arguments differ from those about one trigger.
+_VERBS = {"test": _test, "github-app": _github_app, "rm": _remove}

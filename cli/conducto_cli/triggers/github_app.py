@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from conducto.errors import UsageError
-from conducto_cli.app.exit import DONE
+from conducto_cli.app.arguments import confirmed
+from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json
 from conducto_cli.target import web_page
 from conducto_cli.target.account import call, checked
@@ -43,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         case "create":
             app = _create(arguments)
         case "rm":
+            if not confirmed("Forget the GitHub App and delete its keys?", yes=arguments.yes):
+                return FAILED
             app = call(arguments, operations.DELETE_GITHUB_APP).app
         case _:
             app = call(arguments, operations.GET_GITHUB_APP).app

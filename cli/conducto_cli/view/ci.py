@@ -3,6 +3,7 @@
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
@@ -17,9 +18,12 @@ from conducto_cli.view.report import plain_lines
 from conducto_cli.view.rows import elapsed, place, why_failed
 from conducto_cli.view.watch import PlainView, View
 from conducto_client import Client
+from conducto_core.diagnosis.model import DiagnosisParams
+from conducto_core.diagnosis.rules.markdown import markdown
 from conducto_core.run.model.labels import duration, failure_text
 from conducto_core.run.model.requests import EventBatch, NodeView, PipelineSummary
 from conducto_core.run.model.states import FAILED, FINISHED, State
+from conducto_core.run.rules.actions import active_time
 
 #: GitHub shows ten annotations of a step.
 _ANNOTATIONS = 10
@@ -274,13 +278,14 @@ class GroupView:
 _SHOWN = 20
 _LINES = 20
 _COLUMNS = 300
+#: Maximum bytes of the diagnosis above them.
+_DIAGNOSIS_BYTES = 8000
 
 
 def job_summary(client: Client, summary: PipelineSummary) -> str:
     counts = summary.counts
-    took = ""
-    if summary.started is not None and summary.ended is not None:
-        took = f" in {duration(summary.ended - summary.started)}"
+    seconds = active_time(summary, time.time())
+    took = "" if seconds is None else f" in {duration(seconds)}"
     mark = "✅" if summary.state is State.DONE else "❌"
     failed = counts.error + counts.killed
     lines = [
@@ -296,6 +301,9 @@ def job_summary(client: Client, summary: PipelineSummary) -> str:
         ),
         "",
     ]
+    if failed:
+        found = client.get_diagnosis(DiagnosisParams(id=summary.pipeline.id))
+        lines += [markdown(found, _DIAGNOSIS_BYTES), ""]
     failures = client.tree(
         summary.pipeline.id, failed=True, attempts="newest", tails=True, limit=_SHOWN
     )

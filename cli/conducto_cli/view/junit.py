@@ -18,10 +18,12 @@ from conducto.data.files import copy_stream, write_atomically
 from conducto.errors import UsageError
 from conducto_cli.view.report import plain_lines
 from conducto_client import Client
+from conducto_core.programs.rules.comparison import seconds_of
 from conducto_core.run.model.labels import cause_text
 from conducto_core.run.model.params import MAX_TAILS, MAX_TREE_PAGE
 from conducto_core.run.model.requests import NodeView, PipelineSummary
 from conducto_core.run.model.states import FAILED, NodeType, State
+from conducto_core.run.rules.actions import active_time
 
 #: Failures that quote the end of their output, and its lines.
 MAX_QUOTED = 1000
@@ -124,10 +126,8 @@ class _Suite:
 
 
 def _suite_of(summary: PipelineSummary) -> _Suite:
-    record, took = summary.pipeline, 0.0
-    if summary.started is not None and summary.ended is not None:
-        took = max(0.0, summary.ended - summary.started)
-    return _Suite(record.id, record.title, summary.started or record.created, took)
+    record, took = summary.pipeline, active_time(summary, time.time())
+    return _Suite(record.id, record.title, summary.started or record.created, took or 0.0)
 
 
 def _head(suite: _Suite, totals: _Totals) -> str:
@@ -151,9 +151,7 @@ _END = "</testsuite>\n</testsuites>\n"
 def _case(view: NodeView, tail: str, totals: _Totals) -> str:
     group, _, name = view.path.rpartition("/")
     attempt = view.attempts[-1] if view.attempts else None
-    took = 0.0
-    if attempt is not None and attempt.started is not None and attempt.ended is not None:
-        took = max(0.0, attempt.ended - attempt.started)
+    took = 0.0 if attempt is None else seconds_of(attempt) or 0.0
     totals.tests += 1
     head = f'classname={_attribute(group or "/")} name={_attribute(name or "/")} time="{took:.3f}"'
     if not view.skipped and view.state is State.DONE:

@@ -165,6 +165,11 @@ class PipelineModel:
         return tuple(image for image in self.summary.images if image.state not in over)
 
     @property
+    def images_ended(self) -> bool:
+        over = {ImageState.DONE, ImageState.ERROR}
+        return all(image.state in over for image in self.summary.images)
+
+    @property
     def is_settled(self) -> bool:
         """Whether the pipeline has settled, as of the newest known change."""
         return self.summary.settled and self.summary.seq >= self.seq

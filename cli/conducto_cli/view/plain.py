@@ -65,6 +65,7 @@ class PlainPrinter:
     def nodes(self, model: PipelineModel, views: Iterable[NodeView]) -> None:
         """Print the Execs that had ended when the tree was read."""
         self._tell_problem(model)
+        self.images(model)
         for view in views:
             row = model.rows[view.path]
             is_news = row.ended is None or row.ended >= self._since

@@ -269,6 +269,10 @@ def _apply(client: Client, model: PipelineModel, person: _Person, message: _Mess
         case _Nodes():
             model.add(message.views)
             model.seq = max(model.seq, message.seq)
+            if any(view.attempts for view in message.views) and not model.images_ended:
+                # The summary is older than the tree: an image ended before the commands in it.
+                images = client.get(model.summary.pipeline.id).images
+                model.summary = model.summary.model_copy(update={"images": images})
             person.view.added(model, message.views)
             return message.last
         case EventBatch():

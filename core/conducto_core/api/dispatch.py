@@ -17,8 +17,8 @@ from conducto_core.api import problems
 from conducto_core.api.downloads import Download, RangeError, parse_range
 from conducto_core.api.idempotency import IdempotentExecutor, MemoryResponses
 from conducto_core.api.operation import API_ROOT, WEBSOCKET, AnyOperation, Bytes
-from conducto_core.api.pipelines import OperationCall, call_operation
 from conducto_core.api.problems import ProblemError, ProblemRule
+from conducto_core.api.serve import Handlers, OperationCall
 from conducto_core.record import Record
 from conducto_core.run.operations import OPERATIONS
 
@@ -122,7 +122,7 @@ class Service:
     """The API of one target.
 
     Args:
-        servers: Objects with the methods of the operations, as `call_operation` takes them.
+        servers: Objects with the handlers of the operations.
         operations: The operations of this server.
         rules: Problems for exceptions of the servers.
         once: Remembers responses; the default keeps them for the life of the process.
@@ -135,12 +135,16 @@ class Service:
         rules: Iterable[ProblemRule] = problems.RULES,
         once: IdempotentExecutor | None = None,
     ) -> None:
-        self._servers = servers
+        self._handlers = Handlers(*servers)
         rows = tuple(operations)
         self._table = RouteTable(rows)
         self._by_name = {operation.name: operation for operation in rows}
         self._rules = tuple(rules)
         self._once = IdempotentExecutor(MemoryResponses()) if once is None else once
+
+    def check_complete(self) -> None:
+        """Raise `TypeError` if an operation has neither a handler nor a refusal."""
+        self._handlers.check_complete(self._by_name.values())
 
     def find(self, method: str, raw_path: str) -> Match:
         """Return the operation for a request, or raise `ProblemError`."""
@@ -176,7 +180,7 @@ class Service:
 
         async def work(*, repeated: bool = False) -> bytes:
             call = OperationCall(params=params, body=parsed, key=key, repeated=repeated)
-            return encode(await call_operation(self._servers, operation, call))
+            return encode(await self._handlers.call(operation, call))
 
         if key is None or not isinstance(body, bytes) or not operation.remembered:
             return Response(200, JSON, await work())
@@ -189,7 +193,7 @@ class Service:
 
     async def _download(self, operation: AnyOperation, call: OperationCall[Any, None]) -> Download:
         try:
-            found: Download = await call_operation(self._servers, operation, call)
+            found: Download = await self._handlers.call(operation, call)
         except RangeError as error:
             raise problems.wrong_range(error) from error
         return found
@@ -208,9 +212,7 @@ class Service:
         try:
             params = _parse_params(operation, match.params, query)
             call = OperationCall(params, None)
-            stream: AsyncIterator[Record | bytes] = await call_operation(
-                self._servers, operation, call
-            )
+            stream: AsyncIterator[Record | bytes] = await self._handlers.call(operation, call)
         except Exception as error:
             raise ProblemError(problems.problem_of(error, self._rules)) from error
         return stream

@@ -1,5 +1,6 @@
 """The description of one operation of the API, and the limits that all operations share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -45,7 +46,9 @@ class Permission(StrEnum):
     ACCEPT_INVITATION = "accept_invitation"
     #: The only permission of the code with which a browser logs in to the cloud's web app.
     SIGN_IN = "sign_in"
-    #: The only permission of a worker's token.
+    #: The only permission of the token in the definition of a worker's task.
+    START_WORKER = "start_worker"
+    #: The only permission of a started worker's key.
     WORKER = "worker"
     #: The only permission of the token of a command with ``launch=True``.
     CHILDREN = "children"
@@ -79,11 +82,10 @@ class Operation(Generic[P, B, R]):
     """One operation: the only description of it.
 
     The routes of both servers, the client, the OpenAPI document and the web app's types are derived
-    from it. A server calls the method ``name`` of its pipelines, as
-    `conducto_core.api.pipelines.call_operation` describes.
+    from it. Its handlers are the methods that `conducto_core.api.serve.serves` marks with it.
 
     Attributes:
-        name: The ``operationId``, and the method that executes the operation.
+        name: The ``operationId``.
         method: The HTTP method, or `WEBSOCKET`.
         path: Path template below `API_ROOT`; it has fields of ``params`` in braces, the other
             fields go in the query string.
@@ -96,7 +98,8 @@ class Operation(Generic[P, B, R]):
         private: The body is never quoted in error messages or stored in a file.
         kept: The response may be remembered under the caller's idempotency key.
         resumable: An interrupted request can be executed again under its key.
-        executed_by: The method that executes the operation, if it has another name.
+        elsewhere: Returns the refusal of a server without a handler, from parameters and body.
+            None: every server has one.
     """
 
     name: str
@@ -112,7 +115,7 @@ class Operation(Generic[P, B, R]):
     private: bool = False
     kept: bool = True
     resumable: bool = False
-    executed_by: str | None = None
+    elsewhere: Callable[[P, Any], str] | None = None
 
     @property
     def safe(self) -> bool:
@@ -150,7 +153,7 @@ def read(
     link_class: LinkClass,
     method: str = "GET",
     permission: Permission = Permission.READ,
-    executed_by: str | None = None,
+    elsewhere: Callable[[Any, Any], str] | None = None,
 ) -> Operation[P, None, R]:
     return Operation(
         name,
@@ -162,7 +165,7 @@ def read(
         permission,
         summary,
         link_class,
-        executed_by=executed_by,
+        elsewhere=elsewhere,
     )
 
 

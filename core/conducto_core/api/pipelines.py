@@ -1,40 +1,28 @@
-"""The pipelines of a target, and the call of the method that executes an operation."""
+"""The operations that all targets execute in the same way, and what they need of a target."""
 
 import asyncio
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator
 
-from conducto.wire.printable import shell_word
 from conducto_core.api.downloads import ByteRange, Download
-from conducto_core.api.operation import AnyOperation
+from conducto_core.api.serve import serves
 from conducto_core.debug.model import (
     DebugPlan,
     DebugRequest,
-    RemoteShell,
-    RemoteShellEnd,
-    RemoteShellEntry,
-    RemoteShellParams,
-    RemoteShellRequest,
-    ShellEnd,
-    ShellParams,
-    ShellTicket,
 )
+from conducto_core.diagnosis.handlers import Diagnoses
 from conducto_core.errors import RefusedError
 from conducto_core.export.page import export_response
 from conducto_core.notifications.handlers import NotificationRules
 from conducto_core.programs.comparison import Comparisons
 from conducto_core.programs.model import (
     ContinuationParams,
-    ContinuePlan,
-    ContinueRequest,
     LatestContinuation,
 )
 from conducto_core.programs.relaunch import Programs, latest_continuation
-from conducto_core.record import Record
+from conducto_core.results import operations as results_operations
 from conducto_core.results.model import (
     ArtifactList,
     MetricList,
@@ -43,6 +31,7 @@ from conducto_core.results.model import (
     ResultValue,
 )
 from conducto_core.results.outputs import artifacts_in, metrics_in
+from conducto_core.run import operations as run_operations
 from conducto_core.run.model import params as p
 from conducto_core.run.model.requests import (
     AgentStatus,
@@ -53,56 +42,11 @@ from conducto_core.run.model.requests import (
 )
 from conducto_core.run.model.responses import ImageList
 
-P = TypeVar("P", bound=Record)
-B = TypeVar("B")
 
+class Pipelines(Programs, Comparisons, Diagnoses, NotificationRules, ABC):
+    """The handlers that all targets share, and what they need of a target.
 
-@dataclass(frozen=True, slots=True)
-class OperationCall(Generic[P, B]):
-    """A parsed request: parameters of path and query, and the body (None without one).
-
-    Attributes:
-        span: The requested part of the content, for a download.
-        key: The idempotency key.
-        repeated: An earlier request with this key was interrupted; it may have been executed.
-    """
-
-    params: P
-    body: B
-    span: ByteRange | None = None
-    key: str | None = None
-    repeated: bool = False
-
-
-async def call_operation(
-    servers: Iterable[object], operation: AnyOperation, call: OperationCall[Any, Any]
-) -> Any:
-    """Execute an operation by the method of its name, and return its response.
-
-    The arguments are the parameters (unless they are `NoParams`) and the body (if there is one);
-    ``span`` for a download; ``key`` and ``repeated`` for a resumable operation.
-
-    Args:
-        servers: The first of these objects that has the method is used.
-        operation: The operation.
-        call: The parsed request.
-    """
-    name = operation.executed_by or operation.name
-    method = next(getattr(server, name) for server in servers if hasattr(server, name))
-    arguments = [] if operation.params is p.NoParams else [call.params]
-    if operation.body is not None:
-        arguments.append(call.body)
-    if operation.is_download:
-        return await method(*arguments, span=call.span)
-    if operation.resumable:
-        return await method(*arguments, key=call.key, repeated=call.repeated)
-    return await method(*arguments)
-
-
-class Pipelines(Programs, Comparisons, NotificationRules, ABC):
-    """The operations that all targets execute in the same way, and what they need of a target.
-
-    A target has a method for each other operation of `operations.py`, too. They
+    A target has handlers of the other operations, too. All
     raise `NotFoundError`, `RefusedError` and `DefinitionError`. Reading works even while nothing
     can be written, e.g. because the disk is full.
 
@@ -133,33 +77,43 @@ class Pipelines(Programs, Comparisons, NotificationRules, ABC):
 
     @abstractmethod
     async def get_agent(self) -> AgentStatus:
-        """Return the status of the process."""
+        """Return the status of the process, as far as its pipelines know it."""
+
+    @abstractmethod
+    async def stored_plan(self, pipeline_id: str) -> bytes | None:
+        """Return the stored plan by which the tree was replaced last, or None."""
 
     # ---- the same for every target, unless it overrides them ------------------------------------
 
+    @serves(results_operations.RESULT)
     async def get_result(self, params: OutputParams) -> ResultValue:
         attempt, data = await self.attempt_output(params, "result")
         if not data:
             return ResultValue(attempt=attempt)
         return ResultValue(attempt=attempt, exists=True, value=json.loads(data), size=len(data))
 
+    @serves(results_operations.METRICS)
     async def list_metrics(self, params: MetricParams) -> MetricList:
         attempt, data = await self.attempt_output(params, "metrics")
         return MetricList(attempt=attempt, metrics=metrics_in(data, params.points))
 
+    @serves(results_operations.ARTIFACTS)
     async def list_artifacts(self, params: OutputParams) -> ArtifactList:
         attempt, data = await self.attempt_output(params, "artifacts")
         return ArtifactList(attempt=attempt, artifacts=artifacts_in(data))
 
+    @serves(run_operations.IMAGES)
     async def list_images(self, params: p.PipelineParams) -> ImageList:
         return ImageList(images=(await self.get_pipeline(params)).images)
 
+    @serves(run_operations.EXPORT)
     async def export_pipeline(
         self, params: p.PipelineParams, span: ByteRange | None = None
     ) -> Download:
         """Return the current state of a pipeline as one HTML file."""
         return await export_response(self, params, time.time(), span)
 
+    @serves(run_operations.EVENTS)
     async def events(self, params: p.EventParams) -> AsyncIterator[EventBatch]:
         """Return the stream of changes.
 
@@ -174,52 +128,8 @@ class Pipelines(Programs, Comparisons, NotificationRules, ABC):
             )
         return self.changes(known.pipeline.id, params.cursor)
 
-    async def continue_pipeline(
-        self, params: p.PipelineParams, _request: ContinueRequest
-    ) -> ContinuePlan:
-        """Refuse: this server replaces no definitions."""
-        raise RefusedError(
-            f"{params.id}: this server does not continue pipelines with a changed script; launch "
-            "the script again instead"
-        )
-
+    @serves(run_operations.CONTINUATION)
     async def get_continuation(self, params: ContinuationParams) -> LatestContinuation:
         """Return the plan by which the tree was replaced last."""
         stored = await self.stored_plan(params.id)
         return await asyncio.to_thread(latest_continuation, stored, params)
-
-    async def stored_plan(self, pipeline_id: str) -> bytes | None:
-        """Return the stored plan by which the tree was replaced last, or None."""
-        await self.get_pipeline(p.PipelineParams(id=pipeline_id))
-        return None
-
-    async def open_shell(self, params: p.PipelineParams, request: DebugRequest) -> ShellTicket:
-        """Refuse: only an agent opens shells in pages."""
-        raise RefusedError(
-            f"{request.path}: this server does not open shells in pages; in a terminal, run: "
-            f"conducto debug {params.id} {shell_word(request.path)}"
-        )
-
-    async def shell(self, _params: ShellParams) -> AsyncIterator[ShellEnd | bytes]:
-        """Refuse: only an agent opens shells in pages."""
-        raise RefusedError("this server does not open shells in pages; use 'conducto debug'")
-
-    async def open_remote_shell(
-        self, params: p.PipelineParams, _request: RemoteShellRequest
-    ) -> RemoteShell:
-        """Refuse: only the cloud has workers."""
-        raise _runs_here(params.id)
-
-    async def enter_remote_shell(self, params: RemoteShellParams) -> RemoteShellEntry:
-        """Refuse: only the cloud has workers."""
-        raise _runs_here(params.id)
-
-    async def end_remote_shell(self, params: RemoteShellParams) -> RemoteShellEnd:
-        """Refuse: only the cloud has workers."""
-        raise _runs_here(params.id)
-
-
-def _runs_here(pipeline_id: str) -> RefusedError:
-    return RefusedError(
-        f"{pipeline_id}: runs on this machine, not in the cloud; leave out --remote"
-    )

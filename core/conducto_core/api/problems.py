@@ -142,6 +142,18 @@ def check_allowed(needed: Iterable[str], held: Collection[str]) -> None:
         raise not_allowed(lacking)
 
 
+def no_assistant() -> ProblemError:
+    """Return the problem of a request that needs the token of an assistant."""
+    return ProblemError(
+        Problem(
+            title="not an assistant",
+            status=403,
+            detail="this address is for tokens of assistants only",
+            remedy="create one: conducto tokens create NAME --assistant --allow read,control",
+        )
+    )
+
+
 def gone(detail: str, remedy: str) -> ProblemError:
     """Return the problem of something that was valid once."""
     return ProblemError(Problem(title="gone", status=410, detail=detail, remedy=remedy))

@@ -22,6 +22,7 @@ from conducto_core.billing.rules import (
     Rates,
     Stored,
     Use,
+    month_of,
     own_use_of,
     price_of,
     request_dollars,
@@ -35,11 +36,6 @@ from conducto_core.workers.rules.fargate import PRICES
 
 _USE = tuple(field.name for field in fields(Use))
 R = TypeVar("R", Usage, PipelineCost)
-
-
-def month_of(moment: float) -> str:
-    """Return the month of a time, e.g. ``2026-11`` (UTC)."""
-    return time.strftime("%Y-%m", time.gmtime(moment))
 
 
 def months_before(moment: float) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Plans: what an organisation may use, given its subscription and its spend limit. Pure."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from enum import StrEnum
 from math import ceil
 
 from conducto_core.run.model.records import AttemptRecord
-from conducto_core.workers.rules.fargate import PRICES, Size, size_for
+from conducto_core.workers.rules.fargate import LARGEST, PRICES, Size, size_for
 
 #: Seconds for which an organisation keeps its paid plan after a failed payment.
 GRACE_SECONDS = 7 * 86_400.0
@@ -20,6 +21,11 @@ GRACE_MINUTES = 15.0
 #: Path of the web app's page about the plan.
 PLAN_PAGE = "/organisation/plan"
 _HOUR = 3600
+
+
+def month_of(moment: float) -> str:
+    """Return the month of a time, e.g. ``2026-11`` (UTC)."""
+    return time.strftime("%Y-%m", time.gmtime(moment))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,9 @@ class BillingPlan:
 
 FREE = BillingPlan()
 #: For organisations of an installation without billing, whose owner pays AWS.
-FULL = BillingPlan("full", max_workers=1000, max_pipelines=1000, max_cpu=16.0, exec_minutes=None)
+FULL = BillingPlan(
+    "full", max_workers=1000, max_pipelines=1000, max_cpu=LARGEST.cpu, exec_minutes=None
+)
 #: For organisations with a subscription.
 SCALE = replace(FULL, name="scale")
 
@@ -363,7 +371,7 @@ def use_of(attempt: AttemptRecord) -> Use:
     cpu = _CPU if attempt.cpu is None else attempt.cpu
     mem = _MEM if attempt.mem is None else attempt.mem
     size = size_for(attempt.path, cpu, mem)
-    return Use(1, seconds, seconds * size.cpu, _dollars(size, seconds))
+    return Use(1, seconds, seconds * size.cpu, dollars_of(size, seconds))
 
 
 def own_use_of(attempt: AttemptRecord) -> Use:
@@ -379,7 +387,7 @@ def dollars_for(path: str, cpu: float, mem: float | None, seconds: float) -> flo
 
     None stands for a node's default of GB.
     """
-    return _dollars(size_for(path, cpu, _MEM if mem is None else mem), seconds)
+    return dollars_of(size_for(path, cpu, _MEM if mem is None else mem), seconds)
 
 
 def price_of(cost: float, seconds: float, cpu_seconds: float, rates: Rates) -> float:
@@ -409,7 +417,8 @@ def total(uses: Iterable[Use]) -> Use:
     return found
 
 
-def _dollars(size: Size, seconds: float) -> float:
+def dollars_of(size: Size, seconds: float) -> float:
+    """Return the cost of ``seconds`` of a worker, on demand."""
     return seconds / 3600 * PRICES.worker_hour(size)
 
 

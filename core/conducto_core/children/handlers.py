@@ -7,6 +7,8 @@ from typing import Any
 
 from conducto.wire.lazy_form import from_wire_document
 from conducto_core.api.problems import ProblemError
+from conducto_core.api.serve import serves
+from conducto_core.children import operations as children_operations
 from conducto_core.children.model import ChildLaunch, ChildStatus, FailedNode
 from conducto_core.errors import NotFoundError, invalid
 from conducto_core.run.model.params import PipelineParams, TreeParams
@@ -48,6 +50,7 @@ class ChildApi(ABC):
     async def get_tree(self, params: TreeParams) -> TreePage:
         """Return one page of a subtree."""
 
+    @serves(children_operations.LAUNCH_CHILD)
     async def launch_child(
         self, request: ChildLaunch, key: str | None = None, *, repeated: bool = False
     ) -> ChildStatus:
@@ -57,6 +60,7 @@ class ChildApi(ABC):
         own = None if key is None else f"{me.pipeline}{me.path}:{me.attempt}/{key}"
         return await self._status(await self.launch(request, form, own, repeated=repeated))
 
+    @serves(children_operations.GET_CHILD)
     async def get_child(self, params: PipelineParams) -> ChildStatus:
         try:
             summary = await self.get_pipeline(params)

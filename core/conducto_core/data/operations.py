@@ -58,7 +58,6 @@ USER_DATA = read(
     DataList,
     "List a directory of the user's data.",
     link_class=LinkClass.READ,
-    executed_by=DATA.name,
 )
 USER_DATA_FILE = read(
     "read_user_data",
@@ -67,7 +66,6 @@ USER_DATA_FILE = read(
     Bytes,
     "Download a file of the user's data.",
     link_class=LinkClass.READ,
-    executed_by=DATA_FILE.name,
 )
 PUT_USER_DATA = send(
     "write_user_data",
@@ -79,7 +77,6 @@ PUT_USER_DATA = send(
     "Write a file of the user's data.",
     link_class=LinkClass.AUTHOR,
     max_body=MAX_DATA_FILE,
-    executed_by=PUT_DATA.name,
 )
 DELETE_USER_DATA = act(
     "delete_user_data",
@@ -89,5 +86,4 @@ DELETE_USER_DATA = act(
     Permission.WRITE_DATA,
     "Delete a file or directory of the user's data.",
     link_class=LinkClass.AUTHOR,
-    executed_by=DELETE_DATA.name,
 )

@@ -1,5 +1,6 @@
 """The operations on debug shells, with their limits."""
 
+from conducto.wire.printable import shell_word
 from conducto_core.api.operation import WEBSOCKET, LinkClass, Permission, act, read, send
 from conducto_core.debug.model import (
     DebugPlan,
@@ -26,6 +27,18 @@ MAX_SHELL_AHEAD = 256 << 10
 MAX_SHELL_SECONDS = 8 * 3600.0
 MAX_SHELL_IDLE = 3600.0
 
+
+def _in_a_terminal(params: p.PipelineParams, request: DebugRequest) -> str:
+    return (
+        f"{request.path}: this server does not open shells in pages; in a terminal, run: "
+        f"conducto debug {params.id} {shell_word(request.path)}"
+    )
+
+
+def _in_the_cloud(params: p.PipelineParams | RemoteShellParams, _request: object) -> str:
+    return f"{params.id}: runs on this machine, not in the cloud; leave out --remote"
+
+
 DEBUG = send(
     "debug",
     "POST /pipelines/{id}/debug",
@@ -47,6 +60,7 @@ OPEN_SHELL = send(
     "Return a ticket for a debug shell in the web app, if the server supports it.",
     link_class=LinkClass.DEBUG,
     kept=False,  # a ticket can be used once
+    elsewhere=_in_a_terminal,
 )
 SHELL = read(
     "shell",
@@ -57,6 +71,9 @@ SHELL = read(
     link_class=LinkClass.DEBUG,
     method=WEBSOCKET,
     permission=Permission.DEBUG,
+    elsewhere=lambda _params, _body: (
+        "this server does not open shells in pages; use 'conducto debug'"
+    ),
 )
 OPEN_REMOTE_SHELL = send(
     "open_remote_shell",
@@ -67,6 +84,7 @@ OPEN_REMOTE_SHELL = send(
     Permission.DEBUG,
     "Open a debug shell on a worker of its own, if the server is in the cloud.",
     link_class=LinkClass.DEBUG,
+    elsewhere=_in_the_cloud,
 )
 ENTER_REMOTE_SHELL = act(
     "enter_remote_shell",
@@ -77,6 +95,7 @@ ENTER_REMOTE_SHELL = act(
     "Return the session of such a shell, once it has started.",
     link_class=LinkClass.DEBUG,
     kept=False,  # a session can be used once
+    elsewhere=_in_the_cloud,
 )
 END_REMOTE_SHELL = act(
     "end_remote_shell",
@@ -87,4 +106,5 @@ END_REMOTE_SHELL = act(
     "End such a shell.",
     link_class=LinkClass.DEBUG,
     kept=False,
+    elsewhere=_in_the_cloud,
 )

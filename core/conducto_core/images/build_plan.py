@@ -32,6 +32,10 @@ PLATFORM = "linux/amd64"
 _USER = "CONDUCTO_USER"
 
 
+#: Digits of the digest of the variables and the directory of copied code.
+_SETTINGS = 8
+
+
 class BuildPlanError(Exception):
     """An image cannot have a plan; the message names the image, the reason and a remedy."""
 
@@ -115,6 +119,22 @@ class BuildPlan:
         return layers.content_hash(
             "recipe", self.base, self.shell, [_output_text(s) for s in self.steps]
         )
+
+    @property
+    def base_digest(self) -> str:
+        """Identity of the image below the copied code, as far as its inputs determine it."""
+        below = [_output_text(step) for step in self.steps if step.layer != "copied"]
+        return layers.content_hash("base", self.base, self.shell, below)
+
+    @property
+    def code(self) -> str:
+        """Identity of the copied code: its directory or commit, and its variables; "" without."""
+        copied = next((step for step in self.steps if step.layer == "copied"), None)
+        if copied is None:
+            return ""
+        settings = layers.content_hash("copied", copied.dockerfile.partition("\n")[2])[:_SETTINGS]
+        source = copied.context if copied.clone is None else f"git:{copied.clone.commit}"
+        return f"{source}+{settings}"
 
     def cache_key(self, number: int) -> str:
         """Return the key under which other images can reuse a step, or "" if that is not worth it.

@@ -116,6 +116,7 @@ class AdminResponse(Record):
     Attributes:
         token: The new token; it is shown only once.
         version: Version of Conducto that the functions run.
+        layout: Layout of the table that they use; functions of the first layout do not say.
     """
 
     token: str | None = Field(default=None, repr=False)
@@ -123,6 +124,7 @@ class AdminResponse(Record):
     plan: PlanInfo | None = None
     invitation: InvitationLink | None = None
     version: str | None = None
+    layout: int | None = None
     error: str | None = None
 
 
@@ -151,7 +153,17 @@ GATEWAY_PROBLEMS: Mapping[str, Problem] = MappingProxyType(
             remedy=_LOG_IN,
         ),
         "UNAUTHORIZED": Problem(
-            title="no token", status=401, detail="the request carries no token", remedy=_LOG_IN
+            title="no token",
+            status=401,
+            detail="the request carries no token, or something of another form",
+            remedy=_LOG_IN,
+        ),
+        "AUTHORIZER_FAILURE": Problem(
+            title="busy",
+            status=503,
+            detail="the token could not be checked, because the function that does it failed or "
+            "the account's quota of concurrent functions is used up",
+            remedy="try again in a few seconds",
         ),
         # API Gateway's name for an unknown path or method.
         "MISSING_AUTHENTICATION_TOKEN": _UNKNOWN,

@@ -15,6 +15,9 @@ STAGE_TAG = "conducto:stage"
 ORG_TAG = "conducto:org"
 PIPELINE_TAG = "conducto:pipeline"
 
+#: Number of the layout of the table's keys, which a stage keeps: records are not rewritten. It is
+#: that of the first schema (`chalicelib.run.rules.snapshots`) of the layout.
+LAYOUT = 2
 PARTITION_KEY = "pk"
 SORT_KEY = "sk"
 #: Seconds since the epoch after which DynamoDB deletes an item.
@@ -116,6 +119,11 @@ PERMISSIONS: tuple[PermissionName, ...] = (
     "manage_organisation",
     "manage_billing",
 )
+#: ``read``: look; ``control``: repeat, stop or skip work; ``author``: define new work;
+#: ``use_secrets``: run commands with the values of secrets.
+Scope = Literal["read", "control", "author", "use_secrets"]
+#: Scopes that the token of an assistant can have (`conducto_core.assistants.rules.authority`).
+SCOPES: tuple[Scope, ...] = ("read", "control", "author", "use_secrets")
 
 
 def table_name(stage: str) -> str:
@@ -133,6 +141,8 @@ def made_prefix(stage: str) -> str:
 
 #: The function that executes effects outside of requests.
 BACKGROUND_FUNCTION = "background"
+#: The function that Cognito asks before it creates an account; only with ``identity=cognito``.
+SIGN_UP_FUNCTION = "sign_up"
 #: The function that responds to requests.
 API_FUNCTION = "api_handler"
 #: Functions that advance pipelines: each may start builds and stop workers.
@@ -204,19 +214,23 @@ STACKS = ("network", "data", "compute", "api", "watch", "site")
 MONTHLY_BUDGET = 50.0
 #: Settings of a deployment besides its stage (`infra.settings`).
 SETTINGS = (
+    "agent_build",
     "alarm_email",
     "billing",
     "certificate",
+    "ci_issuer",
     "domain",
     "email_from",
     "github_url",
     "identity",
+    "identity_providers",
     "log_days",
     "monthly_budget",
     "mount_policy",
     "public_ip",
     "pull_through",
     "remote_debug",
+    "ses_identity",
     "slack_url",
     "smtp_url",
     "spot_share",
@@ -246,6 +260,11 @@ def registry_prefix(stage: str) -> str:
 def repository_root(stage: str) -> str:
     """Return the prefix of the name of an organisation's repository."""
     return f"{registry_prefix(stage)}images"
+
+
+def agent_repository(stage: str) -> str:
+    """Return the name of the repository of the agent's image, if CodeBuild builds it."""
+    return f"{registry_prefix(stage)}agent"
 
 
 def cluster_name(stage: str) -> str:
@@ -304,6 +323,7 @@ class Variables:
     WORKER_LOG_GROUP = "CONDUCTO_WORKER_LOG_GROUP"
     #: Registry of pipelines' images, and the prefix of the names of their repositories.
     IMAGE_REPOSITORY = "CONDUCTO_IMAGE_REPOSITORY"
+    #: Absent in regions without CodeBuild.
     BUILD_PROJECT = "CONDUCTO_BUILD_PROJECT"
     #: Caches of other registries (`conducto_core.images.references.read_caches`); absent if there
     #: are none.

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from conducto.integrations.http import DeliveryError
+from conducto_core.api.serve import serves
 from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.notifications import operations as notifications_operations
 from conducto_core.notifications.messages import example_message
 from conducto_core.notifications.model import (
     MAX_RULES,
@@ -43,9 +45,11 @@ class NotificationRules(ABC):
     def rule_store(self) -> RuleStore:
         """Return the store of the rules."""
 
+    @serves(notifications_operations.LIST_RULES)
     async def list_notification_rules(self) -> RuleList:
         return RuleList(rules=tuple(await asyncio.to_thread(self.rule_store().all)))
 
+    @serves(notifications_operations.PUT_RULE)
     async def put_notification_rule(
         self, params: RuleParams, request: RuleRequest
     ) -> NotificationRule:
@@ -68,6 +72,7 @@ class NotificationRules(ABC):
             The error, without values of secrets, or None.
         """
 
+    @serves(notifications_operations.TEST_RULE)
     async def test_notification_rule(self, params: RuleParams) -> RuleTest:
         rule = await asyncio.to_thread(self._rule, params.name)
         if rule.channel is NotificationChannel.GITHUB:
@@ -75,6 +80,7 @@ class NotificationRules(ABC):
         error = await self.deliver_now(example_message(rule))
         return RuleTest(error=None if error is None else str(error))
 
+    @serves(notifications_operations.DELETE_RULE)
     async def delete_notification_rule(self, params: RuleParams) -> NotificationRule:
         return await asyncio.to_thread(self._delete_rule, params.name)
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from conducto_core.installation.names import PermissionName
+from conducto_core.assistants.model import MAX_CLIENT
+from conducto_core.installation.names import PermissionName, Scope
 from conducto_core.record import Name, Record
 
 #: An e-mail address: not the whole grammar, but nothing that could split a mail's header.
@@ -26,8 +27,11 @@ MAX_AUDIT_PATHS = 20
 #: Maximum number of entries of the audit log in one response.
 MAX_AUDIT_PAGE = 200
 
-#: ``token``: for a program; ``login``: of a command line; ``session``: of a browser.
-TokenKind = Literal["token", "login", "session"]
+#: ``token``: for a program; ``assistant``: for a program that acts for a person, with scopes;
+#: ``login``: of a command line; ``session``: of a browser.
+TokenKind = Literal["token", "login", "session", "assistant"]
+#: The kinds that only programs use; a person never decides with one.
+PROGRAM_KINDS: frozenset[TokenKind] = frozenset({"token", "assistant"})
 
 
 class Role(StrEnum):
@@ -209,16 +213,26 @@ class MemberLogin(Record):
 
 
 class NewToken(Record):
-    """A token that a member creates for a program.
+    """A token that a member creates for a program, or for an assistant.
 
     Attributes:
-        permissions: At most those of its creator.
+        permissions: At most those of its creator; empty for an assistant.
+        scopes: Makes it a token of the kind ``assistant``, with these scopes.
         days: Its lifetime.
     """
 
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
-    permissions: tuple[PermissionName, ...] = Field(min_length=1)
+    permissions: tuple[PermissionName, ...] = ()
+    scopes: tuple[Scope, ...] = ()
     days: float = Field(default=90, gt=0, le=MAX_TOKEN_DAYS)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "NewToken":
+        if bool(self.permissions) == bool(self.scopes):
+            raise ValueError(
+                "name the permissions of a program's token, or the scopes of an assistant's"
+            )
+        return self
 
 
 class MemberToken(Record):
@@ -227,6 +241,7 @@ class MemberToken(Record):
     Attributes:
         name: "" if it has none.
         permissions: The valid ones: those that the token and its owner's role have.
+        scopes: Those of an assistant.
         current: Whether the request was sent with it.
         expires: In seconds since the epoch; None: never.
     """
@@ -239,6 +254,7 @@ class MemberToken(Record):
     created: float
     expires: float | None
     current: bool
+    scopes: tuple[Scope, ...] = ()
 
 
 class MemberTokenList(Record):
@@ -294,7 +310,7 @@ class AuditParams(Record):
 
 
 class AuditEntry(Record):
-    """A request that did more than read. Bodies are never stored.
+    """A request that did more than read, or of an assistant. Bodies are never stored.
 
     It is stored before the effect of the request, and gets its status after it.
 
@@ -306,6 +322,8 @@ class AuditEntry(Record):
         status: HTTP status of the response; None: the request has not ended, or was interrupted,
             and may have been executed.
         request: The id of the request, as in the logs.
+        client: The program of an assistant, as it names itself; never a proof.
+        scopes: Those of the assistant's token; empty for other callers.
     """
 
     time: float
@@ -316,6 +334,8 @@ class AuditEntry(Record):
     paths: tuple[str, ...] = ()
     status: int | None = None
     request: str = ""
+    client: str = Field(default="", max_length=MAX_CLIENT)
+    scopes: tuple[Scope, ...] = ()
 
 
 class AuditPage(Record):

@@ -30,7 +30,13 @@ _PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 )
 #: Permissions for one purpose: a token has no other one, and does not inherit it.
 PURPOSES = frozenset(
-    {Permission.ACCEPT_INVITATION, Permission.SIGN_IN, Permission.WORKER, Permission.CHILDREN}
+    {
+        Permission.ACCEPT_INVITATION,
+        Permission.SIGN_IN,
+        Permission.START_WORKER,
+        Permission.WORKER,
+        Permission.CHILDREN,
+    }
 )
 #: Permissions of a session or login: all that its parent has, also after a change of the role.
 INHERITED: frozenset[str] = frozenset(set(Permission) - PURPOSES)

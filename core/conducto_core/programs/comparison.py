@@ -4,13 +4,16 @@ import asyncio
 import statistics
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from conducto_core.errors import NotFoundError
+from conducto_core.api.serve import serves
+from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.images.model import ImageSpec
 from conducto_core.images.references import without_password
+from conducto_core.programs import operations as programs_operations
 from conducto_core.programs.history import (
     ComparisonParams,
     Difference,
@@ -19,6 +22,8 @@ from conducto_core.programs.history import (
     NodeHistory,
     NodeHistoryParams,
     PipelineComparison,
+    Why,
+    WhyParams,
 )
 from conducto_core.programs.relaunch import Lister, PipelinesOfProgram
 from conducto_core.programs.rules.comparison import (
@@ -35,12 +40,15 @@ from conducto_core.programs.rules.comparison import (
     shortened,
     slowest_nodes,
 )
+from conducto_core.programs.rules.fingerprints import CODE, code_of
 from conducto_core.programs.rules.programs import ProgramKey, program_key
+from conducto_core.programs.rules.why import changed_field, nearest_attempt, why_of
 from conducto_core.results import handlers as metric_comparison
+from conducto_core.results import operations as results_operations
 from conducto_core.results.model import CompareParams, MetricComparison, OutputParams, OutputStream
 from conducto_core.run import views
 from conducto_core.run.model import params as p
-from conducto_core.run.model.params import MAX_HISTORY, MAX_HISTORY_SCAN
+from conducto_core.run.model.params import MAX_HISTORY, MAX_HISTORY_SCAN, ProgramParams
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.requests import PipelineSummary, TreePage
 from conducto_core.run.model.responses import PipelineList, PipelineRun, RunHistory
@@ -289,6 +297,103 @@ def _history_node_history(runs: dict[str, NodeRuns], limit: int, complete: bool)
     )
 
 
+# ----------------------------------------------------------------------------------------
+# The reason why a node ran.
+
+
+#: Maximum number of earlier pipelines whose attempts are candidates.
+MAX_CANDIDATES = 5
+
+
+class WhyReader(Lister, Protocol):
+    """The operations that the reason of a node uses."""
+
+    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
+        """Return one pipeline."""
+
+    async def get_tree(self, params: p.TreeParams) -> TreePage:
+        """Return nodes of a subtree."""
+
+    async def changed_files(self, before: str, now: str) -> Sequence[str]:
+        """Return the files that differ between two identities of copied code, if known."""
+
+
+async def why(reader: WhyReader, params: WhyParams) -> Why:
+    """Return why the newest attempt of a node ran."""
+    summary = await reader.get_pipeline(p.PipelineParams(id=params.id))
+    id_ = summary.pipeline.id
+    page = await reader.get_tree(p.TreeParams(id=id_, root=params.path, depth=0))
+    node = page.nodes[0]
+    if node.type is not NodeType.EXEC:
+        raise RefusedError(f"{params.path} is a {node.type.value}; name one of its commands")
+    started = [each for each in node.attempts if each.started is not None]
+    if not started:
+        return Why(path=node.path, reason=f"has not run: {node.waits_for or node.state.value}")
+    *earlier, newest = started
+    candidates = [(id_, each) for each in reversed(earlier)]
+    if not candidates:
+        candidates = await _candidates(reader, summary, node.path)
+    nearest = nearest_attempt(newest, candidates)
+    found = why_of(node.path, newest, nearest, same_pipeline=bool(earlier))
+    return await _with_files(reader, found, newest, nearest)
+
+
+async def _candidates(
+    reader: WhyReader, summary: PipelineSummary, path: str
+) -> list[tuple[str, AttemptRecord]]:
+    """Return the attempts of a node in the pipelines of its program before this one."""
+    found: list[tuple[str, AttemptRecord]] = []
+    async for each in earlier_pipelines(reader, summary, MAX_CANDIDATES):
+        query = p.TreeParams(id=each.pipeline.id, root=path, depth=0, attempts="newest")
+        with suppress(NotFoundError):
+            page = await reader.get_tree(query)
+            found += [
+                (each.pipeline.id, attempt)
+                for attempt in page.nodes[0].attempts
+                if attempt.started is not None
+            ]
+    return found
+
+
+async def earlier_pipelines(
+    reader: Lister, summary: PipelineSummary, limit: int
+) -> AsyncIterator[PipelineSummary]:
+    """Yield the pipelines of a program before one of them, the newest first."""
+    record = summary.pipeline
+    key = program_key(record)
+    query = ProgramParams(
+        title=key.title or record.title, program=key.program, function=key.function
+    )
+    until = time.monotonic() + MAX_SECONDS
+    pipelines = PipelinesOfProgram(reader, query, lambda: time.monotonic() < until)
+    async for each in pipelines.newest(MAX_HISTORY_SCAN):
+        if each.pipeline.id == record.id or each.pipeline.created > record.created:
+            continue
+        yield each
+        limit -= 1
+        if limit == 0:
+            return
+
+
+async def _with_files(
+    reader: WhyReader, found: Why, newest: AttemptRecord, nearest: tuple[str, AttemptRecord] | None
+) -> Why:
+    """Return a reason with the names of the files that differ."""
+    before = None if nearest is None else nearest[1].fingerprint
+    if before is None or newest.fingerprint is None:
+        return found
+    codes = code_of(before), code_of(newest.fingerprint)
+    if codes[0] is None or codes[1] is None:
+        return found
+    changed = []
+    for each in found.changed:
+        files: Sequence[str] = ()
+        if each.field == CODE:
+            files = await reader.changed_files(codes[0], codes[1])
+        changed.append(changed_field(each.field, files) if files else each)
+    return found.model_copy(update={"changed": tuple(changed)})
+
+
 class Comparisons(ABC):
     """Comparisons of pipelines, the same for every target."""
 
@@ -318,11 +423,26 @@ class Comparisons(ABC):
     ) -> tuple[int | None, bytes]:
         """Return an output stream of an attempt, and the attempt's number (None: no attempt)."""
 
+    @serves(results_operations.COMPARE_METRICS)
     async def compare_metrics(self, params: CompareParams) -> MetricComparison:
         return await metric_comparison.compare(self, params)
 
+    @serves(programs_operations.COMPARE_PIPELINES)
     async def compare_pipelines(self, params: ComparisonParams) -> PipelineComparison:
         return await compare_pipelines(self, params)
 
+    @abstractmethod
+    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
+        """Return one pipeline, by its id or an unambiguous prefix."""
+
+    @abstractmethod
+    async def changed_files(self, before: str, now: str) -> Sequence[str]:
+        """Return the files that differ between two identities of copied code, if known."""
+
+    @serves(programs_operations.GET_WHY)
+    async def get_why(self, params: WhyParams) -> Why:
+        return await why(self, params)
+
+    @serves(programs_operations.NODE_HISTORY)
     async def node_history(self, params: NodeHistoryParams) -> NodeHistory:
         return await history(self, params)

@@ -12,6 +12,8 @@ MAX_DIFFERENCES = 1000
 #: Maximum pipelines whose nodes are compared for a history, and nodes in each list of it.
 MAX_HISTORY_RUNS = 100
 MAX_HISTORY_NODES = 100
+#: Maximum names of a changed field.
+MAX_NAMES = 20
 
 
 class DifferenceKind(StrEnum):
@@ -89,6 +91,51 @@ class PipelineComparison(Record):
     nodes: int = 0
     differences: tuple[DifferenceList, ...] = ()
     complete: bool = True
+
+
+class WhyParams(Record):
+    """A node whose newest attempt is explained."""
+
+    id: PipelineId
+    path: str
+
+
+class ChangedField(Record):
+    """A field of a fingerprint in which two attempts differ.
+
+    Attributes:
+        names: The files, variables, secrets or results that differ, at most `MAX_NAMES`.
+        count: Their number; 0 if they are not known.
+    """
+
+    field: str
+    names: tuple[str, ...] = ()
+    count: int = 0
+
+
+class Why(Record):
+    """The reason why a node ran, or did not.
+
+    Attributes:
+        path: The node.
+        attempt: Number of its newest attempt that started; None if there is none.
+        reason: A sentence.
+        pipeline: Id of the pipeline of the attempt that it is compared with: the nearest that
+            passed, or else the nearest. None: there is none.
+        other: Number of that attempt.
+        ended: When that attempt ended, in seconds since the epoch.
+        changed: The fields in which they differ.
+        equal: The fields in which they do not.
+    """
+
+    path: str
+    attempt: int | None = None
+    reason: str
+    pipeline: str | None = None
+    other: int | None = None
+    ended: float | None = None
+    changed: tuple[ChangedField, ...] = ()
+    equal: tuple[str, ...] = ()
 
 
 class NodeHistoryParams(ProgramParams):

@@ -6,6 +6,8 @@ from conducto_core.programs.history import (
     NodeHistory,
     NodeHistoryParams,
     PipelineComparison,
+    Why,
+    WhyParams,
 )
 from conducto_core.programs.model import ProgramStart, ProgramStartParams, ProgramView, StartProgram
 from conducto_core.run.model import params as p
@@ -51,6 +53,14 @@ COMPARE_PIPELINES = read(
     ComparisonParams,
     PipelineComparison,
     "Return the differences of a pipeline from another one.",
+    link_class=LinkClass.READ,
+)
+GET_WHY = read(
+    "get_why",
+    "/pipelines/{id}/why",
+    WhyParams,
+    Why,
+    "Return why a node ran: the inputs that differ from those of an earlier attempt.",
     link_class=LinkClass.READ,
 )
 NODE_HISTORY = read(

@@ -8,10 +8,12 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Any, Protocol
 
+from conducto_core.api.serve import serves
 from conducto_core.command.text import CommandError, as_written, script_of
 from conducto_core.errors import RefusedError
 from conducto_core.images.model import ImageSources
 from conducto_core.images.references import without_password
+from conducto_core.programs import operations as programs_operations
 from conducto_core.programs.model import (
     ContinuationParams,
     Fate,
@@ -24,8 +26,10 @@ from conducto_core.programs.model import (
     ProgramView,
     StartProgram,
 )
-from conducto_core.programs.rules.continuation import fingerprint
+from conducto_core.programs.rules.fingerprints import ImageContent, SecretOrigins, fingerprint
 from conducto_core.programs.rules.programs import call_of, flag_of, is_of_program, words_of
+from conducto_core.remote.model import LINK_TAG
+from conducto_core.run import operations as run_operations
 from conducto_core.run.model import params as p
 from conducto_core.run.model.params import MAX_HISTORY_SCAN, MAX_TEXT, ListParams, ProgramParams
 from conducto_core.run.model.records import PipelineRecord
@@ -141,10 +145,12 @@ class Programs(ABC):
         check_template(record)
         return await self.stored_launch(record.id)
 
+    @serves(run_operations.DEFINITION)
     async def get_definition(self, params: p.PipelineParams) -> LaunchRequest:
         """Return the launch request of a pipeline, so that it can be launched again; not armed."""
         return without_passwords(await self.stored_launch(params.id))
 
+    @serves(programs_operations.PROGRAM)
     async def get_program(self, params: p.PipelineParams) -> ProgramView:
         """Return the program of a pipeline, and the call that made its tree."""
         summary = await self.get_pipeline(params)
@@ -152,6 +158,7 @@ class Programs(ABC):
         view = program_view(summary, launch.tree)
         return view.model_copy(update={"problem": _NO_SCRIPTS})
 
+    @serves(run_operations.LAUNCH_AGAIN)
     async def launch_again(
         self,
         params: p.PipelineParams,
@@ -163,18 +170,22 @@ class Programs(ABC):
         original = (await self.get_pipeline(params)).pipeline.id
         launch = await self.stored_launch(original)
         title = request.title or launch.title
-        changes = {"run": request.run, "title": title, "copy_of": original}
+        tags = tuple(tag for tag in launch.tags if tag != LINK_TAG)  # by this launch, not that one
+        changes = {"run": request.run, "title": title, "copy_of": original, "tags": tags}
         again = launch.model_copy(update=changes)
         return await self.launch_stored(again, key, repeated=repeated)
 
+    @serves(programs_operations.START_PROGRAM)
     async def start_program(self, params: p.PipelineParams, _request: StartProgram) -> ProgramStart:
         """Refuse: only an agent starts programs."""
         raise RefusedError(f"{params.id}: {_NO_SCRIPTS}")
 
+    @serves(programs_operations.PROGRAM_START)
     async def get_program_start(self, _params: ProgramStartParams) -> ProgramStart:
         """Refuse: only an agent starts programs."""
         raise RefusedError(_NO_SCRIPTS)
 
+    @serves(programs_operations.CANCEL_PROGRAM_START)
     async def cancel_program_start(self, _params: ProgramStartParams) -> ProgramStart:
         """Refuse: only an agent starts programs."""
         raise RefusedError(_NO_SCRIPTS)
@@ -268,11 +279,11 @@ _NOT_BUILT = "not built"
 
 
 class AvailableImage(Protocol):
-    """An image that containers can be started from."""
+    """An image that containers can be started from, or one that must be pulled or built first."""
 
     @property
     def reference(self) -> str | None:
-        """The name that identifies its content."""
+        """The name that identifies its content; None: it must be pulled or built first."""
 
     @property
     def workdir(self) -> str | None:
@@ -282,17 +293,36 @@ class AvailableImage(Protocol):
     def path_map(self) -> Mapping[str, str]:
         """``{path on the host: path in the container}`` of its code."""
 
+    @property
+    def base(self) -> str | None:
+        """Identity of the image below its copied files, if known."""
+
+    @property
+    def code(self) -> str:
+        """Identity of its copied files."""
+
+
+def content_of(image: AvailableImage) -> ImageContent:
+    """Return an image as fingerprints compare it; one without a digest has the reference ""."""
+    reference = _NOT_BUILT if image.reference is None else image.reference or None
+    return ImageContent(reference, image.base, image.code)
+
 
 def fingerprint_in(
-    spec: NodeSpec, image: AvailableImage | None, secrets: str, hide: Callable[[str], str]
+    spec: NodeSpec,
+    image: AvailableImage | None,
+    secrets: SecretOrigins | str,
+    hide: Callable[[str], str],
+    results: Mapping[str, bytes] | None = None,
 ) -> str | None:
     """Return the fingerprint that an attempt would have now, or None if its image has no digest.
 
     Args:
         spec: The resolved Exec.
-        image: Its image; None if it must be pulled or built first.
-        secrets: The version of its secrets.
+        image: Its image; None if nothing is known of it before it is pulled or built.
+        secrets: The secrets that it gets, or `ANY`.
         hide: Masks their values.
+        results: ``{path: result}`` that it uses, if they are known.
     """
     if image is None:
         return fingerprint(spec, as_written(spec), _NOT_BUILT, secrets, hide)
@@ -300,4 +330,4 @@ def fingerprint_in(
         script = script_of(spec, image.path_map, image.workdir)
     except CommandError:  # it fails when it runs
         script = as_written(spec)
-    return fingerprint(spec, script, image.reference or None, secrets, hide)
+    return fingerprint(spec, script, content_of(image), secrets, hide, results=results)

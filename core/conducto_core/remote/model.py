@@ -46,7 +46,7 @@ ASK_SECONDS = 20.0
 ACK_SECONDS = 30.0
 #: Maximum number of requests to one agent at the same time.
 MAX_CONCURRENT = 4
-#: Tag of the pipelines of a program that was started through the link.
+#: Tag of pipelines that were launched through the link, also by a program that it started.
 LINK_TAG = "conducto/link"
 #: Close code for a frame that breaks the protocol.
 VIOLATION = 1008

@@ -466,6 +466,7 @@ def _shown(
             model.wait(live, node),
             notified.get(node.path, ()),
             period=periods.get(node.path),
+            edits=live.edits.get(node.path, ()),
         )
         for node in nodes
     )

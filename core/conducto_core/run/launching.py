@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol
 
+from pydantic import ValidationError
+
 from conducto_core.api.operation import REMEMBERED_SECONDS
 from conducto_core.approvals.handlers import check_not_bypassed
 from conducto_core.approvals.rules import Decider
@@ -14,7 +16,7 @@ from conducto_core.notifications.model import NotificationRule
 from conducto_core.notifications.rules import names_for
 from conducto_core.programs.model import ContinueRequest
 from conducto_core.programs.rules.programs import shortened_arguments
-from conducto_core.run.model.records import Lifecycle, ParentAttempt, PipelineRecord
+from conducto_core.run.model.records import LaunchCommit, Lifecycle, ParentAttempt, PipelineRecord
 from conducto_core.run.model.requests import (
     WHOLE,
     Action,
@@ -88,7 +90,20 @@ def new_record(
         parent=parent,
         copy_of=request.copy_of,
         notification_rules=names_for(rules, title, (*root.tags, *request.tags)),
+        commit=commit_of(request.tree),
     )
+
+
+def commit_of(form: Mapping[str, Any]) -> LaunchCommit | None:
+    """Return the commit that a launch form was made from; None without a valid one."""
+    written = form.get("commits")
+    if not isinstance(written, Mapping):
+        return None
+    fields = {name: written.get(name) for name in LaunchCommit.model_fields}
+    try:
+        return LaunchCommit.model_validate(fields)
+    except ValidationError:
+        return None
 
 
 # ----------------------------------------------------------------------------------------

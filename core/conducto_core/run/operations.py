@@ -15,10 +15,12 @@ from conducto_core.api.operation import (
     send,
 )
 from conducto_core.approvals import operations as approvals
+from conducto_core.assistants import operations as assistants
 from conducto_core.billing import operations as billing
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.data import operations as data
 from conducto_core.debug import operations as debug
+from conducto_core.diagnosis import operations as diagnosis
 from conducto_core.logs import operations as logs
 from conducto_core.notifications import operations as notifications
 from conducto_core.programs import operations as programs
@@ -220,7 +222,18 @@ EVENTS = read(
     method=WEBSOCKET,
 )
 
-_FEATURES = (approvals, data, debug, logs, notifications, programs, results, secrets)
+_FEATURES = (
+    approvals,
+    assistants,
+    data,
+    debug,
+    diagnosis,
+    logs,
+    notifications,
+    programs,
+    results,
+    secrets,
+)
 #: All operations of both targets.
 OPERATIONS: tuple[AnyOperation, ...] = (
     *(

@@ -29,9 +29,17 @@ from conducto_core.run.rules.failures import stopped_by
 from conducto_core.run.rules.tree_state import LiveGroup, LiveNode, TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline, ancestors
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
+from conducto_core.tree.rules.provenance import edited_names
 
 #: The fields of a node's view with those of its `Wait`.
-_WAIT_FIELDS = ("waits_for", "wait_kind", "wait_since", "wait_holder", "wait_remedy")
+_WAIT_FIELDS = (
+    "waits_for",
+    "wait_kind",
+    "wait_since",
+    "wait_holder",
+    "wait_remedy",
+    "wait_until",
+)
 
 
 class ViewedImage(Protocol):
@@ -168,8 +176,13 @@ def node_view(
     notifications: Iterable[NotificationRecord] = (),
     *,
     period: Period | None = None,
+    edits: Iterable[str] = (),
 ) -> NodeView:
-    """Return one node for display; ``period`` is that of a group's newest attempts, if known."""
+    """Return one node for display.
+
+    ``period`` is that of a group's newest attempts, if known; ``edits`` are the keys of its changed
+    parameters.
+    """
     spec = node.spec
     is_exec = spec.type is NodeType.EXEC
     return NodeView.model_construct(
@@ -184,6 +197,7 @@ def node_view(
         doc=spec.doc,
         file=spec.file,
         line=spec.line,
+        modified=tuple(sorted(edited_names(edits))) if edits else (),
         image=spec.placement.image if is_exec else None,
         cpu=spec.placement.cpu if is_exec else None,
         mem=spec.placement.mem if is_exec else None,

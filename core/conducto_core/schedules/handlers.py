@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from uuid import uuid4
 
+from conducto_core.api.serve import serves
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.schedules import model as s
+from conducto_core.schedules import operations as schedules_operations
 from conducto_core.schedules.rules import schedules as rules
 from conducto_core.schedules.rules.cron import next_times, normal_form
 from conducto_core.schedules.runner import ScheduleRunner, newest, packed
@@ -46,6 +48,7 @@ class ScheduleOperations:
         self._store = runner.store
         self._caller = caller
 
+    @serves(schedules_operations.LIST_SCHEDULES)
     async def list_schedules(self) -> s.ScheduleList:
         return await asyncio.to_thread(self._list)
 
@@ -53,9 +56,11 @@ class ScheduleOperations:
         known = self._store.list_by_name(self._caller.org)
         return s.ScheduleList(schedules=tuple(map(self._view, known)))
 
+    @serves(schedules_operations.GET_SCHEDULE)
     async def get_schedule(self, params: s.ScheduleParams) -> s.ScheduleView:
         return await asyncio.to_thread(lambda: self._view(self._existing(params.name)))
 
+    @serves(schedules_operations.CREATE_SCHEDULE)
     async def create_schedule(self, request: s.NewSchedule) -> s.ScheduleView:
         org, user = self._caller.org, self._caller.user
         now = self._runner.clock()
@@ -70,6 +75,7 @@ class ScheduleOperations:
         self._caller.changed()
         return self._view(schedule)
 
+    @serves(schedules_operations.CHANGE_SCHEDULE)
     async def change_schedule(
         self, params: s.ScheduleParams, request: s.ScheduleSettings
     ) -> s.ScheduleView:
@@ -96,15 +102,18 @@ class ScheduleOperations:
             return settings, await asyncio.to_thread(packed, launch)
         return await self._caller.with_script(settings), None
 
+    @serves(schedules_operations.DELETE_SCHEDULE)
     async def delete_schedule(self, params: s.ScheduleParams) -> s.ScheduleDeleted:
         if not await asyncio.to_thread(self._store.delete, self._caller.org, params.name):
             raise _unknown(params.name)
         return s.ScheduleDeleted(name=params.name)
 
+    @serves(schedules_operations.PAUSE_SCHEDULE)
     async def pause_schedule(self, params: s.ScheduleParams) -> s.ScheduleView:
         pause = {"paused": True, "paused_why": None, "next": None}
         return await self._change(params, lambda old: old.model_copy(update=pause))
 
+    @serves(schedules_operations.RESUME_SCHEDULE)
     async def resume_schedule(self, params: s.ScheduleParams) -> s.ScheduleView:
         """Resume a schedule from now on; the caller becomes its owner if it paused itself."""
         now = self._runner.clock()
@@ -116,6 +125,7 @@ class ScheduleOperations:
 
         return await self._change(params, resumed)
 
+    @serves(schedules_operations.FIRE_SCHEDULE)
     async def fire_schedule(
         self, params: s.ScheduleParams, key: str | None = None, *, repeated: bool = False
     ) -> s.Firing:
@@ -133,6 +143,7 @@ class ScheduleOperations:
         known = self._store.firings(self._caller.org, params.name)
         return next((one for one in known if one.id.endswith(mark)), None)
 
+    @serves(schedules_operations.BACKFILL_SCHEDULE)
     async def backfill_schedule(
         self, params: s.ScheduleParams, request: s.Backfill
     ) -> s.FiringList:
@@ -155,6 +166,7 @@ class ScheduleOperations:
         await self._change(params, opened, firings)
         await self._runner.serve(self._caller.org, params.name)
 
+    @serves(schedules_operations.LIST_FIRINGS)
     async def list_firings(self, params: s.FiringsParams) -> s.FiringList:
         return await asyncio.to_thread(self._page, params)
 
@@ -165,6 +177,7 @@ class ScheduleOperations:
         shown = tuple(found[: params.limit])
         return s.FiringList(firings=shown, more=len(found) > params.limit)
 
+    @serves(schedules_operations.SCHEDULE_TIMES)
     async def schedule_times(self, params: s.TimesParams) -> s.TimesView:
         """Return the next times of a cron expression."""
         normal = normal_form(params.cron)

@@ -207,6 +207,7 @@ class Firing(Record):
         after: The pipeline whose end caused it.
         depth: Number of firings of chains in a row that led to it.
         overlap: The rule for this firing, if not that of its schedule.
+        tried: When its launch first failed for a reason that passes.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -222,6 +223,7 @@ class Firing(Record):
     after: str | None = None
     depth: int = 0
     overlap: Overlap | None = None
+    tried: float | None = None
 
 
 class ScheduleView(Record):

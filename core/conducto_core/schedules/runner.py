@@ -242,9 +242,11 @@ class ScheduleRunner:
         except _REFUSALS as error:
             return self._failed(org, schedule, firing, error)
         except Exception as error:
-            if rules.retries(firing, self.clock()):
+            now = self.clock()
+            if rules.retries(firing, now):
                 logger.warning("a launch failed; it is repeated", exc_info=True)
-                return firing
+                first = {"tried": now, "at": firing.at}
+                return firing if firing.tried else self._put(org, schedule, firing, **first)
             logger.exception("a launch failed", extra={"org": org, "schedule": schedule.name})
             return self._failed(org, schedule, firing, error)
         state = FiringState.LAUNCHED
@@ -258,7 +260,7 @@ class ScheduleRunner:
             return self._put(org, schedule, firing, state=FiringState.FAILED, why=why)
         if (firing.state, firing.why) == (FiringState.QUEUED, why):
             return firing
-        changes = {"state": FiringState.QUEUED, "why": why, "at": firing.at}
+        changes = {"state": FiringState.QUEUED, "why": why, "at": firing.at, "tried": None}
         return self._put(org, schedule, firing, **changes)
 
     def _failed(self, org: str, schedule: Schedule, firing: Firing, error: Exception) -> Firing:

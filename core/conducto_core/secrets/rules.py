@@ -5,6 +5,7 @@ changed what commands do, all later attempts of the pipeline run without them: a
 image or data file can also change what the pipeline's other commands do.
 """
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -28,16 +29,36 @@ CHANGES = frozenset(
 def changed(record: PipelineRecord, change: str, by: str, now: float) -> PipelineRecord:
     """Return the record of a pipeline after a change; only the first one by another user is kept.
 
+    After any user's change, it is no longer the program that its trigger proved.
+
     Args:
         record: Record before the change.
         change: The operation; operations that are not in `CHANGES` change no command.
         by: User who made it; "" is Conducto itself.
         now: Seconds since the epoch.
     """
-    if change not in CHANGES or by in ("", record.owner) or record.foreign_change is not None:
+    if change not in CHANGES or by == "":
+        return record
+    if record.git is not None and record.git.path is not None:
+        git = record.git.model_copy(update={"path": None})
+        record = record.model_copy(update={"git": git})
+    if by == record.owner or record.foreign_change is not None:
         return record
     foreign = ForeignChange(by=by, change=change, time=now)
     return record.model_copy(update={"foreign_change": foreign})
+
+
+def granted(
+    env: Mapping[str, str], secrets: Collection[str], names: Collection[str] | None
+) -> dict[str, str]:
+    """Return the variables of a command that gets only some secrets.
+
+    Args:
+        env: All secrets, and variables that are none.
+        secrets: The names of all secrets.
+        names: Those that the command gets; None: all.
+    """
+    return {k: v for k, v in env.items() if names is None or k in names or k not in secrets}
 
 
 class SecretAccess(NamedTuple):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
+from conducto.wire.retries import Retry
 from conducto_core.images.model import ImageSpec
 from conducto_core.programs.model import ProgramCall
 from conducto_core.run.model.states import NodeType
@@ -89,6 +90,7 @@ class NodeSpec:
         env: ``{name: value}``, merged along the path.
         approval: Of an Exec that waits for a person and runs no command.
         limits: Named limits of the node and of the nodes above it.
+        secrets: Names of the secrets that an Exec gets; None: all. Inherited.
         max_time: Maximum seconds of an Exec, always set for a command; for an approval and a group
             its own limit, or None.
         max_concurrent: Maximum number of Execs below that run at once, or None.
@@ -97,6 +99,9 @@ class NodeSpec:
         stop_on_error: Of a Serial; True and ignored for other types.
         suppress_errors: A failure counts as done, with a warning.
         snapshot_on_error: After a failure an Exec's container is kept as an image; inherited.
+        budget: The node's own maximum cost, in dollars, of the commands at or below it; or None.
+        budget_kills: Running commands stop when the budget is used up.
+        retry: Automatic retries of an Exec (for a group: inherited by its children); None for none.
         retry_lost: How often an Exec is run again whose container was lost; inherited.
         results: Paths of the Execs whose results an Exec uses.
         callbacks: Own and inherited ones.
@@ -121,6 +126,9 @@ class NodeSpec:
     suppress_errors: bool = False
     snapshot_on_error: bool = False
     retry_lost: int = 0
+    retry: Retry | None = None
+    budget: float | None = None
+    budget_kills: bool = False
     results: tuple[str, ...] = ()
     callbacks: tuple[Callback, ...] = ()
     handed_down: tuple[Callback, ...] = ()
@@ -134,6 +142,7 @@ class NodeSpec:
     line: int | None = None
     approval: Approval | None = None
     limits: tuple[NamedLimit, ...] = ()
+    secrets: tuple[str, ...] | None = None
 
     def like(
         self,

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from conducto_core.record import Record
 from conducto_core.results.model import OutputStream, OutputSummary
 from conducto_core.run.model.params import Moment
+from conducto_core.run.model.records import FirstError
 from conducto_core.run.model.states import Cause
 from conducto_core.secrets.model import Hidden
 
@@ -35,7 +36,18 @@ MAX_CHUNK_TIMES = 1000
 MAX_TREE = 64 << 20
 #: Protocol version of a worker. An API may be newer than its workers: it supports the previous
 #: version, and lets such workers leave after a command.
-PROTOCOL = 1
+PROTOCOL = 2
+
+
+class TaskProof(Record):
+    """A signed request of a task, with which the API asks AWS who signed it.
+
+    `conducto_core.workers.rules.task_proof` describes the request.
+    """
+
+    authorization: str = Field(repr=False, max_length=2048)
+    date: str = Field(max_length=32)
+    security_token: str = Field(repr=False, max_length=16_384)
 
 
 class WorkerStart(Record):
@@ -43,10 +55,15 @@ class WorkerStart(Record):
 
     Attributes:
         protocol: Its protocol version.
+        key: The agent's random key, with which it signs in after this request. Only the same key
+            can repeat the first start. None: the request is already sent with the key.
+        proof: Proof that the agent runs in the task; bound to the key.
     """
 
-    task: str
+    task: str = Field(max_length=2048)
     protocol: int
+    key: str | None = Field(default=None, repr=False, pattern=r"^cdo_[\w-]{43}$")
+    proof: TaskProof | None = None
 
 
 class Credentials(Record):
@@ -257,6 +274,7 @@ class Report(Record):
         tree_key: Key of an uploaded tree.
         outputs: The result, metrics and artifacts, which were sent as streams.
         interpreter: See `conducto_core.run.model.records.AttemptRecord`.
+        first_error: That of the record.
         last: The worker takes no further command.
         next: A task that it received meanwhile, to claim it with the same request.
     """
@@ -273,6 +291,7 @@ class Report(Record):
     tree_key: str | None = None
     outputs: OutputSummary | None = None
     interpreter: str | None = Field(default=None, max_length=4096)
+    first_error: FirstError | None = None
     last: bool = False
     next: Claim | None = None
 

@@ -44,7 +44,12 @@ MAX_LOG_BODY = 2 * MAX_CHUNK_DATA + (64 << 10)
 
 
 def _call(
-    name: str, body: type[B], response: type[R], summary: str, **more: Any
+    name: str,
+    body: type[B],
+    response: type[R],
+    summary: str,
+    permission: Permission = Permission.WORKER,
+    **more: Any,
 ) -> Operation[NoParams, B, R]:
     """Return an operation of a worker; workers repeat requests, and a response is never kept."""
     return send(
@@ -53,7 +58,7 @@ def _call(
         NoParams,
         body,
         response,
-        Permission.WORKER,
+        permission,
         summary,
         link_class=LinkClass.NEVER,
         kept=False,
@@ -66,6 +71,8 @@ START = _call(
     WorkerStart,
     WorkerInstructions,
     "Register a started worker and return its instructions.",
+    Permission.START_WORKER,
+    private=True,
 )
 CLAIM = _call(
     "claim", Claim, ClaimResponse, "Decide whether the worker runs an attempt.", private=True

@@ -13,6 +13,7 @@ from typing import Any
 
 from conducto_emulator.faults import eventual
 from conducto_emulator.faults.latency import AwsCall, Buckets, Dice, Latency, call_of
+from conducto_emulator.faults.partitions import Partitions
 
 StartResponse = Callable[..., Any]
 
@@ -20,6 +21,9 @@ _BAD_REQUEST = "400 Bad Request"
 #: DynamoDB's operations that write one item.
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
 _TRANSACTION = "TransactWriteItems"
+#: Its operations that read items of one partition, and all that are limited by partition.
+_READS = frozenset({"GetItem", "Query"})
+_OF_ITEMS = _WRITES | _READS | {_TRANSACTION, "BatchWriteItem"}
 #: Services whose request bodies are parsed.
 _JSON = frozenset({"dynamodb", "ecs", "states"})
 
@@ -37,6 +41,7 @@ class Strictness:
         lag: Maximum seconds until lists show created resources.
         slowness: Factor of the time limits of functions and API Gateway, for busy machines.
         buckets: Rates of AWS's calls.
+        partitions: Limits of the table's partitions.
     """
 
     seed: int
@@ -47,6 +52,7 @@ class Strictness:
     lag: float = 0.5
     slowness: float = 1.0
     buckets: Buckets = field(default_factory=lambda: Buckets(time.monotonic))
+    partitions: Partitions = field(default_factory=lambda: Partitions(time.monotonic))
 
 
 class StrictAws:
@@ -77,7 +83,8 @@ class StrictAws:
     ) -> Iterable[bytes]:
         request = _peek(environ)
         creates, lists = eventual.creates(call), eventual.lists(call, request)
-        if not (creates or lists):
+        reads = call.service == "dynamodb" and call.operation in _READS
+        if not (creates or lists or reads):
             passed_on: Iterable[bytes] = self._inner(environ, start)
             return passed_on
         response = _Response()
@@ -86,6 +93,8 @@ class StrictAws:
             self._recent.created(call, request, body, strictness.lag)
         if response.ok and lists:
             body = self._recent.filtered(call, body)
+        if response.ok and reads:
+            strictness.partitions.count_reads(call.operation, json.loads(request), json.loads(body))
         response.pass_on(start, body)
         return [body]
 
@@ -97,6 +106,10 @@ class StrictAws:
             return {"__type": "ThrottlingException", "message": "Rate exceeded"}
         if call.service != "dynamodb":
             return None
+        if call.operation in _OF_ITEMS:
+            request = json.loads(_peek(environ))
+            if not strictness.partitions.allow(call.operation, request):
+                return _too_hot(call.operation, request)
         if call.operation in _WRITES and self._dice.happens("write", strictness.conflicts):
             message = "Transaction is ongoing for the item"
             return {"__type": _dynamodb("TransactionConflictException"), "message": message}
@@ -139,6 +152,17 @@ class _Response:
         dropped = {"content-length", "x-amz-crc32"}
         headers = [(name, value) for name, value in self._headers if name.lower() not in dropped]
         start(self._status, [*headers, ("Content-Length", str(len(body)))])
+
+
+def _too_hot(operation: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the error of a call to a partition that serves no more units now."""
+    if operation != _TRANSACTION:
+        return {"__type": _dynamodb("ThrottlingException"), "message": "the partition is too hot"}
+    return {
+        "__type": _dynamodb("TransactionCanceledException"),
+        "Message": "Transaction cancelled: the partition is too hot",
+        "CancellationReasons": [{"Code": "ThrottlingError"}] * len(request["TransactItems"]),
+    }
 
 
 def _dynamodb(name: str) -> str:

@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conducto_core.api.dispatch import cloud_page, page_policy
+from conducto_core.assistants.handlers import MCP_PATH, METADATA_PATH
 from conducto_core.installation.names import IDENTITY_FILE
 
 COOKIE = "__Host-conducto"
@@ -53,7 +54,7 @@ class CloudFront:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if Headers(scope=scope).get("host") != self._host:
+        if Headers(scope=scope).get("host") != self._host or path in (MCP_PATH, METADATA_PATH):
             await self._inner(scope, receive, send)
         elif path in (_SESSION, _SOCKET) or path.startswith("/api/"):
             await self._behind_session(scope, receive, send)

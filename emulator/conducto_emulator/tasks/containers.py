@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import docker  # type: ignore[import-untyped]
-from docker.errors import BuildError, DockerException, ImageNotFound, NotFound  # type: ignore[import-untyped]
+from docker.errors import (  # type: ignore[import-untyped]
+    APIError,
+    BuildError,
+    DockerException,
+    ImageNotFound,
+    NotFound,
+)
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from conducto_core.workers.rules.start_failures import not_pulled
 from conducto_emulator.tasks.tasks import Task, TaskBoard
 from conducto_worker import image
 
@@ -41,6 +48,7 @@ class DockerContainers:
         root_of: Returns the path of an access point, by its id.
         agent_env: Environment of the container ``agent`` to reach AWS; the app lends it a key.
         metadata: URL of the task metadata endpoint.
+        lend: Returns the environment with the credentials of a role, for a session's name.
         keep: Stores lines in a log group and stream, like CloudWatch Logs.
     """
 
@@ -52,6 +60,7 @@ class DockerContainers:
         root_of: Callable[[str], str],
         agent_env: Mapping[str, str],
         metadata: str,
+        lend: Callable[[str, str], Mapping[str, str]],
         keep: Callable[[str, str, Sequence[str]], None],
     ) -> None:
         self._engine: Any = docker.from_env()
@@ -60,6 +69,7 @@ class DockerContainers:
         self._root_of = root_of
         self._agent_env = agent_env
         self._metadata = metadata
+        self._lend = lend
         self._keep = keep
         self._ids: dict[tuple[str, str], str] = {}
         self._over: set[str] = set()
@@ -147,8 +157,7 @@ class DockerContainers:
             for mount in definition.get("mountPoints", ())
         ]
         api = self._engine.api
-        with _named("CannotPullContainerError"):
-            self._engine.images.get(definition["image"])
+        self._get_image(definition["image"])
         made = api.create_container(
             definition["image"],
             command=definition.get("command") or [],
@@ -165,6 +174,17 @@ class DockerContainers:
         with _named("CannotStartContainerError"):
             api.start(made["Id"])
         threading.Thread(target=self._wait, args=(made["Id"],), daemon=True).start()
+
+    def _get_image(self, reference: str) -> None:
+        """Pull an image that is not on this machine, as the local agent does."""
+        try:
+            self._engine.images.get(reference)
+        except ImageNotFound:
+            try:
+                self._engine.images.pull(reference)
+            except APIError as error:
+                reported = error.explanation or str(error)
+                raise RuntimeError(not_pulled(reference, reported)) from error
 
     def _wait(self, identity: str) -> None:
         """Wait for the end of a container: to ask for it at each tick takes a tenth of the CPU."""
@@ -185,9 +205,14 @@ class DockerContainers:
             "ECS_CONTAINER_METADATA_URI_V4": f"{self._metadata}/{task.id}",
             # Nothing listens there; commands must not see it (`conducto_core.command.task_layout`).
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": f"/v2/credentials/{task.id}",
-            **(self._agent_env if name == "agent" else {}),
+            **(self._of_agent(task) if name == "agent" else {}),
             **{pair["name"]: pair["value"] for pair in pairs},
         }
+
+    def _of_agent(self, task: Task) -> dict[str, str]:
+        """Return the environment of the agent; botocore would not accept another address."""
+        role = task.definition.get("taskRoleArn")
+        return {**self._agent_env, **(self._lend(role, task.id) if role else {})}
 
     def _volume(self, task: Task, volume: Mapping[str, Any]) -> Path:
         efs = volume.get("efsVolumeConfiguration")

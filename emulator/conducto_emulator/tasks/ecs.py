@@ -97,6 +97,7 @@ def _definition(found: Any) -> dict[str, Any]:
         "taskDefinitionArn": found.arn,
         "containerDefinitions": found.container_definitions,
         "volumes": found.volumes,
+        "taskRoleArn": found.task_role_arn,
         "cpu": found.cpu,
         "memory": found.memory,
     }

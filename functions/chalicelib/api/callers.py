@@ -10,6 +10,7 @@ from chalicelib.people.port import Identity, People, Tokens
 from chalicelib.people.tokens import membership_digest
 from conducto_core.api.operation import Permission
 from conducto_core.errors import RefusedError
+from conducto_core.people.model import PROGRAM_KINDS
 from conducto_core.people.rules import PURPOSES, permissions_of
 
 #: Seconds for which a process uses what it read about a token. A change takes effect after them.
@@ -17,7 +18,9 @@ FRESH_SECONDS = 5.0
 #: Maximum number of tokens in the cache.
 _MAX = 1000
 #: Tokens of machines, which are checked against the journal of their pipeline.
-_MACHINES = frozenset({Permission.WORKER.value, Permission.CHILDREN.value})
+_MACHINES = frozenset(
+    {Permission.START_WORKER.value, Permission.WORKER.value, Permission.CHILDREN.value}
+)
 
 
 class Callers:
@@ -64,7 +67,7 @@ def is_member(tokens: Tokens, caller: Identity) -> bool:
     if caller.kind == "session" and parent not in {None, root}:
         login = tokens.find(str(parent))
         parent = login.parent if login is not None and login.kind == "login" else None
-    return caller.kind != "token" and parent == root
+    return caller.kind not in PROGRAM_KINDS and parent == root
 
 
 def is_program(tokens: Tokens, people: People, caller: Identity) -> bool:
@@ -74,7 +77,7 @@ def is_program(tokens: Tokens, people: People, caller: Identity) -> bool:
     """
     if is_member(tokens, caller):
         return False
-    return caller.kind == "token" or bool(people.members(caller.org))
+    return caller.kind in PROGRAM_KINDS or bool(people.members(caller.org))
 
 
 def current_user(cloud: Dependencies, org: str, user: str) -> Identity | None:

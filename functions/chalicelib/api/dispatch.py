@@ -5,7 +5,7 @@ large request and response bodies pass through the bucket.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import urlencode
@@ -25,7 +25,7 @@ from chalicelib.run.deletion import DeletionRunningError
 from chalicelib.run.group_commit import BusyError
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
-from chalicelib.run.rules.snapshots import NewerRecordError
+from chalicelib.run.rules.snapshots import OtherVersionError
 from chalicelib.schedules.handlers import schedule_operations
 from chalicelib.workers.handlers import WorkerApi, WorkerGoneError
 from conducto.integrations.http import DeliveryError
@@ -36,34 +36,42 @@ from conducto_core.api.downloads import Download
 from conducto_core.api.idempotency import IdempotentExecutor, ResponseStore
 from conducto_core.api.operation import IDEMPOTENCY_KEY, AnyOperation, Permission
 from conducto_core.api.problems import ProblemRule
+from conducto_core.api.serve import handlers_of
+from conducto_core.assistants import handlers as assistants
 from conducto_core.command.json_logs import log_fields
-from conducto_core.people.operations import ORGANISATION_OPERATIONS
 from conducto_core.remote.operations import AGENT_PARAMETER
-from conducto_core.schedules.operations import SCHEDULE_OPERATIONS
+from conducto_core.schedules.handlers import ScheduleOperations
 
 # ----------------------------------------------------------------------------------------
 # The objects that execute the operations of one caller.
 
+#: The permissions of workers.
+WORKERS = frozenset({Permission.START_WORKER, Permission.WORKER})
+#: Begins the audit entry of a caller whose organisation only the sign-in knows.
+_Begin = Callable[[Identity], None]
+_SERVERS: Mapping[type, Callable[[CommandProcessor, Identity, _Begin], object]] = {
+    WorkerApi: lambda engine, caller, _: WorkerApi(engine, caller),
+    CloudChildren: lambda engine, caller, _: CloudChildren(engine, caller),
+    CloudOrganisation: CloudOrganisation,
+    ScheduleOperations: lambda engine, caller, _: schedule_operations(engine, caller),
+    CloudPipelines: lambda engine, caller, _: CloudPipelines(engine, caller),
+}
 
-def server_of(
-    operation: AnyOperation,
-    engine: CommandProcessor,
-    caller: Identity,
-    begin: Callable[[Identity], None],
-) -> object:
-    """Return the object that has the method of an operation.
 
-    ``begin`` begins the audit entry of a caller whose organisation only the sign-in knows.
+def _kinds(operation: AnyOperation) -> list[type]:
+    return [kind for kind in _SERVERS if operation.name in handlers_of(kind)]
+
+
+def check_complete(operations: Iterable[AnyOperation]) -> None:
+    """Check that one class has a handler of each operation, unless its row has a refusal.
+
+    Raises:
+        TypeError: An operation has none, or several.
     """
-    if operation.permission is Permission.WORKER:
-        return WorkerApi(engine, caller)
-    if operation.permission is Permission.CHILDREN:
-        return CloudChildren(engine, caller)
-    if operation in ORGANISATION_OPERATIONS:
-        return CloudOrganisation(engine, caller, begin)
-    if operation in SCHEDULE_OPERATIONS:
-        return schedule_operations(engine, caller)
-    return CloudPipelines(engine, caller)
+    for operation in operations:
+        found = [kind.__name__ for kind in _kinds(operation)]
+        if len(found) > 1 or not (found or operation.elsewhere):
+            raise TypeError(f"{operation.name}: handlers in {found}; it needs one")
 
 
 RULES = (
@@ -77,7 +85,7 @@ RULES = (
     ProblemRule(BillingUnavailableError, 503, "payment provider unavailable"),
     ProblemRule(ThrottledError, 503, "busy"),
     ProblemRule(AccessDeniedError, 503, "denied by AWS"),
-    ProblemRule(NewerRecordError, 503, "newer records"),
+    ProblemRule(OtherVersionError, 503, "records of another version"),
 )
 
 
@@ -113,6 +121,10 @@ class Api:
         self._callers = Callers(self._cloud.tokens, self._cloud.clock)
         self._relay = Relay(self._cloud)
 
+    def current(self, identity: Identity | None) -> Identity | None:
+        """Return a caller with the current rights, or None if the token is not valid now."""
+        return self._callers.current(identity)
+
     def call(
         self, operation: AnyOperation, identity: Identity | None, request: Request
     ) -> Response:
@@ -138,6 +150,7 @@ class Api:
             {**query, **request.params},
             request.id,
             request.agent,
+            assistants.client_in(request.headers),
         )
 
     def _respond(
@@ -146,6 +159,8 @@ class Api:
         try:
             body = self._body(operation, caller, request)
             entry.begin(caller, body)
+            if caller.kind == "assistant":
+                self._check_assistant(caller, operation, body)
             _check_admitted(caller, operation.permission)
             service = self._service(operation, caller, entry)
             if request.agent is not None:
@@ -158,6 +173,14 @@ class Api:
         key = new_key(caller)
         self._cloud.blobs.put(key, response.body)
         return self._redirect(key, "answer.json")
+
+    def _check_assistant(
+        self, caller: Identity, operation: AnyOperation, body: bytes | Upload
+    ) -> None:
+        """Check scopes and pace of an assistant; raises `ProblemError` (403, 429)."""
+        content = body if isinstance(body, bytes) else b""
+        assistants.check_scopes(caller.scopes, operation, content)
+        assistants.check_pace(self._cloud.tokens.count_in_minute("requests", caller.token))
 
     def _relayed(
         self, operation: AnyOperation, caller: Identity, request: Request, body: bytes | Upload
@@ -216,8 +239,8 @@ class Api:
             once = IdempotentExecutor(
                 self._responses((caller.org, f"token {caller.token}")), self._cloud.clock
             )
-        server = server_of(operation, self._engine, caller, entry.begin)
-        return Service(server, rules=RULES, once=once)
+        servers = (_SERVERS[kind](self._engine, caller, entry.begin) for kind in _kinds(operation))
+        return Service(*servers, operations=(operation,), rules=RULES, once=once)
 
     def _body(self, operation: AnyOperation, caller: Identity, request: Request) -> bytes | Upload:
         key = request.headers.get(BODY_KEY.lower())
@@ -282,9 +305,11 @@ def _fields(
 
 def _check_admitted(caller: Identity, permission: Permission) -> None:
     """Check that a caller has a permission; raises `ProblemError` (403)."""
-    lacking = sorted(needed_permissions(permission) - caller.permissions)
-    is_worker = Permission.WORKER in caller.permissions
-    if lacking or (is_worker and permission is not Permission.WORKER):
+    is_worker = bool(WORKERS & caller.permissions)
+    # A started worker may start again: it requests new credentials so.
+    held = caller.permissions | (WORKERS if Permission.WORKER in caller.permissions else set())
+    lacking = sorted(needed_permissions(permission) - held)
+    if lacking or (is_worker and permission not in WORKERS):
         raise problems.not_allowed(lacking or ["clients only"])
 
 

@@ -126,6 +126,8 @@ class Sockets:
         identity = authorizer.identify(self._cloud.tokens, token)
         if identity is None or not (may_read(identity) or may_link(identity)):
             return False
+        if identity.kind == "assistant":  # each of its requests is checked and in the audit log
+            return False
         self._cloud.connections.opened(connection, identity.token, identity.parent)
         return True
 

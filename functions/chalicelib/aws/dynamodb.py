@@ -47,6 +47,8 @@ _FAILED = f"{REFUSED}Exception"
 _CONFLICT = "TransactionConflictException"
 #: Seconds before a write is retried after such a conflict.
 _PAUSES = (0.02, 0.05, 0.1, 0.2)
+#: Seconds before each repetition of the rest of a batch, which DynamoDB throttled.
+_BATCH_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -85,7 +87,7 @@ class DynamoTable:
     """A DynamoDB table.
 
     Every method raises `ThrottledError` if DynamoDB throttles, and
-    `chalicelib.run.rules.snapshots.NewerRecordError` for an item of a newer schema.
+    `chalicelib.run.rules.snapshots.OtherVersionError` for an item of a newer schema.
 
     Attributes:
         schema: The schema for writing and reading.
@@ -205,9 +207,12 @@ class DynamoTable:
             asked = [
                 {"DeleteRequest": {"Key": _packed_key(key)}} for key in keys[start : start + _BATCH]
             ]
+            pauses = iter(_BATCH_PAUSES)
             while asked:
                 response = self._call_plain("batch_write_item", RequestItems={self._name: asked})
                 asked = response.get("UnprocessedItems", {}).get(self._name, [])
+                if asked:
+                    _pause_or_give_up(pauses, f"{len(asked)} items of {self._name} stay")
             check()
 
     def transact(self, operations: Sequence[Mapping[str, Any]]) -> None:
@@ -385,6 +390,13 @@ class DynamoTable:
                         raise
                 time.sleep(pause * (0.5 + random.random()))  # noqa: S311  not for secrets
             return call(**arguments)
+
+
+def _pause_or_give_up(pauses: Iterator[float], message: str) -> None:
+    pause = next(pauses, None)
+    if pause is None:
+        raise ThrottledError(f"DynamoDB throttled a batch: {message}")
+    time.sleep(pause * (0.5 + random.random()))  # noqa: S311  not for secrets
 
 
 def _conflicting(key: Key, where: str) -> AbstractContextManager[None]:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from chalicelib.aws.clients import Clients
 from chalicelib.aws.errors import ignoring, throttling
+from chalicelib.errors import ThrottledError
 
 #: Lifetime of a presigned URL in seconds: as long as somebody who was removed can still use one.
 URL_SECONDS = 300
@@ -123,12 +124,18 @@ class S3Bucket:
             self.delete_all(page)
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """Delete many objects; a missing one is not an error."""
+        """Delete many objects; a missing one is not an error.
+
+        Raises:
+            ThrottledError: S3 has not deleted all of them.
+        """
         client = self._clients.get("s3")
         for first in range(0, len(keys), _MAX_DELETED):
             objects = [{"Key": key} for key in keys[first : first + _MAX_DELETED]]
             with throttling():
-                client.delete_objects(Bucket=self._name, Delete={"Objects": objects})
+                found = client.delete_objects(Bucket=self._name, Delete={"Objects": objects})
+            for error in found.get("Errors", ()):
+                raise ThrottledError(f"{error.get('Key')} was not deleted: {error.get('Code')}")
 
     def pages_below(self, prefix: str) -> Iterator[list[str]]:
         """Yield the keys with a prefix, up to a thousand at a time."""

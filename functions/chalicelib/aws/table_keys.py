@@ -4,14 +4,14 @@
 partition                       sort                  content
 ==============================  ====================  ========================================
 ``P#<pipeline>``                ``R``                 the record, and where its definition is
-``P#<pipeline>``                ``E#<number>``        an entry of the journal
+``P#<pipeline>``                ``E#<number>``        an entry of the journal, and its state changes
 ``P#<pipeline>``                ``F``                 whose turn it is to write entries
-``P#<pipeline>``                ``C#<first seq>``     the state changes of an entry
-``P#<pipeline>``                ``A#<path>#<n>``      an attempt
 ``P#<pipeline>``                ``X#<number>``        attempts of an entry, not yet written
 ``P#<pipeline>``                ``M#<number>``        notifications of an entry
+``P#<pipeline>``                ``N#<path>#<n>``      number of pipelines that an attempt launched
 ``P#<pipeline>``                ``S``                 the latest snapshot
 ``P#<pipeline>``                ``W#<worker>``        time of a worker's launch or heartbeat
+``X#<pipeline>#<part>``         ``<path>#<n>``        an attempt that ended
 ``W#<pipeline>``                ``<id>``              an input that waits for an entry
 ``R``                           ``R``                 when the bucket of launches is full
 ``Z``                           ``Z``                 the pipeline whose storage was measured last
@@ -28,9 +28,9 @@ partition                       sort                  content
 ``O#<org>``                     ``V#<SHA-256>``       an invitation
 ``O#<org>``                     ``H``                 named limits: holders and waiting commands
 ``A#<org>#<month>``             ``<time>#<id>``       a request that did more than read
-``U#<org>#<month>``             ``T#<part>``          a part of the usage
-``U#<org>#<month>``             ``K#<key>``           marks of metered usage
-``U#<org>#<month>``             ``P#<pipeline>``      usage of a pipeline
+``U#<org>#<month>#<part>``      ``T``                 a part of the usage
+``U#<org>#<month>#<part>``      ``K#<key>``           marks of metered usage
+``U#<org>#<month>#<part>``      ``P#<pipeline>``      usage of a pipeline
 ``U#<org>#<month>``             ``H#<hour>``          charged usage in an hour
 ``B#<org>``                     ``<worker>#<since>``  charged time of a worker
 ``E#<event>``                   ``E``                 an event of the payment provider
@@ -44,6 +44,9 @@ partition                       sort                  content
 ``G#<org>#<trigger>``           ``D#<time>-<id>``     a webhook that it received
 ``G#<org>#<trigger>``           ``I#<SHA-256>``       mark of the provider's id of a webhook
 ``J#<SHA-256>``                 ``J``                 an ID token that was used
+``V#<SHA-256 of an address>``   ``<org>#<SHA-256>``   that the address has an open invitation
+``S#<scope>``                   ``C``                 which AWS secret has the secrets of a scope
+``S#<scope>``                   ``V#<version>``       an AWS secret that may exist
 ``D#<pipeline>``                ``<shell>``           a debug shell on a worker of its own
 ``C#<pipeline>``                ``<connection>``      follower of a pipeline
 ``N#<connection>``              ``N``                 owner of a connection, and its pipeline
@@ -61,10 +64,13 @@ partition                       sort                  content
 
 from hashlib import sha256
 from typing import NamedTuple
+from zlib import crc32
 
 from chalicelib.run.rules.snapshots import Kind
 
 _DIGITS = 12
+#: Number of partitions of a pipeline's attempts, and of an organisation's usage in a month.
+PARTS = 8
 #: Sorts after every character of a key; DynamoDB sorts by UTF-8 bytes.
 LAST = "\U0010ffff"
 #: Sorts before every character of a path, so that keys of attempts sort like their paths.
@@ -77,6 +83,8 @@ _KINDS: dict[str, Kind] = {
     "T": "token",
     "H": "person",
     "J": "used",
+    "S": "secret",
+    "V": "invited",
     "D": "shell",
     "C": "follower",
     "N": "connection",
@@ -86,6 +94,7 @@ _KINDS: dict[str, Kind] = {
     "E": "hook event",
     "Q": "relayed",
     "W": "waiting",
+    "X": "attempt",
     "G": "delivery",
     "R": "pace",
     "Z": "measured last",
@@ -111,10 +120,9 @@ _OF_A_PIPELINE: dict[str, Kind] = {
     "R": "record",
     "E": "entry",
     "F": "turn",
-    "C": "changes",
-    "A": "attempt",
     "X": "spilled",
     "M": "outgoing",
+    "N": "children",
     "S": "snapshot",
     "W": "sign of life",
     "B": "measured",
@@ -170,11 +178,6 @@ def waiting(pipeline_id: str, submitted: str) -> Key:
     return Key(f"W#{pipeline_id}", submitted)
 
 
-def changes(pipeline_id: str, seq: int) -> Key:
-    """Return the key of the changes whose first one has this number."""
-    return Key(pipeline(pipeline_id), f"C#{seq:0{_DIGITS}}")
-
-
 def attempts_of(path: str) -> str:
     """Return the prefix of the sort keys of a node's attempts.
 
@@ -183,12 +186,31 @@ def attempts_of(path: str) -> str:
     raw = path.encode()
     if len(raw) > _MAX_PATH:
         path = raw[:_MAX_PATH].decode(errors="ignore") + _END + sha256(raw).hexdigest()[:32]
-    return f"A#{path}{_END}"
+    return f"{path}{_END}"
+
+
+def part_of(name: str) -> int:
+    """Return the number of the partition of something that is spread over `PARTS`.
+
+    DynamoDB writes 1,000 units a second to one partition.
+    """
+    return crc32(name.encode()) % PARTS
+
+
+def attempts(pipeline_id: str, part: int) -> str:
+    """Return a partition of a pipeline's attempts."""
+    return f"X#{pipeline_id}#{part:02}"
 
 
 def attempt(pipeline_id: str, path: str, number: int) -> Key:
     """Return the key of an attempt."""
-    return Key(pipeline(pipeline_id), f"{attempts_of(path)}{number:0{_DIGITS}}")
+    sort = f"{attempts_of(path)}{number:0{_DIGITS}}"
+    return Key(attempts(pipeline_id, part_of(path)), sort)
+
+
+def children(pipeline_id: str, path: str, number: int) -> Key:
+    """Return the key of the number of pipelines that an attempt launched."""
+    return Key(pipeline(pipeline_id), f"N#{attempts_of(path)}{number:0{_DIGITS}}")
 
 
 def spilled(pipeline_id: str, number: int) -> Key:
@@ -266,19 +288,20 @@ def audit(org_name: str, month: str, entry_id: str) -> Key:
     return Key(f"A#{org_name}#{month}", entry_id)
 
 
-def usage(org_name: str, month: str, part: int = 0) -> Key:
+def usage(org_name: str, month: str, part: int) -> Key:
     """Return the key of a part of an organisation's usage in a month."""
-    return Key(f"U#{org_name}#{month}", f"T#{part:02}")
+    return Key(f"U#{org_name}#{month}#{part:02}", "T")
 
 
 def metered(org_name: str, month: str, key: str) -> Key:
     """Return the key that marks usage as metered."""
-    return Key(f"U#{org_name}#{month}", f"K#{sha256(key.encode()).hexdigest()}")
+    mark = f"K#{sha256(key.encode()).hexdigest()}"
+    return Key(usage(org_name, month, part_of(key)).partition, mark)
 
 
 def spent(org_name: str, month: str, pipeline_id: str) -> Key:
     """Return the key of a pipeline's usage in a month."""
-    return Key(f"U#{org_name}#{month}", f"P#{pipeline_id}")
+    return Key(usage(org_name, month, part_of(pipeline_id)).partition, f"P#{pipeline_id}")
 
 
 def measured(pipeline_id: str) -> Key:
@@ -362,9 +385,34 @@ def delivery_mark(org_name: str, trigger_name: str, identity: str) -> Key:
     return Key(f"G#{org_name}#{trigger_name}", f"I#{digest}")
 
 
+def delivery_count(org_name: str, trigger_name: str, minute: int) -> Key:
+    """Return the key of the number of webhooks that a trigger received in a minute."""
+    return Key(f"G#{org_name}#{trigger_name}", f"M#{minute}")
+
+
+def watched_app(org_name: str) -> Key:
+    """Return the key that marks an organisation's GitHub App as one with webhooks."""
+    return Key(f"G#{org_name}#~github", "W")
+
+
+def invited(email: str, org_name: str, digest: str) -> Key:
+    """Return the key that marks an address as invited (`infra/aws/sign_up.py` reads it)."""
+    return Key(f"V#{sha256(email.casefold().encode()).hexdigest()}", f"{org_name}#{digest}")
+
+
 def used(digest: str) -> Key:
     """Return the key that marks an ID token as used."""
     return Key(f"J#{digest}", "J")
+
+
+def current_secret(scope: str) -> Key:
+    """Return the key of the name of the AWS secret that has a scope's secrets."""
+    return Key(f"S#{scope}", "C")
+
+
+def secret_version(scope: str, version: str) -> Key:
+    """Return the key of an AWS secret of a scope that may exist."""
+    return Key(f"S#{scope}", f"V#{version}")
 
 
 def launch_pace() -> Key:

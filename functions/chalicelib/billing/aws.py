@@ -8,7 +8,6 @@ from typing import Any
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import NEW, DynamoTable, Item, Update, Value
 from chalicelib.billing.port import HookEvent, HourTotal, Meter, PaymentAccount, WaitingMail
-from conducto_core.billing.handlers import month_of
 from conducto_core.billing.rules import (
     Billing,
     PlanPeriod,
@@ -17,6 +16,7 @@ from conducto_core.billing.rules import (
     charged_at,
     charged_hours,
     dollars,
+    month_of,
     moved,
 )
 from conducto_core.installation.names import OPEN

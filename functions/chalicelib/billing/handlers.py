@@ -6,19 +6,35 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from time import gmtime, strftime
 
+from chalicelib.api.caller import CloudCaller
 from chalicelib.billing.billing import Subscriptions
-from chalicelib.billing.metering import month_of
+from chalicelib.billing.metering import cost, customer_rates, month_of
 from chalicelib.billing.port import BillingPorts, HourTotal, Meter, PaymentAccount, rates_of
 from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.workers.slots import Slots
+from conducto_core.api.serve import serves
+from conducto_core.billing import operations as billing_operations
+from conducto_core.billing.handlers import (
+    dearest,
+    months_before,
+    usage_report,
+    uses_by_node,
+    with_nodes,
+    with_prices,
+)
 from conducto_core.billing.model import (
     MAX_BILLED,
     BillingPage,
     BillingStatus,
+    CostParams,
     DayCharge,
     PipelineCharge,
+    PipelineCost,
+    PipelineSpent,
     SpendLimit,
+    Usage,
+    UsageParams,
 )
 from conducto_core.billing.rules import LIVE, PLAN_PAGE, Rates, dollars
 from conducto_core.errors import NotFoundError, RefusedError
@@ -34,18 +50,22 @@ class CloudBilling:
     _me: Identity
     _slots: Slots
 
+    @serves(billing_operations.GET_BILLING)
     async def get_billing(self) -> BillingStatus:
         """Return the plan, the usage and the spend limit."""
         return await asyncio.to_thread(self._status)
 
+    @serves(billing_operations.CHECKOUT)
     async def start_checkout(self) -> BillingPage:
         """Return the page on which the organisation subscribes."""
         return await asyncio.to_thread(self._checkout)
 
+    @serves(billing_operations.PORTAL)
     async def open_billing_portal(self) -> BillingPage:
         """Return the page with invoices and payment methods."""
         return await asyncio.to_thread(self._portal)
 
+    @serves(billing_operations.SET_LIMIT)
     async def set_spend_limit(self, limit: SpendLimit) -> BillingStatus:
         """Set the maximum dollars of a billing period; it takes effect immediately."""
         return await asyncio.to_thread(self._set_limit, limit)
@@ -176,3 +196,33 @@ def _forecast(accrued: float, start: float | None, end: float | None, now: float
         return None
     share = (min(now, end) - start) / (end - start)
     return accrued / share if share >= _FORECAST_SHARE else None
+
+
+class CloudUsage(CloudCaller):
+    """The run time and the cost of commands of one organisation."""
+
+    @serves(billing_operations.USAGE)
+    async def get_usage(self, query: UsageParams) -> Usage:
+        """Return the run time and cost of commands, including those of deleted pipelines."""
+        return await asyncio.to_thread(self._usage, query)
+
+    def _usage(self, query: UsageParams) -> Usage:
+        org, orgs = self._me.org, self._cloud.orgs
+        months = months_before(self._cloud.clock()) if query.month is None else (query.month,)
+        report = usage_report(spent for month in months for spent in orgs.spent(org, month))
+        if query.nodes:
+            named = [self._with_nodes(spent, query.nodes) for spent in dearest(report)]
+            report = usage_report([*named, *report.pipelines[len(named) :]])
+        return with_prices(report, customer_rates(self._cloud, org))
+
+    @serves(billing_operations.COST)
+    async def get_cost(self, params: CostParams) -> PipelineCost:
+        """Return the cost of a pipeline since its launch."""
+        id_ = await asyncio.to_thread(self._owned, params.id)
+        return await asyncio.to_thread(cost, self._cloud, self._me.org, id_, params.nodes)
+
+    def _with_nodes(self, spent: PipelineSpent, maximum: int) -> PipelineSpent:
+        if self._cloud.store.record(self._me.org, spent.id) is None:
+            return spent  # the pipeline was deleted
+        nodes = uses_by_node(self._cloud.store.attempts(spent.id), month=spent.month)
+        return with_nodes(spent, nodes, maximum)

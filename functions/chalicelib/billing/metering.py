@@ -14,7 +14,7 @@ from chalicelib.billing.port import BillingRecords, Meter, rates_of
 from chalicelib.dependencies import Dependencies, write_with_retry
 from chalicelib.errors import ConflictError
 from chalicelib.people.port import InUse, Measured, Spender
-from conducto_core.billing.handlers import cost_of, month_of, months_before, with_prices
+from conducto_core.billing.handlers import cost_of, months_before, with_prices
 from conducto_core.billing.model import PipelineCost, PipelineSpent
 from conducto_core.billing.rules import (
     KEPT_SECONDS,
@@ -24,6 +24,7 @@ from conducto_core.billing.rules import (
     Rates,
     Stored,
     charged_seconds,
+    month_of,
     storage_dollars,
 )
 from conducto_core.errors import NotFoundError, PlanFullError

@@ -8,6 +8,8 @@ from chalicelib.api.transfers import StagedDownload, Upload, new_key, nothing, t
 from chalicelib.data.copy_jobs import MAX_AT_ONCE, Copy, CopyJobs
 from chalicelib.data.function import MAX_INLINE
 from conducto_core.api.downloads import ByteRange, Download
+from conducto_core.api.serve import serves
+from conducto_core.data import operations as data_operations
 from conducto_core.installation.names import pipeline_directory, user_directory
 from conducto_core.run.model.params import ChangedDataParams, ListUserDataParams, UserDataParams
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
@@ -27,6 +29,7 @@ class CloudData(CloudCaller):
             await asyncio.to_thread(self._note_change, self._owned(pipeline_id), change)
         return where
 
+    @serves(data_operations.DATA, data_operations.USER_DATA)
     async def list_data(self, query: ListUserDataParams) -> DataList:
         """List a directory of a pipeline's data, or of the user's data."""
         where = self._data_directory(query.pipeline)
@@ -34,6 +37,7 @@ class CloudData(CloudCaller):
             self._cloud.data.entries, where, query.name, query.after, query.limit
         )
 
+    @serves(data_operations.CHANGED_DATA)
     async def list_changed_data(self, query: ChangedDataParams) -> ChangedData:
         """List the files of a pipeline's data that were written within a period."""
         where = self._data_directory(query.id)
@@ -41,6 +45,7 @@ class CloudData(CloudCaller):
             self._cloud.data.changed, where, query.since, query.until, query.limit
         )
 
+    @serves(data_operations.DATA_FILE, data_operations.USER_DATA_FILE)
     async def read_data(self, params: UserDataParams, span: ByteRange | None = None) -> Download:
         """Return a download of a data file; the bucket serves the whole file and ranges of it."""
         del span
@@ -56,6 +61,7 @@ class CloudData(CloudCaller):
             name.rpartition("/")[2], copy.size, 0, copy.size, copy.version, nothing(), key=copy.key
         )
 
+    @serves(data_operations.PUT_DATA, data_operations.PUT_USER_DATA)
     async def write_data(self, params: UserDataParams, content: AsyncIterator[bytes]) -> DataEntry:
         """Write a data file, replacing an existing one."""
         where, name = await self._changed_directory(params.pipeline, "write_data"), params.name
@@ -74,6 +80,7 @@ class CloudData(CloudCaller):
             return CopyJobs(self._cloud).fetch(where, name, key, size)
         return self._cloud.data.fetch(where, name, key)
 
+    @serves(data_operations.DELETE_DATA, data_operations.DELETE_USER_DATA)
     async def delete_data(self, params: UserDataParams) -> Deleted:
         """Delete a data file, or a directory and its contents."""
         where = await self._changed_directory(params.pipeline, "delete_data")

@@ -4,6 +4,8 @@ import asyncio
 
 from chalicelib.api.caller import CloudCaller
 from chalicelib.debug.plans import debug_plan
+from conducto_core.api.serve import serves
+from conducto_core.debug import operations
 from conducto_core.debug.model import (
     DebugPlan,
     DebugRequest,
@@ -20,6 +22,7 @@ from conducto_core.run.model.params import PipelineParams
 class CloudDebug(CloudCaller):
     """Plans of debug shells on the caller's machine, and shells on workers."""
 
+    @serves(operations.DEBUG)
     async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
         """Return the container of a debug shell for an attempt."""
         id_ = await asyncio.to_thread(self._owned, params.id)
@@ -32,16 +35,19 @@ class CloudDebug(CloudCaller):
             raise RefusedError(f"{request.path}: cloud workers take no snapshots; omit --snapshot")
         return await asyncio.to_thread(debug_plan, self._engine, self._me, id_, request)
 
+    @serves(operations.OPEN_REMOTE_SHELL)
     async def open_remote_shell(
         self, params: PipelineParams, request: RemoteShellRequest
     ) -> RemoteShell:
         """Request a worker for a debug shell."""
         return self._shells.open(self._me, self._owned(params.id), request)
 
+    @serves(operations.ENTER_REMOTE_SHELL)
     async def enter_remote_shell(self, params: RemoteShellParams) -> RemoteShellEntry:
         """Return the shell's endpoint, or the reason why it is not ready."""
         return self._shells.enter(self._me, params.id, params.shell)
 
+    @serves(operations.END_REMOTE_SHELL)
     async def end_remote_shell(self, params: RemoteShellParams) -> RemoteShellEnd:
         """Close a debug shell and stop its worker."""
         return self._shells.end(self._me, params.id, params.shell)

@@ -73,7 +73,8 @@ class _Plans:
         script, env = self._command(pipeline_id, subject)
         # The caller's own: a shell must not expose the secrets of another user.
         cloud = self._cloud
-        found = inject(cloud.vault, self._me.org, self._me.user, cloud.services).env
+        given = inject(cloud.vault, self._me.org, self._me.user, cloud.services)
+        found = given.only(spec.secrets).env
         secrets = {name: value for name, value in found.items() if not is_ours(name)}
         shell = image.shell or _ANY_SHELL
         return DebugPlan(
@@ -132,8 +133,9 @@ def debug_plan(
         NotFoundError: The pipeline, node or attempt does not exist.
         RefusedError: A shell is not possible.
     """
-    records = tuple(engine.cloud.store.attempts(pipeline_id, request.path))
     with engine.reading(me.org, pipeline_id) as live:
+        stored = engine.cloud.store.attempts(pipeline_id, request.path)
+        records = tuple(live.with_running(stored, (request.path,)))
         check_shell(live.record)
         subject = _subject(live, request, records)
     return _Plans(engine.cloud, me, remote=remote).plan(pipeline_id, subject)

@@ -17,7 +17,7 @@ from chalicelib.dependencies import write_with_retry
 from chalicelib.errors import CapacityError, PlanLimitError
 from chalicelib.people.port import Identity, Spender
 from chalicelib.people.tokens import new_token
-from chalicelib.run.deferred_effects import WORKER
+from chalicelib.run.deferred_effects import START_WORKER
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.workers.port import Shell, TaskStatus, WorkerTask
 from conducto_core.billing.rules import dollars_for
@@ -156,7 +156,7 @@ class DebugSessions:
     def _start_request(self, shell: Shell, plan: DebugPlan) -> None:
         token, digest = new_token()
         who = (shell.pipeline_id, shell.path, shell.id)
-        identity = Identity(shell.org, shell.user, frozenset({WORKER}), who)
+        identity = Identity(shell.org, shell.user, frozenset({START_WORKER}), who)
         self._cloud.tokens.put(digest, identity, expires=shell.until + TOKEN_SECONDS)
         task = WorkerTask(  # noqa: S604  starts no process with a shell
             worker_id=shell.id,
@@ -237,6 +237,20 @@ class DebugSessions:
                 seconds=max(0.0, shell.until - self._cloud.clock()),
             ),
         )
+
+    def key_of(self, identity: Identity) -> str | None:
+        """Return the digest of the key of a shell's agent; raises `ShellOverError`."""
+        return self._mine(identity).key
+
+    def bind(self, identity: Identity, key: str, second: str) -> None:
+        """Record the digest of an agent's key; a second key ends the shell.
+
+        Raises:
+            ShellOverError: The shell has ended, or its agent has another key.
+        """
+        shell = self._mine(identity)
+        if not self._cloud.shells.bind(shell, key):
+            raise ShellOverError(str(self._over(shell, second).ended))
 
     def heartbeat(self, identity: Identity) -> HeartbeatResponse:
         """Record that a shell is ready; return whether it must stop."""

@@ -10,6 +10,7 @@ from chalicelib.aws.clients import Clients, Tags, upper
 from chalicelib.aws.errors import denying, ignoring, throttling
 from chalicelib.images.port import BuildRequest, BuildStatus
 from conducto_core.api.cloud_operations import RegistryLogin
+from conducto_core.errors import RefusedError
 from conducto_core.images.build_plan import PLATFORM
 from conducto_core.installation.names import BUILD_MINUTES, BUILD_PIPELINE, IMAGE_DAYS
 
@@ -196,9 +197,15 @@ _NO_BUILD = frozenset({"InvalidInputException", "ResourceNotFoundException"})
 
 
 class CodeBuild:
-    """Implements `Builder`; its project defines the environment and the role of builds."""
+    """Implements `Builder`; its project defines the environment and the role of builds.
 
-    def __init__(self, clients: Clients, project: str, registry: EcrRegistry) -> None:
+    Args:
+        clients: boto3 clients.
+        project: Name of the project; None: the region has no CodeBuild.
+        registry: The registry.
+    """
+
+    def __init__(self, clients: Clients, project: str | None, registry: EcrRegistry) -> None:
         self._clients = clients
         self._project = project
         self._registry = registry
@@ -216,7 +223,16 @@ class CodeBuild:
         return self._registry.login(org, session)
 
     def start(self, request: BuildRequest) -> str:
-        """Start a build, once for equal requests, and return its id."""
+        """Start a build, once for equal requests, and return its id.
+
+        Raises:
+            RefusedError: The region has no CodeBuild.
+        """
+        if self._project is None:
+            raise RefusedError(
+                "this installation builds no images, because its region has no CodeBuild; launch "
+                "with --build local, which builds them on your machine"
+            )
         with denying():
             self._registry.ensure(request.org)
         variables = {

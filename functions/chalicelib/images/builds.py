@@ -32,6 +32,7 @@ from types import MappingProxyType
 
 from chalicelib.dependencies import Dependencies
 from chalicelib.errors import AccessDeniedError, ThrottledError
+from chalicelib.images.manifests import Manifests
 from chalicelib.images.port import BuildRequest, BuildStatus
 from chalicelib.people.port import Identity
 from chalicelib.run.model import BuiltImage
@@ -45,7 +46,7 @@ from conducto_core.images import build_plan, sdk_wheel
 from conducto_core.images import dockerfile as install
 from conducto_core.images import dockerfile as layers
 from conducto_core.images.build_plan import BuildPlan
-from conducto_core.images.model import CloneSource, ImageSources, ImageSpec
+from conducto_core.images.model import CODE_DIR, CloneSource, ImageSources, ImageSpec
 from conducto_core.images.references import without_password
 from conducto_core.installation.names import BUILD_MINUTES, BUILD_PREFIX, CONTEXT_PREFIX, FRESH_DAYS
 from conducto_core.logs.handlers import image_log
@@ -249,6 +250,10 @@ class ImageBuilds:
                     f"({digest[:12]}…); launch again from the machine that has it"
                 )
 
+    def manifests(self, org: str) -> Manifests:
+        """Return the manifests of the organisation's uploaded directories."""
+        return Manifests(self._blobs, lambda digest: context_key(org, digest))
+
     # ---- a build ------------------------------------------------------------------------------
 
     def begin(self, org: str, pipeline_id: str, image: BuiltImage) -> BuiltImage:
@@ -408,6 +413,9 @@ def _pending(org: str, image: ImageSpec, plan: BuildPlan, salt: str = "") -> Bui
         tag=_tag(org, plan.digest, salt),
         salt=salt,
         contexts=plan.contexts(),
+        base=f"{plan.base_digest} {salt}",
+        code=plan.code,
+        workdir=CODE_DIR if image.docker_auto_workdir and plan.code else None,
     )
 
 

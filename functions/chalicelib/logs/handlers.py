@@ -11,14 +11,17 @@ from tempfile import NamedTemporaryFile
 from chalicelib.logs.port import LogKey, LogStore, Tail
 from chalicelib.run.reading import LOOK_EVERY, CloudQueries
 from conducto_core.api.downloads import ByteRange, Download
+from conducto_core.api.serve import serves
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.command.usage import MAX_BYTES, resources_in
 from conducto_core.errors import NotFoundError
+from conducto_core.logs import operations as logs_operations
 from conducto_core.logs.handlers import lines_response, matches_response, search
 from conducto_core.logs.lines import ChunkIndex, End, LineIndex, Lines, last_lines, outline
 from conducto_core.logs.search import SearchQuery, chunk_to_search
 from conducto_core.results.model import OutputParams, OutputStream
 from conducto_core.results.outputs import MAX_STREAM
+from conducto_core.run import operations as run_operations
 from conducto_core.run.handlers import chosen_attempt
 from conducto_core.run.model.params import (
     MAX_LOG_CHUNK,
@@ -106,6 +109,7 @@ def lines_of(logs: LogStore, key: LogKey, first: int, count: int, limit: int) ->
 class CloudLogs(CloudQueries):
     """Queries on command output, over a `LogStore`."""
 
+    @serves(logs_operations.LOG)
     async def read_log(self, query: LogParams) -> LogChunk:
         """Return a chunk of an output stream; wait up to ``query.wait`` seconds for output."""
         end = self._cloud.clock() + query.wait
@@ -148,6 +152,7 @@ class CloudLogs(CloudQueries):
             other_size=logs.size(key._replace(stream=OTHER[query.stream])) if query.times else None,
         )
 
+    @serves(logs_operations.LOG_LINES)
     async def read_log_lines(self, query: LogLinesParams) -> LogLines:
         """Return lines of an output stream."""
         key, complete = await self._output(query)
@@ -161,6 +166,7 @@ class CloudLogs(CloudQueries):
         )
         return lines_response(found, complete=complete)
 
+    @serves(logs_operations.LOG_SEARCH)
     async def search_log(self, query: LogSearchParams) -> LogMatches:
         """Return the matching lines of an output stream, within limits on time and size."""
         key, complete = await self._output(query)
@@ -187,6 +193,7 @@ class CloudLogs(CloudQueries):
         before = await asyncio.to_thread(self._line_at, key, query.offset)
         return matches_response(found, before, complete=complete)
 
+    @serves(logs_operations.LOG_OUTLINE)
     async def outline_log(self, query: LogOutlineParams) -> LogOutline:
         """Return the times and groups of the lines of a part of an output stream."""
         key, complete = await self._output(query)
@@ -209,6 +216,7 @@ class CloudLogs(CloudQueries):
         with _LINE_INDEXES.using(self._cloud.logs, key) as index:
             return index.ended(stream, min(offset, stream.size()))
 
+    @serves(logs_operations.LOG_FILE)
     async def download_log(self, query: LogFileParams, span: ByteRange | None = None) -> Download:
         """Return a download of an output stream as it is now, or of a range of it."""
         key, _ = await self._output(query)
@@ -228,6 +236,7 @@ class CloudLogs(CloudQueries):
             chunks=self._chunks(key, first, count),
         )
 
+    @serves(run_operations.RESOURCES)
     async def get_resources(self, query: ResourcesParams) -> Resources:
         """Return the resource usage of an attempt."""
         id_ = await asyncio.to_thread(self._owned, query.id)

@@ -23,6 +23,7 @@ from conducto_core.installation.model import (
     ShowVersion,
     TokenInfo,
 )
+from conducto_core.installation.names import LAYOUT
 from conducto_core.people.model import ID_LENGTH, InvitationLink, NewInvitation
 
 #: Creates an invitation to an organisation; raises `RefusedError`.
@@ -79,7 +80,7 @@ class Administration:
             case SetPlan() | ShowPlan():
                 return self._planned(request)
             case ShowVersion():
-                return AdminResponse(version=__version__)
+                return AdminResponse(version=__version__, layout=LAYOUT)
 
     def _existing_plan(self, org: str) -> list[TokenRecord]:
         return [token for token in self._tokens.known(org) if token.identity.kind != "session"]

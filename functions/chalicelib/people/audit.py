@@ -22,17 +22,19 @@ logger = logging.getLogger(__name__)
 
 #: Maximum length of a stored path.
 _MAX_PATH = 300
-_MACHINES = (Permission.WORKER, Permission.CHILDREN)
+_MACHINES = (Permission.START_WORKER, Permission.WORKER, Permission.CHILDREN)
 #: Parameters of a path or query that name the subject of a request.
 _SUBJECTS = ("id", "user", "org", "name")
 #: Fields of a body that have the paths of nodes.
 _PATHS = frozenset({"path", "paths"})
 
 
-def is_audited(operation: AnyOperation) -> bool:
-    """Return whether requests for an operation are in the audit log."""
+def is_audited(operation: AnyOperation, caller: Identity | None = None) -> bool:
+    """Return whether requests for an operation are in the audit log; all of an assistant are."""
     if operation.permission in _MACHINES:
         return False
+    if caller is not None and caller.kind == "assistant":
+        return True
     return operation.permission is not Permission.READ or not operation.safe
 
 
@@ -44,6 +46,7 @@ class RequestAudit:
         params: Path parameters, and ``path`` of the query.
         request: The id of the request.
         agent: The linked agent that the request is for.
+        client: The program that sent it, as it names itself.
     """
 
     log: AuditLog
@@ -52,6 +55,7 @@ class RequestAudit:
     params: Mapping[str, str]
     request: str
     agent: str | None = None
+    client: str = ""
     _begun: tuple[str, str] | None = field(default=None, init=False)
 
     def begin(self, caller: Identity, body: object = None) -> None:
@@ -60,7 +64,7 @@ class RequestAudit:
         Of the body, only paths of nodes are stored. A caller without an organisation has no entry
         until the sign-in has found theirs.
         """
-        if caller.org and is_audited(self.operation) and not self.operation.safe:
+        if caller.org and is_audited(self.operation, caller) and not self.operation.safe:
             entry = self._entry(caller, body)
             self._begun = caller.org, self.log.add(caller.org, entry)
 
@@ -69,7 +73,7 @@ class RequestAudit:
 
         A request that only read, or was refused before it could begin, gets its entry here.
         """
-        if self._begun is None and caller.org and is_audited(self.operation):
+        if self._begun is None and caller.org and is_audited(self.operation, caller):
             entry = self._entry(caller, None).model_copy(update={"status": status})
             record(self.log, caller.org, entry)
         elif self._begun is not None:
@@ -92,6 +96,8 @@ class RequestAudit:
             subject=subject[:_MAX_PATH],
             paths=self._paths(body),
             request=self.request,
+            client=self.client if caller.kind == "assistant" else "",
+            scopes=caller.scopes,
         )
 
     def _created(self, status: int, answer: bytes) -> str | None:

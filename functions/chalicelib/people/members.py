@@ -27,11 +27,13 @@ from conducto.integrations.http import DeliveryError
 from conducto_core.api import problems
 from conducto_core.api.operation import Permission
 from conducto_core.api.problems import ProblemError
+from conducto_core.assistants.rules.authority import ordered, permissions_of_scopes
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.people.model import (
     ID_LENGTH,
     INVITATION_DAYS,
     INVITATION_KEPT_SECONDS,
+    PROGRAM_KINDS,
     AcceptInvitation,
     CreatedToken,
     Invitation,
@@ -49,6 +51,7 @@ from conducto_core.people.model import (
     OwnedRecord,
     Role,
     TakeOverParams,
+    TokenKind,
     TokenListParams,
     TokensRevoked,
     Trust,
@@ -433,10 +436,13 @@ class MemberTokens:
             ProblemError: 403, the caller has fewer permissions.
             RefusedError: The caller's token may not create tokens.
         """
-        problems.check_allowed(request.permissions, self._me.permissions)
+        scopes = ordered(request.scopes) if request.scopes else ()
+        permissions = permissions_of_scopes(scopes) if scopes else frozenset(request.permissions)
+        problems.check_allowed(permissions, self._me.permissions)
         self._check_creator()
         token, digest = new_token()
-        identity = Identity(self._me.org, self._me.user, frozenset(request.permissions))
+        kind: TokenKind = "assistant" if scopes else "token"
+        identity = Identity(self._me.org, self._me.user, frozenset(permissions), scopes=scopes)
         now = self._cloud.clock()
         expires = now + request.days * _DAY
         self._cloud.tokens.put(
@@ -444,18 +450,19 @@ class MemberTokens:
             identity,
             expires=expires,
             parent=self._root(),
-            kind="token",
+            kind=kind,
             name=request.name,
         )
         info = MemberToken(
             id=digest[:ID_LENGTH],
             user=self._me.user,
             name=request.name,
-            kind="token",
-            permissions=tuple(sorted(request.permissions)),
+            kind=kind,
+            permissions=tuple(sorted(permissions)),
             created=now,
             expires=expires,
             current=False,
+            scopes=scopes,
         )
         return CreatedToken(token=token, info=info)
 
@@ -505,13 +512,14 @@ class MemberTokens:
             id=record.digest[:ID_LENGTH],
             user=own.user,
             name=record.name,
-            kind="token" if own.parent is None else own.kind,
+            kind=own.kind if own.parent is not None or own.scopes else "token",
             permissions=tuple(
                 sorted(own.permissions if role is None else narrowed(own.permissions, role))
             ),
             created=record.created,
             expires=record.expires,
             current=record.digest == self._me.token,
+            scopes=own.scopes,
         )
 
     def _root(self) -> str:
@@ -524,7 +532,7 @@ class MemberTokens:
         check_no_program(self._cloud.tokens, self._cloud.people, self._me)
 
     def _check_creator(self) -> None:
-        if self._me.kind == "token":
+        if self._me.kind in PROGRAM_KINDS:
             raise RefusedError(
                 "a token that was created for a program cannot create another one; run "
                 "'conducto login' and then 'conducto tokens create'"

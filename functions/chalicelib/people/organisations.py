@@ -254,6 +254,6 @@ class Organisations:
 def clear_secrets(engine: CommandProcessor, scope: str) -> int:
     """Delete the secrets of a scope; return their number."""
     kept, version = engine.cloud.vault.read_version(scope)
-    if kept:
+    if version:
         engine.cloud.vault.replace(scope, {}, version)
     return len(kept)

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 from chalicelib.remote.port import AgentKey
 from conducto_core.billing.model import PipelineSpent
 from conducto_core.billing.rules import FREE, NO_BILLING, Billing, BillingPlan, Stored, effective
+from conducto_core.installation.names import Scope
 from conducto_core.people.model import (
     AuditEntry,
     AuditPage,
@@ -35,7 +36,7 @@ class SecretVault(Protocol):
         """Return the secrets and their version, which is "" if there are none."""
 
     def replace(self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str) -> None:
-        """Replace a version of a scope's secrets.
+        """Replace a version of a scope's secrets; the old values no longer exist anywhere.
 
         Raises:
             ConflictError: The scope has another version by now; nothing was changed.
@@ -97,6 +98,7 @@ class Identity:
         person: For the ID token of a person, who has no organisation yet.
         run: For the ID token of a CI run.
         kind: The kind of the token.
+        scopes: Those of an assistant's token.
         created: When the token was created.
     """
 
@@ -111,6 +113,7 @@ class Identity:
     person: VerifiedPerson | None = None
     run: VerifiedRun | None = None
     kind: TokenKind = field(default="login", compare=False)
+    scopes: tuple[Scope, ...] = ()
     created: float = field(default=0.0, compare=False)
 
 
@@ -189,8 +192,11 @@ class Tokens(Protocol):
     def revoke_once(self, digest: str) -> bool:
         """Revoke a token; return True for exactly one of concurrent callers."""
 
-    def count_code(self, parent: str) -> int:
-        """Count a sign-in code of a token, and return the number of its codes in this minute."""
+    def count_in_minute(self, what: str, token: str) -> int:
+        """Count a use of a token, such as a sign-in code, and return the number in this minute."""
+
+    def signing_key(self) -> bytes:
+        """Return the secret key of the installation that signs what assistants send back."""
 
     def known(self, org: str) -> Sequence[TokenRecord]:
         """Return the tokens of an organisation's users, newest first, with their sessions."""

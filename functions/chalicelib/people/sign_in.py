@@ -49,7 +49,7 @@ _CODE_ONLY = frozenset({Permission.SIGN_IN.value})
 
 def check_codes(tokens: Tokens, parent: str) -> None:
     """Count a sign-in code of a token; raises `ProblemError` (429) after too many in a minute."""
-    if tokens.count_code(parent) > MAX_CODES:
+    if tokens.count_in_minute("codes", parent) > MAX_CODES:
         raise _refused(
             429,
             "too many codes",

@@ -12,8 +12,11 @@ from chalicelib.people.sign_in import SignIn, TrustedRuns, check_codes
 from chalicelib.people.tokens import CODE_SECONDS, SESSION_SECONDS, new_token
 from conducto_core.api.operation import Permission
 from conducto_core.api.problems import ProblemError
+from conducto_core.api.serve import serves
 from conducto_core.errors import RefusedError
+from conducto_core.people import operations as people_operations
 from conducto_core.people.model import (
+    PROGRAM_KINDS,
     CiExchange,
     CliCode,
     CliExchange,
@@ -74,7 +77,7 @@ class BrowserLogin:
             raise RefusedError(
                 "a browser session cannot create another session; run 'conducto show --app'"
             )
-        if caller.kind == "token":
+        if caller.kind in PROGRAM_KINDS:
             raise RefusedError(
                 "a token that was created for a program cannot start a browser session; run "
                 "'conducto login' first"
@@ -148,36 +151,44 @@ class CloudSignIn:
     def _trusts(self) -> TrustedRuns:
         return TrustedRuns(self._cloud, self._me)
 
+    @serves(people_operations.START_SESSION)
     async def start_session(self, params: SessionParams) -> SessionToken:
         """Exchange a code or an ID token for the token of a browser's session."""
         if self._me.person is None:
             return await asyncio.to_thread(self._browser.start, self._me)
         return await asyncio.to_thread(self._sign_in.start_session, params.org)
 
+    @serves(people_operations.END_SESSION)
     async def end_session(self) -> SessionEnd:
         """End the caller's session."""
         return await asyncio.to_thread(self._browser.end, self._me)
 
+    @serves(people_operations.START_CLI_LOGIN)
     async def start_cli_login(self, request: CliLogin) -> CliCode:
         """Exchange an ID token for a code of the command line."""
         return await asyncio.to_thread(self._sign_in.start_cli_login, request)
 
+    @serves(people_operations.EXCHANGE_CLI_CODE)
     async def exchange_cli_code(self, request: CliExchange) -> IssuedToken:
         """Exchange a code for a token of the command line."""
         return await asyncio.to_thread(self._sign_in.exchange_cli_code, request)
 
+    @serves(people_operations.EXCHANGE_CI_TOKEN)
     async def exchange_ci_token(self, request: CiExchange) -> IssuedToken:
         """Exchange the ID token of a CI run for a token."""
         return await asyncio.to_thread(self._sign_in.exchange_ci_token, request)
 
+    @serves(people_operations.LIST_TRUSTS)
     async def list_trusts(self) -> TrustList:
         """List the trusts of the organisation."""
         return await asyncio.to_thread(self._trusts.listing)
 
+    @serves(people_operations.PUT_TRUST)
     async def put_trust(self, params: TrustParams, request: TrustRequest) -> Trust:
         """Store a trust."""
         return await asyncio.to_thread(self._trusts.put, params.name, request)
 
+    @serves(people_operations.DELETE_TRUST)
     async def delete_trust(self, params: TrustParams) -> TrustList:
         """Delete a trust and revoke its tokens."""
         return await asyncio.to_thread(self._trusts.delete, params.name)

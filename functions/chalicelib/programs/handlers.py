@@ -14,22 +14,23 @@ from chalicelib.run.rules.launch_validation import used_images, validate_nodes
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.run.rules.state import define
 from chalicelib.secrets.injection import InjectedSecrets, inject_commands
+from conducto_core.api import cloud_operations
+from conducto_core.api.serve import serves
 from conducto_core.programs.git_launch import GitLaunch
 from conducto_core.programs.model import ContinuePlan, ContinueRequest
 from conducto_core.programs.relaunch import fingerprint_in
 from conducto_core.programs.rules.continuation import (
-    ANY,
     Continuation,
-    changed_secrets,
     continuation,
     fresh,
     newest,
     with_generated,
 )
+from conducto_core.programs.rules.fingerprints import ANY
+from conducto_core.run import operations as run_operations
 from conducto_core.run import views
 from conducto_core.run.launching import check_continuable, new_record
 from conducto_core.run.model.params import PipelineParams
-from conducto_core.run.model.records import ImageState
 from conducto_core.run.model.requests import Action, LaunchRequest, PipelineSummary
 from conducto_core.schedules.rules.schedules import git_form
 from conducto_core.secrets.rules import changed, secret_access
@@ -49,6 +50,7 @@ class _Replacement:
 class CloudContinuations(CloudCaller):
     """Replaces definitions."""
 
+    @serves(run_operations.CONTINUE)
     async def continue_pipeline(
         self, params: PipelineParams, request: ContinueRequest
     ) -> ContinuePlan:
@@ -100,9 +102,8 @@ class CloudContinuations(CloudCaller):
         if request.fresh:
             images = self._images(live, pipeline, request)
             return _Replacement(Continuation(pipeline, fresh(live.tree, pipeline.nodes)), images)
-        ran, started = newest(self._cloud.store.attempts(live.id))
+        ran = newest(live.with_running(self._cloud.store.attempts(live.id)))
         secrets = self._secrets_after(live)
-        version = ANY if request.keep_secrets else secrets.version
         hide = secrets.mask().text
         images = {}
 
@@ -110,10 +111,10 @@ class CloudContinuations(CloudCaller):
             # A tree without one of the generated trees may name its images differently.
             nonlocal images
             images = self._images(live, tree, request)
-            return _fingerprints(tree, images, version, hide)
+            return _fingerprints(tree, images, None if request.keep_secrets else secrets, hide)
 
-        names = changed_secrets(started, secrets.updated)
-        made = continuation(live.tree, ran, form, forms, prints, secrets=names, first=first)
+        files = self._builds.manifests(live.org)
+        made = continuation(live.tree, ran, form, forms, prints, files=files.changed, first=first)
         return _Replacement(made, images)
 
     def _images(
@@ -158,13 +159,17 @@ class CloudContinuations(CloudCaller):
 def _fingerprints(
     pipeline: Pipeline,
     images: Mapping[str, BuiltImage],
-    secrets: str,
+    secrets: InjectedSecrets | None,
     hide: Callable[[str], str],
 ) -> dict[str, str | None]:
-    """Return the fingerprints of the Execs of a tree with images."""
-    ready = {name: image for name, image in images.items() if image.state is ImageState.DONE}
+    """Return the fingerprints of the Execs of a tree with images; no secrets: do not compare."""
     return {
-        spec.path: fingerprint_in(spec, ready.get(spec.placement.image), secrets, hide)
+        spec.path: fingerprint_in(
+            spec,
+            images.get(spec.placement.image),
+            ANY if secrets is None else secrets.only(spec.secrets).origins,
+            hide,
+        )
         for spec in pipeline.execs()
     }
 
@@ -179,6 +184,7 @@ _MAX_TITLE = 200
 class CloudGitLaunches(CloudLaunches):
     """Launches from repositories."""
 
+    @serves(cloud_operations.LAUNCH_FROM_GIT)
     async def launch_from_git(
         self, request: GitLaunch, key: str | None = None, *, repeated: bool = False
     ) -> PipelineSummary:

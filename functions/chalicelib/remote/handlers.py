@@ -9,8 +9,10 @@ from chalicelib.remote.links import forget, is_online, is_visible, view_of
 from chalicelib.remote.port import AgentKey, AgentRecord
 from conducto_core.api import problems
 from conducto_core.api.operation import Permission
+from conducto_core.api.serve import serves
 from conducto_core.approvals.operations import DECIDE_APPROVAL
 from conducto_core.errors import NotFoundError
+from conducto_core.remote import operations as remote_operations
 from conducto_core.remote.model import (
     AgentForgotten,
     LinkedAgent,
@@ -26,6 +28,7 @@ class CloudAgents:
     _cloud: Dependencies
     _me: Identity
 
+    @serves(remote_operations.LIST_AGENTS)
     async def list_agents(self) -> LinkedAgentList:
         """List the agents."""
         found = await asyncio.to_thread(self._cloud.agents.list_by_id, self._me.org)
@@ -33,11 +36,13 @@ class CloudAgents:
         views = (view_of(agent, now) for agent in found)
         return LinkedAgentList(agents=tuple(sorted(views, key=lambda one: (one.host, one.id))))
 
+    @serves(remote_operations.LINKED_AGENT)
     async def get_linked_agent(self, params: LinkedAgentParams) -> LinkedAgent:
         """Return one agent."""
         agent = await asyncio.to_thread(self._agent, params.id)
         return view_of(agent, self._cloud.clock())
 
+    @serves(remote_operations.FORGET_AGENT)
     async def forget_agent(self, params: LinkedAgentParams) -> AgentForgotten:
         """Remove an agent from the lists, and close its connection."""
         await asyncio.to_thread(self._forget, params.id)

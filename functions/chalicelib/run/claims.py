@@ -75,6 +75,7 @@ class Claims:
 
     def begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
         """Return the claim with the attempt that it starts, or None if it changes nothing."""
+        live.asked_at = claimed.time
         node = live.may_run(claimed)
         if node is None or self._is_suspended() or not self._limits.acquire(live, node):
             self._limits.release(live)
@@ -102,17 +103,23 @@ class Claims:
     def _with_attempt(
         self, live: CloudPipeline, node: LiveExec, claimed: Claimed, given: Secrets
     ) -> Claimed:
-        secrets = given(secret_access(live.record), _queued(live, node))
-        record = self._record(live, node, claimed.worker, secrets)
+        secrets = self._secrets(live, node, given)
+        refusal: dict[str, object] = {}
+        results = self._results(live, node)
         try:
             self._prepare(live, node, secrets)
-            self._inputs(live, node)
+            inputs_text(results)
         except CommandError as error:
-            return claimed.model_copy(update={"attempt": record, "refusal": str(error)})
+            refusal = {"refusal": str(error)}
         except MissingResultError as error:
             refusal = {"refusal": str(error), "refusal_cause": Cause.INPUT}
-            return claimed.model_copy(update={"attempt": record, **refusal})
-        return claimed.model_copy(update={"attempt": record})
+        record = self._record(live, node, claimed.worker, secrets, results)
+        return claimed.model_copy(update={"attempt": record, **refusal})
+
+    @staticmethod
+    def _secrets(live: CloudPipeline, node: LiveExec, given: Secrets) -> InjectedSecrets:
+        found = given(secret_access(live.record), _queued(live, node))
+        return found.only(node.spec.secrets)
 
     def decision(
         self, live: CloudPipeline, worker: WorkerEntry, call: Claim, given: Secrets
@@ -124,7 +131,7 @@ class Claims:
             return ClaimResponse(decision=ClaimDecision.DROP)
         runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
         if runs and worker.token == call.token:
-            secrets = given(secret_access(live.record), _queued(live, node))
+            secrets = self._secrets(live, node, given)
             response = self._to_run(live, node, secrets)
             return response.model_copy(update={"backlog": live.has_backlog(worker.pool)})
         if call.token not in live.holders:
@@ -137,7 +144,7 @@ class Claims:
     ) -> ClaimResponse:
         job = self._prepare(live, node, secrets)
         try:
-            inputs = self._inputs(live, node)
+            inputs = inputs_text(self._results(live, node))
         except MissingResultError:  # reset since the start of the attempt; reading it fails
             inputs = ""
         token = self._launch_token(live, node)
@@ -171,19 +178,13 @@ class Claims:
         self._cloud.tokens.put(digest, identity, expires=end, parent=self._me.token)
         return token
 
-    def _inputs(self, live: CloudPipeline, node: LiveExec) -> str:
-        """Return the results that a command uses.
-
-        Raises:
-            MissingResultError: one does not exist.
-        """
+    def _results(self, live: CloudPipeline, node: LiveExec) -> dict[str, bytes]:
+        """Return ``{path: result}`` that a command uses."""
         logs, sources = self._cloud.logs, source_attempts(node.spec, live.tree.nodes)
-        return inputs_text(
-            {
-                path: logs.read(LogKey(live.id, path, number, "result"), 0, MAX_RESULT)
-                for path, number in sources.items()
-            }
-        )
+        return {
+            path: logs.read(LogKey(live.id, path, number, "result"), 0, MAX_RESULT)
+            for path, number in sources.items()
+        }
 
     def _prepare(self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets) -> Prepared:
         built = live.images[node.spec.placement.image].built
@@ -200,7 +201,12 @@ class Claims:
         return Prepared(script, env, secrets)
 
     def _record(
-        self, live: CloudPipeline, node: LiveExec, worker_id: str, secrets: InjectedSecrets
+        self,
+        live: CloudPipeline,
+        node: LiveExec,
+        worker_id: str,
+        secrets: InjectedSecrets,
+        results: dict[str, bytes],
     ) -> AttemptRecord:
         mask = secrets.mask()
         queued = live.in_flight[node.path]
@@ -221,7 +227,7 @@ class Claims:
                 "position": worker.commands,
                 "message": withheld(live.record),
                 "fingerprint": fingerprint_in(
-                    node.spec, live.images[image.name].built, secrets.version, mask.text
+                    node.spec, live.images[image.name].built, secrets.origins, mask.text, results
                 ),
                 **worker.phases(queued.queued, image.ended, now),
                 "started": now,

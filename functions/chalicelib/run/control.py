@@ -15,12 +15,17 @@ from chalicelib.run.launching import check_sent
 from chalicelib.run.model import ActionRequested, ApprovalDecided, BuiltImage, Input
 from chalicelib.run.rules.launch_validation import used_images, validate_nodes
 from chalicelib.run.rules.pipeline import CloudPipeline
+from conducto_core.api.serve import serves
+from conducto_core.approvals import operations as approvals_operations
 from conducto_core.approvals.handlers import check_decision, decision_of, waiting_for
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.approvals.rules import Decider
+from conducto_core.budgets.rules import too_low
+from conducto_core.errors import invalid
 from conducto_core.images.model import ImageSources
 from conducto_core.people.model import Role
 from conducto_core.people.rules import role_with
+from conducto_core.run import operations as run_operations
 from conducto_core.run import views
 from conducto_core.run.launching import check_action, edits_of, preview_of_whole
 from conducto_core.run.model.params import PipelineParams
@@ -37,6 +42,7 @@ _RERUNS = frozenset({Action.RESET, Action.REBUILD, Action.UNSKIP, Action.MODIFY}
 class CloudActions(CloudCaller):
     """Actions on nodes and pipelines, and deletion."""
 
+    @serves(run_operations.CONTROL)
     async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
         """Apply an action to a set of nodes, or to none of them if one is invalid."""
         check_sent(request.sources)
@@ -93,6 +99,12 @@ class CloudActions(CloudCaller):
         edits = edits_of(live, request)
         pipeline = live.resolved({**live.edits, **edits})
         validate_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
+        given = set() if request.changes is None else request.changes.model_fields_set
+        for path in edits if "budget" in given else ():
+            budget = pipeline.nodes[path].budget
+            reason = None if budget is None else too_low(path, budget, live.cost_of(path))
+            if reason is not None:
+                raise invalid(path, reason)
         names = [name for name in used_images(pipeline) if not live.has_image(name)]
         return edits, self._prepared(live, names, live.sources)
 
@@ -118,6 +130,7 @@ class CloudActions(CloudCaller):
         known = known_sources(images, live.pipeline.images, sources)
         return self._builds.prepare(live.org, images, known, salt=salt)
 
+    @serves(approvals_operations.APPROVALS)
     async def list_approvals(self) -> ApprovalList:
         """Return the approvals that the caller may decide; none for a program's token."""
         return ApprovalList(approvals=await asyncio.to_thread(self._approvals))
@@ -132,6 +145,7 @@ class CloudActions(CloudCaller):
         found += waiting_for(decidable_summaries(cloud, me), me.user, Role.OWNER)
         return tuple(sorted(found, key=lambda one: one.approval.since))
 
+    @serves(approvals_operations.DECIDE_APPROVAL)
     async def decide_approval(
         self, params: PipelineParams, request: DecideApproval
     ) -> AttemptRecord:
@@ -158,6 +172,7 @@ class CloudActions(CloudCaller):
         attempts = self._cloud.store.attempts(id_, request.path)
         return next(one for one in attempts if one.number == decided[-1])
 
+    @serves(run_operations.DELETE)
     async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:
         """Delete a pipeline; raises `DeletionRunningError` until it is finished."""
         return await asyncio.to_thread(self._delete, params.id)

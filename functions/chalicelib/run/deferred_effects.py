@@ -46,6 +46,7 @@ from conducto_core.asl.rules.compiler import Compiled, compile_residual
 from conducto_core.asl.rules.naming import NO_TREE, execution_input
 from conducto_core.asl.rules.states import Residual, residual
 from conducto_core.errors import NotFoundError
+from conducto_core.people.task_roles import program_of
 from conducto_core.run.model.records import ImageState
 from conducto_core.run.model.requests import Action
 from conducto_core.secrets.rules import is_untrusted, secrets_user
@@ -57,7 +58,7 @@ logger = logging.getLogger(__name__)
 #: Lifetime of a worker's token in seconds: longer than any worker lives.
 TOKEN_SECONDS = 3 * 86_400.0
 #: The only permission of a worker.
-WORKER = "worker"
+START_WORKER = "start_worker"
 #: Number of workers that are launched at once; AWS allows a burst of as many.
 WAVE = 20
 #: Seconds between two marks of an executor, and after which a mark is outdated.
@@ -259,7 +260,7 @@ class DeferredExecutor:
             user_data=secrets_user(live.record) is not None,
             named_role=not is_untrusted(live.record),
             spot=on_spot(worker.id, pool.kind, self._cloud.spot_share),
-            title=live.record.title,
+            program=program_of(live.record.git),
         )
 
     def _mark(self, work: _Work) -> None:
@@ -336,7 +337,7 @@ class DeferredExecutor:
         cloud = self._cloud
         token, digest = new_token()
         who = (task.pipeline_id, task.pool, task.worker_id)
-        identity = Identity(task.org, task.user, frozenset({WORKER}), who)
+        identity = Identity(task.org, task.user, frozenset({START_WORKER}), who)
         cloud.tokens.put(digest, identity, expires=cloud.clock() + TOKEN_SECONDS)
         cloud.fleet.start(replace(task, token=token))
         cloud.store.note_worker(task.pipeline_id, task.worker_id, cloud.clock())

@@ -28,7 +28,7 @@ from conducto_core.run.model.requests import Action
 # ----------------------------------------------------------------------------------------
 # Daily cleanup of AWS resources of finished runs and inactive pipelines.
 #
-# An account has a quota of 10,000 state machines. The names of state machines and task definitions
+# An account has a quota of 100,000 state machines. The names of state machines and task definitions
 # identify their run or pipeline, so that no record of them is needed: unknown, archived and settled
 # pipelines need none of them, other pipelines those of the latest run. Most are deleted when a run
 # is stopped or a pipeline archived; this job deletes nested machines, machines of generated trees,

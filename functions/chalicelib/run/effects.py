@@ -15,7 +15,7 @@ background (`chalicelib.run.deferred_effects`).
 | reassignment of a free worker | waiting pipelines are checked every minute |
 | start of a build | polling starts the missing build |
 | frame to a follower | the next frame includes its changes |
-| metering of an attempt | none: it does not count in the usage reports |
+| metering of some seconds | none: they do not count in the usage reports |
 | release of named limits | the background retries; `chalicelib.limits.named_limits` sweeps |
 | charge of an ended worker | `chalicelib.billing.run` reads its end from ECS |
 """
@@ -26,7 +26,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from chalicelib.api.followers import Followers
-from chalicelib.billing.metering import Charging, WorkerTime, month_of
+from chalicelib.billing.metering import Charging, WorkerTime
 from chalicelib.dependencies import Dependencies, write_with_retry
 from chalicelib.errors import ConflictError, TaskGoneError, ThrottledError
 from chalicelib.images.poller import Reading
@@ -242,7 +242,6 @@ def effects_of(
         executions=dict(live.runs),
         run=live.cloud_machine.run,
         stops=changes.stops,
-        usage=changes.usage,
         charges=changes.charges,
         unlimited=changes.released,
         published=bool(changes.changes),
@@ -389,11 +388,10 @@ class EffectExecutor:
         self._charging.observe(effects.org, time)
 
     def _meter(self, effects: PendingEffects, usage: WorkerUsage) -> None:
-        month = month_of(self._cloud.clock())
         key = f"{effects.pipeline_id}{usage.key}"
         write_with_retry(
             self._cloud,
             lambda: self._cloud.orgs.add_usage(
-                effects.org, month, key, usage.seconds, usage.cpu, whose=usage.whose
+                effects.org, usage.month, key, usage.seconds, usage.cpu, whose=usage.whose
             ),
         )

@@ -7,7 +7,8 @@ inputs in the table and read the journal until it has them.
 Safety depends on two rules only. An entry is written once, by a request that has read all entries
 before it; and an input in the journal is not folded again (`chalicelib.run.rules.pipeline`). The
 turn only keeps requests from competing: its holder may die, and any request may take it at any
-time. An input leaves the inbox in the transaction that writes its entry.
+time. Only holders of the turn write waiting inputs, so that a request that gives up deletes its
+input and then changes the turn: no entry can have it afterwards.
 """
 
 import logging
@@ -34,7 +35,7 @@ from conducto_core.errors import NotFoundError
 #: First and longest pause in seconds between reads of the journal, and how the pause grows.
 FIRST_PAUSE = 0.012
 LONGEST_PAUSE = 0.15
-GROWTH = 1.5
+GROWTH = 1.15
 #: Longest pause in seconds after AWS throttled a call.
 THROTTLED_PAUSE = 1.2
 #: Seconds after which a request gives up; API Gateway ends a request after 29 seconds.
@@ -82,9 +83,11 @@ logger = logging.getLogger(__name__)
 TURN_ENTRIES = 8
 #: Number of refusals after which a request writes its input itself.
 MAX_REFUSED = 2
-#: Maximum number of waiting inputs in an entry: a transaction has a hundred items, and a report
-#: with a claim changes two attempts and removes its input.
-BATCH = 30
+#: Maximum number of waiting inputs in an entry: a transaction has a hundred items.
+BATCH = 60
+#: Number of waiting inputs that are read at once. Those that an entry has are deleted after the
+#: turn, so that nobody waits for it, and later ones if they are of an entry before the last ones.
+_LISTED, _LAST = 200, 50
 #: Seconds without an entry after which the holder of the turn counts as dead.
 PATIENCE = 0.5
 
@@ -129,7 +132,7 @@ class _Request:
         done: Whether the input took effect; False: there is none; None: not yet.
         lost: Whether another request was faster, so that it must not compete again.
         reads: Whether it must read the journal before it writes another entry.
-        served: Number of waiting inputs in the entries that it has written.
+        served: Ids of waiting inputs in the entries that it has written.
         failing: Ids of waiting inputs that cannot be applied or written.
         alone: Whether each of its entries has one input, to find the input that fails.
         effects: Effects of its input and of the entries that it has written.
@@ -146,7 +149,7 @@ class _Request:
     done: bool | None = None
     lost: bool = False
     reads: bool = True
-    served: int = 0
+    served: list[str] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
     alone: bool = False
     effects: list[PendingEffects] = field(default_factory=list)
@@ -215,24 +218,27 @@ class GroupCommit:
 
     def _give_up(self, request: _Request) -> None:
         """Raise `BusyError`, unless the journal has the input by now."""
-        if not self._withdraw(request):
-            with self._cache.lock_of(request.pipeline_id):
-                self._cache.current(request.org, request.pipeline_id)
-                self._compare_with_journal(request)
+        self._withdraw(request)
         if request.done is None:
             raise BusyError(f"{request.pipeline_id}: too many concurrent changes; retry")
 
-    def _withdraw(self, request: _Request) -> bool:
-        """Delete a waiting input; return False if it may be in the journal.
+    def _withdraw(self, request: _Request) -> None:
+        """Delete a waiting input, and note its results if the journal has it.
 
-        No entry has an input that was withdrawn, because nobody would execute its effects.
+        No later entry has it, because nobody would execute its effects: a request that has read it
+        cannot write after the turn has changed.
         """
         if not request.sent or request.done is not None:
-            return True
+            return
         request.sent = request.waits = False
-        with suppress(ThrottledError):
-            return self._cloud.store.withdraw(request.pipeline_id, request.id)
-        return False
+        store, pipeline_id = self._cloud.store, request.pipeline_id
+        with suppress(ThrottledError, NotFoundError), self._cache.lock_of(pipeline_id):
+            store.drop_waiting(pipeline_id, [request.id])
+            _, turn = self._cache.current(request.org, pipeline_id)
+            with suppress(ConflictError):  # then another request has changed it
+                store.pass_turn(pipeline_id, turn, TurnState.OPEN)
+            self._cache.current(request.org, pipeline_id)
+            self._compare_with_journal(request)
 
     def _serve(self, request: _Request) -> None:
         """Decide, and commit the decision, or leave the input in the table."""
@@ -301,7 +307,7 @@ class GroupCommit:
             return
         self._cache.put(live)
         request.reads = False
-        request.served += len(batch.waiting)
+        request.served += [each.id for each in batch.waiting]
         if self._cache.arrived(request.id).changes is not None:
             request.done = True
 
@@ -345,9 +351,11 @@ class GroupCommit:
             state = TurnState.OPEN if request.served else TurnState.QUIET
             with suppress(ConflictError, ThrottledError):
                 self._cloud.store.pass_turn(request.pipeline_id, turn, state)
+            with suppress(ThrottledError):
+                self._cloud.store.drop_waiting(request.pipeline_id, request.served)
 
     def _waiting(self, pipeline_id: str) -> list[Submitted]:
-        found = self._cloud.store.waiting(pipeline_id, BATCH)
+        found = self._cloud.store.waiting(pipeline_id, _LISTED)
         return [Submitted.model_validate(each.submitted) for each in found]
 
     def _write_next(self, request: _Request, turn: Turn, waiting: Sequence[Submitted]) -> bool:
@@ -360,9 +368,10 @@ class GroupCommit:
         else:
             live = self._cache.known(request.org, request.pipeline_id)
         own = self._own(request, live)
-        new = fresh(live, waiting)
-        known = {each.id for each in waiting} - {each.id for each in new}
-        self._cloud.store.drop_waiting(request.pipeline_id, sorted(known))
+        new = fresh(live, waiting)[:BATCH]
+        numbers = {each.id: live.taken.get(each.id, live.number) for each in waiting}
+        left = [name for name, number in numbers.items() if number < live.number - _LAST]
+        self._cloud.store.drop_waiting(request.pipeline_id, left)
         if request.alone:
             new = new[:1] if own is None else []
         if own is None and not new:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 
+from chalicelib.billing.handlers import CloudUsage
 from chalicelib.billing.metering import customer_rates
 from chalicelib.data.handlers import CloudData
 from chalicelib.debug.handlers import CloudDebug
@@ -16,16 +17,20 @@ from chalicelib.secrets.handlers import VaultSecrets
 from chalicelib.secrets.injection import inject
 from conducto.integrations.http import DeliveryError
 from conducto.version import __version__
-from conducto_core.api import problems
+from conducto_core.api import cloud_operations, problems
 from conducto_core.api.cloud_operations import WhoAmI
 from conducto_core.api.operation import Permission
 from conducto_core.api.pipelines import Pipelines
+from conducto_core.api.serve import serves
 from conducto_core.command.masking import Mask
 from conducto_core.notifications.channels import deliver
 from conducto_core.notifications.model import NotificationRecord
+from conducto_core.remote import operations as remote_operations
+from conducto_core.run import operations as run_operations
 from conducto_core.run.model.requests import AgentStatus
 from conducto_core.run.model.responses import Login
 from conducto_core.secrets import handlers as secret_queries
+from conducto_core.secrets import operations as secrets_operations
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
 
 
@@ -36,10 +41,12 @@ class CloudPipelines(
     CloudData,
     CloudDebug,
     CloudLogs,
+    CloudUsage,
     Pipelines,
 ):
     """The pipelines of one organisation, with the permissions of one caller."""
 
+    @serves(cloud_operations.WHO_AM_I)
     async def who_am_i(self) -> WhoAmI:
         """Return the caller's identity and plan."""
         plan = self._cloud.orgs.plan(self._me.org)
@@ -58,11 +65,13 @@ class CloudPipelines(
             gb_hour=None if rates is None else rates.gb,
         )
 
+    @serves(remote_operations.LOGIN)
     async def make_login(self) -> Login:
         """Return a one-time address of the web app."""
         cloud = self._cloud
         return BrowserLogin(cloud.tokens, cloud.web_app, cloud.clock).make_login(self._me)
 
+    @serves(run_operations.AGENT_STATUS)
     async def get_agent(self) -> AgentStatus:
         """Return the status of the service, which has no process id."""
         records = await asyncio.to_thread(lambda: sum(1 for _ in self._records()))
@@ -76,10 +85,12 @@ class CloudPipelines(
             app=self._cloud.web_app() or None,
         )
 
+    @serves(secrets_operations.SECRETS)
     async def list_secrets(self) -> SecretList:
         """List the secrets of the caller and of the organisation, without values."""
         return await asyncio.to_thread(secret_queries.listing, self._secrets())
 
+    @serves(secrets_operations.PUT_SECRETS)
     async def put_secrets(self, request: PutSecrets) -> SecretList:
         """Store secrets; commands that start later receive them."""
         self._check_scopes(secret.scope for secret in request.secrets)
@@ -88,6 +99,7 @@ class CloudPipelines(
     def _put_secrets(self, request: PutSecrets) -> SecretList:
         return secret_queries.put(self._secrets(), request, local=False)
 
+    @serves(secrets_operations.DELETE_SECRETS)
     async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
         """Delete secrets; commands that start later do not receive them."""
         self._check_scopes(name.scope for name in request.keys)

@@ -20,10 +20,13 @@ from chalicelib.run.port import CloudRecord
 from chalicelib.run.rules.launch_validation import used_images, validate_nodes
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.run.rules.state import define
+from conducto_core.api import cloud_operations
 from conducto_core.api.cloud_operations import ContextsMissing, ContextsWanted, OwnBuilds
+from conducto_core.api.serve import serves
 from conducto_core.children.rules import check_count
 from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.images.model import ImageSources, ImageSpec
+from conducto_core.run import operations as run_operations
 from conducto_core.run import views
 from conducto_core.run.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto_core.run.model.records import ForeignChange, GitOrigin, ParentAttempt, PipelineRecord
@@ -94,11 +97,13 @@ def with_sources(
 class CloudLaunches(CloudCaller):
     """Uploads, own builds and launches."""
 
+    @serves(cloud_operations.UPLOAD_BODY)
     async def upload_body(self) -> UploadResponse:
         """Return a URL for uploading a body that is too large for a request."""
         key = new_key(self._me)
         return UploadResponse(url=self._cloud.blobs.upload_url(key), key=key)
 
+    @serves(cloud_operations.CONTEXTS)
     async def upload_contexts(self, wanted: ContextsWanted) -> ContextsMissing:
         """Return upload URLs for the directories that are not in the bucket yet."""
         missing = self._builds.wanted_contexts(self._me.org, wanted.contexts)
@@ -106,6 +111,7 @@ class CloudLaunches(CloudCaller):
             missing={digest: self._cloud.blobs.upload_url(key) for digest, key in missing}
         )
 
+    @serves(cloud_operations.OWN_BUILDS)
     async def own_builds(self, request: LaunchRequest) -> OwnBuilds:
         """Return the images of a launch that the client must build itself."""
         check_sent(request.sources)
@@ -118,6 +124,7 @@ class CloudLaunches(CloudCaller):
         used = [pipeline.images[name] for name in used_images(pipeline)]
         return self._builds.for_own(self._me, used, request.sources)
 
+    @serves(run_operations.LAUNCH)
     async def launch(
         self,
         request: LaunchRequest,
@@ -252,12 +259,7 @@ class CloudLaunches(CloudCaller):
     def _check_plan(self, origin: Origin | GitOrigin | None, ahead: int) -> None:
         """Check that the plan has room for a launch, and for those that wait before it."""
         plan = self._cloud.orgs.plan(self._me.org)
-        active = siblings = 0
-        for record in self._records():
-            active += not record.status.settled
-            siblings += isinstance(origin, Origin) and record.parent == origin.parent
-        if isinstance(origin, Origin):
-            check_count(origin.parent, siblings)
+        active = self._cloud.store.count_active(self._me.org, plan.max_pipelines)
         if active + ahead >= plan.max_pipelines:
             before = f" (before it in the queue: {ahead})" if ahead else ""
             raise PlanFullError(
@@ -265,6 +267,8 @@ class CloudLaunches(CloudCaller):
                 f"{active} are active{before}; wait for one to end, pause one, or "
                 f"{self._cloud.remedies().larger_plan()}"
             )
+        if isinstance(origin, Origin):
+            check_count(origin.parent, self._cloud.store.count_child(origin.parent))
 
 
 def _facts(origin: Origin | GitOrigin | None) -> dict[str, object]:

@@ -14,7 +14,13 @@ from chalicelib.people.port import Share
 from conducto_core.images.model import CloneSource
 from conducto_core.record import Record
 from conducto_core.results.model import OutputSummary
-from conducto_core.run.model.records import ApprovalDecision, AttemptRecord, ImageState, Wait
+from conducto_core.run.model.records import (
+    ApprovalDecision,
+    AttemptRecord,
+    FirstError,
+    ImageState,
+    Wait,
+)
 from conducto_core.run.model.requests import Action
 from conducto_core.run.model.states import Cause
 from conducto_core.workers.model import WarmPool
@@ -32,6 +38,8 @@ class BuiltImage(Record):
         contexts: Content hashes of uploaded directories that its build needs.
         build: Id of its build, once that was started.
         clone: The repository, if its build gets a token for it.
+        base: Identity of the image below the copied files; None: made by an earlier version.
+        code: Identity of the copied files (`chalicelib.images.manifests`); "" without any.
     """
 
     name: str
@@ -46,6 +54,8 @@ class BuiltImage(Record):
     contexts: tuple[str, ...] = ()
     build: str | None = None
     clone: CloneSource | None = None
+    base: str | None = None
+    code: str = ""
 
 
 class PipelineEvent(Record):
@@ -121,6 +131,7 @@ class Reported(PipelineEvent):
     output_bytes: int | None = None
     outputs: OutputSummary | None = None
     interpreter: str | None = None
+    first_error: FirstError | None = None
     tree_key: str | None = None
     images: tuple[BuiltImage, ...] = ()
     last: bool = False
@@ -163,13 +174,15 @@ class WorkerStarted(PipelineEvent):
 
     Attributes:
         task: ARN of its task.
-        protocol: Its protocol version (`model.worker.PROTOCOL`).
+        protocol: Its protocol version (`conducto_core.workers.model.PROTOCOL`).
+        key: Digest of its agent's key.
     """
 
     kind: Literal["worker_up"] = "worker_up"
     worker: str
     task: str
     protocol: int
+    key: str | None = None
 
 
 class WorkerLost(PipelineEvent):
@@ -354,6 +367,8 @@ class JournalEntry(Record):
         withheld: Why a ``new`` group gets no worker although one is free.
         share: The pipeline's new share of the organisation's workers, if it changed.
         warm: The warm pool from this entry on, if the installation has another one.
+        listed: The pipeline's record is written with it.
+        metered: The usage since the last such entry is metered because of it.
     """
 
     inputs: tuple[Submitted, ...] = ()
@@ -364,6 +379,8 @@ class JournalEntry(Record):
     withheld: Shortage = None
     share: Share | None = None
     warm: WarmPool | None = None
+    listed: bool = False
+    metered: bool = False
 
     def written(self) -> dict[str, Any]:
         """Return the entry as JSON, without default values."""

@@ -12,7 +12,7 @@ from chalicelib.dependencies import Dependencies
 from chalicelib.run.model import JournalEntry, WorkerLaunch
 from chalicelib.run.port import Store, TreeKind, Turn
 from chalicelib.run.rules import snapshots
-from chalicelib.run.rules.changes import PipelineChanges, WorkerUsage, in_one, merged
+from chalicelib.run.rules.changes import PipelineChanges, WorkerUsage
 from chalicelib.run.rules.pipeline import CloudPipeline, replay
 from conducto_core.errors import NotFoundError
 from conducto_core.tree.model import Pipeline
@@ -73,7 +73,7 @@ class Arrived:
     Attributes:
         changes: The results of its input.
         hires: Workers that entries launch which it wrote; the response to the write was lost.
-        usage: Usage to meter of these entries.
+        usage: Usage to meter because of them.
     """
 
     changes: PipelineChanges | None = None
@@ -116,7 +116,7 @@ class PipelineCache:
             written = JournalEntry.model_validate(entry.input)
             changes = replay(live, written)
             self.expect_results(changes)
-            self._note_own(written, changes, live.number)
+            self._note_own(written, live)
         self.put(live)
         return live, news.turn
 
@@ -183,13 +183,11 @@ class PipelineCache:
         for each in changes.keys() & self._expected.keys():
             self._expected[each].changes = changes[each]
 
-    def _note_own(
-        self, entry: JournalEntry, changes: Mapping[str, PipelineChanges], number: int
-    ) -> None:
+    def _note_own(self, entry: JournalEntry, live: CloudPipeline) -> None:
         found = self._expected.get(entry.writer)
         if found is not None:
             found.hires += entry.hires
-            found.usage += in_one(merged(changes.values()).usage, number)
+            found.usage += live.metering
 
     def arrived(self, submitted: str) -> Arrived:
         """Return the results of a request that were read since the last call."""

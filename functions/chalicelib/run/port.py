@@ -9,7 +9,13 @@ from chalicelib.people.port import Share
 from conducto_core.asl.rules.compiler import Machine
 from conducto_core.limits.rules import Lease
 from conducto_core.notifications.model import NotificationRecord
-from conducto_core.run.model.records import AttemptRecord, ChangeRow, NodeChange, PipelineRecord
+from conducto_core.run.model.records import (
+    AttemptRecord,
+    ChangeRow,
+    NodeChange,
+    ParentAttempt,
+    PipelineRecord,
+)
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
 
 #: Kinds of what `Store.keep_tree` stores, for the migrations of their schema.
@@ -76,22 +82,24 @@ class Entry:
         input: The events as JSON (`chalicelib.run.model.JournalEntry`), with task tokens but
             without secrets.
         changes: The resulting state changes, for followers.
-        attempts: Attempts that started or ended.
-        record: The pipeline's new record, if it changed.
+        seq: Number of the latest change after it, if it has none.
+        attempts: Attempts that ended.
+        record: The pipeline's record, to be written if it is `listed`.
         workers: Change of the organisation's number of workers.
         reserved: Change of the organisation's number of reserved workers.
         admits: Reject the entry if the plan does not allow that many reserved workers.
         share: The pipeline's new share, if it changed.
         notifications: Notifications to send, with secrets masked.
+        listed: Write the record, ``open`` and ``asks``; otherwise they stay as they were.
         open: `Store.open_pipelines` lists the pipeline: it is not settled, or has workers.
         asks: `Store.asking_pipelines` lists the pipeline: an approval waits for a decision.
         turn: Reject the entry if the version of the turn is another one; None: do not check.
-        arrived: Ids of waiting inputs to delete; reject the entry if one was withdrawn.
     """
 
     number: int
     input: Mapping[str, Any]
     changes: Sequence[ChangeRow] = ()
+    seq: int = 0
     attempts: Sequence[AttemptRecord] = ()
     record: PipelineRecord | None = None
     workers: int = 0
@@ -99,10 +107,10 @@ class Entry:
     admits: bool = False
     share: Share | None = None
     notifications: Sequence[NotificationRecord] = ()
+    listed: bool = True
     open: bool = True
     asks: bool = False
     turn: int | None = None
-    arrived: Sequence[str] = ()
 
 
 class News(NamedTuple):
@@ -168,6 +176,15 @@ class Store(Protocol):
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
         """Yield ``(org, pipeline id)`` of all other pipelines."""
 
+    def count_active(self, org: str, maximum: int) -> int:
+        """Return the number of an organisation's pipelines that are not settled, up to a maximum.
+
+        The latest changes may be missing.
+        """
+
+    def count_child(self, parent: ParentAttempt) -> int:
+        """Count a pipeline that an attempt launches; return the number of those before."""
+
     def object_bytes(self, pipeline_id: str) -> int:
         """Return the size of a pipeline's definitions and states in the bucket."""
 
@@ -197,13 +214,15 @@ class Store(Protocol):
         """Write an entry and the related records in one transaction.
 
         Raises:
-            ConflictError: An entry with that number exists, ``entry.turn`` is over, or an input of
-                ``entry.arrived`` does not wait.
+            ConflictError: An entry with that number exists, or ``entry.turn`` is over.
             LookupError: The organisation has no such pipeline.
             PlanLimitError: ``entry.workers``, or ``entry.reserved`` of an entry that `admits`,
                 exceeds the organisation's plan.
             ThrottledError: Retry later.
         """
+
+    def put_record(self, org: str, record: PipelineRecord, entry: int) -> bool:
+        """Write a pipeline's record as of an entry; return False if a newer one is written."""
 
     def news(self, pipeline_id: str, after: int) -> News:
         """Return the entries after number ``after`` up to the first gap (a consistent read).
@@ -215,14 +234,12 @@ class Store(Protocol):
         """Change the state of the turn; return the new turn.
 
         Raises:
-            ConflictError: The turn has changed since ``before`` was read.
+            ConflictError: The turn has changed since ``before`` was read, or the first turn of the
+                pipeline was to be taken after its deletion.
         """
 
     def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
         """Let an input wait for an entry."""
-
-    def withdraw(self, pipeline_id: str, submitted: str) -> bool:
-        """Delete a waiting input; return False if it does not wait."""
 
     def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
         """Return the first waiting inputs by id (a consistent read)."""

@@ -34,8 +34,9 @@ from chalicelib.run.model import (
 from chalicelib.run.pipeline_cache import PipelineCache
 from chalicelib.run.port import Entry
 from chalicelib.run.rules import snapshots
-from chalicelib.run.rules.changes import PipelineChanges, in_one, merged
+from chalicelib.run.rules.changes import PipelineChanges, merged
 from chalicelib.run.rules.pipeline import CloudPipeline, Folded, add, fold
+from chalicelib.run.rules.state import LISTED_SECONDS
 from chalicelib.secrets.injection import SecretCache, inject, inject_commands
 from chalicelib.workers.slots import Decide, Slots, needed_room
 from conducto_core.asl.rules.machine import CompleteTask
@@ -173,12 +174,12 @@ class CommandProcessor:
         changes = merged(folded.changes.values())
         changes.new_notifications = self._masked(live, changes.new_notifications)
         try:
-            self._write(live, changes, written, batch)
+            written = self._write(live, changes, written, batch)
         except PlanLimitError as error:
             share = live.share_with((), waits=True, wanted=sum(live.wanted().values()))
             written = contents.model_copy(update={"limited": error.wait, "share": share})
-            self._write(live, changes, written, batch)
-        live.pool_workers(written)
+            written = self._write(live, changes, written, batch)
+        live.adopt_decisions(written)
         self._cache.expect_results(folded.changes)
         every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_INPUT)
         if live.inputs // every > inputs // every:
@@ -189,7 +190,7 @@ class CommandProcessor:
         effects = effects_of(live, own, written.hires, room)
         if effects.deferred is not None and written.hires:
             effects.deferred = self.deferred.with_first(live, effects.deferred)
-        effects.usage = in_one(changes.usage, live.number)
+        effects.usage = live.metering
         effects.published = bool(changes.changes)
         return effects
 
@@ -256,13 +257,15 @@ class CommandProcessor:
 
     def _write(
         self, live: CloudPipeline, changes: PipelineChanges, written: JournalEntry, batch: Batch
-    ) -> None:
-        before = live.share
+    ) -> JournalEntry:
+        """Write an entry, and return it with the decisions about the records."""
+        written, before = live.decided(written), live.share
         share = before if written.share is None else written.share
         entry = Entry(
             number=live.number,
             input=written.written(),
             changes=tuple(changes.changes),
+            seq=live.seq,
             # An attempt whose command cannot be prepared starts and ends in one entry, but a
             # transaction writes an item only once.
             attempts=tuple({(a.path, a.number): a for a in changes.attempts}.values()),
@@ -272,15 +275,25 @@ class CommandProcessor:
             admits=bool(written.hires),
             share=written.share,
             notifications=tuple(changes.new_notifications),
+            listed=written.listed,
             open=live.open() or bool(written.hires),
             asks=bool(live.record.status.approvals),
             turn=batch.turn,
-            arrived=[each.id for each in batch.waiting],
         )
         try:
             self.cloud.store.commit(live.org, live.id, entry)
         except LookupError as error:
             raise NotFoundError(str(error)) from error
+        return written
+
+    def refresh_record(self, live: CloudPipeline) -> None:
+        """Write a record whose counts or times have changed some seconds ago."""
+        now, listing = self.cloud.clock(), live.listing
+        if listing is None or listing.record == live.record:
+            return
+        if now - listing.time >= LISTED_SECONDS:
+            self.cloud.store.put_record(live.org, live.record, live.number)
+            live.listing = listing._replace(record=live.record, time=now)
 
     def _put_snapshot(self, org: str, pipeline_id: str) -> None:
         try:

@@ -7,7 +7,6 @@ from heapq import merge
 from itertools import islice
 
 from chalicelib.api.caller import CloudCaller
-from chalicelib.billing.metering import cost, customer_rates
 from chalicelib.dependencies import Dependencies
 from chalicelib.images.builds import chunk_of
 from chalicelib.limits.named_limits import NamedLimits, lease_of
@@ -18,15 +17,7 @@ from chalicelib.run.effects import batch_after
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.workers.rules import WorkerStatus
-from conducto_core.billing.handlers import (
-    dearest,
-    months_before,
-    usage_report,
-    uses_by_node,
-    with_nodes,
-    with_prices,
-)
-from conducto_core.billing.model import CostParams, PipelineCost, PipelineSpent, Usage, UsageParams
+from conducto_core.api.serve import serves
 from conducto_core.errors import no_image
 from conducto_core.images.build_plan import MAX_STEPS, steps_in
 from conducto_core.limits.rules import LeasedLimits
@@ -37,6 +28,7 @@ from conducto_core.programs.relaunch import launch_request
 from conducto_core.programs.rules.comparison import RunFacts
 from conducto_core.run import handlers as listing
 from conducto_core.run import handlers as queries
+from conducto_core.run import operations as run_operations
 from conducto_core.run import views
 from conducto_core.run.model.params import (
     ImageLogParams,
@@ -135,8 +127,10 @@ class CloudReadModel:
     def attempts(self, live: CloudPipeline, paths: Collection[str]) -> Iterable[AttemptRecord]:
         """Return the attempts of nodes, with one query if they are many."""
         if len(paths) == 1 or len(paths) * _PER_QUERY < len(live.times):
-            return (one for path in paths for one in self._store.attempts(live.id, path))
-        return self._store.attempts(live.id)
+            stored = (one for path in paths for one in self._store.attempts(live.id, path))
+        else:
+            stored = self._store.attempts(live.id)
+        return live.with_running(stored, paths)
 
     def notifications(self, live: CloudPipeline) -> Iterable[NotificationRecord]:
         """Return the notifications of the pipeline."""
@@ -156,7 +150,7 @@ class CloudReadModel:
         asleep = live.record.lifecycle is not Lifecycle.ACTIVE
         if lost is not None and misses and not asleep:
             return waits.lost_context(live.record, node.spec.pool, lost)
-        return waits.why_pending(live.record, live.tree.nodes, node)
+        return waits.why_pending(live.record, live.tree.nodes, node, self._cloud.clock())
 
     def _reasons(self, live: CloudPipeline, node: LiveExec) -> Iterator[Wait | None]:
         """Yield the reasons why a queued Exec does not run."""
@@ -165,7 +159,10 @@ class CloudReadModel:
         if image.state is not ImageState.DONE:
             yield waits.image(live.record, image)
         full = live.full_group(node.path)
-        if full is not None:
+        over = None if full is None else live.why_over_budget(full)
+        if full is not None and over is not None:
+            yield waits.budget(live.record, full, over)
+        elif full is not None:
             yield waits.full_group(full, live.tree.nodes[full].spec.max_concurrent or 0)
         if node.spec.limits:
             yield self._limits_of(live.org).reason(lease_of(live, node))
@@ -174,7 +171,7 @@ class CloudReadModel:
         pool_workers = live.registry.pool_workers().get(pool.name)
         if pool_workers is not None and pool_workers.starting:
             starts = live.starts_of(pool.name)
-            yield waits.starting("a worker", starts.rounds, starts.reason)
+            yield waits.starting_worker(starts.rounds, starts.reason)
 
     def _in_line(self, live: CloudPipeline, why: Wait) -> Wait:
         """Return a wait for a worker with the place of the pipeline in line."""
@@ -232,6 +229,7 @@ class CloudQueries(CloudCaller):
         super().__init__(engine, identity)
         self._read_model = CloudReadModel(engine.cloud)
 
+    @serves(run_operations.LIST)
     async def list_pipelines(self, params: ListParams) -> PipelineList:
         """Return a page of pipelines, the newest first."""
         own = map(views.stored_summary, self._records())
@@ -239,6 +237,7 @@ class CloudQueries(CloudCaller):
         summaries = merge(own, of_agents, key=created, reverse=True)
         return await asyncio.to_thread(listing.page, summaries, params)
 
+    @serves(run_operations.GET)
     async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
         """Return one pipeline by its id or an unambiguous prefix of it."""
         id_ = await asyncio.to_thread(self._looked_at, params.id)
@@ -253,6 +252,7 @@ class CloudQueries(CloudCaller):
 
         return await self._read(pipeline_id, look)
 
+    @serves(run_operations.TREE)
     async def get_tree(self, params: TreeParams) -> TreePage:
         """Return the nodes of a subtree down to a depth, or those that match a search."""
         page = await self._read(params.id, lambda live: self._page(live, params))
@@ -282,16 +282,19 @@ class CloudQueries(CloudCaller):
 
         return await asyncio.to_thread(read)
 
+    @serves(run_operations.STATES)
     async def get_states(self, params: StatesParams) -> NodeStates:
         """Return the state of each Exec of a subtree, one letter each."""
         return await self._read(params.id, lambda live: queries.node_states(live, params))
 
+    @serves(run_operations.NODE)
     async def get_node(self, params: NodeParams) -> NodeDetail:
         """Return the details of one node."""
         return await self._read(
             params.id, lambda live: queries.node_detail(self._read_model, live, params.path)
         )
 
+    @serves(run_operations.ATTEMPTS)
     async def list_attempts(self, params: NodeParams) -> AttemptList:
         """Return every attempt of a node, oldest first."""
         return AttemptList(attempts=await self._attempts_at(params.id, params.path))
@@ -305,10 +308,21 @@ class CloudQueries(CloudCaller):
         """Return the facts of a pipeline that its definition and states determine."""
         return await self._read(pipeline_id, facts_of)
 
+    async def changed_files(self, before: str, now: str) -> Sequence[str]:
+        """Return the files that differ between two identities of copied code, if known."""
+        manifests = self._builds.manifests(self._me.org)
+        return await asyncio.to_thread(manifests.changed, before, now)
+
+    def node_attempts(self, pipeline_id: str, path: str) -> Iterator[AttemptRecord]:
+        """Yield the attempts of a node, in order."""
+        return self._cloud.store.attempts(pipeline_id, path)
+
     def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
         """Yield all attempts of a pipeline; those of a node in order."""
-        return self._cloud.store.attempts(pipeline_id)
+        with self._engine.reading(self._me.org, pipeline_id) as live:
+            return live.with_running(self._cloud.store.attempts(pipeline_id))
 
+    @serves(run_operations.IMAGE_LOG)
     async def read_image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a chunk of the log of an image's latest build."""
         end = self._cloud.clock() + query.wait
@@ -346,27 +360,3 @@ class CloudQueries(CloudCaller):
     def _batch(self, pipeline_id: str, cursor: int, seen: int) -> tuple[EventBatch | None, int]:
         with self._engine.reading(self._me.org, pipeline_id) as live:
             return batch_after(self._cloud, live, cursor, seen), live.number
-
-    async def get_usage(self, query: UsageParams) -> Usage:
-        """Return the run time and cost of commands, including those of deleted pipelines."""
-        return await asyncio.to_thread(self._usage, query)
-
-    def _usage(self, query: UsageParams) -> Usage:
-        org, orgs = self._me.org, self._cloud.orgs
-        months = months_before(self._cloud.clock()) if query.month is None else (query.month,)
-        report = usage_report(spent for month in months for spent in orgs.spent(org, month))
-        if query.nodes:
-            named = [self._with_nodes(spent, query.nodes) for spent in dearest(report)]
-            report = usage_report([*named, *report.pipelines[len(named) :]])
-        return with_prices(report, customer_rates(self._cloud, org))
-
-    async def get_cost(self, params: CostParams) -> PipelineCost:
-        """Return the cost of a pipeline since its launch."""
-        id_ = await asyncio.to_thread(self._owned, params.id)
-        return await asyncio.to_thread(cost, self._cloud, self._me.org, id_, params.nodes)
-
-    def _with_nodes(self, spent: PipelineSpent, maximum: int) -> PipelineSpent:
-        if self._cloud.store.record(self._me.org, spent.id) is None:
-            return spent  # the pipeline was deleted
-        nodes = uses_by_node(self._cloud.store.attempts(spent.id), month=spent.month)
-        return with_nodes(spent, nodes, maximum)

@@ -35,6 +35,7 @@ from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.workers.port import TaskEnd
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from chalicelib.workers.slots import Decide, Need
+from conducto_core.asl.rules.partition import MAX_SIZE
 from conducto_core.command.json_logs import log_fields
 from conducto_core.errors import RefusedError
 from conducto_core.run.model.requests import Action
@@ -221,6 +222,7 @@ class Reconciler:
             self._engine.submit(org, pipeline_id, step)
         with self._engine.reading(org, pipeline_id) as live:
             share = live.share
+            self._engine.refresh_record(live)
         if share.waiting is not None:  # the other waiting pipelines have checks of their own
             self._engine.slots.make(org, pipeline_id, wakes=False)
         elif share.keeps is not None:
@@ -267,8 +269,14 @@ class Reconciler:
             end = TaskEnd("it ended, and ECS gives no reason", began=began, ended=worker.since)
         self._engine.submit(org, pipeline_id, partial(self._stopped, worker.id, end))
 
-    def execution_ended(self, run: str, status: str) -> None:
-        """Handle the end of an execution; executions that belong to no pipeline are ignored."""
+    def execution_ended(self, run: str, status: str, machine: str | None = None) -> None:
+        """Handle the end of an execution; executions that belong to no pipeline are ignored.
+
+        Args:
+            run: Its name.
+            status: How it ended.
+            machine: ARN of its machine, if the event has it.
+        """
 
         def decide(live: CloudPipeline) -> Input | None:
             if (
@@ -280,21 +288,25 @@ class Reconciler:
             return ExecutionEnded(time=self._now, run=run, status=status)
 
         pipeline_id = run.rpartition("-")[0]
-        if self._cloud.store.org_of(pipeline_id) is not None:
+        org = self._cloud.store.org_of(pipeline_id)
+        if org is not None:
             self._submit_if_there(pipeline_id, decide)
-            self._forget_machines(run)
+            with self._engine.seen(org, pipeline_id) as live:
+                nested = bool(live.generated) or len(live.tree.nodes) > MAX_SIZE.tasks
+            self._forget_machines(run, None if nested else machine)
 
-    def _forget_machines(self, run: str) -> None:
-        """Delete the machines of a finished run: an account has a quota of 10,000.
+    def _forget_machines(self, run: str, only: str | None) -> None:
+        """Delete the machines of a finished run: an account has a quota of 100,000.
 
         Step Functions deletes a hundred at once, then one per second; the daily cleanup deletes the
-        rest.
+        rest. It lists machines five times a second, so that only the runs that may have nested ones
+        are listed; ``only`` is the machine of another run.
         """
         machines = self._cloud.machines
         try:
-            for of, arn in machines.runs():
-                if of == run:
-                    machines.forget(arn)
+            of_run = (arn for of, arn in machines.runs() if of == run)
+            for arn in of_run if only is None else (only,):
+                machines.forget(arn)
         except ThrottledError:
             logger.info("machines of a run are left for the daily cleanup", extra={"run_id": run})
 
@@ -377,7 +389,10 @@ class Reconciler:
             return ExecutionLost(time=self._now, run=live.cloud_machine.run)
         over = live.may_start_again(self._now)
         late = live.late_contexts(self._now) or live.has_late_warm(self._cloud.warm, self._now)
-        return HealthChecked(time=self._now) if over or late or live.wanted() else None
+        late = late or live.must_meter(self._now)
+        due = over or late or live.wanted() or self._now >= live.tree.first_retry
+        due = due or bool(live.exceeded(self._now))
+        return HealthChecked(time=self._now) if due else None
 
 
 def _is_there(worker: WorkerEntry, running: bool, seen: float, now: float) -> bool:

@@ -23,6 +23,7 @@ from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_core.schedules.handlers import ScheduleOperations
 from conducto_core.schedules.model import DAY, Schedule, ScheduleSettings, ScriptSource
+from conducto_core.schedules.rules.schedules import looks_until
 from conducto_core.schedules.runner import ScheduleRunner
 
 logger = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ def schedule_operations(engine: CommandProcessor, caller: Identity) -> ScheduleO
 def serve_schedules(engine: CommandProcessor) -> int:
     """Serve the schedules that need attention, for at most a minute; return their number."""
     runner, clock = schedule_runner(engine), engine.cloud.clock
-    due = list(runner.store.due(clock()))
+    due = list(runner.store.due(looks_until(clock())))
     shuffle(due)  # so that each one has its turn if the time is too short for all
     end = clock() + _RUN_SECONDS
 

@@ -1,51 +1,81 @@
-"""Secret values in Secrets Manager: one AWS secret per scope."""
+"""Secret values in Secrets Manager, and which value of a scope is the current one, in the table.
+
+Secrets Manager keeps old versions of a secret: a version without a staging label can still be read
+by its id, and only deleting the whole secret removes it. So each version of a scope is an AWS
+secret of its own, and the table names the current one. A change creates the new secret, makes it
+current, and then deletes the previous one without a recovery period.
+"""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import uuid4
 
+from chalicelib.aws import table_keys
 from chalicelib.aws.clients import Clients, Tags, upper
-from chalicelib.aws.errors import ignoring, replacing, throttling
+from chalicelib.aws.dynamodb import NEW, Condition, DynamoTable
+from chalicelib.aws.errors import ignoring, throttling
 from chalicelib.errors import ConflictError
 from conducto_core.errors import RefusedError
 
 #: Secrets Manager's maximum size of a secret in bytes.
 MAX_SECRET = 65_536
 _MISSING = "ResourceNotFoundException"
-#: The staging labels of the current version (AWS's own) and of the next one.
-_CURRENT, _NEXT = "AWSCURRENT", "CONDUCTO_NEXT"
-#: AWS's errors for a version that is no longer the current one.
-_STALE = ("InvalidParameterException", "InvalidRequestException")
+#: Seconds after which a version that is not current belongs to no running change: functions run
+#: for at most 15 minutes.
+_ABANDONED_SECONDS = 900.0
+#: Seconds before a current version that Secrets Manager does not find yet is read again.
+_PAUSES = (0.1, 0.2, 0.4)
 
 
 class SecretsManager:
     """A `chalicelib.people.port.SecretVault`; names of secrets start with ``prefix``."""
 
-    def __init__(self, clients: Clients, prefix: str, tags: Tags) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        table: DynamoTable,
+        prefix: str,
+        tags: Tags,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._clients = clients
+        self._table = table
         self._prefix = prefix
         self._tags = upper(tags.pairs())
+        self._clock = clock
 
     def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
         """Return a scope's secrets, or {} if it has none."""
-        return self.read_version(scope)[0]
+        return self._current(scope)[0]
 
     def read_version(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
-        """Return a scope's secrets and their version."""
-        with throttling(), ignoring(_MISSING):
-            response = self._client.get_secret_value(
-                SecretId=self._name(scope), VersionStage=_CURRENT
-            )
-            found: dict[str, Mapping[str, Any]] = json.loads(response["SecretString"])
-            return found, str(response["VersionId"])
+        """Return a scope's secrets and their version, and delete values of interrupted changes."""
+        self._delete_old(scope)
+        return self._current(scope)
+
+    def _current(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
+        pauses = iter(_PAUSES)
+        while version := self._version(scope):
+            with throttling(), ignoring(_MISSING):
+                response = self._client.get_secret_value(SecretId=self._name(scope, version))
+                found: dict[str, Mapping[str, Any]] = json.loads(response["SecretString"])
+                return found, version
+            if self._version(scope) != version:
+                continue  # it was replaced and deleted since
+            pause = next(pauses, None)
+            if pause is None:  # the table was restored to a time before the value was deleted
+                return {}, version
+            time.sleep(pause)
         return {}, ""
+
+    def _version(self, scope: str) -> str:
+        item = self._table.get(table_keys.current_secret(scope))
+        return "" if item is None else str(item["secret"])
 
     def replace(self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str) -> None:
         """Replace a version of a scope's secrets.
-
-        The new version is stored first, and then made current in one step that names the previous
-        version: AWS rejects it if another version is current by now.
 
         Raises:
             ConflictError: Another version is current.
@@ -53,29 +83,58 @@ class SecretsManager:
         """
         text = json.dumps(secrets, separators=(",", ":"), ensure_ascii=False)
         _check_size(scope, text)
-        name = self._name(scope)
+        new = self._create(scope, text) if secrets else ""
+        try:
+            self._table.put_where(
+                table_keys.current_secret(scope),
+                {"secret": new, "replaced": version},
+                "secret = :known" if version else f"{NEW} OR secret = :known",
+                {":known": version},
+            )
+        except ConflictError as error:
+            self._delete(scope, new)
+            raise ConflictError(f"{scope}: another process changed its secrets") from error
+        self._delete_old(scope)
+
+    def _create(self, scope: str, text: str) -> str:
+        """Store a value that is not current yet; return its version."""
+        version = uuid4().hex
+        # First, so that a value that exists is known, wherever a process ends.
+        self._table.put(table_keys.secret_version(scope, version), {"created": self._clock()})
+        with throttling():
+            self._client.create_secret(
+                Name=self._name(scope, version), SecretString=text, Tags=self._tags
+            )
+        return version
+
+    def _delete_old(self, scope: str) -> None:
+        """Delete the previous version, and those of changes that a dead process began."""
+        item = self._table.get(table_keys.current_secret(scope)) or {}
+        abandoned = self._clock() - _ABANDONED_SECONDS
+        for version, known in self._table.below(table_keys.secret_version(scope, "")):
+            is_old = version == item.get("replaced") or float(known["created"]) < abandoned
+            if is_old and version != item.get("secret"):
+                self._delete(scope, version)
+        if item.get("secret") == "":
+            unchanged = Condition(f"{NEW} OR secret = :none", {":none": ""})
+            key = table_keys.current_secret(scope)
+            self._table.try_transact([self._table.delete_operation(key, condition=unchanged)])
+
+    def _delete(self, scope: str, version: str) -> None:
         if not version:
-            with _overtaken(scope, "ResourceExistsException"):
-                self._client.create_secret(Name=name, SecretString=text, Tags=self._tags)
             return
-        with _overtaken(scope, _MISSING):
-            made = self._client.put_secret_value(
-                SecretId=name, SecretString=text, VersionStages=[_NEXT]
+        with throttling(), ignoring(_MISSING):
+            self._client.delete_secret(
+                SecretId=self._name(scope, version), ForceDeleteWithoutRecovery=True
             )
-        with _overtaken(scope, _MISSING, *_STALE):
-            self._client.update_secret_version_stage(
-                SecretId=name,
-                VersionStage=_CURRENT,
-                MoveToVersionId=made["VersionId"],
-                RemoveFromVersionId=version,
-            )
+        self._table.delete(table_keys.secret_version(scope, version))
 
     @property
     def _client(self) -> Any:
         return self._clients.get("secretsmanager")
 
-    def _name(self, scope: str) -> str:
-        return f"{self._prefix}{scope}"
+    def _name(self, scope: str, version: str) -> str:
+        return f"{self._prefix}{scope}/{version}"
 
 
 def _check_size(scope: str, text: str) -> None:
@@ -85,10 +144,3 @@ def _check_size(scope: str, text: str) -> None:
             f"the secrets of {scope} would have {size} bytes in total, and Secrets Manager "
             f"allows {MAX_SECRET}; delete some, or keep large values in a data file"
         )
-
-
-@contextmanager
-def _overtaken(scope: str, *codes: str) -> Iterator[None]:
-    conflict = ConflictError(f"{scope}: another process changed its secrets")
-    with throttling(), replacing(codes, conflict):
-        yield

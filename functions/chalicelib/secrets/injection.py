@@ -1,15 +1,15 @@
 """Secrets of a command: read when it starts, kept in memory for seconds, stored nowhere."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from types import MappingProxyType
 
 from chalicelib.people.port import SecretVault
 from conducto_core.command.masking import Mask, can_be_masked
 from conducto_core.notifications.channels import SMTP_PASSWORD
-from conducto_core.programs.rules.continuation import secrets_version
-from conducto_core.secrets.rules import SecretAccess
+from conducto_core.programs.rules.fingerprints import SecretOrigins
+from conducto_core.secrets.rules import SecretAccess, granted
 
 NONE: Mapping[str, str] = MappingProxyType({})
 #: Seconds for which a process keeps secrets: Secrets Manager charges for each read.
@@ -35,18 +35,23 @@ class InjectedSecrets:
     Attributes:
         env: ``{name: value}``.
         masked: Values to mask in its output.
-        version: A text that changes when a secret is added, stored or deleted.
-        updated: ``{name: time of the last change}`` of the secrets.
+        origins: ``{name: (scope, time of the last change)}`` of the secrets.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     masked: tuple[str, ...] = field(default=(), repr=False)
-    version: str = ""
-    updated: Mapping[str, float] = field(default_factory=dict)
+    origins: SecretOrigins = field(default_factory=dict)
 
     def mask(self) -> Mask:
         """Return a mask of the secrets."""
         return Mask(self.masked)
+
+    def only(self, names: Collection[str] | None) -> "InjectedSecrets":
+        """Return those that a command gets (None: all); the mask hides the others, too."""
+        if names is None:
+            return self
+        origins = {name: each for name, each in self.origins.items() if name in names}
+        return replace(self, env=granted(self.env, self.origins, names), origins=origins)
 
 
 def inject(
@@ -68,12 +73,12 @@ def inject(
     values = {key: str(secret["value"]) for key, secret in secrets.items()}
     hidden = {values[key] for key, secret in secrets.items() if secret.get("mask", True)}
     hidden.update(services.values())
-    updated = {key: float(secret.get("updated", 0.0)) for key, secret in secrets.items()}
-    version = secrets_version(
-        ("user" if key in own else "org", key, time) for key, time in updated.items()
-    )
+    origins = {
+        key: ("user" if key in own else "org", float(secret.get("updated", 0.0)))
+        for key, secret in secrets.items()
+    }
     masked = tuple(sorted(filter(can_be_masked, hidden)))
-    return InjectedSecrets({**values, **services}, masked, version, updated)
+    return InjectedSecrets({**values, **services}, masked, origins)
 
 
 def inject_commands(

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 
 from chalicelib.aws import table_keys
-from chalicelib.aws.dynamodb import DynamoTable, Value
+from chalicelib.aws.dynamodb import DynamoTable, Update, Value
 from conducto_core.installation.names import OPEN
 from conducto_core.triggers.model import OPEN_RESULTS, Delivery
 
 #: Seconds for which deliveries are kept: a provider does not repeat older ones.
 REMEMBERED_SECONDS = 40 * 86_400
 _OPEN = "deliveries"
+_APPS = "github-apps"
+_MINUTE = 60
 
 
 class TableDeliveries:
@@ -29,6 +31,25 @@ class TableDeliveries:
                 self._table.put_operation(key, self._item(org, trigger, delivery)),
             ]
         )
+
+    def count(self, org: str, hook: str) -> int:
+        """Count a webhook, and return the number of those in this minute."""
+        minute = int(self._clock() // _MINUTE)
+        key = table_keys.delivery_count(org, hook, minute)
+        expires = {"expires": (minute + 2) * _MINUTE}
+        return self._table.count(Update(key, set=expires, add={"webhooks": 1}), "webhooks")
+
+    def watch(self, org: str, *, on: bool) -> None:
+        """Set whether an organisation has a GitHub App, whose missed webhooks are requested."""
+        key = table_keys.watched_app(org)
+        if on:
+            self._table.put(key, {OPEN.partition_key: _APPS, OPEN.sort_key: org})
+        else:
+            self._table.delete(key)
+
+    def watched(self) -> Sequence[str]:
+        """Return the organisations that have a GitHub App."""
+        return sorted(str(item[OPEN.sort_key]) for _, item in self._table.index(OPEN, _APPS))
 
     def get(self, org: str, trigger: str, delivery: str) -> Delivery | None:
         """Return a delivery."""

@@ -6,6 +6,7 @@ exchanged here for the App's keys, which are kept in the vault only.
 
 import hmac
 import json
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from secrets import token_urlsafe
@@ -20,6 +21,7 @@ from conducto.integrations.http import (
     DeliveryError,
     NotFoundDeliveryError,
     get_json,
+    get_list,
     is_this_machine,
     post_json,
 )
@@ -31,8 +33,12 @@ from conducto_core.triggers.model import GithubApp
 from conducto_core.triggers.provider_api import github_api
 from conducto_core.triggers.rules.launch import repository_of, same_host
 
+logger = logging.getLogger(__name__)
+
 #: Name of the App's webhook in its path; names of triggers do not contain ``~``.
 APP_HOOK = "~github"
+#: Minutes between requests for missed webhooks.
+MISSED_MINUTES = 10
 _RECORD = "github"
 _KEY, _WEBHOOK, _START = "private_key", "webhook_secret", "start"
 _EVENTS = ("push", "pull_request", "create", "delete")
@@ -81,6 +87,27 @@ def forget_token(cloud: Dependencies, org: str, repository: str) -> None:
     app = app_of(cloud, org)
     if app is not None:
         cloud.github.forget(app, repository_of(repository))
+
+
+def request_missed(cloud: Dependencies) -> None:
+    """Request the webhooks of GitHub Apps that failed since the last time but one.
+
+    GitHub does not repeat a webhook that was throttled or met an error.
+    """
+    now = cloud.clock()
+    if int(now // 60) % MISSED_MINUTES:
+        return
+    for org in cloud.deliveries.watched():
+        app, key = app_of(cloud, org), _value(cloud.vault.read(app_scope(org)), _KEY)
+        if app is None or key is None:
+            continue
+        try:
+            count = cloud.github.redeliver(app, key, now - 2 * 60 * MISSED_MINUTES)
+        except DeliveryError as error:
+            logger.warning("missed webhooks were not requested: %s", error, extra={"org": org})
+        else:
+            if count:
+                logger.info("%s missed webhooks were requested", count, extra={"org": org})
 
 
 class GithubAppSetup:
@@ -143,6 +170,7 @@ class GithubAppSetup:
             created=self._cloud.clock(),
         )
         self._cloud.apps.put(self._me.org, app)
+        self._cloud.deliveries.watch(self._me.org, on=True)
         return app
 
     def delete(self) -> g.GithubAppView:
@@ -150,6 +178,7 @@ class GithubAppSetup:
         if app_of(self._cloud, self._me.org) is None:
             raise NotFoundError("the organisation has no GitHub App")
         self._cloud.apps.delete(self._me.org, _RECORD)
+        self._cloud.deliveries.watch(self._me.org, on=False)
         self._replace({})
         return self.view()
 
@@ -246,6 +275,22 @@ class GithubApps:
         """Ask for a new token for a repository the next time."""
         self._tokens.pop(_key(app, repository), None)
 
+    def redeliver(self, app: GithubApp, private_key: str, after: float) -> int:
+        """Request the webhooks since ``after`` that failed; return how many."""
+        proof = self._proof(app, private_key)
+        place = f"{app.api}/app/hook/deliveries"
+        found = get_list(f"{place}?per_page=100", proof, public_only=self._public_only)
+        failed: dict[str, int] = {}
+        # The newest first: a webhook that arrived later is not missed.
+        arrived = {each["guid"] for each in found if _is_accepted(each)}
+        for each in found:
+            if datetime.fromisoformat(each["delivered_at"]).timestamp() >= after:
+                failed.setdefault(each["guid"], int(each["id"]))
+        missed = [number for guid, number in failed.items() if guid not in arrived]
+        for number in missed:
+            post_json(f"{place}/{number}/attempts", {}, proof, public_only=self._public_only)
+        return len(missed)
+
     def _new_token(self, app: GithubApp, private_key: str, repository: str) -> tuple[str, float]:
         proof = self._proof(app, private_key)
         place = f"{app.api}/repos/{quote(repository)}/installation"
@@ -276,6 +321,12 @@ class GithubApps:
             return jwt.encode(claims, private_key, algorithm="RS256")
         except (ValueError, TypeError, jwt.PyJWTError):
             raise DeliveryError("the private key of the GitHub App cannot be read") from None
+
+
+def _is_accepted(delivery: Mapping[str, Any]) -> bool:
+    """Return whether a webhook arrived, or was rejected for a reason that repeating keeps."""
+    # 0: there was no response. 401: the signature, 404: the trigger, 413: the size.
+    return str(delivery["status_code"])[0] in "23" or delivery["status_code"] in (401, 404, 413)
 
 
 def _key(app: GithubApp, repository: str) -> tuple[str, int, str]:

@@ -8,8 +8,10 @@ from chalicelib.run.processor import CommandProcessor
 from chalicelib.triggers.github_app import GithubAppSetup
 from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.triggers import Triggers
+from conducto_core.api.serve import serves
 from conducto_core.triggers import model as g
 from conducto_core.triggers import model as t
+from conducto_core.triggers import operations as triggers_operations
 
 
 class CloudTriggers:
@@ -22,26 +24,32 @@ class CloudTriggers:
     def _triggers(self) -> Triggers:
         return Triggers(self._engine.cloud, self._me)
 
+    @serves(triggers_operations.LIST_TRIGGERS)
     async def list_triggers(self) -> t.TriggerList:
         """List the triggers."""
         return await asyncio.to_thread(self._triggers.listing)
 
+    @serves(triggers_operations.PUT_TRIGGER)
     async def put_trigger(self, params: t.TriggerParams, request: t.TriggerRequest) -> t.NewTrigger:
         """Store a trigger."""
         return await asyncio.to_thread(self._triggers.put, params.name, request)
 
+    @serves(triggers_operations.DELETE_TRIGGER)
     async def delete_trigger(self, params: t.TriggerParams) -> t.TriggerList:
         """Delete a trigger."""
         return await asyncio.to_thread(self._triggers.delete, params.name)
 
+    @serves(triggers_operations.LIST_DELIVERIES)
     async def list_deliveries(self, params: t.TriggerParams) -> t.DeliveryList:
         """List the last deliveries."""
         return await asyncio.to_thread(self._triggers.deliveries, params.name)
 
+    @serves(triggers_operations.APPROVE_DELIVERY)
     async def approve_delivery(self, params: t.DeliveryParams) -> t.Delivery:
         """Launch a pull request from a fork."""
         return await asyncio.to_thread(self._approve, params)
 
+    @serves(triggers_operations.TEST_TRIGGER)
     async def test_trigger(self, params: t.TriggerParams, request: t.TriggerTrial) -> t.TrialResult:
         """Return the section and command that a push would launch."""
         return await asyncio.to_thread(self._try, params.name, request)
@@ -69,18 +77,22 @@ class CloudGithubApp:
     def _app(self) -> GithubAppSetup:
         return GithubAppSetup(self._engine.cloud, self._me)
 
+    @serves(triggers_operations.GET_GITHUB_APP)
     async def get_github_app(self) -> g.GithubAppView:
         """Return the App."""
         return await asyncio.to_thread(self._app.view)
 
+    @serves(triggers_operations.START_GITHUB_APP)
     async def start_github_app(self, request: g.GithubAppRequest) -> g.GithubAppStart:
         """Return the form that creates an App."""
         return await asyncio.to_thread(self._app.start, request)
 
+    @serves(triggers_operations.FINISH_GITHUB_APP)
     async def finish_github_app(self, request: g.GithubAppCode) -> g.GithubApp:
         """Store the keys of the App that was created."""
         return await asyncio.to_thread(self._app.finish, request)
 
+    @serves(triggers_operations.DELETE_GITHUB_APP)
     async def delete_github_app(self) -> g.GithubAppView:
         """Forget the App."""
         return await asyncio.to_thread(self._app.delete)

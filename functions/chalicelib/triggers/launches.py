@@ -45,6 +45,7 @@ from conducto_core.triggers.rules.launch import (
     origin_of,
     repository_of,
     rivals,
+    script_of,
 )
 
 logger = logging.getLogger(__name__)
@@ -267,7 +268,8 @@ class TriggerRun:
             for other in others:
                 asyncio.run(api.control(PipelineParams(id=other.id), _SLEEP))
         request = launch_of(section, event, clone_of(trigger, event))
-        origin = origin_of(trigger.name, trigger.provider, section.name, event)
+        path = script_of(section.command) if _is_proof(trigger, owner) else None
+        origin = origin_of(trigger.name, trigger.provider, section.name, event, path=path)
         turn = _turn(trigger, delivery)
         launched = asyncio.run(
             api.launch_stored(request, key, repeated=True, origin=origin, turn=turn)
@@ -303,6 +305,16 @@ def _key(trigger: t.Trigger, delivery: t.Delivery) -> str:
 
 def _turn(trigger: t.Trigger, delivery: t.Delivery) -> str:
     return turn_of(delivery.turn or delivery.time, _key(trigger, delivery))
+
+
+def _is_proof(trigger: t.Trigger, owner: Identity) -> bool:
+    """Return whether nobody but an administrator can make up the webhooks and the command.
+
+    The secret of a webhook is shown to the user who stores a trigger. Triggers without a token can
+    be taken over with their secret.
+    """
+    sealed = (trigger.app or trigger.has_token) and trigger.command is None
+    return sealed and Permission.MANAGE_ORGANISATION in owner.permissions
 
 
 def _foreign(trigger: t.Trigger, event: t.GitEvent) -> str | None:

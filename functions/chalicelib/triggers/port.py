@@ -26,6 +26,15 @@ class Deliveries(Protocol):
             ThrottledError: Nothing was stored; retry later.
         """
 
+    def count(self, org: str, hook: str) -> int:
+        """Count a webhook, and return the number of those in this minute."""
+
+    def watch(self, org: str, *, on: bool) -> None:
+        """Set whether an organisation has a GitHub App, whose missed webhooks are requested."""
+
+    def watched(self) -> Sequence[str]:
+        """Return the organisations that have a GitHub App."""
+
     def get(self, org: str, trigger: str, delivery: str) -> Delivery | None:
         """Return a delivery."""
 
@@ -69,6 +78,13 @@ class GithubAppApi(Protocol):
 
         Raises:
             DeliveryError: It is not, or GitHub is unreachable.
+        """
+
+    def redeliver(self, app: GithubApp, private_key: str, after: float) -> int:
+        """Request the webhooks since ``after`` that failed; return how many.
+
+        Raises:
+            DeliveryError: GitHub is unreachable, or rejects the key.
         """
 
     def forget(self, app: GithubApp, repository: str) -> None:

@@ -20,9 +20,11 @@ from chalicelib.triggers.port import TOKEN_LEFT, RepositoryDeniedError
 from conducto.integrations.http import DeliveryError, TokenDeliveryError, is_this_machine
 from conducto_core.api.dispatch import read_json
 from conducto_core.api.operation import API_ROOT, Permission
+from conducto_core.api.problems import ProblemError
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.images.model import CloneSource
 from conducto_core.images.references import LOGIN, SUBMODULE_LOGINS, git_access
+from conducto_core.run.model.requests import Problem
 from conducto_core.triggers import model as t
 from conducto_core.triggers.model import Provider
 from conducto_core.triggers.rules.config import TriggerConfigError, section_of
@@ -45,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
+#: Maximum webhooks of one hook per minute.
+MAX_WEBHOOKS = 300
 #: Separates the organisation and the trigger in the path of a webhook; names do not contain it.
 SEPARATOR = "~"
 _SECRET, _TOKEN = "secret", "token"
@@ -254,16 +258,21 @@ class TriggerHooks:
             self._receive_of_app(org, headers, body)
             return
         trigger = self._cloud.triggers.get(org, name)
+        if trigger is None:  # strangers cause no read of secrets
+            raise NotFoundError(f"no webhook {hook!r}")
         secret = self._cloud.vault.read(trigger_scope(org, name)).get(_SECRET)
-        if trigger is None or secret is None:
+        if secret is None:
             raise NotFoundError(f"no webhook {hook!r}")
         now = self._cloud.clock()
         identity = _verified(trigger, str(secret["value"]), headers, body, now)
+        self._check_rate(org, name)
         for number, event in enumerate(_events(trigger.provider, name, headers, body)):
             self._record_delivery(org, name, f"{identity}.{number}", event, now)
 
     def _receive_of_app(self, org: str, headers: Mapping[str, str], body: bytes) -> None:
         """Receive a webhook of the GitHub App for the triggers of its repository."""
+        if app_of(self._cloud, org) is None:
+            raise NotFoundError(f"no webhook of a GitHub App of {org!r}")
         secret = webhook_secret(self._cloud, org)
         if secret is None:
             raise NotFoundError(f"no webhook of a GitHub App of {org!r}")
@@ -271,11 +280,27 @@ class TriggerHooks:
         events = _events("github", APP_HOOK, headers, body)
         if not events:
             return
+        self._check_rate(org, APP_HOOK)
         now = self._cloud.clock()
         for trigger in self._cloud.triggers.list_by_name(org):
             for number, event in enumerate(events):
                 if trigger.app and of_repository(event, trigger.repository):
                     self._record_delivery(org, trigger.name, f"{identity}.{number}", event, now)
+
+    def _check_rate(self, org: str, hook: str) -> None:
+        """Reject a webhook above the rate of one hook, so that it cannot use up that of others.
+
+        Only webhooks with a valid signature count: strangers cannot exhaust the rate.
+        """
+        if self._cloud.deliveries.count(org, hook) > MAX_WEBHOOKS:
+            raise ProblemError(
+                Problem(
+                    title="too many webhooks",
+                    status=429,
+                    detail=f"this webhook was sent more than {MAX_WEBHOOKS} times in a minute",
+                    remedy="send it again in the next minute",
+                )
+            )
 
     def _record_delivery(
         self, org: str, name: str, identity: str, event: t.GitEvent, now: float

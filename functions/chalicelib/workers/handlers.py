@@ -9,6 +9,7 @@ import logging
 import zlib
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial, wraps
 from secrets import token_hex
 from typing import Any, Literal, TypeVar, get_args
@@ -17,7 +18,9 @@ from chalicelib.debug.sessions import DebugSessions, ShellOverError, is_shell
 from chalicelib.errors import AccessDeniedError, ConflictError
 from chalicelib.logs.port import LogKey, Uploaded
 from chalicelib.people.port import Identity
+from chalicelib.people.tokens import digest_of
 from chalicelib.run.claims import Claims, GeneratedTreeError, GeneratedTrees, Secrets, uploads_of
+from chalicelib.run.deferred_effects import TOKEN_SECONDS
 from chalicelib.run.model import (
     BuiltImage,
     Claimed,
@@ -31,8 +34,11 @@ from chalicelib.run.model import (
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets
+from chalicelib.workers.port import Owner, TaskId
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto.errors import DefinitionError
+from conducto_core.api.operation import Permission
+from conducto_core.api.serve import serves
 from conducto_core.command.json_logs import log_fields
 from conducto_core.command.output import packed
 from conducto_core.errors import RefusedError
@@ -43,6 +49,7 @@ from conducto_core.run.rules.contexts import CONTEXT_PAUSE
 from conducto_core.run.rules.outcomes import cause_of_exit
 from conducto_core.secrets.rules import SecretAccess
 from conducto_core.tree.rules.callbacks import PoolKind
+from conducto_core.workers import operations as workers_operations
 from conducto_core.workers.model import (
     MAX_CHUNK,
     MAX_CHUNK_DATA,
@@ -79,6 +86,10 @@ STOPPING = "stopping"
 NO_COMMAND = "idle"
 #: Why a worker that an older version of Conducto started must leave; a new one replaces it.
 OUTDATED = "its agent is older than the installation"
+NO_PROOF = "a start without proof that the request comes from the worker's task was refused"
+SECOND_KEY = (
+    "two agents started with its token, so somebody else has read it; the worker was stopped"
+)
 STOPPED = "it was stopped before it received the task"
 SURPLUS = "the organisation has more workers than its plan allows"
 _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
@@ -123,26 +134,47 @@ class WorkerApi:
 
     # ---- start and end -----------------------------------------------------------------------
 
+    @serves(workers_operations.START)
     async def worker_start(self, call: WorkerStart) -> WorkerInstructions:
         """Register a started worker and return its instructions."""
         org, pipeline_id, worker_id = _who(self._me)
         if is_shell(worker_id):
             try:
-                return self._shells.start(self._me)
+                return self._start_shell(call)
             except ShellOverError as error:
                 raise WorkerGoneError(str(error)) from error
+        key, bound = None, self._is_bound
+        if not bound:
+            with self._listed_followers() as (_, worker):
+                known = worker.key
+            key = self._proved_key(call, known)
+        refused: list[str] = []
 
         def decide(live: CloudPipeline) -> Input | None:
+            refused.clear()
             worker = _is_registered(live, worker_id)
+            if not bound and worker.key not in (None, key):
+                refused.append(SECOND_KEY)
+                return WorkerLost(
+                    time=self._now(),
+                    worker=worker_id,
+                    reason=SECOND_KEY,
+                    failure=StartFailure.LOST,
+                )
             if worker.task == call.task:
                 return None
             if worker.task is None and worker.status is WorkerStatus.LEAVING:
                 raise WorkerGoneError(f"{pipeline_id}: worker {worker_id} is not needed any more")
             return WorkerStarted(
-                time=self._now(), worker=worker_id, task=call.task, protocol=call.protocol
+                time=self._now(), worker=worker_id, task=call.task, protocol=call.protocol, key=key
             )
 
         self._engine.submit(org, pipeline_id, decide)
+        if refused:
+            logger.error("worker %s of %s: %s", worker_id, pipeline_id, SECOND_KEY)
+            raise WorkerGoneError(f"{pipeline_id}: worker {worker_id}: {SECOND_KEY}")
+        if key is not None:
+            self._admit(key)
         credentials = self._lend()
         with self._listed_followers() as (live, worker):
             pool = live.pools[worker.pool]
@@ -157,6 +189,45 @@ class WorkerApi:
                 workdir=None if built is None else built.workdir,
                 idle=CONTEXT_IDLE if pool.kind is PoolKind.CONTEXT else IDLE,
             )
+
+    def _start_shell(self, call: WorkerStart) -> WorkerInstructions:
+        if not self._is_bound:
+            key = self._proved_key(call, self._shells.key_of(self._me))
+            self._shells.bind(self._me, key, SECOND_KEY)
+            self._admit(key)
+        return self._shells.start(self._me)
+
+    @property
+    def _is_bound(self) -> bool:
+        """Whether the request is sent with the key of a started worker (or by protocol 1)."""
+        return Permission.START_WORKER not in self._me.permissions
+
+    def _proved_key(self, call: WorkerStart, known: str | None) -> str:
+        """Return the digest of the key of an agent that proves to run in its task.
+
+        ``known`` is the digest of the key that started the worker: it needs no further proof.
+
+        Raises:
+            RefusedError: There is no valid proof.
+            WorkerGoneError: The agent is too old to have a key.
+        """
+        owner = Owner(*_who(self._me))
+        if call.key is None:
+            raise WorkerGoneError(f"{owner.pipeline_id}: worker {owner.worker_id}: {OUTDATED}")
+        key = digest_of(call.key)
+        if key == known:
+            return key
+        if call.proof is None or not self._cloud.fleet.proves(
+            TaskId(call.task, owner), key, call.proof
+        ):
+            logger.error("worker %s of %s: %s", owner.worker_id, owner.pipeline_id, NO_PROOF)
+            raise RefusedError(f"worker {owner.worker_id}: {NO_PROOF}")
+        return key
+
+    def _admit(self, key: str) -> None:
+        """Accept the key of an agent as the token of its further requests."""
+        identity = replace(self._me, permissions=frozenset({Permission.WORKER.value}), token="")
+        self._cloud.tokens.put(key, identity, expires=self._now() + TOKEN_SECONDS)
 
     def _lend(self) -> Credentials | None:
         """Return the credentials of a worker's agent.
@@ -182,6 +253,7 @@ class WorkerApi:
             time=self._now(), worker=worker_id, reason=error, failure=StartFailure.DENIED
         )
 
+    @serves(workers_operations.END)
     async def worker_end(self, call: WorkerEnd) -> EndResponse:
         """Remove a worker; a task that it polled too late is released to others.
 
@@ -223,6 +295,7 @@ class WorkerApi:
 
     # ---- tasks --------------------------------------------------------------------------------
 
+    @serves(workers_operations.CLAIM)
     @_logged
     async def worker_claim(self, call: Claim) -> ClaimResponse:
         """Decide whether a worker runs, keeps or drops a task that it polled."""
@@ -278,6 +351,7 @@ class WorkerApi:
 
     # ---- a command ----------------------------------------------------------------------------
 
+    @serves(workers_operations.HEARTBEAT)
     @_logged
     async def worker_heartbeat(self, call: Heartbeat) -> HeartbeatResponse:
         """Record a heartbeat of a running command and return whether it must stop."""
@@ -287,6 +361,7 @@ class WorkerApi:
         with self._listed_followers() as (live, worker):
             due = live.due(self._now())
             self._cloud.store.note_worker(pipeline_id, worker.id, self._now())
+            self._engine.refresh_record(live)
         if due:
             self._engine.submit(org, pipeline_id, self._expire)
         with self._engine.seen(org, pipeline_id) as live:
@@ -304,6 +379,7 @@ class WorkerApi:
         due = live.due(self._now())
         return TimeLimitsExpired(time=self._now(), paths=due) if due else None
 
+    @serves(workers_operations.LOG)
     @_logged
     async def worker_log(self, call: WorkerLogChunk) -> LogResponse:
         """Store a chunk of output."""
@@ -338,6 +414,7 @@ class WorkerApi:
         if call.last:
             self._cloud.join_output(key)
 
+    @serves(workers_operations.LOG_UPLOAD)
     @_logged
     async def worker_log_upload(self, call: LogUpload) -> UploadResponse:
         """Return an upload URL for a chunk of output that is too large for a request."""
@@ -368,6 +445,7 @@ class WorkerApi:
         if is_new:
             self._engine.submit(org, pipeline_id, decide)
 
+    @serves(workers_operations.REPORT)
     @_logged
     async def worker_report(self, call: Report) -> ReportResponse:
         """Record the end of a command and return whether its task stays open for a retry.
@@ -459,11 +537,13 @@ class WorkerApi:
             output_bytes=call.output_bytes,
             outputs=call.outputs,
             interpreter=call.interpreter,
+            first_error=call.first_error,
             tree_key=key,
             images=images,
             last=call.last,
         )
 
+    @serves(workers_operations.UPLOAD)
     async def worker_upload(self) -> UploadResponse:
         """Return an upload URL for a tree that is too large for a report."""
         with self._listed_followers() as (live, worker):

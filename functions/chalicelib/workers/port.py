@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from conducto_core.debug.model import ShellSession
+from conducto_core.workers.model import TaskProof
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class WorkerTask:
         user_data: False mounts the pipeline's own data there instead, so that commands that another
             user changed cannot reach the data of other pipelines.
         shell: A debug shell (ECS Exec), which takes no tasks.
-        title: The pipeline's title, for which the administrator may have configured a role.
+        program: The pipeline's program, for which the administrator may have configured a role.
         named_role: Whether its commands get that role.
     """
 
@@ -38,8 +39,23 @@ class WorkerTask:
     user_data: bool = True
     spot: bool = False
     shell: bool = False
-    title: str = ""
+    program: str | None = None
     named_role: bool = True
+
+
+class Owner(NamedTuple):
+    """The owner of a task."""
+
+    org: str
+    pipeline_id: str
+    worker_id: str
+
+
+class TaskId(NamedTuple):
+    """The ARN of a task, and its expected owner."""
+
+    arn: str
+    owner: Owner
 
 
 class TaskStatus(NamedTuple):
@@ -88,6 +104,13 @@ class WorkerFleet(Protocol):
             CapacityError: AWS has no capacity now.
             ThrottledError: Retry later.
             AccessDeniedError: The API's role lacks a permission.
+        """
+
+    def proves(self, task: TaskId, key: str, proof: TaskProof) -> bool:
+        """Return whether a worker's task made a proof for the digest of a key.
+
+        Raises:
+            ThrottledError: AWS does not respond; retry later.
         """
 
     def stop(self, task_arn: str, reason: str) -> None:
@@ -144,6 +167,7 @@ class Shell:
         up: Whether its agent is ready for a connection.
         ended: Why it ended; None: it has not.
         reserved: Workers that it reserves.
+        key: Digest of its agent's key; None: it has not started.
     """
 
     id: str
@@ -160,6 +184,7 @@ class Shell:
     up: bool = False
     ended: str | None = None
     reserved: int = 1
+    key: str | None = None
 
 
 class Shells(Protocol):
@@ -186,6 +211,9 @@ class Shells(Protocol):
 
     def started(self, shell: Shell, task_arn: str) -> None:
         """Record a shell's task, unless the shell has ended."""
+
+    def bind(self, shell: Shell, key: str) -> bool:
+        """Record the digest of the key of its agent; return False if it has another one."""
 
     def is_up(self, shell: Shell) -> None:
         """Record that a shell accepts connections, unless it has ended."""

@@ -31,9 +31,10 @@ class WorkerEntry:
         token: The task that started the last one.
         previous: The task that started the one before.
         reference: Reference of the image that it runs.
-        setting: Shell and working directory of the image and title of the pipeline, which decides
-            on its role, at its launch; None: an older version has launched it.
+        setting: Shell and working directory of the image and program of the pipeline, which
+            decides on its role, at its launch; None: an older version has launched it.
         protocol: Its protocol version (`conducto_core.workers.model.PROTOCOL`).
+        key: Digest of its agent's key; None: it has not started, or has none (protocol 1).
         launched: When its launch was decided, in seconds since the epoch.
         up: When it called for the first time.
         round: `conducto_core.workers.rules.start_failures.PoolStarts.rounds` at its launch.
@@ -60,6 +61,7 @@ class WorkerEntry:
     reference: str | None = None
     setting: tuple[str | None, ...] | None = None
     protocol: int = 1
+    key: str | None = None
     launched: float = 0.0
     up: float | None = None
     round: int = 0

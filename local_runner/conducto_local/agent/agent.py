@@ -23,6 +23,8 @@ from conducto_core.secrets.port import SecretStoreError
 from conducto_local.agent.files import AgentFiles, AgentState
 from conducto_local.agent.process import EXHAUSTED
 from conducto_local.agent.state_dir import StateDir
+from conducto_local.assistants.containers import FailureContainers
+from conducto_local.assistants.tokens import LocalTokens
 from conducto_local.debug.page import allowed_shells
 from conducto_local.engine.port import EngineError
 from conducto_local.remote.link import is_linked, keep_linked
@@ -117,11 +119,18 @@ async def _run(
     async with open_runner(home) as pipelines:
         token = files.token()
         sessions = Sessions(token, port, file=files.sessions)
-        servers = local_servers(pipelines, state, stop.set, sessions, allowed_shells(pipelines))
+        assistants, containers = LocalTokens(files.assistants), FailureContainers(pipelines)
+        shells = allowed_shells(pipelines)
+        servers = local_servers(
+            pipelines, state, stop.set, sessions, shells, assistants, containers
+        )
         with remembered(home.agent / "answers.sqlite") as responses:
             once = IdempotentExecutor(responses)
             service = Service(*servers, operations=LOCAL_OPERATIONS, rules=LOCAL_RULES, once=once)
-            app = build_app(service, token=token, port=port, sessions=sessions)
+            service.check_complete()
+            app = build_app(
+                service, token=token, port=port, sessions=sessions, assistants=assistants
+            )
             attendance = IdleShutdown(app)
             linked = asyncio.create_task(keep_linked(home, service, pipelines))
             leaving = asyncio.create_task(
@@ -134,6 +143,7 @@ async def _run(
             finally:
                 leaving.cancel()
                 removed.cancel()
+                await containers.close()
                 linked.cancel()
                 await asyncio.gather(linked, return_exceptions=True)
                 if files.lock_version() == lock:

@@ -100,6 +100,7 @@ class AgentFiles:
         self.directory = directory
         self.log = directory / "agent.log"
         self.sessions = directory / "sessions.json"
+        self.assistants = directory / "assistants.json"
         self._state = directory / "agent.json"
         self.token_path = directory / "token"
         self._port = directory / "port"

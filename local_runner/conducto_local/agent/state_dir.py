@@ -111,6 +111,11 @@ class StateDir:
         return self.root / "agent"
 
     @property
+    def cache(self) -> Path:
+        """Clones of repositories, and lists of files in images."""
+        return self.agent / "cache"
+
+    @property
     def store(self) -> Path:
         """The file of the `conducto_local.store.sqlite.SqliteStore`."""
         return self.agent / "store.sqlite"

@@ -4,6 +4,8 @@ import getpass
 import time
 from contextvars import ContextVar
 
+from conducto_core.api.serve import serves
+from conducto_core.approvals import operations
 from conducto_core.approvals.handlers import check_decision, decision_of, waiting_for
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.approvals.rules import Decider
@@ -31,12 +33,14 @@ def current_decider() -> Decider:
 class LocalApprovals(LocalAccess):
     """Decisions of the user of this machine, who is its owner."""
 
+    @serves(operations.APPROVALS)
     async def list_approvals(self) -> ApprovalList:
         """Return the approvals that wait; a pipeline with one is in memory."""
         user, role = current_decider()
         waiting = (views.summary(live) for live in self._scheduler.live.values() if live.asked)
         return ApprovalList(approvals=waiting_for(waiting, user, role))
 
+    @serves(operations.DECIDE_APPROVAL)
     async def decide_approval(
         self, params: PipelineParams, request: DecideApproval
     ) -> AttemptRecord:

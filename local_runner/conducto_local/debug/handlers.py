@@ -117,7 +117,8 @@ class DebugContainers:
         subject = self._subject(live, request)
         code = _code(subject) if request.live else ()
         subject, image = await self._image(subject, request)
-        secrets = (await self._scheduler.secrets.delivery()).env
+        delivery = await self._scheduler.secrets.delivery()
+        secrets = delivery.only(subject.spec.secrets).env
         script, env = _command(subject, image, self._execution_context(live))
         secrets = {name: value for name, value in secrets.items() if not is_ours(name)}
         container = worker_spec(subject.active(), image, self._home, "", await self._network(live))

@@ -13,6 +13,8 @@ from functools import partial
 from typing import Protocol, Self
 
 from conducto_core.api.pipelines import Pipelines
+from conducto_core.api.serve import serves
+from conducto_core.debug import operations as debug_operations
 from conducto_core.debug.model import (
     DebugPlan,
     DebugRequest,
@@ -333,6 +335,7 @@ class Shells:
     def planned(self) -> tuple[DebugPlan, ...]:
         return tuple(one.plan for one in self._waiting.values())
 
+    @serves(debug_operations.OPEN_SHELL)
     async def open_shell(self, params: PipelineParams, request: DebugRequest) -> ShellTicket:
         """Return a ticket for a debug shell in the page.
 
@@ -361,6 +364,7 @@ class Shells:
             ticket=ticket, seconds=self._limits.ticket, attempt=plan.attempt, notes=plan.notes
         )
 
+    @serves(debug_operations.SHELL)
     async def shell(self, params: ShellParams) -> TerminalSocket:
         """Open the debug shell of a ticket; return its output and result.
 

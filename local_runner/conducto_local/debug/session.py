@@ -111,7 +111,7 @@ async def hold_shell(plan: DebugPlan, screen: Screen, *, term: str = "") -> int:
     try:
         await ensure_image(engine.http, plan)
         with passing_script(plan) as script:
-            async with _container(engine, plan, script) as identity:
+            async with debug_container(engine, plan, script) as identity:
                 return await _Shell(engine.http, identity, plan, screen, term).run()
     finally:
         await engine.close()
@@ -152,7 +152,9 @@ def _ended_by_signals() -> Iterator[list[int]]:
 
 
 @contextlib.asynccontextmanager
-async def _container(engine: DockerEngine, plan: DebugPlan, script: Path) -> AsyncIterator[str]:
+async def debug_container(
+    engine: DockerEngine, plan: DebugPlan, script: Path
+) -> AsyncIterator[str]:
     """Yield the id of a running container; remove it after the block."""
     http = engine.http
     creating = asyncio.create_task(_create(engine, plan, container_name(plan), script, stays=False))

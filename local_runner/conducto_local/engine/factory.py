@@ -32,9 +32,8 @@ class NullImageBuilder:
         del reference
         return None
 
-    async def lookup(self, spec: ImageSpec) -> BuiltImage | None:
+    async def lookup(self, spec: ImageSpec) -> None:
         del spec
-        return None
 
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
         """Return the directories of the host in which the image's commands run.
@@ -89,7 +88,7 @@ def open_engines(home: StateDir, env: Mapping[str, str] | None = None) -> dict[s
         "docker": EngineContext(
             docker,
             started,
-            lambda: Builder(docker.http, home.agent / "cache", labels=labels, work_labels=started),
+            lambda: Builder(docker.http, home.cache, labels=labels, work_labels=started),
             _note_in(home),
             table=table,
         ),

@@ -283,12 +283,27 @@ class BuiltImage:
         shell: Path of the shell that runs its commands.
         workdir: Working directory of its commands.
         path_map: ``{absolute host path: absolute path in the container}`` of its code.
+        base: Identity of the image below the copied files, if known.
+        code: Identity of the copied files (`conducto_local.images.manifests`); "" without any.
     """
 
     reference: str
     shell: str
     workdir: str
     path_map: Mapping[str, str] = field(default_factory=dict)
+    base: str | None = None
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnbuiltImage:
+    """An image of which only the last layers must be built; see `BuiltImage`."""
+
+    workdir: str
+    path_map: Mapping[str, str]
+    base: str
+    code: str
+    reference: None = None
 
 
 class ImageError(Exception):
@@ -341,8 +356,8 @@ class ImageBuilder(Protocol):
             EngineError: The engine is unreachable.
         """
 
-    async def lookup(self, spec: ImageSpec) -> BuiltImage | None:
-        """Return the image if nothing must be pulled or built for it; None otherwise.
+    async def lookup(self, spec: ImageSpec) -> BuiltImage | UnbuiltImage | None:
+        """Return the image as far as it is known before anything is pulled or built.
 
         Raises:
             EngineError: The engine is unreachable.

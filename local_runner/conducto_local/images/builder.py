@@ -18,11 +18,12 @@ from conducto_core.images.contexts import ROOT, ContextError, Owner
 from conducto_core.images.model import AUTO_SHELL, CODE_DIR, ImageSpec
 from conducto_core.run.model.records import ImageState
 from conducto_local.engine.docker.http import HttpClient
-from conducto_local.engine.port import BuildLog, BuiltImage, ImageError
+from conducto_local.engine.port import BuildLog, BuiltImage, ImageError, UnbuiltImage
 from conducto_local.images import base_images
 from conducto_local.images.base_images import Base, BuildContext, SingleFlight, WorkNeededError
 from conducto_local.images.engine_images import EngineImages, ImageInfo, with_env
 from conducto_local.images.git_clones import Checkout, GitClones, git_sha
+from conducto_local.images.manifests import MANIFESTS, Manifests
 from conducto_local.images.progress import BuildLogWriter
 
 # ----------------------------------------------------------------------------------------
@@ -166,6 +167,8 @@ class Builder:
         self._definitions: SingleFlight[BuiltImage] = SingleFlight()
         self._checkouts: dict[tuple[str, str], Checkout] = {}
         self._done: dict[str, BuiltImage] = {}
+        self.unbuilt: dict[str, UnbuiltImage] = {}
+        self._manifests = Manifests(cache / MANIFESTS)
 
     def for_launch(self, *, may_build: bool = True) -> "Builder":
         """Return a builder that rereads code and repositories.
@@ -182,6 +185,8 @@ class Builder:
         other._definitions = SingleFlight()
         other._checkouts = {}
         other._done = {}
+        other.unbuilt = {}
+        other._manifests = self._manifests
         return other
 
     async def find(self, reference: str) -> BuiltImage | None:
@@ -191,12 +196,12 @@ class Builder:
         shell = found.info.labels[layers.LABEL_SHELL]
         return BuiltImage(reference=reference, shell=shell, workdir=found.info.workdir)
 
-    async def lookup(self, spec: ImageSpec) -> BuiltImage | None:
+    async def lookup(self, spec: ImageSpec) -> BuiltImage | UnbuiltImage | None:
         reader = self.for_launch(may_build=False)
         try:
             return await reader.build(spec, BuildLogWriter())
         except (WorkNeededError, ImageError):
-            return None
+            return reader.unbuilt.get(layers.definition_hash(spec))
 
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
         key = layers.definition_hash(spec)
@@ -228,6 +233,8 @@ class Builder:
     async def _with_code(
         self, spec: ImageSpec, base: Base, checkout: Checkout | None, log: BuildLogWriter
     ) -> Base:
+        if spec.copy_dir is None and checkout is None:
+            self._note_content(spec, base, "", base.info.workdir)
         if spec.copy_dir is not None:
             return await self._copied(spec, base, await _local_code(spec, spec.copy_dir), log)
         if checkout is None:
@@ -281,6 +288,10 @@ class Builder:
         owned = ["owned"] if is_needed(base.info.user) else []
         digest = layers.content_hash("copied", base.info.id, tree, workdir, dict(code.env), *owned)
         tag = layers.layer_tag("copied", digest)
+        code_id = layers.content_hash("code", tree, workdir, dict(code.env))
+        args = code_id, context, self._shop.digests, code.env
+        await asyncio.to_thread(self._manifests.write, *args)
+        self._note_content(spec, base, code_id, workdir)
 
         async def copy(said: BuildLogWriter) -> None:
             said.lines(await asyncio.to_thread(base_images.remarks, context))
@@ -288,6 +299,14 @@ class Builder:
             await self._copy(base, context, settings, tag)
 
         return await self._shop.layer(tag, ImageState.COPYING, log, copy)
+
+    def _note_content(self, spec: ImageSpec, base: Base, code: str, workdir: str) -> None:
+        self.unbuilt[layers.definition_hash(spec)] = UnbuiltImage(
+            workdir=workdir,
+            path_map=layers.path_map(spec),
+            base=layers.content_hash("base", base.info.id, spec.shell),
+            code=code,
+        )
 
     async def _copy(
         self, base: Base, context: contexts.Context, settings: Mapping[str, object], tag: str
@@ -322,11 +341,14 @@ class Builder:
                 await self._shop.engine.commit(container, tag, config)
 
         image = await self._shop.layer(tag, ImageState.EXTENDING, log, extend)
+        content = self.unbuilt[layers.definition_hash(spec)]
         return BuiltImage(
             reference=tag,
             shell=image.info.labels[layers.LABEL_SHELL],
             workdir=image.info.workdir,
-            path_map=layers.path_map(spec),
+            path_map=content.path_map,
+            base=content.base,
+            code=content.code,
         )
 
 

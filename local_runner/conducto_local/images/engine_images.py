@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from conducto_core.workers.rules.start_failures import not_pulled
 from conducto_local.engine.docker.container import NO_NEW_PRIVILEGES
 from conducto_local.engine.docker.http import HttpClient, Response, error_message
 from conducto_local.engine.port import EngineError, ImageError
@@ -170,11 +171,7 @@ class EngineImages:
         )
         progress = await _follow(response, log)
         if progress.error is not None:
-            raise ImageError(
-                f"image {reference!r}: not on this machine and cannot be pulled. Check its "
-                f"spelling, that you are logged in (docker login), and the network. "
-                f"The engine reported: {progress.error}"
-            )
+            raise ImageError(not_pulled(reference, progress.error))
 
     async def build(
         self,

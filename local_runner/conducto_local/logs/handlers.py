@@ -7,14 +7,17 @@ import time
 from typing import NamedTuple
 
 from conducto_core.api.downloads import ByteRange, Download
+from conducto_core.api.serve import serves
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.command.usage import MAX_BYTES, resources_in
 from conducto_core.errors import NotFoundError, no_image
+from conducto_core.logs import operations as logs_operations
 from conducto_core.logs.handlers import image_log, lines_response, matches_response, search
 from conducto_core.logs.lines import outline
 from conducto_core.logs.search import SearchQuery
 from conducto_core.results.model import OutputParams, OutputStream
 from conducto_core.results.outputs import MAX_STREAM
+from conducto_core.run import operations as run_operations
 from conducto_core.run.handlers import attempts_of, chosen_attempt
 from conducto_core.run.model.params import (
     MAX_LOG_SCAN,
@@ -62,6 +65,7 @@ class _Output(NamedTuple):
 class LocalLogs(LocalQueries):
     """Operations that read output."""
 
+    @serves(logs_operations.LOG)
     async def read_log(self, query: LogParams) -> LogChunk:
         """Return a chunk as soon as there is one, or after ``query.wait`` seconds."""
         live = self.live(query.id)
@@ -84,6 +88,7 @@ class LocalLogs(LocalQueries):
                     other_size=None if reader is None else reader.size(OTHER[query.stream]),
                 )
 
+    @serves(logs_operations.LOG_LINES)
     async def read_log_lines(self, query: LogLinesParams) -> LogLines:
         output = await self._output(query)
         if output is None:
@@ -93,6 +98,7 @@ class LocalLogs(LocalQueries):
         )
         return lines_response(found, complete=output.complete)
 
+    @serves(logs_operations.LOG_SEARCH)
     async def search_log(self, query: LogSearchParams) -> LogMatches:
         """Return the lines that match.
 
@@ -115,6 +121,7 @@ class LocalLogs(LocalQueries):
         before = await asyncio.to_thread(output.reader.line_at, query.stream, query.offset)
         return matches_response(found, before, complete=output.complete)
 
+    @serves(logs_operations.LOG_OUTLINE)
     async def outline_log(self, query: LogOutlineParams) -> LogOutline:
         """Return the times and groups of the lines of a part of an output stream."""
         output = await self._output(query)
@@ -130,6 +137,7 @@ class LocalLogs(LocalQueries):
             complete=output.complete,
         )
 
+    @serves(logs_operations.LOG_FILE)
     async def download_log(self, query: LogFileParams, span: ByteRange | None = None) -> Download:
         """Return a whole stream as it is now.
 
@@ -148,6 +156,7 @@ class LocalLogs(LocalQueries):
             ) from error
         return download(file, f"{name}-{output.attempt.number}.{query.stream}.txt", span)
 
+    @serves(run_operations.RESOURCES)
     async def get_resources(self, query: ResourcesParams) -> Resources:
         output = await self._output(query)
         if output is None:
@@ -164,6 +173,7 @@ class LocalLogs(LocalQueries):
         found = await asyncio.to_thread(output.reader.read, stream, 0, MAX_STREAM)
         return output.attempt.number, found.data
 
+    @serves(run_operations.IMAGE_LOG)
     async def read_image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a chunk of the log of an image build.
 

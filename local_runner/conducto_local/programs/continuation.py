@@ -7,29 +7,28 @@ from collections.abc import Callable, Mapping, Sequence
 from conducto_core.images.model import ImageSpec
 from conducto_core.images.rules import definition_of
 from conducto_core.programs.model import ContinueRequest
-from conducto_core.programs.relaunch import fingerprint_in
+from conducto_core.programs.relaunch import AvailableImage, fingerprint_in
 from conducto_core.programs.rules.continuation import (
-    ANY,
     Continuation,
-    changed_secrets,
     continuation,
     continued_tree,
     fresh,
     newest,
     with_generated,
 )
+from conducto_core.programs.rules.fingerprints import ANY
 from conducto_core.run.launching import check_continuable, new_record
 from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import Pipeline, pack_form, unpack_form
-from conducto_local.engine.port import BuiltImage
 from conducto_local.run import pipelines as pipeline_loader
 from conducto_local.run.admission import check_nodes
 from conducto_local.run.live_pipeline import LivePipeline
 from conducto_local.run.scheduler import Scheduler
+from conducto_local.secrets.injection import InjectedSecrets
 from conducto_local.store.port import Redefinition, Store
 
 #: Images by definition: a tree without one of the generated trees may name them differently.
-AvailableImages = Sequence[tuple[ImageSpec, BuiltImage | None]]
+AvailableImages = Sequence[tuple[ImageSpec, AvailableImage | None]]
 
 
 class Continuations:
@@ -73,18 +72,18 @@ class Continuations:
         if request.fresh:
             pipeline, _ = with_generated(form, {})
             return Continuation(pipeline, fresh(live.tree, pipeline.nodes))
-        ran, started = newest(self._store.attempts(live.id))
+        ran = newest(self._store.attempts(live.id))
         images = await self._images(live, pipeline, ran)
         secrets = await self._scheduler.secrets.delivery()
-        version = ANY if request.keep_secrets else secrets.version
+        compared = None if request.keep_secrets else secrets
         return await asyncio.to_thread(
             continuation,
             live.tree,
             ran,
             form,
             forms,
-            lambda new: prints(new, images, version, secrets.mask.text),
-            secrets=changed_secrets(started, secrets.updated),
+            lambda new: prints(new, images, compared, secrets.mask.text),
+            files=self._scheduler.manifests.changed,
             first=first,
         )
 
@@ -128,13 +127,21 @@ def _check_unchanged(live: LivePipeline, request: ContinueRequest, seq: int) -> 
 
 
 def prints(
-    pipeline: Pipeline, images: AvailableImages, secrets: str, hide: Callable[[str], str]
+    pipeline: Pipeline,
+    images: AvailableImages,
+    secrets: InjectedSecrets | None,
+    hide: Callable[[str], str],
 ) -> dict[str, str | None]:
     found = {
         name: next((built for known, built in images if known == definition_of(spec)), None)
         for name, spec in pipeline.images.items()
     }
     return {
-        spec.path: fingerprint_in(spec, found[spec.placement.image], secrets, hide)
+        spec.path: fingerprint_in(
+            spec,
+            found[spec.placement.image],
+            ANY if secrets is None else secrets.only(spec.secrets).origins,
+            hide,
+        )
         for spec in pipeline.execs()
     }

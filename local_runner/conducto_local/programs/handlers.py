@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 from conducto.wire.launching import LAUNCH_KEY, LAUNCH_TAG
+from conducto_core.api.serve import serves
 from conducto_core.errors import RefusedError
+from conducto_core.programs import operations as programs_operations
 from conducto_core.programs.model import (
     ProgramCall,
     ProgramStart,
@@ -36,6 +38,7 @@ class LocalPrograms(LocalQueries):
 
     _starts: ProgramStarts
 
+    @serves(programs_operations.PROGRAM)
     async def get_program(self, params: PipelineParams) -> ProgramView:
         summary = await self.get_pipeline(params)
         launch = await self.stored_launch(summary.pipeline.id)
@@ -44,6 +47,7 @@ class LocalPrograms(LocalQueries):
         changed = view.call is not None and problem is None and starts.has_changed(view.call)
         return view.model_copy(update={"problem": problem, "script_changed": changed})
 
+    @serves(programs_operations.START_PROGRAM)
     async def start_program(self, params: PipelineParams, request: StartProgram) -> ProgramStart:
         view = await self.get_program(params)
         record, call = view.pipeline.pipeline, view.call
@@ -57,9 +61,11 @@ class LocalPrograms(LocalQueries):
         tag = None if DECIDER.get() is None else LINK_TAG
         return self._starts.begin(call, [*words, *_flags(record, call, request)], tag)
 
+    @serves(programs_operations.PROGRAM_START)
     async def get_program_start(self, params: ProgramStartParams) -> ProgramStart:
         return self._starts.find(params.start).view()
 
+    @serves(programs_operations.CANCEL_PROGRAM_START)
     async def cancel_program_start(self, params: ProgramStartParams) -> ProgramStart:
         """Stop a program, unless it has ended."""
         found = self._starts.find(params.start)

@@ -1,6 +1,7 @@
 """Access to the pipelines of a profile, for the operations of the API."""
 
 import asyncio
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from conducto.integrations.http import DeliveryError
@@ -52,7 +53,7 @@ class LocalReadModel:
         if active is not None and node.state is State.QUEUED:
             reasons = self._reasons(active)
             return waits.why_queued(live.record, node, active.queued, reasons)
-        return waits.why_pending(live.record, live.tree.nodes, node)
+        return waits.why_pending(live.record, live.tree.nodes, node, time.time())
 
     def _reasons(self, active: ActiveAttempt) -> Iterator[Wait]:
         """Yield the reason why a queued attempt does not run, if it is known."""

@@ -8,10 +8,11 @@ from itertools import count
 from secrets import token_hex
 
 from conducto_core.children.rules import may_launch
-from conducto_core.command.environment import ExecutionContext
+from conducto_core.command.environment import ExecutionContext, inputs_text
 from conducto_core.command.masking import Mask
 from conducto_core.command.text import CommandError
-from conducto_core.programs.rules.continuation import fingerprint
+from conducto_core.programs.relaunch import content_of
+from conducto_core.programs.rules.fingerprints import fingerprint
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.rules import MissingResultError
 from conducto_core.run.model import events as ev
@@ -32,7 +33,7 @@ from conducto_local.engine.port import (
 )
 from conducto_local.images.waiters import ImageWaiters
 from conducto_local.run.attempt_records import placement_of, pool_key, started_record, worker_spec
-from conducto_local.run.command import Result, has_failed, inputs_of, prepare, run_command
+from conducto_local.run.command import Result, has_failed, prepare, results_of, run_command
 from conducto_local.run.containers import Container, Containers
 from conducto_local.run.context import EngineContext, SchedulerContext
 from conducto_local.run.live_pipeline import ActiveAttempt, LivePipeline
@@ -172,7 +173,8 @@ class Attempts:
             self._wait(active)
             return
         try:
-            active.inputs = await inputs_of(active, self._common.logs(live.id))
+            active.results = await results_of(active, self._common.logs(live.id))
+            active.inputs = inputs_text(active.results)
         except MissingResultError as error:
             self._finish(active, Result(Cause.INPUT, message=str(error)))
             return
@@ -236,12 +238,18 @@ class Attempts:
 
     async def _prepared(self, active: ActiveAttempt, image: BuiltImage) -> _Prepared | Result:
         try:
-            secrets = await self._means.secrets.delivery()
+            delivery = await self._means.secrets.delivery()
+            secrets = delivery.only(active.spec.secrets)
             job = prepare(active, image, self.execution_context(active.live), secrets.env)
         except (CommandError, SecretStoreError) as error:
             return Result(Cause.IMAGE, message=str(error))
         active.fingerprint = fingerprint(
-            active.spec, job.script, image.reference or None, secrets.version, secrets.mask.text
+            active.spec,
+            job.script,
+            content_of(image),
+            secrets.origins,
+            secrets.mask.text,
+            results=active.results,
         )
         return _Prepared(job, secrets)
 
@@ -301,6 +309,13 @@ class Attempts:
             self._common.apply(live, ev.TreeGenerated(spec.path, generated.nodes))
         seconds = 0.0 if active.started is None else ended - active.started
         event = ev.AttemptFinished(
-            spec.path, active.number, result.cause, seconds, active.mem, started=result.started
+            spec.path,
+            active.number,
+            result.cause,
+            seconds,
+            active.mem,
+            started=result.started,
+            exit_code=active.result.exit_code,
+            time=ended,
         )
         self._common.apply(live, event)

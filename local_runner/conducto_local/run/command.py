@@ -5,14 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from conducto.wire.outputs import MAX_RESULT
-from conducto_core.command.environment import NOTHING, ExecutionContext, command_env, inputs_text
+from conducto_core.command.environment import NOTHING, ExecutionContext, command_env
 from conducto_core.command.masking import Mask
 from conducto_core.command.output import PrintedTreeError, TreeExtractor
 from conducto_core.command.server import Part
 from conducto_core.command.text import script_of
+from conducto_core.diagnosis.rules.first_error import ErrorFinder
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import CollectedOutputs, LiveOutputs, collect
 from conducto_core.results.rules import source_attempts
+from conducto_core.run.model.records import FirstError
 from conducto_core.run.model.states import Cause, StopReason
 from conducto_core.run.rules.outcomes import AttemptEnd, cause_of_exit
 from conducto_core.run.rules.tree_state import LiveExec
@@ -24,6 +26,9 @@ from conducto_local.run.admission import read_tree
 from conducto_local.run.attempt_records import placement_of
 from conducto_local.run.live_pipeline import ActiveAttempt
 from conducto_local.run.usage import Sampler
+
+#: Bytes of output that are searched at once.
+_SEARCHED_AT_ONCE = 1 << 20
 
 
 class OutputSink:
@@ -95,6 +100,7 @@ class Result:
     started: bool = True
     outputs: OutputSummary | None = None
     interpreter: str = ""
+    first_error: FirstError | None = None
 
     def end(self) -> AttemptEnd:
         return AttemptEnd(
@@ -104,6 +110,7 @@ class Result:
             self.output_bytes,
             self.outputs,
             self.interpreter or None,
+            first_error=self.first_error,
         )
 
     def with_note(self, note: str | None) -> "Result":
@@ -113,22 +120,16 @@ class Result:
         return replace(self, message=note if self.message is None else f"{self.message}\n{note}")
 
 
-async def inputs_of(active: ActiveAttempt, logs: LogDirectory) -> str:
-    """Return the results that an attempt's command uses.
-
-    Raises:
-        MissingResultError: One does not exist.
-    """
+async def results_of(active: ActiveAttempt, logs: LogDirectory) -> dict[str, bytes]:
+    """Return ``{path: result}`` that an attempt's command uses."""
     if not active.spec.results:
-        return ""
+        return {}
     sources = source_attempts(active.spec, active.live.tree.nodes)
     return await asyncio.to_thread(
-        lambda: inputs_text(
-            {
-                path: logs.reader(path, number).read("result", 0, MAX_RESULT).data
-                for path, number in sources.items()
-            }
-        )
+        lambda: {
+            path: logs.reader(path, number).read("result", 0, MAX_RESULT).data
+            for path, number in sources.items()
+        }
     )
 
 
@@ -192,6 +193,7 @@ async def run_command(
         started=done.started,
         outputs=None if writer.failure is not None else outputs.summary,
         interpreter=done.interpreter,
+        first_error=None if cause is None else await asyncio.to_thread(_first_error, log, active),
     )
     if cutter is not None and result.cause is None and not active.stopping:
         # A copy, because the event loop changes the tree while the thread reads it.
@@ -231,6 +233,17 @@ async def _run(
         raise EngineError(done.message)
     container.completed += done.cause is not Cause.WORKER_LOST
     return done, outputs
+
+
+def _first_error(log: LogDirectory, active: ActiveAttempt) -> FirstError | None:
+    """Search the stored output of an attempt."""
+    reader, finder = log.reader(active.spec.path, active.number), ErrorFinder()
+    for stream in ("stderr", "stdout"):
+        offset = 0
+        while data := reader.read(stream, offset, _SEARCHED_AT_ONCE).data:
+            finder.feed(stream, data)
+            offset += len(data)
+    return finder.result()
 
 
 def _store(outputs: CollectedOutputs, writer: LogWriter) -> None:

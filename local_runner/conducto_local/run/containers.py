@@ -2,7 +2,8 @@
 
 A free container goes to the next command of its pool; if none is free, a new one is started at
 once, because no start is ever delayed for reuse. An idle container is removed after `IDLE_SECONDS`,
-which is longer than any gap between two siblings, or earlier if too many are idle.
+which is longer than any gap between two siblings, that of a ``new`` group after `CONTEXT_IDLE`, or
+earlier if too many are idle.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 
 from conducto_core.run.model.requests import Workers
+from conducto_core.run.rules.contexts import CONTEXT_IDLE, LATE, Hold
+from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_local.engine.port import Worker
 
 logger = logging.getLogger(__name__)
@@ -47,12 +50,20 @@ class Containers:
 
     Attributes:
         idle_seconds: Seconds after which an idle container is removed.
+        context_seconds: The same for the container of a ``new`` group that does not continue.
         when_lost: Called with each container that was lost while its pool may need it, and the
             reason.
     """
 
-    def __init__(self, *, idle_seconds: float = IDLE_SECONDS, max_idle: int = MAX_IDLE) -> None:
+    def __init__(
+        self,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        context_seconds: float = CONTEXT_IDLE,
+        max_idle: int = MAX_IDLE,
+    ) -> None:
         self.idle_seconds = idle_seconds
+        self.context_seconds = context_seconds
         self.when_lost: Callable[[Container, str], None] | None = None
         self._max_idle = max_idle
         self._idle: dict[PoolKey, list[Container]] = {}
@@ -147,19 +158,30 @@ class Containers:
         if len(idle) > self._max_idle:
             self._remove(min(idle, key=lambda c: c.idle_since), "too many containers were idle")
 
+    def idle_left(self, pipeline_id: str) -> float:
+        """Return the seconds until the last idle container of a pipeline is removed."""
+        return max(map(self._left, self._all(lambda pool: pool[0] == pipeline_id)), default=0.0)
+
+    def _left(self, container: Container) -> float:
+        is_context = kind_of(str(container.pool[1])) is PoolKind.CONTEXT
+        limit = self.context_seconds if is_context else self.idle_seconds
+        return limit - (asyncio.get_running_loop().time() - container.idle_since)
+
     def _sweep_later(self) -> None:
-        if self._sweeper is None:
-            loop = asyncio.get_running_loop()
-            self._sweeper = loop.call_later(self.idle_seconds, self._sweep)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        left = min(map(self._left, self._all(self._may_leave)), default=None)
+        if left is not None:
+            self._sweeper = asyncio.get_running_loop().call_later(left, self._sweep)
 
     def _sweep(self) -> None:
-        self._sweeper = None
-        now = asyncio.get_running_loop().time()
         for container in self._all(self._may_leave):
-            if now - container.idle_since >= self.idle_seconds:
-                self._remove(container, f"it was idle for {self.idle_seconds:g} s")
-        if self._all(self._may_leave):
-            self._sweep_later()
+            if self._left(container) <= 0:
+                is_context = kind_of(str(container.pool[1])) is PoolKind.CONTEXT
+                why = LATE[Hold.SPARE] if is_context else f"it was idle for {self.idle_seconds:g} s"
+                self._remove(container, why)
+        self._sweep_later()
 
     def _remove(self, container: Container, lost: str | None) -> None:
         idle = self._idle[container.pool]

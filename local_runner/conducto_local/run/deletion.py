@@ -13,7 +13,7 @@ from conducto_local.engine.port import Engine, EngineError, Job, Mount, WorkerSp
 from conducto_local.run.attempt_records import LABEL_HOME, LABEL_PROFILE, labels_of
 from conducto_local.run.live_pipeline import LivePipeline
 from conducto_local.run.scheduler import Scheduler
-from conducto_local.store.port import Store
+from conducto_local.store.port import Store, StoreFullError
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +34,14 @@ class PipelineDeleter:
         self._store = store
         self._scheduler = scheduler
 
-    async def delete(self, live: LivePipeline) -> bool:
-        """Delete a pipeline; return False if the store cannot write and the pipeline is kept.
+    async def delete(self, live: LivePipeline) -> None:
+        """Delete a pipeline, also on a full disk.
 
-        `gc` finds the containers and images that the engine cannot remove now by their labels, and
-        the files that cannot be removed in the directory of discarded files.
+        `gc` finds the containers, snapshots and images that the engine cannot remove now by their
+        labels, and the files that cannot be removed in the directory of discarded files.
+
+        Raises:
+            StoreFullError: The disk is full, and an earlier deletion has used the reserve.
         """
         scheduler = self._scheduler
         scheduler.apply(live, ev.Disarmed())
@@ -46,20 +49,18 @@ class PipelineDeleter:
         await scheduler.wait_idle(live)
         await scheduler.networks.release(live)
         engine_context = scheduler.engine_context(live)
-        await scheduler.snapshots.forget(live, engine_context)
+        with suppress(StoreFullError):  # `gc` removes them later
+            await scheduler.snapshots.forget(live, engine_context)
         with suppress(EngineError):
             await engine_context.engine.remove_labelled(labels_of(live.id, self._home))
         # No await from here to the deletion, so that no request can load the pipeline again.
-        scheduler.unload(live)
-        if live.id in scheduler.live:
-            return False
         image = self._image_of(live.id)
+        scheduler.drop(live.id)
         path = self._home.discard_pipeline(live.id)
         self._store.delete(live.id)
         logger.info("pipeline deleted", extra={"pipeline": live.id})
         if path is not None and not await asyncio.to_thread(self._home.erase, path):
             await self.erase_as_root(engine_context.engine, image, path)
-        return True
 
     async def erase_as_root(self, engine: Engine, image: str | None, path: Path) -> None:
         """Remove files that containers wrote as root and that the agent's user may not remove."""

@@ -7,10 +7,14 @@ import time
 from collections.abc import Iterable
 
 from conducto_core.api.pipelines import Pipelines
+from conducto_core.api.serve import serves
 from conducto_core.approvals.rules import Decider
+from conducto_core.debug import operations as debug_operations
 from conducto_core.debug.model import DebugPlan, DebugRequest
 from conducto_core.images.sdk_wheel import package_version
 from conducto_core.installation.model import GcReport, GcRequest
+from conducto_core.remote import operations as remote_operations
+from conducto_core.run import operations as run_operations
 from conducto_core.run.launching import check_action, check_deletable, edits_of, preview_of_whole
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.params import PipelineParams
@@ -157,17 +161,19 @@ class LocalPipelines(
         self._starts = ProgramStarts(home)
         self._started = time.time()
 
+    @serves(run_operations.DELETE)
     async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:
         async with self._deleting:
             live = self.live(params.id)
             check_deletable(live)
             if live.record.lifecycle is not Lifecycle.ARCHIVED:  # nothing may start it meanwhile
-                archive = ControlRequest(action=Action.ARCHIVE)
-                await self.control(PipelineParams(id=live.id), archive)
-            if not await self._deleter.delete(live):
-                raise StoreFullError(f"{live.id}: cannot be deleted while the disk is full")
+                self._start_times.cancel(live)
+                self._scheduler.perform(live, Action.ARCHIVE)
+                live.set_record(lifecycle=Lifecycle.ARCHIVED)
+            await self._deleter.delete(live)
             return DeletedPipeline(id=live.id)
 
+    @serves(run_operations.CONTROL)
     async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
         live = self.live(params.id)
         if request.action not in _STOPPING and not request.preview:
@@ -185,11 +191,13 @@ class LocalPipelines(
                 raise StoreFullError(f"{done}. {error}") from error
         return result
 
+    @serves(debug_operations.DEBUG)
     async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
         live = self.live(params.id)
         with live.in_use():
             return await self._debug.plan(live, request)
 
+    @serves(remote_operations.GC)
     async def collect_garbage(self, request: GcRequest) -> GcReport:
         """Free the resources that no live pipeline needs."""
         return await self._collector.collect(request)

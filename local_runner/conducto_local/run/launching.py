@@ -8,9 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
+from conducto_core.api.serve import serves
 from conducto_core.children.rules import check_count
 from conducto_core.programs.model import ContinuePlan, ContinueRequest
-from conducto_core.run import views
+from conducto_core.remote.model import LINK_TAG
+from conducto_core.run import operations, views
 from conducto_core.run.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.params import PipelineParams
@@ -19,6 +21,7 @@ from conducto_core.run.model.requests import Action, LaunchRequest, PipelineSumm
 from conducto_core.tree.model import Pipeline, pack_form
 from conducto_core.tree.rules.resolve import resolve
 from conducto_local.agent.state_dir import installation_id
+from conducto_local.approvals.handlers import DECIDER
 from conducto_local.programs.continuation import Continuations
 from conducto_local.run import pipelines as pipeline_loader
 from conducto_local.run.access import LocalAccess
@@ -68,8 +71,11 @@ class LocalLaunches(LocalAccess):
         except DamagedError:
             return
         try:
-            for path, attempt in pipeline_loader.interrupted(live):
-                self._scheduler.lose(live, path, attempt, _RESTARTED)
+            lost = pipeline_loader.interrupted(live)
+            written = self._scheduler.logs(live.id).attempts_of(path for path, _ in lost)
+            for path, attempt in lost:
+                seen = max(written.get(path, {}).get(attempt, 0.0), record.touched)
+                self._scheduler.lose(live, path, attempt, _RESTARTED, seen)
             if record.armed:
                 self._scheduler.apply(live, ev.Armed())
             elif record.run_at is not None:
@@ -81,6 +87,7 @@ class LocalLaunches(LocalAccess):
             # As in `PipelineCache.load`: the other pipelines must continue.
             self._cache.put_aside(record.id, error)
 
+    @serves(operations.LAUNCH)
     async def launch(
         self,
         request: LaunchRequest,
@@ -108,6 +115,9 @@ class LocalLaunches(LocalAccess):
         chosen = next(one for one in self._ids_for(key) if one not in taken)
         parent = None if origin is None else origin.parent
         rules = await asyncio.to_thread(self.rule_store().all)
+        if origin is None and DECIDER.get() is not None:
+            # Stored with the pipeline: a crash before the response does not hide its origin.
+            request = request.model_copy(update={"tags": (*request.tags, LINK_TAG)})
         record = new_record(chosen, request, pipeline, parent=parent, rules=rules)
         self._home.make_pipeline(record.id)
         live = pipeline_loader.begin(record, pipeline)
@@ -137,6 +147,7 @@ class LocalLaunches(LocalAccess):
                 return record.id
         return None
 
+    @serves(operations.CONTINUE)
     async def continue_pipeline(
         self, params: PipelineParams, request: ContinueRequest
     ) -> ContinuePlan:

@@ -44,6 +44,7 @@ class ActiveAttempt:
         admitted: When it was admitted.
         ended: Seconds since the epoch, once its command has ended.
         fingerprint: That of its inputs, once its command is prepared; None for no image digest.
+        results: ``{path: result}`` that its command uses.
         inputs: Content of its command's file of inputs.
     """
 
@@ -66,6 +67,7 @@ class ActiveAttempt:
     ended: float | None = None
     record: AttemptRecord | None = None
     result: AttemptEnd = UNKNOWN
+    results: Mapping[str, bytes] = field(default_factory=dict)
     inputs: str = ""
     fingerprint: str | None = None
     _started: float = 0.0
@@ -123,6 +125,7 @@ class LivePipeline(PipelineState):
         users: Number of active requests that change it or need its network.
         staff: Returns the numbers of its containers, once a scheduler has it.
         asked_before: ``{path: time}`` since which approvals wait that an earlier agent requested.
+        retry_timer: Calls when the first retry is due.
         kept: Pools of ``new`` contexts whose container waits for the group's next command.
     """
 
@@ -144,6 +147,7 @@ class LivePipeline(PipelineState):
         self.pool_workers: Callable[[], Workers] | None = None
         self.active_attempts: dict[str, ActiveAttempt] = {}
         self.cooling: asyncio.TimerHandle | None = None
+        self.retry_timer: asyncio.TimerHandle | None = None
         self.timers: dict[str, asyncio.TimerHandle] = {}
         self.asked_before: dict[str, float] = {}
         self.version = 1
@@ -388,4 +392,5 @@ def _to_store(node: LiveNode) -> NodeRow:
         stop_reason=node.stop_reason if isinstance(node, LiveExec) else None,
         lost=node.lost,
         lost_starts=node.lost_starts,
+        retry_at=node.retry_at if isinstance(node, LiveExec) else None,
     )

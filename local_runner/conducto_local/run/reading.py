@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
+from conducto_core.api.serve import serves
+from conducto_core.billing import operations as billing_operations
 from conducto_core.billing.handlers import cost_of, usage_of
 from conducto_core.billing.model import CostParams, PipelineCost, Usage, UsageParams
 from conducto_core.logs.lines import with_tail
@@ -14,6 +16,7 @@ from conducto_core.programs.relaunch import launch_request
 from conducto_core.programs.rules.comparison import RunFacts
 from conducto_core.run import handlers as listing
 from conducto_core.run import handlers as queries
+from conducto_core.run import operations as run_operations
 from conducto_core.run import views
 from conducto_core.run.model.params import (
     ListParams,
@@ -47,6 +50,7 @@ BATCH_SIZE = 5000
 class LocalQueries(LocalAccess):
     """Operations that read pipelines."""
 
+    @serves(run_operations.LIST)
     async def list_pipelines(self, params: ListParams) -> PipelineList:
         """Return a page of pipelines, newest first."""
         records = self._store.records()
@@ -58,6 +62,7 @@ class LocalQueries(LocalAccess):
         )
         return listing.page(map(self._summary, listed), params)
 
+    @serves(run_operations.GET)
     async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
         """Return one pipeline, by its id or an unambiguous prefix."""
         return views.summary(self.live(params.id))
@@ -91,6 +96,7 @@ class LocalQueries(LocalAccess):
         record = self._cache.record(pipeline_id)
         return await asyncio.to_thread(self._store.plan, record.id)
 
+    @serves(run_operations.TREE)
     async def get_tree(self, params: TreeParams) -> TreePage:
         live = await self._current(params.id)
         page = await self._page(live, params)
@@ -111,13 +117,16 @@ class LocalQueries(LocalAccess):
         paths = await asyncio.to_thread(queries.ranking, attempts, params, time.time())
         return queries.ranked_page(self._read_model, live, params, paths)
 
+    @serves(run_operations.STATES)
     async def get_states(self, params: StatesParams) -> NodeStates:
         """Return the state of each Exec of a subtree as one letter."""
         return queries.node_states(self.live(params.id), params)
 
+    @serves(run_operations.NODE)
     async def get_node(self, params: NodeParams) -> NodeDetail:
         return queries.node_detail(self._read_model, await self._current(params.id), params.path)
 
+    @serves(run_operations.ATTEMPTS)
     async def list_attempts(self, params: NodeParams) -> AttemptList:
         """Return every attempt of a node, oldest first."""
         live = await self._current(params.id)
@@ -143,6 +152,7 @@ class LocalQueries(LocalAccess):
         finally:
             live.subscribers -= 1
 
+    @serves(billing_operations.USAGE)
     async def get_usage(self, query: UsageParams) -> Usage:
         """Return the run time of commands; on this machine they cost nothing."""
         return await asyncio.to_thread(self._usage, query)
@@ -150,11 +160,22 @@ class LocalQueries(LocalAccess):
     def _usage(self, query: UsageParams) -> Usage:
         return usage_of(((r, self.stored_attempts(r.id)) for r in self._store.records()), query)
 
+    @serves(billing_operations.COST)
     async def get_cost(self, params: CostParams) -> PipelineCost:
         """Return the run time of a pipeline's commands; on this machine they cost nothing."""
         live = await self._current(params.id)
         attempts = self.stored_attempts(live.id)
         return await asyncio.to_thread(cost_of, live.record, attempts, params.nodes)
+
+    async def changed_files(self, before: str, now: str) -> Sequence[str]:
+        """Return the files that differ between two identities of copied code, if known."""
+        return await asyncio.to_thread(self._scheduler.manifests.changed, before, now)
+
+    def node_attempts(self, pipeline_id: str, path: str) -> list[AttemptRecord]:
+        """Return the stored attempts of a node, in order; none if they are damaged."""
+        with suppress(DamagedError):
+            return list(self._store.attempts(pipeline_id, path))
+        return []
 
     async def run_facts(self, pipeline_id: str) -> RunFacts:
         return facts_of(await self._current(pipeline_id))

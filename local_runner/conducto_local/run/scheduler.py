@@ -18,6 +18,7 @@ from conducto_core.run.rules.outcomes import AttemptEnd, ended_record
 from conducto_local.agent.state_dir import StateDir, installation_id
 from conducto_local.children.channel import ChildRequest, ChildResponse, Handle
 from conducto_local.images.engine_images import LABEL_IMAGE_HOME
+from conducto_local.images.manifests import MANIFESTS, Manifests
 from conducto_local.logs.store import LogDirectory
 from conducto_local.run.attempt_records import LABEL_HOME, LABEL_PIPELINE, Contexts, started_record
 from conducto_local.run.attempts import AttemptDependencies, Attempts
@@ -68,6 +69,7 @@ class Scheduler:
         labels = {LABEL_IMAGE_HOME: installation_id(home), LABEL_HOME: "", LABEL_PIPELINE: ""}
         self.snapshots = Snapshots(store, self.saved, limits_from(), labels)
         self.notifier = notifier(self.saved)
+        self.manifests = Manifests(home.cache / MANIFESTS)
         self._store = store
         self._common = SchedulerContext(home, engine_contexts, self.apply, self.perform, self._wake)
         self.live = self._common.live
@@ -106,25 +108,52 @@ class Scheduler:
         self.contexts.release(live)
         self.contexts.end_without(live, event)
         self.cool_later(live)
+        self.retry_later(live)
         if live.settled():
             for notify in self.when_settled:
                 notify(live)
         self._wake()
+
+    def retry_later(self, live: LivePipeline) -> None:
+        """Start the timer of the first retry that is due, if there is one."""
+        if live.retry_timer is not None:
+            live.retry_timer.cancel()
+            live.retry_timer = None
+        if live.tree.retrying:
+            # The clock may be changed meanwhile.
+            delay = min(max(0.0, live.tree.first_retry - time.time()), LOOK_EVERY)
+            loop = asyncio.get_running_loop()
+            live.retry_timer = loop.call_later(delay, lambda: self._retry_due(live))
+
+    def _retry_due(self, live: LivePipeline) -> None:
+        live.retry_timer = None
+        due = live.tree.retries_due(time.time())
+        if due:
+            self.apply(live, ev.RetriesDue(due))
+        else:
+            self.retry_later(live)
 
     def perform(self, live: LivePipeline, action: Action, problem: str | None = None) -> None:
         """Perform an action on a whole pipeline; ``problem``: the reason for a pause."""
         for event in live.perform(action, problem):
             self.apply(live, event)
 
-    def lose(self, live: LivePipeline, path: str, attempt: int, why: str) -> None:
-        """End an attempt whose container was lost with the agent that started it."""
+    def lose(self, live: LivePipeline, path: str, attempt: int, why: str, seen: float) -> None:
+        """End an attempt whose container was lost with the agent that started it.
+
+        Args:
+            seen: The latest time at which it is known to have run.
+        """
         spec = live.tree.nodes[path].spec
         known = [a for a in self._store.attempts(live.id, path) if a.number == attempt]
         active = ActiveAttempt(live, spec, attempt, spec.placement.mem, time.time(), running=True)
         active.result = AttemptEnd(message=why)
         active.record = known[-1] if known else None
+        began = None if active.record is None else active.record.started
+        active.ended = min(max(seen, began or 0.0), max(time.time(), began or 0.0))
         live.active_attempts[path] = active
-        self.apply(live, ev.AttemptFinished(path, attempt, Cause.WORKER_LOST))
+        now = time.time()
+        self.apply(live, ev.AttemptFinished(path, attempt, Cause.WORKER_LOST, time=now))
 
     def restart_timers(self, live: LivePipeline) -> None:
         """Restart the timers of groups that are still running after a restart, with the full limit.
@@ -141,7 +170,10 @@ class Scheduler:
         self._common.tasks.spawn(work)
 
     def drop(self, pipeline_id: str) -> None:
-        """Forget a pipeline, if it is loaded, without writing it."""
+        """Forget a pipeline, if it is loaded, without writing it: it is deleted or replaced."""
+        live = self.live.get(pipeline_id)
+        if live is not None:
+            self._batcher.drop(live)
         self._common.forget(pipeline_id)
 
     def unload(self, live: LivePipeline) -> None:
@@ -185,16 +217,21 @@ class Scheduler:
         if live.has_network and not live.uses_containers() and not live.kept:
             loop = asyncio.get_running_loop()
             delay = self.containers.idle_seconds if seconds is None else seconds
-            live.cooling = loop.call_later(
-                delay, lambda: self._common.tasks.spawn(self.networks.release(live))
-            )
+            live.cooling = loop.call_later(delay, self._cool, live)
+
+    def _cool(self, live: LivePipeline) -> None:
+        left = self.containers.idle_left(live.id)
+        if left > 0:  # the container of a failed or cancelled group stays longer
+            self.cool_later(live, left)
+        else:
+            self._common.tasks.spawn(self.networks.release(live))
 
     async def close(self) -> None:
         """Stop all commands and store the current state; the pipelines stay armed."""
         self._common.closing = True
         builds_under_way = self.images.cancel()
         for live in self.live.values():
-            for timer in (*live.timers.values(), live.cooling):
+            for timer in (*live.timers.values(), live.cooling, live.retry_timer):
                 if timer is not None:
                     timer.cancel()
         stopping = [

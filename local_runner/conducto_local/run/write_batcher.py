@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.requests import Action
 from conducto_local.run.context import SchedulerContext
+from conducto_local.run.live_pipeline import LivePipeline
 from conducto_local.store.port import Store, StoreFullError, WriteBatch
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,11 @@ class WriteBatcher:
     def is_unsaved(self, pipeline_id: str) -> bool:
         """Return whether a pipeline has changes that could not be written yet."""
         return pipeline_id in self._unsaved
+
+    def drop(self, live: LivePipeline) -> None:
+        """Forget the changes of a pipeline that is deleted."""
+        live.take_changes()
+        self._unsaved.pop(live.id, None)
 
     def close(self) -> None:
         if self._retry is not None:

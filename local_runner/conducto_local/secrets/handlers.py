@@ -2,7 +2,9 @@
 
 import asyncio
 
+from conducto_core.api.serve import serves
 from conducto_core.secrets import handlers as secret_queries
+from conducto_core.secrets import operations
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
 from conducto_local.run.access import LocalAccess
 
@@ -10,14 +12,17 @@ from conducto_local.run.access import LocalAccess
 class LocalSecrets(LocalAccess):
     """The secrets of the user."""
 
+    @serves(operations.SECRETS)
     async def list_secrets(self) -> SecretList:
         """Return every secret, without values."""
         return await asyncio.to_thread(secret_queries.listing, self._scheduler.secrets.store)
 
+    @serves(operations.PUT_SECRETS)
     async def put_secrets(self, request: PutSecrets) -> SecretList:
         """Store secrets; commands that start from now on receive them."""
         return await asyncio.to_thread(secret_queries.put, self._scheduler.secrets.store, request)
 
+    @serves(operations.DELETE_SECRETS)
     async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
         """Delete secrets; commands that start from now on do not receive them."""
         return await asyncio.to_thread(

@@ -4,13 +4,14 @@ Addresses of services are injected and masked too, because they may contain a pa
 """
 
 import asyncio
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from conducto_core.command.masking import Mask
-from conducto_core.programs.rules.continuation import secrets_version
+from conducto_core.programs.rules.fingerprints import SecretOrigins
 from conducto_core.secrets.port import SecretStore, StoredSecret
+from conducto_core.secrets.rules import granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +21,25 @@ class InjectedSecrets:
     Attributes:
         env: ``{name: value}``; the user's secrets override the organisation's.
         mask: Masks the secret values.
-        version: A text that changes when a secret is added, stored or deleted.
-        updated: ``{name: time of the last change}`` of the secrets.
+        origins: ``{name: (scope, time of the last change)}`` of the secrets.
         hidden: The values that the mask hides.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     mask: Mask = field(default_factory=lambda: Mask(()))
-    version: str = ""
-    updated: Mapping[str, float] = field(default_factory=dict)
+    origins: SecretOrigins = field(default_factory=dict)
     hidden: tuple[str, ...] = field(default=(), repr=False)
 
     def hiding(self, value: str) -> "InjectedSecrets":
         """Return these secrets with a mask that also hides ``value``."""
         return replace(self, mask=Mask([*self.hidden, value]), hidden=(*self.hidden, value))
+
+    def only(self, names: Collection[str] | None) -> "InjectedSecrets":
+        """Return those that a command gets (None: all); the mask hides the others, too."""
+        if names is None:
+            return self
+        origins = {name: each for name, each in self.origins.items() if name in names}
+        return replace(self, env=granted(self.env, self.origins, names), origins=origins)
 
 
 NOTHING = InjectedSecrets()
@@ -75,8 +81,7 @@ def inject(
     return InjectedSecrets(
         {**{key: secret.value for key, secret in chosen.items()}, **where},
         Mask(hidden),
-        secrets_version((each.name.scope, each.name.key, each.updated) for each in chosen.values()),
-        {key: secret.updated for key, secret in chosen.items()},
+        {key: (secret.name.scope, secret.updated) for key, secret in chosen.items()},
         tuple(hidden),
     )
 

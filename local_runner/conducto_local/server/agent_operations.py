@@ -6,8 +6,12 @@ from pathlib import Path
 
 from conducto_core.api.operation import AnyOperation
 from conducto_core.api.pipelines import Pipelines
+from conducto_core.api.serve import serves
 from conducto_core.errors import RefusedError
+from conducto_core.people.operations import CREATE_TOKEN, LIST_TOKENS, REVOKE_TOKEN
+from conducto_core.remote import operations as remote_operations
 from conducto_core.remote.operations import AGENT_OPERATIONS
+from conducto_core.run import operations as run_operations
 from conducto_core.run.model.params import ListParams, StopParams
 from conducto_core.run.model.requests import AgentStatus
 from conducto_core.run.model.responses import AgentStopping, Login
@@ -22,6 +26,9 @@ LOCAL_OPERATIONS: tuple[AnyOperation, ...] = (
     *OPERATIONS,
     *SCHEDULE_OPERATIONS,
     *AGENT_OPERATIONS,
+    CREATE_TOKEN,
+    LIST_TOKENS,
+    REVOKE_TOKEN,
 )
 _SHOWN = 3
 
@@ -50,6 +57,7 @@ class AgentOperations:
         self._sessions = sessions
         self._has_shells = has_shells
 
+    @serves(run_operations.AGENT_STATUS)
     async def get_agent(self) -> AgentStatus:
         agent, status = self._agent, await self._pipelines.get_agent()
         memory = resident_bytes() if status.memory is None else status.memory
@@ -65,6 +73,7 @@ class AgentOperations:
             }
         )
 
+    @serves(remote_operations.STOP_AGENT)
     async def stop_agent(self, params: StopParams) -> AgentStopping:
         """Stop the process; armed pipelines continue with the next one."""
         if params.if_idle:
@@ -82,6 +91,7 @@ class AgentOperations:
                 "them with 'conducto pause ID', or stop the agent anyway"
             )
 
+    @serves(remote_operations.LOGIN)
     async def make_login(self) -> Login:
         """Create a login for one browser."""
         if self._sessions is None:
@@ -97,14 +107,16 @@ def local_servers(
     stop: Callable[[], None],
     sessions: Sessions | None = None,
     shells: Shells | None = None,
+    *assistants: object,
 ) -> tuple[object, ...]:
     """Return the objects that execute `LOCAL_OPERATIONS`.
 
-    The arguments are those of `AgentOperations`; ``shells`` opens debug shells in pages.
+    The arguments are those of `AgentOperations`; ``shells`` opens debug shells in pages, and
+    ``assistants`` execute the operations of and for assistants.
     """
     ours = AgentOperations(pipelines, agent, stop, sessions, has_shells=shells is not None)
     optional = (one for one in (shells, pipelines.schedules) if one is not None)
-    return (ours, *optional, pipelines)
+    return (ours, *optional, *assistants, pipelines)
 
 
 def resident_bytes() -> int | None:

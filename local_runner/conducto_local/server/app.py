@@ -12,13 +12,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from conducto_core.api import problems
-from conducto_core.api.dispatch import Conversation, Headers, Service, encode, takes_bytes
+from conducto_core.api.dispatch import JSON, Conversation, Headers, Service, encode, takes_bytes
 from conducto_core.api.dispatch import Response as ApiResponse
 from conducto_core.api.downloads import OCTETS, Download
 from conducto_core.api.operation import IDEMPOTENCY_KEY, WEBSOCKET
 from conducto_core.api.problems import ProblemError
+from conducto_core.assistants.handlers import MCP_PATH, METADATA_PATH, client_in, metadata
+from conducto_core.assistants.rules.protocol import MAX_MESSAGE
 from conducto_core.record import Record
+from conducto_local.assistants.endpoint import McpEndpoint
+from conducto_local.assistants.tokens import LocalTokens
 from conducto_local.server.auth import (
+    ASSISTANT,
     SUBPROTOCOL,
     Authenticator,
     Owner,
@@ -88,12 +93,15 @@ def build_app(
     port: int,
     sessions: Sessions | None = None,
     web_root: Path = WEB_ROOT,
+    assistants: LocalTokens | None = None,
 ) -> ASGIApp:
     """Return the application that serves ``service`` to clients with ``token``."""
     sessions = Sessions(token, port) if sessions is None else sessions
     owner = Owner(token, sessions)
-    site = Site(ApiEndpoint(service), WebApp(web_root, owner, sessions), service)
-    return StrictHeaders(Authenticator(site, owner, port))
+    assistants = LocalTokens() if assistants is None else assistants
+    api, web = ApiEndpoint(service, assistants), WebApp(web_root, owner, sessions)
+    site = Site(api, web, service, McpEndpoint(service, assistants))
+    return StrictHeaders(Authenticator(site, owner, port, assistants.find))
 
 
 class Site:
@@ -102,13 +110,16 @@ class Site:
     Does not use Starlette's routes, in whose patterns a path must not contain a line end.
     """
 
-    def __init__(self, api: ASGIApp, web: WebApp, service: Service) -> None:
+    def __init__(self, api: ASGIApp, web: WebApp, service: Service, mcp: McpEndpoint) -> None:
         self._api = api
         self._web = web
         self._service = service
+        self._mcp = mcp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if is_guarded(scope):
+        if scope["type"] == "http" and scope["path"] == MCP_PATH:
+            await (await self._assist(Request(scope, receive)))(scope, receive, send)
+        elif is_guarded(scope):
             await self._api(scope, receive, send)
         elif scope["type"] == "websocket":
             refusal = problems.unknown_route(WEBSOCKET, scope["path"])
@@ -117,12 +128,26 @@ class Site:
             response = await self._outside(Request(scope, receive))
             await response(scope, receive, send)
 
+    async def _assist(self, request: Request) -> Response:
+        """Respond to a message of an assistant, whose token must be of that kind."""
+        assistant = request.scope[ASSISTANT]
+        try:
+            if assistant is None:
+                raise problems.no_assistant()
+            body = await read_body(request, MAX_MESSAGE)
+        except (ProblemError, ClientDisconnect) as error:
+            return _response(self._service.refusal(error))
+        reply = await self._mcp.respond(assistant, request.method, request.headers, body)
+        return Response(reply.body, reply.status, dict(reply.headers))
+
     async def _outside(self, request: Request) -> Response:
         match request.scope["path"], request.method:
             case "/session", "POST":
                 return await self._web.start_session(request)
             case "/session", "DELETE":
                 return self._web.end_session(request)
+            case path, "GET" if path == METADATA_PATH:
+                return Response(metadata(str(request.base_url).rstrip("/")), media_type=JSON)
             case path, "GET":
                 return await self._web.page(request, path)
             case path, method:
@@ -134,8 +159,9 @@ class Site:
 class ApiEndpoint:
     """Handles every request below ``/api``: the service finds the route and responds."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, assistants: LocalTokens) -> None:
         self._service = service
+        self._assistants = assistants
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request, or serve one stream."""
@@ -150,6 +176,11 @@ class ApiEndpoint:
             match = self._service.find(request.method, _raw_path(request.scope))
             limit = match.operation.max_body
             body = chunks(request, limit) if takes_bytes(match) else await read_body(request, limit)
+            assistant = request.scope.get(ASSISTANT)
+            if assistant is not None:
+                content = body if isinstance(body, bytes) else b""
+                client = client_in(request.headers)
+                self._assistants.admit(assistant, match.operation, content, client)
         except (ProblemError, ClientDisconnect) as error:
             return self._service.refusal(error)
         headers = Headers(

@@ -31,6 +31,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from conducto_core.api import problems
 from conducto_core.api.dispatch import encode
 from conducto_core.api.operation import API_ROOT
+from conducto_core.assistants.handlers import MCP_PATH
+from conducto_core.people.operations import CREATE_TOKEN
 from conducto_core.remote.operations import LOGIN
 from conducto_core.run.model.requests import Problem
 from conducto_core.run.model.responses import LoginForm
@@ -227,8 +229,14 @@ _BEARER = "bearer"
 _GUARDED = "/api"
 #: Header of the app's own pages, with any value, required for changes with a cookie.
 SCRIPT_HEADER = "x-conducto"
-#: Path for creating logins, which needs the token itself.
-_LOGIN = f"{API_ROOT}{LOGIN.path}"
+#: Paths that need the token itself, and what to do instead.
+_TOKEN_ONLY: Mapping[str, str] = {
+    f"{API_ROOT}{LOGIN.path}": "use 'conducto show --app'",
+    f"{API_ROOT}{CREATE_TOKEN.path}": "use 'conducto tokens'",
+    MCP_PATH: "use the token of an assistant: conducto tokens create NAME --local --assistant",
+}
+#: Key of a request's scope with the token of an assistant, or None.
+ASSISTANT = "conducto.assistant"
 FORM = "application/x-www-form-urlencoded"
 #: Origin header of a form in a local file.
 _NO_ORIGIN = "null"
@@ -236,6 +244,16 @@ _POLICY, _ENDED = 1008, "the session has ended"
 _SAFE = frozenset({"GET", "HEAD"})
 #: ``Sec-Fetch-Site`` of requests from the app's own pages and from the address bar.
 _OURS = frozenset({"same-origin", "none"})
+
+
+def given_token(scope: Scope) -> str:
+    """Return the token that a request carries, "" without one."""
+    scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
+    if scheme.lower() != _BEARER:
+        offered = scope.get("subprotocols", ())
+        tokens = [p for p in offered if p.startswith(TOKEN_SUBPROTOCOL)]
+        given = tokens[0].removeprefix(TOKEN_SUBPROTOCOL) if tokens else ""
+    return given.strip()
 
 
 class Owner:
@@ -246,12 +264,7 @@ class Owner:
         self._sessions = sessions
 
     def has_token(self, scope: Scope) -> bool:
-        scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-        if scheme.lower() != _BEARER:
-            offered = scope.get("subprotocols", ())
-            tokens = [p for p in offered if p.startswith(TOKEN_SUBPROTOCOL)]
-            given = tokens[0].removeprefix(TOKEN_SUBPROTOCOL) if tokens else ""
-        return hmac.compare_digest(given.strip().encode(), self._token)
+        return hmac.compare_digest(given_token(scope).encode(), self._token)
 
     def session_end(self, scope: Scope) -> asyncio.Event | None:
         """Return an event for the end of a request's session; None for requests with the token."""
@@ -275,18 +288,31 @@ class Owner:
 
 
 class Authenticator:
-    """ASGI middleware that passes on authenticated requests only."""
+    """ASGI middleware that passes on authenticated requests only.
 
-    def __init__(self, app: ASGIApp, owner: Owner, port: int) -> None:
+    Args:
+        find_assistant: Returns the assistant's token for the text of a token, or None; a request
+            with one has it in its scope, as `ASSISTANT`.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        owner: Owner,
+        port: int,
+        find_assistant: Callable[[str], object | None] = lambda _token: None,
+    ) -> None:
         self._app = app
         self._owner = owner
+        self._find_assistant = find_assistant
         self._hosts = frozenset(f"{name}:{port}" for name in HOST_NAMES)
         self._origins = frozenset(f"http://{host}" for host in self._hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return
-        problem = self._objection(scope)
+        assistant = self._find_assistant(given_token(scope)) if scope["type"] == "http" else None
+        problem = self._objection(scope, is_assistant=assistant is not None)
         if problem is not None:
             headers = _HEADERS.get(problem.status, {})
             response = Response(encode(problem), problem.status, headers, problems.MEDIA_TYPE)
@@ -294,9 +320,10 @@ class Authenticator:
         elif scope["type"] == "websocket" and (end := self._owner.session_end(scope)) is not None:
             await self._app(scope, *_until(end, receive, send))
         else:
+            scope[ASSISTANT] = assistant
             await self._app(scope, receive, send)
 
-    def _objection(self, scope: Scope) -> Problem | None:
+    def _objection(self, scope: Scope, *, is_assistant: bool) -> Problem | None:
         headers = Headers(scope=scope)
         if "content-length" in headers and "transfer-encoding" in headers:
             return _problem(
@@ -317,16 +344,16 @@ class Authenticator:
                 HTTPStatus.FORBIDDEN, "wrong origin", f"pages of {origin!r} may not use this server"
             )
         if is_guarded(scope) and not (
-            self._owner.has_token(scope) or self._owner.has_session(scope)
+            is_assistant or self._owner.has_token(scope) or self._owner.has_session(scope)
         ):
             return _problem(
                 HTTPStatus.UNAUTHORIZED,
                 "wrong token",
                 "the request has neither a valid token nor a safely used session",
             )
-        if scope["path"] == _LOGIN and not self._owner.has_token(scope):
-            # Code in a page must not gain more than the page has: no session that outlives it.
-            detail = "a session cannot create another session; use 'conducto show --app'"
+        if scope["path"] in _TOKEN_ONLY and not (is_assistant or self._owner.has_token(scope)):
+            # Code in a page must not gain more than the page has: nothing that outlives it.
+            detail = f"a session cannot do this; {_TOKEN_ONLY[scope['path']]}"
             return _problem(HTTPStatus.FORBIDDEN, "not with a session", detail)
         return None
 
@@ -361,7 +388,7 @@ def _is_login(scope: Scope) -> bool:
 
 def is_guarded(scope: Scope) -> bool:
     path: str = scope["path"]
-    return path == _GUARDED or path.startswith(f"{_GUARDED}/")
+    return path in {_GUARDED, MCP_PATH} or path.startswith(f"{_GUARDED}/")
 
 
 #: Headers of refusals; after an ambiguous request, the rest of the connection is not read.

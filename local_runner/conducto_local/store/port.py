@@ -33,6 +33,7 @@ class NodeRow(NamedTuple):
     stop_reason: StopReason | None
     lost: int
     lost_starts: int
+    retry_at: float | None
 
 
 @dataclass(frozen=True, slots=True)

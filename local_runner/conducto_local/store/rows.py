@@ -18,6 +18,7 @@ from conducto_core.run.model.records import (
     ApprovalDecision,
     AttemptRecord,
     ChangeRow,
+    FirstError,
     ImageRecord,
     NodeChange,
     NodeState,
@@ -65,7 +66,7 @@ PUT_ATTEMPT = f"""{_upsert("attempts", ("path", "number"), _ATTEMPT)}
     OR (state = excluded.state AND ended IS excluded.ended)"""
 _ATTEMPTS = f"""SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code,
     coalesce(c.body, a.command), coalesce(e.body, a.env), coalesce(i.body, a.image),
-    {", ".join(f"a.{name}" for name in _PLAIN)}, a.outputs, a.decision
+    {", ".join(f"a.{name}" for name in _PLAIN)}, a.outputs, a.decision, a.first_error
     FROM attempts a
     LEFT JOIN texts c ON typeof(a.command)='integer' AND c.pipeline=a.pipeline
         AND c.number=a.command
@@ -192,6 +193,7 @@ def node_row(pipeline: int, node: NodeState | NodeRow) -> Row:
         None if node.stop_reason is None else node.stop_reason.value,
         node.lost,
         node.lost_starts,
+        node.retry_at,
     )
 
 
@@ -222,6 +224,7 @@ def attempt_row(
         *_plain_of(attempt),
         None if attempt.outputs is None else attempt.outputs.model_dump_json(),
         None if attempt.decision is None else attempt.decision.model_dump_json(),
+        None if attempt.first_error is None else attempt.first_error.model_dump_json(),
     )
 
 
@@ -238,6 +241,8 @@ def attempt_of(row: Row) -> AttemptRecord:
         fields["outputs"] = OutputSummary.model_validate_json(fields["outputs"])
     if fields["decision"] is not None:
         fields["decision"] = ApprovalDecision.model_validate_json(fields["decision"])
+    if fields["first_error"] is not None:
+        fields["first_error"] = FirstError.model_validate_json(fields["first_error"])
     return AttemptRecord(**fields)
 
 

@@ -75,6 +75,8 @@ MIGRATIONS: tuple[Migration, ...] = (
             schedule TEXT NOT NULL, id TEXT NOT NULL, pending INTEGER NOT NULL,
             record TEXT NOT NULL, PRIMARY KEY (schedule, id)) WITHOUT ROWID""",
     ),
+    ("ALTER TABLE attempts ADD COLUMN first_error TEXT",),
+    ("ALTER TABLE nodes ADD COLUMN retry_at REAL",),
 )
 
 #: Tables whose rows belong to one pipeline, with a column ``pipeline``.

@@ -90,6 +90,7 @@ class SqliteStore:
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: StoreLock) -> None:
         """Use `open` instead."""
         self._path = path
+        self._reserve = path.with_name(f"{path.name}.reserve")
         self._connection = connection
         self._lock = lock
         self._batches = threading.Lock()
@@ -126,7 +127,10 @@ class SqliteStore:
         except BaseException:
             lock.release()
             raise
-        return cls(path, connection, lock)
+        store = cls(path, connection, lock)
+        if not for_reading:
+            store._fill_reserve()
+        return store
 
     def check_room(self) -> None:
         """Check that the disk has room for a change; see `Store.check_room`."""
@@ -175,7 +179,16 @@ class SqliteStore:
         return dict(self._damaged or {})
 
     def delete(self, pipeline_id: str) -> None:
-        """Delete a pipeline and its history."""
+        """Delete a pipeline and its history, on a full disk with the room of the reserve."""
+        try:
+            self._delete(pipeline_id)
+        except StoreFullError:
+            self._reserve.unlink(missing_ok=True)
+            self._delete(pipeline_id)
+        self._give_space_back()
+        self._fill_reserve()
+
+    def _delete(self, pipeline_id: str) -> None:
         with self._transaction() as connection:
             number = self._number(pipeline_id)
             for table in OWNED:
@@ -184,7 +197,16 @@ class SqliteStore:
             self._numbers.clear()
             self._newest.clear()
             self._texts.forget()
-        self._give_space_back()
+
+    def _fill_reserve(self) -> None:
+        """Make a file whose room a deletion can use when the disk is full."""
+        if not self._reserve.exists():
+            try:
+                with open(self._reserve, "xb", opener=_private) as file:
+                    file.write(bytes(ROOM))
+            except OSError:  # the disk is full: the next deletion tries again
+                with suppress(OSError):
+                    self._reserve.unlink(missing_ok=True)
 
     def save(self, pipeline_id: str, turn: WriteBatch) -> None:
         """Save one pipeline's batch; see `Store.save`."""
@@ -460,6 +482,10 @@ def _connect_for_reading(path: Path, migrations: Sequence[Migration]) -> sqlite3
         connection.close()
         raise StoreVersionError(f"{path}: an older Conducto wrote this store; start the agent")
     return connection
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _check_room(path: Path, size: int) -> None:

@@ -14,11 +14,16 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Optional, Tuple
+    from typing import Dict, List, Optional, Tuple
+
+    Site = Tuple[Optional[str], Optional[int]]
 
 #: The commands of the host also create nodes (``conducto discover``).
 _COMMANDS = f"{os.sep}conducto_cli{os.sep}"
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+#: Maximum number of calls that are recorded for a node.
+_MAX_CALLS = 5
 
 # {file name of a code object: absolute path, "" for code without a file, None for Conducto's own}
 _files: Dict[str, Optional[str]] = {}
@@ -45,13 +50,22 @@ def caller() -> Tuple[Optional[str], Optional[int]]:
 
     The file is absolute, or None for code without one (``python -c``, a prompt).
     """
+    return callers()[0]
+
+
+def callers() -> Tuple[Site, ...]:
+    """Return `caller`, and the calls of the user's own functions that led to it, the nearest first.
+
+    They end where Conducto called the user's code, and after `_MAX_CALLS`.
+    """
     frame = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not is_ours(name):
-            return _files[name] or None, frame.f_lineno
+    while frame is not None and is_ours(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
-    return None, None
+    found: List[Site] = []
+    while frame is not None and len(found) < _MAX_CALLS and not is_ours(frame.f_code.co_filename):
+        found.append((_files[frame.f_code.co_filename] or None, frame.f_lineno))
+        frame = frame.f_back  # type: ignore[assignment]
+    return tuple(found) or ((None, None),)
 
 
 def is_top_level() -> bool:

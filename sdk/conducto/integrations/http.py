@@ -86,13 +86,23 @@ def post_document(
     check_url(url)
     usual = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "conducto"}
     request = urllib.request.Request(url, data, {**usual, **headers}, method="POST")  # noqa: S310
-    return _read(request, public_only=public_only)
+    return _object(_read(request, public_only=public_only))
 
 
 def get_json(
     url: str, token: str | None, *, deadline: float = DEADLINE, public_only: bool = False
 ) -> dict[str, Any]:
     """Return the JSON object at ``url``, within ``deadline`` seconds; see `post_json`."""
+    return _object(_get(url, token, deadline=deadline, public_only=public_only))
+
+
+def get_list(url: str, token: str | None, *, public_only: bool = False) -> list[Any]:
+    """Return the JSON list at ``url``, empty if it is something else; see `post_json`."""
+    found = _parsed(_get(url, token, deadline=DEADLINE, public_only=public_only))
+    return found if isinstance(found, list) else []
+
+
+def _get(url: str, token: str | None, *, deadline: float, public_only: bool) -> bytes:
     check_url(url)
     headers = {"User-Agent": "conducto"}
     if token is not None:
@@ -125,7 +135,7 @@ def is_this_machine(host: str) -> bool:
 
 def _read(
     request: urllib.request.Request, deadline: float = DEADLINE, *, public_only: bool
-) -> dict[str, Any]:
+) -> bytes:
     """Send a request in a thread: `urllib` has no timeout for all steps together."""
     done: list[Any] = []
 
@@ -144,23 +154,22 @@ def _read(
         raise DeliveryError(text, temporary=True)
     if isinstance(done[0], Exception):
         raise done[0]
-    found: dict[str, Any] = done[0]
+    found: bytes = done[0]
     return found
 
 
-def _send(request: urllib.request.Request, until: float, *, public_only: bool) -> dict[str, Any]:
+def _send(request: urllib.request.Request, until: float, *, public_only: bool) -> bytes:
     host = urlsplit(request.full_url).netloc
     opener = urllib.request.build_opener(*_handlers(request, public_only=public_only))
     try:
         with opener.open(request, timeout=TIMEOUT) as response:
-            text = _content(response, until)
+            return _content(response, until)
     except urllib.error.HTTPError as error:
         with error:
             raise _refused(host, error, until) from error
     except (urllib.error.URLError, HTTPException, socket.timeout, OSError) as error:  # noqa: UP041
         reason = getattr(error, "reason", error)
         raise DeliveryError(f"{host} cannot be reached: {reason}", temporary=True) from error
-    return _object(text)
 
 
 def _handlers(request: urllib.request.Request, *, public_only: bool) -> list[Any]:
@@ -204,8 +213,12 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _object(text: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
+    found = _parsed(text)
     return found if isinstance(found, dict) else {}
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

@@ -128,6 +128,8 @@ class Definition:
             root.doc = flags.get("doc")
         if root.doc is None:
             root.doc = flags.get("default_doc")
+        if flags.get("budget") is not None:
+            root.budget = flags.dollars("budget")
         if root.doc is None and self._method.__doc__:
             root.doc = unindent(self._method.__doc__)
 

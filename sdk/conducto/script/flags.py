@@ -14,6 +14,7 @@ from conducto.inspection.docstrings import parse
 from conducto.inspection.signatures import node_type_of, returns_of, signature_of, unwrapped
 from conducto.script.arguments import underscored
 from conducto.tree.text import paint, unindent, wants_color
+from conducto.wire.fields import check_amount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ GROUPS = {
             "Start automatically at a time: 18:30, 2030-01-31T18:30 or epoch seconds.",
         ),
         "sleep_when_done": ("", "Put it to sleep once its root is done."),
+        "budget": ("DOLLARS", "Maximum cost of the pipeline in the cloud."),
         "retention": (
             "DAYS",
             "Days without activity until it is archived; after as many more, deleted. 0: never.",
@@ -235,6 +237,18 @@ class Flags:
             "profile": self.get("profile"),
             "k8s": self.mode() == "k8s",
         }
+
+    def dollars(self, name: str) -> float:
+        """Return the value of a flag in dollars.
+
+        Raises:
+            UsageError: the value is not a number above 0.
+        """
+        text = self.get(name)
+        try:
+            return check_amount("--" + name, float(text or ""))
+        except ValueError as error:
+            raise UsageError(f"--{name} must be dollars above 0, got {text!r}") from error
 
     def _on(self, name: str) -> bool:
         return name in self.given

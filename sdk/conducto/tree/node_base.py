@@ -18,13 +18,14 @@ from conducto.wire.launching import LAUNCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+    from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
     from typing_extensions import Self, Unpack
 
     from conducto.tree.image import Image
     from conducto.tree.node_params import SetParams
     from conducto.wire.named_limits import Limit
+    from conducto.wire.retries import Retry
 
 _MAX_LOCATED = 50_000
 _RUNNABLE = ("Exec", "Serial", "Parallel")
@@ -49,6 +50,7 @@ class NodeBase:
 
     __slots__ = (
         "_callbacks",
+        "_calls",
         "_children",
         "_docker_run_args",
         "_env",
@@ -59,8 +61,11 @@ class NodeBase:
         "_limits",
         "_max_concurrent",
         "_name",
+        "_retry",
         "_tags",
         "_up",
+        "budget",
+        "budget_action",
         "callback_data",
         "container_reuse_context",
         "cpu",
@@ -74,6 +79,7 @@ class NodeBase:
         "pipeline_reservation",
         "requires_docker",
         "retry_lost",
+        "secrets",
         "skip",
         "snapshot_on_error",
         "suppress_errors",
@@ -96,7 +102,7 @@ class NodeBase:
         if "_kind" in vars(cls) and cls._kind in _RUNNABLE:
             KINDS[cls._kind] = cls
 
-    def __init__(
+    def __init__(  # noqa: PLR0915  a statement for each parameter
         self,
         *,
         env: Optional[Dict[str, str]] = None,
@@ -108,12 +114,16 @@ class NodeBase:
         requires_docker: Optional[bool] = None,
         suppress_errors: bool = False,
         snapshot_on_error: Optional[bool] = None,
+        budget: Optional[float] = None,
+        budget_action: Optional[str] = None,
+        retry: parameters.Retries = None,
         retry_lost: Optional[int] = None,
         isolate: Optional[bool] = None,
         launch: Optional[bool] = None,
         max_time: Union[float, str, None] = None,
         max_concurrent: Optional[int] = None,
         limits: parameters.Limits = None,
+        secrets: Optional[List[str]] = None,
         container_reuse_context: Optional[str] = None,
         same_container: Optional[str] = None,
         image: Union[str, Image, None] = None,
@@ -159,13 +169,16 @@ class NodeBase:
         self.suppress_errors = suppress_errors
         self.snapshot_on_error = snapshot_on_error
         self.retry_lost = retry_lost
+        self.secrets = secrets
         self.max_time = max_time
         self.doc = doc
         self.title = title
-        self.callback_data = callback_data
-        self.pipeline_reservation = pipeline_reservation
+        self.callback_data, self.pipeline_reservation = callback_data, pipeline_reservation
         self._max_concurrent: Optional[int] = None
         self._limits: Optional[List[Limit]] = None
+        self.retry = retry
+        self.budget = budget
+        self.budget_action = budget_action
         self._tags: Optional[List[str]] = None
         self._docker_run_args: Optional[List[str]] = None
         if isolate is not None:
@@ -200,9 +213,10 @@ class NodeBase:
             self.image = image
 
     def _locate(self, file: Optional[str], line: Optional[int]) -> None:
+        self._calls: Sequence[call_site.Site] = ()
         if file is None and (_Located.count < _MAX_LOCATED or _Located.always):
             _Located.count += 1
-            file, line = call_site.caller()
+            (file, line), *self._calls = call_site.callers()
         self.file = file
         self.line = line
 
@@ -336,6 +350,19 @@ class NodeBase:
         self._limits = value
 
     @property
+    def retry(self) -> Optional[Retry]:
+        """The automatic retries of the commands at or below this node; None to inherit them."""
+        return self._retry
+
+    @retry.setter
+    def retry(self, value: parameters.Retries) -> None:
+        if value is not None:
+            from conducto.wire.retries import to_retry
+
+            value = to_retry(value)
+        self._retry: Optional[Retry] = value
+
+    @property
     def tags(self) -> Optional[List[str]]:
         """Labels of the pipeline; set them on the root."""
         return self._tags
@@ -383,7 +410,7 @@ class NodeBase:
 
         Args:
             attr: ``cpu mem gpu requires_docker docker_run_args image image_name max_time
-                snapshot_on_error retry_lost isolate launch``.
+                snapshot_on_error retry retry_lost isolate launch``.
         """
         if attr in ("image", "image_name"):
             return getattr(self, attr)

@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterable, List, Optional, TypedDict, Union
 
 from conducto.tree.image import Image
 from conducto.wire.named_limits import Limit
+from conducto.wire.retries import Retry
 
 Strings = Union[str, Iterable[str], None]
 
@@ -36,6 +37,12 @@ class NodeParams(TypedDict, total=False):
     """GPUs, 0 to 4; inherited, 0 by default."""
     max_time: Union[float, str, None]
     """Time limit in seconds, or a text such as ``1h30m``; inherited, 4 hours by default."""
+    budget: Optional[float]
+    """Dollars that the commands at or below the node may cost in the cloud; no limit by default."""
+    budget_action: Optional[str]
+    """What happens to running commands when the budget is used up: ``"finish"`` or ``"kill"``."""
+    retry: Optional[Retry]
+    """Automatic retries with a delay, ``co.retry(3, delay=10)``; inherited."""
     retry_lost: Optional[int]
     """How often a command is run again whose container was lost; inherited, 0 by default."""
     isolate: Optional[bool]
@@ -44,6 +51,8 @@ class NodeParams(TypedDict, total=False):
     """The command may launch pipelines with ``co.launch``; inherited, False by default."""
     limits: Union[Limit, List[Limit], None]
     """Named limits across pipelines that commands count in; added to those above."""
+    secrets: Optional[List[str]]
+    """Names of the secrets that commands get, and no others; inherited, all by default."""
     skip: bool
     """Do not run the node; the pipeline continues as if it were done."""
     suppress_errors: bool

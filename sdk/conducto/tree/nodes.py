@@ -42,11 +42,18 @@ class Node(NodeBase):
         suppress_errors: The node ends done even if a child failed.
         snapshot_on_error: Keep the container files of a failed Exec, for ``conducto debug
             --snapshot``; inherited.
+        budget: Dollars that the commands at or below the node may cost in the cloud, or None.
+        budget_action: ``"kill"`` stops running commands when the budget is used up; by default they
+            finish.
+        retry: Automatic retries of a failed command, such as ``co.retry(3, delay=10, backoff=2)``;
+            inherited.
         retry_lost: How often a command is repeated whose container, or worker in the cloud, was
             lost while it ran; inherited, 0 by default.
         max_time: Seconds, or a text such as ``"1h30m"``; inherited, 4 hours by default.
         limits: Named limits across pipelines that commands count in, such as ``co.Limit("db", 3)``;
             those of the nodes above count, too.
+        secrets: Names of the secrets that commands get, such as ``["NPM_TOKEN"]``, and no others;
+            inherited. Without it a command gets all.
         container_reuse_context: A value of `ContainerReuseContext`, or None to inherit.
         doc: Markdown shown with the node.
         title: Title of the pipeline; set it on the root.

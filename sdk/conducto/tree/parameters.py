@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
     from conducto.tree.node_params import ExecParams
     from conducto.wire.named_limits import Limit
+    from conducto.wire.retries import Retry
 
     Method = TypeVar("Method", bound=Callable[..., Any])
     Tags = Union[str, Iterable[str], None]
     DockerRunArgs = Union[str, Iterable[str], None]
     Limits = Union[Limit, Iterable[Limit], None]
+    Retries = Union[Retry, Mapping[str, Any], None]
 
 # The original's user_set: in the records, and moved up by `conducto.tree.launch_form`.
 USER_SET = ("skip", "cpu", "gpu", "mem", "requires_docker", "docker_run_args", "image_name")
@@ -41,12 +43,16 @@ SETTABLE = [
     "requires_docker",
     "suppress_errors",
     "snapshot_on_error",
+    "budget",
+    "budget_action",
+    "retry",
     "retry_lost",
     "isolate",
     "launch",
     "max_time",
     "max_concurrent",
     "limits",
+    "secrets",
     "container_reuse_context",
     "image",
     "image_name",

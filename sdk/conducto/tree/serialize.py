@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 OPEN = "<__conducto_serialization>"
 CLOSE = "</__conducto_serialization>"
-_BATCH = 1000  # chunks of JSON compressed at once
+_BATCH = 1000  # records converted at once
 _LEVEL = 5  # of gzip: 6 costs a quarter more time for 2 % less
 
 
@@ -61,15 +61,14 @@ def to_document(root: NodeBase, *, resolve: bool = False) -> Dict[str, Any]:
 
 def _chunks(document: Dict[str, Any]) -> Iterator[str]:
     """Yield the JSON text in chunks; the whole of a large tree is never in memory at once."""
-    encode = json.JSONEncoder().encode
     for number, (key, value) in enumerate(document.items()):
-        yield "{}{}: ".format(", " if number else "{", encode(key))
+        yield "{}{}: ".format(", " if number else "{", json.dumps(key))
         if isinstance(value, list) and value:
-            for index, item in enumerate(value):
-                yield (", " if index else "[") + encode(item)
+            for start in range(0, len(value), _BATCH):
+                yield (", " if start else "[") + json.dumps(value[start : start + _BATCH])[1:-1]
             yield "]"
         else:
-            yield encode(value)
+            yield json.dumps(value)
     yield "}"
 
 
@@ -77,13 +76,8 @@ def encode(document: Dict[str, Any]) -> str:
     """Return a document as base64 of gzip of its JSON; the same tree gives the same text."""
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=_LEVEL, mtime=0) as file:
-        pending: List[str] = []
-        for number, chunk in enumerate(_chunks(document)):
-            pending.append(chunk)
-            if number % _BATCH == 0:
-                file.write("".join(pending).encode())
-                pending.clear()
-        file.write("".join(pending).encode())
+        for chunk in _chunks(document):
+            file.write(chunk.encode())
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

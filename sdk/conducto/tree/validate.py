@@ -18,13 +18,14 @@ from conducto.tree.node_base import KINDS, NodeBase
 from conducto.tree.structure import find_image
 from conducto.wire import fields, limits, paths
 from conducto.wire.approvals import check_approval, check_outside_contexts
+from conducto.wire.secret_names import check_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
-CLOUD_MAX_CPU = 4
-CLOUD_MAX_MEM = 32
+CLOUD_MAX_CPU = 32
+CLOUD_MAX_MEM = 243.875
 
 
 def _error(node: NodeBase, message: str, *, separator: str = ": ") -> DefinitionError:
@@ -120,6 +121,8 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("cpu", lambda value: fields.check_amount("cpu", value)),
     ("mem", lambda value: fields.check_amount("mem", value)),
     ("gpu", fields.check_gpu),
+    ("budget", lambda value: fields.check_amount("budget", value)),
+    ("budget_action", fields.check_budget_action),
     ("retry_lost", fields.check_retry_lost),
     ("skip", lambda value: fields.check_flag("skip", value)),
     ("suppress_errors", lambda value: fields.check_flag("suppress_errors", value)),
@@ -129,6 +132,7 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("_max_concurrent", fields.check_max_concurrent),
     ("container_reuse_context", fields.check_reuse_context),
     ("_docker_run_args", fields.check_docker_run_args),
+    ("secrets", check_names),
     ("doc", lambda value: fields.check_text("doc", value)),
     ("title", lambda value: fields.check_text("title", value)),
     ("name", lambda value: fields.check_text("name", value)),

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 # ruff: noqa: PLC0415, SLF001
 # the modules of the tree share its nodes' slots.
+import gc
+from operator import attrgetter
+
 from conducto.tree import parameters, unused
 from conducto.tree.node_base import KINDS, NodeBase
 from conducto.wire import paths
@@ -24,15 +27,17 @@ _MODULUS = 2**127 - 1
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _PAIRS = [low + high for high in _DIGITS for low in _DIGITS]
 _BASE = len(_DIGITS)
+_SQUARE = _BASE**2
 _LIMB = _BASE**10  # fits 60 bits: most of the division is done on machine words
 
 
 def child_number(parent: int, name: str) -> int:
     """Return the number of the child ``name`` of the node with the number ``parent``."""
-    number = parent
+    factor, text = 1, 0
     for char in "/" + name:
-        number = (number * _FACTOR + ord(char)) % _MODULUS
-    return number
+        text = text * _FACTOR + ord(char)
+        factor *= _FACTOR
+    return (parent * factor + text) % _MODULUS
 
 
 def to_text(number: int) -> str:
@@ -44,11 +49,15 @@ def to_text(number: int) -> str:
     out = []
     while number >= _LIMB:
         number, limb = divmod(number, _LIMB)
-        for _ in range(5):
-            limb, pair = divmod(limb, _BASE * _BASE)
-            out.append(_PAIRS[pair])
+        upper, lower = divmod(limb, _SQUARE**2)
+        out.append(_PAIRS[lower % _SQUARE])
+        out.append(_PAIRS[lower // _SQUARE])
+        last, middle = divmod(upper, _SQUARE**2)
+        out.append(_PAIRS[middle % _SQUARE])
+        out.append(_PAIRS[middle // _SQUARE])
+        out.append(_PAIRS[last])
     while number >= _BASE:
-        number, pair = divmod(number, _BASE * _BASE)
+        number, pair = divmod(number, _SQUARE)
         out.append(_PAIRS[pair] if number or pair >= _BASE else _DIGITS[pair])
     if number:
         out.append(_DIGITS[number])
@@ -57,9 +66,19 @@ def to_text(number: int) -> str:
 
 ENV = "__env__"
 #: Values that are checked to equal a bool.
-_FLAGS = ("skip", "suppress_errors", "requires_docker", "snapshot_on_error")
-_PLAIN = ("doc", "title", "tags", "container_reuse_context")
-_LATER = ("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost")
+_FLAGS = ("skip", "suppress_errors", "requires_docker", "snapshot_on_error", "stop_on_error")
+_FIRST = parameters.USER_SET[:-1]
+#: What `describe` shows for every node.
+_ALWAYS = (*parameters.USER_SET, "id", "file", "line")
+_LATER = (
+    *("doc", "title", "tags", "container_reuse_context", "suppress_errors"),
+    *("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost", "secrets"),
+    *("budget", "budget_action"),
+)
+#: Read all values at once; most nodes have only those of a new one, which are compared first.
+_FIRST_OF, _LATER_OF = attrgetter(*_FIRST), attrgetter(*_LATER)
+_NEW = (False, *(None for _ in _FIRST[1:]))
+_UNSET = tuple(False if name == "suppress_errors" else None for name in _LATER)
 
 
 class Memo:
@@ -90,34 +109,64 @@ class Memo:
         return self.images[id(image)]
 
 
-def describe(node: NodeBase, memo: Optional[Memo] = None) -> Record:
+def describe(node: NodeBase) -> Record:
     """Return the record of ``node``, with None for inheritable values that are not set."""
-    record: Record = {name: getattr(node, name) for name in parameters.USER_SET[:-1]}
-    record["image_name"] = (Memo() if memo is None else memo).image_name(node)
+    return {**dict.fromkeys(_ALWAYS), **_set_values(node, Memo()), "file": node.file}
+
+
+def _set_values(node: NodeBase, memo: Memo) -> Record:
+    """Return the record of ``node`` without values that are None."""
+    first = _FIRST_OF(node)
+    record: Record = {"skip": first[0]}
+    if first != _NEW:
+        record.update(pair for pair in zip(_FIRST, first) if pair[1] is not None)  # noqa: B905
+    image_name = memo.image_name(node)
+    if image_name is not None:
+        record["image_name"] = image_name
     if node._env:
         record.update((ENV + key, value) for key, value in node._env.items())
     record["id"] = node._id
-    record["callbacks"] = node.callback_literals()
+    record["callbacks"] = node.callback_literals() if node._callbacks else []
     record["type"] = node._kind
-    record["file"] = node.file
-    record["line"] = node.line
-    record["is_notebook"] = node._kind == "Exec" and node.is_notebook
-    for name in _PLAIN:
-        value = getattr(node, name)
-        if value is not None:
-            record[name] = value
-    if node.suppress_errors:
-        record["suppress_errors"] = node.suppress_errors
-    for name in _LATER:
-        value = getattr(node, name)
-        if value is not None:
-            record[name] = value
+    record.update(_place_of(node, memo))
+    is_exec = node._kind == "Exec"
+    record["is_notebook"] = is_exec and node.is_notebook
+    later = _LATER_OF(node)
+    if later != _UNSET:
+        record.update(
+            (name, value)
+            for name, value in zip(_LATER, later)  # noqa: B905
+            if value is not None and (value or name != "suppress_errors")
+        )
+    record.update(_policies_of(node))
+    if node._kind == "Serial" and node.stop_on_error is not None:
+        record["stop_on_error"] = node.stop_on_error
+    if is_exec:
+        record.update(_work_of(node))
+    return record
+
+
+def _place_of(node: NodeBase, memo: Memo) -> Record:
+    """Return the fields with the file and the line of a node, and of the calls that made it."""
+    if node.file is None:
+        return {}
+    record: Record = {"file": memo.host_file(node.file)}
+    if node.line is not None:
+        record["line"] = node.line
+    if node._calls:
+        sites = [[memo.host_file(file), line] for file, line in node._calls if file is not None]
+        if sites:
+            record["calls"] = sites
+    return record
+
+
+def _policies_of(node: NodeBase) -> Record:
+    """Return the fields whose values are objects of the author API."""
+    record: Record = {}
     if node._limits:
         record["limits"] = [limit.to_wire() for limit in node._limits]
-    if node._kind == "Serial":
-        record["stop_on_error"] = node.stop_on_error
-    if node._kind == "Exec":
-        record.update(_work_of(node))
+    if node._retry is not None:
+        record["retry"] = node._retry.to_wire()
     return record
 
 
@@ -141,14 +190,10 @@ def command_text(node: NodeBase) -> str:
 
 def to_record(node: NodeBase, memo: Memo) -> Record:
     """Return the record of ``node`` for the wire: without None, flags as bools."""
-    record = {key: value for key, value in describe(node, memo).items() if value is not None}
+    record = _set_values(node, memo)
     for name in _FLAGS:
         if name in record:
             record[name] = bool(record[name])
-    if "file" in record:
-        record["file"] = memo.host_file(record["file"])
-    if "stop_on_error" in record:
-        record["stop_on_error"] = bool(record["stop_on_error"])
     if "command" in record:
         record["command"] = paths.finish(record["command"])
     return record
@@ -176,6 +221,16 @@ def walk(root: NodeBase) -> Iterator[Tuple[NodeBase, str, str]]:
 def tables(root: NodeBase) -> Tuple[List[Record], List[Edge]]:
     """Return the records of the tree, breadth-first, and ``[parent id, child id, name]`` each."""
     unused.mark_used()
+    collects = gc.isenabled()
+    gc.disable()  # all records are kept: each collection would look at all of them in vain
+    try:
+        return _tables(root)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _tables(root: NodeBase) -> Tuple[List[Record], List[Edge]]:
     records: List[Record] = []
     edges: List[Edge] = []
     memo = Memo()
@@ -200,6 +255,9 @@ _ATTRIBUTES = [
     "container_reuse_context",
     "suppress_errors",
     "snapshot_on_error",
+    "budget",
+    "budget_action",
+    "retry",
     "retry_lost",
     "max_time",
     "max_concurrent",
@@ -211,6 +269,7 @@ _ATTRIBUTES = [
     "results",
     "approval",
     "limits",
+    "secrets",
 ]
 
 
@@ -227,6 +286,7 @@ def from_record(record: Record) -> NodeBase:
         )
     node: Any = cls("", file="") if cls._kind == "Exec" else cls(file="")
     node.file = node.line = None
+    node._calls = [(file, line) for file, line in record.get("calls") or ()]
     node.env = {k[len(ENV) :]: v for k, v in record.items() if k.startswith(ENV)} or None
     for name in _ATTRIBUTES:
         if name in record:

@@ -166,6 +166,17 @@ def check_retry_lost(value: Any) -> int:
     return value
 
 
+def check_budget_action(value: Any) -> str:
+    """Return ``value`` if it says what happens to running commands at the end of a budget.
+
+    Raises:
+        ValueError: neither ``"finish"`` nor ``"kill"``.
+    """
+    if value not in ("finish", "kill"):
+        raise ValueError(f"budget_action must be 'finish' or 'kill', got {value!r}")
+    return str(value)
+
+
 def check_reuse_context(value: Any) -> str:
     """Return ``value`` if it names a container reuse context.
 

@@ -1,7 +1,7 @@
 """Checks of secrets. Standard library only: the author API uses them in users' images."""
 
 import re
-from typing import FrozenSet
+from typing import FrozenSet, List
 
 SCOPES = ("user", "org")
 #: Maximum bytes of one value, in UTF-8.
@@ -61,6 +61,23 @@ def check_key(key: object) -> None:
         raise ValueError(f"{key!r} cannot be the name of a secret: Conducto sets that variable")
     if key in _SHELLS_OWN or key.startswith("BASH"):
         raise ValueError(f"{key!r} cannot be the name of a secret: shells set that variable")
+
+
+def check_names(value: object) -> List[str]:
+    """Return the names of secrets that a command gets as a list.
+
+    Raises:
+        TypeError: It is not a list of texts.
+        ValueError: A name is invalid or given twice.
+    """
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"secrets must be a list of names such as ['NPM_TOKEN'], got {value!r}")
+    names = list(value)
+    for name in names:
+        check_key(name)
+    if len(set(names)) < len(names):
+        raise ValueError(f"secrets names one twice: {', '.join(names)}; give each once")
+    return names
 
 
 def check_value(key: str, value: object) -> None:

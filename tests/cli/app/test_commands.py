@@ -94,6 +94,7 @@ def test_show_json_has_the_stable_shape(
         "wait_since": None,
         "wait_holder": None,
         "wait_remedy": None,
+        "wait_until": None,
         "counts": None,
     }
     assert document["nodes"][2]["counts"] == {**document["counts"], "error": 0}

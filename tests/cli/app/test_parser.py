@@ -1,14 +1,65 @@
 """Errors for invalid command lines; for secrets see ``test_secrets``."""
 
 import argparse
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from conducto_cli.app.parser import build_parser, command_parser
 from conducto_cli.app.registry import COMMANDS, RunSignature
 from conducto_cli.main import main
+from support.cli_trees import CountingPipelines
 
 Output = pytest.CaptureFixture[str]
+
+
+#: Words of commands after which something cannot be made again from the terminal.
+_DELETING = {"delete", "destroy", "erase", "leave", "remove", "revoke", "revoke-token", "rm"}
+#: Asks for the name instead.
+_BY_NAME = {"conducto org delete"}
+
+
+def _all_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from _all_parsers(each)
+
+
+def test_every_command_that_deletes_asks_and_accepts_yes() -> None:
+    parsers = [each for name in COMMANDS for each in _all_parsers(command_parser(name))]
+    deleting = {each.prog for each in parsers if each.prog.split()[-1] in _DELETING}
+    asking = {each.prog for each in parsers if "--yes" in each.format_help()}
+
+    assert len(deleting) > 10
+    assert deleting - asking == _BY_NAME
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "delete abc",
+        "data rm abc NAME",
+        "secrets delete TOKEN",
+        "notify rm NAME",
+        "schedule rm NAME",
+        "trigger rm NAME",
+        "trigger github-app rm",
+        "trusts rm NAME",
+        "tokens revoke abc",
+        "members remove bob",
+        "members erase bob",
+        "admin revoke-token --org acme 0123456789",
+    ],
+)
+def test_nothing_is_deleted_without_a_terminal_and_yes(
+    line: str, conducto: Callable[..., int], fake: CountingPipelines, capsys: Output
+) -> None:
+    fake.finish("abc-def", "/build")
+
+    assert conducto(*line.split()) == 2
+    assert "There is no terminal to ask on; repeat it with --yes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from conducto_cli.deploy.destroy_command import run as destroy
 from conducto_cli.deploy.port import AccountError, Cdk, Subnet
 from conducto_cli.target.account import SignedInAccount, account_of, save_login
 from conducto_core.installation.model import TokenInfo
-from conducto_core.installation.names import STACKS
+from conducto_core.installation.names import LAYOUT, STACKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,7 +145,9 @@ def test_earlier_settings_are_kept_and_printed(place: Place) -> None:
 
     context = place.machine.projects[-1]["context"]
     assert (context["alarm_email"], context["log_days"]) == ("a@example.org", "14")
-    assert "kept from the last deployment: alarm_email=a@example.org\n" in place.out
+    assert (
+        "kept from the last deployment: alarm_email=a@example.org, zone=eu-west-1a\n" in place.out
+    )
 
 
 @pytest.mark.parametrize(("word", "old"), [("zones=2", "1"), ("vpc_id=vpc-1", "not set")])
@@ -230,14 +232,13 @@ def test_missing_tools_are_named_with_their_installation(place: Place) -> None:
         "not installed: aws-cdk-lib, chalice",
         "pip install 'conducto-pipelines[deploy]'",
         "npm install --global aws-cdk",
-        "install Docker and start it",
         "3.99, which Lambda does not have",
     ):
         assert told in place.out
 
 
 def test_a_region_without_quota_is_refused_and_says_how_to_get_more(place: Place) -> None:
-    place.account.quota = 0
+    place.account.cpus = 0
 
     assert place.deploy() == 1
 
@@ -246,20 +247,71 @@ def test_a_region_without_quota_is_refused_and_says_how_to_get_more(place: Place
 
 
 def test_small_quota_is_a_warning(place: Place) -> None:
-    place.account.quota = 2
+    place.account.cpus = 2
 
     assert place.deploy() == 0
 
     assert "only 2 vCPUs may run at once" in place.out
 
 
-def test_a_quota_that_may_not_be_read_is_in_the_way_with_a_reason(place: Place) -> None:
-    place.account.refusals["fargate_quota"] = AccountError("not allowed", "use another role")
+def test_a_check_that_may_not_be_made_warns_and_does_not_stop(place: Place) -> None:
+    denied = AccountError("not allowed", "use another role", is_denied=True)
+    for name in ("fargate quota", "codebuild quota", "function_room", "trusted_services"):
+        place.account.refusals[name] = denied
+
+    assert place.deploy("-c", f"task_roles=main={ROLE}") == 0
+
+    for name in ("fargate quota  ", "build quota    ", "lambda quota   ", "task role      "):
+        assert f"warn  {name}not allowed\n" in place.out
+    assert "use another role" in place.out
+
+
+def test_a_check_that_fails_otherwise_is_in_the_way(place: Place) -> None:
+    place.account.refusals["fargate quota"] = AccountError("AWS cannot be reached", "network?")
 
     assert place.deploy() == 1
 
-    assert "fail  fargate quota  not allowed\n" in place.out
-    assert "use another role" in place.out
+    assert "fail  fargate quota  AWS cannot be reached\n" in place.out
+
+
+@pytest.mark.parametrize(
+    ("region", "told"),
+    [
+        ("eu-north-1", "eu-north-1 has no AWS::Budgets::Budget: nobody is notified of spending"),
+        ("ca-west-1", "ca-west-1 has no CodeBuild: the installation builds no images"),
+        ("us-gov-west-1", "us-gov-west-1 has no CloudFront, which serves the web app"),
+    ],
+)
+def test_missing_parts_of_a_region_are_named_before_anything_is_created(
+    place: Place, region: str, told: str
+) -> None:
+    place.account.region = region
+
+    assert place.deploy() == 0
+
+    assert told in place.out
+    assert place.out.index(told) < place.out.index("cdk deploy")
+
+
+def test_settings_that_a_region_cannot_have_are_refused(place: Place) -> None:
+    place.account.region = "us-gov-west-1"
+
+    assert place.deploy("-c", "identity=cognito") == 1
+
+    assert "identity=cognito needs the web app, which us-gov-west-1 cannot have" in place.out
+    assert place.machine.runs == []
+
+
+def test_small_quotas_of_builds_and_spot_are_warnings(place: Place) -> None:
+    place.account.builds = 0
+    place.account.cpus = 2
+
+    assert place.deploy("-c", "spot_share=3") == 0
+
+    assert "no image build may run" in place.out
+    assert "--service-code codebuild --quota-code L-9D07B6EF" in place.out
+    assert "only 2 Spot vCPUs may run at once" in place.out
+    assert "--quota-code L-36FBB829" in place.out
 
 
 def test_without_bootstrap_it_is_offered_and_without_a_yes_nothing_is_done(place: Place) -> None:
@@ -382,6 +434,22 @@ def test_older_version_replaces_a_newer_one_with_downgrade(place: Place) -> None
     assert place.machine.runs == [DEPLOY, DEPLOY]
 
 
+@pytest.mark.parametrize("layout", [None, 1, LAYOUT + 1])
+def test_a_table_of_another_layout_is_refused_before_anything_is_changed(
+    place: Place, layout: int | None
+) -> None:
+    place.deploy()
+    place.account.version, place.account.layout = __version__, layout
+    place.account.done.clear()
+
+    for words in ((), ("--yes",), ("--downgrade",)):
+        assert place.deploy(*words) == 1
+        assert f"the table of stage 'main' has the layout {layout or 1}" in place.err
+        assert f"deploy a new stage with: conducto deploy --stage main-{LAYOUT}" in place.err
+    assert place.machine.runs == [DEPLOY]
+    assert place.account.done == []
+
+
 @pytest.mark.parametrize("version", [None, __version__, "0.9.1", "unknown"])
 def test_an_installation_that_is_not_newer_is_upgraded(place: Place, version: str | None) -> None:
     place.deploy()
@@ -452,10 +520,10 @@ def test_destroy_removes_images_which_can_be_built_again(place: Place) -> None:
 def test_destroy_asks_first(place: Place) -> None:
     place.deploy()
 
-    assert place.destroy() == 1
+    with pytest.raises(UsageError, match="repeat it with --yes"):
+        place.destroy()
 
     assert place.account.done == []
-    assert "nothing was removed" in place.err
 
 
 def test_destroy_does_not_stop_commands_by_default(place: Place) -> None:
@@ -521,15 +589,30 @@ def test_a_new_account_with_few_functions_is_warned(place: Place) -> None:
 
     assert place.deploy() == 0
 
-    assert "only 10 functions may run at once" in place.out
-    assert "L-B99A9384" in place.out
+    assert "only 10 functions may run at once, as in a new account" in place.out
+    assert "services/lambda/quotas/L-B99A9384" in place.out
 
 
-def test_rejected_web_app_still_leaves_a_token(place: Place) -> None:
+def test_quota_without_room_to_reserve_is_warned(place: Place) -> None:
+    place.account.functions = 300
+
+    assert place.deploy() == 0
+
+    assert "only 300 functions may run at once, too few to reserve some for signing" in place.out
+
+
+@pytest.mark.parametrize("missing", [("site",), ("watch", "site")])
+def test_first_token_needs_neither_web_app_nor_alarms(
+    place: Place, missing: tuple[str, ...]
+) -> None:
+    stack = f"conducto-main-{missing[0]}"
+
     def cdk(words: Sequence[str]) -> int:
         place.run_cdk(words)
-        place.account.stacks["conducto-main-site"] = "ROLLBACK_COMPLETE"
-        place.account.failures["conducto-main-site"] = "Your account must be verified"
+        for name in missing:
+            del place.account.stacks[f"conducto-main-{name}"]
+        place.account.stacks[stack] = "ROLLBACK_COMPLETE"
+        place.account.failures[stack] = "Your account must be verified"
         return 1
 
     place.machine = FakeMachine(cdk)
@@ -537,8 +620,22 @@ def test_rejected_web_app_still_leaves_a_token(place: Place) -> None:
     assert place.deploy() == 1
 
     assert "cdo_first" in place.out
-    assert "the web app is not deployed" in place.err
+    names = ", ".join(f"conducto-main-{name}" for name in missing)
+    assert f"not deployed: {names}: 'cdk deploy' failed" in place.err
     assert "Your account must be verified" in place.err
+
+
+def test_without_the_api_there_is_no_token(place: Place) -> None:
+    def cdk(words: Sequence[str]) -> int:
+        place.run_cdk(words)
+        place.account.stacks["conducto-main-compute"] = "UPDATE_ROLLBACK_COMPLETE"
+        return 1
+
+    place.machine = FakeMachine(cdk)
+
+    assert place.deploy() == 1
+
+    assert place.account.requests == []
 
 
 def test_deploying_again_after_destroy_finds_the_data(place: Place) -> None:
@@ -552,13 +649,36 @@ def test_deploying_again_after_destroy_finds_the_data(place: Place) -> None:
     assert place.account.done == []
 
 
-def test_docker_that_does_not_answer_stops_a_deployment(place: Place) -> None:
+def test_without_a_container_engine_codebuild_builds_the_agent_from_then_on(place: Place) -> None:
     place.machine.docker_version = None
 
-    assert place.deploy("--yes") == 1
+    assert place.deploy("--yes") == 0
 
-    assert "no container engine answers" in place.out
-    assert "nothing was deployed: fix the problems listed above" in place.err
+    assert "warn  docker         no container engine responds" in place.out
+    assert place.machine.projects[-1]["context"]["agent_build"] == "codebuild"
+    place.machine.docker_version = "29.1.0"
+    assert place.deploy("--yes") == 0
+    assert place.machine.projects[-1]["context"]["agent_build"] == "codebuild"
+
+
+@pytest.mark.parametrize(
+    ("region", "words", "told"),
+    [
+        ("eu-west-1", ("-c", "agent_build=docker"), "agent_build=docker"),
+        ("ca-west-1", (), "ca-west-1 lacks it"),
+    ],
+)
+def test_without_an_engine_and_codebuild_nothing_is_deployed(
+    place: Place, region: str, words: tuple[str, ...], told: str
+) -> None:
+    place.account.region = region
+    place.machine.docker_version = None
+
+    assert place.deploy("--yes", *words) == 1
+
+    assert "no container engine responds, and CodeBuild is not used" in place.err
+    assert told in place.err
+    assert place.machine.runs == []
     assert place.machine.runs == []
 
 
@@ -624,10 +744,9 @@ VPC = ("-c", "vpc_id=vpc-1", "-c", "vpc_subnets=subnet-1", "-c", "vpc_zones=eu-w
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ((), "eu-west-1a (use1-az3) does not offer what workers and their files need"),
         (("-c", "zone=eu-west-1a"), "eu-west-1a (use1-az3) does not offer"),
         (("-c", "zone=eu-west-1z"), "eu-west-1 has no zone 'eu-west-1z' for this account"),
-        (("-c", "zones=2"), "eu-west-1a (use1-az3) does not offer"),
+        (("-c", "zones=2"), "zones=2 needs 2 zones, found eu-west-1b"),
     ],
 )
 def test_zone_that_does_not_work_is_refused(
@@ -651,13 +770,45 @@ def test_zone_that_works_is_used(place: Place) -> None:
     assert place.machine.projects[-1]["context"]["zone"] == "eu-west-1b"
 
 
+def test_first_usable_zone_is_chosen_and_pinned(place: Place) -> None:
+    place.account.zone_ids["eu-west-1a"] = "use1-az3"
+
+    assert place.deploy() == 0
+
+    assert place.machine.projects[-1]["context"]["zone"] == "eu-west-1b"
+
+
 def test_zone_is_not_checked_where_it_cannot_change(place: Place) -> None:
     place.deploy()
     place.account.refusals["zones"] = AccountError("not allowed", "ask")
 
     assert place.deploy() == 0
     assert place.deploy("-c", "zone=eu-west-1b") == 1
-    assert "zone was not set when stage 'main' was made" in place.err
+    assert "zone was eu-west-1a when stage 'main' was made" in place.err
+
+
+def test_installation_without_a_pinned_zone_keeps_that_of_its_network(place: Place) -> None:
+    place.deploy()
+    place.account.parameters["/conducto/main/settings"] = '{"zones": "2"}'
+    place.account.network_zones = ["eu-west-1b", "eu-west-1a"]
+    place.account.zone_ids = {"eu-west-1a": "euw1-az1", "eu-west-1c": "euw1-az3"}
+
+    assert place.deploy("-c", "zone=eu-west-1c,eu-west-1a") == 1
+    assert "zone was eu-west-1b,eu-west-1a when stage 'main' was made" in place.err
+    assert place.deploy() == 0
+
+    assert place.machine.projects[-1]["context"]["zone"] == "eu-west-1b,eu-west-1a"
+
+
+def test_network_that_resolves_no_names_is_refused(place: Place) -> None:
+    place.account.networks = [Subnet("subnet-1", "vpc-1", "eu-west-1a", "igw-1")]
+    place.account.dns_off = ["enableDnsHostnames"]
+
+    assert place.deploy(*VPC) == 1
+
+    assert "vpc-1 has enableDnsHostnames turned off" in place.out
+    assert "modify-vpc-attribute --vpc-id vpc-1 --enable-dns-hostnames" in place.out
+    assert place.machine.runs == []
 
 
 @pytest.mark.parametrize(
@@ -698,7 +849,12 @@ def test_subnet_with_a_way_out_is_used(place: Place, target: str, public: str, s
 @pytest.mark.parametrize(
     ("setting", "trusted", "told"),
     [
-        ("reports", None, "'reports': expected ORG=ARN or ORG/TITLE=ARN"),
+        ("reports", None, "'reports': expected ORG=ARN or ORG/HOST/OWNER/NAME:PATH=ARN"),
+        (
+            f"main/every night={ROLE}",
+            None,
+            "'every night' is not a program: a title does not select a role any more",
+        ),
         (f"main={ROLE},main={ROLE}", None, "main has two roles"),
         (f"main={ROLE}".replace("1234", "9999"), None, "is of account 999956789012"),
         (f"main={ROLE}", None, f"{ROLE} does not exist"),
@@ -722,7 +878,8 @@ def test_task_role_that_is_not_allowed_is_refused_before_anything_is_deployed(
 def test_task_role_that_is_allowed_is_kept(place: Place) -> None:
     place.account.roles["reports"] = ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"]
 
-    assert place.deploy("-c", f"task_roles=main={ROLE},main/every night={ROLE}") == 0
+    roles = f"main={ROLE},main/github.com/acme/app:nightly.py={ROLE}"
+    assert place.deploy("-c", f"task_roles={roles}") == 0
     assert place.out.count(f"ok    task role      {ROLE}\n") == 1
 
     del place.account.roles["reports"]
@@ -731,11 +888,11 @@ def test_task_role_that_is_allowed_is_kept(place: Place) -> None:
 
 
 def test_role_that_cannot_be_read_stops_the_deployment_with_a_reason(place: Place) -> None:
-    place.account.refusals["trusted_services"] = AccountError("iam:GetRole is not allowed", "ask")
+    place.account.refusals["trusted_services"] = AccountError("AWS cannot be reached", "ask")
 
     assert place.deploy("-c", f"task_roles=main={ROLE}") == 1
 
-    assert "fail  settings       iam:GetRole is not allowed\n" in place.out
+    assert "fail  task role      AWS cannot be reached\n" in place.out
 
 
 # ---- who is notified --------------------------------------------------------------------------

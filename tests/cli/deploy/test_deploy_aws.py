@@ -107,7 +107,7 @@ def test_the_quota_is_that_of_fargate(account: BotoAccount) -> None:
             {"Quota": {"Value": 6.0}},
             {"ServiceCode": "fargate", "QuotaCode": "L-3032A538"},
         )
-        assert account.fargate_quota() == 6.0
+        assert account.quota("fargate", "L-3032A538") == 6.0
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_aws_errors_become_a_sentence_with_a_remedy(
     with Stubber(account._client("service-quotas")) as stub:
         stub.add_client_error("get_service_quota", code)
         with pytest.raises(AccountError) as error:
-            account.fargate_quota()
+            account.quota("fargate", "L-3032A538")
 
     assert told in str(error.value)
     assert remedy in error.value.remedy
@@ -173,6 +173,39 @@ def test_zones_are_known_by_name_and_id(account: BotoAccount) -> None:
     zones = account.zones()
 
     assert zones[f"{REGION}a"].startswith("euw1-az")
+
+
+def test_room_for_functions_includes_our_own_reservations(account: BotoAccount) -> None:
+    client_of_lambda = account._client("lambda")
+    with Stubber(client_of_lambda) as stub:
+        limits = {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 700}
+        stub.add_response("get_account_settings", {"AccountLimit": limits})
+        stub.add_response("get_function_concurrency", {"ReservedConcurrentExecutions": 100})
+        stub.add_response("get_function_concurrency", {})
+        stub.add_client_error("get_function_concurrency", "ResourceNotFoundException")
+        assert account.function_room(["ours", "unreserved", "absent"]) == 800
+
+
+def test_zones_of_a_network_have_the_order_of_its_subnets(account: BotoAccount) -> None:
+    def subnet(name: str, zone: str, number: int) -> dict[str, object]:
+        tags = [{"Key": "aws:cloudformation:logical-id", "Value": f"VpcpublicSubnet{number}"}]
+        return {"SubnetId": name, "AvailabilityZone": zone, "Tags": tags}
+
+    found = [subnet("subnet-b", "eu-west-1a", 2), subnet("subnet-a", "eu-west-1c", 1)]
+    filters = [{"Name": "tag:aws:cloudformation:stack-name", "Values": ["s"]}]
+    with Stubber(account._client("ec2")) as stub:
+        stub.add_response("describe_subnets", {"Subnets": found}, {"Filters": filters})
+        assert account.stack_zones("s") == ["eu-west-1c", "eu-west-1a"]
+
+
+def test_dns_attributes_that_are_off_are_named(account: BotoAccount) -> None:
+    ec2 = client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    assert account.missing_dns(vpc) == ["enableDnsHostnames"]
+
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+
+    assert account.missing_dns(vpc) == []
 
 
 def test_subnets_say_where_they_are_and_where_they_lead(account: BotoAccount) -> None:

@@ -36,7 +36,7 @@ LINES: dict[str, list[list[str]]] = {
     "compare": [["abc", "abc"], [f"{EVIL}no", "abc"], ["abc", "hostile"]],
     "export": [["abc", "--output", "/no/such/directory/report.html"]],
     "images": [["abc"], ["abc", "--log", f"{EVIL}no"]],
-    "data": [["list", "abc"], ["rm", "abc", EVIL], ["get", "abc", EVIL, "-"]],
+    "data": [["list", "abc"], ["rm", "abc", EVIL, "--yes"], ["get", "abc", EVIL, "-"]],
     "run": [["abc"]],
     "launch": [["abc", "--same-tree"], [f"{EVIL}no"]],
     "pause": [["abc"]],
@@ -56,7 +56,7 @@ LINES: dict[str, list[list[str]]] = {
     "delete": [["abc", "--yes"], [f"{EVIL}no", "--yes"], ["abc"]],
     "debug": [["abc", PATH, "--print"], ["abc", f"{PATH}no", "--print"]],
     "livedebug": [["abc", PATH, "--print"]],
-    "notify": [["add", "ops", "--slack", EVIL, "--title", EVIL], ["list"], ["rm", EVIL]],
+    "notify": [["add", "ops", "--slack", EVIL, "--title", EVIL], ["list"], ["rm", EVIL, "--yes"]],
     "schedule": [
         ["list"],
         ["show", f"{EVIL}no"],

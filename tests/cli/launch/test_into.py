@@ -3,17 +3,16 @@
 from collections.abc import Callable
 
 import pytest
-from tests.fakes.transport import InProcessTransport
 
 from conducto.script.flags import Flags
 from conducto.tree.launch import LaunchOptions
 from conducto_cli.launch.into import continue_pipeline, with_kept
 from conducto_cli.launch.local import request_of
-from conducto_cli.target.connection import guarded
 from conducto_client import Client
-from conducto_core.api.dispatch import Service
+from conducto_core.api.serve import serves
 from conducto_core.programs.model import ContinuePlan, ContinueRequest, Fate, NodePlan
 from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.operations import CONTINUE
 from support.cli_trees import CountingPipelines, record, small_tree
 
 OpenClient = Callable[[], Client]
@@ -44,6 +43,7 @@ class ContinuingPipelines(CountingPipelines):
         super().__init__()
         self.requests: list[tuple[str, ContinueRequest]] = []
 
+    @serves(CONTINUE)
     async def continue_pipeline(
         self, params: PipelineParams, request: ContinueRequest
     ) -> ContinuePlan:
@@ -127,7 +127,7 @@ def test_plan_without_confirmation_changes_nothing(
     assert into(open_client, response=False) == 1
 
     assert [request.preview for _, request in fake.requests] == [True]
-    assert capsys.readouterr().out == f"{PLAN}nothing was changed\n"
+    assert capsys.readouterr().out == PLAN
 
 
 def kept(form: dict[str, object], **given: object) -> tuple[object, ...]:
@@ -168,7 +168,7 @@ def test_long_plan_is_shortened_before_the_question(
     into(open_client, response=False)
 
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 45
+    assert len(printed) == 44
     assert "  and 11 more; --plan lists all" in printed
 
 
@@ -189,12 +189,3 @@ def test_flags_without_effect_are_named() -> None:
     assert flags(into="a", engine="process").ignored() == [
         "--engine is ignored: a pipeline keeps its engine"
     ]
-
-
-def test_server_without_continuations_refuses(capsys: Output) -> None:
-
-    pipelines = CountingPipelines()
-    pipelines.add("abc-def", small_tree(), record())
-    with InProcessTransport(Service(pipelines)) as transport:
-        assert guarded(lambda: into(lambda: Client(transport))) == 2
-    assert "abc-def: this server does not continue pipelines" in capsys.readouterr().err

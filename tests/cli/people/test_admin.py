@@ -70,7 +70,7 @@ def test_a_token_is_minted_listed_and_revoked(
     assert "ann  made 1970-01-01, ends 1970-01-03  read" in line
     assert token not in line
 
-    assert place.run("revoke-token", line.split()[0]) == 0
+    assert place.run("revoke-token", line.split()[0], "--yes") == 0
     assert place.tokens.find(digest_of(token)) is None
     assert place.asked == ["conducto-main-admin"] * 3
 
@@ -94,7 +94,7 @@ def test_a_plan_is_set_and_shown(place: Place, capsys: pytest.CaptureFixture[str
 
 
 def test_unknown_token_id_is_an_error(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    assert place.run("revoke-token", "0123456789") == 1
+    assert place.run("revoke-token", "0123456789", "--yes") == 1
 
     assert "acme has no tokens '0123456789'" in capsys.readouterr().err
 

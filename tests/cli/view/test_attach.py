@@ -114,6 +114,28 @@ def test_the_exit_code_is_that_of_the_root(
     assert ("✘" in capsys.readouterr().out) is (code == 1)
 
 
+def test_image_is_printed_before_the_commands_that_ended_while_the_view_opened(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    building = ImageRecord(name="app", state=ImageState.BUILDING, started=1.0)
+    fake.set_image("abc-def", building, "Step 1/2\n")
+    clients: list[Client] = []
+    out = io.StringIO()
+
+    def open_one() -> Client:
+        if len(clients) == 1:  # the summary was read, and the tree was not
+            fake.set_image("abc-def", building.model_copy(update={"state": ImageState.DONE}))
+            for step in finish_all(fake):
+                step()
+        clients.append(open_client())
+        return clients[-1]
+
+    watch(open_one, "abc-def", PlainView(out))
+
+    words = [line.split()[0] for line in out.getvalue().splitlines()]
+    assert words[:2] == ["image", "done"]
+
+
 def test_image_change_is_printed_without_other_changes(
     fake: CountingPipelines, open_client: OpenClient
 ) -> None:

@@ -15,6 +15,7 @@ from conducto_cli.view.ci import job_summary
 from conducto_cli.view.junit import write_junit
 from conducto_cli.view.session import stay
 from conducto_client import Client
+from conducto_client.notebook import progress_text
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import Cause, State
 from support.cli_trees import CountingPipelines, record, view
@@ -299,6 +300,20 @@ def test_job_summary_escapes_names_for_html_and_for_markdown(
     assert summary in text
 
 
+def test_reports_have_the_active_time_without_the_pause_between_runs(
+    ended: CountingPipelines, open_client: OpenClient, tmp_path: Path
+) -> None:
+    page, junit = tmp_path / "summary.md", tmp_path / "r.xml"
+    times = {"started": 100.0, "ended": 1105.0, "active_seconds": 5.0, "settled": True}
+    with open_client() as client:
+        summary = client.get("abc-def").model_copy(update=times)
+        ci.write_reports(client, summary, str(junit), {"GITHUB_STEP_SUMMARY": str(page)})
+
+    assert " in 5.0s." in page.read_text(encoding="utf-8")
+    assert junit.read_text(encoding="utf-8").splitlines()[1].endswith('time="5.000">')
+    assert progress_text(summary, 2000.0).endswith(", 5 s")
+
+
 def test_job_summary_names_the_failures(
     ended: CountingPipelines, open_client: OpenClient, tmp_path: Path
 ) -> None:
@@ -308,6 +323,7 @@ def test_job_summary_names_the_failures(
         ci.write_reports(client, client.get("abc-def"), None, environ)
 
     text = page.read_text(encoding="utf-8")
+    assert "**1 of 3 commands failed, for one reason.**" in text
     assert "| 3 | 1 | 1 | 1 | 0 |" in text
     assert "<details><summary><code>/tests/login</code> exit 3, pipeline.py:41</summary>" in text
     assert "```\n::error::x\n```" in text

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.pipelines import MemoryAgent, MemoryPipelines
 from tests.fakes.transport import InProcessTransport
 
 from conducto_cli.logs import command as logs
@@ -549,7 +549,7 @@ def test_diff_of_nothing_says_why(
     for _ in range(runs):
         fake.finish("abc-def", "/build")
 
-    with InProcessTransport(Service(fake)) as transport:
+    with InProcessTransport(Service(fake, MemoryAgent(fake))) as transport:
         words = ["diff", "abc-def", "/build", *filter(None, [word])]
         code = main(words, lambda _profile: lambda: Client(transport))
 

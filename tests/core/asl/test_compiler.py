@@ -67,7 +67,7 @@ def test_an_exec_is_one_activity_task() -> None:
             }
         ],
         "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "f"}],
-        "OutputPath": None,
+        "ResultSelector": {"e": False},
         "End": True,
     }
 

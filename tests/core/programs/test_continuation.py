@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from conducto_core.programs.model import Fate
-from conducto_core.programs.rules.continuation import fingerprint, fresh, plan
+from conducto_core.programs.rules.continuation import fresh, plan
+from conducto_core.programs.rules.fingerprints import fingerprint
 from conducto_core.run.model.states import Cause, NodeType, State
 from conducto_core.tree.model import ancestors, child_path
 from support.laws import law

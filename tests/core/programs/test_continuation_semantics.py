@@ -2,18 +2,14 @@
 
 from conducto_core.programs.model import Fate
 from conducto_core.programs.rules.continuation import (
-    ANY,
-    changed_secrets,
     continuation,
     continued_tree,
-    fingerprint,
     fresh,
-    newest,
     plan,
 )
+from conducto_core.programs.rules.fingerprints import ANY, ImageContent, fingerprint
 from conducto_core.run.model import events as ev
-from conducto_core.run.model.records import AttemptRecord
-from conducto_core.run.model.states import Cause, State
+from conducto_core.run.model.states import Cause
 from conducto_core.tree.rules.resolve import resolve_generated
 from support.trees import Driver, form, lazy, leaf, parallel, pipeline, serial
 
@@ -46,46 +42,70 @@ def fates(tree, changed, *, fail=(), skip=(), **new):
     }
 
 
-def test_secrets_that_changed_since_a_command_was_started_are_named():
-    attempts = [
-        AttemptRecord(path="/a", number=1, state=State.DONE, started=1.0),
-        AttemptRecord(path="/a", number=2, state=State.DONE, started=5.0),
-        AttemptRecord(path="/b", number=1, state=State.DONE, started=2.0),
-        AttemptRecord(path="/b", number=2, state=State.KILLED),
-    ]
-    names = changed_secrets(newest(iter(attempts)).started, {"OLD": 1.5, "TOKEN": 4.0, "NEW": 6.0})
-    tree = parallel(leaf("a"), leaf("b"))
-    old, nodes = ran(tree), pipeline(tree).nodes
-
-    made = plan(old, prints(nodes), nodes, prints(nodes, secrets="v2"), names)
-
-    assert {path: each.reason for path, each in made.execs.items()} == {
-        "/a": "secrets changed: NEW",
-        "/b": "secrets changed: NEW, TOKEN",
-    }
+def secret(**changed):
+    """Return secrets by name with the time of their last change."""
+    return {name: ("user", time) for name, time in changed.items()}
 
 
-def test_many_secrets_are_named_in_part():
-    tree = serial(leaf("a", command="false"))
-    nodes = pipeline(tree).nodes
-    names = [f"S{number}" for number in range(5)]
+def test_secrets_that_changed_or_were_added_or_removed_are_named():
+    one = serial(leaf("a"))
 
-    made = plan(
-        ran(serial("a")),
-        prints(pipeline(serial("a")).nodes),
-        nodes,
-        prints(nodes, secrets="v2"),
-        lambda _: names,
-    )
+    def reason(before, now):
+        nodes = pipeline(one).nodes
+        old = prints(nodes, secrets=before)
+        made = plan(ran(one), old, nodes, prints(nodes, secrets=now))
+        return made.execs["/a"].reason
 
-    assert made.execs["/a"].reason == "command and secrets changed: S0, S1, S2 and 2 more"
+    assert reason(secret(A=1.0, B=1.0), secret(A=1.0, B=1.0)) == ""
+    assert reason(secret(A=1.0, B=1.0), secret(A=2.0, C=1.0)) == "secrets changed: A, B, C"
+    many = {f"S{number}": ("org", 1.0) for number in range(5)}
+    assert reason({}, many) == "secrets changed: S0, S1, S2 and 2 more"
+
+
+def test_fingerprints_of_an_earlier_version_are_compared_without_names():
+    one = serial(leaf("a"))
+    nodes = pipeline(one).nodes
+
+    def reason(**new):
+        return plan(ran(one), prints(nodes, secrets=""), nodes, prints(nodes, **new)).execs["/a"]
+
+    before = prints(nodes, secrets="")["/a"]
+    assert before.count(" ") == 5
+    assert "{" not in before
+    image = ImageContent("sha256:1", "sha256:base", "code-1")
+    assert reason(image=image, secrets={}).fate is Fate.KEPT
+    assert reason(image=image, secrets=secret(A=1.0)).reason == "secrets changed"
+    other = image._replace(reference="sha256:2")
+    assert reason(image=other, secrets={}).reason == "image digest changed"
+
+
+def test_base_image_and_files_are_compared_in_place_of_the_image():
+    one = serial(leaf("a"))
+    nodes = pipeline(one).nodes
+    image = ImageContent("sha256:1", "sha256:base", "code-1")
+
+    def reason(**changes):
+        made = plan(
+            ran(one),
+            prints(nodes, image=image),
+            nodes,
+            prints(nodes, image=image._replace(**changes)),
+            lambda before, now: [f"{before}/{name} {now}" for name in "wxyz"],
+        )
+        return made.execs["/a"].reason
+
+    assert reason(reference="not built") == ""
+    assert reason(base="sha256:other") == "base image changed"
+    assert reason(code="c-2") == "code changed: code-1/w c-2, code-1/x c-2, code-1/y c-2 and 1 more"
+    both = reason(base="b", code="c")
+    assert both == "base image and code changed: code-1/w c, code-1/x c, code-1/y c and 1 more"
 
 
 def test_each_part_of_the_fingerprint_is_named_as_the_reason():
     one = serial(leaf("a"))
     cases = {
         "command changed": serial(leaf("a", command="false")),
-        "environment changed": serial(leaf("a", __env__X="1")),
+        "environment changed: X": serial(leaf("a", __env__X="1")),
         "CPUs or memory changed": serial(leaf("a", mem=3)),
         "container settings changed": serial(leaf("a", gpu=1)),
     }
@@ -93,7 +113,7 @@ def test_each_part_of_the_fingerprint_is_named_as_the_reason():
     assert {reason: fates(one, tree)["/a"] for reason, tree in cases.items()} == {
         reason: reason for reason in cases
     }
-    assert fates(one, one, secrets="v2") == {"/a": "secrets changed: fewer than before"}
+    assert fates(one, one, secrets="v2") == {"/a": "secrets changed"}
     assert fates(one, one, secrets=ANY) == {"/a": "kept"}
     assert fates(one, one, image="sha256:2") == {"/a": "image digest changed"}
     assert fates(one, one, image=None) == {"/a": "its image has no digest"}
@@ -112,7 +132,7 @@ def test_nodes_after_a_change_in_any_enclosing_serial_run():
 
     assert fates(old, new) == {
         "/build/a": "kept",
-        "/build/b": "environment changed",
+        "/build/b": "environment changed: X",
         "/test/c": "after /build/b, which changed",
     }
 

@@ -30,6 +30,8 @@ def test_each_kind_has_a_sentence() -> None:
     later = RECORD.model_copy(update={"armed": False, "run_at": 0.0})
     shared = {"abc-def": Claimant(wanted=1), "xyz": Claimant(held=2)}
     full = waits.plan_workers(BillingPlan(), 2, "or choose a larger plan")
+    retried = tree.exec_at("/a")
+    tree.set_retry(retried, 100.0)
     found = [
         waits.image(RECORD, IMAGE),
         waits.NEXT,
@@ -39,7 +41,9 @@ def test_each_kind_has_a_sentence() -> None:
         waits.shared_workers(full, shared, "abc-def", 2),
         full,
         waits.spend_limit(10.0, Remedies(billing=True)),
-        waits.why_pending(later, tree.nodes, tree.nodes["/a"]),
+        waits.why_pending(later, tree.nodes, tree.nodes["/a"], 0.0),
+        waits.why_pending(RECORD, tree.nodes, retried, 60.0),
+        waits.budget(RECORD, "/train", "the budget of $5.00 of /train is used up"),
     ]
 
     assert [each.kind for each in found if each is not None] == list(get_args(WaitKind))
@@ -90,7 +94,7 @@ def test_pending_node_has_a_reason_and_a_remedy(
     changes: dict[str, object], text: str, remedy: str | None
 ) -> None:
     tree = TreeState(pipeline(serial("a", "b")), armed=True)
-    wait = waits.why_pending(RECORD.model_copy(update=changes), tree.nodes, tree.nodes["/b"])
+    wait = waits.why_pending(RECORD.model_copy(update=changes), tree.nodes, tree.nodes["/b"], 0.0)
 
     assert wait is not None
     assert (wait.text, wait.remedy) == (text, remedy)

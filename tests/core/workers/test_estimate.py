@@ -39,7 +39,10 @@ if TYPE_CHECKING:
         pytest.param(1.0, 2.0, Size(1.0, 3.0), id="the default node"),
         pytest.param(0.25, 3.0, Size(0.5, 4.0), id="more memory than its vCPUs can have"),
         pytest.param(3.0, 1.0, Size(4.0, 8.0), id="vCPUs rounded up"),
-        pytest.param(16.0, 119.0, Size(16.0, 120.0), id="the largest"),
+        pytest.param(16.0, 119.0, Size(16.0, 120.0), id="the largest with 16 vCPUs"),
+        pytest.param(17.0, 2.0, Size(32.0, 60.0), id="more than 16 vCPUs"),
+        pytest.param(2.0, 120.0, Size(32.0, 244.0), id="more than 120 GB"),
+        pytest.param(32.0, 243.875, Size(32.0, 244.0), id="the largest"),
     ],
 )
 def test_a_node_gets_the_cheapest_worker_that_holds_it(cpu: float, mem: float, size: Size) -> None:
@@ -57,8 +60,8 @@ def test_every_size_is_large_enough_for_its_request() -> None:
 
 
 def test_more_than_the_largest_is_refused_with_the_node() -> None:
-    with pytest.raises(DefinitionError, match="/train: cpu=17 and mem=2 are more than Fargate has"):
-        size_for("/train", 17, 2)
+    with pytest.raises(DefinitionError, match="/train: cpu=33 and mem=2 are more than Fargate has"):
+        size_for("/train", 33, 2)
 
 
 def test_changed_size_is_reported() -> None:

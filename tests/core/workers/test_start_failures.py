@@ -15,6 +15,7 @@ from conducto_core.workers.rules.start_failures import (
     PoolStarts,
     StartFailure,
     failure_of,
+    not_pulled,
     with_remedy,
 )
 
@@ -171,3 +172,14 @@ def test_no_pool_asks_for_more_than_ten_workers_before_a_command(seed: int) -> N
         now += rng.choice((1.0, 30.0, 600.0, 10_000.0))
     assert calls <= MAX_STARTS
     assert known.given_up
+
+
+def test_an_image_that_the_emulator_cannot_pull_has_the_sentence_of_the_agent() -> None:
+    reason = not_pulled("nosuch/image:1", "dial tcp: lookup registry: no such host")
+    failed = Failed(failure_of(reason), reason)
+
+    starts = PoolStarts().after(failed, 0.0)
+
+    assert starts.given_up
+    assert starts.cause is Cause.IMAGE
+    assert starts.message("nosuch-image-1-1df856d3") == reason

@@ -8,11 +8,13 @@ import time
 from typing import Any
 
 from conducto_emulator.faults.latency import AwsCall, Buckets, Latency, Rate, call_of
+from conducto_emulator.faults.partitions import Partitions
 from conducto_emulator.faults.strict import StrictAws, Strictness
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=K/20260101/us-east-1/s3/aws4_request, SignedHeaders=host"
 ECS, STATES, TABLE = "AmazonEC2ContainerServiceV20141113", "AWSStepFunctions", "DynamoDB_20120810"
 ONCE = Rate(1, 0.0, "this test")
+KEY = {"pk": {"S": "p"}, "sk": {"S": "s"}}
 
 
 class Moto:
@@ -75,8 +77,8 @@ def test_throttled_call_does_not_reach_its_handler() -> None:
 def test_item_in_another_transaction_is_a_conflict() -> None:
     aws = Aws(conflicts=1.0)
 
-    status, said = aws.call(TABLE, "UpdateItem", TableName="t")
-    read = aws.call(TABLE, "GetItem", TableName="t")
+    status, said = aws.call(TABLE, "UpdateItem", Key=KEY)
+    read = aws.call(TABLE, "GetItem", Key=KEY)
 
     assert status.startswith("400")
     assert said["__type"].endswith("#TransactionConflictException")
@@ -120,10 +122,32 @@ def test_call_takes_the_time_of_the_model() -> None:
     assert latency.asked == [("dynamodb", "Query")]
 
 
+def test_partition_that_is_too_hot_is_throttled() -> None:
+    aws = Aws(partitions=Partitions(lambda: 0.0))
+    large = {"Put": {"Item": {**KEY, "data": {"S": "x" * 300_000}}}}
+
+    transactions = [aws.call(TABLE, "TransactWriteItems", TransactItems=[large]) for _ in range(3)]
+    status, said = aws.call(TABLE, "PutItem", Item=KEY)
+
+    assert [each[0][:3] for each in transactions] == ["200", "200", "400"]
+    assert transactions[2][1]["CancellationReasons"] == [{"Code": "ThrottlingError"}]
+    assert (status[:3], said["__type"].rpartition("#")[2]) == ("400", "ThrottlingException")
+
+
+def test_reads_of_a_partition_are_limited_as_well() -> None:
+    aws = Aws(partitions=Partitions(lambda: 0.0))
+    aws.moto.response = {"Item": {**KEY, "data": {"S": "x" * 390_000}}}
+
+    found = [aws.call(TABLE, "GetItem", Key=KEY, ConsistentRead=True)[0][:3] for _ in range(40)]
+
+    assert set(found[:31]) == {"200"}
+    assert found[-1] == "400"
+
+
 def test_seed_repeats_conflicts() -> None:
     def statuses(seed: int) -> list[str]:
         aws = Aws(seed=seed, conflicts=0.5)
-        return [aws.call(TABLE, "PutItem", Item={})[0] for _ in range(40)]
+        return [aws.call(TABLE, "PutItem", Item=KEY)[0] for _ in range(40)]
 
     assert statuses(5) == statuses(5) != statuses(6)
 
@@ -158,12 +182,13 @@ def test_task_that_was_just_started_is_missing_when_it_is_described() -> None:
 
 def test_index_misses_a_new_item_and_the_table_itself_does_not() -> None:
     aws = Aws(lag=1000.0)
-    key = {"pk": {"S": "p"}, "sk": {"S": "s"}}
-    aws.call(TABLE, "TransactWriteItems", TransactItems=[{"Put": {"Item": key}}, {"Update": {}}])
-    aws.moto.response = {"Items": [key, {"pk": {"S": "p"}, "sk": {"S": "old"}}], "Count": 2}
+    changes = [{"Put": {"Item": KEY}}, {"Delete": {"Key": KEY}}]
+    aws.call(TABLE, "TransactWriteItems", TransactItems=changes)
+    aws.moto.response = {"Items": [KEY, {"pk": {"S": "p"}, "sk": {"S": "old"}}], "Count": 2}
 
-    index = aws.call(TABLE, "Query", IndexName="by-org")
-    table = aws.call(TABLE, "Query")
+    asked = {"ExpressionAttributeValues": {":p": {"S": "p"}}}
+    index = aws.call(TABLE, "Query", IndexName="by-org", **asked)
+    table = aws.call(TABLE, "Query", **asked)
 
     assert [item["sk"]["S"] for item in index[1]["Items"]] == ["old"]
     assert index[1]["Count"] == 1

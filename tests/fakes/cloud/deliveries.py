@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from conducto_core.triggers.model import OPEN_RESULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from conducto_core.triggers.model import Delivery
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 class FakeDeliveries:
     """A fake `Deliveries`."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._watched: set[str] = set()
+        self._counts: Counter[tuple[str, str, int]] = Counter()
         self._deliveries: dict[tuple[str, str, str], Delivery] = {}
         self._known: set[tuple[str, str, str]] = set()
 
@@ -25,6 +29,17 @@ class FakeDeliveries:
         self._known.add((org, trigger, identity))
         self.put(org, trigger, delivery)
         return True
+
+    def count(self, org: str, hook: str) -> int:
+        place = (org, hook, int(self._clock() // 60))
+        self._counts[place] += 1
+        return self._counts[place]
+
+    def watch(self, org: str, *, on: bool) -> None:
+        (self._watched.add if on else self._watched.discard)(org)
+
+    def watched(self) -> Sequence[str]:
+        return sorted(self._watched)
 
     def get(self, org: str, trigger: str, delivery: str) -> Delivery | None:
         return self._deliveries.get((org, trigger, delivery))

@@ -188,7 +188,7 @@ class FakeTokens:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._kept: dict[str, TokenRecord] = {}
-        self._codes: Counter[tuple[str, int]] = Counter()
+        self._counts: Counter[tuple[str, str, int]] = Counter()
 
     def put(
         self,
@@ -223,9 +223,12 @@ class FakeTokens:
     def revoke_once(self, digest: str) -> bool:
         return self._kept.pop(digest, None) is not None
 
-    def count_code(self, parent: str) -> int:
-        self._codes[parent, int(self._clock() // 60)] += 1
-        return self._codes[parent, int(self._clock() // 60)]
+    def count_in_minute(self, what: str, token: str) -> int:
+        self._counts[what, token, int(self._clock() // 60)] += 1
+        return self._counts[what, token, int(self._clock() // 60)]
+
+    def signing_key(self) -> bytes:
+        return b"a key of the tests"
 
     def known(self, org: str) -> Sequence[TokenRecord]:
         own = [t for d, t in self._kept.items() if ":" not in d]

@@ -32,6 +32,10 @@ class FakeShells:
     def started(self, shell: Shell, task_arn: str) -> None:
         self._note(shell, task=task_arn)
 
+    def bind(self, shell: Shell, key: str) -> bool:
+        known = self._shells[shell.pipeline_id, shell.id]
+        return known.key in (None, key) and self._note(shell, key=key)
+
     def is_up(self, shell: Shell) -> None:
         self._note(shell, up=True)
 

@@ -178,4 +178,4 @@ class FakeVault:
         if version != self._versions.get(scope, ""):
             raise ConflictError(scope)
         self._kept[scope] = dict(secrets)
-        self._versions[scope] = str(next(self._numbers))
+        self._versions[scope] = str(next(self._numbers)) if secrets else ""

@@ -22,7 +22,12 @@ from chalicelib.run.port import (
     Waiting,
     no_check,
 )
-from conducto_core.run.model.records import AttemptRecord, NodeChange, PipelineRecord
+from conducto_core.run.model.records import (
+    AttemptRecord,
+    NodeChange,
+    ParentAttempt,
+    PipelineRecord,
+)
 
 
 @dataclass(slots=True)
@@ -30,6 +35,7 @@ class _Kept:
     org: str
     record: PipelineRecord
     definition: bytes
+    recorded: int = 0
     open: bool = False
     asks: bool = False
     journal: list[Entry] = field(default_factory=list)
@@ -49,6 +55,7 @@ class FakeStore:
     def __init__(self, orgs: FakeOrgs) -> None:
         self._orgs = orgs
         self._kept: dict[str, _Kept] = {}
+        self._children: dict[ParentAttempt, int] = {}
         self._lock = RLock()
 
     def create(self, record: CloudRecord, definition: bytes) -> None:
@@ -79,6 +86,15 @@ class FakeStore:
 
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
         yield from [(kept.org, i) for i, kept in list(self._kept.items()) if not kept.open]
+
+    def count_active(self, org: str, maximum: int) -> int:
+        mine = [kept for kept in list(self._kept.values()) if kept.org == org and kept.open]
+        return min(maximum, sum(not kept.record.status.settled for kept in mine))
+
+    def count_child(self, parent: ParentAttempt) -> int:
+        with self._lock:
+            self._children[parent] = before = self._children.get(parent, 0) + 1
+            return before - 1
 
     def object_bytes(self, pipeline_id: str) -> int:
         return len(self._kept[pipeline_id].definition)
@@ -117,24 +133,28 @@ class FakeStore:
                 raise ConflictError(f"{pipeline_id} has {len(kept.journal)} entries")
             if entry.turn not in (None, kept.turn.version):
                 raise ConflictError(f"{pipeline_id}: the turn is over")
-            if not kept.waiting.keys() >= set(entry.arrived):
-                raise ConflictError(f"{pipeline_id}: an input does not wait any more")
             self._orgs.count(org, entry.workers, entry.reserved, admits=entry.admits)
             if entry.share is not None:
                 self._orgs.set_share(org, pipeline_id, entry.share)
             kept.journal.append(entry)
-            for submitted in entry.arrived:
-                del kept.waiting[submitted]
             kept.changes += [NodeChange.model_validate_json(row.json()) for row in entry.changes]
-            kept.open, kept.asks = entry.open, entry.open and entry.asks
             kept.attempts.update({(a.path, a.number): a for a in entry.attempts})
             if entry.notifications:
                 new_notifications = tuple(entry.notifications)
                 kept.outgoing[entry.number] = Outgoing(
                     entry.number, 1, new_notifications[0].created, new_notifications
                 )
-            if entry.record is not None:
-                kept.record = entry.record
+            if entry.listed:
+                kept.open, kept.asks = entry.open, entry.open and entry.asks
+                kept.record, kept.recorded = entry.record or kept.record, entry.number
+
+    def put_record(self, org: str, record: PipelineRecord, entry: int) -> bool:
+        with self._lock:
+            kept = self._kept.get(record.id)
+            if kept is None or kept.org != org or kept.recorded >= entry:
+                return False
+            kept.record, kept.recorded = record, entry
+            return True
 
     def news(self, pipeline_id: str, after: int) -> News:
         with self._lock:
@@ -151,10 +171,6 @@ class FakeStore:
 
     def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
         self._kept[pipeline_id].waiting[waiting.id] = json.dumps(waiting.submitted)
-
-    def withdraw(self, pipeline_id: str, submitted: str) -> bool:
-        with self._lock:
-            return self._kept[pipeline_id].waiting.pop(submitted, None) is not None
 
     def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
         with self._lock:

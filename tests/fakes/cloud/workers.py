@@ -6,8 +6,23 @@ from itertools import count
 from pydantic import SecretStr
 
 from chalicelib.errors import CapacityError
-from chalicelib.workers.port import TaskStatus, WorkerTask
+from chalicelib.people.tokens import digest_of, new_token
+from chalicelib.workers.port import TaskId, TaskStatus, WorkerTask
 from conducto_core.debug.model import ShellSession
+from conducto_core.workers.model import PROTOCOL, TaskProof, WorkerStart
+
+
+def proof_of(arn: str, key: str) -> TaskProof:
+    """Return the proof of a task for the digest of a key."""
+    return TaskProof(authorization=f"{key} signed by {arn}", date="", security_token="")
+
+
+def first_start(arn: str, protocol: int = PROTOCOL, key: str = "") -> WorkerStart:
+    """Return the first request of the agent of a task; an agent of protocol 1 has no key."""
+    if protocol < 2:
+        return WorkerStart(task=arn, protocol=protocol)
+    key = key or new_token()[0]
+    return WorkerStart(task=arn, protocol=protocol, key=key, proof=proof_of(arn, digest_of(key)))
 
 
 class FakeFleet:
@@ -56,6 +71,11 @@ class FakeFleet:
             self.defined[task.pipeline_id] = name
             self.halfway.discard(name)
         return arn
+
+    def proves(self, task: TaskId, key: str, proof: TaskProof) -> bool:
+        worker = self.tasks.get(task.arn)
+        own = None if worker is None else (worker.org, worker.pipeline_id, worker.worker_id)
+        return own == task.owner and proof == proof_of(task.arn, key)
 
     def stop(self, task_arn: str, reason: str) -> None:
         if task_arn in self.tasks and task_arn not in self.stopped:

@@ -49,6 +49,7 @@ BODIES: dict[str, Any] = {
     "control": {"action": "run", "paths": ["/"]},
     "decide_approval": {"path": "/a", "approve": True},
     "debug": {"path": "/a"},
+    "exec_in_failure": {"path": "/a", "command": "env"},
     "open_shell": {"path": "/a"},
     "open_remote_shell": {"path": "/a"},
     "put_secrets": {"secrets": []},

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
+from chalicelib.aws import table_keys
+from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.errors import (
     TransactionCancelledError,
     cancelling,
@@ -15,6 +19,7 @@ from chalicelib.aws.errors import (
     replacing,
     throttling,
 )
+from chalicelib.aws.s3 import S3Bucket
 from chalicelib.errors import AccessDeniedError, ConflictError, ThrottledError
 
 CANCELLED = {
@@ -80,3 +85,42 @@ def test_a_cancelled_transaction_has_the_reason_of_each_operation() -> None:
         raise ClientError(CANCELLED, "TransactWriteItems")
 
     assert caught.value.reasons == ["None", "ConditionalCheckFailed"]
+
+
+class Rest:
+    """Clients of DynamoDB and S3 that leave a part of each batch, a number of times."""
+
+    def __init__(self, refusals: int) -> None:
+        self.left, self.calls = refusals, 0
+
+    def get(self, _service: str) -> Rest:
+        return self
+
+    def batch_write_item(self, RequestItems: dict[str, list[Any]]) -> Any:  # noqa: N803
+        self.calls += 1
+        self.left -= 1
+        return {"UnprocessedItems": RequestItems if self.left >= 0 else {}}
+
+    def delete_objects(self, Bucket: str, Delete: Any) -> Any:  # noqa: N803
+        assert Bucket
+        self.left -= 1
+        first = {"Key": Delete["Objects"][0]["Key"], "Code": "SlowDown"}
+        return {"Errors": [first]} if self.left >= 0 else {}
+
+
+def test_rest_of_a_batch_is_deleted_after_a_pause_and_not_for_ever() -> None:
+    table = DynamoTable(Rest(2), "table")  # type: ignore[arg-type]
+    began = time.monotonic()
+    table.delete_all([table_keys.record("abc")])
+    assert time.monotonic() - began >= 0.05 / 2 + 0.1 / 2
+
+    never = Rest(1000)
+    with pytest.raises(ThrottledError, match="1 items of table stay"):
+        DynamoTable(never, "table").delete_all([table_keys.record("abc")])  # type: ignore[arg-type]
+    assert never.calls < 10
+
+
+def test_objects_that_s3_did_not_delete_are_reported() -> None:
+    S3Bucket(Rest(0), "bucket").delete_all(["a"])  # type: ignore[arg-type]
+    with pytest.raises(ThrottledError, match="a was not deleted: SlowDown"):
+        S3Bucket(Rest(1), "bucket").delete_all(["a"])  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ class Counted:
             store=JournalStore(table, bucket, orgs),
             orgs=orgs,
             logs=ChunkedLogs(table, bucket),
-            vault=SecretsManager(clients, "conducto/test/", Tags("test")),
+            vault=SecretsManager(clients, table, "conducto/test/", Tags("test")),
             connections=TableConnections(table, clients, lambda: "", lambda: self.world.now),
         )
 
@@ -84,13 +84,14 @@ def test_the_calls_of_one_exec_are_counted(counted: Counted) -> None:
     with counted.calls() as report:
         hand.finish()
 
-    assert claim == {"Query": 2, "TransactWriteItems": 1, "GetSecretValue": 2}
+    # The user and the organisation have no secrets, so Secrets Manager is not asked.
+    assert claim == {"Query": 2, "TransactWriteItems": 1, "GetItem": 2}
     assert heartbeat == {"Query": 1, "PutItem": 1, "GetItem": 1}  # whether a client follows
     assert log == {"PutItem": 2, "GetItem": 1}  # the stream, its first chunk; does anybody read
     assert more == {"PutItem": 1, "GetItem": 1}
-    # One transaction is the entry, one counts the seconds; the queries: the journal, the followers,
-    # and the nodes that wait for the worker that has no command now.
-    assert report == {"Query": 3, "TransactWriteItems": 2}
+    # The transaction is the entry; the seconds are counted later. The queries: the journal, the
+    # followers, and the nodes that wait for the worker that has no command now.
+    assert report == {"Query": 3, "TransactWriteItems": 1}
     assert world.get(pipeline).counts.done == 1
 
 
@@ -132,5 +133,5 @@ def test_an_exec_of_an_org_that_has_all_its_workers_costs_one_call_more_a_step(
     with counted.calls() as report:
         hand.finish()
 
-    assert (claim["GetItem"], claim.total()) == (1, 6)
-    assert (report["GetItem"], report.total()) == (1, 5)
+    assert (claim["GetItem"], claim.total()) == (3, 6)
+    assert (report["GetItem"], report.total()) == (1, 4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -13,11 +14,13 @@ import pytest
 from tests.functions.people.test_people import Office
 
 from chalicelib.api.dispatch import Request
+from chalicelib.assistants.handlers import Mcp
 from chalicelib.people.tokens import digest_of
 from conducto_cli.main import main
 from conducto_cli.target.account import account_of
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.api.dispatch import RouteTable
+from conducto_core.assistants.handlers import MCP_PATH
 from conducto_core.people.model import AuditEntry, Role
 from conducto_core.people.operations import ORGANISATION_OPERATIONS
 
@@ -36,20 +39,26 @@ class Served(Office):
     def serve(self) -> ThreadingHTTPServer:
         table = RouteTable([*CLOUD_OPERATIONS, *ORGANISATION_OPERATIONS])
         office = self
+        mcp = Mcp(self.api, self.world.tokens, lambda: self.url)
 
         class Handler(BaseHTTPRequestHandler):
             def respond(self) -> None:
                 path, _, query = self.path.partition("?")
-                match = table.find(self.command, path)
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 token = self.headers.get("Authorization", "").removeprefix("Bearer ")
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                response = office.api.call(
-                    match.operation,
-                    office.world.tokens.find(digest_of(token)),
-                    Request(match.params, tuple(parse_qsl(query)), headers, body),
-                )
+                caller = office.world.tokens.find(digest_of(token))
+                request = Request({}, tuple(parse_qsl(query)), headers, body)
+                if path == MCP_PATH:
+                    response = mcp.respond(self.command, caller, request)
+                else:
+                    match = table.find(self.command, path)
+                    request = replace(request, params=match.params)
+                    response = office.api.call(match.operation, caller, request)
                 self.send_response(response.status)
+                for name, value in response.headers:
+                    if name != "Content-Type":
+                        self.send_header(name, value)
                 self.send_header("Content-Type", response.media_type)
                 self.send_header("Content-Length", str(len(response.body)))
                 self.end_headers()
@@ -144,7 +153,7 @@ def test_member_manages_tokens_and_leaves(
     listed = capsys.readouterr().out
     assert "nightly" in listed
     assert made["token"] not in listed
-    assert main(["tokens", "revoke", made["info"]["id"]]) == 0
+    assert main(["tokens", "revoke", made["info"]["id"], "--yes"]) == 0
     assert main(["tokens", "sessions"]) == 0
     assert main(["tokens", "end-sessions"]) == 0
     assert "no sessions" in capsys.readouterr().out
@@ -195,7 +204,7 @@ def test_owner_creates_switches_and_deletes_organisations(
     [
         (["invite", "create", "nobody"], "email"),
         (["members", "remove", "a/b", "--yes"], "user"),
-        (["tokens", "revoke", "x"], "id"),
+        (["tokens", "revoke", "x", "--yes"], "id"),
         (["org", "create", "a b"], "name"),
         (["tokens", "create", "x", "--permission", "read", "--days", "0"], "days"),
     ],

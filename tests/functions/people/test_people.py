@@ -50,6 +50,7 @@ class Office:
     def __init__(self, **more: Any) -> None:
         self.world = World(**more)
         self.api = Api(self.world.engine, lambda _caller: MemoryResponses())
+        self.client = ""
 
     def join(self, user: str, role: Role = Role.MEMBER, org: str = ORG, **more: Any) -> str:
         """Add a member, and return a token of theirs."""
@@ -78,7 +79,7 @@ class Office:
         in_path = {name: one for name, one in params.items() if f"{{{name}}}" in operation.path}
         query = tuple((name, one) for name, one in params.items() if name not in in_path)
         data = b"" if body is None else json.dumps(body).encode()
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", "conducto-client": self.client}
         response = self.api.call(operation, known, Request(in_path, query, headers, data, "r-1"))
         is_json = "json" in response.media_type
         return response.status, json.loads(response.body) if is_json else response.body

@@ -14,7 +14,9 @@ from chalicelib.people.port import Identity
 from chalicelib.remote.links import SILENT_SECONDS
 from chalicelib.remote.port import AgentKey
 from conducto_core.api.dispatch import Service
+from conducto_core.api.serve import serves
 from conducto_core.debug.model import ShellEnd, ShellParams
+from conducto_core.debug.operations import SHELL
 from conducto_core.people.model import AuditParams
 from conducto_core.remote.model import MAX_INPUT, Ack, LinkPolicy, ShellInput, ShellOutput
 from conducto_core.remote.operations import FORGET_AGENT
@@ -162,6 +164,7 @@ class Typed:
     def __init__(self) -> None:
         self.heard_input: list[str | bytes] = []
 
+    @serves(SHELL)
     async def shell(self, params: ShellParams) -> Typed:
         return self
 

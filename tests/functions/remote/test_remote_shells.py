@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.fakes.cloud.workers import first_start
 
 from chalicelib.errors import PlanLimitError, ThrottledError
 from chalicelib.people.port import Identity
-from chalicelib.people.tokens import digest_of
+from chalicelib.people.tokens import digest_of, new_token
 from chalicelib.run.deletion import Retention
 from chalicelib.secrets.injection import org_scope, user_scope
 from chalicelib.workers.handlers import WorkerGoneError
@@ -25,7 +27,7 @@ from conducto_core.debug.model import (
 )
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.params import PipelineParams
-from conducto_core.workers.model import PROTOCOL, Claim, Heartbeat, WorkerEnd, WorkerStart
+from conducto_core.workers.model import Claim, Heartbeat, WorkerEnd
 from support.cloud.world import EVERYTHING, LARGE, ME, STRANGER, WorkerCalls, World
 from support.trees import leaf, serial
 
@@ -44,6 +46,7 @@ class Desk:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.keys: dict[str, str] = defaultdict(lambda: new_token()[0])
         tree = serial(leaf("build", command="make", __env__A="1"), leaf("test"))
         self.id = world.launch(tree)
         world.serve()
@@ -71,7 +74,7 @@ class Desk:
     def start(self, shell: RemoteShell) -> WorkerInstructions:
         """Let the shell's agent come up."""
         instructions = self.desk.start(
-            self.agent(shell), WorkerStart(task="arn:task", protocol=PROTOCOL)
+            self.agent(shell), first_start(self.task(shell)[0], key=self.keys[shell.id])
         )
         assert not self.heartbeat(shell)
         return instructions
@@ -453,7 +456,7 @@ def test_agent_of_an_ended_shell_is_stopped(desk: Desk) -> None:
     desk.end(shell)
 
     with pytest.raises(WorkerGoneError):
-        desk.desk.start(agent, WorkerStart(task="arn:task", protocol=PROTOCOL))
+        desk.desk.start(agent, first_start(desk.task(shell)[0]))
 
 
 def test_the_token_of_a_shells_agent_is_good_for_no_tasks(desk: Desk) -> None:

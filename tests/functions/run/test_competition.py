@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.errors import ThrottledError
+from chalicelib.errors import ConflictError, ThrottledError
 from chalicelib.limits.named_limits import NamedLimits
 from chalicelib.run.group_commit import BusyError
 from chalicelib.run.model import OutputsArrived, Submitted, TimeLimitsExpired, WorkerLost
-from chalicelib.run.port import TurnState, Waiting
+from chalicelib.run.port import Entry, TurnState, Waiting
 from chalicelib.run.processor import CommandProcessor
 from conducto_core.errors import NotFoundError
 from conducto_core.results.model import OutputSummary
@@ -24,10 +24,10 @@ from support.cloud.world import ME, WorkerCalls, World
 from support.trees import leaf, parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from chalicelib.run.model import Input
-    from chalicelib.run.port import Entry, Turn
+    from chalicelib.run.port import Turn
     from support.cloud.world import Hand
 
 LICENCE = {"name": "licence", "number": 1, "priority": 0}
@@ -157,12 +157,12 @@ def test_an_input_that_is_written_while_its_request_gives_up_has_its_effects() -
     def busy(_seconds: float) -> None:
         pass_turn(world, pipeline, TurnState.TAKEN)
 
-    def withdraw(pipeline_id: str, submitted: str) -> bool:
+    def drop_waiting(pipeline_id: str, ids: Sequence[str]) -> None:
         fold_inbox(world, pipeline)
-        return world.store.withdraw(pipeline_id, submitted)
+        world.store.drop_waiting(pipeline_id, ids)
 
     busy(0)
-    report(world, hand, sleep=busy, store=Changed(world.store, withdraw=withdraw))
+    report(world, hand, sleep=busy, store=Changed(world.store, drop_waiting=drop_waiting))
 
     assert tokens == [hand.token]
 
@@ -180,7 +180,8 @@ def test_a_withdrawn_input_is_in_no_entry() -> None:
     def commit(org: str, pipeline_id: str, entry: Entry) -> None:
         if not first:
             first.append(entry.number)
-            assert world.store.withdraw(pipeline, submitted.id)
+            world.store.drop_waiting(pipeline, [submitted.id])
+            pass_turn(world, pipeline, TurnState.OPEN)
         world.store.commit(org, pipeline_id, entry)
 
     engine = CommandProcessor(world.over(store=Changed(world.store, commit=commit)))
@@ -189,6 +190,26 @@ def test_a_withdrawn_input_is_in_no_entry() -> None:
     assert first
     assert lost.worker in {hand.id for hand in world.running().values()}
     assert world.nodes(pipeline)["/a"].state is State.RUNNING
+
+
+def test_a_request_that_gives_up_ends_the_turn_of_a_writer_that_has_read_its_input() -> None:
+    world, pipeline = started("a", "b")
+    hand, tokens = world.running()["/a"], completing(world)
+    held: list[Turn] = []
+
+    def busy(_seconds: float) -> None:
+        held.append(pass_turn(world, pipeline, TurnState.TAKEN))
+
+    busy(0)
+    with pytest.raises(BusyError):
+        report(world, hand, sleep=busy)
+
+    with world.engine.reading(ME.org, pipeline) as live:
+        late = Entry(live.number + 1, {}, turn=held[-1].version)
+    with pytest.raises(ConflictError, match="turn"):
+        world.store.commit(ME.org, pipeline, late)
+    assert world.store.waiting(pipeline, 10) == []
+    assert tokens == []
 
 
 def test_a_repeated_report_repeats_the_effects_that_may_be_lost() -> None:
@@ -362,11 +383,11 @@ def test_a_request_of_a_deleted_pipeline_leaves_no_input() -> None:
     def commit(_org: str, _pipeline_id: str, _entry: Entry) -> None:
         raise LookupError("it was deleted")
 
-    def withdraw(pipeline_id: str, submitted: str) -> bool:
-        withdrawn.append(submitted)
-        return world.store.withdraw(pipeline_id, submitted)
+    def drop_waiting(pipeline_id: str, ids: Sequence[str]) -> None:
+        withdrawn.extend(ids)
+        world.store.drop_waiting(pipeline_id, ids)
 
-    store = Changed(world.store, commit=commit, withdraw=withdraw)
+    store = Changed(world.store, commit=commit, drop_waiting=drop_waiting)
     with pytest.raises(NotFoundError):
         report(world, hand, store=store)
 

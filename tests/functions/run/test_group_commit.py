@@ -23,6 +23,7 @@ import pytest
 
 from chalicelib.run.claims import Claims
 from chalicelib.run.model import Claimed, JournalEntry, Reported, Submitted, WorkerLost
+from chalicelib.run.rules.changes import merged
 from chalicelib.run.rules.pipeline import FoldError, fold, fresh, replay
 from chalicelib.secrets.injection import inject_commands
 from conducto_core.asl.rules.naming import node_id
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.run.model import Input
+    from chalicelib.run.rules.changes import PipelineChanges
     from chalicelib.run.rules.pipeline import CloudPipeline
 
 NOW = 1_000_000.0
@@ -117,12 +119,7 @@ class Protocol:
                 before, _, begun = self.state(journal[:-1])
                 live = self._unpacked(before)
                 changes = replay(live, self.entries[journal[-1]][0])
-                begun += tuple(
-                    Start(each.path, each.number, each.container)
-                    for change in changes.values()
-                    for each in change.attempts
-                    if each.state is State.RUNNING
-                )
+                begun += tuple(_begun(live, merged(changes.values())))
                 vars(live).pop("_claim_next", None)
                 packed = pickle.dumps(live)
             found = self._states[journal] = (packed, pickle.loads(packed), begun)
@@ -322,6 +319,15 @@ class Protocol:
             raise Violation("a command was started that is not in the journal")
         if _repeats(begun):
             raise Violation("an attempt is in the journal twice")
+
+
+def _begun(live: CloudPipeline, changes: PipelineChanges) -> Iterator[Start]:
+    """Yield the attempts that an entry starts; an attempt that it ends as well is stored."""
+    ended = {(each.path, each.number): each for each in changes.attempts}
+    for row in changes.changes:
+        if row.state is State.RUNNING:
+            record = ended.get((row.path, row.attempt)) or live.in_flight[row.path]
+            yield Start(row.path, row.attempt, str(record.container))
 
 
 def _repeats(starts: tuple[Start, ...]) -> bool:

@@ -1,6 +1,6 @@
 """Records of an older schema are read in the newest one; records of a newer schema are refused.
 
-Version 1 is the only schema so far, so `NEXT` is an invented version 2.
+The first schema of the layout is the only one so far, so `NEXT` is an invented one after it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from chalicelib.run.rules.snapshots import (
     ATTRIBUTE,
     SCHEMA,
     MigrationStep,
-    NewerRecordError,
+    OtherVersionError,
     Schema,
 )
+from conducto_core.installation.names import LAYOUT
 from conducto_core.tree.model import unpack_form
 from conducto_core.workers.model import Report
 from support.cloud.aws import TABLE, aws
@@ -174,6 +175,27 @@ def test_a_condition_that_does_not_hold_is_still_a_conflict(
         later.update(update)
 
 
+def test_records_of_another_layout_are_rejected_and_nothing_is_changed(
+    clients: Clients, scenes: Scenes
+) -> None:
+    table = clients.get("dynamodb")
+    for item in dumped(clients, scenes)["items"]:
+        table.put_item(TableName=TABLE, Item={**item, ATTRIBUTE: {"N": str(LAYOUT - 1)}})
+    before = dumped(clients, scenes)
+    world = world_over(clients)
+    world.now = scenes.now
+
+    for act in (
+        lambda: world.control(scenes.running, "pause"),
+        lambda: world.launch(leaf("x")),
+    ):
+        with pytest.raises(OtherVersionError, match=r"conducto deploy --stage NAME"):
+            act()
+    world.reconciler().run()
+
+    assert dumped(clients, scenes) == before
+
+
 def test_older_functions_reject_newer_records_and_change_nothing(
     clients: Clients, world: World, scenes: Scenes
 ) -> None:
@@ -183,9 +205,9 @@ def test_older_functions_reject_newer_records_and_change_nothing(
     newer.control(scenes.running, "pause")
     before = dumped(clients, scenes)
 
-    with pytest.raises(NewerRecordError, match=r"deploy the newer version again"):
+    with pytest.raises(OtherVersionError, match=r"deploy the newer version again"):
         world.control(scenes.running, "run")
-    with pytest.raises(NewerRecordError):
+    with pytest.raises(OtherVersionError):
         world_over(clients).states(scenes.running)
 
     assert dumped(clients, scenes) == before
@@ -200,6 +222,6 @@ def test_older_functions_that_have_not_noticed_yet_cannot_write_over_it(
     older, later = DynamoTable(clients, TABLE), DynamoTable(clients, TABLE, NEXT)
     later.update(Update(table_keys.org(ME.org), set={"plan": "{}"}))
 
-    with pytest.raises(NewerRecordError):
+    with pytest.raises(OtherVersionError):
         older.update(Update(table_keys.org(ME.org), add={"workers": 1}))
     assert _org(clients, NEXT)["workers"] == 1

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.people.port import Share
+from chalicelib.people.port import Share, Spender
 from chalicelib.run.model import BuiltImage, JournalEntry
 from chalicelib.run.port import Snapshot
 from chalicelib.run.rules import snapshots
+from chalicelib.run.rules.changes import WorkerUsage
 from chalicelib.run.rules.pipeline import replay
 from chalicelib.workers.rules import WorkerEntry
 from conducto_core.asl.rules.machine import RunState
@@ -99,11 +100,11 @@ def test_new_fields_get_a_new_version() -> None:
     }
     digest = sha256(json.dumps(fields).encode()).hexdigest()[:16]
 
-    assert (snapshots.VERSION, digest) == (2, "ef8d9e24ef049e03")
+    assert (snapshots.VERSION, digest) == (3, "1bae06a5caf2c96b")
 
 
 #: The classes whose fields a snapshot has, and which other versions of the functions create.
-_PARTS = (WorkerEntry, Pool, PoolStarts, RunState)
+_PARTS = (WorkerEntry, Pool, PoolStarts, RunState, WorkerUsage, Spender)
 _RECORDS = (AttemptRecord, BuiltImage, ImageRecord, NodeState, PipelineRecord, Share, WarmPool)
 
 

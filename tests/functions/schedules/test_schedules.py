@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 
+import pytest
 from tests.fakes.schedules import MemorySchedules
 from tests.functions.people.test_people import ORG, Office
 
@@ -56,6 +57,25 @@ def test_minute_rule_launches_once_with_the_permissions_of_the_owner() -> None:
     made.world.now += HOUR
     minute()
     assert states(made, ann)[0][0] == "skipped"
+
+
+@pytest.mark.parametrize("until", [None, 1_772_366_400.0 + 7 * 86_400])
+def test_clock_that_was_ahead_silences_a_schedule_for_an_hour_at_most(until: float | None) -> None:
+    made, ann, what = office()
+    minute = partial(serve_schedules, made.world.engine)
+    made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what, "until": until})
+    made.call(ops.PAUSE_SCHEDULE, ann, name="hourly")
+    made.world.now += 400 * 86_400
+    made.call(ops.RESUME_SCHEDULE, ann, name="hourly")
+    made.world.now -= 400 * 86_400
+
+    for _ in range(62):
+        made.world.now += 60
+        minute()
+
+    assert [state for state, *_ in states(made, ann)] == ["launched"]
+    _, view = made.call(ops.GET_SCHEDULE, ann, name="hourly")
+    assert view["schedule"]["next"] == 1_772_366_400.0 + 2 * HOUR
 
 
 def test_schedule_of_a_member_who_left_pauses_until_another_resumes_it() -> None:

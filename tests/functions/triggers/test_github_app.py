@@ -10,6 +10,7 @@ import json
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -22,7 +23,7 @@ from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import membership_digest
-from chalicelib.triggers.github_app import app_scope
+from chalicelib.triggers.github_app import app_scope, request_missed
 from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.port import GitRef, RepositoryDeniedError
 from chalicelib.triggers.triggers import TriggerHooks, lent_address
@@ -457,3 +458,57 @@ def test_trial_shows_the_section_and_command_of_a_push(site: Site) -> None:
     site.host.files["acme/app", SHA, t.CONFIG_FILE] = "[push]\ncommand = x\nfilter = {branch}\n"
     assert (tried("main").reason or "").startswith("line 3: filter: ")
     assert asyncio.run(site.of().list_deliveries(t.TriggerParams(name="app"))).deliveries == ()
+
+
+# ---- webhooks that GitHub could not deliver -----------------------------------------------------
+
+
+def _sent(number: int, guid: str, status: int, at: float) -> dict[str, Any]:
+    time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"id": number, "guid": guid, "status_code": status, "delivered_at": time}
+
+
+def test_missed_webhooks_are_requested_again_every_ten_minutes(site: Site) -> None:
+    site.create()
+    now = site.world.now = 1_000_000 * 600.0
+    site.host.apps.deliveries = [
+        _sent(9, "throttled", 429, now - 10),
+        _sent(8, "unreachable", 0, now - 20),
+        _sent(7, "arrived", 202, now - 30),
+        _sent(6, "repeated", 202, now - 40),
+        _sent(5, "repeated", 503, now - 50),
+        _sent(4, "forged", 401, now - 60),
+        _sent(3, "old", 503, now - 3 * 600),
+    ]
+
+    request_missed(site.world.cloud)
+    assert sorted(site.host.apps.redelivered) == [8, 9]
+
+    site.world.now += 60
+    request_missed(site.world.cloud)
+    assert len(site.host.apps.redelivered) == 2
+
+
+def test_webhooks_of_a_deleted_app_are_not_requested(site: Site) -> None:
+    site.create()
+    asyncio.run(site.of().delete_github_app())
+    site.world.now = 1_000_000 * 600.0
+    site.host.apps.deliveries = [_sent(9, "throttled", 429, site.world.now)]
+
+    request_missed(site.world.cloud)
+
+    assert site.host.apps.redelivered == []
+
+
+def test_unreachable_github_is_asked_again_later(site: Site) -> None:
+    site.create()
+    site.world.now = 1_000_000 * 600.0
+    site.host.down = True
+
+    request_missed(site.world.cloud)
+
+    site.host.down = False
+    site.host.apps.deliveries = [_sent(9, "throttled", 429, site.world.now)]
+    site.world.now += 600
+    request_missed(site.world.cloud)
+    assert site.host.apps.redelivered == [9]

@@ -19,7 +19,7 @@ from chalicelib.schedules.handlers import schedule_operations
 from chalicelib.secrets.injection import inject_commands, org_scope
 from chalicelib.triggers.launches import TriggerRun, in_turn
 from chalicelib.triggers.providers import GitProviders
-from chalicelib.triggers.triggers import TriggerHooks, trigger_scope
+from chalicelib.triggers.triggers import MAX_WEBHOOKS, TriggerHooks, trigger_scope
 from chalicelib.triggers.webhooks import MAX_BODY, Hooks
 from conducto.integrations.http import DeliveryError
 from conducto_core.debug.model import DebugRequest
@@ -543,3 +543,19 @@ def test_generic_webhook_is_accepted_once(site: Site) -> None:
     assert generate.command == "python p.py main"
     site.world.now += 1000
     assert site.receive(headers, body) == 401
+
+
+def test_a_hook_has_its_own_rate_for_signed_webhooks(site: Site) -> None:
+    site.world.now = 6000.0
+    forged = packed(github_push())
+    for _ in range(MAX_WEBHOOKS):
+        assert site.receive(github_headers("push", forged, secret="forged"), forged) == 401
+
+    sent = [
+        site.send("push", github_push(time=site.world.now + n), f"d-{n}")
+        for n in range(MAX_WEBHOOKS + 1)
+    ]
+
+    assert sent == [*MAX_WEBHOOKS * [202], 429]
+    site.world.now += 60
+    assert site.send("push", github_push(time=site.world.now), "d-next") == 202

@@ -164,7 +164,10 @@ def test_worker_that_runs_no_command_is_charged_a_minute_at_least(world: World) 
     (hand,) = world.start_workers()
     hand.vanish()
     world.reconciler().task_stopped(pipeline, hand.id, _end(world, 3.0))
+    assert usage(world).pipelines == ()
 
+    world.now += 10
+    world.reconciler().run()
     assert [p.seconds for p in usage(world).pipelines] == [60.0]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules import snapshots
+from chalicelib.workers.handlers import NO_COMMAND
 from chalicelib.workers.port import TaskEnd
 from conducto_core.billing.model import UsageParams
 from conducto_core.billing.rules import BillingPlan
@@ -188,6 +189,31 @@ def test_a_rerun_does_not_stop_a_warm_worker_that_it_needs_next() -> None:
     end_commands()
 
     assert container(world, run, "/a") == worker
+
+
+@pytest.mark.parametrize("warm", [0, 1, 3])
+def test_workers_of_a_failed_pool_stay_for_a_minute_and_then_those_of_the_warm_pool(
+    warm: int,
+) -> None:
+    world = warm_world(pool=WarmPool(workers=warm, seconds=600))
+    run = world.launch(parallel("a", "b", "c", "d", "e"))
+    world.run_out(lambda _path: Cause.EXIT_CODE)
+    assert len(living(world, run)) == 5  # a rerun of the five begins at once
+
+    for hand in world.living():
+        hand.desk.end(hand.identity, WorkerEnd(reason=NO_COMMAND))
+
+    assert len(living(world, run)) == warm
+
+
+def test_workers_of_a_failed_pool_stay_instead_of_those_of_another_pool() -> None:
+    world = warm_world()
+    failing = parallel("x", "y", "z", name="failing")
+    run = world.launch(serial(parallel(leaf("a", mem=8), leaf("b", mem=8)), failing))
+    world.run_out(lambda path: Cause.EXIT_CODE if path.endswith("x") else None)
+
+    workers = {container(world, run, f"/failing/{name}") for name in "xyz"}
+    assert living(world, run) <= workers
 
 
 @pytest.mark.parametrize("action", ["sleep", "archive"])

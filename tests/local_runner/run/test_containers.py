@@ -9,6 +9,7 @@ from conducto_core.run.model.requests import Workers
 from conducto_local.engine.port import EngineError, Worker, WorkerSpec
 from conducto_local.run.containers import Containers
 
+GROUP = ("mine", "context:/group")
 MINE = ("mine", "many")
 OTHER = ("other", "many")
 
@@ -52,3 +53,39 @@ async def test_a_container_that_does_not_start_counts_no_more() -> None:
         await containers.get(OTHER, fail)
 
     assert containers.pool_workers("other") == Workers()
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop whose clock is moved forward by tests."""
+
+    offset = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.offset
+
+
+def test_the_container_of_a_group_that_does_not_continue_stays_for_15_minutes() -> None:
+    lost: list[tuple[str, str]] = []
+
+    async def main() -> None:
+        containers = Containers()
+        containers.when_lost = lambda container, why: lost.append((str(container.pool[1]), why))
+        for pool in (MINE, GROUP):
+            containers.put(await containers.get(pool, start), reuse=True)
+        for seconds in (61, 900 - 62, 2):
+            loop.offset += seconds
+            await asyncio.sleep(0.01)  # of the moved clock: its timers run first
+            left.append(containers.idle_left("mine"))
+        await containers.close()
+
+    left: list[float] = []
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, Loop)
+        runner.run(main())
+
+    assert lost == [
+        ("many", "it was idle for 60 s"),
+        ("context:/group", "no command of the group had run for 15 minutes"),
+    ]
+    assert left == [pytest.approx(839, abs=1), pytest.approx(1, abs=1), 0]

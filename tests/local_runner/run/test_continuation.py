@@ -22,9 +22,9 @@ def test_image_without_one_of_the_generated_trees_is_found_by_its_definition() -
         for spec in both.images.values()
     ]
 
-    found = [prints(tree, built, "", str)["/B/Execute/x"] for tree in (both, one)]
+    found = [prints(tree, built, NOTHING, str)["/B/Execute/x"] for tree in (both, one)]
 
     debian = BuiltImage("sha256:debian:1", "/bin/sh", "/")
     node = both.nodes["/B/Execute/x"]
     assert both.nodes["/B/Execute/x"].placement.image != one.nodes[node.path].placement.image
-    assert found == [fingerprint_in(node, debian, NOTHING.version, str)] * 2
+    assert found == [fingerprint_in(node, debian, NOTHING.origins, str)] * 2

@@ -8,8 +8,10 @@ from typing import TypeVar
 
 import pytest
 
+from conducto_core.approvals.rules import Decider
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.programs.model import (
+    LaunchAgain,
     ProgramCall,
     ProgramParameter,
     ProgramStart,
@@ -19,7 +21,7 @@ from conducto_core.programs.model import (
 )
 from conducto_core.remote.model import LINK_TAG
 from conducto_core.run.model.params import PipelineParams
-from conducto_core.run.model.requests import LaunchRequest
+from conducto_core.run.model.requests import LaunchRequest, PipelineSummary
 from conducto_local.agent.state_dir import StateDir
 from conducto_local.approvals.handlers import DECIDER
 from conducto_local.programs.process import (
@@ -177,3 +179,30 @@ async def test_pipeline_of_a_program_of_the_link_has_its_tag_from_the_launch(
                 await asyncio.sleep(0.02)
 
     assert now.output == f"{None if person is None else LINK_TAG}\n"
+
+
+@pytest.mark.parametrize("person", ["ada", None])
+async def test_pipeline_launched_through_the_link_is_stored_with_its_tag(
+    tmp_path: Path, person: str | None
+) -> None:
+    async with local_runner(tmp_path / "home", "process") as runner:
+
+        async def launch() -> PipelineSummary:
+            request = LaunchRequest(tree=form(serial(leaf("a"))), engine="process", tags=("x",))
+            return await runner.pipelines.launch(request)
+
+        given = DECIDER.set(None if person is None else Decider(person, None))
+        try:
+            first = await launch()
+            again = await runner.pipelines.launch_again(
+                PipelineParams(id=first.pipeline.id), LaunchAgain()
+            )
+        finally:
+            DECIDER.reset(given)
+        here = await runner.pipelines.launch_again(
+            PipelineParams(id=first.pipeline.id), LaunchAgain()
+        )
+
+    expected = ("x",) if person is None else ("x", LINK_TAG)
+    assert (first.pipeline.tags, again.pipeline.tags) == (expected, expected)
+    assert here.pipeline.tags == ("x",)

@@ -160,6 +160,22 @@ async def test_paused_group_keeps_its_container(tmp_path):
         await gone(run)
 
 
+async def test_a_failed_group_keeps_its_container_and_network_for_longer_than_others(tmp_path):
+    async with clean_runner(tmp_path / "home", idle_seconds=IDLE) as local:
+        own = group(co.Serial, NEW, b=MARK, c=f"{LOOK}; false")
+        run = await local.run(group(a="true", own=own))
+        (kept,) = await containers(run, "/own/b")
+
+        async def only_that_of_the_group_is_left():
+            return of_pipeline(run) == [kept]
+
+        await eventually(only_that_of_the_group_is_left)
+        await run.control(Action.RESET, "/own/c")
+        await run.settled()
+        assert await run.output("/own/c", attempt=2) == b"reused\n"
+        assert networks(run) == [f"conducto_network_{run.id}"]
+
+
 async def test_containers_and_the_network_leave_after_the_run(tmp_path):
     async with clean_runner(tmp_path / "home", idle_seconds=IDLE) as local:
         run = await local.launch(group(a="true", own=group(co.Serial, NEW, b="true", c="sleep 1")))

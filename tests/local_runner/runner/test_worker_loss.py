@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import shutil
+import time
 import uuid
 from functools import partial
 
@@ -246,6 +248,27 @@ async def test_group_does_not_continue_without_its_container_after_a_restart(tmp
         assert (await again.attempts("/b"))[1].started is not None
 
 
+async def test_command_lost_with_the_agent_ends_at_its_last_output(tmp_path):
+    async with local_runner(tmp_path / "home", "process") as local:
+        run = await local.launch(nodes(a="echo begun; sleep 600"))
+        await run.until("/a", "running")
+        await eventually(partial(has_output, run, b"begun"))
+        shutil.copytree(tmp_path / "home", tmp_path / "killed")  # as a kill leaves it now
+        killed = time.time()
+
+    async with local_runner(tmp_path / "killed", "process") as local:
+        again = Run(local, await local.pipelines.get_pipeline(PipelineParams(id=run.id)))
+        await again.settled()
+        (lost,) = await again.attempts("/a")
+
+    assert (lost.state, lost.cause) == (State.KILLED, Cause.WORKER_LOST)
+    assert lost.started <= lost.ended <= killed
+
+
+async def has_output(run, text):
+    return text in await run.output("/a")
+
+
 async def test_images_keep_their_outcome_after_a_restart(tmp_path):
     async with local_runner(tmp_path / "home", "process") as local:
         run = await local.launch(nodes(a="true"))
@@ -355,6 +378,25 @@ async def test_pipeline_is_cancelled_on_a_full_disk(tmp_path):
             assert (await again.states())["/a"] == "killed"
             assert not (await again.summary()).pipeline.armed
             assert collected.dry_run
+
+
+async def test_pipelines_are_deleted_on_a_full_disk(tmp_path):
+    with small_disk(tmp_path / "disk", 16) as disk:
+        async with local_runner(disk, "process") as local:
+            ended = await local.run(nodes(co.Parallel, **{f"n{i}": "echo x" for i in range(50)}))
+            left = await local.launch(nodes(a="true"), run=False)
+            write = "head -c 100000 /dev/zero > $CONDUCTO_DATA_DIR/x || true"
+            large = await local.run(nodes(a=write))
+            fill(disk)
+
+            for run in (large, ended):
+                await local.pipelines.delete_pipeline(PipelineParams(id=run.id))
+
+            assert not large.data.exists()
+
+        async with local_runner(disk, "process") as local:
+            found = (await local.pipelines.list_pipelines(ListParams())).pipelines
+            assert [each.pipeline.id for each in found] == [left.id]
 
 
 async def test_a_launch_on_a_full_disk_is_refused(tmp_path):

@@ -298,6 +298,37 @@ def test_chain_that_fired_is_not_followed_again() -> None:
     assert (first > 0, store.pages) == (True, 0)
 
 
+@pytest.mark.parametrize("overlap", [Overlap.ALLOW, Overlap.QUEUE])
+def test_firing_that_waited_for_long_is_retried_from_its_first_failure(overlap: Overlap) -> None:
+    world = World(overlap=overlap, window=2 * HOUR)
+    if overlap is Overlap.QUEUE:
+        world.at(NOON)  # the pipeline for which the firing waits
+    world.target.error = PlanFullError("2 of 2 pipelines run")
+    world.at(NOON + HOUR)
+    later = NOON + HOUR + 2 * rules.RETRY_SECONDS
+    if overlap is Overlap.QUEUE:
+        world.target.end("p1", later)
+    world.target.error = OSError("no engine")
+    world.at(later)
+    world.at(later + rules.RETRY_SECONDS - 1)
+    assert world.found()[-1] == ("queued", None)
+
+    world.target.error = None
+    world.at(later + rules.RETRY_SECONDS)
+    assert world.found()[-1][0] == "launched"
+
+
+def test_firing_that_waited_fails_after_the_time_for_retries() -> None:
+    world = World(overlap=Overlap.ALLOW, window=2 * HOUR)
+    world.target.error = PlanFullError("2 of 2 pipelines run")
+    world.at(NOON)
+    world.target.error = OSError("no engine")
+    for seconds in (0, rules.RETRY_SECONDS):
+        world.at(NOON + HOUR / 2 + seconds)
+
+    assert world.found() == [("failed", None)]
+
+
 def test_full_schedule_misses_the_end_of_a_pipeline_and_refuses_requests() -> None:
     world = World(cron=None, after=Chain(title="Load"))
     waiting = tuple(map(str, range(rules.MAX_OPEN)))

@@ -108,9 +108,9 @@ def test_fractions_and_large_sizes_are_fine_locally() -> None:
             ),
         ),
         (
-            {"cpu": 5},
+            {"cpu": 33},
             (
-                "/x: cpu=5 is more than a node may have in the cloud: 4; lower cpu, or run the "
+                "/x: cpu=33 is more than a node may have in the cloud: 32; lower cpu, or run the "
                 "pipeline locally"
             ),
         ),
@@ -129,7 +129,7 @@ def test_all_problems_of_a_tree_are_reported_at_once() -> None:
     root = co.Serial()
     root["a"] = co.Exec("true", cpu=0, mem=-1)
     root["b"] = co.Parallel(max_time="1 hour")
-    root["b/c"] = co.Exec("true", cpu=8, image="a")
+    root["b/c"] = co.Exec("true", cpu=64, image="a")
     root["b/d"] = co.Exec("", image="a")
 
     with pytest.raises(co.DefinitionError) as raised:
@@ -140,7 +140,7 @@ def test_all_problems_of_a_tree_are_reported_at_once() -> None:
         "/a: cpu",
         "/a: mem",
         "/b: max_time",
-        "/b/c: cpu=8",
+        "/b/c: cpu=64",
         "/b/d: command",
     ]
     assert raised.value.path == "/a"

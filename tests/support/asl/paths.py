@@ -54,7 +54,8 @@ def evaluate(template: Any, data: Any, context: Mapping[str, Any]) -> Any:
 
 def _value(path: str, data: Any, context: Mapping[str, Any]) -> Any:
     if path == _CONTAINS_E:
-        return any(isinstance(item, dict) and item.get("e") is True for item in data)
+        # AWS skips an item without the field; the compiler's branches all have it.
+        return any(look_up(item, "$.e") is True for item in data)
     if path.startswith("$$"):
         return look_up(context, path[1:])
     assert path.startswith("$"), path

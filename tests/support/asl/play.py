@@ -18,7 +18,7 @@ from conducto_core.run.rules.machine import settled
 from conducto_core.tree.model import Pipeline
 from conducto_core.tree.rules.resolve import resolve_generated
 from support.asl.cloud import Cloud
-from support.asl.random_trees import ask, random_cause, random_tree
+from support.asl.random_trees import ask, random_cause, random_tree, wait
 from support.trees import Driver, form, pipeline
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class Game:
                 self.start(self.rng.choice(sorted(self.local.queued)))
             elif self.local.running:
                 self.finish(self.rng.choice(sorted(self.local.running)), cause(self.rng))
+            elif self.local.tree.retrying:
+                self.send(ev.RetriesDue(tuple(self.local.tree.retrying)))
             elif self.local.asking:
                 path = self.rng.choice(sorted(self.local.asking))
                 self.decide(path, approve=self.rng.random() < 0.8)
@@ -156,6 +158,7 @@ def new_game(
     written = random_tree(rng, leaves=rng.choice([3, 6, 10, 14]), plain=plain)
     if not plain:  # each approval ends an execution
         ask(written, Random(seed))
+        wait(written, Random(seed))
     tree = pipeline(written)
     maximum = MAX_SIZE if rng.random() < 0.5 else rng.choice(SMALL)
     return Game(Driver(tree, armed=False), cloud(tree, engine, maximum), rng, seconds)
@@ -191,6 +194,10 @@ def _order(game: Game) -> ev.Event:
     local, rng = game.local, game.rng
     if local.timers and rng.random() < 0.2:
         return ev.TimeLimitReached(rng.choice(sorted(local.timers)))
+    if local.tree.retrying and rng.random() < 0.3:
+        return ev.RetriesDue((rng.choice(sorted(local.tree.retrying)),))
+    if local.running and rng.random() < 0.05:
+        return ev.BudgetsReached((rng.choice(sorted(local.running)),))
     if rng.random() < 0.1:
         return rng.choice([ev.Armed(), ev.Disarmed()])
     if rng.random() < 0.1:

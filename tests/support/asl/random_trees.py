@@ -54,6 +54,19 @@ def ask(node: dict[str, Any], rng: Random) -> None:
         ask(child, rng)
 
 
+def wait(node: dict[str, Any], rng: Random) -> None:
+    """Let some nodes retry failures after a delay, in place."""
+    if rng.random() < 0.2:
+        node["retry"] = {
+            "number": rng.randint(0, 2),
+            "delay": rng.choice([0, 5, 50]),
+            "jitter": 0.5,
+            "on": rng.choice([None, ["exit_code"], ["worker_lost", "out_of_memory"]]),
+        }
+    for _, child in node.get("children", ()):
+        wait(child, rng)
+
+
 def _to_approval(node: dict[str, Any], rng: Random) -> None:
     node.pop("command")
     node.update(approve(node["name"]))

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from math import ceil
-from threading import Lock
+from threading import Lock, local
 from typing import TYPE_CHECKING, Any
+
+from conducto_emulator.faults.partitions import CapacityUnits
 
 if TYPE_CHECKING:
     from chalicelib.aws.clients import Clients
@@ -24,9 +26,6 @@ _TASK = (0.04048 + 3 * 0.004445 + 0.005) / 3600
 _MEMORY_GB = 1.769
 #: Bytes that Lambda itself logs for an invocation: START, END and REPORT.
 _INVOCATION_LOG = 310
-_KEY = ("pk", "sk")
-#: Attribute of items in the index of an organisation's pipelines, which has whole items.
-_INDEXED = "org_key"
 #: The services of a bill, in the order of a table.
 SERVICES = (
     "lambda",
@@ -45,14 +44,17 @@ class Bill:
 
     Attributes:
         counts: Calls by operation, and ``writes`` and ``reads``: units of the table.
-        partitions: Write units by partition of the table.
+        partitions: Write units by partition of the table and its indexes.
+        read_partitions: The same of read units.
     """
 
     def __init__(self, clients: Clients) -> None:
         self.counts: Counter[str] = Counter()
         self.partitions: Counter[str] = Counter()
+        self.read_partitions: Counter[str] = Counter()
         self._dollars = dict.fromkeys(SERVICES, 0.0)
-        self._sizes: dict[tuple[str, ...], int] = {}
+        self._units = CapacityUnits()
+        self._asked = local()
         self._lock = Lock()
         events = clients.get("dynamodb").meta.events
         events.register("provide-client-params.dynamodb", self._write)
@@ -93,50 +95,24 @@ class Bill:
         """Count state transitions."""
         self._charge("step_functions", number * _TRANSITION, transitions=number)
 
-    def _charge(self, service: str, dollars: float, **counts: int) -> None:
+    def _charge(self, service: str, dollars: float, **counts: float) -> None:
         with self._lock:
             self._dollars[service] += dollars
             self.counts.update(counts)
 
-    def _capacity(self, price: float, name: str, units: int, partition: str = "") -> None:
-        self._charge("dynamodb", price * units, **{name: units})
-        if partition:
-            with self._lock:
-                self.partitions[partition] += units
-
     def _write(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        self._asked.params = params  # of the response to this thread
         self._charge("dynamodb", 0.0, **{model.name: 1})
-        if model.name == "TransactWriteItems":
-            for operation in params["TransactItems"]:
-                (part,) = operation.values()
-                self._item(part, 2)
-        elif model.name in {"PutItem", "UpdateItem", "DeleteItem"}:
-            self._item(params, 1)
-        elif model.name == "BatchWriteItem":
-            for requests in params["RequestItems"].values():
-                for request in requests:
-                    (part,) = request.values()
-                    self._item(part, 1)
-
-    def _item(self, part: dict[str, Any], factor: int) -> None:
-        """Count the write of an item: AWS charges for its whole size."""
-        key = part.get("Key") or {name: part["Item"][name] for name in _KEY}
-        place = tuple(key[name]["S"] for name in _KEY)
-        names = part.get("ExpressionAttributeNames", {}).values()
-        written = "Item" in part or "UpdateExpression" in part
-        if written:
-            values = part.get("Item") or part.get("ExpressionAttributeValues", {})
-            size = _bytes(values) + sum(map(len, names))
-            self._sizes[place] = max(1, ceil(size / 1024))
-        units = self._sizes.get(place, 1)
-        self._capacity(_WRITE, "writes", factor * units, place[0])
-        if written and (_INDEXED in names or _INDEXED in part.get("Item", {})):
-            self._capacity(_WRITE, "writes", units)
+        for partition, units in self._units.written(model.name, params):
+            self._charge("dynamodb", _WRITE * units, writes=int(units))
+            with self._lock:
+                self.partitions[partition] += int(units)
 
     def _read(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
-        if model.name in {"Query", "GetItem"}:
-            units = _units(parsed.get("Items", parsed.get("Item", "")), 4096)
-            self._capacity(_READ, "reads", units)
+        for partition, units in self._units.read(model.name, self._asked.params, parsed):
+            self._charge("dynamodb", _READ * units, reads=units)
+            with self._lock:
+                self.read_partitions[partition] += units  # type: ignore[assignment]
 
     def _call(self, model: Any, **_: Any) -> None:
         prices = {
@@ -147,15 +123,3 @@ class Bill:
         }
         service, price = prices.get(model.name, ("s3", 0.0))
         self._charge(service, price, **{model.name: 1})
-
-
-def _units(value: Any, size: int) -> int:
-    return max(1, ceil(_bytes(value) / size))
-
-
-def _bytes(value: Any) -> int:
-    if isinstance(value, dict):
-        return sum(len(name) + _bytes(part) for name, part in value.items())
-    if isinstance(value, list):
-        return sum(map(_bytes, value))
-    return len(value) if isinstance(value, str | bytes) else 0

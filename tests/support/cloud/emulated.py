@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
+from botocore.credentials import Credentials
 
+from chalicelib.people.tokens import new_token
 from conducto.tree.launch_form import to_launch_form
 from conducto_client.client import Client
 from conducto_client.transport.http import HttpTransport
@@ -17,9 +19,10 @@ from conducto_client.transport.port import Endpoint
 from conducto_core.command.task_layout import AgentVariables
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest, NodeView
 from conducto_core.workers.model import PROTOCOL, Claim, WorkerStart
+from conducto_emulator import resources
 from conducto_worker.agent.__main__ import SignalClock
 from conducto_worker.agent.api import HttpApi
-from conducto_worker.agent.aws import ActivityPoller, connect
+from conducto_worker.agent.aws import ActivityPoller, connect, prove
 
 if TYPE_CHECKING:
     from conducto_core.run.model.records import AttemptRecord
@@ -115,7 +118,13 @@ class ByHand:
         self.token = env[AgentVariables.TOKEN]
         self._address = urlsplit(me.emulator.url).netloc
         self.api = HttpApi(self._exchange, SignalClock())
-        self.instructions = self.api.start(WorkerStart(task=task.arn, protocol=PROTOCOL))
+        lent = resources.task_env(task.definition["taskRoleArn"], task.id)
+        credentials = Credentials(*lent.values())
+        key, aws = new_token()[0], resources.aws_env(me.emulator.moto.endpoint)
+        proof = prove(task.arn, key, aws, credentials)
+        start = WorkerStart(task=task.arn, protocol=PROTOCOL, key=key, proof=proof)
+        self.instructions = self.api.start(start)
+        self.token = key
 
     def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         """Send a request; unlike a worker's, its connection is not kept."""

@@ -19,7 +19,8 @@ from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.workers.port import TaskEnd
 from conducto.wire.lazy_form import from_wire_document
 from conducto_core.billing.rules import BillingPlan
-from conducto_core.programs.rules.continuation import continuation, continued_tree, fingerprint
+from conducto_core.programs.rules.continuation import continuation, continued_tree
+from conducto_core.programs.rules.fingerprints import fingerprint
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import ApprovalDecision
 from conducto_core.run.model.requests import Action, Changes
@@ -32,7 +33,7 @@ from conducto_core.tree.rules.resolve import resolve_generated
 from conducto_core.workers.model import WarmPool
 from conducto_core.workers.rules import pools as capacity
 from support.asl.play import SMALL
-from support.asl.random_trees import ask, random_cause, random_tree
+from support.asl.random_trees import ask, random_cause, random_tree, wait
 from support.cloud.crowd import Crowd
 from support.cloud.world import ME, World
 from support.trees import Driver, form, leaf, pipeline
@@ -86,7 +87,8 @@ class Busy:
 class Lambdas:
     """Several processors over one store: each call goes to one of them, like in AWS.
 
-    `seen` and `secrets` use the processor of the last request, as within one process.
+    `seen`, `secrets` and `refresh_record` use the processor of the last request, as within one
+    process.
     """
 
     def __init__(self, engines: list[CommandProcessor], rng: Random) -> None:
@@ -94,7 +96,7 @@ class Lambdas:
         self._last = engines[0]
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("seen", "secrets"):
+        if name not in ("seen", "secrets", "refresh_record"):
             self._last = self._rng.choice(self._engines)
         return getattr(self._last, name)
 
@@ -187,7 +189,7 @@ class CloudGame:
                 self._printed.pop(str(node.spec.lazy_target), None)
                 self._printed[str(node.spec.lazy_target)] = from_wire_document(document)
         self.moves.append(f"finish {path} {cause} {'prints' if document else ''}")
-        self.local.finish(path, cause, mem=mem)
+        self.local.finish(path, cause, mem=mem, time=self.world.now)
         early = self._early.random() < 0.5
         hand.finish(None if cause is Cause.LAZY else cause, tree=document, early=early)
         self.settle()
@@ -212,7 +214,7 @@ class CloudGame:
         self.world.reconciler().task_stopped(self.id, hand.id, TaskEnd("Host EC2 terminated"))
         node = self.local.tree.nodes[path]
         mem = node.spec.placement.mem if node.mem is None else node.mem
-        self.local.finish(path, Cause.WORKER_LOST, mem=mem)
+        self.local.finish(path, Cause.WORKER_LOST, mem=mem, time=self.world.now)
         self.settle()
 
     def _tree(self) -> dict[str, Any]:
@@ -270,6 +272,11 @@ class CloudGame:
                 if a.cause is Cause.WORKER_LOST and self.local.queued.get(a.path) == a.number:
                     self.moves.append(f"{a.path} misses its context")
                     self.local.send(ev.AttemptFinished(a.path, a.number, a.cause, final=True))
+        with self.world.engine.reading(ME.org, self.id) as live:
+            due = self.local.tree.retries_due(live.now)
+        if due:
+            self.moves.append(f"retry {due}")
+            self.local.send(ev.RetriesDue(due))
         for path in sorted(self.world.running()):
             if path not in self.local.running:
                 assert path in self.local.queued, f"started {path} out of turn\n{self.story()}"
@@ -487,6 +494,7 @@ def new_game(
     if confined:
         _confine(tree, rng)
     ask(tree, Random(seed))
+    wait(tree, Random(seed))
     _stretch(tree)
     least = 1 + max(capacity.extras(pipeline(tree).nodes).values(), default=0)
     maximum = max(least, rng.choice([1, 2, 3, 100]))

@@ -281,12 +281,7 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
     ("secretsmanager", "GetSecretValue"): _simply(
         "secretsmanager:GetSecretValue", _secret("SecretId")
     ),
-    ("secretsmanager", "PutSecretValue"): _simply(
-        "secretsmanager:PutSecretValue", _secret("SecretId")
-    ),
-    ("secretsmanager", "UpdateSecretVersionStage"): _simply(
-        "secretsmanager:UpdateSecretVersionStage", _secret("SecretId")
-    ),
+    ("secretsmanager", "DeleteSecret"): _simply("secretsmanager:DeleteSecret", _secret("SecretId")),
     ("ssm", "GetParameter"): _simply(
         "ssm:GetParameter", lambda params: _arn("ssm", f"parameter{params['Name']}")
     ),

@@ -23,6 +23,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.fakes.cloud.dynamodb import FakeDynamoDB
+from tests.fakes.cloud.workers import first_start
 
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.errors import ConflictError, ThrottledError
@@ -45,7 +46,7 @@ from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.workers.model import PROTOCOL, ClaimDecision, Heartbeat, Report, WorkerStart
+from conducto_core.workers.model import ClaimDecision, Heartbeat, Report
 from support.asl.port import Offer, TaskGoneError
 from support.cloud.world import ME, World, claim_of
 from support.trees import form, leaf, parallel, serial
@@ -388,7 +389,7 @@ class Soak:
             worker.instructions, worker.idle_since = instructions, self.world.now
             self._poll(worker)
 
-        start = WorkerStart(task=worker.arn, protocol=PROTOCOL)
+        start = first_start(worker.arn)
         self._request(worker, "start", start, started)
         if self._fault("killed workers", 0.15):
             self._at(self.rng.uniform(0, 120), partial(self._gone, worker))

@@ -37,12 +37,13 @@ from tests.fakes.cloud import (
     FakeTokens,
     FakeVault,
 )
+from tests.fakes.cloud.workers import first_start
 from tests.fakes.schedules import MemorySchedules
 
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
-from chalicelib.people.tokens import digest_of
+from chalicelib.people.tokens import digest_of, new_token
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reconcile import Reconciler
@@ -67,7 +68,6 @@ from conducto_core.workers.model import (
     ReportResponse,
     WorkerEnd,
     WorkerLogChunk,
-    WorkerStart,
 )
 from support.asl.interpreter import Interpreter
 from support.asl.port import Offer, TaskGoneError
@@ -152,7 +152,7 @@ class World:
             "trusts": FakeNamedRecords(),
             "rules": self.rules,
             "triggers": FakeNamedRecords(),
-            "deliveries": FakeDeliveries(),
+            "deliveries": FakeDeliveries(lambda: self.now),
             "queue": FakeNamedRecords(),
             "git": GitProviders(Settings()),
             "refs": HttpGitRefs(public_only=False),
@@ -380,6 +380,7 @@ class Hand:
         held: Tasks that it keeps alive, by token.
         alive: Whether it still exists.
         protocol: Its protocol version.
+        key: The key of its agent.
     """
 
     world: World
@@ -394,6 +395,7 @@ class Hand:
     alive: bool = True
     leaving: bool = False
     protocol: int = PROTOCOL
+    key: str = field(default_factory=lambda: new_token()[0])
 
     @property
     def id(self) -> str:
@@ -403,6 +405,8 @@ class Hand:
     def identity(self) -> Identity:
         found = self.world.tokens.find(digest_of(self.task.token))
         assert found is not None
+        if self.protocol < PROTOCOL:  # an older version issued the token, for all requests
+            return replace(found, permissions=frozenset({"worker"}))
         return found
 
     @property
@@ -412,7 +416,7 @@ class Hand:
     def start(self) -> None:
         self.since = self.world.now
         try:
-            start = WorkerStart(task=self.arn, protocol=self.protocol)
+            start = first_start(self.arn, self.protocol, self.key)
             self.instructions = self.desk.start(self.identity, start)
         except WorkerGoneError:
             self.vanish()

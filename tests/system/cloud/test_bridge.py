@@ -101,6 +101,7 @@ class Cloud:
             requiresCompatibilities=["FARGATE"],
             cpu="256",
             memory="512",
+            taskRoleArn="arn:aws:iam::123456789012:role/task",
             containerDefinitions=[agent, user],
             volumes=[{"name": "ctl"}],
         )["taskDefinition"]["taskDefinitionArn"]
@@ -197,7 +198,9 @@ def test_a_worker_runs_the_commands_of_an_execution(cloud: Cloud) -> None:
     ]
     assert (cloud.log(), cloud.log("stderr")) == (b"hello\n", b"err\n")
     token, body = cloud.script.came["start"][0]
-    assert (token, body) == ("Bearer w0rker-token", {"task": task, "protocol": PROTOCOL})
+    assert (token, body["task"], body["protocol"]) == ("Bearer w0rker-token", task, PROTOCOL)
+    assert len(base64.urlsafe_b64decode(body["key"].removeprefix("cdo_") + "=")) == 32
+    assert "x-conducto-key" in body["proof"]["authorization"]
     (end,) = cloud.script.came["end"]
     assert (end["reason"], end["broken"], end["offer"]) == ("idle", False, None)
     assert stopped["stopCode"] == "EssentialContainerExited"

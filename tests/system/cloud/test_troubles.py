@@ -64,7 +64,11 @@ def test_an_image_that_cannot_be_pulled_fails_the_node(me: Cloud) -> None:
     (attempt,) = run.attempts("/a")
     assert run.state("/a") == "error"
     assert str(attempt.cause) == "image"
-    assert "there-is-none" in (attempt.message or "")
+    assert str(attempt.message).startswith(
+        "image 'conducto-test/there-is-none:latest': not on this machine and cannot be pulled. "
+        "Check its spelling, that you are logged in (docker login), and the network. The engine "
+        "reported: "
+    )
 
 
 def test_an_image_without_a_shell_fails_the_node(me: Cloud) -> None:

@@ -29,7 +29,7 @@ NEXT_STEPS = """def _noted(attempt: Any) -> Any:
     return {**attempt, "env": {**attempt["env"], "WRITTEN": "before"}}
 
 
-SCHEMA = Schema((*STEPS, Step(bodies={"attempt": _noted, "spilled": _noted})))"""
+SCHEMA = Schema((*STEPS, MigrationStep(bodies={"attempt": _noted, "spilled": _noted})))"""
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,9 @@ def newer(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the package of a version to come: of another schema, and with other workers."""
     folder = tmp_path_factory.mktemp("newer") / "task"
     shutil.copytree(package, folder)
-    replace(folder / "chalicelib" / "domain" / "schema_migrations.py", STEPS, NEXT_STEPS)
-    calls = folder / "conducto_core" / "model" / "worker.py"
-    replace(calls, "PROTOCOL = 1", "PROTOCOL = 2")
+    replace(folder / "chalicelib" / "run" / "rules" / "snapshots.py", STEPS, NEXT_STEPS)
+    calls = folder / "conducto_core" / "workers" / "model.py"
+    replace(calls, "PROTOCOL = 2", "PROTOCOL = 3")
     blocked = "    blocked: bool = False\n"
     replace(calls, blocked, f"{blocked}    hint: str = 'of a version to come'\n")
     return folder

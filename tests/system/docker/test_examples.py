@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = {script.parent.name: script for script in sorted(ROOT.glob("examples/*/pipeline.py"))}
-DEMO_SECONDS = 60
 PNG = b"\x89PNG\r\n\x1a\n"
 
 pytestmark = pytest.mark.docker
@@ -466,9 +465,14 @@ def test_the_demo_reports_a_map_on_the_page_of_the_pipeline(mapped: Run) -> None
     assert "./plots/airports.png\n" in mapped.output("/Files")
 
 
-def test_the_demo_takes_at_most_a_minute_with_a_built_image(mapped: Run) -> None:
+def test_the_demo_spends_most_of_its_time_in_its_commands(mapped: Run) -> None:
     ran = [attempt for path in mapped.nodes for attempt in mapped.attempts(path)]
+    began = min(one["queued"] for one in ran)
+    took = max(one["ended"] for one in ran) - began
 
-    took = max(one["ended"] for one in ran) - min(one["queued"] for one in ran)
+    busy, until = 0.0, began
+    for one in sorted(ran, key=lambda one: float(one["started"])):
+        busy += max(0.0, one["ended"] - max(until, one["started"]))
+        until = max(until, one["ended"])
 
-    assert took < DEMO_SECONDS
+    assert busy > took / 2

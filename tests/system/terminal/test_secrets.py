@@ -268,7 +268,7 @@ def test_the_list_has_a_stable_machine_readable_shape(
 def test_a_secret_is_deleted_in_its_scope_only(
     three: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
-    code = conducto("secrets", "delete", "TOKEN", "--org")
+    code = conducto("secrets", "delete", "TOKEN", "--org", "--yes")
 
     assert code == 0
     assert [name.scope for name in three.secret_store.read()] == ["user", "user"]
@@ -278,7 +278,7 @@ def test_a_secret_is_deleted_in_its_scope_only(
 def test_deleting_a_missing_secret_suggests_the_nearest(
     three: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
-    code = conducto("secrets", "delete", "TOKN", "PIN")
+    code = conducto("secrets", "delete", "TOKN", "PIN", "--yes")
 
     said = capsys.readouterr()
     assert code == 1

@@ -124,6 +124,7 @@ def test_trigger_is_added_tried_and_approves_a_fork(
     form = page.get_by_role("dialog")
     form.get_by_label("Repository", exact=True).fill("https://github.com/acme/app")
     form.get_by_label("Pull requests from forks").select_option("approve")
+    form.get_by_label("Wait for room in the plan").select_option("3 days")
     expect(form.get_by_label("Name", exact=True)).to_have_value("app")
     check(page, "trigger-add")
     form.get_by_role("button", name="Add trigger").click()
@@ -132,6 +133,7 @@ def test_trigger_is_added_tried_and_approves_a_fork(
     form.get_by_role("button", name="Add trigger").click()
 
     expect(page.get_by_role("heading", name="app", exact=True)).to_be_visible()
+    expect(page.get_by_text("Wait for room in the plan: 3d 0h")).to_be_visible()
     page.get_by_role("button", name="Test without launching").click()
     expect(page.get_by_role("status").first).to_contain_text("[push] would launch at aaaaaaaaaa")
     page.get_by_label("Branch", exact=True).fill("gone")

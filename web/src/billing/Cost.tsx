@@ -58,8 +58,8 @@ export function Cost({ session }: { session: PipelineSession }) {
       </div>
       <p className={styles.prices}>
         Computed from Conducto's records at the prices of {cost.region} as of {cost.priced}. AWS's
-        bill is authoritative. Not included: data of users, images and their builds, logs of
-        functions, traffic, backups and tax.
+        bill is authoritative. Not included: data of users, reading and writing of files, images and
+        their builds, logs of functions, traffic, backups and tax.
       </p>
     </section>
   );

@@ -91,9 +91,9 @@ function Costs({ usage, month, onChoose }: CostsProps) {
       </div>
       <p className="muted">
         Computed from Conducto's records at the prices of {usage.region} as of {usage.priced}. AWS's
-        bill is authoritative. Not included: data of users, images and their builds, logs of
-        functions, traffic, backups and tax. Pipelines on your own machines cost nothing and are not
-        listed.
+        bill is authoritative. Not included: data of users, reading and writing of files, images and
+        their builds, logs of functions, traffic, backups and tax. Pipelines on your own machines
+        cost nothing and are not listed.
       </p>
     </>
   );

@@ -35,8 +35,9 @@ export function AuditPage() {
     <PageStatus error={log.error}>
       <OrganisationFrame path="/organisation/audit" title="Audit log">
         <p className="muted">
-          Every request that did more than read, for 400 days. Bodies of requests are not stored.
-          The status is unknown until the response, and if a request was interrupted.
+          Every request that did more than read, and every request of an assistant, for 400 days.
+          Bodies of requests are not stored. The status is unknown until the response, and if a
+          request was interrupted.
         </p>
         <div className={styles.filters}>
           <Filter label="User" value={user} onChange={setUser} />
@@ -105,7 +106,15 @@ function Table({ entries }: { entries: readonly AuditEntry[] }) {
           {entries.map((entry, place) => (
             <tr key={`${entry.request} ${String(place)}`}>
               <td className="number muted">{moment(entry.time)}</td>
-              <th scope="row">{entry.user}</th>
+              <th scope="row">
+                {entry.user}
+                {entry.scopes.length > 0 ? (
+                  <span className="muted" title={`Scopes: ${entry.scopes.join(", ")}`}>
+                    {" "}
+                    by {entry.client || "an assistant"}
+                  </span>
+                ) : null}
+              </th>
               <td className="mono">{entry.operation}</td>
               <td className={`mono ${styles.wide}`} title={entry.paths.join("\n")}>
                 {subjectOf(entry)}

@@ -23,6 +23,15 @@ export const FORKS: Record<TriggerRequest["forks"], string> = {
   approve: "Launched after an approval, without secrets",
 };
 
+/** Seconds for which a launch waits for room in the plan. */
+const WINDOWS: Record<string, string> = {
+  3600: "1 hour",
+  21600: "6 hours",
+  86400: "24 hours",
+  259200: "3 days",
+  604800: "7 days",
+};
+
 interface Props {
   /** The GitHub App that the user may choose. */
   app: GithubApp | null;
@@ -45,6 +54,7 @@ export function AddTriggerDialog({ app, known, onDone, onClose }: Props) {
   const [api, setApi] = useState("");
   const [command, setCommand] = useState("");
   const [forks, setForks] = useState<TriggerRequest["forks"]>("ignore");
+  const [seconds, setWindow] = useState("86400");
   const name = given ?? suggestedName(repository, known);
   const provider = chosen ?? providerOf(repository);
   const access = wanted ?? (app === null ? "token" : "app"); // the App may arrive later
@@ -56,6 +66,7 @@ export function AddTriggerDialog({ app, known, onDone, onClose }: Props) {
         provider,
         repository: repository.trim(),
         forks,
+        window: Number(seconds),
         app: usesApp,
         token: usesApp || isGeneric || token === "" ? null : token,
         api: usesApp || isGeneric || api.trim() === "" ? null : api.trim(),
@@ -118,6 +129,12 @@ export function AddTriggerDialog({ app, known, onDone, onClose }: Props) {
         </>
       )}
       <Choice label="Pull requests from forks" value={forks} options={FORKS} onChange={setForks} />
+      <Choice
+        label="Wait for room in the plan"
+        value={seconds}
+        options={WINDOWS}
+        onChange={setWindow}
+      />
     </FormDialog>
   );
 }

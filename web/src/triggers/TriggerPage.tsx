@@ -14,6 +14,7 @@ import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
 import { followLink, navigate, type PageProps } from "@/lib/location";
 import styles from "@/people/Table.module.css";
+import { duration } from "@/lib/time";
 import { TakeOverButton } from "@/people/TakeOverButton";
 import { useWho } from "@/people/useWho";
 import { DeliveryTable, RESULTS } from "@/triggers/DeliveryTable";
@@ -143,6 +144,8 @@ function Facts({ trigger }: { trigger: Trigger }) {
         : null}
       {" · "}
       {"Pull requests from forks"}: {FORKS[trigger.forks].toLowerCase()}
+      {" · "}
+      {"Wait for room in the plan"}: {duration(trigger.window)}
     </p>
   );
 }

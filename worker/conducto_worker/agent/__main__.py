@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from secrets import token_urlsafe
 
 from conducto_core.command.json_logs import JsonLines, set_up
 from conducto_core.command.task_layout import CTL, SHELL, AgentVariables
 from conducto_core.command.usage import Reading
 from conducto_core.workers.model import PROTOCOL, WorkerInstructions, WorkerStart
 from conducto_worker.agent.api import HttpApi, HttpTransport
-from conducto_worker.agent.aws import ActivityPoller, connect
+from conducto_worker.agent.aws import ActivityPoller, connect, prove, task_credentials
 from conducto_worker.agent.debug_shell import DebugShell
 from conducto_worker.agent.fifo_channel import FifoCommands
 from conducto_worker.agent.heartbeats import HeartbeatSender
@@ -60,6 +61,8 @@ class SignalClock:
 
 logger = logging.getLogger("conducto_worker")
 
+#: Prefix of every token of the API.
+_PREFIX = "cdo_"
 #: Seconds allowed for sending the last output before the worker exits.
 _LAST_FLUSH_SECONDS = 15.0
 
@@ -70,13 +73,18 @@ def main(env: Mapping[str, str]) -> int:
     set_up(JsonLines(**{field: env.get(name, "") for field, name in whose.items()}))
     clock = SignalClock()
     clock.listen()
-    api = HttpApi(HttpTransport(env[AgentVariables.API_URL], env[AgentVariables.TOKEN]), clock)
+    transport = HttpTransport(env[AgentVariables.API_URL], env[AgentVariables.TOKEN])
+    api = HttpApi(transport, clock)
     start = WorkerStart(task=task_arn(env), protocol=PROTOCOL)
+    key = _PREFIX + token_urlsafe(32)
     try:
-        instructions = api.start(start)
+        proof = prove(start.task, key, env, task_credentials())
+        instructions = api.start(start.model_copy(update={"key": key, "proof": proof}))
     except WorkerApiError as error:
         logger.error("cannot start: %s", error)  # noqa: TRY400  (no traceback needed)
         return 1
+    # The token in the task's environment is readable for others, the key is in this process only.
+    transport.authenticate(key)
     commands = FifoCommands(Path(CTL), shell=instructions.shell, workdir=instructions.workdir)
     commands.open()
     try:

@@ -80,6 +80,10 @@ class HttpTransport:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._own = threading.local()
 
+    def authenticate(self, token: str) -> None:
+        """Send further requests with another token."""
+        self._headers = {**self._headers, "Authorization": f"Bearer {token}"}
+
     def __call__(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         """Send a request; reconnect if the server closed the connection meanwhile."""
         kept: http.client.HTTPConnection | None = getattr(self._own, "connection", None)

@@ -3,12 +3,13 @@
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from conducto_core.workers.model import Credentials, WorkerInstructions
+from conducto_core.workers.model import Credentials, TaskProof, WorkerInstructions
+from conducto_core.workers.rules import task_proof
 from conducto_worker.agent.port import Clock, PolledTask, WorkerApiError
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ _EARLY = 300.0
 _CHECK_EVERY = 0.5
 #: Seconds to wait after a failed poll.
 _PAUSE = 2.0
+_ARN_COLONS = 5
 _GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 #: A poll stays open for 60 s, so the socket needs a longer timeout.
 _READ_TIMEOUT = 75
@@ -158,6 +160,40 @@ def connect(instructions: WorkerInstructions) -> ActivityClient:
         "stepfunctions", region_name=instructions.region, config=config, **keys
     )
     return client
+
+
+def task_credentials() -> Any:
+    """Return botocore's credentials of the task's role, or None."""
+    import botocore.session  # noqa: PLC0415  slow, as in `connect`
+
+    return botocore.session.get_session().get_credentials()
+
+
+def prove(task: str, key: str, env: Mapping[str, str], credentials: Any) -> TaskProof:
+    """Return the proof that this process runs in a task (`conducto_core.workers.rules.task_proof`).
+
+    Raises:
+        WorkerApiError: The task has no role.
+    """
+    # Slow to import, as in `connect`.
+    from botocore.auth import SigV4Auth  # type: ignore[import-untyped]  # noqa: PLC0415
+    from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    if credentials is None or task.count(":") < _ARN_COLONS:
+        raise WorkerApiError("ECS gives this task no ARN or no role, so it cannot prove who it is")
+    _, partition, _, region, _ = task.split(":", 4)
+    headers = {
+        "Content-Type": task_proof.CONTENT_TYPE,
+        task_proof.KEY_HEADER: task_proof.digest_of(key),
+    }
+    url = task_proof.sts_endpoint(region, partition, env) + "/"
+    request = AWSRequest("POST", url, headers, task_proof.BODY)
+    SigV4Auth(credentials.get_frozen_credentials(), "sts", region).add_auth(request)
+    return TaskProof(
+        authorization=request.headers["Authorization"],
+        date=request.headers["X-Amz-Date"],
+        security_token=request.headers.get("X-Amz-Security-Token") or "",
+    )
 
 
 def _is_old(credentials: Credentials, now: float) -> bool:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from conducto_core.command.masking import Mask
 from conducto_core.command.output import PrintedTreeError, TreeExtractor
 from conducto_core.command.server import Finished, Stream
+from conducto_core.diagnosis.rules.first_error import ErrorFinder
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import LiveOutputs, collect
 from conducto_core.run.model.states import Cause
@@ -111,6 +112,7 @@ class Execution:
         self._tree = TreeExtractor() if response.prints_tree else None
         self._stopping = GracefulStop(commands.signal)
         self._output_bytes = 0
+        self._errors = ErrorFinder()
 
     def run(self) -> CommandResult:
         """Run the command and return its result.
@@ -135,7 +137,12 @@ class Execution:
             self._close_output()
             self._shipper.finish()
         ended = self._judge(finished, self._clock.now() - began)
-        found = {"outputs": outputs, "output_bytes": self._output_bytes}
+        failed = ended.report.cause is not None
+        found = {
+            "outputs": outputs,
+            "output_bytes": self._output_bytes,
+            "first_error": self._errors.result() if failed else None,
+        }
         return replace(ended, report=ended.report.model_copy(update=found))
 
     def _outputs(self, finished: Finished | None) -> OutputSummary | None:
@@ -195,6 +202,7 @@ class Execution:
 
     def _send(self, stream: Stream, data: bytes) -> None:
         self._output_bytes += len(data)
+        self._errors.feed(stream, data)
         self._shipper.add(stream, data)
 
     def _judge(self, finished: Finished | None, seconds: float) -> CommandResult:

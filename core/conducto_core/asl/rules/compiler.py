@@ -141,8 +141,8 @@ class GraphBuilder:
             return self._wait(scope, part, failed)
         if part.spec.awaits_tree:
             return _block(scope, part, failed)
-        if part.spec.approval is not None:
-            return _block(scope, part, failed, role="a")
+        if part.spec.approval is not None or part.waits:
+            return self._wait(scope, part, _block(scope, part, failed, role="a"))
         if part.spec.type is NodeType.EXEC:
             return self._wait(scope, part, self._exec(scope, part, ok, failed))
         if not part.children:  # skipped, with Execs in flight
@@ -157,13 +157,15 @@ class GraphBuilder:
     # ---- tasks ------------------------------------------------------------------------------
 
     def _exec(self, scope: Scope, part: Part, ok: Go, failed: Go) -> str:
-        resource = self._resource(part.spec)
-        common = (part.id, part.spec, resource, scope.name_of(failed), scope.exit_to(ok))
+        common = (part.id, part.spec, self._resource(part.spec), scope.name_of(failed))
+        retry = part.spec.retry
+        delayed = retry is not None and retry.number and retry.delay
+        later = scope.name_of(_block(scope, part, failed, role="a")) if delayed else None
         if part.generates is None:
-            return scope.add(part.id, states.exec_task(*common))
+            return scope.add(part.id, states.exec_task(*common, scope.exit_to(ok), later=later))
         blocked = scope.name_of(_block(scope, part.generates, failed))
-        target = part.generates.id
-        state = states.generate_task(*common, target=target, blocked=blocked)
+        target, next_ = part.generates.id, scope.name_of(ok)
+        state = states.generate_task(*common, next_, target=target, blocked=blocked, later=later)
         return scope.add(part.id, state)
 
     def _nested(self, scope: Scope, arn: Any, ok: Go, failed: Go) -> states.State:
@@ -283,7 +285,8 @@ def _join(scope: Scope, name: str, branches: list[states.State], ok: Go, failed:
 def _block(scope: Scope, part: Part, failed: Go, *, role: str = "b") -> str:
     """Add a state that waits forever: this execution will not get the tree of a Lazy.
 
-    Neither will it get the decision about an approval: that plans the rest again.
+    Neither will it get the decision about an approval, or the retry of a command after a delay:
+    those plan the rest again.
     """
     name = f"{part.id}.{role}"
     if name not in scope.states:

@@ -32,8 +32,21 @@ from conducto_core.workers.rules.fargate import PRICES, Size, rounding_note, siz
 
 #: Seconds from a worker's start, which is charged, to its first command.
 START_SECONDS = 45.0
+#: Seconds from a launch to the first request for a worker: of a small tree, and more for each Exec
+#: (``make bench BENCH=cloud`` with ``--only launch``).
+_REQUEST_SECONDS, _REQUEST_EACH = 0.5, 2.3e-5
 #: Seconds for which an idle worker waits for another command.
 IDLE_SECONDS = 60.0
+
+
+def first_command(execs: int) -> tuple[float, str]:
+    """Return the seconds from a launch in the cloud to its first command, and the reason."""
+    request = _REQUEST_SECONDS + _REQUEST_EACH * execs
+    why = (
+        f"a worker is requested after {request:.1f} s; AWS Fargate then needs 30 to 45 s for a "
+        "machine and to pull the image, longer for a large one; state machines are made meanwhile"
+    )
+    return request + START_SECONDS, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,6 +427,45 @@ def estimate(
         found.high = dollars if found.high is None else max(found.high, dollars)
     _caveat(found, pipeline, execs)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRange:
+    """The price of a launch.
+
+    Attributes:
+        low: The least cost with the durations of one of the earlier runs; None without any.
+        high: The greatest cost with the durations of one of the earlier runs; None without any.
+        most: The cost if each command runs once, until its time limit.
+    """
+
+    low: float | None
+    high: float | None
+    most: float
+
+
+def price_range(
+    pipeline: Pipeline, runs: Iterable[Mapping[str, float]], max_workers: int
+) -> PriceRange:
+    """Return the price of one run, without the trees that Lazy nodes generate.
+
+    Args:
+        pipeline: The tree.
+        runs: The durations of each earlier run.
+        max_workers: Maximum number of workers at once.
+
+    Raises:
+        DefinitionError: a node is larger than any worker.
+    """
+    execs = [spec for spec in pipeline.execs() if spec.approval is None]
+
+    def cost(seconds: Mapping[str, float]) -> float:
+        return sum(_dollars(_pools(pipeline, execs, seconds, Conditions(max_workers), spot=False)))
+
+    usual = [{e.path: run.get(e.path, ASSUMED_SECONDS) for e in execs} for run in runs]
+    costs = [cost(seconds) for seconds in usual]
+    most = cost({spec.path: spec.max_time or 0.0 for spec in execs})
+    return PriceRange(min(costs, default=None), max(costs, default=None), most)
 
 
 def _pools(

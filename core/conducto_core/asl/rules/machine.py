@@ -17,7 +17,13 @@ node is answered at once.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from conducto_core.asl.rules.naming import MAX_OFFERS, NO_TREE, WORKER_LOST, node_id
+from conducto_core.asl.rules.naming import (
+    MAX_OFFERS,
+    NO_TREE,
+    RETRY_LATER,
+    WORKER_LOST,
+    node_id,
+)
 from conducto_core.asl.rules.states import Residual, residual
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import IN_FLIGHT, Cause, NodeType, State
@@ -243,10 +249,20 @@ class CloudMachine:
         seconds: float = 0.0,
         mem: float = 0.0,
         final: bool = False,
+        exit_code: int | None = None,
+        now: float = 0.0,
     ) -> StepResult:
         """End an Exec whose command ended, or that is in flight and could not be started."""
-        attempt = self.tree.nodes[path].attempt
-        event = ev.AttemptFinished(path, attempt, cause, seconds=seconds, mem=mem, final=final)
+        event = ev.AttemptFinished(
+            path,
+            self.tree.nodes[path].attempt,
+            cause,
+            seconds=seconds,
+            mem=mem,
+            final=final,
+            exit_code=exit_code,
+            time=now,
+        )
         if self._apply(event, path):
             self._replan()
         self._respond_held()
@@ -256,7 +272,7 @@ class CloudMachine:
 
     def _changes_the_past(self, event: ev.Event) -> bool:
         match event:
-            case ev.NodesKilled() | ev.SpendLimitReached():
+            case ev.NodesKilled() | ev.SpendLimitReached() | ev.BudgetsReached():
                 return False
             case ev.TimeLimitReached():
                 return isinstance(self.tree.nodes[event.path], LiveGroup)
@@ -276,10 +292,12 @@ class CloudMachine:
             event: The event.
             about: Nodes whose own retry or skip the graph already handles.
         """
-        outdated = False
         if isinstance(event, ev.TimeLimitReached):
             self._expired.add(event.path)
+        ended = self.tree.retries_ended
         commands = advance(self.tree, event)
+        # No task in the graph can continue an Exec that no longer waits for its retry.
+        outdated = self.run_state.open and self.tree.retries_ended > ended
         for command in commands:
             match command:
                 case ev.Enqueue():
@@ -356,6 +374,8 @@ class CloudMachine:
                 return self._success(node, token)
             case Outcome.FAILED:
                 return CompleteTask(token, FAILED)
+            case Outcome.UNFINISHED if node.path in self.tree.retrying and not waits:
+                return CompleteTask(token, RETRY_LATER)
             case Outcome.UNFINISHED:
                 if self.tree.armed and not waits:
                     self.run_state.refused.append(node.path)
@@ -372,7 +392,8 @@ class CloudMachine:
             case Outcome.FAILED:
                 return CompleteTask(token, FAILED)
             case Outcome.UNFINISHED:
-                return CompleteTask(token, CANCELLED)
+                later = node.path in self.tree.retrying
+                return CompleteTask(token, RETRY_LATER if later else CANCELLED)
 
     def _success(self, node: LiveNode, token: str) -> CompleteTask:
         target = self.tree.nodes.get(node.spec.lazy_target or "")

@@ -143,5 +143,9 @@ WORKER_LOST: Final = "WorkerLost"
 NO_TREE: Final = "NoTree"
 
 
+#: The error of a task whose Exec is tried again after a delay, by a run that is planned then.
+RETRY_LATER: Final = "RetryLater"
+
+
 #: How often Step Functions offers a task whose workers are lost.
 MAX_OFFERS: Final = 3

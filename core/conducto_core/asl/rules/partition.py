@@ -53,6 +53,7 @@ class Part:
         spec: The node; for a bundle, its group.
         children: The remaining children.
         failed: See `Residual`.
+        waits: See `Residual`.
         awaited: See `Residual`.
         generates: For a Lazy's Generate: the part that receives its tree.
         generated: A Lazy's target whose Generate still has to run before it.
@@ -64,6 +65,7 @@ class Part:
     spec: NodeSpec
     children: list["Part"] = field(default_factory=list)
     failed: bool = False
+    waits: bool = False
     awaited: tuple[NodeSpec, ...] = ()
     generates: "Part | None" = None
     generated: bool = False
@@ -90,7 +92,9 @@ def parts_of(rest: Residual, ids: Callable[[str], str]) -> Part:
 
 
 def _part(rest: Residual, ids: Callable[[str], str]) -> Part:
-    return Part(ids(rest.spec.path), rest.spec, failed=rest.failed, awaited=rest.awaited)
+    part = Part(ids(rest.spec.path), rest.spec, failed=rest.failed, awaited=rest.awaited)
+    part.waits = rest.waits
+    return part
 
 
 def _pair_lazy(children: list[Part]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Final
 
-from conducto_core.asl.rules.naming import MAX_OFFERS, NO_TREE, WORKER_LOST
+from conducto_core.asl.rules.naming import MAX_OFFERS, NO_TREE, RETRY_LATER, WORKER_LOST
 from conducto_core.run.model.states import Cause, NodeType
 from conducto_core.run.rules.outcomes import (
     Failure,
@@ -56,12 +56,14 @@ _RETRY_MACHINE = [
         "MaxAttempts": 5,
     }
 ]
+#: The output of a branch: every one has the field, so that no path selects nothing.
+_OK, _FAILED = {"e": False}, {"e": True}
 _ANY_FAILED = {"e.$": "States.ArrayContains($[*].e, true)"}
 
 
 def end() -> Exit:
-    """Return the exit of a state that ends its scope without an error or data."""
-    return {"OutputPath": None, "End": True}
+    """Return the exit of a task or Parallel that ends its scope without a failure."""
+    return {"ResultSelector": _OK, "End": True}
 
 
 def pass_on(next_: str) -> Exit:
@@ -70,9 +72,27 @@ def pass_on(next_: str) -> Exit:
 
 
 def exec_task(
-    node: str, spec: NodeSpec, resource: str, caught: str, exit_: Exit, **extra: Any
+    node: str,
+    spec: NodeSpec,
+    resource: str,
+    caught: str,
+    exit_: Exit,
+    *,
+    later: str | None = None,
+    **extra: Any,
 ) -> State:
-    """Return the state that runs an Exec on a worker of its pool; ``extra`` overrides fields."""
+    """Return the state that runs an Exec on a worker of its pool.
+
+    Args:
+        node: The node's id.
+        spec: The Exec.
+        resource: ARN of the activity of its pool.
+        caught: The state after a failure.
+        exit_: The exit after success.
+        later: The state after a failed attempt that is retried after a delay, if it may be.
+        extra: Fields that override those here.
+    """
+    catch = [{**_catch_all(later), "ErrorEquals": [RETRY_LATER]}] if later is not None else []
     return {
         "Type": "Task",
         "Resource": resource,
@@ -80,7 +100,7 @@ def exec_task(
         "TimeoutSeconds": backstop(spec),
         "HeartbeatSeconds": HEARTBEAT_SECONDS,
         "Retry": _RETRY_EXEC,
-        "Catch": [_catch_all(caught)],
+        "Catch": [*catch, *extra.pop("catch", ()), _catch_all(caught)],
         **exit_,
         **extra,
     }
@@ -91,15 +111,17 @@ def generate_task(
     spec: NodeSpec,
     resource: str,
     caught: str,
-    exit_: Exit,
+    next_: str,
     *,
     target: str,
     blocked: str,
+    later: str | None = None,
 ) -> State:
     """Return the state of a Lazy's Generate; its output names the machine of the tree."""
-    catch = [{**_catch_all(blocked), "ErrorEquals": [NO_TREE]}, _catch_all(caught)]
+    catch = [{**_catch_all(blocked), "ErrorEquals": [NO_TREE]}]
     result = {"ResultSelector": {"sm.$": "$.sm"}, "ResultPath": f"$.g.{target}"}
-    return exec_task(node, spec, resource, caught, exit_, Catch=catch, **result)
+    exit_ = pass_on(next_)
+    return exec_task(node, spec, resource, caught, exit_, later=later, catch=catch, **result)
 
 
 def wait_task(node: str, spec: NodeSpec, resource: str, ended: str) -> State:
@@ -186,12 +208,12 @@ def wait_for_ever(next_: str) -> State:
 
 def branch_ok() -> State:
     """Return the last state of a branch without a failure."""
-    return {"Type": "Pass", **end()}
+    return {"Type": "Pass", "Result": _OK, "End": True}
 
 
 def branch_failed() -> State:
     """Return the last state of a branch that failed; the branch itself always succeeds."""
-    return {"Type": "Pass", "Result": {"e": True}, "End": True}
+    return {"Type": "Pass", "Result": _FAILED, "End": True}
 
 
 def machine_ok() -> State:
@@ -213,12 +235,15 @@ def backstop(spec: NodeSpec) -> int:
 
     The worker itself enforces ``max_time`` on every attempt, and makes all attempts in one task.
     """
-    limit = FOREVER_SECONDS if spec.max_time is None else spec.max_time * max_tries(spec.callbacks)
+    tries = max_tries(spec.callbacks)
+    if spec.retry is not None and not spec.retry.delay:
+        tries = max(tries, spec.retry.number + 1)
+    limit = FOREVER_SECONDS if spec.max_time is None else spec.max_time * tries
     return min(ceil(limit) + _MARGIN_SECONDS, FOREVER_SECONDS)
 
 
 def max_tries(callbacks: tuple[Callback, ...]) -> int:
-    """Return the maximum number of automatic attempts of an Exec; at least 1."""
+    """Return the maximum number of attempts that the callbacks of an Exec make; at least 1."""
     if not callbacks:
         return 1
     return max(_tries(callbacks, cause) for cause in Cause)
@@ -248,6 +273,7 @@ class Residual:
     Attributes:
         children: The rest of its children, in order.
         failed: It failed and was not reset: nothing runs here, and its parent sees a failure.
+        waits: An Exec that waits for its retry: another run is planned when it is due.
         awaited: Execs in flight that the order of ``children`` does not include, such as a late
             sibling that still runs while an early one was reset. A group does not end before they
             do; an Exec does not start before they end.
@@ -256,6 +282,7 @@ class Residual:
     spec: NodeSpec
     children: tuple["Residual", ...] = ()
     failed: bool = False
+    waits: bool = False
     awaited: tuple[NodeSpec, ...] = ()
 
     def leaves(self) -> Iterator[NodeSpec]:
@@ -263,7 +290,7 @@ class Residual:
         stack = [self]
         while stack:
             node = stack.pop()
-            if node.spec.type is NodeType.EXEC and not node.failed:
+            if node.spec.type is NodeType.EXEC and not (node.failed or node.waits):
                 yield node.spec
             stack.extend(reversed(node.children))
 
@@ -277,7 +304,7 @@ class Residual:
         while stack:
             node = stack.pop()
             specs = node.awaited
-            if node.spec.type is NodeType.EXEC and not node.failed:
+            if node.spec.type is NodeType.EXEC and not (node.failed or node.waits):
                 specs = (*specs, node.spec)
             yield from (spec for spec in specs if spec.approval is None)
             stack.extend(node.children)
@@ -309,7 +336,8 @@ def _left_of_exec(tree: TreeState, node: LiveNode) -> Residual | None:
             return Residual(node.spec, failed=True)
         case Outcome.UNFINISHED:
             awaited = () if node.spec.lazy_target is None else _old_tree_of(tree, node)
-            return Residual(node.spec if node.mem is None else sized(node), awaited=awaited)
+            waits = node.path in tree.retrying
+            return Residual(sized(node), waits=waits, awaited=awaited)
 
 
 def _left_of_group(

@@ -4,14 +4,21 @@ An Exec is kept if it is done, its fingerprint is equal, and nothing before it i
 Serial changed. Nodes are compared by path.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from conducto.errors import DefinitionError
 from conducto_core.programs.model import Fate, NodePlan, PlanRecord
+from conducto_core.programs.rules.fingerprints import (
+    CODE,
+    NO_DIGEST,
+    FieldChange,
+    changed_names,
+    code_of,
+    differences,
+    fingerprint,
+)
 from conducto_core.run.model.records import AttemptRecord, NodeState
 from conducto_core.run.model.states import NodeType, State
 from conducto_core.run.rules.tree_state import LiveNode, TreeState
@@ -19,24 +26,11 @@ from conducto_core.tree.model import NodeSpec, Pipeline, child_path
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.tree.rules.resolve import Form, resolve, resolve_generated
 
-#: The parts of a fingerprint, in order, as the reasons name them.
-PARTS: Final = (
-    "command",
-    "environment",
-    "secrets",
-    "image digest",
-    "CPUs or memory",
-    "container settings",
-)
-#: An image that is not known yet, or secrets that are not compared: equal to every other.
-ANY: Final = "*"
-NO_DIGEST: Final = "its image has no digest"
-_DIGITS: Final = 16
-#: Maximum number of secrets that a reason names.
+#: Maximum number of names in a reason.
 _NAMED: Final = 3
 
-#: Returns the names of the secrets that changed since an Exec was started, which has attempts.
-SecretNames = Callable[[str], Sequence[str]]
+#: Returns the names of the files that differ between two identities of copied code, if known.
+ChangedFiles = Callable[[str, str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,86 +75,13 @@ class ContinuationPlan:
         )
 
 
-def fingerprint(
-    spec: NodeSpec, script: str, image: str | None, secrets: str, hide: Callable[[str], str] = str
-) -> str | None:
-    """Return the fingerprint of the inputs of an Exec, or None if its image has no digest.
-
-    Args:
-        spec: The resolved Exec.
-        script: Its command as it runs.
-        image: The digest of its image, or `ANY`.
-        secrets: The version of the secrets that it receives, without values, or `ANY`.
-        hide: Masks the values of secrets, so that no digest depends on one.
-    """
-    if image is None:
-        return None
-    place = spec.placement
-    parts = (
-        hide(script),
-        (tuple((name, hide(value)) for name, value in sorted(spec.env.items())), spec.results),
-        secrets,
-        image,
-        (place.cpu, place.mem),
-        (place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target),
-    )
-    return " ".join(ANY if part == ANY else _digest_of(repr(part)) for part in parts)
-
-
-class Ran(NamedTuple):
-    """The newest attempts of the Execs that were started.
-
-    Attributes:
-        fingerprints: ``{path: fingerprint}``.
-        started: ``{path: time of the start}``.
-    """
-
-    fingerprints: dict[str, str | None]
-    started: dict[str, float]
-
-
-def newest(attempts: Iterable[AttemptRecord]) -> Ran:
-    """Return the newest attempts.
+def newest(attempts: Iterable[AttemptRecord]) -> dict[str, str | None]:
+    """Return ``{path: fingerprint of the newest attempt}`` of the Execs that were started.
 
     Args:
         attempts: Those of each path in order. One that ended while it was queued had no inputs.
     """
-    ran = Ran({}, {})
-    for each in attempts:
-        if each.started is not None:
-            ran.fingerprints[each.path] = each.fingerprint
-            ran.started[each.path] = each.started
-    return ran
-
-
-def changed_secrets(started: Mapping[str, float], updated: Mapping[str, float]) -> SecretNames:
-    """Return a function that names the secrets that changed since an Exec was started.
-
-    Args:
-        started: ``{path: start of the newest attempt}``.
-        updated: ``{name: time of the last change}`` of the secrets.
-    """
-
-    def names(path: str) -> list[str]:
-        return sorted(name for name, time in updated.items() if time > started[path])
-
-    return names
-
-
-def secrets_version(secrets: Iterable[tuple[str, str, float]]) -> str:
-    """Return the version of secrets, which does not depend on their values.
-
-    Args:
-        secrets: The scope, the name and the time of the last change of each one.
-    """
-    names = sorted(secrets)
-    return hashlib.sha256(repr(names).encode()).hexdigest() if names else ""
-
-
-# Execs of one pipeline often differ only in their command.
-@lru_cache(maxsize=256)
-def _digest_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return {each.path: each.fingerprint for each in attempts if each.started is not None}
 
 
 def plan(
@@ -168,7 +89,7 @@ def plan(
     ran: Mapping[str, str | None],
     new: Mapping[str, NodeSpec],
     now: Mapping[str, str | None],
-    secrets: SecretNames = lambda _: (),
+    files: ChangedFiles = lambda _before, _now: (),
 ) -> ContinuationPlan:
     """Return the plan to replace a tree.
 
@@ -177,11 +98,11 @@ def plan(
         ran: ``{path: fingerprint of the newest attempt}`` of the Execs with attempts.
         new: The nodes of the new tree, parents first.
         now: ``{path: fingerprint}`` of the Execs of the new tree.
-        secrets: Names the secrets that changed, for the reasons.
+        files: Names the files that changed, for the reasons.
     """
     forced: dict[str, str] = {}
     while True:
-        made = _Planner(old, ran, new, now, secrets).plan(forced)
+        made = _Planner(old, ran, new, now, files).plan(forced)
         more = _shared_containers(new, made)
         if not more:
             return made
@@ -245,7 +166,7 @@ def continuation(
     generated: Mapping[str, Form],
     fingerprints: Callable[[Pipeline], Mapping[str, str | None]],
     *,
-    secrets: SecretNames = lambda _: (),
+    files: ChangedFiles = lambda _before, _now: (),
     first: tuple[Pipeline, tuple[str, ...]] | None = None,
 ) -> Continuation:
     """Return the replacement of a tree; a generated tree remains with the Exec that printed it.
@@ -256,7 +177,7 @@ def continuation(
         form: The new tree.
         generated: ``{target: form}`` of the generated trees of the old one, outer ones first.
         fingerprints: Returns ``{path: fingerprint}`` of the Execs of a tree.
-        secrets: See `plan`.
+        files: See `plan`.
         first: The result of `with_generated`, if the caller has it: a large tree takes seconds.
 
     Raises:
@@ -264,7 +185,7 @@ def continuation(
     """
     pipeline, targets = first or with_generated(form, generated)
     while True:
-        made = plan(old, ran, pipeline.nodes, fingerprints(pipeline), secrets)
+        made = plan(old, ran, pipeline.nodes, fingerprints(pipeline), files)
         printed = {
             spec.lazy_target
             for path in made.kept()
@@ -357,14 +278,14 @@ class _Planner:
         ran: Mapping[str, str | None],
         new: Mapping[str, NodeSpec],
         now: Mapping[str, str | None],
-        secrets: SecretNames,
+        files: ChangedFiles,
     ) -> None:
         self._old = old
         self._ran = ran
         self._new = new
         self._now = now
         self._forced: Mapping[str, str] = {}
-        self._secrets = secrets
+        self._files = files
         self._skipped = _skips(old, new)
         self._decisions: dict[str, NodeDecision] = {}
 
@@ -432,23 +353,31 @@ class _Planner:
 
     def _other_inputs(self, spec: NodeSpec, node: LiveNode) -> str | None:
         if spec.path in self._ran:
-            return self._unequal(spec.path)
+            return self._unequal(spec, node)
         return None if _definition(node.spec) == _definition(spec) else "definition changed"
 
-    def _unequal(self, path: str) -> str | None:
-        """Return the parts in which the fingerprints of an Exec differ, or None."""
-        ran, now = self._ran[path], self._now[path]
+    def _unequal(self, spec: NodeSpec, node: LiveNode) -> str | None:
+        """Return the fields in which the fingerprints of an Exec differ, or None."""
+        ran, now = self._ran[spec.path], self._now[spec.path]
         if ran is None or now is None:
             return NO_DIGEST
-        pairs = zip(PARTS, ran.split(" "), now.split(" "), strict=True)
-        parts = [name for name, one, other in pairs if one != other and ANY not in (one, other)]
-        named = f": {self._changed_secrets(path)}" if "secrets" in parts else ""
-        return f"{' and '.join(parts)} changed{named}" if parts else None
+        found = differences(ran, now)
+        if not found:
+            return None
+        named = [name for each in found for name in self._names(each, spec, node, (ran, now))]
+        more = f" and {len(named) - _NAMED:,} more" if len(named) > _NAMED else ""
+        names = f": {', '.join(named[:_NAMED])}{more}" if named else ""
+        return f"{' and '.join(each.field for each in found)} changed{names}"
 
-    def _changed_secrets(self, path: str) -> str:
-        names = self._secrets(path)
-        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-        return f"{', '.join(names[:_NAMED])}{more}" if names else "fewer than before"
+    def _names(
+        self, change: FieldChange, spec: NodeSpec, node: LiveNode, prints: tuple[str, str]
+    ) -> Sequence[str]:
+        if change.field == "environment":
+            return changed_names(node.spec.env, spec.env)
+        if change.field == CODE:
+            before, now = (code_of(each) or "" for each in prints)
+            return self._files(before, now)
+        return change.names
 
     def _other_result(self, spec: NodeSpec, node: LiveNode) -> str | None:
         """Return why the result of an equal Exec is not valid in the new tree."""

@@ -33,6 +33,8 @@ class AttemptFinished:
         cause: Cause of the failure; None is success. A requested stop overrides it.
         started: Its command may have started; ignored while the Exec is still queued.
         final: It is not retried: the next attempt would end in the same way.
+        exit_code: Exit code of the command, if it ended with one.
+        time: When it ended, in seconds since the epoch: a retry may be due some time after it.
     """
 
     path: str
@@ -42,6 +44,15 @@ class AttemptFinished:
     mem: float = 0.0
     started: bool = True
     final: bool = False
+    exit_code: int | None = None
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetriesDue:
+    """The delays before the next attempts of these Execs are over."""
+
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,13 @@ class SpendLimitReached:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetsReached:
+    """The budgets of these nodes are used up, and their commands are to stop then."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NodesModified:
     """Definitions of nodes were edited; running attempts keep their old definitions."""
 
@@ -121,6 +139,7 @@ Event = (
     | Disarmed
     | AttemptStarted
     | AttemptFinished
+    | RetriesDue
     | TreeGenerated
     | TimeLimitReached
     | NodesReset
@@ -128,6 +147,7 @@ Event = (
     | NodesUnskipped
     | NodesKilled
     | SpendLimitReached
+    | BudgetsReached
     | NodesModified
     | ApprovalsOutdated
 )

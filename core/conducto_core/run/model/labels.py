@@ -30,6 +30,7 @@ _CAUSES = {
     Cause.LAZY: "printed no valid tree",
     Cause.INPUT: "a result it uses is missing",
     Cause.SPEND_LIMIT: "killed at the spend limit",
+    Cause.BUDGET: "killed at its budget",
     Cause.REJECTED: "rejected",
     Cause.APPROVAL_TIMEOUT: "nobody approved it in time",
 }

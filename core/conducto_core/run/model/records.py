@@ -8,6 +8,8 @@ from enum import StrEnum
 from json.encoder import encode_basestring
 from typing import Literal, NamedTuple
 
+from pydantic import Field
+
 from conducto_core.approvals.model import WaitingApproval
 from conducto_core.record import SCHEMA_VERSION, Record, trusted
 from conducto_core.results.model import OutputSummary
@@ -165,6 +167,8 @@ class GitOrigin(Record):
         sha: The commit.
         untrusted: It is a pull request from a fork: its commands run without secrets, user data, a
             task role, a launch token and debug shells.
+        path: The script that the repository's configuration runs at the commit, if a trigger of
+            an administrator proves it; None also once a user has changed the pipeline.
     """
 
     trigger: str
@@ -175,6 +179,19 @@ class GitOrigin(Record):
     branch: str
     sha: str
     untrusted: bool = False
+    path: str | None = None
+
+
+class LaunchCommit(Record):
+    """The commit of the clone that a pipeline's script was launched from.
+
+    Attributes:
+        dirty: Files that git knows had changes.
+    """
+
+    sha: str = Field(max_length=64)
+    branch: str | None = Field(default=None, max_length=300)
+    dirty: bool = False
 
 
 class PipelineRecord(Record):
@@ -195,6 +212,7 @@ class PipelineRecord(Record):
         copy_of: The pipeline whose tree a user launched again.
         notification_rules: Names of the rules that applied when it was launched.
         git: The event that launched it; None if it was not a trigger.
+        commit: That of the clone that it was launched from, if any.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -220,6 +238,7 @@ class PipelineRecord(Record):
     copy_of: str | None = None
     notification_rules: tuple[str, ...] = ()
     git: GitOrigin | None = None
+    commit: LaunchCommit | None = None
     status: PipelineStatus = PipelineStatus()
     created: float = 0.0
     touched: float = 0.0
@@ -236,8 +255,9 @@ class NodeState(Record):
         lost_starts: Attempts repeated because the container was lost before the command started.
         expired: Its own ``max_time`` ran out; not that of a group above it.
         mem: Memory in GB that a retry requested, instead of the definition's.
-        order: Reason for which a running Exec is being stopped; a restarted agent completes the
-            stop.
+        stop_reason: Reason for which a running Exec is being stopped; a restarted agent completes
+            the stop.
+        retry_at: When a failed attempt is retried, in seconds since the epoch; the node is pending.
     """
 
     path: str
@@ -252,6 +272,7 @@ class NodeState(Record):
     expired: bool = False
     mem: float | None = None
     stop_reason: StopReason | None = None
+    retry_at: float | None = None
 
 
 class ApprovalDecision(Record):
@@ -265,6 +286,25 @@ class ApprovalDecision(Record):
     by: str
     time: float
     comment: str | None = None
+
+
+class FirstError(Record):
+    """The first error in the output of a failed attempt (`conducto_core.diagnosis`).
+
+    Attributes:
+        signature: The line without the parts that differ between failures of one cause; at most 200
+            bytes.
+        text: The line, shortened; the last line of output that names no error.
+        stream: The stream that has it; None: a message has it.
+        line: Its number, counted from 0; None if it names no error.
+        offset: The byte at which it starts.
+    """
+
+    signature: str = Field(max_length=400)
+    text: str = Field(max_length=1000)
+    stream: Literal["stdout", "stderr"] | None = None
+    line: int | None = None
+    offset: int | None = None
 
 
 class AttemptRecord(Record):
@@ -292,6 +332,7 @@ class AttemptRecord(Record):
         outputs: Its result, metrics and artifacts; None without any. While it runs, those that
             arrived so far.
         decision: Of an approval, once a person has decided.
+        first_error: Of a failure with output; None also in records of earlier versions.
     """
 
     path: str
@@ -319,6 +360,7 @@ class AttemptRecord(Record):
     interpreter: str | None = None
     outputs: OutputSummary | None = None
     decision: ApprovalDecision | None = None
+    first_error: FirstError | None = None
 
 
 class NodeChange(Record):
@@ -388,13 +430,24 @@ class ChangeRow(NamedTuple):
 
 
 WaitKind = Literal[
-    "image", "turn", "limit", "start", "approval", "workers", "plan", "spend_limit", "schedule"
+    "image",
+    "turn",
+    "limit",
+    "start",
+    "approval",
+    "workers",
+    "plan",
+    "spend_limit",
+    "schedule",
+    "retry",
+    "budget",
 ]
 """The kinds of waits of nodes, for all clients; `conducto_core.run.rules.waits` has the sentence of
 each. ``turn`` is the wait for an earlier node, a place in a group or on the machine; ``limit`` that
 for a named limit, ``start`` that for its container, ``approval`` that for a person, ``workers``
 that for workers which others have or AWS did not start, ``plan`` that for an allowance of the plan,
-and ``schedule`` that for the time at which the pipeline starts."""
+``schedule`` that for the time at which the pipeline starts, ``retry`` that for the time of the next
+attempt, and ``budget`` that for a higher budget of a node."""
 
 PhaseKind = Literal["image", "turn", "start", "unknown"]
 """The kinds of recorded waits of an attempt; ``unknown`` is a wait of which no details are
@@ -410,6 +463,7 @@ class Wait(NamedTuple):
         since: Since when it waits, in seconds since the epoch; None if unknown.
         holder: The node, person, plan or other commands that it waits for; None if there is none.
         remedy: How to end the wait, maybe with a command; None if nothing ends it sooner.
+        until: When it ends, in seconds since the epoch; None if unknown.
     """
 
     text: str
@@ -417,6 +471,7 @@ class Wait(NamedTuple):
     since: float | None = None
     holder: str | None = None
     remedy: str | None = None
+    until: float | None = None
 
     def __str__(self) -> str:
         """Return the sentence with its remedy."""

@@ -120,6 +120,7 @@ class NodeView(Record):
 
     Attributes:
         approval: Of an Exec that waits for a person and runs no command.
+        modified: Names of the parameters that were changed on it after the launch.
         reuse: Its use of containers, if not the default: ``context`` for a group whose Execs run in
             one container of its own, one after another, and for each of them; ``fresh`` for an Exec
             with a new container for each attempt.
@@ -130,6 +131,7 @@ class NodeView(Record):
         wait_since: Since when it waits, in seconds since the epoch; None if unknown.
         wait_holder: The node, person, plan or other commands that it waits for.
         wait_remedy: How to end the wait, maybe with a command.
+        wait_until: When the wait ends, in seconds since the epoch; None if unknown.
         started: Start of the first of the newest attempts below a group, in seconds since the
             epoch. None for an Exec, for a pending group, and if attempts were not requested.
         ended: End of the last of them; None while the group runs.
@@ -151,6 +153,7 @@ class NodeView(Record):
     doc: str | None = None
     file: str | None = None
     line: int | None = None
+    modified: tuple[str, ...] = ()
     image: str | None = None
     cpu: float | None = None
     mem: float | None = None
@@ -164,6 +167,7 @@ class NodeView(Record):
     wait_since: float | None = None
     wait_holder: str | None = None
     wait_remedy: str | None = None
+    wait_until: float | None = None
     started: float | None = None
     ended: float | None = None
     idle: float = 0.0
@@ -284,6 +288,7 @@ class Changes(Record):
     max_time: float | str | None = None
     max_concurrent: int | None = None
     retry_lost: int | None = None
+    budget: float | None = None
     stop_on_error: bool | None = None
     suppress_errors: bool | None = None
     container_reuse_context: str | None = None

@@ -35,6 +35,7 @@ class Cause(StrEnum):
     LAZY = "lazy"
     INPUT = "input"
     SPEND_LIMIT = "spend_limit"
+    BUDGET = "budget"
     REJECTED = "rejected"
     APPROVAL_TIMEOUT = "approval_timeout"
 
@@ -46,6 +47,7 @@ class StopReason(StrEnum):
     EXPIRE = "expire"
     RESET = "reset"
     SPEND_LIMIT = "spend_limit"
+    BUDGET = "budget"
 
 
 IN_FLIGHT = frozenset({State.QUEUED, State.RUNNING})
@@ -67,4 +69,5 @@ STATE_OF_CAUSE: dict[Cause | None, State] = {
     Cause.WORKER_LOST: State.KILLED,
     Cause.KILLED_BY_USER: State.KILLED,
     Cause.SPEND_LIMIT: State.KILLED,
+    Cause.BUDGET: State.KILLED,
 }

@@ -164,9 +164,9 @@ def _touches(action: Action, node: LiveExec) -> bool:
     match action:
         case Action.RESET | Action.REBUILD:
             runs_again = node.state in FINISHED or node.state is State.RUNNING
-            return runs_again or is_held_by_limit(node)
+            return runs_again or node.retry_at is not None or is_held_by_limit(node)
         case Action.KILL:
-            return node.state in IN_FLIGHT
+            return node.state in IN_FLIGHT or node.retry_at is not None
         case _:
             return True
 
@@ -261,7 +261,7 @@ class Activity:
         since: Start of the current period; None if there is none.
         finished: The newest finished periods, oldest first.
         continues: The current period is a part of the round before.
-        waits: Since the last period, the pipeline waits only for approvals.
+        waits: Since the last period, the pipeline waits only for approvals and retries.
     """
 
     seconds: float = 0.0
@@ -289,15 +289,17 @@ class Activity:
         kept = sum(one.ended - one.started for one in self.finished if one.ended is not None)
         return max(0.0, self.seconds - kept)
 
-    def after(self, counts: Counts, waiting: int, now: float) -> "Activity":
+    def after(self, counts: Counts, waiting: int, now: float, *, retrying: int = 0) -> "Activity":
         """Return the activity after an event.
 
         Args:
             counts: The numbers of Execs by state after it.
             waiting: Number of queued Execs that are approvals.
             now: Time of the event.
+            retrying: Number of Execs that wait for a retry; they occupy nothing meanwhile.
         """
-        in_flight = counts.queued + counts.running
+        waiting += retrying
+        in_flight = counts.queued + counts.running + retrying
         if in_flight > waiting:
             if self.since is not None:
                 return self

@@ -21,14 +21,20 @@ class Hold(Enum):
 
     ``NEEDED``: an Exec of the group runs or is queued. ``PAUSED``: the group continues when a user
     resumes the pipeline, which was not cancelled. ``SPARE``: no Exec continues by itself; the
-    container stops when another pool waits for a worker, and after `CONTEXT_IDLE`. ``OVER``: it
-    stops now.
+    container stops after `CONTEXT_IDLE`, or when others need its place. ``OVER``: it stops now.
     """
 
     NEEDED = auto()
     PAUSED = auto()
     SPARE = auto()
     OVER = auto()
+
+
+#: The reasons for which an idle container was stopped while its group needed it.
+LATE = {
+    Hold.PAUSED: f"the pipeline was paused for more than {CONTEXT_PAUSE / 3600:g} hours",
+    Hold.SPARE: f"no command of the group had run for {CONTEXT_IDLE / 60:g} minutes",
+}
 
 
 def hold_of(tree: TreeState, pool: str, *, used: bool) -> Hold:

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import assert_never
 
+from conducto.wire.retries import Retry
 from conducto_core.errors import TransitionError
 from conducto_core.run.model import events as ev
+from conducto_core.run.model.labels import duration
 from conducto_core.run.model.states import (
     FAILED,
     FINISHED,
@@ -33,7 +35,9 @@ from conducto_core.run.rules.outcomes import (
     Failure,
     FailureDecision,
     decide_failure,
+    decide_retry,
     is_final,
+    replaces_retry_lost,
     retries_loss,
     state_of,
     suppress,
@@ -44,6 +48,7 @@ from conducto_core.run.rules.tree_state import (
     LiveNode,
     Notice,
     TreeState,
+    has_its_turn,
     ready_below,
 )
 from conducto_core.tree.model import NodeSpec
@@ -67,7 +72,8 @@ def advance(tree: TreeState, event: ev.Event) -> list[ev.Command]:
 def settled(tree: TreeState) -> bool:
     """Return whether nothing runs, is queued, or will start by itself."""
     root = tree.root
-    return not (root.in_flight() if isinstance(root, LiveGroup) else root.state in IN_FLIGHT)
+    in_flight = root.in_flight() if isinstance(root, LiveGroup) else root.state in IN_FLIGHT
+    return not (in_flight or tree.retrying)
 
 
 class _Step:
@@ -85,11 +91,17 @@ class _Step:
                 tree.notices.append((Notice.TURN, tree.root))
             case ev.Disarmed():
                 tree.armed, tree.paused = False, True
-                self._withdraw_below(tree.root)
+                self._hold_back(tree.root)
             case ev.AttemptStarted():
                 self._started(self._attempt(event.path, event.attempt, State.QUEUED))
             case ev.AttemptFinished():
                 self._finished(event)
+            case ev.RetriesDue():
+                for path in event.paths:
+                    node = tree.nodes.get(path)
+                    if isinstance(node, LiveExec) and node.retry_at is not None:
+                        tree.set_retry(node, None)
+                        tree.notices.append((Notice.TURN, node))
             case ev.TreeGenerated():
                 self._generated(event)
             case ev.TimeLimitReached():
@@ -104,9 +116,10 @@ class _Step:
                 self._each(event.paths, self._kill)
                 tree.paused = tree.paused and tree.root.path not in event.paths
             case ev.SpendLimitReached():
-                for node in list(self.tree.in_flight(self.tree.root)):
-                    if node.state is State.RUNNING and node.stop_reason is None:
-                        self._stop(node, StopReason.SPEND_LIMIT)
+                self._stop_running(tree.root, StopReason.SPEND_LIMIT)
+            case ev.BudgetsReached():
+                for path in event.paths:
+                    self._stop_running(tree.nodes[path], StopReason.BUDGET)
             case ev.NodesModified():
                 for path, spec in event.nodes.items():
                     self._modify(tree.nodes[path], spec)
@@ -185,6 +198,12 @@ class _Step:
             self._withdraw(node, f"withdrawn after a change: {change}")
             self.tree.notices.append((Notice.TURN, node))
 
+    def _hold_back(self, top: LiveNode) -> None:
+        """Return the Execs that are queued, or wait for a retry, to pending."""
+        for node in self.tree.retrying_in(top):
+            self.tree.set_retry(node, None)
+        self._withdraw_below(top)
+
     def _withdraw_below(self, top: LiveNode) -> None:
         for node in list(self.tree.in_flight(top)):
             if node.state is State.QUEUED:
@@ -206,7 +225,9 @@ class _Step:
         decision, note = FAIL, None
         if state is not State.DONE and not node.skipped and stop_reason is not StopReason.RESET:
             decision, note = self._decide(
-                node, event, Failure(state, cause, 0, event.mem, event.seconds)
+                node,
+                event,
+                Failure(state, cause, 0, event.mem, event.seconds, exit_code=event.exit_code),
             )
         self.commands.append(ev.EndAttempt(node.path, node.attempt, state, cause, note))
         if stop_reason is StopReason.RESET:
@@ -216,6 +237,8 @@ class _Step:
         if decision.kind is FailureDecision.RETRY:
             node.mem = node.mem if decision.mem is None else decision.mem
             self._to_pending(node)
+            if decision.delay and self.tree.armed and has_its_turn(self.tree, node):
+                self.tree.set_retry(node, event.time + decision.delay)
             return
         shown, warning = suppress(state, suppress_errors=node.spec.suppress_errors)
         if decision.kind is FailureDecision.SKIP:
@@ -231,14 +254,20 @@ class _Step:
         if event.final:
             return FAIL, None
         note = None
-        if failure.cause is Cause.WORKER_LOST:
+        lost_start = not (event.started and node.state is State.RUNNING)
+        if failure.cause is Cause.WORKER_LOST and (
+            lost_start or not replaces_retry_lost(node.spec.retry)
+        ):
             again, note = self._after_loss(node, event)
             if again:
                 return Decision(FailureDecision.RETRY), note
         tries = node.tries - node.lost - node.lost_starts
-        decision = decide_failure(
-            node.spec.callbacks, replace(failure, tries=tries, max_mem=self.tree.max_mem)
-        )
+        failure = replace(failure, tries=tries, max_mem=self.tree.max_mem)
+        seed = f"{node.path} {node.attempt} {event.time}"
+        decision = decide_retry(node.spec.retry, failure, seed)
+        if decision is not FAIL:
+            return decision, _about_retry(decision, tries, node.spec.retry)
+        decision = decide_failure(node.spec.callbacks, failure)
         return decision, None if decision.kind is FailureDecision.RETRY else note
 
     def _after_loss(self, node: LiveExec, event: ev.AttemptFinished) -> tuple[bool, str]:
@@ -320,7 +349,7 @@ class _Step:
             return  # it finished at the same moment
         if isinstance(node, LiveGroup):
             node.expired = True
-            self._withdraw_below(node)
+            self._hold_back(node)
         for running in list(self.tree.in_flight(node)):
             self._stop(running, StopReason.EXPIRE)
         if isinstance(node, LiveGroup):
@@ -346,6 +375,7 @@ class _Step:
                     self.tree.refresh(node)
             elif isinstance(node, LiveExec):
                 node.mem = None
+                self.tree.set_retry(node, None)
                 if node.state is not State.QUEUED:
                     self._empty_target(node)
                 if node.state is State.RUNNING:
@@ -371,7 +401,7 @@ class _Step:
         target = self._target_of(node)
         if not isinstance(target, LiveGroup) or target.spec.awaits_tree:
             return
-        self._withdraw_below(target)
+        self._hold_back(target)
         for running in list(self.tree.in_flight(target)):
             self._stop(running, StopReason.RESET)
         target.discarding = True
@@ -394,7 +424,7 @@ class _Step:
         self.tree.notices.append((Notice.TURN, generate))
 
     def _skip(self, node: LiveNode) -> None:
-        self._withdraw_below(node)
+        self._hold_back(node)
         self.tree.set_skipped(node, True)
 
     def _unskip(self, node: LiveNode) -> None:
@@ -402,6 +432,9 @@ class _Step:
         self.tree.notices.append((Notice.TURN, node))
 
     def _kill(self, top: LiveNode) -> None:
+        for node in self.tree.retrying_in(top):  # its last attempt has ended already
+            self.tree.set_retry(node, None)
+            self._end_killed(node)
         for node in list(self.tree.in_flight(top)):
             if node.state is State.RUNNING:
                 self._stop(node, StopReason.KILL)
@@ -410,9 +443,18 @@ class _Step:
                 cause = Cause.KILLED_BY_USER
                 state = state_of(cause)
                 self.commands.append(ev.EndAttempt(node.path, node.attempt, state, cause))
-                shown, warning = suppress(state, suppress_errors=node.spec.suppress_errors)
-                self.tree.set_exec(node, shown, cause=cause, warning=warning)
-                self._notify(node)
+                self._end_killed(node)
+
+    def _end_killed(self, node: LiveExec) -> None:
+        cause = Cause.KILLED_BY_USER
+        shown, warning = suppress(state_of(cause), suppress_errors=node.spec.suppress_errors)
+        self.tree.set_exec(node, shown, cause=cause, warning=warning)
+        self._notify(node)
+
+    def _stop_running(self, top: LiveNode, stop_reason: StopReason) -> None:
+        for node in list(self.tree.in_flight(top)):
+            if node.state is State.RUNNING and node.stop_reason is None:
+                self._stop(node, stop_reason)
 
     def _stop(self, node: LiveExec, stop_reason: StopReason) -> None:
         if node.stop_reason is None:
@@ -425,7 +467,7 @@ class _Step:
     def _modify(self, node: LiveNode, spec: NodeSpec) -> None:
         if isinstance(node, LiveGroup) and node.spec.awaits_tree:
             spec = _emptied(spec)  # its parameters come from its tree
-        if spec.max_concurrent != node.spec.max_concurrent:
+        if (spec.max_concurrent, spec.budget) != (node.spec.max_concurrent, node.spec.budget):
             self._withdraw_below(node)  # queued Execs wait for room by the old number
         if isinstance(node, LiveGroup):
             self._set_clock(node, spec.max_time)
@@ -476,6 +518,8 @@ def _cause(stop_reason: StopReason | None, reported: Cause | None) -> Cause | No
             return Cause.KILLED_BY_USER
         case StopReason.SPEND_LIMIT:
             return Cause.SPEND_LIMIT
+        case StopReason.BUDGET:
+            return Cause.BUDGET
 
 
 def _forget_tries(node: LiveNode) -> None:
@@ -491,6 +535,11 @@ def _about_loss(retried: int, maximum: int, *, started: bool, again: bool) -> st
     if retried:
         return f"lost {retried + 1} times, retry_lost={maximum}; reset it to run it again"
     return "its command had started, so it is not run again by itself; reset it, or set retry_lost"
+
+
+def _about_retry(decision: Decision, tries: int, retry: Retry | None) -> str:
+    after = f" after {duration(decision.delay)}" if decision.delay else ""
+    return f"tried again by itself{after}: retry {tries} of {0 if retry is None else retry.number}"
 
 
 def _failed_exec(node: LiveNode) -> bool:

@@ -13,13 +13,15 @@ Rules for editors:
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from hashlib import blake2b
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
+from conducto.wire.retries import Retry
 from conducto_core.record import trusted
 from conducto_core.results.model import OutputSummary
 from conducto_core.run.model import events as ev
-from conducto_core.run.model.records import ApprovalDecision, AttemptRecord
+from conducto_core.run.model.records import ApprovalDecision, AttemptRecord, FirstError
 from conducto_core.run.model.states import FAILED, IN_FLIGHT, STATE_OF_CAUSE, Cause, State
 from conducto_core.tree.model import Callback
 
@@ -118,14 +120,16 @@ class FailureDecision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision, and the memory that a retry requests.
+    """A decision, and what a retry requests.
 
     Attributes:
         mem: GB for the next attempt; None for no change.
+        delay: Seconds before the next attempt.
     """
 
     kind: FailureDecision
     mem: float | None = None
+    delay: float = 0.0
 
 
 FAIL = Decision(FailureDecision.FAIL)
@@ -137,6 +141,7 @@ _FINAL_CAUSES = frozenset(
         Cause.IMAGE,
         Cause.NO_WORKER,
         Cause.SPEND_LIMIT,
+        Cause.BUDGET,
         Cause.REJECTED,
         Cause.APPROVAL_TIMEOUT,
     }
@@ -165,6 +170,7 @@ class Failure:
         max_mem: Maximum GB of the next attempt; None for no limit.
         failed_below: Number of Execs below that failed and are not skipped; 1 for an Exec.
         final_below: One of these has a final cause (`is_final`).
+        exit_code: Exit code of the command, if it ended with one.
     """
 
     state: State
@@ -175,6 +181,7 @@ class Failure:
     failed_below: int = 1
     final_below: bool = False
     max_mem: float | None = None
+    exit_code: int | None = None
 
 
 #: How often an Exec is retried automatically if its container was lost before the command started:
@@ -200,6 +207,48 @@ def is_final(cause: Cause | None) -> bool:
     the same one.
     """
     return cause in _FINAL_CAUSES
+
+
+def decide_retry(retry: Retry | None, failure: Failure, seed: str) -> Decision:
+    """Return the decision of the node parameter ``retry`` about a failed Exec.
+
+    `FAIL` leaves the decision to the callbacks.
+
+    Args:
+        retry: The policy; None for none.
+        failure: The failure.
+        seed: Decides about the jitter; it should differ for each attempt of each pipeline.
+    """
+    if retry is None or is_final(failure.cause) or failure.tries > retry.number:
+        return FAIL
+    if retry.on is not None and not _is_named(retry.on, failure):
+        return FAIL
+    return Decision(FailureDecision.RETRY, delay=retry_delay(retry, failure.tries, seed))
+
+
+def retry_delay(retry: Retry, tries: int, seed: str) -> float:
+    """Return the seconds after the attempt number ``tries``, the first being 1.
+
+    >>> retry_delay(Retry(3, 10, 2, 0, 15, None), 1, ""), retry_delay(
+    ...     Retry(3, 10, 2, 0, 15, None), 2, ""
+    ... )
+    (10.0, 15.0)
+    """
+    delay = min(retry.delay * retry.backoff ** (tries - 1), retry.max_delay)
+    if retry.jitter:
+        number = int.from_bytes(blake2b(seed.encode(), digest_size=8).digest(), "big")
+        delay *= 1 + retry.jitter * (2 * number / 2**64 - 1)
+    return float(min(delay, retry.max_delay))
+
+
+def replaces_retry_lost(retry: Retry | None) -> bool:
+    """Return whether a policy, not ``retry_lost``, decides about a command whose worker is lost."""
+    return retry is not None and retry.on is not None and Cause.WORKER_LOST.value in retry.on
+
+
+def _is_named(on: Sequence[int | str], failure: Failure) -> bool:
+    cause = None if failure.cause is None else failure.cause.value
+    return cause in on or (failure.cause is Cause.EXIT_CODE and failure.exit_code in on)
 
 
 def decide_failure(callbacks: Sequence[Callback], failure: Failure) -> Decision:
@@ -387,6 +436,7 @@ class AttemptEnd(NamedTuple):
     outputs: OutputSummary | None = None
     interpreter: str | None = None
     decision: ApprovalDecision | None = None
+    first_error: FirstError | None = None
 
 
 #: No such facts.

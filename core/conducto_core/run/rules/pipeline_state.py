@@ -324,7 +324,8 @@ class PipelineState:
                 if command.note is not None:
                     self.withdrawn[command.path] = (*earlier, command.note)
         waiting = sum(map(self._waits, self.asked))
-        self.activity = self.activity.after(self.counts(), waiting, now)
+        retrying = len(self.tree.retrying)
+        self.activity = self.activity.after(self.counts(), waiting, now, retrying=retrying)
         left += commands_for(self.record, changes)
         return StateEffects(left, rows)
 

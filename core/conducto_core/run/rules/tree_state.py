@@ -6,6 +6,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, auto
+from math import inf
 from typing import NamedTuple
 
 from conducto_core.run.model.records import Counts, NodeState
@@ -24,7 +25,7 @@ from conducto_core.run.rules.outcomes import (
     seen_by_parent,
     suppress,
 )
-from conducto_core.tree.model import NodeSpec, Pipeline, parent_of
+from conducto_core.tree.model import NodeSpec, Pipeline, is_within, parent_of
 
 
 class Notice(Enum):
@@ -103,13 +104,16 @@ class LiveExec(LiveNode):
 
     Attributes:
         stop_reason: The reason for which it is being stopped, if it is.
+        retry_at: When its next attempt may start, while it waits for that; in seconds since the
+            epoch. `TreeState.set_retry` sets it.
     """
 
-    __slots__ = ("stop_reason",)
+    __slots__ = ("retry_at", "stop_reason")
 
     def __init__(self, spec: NodeSpec, parent: "LiveGroup | None", position: int) -> None:
         super().__init__(spec, parent, position)
         self.stop_reason: StopReason | None = None
+        self.retry_at: float | None = None
 
 
 class LiveGroup(LiveNode):
@@ -117,6 +121,7 @@ class LiveGroup(LiveNode):
 
     Attributes:
         counts: Execs below by state, then of the skipped ones (`conducto_core.run.rules.outcomes`).
+        retrying: Number of Execs below that wait for a retry.
         held: It failed and its callbacks have not decided; its parent still sees it as unfinished.
         given_up: Its callbacks have decided to let it fail.
         discarding: A Lazy's target whose Execs are being stopped before it is emptied.
@@ -130,6 +135,7 @@ class LiveGroup(LiveNode):
         "given_up",
         "held",
         "reported",
+        "retrying",
         "tally",
         "total",
     )
@@ -139,6 +145,7 @@ class LiveGroup(LiveNode):
         self.children: list[LiveNode] = []
         self.counts = [0] * (LEFT_OUT + 1)
         self.total = 0
+        self.retrying = 0
         self.held = False
         self.given_up = False
         self.discarding = False
@@ -150,8 +157,8 @@ class LiveGroup(LiveNode):
         return self.state, self.warning, self.skipped, self.cause, self.tries
 
     def in_flight(self) -> bool:
-        """Whether an Exec below is queued or running."""
-        return self.counts[QUEUED] + self.counts[RUNNING] > 0
+        """Whether an Exec below is queued or running, or waits for a retry."""
+        return self.counts[QUEUED] + self.counts[RUNNING] + self.retrying > 0
 
     def fails_below(self) -> bool:
         """Whether an Exec below is in error or killed."""
@@ -167,6 +174,7 @@ class LiveGroup(LiveNode):
         )
         self.counts = [0] * (LEFT_OUT + 1)
         self.total = 0
+        self.retrying = sum(map(retrying_below, self.children))
         for child in self.children:
             if not isinstance(child, LiveGroup):
                 self.total += 1
@@ -199,6 +207,13 @@ class LiveGroup(LiveNode):
 def execs_below(node: LiveNode) -> int:
     """Return the number of Execs in the subtree of ``node``."""
     return node.total if isinstance(node, LiveGroup) else 1
+
+
+def retrying_below(node: LiveNode) -> int:
+    """Return the number of Execs in the subtree of ``node`` that wait for a retry."""
+    if isinstance(node, LiveGroup):
+        return node.retrying
+    return int(isinstance(node, LiveExec) and node.retry_at is not None)
 
 
 def contribution(node: LiveNode) -> list[int]:
@@ -236,6 +251,9 @@ class TreeState:
         touched: ``{group: its previous state}`` since `take_touched`.
         remembered: Nodes of which only unpublished fields have changed, which a restarted agent
             needs, since `take_remembered`.
+        retrying: ``{path: Exec}`` of those that wait for a retry.
+        first_retry: No retry is due before this time; infinite without one.
+        retries_ended: Number of waits for a retry that have ended.
         max_mem: Maximum GB that a retry requests; None for no limit.
         past: ``{path: attempts made}`` of discarded nodes, so that a node with the same path
             continues their numbers.
@@ -252,6 +270,9 @@ class TreeState:
         self.touched: dict[LiveGroup, State] = {}
         self.remembered: list[LiveNode] = []
         self.past: dict[str, int] = {}
+        self.retrying: dict[str, LiveExec] = {}
+        self.first_retry = inf
+        self.retries_ended = 0
         self.max_mem: float | None = None
         self._graft(pipeline.nodes, None, 0)
         for state in states:
@@ -360,7 +381,42 @@ class TreeState:
             expired=node.expired,
             mem=node.mem,
             stop_reason=node.stop_reason if isinstance(node, LiveExec) else None,
+            retry_at=node.retry_at if isinstance(node, LiveExec) else None,
         )
+
+    def set_retry(self, node: LiveExec, due: float | None) -> None:
+        """Let a pending Exec wait until ``due`` for its next attempt; None ends the wait."""
+        if node.retry_at == due:
+            return
+        change = (due is not None) - (node.retry_at is not None)
+        node.retry_at = due
+        if due is None:
+            del self.retrying[node.path]
+            self.retries_ended += 1
+        else:
+            self._add_retry(node, due)
+        group = node.parent
+        while group is not None and change:
+            group.retrying += change
+            group = group.parent
+        self.remembered.append(node)
+        self.refresh_above(node)
+
+    def _add_retry(self, node: LiveExec, due: float) -> None:
+        self.retrying[node.path] = node
+        self.first_retry = min(self.first_retry, due)
+
+    def retries_due(self, now: float) -> tuple[str, ...]:
+        """Return the Execs whose wait for a retry is over."""
+        if now < self.first_retry:
+            return ()
+        due = {path: node.retry_at or 0.0 for path, node in self.retrying.items()}
+        self.first_retry = min((at for at in due.values() if at > now), default=inf)
+        return tuple(path for path, at in due.items() if at <= now)
+
+    def retrying_in(self, top: LiveNode) -> list[LiveExec]:
+        """Return the Execs at or below ``top`` that wait for a retry."""
+        return [node for path, node in self.retrying.items() if is_within(path, top.path)]
 
     def set_exec(
         self, node: LiveExec, state: State, *, cause: Cause | None = None, warning: bool = False
@@ -450,10 +506,11 @@ class TreeState:
         self.refresh_above(new)
 
     def _adjust(self, node: LiveNode, sign: int) -> None:
-        added, total = contribution(node), execs_below(node)
+        added, total, retrying = contribution(node), execs_below(node), retrying_below(node)
         group = node.parent
         while group is not None:
             group.total += sign * total
+            group.retrying += sign * retrying
             for index, number in enumerate(added):
                 group.counts[index] += sign * number
             if group.skipped:
@@ -519,6 +576,7 @@ class TreeState:
 
     def _forget(self, node: LiveNode) -> None:
         del self.nodes[node.path]
+        self.retrying.pop(node.path, None)
         self.past[node.path] = node.attempt
 
     def _load(self, state: NodeState) -> None:
@@ -535,6 +593,9 @@ class TreeState:
         if not isinstance(node, LiveGroup):
             if isinstance(node, LiveExec):
                 node.stop_reason = state.stop_reason
+                node.retry_at = state.retry_at
+                if state.retry_at is not None:
+                    self._add_retry(node, state.retry_at)
             node.state = state.state
             node.cause = state.cause
             node.warning = state.warning
@@ -558,7 +619,7 @@ def ready_below(tree: TreeState, top: LiveNode) -> Iterator[LiveExec]:
 
     It ignores whether the pipeline is armed. It yields nothing if ``top`` itself may not start yet.
     """
-    if not _has_its_turn(tree, top):
+    if not has_its_turn(tree, top):
         return
     stack = [top]
     while stack:
@@ -574,7 +635,7 @@ def _open(group: LiveGroup) -> bool:
     return not (group.skipped or group.expired or group.discarding or group.spec.awaits_tree)
 
 
-def _has_its_turn(tree: TreeState, node: LiveNode) -> bool:
+def has_its_turn(tree: TreeState, node: LiveNode) -> bool:
     """Return whether all groups above ``node`` let it run."""
     if tree.nodes.get(node.path) is not node:  # discarded meanwhile
         return False
@@ -588,7 +649,7 @@ def _has_its_turn(tree: TreeState, node: LiveNode) -> bool:
 
 def _may_start(tree: TreeState, node: LiveExec) -> bool:
     """Return whether an Exec may start; a Lazy waits for the Execs of its last tree."""
-    if node.state is not State.PENDING or node.skipped:
+    if node.state is not State.PENDING or node.skipped or node.retry_at is not None:
         return False
     target = tree.nodes.get(node.spec.lazy_target) if node.spec.lazy_target is not None else None
     return not (isinstance(target, LiveGroup) and target.discarding)

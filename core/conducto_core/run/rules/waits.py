@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 
 from conducto_core.approvals.rules import deciders
 from conducto_core.billing.rules import BillingPlan, Remedies
+from conducto_core.run.model.labels import duration
 from conducto_core.run.model.records import ImageRecord, Lifecycle, PipelineRecord, Wait
 from conducto_core.run.model.states import FAILED, State
 from conducto_core.run.rules.contexts import lost_state
 from conducto_core.run.rules.failures import expired_above
-from conducto_core.run.rules.tree_state import LiveNode
+from conducto_core.run.rules.tree_state import LiveExec, LiveNode
 from conducto_core.tree.model import ancestors
 from conducto_core.tree.rules.callbacks import owner_of
 from conducto_core.workers.rules.pools import Claimant, place_in_line, served
@@ -46,14 +47,21 @@ def why_queued(
 
 
 def why_pending(
-    record: PipelineRecord, nodes: Mapping[str, LiveNode], node: LiveNode
+    record: PipelineRecord, nodes: Mapping[str, LiveNode], node: LiveNode, now: float
 ) -> Wait | None:
     """Return the reason why a pending node does not run; None for a node that is due."""
     if node.state is not State.PENDING:
         return None
     if node.skipped or any(nodes[path].skipped for path in ancestors(node.path)):
         return Wait("skipped")
-    return _held_by(record, node) if record.armed else _unstarted(record)
+    if not record.armed:
+        return _unstarted(record)
+    if isinstance(node, LiveExec) and node.retry_at is not None:
+        left = max(1.0, node.retry_at - now)
+        rerun = f"retry it now: {_command('rerun', record.id, node.path)}"
+        text = f"retries in {duration(left)}"
+        return Wait(text, "retry", remedy=rerun, until=node.retry_at)
+    return _held_by(record, node)
 
 
 def _unstarted(record: PipelineRecord) -> Wait:
@@ -102,6 +110,12 @@ def full_group(group: str, maximum: int) -> Wait:
     return Wait(text, "turn", holder=group, remedy="raise the group's max_concurrent")
 
 
+def budget(record: PipelineRecord, path: str, why: str) -> Wait:
+    """Return the wait for a higher budget of a node."""
+    raise_it = f"raise it: {_command('modify', record.id, path, '--budget')} DOLLARS"
+    return Wait(why, "budget", holder=path, remedy=raise_it)
+
+
 def busy_container(pool: str) -> Wait:
     """Return the wait for the one container of a ``new`` group."""
     group = owner_of(pool)
@@ -140,6 +154,15 @@ def starting(what: str, rounds: int = 0, reason: str = "") -> Wait:
     """Return the wait for a container or worker that starts, after ``rounds`` failures."""
     again = f", retry {rounds}: {with_remedy(reason)}" if rounds else ""
     return Wait(f"{what} is starting{again}", "start")
+
+
+def starting_worker(rounds: int = 0, reason: str = "") -> Wait:
+    """Return the wait for a worker of the cloud that starts, with the time that it takes."""
+    wait = starting("a worker", rounds, reason)
+    if rounds:
+        return wait
+    why = "AWS needs 30 to 60 seconds for a machine and to pull the image"
+    return wait._replace(text=f"{wait.text}: {why}")
 
 
 def refused_worker(reason: str, until: float) -> Wait:

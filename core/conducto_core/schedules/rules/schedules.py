@@ -168,13 +168,32 @@ def delay_of(schedule: Schedule, due: float) -> float:
     return schedule.jitter * int.from_bytes(digest[:4], "big") / 2**32
 
 
+#: The minute of each hour in which `looks_until` includes all schedules.
+_FULL_LOOK = 30
+#: Later than the time of any schedule.
+FOREVER = 1e10
+
+
 def wakes(schedule: Schedule) -> float | None:
-    """Return the time from which a schedule needs attention; 0: always, None: never."""
+    """Return the time from which a schedule needs attention; 0: always, None: never.
+
+    One without a next time has `FOREVER`: a clock that was ahead may have ended it.
+    """
     if schedule.open or (schedule.after is not None and not schedule.paused):
         return 0.0
-    if schedule.next is None or schedule.paused:
+    if schedule.paused:
         return None
+    if schedule.next is None:
+        return FOREVER
     return schedule.next + delay_of(schedule, schedule.next)
+
+
+def looks_until(now: float) -> float:
+    """Return the time of the latest schedule that a target without a memory looks at.
+
+    Once an hour these are all: `due` corrects the times of a clock that was ahead for a while.
+    """
+    return FOREVER if int(now // 60) % 60 == _FULL_LOOK else now
 
 
 class Due(NamedTuple):
@@ -397,7 +416,7 @@ def wait_reason(running: Sequence[Firing]) -> str:
 
 def retries(firing: Firing, now: float) -> bool:
     """Return whether a launch that failed for a passing reason is repeated."""
-    return abs(now - firing.at) < RETRY_SECONDS
+    return firing.tried is None or abs(now - firing.tried) < RETRY_SECONDS
 
 
 def failures_in_a_row(newest_first: Iterable[Firing]) -> tuple[int, Firing | None]:

@@ -35,8 +35,15 @@ def parameters(chain: Chain, edited: frozenset[str] = frozenset()) -> tuple[Para
     found.append(_nearest(chain, "container_reuse_context", lambda spec: spec.reuse_context))
     found.append(_held(chain, "snapshot_on_error", lambda spec: spec.snapshot_on_error, False))
     found.append(_held(chain, "retry_lost", lambda spec: spec.retry_lost, 0))
+    if node.retry is not None:
+        found.append(_held(chain, "retry", lambda spec: spec.retry and str(spec.retry), None))
+    found.append(_own(node, "budget", node.budget, None))
+    if node.budget_kills:
+        found.append(_own(node, "budget_action", "kill", "finish"))
     found.append(_own(node, "skip", node.skip, False))
     found.append(_own(node, "suppress_errors", node.suppress_errors, False))
+    if node.secrets is not None:
+        found.append(_held(chain, "secrets", lambda spec: spec.secrets, None))
     if node.limits:
         numbers = tuple(f"{limit.name}: {limit.number}" for limit in node.limits)
         found.append(_own(node, "limits", numbers, ()))

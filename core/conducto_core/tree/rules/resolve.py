@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
 from conducto.wire import approvals, fields, limits, named_limits
+from conducto.wire.retries import Retry, to_retry
+from conducto.wire.secret_names import check_names
 from conducto_core.errors import invalid
 from conducto_core.images.model import ImageSpec
 from conducto_core.images.rules import merge_images, provide_package, resolve_images
@@ -37,7 +39,7 @@ ENV_PREFIX: Final = "__env__"
 SINGLE: Final = "exec"
 
 #: Keys of a command's own values, which say nothing about how it runs.
-_OWN: Final = frozenset({"id", "type", "command", "doc", "title", "file", "line"})
+_OWN: Final = frozenset({"id", "type", "command", "doc", "title", "file", "line", "calls"})
 
 Form = Mapping[str, Any]
 #: Changes by users since the launch: ``{path: {key of the wire form: value}}``. None removes the
@@ -72,6 +74,8 @@ class _Inherited:
     snapshot_on_error: bool = False
     retry_lost: int = 0
     limits: tuple[NamedLimit, ...] = ()
+    secrets: tuple[str, ...] | None = None
+    retry: Retry | None = None
 
 
 def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
@@ -295,7 +299,11 @@ class _Resolver:
         )
         lost = written.get("retry_lost")
         lost = above.retry_lost if lost is None else fields.check_retry_lost(lost)
+        retry = written.get("retry")
+        retry = above.retry if retry is None else to_retry(retry)
         named = _limits(written, above.limits)
+        given = written.get("secrets")
+        secrets = above.secrets if given is None else tuple(check_names(given))
         snapshot = _flag(written, "snapshot_on_error", default=above.snapshot_on_error)
         spec = NodeSpec(
             path=path,
@@ -313,6 +321,9 @@ class _Resolver:
             suppress_errors=_flag(written, "suppress_errors", default=False),
             snapshot_on_error=snapshot,
             retry_lost=lost,
+            retry=retry,
+            budget=_budget(written),
+            budget_kills=_budget_kills(written),
             results=results_of(written, kind),
             callbacks=about,
             handed_down=above.callbacks if is_exec else handed_down,
@@ -324,12 +335,16 @@ class _Resolver:
             line=written.get("line"),
             approval=approval,
             limits=named,
+            secrets=secrets,
         )
         if is_exec:
             self._check_image(placement)
         if is_plain:
             self._plain[id(above)] = above, spec
-        return spec, _Inherited(placement, env, max_time, pool, handed_down, snapshot, lost, named)
+        below = _Inherited(
+            placement, env, max_time, pool, handed_down, snapshot, lost, named, secrets, retry
+        )
+        return spec, below
 
     def _placement(self, written: Form, above: Placement) -> Placement:
         changes: dict[str, Any] = {}
@@ -484,6 +499,16 @@ def _max_concurrent(written: Form, *, is_exec: bool) -> int | None:
     return fields.check_max_concurrent(value)
 
 
+def _budget(written: Form) -> float | None:
+    value = written.get("budget")
+    return None if value is None else fields.check_amount("budget", value)
+
+
+def _budget_kills(written: Form) -> bool:
+    value = written.get("budget_action")
+    return value is not None and fields.check_budget_action(value) == "kill"
+
+
 def _as_target(resolved: dict[str, NodeSpec], top: str) -> dict[str, NodeSpec]:
     """Convert a generated root that is an Exec into a group with one child."""
     root = resolved[top]
@@ -496,6 +521,7 @@ def _as_target(resolved: dict[str, NodeSpec], top: str) -> dict[str, NodeSpec]:
         children=(SINGLE,),
         command="",
         max_time=None,
+        budget=None,
         callbacks=cb.telling(root.handed_down),
         lazy_target=None,
         reuse_context=None,
@@ -517,6 +543,8 @@ def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
         old.snapshot_on_error,
         old.retry_lost,
         old.limits,
+        old.secrets,
+        old.retry,
     )
 
 

@@ -1,6 +1,7 @@
 """The launch of a section of ``.conducto.cfg``: a Lazy whose image has the code of the event."""
 
 from collections.abc import Iterable
+from posixpath import normpath
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -66,8 +67,24 @@ def clone_of(trigger: Trigger, event: GitEvent) -> CloneSource:
     )
 
 
-def origin_of(trigger: str, provider: Provider, section: str, event: GitEvent) -> GitOrigin:
-    """Return the part of a pipeline's record about the event that launched it."""
+def script_of(command: str) -> str | None:
+    """Return the script that a command of a repository runs, or None.
+
+    >>> script_of("python3 ./pipelines/nightly.py --full")
+    'pipelines/nightly.py'
+    """
+    found = (word for word in command.split() if word.endswith(".py"))
+    script = next(found, None)
+    return None if script is None else normpath(script)
+
+
+def origin_of(
+    trigger: str, provider: Provider, section: str, event: GitEvent, *, path: str | None = None
+) -> GitOrigin:
+    """Return the part of a pipeline's record about the event that launched it.
+
+    ``path`` is the script, if the event proves that the repository's configuration runs it.
+    """
     return GitOrigin(
         trigger=trigger,
         provider=provider,
@@ -77,6 +94,7 @@ def origin_of(trigger: str, provider: Provider, section: str, event: GitEvent) -
         branch=event.branch,
         sha=event.sha,
         untrusted=event.fork,
+        path=path,
     )
 
 

@@ -44,8 +44,9 @@ SIZES: dict[float, tuple[float, ...]] = {
     4.0: _steps(8, 30, 1),
     8.0: _steps(16, 60, 4),
     16.0: _steps(32, 120, 8),
+    32.0: (60.0, 120.0, 244.0),
 }
-LARGEST = Size(16.0, 120.0)
+LARGEST = Size(32.0, 244.0)
 
 
 def size_for(path: str, cpu: float, mem: float) -> Size:
@@ -103,6 +104,8 @@ class Prices:
         secret_read: Per read of a secret.
         object_month: Per GB and month in the bucket.
         file_month: Per GB and month in the file system, in one zone.
+        file_read: Per GB that is read from the file system.
+        file_write: Per GB that is written to it.
         record_month: Per GB and month in the table, with point-in-time recovery.
         source: Where AWS publishes them.
         least_seconds: Minimum charged time of a worker.
@@ -125,6 +128,8 @@ class Prices:
     secret_read: float
     object_month: float
     file_month: float
+    file_read: float
+    file_write: float
     record_month: float
     source: str
     least_seconds: float
@@ -153,6 +158,8 @@ PRICES = Prices(
     secret_read=5e-6,
     object_month=0.023,
     file_month=0.16,
+    file_read=0.03,
+    file_write=0.06,
     record_month=0.25 + 0.20,
     source="aws.amazon.com/SERVICE/pricing: fargate, vpc, step-functions, api-gateway, lambda, "
     "dynamodb, s3, efs, secrets-manager",

@@ -27,8 +27,8 @@ class Pool:
     Attributes:
         name: Also used in the name of its activity.
         key: `NodeSpec.pool` of its Execs.
-        groups: The groups whose capacity they count in: paths of nodes with ``max_concurrent``, the
-            innermost first, then named limits.
+        groups: The groups whose capacity they count in: paths of nodes with ``max_concurrent`` or a
+            budget, the innermost first, then named limits.
     """
 
     name: str
@@ -446,10 +446,11 @@ def exec_in_need(
 def may_need(node: LiveExec) -> bool:
     """Return whether an Exec may still need a worker that does not run it now.
 
-    Failed Execs count: users often rerun them at once. The worker of a running one also runs its
+    Failed Execs count: users often rerun them at once. One that waits for a retry does not, as its
+    worker would be idle until then. The worker of a running one also runs its
     retry; but the tree that a running Lazy generates is not known yet.
     """
-    if node.state is State.DONE or node.spec.approval is not None:
+    if node.state is State.DONE or node.spec.approval is not None or node.retry_at is not None:
         return False
     if node.state is State.RUNNING and not _generates(node):
         return False

@@ -55,8 +55,10 @@ DENIED_REMEDY = (
     "deny it"
 )
 _AMD64 = "workers are linux/amd64: build the image with --platform linux/amd64"
+_NOT_PULLED = "not on this machine and cannot be pulled"
 #: The first entry that matches a reason in lower case applies.
 _KNOWN = (
+    _Known(StartFailure.BAD_IMAGE, (_NOT_PULLED,)),  # `not_pulled` says what to do
     _Known(
         StartFailure.THROTTLED,
         ("toomanyrequests", "429 too many", "pull rate limit"),
@@ -143,6 +145,14 @@ _FIRST_BACKOFF = {
     StartFailure.DENIED: 300.0,
 }
 _OF_IMAGES = frozenset({StartFailure.BAD_IMAGE, StartFailure.IMAGE, StartFailure.EXITED})
+
+
+def not_pulled(reference: str, reported: str) -> str:
+    """Return the reason for which an engine on this machine has no image."""
+    return (
+        f"image {reference!r}: {_NOT_PULLED}. Check its spelling, that you are logged in (docker "
+        f"login), and the network. The engine reported: {reported}"
+    )
 
 
 def failure_of(reason: str) -> StartFailure:
@@ -284,6 +294,8 @@ class PoolStarts:
     def message(self, image: str) -> str:
         """Return the message of nodes that wait for a pool that has given up."""
         said = with_remedy(self.reason)
+        if _NOT_PULLED in said:
+            return said
         if self.failure in _OF_IMAGES:
             return f"no worker can run commands in the image {image!r}: {said}"
         again = self.rounds - 1

@@ -13,7 +13,7 @@ from chalicelib.errors import ConflictError
 from chalicelib.people.port import Identity, InvitationRecord, TokenRecord, VerifiedPerson
 from chalicelib.people.tokens import is_listed, membership_digest
 from conducto_core.api.operation import Permission
-from conducto_core.billing.handlers import month_of
+from conducto_core.billing.rules import month_of
 from conducto_core.installation.names import BY_ORG
 from conducto_core.people.model import (
     INVITATION_KEPT_SECONDS,
@@ -40,6 +40,7 @@ class TableTokens:
     def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table
         self._clock = clock
+        self._signing_key: bytes | None = None
 
     def put(
         self,
@@ -99,13 +100,25 @@ class TableTokens:
         """Revoke a token; return True for exactly one of concurrent callers."""
         return self._table.delete_once(table_keys.token(digest))
 
-    def count_code(self, parent: str) -> int:
-        """Count a sign-in code of a token, and return the number of its codes in this minute."""
+    def count_in_minute(self, what: str, token: str) -> int:
+        """Count a use of a token, such as a sign-in code, and return the number in this minute."""
         minute = int(self._clock() // _MINUTE)
         # No client's token has a digest of this form.
-        key = table_keys.token(f"codes:{parent}:{minute}")
+        key = table_keys.token(f"{what}:{token}:{minute}")
         expires = {"expires": (minute + 2) * _MINUTE}
-        return self._table.count(Update(key, set=expires, add={"codes": 1}), "codes")
+        return self._table.count(Update(key, set=expires, add={what: 1}), what)
+
+    def signing_key(self) -> bytes:
+        """Return the secret key of the installation that signs what assistants send back."""
+        if self._signing_key is None:
+            key = table_keys.token("signing-key")  # no client's token has such a digest
+            found = self._table.get(key)
+            if found is None:
+                made = self._table.put_operation(key, {"secret": token_hex(32)}, new=True)
+                self._table.try_transact([made])  # another process may just have written it
+                found = self._table.get(key) or {}
+            self._signing_key = bytes.fromhex(str(found["secret"]))
+        return self._signing_key
 
     def known(self, org: str) -> Sequence[TokenRecord]:
         """Return the tokens of an organisation's users, newest first, with their sessions."""
@@ -128,6 +141,7 @@ def _text(identity: Identity) -> str:
             "worker": identity.worker,
             "attempt": identity.attempt,
             **({"challenge": identity.challenge} if identity.challenge else {}),
+            **({"scopes": identity.scopes} if identity.scopes else {}),
         }
     )
 
@@ -159,7 +173,8 @@ def _identity(item: Item, digest: str) -> Identity:
         token=digest,
         parent=None if parent is None else str(parent),
         challenge=known.get("challenge", ""),
-        kind=_KINDS.get(str(item.get("kind")), "login"),
+        kind=_KINDS.get(str(item.get("kind", "login")), "token"),
+        scopes=tuple(known.get("scopes", ())),
         created=float(item["created"]),
     )
 
@@ -225,7 +240,7 @@ class TablePeople:
             unused = (table_keys.org(org), table_keys.account(org))
             operations += [self._table.check_operation(key, Condition(NEW)) for key in unused]
         if invitation is not None:
-            operations.append(self._close(org, invitation, "accepted"))
+            operations += self._close(org, invitation, "accepted")
         self._write(operations)
 
     def change(self, org: str, member: Member, role: Role | None, by: str | None) -> None:
@@ -270,14 +285,21 @@ class TablePeople:
         return self._table.check_operation(table_keys.member(org, user), entitled)
 
     def invite(self, org: str, record: InvitationRecord) -> None:
-        """Store an invitation."""
+        """Store an invitation, and mark its address, which may now sign up."""
+        until = record.invitation.expires
         kept = int(record.invitation.expires) + INVITATION_KEPT_SECONDS
         item: Item = {
             "invitation": record.model_dump_json(),
             "state": record.state,
             "expires": kept,
         }
-        self._table.put(table_keys.invitation(org, record.digest), item)
+        mark: Item = {"until": until, "expires": int(until) + 1}
+        self._write(
+            [
+                self._table.put_operation(table_keys.invitation(org, record.digest), item),
+                self._table.put_operation(_mark(org, record), mark),
+            ]
+        )
 
     def invitations(self, org: str) -> Sequence[InvitationRecord]:
         """Return the invitations of an organisation, the newest first."""
@@ -291,20 +313,25 @@ class TablePeople:
 
     def withdraw(self, org: str, digest: str) -> None:
         """Withdraw an open invitation."""
-        self._write([self._close(org, digest, "withdrawn")])
+        self._write(self._close(org, digest, "withdrawn"))
 
     def drop_invitation(self, org: str, digest: str) -> None:
         """Delete the record of an invitation."""
+        record = self.invitation(org, digest)
+        if record is not None:
+            self._table.delete(_mark(org, record))
         self._table.delete(table_keys.invitation(org, digest))
 
     def dissolve(self, org: str) -> None:
         """Remove all members and invitations; the name stays taken."""
         users = [member.user for member in self.members(org)]
-        digests = [record.digest for record in self.invitations(org)]
+        invitations = self.invitations(org)
+        digests = [record.digest for record in invitations]
         # The roots first: this ends all tokens even if the rest is interrupted.
         keys = [
             *(table_keys.token(membership_digest(org, user)) for user in users),
             *(table_keys.token(digest) for digest in digests),
+            *(_mark(org, record) for record in invitations),
             *(table_keys.invitation(org, digest) for digest in digests),
             *(table_keys.former_member(org, user) for user in self.former(org)),
             *(table_keys.member(org, user) for user in users),
@@ -312,12 +339,13 @@ class TablePeople:
         self._table.put(table_keys.members(org), {"owners": 0})
         self._table.delete_all(keys)
 
-    def _close(self, org: str, digest: str, state: str) -> Mapping[str, Any]:
+    def _close(self, org: str, digest: str, state: str) -> list[Mapping[str, Any]]:
         is_open = {":open": "open"}
         key = table_keys.invitation(org, digest)
-        return self._table.update_operation(
-            Update(key, set={"state": state}, where="#state = :open", values=is_open)
-        )
+        closed = Update(key, set={"state": state}, where="#state = :open", values=is_open)
+        record = self.invitation(org, digest)
+        marks = [] if record is None else [self._table.delete_operation(_mark(org, record))]
+        return [self._table.update_operation(closed), *marks]
 
     def _write(self, operations: Sequence[Mapping[str, Any]]) -> None:
         reasons = self._table.try_transact(operations)
@@ -330,6 +358,10 @@ def _item(member: Member, person: VerifiedPerson | None) -> Item:
     if person is None:
         return item
     return {**item, "issuer": person.issuer, "subject": person.subject}
+
+
+def _mark(org: str, record: InvitationRecord) -> table_keys.Key:
+    return table_keys.invited(record.invitation.email, org, record.digest)
 
 
 def _member(item: Item) -> Member:

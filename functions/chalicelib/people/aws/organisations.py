@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
-from zlib import crc32
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import DynamoTable, Item, Update, Value
 from chalicelib.aws.errors import TransactionCancelledError
+from chalicelib.aws.table_keys import Key
 from chalicelib.errors import ConflictError, PlanLimitError, ThrottledError
 from chalicelib.people.port import InUse, Measured, Share, Spender, VerifiedPerson
 from conducto_core.billing.model import PipelineSpent, Spent
@@ -28,9 +28,6 @@ from conducto_core.run.rules import waits
 #: Seconds for which metered keys are kept: longer than any report can be repeated.
 METERED_SECONDS = 60 * 86_400
 _SIZES = ("objects", "files", "records")
-#: Number of items with an organisation's usage: simultaneous transactions on one item conflict, and
-#: 20 pipelines with commands of 5 seconds meter 80 times per second.
-USAGE_PARTS = 16
 
 
 class TableOrgs:
@@ -177,7 +174,8 @@ class TableOrgs:
         """Meter the seconds of a worker or an Exec once."""
         note = {"expires": int(self._clock()) + METERED_SECONDS}
         more = {"exec_seconds": seconds, "cpu_seconds": seconds * cpu}
-        part = crc32(key.encode()) % USAGE_PARTS
+        # Simultaneous transactions on one item conflict, so that the usage has parts.
+        part = table_keys.part_of(key)
         operations = [
             self._table.put_operation(table_keys.metered(org, month, key), note, new=True),
             self._table.update_operation(Update(table_keys.usage(org, month, part), add=more)),
@@ -198,12 +196,11 @@ class TableOrgs:
 
     def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
         """Return the usage of each pipeline in a month, without its nodes."""
-        first = table_keys.spent(org, month, "")
+        parts = [table_keys.usage(org, month, part).partition for part in range(table_keys.PARTS)]
         return [
-            _spent(sort.removeprefix(first.sort), month, item)
-            for sort, item in self._table.range(
-                first.partition, first.sort, first.sort + table_keys.LAST
-            )
+            _spent(pipeline_id, month, item)
+            for partition in parts
+            for pipeline_id, item in self._table.below(Key(partition, "P#"))
         ]
 
     def spent_by(self, org: str, month: str, pipeline_id: str) -> PipelineSpent | None:
@@ -259,10 +256,9 @@ class TableOrgs:
 
     def usage(self, org: str, month: str) -> Mapping[str, float]:
         """Return ``{"exec_seconds": …, "cpu_seconds": …}`` of a month."""
-        first = table_keys.usage(org, month)
-        last = table_keys.usage(org, month, USAGE_PARTS)
         found = {"exec_seconds": 0.0, "cpu_seconds": 0.0}
-        for _, item in self._table.range(first.partition, first.sort, last.sort):
+        for part in range(table_keys.PARTS):
+            item = self._table.get(table_keys.usage(org, month, part)) or {}
             for name in found:
                 found[name] += float(item.get(name, 0.0))
         return found

@@ -1,9 +1,9 @@
 """Pipelines and their journals in DynamoDB; values that are too large for an item are in S3.
 
-An entry is one transaction: the entry, which must not exist yet, and its related items; the waiting
-inputs in it are deleted. If it has more attempts than a transaction can hold, they are written to
-one item in the transaction, and separately afterwards; if that is interrupted, the next reader of
-attempts completes it.
+An entry is one transaction: the entry with its state changes, which must not exist yet, and its
+related items. If it has more attempts than a transaction can hold, they are written to one item in
+the transaction, and separately afterwards; if that is interrupted, the next reader of attempts
+completes it.
 """
 
 import json
@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from chalicelib.aws import table_keys
@@ -53,24 +56,38 @@ from conducto_core.installation.names import (
     TREE_PREFIX,
 )
 from conducto_core.notifications.model import NotificationRecord
-from conducto_core.run.model.records import AttemptRecord, ChangeRow, NodeChange, PipelineRecord
+from conducto_core.run.model.records import (
+    AttemptRecord,
+    ChangeRow,
+    NodeChange,
+    ParentAttempt,
+    PipelineRecord,
+)
 from conducto_core.tree.model import pack_form, unpack_form
 
-#: Maximum number of attempts and waiting inputs in an entry's transaction, which also has the
-#: entry, its changes, the record, the organisation, the share, notifications, the turn and the
-#: spilled attempts.
-MAX_ATTEMPTS = MAX_TRANSACTION - 8
+#: Maximum number of attempts in an entry's transaction, which also has the entry, the record, the
+#: organisation, the share, notifications, the turn and the spilled attempts.
+MAX_ATTEMPTS = MAX_TRANSACTION - 7
+#: Number of the latest entries that are read first to find a change, and the last such number; then
+#: a binary search is faster.
+_LATEST, _MANY = 4, 64
 #: Maximum bytes of attempts in a transaction, which is limited to 4 MB.
 MAX_BYTES = 2 << 20
 #: Seconds after which a worker's heartbeat expires.
 WORKER_SECONDS = 7 * 86_400
 #: Seconds after which waiting inputs and the turn expire: they may be written after a deletion.
 TURN_SECONDS = 86_400
+#: Seconds after which the number of pipelines that an attempt has launched expires.
+CHILD_SECONDS = 400 * 86_400
 #: Partitions of the index of pipelines: each pipeline is in one of them.
 _OPEN = "open"
 _RESTING = "resting"
 #: Before the id of an open pipeline in which an approval waits: they can be read without the rest.
 _ASKS = "?"
+#: The same for one that is settled and still has workers.
+_SETTLED = "~"
+#: Number above those of all entries.
+_LAST_ENTRY = 10**12 - 1
 #: Partition of the same index with pending notifications, sorted by due time.
 _DUE = "due"
 _LATER = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
@@ -142,7 +159,20 @@ class JournalStore:
     def _listed_in(self, partition: str) -> Iterator[tuple[str, str]]:
         for _, item in self._table.index(OPEN, partition):
             org, _, pipeline_id = str(item[OPEN.sort_key]).partition("#")
-            yield org, pipeline_id.removeprefix(_ASKS)
+            yield org, pipeline_id.lstrip(_ASKS + _SETTLED)
+
+    def count_active(self, org: str, maximum: int) -> int:
+        """Return the number of an organisation's pipelines that are not settled."""
+        begin = f"{org}#"
+        places = (item[OPEN.sort_key] for _, item in self._table.index(OPEN, _OPEN, begins=begin))
+        active = (1 for place in places if not str(place).startswith(begin + _SETTLED))
+        return sum(islice(active, maximum))
+
+    def count_child(self, parent: ParentAttempt) -> int:
+        """Count a pipeline that an attempt launches; return the number of those before."""
+        key = table_keys.children(parent.pipeline, parent.path, parent.attempt)
+        expires: Item = {"expires": int(time.time()) + CHILD_SECONDS}
+        return self._table.count(Update(key, set=expires, add={"launched": 1}), "launched") - 1
 
     def object_bytes(self, pipeline_id: str) -> int:
         """Return the size of a pipeline's definitions and states in the bucket."""
@@ -164,7 +194,11 @@ class JournalStore:
             self._table.delete(table_keys.share(org, pipeline_id))
         found = [
             Key(partition, sort)
-            for partition in (table_keys.waiting(pipeline_id, "").partition, record.partition)
+            for partition in (
+                table_keys.waiting(pipeline_id, "").partition,
+                *self._partitions_of_attempts(pipeline_id),
+                record.partition,
+            )
             for sort, _ in self._table.range(partition, "!", table_keys.LAST)
         ]
         # Both at once: a repeated deletion must not charge storage a second time.
@@ -206,27 +240,20 @@ class JournalStore:
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
         """Write an entry and its related items in one transaction."""
-        parts = [
-            self._entry_part(pipeline_id, entry),
-            self._record_part(org, pipeline_id, entry),
-        ]
+        parts = [self._entry_part(pipeline_id, entry)]
+        if entry.listed or entry.turn is None:  # a turn ends with its pipeline
+            parts.append(self._record_part(org, pipeline_id, entry))
         if entry.workers or entry.reserved:
             parts.append(self._workers_part(org, entry))
         if entry.share is not None:
             operation = self._orgs.share_operation(org, pipeline_id, entry.share)
             parts.append(_Part(operation, ConflictError(f"the share of {pipeline_id}")))
-        if entry.changes:
-            parts.append(self._changes_part(pipeline_id, entry.changes))
         if entry.notifications:
             parts.append(self._outgoing_part(org, pipeline_id, entry))
         if entry.turn is not None:
             parts.append(self._turn_part(pipeline_id, entry.turn))
-        parts += [self._arrived_part(pipeline_id, submitted) for submitted in entry.arrived]
         written = [self._attempt_part(pipeline_id, a, entry.number) for a in entry.attempts]
-        many = (
-            len(written) + len(entry.arrived) > MAX_ATTEMPTS
-            or sum(size for size, _ in written) > MAX_BYTES
-        )
+        many = len(written) > MAX_ATTEMPTS or sum(size for size, _ in written) > MAX_BYTES
         if many:
             parts.append(self._spill_part(pipeline_id, entry))
         else:
@@ -254,39 +281,44 @@ class JournalStore:
 
     def _entry_part(self, pipeline_id: str, entry: Entry) -> _Part:
         key = table_keys.entry(pipeline_id, entry.number)
-        data = compress(json.dumps(entry.input, separators=(",", ":")).encode())
-        item = self._kept(pipeline_id, f"E{entry.number}", data)
+        lines = [
+            json.dumps(entry.input, separators=(",", ":")),
+            *map(ChangeRow.json, entry.changes),
+        ]
+        item = self._kept(pipeline_id, f"E{entry.number}", compress("\n".join(lines).encode()))
+        last = entry.changes[-1].seq if entry.changes else entry.seq
         refusal = ConflictError(f"pipeline {pipeline_id} already has an entry {entry.number}")
-        return _Part(self._table.put_operation(key, item, new=True), refusal)
+        return _Part(self._table.put_operation(key, {**item, "last": last}, new=True), refusal)
 
     def _turn_part(self, pipeline_id: str, version: int) -> _Part:
         condition = Condition("version = :mine", {":mine": version})
         operation = self._table.check_operation(table_keys.turn(pipeline_id), condition)
         return _Part(operation, ConflictError(f"the turn of pipeline {pipeline_id} is over"))
 
-    def _arrived_part(self, pipeline_id: str, submitted: str) -> _Part:
-        key = table_keys.waiting(pipeline_id, submitted)
-        condition = Condition(f"attribute_exists({PARTITION_KEY})")
-        operation = self._table.delete_operation(key, condition=condition)
-        return _Part(operation, ConflictError(f"the input {submitted} does not wait any more"))
-
-    def _changes_part(self, pipeline_id: str, changes: Sequence[ChangeRow]) -> _Part:
-        text = "\n".join(map(ChangeRow.json, changes))
-        first = changes[0].seq
-        item = self._kept(pipeline_id, f"C{first}", compress(text.encode()))
-        return self._put(table_keys.changes(pipeline_id, first), {**item, "last": changes[-1].seq})
-
     def _record_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
-        item = {} if entry.record is None else _record_item(org, entry.record)
-        item |= _listed(org, pipeline_id, open_=entry.open, asks=entry.asks)
-        update = Update(
-            table_keys.record(pipeline_id),
-            set=item,
-            where="org = :owner",
-            values={":owner": org},
-        )
+        """Return the write of the record, or the check that nobody has deleted it."""
         refusal = LookupError(f"org {org} has no pipeline {pipeline_id}")
+        key = table_keys.record(pipeline_id)
+        owner: Item = {":owner": org}
+        if not entry.listed:
+            known = {**owner, ":schema": self._table.schema.number}
+            condition = Condition(f"org = :owner AND {ATTRIBUTE} <= :schema", known)
+            return _Part(self._table.check_operation(key, condition), refusal)
+        item = {} if entry.record is None else _record_item(org, entry.record)
+        settled = entry.record is not None and entry.record.status.settled
+        item |= _listed(org, pipeline_id, open_=entry.open, asks=entry.asks, settled=settled)
+        item["entry"] = entry.number
+        update = Update(key, set=item, where="org = :owner", values=owner)
         return _Part(self._table.update_operation(update), refusal)
+
+    def put_record(self, org: str, record: PipelineRecord, entry: int) -> bool:
+        """Write a pipeline's record as of an entry, unless a newer one is written."""
+        key, item = table_keys.record(record.id), _record_item(org, record)
+        where = "org = :owner AND (attribute_not_exists(entry) OR entry < :entry)"
+        values: Item = {":owner": org}
+        return self._table.update_if(
+            Update(key, set={**item, "entry": entry}, where=where, values=values)
+        )
 
     def _outgoing_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
         new_notifications = tuple(entry.notifications)
@@ -330,7 +362,8 @@ class JournalStore:
 
     def _finish_spreading(self, pipeline_id: str) -> None:
         for sort, item in self._below(pipeline_id, "X#"):
-            attempts = [_attempt(line) for line in self._lines("spilled", item)]
+            lines = self._lines("spilled", item)
+            attempts = [AttemptRecord.model_validate_json(line) for line in lines]
             self._spread(pipeline_id, int(sort.removeprefix("X#")), attempts)
 
     def news(self, pipeline_id: str, after: int) -> News:
@@ -345,8 +378,7 @@ class JournalStore:
             if sort == high.sort:
                 turn = Turn(int(item["version"]), TurnState(str(item["state"])))
             elif int(sort.removeprefix("E#")) == after + len(entries) + 1:
-                body = json.loads(self._body("entry", item))
-                entries.append(Entry(after + len(entries) + 1, body))
+                entries.append(Entry(after + len(entries) + 1, self._input(item)))
         return News(entries, turn)
 
     def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
@@ -357,8 +389,12 @@ class JournalStore:
         key = table_keys.turn(pipeline_id)
         if before.version:
             self._table.put_where(key, item, "version = :before", {":before": before.version})
-        else:
-            self._table.put_where(key, item)
+            return after
+        there = Condition(f"attribute_exists({PARTITION_KEY})")
+        record = self._table.check_operation(table_keys.record(pipeline_id), there)
+        refusal = ConflictError(f"the turn of pipeline {pipeline_id} was taken, or it was deleted")
+        turn = self._table.put_operation(key, item, new=True)
+        self._transact([_Part(turn, refusal), _Part(record, refusal)])
         return after
 
     def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
@@ -367,10 +403,6 @@ class JournalStore:
         item = self._kept(pipeline_id, f"W{waiting.id}", data)
         item["expires"] = int(time.time()) + TURN_SECONDS
         self._table.put(table_keys.waiting(pipeline_id, waiting.id), item)
-
-    def withdraw(self, pipeline_id: str, submitted: str) -> bool:
-        """Delete a waiting input; return False if it does not wait."""
-        return self._table.delete_once(table_keys.waiting(pipeline_id, submitted))
 
     def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
         """Return the first waiting inputs by id."""
@@ -404,25 +436,67 @@ class JournalStore:
     def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
         """Yield attempts of a node, or of all nodes, by path and number."""
         self._finish_spreading(pipeline_id)
-        prefix = "A#" if path is None else table_keys.attempts_of(path)
-        for _, item in self._below(pipeline_id, prefix):
-            yield _attempt(self._body("attempt", item))
+        if path is None:
+            parts = [
+                self._table.range(partition, "!", table_keys.LAST)
+                for partition in self._partitions_of_attempts(pipeline_id)
+            ]
+            found = merge(*parts, key=itemgetter(0))
+        else:
+            first = table_keys.attempt(pipeline_id, path, 0)
+            found = self._table.below(Key(first.partition, table_keys.attempts_of(path)))
+        for _, item in found:
+            yield AttemptRecord.model_validate_json(self._body("attempt", item))
+
+    def _partitions_of_attempts(self, pipeline_id: str) -> list[str]:
+        return [table_keys.attempts(pipeline_id, part) for part in range(table_keys.PARTS)]
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
         """Return the changes numbered above ``after``, in order."""
-        wanted = table_keys.changes(pipeline_id, after + 1)
-        before = self._table.range(wanted.partition, "C#", wanted.sort, reverse=True, limit=1)
-        low = next((sort for sort, _ in before), wanted.sort)
         found: list[NodeChange] = []
-        for _, item in self._table.range(wanted.partition, low, f"C#{table_keys.LAST}"):
-            if int(item["last"]) <= after:
-                continue
-            lines = self._lines("changes", item)
-            batch = map(NodeChange.model_validate_json, lines)
+        for item in self._entries_with_changes(pipeline_id, after):
+            rows = (self._upgraded("changes", item, line) for line in self._rows(item)[1:])
+            batch = map(NodeChange.model_validate_json, rows)
             found += [change for change in batch if change.seq > after]
             if len(found) >= limit:
                 break
         return found[:limit]
+
+    def _entries_with_changes(self, pipeline_id: str, after: int) -> Iterator[Item]:
+        """Yield the entries from that with the first change above ``after`` on."""
+        low, high = table_keys.entry(pipeline_id, 1), table_keys.entry(pipeline_id, _LAST_ENTRY)
+        number, first = _LATEST, 1
+        while True:
+            newest = self._table.range(
+                low.partition, low.sort, high.sort, reverse=True, limit=number
+            )
+            latest = list(newest)
+            known = [int(item["last"]) <= after for _, item in latest]
+            if any(known) or len(latest) < number:
+                yield from (item for _, item in reversed(latest[: _first(known)]))
+                return
+            first = int(latest[-1][0].removeprefix("E#"))
+            if number >= _MANY:
+                break
+            number *= _LATEST
+        first = self._first_above(pipeline_id, after, first)
+        for _, item in self._table.range(
+            low.partition, table_keys.entry(pipeline_id, first).sort, high.sort, page=_MANY
+        ):
+            yield item
+
+    def _first_above(self, pipeline_id: str, after: int, highest: int) -> int:
+        """Return the number of the first entry with a change above ``after``, at most `highest`."""
+        lowest = 1
+        while lowest < highest:
+            middle = (lowest + highest) // 2
+            item = self._table.get(table_keys.entry(pipeline_id, middle))
+            if item is None:  # the pipeline is being deleted
+                return highest
+            lowest, highest = (
+                (middle + 1, highest) if int(item["last"]) <= after else (lowest, middle)
+            )
+        return lowest
 
     def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
         """Yield the notifications of a pipeline, sent or not, by entry."""
@@ -477,6 +551,15 @@ class JournalStore:
         self._bucket.put(key, data)
         return {"object": key}
 
+    def _rows(self, item: Item) -> list[bytes]:
+        """Return the lines of an entry: the input, and the changes."""
+        return decompress(self._data(item)).splitlines()
+
+    def _input(self, item: Item) -> Mapping[str, Any]:
+        first, *_ = self._rows(item)
+        found: Mapping[str, Any] = json.loads(self._upgraded("entry", item, first))
+        return found
+
     def _body(self, kind: Kind, item: Item) -> bytes:
         return self._upgraded(kind, item, decompress(self._data(item)))
 
@@ -526,9 +609,11 @@ def _record_item(org: str, record: PipelineRecord) -> dict[str, Value]:
     }
 
 
-def _listed(org: str, pipeline_id: str, *, open_: bool, asks: bool = False) -> dict[str, Value]:
+def _listed(
+    org: str, pipeline_id: str, *, open_: bool, asks: bool = False, settled: bool = True
+) -> dict[str, Value]:
     partition = _OPEN if open_ else _RESTING
-    mark = _ASKS if asks and open_ else ""
+    mark = (_ASKS if asks else _SETTLED if settled else "") if open_ else ""
     return {OPEN.partition_key: partition, OPEN.sort_key: f"{org}#{mark}{pipeline_id}"}
 
 
@@ -563,5 +648,6 @@ def _tree_key(pipeline_id: str, key: str) -> str:
     return f"{TREE_PREFIX}{pipeline_id}/{key}"
 
 
-def _attempt(data: bytes) -> AttemptRecord:
-    return AttemptRecord.model_validate_json(data)
+def _first(known: Sequence[bool]) -> int:
+    """Return the place of the first True, or the length."""
+    return known.index(True) if True in known else len(known)

@@ -21,10 +21,12 @@ class WorkerUsage:
     """The metered seconds of an attempt; ``key`` identifies them within the pipeline.
 
     Attributes:
+        month: The month in which it ended.
         whose: The pipeline that is charged, and the cost.
     """
 
     key: str
+    month: str
     seconds: float
     cpu: float
     whose: Spender
@@ -56,7 +58,7 @@ class PipelineChanges:
 
     Attributes:
         changes: State changes to publish.
-        attempts: Attempts that started or ended.
+        attempts: Attempts that ended.
         machine_commands: Commands for Step Functions.
         stops: ``(worker, task ARN)`` of workers to stop.
         usage: Usage to meter.
@@ -78,17 +80,23 @@ class PipelineChanges:
 
 
 def in_one(usage: Sequence[WorkerUsage], number: int) -> list[WorkerUsage]:
-    """Return the usage of entry ``number`` as at most one, so that it is metered in one write."""
-    if len(usage) < 2:  # noqa: PLR2004  there is nothing to add
-        return list(usage)
-    seconds = sum(each.seconds for each in usage)
-    cpu = sum(each.seconds * each.cpu for each in usage) / (seconds or 1.0)
+    """Return usage up to entry ``number`` as one of each month, which is metered in one write."""
+    found: dict[str, WorkerUsage] = {}
+    for each in usage:
+        known = found.get(each.month)
+        found[each.month] = each if known is None else _sum(known, each, number)
+    return list(found.values())
+
+
+def _sum(one: WorkerUsage, other: WorkerUsage, number: int) -> WorkerUsage:
+    seconds = one.seconds + other.seconds
+    cpu = (one.seconds * one.cpu + other.seconds * other.cpu) / (seconds or 1.0)
     whose = replace(
-        usage[0].whose,
-        dollars=sum(each.whose.dollars for each in usage),
-        attempts=sum(each.whose.attempts for each in usage),
+        other.whose,
+        dollars=one.whose.dollars + other.whose.dollars,
+        attempts=one.whose.attempts + other.whose.attempts,
     )
-    return [WorkerUsage(f"#{number}", seconds, cpu, whose)]
+    return WorkerUsage(f"#{number}", one.month, seconds, cpu, whose)
 
 
 def merged(parts: Iterable[PipelineChanges]) -> PipelineChanges:
@@ -171,6 +179,11 @@ class InFlight(MutableMapping[str, AttemptRecord]):
     def queue(self, spec: NodeSpec, number: int, mem: float | None, time: float) -> None:
         """Add an attempt that is queued at ``time``; ``mem`` has the GB of a retry, or None."""
         self._kept[spec.path] = _Queued(spec, number, mem, time)
+
+    def started(self) -> Iterator[AttemptRecord]:
+        """Yield the records of the attempts that have started."""
+        known = (found for found in self._kept.values() if isinstance(found, AttemptRecord))
+        return (found for found in known if found.started is not None)
 
     def queued_at(self, path: str) -> float | None:
         """Return when an attempt was queued, without its record; raises `KeyError`."""

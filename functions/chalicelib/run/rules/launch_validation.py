@@ -58,4 +58,5 @@ def ready_image(image: ImageSpec) -> BuiltImage:
         reference=image.image,
         shell=None if image.shell == AUTO_SHELL else image.shell,
         path_map=image.path_map,
+        base=image.image,
     )

@@ -38,11 +38,12 @@ from chalicelib.run.model import (
     WorkerStarted,
     may_wait,
 )
-from chalicelib.run.rules.changes import PipelineChanges
+from chalicelib.run.rules.changes import PipelineChanges, WorkerUsage, in_one
 from chalicelib.run.rules.state import CloudImage
 from chalicelib.run.rules.workers import PipelineWorkers
 from chalicelib.workers.rules import WorkerStatus
 from conducto_core.asl.rules.machine import StopExecution
+from conducto_core.budgets.rules import is_used_up
 from conducto_core.programs.model import Fate
 from conducto_core.programs.rules.continuation import continued_tree, with_generated
 from conducto_core.run.model import events as ev
@@ -74,6 +75,18 @@ class CloudPipeline(PipelineWorkers):
 
     prepared: tuple[str, Pipeline] | None = None
 
+    def add_usage(self, usage: Sequence[WorkerUsage]) -> None:
+        """Add the usage of an input to that which is metered later, in one write."""
+        if usage and not self.usage:
+            self.used_at = self.now
+        self.usage = in_one([*self.usage, *usage], self.number)
+
+    def decided(self, written: JournalEntry) -> JournalEntry:
+        """Return an entry with the decisions about records of the pipeline."""
+        open_ = self.open() or bool(written.hires)
+        listed = self.must_list(self.now, open_=open_)
+        return written.model_copy(update={"listed": listed, "metered": self.must_meter(self.now)})
+
     # ---- events -------------------------------------------------------------------------------
 
     def apply(self, event: Input) -> PipelineChanges:
@@ -81,11 +94,12 @@ class CloudPipeline(PipelineWorkers):
         self.inputs += 1
         if not may_wait(event):
             self.disturbed = self.number
-        self.now = max(self.now, event.time)
+        self.now, self.asked_at = max(self.now, event.time), 0.0
         self._effects = PipelineChanges()
         self._ends.clear()
         refused = len(self.cloud_machine.run_state.refused)
         self._dispatch(event)
+        self._retry_due()
         if len(self.cloud_machine.run_state.refused) > refused:
             self._replan()
         self._fail_without_image()
@@ -93,6 +107,10 @@ class CloudPipeline(PipelineWorkers):
         self._want_builds()
         self._let_workers_go()
         self._fail_without_context(_reset_by(event))
+        exceeded = self.exceeded(self.now)
+        if exceeded:
+            self._follow(self.cloud_machine.apply(ev.BudgetsReached(exceeded)))
+        self._pause_over_budget()
         self._let_joined_go()
         self._note_status()
         self._let_workers_go()
@@ -146,6 +164,19 @@ class CloudPipeline(PipelineWorkers):
             case _:
                 assert_never(event)
 
+    def _pause_over_budget(self) -> None:
+        """Pause the pipeline when nothing runs and budgets hold back all that is queued."""
+        counts = self.counts()
+        queued = sum(map(len, self.queue.values()))
+        if counts.running or self.tree.retrying or not queued or queued < counts.queued:
+            return
+        path = self.over_budget()
+        if path is None:
+            return
+        self._perform(Action.PAUSE, self.why_over_budget(path))
+        for worker in list(self.registry.staying()):
+            self._send_away(worker, "a budget is used up")
+
     def _note_status(self) -> None:
         if self._effects.changes and self.falls_asleep():
             for event in self.perform(Action.SLEEP):
@@ -189,6 +220,8 @@ class CloudPipeline(PipelineWorkers):
     def _modify(self, request: ActionRequested) -> None:
         modified = self.edit(request.edits, self.resolved({**self.edits, **request.edits}))
         self._know_images()
+        if is_used_up(self.record.problem) and any("budget" in e for e in request.edits.values()):
+            self._perform(Action.RUN)
         self._apply_events(events_of_modify(self.tree, modified, request.paths, request.by))
 
     def _apply_events(self, events: Iterable[ev.Event]) -> None:
@@ -384,7 +417,7 @@ def replay(live: CloudPipeline, entry: JournalEntry) -> dict[str, PipelineChange
     for each in entry.inputs:
         _fold_one(live, folded, each)
     live.taken.update(dict.fromkeys(entry.refused, live.number))
-    live.pool_workers(entry)
+    live.adopt_decisions(entry)
     return folded.changes
 
 
@@ -397,7 +430,8 @@ def _begin(live: CloudPipeline) -> None:
 
 
 def _fold_one(live: CloudPipeline, folded: Folded, each: Submitted) -> None:
-    folded.changes[each.id] = live.apply(each.input)
+    changes = folded.changes[each.id] = live.apply(each.input)
+    live.add_usage(changes.usage)
     folded.inputs.append(Submitted(id=each.id, input=each.input))
     live.taken[each.id] = live.number
 

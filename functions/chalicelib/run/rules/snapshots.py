@@ -13,12 +13,13 @@ from pydantic import TypeAdapter
 from chalicelib.people.port import Share
 from chalicelib.run.model import BuiltImage
 from chalicelib.run.port import Snapshot, TreeReader
-from chalicelib.run.rules.changes import InFlight
+from chalicelib.run.rules.changes import InFlight, WorkerUsage
 from chalicelib.run.rules.pipeline import CloudPipeline
-from chalicelib.run.rules.state import CloudImage
+from chalicelib.run.rules.state import CloudImage, Listing
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto_core.asl.rules.machine import CloudMachine, RunState
 from conducto_core.images.model import ImageSpec
+from conducto_core.installation.names import LAYOUT
 from conducto_core.run.model.records import (
     AttemptRecord,
     ImageRecord,
@@ -36,7 +37,7 @@ from conducto_core.workers.rules.start_failures import PoolStarts, StartFailure
 
 #: Snapshots of another version are ignored: the whole journal is read instead. A change of the
 #: fields needs a new version, since other versions of the functions read them, too.
-VERSION = 2
+VERSION = 3
 _PLAIN = (
     "number",
     "taken",
@@ -44,6 +45,7 @@ _PLAIN = (
     "disturbed",
     "seq",
     "now",
+    "used_at",
     "definition_key",
     "plan_key",
     "edits",
@@ -60,10 +62,13 @@ _PLAIN = (
     "started",
     "ended",
     "lost_contexts",
+    "spent",
 )
 _WAITS = ("limited", "withheld")
 _SETS = ("planned", "met", "joined")
 _ACTIVITY = TypeAdapter(Activity)
+_LISTING = TypeAdapter(Listing | None)
+_USAGE = TypeAdapter(list[WorkerUsage])
 
 
 def can_be_taken(live: CloudPipeline) -> bool:
@@ -111,6 +116,8 @@ def snapshot_of(live: CloudPipeline) -> Snapshot:
         "share": live.share.model_dump(mode="json"),
         "warm": live.warm.model_dump(mode="json"),
         "withdrawn": live.withdrawn,
+        "listing": _LISTING.dump_python(live.listing, mode="json"),
+        "usage": _USAGE.dump_python(live.usage, mode="json"),
     }
     return Snapshot(live.number, state)
 
@@ -168,6 +175,8 @@ def restore(
     live.pools = {name: _pool(fields) for name, fields in state["pools"].items()}
     live.share = Share.model_validate(state["share"])
     live.warm = WarmPool.model_validate(state["warm"])
+    live.listing = _LISTING.validate_python(state["listing"])
+    live.usage = _USAGE.validate_python(state["usage"])
     live.know_places()
     return live
 
@@ -223,8 +232,8 @@ Kind = str
 Change = Callable[[Any], Any]
 
 
-class NewerRecordError(Exception):
-    """The record was written by a newer version; the message has the remedy."""
+class OtherVersionError(Exception):
+    """The record was written by another version; the message has the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,38 +259,44 @@ class Schema:
 
     @property
     def number(self) -> int:
-        """Its number, counted from 1."""
-        return len(self.steps) + 1
+        """Its number, counted from that of the layout."""
+        return len(self.steps) + LAYOUT
 
     def item(self, kind: Kind, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Return an item's attributes in this schema; its number stays that of its body."""
         written = self.number_of(kind, attributes)
         found: Any = dict(attributes)
-        for step in self.steps[written - 1 :]:
+        for step in self.steps[written - LAYOUT :]:
             found = step.items.get(kind, _as_it_is)(found)
         return {**found, ATTRIBUTE: written}
 
     def body(self, kind: Kind, written: int, document: Any) -> Any:
-        """Return the JSON of schema ``written`` in this schema; raises `NewerRecordError`."""
+        """Return the JSON of schema ``written`` in this schema; raises `OtherVersionError`."""
         self._check(kind, written)
-        for step in self.steps[written - 1 :]:
+        for step in self.steps[written - LAYOUT :]:
             document = step.bodies.get(kind, _as_it_is)(document)
         return document
 
     def is_older(self, kind: Kind, written: int) -> bool:
         """Return whether a body of schema ``written`` has changed since; raises as `body`."""
         self._check(kind, written)
-        return any(kind in step.bodies for step in self.steps[written - 1 :])
+        return any(kind in step.bodies for step in self.steps[written - LAYOUT :])
 
     def number_of(self, kind: Kind, attributes: Mapping[str, Any]) -> int:
-        """Return an item's schema number; raises `NewerRecordError`."""
+        """Return an item's schema number; raises `OtherVersionError`."""
         written = int(attributes[ATTRIBUTE])
         self._check(kind, written)
         return written
 
     def _check(self, kind: Kind, written: int) -> None:
+        if written < LAYOUT:
+            raise OtherVersionError(
+                f"this {kind} has the layout {written} of the table, and this version reads the "
+                f"layout {LAYOUT}: nothing was changed; deploy the version before again, or a new "
+                "stage with: conducto deploy --stage NAME"
+            )
         if written > self.number:
-            raise NewerRecordError(
+            raise OtherVersionError(
                 f"a newer version of Conducto wrote this {kind} (schema {written}, this version "
                 f"knows up to {self.number}): nothing was changed; deploy the newer version again"
             )
@@ -291,6 +306,6 @@ def _as_it_is(found: Any) -> Any:
     return found
 
 
-#: Version 1 is the only schema so far.
+#: The first schema of the layout is the only one so far.
 STEPS: tuple[MigrationStep, ...] = ()
 SCHEMA = Schema(STEPS)

@@ -3,32 +3,41 @@
 `chalicelib.run.rules.pipeline` applies events to it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.people.port import Share
 from chalicelib.run.model import BuiltImage, Claimed, Shortage
 from chalicelib.run.port import TreeReader
-from chalicelib.run.rules.changes import InFlight
+from chalicelib.run.rules.changes import InFlight, WorkerUsage
 from chalicelib.workers.rules import WorkerEntry, WorkerRegistry, WorkerStatus
 from conducto_core.asl.rules.machine import CANCELLED, CloudMachine
 from conducto_core.asl.rules.naming import WORKER_LOST
 from conducto_core.asl.rules.states import sized
 from conducto_core.images.model import ImageSources
 from conducto_core.run.model.records import (
+    AttemptRecord,
+    Counts,
     ImageRecord,
     ImageState,
     Lifecycle,
     Period,
     PipelineRecord,
+    PipelineStatus,
 )
 from conducto_core.run.model.requests import Workers
 from conducto_core.run.model.states import IN_FLIGHT, State
 from conducto_core.run.rules.contexts import Hold, hold_of, is_late
 from conducto_core.run.rules.pipeline_state import PipelineState
 from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
-from conducto_core.tree.model import NodeSpec, Pipeline, Placement, ancestors, parent_of
+from conducto_core.tree.model import (
+    NodeSpec,
+    Pipeline,
+    Placement,
+    ancestors,
+    parent_of,
+)
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 from conducto_core.tree.rules.resolve import resolve
 from conducto_core.workers.model import WarmPool
@@ -50,8 +59,48 @@ from conducto_core.workers.rules.start_failures import PoolStarts
 #: Seconds after which a task that was offered to no worker counts as lost: three times as long as
 #: Step Functions needs to offer again a task that a worker left with.
 STUCK = 180.0
+#: Maximum seconds until a retry for which workers stay that have nothing else to run: another one
+#: takes as long to start, and AWS charges at least a minute for it.
+SHORT_WAIT = 60.0
 #: How the groups of pools start that stand for named limits; the others are paths.
 _LIMIT = "limit "
+
+
+#: Seconds between two writes of a pipeline's record while only its counts and times change.
+LISTED_SECONDS = 2.0
+#: Seconds for which usage is summed up before it is metered.
+METERED_SECONDS = 10.0
+
+
+class Listing(NamedTuple):
+    """A pipeline's record as it was written last.
+
+    Attributes:
+        open: Whether the pipeline was listed as open.
+        time: When, in seconds since the epoch.
+    """
+
+    record: PipelineRecord
+    open: bool
+    time: float
+
+    def is_due(self, record: PipelineRecord, *, open_: bool, now: float) -> bool:
+        """Return whether to write another record now: at once if the columns of a list change."""
+        late = now - self.time >= LISTED_SECONDS or record.lifecycle is Lifecycle.ARCHIVED
+        return late or open_ != self.open or _columns(record) != _columns(self.record)
+
+
+def _columns(record: PipelineRecord) -> PipelineRecord:
+    """Return a record with the parts only by which pipelines are told apart in a list."""
+    status = record.status
+    kept = PipelineStatus(
+        state=status.state,
+        counts=Counts(error=bool(status.counts.error)),
+        settled=status.settled,
+        warning=status.warning,
+        approvals=status.approvals,
+    )
+    return record.model_copy(update={"status": kept, "touched": 0.0})
 
 
 @dataclass(slots=True)
@@ -118,8 +167,14 @@ class CloudState(PipelineState):
         taken: ``{id: number of its entry}`` of inputs that took effect or were refused, of the last
             entries (`chalicelib.run.rules.pipeline.WINDOW`).
         inputs: Number of inputs that took effect.
+        listing: Its record as it was written last.
+        usage: Usage that is not metered yet, one record a month.
+        used_at: Time of the first of it.
+        metering: Usage that is metered because of the latest entry.
         disturbed: Number of the latest entry with an input that other requests' decisions may
             depend on (`chalicelib.run.model.may_wait`).
+        spent: ``{path: dollars}`` of ended attempts at or below groups, and at Execs with a budget;
+            for ``/``, of ended workers with all of their time (`conducto_core.budgets.rules`).
         epoch: Number of times that it left the archive. Each time, pools get new names, because AWS
             is still deleting the resources of the old ones.
     """
@@ -150,6 +205,10 @@ class CloudState(PipelineState):
         self.number = 0
         self.taken: dict[str, int] = {}
         self.inputs = 0
+        self.listing: Listing | None = None
+        self.usage: list[WorkerUsage] = []
+        self.used_at = 0.0
+        self.metering: list[WorkerUsage] = []
         self.disturbed = 0
         self.now = record.created
         self.generated: dict[str, str] = {}
@@ -167,6 +226,7 @@ class CloudState(PipelineState):
         self.limited: Shortage = None
         self.withheld: Shortage = None
         self.fruitless = 0
+        self.spent: dict[str, float] = {}
         self.epoch = 0
         self.share = Share()
         self.told: int | None = None
@@ -205,6 +265,30 @@ class CloudState(PipelineState):
     def open(self) -> bool:
         """Return whether the pipeline needs periodic checks."""
         return not self.settled() or bool(self.registry.workers or self.registry.ended)
+
+    def with_running(
+        self, stored: Iterable[AttemptRecord], paths: Iterable[str] | None = None
+    ) -> Iterator[AttemptRecord]:
+        """Return attempts that are read from the store, and those that run and are not stored.
+
+        An attempt is stored when it ends. Running ones are at the end, without ``paths`` of all
+        nodes.
+        """
+        chosen = None if paths is None else set(paths)
+        running = {
+            (one.path, one.number): one
+            for one in self.in_flight.started()
+            if chosen is None or one.path in chosen
+        }
+        return _followed_by(stored, running)
+
+    def must_list(self, now: float, *, open_: bool) -> bool:
+        """Return whether to write the record now."""
+        return self.listing is None or self.listing.is_due(self.record, open_=open_, now=now)
+
+    def must_meter(self, now: float) -> bool:
+        """Return whether to meter the usage now: it is summed up for some seconds."""
+        return bool(self.usage) and (self.settled() or now - self.used_at >= METERED_SECONDS)
 
     def periods(self, groups: Sequence[LiveGroup]) -> dict[str, Period]:
         """Return the periods of groups; reads the times once, for any number of groups."""
@@ -471,6 +555,9 @@ class CloudState(PipelineState):
         """
         if self.queue.get(pool) or self.cloud_machine.run_state.joined:
             return True
+        counts = self.counts()
+        if self.tree.retrying and not counts.queued + counts.running:
+            return self.tree.first_retry - self.now <= SHORT_WAIT
         known = self._in_need.pop(pool, None)
         if known is None or not self._needs(known, pool):
             of = self.pools[pool]
@@ -542,6 +629,7 @@ class CloudState(PipelineState):
             self.images.setdefault(name, CloudImage(ImageRecord(name=name)))
 
     def _room(self, group: str) -> int:
+        """Return how many further Execs may start in a group."""
         if group.startswith(_LIMIT):
             name, number, _ = group.removeprefix(_LIMIT).split()
             return int(number) - self._holders_of(name)
@@ -573,6 +661,15 @@ def _limit_groups(spec: NodeSpec) -> tuple[str, ...]:
         return ()
     limits = spec.limits
     return tuple(f"{_LIMIT}{each.name} {each.number} {each.priority}" for each in limits)
+
+
+def _followed_by(
+    stored: Iterable[AttemptRecord], running: dict[tuple[str, int], AttemptRecord]
+) -> Iterator[AttemptRecord]:
+    for each in stored:
+        running.pop((each.path, each.number), None)
+        yield each
+    yield from running.values()
 
 
 def _both(one: Period, other: Period) -> Period:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Any, assert_never
 
+from chalicelib.budgets.rules import PipelineBudgets
 from chalicelib.run.model import ApprovalDecided, BuiltImage, Reported
 from chalicelib.run.port import TreeReader
 from chalicelib.run.rules.changes import PipelineChanges
-from chalicelib.run.rules.state import CloudImage, CloudState
+from chalicelib.run.rules.state import CloudImage
 from conducto_core.asl.rules.machine import (
     CompleteTask,
     MachineCommand,
@@ -32,7 +33,7 @@ GRACE = 60.0
 MAX_FRUITLESS = 5
 
 
-class PipelineSteps(CloudState):
+class PipelineSteps(PipelineBudgets):
     """The state of a pipeline, and the changes that its attempts, runs, trees and images make."""
 
     def __init__(
@@ -163,8 +164,23 @@ class PipelineSteps(CloudState):
         self._ends.setdefault(path, AttemptEnd(message=message))
         record = self.in_flight[path]
         mem = 0.0 if record.mem is None else record.mem
-        taken = self.cloud_machine.finish(path, cause, seconds=seconds, mem=mem, final=final)
+        taken = self.cloud_machine.finish(
+            path,
+            cause,
+            seconds=seconds,
+            mem=mem,
+            final=final,
+            exit_code=self._ends[path].exit_code,
+            now=self.now,
+        )
         self._follow(taken)
+
+    def _retry_due(self) -> None:
+        """Queue the Execs whose delay before a retry is over."""
+        paths = self.tree.retries_due(self.now)
+        if paths:
+            self.disturbed = self.number
+            self._follow(self.cloud_machine.apply(ev.RetriesDue(paths)))
 
     def _end_attempt(self, command: ev.EndAttempt) -> None:
         record = self.in_flight.pop(command.path)

@@ -13,26 +13,22 @@ from chalicelib.run.model import (
     WorkerStarted,
 )
 from chalicelib.run.rules.changes import PipelineChanges, WorkerCharge, WorkerUsage
-from chalicelib.run.rules.state import CloudImage
+from chalicelib.run.rules.state import CloudImage, Listing
 from chalicelib.run.rules.steps import GRACE, PipelineSteps
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto_core.asl.rules.machine import CompleteTask
-from conducto_core.billing.rules import charged_seconds, dollars_for
+from conducto_core.billing.rules import charged_seconds, dollars_for, month_of
+from conducto_core.people.task_roles import program_of
 from conducto_core.run.model.records import AttemptRecord, Lifecycle
 from conducto_core.run.model.states import Cause, State
-from conducto_core.run.rules.contexts import Hold, is_inside, is_late, loss
+from conducto_core.run.rules.contexts import LATE, Hold, is_inside, is_late, loss
 from conducto_core.run.rules.outcomes import AttemptEnd
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import secrets_user
 from conducto_core.tree.rules.callbacks import PoolKind
-from conducto_core.workers.rules.fargate import Size, size_for
 from conducto_core.workers.rules.start_failures import Failed, PoolStarts, StartFailure
 
 _OUTDATED = "its image or title changed, or it has secrets that are withheld since a change"
-_LATE = {
-    Hold.PAUSED: "the pipeline was paused for more than 24 hours",
-    Hold.SPARE: "no command of the group had run for 15 minutes",
-}
 
 
 class PipelineWorkers(PipelineSteps):
@@ -77,7 +73,6 @@ class PipelineWorkers(PipelineSteps):
         self._unqueue(attempt.path)
         self.in_flight[attempt.path] = attempt
         self.times[attempt.path] = (attempt.queued or attempt.started, None)
-        self._effects.attempts.append(attempt)
         self._follow(self.cloud_machine.start(attempt.path))
 
     def _reported(self, report: Reported) -> None:
@@ -109,8 +104,11 @@ class PipelineWorkers(PipelineSteps):
         key = f"{report.path}#{report.attempt}"
         dollars = dollars_for(report.path, pool.cpu, pool.mem, report.seconds)
         spender = Spender.for_pipeline(self.record, dollars)
-        self._effects.usage.append(WorkerUsage(key, report.seconds, pool.cpu, spender))
+        self._effects.usage.append(
+            WorkerUsage(key, month_of(self.now), report.seconds, pool.cpu, spender)
+        )
         worker.metered += report.seconds
+        self.spend(report.path, dollars)
         if report.cause is None and node.stop_reason is None:
             self._graft(node, report)
         self._ends[report.path] = AttemptEnd(
@@ -120,6 +118,7 @@ class PipelineWorkers(PipelineSteps):
             report.output_bytes,
             report.outputs,
             report.interpreter,
+            first_error=report.first_error,
         )
         self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
         if worker.leaves or self._gives_up(worker):
@@ -151,12 +150,14 @@ class PipelineWorkers(PipelineSteps):
             return
         record = self.in_flight[arrived.path].model_copy(update={"outputs": arrived.outputs})
         self.in_flight[arrived.path] = record
-        self._effects.attempts.append(record)
 
     # ---- start and loss -----------------------------------------------------------------------
 
-    def pool_workers(self, written: JournalEntry) -> None:
-        """Register the workers that the latest entry launches."""
+    def adopt_decisions(self, written: JournalEntry) -> None:
+        """Adopt the decisions of the latest entry, with the workers that it launches."""
+        if written.listed:
+            self.listing = Listing(self.record, self.open() or bool(written.hires), self.now)
+        self.metering, self.usage = (self.usage, []) if written.metered else ([], self.usage)
         for launch in written.hires:
             image = self.images[self.pools[launch.pool].image]
             self.registry.workers[launch.worker] = WorkerEntry(
@@ -179,6 +180,7 @@ class PipelineWorkers(PipelineSteps):
         if worker is None:
             return
         worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
+        worker.key = up.key or worker.key
         if worker.up is None:
             worker.up = self.now
             # A worker that ends before the next charge has a meter, too, from which ECS is asked.
@@ -202,6 +204,9 @@ class PipelineWorkers(PipelineSteps):
         if worker.task is not None:
             self._effects.stops.append((worker.id, worker.task))
         if worker.busy and self.exec_in(worker.path, worker.attempt, State.RUNNING) is not None:
+            if worker.path != "/":  # the root has all of the worker's time, once it has ended
+                self.spend(worker.path, self._running_dollars(worker))
+                self.spent["/"] -= self._running_dollars(worker)
             message = f"the worker was lost: {lost.reason.rstrip('.')}"
             self._finish(worker.path, lost.cause, message=message)
         looked = worker.task is not None and self.cloud_machine.run in self.runs
@@ -227,6 +232,7 @@ class PipelineWorkers(PipelineSteps):
         self._meter(worker, lost.began, lost.ended)
 
     def _meter(self, worker: WorkerEntry, began: float | None, ended: float | None) -> None:
+        self.spend_rest(worker, began, ended)
         if began is None or ended is None:
             return  # AWS does not charge for a task that never started
         pool = self.pools[worker.pool]
@@ -237,11 +243,8 @@ class PipelineWorkers(PipelineSteps):
             return
         dollars = dollars_for(worker.pool, pool.cpu, pool.mem, seconds)
         spender = Spender.for_pipeline(self.record, dollars, attempts=0)
-        self._effects.usage.append(WorkerUsage(f"@{worker.id}", seconds, pool.cpu, spender))
-
-    def _size(self, worker: WorkerEntry) -> Size:
-        pool = self.pools[worker.pool]
-        return size_for(worker.pool, pool.cpu, pool.mem)
+        month = month_of(self.now)
+        self._effects.usage.append(WorkerUsage(f"@{worker.id}", month, seconds, pool.cpu, spender))
 
     def _lose_tasks(self, worker: WorkerEntry) -> bool:
         """Release the tasks of a leaving worker to others; return whether it had any."""
@@ -339,16 +342,23 @@ class PipelineWorkers(PipelineSteps):
         was_warm = worker.kept is not None
         if needed and not done:
             worker.kept = None
-        elif was_warm or not (self._keep_warm(worker) or needed):
+        elif was_warm or not (self._keep_warm(worker, needed=needed) or needed):
             self._stop(worker)
 
-    def _keep_warm(self, worker: WorkerEntry) -> bool:
-        """Let a worker stay for the next run, instead of one that became idle earlier."""
+    def _keep_warm(self, worker: WorkerEntry, *, needed: bool) -> bool:
+        """Let a worker stay for the next run, instead of one that is needed less or idle longer.
+
+        A needed worker for which the warm pool has no room stays as without a warm pool.
+        """
         shared = self.pools[worker.pool].kind is PoolKind.MANY
         if not self.warm.workers or not shared or worker.status is not WorkerStatus.IDLE:
             return False
+        in_need = sum(self.may_need_more(other.pool) for other in self.warm_workers())
+        if needed and in_need >= self.warm.workers:
+            return False
         worker.kept = self.now
-        for other in self.warm_workers()[: -self.warm.workers]:
+        first = sorted(self.warm_workers(), key=lambda other: self.may_need_more(other.pool))
+        for other in first[: -self.warm.workers]:
             self._stop(other)
         return True
 
@@ -359,7 +369,7 @@ class PipelineWorkers(PipelineSteps):
             return
         worker.unused = self.now if worker.unused is None else worker.unused
         if is_late(hold, self.now - worker.unused):
-            self._send_away(worker, _LATE.get(hold, ""))
+            self._send_away(worker, LATE.get(hold, ""))
 
     def _renew_contexts(self, reset: Collection[str]) -> None:
         """Stop the containers of groups that a user resets entirely."""
@@ -404,4 +414,4 @@ class PipelineWorkers(PipelineSteps):
         """Return `Worker.setting` of a worker that is launched now."""
         built = image.built
         inside = (None, None) if built is None else (built.shell, built.workdir)
-        return (*inside, self.record.title)
+        return (*inside, program_of(self.record.git))

@@ -4,12 +4,16 @@ Every response and event of ECS identifies a task's owner: ``startedBy`` is its 
 ``group`` its organisation and worker id (see `task_owner`).
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from pydantic import SecretStr
 
@@ -19,13 +23,19 @@ from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.errors import client_error, code_of, denying, ignoring, message_of, throttling
 from chalicelib.errors import CapacityError, ConflictError, ThrottledError, retry_throttled
 from chalicelib.workers.aws.task_definitions import TaskDefinitions
-from chalicelib.workers.port import TaskEnd, TaskStatus, WorkerTask
+from chalicelib.workers.port import Owner, TaskEnd, TaskId, TaskStatus, WorkerTask
 from conducto_core.command.task_layout import AGENT, USER, AgentVariables
 from conducto_core.debug.model import ShellSession
+from conducto_core.workers.model import TaskProof
+from conducto_core.workers.rules import task_proof
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
+logger = logging.getLogger(__name__)
+
+#: Timeout of a request to STS in seconds, and the maximum bytes of its response.
+_STS_SECONDS, _MAX_STS = 5.0, 16_384
 #: Maximum number of tasks per describe request.
 _PAGE = 100
 _GROUP = "conducto"
@@ -51,20 +61,14 @@ class Place:
         security_group: Security group of the workers.
         public_ip: Whether workers get a public address; otherwise the subnets need another route to
             the internet.
+        sts: URL of STS.
     """
 
     cluster: str
     subnets: Sequence[str]
     security_group: str
     public_ip: bool = True
-
-
-class Owner(NamedTuple):
-    """The owner of a task."""
-
-    org: str
-    pipeline_id: str
-    worker_id: str
+    sts: str = ""
 
 
 class Ecs:
@@ -140,6 +144,38 @@ class Ecs:
                 }
             },
         }
+
+    def proves(self, task: TaskId, key: str, proof: TaskProof) -> bool:
+        """Return whether a worker's task made a proof for the digest of a key."""
+        if not task_proof.is_bound(proof.authorization):
+            return False
+        signer = self._signer(key, proof)
+        if not task_proof.is_session_of(signer, task.arn, self._definitions.roles.of_tasks()):
+            logger.error("a proof for %s is by %r", task.arn, signer)
+            return False
+        with throttling():
+            found = self._client.describe_tasks(cluster=self._place.cluster, tasks=[task.arn])
+        return [task_owner(each) for each in found["tasks"]] == [task.owner]
+
+    def _signer(self, key: str, proof: TaskProof) -> str:
+        """Return the ARN that AWS knows for a proof; "" if AWS rejects the signature."""
+        headers = {
+            "Authorization": proof.authorization,
+            "Content-Type": task_proof.CONTENT_TYPE,
+            "X-Amz-Date": proof.date,
+            "X-Amz-Security-Token": proof.security_token,
+            task_proof.KEY_HEADER: key,
+        }
+        request = Request(f"{self._place.sts}/", task_proof.BODY, headers)  # noqa: S310  AWS's
+        try:
+            with urlopen(request, timeout=_STS_SECONDS) as response:  # noqa: S310  the same
+                return task_proof.signer_in(response.read(_MAX_STS))
+        except HTTPError as error:
+            if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise ThrottledError(f"STS: {error}") from error
+            return ""
+        except OSError as error:
+            raise ThrottledError(f"STS is unreachable: {error}") from error
 
     def stop(self, task_arn: str, reason: str) -> None:
         """Stop a worker; a stopped one is not an error."""

@@ -62,6 +62,11 @@ class Roles:
     named: tuple[TaskRole, ...] = ()
     caches: Mapping[str, str] = field(default_factory=dict)
 
+    def of_tasks(self) -> tuple[str, ...]:
+        """Return the ARNs of all roles that a task may have."""
+        named = (each.arn for each in self.named)
+        return (self.task, *((self.debug,) if self.debug else ()), *named)
+
 
 class TaskDefinitions:
     """The task definitions of one installation.
@@ -79,6 +84,11 @@ class TaskDefinitions:
         self._roles = roles
         self._prefix = prefix
         self._known: dict[str, str] = {}
+
+    @property
+    def roles(self) -> Roles:
+        """The roles of tasks."""
+        return self._roles
 
     def ensure(self, task: WorkerTask) -> str:
         """Return the ARN of the definition for a worker."""
@@ -211,7 +221,7 @@ class TaskDefinitions:
         """Return the role configured for a pipeline's commands; debug shells have their own."""
         if task.shell or not task.named_role:
             return None
-        return role_for(self._roles.named, task.org, task.title)
+        return role_for(self._roles.named, task.org, task.program)
 
     def _container(self, name: str, image: str, **more: object) -> dict[str, Any]:
         return {

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextvars
 import inspect
+import io
 import json
 import os
 import signal
 import subprocess
 import threading
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import boto3
 from ministack.services import codebuild
 
 from system.deploy.shims import Shim, replace
@@ -34,7 +37,7 @@ def _run_builds() -> None:
         build = codebuild._builds[build_id]
         variables = _variables(project, _request.get())
         text = _request.get().get("buildspecOverride") or project["source"]["buildspec"]
-        status = _execute(build_id, build, json.loads(text), variables)
+        status = _execute(build_id, build, project, json.loads(text), variables)
         codebuild._finish_build(build, status)
         _send_end(build, status, variables)
 
@@ -45,12 +48,29 @@ def _variables(project: dict[str, Any], request: dict[str, Any]) -> list[dict[st
     return [{name.lower(): value for name, value in each.items()} for each in given]
 
 
-def _execute(build_id: str, build: Any, spec: Any, variables: list[dict[str, str]]) -> str:
+def _unpack_source(project: dict[str, Any], place: Path) -> None:
+    """Unpack the source of a build from S3, as CodeBuild does."""
+    source = project["source"]
+    if source["type"] == "S3":
+        bucket, _, key = source["location"].partition("/")
+        content = io.BytesIO()
+        boto3.client("s3").download_fileobj(bucket, key, content)
+        with zipfile.ZipFile(content) as archive:
+            archive.extractall(place)
+
+
+def _execute(
+    build_id: str, build: Any, project: dict[str, Any], spec: Any, variables: list[dict[str, str]]
+) -> str:
     """Run the commands as local processes, as local functions run; return the build's status."""
     place = Path(os.environ["CONDUCTO_TEST_DEPLOY"], "private/builds", build_id.replace(":", "-"))
     (place / "home").mkdir(parents=True)
+    _unpack_source(project, place)
     own = {each["name"]: each["value"] for each in variables}
-    environment = {**os.environ, **own, "HOME": str(place / "home")}
+    # The engine has this base image, and no way to AWS's public registry.
+    own |= {"BASE": "python:3.13-slim"} if "BASE" in own else {}
+    path = f"{Path(__file__).parent}/programs:{os.environ['PATH']}"
+    environment = {**os.environ, **own, "HOME": str(place / "home"), "PATH": path}
     environment.pop("PYTHONPATH", None)
     codebuild._record_phase(build, "QUEUED", "SUCCEEDED")
     build["currentPhase"] = "BUILD"

@@ -9,7 +9,15 @@ import { Dialog } from "@/components/Dialog";
 import { FormDialog } from "@/components/FormDialog";
 
 const DEFAULT_DAYS = 90;
+const ASSISTANT_DAYS = 1;
 type Permission = NewToken["permissions"][number];
+type Scope = NewToken["scopes"][number];
+const SCOPES: readonly { name: Scope; text: string }[] = [
+  { name: "read", text: "read: pipelines, output and history" },
+  { name: "control", text: "control: rerun, skip and cancel" },
+  { name: "author", text: "author: change commands and launch pipelines" },
+  { name: "use_secrets", text: "use secrets: run commands with the values of secrets" },
+];
 
 interface Props {
   /** Those of the user: a token has at most these. */
@@ -22,10 +30,24 @@ interface Props {
 export function CreateTokenDialog({ permissions, onCreated, onClose }: Props) {
   const [name, setName] = useState("");
   const [days, setDays] = useState(DEFAULT_DAYS);
+  const [isAssistant, setIsAssistant] = useState(false);
   const [chosen, setChosen] = useState<readonly string[]>(["read"]);
+  const choices = isAssistant
+    ? SCOPES
+    : permissions.map((one) => ({ name: one, text: one.replaceAll("_", " ") }));
+  const choose = (assistant: boolean) => {
+    setIsAssistant(assistant);
+    setChosen(["read"]);
+    setDays(assistant ? ASSISTANT_DAYS : DEFAULT_DAYS);
+  };
   const create = useMutation({
     mutationFn: () =>
-      organisationApi.createToken({ name: name.trim(), days, permissions: chosen as Permission[] }),
+      organisationApi.createToken({
+        name: name.trim(),
+        days,
+        permissions: isAssistant ? [] : (chosen as Permission[]),
+        scopes: isAssistant ? (chosen as Scope[]) : [],
+      }),
     onSuccess: onCreated,
     gcTime: 0,
   });
@@ -66,21 +88,35 @@ export function CreateTokenDialog({ permissions, onCreated, onClose }: Props) {
         />
       </label>
       <fieldset>
-        <legend>Permissions</legend>
-        {permissions.map((permission) => (
-          <label key={permission} className="form-check">
+        <legend>For</legend>
+        {[false, true].map((assistant) => (
+          <label key={String(assistant)} className="form-check">
+            <input
+              type="radio"
+              name="kind"
+              checked={isAssistant === assistant}
+              onChange={() => choose(assistant)}
+            />
+            {assistant ? "A coding assistant" : "A program, such as a script or CI"}
+          </label>
+        ))}
+      </fieldset>
+      <fieldset>
+        <legend>{isAssistant ? "It may" : "Permissions"}</legend>
+        {choices.map((choice) => (
+          <label key={choice.name} className="form-check">
             <input
               type="checkbox"
-              checked={chosen.includes(permission)}
+              checked={chosen.includes(choice.name)}
               onChange={(event) =>
                 setChosen((before) =>
                   event.target.checked
-                    ? [...before, permission]
-                    : before.filter((one) => one !== permission),
+                    ? [...before, choice.name]
+                    : before.filter((one) => one !== choice.name),
                 )
               }
             />
-            {permission.replaceAll("_", " ")}
+            {choice.text}
           </label>
         ))}
       </fieldset>

@@ -12,6 +12,12 @@ import { CreateTokenDialog } from "@/people/account/CreateTokenDialog";
 import { ListTable, TimeCell } from "@/people/ListTable";
 import styles from "@/people/Table.module.css";
 
+const KINDS: Record<MemberToken["kind"], string> = {
+  token: "Program",
+  assistant: "Assistant",
+  login: "Command line",
+  session: "Browser",
+};
 const TOKENS_KEY = ["tokens"] as const;
 const SESSIONS_KEY = ["sessions"] as const;
 
@@ -105,7 +111,7 @@ function TokenTable({ tokens, action, hasPermissions = false, ...on }: TableProp
   if (tokens.length === 0) return <p className="muted">No tokens</p>;
   return (
     <ListTable
-      columns={["Name", ...(hasPermissions ? ["Permissions"] : []), "Created", "Expires"]}
+      columns={["Name", ...(hasPermissions ? ["Kind", "Permissions"] : []), "Created", "Expires"]}
       actions={action}
     >
       {tokens.map((token) => (
@@ -115,9 +121,14 @@ function TokenTable({ tokens, action, hasPermissions = false, ...on }: TableProp
             {token.current ? <span className="muted"> (this one)</span> : null}
           </th>
           {hasPermissions ? (
-            <td className={styles.wide} data-label="Permissions">
-              {token.permissions.map((name) => name.replaceAll("_", " ")).join(", ")}
-            </td>
+            <>
+              <td data-label="Kind">{KINDS[token.kind]}</td>
+              <td className={styles.wide} data-label="Permissions">
+                {(token.scopes.length > 0 ? token.scopes : token.permissions)
+                  .map((name) => name.replaceAll("_", " "))
+                  .join(", ")}
+              </td>
+            </>
           ) : null}
           <TimeCell label="Created" time={token.created} />
           <td className="muted" data-label="Expires">

@@ -56,7 +56,7 @@ describe("a comparison of metrics", () => {
   it.each([
     [found([0.21], [0.25]), "run-0", "0.21, before 0.25 (-16%)"],
     [found([2], [-1]), null, "2, before -1 (+300%)"],
-    [found([2], [1]), "run-1", "1"],
+    [found([2], [1]), "run-1", "1, no earlier pipeline"],
     [found([2], [0]), "run-0", "2, before 0"],
     [found([null], [3]), "run-0", "null, before 3"],
     [found([3], [null]), "run-0", "3, before null"],

@@ -60,7 +60,7 @@ export function changeText({ runs }: ComparisonChart): string {
   const value = runs[at]?.metric.last ?? null;
   const before = runs[at - 1]?.metric.last ?? null;
   const text = value === null ? "null" : number(value);
-  if (at === 0) return text;
+  if (at === 0) return `${text}, no earlier pipeline`;
   if (before === null) return `${text}, before null`;
   if (value === null || before === 0) return `${text}, before ${number(before)}`;
   const percent = Math.round((100 * (value - before)) / Math.abs(before));

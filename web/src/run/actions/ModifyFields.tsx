@@ -11,6 +11,7 @@ const FIELDS = {
   max_time: { label: "Time limit", hint: "e.g. 90s, 1h30m" },
   max_concurrent: { label: "Maximum running", hint: "no limit" },
   retry_lost: { label: "Retries if worker is lost", hint: "0" },
+  budget: { label: "Budget", hint: "dollars, no limit" },
 };
 
 interface Props {
@@ -62,6 +63,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
         {text("max_time")}
         {isExec ? null : text("max_concurrent")}
         {text("retry_lost")}
+        {text("budget")}
         <Field label="Image">
           {(id) => (
             <select

@@ -43,6 +43,12 @@ it("tells progress", () => {
   );
 });
 
+it("tells that it waits for a retry", () => {
+  expect(text({ pending: 2, done: 1 }, { state: "running", settled: false })).toBe(
+    "Waiting for a retry",
+  );
+});
+
 it("tells why nothing runs", () => {
   const paused = { state: "pending", armed: false } as const;
   expect(text({ pending: 7 }, paused)).toBe("Not started. 7 commands to run.");

@@ -27,6 +27,7 @@ export function headline(given: Situation): string {
   if (!settled && counts.running + counts.queued > 0) return activeText(given);
   if (state === "done") return doneText(given, all);
   if (state === "killed") return `Killed: ${of(failures(counts), all)} ended early`;
+  if (!settled && given.armed) return "Waiting for a retry";
   if (failures(counts) > 0) return failedText(given, all);
   const rest = counts.pending + counts.queued;
   const word = counts.done > 0 ? "Paused" : "Not started";

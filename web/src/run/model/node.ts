@@ -40,6 +40,7 @@ export interface TreeNode {
   maxTime: number | null;
   waitsFor: string | null;
   waitKind: NodeView["wait_kind"];
+  waitUntil: number | null;
   childCount: number;
   /** Commands below by state; null for an Exec, and for a group of which only the path is known. */
   counts: Counts | null;
@@ -70,6 +71,7 @@ export function newNode(path: string, type: NodeType): TreeNode {
     reuse: null,
     maxTime: null,
     waitsFor: null,
+    waitUntil: null,
     waitKind: null,
     childCount: 0,
     counts: null,
@@ -94,6 +96,7 @@ export function applyView(node: TreeNode, view: NodeView, seq: number): void {
   node.warning = view.warning;
   node.waitsFor = view.waits_for;
   node.waitKind = view.wait_kind;
+  node.waitUntil = view.wait_until;
   node.childCount = view.children;
   node.counts = view.counts;
   const last = view.attempts.at(-1);
@@ -123,6 +126,7 @@ export function applyChange(node: TreeNode, change: NodeChange): boolean {
   node.attempt = change.attempt;
   node.waitsFor = null;
   node.waitKind = null;
+  node.waitUntil = null;
   node.seq = change.seq;
   return true;
 }

@@ -27,6 +27,7 @@ const CAUSES: Record<Cause, string> = {
   lazy: "printed an invalid tree",
   input: "a result is missing",
   spend_limit: "killed at the spend limit",
+  budget: "killed at its budget",
   rejected: "rejected",
   approval_timeout: "nobody approved it in time",
 };

@@ -17,6 +17,7 @@ import type { PipelineSession } from "@/run/live/session";
 import { withoutCommand } from "@/run/model/advice";
 import { nameOf, ROOT } from "@/run/model/paths";
 import { shortAncestors } from "@/run/model/shortPath";
+import { retryText } from "@/run/model/waiting";
 import { timeOf } from "@/run/model/node";
 import { displayState, failureText, isFinished, stoppedText } from "@/run/model/states";
 import type { Actions } from "@/run/actions/useActions";
@@ -65,15 +66,22 @@ export function NodeHeader({ session, detail, actions, onClose, tabs }: Props) {
         <NodeActions session={session} detail={detail} actions={actions} isRoot={isRoot} />
       </div>
       {node.waits_for === null || isFinished(node.state) || isRoot ? null : (
-        <p className={styles.waits}>{waitText(node)}</p>
+        <WaitLine node={node} />
       )}
     </header>
   );
 }
 
 /** Why a node waits, since when, and how to end that. */
-function waitText({ waits_for: why, wait_since: since, wait_remedy: remedy }: NodeView): string {
-  const parts = [withoutCommand(why ?? "")];
+function WaitLine({ node }: { node: NodeView }) {
+  const now = useNow(node.wait_kind === "retry");
+  return <p className={styles.waits}>{waitText(node, now)}</p>;
+}
+
+function waitText(node: NodeView, now: number): string {
+  const { waits_for: why, wait_since: since, wait_remedy: remedy, wait_until: until } = node;
+  const retries = node.wait_kind === "retry" && until !== null;
+  const parts = [retries ? retryText(until, now) : withoutCommand(why ?? "")];
   if (since !== null) parts.push(`since ${moment(since)}`);
   if (remedy !== null) parts.push(withoutCommand(remedy));
   return parts.join(" · ");

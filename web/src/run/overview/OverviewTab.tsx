@@ -2,11 +2,17 @@ import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 
 import { messageOf } from "@/api/client";
-import type { Counts, NodeDetail, NodeView } from "@/api/schema";
+import type { Counts, Diagnosis, NodeDetail, NodeView } from "@/api/schema";
 import { IN_CLOUD } from "@/api/deployment";
 import { Button } from "@/components/Button";
 import { CountsBar, CountsText } from "@/components/Counts";
 import { LoadError } from "@/components/EmptyState";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { suspectsOf } from "@/diagnosis/model/diagnosis";
+import { useDiagnosis } from "@/diagnosis/useDiagnosis";
+import { WhatChanged } from "@/diagnosis/WhatChanged";
+import { followLink, pipelineUrl } from "@/lib/location";
+import { visible } from "@/lib/visible";
 import { IN_ORDER, Pending } from "@/components/InOrder";
 import { lazily } from "@/components/lazily";
 import { useNow } from "@/components/useNow";
@@ -37,6 +43,8 @@ const Cost = lazily(async () => (await import("@/billing/Cost")).Cost, {
 });
 
 const MAX_FAILURES = 500;
+/** Up to this number of failures, the reasons say more than the cells of all commands. */
+const MANY_FAILURES = 20;
 /** Minimum interval between requests while failures increase, in ms. */
 const REFRESH_MS = 1000;
 
@@ -61,6 +69,12 @@ export function OverviewTab({ session, detail, actions }: Props) {
   const allSkipped = failures(counts) > 0 && found.data?.length === 0 && !found.isPlaceholderData;
   const isRoot = path === ROOT;
   const summary = session.model?.summary;
+  const diagnosis = useDiagnosis(
+    session.id,
+    summary?.seq ?? 0,
+    isRoot && hasFailed && !isActive && summary !== undefined,
+  );
+  const showsCells = isActive || !hasFailed || failures(counts) > MANY_FAILURES;
   return (
     <div className={`${styles.overview ?? ""} ${IN_ORDER}`}>
       <Headline session={session} node={node} path={path} reasons={groups?.length ?? null}>
@@ -70,16 +84,26 @@ export function OverviewTab({ session, detail, actions }: Props) {
           </Button>
         ) : null}
       </Headline>
+      {diagnosis.data === undefined || !hasFailed ? null : <Suspects found={diagnosis.data} />}
       {allSkipped ? <p className={styles.empty}>All failed commands are skipped.</p> : null}
       {found.isError ? <LoadError message={messageOf(found.error)} /> : null}
       {found.isLoading ? <Pending /> : null}
       {groups === null || groups.length === 0 ? null : (
-        <Reasons key={`reasons ${path}`} id={session.id} groups={groups} actions={actions} />
+        <Reasons
+          key={`reasons ${path}`}
+          id={session.id}
+          groups={groups}
+          found={hasFailed ? diagnosis.data : undefined}
+          actions={actions}
+        />
       )}
+      {isRoot && hasFailed && !isActive ? <Changed session={session} query={diagnosis} /> : null}
       {isRoot && !hasFailed ? <ReportsSection session={session} failed={false} /> : null}
       {counts.running > 0 ? <Running session={session} path={path} count={counts.running} /> : null}
       {isActive ? <Waiting session={session} path={path} counts={counts} /> : null}
-      <CellMap key={`cells ${path}`} session={session} path={path} counts={counts} />
+      {showsCells ? (
+        <CellMap key={`cells ${path}`} session={session} path={path} counts={counts} />
+      ) : null}
       {isRoot && hasFailed ? <ReportsSection session={session} failed /> : null}
       {isRoot && summary !== undefined ? <Relatives summary={summary} /> : null}
       {isActive || isPending ? null : (
@@ -93,6 +117,40 @@ export function OverviewTab({ session, detail, actions }: Props) {
         </WhenVisible>
       ) : null}
     </div>
+  );
+}
+
+/** What changed; its errors are shown in its place. */
+function Changed({
+  session,
+  query,
+}: {
+  session: PipelineSession;
+  query: ReturnType<typeof useDiagnosis>;
+}) {
+  if (query.data !== undefined) return <WhatChanged session={session} found={query.data} />;
+  return <QueryPlaceholder query={query} rows={4} />;
+}
+
+/** The second sentence: the last good pipeline, and what is suspected. */
+function Suspects({ found }: { found: Diagnosis }) {
+  const suspects = suspectsOf(found);
+  if (found.baseline === null && suspects.length === 0) return null;
+  return (
+    <p className={`${styles.sub} ${styles.suspects ?? ""}`}>
+      {found.baseline === null ? null : (
+        <>
+          All passed in{" "}
+          <a href={pipelineUrl(found.baseline.id)} onClick={followLink}>
+            {found.baseline.id.split("/").at(-1)}
+          </a>
+          .{" "}
+        </>
+      )}
+      {suspects.length === 0
+        ? null
+        : `Suspects: ${suspects.map(({ text, count }) => `${visible(text)} for ${count}`).join(", ")}.`}
+    </p>
   );
 }
 

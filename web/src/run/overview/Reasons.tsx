@@ -1,6 +1,16 @@
 import { useState } from "react";
 
+import type { Diagnosis, FailureCause } from "@/api/schema";
 import { Button } from "@/components/Button";
+import segmentStyles from "@/components/Segments.module.css";
+import {
+  causeOf,
+  countOf,
+  isIn,
+  type Segment,
+  SEGMENT_LABELS,
+  SEGMENTS,
+} from "@/diagnosis/model/diagnosis";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { visible } from "@/lib/visible";
 import { type FailureGroup, relevantLines } from "@/run/model/failures";
@@ -19,23 +29,49 @@ const MAX_PATH = 44;
 interface Props {
   id: string;
   groups: readonly FailureGroup[];
+  /** The diagnosis, once it is loaded. */
+  found: Diagnosis | undefined;
   actions: Actions;
 }
 
 /** Why commands failed, most common reason first. */
-export function Reasons({ id, groups, actions }: Props) {
+export function Reasons({ id, groups, found, actions }: Props) {
+  const [segment, setSegment] = useState<Segment>("all");
+  const causes = groups.map(({ nodes }) =>
+    causeOf(
+      found,
+      nodes.map(({ path }) => path),
+    ),
+  );
+  const offered = found === undefined || found.earlier.length < 2 ? [] : SEGMENTS;
   return (
-    <div className={shared.card} role="list" aria-label="Reasons">
-      {groups.map((group, place) => (
-        <Reason
-          key={`${group.reason} ${group.nodes[0]?.path ?? ""}`}
-          id={id}
-          group={group}
-          isFirst={place === 0}
-          isOnly={groups.length === 1}
-          actions={actions}
-        />
-      ))}
+    <div className={styles.reasons}>
+      {found === undefined || offered.length === 0 ? null : (
+        <div role="group" aria-label="Show" className={segmentStyles.segments}>
+          {offered
+            .filter((each) => each === "all" || countOf(found, each) > 0)
+            .map((each) => (
+              <Button key={each} aria-pressed={segment === each} onClick={() => setSegment(each)}>
+                {`${SEGMENT_LABELS[each]} ${countOf(found, each).toLocaleString("en")}`}
+              </Button>
+            ))}
+        </div>
+      )}
+      <div className={shared.card} role="list" aria-label="Reasons">
+        {groups.map((group, place) =>
+          isIn(segment, causes[place]) ? (
+            <Reason
+              key={`${group.reason} ${group.nodes[0]?.path ?? ""}`}
+              id={id}
+              group={group}
+              cause={offered.length === 0 ? undefined : causes[place]}
+              isFirst={place === 0}
+              isOnly={groups.length === 1}
+              actions={actions}
+            />
+          ) : null,
+        )}
+      </div>
     </div>
   );
 }
@@ -43,12 +79,13 @@ export function Reasons({ id, groups, actions }: Props) {
 interface ReasonProps {
   id: string;
   group: FailureGroup;
+  cause: FailureCause | undefined;
   isFirst: boolean;
   isOnly: boolean;
   actions: Actions;
 }
 
-function Reason({ id, group, isFirst, isOnly, actions }: ReasonProps) {
+function Reason({ id, group, cause, isFirst, isOnly, actions }: ReasonProps) {
   const [open, setOpen] = useState(isFirst);
   const { nodes, reason } = group;
   const paths = nodes.map(({ path }) => path);
@@ -67,7 +104,10 @@ function Reason({ id, group, isFirst, isOnly, actions }: ReasonProps) {
           <span className={`${styles.count} number`}>{nodes.length.toLocaleString("en")}</span>
           <span className={styles.text}>
             <span className={styles.message}>{visible(reason)}</span>
-            <span className={styles.where}>{visible(placesOf(paths))}</span>
+            <span className={styles.where}>
+              {cause === undefined ? null : <History cause={cause} />}
+              {visible(placesOf(paths))}
+            </span>
           </span>
         </button>
         {isOnly ? null : (
@@ -82,6 +122,20 @@ function Reason({ id, group, isFirst, isOnly, actions }: ReasonProps) {
       </div>
       {open ? <Details id={id} group={group} /> : null}
     </div>
+  );
+}
+
+/** Since when it fails. */
+function History({ cause: { since, flaky } }: { cause: FailureCause }) {
+  return (
+    <>
+      {since === null ? (
+        <span className={styles.new}>new</span>
+      ) : (
+        <span>since {since.split("/").at(-1)} · </span>
+      )}
+      {flaky ? <span>flaky · </span> : null}
+    </>
   );
 }
 

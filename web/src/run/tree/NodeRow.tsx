@@ -40,9 +40,9 @@ export function rowAt(target: EventTarget): { key: string; onTwist: boolean } | 
   return { key, onTwist: target.closest(`.${styles.group}`) !== null };
 }
 
-/** The current time if the row shows a growing duration. */
-export function tickingTime({ started, ended }: TreeNode, now: number): number | null {
-  return started !== null && ended === null ? now : null;
+/** The current time if the row shows a growing duration, or the time until a retry. */
+export function tickingTime({ started, ended, waitKind }: TreeNode, now: number): number | null {
+  return (started !== null && ended === null) || waitKind === "retry" ? now : null;
 }
 
 interface Props {
@@ -197,9 +197,9 @@ function Cell({ column, count }: { column: Column; count: number }) {
 }
 
 /** The state of a command in words, unless its icon says all. */
-function Word({ row: { node }, stoppedBy }: Props) {
+function Word({ row: { node }, stoppedBy, now }: Props) {
   const mark = displayState(node);
-  const text = wordOf(node, stoppedBy);
+  const text = wordOf(node, stoppedBy, now);
   const attempt = node.attempt > 1 ? `attempt ${node.attempt}` : "";
   const shown = [text, attempt].filter((part) => part !== "").join(" · ");
   if (shown === "") return null;
@@ -210,14 +210,14 @@ function Word({ row: { node }, stoppedBy }: Props) {
   );
 }
 
-function wordOf(node: TreeNode, stoppedBy: string | null): string {
+function wordOf(node: TreeNode, stoppedBy: string | null, now: number | null): string {
   if (stoppedBy !== null) return stoppedText(stoppedBy);
   const failure = failureText(node.cause, node.exitCode);
   if (failure !== null) return failure;
   const mark = displayState(node);
   if (mark === "done") return "";
   if (mark === "pending" || mark === "queued")
-    return waitOf(node) ?? (mark === "queued" ? stateLabel(mark) : "");
+    return waitOf(node, now) ?? (mark === "queued" ? stateLabel(mark) : "");
   return stateLabel(mark);
 }
 

@@ -13,6 +13,7 @@ function form(values: Partial<ModifyForm["values"]> = {}, env: ModifyForm["env"]
     gpu: "",
     max_concurrent: "",
     retry_lost: "",
+    budget: "",
   };
   return { values: { ...blank, ...values }, env };
 }

@@ -14,7 +14,7 @@ export interface ModifyForm {
 }
 
 const TEXTS = ["command", "image", "max_time", "doc"] as const;
-const NUMBERS = ["cpu", "mem", "gpu", "max_concurrent", "retry_lost"] as const;
+const NUMBERS = ["cpu", "mem", "gpu", "max_concurrent", "retry_lost", "budget"] as const;
 export type TextField = (typeof TEXTS)[number];
 export type NumberField = (typeof NUMBERS)[number];
 

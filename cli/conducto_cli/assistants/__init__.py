@@ -1,0 +1,1 @@
+"""Commands for assistants: the protocol, the skill, the documentation, and patches."""

@@ -1,0 +1,1 @@
+"""The diagnosis of pipelines on the command line."""

@@ -1,0 +1,1 @@
+"""Budgets: the maximum cost of a node in the cloud."""

@@ -1,0 +1,81 @@
+"""Budgets of nodes: the number of commands that may start, and sentences. No I/O, no clock.
+
+The cost of a node is that of the time of its commands on workers. The cost of the root is that of
+all workers of the pipeline, with their start and idle time. A command starts only if the cost so
+far, another minute of each running command and a minute of the command itself fit into the budgets
+of its node and of the nodes above. Running commands are not stopped.
+"""
+
+from typing import Final
+
+from conducto_core.workers.rules.fargate import PRICES, SIZES_BY_PRICE, Size
+
+#: Seconds for which each running command is counted in advance, and the least time of a command.
+AHEAD: Final = 60.0
+#: How the problem of a pipeline begins that is paused because of a budget.
+_USED_UP: Final = "the budget of $"
+
+
+def minute_of(size: Size) -> float:
+    """Return the price of a minute of a worker."""
+    return PRICES.worker_hour(size) * AHEAD / 3600
+
+
+#: The price of a minute of the smallest worker.
+LEAST: Final = minute_of(SIZES_BY_PRICE[0])
+
+
+def affordable(budget: float, committed: float, least: float) -> int:
+    """Return how many further commands may start within a budget.
+
+    Args:
+        budget: Dollars.
+        committed: The cost so far, and that of the next minute of running commands.
+        least: The price of a minute of the cheapest worker that can run one of them.
+
+    >>> affordable(1.0, 0.5, 0.2), affordable(1.0, 1.2, 0.2)
+    (2, 0)
+    """
+    return max(0, int((budget - committed) / least + 1e-9))
+
+
+def used_up(path: str, budget: float, cost: float) -> str:
+    """Return why nothing starts at or below a node."""
+    return f"{_USED_UP}{_amount(budget)} of {path} is used up: it has cost ${_amount(cost)} so far"
+
+
+def is_used_up(problem: str | None) -> bool:
+    """Return whether a pipeline is paused because of a budget."""
+    return problem is not None and problem.startswith(_USED_UP)
+
+
+def too_low(path: str, budget: float, cost: float) -> str | None:
+    """Return why a budget is refused, or None."""
+    if budget > cost:
+        return None
+    return (
+        f"budget={budget:g} is not above the cost of {path} so far, ${_amount(cost)}; set a higher "
+        "budget, or pause the pipeline"
+    )
+
+
+def price_line(low: float | None, high: float | None, most: float, budget: float | None) -> str:
+    """Return the line about the price that precedes a launch in the cloud.
+
+    >>> price_line(0.4, 0.9, 2.1, None)
+    'about $0.40 to $0.90, at most $2.10 by the time limits; budget none'
+    """
+    limit = f"at most ${_rounded(most)} by the time limits"
+    if low is not None and high is not None:
+        both = low if _rounded(low) == _rounded(high) else None
+        about = f"about ${_rounded(low)}" + ("" if both is not None else f" to ${_rounded(high)}")
+        limit = f"{about}, {limit}"
+    return f"{limit}; budget {'none' if budget is None else f'${_amount(budget)}'}"
+
+
+def _rounded(dollars: float) -> str:
+    return f"{dollars:,.2f}" if dollars >= 0.01 or dollars == 0 else "0.01"  # noqa: PLR2004  a cent
+
+
+def _amount(dollars: float) -> str:
+    return f"{dollars:,.2f}" if dollars >= 1 or dollars == 0 else f"{dollars:.4f}"

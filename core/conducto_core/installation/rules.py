@@ -1,0 +1,185 @@
+"""Which parts of an installation a region of AWS, and its settings, allow."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+#: Regions in which CloudFormation has no ``AWS::Budgets::Budget``, by AWS's published schemas.
+WITHOUT_BUDGETS = frozenset(
+    {
+        "af-south-1",
+        "ap-east-1",
+        "ap-east-2",
+        "ap-northeast-3",
+        "ap-south-2",
+        "ap-southeast-3",
+        "ap-southeast-4",
+        "ap-southeast-5",
+        "ap-southeast-6",
+        "ap-southeast-7",
+        "ca-west-1",
+        "eu-central-2",
+        "eu-north-1",
+        "eu-south-1",
+        "eu-south-2",
+        "il-central-1",
+        "me-central-1",
+        "mx-central-1",
+        "us-gov-east-1",
+        "us-gov-west-1",
+    }
+)
+#: Regions without CodeBuild.
+WITHOUT_BUILDS = frozenset({"ap-east-2", "ca-west-1", "mx-central-1"})
+#: Regions without CloudFront.
+WITHOUT_SITE = frozenset({"us-gov-east-1", "us-gov-west-1"})
+#: Words that Cognito rejects in the domain of a user pool, which contains the stage's name.
+RESERVED_WORDS = ("amazon", "aws", "cognito")
+
+
+#: Concurrent executions that are kept free for a function, and its maximum. Signing in and AWS's
+#: events do not wait for others; launches and copies of data cannot take the whole quota.
+RESERVED = MappingProxyType(
+    {
+        "authorize": 100,
+        "task_stopped": 20,
+        "execution_ended": 20,
+        "build_ended": 5,
+        "every_minute": 5,
+        "every_day": 2,
+        "background": 60,
+        "data": 40,
+    }
+)
+#: Concurrent executions that AWS requires to stay unreserved in an account.
+UNRESERVED = 100
+#: Values of the setting ``agent_build``.
+CODEBUILD, DOCKER = "codebuild", "docker"
+
+
+def reserved_concurrency(room: int) -> Mapping[str, int]:
+    """Return the concurrency to reserve for functions; none if the account has too little.
+
+    Args:
+        room: Concurrent executions that no other function of the account and region has reserved.
+    """
+    return RESERVED if room - sum(RESERVED.values()) >= UNRESERVED else {}
+
+
+def is_shared(settings: Mapping[str, str]) -> bool:
+    """Return whether organisations that do not trust each other use the installation."""
+    return settings.get("billing") == "true" or bool(settings.get("identity"))
+
+
+def builds_agent(region: str, settings: Mapping[str, str]) -> bool:
+    """Return whether CodeBuild builds the image of the workers' agent, not a container engine.
+
+    It does so by default in a shared installation, because its image is then in a repository of the
+    stage: workers could pull all images of CDK's repository.
+    """
+    if region in WITHOUT_BUILDS:
+        return False
+    chosen = settings.get("agent_build")
+    return chosen == CODEBUILD if chosen else is_shared(settings)
+
+
+def opens_shells(settings: Mapping[str, str]) -> bool:
+    """Return whether debug shells on workers are allowed: in a shared installation on request."""
+    chosen = settings.get("remote_debug")
+    return chosen == "true" if chosen else not is_shared(settings)
+
+
+class Limitation(NamedTuple):
+    """A part of an installation that its region or its settings do not allow.
+
+    Attributes:
+        name: The part.
+        text: The reason and the consequence.
+        remedy: What to do about it.
+        is_refused: Whether nothing can be deployed with these settings.
+    """
+
+    name: str
+    text: str
+    remedy: str
+    is_refused: bool = False
+
+
+def limitations(region: str, stage: str, settings: Mapping[str, str]) -> Iterator[Limitation]:
+    """Yield the missing parts of an installation in a region, and its impossible settings.
+
+    Args:
+        region: Name of the region.
+        stage: Name of the installation.
+        settings: Its settings (`conducto_core.installation.names.SETTINGS`).
+    """
+    if region in WITHOUT_BUILDS:
+        yield Limitation(
+            "image builds",
+            f"{region} has no CodeBuild: the installation builds no images",
+            "launch with --build local, which builds them on the machine that launches",
+        )
+    if region in WITHOUT_BUDGETS and settings.get("monthly_budget") != "off":
+        yield Limitation(
+            "budget",
+            f"{region} has no AWS::Budgets::Budget: nobody is notified of spending",
+            "create a budget in the console, which has them for all regions: "
+            "https://console.aws.amazon.com/billing/home#/budgets; "
+            "-c monthly_budget=off silences this",
+        )
+    if region in WITHOUT_SITE:
+        yield from _without_site(region, settings)
+    if is_shared(settings):
+        yield from _weak_isolation(region, settings)
+    word = next((word for word in RESERVED_WORDS if word in stage), None)
+    if word is not None and settings.get("identity"):
+        yield Limitation(
+            "identity",
+            f"identity={settings['identity']} is not possible with the stage {stage!r}: Cognito "
+            f"rejects domains with the word {word!r}",
+            "deploy another --stage, or without -c identity",
+            is_refused=True,
+        )
+
+
+def _weak_isolation(region: str, settings: Mapping[str, str]) -> Iterator[Limitation]:
+    """Yield settings with which organisations of a shared installation can reach each other."""
+    if opens_shells(settings):
+        yield Limitation(
+            "isolation",
+            "remote_debug=true: a user of a debug shell gets a role that mounts the files of any "
+            "pipeline whose access point is known, of any organisation",
+            "-c remote_debug= turns debug shells off, the default with billing or identity",
+        )
+    if not builds_agent(region, settings):
+        yield Limitation(
+            "isolation",
+            "the image of the workers' agent is in CDK's repository, so that any organisation can "
+            "run images of the other CDK projects of this account and region",
+            "keep no other CDK project here, or deploy in a region with CodeBuild"
+            if region in WITHOUT_BUILDS
+            else "-c agent_build= builds it with CodeBuild, the default with billing or identity",
+        )
+    if "=" in settings.get("pull_through", ""):
+        yield Limitation(
+            "isolation",
+            "pull_through has credentials: any organisation can pull the images that their account "
+            "can read",
+            "use an account at that registry that can read public images only",
+        )
+
+
+def _without_site(region: str, settings: Mapping[str, str]) -> Iterator[Limitation]:
+    yield Limitation(
+        "web app",
+        f"{region} has no CloudFront, which serves the web app: the installation has none",
+        "use the command line, for example conducto list and conducto show",
+    )
+    for name in ("domain", "identity"):
+        if settings.get(name):
+            yield Limitation(
+                name,
+                f"{name}={settings[name]} needs the web app, which {region} cannot have",
+                f"deploy without -c {name}, or in another --region",
+                is_refused=True,
+            )

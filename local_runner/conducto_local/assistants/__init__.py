@@ -1,0 +1,1 @@
+"""Assistants at the agent: their tokens, and commands in containers of failures."""
