@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     elif code == DONE:
-        print("next: conducto init DIRECTORY writes a small project that runs at once")
+        print("next: conducto init hello my-project    # writes a project that runs at once")
     return code
 
 
