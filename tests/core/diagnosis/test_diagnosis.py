@@ -231,7 +231,7 @@ def test_text_is_fitted_to_its_budget_and_keeps_the_next_steps(seed):
     assert json.loads(found.model_dump_json())["pipeline"] == "abc-def"
 
 
-def test_pipeline_without_failures_says_so():
+def test_pipeline_without_failures_has_no_next_steps():
     done = diagnose(Facts(summary(State.DONE, done=3)))
 
     assert "no node failed" in render(done, 500, NONCE)

@@ -2,7 +2,7 @@
 
 Whole parts are left out, the least important first; the head and the next steps stay longest. Text
 of commands is in lines ``| …`` between ``<output NONCE>`` tags, and paths and titles are JSON
-strings: a reader can tell it from ours, whatever it contains.
+strings: a reader can tell it from the text of Conducto.
 """
 
 import json
