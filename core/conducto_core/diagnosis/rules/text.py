@@ -157,7 +157,7 @@ def _excerpt(cause: FailureCause, width: int, fence: Fence) -> Iterator[str]:
     at = middle - low
     if at < len(lines):
         lines[at] = f"> {lines[at]}"
-    where = [found.stream or "message"]
+    where: list[str] = [found.stream or "message"]
     if found.first is not None:
         where.append(f"line {found.first + middle + 1}")
     yield f"  {'last line' if found.error is None else 'first error'} ({', '.join(where)}):"
