@@ -15,6 +15,7 @@ from bench.local import (
     parts,
     whole,
 )
+from bench.local.diagnosis import explain_100000
 from bench.local.lab import open_local_lab
 from bench.local.machine_events import event_cost
 from bench.registry import Measurement, Metric, Ratio, Suite
@@ -357,6 +358,13 @@ _LARGE = (
             group="machine",
         )
         for size in (100, 1000, 10_000, 100_000)
+    ),
+    Measurement(
+        "local.explain_100000",
+        "a diagnosis of 100,000 Execs, of which 1,000 failed for 5 causes",
+        explain_100000,
+        (Metric("cpu_ms", "ms", 300), Metric("bytes", "bytes", 12_000)),
+        repeats=1,
     ),
     Measurement(
         "local.memory_idle",

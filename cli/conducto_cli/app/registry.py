@@ -158,8 +158,8 @@ COMMANDS = {
         "diagnosis.command",
         _LOOK,
         "explain why a pipeline failed",
-        "Failures by cause with the first error of each, what changed since the program last "
-        "passed, what did not run because of it, and the next steps.",
+        "Failures by cause with the first error of each, the changes since the program last "
+        "passed, the commands that did not run because of it, and the next steps.",
     ),
     "why": CommandRow(
         "programs.why_command",

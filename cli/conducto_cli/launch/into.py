@@ -107,7 +107,7 @@ def plan_lines(plan: ContinuePlan, listed: int | None = None) -> Iterator[str]:
         yield f"  and {len(nodes) - len(shown):,} more; --plan lists all"
     yield _summary(plan)
     if any(each.reason.startswith("secrets changed") for each in plan.nodes):
-        yield "Without secrets= a command gets all; to keep what differs only so: --keep-secrets"
+        yield "Without secrets= a command gets all; to keep commands nevertheless: --keep-secrets"
     yield "Data files are kept and not compared."
 
 

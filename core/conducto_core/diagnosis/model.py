@@ -73,7 +73,7 @@ class FailureCause(Record):
         signature: The error without the parts that differ between the failures.
         count: Number of failures.
         paths: The first of their nodes.
-        reason: What ended the attempts, as a sentence without text of commands.
+        reason: The end of the attempts, as a sentence without text of commands.
         error: The error of the first failure, as its command printed it.
         excerpt: Lines around it.
         attempt: Number of the first failure's attempt; 0 if none started.

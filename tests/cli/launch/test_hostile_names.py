@@ -34,6 +34,8 @@ LINES: dict[str, list[list[str]]] = {
     "logs": [["abc", f"{PATH}no"], ["abc", PATH, "--attempt", "9"], ["abc", "--image", "no"]],
     "diff": [["abc", PATH], ["abc", PATH, "1", "9"]],
     "compare": [["abc", "abc"], [f"{EVIL}no", "abc"], ["abc", "hostile"]],
+    "explain": [["abc"], ["abc", f"{PATH}no"], ["abc", "--markdown"]],
+    "why": [["abc", PATH], ["abc", f"{PATH}no"]],
     "export": [["abc", "--output", "/no/such/directory/report.html"]],
     "images": [["abc"], ["abc", "--log", f"{EVIL}no"]],
     "data": [["list", "abc"], ["rm", "abc", EVIL, "--yes"], ["get", "abc", EVIL, "-"]],

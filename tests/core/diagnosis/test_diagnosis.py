@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from conducto_core.diagnosis.model import EarlierPipeline, ErrorExcerpt
+from conducto_core.diagnosis.model import CommitSubject, EarlierPipeline, ErrorExcerpt
 from conducto_core.diagnosis.rules.diagnosis import (
     CauseHistory,
     Facts,
@@ -231,8 +231,32 @@ def test_text_is_fitted_to_its_budget_and_keeps_the_next_steps(seed):
     assert json.loads(found.model_dump_json())["pipeline"] == "abc-def"
 
 
-def test_pipeline_without_failures_says_so():
+def test_pipeline_without_failures_has_no_next_steps():
     done = diagnose(Facts(summary(State.DONE, done=3)))
 
     assert "no node failed" in render(done, 500, NONCE)
     assert done.next_steps == ()
+
+
+def test_commit_that_changes_a_named_file_where_it_first_failed_is_a_suspect():
+    commits = [
+        CommitSubject(sha="c3", subject="Later", files=("cart.py",)),
+        CommitSubject(sha="c2", subject="Round totals", files=("lib/cart.py", "README.md")),
+        CommitSubject(sha="c1", subject="Write docs", files=("README.md",)),
+        CommitSubject(sha="c0", subject="Start"),
+    ]
+    passed = CauseHistory("pf", (None, None), passed_in="old-1")
+    found = diagnose(
+        facts(
+            failure("/a", "KeyError: 1\n"),
+            earlier=earlier(State.ERROR, State.DONE),
+            histories={"/a": passed},
+            excerpts={"/a": ErrorExcerpt(lines=('  File "/x/cart.py", line 3',))},
+            commits=commits,
+            shas={"abc-def": "c3", "old-0": "c2", "old-1": "c0"},
+        )
+    )
+
+    assert [each.subject for each in found.commits] == ["Later", "Round totals", "Write docs"]
+    assert [(each.name, each.suspect) for each in found.changes] == [("c2 Round totals", True)]
+    assert "Round totals" in render(found, 4000, NONCE)

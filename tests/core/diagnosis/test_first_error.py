@@ -83,6 +83,7 @@ def test_signatures_and_errors_have_a_maximum_size():
 
 def test_text_of_commands_loses_its_escapes_and_invisible_characters():
     assert clean("\x1b[31mred\x1b[0m\x1b]0;title\x07\u202e\u200b\U000e0041ok\x00\r\n") == "redok\n"
+    assert clean("a\tb") == "a   b"
     assert signature_of("\terror  in   /a/b/c.py:12") == "error in <dir>/c.py:<n>"
 
 

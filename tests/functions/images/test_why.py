@@ -1,4 +1,4 @@
-"""Why a command ran in the cloud: the names of what differs from an earlier attempt."""
+"""Why a command ran in the cloud: the names of the differences from an earlier attempt."""
 
 from __future__ import annotations
 

@@ -82,7 +82,8 @@ Stream = Literal["stdout", "stderr"]
 
 def clean(text: str) -> str:
     """Return text without escape sequences, control and invisible characters."""
-    return _CONTROL.sub("", _ESCAPE.sub("", text.replace("\r\n", "\n")).replace("\r", "\n"))
+    lines = _ESCAPE.sub("", text.replace("\r\n", "\n")).replace("\r", "\n")
+    return _CONTROL.sub("", lines.expandtabs(4))
 
 
 def signature_of(line: str) -> str:

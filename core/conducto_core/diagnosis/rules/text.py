@@ -2,7 +2,7 @@
 
 Whole parts are left out, the least important first; the head and the next steps stay longest. Text
 of commands is in lines ``| …`` between ``<output NONCE>`` tags, and paths and titles are JSON
-strings: a reader can tell it from ours, whatever it contains.
+strings: a reader can tell it from the text of Conducto.
 """
 
 import json
@@ -157,7 +157,7 @@ def _excerpt(cause: FailureCause, width: int, fence: Fence) -> Iterator[str]:
     at = middle - low
     if at < len(lines):
         lines[at] = f"> {lines[at]}"
-    where = [found.stream or "message"]
+    where: list[str] = [found.stream or "message"]
     if found.first is not None:
         where.append(f"line {found.first + middle + 1}")
     yield f"  {'last line' if found.error is None else 'first error'} ({', '.join(where)}):"

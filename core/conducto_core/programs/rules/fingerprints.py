@@ -142,14 +142,14 @@ def secrets_of(written: str) -> frozenset[str] | None:
 
 
 def changed_names(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Return the names whose values differ, with those of which one side has none."""
+    """Return the names whose values differ, with those that only one has."""
     return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
 
 
 def changed_files(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Return the files that differ between two manifests, for people.
 
-    What is in ``.git`` stands for the commit.
+    Files in ``.git`` stand for the commit.
     """
     names = (
         "the commit" if name.startswith(".git/") else name for name in changed_names(before, now)

@@ -132,7 +132,7 @@ function Changed({
   return <QueryPlaceholder query={query} rows={4} />;
 }
 
-/** The second sentence: the last good pipeline, and what is suspected. */
+/** The second sentence: the last good pipeline, and the suspects. */
 function Suspects({ found }: { found: Diagnosis }) {
   const suspects = suspectsOf(found);
   if (found.baseline === null && suspects.length === 0) return null;
