@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 #: The commands of the host also create nodes (``conducto discover``).
 _COMMANDS = f"{os.sep}conducto_cli{os.sep}"
+#: Code that is not the user's: the standard library, and installed packages.
+_STANDARD = os.path.dirname(os.__file__) + os.sep
+_INSTALLED = f"{os.sep}site-packages{os.sep}"
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 #: Maximum number of calls that are recorded for a node.
@@ -56,16 +59,23 @@ def caller() -> Tuple[Optional[str], Optional[int]]:
 def callers() -> Tuple[Site, ...]:
     """Return `caller`, and the calls of the user's own functions that led to it, the nearest first.
 
-    They end where Conducto called the user's code, and after `_MAX_CALLS`.
+    They end where Conducto or another library called the user's code, and after `_MAX_CALLS`.
     """
     frame = sys._getframe(1)
     while frame is not None and is_ours(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
     found: List[Site] = []
-    while frame is not None and len(found) < _MAX_CALLS and not is_ours(frame.f_code.co_filename):
-        found.append((_files[frame.f_code.co_filename] or None, frame.f_lineno))
+    while frame is not None and len(found) < _MAX_CALLS:
+        name = frame.f_code.co_filename
+        if is_ours(name) or (found and _is_library(name)):
+            break
+        found.append((_files[name] or None, frame.f_lineno))
         frame = frame.f_back  # type: ignore[assignment]
     return tuple(found) or ((None, None),)
+
+
+def _is_library(name: str) -> bool:
+    return name.startswith(_STANDARD) or _INSTALLED in name
 
 
 def is_top_level() -> bool:
