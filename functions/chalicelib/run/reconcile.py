@@ -53,12 +53,18 @@ DEFERRED_SECONDS = 20.0
 LAUNCH_SECONDS = 900.0
 #: Seconds within which ECS should report that a lost worker's task has stopped.
 TOLD_SECONDS = 180.0
+#: Seconds after which a task is given up for which AWS has found no machine. ECS itself may take
+#: half an hour, or forever.
+PLACING_SECONDS = 600.0
+_UNPLACED = "AWS has no capacity: it found no machine for a worker in 10 minutes"
 #: Maximum number of pipelines that an invocation checks, and of tasks in its event (1 MB at most).
 SHARE = 64
 MAX_LISTED = 5000
 #: Seconds after which an invocation shares the rest of its pipelines with another one.
 SPLIT_SECONDS = 15.0
 _STOPPED = "STOPPED"
+#: The status of a task while ECS looks for a machine.
+_PLACING = "PROVISIONING"
 
 
 class Reconciler:
@@ -200,6 +206,7 @@ class Reconciler:
                 if worker.id not in unlaunched
                 and not _is_there(worker, worker.id in running, seen.get(worker.id, 0.0), listed)
             ]
+            unplaced = self._unplaced(live, running)
             known = set(live.registry.workers)
             leaving = [
                 w for w in live.registry.workers.values() if w.status is WorkerStatus.LEAVING
@@ -208,6 +215,7 @@ class Reconciler:
             late = [w for w in live.registry.ended.values() if self._now - w.since >= TOLD_SECONDS]
         for worker in missing:
             self._engine.submit(org, pipeline_id, partial(self._lost, worker))
+        self._replace_unplaced(org, pipeline_id, unplaced)
         self._stop_strays(org, pipeline_id, running, known)
         for each in leaving:
             # It never came up, or ECS did not list it yet when it was asked to stop.
@@ -227,6 +235,32 @@ class Reconciler:
             self._engine.slots.make(org, pipeline_id, wakes=False)
         elif share.keeps is not None:
             self._engine.slots.settle(org, pipeline_id, Need.HAND_ON)
+
+    def _unplaced(self, live: CloudPipeline, running: Mapping[str, str]) -> dict[str, str]:
+        """Return ``{worker: task}`` of those that have been starting for long."""
+        return {
+            worker.id: running[worker.id]
+            for worker in live.registry.workers.values()
+            if worker.up is None
+            and worker.id in running
+            and self._now - worker.launched >= PLACING_SECONDS
+        }
+
+    def _replace_unplaced(self, org: str, pipeline_id: str, tasks: Mapping[str, str]) -> None:
+        """Give up workers for which AWS has found no machine; their pools try again later."""
+        for worker, task in tasks.items():
+            found = self._cloud.fleet.task_status(task)
+            if found is not None and found.status == _PLACING:
+                self._cloud.fleet.stop(task, "AWS found no machine for it")
+                self._engine.submit(org, pipeline_id, partial(self._never_placed, worker))
+
+    def _never_placed(self, worker: str, live: CloudPipeline) -> Input | None:
+        known = live.registry.workers.get(worker)
+        if known is None or known.up is not None:
+            return None
+        return WorkerLost(
+            time=self._now, worker=worker, reason=_UNPLACED, failure=failure_of(_UNPLACED)
+        )
 
     def _stop_strays(
         self, org: str, pipeline_id: str, running: Mapping[str, str], known: Collection[str]

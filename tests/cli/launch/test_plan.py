@@ -19,6 +19,7 @@ from conducto_cli.launch.plan_command import (
     _estimate,
     earlier_runs,
     known_runs,
+    launch_price,
     medians,
     plan_document,
     plan_lines,
@@ -335,3 +336,21 @@ def test_unavailable_cloud_features_are_rejected(
 
     assert main(["plan", str(script)]) == 2
     assert "gpu=1 is not available in the cloud" in capsys.readouterr().err
+
+
+def test_price_of_a_launch_names_the_budget(script: Path) -> None:
+    root, made = root_and_call(str(script), [])
+    assert launch_price(root, str(script), made) == "at most $1.07 by the time limits; budget none"
+
+    root.budget = 5
+
+    assert str(launch_price(root, str(script), made)).endswith("budget $5.00")
+
+
+@pytest.mark.parametrize("budget", ["0", "-1", "nan", "five"])
+def test_flag_of_the_budget_is_checked(script: Path, budget: str) -> None:
+    command = [sys.executable, str(script), f"--budget={budget}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert f"--budget must be dollars above 0, got '{budget}'" in done.stderr

@@ -34,6 +34,7 @@ class FakeFleet:
         full: AWS has no capacity.
         deaf: Launch requests are lost.
         unlisted: ECS does not list new tasks yet.
+        placing: ECS finds no machine for tasks.
         released: Pipelines whose files were released.
         reasons: ``{ARN: why the task stopped}``.
         closed: Shells are not ready for connections yet.
@@ -49,6 +50,7 @@ class FakeFleet:
         self.full = False
         self.deaf = False
         self.unlisted = False
+        self.placing = False
         self.released: list[str] = []
         self.reasons: dict[str, str] = {}
         self.times: dict[str, tuple[float, float]] = {}
@@ -109,6 +111,8 @@ class FakeFleet:
             began, ended = self.times.get(task_arn, (None, None))
             reason = self.reasons.get(task_arn, "Task stopped by user")
             return TaskStatus("STOPPED", reason, began=began, ended=ended)
+        if self.placing:
+            return TaskStatus("PROVISIONING")
         return TaskStatus("RUNNING", connected=task.shell and not self.closed)
 
     def enter(self, task_arn: str, command: str) -> ShellSession | None:

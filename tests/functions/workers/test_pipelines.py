@@ -356,6 +356,28 @@ def test_a_worker_that_says_something_every_minute_is_left_alone(world: World) -
     assert [a.cause for a in world.attempts(pipeline, "/")] == [None]
 
 
+def test_task_that_gets_no_machine_is_given_up_and_the_node_says_why(world: World) -> None:
+    pipeline = world.launch(leaf())
+    world.fleet.placing = True
+    for _ in range(9):
+        world.minute()
+    (task,) = world.fleet.tasks
+    assert world.fleet.stopped == []
+
+    world.minute()
+
+    assert world.fleet.stopped == [task]
+    waiting = world.nodes(pipeline)["/"]
+    assert waiting.wait_kind == "workers"
+    assert "AWS has no capacity: it found no machine for a worker" in str(waiting.waits_for)
+
+    world.fleet.placing = False
+    for _ in range(3):
+        world.minute()
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+
+
 def test_lost_command_is_not_run_again_unless_asked(world: World) -> None:
     pipeline = world.launch(leaf())
     world.serve()

@@ -300,7 +300,9 @@ class World:
     # ---- workers -------------------------------------------------------------------------------
 
     def start_workers(self) -> list[Hand]:
-        """Start every launched ECS task."""
+        """Start every launched ECS task for which there is a machine."""
+        if self.fleet.placing:
+            return []
         new = [
             Hand(self, arn, task)
             for arn, task in self.fleet.tasks.items()

@@ -1,0 +1,82 @@
+"""Budgets: the arithmetic, the sentences, and the price before a launch."""
+
+from __future__ import annotations
+
+import pytest
+
+from conducto_core.asl.rules.forecast import price_range
+from conducto_core.budgets.rules import (
+    affordable,
+    is_used_up,
+    minute_of,
+    price_line,
+    too_low,
+    used_up,
+)
+from conducto_core.tree.rules.resolve import resolve
+from conducto_core.workers.rules.fargate import Size
+from support.trees import form, leaf, serial
+
+
+@pytest.mark.parametrize(
+    ("budget", "committed", "number"),
+    [(1.0, 0.0, 5), (1.0, 0.5, 2), (1.0, 0.8, 1), (1.0, 0.81, 0), (1.0, 7.0, 0)],
+)
+def test_commands_start_while_a_minute_of_each_fits(
+    budget: float, committed: float, number: int
+) -> None:
+    assert affordable(budget, committed, 0.2) == number
+
+
+def test_price_of_a_minute_is_that_of_aws() -> None:
+    by_hand = (0.04048 + 3 * 0.004445 + 0.005) / 60
+
+    assert minute_of(Size(1.0, 3.0)) == pytest.approx(by_hand)
+
+
+def test_problem_of_a_paused_pipeline_is_recognised() -> None:
+    problem = used_up("/train", 5.0, 5.25)
+
+    assert problem == "the budget of $5.00 of /train is used up: it has cost $5.25 so far"
+    assert is_used_up(problem)
+    assert not is_used_up("the disk is full")
+    assert not is_used_up(None)
+
+
+def test_budget_must_exceed_the_cost_so_far() -> None:
+    assert too_low("/a", 2.0, 1.5) is None
+    assert "budget=1 is not above the cost of /a so far, $1.50" in str(too_low("/a", 1.0, 1.5))
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        (
+            (0.4, 0.9, 2.1, None),
+            "about $0.40 to $0.90, at most $2.10 by the time limits; budget none",
+        ),
+        ((0.4, 0.4, 2.1, 5.0), "about $0.40, at most $2.10 by the time limits; budget $5.00"),
+        ((None, None, 2.1, None), "at most $2.10 by the time limits; budget none"),
+        (
+            (0.0001, 0.02, 2.1, None),
+            "about $0.01 to $0.02, at most $2.10 by the time limits; budget none",
+        ),
+    ],
+)
+def test_price_is_one_line(
+    values: tuple[float | None, float | None, float, float | None], line: str
+) -> None:
+    assert price_line(*values) == line
+
+
+def test_price_range_is_between_earlier_runs_and_time_limits() -> None:
+    tree = resolve(form(serial(leaf("a", max_time=3600), leaf("b", max_time=7200))))
+
+    found = price_range(tree, [{"/a": 60.0, "/b": 60.0}, {"/a": 600.0, "/b": 60.0}], 2)
+
+    hour = (0.04048 + 3 * 0.004445 + 0.005) * 1.0
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.high < found.most
+    assert 3 * hour < found.most < 3.2 * hour
+    assert price_range(tree, [], 2).low is None
