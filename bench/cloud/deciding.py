@@ -128,7 +128,7 @@ class Place:
                     rules=FakeNamedRecords(),
                     schedules=MemorySchedules(),
                     triggers=FakeNamedRecords(),
-                    deliveries=FakeDeliveries(),
+                    deliveries=FakeDeliveries(time.time),
                     queue=FakeNamedRecords(),
                     git=GitProviders(Settings()),
                     refs=HttpGitRefs(public_only=True),

@@ -110,13 +110,13 @@ class AgentImage(Construct):
         repository = self._repository(name)
         repository.grant_pull(puller)
         project = self._project(source, repository)
-        image = CustomResource(
+        built = CustomResource(
             self,
             "Built",
             service_token=self._starter(project).function_arn,
             properties={"Project": project.project_name, "Image": self.uri},
         )
-        plain = image.node.default_child
+        plain = built.node.default_child
         assert isinstance(plain, CfnResource)  # noqa: S101  a type of the L2 construct
         # CDK would write it as text, about which CloudFormation warns.
         plain.add_property_override("ServiceTimeout", 120 * _BUILD_MINUTES)

@@ -320,7 +320,7 @@ def a_line_range(text: str) -> tuple[int, int | None]:
 Ask = Callable[[str], bool]
 
 
-def add_yes(*parsers: Parser) -> None:
+def add_yes(*parsers: argparse.ArgumentParser) -> None:
     for parser in parsers:
         parser.add_argument("--yes", action="store_true", help="ask nothing")
 

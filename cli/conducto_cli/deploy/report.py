@@ -139,13 +139,13 @@ class Trial:
         for number in range(3):
             root[str(number)] = co.Exec("sleep 2", limits=limit)
         pipeline = self.run(root)
-        spans = sorted((node.started, node.ended) for node in pipeline.nodes("/*"))
+        spans = sorted((node.started or 0.0, node.ended or 0.0) for node in pipeline.nodes("/*"))
         apart = all(a[1] <= b[0] + 0.5 for a, b in pairwise(spans))
         expect(apart, "two commands of a limit of one ran at the same time")
 
     def price(self) -> dict[str, Any]:
         self._first()
-        costs = [self._call(lambda client, p=p: client.cost(p.id)) for p in self.pipelines]
+        costs = self._call(lambda client: [client.cost(each.id) for each in self.pipelines])
         total = sum(cost.dollars for cost in costs)
         return {"dollars": round(total, 5), "prices_of": costs[0].priced}
 
@@ -196,6 +196,7 @@ def write(
     }
     rows = [trial.row(name, check) for name, check in checks.items()]
     done = {number for row in rows if row["result"] == "ok" for number in row.get("checklist", ())}
+    left = [f"{number}: {text}" for number, text in questions() if number not in done]
     report = {
         "conducto": package_version(),
         "python": platform.python_version(),
@@ -203,13 +204,11 @@ def write(
         "region": region,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "rows": rows,
-        "only_a_person_can_check": [
-            f"{number}: {text}" for number, text in questions() if number not in done
-        ],
+        "only_a_person_can_check": left,
     }
     file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     say(f"wrote {file}: no names, addresses or ids; attach it to an issue if you like")
-    say(f"{len(report['only_a_person_can_check'])} rows need a person: see the file")
+    say(f"{len(left)} rows need a person: see the file")
     return all(row["result"] == "ok" for row in rows)
 
 

@@ -127,7 +127,9 @@ class CloudReadModel:
     def attempts(self, live: CloudPipeline, paths: Collection[str]) -> Iterable[AttemptRecord]:
         """Return the attempts of nodes, with one query if they are many."""
         if len(paths) == 1 or len(paths) * _PER_QUERY < len(live.times):
-            stored = (one for path in paths for one in self._store.attempts(live.id, path))
+            stored: Iterator[AttemptRecord] = (
+                one for path in paths for one in self._store.attempts(live.id, path)
+            )
         else:
             stored = self._store.attempts(live.id)
         return live.with_running(stored, paths)

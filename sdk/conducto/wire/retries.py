@@ -81,7 +81,8 @@ def retry(
     Raises:
         ValueError: a value is invalid.
     """
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAX_RETRIES:
+    given: Any = number
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= MAX_RETRIES:
         raise ValueError(
             f"retry: number must be a whole number from 0 to {MAX_RETRIES}, got {number!r}"
         )

@@ -441,7 +441,7 @@ class JournalStore:
                 self._table.range(partition, "!", table_keys.LAST)
                 for partition in self._partitions_of_attempts(pipeline_id)
             ]
-            found = merge(*parts, key=itemgetter(0))
+            found: Iterator[tuple[str, Item]] = merge(*parts, key=itemgetter(0))
         else:
             first = table_keys.attempt(pipeline_id, path, 0)
             found = self._table.below(Key(first.partition, table_keys.attempts_of(path)))
