@@ -281,6 +281,25 @@ def test_failures_are_grouped_by_their_last_output(viewer: Viewer) -> None:
     eventually(lambda: [attempts(viewer.person, run, f"/n{n}") for n in range(6)] == [2, 1, 1] * 2)
 
 
+def test_overview_of_a_failed_pipeline_shows_what_changed(viewer: Viewer) -> None:
+    def tree(mode: str) -> co.Parallel:
+        root = co.Parallel()
+        root["a"] = co.Exec(f"echo '{mode} is bad: error' >&2; test {mode} = x")
+        return root
+
+    good = post(viewer.person, tree("x"), title="checked", run=True)
+    expect(viewer.open(f"/p/{good}").locator(".PipelineHead-head")).to_contain_text("1 done")
+    bad = post(viewer.person, tree("y"), title="checked", run=True)
+    page = viewer.open(f"/p/{bad}")
+
+    card = page.get_by_role("region", name="What changed")
+    expect(card).to_contain_text(f"since {good}, the last good one")
+    expect(card.get_by_role("img", name="1 of the last 2 pipelines passed")).to_be_visible()
+    expect(page.locator(".Reasons-reason")).to_contain_text("new")
+    expect(page.get_by_text(f"All passed in {good}.")).to_be_visible()
+    assert viewer.axe() == []
+
+
 def test_skipped_failures_are_labelled(viewer: Viewer) -> None:
     run = launch(viewer.person, ALIKE)
     eventually(lambda: all(attempts(viewer.person, run, f"/n{n}") == 1 for n in range(6)))

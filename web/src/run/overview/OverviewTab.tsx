@@ -97,7 +97,9 @@ export function OverviewTab({ session, detail, actions }: Props) {
           actions={actions}
         />
       )}
-      {isRoot && hasFailed && !isActive ? <Changed session={session} query={diagnosis} /> : null}
+      {isRoot && hasFailed && !allSkipped && !isActive ? (
+        <Changed session={session} query={diagnosis} />
+      ) : null}
       {isRoot && !hasFailed ? <ReportsSection session={session} failed={false} /> : null}
       {counts.running > 0 ? <Running session={session} path={path} count={counts.running} /> : null}
       {isActive ? <Waiting session={session} path={path} counts={counts} /> : null}
