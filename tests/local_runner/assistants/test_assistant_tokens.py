@@ -30,7 +30,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 async def assistant(scene: Scene, *scopes: str) -> Client:
     request = NewToken.model_validate({"name": "editor", "scopes": scopes, "days": 1 / 3})
     made = await scene.ask(lambda client: client.call(CREATE_TOKEN, NoParams(), request))
-    return Client(HttpTransport(Endpoint(scene.endpoint.url, made.token, client="editor/1")))
+    return Client(HttpTransport(Endpoint(scene.endpoint.url, made.token)))
 
 
 async def refused(scene: Scene, call: Callable[[Client], Any], client: Client) -> str:
