@@ -81,13 +81,8 @@ def retry(
     Raises:
         ValueError: a value is invalid.
     """
-    given: Any = number
-    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= MAX_RETRIES:
-        raise ValueError(
-            f"retry: number must be a whole number from 0 to {MAX_RETRIES}, got {number!r}"
-        )
     return Retry(
-        number,
+        _check_number(number),
         0.0 if delay == 0 and not isinstance(delay, bool) else _duration("delay", delay),
         _between("backoff", backoff, 1, MAX_BACKOFF),
         _between("jitter", jitter, 0, 1),
@@ -111,6 +106,14 @@ def to_retry(value: Any) -> Retry:
     ):
         raise ValueError(f"retry must be co.retry(...), got {value!r}")
     return retry(**value)
+
+
+def _check_number(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RETRIES:
+        raise ValueError(
+            f"retry: number must be a whole number from 0 to {MAX_RETRIES}, got {value!r}"
+        )
+    return value
 
 
 def _duration(name: str, value: Any) -> float:

@@ -141,6 +141,7 @@ def test_the_words_of_the_contract():
         "lazy",
         "input",
         "spend_limit",
+        "budget",
         "rejected",
         "approval_timeout",
     ]

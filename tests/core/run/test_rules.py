@@ -196,6 +196,7 @@ ENDS = {
     (Cause.WORKER_LOST,): KILLED,
     (Cause.KILLED_BY_USER,): KILLED,
     (Cause.SPEND_LIMIT,): KILLED,
+    (Cause.BUDGET,): KILLED,
     (Cause.REJECTED,): ERROR,
     (Cause.APPROVAL_TIMEOUT,): KILLED,
 }
@@ -329,6 +330,7 @@ FINAL = (
     Cause.IMAGE,
     Cause.NO_WORKER,
     Cause.SPEND_LIMIT,
+    Cause.BUDGET,
     Cause.REJECTED,
     Cause.APPROVAL_TIMEOUT,
 )
