@@ -14,6 +14,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Dict, List, Optional, Tuple
 
     Site = Tuple[Optional[str], Optional[int]]
@@ -61,16 +62,16 @@ def callers() -> Tuple[Site, ...]:
 
     They end where Conducto or another library called the user's code, and after `_MAX_CALLS`.
     """
-    frame = sys._getframe(1)
+    frame: Optional[FrameType] = sys._getframe(1)
     while frame is not None and is_ours(frame.f_code.co_filename):
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     found: List[Site] = []
     while frame is not None and len(found) < _MAX_CALLS:
         name = frame.f_code.co_filename
         if is_ours(name) or (found and _is_library(name)):
             break
         found.append((_files[name] or None, frame.f_lineno))
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return tuple(found) or ((None, None),)
 
 
