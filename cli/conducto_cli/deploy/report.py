@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import conducto as co
 from conducto.errors import ConductoError
+from conducto.wire.named_limits import Limit
 from conducto_cli.projects.examples import examples
 from conducto_cli.python_client.hosts import open_target
 from conducto_client import Client, ClientError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conducto_client.pipeline import Pipeline
+    from conducto_core.billing.model import PipelineCost
 
 #: The smallest image with a shell.
 IMAGE = "busybox:latest"
@@ -135,17 +137,18 @@ class Trial:
 
     def limits(self) -> None:
         root = co.Parallel(image=IMAGE, cpu=0.25, mem=0.5)
-        limit = co.Limit(f"report-{secrets.token_hex(4)}", 1)
+        limit = Limit(f"report-{secrets.token_hex(4)}", 1)
         for number in range(3):
             root[str(number)] = co.Exec("sleep 2", limits=limit)
         pipeline = self.run(root)
-        spans = sorted((node.started or 0.0, node.ended or 0.0) for node in pipeline.nodes("/*"))
+        nodes = pipeline.nodes("/*")
+        spans = sorted((node.started or 0.0, node.ended or 0.0) for node in nodes)
         apart = all(a[1] <= b[0] + 0.5 for a, b in pairwise(spans))
         expect(apart, "two commands of a limit of one ran at the same time")
 
     def price(self) -> dict[str, Any]:
         self._first()
-        costs = self._call(lambda client: [client.cost(each.id) for each in self.pipelines])
+        costs = [self._cost(pipeline) for pipeline in self.pipelines]
         total = sum(cost.dollars for cost in costs)
         return {"dollars": round(total, 5), "prices_of": costs[0].priced}
 
@@ -160,6 +163,10 @@ class Trial:
     def _first(self) -> Pipeline:
         expect(self.pipelines, "no pipeline could be launched")
         return self.pipelines[0]
+
+    def _cost(self, pipeline: Pipeline) -> PipelineCost:
+        cost: PipelineCost = self._call(lambda client: client.cost(pipeline.id))
+        return cost
 
     def _call(self, operation: Callable[[Client], Any]) -> Any:
         return self.target.call(operation)
@@ -196,7 +203,7 @@ def write(
     }
     rows = [trial.row(name, check) for name, check in checks.items()]
     done = {number for row in rows if row["result"] == "ok" for number in row.get("checklist", ())}
-    left = [f"{number}: {text}" for number, text in questions() if number not in done]
+    people = [f"{number}: {text}" for number, text in questions() if number not in done]
     report = {
         "conducto": package_version(),
         "python": platform.python_version(),
@@ -204,11 +211,11 @@ def write(
         "region": region,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "rows": rows,
-        "only_a_person_can_check": left,
+        "only_a_person_can_check": people,
     }
     file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     say(f"wrote {file}: no names, addresses or ids; attach it to an issue if you like")
-    say(f"{len(left)} rows need a person: see the file")
+    say(f"{len(people)} rows need a person: see the file")
     return all(row["result"] == "ok" for row in rows)
 
 
