@@ -235,7 +235,7 @@ class _Crowd:
     def _claimed(self, who: Identity, activity: str, latency: float) -> ClaimResponse | None:
         """Poll and claim a task; return the response, or None.
 
-        ``latency``: seconds until the poll returns a task that waits; 0: the poll was begun before.
+        ``latency``: seconds until the poll returns a task that waits; 0: the poll started before.
         """
         if latency:
             self._aws.begin_poll()

@@ -151,7 +151,7 @@ class Client:
         self._transport.close()
 
     def through(self, wrap: Callable[[Transport], Transport]) -> Self:
-        """Return a client whose requests pass through a wrapper of this one's transport."""
+        """Return a client whose requests pass through a wrapper of the transport of this client."""
         return type(self)(wrap(self._transport))
 
     def launch(self, request: LaunchRequest, key: str | None = None) -> PipelineSummary:

@@ -361,7 +361,7 @@ def test_a_deleted_pipeline_gets_no_entry(real: Over) -> None:
     assert real.store.news("abc", 0).entries == []
 
 
-def test_after_a_deletion_inputs_expire_and_nobody_gets_a_turn(
+def test_after_a_deletion_inputs_expire_and_no_request_gets_a_turn(
     real: Over, clients: Clients
 ) -> None:
     table = DynamoTable(clients, TABLE)

@@ -33,7 +33,7 @@ _DEFAULT = ("read", "control")
 _DAYS = 8 / 24
 #: Maximum number of tools that run at the same time.
 _CALLS = 8
-#: Seconds that calls have to end after the client has gone.
+#: Seconds that calls have to end after the client has closed its input.
 _LEAVING = 5.0
 _UNAUTHORIZED = 401
 
@@ -171,7 +171,7 @@ class _WithHeaders:
 def serve(server: McpServer) -> None:
     """Read messages until the end of standard input.
 
-    A call of a tool has a thread, so that one that waits does not hold up the others. Nothing but
+    A call of a tool has a thread, so that a slow call does not delay others. Nothing but
     messages reaches standard output: what a library prints goes to standard error.
     """
     from conducto_core.assistants.rules import protocol
@@ -189,7 +189,7 @@ def serve(server: McpServer) -> None:
                 out.write(protocol.encode(response) + b"\n")
                 out.flush()
             except (OSError, ValueError):
-                os._exit(DONE)  # the client has gone
+                os._exit(DONE)  # the client has closed its output
 
     def call(message: Any) -> None:
         try:

@@ -33,7 +33,7 @@ A pipeline is a tree of nodes in a Python script: `co.Exec` runs a command in a 
 ## When something failed
 
 1. `explain(id="@failed")`: failures by cause, with excerpts. Or `conducto list`, `conducto logs`.
-2. `get_logs(id, path, search=...)` for more of the output; `compare(id)` for what changed.
+2. `get_logs(id, path, search=...)` for more of the output; `compare(id)` for the changes.
 3. `exec_in_failure(id, path, command)` runs a command in a container like that of the failure.
 4. `modify(id, path, command=...)` changes the node in this pipeline and runs it again. Without a
    token it is a dry run: show its effect, then call it again with the token.

@@ -84,7 +84,7 @@ def parse_scopes(text: str) -> tuple[str, ...]:
     found = tuple(text.split(","))
     wrong = [one for one in found if one not in SCOPES]
     if wrong:
-        raise ArgumentTypeError(f"{wrong[0]!r} is no scope; scopes are {', '.join(SCOPES)}")
+        raise ArgumentTypeError(f"{wrong[0]!r} is not a scope; scopes are {', '.join(SCOPES)}")
     return found
 
 
@@ -93,7 +93,7 @@ def _days(text: str) -> float:
     try:
         return float(number) * _UNITS[unit]
     except (KeyError, ValueError):
-        raise ArgumentTypeError(f"{text!r} is no time; write 30m, 8h or 7d") from None
+        raise ArgumentTypeError(f"{text!r} is not a time; write 30m, 8h or 7d") from None
 
 
 def run(arguments: argparse.Namespace) -> int:

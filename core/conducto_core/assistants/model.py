@@ -41,7 +41,7 @@ class ExecResult(Record):
 
     Attributes:
         code: Its exit code; None if it was killed.
-        stdout: The end of its output, as is ``stderr``; bytes that are no UTF-8 are replaced.
+        stdout: The end of its output, as is ``stderr``; bytes that are not UTF-8 are replaced.
         stdout_size: Bytes of its whole output, as is ``stderr_size``.
         timed_out: It was killed after its time.
         kept: The container is that of an earlier command, with the files that this one left.

@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conducto_core.api.operation import AnyOperation
 from conducto_core.assistants.model import ExecRequest, ExecResult
 from conducto_core.assistants.operations import EXEC
 from conducto_core.assistants.pages import search
@@ -33,6 +32,8 @@ from conducto_core.assistants.rules.tools import (
 from conducto_core.assistants.rules.untrusted import clean, fence, last_lines, quoted
 from conducto_core.billing.model import CostParams
 from conducto_core.billing.operations import COST
+from conducto_core.diagnosis.model import DiagnosisParams
+from conducto_core.diagnosis.operations import GET_DIAGNOSIS
 from conducto_core.logs import operations as logs
 from conducto_core.programs import operations as programs
 from conducto_core.programs.history import ComparisonParams
@@ -118,45 +119,10 @@ class Tools:
 
     def explain(self, id: str, max_bytes: int, path: str = "/") -> str:  # noqa: A002
         """Return the diagnosis of the server."""
-        summary = self._find(id)
-        diagnosis = _operation("get_diagnosis")
-        if diagnosis is not None:
-            fields = {"id": summary.pipeline.id, "root": path, "max_bytes": max_bytes}
-            known = {k: v for k, v in fields.items() if k in diagnosis.params.model_fields}
-            query = diagnosis.params.model_validate({**known, "format": "text"})
-            return str(self.api.call(diagnosis, query).text)
-        return self._failures(summary, path, max_bytes)
-
-    def _failures(self, summary: PipelineSummary, path: str, max_bytes: int) -> str:
-        """Return the failures, those of the same cause and last line as one."""
-        id_, nonce = summary.pipeline.id, _nonce()
-        query = p.TreeParams(
-            id=id_, root=path, failed=True, tails=True, limit=p.MAX_TAILS, attempts="newest"
+        query = DiagnosisParams(
+            id=self._find(id).pipeline.id, root=path, max_bytes=max_bytes, format="text"
         )
-        groups: dict[tuple[str, str], list[NodeView]] = {}
-        for node in self.api.call(run.TREE, query).nodes:
-            last = [line for line in (node.tail or "").splitlines() if line.strip()][-1:]
-            groups.setdefault((str(node.cause or ""), last[0] if last else ""), []).append(node)
-        parts = [self._line(summary)]
-        room = max(300, (max_bytes - 600) // max(1, len(groups)))
-        for (cause, _), nodes in groups.items():
-            first = nodes[0]
-            names = ", ".join(quoted(node.path) for node in nodes[:3])
-            parts.append(f"{len(nodes)} x {cause or 'failed'}: {names}")
-            attempt = first.attempts[-1] if first.attempts else None
-            if attempt is not None and attempt.message:
-                parts.append(fence(attempt.message.splitlines(), nonce))
-            if first.command:
-                parts.append("command:\n" + fence(first.command.splitlines()[:10], nonce))
-            shown, left = last_lines((first.tail or "").splitlines(), room)
-            more = f" ({left} earlier lines left out)" if left else ""
-            parts.append(f"output{more}:\n" + fence(shown, nonce))
-        for image in summary.images:
-            if image.error is not None:
-                parts.append(f"image {quoted(image.name)} was not built:")
-                parts.append(fence(image.error.splitlines()[-10:], nonce))
-        steps = [f'get_node(id="{id_}", path=...)', f'get_logs(id="{id_}", path=..., search=...)']
-        return "\n".join([*parts, "next: " + "; ".join(steps)])
+        return self.api.call(GET_DIAGNOSIS, query).text or ""
 
     def get_node(self, id: str, path: str) -> str:  # noqa: A002
         """Return the details of a node."""
@@ -306,7 +272,7 @@ class Tools:
         return "\n---\n".join(one.text() for one in found) or "nothing found"
 
     def plan(self, id: str) -> str:  # noqa: A002
-        """Return what a pipeline took, as an estimate for another one."""
+        """Return the time and cost of a pipeline, as an estimate for another one."""
         summary = self._find(id)
         cost = self.api.call(COST, CostParams(id=summary.pipeline.id, nodes=3))
         commands = sum(summary.counts.model_dump().values())
@@ -500,10 +466,6 @@ class Tools:
         return f"{record.id} {state}, {settled}, {numbers}, {age} ago, {quoted(record.title)}"
 
 
-def _operation(name: str) -> AnyOperation | None:
-    return next((one for one in run.OPERATIONS if one.name == name), None)
-
-
 def _nonce() -> str:
     return secrets.token_hex(4)
 
@@ -534,4 +496,4 @@ def _check_pattern(pattern: str) -> None:
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ToolError(f"search is no regular expression: {error}") from None
+        raise ToolError(f"search is not a regular expression: {error}") from None

@@ -32,13 +32,13 @@ def test_search_finds_the_section(
     assert all(word in out.lower() for word in query.split() if len(word) > 2)
 
 
-def test_search_without_a_result_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_search_without_a_result_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["docs", "zzzz-no-such-word"]) == 1
 
     assert "nothing in the documentation has all words" in capsys.readouterr().err
 
 
-def test_decisions_are_no_pages() -> None:
+def test_decisions_are_not_searched() -> None:
     assert len(all_pages()) > 20
     assert not any("decisions" in page.parts for page in all_pages())
     assert search("", 3) == []

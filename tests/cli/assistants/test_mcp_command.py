@@ -128,7 +128,7 @@ def test_malformed_and_oversized_messages_do_not_end_the_session(session: Sessio
     assert session.raw(session.message("ping"))["result"] == {}
 
 
-def test_a_call_that_waits_does_not_hold_up_others(
+def test_a_slow_call_does_not_delay_others(
     person: Person, session: Session, tmp_path: Path
 ) -> None:
     gate, script = tmp_path / "gate", tmp_path / "waits.py"

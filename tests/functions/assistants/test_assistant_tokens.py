@@ -66,7 +66,7 @@ def launched(office: Office, token: str) -> str:
     return str(made["pipeline"]["id"])
 
 
-def test_no_scope_reaches_people_secrets_approvals_or_what_runs_later(office: Office) -> None:
+def test_no_scope_reaches_people_secrets_approvals_or_schedules(office: Office) -> None:
     token = assistant(office, "read", "control", "author", "use_secrets")
     every = (*CLOUD_OPERATIONS, *operations.ORGANISATION_OPERATIONS)
 

@@ -108,7 +108,7 @@ class Rest:
         return {"Errors": [first]} if self.left >= 0 else {}
 
 
-def test_rest_of_a_batch_is_deleted_after_a_pause_and_not_for_ever() -> None:
+def test_rest_of_a_batch_is_deleted_after_a_pause_and_with_a_limit() -> None:
     table = DynamoTable(Rest(2), "table")  # type: ignore[arg-type]
     began = time.monotonic()
     table.delete_all([table_keys.record("abc")])

@@ -132,7 +132,7 @@ async def test_failure_is_explained_and_repaired_in_four_calls(
     id_ = await scene.played()
 
     text = await author.call("explain", id="@failed")
-    assert '1 x exit_code: "/group/bad"' in text
+    assert '1 x exit code 3: "/group/bad"' in text
     assert "| bad" in text
     done = await author.act("modify", id=id_, path="/group/bad", command="echo good")
     assert done.startswith("done: modify affects 1 commands")

@@ -281,7 +281,7 @@ def test_failures_are_grouped_by_their_last_output(viewer: Viewer) -> None:
     eventually(lambda: [attempts(viewer.person, run, f"/n{n}") for n in range(6)] == [2, 1, 1] * 2)
 
 
-def test_overview_of_a_failed_pipeline_shows_what_changed(viewer: Viewer) -> None:
+def test_overview_of_a_failed_pipeline_shows_the_changes(viewer: Viewer) -> None:
     def tree(mode: str) -> co.Parallel:
         root = co.Parallel()
         root["a"] = co.Exec(f"echo '{mode} is bad: error' >&2; test {mode} = x")

@@ -50,6 +50,7 @@ _READ = (
     "get_program_start",
     "compare_pipelines",
     "node_history",
+    "get_why",
     "get_result",
     "list_metrics",
     "compare_metrics",

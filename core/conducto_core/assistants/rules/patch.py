@@ -456,7 +456,7 @@ def _written(value: Any) -> str:
 
 
 def _quoted(text: str, node: ast.expr, new: Any) -> str:
-    """Return a literal in the style of the one that it replaces."""
+    """Return a literal in the style of the replaced one."""
     if not isinstance(new, str):
         return _written(new)
     raw = (ast.get_source_segment(text, node) or "").strip()

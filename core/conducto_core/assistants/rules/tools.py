@@ -17,7 +17,7 @@ from conducto_core.installation.names import Scope
 
 #: Seconds for which the token of a dry run is valid.
 TOKEN_SECONDS = 600
-#: Minimum, and maximum of the bytes of an answer.
+#: Minimum, and maximum of the bytes of a result.
 MIN_BYTES, MAX_BYTES = 500, 50_000
 
 INSTRUCTIONS = (

@@ -1,8 +1,8 @@
-"""Text of commands and authors in the answer to an assistant, marked as data. Pure.
+"""Text of commands and authors in the response to an assistant, marked as data. Pure.
 
 Lines of output and of commands start with a bar, between tags with a random word that the text
 cannot know; names are JSON strings. Control and invisible characters are removed, so that nothing
-in the text looks like the end of it, or like words of ours.
+in the text looks like the end of it, or like words of Conducto.
 """
 
 import json
@@ -35,7 +35,7 @@ def fence(lines: Iterable[str], nonce: str) -> str:
 
     Args:
         lines: The lines, without their ends.
-        nonce: A random word, new for each answer.
+        nonce: A random word, new for each response.
     """
     body = "\n".join(f"| {clean(line)}" for line in lines)
     return f"<output {nonce}>\n{body}\n</output {nonce}>" if body else f"<output {nonce} empty/>"

@@ -296,7 +296,7 @@ class JournalStore:
         return _Part(operation, ConflictError(f"the turn of pipeline {pipeline_id} is over"))
 
     def _record_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
-        """Return the write of the record, or the check that nobody has deleted it."""
+        """Return the write of the record, or the check that it is not deleted."""
         refusal = LookupError(f"org {org} has no pipeline {pipeline_id}")
         key = table_keys.record(pipeline_id)
         owner: Item = {":owner": org}

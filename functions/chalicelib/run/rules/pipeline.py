@@ -76,7 +76,7 @@ class CloudPipeline(PipelineWorkers):
     prepared: tuple[str, Pipeline] | None = None
 
     def add_usage(self, usage: Sequence[WorkerUsage]) -> None:
-        """Add the usage of an input to that which is metered later, in one write."""
+        """Add the usage of an input to the usage that is metered later, in one write."""
         if usage and not self.usage:
             self.used_at = self.now
         self.usage = in_one([*self.usage, *usage], self.number)
