@@ -133,7 +133,7 @@ async def test_failure_is_explained_and_repaired_in_four_calls(
 
     text = await author.call("explain", id="@failed")
     assert '1 x exit code 3: "/group/bad"' in text
-    assert "| bad" in text
+    assert "| > bad" in text
     done = await author.act("modify", id=id_, path="/group/bad", command="echo good")
     assert done.startswith("done: modify affects 1 commands")
     text = await author.call("wait", id=id_)
@@ -260,7 +260,7 @@ async def test_malformed_requests_get_an_error(
         ("get_node", {"id": "@last", "path": "/a\0b"}, "path has a NUL character"),
         ("get_node", {"id": "@last", "path": "/wrong"}, "/wrong"),
         ("get_logs", {"id": "@last"}, "get_logs needs path or image"),
-        ("get_logs", {"id": "@last", "path": "/talk", "search": "("}, "no regular expression"),
+        ("get_logs", {"id": "@last", "path": "/talk", "search": "("}, "not a regular expression"),
         ("skip", {"id": "@last", "paths": ["/talk"] * 101}, "paths has more than 100 items"),
         ("explian", {"id": "@last"}, "there is no tool 'explian'"),
     ],

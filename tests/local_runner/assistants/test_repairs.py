@@ -51,7 +51,7 @@ CASES = {
         ': "${API_URL:?is not set}"', ("API_URL", "not set"), {"env": {"API_URL": "http://x"}}
     ),
     "time limit": Case(
-        "sleep 30", ("timeout",), {"max_time": 60, "command": "true"}, {"max_time": 1}
+        "sleep 30", ("time limit",), {"max_time": 60, "command": "true"}, {"max_time": 1}
     ),
     "syntax": Case("if true; then", ("yntax error",), {"command": "true"}),
     "exit code": Case("echo 'disk quota exceeded' >&2; exit 122", ("quota",), {"command": "true"}),
