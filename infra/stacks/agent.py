@@ -121,7 +121,7 @@ class AgentImage(Construct):
         # CDK would write it as text, about which CloudFormation warns.
         plain.add_property_override("ServiceTimeout", 120 * _BUILD_MINUTES)
         # The policy of the project's role, which the project does not refer to.
-        image.node.add_dependency(repository, *project.node.find_child("Role").node.children)
+        built.node.add_dependency(repository, *project.node.find_child("Role").node.children)
 
     def _repository(self, name: str) -> ecr.Repository:
         return ecr.Repository(
