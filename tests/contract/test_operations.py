@@ -23,6 +23,8 @@ from conducto_core.run.model.params import NoParams
 from conducto_core.run.operations import EVENTS, IMAGES, OPERATIONS
 from conducto_core.schedules.handlers import ScheduleOperations
 from conducto_core.workers.operations import WORKER_OPERATIONS
+from conducto_local.assistants.containers import FailureContainers
+from conducto_local.assistants.tokens import LocalTokens
 from conducto_local.debug.page import Shells
 from conducto_local.run.handlers import LocalPipelines
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS, AgentOperations
@@ -31,7 +33,17 @@ from conducto_local.server.agent_operations import LOCAL_OPERATIONS, AgentOperat
 STREAMS = {EVENTS.name}
 TABLES: list[tuple[tuple[type[Any], ...], Sequence[AnyOperation]]] = [
     ((MemoryPipelines,), (*OPERATIONS, GC)),
-    ((LocalPipelines, AgentOperations, Shells, ScheduleOperations), LOCAL_OPERATIONS),
+    (
+        (
+            LocalPipelines,
+            AgentOperations,
+            Shells,
+            ScheduleOperations,
+            LocalTokens,
+            FailureContainers,
+        ),
+        LOCAL_OPERATIONS,
+    ),
     (
         (CloudPipelines, WorkerApi, CloudChildren, CloudOrganisation, ScheduleOperations),
         (*CLOUD_OPERATIONS, *WORKER_OPERATIONS, *CHILD_OPERATIONS, *ORGANISATION_OPERATIONS),

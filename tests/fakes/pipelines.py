@@ -37,6 +37,7 @@ from conducto_core.installation.model import GcReport, GcRequest
 from conducto_core.logs import operations as logs_operations
 from conducto_core.logs.lines import outline, with_tail
 from conducto_core.notifications.model import NotificationRecord, NotificationRule
+from conducto_core.programs.model import ContinuePlan, ContinueRequest
 from conducto_core.programs.relaunch import launch_request
 from conducto_core.programs.rules.comparison import ExecFacts, RunFacts
 from conducto_core.remote import operations as remote_operations
@@ -762,6 +763,13 @@ class MemoryPipelines(Pipelines):
         """Return None: nothing is replaced."""
         await self.get_pipeline(PipelineParams(id=pipeline_id))
         return None
+
+    @serves(run_operations.CONTINUE)
+    async def continue_pipeline(
+        self, params: PipelineParams, _request: ContinueRequest
+    ) -> ContinuePlan:
+        """Refuse: the fake replaces no definitions."""
+        raise RefusedError(f"{params.id}: the definition cannot be replaced here")
 
     @serves(remote_operations.GC)
     async def collect_garbage(self, request: GcRequest) -> GcReport:
