@@ -27,8 +27,8 @@ MUTANTS = [
     Mutant(
         "the graph does not wait for an approval",
         "asl.rules.compiler",
-        'return _block(scope, part, failed, role="a")',
-        "return ok",
+        'return self._wait(scope, part, _block(scope, part, failed, role="a"))',
+        "return self._wait(scope, part, ok)",
     ),
     Mutant(
         "a Serial that should stop goes on, and the other way round",
@@ -63,8 +63,8 @@ MUTANTS = [
     Mutant(
         "an Exec without a Catch",
         "asl.rules.states",
-        '        "Catch": [_catch_all(caught)],\n        **exit_,\n        **extra,',
-        "        **exit_,\n        **extra,",
+        '        "Catch": [*catch, *extra.pop("catch", ()), _catch_all(caught)],\n        **exit_,',
+        "        **exit_,",
     ),
     Mutant(
         "a branch that fails aborts its siblings",

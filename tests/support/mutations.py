@@ -152,14 +152,14 @@ MUTATIONS = [
     Mutation(
         "a pause leaves the queue",
         "run.rules.machine",
-        "tree.armed, tree.paused = False, True\n                self._withdraw_below(tree.root)",
+        "tree.armed, tree.paused = False, True\n                self._hold_back(tree.root)",
         "tree.armed, tree.paused = False, True",
         (LAWS, STORIES),
     ),
     Mutation(
         "a time limit leaves the queue of its group",
         "run.rules.machine",
-        "node.expired = True\n            self._withdraw_below(node)",
+        "node.expired = True\n            self._hold_back(node)",
         "node.expired = True",
         (LAWS, STORIES),
     ),
