@@ -9,7 +9,7 @@ from support.asl.mutants import Mutant, mutated_cloud
 from support.asl.play import new_game, play
 
 #: Games within which a bug must be detected; CI plays as many.
-ENOUGH = 200
+ENOUGH = 800
 
 MUTANTS = [
     Mutant(

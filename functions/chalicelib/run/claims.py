@@ -105,9 +105,10 @@ class Claims:
     ) -> Claimed:
         secrets = self._secrets(live, node, given)
         refusal: dict[str, object] = {}
-        results = self._results(live, node)
+        results: dict[str, bytes] = {}
         try:
             self._prepare(live, node, secrets)
+            results = self._results(live, node)
             inputs_text(results)
         except CommandError as error:
             refusal = {"refusal": str(error)}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from conducto.wire.outputs import MAX_RESULT
@@ -236,13 +237,14 @@ async def _run(
 
 
 def _first_error(log: LogDirectory, active: ActiveAttempt) -> FirstError | None:
-    """Search the stored output of an attempt."""
+    """Search the stored output of an attempt; None if it cannot be read."""
     reader, finder = log.reader(active.spec.path, active.number), ErrorFinder()
-    for stream in ("stderr", "stdout"):
-        offset = 0
-        while data := reader.read(stream, offset, _SEARCHED_AT_ONCE).data:
-            finder.feed(stream, data)
-            offset += len(data)
+    with suppress(OSError):
+        for stream in ("stderr", "stdout"):
+            offset = 0
+            while data := reader.read(stream, offset, _SEARCHED_AT_ONCE).data:
+                finder.feed(stream, data)
+                offset += len(data)
     return finder.result()
 
 

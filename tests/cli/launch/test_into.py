@@ -87,7 +87,7 @@ def test_plan_offers_to_keep_commands_that_differ_only_in_their_secrets(
 
     out = capsys.readouterr().out
     assert "/build  secrets changed: TOKEN" in " ".join(out.split(" "))
-    assert "to keep those that differ in no more: --keep-secrets" in out
+    assert "to keep commands nevertheless: --keep-secrets" in out
     assert [request.keep_secrets for _, request in fake.requests] == [False, True]
 
 

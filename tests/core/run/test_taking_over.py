@@ -14,6 +14,7 @@ ORDERS = {
     StopReason.EXPIRE: ev.TimeLimitReached("/a"),
     StopReason.RESET: ev.NodesReset(("/a",)),
     StopReason.SPEND_LIMIT: ev.SpendLimitReached(),
+    StopReason.BUDGET: ev.BudgetsReached(("/a",)),
 }
 
 
