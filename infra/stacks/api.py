@@ -69,6 +69,9 @@ MAX_BURST = 2000
 #: to others. Each hook has a limit after its signature (`chalicelib.triggers.triggers`).
 HOOK_RATE = 500
 HOOK_BURST = 1000
+#: The same for the metadata of the MCP server, which clients read once, without a token.
+METADATA_RATE = 20
+METADATA_BURST = 40
 #: Mount point of the file system in the function ``data``.
 DATA_ROOT = "/mnt/data"
 
@@ -350,10 +353,11 @@ class ApiStack(Stack):
         hooks = {"ThrottlingRateLimit": HOOK_RATE, "ThrottlingBurstLimit": HOOK_BURST}
         path = f"{API_ROOT}/hooks/{{hook}}".replace("/", "~1")
         metadata = METADATA_PATH.replace("/", "~1")
+        few = {"ThrottlingRateLimit": METADATA_RATE, "ThrottlingBurstLimit": METADATA_BURST}
         every = [
             {"HttpMethod": "*", "ResourcePath": "/*", **limits},
             {"HttpMethod": "POST", "ResourcePath": f"/{path}", **hooks},
-            {"HttpMethod": "GET", "ResourcePath": f"/{metadata}", **hooks},
+            {"HttpMethod": "GET", "ResourcePath": f"/{metadata}", **few},
         ]
         self.app.get_resource("RestAPI").add_property_override("MethodSettings", every)
         self.app.get_resource("WebsocketAPIStage").add_property_override(

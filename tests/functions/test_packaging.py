@@ -30,7 +30,7 @@ HEAVY = (
     "stripe",
     "jinja2",
 )
-OURS = {"chalicelib", "conducto", "conducto_core"}
+OURS = {"chalicelib", "conducto", "conducto_core", "conducto_files"}
 #: What `functions/requirements.txt` names, and what that needs.
 LIBRARIES = {
     "_cffi_backend.cpython-311-x86_64-linux-gnu.so",
@@ -90,6 +90,7 @@ def test_the_project_holds_nothing_that_no_function_needs(tmp_path: Path) -> Non
     assert {"app.py", "requirements.txt", "chalicelib/bootstrap.py"} <= files
     assert {"conducto_core/api/dispatch.py", "conducto_core/command/task_layout.py"} <= inside
     assert "conducto_core/command/command_server.sh" in inside
+    assert "conducto_files/docs/getting-started.md" in inside  # pages for assistants
     assert not [n for n in inside if "__pycache__" in n or n.endswith((".pyc", ".html"))]
     assert not [n for n in inside for left in LEFT_OUT if n.startswith(f"{left}/")]
 

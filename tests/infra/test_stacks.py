@@ -178,6 +178,7 @@ def test_stages_are_throttled() -> None:
     }
     assert metadata["ResourcePath"] == "/~1.well-known~1oauth-protected-resource~1mcp"
     assert metadata["ThrottlingRateLimit"] == 20
+    assert metadata["ThrottlingBurstLimit"] == 40
     assert socket["Properties"]["DefaultRouteSettings"] == limits
 
 
@@ -365,7 +366,9 @@ def test_environments_of_functions_are_below_the_limit_of_lambda() -> None:
     """The longest values of roles and caches, which a further cache would exceed."""
     long = VARIANTS["everything set"] | {
         "pull_through": ",".join(f"registry{n}.io" for n in range(5)),
-        "task_roles": ",".join(f"main/pipeline {n}={ROLES}team/nightly-reports" for n in range(10)),
+        "task_roles": ",".join(
+            f"main/github.com/acme/app:{n}.py={ROLES}nightly" for n in range(10)
+        ),
     }
     assert from_mapping(long)
     with pytest.raises(SettingsError, match="name fewer roles or registries"):

@@ -26,7 +26,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
             ("alarm_email",),
             ("billing",),
             ("domain", "certificate"),
-            ("identity", "identity_providers"),
+            ("identity", "identity_providers", "ses_identity"),
             ("log_days", "ci_issuer"),
             ("monthly_budget",),
             ("pull_through",),
