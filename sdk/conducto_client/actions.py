@@ -39,6 +39,7 @@ class NodeChanges(TypedDict, total=False):
     requires_docker: bool | None
     docker_run_args: Sequence[str] | None
     max_time: float | str | None
+    budget: float | None
     max_concurrent: int | None
     retry_lost: int | None
     stop_on_error: bool | None

@@ -36,6 +36,8 @@ LINES: dict[str, list[list[str]]] = {
     "compare": [["abc", "abc"], [f"{EVIL}no", "abc"], ["abc", "hostile"]],
     "explain": [["abc"], ["abc", f"{PATH}no"], ["abc", "--markdown"]],
     "why": [["abc", PATH], ["abc", f"{PATH}no"]],
+    "patch": [["abc"]],
+    "mcp": [["--allow", EVIL]],
     "export": [["abc", "--output", "/no/such/directory/report.html"]],
     "images": [["abc"], ["abc", "--log", f"{EVIL}no"]],
     "data": [["list", "abc"], ["rm", "abc", EVIL, "--yes"], ["get", "abc", EVIL, "-"]],

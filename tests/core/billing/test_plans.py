@@ -48,7 +48,7 @@ def test_plan_of_an_administrator_is_never_reduced() -> None:
     own = BillingPlan("own", max_workers=5000, max_pipelines=1, max_cpu=2, exec_minutes=5)
 
     assert effective(own, NO_BILLING, 0, NOW).plan == own
-    assert larger(own, SCALE) == BillingPlan("scale", 5000, 1000, 16.0, None)
+    assert larger(own, SCALE) == BillingPlan("scale", 5000, 1000, 32.0, None)
     assert larger(FREE, FREE) == FREE
     assert larger(FULL, FREE).exec_minutes is None
 

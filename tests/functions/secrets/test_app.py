@@ -53,9 +53,16 @@ def test_every_route_and_every_workers_call_is_mounted_behind_the_authorizer(fro
     wanted = {operation for operation in pipelines.OPERATIONS if not operation.is_stream}
     others = (*CHILD_OPERATIONS, *WORKER_OPERATIONS)
     assert mounted > {(o.method, API_ROOT + o.path) for o in (*wanted, *others)}
-    assert len(mounted) == len(OPERATIONS_OF_PEOPLE) + len(others) + 1  # and webhooks
+    known = {(o.method, API_ROOT + o.path) for o in (*OPERATIONS_OF_PEOPLE, *others)}
+    assert mounted - known == {
+        ("POST", "/api/v1/hooks/{hook}"),
+        ("POST", "/mcp"),
+        ("GET", "/mcp"),
+        ("DELETE", "/mcp"),
+        ("GET", "/.well-known/oauth-protected-resource/mcp"),
+    }
     without = {entry.uri_pattern for entry in entries if entry.authorizer is None}
-    assert without == {"/api/v1/hooks/{hook}"}
+    assert without == {"/api/v1/hooks/{hook}", "/.well-known/oauth-protected-resource/mcp"}
     guarded = {entry.authorizer for entry in entries if entry.authorizer is not None}
     assert guarded == {front.module.authorize}
 
@@ -100,6 +107,7 @@ BODIES: dict[str, Any] = {
     "control": {"action": "run", "paths": ["/"]},
     "continue_pipeline": {"launch": LAUNCH},
     "debug": {"path": "/a"},
+    "exec_in_failure": {"path": "/a", "command": "true"},
     "decide_approval": {"path": "/a", "approve": True},
     "open_remote_shell": {"path": "/a"},
     "open_shell": {"path": "/a"},

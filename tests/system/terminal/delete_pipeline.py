@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.pipelines import MemoryAgent, MemoryPipelines
 from tests.fakes.transport import InProcessTransport
 
 from conducto_cli.main import main
@@ -12,7 +12,7 @@ from support.cli_trees import record, view
 
 fake = MemoryPipelines()
 fake.add("abc-def", [view("/", "Serial", state="done")], record(title="Nightly"))
-with InProcessTransport(Service(fake)) as transport:
+with InProcessTransport(Service(fake, MemoryAgent(fake))) as transport:
     code = main(["delete", "abc-def"], lambda _profile: lambda: Client(transport))
     with Client(transport) as client:
         sys.stdout.write(f"left: {[each.pipeline.id for each in client.list()]}\n")

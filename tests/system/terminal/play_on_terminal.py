@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 
+from tests.fakes.pipelines import MemoryAgent
 from tests.fakes.transport import InProcessTransport
 
 from conducto_cli.view.session import stay
@@ -22,5 +23,5 @@ def play() -> None:
 
 
 threading.Thread(target=play, daemon=True).start()
-transport = InProcessTransport(Service(fake))
+transport = InProcessTransport(Service(fake, MemoryAgent(fake)))
 sys.exit(stay(lambda: Client(transport), "abc-def", plain=False))

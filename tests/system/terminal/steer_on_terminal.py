@@ -5,6 +5,7 @@ Argument: ``error`` for a pipeline in which /build failed, ``running`` for one t
 
 import sys
 
+from tests.fakes.pipelines import MemoryAgent
 from tests.fakes.transport import InProcessTransport
 
 from conducto_cli.view.session import stay
@@ -21,7 +22,7 @@ fake.write("abc-def", "/build", b"no such file\n", stream="stderr")
 if sys.argv[1] == "error":
     fake.change("abc-def", "/build", State.ERROR, cause=Cause.EXIT_CODE, exit_code=2)
 
-transport = InProcessTransport(Service(fake))
+transport = InProcessTransport(Service(fake, MemoryAgent(fake)))
 code = stay(lambda: Client(transport), "abc-def", plain=False, linger=True)
 for _, request in fake.actions:
     sys.stdout.write(" ".join(["requested", request.action.value, *request.paths]) + "\n")
