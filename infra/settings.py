@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
 
 from conducto_core.installation.names import MONTHLY_BUDGET, SETTINGS
 from conducto_core.installation.rules import (
@@ -419,7 +422,16 @@ def _vpc(lookup: Callable[[str], Any]) -> ExistingVpc | None:
 
 
 # ----------------------------------------------------------------------------------------
-# Permissions for sending traces to X-Ray.
+# What a stack makes according to the settings: log groups, and the right to trace.
+
+
+def log_group(scope: Construct, name: str, settings: Settings, path: str) -> logs.LogGroup:
+    """Return a log group with the retention of the installation."""
+    group = logs.LogGroup(scope, name, log_group_name=path, removal_policy=RemovalPolicy.DESTROY)
+    plain = group.node.default_child
+    if isinstance(plain, logs.CfnLogGroup):  # the construct accepts only enum members
+        plain.retention_in_days = settings.log_days
+    return group
 
 
 def allow_tracing(settings: Settings, role: iam.Role) -> None:

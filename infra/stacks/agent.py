@@ -21,7 +21,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from conducto_core.installation import names as deployment
-from infra.settings import Settings
+from infra.settings import Settings, log_group
 
 #: Working directory, below the directory that CDK runs in: the directories of an installed package
 #: may be read-only.
@@ -198,16 +198,7 @@ class AgentImage(Construct):
         return function
 
     def _log_group(self, name: str, suffix: str) -> logs.LogGroup:
-        group = logs.LogGroup(
-            self,
-            name,
-            log_group_name=f"/{self._settings.prefix}/{suffix}",
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        plain = group.node.default_child
-        if isinstance(plain, logs.CfnLogGroup):  # the construct accepts only enum members
-            plain.retention_in_days = self._settings.log_days
-        return group
+        return log_group(self, name, self._settings, f"/{self._settings.prefix}/{suffix}")
 
 
 @contextmanager

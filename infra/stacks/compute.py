@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -12,7 +12,7 @@ from constructs import Construct
 from conducto_core.installation import names as deployment
 from conducto_core.installation.rules import WITHOUT_BUILDS
 from infra.aws.pull_through import IMPORT, add_caches
-from infra.settings import Settings, allow_tracing
+from infra.settings import Settings, allow_tracing, log_group
 from infra.stacks.agent import AgentImage
 from infra.stacks.data import DataStack
 
@@ -99,16 +99,7 @@ class ComputeStack(Stack):
         return deployment.role_name(self._settings.stage, self.region, name)
 
     def _log_group(self, name: str, suffix: str) -> logs.LogGroup:
-        group = logs.LogGroup(
-            self,
-            name,
-            log_group_name=f"/{self._settings.prefix}/{suffix}",
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        plain = group.node.default_child
-        if isinstance(plain, logs.CfnLogGroup):  # the construct accepts only enum members
-            plain.retention_in_days = self._settings.log_days
-        return group
+        return log_group(self, name, self._settings, f"/{self._settings.prefix}/{suffix}")
 
     def _task_role(self, data: DataStack) -> None:
         """Create the role of a worker's containers, including the user's: it mounts data."""

@@ -19,7 +19,7 @@ from constructs import Construct
 from conducto_core.api.dispatch import DATA_POLICY, cloud_page, page_policy
 from conducto_core.assistants.handlers import MCP_PATH, METADATA_PATH
 from conducto_core.installation import names as deployment
-from infra.settings import Settings
+from infra.settings import Settings, log_group
 from infra.stacks.api import ApiStack
 from infra.stacks.data import DataStack
 from infra.stacks.people import AppClient, sign_in_origin
@@ -106,16 +106,8 @@ class SiteStack(Stack):
 
     def _log_group(self) -> logs.LogGroup:
         """Return the log group of CDK's function that copies the files."""
-        group = logs.LogGroup(
-            self,
-            "FilesLogs",
-            log_group_name=f"/{self._settings.prefix}/web-app-files",
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        plain = group.node.default_child
-        if isinstance(plain, logs.CfnLogGroup):  # the construct accepts only enum members
-            plain.retention_in_days = self._settings.log_days
-        return group
+        path = f"/{self._settings.prefix}/web-app-files"
+        return log_group(self, "FilesLogs", self._settings, path)
 
     def _domain(self) -> str:
         return self._settings.domain or self.distribution.distribution_domain_name

@@ -46,6 +46,7 @@ ARGUED = {
     "stack watch by an EventInvokeConfig; the others are called and waited for",
     r"CKV_AWS_117 .*": "only Data needs the network, for files; AWS's APIs are public",
     r"CKV_AWS_120 api/RestAPI": "answers depend on who asks and on the moment",
+    r"CKV_AWS_136 compute/AgentRepository\w+": f"it is encrypted with AES-256; {OWN_KEY}",
     r"CKV_AWS_158 .*": OWN_KEY,
     r"CKV_AWS_173 .*": f"variables hold names, no secrets; {OWN_KEY}",
     r"CKV_AWS_174 site/Distribution\w+": "CloudFront lets choose with one's own certificate only "

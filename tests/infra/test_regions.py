@@ -34,6 +34,8 @@ SAM = {
         "AWS::Lambda::Permission",
     },
 }
+#: ``{setting: the one that it requires}``.
+REQUIRES = {"certificate": "domain", "identity_providers": "identity", "ses_identity": "identity"}
 OTHERS = ("default", "existing network", "everything set")
 #: Types that CDK adds, and custom resources, which are functions.
 NOT_OF_A_REGION = ("AWS::CDK::Metadata", "Custom::")
@@ -56,7 +58,7 @@ def _settings(variant: str, region: str) -> dict[str, Any]:
     return {
         name: value
         for name, value in settings.items()
-        if name not in refused and not ("domain" in refused and name == "certificate")
+        if name not in refused and REQUIRES.get(name) not in refused
     }
 
 

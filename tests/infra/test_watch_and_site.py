@@ -48,6 +48,7 @@ def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
         "monthly_budget": "80",
         "pull_through": VARIANTS["everything set"]["pull_through"],
         "remote_debug": "false",
+        "ses_identity": "mail.example.org",
         "smtp_url": "smtps://ci@mail.example.org",
         "task_roles": VARIANTS["everything set"]["task_roles"],
         "tracing": "true",
@@ -182,7 +183,7 @@ def test_every_alarm_has_a_remedy_and_is_silent_without_data(
     alarms = resources(installation["watch"], "AWS::CloudWatch::Alarm")
 
     names = {alarm["Properties"]["AlarmName"].rpartition("-")[2] for alarm in alarms}
-    assert names - {"RefusedUsage"} == {
+    assert names - {"RefusedUsage", "SignUps"} == {
         "Throttles",
         "Errors",
         "EventErrors",
@@ -191,9 +192,9 @@ def test_every_alarm_has_a_remedy_and_is_silent_without_data(
         "FailedReconciles",
         "FailedShells",
     }
-    with_billing = resources(templates("everything set")["watch"], "AWS::CloudWatch::Alarm")
-    assert "RefusedUsage" in {
-        alarm["Properties"]["AlarmName"].rpartition("-")[2] for alarm in with_billing
+    with_all = resources(templates("everything set")["watch"], "AWS::CloudWatch::Alarm")
+    assert {"RefusedUsage", "SignUps"} <= {
+        alarm["Properties"]["AlarmName"].rpartition("-")[2] for alarm in with_all
     }
     for alarm in alarms:
         assert "docs/cloud.md" in alarm["Properties"]["AlarmDescription"]
@@ -254,7 +255,8 @@ def _watched(alarm: dict[str, Any]) -> list[str]:
     return [
         dimension["Value"]
         for query in alarm["Properties"].get("Metrics", ())
-        for dimension in query.get("MetricStat", {}).get("Metric", {}).get("Dimensions", ())
+        if (metric := query.get("MetricStat", {}).get("Metric", {})).get("MetricName") == "Errors"
+        for dimension in metric["Dimensions"]
         if dimension["Name"] == "FunctionName"
     ]
 
@@ -400,13 +402,15 @@ def test_documentation_states_how_many_alarm_metrics_are_charged() -> None:
     ]
 
     page = (ROOT / "docs/cloud.md").read_text()
-    assert f"each of their {counts[0]} metrics, with billing {counts[1]};" in page
+    assert counts[1] == counts[0] + 2  # billing and identity
+    words = "with billing and with `identity` one more each"
+    assert f"each of their {counts[0]} metrics, {words};" in page
     assert f"| {counts[0] / 10:.2f} |" in page
 
 
-def test_every_log_group_of_a_function_has_a_retention(
-    installation: dict[str, dict[str, Any]],
-) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_log_group_has_the_retention_that_was_chosen(variant: str) -> None:
+    installation = templates(variant)
     groups = [each for t in installation.values() for each in resources(t, "AWS::Logs::LogGroup")]
     (copier,) = (
         function["Properties"]
@@ -414,7 +418,8 @@ def test_every_log_group_of_a_function_has_a_retention(
         if "CustomCDKBucketDeployment" in function["Properties"]["Role"]["Fn::GetAtt"][0]
     )
 
-    assert all("RetentionInDays" in group["Properties"] for group in groups)
+    days = VARIANTS[variant].get("log_days", 30)
+    assert {group["Properties"]["RetentionInDays"] for group in groups} == {days}
     assert "FilesLogs" in json.dumps(copier["LoggingConfig"])
 
 
