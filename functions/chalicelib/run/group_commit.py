@@ -86,7 +86,7 @@ MAX_REFUSED = 2
 #: Maximum number of waiting inputs in an entry: a transaction has a hundred items.
 BATCH = 60
 #: Number of waiting inputs that are read at once. Those that an entry has are deleted after the
-#: turn, so that no request waits for it, and later ones if they are of an entry before the last ones.
+#: turn, so that no request waits for it, and later if they are of an entry before the last ones.
 _LISTED, _LAST = 200, 50
 #: Seconds without an entry after which the holder of the turn counts as dead.
 PATIENCE = 0.5

@@ -47,7 +47,7 @@ NOT_HERE = {
     "python pipeline.py --help": "tests/sdk/tree/test_main.py",
     "python pipeline.py train": "tests/sdk/tree/test_main.py",
     "python pipeline.py 3": "tests/sdk/tree/test_main.py",
-    "conducto: about": "tests/cli/launch/test_plan.py; it is output",
+    "conducto: about": "tests/cli/launch/test_plan.py",
     "$ conducto explain": "tests/cli/view/test_ci.py",
     "$ conducto why": "tests/system/docker/test_why.py",
     "$ conducto pipeline.py --explain": "tests/sdk/programs/test_fork_server.py",
