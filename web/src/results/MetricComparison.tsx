@@ -4,6 +4,7 @@ import { api } from "@/api/client";
 import styles from "@/results/MetricComparison.module.css";
 import { Pending } from "@/components/InOrder";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { StaleBadge } from "@/components/StaleBadge";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { parseReference } from "@/lib/references";
 import { visible } from "@/lib/visible";
@@ -60,7 +61,9 @@ export function MetricComparison(props: Props) {
   if (quiet && charts === null) return comparison.isError ? null : <Pending />;
   return (
     <section>
-      <h2>{heading}</h2>
+      <h2>
+        {heading} {isLive ? <StaleBadge query={comparison} every={REFRESH_MS} /> : null}
+      </h2>
       {charts === null ? <QueryPlaceholder query={comparison} rows={2} /> : null}
       <div className={styles.charts}>
         {charts?.map((chart) => (

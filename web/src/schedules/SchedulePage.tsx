@@ -9,6 +9,7 @@ import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
+import { StaleBadge } from "@/components/StaleBadge";
 import { followLink, navigate, type PageProps } from "@/lib/location";
 import { moment } from "@/lib/time";
 import styles from "@/people/Table.module.css";
@@ -48,7 +49,9 @@ export function SchedulePage({ params }: PageProps) {
         <Facts view={view.data} />
       )}
       <section className={styles.section}>
-        <h2>Firings</h2>
+        <h2>
+          Firings <StaleBadge query={history} every={REFRESH_MS} />
+        </h2>
         {firings === undefined ? null : firings.length === 0 ? (
           <p className="muted">It has not fired yet.</p>
         ) : (

@@ -5,6 +5,7 @@ import type { Counts } from "@/api/schema";
 import { Pending } from "@/components/InOrder";
 import { StateIcon } from "@/components/StateIcon";
 import { useFirst } from "@/components/useFirst";
+import { StaleBadge } from "@/components/StaleBadge";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
@@ -45,6 +46,7 @@ export function Waiting({ session, path, counts }: Props) {
       <h3>
         Waiting
         <span className={shared.note}>{plural(counts.queued + counts.pending, "command")}</span>
+        {counts.queued > 0 ? <StaleBadge query={queued} every={REFRESH_MS} /> : null}
       </h3>
       <div className={shared.card}>
         {rows.map((row) => (
