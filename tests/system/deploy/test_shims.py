@@ -32,6 +32,7 @@ NAMES = (
     "task-settings",
     "task-volumes",
     "task-names",
+    "task-roles",
     "task-end",
     "task-events",
     "builds",

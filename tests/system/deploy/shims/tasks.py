@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import time
 from typing import Any
 
-from ministack.services import ecs, efs, eventbridge
+from ministack.services import ecs, efs, eventbridge, sts
 
 from system.deploy.shims import Shim, replace
 from system.deploy.shims.functions import folder_of
 
 _SETTINGS = (("entryPoint", "entrypoint"), ("user", "user"), ("workingDirectory", "working_dir"))
+#: The name of the container of the worker's agent (`conducto_core.command.task_layout`).
+_AGENT = "agent"
 _TRUST = ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 
 
@@ -102,6 +105,42 @@ def _use_names() -> None:
         return found
 
 
+def _lend_roles() -> None:
+    @replace(ecs, "_build_run_kwargs")
+    def options(original: Any, cdef: Any, td: Any, env: dict[str, str], *rest: Any) -> Any:
+        if td.get("taskRoleArn") and cdef.get("name") == _AGENT:
+            env.update(_keys_of(td["taskRoleArn"], rest[4].rpartition("/")[2]))
+        return original(cdef, td, env, *rest)
+
+
+def _keys_of(role: str, session: str) -> dict[str, str]:
+    """Return the variables with the keys of a session in a role."""
+    arn = sts._assumed_role_arn(role, session)
+    key, secret = sts._gen_session_access_key(), sts._gen_secret()
+    token = sts._gen_session_token()
+    sts.register_session(
+        key,
+        {
+            "Arn": arn,
+            "UserId": f"{sts._role_id(role)}:{session}",
+            "SecretAccessKey": secret,
+            "SessionToken": token,
+            "Expiration": time.time() + 6 * 3600,
+            "AccountId": role.split(":")[4],
+            "PrincipalType": "AssumedRole",
+            "SourceAccessKeyId": "ecs-tasks",
+            "SourcePrincipalArn": "ecs-tasks.amazonaws.com",
+            "SessionTags": [],
+            "SessionPolicies": None,
+        },
+    )
+    return {
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_SESSION_TOKEN": token,
+    }
+
+
 # ---- the end of a task --------------------------------------------------------------------------
 
 
@@ -148,6 +187,13 @@ SHIMS = (
         "the test's authority.",
         _use_names,
         lambda: 'env["AWS_ENDPOINT_URL"]' in inspect.getsource(ecs),
+    ),
+    Shim(
+        "task-roles",
+        "ECS gives the containers of a task a session in its role, named after the task; "
+        "ministack gives them the account.",
+        _lend_roles,
+        lambda: "_assumed_role_arn" not in inspect.getsource(ecs),
     ),
     Shim(
         "task-end",
