@@ -171,7 +171,7 @@ async def test_changed_code_in_the_image_runs_its_commands(local, tmp_path):
     (tmp_path / "code.txt").write_text("two")
 
     plan = await continued(run, script(), preview=True)
-    assert told(plan) == {"/a": "image digest changed"}
+    assert told(plan) == {"/a": "code changed: code.txt"}
     await continued(run, script(), run=True)
     await run.settled()
     assert await run.output("/a") == b"two"

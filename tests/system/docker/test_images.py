@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conducto.version import DISTRIBUTION
 from conducto_core.images.contexts import TAR_END, pack_files
 from conducto_core.images.model import ImageSpec
 from conducto_local.engine.docker.http import Address, HttpClient
@@ -202,7 +203,7 @@ async def test_conducto_is_a_command_in_the_image(
 
     assert log.steps == ["queued", "installing", "copying", "extending", "done"]
     assert run(image, "command -v conducto").strip() == "/usr/local/bin/conducto"
-    assert run(image, "python -m pip show conducto").startswith("Name: conducto\n")
+    assert run(image, f"python -m pip show {DISTRIBUTION}").startswith(f"Name: {DISTRIBUTION}\n")
 
 
 async def test_native_function_runs_in_the_image(
