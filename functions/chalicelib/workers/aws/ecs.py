@@ -173,6 +173,7 @@ class Ecs:
         except HTTPError as error:
             if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise ThrottledError(f"STS: {error}") from error
+            logger.error("STS rejected a proof: %s", error.read(_MAX_STS).decode(errors="replace"))
             return ""
         except OSError as error:
             raise ThrottledError(f"STS is unreachable: {error}") from error
