@@ -155,6 +155,8 @@ class Ecs:
             return False
         with throttling():
             found = self._client.describe_tasks(cluster=self._place.cluster, tasks=[task.arn])
+        if not found["tasks"]:  # the session exists, so ECS will list the task in a moment
+            raise ThrottledError(f"ECS does not list {task.arn} yet")
         return [task_owner(each) for each in found["tasks"]] == [task.owner]
 
     def _signer(self, key: str, proof: TaskProof) -> str:
