@@ -55,8 +55,8 @@ class TableShells:
 
     def bind(self, shell: Shell, key: str) -> bool:
         """Record the digest of the key of its agent; return False if it has another one."""
-        where = f"({_GOES_ON}) AND (attribute_not_exists(agent) OR agent = :agent)"
-        return self._table.update_if(Update(_key(shell), set={"agent": key}, where=where))
+        where = f"({_GOES_ON}) AND (attribute_not_exists(agent_key) OR agent_key = :agent_key)"
+        return self._table.update_if(Update(_key(shell), set={"agent_key": key}, where=where))
 
     def is_up(self, shell: Shell) -> None:
         """Record that a shell accepts connections."""
@@ -120,5 +120,5 @@ def _shell(item: Item) -> Shell:
         up="up" in item,
         ended=str(item["ended"]) if "ended" in item else None,
         reserved=int(item.get("reserved", 0)),
-        key=str(item["agent"]) if "agent" in item else None,
+        key=str(item["agent_key"]) if "agent_key" in item else None,
     )

@@ -30,7 +30,9 @@ def digest_of(key: str) -> str:
 def sts_endpoint(region: str, partition: str, environment: Mapping[str, str]) -> str:
     """Return the URL of the regional STS, or of the emulator's AWS."""
     domain = "amazonaws.com.cn" if partition == _CHINA else "amazonaws.com"
-    return environment.get("AWS_ENDPOINT_URL") or f"https://sts.{region}.{domain}"
+    ignored = environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
+    other = None if ignored else environment.get("AWS_ENDPOINT_URL")
+    return other or f"https://sts.{region}.{domain}"
 
 
 def is_bound(authorization: str) -> bool:
