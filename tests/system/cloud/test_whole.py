@@ -12,6 +12,7 @@ import conducto as co
 from conducto_core.command.output import CLOSE, OPEN
 from conducto_core.command.task_layout import USER
 from conducto_core.run.model.requests import Action, Changes
+from conducto_core.secrets.model import PutSecrets, SecretValue
 from conducto_emulator.resources import LOG_GROUP
 from support.cloud.emulated import Cloud, Run
 from support.stand_ins import call
@@ -148,9 +149,8 @@ def test_a_new_context_keeps_its_container(me: Cloud) -> None:
 
 
 def test_secrets_are_there_and_hidden(me: Cloud) -> None:
-    prefix = "conducto/emulator/"
-    text = json.dumps({"TOKEN": {"value": "s3cret-value", "mask": True, "updated": 0.0}})
-    boto3.client("secretsmanager").create_secret(Name=f"{prefix}org/{me.org}", SecretString=text)
+    secret = SecretValue(key="TOKEN", scope="org", value="s3cret-value")
+    me.client.put_secrets(PutSecrets(secrets=(secret,)))
 
     run = me.run(serial(a='echo "it is $TOKEN"; echo "$TOKEN" | wc -c'))
 
