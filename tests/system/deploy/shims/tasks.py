@@ -115,7 +115,7 @@ def _lend_roles() -> None:
 
 def _keys_of(role: str, session: str) -> dict[str, str]:
     """Return the variables with the keys of a session in a role."""
-    arn = sts._assumed_role_arn(role, session)
+    arn, _ = sts._assumed_role_arn(role, session)
     key, secret = sts._gen_session_access_key(), sts._gen_secret()
     token = sts._gen_session_token()
     sts.register_session(
