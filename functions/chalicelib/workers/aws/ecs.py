@@ -175,7 +175,8 @@ class Ecs:
         except HTTPError as error:
             if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise ThrottledError(f"STS: {error}") from error
-            logger.error("STS rejected a proof: %s", error.read(_MAX_STS).decode(errors="replace"))
+            reason = error.read(_MAX_STS).decode(errors="replace")
+            logger.error("STS rejected a proof: %s", reason)  # noqa: TRY400  (no traceback needed)
             return ""
         except OSError as error:
             raise ThrottledError(f"STS is unreachable: {error}") from error
