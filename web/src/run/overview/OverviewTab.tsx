@@ -74,7 +74,7 @@ export function OverviewTab({ session, detail, actions }: Props) {
     summary?.seq ?? 0,
     isRoot && hasFailed && !isActive && summary !== undefined,
   );
-  const showsCells = isActive || !hasFailed || failures(counts) > MANY_FAILURES;
+  const showsCells = !isRoot || isActive || !hasFailed || failures(counts) > MANY_FAILURES;
   return (
     <div className={`${styles.overview ?? ""} ${IN_ORDER}`}>
       <Headline session={session} node={node} path={path} reasons={groups?.length ?? null}>
