@@ -28,6 +28,7 @@ from conducto_core.diagnosis.rules.first_error import (
     signature_of,
 )
 from conducto_core.programs.history import MAX_NAMES, ChangedField
+from conducto_core.programs.rules.comparison import seconds_of
 from conducto_core.programs.rules.fingerprints import CODE
 from conducto_core.run.model.records import AttemptRecord, FirstError
 from conducto_core.run.model.requests import NodeView, PipelineSummary
@@ -203,8 +204,7 @@ def _cause(facts: Facts, group: Sequence[Failure]) -> FailureCause:
     first = group[0]
     node, attempt, path = first.node, first.attempt, first.node.path
     history = facts.histories.get(path, CauseHistory())
-    ran = attempt is not None and attempt.started is not None and attempt.ended is not None
-    seconds = attempt.ended - attempt.started if attempt is not None and ran else None  # type: ignore[operator]
+    seconds = None if attempt is None else seconds_of(attempt)
     command = (attempt.command if attempt is not None else None) or node.command or ""
     failing = len(history.outcomes) - len(history.outcomes.rstrip("f"))
     key = "|".join(str(part) for part in first.key)
@@ -231,11 +231,7 @@ def _cause(facts: Facts, group: Sequence[Failure]) -> FailureCause:
         flaky=_is_flaky(history, command),
         changed=history.changed,
         passed_in=history.passed_in,
-        limit=node.max_time
-        if first.cause is Cause.TIMEOUT
-        else mem
-        if first.cause is Cause.OUT_OF_MEMORY
-        else None,
+        limit={Cause.TIMEOUT: node.max_time, Cause.OUT_OF_MEMORY: mem}.get(first.cause),
     )
 
 
