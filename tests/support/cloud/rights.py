@@ -313,6 +313,7 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
         "states:StopExecution", lambda params: str(params["executionArn"])
     ),
     ("sts", "AssumeRole"): _simply("sts:AssumeRole", lambda params: str(params["RoleArn"])),
+    ("sts", "GetCallerIdentity"): lambda _: [],  # allowed without any permission
 }
 
 
