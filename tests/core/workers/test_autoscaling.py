@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from conducto_core.tree.rules.callbacks import PoolKind
 from conducto_core.workers.rules.pools import Need, Pool, PoolWorkers, workers_wanted
 
 SHARED = Pool("p", "shared", "i", 1, 2)

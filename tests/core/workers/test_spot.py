@@ -1,7 +1,8 @@
 """Which workers are Spot tasks."""
 
-import conducto as co
 import pytest
+
+import conducto as co
 from conducto.errors import DefinitionError
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.tree.model import SpotUse
