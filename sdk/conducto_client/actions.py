@@ -35,6 +35,7 @@ class NodeChanges(TypedDict, total=False):
     cpu: float | None
     mem: float | None
     gpu: int | None
+    spot: bool | Literal["only"] | None
     image: str | None
     requires_docker: bool | None
     docker_run_args: Sequence[str] | None

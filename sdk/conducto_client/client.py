@@ -375,7 +375,7 @@ class Client:
         return self.call(programs.GET_WHY, query)
 
     def node_history(self, query: NodeHistoryParams) -> NodeHistory:
-        """Return the flaky and the slowest nodes of a program."""
+        """Return the flaky and the slowest nodes of a program, and advice about sizes."""
         return self.call(programs.NODE_HISTORY, query)
 
     def artifacts(

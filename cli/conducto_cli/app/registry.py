@@ -168,6 +168,13 @@ COMMANDS = {
         "The files, variables, secrets, results and settings that differ from those of the nearest "
         "earlier attempt: of this pipeline, or of earlier pipelines of its program.",
     ),
+    "advice": CommandRow(
+        "programs.advice_command",
+        _LOOK,
+        "show what to change about the commands of a program",
+        "Commands that ask for more memory than they use, and what less would save; and commands "
+        "that fail and pass without a change, in the newest 30 finished pipelines of its program.",
+    ),
     "images": CommandRow(
         "images.command", _LOOK, "list the images of a pipeline and the states of their builds"
     ),

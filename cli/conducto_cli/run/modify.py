@@ -54,10 +54,10 @@ def changes_of(arguments: argparse.Namespace) -> Changes:
         text = getattr(arguments, name)
         if text is not None:
             given[name] = None if text == "" else text
-    for name in _SWITCHES:
+    for name in (*_SWITCHES, "spot"):
         choice = getattr(arguments, name)
         if choice is not None:
-            given[name] = None if choice == "" else _YES_NO[choice]
+            given[name] = None if choice == "" else _YES_NO.get(choice, choice)
     if arguments.docker_run_args is not None:
         given["docker_run_args"] = _split("--docker-run-args", arguments.docker_run_args)
     env = _env(arguments)
@@ -122,6 +122,9 @@ def add_changes(modify: argparse.ArgumentParser) -> None:
         "--container-reuse-context",
         choices=("new", "global", ""),
         help="which containers the Execs below share",
+    )
+    modify.add_argument(
+        "--spot", choices=("yes", "no", "only", ""), help="whether cloud workers are Spot tasks"
     )
     for name, text in (
         ("stop-on-error", "whether a Serial stops at the first error"),

@@ -38,6 +38,7 @@ from conducto_core.programs.rules.comparison import (
     node_runs,
     seconds_of,
     shortened,
+    size_advice,
     slowest_nodes,
 )
 from conducto_core.programs.rules.fingerprints import CODE, code_of
@@ -288,11 +289,14 @@ async def history(
 
 def _history_node_history(runs: dict[str, NodeRuns], limit: int, complete: bool) -> NodeHistory:
     flaky = flaky_nodes([*runs.values()])
+    sizes = size_advice([*runs.values()])
     return NodeHistory(
         pipelines=tuple(runs),
         flaky=tuple(flaky[:limit]),
         flaky_count=len(flaky),
         slowest=tuple(slowest_nodes([*runs.values()], limit)),
+        sizes=tuple(sizes[:limit]),
+        sizes_count=len(sizes),
         complete=complete,
     )
 

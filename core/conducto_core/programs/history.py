@@ -185,14 +185,36 @@ class SlowNode(Record):
     runs: int
 
 
+class SizeAdvice(Record):
+    """A command that asks for more memory than it uses.
+
+    Attributes:
+        mem: GB that it asked for in the newest pipeline.
+        peak: Maximum GB that it used in these pipelines.
+        enough: GB to ask for instead.
+        runs: Number of pipelines in which it passed with a known use.
+        dollars_month: What a month of its workers costs less, at the rate of these pipelines and
+            AWS's price on demand; 0 if the worker has the same size.
+    """
+
+    path: str
+    mem: float
+    peak: float
+    enough: float
+    runs: int
+    dollars_month: float
+
+
 class NodeHistory(Record):
-    """The flaky and the slowest nodes of a program.
+    """The flaky and the slowest nodes of a program, and advice about the size of nodes.
 
     Attributes:
         pipelines: Ids of the finished pipelines, the oldest first.
         flaky: The most often flaky nodes first.
         flaky_count: Number of all flaky nodes.
         slowest: The slowest nodes first.
+        sizes: Nodes that ask for too much memory, the largest saving first.
+        sizes_count: Number of all such nodes.
         complete: Whether all requested pipelines were read; large ones take too long.
     """
 
@@ -200,4 +222,6 @@ class NodeHistory(Record):
     flaky: tuple[FlakyNode, ...] = ()
     flaky_count: int = 0
     slowest: tuple[SlowNode, ...] = ()
+    sizes: tuple[SizeAdvice, ...] = ()
+    sizes_count: int = 0
     complete: bool = True

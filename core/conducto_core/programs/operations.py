@@ -68,6 +68,6 @@ NODE_HISTORY = read(
     "/node-history",
     NodeHistoryParams,
     NodeHistory,
-    "Return the flaky and the slowest nodes of a program.",
+    "Return the flaky and the slowest nodes of a program, and advice about sizes.",
     link_class=LinkClass.READ,
 )

@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Final
 
@@ -19,6 +20,31 @@ from conducto_core.programs.model import ProgramCall
 from conducto_core.run.model.states import NodeType
 
 
+class SpotUse(StrEnum):
+    """The node parameter ``spot``.
+
+    ``share``: not set; the installation's share of its workers. ``first``: True; on demand while
+    Spot has no capacity. ``only``: never on demand. ``never``: False.
+    """
+
+    SHARE = "share"
+    FIRST = "first"
+    ONLY = "only"
+    NEVER = "never"
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the node asks for Spot, so that its command may be interrupted and repeated."""
+        return self in (SpotUse.FIRST, SpotUse.ONLY)
+
+    @classmethod
+    def of(cls, written: bool | str) -> "SpotUse":
+        """Return the use for a value that `conducto.wire.fields.check_spot` accepts."""
+        if isinstance(written, str):
+            return cls.ONLY
+        return cls.FIRST if written else cls.NEVER
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Requirements of an Exec on its container.
@@ -26,6 +52,7 @@ class Placement:
     Attributes:
         image: Name of an image of the pipeline.
         mem: Memory in GB (2**30 bytes, as the engine counts it).
+        spot: Whether workers are Spot tasks.
         requires_docker: The engine's socket is mounted.
     """
 
@@ -35,6 +62,7 @@ class Placement:
     gpu: int = 0
     requires_docker: bool = False
     docker_run_args: tuple[str, ...] = ()
+    spot: SpotUse = SpotUse.SHARE
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,6 @@ from conducto_core.people.task_roles import program_of
 from conducto_core.run.model.records import ImageState
 from conducto_core.run.model.requests import Action
 from conducto_core.secrets.rules import is_untrusted, secrets_user
-from conducto_core.workers.rules.pools import on_spot
 from conducto_core.workers.rules.start_failures import StartFailure, failure_of
 
 logger = logging.getLogger(__name__)
@@ -259,7 +258,7 @@ class DeferredExecutor:
             user=live.record.owner,
             user_data=secrets_user(live.record) is not None,
             named_role=not is_untrusted(live.record),
-            spot=on_spot(worker.id, pool.kind, self._cloud.spot_share),
+            spot=worker.spot,
             program=program_of(live.record.git),
         )
 

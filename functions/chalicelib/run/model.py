@@ -326,10 +326,12 @@ class WorkerLaunch(Record):
 
     Attributes:
         pool: Name of its pool.
+        spot: Whether it is a Spot task.
     """
 
     worker: str
     pool: str
+    spot: bool = False
 
 
 class Submitted(Record):

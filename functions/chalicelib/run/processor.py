@@ -47,6 +47,7 @@ from conducto_core.secrets.rules import changed
 from conducto_core.tree.model import Pipeline
 from conducto_core.workers.model import WarmPool
 from conducto_core.workers.rules.pools import Room
+from conducto_core.workers.rules.spot import on_spot
 
 logger = logging.getLogger(__name__)
 
@@ -248,12 +249,17 @@ class CommandProcessor:
         wanted = max(0, min(admitted.missing, maximum - now.workers - len(names)))
         others = used.workers - before.workers
         decided = {
-            "hires": tuple(WorkerLaunch(worker=_new_id(), pool=name) for name in names),
+            "hires": tuple(self._launch_in(live, name) for name in names),
             "limited": workers_used(self.cloud, used, others) if admitted.limited else None,
             "withheld": workers_reserved(self.cloud, used) if admitted.withheld else None,
             "share": _if_new(live, live.share_with(names, waits=waits, wanted=wanted)),
         }
         return contents.model_copy(update=decided)
+
+    def _launch_in(self, live: CloudPipeline, pool: str) -> WorkerLaunch:
+        worker, use, history = _new_id(), live.pools[pool].spot, live.starts_of(pool).spot
+        spot = on_spot(worker, use, self.cloud.spot_share, history, self.cloud.clock())
+        return WorkerLaunch(worker=worker, pool=pool, spot=spot)
 
     def _write(
         self, live: CloudPipeline, changes: PipelineChanges, written: JournalEntry, batch: Batch

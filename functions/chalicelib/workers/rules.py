@@ -44,6 +44,7 @@ class WorkerEntry:
         metered: Seconds of its commands that are already metered.
         unexplained: It ended before it ran a command, and the ECS event with the reason is pending.
         leaves: It stops after its command, because its group was reset.
+        spot: It is a Spot task, which AWS may interrupt.
         kept: Since when it is warm: it stays without work for the next run of the pipeline.
     """
 
@@ -71,6 +72,7 @@ class WorkerEntry:
     unexplained: bool = False
     leaves: bool = False
     kept: float | None = None
+    spot: bool = False
 
     def runs(self, path: str, attempt: int) -> bool:
         """Return whether it runs this attempt now."""

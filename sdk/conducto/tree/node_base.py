@@ -82,6 +82,7 @@ class NodeBase:
         "secrets",
         "skip",
         "snapshot_on_error",
+        "spot",
         "suppress_errors",
         "title",
     )
@@ -111,6 +112,7 @@ class NodeBase:
         cpu: Optional[float] = None,
         gpu: Optional[int] = None,
         mem: Optional[float] = None,
+        spot: Union[bool, str, None] = None,
         requires_docker: Optional[bool] = None,
         suppress_errors: bool = False,
         snapshot_on_error: Optional[bool] = None,
@@ -165,6 +167,7 @@ class NodeBase:
         self.cpu = cpu
         self.gpu = gpu
         self.mem = mem
+        self.spot = spot
         self.requires_docker = requires_docker
         self.suppress_errors = suppress_errors
         self.snapshot_on_error = snapshot_on_error
@@ -409,7 +412,7 @@ class NodeBase:
         """Return the value of the nearest node from this one upwards that has one, or the default.
 
         Args:
-            attr: ``cpu mem gpu requires_docker docker_run_args image image_name max_time
+            attr: ``cpu mem gpu spot requires_docker docker_run_args image image_name max_time
                 snapshot_on_error retry retry_lost isolate launch``.
         """
         if attr in ("image", "image_name"):

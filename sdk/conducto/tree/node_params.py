@@ -35,6 +35,8 @@ class NodeParams(TypedDict, total=False):
     """Memory in GB; inherited, 2 by default."""
     gpu: Optional[int]
     """GPUs, 0 to 4; inherited, 0 by default."""
+    spot: Union[bool, str, None]
+    """Workers in the cloud are Spot tasks, with ``"only"`` always; inherited."""
     max_time: Union[float, str, None]
     """Time limit in seconds, or a text such as ``1h30m``; inherited, 4 hours by default."""
     budget: Optional[float]

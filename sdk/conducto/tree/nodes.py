@@ -37,6 +37,9 @@ class Node(NodeBase):
         cpu: CPUs; inherited, 1 by default. Fractions are allowed.
         mem: Memory in GB; inherited, 2 by default.
         gpu: GPUs, 0 to 4; inherited, 0 by default.
+        spot: Whether workers in the cloud are Spot tasks, which are cheaper and may be interrupted:
+            True, False, or ``"only"`` to wait rather than run on demand; inherited. None is the
+            share that the installation has.
         requires_docker: The command may use the engine's socket; inherited.
         skip: Do not run the node; the pipeline continues as if it were done.
         suppress_errors: The node ends done even if a child failed.

@@ -40,6 +40,7 @@ SETTABLE = [
     "cpu",
     "gpu",
     "mem",
+    "spot",
     "requires_docker",
     "suppress_errors",
     "snapshot_on_error",

@@ -122,6 +122,19 @@ def check_gpu(value: Any) -> int:
     return value
 
 
+def check_spot(value: Any) -> Any:
+    """Return ``value`` if it says whether workers are Spot tasks: a bool, or ``"only"``.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if isinstance(value, str) and value == "only":
+        return value
+    if value not in (True, False):
+        raise ValueError(f"spot must be True, False or 'only', got {value!r}")
+    return bool(value)
+
+
 def check_max_concurrent(value: Any) -> int:
     """Return ``value`` as a number of Execs that may run at once.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conducto_core.tree.rules.callbacks import PoolKind
-from conducto_core.workers.rules.pools import Need, Pool, PoolWorkers, on_spot, workers_wanted
+from conducto_core.workers.rules.pools import Need, Pool, PoolWorkers, workers_wanted
 
 SHARED = Pool("p", "shared", "i", 1, 2)
 NARROW = Pool("n", "shared", "i", 1, 2, ("/g", "/"))
@@ -51,16 +50,3 @@ def test_a_context_has_one_worker() -> None:
 
 def test_unbuilt_image_launches_no_worker() -> None:
     assert workers_wanted([Need(SHARED, 3, ready=False)], {}, {}) == {}
-
-
-def test_spot_share_applies_to_every_ten_workers() -> None:
-    workers = [f"w{number:016x}" for number in range(1000)]
-
-    for share in (0, 3, 10):
-        spot = sum(on_spot(worker, PoolKind.MANY, share) for worker in workers)
-        assert abs(spot - share * 100) < (1 if share in (0, 10) else 60)
-
-
-def test_no_worker_of_a_context_is_spot_but_one_for_a_single_command_may_be() -> None:
-    assert not on_spot("w1", PoolKind.CONTEXT, 10)
-    assert on_spot("w1", PoolKind.ONCE, 10)

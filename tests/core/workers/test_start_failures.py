@@ -27,7 +27,7 @@ PULL = "CannotPullContainerError: pull image manifest has been retried 1 time(s)
     [
         (PULL + "429 Too Many Requests - toomanyrequests", StartFailure.THROTTLED, "pull_through"),
         ("Rate exceeded", StartFailure.THROTTLED, ""),
-        ("Capacity is unavailable at this time", StartFailure.THROTTLED, ""),
+        ("Capacity is unavailable at this time", StartFailure.CAPACITY, ""),
         (
             PULL + "image Manifest does not contain descriptor matching platform 'linux/amd64'",
             StartFailure.BAD_IMAGE,
@@ -71,7 +71,7 @@ PULL = "CannotPullContainerError: pull image manifest has been retried 1 time(s)
             "deploy the installation again",
         ),
         ("Task failed to start", StartFailure.SETUP, ""),
-        ("Your Spot Task was interrupted.", StartFailure.LOST, ""),
+        ("Your Spot Task was interrupted.", StartFailure.SPOT, ""),
     ],
 )
 def test_reasons_of_aws_are_classified_with_a_remedy(

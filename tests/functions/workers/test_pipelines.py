@@ -306,15 +306,14 @@ def test_a_lost_workers_command_runs_again_on_another_and_the_attempt_says_why(
     world.serve()
     hand = world.running()["/a"]
     hand.vanish()
-    world.reconciler().task_stopped(pipeline, hand.id, TaskEnd("Your Spot Task was interrupted."))
+    world.reconciler().task_stopped(pipeline, hand.id, TaskEnd("Host EC2 terminated."))
     world.serve()
     other = world.running()["/a"]
     assert other is not hand
     first, second = world.attempts(pipeline, "/a")
     assert (first.state, first.cause) == (State.KILLED, Cause.WORKER_LOST)
     assert first.message == (
-        "the worker was lost: Your Spot Task was interrupted: "
-        "tried again by itself: retry_lost (retry 1 of 2)"
+        "the worker was lost: Host EC2 terminated: tried again by itself: retry_lost (retry 1 of 2)"
     )
     assert second.container == other.id
     world.run_out()
@@ -961,6 +960,85 @@ def test_the_installation_says_how_many_workers_are_spot() -> None:
 
     assert started(0) == [False, False, False]
     assert started(10) == [False, True, True]  # nodes in the container of a group stay there
+
+
+def interrupt(world: World, pipeline: str, path: str = "/") -> None:
+    hand = world.running()[path]
+    hand.vanish()
+    world.reconciler().task_stopped(pipeline, hand.id, TaskEnd("Your Spot Task was interrupted."))
+    world.serve()
+
+
+def spots(world: World) -> list[bool]:
+    return [task.spot for task in world.fleet.tasks.values()]
+
+
+def test_an_interrupted_command_that_asked_for_spot_runs_again_on_demand(world: World) -> None:
+    pipeline = world.launch(leaf(spot=True))
+    world.serve()
+
+    interrupt(world, pipeline)
+
+    first, second = world.attempts(pipeline, "/")
+    assert (first.state, first.cause) == (State.KILLED, Cause.SPOT)
+    assert "spot (interruption 1 of 10)" in str(first.message)
+    assert (second.state, spots(world)) == (State.RUNNING, [True, False])
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+
+
+def test_with_only_an_interrupted_command_waits_for_spot_again(world: World) -> None:
+    pipeline = world.launch(leaf(spot="only"))
+    world.serve()
+
+    interrupt(world, pipeline)
+
+    assert spots(world) == [True, True]
+
+
+def test_interruptions_use_up_no_retries_but_are_bounded(world: World) -> None:
+    pipeline = world.launch(leaf(spot="only", retry_lost=1))
+    world.serve()
+    for _ in range(11):
+        interrupt(world, pipeline)
+    assert len(world.attempts(pipeline, "/")) == 12  # ten interruptions and one retry_lost
+    interrupt(world, pipeline)
+    assert world.states(pipeline) == {"/": "killed"}
+
+
+def test_an_interrupted_command_of_the_share_is_lost_as_with_any_worker() -> None:
+    world = World(spot_share=10)
+    pipeline = world.launch(leaf())
+    world.serve()
+
+    interrupt(world, pipeline)
+
+    (attempt,) = world.attempts(pipeline, "/")
+    assert (attempt.state, attempt.cause) == (State.KILLED, Cause.SPOT)
+    assert "set retry_lost" in str(attempt.message)
+
+
+@pytest.mark.parametrize(
+    "message", ["Capacity is unavailable at this time", "the limit on the number of Spot vCPUs"]
+)
+@pytest.mark.parametrize(("spot", "then"), [(True, [False]), ("only", []), (None, [False])])
+def test_where_spot_is_refused_a_worker_on_demand_starts_at_once(
+    message: str, spot: object, then: list[bool]
+) -> None:
+    world = World(spot_share=10)
+    start = world.fleet.start
+
+    def refuse(task: WorkerTask) -> str:
+        if task.spot:
+            raise CapacityError(message)
+        return start(task)
+
+    world.fleet.start = refuse  # type: ignore[method-assign]
+    pipeline = world.launch(leaf(spot=spot))
+    world.minute(1)
+
+    assert spots(world) == then
+    assert (message in str(world.nodes(pipeline)["/"].waits_for)) is (spot == "only")
 
 
 def test_a_worker_that_is_still_starting_when_nothing_is_left_to_do_is_stopped(

@@ -169,6 +169,60 @@ function NodeLink({ id, path }: { id: string; path: string }) {
   );
 }
 
+/** Nodes that ask for more memory than they use. */
+export function SizeAdvice({ history, newest }: Props) {
+  return (
+    <NodeSection
+      id="sizes"
+      title="Too much memory"
+      note="from the memory that commands used"
+      history={history}
+    >
+      {(data) =>
+        data.sizes.length === 0 ? (
+          <p className="muted">
+            No command asks for more than it needs. Advice needs five pipelines in which it passed.
+          </p>
+        ) : (
+          <table className={`list ${styles.table}`}>
+            <thead>
+              <tr>
+                <th>Node</th>
+                <th className="list-number">Asks for</th>
+                <th className="list-number">Used at most</th>
+                <th className="list-number">Enough</th>
+                <th className="list-number">Saves a month</th>
+              </tr>
+            </thead>
+            <tbody>
+              {data.sizes.map((node) => (
+                <tr key={node.path}>
+                  <th scope="row">
+                    <NodeLink id={newest} path={node.path} />
+                  </th>
+                  <td className="list-number">{`${node.mem} GB`}</td>
+                  <td className="list-number">{`${node.peak.toFixed(1)} GB`}</td>
+                  <td className="list-number">{`${node.enough} GB`}</td>
+                  <td className="list-number">
+                    {node.dollars_month < 0.005 ? "" : `$${node.dollars_month.toFixed(2)}`}
+                  </td>
+                </tr>
+              ))}
+              {data.sizes_count > data.sizes.length ? (
+                <tr>
+                  <td colSpan={5} className="muted">
+                    {`${(data.sizes_count - data.sizes.length).toLocaleString("en")} more`}
+                  </td>
+                </tr>
+              ) : null}
+            </tbody>
+          </table>
+        )
+      }
+    </NodeSection>
+  );
+}
+
 interface SectionProps {
   id: string;
   title: string;

@@ -15,7 +15,7 @@ import { defaultPair, passRates, totalsOf } from "@/programs/model/programRuns";
 import { pipelineState } from "@/run/model/pipelineStatus";
 import { failures, total } from "@/run/model/states";
 import { CompareRuns } from "@/programs/CompareRuns";
-import { FlakyNodes, lastOf, SlowestNodes } from "@/programs/NodeTables";
+import { FlakyNodes, lastOf, SizeAdvice, SlowestNodes } from "@/programs/NodeTables";
 import styles from "@/programs/ProgramPage.module.css";
 import { RunChart } from "@/programs/RunChart";
 import { useNodeHistory, useProgram } from "@/programs/useProgram";
@@ -91,6 +91,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
         <div className={styles.nodes}>
           <FlakyNodes history={history} newest={newest.pipeline.id} />
           <SlowestNodes history={history} newest={newest.pipeline.id} />
+          <SizeAdvice history={history} newest={newest.pipeline.id} />
         </div>
         {pair.before === null || pair.after === null ? null : (
           <CompareRuns pipelines={pipelines} before={pair.before} after={pair.after} />

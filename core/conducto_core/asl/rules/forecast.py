@@ -16,7 +16,7 @@ from conducto_core.billing import rules as plans
 from conducto_core.billing.rules import charged_seconds, request_dollars
 from conducto_core.run.model.states import NodeType
 from conducto_core.run.rules.tree_state import TreeState
-from conducto_core.tree.model import NodeSpec, Pipeline
+from conducto_core.tree.model import NodeSpec, Pipeline, SpotUse
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.workers.rules.fargate import PRICES, Size, rounding_note, size_for
 
@@ -333,12 +333,23 @@ class PoolEstimate:
     image: str
     kind: PoolKind
     size: Size
+    spot: SpotUse = SpotUse.SHARE
     workers: int = 0
     starts: int = 0
     execs: int = 0
     seconds: float = 0.0
     worker_seconds: float = 0.0
     dollars: float = 0.0
+
+    def is_spot(self, share: bool | None) -> bool:
+        """Return whether the price is that of Spot.
+
+        Args:
+            share: That of pools whose nodes do not say; None: none of them is.
+        """
+        if share is None or self.kind is PoolKind.CONTEXT:
+            return False
+        return share if self.spot is SpotUse.SHARE else self.spot.is_asked
 
 
 @dataclass(slots=True)
@@ -399,7 +410,7 @@ def estimate(
         history: ``{path: seconds}`` of Execs whose duration is known.
         runs: The durations of each earlier run, for the range of costs.
         max_workers: Maximum number of workers at once.
-        spot: Whether workers run on Spot.
+        spot: Whether workers run on Spot, where the node does not say.
 
     Raises:
         DefinitionError: a node is larger than any worker.
@@ -460,7 +471,7 @@ def price_range(
     execs = [spec for spec in pipeline.execs() if spec.approval is None]
 
     def cost(seconds: Mapping[str, float]) -> float:
-        return sum(_dollars(_pools(pipeline, execs, seconds, Conditions(max_workers), spot=False)))
+        return sum(_dollars(_pools(pipeline, execs, seconds, Conditions(max_workers), spot=None)))
 
     usual = [{e.path: run.get(e.path, ASSUMED_SECONDS) for e in execs} for run in runs]
     costs = [cost(seconds) for seconds in usual]
@@ -474,14 +485,15 @@ def _pools(
     seconds: Mapping[str, float],
     conditions: Conditions,
     *,
-    spot: bool,
+    spot: bool | None,
 ) -> list[PoolEstimate]:
     """Return the pools of a run with these durations, the most expensive first."""
     pools: dict[str, PoolEstimate] = {}
     for spec in execs:
         _add(pools, spec, seconds[spec.path])
     for name, workers in forecast(pipeline, seconds, conditions).items():
-        _price(pools[name], workers, PRICES.worker_hour(pools[name].size, spot=spot))
+        pool = pools[name]
+        _price(pool, workers, PRICES.worker_hour(pool.size, spot=pool.is_spot(spot)))
     return sorted(pools.values(), key=lambda pool: -pool.dollars)
 
 
@@ -495,7 +507,8 @@ def _dollars(pools: Sequence[PoolEstimate]) -> tuple[float, float]:
 def _add(pools: dict[str, PoolEstimate], spec: NodeSpec, seconds: float) -> None:
     place = spec.placement
     size = size_for(spec.path, place.cpu, place.mem)
-    pool = pools.setdefault(pool_name(spec), PoolEstimate(place.image, kind_of(spec.pool), size))
+    found = PoolEstimate(place.image, kind_of(spec.pool), size, place.spot)
+    pool = pools.setdefault(pool_name(spec), found)
     if (size.cpu, size.mem) > (pool.size.cpu, pool.size.mem):  # a context's largest member counts
         pool.size = size
     pool.execs += 1

@@ -8,7 +8,7 @@ from string import ascii_letters, digits
 from typing import Final
 
 from conducto_core.installation.names import NAME_PREFIX, made_prefix
-from conducto_core.tree.model import NodeSpec
+from conducto_core.tree.model import NodeSpec, SpotUse
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 
 #: Maximum length of an AWS name, and maximum digest length in it.
@@ -62,7 +62,8 @@ def _name_of(*values: object) -> str:
 
 def _fields(spec: NodeSpec) -> tuple[object, ...]:
     place = spec.placement
-    return place.cpu, place.mem, place.gpu, place.requires_docker, place.docker_run_args
+    spot = () if place.spot is SpotUse.SHARE else (place.spot.value,)
+    return place.cpu, place.mem, place.gpu, place.requires_docker, place.docker_run_args, *spot
 
 
 def execution_input(run_id: str) -> Mapping[str, object]:

@@ -45,6 +45,7 @@ _EXITS = {
 }
 _REASONS = {
     Cause.WORKER_LOST: "its container or worker was lost",
+    Cause.SPOT: "AWS interrupted its Spot worker",
     Cause.LAZY: "it generated no valid tree",
     Cause.INPUT: "a result that it uses does not exist",
 }

@@ -217,6 +217,7 @@ GENERIC: Final = frozenset(
         Cause.KILLED_BY_USER,
         Cause.SPEND_LIMIT,
         Cause.WORKER_LOST,
+        Cause.SPOT,
     }
 )
 #: Causes whose message names the error.

@@ -1,15 +1,18 @@
 """The differences between two pipelines. Nodes are compared by path."""
 
 import heapq
+import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from conducto_core.programs.history import DifferenceKind, FlakyNode, SlowNode
+from conducto.errors import DefinitionError
+from conducto_core.programs.history import DifferenceKind, FlakyNode, SizeAdvice, SlowNode
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.states import FAILED, State
+from conducto_core.workers.rules.fargate import PRICES, size_for
 
 #: A command is slower (or faster) by at least this factor and as many seconds; less is noise.
 NOISE_FACTOR = 1.25
@@ -173,6 +176,10 @@ class NodeRun:
         state: Of the newest attempt, like ``command`` and ``seconds``.
         retried: An earlier attempt failed with the same command.
         lost_seconds: Total time of the failed attempts.
+        started: Start of the newest attempt, in seconds since the epoch.
+        cpu: vCPUs that it asked for.
+        mem: GB that it asked for.
+        peak: GB that it used at most; None if unknown.
     """
 
     state: State
@@ -180,6 +187,10 @@ class NodeRun:
     seconds: float | None
     retried: bool = False
     lost_seconds: float = 0.0
+    started: float | None = None
+    cpu: float | None = None
+    mem: float | None = None
+    peak: float | None = None
 
     @property
     def outcome(self) -> str:
@@ -204,7 +215,16 @@ def node_runs(attempts: Iterable[AttemptRecord]) -> NodeRuns:
 def _with_attempt(before: NodeRun | None, attempt: AttemptRecord) -> NodeRun:
     seconds = seconds_of(attempt)
     lost = (seconds or 0.0) if attempt.state in FAILED else 0.0
-    run = NodeRun(attempt.state, attempt.command, seconds, lost_seconds=lost)
+    run = NodeRun(
+        attempt.state,
+        attempt.command,
+        seconds,
+        lost_seconds=lost,
+        started=attempt.started,
+        cpu=attempt.cpu,
+        mem=attempt.mem,
+        peak=None if attempt.peak_memory is None else attempt.peak_memory / 2**30,
+    )
     if before is None:
         return run
     same = before.command == attempt.command
@@ -317,3 +337,55 @@ def slowest_nodes(runs: Sequence[NodeRuns], limit: int) -> list[SlowNode]:
         )
         for path in ranked
     ]
+
+
+#: Minimum number of pipelines, factor above the maximum use, and step in GB of an advised size.
+_LEAST_RUNS, _RESERVE, _STEP = 5, 1.3, 0.25
+_MONTH = 30 * 86400.0
+
+
+def size_advice(runs: Sequence[NodeRuns]) -> list[SizeAdvice]:
+    """Return the nodes of pipelines, the oldest first, that ask for too much memory.
+
+    The largest saving comes first. Advice needs five pipelines in which the node passed, and saves
+    a quarter of the memory.
+    """
+    passed: dict[str, list[NodeRun]] = {}
+    for run in runs:
+        for path, node in run.items():
+            if node.state is State.DONE and node.peak is not None and node.mem is not None:
+                passed.setdefault(path, []).append(node)
+    found = (_size_advice(path, of_node) for path, of_node in passed.items())
+    advice = [one for one in found if one is not None]
+    return sorted(advice, key=lambda one: (-one.dollars_month, one.enough - one.mem, one.path))
+
+
+def _size_advice(path: str, runs: Sequence[NodeRun]) -> SizeAdvice | None:
+    newest, peak = runs[-1], max(run.peak or 0.0 for run in runs)
+    mem, enough = newest.mem or 0.0, max(1, math.ceil(peak * _RESERVE / _STEP)) * _STEP
+    if len(runs) < _LEAST_RUNS or enough > mem * 0.75:
+        return None
+    return SizeAdvice(
+        path=path,
+        mem=mem,
+        peak=peak,
+        enough=enough,
+        runs=len(runs),
+        dollars_month=_saving(path, runs, mem, enough),
+    )
+
+
+def _saving(path: str, runs: Sequence[NodeRun], mem: float, enough: float) -> float:
+    """Return the dollars that a month of a node's workers costs less with ``enough`` GB."""
+    times = [run.started for run in runs if run.started is not None]
+    between = max(times, default=0.0) - min(times, default=0.0)
+    if between <= 0:
+        return 0.0
+    cpu = runs[-1].cpu or 1.0
+    try:
+        now, then = size_for(path, cpu, mem), size_for(path, cpu, enough)
+    except DefinitionError:  # only a machine of its own is that large
+        return 0.0
+    hours = sum(run.seconds or 0.0 for run in runs) / 3600 * (len(times) - 1) / len(times)
+    cheaper = PRICES.worker_hour(now) - PRICES.worker_hour(then)
+    return hours * cheaper * _MONTH / between

@@ -26,6 +26,7 @@ _CAUSES = {
     Cause.IMAGE: "not started",
     Cause.NO_WORKER: "no worker",
     Cause.WORKER_LOST: "container lost",
+    Cause.SPOT: "Spot worker interrupted",
     Cause.KILLED_BY_USER: "killed",
     Cause.LAZY: "printed no valid tree",
     Cause.INPUT: "a result it uses is missing",
@@ -74,7 +75,7 @@ def failure_text(node: NodeView) -> str:
 
 
 #: Causes whose label needs the message of the attempt.
-EXPLAINED = frozenset({Cause.INPUT, Cause.LAZY, Cause.NO_WORKER, Cause.WORKER_LOST})
+EXPLAINED = frozenset({Cause.INPUT, Cause.LAZY, Cause.NO_WORKER, Cause.SPOT, Cause.WORKER_LOST})
 
 
 def explained(words: str, cause: Cause | None, message: str | None) -> str:

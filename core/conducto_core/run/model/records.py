@@ -253,6 +253,7 @@ class NodeState(Record):
         tries: Attempts since the node was created or last reset by a user.
         lost: Attempts repeated because of ``retry_lost``, since then.
         lost_starts: Attempts repeated because the container was lost before the command started.
+        interruptions: Attempts repeated because AWS interrupted their Spot worker.
         expired: Its own ``max_time`` ran out; not that of a group above it.
         mem: Memory in GB that a retry requested, instead of the definition's.
         stop_reason: Reason for which a running Exec is being stopped; a restarted agent completes
@@ -269,6 +270,7 @@ class NodeState(Record):
     tries: int = 0
     lost: int = 0
     lost_starts: int = 0
+    interruptions: int = 0
     expired: bool = False
     mem: float | None = None
     stop_reason: StopReason | None = None

@@ -282,6 +282,7 @@ class Changes(Record):
     cpu: float | None = None
     mem: float | None = None
     gpu: int | None = None
+    spot: bool | Literal["only"] | None = None
     image: str | None = None
     requires_docker: bool | None = None
     docker_run_args: tuple[str, ...] | None = None

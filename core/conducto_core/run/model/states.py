@@ -31,6 +31,7 @@ class Cause(StrEnum):
     IMAGE = "image"
     NO_WORKER = "no_worker"
     WORKER_LOST = "worker_lost"
+    SPOT = "spot"
     KILLED_BY_USER = "killed_by_user"
     LAZY = "lazy"
     INPUT = "input"
@@ -67,6 +68,7 @@ STATE_OF_CAUSE: dict[Cause | None, State] = {
     Cause.TIMEOUT: State.KILLED,
     Cause.OUT_OF_MEMORY: State.KILLED,
     Cause.WORKER_LOST: State.KILLED,
+    Cause.SPOT: State.KILLED,
     Cause.KILLED_BY_USER: State.KILLED,
     Cause.SPEND_LIMIT: State.KILLED,
     Cause.BUDGET: State.KILLED,

@@ -52,6 +52,10 @@ from conducto_core.run.rules.tree_state import (
     ready_below,
 )
 from conducto_core.tree.model import NodeSpec
+from conducto_core.workers.rules.spot import MAX_INTERRUPTIONS
+
+#: Causes of an attempt whose container ended, which say nothing about its command.
+_LOSSES = (Cause.WORKER_LOST, Cause.SPOT)
 
 
 def advance(tree: TreeState, event: ev.Event) -> list[ev.Command]:
@@ -255,13 +259,15 @@ class _Step:
             return FAIL, None
         note = None
         lost_start = not (event.started and node.state is State.RUNNING)
-        if failure.cause is Cause.WORKER_LOST and (
-            lost_start or not replaces_retry_lost(node.spec.retry)
-        ):
+        asked = node.spec.placement.spot.is_asked
+        if failure.cause is Cause.SPOT and asked and node.interruptions < MAX_INTERRUPTIONS:
+            node.interruptions += 1
+            return Decision(FailureDecision.RETRY), _about_interruption(node.interruptions)
+        if failure.cause in _LOSSES and (lost_start or not replaces_retry_lost(node.spec.retry)):
             again, note = self._after_loss(node, event)
             if again:
                 return Decision(FailureDecision.RETRY), note
-        tries = node.tries - node.lost - node.lost_starts
+        tries = node.tries - node.lost - node.lost_starts - node.interruptions
         failure = replace(failure, tries=tries, max_mem=self.tree.max_mem)
         seed = f"{node.path} {node.attempt} {event.time}"
         decision = decide_retry(node.spec.retry, failure, seed)
@@ -523,7 +529,7 @@ def _cause(stop_reason: StopReason | None, reported: Cause | None) -> Cause | No
 
 
 def _forget_tries(node: LiveNode) -> None:
-    node.tries = node.lost = node.lost_starts = 0
+    node.tries = node.lost = node.lost_starts = node.interruptions = 0
 
 
 def _about_loss(retried: int, maximum: int, *, started: bool, again: bool) -> str:
@@ -535,6 +541,10 @@ def _about_loss(retried: int, maximum: int, *, started: bool, again: bool) -> st
     if retried:
         return f"lost {retried + 1} times, retry_lost={maximum}; reset it to run it again"
     return "its command had started, so it is not run again by itself; reset it, or set retry_lost"
+
+
+def _about_interruption(number: int) -> str:
+    return f"tried again by itself: spot (interruption {number} of {MAX_INTERRUPTIONS})"
 
 
 def _about_retry(decision: Decision, tries: int, retry: Retry | None) -> str:

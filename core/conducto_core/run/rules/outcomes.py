@@ -248,6 +248,8 @@ def replaces_retry_lost(retry: Retry | None) -> bool:
 
 def _is_named(on: Sequence[int | str], failure: Failure) -> bool:
     cause = None if failure.cause is None else failure.cause.value
+    if failure.cause is Cause.SPOT:  # a way to lose a worker
+        cause = Cause.WORKER_LOST.value
     return cause in on or (failure.cause is Cause.EXIT_CODE and failure.exit_code in on)
 
 

@@ -55,6 +55,7 @@ class LiveNode:
         "attempt",
         "cause",
         "expired",
+        "interruptions",
         "lost",
         "lost_starts",
         "mem",
@@ -80,6 +81,7 @@ class LiveNode:
         self.tries = 0
         self.lost = 0
         self.lost_starts = 0
+        self.interruptions = 0
         self.mem: float | None = None
 
     @property
@@ -378,6 +380,7 @@ class TreeState:
             tries=node.tries,
             lost=node.lost,
             lost_starts=node.lost_starts,
+            interruptions=node.interruptions,
             expired=node.expired,
             mem=node.mem,
             stop_reason=node.stop_reason if isinstance(node, LiveExec) else None,
@@ -588,6 +591,7 @@ class TreeState:
         node.attempt = state.attempt
         node.tries = state.tries
         node.lost, node.lost_starts = state.lost, state.lost_starts
+        node.interruptions = state.interruptions
         node.mem = state.mem
         node.expired = state.expired
         if not isinstance(node, LiveGroup):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from conducto.wire import fields
 from conducto_core.run.model.responses import CallbackView, Parameter, Variable
 from conducto_core.run.model.states import NodeType
-from conducto_core.tree.model import Callback, NodeSpec
+from conducto_core.tree.model import Callback, NodeSpec, SpotUse
 from conducto_core.tree.rules.resolve import ENV_PREFIX
 
 Chain = Sequence[NodeSpec]
@@ -31,6 +31,8 @@ def parameters(chain: Chain, edited: frozenset[str] = frozenset()) -> tuple[Para
     """Return the parameters that apply to a node; ``edited`` were changed after the launch."""
     node = chain[0]
     found = [_placement(chain, name, default) for name, default in _PLACEMENT]
+    if node.placement.spot is not SpotUse.SHARE:
+        found.append(_placement(chain, "spot", SpotUse.SHARE))
     found.append(_max_time(chain))
     found.append(_nearest(chain, "container_reuse_context", lambda spec: spec.reuse_context))
     found.append(_held(chain, "snapshot_on_error", lambda spec: spec.snapshot_on_error, False))

@@ -27,6 +27,7 @@ from conducto_core.tree.model import (
     NodeSpec,
     Pipeline,
     Placement,
+    SpotUse,
     ancestors,
     child_path,
 )
@@ -355,6 +356,8 @@ class _Resolver:
                 changes[name] = fields.check_amount(name, written[name])
         if written.get("gpu") is not None:
             changes["gpu"] = fields.check_gpu(written["gpu"])
+        if written.get("spot") is not None:
+            changes["spot"] = SpotUse.of(fields.check_spot(written["spot"]))
         if written.get("requires_docker") is not None:
             changes["requires_docker"] = _flag(written, "requires_docker", default=False)
         if written.get("docker_run_args") is not None:

@@ -2,22 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import NamedTuple
 
 from conducto_core.asl.rules.naming import pool_name
 from conducto_core.errors import invalid
 from conducto_core.run.model.states import NodeType, State
 from conducto_core.run.rules.tree_state import LiveExec, TreeState
-from conducto_core.tree.model import NodeSpec, ancestors
+from conducto_core.tree.model import NodeSpec, SpotUse, ancestors
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 from conducto_core.workers.model import WarmPool
 from conducto_core.workers.rules.fargate import PRICES, Size
 
 #: Maximum number of workers of one pool, whatever the plan allows.
 MAX_PER_POOL = 1000
-#: The denominator of the share in `on_spot`.
-_ALL = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +26,8 @@ class Pool:
         key: `NodeSpec.pool` of its Execs.
         groups: The groups whose capacity they count in: paths of nodes with ``max_concurrent`` or a
             budget, the innermost first, then named limits.
+        spot: Whether its workers are Spot tasks. One of a context never is: the state in its
+            container would be lost.
     """
 
     name: str
@@ -37,6 +36,7 @@ class Pool:
     cpu: float
     mem: float
     groups: tuple[str, ...] = ()
+    spot: SpotUse = SpotUse.SHARE
 
     @property
     def kind(self) -> PoolKind:
@@ -53,7 +53,8 @@ def pool_of(spec: NodeSpec, pipeline_id: str, groups: tuple[str, ...]) -> Pool:
     """Return the pool of an Exec."""
     place = spec.placement
     name = pool_name(spec, pipeline_id, groups)
-    return Pool(name, spec.pool, place.image, place.cpu, place.mem, groups)
+    spot = SpotUse.NEVER if kind_of(spec.pool) is PoolKind.CONTEXT else place.spot
+    return Pool(name, spec.pool, place.image, place.cpu, place.mem, groups, spot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +111,6 @@ def workers_wanted(
         if need.ready and min(more, maximum) > 0:
             wanted[pool.name] = min(more, maximum)
     return wanted
-
-
-def on_spot(worker_id: str, kind: PoolKind, share: int) -> bool:
-    """Return whether a worker is a Spot task: cheaper, but AWS may stop it.
-
-    The result depends only on the arguments, so that a repeated start is the same start. A worker
-    of a context never runs on Spot: the state in its container would be lost.
-    """
-    if kind is PoolKind.CONTEXT:
-        return False
-    return int(sha256(worker_id.encode()).hexdigest(), 16) % _ALL < share
 
 
 # ----------------------------------------------------------------------------------------

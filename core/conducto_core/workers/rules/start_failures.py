@@ -4,11 +4,12 @@ No I/O. A pool of which no worker has run a command starts few at once, waits lo
 failure, and finally gives up: `PoolStarts` has the state of a pool.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.outcomes import MAX_LOST_STARTS
+from conducto_core.workers.rules.spot import SpotHistory
 
 #: Maximum number of workers that a pool starts before one of them has run a command.
 MAX_STARTS = 10
@@ -25,8 +26,9 @@ class StartFailure(StrEnum):
 
     ``bad_image``: no worker can run the image. ``image``: the image, as far as is known.
     ``exited``: a container ended by itself. ``setup``: ECS could not set the task up. ``no_room``:
-    a quota, or the addresses of the subnets. ``throttled``: AWS or a registry limits calls or lacks
-    capacity; this passes. ``denied``: a role lacks a permission. ``lost``: other.
+    a quota, or the addresses of the subnets. ``throttled``: AWS or a registry limits calls; this
+    passes. ``capacity``: AWS has none now. ``spot``: AWS interrupted a Spot task. ``denied``: a
+    role lacks a permission. ``lost``: other.
     """
 
     BAD_IMAGE = "bad_image"
@@ -35,6 +37,8 @@ class StartFailure(StrEnum):
     SETUP = "setup"
     NO_ROOM = "no_room"
     THROTTLED = "throttled"
+    CAPACITY = "capacity"
+    SPOT = "spot"
     DENIED = "denied"
     LOST = "lost"
 
@@ -58,6 +62,7 @@ _AMD64 = "workers are linux/amd64: build the image with --platform linux/amd64"
 _NOT_PULLED = "not on this machine and cannot be pulled"
 #: The first entry that matches a reason in lower case applies.
 _KNOWN = (
+    _Known(StartFailure.SPOT, ("spot task was interrupted",)),
     _Known(StartFailure.BAD_IMAGE, (_NOT_PULLED,)),  # `not_pulled` says what to do
     _Known(
         StartFailure.THROTTLED,
@@ -113,7 +118,7 @@ _KNOWN = (
         pulling=True,
     ),
     _Known(StartFailure.DENIED, ("not authorized", "accessdenied", "access denied"), DENIED_REMEDY),
-    _Known(StartFailure.THROTTLED, ("capacity", "resource:")),
+    _Known(StartFailure.CAPACITY, ("capacity", "resource:")),
     _Known(StartFailure.EXITED, ("essential container",)),
     _Known(StartFailure.SETUP, ("resourceinitializationerror", "failed to start")),
 )
@@ -142,8 +147,12 @@ _FIRST_BACKOFF = {
     StartFailure.LOST: 15.0,
     StartFailure.NO_ROOM: 60.0,
     StartFailure.THROTTLED: 60.0,
+    StartFailure.CAPACITY: 60.0,
+    StartFailure.SPOT: 60.0,
     StartFailure.DENIED: 300.0,
 }
+#: Refusals that a start on demand instead of Spot may not meet.
+OF_SPOT = frozenset({StartFailure.CAPACITY, StartFailure.NO_ROOM, StartFailure.SPOT})
 _OF_IMAGES = frozenset({StartFailure.BAD_IMAGE, StartFailure.IMAGE, StartFailure.EXITED})
 
 
@@ -222,6 +231,7 @@ class PoolStarts:
         reason: AWS's reason of the last failure.
         refused: AWS rejected the last start.
         given_up: No further worker starts until a user changes something.
+        spot: What it has learned about Spot.
     """
 
     proven: bool = False
@@ -233,6 +243,7 @@ class PoolStarts:
     reason: str = ""
     refused: bool = False
     given_up: bool = False
+    spot: SpotHistory = field(default_factory=SpotHistory)
 
     @property
     def cause(self) -> Cause:
@@ -283,13 +294,21 @@ class PoolStarts:
         """Return the state after a worker of the round ``started_in`` started: AWS has capacity."""
         if not self.refused or started_in < self.rounds:
             return self
-        return PoolStarts(self.proven, calls=self.calls)
+        return PoolStarts(self.proven, calls=self.calls, spot=self.spot)
 
     def after_command(self, started_in: int) -> "PoolStarts":
         """Return the state after a worker of that round runs a command."""
         if self.refused and started_in < self.rounds:  # it started before AWS ran out of capacity
             return replace(self, proven=True, calls=0)
-        return PoolStarts(proven=True)
+        return PoolStarts(proven=True, spot=self.spot)
+
+    def after_spot(self, now: float) -> "PoolStarts":
+        """Return the state after Spot refused or interrupted a worker."""
+        return replace(self, spot=self.spot.after_refusal(now))
+
+    def after_spot_up(self) -> "PoolStarts":
+        """Return the state after a Spot worker started."""
+        return replace(self, spot=replace(self.spot, refusals=0))
 
     def message(self, image: str) -> str:
         """Return the message of nodes that wait for a pool that has given up."""

@@ -30,9 +30,10 @@ from conducto_core.run.model.records import (
 from conducto_core.run.model.states import State
 from conducto_core.run.rules.actions import Activity
 from conducto_core.run.rules.tree_state import LiveGroup, LiveNode, TreeState
-from conducto_core.tree.model import unpack_form
+from conducto_core.tree.model import SpotUse, unpack_form
 from conducto_core.workers.model import WarmPool
 from conducto_core.workers.rules.pools import Pool
+from conducto_core.workers.rules.spot import SpotHistory
 from conducto_core.workers.rules.start_failures import PoolStarts, StartFailure
 
 #: Snapshots of another version are ignored: the whole journal is read instead. A change of the
@@ -186,7 +187,8 @@ def _status(written: Mapping[str, Any]) -> RunState:
 
 
 def _pool(written: Mapping[str, Any]) -> Pool:
-    return Pool(**{**written, "groups": tuple(written["groups"])})
+    spot = SpotUse(written.get("spot", SpotUse.SHARE))
+    return Pool(**{**written, "groups": tuple(written["groups"]), "spot": spot})
 
 
 def _workers(written: Iterable[Mapping[str, Any]]) -> dict[str, WorkerEntry]:
@@ -199,7 +201,13 @@ def _workers(written: Iterable[Mapping[str, Any]]) -> dict[str, WorkerEntry]:
 
 
 def _starts(written: Mapping[str, Any]) -> PoolStarts:
-    return PoolStarts(**{**written, "failure": StartFailure(written["failure"])})
+    return PoolStarts(
+        **{
+            **written,
+            "failure": StartFailure(written["failure"]),
+            "spot": SpotHistory(**written.get("spot", {})),
+        }
+    )
 
 
 def _image(written: Mapping[str, Any]) -> CloudImage:

@@ -25,8 +25,9 @@ from conducto_core.run.rules.contexts import LATE, Hold, is_inside, is_late, los
 from conducto_core.run.rules.outcomes import AttemptEnd
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import secrets_user
+from conducto_core.tree.model import SpotUse
 from conducto_core.tree.rules.callbacks import PoolKind
-from conducto_core.workers.rules.start_failures import Failed, PoolStarts, StartFailure
+from conducto_core.workers.rules.start_failures import OF_SPOT, Failed, PoolStarts, StartFailure
 
 _OUTDATED = "its image or title changed, or it has secrets that are withheld since a change"
 
@@ -120,7 +121,8 @@ class PipelineWorkers(PipelineSteps):
             report.interpreter,
             first_error=report.first_error,
         )
-        self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
+        cause = self._cause_at(worker, report.cause)
+        self._finish(report.path, cause, seconds=report.seconds, message=report.message)
         if worker.leaves or self._gives_up(worker):
             self._stop(worker)
         elif worker.status is WorkerStatus.LEAVING:
@@ -169,6 +171,7 @@ class PipelineWorkers(PipelineSteps):
                 launched=self.now,
                 round=self.starts_of(launch.pool).rounds,
                 for_owner=secrets_user(self.record) is not None,
+                spot=launch.spot,
             )
         self.limited, self.withheld = written.limited, written.withheld
         self.told = None
@@ -189,7 +192,8 @@ class PipelineWorkers(PipelineSteps):
         if worker.status is WorkerStatus.STARTING:
             worker.status = WorkerStatus.IDLE
         if worker.pool in self.starts:
-            self.starts[worker.pool] = self.starts[worker.pool].after_up(worker.round)
+            starts = self.starts[worker.pool].after_up(worker.round)
+            self.starts[worker.pool] = starts.after_spot_up() if worker.spot else starts
 
     def _worker_lost(self, lost: WorkerLost) -> None:
         worker = self.registry.workers.get(lost.worker)
@@ -208,7 +212,7 @@ class PipelineWorkers(PipelineSteps):
                 self.spend(worker.path, self._running_dollars(worker))
                 self.spent["/"] -= self._running_dollars(worker)
             message = f"the worker was lost: {lost.reason.rstrip('.')}"
-            self._finish(worker.path, lost.cause, message=message)
+            self._finish(worker.path, self._cause_at(worker, lost.cause), message=message)
         looked = worker.task is not None and self.cloud_machine.run in self.runs
         if not self._lose_tasks(worker) and looked and self._is_forgotten(worker.pool):
             self._replan()
@@ -277,10 +281,25 @@ class PipelineWorkers(PipelineSteps):
         refused: bool = False,
         contended: bool = False,
     ) -> None:
-        """Count a worker that ended, or failed to launch, before it ran a command."""
-        failed = Failed(failure, reason, worker.round, refused=refused, contended=contended)
+        """Count a worker that ended, or failed to launch, before it ran a command.
+
+        Instead of a Spot worker, one on demand starts at once, unless the nodes refuse that.
+        """
         starts = self.starts.get(worker.pool, PoolStarts())
-        self.starts[worker.pool] = starts.after(failed, self.now)
+        of_spot = worker.spot and failure in OF_SPOT
+        if of_spot:
+            starts = starts.after_spot(self.now)
+        if not of_spot or self.pools[worker.pool].spot is SpotUse.ONLY:
+            failed = Failed(failure, reason, worker.round, refused=refused, contended=contended)
+            starts = starts.after(failed, self.now)
+        self.starts[worker.pool] = starts
+
+    def _cause_at(self, worker: WorkerEntry, cause: Cause | None) -> Cause | None:
+        """Return the cause of the end of a command, which may be that of its Spot worker."""
+        if not worker.spot or cause is not Cause.WORKER_LOST:
+            return cause
+        self.starts[worker.pool] = self.starts_of(worker.pool).after_spot(self.now)
+        return Cause.SPOT
 
     def _fail_without_workers(self) -> None:
         for pool in list(self.queue):

@@ -23,6 +23,7 @@ const CAUSES: Record<Cause, string> = {
   image: "image build failed",
   no_worker: "no worker",
   worker_lost: "worker lost",
+  spot: "Spot worker interrupted",
   killed_by_user: "killed by user",
   lazy: "printed an invalid tree",
   input: "a result is missing",

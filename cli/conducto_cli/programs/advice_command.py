@@ -1,0 +1,65 @@
+"""``conducto advice``: what to change about the nodes of a program."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conducto_cli.app.arguments import add_json
+from conducto_cli.app.exit import DONE
+from conducto_cli.app.output import as_json
+from conducto_cli.text.text import printable, table
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from conducto_cli.app.arguments import Parser
+    from conducto_cli.target.connection import OpenClient
+    from conducto_core.programs.history import NodeHistory
+
+_CENT = 0.005
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("id", metavar="ID", help="ID of a pipeline of the program")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    from conducto_cli.target.lookup import find_pipeline
+    from conducto_core.programs.history import NodeHistoryParams
+    from conducto_core.programs.rules.programs import program_key
+
+    with open_client() as client:
+        record = find_pipeline(client, arguments.id).pipeline
+        key = program_key(record)
+        query = NodeHistoryParams(
+            title=key.title or record.title, program=key.program, function=key.function
+        )
+        found = client.node_history(query)
+    if arguments.json:
+        print(as_json(found))
+    else:
+        for line in advice_lines(found):
+            print(line)
+    return DONE
+
+
+def advice_lines(found: NodeHistory) -> Iterator[str]:
+    """Yield the advice, for a terminal."""
+    if not found.sizes and not found.flaky:
+        yield f"nothing to advise: {len(found.pipelines)} finished pipelines were read"
+        yield "advice about memory needs five pipelines in which a command passed"
+        return
+    rows = []
+    for one in found.sizes:
+        saved = f"saves ${one.dollars_month:,.2f} a month" if one.dollars_month > _CENT else ""
+        used = f"used at most {one.peak:.1f} GB of {one.mem:g} in {one.runs} pipelines"
+        rows.append((printable(one.path), f"mem={one.enough:g}", used, saved))
+    for node in found.flaky:
+        seen = f"flaky in {node.flaked} of {node.runs} pipelines"
+        rows.append((printable(node.path), "correct it", seen, ""))
+    yield from (line.rstrip() for line in table(rows))
