@@ -33,8 +33,8 @@ from conducto_cli.app.parser import build_parser
 from conducto_core.api.cloud_operations import MAX_CONTEXT
 from conducto_core.assistants.rules.tools import TOOLS, Tool
 from conducto_core.children.rules import MAX_CHILDREN, MAX_DEPTH
-from conducto_core.command.environment import MAX_INPUTS
 from conducto_core.results.outputs import MAX_ALL_POINTS, MAX_ARTIFACTS
+from conducto_core.results.rules import MAX_INPUTS
 from conducto_core.run.rules.outcomes import RETRIES
 from conducto_core.workers.model import MAX_TREE
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         TreeError,
     )
     from conducto.main import main
+    from conducto.maps import map as map  # noqa: A004 (`co.map`)
     from conducto.results import artifact, metric, result
     from conducto.tree.approve import Approve
     from conducto.tree.image import Image, relpath
@@ -102,6 +103,7 @@ _HOMES = {
     "lazy_py": "tree.lazy",
     "lazy_shell": "tree.lazy",
     "main": "main",
+    "map": "maps",
     "metric": "results",
     "perm_data": "data:user",
     "relpath": "tree.image",

@@ -162,6 +162,15 @@ def argument(parameter: Parameter, text: str) -> Any:
 
     path = path_in(text)
     data = value_of(path) if path else replaced(loads(text, "a reference"), value_of)
+    return converted(parameter, data)
+
+
+def converted(parameter: Parameter, data: Any) -> Any:
+    """Return JSON data as the type of a parameter.
+
+    Raises:
+        CodecError: They do not fit the type.
+    """
     codec: Any = parameter.codec if parameter.annotated else None
     return codec.from_json(data) if hasattr(type(codec), "from_json") else data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 from conducto_core.run.model import events as ev
@@ -214,6 +215,8 @@ def _expect(
         if serial and stops:
             turn = False
     assert node.in_flight() == (flying > 0)
+    if node.spec.map is not None and not serial and _enough(seen, node.spec.map.min_done):
+        seen = [Outcome.OK if each is Outcome.FAILED else each for each in seen]
     total = _total(seen, serial=serial, stop=node.spec.stop_on_error)
     if node.spec.awaits_tree:
         total = Outcome.UNFINISHED
@@ -235,6 +238,12 @@ def _expect(
     if node.skipped and not flying:
         result = Outcome.OK
     return result, flying
+
+
+def _enough(seen: list[Outcome], min_done: float) -> bool:
+    """Return whether the children that have not failed are the share that must be done."""
+    left = len(seen) - seen.count(Outcome.FAILED)
+    return left >= Decimal(str(min_done)) * len(seen)
 
 
 def _total(seen: list[Outcome], *, serial: bool, stop: bool) -> Outcome:

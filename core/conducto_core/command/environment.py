@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 
-from conducto_core.results.rules import MissingResultError
+from conducto_core.results.rules import MissingResultError, check_size
 
 #: Old clients in an image look for the profile's directory at import unless this is set.
 NO_PROFILE = "DUMMY_PROFILE"
@@ -64,10 +64,6 @@ def command_env(
 # The file of inputs of a command: the results that it uses. No I/O.
 
 
-#: Maximum bytes of all results that one command uses.
-MAX_INPUTS = 4 << 20
-
-
 def inputs_text(results: Mapping[str, bytes]) -> str:
     """Return the content of the file: ``{path: result}`` as JSON; empty without results.
 
@@ -76,11 +72,7 @@ def inputs_text(results: Mapping[str, bytes]) -> str:
     """
     parts = [f"{json.dumps(path)}:{_checked(path, data)}" for path, data in results.items()]
     size = sum(map(len, parts))
-    if size > MAX_INPUTS:
-        raise MissingResultError(
-            f"the {len(parts)} results that it uses have {size:,} bytes together; the maximum is "
-            f"{MAX_INPUTS:,}; return names of files in the pipeline's data instead"
-        )
+    check_size(size)
     return f"{{{','.join(parts)}}}" if parts else ""
 
 

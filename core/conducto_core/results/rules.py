@@ -1,14 +1,19 @@
 """Results that commands use: the checks of a tree, and the attempts that they come from."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from conducto.errors import raise_found
+from conducto.wire.maps import MapOptions
 from conducto.wire.result_order import MAX_RESULTS, Facts, problem
 from conducto_core.errors import invalid
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.run.rules.tree_state import LiveExec, LiveNode
-from conducto_core.tree.model import NodeSpec
+from conducto_core.run.rules.tree_state import LiveGroup, LiveNode
+from conducto_core.tree.model import NodeSpec, is_within
+
+#: Maximum bytes of all results that one command uses.
+MAX_INPUTS = 4 << 20
 
 
 class MissingResultError(Exception):
@@ -37,15 +42,44 @@ def _is_path(path: object) -> bool:
     return isinstance(path, str) and path.startswith("/")
 
 
-def check_results(nodes: Mapping[str, NodeSpec]) -> None:
+def moved_results(nodes: Mapping[str, NodeSpec], target: str) -> dict[str, NodeSpec]:
+    """Return a generated tree in which references to its own nodes lead to their new paths.
+
+    Commands keep their texts: a node's ``result_names`` are the paths that they have. Any other
+    path is one of the pipeline.
+    """
+    return {path: _moved(node, nodes, target) for path, node in nodes.items()}
+
+
+def _moved(node: NodeSpec, nodes: Mapping[str, NodeSpec], target: str) -> NodeSpec:
+    if not node.results:
+        return node
+    inside = (target if name == "/" else f"{target.rstrip('/')}{name}" for name in node.results)
+    found = tuple(
+        path if path in nodes else name for path, name in zip(inside, node.results, strict=True)
+    )
+    same = found == node.results
+    return node if same else replace(node, results=found, result_names=node.results)
+
+
+def check_results(
+    nodes: Mapping[str, NodeSpec], target: str = "/", others: Mapping[str, NodeSpec] | None = None
+) -> None:
     """Check that every result exists when the command that uses it starts.
+
+    Args:
+        nodes: The nodes whose references are checked.
+        target: The path of the first one.
+        others: The tree around them.
 
     Raises:
         DefinitionError: a node might start before a result that it uses exists.
     """
+    around = {} if others is None else others
 
     def facts_of(path: str) -> Facts | None:
-        return _facts(nodes[path]) if path in nodes else None
+        found = nodes.get(path) if is_within(path, target) else around.get(path)
+        return None if found is None else _facts(found)
 
     found = [
         invalid(node.path, reason)
@@ -64,43 +98,120 @@ def _facts(node: NodeSpec) -> Facts:
         node.stop_on_error,
         node.suppress_errors,
         node.lazy_target is not None,
+        node.map,
     )
 
 
-def refuse_results(nodes: Iterable[NodeSpec]) -> None:
-    """Reject results in a tree that a Lazy printed: its paths are those of another tree.
+class Attempt(NamedTuple):
+    """An attempt whose result is read."""
 
-    Raises:
-        DefinitionError: a node uses results.
+    path: str
+    number: int
+
+
+class Source(NamedTuple):
+    """The attempts that a result comes from.
+
+    Attributes:
+        name: The name by which the command knows the result.
+        path: The node.
+        attempts: One, or those of the items of a map, in their order; None for an item without.
+        map: The options of a map.
     """
-    raise_found(
-        [
-            invalid(
-                node.path,
-                f"uses the result of {node.results[0]}, but a tree from a Lazy cannot use results; "
-                "pass the value to the function of the Lazy, as in co.Lazy(function, node.result)",
-            )
-            for node in nodes
-            if node.results
-        ]
-    )
+
+    name: str
+    path: str
+    attempts: tuple[Attempt | None, ...]
+    map: MapOptions | None = None
 
 
-def source_attempts(spec: NodeSpec, nodes: Mapping[str, LiveNode]) -> dict[str, int]:
-    """Return ``{path: attempt}`` of the results that an Exec uses.
+#: Reads the results of attempts, in their order; empty bytes for an attempt without one.
+Read = Callable[[Sequence[Attempt]], Iterable[bytes]]
+
+
+def sources_of(spec: NodeSpec, nodes: Mapping[str, LiveNode]) -> list[Source]:
+    """Return the attempts whose results an Exec uses.
 
     Raises:
         MissingResultError: a node has not run, or not succeeded.
     """
-    return {path: _source_attempt(path, nodes.get(path)) for path in spec.results}
+    names = spec.result_names or spec.results
+    return [
+        _source(name, path, nodes.get(path)) for name, path in zip(names, spec.results, strict=True)
+    ]
 
 
-def _source_attempt(path: str, node: LiveNode | None) -> int:
-    if not isinstance(node, LiveExec):
-        raise MissingResultError(f"it uses the result of {path}, which no longer exists")
-    if node.state is not State.DONE or not node.attempt:
+def _source(name: str, path: str, node: LiveNode | None) -> Source:
+    uses = f"it uses the result of {path}"
+    if node is None or (isinstance(node, LiveGroup) and node.spec.map is None):
+        raise MissingResultError(f"{uses}, which no longer exists")
+    if node.state is not State.DONE:
         state = "was skipped" if node.skipped else f"is {node.state.value}"
+        raise MissingResultError(f"{uses}, but {path} {state}; run {path} first")
+    if not isinstance(node, LiveGroup):
+        if not node.attempt:
+            raise MissingResultError(f"{uses}, but {path} has not run; run {path} first")
+        return Source(name, path, (Attempt(path, node.attempt),))
+    items = items_of(node)
+    return Source(name, path, tuple(map(_item_attempt, items)), node.spec.map)
+
+
+def items_of(group: LiveGroup) -> list[LiveNode]:
+    """Return the items of a map; for the Lazy of one, those of its generated tree."""
+    targets = {child.spec.lazy_target for child in group.children} - {None}
+    for child in group.children:
+        if child.path in targets and isinstance(child, LiveGroup):
+            return child.children
+    return group.children
+
+
+def _item_attempt(node: LiveNode) -> Attempt | None:
+    done = node.state is State.DONE and not node.warning and node.attempt
+    return Attempt(node.path, node.attempt) if done else None
+
+
+def read_sources(sources: Sequence[Source], read: Read) -> dict[str, bytes]:
+    """Return ``{name: result}``, as JSON; that of a map is the list of those of its items.
+
+    Raises:
+        MissingResultError: an item of a map has none.
+    """
+    attempts = [each for source in sources for each in source.attempts if each is not None]
+    found: dict[Attempt, bytes] = {}
+    size = 0
+    for attempt, data in zip(attempts, read(attempts), strict=True):
+        found[attempt] = data
+        size += len(data)
+        check_size(size)
+    return {
+        source.name: _value(source, [found[each] if each else b"" for each in source.attempts])
+        for source in sources
+    }
+
+
+def check_size(size: int) -> None:
+    """Check the bytes of the results that a command uses.
+
+    Raises:
+        MissingResultError: they are too many.
+    """
+    if size > MAX_INPUTS:
         raise MissingResultError(
-            f"it uses the result of {path}, but {path} {state}; run {path} first"
+            f"the results that it uses have {size:,} bytes or more together; the maximum is "
+            f"{MAX_INPUTS:,}; return names of files in the pipeline's data instead"
         )
-    return node.attempt
+
+
+def _value(source: Source, results: list[bytes]) -> bytes:
+    if source.map is None:
+        return results[0]
+    missing = source.map.missing
+    if missing is None and b"" in results:
+        number = results.index(b"")
+        raise MissingResultError(
+            f"it uses the results of {source.path}, but item {number} has none: it failed, was "
+            "skipped, returned None, or a value that could not be kept; give the map "
+            'missing="none" or missing="drop"'
+        )
+    kept = results if missing != "drop" else filter(None, results)
+    return b"[" + b",".join(each or b"null" for each in kept) + b"]"

@@ -14,6 +14,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Final
 
+from conducto.wire.maps import MapOptions
 from conducto.wire.retries import Retry
 from conducto_core.images.model import ImageSpec
 from conducto_core.programs.model import ProgramCall
@@ -131,7 +132,10 @@ class NodeSpec:
         budget_kills: Running commands stop when the budget is used up.
         retry: Automatic retries of an Exec (for a group: inherited by its children); None for none.
         retry_lost: How often an Exec is run again whose container was lost; inherited.
-        results: Paths of the Execs whose results an Exec uses.
+        results: Paths of the Execs and maps whose results an Exec uses.
+        result_names: The names by which the command knows them, if these differ: in a generated
+            tree, paths from the root of that tree.
+        map: Of a group whose children are the commands of a map, or of the Lazy of a map.
         callbacks: Own and inherited ones.
         handed_down: Callbacks that the nodes below inherit.
         lazy_target: Path of the node that receives the tree this Exec prints, or None.
@@ -158,6 +162,8 @@ class NodeSpec:
     budget: float | None = None
     budget_kills: bool = False
     results: tuple[str, ...] = ()
+    result_names: tuple[str, ...] = ()
+    map: MapOptions | None = None
     callbacks: tuple[Callback, ...] = ()
     handed_down: tuple[Callback, ...] = ()
     lazy_target: str | None = None

@@ -2,8 +2,9 @@
 
 import base64
 import binascii
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from chalicelib.debug.plans import OUTER_OWNER
@@ -18,6 +19,7 @@ from chalicelib.run.rules.launch_validation import used_images, validate_nodes
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets
 from chalicelib.workers.rules import WorkerEntry
+from conducto.errors import DefinitionError
 from conducto.wire import fields
 from conducto.wire.launching import TOKEN
 from conducto.wire.lazy_form import from_wire_document
@@ -28,7 +30,13 @@ from conducto_core.command.environment import ExecutionContext, command_env, inp
 from conducto_core.command.text import CommandError, as_written, script_of
 from conducto_core.errors import RefusedError
 from conducto_core.programs.relaunch import fingerprint_in
-from conducto_core.results.rules import MissingResultError, source_attempts
+from conducto_core.results.rules import (
+    Attempt,
+    MissingResultError,
+    Source,
+    read_sources,
+    sources_of,
+)
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.tree_state import LiveExec
@@ -40,6 +48,9 @@ from conducto_core.workers.rules import pools as capacity
 
 #: Seconds after an attempt's time limit at which its token expires, if it was not refused before.
 TOKEN_MARGIN = 600.0
+#: Results that are read at once, and ahead of the check of their size.
+_READERS = 16
+_READ_AHEAD = 256
 #: Returns the secrets of a command that was queued at a time.
 Secrets = Callable[[SecretAccess, float], InjectedSecrets]
 
@@ -59,6 +70,7 @@ class Claims:
         self._cloud = cloud
         self._me = worker
         self._limits = ClaimedLimits(cloud)
+        self._read: dict[tuple[str, tuple[Source, ...]], dict[str, bytes]] = {}
 
     @cached_property
     def _used(self) -> InUse | None:
@@ -180,12 +192,23 @@ class Claims:
         return token
 
     def _results(self, live: CloudPipeline, node: LiveExec) -> dict[str, bytes]:
-        """Return ``{path: result}`` that a command uses."""
-        logs, sources = self._cloud.logs, source_attempts(node.spec, live.tree.nodes)
-        return {
-            path: logs.read(LogKey(live.id, path, number, "result"), 0, MAX_RESULT)
-            for path, number in sources.items()
-        }
+        """Return ``{name: result}`` that a command uses; a request reads them once."""
+        sources = tuple(sources_of(node.spec, live.tree.nodes))
+        if (live.id, sources) not in self._read:
+            read = partial(self._read_all, live.id)
+            self._read = {(live.id, sources): read_sources(sources, read)}
+        return self._read[live.id, sources]
+
+    def _read_all(self, pipeline_id: str, attempts: Sequence[Attempt]) -> Iterator[bytes]:
+        """Yield the results of attempts: those of a map are many."""
+
+        def read(each: Attempt) -> bytes:
+            key = LogKey(pipeline_id, each.path, each.number, "result")
+            return self._cloud.logs.read(key, 0, MAX_RESULT)
+
+        with ThreadPoolExecutor(_READERS) as readers:
+            for start in range(0, len(attempts), _READ_AHEAD):
+                yield from readers.map(read, attempts[start : start + _READ_AHEAD])
 
     def _prepare(self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets) -> Prepared:
         built = live.images[node.spec.placement.image].built
@@ -264,6 +287,8 @@ def _form_of(packed: bytes) -> bytes:
         raise GeneratedTreeError(f"printed a tree of over {MAX_TREE >> 20} MB; make it smaller")
     try:
         return pack_form(from_wire_document(unpack_tree(packed)))
+    except DefinitionError as error:
+        raise GeneratedTreeError(str(error)) from error
     except ValueError as error:
         raise GeneratedTreeError(f"printed a broken tree: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:

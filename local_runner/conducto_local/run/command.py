@@ -1,7 +1,7 @@
 """Runs the command of an attempt and writes its output to the log."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ from conducto_core.command.text import script_of
 from conducto_core.diagnosis.rules.first_error import ErrorFinder
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import CollectedOutputs, LiveOutputs, collect
-from conducto_core.results.rules import source_attempts
+from conducto_core.results.rules import Attempt, read_sources, sources_of
 from conducto_core.run.model.records import FirstError
 from conducto_core.run.model.states import Cause, StopReason
 from conducto_core.run.rules.outcomes import AttemptEnd, cause_of_exit
@@ -122,16 +122,16 @@ class Result:
 
 
 async def results_of(active: ActiveAttempt, logs: LogDirectory) -> dict[str, bytes]:
-    """Return ``{path: result}`` that an attempt's command uses."""
+    """Return ``{name: result}`` that an attempt's command uses."""
     if not active.spec.results:
         return {}
-    sources = source_attempts(active.spec, active.live.tree.nodes)
-    return await asyncio.to_thread(
-        lambda: {
-            path: logs.reader(path, number).read("result", 0, MAX_RESULT).data
-            for path, number in sources.items()
-        }
-    )
+    sources = sources_of(active.spec, active.live.tree.nodes)
+
+    def read(attempts: Iterable[Attempt]) -> Iterator[bytes]:
+        for path, number in attempts:
+            yield logs.reader(path, number).read("result", 0, MAX_RESULT).data
+
+    return await asyncio.to_thread(read_sources, sources, read)
 
 
 def prepare(

@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 
 _WRONG = 2
 _NOT_FOUND = 127
-#: `conducto.tools.serialized.COMMANDS`, which also run inside containers.
-_OF_TREES = ("build", "validate-serialization")
-#: `conducto.tools.output_tools.COMMANDS`, for commands of nodes.
-_OF_OUTPUTS = ("metric", "artifact", "result")
+#: The commands that also run inside containers, and their modules.
+_TOOLS = {
+    "build": "tools.serialized",
+    "validate-serialization": "tools.serialized",
+    "metric": "tools.output_tools",
+    "artifact": "tools.output_tools",
+    "result": "tools.output_tools",
+    "map-items": "maps.expand",
+}
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -52,14 +57,10 @@ def _dispatch(argv: Optional[Sequence[str]]) -> int:
         return _NOT_FOUND
     if first and not first.startswith("-") and os.path.isfile(first):
         return run_file(first, words[1:])
-    if first in _OF_TREES:
-        from conducto.tools import serialized
+    if first in _TOOLS:
+        from importlib import import_module
 
-        return serialized.run(first, words[1:])
-    if first in _OF_OUTPUTS:
-        from conducto.tools import output_tools
-
-        return output_tools.run(first, words[1:])
+        return int(import_module(f"conducto.{_TOOLS[first]}").run(first, words[1:]))
     from conducto import _host
 
     return _host.run(words)

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 COMMANDS = {
     "metric": "record a point of a metric of the node",
     "artifact": "declare a file as an artifact of the node",
-    "result": "print the result of another node as JSON",
+    "result": "print the result of another node as JSON; with --each, a line for each item",
 }
 _PARAMETERS: Dict[str, ToolCommand] = {
     "metric": ToolCommand(("name", "value")),
     "artifact": ToolCommand(("path",)),
-    "result": ToolCommand(("path",)),
+    "result": ToolCommand(("path",), flags=("each",)),
 }
 _OPTIONS = {"metric": ("step",), "artifact": ("title",), "result": ()}
 _USAGE = {
     "metric": "usage: conducto metric NAME VALUE [--step N]",
     "artifact": "usage: conducto artifact PATH [--title TEXT]",
-    "result": "usage: conducto result PATH; the node needs results=[PATH]",
+    "result": "usage: conducto result PATH [--each]; the node needs results=[PATH]",
 }
 
 
@@ -37,7 +37,8 @@ def run(name: str, words: Sequence[str]) -> int:
 
 
 def _run(name: str, words: Sequence[str]) -> int:
-    values = _PARAMETERS[name].parse(words, options=_OPTIONS[name]).values
+    parsed = _PARAMETERS[name].parse(words, options=_OPTIONS[name])
+    values = parsed.values
     if name == "metric":
         step = values.get("step")
         results.metric(values["name"], _number(values["value"]), _step(step))
@@ -46,7 +47,11 @@ def _run(name: str, words: Sequence[str]) -> int:
     else:
         import json  # noqa: PLC0415 (when needed)
 
-        print(json.dumps(results.value_of(values["path"])))
+        value = results.value_of(values["path"])
+        if parsed.flags.get("each") and not isinstance(value, list):
+            raise UsageError(f"--each needs a list, the result of {values['path']} is {value!r}")
+        for each in value if parsed.flags.get("each") else [value]:
+            print(json.dumps(each))
     return 0
 
 

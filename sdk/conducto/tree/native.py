@@ -109,9 +109,30 @@ def problem_of(func: Callable[..., Any]) -> Optional[str]:
     return _find_source(func).problem
 
 
+def parameters_of(func: Callable[..., Any]) -> Mapping[str, Parameter]:
+    """Return the parameters of ``func``, which has only ordinary ones.
+
+    Raises:
+        TypeError: it has others.
+    """
+    return _find_source(func).signature.parameters
+
+
+def command_words(program: str, func: Callable[..., Any], *words: str) -> str:
+    """Return the command ``conducto PROGRAM FILE FUNCTION WORDS``."""
+    native = _find_source(func)
+    parts = [
+        "conducto",
+        program,
+        paths.draft(native.file),
+        *map(shlex.quote, (native.name, *words)),
+    ]
+    return " ".join(parts)
+
+
 def has_parameter(func: Callable[..., Any], name: str) -> bool:
     """Return whether ``func`` has a parameter of that name."""
-    return name in _find_source(func).signature.parameters
+    return name in parameters_of(func)
 
 
 def command_of(

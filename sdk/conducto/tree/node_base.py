@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from conducto.tree.image import Image
     from conducto.tree.node_params import SetParams
+    from conducto.wire.maps import MapOptions
     from conducto.wire.named_limits import Limit
     from conducto.wire.retries import Retry
 
@@ -73,6 +74,7 @@ class NodeBase:
         "file",
         "gpu",
         "line",
+        "map_options",
         "max_time",
         "mem",
         "parent",
@@ -184,6 +186,7 @@ class NodeBase:
         self.budget_action = budget_action
         self._tags: Optional[List[str]] = None
         self._docker_run_args: Optional[List[str]] = None
+        self.map_options: Optional[MapOptions] = None  # of `conducto.map`
         if isolate is not None:
             self.isolate = isolate
         if launch is not None:

@@ -18,12 +18,27 @@ from conducto.tree.text import unindent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union, overload
+    from typing import (
+        Any,
+        Callable,
+        Dict,
+        Generic,
+        Iterator,
+        List,
+        Optional,
+        Tuple,
+        Union,
+        overload,
+    )
 
-    from typing_extensions import Unpack
+    from typing_extensions import TypeVar, Unpack
 
     from conducto.tree.node_params import AnyPath, ExecParams, GroupParams, NotebookValue
     from conducto.tree.references import ResultReference
+
+    R = TypeVar("R", default=Any)
+else:
+    R = None
 
 
 unused.watch()
@@ -229,7 +244,23 @@ class Serial(Node):
         super().__init__(**params)
 
 
-class Exec(Node):
+if TYPE_CHECKING:
+
+    class _Typed(Node, Generic[R]):
+        pass
+
+else:
+
+    class _Typed(Node):
+        """For type checkers, a node with the type of its result; nothing at run time."""
+
+        __slots__ = ()
+
+        def __class_getitem__(cls, _kind: object) -> type:
+            return cls
+
+
+class Exec(_Typed[R]):
     """A node that runs one command in a container.
 
     Attributes:
@@ -243,12 +274,12 @@ class Exec(Node):
 
         @overload
         def __init__(
-            self, command: str, *, params: ExecParams = ..., **more: Unpack[ExecParams]
+            self: Exec[Any], command: str, *, params: ExecParams = ..., **more: Unpack[ExecParams]
         ) -> None: ...
         @overload
         def __init__(
             self,
-            command: Callable[..., object],
+            command: Callable[..., R],
             *args: Any,
             params: ExecParams = ...,
             **kwargs: Any,
@@ -307,7 +338,7 @@ class Exec(Node):
             self._references = [*self._references, *to_references(values)]
 
     @property
-    def result(self) -> ResultReference:
+    def result(self) -> ResultReference[R]:
         """A reference to the return value of the node's function, for a later node.
 
         ``co.Exec(evaluate, train.result)`` passes the value to ``evaluate``.

@@ -11,9 +11,30 @@ if TYPE_CHECKING:
 
     from conducto.tree.node_base import NodeBase
 
+if TYPE_CHECKING:
+    from typing import Generic
 
-class ResultReference:
-    """The result of a node, which is known when the node that uses it starts.
+    from typing_extensions import TypeVar
+
+    R_co = TypeVar("R_co", covariant=True, default=Any)
+
+    class _Typed(Generic[R_co]):
+        pass
+
+else:
+    R_co = None
+
+    class _Typed:
+        """For type checkers, a class with the type of the value; nothing at run time."""
+
+        __slots__ = ()
+
+        def __class_getitem__(cls, _kind: object) -> type:
+            return cls
+
+
+class ResultReference(_Typed[R_co]):
+    """The result of a node, or those of a map, known when the node that uses it starts.
 
     Attributes:
         source: The node, or its path from the root of the tree.

@@ -12,6 +12,7 @@ from conducto.errors import (
     UnknownImageError,
     raise_found,
 )
+from conducto.platforms import is_inside_node
 from conducto.tree import image_form as image_rules
 from conducto.tree import parameters
 from conducto.tree.node_base import KINDS, NodeBase
@@ -255,6 +256,7 @@ def _result_problems(root: NodeBase) -> Iterator[DefinitionError]:
                 node._kind != "Serial" or bool(node.stop_on_error),
                 bool(node.suppress_errors),
                 _prints_tree(node),
+                node.map_options,
             )
         )
 
@@ -266,6 +268,8 @@ def _result_problems(root: NodeBase) -> Iterator[DefinitionError]:
             if isinstance(source, NodeBase) and source.root is not root:
                 yield _error(node, f"uses the result of {source} of another tree")
         for path in node.results:
+            if path not in nodes and is_inside_node():  # of the pipeline around a Lazy's tree
+                continue
             reason = problem(str(node), path, facts_of)
             if reason is not None:
                 yield _error(node, reason)

@@ -13,6 +13,7 @@ from operator import attrgetter
 from conducto.tree import parameters, unused
 from conducto.tree.node_base import KINDS, NodeBase
 from conducto.wire import paths
+from conducto.wire.maps import to_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ def _policies_of(node: NodeBase) -> Record:
         record["limits"] = [limit.to_wire() for limit in node._limits]
     if node._retry is not None:
         record["retry"] = node._retry.to_wire()
+    if node.map_options is not None:
+        record["map"] = node.map_options.to_wire()
     return record
 
 
@@ -274,6 +277,25 @@ _ATTRIBUTES = [
 ]
 
 
+def template_of(node: NodeBase) -> Record:
+    """Return the parameters of a node that other nodes are to get, too."""
+    record = _set_values(node, Memo())
+    names = {*_ATTRIBUTES}.difference(("command", "file", "line", "results", "approval"))
+    if not record["skip"]:
+        names.discard("skip")
+    return {k: v for k, v in record.items() if k in names or k.startswith(ENV)}
+
+
+def set_values(node: Any, record: Record) -> None:
+    """Set the parameters of a record on a node."""
+    env = {k[len(ENV) :]: v for k, v in record.items() if k.startswith(ENV)}
+    if env:
+        node.env = env
+    for name in _ATTRIBUTES:
+        if name in record:
+            setattr(node, name, record[name])
+
+
 def from_record(record: Record) -> NodeBase:
     """Return the node of a record, not attached anywhere.
 
@@ -288,10 +310,9 @@ def from_record(record: Record) -> NodeBase:
     node: Any = cls("", file="") if cls._kind == "Exec" else cls(file="")
     node.file = node.line = None
     node._calls = [(file, line) for file, line in record.get("calls") or ()]
-    node.env = {k[len(ENV) :]: v for k, v in record.items() if k.startswith(ENV)} or None
-    for name in _ATTRIBUTES:
-        if name in record:
-            setattr(node, name, record[name])
+    set_values(node, record)
+    if "map" in record:
+        node.map_options = to_options(record["map"])
     if record.get("callbacks"):
         node._callbacks = [(event, list(literal)) for event, literal in record["callbacks"]]
     if record.get("is_notebook"):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+from conducto.errors import DefinitionError
 from conducto.wire import paths
 
 TYPE_CHECKING = False
@@ -125,7 +126,12 @@ def from_wire_document(document: Mapping[str, Any]) -> Dict[str, Any]:
 
     Returns:
         As `to_launch_form`, but the root has an image only if it defines one.
+
+    Raises:
+        DefinitionError: the command printed the reason why there is no tree.
     """
+    if "error" in document:
+        raise DefinitionError(str(document["error"]))
     records = [dict(record) for record in document["nodes"]]
     place_volumes(records)
     return {

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Optional, Sequence
 
+from conducto.wire.maps import MapOptions, why_incomplete
+
 if TYPE_CHECKING:
     from typing import Callable, List, Tuple
 
@@ -20,6 +22,7 @@ class Facts(NamedTuple):
         kind: ``Exec``, ``Serial`` or ``Parallel``.
         children: Names in order.
         prints_tree: It is the ``Generate`` of a Lazy.
+        map: The options of a map, whose result is the list of those of its items.
     """
 
     kind: str
@@ -28,23 +31,34 @@ class Facts(NamedTuple):
     stop_on_error: bool = True
     suppress_errors: bool = False
     prints_tree: bool = False
+    map: Optional[MapOptions] = None
 
 
 def problem(user: str, source: str, facts_of: Callable[[str], Optional[Facts]]) -> Optional[str]:
     """Return why the node at ``user`` cannot use the result of the one at ``source``, or None."""
-    facts = facts_of(source)
     uses = f"uses the result of {source}, "
+    reason = _source_problem(uses, user, source, facts_of(source))
+    if reason is not None:
+        return reason
+    above, branch, own = _fork(source, user)
+    reason = _order_problem(above, branch, own, facts_of)
+    return uses + reason if reason else _skip_problem(uses, above, source, facts_of)
+
+
+def _source_problem(uses: str, user: str, source: str, facts: Optional[Facts]) -> Optional[str]:
+    """Check that the node can have a result for this user."""
     if facts is None:
         return f"{uses}but the tree has no such node"
-    if facts.kind != "Exec":
-        return f"{uses}which is a {facts.kind}; only commands have results"
+    if facts.kind != "Exec" and facts.map is None:
+        return f"{uses}which is a {facts.kind}; only commands and maps have results"
     if facts.prints_tree:
         return f"{uses}which prints a tree; it has no result"
     if source == user:
         return "uses its own result, which exists only after it has run"
-    above, branch, own = _fork(source, user)
-    reason = _order_problem(above, branch, own, facts_of)
-    return uses + reason if reason else _skip_problem(uses, above, source, facts_of)
+    if source == "/" or user.startswith(f"{source}/"):
+        return f"{uses}of which it is a part; only later nodes can use them"
+    reason = None if facts.map is None else why_incomplete(facts.map)
+    return None if reason is None else uses + reason
 
 
 def _order_problem(

@@ -15,7 +15,7 @@ from conducto_core.programs.history import ComparisonParams, Difference, NodeHis
 from conducto_core.results.model import CompareParams, MetricParams, OutputParams, OutputSummary
 from support.cloud.world import World
 from support.local import local_runner
-from support.trees import form, lazy, leaf, serial
+from support.trees import form, leaf, serial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -224,16 +224,3 @@ def test_tree_whose_results_may_not_exist_is_rejected() -> None:
 def test_invalid_results_are_rejected(results: object) -> None:
     with pytest.raises(DefinitionError, match=r"/b: .*results"):
         World().launch(serial("a", leaf("b", results=results)))
-
-
-def test_results_in_a_tree_from_a_lazy_are_rejected() -> None:
-    world = World()
-    pipeline_id = world.launch(serial(lazy("lazy")))
-    world.serve()
-    (hand,) = world.living()
-    tree = form(serial("x", leaf("y", results=["/x"])))
-    hand.finish(exit_code=0, tree=tree)
-
-    (attempt,) = world.attempts(pipeline_id, "/lazy/Generate")
-    assert attempt.message is not None
-    assert "a tree from a Lazy cannot use results" in attempt.message

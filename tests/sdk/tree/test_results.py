@@ -151,7 +151,7 @@ CASES = [
     _case("/a has suppress_errors=True", co.Serial, suppress_errors=True),
     _nested("does not run: /a has skip=True", co.Parallel(skip=True)),
     _nested("/a has suppress_errors=True", co.Serial(suppress_errors=True)),
-    _nested("which is a Parallel; only commands have results", co.Parallel(), source="/a"),
+    _nested("which is a Parallel; only commands and maps have results", co.Parallel(), source="/a"),
     _nested("but the tree has no such node", co.Parallel(), source="/a/y"),
     _nested("uses its own result", co.Parallel(), source="/b"),
 ]

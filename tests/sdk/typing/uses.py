@@ -17,6 +17,45 @@ def generate(count: int) -> co.Parallel:
     return tree
 
 
+class Region:
+    name: str = ""
+
+
+def regions(day: str) -> list[Region]:
+    return []
+
+
+def score(region: Region) -> float:
+    return len(region.name)
+
+
+def scaled(region: Region, factor: float) -> float:
+    return len(region.name) * factor
+
+
+def best(scores: list[float]) -> str:
+    return str(max(scores))
+
+
+def maps(day: str) -> None:
+    planned = co.Exec(regions, day)
+    scores = co.map(score, over=planned.result, name="{item.name}", max_concurrent=5, min_done=0.95)
+    co.Exec(best, scores.results, params=co.Params(cpu=2))
+    co.map(score, [Region()], params=co.Params(cpu=2), missing="drop")
+    co.map(scaled, planned.result, fixed={"factor": 2.0})
+    co.map(str, over=scores.results)
+    co.Serial()["scores"] = scores
+    scores.cpu = 2
+    bare: co.Exec = planned
+    assert bare.result
+    co.map(score, over=["DE", "FR"])  # wrong
+    co.map(best, over=scores.results)  # wrong
+    co.map(score, over=co.Exec(best, [1.0]).result)  # wrong
+    co.map(score, over=planned.result, batsh=3)  # wrong
+    co.map(scaled, over=planned.result)  # wrong
+    scores.result  # noqa: B018  # wrong
+
+
 def not_a_tree() -> int:
     return 1
 

@@ -18,7 +18,7 @@ from conducto_core.run.rules.machine import settled
 from conducto_core.tree.model import Pipeline
 from conducto_core.tree.rules.resolve import resolve_generated
 from support.asl.cloud import Cloud
-from support.asl.random_trees import ask, random_cause, random_tree, wait
+from support.asl.random_trees import ask, random_cause, random_tree, tolerate, wait
 from support.trees import Driver, form, pipeline
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Game:
         specs = {n.path: n.spec for n in self.local.tree.nodes.values()}
         here = Pipeline(specs, self.local.pipeline.images)
         tree = random_tree(self.rng, leaves=4, plain=True, lazies=self.rng.random() < 0.3)
+        tolerate(tree, Random(len(self.moves)))
         return resolve_generated(form(tree), target, here).nodes
 
     def run_out(self, cause: Callable[[Random], Cause | None] = random_cause) -> None:
@@ -159,6 +160,7 @@ def new_game(
     if not plain:  # each approval ends an execution
         ask(written, Random(seed))
         wait(written, Random(seed))
+        tolerate(written, Random(seed))
     tree = pipeline(written)
     maximum = MAX_SIZE if rng.random() < 0.5 else rng.choice(SMALL)
     return Game(Driver(tree, armed=False), cloud(tree, engine, maximum), rng, seconds)

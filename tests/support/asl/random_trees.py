@@ -67,6 +67,16 @@ def wait(node: dict[str, Any], rng: Random) -> None:
         wait(child, rng)
 
 
+def tolerate(node: dict[str, Any], rng: Random) -> None:
+    """Make maps that tolerate failures of some groups of commands, in place."""
+    children = [child for _, child in node.get("children", ())]
+    commands = all("command" in child for child in children)
+    if node["type"] == "Parallel" and children and commands and rng.random() < 0.6:
+        node["map"] = {"min_done": rng.choice([0, 0.3, 0.5, 0.67, 0.75, 1])}
+    for child in [] if _is_lazy(node) else children:
+        tolerate(child, rng)
+
+
 def _to_approval(node: dict[str, Any], rng: Random) -> None:
     node.pop("command")
     node.update(approve(node["name"]))

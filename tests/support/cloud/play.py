@@ -33,7 +33,7 @@ from conducto_core.tree.rules.resolve import resolve_generated
 from conducto_core.workers.model import WarmPool
 from conducto_core.workers.rules import pools as capacity
 from support.asl.play import SMALL
-from support.asl.random_trees import ask, random_cause, random_tree, wait
+from support.asl.random_trees import ask, random_cause, random_tree, tolerate, wait
 from support.cloud.crowd import Crowd
 from support.cloud.world import ME, World
 from support.trees import Driver, form, leaf, pipeline
@@ -219,6 +219,7 @@ class CloudGame:
 
     def _tree(self) -> dict[str, Any]:
         tree = random_tree(self.rng, leaves=4, plain=True, lazies=self.rng.random() < 0.3)
+        tolerate(tree, Random(len(self.moves)))
         return form(tree)
 
     def _resolved(self, target: str, document: dict[str, Any]) -> dict[str, Any]:
@@ -495,6 +496,7 @@ def new_game(
         _confine(tree, rng)
     ask(tree, Random(seed))
     wait(tree, Random(seed))
+    tolerate(tree, Random(seed))
     _stretch(tree)
     least = 1 + max(capacity.extras(pipeline(tree).nodes).values(), default=0)
     maximum = max(least, rng.choice([1, 2, 3, 100]))

@@ -373,7 +373,7 @@ class CloudMachine:
             case Outcome.OK:
                 return self._success(node, token)
             case Outcome.FAILED:
-                return CompleteTask(token, FAILED)
+                return _failure(node, token)
             case Outcome.UNFINISHED if node.path in self.tree.retrying and not waits:
                 return CompleteTask(token, RETRY_LATER)
             case Outcome.UNFINISHED:
@@ -390,7 +390,7 @@ class CloudMachine:
             case Outcome.OK:
                 return self._success(node, token)
             case Outcome.FAILED:
-                return CompleteTask(token, FAILED)
+                return _failure(node, token)
             case Outcome.UNFINISHED:
                 later = node.path in self.tree.retrying
                 return CompleteTask(token, RETRY_LATER if later else CANCELLED)
@@ -428,3 +428,12 @@ class CloudMachine:
     def _enter(self) -> StepResult:
         taken, self._taken = self._taken, StepResult()
         return taken
+
+
+def _failure(node: LiveNode, token: str) -> CompleteTask:
+    """Return the reply for a failed Exec: only a failure that its map cannot tolerate fails it.
+
+    The graph fails if one task does, and cannot count. So it ends like the map, in any order: the
+    failure that is too many is answered as one.
+    """
+    return CompleteTask(token, None if node.is_tolerated() else FAILED)

@@ -313,7 +313,8 @@ class Residual:
 def residual(tree: TreeState, top: LiveNode | None = None) -> Residual | None:
     """Return the part at or below ``top`` (default: the root) that is still to run, or None.
 
-    Done and skipped nodes are left out. A failure that was not reset remains as a static one. The
+    Done and skipped nodes are left out. A failure that was not reset remains as a static one,
+    unless it is one of a map that can be done nevertheless: the graph cannot count. The
     nodes after a child that stops its Serial are left out. An Exec in flight counts as still to
     run; the caller decides whether to wait for it or to run it again.
     """
@@ -331,6 +332,8 @@ def residual(tree: TreeState, top: LiveNode | None = None) -> Residual | None:
 def _left_of_exec(tree: TreeState, node: LiveNode) -> Residual | None:
     match node.seen():
         case Outcome.OK:
+            return None
+        case Outcome.FAILED if node.is_tolerated():
             return None
         case Outcome.FAILED:
             return Residual(node.spec, failed=True)

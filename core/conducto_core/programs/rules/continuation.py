@@ -22,7 +22,7 @@ from conducto_core.programs.rules.fingerprints import (
 from conducto_core.run.model.records import AttemptRecord, NodeState
 from conducto_core.run.model.states import NodeType, State
 from conducto_core.run.rules.tree_state import LiveNode, TreeState
-from conducto_core.tree.model import NodeSpec, Pipeline, child_path
+from conducto_core.tree.model import NodeSpec, Pipeline, child_path, is_within
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.tree.rules.resolve import Form, resolve, resolve_generated
 
@@ -392,6 +392,13 @@ class _Planner:
         return None if lost is None else f"uses the result of {lost}, which runs"
 
     def _is_kept(self, path: str) -> bool:
+        """Return whether an Exec, or a map with all of its items, is kept."""
+        spec, old = self._new.get(path), self._old.nodes.get(path)
+        if spec is not None and spec.map is not None:
+            now = spec.map, spec.children
+            same = old is not None and (old.spec.map, old.spec.children) == now
+            below = (made for at, made in self._decisions.items() if is_within(at, path))
+            return same and all(made.fate is Fate.KEPT for made in below)
         made = self._decisions.get(path)
         return made is not None and made.fate is Fate.KEPT
 

@@ -13,10 +13,13 @@ Rules for editors:
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from fractions import Fraction
 from hashlib import blake2b
 from heapq import heappop, heappush
+from math import ceil
 from typing import Final, NamedTuple
 
+from conducto.wire.maps import MapOptions
 from conducto.wire.retries import Retry
 from conducto_core.record import trusted
 from conducto_core.results.model import OutputSummary
@@ -71,6 +74,17 @@ def group_outcome(holding: Outcome | None, *, any_unfinished: bool, any_failed: 
     if any_unfinished:
         return Outcome.UNFINISHED
     return Outcome.FAILED if any_failed else Outcome.OK
+
+
+def tolerated_failures(total: int, map_options: MapOptions | None) -> int:
+    """Return how many children of a group may fail; others than of a map: none.
+
+    The share is taken as the decimal number that the user wrote: 0.95 is no binary number.
+    """
+    if map_options is None:
+        return 0
+    needed = Fraction(str(map_options.min_done)) * total
+    return total - ceil(needed)
 
 
 def group_state(children: Outcome, *, in_flight: bool, expired: bool) -> State:
@@ -342,9 +356,20 @@ class Rollup:
         seen: The outcome of each child, by position.
         unfinished: ``{position: None}`` of the unfinished children, as an ordered set.
         warned: Positions of children that are done with a warning.
+        tolerated: Number of children that may fail.
     """
 
-    __slots__ = ("_held", "_holding", "_serial", "_stop", "failed", "seen", "unfinished", "warned")
+    __slots__ = (
+        "_held",
+        "_holding",
+        "_serial",
+        "_stop",
+        "failed",
+        "seen",
+        "tolerated",
+        "unfinished",
+        "warned",
+    )
 
     def __init__(
         self,
@@ -353,8 +378,10 @@ class Rollup:
         serial: bool,
         stop_on_error: bool,
         warned: Iterable[int] = (),
+        tolerated: int = 0,
     ) -> None:
         self.seen = children
+        self.tolerated = tolerated
         self.unfinished = {i: None for i, seen in enumerate(children) if seen is _UNFINISHED}
         self.failed = sum(1 for seen in children if seen is Outcome.FAILED)
         self.warned = set(warned)
@@ -399,8 +426,13 @@ class Rollup:
         return group_outcome(
             None if first is None else self.seen[first],
             any_unfinished=bool(self.unfinished),
-            any_failed=self.failed > 0,
+            any_failed=not self.can_succeed,
         )
+
+    @property
+    def can_succeed(self) -> bool:
+        """Whether the group is done if the unfinished children succeed; only for a Parallel."""
+        return self.failed <= self.tolerated
 
     def may_run(self, position: int) -> bool:
         """Return whether the order of a Serial lets this child run now."""

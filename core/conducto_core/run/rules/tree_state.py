@@ -24,6 +24,7 @@ from conducto_core.run.rules.outcomes import (
     group_warns,
     seen_by_parent,
     suppress,
+    tolerated_failures,
 )
 from conducto_core.tree.model import NodeSpec, Pipeline, is_within, parent_of
 
@@ -100,6 +101,11 @@ class LiveNode:
         """Return the outcome that the parent sees."""
         return _SEEN[self.state, self.skipped]
 
+    def is_tolerated(self) -> bool:
+        """Return whether the map around it can be done although it failed."""
+        group = self.parent
+        return group is not None and group.spec.map is not None and group.tally.can_succeed
+
 
 class LiveExec(LiveNode):
     """An Exec.
@@ -168,11 +174,13 @@ class LiveGroup(LiveNode):
 
     def rebuild(self) -> None:
         """Compute the tally, the counts and the state from the children."""
+        is_serial = self.spec.type is NodeType.SERIAL
         self.tally = Rollup(
             [child.seen() for child in self.children],
-            serial=self.spec.type is NodeType.SERIAL,
+            serial=is_serial,
             stop_on_error=self.spec.stop_on_error,
             warned=[i for i, child in enumerate(self.children) if child.warning],
+            tolerated=0 if is_serial else tolerated_failures(len(self.children), self.spec.map),
         )
         self.counts = [0] * (LEFT_OUT + 1)
         self.total = 0
@@ -197,7 +205,8 @@ class LiveGroup(LiveNode):
         if self.held:
             raw = State.PENDING
         self.state, own = suppress(raw, suppress_errors=self.spec.suppress_errors)
-        self.warning = group_warns(self.state, own=own, any_child_warns=bool(self.tally.warned))
+        below = bool(self.tally.warned) or (raw is State.DONE and self.tally.failed > 0)
+        self.warning = group_warns(self.state, own=own, any_child_warns=below)
         self.cause = Cause.TIMEOUT if raw is State.KILLED else None
 
     def raw_state(self) -> State:

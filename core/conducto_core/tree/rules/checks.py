@@ -79,6 +79,27 @@ def check_approvals(nodes: Mapping[str, NodeSpec], others: Mapping[str, NodeSpec
     raise_found(found)
 
 
+def check_maps(nodes: Mapping[str, NodeSpec]) -> None:
+    """Check that the items of maps are commands: they are counted, and their results collected.
+
+    The items of a map over a result are those of the tree that its Lazy generates.
+    """
+    found: list[DefinitionError] = []
+    for node in nodes.values():
+        if node.map is None or node.awaits_tree:
+            continue
+        below = [nodes[child_path(node.path, name)] for name in node.children]
+        if any(child.awaits_tree for child in below):
+            continue
+        if node.type is not NodeType.PARALLEL:
+            found.append(invalid(node.path, "a map must be a Parallel, or a Lazy that makes one"))
+        for child in below:
+            if child.type is not NodeType.EXEC or child.lazy_target or child.approval:
+                reason = f"is an item of the map {node.path}, so it must be a command"
+                found.append(invalid(child.path, reason))
+    raise_found(found)
+
+
 def _fixed_by_container(placement: Placement) -> dict[str, object]:
     return {
         "image": placement.image,

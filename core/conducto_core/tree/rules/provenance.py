@@ -51,6 +51,9 @@ def parameters(chain: Chain, edited: frozenset[str] = frozenset()) -> tuple[Para
         found.append(_own(node, "limits", numbers, ()))
     if node.results:
         found.append(_own(node, "results", node.results, ()))
+    if node.map is not None:
+        found.append(_own(node, "min_done", node.map.min_done, 1))
+        found.append(_own(node, "missing", node.map.missing, None))
     if node.type is not NodeType.EXEC:
         found.append(_own(node, "max_concurrent", node.max_concurrent, None))
     if node.type is NodeType.SERIAL:

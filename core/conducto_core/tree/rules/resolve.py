@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
 from conducto.wire import approvals, fields, limits, named_limits
+from conducto.wire.maps import MapOptions, to_options
 from conducto.wire.retries import Retry, to_retry
 from conducto.wire.secret_names import check_names
 from conducto_core.errors import invalid
@@ -18,7 +19,7 @@ from conducto_core.images.model import ImageSpec
 from conducto_core.images.rules import merge_images, provide_package, resolve_images
 from conducto_core.limits.rules import merged
 from conducto_core.programs.rules.programs import call_of
-from conducto_core.results.rules import check_results, refuse_results, results_of
+from conducto_core.results.rules import check_results, moved_results, results_of
 from conducto_core.run.model.states import NodeType
 from conducto_core.tree.model import (
     Approval,
@@ -99,6 +100,7 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
     checks.check_lazy_targets(pipeline.nodes)
     checks.check_contexts(pipeline.nodes)
     checks.check_approvals(pipeline.nodes, {})
+    checks.check_maps(pipeline.nodes)
     check_results(pipeline.nodes)
     return pipeline
 
@@ -123,7 +125,9 @@ def resolve_generated(
     nodes = resolver.nodes(target, _inherited_at(old, pipeline.nodes))
     nodes[target] = replace(nodes[target], skip=nodes[target].skip or old.skip, place=old)
     checks.check_lazy_targets(nodes)
-    refuse_results(nodes.values())
+    checks.check_maps(nodes)
+    nodes = moved_results(nodes, target)
+    check_results(nodes, target, pipeline.nodes)
     in_context = kind_of(old.pool) is PoolKind.CONTEXT
     checks.check_contexts({**pipeline.nodes, **nodes} if in_context else nodes)
     checks.check_approvals(nodes, pipeline.nodes)
@@ -326,6 +330,7 @@ class _Resolver:
             budget=_budget(written),
             budget_kills=_budget_kills(written),
             results=results_of(written, kind),
+            map=_map(written, is_exec=is_exec),
             callbacks=about,
             handed_down=above.callbacks if is_exec else handed_down,
             lazy_target=cb.lazy_target(written, path),
@@ -500,6 +505,15 @@ def _max_concurrent(written: Form, *, is_exec: bool) -> int | None:
     if is_exec:
         raise ValueError("max_concurrent is for a Serial or a Parallel, not for an Exec")
     return fields.check_max_concurrent(value)
+
+
+def _map(written: Form, *, is_exec: bool) -> MapOptions | None:
+    value = written.get("map")
+    if value is None:
+        return None
+    if is_exec:
+        raise ValueError("map is for a group, not for an Exec")
+    return to_options(value)
 
 
 def _budget(written: Form) -> float | None:

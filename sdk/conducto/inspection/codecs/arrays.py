@@ -110,6 +110,19 @@ class Array(Codec):
             raise CodecError(str(error)) from None
 
 
+class Iterated(Array):
+    """An iterator, whose items are converted as they are needed."""
+
+    def from_json(self, data: Any) -> Any:
+        if not isinstance(data, list):
+            raise mismatch(self.expected, data)
+        convert = self._element.from_json
+        return (at(f"item {i}", convert, item) for i, item in enumerate(data))
+
+    def _made(self, items: List[Any]) -> Any:
+        return iter(items)
+
+
 class Tuple(Codec):
     """A tuple with a type for each place."""
 

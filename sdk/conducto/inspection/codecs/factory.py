@@ -22,6 +22,7 @@ _ABSTRACT = {
     "MutableSequence": list,
     "Collection": list,
     "Iterable": list,
+    "Iterator": list,
     "Set": set,
     "MutableSet": set,
     "Mapping": dict,
@@ -114,7 +115,8 @@ def _array(annotation: Any, origin: Any, args: Tuple[Any, ...], names: Dict[str,
     if made is dict:
         return arrays.Dict(origin, elements[0], elements[-1])
     accepted = (list, tuple) if made is list and origin is not list else origin
-    return arrays.Array(accepted, made, elements[0])
+    is_iterator = getattr(origin, "__name__", "") == "Iterator"
+    return (arrays.Iterated if is_iterator else arrays.Array)(accepted, made, elements[0])
 
 
 def _has_arguments(annotation: Any) -> bool:
