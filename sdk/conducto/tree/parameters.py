@@ -49,6 +49,7 @@ SETTABLE = [
     "retry_lost",
     "isolate",
     "launch",
+    "junit",
     "max_time",
     "max_concurrent",
     "limits",
