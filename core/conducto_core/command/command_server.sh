@@ -147,17 +147,30 @@ _cs_send() {
     done
 }
 
-# Set $_cs_junit to the patterns of the command's JUnit files, one on a line, and remember when it starts.
+# Set $_cs_junit to the patterns of the command's JUnit files, one on a line, and remember when it starts, and
+# the times of earlier files: some shells compare them in whole seconds only.
 _cs_pick() { for _cs_k; do case $_cs_k in CONDUCTO_JUNIT=*) _cs_junit=${_cs_k#*=} ;; esac; done; }
+_cs_stat() { stat -c '%n %i %s %y' "$1"; }
 _cs_find_junit() {
     _cs_junit=
     _cs_base _cs_pick
     _cs_env _cs_pick
-    if [ -n "$_cs_junit" ]; then true >"$_cs_dir/began"; fi
+    if [ -n "$_cs_junit" ]; then
+        true >"$_cs_dir/began"
+        _cs_known=$_n$(cd "$_cs_cwd" && IFS=$_n && for _cs_k in $_cs_junit; do [ ! -f "$_cs_k" ] || _cs_stat "$_cs_k"; done)$_n
+    fi
 }
 
-# _cs_send_junit NONCE: write the JUnit files that this command wrote, each after a line with its name. Where
-# times have whole seconds, a file of the command before may be among them.
+# Succeed if an earlier command wrote the file $1.
+_cs_is_old() {
+    if [ "$_cs_dir/began" -nt "$1" ]; then return 0; fi
+    if [ "$1" -nt "$_cs_dir/began" ]; then return 1; fi
+    _cs_sum=$(_cs_stat "$1") || return 1
+    case $_cs_known in *"$_n$_cs_sum$_n"*) return 0 ;; esac
+    return 1
+}
+
+# _cs_send_junit NONCE: write the JUnit files that this command wrote, each after a line with its name.
 _cs_send_junit() {
     printf '\036%s=junit\n' "$1"
     (
@@ -165,7 +178,7 @@ _cs_send_junit() {
         IFS=$_n
         for _cs_k in $_cs_junit; do
             case $_cs_k in *"$_n"*) continue ;; esac
-            if [ -f "$_cs_k" ] && ! [ "$_cs_dir/began" -nt "$_cs_k" ]; then
+            if [ -f "$_cs_k" ] && ! _cs_is_old "$_cs_k"; then
                 printf '\n\036junit %s\n' "$_cs_k"
                 head -c JUNIT_LIMIT "$_cs_k"
             fi

@@ -22,6 +22,8 @@ from conducto_core.test_results.model import MAX_NAME, TestCounts, TestOutcome, 
 
 #: Maximum number of tests of an attempt that are kept; more are counted.
 MAX_TESTS = 5_000
+#: Maximum number of tests of a file that are counted.
+MAX_COUNTED = 200_000
 #: Maximum characters of the message and the output of a test, and of all of an attempt.
 MAX_TEXT = 4_000
 MAX_ALL_TEXT = 2 << 20
@@ -30,6 +32,10 @@ _MAX_MESSAGE = 300
 _MAX_DEPTH = 100
 _MAX_DIGITS = 8
 _CHUNK = 64 << 10
+_NOTHING = (
+    "junit: no file with tests was written; compare the pattern, which is relative to the working "
+    "directory"
+)
 _NOT_SHOWN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -149,17 +155,12 @@ def with_tests(
     for name, content in _files_in(data):
         _read(name, content, kept)
     if len(data) >= MAX_JUNIT:
-        kept.problem("JUnit files", f"they have more than {MAX_JUNIT >> 20} MB; the rest is cut off")
+        kept.problem(
+            "JUnit files", f"they have more than {MAX_JUNIT >> 20} MB; the rest is cut off"
+        )
     counts, tests = kept.finished()
     if not counts.total and not kept.problems:
-        return replace(
-            outputs,
-            warnings=(
-                *outputs.warnings,
-                "junit: no file with tests was written; compare the pattern, which is relative to "
-                "the working directory",
-            ),
-        )
+        return replace(outputs, warnings=(*outputs.warnings, _NOTHING))
     summary = (outputs.summary or OutputSummary()).model_copy(update={"tests": counts})
     return CollectedOutputs(
         summary,
@@ -178,12 +179,14 @@ def _read(name: str, content: bytes, kept: _Kept) -> None:
     if not content.strip():
         kept.problem(name, "it is empty")
         return
-    cases = _Cases()
+    cases, number = _Cases(), 0
     parser = ET.XMLParser(target=cases)  # noqa: S314  document types are refused
     try:
         for start in range(0, len(content), _CHUNK):
             parser.feed(content[start : start + _CHUNK])
-            _drain(cases, kept)
+            number += _drain(cases, kept)
+            if number > MAX_COUNTED:
+                raise _RefusedError(f"it has more than {MAX_COUNTED:,} tests; the rest is left out")
         parser.close()
     except _RefusedError as error:
         kept.problem(name, str(error))
@@ -192,10 +195,13 @@ def _read(name: str, content: bytes, kept: _Kept) -> None:
     _drain(cases, kept)
 
 
-def _drain(cases: _Cases, kept: _Kept) -> None:
+def _drain(cases: _Cases, kept: _Kept) -> int:
+    """Add the tests that were found; return their number."""
+    number = len(cases.found)
     for case, attributes in cases.found:
         kept.add(case, attributes)
     cases.found.clear()
+    return number
 
 
 def _name(case: TestCase) -> str:

@@ -222,8 +222,14 @@ class Quarantine(Record):
     created: float = 0.0
 
 
+class QuarantineList(Record):
+    """The quarantines of all programs, as they are stored."""
+
+    quarantines: tuple[Quarantine, ...] = ()
+
+
 class QuarantineRequest(Record):
-    """A request to quarantine a test, or with ``until`` in the past to end its quarantine."""
+    """A request to quarantine a test of a program."""
 
     program: ProgramParams
     test: str = Field(min_length=1, max_length=MAX_NAME)
@@ -236,6 +242,12 @@ class QuarantineRequest(Record):
         if not value.strip():
             raise ValueError("it is empty; state it")
         return value.strip()
+
+
+class QuarantineParams(Record):
+    """The name of a quarantine's record."""
+
+    name: str = Field(max_length=100)
 
 
 class ProgramTests(Record):

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -72,15 +72,37 @@ def is_excused(
     Its command ended by itself, with an exit code that no signal caused, every file was read, and
     each failure is known.
 
-    Args:
-        failed: Names of its failed tests that are kept.
-        quarantined: Names of the tests whose quarantine has not ended.
+    ``failed`` has the names of its failed tests that are kept, and ``quarantined`` those of the
+    tests whose quarantine has not ended.
     """
     if cause is not Cause.EXIT_CODE or exit_code is None or not 0 < exit_code < _MAX_SIGNALLED:
         return False
     if counts is None or counts.incomplete or not counts.failed or len(failed) != counts.failed:
         return False
     return all(name in quarantined for name in failed)
+
+
+def excuse(
+    end: tuple[Cause | None, int | None],
+    counts: TestCounts | None,
+    tests: Callable[[], bytes],
+    quarantined: Callable[[], Iterable[Quarantine]],
+) -> str | None:
+    """Return the message of an attempt that failed only because of quarantined tests, or None.
+
+    Args:
+        end: Cause and exit code of the attempt.
+        counts: The counts of its tests.
+        tests: Returns its tests, as they are kept; it is called for failed tests only.
+        quarantined: Returns the quarantines in force; called for failed tests only.
+    """
+    if end[0] is not Cause.EXIT_CODE or counts is None or not counts.failed:
+        return None
+    names = {each.test for each in quarantined()}
+    failed = (
+        [t.name for t in results_in(tests())[0] if t.outcome is TestOutcome.FAILED] if names else []
+    )
+    return excused_message(failed) if is_excused(*end, counts, failed, names) else None
 
 
 def excused_message(failed: Sequence[str]) -> str:
@@ -93,7 +115,9 @@ def in_force(
     quarantines: Iterable[Quarantine], program: ProgramParams, now: float
 ) -> tuple[Quarantine, ...]:
     """Return the quarantines of a program that have not ended."""
-    return tuple(q for q in quarantines if q.until > now and program_id(q.program) == program_id(program))
+    return tuple(
+        q for q in quarantines if q.until > now and program_id(q.program) == program_id(program)
+    )
 
 
 def program_id(program: ProgramParams) -> str:
@@ -171,10 +195,8 @@ def pipeline_tests(
 ) -> PipelineTests:
     """Return the tests of a pipeline: new failures, other failures, flaky ones, then the others.
 
-    Args:
-        newest: The newest attempt with tests of each node.
-        letters: Those of all attempts (`letters_of`).
-        before: The history of the program without this and later pipelines.
+    ``newest`` has the newest attempt with tests of each node, ``letters`` those of all attempts
+    (`letters_of`), and ``before`` the history of the program without this and later pipelines.
     """
     history = {each.name: each for each in before.tests}
     nothing = TestHistory(name="")
@@ -190,7 +212,9 @@ def pipeline_tests(
         for each in newest
         for test in each.tests
     ]
-    chosen = sorted((each for each in tests if _matches(each, only)), key=_order(only))
+    chosen = sorted((each for each in tests if _matches(each, only)), key=_place)
+    if only == "slow":
+        chosen.sort(key=lambda test: -test.seconds)
     counts = [each.attempt.outputs.tests for each in newest if each.attempt.outputs is not None]
     return PipelineTests(
         pipeline=pipeline,
@@ -215,17 +239,14 @@ def _matches(test: PipelineTest, only: TestFilter) -> bool:
 _CHANGES = (TestChange.NEW_FAILURE, TestChange.STILL_FAILING, None, TestChange.FIXED)
 
 
-def _order(only: TestFilter):  # type: ignore[no-untyped-def]
-    if only == "slow":
-        return lambda test: -test.seconds
-    outcomes = (TestOutcome.FAILED, TestOutcome.FLAKY, TestOutcome.PASSED, TestOutcome.SKIPPED)
-    return lambda test: (
-        test.quarantined,
-        outcomes.index(test.outcome),
-        _CHANGES.index(test.change) if test.outcome is TestOutcome.FAILED else test.change is None,
-        test.path,
-        test.name,
-    )
+_OUTCOMES = (TestOutcome.FAILED, TestOutcome.FLAKY, TestOutcome.PASSED, TestOutcome.SKIPPED)
+
+
+def _place(test: PipelineTest) -> tuple[int, bool, int, str, str]:
+    """Return the sort key of a test: failures that count first, new ones before others."""
+    is_failure = test.outcome is TestOutcome.FAILED
+    change = _CHANGES.index(test.change) if is_failure else test.change is None
+    return _OUTCOMES.index(test.outcome), test.quarantined, int(change), test.path, test.name
 
 
 def _sum(counts: Sequence[TestCounts]) -> TestCounts:
@@ -265,10 +286,8 @@ def with_pipeline(
         for test in each.tests:
             seconds[test.name] = test.seconds
             files[test.name] = test.file
-    numbers = [letter for letter in letters.values()]
-    counts = {
-        outcome.value: numbers.count(letter) for outcome, letter in _LETTERS.items()
-    }
+    numbers = list(letters.values())
+    counts = {outcome.value: numbers.count(letter) for outcome, letter in _LETTERS.items()}
     total = round(sum(seconds[name] for name in letters), 3)
     column = pipeline.model_copy(update={**counts, "seconds": total})
     columns = _Columns.of(aggregate)
@@ -411,7 +430,9 @@ def selected(aggregate: TestAggregate, only: TestFilter) -> list[TestHistory]:
     ]
     if only == "slow":
         return sorted(tests, key=lambda test: (-test.seconds, test.name))
-    return sorted(tests, key=lambda t: (_newest(t) != "f", -t.flaky, -t.outcomes.count("f"), t.name))
+    return sorted(
+        tests, key=lambda t: (_newest(t) != "f", -t.flaky, -t.outcomes.count("f"), t.name)
+    )
 
 
 def _newest(test: TestHistory) -> str:

@@ -19,8 +19,8 @@ from conducto_core.run.model.records import FirstError
 from conducto_core.run.model.states import Cause, StopReason
 from conducto_core.run.rules.outcomes import AttemptEnd, cause_of_exit
 from conducto_core.run.rules.tree_state import LiveExec
-from conducto_core.tree.model import Pipeline
 from conducto_core.test_results.junit import with_tests
+from conducto_core.tree.model import Pipeline
 from conducto_core.tree.rules.resolve import Limits
 from conducto_local.engine.port import BuiltImage, EngineError, Exit, Job, Stream
 from conducto_local.logs.store import LogDirectory, LogWriter
@@ -91,6 +91,7 @@ class Result:
         started: Whether the command may have started.
         outputs: Its result, metrics and artifacts.
         interpreter: As that of `conducto_core.command.server.Finished`.
+        excused: Only quarantined tests failed.
     """
 
     cause: Cause | None
@@ -103,6 +104,7 @@ class Result:
     outputs: OutputSummary | None = None
     interpreter: str = ""
     first_error: FirstError | None = None
+    excused: bool = False
 
     def end(self) -> AttemptEnd:
         return AttemptEnd(

@@ -180,6 +180,7 @@ class NodeBase:
         self._max_concurrent: Optional[int] = None
         self._limits: Optional[List[Limit]] = None
         self.retry = retry
+        self.junit = junit
         self.budget = budget
         self.budget_action = budget_action
         self._tags: Optional[List[str]] = None
@@ -188,8 +189,6 @@ class NodeBase:
             self.isolate = isolate
         if launch is not None:
             self.may_launch = launch
-        if junit is not None:
-            self.junit = junit
         if max_concurrent is not None:
             self.max_concurrent = max_concurrent
         if limits is not None:
@@ -340,12 +339,12 @@ class NodeBase:
 
     @junit.setter
     def junit(self, value: Union[str, Sequence[str], None]) -> None:
-        from conducto.wire.junit import check_patterns
+        if value is not None:
+            from conducto.wire.junit import check_patterns
 
-        if value is None:
-            self.env.pop(JUNIT, None)
-        else:
             self.env[JUNIT] = "\n".join(check_patterns(value))
+        elif self._env is not None:
+            self._env.pop(JUNIT, None)
 
     def _switch(self, variable: str) -> Optional[bool]:
         value = None if self._env is None else self._env.get(variable)

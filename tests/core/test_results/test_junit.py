@@ -8,20 +8,23 @@ import pytest
 from conducto_core.command.masking import Mask
 from conducto_core.command.server import JUNIT_FILES, JUNIT_START, MAX_JUNIT
 from conducto_core.results.outputs import CollectedOutputs
-from conducto_core.test_results.junit import MAX_TESTS, MAX_TEXT, with_tests
+from conducto_core.test_results.junit import MAX_COUNTED, MAX_TESTS, MAX_TEXT, with_tests
 from conducto_core.test_results.model import TestCounts, TestOutcome
 from conducto_core.test_results.rules import results_in
 
 NONE = Mask(())
 PYTEST = b"""<?xml version="1.0" encoding="utf-8"?>
 <testsuites name="pytest tests"><testsuite name="pytest" errors="1" failures="1" tests="4">
-<testcase classname="tests.test_shop.TestCart" name="test_total" time="0.25" file="tests/test_shop.py" line="7">
+<testcase classname="tests.test_shop.TestCart" name="test_total" time="0.25"
+ file="tests/test_shop.py" line="7">
 <failure message="assert 3 == 4">def test_total():
 >   assert 3 == 4
 E   assert 3 == 4</failure></testcase>
 <testcase classname="tests.test_shop" name="test_ok[a b]" time="0.001"/>
-<testcase classname="tests.test_shop" name="test_later" time="0"><skipped type="pytest.skip" message="not yet">x</skipped></testcase>
-<testcase classname="tests.test_shop" name="test_db" time="1.5"><error message="failed on setup">no server</error>
+<testcase classname="tests.test_shop" name="test_later" time="0">
+<skipped type="pytest.skip" message="not yet">x</skipped></testcase>
+<testcase classname="tests.test_shop" name="test_db" time="1.5">
+<error message="failed on setup">no server</error>
 <system-out>printed</system-out></testcase>
 </testsuite></testsuites>"""
 
@@ -92,10 +95,13 @@ def test_unknown_encoding_is_a_problem(encoding):
     assert problem.startswith("0.xml: ")
 
 
-BOMB = b'<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">%s]><testsuite><testcase name="&l8;"/></testsuite>' % (
-    b"".join(
-        b'<!ENTITY l%d "%s">' % (n, b"&%s;" % (b"a" if n == 0 else b"l%d" % (n - 1)) * 10)
-        for n in range(9)
+BOMB = (
+    b'<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">%s]><testsuite><testcase name="&l8;"/></testsuite>'
+    % (
+        b"".join(
+            b'<!ENTITY l%d "%s">' % (n, b"&%s;" % (b"a" if n == 0 else b"l%d" % (n - 1)) * 10)
+            for n in range(9)
+        )
     )
 )
 
@@ -150,6 +156,13 @@ def test_100_000_tests_are_counted_and_failures_are_kept_first():
     assert (len(tests), tests[0].name) == (MAX_TESTS, "bad")
 
 
+def test_counting_ends_somewhere():
+    counts = collected(b"<a>" + b"<testcase/>" * (MAX_COUNTED + 20_000) + b"</a>").summary.tests
+
+    assert counts.incomplete
+    assert MAX_COUNTED < counts.passed < MAX_COUNTED + 20_000
+
+
 def test_long_texts_keep_start_and_end():
     text = b"start" + b"x" * 1_000_000 + b"the end"
 
@@ -178,9 +191,10 @@ def test_cut_at_the_limit_is_a_problem():
 
 
 def test_secrets_are_masked():
-    case = b'<testcase name="hunter2hunter2"><failure message="hunter2hunter2">hunter2hunter2</failure>'
+    failure = b'<failure message="hunter2hunter2">hunter2hunter2</failure>'
+    case = b'<testcase name="hunter2hunter2">' + failure + b"</testcase>"
 
-    found = collected(suite(case + b"</testcase>"), mask=Mask(["hunter2hunter2"]))
+    found = collected(suite(case), mask=Mask(["hunter2hunter2"]))
 
     assert b"hunter2" not in json.dumps(found.streams["tests"].decode()).encode()
 

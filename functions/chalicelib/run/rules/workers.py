@@ -120,7 +120,13 @@ class PipelineWorkers(PipelineSteps):
             report.interpreter,
             first_error=report.first_error,
         )
-        self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
+        self._finish(
+            report.path,
+            report.cause,
+            seconds=report.seconds,
+            message=report.message,
+            excused=report.excused,
+        )
         if worker.leaves or self._gives_up(worker):
             self._stop(worker)
         elif worker.status is WorkerStatus.LEAVING:
