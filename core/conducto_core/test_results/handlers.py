@@ -97,6 +97,10 @@ class Tests(ABC):
     def caller_name(self) -> str:
         """Return the user that sent the request."""
 
+    @abstractmethod
+    def time_now(self) -> float:
+        """Return the seconds since the epoch."""
+
     @serves(operations.PIPELINE_TESTS)
     async def list_pipeline_tests(self, params: PipelineTestParams) -> PipelineTests:
         """Return the tests of a pipeline, compared with the earlier pipelines of the program."""
@@ -122,9 +126,7 @@ class Tests(ABC):
     @serves(operations.PROGRAM_TESTS)
     async def list_program_tests(self, params: ProgramTestParams) -> ProgramTests:
         """Return the history of a program's tests."""
-        program = p.ProgramParams(
-            title=params.title, program=params.program, function=params.function
-        )
+        program = await self._program(params.id)
         history, complete = await self._test_history(program)
         chosen = await asyncio.to_thread(rules.selected, history, params.only)
         return ProgramTests(
@@ -137,21 +139,23 @@ class Tests(ABC):
         )
 
     @serves(operations.QUARANTINE)
-    async def quarantine_test(self, request: QuarantineRequest) -> Quarantine:
+    async def quarantine_test(
+        self, params: p.PipelineParams, request: QuarantineRequest
+    ) -> Quarantine:
         """Store the quarantine of a test.
 
         Raises:
             RefusedError: It would end in the past or after a year, or there are too many.
         """
-        now = time.time()
+        now, program = self.time_now(), await self._program(params.id)
         if not now < request.until <= now + MAX_DAYS * _DAY:
             raise RefusedError(
                 f"the quarantine of {request.test} must end between now and in {MAX_DAYS} days; "
                 "give a later or an earlier date"
             )
         quarantine = Quarantine(
-            name=rules.quarantine_name(request.program, request.test),
-            program=request.program,
+            name=rules.quarantine_name(program, request.test),
+            program=program,
             test=request.test,
             until=request.until,
             reason=request.reason,
@@ -174,19 +178,24 @@ class Tests(ABC):
     @serves(operations.END_QUARANTINE)
     async def end_quarantine(self, params: QuarantineParams) -> Quarantine:
         """Delete the quarantine of a test."""
-        return await asyncio.to_thread(self._delete_quarantine, params.name)
+        program = rules.program_id(await self._program(params.id))
+        return await asyncio.to_thread(self._delete_quarantine, program, params.name)
 
-    def _delete_quarantine(self, name: str) -> Quarantine:
+    def _delete_quarantine(self, program: str, name: str) -> Quarantine:
         store = self.quarantine_store()
-        known = next((each for each in store.all() if each.name == name), None)
+        mine = (each for each in store.all() if rules.program_id(each.program) == program)
+        known = next((each for each in mine if each.name == name), None)
         if known is None or not store.delete(name):
             raise NotFoundError(
-                f"there is no quarantine {name!r}; list them with 'conducto tests PROGRAM'"
+                f"there is no quarantine {name!r}; list them with 'conducto tests TITLE'"
             )
         return known
 
     def _quarantines(self, program: p.ProgramParams) -> tuple[Quarantine, ...]:
-        return rules.in_force(self.quarantine_store().all(), program, time.time())
+        return rules.in_force(self.quarantine_store().all(), program, self.time_now())
+
+    async def _program(self, pipeline: str) -> p.ProgramParams:
+        return program_of((await self.get_pipeline(p.PipelineParams(id=pipeline))).pipeline)
 
     # ---- reading --------------------------------------------------------------------------------
 
@@ -254,7 +263,9 @@ class Tests(ABC):
             kept = known.model_copy(update={"seen": column.seen})
             pipelines = tuple(kept if each.id == kept.id else each for each in history.pipelines)
             return history.model_copy(update={"pipelines": pipelines})
-        return await asyncio.to_thread(rules.with_pipeline, history, column, attempts, time.time())
+        return await asyncio.to_thread(
+            rules.with_pipeline, history, column, attempts, self.time_now()
+        )
 
 
 def _packed(history: TestAggregate) -> bytes:

@@ -50,6 +50,7 @@ class _Cases(ET.TreeBuilder):
         super().__init__()
         self._open: list[ET.Element] = []
         self._in_case = 0
+        self._number = 0
         self.found: list[tuple[TestCase, dict[str, str]]] = []
 
     def doctype(self, _name: str, _public: str | None, _system: str | None) -> None:
@@ -68,6 +69,9 @@ class _Cases(ET.TreeBuilder):
         self._open.pop()
         if element.tag == "testcase":
             self._in_case -= 1
+            self._number += 1
+            if self._number > MAX_COUNTED:
+                raise _RefusedError(f"it has more than {MAX_COUNTED:,} tests; the rest is left out")
             files = (each.get("file") for each in reversed(self._open))
             file = next(filter(None, files), "")
             self.found.append((TestCase.fromelem(element), {"file": file, **element.attrib}))
@@ -179,14 +183,12 @@ def _read(name: str, content: bytes, kept: _Kept) -> None:
     if not content.strip():
         kept.problem(name, "it is empty")
         return
-    cases, number = _Cases(), 0
+    cases = _Cases()
     parser = ET.XMLParser(target=cases)  # noqa: S314  document types are refused
     try:
         for start in range(0, len(content), _CHUNK):
             parser.feed(content[start : start + _CHUNK])
-            number += _drain(cases, kept)
-            if number > MAX_COUNTED:
-                raise _RefusedError(f"it has more than {MAX_COUNTED:,} tests; the rest is left out")
+            _drain(cases, kept)
         parser.close()
     except _RefusedError as error:
         kept.problem(name, str(error))
@@ -195,13 +197,10 @@ def _read(name: str, content: bytes, kept: _Kept) -> None:
     _drain(cases, kept)
 
 
-def _drain(cases: _Cases, kept: _Kept) -> int:
-    """Add the tests that were found; return their number."""
-    number = len(cases.found)
+def _drain(cases: _Cases, kept: _Kept) -> None:
     for case, attributes in cases.found:
         kept.add(case, attributes)
     cases.found.clear()
-    return number
 
 
 def _name(case: TestCase) -> str:

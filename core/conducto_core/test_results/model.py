@@ -139,9 +139,15 @@ class PipelineTests(Record):
     problems: tuple[str, ...] = ()
 
 
-class ProgramTestParams(ProgramParams):
-    """The program whose tests are listed."""
+class ProgramTestParams(Record):
+    """The program whose tests are listed.
 
+    Attributes:
+        id: One of its pipelines.
+        only: ``failed`` in the newest pipeline that ran them; ``slow`` orders by time.
+    """
+
+    id: PipelineId
     only: TestFilter = "all"
     limit: int = Field(default=200, ge=1, le=MAX_LISTED)
 
@@ -229,9 +235,8 @@ class QuarantineList(Record):
 
 
 class QuarantineRequest(Record):
-    """A request to quarantine a test of a program."""
+    """A request to quarantine a test of a pipeline's program."""
 
-    program: ProgramParams
     test: str = Field(min_length=1, max_length=MAX_NAME)
     until: float
     reason: str = Field(max_length=500)
@@ -245,8 +250,9 @@ class QuarantineRequest(Record):
 
 
 class QuarantineParams(Record):
-    """The name of a quarantine's record."""
+    """A quarantine of a pipeline's program, by the name of its record."""
 
+    id: PipelineId
     name: str = Field(max_length=100)
 
 

@@ -1,7 +1,7 @@
 """The operations on tests and quarantines."""
 
 from conducto_core.api.operation import LinkClass, Permission, act, read, send
-from conducto_core.run.model.params import NoParams
+from conducto_core.run.model.params import PipelineParams
 from conducto_core.test_results.model import (
     PipelineTestParams,
     PipelineTests,
@@ -22,25 +22,25 @@ PIPELINE_TESTS = read(
 )
 PROGRAM_TESTS = read(
     "list_program_tests",
-    "/tests",
+    "/pipelines/{id}/program-tests",
     ProgramTestParams,
     ProgramTests,
-    "Return the history of a program's tests, and their quarantines.",
+    "Return the history of the tests of a pipeline's program, and their quarantines.",
     link_class=LinkClass.READ,
 )
 QUARANTINE = send(
     "quarantine_test",
-    "PUT /quarantines",
-    NoParams,
+    "PUT /pipelines/{id}/quarantines",
+    PipelineParams,
     QuarantineRequest,
     Quarantine,
     Permission.CHANGE_STATE,
-    "Do not count the failures of a test until a date.",
+    "Do not count the failures of a test of the pipeline's program until a date.",
     link_class=LinkClass.AUTHOR,
 )
 END_QUARANTINE = act(
     "end_quarantine",
-    "DELETE /quarantines/{name}",
+    "DELETE /pipelines/{id}/quarantines/{name}",
     QuarantineParams,
     Quarantine,
     Permission.CHANGE_STATE,

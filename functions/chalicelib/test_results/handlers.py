@@ -53,3 +53,7 @@ class CloudTests(CloudCaller):
     def caller_name(self) -> str:
         """Return the user that sent the request."""
         return self._me.user
+
+    def time_now(self) -> float:
+        """Return the seconds since the epoch."""
+        return self._cloud.clock()

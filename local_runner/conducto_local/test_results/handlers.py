@@ -1,5 +1,7 @@
 """Where the operations on tests find quarantines and histories on this machine."""
 
+import time
+
 from conducto_local.approvals.handlers import current_decider
 from conducto_local.run.access import LocalAccess
 from conducto_local.test_results.store import QuarantineFile, read_file, write_file
@@ -21,3 +23,6 @@ class LocalTests(LocalAccess):
 
     def caller_name(self) -> str:
         return current_decider().user
+
+    def time_now(self) -> float:
+        return time.time()

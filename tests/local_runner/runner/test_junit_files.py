@@ -5,8 +5,8 @@ import time
 import pytest
 
 import conducto as co
-from conducto_core.programs.rules.programs import program_of
 from conducto_core.results.model import OutputParams
+from conducto_core.run.model.params import PipelineParams
 from conducto_core.test_results.model import (
     PipelineTestParams,
     ProgramTestParams,
@@ -59,12 +59,6 @@ async def listed(run, **query):
     return await run.local.pipelines.list_pipeline_tests(PipelineTestParams(id=run.id, **query))
 
 
-async def program(run):
-    record = run.local.pipelines.live(run.id).record
-    found = program_of(record)
-    return found, {"title": found.title, "program": found.program, "function": found.function}
-
-
 async def test_tests_of_a_command_are_kept(local, folder):
     run = await local.run(tree(folder, a=report("one", "!two") + "; exit 1"))
 
@@ -93,7 +87,7 @@ async def test_inherited_pattern_ends_with_an_empty_list(local, folder):
 
 
 async def test_large_file_is_cut_off(local, folder):
-    start = "<a><testcase name=\"t\"/><system-out>"
+    start = '<a><testcase name="t"/><system-out>'
     fill = "yes 'a long line of output of a test' | head -c 90000000 >>$DIR/out.xml"
 
     run = await local.run(tree(folder, a=f"mkdir -p $DIR; echo '{start}' >$DIR/out.xml; {fill}"))
@@ -106,7 +100,9 @@ async def test_large_file_is_cut_off(local, folder):
 
 async def test_changes_are_those_since_the_earlier_pipeline(local, folder):
     first = await local.run(tree(folder, a=report("!old", "!repaired", "works", "ok") + "; exit 1"))
-    second = await local.run(tree(folder, a=report("!old", "repaired", "!works", "ok") + "; exit 1"))
+    second = await local.run(
+        tree(folder, a=report("!old", "repaired", "!works", "ok") + "; exit 1")
+    )
 
     before, after = await listed(first), await listed(second)
 
@@ -118,8 +114,7 @@ async def test_changes_are_those_since_the_earlier_pipeline(local, folder):
         ("t::old", TestChange.STILL_FAILING),
         ("t::repaired", TestChange.FIXED),
     ]
-    found, params = await program(second)
-    history = await local.pipelines.list_program_tests(ProgramTestParams(**params))
+    history = await local.pipelines.list_program_tests(ProgramTestParams(id=second.id))
     outcomes = {test.name: test.outcomes[-2:] for test in history.tests}
     assert outcomes == {"t::old": "ff", "t::repaired": "fp", "t::works": "pf", "t::ok": "pp"}
     assert history.complete
@@ -139,11 +134,8 @@ async def test_test_that_passes_when_repeated_is_flaky(local, folder):
 
 
 async def quarantine(local, run, test, seconds=3600.0):
-    found, _ = await program(run)
-    request = QuarantineRequest(
-        program=found, test=test, until=time.time() + seconds, reason="see issue 7"
-    )
-    return await local.pipelines.quarantine_test(request)
+    request = QuarantineRequest(test=test, until=time.time() + seconds, reason="see issue 7")
+    return await local.pipelines.quarantine_test(PipelineParams(id=run.id), request)
 
 
 async def test_node_with_only_quarantined_failures_is_done_with_a_warning(local, folder):
@@ -160,7 +152,7 @@ async def test_node_with_only_quarantined_failures_is_done_with_a_warning(local,
     assert attempt.message == "done with a warning: only quarantined tests failed: t::bad"
     found = await listed(second, path="/a")
     assert (found.quarantined, found.tests[0].quarantined) == (1, True)
-    ended = await local.pipelines.end_quarantine(QuarantineParams(name=kept.name))
+    ended = await local.pipelines.end_quarantine(QuarantineParams(id=second.id, name=kept.name))
     assert ended.reason == "see issue 7"
     third = await local.run(tree(folder, a=command))
     assert (await third.node("/a")).state == "error"
