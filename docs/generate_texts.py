@@ -15,6 +15,7 @@ INHERITANCE = {
     "image": _NEAREST,
     "image_name": _NEAREST,
     "isolate": _NEAREST,
+    "junit": _NEAREST,
     "launch": _NEAREST,
     "limits": "added along the path",
     "line": _HERE,

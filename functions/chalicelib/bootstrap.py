@@ -74,6 +74,7 @@ from conducto_core.notifications.model import NotificationRule
 from conducto_core.people.model import InvitationLink, NewInvitation, Role, Trust
 from conducto_core.people.rules import permissions_of
 from conducto_core.people.task_roles import read_task_roles
+from conducto_core.test_results.model import Quarantine
 from conducto_core.triggers.model import GithubApp, QueuedLaunch, Trigger
 from conducto_core.workers.model import WARM_MINUTES, Credentials, WarmPool
 from conducto_core.workers.rules.task_proof import sts_endpoint
@@ -280,6 +281,7 @@ class App:
             provider=self.identity_provider,
             trusts=TableNamedRecords(self._table, table_keys.trust, Trust),
             rules=TableNamedRecords(self._table, table_keys.notification_rule, NotificationRule),
+            quarantines=TableNamedRecords(self._table, table_keys.quarantine, Quarantine),
             limits=TableLimits(self._table),
             schedules=TableSchedules(self._table, self._bucket),
             triggers=TableNamedRecords(self._table, table_keys.trigger, Trigger),

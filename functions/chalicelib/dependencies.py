@@ -38,6 +38,7 @@ from conducto_core.billing.rules import Remedies
 from conducto_core.notifications.model import NotificationRule
 from conducto_core.people.model import Trust
 from conducto_core.schedules.port import Schedules
+from conducto_core.test_results.model import Quarantine
 from conducto_core.triggers.model import GithubApp
 from conducto_core.workers.model import Credentials, WarmPool
 
@@ -94,6 +95,7 @@ class Dependencies:
     schedules: Schedules
     limits: LimitRecords
     rules: NamedRecords[NotificationRule]
+    quarantines: NamedRecords[Quarantine]
     triggers: TriggerRecords
     deliveries: Deliveries
     queue: LaunchPlaces

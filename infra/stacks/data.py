@@ -141,6 +141,11 @@ class DataStack(Stack):
                 s3.LifecycleRule(
                     id="transfers", prefix=deployment.UPLOAD_PREFIX, expiration=Duration.days(2)
                 ),
+                s3.LifecycleRule(
+                    id="histories of tests",
+                    prefix=deployment.TESTS_PREFIX,
+                    expiration=Duration.days(deployment.TESTS_DAYS),
+                ),
                 *(
                     s3.LifecycleRule(
                         id=f"image inputs: {prefix}",

@@ -76,6 +76,7 @@ class Permissions:
             deployment.CONTEXT_PREFIX,
             deployment.BUILD_PREFIX,
             deployment.UPLOAD_PREFIX,
+            deployment.TESTS_PREFIX,
         )
         bucket = self._data.bucket.bucket_arn
         objects = [f"{bucket}/{prefix}*" for prefix in prefixes]

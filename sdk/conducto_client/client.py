@@ -97,6 +97,16 @@ from conducto_core.schedules import model as sc
 from conducto_core.schedules import operations as schedules
 from conducto_core.secrets import operations as secrets
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
+from conducto_core.test_results import operations as test_results
+from conducto_core.test_results.model import (
+    PipelineTestParams,
+    PipelineTests,
+    ProgramTestParams,
+    ProgramTests,
+    Quarantine,
+    QuarantineParams,
+    QuarantineRequest,
+)
 
 P = TypeVar("P", bound=Record)
 B = TypeVar("B")
@@ -349,6 +359,23 @@ class Client:
         """Return the metrics of an attempt, by default the newest."""
         query = MetricParams(id=pipeline_id, path=path, attempt=attempt)
         return self.call(results.METRICS, query).metrics
+
+    def pipeline_tests(self, query: PipelineTestParams) -> PipelineTests:
+        """Return the tests of a pipeline, failures first."""
+        return self.call(test_results.PIPELINE_TESTS, query)
+
+    def program_tests(self, query: ProgramTestParams) -> ProgramTests:
+        """Return the history of the tests of a pipeline's program."""
+        return self.call(test_results.PROGRAM_TESTS, query)
+
+    def quarantine_test(self, pipeline_id: str, request: QuarantineRequest) -> Quarantine:
+        """Do not count the failures of a test until a time."""
+        query = params.PipelineParams(id=pipeline_id)
+        return self.call(test_results.QUARANTINE, query, request)
+
+    def end_quarantine(self, pipeline_id: str, name: str) -> Quarantine:
+        """End a quarantine, by the name of its record."""
+        return self.call(test_results.END_QUARANTINE, QuarantineParams(id=pipeline_id, name=name))
 
     def compare_metrics(
         self, query: CompareParams, *, beside: str | None = None

@@ -24,6 +24,7 @@ from conducto_core.results.model import ComparedPipeline
 from conducto_core.run.model.records import Counts, ImageRecord, NodeChange, ParentAttempt
 from conducto_core.run.model.requests import Action, ControlResult, PipelineSummary
 from conducto_core.run.model.states import State
+from conducto_core.test_results.model import PipelineTestParams, PipelineTests, TestFilter
 
 
 class PipelineIdentity:
@@ -242,6 +243,16 @@ class Pipeline(PipelineIdentity):
             for series in node.metrics()
             for step, value, time in zip(series.steps, series.values, series.times, strict=True)
         ]
+
+    def tests(self, only: TestFilter = "all", *, limit: int = 200) -> PipelineTests:
+        """Return the tests in the JUnit files of the newest attempts, failures first.
+
+        Args:
+            only: ``"failed"``, ``"flaky"``, or ``"slow"`` for the slowest first.
+            limit: Maximum number of tests.
+        """
+        query = checked(PipelineTestParams, id=self.id, only=only, limit=limit)
+        return self._target.read(lambda client: client.pipeline_tests(query))
 
     def compare(self, other: "Pipeline", *, limit: int = 100) -> PipelineComparison:
         """Return the differences from another pipeline to this one.

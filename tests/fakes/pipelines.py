@@ -106,6 +106,23 @@ from conducto_core.secrets import handlers as answers
 from conducto_core.secrets import operations as secrets_operations
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.secrets.port import SecretName, StoredSecret, check, check_total
+from conducto_core.test_results.model import Quarantine
+
+
+class MemoryQuarantines:
+    """A `conducto_core.test_results.handlers.QuarantineStore` for tests."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Quarantine] = {}
+
+    def all(self) -> list[Quarantine]:
+        return list(self._known.values())
+
+    def put(self, quarantine: Quarantine) -> None:
+        self._known[quarantine.name] = quarantine
+
+    def delete(self, name: str) -> bool:
+        return self._known.pop(name, None) is not None
 
 
 class MemoryRules:
@@ -254,6 +271,8 @@ class MemoryPipelines(Pipelines):
         self.shells: list[tuple[str, DebugRequest]] = []
         self.secret_store = MemorySecrets()
         self.rules = MemoryRules()
+        self._quarantines = MemoryQuarantines()
+        self._test_histories: dict[str, bytes] = {}
         self.messages: list[NotificationRecord] = []
         self.warnings: tuple[str, ...] = ()
         self.app: str | None = None
@@ -557,6 +576,21 @@ class MemoryPipelines(Pipelines):
                 return Resources()
             number = _attempt(node, query.attempt).number
             return pipeline.resources.get((query.path, number), Resources())
+
+    def read_test_history(self, name: str) -> bytes | None:
+        return self._test_histories.get(name)
+
+    def write_test_history(self, name: str, data: bytes) -> None:
+        self._test_histories[name] = data
+
+    def quarantine_store(self) -> MemoryQuarantines:
+        return self._quarantines
+
+    def caller_name(self) -> str:
+        return "ada"
+
+    def time_now(self) -> float:
+        return time.time()
 
     async def attempt_output(
         self, query: OutputParams, stream: OutputStream

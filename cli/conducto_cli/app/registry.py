@@ -140,6 +140,15 @@ COMMANDS = {
         "compare the metrics of the last pipelines with a title",
         "The last value of each metric of the newest attempts, a row for each pipeline.",
     ),
+    "tests": CommandRow(
+        "test_results.command",
+        _LOOK,
+        "show the tests of a pipeline or a program, and quarantine some",
+        'From the JUnit files that nodes with junit="reports/*.xml" write. With the ID of a '
+        "pipeline: its failures first, compared with the pipeline before. With a title: the "
+        "outcomes of each test in the last pipelines, the oldest first: p passed, f failed, s "
+        "skipped, x failed and passed, - did not run.",
+    ),
     "diff": CommandRow(
         "programs.diff_command",
         _LOOK,

@@ -147,6 +147,45 @@ _cs_send() {
     done
 }
 
+# Set $_cs_junit to the patterns of the command's JUnit files, one on a line, and remember when it starts, and
+# the times of earlier files: some shells compare them in whole seconds only.
+_cs_pick() { for _cs_k; do case $_cs_k in CONDUCTO_JUNIT=*) _cs_junit=${_cs_k#*=} ;; esac; done; }
+_cs_stat() { stat -c '%n %i %s %y' "$1"; }
+_cs_find_junit() {
+    _cs_junit=
+    _cs_base _cs_pick
+    _cs_env _cs_pick
+    if [ -n "$_cs_junit" ]; then
+        true >"$_cs_dir/began"
+        _cs_known=$_n$(cd "$_cs_cwd" && IFS=$_n && for _cs_k in $_cs_junit; do [ ! -f "$_cs_k" ] || _cs_stat "$_cs_k"; done)$_n
+    fi
+}
+
+# Succeed if an earlier command wrote the file $1.
+_cs_is_old() {
+    if [ "$_cs_dir/began" -nt "$1" ]; then return 0; fi
+    if [ "$1" -nt "$_cs_dir/began" ]; then return 1; fi
+    _cs_sum=$(_cs_stat "$1") || return 1
+    case $_cs_known in *"$_n$_cs_sum$_n"*) return 0 ;; esac
+    return 1
+}
+
+# _cs_send_junit NONCE: write the JUnit files that this command wrote, each after a line with its name.
+_cs_send_junit() {
+    printf '\036%s=junit\n' "$1"
+    (
+        cd "$_cs_cwd" || exit
+        IFS=$_n
+        for _cs_k in $_cs_junit; do
+            case $_cs_k in *"$_n"*) continue ;; esac
+            if [ -f "$_cs_k" ] && ! _cs_is_old "$_cs_k"; then
+                printf '\n\036junit %s\n' "$_cs_k"
+                head -c JUNIT_LIMIT "$_cs_k"
+            fi
+        done
+    ) | head -c JUNIT_LIMIT
+}
+
 # The start of a command.
 _cs_begin() {
     _cs_nonce=$1 _cs_how=
@@ -160,6 +199,7 @@ _cs_begin() {
         printf '%s' "$_cs_inputs" >"$_cs_dir/inputs"
         _cs_inputs=
     fi
+    _cs_find_junit
     _cs_start_watch
 }
 
@@ -183,6 +223,7 @@ _cs_end() {
     _cs_before=$_cs_oom
     _cs_look
     if [ -n "$_cs_own" ]; then _cs_send "$_cs_nonce"; fi
+    if [ -n "$_cs_junit" ]; then _cs_send_junit "$_cs_nonce"; fi
     printf '\036%s %s %s %s %s\n' "$_cs_nonce" "$_cs_code" "$((_cs_oom - _cs_before))" "${_cs_peak:-0}" "$_cs_how"
     if [ -z "$_cs_pipes" ]; then printf '\036%s\n' "$_cs_nonce" >&9; fi
 }

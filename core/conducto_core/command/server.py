@@ -15,6 +15,8 @@ metrics and artifacts, each after a line with its name::
 
     \x1e<nonce>=<name>\n<content>
 
+and, of a node with ``junit=``, the JUnit files that it wrote, as one file (`JUNIT_FILES`).
+
 A trailer starts with a byte with which text never ends, so output need not be held back to check
 for a trailer.
 
@@ -62,6 +64,11 @@ INPUTS_FILE = "inputs"
 OUTPUT_FILES = ("result", "metrics", "artifacts")
 #: Maximum bytes that are read of one of `OUTPUT_FILES`.
 MAX_FILE = 16 << 20
+#: The JUnit files of a command, as one file: each after a line `JUNIT_START` and its name.
+JUNIT_FILES = "junit"
+JUNIT_START = b"\n\x1ejunit "
+#: Maximum bytes of all of them.
+MAX_JUNIT = 64 << 20
 #: Line length in bytes from which starting `head` is faster than reading byte by byte, as in bash.
 _LONG = 2048
 
@@ -76,7 +83,8 @@ def server_argv(shell: str, run_directory: str = RUN_DIRECTORY) -> list[str]:
 
 
 def server_code() -> str:
-    return shell_code("command_server.sh").replace("FILE_LIMIT", str(MAX_FILE))
+    code = shell_code("command_server.sh").replace("FILE_LIMIT", str(MAX_FILE))
+    return code.replace("JUNIT_LIMIT", str(MAX_JUNIT))
 
 
 def shell_code(name: str) -> str:
@@ -244,7 +252,7 @@ class Finished:
         code: Exit code; 128 + signal if a signal ended the command.
         oom_kills: Processes that the kernel killed for memory while the command ran.
         peak_memory: Bytes; the container's maximum since it started. None if unknown.
-        files: ``{name: content}`` of the `OUTPUT_FILES` that the command left.
+        files: ``{name: content}`` of the `OUTPUT_FILES` that the command left, and `JUNIT_FILES`.
         interpreter: Of a native function: `FORKED`, or why it got a new interpreter; else empty.
     """
 
@@ -324,6 +332,7 @@ class _StreamParser:
         self._held = b""
         self._tail: bytes | None = None
         self._file: bytearray | None = None
+        self._maximum = MAX_FILE
         self.frames: list[bytes] = []
         self.files: dict[str, bytearray] = {}
         self.trailer: bytes | None = None
@@ -399,7 +408,9 @@ class _StreamParser:
             return False
         self._tail = rest
         if line.startswith(b"="):
-            self._file = self.files[line[1:].decode("ascii", "replace")] = bytearray()
+            name = line[1:].decode("ascii", "replace")
+            self._file = self.files[name] = bytearray()
+            self._maximum = MAX_JUNIT if name == JUNIT_FILES else MAX_FILE
         else:
             self.trailer = line
         return True
@@ -409,7 +420,7 @@ class _StreamParser:
         data = self._tail or b""
         at = data.find(self._marker)
         end = at if at >= 0 else self._kept_from(data)
-        if self._file is not None and len(self._file) <= MAX_FILE:
+        if self._file is not None and len(self._file) <= self._maximum:
             self._file += data[:end]
         if at < 0:
             self._tail = data[end:]

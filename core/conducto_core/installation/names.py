@@ -54,6 +54,9 @@ CONTEXT_PREFIX = "contexts/"
 BUILD_PREFIX = "builds/"
 #: Temporary uploads, deleted after two days.
 UPLOAD_PREFIX = "uploads/"
+#: Histories of tests, which expire some days after their last update.
+TESTS_PREFIX = "tests/"
+TESTS_DAYS = 90
 
 #: Prefix of the keys of tokens in the table.
 TOKEN_KEY = "T#"  # noqa: S105  not a secret

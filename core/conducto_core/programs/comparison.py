@@ -42,14 +42,14 @@ from conducto_core.programs.rules.comparison import (
     slowest_nodes,
 )
 from conducto_core.programs.rules.fingerprints import CODE, code_of
-from conducto_core.programs.rules.programs import ProgramKey, program_key
+from conducto_core.programs.rules.programs import ProgramKey, program_key, program_of
 from conducto_core.programs.rules.why import changed_field, nearest_attempt, why_of
 from conducto_core.results import handlers as metric_comparison
 from conducto_core.results import operations as results_operations
 from conducto_core.results.model import CompareParams, MetricComparison, OutputParams, OutputStream
 from conducto_core.run import views
 from conducto_core.run.model import params as p
-from conducto_core.run.model.params import MAX_HISTORY, MAX_HISTORY_SCAN, ProgramParams
+from conducto_core.run.model.params import MAX_HISTORY, MAX_HISTORY_SCAN
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.requests import PipelineSummary, TreePage
 from conducto_core.run.model.responses import PipelineList, PipelineRun, RunHistory
@@ -364,10 +364,7 @@ async def earlier_pipelines(
 ) -> AsyncIterator[PipelineSummary]:
     """Yield the pipelines of a program before one of them, the newest first."""
     record = summary.pipeline
-    key = program_key(record)
-    query = ProgramParams(
-        title=key.title or record.title, program=key.program, function=key.function
-    )
+    query = program_of(record)
     until = time.monotonic() + MAX_SECONDS
     pipelines = PipelinesOfProgram(reader, query, lambda: time.monotonic() < until)
     async for each in pipelines.newest(MAX_HISTORY_SCAN):

@@ -8,12 +8,13 @@ from conducto.wire.outputs import MAX_POINTS
 from conducto_core.record import Record
 from conducto_core.run.model.params import AttemptNumber, PipelineId, ProgramParams
 from conducto_core.run.model.states import State
+from conducto_core.test_results.model import TestCounts
 
 #: Maximum number of pipelines in a comparison of metrics.
 MAX_COMPARED = 100
 
 #: The streams of an attempt besides stdout, stderr and resources.
-OutputStream = Literal["result", "metrics", "artifacts"]
+OutputStream = Literal["result", "metrics", "artifacts", "tests"]
 
 
 class OutputSummary(Record):
@@ -23,11 +24,13 @@ class OutputSummary(Record):
         result: Bytes of its result, as JSON; None without one.
         metrics: Names of its metrics, in the order of their first points.
         artifacts: Number of its artifacts.
+        tests: The tests in its JUnit files; None without any.
     """
 
     result: int | None = None
     metrics: tuple[str, ...] = ()
     artifacts: int = 0
+    tests: TestCounts | None = None
 
 
 class OutputParams(Record):

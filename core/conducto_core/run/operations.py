@@ -52,6 +52,7 @@ from conducto_core.run.model.responses import (
     PipelineList,
 )
 from conducto_core.secrets import operations as secrets
+from conducto_core.test_results import operations as test_results
 
 MAX_LAUNCH_BODY = 256 << 20
 
@@ -233,6 +234,7 @@ _FEATURES = (
     programs,
     results,
     secrets,
+    test_results,
 )
 #: All operations of both targets.
 OPERATIONS: tuple[AnyOperation, ...] = (

@@ -38,6 +38,7 @@ partition                       sort                  content
 ``H#<SHA-256 of a person>``      ``O#<org>``           user id of a person in an organisation
 ``O#<org>``                     ``I#<name>``          a trust in CI runs
 ``O#<org>``                     ``R#<name>``          a rule that sends notifications
+``O#<org>``                     ``K#<name>``          the quarantine of a test
 ``O#<org>``                     ``G#<name>``          a git trigger
 ``O#<org>``                     ``A#<name>``          a GitHub App
 ``O#<org>``                     ``Q#<time>.<key>``    a launch that waits for room in the plan
@@ -357,6 +358,11 @@ def trust(org_name: str, name: str) -> Key:
 def notification_rule(org_name: str, name: str) -> Key:
     """Return the key of a rule that sends notifications."""
     return Key(org(org_name).partition, f"R#{name}")
+
+
+def quarantine(org_name: str, name: str) -> Key:
+    """Return the key of the quarantine of a test."""
+    return Key(org(org_name).partition, f"K#{name}")
 
 
 def trigger(org_name: str, name: str) -> Key:

@@ -7,7 +7,7 @@ from chalicelib.run.port import no_check
 from conducto_core.command.output import LineTime
 
 #: Output streams, and the resource usage of the command.
-Stream = Literal["stdout", "stderr", "resources", "result", "metrics", "artifacts"]
+Stream = Literal["stdout", "stderr", "resources", "result", "metrics", "artifacts", "tests"]
 
 
 class LogKey(NamedTuple):

@@ -13,6 +13,7 @@ from chalicelib.run.deletion import REQUEST_SECONDS, DeletionRunningError, Pipel
 from chalicelib.run.port import all_records
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.secrets.injection import org_scope, user_scope
+from chalicelib.test_results.handlers import history_key
 from chalicelib.triggers.github_app import app_scope
 from chalicelib.triggers.triggers import trigger_scope
 from conducto_core.billing.rules import LIVE, MAX_UNPAID
@@ -27,7 +28,9 @@ from conducto_core.people.model import (
     OrganisationList,
     Role,
 )
+from conducto_core.programs.rules.programs import program_of
 from conducto_core.run.launching import check_deletable
+from conducto_core.test_results.rules import program_id
 
 #: Maximum number of running pipelines that an error message names.
 _NAMED = 5
@@ -206,6 +209,8 @@ class Organisations:
             if self._cloud.clock() > end:
                 raise DeletionRunningError(self._me.org, f"{count} pipelines were deleted so far")
             deletion.request(self._me.org, record.id, self._me.user)
+            history = history_key(self._me.org, program_id(program_of(record)))
+            self._cloud.blobs.delete(history)
             count += 1
         return count
 
@@ -231,6 +236,8 @@ class Organisations:
         clear_secrets(self._engine, app_scope(org))
         for rule in self._cloud.rules.list_by_name(org):
             self._cloud.rules.delete(org, rule.name)
+        for quarantine in self._cloud.quarantines.list_by_name(org):
+            self._cloud.quarantines.delete(org, quarantine.name)
         clear_secrets(self._engine, org_scope(org))
 
     def _end_tokens(self) -> None:

@@ -15,6 +15,7 @@ from chalicelib.programs.handlers import CloudContinuations, CloudGitLaunches
 from chalicelib.run.control import CloudActions
 from chalicelib.secrets.handlers import VaultSecrets
 from chalicelib.secrets.injection import inject
+from chalicelib.test_results.handlers import CloudTests
 from conducto.integrations.http import DeliveryError
 from conducto.version import __version__
 from conducto_core.api import cloud_operations, problems
@@ -42,6 +43,7 @@ class CloudPipelines(
     CloudDebug,
     CloudLogs,
     CloudUsage,
+    CloudTests,
     Pipelines,
 ):
     """The pipelines of one organisation, with the permissions of one caller."""

@@ -115,6 +115,7 @@ class Reported(PipelineEvent):
         tree_key: Key of the tree that a Lazy generated.
         images: Images that the tree needs.
         last: The worker takes no further command.
+        excused: Only quarantined tests failed.
         next: The claim of the worker's next task. Its attempt starts only if it may start in the
             state after the report.
     """
@@ -135,6 +136,7 @@ class Reported(PipelineEvent):
     tree_key: str | None = None
     images: tuple[BuiltImage, ...] = ()
     last: bool = False
+    excused: bool = False
     next: Claimed | None = None
 
 

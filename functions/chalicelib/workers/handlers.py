@@ -42,12 +42,14 @@ from conducto_core.api.serve import serves
 from conducto_core.command.json_logs import log_fields
 from conducto_core.command.output import packed
 from conducto_core.errors import RefusedError
+from conducto_core.programs.rules.programs import program_of
 from conducto_core.results.model import OutputStream
-from conducto_core.results.outputs import MAX_LIVE, live_summary
+from conducto_core.results.outputs import MAX_LIVE, MAX_STREAM, live_summary
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.contexts import CONTEXT_PAUSE
 from conducto_core.run.rules.outcomes import cause_of_exit
 from conducto_core.secrets.rules import SecretAccess
+from conducto_core.test_results.rules import excuse, in_force
 from conducto_core.tree.rules.callbacks import PoolKind
 from conducto_core.workers import operations as workers_operations
 from conducto_core.workers.model import (
@@ -524,6 +526,7 @@ class WorkerApi:
                 key, images = GeneratedTrees(self._cloud).store(live, node, worker_id, call)
             except (GeneratedTreeError, DefinitionError) as error:
                 cause, message = Cause.LAZY, str(error)
+        excused = None if node is None or lazy else self._excused(live, call, cause)
         return Reported(
             time=self._now(),
             worker=worker_id,
@@ -531,7 +534,7 @@ class WorkerApi:
             attempt=call.attempt,
             cause=cause,
             exit_code=call.exit_code,
-            message=message,
+            message=excused or message,
             seconds=max(0.0, call.seconds),
             peak_memory=call.peak_memory,
             output_bytes=call.output_bytes,
@@ -541,6 +544,19 @@ class WorkerApi:
             tree_key=key,
             images=images,
             last=call.last,
+            excused=excused is not None,
+        )
+
+    def _excused(self, live: CloudPipeline, call: Report, cause: Cause | None) -> str | None:
+        """Return the message of an attempt of which only quarantined tests failed, or None."""
+        cloud, key = self._cloud, LogKey(live.id, call.path, call.attempt, "tests")
+        return excuse(
+            (cause, call.exit_code),
+            None if call.outputs is None else call.outputs.tests,
+            lambda: cloud.logs.read(key, 0, MAX_STREAM),
+            lambda: in_force(
+                cloud.quarantines.list_by_name(live.org), program_of(live.record), self._now()
+            ),
         )
 
     @serves(workers_operations.UPLOAD)

@@ -126,6 +126,16 @@ class StateDir:
         return self.agent / "notification_rules.json"
 
     @property
+    def quarantines(self) -> Path:
+        """The file of the `conducto_local.test_results.store.QuarantineFile`."""
+        return self.agent / "quarantines.json"
+
+    @property
+    def test_histories(self) -> Path:
+        """The histories of tests, a file for each program."""
+        return self.agent / "tests"
+
+    @property
     def user_data(self) -> Path:
         """Mounted as the user's data in every container."""
         return self.root / "data"

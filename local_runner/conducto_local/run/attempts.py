@@ -1,5 +1,6 @@
 """The execution of attempts: admission, container, command, and the resulting events."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -13,12 +14,15 @@ from conducto_core.command.masking import Mask
 from conducto_core.command.text import CommandError
 from conducto_core.programs.relaunch import content_of
 from conducto_core.programs.rules.fingerprints import fingerprint
+from conducto_core.programs.rules.programs import program_of
 from conducto_core.results.model import OutputSummary
+from conducto_core.results.outputs import MAX_STREAM
 from conducto_core.results.rules import MissingResultError
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.admission import QueuedAttempt
 from conducto_core.secrets.port import SecretStoreError
+from conducto_core.test_results.rules import excuse, in_force
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.tree.rules.resolve import Limits
 from conducto_local.children.channel import Grant, Handle, launch_channel
@@ -32,6 +36,7 @@ from conducto_local.engine.port import (
     WorkerStartError,
 )
 from conducto_local.images.waiters import ImageWaiters
+from conducto_local.logs.store import LogDirectory
 from conducto_local.run.attempt_records import placement_of, pool_key, started_record, worker_spec
 from conducto_local.run.command import Result, has_failed, prepare, results_of, run_command
 from conducto_local.run.containers import Container, Containers
@@ -40,6 +45,7 @@ from conducto_local.run.live_pipeline import ActiveAttempt, LivePipeline
 from conducto_local.run.networks import Networks
 from conducto_local.run.snapshots import Snapshots
 from conducto_local.secrets.injection import InjectedSecrets, SecretProvider
+from conducto_local.test_results.store import QuarantineFile
 
 logger = logging.getLogger(__name__)
 
@@ -265,7 +271,7 @@ class Attempts:
         if active.stopping:
             return Result(None)
         logs = self._common.logs(active.live.id)
-        return await run_command(
+        result = await run_command(
             active,
             prepared.job,
             limits,
@@ -273,6 +279,24 @@ class Attempts:
             prepared.mask,
             changed=lambda summary: self._note_outputs(active, summary),
         )
+        return await asyncio.to_thread(self._excused, active, result, logs)
+
+    def _excused(self, active: ActiveAttempt, result: Result, logs: LogDirectory) -> Result:
+        """Return the result of an attempt, excused if only quarantined tests failed."""
+        reader = logs.reader(active.spec.path, active.number)
+        message = excuse(
+            (result.cause, result.exit_code),
+            None if result.outputs is None else result.outputs.tests,
+            lambda: reader.read("tests", 0, MAX_STREAM).data,
+            lambda: in_force(
+                QuarantineFile(self._common.home.quarantines).all(),
+                program_of(active.live.record),
+                time.time(),
+            ),
+        )
+        if message is None or active.spec.lazy_target is not None:
+            return result
+        return replace(result, message=message, excused=True)
 
     def _note_outputs(self, active: ActiveAttempt, summary: OutputSummary) -> None:
         """Add the metrics and artifacts that arrived so far to the record of a running attempt."""
@@ -317,5 +341,6 @@ class Attempts:
             started=result.started,
             exit_code=active.result.exit_code,
             time=ended,
+            excused=result.excused,
         )
         self._common.apply(live, event)

@@ -19,6 +19,7 @@ from conducto_core.run.model.records import FirstError
 from conducto_core.run.model.states import Cause, StopReason
 from conducto_core.run.rules.outcomes import AttemptEnd, cause_of_exit
 from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.test_results.junit import with_tests
 from conducto_core.tree.model import Pipeline
 from conducto_core.tree.rules.resolve import Limits
 from conducto_local.engine.port import BuiltImage, EngineError, Exit, Job, Stream
@@ -90,6 +91,7 @@ class Result:
         started: Whether the command may have started.
         outputs: Its result, metrics and artifacts.
         interpreter: As that of `conducto_core.command.server.Finished`.
+        excused: Only quarantined tests failed.
     """
 
     cause: Cause | None
@@ -102,6 +104,7 @@ class Result:
     outputs: OutputSummary | None = None
     interpreter: str = ""
     first_error: FirstError | None = None
+    excused: bool = False
 
     def end(self) -> AttemptEnd:
         return AttemptEnd(
@@ -223,7 +226,8 @@ async def _run(
         done = await container.worker.run(job, output.write)
         if done.files:
             output.finish()
-            outputs = await asyncio.to_thread(collect, done.files, mask)
+            collected = await asyncio.to_thread(collect, done.files, mask)
+            outputs = await asyncio.to_thread(with_tests, collected, done.files, mask)
             _store(outputs, writer)
     finally:
         sampler.end()

@@ -46,6 +46,7 @@ from conducto_local.run.live_pipeline import LivePipeline
 from conducto_local.run.scheduler import Scheduler
 from conducto_local.secrets.handlers import LocalSecrets
 from conducto_local.store.port import Store, StoreFullError
+from conducto_local.test_results.handlers import LocalTests
 
 # ----------------------------------------------------------------------------------------
 # Users' actions on a loaded pipeline.
@@ -138,7 +139,14 @@ _STOPPING = frozenset({Action.PAUSE, Action.CANCEL, Action.KILL})
 
 
 class LocalPipelines(
-    LocalPrograms, LocalApprovals, LocalSecrets, LocalChildren, LocalLogs, LocalData, Pipelines
+    LocalPrograms,
+    LocalApprovals,
+    LocalSecrets,
+    LocalChildren,
+    LocalLogs,
+    LocalData,
+    LocalTests,
+    Pipelines,
 ):
     """All pipelines of one profile."""
 

@@ -32,6 +32,8 @@ _MAX_LOCATED = 50_000
 _RUNNABLE = ("Exec", "Serial", "Parallel")
 #: Environment variable of a node that has the parameter ``isolate``.
 ISOLATE = "CONDUCTO_ISOLATE"
+#: That of a node with ``junit`` (`conducto.wire.junit`).
+JUNIT = "CONDUCTO_JUNIT"
 #: ``{type on the wire: its class}``, filled by `conducto.tree.nodes`.
 KINDS: Dict[str, type] = {}
 
@@ -124,6 +126,7 @@ class NodeBase:
         retry_lost: Optional[int] = None,
         isolate: Optional[bool] = None,
         launch: Optional[bool] = None,
+        junit: Union[str, Sequence[str], None] = None,
         max_time: Union[float, str, None] = None,
         max_concurrent: Optional[int] = None,
         limits: parameters.Limits = None,
@@ -182,6 +185,7 @@ class NodeBase:
         self._max_concurrent: Optional[int] = None
         self._limits: Optional[List[Limit]] = None
         self.retry = retry
+        self.junit = junit
         self.budget = budget
         self.budget_action = budget_action
         self._tags: Optional[List[str]] = None
@@ -330,6 +334,24 @@ class NodeBase:
     def may_launch(self, value: Optional[bool]) -> None:
         self._set_switch("launch", LAUNCH, value)
 
+    @property
+    def junit(self) -> Optional[List[str]]:
+        """Patterns of the JUnit files that commands write, below their working directory.
+
+        Inherited; an empty list ends an inherited one. It is kept in `env`.
+        """
+        value = None if self._env is None else self._env.get(JUNIT)
+        return None if value is None else value.split("\n") if value else []
+
+    @junit.setter
+    def junit(self, value: Union[str, Sequence[str], None]) -> None:
+        if value is not None:
+            from conducto.wire.junit import check_patterns
+
+            self.env[JUNIT] = "\n".join(check_patterns(value))
+        elif self._env is not None:
+            self._env.pop(JUNIT, None)
+
     def _switch(self, variable: str) -> Optional[bool]:
         value = None if self._env is None else self._env.get(variable)
         return None if value is None else value == "1"
@@ -416,7 +438,7 @@ class NodeBase:
 
         Args:
             attr: ``cpu mem gpu spot requires_docker docker_run_args image image_name max_time
-                snapshot_on_error retry retry_lost isolate launch``.
+                snapshot_on_error retry retry_lost isolate launch junit``.
         """
         if attr in ("image", "image_name"):
             return getattr(self, attr)

@@ -50,6 +50,7 @@ SETTABLE = [
     "retry_lost",
     "isolate",
     "launch",
+    "junit",
     "max_time",
     "max_concurrent",
     "limits",

@@ -118,6 +118,7 @@ class World:
         self.schedules = MemorySchedules()
         self.limits = FakeLimits()
         self.rules = FakeNamedRecords()
+        self.quarantines = FakeNamedRecords()
         self.tokens = FakeTokens(lambda: self.now)
         self.identities = FakeIdentities()
         self.people = FakePeople(self.tokens, self.identities)
@@ -151,6 +152,7 @@ class World:
             "limits": self.limits,
             "trusts": FakeNamedRecords(),
             "rules": self.rules,
+            "quarantines": self.quarantines,
             "triggers": FakeNamedRecords(),
             "deliveries": FakeDeliveries(lambda: self.now),
             "queue": FakeNamedRecords(),

@@ -15,6 +15,7 @@ from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import LiveOutputs, collect
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.outcomes import cause_of_exit
+from conducto_core.test_results.junit import with_tests
 from conducto_core.workers.model import ClaimResponse, Report
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import LogShipper
@@ -149,7 +150,8 @@ class Execution:
         """Send the result, metrics and artifacts, and warnings at the end of stderr."""
         if finished is None or not finished.files:
             return None
-        outputs = collect(finished.files, self._mask)
+        collected = collect(finished.files, self._mask)
+        outputs = with_tests(collected, finished.files, self._mask)
         self._close_output()
         self._send("stderr", outputs.warning_text)
         for stream, data in outputs.streams.items():

@@ -251,6 +251,7 @@ class CloudMachine:
         final: bool = False,
         exit_code: int | None = None,
         now: float = 0.0,
+        excused: bool = False,
     ) -> StepResult:
         """End an Exec whose command ended, or that is in flight and could not be started."""
         event = ev.AttemptFinished(
@@ -262,6 +263,7 @@ class CloudMachine:
             final=final,
             exit_code=exit_code,
             time=now,
+            excused=excused,
         )
         if self._apply(event, path):
             self._replan()

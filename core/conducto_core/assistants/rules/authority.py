@@ -55,6 +55,8 @@ _READ = (
     "list_metrics",
     "compare_metrics",
     "list_artifacts",
+    "list_pipeline_tests",
+    "list_program_tests",
     "get_cost",
     "get_agent",
     "who_am_i",

@@ -228,6 +228,14 @@ def program_key(record: HasProgram) -> ProgramKey:
     return ProgramKey(None, record.program, record.function)
 
 
+def program_of(record: HasProgram) -> ProgramParams:
+    """Return the program of a pipeline as a query for its pipelines."""
+    key = program_key(record)
+    return ProgramParams(
+        title=key.title or record.title, program=key.program, function=key.function
+    )
+
+
 def is_of_program(record: PipelineRecord, params: ProgramParams) -> bool:
     """Return whether a pipeline is of the requested program."""
     if params.function is not None:

@@ -35,6 +35,7 @@ class AttemptFinished:
         final: It is not retried: the next attempt would end in the same way.
         exit_code: Exit code of the command, if it ended with one.
         time: When it ended, in seconds since the epoch: a retry may be due some time after it.
+        excused: Only quarantined tests failed: the node is done, with a warning.
     """
 
     path: str
@@ -46,6 +47,7 @@ class AttemptFinished:
     final: bool = False
     exit_code: int | None = None
     time: float = 0.0
+    excused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,9 @@ class _Step:
         cause = _cause(stop_reason, event.cause)
         state = state_of(cause)
         decision, note = FAIL, None
-        if state is not State.DONE and not node.skipped and stop_reason is not StopReason.RESET:
+        excused = event.excused and stop_reason is None
+        is_failure = state is not State.DONE and not excused
+        if is_failure and not node.skipped and stop_reason is not StopReason.RESET:
             decision, note = self._decide(
                 node,
                 event,
@@ -244,7 +246,8 @@ class _Step:
             if decision.delay and self.tree.armed and has_its_turn(self.tree, node):
                 self.tree.set_retry(node, event.time + decision.delay)
             return
-        shown, warning = suppress(state, suppress_errors=node.spec.suppress_errors)
+        suppressed = node.spec.suppress_errors or excused
+        shown, warning = suppress(state, suppress_errors=suppressed)
         if decision.kind is FailureDecision.SKIP:
             self.tree.set_skipped(node, True)
         stopped_from_above = stop_reason is StopReason.EXPIRE and expired_above(node) is not None

@@ -159,6 +159,7 @@ class PipelineSteps(PipelineBudgets):
         seconds: float = 0.0,
         message: str | None = None,
         final: bool = False,
+        excused: bool = False,
     ) -> None:
         self.fruitless = 0
         self._ends.setdefault(path, AttemptEnd(message=message))
@@ -172,6 +173,7 @@ class PipelineSteps(PipelineBudgets):
             final=final,
             exit_code=self._ends[path].exit_code,
             now=self.now,
+            excused=excused,
         )
         self._follow(taken)
 

@@ -121,8 +121,13 @@ class PipelineWorkers(PipelineSteps):
             report.interpreter,
             first_error=report.first_error,
         )
-        cause = self._cause_at(worker, report.cause)
-        self._finish(report.path, cause, seconds=report.seconds, message=report.message)
+        self._finish(
+            report.path,
+            self._cause_at(worker, report.cause),
+            seconds=report.seconds,
+            message=report.message,
+            excused=report.excused,
+        )
         if worker.leaves or self._gives_up(worker):
             self._stop(worker)
         elif worker.status is WorkerStatus.LEAVING:

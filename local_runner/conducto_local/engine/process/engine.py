@@ -35,7 +35,7 @@ from conducto_local.engine.port import (
     WorkerSpec,
     WorkerStartError,
 )
-from conducto_local.engine.process.run_files import RunFileTail, files_in, prepare
+from conducto_local.engine.process.run_files import RunFileTail, files_in, junit_in, prepare
 from conducto_local.engine.relay import start_on_machine
 
 # ----------------------------------------------------------------------------------------
@@ -366,6 +366,9 @@ class ProcessWorker:
         if self._closed:
             return Exit(None, Cause.WORKER_LOST, f"worker {self.name} was closed")
         files = await asyncio.to_thread(files_in, self._run_directory)
+        files |= await asyncio.to_thread(
+            junit_in, job.env, Path(self.spec.workdir or "."), self.folder / SCRIPT
+        )
         return Exit(code if code >= 0 else 128 - code, files=files)
 
     async def relay(self, name: str) -> Relay:

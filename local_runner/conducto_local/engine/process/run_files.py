@@ -3,10 +3,20 @@
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from glob import iglob
+from itertools import chain
 from pathlib import Path
 
-from conducto_core.command.server import INPUTS_FILE, MAX_FILE, OUTPUT_FILES
+from conducto.wire.junit import patterns_in
+from conducto_core.command.server import (
+    INPUTS_FILE,
+    JUNIT_FILES,
+    JUNIT_START,
+    MAX_FILE,
+    MAX_JUNIT,
+    OUTPUT_FILES,
+)
 
 #: Files whose lines are read while the command runs, and maximum bytes of one look.
 LIVE_FILES = ("metrics", "artifacts")
@@ -20,6 +30,22 @@ def prepare(directory: Path, inputs: str) -> None:
     directory.mkdir(mode=0o700, exist_ok=True)
     if inputs:
         (directory / INPUTS_FILE).write_text(inputs, "utf-8")
+
+
+def junit_in(env: Mapping[str, str], directory: Path, script: Path) -> dict[str, bytes]:
+    """Return the JUnit files that a command wrote after its script was written, as one file."""
+    patterns = patterns_in(env)
+    if not patterns:
+        return {}
+    found, since = bytearray(), script.stat().st_mtime
+    for name in chain.from_iterable(iglob(each, root_dir=directory) for each in patterns):  # noqa: PTH207
+        file = directory / name
+        if "\n" not in name and file.is_file() and file.stat().st_mtime >= since:
+            found += JUNIT_START + os.fsencode(name) + b"\n"
+            found += _content(str(file), None, 0, MAX_JUNIT)
+            if len(found) >= MAX_JUNIT:
+                break
+    return {JUNIT_FILES: bytes(found[:MAX_JUNIT])}
 
 
 def files_in(directory: Path) -> dict[str, bytes]:
@@ -70,7 +96,7 @@ class RunFileTail:
             self._offsets[name] += len(data)
 
 
-def _content(name: str, parent: int, start: int = 0, size: int = MAX_FILE) -> bytes:
+def _content(name: str, parent: int | None, start: int = 0, size: int = MAX_FILE) -> bytes:
     try:
         descriptor = os.open(name, _OPEN, dir_fd=parent)
     except OSError:

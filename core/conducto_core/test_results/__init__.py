@@ -1,0 +1,1 @@
+"""Results of single tests, from the JUnit files of commands."""

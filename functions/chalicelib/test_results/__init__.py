@@ -1,0 +1,1 @@
+"""Tests of the pipelines in the cloud."""

@@ -1,0 +1,59 @@
+"""Where the operations on tests find quarantines and histories in the cloud."""
+
+from collections.abc import Sequence
+
+from chalicelib.api.caller import CloudCaller
+from chalicelib.dependencies import Dependencies
+from conducto_core.installation.names import TESTS_PREFIX
+from conducto_core.test_results.model import Quarantine
+
+
+class OrgQuarantines:
+    """A `conducto_core.test_results.handlers.QuarantineStore` of one organisation."""
+
+    def __init__(self, cloud: Dependencies, org: str) -> None:
+        self._records = cloud.quarantines
+        self._org = org
+
+    def all(self) -> Sequence[Quarantine]:
+        """Return the quarantines, also those that have ended."""
+        return self._records.list_by_name(self._org)
+
+    def put(self, quarantine: Quarantine) -> None:
+        """Store a quarantine, replacing one of the same name."""
+        self._records.put(self._org, quarantine)
+
+    def delete(self, name: str) -> bool:
+        """Delete a quarantine; return whether there was one."""
+        return self._records.delete(self._org, name)
+
+
+def history_key(org: str, name: str) -> str:
+    """Return the key of the history of a program's tests in the bucket."""
+    return f"{TESTS_PREFIX}{org}/{name}.json.gz"
+
+
+class CloudTests(CloudCaller):
+    """The tests of one organisation's pipelines."""
+
+    __test__ = False
+
+    def quarantine_store(self) -> OrgQuarantines:
+        """Return the store of the quarantines."""
+        return OrgQuarantines(self._cloud, self._me.org)
+
+    def read_test_history(self, name: str) -> bytes | None:
+        """Return the stored history of a program's tests."""
+        return self._cloud.blobs.get(history_key(self._me.org, name))
+
+    def write_test_history(self, name: str, data: bytes) -> None:
+        """Store the history of a program's tests."""
+        self._cloud.blobs.put(history_key(self._me.org, name), data)
+
+    def caller_name(self) -> str:
+        """Return the user that sent the request."""
+        return self._me.user
+
+    def time_now(self) -> float:
+        """Return the seconds since the epoch."""
+        return self._cloud.clock()

@@ -1,0 +1,1 @@
+"""Tests of the pipelines on this machine."""

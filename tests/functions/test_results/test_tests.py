@@ -1,0 +1,145 @@
+"""Tests of pipelines in the cloud: histories, and quarantines."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from chalicelib.logs.port import LogKey
+from conducto_core.errors import RefusedError
+from conducto_core.programs.rules.programs import program_of
+from conducto_core.results.model import OutputSummary
+from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.states import Cause
+from conducto_core.test_results.model import (
+    PipelineTestParams,
+    PipelineTests,
+    ProgramTestParams,
+    QuarantineRequest,
+    TestChange,
+    TestCounts,
+    TestResult,
+)
+from conducto_core.test_results.rules import program_id
+from support.cloud.world import ME, World
+from support.trees import leaf, serial
+
+
+def run_tests(world: World, *failed: str, passed: tuple[str, ...] = (), title: str = "shop") -> str:
+    """Run a pipeline whose command has tests; return its id."""
+    pipeline_id = world.launch(serial(leaf("a", command="pytest"), title=title))
+    world.serve()
+    hand = world.running()["/a"]
+    results = [TestResult(name=name, outcome="failed", message="wrong") for name in failed]
+    results += [TestResult(name=name, outcome="passed", seconds=2) for name in passed]
+    lines = "".join(each.model_dump_json(exclude_defaults=True) + "\n" for each in results)
+    world.cloud.logs.append(LogKey(pipeline_id, "/a", 1, "tests"), 0, lines.encode())
+    counts = TestCounts(failed=len(failed), passed=len(passed))
+    cause = Cause.EXIT_CODE if failed else None
+    hand.finish(exit_code=1 if failed else 0, cause=cause, outputs=OutputSummary(tests=counts))
+    world.serve()
+    return pipeline_id
+
+
+def quarantine(world: World, pipeline_id: str, test: str, seconds: float = 3600) -> str:
+    request = QuarantineRequest(
+        test=test,
+        until=world.now + seconds,
+        reason="see issue 7",
+    )
+    params = PipelineParams(id=pipeline_id)
+    return asyncio.run(world.pipelines().quarantine_test(params, request)).name
+
+
+def listed(world: World, pipeline_id: str) -> PipelineTests:
+    return asyncio.run(world.pipelines().list_pipeline_tests(PipelineTestParams(id=pipeline_id)))
+
+
+def test_history_of_a_program_is_kept_without_its_pipelines() -> None:
+    world = World()
+    first = run_tests(world, "old", "repaired", passed=("works",))
+    world.now += 60
+    second = run_tests(world, "old", "works", passed=("repaired",))
+
+    found = listed(world, second)
+
+    assert [(each.name, each.change) for each in found.tests] == [
+        ("works", TestChange.NEW_FAILURE),
+        ("old", TestChange.STILL_FAILING),
+        ("repaired", TestChange.FIXED),
+    ]
+    world.control(first, "archive")
+    world.serve()
+    world.minute(3600)
+    world.serve()
+    asyncio.run(world.pipelines().delete_pipeline(PipelineParams(id=first)))
+    kept = asyncio.run(world.pipelines().list_program_tests(ProgramTestParams(id=second)))
+    assert {each.name: each.outcomes for each in kept.tests} == {
+        "old": "ff",
+        "repaired": "fp",
+        "works": "pf",
+    }
+    assert [each.id for each in kept.pipelines] == [first, second]
+
+
+def test_only_quarantined_failures_end_a_command_with_a_warning() -> None:
+    world = World()
+    first = run_tests(world, "bad", passed=("ok",))
+    name = quarantine(world, first, "bad")
+    world.now += 60
+
+    second = run_tests(world, "bad", passed=("ok",))
+    third = run_tests(world, "bad", "other")
+
+    node = world.nodes(second)["/a"]
+    assert (node.state, node.warning) == ("done", True)
+    (attempt,) = world.attempts(second, "/a")
+    assert attempt.message == "done with a warning: only quarantined tests failed: bad"
+    assert world.states(second)["/"] == "done"
+    assert world.states(third)["/a"] == "error"
+    assert listed(world, second).tests[0].quarantined
+    (entry,) = asyncio.run(
+        world.pipelines().list_program_tests(ProgramTestParams(id=second))
+    ).quarantines
+    assert (entry.name, entry.by, entry.reason) == (name, ME.user, "see issue 7")
+
+
+def test_quarantine_ends_at_its_date() -> None:
+    world = World()
+    first = run_tests(world, "bad")
+    quarantine(world, first, "bad", seconds=600)
+    world.now += 601
+
+    second = run_tests(world, "bad")
+
+    assert world.states(second)["/a"] == "error"
+    assert not listed(world, second).tests[0].quarantined
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 400 * 86_400], ids=["past", "now", "in over a year"])
+def test_quarantine_has_an_end_within_a_year(seconds: float) -> None:
+    world = World()
+    first = run_tests(world, "bad")
+
+    with pytest.raises(RefusedError, match="must end between now and in 365 days"):
+        quarantine(world, first, "bad", seconds=seconds)
+
+
+def test_quarantine_of_another_program_does_not_count() -> None:
+    world = World()
+    quarantine(world, run_tests(world, "bad", title="another"), "bad")
+
+    second = run_tests(world, "bad")
+
+    assert world.states(second)["/a"] == "error"
+
+
+def test_history_that_cannot_be_read_is_made_again() -> None:
+    world = World()
+    only = run_tests(world, "bad")
+    name = program_id(program_of(world.get(only).pipeline))
+    world.pipelines().write_test_history(name, b"damaged")
+
+    assert listed(world, only).counts.failed == 1
+    assert world.pipelines().read_test_history(name) != b"damaged"
