@@ -240,6 +240,7 @@ class _Step:
             if decision.delay and self.tree.armed and has_its_turn(self.tree, node):
                 self.tree.set_retry(node, event.time + decision.delay)
             return
+        node.fresh = node.fresh and state is not State.DONE
         shown, warning = suppress(state, suppress_errors=node.spec.suppress_errors)
         if decision.kind is FailureDecision.SKIP:
             self.tree.set_skipped(node, True)
@@ -365,7 +366,7 @@ class _Step:
     def _reset(self, top: LiveNode) -> None:
         self._clear_expired(top)
         for node in list(self.tree.subtree(top)):
-            if node.tries or node.mem is not None:
+            if node.tries or node.attempt or node.mem is not None:
                 self.tree.remembered.append(node)
             _forget_tries(node)
             node.tries = int(node.state is State.QUEUED)  # a queued Exec counts as the first
@@ -375,6 +376,7 @@ class _Step:
                     self.tree.refresh(node)
             elif isinstance(node, LiveExec):
                 node.mem = None
+                node.fresh = node.attempt > int(node.state is State.QUEUED)
                 self.tree.set_retry(node, None)
                 if node.state is not State.QUEUED:
                     self._empty_target(node)
