@@ -34,6 +34,7 @@ from chalicelib.data.function import LocalDataFiles
 from chalicelib.debug.aws import TableShells
 from chalicelib.dependencies import Dependencies
 from chalicelib.images.aws import CodeBuild, EcrRegistry
+from chalicelib.cache.aws import TableCache
 from chalicelib.limits.aws import TableLimits
 from chalicelib.logs.aws.logs import ChunkedLogs
 from chalicelib.notifications.sender import NotificationSender
@@ -281,6 +282,7 @@ class App:
             trusts=TableNamedRecords(self._table, table_keys.trust, Trust),
             rules=TableNamedRecords(self._table, table_keys.notification_rule, NotificationRule),
             limits=TableLimits(self._table),
+            cache=TableCache(self._table),
             schedules=TableSchedules(self._table, self._bucket),
             triggers=TableNamedRecords(self._table, table_keys.trigger, Trigger),
             deliveries=TableDeliveries(self._table, self._clock),

@@ -21,6 +21,7 @@ from chalicelib.people.port import (
     Tokens,
 )
 from chalicelib.remote.port import Agents, Relays
+from chalicelib.cache.port import CacheTable
 from chalicelib.run.port import Blobs, DataFiles, LimitRecords, StateMachines, Store
 from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.triggers.port import (
@@ -93,6 +94,7 @@ class Dependencies:
     trusts: NamedRecords[Trust]
     schedules: Schedules
     limits: LimitRecords
+    cache: CacheTable
     rules: NamedRecords[NotificationRule]
     triggers: TriggerRecords
     deliveries: Deliveries

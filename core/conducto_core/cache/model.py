@@ -47,6 +47,14 @@ class CacheEntry(Record):
     hits: int = 0
 
 
+class CacheInputs(Record):
+    """The inputs with which an attempt runs; see `CacheEntry`."""
+
+    fields: dict[str, str]
+    private_to: str | None = None
+    with_secrets: bool = False
+
+
 class CacheItem(Record):
     """An entry, as it is listed.
 

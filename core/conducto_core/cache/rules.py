@@ -232,13 +232,6 @@ def key_of(fields: Mapping[str, str], trust: Trust) -> str:
     return _digest([*inputs, trust.private_to, trust.with_secrets])
 
 
-def keys_for(fields: Mapping[str, str], reader: Trust) -> tuple[str, ...]:
-    """Return the keys of the entries that a pipeline may use, the most general one first."""
-    users = dict.fromkeys((None, reader.private_to))
-    trusts = [Trust(user, secrets) for user in users for secrets in (False, True)]
-    return tuple(key_of(fields, trust) for trust in trusts if may_read(trust, reader))
-
-
 # ---- the decision -------------------------------------------------------------------------------
 
 
@@ -259,6 +252,18 @@ class CacheDecision:
     nearest: CacheEntry | None = None
 
 
+def forced(record: PipelineRecord, *, fresh: bool) -> str | None:
+    """Return why a command runs in any case, or None.
+
+    Args:
+        record: Its pipeline.
+        fresh: A user reset it after it had run.
+    """
+    if record.no_cache:
+        return "launched with --no-cache"
+    return "a user ran it again" if fresh else None
+
+
 def decide(
     spec: NodeSpec,
     fields: Mapping[str, str] | str,
@@ -274,7 +279,7 @@ def decide(
     Args:
         spec: The Exec.
         fields: Its fields, or why it has no key.
-        entries: Those with one of its keys.
+        entries: Those with its key.
         others: Those of the same program and path, to explain a miss.
         reader: Which entries it may use.
         now: Seconds since the epoch.

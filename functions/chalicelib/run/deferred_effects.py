@@ -261,6 +261,7 @@ class DeferredExecutor:
             named_role=not is_untrusted(live.record),
             spot=on_spot(worker.id, pool.kind, self._cloud.spot_share),
             program=program_of(live.record.git),
+            data=not live.runs_cached(pool),
         )
 
     def _mark(self, work: _Work) -> None:

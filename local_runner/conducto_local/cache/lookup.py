@@ -82,7 +82,8 @@ class Caches:
         if off is not None:
             return CacheDecision(reason=f"not cached: {off}")
         node = live.tree.nodes.get(spec.path)
-        forced = _forced(live.record, node)
+        fresh = isinstance(node, LiveExec) and node.fresh
+        forced = rules.forced(live.record, fresh=fresh)
         content = await self._content(live, spec.placement.image)
         if content is None:
             return CacheDecision(reason="not cached: its image is not available")
@@ -99,7 +100,8 @@ class Caches:
         others: list[CacheEntry] = []
         if forced is None and not isinstance(fields, str):
             await self._saved()  # an equal command may just have ended
-            entries = self._store.find(rules.keys_for(fields, reader))
+            key = rules.key_of(fields, rules.trust_of(live.record, secrets.origins))
+            entries = self._store.find([key])
             others = [] if entries else self._store.of_node(program_of(live.record), spec.path)
         decision = rules.decide(
             spec, fields, entries, others, reader, now=time.time(), forced=forced
@@ -202,14 +204,6 @@ class Caches:
 def program_of(record: PipelineRecord) -> str:
     """Return the program of a pipeline, as entries name it."""
     return " ".join(filter(None, program_key(record)))
-
-
-def _forced(record: PipelineRecord, node: object) -> str | None:
-    if record.no_cache:
-        return "launched with --no-cache"
-    if isinstance(node, LiveExec) and node.fresh:
-        return "a user ran it again"
-    return None
 
 
 def _clear(logs: LogDirectory, active: ActiveAttempt) -> None:

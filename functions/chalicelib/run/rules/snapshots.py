@@ -27,6 +27,7 @@ from conducto_core.run.model.records import (
     PipelineRecord,
     Wait,
 )
+from conducto_core.cache.model import CacheInputs
 from conducto_core.run.model.states import State
 from conducto_core.run.rules.actions import Activity
 from conducto_core.run.rules.tree_state import LiveGroup, LiveNode, TreeState
@@ -37,7 +38,7 @@ from conducto_core.workers.rules.start_failures import PoolStarts, StartFailure
 
 #: Snapshots of another version are ignored: the whole journal is read instead. A change of the
 #: fields needs a new version, since other versions of the functions read them, too.
-VERSION = 3
+VERSION = 4
 _PLAIN = (
     "number",
     "taken",
@@ -63,6 +64,7 @@ _PLAIN = (
     "ended",
     "lost_contexts",
     "spent",
+    "candidates",
 )
 _WAITS = ("limited", "withheld")
 _SETS = ("planned", "met", "joined")
@@ -109,6 +111,7 @@ def snapshot_of(live: CloudPipeline) -> Snapshot:
             for name, image in live.images.items()
         },
         "in_flight": {p: a.model_dump(mode="json") for p, a in live.in_flight.items()},
+        "cached": {p: c.model_dump(mode="json") for p, c in live.cached.items()},
         "workers": [asdict(worker) for worker in live.registry.workers.values()],
         "ended_workers": [asdict(worker) for worker in live.registry.ended.values()],
         "starts": {name: asdict(starts) for name, starts in live.starts.items()},
@@ -163,6 +166,7 @@ def restore(
     live.in_flight = InFlight(
         (path, AttemptRecord.model_validate(record)) for path, record in state["in_flight"].items()
     )
+    live.cached = {p: CacheInputs.model_validate(c) for p, c in state["cached"].items()}
     live.asked = {
         path: record.queued or live.now
         for path, record in live.in_flight.items()
