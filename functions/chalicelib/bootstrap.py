@@ -29,12 +29,12 @@ from chalicelib.billing.metering import StorageMetering
 from chalicelib.billing.port import BillingPorts
 from chalicelib.billing.run import BillingRun
 from chalicelib.billing.stripe import StripeBilling, StripeSettings
+from chalicelib.cache.aws import TableCache
 from chalicelib.data.aws import DataFunction, EfsAccessPoints
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.debug.aws import TableShells
 from chalicelib.dependencies import Dependencies
 from chalicelib.images.aws import CodeBuild, EcrRegistry
-from chalicelib.cache.aws import TableCache
 from chalicelib.limits.aws import TableLimits
 from chalicelib.logs.aws.logs import ChunkedLogs
 from chalicelib.notifications.sender import NotificationSender

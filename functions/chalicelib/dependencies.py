@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.billing.port import BillingPorts
+from chalicelib.cache.port import CacheTable
 from chalicelib.errors import R, retry_throttled
 from chalicelib.images.port import Builder
 from chalicelib.logs.port import LogKey, LogStore
@@ -21,7 +22,6 @@ from chalicelib.people.port import (
     Tokens,
 )
 from chalicelib.remote.port import Agents, Relays
-from chalicelib.cache.port import CacheTable
 from chalicelib.run.port import Blobs, DataFiles, LimitRecords, StateMachines, Store
 from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.triggers.port import (

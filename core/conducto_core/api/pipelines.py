@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.serve import serves
+from conducto_core.cache.handlers import CacheOperations
 from conducto_core.debug.model import (
     DebugPlan,
     DebugRequest,
@@ -43,7 +44,7 @@ from conducto_core.run.model.requests import (
 from conducto_core.run.model.responses import ImageList
 
 
-class Pipelines(Programs, Comparisons, Diagnoses, NotificationRules, ABC):
+class Pipelines(Programs, Comparisons, Diagnoses, NotificationRules, CacheOperations, ABC):
     """The handlers that all targets share, and what they need of a target.
 
     A target has handlers of the other operations, too. All

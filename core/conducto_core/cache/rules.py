@@ -25,6 +25,7 @@ from conducto_core.programs.rules.fingerprints import (
     code_of,
     differences,
 )
+from conducto_core.programs.rules.programs import program_key
 from conducto_core.run.model.labels import duration
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.states import State
@@ -71,25 +72,32 @@ IN_ENVIRONMENT: Final = frozenset({"isolate"})
 
 def refusal(spec: NodeSpec) -> str | None:
     """Return why an Exec cannot be cached, or None."""
-    if kind_of(spec.pool) is PoolKind.CONTEXT:
-        return (
-            "other commands share its container (container_reuse_context=NEW), whose state is an "
-            "input that nobody declares"
-        )
-    if may_launch(spec):
-        return "it may launch pipelines (launch=True)"
-    if spec.placement.requires_docker:
-        return "it uses the container engine (requires_docker=True)"
-    if spec.placement.docker_run_args:
-        return "it has docker_run_args, whose mounts and network are inputs that nobody declares"
-    if spec.lazy_target is not None:
-        return "it generates a tree, which the cache cannot keep yet"
-    if spec.approval is not None:
-        return "it waits for a person"
-    named = next((each for each in IDENTITY if each in spec.command), None)
-    if named is not None:
-        return f"its command names {named}, which differs for each pipeline"
-    return None
+    named = next((each for each in IDENTITY if each in spec.command), "")
+    reasons = (
+        (kind_of(spec.pool) is PoolKind.CONTEXT, _SHARED_CONTAINER),
+        (may_launch(spec), "it may launch pipelines (launch=True)"),
+        (
+            spec.placement.requires_docker,
+            "it uses the container engine (requires_docker=True)",
+        ),
+        (bool(spec.placement.docker_run_args), _RUN_ARGS),
+        (
+            spec.lazy_target is not None,
+            "it generates a tree, which the cache cannot keep yet",
+        ),
+        (spec.approval is not None, "it waits for a person"),
+        (bool(named), f"its command names {named}, which differs for each pipeline"),
+    )
+    return next((reason for applies, reason in reasons if applies), None)
+
+
+_SHARED_CONTAINER: Final = (
+    "other commands share its container (container_reuse_context=NEW), whose state is an input "
+    "that nobody declares"
+)
+_RUN_ARGS: Final = (
+    "it has docker_run_args, whose mounts and network are inputs that nobody declares"
+)
 
 
 def switched_off(record: PipelineRecord) -> str | None:
@@ -206,6 +214,10 @@ class Trust:
 
     private_to: str | None = None
     with_secrets: bool = False
+
+
+#: The trust in an outcome that was made without secrets.
+NO_TRUST: Final = Trust()
 
 
 def trust_of(record: PipelineRecord, secrets: SecretOrigins) -> Trust:
@@ -381,11 +393,15 @@ def not_stored(attempt: AttemptRecord, record: PipelineRecord) -> str | None:
     return None
 
 
+def program_of(record: PipelineRecord) -> str:
+    """Return the program of a pipeline, as entries name it."""
+    return " ".join(filter(None, program_key(record)))
+
+
 def entry_of(
     fields: Mapping[str, str],
     attempt: AttemptRecord,
     record: PipelineRecord,
-    program: str,
     trust: Trust,
     size: int,
 ) -> CacheEntry:
@@ -401,7 +417,7 @@ def entry_of(
                 "path": attempt.path,
                 "attempt": attempt.number,
             },
-            "program": program,
+            "program": program_of(record),
             "made": ended,
             "seconds": max(0.0, ended - started),
             "private_to": trust.private_to,

@@ -25,7 +25,6 @@ from conducto_core.cache.model import CacheEntry, CacheInputs
 from conducto_core.cache.rules import Inputs
 from conducto_core.command.text import CommandError, script_of
 from conducto_core.programs.relaunch import content_of, fingerprint_in
-from conducto_core.programs.rules.programs import program_key
 from conducto_core.results.outputs import MAX_STREAM
 from conducto_core.results.rules import source_attempts
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
@@ -103,7 +102,7 @@ class CacheDecisions:
             key = rules.key_of(fields, rules.trust_of(record, secrets.origins))
             found = self._cloud.cache.get(live.org, key)
             if found is None:
-                newest = self._cloud.cache.newest(live.org, program_of(record), spec.path)
+                newest = self._cloud.cache.newest(live.org, rules.program_of(record), spec.path)
                 others = [] if newest is None else [newest]
         entries = [] if found is None else [found[0]]
         now = self._cloud.clock()
@@ -204,11 +203,6 @@ class CacheDecisions:
         return self._manifests[org]
 
 
-def program_of(record: PipelineRecord) -> str:
-    """Return the program of a pipeline, as entries name it."""
-    return " ".join(filter(None, program_key(record)))
-
-
 def store_entry(
     cloud: Dependencies, org: str, record: PipelineRecord, attempt: AttemptRecord, ran: CacheInputs
 ) -> None:
@@ -232,7 +226,5 @@ def store_entry(
         return
     trust = rules.Trust(ran.private_to, ran.with_secrets)
     size = sum(map(len, streams.values()))
-    entry: CacheEntry = rules.entry_of(
-        ran.fields, attempt, record, program_of(record), trust, size
-    )
+    entry: CacheEntry = rules.entry_of(ran.fields, attempt, record, trust, size)
     cloud.cache.put(org, entry, packed)

@@ -40,7 +40,7 @@ from chalicelib.run.rules.pipeline import CloudPipeline, Folded, add, fold
 from chalicelib.run.rules.state import LISTED_SECONDS
 from chalicelib.secrets.injection import SecretCache, inject, inject_commands
 from chalicelib.workers.slots import Decide, Slots, needed_room
-from conducto_core.asl.rules.machine import CompleteTask
+from conducto_core.asl.rules.machine import CompleteTask, MachineCommand, StartExecution
 from conducto_core.errors import NotFoundError
 from conducto_core.notifications.messages import masked
 from conducto_core.notifications.model import NotificationRecord
@@ -203,7 +203,8 @@ class CommandProcessor:
             self._snapshots_due.add(live.id)  # taken after the effects, which must not be lost
         executed = (folded.changes.get(batch.writer), *decided, made_room)
         own = merged(each for each in executed if each is not None)
-        own.machine_commands = without_superseded(own.machine_commands)
+        if decided:
+            own.machine_commands = _postponed(live, without_superseded(own.machine_commands))
         room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
         effects = effects_of(live, own, written.hires, room)
         if effects.deferred is not None and written.hires:
@@ -334,6 +335,17 @@ class CommandProcessor:
                 self.cloud.store.put_snapshot(pipeline_id, snapshot)
         except Exception:  # the input has taken effect, and the next snapshot replaces this one
             logger.exception("a snapshot was not written", extra={"pipeline": pipeline_id})
+
+
+def _postponed(live: CloudPipeline, commands: list[MachineCommand]) -> list[MachineCommand]:
+    """Return commands that start a run only after the last decision of the cache.
+
+    If the request dies before that, the minute's check starts the run.
+    """
+    machine = live.cloud_machine
+    rest = [each for each in commands if not isinstance(each, StartExecution)]
+    is_due = machine.run_state.open and machine.run not in live.runs and not live.candidates
+    return [*rest, StartExecution(machine.run, None)] if is_due else rest
 
 
 def _if_new(live: CloudPipeline, share: Share) -> Share | None:

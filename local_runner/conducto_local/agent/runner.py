@@ -143,7 +143,11 @@ def _runner(
         cache=store.cache,
     )
     pipelines = LocalPipelines(
-        home=home, store=store, engine_contexts=engine_contexts, scheduler=scheduler
+        home=home,
+        store=store,
+        engine_contexts=engine_contexts,
+        scheduler=scheduler,
+        cache=store.cache,
     )
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
     timer = _schedule_timer(home, store, scheduler, pipelines, clock)

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
 from conducto_core.cache import rules
 from conducto_core.cache.model import CacheEntry
@@ -12,8 +12,7 @@ from conducto_core.cache.rules import CacheDecision, Inputs
 from conducto_core.command.text import CommandError, script_of
 from conducto_core.programs.relaunch import AvailableImage, content_of
 from conducto_core.programs.rules.fingerprints import fingerprint
-from conducto_core.programs.rules.programs import program_key
-from conducto_core.run.model.records import AttemptRecord, PipelineRecord
+from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.rules.outcomes import AttemptEnd, changed_record
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_local.cache.store import SqliteCache
@@ -33,10 +32,16 @@ logger = logging.getLogger(__name__)
 _KEPT: tuple[Kept, ...] = ("result", "metrics", "stdout", "stderr")
 
 
-class Saved(Protocol):
-    """Returns when everything so far is in the store."""
+class Waiting(NamedTuple):
+    """The parts of the scheduler that a decision waits for.
 
-    async def __call__(self) -> None: ...
+    Attributes:
+        images: The images of pipelines.
+        saved: Returns when the entries of ended attempts are stored.
+    """
+
+    images: ImageWaiters
+    saved: Callable[[], Awaitable[None]]
 
 
 class Caches:
@@ -45,27 +50,24 @@ class Caches:
     Args:
         common: The state of the scheduler.
         store: The entries.
-        images: The images of pipelines.
         manifests: The lists of copied files.
         secrets: The secrets of commands.
-        saved: Returns when the entries of ended attempts are stored.
+        waiting: The parts that a decision waits for.
     """
 
     def __init__(
         self,
         common: SchedulerContext,
         store: SqliteCache,
-        images: ImageWaiters,
         manifests: Manifests,
         secrets: SecretProvider,
-        saved: Saved,
+        waiting: Waiting,
     ) -> None:
         self._common = common
         self._store = store
-        self._images = images
+        self._images, self._saved = waiting
         self._manifests = manifests
         self._secrets = secrets
-        self._saved = saved
 
     async def decide(self, active: ActiveAttempt) -> CacheDecision:
         """Return the decision about a queued attempt; a failure of the cache is a miss."""
@@ -102,7 +104,9 @@ class Caches:
             await self._saved()  # an equal command may just have ended
             key = rules.key_of(fields, rules.trust_of(live.record, secrets.origins))
             entries = self._store.find([key])
-            others = [] if entries else self._store.of_node(program_of(live.record), spec.path)
+            others = (
+                [] if entries else self._store.of_node(rules.program_of(live.record), spec.path)
+            )
         decision = rules.decide(
             spec, fields, entries, others, reader, now=time.time(), forced=forced
         )
@@ -175,8 +179,7 @@ class Caches:
         source = f"{live.id} {record.path} attempt {record.number}"
         streams = _streams(self._common.logs(live.id), record, source)
         size = sum(map(len, streams.values()))
-        program = program_of(live.record)
-        entry = rules.entry_of(cached.fields, record, live.record, program, cached.trust, size)
+        entry = rules.entry_of(cached.fields, record, live.record, cached.trust, size)
         live.store_entry(entry, rules.pack_streams(streams))
         return record
 
@@ -199,11 +202,6 @@ class Caches:
     async def _look_up(self, live: LivePipeline, name: str) -> BuiltImage | UnbuiltImage | None:
         builder = await self._images.builder(live)
         return await builder.lookup(live.pipeline.images[name])
-
-
-def program_of(record: PipelineRecord) -> str:
-    """Return the program of a pipeline, as entries name it."""
-    return " ".join(filter(None, program_key(record)))
 
 
 def _clear(logs: LogDirectory, active: ActiveAttempt) -> None:

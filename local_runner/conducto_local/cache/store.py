@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from conducto_core.cache.model import CacheEntry, CacheUsage
+from conducto_core.cache.model import CacheEntry
 from conducto_core.cache.rules import UNUSED_DAYS
 
 Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]
@@ -72,7 +72,10 @@ class SqliteCache:
         return found[0][0] if found else None
 
     def list_used(self, text: str, limit: int) -> list[CacheEntry]:
-        """Return the entries whose pipeline, path or program has a text, the last used first."""
+        """Return the entries whose pipeline, path or program has a text, the last used first.
+
+        A negative limit is none.
+        """
         rest = """WHERE instr(lower(pipeline || ' ' || path || ' ' || program), lower(?)) > 0
             ORDER BY used DESC, key LIMIT ?"""
         return self._entries(rest, text, limit)
@@ -84,18 +87,6 @@ class SqliteCache:
     def delete(self, key: str) -> None:
         with self._transaction() as connection:
             connection.execute("DELETE FROM cache_entries WHERE key=?", (key,))
-
-    def delete_all(self, pipeline_id: str | None = None) -> int:
-        """Delete the entries that attempts of a pipeline made, or all; return their number."""
-        query = "DELETE FROM cache_entries WHERE ?1 IS NULL OR pipeline=?1"
-        with self._transaction() as connection:
-            return connection.execute(query, (pipeline_id,)).rowcount
-
-    def usage(self) -> CacheUsage:
-        query = """SELECT count(*), coalesce(sum(size), 0), coalesce(sum(hits), 0),
-            coalesce(sum(hits * seconds), 0.0) FROM cache_entries"""
-        entries, size, hits, seconds = self._select(query)[0]
-        return CacheUsage(entries=entries, bytes=size, hits=hits, seconds_saved=seconds)
 
     def trim(self, now: float, max_bytes: int = MAX_BYTES) -> None:
         """Delete the entries that were not used for a long time, and those above the limit."""

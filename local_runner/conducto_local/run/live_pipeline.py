@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conducto_core.cache.model import CacheEntry
-from conducto_core.cache.rules import Trust
+from conducto_core.cache.rules import NO_TRUST, Trust
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import AttemptRecord, ChangeRow, ImageRecord, PipelineRecord
@@ -44,7 +44,7 @@ class CacheInputs:
 
     reason: str
     fields: Mapping[str, str] | str = "it did not start"
-    trust: Trust = Trust()
+    trust: Trust = NO_TRUST
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)

@@ -17,7 +17,7 @@ from conducto_core.run.model.requests import Action, Workers
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.outcomes import AttemptEnd, ended_record
 from conducto_local.agent.state_dir import StateDir, installation_id
-from conducto_local.cache.lookup import Caches
+from conducto_local.cache.lookup import Caches, Waiting
 from conducto_local.cache.store import SqliteCache
 from conducto_local.children.channel import ChildRequest, ChildResponse, Handle
 from conducto_local.engine.port import BuiltImage
@@ -96,8 +96,8 @@ class Scheduler:
         self.images = self.attempts.images
         self._caches: Caches | None = None
         if cache is not None:
-            images, manifests = self.images, self.manifests
-            self._caches = Caches(self._common, cache, images, manifests, secrets, self.saved)
+            waiting = Waiting(self.images, self.saved)
+            self._caches = Caches(self._common, cache, self.manifests, secrets, waiting)
         self._batcher = WriteBatcher(self._common, store, self.attempts.start)
         self.unsaved_attempts = self._batcher.unsaved_attempts
 

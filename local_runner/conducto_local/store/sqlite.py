@@ -220,6 +220,8 @@ class SqliteStore:
         with self._transaction() as connection:
             for pipeline_id, turn in turns.items():
                 self._save(connection, pipeline_id, turn)
+                if turn.cached or turn.used:
+                    put_entries(connection, turn.cached, turn.used)
 
     def nodes(self, pipeline_id: str) -> Iterator[NodeState]:
         """Yield the nodes that were ever saved, by path."""
@@ -345,8 +347,6 @@ class SqliteStore:
             )
         if turn.record is not None:
             _put_record(connection, pipeline_id, number, turn.record)
-        if turn.cached or turn.used:
-            put_entries(connection, turn.cached, turn.used)
 
     def _put_attempts(
         self,

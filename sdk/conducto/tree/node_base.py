@@ -50,8 +50,8 @@ class NodeBase:
     """
 
     __slots__ = (
-        "_callbacks",
         "_cache",
+        "_callbacks",
         "_calls",
         "_children",
         "_docker_run_args",

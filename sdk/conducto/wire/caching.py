@@ -33,6 +33,7 @@ class Cache:
 
     def __init__(
         self,
+        *,
         salt: str = "",
         ignore: Iterable[str] = (),
         max_age: Union[float, str, None] = None,

@@ -2,10 +2,10 @@
 
 from tests.fakes.cloud.agents import FakeAgents, FakeRelays
 from tests.fakes.cloud.billing import FakeBilling, FakeProvider
+from tests.fakes.cloud.cache import FakeCache
 from tests.fakes.cloud.deliveries import FakeDeliveries
 from tests.fakes.cloud.identity import FakeConnections, FakeOrgs, FakeTokens
 from tests.fakes.cloud.image_builder import FakeBuilder
-from tests.fakes.cloud.cache import FakeCache
 from tests.fakes.cloud.limits import FakeLimits
 from tests.fakes.cloud.named_records import FakeNamedRecords
 from tests.fakes.cloud.people import FakeAuditLog, FakePeople
@@ -22,12 +22,12 @@ __all__ = [
     "FakeBilling",
     "FakeBlobs",
     "FakeBuilder",
+    "FakeCache",
     "FakeConnections",
     "FakeDeliveries",
     "FakeFleet",
     "FakeIdentities",
     "FakeIdentityProvider",
-    "FakeCache",
     "FakeLimits",
     "FakeLogs",
     "FakeMachines",

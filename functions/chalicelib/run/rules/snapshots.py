@@ -18,6 +18,7 @@ from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.run.rules.state import CloudImage, Listing
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto_core.asl.rules.machine import CloudMachine, RunState
+from conducto_core.cache.model import CacheInputs
 from conducto_core.images.model import ImageSpec
 from conducto_core.installation.names import LAYOUT
 from conducto_core.run.model.records import (
@@ -27,7 +28,6 @@ from conducto_core.run.model.records import (
     PipelineRecord,
     Wait,
 )
-from conducto_core.cache.model import CacheInputs
 from conducto_core.run.model.states import State
 from conducto_core.run.rules.actions import Activity
 from conducto_core.run.rules.tree_state import LiveGroup, LiveNode, TreeState

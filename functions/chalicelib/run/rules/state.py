@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.people.port import Share
 from chalicelib.run.model import BuiltImage, Claimed, Shortage
@@ -15,7 +15,6 @@ from chalicelib.workers.rules import WorkerEntry, WorkerRegistry, WorkerStatus
 from conducto_core.asl.rules.machine import CANCELLED, CloudMachine
 from conducto_core.asl.rules.naming import WORKER_LOST
 from conducto_core.asl.rules.states import sized
-from conducto_core.cache.model import CacheInputs
 from conducto_core.images.model import ImageSources
 from conducto_core.run.model.records import (
     AttemptRecord,
@@ -56,6 +55,9 @@ from conducto_core.workers.rules.pools import (
     workers_wanted,
 )
 from conducto_core.workers.rules.start_failures import PoolStarts
+
+if TYPE_CHECKING:
+    from conducto_core.cache.model import CacheInputs
 
 #: Seconds after which a task that was offered to no worker counts as lost: three times as long as
 #: Step Functions needs to offer again a task that a worker left with.

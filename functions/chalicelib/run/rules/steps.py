@@ -145,7 +145,7 @@ class PipelineSteps(PipelineBudgets):
         self.in_flight[path] = changed_record(self.in_flight[path], cache=reason)
 
     def _cache_decided(self, decided: CacheDecided) -> None:
-        """Follow decisions of the cache; those about attempts that were withdrawn have no effect."""
+        """Follow decisions of the cache, but for those about withdrawn attempts."""
         for miss in decided.misses:
             if self.candidates.get(miss.path) == miss.attempt:
                 del self.candidates[miss.path]
