@@ -4,7 +4,9 @@ _NEAREST = "nearest"
 _HERE = "no"
 #: ``{node parameter: how nodes below get it}``
 INHERITANCE = {
+    "cache": _NEAREST,
     "callback_data": _HERE,
+    "code": _NEAREST,
     "container_reuse_context": "[reachable nodes](../concepts/container-reuse.md)",
     "cpu": _NEAREST,
     "doc": _HERE,

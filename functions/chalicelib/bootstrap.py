@@ -29,6 +29,7 @@ from chalicelib.billing.metering import StorageMetering
 from chalicelib.billing.port import BillingPorts
 from chalicelib.billing.run import BillingRun
 from chalicelib.billing.stripe import StripeBilling, StripeSettings
+from chalicelib.cache.aws import TableCache
 from chalicelib.data.aws import DataFunction, EfsAccessPoints
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.debug.aws import TableShells
@@ -283,6 +284,7 @@ class App:
             rules=TableNamedRecords(self._table, table_keys.notification_rule, NotificationRule),
             quarantines=TableNamedRecords(self._table, table_keys.quarantine, Quarantine),
             limits=TableLimits(self._table),
+            cache=TableCache(self._table),
             schedules=TableSchedules(self._table, self._bucket),
             triggers=TableNamedRecords(self._table, table_keys.trigger, Trigger),
             deliveries=TableDeliveries(self._table, self._clock),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.billing.port import BillingPorts
+from chalicelib.cache.port import CacheTable
 from chalicelib.errors import R, retry_throttled
 from chalicelib.images.port import Builder
 from chalicelib.logs.port import LogKey, LogStore
@@ -94,6 +95,7 @@ class Dependencies:
     trusts: NamedRecords[Trust]
     schedules: Schedules
     limits: LimitRecords
+    cache: CacheTable
     rules: NamedRecords[NotificationRule]
     quarantines: NamedRecords[Quarantine]
     triggers: TriggerRecords

@@ -17,6 +17,14 @@ from conducto_core.approvals import operations as approvals
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.billing import operations as billing
 from conducto_core.billing.model import COST_NODES, CostParams, PipelineCost, Usage, UsageParams
+from conducto_core.cache import operations as cache
+from conducto_core.cache.model import (
+    CacheEntryParams,
+    CacheItem,
+    CacheList,
+    CacheQuery,
+    CacheUsage,
+)
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.data import operations as data
 from conducto_core.debug import operations as debug
@@ -400,6 +408,22 @@ class Client:
     def get_why(self, query: WhyParams) -> Why:
         """Return why a node ran: the inputs that differ from those of an earlier attempt."""
         return self.call(programs.GET_WHY, query)
+
+    def list_cache(self, query: CacheQuery) -> CacheList:
+        """Return the entries of the cache, the last used ones first."""
+        return self.call(cache.LIST_CACHE, query)
+
+    def get_cache_entry(self, entry: CacheEntryParams) -> CacheItem:
+        """Return an entry of the cache."""
+        return self.call(cache.GET_CACHE_ENTRY, entry)
+
+    def delete_cache_entry(self, entry: CacheEntryParams) -> CacheItem:
+        """Delete an entry of the cache."""
+        return self.call(cache.DELETE_CACHE_ENTRY, entry)
+
+    def get_cache_usage(self, query: CacheQuery) -> CacheUsage:
+        """Return the size of the cache, and the time that it saved."""
+        return self.call(cache.GET_CACHE_USAGE, query)
 
     def node_history(self, query: NodeHistoryParams) -> NodeHistory:
         """Return the flaky and the slowest nodes of a program, and advice about sizes."""

@@ -27,6 +27,8 @@ from conducto_core.approvals.model import DecideApproval
 from conducto_core.billing import operations as billing_operations
 from conducto_core.billing.handlers import cost_of, usage_of
 from conducto_core.billing.model import CostParams, PipelineCost, Usage, UsageParams
+from conducto_core.cache.handlers import has_text
+from conducto_core.cache.model import CacheEntry
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.command.output import RECORD, LineTime, packed, times_within
 from conducto_core.data import operations as data_operations
@@ -247,6 +249,24 @@ _WHOLE_PIPELINE: Mapping[Action, Mapping[str, object]] = {
 }
 
 
+class MemoryEntries:
+    """Entries of a cache in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, CacheEntry] = {}
+
+    def list_used(self, text: str, limit: int) -> list[CacheEntry]:
+        found = [entry for entry in self.kept.values() if has_text(entry, text)]
+        found.sort(key=lambda entry: -entry.used)
+        return found if limit < 0 else found[:limit]
+
+    def with_id(self, prefix: str) -> list[CacheEntry]:
+        return [entry for key, entry in self.kept.items() if key.startswith(prefix)]
+
+    def delete(self, key: str) -> None:
+        self.kept.pop(key, None)
+
+
 class MemoryPipelines(Pipelines):
     """Pipelines in memory.
 
@@ -273,6 +293,7 @@ class MemoryPipelines(Pipelines):
         self.rules = MemoryRules()
         self._quarantines = MemoryQuarantines()
         self._test_histories: dict[str, bytes] = {}
+        self.entries = MemoryEntries()
         self.messages: list[NotificationRecord] = []
         self.warnings: tuple[str, ...] = ()
         self.app: str | None = None
@@ -281,6 +302,10 @@ class MemoryPipelines(Pipelines):
         self._user_data = MemoryData()
         self._lock = threading.RLock()
         self.schedules = memory_operations(self)
+
+    def cache_entries(self) -> MemoryEntries:
+        """Return the entries of the cache."""
+        return self.entries
 
     def rule_store(self) -> MemoryRules:
         """Return the rules that send notifications."""

@@ -365,6 +365,14 @@ COMMANDS = {
         "by mail or on the commit, without a callback in the script.",
         target="the rules {} (default: those of this machine)",
     ),
+    "cache": CommandRow(
+        "cache.command",
+        _MACHINE,
+        "list and delete the results of cached commands",
+        "A command with cache=True does not run again while its inputs are the same. "
+        "'conducto why ID PATH' shows why one ran.",
+        target="the cache {} (default: that of this machine)",
+    ),
     "secrets": CommandRow(
         "secrets.command",
         _MACHINE,

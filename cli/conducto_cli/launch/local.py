@@ -95,6 +95,7 @@ def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchReques
         run=options.run,
         run_at=None if options.run_at is None else float(options.run_at),
         sleep_when_done=options.sleep_when_done,
+        no_cache=options.no_cache,
         retention=_RETENTION if options.retention is None else options.retention,
         engine="process" if options.engine == "process" else "docker",
         program=program,

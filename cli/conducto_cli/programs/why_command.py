@@ -53,6 +53,10 @@ def why_lines(found: Why) -> Iterator[str]:
     )
     yield f"{printable(found.path)}{attempt}: {printable(found.reason)}{when}"
     rows = [(each.field, _names(each)) for each in found.changed]
+    if found.cache is not None:
+        rows.append(("cache", printable(found.cache)))
+    if found.not_stored is not None:
+        rows.append(("not stored", printable(found.not_stored)))
     if found.equal:
         rows.append(("equal", ", ".join(found.equal)))
     for line in table(rows):

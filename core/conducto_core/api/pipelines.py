@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.serve import serves
+from conducto_core.cache.handlers import CacheOperations
 from conducto_core.debug.model import (
     DebugPlan,
     DebugRequest,
@@ -44,7 +45,7 @@ from conducto_core.run.model.responses import ImageList
 from conducto_core.test_results.handlers import Tests
 
 
-class Pipelines(Programs, Comparisons, Diagnoses, Tests, NotificationRules, ABC):
+class Pipelines(Programs, Comparisons, Diagnoses, Tests, NotificationRules, CacheOperations, ABC):
     """The handlers that all targets share, and what they need of a target.
 
     A target has handlers of the other operations, too. All

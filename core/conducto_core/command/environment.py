@@ -12,6 +12,14 @@ from conducto_core.results.rules import MissingResultError, check_size
 #: Old clients in an image look for the profile's directory at import unless this is set.
 NO_PROFILE = "DUMMY_PROFILE"
 NOTHING: Mapping[str, str] = MappingProxyType({})
+#: Variables that name a pipeline, an attempt or the API; a cached command has none of them.
+IDENTITY = (
+    "CONDUCTO_PIPELINE_ID",
+    "CONDUCTO_NODE",
+    "CONDUCTO_ATTEMPT",
+    "CONDUCTO_URL",
+    "CONDUCTO_AUTO_URL",
+)
 
 
 @cache
@@ -42,9 +50,13 @@ def command_env(
     attempt: int,
     path_map: Mapping[str, str],
     secrets: Mapping[str, str] = NOTHING,
+    isolated: bool = False,
 ) -> dict[str, str]:
-    """Return the environment of one attempt: secrets override the node's, Conducto's both."""
-    return {
+    """Return the environment of one attempt: secrets override the node's, Conducto's both.
+
+    That of a cached command (``isolated``) names neither its pipeline nor the API.
+    """
+    env = {
         **node_env,
         **secrets,
         "CONDUCTO_PIPELINE_ID": around.pipeline_id,
@@ -58,6 +70,7 @@ def command_env(
         "CONDUCTO_PATH_MAP": json.dumps(dict(path_map)),
         "__RUN_BY_WORKER__": "1",
     }
+    return {k: v for k, v in env.items() if k not in IDENTITY} if isolated else env
 
 
 # ----------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ from conducto_core.programs.rules.comparison import (
 )
 from conducto_core.programs.rules.fingerprints import CODE, code_of
 from conducto_core.programs.rules.programs import ProgramKey, program_key, program_of
-from conducto_core.programs.rules.why import changed_field, nearest_attempt, why_of
+from conducto_core.programs.rules.why import changed_field, from_cache, nearest_attempt, why_of
 from conducto_core.results import handlers as metric_comparison
 from conducto_core.results import operations as results_operations
 from conducto_core.results.model import CompareParams, MetricComparison, OutputParams, OutputStream
@@ -331,6 +331,8 @@ async def why(reader: WhyReader, params: WhyParams) -> Why:
     if node.type is not NodeType.EXEC:
         raise RefusedError(f"{params.path} is a {node.type.value}; name one of its commands")
     started = [each for each in node.attempts if each.started is not None]
+    if node.attempts and node.attempts[-1].from_cache is not None:
+        return from_cache(node.path, node.attempts[-1])
     if not started:
         return Why(path=node.path, reason=f"has not run: {node.waits_for or node.state.value}")
     *earlier, newest = started
@@ -339,6 +341,8 @@ async def why(reader: WhyReader, params: WhyParams) -> Why:
         candidates = await _candidates(reader, summary, node.path)
     nearest = nearest_attempt(newest, candidates)
     found = why_of(node.path, newest, nearest, same_pipeline=bool(earlier))
+    about = {"cache": newest.cache, "not_stored": newest.not_stored}
+    found = found.model_copy(update=about)
     return await _with_files(reader, found, newest, nearest)
 
 

@@ -126,6 +126,8 @@ class Why(Record):
         ended: When that attempt ended, in seconds since the epoch.
         changed: The fields in which they differ.
         equal: The fields in which they do not.
+        cache: Of a command with a cache that ran: why its outcome was not in the cache.
+        not_stored: Why its outcome is not in the cache now.
     """
 
     path: str
@@ -136,6 +138,8 @@ class Why(Record):
     ended: float | None = None
     changed: tuple[ChangedField, ...] = ()
     equal: tuple[str, ...] = ()
+    cache: str | None = None
+    not_stored: str | None = None
 
 
 class NodeHistoryParams(ProgramParams):

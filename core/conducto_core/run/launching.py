@@ -89,6 +89,7 @@ def new_record(
         touched=now,
         parent=parent,
         copy_of=request.copy_of,
+        no_cache=request.no_cache,
         notification_rules=names_for(rules, title, (*root.tags, *request.tags)),
         commit=commit_of(request.tree),
     )

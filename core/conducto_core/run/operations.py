@@ -17,6 +17,7 @@ from conducto_core.api.operation import (
 from conducto_core.approvals import operations as approvals
 from conducto_core.assistants import operations as assistants
 from conducto_core.billing import operations as billing
+from conducto_core.cache import operations as cache
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.data import operations as data
 from conducto_core.debug import operations as debug
@@ -226,6 +227,7 @@ EVENTS = read(
 _FEATURES = (
     approvals,
     assistants,
+    cache,
     data,
     debug,
     diagnosis,

@@ -109,6 +109,23 @@ class NamedLimit:
     priority: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Caching:
+    """The cache of an Exec (`conducto_core.cache.rules`).
+
+    Attributes:
+        salt: A text that counts as an input.
+        ignore: Names of variables and secrets that do not count.
+        max_age: Seconds after which an entry is not used any more; None: no limit.
+        scope: ``organisation``, ``user`` or ``pipeline``.
+    """
+
+    salt: str = ""
+    ignore: tuple[str, ...] = ()
+    max_age: float | None = None
+    scope: str = "organisation"
+
+
 @dataclass(slots=True)
 class NodeSpec:
     """One resolved node. Treat it as frozen, which would triple the time to make one.
@@ -120,6 +137,9 @@ class NodeSpec:
         approval: Of an Exec that waits for a person and runs no command.
         limits: Named limits of the node and of the nodes above it.
         secrets: Names of the secrets that an Exec gets; None: all. Inherited.
+        cache: Its cache; None: it has none. Inherited.
+        cache_off: Why an Exec that inherits a cache has none.
+        code: Names of the files of the image that count for the cache; empty: all. Inherited.
         max_time: Maximum seconds of an Exec, always set for a command; for an approval and a group
             its own limit, or None.
         max_concurrent: Maximum number of Execs below that run at once, or None.
@@ -177,6 +197,9 @@ class NodeSpec:
     approval: Approval | None = None
     limits: tuple[NamedLimit, ...] = ()
     secrets: tuple[str, ...] | None = None
+    cache: Caching | None = None
+    cache_off: str | None = None
+    code: tuple[str, ...] = ()
 
     def like(
         self,

@@ -60,6 +60,8 @@ partition                       sort                  content
 ``Q#<org>#<agent>#<request>``   ``<number>``          a part of the response to it
 ``Y#<org>``                     ``<name>``            a schedule
 ``Y#<org>#<name>``              ``<firing>``          a firing of a schedule
+``M#<org>``                     ``K#<key>``           an entry of the cache
+``M#<org>``                     ``N#<SHA-256>``       the newest entry of a node
 ==============================  ====================  ========================================
 """
 
@@ -99,6 +101,7 @@ _KINDS: dict[str, Kind] = {
     "G": "delivery",
     "R": "pace",
     "Z": "measured last",
+    "M": "cache",
 }
 _OF_AN_ORG: dict[str, Kind] = {
     "O": "org",
@@ -282,6 +285,16 @@ def invitation(org_name: str, digest: str) -> Key:
 def limits(org_name: str) -> Key:
     """Return the key of an organisation's named limits."""
     return Key(org(org_name).partition, "H")
+
+
+def cached(org_name: str, key: str) -> Key:
+    """Return the key of an entry of the cache."""
+    return Key(f"M#{org_name}", f"K#{key}")
+
+
+def cached_node(org_name: str, digest: str) -> Key:
+    """Return the key of the newest entry of a node of a program."""
+    return Key(f"M#{org_name}", f"N#{digest}")
 
 
 def audit(org_name: str, month: str, entry_id: str) -> Key:

@@ -44,6 +44,10 @@ class Manifests:
         files = [self._files(each) for each in (old, new)]
         return [] if files[0] is None or files[1] is None else changed_files(files[0], files[1])
 
+    def files(self, code: str) -> dict[str, str] | None:
+        """Return the manifest of copied files; None for a clone, or if it has expired."""
+        return self._files(code.partition("+")[0])
+
     def _files(self, source: str) -> dict[str, str] | None:
         if source not in self._known:
             self._known[source] = self._read(source) if source else {}

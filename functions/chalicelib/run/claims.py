@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import NamedTuple
 
+from chalicelib.cache.decisions import CacheDecisions
 from chalicelib.debug.plans import OUTER_OWNER
 from chalicelib.dependencies import Dependencies
 from chalicelib.images.builds import ImageBuilds, known_sources
@@ -25,6 +26,7 @@ from conducto.wire.launching import TOKEN
 from conducto.wire.lazy_form import from_wire_document
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.api.operation import Permission
+from conducto_core.cache.rules import is_isolated
 from conducto_core.children.rules import may_launch
 from conducto_core.command.environment import ExecutionContext, command_env, inputs_text
 from conducto_core.command.text import CommandError, as_written, script_of
@@ -66,9 +68,10 @@ class Prepared(NamedTuple):
 class Claims:
     """Decides about claims."""
 
-    def __init__(self, cloud: Dependencies, worker: Identity) -> None:
+    def __init__(self, cloud: Dependencies, worker: Identity, caches: CacheDecisions) -> None:
         self._cloud = cloud
         self._me = worker
+        self._caches = caches
         self._limits = ClaimedLimits(cloud)
         self._read: dict[tuple[str, tuple[Source, ...]], dict[str, bytes]] = {}
 
@@ -127,7 +130,10 @@ class Claims:
         except MissingResultError as error:
             refusal = {"refusal": str(error), "refusal_cause": Cause.INPUT}
         record = self._record(live, node, claimed.worker, secrets, results)
-        return claimed.model_copy(update={"attempt": record, **refusal})
+        cached = None if refusal else self._caches.claimed(live, node, secrets, results)
+        if isinstance(cached, str):
+            record, cached = record.model_copy(update={"not_stored": cached}), None
+        return claimed.model_copy(update={"attempt": record, "cached": cached, **refusal})
 
     @staticmethod
     def _secrets(live: CloudPipeline, node: LiveExec, given: Secrets) -> InjectedSecrets:
@@ -221,6 +227,7 @@ class Claims:
             attempt=node.attempt,
             path_map=path_map,
             secrets=secrets.env,
+            isolated=is_isolated(node.spec, live.record),
         )
         return Prepared(script, env, secrets)
 

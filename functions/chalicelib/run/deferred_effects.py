@@ -260,6 +260,7 @@ class DeferredExecutor:
             named_role=not is_untrusted(live.record),
             spot=worker.spot,
             program=program_of(live.record.git),
+            data=not live.runs_cached(pool),
         )
 
     def _mark(self, work: _Work) -> None:

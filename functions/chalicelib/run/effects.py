@@ -17,6 +17,7 @@ background (`chalicelib.run.deferred_effects`).
 | frame to a follower | the next frame includes its changes |
 | metering of some seconds | none: they do not count in the usage reports |
 | release of named limits | the background retries; `chalicelib.limits.named_limits` sweeps |
+| entry of the cache | none: the next equal command runs |
 | charge of an ended worker | `chalicelib.billing.run` reads its end from ECS |
 """
 
@@ -27,6 +28,7 @@ from dataclasses import dataclass, field
 
 from chalicelib.api.followers import Followers
 from chalicelib.billing.metering import Charging, WorkerTime
+from chalicelib.cache.decisions import store_entry
 from chalicelib.dependencies import Dependencies, write_with_retry
 from chalicelib.errors import ConflictError, TaskGoneError, ThrottledError
 from chalicelib.images.poller import Reading
@@ -43,8 +45,15 @@ from conducto_core.asl.rules.machine import (
     StartExecution,
     StopExecution,
 )
+from conducto_core.cache.model import CacheInputs
 from conducto_core.run import views
-from conducto_core.run.model.records import ImageRecord, Lifecycle, NodeChange
+from conducto_core.run.model.records import (
+    AttemptRecord,
+    ImageRecord,
+    Lifecycle,
+    NodeChange,
+    PipelineRecord,
+)
 from conducto_core.run.model.requests import EventBatch
 
 # ----------------------------------------------------------------------------------------
@@ -209,6 +218,8 @@ class PendingEffects:
         released: Whether to release all of its AWS resources except its files.
         unlimited: ``(path, attempt)`` of attempts that release their named limits.
         deferred: The effects that run in the background.
+        cached: Attempts whose outcomes are stored in the cache, with their inputs.
+        record: The pipeline, if there are any.
     """
 
     org: str
@@ -224,6 +235,8 @@ class PendingEffects:
     released: bool = False
     unlimited: list[tuple[str, int]] = field(default_factory=list)
     deferred: DeferredEffects | None = None
+    cached: list[tuple[AttemptRecord, CacheInputs]] = field(default_factory=list)
+    record: PipelineRecord | None = None
 
 
 def effects_of(
@@ -244,6 +257,8 @@ def effects_of(
         stops=changes.stops,
         charges=changes.charges,
         unlimited=changes.released,
+        cached=changes.cached,
+        record=live.record if changes.cached else None,
         published=bool(changes.changes),
         known_pools=tuple(live.pools) if released else (),
         released=released,
@@ -300,6 +315,7 @@ class EffectExecutor:
             *(lambda stop=stop: self._stop_worker(effects, *stop) for stop in effects.stops),
             *(lambda usage=usage: self._meter(effects, usage) for usage in effects.usage),
             *(lambda charge=charge: self._charge(effects, charge) for charge in effects.charges),
+            *(lambda ended=ended: self._store(effects, *ended) for ended in effects.cached),
         ]
         run_all(calls, self._cloud.threads, about)
         calls = [lambda: self._defer(effects.deferred)]
@@ -314,6 +330,10 @@ class EffectExecutor:
     def _defer(self, effects: DeferredEffects | None) -> None:
         if effects is not None and effects.are_any():
             self._deferred.defer(effects)
+
+    def _store(self, effects: PendingEffects, attempt: AttemptRecord, ran: CacheInputs) -> None:
+        if effects.record is not None:
+            store_entry(self._cloud, effects.org, effects.record, attempt, ran)
 
     def _release_limits(self, effects: PendingEffects) -> None:
         keys = [(effects.pipeline_id, path, attempt) for path, attempt in effects.unlimited]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from chalicelib.billing.handlers import CloudUsage
 from chalicelib.billing.metering import customer_rates
+from chalicelib.cache.entries import VisibleEntries
 from chalicelib.data.handlers import CloudData
 from chalicelib.debug.handlers import CloudDebug
 from chalicelib.logs.handlers import CloudLogs
@@ -106,6 +107,10 @@ class CloudPipelines(
         """Delete secrets; commands that start later do not receive them."""
         self._check_scopes(name.scope for name in request.keys)
         return await asyncio.to_thread(secret_queries.delete, self._secrets(), request)
+
+    def cache_entries(self) -> VisibleEntries:
+        """Return the entries of the organisation, without the private ones of other users."""
+        return VisibleEntries(self._cloud.cache, self._me.org, self._me.user)
 
     def rule_store(self) -> OrgRules:
         """Return the rules that send notifications."""

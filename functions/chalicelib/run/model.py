@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from chalicelib.people.port import Share
+from conducto_core.cache.model import CacheInputs
 from conducto_core.images.model import CloneSource
 from conducto_core.record import Record
 from conducto_core.results.model import OutputSummary
@@ -95,6 +96,7 @@ class Claimed(PipelineEvent):
         attempt: The record of the attempt that starts; None: the command does not start.
         refusal: Why the command of the attempt cannot be prepared.
         refusal_cause: The cause of the failure then.
+        cached: The inputs of a command with a cache, if its outcome may be stored.
     """
 
     kind: Literal["claimed"] = "claimed"
@@ -106,6 +108,37 @@ class Claimed(PipelineEvent):
     attempt: AttemptRecord | None = None
     refusal: str | None = None
     refusal_cause: Cause = Cause.IMAGE
+    cached: CacheInputs | None = None
+
+
+class CacheHit(Record):
+    """A command that does not run, because its outcome is in the cache.
+
+    Attributes:
+        attempt: Its record, with the attempt that ran.
+        output_bytes: Size of its output, which is that of the other attempt.
+        outputs: Summary of its result and metrics.
+    """
+
+    attempt: AttemptRecord
+    output_bytes: int = 0
+    outputs: OutputSummary | None = None
+
+
+class CacheMiss(Record):
+    """A command that runs although it has a cache."""
+
+    path: str
+    attempt: int
+    reason: str
+
+
+class CacheDecided(PipelineEvent):
+    """Commands with a cache may start, and the table says whether they run."""
+
+    kind: Literal["cache_decided"] = "cache_decided"
+    hits: tuple[CacheHit, ...] = ()
+    misses: tuple[CacheMiss, ...] = ()
 
 
 class Reported(PipelineEvent):
@@ -304,6 +337,7 @@ class HealthChecked(PipelineEvent):
 Input = Annotated[
     ActionRequested
     | ApprovalDecided
+    | CacheDecided
     | Changed
     | Claimed
     | Reported
@@ -401,7 +435,7 @@ def may_wait(happened: Input) -> bool:
     `chalicelib.run.rules.pipeline` checks.
     """
     match happened:
-        case Claimed() | OutputsArrived() | WorkerStarted() | WorkerLost():
+        case CacheDecided() | Claimed() | OutputsArrived() | WorkerStarted() | WorkerLost():
             return True
         case Reported():
             return happened.tree_key is None

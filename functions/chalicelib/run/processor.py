@@ -15,6 +15,7 @@ from chalicelib.billing.metering import (
     workers_reserved,
     workers_used,
 )
+from chalicelib.cache.decisions import CacheDecisions
 from chalicelib.dependencies import Dependencies
 from chalicelib.errors import PlanLimitError
 from chalicelib.images.poller import BuildPoller
@@ -34,12 +35,12 @@ from chalicelib.run.model import (
 from chalicelib.run.pipeline_cache import PipelineCache
 from chalicelib.run.port import Entry
 from chalicelib.run.rules import snapshots
-from chalicelib.run.rules.changes import PipelineChanges, merged
+from chalicelib.run.rules.changes import PipelineChanges, merged, without_superseded
 from chalicelib.run.rules.pipeline import CloudPipeline, Folded, add, fold
 from chalicelib.run.rules.state import LISTED_SECONDS
 from chalicelib.secrets.injection import SecretCache, inject, inject_commands
 from chalicelib.workers.slots import Decide, Slots, needed_room
-from conducto_core.asl.rules.machine import CompleteTask
+from conducto_core.asl.rules.machine import CompleteTask, MachineCommand, StartExecution
 from conducto_core.errors import NotFoundError
 from conducto_core.notifications.messages import masked
 from conducto_core.notifications.model import NotificationRecord
@@ -55,6 +56,9 @@ logger = logging.getLogger(__name__)
 SNAPSHOT_EVERY = 200
 #: In large trees snapshots are rarer: their cost is proportional to the number of nodes.
 NODES_AN_INPUT = 10
+#: Maximum decisions of the cache in one entry, and seconds for them.
+MAX_DECISIONS = 200
+DECIDING_SECONDS = 3.0
 
 
 class CommandProcessor:
@@ -65,6 +69,7 @@ class CommandProcessor:
         slots: Hands free workers on to waiting pipelines.
         deferred: Executes effects that take long.
         secrets: The secrets of commands that this process has read.
+        caches: Decides about commands with a cache.
     """
 
     def __init__(self, cloud: Dependencies, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
@@ -79,6 +84,7 @@ class CommandProcessor:
             lambda org, access: inject_commands(cloud.vault, org, access, cloud.services),
             cloud.clock,
         )
+        self.caches = CacheDecisions(cloud, self.secrets)
         self._cache = PipelineCache(cloud)
         self._snapshots_due: set[str] = set()
         execute = self._effect_executor.execute
@@ -110,10 +116,20 @@ class CommandProcessor:
             BusyError: Every attempt conflicted with another writer.
         """
         result = self._group.submit(org, pipeline_id, decide)
+        while self._has_candidates(org, pipeline_id):
+            if not self._group.submit(org, pipeline_id, self._next_decisions):
+                break
         if pipeline_id in self._snapshots_due:
             self._snapshots_due.discard(pipeline_id)
             self._put_snapshot(org, pipeline_id)
         return result
+
+    def _has_candidates(self, org: str, pipeline_id: str) -> bool:
+        with self.seen(org, pipeline_id) as live:
+            return bool(live.candidates)
+
+    def _next_decisions(self, live: CloudPipeline) -> Input | None:
+        return HealthChecked(time=self.cloud.clock()) if live.candidates else None
 
     def note_change(self, org: str, pipeline_id: str, change: str, by: str) -> None:
         """Record a change of a pipeline's commands or data that is not an action on its nodes."""
@@ -166,6 +182,7 @@ class CommandProcessor:
         warm = self.cloud.warm if self.cloud.warm != live.warm else None
         live.warm = self.cloud.warm
         folded = fold(live, batch.own, batch.waiting, batch.failing)
+        decided = self._decide_cached(live, folded)
         contents = _contents(folded, batch, warm)
         written = self._staffed(live, contents)
         made_room = self._make_room(live, folded, written)
@@ -185,8 +202,10 @@ class CommandProcessor:
         every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_INPUT)
         if live.inputs // every > inputs // every:
             self._snapshots_due.add(live.id)  # taken after the effects, which must not be lost
-        executed = (folded.changes.get(batch.writer), made_room)
+        executed = (folded.changes.get(batch.writer), *decided, made_room)
         own = merged(each for each in executed if each is not None)
+        if decided:
+            own.machine_commands = _postponed(live, without_superseded(own.machine_commands))
         room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
         effects = effects_of(live, own, written.hires, room)
         if effects.deferred is not None and written.hires:
@@ -194,6 +213,19 @@ class CommandProcessor:
         effects.usage = live.metering
         effects.published = bool(changes.changes)
         return effects
+
+    def _decide_cached(self, live: CloudPipeline, folded: Folded) -> list[PipelineChanges]:
+        """Decide about the commands with a cache that may start now, within some seconds.
+
+        The rest is decided by later entries (`submit`, and the minute's check).
+        """
+        done: list[PipelineChanges] = []
+        until, number = self.cloud.clock() + DECIDING_SECONDS, 0
+        while live.candidates and number < MAX_DECISIONS and self.cloud.clock() <= until:
+            decisions = self.caches.decide(live)
+            number += len(decisions.hits) + len(decisions.misses)
+            done.append(add(live, folded, Submitted(id=_new_id(), input=decisions)))
+        return done
 
     def _make_room(
         self, live: CloudPipeline, folded: Folded, written: JournalEntry
@@ -309,6 +341,17 @@ class CommandProcessor:
                 self.cloud.store.put_snapshot(pipeline_id, snapshot)
         except Exception:  # the input has taken effect, and the next snapshot replaces this one
             logger.exception("a snapshot was not written", extra={"pipeline": pipeline_id})
+
+
+def _postponed(live: CloudPipeline, commands: list[MachineCommand]) -> list[MachineCommand]:
+    """Return commands that start a run only after the last decision of the cache.
+
+    If the request dies before that, the minute's check starts the run.
+    """
+    machine = live.cloud_machine
+    rest = [each for each in commands if not isinstance(each, StartExecution)]
+    is_due = machine.run_state.open and machine.run not in live.runs and not live.candidates
+    return [*rest, StartExecution(machine.run, None)] if is_due else rest
 
 
 def _if_new(live: CloudPipeline, share: Share) -> Share | None:

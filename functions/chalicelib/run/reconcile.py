@@ -425,7 +425,7 @@ class Reconciler:
         late = live.late_contexts(self._now) or live.has_late_warm(self._cloud.warm, self._now)
         late = late or live.must_meter(self._now)
         due = over or late or live.wanted() or self._now >= live.tree.first_retry
-        due = due or bool(live.exceeded(self._now))
+        due = due or bool(live.exceeded(self._now) or live.candidates)
         return HealthChecked(time=self._now) if due else None
 
 

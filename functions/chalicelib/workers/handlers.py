@@ -131,7 +131,7 @@ class WorkerApi:
         self._engine = engine
         self._me = identity
         self._cloud = engine.cloud
-        self._claims = Claims(engine.cloud, identity)
+        self._claims = Claims(engine.cloud, identity, engine.caches)
         self._shells = DebugSessions(engine)
 
     # ---- start and end -----------------------------------------------------------------------

@@ -25,6 +25,7 @@ class WorkerTask:
         shell: A debug shell (ECS Exec), which takes no tasks.
         program: The pipeline's program, for which the administrator may have configured a role.
         named_role: Whether its commands get that role.
+        data: False mounts empty, read-only directories in place of data: it runs cached commands.
     """
 
     worker_id: str
@@ -41,6 +42,7 @@ class WorkerTask:
     shell: bool = False
     program: str | None = None
     named_role: bool = True
+    data: bool = True
 
 
 class Owner(NamedTuple):

@@ -1,6 +1,7 @@
 """The local runner, assembled from its parts."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -90,6 +91,7 @@ async def open_parts(
     try:
         await runner.pipelines.recover()
         runner.scheduler.notifier.recover()
+        store.cache.trim(time.time())
         runner.keeper.begin()
         runner.timer.begin()
         yield runner
@@ -138,9 +140,14 @@ def _runner(
         secrets=secrets,
         notifier=lambda saved: Outbox(store, saved, secrets, channels),
         url=AgentUrl(AgentFiles(home.agent)).now,
+        cache=store.cache,
     )
     pipelines = LocalPipelines(
-        home=home, store=store, engine_contexts=engine_contexts, scheduler=scheduler
+        home=home,
+        store=store,
+        engine_contexts=engine_contexts,
+        scheduler=scheduler,
+        cache=store.cache,
     )
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
     timer = _schedule_timer(home, store, scheduler, pipelines, clock)

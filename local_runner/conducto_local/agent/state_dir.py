@@ -141,6 +141,11 @@ class StateDir:
         return self.root / "data"
 
     @property
+    def no_data(self) -> Path:
+        """An empty directory, mounted as the data in the containers of cached commands."""
+        return self.root / "no-data"
+
+    @property
     def pipelines(self) -> Path:
         return self.root / "pipelines"
 
@@ -172,6 +177,7 @@ class StateDir:
         _create_directory(self.agent, PRIVATE, repair=True)
         _create_directory(self.pipelines, PRIVATE, repair=True)
         _create_directory(self.user_data, OPEN, repair=True)
+        _create_directory(self.no_data, OPEN, repair=True)
 
     def make_pipeline(self, pipeline_id: str) -> PipelineDir:
         """Create and return a pipeline's directories; safe to call again."""

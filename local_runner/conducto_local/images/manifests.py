@@ -52,6 +52,10 @@ class Manifests:
         old, new = self._read(before), self._read(now)
         return [] if old is None or new is None else changed_files(old, new)
 
+    def files(self, code: str) -> dict[str, str] | None:
+        """Return the manifest of copied files; None if it is not known any more."""
+        return self._read(code)
+
     def _read(self, code: str) -> dict[str, str] | None:
         if not code:
             return {}

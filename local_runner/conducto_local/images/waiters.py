@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from conducto_core.asl.rules.states import residual
+from conducto_core.cache.rules import is_isolated
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import ImageRecord, ImageState
 from conducto_core.run.model.states import Cause
@@ -101,11 +102,14 @@ class ImageWaiters:
         self._engines = engines
         self._queue = queue
 
+    @staticmethod
+    def known(live: LivePipeline, name: str) -> LiveImage:
+        """Return an image of a pipeline."""
+        return live.images.setdefault(name, LiveImage(ImageRecord(name=name)))
+
     def need(self, live: LivePipeline, name: str) -> LiveImage:
         """Return an image of a pipeline; start its build if necessary."""
-        image = live.images.get(name)
-        if image is None:
-            image = live.images[name] = LiveImage(ImageRecord(name=name))
+        image = self.known(live, name)
         if image.built is None and (image.task is None or image.task.done()):
             failed = image.failure is not None
             work = self._fail_again(live, image) if failed else self._build(live, name, image)
@@ -124,13 +128,14 @@ class ImageWaiters:
         self.need(active.live, active.spec.placement.image).waiting.append(active)
 
     def need_all(self, live: LivePipeline) -> None:
-        """Start to build every image of the remaining Execs."""
+        """Start to build every image of the remaining Execs, but for those with a cache."""
         left = residual(live.tree)
         specs = () if left is None else left.execs()
+        needed = {spec.placement.image for spec in specs if not is_isolated(spec, live.record)}
         for name in dict.fromkeys(spec.placement.image for spec in specs):
-            if name in live.images:
-                live.images[name].forget_failure()
-            self.need(live, name)
+            self.known(live, name).forget_failure()
+            if name in needed:
+                self.need(live, name)
 
     def forget(self, live: LivePipeline, paths: Iterable[str]) -> None:
         """Rebuild the images of these subtrees when they are next needed."""
@@ -142,7 +147,7 @@ class ImageWaiters:
         live.builder = None  # a new one rereads code and repositories
         for name in names & live.images.keys():
             image = live.images[name]
-            image.built = None
+            image.built = image.content = None
             image.forget_failure()
             if image.task is not None:
                 image.task.cancel()  # its result would be out of date
@@ -155,6 +160,7 @@ class ImageWaiters:
         failed = [image for image in live.images.values() if image.failure is not None]
         for image in failed:
             image.forget_failure()
+            image.content = None
         if failed:
             live.builder = None  # a new one rereads code and repositories
 
@@ -165,7 +171,7 @@ class ImageWaiters:
         """
         image = live.images[name]
         if image.built is not None and image.built.reference == reference:
-            image.built = image.task = None
+            image.built = image.task = image.content = None
             live.builder = None  # it caches its images
 
     async def builder(self, live: LivePipeline) -> ImageBuilder:

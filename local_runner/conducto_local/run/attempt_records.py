@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
+from conducto_core.cache.rules import is_isolated
 from conducto_core.command.masking import Mask
 from conducto_core.command.text import as_written
 from conducto_core.run.model import events as ev
@@ -80,14 +81,27 @@ def worker_spec(
         gpu=placement.gpu,
         requires_docker=placement.requires_docker,
         docker_run_args=placement.docker_run_args,
-        mounts=(
-            Mount(str(home.pipeline(live.id).data), DATA_PIPELINE),
-            Mount(str(home.user_data), DATA_USER),
-        ),
+        mounts=_mounts(active, home),
         network=network,
         workdir=image.workdir,
         labels=labels_of(live.id, home),
     )
+
+
+def _mounts(active: ActiveAttempt, home: StateDir) -> tuple[Mount, ...]:
+    """Return the directories of data; those of a cached command are empty and read-only."""
+    if is_isolated(active.spec, active.live.record):
+        empty = str(home.no_data)
+        return tuple(Mount(empty, target, read_only=True) for target in (DATA_PIPELINE, DATA_USER))
+    data = str(home.pipeline(active.live.id).data)
+    return (Mount(data, DATA_PIPELINE), Mount(str(home.user_data), DATA_USER))
+
+
+def _why_it_runs(active: ActiveAttempt) -> str | None:
+    off = active.spec.cache_off
+    if active.cached is not None:
+        return active.cached.reason
+    return None if off is None else f"not cached: {off}"
 
 
 def labels_of(pipeline_id: str, home: StateDir) -> dict[str, str]:
@@ -118,6 +132,7 @@ def started_record(
         admitted=active.admitted,
         started=active.started,
         fingerprint=active.fingerprint,
+        cache=_why_it_runs(active),
     )
 
 

@@ -58,6 +58,7 @@ class AttemptDependencies:
         saved: Returns when everything so far is written to the store.
         url: Returns the URL of the API.
         children: Executes requests of commands that may launch pipelines.
+        note_inputs: Notes the inputs with which a cached command runs.
     """
 
     containers: Containers
@@ -67,6 +68,7 @@ class AttemptDependencies:
     saved: Callable[[], Awaitable[None]]
     url: Callable[[], str]
     children: Handle
+    note_inputs: Callable[[ActiveAttempt, BuiltImage, InjectedSecrets], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +259,7 @@ class Attempts:
             secrets.mask.text,
             results=active.results,
         )
+        self._means.note_inputs(active, image, secrets)
         return _Prepared(job, secrets)
 
     async def _command(self, active: ActiveAttempt, prepared: _Prepared, limits: Limits) -> Result:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from conducto.wire.outputs import MAX_RESULT
+from conducto_core.cache.rules import is_isolated
 from conducto_core.command.environment import NOTHING, ExecutionContext, command_env
 from conducto_core.command.masking import Mask
 from conducto_core.command.output import PrintedTreeError, TreeExtractor
@@ -158,6 +159,7 @@ def prepare(
         attempt=active.number,
         path_map=image.path_map,
         secrets=secrets,
+        isolated=is_isolated(spec, active.live.record),
     )
     return Job(script, env, active.inputs)
 

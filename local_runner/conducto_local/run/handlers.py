@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.serve import serves
 from conducto_core.approvals.rules import Decider
+from conducto_core.cache.handlers import CacheEntries
 from conducto_core.debug import operations as debug_operations
 from conducto_core.debug.model import DebugPlan, DebugRequest
+from conducto_core.errors import RefusedError
 from conducto_core.images.sdk_wheel import package_version
 from conducto_core.installation.model import GcReport, GcRequest
 from conducto_core.remote import operations as remote_operations
@@ -157,6 +159,7 @@ class LocalPipelines(
         store: Store,
         engine_contexts: dict[str, EngineContext],
         scheduler: Scheduler,
+        cache: CacheEntries | None = None,
     ) -> None:
         super().__init__(
             home=home, store=store, engine_contexts=engine_contexts, scheduler=scheduler
@@ -168,6 +171,13 @@ class LocalPipelines(
         self._collector = GarbageCollector(home, store, engine_contexts, scheduler)
         self._starts = ProgramStarts(home)
         self._started = time.time()
+        self._cache_entries = cache
+
+    def cache_entries(self) -> CacheEntries:
+        """Return the entries of the cache."""
+        if self._cache_entries is None:
+            raise RefusedError("this agent has no cache")
+        return self._cache_entries
 
     @serves(run_operations.DELETE)
     async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:

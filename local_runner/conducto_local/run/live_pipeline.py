@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from conducto_core.cache.model import CacheEntry
+from conducto_core.cache.rules import NO_TRUST, Trust
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import AttemptRecord, ChangeRow, ImageRecord, PipelineRecord
@@ -21,13 +23,28 @@ from conducto_core.run.rules.tree_state import LiveExec, LiveNode, TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_local.agent import process as descriptors
-from conducto_local.engine.port import BuiltImage, ImageBuilder
+from conducto_local.engine.port import BuiltImage, ImageBuilder, UnbuiltImage
 from conducto_local.run.clock import steady
 from conducto_local.run.containers import Container
 from conducto_local.store.port import NodeRow, Redefinition, WriteBatch
 
 #: Seconds between two writes of the status of an active pipeline.
 STATUS_EVERY = 1.0
+
+
+@dataclass(slots=True)
+class CacheInputs:
+    """The inputs of an attempt with a cache.
+
+    Attributes:
+        reason: Why it runs.
+        fields: Their digests in the image in which it runs, or why they are not known.
+        trust: Who may use its outcome.
+    """
+
+    reason: str
+    fields: Mapping[str, str] | str = "it did not start"
+    trust: Trust = NO_TRUST
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -46,6 +63,7 @@ class ActiveAttempt:
         fingerprint: That of its inputs, once its command is prepared; None for no image digest.
         results: ``{path: result}`` that its command uses.
         inputs: Content of its command's file of inputs.
+        cached: Of a command with a cache: the reason why it runs, and its inputs.
     """
 
     live: "LivePipeline"
@@ -70,6 +88,7 @@ class ActiveAttempt:
     results: Mapping[str, bytes] = field(default_factory=dict)
     inputs: str = ""
     fingerprint: str | None = None
+    cached: CacheInputs | None = None
     _started: float = 0.0
 
     def begin(self) -> None:
@@ -95,6 +114,7 @@ class LiveImage:
         version: The pipeline's version at its last change.
         failure: The error of its build in this run.
         failed: Paths of the nodes that failed because of that.
+        content: Its content before it is built, for the cache.
     """
 
     record: ImageRecord
@@ -104,6 +124,7 @@ class LiveImage:
     version: int = 0
     failure: str | None = None
     failed: set[str] = field(default_factory=set)
+    content: asyncio.Task[BuiltImage | UnbuiltImage | None] | None = None
 
     def forget_failure(self) -> None:
         """Let the next attempt that needs the image rebuild it."""
@@ -166,6 +187,8 @@ class LivePipeline(PipelineState):
         self._edited: set[str] = set()
         self._images: dict[str, ImageRecord] = {}
         self._notifications: list[NotificationRecord] = []
+        self._cached: list[tuple[CacheEntry, bytes]] = []
+        self._used: list[tuple[str, float]] = []
         self._record_changed = False
         self._status_written = 0.0
 
@@ -216,6 +239,14 @@ class LivePipeline(PipelineState):
     def notify(self, notification: NotificationRecord) -> None:
         """Record a notification, to be stored together with its cause."""
         self._notifications.append(notification)
+
+    def store_entry(self, entry: CacheEntry, streams: bytes) -> None:
+        """Store an entry of the cache together with the end of its attempt."""
+        self._cached.append((entry, streams))
+
+    def note_use(self, key: str) -> None:
+        """Record the use of an entry of the cache together with the attempt that uses it."""
+        self._used.append((key, time.time()))
 
     def store_graft(self, target: str, generated: Pipeline, definition: bytes) -> None:
         self.graft(target, generated)
@@ -291,12 +322,15 @@ class LivePipeline(PipelineState):
             notifications=self._notifications,
             record=record,
             redefinition=self._redefinition,
+            cached=self._cached,
+            used=self._used,
         )
         self._redefinition = None
         self._nodes, self._attempts, self._changes = {}, {}, []
         self._generated, self._edited = {}, set()
         self._images, self._record_changed = {}, False
         self._notifications = []
+        self._cached, self._used = [], []
         return turn
 
     def uses_containers(self) -> bool:
@@ -393,4 +427,5 @@ def _to_store(node: LiveNode) -> NodeRow:
         lost=node.lost,
         lost_starts=node.lost_starts,
         retry_at=node.retry_at if isinstance(node, LiveExec) else None,
+        fresh=isinstance(node, LiveExec) and node.fresh,
     )

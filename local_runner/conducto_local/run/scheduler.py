@@ -11,12 +11,16 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, assert_never
 
+from conducto_core.cache.rules import described
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.requests import Action, Workers
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.outcomes import AttemptEnd, ended_record
 from conducto_local.agent.state_dir import StateDir, installation_id
+from conducto_local.cache.lookup import Caches, Waiting
+from conducto_local.cache.store import SqliteCache
 from conducto_local.children.channel import ChildRequest, ChildResponse, Handle
+from conducto_local.engine.port import BuiltImage
 from conducto_local.images.engine_images import LABEL_IMAGE_HOME
 from conducto_local.images.manifests import MANIFESTS, Manifests
 from conducto_local.logs.store import LogDirectory
@@ -24,11 +28,11 @@ from conducto_local.run.attempt_records import LABEL_HOME, LABEL_PIPELINE, Conte
 from conducto_local.run.attempts import AttemptDependencies, Attempts
 from conducto_local.run.containers import Containers
 from conducto_local.run.context import EngineContext, MakeNotifier, SchedulerContext
-from conducto_local.run.live_pipeline import ActiveAttempt, LivePipeline
+from conducto_local.run.live_pipeline import ActiveAttempt, CacheInputs, LivePipeline
 from conducto_local.run.networks import Networks
 from conducto_local.run.snapshots import Snapshots, limits_from
 from conducto_local.run.write_batcher import WriteBatcher
-from conducto_local.secrets.injection import SecretProvider
+from conducto_local.secrets.injection import InjectedSecrets, SecretProvider
 from conducto_local.store.port import Store
 
 
@@ -62,6 +66,7 @@ class Scheduler:
         secrets: SecretProvider,
         notifier: MakeNotifier,
         url: Callable[[], str] = str,
+        cache: SqliteCache | None = None,
     ) -> None:
         self.when_settled: list[Callable[[LivePipeline], None]] = []
         self.containers = containers
@@ -85,14 +90,25 @@ class Scheduler:
                 self.saved,
                 url,
                 self._serve_child,
+                self._note_inputs,
             ),
         )
         self.images = self.attempts.images
+        self._caches: Caches | None = None
+        if cache is not None:
+            waiting = Waiting(self.images, self.saved)
+            self._caches = Caches(self._common, cache, self.manifests, secrets, waiting)
         self._batcher = WriteBatcher(self._common, store, self.attempts.start)
         self.unsaved_attempts = self._batcher.unsaved_attempts
 
     async def _serve_child(self, active: ActiveAttempt, request: ChildRequest) -> ChildResponse:
         return await self.children(active, request)
+
+    def _note_inputs(
+        self, active: ActiveAttempt, image: BuiltImage, secrets: InjectedSecrets
+    ) -> None:
+        if self._caches is not None:
+            self._caches.prepared(active, image, secrets)
 
     # ---- operations of the API ---------------------------------------------------------------
 
@@ -288,7 +304,30 @@ class Scheduler:
         active = ActiveAttempt(live, spec, command.attempt, mem, time.time())
         live.active_attempts[command.path] = active
         self.contexts.need(active)
-        image = self.images.need(live, spec.placement.image)
+        if spec.cache is None or self._caches is None:
+            self._admit(live, active)
+        else:
+            self._common.tasks.spawn(self._decide(live, active, self._caches))
+
+    async def _decide(self, live: LivePipeline, active: ActiveAttempt, caches: Caches) -> None:
+        """End an attempt whose outcome is in the cache; admit it otherwise."""
+        decision = await caches.decide(active)
+        if active.gone or self._common.closing or self.live.get(live.id) is not live:
+            return
+        reason, entry = decision.reason, decision.entry
+        if entry is not None:
+            end = caches.restore(active, entry)
+            if end is not None:
+                active.result = end
+                path, number, now = active.spec.path, active.number, active.end()
+                self.apply(live, ev.AttemptFinished(path, number, None, exit_code=0, time=now))
+                return
+            reason = f"the entry of {described(entry)} was deleted"
+        active.cached = CacheInputs(reason)
+        self._admit(live, active)
+
+    def _admit(self, live: LivePipeline, active: ActiveAttempt) -> None:
+        image = self.images.need(live, active.spec.placement.image)
         if image.built is None:
             image.waiting.append(active)
         else:
@@ -299,7 +338,8 @@ class Scheduler:
         if not active.running:
             self.attempts.drop(active)
         last = active.record or started_record(active, None, None, self.secrets.mask)
-        live.set_attempt(ended_record(last, command, active.result, active.end()))
+        ended = ended_record(last, command, active.result, active.end())
+        live.set_attempt(ended if self._caches is None else self._caches.ended(active, ended))
 
     def _start_timer(self, live: LivePipeline, path: str, seconds: float) -> None:
         def reached() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from conducto_core.cache.model import CacheEntry
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.records import (
     AttemptRecord,
@@ -34,6 +35,7 @@ class NodeRow(NamedTuple):
     lost: int
     lost_starts: int
     retry_at: float | None
+    fresh: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class WriteBatch:
     """The changes of one pipeline in one turn of the event loop.
 
     If a row appears twice, the last one counts. The parts are applied in this order:
-    redefinition, generated trees, edits, nodes, attempts, changes, images, notifications, record.
+    redefinition, generated trees, edits, nodes, attempts, changes, images, notifications, record,
+    entries of the cache.
 
     Attributes:
         nodes: Current states of nodes.
@@ -71,6 +74,8 @@ class WriteBatch:
         record: The record of the pipeline, if it changed.
         redefinition: The new definition, if it is replaced. The generated trees, the edits and the
             states of all nodes are deleted with the old one; attempts and changes are kept.
+        cached: Entries of the cache, with their packed streams.
+        used: Keys of the entries that were used, and the time.
     """
 
     nodes: Sequence[NodeState | NodeRow] = ()
@@ -82,6 +87,8 @@ class WriteBatch:
     notifications: Sequence[NotificationRecord] = ()
     record: PipelineRecord | None = None
     redefinition: Redefinition | None = None
+    cached: Sequence[tuple[CacheEntry, bytes]] = ()
+    used: Sequence[tuple[str, float]] = ()
 
 
 class Store(Protocol):

@@ -17,6 +17,7 @@ from conducto_core.results.model import OutputSummary
 from conducto_core.run.model.records import (
     ApprovalDecision,
     AttemptRecord,
+    CacheSource,
     ChangeRow,
     FirstError,
     ImageRecord,
@@ -66,7 +67,8 @@ PUT_ATTEMPT = f"""{_upsert("attempts", ("path", "number"), _ATTEMPT)}
     OR (state = excluded.state AND ended IS excluded.ended)"""
 _ATTEMPTS = f"""SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code,
     coalesce(c.body, a.command), coalesce(e.body, a.env), coalesce(i.body, a.image),
-    {", ".join(f"a.{name}" for name in _PLAIN)}, a.outputs, a.decision, a.first_error
+    {", ".join(f"a.{name}" for name in _PLAIN)}, a.outputs, a.decision, a.first_error,
+    a.from_cache, a.cache, a.not_stored
     FROM attempts a
     LEFT JOIN texts c ON typeof(a.command)='integer' AND c.pipeline=a.pipeline
         AND c.number=a.command
@@ -194,6 +196,7 @@ def node_row(pipeline: int, node: NodeState | NodeRow) -> Row:
         node.lost,
         node.lost_starts,
         node.retry_at,
+        node.fresh,
     )
 
 
@@ -225,6 +228,9 @@ def attempt_row(
         None if attempt.outputs is None else attempt.outputs.model_dump_json(),
         None if attempt.decision is None else attempt.decision.model_dump_json(),
         None if attempt.first_error is None else attempt.first_error.model_dump_json(),
+        None if attempt.from_cache is None else attempt.from_cache.model_dump_json(),
+        attempt.cache,
+        attempt.not_stored,
     )
 
 
@@ -243,6 +249,8 @@ def attempt_of(row: Row) -> AttemptRecord:
         fields["decision"] = ApprovalDecision.model_validate_json(fields["decision"])
     if fields["first_error"] is not None:
         fields["first_error"] = FirstError.model_validate_json(fields["first_error"])
+    if fields["from_cache"] is not None:
+        fields["from_cache"] = CacheSource.model_validate_json(fields["from_cache"])
     return AttemptRecord(**fields)
 
 

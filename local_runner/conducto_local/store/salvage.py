@@ -130,7 +130,7 @@ def _record(model: type[_R], needed: Collection[str]) -> Callable[[rows.Row], _R
 
 def _attempt(row: rows.Row) -> AttemptRecord | None:
     fields = rows.attempt_fields(row)
-    for name in ("env", "outputs", "decision"):
+    for name in ("env", "outputs", "decision", "from_cache"):
         fields[name] = None if fields[name] is None else object_of(fields[name])
     fields = {name: value for name, value in fields.items() if value is not None}
     return correct(AttemptRecord, fields, ("path", "number", "state"))

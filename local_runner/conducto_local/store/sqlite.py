@@ -27,6 +27,7 @@ from conducto_core.run.model.records import (
     PipelineRecord,
 )
 from conducto_core.run.model.states import State
+from conducto_local.cache.store import SqliteCache, put_entries
 from conducto_local.schedules.store import SqliteSchedules
 from conducto_local.store import rows
 from conducto_local.store.port import (
@@ -85,6 +86,7 @@ class SqliteStore:
 
     Attributes:
         schedules: The schedules in the same file.
+        cache: The cache in the same file.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: StoreLock) -> None:
@@ -99,6 +101,7 @@ class SqliteStore:
         self._newest: dict[int, int] = {}  # {number of a pipeline: its newest change}
         self._damaged: dict[str, str] | None = None
         self.schedules = SqliteSchedules(self._transaction, self._select)
+        self.cache = SqliteCache(self._transaction, self._select)
 
     @classmethod
     def open(
@@ -217,6 +220,8 @@ class SqliteStore:
         with self._transaction() as connection:
             for pipeline_id, turn in turns.items():
                 self._save(connection, pipeline_id, turn)
+                if turn.cached or turn.used:
+                    put_entries(connection, turn.cached, turn.used)
 
     def nodes(self, pipeline_id: str) -> Iterator[NodeState]:
         """Yield the nodes that were ever saved, by path."""

@@ -42,6 +42,7 @@ GROUPS = {
             "Start automatically at a time: 18:30, 2030-01-31T18:30 or epoch seconds.",
         ),
         "sleep_when_done": ("", "Put it to sleep once its root is done."),
+        "no_cache": ("", "Run commands with a cache in any case, and store what they return."),
         "budget": ("DOLLARS", "Maximum cost of the pipeline in the cloud."),
         "retention": (
             "DAYS",
@@ -218,6 +219,7 @@ class Flags:
             "detach": self._on("detach"),
             "run_at": _moment(self.get("run_at")),
             "sleep_when_done": self._on("sleep_when_done"),
+            "no_cache": self._on("no_cache"),
             "tags": _tags(self.get("tags")),
             "retention": _retention(self.get("retention")),
             "engine": _one_of("engine", ENGINES, self.get("engine")),

@@ -50,6 +50,7 @@ class LaunchOptions:
         fresh: With ``into``: keep no results.
         keep_secrets: With ``into``: keep commands that differ only in their secrets.
         yes: With ``into``: do not ask.
+        no_cache: Run commands with a cache in any case, and store what they return.
         plan: With ``into``: only print the plan.
     """
 
@@ -57,6 +58,7 @@ class LaunchOptions:
     detach: bool = False
     run_at: Optional[float] = None
     sleep_when_done: bool = False
+    no_cache: bool = False
     title: Optional[str] = None
     doc: Optional[str] = None
     tags: Optional[List[str]] = None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from conducto.tree.image import Image
     from conducto.tree.node_params import SetParams
+    from conducto.wire.caching import Cache
     from conducto.wire.maps import MapOptions
     from conducto.wire.named_limits import Limit
     from conducto.wire.retries import Retry
@@ -52,6 +53,7 @@ class NodeBase:
     """
 
     __slots__ = (
+        "_cache",
         "_callbacks",
         "_calls",
         "_children",
@@ -70,6 +72,7 @@ class NodeBase:
         "budget",
         "budget_action",
         "callback_data",
+        "code",
         "container_reuse_context",
         "cpu",
         "doc",
@@ -131,6 +134,8 @@ class NodeBase:
         max_concurrent: Optional[int] = None,
         limits: parameters.Limits = None,
         secrets: Optional[List[str]] = None,
+        cache: parameters.Caches = None,
+        code: Optional[List[str]] = None,
         container_reuse_context: Optional[str] = None,
         same_container: Optional[str] = None,
         image: Union[str, Image, None] = None,
@@ -178,6 +183,7 @@ class NodeBase:
         self.snapshot_on_error = snapshot_on_error
         self.retry_lost = retry_lost
         self.secrets = secrets
+        self.code = code
         self.max_time = max_time
         self.doc = doc
         self.title = title
@@ -186,6 +192,7 @@ class NodeBase:
         self._limits: Optional[List[Limit]] = None
         self.retry = retry
         self.junit = junit
+        self.cache = cache
         self.budget = budget
         self.budget_action = budget_action
         self._tags: Optional[List[str]] = None
@@ -389,6 +396,19 @@ class NodeBase:
 
             value = to_retry(value)
         self._retry: Optional[Retry] = value
+
+    @property
+    def cache(self) -> Union[Cache, bool, None]:
+        """The cache of the commands at or below this node; False for none, None to inherit it."""
+        return self._cache
+
+    @cache.setter
+    def cache(self, value: parameters.Caches) -> None:
+        if value is not None:
+            from conducto.wire.caching import to_cache
+
+            value = to_cache(value)
+        self._cache: Union[Cache, bool, None] = value
 
     @property
     def tags(self) -> Optional[List[str]]:

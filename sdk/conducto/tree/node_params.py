@@ -12,6 +12,7 @@ import os
 from typing import Any, Dict, Iterable, List, Optional, TypedDict, Union
 
 from conducto.tree.image import Image
+from conducto.wire.caching import Cache
 from conducto.wire.named_limits import Limit
 from conducto.wire.retries import Retry
 
@@ -57,6 +58,10 @@ class NodeParams(TypedDict, total=False):
     """Named limits across pipelines that commands count in; added to those above."""
     secrets: Optional[List[str]]
     """Names of the secrets that commands get, and no others; inherited, all by default."""
+    cache: Union[Cache, bool, None]
+    """Use the result of an equal command instead of running again; inherited, False by default."""
+    code: Optional[List[str]]
+    """Names of the files of the image that count for the cache; inherited, all by default."""
     skip: bool
     """Do not run the node; the pipeline continues as if it were done."""
     suppress_errors: bool

@@ -73,7 +73,11 @@ class Node(NodeBase):
         limits: Named limits across pipelines that commands count in, such as ``co.Limit("db", 3)``;
             those of the nodes above count, too.
         secrets: Names of the secrets that commands get, such as ``["NPM_TOKEN"]``, and no others;
-            inherited. Without it a command gets all.
+            inherited. Without it a command gets all, and a cached command none.
+        cache: Use the result of an equal command that ran before, instead of running again: True,
+            False, or ``co.Cache(max_age="30d")``; inherited.
+        code: Names of the files of the image that count for the cache, such as ``["src/"]``;
+            inherited. Without it every copied file counts.
         container_reuse_context: A value of `ContainerReuseContext`, or None to inherit.
         doc: Markdown shown with the node.
         title: Title of the pipeline; set it on the root.

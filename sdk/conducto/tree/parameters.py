@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from conducto.tree.node_params import ExecParams
+    from conducto.wire.caching import Cache
     from conducto.wire.named_limits import Limit
     from conducto.wire.retries import Retry
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     Tags = Union[str, Iterable[str], None]
     DockerRunArgs = Union[str, Iterable[str], None]
     Limits = Union[Limit, Iterable[Limit], None]
+    Caches = Union[Cache, Mapping[str, Any], bool, None]
     Retries = Union[Retry, Mapping[str, Any], None]
 
 # The original's user_set: in the records, and moved up by `conducto.tree.launch_form`.
@@ -55,6 +57,8 @@ SETTABLE = [
     "max_concurrent",
     "limits",
     "secrets",
+    "cache",
+    "code",
     "container_reuse_context",
     "image",
     "image_name",
@@ -127,6 +131,11 @@ def unknown(names: Iterable[str]) -> TypeError:
     hint = suggestion(first, NAMES)
     if first == "stop_on_error":
         hint = "; only a Serial has it"
+    if first in ("reads", "writes"):
+        hint = (
+            ": the cache does not know files of the pipeline's data yet; give the command's inputs "
+            "as arguments or results"
+        )
     return TypeError(f"Node.__init__() got an unexpected keyword argument {first!r}{hint}")
 
 

@@ -19,6 +19,7 @@ from conducto.tree.node_base import KINDS, NodeBase
 from conducto.tree.structure import find_image
 from conducto.wire import fields, limits, paths
 from conducto.wire.approvals import check_approval, check_outside_contexts
+from conducto.wire.caching import check_code
 from conducto.wire.secret_names import check_names
 
 TYPE_CHECKING = False
@@ -135,6 +136,7 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("container_reuse_context", fields.check_reuse_context),
     ("_docker_run_args", fields.check_docker_run_args),
     ("secrets", check_names),
+    ("code", check_code),
     ("doc", lambda value: fields.check_text("doc", value)),
     ("title", lambda value: fields.check_text("title", value)),
     ("name", lambda value: fields.check_text("name", value)),

@@ -74,7 +74,7 @@ _ALWAYS = (*parameters.USER_SET, "id", "file", "line")
 _LATER = (
     *("doc", "title", "tags", "container_reuse_context", "suppress_errors"),
     *("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost", "secrets"),
-    *("budget", "budget_action", "spot"),
+    *("budget", "budget_action", "spot", "code"),
 )
 #: Read all values at once; most nodes have only those of a new one, which are compared first.
 _FIRST_OF, _LATER_OF = attrgetter(*_FIRST), attrgetter(*_LATER)
@@ -170,6 +170,9 @@ def _policies_of(node: NodeBase) -> Record:
         record["retry"] = node._retry.to_wire()
     if node.map_options is not None:
         record["map"] = node.map_options.to_wire()
+    cache = node._cache
+    if cache is not None:
+        record["cache"] = cache if isinstance(cache, bool) else cache.to_wire()
     return record
 
 
@@ -274,6 +277,8 @@ _ATTRIBUTES = [
     "approval",
     "limits",
     "secrets",
+    "cache",
+    "code",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from tests.fakes.cloud.agents import FakeAgents, FakeRelays
 from tests.fakes.cloud.billing import FakeBilling, FakeProvider
+from tests.fakes.cloud.cache import FakeCache
 from tests.fakes.cloud.deliveries import FakeDeliveries
 from tests.fakes.cloud.identity import FakeConnections, FakeOrgs, FakeTokens
 from tests.fakes.cloud.image_builder import FakeBuilder
@@ -21,6 +22,7 @@ __all__ = [
     "FakeBilling",
     "FakeBlobs",
     "FakeBuilder",
+    "FakeCache",
     "FakeConnections",
     "FakeDeliveries",
     "FakeFleet",

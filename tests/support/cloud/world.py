@@ -20,6 +20,7 @@ from tests.fakes.cloud import (
     FakeAuditLog,
     FakeBlobs,
     FakeBuilder,
+    FakeCache,
     FakeConnections,
     FakeDeliveries,
     FakeFleet,
@@ -117,6 +118,7 @@ class World:
         self.vault = FakeVault()
         self.schedules = MemorySchedules()
         self.limits = FakeLimits()
+        self.cache = FakeCache()
         self.rules = FakeNamedRecords()
         self.quarantines = FakeNamedRecords()
         self.tokens = FakeTokens(lambda: self.now)
@@ -150,6 +152,7 @@ class World:
             "tokens": self.tokens,
             "schedules": self.schedules,
             "limits": self.limits,
+            "cache": self.cache,
             "trusts": FakeNamedRecords(),
             "rules": self.rules,
             "quarantines": self.quarantines,

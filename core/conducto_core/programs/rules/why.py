@@ -90,6 +90,21 @@ def why_of(
     )
 
 
+def from_cache(path: str, attempt: AttemptRecord) -> Why:
+    """Return why an attempt did not run."""
+    source = attempt.from_cache
+    if source is None:
+        raise ValueError(f"{path}: attempt {attempt.number} is not from the cache")
+    where = f"{source.pipeline} {source.path} attempt {source.attempt}"
+    return Why(
+        path=path,
+        attempt=attempt.number,
+        reason=f"did not run: it is from the cache, from {where}, whose inputs are the same",
+        pipeline=source.pipeline,
+        other=source.attempt,
+    )
+
+
 def _again(before: AttemptRecord, *, same_pipeline: bool) -> str:
     if before.state in FAILED:
         return "which failed"

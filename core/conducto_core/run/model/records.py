@@ -213,6 +213,8 @@ class PipelineRecord(Record):
         notification_rules: Names of the rules that applied when it was launched.
         git: The event that launched it; None if it was not a trigger.
         commit: That of the clone that it was launched from, if any.
+        no_cache: Its cached commands run in any case, and their outcomes replace those in the
+            cache.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -239,6 +241,7 @@ class PipelineRecord(Record):
     notification_rules: tuple[str, ...] = ()
     git: GitOrigin | None = None
     commit: LaunchCommit | None = None
+    no_cache: bool = False
     status: PipelineStatus = PipelineStatus()
     created: float = 0.0
     touched: float = 0.0
@@ -259,6 +262,7 @@ class NodeState(Record):
         stop_reason: Reason for which a running Exec is being stopped; a restarted agent completes
             the stop.
         retry_at: When a failed attempt is retried, in seconds since the epoch; the node is pending.
+        fresh: A user reset it after it had run, so the cache does not apply until it is done.
     """
 
     path: str
@@ -275,6 +279,7 @@ class NodeState(Record):
     mem: float | None = None
     stop_reason: StopReason | None = None
     retry_at: float | None = None
+    fresh: bool = False
 
 
 class ApprovalDecision(Record):
@@ -309,6 +314,14 @@ class FirstError(Record):
     offset: int | None = None
 
 
+class CacheSource(Record):
+    """The attempt whose outcome is in the cache."""
+
+    pipeline: str
+    path: str
+    attempt: int
+
+
 class AttemptRecord(Record):
     """One attempt of an Exec, counted from 1.
 
@@ -335,6 +348,9 @@ class AttemptRecord(Record):
             arrived so far.
         decision: Of an approval, once a person has decided.
         first_error: Of a failure with output; None also in records of earlier versions.
+        from_cache: The attempt whose outcome it has, because its inputs are equal; it did not run.
+        cache: Of a cached command that ran: the reason why its outcome was not in the cache.
+        not_stored: Why the outcome of a cached command is not in the cache.
     """
 
     path: str
@@ -363,6 +379,9 @@ class AttemptRecord(Record):
     outputs: OutputSummary | None = None
     decision: ApprovalDecision | None = None
     first_error: FirstError | None = None
+    from_cache: CacheSource | None = None
+    cache: str | None = None
+    not_stored: str | None = None
 
 
 class NodeChange(Record):

@@ -33,6 +33,7 @@ class LaunchRequest(Record):
         program: Host path of the script.
         sources: ``{image name: files of the image}``; only the cloud needs it.
         copy_of: The pipeline whose tree is launched again, if any.
+        no_cache: Its cached commands run in any case, and replace what is in the cache.
     """
 
     tree: dict[str, Any]
@@ -48,6 +49,7 @@ class LaunchRequest(Record):
     owner: str = ""
     sources: dict[str, ImageSources] = {}
     copy_of: str | None = Field(default=None, min_length=1, max_length=64)
+    no_cache: bool = False
 
 
 class Workers(Record):

@@ -246,6 +246,7 @@ class _Step:
             if decision.delay and self.tree.armed and has_its_turn(self.tree, node):
                 self.tree.set_retry(node, event.time + decision.delay)
             return
+        node.fresh = node.fresh and state is not State.DONE
         suppressed = node.spec.suppress_errors or excused
         shown, warning = suppress(state, suppress_errors=suppressed)
         if decision.kind is FailureDecision.SKIP:
@@ -374,7 +375,7 @@ class _Step:
     def _reset(self, top: LiveNode) -> None:
         self._clear_expired(top)
         for node in list(self.tree.subtree(top)):
-            if node.tries or node.mem is not None:
+            if node.tries or node.attempt or node.mem is not None:
                 self.tree.remembered.append(node)
             _forget_tries(node)
             node.tries = int(node.state is State.QUEUED)  # a queued Exec counts as the first
@@ -384,6 +385,7 @@ class _Step:
                     self.tree.refresh(node)
             elif isinstance(node, LiveExec):
                 node.mem = None
+                node.fresh = node.attempt > int(node.state is State.QUEUED)
                 self.tree.set_retry(node, None)
                 if node.state is not State.QUEUED:
                     self._empty_target(node)

@@ -111,15 +111,17 @@ class LiveExec(LiveNode):
     """An Exec.
 
     Attributes:
+        fresh: A user reset it after it had run, so the cache does not apply until it is done.
         stop_reason: The reason for which it is being stopped, if it is.
         retry_at: When its next attempt may start, while it waits for that; in seconds since the
             epoch. `TreeState.set_retry` sets it.
     """
 
-    __slots__ = ("retry_at", "stop_reason")
+    __slots__ = ("fresh", "retry_at", "stop_reason")
 
     def __init__(self, spec: NodeSpec, parent: "LiveGroup | None", position: int) -> None:
         super().__init__(spec, parent, position)
+        self.fresh = False
         self.stop_reason: StopReason | None = None
         self.retry_at: float | None = None
 
@@ -394,6 +396,7 @@ class TreeState:
             mem=node.mem,
             stop_reason=node.stop_reason if isinstance(node, LiveExec) else None,
             retry_at=node.retry_at if isinstance(node, LiveExec) else None,
+            fresh=isinstance(node, LiveExec) and node.fresh,
         )
 
     def set_retry(self, node: LiveExec, due: float | None) -> None:
@@ -606,6 +609,7 @@ class TreeState:
         if not isinstance(node, LiveGroup):
             if isinstance(node, LiveExec):
                 node.stop_reason = state.stop_reason
+                node.fresh = state.fresh
                 node.retry_at = state.retry_at
                 if state.retry_at is not None:
                     self._add_retry(node, state.retry_at)

@@ -8,6 +8,7 @@ chain of a node: the node, its parent, and so on up to the root.
 from collections.abc import Callable, Iterable, Sequence
 
 from conducto.wire import fields
+from conducto_core.run.model.labels import duration
 from conducto_core.run.model.responses import CallbackView, Parameter, Variable
 from conducto_core.run.model.states import NodeType
 from conducto_core.tree.model import Callback, NodeSpec, SpotUse
@@ -46,6 +47,10 @@ def parameters(chain: Chain, edited: frozenset[str] = frozenset()) -> tuple[Para
     found.append(_own(node, "suppress_errors", node.suppress_errors, False))
     if node.secrets is not None:
         found.append(_held(chain, "secrets", lambda spec: spec.secrets, None))
+    if node.cache is not None or node.cache_off is not None:
+        found.append(_held(chain, "cache", _cache_text, None))
+    if node.code:
+        found.append(_held(chain, "code", lambda spec: spec.code, ()))
     if node.limits:
         numbers = tuple(f"{limit.name}: {limit.number}" for limit in node.limits)
         found.append(_own(node, "limits", numbers, ()))
@@ -139,6 +144,17 @@ def _max_time(chain: Chain) -> Parameter:
         return Parameter(name="max_time", value=node.max_time, source=node.path)
     source = None if above is None else above.path
     return Parameter(name="max_time", value=node.max_time, source=source)
+
+
+def _cache_text(spec: NodeSpec) -> str | None:
+    cache = spec.cache
+    if cache is None:
+        return None if spec.cache_off is None else f"off: {spec.cache_off}"
+    words = [cache.scope]
+    words += [f"salt {cache.salt}"] if cache.salt else []
+    words += [f"ignores {', '.join(cache.ignore)}"] if cache.ignore else []
+    words += [f"for {duration(cache.max_age)}"] if cache.max_age is not None else []
+    return ", ".join(words)
 
 
 def _nearest(chain: Chain, name: str, value_of: Callable[[NodeSpec], object]) -> Parameter:

@@ -11,9 +11,11 @@ from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
 from conducto.wire import approvals, fields, limits, named_limits
+from conducto.wire.caching import FILES, check_code, to_cache
 from conducto.wire.maps import MapOptions, to_options
 from conducto.wire.retries import Retry, to_retry
 from conducto.wire.secret_names import check_names
+from conducto_core.cache import rules as cache_rules
 from conducto_core.errors import invalid
 from conducto_core.images.model import ImageSpec
 from conducto_core.images.rules import merge_images, provide_package, resolve_images
@@ -23,6 +25,7 @@ from conducto_core.results.rules import check_results, moved_results, results_of
 from conducto_core.run.model.states import NodeType
 from conducto_core.tree.model import (
     Approval,
+    Caching,
     Callback,
     NamedLimit,
     NodeSpec,
@@ -34,7 +37,14 @@ from conducto_core.tree.model import (
 )
 from conducto_core.tree.rules import callbacks as cb
 from conducto_core.tree.rules import checks
-from conducto_core.tree.rules.callbacks import SHARED, PoolKind, kind_of, pool_below, pool_of_exec
+from conducto_core.tree.rules.callbacks import (
+    CACHED,
+    SHARED,
+    PoolKind,
+    kind_of,
+    pool_below,
+    pool_of_exec,
+)
 
 ENV_PREFIX: Final = "__env__"
 #: Name of the only child of a Lazy's target whose generated root is an Exec.
@@ -78,6 +88,8 @@ class _Inherited:
     limits: tuple[NamedLimit, ...] = ()
     secrets: tuple[str, ...] | None = None
     retry: Retry | None = None
+    cache: Caching | None = None
+    code: tuple[str, ...] = ()
 
 
 def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
@@ -310,6 +322,8 @@ class _Resolver:
         given = written.get("secrets")
         secrets = above.secrets if given is None else tuple(check_names(given))
         snapshot = _flag(written, "snapshot_on_error", default=above.snapshot_on_error)
+        cache, code = _caching(written, above.cache), written.get("code")
+        code = above.code if code is None else tuple(check_code(code))
         spec = NodeSpec(
             path=path,
             type=kind,
@@ -342,13 +356,28 @@ class _Resolver:
             approval=approval,
             limits=named,
             secrets=secrets,
+            cache=cache,
+            code=code,
         )
         if is_exec:
+            if cache is not None:
+                _isolate(spec, explicit=written.get("cache") is not None)
             self._check_image(placement)
         if is_plain:
             self._plain[id(above)] = above, spec
         below = _Inherited(
-            placement, env, max_time, pool, handed_down, snapshot, lost, named, secrets, retry
+            placement,
+            env,
+            max_time,
+            pool,
+            handed_down,
+            snapshot,
+            lost,
+            named,
+            secrets,
+            retry,
+            cache,
+            code,
         )
         return spec, below
 
@@ -474,6 +503,37 @@ def _limits(written: Form, above: tuple[NamedLimit, ...]) -> tuple[NamedLimit, .
     return found
 
 
+def _caching(written: Form, above: Caching | None) -> Caching | None:
+    named = next((name for name in FILES if written.get(name) is not None), None)
+    if named is not None:
+        raise ValueError(f"{named}= is not available yet: a cached command sees no data")
+    value = written.get("cache")
+    if value is None:
+        return above
+    own = to_cache(value)
+    if isinstance(own, bool):
+        return None
+    return Caching(own.salt, tuple(own.ignore), own.max_age, own.scope)
+
+
+def _isolate(spec: NodeSpec, *, explicit: bool) -> None:
+    """Let a new Exec with a cache see only its inputs; without them it has none.
+
+    Raises:
+        ValueError: it cannot be cached, and the cache is its own parameter.
+    """
+    reason = cache_rules.refusal(spec)
+    if reason is not None and explicit:
+        raise ValueError(f"cache= cannot be used here: {reason}; remove cache=")
+    if reason is not None:
+        spec.cache, spec.cache_off = None, reason
+        return
+    if spec.secrets is None:
+        spec.secrets = ()
+    if spec.pool == SHARED:
+        spec.pool = CACHED
+
+
 def _approval(written: Form, kind: NodeType) -> Approval | None:
     value = written.get("approval")
     if value is None:
@@ -562,6 +622,8 @@ def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
         old.limits,
         old.secrets,
         old.retry,
+        old.cache,
+        old.code,
     )
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from chalicelib.people.port import Spender
 from chalicelib.run.model import BuiltImage
-from conducto_core.asl.rules.machine import MachineCommand
+from conducto_core.asl.rules.machine import MachineCommand, StartExecution, StopExecution
+from conducto_core.cache.model import CacheInputs
 from conducto_core.command.text import as_written
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.records import AttemptRecord, ChangeRow
@@ -66,6 +67,7 @@ class PipelineChanges:
         new_notifications: Notifications to send, with secrets not yet masked.
         builds: Images whose build must be started.
         released: ``(path, attempt)`` of ended and withdrawn attempts with named limits.
+        cached: Attempts whose outcomes are stored in the cache, with their inputs.
     """
 
     changes: list[ChangeRow] = field(default_factory=list)
@@ -77,6 +79,7 @@ class PipelineChanges:
     new_notifications: list[NotificationRecord] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)
     released: list[tuple[str, int]] = field(default_factory=list)
+    cached: list[tuple[AttemptRecord, CacheInputs]] = field(default_factory=list)
 
 
 def in_one(usage: Sequence[WorkerUsage], number: int) -> list[WorkerUsage]:
@@ -112,7 +115,17 @@ def merged(parts: Iterable[PipelineChanges]) -> PipelineChanges:
         whole.new_notifications += part.new_notifications
         whole.builds += part.builds
         whole.released += part.released
+        whole.cached += part.cached
     return whole
+
+
+def without_superseded(commands: Sequence[MachineCommand]) -> list[MachineCommand]:
+    """Return commands without the runs that the same entry starts and stops."""
+    started = {each.run for each in commands if isinstance(each, StartExecution)}
+    stopped = {each.run for each in commands if isinstance(each, StopExecution)}
+    gone = started & stopped
+    kinds = StartExecution | StopExecution
+    return [each for each in commands if not (isinstance(each, kinds) and each.run in gone)]
 
 
 # ----------------------------------------------------------------------------------------

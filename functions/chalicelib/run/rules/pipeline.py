@@ -18,6 +18,7 @@ from chalicelib.run.model import (
     ActionRequested,
     ApprovalDecided,
     BuiltImage,
+    CacheDecided,
     CapacityUnavailable,
     Changed,
     Claimed,
@@ -123,6 +124,8 @@ class CloudPipeline(PipelineWorkers):
                 self._apply_action(event)
             case ApprovalDecided():
                 self._decided(event)
+            case CacheDecided():
+                self._cache_decided(event)
             case Changed():
                 self.record = changed(self.record, event.change, event.by, self.now)
             case Claimed():

@@ -18,6 +18,7 @@ from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.run.rules.state import CloudImage, Listing
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto_core.asl.rules.machine import CloudMachine, RunState
+from conducto_core.cache.model import CacheInputs
 from conducto_core.images.model import ImageSpec
 from conducto_core.installation.names import LAYOUT
 from conducto_core.run.model.records import (
@@ -38,7 +39,7 @@ from conducto_core.workers.rules.start_failures import PoolStarts, StartFailure
 
 #: Snapshots of another version are ignored: the whole journal is read instead. A change of the
 #: fields needs a new version, since other versions of the functions read them, too.
-VERSION = 3
+VERSION = 4
 _PLAIN = (
     "number",
     "taken",
@@ -64,6 +65,7 @@ _PLAIN = (
     "ended",
     "lost_contexts",
     "spent",
+    "candidates",
 )
 _WAITS = ("limited", "withheld")
 _SETS = ("planned", "met", "joined")
@@ -110,6 +112,7 @@ def snapshot_of(live: CloudPipeline) -> Snapshot:
             for name, image in live.images.items()
         },
         "in_flight": {p: a.model_dump(mode="json") for p, a in live.in_flight.items()},
+        "cached": {p: c.model_dump(mode="json") for p, c in live.cached.items()},
         "workers": [asdict(worker) for worker in live.registry.workers.values()],
         "ended_workers": [asdict(worker) for worker in live.registry.ended.values()],
         "starts": {name: asdict(starts) for name, starts in live.starts.items()},
@@ -164,6 +167,7 @@ def restore(
     live.in_flight = InFlight(
         (path, AttemptRecord.model_validate(record)) for path, record in state["in_flight"].items()
     )
+    live.cached = {p: CacheInputs.model_validate(c) for p, c in state["cached"].items()}
     live.asked = {
         path: record.queued or live.now
         for path, record in live.in_flight.items()

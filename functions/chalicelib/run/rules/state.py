@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.people.port import Share
 from chalicelib.run.model import BuiltImage, Claimed, Shortage
@@ -38,7 +38,7 @@ from conducto_core.tree.model import (
     ancestors,
     parent_of,
 )
-from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
+from conducto_core.tree.rules.callbacks import CACHED, PoolKind, kind_of, owner_of
 from conducto_core.tree.rules.resolve import resolve
 from conducto_core.workers.model import WarmPool
 from conducto_core.workers.rules import pools as capacity
@@ -55,6 +55,9 @@ from conducto_core.workers.rules.pools import (
     workers_wanted,
 )
 from conducto_core.workers.rules.start_failures import PoolStarts
+
+if TYPE_CHECKING:
+    from conducto_core.cache.model import CacheInputs
 
 #: Seconds after which a task that was offered to no worker counts as lost: three times as long as
 #: Step Functions needs to offer again a task that a worker left with.
@@ -175,6 +178,8 @@ class CloudState(PipelineState):
             depend on (`chalicelib.run.model.may_wait`).
         spent: ``{path: dollars}`` of ended attempts at or below groups, and at Execs with a budget;
             for ``/``, of ended workers with all of their time (`conducto_core.budgets.rules`).
+        candidates: ``{path: attempt}`` of queued commands with a cache that is not decided.
+        cached: ``{path: inputs}`` of running attempts whose outcomes may be stored.
         epoch: Number of times that it left the archive. Each time, pools get new names, because AWS
             is still deleting the resources of the old ones.
     """
@@ -227,6 +232,8 @@ class CloudState(PipelineState):
         self.withheld: Shortage = None
         self.fruitless = 0
         self.spent: dict[str, float] = {}
+        self.candidates: dict[str, int] = {}
+        self.cached: dict[str, CacheInputs] = {}
         self.epoch = 0
         self.share = Share()
         self.told: int | None = None
@@ -351,6 +358,12 @@ class CloudState(PipelineState):
             groups = tuple(path for path in groups if path in (owner, *ancestors(owner)))
         return pool_of(spec, space, groups + _limit_groups(spec))
 
+    def runs_cached(self, pool: Pool) -> bool:
+        """Return whether the workers of a pool run cached commands, which see no data."""
+        owner = self.tree.nodes.get(owner_of(pool.key) or "")
+        once = pool.kind is PoolKind.ONCE and owner is not None and owner.spec.cache is not None
+        return pool.key == CACHED or once
+
     def full_group(self, path: str) -> str | None:
         """Return the path of a full capacity group above an Exec, or None."""
         return next((group for group in self.groups_above(path) if self._room(group) <= 0), None)
@@ -387,6 +400,8 @@ class CloudState(PipelineState):
             return None
         node = self.tree.nodes[path]
         if not isinstance(node, LiveExec) or node.state is not State.QUEUED:
+            return None
+        if path in self.candidates:
             return None
         pool = self.pool_at(node)
         fits = claim.run == self.cloud_machine.run and pool.name == worker.pool

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from chalicelib.budgets.rules import PipelineBudgets
-from chalicelib.run.model import ApprovalDecided, BuiltImage, Reported
+from chalicelib.run.model import ApprovalDecided, BuiltImage, CacheDecided, Reported
 from chalicelib.run.port import TreeReader
 from chalicelib.run.rules.changes import PipelineChanges
 from chalicelib.run.rules.state import CloudImage
@@ -15,15 +15,16 @@ from conducto_core.asl.rules.machine import (
     StepResult,
     StopExecution,
 )
+from conducto_core.cache.rules import not_stored
 from conducto_core.notifications.messages import compose
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.labels import decision_text
 from conducto_core.run.model.records import AttemptRecord, ImageRecord, ImageState
 from conducto_core.run.model.requests import Action
 from conducto_core.run.model.states import Cause, State
-from conducto_core.run.rules.outcomes import UNKNOWN, AttemptEnd, ended_record
+from conducto_core.run.rules.outcomes import UNKNOWN, AttemptEnd, changed_record, ended_record
 from conducto_core.run.rules.pipeline_state import LIFECYCLES
-from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.run.rules.tree_state import LiveExec, LiveNode
 from conducto_core.tree.model import Pipeline, unpack_form
 from conducto_core.tree.rules.resolve import Edits, resolve_generated, resolve_grown
 
@@ -125,10 +126,43 @@ class PipelineSteps(PipelineBudgets):
         node = self.tree.nodes.get(command.path)
         if node is None:
             return  # a Lazy discarded it in the same event; its withdrawal follows
-        pool = self.pool_at(node).name
-        self.queue.setdefault(pool, {})[command.path] = None
-        self._where[command.path] = pool
         self.in_flight.queue(node.spec, command.attempt, command.mem, self.now)
+        if node.spec.cache is None:
+            self._admit(node)
+        else:
+            self.candidates[command.path] = command.attempt
+        off = node.spec.cache_off
+        if off is not None:
+            self._note_cache(command.path, f"not cached: {off}")
+
+    def _admit(self, node: LiveNode) -> None:
+        """Let workers start a queued Exec."""
+        pool = self.pool_at(node).name
+        self.queue.setdefault(pool, {})[node.path] = None
+        self._where[node.path] = pool
+
+    def _note_cache(self, path: str, reason: str) -> None:
+        self.in_flight[path] = changed_record(self.in_flight[path], cache=reason)
+
+    def _cache_decided(self, decided: CacheDecided) -> None:
+        """Follow decisions of the cache, but for those about withdrawn attempts."""
+        for miss in decided.misses:
+            if self.candidates.get(miss.path) == miss.attempt:
+                del self.candidates[miss.path]
+                self._note_cache(miss.path, miss.reason)
+                self._admit(self.tree.nodes[miss.path])
+        done = []
+        for hit in decided.hits:
+            path, number = hit.attempt.path, hit.attempt.number
+            if self.candidates.get(path) == number:
+                del self.candidates[path]
+                self.in_flight[path] = hit.attempt
+                outputs, size = hit.outputs, hit.output_bytes
+                self._ends[path] = AttemptEnd(0, output_bytes=size, outputs=outputs)
+                done.append(path)
+        if done:
+            self.fruitless = 0
+            self._follow(self.cloud_machine.finish_done(done, self.now))
 
     def _ask(self, command: ev.RequestApproval) -> None:
         node = self.tree.nodes.get(command.path)
@@ -145,6 +179,7 @@ class PipelineSteps(PipelineBudgets):
         self._finish(decided.path, None if decision.approved else Cause.REJECTED)
 
     def _unqueue(self, path: str) -> None:
+        self.candidates.pop(path, None)
         pool = self._where.pop(path, None)
         if pool is not None:
             self.queue[pool].pop(path, None)
@@ -189,9 +224,19 @@ class PipelineSteps(PipelineBudgets):
         self._unqueue(command.path)
         self._release(record)
         end = self._ends.get(command.path, UNKNOWN)
-        ended = ended_record(record, command, end, self.now)
+        ended = self._cached(ended_record(record, command, end, self.now))
         self.times[command.path] = (ended.queued or ended.started, self.now)
         self._effects.attempts.append(ended)
+
+    def _cached(self, ended: AttemptRecord) -> AttemptRecord:
+        """Store the outcome of an attempt in the cache, if it may be; return its record."""
+        inputs = self.cached.pop(ended.path, None)
+        if inputs is None:
+            return ended
+        why = not_stored(ended, self.record)
+        if why is None:
+            self._effects.cached.append((ended, inputs))
+        return changed_record(ended, not_stored=why)
 
     def _release(self, record: AttemptRecord) -> None:
         node = self.tree.nodes.get(record.path)

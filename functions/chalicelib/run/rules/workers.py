@@ -44,6 +44,8 @@ class PipelineWorkers(PipelineSteps):
         if claim.attempt is not None:
             worker.previous, worker.token = worker.token, claim.token
             self._start(worker, claim.attempt)
+            if claim.cached is not None:
+                self.cached[claim.attempt.path] = claim.cached
             if claim.refusal is not None:
                 worker.busy, worker.status = False, WorkerStatus.IDLE
                 self._finish(claim.attempt.path, claim.refusal_cause, message=claim.refusal)
@@ -73,6 +75,7 @@ class PipelineWorkers(PipelineSteps):
         self.starts[worker.pool] = self.starts_of(worker.pool).after_command(worker.round)
         self._unqueue(attempt.path)
         self.in_flight[attempt.path] = attempt
+        self.cached.pop(attempt.path, None)
         self.times[attempt.path] = (attempt.queued or attempt.started, None)
         self._follow(self.cloud_machine.start(attempt.path))
 

@@ -30,6 +30,7 @@ from conducto_core.people.task_roles import TaskRole, role_for
 from conducto_core.workers.rules.fargate import AGENT_MEM, size_for
 
 _MIB = 1024
+_READ_ONLY = {"readOnly": True}
 #: Separates the pipeline's id from the digest in a family's name.
 _OWNER_END = "_"
 #: ECS's maximum number of revisions per delete request.
@@ -173,7 +174,10 @@ class TaskDefinitions:
     def _definition(self, task: WorkerTask) -> dict[str, Any]:
         size = size_for(f"pool {task.pool}", task.cpu, task.mem)
         shared = {"sourceVolume": VOLUME, "containerPath": CTL}
-        data = [{"sourceVolume": name, "containerPath": DATA_MOUNTS[name]} for name in DATA_MOUNTS]
+        data = [
+            {"sourceVolume": name, "containerPath": place, **({} if task.data else _READ_ONLY)}
+            for name, place in DATA_MOUNTS.items()
+        ]
         return {
             "requiresCompatibilities": ["FARGATE"],
             "networkMode": "awsvpc",
@@ -200,10 +204,15 @@ class TaskDefinitions:
             ],
             "volumes": [
                 {"name": VOLUME},
-                self._volume("pipeline", self._files.of_pipeline(task.pipeline_id)),
-                self._volume("user", self._user_files(task)),
+                *(self._volumes(task) if task.data else ({"name": name} for name in DATA_MOUNTS)),
             ],
         }
+
+    def _volumes(self, task: WorkerTask) -> tuple[dict[str, Any], dict[str, Any]]:
+        return (
+            self._volume("pipeline", self._files.of_pipeline(task.pipeline_id)),
+            self._volume("user", self._user_files(task)),
+        )
 
     def _user_files(self, task: WorkerTask) -> str:
         if task.user_data:

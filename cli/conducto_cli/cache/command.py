@@ -1,0 +1,142 @@
+"""``conducto cache``: the entries of the cache."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from conducto.errors import UsageError
+from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
+from conducto_cli.app.exit import DONE, FAILED
+from conducto_cli.app.output import as_json
+from conducto_cli.text.text import printable, table
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.app.arguments import Parser
+    from conducto_cli.target.connection import OpenClient
+    from conducto_core.cache.model import CacheItem
+
+_COLUMNS = ("ID", "COMMAND", "MADE", "TOOK", "HITS", "KB")
+_DIGITS = frozenset("0123456789abcdef")
+_LEAST = 8
+
+
+def add_arguments(parser: Parser) -> None:
+    commands = parser.add_subparsers(dest="what", metavar="list|show|delete|usage", required=True)
+    listing = add_subcommand(commands, "list", "list the entries, the last used ones first")
+    usage = add_subcommand(commands, "usage", "show the size of the cache, and what it saved")
+    for each in (listing, usage):
+        each.add_argument(
+            "text", metavar="TEXT", nargs="?", default="", help="in a pipeline, path or program"
+        )
+    listing.add_argument("--limit", type=int, default=100, help="maximum number (default: 100)")
+    showing = add_subcommand(commands, "show", "show an entry")
+    deleting = add_subcommand(commands, "delete", "delete an entry: its command runs again")
+    for each in (showing, deleting):
+        each.add_argument("id", metavar="ID", help="ID of an entry, as listed")
+    add_yes(deleting)
+    add_json(listing, usage, showing, deleting)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    verbs = {"list": _list, "show": _show, "delete": _delete, "usage": _usage}
+    return verbs[arguments.what](arguments, open_client)
+
+
+def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    from conducto_core.cache.model import MAX_LISTED, CacheQuery
+
+    if not 1 <= arguments.limit <= MAX_LISTED:
+        raise UsageError(f"--limit is a number from 1 to {MAX_LISTED}, got {arguments.limit}")
+    with open_client() as client:
+        found = client.list_cache(CacheQuery(text=arguments.text, limit=arguments.limit))
+    if arguments.json:
+        print(as_json(found))
+    elif not found.entries:
+        print("no entries; commands with cache=True make them")
+    else:
+        print("\n".join(table([_COLUMNS, *map(_cells, found.entries)])))
+        if not found.complete:
+            print(f"the last used {len(found.entries):,}; --limit lists more")
+    return DONE
+
+
+def _show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    from conducto_core.cache.model import CacheEntryParams
+
+    with open_client() as client:
+        found = client.get_cache_entry(CacheEntryParams(id=_id(arguments.id)))
+    if arguments.json:
+        print(as_json(found))
+        return DONE
+    source = found.source
+    rows = [
+        ("entry", found.id),
+        ("made by", f"{source.pipeline} {printable(source.path)} attempt {source.attempt}"),
+        ("program", printable(found.program)),
+        ("made", _moment(found.made)),
+        ("took", _duration(found.seconds)),
+        ("used", f"{found.hits:,} times, last {_moment(found.used)}"),
+        ("size", f"{found.size:,} bytes"),
+        ("for", "the organisation" if found.private_to is None else found.private_to),
+    ]
+    print("\n".join(line.rstrip() for line in table(rows)))
+    return DONE
+
+
+def _delete(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    from conducto_core.cache.model import CacheEntryParams
+
+    params = CacheEntryParams(id=_id(arguments.id))
+    if not confirmed(f"Delete the entry {arguments.id}?", yes=arguments.yes):
+        return FAILED
+    with open_client() as client:
+        found = client.delete_cache_entry(params)
+    if arguments.json:
+        print(as_json(found))
+    else:
+        print(f"{found.id} is deleted; the next command with its inputs runs")
+    return DONE
+
+
+def _usage(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    from conducto_core.cache.model import CacheQuery
+
+    with open_client() as client:
+        found = client.get_cache_usage(CacheQuery(text=arguments.text))
+    if arguments.json:
+        print(as_json(found))
+    else:
+        saved = _duration(found.seconds_saved)
+        print(f"{found.entries:,} entries, {found.bytes / 1e6:,.1f} MB")
+        print(f"{found.hits:,} commands did not run, which took {saved} when they ran")
+    return DONE
+
+
+def _cells(entry: CacheItem) -> tuple[str, ...]:
+    source = entry.source
+    command = f"{source.pipeline} {printable(source.path)} #{source.attempt}"
+    size = f"{entry.size / 1000:,.1f}"
+    made, took = _moment(entry.made), _duration(entry.seconds)
+    return (entry.id, command, made, took, f"{entry.hits:,}", size)
+
+
+def _id(given: str) -> str:
+    if len(given) < _LEAST or not _DIGITS.issuperset(given):
+        raise UsageError(f"{given!r} is no ID of an entry; see 'conducto cache list'")
+    return given
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _duration(seconds: float) -> str:
+    from conducto_core.run.model.labels import duration
+
+    return duration(seconds)

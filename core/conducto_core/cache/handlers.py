@@ -1,0 +1,107 @@
+"""The operations on the cache, on both targets."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from conducto_core.api.serve import serves
+from conducto_core.cache import operations
+from conducto_core.cache.model import (
+    CacheEntry,
+    CacheEntryParams,
+    CacheItem,
+    CacheList,
+    CacheQuery,
+    CacheUsage,
+)
+from conducto_core.errors import NotFoundError, RefusedError
+
+#: Digits of a key that identify an entry.
+ID_DIGITS = 12
+
+
+class CacheEntries(Protocol):
+    """The entries that a caller may see."""
+
+    def list_used(self, text: str, limit: int) -> Sequence[CacheEntry]:
+        """Return the entries whose pipeline, path or program has a text, the last used first.
+
+        A negative limit is none.
+        """
+
+    def with_id(self, prefix: str) -> Sequence[CacheEntry]:
+        """Return the entries whose keys start with a text; two are enough."""
+
+    def delete(self, key: str) -> None:
+        """Delete an entry."""
+
+
+class CacheOperations(ABC):
+    """Executes the operations."""
+
+    @abstractmethod
+    def cache_entries(self) -> CacheEntries:
+        """Return the entries that the caller may see."""
+
+    @serves(operations.LIST_CACHE)
+    async def list_cache(self, params: CacheQuery) -> CacheList:
+        """Return the entries of the cache, the last used ones first."""
+        found = await self._used(params.text, params.limit + 1)
+        entries = tuple(map(_item, found[: params.limit]))
+        return CacheList(entries=entries, complete=len(found) <= params.limit)
+
+    @serves(operations.GET_CACHE_ENTRY)
+    async def get_cache_entry(self, params: CacheEntryParams) -> CacheItem:
+        """Return an entry of the cache."""
+        return _item(await self._entry(params.id))
+
+    @serves(operations.DELETE_CACHE_ENTRY)
+    async def delete_cache_entry(self, params: CacheEntryParams) -> CacheItem:
+        """Delete an entry of the cache."""
+        entry = await self._entry(params.id)
+        await asyncio.to_thread(self.cache_entries().delete, entry.key)
+        return _item(entry)
+
+    @serves(operations.GET_CACHE_USAGE)
+    async def get_cache_usage(self, params: CacheQuery) -> CacheUsage:
+        """Return the size of the entries that a query finds, and the time that they saved."""
+        found = await self._used(params.text, None)
+        return CacheUsage(
+            entries=len(found),
+            bytes=sum(each.size for each in found),
+            hits=sum(each.hits for each in found),
+            seconds_saved=sum(each.hits * each.seconds for each in found),
+        )
+
+    async def _used(self, text: str, limit: int | None) -> Sequence[CacheEntry]:
+        most = -1 if limit is None else limit
+        return await asyncio.to_thread(self.cache_entries().list_used, text, most)
+
+    async def _entry(self, prefix: str) -> CacheEntry:
+        found = await asyncio.to_thread(self.cache_entries().with_id, prefix)
+        if not found:
+            raise NotFoundError(f"the cache has no entry {prefix}; see 'conducto cache list'")
+        if len(found) > 1:
+            raise RefusedError(f"{prefix} is the start of several entries; give more digits")
+        return found[0]
+
+
+def _item(entry: CacheEntry) -> CacheItem:
+    return CacheItem(
+        id=entry.key[:ID_DIGITS],
+        source=entry.source,
+        program=entry.program,
+        made=entry.made,
+        seconds=entry.seconds,
+        private_to=entry.private_to,
+        size=entry.size,
+        used=entry.used,
+        hits=entry.hits,
+    )
+
+
+def has_text(entry: CacheEntry, text: str) -> bool:
+    """Return whether the pipeline, path or program of an entry has a text."""
+    source = entry.source
+    return text.casefold() in f"{source.pipeline} {source.path} {entry.program}".casefold()

@@ -1,0 +1,120 @@
+"""Records of the cache."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from conducto_core.record import Record
+from conducto_core.results.model import OutputSummary
+from conducto_core.run.model.records import CacheSource
+
+#: Maximum number of entries in a list.
+MAX_LISTED = 1000
+
+
+class CacheEntry(Record):
+    """The outcome of one attempt, for commands with equal inputs.
+
+    Attributes:
+        key: Digest of all inputs, and of who may use it.
+        fields: ``{input: digest}``.
+        fingerprint: That of the attempt, from which differences are named.
+        source: The attempt.
+        program: Key of the program that it belongs to; entries of a program are compared.
+        made: When the attempt ended, in seconds since the epoch.
+        seconds: How long it took.
+        private_to: The user who alone may use it; None: the organisation.
+        with_secrets: It was made with secrets of the organisation, so that a pull request from a
+            fork may not use it.
+        outputs: Summary of its result and metrics.
+        size: Bytes of its result, metrics and output that are kept.
+        used: When it was used last, in seconds since the epoch.
+        hits: How often it was used.
+    """
+
+    key: str
+    fields: dict[str, str]
+    fingerprint: str | None = None
+    source: CacheSource
+    program: str = ""
+    made: float
+    seconds: float = 0.0
+    private_to: str | None = None
+    with_secrets: bool = False
+    outputs: OutputSummary | None = None
+    size: int = 0
+    used: float = 0.0
+    hits: int = 0
+
+
+class CacheInputs(Record):
+    """The inputs with which an attempt runs; see `CacheEntry`."""
+
+    fields: dict[str, str]
+    private_to: str | None = None
+    with_secrets: bool = False
+
+
+class CacheItem(Record):
+    """An entry, as it is listed.
+
+    Attributes:
+        id: The start of its key, by which it is deleted.
+    """
+
+    id: str
+    source: CacheSource
+    program: str
+    made: float
+    seconds: float
+    private_to: str | None
+    size: int
+    used: float
+    hits: int
+
+
+class CacheList(Record):
+    """The entries of the cache, the last used ones first.
+
+    Attributes:
+        complete: There are no others.
+    """
+
+    entries: tuple[CacheItem, ...] = ()
+    complete: bool = True
+
+
+class CacheUsage(Record):
+    """The size of the cache, and what it saved.
+
+    Attributes:
+        bytes: Of all entries.
+        hits: Number of commands that did not run.
+        seconds_saved: Sum of the times that these commands took when they ran.
+    """
+
+    entries: int = 0
+    bytes: int = 0
+    hits: int = 0
+    seconds_saved: float = 0.0
+
+
+class CacheQuery(Record):
+    """The entries to list.
+
+    Attributes:
+        text: Only entries whose pipeline, path or program has it.
+    """
+
+    text: str = Field(default="", max_length=300)
+    limit: int = Field(default=100, ge=1, le=MAX_LISTED)
+
+
+class CacheEntryParams(Record):
+    """An entry.
+
+    Attributes:
+        id: The start of its key, at least eight characters.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]

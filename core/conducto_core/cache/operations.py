@@ -1,0 +1,38 @@
+"""The operations on the cache."""
+
+from conducto_core.api.operation import LinkClass, Permission, act, read
+from conducto_core.cache.model import CacheEntryParams, CacheItem, CacheList, CacheQuery, CacheUsage
+
+LIST_CACHE = read(
+    "list_cache",
+    "/cache",
+    CacheQuery,
+    CacheList,
+    "Return the entries of the cache, the last used ones first.",
+    link_class=LinkClass.READ,
+)
+GET_CACHE_ENTRY = read(
+    "get_cache_entry",
+    "/cache/{id}",
+    CacheEntryParams,
+    CacheItem,
+    "Return an entry of the cache.",
+    link_class=LinkClass.READ,
+)
+DELETE_CACHE_ENTRY = act(
+    "delete_cache_entry",
+    "DELETE /cache/{id}",
+    CacheEntryParams,
+    CacheItem,
+    Permission.CHANGE_STATE,
+    "Delete an entry of the cache: the next command with its inputs runs.",
+    link_class=LinkClass.CONTROL,
+)
+GET_CACHE_USAGE = read(
+    "get_cache_usage",
+    "/cache-usage",
+    CacheQuery,
+    CacheUsage,
+    "Return the size of the cache, and the time that it saved.",
+    link_class=LinkClass.READ,
+)

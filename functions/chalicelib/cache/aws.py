@@ -1,0 +1,69 @@
+"""The entries of the cache in the table: one item for each, and one for the newest of a node."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+
+from chalicelib.aws import table_keys
+from chalicelib.aws.dynamodb import DynamoTable, Update, Value
+from conducto_core.cache.model import CacheEntry
+from conducto_core.cache.rules import UNUSED_DAYS
+
+_DAY = 86_400
+
+
+class TableCache:
+    """A `chalicelib.cache.port.CacheTable`."""
+
+    def __init__(self, table: DynamoTable) -> None:
+        self._table = table
+
+    def get(self, org: str, key: str) -> tuple[CacheEntry, bytes] | None:
+        item = self._table.get(table_keys.cached(org, key))
+        if item is None:
+            return None
+        streams = item["streams"]
+        return _entry(item), streams if isinstance(streams, bytes) else b""
+
+    def newest(self, org: str, program: str, path: str) -> CacheEntry | None:
+        item = self._table.get(table_keys.cached_node(org, _node(program, path)))
+        return None if item is None else _entry(item)
+
+    def put(self, org: str, entry: CacheEntry, streams: bytes) -> None:
+        item: dict[str, Value] = {
+            "record": entry.model_dump_json(),
+            "used": entry.used,
+            "hits": entry.hits,
+            "expires": _expiry(entry.used),
+        }
+        self._table.put(table_keys.cached(org, entry.key), {**item, "streams": streams})
+        node = _node(entry.program, entry.source.path)
+        self._table.put(table_keys.cached_node(org, node), item)
+
+    def note_use(self, org: str, key: str, now: float) -> None:
+        place = table_keys.cached(org, key)
+        changed: dict[str, Value] = {"used": now, "expires": _expiry(now)}
+        exists = "attribute_exists(#record)"
+        self._table.update_if(Update(place, set=changed, add={"hits": 1}, where=exists))
+
+    def entries(self, org: str) -> Iterator[CacheEntry]:
+        return (_entry(item) for _, item in self._table.below(table_keys.cached(org, "")))
+
+    def with_id(self, org: str, prefix: str) -> list[CacheEntry]:
+        return [_entry(item) for _, item in self._table.below(table_keys.cached(org, prefix))]
+
+    def delete(self, org: str, key: str) -> None:
+        self._table.delete(table_keys.cached(org, key))
+
+
+def _entry(item: dict[str, Value]) -> CacheEntry:
+    entry = CacheEntry.model_validate_json(str(item["record"]))
+    used, hits = float(str(item["used"])), int(float(str(item["hits"])))
+    return entry.model_copy(update={"used": used, "hits": hits})
+
+
+def _node(program: str, path: str) -> str:
+    return sha256(f"{program}\0{path}".encode()).hexdigest()
+
+
+def _expiry(used: float) -> int:
+    return int(used) + UNUSED_DAYS * _DAY

@@ -1,0 +1,230 @@
+"""The decisions about cached commands of the cloud, and what is stored of them.
+
+A decision is an input of the journal (`CacheDecided`) in the entry that made the command ready, so
+that it costs no worker and no execution.
+"""
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+from chalicelib.dependencies import Dependencies
+from chalicelib.images.builds import ImageBuilds
+from chalicelib.images.manifests import Manifests
+from chalicelib.logs.port import LogKey, Stream
+from chalicelib.run.model import CacheDecided, CacheHit, CacheMiss
+from chalicelib.run.rules.pipeline import CloudPipeline
+from chalicelib.secrets.injection import InjectedSecrets, SecretCache
+from conducto.wire.outputs import MAX_RESULT
+from conducto_core.cache import rules
+from conducto_core.cache.model import CacheEntry, CacheInputs
+from conducto_core.cache.rules import Inputs
+from conducto_core.command.text import CommandError, script_of
+from conducto_core.programs.relaunch import content_of, fingerprint_in
+from conducto_core.results.outputs import MAX_STREAM
+from conducto_core.results.rules import source_attempts
+from conducto_core.run.model.records import AttemptRecord, PipelineRecord
+from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.secrets.rules import secret_access
+
+logger = logging.getLogger(__name__)
+
+#: Maximum number of decisions of one entry.
+BATCH = 200
+#: Maximum bytes of the packed streams of an entry.
+MAX_STREAMS = 300 << 10
+_STREAMS: tuple[Stream, ...] = ("result", "metrics", "stdout", "stderr")
+R = TypeVar("R")
+
+
+class CacheDecisions:
+    """Decides about the candidates of pipelines, and stores entries.
+
+    Args:
+        cloud: The ports.
+        secrets: The secrets that this process has read.
+    """
+
+    def __init__(self, cloud: Dependencies, secrets: SecretCache) -> None:
+        self._cloud = cloud
+        self._secrets = secrets
+        self._manifests: dict[str, Manifests] = {}
+
+    def decide(self, live: CloudPipeline) -> CacheDecided:
+        """Return decisions about the first candidates of a pipeline."""
+        paths = list(islice(live.candidates, BATCH))
+        threads = max(1, min(self._cloud.threads, len(paths)))
+        if threads == 1:
+            found = [self._try(live, path) for path in paths]
+        else:
+            contexts = [copy_context() for _ in paths]
+            with ThreadPoolExecutor(threads) as pool:
+                calls = zip(contexts, paths, strict=True)
+                run = [pool.submit(c.run, partial(self._try, live, path)) for c, path in calls]
+                found = [each.result() for each in run]
+        hits = tuple(each for each in found if isinstance(each, CacheHit))
+        misses = tuple(each for each in found if isinstance(each, CacheMiss))
+        return CacheDecided(time=self._cloud.clock(), hits=hits, misses=misses)
+
+    def _try(self, live: CloudPipeline, path: str) -> CacheHit | CacheMiss:
+        """Decide about one candidate; a failure of the cache is a miss."""
+        attempt = live.candidates[path]
+        try:
+            return self._decided(live, live.tree.nodes[path])
+        except Exception as error:
+            logger.exception("the cache could not be read", extra={"path": path})
+            reason = f"not cached: the cache could not be read: {error!r}"
+            return CacheMiss(path=path, attempt=attempt, reason=reason)
+
+    def _decided(self, live: CloudPipeline, node: object) -> CacheHit | CacheMiss:
+        if not isinstance(node, LiveExec):
+            raise TypeError(f"not an Exec: {node!r}")
+        spec, record = node.spec, live.record
+        queued = live.in_flight[spec.path]
+        access = secret_access(record)
+        given = self._secrets.get(live.org, access, queued.queued or live.now)
+        secrets = given.only(spec.secrets)
+        results = self._results(live, node)
+        mask = secrets.mask()
+        try:
+            fields = self.fields(live, node, secrets, results)
+        except CommandError as error:
+            fields = str(error)
+        built = live.images[spec.placement.image].built
+        print_ = fingerprint_in(spec, built, secrets.origins, mask.text, results)
+        forced = rules.forced(record, fresh=node.fresh)
+        reader, found, others = rules.reader_of(record), None, []
+        if forced is None and not isinstance(fields, str):
+            key = rules.key_of(fields, rules.trust_of(record, secrets.origins))
+            found = self._cloud.cache.get(live.org, key)
+            if found is None:
+                newest = self._cloud.cache.newest(live.org, rules.program_of(record), spec.path)
+                others = [] if newest is None else [newest]
+        entries = [] if found is None else [found[0]]
+        now = self._cloud.clock()
+        decision = rules.decide(spec, fields, entries, others, reader, now=now, forced=forced)
+        if decision.entry is None or found is None:
+            codes = rules.codes_to_compare(decision, print_)
+            files = [] if codes is None else self._manifests_of(live.org).changed(*codes)
+            reason = rules.with_names(decision, print_, files).reason
+            return CacheMiss(path=spec.path, attempt=node.attempt, reason=reason)
+        size = self._restore(live, queued, found[1])
+        self._cloud.cache.note_use(live.org, decision.entry.key, now)
+        attempt = queued.model_copy(
+            update={
+                "command": mask.text(queued.command),
+                "env": {name: mask.text(value) for name, value in spec.env.items()},
+                "fingerprint": print_,
+                "from_cache": decision.entry.source,
+            }
+        )
+        return CacheHit(attempt=attempt, output_bytes=size, outputs=decision.entry.outputs)
+
+    def fields(
+        self,
+        live: CloudPipeline,
+        node: LiveExec,
+        secrets: InjectedSecrets,
+        results: Mapping[str, bytes],
+    ) -> dict[str, str] | str:
+        """Return the fields of an Exec in its image as it is now, or why it has none.
+
+        Raises:
+            CommandError: The command uses a file that is not in the image.
+        """
+        spec, image = node.spec, node.spec.placement.image
+        built = live.images[image].built
+        if built is None:
+            return "its image is not known"
+        content, hide = content_of(built), secrets.mask().text
+        inputs = Inputs(
+            script=hide(script_of(spec, built.path_map, built.workdir)),
+            env={name: hide(value) for name, value in spec.env.items()},
+            secrets=secrets.origins,
+            image=content,
+            shell=live.pipeline.images[image].shell,
+            results=results,
+            files=self._manifests_of(live.org).files(content.code) if spec.code else None,
+        )
+        return rules.fields_of(spec, inputs, live.record)
+
+    def claimed(
+        self,
+        live: CloudPipeline,
+        node: LiveExec,
+        secrets: InjectedSecrets,
+        results: Mapping[str, bytes],
+    ) -> CacheInputs | str | None:
+        """Return the inputs with which an attempt starts, or why it is not stored; None: neither.
+
+        The image and the secrets may be newer than the decision.
+        """
+        if node.spec.cache is None:
+            return None
+        try:
+            fields = self.fields(live, node, secrets, results)
+        except Exception as error:
+            logger.exception("a command is not cached", extra={"path": node.path})
+            return f"its inputs could not be read: {error!r}"
+        if isinstance(fields, str):
+            return fields
+        trust = rules.trust_of(live.record, secrets.origins)
+        return CacheInputs(
+            fields=fields, private_to=trust.private_to, with_secrets=trust.with_secrets
+        )
+
+    def _results(self, live: CloudPipeline, node: LiveExec) -> dict[str, bytes]:
+        logs, sources = self._cloud.logs, source_attempts(node.spec, live.tree.nodes)
+        return {
+            path: logs.read(LogKey(live.id, path, number, "result"), 0, MAX_RESULT)
+            for path, number in sources.items()
+        }
+
+    def _restore(self, live: CloudPipeline, queued: AttemptRecord, packed: bytes) -> int:
+        """Write the streams of an entry as those of an attempt; return the size of its output.
+
+        Before the entry of the journal, so that no later command misses the result. Bytes that an
+        interrupted request has written are not written again.
+        """
+        streams = rules.unpack_streams(packed)
+        for stream in _STREAMS:
+            if streams.get(stream):
+                key = LogKey(live.id, queued.path, queued.number, stream)
+                self._cloud.logs.append(key, 0, streams[stream])
+        return sum(len(streams.get(stream, b"")) for stream in ("stdout", "stderr"))
+
+    def _manifests_of(self, org: str) -> Manifests:
+        if org not in self._manifests:
+            self._manifests[org] = ImageBuilds(self._cloud).manifests(org)
+        return self._manifests[org]
+
+
+def store_entry(
+    cloud: Dependencies, org: str, record: PipelineRecord, attempt: AttemptRecord, ran: CacheInputs
+) -> None:
+    """Store the outcome of an attempt that ended.
+
+    If the request dies before it, the outcome is not in the cache.
+    """
+    source = f"{record.id} {attempt.path} attempt {attempt.number}"
+    streams: dict[str, bytes] = {}
+    for stream in _STREAMS:
+        key = LogKey(record.id, attempt.path, attempt.number, stream)
+        size = cloud.logs.size(key)
+        is_output = stream in {"stdout", "stderr"}
+        start = max(0, size - rules.KEPT_OUTPUT) if is_output else 0
+        data = cloud.logs.read(key, start, MAX_STREAM) if size else b""
+        streams[stream] = rules.kept_output(data, size, source) if is_output else data
+    packed = rules.pack_streams(streams)
+    if len(packed) > MAX_STREAMS:
+        about = {"pipeline": record.id, "path": attempt.path}
+        logger.warning("an outcome is too large for the cache", extra=about)
+        return
+    trust = rules.Trust(ran.private_to, ran.with_secrets)
+    size = sum(map(len, streams.values()))
+    entry: CacheEntry = rules.entry_of(ran.fields, attempt, record, trust, size)
+    cloud.cache.put(org, entry, packed)

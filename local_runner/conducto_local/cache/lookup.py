@@ -1,0 +1,222 @@
+"""The decisions about cached commands of the agent, and what is stored of them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+
+from conducto_core.cache import rules
+from conducto_core.cache.model import CacheEntry
+from conducto_core.cache.rules import CacheDecision, Inputs
+from conducto_core.command.text import CommandError, script_of
+from conducto_core.programs.relaunch import AvailableImage, content_of
+from conducto_core.programs.rules.fingerprints import fingerprint
+from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.rules.outcomes import AttemptEnd, changed_record
+from conducto_core.run.rules.tree_state import LiveExec
+from conducto_local.cache.store import SqliteCache
+from conducto_local.engine.port import BuiltImage, UnbuiltImage
+from conducto_local.images.manifests import Manifests
+from conducto_local.images.waiters import ImageWaiters
+from conducto_local.logs.store import Kept, LogDirectory
+from conducto_local.run.attempt_records import started_record
+from conducto_local.run.command import results_of
+from conducto_local.run.context import SchedulerContext
+from conducto_local.run.live_pipeline import ActiveAttempt, LivePipeline
+from conducto_local.secrets.injection import InjectedSecrets, SecretProvider
+
+logger = logging.getLogger(__name__)
+
+#: Streams of an attempt, as entries name them.
+_KEPT: tuple[Kept, ...] = ("result", "metrics", "stdout", "stderr")
+
+
+class Waiting(NamedTuple):
+    """The parts of the scheduler that a decision waits for.
+
+    Attributes:
+        images: The images of pipelines.
+        saved: Returns when the entries of ended attempts are stored.
+    """
+
+    images: ImageWaiters
+    saved: Callable[[], Awaitable[None]]
+
+
+class Caches:
+    """Decides whether cached commands run, and stores the outcomes of those that ran.
+
+    Args:
+        common: The state of the scheduler.
+        store: The entries.
+        manifests: The lists of copied files.
+        secrets: The secrets of commands.
+        waiting: The parts that a decision waits for.
+    """
+
+    def __init__(
+        self,
+        common: SchedulerContext,
+        store: SqliteCache,
+        manifests: Manifests,
+        secrets: SecretProvider,
+        waiting: Waiting,
+    ) -> None:
+        self._common = common
+        self._store = store
+        self._images, self._saved = waiting
+        self._manifests = manifests
+        self._secrets = secrets
+
+    async def decide(self, active: ActiveAttempt) -> CacheDecision:
+        """Return the decision about a queued attempt; a failure of the cache is a miss."""
+        try:
+            return await self._decided(active)
+        except Exception as error:
+            # The command runs without the cache; whatever is wrong there shows itself again.
+            logger.exception("the cache could not be read", extra={"path": active.spec.path})
+            return CacheDecision(reason=f"not cached: the cache could not be read: {error!r}")
+
+    async def _decided(self, active: ActiveAttempt) -> CacheDecision:
+        live, spec = active.live, active.spec
+        off = rules.switched_off(live.record)
+        if off is not None:
+            return CacheDecision(reason=f"not cached: {off}")
+        node = live.tree.nodes.get(spec.path)
+        fresh = isinstance(node, LiveExec) and node.fresh
+        forced = rules.forced(live.record, fresh=fresh)
+        content = await self._content(live, spec.placement.image)
+        if content is None:
+            return CacheDecision(reason="not cached: its image is not available")
+        active.results = await results_of(active, self._common.logs(live.id))
+        delivery = await self._secrets.delivery()
+        secrets = delivery.only(spec.secrets)
+        try:
+            fields, print_ = self.fields(active, content, secrets)
+            active.fingerprint = print_
+        except CommandError as error:
+            return CacheDecision(reason=f"not cached: {error}")
+        reader = rules.reader_of(live.record)
+        entries: list[CacheEntry] = []
+        others: list[CacheEntry] = []
+        if forced is None and not isinstance(fields, str):
+            await self._saved()  # an equal command may just have ended
+            key = rules.key_of(fields, rules.trust_of(live.record, secrets.origins))
+            entries = self._store.find([key])
+            others = (
+                [] if entries else self._store.of_node(rules.program_of(live.record), spec.path)
+            )
+        decision = rules.decide(
+            spec, fields, entries, others, reader, now=time.time(), forced=forced
+        )
+        codes = rules.codes_to_compare(decision, print_)
+        files = self._manifests.changed(*codes) if codes is not None else []
+        return rules.with_names(decision, print_, files)
+
+    def fields(
+        self, active: ActiveAttempt, image: AvailableImage, secrets: InjectedSecrets
+    ) -> tuple[Mapping[str, str] | str, str | None]:
+        """Return the fields of an attempt in an image, or why it has none; and its fingerprint.
+
+        Raises:
+            CommandError: The command uses a file that is not in the image.
+        """
+        spec, live, hide = active.spec, active.live, secrets.mask.text
+        script = script_of(spec, image.path_map, image.workdir)
+        content = content_of(image)
+        inputs = Inputs(
+            script=hide(script),
+            env={name: hide(value) for name, value in spec.env.items()},
+            secrets=secrets.origins,
+            image=content,
+            shell=live.pipeline.images[spec.placement.image].shell,
+            results=active.results,
+            files=self._manifests.files(content.code) if spec.code else None,
+        )
+        print_ = fingerprint(spec, script, content, secrets.origins, hide, results=active.results)
+        return rules.fields_of(spec, inputs, live.record), print_
+
+    def restore(self, active: ActiveAttempt, entry: CacheEntry) -> AttemptEnd | None:
+        """Write the streams of an entry as those of an attempt; None: it was deleted meanwhile."""
+        packed = self._store.streams(entry.key)
+        if packed is None:
+            return None
+        streams = rules.unpack_streams(packed)
+        logs = self._common.logs(active.live.id)
+        _clear(logs, active)
+        writer = logs.writer(active.spec.path, active.number)
+        for stream in _KEPT:
+            if streams.get(stream):
+                writer.write(stream, streams[stream])
+        writer.close()
+        if writer.failure is not None:
+            _clear(logs, active)
+            return None
+        started = started_record(active, None, None, self._secrets.mask)
+        active.record = changed_record(started, from_cache=entry.source, started=None)
+        active.live.note_use(entry.key)
+        return AttemptEnd(0, output_bytes=writer.output_bytes(), outputs=entry.outputs)
+
+    def prepared(
+        self, active: ActiveAttempt, image: AvailableImage, secrets: InjectedSecrets
+    ) -> None:
+        """Note the inputs with which an attempt runs: the image may be newer than the decision."""
+        if active.cached is not None:
+            active.cached.fields, _ = self.fields(active, image, secrets)
+            active.cached.trust = rules.trust_of(active.live.record, secrets.origins)
+
+    def ended(self, active: ActiveAttempt, record: AttemptRecord) -> AttemptRecord:
+        """Store the outcome of an attempt, if it may be; return its record."""
+        cached, live = active.cached, active.live
+        if cached is None:
+            return record
+        why = rules.not_stored(record, live.record)
+        if why is None and isinstance(cached.fields, str):
+            why = cached.fields
+        if why is not None or isinstance(cached.fields, str):
+            return changed_record(record, not_stored=why)
+        source = f"{live.id} {record.path} attempt {record.number}"
+        streams = _streams(self._common.logs(live.id), record, source)
+        size = sum(map(len, streams.values()))
+        entry = rules.entry_of(cached.fields, record, live.record, cached.trust, size)
+        live.store_entry(entry, rules.pack_streams(streams))
+        return record
+
+    async def _content(self, live: LivePipeline, name: str) -> AvailableImage | None:
+        """Return the content of an image; it is built only if nothing else shows its content."""
+        image = live.images.get(name)
+        if image is not None and image.built is not None:
+            return image.built
+        if image is None or image.content is None:
+            image = self._images.known(live, name)
+            image.content = self._common.tasks.spawn(self._look_up(live, name))
+        content = await asyncio.shield(image.content)
+        if content is not None:
+            return content
+        image = self._images.need(live, name)
+        if image.task is not None:
+            await asyncio.wait([image.task])
+        return image.built
+
+    async def _look_up(self, live: LivePipeline, name: str) -> BuiltImage | UnbuiltImage | None:
+        builder = await self._images.builder(live)
+        return await builder.lookup(live.pipeline.images[name])
+
+
+def _clear(logs: LogDirectory, active: ActiveAttempt) -> None:
+    """Delete the streams of an attempt that an agent wrote which was killed before it ended."""
+    for stream in (*_KEPT, "artifacts", "stdout_times", "stderr_times"):
+        logs.file(active.spec.path, active.number, stream).unlink(missing_ok=True)
+
+
+def _streams(logs: LogDirectory, record: AttemptRecord, source: str) -> dict[str, bytes]:
+    reader = logs.reader(record.path, record.number)
+    found: dict[str, bytes] = {}
+    for stream in _KEPT:
+        size = reader.size(stream)
+        start = max(0, size - rules.KEPT_OUTPUT) if stream in {"stdout", "stderr"} else 0
+        data = reader.read(stream, start, size).data if size else b""
+        is_output = stream in {"stdout", "stderr"}
+        found[stream] = rules.kept_output(data, size, source) if is_output else data
+    return found

@@ -1,0 +1,150 @@
+"""The cache of a command's results: `Cache`, and the checks of its wire form.
+
+Standard library only, Python 3.8 and later.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Union
+
+from conducto.wire.fields import parse_duration
+
+SCOPES = ("organisation", "user", "pipeline")
+#: Parameters that need the cache of files, which does not exist yet.
+FILES = ("reads", "writes")
+MAX_NAMES = 100
+_LONGEST = 200
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_ABOUT = "cache must be True, False or co.Cache(...), got {!r}"
+
+
+class Cache:
+    """The cache of a command: a command with equal inputs does not run again.
+
+    Attributes:
+        salt: A text that counts as an input; change it to run the command again.
+        ignore: Names of variables and secrets that do not count as inputs.
+        max_age: Seconds after which a result is not used any more; None for no limit.
+        scope: Who may use the results: ``organisation``, ``user`` or ``pipeline``.
+    """
+
+    __slots__ = ("ignore", "max_age", "salt", "scope")
+
+    def __init__(
+        self,
+        *,
+        salt: str = "",
+        ignore: Iterable[str] = (),
+        max_age: Union[float, str, None] = None,
+        scope: str = "organisation",
+        serialize: bool = False,
+        inputs: Optional[str] = None,
+    ) -> None:
+        """Set the values; ``max_age`` is in seconds or a text such as ``30d``.
+
+        Raises:
+            ValueError: a value is invalid, or is not available yet.
+        """
+        if serialize:
+            raise ValueError(
+                "serialize=True is not available yet; equal commands that run at once both run"
+            )
+        if inputs is not None:
+            raise ValueError(
+                f"inputs={inputs!r} is not available yet: a cached command has no files as inputs"
+            )
+        self.salt = _check_salt(salt)
+        self.ignore = check_ignored(ignore)
+        self.max_age = None if max_age is None else parse_duration(max_age, "max_age")
+        if scope not in SCOPES:
+            raise ValueError(f"the scope of a cache is one of {', '.join(SCOPES)}, got {scope!r}")
+        self.scope = scope
+
+    def __repr__(self) -> str:
+        values = self.to_wire().items()
+        return f"Cache({', '.join(f'{name}={value!r}' for name, value in values)})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cache) and self.to_wire() == other.to_wire()
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def to_wire(self) -> Dict[str, Any]:
+        """Return the wire form, without values that are the default."""
+        form: Dict[str, Any] = {}
+        if self.salt:
+            form["salt"] = self.salt
+        if self.ignore:
+            form["ignore"] = list(self.ignore)
+        if self.max_age is not None:
+            form["max_age"] = self.max_age
+        if self.scope != SCOPES[0]:
+            form["scope"] = self.scope
+        return form
+
+
+def to_cache(value: Any) -> Union[Cache, bool]:
+    """Return the cache of a node from its parameter or its wire form; False switches it off.
+
+    Raises:
+        ValueError: it is neither True, False, a `Cache` nor its wire form, or a value is invalid.
+    """
+    if isinstance(value, Cache) or value is False:
+        return value
+    if value is True:
+        return Cache()
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise ValueError(_ABOUT.format(value))
+    try:
+        return Cache(**value)
+    except TypeError as error:
+        raise ValueError(_ABOUT.format(dict(value))) from error
+
+
+def check_ignored(value: Any) -> List[str]:
+    """Return the names of variables and secrets as a list.
+
+    Raises:
+        ValueError: it is not a list of names.
+    """
+    names = None if isinstance(value, (str, Mapping)) else list(value or ())
+    if names is None or len(names) > MAX_NAMES:
+        raise ValueError(
+            f"ignore must be a list of at most {MAX_NAMES} names such as ['LOG_LEVEL'], "
+            f"got {value!r}"
+        )
+    for name in names:
+        if not isinstance(name, str) or not _NAME.match(name):
+            raise ValueError(f"ignore has names of variables and secrets, got {name!r}")
+    return sorted(set(names))
+
+
+def check_code(value: Any) -> List[str]:
+    """Return the patterns of the files of an image that count, as a list.
+
+    Raises:
+        ValueError: it is not a list of patterns, or a pattern leads out of the code.
+    """
+    if not isinstance(value, (list, tuple)) or len(value) > MAX_NAMES:
+        raise ValueError(
+            f"code must be a list of at most {MAX_NAMES} names such as ['src/', '*.py'], "
+            f"got {value!r}"
+        )
+    for pattern in value:
+        if not isinstance(pattern, str) or not pattern or len(pattern) > _LONGEST:
+            raise ValueError(f"code has names of files such as 'src/' or '*.py', got {pattern!r}")
+        if pattern.startswith("/") or ".." in pattern.split("/"):
+            raise ValueError(
+                f"code has names below the directory that the image copies, got {pattern!r}"
+            )
+    return list(value)
+
+
+def _check_salt(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise ValueError(
+            f"the salt of a cache is a text of at most {_LONGEST} characters, got {value!r}"
+        )
+    return value

@@ -1,0 +1,197 @@
+"""Cached commands in the cloud: hits without a worker or an execution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.fakes.cloud.cache import FakeCache
+
+from chalicelib.errors import ThrottledError
+from chalicelib.logs.port import LogKey
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.rules import snapshots
+from chalicelib.secrets.injection import user_scope
+from conducto_core.run.model.states import Cause
+from support.cloud.world import World
+from support.trees import leaf, parallel, serial
+
+if TYPE_CHECKING:
+    from conducto_core.run.model.records import AttemptRecord
+
+
+def tree(**params: Any) -> dict[str, Any]:
+    both = parallel(leaf("a", command="a"), leaf("b", command="b"), name="both")
+    return serial(leaf("fetch", command="fetch", **params), both, cache={}, title="t")
+
+
+def launch(world: World, **options: Any) -> str:
+    pipeline = world.launch(tree(), **options)
+    world.run_out()
+    return pipeline
+
+
+def last(world: World, pipeline: str, path: str) -> AttemptRecord:
+    return world.attempts(pipeline, path)[-1]
+
+
+def test_an_unchanged_launch_starts_neither_worker_nor_execution() -> None:
+    world = World()
+    first = launch(world)
+    workers, executions = len(world.fleet.tasks), len(world.machines.executions)
+    second = launch(world)
+
+    assert set(world.states(second).values()) == {"done"}
+    assert (len(world.fleet.tasks), len(world.machines.executions)) == (workers, executions)
+    attempt = last(world, second, "/both/a")
+    assert attempt.from_cache is not None
+    assert attempt.from_cache.model_dump() == {"pipeline": first, "path": "/both/a", "attempt": 1}
+    assert (attempt.started, attempt.exit_code) == (None, 0)
+
+
+def test_a_hit_has_the_streams_of_its_attempt() -> None:
+    world = World()
+    first = world.launch(tree())
+    world.serve()
+    for stream, data in (("stdout", b"hello\n"), ("result", b'{"x":1}')):
+        world.logs.append(LogKey(first, "/fetch", 1, stream), 0, data)
+    world.run_out()
+    second = launch(world)
+
+    assert world.logs.read(LogKey(second, "/fetch", 1, "stdout"), 0, 99) == b"hello\n"
+    assert world.logs.read(LogKey(second, "/fetch", 1, "result"), 0, 99) == b'{"x":1}'
+    assert last(world, second, "/fetch").output_bytes == 6
+
+
+def test_only_what_changed_runs() -> None:
+    world = World()
+    launch(world)
+    changed = tree()
+    changed["children"][0] = ("fetch", leaf("fetch", command="other"))
+    second = world.launch(changed)
+    world.run_out()
+
+    fetch = last(world, second, "/fetch")
+    assert fetch.from_cache is None
+    assert fetch.cache is not None
+    assert fetch.cache.endswith("/fetch attempt 1: command")
+    assert last(world, second, "/both/b").from_cache is not None
+    assert set(world.states(second).values()) == {"done"}
+
+
+def test_a_rerun_by_a_user_is_fresh_and_replaces_the_entry() -> None:
+    world = World()
+    launch(world)
+    second = launch(world)
+    world.control(second, "reset", "/fetch")
+    world.run_out()
+    again = last(world, second, "/fetch")
+    assert (again.number, again.from_cache, again.cache) == (2, None, "a user ran it again")
+    third = last(world, launch(world), "/fetch")
+    assert third.from_cache is not None
+    assert (third.from_cache.pipeline, third.from_cache.attempt) == (second, 2)
+
+
+def test_no_cache_runs_and_stores() -> None:
+    world = World()
+    launch(world)
+    second = launch(world, no_cache=True)
+    assert last(world, second, "/fetch").cache == "launched with --no-cache"
+    third = last(world, launch(world), "/fetch")
+    assert third.from_cache is not None
+    assert third.from_cache.pipeline == second
+
+
+def test_a_failure_is_not_stored() -> None:
+    world = World()
+    first = world.launch(tree(suppress_errors=True))
+    world.run_out(lambda path: Cause.EXIT_CODE if path == "/fetch" else None)
+    assert last(world, first, "/fetch").not_stored == "it failed"
+    second = world.launch(tree(suppress_errors=True))
+    world.run_out()
+    assert last(world, second, "/fetch").from_cache is None
+
+
+def test_a_new_version_of_a_named_secret_misses() -> None:
+    world = World()
+
+    def run() -> AttemptRecord:
+        pipeline = world.launch(tree(secrets=["TOKEN"]))
+        world.run_out()
+        return last(world, pipeline, "/fetch")
+
+    secret = {"TOKEN": {"value": "one", "updated": 1.0}}
+    world.vault.write(user_scope("acme", "ann"), secret)
+    run()
+    assert run().from_cache is not None
+    world.now += 60
+    world.vault.write(user_scope("acme", "ann"), {"TOKEN": {"value": "two", "updated": 2.0}})
+    miss = run()
+    assert miss.cache is not None
+    assert miss.cache.endswith("secrets (TOKEN)")
+
+
+def test_many_hits_of_several_entries_start_no_execution() -> None:
+    """A path is no input, so one command is the entry of all."""
+    world = World()
+
+    def wide(number: int) -> dict[str, Any]:
+        return parallel(*(leaf(f"n{n}") for n in range(number)), cache={}, title="t")
+
+    world.launch(wide(1))
+    world.run_out()
+    executions = len(world.machines.executions)
+    second = world.launch(wide(450))
+    assert set(world.states(second).values()) == {"done"}
+    assert len(world.machines.executions) == executions
+
+
+def test_a_run_that_several_entries_decide_starts_with_the_last() -> None:
+    world = World()
+    world.launch(parallel(leaf("n"), cache={}, title="t"))
+    world.run_out()
+    commands = [leaf(f"n{n}") for n in range(250)]
+    second = world.launch(parallel(*commands, leaf("new", command="new"), cache={}, title="t"))
+    assert world.states(second)["/new"] == "queued"
+    world.run_out()
+    assert set(world.states(second).values()) == {"done"}
+    assert len(world.machines.executions) == 2
+
+
+def test_workers_of_cached_commands_see_no_data() -> None:
+    world = World()
+    mixed = serial(leaf("fetch", command="fetch", cache={}), leaf("plain"))
+    world.launch(mixed)
+    world.run_out()
+    assert sorted(task.data for task in world.fleet.tasks.values()) == [False, True]
+
+
+def test_a_cached_command_has_no_identity() -> None:
+    world = World()
+    world.launch(serial(leaf("fetch", command="fetch", cache={}), leaf("plain")))
+    world.serve()
+    job = world.running()["/fetch"].job
+    assert job is not None
+    assert not {"CONDUCTO_PIPELINE_ID", "CONDUCTO_NODE", "CONDUCTO_URL"} & job.env.keys()
+
+
+def test_a_cache_that_cannot_be_read_is_a_miss() -> None:
+    class Broken(FakeCache):
+        def get(self, org: str, key: str) -> None:
+            raise ThrottledError(f"{org} {key}")
+
+    world = World()
+    launch(world)
+    world = World(cache=Broken())
+    second = launch(world)
+    reason = last(world, second, "/fetch").cache
+    assert reason is not None
+    assert reason.startswith("not cached: the cache could not be read")
+
+
+def test_another_lambda_has_the_same_state_after_decisions() -> None:
+    world = World()
+    launch(world)
+    second = launch(world)
+    other = CommandProcessor(world.cloud)
+    with world.engine.reading("acme", second) as one, other.reading("acme", second) as two:
+        assert snapshots.snapshot_of(one).state == snapshots.snapshot_of(two).state
