@@ -236,6 +236,7 @@ SETTINGS = (
     "ses_identity",
     "slack_url",
     "smtp_url",
+    "soci",
     "spot_share",
     "task_roles",
     "tracing",
