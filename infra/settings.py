@@ -103,6 +103,7 @@ class Settings:
             reserved; not a setting of users.
         agent_build: ``codebuild`` or ``docker``: what builds the image of the workers' agent; None:
             see `conducto_core.installation.rules.builds_agent`.
+        soci: Whether CodeBuild adds SOCI indexes to the images of pipelines.
         log_days: Retention of the logs of functions and workers, in days.
         tracing: Whether X-Ray is enabled.
         alarm_email: Recipient of alarms; None: no recipient.
@@ -141,6 +142,7 @@ class Settings:
     ci_issuer: str | None = None
     function_room: int = 0
     agent_build: str | None = None
+    soci: bool = False
     log_days: int = 30
     tracing: bool = False
     alarm_email: str | None = None
@@ -250,6 +252,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         ci_issuer=_text(lookup, "ci_issuer", _HTTPS, "the https:// address of an issuer"),
         function_room=_number(lookup, "function_room", 0, 0, 1_000_000),
         agent_build=_text(lookup, "agent_build", _AGENT_BUILD, f"{CODEBUILD} or {DOCKER}"),
+        soci=_flag(lookup, "soci"),
         log_days=_log_days(lookup),
         tracing=_flag(lookup, "tracing"),
         alarm_email=lookup("alarm_email") or None,

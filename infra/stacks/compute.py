@@ -270,10 +270,13 @@ class ComputeStack(Stack):
                 privileged=True,  # required for building images
             ),
             environment_variables={
-                "PULL_THROUGH": codebuild.BuildEnvironmentVariable(value=self.caches)
-            }
-            if self.caches
-            else None,
+                name: codebuild.BuildEnvironmentVariable(value=value)
+                for name, value in (
+                    ("PULL_THROUGH", self.caches),
+                    ("SOCI", "yes" if self._settings.soci else ""),
+                )
+                if value
+            },
             build_spec=codebuild.BuildSpec.from_object(_NO_BUILD),
             timeout=Duration.minutes(deployment.BUILD_MINUTES),
             queued_timeout=Duration.minutes(deployment.BUILD_MINUTES),

@@ -147,6 +147,28 @@ def test_response_in_preparation_is_polled_with_progress(there: Installation) ->
     assert told == ["1 of 2 MB"] * 2
 
 
+@pytest.mark.parametrize("pipeline", ["abc-def", "a/laptop/abc-def"])
+def test_requests_for_output_wait_in_the_client(there: Installation, pipeline: str) -> None:
+    place = ("GET", "/stage/api/v1/pipelines/abc-def/log")
+    none = {"data": "", "offset": 0, "size": 0, "complete": False}
+    there.says(*place, none)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            there.says(*place, {**none, "data": "aGk=", "size": 2})
+
+    with CloudClient(CloudTransport(Endpoint(there.url, "cdo_secret"), sleep=sleep)) as client:
+        assert client.log(pipeline, "/a", wait=20.0).size == 2
+        there.says(*place, none)
+        assert client.log(pipeline, "/a", wait=2.5).size == 0
+
+    assert slept == [1.0, 1.0, 1.0, 1.0, 0.5]
+    assert len(there.requests) == 3 + 3
+    assert not any("wait=" in path and "wait=0" not in path for _, path, _, _ in there.requests)
+
+
 def test_response_that_is_never_ready_raises_an_error(there: Installation) -> None:
     kind = {"Content-Type": "application/problem+json"}
     problem = {"title": "being prepared", "status": 202, "detail": "1 of 2 MB"}

@@ -19,7 +19,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"spot_share": 5, "warm_workers": 2, "warm_minutes": 5},
     {"slack_url": "https://slack.example.org", "github_url": "https://github.example.org"},
     {"mount_policy": False},
-    {"agent_build": "codebuild"},
+    {"agent_build": "codebuild", "soci": True},
     *(
         {name: VARIANTS["everything set"][name] for name in names}
         for names in (

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from conducto_client import Client
     from conducto_core.api.cloud_operations import WhoAmI
     from conducto_core.asl.rules.forecast import Estimate, PoolEstimate
+    from conducto_core.billing.rules import Rates
     from conducto_core.programs.model import ProgramPlan
     from conducto_core.tree.model import Pipeline
     from conducto_core.workers.model import WarmPool
@@ -201,10 +202,13 @@ def launch_price(root: NodeBase, program: str | None, made: Made | None) -> str 
         if len(pipeline.nodes) > MAX_PRICED:
             return None
         runs = [run.seconds for run in _agent_durations(program, made).runs]
-        found = price_range(pipeline, runs, _allowed_workers(_account()))
+        account = _account()
+        workers, rates = _allowed_workers(account), _rates(account)
+        cost = price_range(pipeline, runs, workers)
+        price = None if rates is None else price_range(pipeline, runs, workers, rates)
     except DefinitionError:
         return None
-    return price_line(found.low, found.high, found.most, pipeline.root.budget)
+    return price_line(cost, pipeline.root.budget, price)
 
 
 def program_plan(root: NodeBase, program: str | None, made: Made | None = None) -> ProgramPlan:
@@ -224,7 +228,8 @@ def program_plan(root: NodeBase, program: str | None, made: Made | None = None) 
         found = _estimate(pipeline, known, account, workers, spot=False)
     except DefinitionError as error:
         return ProgramPlan(commands=commands, note=f"The cloud cannot run it: {error}")
-    return ProgramPlan(commands=commands, dollars=found.dollars, known=found.known)
+    price = customer_price(found, account)
+    return ProgramPlan(commands=commands, dollars=found.dollars, price=price, known=found.known)
 
 
 def plan_document(
@@ -253,9 +258,16 @@ def plan_document(
 
 def customer_price(found: Estimate, account: WhoAmI | None) -> float | None:
     """Return the price of the workers for the organisation; None: nothing is billed."""
+    rates = _rates(account)
+    return None if rates is None else found.price(rates)
+
+
+def _rates(account: WhoAmI | None) -> Rates | None:
+    from conducto_core.billing.rules import Rates  # noqa: PLC0415
+
     if account is None or account.vcpu_hour is None or account.gb_hour is None:
         return None
-    return found.price(account.vcpu_hour, account.gb_hour)
+    return Rates(account.vcpu_hour, account.gb_hour)
 
 
 @dataclass(frozen=True)

@@ -279,6 +279,8 @@ class Tools:
         seconds = summary.active_seconds
         took = "an unknown time" if seconds is None else duration(seconds)
         price = "nothing: this machine is free" if cost.free else f"${cost.dollars:.4f} so far"
+        if cost.price is not None:
+            price = f"${cost.price:.4f} so far, ${cost.dollars:.4f} at AWS's prices"
         return f"{self._line(summary)}\n{commands} commands, {took}; cost {price}"
 
     # ---- acting -------------------------------------------------------------------------------

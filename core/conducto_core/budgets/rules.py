@@ -59,18 +59,34 @@ def too_low(path: str, budget: float, cost: float) -> str | None:
     )
 
 
-def price_line(low: float | None, high: float | None, most: float, budget: float | None) -> str:
+#: The least and the greatest price with the durations of earlier runs, None without any, and the
+#: price if every command runs until its time limit.
+PriceRange = tuple[float | None, float | None, float]
+
+
+def price_line(cost: PriceRange, budget: float | None, price: PriceRange | None = None) -> str:
     """Return the line about the price that precedes a launch in the cloud.
 
-    >>> price_line(0.4, 0.9, 2.1, None)
+    Args:
+        cost: At AWS's prices, which budgets are compared with.
+        budget: That of the root.
+        price: What the organisation pays; None: nothing is billed.
+
+    >>> price_line((0.4, 0.9, 2.1), None)
     'about $0.40 to $0.90, at most $2.10 by the time limits; budget none'
     """
-    limit = f"at most ${_rounded(most)} by the time limits"
-    if low is not None and high is not None:
-        both = low if _rounded(low) == _rounded(high) else None
-        about = f"about ${_rounded(low)}" + ("" if both is not None else f" to ${_rounded(high)}")
-        limit = f"{about}, {limit}"
-    return f"{limit}; budget {'none' if budget is None else f'${_amount(budget)}'}"
+    limit = "none" if budget is None else f"${_amount(budget)}"
+    if price is None:
+        return f"{_range(*cost)} by the time limits; budget {limit}"
+    return f"{_range(*price)} by the time limits; at AWS's prices {_range(*cost)}, budget {limit}"
+
+
+def _range(low: float | None, high: float | None, most: float) -> str:
+    limit = f"at most ${_rounded(most)}"
+    if low is None or high is None:
+        return limit
+    same = _rounded(low) == _rounded(high)
+    return f"about ${_rounded(low)}" + ("" if same else f" to ${_rounded(high)}") + f", {limit}"
 
 
 def _rounded(dollars: float) -> str:

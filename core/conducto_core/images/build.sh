@@ -8,6 +8,9 @@
 # earlier build pushed them: the machine is a new one each time. PULL_THROUGH names caches of other
 # registries, "host=address host=address", which are tried first.
 #
+# SOCI: yes pushes the image with a SOCI index of version 2, with which Fargate starts a container before it
+# has fetched the whole image. Without the tools or with small layers only, the image is pushed as it is.
+#
 # PLATFORM, for instance linux/amd64, is that of the machines that run the image; by default this machine's.
 #
 # It runs where the plan's archive was unpacked. A context is fetched from the URL in the variable of its
@@ -93,6 +96,40 @@ log_in() {
     [ -n "${LOGIN_URL:-}" ] || return 0
     curl -fsS --retry 5 "$LOGIN_URL" | docker login --username AWS --password-stdin "${IMAGE%%/*}" ||
         fail "cannot log in to the registry ${IMAGE%%/*}"
+}
+
+RELEASES=https://github.com
+SOCI_TOOL=$RELEASES/awslabs/soci-snapshotter/releases/download/v0.12.1/soci-snapshotter-0.12.1-linux-amd64.tar.gz
+SOCI_SHA256=${SOCI_SHA256:-32518cdcd13ed099a5f201f32e10c917aa2958a4c196af5990b7bef37ac38b5d}
+# Docker keeps layers uncompressed, so the converter gets the pushed image, which crane fetches and pushes.
+CRANE_TOOL=$RELEASES/google/go-containerregistry/releases/download/v0.20.7/go-containerregistry_Linux_x86_64.tar.gz
+CRANE_SHA256=${CRANE_SHA256:-8ef3564d264e6b5ca93f7b7f5652704c4dd29d33935aff6947dd5adefd05953e}
+
+# fetch_tool NAME URL SHA256: put a program of an archive into work/tools.
+fetch_tool() {
+    curl -fsSL --retry 3 -o "work/$1.tar.gz" "$2" || return 1
+    [ "$(sha256sum <"work/$1.tar.gz" | cut -d ' ' -f 1)" = "$3" ] || {
+        printf 'conducto: %s has another checksum than %s\n' "$2" "$3"
+        return 1
+    }
+    mkdir -p work/tools && tar -xzf "work/$1.tar.gz" -C work/tools "$1"
+}
+
+push_with_index() {
+    plain=${IMAGE%:*}:plain-${IMAGE##*:}
+    fetch_tool soci "$SOCI_TOOL" "$SOCI_SHA256" && fetch_tool crane "$CRANE_TOOL" "$CRANE_SHA256" || return 1
+    docker tag "$IMAGE" "$plain" && docker push "$plain" &&
+        work/tools/crane pull --format=oci "$plain" work/plain &&
+        work/tools/soci convert --standalone --format oci-dir work/plain work/indexed &&
+        work/tools/crane push work/indexed "$IMAGE"
+}
+
+push() {
+    if [ "${SOCI:-}" = yes ]; then
+        push_with_index && return
+        printf 'conducto: the image is pushed without a SOCI index\n'
+    fi
+    docker push "$IMAGE"
 }
 
 # Pull the plan's base images from caches, and tag them with the names in the plan.
@@ -305,6 +342,6 @@ report
 if [ -n "${PUSH:-}" ]; then
     say pushing
     log_in
-    docker push "$IMAGE"
+    push
 fi
 say done

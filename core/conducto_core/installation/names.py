@@ -63,6 +63,9 @@ TOKEN_KEY = "T#"  # noqa: S105  not a secret
 
 #: Days after which the registry deletes an image that was not built again.
 IMAGE_DAYS = 90
+#: Days for which launches use the same build of an image: the registry keeps it for at least the
+#: difference after each launch, for workers that start later.
+BUILD_DAYS = 60
 #: Days after which the bucket deletes directories, build plans and results of images. This is later
 #: than the registry deletes an image, whose contents could otherwise not be looked up.
 SOURCE_DAYS = 120
@@ -236,6 +239,7 @@ SETTINGS = (
     "ses_identity",
     "slack_url",
     "smtp_url",
+    "soci",
     "spot_share",
     "task_roles",
     "tracing",

@@ -150,13 +150,15 @@ class ProgramPlan(Record):
 
     Attributes:
         commands: Number of Execs.
-        dollars: Cost of a run in the cloud; None if the cloud cannot run it, or on this machine.
+        dollars: Cost of a run in the cloud at AWS's prices; None if the cloud cannot run it.
+        price: Price of its workers for the organisation; None: nothing is billed.
         known: Commands whose duration is that of earlier runs.
         note: The reason why there is no cost.
     """
 
     commands: int
     dollars: float | None = None
+    price: float | None = None
     known: int = 0
     note: str | None = None
 

@@ -1,8 +1,9 @@
 """Image builds: their inputs, their execution and their state.
 
-An image's tag in the registry is a hash of its organisation and of all its inputs except its base
-images: organisations share neither images nor uploaded directories. The files of a tag are in the
-bucket, below ``builds/<org>/<tag>/``::
+An image's tag in the registry is a hash of its organisation, of all its inputs except its base
+images, and of a period of `BUILD_DAYS`: organisations share neither images nor uploaded
+directories, and no image of a new launch expires soon. The files of a tag are in the bucket, below
+``builds/<org>/<tag>/``::
 
     recipe.tar.gz   the build plan (`conducto_core.images.build_plan`)
     build.json      id and number of the latest build
@@ -48,7 +49,13 @@ from conducto_core.images import dockerfile as layers
 from conducto_core.images.build_plan import BuildPlan
 from conducto_core.images.model import CODE_DIR, CloneSource, ImageSources, ImageSpec
 from conducto_core.images.references import without_password
-from conducto_core.installation.names import BUILD_MINUTES, BUILD_PREFIX, CONTEXT_PREFIX, FRESH_DAYS
+from conducto_core.installation.names import (
+    BUILD_DAYS,
+    BUILD_MINUTES,
+    BUILD_PREFIX,
+    CONTEXT_PREFIX,
+    FRESH_DAYS,
+)
 from conducto_core.logs.handlers import image_log
 from conducto_core.run.model.records import ImageState
 from conducto_core.run.model.responses import ImageLog, ImageStep
@@ -56,7 +63,8 @@ from conducto_core.workers.rules.start_failures import with_remedy
 
 logger = logging.getLogger(__name__)
 
-#: Lifetime of a build's URLs in seconds: the longest wait plus the longest run.
+#: Lifetime of a build's URLs in seconds: the longest wait plus the longest run. They end earlier
+#: with the session of the function that signed them.
 URL_SECONDS = 2 * 60 * BUILD_MINUTES
 #: Seconds after which a running build's login is replaced: it expires after an hour.
 LOGIN_RENEWAL = 1200.0
@@ -163,8 +171,11 @@ class ImageBuilds:
     ) -> BuiltImage:
         """Return an image pending a build, after writing its recipe to the bucket."""
         plan = self._plan(org, image, given)
-        salt = next((s for tag, s in salts.items() if _tag(org, plan.digest, s) == tag), salt)
-        pending = _pending(org, image, plan, salt)
+        period = self._period()
+        salt = next(
+            (s for tag, s in salts.items() if _tag(org, plan.digest, s, period) == tag), salt
+        )
+        pending = _pending(org, image, plan, period, salt)
         clone = None if given is None else given.clone
         if clone is not None and clone.is_lent:
             pending = pending.model_copy(update={"clone": clone})
@@ -174,6 +185,14 @@ class ImageBuilds:
             # A rebuild installs everything again.
             self._blobs.put(key, build_plan.archive(plan, keep=not salt))
         return pending
+
+    def _period(self) -> int:
+        """Return the number of the period in which launches use the same build of an image.
+
+        ECR expires images by the time of their push: its rules for the time of the last pull can
+        only archive them, and nobody can pull or replace an archived image.
+        """
+        return int(self._cloud.clock() // (BUILD_DAYS * _DAY))
 
     def _plan(self, org: str, image: ImageSpec, given: ImageSources | None) -> BuildPlan:
         client = _client_wheel() if install.wants_client(image) else None
@@ -207,7 +226,7 @@ class ImageBuilds:
             if is_plain(image):
                 continue
             plan = self._plan(caller.org, image, sources.get(image.name))
-            pending = _pending(caller.org, image, plan)
+            pending = _pending(caller.org, image, plan, self._period())
             if self._found(caller.org, pending) is None:
                 missing[str(pending.tag)] = pending, plan
         if not missing:
@@ -291,11 +310,11 @@ class ImageBuilds:
         if found is not None:
             return found
         status = "gone" if image.build is None else self._cloud.builder.status(image.build)
-        if status == "gone":
+        if status == "gone" or (status == "failed" and self._lost_inputs(org, image)):
             return self.begin(org, pipeline_id, image)
         if status in ("queued", "running"):
             try:
-                self._renew_login(org, str(image.tag))
+                self._renew_login(org, image)
             except (AccessDeniedError, ThrottledError) as error:
                 return _waiting(image, error)
         if status == "queued":
@@ -307,6 +326,15 @@ class ImageBuilds:
         failure = _failure(image.name, status, log)
         # The build may have succeeded since the first check.
         return self._found(org, image) or _moved(image, ImageState.ERROR, error=failure)
+
+    def _lost_inputs(self, org: str, image: BuiltImage) -> bool:
+        """Return whether a build failed before any output, after a long time in the queue.
+
+        The session that had signed the URL of its inputs had ended by then.
+        """
+        put_at = self._blobs.put_at(_key(org, str(image.tag), "build.json"))
+        is_old = put_at is not None and self._cloud.clock() - put_at > LOGIN_RENEWAL
+        return is_old and not self.log(org, image)
 
     def _delete_wrong_contexts(self, org: str, image: BuiltImage, log: bytes) -> None:
         """Delete uploads that a build rejected, so that the next launch uploads them again."""
@@ -336,10 +364,13 @@ class ImageBuilds:
         if login is not None:
             self._blobs.put(_key(org, tag, "login"), login.password.encode())
 
-    def _renew_login(self, org: str, tag: str) -> None:
+    def _renew_login(self, org: str, image: BuiltImage) -> None:
+        """Replace the login, and the signed URLs that a waiting build has not read yet."""
+        tag = str(image.tag)
         put_at = self._blobs.put_at(_key(org, tag, "login"))
         if put_at is not None and self._cloud.clock() - put_at > LOGIN_RENEWAL:
             self._log_in(org, tag)
+            self._inputs(org, image)
 
     def _inputs(self, org: str, image: BuiltImage) -> dict[str, str]:
         """Write the variables of a build to the bucket; return those with which it starts."""
@@ -405,12 +436,14 @@ class ImageBuilds:
         )
 
 
-def _pending(org: str, image: ImageSpec, plan: BuildPlan, salt: str = "") -> BuiltImage:
+def _pending(
+    org: str, image: ImageSpec, plan: BuildPlan, period: int, salt: str = ""
+) -> BuiltImage:
     return BuiltImage(
         name=image.name,
         state=ImageState.PENDING,
         path_map=layers.path_map(image),
-        tag=_tag(org, plan.digest, salt),
+        tag=_tag(org, plan.digest, salt, period),
         salt=salt,
         contexts=plan.contexts(),
         base=f"{plan.base_digest} {salt}",
@@ -419,8 +452,8 @@ def _pending(org: str, image: ImageSpec, plan: BuildPlan, salt: str = "") -> Bui
     )
 
 
-def _tag(org: str, digest: str, salt: str) -> str:
-    return sha256(f"{org}\0{digest}\0{salt}".encode()).hexdigest()[:40]
+def _tag(org: str, digest: str, salt: str, period: int) -> str:
+    return sha256(f"{org}\0{digest}\0{salt}\0{period}".encode()).hexdigest()[:40]
 
 
 def chunk_of(

@@ -38,7 +38,14 @@ from conducto_core.remote.operations import AGENT_PARAMETER
 from conducto_core.results.model import CompareParams, MetricComparison
 from conducto_core.run import operations as pipelines
 from conducto_core.run.model.params import NoParams
-from conducto_core.run.model.requests import AgentStatus, EventBatch, LaunchRequest, Problem
+from conducto_core.run.model.requests import (
+    AgentStatus,
+    EventBatch,
+    LaunchRequest,
+    LogChunk,
+    Problem,
+)
+from conducto_core.run.model.responses import ImageLog
 from conducto_core.workers.model import UploadResponse
 
 P = TypeVar("P", bound=Record)
@@ -52,6 +59,8 @@ _RANGE_NOT_SATISFIABLE = 416
 _PROBLEM = "application/problem+json"
 #: Timeout of one large upload or download, in seconds.
 _TRANSFER_SECONDS = 3600.0
+#: Seconds between two requests for further output.
+_FOLLOW_SECONDS = 1.0
 
 
 class CloudTransport(HttpTransport):
@@ -103,6 +112,10 @@ class CloudTransport(HttpTransport):
         if reply.status == _SEE_OTHER:
             return _fetched(reply.headers["location"], given.get("Range"))
         return self._in_our_words(reply)
+
+    def pause(self, seconds: float) -> None:
+        """Wait before a request is repeated."""
+        self._sleep(seconds)
 
     def stream(
         self, path: str, query: Mapping[str, str], *, heartbeat: float | None = None
@@ -193,6 +206,17 @@ _GATEWAY: Mapping[int, tuple[str, str]] = {
 }
 
 
+def _is_end(found: Record) -> bool:
+    """Return whether a part of output has some, or no more will come."""
+    match found:
+        case LogChunk():
+            return bool(found.data) or found.complete
+        case ImageLog():
+            return bool(found.text) or found.complete
+        case _:
+            return True
+
+
 class CloudClient(Client):
     """A client of a cloud installation, with the operations that only the cloud has.
 
@@ -206,9 +230,23 @@ class CloudClient(Client):
         body: Record | None = None,
         key: str | None = None,
     ) -> R:
-        """Call any operation of `conducto_core`, once for each ``key``."""
+        """Call any operation of `conducto_core`, once for each ``key``.
+
+        A request for output does not wait in the cloud, where each waiting request occupies a
+        function: it is repeated.
+        """
         agent, _ = split(str(getattr(query, "id", "")))
-        return referenced(super().call(operation, query, body, key), agent)
+        left: float = getattr(query, "wait", 0.0)
+        if left:
+            query = query.model_copy(update={"wait": 0.0})
+        found = super().call(operation, query, body, key)
+        while left > 0 and not _is_end(found):
+            pause = min(left, _FOLLOW_SECONDS)
+            cast("CloudTransport", self._transport).pause(pause)
+            left -= pause
+            if left > 0:
+                found = super().call(operation, query, body, key)
+        return referenced(found, agent)
 
     def _event_stream(
         self, pipeline_id: str, cursor: int, heartbeat: float | None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +25,7 @@ from conducto_cli.launch.plan_command import (
     medians,
     plan_document,
     plan_lines,
+    program_plan,
 )
 from conducto_cli.launch.script import root_and_call
 from conducto_cli.main import main
@@ -39,6 +42,7 @@ from support.cli_trees import view
 from support.trees import form, leaf, parallel, serial
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SCRIPT = """\
@@ -345,6 +349,43 @@ def test_price_of_a_launch_names_the_budget(script: Path) -> None:
     root.budget = 5
 
     assert str(launch_price(root, str(script), made)).endswith("budget $5.00")
+
+
+@pytest.fixture
+def paying(script: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A script, by a person whose organisation pays half as much again as AWS charges."""
+    body = _account(vcpu_hour=1.5 * PRICES.cpu_hour, gb_hour=1.5 * PRICES.mem_hour)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_known = self.path.endswith("/whoami")
+            self.send_response(200 if is_known else 404)
+            self.end_headers()
+            self.wfile.write(body.model_dump_json().encode() if is_known else b"{}")
+
+        def log_message(self, *_words: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        monkeypatch.setenv("CONDUCTO_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("CONDUCTO_TOKEN", "cdo_test")
+        yield script
+        server.shutdown()
+
+
+def test_prices_before_a_launch_are_those_of_the_organisation(paying: Path) -> None:
+    root, made = root_and_call(str(paying), [])
+
+    line = str(launch_price(root, None, made))
+    plan = program_plan(root, None, made)
+
+    assert "; at AWS's prices at most $1.07, budget none" in line
+    assert line.startswith("at most $1.")
+    assert not line.startswith("at most $1.07")
+    assert plan.price is not None
+    assert plan.dollars is not None
+    assert plan.price > plan.dollars
 
 
 @pytest.mark.parametrize("budget", ["0", "-1", "nan", "five"])

@@ -6,6 +6,7 @@ import pytest
 
 from conducto_core.asl.rules.forecast import price_range
 from conducto_core.budgets.rules import (
+    PriceRange,
     affordable,
     is_used_up,
     minute_of,
@@ -52,31 +53,36 @@ def test_budget_must_exceed_the_cost_so_far() -> None:
     ("values", "line"),
     [
         (
-            (0.4, 0.9, 2.1, None),
+            ((0.4, 0.9, 2.1), None),
             "about $0.40 to $0.90, at most $2.10 by the time limits; budget none",
         ),
-        ((0.4, 0.4, 2.1, 5.0), "about $0.40, at most $2.10 by the time limits; budget $5.00"),
-        ((None, None, 2.1, None), "at most $2.10 by the time limits; budget none"),
+        (((0.4, 0.4, 2.1), 5.0), "about $0.40, at most $2.10 by the time limits; budget $5.00"),
+        (((None, None, 2.1), None), "at most $2.10 by the time limits; budget none"),
         (
-            (0.0001, 0.02, 2.1, None),
+            ((0.0001, 0.02, 2.1), None),
             "about $0.01 to $0.02, at most $2.10 by the time limits; budget none",
         ),
     ],
 )
-def test_price_is_one_line(
-    values: tuple[float | None, float | None, float, float | None], line: str
-) -> None:
+def test_price_is_one_line(values: tuple[PriceRange, float | None], line: str) -> None:
     assert price_line(*values) == line
+
+
+def test_price_of_the_organisation_precedes_that_of_aws() -> None:
+    assert price_line((0.4, 0.9, 2.1), 5.0, (0.6, 1.3, 3.0)) == (
+        "about $0.60 to $1.30, at most $3.00 by the time limits; at AWS's prices about $0.40 to "
+        "$0.90, at most $2.10, budget $5.00"
+    )
 
 
 def test_price_range_is_between_earlier_runs_and_time_limits() -> None:
     tree = resolve(form(serial(leaf("a", max_time=3600), leaf("b", max_time=7200))))
 
-    found = price_range(tree, [{"/a": 60.0, "/b": 60.0}, {"/a": 600.0, "/b": 60.0}], 2)
+    low, high, most = price_range(tree, [{"/a": 60.0, "/b": 60.0}, {"/a": 600.0, "/b": 60.0}], 2)
 
     hour = (0.04048 + 3 * 0.004445 + 0.005) * 1.0
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low < found.high < found.most
-    assert 3 * hour < found.most < 3.2 * hour
-    assert price_range(tree, [], 2).low is None
+    assert low is not None
+    assert high is not None
+    assert low < high < most
+    assert 3 * hour < most < 3.2 * hour
+    assert price_range(tree, [], 2)[0] is None

@@ -20,7 +20,7 @@ from conducto_core.api.problems import problem_of
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.images.model import CloneSource, ImageSources, ImageSpec
-from conducto_core.installation.names import FRESH_DAYS, IMAGE_DAYS, SOURCE_DAYS
+from conducto_core.installation.names import BUILD_DAYS, FRESH_DAYS, IMAGE_DAYS, SOURCE_DAYS
 from conducto_core.run.model.params import ImageLogParams, PipelineParams
 from conducto_core.run.model.records import ImageRecord, ImageState
 from conducto_core.run.model.requests import LaunchRequest
@@ -144,6 +144,40 @@ def test_login_of_a_build_is_replaced_before_it_expires(builds: Builds) -> None:
     builds.world.minute()
 
     assert builds.file("login") != first
+
+
+def test_build_whose_urls_expired_in_the_queue_is_started_again(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+    builds.world.builder.statuses["images:1"] = "queued"
+    inputs = builds.world.blobs.put_at(f"builds/{ME.org}/{builds.request().tag}/inputs.env")
+    builds.world.now += LOGIN_RENEWAL + 1
+    builds.world.minute()
+    again = builds.world.blobs.put_at(f"builds/{ME.org}/{builds.request().tag}/inputs.env")
+    assert again == builds.world.now != inputs  # with new URLs
+
+    builds.world.builder.statuses["images:1"] = "failed"
+    builds.world.minute()
+
+    assert builds.image(pipeline_id).state is ImageState.QUEUED
+    assert builds.request(2).tag == builds.request(1).tag
+    builds.world.builder.statuses["images:2"] = "failed"
+    builds.world.minute()
+    assert builds.image(pipeline_id).state is ImageState.ERROR
+
+
+def test_image_of_a_launch_stays_for_a_month(builds: Builds) -> None:
+    period = BUILD_DAYS * 86_400
+    builds.world.now = period * (builds.world.now // period + 1)
+    builds.launch()
+    builds.succeeds()
+    builds.world.now += period - 60
+    assert builds.image(builds.launch()).state is ImageState.DONE
+    assert IMAGE_DAYS - BUILD_DAYS >= 30
+
+    builds.world.now += 60
+
+    assert builds.image(builds.launch()).state is ImageState.QUEUED
+    assert builds.request(2).tag != builds.request(1).tag
 
 
 def test_worker_starts_once_its_image_is_built(builds: Builds) -> None:

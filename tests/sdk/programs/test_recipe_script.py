@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import os
 import re
@@ -57,7 +58,20 @@ IMAGE = "registry.invalid/acme/images:tag"
 CURL = """#!/bin/sh
 out=
 while [ $# -gt 1 ]; do [ "$1" = -o ] && out=$2; shift; done
-if [ -n "$out" ]; then cp "$1" "$out"; else echo password; fi
+[ -z "$out" ] && echo password && exit
+[ -e "$1" ] || set -- "$(dirname "$0")/tools/${1##*/}"
+cp "$1" "$out"
+"""
+
+
+#: Programs of the index: they record their words, and keep layouts of images as directories.
+CRANE = """#!/bin/sh
+echo "crane $*" >>"$TOOL_CALLS"
+[ "$1" = push ] || mkdir "$4"
+"""
+SOCI = """#!/bin/sh
+echo "soci $*" >>"$TOOL_CALLS"
+[ -z "${SMALL:-}" ] && mkdir "$6"
 """
 
 
@@ -83,6 +97,16 @@ class Machine:
         """Have the registry hold an image."""
         (self.registry / reference.replace("/", "_").replace(":", "_")).touch()
 
+    def offers(self, archive: str, name: str, program: str) -> str:
+        """Let the build fetch a program; return the checksum of its archive."""
+        tools = self.folder / "bin" / "tools"
+        tools.mkdir(exist_ok=True)
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = len(program), 0o755
+        with tarfile.open(tools / archive, "w:gz") as made:
+            made.addfile(info, io.BytesIO(program.encode()))
+        return hashlib.sha256((tools / archive).read_bytes()).hexdigest()
+
     def build(self, plan: BuildPlan, *, keep: bool = True, **variables: str) -> list[str]:
         """Run the script; return docker's words."""
         engine, calls = self.folder / "bin" / "engine", self.calls
@@ -106,6 +130,7 @@ class Machine:
             "LOGIN_URL": "https://bucket.invalid/login",
             "CONTEXTS": str(contexts),
             "RESULT": str(here / "result.json"),
+            "TOOL_CALLS": str(calls),
             **variables,
         }
         done = subprocess.run(
@@ -121,6 +146,11 @@ def made(words: list[str]) -> list[str]:
     return [line.split("--tag ")[1].split()[0] for line in words if line.startswith("build")]
 
 
+def pushed(words: list[str]) -> list[str]:
+    """Return the calls that pushed the image."""
+    return [line for line in words if re.match("push (?!--)|crane|soci", line)]
+
+
 def plan(code: str = "c", packages: tuple[str, ...] = ("numpy",), **more: object) -> BuildPlan:
     spec = ImageSpec(name="i", image="base:1", install_pip=packages, copy_dir="/code", **more)
     return build_plan.plan(spec, Sources(code=code * 64))
@@ -129,6 +159,44 @@ def plan(code: str = "c", packages: tuple[str, ...] = ("numpy",), **more: object
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
+
+
+@pytest.fixture
+def indexing(machine: Machine) -> dict[str, str]:
+    """The variables of a build with an index, whose tools can be fetched."""
+    soci, crane = "soci-snapshotter-0.12.1-linux-amd64.tar.gz", "go-containerregistry_Linux_x86_64"
+    return {
+        "SOCI": "yes",
+        "SOCI_SHA256": machine.offers(soci, "soci", SOCI),
+        "CRANE_SHA256": machine.offers(f"{crane}.tar.gz", "crane", CRANE),
+    }
+
+
+def test_image_is_pushed_with_an_index(machine: Machine, indexing: dict[str, str]) -> None:
+    words = pushed(machine.build(plan(), **indexing))
+
+    plain = IMAGE.replace(":tag", ":plain-tag")
+    assert words == [
+        f"push {plain}",
+        f"crane pull --format=oci {plain} work/plain",
+        "soci convert --standalone --format oci-dir work/plain work/indexed",
+        f"crane push work/indexed {IMAGE}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"SOCI_SHA256": "0" * 64}, "has another checksum than 000"), ({"SMALL": "yes"}, "")],
+)
+def test_image_without_an_index_is_pushed_as_it_is(
+    machine: Machine, indexing: dict[str, str], change: dict[str, str], message: str
+) -> None:
+    words = pushed(machine.build(plan(), **{**indexing, **change}))
+
+    assert words[-1] == f"push {IMAGE}"
+    assert message in machine.said
+    assert "the image is pushed without a SOCI index" in machine.said
+    assert pushed(machine.build(plan("d"))) == [f"push {IMAGE}"]
 
 
 def test_installed_layers_are_fetched_if_only_the_code_has_changed(

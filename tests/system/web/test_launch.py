@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 from support.browser import agent_api, choose
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Route
+
     from support.browser import Viewer
 
 pytestmark = pytest.mark.web
@@ -107,3 +109,19 @@ def test_program_is_launched_again_with_other_parameters(viewer: Viewer) -> None
     page.get_by_role("button", name="Launch the same tree").click()
     expect(page).to_have_url(re.compile(rf"/p/(?!{again}|{first})[a-z-]+$"))
     expect(page.locator(".PipelineHead-head")).to_contain_text("4 done")
+
+
+def test_plan_shows_the_price_of_the_organisation_beside_that_of_aws(viewer: Viewer) -> None:
+    def billed(route: Route) -> None:
+        start = route.fetch().json()
+        if start["plan"] is not None:
+            start["plan"] |= {"dollars": 0.02, "price": 3.0}
+        route.fulfill(json=start)
+
+    page = viewer.open(f"/p/{launched(viewer)}/launch")
+    page.route("**/api/v1/program-starts/*", billed)
+    page.get_by_role("button", name="Show the plan").click()
+
+    plan = page.get_by_role("region", name="Plan")
+    expect(plan).to_contain_text("about $3.00 in the cloud; free on this machine")
+    expect(plan).to_contain_text("For workers; $0.0200 at AWS's prices.")

@@ -1,6 +1,6 @@
 import type { MonthSpent } from "@/api/schema";
 import { dollars } from "@/lib/money";
-import { monthsBetween, totalOf } from "@/billing/model/costs";
+import { isBilled, monthsBetween, totalOf } from "@/billing/model/costs";
 import styles from "@/billing/UsagePage.module.css";
 
 interface Props {
@@ -9,13 +9,14 @@ interface Props {
   onChoose: (month: string) => void;
 }
 
-/** The cost of each month as a bar; one is chosen. */
+/** The price of each month, or AWS's if nothing is billed, as a bar; one is chosen. */
 export function UsageByMonth({ months, chosen, onChoose }: Props) {
-  const costs = new Map(months.map((one) => [one.month, totalOf(one)]));
+  const costs = new Map(months.map((one) => [one.month, one.price ?? totalOf(one)]));
+  const heading = isBilled(months) ? "Price by month" : "By month";
   const max = Math.max(Number.MIN_VALUE, ...costs.values());
   return (
     <section className={`card ${styles.card}`} aria-labelledby="by-month">
-      <h2 id="by-month">By month</h2>
+      <h2 id="by-month">{heading}</h2>
       <ul className={styles.months}>
         {monthsBetween([...costs.keys()]).map((month) => {
           const cost = costs.get(month) ?? 0;

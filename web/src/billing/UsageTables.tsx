@@ -2,10 +2,9 @@ import type { ReactNode } from "react";
 
 import type { PipelineSpent, ProgramSpent } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/lib/location";
-import { dollars } from "@/lib/money";
 import { duration, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
-import { totalOf } from "@/billing/model/costs";
+import { amountHeadings, amountsOf, isBilled, totalOf } from "@/billing/model/costs";
 import { programName, programQuery } from "@/programs/model/programIdentity";
 import { type BarRow, BarTable } from "@/billing/BarTable";
 
@@ -17,7 +16,7 @@ export function ProgramCosts({ programs }: { programs: readonly ProgramSpent[] }
     <BarTable
       title="By program"
       name="Program"
-      columns={["Pipelines", "Worker time", ...amounts(programs)]}
+      columns={["Pipelines", "Worker time", ...amountHeadings(programs)]}
       rows={rowsOf(
         programs,
         (one) => one.pipelines,
@@ -42,7 +41,7 @@ export function PipelineCosts({ pipelines }: { pipelines: readonly PipelineSpent
     <BarTable
       title="By pipeline"
       name="Pipeline"
-      columns={["Commands", "Worker time", ...amounts(pipelines)]}
+      columns={["Commands", "Worker time", ...amountHeadings(pipelines)]}
       rows={rowsOf(
         pipelines,
         (one) => one.attempts,
@@ -87,16 +86,6 @@ function rowsOf<S extends PipelineSpent | ProgramSpent>(
   return [...rows, { key: "more", name: others(more.length), dollars: null, numbers: rest }];
 }
 
-function isBilled(all: readonly { price: number | null }[]): boolean {
-  return all.some((one) => one.price !== null);
-}
-
-/** The headings of amounts: what the organisation pays, if it is billed, and AWS's prices. */
-function amounts(all: readonly { price: number | null }[]): string[] {
-  return isBilled(all) ? ["Price", "AWS"] : ["Cost"];
-}
-
 function numbers(count: number, seconds: number, price: number | null, cost: number): string[] {
-  const own = price === null ? [] : [dollars(price)];
-  return [count.toLocaleString("en"), duration(seconds), ...own, dollars(cost)];
+  return [count.toLocaleString("en"), duration(seconds), ...amountsOf(price, cost)];
 }

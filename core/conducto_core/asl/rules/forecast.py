@@ -14,6 +14,7 @@ from conducto_core.asl.rules.naming import Site, pool_name
 from conducto_core.asl.rules.states import residual
 from conducto_core.billing import rules as plans
 from conducto_core.billing.rules import charged_seconds, request_dollars
+from conducto_core.budgets.rules import PriceRange
 from conducto_core.run.model.states import NodeType
 from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline, SpotUse
@@ -385,11 +386,11 @@ class Estimate:
         """The total cost."""
         return self.worker_dollars + self.transition_dollars + self.request_dollars
 
-    def price(self, vcpu_hour: float, gb_hour: float) -> float:
-        """Return the price of the workers for an organisation that pays this per hour."""
+    def price(self, rates: plans.Rates) -> float:
+        """Return the price of the workers for an organisation that pays these rates."""
         vcpu = sum(pool.worker_seconds * pool.size.cpu for pool in self.pools)
         gb = sum(pool.worker_seconds * pool.size.mem for pool in self.pools)
-        return plans.dollars(vcpu, gb, plans.Rates(vcpu_hour, gb_hour))
+        return plans.dollars(vcpu, gb, rates)
 
 
 MAX_NOTES = 20
@@ -440,23 +441,11 @@ def estimate(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class PriceRange:
-    """The price of a launch.
-
-    Attributes:
-        low: The least cost with the durations of one of the earlier runs; None without any.
-        high: The greatest cost with the durations of one of the earlier runs; None without any.
-        most: The cost if each command runs once, until its time limit.
-    """
-
-    low: float | None
-    high: float | None
-    most: float
-
-
 def price_range(
-    pipeline: Pipeline, runs: Iterable[Mapping[str, float]], max_workers: int
+    pipeline: Pipeline,
+    runs: Iterable[Mapping[str, float]],
+    max_workers: int,
+    rates: plans.Rates | None = None,
 ) -> PriceRange:
     """Return the price of one run, without the trees that Lazy nodes generate.
 
@@ -464,6 +453,7 @@ def price_range(
         pipeline: The tree.
         runs: The durations of each earlier run.
         max_workers: Maximum number of workers at once.
+        rates: What the organisation pays for workers; None: AWS's prices, with requests.
 
     Raises:
         DefinitionError: a node is larger than any worker.
@@ -471,12 +461,13 @@ def price_range(
     execs = [spec for spec in pipeline.execs() if spec.approval is None]
 
     def cost(seconds: Mapping[str, float]) -> float:
-        return sum(_dollars(_pools(pipeline, execs, seconds, Conditions(max_workers), spot=None)))
+        pools = _pools(pipeline, execs, seconds, Conditions(max_workers), spot=None)
+        return sum(_dollars(pools)) if rates is None else Estimate(pools).price(rates)
 
     usual = [{e.path: run.get(e.path, ASSUMED_SECONDS) for e in execs} for run in runs]
     costs = [cost(seconds) for seconds in usual]
     most = cost({spec.path: spec.max_time or 0.0 for spec in execs})
-    return PriceRange(min(costs, default=None), max(costs, default=None), most)
+    return min(costs, default=None), max(costs, default=None), most
 
 
 def _pools(

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { dollars } from "@/lib/money";
-import { monthsBetween, sumsOf, totalOf } from "@/billing/model/costs";
+import { amountHeadings, amountsOf, monthsBetween, sumsOf, totalOf } from "@/billing/model/costs";
 
 const COST = { dollars: 3, transition_dollars: 0.5, request_dollars: 0.25, storage_dollars: 1 };
 
@@ -18,6 +18,13 @@ test("months without usage are shown between others", () => {
     "2027-02",
   ]);
   expect(monthsBetween([])).toEqual([]);
+});
+
+test("the price of an organisation is before that of AWS", () => {
+  expect(amountHeadings([{ price: null }])).toEqual(["Cost"]);
+  expect(amountHeadings([{ price: null }, { price: 1 }])).toEqual(["Price", "AWS"]);
+  expect(amountsOf(null, 2)).toEqual(["$2.00"]);
+  expect(amountsOf(3, 2)).toEqual(["$3.00", "$2.00"]);
 });
 
 test("small amounts have four digits", () => {

@@ -1,6 +1,7 @@
 /** The parts of a cost. */
 
 import type { MonthSpent, PipelineCost } from "@/api/schema";
+import { dollars } from "@/lib/money";
 
 export type CostKind = "commands" | "workers" | "idle" | "requests" | "transitions" | "storage";
 
@@ -13,6 +14,25 @@ type Charged = Pick<
   MonthSpent,
   "dollars" | "transition_dollars" | "request_dollars" | "storage_dollars"
 >;
+
+/** Prices are those of the organisation's subscription; null: nothing is billed. */
+interface Billed {
+  price: number | null;
+}
+
+export function isBilled(all: readonly Billed[]): boolean {
+  return all.some((one) => one.price !== null);
+}
+
+/** The headings of amounts: what the organisation pays, if it is billed, and AWS's prices. */
+export function amountHeadings(all: readonly Billed[]): string[] {
+  return isBilled(all) ? ["Price", "AWS"] : ["Cost"];
+}
+
+/** The amounts below `amountHeadings`. */
+export function amountsOf(price: number | null, cost: number): string[] {
+  return price === null ? [dollars(cost)] : [dollars(price), dollars(cost)];
+}
 
 /** The cost of workers, transitions, requests and storage. */
 export function totalOf(cost: Charged): number {

@@ -9,9 +9,8 @@ import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { toast } from "@/components/toasts";
 import { followLink } from "@/lib/location";
-import { dollars } from "@/lib/money";
 import { duration } from "@/lib/time";
-import { totalOf } from "@/billing/model/costs";
+import { amountHeadings, amountsOf, totalOf } from "@/billing/model/costs";
 import styles from "@/people/account/AccountPage.module.css";
 import agentPageStyles from "@/remote/agent/AgentPage.module.css";
 import { Sessions, Tokens } from "@/people/account/Tokens";
@@ -87,7 +86,9 @@ function Months({ usage }: { usage: Usage }) {
                 <th>Month</th>
                 <th>Commands</th>
                 <th>Run time</th>
-                <th>Cost (approx.)</th>
+                {amountHeadings(months).map((heading) => (
+                  <th key={heading}>{`${heading} (approx.)`}</th>
+                ))}
               </tr>
             </thead>
             <tbody>
@@ -96,7 +97,11 @@ function Months({ usage }: { usage: Usage }) {
                   <td>{one.month}</td>
                   <td className="number">{one.attempts.toLocaleString("en")}</td>
                   <td className="number">{duration(one.seconds)}</td>
-                  <td className="number">{dollars(totalOf(one))}</td>
+                  {amountsOf(one.price, totalOf(one)).map((amount, place) => (
+                    <td key={place} className="number">
+                      {amount}
+                    </td>
+                  ))}
                 </tr>
               ))}
             </tbody>

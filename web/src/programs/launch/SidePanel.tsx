@@ -4,6 +4,7 @@ import type { ProgramStart } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { useNow } from "@/components/useNow";
+import { dollars } from "@/lib/money";
 import { duration, plural } from "@/lib/time";
 import type { Change } from "@/programs/model/parameters";
 import styles from "@/programs/launch/LaunchPage.module.css";
@@ -61,8 +62,11 @@ function PlanText({ start, isOutdated }: { start: ProgramStart | null; isOutdate
         <strong className={styles.figure}>{plural(plan.commands, "command")}</strong>{" "}
         {plan.dollars === null
           ? null
-          : `about ${price(plan.dollars)} in the cloud; free on this machine`}
+          : `about ${dollars(plan.price ?? plan.dollars)} in the cloud; free on this machine`}
       </p>
+      {plan.dollars === null || plan.price === null ? null : (
+        <p className="muted">{`For workers; ${dollars(plan.dollars)} at AWS's prices.`}</p>
+      )}
       {plan.note === null ? null : <p className="muted">{plan.note}</p>}
       {plan.known === 0 ? null : (
         <p className="muted">
@@ -73,10 +77,6 @@ function PlanText({ start, isOutdated }: { start: ProgramStart | null; isOutdate
       {isOutdated ? <p className="muted">The plan is for other values.</p> : null}
     </div>
   );
-}
-
-function price(dollars: number): string {
-  return dollars < 0.01 ? `$${dollars.toPrecision(2)}` : `$${dollars.toFixed(2)}`;
 }
 
 function Progress({ start, onCancel }: { start: ProgramStart | null; onCancel: () => void }) {
