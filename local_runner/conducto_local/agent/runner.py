@@ -142,6 +142,7 @@ def _runner(
     pipelines = LocalPipelines(
         home=home, store=store, engine_contexts=engine_contexts, scheduler=scheduler
     )
+    scheduler.notifier.diagnoses = pipelines
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
     timer = _schedule_timer(home, store, scheduler, pipelines, clock)
     return Runner(pipelines, keeper, timer, scheduler, store, engine_contexts)
