@@ -74,6 +74,8 @@ class Outbox:
         diagnoses: Explains failures in messages; None before the agent's pipelines are open.
     """
 
+    diagnoses: Diagnoses | None = None
+
     def __init__(
         self,
         store: Store,
@@ -90,7 +92,6 @@ class Outbox:
         self._sending: set[asyncio.Task[Any]] = set()
         self._turns: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
         self._closing = False
-        self.diagnoses: Diagnoses | None = None
 
     def put(self, live: LivePipeline, command: ev.Notify) -> None:
         notification = masked(compose(live, command, time.time()), self._secrets.mask)
