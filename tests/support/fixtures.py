@@ -128,9 +128,9 @@ async def scripted(folder: Path) -> AsyncIterator[Scene]:
 
 
 @asynccontextmanager
-async def real(folder: Path) -> AsyncIterator[Scene]:
-    """A scene of the local runner, on plain processes."""
-    async with local_runner(folder / "home", "process") as local:
+async def real(folder: Path, profile: str = "test") -> AsyncIterator[Scene]:
+    """A scene of the local runner; its trees run as plain processes."""
+    async with local_runner(folder / "home", "process", profile=profile) as local:
 
         async def play(pipeline: str) -> None:
             async with asyncio.timeout(60):
