@@ -5,7 +5,7 @@ import base64
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tests.fakes.data import MemoryData, download_of
@@ -106,6 +106,7 @@ from conducto_core.secrets import handlers as answers
 from conducto_core.secrets import operations as secrets_operations
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.secrets.port import SecretName, StoredSecret, check, check_total
+from conducto_core.tree.rules.resolve import resolve
 
 
 class MemoryRules:
@@ -233,10 +234,6 @@ _WHOLE_PIPELINE: Mapping[Action, Mapping[str, object]] = {
 class MemoryPipelines(Pipelines):
     """Pipelines in memory.
 
-    Args:
-        nodes_of: Converts the tree of a `LaunchRequest` to nodes; the default reads ``{"nodes":
-            {path: {fields of NodeView}}}``.
-
     Attributes:
         orders: ``(pipeline id, request)`` of every accepted action.
         shells: ``(pipeline id, request)`` of every planned debug shell.
@@ -244,9 +241,7 @@ class MemoryPipelines(Pipelines):
         app: The address of the web app; None if there is none.
     """
 
-    def __init__(
-        self, nodes_of: Callable[[Mapping[str, Any]], Iterable[NodeView]] | None = None
-    ) -> None:
+    def __init__(self) -> None:
         self.actions: list[tuple[str, ControlRequest]] = []
         self.launches: list[LaunchRequest] = []
         self.approvals: tuple[AskedApproval, ...] = ()
@@ -257,7 +252,6 @@ class MemoryPipelines(Pipelines):
         self.messages: list[NotificationRecord] = []
         self.warnings: tuple[str, ...] = ()
         self.app: str | None = None
-        self._nodes_of = _plain_nodes if nodes_of is None else nodes_of
         self._pipelines: dict[str, PipelineState] = {}
         self._user_data = MemoryData()
         self._lock = threading.RLock()
@@ -375,7 +369,7 @@ class MemoryPipelines(Pipelines):
         """Add a pipeline with the ids ``p1``, ``p2`` and so on."""
         if repeated and key in self._keys:
             return await self.get_pipeline(PipelineParams(id=self._keys[key]))
-        nodes = list(self._nodes_of(request.tree))
+        nodes = list(_nodes_of(request.tree))
         if not nodes:
             raise invalid(None, "the tree has no nodes")
         self.launches.append(request)
@@ -796,8 +790,18 @@ class MemoryPipelines(Pipelines):
             ring()
 
 
-def _plain_nodes(tree: Mapping[str, Any]) -> Iterable[NodeView]:
-    nodes: Mapping[str, Mapping[str, Any]] = tree.get("nodes", {})
+def _nodes_of(tree: Mapping[str, Any]) -> Iterable[NodeView]:
+    nodes = tree.get("nodes", {})
+    if isinstance(nodes, list):  # a launch form
+        return [
+            NodeView(
+                path=spec.path,
+                type=spec.type,
+                state=State.PENDING,
+                command=spec.command if spec.type is NodeType.EXEC else None,
+            )
+            for spec in resolve(dict(tree)).nodes.values()
+        ]
     return [NodeView(path=path, **{"state": State.PENDING, **n}) for path, n in nodes.items()]
 
 
