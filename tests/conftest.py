@@ -84,3 +84,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return part_of(nodeid)
 
     return ByPart(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what repairs by a scripted assistant took (`support.solver`)."""
+    passed = terminalreporter.stats.get("passed", [])
+    found = {
+        report.nodeid.rpartition("::")[2]: [int(word) for word in value.split()]
+        for report in passed
+        for name, value in report.user_properties
+        if name == "assistant"
+    }
+    if not found:
+        return
+    terminalreporter.section("repairs by a scripted assistant")
+    for name, (calls, size, repaired) in sorted(found.items()):
+        end = "repaired" if repaired else "cause named"
+        terminalreporter.write_line(f"{calls:2d} calls {size:6,d} bytes  {end}  {name}")
+    calls, sizes, repaired = map(sum, zip(*found.values(), strict=True))
+    total = f"{calls} calls, {sizes:,} bytes; {repaired} of {len(found)} repaired"
+    terminalreporter.write_line(total)

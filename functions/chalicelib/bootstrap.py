@@ -49,6 +49,7 @@ from chalicelib.run import effects as invocation_chain
 from chalicelib.run.aws.journal import JournalStore
 from chalicelib.run.aws.machines import StepFunctions, WorkerCredentials
 from chalicelib.run.deletion import OrphanCleanup, Retention
+from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.port import DataFiles
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reconcile import Reconciler
@@ -146,7 +147,11 @@ class App:
     @cached_property
     def messenger(self) -> NotificationSender:
         """Sends notifications."""
-        return NotificationSender(self.cloud, self._settings)
+
+        def diagnoses(org: str) -> CloudPipelines:
+            return CloudPipelines(self.engine, Identity(org, "", frozenset()))
+
+        return NotificationSender(self.cloud, diagnoses, self._settings)
 
     @property
     def _settings(self) -> Settings:

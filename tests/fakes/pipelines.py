@@ -5,7 +5,7 @@ import base64
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tests.fakes.data import MemoryData, download_of
@@ -109,6 +109,7 @@ from conducto_core.secrets import operations as secrets_operations
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.secrets.port import SecretName, StoredSecret, check, check_total
 from conducto_core.test_results.model import Quarantine
+from conducto_core.tree.rules.resolve import resolve
 
 
 class MemoryQuarantines:
@@ -270,10 +271,6 @@ class MemoryEntries:
 class MemoryPipelines(Pipelines):
     """Pipelines in memory.
 
-    Args:
-        nodes_of: Converts the tree of a `LaunchRequest` to nodes; the default reads ``{"nodes":
-            {path: {fields of NodeView}}}``.
-
     Attributes:
         orders: ``(pipeline id, request)`` of every accepted action.
         shells: ``(pipeline id, request)`` of every planned debug shell.
@@ -281,9 +278,7 @@ class MemoryPipelines(Pipelines):
         app: The address of the web app; None if there is none.
     """
 
-    def __init__(
-        self, nodes_of: Callable[[Mapping[str, Any]], Iterable[NodeView]] | None = None
-    ) -> None:
+    def __init__(self) -> None:
         self.actions: list[tuple[str, ControlRequest]] = []
         self.launches: list[LaunchRequest] = []
         self.approvals: tuple[AskedApproval, ...] = ()
@@ -297,7 +292,6 @@ class MemoryPipelines(Pipelines):
         self.messages: list[NotificationRecord] = []
         self.warnings: tuple[str, ...] = ()
         self.app: str | None = None
-        self._nodes_of = _plain_nodes if nodes_of is None else nodes_of
         self._pipelines: dict[str, PipelineState] = {}
         self._user_data = MemoryData()
         self._lock = threading.RLock()
@@ -419,7 +413,7 @@ class MemoryPipelines(Pipelines):
         """Add a pipeline with the ids ``p1``, ``p2`` and so on."""
         if repeated and key in self._keys:
             return await self.get_pipeline(PipelineParams(id=self._keys[key]))
-        nodes = list(self._nodes_of(request.tree))
+        nodes = list(_nodes_of(request.tree))
         if not nodes:
             raise invalid(None, "the tree has no nodes")
         self.launches.append(request)
@@ -855,8 +849,18 @@ class MemoryPipelines(Pipelines):
             ring()
 
 
-def _plain_nodes(tree: Mapping[str, Any]) -> Iterable[NodeView]:
-    nodes: Mapping[str, Mapping[str, Any]] = tree.get("nodes", {})
+def _nodes_of(tree: Mapping[str, Any]) -> Iterable[NodeView]:
+    nodes = tree.get("nodes", {})
+    if isinstance(nodes, list):  # a launch form
+        return [
+            NodeView(
+                path=spec.path,
+                type=spec.type,
+                state=State.PENDING,
+                command=spec.command if spec.type is NodeType.EXEC else None,
+            )
+            for spec in resolve(dict(tree)).nodes.values()
+        ]
     return [NodeView(path=path, **{"state": State.PENDING, **n}) for path, n in nodes.items()]
 
 

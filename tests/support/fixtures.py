@@ -17,9 +17,8 @@ from conducto_client import Client, Endpoint, HttpTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.api.idempotency import IdempotentExecutor
 from conducto_core.api.pipelines import Pipelines
-from conducto_core.run.model.requests import LaunchRequest, NodeView
-from conducto_core.run.model.states import Cause, NodeType
-from conducto_core.tree.rules.resolve import resolve
+from conducto_core.run.model.requests import LaunchRequest
+from conducto_core.run.model.states import Cause
 from conducto_local.agent.agent import LOCAL_RULES
 from conducto_local.agent.files import AgentState
 from conducto_local.assistants.containers import FailureContainers
@@ -111,7 +110,7 @@ async def serving(pipelines: Pipelines, folder: Path) -> AsyncIterator[Endpoint]
 @asynccontextmanager
 async def scripted(folder: Path) -> AsyncIterator[Scene]:
     """Return a scene of the shipped fake."""
-    fake = MemoryPipelines(_views)
+    fake = MemoryPipelines()
 
     async def play(pipeline: str) -> None:
         fake.finish(pipeline, "/talk")
@@ -128,9 +127,9 @@ async def scripted(folder: Path) -> AsyncIterator[Scene]:
 
 
 @asynccontextmanager
-async def real(folder: Path) -> AsyncIterator[Scene]:
-    """A scene of the local runner, on plain processes."""
-    async with local_runner(folder / "home", "process") as local:
+async def real(folder: Path, profile: str = "test") -> AsyncIterator[Scene]:
+    """A scene of the local runner; its trees run as plain processes."""
+    async with local_runner(folder / "home", "process", profile=profile) as local:
 
         async def play(pipeline: str) -> None:
             async with asyncio.timeout(60):
@@ -142,17 +141,3 @@ async def real(folder: Path) -> AsyncIterator[Scene]:
             scene = Scene(endpoint, play, local.home.root)
             with scene.client:
                 yield scene
-
-
-def _views(form: Any) -> list[NodeView]:
-    """Read the parts of a launch form that the tree above uses."""
-
-    return [
-        NodeView(
-            path=spec.path,
-            type=spec.type,
-            state="pending",
-            command=spec.command if spec.type is NodeType.EXEC else None,
-        )
-        for spec in resolve(form).nodes.values()
-    ]

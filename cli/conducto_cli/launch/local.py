@@ -14,8 +14,9 @@ from conducto_cli.app.exit import DONE
 from conducto_cli.launch.commits import commits_of
 from conducto_cli.target.connection import OpenClient, client_opener, guarded
 from conducto_cli.text.text import printable
-from conducto_client import Client
+from conducto_client import Client, ClientError
 from conducto_core.run.model.requests import LaunchRequest, PipelineSummary
+from conducto_core.secrets.rules import missing
 
 if TYPE_CHECKING:
     from conducto.tree.launch import LaunchOptions
@@ -125,9 +126,21 @@ def submit(
     with open_client() as client:
         summary = client.launch(request, launch_key())
         write(pipeline=summary.pipeline.id)
-        for warning in client.status().warnings if has_engine else ():
+        warnings = client.status().warnings if has_engine else ()
+        for warning in (*warnings, *_missing_secrets(client, request)):
             print(f"warning: {printable(warning)}", file=sys.stderr)
     return follow(open_client, summary, options)
+
+
+def _missing_secrets(client: Client, request: LaunchRequest) -> list[str]:
+    """Return warnings about secrets that nodes name and nobody has stored."""
+    if not any(node.get("secrets") for node in request.tree["nodes"]):
+        return []
+    try:
+        known = {secret.key for secret in client.secrets().secrets}
+    except ClientError:  # the user may not list them
+        return []
+    return missing(request.tree, known)
 
 
 def follow(open_client: OpenClient, summary: PipelineSummary, options: "LaunchOptions") -> int:

@@ -37,7 +37,14 @@ from conducto_core.diagnosis.operations import GET_DIAGNOSIS
 from conducto_core.logs import operations as logs
 from conducto_core.programs import operations as programs
 from conducto_core.programs.history import ComparisonParams
-from conducto_core.programs.model import LaunchAgain, StartProgram
+from conducto_core.programs.model import (
+    LaunchAgain,
+    ProgramCall,
+    ProgramStart,
+    ProgramView,
+    StartProgram,
+    StartState,
+)
 from conducto_core.run import operations as run
 from conducto_core.run.model import params as p
 from conducto_core.run.model.labels import duration
@@ -271,9 +278,16 @@ class Tools:
         found = search(query, limit=3)
         return "\n---\n".join(one.text() for one in found) or "nothing found"
 
-    def plan(self, id: str) -> str:  # noqa: A002
+    def plan(
+        self,
+        id: str | None = None,  # noqa: A002
+        script: str | None = None,
+        args: dict[str, str] | None = None,
+    ) -> str:
         """Return the time and cost of a pipeline, as an estimate for another one."""
-        summary = self._find(id)
+        summary = self._program(id, script)
+        if script is not None or args:
+            return self._plan_of_script(summary, args or {})
         cost = self.api.call(COST, CostParams(id=summary.pipeline.id, nodes=3))
         commands = sum(summary.counts.model_dump().values())
         seconds = summary.active_seconds
@@ -282,6 +296,21 @@ class Tools:
         if cost.price is not None:
             price = f"${cost.price:.4f} so far, ${cost.dollars:.4f} at AWS's prices"
         return f"{self._line(summary)}\n{commands} commands, {took}; cost {price}"
+
+    def _plan_of_script(self, summary: PipelineSummary, args: dict[str, str]) -> str:
+        """Run a script, and return what it would launch."""
+        call = self._call_of(summary)
+        merged = {**call.arguments, **args}
+        started = self._start(summary, StartProgram(arguments=merged, action="plan"))
+        if started.plan is None:
+            raise ToolError("the script made no plan")
+        plan = started.plan
+        cost = "no cost is known" if plan.dollars is None else f"about ${plan.dollars:.4f}"
+        note = f" ({clean(plan.note)})" if plan.note else ""
+        return (
+            f"{quoted(call.function)} of {quoted(call.script)} would launch {plan.commands} "
+            f"commands; a run in the cloud costs {cost}{note}; {plan.known} durations are known"
+        )
 
     # ---- acting -------------------------------------------------------------------------------
 
@@ -375,43 +404,58 @@ class Tools:
         return f'done: {tool} {words}\nnext: wait(id="{id_}")'
 
     def launch(
-        self, program: str, args: dict[str, str] | None = None, token: str | None = None
+        self,
+        program: str | None = None,
+        script: str | None = None,
+        token: str | None = None,
+        **options: Any,
     ) -> str:
-        """Launch the program of a pipeline again."""
-        summary = self._find(program)
-        query = p.PipelineParams(id=summary.pipeline.id)
+        """Launch a script, or the program of a pipeline."""
+        summary = self._program(program, script)
+        id_, args, budget = summary.pipeline.id, options.get("args") or {}, options.get("budget")
+        query = p.PipelineParams(id=id_)
         view = self.api.call(programs.PROGRAM, query)
         runs_here = view.call is not None and view.problem is None
-        if args and not runs_here:
-            reason = view.problem or "its program was not recorded"
-            raise ToolError(f"the program cannot be started with other arguments: {reason}")
-        merged = {**view.call.arguments, **(args or {})} if runs_here else {}
-        function = quoted(view.call.function) if runs_here else "the same tree"
-        effect = json.dumps([summary.pipeline.id, merged, runs_here], sort_keys=True)
-        arguments = {"program": program, "args": args}
+        if args or script is not None:
+            self._check_call(view)
+        merged = {**view.call.arguments, **args} if runs_here else {}
+        arguments = {"program": program, "script": script, **options}
+        effect = json.dumps([id_, merged, runs_here], sort_keys=True)
         if token is None:
             made = dry_run_token(self.key, "launch", arguments, effect, self.clock())
+            name = quoted(view.call.function) if runs_here else "the same tree"
             values = quoted(json.dumps(merged, ensure_ascii=False))
-            words = f"launches {function} with {values}; {self.plan(summary.pipeline.id)}"
+            limit = "" if budget is None else f", for at most ${budget:g} in the cloud"
+            words = f"launches {name} with {values}{limit}; the last time: {self.plan(id_)}"
             return f"dry run, nothing was launched: {words}\ntoken: {made}"
         check_dry_run_token(self.key, token, "launch", arguments, effect, self.clock())
-        if not runs_here:
-            made_one = self.api.call(run.LAUNCH_AGAIN, query, LaunchAgain(), token)
-            return f'launched {made_one.pipeline.id}\nnext: wait(id="{made_one.pipeline.id}")'
-        start = self.api.call(programs.START_PROGRAM, query, StartProgram(arguments=merged), token)
-        return self._started(start.id)
+        if runs_here:
+            request = StartProgram(arguments=merged, budget=budget)
+            launched = self._start(summary, request, token).pipeline
+        else:
+            again = LaunchAgain(budget=budget)
+            launched = self.api.call(run.LAUNCH_AGAIN, query, again, token).pipeline.id
+        if launched is None:
+            raise ToolError("the script ended without launching a pipeline")
+        return f'launched {launched}\nnext: wait(id="{launched}")'
 
-    def _started(self, start: str) -> str:
-        query = programs.PROGRAM_START.params(start=start)
+    def _start(
+        self, summary: PipelineSummary, request: StartProgram, key: str | None = None
+    ) -> ProgramStart:
+        """Run a script to its end; raises `ToolError` if it fails."""
+        query = p.PipelineParams(id=summary.pipeline.id)
+        found: ProgramStart = self.api.call(programs.START_PROGRAM, query, request, key)
         for _ in range(50):
-            found = self.api.call(programs.PROGRAM_START, query)
-            if found.state.value != "running":
+            if found.state is not StartState.RUNNING:
                 break
             self.sleep(_POLL_SECONDS)
-        if found.pipeline is not None:
-            return f'launched {found.pipeline}\nnext: wait(id="{found.pipeline}")'
-        lines = [*found.problems.values(), found.message or "", *found.output.splitlines()[-20:]]
-        raise ToolError(f"the program is {found.state.value}: " + clean(" ".join(lines)))
+            started = programs.PROGRAM_START.params(start=found.id)
+            found = self.api.call(programs.PROGRAM_START, started)
+        if found.state is StartState.DONE:
+            return found
+        problems = [f"{name} {reason}" for name, reason in found.problems.items()]
+        lines = [*problems, found.message or "", *found.output.splitlines()[-20:]]
+        raise ToolError(f"the program is {found.state.value}: {clean(' '.join(lines)).strip()}")
 
     def exec_in_failure(self, id: str, **fields: Any) -> str:  # noqa: A002
         """Run a command in a container like that of a failed attempt."""
@@ -442,6 +486,40 @@ class Tools:
         return "\n".join(parts)
 
     # ---- helpers ------------------------------------------------------------------------------
+
+    def _program(self, id_: str | None, script: str | None) -> PipelineSummary:
+        """Return the pipeline with an id, or the newest one that a script launched."""
+        if (id_ is None) == (script is None):
+            raise ToolError("name either a pipeline or a script")
+        if id_ is not None:
+            return self._find(id_)
+        wanted = f"/{script}".replace("//", "/")
+        query = p.ListParams(text=str(script)[:200], limit=100)
+        found: dict[str, PipelineSummary] = {}
+        for one in self.api.call(run.LIST, query).pipelines:
+            path = one.pipeline.program or ""
+            if f"/{path}".replace("//", "/").endswith(wanted):
+                found.setdefault(path, one)
+        if len(found) > 1:
+            raise ToolError(f"several scripts end so: {', '.join(map(quoted, found))}; name one")
+        if not found:
+            raise ToolError(
+                f"no pipeline was launched by {quoted(str(script))}: a person, or an assistant "
+                f"with a shell, launches it once: python {quoted(str(script))} --local"
+            )
+        return next(iter(found.values()))
+
+    def _call_of(self, summary: PipelineSummary) -> ProgramCall:
+        query = p.PipelineParams(id=summary.pipeline.id)
+        return self._check_call(self.api.call(programs.PROGRAM, query))
+
+    @staticmethod
+    def _check_call(view: ProgramView) -> ProgramCall:
+        """Return the call of a program that can be started here."""
+        if view.call is None or view.problem is not None:
+            reason = view.problem or "its program was not recorded"
+            raise ToolError(f"the program cannot be started: {reason}")
+        return view.call
 
     def _find(self, given: str) -> PipelineSummary:
         """Return the pipeline that an id, its beginning, ``@last`` or ``@failed`` means."""

@@ -6,7 +6,7 @@ far, another minute of each running command and a minute of the command itself f
 of its node and of the nodes above. Running commands are not stopped.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from conducto_core.workers.rules.fargate import PRICES, SIZES_BY_PRICE, Size
 
@@ -57,6 +57,17 @@ def too_low(path: str, budget: float, cost: float) -> str | None:
         f"budget={budget:g} is not above the cost of {path} so far, ${_amount(cost)}; set a higher "
         "budget, or pause the pipeline"
     )
+
+
+def with_budget(form: dict[str, Any], budget: float) -> dict[str, Any]:
+    """Return a launch form whose root has a budget, in place of its own.
+
+    >>> with_budget({"nodes": [{"id": "b"}, {"id": "a"}], "edges": [["a", "b", "x"]]}, 2.0)["nodes"]
+    [{'id': 'b'}, {'id': 'a', 'budget': 2.0}]
+    """
+    below = {child for _, child, _ in form["edges"]}
+    nodes = [node if node["id"] in below else {**node, "budget": budget} for node in form["nodes"]]
+    return {**form, "nodes": nodes}
 
 
 #: The least and the greatest price with the durations of earlier runs, None without any, and the

@@ -9,6 +9,9 @@ from urllib.parse import quote
 from conducto.integrations.http import DeliveryError
 from conducto.wire.printable import shell_word
 from conducto_core.command.masking import Mask
+from conducto_core.diagnosis.model import Diagnosis
+from conducto_core.diagnosis.rules.markdown import markdown
+from conducto_core.diagnosis.rules.text import render
 from conducto_core.notifications.channels import WEBHOOK
 from conducto_core.notifications.model import (
     DeliveryState,
@@ -27,7 +30,7 @@ from conducto_core.notifications.rules import (
 )
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import Counts, PipelineRecord
-from conducto_core.run.model.states import State
+from conducto_core.run.model.states import FAILED, State
 from conducto_core.run.rules.tree_state import LiveNode, TreeState
 from conducto_core.secrets.rules import is_untrusted
 from conducto_core.tree.model import Callback
@@ -264,6 +267,52 @@ def _document(
         "text": notification.text,
         "url": page,
     }
+
+
+# ----------------------------------------------------------------------------------------
+# The diagnosis in a message. It is made when the message is sent: an event has no time for it.
+
+
+#: Maximum bytes of a diagnosis in a message.
+_MAX_DIAGNOSIS = 3000
+#: Characters that Slack would read as a mention, a link or the end of the block.
+_SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'"})
+
+
+def needs_diagnosis(notification: NotificationRecord, message: NotificationRecord) -> bool:
+    """Return whether a message explains a failure: one with a summary, on a channel for text."""
+    summary = bool(notification.arguments.get("node_summary"))
+    return summary and message.state in FAILED and message.callback in _TEXTS
+
+
+def with_diagnosis(
+    message: NotificationRecord, found: Diagnosis, nonce: str, mask: Mask
+) -> NotificationRecord:
+    """Return a message with the diagnosis of its node, if that has failures (it may run again)."""
+    if not found.failures:
+        return message
+    return message.model_copy(update=_TEXTS[message.callback](message, found, nonce, mask))
+
+
+def _plain(message: NotificationRecord, found: Diagnosis, nonce: str, mask: Mask) -> dict[str, Any]:
+    text = mask.text(render(found, _MAX_DIAGNOSIS, nonce))
+    return {"text": f"{message.text}\n\n{text}"}
+
+
+def _slack(message: NotificationRecord, found: Diagnosis, nonce: str, mask: Mask) -> dict[str, Any]:
+    text = mask.text(render(found, _MAX_DIAGNOSIS, nonce)).translate(_SLACK)
+    return {"text": f"{message.text}\n```\n{text}\n```"}
+
+
+def _webhook(
+    message: NotificationRecord, found: Diagnosis, _nonce: str, mask: Mask
+) -> dict[str, Any]:
+    text = mask.text(markdown(found, _MAX_DIAGNOSIS))
+    document = {**message.arguments["document"], "diagnosis": text}
+    return {"arguments": {**message.arguments, "document": document}}
+
+
+_TEXTS = {"slack_status": _slack, "email": _plain, WEBHOOK: _webhook}
 
 
 # ----------------------------------------------------------------------------------------

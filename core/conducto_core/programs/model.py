@@ -4,13 +4,15 @@ Values of parameters are the words that they are on a command line.
 """
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from conducto_core.record import Record
 from conducto_core.run.model.params import PipelineId
 from conducto_core.run.model.requests import LaunchRequest, PipelineSummary
+
+Budget = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 # ----------------------------------------------------------------------------------------
 # The call of a program's function that made a tree.
@@ -105,10 +107,12 @@ class LaunchAgain(Record):
     Attributes:
         run: Run it at once.
         title: Title instead of the pipeline's.
+        budget: Its maximum cost in the cloud, in dollars, instead of the tree's.
     """
 
     run: bool = True
     title: str | None = None
+    budget: Budget | None = None
 
 
 class StartProgram(Record):
@@ -120,6 +124,7 @@ class StartProgram(Record):
         action: ``launch`` the tree, or return the ``plan`` for it and launch nothing.
         run: Run the pipeline at once.
         title: Title instead of the script's own.
+        budget: Maximum cost of the pipeline in the cloud, in dollars, instead of the script's.
     """
 
     arguments: dict[str, str] = {}
@@ -127,6 +132,7 @@ class StartProgram(Record):
     action: Literal["launch", "plan"] = "launch"
     run: bool = True
     title: str | None = None
+    budget: Budget | None = None
 
 
 class ProgramStartParams(Record):

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any, Protocol
 
 from conducto_core.api.serve import serves
+from conducto_core.budgets.rules import with_budget
 from conducto_core.command.text import CommandError, as_written, script_of
 from conducto_core.errors import RefusedError
 from conducto_core.images.model import ImageSources
@@ -171,7 +172,16 @@ class Programs(ABC):
         launch = await self.stored_launch(original)
         title = request.title or launch.title
         tags = tuple(tag for tag in launch.tags if tag != LINK_TAG)  # by this launch, not that one
-        changes = {"run": request.run, "title": title, "copy_of": original, "tags": tags}
+        tree = launch.tree
+        if request.budget is not None:
+            tree = with_budget(tree, request.budget)
+        changes = {
+            "run": request.run,
+            "title": title,
+            "copy_of": original,
+            "tags": tags,
+            "tree": tree,
+        }
         again = launch.model_copy(update=changes)
         return await self.launch_stored(again, key, repeated=repeated)
 

@@ -7,7 +7,8 @@ image or data file can also change what the pipeline's other commands do.
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from difflib import get_close_matches
+from typing import Any, NamedTuple
 
 from conducto_core.errors import RefusedError
 from conducto_core.run.model.records import ForeignChange, PipelineRecord
@@ -59,6 +60,23 @@ def granted(
         names: Those that the command gets; None: all.
     """
     return {k: v for k, v in env.items() if names is None or k in names or k not in secrets}
+
+
+def missing(form: Mapping[str, Any], known: Collection[str]) -> list[str]:
+    """Return a warning for each name in ``secrets=`` of a launch form that no secret has.
+
+    >>> form = {"nodes": [{"secrets": ["NPM_TOKN"]}, {"secrets": ["NPM_TOKEN"]}, {}]}
+    >>> missing(form, ["NPM_TOKEN"])
+    ["there is no secret 'NPM_TOKN', which secrets= names; did you mean 'NPM_TOKEN'?"]
+    """
+    named = dict.fromkeys(name for node in form["nodes"] for name in node.get("secrets") or ())
+    found = []
+    for name in named:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"run: conducto secrets set {name}"
+            found.append(f"there is no secret {name!r}, which secrets= names; {remedy}")
+    return found
 
 
 class SecretAccess(NamedTuple):

@@ -7,9 +7,11 @@ keeps one status per name). For each node and callback, notifications are sent i
 last one is the current one.
 """
 
+import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from secrets import token_hex
 
 from chalicelib.dependencies import Dependencies
 from chalicelib.errors import ConflictError
@@ -20,6 +22,8 @@ from chalicelib.triggers.github_app import forget_token
 from chalicelib.triggers.triggers import trigger_token
 from conducto.integrations.http import DeliveryError, TokenDeliveryError
 from conducto_core.command.masking import Mask
+from conducto_core.diagnosis.handlers import Diagnoses
+from conducto_core.diagnosis.model import DiagnosisParams
 from conducto_core.notifications.channels import COMMIT_CALLBACKS, Send, Settings, deliver
 from conducto_core.notifications.messages import (
     DeliveryResult,
@@ -27,6 +31,8 @@ from conducto_core.notifications.messages import (
     after_try,
     dropped,
     message_of,
+    needs_diagnosis,
+    with_diagnosis,
 )
 from conducto_core.notifications.model import DeliveryState, NotificationRecord, NotificationRule
 from conducto_core.run.model.records import GitOrigin, PipelineRecord
@@ -78,10 +84,21 @@ class _Round:
 
 
 class NotificationSender:
-    """Sends due notifications; ``settings.owner`` is replaced for each pipeline."""
+    """Sends due notifications; ``settings.owner`` is replaced for each pipeline.
 
-    def __init__(self, cloud: Dependencies, settings: Settings, send: Send = deliver) -> None:
+    Args:
+        diagnoses: Returns the diagnoses of an organisation's pipelines.
+    """
+
+    def __init__(
+        self,
+        cloud: Dependencies,
+        diagnoses: Callable[[str], Diagnoses],
+        settings: Settings,
+        send: Send = deliver,
+    ) -> None:
         self._cloud = cloud
+        self._diagnoses = diagnoses
         self._settings = settings
         self._send = send
 
@@ -196,6 +213,8 @@ class NotificationSender:
             message = message_of(notification, round_.record, round_.lookup)
             if message is None:
                 return dropped(notification, self._now)
+            if needs_diagnosis(notification, message):
+                message = self._diagnosed(round_, message)
             self._deliver(round_, message)
         except DeliveryError as refused:
             text = round_.mask().text(str(refused))
@@ -205,6 +224,17 @@ class NotificationSender:
             # the response of a service may contain a secret.
             error = DeliveryError(round_.mask().text(f"sending failed: {strange!r}"))
         return after_try(round_.pipeline_id, notification, error, self._now)
+
+    def _diagnosed(self, round_: _Round, message: NotificationRecord) -> NotificationRecord:
+        """Return a message with its diagnosis; without it if there is none."""
+        try:
+            query = DiagnosisParams(id=round_.pipeline_id, root=message.about)
+            found = asyncio.run(self._diagnoses(round_.org).get_diagnosis(query))
+            return with_diagnosis(message, found, token_hex(4), round_.mask())
+        except Exception:
+            about = {"pipeline": round_.pipeline_id}
+            logger.exception("a notification has no diagnosis", extra=about)
+            return message
 
     def _deliver(self, round_: _Round, message: NotificationRecord) -> None:
         git = round_.record.git if message.callback in COMMIT_CALLBACKS else None

@@ -149,6 +149,7 @@ def _runner(
         scheduler=scheduler,
         cache=store.cache,
     )
+    scheduler.notifier.diagnoses = pipelines
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
     timer = _schedule_timer(home, store, scheduler, pipelines, clock)
     return Runner(pipelines, keeper, timer, scheduler, store, engine_contexts)

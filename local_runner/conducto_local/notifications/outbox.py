@@ -12,11 +12,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 from weakref import WeakValueDictionary
 
 from conducto.integrations.http import DeliveryError
 from conducto_core.command.masking import Mask
+from conducto_core.diagnosis.handlers import Diagnoses
+from conducto_core.diagnosis.model import DiagnosisParams
 from conducto_core.notifications.channels import Send, Settings, deliver
 from conducto_core.notifications.messages import (
     FIRST_DELAY,
@@ -27,6 +30,8 @@ from conducto_core.notifications.messages import (
     dropped,
     masked,
     message_of,
+    needs_diagnosis,
+    with_diagnosis,
 )
 from conducto_core.notifications.model import DeliveryState, NotificationRecord, NotificationRule
 from conducto_core.notifications.rules import RULE_CALLBACK
@@ -63,7 +68,13 @@ class Channels:
 
 
 class Outbox:
-    """All notifications of one agent."""
+    """All notifications of one agent.
+
+    Attributes:
+        diagnoses: Explains failures in messages; None before the agent's pipelines are open.
+    """
+
+    diagnoses: Diagnoses | None = None
 
     def __init__(
         self,
@@ -132,6 +143,8 @@ class Outbox:
             if message is None:
                 tried = dropped(notification, time.time())
             else:
+                if needs_diagnosis(notification, message):
+                    message = await self._diagnosed(pipeline_id, message)
                 error = await self.send_now(pipeline_id, message)
                 tried = after_try(pipeline_id, notification, error, time.time())
             await self._write(pipeline_id, tried.notification)
@@ -156,6 +169,18 @@ class Outbox:
             notifications=lambda: self._store.notifications(pipeline_id),
         )
         return message_of(notification, record, lookup)
+
+    async def _diagnosed(self, pipeline_id: str, message: NotificationRecord) -> NotificationRecord:
+        """Return a message with its diagnosis; without it if there is none."""
+        if self.diagnoses is None:
+            return message
+        try:
+            query = DiagnosisParams(id=pipeline_id, root=message.about)
+            found = await self.diagnoses.get_diagnosis(query)
+            return with_diagnosis(message, found, token_hex(4), self._secrets.mask)
+        except Exception:
+            logger.exception("a notification has no diagnosis", extra={"pipeline": pipeline_id})
+            return message
 
     async def send_now(
         self, pipeline_id: str, notification: NotificationRecord

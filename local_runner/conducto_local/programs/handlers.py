@@ -89,6 +89,7 @@ def _flags(record: PipelineRecord, call: ProgramCall, request: StartProgram) -> 
         "tags": ",".join(tag for tag in record.tags if tag != LINK_TAG) or None,
         "retention": str(record.retention),
         "engine": "process" if record.engine == "process" else None,
+        "budget": None if request.budget is None else f"{request.budget!r}",
     }
     given = [f"{flag_of(call, k)}={v}" for k, v in optional.items() if v is not None]
     switches = ["run", "detach"] if request.run else []

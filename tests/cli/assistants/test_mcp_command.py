@@ -172,3 +172,57 @@ def test_repair_becomes_a_diff_of_the_script(
     changed = script.read_text()
     assert 'step(root, "build", "echo built")' in changed
     assert changed.count("\n") == SCRIPT.count("\n")
+
+
+DAYS = """import conducto as co
+
+
+def main(days: int = 1) -> co.Parallel:
+    root = co.Parallel(budget=9)
+    for n in range(days):
+        root[f"day{n}"] = co.Exec("echo ok")
+    return root
+
+
+co.main(default=main)
+"""
+
+
+def test_script_is_planned_and_launched_with_arguments_and_a_budget(
+    person: Person, session: Session, tmp_path: Path
+) -> None:
+    script = tmp_path / "ci" / "days.py"
+    script.parent.mkdir()
+    script.write_text(DAYS)
+    unknown = session.call("launch", script="ci/days.py", args={"days": "2"})
+    person.run(script, "--engine=process")
+    script.write_text(DAYS.replace("echo ok", "echo changed"))
+
+    plan = session.call("plan", script="ci/days.py", args={"days": "4"})
+    wrong = session.call("plan", script="ci/days.py", args={"days": "four"})
+    dry = session.call("launch", script="ci/days.py", args={"days": "3"}, budget=2.5)
+    before = len(person.read("list"))
+    text = session.act("launch", script="ci/days.py", args={"days": "3"}, budget=2.5)
+
+    assert "no pipeline was launched by" in unknown
+    assert "would launch 4 commands" in plan
+    assert wrong == "the program is invalid: days must be a whole number, got 'four'"
+    assert "for at most $2.5 in the cloud" in dry
+    assert before == len(person.read("list")) - 1
+    id_ = text.split()[1]
+    assert "done, settled, 3 done" in session.call("wait", id=id_)
+    assert "budget = 2.5 " in session.call("get_node", id=id_, path="/")
+    assert "0: changed" in session.call("get_logs", id=id_, path="/day2", stream="stdout")
+
+
+def test_only_an_author_runs_a_script(person: Person, tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(DAYS)
+    person.run(script, "--engine=process")
+    reader = Session(person, "--allow", "control")
+    try:
+        text = reader.call("plan", script=str(script), args={})
+    finally:
+        reader.end()
+
+    assert "start_program needs the scope 'author'" in text

@@ -6,9 +6,11 @@ import pytest
 import conducto as co
 from conducto.api import Config
 from conducto.tree.launch import LaunchOptions
+from conducto.tree.launch_form import to_launch_form
 from conducto_cli.launch.local import launch as launch_here
 from conducto_cli.launch.local import program_of, request_of, submit
 from conducto_client import Client, HttpTransport
+from conducto_core.secrets.model import PutSecrets, SecretValue
 from support.api_server import running_server
 from support.cli_trees import CountingPipelines
 
@@ -18,9 +20,15 @@ FORM = {"nodes": [{"title": "T", "doc": "D", "tags": ["a"]}], "edges": [], "imag
 
 
 def launch(open_client: OpenClient, *, has_engine: bool = False, **fields: object) -> int:
-    tree = {"nodes": {"/": {"type": "Serial"}, "/a": {"type": "Exec"}}}
+    return launch_tree(open_client, co.Exec("true"), has_engine=has_engine, **fields)
+
+
+def launch_tree(
+    open_client: OpenClient, root: co.Node, *, has_engine: bool = False, **fields: object
+) -> int:
     options = LaunchOptions(**fields)
-    request = request_of(FORM, options).model_copy(update={"tree": tree})
+    form = to_launch_form(root)
+    request = request_of(FORM, options).model_copy(update={"tree": form})
     return submit(open_client, request, options, has_engine=has_engine)
 
 
@@ -57,6 +65,23 @@ def test_launch_warns_about_missing_engine_features(
 
     warning = "warning: this container engine does not enforce mem=\n"
     assert capsys.readouterr().err == (warning if has_engine else "")
+
+
+def test_launch_warns_about_secrets_that_nobody_has_stored(
+    open_client: OpenClient, capsys: Output
+) -> None:
+    with open_client() as client:
+        client.put_secrets(PutSecrets(secrets=(SecretValue(key="NPM_TOKEN", value="abcdefgh"),)))
+    root = co.Serial(secrets=["NPM_TOKEN"])
+    root["a"] = co.Exec("true", secrets=["NPM_TOKN", "AWS"])
+    root["b"] = co.Exec("true", secrets=["AWS"])
+
+    launch_tree(open_client, root)
+
+    assert capsys.readouterr().err == (
+        "warning: there is no secret 'NPM_TOKN', which secrets= names; did you mean 'NPM_TOKEN'?\n"
+        "warning: there is no secret 'AWS', which secrets= names; run: conducto secrets set AWS\n"
+    )
 
 
 def test_delayed_launch_shows_its_start_time(open_client: OpenClient, capsys: Output) -> None:

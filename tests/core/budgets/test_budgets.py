@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import conducto as co
+from conducto.tree.launch_form import to_launch_form
 from conducto_core.asl.rules.forecast import price_range
 from conducto_core.budgets.rules import (
     PriceRange,
@@ -13,6 +15,7 @@ from conducto_core.budgets.rules import (
     price_line,
     too_low,
     used_up,
+    with_budget,
 )
 from conducto_core.tree.rules.resolve import resolve
 from conducto_core.workers.rules.fargate import Size
@@ -86,3 +89,14 @@ def test_price_range_is_between_earlier_runs_and_time_limits() -> None:
     assert low < high < most
     assert 3 * hour < most < 3.2 * hour
     assert price_range(tree, [], 2)[0] is None
+
+
+def test_tree_is_launched_again_with_another_budget() -> None:
+    root = co.Serial(image="debian", budget=9)
+    root["a"] = co.Exec("true", budget=3)
+    written = to_launch_form(root)
+
+    resolved = resolve(with_budget(written, 2.0)).nodes
+
+    assert {path: node.budget for path, node in resolved.items()} == {"/": 2.0, "/a": 3.0}
+    assert resolve(written).nodes["/"].budget == 9.0

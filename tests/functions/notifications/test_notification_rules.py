@@ -12,7 +12,7 @@ from chalicelib.secrets.injection import org_scope
 from conducto_core.errors import NotFoundError
 from conducto_core.notifications.channels import Settings
 from conducto_core.notifications.model import DeliveryState, RuleParams, RuleRequest
-from conducto_core.run.model.records import GitOrigin
+from conducto_core.run.model.records import FirstError, GitOrigin
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import Cause
 from support.cloud.world import ME, STRANGER, World
@@ -38,7 +38,11 @@ def add(world: World, name: str, **fields: Any) -> None:
 def run(world: World, cause: Cause | None = None) -> str:
     world.now += 100
     pipeline = world.launch(serial(leaf("a")), run=True, title="Nightly")
-    world.run_out(lambda _: cause)
+    world.serve()
+    for worker in world.running().values():
+        text = "<!channel> ``` KeyError: 'x'"
+        worker.finish(cause=cause, first_error=FirstError(signature="KeyError", text=text))
+    world.run_out()
     return pipeline
 
 
@@ -51,15 +55,25 @@ def test_slack_and_mail_report_failures_and_recovery() -> None:
         settings = Settings(slack=slack.url, smtp=mail.url, sender="ci@example.com")
         for cause in (Cause.EXIT_CODE, Cause.EXIT_CODE, None, None):
             run(world, cause)
-            NotificationSender(world.cloud, settings).run()
+            NotificationSender(world.cloud, world.diagnoses, settings).run()
 
     first, second, third = [asked.body["text"].splitlines()[0] for asked in slack.asked]
     assert first.endswith(": failed")
     assert second.endswith(": failed again")
     assert third.endswith(": fixed")
+    # Failures are explained: text of commands cannot mention people or leave its block in Slack.
+    explained = [asked.body["text"] for asked in slack.asked]
+    assert explained[0].endswith("```")
+    assert "1 failed, 1 cause:" in explained[0]
+    assert "[1] 1 x exit code" in explained[0]
+    assert "&lt;!channel&gt; '''" in explained[0]
+    assert "<!channel>" not in "".join(explained)
+    assert "```" not in explained[2]
     ((to, message),) = mail.taken
     assert to == ["ops@example.com"]
     assert "failed again" in message
+    assert "| <!channel> ``` KeyError: 'x'" in message
+    assert "last 2 pipelines" in message
 
 
 def test_github_status_is_that_of_the_commit_of_the_trigger() -> None:
@@ -72,7 +86,7 @@ def test_github_status_is_that_of_the_commit_of_the_trigger() -> None:
     world.run_out(lambda _: Cause.EXIT_CODE)
     with web_service() as github:
         settings = Settings(github=f"{github.url}")
-        NotificationSender(world.cloud, settings).run()
+        NotificationSender(world.cloud, world.diagnoses, settings).run()
 
     assert {asked.path for asked in github.asked} == {"/repos/acme/app/statuses/abc123"}
     # The status of the rule, and the status that every pipeline of a trigger sets.
@@ -88,7 +102,7 @@ def test_webhooks_reach_only_public_addresses_from_the_cloud() -> None:
     with web_service() as receiver:
         add(world, "hook", channel="webhook", to=receiver.url, on=("failure",))
         pipeline = run(world, Cause.EXIT_CODE)
-        NotificationSender(world.cloud, Settings(public_only=True)).run()
+        NotificationSender(world.cloud, world.diagnoses, Settings(public_only=True)).run()
 
     failed = world.nodes(pipeline)["/"].notifications[-1]
     assert (failed.delivery, receiver.asked) == (DeliveryState.FAILED, [])

@@ -12,80 +12,17 @@ from typing import Any
 import pytest
 
 from conducto_core.assistants.rules.tools import TOOLS
-from conducto_core.people.model import NewToken
-from conducto_core.people.operations import CREATE_TOKEN
-from conducto_core.run.model.params import NoParams
 from support.fixtures import Scene, real
+from support.solver import Assistant, assistant, token_in
 
 MODERN = "2026-07-28"
 META = "io.modelcontextprotocol/"
-
-
-class Assistant:
-    """A client of the protocol without any library."""
-
-    def __init__(self, scene: Scene, token: str) -> None:
-        self.port = int(scene.endpoint.url.rpartition(":")[2])
-        self.token = token
-
-    async def post(
-        self, body: Any, method: str = "POST", **headers: str | None
-    ) -> tuple[int, dict[str, str], Any]:
-        return await asyncio.to_thread(self._post, body, method, headers)
-
-    def _post(
-        self, body: Any, method: str, more: dict[str, str | None]
-    ) -> tuple[int, dict[str, str], Any]:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers: dict[str, str | None] = {
-            "Host": f"127.0.0.1:{self.port}",
-            "Authorization": f"Bearer {self.token}",
-            "Content-Type": "application/json",
-            "Accept": "application/json, text/event-stream",
-            **{name.replace("_", "-"): value for name, value in more.items()},
-        }
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.putrequest(method, "/mcp", skip_host=True)
-        for name, value in headers.items():
-            if value is not None:
-                connection.putheader(name, value)
-        connection.putheader("Content-Length", str(len(data)))
-        connection.endheaders(data)
-        response = connection.getresponse()
-        content = response.read()
-        found = {name.lower(): value for name, value in response.getheaders()}
-        connection.close()
-        return response.status, found, json.loads(content) if content[:1] == b"{" else content
-
-    async def rpc(self, method: str, **params: Any) -> Any:
-        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        return (await self.post(message))[2]
-
-    async def call(self, tool: str, *, fails: bool = False, **arguments: Any) -> str:
-        answer = await self.rpc("tools/call", name=tool, arguments=arguments)
-        result = answer["result"]
-        assert result["isError"] is fails, result
-        return str(result["content"][0]["text"])
-
-    async def act(self, tool: str, **arguments: Any) -> str:
-        token = token_in(await self.call(tool, **arguments))
-        return await self.call(tool, **arguments, token=token)
-
-
-def token_in(text: str) -> str:
-    return text.rpartition("token: ")[2]
 
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     async with real(tmp_path) as found:
         yield found
-
-
-async def assistant(scene: Scene, *scopes: str) -> Assistant:
-    request = NewToken.model_validate({"name": "editor", "scopes": scopes, "days": 1 / 3})
-    made = await scene.ask(lambda client: client.call(CREATE_TOKEN, NoParams(), request))
-    return Assistant(scene, made.token)
 
 
 @pytest.fixture
@@ -121,7 +58,7 @@ async def test_token_sees_only_its_tools(scene: Scene, author: Assistant) -> Non
     assert [one["name"] for one in every["result"]["tools"]] == [tool.name for tool in TOOLS]
     assert len(TOOLS) == 15
     assert len(few["result"]["tools"]) == 9
-    assert len(json.dumps(every, separators=(",", ":"))) < 9000
+    assert len(json.dumps(every, separators=(",", ":"))) < 9500
     text = await reader.call("rerun", id="@last", failed=True, fails=True)
     assert "rerun needs the scope 'control'" in text
 

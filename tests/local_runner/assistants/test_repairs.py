@@ -1,7 +1,7 @@
 """A scripted solver repairs broken pipelines with the tools only, and counts calls and bytes.
 
-It shows what the tools are able to do, not what a model does with them. Cases that need containers
-or images are not among these, because the pipelines run as plain processes.
+It shows what the tools are able to do, not what a model does with them. The cases that need
+containers or images are in ``tests/system/docker``; these pipelines run as plain processes.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from tests.local_runner.assistants.test_mcp import Assistant, assistant
 
 import conducto as co
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.run.model.requests import LaunchRequest
 from support.fixtures import Scene, real
+from support.solver import Solver, assistant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-MAX_CALLS, MAX_BYTES = 6, 12_000
 NOISE = "for n in $(seq 400); do echo note: remark $n; done"
 
 
@@ -81,24 +80,6 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         yield found
 
 
-class Solver:
-    """Counts the calls and bytes of an assistant."""
-
-    def __init__(self, client: Assistant) -> None:
-        self.client = client
-        self.calls = self.bytes = 0
-
-    async def call(self, tool: str, **arguments: Any) -> str:
-        text = await self.client.call(tool, **arguments)
-        self.calls += 1
-        self.bytes += len(text.encode())
-        return text
-
-    async def act(self, tool: str, **arguments: Any) -> None:
-        token = (await self.call(tool, **arguments)).rpartition("token: ")[2]
-        await self.call(tool, **arguments, token=token)
-
-
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 async def test_cause_is_named_and_repaired(
     scene: Scene, case: Case, tmp_path: Path, record_property: Callable[[str, object], None]
@@ -108,22 +89,8 @@ async def test_cause_is_named_and_repaired(
     root["after"] = co.Exec("true")
     request = LaunchRequest(tree=to_launch_form(root), engine="process", run=True)
     id_ = (await scene.ask(lambda client: client.launch(request))).pipeline.id
-    solver = Solver(await assistant(scene, "author"))
+    solver = Solver(await assistant(scene, "author"), record_property)
     await solver.client.call("wait", id=id_)
 
-    text = await solver.call("explain", id="@failed")
-
-    seen = text.replace(case.command, "")
-    assert all(word in seen for word in case.words), text
-    assert solver.bytes <= MAX_BYTES
-    ours = [line for line in text.splitlines() if not line.startswith("| ")]
-    assert not any("IGNORE" in line for line in ours)
-    if case.repair is None:
-        await solver.act("rerun", id=id_, failed=True)
-    else:
-        await solver.act("modify", id=id_, path="/broken", **case.repair)
-    end = await solver.call("wait", id=id_)
-    assert end.startswith(f"{id_} done, settled"), end
-    assert solver.calls <= MAX_CALLS
-    record_property("calls", solver.calls)
-    record_property("bytes", solver.bytes)
+    await solver.find_cause("@failed", case.words)
+    await solver.repair(id_, "/broken", case.repair)

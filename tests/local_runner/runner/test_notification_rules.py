@@ -38,7 +38,7 @@ async def test_webhook_reports_failures_and_recovery(tmp_path: Path) -> None:
             await opened.pipelines.put_notification_rule(RuleParams(name="ops"), rule)
             secret = SecretValue(key="HOOK", value=SECRET)
             await opened.pipelines.put_secrets(PutSecrets(secrets=(secret,)))
-            for command in ("exit 1", "exit 1", "true", "true"):
+            for command in ("echo 'fatal: *no* disk' >&2; exit 1", "exit 1", "true", "true"):
                 run = await local.run(tree(command))
 
                 async def settled(run: object = run) -> bool:
@@ -56,6 +56,10 @@ async def test_webhook_reports_failures_and_recovery(tmp_path: Path) -> None:
         *("start", "fixed"),
         "start",
     ]
+    explained = [asked.body.get("diagnosis", "") for asked in receiver.asked]
+    assert explained[0] + "".join(explained[4:]) == ""  # nothing failed
+    assert explained[1].startswith("**1 of 1 commands failed, for one reason.**")
+    assert "\n    fatal: *no* disk\n" in explained[1]  # in an indented block
     assert [each.delivery for each in last] == [DeliveryState.SENT, DeliveryState.DROPPED]
     for asked in receiver.asked:
         signed = generic_signature(SECRET, asked.headers[TIME_HEADER.lower()], asked.raw)

@@ -188,6 +188,9 @@ class World:
     def pipelines(self, identity: Identity = ME) -> CloudPipelines:
         return CloudPipelines(self.engine, identity)
 
+    def diagnoses(self, org: str) -> CloudPipelines:
+        return self.pipelines(replace(ME, org=org))
+
     def launch(self, tree: dict[str, Any], *, run: bool = True, **more: Any) -> str:
         images = more.pop("images", None)
         request = LaunchRequest(tree=form(tree, images), run=run, **more)

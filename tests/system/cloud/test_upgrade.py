@@ -11,8 +11,11 @@ import pytest
 
 import conducto as co
 from conducto_client.errors import ApiError
+from conducto_core.diagnosis.model import DiagnosisParams
 from conducto_core.installation.names import Variables, pipeline_directory
+from conducto_core.programs.history import WhyParams
 from conducto_core.run.model.requests import Action
+from conducto_core.secrets.model import PutSecrets, SecretValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.long]
 
 WAIT = "until test -e /conducto/data/pipeline/{}; do sleep 0.1; done; echo {}"
+SEEN = "echo ${NPM:+npm} ${OTHER:+other}"
 #: The next version's records: one schema more, in which attempts have a further field.
 STEPS = "SCHEMA = Schema(STEPS)"
 NEXT_STEPS = """def _noted(attempt: Any) -> Any:
@@ -115,6 +119,38 @@ def test_pipelines_that_ended_before_an_upgrade_can_be_changed_after_it(
     assert first.env["WRITTEN"] == "before"
     assert "WRITTEN" not in second.env
     assert run.states()["/"] == "done"
+
+
+def test_fields_of_nodes_and_attempts_survive_an_upgrade(
+    installed: Emulator, me: Cloud, newer: Path
+) -> None:
+    secrets = tuple(SecretValue(key=key, value=f"{key}-value") for key in ("NPM", "OTHER"))
+    me.client.put_secrets(PutSecrets(secrets=secrets))
+    root = co.Serial(image="busybox:latest", cpu=0.25, mem=0.25, secrets=["NPM"], budget=5)
+    root.retry = co.retry(1, delay="1s", on=[75])
+    root["a"] = co.Exec(f"{SEEN}; echo 'fatal: no disk' >&2; exit 75")
+    first = me.run(root)
+    (old, _retried) = first.attempts("/a")
+
+    deploy(installed, newer)
+    first.control(Action.RESET, "/a")
+    first.control(Action.RUN)
+    first.until(lambda: len(first.attempts("/a")) == 4, "it was run and retried again").settled()
+    attempts = first.attempts("/a")
+
+    assert [first.output("/a", attempt=number) for number in (1, 4)] == [b"npm\n", b"npm\n"]
+    kept = attempts[0].model_copy(update={"env": old.env})
+    assert kept == old  # with its fingerprint, its first error and the time of its retry
+    assert old.fingerprint is not None
+    assert old.first_error is not None
+    assert old.first_error.text == "fatal: no disk"
+    assert me.client.get_why(WhyParams(id=first.id, path="/a")).changed == ()
+    found = me.client.get_diagnosis(DiagnosisParams(id=first.id))
+    assert [each.count for each in found.causes] == [1]
+    details = {each.name: each.value for each in me.client.node(first.id, "/a").parameters}
+    assert details["secrets"] == ["NPM"]
+    group = {each.name: each.value for each in me.client.node(first.id, "/").parameters}
+    assert group["budget"] == 5.0
 
 
 def test_downgrade_loses_nothing(

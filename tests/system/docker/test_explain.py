@@ -16,6 +16,7 @@ import conducto as co
 from conducto_core.diagnosis.model import Diagnosis, DiagnosisParams
 from conducto_core.secrets.model import PutSecrets, SecretValue
 from support.local import Local, Run, local_runner
+from support.solver import without_commands
 from support.stand_ins import call, ensure
 
 pytestmark = pytest.mark.docker
@@ -130,19 +131,6 @@ CASES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
 
 async def explain(run: Run, **params: Any) -> Diagnosis:
     return await run.local.pipelines.get_diagnosis(DiagnosisParams(id=run.id, **params))
-
-
-def without_commands(text: str) -> str:
-    """Return a text without the commands that it quotes."""
-    kept, inside = [], False
-    for line in text.split("\n"):
-        if line.startswith("  command"):
-            inside = True
-        elif line.startswith("</output") and inside:
-            inside = False
-        elif not inside:
-            kept.append(line)
-    return "\n".join(kept)
 
 
 async def test_cause_of_each_broken_pipeline_is_named_in_one_call(

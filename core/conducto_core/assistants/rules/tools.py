@@ -33,6 +33,8 @@ _PATH = {"type": "string", "maxLength": 4096, "description": "path of a node: /t
 _PATHS = {"type": "array", "items": _PATH, "maxItems": 100}
 _NUMBER = {"type": "integer", "minimum": 1}
 _TOKEN = {"type": "string", "maxLength": 200, "description": "of the dry run: acts"}
+_SCRIPT = {"type": "string", "maxLength": 200, "description": "end of its path: ci/main.py"}
+_ARGS = {"type": "object", "additionalProperties": {"type": "string"}}
 _STATES = ("pending", "running", "done", "error", "killed")
 
 
@@ -158,8 +160,9 @@ TOOLS = (
     Tool(
         "plan",
         "read",
-        "What a pipeline like this one takes: its commands, time and cost.",
-        {"id": _ID},
+        "What a pipeline took, or what its script would launch with args (runs it: scope author).",
+        {"id": _ID, "script": _SCRIPT, "args": _ARGS},
+        (),
     ),
     Tool(
         "rerun",
@@ -221,13 +224,16 @@ TOOLS = (
     Tool(
         "launch",
         "author",
-        "Launch the program of a pipeline again, with other arguments or the same ones.",
+        "Launch the program of a pipeline, or a script that has launched one before, with the same "
+        "or other arguments.",
         {
             "program": {**_ID, "description": "a pipeline of the program"},
-            "args": {"type": "object", "additionalProperties": {"type": "string"}},
+            "script": _SCRIPT,
+            "args": _ARGS,
+            "budget": {"type": "number", "minimum": 0.01, "description": "dollars"},
             "token": _TOKEN,
         },
-        ("program",),
+        (),
         acts=True,
     ),
 )

@@ -28,7 +28,9 @@ _PLACEMENT = (
 _EDIT_NAMES = {"image_name": "image"}
 
 
-def parameters(chain: Chain, edited: frozenset[str] = frozenset()) -> tuple[Parameter, ...]:
+def parameters(  # noqa: C901  a condition for each parameter that is shown only if it is set
+    chain: Chain, edited: frozenset[str] = frozenset()
+) -> tuple[Parameter, ...]:
     """Return the parameters that apply to a node; ``edited`` were changed after the launch."""
     node = chain[0]
     found = [_placement(chain, name, default) for name, default in _PLACEMENT]
