@@ -26,7 +26,7 @@ from conducto_core.cache.rules import Inputs
 from conducto_core.command.text import CommandError, script_of
 from conducto_core.programs.relaunch import content_of, fingerprint_in
 from conducto_core.results.outputs import MAX_STREAM
-from conducto_core.results.rules import source_attempts
+from conducto_core.results.rules import Attempt, read_sources, sources_of
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import secret_access
@@ -178,11 +178,12 @@ class CacheDecisions:
         )
 
     def _results(self, live: CloudPipeline, node: LiveExec) -> dict[str, bytes]:
-        logs, sources = self._cloud.logs, source_attempts(node.spec, live.tree.nodes)
-        return {
-            path: logs.read(LogKey(live.id, path, number, "result"), 0, MAX_RESULT)
-            for path, number in sources.items()
-        }
+        def read(attempts: Sequence[Attempt]) -> Iterator[bytes]:
+            for each in attempts:
+                key = LogKey(live.id, each.path, each.number, "result")
+                yield self._cloud.logs.read(key, 0, MAX_RESULT)
+
+        return read_sources(sources_of(node.spec, live.tree.nodes), read)
 
     def _restore(self, live: CloudPipeline, queued: AttemptRecord, packed: bytes) -> int:
         """Write the streams of an entry as those of an attempt; return the size of its output.
