@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.transport.port import Body, Reply, StreamLostError, Transport
+from conducto_core.activity.model import Activity, ActivityParams
+from conducto_core.activity.operations import GET_ACTIVITY
 from conducto_core.api.operation import API_ROOT, IDEMPOTENCY_KEY, AnyOperation, Operation
 from conducto_core.approvals import operations as approvals
 from conducto_core.approvals.model import DecideApproval
@@ -408,6 +410,10 @@ class Client:
     def get_why(self, query: WhyParams) -> Why:
         """Return why a node ran: the inputs that differ from those of an earlier attempt."""
         return self.call(programs.GET_WHY, query)
+
+    def get_activity(self, query: ActivityParams) -> Activity:
+        """Return what runs and what waits, over all pipelines, and why."""
+        return self.call(GET_ACTIVITY, query)
 
     def list_cache(self, query: CacheQuery) -> CacheList:
         """Return the entries of the cache, the last used ones first."""

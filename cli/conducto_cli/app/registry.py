@@ -184,6 +184,12 @@ COMMANDS = {
         "Commands that ask for more memory than they use, and what less would save; and commands "
         "that fail and pass without a change, in the newest 30 finished pipelines of its program.",
     ),
+    "activity": CommandRow(
+        "activity.command",
+        _LOOK,
+        "show what runs and what waits, over all pipelines",
+        "The running commands, those that run longest first, and the reasons why others wait.",
+    ),
     "images": CommandRow(
         "images.command", _LOOK, "list the images of a pipeline and the states of their builds"
     ),

@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 
+from conducto_core.activity.handlers import Activities
 from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.serve import serves
 from conducto_core.cache.handlers import CacheOperations
@@ -45,7 +46,16 @@ from conducto_core.run.model.responses import ImageList
 from conducto_core.test_results.handlers import Tests
 
 
-class Pipelines(Programs, Comparisons, Diagnoses, Tests, NotificationRules, CacheOperations, ABC):
+class Pipelines(
+    Programs,
+    Activities,
+    Comparisons,
+    Diagnoses,
+    Tests,
+    NotificationRules,
+    CacheOperations,
+    ABC,
+):
     """The handlers that all targets share, and what they need of a target.
 
     A target has handlers of the other operations, too. All

@@ -7,6 +7,7 @@ import { withReference, withReferences } from "@/api/references";
 import { reportStatus } from "@/api/sessionLost";
 import { unconfirmed } from "@/api/unconfirmed";
 import type {
+  Activity,
   AgentStatus,
   ApprovalList,
   ArtifactList,
@@ -346,6 +347,8 @@ export const api = {
   whoAmI: (signal?: AbortSignal) => get<WhoAmI>("/whoami", {}, signal),
   cost: (id: string, nodes: number, signal?: AbortSignal) =>
     get<PipelineCost>(pipelinePath(id, "/cost"), { nodes }, signal),
+  activity: (signal?: AbortSignal) => get<Activity>("/activity", {}, signal),
+
   usage: (query: QueryOf<"get_usage">, signal?: AbortSignal) => get<Usage>("/usage", query, signal),
 };
 

@@ -23,6 +23,7 @@ export interface PageRoute {
 // The tree is part of the main script, because most links lead to it. The other pages are loaded
 // on demand.
 const PipelinesPage = page(async () => (await import("@/run/list/PipelinesPage")).PipelinesPage);
+const ActivityPage = page(async () => (await import("@/activity/ActivityPage")).ActivityPage);
 const SchedulesPage = page(async () => (await import("@/schedules/SchedulesPage")).SchedulesPage);
 const SchedulePage = page(async () => (await import("@/schedules/SchedulePage")).SchedulePage);
 const TriggersPage = page(async () => (await import("@/triggers/TriggersPage")).TriggersPage);
@@ -60,6 +61,7 @@ function page(load: () => Promise<ComponentType<PageProps>>): ComponentType<Page
 
 const PAGES: readonly PageRoute[] = [
   { path: "/", nav: { label: "Pipelines", icon: "list" }, page: PipelinesPage },
+  { path: "/activity", nav: { label: "Activity", icon: "activity" }, page: ActivityPage },
   { path: "/p/{id}", page: PipelinePage },
   { path: "/p/{id}/timeline", page: TimelinePage },
   { path: "/p/{id}/images", page: ImagesPage },

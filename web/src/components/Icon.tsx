@@ -2,6 +2,7 @@ import type { ReactElement } from "react";
 
 /** Icons of 16 px with a stroke of 1.5; states have their own (`StateIcon`). */
 const ICONS = {
+  activity: <path d="M1.8 8h2.7l2-5 3 10 2-5h2.7" />,
   back: <path d="M10 3.5L5.5 8l4.5 4.5" />,
   bell: <path d="M4 11.5V7a4 4 0 0 1 8 0v4.5zM2.5 11.5h11M6.8 13.8h2.4" />,
   branch: (

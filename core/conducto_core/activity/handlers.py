@@ -1,0 +1,72 @@
+"""The operation on what runs and what waits, on both targets."""
+
+import asyncio
+from abc import ABC, abstractmethod
+
+from conducto_core.activity import operations
+from conducto_core.activity.model import Activity, ActivityParams
+from conducto_core.activity.rules import Found, activity_of, running_command
+from conducto_core.api.serve import serves
+from conducto_core.errors import NotFoundError
+from conducto_core.run.model import params as p
+from conducto_core.run.model.requests import NodeView, PipelineSummary, TreePage
+from conducto_core.run.model.responses import PipelineList
+from conducto_core.run.model.states import State
+
+#: Maximum number of pipelines in progress that are read, and of their queued commands.
+MAX_PIPELINES = 50
+MAX_QUEUED = 200
+#: Pipelines that are read at once.
+_AT_ONCE = 8
+
+
+class Activities(ABC):
+    """Executes the operation."""
+
+    @abstractmethod
+    async def list_pipelines(self, params: p.ListParams) -> PipelineList:
+        """Return pipelines, the newest first."""
+
+    @abstractmethod
+    async def get_tree(self, params: p.TreeParams) -> TreePage:
+        """Return nodes of a subtree."""
+
+    @serves(operations.GET_ACTIVITY)
+    async def get_activity(self, params: ActivityParams) -> Activity:
+        """Return what runs and what waits, over all pipelines, and why."""
+        summaries: list[PipelineSummary] = []
+        for state in (State.RUNNING, State.QUEUED):
+            page = await self.list_pipelines(p.ListParams(state=state, limit=MAX_PIPELINES + 1))
+            summaries += page.pipelines
+        complete = len(summaries) <= MAX_PIPELINES
+        read = summaries[:MAX_PIPELINES]
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def nodes(summary: PipelineSummary, state: State, limit: int) -> list[Found]:
+            async with gate:
+                return [(summary, node) for node in await self._nodes(summary, state, limit)]
+
+        running = await asyncio.gather(
+            *(nodes(each, State.RUNNING, params.limit) for each in read if each.counts.running)
+        )
+        queued = await asyncio.gather(
+            *(nodes(each, State.QUEUED, MAX_QUEUED) for each in read if each.counts.queued)
+        )
+        commands = (running_command(*found) for each in running for found in each)
+        started = [each for each in commands if each is not None]
+        waiting = [found for each in queued for found in each]
+        return activity_of(summaries, started, waiting, params.limit, complete=complete)
+
+    async def _nodes(self, summary: PipelineSummary, state: State, limit: int) -> list[NodeView]:
+        """Return the first commands of a pipeline in a state; none if it was deleted."""
+        found: list[NodeView] = []
+        query = p.TreeParams(id=summary.pipeline.id, state=state, limit=limit, attempts="newest")
+        while True:
+            try:
+                page = await self.get_tree(query)
+            except NotFoundError:
+                return []
+            found += page.nodes
+            if page.next is None or len(found) >= limit:
+                return found[:limit]
+            query = query.model_copy(update={"after": page.next})

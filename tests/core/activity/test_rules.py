@@ -1,0 +1,79 @@
+"""What runs and what waits."""
+
+from conducto_core.activity.rules import activity_of, running_command, wait_groups
+from conducto_core.run.model.records import AttemptRecord, Counts, PipelineRecord
+from conducto_core.run.model.requests import NodeView, PipelineSummary, Workers
+from conducto_core.run.model.states import NodeType, State
+
+
+def summary(id_: str, workers: Workers | None = None, **counts: int) -> PipelineSummary:
+    return PipelineSummary(
+        pipeline=PipelineRecord(id=id_, title=f"title of {id_}", created=0.0),
+        state=State.RUNNING,
+        counts=Counts(**counts),
+        settled=False,
+        seq=1,
+        workers=workers,
+    )
+
+
+def waiting(path: str, text: str, holder: str | None = None, since: float = 1.0) -> NodeView:
+    return NodeView(
+        path=path,
+        type=NodeType.EXEC,
+        state=State.QUEUED,
+        waits_for=text,
+        wait_kind="turn",
+        wait_holder=holder,
+        wait_since=since,
+    )
+
+
+def test_a_holder_is_one_reason_and_nodes_are_holders_of_their_pipeline_only() -> None:
+    one, other = summary("abc-def"), summary("xyz-uvw")
+    found = [
+        (one, waiting("/a", "1 of 2 free", "limit db", since=5.0)),
+        (one, waiting("/b", "max_concurrent=1 of /g is reached", "/g")),
+        (other, waiting("/a", "0 of 2 free", "limit db", since=3.0)),
+        (other, waiting("/b", "max_concurrent=1 of /g is reached", "/g")),
+    ]
+
+    limit, *groups = wait_groups(found)
+
+    assert (limit.holder, limit.count, limit.since) == ("limit db", 2, 3.0)
+    assert [(each.pipeline, each.path) for each in limit.first] == [
+        ("abc-def", "/a"),
+        ("xyz-uvw", "/a"),
+    ]
+    assert [(group.holder, group.count) for group in groups] == [("/g", 1), ("/g", 1)]
+
+
+def test_totals_are_those_of_all_pipelines_and_a_machine_counts_once() -> None:
+    workers = Workers(busy=2, idle=1, starting=1, cpu_used=3.5, cpu=8)
+    pipelines = [
+        summary("abc-def", workers, running=2, queued=7, pending=1),
+        summary("xyz-uvw", workers, running=1),
+    ]
+
+    found = activity_of(pipelines, [], [(pipelines[0], waiting("/a", "x"))], 10, complete=True)
+
+    assert (found.pipelines, found.running, found.queued, found.pending) == (2, 3, 7, 1)
+    assert (found.cpu_used, found.cpu, found.workers, found.workers_idle) == (3.5, 8, 4, 4)
+    assert found.read == 1
+
+
+def test_the_longest_command_comes_first_and_one_without_a_container_does_not_run() -> None:
+    one = summary("abc-def")
+
+    def node(path: str, started: float | None) -> NodeView:
+        attempt = AttemptRecord(path=path, number=2, state=State.RUNNING, started=started)
+        return NodeView(path=path, type=NodeType.EXEC, state=State.RUNNING, attempts=(attempt,))
+
+    nodes = [node("/late", 9.0), node("/early", 1.0), node("/none", None)]
+    commands = [each for each in (running_command(one, node) for node in nodes) if each]
+
+    found = activity_of([one], commands, [], 1, complete=True)
+
+    assert [(each.path, each.attempt, each.title) for each in found.commands] == [
+        ("/early", 2, "title of abc-def")
+    ]
