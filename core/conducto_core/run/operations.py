@@ -3,6 +3,7 @@
 `conducto_core.run.model.params` has the parameters.
 """
 
+from conducto_core.activity import operations as activity
 from conducto_core.api.operation import (
     WEBSOCKET,
     AnyOperation,
@@ -225,6 +226,7 @@ EVENTS = read(
 )
 
 _FEATURES = (
+    activity,
     approvals,
     assistants,
     cache,

@@ -67,7 +67,9 @@ function Now({ activity }: { activity: Activity }) {
               <Running key={`${command.pipeline} ${command.path}`} command={command} />
             ))}
             {running > commands.length ? (
-              <p className={styles.more}>{`${(running - commands.length).toLocaleString("en")} more, which started later`}</p>
+              <p
+                className={styles.more}
+              >{`${(running - commands.length).toLocaleString("en")} more, which started later`}</p>
             ) : null}
           </div>
         )}
@@ -82,7 +84,9 @@ function Now({ activity }: { activity: Activity }) {
               <Wait key={`${group.kind ?? ""} ${group.holder ?? ""} ${group.text}`} group={group} />
             ))}
             {left > 0 ? (
-              <p className={styles.more}>{`${left.toLocaleString("en")} more were not read; they wait behind these`}</p>
+              <p
+                className={styles.more}
+              >{`${left.toLocaleString("en")} more were not read; they wait behind these`}</p>
             ) : null}
           </div>
         )}

@@ -40,6 +40,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       foreign_change: null,
       parent: null,
       copy_of: null,
+      no_cache: false,
       commit: null,
       notification_rules: [],
       git: null,
