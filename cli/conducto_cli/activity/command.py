@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from conducto_cli.app.arguments import add_json
 from conducto_cli.app.exit import DONE
 from conducto_cli.app.output import as_json
-from conducto_cli.text.text import printable, table
+from conducto_cli.text.text import count_of, printable, table
 
 if TYPE_CHECKING:
     import argparse
@@ -43,10 +43,8 @@ def activity_lines(found: Activity, now: float) -> Iterator[str]:
     """Yield what runs and what waits, for a terminal."""
     from conducto_core.run.model.labels import duration
 
-    yield (
-        f"{found.running:,} running, {found.queued:,} waiting, {found.pending:,} later, in "
-        f"{found.pipelines:,} pipelines"
-    )
+    where = count_of(found.pipelines, "pipeline")
+    yield f"{found.running:,} running, {found.queued:,} waiting, {found.pending:,} later, in {where}"
     if found.commands:
         yield ""
         rows = [
