@@ -412,7 +412,7 @@ class Client:
         return self.call(programs.GET_WHY, query)
 
     def get_activity(self, query: ActivityParams) -> Activity:
-        """Return what runs and what waits, over all pipelines, and why."""
+        """Return the running and the waiting commands of all pipelines, and the reasons."""
         return self.call(GET_ACTIVITY, query)
 
     def list_cache(self, query: CacheQuery) -> CacheList:

@@ -1,4 +1,4 @@
-"""``conducto activity``: what runs and what waits, over all pipelines."""
+"""``conducto activity``: the running and the waiting commands of all pipelines."""
 
 # ruff: noqa: PLC0415
 # `--help` and completion import this module: the client's imports wait until the command runs.
@@ -40,11 +40,13 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 
 def activity_lines(found: Activity, now: float) -> Iterator[str]:
-    """Yield what runs and what waits, for a terminal."""
+    """Yield the running and the waiting commands, for a terminal."""
     from conducto_core.run.model.labels import duration
 
-    where = count_of(found.pipelines, "pipeline")
-    yield f"{found.running:,} running, {found.queued:,} waiting, {found.pending:,} later, in {where}"
+    yield (
+        f"{found.running:,} running, {found.queued:,} waiting, {found.pending:,} later, in "
+        f"{count_of(found.pipelines, 'pipeline')}"
+    )
     if found.commands:
         yield ""
         rows = [

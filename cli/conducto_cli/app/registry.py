@@ -180,14 +180,14 @@ COMMANDS = {
     "advice": CommandRow(
         "programs.advice_command",
         _LOOK,
-        "show what to change about the commands of a program",
+        "show advice about the commands of a program",
         "Commands that ask for more memory than they use, and what less would save; and commands "
         "that fail and pass without a change, in the newest 30 finished pipelines of its program.",
     ),
     "activity": CommandRow(
         "activity.command",
         _LOOK,
-        "show what runs and what waits, over all pipelines",
+        "show the running and the waiting commands of all pipelines",
         "The running commands, those that run longest first, and the reasons why others wait.",
     ),
     "images": CommandRow(

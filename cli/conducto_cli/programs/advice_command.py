@@ -1,4 +1,4 @@
-"""``conducto advice``: what to change about the nodes of a program."""
+"""``conducto advice``: advice about the commands of a program."""
 
 # ruff: noqa: PLC0415
 # `--help` and completion import this module: the client's imports wait until the command runs.

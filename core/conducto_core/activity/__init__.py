@@ -1,1 +1,1 @@
-"""What runs and what waits, over all pipelines."""
+"""The running and the waiting commands of all pipelines."""

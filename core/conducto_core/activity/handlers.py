@@ -1,4 +1,4 @@
-"""The operation on what runs and what waits, on both targets."""
+"""The operation on running and waiting commands, on both targets."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -33,7 +33,7 @@ class Activities(ABC):
 
     @serves(operations.GET_ACTIVITY)
     async def get_activity(self, params: ActivityParams) -> Activity:
-        """Return what runs and what waits, over all pipelines, and why."""
+        """Return the running and the waiting commands of all pipelines, and the reasons."""
         summaries: list[PipelineSummary] = []
         for state in (State.RUNNING, State.QUEUED):
             page = await self.list_pipelines(p.ListParams(state=state, limit=MAX_PIPELINES + 1))

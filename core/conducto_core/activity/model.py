@@ -1,4 +1,4 @@
-"""Records of what runs and what waits, over all pipelines."""
+"""Records of the running and the waiting commands of all pipelines."""
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ NAMED_COMMANDS = 5
 
 
 class ActivityParams(Record):
-    """A query for what runs and what waits.
+    """A query for the running and the waiting commands of all pipelines.
 
     Attributes:
         limit: Maximum number of running commands.
@@ -68,7 +68,7 @@ class WaitGroup(Record):
 
 
 class Activity(Record):
-    """What runs and what waits now.
+    """The running and the waiting commands of all pipelines.
 
     Attributes:
         pipelines: Number of pipelines in progress.

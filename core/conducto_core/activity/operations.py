@@ -1,4 +1,4 @@
-"""The operation on what runs and what waits."""
+"""The operation on running and waiting commands."""
 
 from conducto_core.activity.model import Activity, ActivityParams
 from conducto_core.api.operation import LinkClass, read
@@ -8,6 +8,6 @@ GET_ACTIVITY = read(
     "/activity",
     ActivityParams,
     Activity,
-    "Return what runs and what waits, over all pipelines, and why.",
+    "Return the running and the waiting commands of all pipelines, and the reasons.",
     link_class=LinkClass.READ,
 )

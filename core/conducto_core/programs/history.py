@@ -197,7 +197,7 @@ class SizeAdvice(Record):
         peak: Maximum GB that it used in these pipelines.
         enough: GB to ask for instead.
         runs: Number of pipelines in which it passed with a known use.
-        dollars_month: What a month of its workers costs less, at the rate of these pipelines and
+        dollars_month: The saving of a month of its workers, at the rate of these pipelines and
             AWS's price on demand; 0 if the worker has the same size.
     """
 

@@ -1,4 +1,4 @@
-"""What runs and what waits."""
+"""The running and the waiting commands."""
 
 from conducto_core.activity.rules import activity_of, running_command, wait_groups
 from conducto_core.run.model.records import AttemptRecord, Counts, PipelineRecord

@@ -1,4 +1,4 @@
-"""The page of what runs and what waits, in a real browser."""
+"""The page Activity, in a real browser."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import styles from "@/activity/Activity.module.css";
 
 const REFRESH_MS = 3000;
 
-/** What runs and what waits, over all pipelines. */
+/** The running and the waiting commands of all pipelines. */
 export function ActivityPage() {
   const query = useQuery({
     queryKey: ["activity"],

@@ -20,7 +20,7 @@ _DELAYS = (60.0, 120.0, 300.0, 600.0)
 
 @dataclass(frozen=True, slots=True)
 class SpotHistory:
-    """What a pool has learned about Spot.
+    """The refusals of Spot that a pool has met.
 
     Attributes:
         refusals: Number of consecutive refusals and interruptions; 0 after a worker started.

@@ -231,7 +231,7 @@ class PoolStarts:
         reason: AWS's reason of the last failure.
         refused: AWS rejected the last start.
         given_up: No further worker starts until a user changes something.
-        spot: What it has learned about Spot.
+        spot: Refusals of Spot.
     """
 
     proven: bool = False
