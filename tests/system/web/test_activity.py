@@ -25,7 +25,7 @@ co.main(default=wait)
 """
 
 
-def test_activity_shows_what_runs_and_why_others_wait(viewer: Viewer) -> None:
+def test_activity_shows_running_commands_and_the_reasons_of_waits(viewer: Viewer) -> None:
     script = viewer.person.base / "wait.py"
     script.write_text(SCRIPT)
     words = ["wait", "--local", "--engine", "process", "--run", "--detach"]
