@@ -64,7 +64,7 @@ def expand(func: Callable[..., Any], document: Mapping[str, Any]) -> Node:
 
     Raises:
         ValueError: two items have the same name, or an item does not fit its parameter.
-        TypeError: the value is no list.
+        TypeError: the value is not a list.
     """
     from conducto.inspection.signatures import unwrapped
     from conducto.tree.wire_records import set_values

@@ -1,4 +1,4 @@
-"""Maps: the tree over a list, and the one that its command makes of a result."""
+"""Maps: trees over a list, and over a result that is known later."""
 
 import base64
 import dataclasses
