@@ -10,6 +10,7 @@ import json
 from conducto.errors import DefinitionError
 from conducto.maps.expand import expand
 from conducto.tools.arguments import ToolCommand, run_tool
+from conducto.wire.lazy_form import GIVEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def _print(file: str, function: str, document: str) -> None:
         root = expand(func, json.loads(document))
         validate(root, check_images=False)
         found, shown = to_document(root, resolve=True), pretty(root, strict=False)
+        found[GIVEN] = True
     except (DefinitionError, TypeError, ValueError) as error:
         shown = f"conducto: {error}"
         found = {"error": str(error)}

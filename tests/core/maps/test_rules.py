@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from conducto.errors import DefinitionError
+from conducto.wire.lazy_form import GIVEN
 from conducto.wire.maps import MapOptions
 from conducto_core.asl.rules.machine import FAILED, CloudMachine, CompleteTask
 from conducto_core.asl.rules.naming import node_id
@@ -315,6 +316,21 @@ def test_rule_about_results_applies_to_the_joined_tree(tree: Any, reason: str) -
 
     with pytest.raises(DefinitionError, match=reason):
         generated(tree, Pipeline(nodes, HERE.images))
+
+
+def test_map_passes_on_the_results_that_its_command_knows() -> None:
+    """Also in a generated tree, and if an item has the name of such a node."""
+    group = {**lazy("m"), "map": {}}
+    group["children"][0][1]["results"] = ["/plan", "/a"]
+    outer = generated(serial("a", group), HERE)
+    here = Pipeline({**HERE.nodes, **outer.nodes}, HERE.images)
+    items = form(parallel(leaf("plan", results=["/plan", "/a"]), "a", map={}))
+
+    made = resolve_generated({**items, GIVEN: True}, "/l/Execute/m/Execute", here)
+
+    user = made.nodes["/l/Execute/m/Execute/plan"]
+    assert user.results == ("/plan", "/l/Execute/a")
+    assert user.result_names == ("/plan", "/a")
 
 
 def test_generated_tree_that_is_one_command_may_use_results() -> None:

@@ -190,7 +190,7 @@ def test_a_map_tolerates_a_failure_and_collects_the_results(person: Person) -> N
 
     assert run.children("/Scores/Execute") == ["Denmark", "France", "Iceland", "Utopia"]
     assert run.states["/Scores/Execute/Utopia"] == "error"
-    assert run.output("/Best") == "France\n"
+    assert run.output("/Best") == "'France'\n"
     assert [json.loads(line) for line in run.output("/List").splitlines()] == [
         "Denmark: 51.0",
         "France: 174.8",
