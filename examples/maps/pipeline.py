@@ -43,7 +43,7 @@ def survey(year: int = 2026) -> co.Serial:
 
 
 def plan(year: int) -> list[Region]:
-    """Return what is known about each country."""
+    """Return the regions of a year."""
     if year < 2000:
         raise ValueError(f"nothing is known about {year}")
     return [

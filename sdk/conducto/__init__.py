@@ -152,6 +152,7 @@ _CLIENT = frozenset(
     ]
 )
 
+#: Without `map`: a star import would hide the built-in function.
 __all__ = [
     "Approve",
     "AsyncNodeHandle",
@@ -266,4 +267,4 @@ def _client_name(name: str) -> object:
 
 
 def __dir__() -> list:  # type: ignore[type-arg]
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "map"})

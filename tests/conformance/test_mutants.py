@@ -49,6 +49,30 @@ MUTANTS = [
         "return Outcome.OK",
     ),
     Mutant(
+        "a failure that a map tolerates fails the graph",
+        "asl.rules.machine",
+        "None if node.is_tolerated() else FAILED",
+        "FAILED",
+    ),
+    Mutant(
+        "the failure that is too many for a map is answered as a success",
+        "asl.rules.machine",
+        "None if node.is_tolerated() else FAILED",
+        "None if node.parent is not None and node.parent.spec.map else FAILED",
+    ),
+    Mutant(
+        "a tolerated failure is planned as one",
+        "asl.rules.states",
+        "case Outcome.FAILED if node.is_tolerated():",
+        "case Outcome.FAILED if False:",
+    ),
+    Mutant(
+        "a map tolerates one failure too many",
+        "run.rules.outcomes",
+        "return total - ceil(needed)",
+        "return total - ceil(needed) + 1",
+    ),
+    Mutant(
         "one retry too few",
         "run.rules.outcomes",
         'failure.tries <= _number(callback, "max_num_retries")',

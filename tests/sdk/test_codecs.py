@@ -11,7 +11,7 @@ import enum
 import json
 import typing
 from pathlib import PurePosixPath
-from typing import Any, Dict, List, Literal, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Optional, Tuple, Union
 
 import pydantic
 import pytest
@@ -209,3 +209,15 @@ def test_any_text_is_read_or_rejected_in_one_line(text: str, annotation: Any) ->
 )
 def test_word_is_readable(annotation: Any, value: Any, word: str) -> None:
     assert codec_of(annotation).encode(value) == word
+
+
+def test_iterator_converts_its_items_as_they_are_needed() -> None:
+    codec = codec_of(Iterator[int])
+
+    found = codec.from_json([1, "x"])
+
+    assert next(found) == 1
+    with pytest.raises(CodecError, match="item 1: "):
+        next(found)
+    assert list(codec.decode("1,2")) == [1, 2]
+    assert codec.encode([1, 2]) == "1,2"

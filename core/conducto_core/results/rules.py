@@ -42,24 +42,38 @@ def _is_path(path: object) -> bool:
     return isinstance(path, str) and path.startswith("/")
 
 
-def moved_results(nodes: Mapping[str, NodeSpec], target: str) -> dict[str, NodeSpec]:
-    """Return a generated tree in which references to its own nodes lead to their new paths.
+def moved_results(
+    nodes: Mapping[str, NodeSpec], target: str, maker: NodeSpec | None, *, given: bool
+) -> dict[str, NodeSpec]:
+    """Return a generated tree in which references lead to nodes of the pipeline.
 
-    Commands keep their texts: a node's ``result_names`` are the paths that they have. Any other
-    path is one of the pipeline.
+    A name is that of a node of the tree, or of a result that the command that printed the tree
+    knows by this name, or a path of the pipeline. Commands keep their texts: a node's
+    ``result_names`` are the names that they have.
+
+    Args:
+        nodes: The nodes, by their paths in the pipeline.
+        target: The path of the root.
+        maker: The command that printed the tree.
+        given: No name is that of a node of the tree: a map passes on what it was given.
     """
-    return {path: _moved(node, nodes, target) for path, node in nodes.items()}
+    known = {} if maker is None else dict(zip(names_in(maker), maker.results, strict=True))
+
+    def moved(name: str) -> str:
+        inside = target if name == "/" else f"{target.rstrip('/')}{name}"
+        return inside if not given and inside in nodes else known.get(name, name)
+
+    made = dict(nodes)
+    for path, node in nodes.items():
+        found = tuple(map(moved, node.results))
+        if found != node.results:
+            made[path] = replace(node, results=found, result_names=node.results)
+    return made
 
 
-def _moved(node: NodeSpec, nodes: Mapping[str, NodeSpec], target: str) -> NodeSpec:
-    if not node.results:
-        return node
-    inside = (target if name == "/" else f"{target.rstrip('/')}{name}" for name in node.results)
-    found = tuple(
-        path if path in nodes else name for path, name in zip(inside, node.results, strict=True)
-    )
-    same = found == node.results
-    return node if same else replace(node, results=found, result_names=node.results)
+def names_in(spec: NodeSpec) -> tuple[str, ...]:
+    """Return the names by which a command knows the results that it uses."""
+    return spec.result_names or spec.results
 
 
 def check_results(
@@ -135,7 +149,7 @@ def sources_of(spec: NodeSpec, nodes: Mapping[str, LiveNode]) -> list[Source]:
     Raises:
         MissingResultError: a node has not run, or not succeeded.
     """
-    names = spec.result_names or spec.results
+    names = names_in(spec)
     return [
         _source(name, path, nodes.get(path)) for name, path in zip(names, spec.results, strict=True)
     ]

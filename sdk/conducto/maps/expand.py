@@ -1,17 +1,10 @@
-"""``conducto map-items``: the command that makes the commands of a map, once its list is known.
+"""The tree of a map, once its list is known: the work of the command ``conducto map-items``."""
 
-``conducto map-items FILE FUNCTION DOCUMENT`` prints the tree. The document is JSON: ``over``,
-``name``, ``fixed``, ``params``, ``map`` and ``max_concurrent``, as `conducto.maps.map` wrote it.
-"""
-
-# ruff: noqa: PLC0415, T201
+# ruff: noqa: PLC0415
 # imports wait until they are needed.
 
 from __future__ import annotations
 
-import json
-
-from conducto.errors import DefinitionError
 from conducto.maps import ItemCall, fill
 from conducto.maps.names import NameTemplate
 from conducto.results import converted, value_of
@@ -23,48 +16,23 @@ from conducto.wire.references import path_in, replaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Mapping, Sequence
+    from typing import Any, Callable, Mapping
 
     from conducto.inspection.signatures import Parameter
     from conducto.tree.nodes import Node
-
-USAGE = "usage: conducto map-items FILE FUNCTION DOCUMENT; co.map writes this command"
-
-
-def run(name: str, words: Sequence[str]) -> int:
-    """Print the tree, or the reason why there is none; return the exit code."""
-    from conducto.tools.arguments import ToolCommand, run_tool
-
-    def body() -> int:
-        parsed = ToolCommand(("file", "function", "document")).parse(words)
-        _print(**parsed.values)
-        return 0
-
-    return run_tool(f"conducto {name}", USAGE, body)
-
-
-def _print(file: str, function: str, document: str) -> None:
-    from conducto.tools.entry import load
-    from conducto.tree.serialize import CLOSE, OPEN, encode, pretty, to_document
-    from conducto.tree.validate import validate
-
-    func = getattr(load(file), function)
-    try:
-        root = expand(func, json.loads(document))
-        validate(root, check_images=False)
-        found, shown = to_document(root, resolve=True), pretty(root, strict=False)
-    except (DefinitionError, TypeError, ValueError) as error:
-        shown = f"conducto: {error}"
-        found = {"error": str(error)}
-    print(f"{OPEN}{encode(found)}{CLOSE}\n\n{shown}")
 
 
 def expand(func: Callable[..., Any], document: Mapping[str, Any]) -> Node:
     """Return the map of a function over the list of a document.
 
+    Args:
+        func: The function.
+        document: ``over``, ``name``, ``fixed``, ``params``, ``map`` and ``max_concurrent``, as
+            `conducto.maps.map` wrote them.
+
     Raises:
         ValueError: two items have the same name, or an item does not fit its parameter.
-        TypeError: the value is no list.
+        TypeError: the value is not a list.
     """
     from conducto.inspection.signatures import unwrapped
     from conducto.tree.wire_records import set_values

@@ -21,12 +21,12 @@ _WRONG = 2
 _NOT_FOUND = 127
 #: The commands that also run inside containers, and their modules.
 _TOOLS = {
-    "build": "tools.serialized",
-    "validate-serialization": "tools.serialized",
-    "metric": "tools.output_tools",
-    "artifact": "tools.output_tools",
-    "result": "tools.output_tools",
-    "map-items": "maps.expand",
+    "build": "serialized",
+    "validate-serialization": "serialized",
+    "metric": "output_tools",
+    "artifact": "output_tools",
+    "result": "output_tools",
+    "map-items": "map_items",
 }
 
 
@@ -60,7 +60,7 @@ def _dispatch(argv: Optional[Sequence[str]]) -> int:
     if first in _TOOLS:
         from importlib import import_module
 
-        return int(import_module(f"conducto.{_TOOLS[first]}").run(first, words[1:]))
+        return int(import_module(f"conducto.tools.{_TOOLS[first]}").run(first, words[1:]))
     from conducto import _host
 
     return _host.run(words)
@@ -87,11 +87,12 @@ def run_file(path: str, argv: List[str]) -> int:
     if is_template or argv == ["--explain"]:
         from conducto.tools.fork_server import start
 
-        return start.explain(path, load) if argv else start.serve(path, _load_or_report, call)
-    return call(_load_or_report(path), argv)
+        return start.explain(path, load) if argv else start.serve(path, load_or_report, call)
+    return call(load_or_report(path), argv)
 
 
-def _load_or_report(path: str) -> ModuleType:
+def load_or_report(path: str) -> ModuleType:
+    """Return the module that a Python file defines, or exit with the error in it."""
     try:
         return load(path)
     except Exception as error:

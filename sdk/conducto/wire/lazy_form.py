@@ -93,6 +93,8 @@ def _profile(file: str, directory: str) -> str:
     return json.dumps(profile, separators=(",", ":"))
 
 
+#: Key of a printed tree in which results are those that the command that printed it declares.
+GIVEN = "given_results"
 #: Fields of an image's definition with a path.
 PATH_FIELDS = ("dockerfile", "context", "copy_dir")
 
@@ -139,4 +141,5 @@ def from_wire_document(document: Mapping[str, Any]) -> Dict[str, Any]:
         "edges": list(document.get("edges") or ()),
         "images": {name: decoded(form) for name, form in (document.get("images") or {}).items()},
         "pipeline_reservation": document.get("pipeline_reservation"),
+        **({GIVEN: True} if document.get(GIVEN) else {}),
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 if TYPE_CHECKING:
     from typing import Any, Dict
 
-#: What stands for the result of an item without one; without a choice, that is an error.
+#: Ways to handle an item without a result; without a choice, it is an error.
 MISSING = ("none", "drop")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from conducto.errors import DefinitionError
+from conducto.wire.lazy_form import GIVEN
 from conducto.wire.maps import MapOptions
 from conducto_core.asl.rules.machine import FAILED, CloudMachine, CompleteTask
 from conducto_core.asl.rules.naming import node_id
@@ -65,6 +66,7 @@ def ran(tree: dict[str, Any], *fails: str) -> TreeState:
         (100, 0.95, 5),
         (100_000, 0.95, 5_000),
         (100, 0.29, 71),  # 0.29 * 100 is 28.999999999999996
+        (100, 0.55, 45),  # 0.55 * 100 is 55.00000000000001
         (10, 1, 0),
         (10, 0, 10),
         (3, 1e-05, 2),
@@ -103,9 +105,11 @@ def test_map_waits_for_all_items_even_if_it_cannot_succeed() -> None:
 
 
 def test_lazy_around_a_map_tolerates_no_failure() -> None:
-    tree = ran(serial(lazy_map(min_done=0.5)), "/m/Generate")
+    cloud = CloudMachine("p", TreeState(pipeline(serial(lazy_map(min_done=0.5)))))
+    cloud.apply(ev.Armed())
 
-    assert tree.nodes["/m"].state is State.ERROR
+    assert _finished(cloud, "/m/Generate", FAILS) == [FAILED]
+    assert cloud.tree.nodes["/m"].state is State.ERROR
 
 
 def test_empty_map_is_done() -> None:
@@ -312,6 +316,21 @@ def test_rule_about_results_applies_to_the_joined_tree(tree: Any, reason: str) -
 
     with pytest.raises(DefinitionError, match=reason):
         generated(tree, Pipeline(nodes, HERE.images))
+
+
+def test_map_passes_on_the_results_that_its_command_knows() -> None:
+    """Also in a generated tree, and if an item has the name of such a node."""
+    group = {**lazy("m"), "map": {}}
+    group["children"][0][1]["results"] = ["/plan", "/a"]
+    outer = generated(serial("a", group), HERE)
+    here = Pipeline({**HERE.nodes, **outer.nodes}, HERE.images)
+    items = form(parallel(leaf("plan", results=["/plan", "/a"]), "a", map={}))
+
+    made = resolve_generated({**items, GIVEN: True}, "/l/Execute/m/Execute", here)
+
+    user = made.nodes["/l/Execute/m/Execute/plan"]
+    assert user.results == ("/plan", "/l/Execute/a")
+    assert user.result_names == ("/plan", "/a")
 
 
 def test_generated_tree_that_is_one_command_may_use_results() -> None:

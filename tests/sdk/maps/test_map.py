@@ -1,4 +1,4 @@
-"""Maps: the tree over a list, and the one that its command makes of a result."""
+"""Maps: trees over a list, and over a result that is known later."""
 
 import base64
 import dataclasses
@@ -14,7 +14,8 @@ import pytest
 
 import conducto as co
 from conducto.errors import DefinitionError
-from conducto.maps import expand
+from conducto.maps.expand import expand
+from conducto.tools import map_items
 from conducto.tree.launch_form import to_launch_form
 from conducto.tree.serialize import CLOSE, OPEN
 from conducto.wire.maps import MapOptions
@@ -232,7 +233,7 @@ def test_expansion_equals_the_map_over_the_list(given: Callable[[Any], None]) ->
     }
     root = later(**options)
 
-    made = expand.expand(score, document(root))
+    made = expand(score, document(root))
 
     expected = resolved(root_with(m=co.map(score, REGIONS, **options))).nodes
     found = resolved(root_with(m=made)).nodes
@@ -252,7 +253,7 @@ def test_fixed_results_remain_references(given: Callable[[Any], None]) -> None:
         plan=step, factor=factor, m=co.map(score, step.result, fixed={"factor": factor.result})
     )
 
-    made = expand.expand(score, document(root))
+    made = expand(score, document(root))
 
     (child,) = made.children.values()
     assert resolved(root).nodes["/m/Generate"].results == ("/plan", "/factor")
@@ -266,7 +267,7 @@ def test_items_may_be_trees(given: Callable[[Any], None]) -> None:
     params = co.Params(cpu=2)
     root = root_with(plan=step, m=co.map(grow, step.result, name="{index}", params=params))
 
-    made = expand.expand(grow, document(root))
+    made = expand(grow, document(root))
 
     assert [str(node) for node in made.stream()] == ["/", "/0", "/0/Generate", "/0/Execute"]
     assert made["0/Generate"].cpu == 2
@@ -291,7 +292,7 @@ def test_reason_why_there_is_no_tree_is_printed_in_its_place(
 ) -> None:
     given(value)
 
-    code = expand.run("map-items", [__file__, "score", json.dumps(document(later(**options)))])
+    code = map_items.run("map-items", [__file__, "score", json.dumps(document(later(**options)))])
 
     printed = capfd.readouterr().out
     assert code == 0

@@ -15,7 +15,7 @@ from conducto.tree.parameters import SETTABLE
 
 HERE = Path(__file__).parent
 USES = HERE / "uses.py"
-PYRIGHT = HERE.parent / "tools/node_modules/.bin/pyright"
+PYRIGHT = HERE.parents[1] / "tools/node_modules/.bin/pyright"
 
 
 def wrong_lines() -> set[int]:

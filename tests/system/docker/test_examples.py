@@ -182,6 +182,23 @@ def test_functions_use_the_results_of_others(person: Person) -> None:
     assert drawing.read_text(encoding="utf-8").startswith("<svg ")
 
 
+# ---- maps ----------------------------------------------------------------------------------
+
+
+def test_a_map_tolerates_a_failure_and_collects_the_results(person: Person) -> None:
+    run = done(person.run(EXAMPLES["maps"]))
+
+    assert run.children("/Scores/Execute") == ["Denmark", "France", "Iceland", "Utopia"]
+    assert run.states["/Scores/Execute/Utopia"] == "error"
+    assert run.output("/Best") == "'France'\n"
+    assert [json.loads(line) for line in run.output("/List").splitlines()] == [
+        "Denmark: 51.0",
+        "France: 174.8",
+        "Iceland: 12.6",
+        "no score",
+    ]
+
+
 # ---- lazy_fanout ---------------------------------------------------------------------------
 
 

@@ -79,7 +79,7 @@ def group_outcome(holding: Outcome | None, *, any_unfinished: bool, any_failed: 
 def tolerated_failures(total: int, map_options: MapOptions | None) -> int:
     """Return how many children of a group may fail; others than of a map: none.
 
-    The share is taken as the decimal number that the user wrote: 0.95 is no binary number.
+    The share is the decimal number that the user wrote; a float of 0.95 is a little less.
     """
     if map_options is None:
         return 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
-from conducto.wire import approvals, fields, limits, named_limits
+from conducto.wire import approvals, fields, lazy_form, limits, named_limits
 from conducto.wire.caching import FILES, check_code, to_cache
 from conducto.wire.maps import MapOptions, to_options
 from conducto.wire.retries import Retry, to_retry
@@ -34,6 +34,7 @@ from conducto_core.tree.model import (
     SpotUse,
     ancestors,
     child_path,
+    parent_of,
 )
 from conducto_core.tree.rules import callbacks as cb
 from conducto_core.tree.rules import checks
@@ -138,7 +139,8 @@ def resolve_generated(
     nodes[target] = replace(nodes[target], skip=nodes[target].skip or old.skip, place=old)
     checks.check_lazy_targets(nodes)
     checks.check_maps(nodes)
-    nodes = moved_results(nodes, target)
+    maker = _maker_of(target, pipeline.nodes)
+    nodes = moved_results(nodes, target, maker, given=bool(form.get(lazy_form.GIVEN)))
     check_results(nodes, target, pipeline.nodes)
     in_context = kind_of(old.pool) is PoolKind.CONTEXT
     checks.check_contexts({**pipeline.nodes, **nodes} if in_context else nodes)
@@ -604,6 +606,13 @@ def _as_target(resolved: dict[str, NodeSpec], top: str) -> dict[str, NodeSpec]:
         reuse_context=None,
     )
     return {top: group, inner: replace(root, path=inner)}
+
+
+def _maker_of(target: str, nodes: Mapping[str, NodeSpec]) -> NodeSpec | None:
+    """Return the command beside a Lazy's target that prints its tree."""
+    parent = parent_of(target) or "/"
+    beside = (nodes.get(child_path(parent, name)) for name in nodes[parent].children)
+    return next((node for node in beside if node and node.lazy_target == target), None)
 
 
 def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
