@@ -76,6 +76,16 @@ async def test_files_of_an_earlier_command_are_left_out(local, folder):
     assert b"no file with tests" in await run.output("/b", "stderr")
 
 
+async def test_variable_that_shells_guard_does_not_matter(local, folder):
+    root = tree(folder, a=report("one"), b=report("two"))
+    root["a"].env["UID"] = "7"
+
+    run = await local.run(root)
+
+    assert await names(run, "/a") == ["t::one"]
+    assert await names(run, "/b") == ["t::two"]
+
+
 async def test_inherited_pattern_ends_with_an_empty_list(local, folder):
     root = tree(folder, a=report("one"))
     root["b"] = co.Exec(report("two"), junit=[])
