@@ -44,7 +44,7 @@ from conducto_core.run.model.responses import ImageList
 from conducto_core.test_results.handlers import Tests
 
 
-class Pipelines(Programs, Comparisons, Diagnoses, Tests, NotificationRules, ABC):
+class Pipelines(Programs, Comparisons, Tests, Diagnoses, NotificationRules, ABC):
     """The handlers that all targets share, and what they need of a target.
 
     A target has handlers of the other operations, too. All

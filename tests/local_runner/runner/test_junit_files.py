@@ -5,6 +5,8 @@ import time
 import pytest
 
 import conducto as co
+from conducto_core.diagnosis.model import DiagnosisParams
+from conducto_core.diagnosis.rules.markdown import markdown
 from conducto_core.results.model import OutputParams
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.test_results.model import (
@@ -166,6 +168,18 @@ async def test_node_with_only_quarantined_failures_is_done_with_a_warning(local,
     assert ended.reason == "see issue 7"
     third = await local.run(tree(folder, a=command))
     assert (await third.node("/a")).state == "error"
+
+
+async def test_failed_tests_are_in_the_diagnosis(local, folder):
+    run = await local.run(tree(folder, a=report("!bad", "ok") + "; exit 1"))
+
+    found = await local.pipelines.get_diagnosis(DiagnosisParams(id=run.id))
+    shown = await local.pipelines.get_diagnosis(DiagnosisParams(id=run.id, format="text"))
+
+    assert [each.name for each in found.tests.tests] == ["t::bad"]
+    assert "failed tests: 1 (1 new)" in shown.text
+    assert "| t::bad [new]: wrong" in shown.text
+    assert "    t::bad [new]: wrong" in markdown(found, 5000)
 
 
 @pytest.mark.parametrize(
