@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from conducto.main import main
     from conducto.results import artifact, metric, result
+    from conducto.shards import shard
     from conducto.tree.approve import Approve
     from conducto.tree.image import Image, relpath
     from conducto.tree.lazy import Lazy, lazy_py, lazy_shell
@@ -107,6 +108,7 @@ _HOMES = {
     "relpath": "tree.image",
     "result": "results",
     "retry": "wire.retries",
+    "shard": "shards",
     "temp_data": "data:pipeline",
 }
 _MODULES = frozenset(
@@ -204,6 +206,7 @@ __all__ = [
     "relpath",
     "result",
     "schedule",
+    "shard",
     "shared",
     "slack",
     "temp_data",

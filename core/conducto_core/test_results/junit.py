@@ -193,7 +193,9 @@ def _read(name: str, content: bytes, kept: _Kept) -> None:
     except _RefusedError as error:
         kept.problem(name, str(error))
     except (ET.ParseError, ValueError, LookupError) as error:
-        kept.problem(name, f"it is no complete XML: {error}; tests before that place are kept")
+        kept.problem(
+            name, f"its XML is incomplete or invalid: {error}; tests before that place are kept"
+        )
     _drain(cases, kept)
 
 
@@ -226,7 +228,7 @@ def _seconds(text: str) -> float:
 
 
 def _shortened(text: str, room: int) -> str:
-    """Return a text with its start and, because errors are there, most of its end."""
+    """Return a text with its start and most of its end, where errors usually are."""
     if len(text) <= room:
         return text
     start, gap = room // 4, "\n…\n"

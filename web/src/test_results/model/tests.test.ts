@@ -39,7 +39,7 @@ const TEST: PipelineTest = {
   quarantined: true,
 };
 
-test("summary names only what there is", () => {
+test("summary leaves out zeros", () => {
   expect(summaryOf(TESTS)).toBe("1,203 tests: 2 failed (1 new), 3 fixed, 1,200 passed, 1 skipped");
 });
 
