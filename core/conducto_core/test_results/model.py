@@ -144,7 +144,7 @@ class ProgramTestParams(Record):
 
     Attributes:
         id: One of its pipelines.
-        only: ``failed`` in the newest pipeline that ran them; with ``slow``, the slowest come first.
+        only: ``failed`` in the newest pipeline that ran them; ``slow``: the slowest first.
     """
 
     id: PipelineId

@@ -10,7 +10,7 @@ from conducto_core.command.server import JUNIT_FILES, JUNIT_START, MAX_JUNIT
 from conducto_core.results.outputs import CollectedOutputs
 from conducto_core.test_results.junit import MAX_COUNTED, MAX_TESTS, MAX_TEXT, with_tests
 from conducto_core.test_results.model import TestCounts, TestOutcome
-from conducto_core.test_results.rules import results_in
+from conducto_core.test_results.stream import results_in
 
 NONE = Mask(())
 PYTEST = b"""<?xml version="1.0" encoding="utf-8"?>

@@ -16,7 +16,7 @@ from conducto_core.test_results.model import (
     QuarantineRequest,
     TestChange,
 )
-from conducto_core.test_results.rules import results_in
+from conducto_core.test_results.stream import results_in
 from support.containers import BUSYBOX
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
