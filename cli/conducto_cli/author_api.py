@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conducto.tree.launch import LaunchOptions
     from conducto.tree.node_base import NodeBase
     from conducto_cli import python_client as python_client
+    from conducto_client.target import TargetName
 
 
 def run(argv: Sequence[str]) -> int:
@@ -44,6 +45,13 @@ def begin_junit(file: str) -> None:
     from conducto_cli.view import junit
 
     junit.begin_junit(file)
+
+
+def test_seconds(target: TargetName, profile: str | None) -> dict[str, float]:
+    """Return ``{file: seconds}`` of the tests in earlier pipelines of this script."""
+    from conducto_cli.python_client.queries import seconds_of_files
+
+    return seconds_of_files(sys.argv[0] if sys.argv else "", target, profile)
 
 
 def plan(root: NodeBase, call: Mapping[str, Any] | None) -> int:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from conducto.main import main
     from conducto.maps import map as map  # noqa: A004 (`co.map`)
     from conducto.results import artifact, metric, result
+    from conducto.shards import shard
     from conducto.tree.approve import Approve
     from conducto.tree.image import Image, relpath
     from conducto.tree.lazy import Lazy, lazy_py, lazy_shell
@@ -111,6 +112,7 @@ _HOMES = {
     "relpath": "tree.image",
     "result": "results",
     "retry": "wire.retries",
+    "shard": "shards",
     "temp_data": "data:pipeline",
 }
 _MODULES = frozenset(
@@ -209,6 +211,7 @@ __all__ = [
     "relpath",
     "result",
     "schedule",
+    "shard",
     "shared",
     "slack",
     "temp_data",

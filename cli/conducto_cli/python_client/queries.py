@@ -1,5 +1,6 @@
 """``co.get_pipeline``, ``co.list_pipelines``, ``co.latest``, ``co.metrics`` and ``co.compare``."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -13,14 +14,16 @@ from conducto_cli.target.account import account_of
 from conducto_cli.target.connection import client_opener, exit_code_of, message_of
 from conducto_cli.target.lookup import UnknownPipelineError, find_pipeline
 from conducto_cli.target.target import is_in_cloud, probe
+from conducto_client import Client
 from conducto_client.aio import AsyncPipeline
 from conducto_client.pipeline import ComparedMetricRow, Pipeline, compared_rows
 from conducto_client.target import Target, TargetName, checked
 from conducto_core.programs.history import PipelineComparison
 from conducto_core.results.model import CompareParams
-from conducto_core.run.model.params import MAX_PIPELINES_PAGE, ListParams
+from conducto_core.run.model.params import MAX_PIPELINES_PAGE, MAX_TEXT, ListParams
 from conducto_core.run.model.requests import PipelineSummary
 from conducto_core.run.model.states import State
+from conducto_core.test_results.model import ProgramTestParams
 
 T = TypeVar("T")
 StateName = Literal["pending", "queued", "running", "done", "error", "killed"]
@@ -206,6 +209,25 @@ def metrics(
 
     found = _in_targets([*_targets(target, profile)], read)
     return sorted(found, key=lambda row: row["created"], reverse=True)
+
+
+def seconds_of_files(program: str, target: TargetName, profile: str | None) -> dict[str, float]:
+    """Return ``{file: seconds}`` of the tests in the pipelines of a script; empty if unknown."""
+    path = os.path.abspath(program)  # noqa: PTH100  as the launch records it
+    query = ListParams(text=path[:MAX_TEXT], lifecycle="all", limit=MAX_PIPELINES_PAGE)
+
+    def read(client: Client) -> dict[str, float]:
+        for each in client.list_page(query).pipelines:
+            if each.pipeline.program == path:
+                tests = ProgramTestParams(id=each.pipeline.id, limit=1)
+                return client.program_tests(tests).files
+        return {}
+
+    try:
+        return open_target(target, profile).read(read)
+    except ClientError as error:
+        print(f"conducto: no times of tests, so all files count the same: {error}", file=sys.stderr)
+        return {}
 
 
 def latest(

@@ -147,18 +147,12 @@ _cs_send() {
     done
 }
 
-# Set $_cs_junit to the patterns of the command's JUnit files, one on a line, and remember when it starts, and
-# the times of earlier files: some shells compare them in whole seconds only.
-_cs_pick() { for _cs_k; do case $_cs_k in CONDUCTO_JUNIT=*) _cs_junit=${_cs_k#*=} ;; esac; done; }
+# $_cs_junit has the patterns of the command's JUnit files, one on a line. Remember when it starts, and the times
+# of earlier files: some shells compare them in whole seconds only.
 _cs_stat() { stat -c '%n %i %s %y' "$1"; }
 _cs_find_junit() {
-    _cs_junit=
-    _cs_base _cs_pick
-    _cs_env _cs_pick
-    if [ -n "$_cs_junit" ]; then
-        true >"$_cs_dir/began"
-        _cs_known=$_n$(cd "$_cs_cwd" && IFS=$_n && for _cs_k in $_cs_junit; do [ ! -f "$_cs_k" ] || _cs_stat "$_cs_k"; done)$_n
-    fi
+    true >"$_cs_dir/began"
+    _cs_known=$_n$(cd "$_cs_cwd" && IFS=$_n && for _cs_k in $_cs_junit; do [ ! -f "$_cs_k" ] || _cs_stat "$_cs_k"; done)$_n
 }
 
 # Succeed if an earlier command wrote the file $1.
@@ -199,7 +193,7 @@ _cs_begin() {
         printf '%s' "$_cs_inputs" >"$_cs_dir/inputs"
         _cs_inputs=
     fi
-    _cs_find_junit
+    if [ -n "$_cs_junit" ]; then _cs_find_junit; fi
     _cs_start_watch
 }
 
@@ -223,7 +217,10 @@ _cs_end() {
     _cs_before=$_cs_oom
     _cs_look
     if [ -n "$_cs_own" ]; then _cs_send "$_cs_nonce"; fi
-    if [ -n "$_cs_junit" ]; then _cs_send_junit "$_cs_nonce"; fi
+    if [ -n "$_cs_junit" ]; then
+        _cs_send_junit "$_cs_nonce"
+        _cs_junit=
+    fi
     printf '\036%s %s %s %s %s\n' "$_cs_nonce" "$_cs_code" "$((_cs_oom - _cs_before))" "${_cs_peak:-0}" "$_cs_how"
     if [ -z "$_cs_pipes" ]; then printf '\036%s\n' "$_cs_nonce" >&9; fi
 }
@@ -404,6 +401,7 @@ _cs_collect() {
 
 _cs_long=
 _cs_inputs=
+_cs_junit=
 _cs_write : && chmod 755 "$_cs_file"
 _cs_look
 printf '\036ready 0 0 %s\n' "$_cs_peak"

@@ -34,6 +34,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Literal
 
+from conducto.wire.junit import VARIABLE as JUNIT
 from conducto.wire.launching import CHANNEL
 from conducto.wire.outputs import FRAME_START, MAX_FRAME
 
@@ -138,6 +139,8 @@ class JobEncoder:
             _check_variable(name, value)
         nonce = secrets.token_hex(8)
         given = f"_cs_inputs={quoted(inputs)};" if inputs else ""
+        if env.get(JUNIT):
+            given += f"_cs_junit={quoted(env[JUNIT])};"
         action = f"_cs_run {nonce}"
         call = native_call(script)
         if call and _may_fork(env):

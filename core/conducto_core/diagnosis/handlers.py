@@ -17,6 +17,7 @@ from conducto_core.diagnosis.model import (
     MAX_COMMITS,
     MAX_PATHS,
     MAX_STRIP,
+    MAX_TESTS,
     CommitSubject,
     Diagnosis,
     DiagnosisParams,
@@ -49,6 +50,7 @@ from conducto_core.run.model.requests import (
 )
 from conducto_core.run.model.responses import PipelineList
 from conducto_core.run.model.states import FAILED, State
+from conducto_core.test_results.model import PipelineTestParams, PipelineTests
 
 #: Maximum number of failures that are read.
 MAX_FAILURES = 10_000
@@ -105,6 +107,10 @@ class Diagnoses(ABC):
         """Return the stored attempts of a node by the full id of its pipeline, in order."""
 
     @abstractmethod
+    async def list_pipeline_tests(self, params: PipelineTestParams) -> PipelineTests:
+        """Return the tests of a pipeline, failures first."""
+
+    @abstractmethod
     async def changed_files(self, before: str, now: str) -> Sequence[str]:
         """Return the files that differ between two identities of copied code, if known."""
 
@@ -151,7 +157,20 @@ class Diagnoses(ABC):
                 if each.pipeline.commit is not None
             },
             blocked_paths=await self._blocked(summary),
+            tests=await self._failed_tests(summary.pipeline.id, failures),
         )
+
+    async def _failed_tests(
+        self, pipeline_id: str, failures: Sequence[Failure]
+    ) -> PipelineTests | None:
+        """Return the failed tests, without their output, if nodes failed that have some."""
+        outputs = [each.attempt.outputs for each in failures if each.attempt is not None]
+        if not any(each is not None and each.tests and each.tests.failed for each in outputs):
+            return None
+        query = PipelineTestParams(id=pipeline_id, only="failed", limit=MAX_TESTS)
+        found = await self.list_pipeline_tests(query)
+        tests = tuple(each.model_copy(update={"output": ""}) for each in found.tests)
+        return found.model_copy(update={"tests": tests})
 
     async def _failures(self, pipeline_id: str, root: str) -> tuple[list[Failure], bool]:
         """Return the failures at or below a node, and whether they are all."""

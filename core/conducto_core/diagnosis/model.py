@@ -9,12 +9,15 @@ from conducto_core.record import Record
 from conducto_core.run.model.params import PipelineId
 from conducto_core.run.model.records import Counts
 from conducto_core.run.model.states import Cause, State
+from conducto_core.test_results.model import PipelineTests
 
 #: Maximum number of causes, of paths of a cause, of commits and of earlier pipelines.
 MAX_CAUSES = 20
 MAX_PATHS = 3
 MAX_COMMITS = 50
 MAX_STRIP = 8
+#: Maximum number of failed tests.
+MAX_TESTS = 20
 #: Maximum number of changes.
 MAX_CHANGES = 20
 #: Limits of the rendered text in bytes.
@@ -173,6 +176,8 @@ class Diagnosis(Record):
         unchanged: Kinds of changes that were compared and are equal.
         commits: Commits since the last good pipeline, the newest first.
         more_commits: There may be more.
+        tests: The failed tests of the failed nodes, at most `MAX_TESTS`, without their output; None
+            without any.
         blocked: Number of commands that did not run because of the failures.
         next_steps: At most three.
     """
@@ -201,6 +206,7 @@ class Diagnosis(Record):
     unchanged: tuple[str, ...] = ()
     commits: tuple[CommitSubject, ...] = ()
     more_commits: bool = False
+    tests: PipelineTests | None = None
     blocked: int = 0
     blocked_paths: tuple[str, ...] = ()
     next_steps: tuple[NextStep, ...] = ()

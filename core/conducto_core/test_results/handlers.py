@@ -32,6 +32,7 @@ from conducto_core.test_results.model import (
     TestAggregate,
     TestedPipeline,
 )
+from conducto_core.test_results.stream import results_in
 
 logger = logging.getLogger(__name__)
 
@@ -219,7 +220,7 @@ class Tests(ABC):
                     _, data = await self.attempt_output(query, "tests")
                 except NotFoundError:  # it has been deleted
                     data = b""
-                return rules.AttemptTests(attempt, *await asyncio.to_thread(rules.results_in, data))
+                return rules.AttemptTests(attempt, *await asyncio.to_thread(results_in, data))
 
         return list(await asyncio.gather(*map(read, with_tests[-MAX_ATTEMPTS_READ:])))
 

@@ -4,7 +4,6 @@ The files are written by the command, so nothing in them is trusted: document ty
 entities, are refused; sizes, depths and numbers are limited; secrets are masked.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from conducto_core.command.server import JUNIT_FILES, JUNIT_START, MAX_JUNIT
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import CollectedOutputs
 from conducto_core.test_results.model import MAX_NAME, TestCounts, TestOutcome, TestResult
+from conducto_core.test_results.stream import to_stream
 
 #: Maximum number of tests of an attempt that are kept; more are counted.
 MAX_TESTS = 5_000
@@ -168,7 +168,7 @@ def with_tests(
     summary = (outputs.summary or OutputSummary()).model_copy(update={"tests": counts})
     return CollectedOutputs(
         summary,
-        {**outputs.streams, "tests": _stream(kept.problems, tests)},
+        {**outputs.streams, "tests": to_stream(kept.problems, tests)},
         (*outputs.warnings, *(f"junit: {each}" for each in kept.problems)),
     )
 
@@ -193,7 +193,9 @@ def _read(name: str, content: bytes, kept: _Kept) -> None:
     except _RefusedError as error:
         kept.problem(name, str(error))
     except (ET.ParseError, ValueError, LookupError) as error:
-        kept.problem(name, f"it is no complete XML: {error}; tests before that place are kept")
+        kept.problem(
+            name, f"its XML is incomplete or invalid: {error}; tests before that place are kept"
+        )
     _drain(cases, kept)
 
 
@@ -226,15 +228,9 @@ def _seconds(text: str) -> float:
 
 
 def _shortened(text: str, room: int) -> str:
-    """Return a text with its start and, because errors are there, most of its end."""
+    """Return a text with its start and most of its end, where errors usually are."""
     if len(text) <= room:
         return text
     start, gap = room // 4, "\n…\n"
     end = max(1, room - start - len(gap))
     return f"{text[:start]}{gap}{text[-end:]}"
-
-
-def _stream(problems: list[str], tests: list[TestResult]) -> bytes:
-    lines = [json.dumps({"problems": problems})]
-    lines += [each.model_dump_json(exclude_defaults=True) for each in tests]
-    return ("\n".join(lines) + "\n").encode()

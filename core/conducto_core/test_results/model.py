@@ -90,7 +90,7 @@ class PipelineTestParams(Record):
 
     Attributes:
         path: Only tests of this node.
-        only: ``slow`` orders by time.
+        only: With ``slow``, the slowest come first.
     """
 
     id: PipelineId
@@ -144,7 +144,7 @@ class ProgramTestParams(Record):
 
     Attributes:
         id: One of its pipelines.
-        only: ``failed`` in the newest pipeline that ran them; ``slow`` orders by time.
+        only: ``failed`` in the newest pipeline that ran them; ``slow``: the slowest first.
     """
 
     id: PipelineId
@@ -158,7 +158,7 @@ class TestedPipeline(Record):
     Attributes:
         time: When it was created, in seconds since the epoch.
         inputs: Identity of its commit and its tree; None if it is not known.
-        seen: What was read of it; the history is read again when it changes.
+        seen: Number of its newest change that is included.
     """
 
     id: str

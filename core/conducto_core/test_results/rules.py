@@ -6,9 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from pydantic import ValidationError
-
-from conducto_core.results.outputs import objects_in
 from conducto_core.run.model.params import ProgramParams
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.states import Cause
@@ -42,20 +39,6 @@ _LETTERS = {
 _MAX_SIGNALLED = 128
 
 
-def results_in(data: bytes) -> tuple[list[TestResult], tuple[str, ...]]:
-    """Return the tests and the problems in a kept stream; it may end anywhere."""
-    tests, problems = [], ()
-    for line in objects_in(data):
-        if "problems" in line:
-            problems = tuple(map(str, line["problems"]))
-            continue
-        try:
-            tests.append(TestResult.model_validate(line))
-        except ValidationError:  # of a newer version
-            continue
-    return tests, problems
-
-
 # ----------------------------------------------------------------------------------------
 # Quarantines.
 
@@ -85,7 +68,7 @@ def is_excused(
 def excuse(
     end: tuple[Cause | None, int | None],
     counts: TestCounts | None,
-    tests: Callable[[], bytes],
+    tests: Callable[[], Iterable[TestResult]],
     quarantined: Callable[[], Iterable[Quarantine]],
 ) -> str | None:
     """Return the message of an attempt that failed only because of quarantined tests, or None.
@@ -93,15 +76,13 @@ def excuse(
     Args:
         end: Cause and exit code of the attempt.
         counts: The counts of its tests.
-        tests: Returns its tests, as they are kept; it is called for failed tests only.
+        tests: Returns its tests that are kept; it is called for failed tests only.
         quarantined: Returns the quarantines in force; called for failed tests only.
     """
     if end[0] is not Cause.EXIT_CODE or counts is None or not counts.failed:
         return None
     names = {each.test for each in quarantined()}
-    failed = (
-        [t.name for t in results_in(tests())[0] if t.outcome is TestOutcome.FAILED] if names else []
-    )
+    failed = [t.name for t in tests() if t.outcome is TestOutcome.FAILED] if names else []
     return excused_message(failed) if is_excused(*end, counts, failed, names) else None
 
 

@@ -50,6 +50,7 @@ from conducto_core.run.rules.contexts import CONTEXT_PAUSE
 from conducto_core.run.rules.outcomes import cause_of_exit
 from conducto_core.secrets.rules import SecretAccess
 from conducto_core.test_results.rules import excuse, in_force
+from conducto_core.test_results.stream import results_in
 from conducto_core.tree.rules.callbacks import PoolKind
 from conducto_core.workers import operations as workers_operations
 from conducto_core.workers.model import (
@@ -553,7 +554,7 @@ class WorkerApi:
         return excuse(
             (cause, call.exit_code),
             None if call.outputs is None else call.outputs.tests,
-            lambda: cloud.logs.read(key, 0, MAX_STREAM),
+            lambda: results_in(cloud.logs.read(key, 0, MAX_STREAM))[0],
             lambda: in_force(
                 cloud.quarantines.list_by_name(live.org), program_of(live.record), self._now()
             ),

@@ -23,6 +23,7 @@ from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.admission import QueuedAttempt
 from conducto_core.secrets.port import SecretStoreError
 from conducto_core.test_results.rules import excuse, in_force
+from conducto_core.test_results.stream import results_in
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.tree.rules.resolve import Limits
 from conducto_local.children.channel import Grant, Handle, launch_channel
@@ -290,7 +291,7 @@ class Attempts:
         message = excuse(
             (result.cause, result.exit_code),
             None if result.outputs is None else result.outputs.tests,
-            lambda: reader.read("tests", 0, MAX_STREAM).data,
+            lambda: results_in(reader.read("tests", 0, MAX_STREAM).data)[0],
             lambda: in_force(
                 QuarantineFile(self._common.home.quarantines).all(),
                 program_of(active.live.record),

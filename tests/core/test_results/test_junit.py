@@ -1,4 +1,4 @@
-"""JUnit files: what is kept of them, and what is refused."""
+"""JUnit files: the tests that are kept, limits, and refused files."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from conducto_core.command.server import JUNIT_FILES, JUNIT_START, MAX_JUNIT
 from conducto_core.results.outputs import CollectedOutputs
 from conducto_core.test_results.junit import MAX_COUNTED, MAX_TESTS, MAX_TEXT, with_tests
 from conducto_core.test_results.model import TestCounts, TestOutcome
-from conducto_core.test_results.rules import results_in
+from conducto_core.test_results.stream import results_in
 
 NONE = Mask(())
 PYTEST = b"""<?xml version="1.0" encoding="utf-8"?>
@@ -132,7 +132,7 @@ def test_file_that_is_cut_off_keeps_its_start():
     found = collected(PYTEST[: PYTEST.index(b"test_later")])
 
     assert found.summary.tests == TestCounts(passed=1, failed=1, seconds=0.251, incomplete=True)
-    assert "it is no complete XML" in found.warnings[0]
+    assert "its XML is incomplete or invalid" in found.warnings[0]
 
 
 @pytest.mark.parametrize("file", [b"", b"\0" * 100, b"not xml", b"{}", b"<a", b"\xff\xfe<"])

@@ -5,6 +5,8 @@ import time
 import pytest
 
 import conducto as co
+from conducto_core.diagnosis.model import DiagnosisParams
+from conducto_core.diagnosis.rules.markdown import markdown
 from conducto_core.results.model import OutputParams
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.test_results.model import (
@@ -14,7 +16,7 @@ from conducto_core.test_results.model import (
     QuarantineRequest,
     TestChange,
 )
-from conducto_core.test_results.rules import results_in
+from conducto_core.test_results.stream import results_in
 from support.containers import BUSYBOX
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -74,6 +76,16 @@ async def test_files_of_an_earlier_command_are_left_out(local, folder):
     assert (await run.attempts("/b"))[0].outputs is None
     assert await names(run, "/c") == ["t::two"]
     assert b"no file with tests" in await run.output("/b", "stderr")
+
+
+async def test_variable_that_shells_guard_does_not_matter(local, folder):
+    root = tree(folder, a=report("one"), b=report("two"))
+    root["a"].env["UID"] = "7"
+
+    run = await local.run(root)
+
+    assert await names(run, "/a") == ["t::one"]
+    assert await names(run, "/b") == ["t::two"]
 
 
 async def test_inherited_pattern_ends_with_an_empty_list(local, folder):
@@ -156,6 +168,18 @@ async def test_node_with_only_quarantined_failures_is_done_with_a_warning(local,
     assert ended.reason == "see issue 7"
     third = await local.run(tree(folder, a=command))
     assert (await third.node("/a")).state == "error"
+
+
+async def test_failed_tests_are_in_the_diagnosis(local, folder):
+    run = await local.run(tree(folder, a=report("!bad", "ok") + "; exit 1"))
+
+    found = await local.pipelines.get_diagnosis(DiagnosisParams(id=run.id))
+    shown = await local.pipelines.get_diagnosis(DiagnosisParams(id=run.id, format="text"))
+
+    assert [each.name for each in found.tests.tests] == ["t::bad"]
+    assert "failed tests: 1 (1 new)" in shown.text
+    assert "| t::bad [new]: wrong" in shown.text
+    assert "    t::bad [new]: wrong" in markdown(found, 5000)
 
 
 @pytest.mark.parametrize(

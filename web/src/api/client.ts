@@ -33,6 +33,8 @@ import type {
   PipelineList,
   PipelineCost,
   PipelineSummary,
+  PipelineTests,
+  ProgramTests,
   Problem,
   Resources,
   ResultValue,
@@ -302,6 +304,14 @@ export const api = {
     get<ResultValue>(pipelinePath(id, "/result"), query, signal),
   metrics: (id: string, query: QueryOf<"list_metrics">, signal?: AbortSignal) =>
     get<MetricList>(pipelinePath(id, "/metrics"), query, signal),
+  pipelineTests: (id: string, query: QueryOf<"list_pipeline_tests">, signal?: AbortSignal) =>
+    get<PipelineTests>(pipelinePath(id, "/tests"), query, signal),
+  /** The history of the tests of a pipeline's program. */
+  programTests: async (id: string, query: QueryOf<"list_program_tests">, signal?: AbortSignal) => {
+    const found = await get<ProgramTests>(pipelinePath(id, "/program-tests"), query, signal);
+    const pipelines = found.pipelines.map((one) => ({ ...one, id: beside(id, one.id) }));
+    return { ...found, pipelines };
+  },
   /** The metrics of a program's pipelines on the server of one of them. */
   compareMetrics: async (id: string, query: QueryOf<"compare_metrics">, signal?: AbortSignal) => {
     const found = await get<MetricComparison>("/metrics", { ...query, ...serverOf(id) }, signal);

@@ -31,6 +31,7 @@ const TriggerPage = page(async () => (await import("@/triggers/TriggerPage")).Tr
 const NotificationsPage = page(
   async () => (await import("@/notifications/NotificationsPage")).NotificationsPage,
 );
+const TestsPage = page(async () => (await import("@/test_results/TestsPage")).TestsPage);
 const ImagesPage = page(async () => (await import("@/images/ImagesPage")).ImagesPage);
 const DataPage = page(async () => (await import("@/data/DataPage")).DataPage);
 const UserDataPage = page(async () => (await import("@/data/UserDataPage")).UserDataPage);
@@ -64,6 +65,7 @@ const PAGES: readonly PageRoute[] = [
   { path: "/activity", nav: { label: "Activity", icon: "activity" }, page: ActivityPage },
   { path: "/p/{id}", page: PipelinePage },
   { path: "/p/{id}/timeline", page: TimelinePage },
+  { path: "/p/{id}/tests", page: TestsPage },
   { path: "/p/{id}/images", page: ImagesPage },
   { path: "/p/{id}/data", page: DataPage },
   { path: "/p/{id}/launch", page: LaunchPage },

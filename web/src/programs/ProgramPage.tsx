@@ -17,6 +17,7 @@ import { failures, total } from "@/run/model/states";
 import { CompareRuns } from "@/programs/CompareRuns";
 import { FlakyNodes, lastOf, SizeAdvice, SlowestNodes } from "@/programs/NodeTables";
 import styles from "@/programs/ProgramPage.module.css";
+import { ProgramTests } from "@/test_results/ProgramTests";
 import { RunChart } from "@/programs/RunChart";
 import { useNodeHistory, useProgram } from "@/programs/useProgram";
 
@@ -87,6 +88,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
         heading="Metrics"
         isLive={pipelines.some(({ settled }) => !settled)}
       />
+      <ProgramTests id={newest.pipeline.id} />
       <div className={styles.columns}>
         <div className={styles.nodes}>
           <FlakyNodes history={history} newest={newest.pipeline.id} />

@@ -33,6 +33,7 @@ from conducto_core.programs.rules.fingerprints import CODE
 from conducto_core.run.model.records import AttemptRecord, FirstError
 from conducto_core.run.model.requests import NodeView, PipelineSummary
 from conducto_core.run.model.states import FAILED, Cause, NodeType, State
+from conducto_core.test_results.model import PipelineTests
 
 _MAX_COMMAND = 2000
 _EXITS = {
@@ -109,6 +110,7 @@ class Facts:
         fixed: Nodes that failed in the previous pipeline and are done; None: not compared.
         commits: Those before the commit of the pipeline, and that, the newest first.
         shas: ``{pipeline: its commit}``.
+        tests: Failed tests of the pipeline; None without any.
     """
 
     summary: PipelineSummary
@@ -123,6 +125,7 @@ class Facts:
     commits: Sequence[CommitSubject] = ()
     shas: Mapping[str, str] = field(default_factory=dict)
     blocked_paths: Sequence[str] = ()
+    tests: PipelineTests | None = None
 
 
 def error_of(node: NodeView, attempt: AttemptRecord | None) -> FirstError | None:
@@ -195,6 +198,7 @@ def diagnose(facts: Facts) -> Diagnosis:
         unchanged=_unchanged(facts, changes),
         commits=tuple(commits[:MAX_COMMITS]),
         more_commits=bool(commits) and len(commits) == len(facts.commits),
+        tests=facts.tests,
         blocked=blocked,
         blocked_paths=tuple(facts.blocked_paths) if blocked else (),
         next_steps=_next_steps(summary, causes),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from conducto_core.diagnosis.model import Diagnosis, FailureCause
 from conducto_core.diagnosis.rules.first_error import clean, shortened
+from conducto_core.diagnosis.rules.text import line_of_test
 
 _MAX_LINE = 300
 _LINES = 8
@@ -37,6 +38,12 @@ def _lines(found: Diagnosis, shown: int) -> Iterator[str]:
         yield f"Last good pipeline: {found.baseline.id}{bad}."
     for cause in found.causes[:shown]:
         yield from _cause(cause)
+    if found.tests is not None and shown:
+        yield ""
+        yield f"**{found.tests.counts.failed} tests failed:**"
+        yield ""
+        tests = found.tests.tests[: 2 * shown]
+        yield from (f"    {shortened(clean(line_of_test(each)), _MAX_LINE)}" for each in tests)
     suspects = [each for each in found.changes if each.suspect]
     if suspects:
         yield ""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from conducto_core.diagnosis.model import Diagnosis, FailureCause, NextStep, PipelineChange
 from conducto_core.diagnosis.rules.first_error import clean, shortened
 from conducto_core.programs.history import ChangedField
+from conducto_core.test_results.model import PipelineTest, PipelineTests, TestChange
 
 _MAX_LINE = 400
 _MAX_COMMAND_LINES = 8
@@ -85,12 +86,32 @@ def _parts(found: Diagnosis, detail: _Detail, fence: Fence) -> Iterator[str]:
     if more:
         rest = sum(each.count for each in hidden) + found.more_failures
         yield f"… {more} more causes with {rest} failures: explain one by its path"
+    if found.tests is not None and detail.extras >= 1:
+        yield from _tests(found.tests, detail.lines, fence)
     if detail.extras >= 1:
         yield from _changed(found, fence, long=detail.extras >= 2)  # noqa: PLR2004
     if found.blocked:
         names = ", ".join(map(quoted, found.blocked_paths))
         yield f"\nnot run because of it: {found.blocked}" + (f" ({names})" if names else "")
     yield _next_steps(found.next_steps)
+
+
+def _tests(tests: PipelineTests, limit: int, fence: Fence) -> Iterator[str]:
+    """Yield the failed tests; their names and messages are text of commands."""
+    shown = tests.tests[: max(1, limit // 2)]
+    notes = {"new": tests.new_failures, "quarantined": tests.quarantined}
+    known = ", ".join(f"{number} {name}" for name, number in notes.items() if number)
+    yield f"\nfailed tests: {tests.counts.failed}" + (f" ({known})" if known else "")
+    yield fence([line_of_test(each) for each in shown])
+
+
+def line_of_test(test: PipelineTest) -> str:
+    """Return a failed test on one line."""
+    is_new = test.change is TestChange.NEW_FAILURE
+    known = {"new": is_new, "flaky": test.flaky, "quarantined": test.quarantined}
+    marks = [word for word, is_set in known.items() if is_set]
+    note = f" [{', '.join(marks)}]" if marks else ""
+    return f"{test.name}{note}: {test.message}".replace("\n", " ")
 
 
 def _head(found: Diagnosis) -> str:

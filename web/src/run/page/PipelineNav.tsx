@@ -7,14 +7,15 @@ const NAMES = {
   overview: "Overview",
   tree: "Tree",
   timeline: "Timeline",
+  tests: "Tests",
   images: "Images",
   data: "Data",
 };
 
 /** The pages of a pipeline, and the panes of its first page, which small screens show one by one. */
-export type PipelineView = "overview" | "tree" | "timeline" | "images" | "data";
+export type PipelineView = "overview" | "tree" | "timeline" | "tests" | "images" | "data";
 
-const VIEWS: readonly PipelineView[] = ["tree", "timeline", "images", "data"];
+const VIEWS: readonly PipelineView[] = ["tree", "timeline", "tests", "images", "data"];
 
 function viewUrl(id: string, view: PipelineView, onePane: boolean): string {
   const base = pipelineUrl(id);
