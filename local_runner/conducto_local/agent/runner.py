@@ -147,8 +147,8 @@ def _runner(
         store=store,
         engine_contexts=engine_contexts,
         scheduler=scheduler,
-        cache=store.cache,
     )
+    pipelines.cache = store.cache
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
     timer = _schedule_timer(home, store, scheduler, pipelines, clock)
     return Runner(pipelines, keeper, timer, scheduler, store, engine_contexts)

@@ -1,4 +1,4 @@
-"""The policy of the cache: what counts, what is refused, who may use an entry, what is stored."""
+"""The policy of the cache: inputs, refusals, trust, decisions, and the outcomes that are stored."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def test_an_equal_entry_is_a_hit() -> None:
     assert decide(spec_of(), [entry()]).entry == entry()
 
 
-def test_an_entry_with_other_fields_is_no_hit() -> None:
+def test_an_entry_with_other_fields_is_a_miss() -> None:
     """Keys that are equal by chance."""
     other = entry(spec_of(command="other")).model_copy(update={"key": entry().key})
     assert decide(spec_of(), [other]).entry is None
@@ -352,7 +352,7 @@ READERS = {
         ({"T": ("user", 1.0), "S": ("org", 1.0)}, {"ann"}),
     ],
 )
-def test_who_may_use_an_entry(secrets: Any, readers: set[str]) -> None:
+def test_entries_are_read_by_trusted_pipelines(secrets: Any, readers: set[str]) -> None:
     trust = rules.trust_of(RECORD, secrets)
     allowed = {
         name for name, each in READERS.items() if rules.may_read(trust, rules.reader_of(each))
@@ -369,7 +369,7 @@ def test_entries_for_different_users_have_different_keys() -> None:
     assert len({rules.key_of(fields(), trust) for trust in trusts}) == len(trusts)
 
 
-# ---- what is stored -------------------------------------------------------------------------
+# ---- the outcomes that are stored -----------------------------------------------------------
 
 
 DONE = AttemptRecord(path="/node", number=1, state=State.DONE)
@@ -390,7 +390,7 @@ DONE = AttemptRecord(path="/node", number=1, state=State.DONE)
         ),
     ],
 )
-def test_what_is_stored(changes: Any, record: PipelineRecord, reason: str | None) -> None:
+def test_outcomes_that_are_stored(changes: Any, record: PipelineRecord, reason: str | None) -> None:
     assert rules.not_stored(DONE.model_copy(update=changes), record) == reason
 
 

@@ -1,4 +1,4 @@
-"""Cached commands of the agent: hits without a container or build, and what is stored."""
+"""Cached commands of the agent: hits without a container or build, and stored outcomes."""
 
 import asyncio
 import json

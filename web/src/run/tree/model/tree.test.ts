@@ -41,6 +41,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       parent: null,
       copy_of: null,
       commit: null,
+      no_cache: false,
       notification_rules: [],
       git: null,
       status: {
