@@ -128,7 +128,7 @@ def _cells(entry: CacheItem) -> tuple[str, ...]:
 
 def _id(given: str) -> str:
     if len(given) < _LEAST or not _DIGITS.issuperset(given):
-        raise UsageError(f"{given!r} is no ID of an entry; see 'conducto cache list'")
+        raise UsageError(f"expected the ID of an entry, got {given!r}; see 'conducto cache list'")
     return given
 
 

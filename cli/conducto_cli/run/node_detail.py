@@ -237,6 +237,17 @@ def _may_have_samples(attempt: AttemptRecord) -> bool:
     return attempt.ended is None or attempt.ended - attempt.started >= SHORTEST_SECONDS
 
 
+def _cache_lines(attempt: AttemptRecord) -> Iterator[str]:
+    """Yield where an attempt comes from, or why it ran."""
+    source = attempt.from_cache
+    if source is not None:
+        yield (f"   from cache {source.pipeline} {printable(source.path)} attempt {source.attempt}")
+    if attempt.cache is not None:
+        yield f"   cache: {printable(attempt.cache)}"
+    if attempt.not_stored is not None:
+        yield f"   not stored: {printable(attempt.not_stored)}"
+
+
 def _attempts(attempts: tuple[AttemptRecord, ...], used: Mapping[int, str]) -> Iterator[str]:
     rows = []
     shown = attempts[-_MAX_ATTEMPTS:]
@@ -250,6 +261,7 @@ def _attempts(attempts: tuple[AttemptRecord, ...], used: Mapping[int, str]) -> I
         yield f"{hidden:,} earlier ones"
     for attempt, line in zip(shown, table(rows) if rows else (), strict=True):
         yield line
+        yield from _cache_lines(attempt)
         if attempt.interpreter is not None:
             yield f"   {_interpreter(attempt.interpreter)}"
         if attempt.number in used:

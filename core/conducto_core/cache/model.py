@@ -16,7 +16,7 @@ class CacheEntry(Record):
     """The outcome of one attempt, for commands with equal inputs.
 
     Attributes:
-        key: Digest of all inputs, and of who may use it.
+        key: Digest of all inputs, and of the trust in it.
         fields: ``{input: digest}``.
         fingerprint: That of the attempt, from which differences are named.
         source: The attempt.

@@ -26,7 +26,7 @@ DELETE_CACHE_ENTRY = act(
     CacheItem,
     Permission.CHANGE_STATE,
     "Delete an entry of the cache: the next command with its inputs runs.",
-    link_class=LinkClass.CONTROL,
+    link_class=LinkClass.AUTHOR,
 )
 GET_CACHE_USAGE = read(
     "get_cache_usage",

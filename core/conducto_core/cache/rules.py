@@ -1,4 +1,4 @@
-"""The policy of the cache: the key of a command, the decision, what is stored, and who may use it.
+"""The policy of the cache: keys of commands, decisions, stored outcomes, and trust.
 
 The inputs of a command are *fields*. Their digests are the key of its entry: equal inputs, equal
 key. A cached command sees only its inputs: it gets the secrets that it names, and its directories
@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
 
+from conducto.wire.caching import IDENTITY
 from conducto_core.cache.model import CacheEntry
 from conducto_core.children.rules import may_launch
-from conducto_core.command.environment import IDENTITY
 from conducto_core.programs.rules.fingerprints import (
     ImageContent,
     SecretOrigins,
@@ -48,7 +48,7 @@ FIELDS: Final = (
 KEY_FORMAT: Final = 1
 #: Bytes of the end of each output stream that an entry keeps.
 KEPT_OUTPUT: Final = 64 << 10
-#: Days after which an entry that nobody used is deleted.
+#: Days without a use after which an entry is deleted.
 UNUSED_DAYS: Final = 30
 #: How the parameters of nodes are treated. A test compares the names with those of nodes.
 COUNTS: Final = frozenset(
@@ -92,12 +92,10 @@ def refusal(spec: NodeSpec) -> str | None:
 
 
 _SHARED_CONTAINER: Final = (
-    "other commands share its container (container_reuse_context=NEW), whose state is an input "
-    "that nobody declares"
+    "other commands share its container (container_reuse_context=NEW), whose state is an "
+    "undeclared input"
 )
-_RUN_ARGS: Final = (
-    "it has docker_run_args, whose mounts and network are inputs that nobody declares"
-)
+_RUN_ARGS: Final = "it has docker_run_args, whose mounts and network are undeclared inputs"
 
 
 def switched_off(record: PipelineRecord) -> str | None:
@@ -199,7 +197,7 @@ def _digest(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-# ---- who may use an entry -----------------------------------------------------------------------
+# ---- trust ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +376,7 @@ def _named(name: str, names: Sequence[str]) -> str:
     return f"{name} ({', '.join(names[:_NAMED])}{rest})"
 
 
-# ---- what is stored -----------------------------------------------------------------------------
+# ---- the outcomes that are stored ---------------------------------------------------------------
 
 
 def not_stored(attempt: AttemptRecord, record: PipelineRecord) -> str | None:

@@ -7,19 +7,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 
+from conducto.wire.caching import IDENTITY
 from conducto_core.results.rules import MissingResultError, check_size
 
 #: Old clients in an image look for the profile's directory at import unless this is set.
 NO_PROFILE = "DUMMY_PROFILE"
 NOTHING: Mapping[str, str] = MappingProxyType({})
-#: Variables that name a pipeline, an attempt or the API; a cached command has none of them.
-IDENTITY = (
-    "CONDUCTO_PIPELINE_ID",
-    "CONDUCTO_NODE",
-    "CONDUCTO_ATTEMPT",
-    "CONDUCTO_URL",
-    "CONDUCTO_AUTO_URL",
-)
 
 
 @cache

@@ -42,7 +42,7 @@ class TableCache:
     def note_use(self, org: str, key: str, now: float) -> None:
         place = table_keys.cached(org, key)
         changed: dict[str, Value] = {"used": now, "expires": _expiry(now)}
-        exists = "attribute_exists(#record)"
+        exists = "attribute_exists(#used)"
         self._table.update_if(Update(place, set=changed, add={"hits": 1}, where=exists))
 
     def entries(self, org: str) -> Iterator[CacheEntry]:

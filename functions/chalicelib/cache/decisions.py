@@ -1,4 +1,4 @@
-"""The decisions about cached commands of the cloud, and what is stored of them.
+"""The decisions about cached commands of the cloud, and the storage of their outcomes.
 
 A decision is an input of the journal (`CacheDecided`) in the entry that made the command ready, so
 that it costs no worker and no execution.

@@ -7,7 +7,7 @@ from conducto_core.cache.model import CacheEntry
 
 
 class CacheTable(Protocol):
-    """The entries; those that nobody uses for `UNUSED_DAYS` are deleted."""
+    """The entries; those without a use for `UNUSED_DAYS` are deleted."""
 
     def get(self, org: str, key: str) -> tuple[CacheEntry, bytes] | None:
         """Return an entry with its packed streams."""

@@ -147,9 +147,9 @@ def _runner(
         store=store,
         engine_contexts=engine_contexts,
         scheduler=scheduler,
-        cache=store.cache,
     )
     scheduler.notifier.diagnoses = pipelines
+    pipelines.cache = store.cache
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
     timer = _schedule_timer(home, store, scheduler, pipelines, clock)
     return Runner(pipelines, keeper, timer, scheduler, store, engine_contexts)

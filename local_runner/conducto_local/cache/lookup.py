@@ -1,4 +1,4 @@
-"""The decisions about cached commands of the agent, and what is stored of them."""
+"""The decisions about cached commands of the agent, and the storage of their outcomes."""
 
 import asyncio
 import logging

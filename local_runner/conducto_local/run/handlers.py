@@ -9,10 +9,8 @@ from collections.abc import Iterable
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.serve import serves
 from conducto_core.approvals.rules import Decider
-from conducto_core.cache.handlers import CacheEntries
 from conducto_core.debug import operations as debug_operations
 from conducto_core.debug.model import DebugPlan, DebugRequest
-from conducto_core.errors import RefusedError
 from conducto_core.images.sdk_wheel import package_version
 from conducto_core.installation.model import GcReport, GcRequest
 from conducto_core.remote import operations as remote_operations
@@ -33,6 +31,7 @@ from conducto_core.run.rules.actions import events_of, events_of_modify, preview
 from conducto_core.run.rules.pipeline_state import LIFECYCLES
 from conducto_local.agent.state_dir import StateDir
 from conducto_local.approvals.handlers import LocalApprovals, current_decider
+from conducto_local.cache.handlers import LocalCache
 from conducto_local.children.handlers import LocalChildren
 from conducto_local.data.handlers import LocalData
 from conducto_local.debug.handlers import DebugContainers
@@ -143,6 +142,7 @@ _STOPPING = frozenset({Action.PAUSE, Action.CANCEL, Action.KILL})
 class LocalPipelines(
     LocalPrograms,
     LocalApprovals,
+    LocalCache,
     LocalSecrets,
     LocalChildren,
     LocalLogs,
@@ -159,7 +159,6 @@ class LocalPipelines(
         store: Store,
         engine_contexts: dict[str, EngineContext],
         scheduler: Scheduler,
-        cache: CacheEntries | None = None,
     ) -> None:
         super().__init__(
             home=home, store=store, engine_contexts=engine_contexts, scheduler=scheduler
@@ -171,13 +170,6 @@ class LocalPipelines(
         self._collector = GarbageCollector(home, store, engine_contexts, scheduler)
         self._starts = ProgramStarts(home)
         self._started = time.time()
-        self._cache_entries = cache
-
-    def cache_entries(self) -> CacheEntries:
-        """Return the entries of the cache."""
-        if self._cache_entries is None:
-            raise RefusedError("this agent has no cache")
-        return self._cache_entries
 
     @serves(run_operations.DELETE)
     async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:

@@ -39,7 +39,7 @@ class CacheInputs:
     Attributes:
         reason: Why it runs.
         fields: Their digests in the image in which it runs, or why they are not known.
-        trust: Who may use its outcome.
+        trust: The trust in its outcome.
     """
 
     reason: str

@@ -13,6 +13,14 @@ from conducto.wire.fields import parse_duration
 SCOPES = ("organisation", "user", "pipeline")
 #: Parameters that need the cache of files, which does not exist yet.
 FILES = ("reads", "writes")
+#: Variables that name a pipeline, an attempt or the API; a cached command has none of them.
+IDENTITY = (
+    "CONDUCTO_PIPELINE_ID",
+    "CONDUCTO_NODE",
+    "CONDUCTO_ATTEMPT",
+    "CONDUCTO_URL",
+    "CONDUCTO_AUTO_URL",
+)
 MAX_NAMES = 100
 _LONGEST = 200
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -26,7 +34,8 @@ class Cache:
         salt: A text that counts as an input; change it to run the command again.
         ignore: Names of variables and secrets that do not count as inputs.
         max_age: Seconds after which a result is not used any more; None for no limit.
-        scope: Who may use the results: ``organisation``, ``user`` or ``pipeline``.
+        scope: The pipelines that use the results: of the ``organisation``, of the ``user``, or this
+            ``pipeline``.
     """
 
     __slots__ = ("ignore", "max_age", "salt", "scope")

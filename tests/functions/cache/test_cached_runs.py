@@ -62,7 +62,7 @@ def test_a_hit_has_the_streams_of_its_attempt() -> None:
     assert last(world, second, "/fetch").output_bytes == 6
 
 
-def test_only_what_changed_runs() -> None:
+def test_only_changed_commands_run() -> None:
     world = World()
     launch(world)
     changed = tree()
@@ -131,7 +131,7 @@ def test_a_new_version_of_a_named_secret_misses() -> None:
 
 
 def test_many_hits_of_several_entries_start_no_execution() -> None:
-    """A path is no input, so one command is the entry of all."""
+    """A path does not count, so one command is the entry of all."""
     world = World()
 
     def wide(number: int) -> dict[str, Any]:

@@ -397,7 +397,7 @@ def protocol(broken: str = "", *, deaths: int, flights: int = 1) -> Protocol:
             flights,
             pickle.dumps(live),
             (a.id, b.id),
-            Claims(world.cloud, a.identity),
+            Claims(world.cloud, a.identity, world.engine.caches),
             live.cloud_machine.run,
             lambda access, _queued: inject_commands(world.vault, ME.org, access, {}),
         )

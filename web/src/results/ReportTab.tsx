@@ -18,6 +18,11 @@ const REFRESH_MS = 2000;
 /** Delay in ms, because searching the output must not delay its first lines. */
 const DELAY_MS = 400;
 
+/** Whether an attempt may have output: it started, or another one with its inputs did. */
+function hasOutput({ started, from_cache: cached }: AttemptRecord): boolean {
+  return started !== null || cached !== null;
+}
+
 /** Markdown that an attempt printed. */
 export function useReport(id: string, attempt: AttemptRecord | undefined) {
   const place = attempt === undefined ? null : `${id} ${attempt.number} ${attempt.path}`;
@@ -33,7 +38,7 @@ export function useReport(id: string, attempt: AttemptRecord | undefined) {
       const found = await Promise.all(STREAMS.map((one) => blocksOf(id, attempt, one, signal)));
       return found.flat();
     },
-    enabled: ready === place && attempt !== undefined && attempt.started !== null,
+    enabled: ready === place && attempt !== undefined && hasOutput(attempt),
     refetchInterval: attempt !== undefined && !isFinished(attempt.state) ? REFRESH_MS : false,
   });
 }

@@ -79,9 +79,14 @@ def newest(attempts: Iterable[AttemptRecord]) -> dict[str, str | None]:
     """Return ``{path: fingerprint of the newest attempt}`` of the Execs that were started.
 
     Args:
-        attempts: Those of each path in order. One that ended while it was queued had no inputs.
+        attempts: Those of each path in order. One that ended while it was queued had no inputs,
+            unless it is from the cache.
     """
-    return {each.path: each.fingerprint for each in attempts if each.started is not None}
+    return {
+        each.path: each.fingerprint
+        for each in attempts
+        if each.started is not None or each.from_cache is not None
+    }
 
 
 def plan(

@@ -33,7 +33,7 @@ class LaunchRequest(Record):
         program: Host path of the script.
         sources: ``{image name: files of the image}``; only the cloud needs it.
         copy_of: The pipeline whose tree is launched again, if any.
-        no_cache: Its cached commands run in any case, and replace what is in the cache.
+        no_cache: Its cached commands run in any case, and replace the entries of the cache.
     """
 
     tree: dict[str, Any]

@@ -1,14 +1,15 @@
 import { useState } from "react";
 
-import type { AttemptRecord, NodeDetail } from "@/api/schema";
+import type { AttemptRecord, CacheSource, NodeDetail } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
 import { EmptyState } from "@/components/EmptyState";
 import { Change, FactsTable } from "@/components/Facts";
 import { StateLabel } from "@/components/StateIcon";
 import { debugCommand } from "@/lib/commands";
-import { setQuery } from "@/lib/location";
+import { followLink, pipelineUrl, setQuery } from "@/lib/location";
 import { duration, moment, plural } from "@/lib/time";
+import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/run/live/session";
 import { differences } from "@/run/model/attempts";
 import { size } from "@/results/model/resources";
@@ -114,7 +115,28 @@ function AttemptFacts({ attempt }: { attempt: AttemptRecord }) {
   if (attempt.peak_memory !== null) {
     facts.push(`peak ${size(attempt.peak_memory)}`);
   }
-  return <p className={`muted number ${styles.facts}`}>{facts.join(" · ")}</p>;
+  if (attempt.not_stored !== null) facts.push(`not stored: ${attempt.not_stored}`);
+  return (
+    <>
+      {attempt.from_cache === null ? null : <FromCache source={attempt.from_cache} />}
+      <p className={`muted number ${styles.facts}`}>{facts.join(" · ")}</p>
+      {attempt.cache === null ? null : <p className="muted">{`Cache: ${attempt.cache}`}</p>}
+    </>
+  );
+}
+
+/** The attempt whose outcome a command has that did not run. */
+function FromCache({ source }: { source: CacheSource }) {
+  const { pipeline, path, attempt } = source;
+  return (
+    <p>
+      {"From cache "}
+      <a href={pipelineUrl(pipeline, path)} onClick={followLink}>
+        {pipeline}
+      </a>
+      <span className="muted">{` ${visible(path)} attempt ${attempt}`}</span>
+    </p>
+  );
 }
 
 function inContainer({ container, position }: AttemptRecord): string {

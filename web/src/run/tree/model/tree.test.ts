@@ -42,6 +42,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       copy_of: null,
       no_cache: false,
       commit: null,
+      no_cache: false,
       notification_rules: [],
       git: null,
       status: {

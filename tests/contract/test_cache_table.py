@@ -1,0 +1,74 @@
+"""The port for the entries of the cache: the table and its fake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.fakes.cloud.cache import FakeCache
+
+from chalicelib.aws.dynamodb import DynamoTable
+from chalicelib.cache.aws import TableCache
+from chalicelib.cache.entries import VisibleEntries
+from conducto_core.cache.model import CacheEntry
+from support.cloud.aws import TABLE, aws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.cache.port import CacheTable
+
+
+@pytest.fixture(params=["fake", "table"])
+def table(request: pytest.FixtureRequest) -> Iterator[CacheTable]:
+    if request.param == "fake":
+        yield FakeCache()
+        return
+    with aws() as clients:
+        yield TableCache(DynamoTable(clients, TABLE))
+
+
+def entry(key: str, path: str = "/a", **fields: Any) -> CacheEntry:
+    source = {"pipeline": "abc-def", "path": path, "attempt": 1}
+    given = {"key": key, "fields": {"command": "1"}, "source": source, "program": "p", "made": 5.0}
+    return CacheEntry.model_validate({**given, "used": 5.0, **fields})
+
+
+def test_an_entry_is_found_by_its_key_and_its_node(table: CacheTable) -> None:
+    table.put("acme", entry("aa"), b"streams")
+    assert table.get("acme", "aa") == (entry("aa"), b"streams")
+    assert table.newest("acme", "p", "/a") == entry("aa")
+    assert table.get("acme", "bb") is None
+    assert table.get("other", "aa") is None
+    assert table.newest("acme", "p", "/b") is None
+
+
+def test_a_new_entry_replaces_the_one_with_its_key(table: CacheTable) -> None:
+    table.put("acme", entry("aa"), b"old")
+    table.put("acme", entry("aa", made=6.0), b"new")
+    assert table.get("acme", "aa") == (entry("aa", made=6.0), b"new")
+
+
+def test_uses_are_counted_and_a_deleted_entry_stays_deleted(table: CacheTable) -> None:
+    table.put("acme", entry("aa"), b"")
+    table.note_use("acme", "aa", 7.0)
+    table.note_use("acme", "aa", 9.0)
+    found = table.get("acme", "aa")
+    assert found is not None
+    assert (found[0].used, found[0].hits) == (9.0, 2)
+    table.delete("acme", "aa")
+    table.note_use("acme", "aa", 10.0)
+    assert table.get("acme", "aa") is None
+    assert list(table.entries("acme")) == []
+
+
+def test_a_caller_sees_no_private_entries_of_others(table: CacheTable) -> None:
+    table.put("acme", entry("aa11", "/load", used=1.0), b"")
+    table.put("acme", entry("aa22", "/b", private_to="ann", used=2.0), b"")
+    table.put("acme", entry("bb33", "/c", private_to="bob", used=3.0), b"")
+    seen = VisibleEntries(table, "acme", "ann")
+    assert [each.key for each in seen.list_used("", -1)] == ["aa22", "aa11"]
+    assert [each.key for each in seen.list_used("LOAD", -1)] == ["aa11"]
+    assert [each.key for each in seen.list_used("", 1)] == ["aa22"]
+    assert [each.key for each in seen.with_id("aa1")] == ["aa11"]
+    assert list(seen.with_id("bb")) == []
