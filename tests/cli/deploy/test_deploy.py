@@ -254,6 +254,18 @@ def test_small_quota_is_a_warning(place: Place) -> None:
     assert "only 2 vCPUs may run at once" in place.out
 
 
+def test_new_account_deploys_with_a_warning_for_each_small_quota(place: Place) -> None:
+    place.account.functions, place.account.cpus, place.account.builds = 10, 6, 0
+
+    assert place.deploy("-c", "identity=cognito") == 0
+
+    assert "only 10 functions may run at once, as in a new account" in place.out
+    assert "https://console.aws.amazon.com/servicequotas/home/services/lambda/quotas/" in place.out
+    assert "only 6 vCPUs may run at once; nodes above that wait" in place.out
+    assert "Cognito sends 50 messages a day" in place.out
+    assert "-c ses_identity=" in place.out
+
+
 def test_a_check_that_may_not_be_made_warns_and_does_not_stop(place: Place) -> None:
     denied = AccountError("not allowed", "use another role", is_denied=True)
     for name in ("fargate quota", "codebuild quota", "function_room", "trusted_services"):
