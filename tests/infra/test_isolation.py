@@ -1,4 +1,4 @@
-"""A walk from inside a worker: nothing of another organisation is reached with its credentials.
+"""Credentials of a worker and of a build reach no other organisation.
 
 The attacker controls the command, its container and, with root, the worker's agent: the task's
 role, the lent session of the queue, and in a build the session of the registry.
@@ -103,7 +103,7 @@ def _reached(rights: Rights, role: str, policy: object = None) -> list[tuple[str
     ]
 
 
-def test_role_of_commands_reaches_nothing_of_others_but_known_access_points(
+def test_role_of_commands_reaches_known_access_points_only(
     rights: Rights,
 ) -> None:
     assert _reached(rights, "TaskRole") == []

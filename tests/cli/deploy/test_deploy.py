@@ -261,7 +261,7 @@ def test_new_account_deploys_with_a_warning_for_each_small_quota(place: Place) -
 
     assert "only 10 functions may run at once, as in a new account" in place.out
     assert "https://console.aws.amazon.com/servicequotas/home/services/lambda/quotas/" in place.out
-    assert "only 6 vCPUs may run at once; nodes above that wait" in place.out
+    assert "ok    fargate quota  6 vCPUs at once" in place.out  # 24 workers
     assert "Cognito sends 50 messages a day" in place.out
     assert "-c ses_identity=" in place.out
 
