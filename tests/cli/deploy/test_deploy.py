@@ -254,6 +254,15 @@ def test_small_quota_is_a_warning(place: Place) -> None:
     assert "only 2 vCPUs may run at once" in place.out
 
 
+def test_python_of_an_old_runtime_is_a_warning(place: Place) -> None:
+    place.machine.python_version = (3, 11)
+
+    assert place.deploy() == 0
+
+    assert "warn  python         3.11; the functions will run on it too, in Lambda on" in place.out
+    assert "install Conducto with Python 3.13" in place.out
+
+
 def test_new_account_deploys_with_a_warning_for_each_small_quota(place: Place) -> None:
     place.account.functions, place.account.cpus, place.account.builds = 10, 6, 0
 
