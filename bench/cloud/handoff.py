@@ -52,6 +52,7 @@ _TIMEOUT = 150.0
 _SEED = 1
 _STORE = {
     "news": "Query",
+    "ends_with": "Query",
     "record": "GetItem",
     "snapshot": "GetItem",
     "waiting": "Query",

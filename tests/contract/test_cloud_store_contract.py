@@ -172,6 +172,8 @@ def test_entries_are_read_on_from_a_number_in_order(store: Store) -> None:
     assert [e.number for e in store.news("abc", 9).entries] == [10, 11, 12]
     assert [dict(e.input) for e in store.news("abc", 11).entries] == [{"kind": "x", "number": 12}]
     assert store.news("abc", 12).entries == []
+    assert [n for n in range(1, 15) if store.ends_with("abc", n)] == [12]
+    assert not store.ends_with("unknown", 1)
 
 
 def test_an_entry_of_another_orgs_pipeline_is_refused(store: Store) -> None:

@@ -64,6 +64,8 @@ def lines(findings: Sequence[CheckResult], width: int = 0) -> Iterator[str]:
 NODE_LEAST = 22
 #: Lambda has these; the functions run on the version that packages them.
 PYTHON_LEAST, MAX_PYTHON = (3, 11), (3, 14)
+#: Versions of Lambda whose operating system is Amazon Linux 2.
+_OLD_RUNTIMES = frozenset({(3, 11)})
 #: Where ``cdk bootstrap`` writes down that it was here.
 BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 BOOTSTRAP_LEAST = 21
@@ -123,6 +125,11 @@ def guarded(name: str, check: Callable[[], CheckResult]) -> CheckResult:
 
 def _python(version: tuple[int, int]) -> CheckResult:
     text = "{}.{}".format(*version)
+    if version in _OLD_RUNTIMES:
+        text = f"{text}; the functions will run on it too, in Lambda on Amazon Linux 2"
+        return CheckResult(
+            "python", Status.WARNING, text, "install Conducto with Python 3.13: Amazon Linux 2023"
+        )
     if PYTHON_LEAST <= version <= MAX_PYTHON:
         return CheckResult("python", Status.OK, f"{text}; the functions will run on it too")
     remedy = "install Conducto with Python {}.{} to {}.{}".format(*PYTHON_LEAST, *MAX_PYTHON)

@@ -131,6 +131,13 @@ def limitations(region: str, stage: str, settings: Mapping[str, str]) -> Iterato
         yield from _without_site(region, settings)
     if is_shared(settings):
         yield from _weak_isolation(region, settings)
+    if settings.get("identity") and not settings.get("ses_identity"):
+        yield Limitation(
+            "mail",
+            "Cognito sends 50 messages a day: more people cannot confirm their address or choose a "
+            "new password until the next day",
+            "-c ses_identity= names an address or a domain of Amazon SES that sends the mail",
+        )
     word = next((word for word in RESERVED_WORDS if word in stage), None)
     if word is not None and settings.get("identity"):
         yield Limitation(

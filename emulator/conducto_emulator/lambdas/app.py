@@ -20,6 +20,7 @@ from chalice.local import (
 
 from conducto_core.installation.model import GATEWAY_PROBLEMS, PROBLEM_TYPE
 from conducto_emulator.lambdas.events import (
+    AuthorizerError,
     Function,
     FunctionError,
     PayloadError,
@@ -79,9 +80,9 @@ class Functions:
         try:
             response = self._gateway.handle_request(method, target, dict(headers), body)
         except LocalGatewayException as error:
-            problem = GATEWAY_PROBLEMS[_response_type(error)]
-            said = problem.model_dump_json(exclude_none=True).encode()
-            return problem.status, [("Content-Type", PROBLEM_TYPE)], said
+            return _problem(_response_type(error))
+        except AuthorizerError:
+            return _problem("AUTHORIZER_FAILURE")
         except PayloadError:
             return 413, _JSON, b'{"message": "Request Too Long"}'
         except TooManyRequestsError:
@@ -119,6 +120,12 @@ class Functions:
         for source in self._app.event_sources:
             if isinstance(source, ScheduledEventConfig):
                 yield _seconds(source.schedule_expression), self._app.handler_map[source.name]
+
+
+def _problem(kind: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    problem = GATEWAY_PROBLEMS[kind]
+    said = problem.model_dump_json(exclude_none=True).encode()
+    return problem.status, [("Content-Type", PROBLEM_TYPE)], said
 
 
 def _response_type(error: LocalGatewayException) -> str:

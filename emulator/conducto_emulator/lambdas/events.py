@@ -213,6 +213,10 @@ class FunctionError(Exception):
     """A function raised an exception or was cut off; the message is Lambda's."""
 
 
+class AuthorizerError(Exception):
+    """The authorizer of a request failed or was throttled."""
+
+
 class EndedError(FunctionError):
     """A function reached its time limit, or its process ended during a call."""
 

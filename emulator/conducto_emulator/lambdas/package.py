@@ -32,6 +32,7 @@ from conducto.version import install_command
 from conducto_emulator.faults.latency import LAMBDA_SYNC_PAYLOAD
 from conducto_emulator.lambdas.app import AppError
 from conducto_emulator.lambdas.events import (
+    AuthorizerError,
     EndedError,
     FunctionError,
     PayloadError,
@@ -229,7 +230,10 @@ class _Authorizer(ChaliceAuthorizer):
 
     def __call__(self, event: Any, _context: Any) -> Any:
         wanted = ("type", "authorizationToken", "methodArn")  # the fields that API Gateway sends
-        return self._package.call(self.name, {name: event[name] for name in wanted})
+        try:
+            return self._package.call(self.name, {name: event[name] for name in wanted})
+        except (FunctionError, TooManyRequestsError) as error:
+            raise AuthorizerError(str(error)) from error
 
 
 def _elsewhere(*_: Any) -> None:

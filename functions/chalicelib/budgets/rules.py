@@ -88,9 +88,10 @@ class PipelineBudgets(CloudState):
         return budgets.used_up(path, node.spec.budget, self.cost_of(path))
 
     def _exhausted(self, pool: Pool, paths: dict[str, None]) -> str | None:
-        if any(self._has_started_context(path) for path in paths):
+        found = next((each for each in pool.groups if self._affordable_in(each) <= 0), None)
+        if found is None or any(map(self._has_started_context, paths)):
             return None
-        return next((each for each in pool.groups if self._affordable_in(each) <= 0), None)
+        return found
 
     def _room(self, group: str) -> int:
         return min(super()._room(group), self._affordable_in(group))

@@ -313,10 +313,8 @@ class DeferredExecutor:
 
     def _is_latest(self, effects: DeferredEffects) -> bool:
         """Return whether the entry of the first workers is the newest one of the journal."""
-        if not effects.entry:
-            return False
-        news = self._cloud.store.news(effects.pipeline_id, effects.entry - 1)
-        return [entry.number for entry in news.entries] == [effects.entry]
+        store = self._cloud.store
+        return effects.entry > 0 and store.ends_with(effects.pipeline_id, effects.entry)
 
     def _start_worker(self, work: _Work, task: WorkerTask, known: dict[str, Exception]) -> None:
         """Launch a worker, unless AWS has rejected the launch of another one of its pool."""

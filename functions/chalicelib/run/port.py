@@ -230,6 +230,9 @@ class Store(Protocol):
         Only ``number`` and ``input`` of entries need to be set.
         """
 
+    def ends_with(self, pipeline_id: str, number: int) -> bool:
+        """Return whether this is the number of the newest entry, without reading its input."""
+
     def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
         """Change the state of the turn; return the new turn.
 

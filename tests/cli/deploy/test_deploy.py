@@ -254,6 +254,27 @@ def test_small_quota_is_a_warning(place: Place) -> None:
     assert "only 2 vCPUs may run at once" in place.out
 
 
+def test_python_of_an_old_runtime_is_a_warning(place: Place) -> None:
+    place.machine.python_version = (3, 11)
+
+    assert place.deploy() == 0
+
+    assert "warn  python         3.11; the functions will run on it too, in Lambda on" in place.out
+    assert "install Conducto with Python 3.13" in place.out
+
+
+def test_new_account_deploys_with_a_warning_for_each_small_quota(place: Place) -> None:
+    place.account.functions, place.account.cpus, place.account.builds = 10, 6, 0
+
+    assert place.deploy("-c", "identity=cognito") == 0
+
+    assert "only 10 functions may run at once, as in a new account" in place.out
+    assert "https://console.aws.amazon.com/servicequotas/home/services/lambda/quotas/" in place.out
+    assert "ok    fargate quota  6 vCPUs at once" in place.out  # 24 workers
+    assert "Cognito sends 50 messages a day" in place.out
+    assert "-c ses_identity=" in place.out
+
+
 def test_a_check_that_may_not_be_made_warns_and_does_not_stop(place: Place) -> None:
     denied = AccountError("not allowed", "use another role", is_denied=True)
     for name in ("fargate quota", "codebuild quota", "function_room", "trusted_services"):

@@ -161,6 +161,11 @@ class FakeStore:
             kept = self._kept.get(pipeline_id)
             return News([], Turn()) if kept is None else News(kept.journal[after:], kept.turn)
 
+    def ends_with(self, pipeline_id: str, number: int) -> bool:
+        with self._lock:
+            kept = self._kept.get(pipeline_id)
+            return kept is not None and len(kept.journal) == number > 0
+
     def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
         with self._lock:
             kept = self._kept[pipeline_id]

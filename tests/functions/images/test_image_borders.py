@@ -9,8 +9,9 @@ import pytest
 from chalicelib.run.rules.launch_validation import check_reference
 from conducto.errors import DefinitionError
 from conducto_core.images.model import ImageSources
+from conducto_core.run.model.states import Cause
 from support.cloud.world import ME, World
-from support.trees import serial
+from support.trees import form, lazy, parallel, serial
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 OWN = f"{HOST}/conducto-main/images/0a1b:any"
@@ -82,3 +83,17 @@ def test_dockerfile_built_on_another_organisations_image_is_refused(line: str) -
 
     with pytest.raises(DefinitionError, match=r"'own'.*another organisation"):
         world.launch(tree, images=images, sources=sources)
+
+
+def test_generated_tree_cannot_use_an_image_of_another_organisation() -> None:
+    world = World()
+    pipeline = world.launch(lazy())
+    world.serve()
+    generated = form(
+        parallel("x", image_name="o"), {"o": {"image": "registry.invalid/images/other:0a1b"}}
+    )
+    world.running()["/Generate"].finish(tree=generated)
+
+    (attempt,) = world.attempts(pipeline, "/Generate")
+    assert attempt.cause is Cause.LAZY
+    assert "another organisation" in str(attempt.message)

@@ -381,6 +381,12 @@ class JournalStore:
                 entries.append(Entry(after + len(entries) + 1, self._input(item)))
         return News(entries, turn)
 
+    def ends_with(self, pipeline_id: str, number: int) -> bool:
+        """Return whether this is the number of the newest entry, without reading its input."""
+        low, high = table_keys.entry(pipeline_id, number), table_keys.turn(pipeline_id)
+        found = self._table.range(low.partition, low.sort, high.sort)
+        return [sort for sort, _ in found if sort != high.sort] == [low.sort]
+
     def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
         """Change the state of the turn unless it has changed; return the new turn."""
         after = Turn(before.version + 1, state)
@@ -556,7 +562,7 @@ class JournalStore:
         return decompress(self._data(item)).splitlines()
 
     def _input(self, item: Item) -> Mapping[str, Any]:
-        first, *_ = self._rows(item)
+        first, *_ = decompress(self._data(item)).split(b"\n", 1)
         found: Mapping[str, Any] = json.loads(self._upgraded("entry", item, first))
         return found
 
