@@ -220,7 +220,7 @@ class DebugSessions:
         return look
 
     def step_of(self, shell: Shell) -> str | None:
-        """Return what a shell that starts waits for, or None; raises `RefusedError` at its end."""
+        """Return the step of a shell that starts, or None; raises `RefusedError` at its end."""
         look = self.check(shell)
         return None if shell.up else _step(look)
 
