@@ -6,6 +6,7 @@ and its result are in the shell's item until the result has been read.
 """
 
 import time
+from typing import Literal
 
 from chalicelib.debug.plans import debug_plan
 from chalicelib.debug.sessions import DebugSessions
@@ -50,7 +51,7 @@ class FailureCommands:
         """
         wanted = DebugRequest(path=request.path, attempt=request.attempt)
         plan = debug_plan(self._engine, me, pipeline_id, wanted, remote=True)
-        runs = "secrets" if request.secrets else "plain"
+        runs: Literal["plain", "secrets"] = "secrets" if request.secrets else "plain"
         own = [
             one
             for one in self._cloud.shells.of_pipeline(pipeline_id)
