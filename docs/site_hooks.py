@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Documents for programs, from ``tests/golden``, which tests compare with the code.
+DOCUMENTS = ("openapi.json", "conducto-cfg.schema.json")
 #: The first page of the site.
 FIRST = "conducto-101.md"
 CONTENTS = "README.md"
@@ -88,8 +90,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     for page, source in ELSEWHERE.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
-    openapi = str(ROOT / "tests/golden/openapi.json")
-    files.append(File.generated(config, "openapi.json", abs_src_path=openapi))
+    for document in DOCUMENTS:
+        path = str(ROOT / "tests/golden" / document)
+        files.append(File.generated(config, document, abs_src_path=path))
     for name, target in ((CONTENTS, "contents/index.html"), (FIRST, "index.html")):
         found = files.get_file_from_path(name)
         assert found is not None

@@ -66,6 +66,24 @@ def test_a_shell_is_found_as_it_was_opened(kept: Kept) -> None:
     assert kept.orgs.workers("acme") == 2
 
 
+def test_single_command_and_its_result_are_kept_until_it_is_over(kept: Kept) -> None:
+    shell = replace(SHELL, runs="plain")
+    kept.shells.open(shell)
+    kept.shells.give(shell, "first")
+    kept.shells.report(shell, "its end")
+    first = kept.shells.find("abc", "s1")
+    kept.shells.give(shell, "second")
+    second = kept.shells.find("abc", "s1")
+    kept.shells.end(shell, "over")
+    kept.shells.give(shell, "third")
+    over = kept.shells.find("abc", "s1")
+
+    assert first == replace(shell, command="first", result="its end")
+    assert second == replace(shell, command="second")
+    assert over is not None
+    assert (over.runs, over.command, over.result) == ("plain", "", "")
+
+
 def test_open_shells_are_listed(kept: Kept) -> None:
     for shell in (SHELL, replace(SHELL, id="s2"), replace(SHELL, id="s1", pipeline_id="xyz-1")):
         kept.orgs.set_plan("acme", BillingPlan(max_workers=5))

@@ -124,6 +124,10 @@ def test_openapi_document_is_served(site: Path) -> None:
     assert json.loads((site / "openapi.json").read_text())["openapi"].startswith("3.")
 
 
+def test_schema_of_the_configuration_is_served(site: Path) -> None:
+    assert json.loads((site / "conducto-cfg.schema.json").read_text())["title"] == ".conducto.cfg"
+
+
 def test_film_and_pictures_are_small() -> None:
     sizes = {path.name: path.stat().st_size for path in (DOCS / "images").rglob("*.*")}
 

@@ -21,6 +21,7 @@ from conducto_core.workers.model import (
     LogUpload,
     Report,
     ReportResponse,
+    SingleCommand,
     WorkerEnd,
     WorkerInstructions,
     WorkerLogChunk,
@@ -89,6 +90,7 @@ class FakeApi:
         leave: Responses to reports dismiss the worker.
         wait: The worker must not abort a poll.
         warm: Number of times that an idle worker stays.
+        single: Single commands for a debug shell, one for each heartbeat.
     """
 
     instructions: WorkerInstructions = field(
@@ -103,6 +105,7 @@ class FakeApi:
     leave: bool = False
     wait: bool = True
     warm: int = 0
+    single: list[SingleCommand | None] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     pulses: list[Heartbeat] = field(default_factory=list)
     chunks: list[WorkerLogChunk] = field(default_factory=list)
@@ -128,7 +131,8 @@ class FakeApi:
             raise RefusedError("stream: unknown")
         self.pulses.append(heartbeat)
         self.chunks += heartbeat.chunks
-        return HeartbeatResponse(stop=self.stop, followed=self.followed)
+        command = self.single.pop(0) if self.single else None
+        return HeartbeatResponse(stop=self.stop, followed=self.followed, command=command)
 
     def log(self, chunk: WorkerLogChunk) -> LogResponse:
         self._check()

@@ -17,6 +17,7 @@ from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.api.openapi import openapi_document
 from conducto_core.api.operation import AnyOperation
 from conducto_core.people.operations import ORGANISATION_OPERATIONS
+from conducto_core.triggers.rules.config import config_schema
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS
 from support.asl.named_trees import machines_of_named_trees
 from support.roll_up_cases import roll_up_cases
@@ -46,6 +47,7 @@ def _operations() -> tuple[AnyOperation, ...]:
 FILES: dict[str, Callable[[], str]] = {
     "schemas.json": lambda: _document(wire_schemas()),
     "openapi.json": lambda: _document(openapi_document(_operations())),
+    "conducto-cfg.schema.json": lambda: _document(config_schema()),
     "state_machines.json": lambda: _document(machines_of_named_trees()),
     "roll_up.json": lambda: _lines(roll_up_cases()),
 }

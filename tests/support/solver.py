@@ -109,7 +109,7 @@ class Solver:
         assert not any("IGNORE" in line for line in ours)
 
     async def repair(self, id_: str, path: str, changes: dict[str, Any] | None) -> None:
-        """Change a node and run it again, or only run again what failed."""
+        """Change a node and run it again, or only rerun the failed ones."""
         if changes is None:
             await self.act("rerun", id=id_, failed=True)
         else:

@@ -49,17 +49,21 @@ class ExecResult(Record):
         withheld: Names of secrets that the node's own command has and this one had not.
         attempt: The attempt that the container reproduces; None for a node that never ran.
         notes: Sentences about the container.
+        script: Path of the command of the node in the container.
+        waiting: Why the command has not ended yet; the same request continues to wait for it.
     """
 
-    code: int | None
-    stdout: str
-    stderr: str
-    stdout_size: int
-    stderr_size: int
-    seconds: float
-    timed_out: bool
-    kept: bool
-    files: Literal["snapshot", "image"]
+    code: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    stdout_size: int = 0
+    stderr_size: int = 0
+    seconds: float = 0.0
+    timed_out: bool = False
+    kept: bool = False
+    files: Literal["snapshot", "image"] = "image"
     withheld: tuple[str, ...] = ()
     attempt: int | None = None
     notes: tuple[str, ...] = ()
+    script: str = "/conducto/cmd.sh"
+    waiting: str | None = None

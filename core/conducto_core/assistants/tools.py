@@ -462,6 +462,8 @@ class Tools:
         id_ = self._find(id).pipeline.id
         request = ExecRequest(**fields, secrets="use_secrets" in self.scopes)
         found: ExecResult = self.api.call(EXEC, p.PipelineParams(id=id_), request)
+        if found.waiting is not None:
+            return f"no result yet: {found.waiting}; make the same call again in some seconds"
         files = (
             "as the failed command left them"
             if found.files == "snapshot"
@@ -471,7 +473,7 @@ class Tools:
         kept = "kept from the last call" if found.kept else "new"
         head = (
             f"exit code {found.code}{late}, {found.seconds:.1f} s; container {kept}; "
-            f"files {files}; the command of the node is /conducto/cmd.sh"
+            f"files {files}; the command of the node is {found.script}"
         )
         parts = [head]
         if found.withheld:

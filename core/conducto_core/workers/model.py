@@ -34,6 +34,9 @@ MAX_HEARTBEAT_CHUNKS = 3
 MAX_CHUNK_TIMES = 1000
 #: Maximum bytes of a tree that a Lazy prints, before compression.
 MAX_TREE = 64 << 20
+#: Maximum bytes of each stream of a single command in a debug shell: its record is one item of the
+#: table.
+MAX_SINGLE_OUTPUT = 16_000
 #: Protocol version of a worker. An API may be newer than its workers: it supports the previous
 #: version, and lets such workers leave after a command.
 PROTOCOL = 2
@@ -86,6 +89,8 @@ class ShellInstructions(Record):
         env: The environment on top of the image's own, without secrets.
         secrets: ``{name: value}``; these override ``env``.
         seconds: Remaining lifetime of the shell.
+        sessions: People open sessions in it; otherwise it runs single commands, which the responses
+            to heartbeats have.
     """
 
     path: str
@@ -95,6 +100,44 @@ class ShellInstructions(Record):
     env: dict[str, str] = {}
     secrets: dict[str, Hidden] = {}
     seconds: float
+    sessions: bool = True
+
+
+class SingleCommand(Record):
+    """A command for the container of a debug shell without sessions.
+
+    Attributes:
+        number: Later commands have higher numbers.
+        timeout: Seconds after which it is stopped.
+        max_bytes: Bytes of each stream that are reported, from its end.
+    """
+
+    number: int
+    command: str = Field(repr=False)
+    timeout: float
+    max_bytes: int
+
+
+class SingleCommandEnd(Record):
+    """The end of such a command.
+
+    Attributes:
+        position: Number of commands that the container had run before.
+        code: Its exit code.
+        stdout: The end of its output, as is ``stderr``; bytes that are not UTF-8 are replaced.
+        stdout_size: Bytes of its whole output, as is ``stderr_size``.
+        timed_out: It was stopped after its time.
+    """
+
+    number: int
+    position: int = 0
+    code: int
+    stdout: str = Field(default="", repr=False, max_length=MAX_SINGLE_OUTPUT)
+    stderr: str = Field(default="", repr=False, max_length=MAX_SINGLE_OUTPUT)
+    stdout_size: int = 0
+    stderr_size: int = 0
+    seconds: float = 0.0
+    timed_out: bool = False
 
 
 class WorkerInstructions(Record):
@@ -242,10 +285,12 @@ class Heartbeat(Record):
 
     Attributes:
         chunks: Small chunks of output of the command, at most one of each stream.
+        ended: The last single command of a debug shell.
     """
 
     path: str
     attempt: int
+    ended: SingleCommandEnd | None = None
     chunks: tuple[WorkerLogChunk, ...] = Field(default=(), max_length=MAX_HEARTBEAT_CHUNKS)
 
 
@@ -255,10 +300,12 @@ class HeartbeatResponse(Record):
     Attributes:
         stop: Stop the command now, then report its result; the API knows the reason.
         followed: As in `LogResponse`.
+        command: For a debug shell without sessions: the command that it must run.
     """
 
     stop: bool = False
     followed: bool = False
+    command: SingleCommand | None = None
 
 
 class Report(Record):

@@ -62,6 +62,14 @@ class TableShells:
         """Record that a shell accepts connections."""
         self._index_item(shell, {"up": 1})
 
+    def give(self, shell: Shell, command: str) -> None:
+        """Record a single command, without the result of an earlier one."""
+        self._index_item(shell, {"command": command, "result": ""})
+
+    def report(self, shell: Shell, result: str) -> None:
+        """Record the result of a single command."""
+        self._index_item(shell, {"result": result})
+
     def _index_item(self, shell: Shell, facts: Item) -> None:
         self._table.update_if(Update(_key(shell), set=facts, where=_GOES_ON))
 
@@ -71,7 +79,7 @@ class TableShells:
         over = Update(
             _key(shell),
             set={"ended": reason, "expires": int(self._clock()) + REMEMBERED_SECONDS},
-            remove=(OPEN.partition_key, OPEN.sort_key),
+            remove=(OPEN.partition_key, OPEN.sort_key, "command", "result"),
             where=_GOES_ON,
         )
         operations = [self._table.update_operation(each) for each in (over, fewer)]
@@ -99,6 +107,7 @@ def _item(shell: Shell) -> Item:
         "opened": shell.opened,
         "until": shell.until,
         "reserved": shell.reserved,
+        "runs": shell.runs,
         **attempt,
         **listed,
     }
@@ -121,4 +130,7 @@ def _shell(item: Item) -> Shell:
         ended=str(item["ended"]) if "ended" in item else None,
         reserved=int(item.get("reserved", 0)),
         key=str(item["agent_key"]) if "agent_key" in item else None,
+        runs=item.get("runs", ""),
+        command=str(item.get("command", "")),
+        result=str(item.get("result", "")),
     )

@@ -3,8 +3,13 @@
 import asyncio
 
 from chalicelib.api.caller import CloudCaller
+from chalicelib.debug.commands import FailureCommands
 from chalicelib.debug.plans import debug_plan
+from conducto_core.api.operation import Permission
+from conducto_core.api.problems import check_allowed
 from conducto_core.api.serve import serves
+from conducto_core.assistants import operations as assistants_operations
+from conducto_core.assistants.model import ExecRequest, ExecResult
 from conducto_core.debug import operations
 from conducto_core.debug.model import (
     DebugPlan,
@@ -34,6 +39,15 @@ class CloudDebug(CloudCaller):
         if request.snapshot:
             raise RefusedError(f"{request.path}: cloud workers take no snapshots; omit --snapshot")
         return await asyncio.to_thread(debug_plan, self._engine, self._me, id_, request)
+
+    @serves(assistants_operations.EXEC)
+    async def exec_in_failure(self, params: PipelineParams, request: ExecRequest) -> ExecResult:
+        """Run a command in a container like that of an attempt, on a worker of its own."""
+        if request.secrets:
+            check_allowed([Permission.DEBUG], self._me.permissions)
+        id_ = await asyncio.to_thread(self._owned, params.id)
+        commands = FailureCommands(self._engine, self._shells)
+        return await asyncio.to_thread(commands.execute, self._me, id_, request)
 
     @serves(operations.OPEN_REMOTE_SHELL)
     async def open_remote_shell(

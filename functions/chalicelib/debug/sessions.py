@@ -10,6 +10,7 @@ task outlives its item by more than some seconds, even if a stop request was los
 
 import logging
 from secrets import token_hex
+from typing import Literal
 
 from chalicelib.billing.metering import Charging, WorkerTime, check_usage, month_of
 from chalicelib.debug.plans import debug_plan
@@ -35,8 +36,10 @@ from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.records import Lifecycle
 from conducto_core.workers.model import (
     EndResponse,
+    Heartbeat,
     HeartbeatResponse,
     ShellInstructions,
+    SingleCommand,
     WorkerEnd,
     WorkerInstructions,
 )
@@ -46,6 +49,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two heartbeats of a shell's agent.
 HEARTBEAT_SECONDS = 10.0
+#: Seconds between two heartbeats of a shell that runs single commands.
+COMMAND_SECONDS = 2.0
 #: Seconds for which ECS may not list a launched task.
 SILENCE = 120.0
 #: Seconds for which the token of a shell's agent outlives the shell.
@@ -69,6 +74,10 @@ def is_shell(worker_id: str) -> bool:
     return worker_id.startswith(_PREFIX)
 
 
+def _step(status: TaskStatus) -> str:
+    return _STEPS.get(status.status, status.status.lower())
+
+
 class DebugSessions:
     """The debug shells of all pipelines."""
 
@@ -79,8 +88,14 @@ class DebugSessions:
 
     # ---- requests of users ----------------------------------------------------------------
 
-    def open(self, me: Identity, pipeline_id: str, request: RemoteShellRequest) -> RemoteShell:
-        """Launch a worker for a shell.
+    def open(
+        self,
+        me: Identity,
+        pipeline_id: str,
+        request: RemoteShellRequest,
+        runs: Literal["", "plain", "secrets"] = "",
+    ) -> RemoteShell:
+        """Launch a worker for a shell, or for single commands.
 
         Raises:
             NotFoundError: The node or attempt does not exist.
@@ -108,6 +123,7 @@ class DebugSessions:
             mem=plan.mem,
             opened=now,
             until=now + request.seconds,
+            runs=runs,
         )
         # A shell can write the pipeline's data.
         self._engine.note_change(me.org, pipeline_id, "remote_shell", me.user)
@@ -182,6 +198,18 @@ class DebugSessions:
         shell = self._found(me, pipeline_id, shell_id)
         if shell.user != me.user:  # it holds its user's secrets
             raise RefusedError(f"{shell_id} belongs to {shell.user}; open your own shell")
+        if shell.runs:
+            raise RefusedError(f"{shell_id} is for single commands of an assistant; open your own")
+        look = self.check(shell)
+        if not shell.up:
+            return RemoteShellEntry(state="starting", message=_step(look))
+        session = self._cloud.fleet.enter(str(shell.task), ENTER) if look.connected else None
+        if session is None:
+            return RemoteShellEntry(state="starting", message="AWS is preparing the connection")
+        return RemoteShellEntry(state="ready", message="ready to connect", session=session)
+
+    def check(self, shell: Shell) -> TaskStatus:
+        """Return the status of a shell's task; raises `RefusedError` if the shell has ended."""
         if shell.ended is None and self._cloud.clock() >= shell.until:
             shell = self._over(shell, "the time limit was reached")
         look = self._task_status(shell)
@@ -189,13 +217,12 @@ class DebugSessions:
             shell = self._over(shell, look.reason or "its task stopped")
         if shell.ended is not None:
             raise RefusedError(f"{shell.path}: the shell has ended: {shell.ended}")
-        if not shell.up:
-            message = _STEPS.get(look.status, look.status.lower())
-            return RemoteShellEntry(state="starting", message=message)
-        session = self._cloud.fleet.enter(str(shell.task), ENTER) if look.connected else None
-        if session is None:
-            return RemoteShellEntry(state="starting", message="AWS is preparing the connection")
-        return RemoteShellEntry(state="ready", message="ready to connect", session=session)
+        return look
+
+    def step_of(self, shell: Shell) -> str | None:
+        """Return the step of a shell that starts, or None; raises `RefusedError` at its end."""
+        look = self.check(shell)
+        return None if shell.up else _step(look)
 
     def end(self, me: Identity, pipeline_id: str, shell_id: str) -> RemoteShellEnd:
         """End a shell; one that has ended is not an error. Raises `NotFoundError`."""
@@ -226,15 +253,16 @@ class DebugSessions:
             policy="debug",
             shell=plan.shell,
             workdir=plan.workdir,
-            heartbeat=HEARTBEAT_SECONDS,
+            heartbeat=COMMAND_SECONDS if shell.runs else HEARTBEAT_SECONDS,
             debug=ShellInstructions(
                 path=shell.path,
                 attempt=shell.attempt or 0,
                 argv=tuple(shell_argv(plan.shell)),
                 script=plan.script,
                 env=plan.env,
-                secrets=plan.secrets,
+                secrets={} if shell.runs == "plain" else plan.secrets,
                 seconds=max(0.0, shell.until - self._cloud.clock()),
+                sessions=not shell.runs,
             ),
         )
 
@@ -252,8 +280,8 @@ class DebugSessions:
         if not self._cloud.shells.bind(shell, key):
             raise ShellOverError(str(self._over(shell, second).ended))
 
-    def heartbeat(self, identity: Identity) -> HeartbeatResponse:
-        """Record that a shell is ready; return whether it must stop."""
+    def heartbeat(self, identity: Identity, call: Heartbeat) -> HeartbeatResponse:
+        """Record that a shell is ready; return whether it must stop, and its next command."""
         try:
             shell = self._mine(identity)
         except ShellOverError:
@@ -263,6 +291,13 @@ class DebugSessions:
             return HeartbeatResponse(stop=True)
         if not shell.up:
             self._cloud.shells.is_up(shell)
+        if not shell.command:
+            return HeartbeatResponse()
+        command = SingleCommand.model_validate_json(shell.command)
+        if call.ended is None or call.ended.number != command.number:
+            return HeartbeatResponse(command=command)
+        if not shell.result:
+            self._cloud.shells.report(shell, call.ended.model_dump_json())
         return HeartbeatResponse()
 
     def left(self, identity: Identity, call: WorkerEnd) -> EndResponse:

@@ -360,7 +360,7 @@ class WorkerApi:
         """Record a heartbeat of a running command and return whether it must stop."""
         org, pipeline_id, worker_id = _who(self._me)
         if is_shell(worker_id):
-            return self._shells.heartbeat(self._me)
+            return self._shells.heartbeat(self._me, call)
         with self._listed_followers() as (live, worker):
             due = live.due(self._now())
             self._cloud.store.note_worker(pipeline_id, worker.id, self._now())

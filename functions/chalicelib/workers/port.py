@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from conducto_core.debug.model import ShellSession
 from conducto_core.workers.model import TaskProof
@@ -170,6 +170,9 @@ class Shell:
         ended: Why it ended; None: it has not.
         reserved: Workers that it reserves.
         key: Digest of its agent's key; None: it has not started.
+        runs: ``""``: sessions of people; otherwise single commands: ``plain`` ones have no secrets.
+        command: The `SingleCommand` that it must run, as JSON; "" if there is none.
+        result: The `SingleCommandEnd` of the last one, as JSON; "" if nobody waits for it.
     """
 
     id: str
@@ -187,6 +190,9 @@ class Shell:
     ended: str | None = None
     reserved: int = 1
     key: str | None = None
+    runs: Literal["", "plain", "secrets"] = ""
+    command: str = ""
+    result: str = ""
 
 
 class Shells(Protocol):
@@ -219,6 +225,12 @@ class Shells(Protocol):
 
     def is_up(self, shell: Shell) -> None:
         """Record that a shell accepts connections, unless it has ended."""
+
+    def give(self, shell: Shell, command: str) -> None:
+        """Record a single command, without the result of an earlier one, unless it has ended."""
+
+    def report(self, shell: Shell, result: str) -> None:
+        """Record the result of a single command, unless the shell has ended."""
 
     def end(self, shell: Shell, reason: str) -> bool:
         """Record and uncount the end of a shell; return False if it had already ended."""

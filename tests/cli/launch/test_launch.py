@@ -67,9 +67,7 @@ def test_launch_warns_about_missing_engine_features(
     assert capsys.readouterr().err == (warning if has_engine else "")
 
 
-def test_launch_warns_about_secrets_that_nobody_has_stored(
-    open_client: OpenClient, capsys: Output
-) -> None:
+def test_launch_warns_about_unknown_secrets(open_client: OpenClient, capsys: Output) -> None:
     with open_client() as client:
         client.put_secrets(PutSecrets(secrets=(SecretValue(key="NPM_TOKEN", value="abcdefgh"),)))
     root = co.Serial(secrets=["NPM_TOKEN"])

@@ -234,7 +234,9 @@ def test_text_is_fitted_to_its_budget_and_keeps_the_next_steps(seed):
 def test_pipeline_without_failures_has_no_next_steps():
     done = diagnose(Facts(summary(State.DONE, done=3)))
 
-    assert "no node failed" in render(done, 500, NONCE)
+    text = render(done, 500, NONCE)
+    assert "no node failed" in text
+    assert "no earlier pipeline" not in text  # earlier ones were not read
     assert done.next_steps == ()
 
 

@@ -139,6 +139,9 @@ def test_a_run_that_starts_nothing_says_why():
     finished, timed = Driver(serial("a")), timed_out(leaf("x", callbacks=RETRY), "y")
     failed = Driver(serial("a", "b"))
     fresh = Driver(serial("a"), armed=False)
+    skipped = Driver(serial("a", "it is"))
+    skipped.send(ev.NodesSkipped(("/it is",)))
+    skipped.run()
     finished.run()
     failed.run(lambda path, _attempt: FAILS if path == "/a" else None)
 
@@ -146,6 +149,9 @@ def test_a_run_that_starts_nothing_says_why():
     assert why_idle(Driver(serial("a")).tree, "p") is None
     assert why_idle(finished.tree, "p") == (
         "nothing to run: it is done; rerun all: conducto rerun p /"
+    )
+    assert why_idle(skipped.tree, "p") == (
+        "nothing to run: /it is is skipped; run it, too: conducto unskip p '/it is'"
     )
     assert why_idle(failed.tree, "p") == (
         "nothing to run: /a failed; rerun: conducto rerun p --failed"

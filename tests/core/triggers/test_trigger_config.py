@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from configparser import ConfigParser
+from contextlib import suppress
+from typing import Any
+
 import pytest
+from jsonschema import Draft202012Validator
+from pydantic_core import from_json
 
 from conducto_core.images.model import CloneSource
 from conducto_core.run.model.records import GitOrigin, PipelineRecord, PipelineStatus
@@ -13,6 +19,7 @@ from conducto_core.triggers.rules.config import (
     FilterError,
     Section,
     TriggerConfigError,
+    config_schema,
     parse_config,
     parse_filter,
     sections_for,
@@ -20,6 +27,7 @@ from conducto_core.triggers.rules.config import (
 )
 from conducto_core.triggers.rules.launch import launch_of, origin_of, rivals, with_token
 from conducto_core.triggers.rules.providers import unique_tag
+from support.golden import FILES, REMEDY, read
 
 CONFIG = """
 [.general]
@@ -208,3 +216,44 @@ def test_values_have_the_tag_of_a_tag_event() -> None:
     event = PUSH.model_copy(update={"kind": GitEventKind.CREATE_TAG, "branch": "v1"})
 
     assert (values_of(event)["tag"], values_of(PUSH)["tag"]) == ("v1", "")
+
+
+def as_objects(text: str) -> dict[str, Any]:
+    """Return the file as its JSON schema describes it."""
+    config = ConfigParser(interpolation=None)
+    config.read_string(text)
+    found: dict[str, Any] = {}
+    for name in config.sections():
+        found[name] = dict(config.items(name))
+        for key, value in config.items(name):
+            with suppress(ValueError):
+                found[name][key] = from_json(value)
+    return found
+
+
+def test_schema_and_parser_agree() -> None:
+    check = Draft202012Validator(config_schema())
+    Draft202012Validator.check_schema(config_schema())
+    good = [CONFIG, "[push]\ncommand = x", '[create-tag v1]\ncommand = x\nreqs_py = ["a"]']
+    bad = [
+        "[puch]\ncommand = x",
+        "[pr-x]\ncommand = x",
+        "[push]\nfilter = {branch} == main",
+        "[push]\ncommand =",
+        "[push]\ncommand = x\ncopy_dir = .",
+        "[push]\ncommand = x\ncomand = y",
+        "[push]\ncommand = x\nduplicate = NEVER",
+        "[.general]\nnaame = App",
+    ]
+
+    for text in good:
+        parse_config(text)
+        assert [error.message for error in check.iter_errors(as_objects(text))] == []
+    for text in bad:
+        with pytest.raises(TriggerConfigError):
+            parse_config(text)
+        assert not check.is_valid(as_objects(text)), text
+
+
+def test_schema_equals_the_published_one() -> None:
+    assert FILES["conducto-cfg.schema.json"]() == read("conducto-cfg.schema.json"), REMEDY

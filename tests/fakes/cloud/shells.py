@@ -39,8 +39,14 @@ class FakeShells:
     def is_up(self, shell: Shell) -> None:
         self._note(shell, up=True)
 
+    def give(self, shell: Shell, command: str) -> None:
+        self._note(shell, command=command, result="")
+
+    def report(self, shell: Shell, result: str) -> None:
+        self._note(shell, result=result)
+
     def end(self, shell: Shell, reason: str) -> bool:
-        if not self._note(shell, ended=reason):
+        if not self._note(shell, ended=reason, command="", result=""):
             return False
         self._orgs.count(shell.org, -1, -shell.reserved)
         return True

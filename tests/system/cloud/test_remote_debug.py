@@ -13,7 +13,10 @@ import pytest
 
 import conducto as co
 from conducto_client import ApiError
+from conducto_core.assistants.model import ExecRequest, ExecResult
+from conducto_core.assistants.operations import EXEC
 from conducto_core.debug.model import RemoteShellRequest
+from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.requests import Action
 from conducto_core.secrets.model import PutSecrets, SecretValue
 from conducto_emulator.tasks.tasks import Knobs
@@ -228,4 +231,28 @@ def test_image_that_cannot_be_pulled_is_reported(me: Cloud, failed: Run, person:
         shell.child.expect(pexpect.EOF)
     finally:
         me.emulator.board.knobs = Knobs()
+    nothing_is_left(me)
+
+
+def test_assistant_runs_commands_in_the_container_of_a_failure(me: Cloud, failed: Run) -> None:
+    def execute(command: str, **more: object) -> ExecResult:
+        request = ExecRequest.model_validate({"path": "/bad", "command": command, **more})
+        end = time.monotonic() + TIMEOUT
+        while True:
+            found: ExecResult = me.client.call(EXEC, PipelineParams(id=failed.id), request)
+            if found.waiting is None:
+                return found
+            assert time.monotonic() < end, found.waiting
+
+    first = execute("echo $GREETING; echo ${TOKEN:-no token}; cat /conducto/data/pipeline/file")
+    again = execute(f"sh {first.script}; echo code $?", timeout=30)
+    late = execute("sleep 100", timeout=1)
+    granted = execute("echo ${#TOKEN}", secrets=True)
+
+    assert (first.code, first.stdout) == (0, "it's $me\nno token\nkept\n")
+    assert (first.withheld, first.kept, first.attempt) == (("TOKEN",), False, 1)
+    assert (again.stdout, again.kept) == ("it's $me\ncode 3\n", True)
+    assert late.timed_out
+    assert granted.stdout == f"{len(SECRET)}\n"
+    failed.control(Action.ARCHIVE)
     nothing_is_left(me)

@@ -40,10 +40,10 @@ class Installation:
         self._folder = folder
         self._stage = stage
 
-    def deploy(self, **settings: str) -> str:
+    def deploy(self, *more: str, **settings: str) -> str:
         """Run ``conducto deploy``; return what it printed."""
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        return self._conducto("deploy", "--yes", "--org", ORG, "--user", USER, *words)
+        return self._conducto("deploy", "--yes", "--org", ORG, "--user", USER, *more, *words)
 
     @property
     def templates(self) -> dict[str, Any]:

@@ -7,16 +7,21 @@ other settings, destroyed, and deployed over the remains.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import boto3
 import pexpect
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from conducto_core.assistants.handlers import MCP_PATH, METADATA_PATH
+from conducto_core.assistants.rules.tools import TOOLS
 from support.browser import FLAGS, chromium
 from support.cloud.rights import asked, refused
 from support.running import Run
@@ -212,6 +217,52 @@ def test_every_minute_the_rule_runs_its_function(installation: Installation) -> 
         return bool(logs.describe_log_streams(logGroupName=group)["logStreams"])
 
     until(has_run, "the every-minute rule")
+
+
+# ---- assistants ---------------------------------------------------------------------------------
+
+
+def request(url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    """Return the status and the document of a response."""
+    data = None if body is None else json.dumps(body).encode()
+    given = {"content-type": "application/json", "accept": "application/json", **headers}
+    try:
+        with urlopen(Request(url, data, given), timeout=60) as response:
+            return response.status, json.load(response)
+    except HTTPError as error:
+        return error.code, error.read()
+
+
+def test_assistant_reaches_its_tools_through_the_site(installation: Installation) -> None:
+    person = installation.person
+    address = person.ask("show", launch_waiting(installation), "--app", "--cloud").stdout
+    origin = address.partition("/p/")[0]
+    words = ("tokens", "create", "ci", "--cloud", "--assistant", "--allow", "read", "--json")
+    token = json.loads(person.ask(*words).stdout)["token"]
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    url = f"{origin}{MCP_PATH}"
+
+    status, listed = request(url, message, authorization=f"Bearer {token}")
+    nobody, _ = request(url, message, authorization="Bearer cdo_nobody")
+    got, _ = request(url, authorization=f"Bearer {token}")
+    _, metadata = request(f"{origin}{METADATA_PATH}")
+
+    assert status == 200, listed
+    names = [tool["name"] for tool in listed["result"]["tools"]]
+    assert names == [tool.name for tool in TOOLS if tool.scope == "read"]
+    assert nobody in {401, 403}
+    assert got == 405
+    assert metadata["resource"] == url
+
+
+def test_report_of_a_deployment_has_its_automatic_rows(installation: Installation) -> None:
+    file = installation.person.base / "report.json"
+
+    installation.deploy("--report", str(file))
+
+    rows = {row["check"]: row["result"] for row in json.loads(file.read_text())["rows"]}
+    assert set(rows.values()) == {"ok"}, rows
+    assert {"deploy", "hello", "failure and rerun", "teardown"} <= set(rows)
 
 
 # ---- the web app --------------------------------------------------------------------------------

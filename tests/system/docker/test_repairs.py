@@ -25,7 +25,8 @@ pytestmark = pytest.mark.docker
 
 BUSYBOX = "conducto-test/busybox:latest"
 GOOD = co.Image(image=BUSYBOX, name="good")
-FIRST = "test -e $CONDUCTO_DATA/seen || { touch $CONDUCTO_DATA/seen; sleep 60; }"
+SEEN = "/conducto/data/pipeline/seen"
+FIRST = f"test -e {SEEN} || {{ touch {SEEN}; sleep 600; }}"
 
 
 def tree(command: str, image: Any = GOOD, **params: Any) -> co.Serial:

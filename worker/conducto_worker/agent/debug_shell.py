@@ -19,6 +19,7 @@ from conducto_core.command.task_layout import ECS_VARIABLES
 from conducto_core.workers.model import ShellInstructions, WorkerEnd, WorkerInstructions
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.port import Api, BrokenError, Clock, Commands, LostError, WorkerApiError
+from conducto_worker.agent.single_commands import SingleCommands
 
 
 def entry_script() -> str:
@@ -102,6 +103,15 @@ class DebugShell:
         try:
             self._commands.wait_ready(READY_SECONDS, lambda: self._clock.stopped_at is not None)
             self._open()
+            if not self._shell.sessions:
+                commands = SingleCommands(
+                    self._shell,
+                    self._every,
+                    api=self._api,
+                    commands=self._commands,
+                    clock=self._clock,
+                )
+                return self._leave(WorkerEnd(reason=commands.run()))
             self._keeper.running(self._shell.path, self._shell.attempt)
             self._keeper.beat()  # the first heartbeat reports that the shell is ready
             threading.Thread(
@@ -113,6 +123,10 @@ class DebugShell:
         finally:
             leaving.set()
             self._close()
+        return self._leave(end)
+
+    def _leave(self, end: WorkerEnd) -> bool:
+        """Report the end; return whether the shell worked."""
         logger.info("leaving: %s", end.reason)
         try:
             self._api.end(end)

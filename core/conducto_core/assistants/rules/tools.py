@@ -210,7 +210,7 @@ TOOLS = (
         "author",
         "Run a shell command in a container like that of the failed attempt: its image, its "
         "environment without secrets, its data (writable), and its files if the node has a "
-        "snapshot. Only on this machine.",
+        "snapshot. In the cloud its worker starts first: call again until there is a result.",
         {
             "id": _ID,
             "path": _PATH,

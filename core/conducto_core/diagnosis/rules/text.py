@@ -195,7 +195,7 @@ def _field(change: ChangedField) -> str:
 
 def _changed(found: Diagnosis, fence: Fence, *, long: bool) -> Iterator[str]:
     if found.baseline is None:
-        if len(found.earlier) <= 1:
+        if found.failures and len(found.earlier) <= 1:
             yield "\nno earlier pipeline of this program to compare with"
         return
     when = ""

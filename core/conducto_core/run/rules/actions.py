@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Protocol
 
+from conducto.wire.printable import shell_word
 from conducto_core.approvals.rules import change_text, waiting_beside
 from conducto_core.errors import invalid
 from conducto_core.run.model import events as ev
@@ -144,6 +145,12 @@ def why_idle(tree: TreeState, pipeline_id: str) -> str | None:
     if not execs_below(root):
         return "nothing to run: the tree has no Exec"
     failed = list(islice(filter(is_failure, tree.subtree(root)), 2))
+    left = next((n for n in tree.subtree(root) if n.skipped and n.state is State.PENDING), None)
+    if not failed and left is not None:
+        return (
+            f"nothing to run: {left.path} is skipped; run it, too: conducto unskip {pipeline_id} "
+            f"{shell_word(left.path)}"
+        )
     if not failed:
         return f"nothing to run: it is done; rerun all: conducto rerun {pipeline_id} /"
     rest = ", and other nodes failed" if len(failed) > 1 else ""

@@ -307,6 +307,44 @@ def parse_config(text: str) -> dict[str, Section]:
     }
 
 
+def config_schema() -> dict[str, Any]:
+    """Return the JSON schema of the file, with sections as objects and values of JSON as values.
+
+    Commands and filters are not checked in it: they have a grammar of their own.
+    """
+    text = {"type": "string"}
+    anything = {"description": "JSON, or text"}
+    image = dict.fromkeys(sorted(_IMAGE_KEYS | _ALIASES.keys()), anything)
+    section = {
+        "type": "object",
+        "required": ["command"],
+        "properties": {
+            "command": {**text, "pattern": r"\S", "description": "prints a serialised tree"},
+            "filter": {**text, "description": "{branch} == main && !({user} == *-bot)"},
+            "duplicate": {"enum": [*map(str, Duplicate)]},
+            "slack_channel": text,
+            **image,
+        },
+        "additionalProperties": False,
+    }
+    events = "|".join(sorted(GitEventKind))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": ".conducto.cfg",
+        "description": "The sections that events of a git repository launch.",
+        "type": "object",
+        "properties": {
+            _GENERAL: {
+                "type": "object",
+                "properties": dict.fromkeys(sorted(_GENERAL_KEYS), text),
+                "additionalProperties": False,
+            }
+        },
+        "patternProperties": {f"^({events})( .*)?$": section},
+        "additionalProperties": False,
+    }
+
+
 def _summary(error: ConfigParserError) -> str:
     kind = type(error).__name__.removesuffix("Error")
     if kind == "DuplicateOption":
