@@ -286,7 +286,7 @@ class MemoryPipelines(Pipelines):
         self.shells: list[tuple[str, DebugRequest]] = []
         self.secret_store = MemorySecrets()
         self.rules = MemoryRules()
-        self._quarantines = MemoryQuarantines()
+        self.kept_quarantines = MemoryQuarantines()
         self._test_histories: dict[str, bytes] = {}
         self.entries = MemoryEntries()
         self.messages: list[NotificationRecord] = []
@@ -603,7 +603,7 @@ class MemoryPipelines(Pipelines):
         self._test_histories[name] = data
 
     def quarantine_store(self) -> MemoryQuarantines:
-        return self._quarantines
+        return self.kept_quarantines
 
     def caller_name(self) -> str:
         return "ada"

@@ -167,6 +167,8 @@ def _lines(found: object) -> Iterator[str]:
             yield from _of_program(found)
         case Quarantine():
             yield f"{printable(found.test)}: {_ended(found)}"
+        case _:
+            raise TypeError(f"no tests: {found!r}")
 
 
 def _ended(quarantine: Quarantine) -> str:

@@ -56,7 +56,7 @@ class _Cases(ET.TreeBuilder):
     def doctype(self, _name: str, _public: str | None, _system: str | None) -> None:
         raise _RefusedError("it has a document type; JUnit files need none, so it is not read")
 
-    def start(self, tag: str, attributes: Mapping[str, str]) -> ET.Element:  # type: ignore[override]
+    def start(self, tag: str, attributes: Mapping[str, str]) -> ET.Element:
         if len(self._open) == _MAX_DEPTH:
             raise _RefusedError(f"its elements are nested deeper than {_MAX_DEPTH} levels")
         element = super().start(tag.rpartition("}")[2], dict(attributes))
@@ -74,7 +74,8 @@ class _Cases(ET.TreeBuilder):
                 raise _RefusedError(f"it has more than {MAX_COUNTED:,} tests; the rest is left out")
             files = (each.get("file") for each in reversed(self._open))
             file = next(filter(None, files), "")
-            self.found.append((TestCase.fromelem(element), {"file": file, **element.attrib}))
+            case = TestCase.fromelem(element)  # type: ignore[no-untyped-call]
+            self.found.append((case, {"file": file, **element.attrib}))
         if not self._in_case and self._open:
             del self._open[-1][-1:]
         return element

@@ -11,7 +11,8 @@ from conducto_core.test_results.model import TestResult
 
 def results_in(data: bytes) -> tuple[list[TestResult], tuple[str, ...]]:
     """Return the tests and the problems in a kept stream; it may end anywhere."""
-    tests, problems = [], ()
+    tests: list[TestResult] = []
+    problems: tuple[str, ...] = ()
     for line in objects_in(data):
         if "problems" in line:
             problems = tuple(map(str, line["problems"]))

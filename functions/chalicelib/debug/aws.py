@@ -1,6 +1,7 @@
 """Debug shells in the table: one item each, listed in an index until it has ended."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import REFUSED, DynamoTable, Item, Update
@@ -130,7 +131,11 @@ def _shell(item: Item) -> Shell:
         ended=str(item["ended"]) if "ended" in item else None,
         reserved=int(item.get("reserved", 0)),
         key=str(item["agent_key"]) if "agent_key" in item else None,
-        runs=item.get("runs", ""),
+        runs=_runs(item.get("runs")),
         command=str(item.get("command", "")),
         result=str(item.get("result", "")),
     )
+
+
+def _runs(stored: object) -> Literal["", "plain", "secrets"]:
+    return stored if stored in ("plain", "secrets") else ""

@@ -349,7 +349,7 @@ def _postponed(live: CloudPipeline, commands: list[MachineCommand]) -> list[Mach
     If the request dies before that, the minute's check starts the run.
     """
     machine = live.cloud_machine
-    rest = [each for each in commands if not isinstance(each, StartExecution)]
+    rest: list[MachineCommand] = [each for each in commands if not isinstance(each, StartExecution)]
     is_due = machine.run_state.open and machine.run not in live.runs and not live.candidates
     return [*rest, StartExecution(machine.run, None)] if is_due else rest
 

@@ -19,7 +19,8 @@ from conducto_core.command.output import RECORD, LineClock, LineTime, packed, ti
 from conducto_core.logs.lines import FileStream, LineIndex, Lines
 from conducto_local.agent import process as descriptors
 
-#: The streams of an attempt: output, resource usage, result, metrics and artifacts; and the times
+#: The streams of an attempt: output, resource usage, result, metrics, artifacts and tests; and
+#: the times
 #: of output (`conducto_core.command.output`).
 Kept = Literal[
     "stdout",
@@ -28,6 +29,7 @@ Kept = Literal[
     "result",
     "metrics",
     "artifacts",
+    "tests",
     "stdout_times",
     "stderr_times",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from conducto.integrations.http import DeliveryError
+from conducto_core.diagnosis.handlers import Diagnoses
 from conducto_core.limits.rules import LimitTable
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model import events as ev
@@ -26,7 +27,12 @@ class Notifier(Protocol):
     """Sends notifications, each once, including those of earlier agents.
 
     `conducto_local.notifications.outbox.Outbox` implements it.
+
+    Attributes:
+        diagnoses: Explains failures in messages; None before the agent's pipelines are open.
     """
+
+    diagnoses: Diagnoses | None
 
     def put(self, live: LivePipeline, command: ev.Notify) -> None:
         """Record a notification together with its cause and send it soon; return at once."""

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         """A map, as `map` returns it."""
 
         @property
-        def results(self) -> ResultReference[List[R]]:
+        def results(self) -> ResultReference[List[R]]:  # type: ignore[override]
             """A reference to the results of the items, in their order, for a later node."""
 
 else:
@@ -64,13 +64,13 @@ else:
             return ResultReference(self)
 
 
-class _Now(Mapped, Parallel):  # type: ignore[misc]
+class _Now(Mapped, Parallel):
     """A map over a list."""
 
     __slots__ = ()
 
 
-class _Later(Mapped, Serial):  # type: ignore[misc]
+class _Later(Mapped, Serial):
     """A map over a result."""
 
     __slots__ = ()
@@ -120,10 +120,10 @@ class ItemCall:
         Raises:
             TypeError: the item does not fit its parameter.
         """
-        make = Lazy if self.makes_trees else Exec
+        make: Callable[..., Node] = Lazy if self.makes_trees else Exec
         arguments = {self.parameter.name: item, **self._fixed}
         try:
-            return make(self._func, params=self._params, **arguments)  # type: ignore[arg-type]
+            return make(self._func, params=self._params, **arguments)
         except (TypeError, ValueError) as error:
             raise TypeError(f"item {index}: {error}") from None
 

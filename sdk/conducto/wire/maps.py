@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 #: Ways to handle an item without a result; without a choice, it is an error.
 MISSING = ("none", "drop")
+#: Key of a printed tree in which results are those that the command that printed it declares.
+GIVEN = "given_results"
 
 
 class MapOptions(NamedTuple):
@@ -37,7 +39,8 @@ def to_options(value: Any) -> MapOptions:
     if not isinstance(value, dict) or not set(value) <= set(MapOptions._fields):
         raise ValueError(f"map must have {' and '.join(MapOptions._fields)}, got {value!r}")
     options = MapOptions(**value)
-    share, missing = options
+    share: Any = options.min_done
+    missing = options.missing
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
         raise ValueError(
             f"min_done must be a share of the items from 0 to 1, such as 0.95, got {share!r}"

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Dict, List, Mapping, Optional, Sequence
 
 
-def check(files: Sequence[str], number: int, by: str) -> None:
+def check(files: Sequence[str], number: object, by: object) -> None:
     """Check the arguments of ``co.shard``.
 
     Raises:
