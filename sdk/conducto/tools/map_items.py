@@ -10,7 +10,7 @@ import json
 from conducto.errors import DefinitionError
 from conducto.maps.expand import expand
 from conducto.tools.arguments import ToolCommand, run_tool
-from conducto.wire.lazy_form import GIVEN
+from conducto.wire.maps import GIVEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import os
 
 from conducto.errors import DefinitionError
 from conducto.wire import paths
+from conducto.wire.maps import GIVEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,8 +94,6 @@ def _profile(file: str, directory: str) -> str:
     return json.dumps(profile, separators=(",", ":"))
 
 
-#: Key of a printed tree in which results are those that the command that printed it declares.
-GIVEN = "given_results"
 #: Fields of an image's definition with a path.
 PATH_FIELDS = ("dockerfile", "context", "copy_dir")
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
-from conducto.wire import approvals, fields, lazy_form, limits, named_limits
-from conducto.wire.maps import MapOptions, to_options
+from conducto.wire import approvals, fields, limits, named_limits
+from conducto.wire.maps import GIVEN, MapOptions, to_options
 from conducto.wire.retries import Retry, to_retry
 from conducto.wire.secret_names import check_names
 from conducto_core.errors import invalid
@@ -127,7 +127,7 @@ def resolve_generated(
     checks.check_lazy_targets(nodes)
     checks.check_maps(nodes)
     maker = _maker_of(target, pipeline.nodes)
-    nodes = moved_results(nodes, target, maker, given=bool(form.get(lazy_form.GIVEN)))
+    nodes = moved_results(nodes, target, maker, given=bool(form.get(GIVEN)))
     check_results(nodes, target, pipeline.nodes)
     in_context = kind_of(old.pool) is PoolKind.CONTEXT
     checks.check_contexts({**pipeline.nodes, **nodes} if in_context else nodes)
