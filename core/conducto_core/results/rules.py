@@ -227,5 +227,5 @@ def _value(source: Source, results: list[bytes]) -> bytes:
             "skipped, returned None, or a value that could not be kept; give the map "
             'missing="none" or missing="drop"'
         )
-    kept = results if missing != "drop" else filter(None, results)
+    kept = [each for each in results if each] if missing == "drop" else results
     return b"[" + b",".join(each or b"null" for each in kept) + b"]"

@@ -64,13 +64,13 @@ else:
             return ResultReference(self)
 
 
-class _Now(Mapped, Parallel):
+class Map(Mapped, Parallel):
     """A map over a list."""
 
     __slots__ = ()
 
 
-class _Later(Mapped, Serial):
+class LazyMap(Mapped, Serial):
     """A map over a result."""
 
     __slots__ = ()
@@ -120,12 +120,13 @@ class ItemCall:
         Raises:
             TypeError: the item does not fit its parameter.
         """
-        make: Callable[..., Node] = Lazy if self.makes_trees else Exec
+        make: Any = Lazy if self.makes_trees else Exec
         arguments = {self.parameter.name: item, **self._fixed}
         try:
-            return make(self._func, params=self._params, **arguments)
+            node: Node = make(self._func, params=self._params, **arguments)
         except (TypeError, ValueError) as error:
             raise TypeError(f"item {index}: {error}") from None
+        return node
 
 
 def fill(
@@ -219,14 +220,14 @@ def map(  # noqa: A001  (`co.map`)
         )
     group: Any
     if isinstance(over, ResultReference):
-        group = _Later(**{key: given.pop(key) for key in _OF_BOTH if key in given})
+        group = LazyMap(**{key: given.pop(key) for key in _OF_BOTH if key in given})
         document = {"over": over, "name": name, "fixed": dict(fixed or {})}
         document["params"] = _template(given)
         document["map"] = options.to_wire()
         document["max_concurrent"] = max_concurrent
         _expand_later(group, func, document)
     else:
-        group = _Now(max_concurrent=max_concurrent)
+        group = Map(max_concurrent=max_concurrent)
         items = _checked(over)
         fill(group, items, call, template, [_data(item, n) for n, item in enumerate(items)])
     group.map_options = None if call.makes_trees else options

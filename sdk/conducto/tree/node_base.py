@@ -99,12 +99,15 @@ class NodeBase:
 
     if TYPE_CHECKING:  # attributes of one kind only
         _references: List[Any]
-        results: Tuple[str, ...]
         _unfindable: Optional[str]
         approval: Optional[Dict[str, Any]]
         command: str
         is_notebook: bool
         stop_on_error: bool
+
+        @property
+        def results(self) -> Any:
+            """See `conducto.tree.nodes.Exec` and `conducto.maps.Mapped`."""
 
     def __init_subclass__(cls) -> None:
         if "_kind" in vars(cls) and cls._kind in _RUNNABLE:

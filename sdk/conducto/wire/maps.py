@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 if TYPE_CHECKING:
     from typing import Any, Dict
 
+#: Key of a printed tree in which results are those that the command that printed it declares.
+GIVEN = "given_results"
 #: Ways to handle an item without a result; without a choice, it is an error.
 MISSING = ("none", "drop")
 #: Key of a printed tree in which results are those that the command that printed it declares.

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from conducto.errors import DefinitionError
-from conducto.wire.lazy_form import GIVEN
-from conducto.wire.maps import MapOptions
+from conducto.wire.maps import GIVEN, MapOptions
 from conducto_core.asl.rules.machine import FAILED, CloudMachine, CompleteTask
 from conducto_core.asl.rules.naming import node_id
 from conducto_core.asl.rules.states import residual
