@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 GIVEN = "given_results"
 #: Ways to handle an item without a result; without a choice, it is an error.
 MISSING = ("none", "drop")
-#: Key of a printed tree in which results are those that the command that printed it declares.
-GIVEN = "given_results"
 
 
 class MapOptions(NamedTuple):

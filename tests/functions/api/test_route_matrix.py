@@ -47,6 +47,7 @@ BODIES: dict[str, Any] = {
     "own_builds": LAUNCH,
     "continue_pipeline": {"launch": LAUNCH},
     "control": {"action": "run", "paths": ["/"]},
+    "quarantine_test": {"test": "t", "until": 2e9, "reason": "why"},
     "decide_approval": {"path": "/a", "approve": True},
     "debug": {"path": "/a"},
     "exec_in_failure": {"path": "/a", "command": "env"},
