@@ -277,6 +277,14 @@ def test_a_task_has_an_agent_and_the_users_image_over_a_shared_volume(
     }
 
 
+def test_cached_commands_have_empty_read_only_data(ecs: Ecs, clients: Clients) -> None:
+    made = definition_of(clients, ecs.start(replace(TASK, data=False)))
+    assert not any("efsVolumeConfiguration" in volume for volume in made["volumes"])
+    _, user = made["containerDefinitions"]
+    mounts = {m["containerPath"]: m.get("readOnly", False) for m in user["mountPoints"]}
+    assert mounts == {"/ctl": False, "/conducto/data/pipeline": True, "/conducto/data/user": True}
+
+
 def test_a_pipelines_data_is_mounted_by_its_own_access_point(ecs: Ecs, clients: Clients) -> None:
     def points(**changes: Any) -> dict[str, str]:
         volumes = definition_of(clients, ecs.start(replace(TASK, **changes)))["volumes"]

@@ -83,7 +83,7 @@ def _show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         ("took", _duration(found.seconds)),
         ("used", f"{found.hits:,} times, last {_moment(found.used)}"),
         ("size", f"{found.size:,} bytes"),
-        ("for", "the organisation" if found.private_to is None else found.private_to),
+        ("for", "the organisation" if found.private_to is None else printable(found.private_to)),
     ]
     print("\n".join(line.rstrip() for line in table(rows)))
     return DONE

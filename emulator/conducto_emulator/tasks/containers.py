@@ -154,6 +154,7 @@ class DockerContainers:
         name = definition["name"]
         binds = [
             f"{volumes[mount['sourceVolume']]}:{mount['containerPath']}"
+            f"{':ro' if mount.get('readOnly') else ''}"
             for mount in definition.get("mountPoints", ())
         ]
         api = self._engine.api

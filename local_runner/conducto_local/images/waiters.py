@@ -130,7 +130,7 @@ class ImageWaiters:
     def need_all(self, live: LivePipeline) -> None:
         """Start to build every image of the remaining Execs, but for those with a cache."""
         left = residual(live.tree)
-        specs = () if left is None else left.execs()
+        specs = [] if left is None else list(left.execs())
         needed = {spec.placement.image for spec in specs if not is_isolated(spec, live.record)}
         for name in dict.fromkeys(spec.placement.image for spec in specs):
             self.known(live, name).forget_failure()

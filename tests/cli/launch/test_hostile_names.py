@@ -12,6 +12,7 @@ from conducto.wire.printable import printable, printable_lines, shell_word
 from conducto_cli.app.registry import COMMANDS, RunSignature
 from conducto_cli.launch.compile_command import run as compile_command
 from conducto_cli.launch.plan_command import run as plan_command
+from conducto_core.cache.model import CacheEntry
 from conducto_core.run.model.records import ImageRecord, ImageState
 from conducto_core.run.model.states import Cause, State
 from support.cli_trees import CountingPipelines, record, view
@@ -67,6 +68,7 @@ LINES: dict[str, list[list[str]]] = {
         ["add", EVIL, "--cron", EVIL, "--pipeline", "abc"],
     ],
     "secrets": [["list"]],
+    "cache": [["list"], ["show", "aabbccdd"], ["delete", "aabbccdd", "--yes"], ["show", EVIL]],
     "dump-serialization": [["abc"]],
     "gc": [["--dry-run"]],
     "usage": [[], ["--month", "2026-01"]],
@@ -84,6 +86,9 @@ def hostile(fake: CountingPipelines) -> CountingPipelines:
     named = record(title=EVIL, owner=EVIL, tags=(EVIL,), program=f"/{EVIL}", problem=EVIL)
     fake.add("abc-def", nodes, named)
     fake.set_image("abc-def", ImageRecord(name=EVIL, state=ImageState.ERROR, error=EVIL))
+    source = {"pipeline": "abc-def", "path": PATH, "attempt": 1}
+    given = {"key": "aabbccdd", "fields": {}, "source": source, "program": EVIL, "made": 1.0}
+    fake.entries.kept["aabbccdd"] = CacheEntry.model_validate({**given, "private_to": EVIL})
     for output in (b"", EVIL.encode()):
         fake.change("abc-def", PATH, State.RUNNING)
         fake.write("abc-def", PATH, output, attempt=1 if output == b"" else 2)

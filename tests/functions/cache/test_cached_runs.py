@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from tests.fakes.cloud.cache import FakeCache
 
 from chalicelib.errors import ThrottledError
@@ -195,3 +196,25 @@ def test_another_lambda_has_the_same_state_after_decisions() -> None:
     other = CommandProcessor(world.cloud)
     with world.engine.reading("acme", second) as one, other.reading("acme", second) as two:
         assert snapshots.snapshot_of(one).state == snapshots.snapshot_of(two).state
+
+
+def test_a_request_that_dies_before_its_decisions_writes_nothing() -> None:
+
+    class Dead(FakeCache):
+        alive = False
+
+        def get(self, org: str, key: str) -> Any:
+            if not self.alive:
+                raise KeyboardInterrupt
+            return super().get(org, key)
+
+    cache = Dead()
+    world = World(cache=cache)
+    pipeline = world.launch(tree(), run=False)
+    with pytest.raises(KeyboardInterrupt):
+        world.control(pipeline, "run")
+    assert world.states(pipeline)["/fetch"] == "pending"  # the entry was not written
+    cache.alive = True
+    world.control(pipeline, "run")
+    world.run_out()
+    assert set(world.states(pipeline).values()) == {"done"}

@@ -206,3 +206,20 @@ async def test_a_chain_of_a_thousand_hits_is_fast(agent: Agent) -> None:
     second = await agent.launch(chain())
     assert loop.time() - before < 30  # the benchmark has the real limit
     assert (await agent.attempt(second, "/n999")).from_cache is not None
+
+
+async def test_an_image_of_other_commands_is_built_at_the_start(
+    agent: Agent, machine: Machine
+) -> None:
+    """Before the first command ends, as without a cache."""
+    root = co.Serial(image="x", cache=True, title="t")
+    root["first"], root["last"] = co.Exec("first"), co.Exec("last", cache=False, image="y")
+    built: list[int] = []
+
+    def note(_spec: object, _job: object) -> Outcome:
+        built.append(machine.builds)
+        return Outcome()
+
+    machine.engine.outcomes = note
+    await agent.launch(root)
+    assert built == [2, 2]
