@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         """A map, as `map` returns it."""
 
         @property
-        def results(self) -> ResultReference[List[R]]:  # type: ignore[override]
+        def results(self) -> ResultReference[List[R]]:
             """A reference to the results of the items, in their order, for a later node."""
 
 else:
