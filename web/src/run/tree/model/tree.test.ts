@@ -42,7 +42,6 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       copy_of: null,
       no_cache: false,
       commit: null,
-      no_cache: false,
       notification_rules: [],
       git: null,
       status: {
