@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import boto3
@@ -235,9 +236,9 @@ def request(url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
 
 def test_assistant_reaches_its_tools_through_the_site(installation: Installation) -> None:
     person = installation.person
-    address = person.ask("show", launch_waiting(installation), "--app", "--cloud").stdout
-    origin = address.partition("/p/")[0]
-    words = ("tokens", "create", "ci", "--cloud", "--assistant", "--allow", "read", "--json")
+    site = urlsplit(person.ask("show", "--app", "--cloud").stdout.split()[0])
+    origin = f"{site.scheme}://{site.netloc}"
+    words = ("tokens", "create", "ci", "--assistant", "--allow", "read", "--json")
     token = json.loads(person.ask(*words).stdout)["token"]
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     url = f"{origin}{MCP_PATH}"
