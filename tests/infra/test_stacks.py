@@ -316,7 +316,12 @@ def test_build_contexts_outlive_their_images_and_then_expire() -> None:
 
     days = {rule["Prefix"]: rule.get("ExpirationInDays") for rule in rules if "Prefix" in rule}
 
-    assert days == {"uploads/": 2, "contexts/": SOURCE_DAYS, "builds/": SOURCE_DAYS}
+    assert days == {
+        "uploads/": 2,
+        "contexts/": SOURCE_DAYS,
+        "builds/": SOURCE_DAYS,
+        "tests/": 90,
+    }
     assert SOURCE_DAYS > IMAGE_DAYS
 
 

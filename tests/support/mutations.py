@@ -29,7 +29,7 @@ import conducto_core
 
 TESTS = Path(__file__).parent.parent
 PACKAGE = "conducto_core"
-TABLES, STORIES, LAWS = "test_rules", "test_machine", "test_machine_properties"
+TABLES, STORIES, LAWS = "run/test_rules", "test_machine", "test_machine_properties"
 TALLY, QUEUE, LEFT = "test_roll_up", "test_admission_queue", "test_residual"
 EFFORT = "0.4"
 _PARAM = type(pytest.param())
@@ -330,7 +330,7 @@ def _tests_of(net: str) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Yield ``(name, function, arguments)`` of every test of a net."""
     file, _, only = net.partition("::")
     (path,) = TESTS.glob(f"*/**/{file}.py")
-    spec = importlib.util.spec_from_file_location(f"mutated_{file}", path)
+    spec = importlib.util.spec_from_file_location(f"mutated_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -55,16 +55,27 @@ COUNTS: Final = frozenset(
     {"command", "env", "image", "image_name", "gpu", "results", "secrets", "cache", "code"}
 )
 DOES_NOT_COUNT: Final = frozenset(
-    {"name", "cpu", "mem", "max_time", "budget", "budget_action", "retry", "retry_lost", "limits"}
+    {
+        "name",
+        "cpu",
+        "mem",
+        "spot",
+        "max_time",
+        "budget",
+        "budget_action",
+        "retry",
+        "retry_lost",
+        "limits",
+    }
     | {"skip", "suppress_errors", "snapshot_on_error", "max_concurrent", "stop_on_error", "doc"}
     | {"title", "tags", "callback_data", "pipeline_reservation", "file", "line"}
 )
-#: Switched off if the cache is inherited, and refused if it is the node's own. ``isolate`` is a
-#: variable of the node, so it counts.
+#: Switched off if the cache is inherited, and refused if it is the node's own. ``isolate`` and
+#: ``junit`` are variables of the node, so they count.
 REFUSES: Final = frozenset(
     {"launch", "requires_docker", "docker_run_args", "container_reuse_context", "same_container"}
 )
-IN_ENVIRONMENT: Final = frozenset({"isolate"})
+IN_ENVIRONMENT: Final = frozenset({"isolate", "junit"})
 
 
 # ---- the nodes that may have a cache ------------------------------------------------------------

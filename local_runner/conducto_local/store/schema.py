@@ -82,15 +82,10 @@ MIGRATIONS: tuple[Migration, ...] = (
         "ALTER TABLE attempts ADD COLUMN from_cache TEXT",
         "ALTER TABLE attempts ADD COLUMN cache TEXT",
         "ALTER TABLE attempts ADD COLUMN not_stored TEXT",
-        """CREATE TABLE cache_entries (
-            key TEXT PRIMARY KEY, program TEXT NOT NULL, path TEXT NOT NULL, made REAL NOT NULL,
-            used REAL NOT NULL, hits INTEGER NOT NULL, size INTEGER NOT NULL,
-            seconds REAL NOT NULL, pipeline TEXT NOT NULL, record TEXT NOT NULL,
-            streams BLOB NOT NULL)""",
-        "CREATE INDEX cache_of_node ON cache_entries (program, path, made)",
-        "CREATE INDEX cache_by_use ON cache_entries (used)",
     ),
 )
+
+# The schema fits into the first page of the file, which a repair replaces; a test says so.
 
 #: Tables whose rows belong to one pipeline, with a column ``pipeline``.
 OWNED = (

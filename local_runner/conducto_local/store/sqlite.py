@@ -27,7 +27,7 @@ from conducto_core.run.model.records import (
     PipelineRecord,
 )
 from conducto_core.run.model.states import State
-from conducto_local.cache.store import SqliteCache, put_entries
+from conducto_local.cache.store import SqliteCache
 from conducto_local.schedules.store import SqliteSchedules
 from conducto_local.store import rows
 from conducto_local.store.port import (
@@ -86,7 +86,7 @@ class SqliteStore:
 
     Attributes:
         schedules: The schedules in the same file.
-        cache: The cache in the same file.
+        cache: The cache, in a file beside it.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: StoreLock) -> None:
@@ -101,7 +101,7 @@ class SqliteStore:
         self._newest: dict[int, int] = {}  # {number of a pipeline: its newest change}
         self._damaged: dict[str, str] | None = None
         self.schedules = SqliteSchedules(self._transaction, self._select)
-        self.cache = SqliteCache(self._transaction, self._select)
+        self.cache = SqliteCache(path.with_name("cache.sqlite"))
 
     @classmethod
     def open(
@@ -220,8 +220,10 @@ class SqliteStore:
         with self._transaction() as connection:
             for pipeline_id, turn in turns.items():
                 self._save(connection, pipeline_id, turn)
-                if turn.cached or turn.used:
-                    put_entries(connection, turn.cached, turn.used)
+        cached = [entry for turn in turns.values() for entry in turn.cached]
+        used = [each for turn in turns.values() for each in turn.used]
+        if cached or used:
+            self.cache.put(cached, used)
 
     def nodes(self, pipeline_id: str) -> Iterator[NodeState]:
         """Yield the nodes that were ever saved, by path."""
@@ -313,6 +315,7 @@ class SqliteStore:
         """Checkpoint the log and close the file; safe to call twice."""
         with self._batches:
             self._connection.close()
+            self.cache.close()
             self._lock.release()
 
     def _save(self, connection: sqlite3.Connection, pipeline_id: str, turn: WriteBatch) -> None:

@@ -40,6 +40,13 @@ LINES: dict[str, list[list[str]]] = {
     "patch": [["abc"]],
     "mcp": [["--allow", EVIL]],
     "export": [["abc", "--output", "/no/such/directory/report.html"]],
+    "activity": [[]],
+    "advice": [["abc"]],
+    "tests": [
+        ["abc"],
+        [f"{EVIL}no"],
+        ["abc", "--quarantine", EVIL, "--until", "1d", "--reason", EVIL],
+    ],
     "images": [["abc"], ["abc", "--log", f"{EVIL}no"]],
     "data": [["list", "abc"], ["rm", "abc", EVIL, "--yes"], ["get", "abc", EVIL, "-"]],
     "run": [["abc"]],

@@ -137,6 +137,7 @@ def test_the_words_of_the_contract():
         "image",
         "no_worker",
         "worker_lost",
+        "spot",
         "killed_by_user",
         "lazy",
         "input",

@@ -194,6 +194,7 @@ ENDS = {
     (Cause.TIMEOUT,): KILLED,
     (Cause.OUT_OF_MEMORY,): KILLED,
     (Cause.WORKER_LOST,): KILLED,
+    (Cause.SPOT,): KILLED,
     (Cause.KILLED_BY_USER,): KILLED,
     (Cause.SPEND_LIMIT,): KILLED,
     (Cause.BUDGET,): KILLED,

@@ -122,7 +122,9 @@ class Site:
         self.world.launch(serial(leaf("a")), run=True)
         self.world.run_out(lambda _: Cause.EXIT_CODE)
         with web_service() as slack:
-            NotificationSender(self.world.cloud, Settings(slack=slack.url)).run()
+            NotificationSender(
+                self.world.cloud, self.world.diagnoses, Settings(slack=slack.url)
+            ).run()
         return len(slack.asked)
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from chalicelib.api.aws import TableConnections
 from chalicelib.notifications.sender import NotificationSender
+from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
+from chalicelib.run.handlers import CloudPipelines
 from chalicelib.secrets.injection import org_scope
 from conducto_core.api.cloud_operations import BODY_KEY, CLOUD_OPERATIONS, MAX_DIRECT
 from conducto_core.api.operation import API_ROOT, AnyOperation, Permission
@@ -94,9 +96,10 @@ def test_every_function_has_a_plain_name(front: Front) -> None:
 def sent(operation: AnyOperation, pipeline_id: str) -> tuple[str, str, Any]:
     """Return a request for an operation that names a pipeline and is otherwise as good as any."""
     query = "?other=x&path=/a&name=x&image=i&text=x&count=1&first=1&since=0"
-    wanted = {f for f in operation.params.model_fields if f != "id"}
+    wanted = {f for f in operation.params.model_fields if f"{{{f}}}" not in operation.path}
     kept = "&".join(p for p in query[1:].split("&") if p.partition("=")[0] in wanted)
-    path = operation.path.replace("{id}", pipeline_id) + (f"?{kept}" if kept else "")
+    path = operation.path.replace("{id}", pipeline_id).replace("{name}", "x")
+    path += f"?{kept}" if kept else ""
     return operation.method, path, BODIES.get(operation.name)
 
 
@@ -112,13 +115,14 @@ BODIES: dict[str, Any] = {
     "open_remote_shell": {"path": "/a"},
     "open_shell": {"path": "/a"},
     "put_secrets": {"secrets": []},
+    "quarantine_test": {"test": "a", "until": 9e9, "reason": "r"},
     "delete_secrets": {"keys": []},
     "write_data": "x",
     "write_user_data": "x",
 }
 #: What names no pipeline; it answers from the caller's own org.
 OF_THE_ORG = [one for one in OPERATIONS_OF_PEOPLE if "{id}" not in one.path]
-OF_A_PIPELINE = [one for one in CLOUD_OPERATIONS if "{id}" in one.path]
+OF_A_PIPELINE = [one for one in CLOUD_OPERATIONS if "/pipelines/{id}" in one.path]
 
 
 def test_no_route_answers_without_a_valid_token(front: Front) -> None:
@@ -363,9 +367,12 @@ def test_notifications_are_sent_every_minute(front: Front) -> None:
     tree = form(serial(leaf("a", callbacks=[callback])))
     event = front.client.events.generate_cw_event("aws.events", "Scheduled Event", {}, [])
 
+    def diagnoses(org: str) -> CloudPipelines:
+        return CloudPipelines(front.app.engine, Identity(org, "", frozenset()))
+
     with web_service() as service:
         settings = Settings(slack=service.url)
-        vars(front.app)["messenger"] = NotificationSender(front.app.cloud, settings)
+        vars(front.app)["messenger"] = NotificationSender(front.app.cloud, diagnoses, settings)
         pipeline = launched(front, token, tree=tree, run=True)
         front.client.lambda_.invoke("every_minute", event)
         front.client.lambda_.invoke("every_minute", event)

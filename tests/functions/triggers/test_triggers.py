@@ -131,7 +131,7 @@ def test_status_of_the_commit_is_that_of_the_pipeline(site: Site) -> None:
     request = LaunchRequest(tree=form(serial(leaf("a"))), run=True)
     asyncio.run(site.world.pipelines().launch(request, origin=record.git))
     site.world.run_out(lambda _: None)
-    NotificationSender(site.world.cloud, Settings()).run()
+    NotificationSender(site.world.cloud, site.world.diagnoses, Settings()).run()
 
     found = [(repo, sha, body["state"]) for repo, sha, body in site.host.statuses]
     assert found[0] == ("acme/app", SHA, "pending")
@@ -442,7 +442,7 @@ def test_gitlab_webhook_launches_and_sets_the_status(site: Site) -> None:
     request = LaunchRequest(tree=form(serial(leaf("a"))), run=True)
     asyncio.run(site.world.pipelines().launch(request, origin=record.git))
     site.world.run_out(lambda _: Cause.EXIT_CODE)
-    NotificationSender(site.world.cloud, Settings()).run()
+    NotificationSender(site.world.cloud, site.world.diagnoses, Settings()).run()
 
     assert delivery.result is t.DeliveryResult.LAUNCHED
     states = [body["state"] for _, _, body in site.host.statuses]
@@ -518,7 +518,7 @@ def test_status_is_not_sent_to_a_private_address_from_the_cloud(site: Site, prov
         GitProviders(settings).set_status(trigger, "token", SHA, "x", None)
     if provider == "github":
         site.pushed()
-    NotificationSender(site.world.cloud, settings).run()
+    NotificationSender(site.world.cloud, site.world.diagnoses, settings).run()
     assert site.host.statuses == []
 
 

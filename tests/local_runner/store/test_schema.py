@@ -50,7 +50,6 @@ def test_every_table_but_that_of_pipelines_is_emptied_by_a_deletion(path: Path) 
         "pipelines",
         "schedules",
         "firings",
-        "cache_entries",
         *OWNED,
     }
 
