@@ -154,6 +154,8 @@ async def test_full_limit_is_named_and_its_holder_cancelled(scene: Scene, solver
     while "1 running" not in await solver.client.call("why_waiting", id=first):
         pass
     second = await launch(scene, tree("true", limits=limit))
+    while "database" not in await solver.client.call("why_waiting", id=second):
+        pass  # it waits for its image first
 
     await solver.find_cause(second, ("database",), "why_waiting")
     await solver.act("cancel", id=first)
