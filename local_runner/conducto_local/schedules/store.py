@@ -103,7 +103,7 @@ class SqliteSchedules:
             before,
             limit,
         )
-        return [rules.parsed_firing(*row) for row in found]
+        return [rules.parsed_firing(_legible(key), record) for key, record in found]
 
     def due(self, now: float) -> Sequence[tuple[str, str]]:
         found = self._select("SELECT name FROM schedules WHERE wakes<=? ORDER BY wakes", now)
@@ -112,6 +112,11 @@ class SqliteSchedules:
     def next_wake(self, now: float) -> float | None:
         ((found,),) = self._select("SELECT min(wakes) FROM schedules WHERE wakes>?", now)
         return None if found is None else float(found)
+
+
+def _legible(stored: str | bytes) -> str:
+    """Return a text of the store; damaged bytes are replaced."""
+    return stored if isinstance(stored, str) else stored.decode(errors="replace")
 
 
 def _prune(connection: sqlite3.Connection, schedule: Schedule, now: float) -> None:
