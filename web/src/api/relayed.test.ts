@@ -12,6 +12,7 @@ const OF_THE_CLOUD = new Set([
   "whoAmI",
   "usage",
   "launchFromGit",
+  "activity",
 ]);
 /** Sends the file with another API of browsers, to the address that `read` has. */
 const UPLOAD = "write";
