@@ -256,6 +256,7 @@ def test_assistant_reaches_its_tools_through_the_site(installation: Installation
     assert metadata["resource"] == url
 
 
+@pytest.mark.long
 def test_report_of_a_deployment_has_its_automatic_rows(installation: Installation) -> None:
     file = installation.person.base / "report.json"
 
