@@ -269,10 +269,15 @@ def a_time_within(shortest: str, longest: str, text: str) -> float:
     return seconds
 
 
-def a_moment(text: str) -> float:
-    """Return a time that was typed, as ``10m`` before now or as a date, in seconds since 1970."""
+def a_moment(text: str, *, ahead: bool = False) -> float:
+    """Return a time that was typed, as a date or as ``10m`` before now, in seconds since 1970.
+
+    Args:
+        text: The words.
+        ahead: ``10m`` is after now.
+    """
     try:
-        return time.time() - parse_duration(text)
+        return time.time() + (parse_duration(text) if ahead else -parse_duration(text))
     except ValueError:
         pass
     try:

@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
-import argparse
 import time
-from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
-from conducto.wire.fields import parse_duration
 from conducto.wire.printable import printable, printable_lines
-from conducto_cli.app.arguments import a_positive, add_json
+from conducto_cli.app.arguments import a_moment, a_positive, add_json
 from conducto_cli.app.exit import DONE
 from conducto_cli.app.output import as_json
 from conducto_cli.text.text import count_of, table
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from conducto_cli.app.arguments import Parser
@@ -65,7 +64,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--until",
         metavar="WHEN",
-        type=_an_end,
+        type=partial(a_moment, ahead=True),
         help="end of the quarantine: a date such as 2026-12-31, or 14d from now",
     )
     parser.add_argument("--reason", metavar="TEXT", help="why the test is quarantined")
@@ -73,20 +72,6 @@ def add_arguments(parser: Parser) -> None:
         "--end-quarantine", metavar="TEST", help="count the failures of a test again"
     )
     add_json(parser)
-
-
-def _an_end(text: str) -> float:
-    """Return a time that was typed, as ``14d`` from now or as a date, in seconds since 1970."""
-    try:
-        return time.time() + parse_duration(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise argparse.ArgumentTypeError(
-            f"must be a date such as 2026-12-31, or a time from now such as 14d, got {text!r}"
-        ) from None
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
