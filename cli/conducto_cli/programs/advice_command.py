@@ -31,14 +31,11 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto_cli.target.lookup import find_pipeline
     from conducto_core.programs.history import NodeHistoryParams
-    from conducto_core.programs.rules.programs import program_key
+    from conducto_core.programs.rules.programs import program_of
 
     with open_client() as client:
         record = find_pipeline(client, arguments.id).pipeline
-        key = program_key(record)
-        query = NodeHistoryParams(
-            title=key.title or record.title, program=key.program, function=key.function
-        )
+        query = NodeHistoryParams.model_validate(program_of(record).model_dump())
         found = client.node_history(query)
     if arguments.json:
         print(as_json(found))

@@ -283,6 +283,8 @@ class Attempts:
             prepared.mask,
             changed=lambda summary: self._note_outputs(active, summary),
         )
+        if result.outputs is None or result.outputs.tests is None:
+            return result
         return await asyncio.to_thread(self._excused, active, result, logs)
 
     def _excused(self, active: ActiveAttempt, result: Result, logs: LogDirectory) -> Result:

@@ -228,8 +228,7 @@ async def _run(
         done = await container.worker.run(job, output.write)
         if done.files:
             output.finish()
-            collected = await asyncio.to_thread(collect, done.files, mask)
-            outputs = await asyncio.to_thread(with_tests, collected, done.files, mask)
+            outputs = await asyncio.to_thread(_collect, done.files, mask)
             _store(outputs, writer)
     finally:
         sampler.end()
@@ -252,6 +251,10 @@ def _first_error(log: LogDirectory, active: ActiveAttempt) -> FirstError | None:
                 finder.feed(stream, data)
                 offset += len(data)
     return finder.result()
+
+
+def _collect(files: Mapping[str, bytes], mask: Mask) -> CollectedOutputs:
+    return with_tests(collect(files, mask), files, mask)
 
 
 def _store(outputs: CollectedOutputs, writer: LogWriter) -> None:

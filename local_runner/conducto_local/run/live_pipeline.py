@@ -241,11 +241,11 @@ class LivePipeline(PipelineState):
         self._notifications.append(notification)
 
     def store_entry(self, entry: CacheEntry, streams: bytes) -> None:
-        """Store an entry of the cache together with the end of its attempt."""
+        """Store an entry of the cache once the end of its attempt is stored."""
         self._cached.append((entry, streams))
 
     def note_use(self, key: str) -> None:
-        """Record the use of an entry of the cache together with the attempt that uses it."""
+        """Record the use of an entry of the cache once the attempt that uses it is stored."""
         self._used.append((key, time.time()))
 
     def store_graft(self, target: str, generated: Pipeline, definition: bytes) -> None:
