@@ -85,7 +85,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
 )
 
-# The schema fits into the first page of the file, which a repair replaces; a test says so.
+# The schema must fit into the first page of the file, which a repair replaces.
 
 #: Tables whose rows belong to one pipeline, with a column ``pipeline``.
 OWNED = (
