@@ -190,8 +190,12 @@ class Subscriptions:
     def _started(
         self, account: PaymentAccount, found: Subscription, fetched: float
     ) -> PaymentAccount:
-        """Return an account with the start of another subscription and of its paid plan."""
-        hours = self._records.hours(account.org, found.since, fetched)
+        """Return an account with the start of another subscription and of its paid plan.
+
+        The first hour of the last period may not have begun, and have usage already.
+        """
+        last = max(fetched, account.first_hour)
+        hours = self._records.hours(account.org, found.since, last)
         since = paid_from(found.since, fetched, (total.hour for total in hours))
         return replace(account, started=found.since, since=since, resumed=0.0)
 

@@ -248,3 +248,21 @@ class Billed(RuleBasedStateMachine):
 
 TestBilled = Billed.TestCase
 TestBilled.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+
+
+def test_hour_of_the_last_period_that_has_not_begun() -> None:
+    """A second is charged in the next hour, and a second subscription begins before it."""
+    billed = Billed()
+    billed.begin(offset=0)
+    steps = (
+        billed.subscribe,
+        billed.start_period,
+        partial(billed.start_worker, cpu=0.5),
+        billed.cancel,
+        billed.subscribe,
+    )
+    for step in steps:
+        billed.clock_runs()
+        step()
+    billed.clock_runs()
+    billed.teardown()
