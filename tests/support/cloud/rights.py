@@ -43,6 +43,8 @@ class Asked(NamedTuple):
 
 # ---- what a call asks for ----------------------------------------------------------------------
 
+#: Stands for the stage of the installation that makes a call.
+_OWN_STAGE = "{stage}"
 _Params = Mapping[str, Any]
 _Wish = tuple[str, str, Mapping[str, tuple[str, ...]]]
 
@@ -187,7 +189,7 @@ def _create_access_point(params: _Params) -> list[_Wish]:
 def _delete_access_point(params: _Params) -> list[_Wish]:
     """Return the needs of deletion: every access point has the installation's tag."""
     point = _arn("elasticfilesystem", f"access-point/{params['AccessPointId']}")
-    tag = {f"aws:ResourceTag/{STAGE_TAG}": (STAGE,)}
+    tag = {f"aws:ResourceTag/{STAGE_TAG}": (_OWN_STAGE,)}
     return [("elasticfilesystem:DeleteAccessPoint", point, tag)]
 
 
@@ -317,8 +319,12 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
 }
 
 
-def asked(calls: Iterable[str]) -> Iterator[Asked]:
+def asked(calls: Iterable[str], stage: str = STAGE) -> Iterator[Asked]:
     """Yield each permission that calls need, once; a call is a line of the JSON log.
+
+    Args:
+        calls: The lines.
+        stage: The stage of the installation that made them.
 
     Raises:
         KeyError: `NEEDS` does not list such a call.
@@ -326,7 +332,11 @@ def asked(calls: Iterable[str]) -> Iterator[Asked]:
     seen: set[str] = set()
     for line in calls:
         call = json.loads(line)
-        for action, resource, context in NEEDS[call["service"], call["operation"]](call["params"]):
+        for action, resource, found in NEEDS[call["service"], call["operation"]](call["params"]):
+            context = {
+                key: tuple(stage if value == _OWN_STAGE else value for value in values)
+                for key, values in found.items()
+            }
             one = Asked(call["function"], action, resource, context, call.get("policy"))
             known = f"{one} {one.policy}"
             if known not in seen:

@@ -28,6 +28,7 @@ class Installation:
         interpreter: The Python that has the Conducto that deploys it.
 
     Attributes:
+        stage: Its name.
         person: Deploys it, and is logged in to it.
     """
 
@@ -38,7 +39,7 @@ class Installation:
         base.mkdir(exist_ok=True)
         self.person = Person(base, interpreter)
         self._folder = folder
-        self._stage = stage
+        self.stage = stage
 
     def deploy(self, *more: str, **settings: str) -> str:
         """Run ``conducto deploy``; return what it printed."""
@@ -48,7 +49,7 @@ class Installation:
     @property
     def templates(self) -> dict[str, Any]:
         """The templates of the last deployment, ``{stack: template}``."""
-        folder = self.person.base / "deploy" / f"{self._stage}-{REGION}" / "cdk.out"
+        folder = self.person.base / "deploy" / f"{self.stage}-{REGION}" / "cdk.out"
         return {
             stack: json.loads((folder / f"{self.stack(stack)}.template.json").read_text())
             for stack in STACKS
@@ -56,7 +57,7 @@ class Installation:
 
     def stack(self, name: str) -> str:
         """Return the name of a stack at AWS."""
-        return stack_name(self._stage, name)
+        return stack_name(self.stage, name)
 
     def destroy(self) -> str:
         """Run ``conducto destroy``; return what it printed."""
@@ -74,7 +75,7 @@ class Installation:
 
     def _conducto(self, *words: str) -> str:
         number = len(list(self._folder.glob("deploy-*.log"))) + 1
-        log = self._folder / f"deploy-{number}-{self._stage}-{words[0]}.log"
+        log = self._folder / f"deploy-{number}-{self.stage}-{words[0]}.log"
         environment = {
             **os.environ,
             "CONDUCTO_BASE_DIR": str(self.person.base),
@@ -82,7 +83,7 @@ class Installation:
         }
         with log.open("wb") as file:
             done = subprocess.run(
-                [self.person.interpreter, "-c", CONDUCTO, *words, "--stage", self._stage],
+                [self.person.interpreter, "-c", CONDUCTO, *words, "--stage", self.stage],
                 cwd=self.person.base,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -256,7 +256,6 @@ def test_assistant_reaches_its_tools_through_the_site(installation: Installation
     assert metadata["resource"] == url
 
 
-@pytest.mark.long
 def test_report_of_a_deployment_has_its_automatic_rows(installation: Installation) -> None:
     file = installation.person.base / "report.json"
 
@@ -321,7 +320,7 @@ def test_policies_allow_all_that_roles_did_and_no_more(
     installation: Installation, folder: Path
 ) -> None:
     rights = calls.rights_of(installation)
-    done = list(asked(calls.calls_of(folder / "calls", rights.roles)))
+    done = list(asked(calls.calls_of(folder / "calls", rights.roles), installation.stage))
     by = {name: [each for each in done if name in each.function] for name in ROLES}
     planted = by["-poll"][0]._replace(resource=by["-poll"][0].resource + "x")
     other = by["-api-handler"][0]._replace(action="s3:GetObject", resource="arn:aws:s3:::other/x")
