@@ -69,6 +69,7 @@ class Agent:
     """A runner over a store on disk."""
 
     def __init__(self, home: StateDir, machine: Machine) -> None:
+        self.home = home
         self.store = SqliteStore.open(home.store)
         context = EngineContext(machine.engine, {"a": "b"}, lambda: Images(machine))
         contexts = {"docker": context, "process": context}

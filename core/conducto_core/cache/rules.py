@@ -12,10 +12,10 @@ import json
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Final
 
 from conducto.wire.caching import IDENTITY
+from conducto_core.cache.files import names_file
 from conducto_core.cache.model import CacheEntry
 from conducto_core.children.rules import may_launch
 from conducto_core.programs.rules.fingerprints import (
@@ -30,7 +30,7 @@ from conducto_core.run.model.labels import duration
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.states import State
 from conducto_core.secrets.rules import is_untrusted, secrets_user
-from conducto_core.tree.model import NodeSpec
+from conducto_core.tree.model import Caching, NodeSpec
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 
 #: The inputs, in the order in which reasons name them.
@@ -42,6 +42,7 @@ FIELDS: Final = (
     "code",
     "settings",
     "results",
+    "files",
     "salt",
 )
 #: Changes with the meaning of a key, so that no entry of an earlier format is used.
@@ -121,6 +122,14 @@ def is_isolated(spec: NodeSpec, record: PipelineRecord) -> bool:
     return spec.cache is not None and switched_off(record) is None
 
 
+def files_of(spec: NodeSpec, record: PipelineRecord) -> Caching | None:
+    """Return the cache of an Exec that sees or writes files of the data; None for another one."""
+    cache = spec.cache
+    if cache is None or not cache.has_files or switched_off(record) is not None:
+        return None
+    return cache
+
+
 # ---- the key ------------------------------------------------------------------------------------
 
 
@@ -136,6 +145,8 @@ class Inputs:
         shell: The shell that the definition of the image names.
         results: ``{path: result}`` that it uses.
         files: The manifest of the copied files; None if it is not known or not needed.
+        data: Marks of the files of the data that it sees (`conducto_core.cache.files`); or why
+            they are not known.
     """
 
     script: str
@@ -145,6 +156,7 @@ class Inputs:
     shell: str = ""
     results: Mapping[str, bytes] = field(default_factory=dict)
     files: Mapping[str, str] | None = None
+    data: Mapping[str, str] | str = field(default_factory=dict)
 
 
 def fields_of(spec: NodeSpec, inputs: Inputs, record: PipelineRecord) -> dict[str, str] | str:
@@ -152,6 +164,8 @@ def fields_of(spec: NodeSpec, inputs: Inputs, record: PipelineRecord) -> dict[st
     cache = spec.cache
     if cache is None:
         return spec.cache_off or "cache= is not set"
+    if isinstance(inputs.data, str):
+        return inputs.data
     if inputs.image.base is None:
         return "the content of its image is not known"
     code = _code(spec, inputs)
@@ -165,8 +179,9 @@ def fields_of(spec: NodeSpec, inputs: Inputs, record: PipelineRecord) -> dict[st
         "secrets": _digest(_without(inputs.secrets, ignored)),
         "base image": _digest((inputs.image.base, inputs.shell)),
         "code": _digest(code),
-        "settings": _digest((spec.placement.gpu, spec.code)),
+        "settings": _digest((spec.placement.gpu, spec.code, *_file_settings(cache))),
         "results": _digest({path: _digest(data.hex()) for path, data in inputs.results.items()}),
+        "files": _digest(dict(inputs.data)),
         "salt": _digest((KEY_FORMAT, cache.salt, cache.scope, who)),
     }
 
@@ -180,23 +195,8 @@ def _code(spec: NodeSpec, inputs: Inputs) -> object:
     return sorted(each for each in inputs.files.items() if names_file(spec.code, each[0]))
 
 
-def names_file(patterns: Collection[str], name: str) -> bool:
-    """Return whether patterns name a file: ``a/`` everything below, ``*`` no slash, ``**`` any."""
-    return any(_matches(pattern, name) for pattern in patterns)
-
-
-def _matches(pattern: str, name: str) -> bool:
-    if pattern.endswith("/"):
-        return name.startswith(pattern)
-    return _parts_match(pattern.split("/"), name.split("/"))
-
-
-def _parts_match(patterns: Sequence[str], names: Sequence[str]) -> bool:
-    if not patterns or not names:
-        return not names and all(each == "**" for each in patterns)
-    if patterns[0] == "**":
-        return _parts_match(patterns[1:], names) or _parts_match(patterns, names[1:])
-    return fnmatchcase(names[0], patterns[0]) and _parts_match(patterns[1:], names[1:])
+def _file_settings(cache: Caching) -> tuple[object, ...]:
+    return (cache.reads, cache.writes, cache.copies) if cache.has_files else ()
 
 
 def _without(values: Mapping[str, object], ignored: Collection[str]) -> list[tuple[str, object]]:
@@ -342,19 +342,23 @@ def described(entry: CacheEntry) -> str:
 
 
 def with_names(
-    decision: CacheDecision, fingerprint: str | None, files: Sequence[str]
+    decision: CacheDecision,
+    fingerprint: str | None,
+    code: Sequence[str],
+    files: Sequence[str] = (),
 ) -> CacheDecision:
     """Return a decision whose reason names the secrets, results and files that differ.
 
     Args:
         decision: A miss.
         fingerprint: That of the Exec.
-        files: The copied files that differ.
+        code: The copied files that differ.
+        files: The files of the data that differ.
     """
     entry = decision.nearest
     if entry is None or decision.fields is None or not _differing(entry, decision.fields):
         return decision
-    named: dict[str, Sequence[str]] = {"code": files}
+    named: dict[str, Sequence[str]] = {"code": code, "files": files}
     if entry.fingerprint is not None and fingerprint is not None:
         changes = differences(entry.fingerprint, fingerprint)
         named |= {each.field: each.names for each in changes if each.field == "secrets"}
@@ -441,7 +445,7 @@ def entry_of(
 # ---- the streams of an entry --------------------------------------------------------------------
 
 #: The streams that an entry has, in the order in which they are written again.
-STREAMS: Final = ("result", "metrics", "stdout", "stderr")
+STREAMS: Final = ("result", "metrics", "stdout", "stderr", "files")
 _CUT: Final = "conducto: the first {:,} bytes are in the output of {} only\n"
 
 

@@ -118,12 +118,23 @@ class Caching:
         ignore: Names of variables and secrets that do not count.
         max_age: Seconds after which an entry is not used any more; None: no limit.
         scope: ``organisation``, ``user`` or ``pipeline``.
+        reads: Names of the files of the pipeline's data that the command sees.
+        writes: Names of the files that it writes.
+        copies: The files that it sees are copies, which it may change.
     """
 
     salt: str = ""
     ignore: tuple[str, ...] = ()
     max_age: float | None = None
     scope: str = "organisation"
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    copies: bool = False
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the command sees or writes files of the pipeline's data."""
+        return bool(self.reads or self.writes)
 
 
 @dataclass(slots=True)

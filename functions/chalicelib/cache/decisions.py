@@ -33,6 +33,9 @@ from conducto_core.secrets.rules import secret_access
 
 logger = logging.getLogger(__name__)
 
+#: Why a command with files of the data has no key.
+_ON_MACHINES = "files are cached on machines of users, and not in the cloud yet"
+
 #: Maximum number of decisions of one entry.
 BATCH = 200
 #: Maximum bytes of the packed streams of an entry.
@@ -149,6 +152,7 @@ class CacheDecisions:
             shell=live.pipeline.images[image].shell,
             results=results,
             files=self._manifests_of(live.org).files(content.code) if spec.code else None,
+            data=_ON_MACHINES if spec.cache is not None and spec.cache.has_files else {},
         )
         return rules.fields_of(spec, inputs, live.record)
 

@@ -1,7 +1,6 @@
 """The local runner, assembled from its parts."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -91,7 +90,6 @@ async def open_parts(
     try:
         await runner.pipelines.recover()
         runner.scheduler.notifier.recover()
-        store.cache.trim(time.time())
         runner.keeper.begin()
         runner.timer.begin()
         yield runner

@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from conducto_core.cache import rules
+from conducto_core.cache.files import FileUse
 from conducto_core.cache.model import CacheEntry
 from conducto_core.cache.rules import CacheDecision, Inputs
 from conducto_core.command.text import CommandError, script_of
 from conducto_core.programs.relaunch import AvailableImage, content_of
-from conducto_core.programs.rules.fingerprints import fingerprint
+from conducto_core.programs.rules.fingerprints import changed_names, fingerprint
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.rules.outcomes import AttemptEnd, changed_record
 from conducto_core.run.rules.tree_state import LiveExec
+from conducto_local.cache.files import CachedFiles, DamagedObjectError
 from conducto_local.cache.store import SqliteCache
 from conducto_local.engine.port import BuiltImage, UnbuiltImage
 from conducto_local.images.manifests import Manifests
@@ -28,8 +30,10 @@ from conducto_local.secrets.injection import InjectedSecrets, SecretProvider
 
 logger = logging.getLogger(__name__)
 
+#: The files that a command sees: their marks, or why they are not known.
+Data = Mapping[str, str] | str
 #: Streams of an attempt, as entries name them.
-_KEPT: tuple[Kept, ...] = ("result", "metrics", "stdout", "stderr")
+_KEPT: tuple[Kept, ...] = ("result", "metrics", "stdout", "stderr", "files")
 
 
 class Waiting(NamedTuple):
@@ -37,10 +41,12 @@ class Waiting(NamedTuple):
 
     Attributes:
         images: The images of pipelines.
+        files: The files of cached commands.
         saved: Returns when the entries of ended attempts are stored.
     """
 
     images: ImageWaiters
+    files: CachedFiles
     saved: Callable[[], Awaitable[None]]
 
 
@@ -65,7 +71,7 @@ class Caches:
     ) -> None:
         self._common = common
         self._store = store
-        self._images, self._saved = waiting
+        self._images, self._files, self._saved = waiting
         self._manifests = manifests
         self._secrets = secrets
 
@@ -92,8 +98,12 @@ class Caches:
         active.results = await results_of(active, self._common.logs(live.id))
         delivery = await self._secrets.delivery()
         secrets = delivery.only(spec.secrets)
+        cache = rules.files_of(spec, live.record)
+        data: Data = {}
+        if cache is not None:
+            data = await asyncio.to_thread(self._files.inputs, live.id, cache)
         try:
-            fields, print_ = self.fields(active, content, secrets)
+            fields, print_ = self.fields(active, content, secrets, data)
             active.fingerprint = print_
         except CommandError as error:
             return CacheDecision(reason=f"not cached: {error}")
@@ -111,13 +121,21 @@ class Caches:
             spec, fields, entries, others, reader, now=time.time(), forced=forced
         )
         codes = rules.codes_to_compare(decision, print_)
-        files = self._manifests.changed(*codes) if codes is not None else []
-        return rules.with_names(decision, print_, files)
+        code = self._manifests.changed(*codes) if codes is not None else []
+        files = [] if isinstance(data, str) else self._changed(decision, data)
+        return rules.with_names(decision, print_, code, files)
+
+    def _changed(self, decision: CacheDecision, data: Mapping[str, str]) -> list[str]:
+        """Return the names of the files that differ from those of the nearest entry."""
+        packed = None if decision.nearest is None else self._store.streams(decision.nearest.key)
+        return [] if packed is None else changed_names(_files_in(packed).read, data)
 
     def fields(
-        self, active: ActiveAttempt, image: AvailableImage, secrets: InjectedSecrets
+        self, active: ActiveAttempt, image: AvailableImage, secrets: InjectedSecrets, data: Data
     ) -> tuple[Mapping[str, str] | str, str | None]:
         """Return the fields of an attempt in an image, or why it has none; and its fingerprint.
+
+        ``data`` are the files that it sees, as `Inputs.data`.
 
         Raises:
             CommandError: The command uses a file that is not in the image.
@@ -133,16 +151,38 @@ class Caches:
             shell=live.pipeline.images[spec.placement.image].shell,
             results=active.results,
             files=self._manifests.files(content.code) if spec.code else None,
+            data=data,
         )
         print_ = fingerprint(spec, script, content, secrets.origins, hide, results=active.results)
         return rules.fields_of(spec, inputs, live.record), print_
 
-    def restore(self, active: ActiveAttempt, entry: CacheEntry) -> AttemptEnd | None:
-        """Write the streams of an entry as those of an attempt; None: it was deleted meanwhile."""
+    async def restore(self, active: ActiveAttempt, entry: CacheEntry) -> AttemptEnd | str:
+        """Write the outcome of an entry as that of an attempt; or return why it is not there."""
+        source = rules.described(entry)
+        try:
+            end = await asyncio.to_thread(self._restored, active, entry)
+        except OSError as error:  # for example, the disk is full
+            return f"the files of {source} cannot be written: {error}"
+        except (DamagedObjectError, ValueError) as error:
+            logger.warning("an entry of the cache is damaged and deleted: %s", error)
+            self._store.delete(entry.key)
+            end = None
+        if end is None:
+            return f"the entry of {source} was deleted"
+        started = started_record(active, None, None, self._secrets.mask)
+        active.record = changed_record(started, from_cache=entry.source, started=None)
+        active.live.note_use(entry.key)
+        return end
+
+    def _restored(self, active: ActiveAttempt, entry: CacheEntry) -> AttemptEnd | None:
+        """Write the streams and files of an entry; return None if it was deleted meanwhile."""
         packed = self._store.streams(entry.key)
         if packed is None:
             return None
         streams = rules.unpack_streams(packed)
+        cache = rules.files_of(active.spec, active.live.record)
+        if cache is not None:
+            self._files.restore(active.live.id, cache, _files_in(packed).wrote)
         logs = self._common.logs(active.live.id)
         _clear(logs, active)
         writer = logs.writer(active.spec.path, active.number)
@@ -152,10 +192,7 @@ class Caches:
         writer.close()
         if writer.failure is not None:
             _clear(logs, active)
-            return None
-        started = started_record(active, None, None, self._secrets.mask)
-        active.record = changed_record(started, from_cache=entry.source, started=None)
-        active.live.note_use(entry.key)
+            raise OSError(writer.failure)
         return AttemptEnd(0, output_bytes=writer.output_bytes(), outputs=entry.outputs)
 
     def prepared(
@@ -163,7 +200,8 @@ class Caches:
     ) -> None:
         """Note the inputs with which an attempt runs: the image may be newer than the decision."""
         if active.cached is not None:
-            active.cached.fields, _ = self.fields(active, image, secrets)
+            data = {} if active.view is None else active.view.inputs
+            active.cached.fields, _ = self.fields(active, image, secrets, data)
             active.cached.trust = rules.trust_of(active.live.record, secrets.origins)
 
     def ended(self, active: ActiveAttempt, record: AttemptRecord) -> AttemptRecord:
@@ -172,16 +210,24 @@ class Caches:
         if cached is None:
             return record
         why = rules.not_stored(record, live.record)
+        if why is None and active.view is not None:
+            why = active.view.refusal
         if why is None and isinstance(cached.fields, str):
             why = cached.fields
         if why is not None or isinstance(cached.fields, str):
             return changed_record(record, not_stored=why)
         source = f"{live.id} {record.path} attempt {record.number}"
         streams = _streams(self._common.logs(live.id), record, source)
-        size = sum(map(len, streams.values()))
+        size = sum(map(len, streams.values())) + (0 if active.view is None else active.view.size)
         entry = rules.entry_of(cached.fields, record, live.record, cached.trust, size)
         live.store_entry(entry, rules.pack_streams(streams))
         return record
+
+    def trim(self) -> None:
+        """Delete what is not used any more; blocks."""
+        now = time.time()
+        self._store.trim(now)
+        self._files.trim(self._store.contents(), now)
 
     async def _content(self, live: LivePipeline, name: str) -> AvailableImage | None:
         """Return the content of an image; it is built only if nothing else shows its content."""
@@ -202,6 +248,10 @@ class Caches:
     async def _look_up(self, live: LivePipeline, name: str) -> BuiltImage | UnbuiltImage | None:
         builder = await self._images.builder(live)
         return await builder.lookup(live.pipeline.images[name])
+
+
+def _files_in(packed: bytes) -> FileUse:
+    return FileUse.from_bytes(rules.unpack_streams(packed).get("files", b""))
 
 
 def _clear(logs: LogDirectory, active: ActiveAttempt) -> None:

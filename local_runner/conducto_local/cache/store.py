@@ -13,28 +13,31 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from conducto_core.cache.files import FileUse
 from conducto_core.cache.model import CacheEntry
-from conducto_core.cache.rules import UNUSED_DAYS
+from conducto_core.cache.rules import UNUSED_DAYS, unpack_streams
 
 logger = logging.getLogger(__name__)
 
-#: Maximum bytes of the results and output that are kept; the entries that were not used for the
-#: longest time are deleted.
-MAX_BYTES = 2 << 30
+#: Maximum bytes of the results, output and files that are kept; the entries that were not used for
+#: the longest time are deleted.
+MAX_BYTES = 20 << 30
 _DAY = 86_400.0
 #: The newest entries of a node, with which a miss is compared.
 _COMPARED = 5
 #: The version of the tables; a file with another one is replaced.
-_VERSION = 1
+_VERSION = 2
 _TABLES = """
     CREATE TABLE cache_entries (
         key TEXT PRIMARY KEY, program TEXT NOT NULL, path TEXT NOT NULL, made REAL NOT NULL,
         used REAL NOT NULL, hits INTEGER NOT NULL, size INTEGER NOT NULL,
         seconds REAL NOT NULL, pipeline TEXT NOT NULL, record TEXT NOT NULL,
         streams BLOB NOT NULL);
+    CREATE TABLE cache_contents (digest TEXT NOT NULL, key TEXT NOT NULL,
+        PRIMARY KEY (digest, key)) WITHOUT ROWID;
     CREATE INDEX cache_of_node ON cache_entries (program, path, made);
     CREATE INDEX cache_by_use ON cache_entries (used);
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
 """
 _PUT = """INSERT INTO cache_entries
     (key, program, path, made, used, hits, size, seconds, pipeline, record, streams)
@@ -70,6 +73,10 @@ class SqliteCache:
         try:
             with self._connection() as connection, _transaction(connection):
                 connection.executemany(_PUT, [_row(entry, streams) for entry, streams in entries])
+                connection.executemany(
+                    "INSERT OR IGNORE INTO cache_contents (digest, key) VALUES (?,?)",
+                    [(each, entry.key) for entry, packed in entries for each in _contents(packed)],
+                )
                 connection.executemany(
                     "UPDATE cache_entries SET used=max(used, ?), hits=hits+1 WHERE key=?",
                     [(time, key) for key, time in used],
@@ -109,12 +116,19 @@ class SqliteCache:
         with self._connection() as connection, _transaction(connection):
             connection.execute("DELETE FROM cache_entries WHERE key=?", (key,))
 
+    def contents(self) -> set[str]:
+        """Return the SHA-256 of the files of all entries."""
+        return {digest for (digest,) in self._select("SELECT DISTINCT digest FROM cache_contents")}
+
     def trim(self, now: float, max_bytes: int = MAX_BYTES) -> None:
         """Delete the entries that were not used for a long time, and those above the limit."""
         with self._connection() as connection, _transaction(connection):
             oldest = now - UNUSED_DAYS * _DAY
             connection.execute("DELETE FROM cache_entries WHERE used < ?", (oldest,))
             connection.execute(_TOO_LARGE, (max_bytes,))
+            connection.execute(
+                "DELETE FROM cache_contents WHERE key NOT IN (SELECT key FROM cache_entries)"
+            )
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -184,6 +198,10 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _contents(packed: bytes) -> set[str]:
+    return FileUse.from_bytes(unpack_streams(packed).get("files", b"")).contents()
 
 
 def _row(entry: CacheEntry, streams: bytes) -> tuple[object, ...]:

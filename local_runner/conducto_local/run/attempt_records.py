@@ -15,6 +15,7 @@ from conducto_core.run.rules.outcomes import AttemptEnd, changed_record
 from conducto_core.tree.model import Placement
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_local.agent.state_dir import StateDir, installation_id
+from conducto_local.cache.files import INPUTS_OF_PIPELINE
 from conducto_local.engine.port import BuiltImage, Job, Mount, WorkerSpec
 from conducto_local.run.containers import Container, Containers, Owner, PoolKey
 from conducto_local.run.context import SchedulerContext
@@ -53,6 +54,8 @@ def pool_key(active: ActiveAttempt, image: BuiltImage) -> PoolKey:
     The key has the built image: after a rebuild, no container of the old image is used.
     """
     owner = pool_owner(active)
+    if active.view is not None:  # its files are mounted
+        return (*owner, image.reference, active.view.root)
     match kind_of(active.spec.pool):
         case PoolKind.MANY:
             return (*owner, image.reference, placement_of(active))
@@ -89,7 +92,15 @@ def worker_spec(
 
 
 def _mounts(active: ActiveAttempt, home: StateDir) -> tuple[Mount, ...]:
-    """Return the directories of data; those of a cached command are empty and read-only."""
+    """Return the directories of data; a cached command has only its own files in them."""
+    if active.view is not None:
+        view = active.view
+        read_only = not view.cache.writes
+        return (
+            Mount(str(view.root), DATA_PIPELINE, read_only=read_only),
+            Mount(str(view.data), INPUTS_OF_PIPELINE, read_only=True),
+            Mount(str(home.no_data), DATA_USER, read_only=True),
+        )
     if is_isolated(active.spec, active.live.record):
         empty = str(home.no_data)
         return tuple(Mount(empty, target, read_only=True) for target in (DATA_PIPELINE, DATA_USER))

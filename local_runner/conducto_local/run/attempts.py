@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from secrets import token_hex
 
+from conducto_core.cache.rules import files_of
 from conducto_core.children.rules import may_launch
 from conducto_core.command.environment import ExecutionContext, inputs_text
 from conducto_core.command.masking import Mask
@@ -26,6 +27,7 @@ from conducto_core.test_results.rules import excuse, in_force
 from conducto_core.test_results.stream import results_in
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.tree.rules.resolve import Limits
+from conducto_local.cache.files import CachedFiles, View
 from conducto_local.children.channel import Grant, Handle, launch_channel
 from conducto_local.engine.port import (
     BuiltImage,
@@ -60,6 +62,7 @@ class AttemptDependencies:
         url: Returns the URL of the API.
         children: Executes requests of commands that may launch pipelines.
         note_inputs: Notes the inputs with which a cached command runs.
+        files: The files of cached commands.
     """
 
     containers: Containers
@@ -70,6 +73,7 @@ class AttemptDependencies:
     url: Callable[[], str]
     children: Handle
     note_inputs: Callable[[ActiveAttempt, BuiltImage, InjectedSecrets], None]
+    files: CachedFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,9 @@ class Attempts:
             message = f"the runner failed (details in agent.log): {error!r}"
             self._finish(active, Result(Cause.WORKER_LOST, message=message))
         finally:
+            view, active.view = active.view, None
+            if view is not None:
+                self._common.tasks.spawn(asyncio.to_thread(self._means.files.discard, view))
             engine_context.queue().release(ticket)
             self._common.wake()
 
@@ -187,6 +194,9 @@ class Attempts:
         except MissingResultError as error:
             self._finish(active, Result(Cause.INPUT, message=str(error)))
             return
+        cache = files_of(spec, live.record)
+        if cache is not None and active.view is None:
+            active.view = await asyncio.to_thread(self._means.files.view, live.id, cache)
         try:
             container = await self._container(active, image, engine_context)
         except ImageGoneError:
@@ -201,7 +211,8 @@ class Attempts:
             result = await self._run_in(container, active, image, engine_context)
             lost = result is not None and result.cause is Cause.WORKER_LOST
         finally:
-            leaves = active.leaves or kind_of(spec.pool) is PoolKind.ONCE
+            once = kind_of(spec.pool) is PoolKind.ONCE or active.view is not None
+            leaves = active.leaves or once
             why = None if leaves or not lost else "it was lost while a command ran in it"
             self._containers.put(container, reuse=not (lost or leaves), lost=why)
         if result is not None:
@@ -283,9 +294,22 @@ class Attempts:
             prepared.mask,
             changed=lambda summary: self._note_outputs(active, summary),
         )
-        if result.outputs is None or result.outputs.tests is None:
-            return result
-        return await asyncio.to_thread(self._excused, active, result, logs)
+        if result.outputs is not None and result.outputs.tests is not None:
+            result = await asyncio.to_thread(self._excused, active, result, logs)
+        if active.view is not None and (result.cause is None or result.excused):
+            try:
+                await asyncio.to_thread(self._publish, active, active.view, logs)
+            except OSError as error:  # the disk is full, or a link of the data is in the way
+                message = f"the files that it wrote cannot be moved to the data: {error}"
+                return replace(result, cause=Cause.WORKER_LOST, message=message, excused=False)
+        return result
+
+    def _publish(self, active: ActiveAttempt, view: View, logs: LogDirectory) -> None:
+        """Move the files of a successful attempt to the data, and note them."""
+        self._means.files.publish(view)
+        writer = logs.writer(active.spec.path, active.number)
+        writer.write("files", view.use.to_bytes())
+        writer.close()
 
     def _excused(self, active: ActiveAttempt, result: Result, logs: LogDirectory) -> Result:
         """Return the result of an attempt, excused if only quarantined tests failed."""

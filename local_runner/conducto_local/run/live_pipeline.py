@@ -23,6 +23,7 @@ from conducto_core.run.rules.tree_state import LiveExec, LiveNode, TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_local.agent import process as descriptors
+from conducto_local.cache.files import View
 from conducto_local.engine.port import BuiltImage, ImageBuilder, UnbuiltImage
 from conducto_local.run.clock import steady
 from conducto_local.run.containers import Container
@@ -64,6 +65,7 @@ class ActiveAttempt:
         results: ``{path: result}`` that its command uses.
         inputs: Content of its command's file of inputs.
         cached: Of a command with a cache: the reason why it runs, and its inputs.
+        view: Its files, if its cache names some.
     """
 
     live: "LivePipeline"
@@ -89,6 +91,7 @@ class ActiveAttempt:
     inputs: str = ""
     fingerprint: str | None = None
     cached: CacheInputs | None = None
+    view: View | None = None
     _started: float = 0.0
 
     def begin(self) -> None:

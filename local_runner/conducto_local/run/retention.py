@@ -173,6 +173,7 @@ class RetentionScheduler:
 
     async def run_due_steps(self) -> None:
         await asyncio.to_thread(self.remover.sweep)
+        await self._scheduler.trim_cache()
         records = self._store.records()
         for record in records:
             if _is_to_sleep(record):

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, assert_never
 
-from conducto_core.cache.rules import described
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.requests import Action, Workers
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.outcomes import AttemptEnd, ended_record
 from conducto_local.agent.state_dir import StateDir, installation_id
+from conducto_local.cache.files import CachedFiles
 from conducto_local.cache.lookup import Caches, Waiting
 from conducto_local.cache.store import SqliteCache
 from conducto_local.children.channel import ChildRequest, ChildResponse, Handle
@@ -75,6 +75,7 @@ class Scheduler:
         self.snapshots = Snapshots(store, self.saved, limits_from(), labels)
         self.notifier = notifier(self.saved)
         self.manifests = Manifests(home.cache / MANIFESTS)
+        self.cached_files = CachedFiles(home)
         self._store = store
         self._common = SchedulerContext(home, engine_contexts, self.apply, self.perform, self._wake)
         self.live = self._common.live
@@ -91,12 +92,13 @@ class Scheduler:
                 url,
                 self._serve_child,
                 self._note_inputs,
+                self.cached_files,
             ),
         )
         self.images = self.attempts.images
         self._caches: Caches | None = None
         if cache is not None:
-            waiting = Waiting(self.images, self.saved)
+            waiting = Waiting(self.images, self.cached_files, self.saved)
             self._caches = Caches(self._common, cache, self.manifests, secrets, waiting)
         self._batcher = WriteBatcher(self._common, store, self.attempts.start)
         self.unsaved_attempts = self._batcher.unsaved_attempts
@@ -109,6 +111,11 @@ class Scheduler:
     ) -> None:
         if self._caches is not None:
             self._caches.prepared(active, image, secrets)
+
+    async def trim_cache(self) -> None:
+        """Delete the entries and files of the cache that are not used any more."""
+        if self._caches is not None:
+            await asyncio.to_thread(self._caches.trim)
 
     # ---- operations of the API ---------------------------------------------------------------
 
@@ -312,19 +319,24 @@ class Scheduler:
     async def _decide(self, live: LivePipeline, active: ActiveAttempt, caches: Caches) -> None:
         """End an attempt whose outcome is in the cache; admit it otherwise."""
         decision = await caches.decide(active)
-        if active.gone or self._common.closing or self.live.get(live.id) is not live:
+        if not self._is_wanted(live, active):
             return
         reason, entry = decision.reason, decision.entry
         if entry is not None:
-            end = caches.restore(active, entry)
-            if end is not None:
+            end = await caches.restore(active, entry)
+            if not self._is_wanted(live, active):
+                return
+            if isinstance(end, AttemptEnd):
                 active.result = end
                 path, number, now = active.spec.path, active.number, active.end()
                 self.apply(live, ev.AttemptFinished(path, number, None, exit_code=0, time=now))
                 return
-            reason = f"the entry of {described(entry)} was deleted"
+            reason = end
         active.cached = CacheInputs(reason)
         self._admit(live, active)
+
+    def _is_wanted(self, live: LivePipeline, active: ActiveAttempt) -> bool:
+        return not (active.gone or self._common.closing) and self.live.get(live.id) is live
 
     def _admit(self, live: LivePipeline, active: ActiveAttempt) -> None:
         image = self.images.need(live, active.spec.placement.image)

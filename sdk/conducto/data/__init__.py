@@ -27,7 +27,7 @@ if platforms.refusal() is not None:
 from conducto.data import files
 from conducto.data.location import ContextError, refuse_cloud, root_of
 from conducto.files import directory
-from conducto.wire.data_names import clean
+from conducto.wire.data_names import INPUTS, clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -259,8 +259,17 @@ class _Data:
     @classmethod
     def _resolve(cls, name: str, *, last_too: bool = True) -> Tuple[str, List[str]]:
         """Return the directory of the scope, and the parts of a name below it."""
-        root = root_of(cls._scope)
-        return root, directory.resolve(root, clean(name).split("/"), last_too=last_too)
+        root, parts = root_of(cls._scope), clean(name).split("/")
+        try:
+            return root, directory.resolve(root, parts, last_too=last_too)
+        except directory.OutsideError:
+            # A cached command sees links to its inputs.
+            inputs = f"{INPUTS}/{cls._scope}/"
+            real = os.path.realpath(os.path.join(root, *parts))
+            if not last_too or not real.startswith(inputs):
+                raise
+            parts = real[len(inputs) :].split("/")
+            return inputs, directory.resolve(inputs, parts, last_too=True)
 
     @classmethod
     def _open(cls, name: str) -> IO[bytes]:

@@ -132,10 +132,7 @@ def unknown(names: Iterable[str]) -> TypeError:
     if first == "stop_on_error":
         hint = "; only a Serial has it"
     if first in ("reads", "writes"):
-        hint = (
-            ": the cache does not know files of the pipeline's data yet; give the command's inputs "
-            "as arguments or results"
-        )
+        hint = f"; files belong to the cache: cache=co.Cache({first}=['raw/'])"
     return TypeError(f"Node.__init__() got an unexpected keyword argument {first!r}{hint}")
 
 

@@ -6,13 +6,13 @@ Standard library only, Python 3.8 and later.
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Union
+from typing import Any, Dict, Iterable, List, Mapping, Union
 
 from conducto.wire.fields import parse_duration
 
 SCOPES = ("organisation", "user", "pipeline")
-#: Parameters that need the cache of files, which does not exist yet.
-FILES = ("reads", "writes")
+#: How a cached command gets its files: read-only links, or private copies.
+INPUTS = ("link", "copy")
 #: Variables that name a pipeline, an attempt or the API; a cached command has none of them.
 IDENTITY = (
     "CONDUCTO_PIPELINE_ID",
@@ -31,6 +31,11 @@ class Cache:
     """The cache of a command: a command with equal inputs does not run again.
 
     Attributes:
+        reads: Names of the files of the pipeline's data that the command sees, such as ``raw/`` for
+            a directory, or ``*.csv``. By default it sees none.
+        writes: Names of the files that it writes; by default it can write none.
+        inputs: ``link``: the files that it sees are links to read-only files; ``copy``: they are
+            copies that it may change.
         salt: A text that counts as an input; change it to run the command again.
         ignore: Names of variables and secrets that do not count as inputs.
         max_age: Seconds after which a result is not used any more; None for no limit.
@@ -38,7 +43,7 @@ class Cache:
             ``pipeline``.
     """
 
-    __slots__ = ("ignore", "max_age", "salt", "scope")
+    __slots__ = ("ignore", "inputs", "max_age", "reads", "salt", "scope", "writes")
 
     def __init__(
         self,
@@ -47,8 +52,10 @@ class Cache:
         ignore: Iterable[str] = (),
         max_age: Union[float, str, None] = None,
         scope: str = "organisation",
+        reads: Iterable[str] = (),
+        writes: Iterable[str] = (),
+        inputs: str = "link",
         serialize: bool = False,
-        inputs: Optional[str] = None,
     ) -> None:
         """Set the values; ``max_age`` is in seconds or a text such as ``30d``.
 
@@ -59,10 +66,11 @@ class Cache:
             raise ValueError(
                 "serialize=True is not available yet; equal commands that run at once both run"
             )
-        if inputs is not None:
-            raise ValueError(
-                f"inputs={inputs!r} is not available yet: a cached command has no files as inputs"
-            )
+        if inputs not in INPUTS:
+            raise ValueError(f"inputs is one of {', '.join(INPUTS)}, got {inputs!r}")
+        self.reads = _check_data("reads", reads)
+        self.writes = _check_data("writes", writes)
+        self.inputs = inputs
         self.salt = _check_salt(salt)
         self.ignore = check_ignored(ignore)
         self.max_age = None if max_age is None else parse_duration(max_age, "max_age")
@@ -91,6 +99,12 @@ class Cache:
             form["max_age"] = self.max_age
         if self.scope != SCOPES[0]:
             form["scope"] = self.scope
+        if self.reads:
+            form["reads"] = list(self.reads)
+        if self.writes:
+            form["writes"] = list(self.writes)
+        if self.inputs != INPUTS[0]:
+            form["inputs"] = self.inputs
         return form
 
 
@@ -136,18 +150,35 @@ def check_code(value: Any) -> List[str]:
     Raises:
         ValueError: it is not a list of patterns, or a pattern leads out of the code.
     """
+    return _check_patterns("code", value, "the directory that the image copies")
+
+
+def _check_data(name: str, value: Any) -> List[str]:
+    """Return the patterns of files of the pipeline's data, each once.
+
+    Raises:
+        ValueError: it is not a list of patterns, or a pattern leads out of the data.
+    """
+    found = _check_patterns(name, value, "the pipeline's data")
+    for pattern in found:
+        parts = pattern.rstrip("/").split("/")
+        if not all(parts) or "." in parts or "\0" in pattern:
+            about = "has names of files such as 'raw/' or '*.csv'"
+            raise ValueError(f"{name} {about}, got {pattern!r}")
+    return sorted(set(found))
+
+
+def _check_patterns(name: str, value: Any, where: str) -> List[str]:
     if not isinstance(value, (list, tuple)) or len(value) > MAX_NAMES:
         raise ValueError(
-            f"code must be a list of at most {MAX_NAMES} names such as ['src/', '*.py'], "
+            f"{name} must be a list of at most {MAX_NAMES} names such as ['src/', '*.py'], "
             f"got {value!r}"
         )
     for pattern in value:
         if not isinstance(pattern, str) or not pattern or len(pattern) > _LONGEST:
-            raise ValueError(f"code has names of files such as 'src/' or '*.py', got {pattern!r}")
+            raise ValueError(f"{name} has names of files such as 'src/' or '*.py', got {pattern!r}")
         if pattern.startswith("/") or ".." in pattern.split("/"):
-            raise ValueError(
-                f"code has names below the directory that the image copies, got {pattern!r}"
-            )
+            raise ValueError(f"{name} has names below {where}, got {pattern!r}")
     return list(value)
 
 

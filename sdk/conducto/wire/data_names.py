@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+#: Where the files of a cached command are, to which its data directories have links.
+INPUTS = "/conducto/.data"
+
 
 def clean(name: str) -> str:
     """Return the name without empty and ``.`` parts and without a leading slash.

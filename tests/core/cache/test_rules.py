@@ -148,13 +148,24 @@ def test_a_command_that_names_its_pipeline_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["reads", "writes"])
-def test_files_are_refused_until_the_cache_knows_them(name: str) -> None:
-    form = to_launch_form(co.Exec("a", image="x"))
-    form["nodes"][0][name] = ["raw/"]
-    with pytest.raises(DefinitionError, match=f"{name}= is not available yet"):
-        resolve(form)
-    with pytest.raises(TypeError, match="does not know files"):
+def test_files_are_values_of_the_cache(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"files belong to the cache: cache=co.Cache\({name}="):
         co.Exec("a", **{name: ["raw/"]})
+
+
+@pytest.mark.parametrize(
+    "more", [{"reads": ["b/"]}, {"writes": ["b/"]}, {"writes": ["c/"], "inputs": "copy"}]
+)
+def test_the_names_of_files_are_settings(more: dict[str, Any]) -> None:
+    plain = spec_of(cache=co.Cache(reads=["a/"], writes=["c/"]))
+    other = spec_of(cache=co.Cache(**{"reads": ["a/"], "writes": ["c/"], **more}))
+    assert differing(fields(plain), fields(other)) == ["settings"]
+
+
+def test_the_content_of_files_counts() -> None:
+    spec = spec_of(cache=co.Cache(reads=["a/"]))
+    before, now = fields(spec, data={"a/x": "-1"}), fields(spec, data={"a/x": "-2"})
+    assert differing(before, now) == ["files"]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +174,11 @@ def test_files_are_refused_until_the_cache_knows_them(name: str) -> None:
         ("yes", "cache must be True, False or co.Cache"),
         ({"salty": "1"}, "cache must be True, False or co.Cache"),
         ({"serialize": True}, "serialize=True is not available yet"),
-        ({"inputs": "link"}, "inputs='link' is not available yet"),
+        ({"inputs": "move"}, "inputs is one of link, copy"),
+        ({"reads": "raw/"}, "reads must be a list"),
+        ({"reads": ["/raw/"]}, "reads has names below the pipeline's data"),
+        ({"writes": ["a/../b"]}, "writes has names below the pipeline's data"),
+        ({"writes": ["a//b"]}, "writes has names of files"),
         ({"scope": "world"}, "scope of a cache is one of"),
         ({"max_age": 0}, "max_age"),
         ({"ignore": "A"}, "ignore must be a list"),

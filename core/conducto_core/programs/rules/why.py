@@ -76,6 +76,8 @@ def why_of(
         reason = f"cannot be compared with {where}: {NO_DIGEST}"
     elif changed:
         reason = f"differs from {where}"
+    elif newest.cache is not None:
+        reason = f"equals {where} in the fields below; the cache says why it ran"
     else:
         reason = f"has the same inputs as {where}, {_again(before, same_pipeline=same_pipeline)}"
     return Why(

@@ -156,6 +156,9 @@ def _cache_text(spec: NodeSpec) -> str | None:
     words += [f"salt {cache.salt}"] if cache.salt else []
     words += [f"ignores {', '.join(cache.ignore)}"] if cache.ignore else []
     words += [f"for {duration(cache.max_age)}"] if cache.max_age is not None else []
+    words += [f"reads {', '.join(cache.reads)}"] if cache.reads else []
+    words += ["as copies"] if cache.copies else []
+    words += [f"writes {', '.join(cache.writes)}"] if cache.writes else []
     return ", ".join(words)
 
 

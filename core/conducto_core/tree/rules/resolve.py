@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
 from conducto.wire import approvals, fields, limits, named_limits
-from conducto.wire.caching import FILES, check_code, to_cache
+from conducto.wire.caching import check_code, to_cache
 from conducto.wire.maps import GIVEN, MapOptions, to_options
 from conducto.wire.retries import Retry, to_retry
 from conducto.wire.secret_names import check_names
 from conducto_core.cache import rules as cache_rules
+from conducto_core.cache.files import check_files
 from conducto_core.errors import invalid
 from conducto_core.images.model import ImageSpec
 from conducto_core.images.rules import merge_images, provide_package, resolve_images
@@ -114,6 +115,7 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
     checks.check_contexts(pipeline.nodes)
     checks.check_approvals(pipeline.nodes, {})
     checks.check_maps(pipeline.nodes)
+    check_files(pipeline.nodes, {})
     check_results(pipeline.nodes)
     return pipeline
 
@@ -139,6 +141,7 @@ def resolve_generated(
     nodes[target] = replace(nodes[target], skip=nodes[target].skip or old.skip, place=old)
     checks.check_lazy_targets(nodes)
     checks.check_maps(nodes)
+    check_files(nodes, pipeline.nodes)
     maker = _maker_of(target, pipeline.nodes)
     nodes = moved_results(nodes, target, maker, given=bool(form.get(GIVEN)))
     check_results(nodes, target, pipeline.nodes)
@@ -506,16 +509,14 @@ def _limits(written: Form, above: tuple[NamedLimit, ...]) -> tuple[NamedLimit, .
 
 
 def _caching(written: Form, above: Caching | None) -> Caching | None:
-    named = next((name for name in FILES if written.get(name) is not None), None)
-    if named is not None:
-        raise ValueError(f"{named}= is not available yet: a cached command sees no data")
     value = written.get("cache")
     if value is None:
         return above
     own = to_cache(value)
     if isinstance(own, bool):
         return None
-    return Caching(own.salt, tuple(own.ignore), own.max_age, own.scope)
+    files = tuple(own.reads), tuple(own.writes), own.inputs == "copy"
+    return Caching(own.salt, tuple(own.ignore), own.max_age, own.scope, *files)
 
 
 def _isolate(spec: NodeSpec, *, explicit: bool) -> None:
@@ -532,7 +533,7 @@ def _isolate(spec: NodeSpec, *, explicit: bool) -> None:
         return
     if spec.secrets is None:
         spec.secrets = ()
-    if spec.pool == SHARED:
+    if spec.pool == SHARED and spec.cache is not None and not spec.cache.has_files:
         spec.pool = CACHED
 
 

@@ -360,9 +360,11 @@ class CloudState(PipelineState):
 
     def runs_cached(self, pool: Pool) -> bool:
         """Return whether the workers of a pool run cached commands, which see no data."""
+        if pool.kind is not PoolKind.ONCE:
+            return pool.key == CACHED
         owner = self.tree.nodes.get(owner_of(pool.key) or "")
-        once = pool.kind is PoolKind.ONCE and owner is not None and owner.spec.cache is not None
-        return pool.key == CACHED or once
+        cache = None if owner is None else owner.spec.cache
+        return cache is not None and not cache.has_files
 
     def full_group(self, path: str) -> str | None:
         """Return the path of a full capacity group above an Exec, or None."""

@@ -1,0 +1,347 @@
+"""Files of cached commands: views, publication, hits, and damage."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.fakes.engine import FakeEngine, Outcome
+from tests.fakes.pipelines import MemorySecrets
+
+import conducto as co
+from conducto.wire.data_names import INPUTS
+from conducto_core.run.model.states import State
+from conducto_local.engine.port import Job, WorkerSpec
+from support.cached_agent import Agent, Machine, agent_at
+
+PIPELINE = "/conducto/data/pipeline"
+
+
+class Container:
+    """The files that a command finds in its container."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self.mounts = {each.target: each for each in spec.mounts}
+        self.root = Path(self.mounts[PIPELINE].source)
+
+    def read(self) -> dict[str, str]:
+        """Return ``{name: content}`` of all files that it sees."""
+        found = {}
+        for folder, below, names in os.walk(self.root):
+            for name in (*below, *names):
+                path = Path(folder, name)
+                real = self._real(path)
+                inner = real.rglob("*") if real.is_dir() and path.is_symlink() else [real]
+                for file in inner:
+                    if file.is_file():
+                        shown = path / file.relative_to(real) if file != real else path
+                        found[str(shown.relative_to(self.root))] = file.read_text()
+        return found
+
+    def _real(self, path: Path) -> Path:
+        target = f"{path.readlink()}" if path.is_symlink() else ""
+        if target.startswith(f"{INPUTS}/pipeline/"):
+            source = Path(self.mounts[f"{INPUTS}/pipeline"].source)
+            return source / target.removeprefix(f"{INPUTS}/pipeline/")
+        return path
+
+    def write(self, name: str, content: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+Command = Callable[[Container], object]
+
+
+class Commands:
+    """What the commands of a test do, by their text."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self._known: dict[str, Command] = {}
+        self.ran: list[str] = []
+        engine.outcomes = self._outcome
+
+    def add(self, name: str, command: Command) -> None:
+        self._known[name] = command
+
+    def _outcome(self, spec: WorkerSpec, job: Job) -> Outcome:
+        self.ran.append(job.script)
+        found = self._known[job.script](Container(spec))
+        return found if isinstance(found, Outcome) else Outcome()
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine(FakeEngine(), MemorySecrets())
+
+
+@pytest.fixture
+def commands(machine: Machine) -> Commands:
+    return Commands(machine.engine)
+
+
+@pytest.fixture
+async def agent(tmp_path: Path, machine: Machine) -> AsyncIterator[Agent]:
+    async with agent_at(tmp_path, machine) as made:
+        yield made
+
+
+def data_of(agent: Agent, pipeline: str) -> Path:
+    return agent.home.pipeline(pipeline).data
+
+
+def tree(cache: co.Cache, seed: str = "seed") -> co.Serial:
+    root = co.Serial(image="x", title="t")
+    root["seed"] = co.Exec(seed)
+    root["make"] = co.Exec("make", cache=cache)
+    return root
+
+
+def seed(**files: str) -> Command:
+    def run(box: Container) -> None:
+        for name, content in files.items():
+            box.write(f"raw/{name}", content)
+        box.write("hidden", "x")
+
+    return run
+
+
+def total(box: Container) -> None:
+    box.write("out/sum", " ".join(f"{k}={v}" for k, v in sorted(box.read().items())))
+
+
+READS_RAW = co.Cache(reads=["raw/"], writes=["out/"])
+
+
+async def test_a_command_sees_only_its_files_and_a_hit_has_what_it_wrote(
+    agent: Agent, commands: Commands
+) -> None:
+    commands.add("seed", seed(a="1", b="2"))
+    commands.add("make", total)
+    first = await agent.launch(tree(READS_RAW))
+    second = await agent.launch(tree(READS_RAW))
+
+    assert commands.ran == ["seed", "make", "seed"]
+    for each in (first, second):
+        assert (data_of(agent, each) / "out/sum").read_text() == "raw/a=1 raw/b=2"
+    attempt = await agent.attempt(second, "/make")
+    assert attempt.from_cache is not None
+    views = agent.home.pipeline(first).root / "views"
+    assert list(views.iterdir()) == []
+
+
+async def test_a_changed_file_is_a_miss_that_names_it(agent: Agent, commands: Commands) -> None:
+    commands.add("seed", seed(a="1", b="2"))
+    commands.add("again", seed(a="1", b="3", c="4"))
+    commands.add("make", total)
+    await agent.launch(tree(READS_RAW))
+    second = await agent.launch(tree(READS_RAW, "again"))
+
+    attempt = await agent.attempt(second, "/make")
+    assert attempt.cache is not None
+    assert attempt.cache.endswith("attempt 1: files (raw/b, raw/c)")
+    assert (data_of(agent, second) / "out/sum").read_text() == "raw/a=1 raw/b=3 raw/c=4"
+
+
+async def test_a_failed_command_publishes_nothing(agent: Agent, commands: Commands) -> None:
+    def fail(box: Container) -> Outcome:
+        total(box)
+        return Outcome(code=1)
+
+    commands.add("seed", seed(a="1"))
+    commands.add("make", fail)
+    pipeline = await agent.launch(tree(READS_RAW))
+
+    assert sorted(each.name for each in data_of(agent, pipeline).iterdir()) == ["hidden", "raw"]
+
+
+async def test_files_that_are_not_named_are_published_and_not_stored(
+    agent: Agent, commands: Commands
+) -> None:
+    def stray(box: Container) -> None:
+        total(box)
+        box.write("tmp/x", "1")
+
+    commands.add("seed", seed(a="1"))
+    commands.add("make", stray)
+    first = await agent.launch(tree(READS_RAW))
+    await agent.launch(tree(READS_RAW))
+
+    attempt = await agent.attempt(first, "/make")
+    assert attempt.not_stored == "it wrote tmp/x, which writes= does not name"
+    assert (data_of(agent, first) / "tmp/x").read_text() == "1"
+    assert commands.ran.count("make") == 2
+
+
+async def test_a_directory_is_replaced_as_a_whole(agent: Agent, commands: Commands) -> None:
+    def old(box: Container) -> None:
+        seed(a="1")(box)
+        box.write("out/old", "old")
+
+    commands.add("seed", old)
+    commands.add("make", total)
+    for _ in range(2):
+        pipeline = await agent.launch(tree(READS_RAW))
+        assert [each.name for each in (data_of(agent, pipeline) / "out").iterdir()] == ["sum"]
+
+
+async def test_a_file_that_is_read_and_written_is_a_copy(agent: Agent, commands: Commands) -> None:
+    def append(box: Container) -> None:
+        path = box.root / "raw/a"
+        assert not path.is_symlink()
+        path.write_text(path.read_text() + "+")
+
+    cache = co.Cache(reads=["raw/"], writes=["raw/a"])
+    commands.add("seed", seed(a="1", b="2"))
+    commands.add("make", append)
+    for _ in range(2):
+        pipeline = await agent.launch(tree(cache))
+        found = {
+            each.name: each.read_text() for each in (data_of(agent, pipeline) / "raw").iterdir()
+        }
+        assert found == {"a": "1+", "b": "2"}
+    assert commands.ran.count("make") == 1
+
+
+async def test_copies_may_be_changed(agent: Agent, commands: Commands) -> None:
+    def change(box: Container) -> None:
+        (box.root / "raw/a").unlink()
+        box.write("out/x", "1")
+
+    commands.add("seed", seed(a="1"))
+    commands.add("make", change)
+    cache = co.Cache(reads=["raw/"], writes=["out/"], inputs="copy")
+    pipeline = await agent.launch(tree(cache))
+    assert (data_of(agent, pipeline) / "raw/a").read_text() == "1"
+    assert (await agent.attempt(pipeline, "/make")).not_stored is None
+
+
+@pytest.mark.parametrize("damage", ["deleted", "changed"])
+async def test_a_damaged_content_is_a_miss(agent: Agent, commands: Commands, damage: str) -> None:
+    commands.add("seed", seed(a="1"))
+    commands.add("make", total)
+    first = await agent.launch(tree(READS_RAW))
+    written = data_of(agent, first) / "out/sum"
+    if damage == "changed":
+        with written.open("r+") as file:  # a later command writes in place
+            file.write("X")
+    else:
+        objects = agent.home.cache / "objects"
+        next(each for each in objects.rglob("*") if each.is_file()).unlink()
+    for ran in (2, 2):  # the entry is stored again
+        pipeline = await agent.launch(tree(READS_RAW))
+        assert (data_of(agent, pipeline) / "out/sum").read_text() == "raw/a=1"
+        assert commands.ran.count("make") == ran
+
+
+async def test_links_out_of_the_data_are_neither_followed_nor_stored(
+    agent: Agent, commands: Commands, tmp_path: Path
+) -> None:
+    target = tmp_path / "secret"
+    target.mkdir()
+    (target / "key").write_text("key")
+
+    def link(box: Container) -> None:
+        box.write("out/x", "1")
+        (box.root / "out/link").symlink_to(target)
+
+    def use_link(box: Container) -> None:
+        seed(a="1")(box)
+        (box.root / "out").symlink_to(target)
+
+    commands.add("seed", seed(a="1"))
+    commands.add("make", link)
+    first = await agent.launch(tree(READS_RAW))
+    assert "out/link is neither a file nor" in str((await agent.attempt(first, "/make")).not_stored)
+
+    commands.add("seed", use_link)
+    commands.add("make", total)
+    second = await agent.launch(tree(READS_RAW))
+    attempt = await agent.attempt(second, "/make")
+    assert attempt.state is State.KILLED
+    assert "cannot be moved to the data" in str(attempt.message)
+    assert [each.name for each in target.iterdir()] == ["key"]
+
+
+async def test_contents_without_an_entry_are_deleted(agent: Agent, commands: Commands) -> None:
+    commands.add("seed", seed(a="1"))
+    commands.add("make", total)
+    await agent.launch(tree(READS_RAW))
+    objects = agent.home.cache / "objects"
+    files = agent.scheduler.cached_files
+    used = agent.store.cache.contents()
+    later = objects.stat().st_ctime + 7200
+
+    files.trim(used, later)
+    assert len(used) == len([each for each in objects.rglob("*") if each.is_file()]) == 1
+    files.trim(set(), later - 7200)
+    assert [each for each in objects.rglob("*") if each.is_file()]
+    files.trim(set(), later)
+    assert not [each for each in objects.rglob("*") if each.is_file()]
+
+
+# ---- a cached run is a fresh run ----------------------------------------------------------------
+
+NAMES = ["a/x", "a/y", "b/x", "c"]
+READS = [["a/"], ["b/"], ["a/x"], ["*/x"], ["**"], ["c"], []]
+WRITES = [["b/"], ["c"], ["a/y"], ["d/"]]
+STEP = st.tuples(st.sampled_from(READS), st.sampled_from(WRITES), st.integers(0, 2), st.booleans())
+
+
+def step(writes: list[str], number: int) -> Command:
+    """Write a text about all that the command sees."""
+
+    def run(box: Container) -> None:
+        seen = sorted((k, v) for k, v in box.read().items() if k != writes[0])
+        name = writes[0] if not writes[0].endswith("/") else f"{writes[0]}{number}"
+        box.write(name, f"{number} {hash(tuple(seen)) % 1000}")
+
+    return run
+
+
+def program(commands: Commands, content: dict[str, str], steps: list[Any]) -> co.Serial:
+    def start(box: Container) -> None:
+        for name, text in content.items():
+            box.write(name, text)
+
+    root = co.Serial(image="x", title="t")
+    commands.add(repr(content), start)
+    root["start"] = co.Exec(repr(content))
+    for at, (reads, writes, number, is_cached) in enumerate(steps):
+        text = f"{reads} {writes} {number}"
+        cache = co.Cache(reads=reads, writes=writes, inputs="copy" if number else "link")
+        commands.add(text, step(writes, number))
+        root[f"s{at}"] = co.Exec(text, cache=cache if is_cached or reads != ["**"] else None)
+    return root
+
+
+CONTENT = st.dictionaries(st.sampled_from(NAMES), st.sampled_from("12"), min_size=1)
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    contents=st.lists(CONTENT, min_size=2, max_size=3),
+    steps=st.lists(STEP, min_size=2, max_size=4),
+)
+async def test_a_cached_run_equals_a_fresh_run(
+    tmp_path_factory: pytest.TempPathFactory, contents: list[dict[str, str]], steps: list[Any]
+) -> None:
+    machine = Machine(FakeEngine(), MemorySecrets())
+    commands = Commands(machine.engine)
+    async with agent_at(tmp_path_factory.mktemp("home"), machine) as agent:
+        for content in [*contents, contents[0]]:
+            found = []
+            for options in ({}, {"no_cache": True}):
+                root = program(commands, content, steps)
+                data = data_of(agent, await agent.launch(root, **options))
+                files = (each for each in data.rglob("*") if each.is_file())
+                found.append({str(each.relative_to(data)): each.read_text() for each in files})
+            assert found[0] == found[1]
