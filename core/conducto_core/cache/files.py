@@ -1,4 +1,4 @@
-"""The files of cached commands: names that belong to patterns, and what is stored of them.
+"""The files of cached commands: patterns of their names, their order, and their stored form.
 
 A *mark* identifies an entry of the data: ``d`` is a directory, ``l`` and a target a symbolic link,
 and ``-`` or, if it is executable, ``x``, with the SHA-256 of its content, a file. The names of
@@ -18,7 +18,7 @@ from conducto_core.run.model.states import NodeType
 from conducto_core.tree.model import Caching, NodeSpec, parent_of
 
 DIRECTORY: Final = "d"
-#: Marks an entry that is no file, directory or link, or that cannot be read.
+#: Marks a pipe, a socket or a device, and an entry that cannot be read.
 UNKNOWN: Final = "?"
 #: Maximum number of entries that one command reads or writes.
 MAX_ENTRIES: Final = 100_000
@@ -130,7 +130,7 @@ def check_files(nodes: Mapping[str, NodeSpec], others: Mapping[str, NodeSpec]) -
         others: Further nodes of the tree.
 
     Raises:
-        DefinitionError: two commands without an order do.
+        DefinitionError: commands without an order use the same file.
     """
     given = {**others, **nodes}
     top = _Place()
@@ -184,7 +184,7 @@ def _is_ordered(one: str, other: str, nodes: Mapping[str, NodeSpec]) -> bool:
     return nodes[above].type is NodeType.SERIAL
 
 
-# ---- what is stored -----------------------------------------------------------------------------
+# ---- the stored form ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -492,7 +492,7 @@ def _clear(base: str, above: int) -> None:
 
 
 def _link(target: str, base: str, above: int) -> None:
-    """Make a symbolic link in the place of whatever is there."""
+    """Make a symbolic link; it replaces a file or directory."""
     with suppress(FileNotFoundError):
         directory.remove(base, above, recursive=True)
     os.symlink(target, base, dir_fd=above)

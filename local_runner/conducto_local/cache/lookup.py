@@ -157,7 +157,7 @@ class Caches:
         return rules.fields_of(spec, inputs, live.record), print_
 
     async def restore(self, active: ActiveAttempt, entry: CacheEntry) -> AttemptEnd | str:
-        """Write the outcome of an entry as that of an attempt; or return why it is not there."""
+        """Write the outcome of an entry as that of an attempt; or return why it is missing."""
         source = rules.described(entry)
         try:
             end = await asyncio.to_thread(self._restored, active, entry)
@@ -224,7 +224,7 @@ class Caches:
         return record
 
     def trim(self) -> None:
-        """Delete what is not used any more; blocks."""
+        """Delete entries and files that are not used any more; blocks."""
         now = time.time()
         self._store.trim(now)
         self._files.trim(self._store.contents(), now)

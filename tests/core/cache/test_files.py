@@ -1,4 +1,4 @@
-"""Patterns of cached files, commands that use files at the same time, and what is not stored."""
+"""Patterns of cached files, commands that use files at the same time, and outcomes that are not stored."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def tree(kind: type[co.Serial | co.Parallel], *caches: co.Cache) -> co.Serial:
         (co.Cache(reads=["**/*.csv"]), r"reads \*\*/\*.csv"),
     ],
 )
-def test_one_that_writes_what_another_uses_needs_an_order(cache: co.Cache, does: str) -> None:
+def test_a_writer_and_a_user_of_a_file_need_an_order(cache: co.Cache, does: str) -> None:
     writer = co.Cache(writes=["out/"])
     with pytest.raises(DefinitionError, match=f"/both/[ab]/do.*may run at the same time, {does}|"):
         resolve(to_launch_form(tree(co.Parallel, writer, cache)))
@@ -88,7 +88,7 @@ def test_those_that_read_the_same_files_and_write_others_need_none() -> None:
         ({"out/": "d"}, True, "its files changed while it ran"),
     ],
 )
-def test_what_is_not_stored(wrote: dict[str, str], changed: bool, why: str | None) -> None:
+def test_outcomes_that_are_not_stored(wrote: dict[str, str], changed: bool, why: str | None) -> None:
     cache = Caching(writes=("out/",))
     assert files_not_stored(cache, wrote, None, changed=changed) == why
 

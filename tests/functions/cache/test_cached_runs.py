@@ -218,3 +218,17 @@ def test_a_request_that_dies_before_its_decisions_writes_nothing() -> None:
     world.control(pipeline, "run")
     world.run_out()
     assert set(world.states(pipeline).values()) == {"done"}
+
+
+def test_a_command_with_files_runs_with_the_data_and_says_why() -> None:
+    world = World()
+    cache = {"reads": ["raw/"], "writes": ["out/"]}
+    for _ in range(2):
+        pipeline = world.launch(serial(leaf("make", command="make", cache=cache), title="t"))
+        world.run_out()
+        attempt = last(world, pipeline, "/make")
+        assert attempt.from_cache is None
+        assert attempt.cache == (
+            "not cached: files are cached on machines of users, and not in the cloud yet"
+        )
+    assert [task.data for task in world.fleet.tasks.values()] == [True, True]

@@ -119,7 +119,7 @@ def total(box: Container) -> None:
 READS_RAW = co.Cache(reads=["raw/"], writes=["out/"])
 
 
-async def test_a_command_sees_only_its_files_and_a_hit_has_what_it_wrote(
+async def test_a_command_sees_only_its_files_and_a_hit_has_its_output_files(
     agent: Agent, commands: Commands
 ) -> None:
     commands.add("seed", seed(a="1", b="2"))
