@@ -192,7 +192,7 @@ class Subscriptions:
     ) -> PaymentAccount:
         """Return an account with the start of another subscription and of its paid plan.
 
-        The first hour of the last period may not have begun, and have usage already.
+        The first hour of the last period may start later, and have usage already.
         """
         last = max(fetched, account.first_hour)
         hours = self._records.hours(account.org, found.since, last)

@@ -250,7 +250,7 @@ TestBilled = Billed.TestCase
 TestBilled.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
 
 
-def test_hour_of_the_last_period_that_has_not_begun() -> None:
+def test_hour_of_the_last_period_that_has_not_started() -> None:
     """A second is charged in the next hour, and a second subscription begins before it."""
     billed = Billed()
     billed.begin(offset=0)
