@@ -67,7 +67,7 @@ def tree(kind: type[co.Serial | co.Parallel], *caches: co.Cache) -> co.Serial:
         (co.Cache(reads=["**/*.csv"]), r"reads \*\*/\*.csv"),
     ],
 )
-def test_a_writer_and_a_user_of_a_file_need_an_order(cache: co.Cache, does: str) -> None:
+def test_two_commands_that_use_a_file_at_once_are_an_error(cache: co.Cache, does: str) -> None:
     writer = co.Cache(writes=["out/"])
     with pytest.raises(DefinitionError, match=f"/both/[ab]/do.*may run at the same time, {does}|"):
         resolve(to_launch_form(tree(co.Parallel, writer, cache)))
