@@ -26,6 +26,8 @@ from conducto_core.cache.model import (
     CacheList,
     CacheQuery,
     CacheUsage,
+    Lineage,
+    LineageParams,
 )
 from conducto_core.command.model import Resources, ResourcesParams
 from conducto_core.data import operations as data
@@ -430,6 +432,10 @@ class Client:
     def get_cache_usage(self, query: CacheQuery) -> CacheUsage:
         """Return the size of the cache, and the time that it saved."""
         return self.call(cache.GET_CACHE_USAGE, query)
+
+    def get_lineage(self, query: LineageParams) -> Lineage:
+        """Return the files of cached commands, which have changed, and the origin of a file."""
+        return self.call(cache.GET_LINEAGE, query)
 
     def node_history(self, query: NodeHistoryParams) -> NodeHistory:
         """Return the flaky and the slowest nodes of a program, and advice about sizes."""

@@ -177,6 +177,13 @@ COMMANDS = {
         "The files, variables, secrets, results and settings that differ from those of the nearest "
         "earlier attempt: of this pipeline, or of earlier pipelines of its program.",
     ),
+    "lineage": CommandRow(
+        "cache.lineage_command",
+        _LOOK,
+        "show the files of cached commands, or the origin of a file",
+        "The files that commands with reads= and writes= saw and wrote, and those that have "
+        "changed since; or, for a file of the pipeline's data, the attempts that led to it.",
+    ),
     "advice": CommandRow(
         "programs.advice_command",
         _LOOK,

@@ -28,6 +28,7 @@ _NOT_FOUND = 404
 #: Commands that act on nodes.
 _ON_NODES = {"reset", "rerun", "skip", "unskip", "kill", "rebuild", "modify"}
 _WITH_FAILED = {"reset", "rerun", "skip", "rebuild", "modify"}
+_WITH_STALE = {"reset", "rerun"}
 _WITH_WATCH = {"run", "reset", "rerun", "rebuild"}
 #: Commands after which Execs may start that were held before.
 _MAKES_WORK = {"reset", "rebuild", "skip", "unskip"}
@@ -35,7 +36,7 @@ _MAKES_WORK = {"reset", "rebuild", "skip", "unskip"}
 
 def add_arguments(parser: Parser) -> None:
     add_id(parser)
-    parser.set_defaults(paths=[], failed=False, watch=False, dry_run=False)
+    parser.set_defaults(paths=[], failed=False, stale=False, watch=False, dry_run=False)
     if parser.command in _ON_NODES:
         parser.add_argument("paths", metavar="PATH", nargs="*", help=PATHS_HELP)
         parser.add_argument(
@@ -48,6 +49,12 @@ def add_arguments(parser: Parser) -> None:
             "--failed",
             action="store_true",
             help="every Exec that failed, and what a group that timed out left",
+        )
+    if parser.command in _WITH_STALE:
+        parser.add_argument(
+            "--stale",
+            action="store_true",
+            help="every cached command whose files have changed since it ran",
         )
     if parser.command in _WITH_WATCH:
         parser.add_argument("--watch", action="store_true", help="stay until the pipeline settles")
@@ -65,9 +72,10 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         pipeline_id = before.pipeline.id
         request = _request(client, pipeline_id, arguments)
         result = _send(client, pipeline_id, request)
-        nothing_failed = request.failed and not result.affected
+        nothing_failed = (request.failed or request.stale) and not result.affected
         if not arguments.json:
-            print("nothing failed" if nothing_failed else _report(arguments, before, result))
+            nothing = "nothing is stale" if request.stale else "nothing failed"
+            print(nothing if nothing_failed else _report(arguments, before, result))
         idle = result.notes if arguments.verb == "run" else ()
         if arguments.verb == "rerun" and not (nothing_failed or result.preview):
             idle = _start(client, pipeline_id, result.paths, silent=arguments.json)
@@ -89,7 +97,9 @@ def _check(arguments: argparse.Namespace) -> None:
         other = "--json" if arguments.json else "--dry-run"
         raise UsageError(f"give either --watch or {other}, not both")
     verb = arguments.verb
-    if verb not in _ON_NODES - {"kill"} or arguments.failed or arguments.paths:
+    if arguments.stale and arguments.failed:
+        raise UsageError("give either --stale or --failed, not both")
+    if verb not in _ON_NODES - {"kill"} or arguments.failed or arguments.stale or arguments.paths:
         return
     failed = ", or --failed" if verb in _WITH_FAILED else ""
     raise UsageError(f"say which nodes: conducto {verb} ID PATH ...{failed}; '/' is all of them")
@@ -102,12 +112,14 @@ def _request(client: Client, pipeline_id: str, arguments: argparse.Namespace) ->
     action = Action.RESET if arguments.verb == "rerun" else Action(arguments.verb)
     changes = changes_of(arguments) if action is Action.MODIFY else None
     paths: list[str] = []
-    if arguments.verb in _ON_NODES and not arguments.failed:  # the server knows which ones failed
+    is_chosen = arguments.failed or (arguments.stale and not arguments.paths)
+    if arguments.verb in _ON_NODES and not is_chosen:  # the server knows which ones
         paths = selection.several(client, pipeline_id, arguments.paths or ["/"])
     request = ControlRequest(
         action=action,
         paths=tuple(paths),
         failed=arguments.failed,
+        stale=arguments.stale,
         changes=changes,
         preview=arguments.dry_run,
     )

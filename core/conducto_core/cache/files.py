@@ -130,7 +130,7 @@ def check_files(nodes: Mapping[str, NodeSpec], others: Mapping[str, NodeSpec]) -
         others: Further nodes of the tree.
 
     Raises:
-        DefinitionError: commands without an order use the same file.
+        DefinitionError: two commands that may run at the same time use the same file.
     """
     given = {**others, **nodes}
     top = _Place()

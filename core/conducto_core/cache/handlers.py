@@ -7,6 +7,7 @@ from typing import Protocol
 
 from conducto_core.api.serve import serves
 from conducto_core.cache import operations
+from conducto_core.cache.lineage import AttemptFiles, lineage_of
 from conducto_core.cache.model import (
     CacheEntry,
     CacheEntryParams,
@@ -14,8 +15,12 @@ from conducto_core.cache.model import (
     CacheList,
     CacheQuery,
     CacheUsage,
+    Lineage,
+    LineageParams,
 )
 from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.requests import PipelineSummary
 
 #: Digits of a key that identify an entry.
 ID_DIGITS = 12
@@ -43,6 +48,20 @@ class CacheOperations(ABC):
     @abstractmethod
     def cache_entries(self) -> CacheEntries:
         """Return the entries that the caller may see."""
+
+    async def files_of_commands(self, pipeline_id: str) -> Sequence[AttemptFiles]:
+        """Return the files of cached commands, in the order of the tree; raises `NotFoundError`."""
+        await self.get_pipeline(PipelineParams(id=pipeline_id))
+        return ()  # a target that keeps no files
+
+    @abstractmethod
+    async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
+        """Return one pipeline."""
+
+    @serves(operations.GET_LINEAGE)
+    async def get_lineage(self, params: LineageParams) -> Lineage:
+        """Return the files of cached commands, and the origin of a file."""
+        return lineage_of(await self.files_of_commands(params.id), params.name)
 
     @serves(operations.LIST_CACHE)
     async def list_cache(self, params: CacheQuery) -> CacheList:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from conducto_core.record import Record
 from conducto_core.results.model import OutputSummary
+from conducto_core.run.model.params import PipelineId
 from conducto_core.run.model.records import CacheSource
 
 #: Maximum number of entries in a list.
@@ -118,3 +119,66 @@ class CacheEntryParams(Record):
     """
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
+
+
+class LineageParams(Record):
+    """A pipeline, and the file or directory of its data whose origin is wanted.
+
+    Attributes:
+        name: Its name; None: only the files of nodes are listed.
+    """
+
+    id: PipelineId
+    name: str | None = Field(default=None, max_length=1000)
+
+
+class NodeFiles(Record):
+    """The declared files of the newest successful attempt of a command.
+
+    Attributes:
+        source: The attempt whose outcome it got from the cache, or None.
+        reads: Number of files and directories that it saw.
+        writes: Number of those that it wrote.
+        stale: The first of those that have changed since it saw them.
+        stale_count: Their number; 0: it is not stale.
+    """
+
+    path: str
+    attempt: int
+    source: CacheSource | None = None
+    reads: int = 0
+    writes: int = 0
+    stale: tuple[str, ...] = ()
+    stale_count: int = 0
+
+
+class FileOrigin(Record):
+    """Files that one attempt wrote.
+
+    Attributes:
+        depth: Number of steps from the file that was asked for; its sources follow it.
+        names: The first of their names.
+        count: Their number.
+        path: The command; None: one without declared files, or a person, wrote them.
+        attempt: Number of its attempt.
+        source: The attempt whose outcome that got from the cache, or None.
+    """
+
+    depth: int
+    names: tuple[str, ...]
+    count: int
+    path: str | None = None
+    attempt: int | None = None
+    source: CacheSource | None = None
+
+
+class Lineage(Record):
+    """The declared files of a pipeline's commands.
+
+    Attributes:
+        nodes: The commands, in the order of the tree.
+        origins: The attempts that wrote the file that was asked for, each before its sources.
+    """
+
+    nodes: tuple[NodeFiles, ...] = ()
+    origins: tuple[FileOrigin, ...] = ()

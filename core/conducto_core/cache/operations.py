@@ -1,7 +1,15 @@
 """The operations on the cache."""
 
 from conducto_core.api.operation import LinkClass, Permission, act, read
-from conducto_core.cache.model import CacheEntryParams, CacheItem, CacheList, CacheQuery, CacheUsage
+from conducto_core.cache.model import (
+    CacheEntryParams,
+    CacheItem,
+    CacheList,
+    CacheQuery,
+    CacheUsage,
+    Lineage,
+    LineageParams,
+)
 
 LIST_CACHE = read(
     "list_cache",
@@ -34,5 +42,13 @@ GET_CACHE_USAGE = read(
     CacheQuery,
     CacheUsage,
     "Return the size of the cache, and the time that it saved.",
+    link_class=LinkClass.READ,
+)
+GET_LINEAGE = read(
+    "get_lineage",
+    "/pipelines/{id}/lineage",
+    LineageParams,
+    Lineage,
+    "Return the files of cached commands, which have changed, and the origin of a file.",
     link_class=LinkClass.READ,
 )

@@ -190,6 +190,11 @@ class LocalPipelines(
             self._store.check_room()
         if request.action in WHOLE and not request.preview:
             self._start_times.cancel(live)
+        if request.stale:
+            found = await self.with_stale_paths(live, request)
+            if found is None:
+                return ControlResult(preview=request.preview)
+            request = found
         with live.in_use():
             result = await self._control.execute(live, request, current_decider())
             if request.preview:

@@ -37,6 +37,7 @@ LINES: dict[str, list[list[str]]] = {
     "compare": [["abc", "abc"], [f"{EVIL}no", "abc"], ["abc", "hostile"]],
     "explain": [["abc"], ["abc", f"{PATH}no"], ["abc", "--markdown"]],
     "why": [["abc", PATH], ["abc", f"{PATH}no"]],
+    "lineage": [["abc"], ["abc", PATH]],
     "patch": [["abc"]],
     "mcp": [["--allow", EVIL]],
     "export": [["abc", "--output", "/no/such/directory/report.html"]],

@@ -1,4 +1,4 @@
-"""Patterns of cached files, commands that use files at the same time, and outcomes that are not stored."""
+"""Patterns of cached files, commands that use them at once, and outcomes that are not stored."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def test_those_that_read_the_same_files_and_write_others_need_none() -> None:
         ({"out/": "d"}, True, "its files changed while it ran"),
     ],
 )
-def test_outcomes_that_are_not_stored(wrote: dict[str, str], changed: bool, why: str | None) -> None:
+def test_outcomes_that_are_not_stored(
+    wrote: dict[str, str], changed: bool, why: str | None
+) -> None:
     cache = Caching(writes=("out/",))
     assert files_not_stored(cache, wrote, None, changed=changed) == why
 

@@ -35,7 +35,9 @@ def tree(text: str) -> co.Serial:
         "echo run > out/run; chmod +x out/run; ln -s a out/link",
         cache=co.Cache(reads=["raw/"], writes=["out/"]),
     )
-    root["show"] = co.Exec("cd /conducto/data/pipeline && find out | sort && cat out/link && out/run")
+    root["show"] = co.Exec(
+        "cd /conducto/data/pipeline && find out | sort && cat out/link && out/run"
+    )
     root["show"].suppress_errors = True
     return root
 

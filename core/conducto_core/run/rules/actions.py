@@ -97,6 +97,8 @@ def named(tree: TreeState, request: ControlRequest) -> ControlRequest:
     Raises:
         KeyError: a path is not in the tree.
     """
+    if request.stale:  # where no files of commands are kept, none are stale
+        return request.model_copy(update={"paths": (), "stale": False})
     if not request.failed:
         return request
     chosen = (
