@@ -15,6 +15,10 @@ from tests.fakes.pipelines import MemorySecrets
 
 import conducto as co
 from conducto.wire.data_names import INPUTS
+from conducto_core.cache.model import LineageParams
+from conducto_core.errors import NotFoundError
+from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.requests import Action, ControlRequest
 from conducto_core.run.model.states import State
 from conducto_local.engine.port import Job, WorkerSpec
 from support.cached_agent import Agent, Machine, agent_at
@@ -345,3 +349,46 @@ async def test_a_cached_run_equals_a_fresh_run(
                 files = (each for each in data.rglob("*") if each.is_file())
                 found.append({str(each.relative_to(data)): each.read_text() for each in files})
             assert found[0] == found[1]
+
+
+# ---- lineage ------------------------------------------------------------------------------------
+
+
+async def test_a_changed_file_makes_its_reader_stale(agent: Agent, commands: Commands) -> None:
+    def use(box: Container) -> None:
+        box.write("end", str(len(box.read())))
+
+    commands.add("seed", seed(a="1"))
+    commands.add("make", total)
+    commands.add("use", use)
+    first = await agent.launch(tree(READS_RAW))
+    root = tree(READS_RAW)
+    root["use"] = co.Exec("use", cache=co.Cache(reads=["out/"], writes=["end"]))
+    pipeline = await agent.launch(root)
+
+    found = await agent.pipelines.get_lineage(LineageParams(id=pipeline, name="end"))
+    steps = [(each.depth, each.path, each.names) for each in found.origins]
+    assert steps == [
+        (0, "/use", ("end",)),
+        (1, "/make", ("out/", "out/sum")),
+        (2, None, ("raw/", "raw/a")),
+    ]
+    source = found.origins[1].source
+    assert source is not None
+    assert source.pipeline == first
+    assert [each.stale_count for each in found.nodes] == [0, 0]
+    with pytest.raises(NotFoundError, match="saw or wrote nothing"):
+        await agent.pipelines.get_lineage(LineageParams(id=pipeline, name="nothing"))
+
+    (data_of(agent, pipeline) / "raw/a").write_text("2")
+    found = await agent.pipelines.get_lineage(LineageParams(id=pipeline))
+    assert [(each.path, each.stale) for each in found.nodes] == [
+        ("/make", ("raw/a",)),
+        ("/use", ()),
+    ]
+    for ran in (["/make"], ["/use"], []):  # its new file makes the next one stale
+        request = ControlRequest(action=Action.RESET, stale=True)
+        result = await agent.pipelines.control(PipelineParams(id=pipeline), request)
+        assert list(result.paths) == ran
+        await agent.settle(pipeline)
+    assert (data_of(agent, pipeline) / "out/sum").read_text() == "raw/a=2"
