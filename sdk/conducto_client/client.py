@@ -45,6 +45,7 @@ from conducto_core.diagnosis.model import Diagnosis, DiagnosisParams
 from conducto_core.diagnosis.operations import GET_DIAGNOSIS
 from conducto_core.installation.model import GcReport, GcRequest
 from conducto_core.logs import operations as logs
+from conducto_core.logs.model import MergedPage, MergedPageParams
 from conducto_core.programs import operations as programs
 from conducto_core.programs.history import (
     ComparisonParams,
@@ -351,6 +352,10 @@ class Client:
     def outline_log(self, query: params.LogOutlineParams) -> LogOutline:
         """Return the times and groups of the lines of a part of an output stream."""
         return self.call(logs.LOG_OUTLINE, query)
+
+    def merged_output(self, query: MergedPageParams) -> MergedPage:
+        """Return the output of all commands below a node by time, in pages."""
+        return self.call(logs.MERGED, query)
 
     def download_log(self, query: params.LogFileParams) -> Iterator[bytes]:
         """Yield the current contents of an output stream in chunks."""

@@ -12,6 +12,7 @@ import pytest
 
 from conducto_client import ApiError
 from conducto_core.command.model import Resources
+from conducto_core.logs.model import MergedLine, MergedPageParams
 from conducto_core.run.model.params import (
     ImageLogParams,
     ListParams,
@@ -571,3 +572,40 @@ async def test_a_part_of_a_file_is_answered_as_one(scene: Scene, owner: str | No
     ]
     assert (outside[0], outside[2]) == (416, "bytes */10")
     assert json.loads(outside[1])["title"] == "wrong range"
+
+
+async def test_the_output_of_a_pipeline_is_one_sequence(scene: Scene) -> None:
+    pipeline = await scene.played()
+    params = MergedPageParams(id=pipeline, limit=3)
+    found: list[MergedLine] = []
+    page = await scene.ask(lambda c: c.merged_output(params))
+    assert page.next is not None
+    while True:
+        found[:0] = page.lines
+        if page.back is None:
+            break
+        query = params.model_copy(update={"at": page.back})
+        page = await scene.ask(lambda c, q=query: c.merged_output(q))
+
+    assert page.left == 0
+    assert [line.time for line in found] == sorted(line.time for line in found)
+    text = "".join(f"{line.text}\n" for line in found)
+    assert text.count(OUTPUT) == 1, text
+
+    query = MergedPageParams(id=pipeline, text="LINE [37]", regex=True, ignore_case=True)
+    matching = await scene.ask(lambda c: c.merged_output(query))
+    assert [line.text for line in matching.lines] == ["line 3 of ä", "line 7 of ä"]
+    assert [line.match for line in matching.lines] == [(0, 6)] * 2
+
+
+async def test_a_sequence_of_an_unknown_node_or_cursor_is_refused(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    for query, status in (
+        (MergedPageParams(id=pipeline, root="/nothing"), 404),
+        (MergedPageParams(id=pipeline, at="nothing"), 409),
+        (MergedPageParams(id=pipeline, text="(", regex=True), 409),
+    ):
+        with pytest.raises(ApiError) as caught:
+            await scene.ask(lambda c, q=query: c.merged_output(q))
+        assert caught.value.status == status

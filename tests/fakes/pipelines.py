@@ -30,14 +30,17 @@ from conducto_core.billing.model import CostParams, PipelineCost, Usage, UsagePa
 from conducto_core.cache.handlers import has_text
 from conducto_core.cache.model import CacheEntry
 from conducto_core.command.model import Resources, ResourcesParams
-from conducto_core.command.output import RECORD, LineTime, packed, times_within
+from conducto_core.command.output import RECORD, LineTime, packed, part_of, times_within
 from conducto_core.data import operations as data_operations
 from conducto_core.debug import operations as debug_operations
 from conducto_core.debug.model import DebugPlan, DebugRequest
 from conducto_core.errors import NotFoundError, RefusedError, invalid, no_image, no_node
 from conducto_core.installation.model import GcReport, GcRequest
 from conducto_core.logs import operations as logs_operations
+from conducto_core.logs.handlers import CommandList, merged_page
 from conducto_core.logs.lines import outline, with_tail
+from conducto_core.logs.model import MergedPage, MergedPageParams
+from conducto_core.logs.rules import OutputCommand, commands_of
 from conducto_core.notifications.model import NotificationRecord, NotificationRule
 from conducto_core.programs.model import ContinuePlan, ContinueRequest
 from conducto_core.programs.relaunch import launch_request
@@ -61,6 +64,7 @@ from conducto_core.run.model.params import (
     NodeParams,
     PipelineParams,
     StatesParams,
+    Stream,
     TreeParams,
     UserDataParams,
 )
@@ -266,6 +270,28 @@ class MemoryEntries:
 
     def delete(self, key: str) -> None:
         self.kept.pop(key, None)
+
+
+class MemoryReader:
+    """A `conducto_core.logs.rules.OutputReader` of a fake pipeline."""
+
+    map = staticmethod(map)
+
+    def __init__(self, pipeline: PipelineState) -> None:
+        self._pipeline = pipeline
+
+    def size(self, command: OutputCommand, stream: Stream) -> int:
+        return len(self._pipeline.output.get((command.path, command.attempt, stream), b""))
+
+    def read(self, command: OutputCommand, stream: Stream, offset: int, count: int) -> bytes:
+        data = self._pipeline.output.get((command.path, command.attempt, stream), b"")
+        return data[offset : offset + count]
+
+    def times(
+        self, command: OutputCommand, stream: Stream, start: int, end: int
+    ) -> tuple[LineTime, ...]:
+        records = self._pipeline.times.get((command.path, command.attempt, stream), [])
+        return part_of(records, start, end)
 
 
 class MemoryPipelines(Pipelines):
@@ -571,6 +597,18 @@ class MemoryPipelines(Pipelines):
             query.offset,
             complete=complete,
         )
+
+    @serves(logs_operations.MERGED)
+    async def read_output(self, query: MergedPageParams) -> MergedPage:
+        """Return the output of several commands by time."""
+        with self._lock:
+            pipeline = self._find(query.id)
+            _node(pipeline, query.root)
+            attempts = [one for node in pipeline.below("/") for one in node.attempts]
+        # Tests also write after the end.
+        commands = [one._replace(size=None) for one in commands_of(attempts, query)]
+        listed = CommandList(0, time.time(), commands, 0)
+        return await merged_page(query, listed, MemoryReader(pipeline))
 
     @serves(logs_operations.LOG_FILE)
     async def download_log(self, query: LogFileParams, span: ByteRange | None = None) -> Download:

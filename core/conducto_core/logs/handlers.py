@@ -4,15 +4,44 @@ import asyncio
 import codecs
 import json
 import sys
+import time
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from tempfile import NamedTemporaryFile
+from typing import NamedTuple
 
 from conducto_core.errors import RefusedError
 from conducto_core.logs import search as log_search
 from conducto_core.logs.lines import Lines
+from conducto_core.logs.model import (
+    MAX_MERGED_TEXT,
+    Level,
+    MergedLine,
+    MergedNode,
+    MergedPage,
+    MergedPageParams,
+)
+from conducto_core.logs.rules import (
+    MAX_SCANNED_BYTES,
+    MAX_SCANNED_LINES,
+    Cursor,
+    CursorError,
+    OutputCommand,
+    OutputReader,
+    Piece,
+    Scan,
+    commands_of,
+    has_level,
+    level_of,
+)
 from conducto_core.logs.search import SearchHit, SearchQuery, SearchResult
+from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.responses import ImageLog, ImageStep, LogLines, LogMatch, LogMatches
 
 #: Maximum seconds of a search for a pattern.
 SEARCH_SECONDS = 10.0
+#: Number of lists of commands that are kept, and for how many times their cost.
+_LISTS = 8
+_TIMES_FRESH = 10
 
 
 def image_log(
@@ -104,3 +133,149 @@ async def _search_apart(query: SearchQuery) -> SearchResult:
         raise RefusedError(f"text={query.text!r} is not a regular expression: {found['error']}")
     hits = tuple(SearchHit(*hit) for hit in found["hits"])
     return SearchResult(hits, found["next"], found["size"])
+
+
+class CommandLists:
+    """The commands of recent requests: to list those of a large pipeline takes seconds.
+
+    A list is used again while nothing has changed, and for a time in proportion to its cost.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._kept: dict[tuple[Hashable, str, str | None], CommandList] = {}
+
+    def get(
+        self,
+        pipeline: Hashable,
+        params: MergedPageParams,
+        seq: int,
+        listed: Callable[[], Iterable[AttemptRecord]],
+    ) -> "CommandList":
+        """Return the commands of a page, and when they were listed.
+
+        Args:
+            pipeline: Identifies the pipeline in this process.
+            params: The page.
+            seq: Number of the last change of the pipeline.
+            listed: Returns the attempts of the pipeline.
+        """
+        key = (pipeline, params.root, params.nodes)
+        began = self._clock()
+        known = self._kept.pop(key, None)
+        if known is None or (known.seq != seq and began > known.fresh_until):
+            commands = commands_of(listed(), params)
+            fresh = self._clock() + _TIMES_FRESH * (self._clock() - began)
+            known = CommandList(seq, began, commands, fresh)
+        self._kept[key] = known
+        while len(self._kept) > _LISTS:
+            self._kept.pop(next(iter(self._kept)), None)
+        return known
+
+
+class CommandList(NamedTuple):
+    """The commands of a pipeline as of a time."""
+
+    seq: int
+    at: float
+    commands: Sequence[OutputCommand]
+    fresh_until: float
+
+
+async def merged_page(
+    params: MergedPageParams, listed: CommandList, reader: OutputReader
+) -> MergedPage:
+    """Return the output of several commands by time, from a cursor.
+
+    Args:
+        params: The cursor and the filter.
+        listed: The commands.
+        reader: Reads their output.
+
+    Raises:
+        RefusedError: the cursor or the pattern is invalid, or the pattern takes too long.
+    """
+    try:
+        cursor = None if params.at is None else Cursor.parse(params.at)
+    except CursorError as error:
+        raise RefusedError(str(error)) from error
+    streams = ("stdout", "stderr") if params.stream is None else (params.stream,)
+    scan = Scan(listed.commands, reader, cursor, listed.at, streams)
+    filters = params.text is not None or params.level is not None
+    await asyncio.to_thread(scan.read, MAX_SCANNED_LINES if filters else params.limit)
+    hits = await asyncio.to_thread(_levelled, scan.pieces, params.level)
+    matches = {} if params.text is None else await _matching(params, scan.pieces, hits)
+    if params.text is not None:
+        hits = [place for place in hits if place in matches]
+    shown = hits[: params.limit]
+    count = shown[-1] + 1 if len(hits) > params.limit else len(scan.pieces)
+    back, following = scan.back(count), scan.next(count)
+    nodes, lines = _lines_of(scan.pieces, shown, matches)
+    return MergedPage(
+        nodes=nodes,
+        lines=lines,
+        back=None if back is None else back.packed(),
+        next=None if following is None else following.packed(),
+        commands=len(listed.commands),
+        left=scan.left(count),
+        unread=tuple(scan.unread()),
+    )
+
+
+def _levelled(pieces: Sequence[Piece], wanted: Level | None) -> list[int]:
+    """Return the places of the pieces with a level."""
+    return [
+        place
+        for place, piece in enumerate(pieces)
+        if wanted is None or has_level(level_of(piece.text, piece.opened.stream), wanted)
+    ]
+
+
+async def _matching(
+    params: MergedPageParams, pieces: Sequence[Piece], places: Sequence[int]
+) -> dict[int, SearchHit]:
+    """Return the pieces that match, by place; patterns are searched in a process of their own."""
+    with NamedTemporaryFile(prefix="conducto-output-") as file:
+        for place in places:
+            file.write(pieces[place].text.replace("\n", " ").encode(errors="replace") + b"\n")
+        file.flush()
+        query = SearchQuery(
+            file.name,
+            params.text or "",
+            params.regex,
+            params.ignore_case,
+            0,
+            MAX_SCANNED_LINES,
+            2 * MAX_SCANNED_BYTES,
+        )
+        found = await search(query)
+    return {places[hit.line]: hit for hit in found.hits}
+
+
+def _lines_of(
+    pieces: Sequence[Piece], shown: Iterable[int], matches: dict[int, SearchHit]
+) -> tuple[tuple[MergedNode, ...], tuple[MergedLine, ...]]:
+    """Return the lines of a page in the order of time, and their commands."""
+    places: dict[tuple[str, int], int] = {}
+    lines: list[MergedLine] = []
+    chosen = sorted(((pieces[at], matches.get(at)) for at in shown), key=_order)
+    for piece, hit in chosen:
+        command, stream = piece.opened.command, piece.opened.stream
+        lines.append(
+            MergedLine(
+                node=places.setdefault((command.path, command.attempt), len(places)),
+                stream=stream,
+                time=piece.time,
+                offset=piece.start,
+                level=level_of(piece.text, stream),
+                text=piece.text[:MAX_MERGED_TEXT] if hit is None else hit.text,
+                match=None if hit is None else (hit.start, hit.end),
+            )
+        )
+    nodes = tuple(MergedNode(path=path, attempt=attempt) for path, attempt in places)
+    return nodes, tuple(lines)
+
+
+def _order(found: tuple[Piece, SearchHit | None]) -> tuple[float, tuple[str, int, str], int]:
+    piece = found[0]
+    return piece.time, piece.opened.rank, piece.start

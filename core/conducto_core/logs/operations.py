@@ -1,6 +1,7 @@
 """The operations that read output streams."""
 
 from conducto_core.api.operation import Bytes, LinkClass, read
+from conducto_core.logs.model import MergedPage, MergedPageParams
 from conducto_core.run.model import params as p
 from conducto_core.run.model.requests import LogChunk
 from conducto_core.run.model.responses import LogLines, LogMatches, LogOutline
@@ -43,5 +44,13 @@ LOG_FILE = read(
     p.LogFileParams,
     Bytes,
     "Download an output stream.",
+    link_class=LinkClass.READ,
+)
+MERGED = read(
+    "read_output",
+    "/pipelines/{id}/output",
+    MergedPageParams,
+    MergedPage,
+    "Return the output of all commands below a node by time, in pages, with a filter.",
     link_class=LinkClass.READ,
 )

@@ -4,20 +4,32 @@ import asyncio
 import base64
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from tempfile import NamedTemporaryFile
 
 from chalicelib.logs.port import LogKey, LogStore, Tail
 from chalicelib.run.reading import LOOK_EVERY, CloudQueries
+from chalicelib.run.rules.pipeline import CloudPipeline
 from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.serve import serves
 from conducto_core.command.model import Resources, ResourcesParams
+from conducto_core.command.output import LineTime
 from conducto_core.command.usage import MAX_BYTES, resources_in
-from conducto_core.errors import NotFoundError
+from conducto_core.errors import NotFoundError, no_node
 from conducto_core.logs import operations as logs_operations
-from conducto_core.logs.handlers import lines_response, matches_response, search
+from conducto_core.logs.handlers import (
+    CommandList,
+    CommandLists,
+    lines_response,
+    matches_response,
+    merged_page,
+    search,
+)
 from conducto_core.logs.lines import ChunkIndex, End, LineIndex, Lines, last_lines, outline
+from conducto_core.logs.model import MergedPage, MergedPageParams
+from conducto_core.logs.rules import OutputCommand
 from conducto_core.logs.search import SearchQuery, chunk_to_search
 from conducto_core.results.model import OutputParams, OutputStream
 from conducto_core.results.outputs import MAX_STREAM
@@ -33,6 +45,7 @@ from conducto_core.run.model.params import (
     LogOutlineParams,
     LogParams,
     LogSearchParams,
+    Stream,
 )
 from conducto_core.run.model.requests import LogChunk
 from conducto_core.run.model.responses import LogLines, LogMatches, LogOutline
@@ -44,6 +57,8 @@ FOLLOWED_SECONDS = 30.0
 _BLOCK = 1 << 20
 #: Number of streams whose line indexes a process caches; each takes up to 32 kB.
 _INDEXES = 64
+#: Number of streams that are read at the same time.
+_READERS = 16
 
 
 class LineIndexes:
@@ -104,6 +119,32 @@ def lines_of(logs: LogStore, key: LogKey, first: int, count: int, limit: int) ->
     stream = BlockStream(logs, key)
     with _LINE_INDEXES.using(logs, key) as index:
         return index.lines(stream, first, count, limit)
+
+
+class _Reader:
+    """A `conducto_core.logs.rules.OutputReader` over a `LogStore`."""
+
+    def __init__(self, logs: LogStore, pipeline_id: str, readers: ThreadPoolExecutor) -> None:
+        self._logs = logs
+        self._id = pipeline_id
+        self.map = readers.map
+
+    def _key(self, command: OutputCommand, stream: Stream) -> LogKey:
+        return LogKey(self._id, command.path, command.attempt, stream)
+
+    def size(self, command: OutputCommand, stream: Stream) -> int:
+        return self._logs.size(self._key(command, stream))
+
+    def read(self, command: OutputCommand, stream: Stream, offset: int, count: int) -> bytes:
+        return self._logs.read(self._key(command, stream), offset, count)
+
+    def times(
+        self, command: OutputCommand, stream: Stream, start: int, end: int
+    ) -> tuple[LineTime, ...]:
+        return self._logs.times(self._key(command, stream), start, end)
+
+
+_COMMAND_LISTS = CommandLists()
 
 
 class CloudLogs(CloudQueries):
@@ -215,6 +256,24 @@ class CloudLogs(CloudQueries):
         stream = BlockStream(self._cloud.logs, key)
         with _LINE_INDEXES.using(self._cloud.logs, key) as index:
             return index.ended(stream, min(offset, stream.size()))
+
+    @serves(logs_operations.MERGED)
+    async def read_output(self, query: MergedPageParams) -> MergedPage:
+        """Return the output of all commands below a node by time, in pages."""
+        id_ = await asyncio.to_thread(self._owned, query.id)
+
+        def commands(live: CloudPipeline) -> CommandList:
+            if query.root not in live.tree.nodes:
+                raise no_node(live.id, query.root)
+            key = (self._cloud.logs, live.id)
+            return _COMMAND_LISTS.get(key, query, live.seq, lambda: self.stored_attempts(live.id))
+
+        listed = await self._read(id_, commands)
+        with ThreadPoolExecutor(_READERS) as readers:
+            page = await merged_page(query, listed, _Reader(self._cloud.logs, id_, readers))
+        if any(command.ended is None for command in listed.commands):
+            await self._note_reader(LogKey(id_, query.root, 1, "stdout"))
+        return page
 
     @serves(logs_operations.LOG_FILE)
     async def download_log(self, query: LogFileParams, span: ByteRange | None = None) -> Download:

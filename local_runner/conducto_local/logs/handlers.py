@@ -9,11 +9,21 @@ from typing import NamedTuple
 from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.serve import serves
 from conducto_core.command.model import Resources, ResourcesParams
+from conducto_core.command.output import LineTime
 from conducto_core.command.usage import MAX_BYTES, resources_in
-from conducto_core.errors import NotFoundError, no_image
+from conducto_core.errors import NotFoundError, no_image, no_node
 from conducto_core.logs import operations as logs_operations
-from conducto_core.logs.handlers import image_log, lines_response, matches_response, search
+from conducto_core.logs.handlers import (
+    CommandLists,
+    image_log,
+    lines_response,
+    matches_response,
+    merged_page,
+    search,
+)
 from conducto_core.logs.lines import outline
+from conducto_core.logs.model import MergedPage, MergedPageParams
+from conducto_core.logs.rules import OutputCommand
 from conducto_core.logs.search import SearchQuery
 from conducto_core.results.model import OutputParams, OutputStream
 from conducto_core.results.outputs import MAX_STREAM
@@ -28,6 +38,7 @@ from conducto_core.run.model.params import (
     LogOutlineParams,
     LogParams,
     LogSearchParams,
+    Stream,
 )
 from conducto_core.run.model.records import AttemptRecord, ImageState
 from conducto_core.run.model.requests import LogChunk
@@ -36,7 +47,7 @@ from conducto_core.run.model.states import FINISHED
 from conducto_local.data.downloads import download
 from conducto_local.images import waiters as image_build
 from conducto_local.images.progress import steps_in
-from conducto_local.logs.store import LogReader, StoredChunk
+from conducto_local.logs.store import LogDirectory, LogReader, StoredChunk
 from conducto_local.run.live_pipeline import LivePipeline
 from conducto_local.run.reading import LocalQueries
 
@@ -60,6 +71,31 @@ class _Output(NamedTuple):
     @property
     def complete(self) -> bool:
         return self.attempt.state in FINISHED
+
+
+class _Reader:
+    """A `conducto_core.logs.rules.OutputReader` of the files of a pipeline."""
+
+    map = staticmethod(map)
+
+    def __init__(self, logs: LogDirectory) -> None:
+        self._logs = logs
+
+    def size(self, command: OutputCommand, stream: Stream) -> int:
+        return self._logs.own_reader(command.path, command.attempt).size(stream)
+
+    def read(self, command: OutputCommand, stream: Stream, offset: int, count: int) -> bytes:
+        reader = self._logs.own_reader(command.path, command.attempt)
+        return reader.read(stream, offset, count).data
+
+    def times(
+        self, command: OutputCommand, stream: Stream, start: int, end: int
+    ) -> tuple[LineTime, ...]:
+        reader = self._logs.own_reader(command.path, command.attempt)
+        return reader.times(stream, start, end)
+
+
+_LISTS = CommandLists()
 
 
 class LocalLogs(LocalQueries):
@@ -136,6 +172,26 @@ class LocalLogs(LocalQueries):
             query.offset,
             complete=output.complete,
         )
+
+    @serves(logs_operations.MERGED)
+    async def read_output(self, query: MergedPageParams) -> MergedPage:
+        """Return the output of all commands below a node by time, in pages.
+
+        Raises:
+            NotFoundError: The node does not exist.
+            RefusedError: The cursor or the pattern is invalid, or the pattern takes too long.
+        """
+        live = await self._current(query.id)
+        if query.root not in live.tree.nodes:
+            raise no_node(live.id, query.root)
+        listed = await asyncio.to_thread(
+            _LISTS.get,
+            (self._store, live.id),
+            query,
+            live.seq,
+            lambda: self.stored_attempts(live.id),
+        )
+        return await merged_page(query, listed, _Reader(self._scheduler.logs(live.id)))
 
     @serves(logs_operations.LOG_FILE)
     async def download_log(self, query: LogFileParams, span: ByteRange | None = None) -> Download:

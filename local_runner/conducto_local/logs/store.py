@@ -261,6 +261,10 @@ class LogDirectory:
             del self._readers[next(iter(self._readers))]
         return reader
 
+    def own_reader(self, path: str, attempt: int) -> LogReader:
+        """Return a reader that is not kept, for any thread."""
+        return LogReader(self._base(path, attempt))
+
     def file(self, path: str, attempt: int, stream: Kept) -> Path:
         """Return the path of a stream, whether the file exists or not."""
         return Path(_name(self._base(path, attempt), stream))

@@ -13,6 +13,7 @@ from chalicelib.logs.port import LogKey
 from conducto_core.command.output import packed
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.logs.lines import TAIL_BYTES, LineIndex
+from conducto_core.logs.model import MergedPage, MergedPageParams
 from conducto_core.run.model.params import (
     LogFileParams,
     LogLinesParams,
@@ -97,6 +98,25 @@ def test_outline_has_times_and_groups(world: World) -> None:
 
     assert found.times == ((0, 5.0), (1, 7.0))
     assert [(one.line, one.title) for one in found.groups] == [(1, "Two")]
+
+
+def test_the_merged_output_follows_a_running_command(world: World) -> None:
+    pipeline_id = printed(world, "one\nERROR two\nunfinish")
+    query = MergedPageParams(id=pipeline_id)
+
+    def page(**more: object) -> MergedPage:
+        wanted = query.model_copy(update=more)
+        return asyncio.run(world.pipelines().read_output(wanted))
+
+    first = page()
+    world.cloud.logs.append(LogKey(pipeline_id, "/", 1, "stdout"), 22, b"ed\n")
+    following = page(at=first.next)
+
+    assert [line.text for line in first.lines] == ["one", "ERROR two"]
+    assert [line.level for line in first.lines] == ["info", "error"]
+    assert (first.back, first.commands, first.left) == (None, 1, 0)
+    assert [(line.text, line.offset) for line in following.lines] == [("unfinished", 14)]
+    assert [line.text for line in page(level="error").lines] == ["ERROR two"]
 
 
 # ---- lines ------------------------------------------------------------------------------------

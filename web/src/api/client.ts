@@ -52,6 +52,8 @@ export { FROM_APP };
 /** Status of a response that is still being prepared, and the delay before the next request. */
 const NOT_READY = 202;
 const RETRY_MS = 2000;
+/** The lowest status of a failure of the server, which may have done a part. */
+const SERVER_ERROR = 500;
 
 type QueryOf<Name extends keyof operations> = NonNullable<operations[Name]["parameters"]["query"]>;
 
@@ -364,4 +366,10 @@ export const api = {
 
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Why an action failed; after a refusal it is known that nothing was done. */
+export function failureOf(error: unknown): string {
+  const refused = error instanceof ApiError && error.status < SERVER_ERROR;
+  return refused ? `Not done: ${messageOf(error)}` : messageOf(error);
 }

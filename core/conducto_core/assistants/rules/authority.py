@@ -45,6 +45,7 @@ _READ = (
     "read_log_lines",
     "search_log",
     "outline_log",
+    "read_output",
     "download_log",
     "get_program",
     "get_program_start",

@@ -1,6 +1,6 @@
 import { useMemo, useState } from "react";
 
-import { type ActionRequest, api, messageOf } from "@/api/client";
+import { type ActionRequest, api, failureOf } from "@/api/client";
 import type { Action, ControlResult, PipelineSummary } from "@/api/schema";
 import { toast } from "@/components/toasts";
 import { currentSettings } from "@/lib/settings";
@@ -93,7 +93,7 @@ export function useActions(target: ActionTarget): Actions {
       try {
         await work();
       } catch (error) {
-        toast(messageOf(error), "error");
+        toast(failureOf(error), "error");
       } finally {
         setBusy(false);
       }

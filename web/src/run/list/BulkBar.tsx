@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { api, messageOf } from "@/api/client";
+import { api, failureOf } from "@/api/client";
 import type { Action, PipelineSummary } from "@/api/schema";
 import { KilledNote } from "@/components/ActionPreview";
 import bulkStyles from "@/components/Bulk.module.css";
@@ -95,6 +95,6 @@ async function applyToAll(
     toast(`${plural(succeeded.length, "pipeline")} ${RESULTS[action]}`, "info", undo);
   }
   for (const answer of results) {
-    if (answer.status === "rejected") toast(messageOf(answer.reason), "error");
+    if (answer.status === "rejected") toast(failureOf(answer.reason), "error");
   }
 }

@@ -14,9 +14,10 @@ import { StaleBadge } from "@/components/StaleBadge";
 import { useTitle } from "@/components/useTitle";
 import { gitLaunchUrl, navigate, setQuery, useLocation } from "@/lib/location";
 import { groupByProgram } from "@/programs/model/programs";
+import { organisationApi } from "@/people/api/organisation";
 import { useWho } from "@/people/useWho";
 import { BulkBar } from "@/run/list/BulkBar";
-import { filterOf, NO_FILTER, periodOf, startOf } from "@/run/list/filter";
+import { filterOf, NO_FILTER, ownersOf, periodOf, startOf } from "@/run/list/filter";
 import { FirstSteps } from "@/run/list/FirstSteps";
 import styles from "@/run/list/PipelinesPage.module.css";
 import { ProgramList } from "@/run/list/ProgramList";
@@ -40,6 +41,11 @@ export function PipelinesPage() {
   useTitle("Pipelines");
 
   const filtered = query.toString() !== "";
+  const members = useQuery({
+    queryKey: ["members"],
+    queryFn: ({ signal }) => organisationApi.members(signal),
+    enabled: IN_CLOUD,
+  });
   const { pipelines } = list;
   const shown = pipelines ?? [];
   const selected = shown.filter((one) => chosen.has(one.pipeline.id));
@@ -66,7 +72,7 @@ export function PipelinesPage() {
         <Toolbar
           filter={filter}
           period={period}
-          owners={shown.map((one) => one.pipeline.owner).filter((owner) => owner !== "")}
+          owners={ownersOf(shown, members.data?.members ?? [])}
           counts={filter.state === undefined ? countStates(shown) : null}
           isPart={list.hasMore}
           selectAll={{

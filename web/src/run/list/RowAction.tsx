@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { api, messageOf } from "@/api/client";
+import { api, failureOf } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
@@ -56,7 +56,7 @@ export function RowAction({ summary }: { summary: PipelineSummary }) {
   const mutation = useMutation({
     mutationFn: (chosen: Kind) => execute(chosen, summary),
     onSuccess: (_, chosen) => toast(`${LABELS[chosen]}: ${summary.pipeline.title}`, "info"),
-    onError: (error) => toast(messageOf(error), "error"),
+    onError: (error) => toast(failureOf(error), "error"),
     onSettled: () => client.invalidateQueries({ queryKey: ["pipelines"] }),
   });
   if (kind === null) return null;

@@ -55,7 +55,7 @@ export function Search({ text }: { text: string }) {
 interface Props {
   filter: Filter;
   period: Period | null;
-  /** Owners of the pipelines that are loaded. */
+  /** Owners that are suggested, in order. */
   owners: readonly string[];
   /** Loaded pipelines by state; null if unknown, because the list is filtered by state. */
   counts: ReadonlyMap<State, number> | null;
@@ -103,7 +103,7 @@ export function Toolbar({ filter, period, owners, counts, isPart, selectAll }: P
   );
 }
 
-/** Filters by owner. Others than the suggested ones may have pipelines that are not loaded. */
+/** Filters by owner. Others than the suggested ones may have had pipelines, too. */
 function Owner({ chosen, known }: { chosen: string; known: readonly string[] }) {
   const list = useId();
   const choose = (owner: string) => {
@@ -127,7 +127,7 @@ function Owner({ chosen, known }: { chosen: string; known: readonly string[] }) 
         }}
       />
       <datalist id={list}>
-        {[...new Set(known)].toSorted().map((owner) => (
+        {known.map((owner) => (
           <option key={owner} value={owner} />
         ))}
       </datalist>

@@ -1,7 +1,7 @@
 /** The filter of the list. It is in the URL, so that it can be shared and saved. */
 
 import type { ListQuery } from "@/api/client";
-import type { State } from "@/api/schema";
+import type { Member, PipelineSummary, State } from "@/api/schema";
 import { STATES } from "@/run/model/states";
 
 export type Lifecycle = NonNullable<ListQuery["lifecycle"]>;
@@ -42,6 +42,15 @@ export function periodOf(query: URLSearchParams): Period | null {
 /** The earliest launch of a period, in seconds since the epoch. */
 export function startOf(period: Period | null, now: number): number | null {
   return period === null ? null : now - Number(period) * DAY;
+}
+
+/** The owners that the filter suggests: those of the loaded pipelines, and all members. */
+export function ownersOf(
+  pipelines: readonly PipelineSummary[],
+  members: readonly Pick<Member, "user">[],
+): string[] {
+  const owners = pipelines.map((one) => one.pipeline.owner).filter((owner) => owner !== "");
+  return [...new Set([...owners, ...members.map(({ user }) => user)])].toSorted();
 }
 
 /** Removes every part of the filter. */

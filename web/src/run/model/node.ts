@@ -157,11 +157,21 @@ export function isEdit(node: TreeNode, change: NodeChange): boolean {
   );
 }
 
+type Times = Pick<TreeNode, "started" | "ended" | "idle">;
+
+/**
+ * When a node ran, as the tree shows it; its view has the times that the tree does not have yet.
+ * A group that only waits for a decision is running, and has an end.
+ */
+export function timesOf(live: TreeNode | undefined, view: NodeView): Times {
+  const viewed = newNode(view.path, view.type);
+  applyView(viewed, view, 0);
+  if (live === undefined || live.seq < 0) return viewed;
+  return { started: live.started ?? viewed.started, ended: live.ended, idle: live.idle };
+}
+
 /** Seconds that a node has run, without the time in which its pipeline was not active. */
-export function timeOf(
-  { started, ended, idle }: Pick<TreeNode, "started" | "ended" | "idle">,
-  now: number,
-): number | null {
+export function timeOf({ started, ended, idle }: Times, now: number): number | null {
   const took = elapsed(started, ended, now);
   return took === null ? null : Math.max(0, took - idle);
 }

@@ -18,7 +18,7 @@ import { withoutCommand } from "@/run/model/advice";
 import { nameOf, ROOT } from "@/run/model/paths";
 import { shortAncestors } from "@/run/model/shortPath";
 import { retryText } from "@/run/model/waiting";
-import { timeOf } from "@/run/model/node";
+import { timeOf, timesOf } from "@/run/model/node";
 import { displayState, failureText, isFinished, stoppedText } from "@/run/model/states";
 import type { Actions } from "@/run/actions/useActions";
 import styles from "@/run/node/NodeHeader.module.css";
@@ -112,13 +112,9 @@ function NodeState({ session, detail }: { session: PipelineSession; detail: Node
   const status = live !== undefined && live.seq >= 0 ? live : node;
   const running = status.state === "running";
   const last = node.attempts.at(-1);
-  const { started, ended, idle } = {
-    started: live?.started ?? last?.started ?? node.started,
-    ended: live?.ended ?? last?.ended ?? node.ended,
-    idle: live?.idle ?? node.idle,
-  };
+  const times = timesOf(live, node);
   const now = useNow(running);
-  const took = timeOf({ started, ended: running ? null : ended, idle }, now);
+  const took = timeOf(times, now);
   const failure =
     status.cause === "timeout" && node.stopped_by !== null
       ? stoppedText(node.stopped_by)
@@ -126,7 +122,7 @@ function NodeState({ session, detail }: { session: PipelineSession; detail: Node
   return (
     <span className={styles.state}>
       <StatePill state={displayState(status)} reason={failure} />
-      {took === null || (ended === null && !running) ? null : (
+      {took === null || (times.ended === null && !running) ? null : (
         <span className="number">{duration(took)}</span>
       )}
     </span>

@@ -10,7 +10,7 @@ import type {
   NodeView,
   PipelineSummary,
 } from "@/api/schema";
-import { applyView, newNode, timeOf } from "@/run/model/node";
+import { applyView, newNode, timeOf, timesOf } from "@/run/model/node";
 import { ancestorsOf, isWithin, ROOT } from "@/run/model/paths";
 import { flatten, nameOfRow, rowOf } from "@/run/tree/model/rows";
 import { NO_COUNTS } from "@/run/model/states";
@@ -498,6 +498,24 @@ describe("the times of a group", () => {
     const again = new TreeModel(summary());
     again.addFound([group("/a", {}, { ...time, state: "done" })], 7);
     expect(timeOf(again.nodes.get("/a") ?? node, 999)).toBe(9.5);
+  });
+});
+
+describe("the header of a node", () => {
+  it("has the time of the tree, also of a group that only waits for a decision", () => {
+    const waits = group(
+      "/a",
+      { running: 1 },
+      { state: "running", started: 100, ended: 160, idle: 50 },
+    );
+    const model = new TreeModel(summary());
+    model.addFound([waits], 5);
+    expect(timeOf(timesOf(model.nodes.get("/a"), waits), 999)).toBe(10);
+    expect(timeOf(timesOf(undefined, waits), 999)).toBe(10);
+
+    model.apply(batch(6, [change(6, "/a", { type: "Parallel", state: "running", time: 200 })]));
+    model.apply({ ...batch(7, []), times: { "/a": { started: 100, ended: null, idle: 90 } } });
+    expect(timeOf(timesOf(model.nodes.get("/a"), waits), 220)).toBe(30);
   });
 });
 

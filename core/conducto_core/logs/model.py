@@ -1,0 +1,101 @@
+"""Records of the output of several commands in one sequence."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from conducto_core.record import Record
+from conducto_core.run.model.params import MAX_PATTERN, PipelineId, Stream
+
+#: Maximum lines of a page, characters of a line, and characters of a cursor and of ``nodes``.
+MAX_MERGED_LINES = 2000
+MAX_MERGED_TEXT = 2000
+MAX_CURSOR = 8000
+MAX_NODES_TEXT = 8000
+
+Level = Literal["info", "warning", "error"]
+
+
+class MergedPageParams(Record):
+    """The output of the newest attempts below a node, by time.
+
+    Attributes:
+        nodes: Only the commands at and below these paths, one a line.
+        level: Only lines of this level or a higher one.
+        text: Text that a line must contain.
+        regex: ``text`` is a Python regular expression, matched within one line.
+        at: `MergedPage.back` or `MergedPage.next`; without it, the page has the newest lines.
+        limit: Maximum lines.
+    """
+
+    id: PipelineId
+    root: str = "/"
+    nodes: str | None = Field(default=None, max_length=MAX_NODES_TEXT)
+    level: Level | None = None
+    text: str | None = Field(default=None, min_length=1, max_length=MAX_PATTERN)
+    regex: bool = False
+    ignore_case: bool = False
+    stream: Stream | None = None
+    at: str | None = Field(default=None, max_length=MAX_CURSOR)
+    limit: int = Field(default=500, ge=1, le=MAX_MERGED_LINES)
+
+
+class MergedNode(Record):
+    """A command whose output is in a page."""
+
+    path: str
+    attempt: int
+
+
+class MergedLine(Record):
+    """A line of output.
+
+    Attributes:
+        node: Its command, as a place in `MergedPage.nodes`.
+        time: When it was read from the command's pipe, in seconds since the epoch.
+        offset: Position of its first byte in the stream.
+        text: The line; of a longer one its start, or the part around the match.
+        match: Start and end of the match in ``text``.
+    """
+
+    node: int
+    stream: Stream
+    time: float
+    offset: int
+    level: Level
+    text: str
+    match: tuple[int, int] | None = None
+
+
+class UnreadOutput(Record):
+    """Commands whose output is not in the sequence.
+
+    Attributes:
+        reason: What has to change for them to be read.
+        again: The same request may read them a moment later.
+    """
+
+    count: int
+    reason: str
+    again: bool = False
+
+
+class MergedPage(Record):
+    """Lines of several commands by time, and the way to earlier and later ones.
+
+    Attributes:
+        back: Continues with earlier lines; None at the start, and in a page of later lines.
+        next: Continues with later lines, also with those that do not exist yet; None if all
+            commands have ended, and in a page of earlier lines.
+        commands: Number of commands that have started.
+        left: Those whose earlier output has not been read or searched yet.
+        unread: Those that cannot be read now, for each reason.
+    """
+
+    nodes: tuple[MergedNode, ...] = ()
+    lines: tuple[MergedLine, ...] = ()
+    back: str | None = None
+    next: str | None = None
+    commands: int = 0
+    left: int = 0
+    unread: tuple[UnreadOutput, ...] = ()
