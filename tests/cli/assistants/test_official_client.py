@@ -31,8 +31,8 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
 
 
 @contextlib.asynccontextmanager
-async def over_stdio(person: Person, mode: str) -> AsyncIterator[Client]:
-    words = ["-c", CONDUCTO, "mcp", "--local", "--allow", "author"]
+async def over_stdio(person: Person, mode: str, target: str = "--local") -> AsyncIterator[Client]:
+    words = ["-c", CONDUCTO, "mcp", target, "--allow", "author"]
     parameters = StdioServerParameters(
         command=sys.executable, args=words, env=person.environment(), cwd=person.base
     )
