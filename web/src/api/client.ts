@@ -23,6 +23,7 @@ import type {
   LogLines,
   LogMatches,
   LogOutline,
+  MergedPage,
   MetricComparison,
   NodeHistory,
   PipelineComparison,
@@ -261,6 +262,7 @@ export type TreeQuery = QueryOf<"get_tree">;
 export type LogLinesQuery = QueryOf<"read_log_lines">;
 export type LogQuery = QueryOf<"read_log">;
 export type LogSearchQuery = QueryOf<"search_log">;
+export type MergedQuery = QueryOf<"read_output">;
 
 /** An action on a pipeline. Omitted fields have the server's defaults. */
 type ApprovalChoice = Pick<DecideApproval, "path" | "approve">;
@@ -296,6 +298,8 @@ export const api = {
     get<LogLines>(pipelinePath(id, "/log/lines"), query, signal),
   searchLog: (id: string, query: LogSearchQuery, signal?: AbortSignal) =>
     get<LogMatches>(pipelinePath(id, "/log/search"), query, signal),
+  mergedOutput: (id: string, query: MergedQuery, signal?: AbortSignal) =>
+    get<MergedPage>(pipelinePath(id, "/output"), query, signal),
   logOutline: (id: string, query: QueryOf<"outline_log">, signal?: AbortSignal) =>
     get<LogOutline>(pipelinePath(id, "/log/outline"), query, signal),
   logFile: (id: string, query: QueryOf<"download_log">) =>

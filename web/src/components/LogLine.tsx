@@ -26,6 +26,14 @@ interface Props {
   /** A mark in front of the text, such as that of stderr; null leaves room for it. */
   mark?: string | null;
   group?: GroupLine | null;
+  /** Shown in place of the number, after the time. */
+  prefix?: ReactNode;
+  /** The prefix has a text. */
+  named?: boolean;
+  /** The level of the line. */
+  tint?: "warning" | "error" | null;
+  /** How often the line was printed. */
+  count?: string | null;
   /** A label at the end of the line, which is drawn as an error. */
   note?: string | null;
   /** The URL links to this line. */
@@ -37,31 +45,33 @@ interface Props {
 }
 
 export function LogLine(props: Props) {
-  const { number, top, spans, marked, note = null, linked = false, measure, index } = props;
-  const { time, mark, group = null, onLink } = props;
-  const kind = note !== null ? styles.error : marked !== null || linked ? styles.found : "";
+  const { number, top, spans, marked, note = null, measure, index } = props;
+  const { time, mark, group = null, onLink, prefix, count = null } = props;
   return (
     <div
-      className={`${styles.line ?? ""} ${kind ?? ""}`}
+      className={`${styles.line ?? ""} ${kindOf(props)}`}
       style={{ transform: `translateY(${top}px)` }}
       {...(measure === undefined ? {} : { ref: measure, "data-index": index })}
     >
-      <span
-        className={`${styles.number ?? ""} ${onLink === undefined ? "" : (styles.link ?? "")}`}
-        aria-hidden
-        onMouseDown={(event) => {
-          if (event.shiftKey) event.preventDefault(); // keep the browser from selecting text
-        }}
-        onClick={(event) => onLink?.(event.shiftKey)}
-        {...(onLink === undefined ? {} : { title: "Link to this line; with Shift to a range" })}
-      >
-        {number + 1}
-      </span>
+      {prefix === undefined ? (
+        <span
+          className={`${styles.number ?? ""} ${onLink === undefined ? "" : (styles.link ?? "")}`}
+          aria-hidden
+          onMouseDown={(event) => {
+            if (event.shiftKey) event.preventDefault(); // keep the browser from selecting text
+          }}
+          onClick={(event) => onLink?.(event.shiftKey)}
+          {...(onLink === undefined ? {} : { title: "Link to this line; with Shift to a range" })}
+        >
+          {number + 1}
+        </span>
+      ) : null}
       {time === undefined ? null : (
         <span className={`${styles.time ?? ""} number`} title={time?.[1]}>
           {time?.[0]}
         </span>
       )}
+      {prefix}
       {mark === undefined ? null : <span className={styles.mark}>{mark}</span>}
       {group === null ? (
         <span className={styles.text}>
@@ -72,9 +82,20 @@ export function LogLine(props: Props) {
       ) : (
         <GroupTitle {...group} marked={marked} />
       )}
+      {count === null ? null : <span className={`${styles.count ?? ""} number`}>{count}</span>}
       {note === null ? null : <span className={styles.note}>{note}</span>}
     </div>
   );
+}
+
+function kindOf({ prefix, named, tint = null, note = null, marked, linked = false }: Props) {
+  if (prefix === undefined) {
+    return (note !== null ? styles.error : marked !== null || linked ? styles.found : "") ?? "";
+  }
+  const parts = [styles.prefixed, named === true ? "" : styles.unnamed];
+  if (tint !== null) parts.push(tint === "error" ? styles.failed : styles.warning);
+  if (linked) parts.push(styles.current);
+  return parts.join(" ");
 }
 
 function GroupTitle({
@@ -142,9 +163,9 @@ function withMark(text: string, marked: string): ReactNode {
   const end = place + marked.length;
   return (
     <>
-      {text.slice(0, place)}
+      {linked(text.slice(0, place))}
       <mark>{text.slice(place, end)}</mark>
-      {text.slice(end)}
+      {linked(text.slice(end))}
     </>
   );
 }

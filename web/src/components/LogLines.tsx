@@ -14,10 +14,16 @@ export type LogScroll = ReturnType<typeof useLogScroll>;
 
 /**
  * Scrolling of a log that follows its end until the user scrolls up. `hasFirst` leaves room for a
- * line before the log.
+ * line before the log. `alwaysWraps`: whatever the setting.
  */
-export function useLogScroll(count: number, followAtFirst = true, hasFirst = false) {
-  const [wrap, setWrap] = useSetting("wrap");
+export function useLogScroll(
+  count: number,
+  followAtFirst = true,
+  hasFirst = false,
+  alwaysWraps = false,
+) {
+  const [wrapSetting, setWrap] = useSetting("wrap");
+  const wrap = wrapSetting || alwaysWraps;
   const [follow, setFollow] = useState(followAtFirst);
   const scroll = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
@@ -39,18 +45,23 @@ export function useLogScroll(count: number, followAtFirst = true, hasFirst = fal
 
 interface PanelProps {
   label: string;
-  /** Controls above the lines. */
+  /** Controls above the lines; `wraps`: in several rows if they need it. */
   tools: ReactNode;
+  wraps?: boolean;
   /** Facts below the lines. */
   foot: ReactNode;
   children: ReactNode;
 }
 
 /** A log with its controls and facts. */
-export function LogPanel({ label, tools, foot, children }: PanelProps) {
+export function LogPanel({ label, tools, wraps = false, foot, children }: PanelProps) {
   return (
     <div className={styles.panel}>
-      <div className={styles.tools} role="toolbar" aria-label={label}>
+      <div
+        className={`${styles.tools ?? ""} ${wraps ? (styles.wraps ?? "") : ""}`}
+        role="toolbar"
+        aria-label={label}
+      >
         {tools}
       </div>
       {children}

@@ -39,8 +39,8 @@ export function setQuery(changes: Record<string, string | null>, replace = false
   const query = new URLSearchParams(location.search);
   // A line number refers to one output.
   if (OUTPUT_PARAMETERS.some((name) => name in changes)) query.delete("line");
-  // Another node replaces the watched outputs.
-  if ("node" in changes) query.delete("watch");
+  // The selected nodes are those of one group.
+  if ("node" in changes && !("nodes" in changes)) query.delete("nodes");
   for (const [name, value] of Object.entries(changes)) {
     if (value === null || value === "") query.delete(name);
     else query.set(name, value);

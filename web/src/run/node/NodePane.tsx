@@ -47,9 +47,7 @@ const DetailsTab = lazily(async () => (await import("@/run/node/DetailsTab")).De
 const FilesTab = lazily(async () => (await import("@/run/node/FilesTab")).FilesTab);
 const ResultsTab = lazily(async () => (await import("@/results/ResultsTab")).ResultsTab);
 
-const OutputSearchTab = lazily(
-  async () => (await import("@/logs/OutputSearchTab")).OutputSearchTab,
-);
+const MergedTab = lazily(async () => (await import("@/logs/MergedTab")).MergedTab);
 
 export interface NodePaneProps {
   session: PipelineSession;
@@ -192,7 +190,7 @@ function NodeTabs({
         ) : null}
         {tab === "output" && isExec ? <OutputTab session={session} detail={detail} /> : null}
         {tab === "output" && !isExec ? (
-          <OutputSearchTab session={session} path={detail.node.path} />
+          <MergedTab session={session} path={detail.node.path} />
         ) : null}
         {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
         {tab === "results" && attempt !== undefined ? (

@@ -14,7 +14,7 @@ import { visible } from "@/lib/visible";
 import { firstMatches } from "@/run/tree/live/search";
 import type { PipelineSession } from "@/run/live/session";
 import { useMedians } from "@/run/live/useMedians";
-import { pathsText } from "@/logs/model/outputSearch";
+import { pathsText } from "@/logs/model/merged";
 import { nameOf } from "@/run/model/paths";
 import shared from "@/run/overview/Overview.module.css";
 import styles from "@/run/overview/Running.module.css";
@@ -67,9 +67,11 @@ export function Running({ session, path, count }: Props) {
         <Button
           variant="quiet"
           className={styles.watch ?? ""}
-          onClick={() => setQuery({ watch: pathsText(longest.map((node) => node.path)) })}
+          onClick={() =>
+            setQuery({ tab: "output", nodes: pathsText(longest.map((node) => node.path)) })
+          }
         >
-          Watch outputs
+          Follow their output
         </Button>
       </h3>
       <div className={styles.list}>

@@ -8,12 +8,10 @@ import { SignedOut } from "@/components/SignedOut";
 import { useTitle } from "@/components/useTitle";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import { lazily } from "@/components/lazily";
-import { MAX_WATCHED } from "@/logs/watch";
 import type { PipelineSession } from "@/run/live/session";
 import { useLiveVersion } from "@/api/stream";
 import { useSession } from "@/run/live/useSession";
 import { toQuery } from "@/run/timeline/model/openGroups";
-import { pathsFrom } from "@/logs/model/outputSearch";
 import { ROOT } from "@/run/model/paths";
 import { tabTitle } from "@/run/model/titles";
 import { type Actions, type ActionTarget, useActions } from "@/run/actions/useActions";
@@ -37,8 +35,6 @@ const Tour = lazily(async () => (await import("@/components/Tour")).Tour, {
   placeholder: null,
   ahead: false,
 });
-
-const WatchPane = lazily(async () => (await import("@/logs/WatchPane")).WatchPane);
 
 export function PipelinePage({ params }: PageProps) {
   const id = params.id ?? "";
@@ -78,7 +74,6 @@ function useTarget(session: PipelineSession) {
 function Workbench({ session }: { session: PipelineSession }) {
   const { query } = useLocation();
   const node = query.get("node");
-  const watched = pathsFrom(query.get("watch")).slice(0, MAX_WATCHED);
   const showsTree = query.get("view") === "tree" && node === null;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const help = useHelpOpen();
@@ -136,16 +131,12 @@ function Workbench({ session }: { session: PipelineSession }) {
           />
         }
         node={
-          watched.length > 0 ? (
-            <WatchPane session={session} paths={watched} />
-          ) : (
-            <NodePane
-              session={session}
-              path={node ?? ROOT}
-              actions={actions}
-              onClose={() => setQuery({ node: null, attempt: null, tab: null, view: "tree" })}
-            />
-          )
+          <NodePane
+            session={session}
+            path={node ?? ROOT}
+            actions={actions}
+            onClose={() => setQuery({ node: null, attempt: null, tab: null, view: "tree" })}
+          />
         }
       />
       <Announcer session={session} path={node ?? ROOT} />

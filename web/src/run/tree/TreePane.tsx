@@ -10,7 +10,7 @@ import type { PipelineSession } from "@/run/live/session";
 import { ORDERS } from "@/run/tree/model/sorting";
 import { failures, NO_COUNTS, stateLabel, STATES } from "@/run/model/states";
 import type { Actions } from "@/run/actions/useActions";
-import { watchOutputs } from "@/logs/watch";
+import { pathsText } from "@/logs/model/merged";
 import { SearchResults } from "@/run/tree/SearchResults";
 import { Tree } from "@/run/tree/Tree";
 import styles from "@/run/tree/TreePane.module.css";
@@ -144,7 +144,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
   );
 }
 
-function SelectionBar({ session, selected, onSelect, actions, targets }: TreePaneProps) {
+function SelectionBar({ selected, onSelect, actions, targets }: TreePaneProps) {
   return (
     <div className={`${bulkStyles.bar} ${styles.bulk}`} role="toolbar" aria-label="Selected nodes">
       <strong role="status">{`${selected.size.toLocaleString("en")} selected`}</strong>
@@ -160,7 +160,11 @@ function SelectionBar({ session, selected, onSelect, actions, targets }: TreePan
       <Button shortcut="m" onClick={() => actions.modify(targets)}>
         Modify
       </Button>
-      <Button onClick={() => void watchOutputs(session, [...selected])}>Watch outputs</Button>
+      <Button
+        onClick={() => setQuery({ node: null, tab: "output", nodes: pathsText([...selected]) })}
+      >
+        Show output
+      </Button>
       <Button variant="quiet" shortcut="Esc" onClick={() => onSelect(new Set())}>
         Clear
       </Button>

@@ -1,0 +1,474 @@
+import { useEffect, useLayoutEffect, useMemo, useRef, useState, type SyntheticEvent } from "react";
+
+import { useLive, useLiveVersion } from "@/api/stream";
+import { Button } from "@/components/Button";
+import { EmptyState, LoadError } from "@/components/EmptyState";
+import { Icon } from "@/components/Icon";
+import { Loading } from "@/components/Loading";
+import { LogLines, LogPanel, type LogScroll, useLogScroll } from "@/components/LogLines";
+import segments from "@/components/Segments.module.css";
+import { StateIcon } from "@/components/StateIcon";
+import { Menu } from "@/components/Menu";
+import { useMediaQuery } from "@/components/useMediaQuery";
+import { useNow } from "@/components/useNow";
+import { parseLine, PLAIN } from "@/lib/ansi";
+import { followLink, outputUrl, setQuery, useLocation } from "@/lib/location";
+import { currentSettings, useSetting } from "@/lib/settings";
+import { moment, plural, sinceStart } from "@/lib/time";
+import { visible } from "@/lib/visible";
+import { type MergedFilter, MergedOutput } from "@/logs/live/mergedOutput";
+import {
+  colourOf,
+  nextOf,
+  pathsFrom,
+  type Row,
+  rowsOf,
+  searchedText,
+  unreadText,
+} from "@/logs/model/merged";
+import styles from "@/logs/MergedTab.module.css";
+import { STREAM_LABELS, STREAM_VIEWS } from "@/logs/model/outputPlaces";
+import type { PipelineSession } from "@/run/live/session";
+import { nameOf } from "@/run/model/paths";
+import { NO_COUNTS } from "@/run/model/states";
+
+const LEVELS = [null, "warning", "error"] as const;
+const LEVEL_LABELS = { warning: "Warnings", error: "Errors" };
+/** Rows from the top at which earlier lines are requested. */
+const NEAR_START = 30;
+
+interface Props {
+  session: PipelineSession;
+  /** The group whose commands are shown. */
+  path: string;
+}
+
+/** What the URL selects. */
+function filterOf(path: string, query: URLSearchParams): MergedFilter {
+  const text = query.get("find") ?? "";
+  const level = LEVELS.find((one) => one !== null && one === query.get("level"));
+  const stream = (["stdout", "stderr"] as const).find((one) => one === query.get("stream"));
+  const nodes = pathsFrom(query.get("nodes"));
+  return {
+    root: path,
+    ...(text === "" ? {} : { text, regex: query.has("regex") }),
+    ...(level === undefined || level === null ? {} : { level }),
+    ...(stream === undefined ? {} : { stream }),
+    ...(nodes.length === 0 ? {} : { nodes: nodes.join("\n") }),
+  };
+}
+
+/** The output of all commands of a group in one sequence. The filter is in the URL. */
+export function MergedTab({ session, path }: Props) {
+  const { query } = useLocation();
+  const filter = filterOf(path, query);
+  const counts = session.model?.nodes.get(path)?.counts ?? NO_COUNTS;
+  const running = counts.running + counts.queued > 0;
+  const [showTimes] = useSetting("lineTimes");
+  const key = JSON.stringify(filter);
+  const output = useLive(() => new MergedOutput(session.id, filter, running), key);
+  useEffect(() => output?.setRunning(running), [output, running]);
+  if (output === null) return null;
+  return (
+    <Lines
+      key={key}
+      id={session.id}
+      output={output}
+      filter={filter}
+      active={counts.running}
+      start={showTimes ? (session.model?.summary.started ?? null) : null}
+    />
+  );
+}
+
+interface LinesProps {
+  id: string;
+  output: MergedOutput;
+  filter: MergedFilter;
+  /** Number of commands that run. */
+  active: number;
+  start: number | null;
+}
+
+function Lines({ id, output, filter, active, start }: LinesProps) {
+  useLiveVersion(output);
+  const { lines } = output;
+  const rows = useMemo(() => rowsOf(lines), [lines]);
+  const errors = useMemo(
+    () => rows.flatMap(({ line }, at) => (line.level === "error" ? [at] : [])),
+    [rows],
+  );
+  const isNarrow = useMediaQuery("(max-width: 720px)");
+  const log = useLogScroll(rows.length, true, false, isNarrow);
+  const [current, setCurrent] = useState<string | null>(null);
+  const fresh = useFreshLines(lines.length === 0 ? null : (lines.at(-1)?.key ?? null), rows, log);
+  useEarlierLines(output, rows, log);
+  const at = current === null ? null : rows.findIndex(({ line }) => line.key === current);
+  const toError = (step: 1 | -1) => {
+    const found = nextOf(errors, at ?? (step > 0 ? null : rows.length), step);
+    if (found === null) return;
+    setCurrent(rows[found]?.line.key ?? null);
+    log.scrollTo(found);
+  };
+  useErrorKeys(toError);
+  const tools = (
+    <>
+      <Search filter={filter} />
+      <Levels filter={filter} />
+      <Errors
+        count={errors.length}
+        at={at === null ? -1 : errors.indexOf(at)}
+        more={output.hasEarlier}
+        onStep={toError}
+      />
+      <span className={styles.space} />
+      <Options filter={filter} log={log} />
+    </>
+  );
+  return (
+    <LogPanel
+      label="Output of all commands"
+      wraps
+      tools={tools}
+      foot={<Foot output={output} log={log} fresh={fresh} />}
+    >
+      <Truth output={output} filter={filter} />
+      {output.error === null ? null : (
+        <LoadError message={output.error} onRetry={() => output.restart()} />
+      )}
+      {rows.length === 0 ? (
+        <Empty output={output} filter={filter} active={active} />
+      ) : (
+        <LogLines
+          log={log}
+          label="Output of all commands"
+          marks={errors.map((index) => ({ index, kind: "error" as const }))}
+          line={(index) => lineOf(id, rows[index], index, start, current)}
+        />
+      )}
+    </LogPanel>
+  );
+}
+
+/** The properties of a row. */
+function lineOf(
+  id: string,
+  row: Row | undefined,
+  index: number,
+  start: number | null,
+  current: string | null,
+) {
+  if (row === undefined) return { number: index, spans: undefined, marked: null };
+  const { line, count, named } = row;
+  const { level, match, text } = line;
+  return {
+    number: index,
+    spans: parseLine(text, PLAIN).spans,
+    marked: match === null ? null : text.slice(match[0], match[1]),
+    ...(start === null
+      ? {}
+      : { time: [sinceStart(line.time - start), moment(line.time)] as const }),
+    prefix: <Prefix id={id} row={row} />,
+    named,
+    tint: level === "info" ? null : level,
+    linked: line.key === current,
+    count: count > 1 ? `× ${count.toLocaleString("en")}` : null,
+  };
+}
+
+function Prefix({ id, row: { line, named } }: { id: string; row: Row }) {
+  const { path, attempt, stream } = line;
+  return (
+    <a
+      className={styles.prefix}
+      style={{ color: `var(--node-${colourOf(path)})` }}
+      href={outputUrl(id, { node: path, attempt, stream })}
+      onClick={followLink}
+      title={visible(path)}
+      tabIndex={named ? 0 : -1}
+      {...(named ? {} : { "aria-hidden": true })}
+    >
+      <i className={styles.swatch} aria-hidden />
+      <span className="clip">{named ? visible(nameOf(path)) : ""}</span>
+    </a>
+  );
+}
+
+/** Rows that arrived since the log stopped following. */
+function useFreshLines(newest: string | null, rows: readonly Row[], log: LogScroll): number {
+  const seen = useRef(newest);
+  useEffect(() => {
+    if (log.follow) seen.current = newest;
+  }, [log.follow, newest]);
+  if (log.follow || seen.current === newest) return 0;
+  const last = rows.findLastIndex(({ line }) => line.key === seen.current);
+  return last < 0 ? 0 : rows.length - 1 - last;
+}
+
+/** Request earlier lines near the start, and keep the lines in view where they are. */
+function useEarlierLines(output: MergedOutput, rows: readonly Row[], log: LogScroll): void {
+  const { virtual, scroll } = log;
+  const top = virtual.getVirtualItems()[0]?.index ?? 0;
+  const moved = !log.follow;
+  useEffect(() => {
+    if (moved && top < NEAR_START) output.loadEarlier();
+  }, [output, top, moved, rows]);
+  const before = useRef<readonly Row[]>(rows);
+  useLayoutEffect(() => {
+    const [first] = before.current;
+    const added = rows.findIndex(({ line }) => line.key === first?.line.key);
+    before.current = rows;
+    if (added > 0 && moved && scroll.current !== null) {
+      const size = virtual.getOffsetForIndex(added, "start")?.[0] ?? 0;
+      scroll.current.scrollTop += size;
+    }
+  }, [rows, moved, virtual, scroll]);
+}
+
+/** `]` and `[` go to the next and the previous error. */
+function useErrorKeys(toError: (step: 1 | -1) => void): void {
+  const newest = useRef(toError);
+  useEffect(() => {
+    newest.current = toError;
+  });
+  useEffect(() => {
+    const onKey = ({ key, target, ctrlKey, metaKey, altKey, defaultPrevented }: KeyboardEvent) => {
+      if (ctrlKey || metaKey || altKey || defaultPrevented || !currentSettings().keys) return;
+      const isTyping =
+        target instanceof Element && target.closest("input, textarea, select, dialog, [role=menu]");
+      if (isTyping !== false && isTyping !== null) return;
+      if (key === "]") newest.current(1);
+      if (key === "[") newest.current(-1);
+    };
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
+  }, []);
+}
+
+function Search({ filter: { text = "", regex = false } }: { filter: MergedFilter }) {
+  const [typed, setTyped] = useState(text);
+  const field = useRef<HTMLInputElement>(null);
+  const onSubmit = (event: SyntheticEvent) => {
+    event.preventDefault();
+    setQuery({ find: typed === "" ? null : typed }, true);
+  };
+  const pressed = useLocation().query.has("regex");
+  return (
+    <form className={styles.search} role="search" onSubmit={onSubmit}>
+      <input
+        ref={field}
+        className={`field ${styles.field ?? ""}`}
+        type="search"
+        placeholder="Search the output of all commands"
+        aria-label="Search the output of all commands"
+        value={typed}
+        onChange={(event) => {
+          setTyped(event.target.value);
+          if (event.target.value === "" && text !== "") setQuery({ find: null }, true);
+        }}
+      />
+      <Button
+        className={styles.regex ?? ""}
+        aria-pressed={regex || pressed}
+        aria-label="Regular expression"
+        title="Regular expression"
+        onClick={() =>
+          setQuery({ regex: pressed ? null : "1", find: typed === "" ? null : typed }, true)
+        }
+      >
+        .*
+      </Button>
+    </form>
+  );
+}
+
+function Levels({ filter }: { filter: MergedFilter }) {
+  return (
+    <div className={segments.segments} role="group" aria-label="Level">
+      {LEVELS.map((level) => (
+        <Button
+          key={level}
+          aria-pressed={level === (filter.level ?? null)}
+          aria-label={level === null ? "All levels" : LEVEL_LABELS[level]}
+          onClick={() => setQuery({ level }, true)}
+        >
+          {level === null ? (
+            "All"
+          ) : (
+            <>
+              <StateIcon state={level} />
+              <span className={styles.long}>{LEVEL_LABELS[level]}</span>
+            </>
+          )}
+        </Button>
+      ))}
+    </div>
+  );
+}
+
+interface ErrorsProps {
+  count: number;
+  /** The place of the current one; -1 for none. */
+  at: number;
+  /** There may be more in earlier lines. */
+  more: boolean;
+  onStep: (step: 1 | -1) => void;
+}
+
+function Errors({ count, at, more, onStep }: ErrorsProps) {
+  if (count === 0) return null;
+  const all = `${count.toLocaleString("en")}${more ? "+" : ""}`;
+  return (
+    <span className={styles.errors} role="group" aria-label="Errors">
+      <Button
+        variant="quiet"
+        aria-label="Previous error"
+        title="Previous error: ["
+        onClick={() => onStep(-1)}
+      >
+        ‹
+      </Button>
+      <span className="number" role="status">
+        {at < 0 ? plural(count, "error").replace(/^[\d,]+/, all) : `${at + 1} of ${all} errors`}
+      </span>
+      <Button
+        variant="quiet"
+        aria-label="Next error"
+        title="Next error: ]"
+        onClick={() => onStep(1)}
+      >
+        ›
+      </Button>
+    </span>
+  );
+}
+
+function Options({ filter, log }: { filter: MergedFilter; log: LogScroll }) {
+  const [showTimes, setShowTimes] = useSetting("lineTimes");
+  const nodes = filter.nodes === undefined ? 0 : filter.nodes.split("\n").length;
+  return (
+    <>
+      {nodes === 0 ? null : (
+        <Button
+          title="Show the output of all commands"
+          onClick={() => setQuery({ nodes: null }, true)}
+        >
+          {`${plural(nodes, "node")} selected`}
+          <Icon name="close" />
+        </Button>
+      )}
+      <Menu
+        label="Output options"
+        entries={[
+          ...STREAM_VIEWS.map((one) => ({
+            label: one === "all" ? "Both streams" : `Only ${STREAM_LABELS[one]}`,
+            checked: one === (filter.stream ?? "all"),
+            onSelect: () => setQuery({ stream: one === "all" ? null : one }, true),
+          })),
+          "separator" as const,
+          { label: "Follow", checked: log.follow, onSelect: () => log.setFollow(!log.follow) },
+          { label: "Wrap", checked: log.wrap, onSelect: () => log.setWrap(!log.wrap) },
+          { label: "Times", checked: showTimes, onSelect: () => setShowTimes(!showTimes) },
+        ]}
+      />
+    </>
+  );
+}
+
+/** What was searched and what was not: "no match" is true only at the end. */
+function Truth({ output, filter }: { output: MergedOutput; filter: MergedFilter }) {
+  const { commands, left, unread, nextTry, reading } = output;
+  const now = useNow(nextTry !== null);
+  const filtered = filter.text !== undefined || filter.level !== undefined;
+  const missing = unreadText(unread, nextTry === null ? null : Math.ceil(nextTry - now));
+  if (!output.loaded || (!filtered && missing === null)) return null;
+  const share = commands === 0 ? 1 : (commands - left) / commands;
+  return (
+    <div className={styles.truth} role="status">
+      {filtered ? (
+        <>
+          <svg className={styles.track} viewBox="0 0 100 2" preserveAspectRatio="none" aria-hidden>
+            <rect width="100" height="2" />
+            <rect width={100 * share} height="2" />
+          </svg>
+          <strong className="number">{searchedText(commands, left)}.</strong>
+        </>
+      ) : null}
+      {missing === null ? null : <span className={styles.missing}>{missing}.</span>}
+      {!filtered || !output.hasEarlier ? null : reading ? (
+        <Button variant="quiet" onClick={() => output.stop()}>
+          Stop
+        </Button>
+      ) : (
+        <Button variant="quiet" onClick={() => output.loadEarlier()}>
+          Search further
+        </Button>
+      )}
+    </div>
+  );
+}
+
+interface EmptyProps {
+  output: MergedOutput;
+  filter: MergedFilter;
+  active: number;
+}
+
+function Empty({ output, filter, active }: EmptyProps) {
+  const filtered = filter.text !== undefined || filter.level !== undefined;
+  if (output.error !== null) return null;
+  if (!output.loaded) {
+    return (
+      <div className={styles.empty}>
+        <Loading rows={12} />
+      </div>
+    );
+  }
+  const isComplete = !output.hasEarlier && output.unread.length === 0;
+  const title = filtered
+    ? isComplete
+      ? "No matching lines"
+      : "No matching lines so far"
+    : active > 0
+      ? `No output yet; ${plural(active, "command")} running`
+      : "No output";
+  return (
+    <div className={styles.empty}>
+      <EmptyState title={title} />
+    </div>
+  );
+}
+
+interface FootProps {
+  output: MergedOutput;
+  log: LogScroll;
+  /** Rows below those that were seen. */
+  fresh: number;
+}
+
+function Foot({ output, log, fresh }: FootProps) {
+  const { lines, commands, dropped } = output;
+  const more = output.hasEarlier ? "+" : "";
+  return (
+    <>
+      <span>{`${plural(commands, "command")}, ${lines.length.toLocaleString("en")}${more} lines`}</span>
+      {dropped ? (
+        <span>
+          Older lines were dropped.{" "}
+          <Button variant="quiet" onClick={() => output.restart()}>
+            Reload
+          </Button>
+        </span>
+      ) : (
+        <span className={styles.long}>Order within 0.1s may differ</span>
+      )}
+      <span className={styles.space} />
+      {log.follow ? null : (
+        <Button variant="quiet" onClick={() => log.setFollow(true)}>
+          {fresh === 0 ? "Follow" : `Follow: ${fresh.toLocaleString("en")} new`}
+          <Icon name="chevron" />
+        </Button>
+      )}
+    </>
+  );
+}
