@@ -131,7 +131,8 @@ def _cache(inputs: dict[str, str], machine: Machine) -> list[tuple[str, str]]:
             variable, folder = _CACHES[path.removeprefix("./")]
             machine.env[variable] = f"{CACHE}/{folder}"
             continue
-        words = f'{re.sub(r"[^a-zA-Z0-9]+", "-", path).strip("-")} "{key}" {path}'
+        # A directory is restored as itself if the name of the cache is its name.
+        words = f'{path.rstrip("/").rpartition("/")[2]} "{key}" {path}'
         found.append((f"Restore {path}", f"conducto-data-user restore-cache {words} || true"))
         found.append((f"Save {path}", f"conducto-data-user save-cache {words}"))
     return found

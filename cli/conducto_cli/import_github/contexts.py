@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 #: ``{value of github: parameter of the script}``
 _EVENT = {
     "event_name": "event",
-    "head_ref": "branch",
-    "event.pull_request.head.ref": "branch",
+    "head_ref": "head_branch",
+    "event.pull_request.head.ref": "head_branch",
     "branch": "branch",
     "base_ref": "base_branch",
     "tag": "tag",

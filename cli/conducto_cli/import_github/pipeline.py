@@ -22,7 +22,7 @@ from conducto_cli.import_github.script import (
     quoted,
     source,
 )
-from conducto_cli.import_github.triggers import default_branch, events_of, refs, triggers
+from conducto_cli.import_github.triggers import events_of, refs, triggers
 from conducto_cli.import_github.workflow import EMPTY, Item, WorkflowError, needs_of, parse
 
 if TYPE_CHECKING:
@@ -97,11 +97,7 @@ class _Workflow:
         title = item.get("name")
         self._title = PurePath(file).stem if title is None else _line(title.text)
         self.name = identifier(self._title, taken)
-        known = {
-            "event": 'str = "push"',
-            "branch": f"str = {quoted((default_branch(item),))}",
-            **_inputs(item),
-        }
+        known = {"event": 'str = "workflow_dispatch"', **_inputs(item)}
         self._parameters = Parameters(known, self._title, refs(item))
         items = (item.get("jobs") or EMPTY).fields()
         needs = {name: [each.text for each in needs_of(job)] for name, job in items.items()}

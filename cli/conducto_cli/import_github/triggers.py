@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conducto_cli.import_github.workflow import EMPTY, Item
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from conducto_cli.import_github.jobs import Report
 
@@ -18,11 +18,20 @@ _SECTIONS = {
     "pull_request.branches": ("pr", "base_branch"),
 }
 _MANUAL = {"workflow_dispatch", "workflow_call"}
-_OF_ALL = {"sha", "user", "repository"}
-_OF_SECTIONS = {
-    "push": {"branch"} | _OF_ALL,
-    "create-tag": {"tag"} | _OF_ALL,
-    "pr": {"branch", "base_branch", "number", "title"} | _OF_ALL,
+_OF_ALL = {"sha": "{sha}", "user": "{user}", "repository": "{repository}"}
+#: ``{section: {parameter: argument}}``. A pull request has no value for ``branch``, because a fork
+#: chooses the name of its branch.
+_ARGUMENTS = {
+    "push": {"event": "push", "branch": "{branch}", **_OF_ALL},
+    "create-tag": {"event": "push", "tag": "{tag}", **_OF_ALL},
+    "pr": {
+        "event": "pull_request",
+        "head_branch": "{branch}",
+        "base_branch": "{base_branch}",
+        "number": "{number}",
+        "title": '"$CONDUCTO_TRIGGER_TITLE"',
+        **_OF_ALL,
+    },
 }
 
 
@@ -31,13 +40,6 @@ def events_of(workflow: Item) -> dict[str, Item]:
     if isinstance(on.content, dict):
         return on.fields()
     return {each.text: Item({}, each.line) for each in on.each()}
-
-
-def default_branch(workflow: Item) -> str:
-    """Return the first branch whose pushes start the workflow, or main."""
-    push = events_of(workflow).get("push", EMPTY)
-    names = [each.text for each in (push.get("branches") or EMPTY).each()]
-    return next((name for name in names if not set(name) & set("*?[!+")), "main")
 
 
 def refs(workflow: Item) -> tuple[str, ...]:
@@ -49,41 +51,38 @@ def refs(workflow: Item) -> tuple[str, ...]:
 
 
 def triggers(
-    workflow: Item, script: str, options: Collection[str], report: Report
+    workflow: Item, script: str, parameters: dict[str, str], report: Report
 ) -> Iterator[str]:
     """Yield the sections of .conducto.cfg with which events launch the pipeline.
 
     Args:
         workflow: The workflow.
         script: The script, with the name of its function if it has several.
-        options: The parameters of that function.
+        parameters: The parameters of that function.
         report: Is called with each part without a counterpart.
     """
     for name, event in events_of(workflow).items():
-        given = {} if name == "schedule" else event.fields()
-        keys = [key for key in _SECTIONS if key.partition(".")[0] == name]
+        keys = {key.partition(".")[2]: key for key in _SECTIONS if key.startswith(f"{name}.")}
         if name == "schedule":
             for each in event.each():
                 cron = (each.get("cron") or EMPTY).text
-                words = f"{script} --event=schedule" if "event" in options else script
+                words = f"{script} --event=schedule" if "event" in parameters else script
                 add = f"conducto schedule add NAME --cron '{cron}' --zone UTC --git URL"
                 report(each.line, f"a schedule; {add} --command 'python {words}'")
-        elif not keys and name not in _MANUAL:
+            continue
+        if not keys and name not in _MANUAL:
             report(event.line, f"the event {name}; a generic trigger can launch the pipeline")
-        for key in given.keys() - {each.partition(".")[2] for each in keys} - {"inputs"}:
-            report(given[key].line, f"{key} of {name}; the pipeline starts for all of them")
-        chosen = [key for key in keys if key.partition(".")[2] in given] or keys[:1]
-        for key in chosen:
-            section, value = _SECTIONS[key]
-            words = [f"--event={name}"] if "event" in options and name != "push" else []
-            words += [f"--{each}={{{each}}}" for each in options if each in _OF_SECTIONS[section]]
-            yield from (
-                "",
-                f"    [{section}]",
-                f"    command = {' '.join(['python', script, *words])}",
-            )
-            patterns = [each.text for each in (event.get(key.partition(".")[2]) or EMPTY).each()]
+        for key, item in event.fields().items():
+            if key not in keys and name not in _MANUAL:
+                report(item.line, f"{key} of {name}; the pipeline starts for all of them")
+        for key in [key for key in keys if event.get(key) is not None] or [*keys][:1]:
+            section, tested = _SECTIONS[keys[key]]
+            given = _ARGUMENTS[section]
+            words = [f"--{each}={given[each]}" for each in parameters if each in given]
+            command = " ".join(["python", script, *words])
+            yield from ("", f"    [{section}]", f"    command = {command}")
+            patterns = [each.text for each in (event.get(key) or EMPTY).each()]
             if patterns and not {"*", "**"} & {*patterns}:
-                tests = [f"{{{value}}} == {each.replace('**', '*')}" for each in patterns]
+                tests = [f"{{{tested}}} == {each.replace('**', '*')}" for each in patterns]
                 yield f"    filter = {' || '.join(tests).replace('== !', '!= ')}"
             yield '    install_pip = ["conducto"]'

@@ -9,6 +9,7 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import pytest_asyncio
 import conducto as co
 from conducto_cli.import_github.pipeline import translate
 from conducto_core.run.model.states import State
+from conducto_core.triggers.rules.config import parse_config
 from support.local import Local, local_runner
 
 if TYPE_CHECKING:
@@ -143,6 +145,19 @@ async def test_values_of_an_event_cannot_become_commands(local: Local, tmp_path:
     assert await run.output("/show/echo") == b'"; echo evil; " by $(id)\n'
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_sections_of_the_script_are_valid(name: str) -> None:
+    text = script_of(name).partition(".conducto.cfg:\n")[2].partition('\n"""\n')[0]
+    parse_config(textwrap.dedent(text))
+
+
+def test_pull_request_of_a_fork_cannot_choose_the_branch_of_a_condition() -> None:
+    text = script_of("runs_conditions")
+
+    assert "--event=push --branch={branch}\n" in text
+    assert "command = python pipeline.py --event=pull_request\n" in text
+
+
 def test_conditions_choose_the_nodes_of_an_event(tmp_path: Path) -> None:
     tree_of("runs_conditions", tmp_path)
     make = runpy.run_path(str(tmp_path / "pipeline.py"), run_name="pipeline")["conditions"]
@@ -151,10 +166,10 @@ def test_conditions_choose_the_nodes_of_an_event(tmp_path: Path) -> None:
         return {str(node) for node in make(**event).stream() if isinstance(node, co.Exec)}
 
     common = {"/test/echo", "/publish and note/note"}
-    assert paths() == common | {"/test/Only on main"}
-    assert paths(event="pull_request") == common
+    assert paths() == common
+    assert paths(branch="main", event="push") == common | {"/test/Only on main"}
     assert paths(branch="x", level="high") == common | {"/test/Nightly"}
-    assert paths(tag="v1", dry_run=False, branch="") == common | {"/publish and note/publish"}
+    assert paths(tag="v1", dry_run=False) == common | {"/publish and note/publish"}
 
 
 if __name__ == "__main__":
