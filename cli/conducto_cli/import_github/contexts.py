@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conducto_cli.import_github.workflow import Item
 
 #: ``{value of github: parameter of the script}``
-_EVENT = {
+EVENT = {
     "event_name": "event",
     "head_ref": "head_branch",
     "event.pull_request.head.ref": "head_branch",
@@ -56,12 +56,14 @@ class Parameters:
         known: ``{name: annotation and default}`` of some.
         workflow: Name of the workflow.
         refs: Those with the name of the branch or tag.
+        reserved: Names that variables of a matrix cannot have.
         used: The same of those that expressions named.
     """
 
     known: Mapping[str, str]
     workflow: str = ""
     refs: tuple[str, ...] = ("branch",)
+    reserved: frozenset[str] = frozenset()
     used: dict[str, str] = field(default_factory=dict)
 
     def code(self, name: str) -> Code:
@@ -82,7 +84,7 @@ class Context:
         parameters: Of the function of the workflow.
         matrix: Of the job.
         env: Variables of the environment, the nearest value of each.
-        services: ``{name:port: prefix of the variables}`` of the services.
+        services: ``{name:port on a runner: address for a shell}`` of the services.
         secrets: Names of secrets that expressions named; they are added here.
     """
 
@@ -117,14 +119,14 @@ class Context:
         """
         known: dict[str, Text] = {}
         exports: list[Text] = []
-        hosts = {*self.services.values()}
-        given = {f"{host}_{each}" for host in hosts for each in ("HOST", "PORT")}
+        names = {name.partition(":")[0] for name in self.services}
+        given = {f"{prefix_of(each)}_{word}" for each in names for word in ("HOST", "PORT")}
         for name, item in env.items():
             value = item.text
             if name in given:  # a command has them anyway
                 continue
-            if value in {"localhost", "127.0.0.1"} and len(hosts) == 1:
-                value = f"${{{{ job.services.{next(iter(self.services))}.host }}}}"
+            if value in {"localhost", "127.0.0.1"} and len(names) == 1:
+                value = f"${{{{ job.services.{min(names)}.host }}}}"
             text = parts_of(self._addressed(value), self.shell)
             if not any(isinstance(part, Code) and part.in_shell for part in text):
                 known[name] = text
@@ -140,7 +142,7 @@ class Context:
         """Return text with expressions in place of the addresses of services on a runner."""
         for address in self.services:
             name, _, port = address.partition(":")
-            host = rf"(?<![\w.-])(?:localhost|127\.0\.0\.1|{re.escape(name)}):{port}\b"
+            host = rf"(?<![\w.-])(?:localhost|127\.0\.0\.1|{re.escape(name)}):{port}(?!\d)"
             text = re.sub(host, f"${{{{ job.services.{address}.address }}}}", text)
         return text
 
@@ -176,11 +178,10 @@ class Context:
             return Code(f"${name}", in_shell=True)
         if head == "env":
             return Code(f"${rest}", in_shell=True)
-        if head == "job" and (found := re.match(r"services\.([\w-]+).*?(host|address)?$", rest)):
-            host, port = (f"${prefix_of(found[1])}_{each}" for each in ("HOST", "PORT"))
-            return Code(
-                {"host": host, "address": f"{host}:{port}"}.get(found[2], port), in_shell=True
-            )
+        if head == "job" and (found := re.match(r"services\.([\w-]+)(:\d+)?.*?(host)?$", rest)):
+            if found[2]:
+                return Code(self.services[found[1] + found[2]], in_shell=True)
+            return Code(f"${prefix_of(found[1])}_{'HOST' if found[3] else 'PORT'}", in_shell=True)
         return Code(_SHELL[path], in_shell=True) if path in _SHELL else self.python(path)
 
     def python(self, path: str) -> Code:  # noqa: PLR0911 - a table of contexts
@@ -202,8 +203,8 @@ class Context:
             return self.parameters.code(identifier(name, set()))
         if path == "github.ref_name":
             return self.parameters.ref()
-        if head == "github" and rest in _EVENT:
-            return self.parameters.code(_EVENT[rest])
+        if head == "github" and rest in EVENT:
+            return self.parameters.code(EVENT[rest])
         proposal = _PROPOSALS.get(head, "write the value")
         raise UntranslatedError(f"{path} has no value when the script runs; {proposal}")
 

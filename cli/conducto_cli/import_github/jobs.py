@@ -84,12 +84,14 @@ class Job:
     def __init__(
         self, id_: str, item: Item, workflow: Item, parameters: Parameters, report: Report
     ) -> None:
+        """Translate a job."""
         self.id = id_
         self.node = Node()
         self.steps: list[Node] = []
         self._item = item
         self._workflow = workflow
         self._report = report
+        self._reserved = parameters.reserved
         self._machine = Machine()
         self._pending: list[str] = []
         computed = {k: each for k, each in _fields(workflow, "env").items() if "${{" in each.text}
@@ -135,7 +137,7 @@ class Job:
 
     def _matrix(self) -> Matrix:
         try:
-            return read(self._item)
+            return read(self._item, self._reserved)
         except UntranslatedError as error:
             self._remark(self.node, self._item.get("strategy") or EMPTY, error)
             self.node.params["skip"] = True
@@ -157,7 +159,8 @@ class Job:
             self._remark(self.node, runner, message)
             self._runners = [label for label in found if label not in foreign]
         pairs = zip(self._context.matrix.combinations, found, strict=True)
-        return Matrix([each for each, label in pairs if label not in foreign])
+        kept = [each for each, label in pairs if label not in foreign]
+        return Matrix(kept, self._reserved)
 
     def _title(self) -> Text:
         """Return the name of the node of a combination, which is different for each."""
@@ -194,7 +197,7 @@ class Job:
                 continue
             exports += lines
             if known:
-                node.params["env"] = {**_dict(node.params.get("env")), **known}
+                node.params["env"] = {**as_dict(node.params.get("env")), **known}
         return exports
 
     def _settings(self, item: Item, context: Context, node: Node) -> None:
@@ -227,12 +230,12 @@ class Job:
     # --- its container ----------------------------------------------------------------------
 
     def _addresses(self) -> dict[str, str]:
-        """Return ``{name:port: prefix of the variables}`` of the services on a runner."""
+        """Return ``{name:port on a runner: address for a shell}`` of the services."""
         found = {}
         for name, service in _fields(self._item, "services").items():
-            image = _image(service).text.partition(":")[0].rpartition("/")[2]
-            for port in [each.text for each in _each(service, "ports")] or [_PORTS.get(image, "")]:
-                found[f"{name}:{re.split('[:/]', port)[0]}"] = prefix_of(name)
+            host, port = f"${prefix_of(name)}_HOST", f"${prefix_of(name)}_PORT"
+            for number, (outside, inside) in enumerate(_ports(service)):
+                found[f"{name}:{outside}"] = f"{host}:{inside if number else port}"
         return found
 
     def _add_services(self) -> None:
@@ -246,10 +249,8 @@ class Job:
                 self._remark(node, service, f"a secret of the service {name}; write another value")
             if "env" in node.params:
                 given["env"] = node.params["env"]
-            ports = [re.sub(r".*:|/.*", "", each.text) for each in _each(service, "ports")]
-            port = ports[0] if ports else _PORTS.get(image.text.partition(":")[0])
-            if port is not None and port.isdigit():
-                given["port"] = Code(port)
+            if ports := _ports(service):
+                given["port"] = Code(ports[0][1])
             options = service.get("options") if isinstance(service.content, dict) else None
             for key, *words in _HEALTH.findall("" if options is None else options.text):
                 if key == "cmd":
@@ -269,7 +270,7 @@ class Job:
             self._mention(container, _OF_CONTAINERS)
             self._exports += self._environment(self._context, _fields(container, "env"), self.node)
             if (options := container.get("options")) is not None:
-                params["docker_run_args"] = [*shlex.split(options.text)]
+                params["docker_run_args"] = options.text
         if container is not None:
             machine.image = _image(container).text
         place = self._item.get("container") or self._item
@@ -280,7 +281,7 @@ class Job:
         if "requires_docker" in params:
             given["install_docker"] = True
         if machine.env:
-            params["env"] = {**_dict(params.get("env")), **machine.env}
+            params["env"] = {**as_dict(params.get("env")), **machine.env}
         params["image"] = Call("co.Image", (image,), given) if given else image
 
     def _tagged(self, item: Item) -> Value:
@@ -338,7 +339,7 @@ class Job:
                 self._remark(node, run, f"values for later steps; {proposal}")
             if re.search(r"^\s*(sudo )?docker(-compose)? ", run.text, re.MULTILINE):
                 self.node.params["requires_docker"] = True
-            name = (step.get("name") or Item(_name_of(run.text), run.line)).text
+            name = (step.get("name") or EMPTY).text or _name_of(run.text)
             yield self._finish(step, run, name, context, node)
 
     def _finish(self, step: Item, run: Item, name: str, context: Context, base: Node) -> Node:
@@ -349,16 +350,18 @@ class Job:
         script = run.text.strip("\n")
         if self._item.get("container") is None:
             script = _SUDO.sub(r"\1", script)  # commands in images of a language run as root
-        env = _dict(node.params.get("env"))
+        env = as_dict(node.params.get("env"))
         try:
             text = context.script(script, env)
         except UntranslatedError as error:
             self._remark(node, run, f"skipped: {error}")
             node.params["skip"] = True
             text = (script,)
+        if self._context.services and re.search(r"localhost|127\.0\.0\.1", plain(text)):
+            self._remark(node, run, "a service is not on localhost; use $NAME_HOST and $NAME_PORT")
         env.update(dict.fromkeys(_FILES.findall(script), ("/dev/null",)))
+        node.command = self._command(text, exports, step, node, self._folder(step, context, env))
         node.params.update({"env": env} if env else {})
-        node.command = self._command(text, exports, step, context, node)
         if context.secrets:
             node.params["secrets"] = sorted(context.secrets)
         title = self._text(Item(name, run.line), context, node, _name_of(script))
@@ -366,7 +369,7 @@ class Job:
         return node
 
     def _command(
-        self, text: Text, exports: list[Text], step: Item, context: Context, node: Node
+        self, text: Text, exports: list[Text], step: Item, node: Node, folder: Text
     ) -> Text:
         """Return the command of a step, which stops at errors as on a runner."""
         shell = self._setting("shell", step)
@@ -374,23 +377,31 @@ class Job:
         if name not in {"", "bash", "sh", "python"}:
             node.params["skip"] = True
             self._remark(node, shell, f"skipped, because of the shell {name}; write it for bash")
-        folder = plain(self._text(self._setting("working-directory", step), context, node))
         if name == "python":
             text = ("python3 - <<'CODE'\n", *text, "\nCODE")
         script = plain(text)
         joined = re.sub(r"\\\n\s*", "", script)
         several = "\n" in joined or ";" in joined or (name == "bash" and "|" in joined)
         head: list[str | Code] = [part for line in exports for part in (*line, "\n")]
-        if folder in {".", "./"}:
-            folder = ""
-        if folder and (several or exports or "||" in joined):
-            head.append(f"cd {shlex.quote(folder)}\n")
-            several = True
-        elif folder:
-            head.append(f"cd {shlex.quote(folder)} && ")
+        if folder:
+            apart = several or bool(exports) or "||" in joined
+            head += ["cd ", *folder, "\n" if apart else " && "]
+            several = apart
         if several and name != "python" and not re.match(r"set -\w*e", script):
             head.insert(0, "set -eo pipefail\n" if name == "bash" else "set -e\n")
         return (*head, *text)
+
+    def _folder(self, step: Item, context: Context, env: dict[str, Text]) -> Text:
+        """Return the working directory of a step for a shell."""
+        setting = self._setting("working-directory", step)
+        try:
+            found = context.script(setting.text, env)
+        except UntranslatedError as error:
+            self._remark(self.node, setting, f"the working directory: {error}")
+            return ()
+        if any(isinstance(part, Code) for part in found):
+            return found
+        return () if plain(found) in {"", ".", "./"} else (shlex.quote(plain(found)),)
 
     def _setting(self, key: str, step: Item) -> Item:
         """Return a setting of a step with a script, or the default of its job or workflow."""
@@ -402,7 +413,8 @@ class Job:
         return next((each for each in values if each is not None), EMPTY)
 
 
-def _dict(value: object) -> dict[str, Text]:
+def as_dict(value: object) -> dict[str, Text]:
+    """Return the variables of a parameter that may be missing."""
     return value if isinstance(value, dict) else {}
 
 
@@ -419,6 +431,14 @@ def _each(item: Item, key: str) -> list[Item]:
 def _image(container: Item) -> Item:
     """Return the image of a container, which may be all of it."""
     return container if isinstance(container.content, str) else container.get("image") or EMPTY
+
+
+def _ports(service: Item) -> list[tuple[str, str]]:
+    """Return ``[(port on a runner, port of the service)]``."""
+    image = _image(service).text.partition(":")[0].rpartition("/")[2]
+    texts = [each.text for each in _each(service, "ports")] or [_PORTS.get(image, "")]
+    found = [re.fullmatch(r"(?:(\d+):)?(\d+)(?:/\w+)?", text) for text in texts]
+    return [(each[1] or each[2], each[2]) for each in found if each is not None]
 
 
 def _name_of(script: str) -> str:

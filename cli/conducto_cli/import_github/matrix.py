@@ -10,7 +10,7 @@ from conducto_cli.import_github.expressions import Code, UntranslatedError
 from conducto_cli.import_github.script import identifier, source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from conducto_cli.import_github.workflow import Item
 
@@ -28,12 +28,13 @@ class Matrix:
         variables: ``{key: Python variable}`` of the same.
     """
 
-    def __init__(self, combinations: list[Combination]) -> None:
+    def __init__(self, combinations: list[Combination], reserved: Iterable[str] = ()) -> None:
+        """Store the combinations; variables get none of the reserved names."""
         keys = dict.fromkeys(key for each in combinations for key in each)
         self.combinations = [{key: each.get(key, "") for key in keys} for each in combinations]
         values = {key: [*dict.fromkeys(each[key] for each in self.combinations)] for key in keys}
         self.dimensions = {key: found for key, found in values.items() if len(found) > 1}
-        taken = {"co", "root", "job"}
+        taken = {"co", "root", "job", *reserved}
         self.variables = {key: identifier(key, taken) for key in self.dimensions}
 
     def code(self, key: str) -> Code:
@@ -57,8 +58,8 @@ class Matrix:
         yield f"{start}{source([*texts], indent, len(start), 1)}:"
 
 
-def read(job: Item) -> Matrix:
-    """Return the matrix of a job.
+def read(job: Item, reserved: Iterable[str]) -> Matrix:
+    """Return the matrix of a job, whose variables have none of the reserved names.
 
     Raises:
         UntranslatedError: its values are known only while the workflow runs.
@@ -81,7 +82,7 @@ def read(job: Item) -> Matrix:
             one.update(entry)
         if not fitting:
             found.append(entry)
-    return Matrix(found)
+    return Matrix(found, reserved)
 
 
 def _fits(combination: Combination, part: Combination) -> bool:

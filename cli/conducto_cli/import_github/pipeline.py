@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -9,9 +10,9 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from conducto.wire.printable import printable, printable_lines
-from conducto_cli.import_github.contexts import Parameters
+from conducto_cli.import_github.contexts import EVENT, Parameters
 from conducto_cli.import_github.expressions import Code, plain
-from conducto_cli.import_github.jobs import Job, Node
+from conducto_cli.import_github.jobs import Job, Node, as_dict
 from conducto_cli.import_github.order import Group, arrange
 from conducto_cli.import_github.script import (
     WIDTH,
@@ -98,8 +99,10 @@ class _Workflow:
         self._title = PurePath(file).stem if title is None else _line(title.text)
         self.name = identifier(self._title, taken)
         known = {"event": 'str = "workflow_dispatch"', **_inputs(item)}
-        self._parameters = Parameters(known, self._title, refs(item))
         items = (item.get("jobs") or EMPTY).fields()
+        taken |= {*known, *EVENT.values()}
+        reserved = taken.union(identifier(name, set()) for name in items)
+        self._parameters = Parameters(known, self._title, refs(item), frozenset(reserved))
         needs = {name: [each.text for each in needs_of(job)] for name, job in items.items()}
         jobs = [Job(name, job, item, self._parameters, self._report) for name, job in items.items()]
         self._jobs = {job.id: job for job in jobs if job.steps}
@@ -116,6 +119,10 @@ class _Workflow:
         for job in self._jobs.values():
             if source(job.node.params["image"]) == self._image:
                 del job.node.params["image"]
+        if (group := item.get("concurrency")) is not None:
+            self._report(
+                group.line, "a group of which one runs; duplicate = SLEEP_OLD in .conducto.cfg"
+            )
         functions = [self._function(self._jobs[name]) for name in self._functions]
         self.functions = [self._main(self._tree(needs)), *functions]
 
@@ -142,6 +149,12 @@ class _Workflow:
         needed = {each for found in needs.values() for each in found}
         last = [name for name in needs if self._jobs[name].node.always and name not in needed]
         last = [name for name in last if needs[name]]
+        for name in needs:
+            if self._jobs[name].node.always and needs[name] and name not in last:
+                line = (self._item.get("jobs") or EMPTY).fields()[name].line
+                self._report(
+                    line, f"{name} runs after failures, and others need it; here it does not"
+                )
         first = {name: found for name, found in needs.items() if name not in last}
         tree = arrange(first) if first else Group(True, ())
         if last:
@@ -162,6 +175,9 @@ class _Workflow:
         lines = [assignment("root", call)]
         for child in tree.children:
             lines += self._group(child, "")
+        body = "\n".join(lines)
+        used = [each for each in self._parameters.used if re.search(rf"\b{each}\b", body)]
+        self._parameters.used = {name: self._parameters.used[name] for name in used}
         used = [f"{name}: {given}" for name, given in self._parameters.used.items()]
         head = [_define(self.name, used, call.function), f'{_STEP}"""Run {self._title}."""']
         return "\n".join([*head, *lines, f"{_STEP}return root"])
@@ -197,10 +213,8 @@ class _Workflow:
             (step,) = job.steps
             yield from _head(step, indent)
             params = {**job.node.params, **step.params}
-            both = [node.params["env"] for node in (job.node, step) if "env" in node.params]
-            params.update(
-                {"env": both[0] if len(both) == 1 else {**both[0], **both[1]}} if both else {}
-            )  # type: ignore[dict-item]
+            if "env" in params:
+                params["env"] = {**as_dict(job.node.params.get("env")), **as_dict(params["env"])}
             call = Call("co.Exec", (step.command,), params)
         yield assignment(target, call, indent)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection
 
     Content = dict[str, "Item"] | list["Item"] | str | None
 
@@ -148,25 +149,25 @@ def _check(workflow: Item) -> None:
     if jobs is None or not jobs.fields():
         raise WorkflowError(workflow.line, "this is not a workflow: it has no jobs")
     for name, job in jobs.fields().items():
-        if job.get("uses") is None and job.get("steps") is None:
-            raise WorkflowError(job.line, f"the job {name} has neither steps nor uses")
-        for need in needs_of(job):
-            if need.text not in jobs.fields():
-                raise WorkflowError(
-                    need.line, f"the job {name} needs {need.text}, but there is no such job"
-                )
-        for step in steps_of(job):
-            if (step.get("run") is None) == (step.get("uses") is None):
-                raise WorkflowError(step.line, "a step has either run or uses")
+        _check_job(name, job, jobs.fields())
+
+
+def _check_job(name: str, job: Item, jobs: Collection[str]) -> None:
+    if re.fullmatch(r"[A-Za-z_][\w-]*", name) is None:
+        raise WorkflowError(job.line, f"{name!r} is not a name of a job; use letters and digits")
+    if job.get("uses") is None and job.get("steps") is None:
+        raise WorkflowError(job.line, f"the job {name} has neither steps nor uses")
+    for need in needs_of(job):
+        if need.text not in jobs:
+            message = f"the job {name} needs {need.text}, but there is no such job"
+            raise WorkflowError(need.line, message)
+    steps = job.get("steps")
+    for step in [] if steps is None else steps.each():
+        if (step.get("run") is None) == (step.get("uses") is None):
+            raise WorkflowError(step.line, "a step has either run or uses")
 
 
 def needs_of(job: Item) -> list[Item]:
     """Return the names of the jobs that a job needs."""
     needs = job.get("needs")
     return [] if needs is None else needs.each()
-
-
-def steps_of(job: Item) -> Iterator[Item]:
-    """Yield the steps of a job; those of a reusable workflow are not known."""
-    steps = job.get("steps")
-    yield from () if steps is None else steps.each()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import conducto as co
 from conducto_cli.import_github.pipeline import translate
 from conducto_cli.main import main
 
@@ -73,6 +75,7 @@ def test_several_files_become_one_script(tmp_path: Path) -> None:
         ("- a\n- b", 1, "it has no jobs"),
         ("name: x\njobs: {}", 1, "it has no jobs"),
         ("name: x\nruns:\n  using: composite\n  steps: []", 3, "an action, not a workflow"),
+        ("jobs:\n  a/b: {runs-on: x}", 2, "'a/b' is not a name of a job"),
         ("jobs:\n  a: {runs-on: x}", 2, "neither steps nor uses"),
         ("jobs:\n  a: text", 2, "expected a mapping, got text"),
         ("jobs:\n  a:\n    steps: {}", 3, "expected a list, got a mapping"),
@@ -130,6 +133,32 @@ def test_matrix_of_300_is_a_loop() -> None:
     assert 'co.Exec(f"echo {n}"' in found.script
 
 
+def test_names_in_the_script_are_different() -> None:
+    """A variable of a matrix, a parameter and a function may have the same name in a workflow."""
+    text = """
+on: {workflow_dispatch: {inputs: {level: {default: low}}}}
+jobs:
+  build:
+    strategy: {matrix: {build: [1, 2], level: [3, 4], tag: [5, 6], co: [7, 8], class: [a, b]}}
+    steps:
+      - run: echo ${{ matrix.build }} ${{ matrix.level }} ${{ inputs.level }} ${{ matrix.class }}
+      - run: echo ${{ matrix.tag }} ${{ github.event.release.tag_name }}
+  tag:
+    needs: build
+    steps: [run: one, run: two]
+"""
+    found = translate(
+        [("build.yml", text.replace("run: one, run: two", "{run: 1}, {run: 2}"))], "p.py"
+    )
+
+    space: dict[str, Any] = {"__name__": "script"}
+    exec(found.script, space)
+    root = space["build"](level="input")
+    commands = [node.command for node in root.stream() if isinstance(node, co.Exec)]
+    assert len(commands) == 2**5 * 2 + 2
+    assert commands[0] == "echo 1 3 $LEVEL a"
+
+
 def test_unknown_parts_never_run_otherwise_than_on_github() -> None:
     text = f"""{JOB}      - run: deploy ${{{{ steps.a.outputs.x }}}}
       - run: one
@@ -167,12 +196,12 @@ on:
   workflow_dispatch: {{inputs: {{ {evil}: {{default: {evil}}} }} }}
 env: {{ {evil}: {evil} }}
 jobs:
-  {evil}:
+  a:
     name: {evil}
     runs-on: {evil}
     timeout-minutes: {evil}
     if: {evil}
-    container: {{image: {evil}, options: x, env: {{ {evil}: {evil} }} }}
+    container: {{image: {evil}, options: {evil}, env: {{ {evil}: {evil} }} }}
     services: {{ {evil}: {{image: {evil}, ports: [{evil}], options: {evil}, env: {{A: {evil}}} }} }}
     strategy: {{max-parallel: {evil}, matrix: {{ {evil}: [{evil}, b] }} }}
     steps:
