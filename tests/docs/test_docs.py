@@ -103,6 +103,8 @@ def test_every_link_has_a_target(page: Path, target: str) -> None:
 def test_a_script_of_the_docs_works(page: Path, number: int, text: str, tmp_path: Path) -> None:
     script = tmp_path / "pipeline.py"
     script.write_text(text)
+    if "copy_repo=True" in text:
+        subprocess.run(["git", "init", "-q", tmp_path], check=True)
 
     done = _run(script)
 

@@ -327,6 +327,14 @@ COMMANDS = {
         "Prints the tree; --local --run runs it.",
         call=RunSignature.ARGUMENTS,
     ),
+    "import": CommandRow(
+        "import_github.command",
+        _MAKE,
+        "translate workflows of GitHub Actions to the script of a pipeline",
+        "It needs no network. Parts without a counterpart are listed on stderr with their lines "
+        "and a proposal; commands that depend on them are skipped nodes.",
+        call=RunSignature.ARGUMENTS,
+    ),
     "plan": CommandRow(
         "launch.plan_command",
         _MAKE,

@@ -25,6 +25,7 @@ NOT_HERE = {
     "pip uninstall": "tests/sdk/test_distribution.py",
     "conducto demo": "tests/cli/projects/test_demo.py",
     "conducto init": "tests/cli/projects/test_init.py",
+    "conducto import": "tests/cli/import_github/test_command.py",
     "conducto debug": "tests/system/docker/test_docs.py",
     "conducto livedebug": "tests/system/docker/test_docs.py",
     "echo 'pip list' | conducto debug": "tests/system/docker/test_docs.py",

@@ -1,0 +1,1 @@
+"""Translation of GitHub Actions workflows to pipeline scripts."""
