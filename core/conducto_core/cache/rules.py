@@ -52,7 +52,7 @@ KEPT_OUTPUT: Final = 64 << 10
 UNUSED_DAYS: Final = 30
 #: How the parameters of nodes are treated. A test compares the names with those of nodes.
 COUNTS: Final = frozenset(
-    {"command", "env", "image", "image_name", "gpu", "results", "secrets", "cache", "code"}
+    {"command", "env", "image", "image_name", "gpu", "arch", "results", "secrets", "cache", "code"}
 )
 DOES_NOT_COUNT: Final = frozenset(
     {
@@ -165,10 +165,15 @@ def fields_of(spec: NodeSpec, inputs: Inputs, record: PipelineRecord) -> dict[st
         "secrets": _digest(_without(inputs.secrets, ignored)),
         "base image": _digest((inputs.image.base, inputs.shell)),
         "code": _digest(code),
-        "settings": _digest((spec.placement.gpu, spec.code)),
+        "settings": _digest((spec.placement.gpu, spec.code, *_architecture(spec))),
         "results": _digest({path: _digest(data.hex()) for path, data in inputs.results.items()}),
         "salt": _digest((KEY_FORMAT, cache.salt, cache.scope, who)),
     }
+
+
+def _architecture(spec: NodeSpec) -> tuple[str, ...]:
+    """Return the architecture that a node asks for, which earlier keys did not have."""
+    return (spec.placement.arch,) if spec.placement.arch else ()
 
 
 def _code(spec: NodeSpec, inputs: Inputs) -> object:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conducto.wire.fields import architecture
 from conducto.wire.outputs import LIVE, RUN_DIRECTORY
 from conducto_core.run.model.states import Cause
 from conducto_local.engine.port import (
@@ -171,7 +172,13 @@ class ProcessEngine:
 
     async def open(self) -> EngineInfo:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GB
-        return EngineInfo("process", platform.release(), float(os.cpu_count() or 1), memory)
+        return EngineInfo(
+            "process",
+            platform.release(),
+            float(os.cpu_count() or 1),
+            memory,
+            arch=architecture(platform.machine()),
+        )
 
     async def start_worker(self, spec: WorkerSpec) -> "ProcessWorker":
         """Create a worker; image, limits, network and mounts are ignored."""
