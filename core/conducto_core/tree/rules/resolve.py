@@ -203,7 +203,7 @@ def check_size(node: NodeSpec, limits: Limits) -> None:
             node.path,
             f"arch={place.arch!r} cannot run here: {limits.where} is {limits.arch}; run the "
             "pipeline in the cloud, or let the engine emulate it: docker run --privileged --rm "
-            f"tonistiigi/binfmt --install {fields.IMAGE_NAMES[place.arch]}",
+            f"tonistiigi/binfmt --install {fields.IMAGE_NAMES[place.arch]}; conducto agent stop",
         )
     raise_found(
         [

@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conducto.wire.caching import NODE_DATA
 from conducto.wire.fields import architecture
 from conducto.wire.outputs import LIVE, RUN_DIRECTORY
 from conducto_core.run.model.states import Cause
@@ -376,6 +377,9 @@ class ProcessWorker:
         files |= await asyncio.to_thread(
             junit_in, job.env, Path(self.spec.workdir or "."), self.folder / SCRIPT
         )
+        folder = self._node_data(job)
+        if code == 0 and folder:  # the node is done: it needs its checkpoints no more
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         return Exit(code if code >= 0 else 128 - code, files=files)
 
     async def relay(self, name: str) -> Relay:
@@ -445,6 +449,7 @@ class ProcessWorker:
                 RUN_DIRECTORY: str(self._run_directory),
                 LIVE: "",  # that of an agent which runs in a container
                 **job.env,
+                **({NODE_DATA: folder} if (folder := self._node_data(job)) else {}),
             },
             cwd=self.spec.workdir,
             start_new_session=True,
@@ -471,6 +476,12 @@ class ProcessWorker:
             for pipe in pipes:
                 pipe.drain()
             running.ended.set()
+
+    def _node_data(self, job: Job) -> str:
+        """Return the path of the node's directory on this machine, or ""."""
+        inside = job.env.get(NODE_DATA, "")
+        found = (m for m in self.spec.mounts if inside.startswith(f"{m.target}/"))
+        return next((m.source + inside.removeprefix(m.target) for m in found), "")
 
     def _data_variables(self) -> dict[str, str]:
         return {
