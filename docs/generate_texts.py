@@ -35,6 +35,7 @@ INHERITANCE = {
     "secrets": _NEAREST,
     "skip": "skips everything below",
     "snapshot_on_error": _NEAREST,
+    "arch": _NEAREST,
     "spot": _NEAREST,
     "stop_on_error": _HERE,
     "suppress_errors": _HERE,

@@ -18,6 +18,7 @@ from conducto_core.installation.rules import (
     builds_agent,
     limitations,
     opens_shells,
+    runs_arm,
 )
 from conducto_core.people.task_roles import TaskRole, read_task_roles
 from conducto_core.workers.model import MAX_WARM_MINUTES, MAX_WARM_WORKERS, WARM_MINUTES
@@ -103,6 +104,7 @@ class Settings:
             reserved; not a setting of users.
         agent_build: ``codebuild`` or ``docker``: what builds the image of the workers' agent; None:
             see `conducto_core.installation.rules.builds_agent`.
+        arm: Whether workers may run on ARM; None: see `conducto_core.installation.rules.runs_arm`.
         soci: Whether CodeBuild adds SOCI indexes to the images of pipelines.
         log_days: Retention of the logs of functions and workers, in days.
         tracing: Whether X-Ray is enabled.
@@ -142,6 +144,7 @@ class Settings:
     ci_issuer: str | None = None
     function_room: int = 0
     agent_build: str | None = None
+    arm: bool | None = None
     soci: bool = False
     log_days: int = 30
     tracing: bool = False
@@ -164,6 +167,10 @@ class Settings:
     @property
     def builds_agent(self) -> bool:
         return builds_agent(self.region, as_context(self))
+
+    @property
+    def runs_arm(self) -> bool:
+        return runs_arm(self.region, as_context(self))
 
     @property
     def opens_shells(self) -> bool:
@@ -252,6 +259,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         ci_issuer=_text(lookup, "ci_issuer", _HTTPS, "the https:// address of an issuer"),
         function_room=_number(lookup, "function_room", 0, 0, 1_000_000),
         agent_build=_text(lookup, "agent_build", _AGENT_BUILD, f"{CODEBUILD} or {DOCKER}"),
+        arm=_chosen_flag(lookup, "arm"),
         soci=_flag(lookup, "soci"),
         log_days=_log_days(lookup),
         tracing=_flag(lookup, "tracing"),

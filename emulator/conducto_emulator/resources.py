@@ -102,6 +102,7 @@ def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
         Variables.POLL_ROLE: _role("poll"),
         Variables.MACHINE_ROLE: _role("machine"),
         Variables.AGENT_IMAGE: agent_image,
+        Variables.ARM_AGENT_IMAGE: agent_image,  # tasks have the processors of this machine
         Variables.WORKER_LOG_GROUP: LOG_GROUP,
         Variables.BUILD_PROJECT: builds.PROJECT,
         Variables.IMAGE_REPOSITORY: builds.REPOSITORY,

@@ -327,6 +327,7 @@ class App:
             spot_share=int(self._environment.get(Variables.SPOT_SHARE) or 0),
             warm=self._warm_pool(),
             remote_debug=bool(self._environment.get(Variables.DEBUG_ROLE)),
+            arm=bool(self._environment.get(Variables.ARM_AGENT_IMAGE)),
             services=self._services(),
             clock=self._clock,
         )
@@ -428,6 +429,7 @@ class App:
             debug=self._environment.get(Variables.DEBUG_ROLE) or None,
             named=read_task_roles(self._environment.get(Variables.TASK_ROLES, "")),
             agent_image=self._read(Variables.AGENT_IMAGE),
+            arm_agent_image=self._environment.get(Variables.ARM_AGENT_IMAGE) or "",
             log_group=self._read(Variables.WORKER_LOG_GROUP),
             region=self.site.region,
             caches=read_caches(self._environment.get(Variables.PULL_THROUGH) or ""),

@@ -77,6 +77,7 @@ class Dependencies:
         spot_share: Maximum number of Spot workers among ten.
         warm: Workers that stay for the next run of their pipeline.
         remote_debug: Whether debug shells may open on workers.
+        arm: Whether workers may run on ARM.
         services: Environment variables of commands for non-default service addresses.
     """
 
@@ -131,6 +132,7 @@ class Dependencies:
     spot_share: int = 0
     warm: WarmPool = field(default_factory=WarmPool)
     remote_debug: bool = True
+    arm: bool = True
     services: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

@@ -20,6 +20,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
+from conducto_core.images.build_plan import ARM_MACHINE
 from conducto_core.installation import names as deployment
 from infra.settings import Settings, log_group
 
@@ -67,6 +68,10 @@ def handler(event, context):
         try:
             boto3.client("codebuild").start_build(
                 projectName=known["PhysicalResourceId"],
+                **(
+                    {"environmentTypeOverride": "ARM_CONTAINER", "imageOverride": arm}
+                    if (arm := event["ResourceProperties"].get("ArmMachine")) else {}
+                ),
                 environmentVariablesOverride=[
                     {"name": n, "value": v, "type": "PLAINTEXT"} for n, v in variables.items()
                 ],
@@ -85,7 +90,10 @@ class AgentImage(Construct):
 
     Attributes:
         uri: Reference of the image.
+        arm: That for ARM; "" without workers on ARM.
     """
+
+    arm = ""
 
     def __init__(self, scope: Stack, settings: Settings, puller: iam.IRole) -> None:
         super().__init__(scope, "Agent")
@@ -94,14 +102,10 @@ class AgentImage(Construct):
         with alone():
             context = str(_context())
             if not settings.builds_agent:
-                image = ecr_assets.DockerImageAsset(
-                    self,
-                    "Image",
-                    directory=context,
-                    platform=ecr_assets.Platform.LINUX_AMD64,
-                )
-                image.repository.grant_pull(puller)
-                self.uri = image.image_uri
+                platform = ecr_assets.Platform
+                self.uri = self._asset("Image", context, platform.LINUX_AMD64, puller)
+                if settings.runs_arm:
+                    self.arm = self._asset("ArmImage", context, platform.LINUX_ARM64, puller)
                 return
             source = s3_assets.Asset(self, "Context", path=context)
         name = deployment.agent_repository(settings.stage)
@@ -110,18 +114,31 @@ class AgentImage(Construct):
         repository = self._repository(name)
         repository.grant_pull(puller)
         project = self._project(source, repository)
-        built = CustomResource(
-            self,
-            "Built",
-            service_token=self._starter(project).function_arn,
-            properties={"Project": project.project_name, "Image": self.uri},
-        )
-        plain = built.node.default_child
-        assert isinstance(plain, CfnResource)  # noqa: S101  a type of the L2 construct
-        # CDK would write it as text, about which CloudFormation warns.
-        plain.add_property_override("ServiceTimeout", 120 * _BUILD_MINUTES)
-        # The policy of the project's role, which the project does not refer to.
-        built.node.add_dependency(repository, *project.node.find_child("Role").node.children)
+        starter = self._starter(project).function_arn
+        images = {"Built": {"Image": self.uri}}
+        if settings.runs_arm:
+            self.arm = f"{self.uri}-arm64"
+            images["ArmBuilt"] = {"Image": self.arm, "ArmMachine": ARM_MACHINE}
+        for name, properties in images.items():
+            built = CustomResource(
+                self,
+                name,
+                service_token=starter,
+                properties={"Project": project.project_name, **properties},
+            )
+            plain = built.node.default_child
+            assert isinstance(plain, CfnResource)  # noqa: S101  a type of the L2 construct
+            # CDK would write it as text, about which CloudFormation warns.
+            plain.add_property_override("ServiceTimeout", 120 * _BUILD_MINUTES)
+            # The policy of the project's role, which the project does not refer to.
+            built.node.add_dependency(repository, *project.node.find_child("Role").node.children)
+
+    def _asset(
+        self, name: str, context: str, platform: ecr_assets.Platform, puller: iam.IRole
+    ) -> str:
+        image = ecr_assets.DockerImageAsset(self, name, directory=context, platform=platform)
+        image.repository.grant_pull(puller)
+        return image.image_uri
 
     def _repository(self, name: str) -> ecr.Repository:
         return ecr.Repository(

@@ -243,6 +243,7 @@ class ApiStack(Stack):
             Variables.PUSH_ROLE: compute.role_arn("push"),
             Variables.MACHINE_ROLE: compute.role_arn("machine"),
             Variables.AGENT_IMAGE: compute.agent.uri,
+            **({Variables.ARM_AGENT_IMAGE: compute.agent.arm} if compute.agent.arm else {}),
             Variables.WORKER_LOG_GROUP: compute.worker_logs.log_group_name,
             Variables.IMAGE_REPOSITORY: compute.registry,
             **({Variables.BUILD_PROJECT: compute.project} if compute.builder else {}),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from conducto._host import python_client as _client
     from conducto.data import pipeline as temp_data
     from conducto.data import user as perm_data
+    from conducto.data.location import checkpoint_dir
     from conducto.errors import (
         ConductoError,
         DefinitionError,
@@ -102,6 +103,7 @@ _HOMES = {
     "Serial": "tree.nodes",
     "TreeError": "errors",
     "artifact": "results",
+    "checkpoint_dir": "data.location",
     "env_bool": "util",
     "lazy_py": "tree.lazy",
     "lazy_shell": "tree.lazy",
@@ -185,6 +187,7 @@ __all__ = [
     "api",
     "artifact",
     "callback",
+    "checkpoint_dir",
     "compare",
     "connect",
     "data",

@@ -56,6 +56,7 @@ def ecs(clients: Clients) -> Ecs:
         "/workers",
         REGION,
         debug=role("debug"),
+        arm_agent_image="agent:1-arm64",
         named=(
             TaskRole("team", None, role("team")),
             TaskRole("team", PROGRAM, role("nightly")),
@@ -624,3 +625,25 @@ def test_end_of_a_task_has_the_words_and_the_times_of_an_event() -> None:
     assert end.ended - end.began == 59.5
     assert task_end({"stoppedAt": 5.0}) == TaskEnd("its task stopped", ended=5.0)
     assert failure_of(end.reason) is StartFailure.BAD_IMAGE
+
+
+@pytest.mark.parametrize(
+    ("arch", "platform", "agent"),
+    [
+        ("arm64", {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"}, "agent:1-arm64"),
+        ("x86_64", None, "agent:1"),
+        ("", None, "agent:1"),
+    ],
+)
+def test_a_worker_on_arm_has_its_platform_and_its_agent(
+    ecs: Ecs, clients: Clients, arch: str, platform: dict[str, str] | None, agent: str
+) -> None:
+    api = clients.get("ecs")
+    (task,) = api.describe_tasks(cluster=CLUSTER, tasks=[ecs.start(replace(TASK, arch=arch))])[
+        "tasks"
+    ]
+
+    found = api.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
+
+    assert found.get("runtimePlatform") == platform
+    assert {each["name"]: each["image"] for each in found["containerDefinitions"]}["agent"] == agent

@@ -5,10 +5,14 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from tests.fakes.engine import FakeEngine, Outcome
 
+from conducto.wire.caching import NODE_DATA
+from conducto_core.command.environment import node_folder
+from conducto_core.command.task_layout import DATA_MOUNTS
 from conducto_core.command.usage import Reading
 from conducto_core.run.model.states import Cause
 from conducto_local.engine.docker.engine import DockerEngine
@@ -16,6 +20,7 @@ from conducto_local.engine.port import (
     Engine,
     Exit,
     Job,
+    Mount,
     Stream,
     Worker,
     WorkerSpec,
@@ -456,3 +461,24 @@ async def test_a_child_in_the_background_does_not_outlive_its_command(real: Benc
     seen = await real.run(f"{wait}; {alive} || echo gone")
 
     assert seen.stdout == b"gone\n"
+
+
+async def test_directory_of_a_node_stays_until_its_command_succeeds(
+    real: Bench, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(tmp_path.chmod, 0o777)  # the container has other users
+    real.spec = replace(real.spec, mounts=(Mount(str(tmp_path), DATA_MOUNTS["pipeline"]),))
+    folder = node_folder("/train")
+    env = {NODE_DATA: f"{DATA_MOUNTS['pipeline']}/{folder}"}
+
+    save = f'umask 0; mkdir -p "${NODE_DATA}"; echo 7 >"${NODE_DATA}/step"; exit 1'
+    first = await real.run(save, env)
+    assert first.code == 1
+    await real.run("true", {NODE_DATA: f"{DATA_MOUNTS['pipeline']}/{node_folder('/other')}"})
+    assert (tmp_path / folder / "step").read_text() == "7\n"
+
+    second = await real.run(f'cat "${NODE_DATA}/step"', env)
+    assert (second.code, second.stdout) == (0, b"7\n")
+    assert not (tmp_path / folder).exists()
+    third = await real.run(f'test -e "${NODE_DATA}"', env)
+    assert third.code == 1  # an empty start, without a directory of an earlier run

@@ -13,7 +13,13 @@ from typing import Any, Self
 import pytest
 from infra.stacks.agent import _COMMAND, _STARTER
 
-from conducto_core.installation.rules import builds_agent, limitations, opens_shells
+from conducto_core.images.build_plan import ARM_MACHINE
+from conducto_core.installation.rules import (
+    builds_agent,
+    limitations,
+    opens_shells,
+    runs_arm,
+)
 from support.installation import resources, settings_templates, statements, templates
 
 
@@ -45,9 +51,11 @@ def test_workers_of_a_shared_installation_pull_from_its_own_repositories_only(
 def test_agent_can_be_built_without_a_container_engine() -> None:
     compute = settings_templates({"agent_build": "codebuild"})["compute"]
 
-    (built,) = resources(compute, "AWS::CloudFormation::CustomResource")
+    built, on_arm = resources(compute, "AWS::CloudFormation::CustomResource")
     assert "/conducto-main/agent:" in json.dumps(built["Properties"]["Image"])
     assert int(built["Properties"]["ServiceTimeout"]) == 2400
+    assert "-arm64" in json.dumps(on_arm["Properties"]["Image"])
+    assert on_arm["Properties"]["ArmMachine"] == ARM_MACHINE
     names = {each["Properties"]["Name"] for each in resources(compute, "AWS::CodeBuild::Project")}
     assert names == {"conducto-main-agent", "conducto-main-images"}
 
@@ -67,6 +75,32 @@ def test_codebuild_builds_the_agent_on_request_and_in_shared_installations(
     region: str, settings: dict[str, str], expected: bool
 ) -> None:
     assert builds_agent(region, settings) is expected
+
+
+@pytest.mark.parametrize(
+    ("region", "settings", "expected"),
+    [
+        ("us-east-1", {}, False),  # a container engine may not be able to build for ARM
+        ("us-east-1", {"arm": "true"}, True),
+        ("us-east-1", {"billing": "true"}, True),
+        ("us-east-1", {"billing": "true", "arm": "false"}, False),
+        ("eu-north-1", {"billing": "true"}, False),
+    ],
+)
+def test_workers_run_on_arm_where_the_agents_image_can_be_built(
+    region: str, settings: dict[str, str], expected: bool
+) -> None:
+    assert runs_arm(region, settings) is expected
+    assert not [each for each in limitations(region, "main", settings) if each.name == "arm"]
+
+
+def test_arm_without_machines_that_build_for_it_is_refused() -> None:
+    settings = {"arm": "true", "agent_build": "codebuild"}
+
+    (found,) = [each for each in limitations("eu-north-1", "main", settings) if each.name == "arm"]
+
+    assert found.is_refused
+    assert "agent_build=docker" in found.remedy
 
 
 @pytest.mark.parametrize(
@@ -176,7 +210,8 @@ def test_build_reports_its_end_to_cloudformation(
 _BOTO3 = """
 import json, os
 class Client:
-    def start_build(self, projectName, environmentVariablesOverride):
+    def start_build(self, projectName, environmentVariablesOverride, **machine):
+        assert machine == json.loads(os.environ.get("MACHINE", "{}"))
         if os.environ.get("REFUSED"):
             raise RuntimeError("Cannot have more than 0 builds in queue for the account")
         print(json.dumps({v["name"]: v["value"] for v in environmentVariablesOverride}))
@@ -185,14 +220,24 @@ def client(name):
 """
 
 
-def _started(tmp_path: Path, url: str, kind: str, **environment: str) -> str:
+def _started(
+    tmp_path: Path,
+    url: str,
+    kind: str,
+    properties: dict[str, str] | None = None,
+    **environment: str,
+) -> str:
     event = {
         "RequestType": kind,
         "StackId": "stack",
         "RequestId": "request",
         "LogicalResourceId": "Built",
         "ResponseURL": url,
-        "ResourceProperties": {"Project": "conducto-main-agent", "Image": "i:t"},
+        "ResourceProperties": {
+            "Project": "conducto-main-agent",
+            "Image": "i:t",
+            **(properties or {}),
+        },
     }
     (tmp_path / "boto3.py").write_text(_BOTO3)
     (tmp_path / "index.py").write_text(_STARTER)
@@ -206,6 +251,13 @@ def _started(tmp_path: Path, url: str, kind: str, **environment: str) -> str:
         check=True,
     )
     return run.stdout
+
+
+def test_image_for_arm_is_built_on_a_machine_with_such_processors(tmp_path: Path) -> None:
+    machine = {"environmentTypeOverride": "ARM_CONTAINER", "imageOverride": "arm:1"}
+    with _Responses() as responses:
+        arguments = (tmp_path, responses.url, "Create", {"ArmMachine": "arm:1"})
+        assert json.loads(_started(*arguments, MACHINE=json.dumps(machine)))["IMAGE"] == "i:t"
 
 
 def test_build_that_starts_reports_itself(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"remote_debug": False},
     {"spot_share": 5, "warm_workers": 2, "warm_minutes": 5},
     {"slack_url": "https://slack.example.org", "github_url": "https://github.example.org"},
-    {"mount_policy": False},
+    {"mount_policy": False, "arm": True},
     {"agent_build": "codebuild", "soci": True},
     *(
         {name: VARIANTS["everything set"][name] for name in names}

@@ -38,6 +38,13 @@ _LAST_LINES = 20
 _TAIL = 1 << 16
 _STATE = "==> "
 _NOT_BUILT = "was not built on this machine"
+#: Linux's error for a program of another architecture, and its remedy.
+_FORMAT = "exec format error"
+_FOREIGN = (
+    "this machine cannot run programs of the workers' architecture; leave --build out, which "
+    "builds in the cloud, or let the engine emulate it: "
+    "docker run --privileged --rm tonistiigi/binfmt --install all"
+)
 _NOT_PUSHED = "was built and not pushed"
 
 
@@ -185,10 +192,12 @@ class _Build:
                 if text.startswith(_STATE):
                     self._progress(text.removeprefix(_STATE))
         if process.returncode != 0:
-            last = "\n".join(f"  {line}" for line in self._output.last_lines())
+            lines = self._output.last_lines()
+            last = "\n".join(f"  {line}" for line in lines)
+            remedy = f"\n{_FOREIGN}" if any(_FORMAT in line for line in lines) else ""
             raise ImageBuildError(
                 f"image {self._spec.image!r}: it {failed}; nothing was "
-                f"launched. Its last lines:\n{last}"
+                f"launched. Its last lines:\n{last}{remedy}"
             )
 
     def _progress(self, state: str) -> None:

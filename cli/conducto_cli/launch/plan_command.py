@@ -392,7 +392,7 @@ def _cells(pool: PoolEstimate) -> tuple[str, ...]:
     return (
         printable(pool.image),
         _KINDS[pool.kind.value],
-        f"{pool.size.cpu:g} vCPU, {pool.size.mem:g} GB",
+        f"{pool.size.cpu:g} vCPU, {pool.size.mem:g} GB" + (", ARM" if pool.size.arch else ""),
         str(pool.workers),
         f"{pool.execs:,}",
         duration(pool.seconds),

@@ -53,7 +53,7 @@ KEPT_OUTPUT: Final = 64 << 10
 UNUSED_DAYS: Final = 30
 #: How the parameters of nodes are treated. A test compares the names with those of nodes.
 COUNTS: Final = frozenset(
-    {"command", "env", "image", "image_name", "gpu", "results", "secrets", "cache", "code"}
+    {"command", "env", "image", "image_name", "gpu", "arch", "results", "secrets", "cache", "code"}
 )
 DOES_NOT_COUNT: Final = frozenset(
     {
@@ -179,11 +179,18 @@ def fields_of(spec: NodeSpec, inputs: Inputs, record: PipelineRecord) -> dict[st
         "secrets": _digest(_without(inputs.secrets, ignored)),
         "base image": _digest((inputs.image.base, inputs.shell)),
         "code": _digest(code),
-        "settings": _digest((spec.placement.gpu, spec.code, *_file_settings(cache))),
+        "settings": _digest(
+            (spec.placement.gpu, spec.code, *_architecture(spec), *_file_settings(cache))
+        ),
         "results": _digest({path: _digest(data.hex()) for path, data in inputs.results.items()}),
         "files": _digest(dict(inputs.data)),
         "salt": _digest((KEY_FORMAT, cache.salt, cache.scope, who)),
     }
+
+
+def _architecture(spec: NodeSpec) -> tuple[str, ...]:
+    """Return the architecture that a node asks for, which earlier keys did not have."""
+    return (spec.placement.arch,) if spec.placement.arch else ()
 
 
 def _code(spec: NodeSpec, inputs: Inputs) -> object:

@@ -221,6 +221,9 @@ _cs_end() {
         _cs_send_junit "$_cs_nonce"
         _cs_junit=
     fi
+    # The node is done: it needs its checkpoints no more.
+    if [ "$_cs_code" = 0 ] && [ -n "$_cs_node" ] && [ -d "$_cs_node" ]; then rm -rf "$_cs_node"; fi
+    _cs_node=
     printf '\036%s %s %s %s %s\n' "$_cs_nonce" "$_cs_code" "$((_cs_oom - _cs_before))" "${_cs_peak:-0}" "$_cs_how"
     if [ -z "$_cs_pipes" ]; then printf '\036%s\n' "$_cs_nonce" >&9; fi
 }
@@ -402,6 +405,7 @@ _cs_collect() {
 _cs_long=
 _cs_inputs=
 _cs_junit=
+_cs_node=
 _cs_write : && chmod 755 "$_cs_file"
 _cs_look
 printf '\036ready 0 0 %s\n' "$_cs_peak"

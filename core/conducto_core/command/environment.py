@@ -5,14 +5,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
 from types import MappingProxyType
 
-from conducto.wire.caching import IDENTITY
+from conducto.wire.caching import IDENTITY, NODE_DATA
+from conducto_core.command.task_layout import DATA_MOUNTS
 from conducto_core.results.rules import MissingResultError, check_size
 
 #: Old clients in an image look for the profile's directory at import unless this is set.
 NO_PROFILE = "DUMMY_PROFILE"
 NOTHING: Mapping[str, str] = MappingProxyType({})
+#: Parent of the nodes' directories, and digits of the digest of a path.
+NODES, _DIGITS = ".nodes", 16
 
 
 @cache
@@ -35,6 +39,11 @@ class ExecutionContext:
     owner: str | None = field(default_factory=_own_ids)
 
 
+def node_folder(path: str) -> str:
+    """Return the directory of a node in the data of its pipeline."""
+    return f"{NODES}/{sha256(path.encode()).hexdigest()[:_DIGITS]}"
+
+
 def command_env(
     node_env: Mapping[str, str],
     around: ExecutionContext,
@@ -52,6 +61,7 @@ def command_env(
     env = {
         **node_env,
         **secrets,
+        NODE_DATA: f"{DATA_MOUNTS['pipeline']}/{node_folder(path)}",
         "CONDUCTO_PIPELINE_ID": around.pipeline_id,
         "CONDUCTO_NODE": path,
         "CONDUCTO_ATTEMPT": str(attempt),

@@ -34,6 +34,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Literal
 
+from conducto.wire.caching import NODE_DATA
 from conducto.wire.junit import VARIABLE as JUNIT
 from conducto.wire.launching import CHANNEL
 from conducto.wire.outputs import FRAME_START, MAX_FRAME
@@ -141,6 +142,8 @@ class JobEncoder:
         given = f"_cs_inputs={quoted(inputs)};" if inputs else ""
         if env.get(JUNIT):
             given += f"_cs_junit={quoted(env[JUNIT])};"
+        if env.get(NODE_DATA):
+            given += f"_cs_node={quoted(env[NODE_DATA])};"
         action = f"_cs_run {nonce}"
         call = native_call(script)
         if call and _may_fork(env):

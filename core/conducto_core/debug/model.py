@@ -42,6 +42,7 @@ class DebugPlan(Record):
         script: The command as a script file, with its first line.
         env: The environment without secrets.
         secrets: ``{name: value}``; these override ``env``.
+        arch: Architecture of the image; "": that of the engine.
         workdir: Working directory; None is the image's own.
         code: Host code of a live shell.
         network: Name of an existing network.
@@ -63,6 +64,7 @@ class DebugPlan(Record):
     cpu: float
     mem: float
     gpu: int = 0
+    arch: str = ""
     requires_docker: bool = False
     docker_run_args: tuple[str, ...] = ()
     data: tuple[DebugMount, ...] = ()

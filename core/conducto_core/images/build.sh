@@ -12,6 +12,7 @@
 # has fetched the whole image. Without the tools or with small layers only, the image is pushed as it is.
 #
 # PLATFORM, for instance linux/amd64, is that of the machines that run the image; by default this machine's.
+# The plan's own platform, PLANNED_PLATFORM, replaces it, but for workers that use the engine of this machine.
 #
 # It runs where the plan's archive was unpacked. A context is fetched from the URL in the variable of its
 # hash, or read from the file of that name in $CONTEXTS. The result goes to $RESULT_URL by PUT, or into the
@@ -125,7 +126,8 @@ push_with_index() {
 }
 
 push() {
-    if [ "${SOCI:-}" = yes ]; then
+    # The tools are programs for x86.
+    if [ "${SOCI:-}" = yes ] && [ -z "${PLANNED_PLATFORM:-}" ]; then
         push_with_index && return
         printf 'conducto: the image is pushed without a SOCI index\n'
     fi
@@ -310,6 +312,7 @@ report() {
 
 [ -n "${IMAGE:-}" ] || fail "IMAGE is not set"
 . ./recipe.env
+[ -z "${PLATFORM:-}" ] || PLATFORM=${PLANNED_PLATFORM:-$PLATFORM}
 mkdir -p work
 # Intermediate images have unique names: other builds may run on the same engine.
 steps=conducto_step_$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 
+from conducto.wire.fields import ARM
 from conducto_core.images import dockerfile as dockerfiles
 from conducto_core.images import dockerfile as install
 from conducto_core.images import dockerfile as layers
@@ -26,8 +27,11 @@ from conducto_core.run.model.responses import ImageStep
 
 #: Name of a Dockerfile outside of its context.
 FOREIGN = ".conducto.dockerfile"
-#: The platform of workers in the cloud.
+#: The platform of workers in the cloud that ask for no other architecture, and of those on ARM.
 PLATFORM = "linux/amd64"
+ARM_PLATFORM = "linux/arm64"
+#: The image of CodeBuild's machines with ARM processors.
+ARM_MACHINE = "aws/codebuild/amazonlinux-aarch64-standard:3.0"
 #: Build argument of the install step: the user of the image below.
 _USER = "CONDUCTO_USER"
 
@@ -107,24 +111,31 @@ class BuildPlan:
     Attributes:
         base: Image to pull, if the first step builds on it.
         shell: Name or path of the requested shell, or ``AUTO_SHELL``.
+        arch: Architecture of the workers, as commands ask for it.
     """
 
     base: str | None
     steps: tuple[PlannedStep, ...]
     shell: str
+    arch: str = ""
+
+    @property
+    def _platform(self) -> tuple[str, ...]:
+        """The platform, if it is not that of all images of earlier versions."""
+        return (ARM_PLATFORM,) if self.arch == ARM else ()
 
     @property
     def digest(self) -> str:
         """Name of the image: a function of all its inputs except its base images."""
         return layers.content_hash(
-            "recipe", self.base, self.shell, [_output_text(s) for s in self.steps]
+            "recipe", self.base, self.shell, [_output_text(s) for s in self.steps], *self._platform
         )
 
     @property
     def base_digest(self) -> str:
         """Identity of the image below the copied code, as far as its inputs determine it."""
         below = [_output_text(step) for step in self.steps if step.layer != "copied"]
-        return layers.content_hash("base", self.base, self.shell, below)
+        return layers.content_hash("base", self.base, self.shell, below, *self._platform)
 
     @property
     def code(self) -> str:
@@ -145,7 +156,7 @@ class BuildPlan:
         if self.steps[number].layer == "copied":
             return ""
         said = [_output_text(step) for step in self.steps[: number + 1]]
-        return layers.content_hash("step", self.base, said)[:40]
+        return layers.content_hash("step", self.base, said, *self._platform)[:40]
 
     def bases(self) -> tuple[str, ...]:
         """Return the images of other registries that it builds on."""
@@ -175,7 +186,7 @@ def plan(spec: ImageSpec, sources: Sources, client: tuple[str, bytes] | None = N
         steps.append(_installed(spec, sources, client, _image_below(base, steps)))
     if layers.copies_code(spec):
         steps.append(_copied(spec, sources, _image_below(base, steps)))
-    return BuildPlan(base, tuple(steps), spec.shell)
+    return BuildPlan(base, tuple(steps), spec.shell, spec.arch)
 
 
 def _image_below(base: str | None, steps: list[PlannedStep]) -> str:
@@ -281,6 +292,7 @@ def _settings(recipe: BuildPlan, *, keep: bool) -> str:
         "STEPS": str(len(recipe.steps)),
         "WANTED_SHELL": recipe.shell,
         "KEEP_STEPS": "yes" if keep else "",
+        "PLANNED_PLATFORM": ARM_PLATFORM if recipe.arch == ARM else "",
     }
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items())
 

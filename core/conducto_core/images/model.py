@@ -45,6 +45,7 @@ class ImageSpec(Record):
         install_npm: npm packages, or True for ``npm install``.
         path_map: ``{absolute host path: absolute path in the container}``.
         shell: Path of the shell that runs commands, or ``AUTO_SHELL``.
+        arch: Architecture of its machines; "": the default of the cloud, or of the local engine.
     """
 
     name: str
@@ -64,6 +65,7 @@ class ImageSpec(Record):
     install_docker: bool = False
     path_map: dict[str, str] = {}
     shell: str = AUTO_SHELL
+    arch: str = ""
 
 
 # ----------------------------------------------------------------------------------------

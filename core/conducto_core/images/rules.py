@@ -111,6 +111,16 @@ def merge_images(
     return fresh, names
 
 
+def image_for(image: ImageSpec, arch: str) -> ImageSpec:
+    """Return the image of commands that ask for an architecture; one image may have several."""
+    return image.model_copy(update={"name": f"{image.name}@{arch}", "arch": arch})
+
+
+def base_image(name: str, arch: str) -> str:
+    """Return the name that nodes use for the image of an architecture."""
+    return name.removesuffix(f"@{arch}") if arch else name
+
+
 def definition_of(image: ImageSpec) -> ImageSpec:
     """Return an image without its name, which differs between trees with the same image."""
     return _named(image, "")

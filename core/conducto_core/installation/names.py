@@ -222,6 +222,7 @@ MONTHLY_BUDGET = 50.0
 SETTINGS = (
     "agent_build",
     "alarm_email",
+    "arm",
     "billing",
     "certificate",
     "ci_issuer",
@@ -327,6 +328,8 @@ class Variables:
     MACHINE_ROLE = "CONDUCTO_MACHINE_ROLE"
     #: Reference of the image of the workers' agent.
     AGENT_IMAGE = "CONDUCTO_AGENT_IMAGE"
+    #: That for ARM; absent without workers on ARM.
+    ARM_AGENT_IMAGE = "CONDUCTO_ARM_AGENT_IMAGE"
     WORKER_LOG_GROUP = "CONDUCTO_WORKER_LOG_GROUP"
     #: Registry of pipelines' images, and the prefix of the names of their repositories.
     IMAGE_REPOSITORY = "CONDUCTO_IMAGE_REPOSITORY"

@@ -31,6 +31,13 @@ WITHOUT_BUDGETS = frozenset(
 )
 #: Regions without CodeBuild.
 WITHOUT_BUILDS = frozenset({"ap-east-2", "ca-west-1", "mx-central-1"})
+#: Regions in which CodeBuild has machines with ARM processors (``ARM_CONTAINER`` in its reference).
+WITH_ARM_BUILDS = frozenset(
+    {
+        *("ap-northeast-1", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "eu-central-1"),
+        *("eu-west-1", "sa-east-1", "us-east-1", "us-east-2", "us-west-2"),
+    }
+)
 #: Regions without CloudFront.
 WITHOUT_SITE = frozenset({"us-gov-east-1", "us-gov-west-1"})
 #: Words that Cognito rejects in the domain of a user pool, which contains the stage's name.
@@ -83,6 +90,17 @@ def builds_agent(region: str, settings: Mapping[str, str]) -> bool:
     return chosen == CODEBUILD if chosen else is_shared(settings)
 
 
+def runs_arm(region: str, settings: Mapping[str, str]) -> bool:
+    """Return whether workers may run on ARM: the agent's image is built for it.
+
+    A container engine that deploys may not be able to build it, so that it does on request.
+    """
+    chosen = settings.get("arm")
+    if chosen:
+        return chosen == "true"
+    return builds_agent(region, settings) and region in WITH_ARM_BUILDS
+
+
 def opens_shells(settings: Mapping[str, str]) -> bool:
     """Return whether debug shells on workers are allowed: in a shared installation on request."""
     chosen = settings.get("remote_debug")
@@ -118,6 +136,15 @@ def limitations(region: str, stage: str, settings: Mapping[str, str]) -> Iterato
             "image builds",
             f"{region} has no CodeBuild: the installation builds no images",
             "launch with --build local, which builds them on the machine that launches",
+        )
+    is_foreign = builds_agent(region, settings) and region not in WITH_ARM_BUILDS
+    if is_foreign and settings.get("arm") == "true":
+        yield Limitation(
+            "arm",
+            f"arm=true: CodeBuild has no ARM machines in {region}, which build the agent's image",
+            "-c agent_build=docker builds it with the container engine that deploys, or deploy "
+            "without -c arm",
+            is_refused=True,
         )
     if region in WITHOUT_BUDGETS and settings.get("monthly_budget") != "off":
         yield Limitation(

@@ -53,6 +53,7 @@ class Placement:
     Attributes:
         image: Name of an image of the pipeline.
         mem: Memory in GB (2**30 bytes, as the engine counts it).
+        arch: Architecture of the machine; "" by default: x86_64 in the cloud, locally the engine's.
         spot: Whether workers are Spot tasks.
         requires_docker: The engine's socket is mounted.
     """
@@ -64,6 +65,7 @@ class Placement:
     requires_docker: bool = False
     docker_run_args: tuple[str, ...] = ()
     spot: SpotUse = SpotUse.SHARE
+    arch: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from chalicelib.run.rules.pipeline import CloudPipeline
 from conducto_core.billing.rules import is_grace_over, warning_level
 from conducto_core.command.json_logs import log_fields
 from conducto_core.run.model.states import State
-from conducto_core.workers.rules.fargate import Size, size_for
+from conducto_core.workers.rules.fargate import Size
 
 logger = logging.getLogger(__name__)
 
@@ -224,6 +224,5 @@ class BillingRun:
 def _running(live: CloudPipeline, now: float) -> Iterator[WorkerTime]:
     for worker in live.registry.workers.values():
         if worker.up is not None:
-            pool = live.pools[worker.pool]
-            size = size_for(worker.pool, pool.cpu, pool.mem)
+            size = live.pools[worker.pool].size
             yield WorkerTime(worker.id, live.id, size, worker.up, now, worker.task)

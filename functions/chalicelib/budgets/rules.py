@@ -12,7 +12,7 @@ from conducto_core.budgets import rules as budgets
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.tree.model import ancestors, is_within
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
-from conducto_core.workers.rules.fargate import Size, size_for
+from conducto_core.workers.rules.fargate import Size
 from conducto_core.workers.rules.pools import Pool
 
 
@@ -100,7 +100,7 @@ class PipelineBudgets(CloudState):
         node = self.tree.nodes.get(group)
         if node is None or node.spec.budget is None:
             return len(self.tree.nodes)
-        sizes = [_size(pool) for pool in self.pools.values() if group in pool.groups]
+        sizes = [pool.size for pool in self.pools.values() if group in pool.groups]
         least = min(map(budgets.minute_of, sizes), default=budgets.LEAST)
         if node is not self.tree.root:
             ahead = sum(budgets.minute_of(self._size(worker)) for worker in self._busy_in(group))
@@ -171,8 +171,4 @@ class PipelineBudgets(CloudState):
         return dollars_of(self._size(worker), seconds)
 
     def _size(self, worker: WorkerEntry) -> Size:
-        return _size(self.pools[worker.pool])
-
-
-def _size(pool: Pool) -> Size:
-    return size_for(pool.name, pool.cpu, pool.mem)
+        return self.pools[worker.pool].size

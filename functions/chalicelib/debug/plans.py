@@ -90,6 +90,7 @@ class _Plans:
             workdir=image.workdir,
             cpu=spec.placement.cpu,
             mem=spec.placement.mem,
+            arch=spec.placement.arch,
             notes=(*subject.notes, *self._notes(pipeline_id, subject)),
         )
 

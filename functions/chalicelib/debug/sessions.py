@@ -185,6 +185,7 @@ class DebugSessions:
             token=token,
             user=shell.user,
             shell=True,
+            arch=plan.arch,
         )
         self._cloud.shells.started(shell, self._cloud.fleet.start(task))
 

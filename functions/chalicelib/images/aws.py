@@ -3,15 +3,17 @@
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 
 from chalicelib.aws.clients import Clients, Tags, upper
-from chalicelib.aws.errors import denying, ignoring, throttling
+from chalicelib.aws.errors import client_error, code_of, denying, ignoring, message_of, throttling
 from chalicelib.images.port import BuildRequest, BuildStatus
+from conducto.wire.fields import ARM
 from conducto_core.api.cloud_operations import RegistryLogin
 from conducto_core.errors import RefusedError
-from conducto_core.images.build_plan import PLATFORM
+from conducto_core.images.build_plan import ARM_MACHINE, PLATFORM
 from conducto_core.installation.names import BUILD_MINUTES, BUILD_PIPELINE, IMAGE_DAYS
 
 # ----------------------------------------------------------------------------------------
@@ -185,6 +187,7 @@ BUILDSPEC = json.dumps(
         },
     }
 )
+_ARM_MACHINE = {"environmentTypeOverride": "ARM_CONTAINER", "imageOverride": ARM_MACHINE}
 _STATUSES: Mapping[str, BuildStatus] = {
     "SUCCEEDED": "succeeded",
     "FAILED": "failed",
@@ -242,9 +245,11 @@ class CodeBuild:
             "PLATFORM": PLATFORM,
             BUILD_PIPELINE: request.pipeline_id,
         }
-        with throttling(), denying():
+        is_arm = request.arch == ARM
+        with throttling(), denying(), _refusing_arm() if is_arm else nullcontext():
             response = self._clients.get("codebuild").start_build(
                 projectName=self._project,
+                **(_ARM_MACHINE if is_arm else {}),
                 buildspecOverride=BUILDSPEC,
                 environmentVariablesOverride=[
                     {"name": name, "value": value, "type": "PLAINTEXT"}
@@ -266,6 +271,20 @@ class CodeBuild:
         if build["buildStatus"] == "IN_PROGRESS":
             return "queued" if build.get("currentPhase") in _WAITING else "running"
         return _STATUSES.get(build["buildStatus"], "failed")
+
+
+@contextmanager
+def _refusing_arm() -> Iterator[None]:
+    """Refuse a build for ARM if the region has no such machines."""
+    try:
+        yield
+    except client_error() as error:
+        if code_of(error) != "InvalidInputException":
+            raise
+        raise RefusedError(
+            f"CodeBuild cannot build for ARM here: {message_of(error)}; launch with --build local, "
+            "which builds it on your machine"
+        ) from error
 
 
 def pipeline_of(detail: Mapping[str, object]) -> str | None:

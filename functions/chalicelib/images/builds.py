@@ -40,6 +40,7 @@ from chalicelib.run.model import BuiltImage
 from chalicelib.run.rules.launch_validation import check_reference, is_plain, ready_image
 from chalicelib.triggers.triggers import clone_logins
 from conducto.integrations.http import DeliveryError
+from conducto.wire.fields import ARM
 from conducto_core.api.cloud_operations import OwnBuild, OwnBuilds
 from conducto_core.children.rules import files_of
 from conducto_core.errors import RefusedError, invalid
@@ -83,6 +84,10 @@ _STATES = {state.value: state for state in _BUILDING} | {
     "pushing": ImageState.EXTENDING,
     "done": ImageState.EXTENDING,
 }
+_NO_ARM = (
+    "this installation has no workers on ARM; leave out arch='arm64', or ask its administrator for "
+    "conducto deploy -c arm=true"
+)
 _FAILURES: Mapping[BuildStatus, str] = {
     "failed": "its build failed",
     "timed_out": f"its build took more than {BUILD_MINUTES} minutes; make it smaller",
@@ -137,6 +142,8 @@ class ImageBuilds:
         images = tuple(images)
         salts = {built.tag: built.salt for built in rebuilt if built.salt}
         for image in images:
+            if image.arch == ARM and not self._cloud.arm:
+                raise invalid(None, f"image {image.name!r}: {_NO_ARM}")
             self._check_references(org, image.name, () if image.image is None else (image.image,))
         return tuple(
             ready_image(image)
@@ -290,7 +297,7 @@ class ImageBuilds:
         try:
             self._log_in(org, tag)
             inputs = self._inputs(org, image)
-            request = BuildRequest(org, pipeline_id, tag, f"{tag}-{number}", inputs)
+            request = BuildRequest(org, pipeline_id, tag, f"{tag}-{number}", inputs, image.arch)
             build = self._cloud.builder.start(request)
         except (AccessDeniedError, ThrottledError) as error:
             # Includes a full CodeBuild queue; `look` starts the build again.
@@ -449,6 +456,7 @@ def _pending(
         base=f"{plan.base_digest} {salt}",
         code=plan.code,
         workdir=CODE_DIR if image.docker_auto_workdir and plan.code else None,
+        arch=image.arch,
     )
 
 

@@ -16,6 +16,7 @@ class BuildRequest:
         pipeline_id: The pipeline that is notified first of its end.
         tag: The tag in the registry.
         again: Number of the retry: equal requests within some minutes are one build.
+        arch: Architecture of the machine that builds it; "": x86_64.
         urls: ``{environment variable: URL}``. CodeBuild limits all variables of a build to about
             5,500 characters, so everything else is in the file that the build fetches first.
     """
@@ -25,6 +26,7 @@ class BuildRequest:
     tag: str
     again: str
     urls: Mapping[str, str] = field(repr=False)
+    arch: str = ""
 
 
 BuildStatus = Literal["queued", "running", "succeeded", "failed", "timed_out", "stopped", "gone"]

@@ -41,6 +41,7 @@ class BuiltImage(Record):
         clone: The repository, if its build gets a token for it.
         base: Identity of the image below the copied files; None: made by an earlier version.
         code: Identity of the copied files (`chalicelib.images.manifests`); "" without any.
+        arch: Architecture of its workers, as commands ask for it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class BuiltImage(Record):
     clone: CloneSource | None = None
     base: str | None = None
     code: str = ""
+    arch: str = ""
 
 
 class PipelineEvent(Record):

@@ -18,6 +18,7 @@ class WorkerTask:
         image: Reference of the user's image.
         cpu: vCPUs of the user's container, as defined; the adapter rounds up.
         mem: GB.
+        arch: Architecture of its machine; "": x86_64.
         token: The worker's own token, for the agent container only.
         user: The user whose data is mounted at /conducto/data/user.
         user_data: False mounts the pipeline's own data there instead, so that commands that another
@@ -43,6 +44,7 @@ class WorkerTask:
     program: str | None = None
     named_role: bool = True
     data: bool = True
+    arch: str = ""
 
 
 class Owner(NamedTuple):

@@ -37,6 +37,7 @@ from conducto_core.cache.files import (
     names_file,
     overlap,
 )
+from conducto_core.command.environment import NODES
 from conducto_core.tree.model import Caching
 from conducto_local.agent.state_dir import OPEN, StateDir
 
@@ -413,12 +414,16 @@ def _linked_directories(view: View) -> list[str]:
 
 
 def _walk(root: Path, patterns: Collection[str]) -> Iterator[_Entry]:
-    """Yield the entries below a directory that patterns name, a directory before its entries."""
+    """Yield the entries below a directory that patterns name, a directory before its entries.
+
+    Checkpoints of nodes and temporary files are no files of the data.
+    """
     seen: set[str] = set()
     for start in dict.fromkeys(map(fixed_parts, patterns)):
         for entry in _below(root, start):
             is_there = entry.name not in seen and names_file(patterns, entry.name)
-            if is_there and not entry.base.startswith(directory.TEMPORARY_PREFIX):
+            is_own = entry.base.startswith(directory.TEMPORARY_PREFIX)
+            if is_there and not is_own and not entry.name.startswith(f"{NODES}/"):
                 seen.add(entry.name)
                 yield entry
 

@@ -14,7 +14,12 @@ from conducto_core.debug.model import DebugPlan
 from conducto_core.debug.shell import shell_argv
 from conducto_local.debug.handlers import lasting_script
 from conducto_local.debug.session import run_shell, start_container
-from conducto_local.debug.terminal import DebugError, Terminal, container_spec
+from conducto_local.debug.terminal import (
+    DebugError,
+    Terminal,
+    container_spec,
+    platform_option,
+)
 from conducto_local.engine.docker.container import create_body
 from conducto_local.engine.docker.http import Address, candidates
 from conducto_local.engine.port import EngineError, WorkerSpec
@@ -35,7 +40,7 @@ def docker_run_line(plan: DebugPlan, spec: WorkerSpec, engine: Address) -> str:
     shell, *rest = shell_argv(plan.shell)
     words = ["docker", "run", "--rm", "-it"]
     words += [f"--label={name}={value}" for name, value in plan.labels.items()]
-    words += _limits(plan, ours)
+    words += [*platform_option(plan), *_limits(plan, ours)]
     words += [] if plan.network is None else [f"--network={plan.network}"]
     words += [] if plan.workdir is None else [f"--workdir={plan.workdir}"]
     words += ["--no-healthcheck", *plan.docker_run_args]

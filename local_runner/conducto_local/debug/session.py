@@ -25,6 +25,7 @@ from conducto_local.debug.terminal import (
     container_spec,
     debug_body,
     env_list,
+    platform_option,
     script_archive,
     secrets_of,
 )
@@ -51,8 +52,9 @@ async def ensure_image(http: HttpClient, plan: DebugPlan) -> None:
             f"{plan.path}: this engine does not have {plan.image}, and there is no 'docker' "
             "command to pull it with; install it, or pull the image by other means"
         )
+    words = (client, "pull", *platform_option(plan), plan.image)
     pull = await asyncio.create_subprocess_exec(
-        client, "pull", plan.image, stdin=asyncio.subprocess.DEVNULL, stdout=sys.stderr.fileno()
+        *words, stdin=asyncio.subprocess.DEVNULL, stdout=sys.stderr.fileno()
     )
     try:
         code = await pull.wait()

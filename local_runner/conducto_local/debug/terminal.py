@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from conducto.wire.fields import IMAGE_NAMES
 from conducto_core.debug.model import DebugPlan
 from conducto_local.engine.port import Mount, Stream, WorkerSpec
 
@@ -199,6 +200,11 @@ def container_spec(plan: DebugPlan, name: str, script: str | None) -> WorkerSpec
         workdir=plan.workdir,
         labels={LABEL_DEBUG: plan.pipeline, **plan.labels},
     )
+
+
+def platform_option(plan: DebugPlan) -> list[str]:
+    """Return the option of docker for an image of a certain architecture."""
+    return [f"--platform=linux/{IMAGE_NAMES[plan.arch]}"] if plan.arch else []
 
 
 def script_archive(plan: DebugPlan) -> bytes:

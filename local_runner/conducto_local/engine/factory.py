@@ -88,7 +88,9 @@ def open_engines(home: StateDir, env: Mapping[str, str] | None = None) -> dict[s
         "docker": EngineContext(
             docker,
             started,
-            lambda: Builder(docker.http, home.cache, labels=labels, work_labels=started),
+            lambda: Builder(
+                docker.http, home.cache, labels=labels, work_labels=started, arch=docker.arch
+            ),
             _note_in(home),
             table=table,
         ),

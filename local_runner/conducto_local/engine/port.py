@@ -46,6 +46,8 @@ class EngineInfo:
     Attributes:
         memory: GB (2**30 bytes).
         gpus: Number of GPUs.
+        arch: Its architecture, as nodes name it; "" if it is not known.
+        emulates: Other architectures whose programs it can run.
         unenforced: Limits that the engine does not enforce: of ``cpu``, ``memory``, ``pids``.
         warnings: Limitations of containers on this engine, each with its remedy.
     """
@@ -57,6 +59,8 @@ class EngineInfo:
     gpus: int = 0
     unenforced: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+    arch: str = ""
+    emulates: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
+from conducto.wire.fields import IMAGE_NAMES
 from conducto_core.images import contexts
 from conducto_core.images import dockerfile as dockerfiles
 from conducto_core.images import dockerfile as layers
@@ -106,12 +107,19 @@ class BuildContext:
 
     Attributes:
         slots: Limits the number of simultaneous pulls and builds.
+        arch: Architecture of the engine.
     """
 
     engine: EngineImages
     slots: asyncio.Semaphore
     digests: Digests = field(default_factory=Digests)
     layers: SingleFlight[Base] = field(default_factory=SingleFlight)
+    arch: str = ""
+
+    def platform(self, spec: ImageSpec) -> str:
+        """Return the platform of an image for another architecture than the engine's, or ""."""
+        is_own = spec.arch in ("", self.arch)
+        return "" if is_own else f"linux/{IMAGE_NAMES[spec.arch]}"
 
     async def found(self, reference: str) -> Base | None:
         """Return an image if the engine has it."""
@@ -168,6 +176,10 @@ async def resolve_base(shop: BuildContext, spec: ImageSpec, log: BuildLogWriter)
     Raises:
         ImageError: It cannot be pulled or built.
     """
+    if spec.image is not None and shop.platform(spec):
+        # A pull would replace the image of the engine's own architecture.
+        text = f"FROM {spec.image}\n"
+        spec = spec.model_copy(update={"image": None, "dockerfile_text": text})
     if spec.image is None:
         return await _built(shop, spec, log)
     base = await shop.pulled(spec.image, log)
@@ -187,7 +199,9 @@ async def _built(shop: BuildContext, spec: ImageSpec, log: BuildLogWriter) -> Ba
         for reference in dockerfiles.base_references(source.text, args)
     ]
     tree = await asyncio.to_thread(contexts.tree_hash, source.context, shop.digests)
-    digest = layers.content_hash("built", source.text, source.name, tree, args, bases)
+    platform = shop.platform(spec)
+    foreign = (platform,) if platform else ()
+    digest = layers.content_hash("built", source.text, source.name, tree, args, bases, *foreign)
     tag = layers.layer_tag("built", digest)
 
     async def build(said: BuildLogWriter) -> None:
@@ -202,6 +216,7 @@ async def _built(shop: BuildContext, spec: ImageSpec, log: BuildLogWriter) -> Ba
             dockerfile=source.name,
             build_args=spec.docker_build_args,
             labels={layers.LABEL_LAYER: "built"},
+            platform=platform,
         )
         if error is not None:
             raise said.failure(f"{source.shown} failed to build: {error}{_hint(source.text)}")

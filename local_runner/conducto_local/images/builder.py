@@ -159,9 +159,10 @@ class Builder:
         parallel: int = PARALLEL,
         labels: Mapping[str, str] | None = None,
         work_labels: Mapping[str, str] | None = None,
+        arch: str = "",
     ) -> None:
         engine = EngineImages(http, labels or {}, work_labels or {})
-        self._shop = BuildContext(engine, asyncio.Semaphore(parallel))
+        self._shop = BuildContext(engine, asyncio.Semaphore(parallel), arch=arch)
         self._shells = Shells(engine)
         self._clones = GitClones(cache / "clones")
         self._definitions: SingleFlight[BuiltImage] = SingleFlight()
@@ -275,7 +276,8 @@ class Builder:
             files = {"Dockerfile": plan.dockerfile.encode(), **plan.files}
             tar = contexts.pack_files(files) + contexts.TAR_END
             labels = {layers.LABEL_LAYER: "installed"}
-            error = await self._shop.engine.build(tag, tar, said, labels=labels)
+            platform = self._shop.platform(spec)
+            error = await self._shop.engine.build(tag, tar, said, labels=labels, platform=platform)
             if error is not None:
                 raise said.failure(f"installing into {base.reference!r} failed: {error}")
 

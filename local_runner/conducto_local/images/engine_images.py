@@ -182,6 +182,7 @@ class EngineImages:
         dockerfile: str = "Dockerfile",
         build_args: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
+        platform: str = "",
     ) -> str | None:
         """Build an image; return None, or the engine's message if the build failed.
 
@@ -189,8 +190,10 @@ class EngineImages:
             dockerfile: Path of the Dockerfile in the archive.
             build_args: ``{ARG name: value}``.
             labels: Labels in addition to those of every image.
+            platform: For instance ``linux/arm64``; "" for that of the engine.
         """
         params = {
+            **({"platform": platform} if platform else {}),
             "t": tag,
             "dockerfile": dockerfile,
             "buildargs": json.dumps(dict(build_args or {})),

@@ -6,12 +6,14 @@ container imports this module, so it imports nothing heavy at its top.
 """
 
 # pathlib is slow to import, and this runs at every call in a container.
-# ruff: noqa: PTH112, PTH118
+# ruff: noqa: PTH103, PTH112, PTH118
 
 from __future__ import annotations
 
 import os
 
+#: Variable with the path of the node's own directory (`conducto.wire.caching`).
+NODE_DATA = "CONDUCTO_NODE_DATA"
 CONTAINER_ROOT = "/conducto/data"
 _NO_PIPELINE = (
     "Pipeline-scoped data requires an initialized pipeline. "
@@ -43,6 +45,25 @@ def root_of(scope: str) -> str:
     if "cloud" in environment:
         refuse_cloud()
     return _host_root(scope)
+
+
+def checkpoint_dir() -> str:
+    """Return the directory of the running node, in which its next attempt continues; create it.
+
+    The attempts of a node share it, on whatever machine they run. When the node is done, it is
+    removed.
+
+    Raises:
+        ContextError: The code does not run in a command, or in one with a cache.
+    """
+    folder = os.environ.get(NODE_DATA)
+    if not folder:
+        raise ContextError(
+            "a checkpoint needs a node without cache=: only commands of a pipeline have a "
+            "directory, and a cached command sees no data"
+        )
+    os.makedirs(folder, exist_ok=True)
+    return folder
 
 
 def refuse_cloud() -> None:

@@ -69,6 +69,7 @@ class NodeBase:
         "_retry",
         "_tags",
         "_up",
+        "arch",
         "budget",
         "budget_action",
         "callback_data",
@@ -122,6 +123,7 @@ class NodeBase:
         cpu: Optional[float] = None,
         gpu: Optional[int] = None,
         mem: Optional[float] = None,
+        arch: Optional[str] = None,
         spot: Union[bool, str, None] = None,
         requires_docker: Optional[bool] = None,
         suppress_errors: bool = False,
@@ -180,6 +182,7 @@ class NodeBase:
         self.cpu = cpu
         self.gpu = gpu
         self.mem = mem
+        self.arch = arch
         self.spot = spot
         self.requires_docker = requires_docker
         self.suppress_errors = suppress_errors
@@ -460,8 +463,8 @@ class NodeBase:
         """Return the value of the nearest node from this one upwards that has one, or the default.
 
         Args:
-            attr: ``cpu mem gpu spot requires_docker docker_run_args image image_name max_time
-                snapshot_on_error retry retry_lost isolate launch junit``.
+            attr: ``cpu mem gpu arch spot requires_docker docker_run_args image image_name
+                max_time snapshot_on_error retry retry_lost isolate launch junit``.
         """
         if attr in ("image", "image_name"):
             return getattr(self, attr)

@@ -36,6 +36,8 @@ class NodeParams(TypedDict, total=False):
     """Memory in GB; inherited, 2 by default."""
     gpu: Optional[int]
     """GPUs, 0 to 4; inherited, 0 by default."""
+    arch: Optional[str]
+    """Processors: ``"x86_64"``, the default in the cloud, or ``"arm64"``; inherited."""
     spot: Union[bool, str, None]
     """Workers in the cloud are Spot tasks, with ``"only"`` always; inherited."""
     max_time: Union[float, str, None]

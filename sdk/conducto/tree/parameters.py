@@ -42,6 +42,7 @@ SETTABLE = [
     "cpu",
     "gpu",
     "mem",
+    "arch",
     "spot",
     "requires_docker",
     "suppress_errors",

@@ -123,6 +123,7 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("cpu", lambda value: fields.check_amount("cpu", value)),
     ("mem", lambda value: fields.check_amount("mem", value)),
     ("gpu", fields.check_gpu),
+    ("arch", fields.check_arch),
     ("spot", fields.check_spot),
     ("budget", lambda value: fields.check_amount("budget", value)),
     ("budget_action", fields.check_budget_action),

@@ -74,7 +74,7 @@ _ALWAYS = (*parameters.USER_SET, "id", "file", "line")
 _LATER = (
     *("doc", "title", "tags", "container_reuse_context", "suppress_errors"),
     *("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost", "secrets"),
-    *("budget", "budget_action", "spot", "code"),
+    *("budget", "budget_action", "arch", "spot", "code"),
 )
 #: Read all values at once; most nodes have only those of a new one, which are compared first.
 _FIRST_OF, _LATER_OF = attrgetter(*_FIRST), attrgetter(*_LATER)
@@ -263,6 +263,7 @@ _ATTRIBUTES = [
     "snapshot_on_error",
     "budget",
     "budget_action",
+    "arch",
     "spot",
     "retry",
     "retry_lost",

@@ -13,6 +13,8 @@ from conducto.wire.fields import parse_duration
 SCOPES = ("organisation", "user", "pipeline")
 #: How a cached command gets its files: read-only links, or private copies.
 INPUTS = ("link", "copy")
+#: Variable with the path of a node's own directory, which its attempts share.
+NODE_DATA = "CONDUCTO_NODE_DATA"
 #: Variables that name a pipeline, an attempt or the API; a cached command has none of them.
 IDENTITY = (
     "CONDUCTO_PIPELINE_ID",
@@ -20,6 +22,7 @@ IDENTITY = (
     "CONDUCTO_ATTEMPT",
     "CONDUCTO_URL",
     "CONDUCTO_AUTO_URL",
+    NODE_DATA,
 )
 MAX_NAMES = 100
 _LONGEST = 200

@@ -39,6 +39,12 @@ MAX_RETRY_LOST = 100
 DEFAULT_MAX_TIME = 4 * 3600.0
 DEFAULT_CPU = 1.0
 DEFAULT_MEM = 2.0
+ARM = "arm64"
+#: ``{architecture: its name in platforms of images}``
+IMAGE_NAMES = {"x86_64": "amd64", ARM: ARM}
+ARCHITECTURES = tuple(IMAGE_NAMES)
+#: ``{other name of an engine or an operating system: architecture}``
+ARCHITECTURE_NAMES = {"amd64": "x86_64", "x86-64": "x86_64", "aarch64": ARM}
 NEW = "new"
 GLOBAL = "global"
 #: ``{flag of docker run: remedy}``
@@ -120,6 +126,30 @@ def check_gpu(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 4:  # noqa: PLR2004
         raise ValueError(f"gpu must be a whole number from 0 to 4, got {value!r}")
     return value
+
+
+def architecture(name: str) -> str:
+    """Return the architecture that an engine or an operating system names, or ""."""
+    name = name.lower()
+    return ARCHITECTURE_NAMES.get(name, name if name in ARCHITECTURES else "")
+
+
+def check_arch(value: Any) -> str:
+    """Return ``value`` if it names an architecture of machines.
+
+    Raises:
+        ValueError: it does not; the message suggests the nearest name.
+    """
+    if isinstance(value, str) and value in ARCHITECTURES:
+        return value
+    nearest = ""
+    if isinstance(value, str):
+        import difflib  # noqa: PLC0415  heavy, and rarely needed
+
+        known = {**ARCHITECTURE_NAMES, **{name: name for name in ARCHITECTURES}}
+        found = difflib.get_close_matches(value.lower(), known, 1)
+        nearest = f"; did you mean {known[found[0]]!r}?" if found else ""
+    raise ValueError(f"arch must be 'x86_64' or 'arm64', got {value!r}{nearest}")
 
 
 def check_spot(value: Any) -> Any:

@@ -65,6 +65,7 @@ CHANGED: dict[str, Any] = {
     "command": "make all",
     "env": {"A": "1"},
     "gpu": 1,
+    "arch": "arm64",
     "isolate": True,
     "junit": "reports/*.xml",
     "results": ["/other"],

@@ -26,7 +26,7 @@ from conducto_core.run.model.records import ImageRecord, ImageState
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.workers.rules.start_failures import DENIED_REMEDY
 from support.cloud.world import LARGE, ME, World
-from support.trees import form, serial
+from support.trees import form, leaf, serial
 
 if TYPE_CHECKING:
     from chalicelib.images.port import BuildRequest
@@ -683,3 +683,23 @@ def test_an_image_that_was_pushed_is_launched_without_a_build(builds: Builds) ->
     assert builds.states(pipeline_id) == "done"
     assert builds.world.builder.requests == {}
     assert own_builds(builds.world) == OwnBuilds(builds=(), login=None)
+
+
+def test_an_image_for_arm_is_built_there(builds: Builds) -> None:
+    sources = {"own@arm64": SOURCES["own"]}
+    tree = serial(leaf("a", arch="arm64"), image_name="own")
+    pipeline_id = builds.world.launch(tree, images=OWN, sources=sources)
+
+    assert builds.request().arch == "arm64"
+    builds.succeeds()
+    builds.world.minute(1)
+    assert builds.image(pipeline_id).state is ImageState.DONE
+    (task,) = builds.world.fleet.tasks.values()
+    assert task.arch == "arm64"
+
+
+def test_an_installation_without_workers_on_arm_refuses_the_launch() -> None:
+    world = World(arm=False)
+
+    with pytest.raises(DefinitionError, match="no workers on ARM; leave out arch='arm64'"):
+        world.launch(leaf("a", arch="arm64"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from chalicelib.aws.clients import Tags
 from chalicelib.errors import AccessDeniedError
 from chalicelib.images.aws import BUILDSPEC, CodeBuild, EcrRegistry, pipeline_of
 from chalicelib.images.port import BuildRequest
+from conducto_core.errors import RefusedError
 from support.cloud.aws import ACCOUNT, CLUSTER, REGION, aws, role
 from support.iam_data import problems_of_policy
 
@@ -204,3 +206,33 @@ def test_denied_push_role_is_known_by_awss_message(clients: Clients) -> None:
     registry = EcrRegistry(Some(), ROOT, TAGS, role("push"))  # type: ignore[arg-type]
     with pytest.raises(AccessDeniedError, match="not authorized: sts:AssumeRole"):
         registry.login("acme", "ann")
+
+
+def test_a_build_for_arm_is_on_a_machine_with_such_processors(
+    builder: CodeBuild, clients: Clients
+) -> None:
+    codebuild = clients.get("codebuild")
+    sent: list[dict[str, Any]] = []
+    codebuild.meta.events.register(
+        "provide-client-params.codebuild.StartBuild", lambda params, **_: sent.append(params)
+    )
+
+    builder.start(replace(ORDER, arch="arm64"))
+    builder.start(replace(ORDER, again="t-2"))
+
+    assert sent[0]["environmentTypeOverride"] == "ARM_CONTAINER"
+    assert "aarch64" in sent[0]["imageOverride"]
+    assert "environmentTypeOverride" not in sent[1]
+
+
+def test_a_region_without_machines_for_arm_refuses_the_build_with_a_remedy(
+    builder: CodeBuild, clients: Clients
+) -> None:
+    def refuse(**_: object) -> None:
+        said = {"Code": "InvalidInputException", "Message": "ARM_CONTAINER is not supported"}
+        raise ClientError({"Error": said}, "StartBuild")
+
+    clients.get("codebuild").meta.events.register("before-call.codebuild.StartBuild", refuse)
+
+    with pytest.raises(RefusedError, match=r"cannot build for ARM here.*--build local"):
+        builder.start(replace(ORDER, arch="arm64"))

@@ -352,3 +352,17 @@ def test_image_for_another_platform_is_refused_and_not_pushed(machine: Machine) 
     with pytest.raises(AssertionError, match="is for linux/arm64, and workers are linux/amd64"):
         machine.build(plan(), PLATFORM="linux/amd64")
     assert not [line for line in machine.calls.read_text().splitlines() if line.startswith("push")]
+
+
+def test_image_for_arm_is_built_for_its_workers_wherever_it_is_built(
+    machine: Machine, indexing: dict[str, str]
+) -> None:
+    (machine.folder / "bin" / "platform").write_text("linux/arm64")
+
+    said = machine.build(plan(arch="arm64"), PLATFORM="linux/amd64", **indexing)
+
+    runs = [line for line in said if line.split()[0] in {"pull", "build", "run"}]
+    assert {tuple(line.split()[1:3]) for line in runs} == {("--platform", "linux/arm64")}
+    assert pushed(said) == [f"push {IMAGE}"]  # the tools that make an index are for x86
+    here = machine.build(plan("d", arch="arm64"))  # workers use the engine of this machine
+    assert not [line for line in here if "--platform" in line]

@@ -323,3 +323,15 @@ def test_functions_run_in_forks(pairs: Any, tmp_path: Path) -> None:
     assert (stopped.code, stopped.interpreter) == (143, FORKED)
     assert results[1][1] == results[2][1] == after[1]
     assert json.loads(after[0].files["result"]) == json.loads(after[1].decode().replace("'", '"'))
+
+
+def test_directory_of_a_node_stays_until_its_command_succeeds(pair: Pair) -> None:
+    env = {"CONDUCTO_NODE_DATA": "/tmp/data/.nodes/a"}
+
+    pair.run('mkdir -p "$CONDUCTO_NODE_DATA"; echo 7 >"$CONDUCTO_NODE_DATA/step"; exit 1', **env)
+    pair.run("true", CONDUCTO_NODE_DATA="/tmp/data/.nodes/b")
+    pair.run("true")  # of a worker's first version
+    second, out, _ = pair.run('cat "$CONDUCTO_NODE_DATA/step"', **env)
+    _, left, _ = pair.run("ls -A /tmp/data/.nodes")
+
+    assert (second.code, out, left) == (0, b"7\n", b"")

@@ -497,7 +497,7 @@ def _dollars(pools: Sequence[PoolEstimate]) -> tuple[float, float]:
 
 def _add(pools: dict[str, PoolEstimate], spec: NodeSpec, seconds: float) -> None:
     place = spec.placement
-    size = size_for(spec.path, place.cpu, place.mem)
+    size = size_for(spec.path, place.cpu, place.mem, place.arch)
     found = PoolEstimate(place.image, kind_of(spec.pool), size, place.spot)
     pool = pools.setdefault(pool_name(spec), found)
     if (size.cpu, size.mem) > (pool.size.cpu, pool.size.mem):  # a context's largest member counts

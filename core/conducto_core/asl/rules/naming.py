@@ -63,7 +63,9 @@ def _name_of(*values: object) -> str:
 def _fields(spec: NodeSpec) -> tuple[object, ...]:
     place = spec.placement
     spot = () if place.spot is SpotUse.SHARE else (place.spot.value,)
-    return place.cpu, place.mem, place.gpu, place.requires_docker, place.docker_run_args, *spot
+    arch = (place.arch,) if place.arch else ()
+    fixed = place.cpu, place.mem, place.gpu, place.requires_docker, place.docker_run_args
+    return (*fixed, *spot, *arch)
 
 
 def execution_input(run_id: str) -> Mapping[str, object]:

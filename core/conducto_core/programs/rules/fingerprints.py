@@ -91,7 +91,7 @@ def fingerprint(
         (tuple((name, hide(value)) for name, value in sorted(spec.env.items())), spec.results),
         secrets if isinstance(secrets, str) else _version_of(secrets),
         content.reference,
-        (place.cpu, place.mem),
+        (place.cpu, place.mem, *((place.arch,) if place.arch else ())),
         (place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target),
     )
     words = " ".join(ANY if part == ANY else _digest_of(repr(part)) for part in parts)

@@ -102,6 +102,7 @@ def check_maps(nodes: Mapping[str, NodeSpec]) -> None:
 
 def _fixed_by_container(placement: Placement) -> dict[str, object]:
     return {
+        "arch": placement.arch or None,
         "image": placement.image,
         "gpu": placement.gpu,
         "requires_docker": placement.requires_docker,

@@ -8,6 +8,7 @@ chain of a node: the node, its parent, and so on up to the root.
 from collections.abc import Callable, Iterable, Sequence
 
 from conducto.wire import fields
+from conducto_core.images.rules import base_image
 from conducto_core.run.model.labels import duration
 from conducto_core.run.model.responses import CallbackView, Parameter, Variable
 from conducto_core.run.model.states import NodeType
@@ -34,6 +35,8 @@ def parameters(  # noqa: C901  a condition for each parameter that is shown only
     """Return the parameters that apply to a node; ``edited`` were changed after the launch."""
     node = chain[0]
     found = [_placement(chain, name, default) for name, default in _PLACEMENT]
+    if node.placement.arch:
+        found.append(_placement(chain, "arch", ""))
     if node.placement.spot is not SpotUse.SHARE:
         found.append(_placement(chain, "spot", SpotUse.SHARE))
     found.append(_max_time(chain))
@@ -132,7 +135,11 @@ def _held(
 
 
 def _placement(chain: Chain, name: str, default: object) -> Parameter:
-    return _held(chain, name, lambda spec: getattr(spec.placement, name), default)
+    def value_of(spec: NodeSpec) -> object:
+        value = getattr(spec.placement, name)
+        return base_image(value, spec.placement.arch) if name == "image" else value
+
+    return _held(chain, name, value_of, default)
 
 
 def _max_time(chain: Chain) -> Parameter:

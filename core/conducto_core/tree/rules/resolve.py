@@ -19,7 +19,12 @@ from conducto_core.cache import rules as cache_rules
 from conducto_core.cache.files import check_files
 from conducto_core.errors import invalid
 from conducto_core.images.model import ImageSpec
-from conducto_core.images.rules import merge_images, provide_package, resolve_images
+from conducto_core.images.rules import (
+    image_for,
+    merge_images,
+    provide_package,
+    resolve_images,
+)
 from conducto_core.limits.rules import merged
 from conducto_core.programs.rules.programs import call_of
 from conducto_core.results.rules import check_results, moved_results, results_of
@@ -68,12 +73,16 @@ class Limits:
 
     Attributes:
         where: Name of the place with these limits, for the message.
+        arch: Architecture of its machine; "" if it is not known.
+        emulates: Other architectures that it can run.
     """
 
     cpu: float
     mem: float
     gpu: int
     where: str = "this machine"
+    arch: str = ""
+    emulates: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +118,9 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
         SHARED,
         (),
     )
-    nodes = _Resolver(written, images, edits).nodes("/", top)
-    pipeline = Pipeline(nodes, images, call_of(form))
+    resolver = _Resolver(written, images, edits)
+    nodes = resolver.nodes("/", top)
+    pipeline = Pipeline(nodes, {**images, **resolver.images}, call_of(form))
     checks.check_lazy_targets(pipeline.nodes)
     checks.check_contexts(pipeline.nodes)
     checks.check_approvals(pipeline.nodes, {})
@@ -148,7 +158,8 @@ def resolve_generated(
     in_context = kind_of(old.pool) is PoolKind.CONTEXT
     checks.check_contexts({**pipeline.nodes, **nodes} if in_context else nodes)
     checks.check_approvals(nodes, pipeline.nodes)
-    return Pipeline(nodes, images)
+    made = {name: each for name, each in resolver.images.items() if name not in pipeline.images}
+    return Pipeline(nodes, {**images, **made})
 
 
 def resolve_grown(
@@ -190,6 +201,13 @@ def check_size(node: NodeSpec, limits: Limits) -> None:
         ("mem", place.mem, limits.mem, "GB"),
         ("gpu", place.gpu, limits.gpu, "GPUs"),
     )
+    if place.arch and limits.arch and place.arch not in {limits.arch, *limits.emulates}:
+        raise invalid(
+            node.path,
+            f"arch={place.arch!r} cannot run here: {limits.where} is {limits.arch}; run the "
+            "pipeline in the cloud, or let the engine emulate it: docker run --privileged --rm "
+            f"tonistiigi/binfmt --install {fields.IMAGE_NAMES[place.arch]}; conducto agent stop",
+        )
     raise_found(
         [
             invalid(
@@ -248,6 +266,8 @@ class _Resolver:
         self._images = images
         self._edits: Edits = {} if edits is None else edits
         self._placements: dict[Placement, Placement] = {}
+        #: ``{name: image}`` for the architectures that commands ask for.
+        self.images: dict[str, ImageSpec] = {}
         #: ``{id of inherited values: (these, the first command without others of its own)}``
         self._plain: dict[int, tuple[_Inherited, NodeSpec]] = {}
 
@@ -368,6 +388,7 @@ class _Resolver:
             if cache is not None:
                 _isolate(spec, explicit=written.get("cache") is not None)
             self._check_image(placement)
+            spec.placement = self._with_image(placement)
         if is_plain:
             self._plain[id(above)] = above, spec
         below = _Inherited(
@@ -395,6 +416,8 @@ class _Resolver:
                 changes[name] = fields.check_amount(name, written[name])
         if written.get("gpu") is not None:
             changes["gpu"] = fields.check_gpu(written["gpu"])
+        if written.get("arch") is not None:
+            changes["arch"] = fields.check_arch(written["arch"])
         if written.get("spot") is not None:
             changes["spot"] = SpotUse.of(fields.check_spot(written["spot"]))
         if written.get("requires_docker") is not None:
@@ -406,6 +429,15 @@ class _Resolver:
         if not changes:
             return above
         made = replace(above, **changes)
+        return self._placements.setdefault(made, made)
+
+    def _with_image(self, placement: Placement) -> Placement:
+        """Return the placement of a command, whose image is the one for its architecture."""
+        if not placement.arch:
+            return placement
+        image = image_for(self._images[placement.image], placement.arch)
+        self.images[image.name] = image
+        made = replace(placement, image=image.name)
         return self._placements.setdefault(made, made)
 
     def _check_image(self, placement: Placement) -> None:

@@ -1,12 +1,14 @@
 """The task sizes of Fargate, and their prices.
 
-Source of sizes: ECS ``RegisterTaskDefinition`` (``cpu`` and ``memory`` of Fargate tasks). GB are
-2**30 bytes here as everywhere. Prices: us-east-1, dollars, before tax and free tiers, as of
-`PRICES.date`.
+Source of sizes: ECS ``RegisterTaskDefinition`` (``cpu`` and ``memory`` of Fargate tasks); those of
+32 vCPUs: github.com/pulumi/pulumi-awsx, pull request 2053 of June 2026, as the reference still ends
+at 16. GB are 2**30 bytes here as everywhere. Prices: us-east-1, dollars, before tax and free tiers,
+as of `PRICES.date`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from conducto.wire.fields import ARM
 from conducto_core.errors import invalid
 
 #: GB of a worker's memory for the agent next to the user's container. It uses 0.07 with full chunks
@@ -16,10 +18,11 @@ AGENT_MEM = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A size of a task, in vCPUs and GB."""
+    """A size of a task, in vCPUs and GB, on machines of an architecture ("": x86_64)."""
 
     cpu: float
     mem: float
+    arch: str = ""
 
     @property
     def cpu_units(self) -> str:
@@ -50,7 +53,7 @@ SIZES: dict[float, tuple[float, ...]] = {
 LARGEST = Size(32.0, 244.0)
 
 
-def size_for(path: str, cpu: float, mem: float) -> Size:
+def size_for(path: str, cpu: float, mem: float, arch: str = "") -> Size:
     """Return the smallest worker in which a command can have ``cpu`` vCPUs and ``mem`` GB.
 
     The agent's own memory is added; a definition of exactly 2 GB at 1 vCPU gets 3 GB.
@@ -60,7 +63,7 @@ def size_for(path: str, cpu: float, mem: float) -> Size:
     """
     for size in SIZES_BY_PRICE:
         if size.cpu >= cpu and size.mem >= mem + AGENT_MEM:
-            return size
+            return replace(size, arch=ARM) if arch == ARM else size
     raise invalid(
         path,
         f"cpu={cpu:g} and mem={mem:g} are more than Fargate has: at most {LARGEST.cpu:g} vCPUs and "
@@ -92,6 +95,8 @@ class Prices:
         date: Month of the prices.
         cpu_hour: Per vCPU and hour.
         mem_hour: Per GB and hour.
+        arm_cpu_hour: Per vCPU and hour on ARM.
+        arm_mem_hour: Per GB and hour on ARM.
         address_hour: Per public IPv4 address and hour; each worker has one.
         spot: Ratio of the Spot price, without the address.
         transition: Per state transition.
@@ -116,6 +121,8 @@ class Prices:
     date: str
     cpu_hour: float
     mem_hour: float
+    arm_cpu_hour: float
+    arm_mem_hour: float
     address_hour: float
     spot: float
     transition: float
@@ -138,6 +145,8 @@ class Prices:
     def worker_hour(self, size: Size, *, spot: bool = False) -> float:
         """Return the price of an hour of a worker."""
         computing = size.cpu * self.cpu_hour + size.mem * self.mem_hour
+        if size.arch == ARM:
+            computing = size.cpu * self.arm_cpu_hour + size.mem * self.arm_mem_hour
         return computing * (self.spot if spot else 1.0) + self.address_hour
 
 
@@ -146,6 +155,8 @@ PRICES = Prices(
     date="2026-11",
     cpu_hour=0.04048,
     mem_hour=0.004445,
+    arm_cpu_hour=0.03238,
+    arm_mem_hour=0.00356,
     address_hour=0.005,
     spot=0.3,
     transition=0.025 / 1000,

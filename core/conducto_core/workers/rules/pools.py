@@ -11,7 +11,7 @@ from conducto_core.run.rules.tree_state import LiveExec, TreeState
 from conducto_core.tree.model import NodeSpec, SpotUse, ancestors
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 from conducto_core.workers.model import WarmPool
-from conducto_core.workers.rules.fargate import PRICES, Size
+from conducto_core.workers.rules.fargate import PRICES, Size, size_for
 
 #: Maximum number of workers of one pool, whatever the plan allows.
 MAX_PER_POOL = 1000
@@ -26,6 +26,7 @@ class Pool:
         key: `NodeSpec.pool` of its Execs.
         groups: The groups whose capacity they count in: paths of nodes with ``max_concurrent`` or a
             budget, the innermost first, then named limits.
+        arch: Architecture of its workers; "": x86_64.
         spot: Whether its workers are Spot tasks. One of a context never is: the state in its
             container would be lost.
     """
@@ -37,6 +38,12 @@ class Pool:
     mem: float
     groups: tuple[str, ...] = ()
     spot: SpotUse = SpotUse.SHARE
+    arch: str = ""
+
+    @property
+    def size(self) -> Size:
+        """The size of its workers."""
+        return size_for(f"pool {self.name}", self.cpu, self.mem, self.arch)
 
     @property
     def kind(self) -> PoolKind:
@@ -54,7 +61,7 @@ def pool_of(spec: NodeSpec, pipeline_id: str, groups: tuple[str, ...]) -> Pool:
     place = spec.placement
     name = pool_name(spec, pipeline_id, groups)
     spot = SpotUse.NEVER if kind_of(spec.pool) is PoolKind.CONTEXT else place.spot
-    return Pool(name, spec.pool, place.image, place.cpu, place.mem, groups, spot)
+    return Pool(name, spec.pool, place.image, place.cpu, place.mem, groups, spot, place.arch)
 
 
 @dataclass(frozen=True, slots=True)

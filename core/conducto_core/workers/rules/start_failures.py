@@ -58,7 +58,10 @@ DENIED_REMEDY = (
     "deploy the installation again, and check the policies of the AWS account or organisation that "
     "deny it"
 )
-_AMD64 = "workers are linux/amd64: build the image with --platform linux/amd64"
+_PLATFORM = (
+    "build the image for the worker's architecture: --platform linux/amd64, or linux/arm64 with "
+    "arch='arm64'"
+)
 _NOT_PULLED = "not on this machine and cannot be pulled"
 #: The first entry that matches a reason in lower case applies.
 _KNOWN = (
@@ -71,13 +74,13 @@ _KNOWN = (
         "(conducto deploy -c pull_through=...)",
     ),
     _Known(StartFailure.THROTTLED, ("rate exceeded", "throttl", "request limit")),
-    _Known(StartFailure.BAD_IMAGE, ("exec format error", "does not contain descriptor"), _AMD64),
+    _Known(StartFailure.BAD_IMAGE, ("exec format error", "does not contain descriptor"), _PLATFORM),
     _Known(
         StartFailure.BAD_IMAGE,
         ("container of the image did not start",),
-        f"{_AMD64}, with /bin/sh in it",
+        f"{_PLATFORM}, with /bin/sh in it",
     ),
-    _Known(StartFailure.EXITED, ("exit code 255",), _AMD64),
+    _Known(StartFailure.EXITED, ("exit code 255",), _PLATFORM),
     _Known(
         StartFailure.NO_ROOM,
         ("freeaddresses", "free addresses", "insufficient free", "resource:eni", "interfacelimit"),

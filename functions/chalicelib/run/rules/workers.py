@@ -17,7 +17,7 @@ from chalicelib.run.rules.state import CloudImage, Listing
 from chalicelib.run.rules.steps import GRACE, PipelineSteps
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto_core.asl.rules.machine import CompleteTask
-from conducto_core.billing.rules import charged_seconds, dollars_for, month_of
+from conducto_core.billing.rules import charged_seconds, dollars_for, dollars_of, month_of
 from conducto_core.people.task_roles import program_of
 from conducto_core.run.model.records import AttemptRecord, Lifecycle
 from conducto_core.run.model.states import Cause, State
@@ -112,7 +112,7 @@ class PipelineWorkers(PipelineSteps):
             WorkerUsage(key, month_of(self.now), report.seconds, pool.cpu, spender)
         )
         worker.metered += report.seconds
-        self.spend(report.path, dollars)
+        self.spend(report.path, dollars_of(pool.size, report.seconds))
         if report.cause is None and node.stop_reason is None:
             self._graft(node, report)
         self._ends[report.path] = AttemptEnd(

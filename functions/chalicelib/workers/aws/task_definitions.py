@@ -16,6 +16,7 @@ from chalicelib.aws.clients import Clients
 from chalicelib.aws.errors import client_error, code_of, message_of, throttling
 from chalicelib.data.aws import EfsAccessPoints
 from chalicelib.workers.port import WorkerTask
+from conducto.wire.fields import ARM
 from conducto_core.command.task_layout import (
     AGENT,
     CTL,
@@ -31,6 +32,7 @@ from conducto_core.workers.rules.fargate import AGENT_MEM, size_for
 
 _MIB = 1024
 _READ_ONLY = {"readOnly": True}
+_ON_ARM = {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"}
 #: Separates the pipeline's id from the digest in a family's name.
 _OWNER_END = "_"
 #: ECS's maximum number of revisions per delete request.
@@ -48,6 +50,7 @@ class Roles:
         task: ARN of the role of both containers, unless a role is configured for the pipeline.
         named: Roles that the administrator configured for commands.
         agent_image: Reference of the agent's image.
+        arm_agent_image: That for ARM; "": the installation has no workers on ARM.
         log_group: Log group of both containers' diagnostics; the output of commands is not in it.
         region: AWS region.
         caches: ``{registry: address of its cache}``.
@@ -62,6 +65,7 @@ class Roles:
     debug: str | None = None
     named: tuple[TaskRole, ...] = ()
     caches: Mapping[str, str] = field(default_factory=dict)
+    arm_agent_image: str = ""
 
     def of_tasks(self) -> tuple[str, ...]:
         """Return the ARNs of all roles that a task may have."""
@@ -172,7 +176,8 @@ class TaskDefinitions:
         return str(response["taskDefinition"]["taskDefinitionArn"])
 
     def _definition(self, task: WorkerTask) -> dict[str, Any]:
-        size = size_for(f"pool {task.pool}", task.cpu, task.mem)
+        size = size_for(f"pool {task.pool}", task.cpu, task.mem, task.arch)
+        is_arm = size.arch == ARM
         shared = {"sourceVolume": VOLUME, "containerPath": CTL}
         data = [
             {"sourceVolume": name, "containerPath": place, **({} if task.data else _READ_ONLY)}
@@ -181,6 +186,7 @@ class TaskDefinitions:
         return {
             "requiresCompatibilities": ["FARGATE"],
             "networkMode": "awsvpc",
+            **({"runtimePlatform": _ON_ARM} if is_arm else {}),
             "cpu": size.cpu_units,
             "memory": size.mem_mib,
             "executionRoleArn": self._roles.execution,
@@ -188,7 +194,7 @@ class TaskDefinitions:
             "containerDefinitions": [
                 self._container(
                     AGENT,
-                    self._roles.agent_image,
+                    self._roles.arm_agent_image if is_arm else self._roles.agent_image,
                     mountPoints=[shared],
                     memoryReservation=int(AGENT_MEM * _MIB),
                 ),

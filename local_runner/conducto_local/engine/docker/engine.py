@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from conducto.wire.fields import ARCHITECTURES, ARM, architecture
 from conducto_local.engine.docker import container as metadata
 from conducto_local.engine.docker.container import Traits, read_traits
 from conducto_local.engine.docker.http import (
@@ -205,6 +206,8 @@ _KILLED = 137
 #: FORBIDDEN is the response for a network that still has a container.
 _GONE_OR_IN_USE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN}
 _OPEN_SECONDS = 20
+#: The handlers of foreign programs on this machine.
+_FORMATS = Path("/proc/sys/fs/binfmt_misc")
 _READY_SECONDS = 120
 
 
@@ -230,6 +233,8 @@ class DockerEngine:
         self._pipes = pipes
         self._client: HttpClient | None = None
         self._traits = Traits()
+        #: Architecture of the engine; set by `open`.
+        self.arch = ""
 
     @property
     def traits(self) -> Traits:
@@ -266,7 +271,7 @@ class DockerEngine:
                 tried[address] = error.__cause__
             else:
                 await self.close()
-                self._client, self._traits = client, traits
+                self._client, self._traits, self.arch = client, traits, info.arch
                 return info
         raise unreachable(tried, self._env.get("PATH"))
 
@@ -499,4 +504,15 @@ def _engine_info(
         gpus=len(list(Path("/dev").glob("nvidia[0-9]*"))) if has_gpus else 0,
         unenforced=traits.unenforced,
         warnings=traits.warnings,
+        arch=architecture(str(info.get("Architecture", ""))),
+        emulates=_emulated(info, address),
     )
+
+
+def _emulated(info: Mapping[str, Any], address: Address) -> frozenset[str]:
+    """Return the architectures that an engine on this machine, or Docker Desktop, can emulate."""
+    if info.get("OperatingSystem") == "Docker Desktop":
+        return frozenset(ARCHITECTURES)
+    names = {"qemu-x86_64": "x86_64", "qemu-aarch64": ARM}
+    here = address.path is not None
+    return frozenset(arch for name, arch in names.items() if here and (_FORMATS / name).exists())

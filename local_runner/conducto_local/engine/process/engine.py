@@ -21,6 +21,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conducto.wire.caching import NODE_DATA
+from conducto.wire.fields import architecture
 from conducto.wire.outputs import LIVE, RUN_DIRECTORY
 from conducto_core.run.model.states import Cause
 from conducto_local.engine.port import (
@@ -171,7 +173,13 @@ class ProcessEngine:
 
     async def open(self) -> EngineInfo:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GB
-        return EngineInfo("process", platform.release(), float(os.cpu_count() or 1), memory)
+        return EngineInfo(
+            "process",
+            platform.release(),
+            float(os.cpu_count() or 1),
+            memory,
+            arch=architecture(platform.machine()),
+        )
 
     async def start_worker(self, spec: WorkerSpec) -> "ProcessWorker":
         """Create a worker; image, limits, network and mounts are ignored."""
@@ -369,6 +377,9 @@ class ProcessWorker:
         files |= await asyncio.to_thread(
             junit_in, job.env, Path(self.spec.workdir or "."), self.folder / SCRIPT
         )
+        folder = self._node_data(job)
+        if code == 0 and folder:  # the node is done: it needs its checkpoints no more
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         return Exit(code if code >= 0 else 128 - code, files=files)
 
     async def relay(self, name: str) -> Relay:
@@ -438,6 +449,7 @@ class ProcessWorker:
                 RUN_DIRECTORY: str(self._run_directory),
                 LIVE: "",  # that of an agent which runs in a container
                 **job.env,
+                **({NODE_DATA: folder} if (folder := self._node_data(job)) else {}),
             },
             cwd=self.spec.workdir,
             start_new_session=True,
@@ -464,6 +476,12 @@ class ProcessWorker:
             for pipe in pipes:
                 pipe.drain()
             running.ended.set()
+
+    def _node_data(self, job: Job) -> str:
+        """Return the path of the node's directory on this machine, or ""."""
+        inside = job.env.get(NODE_DATA, "")
+        found = (m for m in self.spec.mounts if inside.startswith(f"{m.target}/"))
+        return next((m.source + inside.removeprefix(m.target) for m in found), "")
 
     def _data_variables(self) -> dict[str, str]:
         return {
