@@ -261,6 +261,7 @@ class DeferredExecutor:
             spot=worker.spot,
             program=program_of(live.record.git),
             data=not live.runs_cached(pool),
+            services=pool.services,
         )
 
     def _mark(self, work: _Work) -> None:

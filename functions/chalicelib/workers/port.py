@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
+from conducto.wire.services import Service
 from conducto_core.debug.model import ShellSession
 from conducto_core.workers.model import TaskProof
 
@@ -16,8 +17,8 @@ class WorkerTask:
         worker_id: Assigned by Conducto; launching it twice starts it once.
         pool: Name of the pool (`conducto_core.asl.rules.naming.pool_name`).
         image: Reference of the user's image.
-        cpu: vCPUs of the user's container, as defined; the adapter rounds up.
-        mem: GB.
+        cpu: vCPUs of the user's container and of services, as defined; the adapter rounds up.
+        mem: GB of both.
         token: The worker's own token, for the agent container only.
         user: The user whose data is mounted at /conducto/data/user.
         user_data: False mounts the pipeline's own data there instead, so that commands that another
@@ -25,6 +26,7 @@ class WorkerTask:
         shell: A debug shell (ECS Exec), which takes no tasks.
         program: The pipeline's program, for which the administrator may have configured a role.
         named_role: Whether its commands get that role.
+        services: Containers beside the user's.
         data: False mounts empty, read-only directories in place of data: it runs cached commands.
     """
 
@@ -43,6 +45,7 @@ class WorkerTask:
     program: str | None = None
     named_role: bool = True
     data: bool = True
+    services: tuple[Service, ...] = ()
 
 
 class Owner(NamedTuple):

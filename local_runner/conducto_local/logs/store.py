@@ -19,9 +19,8 @@ from conducto_core.command.output import RECORD, LineClock, LineTime, packed, ti
 from conducto_core.logs.lines import FileStream, LineIndex, Lines
 from conducto_local.agent import process as descriptors
 
-#: The streams of an attempt: output, resource usage, result, metrics, artifacts and tests; and
-#: the times
-#: of output (`conducto_core.command.output`).
+#: The streams of an attempt: output, resource usage, result, metrics, artifacts, tests and the
+#: output of services; and the times of output (`conducto_core.command.output`).
 Kept = Literal[
     "stdout",
     "stderr",
@@ -30,6 +29,7 @@ Kept = Literal[
     "metrics",
     "artifacts",
     "tests",
+    "services",
     "stdout_times",
     "stderr_times",
 ]

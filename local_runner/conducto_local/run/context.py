@@ -114,7 +114,8 @@ class EngineContext:
         """Return the maximum size of a command; call `open` first."""
         if self.info is None:
             raise RuntimeError("the engine is not open")
-        return Limits(self.info.cpus, self.info.memory, self.info.gpus)
+        info = self.info
+        return Limits(info.cpus, info.memory, info.gpus, services=info.has_services)
 
     def limits_or_none(self) -> Limits | None:
         """Return the limits, or None before the engine was opened."""

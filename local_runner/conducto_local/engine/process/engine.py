@@ -171,7 +171,8 @@ class ProcessEngine:
 
     async def open(self) -> EngineInfo:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GB
-        return EngineInfo("process", platform.release(), float(os.cpu_count() or 1), memory)
+        cpus = float(os.cpu_count() or 1)
+        return EngineInfo("process", platform.release(), cpus, memory, has_services=False)
 
     async def start_worker(self, spec: WorkerSpec) -> "ProcessWorker":
         """Create a worker; image, limits, network and mounts are ignored."""
