@@ -9,8 +9,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from conducto.wire.services import Service, colliding, merged, to_services
+from conducto.wire.services import Service, colliding, of_form, to_form
 from conducto_core.command.masking import Mask
+from conducto_core.command.task_layout import SERVICE
 
 #: Bytes of the end of a service's output that a message has.
 LAST_OUTPUT: Final = 2_000
@@ -114,20 +115,29 @@ def lines_of(output: str, name: str | None) -> str:
 # ---- the services of a worker in the cloud ------------------------------------------------------
 
 
-def to_agent(services: Iterable[Service]) -> str:
+def to_agent(services: Sequence[Service]) -> str:
     """Return the services of a worker for its agent as JSON, without their environment."""
-    hidden = {"env", "command"}
-    return json.dumps(
-        {
-            each.name: {k: v for k, v in each.to_wire().items() if k not in hidden}
-            for each in services
-        }
-    )
+    forms = to_form(services).items()
+    known = {"image", "ready", "port", "ready_timeout"}
+    return json.dumps({n: {k: v for k, v in form.items() if k in known} for n, form in forms})
 
 
 def of_agent(text: str) -> tuple[Service, ...]:
     """Return the services that `to_agent` wrote; none for an empty text."""
-    return merged((), to_services(json.loads(text))) if text else ()
+    return of_form(json.loads(text)) if text else ()
+
+
+def places(services: Iterable[Service], task_arn: str) -> str:
+    """Return a stored line for each service of a worker about the place of its output.
+
+    ECS sends it to CloudWatch, which the agent of the worker may not read.
+    """
+    task = task_arn.rpartition("/")[2] or "TASK"
+    return "".join(
+        f"{each.name} | conducto: its output is in CloudWatch, in the log group of workers, stream "
+        f"worker/{SERVICE}{each.name}/{task}\n"
+        for each in services
+    )
 
 
 # ---- limits of the cloud ------------------------------------------------------------------------

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from conducto.wire.services import Service
 from conducto_core.debug.model import ShellSession
 from conducto_core.workers.model import TaskProof
 
@@ -26,7 +25,7 @@ class WorkerTask:
         shell: A debug shell (ECS Exec), which takes no tasks.
         program: The pipeline's program, for which the administrator may have configured a role.
         named_role: Whether its commands get that role.
-        services: Containers beside the user's.
+        services: Wire form of the containers beside the user's.
         data: False mounts empty, read-only directories in place of data: it runs cached commands.
     """
 
@@ -45,7 +44,7 @@ class WorkerTask:
     program: str | None = None
     named_role: bool = True
     data: bool = True
-    services: tuple[Service, ...] = ()
+    services: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Owner(NamedTuple):

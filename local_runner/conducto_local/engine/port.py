@@ -39,7 +39,15 @@ class WorkerLostError(WorkerStartError):
 
 
 class ServiceError(WorkerStartError):
-    """A service beside the container could not start, has ended or was not ready."""
+    """A service beside the container could not start, has ended or was not ready.
+
+    Attributes:
+        outputs: ``{name of a service: its output}``.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.outputs: Mapping[str, bytes] = {}
 
 
 class ImageGoneError(WorkerStartError):

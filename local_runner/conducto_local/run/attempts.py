@@ -23,7 +23,7 @@ from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.admission import QueuedAttempt
 from conducto_core.secrets.port import SecretStoreError
-from conducto_core.services.rules import with_secrets
+from conducto_core.services.rules import OutputLines, with_secrets
 from conducto_core.test_results.rules import excuse, in_force
 from conducto_core.test_results.stream import results_in
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
@@ -161,8 +161,7 @@ class Attempts:
         except WorkerLostError as error:
             self._finish(active, Result(Cause.WORKER_LOST, message=str(error), started=False))
         except ServiceError as error:
-            message = (await self._means.secrets.delivery()).mask.text(str(error))
-            self._finish(active, Result(Cause.SERVICE, message=message, started=False))
+            await self._service_failed(active, error)
         except WorkerStartError as error:
             self._finish(active, Result(Cause.IMAGE, message=str(error)))
         except EngineError as error:
@@ -334,6 +333,18 @@ class Attempts:
             )
 
         return await self._containers.get(pool_key(active, image), start)
+
+    async def _service_failed(self, active: ActiveAttempt, error: ServiceError) -> None:
+        """Store the output of the services of an attempt whose command cannot start."""
+        mask = (await self._means.secrets.delivery()).mask
+        writer = self._common.logs(active.live.id).writer(active.spec.path, active.number)
+        lines = OutputLines(mask)
+        for name, data in error.outputs.items():
+            writer.write("services", lines.feed(name, data))
+        writer.write("services", lines.finish())
+        writer.close()
+        message = mask.text(str(error))
+        self._finish(active, Result(Cause.SERVICE, message=message, started=False))
 
     async def _services(self, active: ActiveAttempt) -> tuple[Service, ...]:
         """Return the services of an attempt's container, with the values of their secrets.

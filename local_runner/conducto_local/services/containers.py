@@ -76,6 +76,11 @@ class ServiceContainer:
         """The end of its output."""
         return self._tail.decode(errors="replace")
 
+    @property
+    def unread(self) -> bytes:
+        """The output that no command has received."""
+        return self._pending
+
     async def start(self, network: str) -> None:
         path = f"/containers/{self.id}"
         self._attachment = await attach(self._http, f"{path}/attach", _STREAMS, self)
@@ -154,8 +159,15 @@ class Services:
             ServiceError: One cannot start, has ended, or was not ready in time.
             EngineError: The engine is unreachable.
         """
-        for service in self._spec.services:  # one by one: each knows the addresses of those before
-            await self._start(service)
+        try:
+            for service in self._spec.services:  # each knows the addresses of those before it
+                await self._start(service)
+            await self._all_ready()
+        except ServiceError as error:
+            error.outputs = {each.service.name: each.unread for each in self._containers}
+            raise
+
+    async def _all_ready(self) -> None:
         waits = [asyncio.create_task(self._wait_ready(each)) for each in self._containers]
         try:
             await asyncio.gather(*waits)

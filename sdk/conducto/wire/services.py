@@ -11,7 +11,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 from conducto.wire.fields import check_amount, check_env, check_text, parse_duration
 from conducto.wire.secret_names import check_names
 
-#: Maximum number of services of a command: ECS allows ten containers in a task, and two are those of the worker.
+#: Maximum number of services of a command: a task of ECS has at most ten containers, and two are
+#: those of the worker.
 MAX_SERVICES = 8
 MAX_PORT = 65_535
 #: Seconds in which a service must be ready.
@@ -230,6 +231,16 @@ def _check_port(value: Any) -> Optional[int]:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_PORT:
         raise ValueError(f"port of a service must be a number from 1 to {MAX_PORT}, got {value!r}")
     return value
+
+
+def to_form(services: Sequence[Service]) -> Dict[str, Any]:
+    """Return the wire form of the services of a command."""
+    return {each.name: each.to_wire() for each in services}
+
+
+def of_form(form: Mapping[str, Any]) -> Tuple[Service, ...]:
+    """Return the services of a command from their wire form."""
+    return merged((), to_services(form))
 
 
 def size_of(services: Sequence[Service]) -> Tuple[float, float]:

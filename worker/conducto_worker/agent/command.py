@@ -132,6 +132,7 @@ class Execution:
         self._heartbeats.running(response.path, response.attempt)
         self._sampler.begin()
         try:
+            self._shipper.add("services", self._services.places())
             failure = self._services.wait_ready(self._must_end)
             if failure is not None:
                 report = self._report(0.0, Cause.SERVICE, None, failure)

@@ -63,6 +63,12 @@ class Services:
         self._ready = not waiting
         return None
 
+    def places(self) -> bytes:
+        """Return a line for each service about the place of its output."""
+        task = self._get("/task") if self._services else None
+        arn = task.get("TaskARN") if isinstance(task, dict) else None
+        return rules.places(self._services, str(arn or "")).encode()
+
     def failure(self) -> str | None:
         """Return why a service has ended, or None; asks at most every `EVERY_SECONDS`."""
         if not self._services or self._clock.now() < self._next:

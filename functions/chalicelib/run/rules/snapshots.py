@@ -17,7 +17,7 @@ from chalicelib.run.rules.changes import InFlight, WorkerUsage
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.run.rules.state import CloudImage, Listing
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
-from conducto.wire.services import merged, to_services
+from conducto.wire.services import of_form, to_form
 from conducto_core.asl.rules.machine import CloudMachine, RunState
 from conducto_core.cache.model import CacheInputs
 from conducto_core.images.model import ImageSpec
@@ -193,7 +193,7 @@ def _status(written: Mapping[str, Any]) -> RunState:
 
 def _written_pool(pool: Pool) -> dict[str, Any]:
     """Return the fields of a pool, without services that other versions do not know."""
-    services = {each.name: each.to_wire() for each in pool.services}
+    services = to_form(pool.services)
     fields = asdict(replace(pool, services=()))
     fields.pop("services")
     return {**fields, "services": services} if services else fields
@@ -201,7 +201,7 @@ def _written_pool(pool: Pool) -> dict[str, Any]:
 
 def _pool(written: Mapping[str, Any]) -> Pool:
     spot = SpotUse(written.get("spot", SpotUse.SHARE))
-    services = merged((), to_services(written.get("services", {})))
+    services = of_form(written.get("services", {}))
     groups = tuple(written["groups"])
     return Pool(**{**written, "groups": groups, "spot": spot, "services": services})
 

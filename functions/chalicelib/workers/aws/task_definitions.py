@@ -16,7 +16,7 @@ from chalicelib.aws.clients import Clients
 from chalicelib.aws.errors import client_error, code_of, message_of, throttling
 from chalicelib.data.aws import EfsAccessPoints
 from chalicelib.workers.port import WorkerTask
-from conducto.wire.services import Service, size_of
+from conducto.wire.services import Service, of_form, size_of
 from conducto_core.command.task_layout import (
     AGENT,
     CTL,
@@ -177,9 +177,10 @@ class TaskDefinitions:
         return str(response["taskDefinition"]["taskDefinitionArn"])
 
     def _definition(self, task: WorkerTask) -> dict[str, Any]:
-        beside = size_of(task.services)[1]
-        agent_env = [_pair(AgentVariables.SERVICES, to_agent(task.services))]
-        names = " ".join(each.name for each in task.services)
+        services = of_form(task.services)
+        beside = size_of(services)[1]
+        agent_env = [_pair(AgentVariables.SERVICES, to_agent(services))]
+        names = " ".join(task.services)
         size = size_for(f"pool {task.pool}", task.cpu, task.mem)
         shared = {"sourceVolume": VOLUME, "containerPath": CTL}
         data = [
@@ -199,7 +200,7 @@ class TaskDefinitions:
                     self._roles.agent_image,
                     mountPoints=[shared],
                     memoryReservation=int(AGENT_MEM * _MIB),
-                    **({"environment": agent_env} if task.services else {}),
+                    **({"environment": agent_env} if names else {}),
                 ),
                 self._container(
                     USER,
@@ -211,7 +212,7 @@ class TaskDefinitions:
                     memory=round((task.mem - beside) * _MIB),
                     **({"environment": [_pair(SERVICE_NAMES, names)]} if names else {}),
                 ),
-                *map(self._service, task.services),
+                *map(self._service, services),
             ],
             "volumes": [
                 {"name": VOLUME},
