@@ -33,6 +33,7 @@ INHERITANCE = {
     "retry_lost": _NEAREST,
     "same_container": "as `container_reuse_context`",
     "secrets": _NEAREST,
+    "services": "added along the path",
     "skip": "skips everything below",
     "snapshot_on_error": _NEAREST,
     "arch": _NEAREST,

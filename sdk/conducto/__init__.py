@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from conducto.wire.named_limits import Limit as Limit
     from conducto.wire.paths import Path
     from conducto.wire.retries import retry as retry
+    from conducto.wire.services import Service as Service
 
     AsyncNodeHandle = _client.AsyncNodeHandle
     AsyncPipeline = _client.AsyncPipeline
@@ -100,6 +101,7 @@ _HOMES = {
     "PipelineFailed": "errors",
     "Path": "wire.paths",
     "SameContainer": "tree.parameters",
+    "Service": "wire.services",
     "Serial": "tree.nodes",
     "TreeError": "errors",
     "artifact": "results",

@@ -110,6 +110,8 @@ from conducto_core.schedules import model as sc
 from conducto_core.schedules import operations as schedules
 from conducto_core.secrets import operations as secrets
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
+from conducto_core.services import operations as services
+from conducto_core.services.model import ServiceOutput, ServiceOutputParams
 from conducto_core.test_results import operations as test_results
 from conducto_core.test_results.model import (
     PipelineTestParams,
@@ -452,6 +454,25 @@ class Client:
         """Return the artifacts of an attempt, by default the newest, in their order."""
         query = OutputParams(id=pipeline_id, path=path, attempt=attempt)
         return self.call(results.ARTIFACTS, query).artifacts
+
+    def service_output(
+        self,
+        pipeline_id: str,
+        path: str,
+        *,
+        service: str | None = None,
+        attempt: int | None = None,
+    ) -> ServiceOutput:
+        """Return the output of the services of an attempt, by default the newest.
+
+        Args:
+            pipeline_id: The pipeline.
+            path: The node.
+            service: Only of this service; by default of all, with their names.
+            attempt: Number of the attempt.
+        """
+        query = ServiceOutputParams(id=pipeline_id, path=path, attempt=attempt, service=service)
+        return self.call(services.SERVICE_OUTPUT, query)
 
     def export(self, pipeline_id: str) -> bytes:
         """Return the current state of a pipeline as one self-contained HTML file."""

@@ -39,13 +39,38 @@ PYTHON_TAGS = tuple(f"python:3.{minor}-slim" for minor in range(8, 14))
 DEBIAN_TAGS = (*PYTHON_TAGS, "conducto-test/debian:latest")
 BUSYBOX_TAGS = ("busybox:latest", "alpine:latest", "conducto-test/busybox:latest")
 BASH_TAGS = ("bash:latest",)
-ALL = (*DEBIAN_TAGS, *BUSYBOX_TAGS, *BASH_TAGS)
+POSTGRES_TAGS = ("postgres:16",)
+REDIS_TAGS = ("redis:7",)
+ALL = (*DEBIAN_TAGS, *BUSYBOX_TAGS, *BASH_TAGS, *POSTGRES_TAGS, *REDIS_TAGS)
 #: Names for our own tests, which no registry has.
 OURS = "conducto-test/"
 # Increment when a recipe below changes, to rebuild cached tars and old tags.
 RECIPE = "3"
 PULL_SECONDS = 60
 PACKAGES = ("python3", "python3-pip", "python3-venv", "bash", "dash", "ca-certificates")
+#: Of the images of services; the libraries of compiled queries alone would be a third of them.
+SERVICE_PACKAGES = ("postgresql", "redis-server", "dash", "coreutils", "util-linux", "sed", "grep")
+SERVICE_EXCLUDED = (
+    *("/usr/lib/*/libLLVM*", "/usr/lib/*/libz3*", "/usr/lib/postgresql/*/lib/bitcode/*"),
+    *("/usr/lib/postgresql/*/lib/llvmjit*", "/usr/share/perl/*", "/usr/lib/*/perl/*"),
+    *("/usr/share/i18n/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/share/doc/*"),
+)
+#: As that of the official image: a database needs a password.
+POSTGRES_ENTRYPOINT = """#!/bin/sh
+set -eu
+[ "${1-}" = postgres ] || exec "$@"
+if [ -z "${POSTGRES_PASSWORD-}" ]; then
+    echo "Error: Database is uninitialized and superuser password is not specified." >&2
+    exit 1
+fi
+export PGDATA=/var/lib/postgresql/data
+as="setpriv --reuid=postgres --regid=postgres --clear-groups"
+printf %s "$POSTGRES_PASSWORD" >/tmp/password
+chmod 644 /tmp/password
+$as initdb --no-sync --no-locale --encoding=UTF8 --auth=scram-sha-256 --pwfile=/tmp/password
+echo "host all all all scram-sha-256" >>$PGDATA/pg_hba.conf
+exec $as "$@" -c listen_addresses='*'
+"""
 HOST_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 HOST_ANCHORS = Path("/usr/local/share/ca-certificates")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -165,6 +190,11 @@ def _recipe(name: str) -> tuple[Callable[[Path], None], tuple[str, ...], tuple[s
         return _write_busybox, BUSYBOX_TAGS, ('CMD ["sh"]',)
     if name in BASH_TAGS:
         return _write_bash, BASH_TAGS, ('CMD ["bash"]',)
+    if name in POSTGRES_TAGS:
+        return _write_services, POSTGRES_TAGS, ('ENTRYPOINT ["/entrypoint"]', 'CMD ["postgres"]')
+    if name in REDIS_TAGS:
+        command = 'CMD ["redis-server", "--protected-mode", "no", "--save", ""]'
+        return _write_services, REDIS_TAGS, (command,)
     raise StandInError(f"{name!r}: no stand-in for this image; there are {', '.join(ALL)}")
 
 
@@ -277,6 +307,48 @@ def _write_python(tar: Path) -> None:
     command += [f"--customize-hook={hook}" for hook in hooks]
     command += [_suite(), str(tar), *_sources()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise StandInError(f"mmdebstrap failed:\n{done.stderr[-1500:]}")
+
+
+def _write_services(tar: Path) -> None:
+    """Write the files of Postgres and Redis: one tar for both images."""
+    recipe = repr((RECIPE, SERVICE_PACKAGES, SERVICE_EXCLUDED, POSTGRES_ENTRYPOINT, _suite()))
+    both = cache_dir() / f"services-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.tar"
+    if not both.exists():
+        _write_atomically(both, _write_databases)
+    os.link(both, tar)
+
+
+def _write_databases(tar: Path) -> None:
+    mmdebstrap = _need("mmdebstrap", "mmdebstrap")
+    entrypoint = tar.with_name("entrypoint")
+    entrypoint.write_text(POSTGRES_ENTRYPOINT, encoding="utf-8")
+    users = "root:x:0:0::/root:/bin/sh\npostgres:x:70:70::/var/lib/postgresql:/bin/sh\n"
+    places = "/tmp /usr/local/bin /var/lib/postgresql /var/run/postgresql /run/postgresql"
+    programs = '"$1"/usr/lib/postgresql/*/bin/*'
+    merged = '[ -e "$1/$each" ] || ln -s "usr/$each" "$1/$each"'
+    link = 'ln -sf "${each#"$1"}" "$1/usr/local/bin/${each##*/}"'
+    hooks = [
+        f"printf '{users}' >\"$1/etc/passwd\"",
+        "printf 'root:x:0:\npostgres:x:70:\n' >\"$1/etc/group\"",
+        f'for each in {places}; do mkdir -p "$1$each"; chmod 1777 "$1$each"; done',
+        f"for each in {programs}; do {link}; done",
+        f"for each in bin lib lib64 sbin; do {merged}; done",
+        f'install -m 755 {shlex.quote(str(entrypoint))} "$1/entrypoint"',
+    ]
+    # "extract": nothing is configured, and there are only these packages and their dependencies.
+    command = [
+        mmdebstrap,
+        "--quiet",
+        "--variant=extract",
+        f"--include={','.join(SERVICE_PACKAGES)}",
+    ]
+    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in SERVICE_EXCLUDED]
+    command += [f"--extract-hook={hook}" for hook in hooks]
+    done = subprocess.run(
+        [*command, _suite(), str(tar), *_sources()], capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise StandInError(f"mmdebstrap failed:\n{done.stderr[-1500:]}")
 

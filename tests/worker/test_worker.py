@@ -13,17 +13,20 @@ import pytest
 from tests.fakes.worker import FakeApi, FakeClock, FakeCommand, FakeCommands, FakeTasks
 
 from conducto.wire.outputs import FRAME_START, frame
+from conducto.wire.services import merged, to_services
 from conducto_core.command.json_logs import JsonLines
 from conducto_core.command.output import CLOSE, OPEN
 from conducto_core.command.usage import Reading, resources_in
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import metrics_in
 from conducto_core.run.model.states import Cause
+from conducto_core.services.rules import of_agent, to_agent
 from conducto_core.workers.model import ClaimDecision, ClaimResponse, Report, WorkerInstructions
 from conducto_worker.agent import command as execution
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import CHUNK_BYTES, LogShipper
 from conducto_worker.agent.port import PolledTask, RefusedError, WorkerApiError, WorkerGoneError
+from conducto_worker.agent.services import Services
 from conducto_worker.agent.usage import Sampler
 from conducto_worker.agent.worker import MAX_TREE_IN_REPORT, Worker, WorkerExit
 
@@ -43,8 +46,17 @@ def offer(node: str, *, waits: bool = False) -> PolledTask:
 
 
 class World:
-    def __init__(self, *offers: PolledTask, scripts: Any = None, **instructions: Any) -> None:
+    def __init__(
+        self,
+        *offers: PolledTask,
+        scripts: Any = None,
+        services: Any = (),
+        containers: Any = ((),),
+        **instructions: Any,
+    ) -> None:
         self.clock = FakeClock()
+        self.beside = of_agent(to_agent(merged((), to_services(dict(services)))))
+        self.containers = list(containers)
         given = {"activity": "arn:activity", "region": "us-east-1", **instructions}
         self.api = FakeApi(WorkerInstructions(**given))
         self.tasks = FakeTasks(self.clock, offers)
@@ -62,8 +74,14 @@ class World:
             shipper=self.shipper,
             sampler=self.sampler,
             clock=self.clock,
+            services=Services(self.beside, lambda _path: self.metadata(), self.clock),
             instructions=self.api.instructions,
         )
+
+    def metadata(self) -> Any:
+        """Return the scripted containers of the task; the last ones stay."""
+        containers = self.containers.pop(0) if len(self.containers) > 1 else self.containers[0]
+        return {"Containers": containers}
 
     def _used(self) -> Reading | None:
         """Return the scripted usage of the user's container; then one CPU, 1 MB."""
@@ -598,6 +616,52 @@ def test_a_command_that_is_too_long_for_a_stop_is_a_lost_workers() -> None:
     (report,) = world.api.reports
     assert (report.cause, report.last) == (Cause.WORKER_LOST, True)
     assert report.seconds < 10 + execution.LAST_SECONDS + 2
+
+
+# ---- services ---------------------------------------------------------------------------------
+
+DB = {"db": {"image": "postgres:16", "ready": "pg_isready", "ready_timeout": 10}}
+
+
+def container(status: str, **more: Any) -> dict[str, Any]:
+    return {"Name": "service-db", "KnownStatus": status, **more}
+
+
+def with_db(*containers: Any, seconds: float = 1.0) -> World:
+    command = FakeCommand(seconds=seconds)
+    one_each = [[each] for each in containers]
+    world = World(offer("a"), scripts={"x": command}, services=DB, containers=one_each)
+    return world.say(a=go("x"))
+
+
+def test_a_command_starts_when_the_services_are_healthy() -> None:
+    ready = container("RUNNING", Health={"status": "HEALTHY"})
+    world = with_db(container("PENDING"), container("RUNNING"), ready)
+
+    world.run()
+
+    (report,) = world.api.reports
+    assert (report.cause, report.exit_code) == (None, 0)
+    assert world.containers == [[ready]]
+
+
+def test_services_that_are_not_ready_or_end_fail_the_command() -> None:
+    never = container("RUNNING", Health={"status": "UNHEALTHY", "output": "no response"})
+    ready = container("RUNNING", Health={"status": "HEALTHY"})
+    over = container("STOPPED", ExitCode=3)
+    cases = (
+        ((never,), "not ready within 10 s: ready='pg_isready' did not end with exit code 0"),
+        ((never,), "Output of ready: no response"),
+        ((over,), "service 'db' (postgres:16) ended with exit code 3"),
+        ((ready, ready, over), "service 'db' (postgres:16) ended with exit code 3"),
+    )
+    for containers, text in cases:
+        world = with_db(*containers, seconds=600)
+        reason = world.run()
+        (report,) = world.api.reports
+        assert (report.cause, report.last) == (Cause.SERVICE, True)
+        assert text in str(report.message)
+        assert str(reason) == "a service of its commands has ended or was not ready"
 
 
 def test_heartbeats_continue_after_a_step_functions_outage() -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from conducto_client import Client
     from conducto_core.run.model.params import Stream
     from conducto_core.run.model.records import AttemptRecord
+    from conducto_core.run.model.requests import NodeView
     from conducto_core.run.model.responses import LogMatch
 
 
@@ -55,6 +56,11 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--image", metavar="NAME", help="instead, what the build of an image printed"
+    )
+    parser.add_argument(
+        "--service",
+        metavar="NAME",
+        help="instead, what a service beside the command printed; 'all' for all of them",
     )
     parser.add_argument(
         "-f",
@@ -130,6 +136,9 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             copy_build_log(client, pipeline_id, arguments.image, follow=arguments.follow)
             return DONE
         node = selection.one_view(client, pipeline_id, arguments.path or "/")
+        if arguments.service is not None:
+            _print_service(client, pipeline_id, node, arguments)
+            return DONE
         if node.type is not NodeType.EXEC or arguments.stamps or arguments.since is not None:
             from conducto_cli.logs.pipeline_logs import print_merged
 
@@ -144,11 +153,10 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             return _search(output, arguments, streams)
         if arguments.download is not None:
             return _download(output, arguments.download, streams)
-        if not arguments.follow:
-            for stream in streams:
-                _print(output, arguments, stream)
-            return DONE
-    _follow(open_client, output.which, arguments, streams)
+        for stream in () if arguments.follow else streams:
+            _print(output, arguments, stream)
+    if arguments.follow:
+        _follow(open_client, output.which, arguments, streams)
     return DONE
 
 
@@ -193,6 +201,26 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--json is for --search TEXT; output itself is bytes, printed as they are")
     if arguments.failed:
         raise UsageError("--failed is for several nodes: conducto logs ID --failed")
+
+
+def _print_service(
+    client: Client, pipeline_id: str, node: NodeView, arguments: argparse.Namespace
+) -> None:
+    """Print the output of a service, or of all."""
+    if node.type is not NodeType.EXEC:
+        raise UsageError(
+            f"--service {arguments.service} needs the path of a command, but {node.path} is a "
+            f"{node.type.value}; see the paths: conducto tree {pipeline_id}"
+        )
+    name = None if arguments.service == "all" else arguments.service
+    found = client.service_output(pipeline_id, node.path, service=name, attempt=arguments.attempt)
+    if arguments.json:
+        print(as_json(found))
+        return
+    sys.stdout.write(found.text)
+    if not found.text:
+        which = "its services" if name is None else f"the service {name!r}"
+        print(f"{node.path}: there is no output of {which}", file=sys.stderr)
 
 
 def _check_image(arguments: argparse.Namespace) -> None:

@@ -43,6 +43,9 @@ from conducto_core.run.model.requests import (
     LogChunk,
 )
 from conducto_core.run.model.responses import ImageList
+from conducto_core.services import operations as services_operations
+from conducto_core.services.model import ServiceOutput, ServiceOutputParams
+from conducto_core.services.rules import lines_of
 from conducto_core.test_results.handlers import Tests
 
 
@@ -113,6 +116,11 @@ class Pipelines(
     async def list_artifacts(self, params: OutputParams) -> ArtifactList:
         attempt, data = await self.attempt_output(params, "artifacts")
         return ArtifactList(attempt=attempt, artifacts=artifacts_in(data))
+
+    @serves(services_operations.SERVICE_OUTPUT)
+    async def read_service_output(self, params: ServiceOutputParams) -> ServiceOutput:
+        attempt, data = await self.attempt_output(params, "services")
+        return ServiceOutput(attempt=attempt, text=lines_of(data.decode(), params.service))
 
     @serves(run_operations.IMAGES)
     async def list_images(self, params: p.PipelineParams) -> ImageList:

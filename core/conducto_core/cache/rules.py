@@ -75,6 +75,7 @@ DOES_NOT_COUNT: Final = frozenset(
 #: ``junit`` are variables of the node, so they count.
 REFUSES: Final = frozenset(
     {"launch", "requires_docker", "docker_run_args", "container_reuse_context", "same_container"}
+    | {"services"}
 )
 IN_ENVIRONMENT: Final = frozenset({"isolate", "junit"})
 
@@ -93,6 +94,7 @@ def refusal(spec: NodeSpec) -> str | None:
             "it uses the container engine (requires_docker=True)",
         ),
         (bool(spec.placement.docker_run_args), _RUN_ARGS),
+        (bool(spec.placement.services), _SERVICES),
         (
             spec.lazy_target is not None,
             "it generates a tree, which the cache cannot keep yet",
@@ -106,6 +108,10 @@ def refusal(spec: NodeSpec) -> str | None:
 _SHARED_CONTAINER: Final = (
     "other commands share its container (container_reuse_context=NEW), whose state is an "
     "undeclared input"
+)
+_SERVICES: Final = (
+    "it has services, whose images and state are undeclared inputs; services={name: None} removes "
+    "an inherited one"
 )
 _RUN_ARGS: Final = "it has docker_run_args, whose mounts and network are undeclared inputs"
 

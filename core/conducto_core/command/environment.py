@@ -52,16 +52,19 @@ def command_env(
     attempt: int,
     path_map: Mapping[str, str],
     secrets: Mapping[str, str] = NOTHING,
+    services: Mapping[str, str] = NOTHING,
     isolated: bool = False,
 ) -> dict[str, str]:
     """Return the environment of one attempt: secrets override the node's, Conducto's both.
 
+    ``services`` are the addresses of its services (`conducto_core.services.rules.variables`).
     That of a cached command (``isolated``) names neither its pipeline nor the API.
     """
     env = {
         **node_env,
         **secrets,
         NODE_DATA: f"{DATA_MOUNTS['pipeline']}/{node_folder(path)}",
+        **services,
         "CONDUCTO_PIPELINE_ID": around.pipeline_id,
         "CONDUCTO_NODE": path,
         "CONDUCTO_ATTEMPT": str(attempt),

@@ -24,6 +24,12 @@ _cs_ifs=$IFS
 _cs_find "$@"
 IFS=$_cs_ifs
 
+# Services share the network of this container; an image with another user than root has no names.
+if [ -n "${CONDUCTO_SERVICE_NAMES-}" ]; then
+    echo "127.0.0.1 $CONDUCTO_SERVICE_NAMES" >>/etc/hosts
+    unset CONDUCTO_SERVICE_NAMES
+fi 2>/dev/null
+
 # An image may have no sleep; then this shell loops for a second or two.
 until [ -e "$_cs_ctl/up" ]; do
     sleep 0.05 || sleep 1 || :

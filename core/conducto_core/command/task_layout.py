@@ -11,6 +11,10 @@ from conducto_core.images.dockerfile import SHELLS
 
 AGENT = "agent"
 USER = "user"
+#: Prefix of the names of containers with services.
+SERVICE = "service-"
+#: Variable of the container ``user`` with the names of its services, for ``/etc/hosts``.
+SERVICE_NAMES = "CONDUCTO_SERVICE_NAMES"
 
 #: The shared volume: its name and its path in both containers.
 VOLUME = "ctl"
@@ -53,6 +57,8 @@ class AgentVariables:
     #: Its pipeline and its name, for its log.
     PIPELINE = "CONDUCTO_PIPELINE_ID"
     WORKER = "CONDUCTO_WORKER_ID"
+    #: Its services (`conducto_core.services.rules.to_agent`).
+    SERVICES = "CONDUCTO_SERVICES"
 
 
 def user_entry(*, credentials: bool = False) -> list[str]:

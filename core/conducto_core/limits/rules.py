@@ -24,6 +24,7 @@ from conducto_core.errors import check_each, invalid
 from conducto_core.run.model.records import Wait
 from conducto_core.run.model.states import NodeType
 from conducto_core.run.rules import waits
+from conducto_core.services.rules import cloud_problems
 from conducto_core.tree.model import NamedLimit, NodeSpec
 from conducto_core.workers.rules import pools as capacity
 from conducto_core.workers.rules.fargate import largest_mem, size_for
@@ -368,18 +369,19 @@ def check_account(
 def _check_exec_in(node: NodeSpec, plan: BillingPlan) -> None:
     check_exec(node)
     place, path = node.placement, node.path
-    if place.cpu > plan.max_cpu:
+    beside = " with its services" if place.services else ""
+    if place.total_cpu > plan.max_cpu:
         raise invalid(
             path,
-            f"cpu={place.cpu:g} is more than the plan {plan.name!r} allows for one worker: "
-            f"{plan.max_cpu:g}; lower cpu, or choose a larger plan",
+            f"cpu={place.total_cpu:g}{beside} is more than the plan {plan.name!r} allows for one "
+            f"worker: {plan.max_cpu:g}; lower cpu, or choose a larger plan",
         )
-    if place.mem > largest_mem(plan.max_cpu):
+    if place.total_mem > largest_mem(plan.max_cpu):
         raise invalid(
             path,
-            f"mem={place.mem:g} is more than the plan {plan.name!r} allows for a worker: "
-            f"{plan.max_cpu:g} vCPUs allow at most {largest_mem(plan.max_cpu):g} GB; lower mem, or "
-            "choose a larger plan",
+            f"mem={place.total_mem:g}{beside} is more than the plan {plan.name!r} allows for a "
+            f"worker: {plan.max_cpu:g} vCPUs allow at most {largest_mem(plan.max_cpu):g} GB; lower "
+            "mem, or choose a larger plan",
         )
 
 
@@ -433,10 +435,12 @@ def _missing(node: NodeSpec) -> Iterator[tuple[object, str]]:
     yield place.requires_docker, f"requires_docker is not available in the cloud, {text}"
     text = "Fargate has no GPUs; leave gpu out, or run the pipeline locally"
     yield place.gpu, f"gpu={place.gpu} is not available in the cloud, {text}"
+    for problem in cloud_problems(place.services):
+        yield True, problem
 
 
 def _check_size(node: NodeSpec) -> None:
-    size_for(node.path, node.placement.cpu, node.placement.mem)
+    size_for(node.path, node.placement.total_cpu, node.placement.total_mem)
 
 
 def _check_path(node: NodeSpec) -> None:

@@ -54,6 +54,7 @@ from conducto_core.run.model.responses import (
     PipelineList,
 )
 from conducto_core.secrets import operations as secrets
+from conducto_core.services import operations as services
 from conducto_core.test_results import operations as test_results
 
 MAX_LAUNCH_BODY = 256 << 20
@@ -238,6 +239,7 @@ _FEATURES = (
     programs,
     results,
     secrets,
+    services,
     test_results,
 )
 #: All operations of both targets.

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from conducto.wire.maps import MapOptions
 from conducto.wire.retries import Retry
+from conducto.wire.services import Service, size_of
 from conducto_core.images.model import ImageSpec
 from conducto_core.programs.model import ProgramCall
 from conducto_core.run.model.states import NodeType
@@ -56,6 +57,7 @@ class Placement:
         arch: Architecture of the machine; "" by default: x86_64 in the cloud, locally the engine's.
         spot: Whether workers are Spot tasks.
         requires_docker: The engine's socket is mounted.
+        services: Containers beside it, which start before it.
     """
 
     image: str
@@ -66,6 +68,17 @@ class Placement:
     docker_run_args: tuple[str, ...] = ()
     spot: SpotUse = SpotUse.SHARE
     arch: str = ""
+    services: tuple[Service, ...] = ()
+
+    @property
+    def total_cpu(self) -> float:
+        """CPUs with those of its services."""
+        return self.cpu + size_of(self.services)[0]
+
+    @property
+    def total_mem(self) -> float:
+        """Memory in GB with that of its services."""
+        return self.mem + size_of(self.services)[1]
 
 
 @dataclass(frozen=True, slots=True)

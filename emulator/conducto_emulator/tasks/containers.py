@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from conducto_core.command.task_layout import AGENT, USER
 from conducto_core.workers.rules.start_failures import not_pulled
 from conducto_emulator.tasks.tasks import Task, TaskBoard
 from conducto_worker import image
@@ -32,6 +33,8 @@ TASK_LABEL = "com.conducto.emulator.task"
 _OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 _UNITS = 1024
 _LOG_LINES = 200
+#: Statuses of ECS's health checks, by those of the engine.
+_HEALTH = {"healthy": "HEALTHY", "unhealthy": "UNHEALTHY"}
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +42,8 @@ logger = logging.getLogger(__name__)
 class DockerContainers:
     """Starts the containers of tasks; implements `conducto_emulator.tasks.tasks.Containers`.
 
-    Volumes of tasks and access points of EFS are directories. Each container has its own network
-    address; in a real task they share one.
+    Volumes of tasks and access points of EFS are directories. The containers of a task with
+    services share one network address, as all of a real task do; others have one each.
 
     Args:
         folder: Parent of the directories.
@@ -165,8 +168,10 @@ class DockerContainers:
             entrypoint=definition.get("entryPoint"),
             environment=self._env(task, definition),
             labels={LABEL: self._mark, TASK_LABEL: task.id},
+            healthcheck=_health(definition.get("healthCheck")),
             host_config=api.create_host_config(
                 binds=binds,
+                network_mode=self._network(task, name),
                 init=bool((definition.get("linuxParameters") or {}).get("initProcessEnabled")),
                 **_limits(task, definition),
             ),
@@ -175,6 +180,31 @@ class DockerContainers:
         with _named("CannotStartContainerError"):
             api.start(made["Id"])
         threading.Thread(target=self._wait, args=(made["Id"],), daemon=True).start()
+
+    def _network(self, task: Task, name: str) -> str:
+        shared = len(task.definition["containerDefinitions"]) > len((AGENT, USER))
+        return f"container:{self._ids[task.arn, AGENT]}" if shared and name != AGENT else "default"
+
+    def describe(self, task: Task) -> list[dict[str, Any]]:
+        """Return a task's containers in the format of the task metadata endpoint."""
+        found = []
+        for name, identity in self.ids(task).items():
+            container: dict[str, Any] = {"DockerId": identity, "Name": name}
+            with contextlib.suppress(DockerException):
+                state = self._engine.api.inspect_container(identity)["State"]
+                is_over = state["Status"] in {"exited", "dead"}
+                container["KnownStatus"] = "STOPPED" if is_over else "RUNNING"
+                if is_over:
+                    container["ExitCode"] = int(state["ExitCode"])
+                health = state.get("Health")
+                if health is not None:
+                    last = (health.get("Log") or [{}])[-1]
+                    container["Health"] = {
+                        "status": _HEALTH.get(health["Status"], "UNKNOWN"),
+                        "output": last.get("Output", ""),
+                    }
+            found.append(container)
+        return found
 
     def _get_image(self, reference: str) -> None:
         """Pull an image that is not on this machine, as the local agent does."""
@@ -239,6 +269,18 @@ def _named(name: str) -> Iterator[None]:
         raise RuntimeError(f"{name}: {error}") from error
 
 
+def _health(check: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the health check of a container for the engine, which counts in nanoseconds."""
+    if check is None:
+        return {"test": ["NONE"]}
+    times = {"interval": "interval", "timeout": "timeout", "startPeriod": "start_period"}
+    return {
+        "test": check["command"],
+        "retries": check.get("retries", 3),
+        **{theirs: int(check[ours]) * 10**9 for ours, theirs in times.items() if ours in check},
+    }
+
+
 def _limits(task: Task, container: Mapping[str, Any]) -> dict[str, Any]:
     """Return the limits of a container: its own, or those of its task.
 
@@ -285,8 +327,7 @@ class Metadata:
         task = self._find(request)
         if task is None:
             return Response(status_code=404)
-        ids = self._containers.ids(task).items()
-        containers = [{"DockerId": identity, "Name": name} for name, identity in ids]
+        containers = await run_in_threadpool(self._containers.describe, task)
         return JSONResponse(
             {"TaskARN": task.arn, "KnownStatus": task.status, "Containers": containers}
         )

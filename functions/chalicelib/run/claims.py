@@ -43,6 +43,7 @@ from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import SecretAccess, is_untrusted, secret_access, withheld
+from conducto_core.services.rules import LOOPBACK, variables
 from conducto_core.tree.model import Pipeline, pack_form, unpack_form, unpack_tree
 from conducto_core.tree.rules.resolve import resolve_generated
 from conducto_core.workers.model import MAX_TREE, Claim, ClaimDecision, ClaimResponse, Report
@@ -227,6 +228,7 @@ class Claims:
             attempt=node.attempt,
             path_map=path_map,
             secrets=secrets.env,
+            services=variables(node.spec.placement.services, lambda _name: LOOPBACK),
             isolated=is_isolated(node.spec, live.record),
         )
         return Prepared(script, env, secrets)

@@ -42,6 +42,7 @@ from chalicelib.workers.port import WorkerTask
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from chalicelib.workers.slots import Need, Slots, Submit
 from conducto.errors import DefinitionError
+from conducto.wire.services import to_form
 from conducto_core.asl.rules.compiler import Compiled, compile_residual
 from conducto_core.asl.rules.naming import NO_TREE, execution_input
 from conducto_core.asl.rules.states import Residual, residual
@@ -262,6 +263,7 @@ class DeferredExecutor:
             program=program_of(live.record.git),
             data=not live.runs_cached(pool),
             arch=pool.arch,
+            services=to_form(pool.services),
         )
 
     def _mark(self, work: _Work) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from conducto_core.debug.model import ShellSession
 from conducto_core.workers.model import TaskProof
@@ -16,8 +16,8 @@ class WorkerTask:
         worker_id: Assigned by Conducto; launching it twice starts it once.
         pool: Name of the pool (`conducto_core.asl.rules.naming.pool_name`).
         image: Reference of the user's image.
-        cpu: vCPUs of the user's container, as defined; the adapter rounds up.
-        mem: GB.
+        cpu: vCPUs of the user's container and of services, as defined; the adapter rounds up.
+        mem: GB of both.
         arch: Architecture of its machine; "": x86_64.
         token: The worker's own token, for the agent container only.
         user: The user whose data is mounted at /conducto/data/user.
@@ -26,6 +26,7 @@ class WorkerTask:
         shell: A debug shell (ECS Exec), which takes no tasks.
         program: The pipeline's program, for which the administrator may have configured a role.
         named_role: Whether its commands get that role.
+        services: Wire form of the containers beside the user's.
         data: False mounts empty, read-only directories in place of data: it runs cached commands.
     """
 
@@ -45,6 +46,7 @@ class WorkerTask:
     named_role: bool = True
     data: bool = True
     arch: str = ""
+    services: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Owner(NamedTuple):

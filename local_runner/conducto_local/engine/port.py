@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from conducto.wire.services import Service
 from conducto_core.command.server import Part
 from conducto_core.command.usage import Reading
 from conducto_core.images.model import ImageSpec
@@ -17,6 +18,8 @@ Stream = Literal["stdout", "stderr"]
 #: Receives raw output, and frames, as they arrive. Called in the event loop's thread; must not
 #: block.
 Output = Callable[[Part, bytes], None]
+#: Receives the name of a service and a part of its output; as `Output`.
+ServiceOutput = Callable[[str, bytes], None]
 
 
 class EngineError(Exception):
@@ -35,6 +38,18 @@ class WorkerLostError(WorkerStartError):
     """The container was removed or killed during its start; a retry may succeed."""
 
 
+class ServiceError(WorkerStartError):
+    """A service beside the container could not start, has ended or was not ready.
+
+    Attributes:
+        outputs: ``{name of a service: its output}``.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.outputs: Mapping[str, bytes] = {}
+
+
 class ImageGoneError(WorkerStartError):
     """The container could not be started because its image is not on the engine."""
 
@@ -48,6 +63,7 @@ class EngineInfo:
         gpus: Number of GPUs.
         arch: Its architecture, as nodes name it; "" if it is not known.
         emulates: Other architectures whose programs it can run.
+        has_services: Whether it can run containers beside a worker.
         unenforced: Limits that the engine does not enforce: of ``cpu``, ``memory``, ``pids``.
         warnings: Limitations of containers on this engine, each with its remedy.
     """
@@ -61,6 +77,7 @@ class EngineInfo:
     warnings: tuple[str, ...] = ()
     arch: str = ""
     emulates: frozenset[str] = frozenset()
+    has_services: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +101,9 @@ class WorkerSpec:
         mem: Maximum memory in GB.
         workdir: Working directory of commands; None for the image's default.
         labels: ``{name: value}``; they identify it after a crash.
+        services: Containers that start before it, in its network, and are removed with it; their
+            environment has their secrets.
+        hosts: ``name:address`` of other containers.
     """
 
     name: str
@@ -98,6 +118,8 @@ class WorkerSpec:
     network: str | None = None
     workdir: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    services: tuple[Service, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +130,13 @@ class Job:
         script: Text of the shell script, of any size, without NUL.
         env: ``{name: value}``, added to the image's environment.
         inputs: Content of its file of inputs; empty for none.
+        services: Receives the output of the services of its container.
     """
 
     script: str
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # it contains secrets
     inputs: str = ""
+    services: ServiceOutput | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +145,8 @@ class Exit:
 
     Attributes:
         code: Exit code; None if the worker was lost.
-        cause: ``out_of_memory`` or ``worker_lost`` if the engine reported it, else None (the exit
-            code decides).
+        cause: ``out_of_memory``, ``worker_lost`` or ``service`` if the engine reported it, else
+            None (the exit code decides).
         message: Explanation of ``cause``, for users.
         peak_memory: Bytes, if known.
         engine_gone: The worker was lost because the engine is unreachable.

@@ -19,8 +19,9 @@ from conducto_core.command.output import RECORD, LineClock, LineTime, packed, ti
 from conducto_core.logs.lines import FileStream, LineIndex, Lines
 from conducto_local.agent import process as descriptors
 
-#: The streams of an attempt: output, resource usage, result, metrics, artifacts, tests, and the
-#: files of a cached command; and the times of output (`conducto_core.command.output`).
+#: The streams of an attempt: output, resource usage, result, metrics, artifacts, tests, the files
+#: of a cached command, and the output of services; and the times of output
+#: (`conducto_core.command.output`).
 Kept = Literal[
     "stdout",
     "stderr",
@@ -30,6 +31,7 @@ Kept = Literal[
     "artifacts",
     "tests",
     "files",
+    "services",
     "stdout_times",
     "stderr_times",
 ]

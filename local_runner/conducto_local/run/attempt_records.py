@@ -61,7 +61,7 @@ def pool_key(active: ActiveAttempt, image: BuiltImage) -> PoolKey:
             return (*owner, image.reference, placement_of(active))
         case PoolKind.CONTEXT:
             more = active.mem if active.mem > active.spec.placement.mem else None  # for a retry
-            return (*owner, image.reference, more)
+            return (*owner, image.reference, more, placement_of(active).services)
         case PoolKind.ONCE:
             return (*owner, image.reference, active.number)
 
@@ -72,7 +72,11 @@ def pool_owner(active: ActiveAttempt) -> Owner:
 
 
 def worker_spec(
-    active: ActiveAttempt, image: BuiltImage, home: StateDir, name: str, network: str | None
+    active: ActiveAttempt,
+    image: BuiltImage,
+    home: StateDir,
+    name: str,
+    network: str | None,
 ) -> WorkerSpec:
     live, placement = active.live, placement_of(active)
     return WorkerSpec(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from secrets import token_hex
 
+from conducto.wire.services import Service
 from conducto_core.cache.rules import files_of
 from conducto_core.children.rules import may_launch
 from conducto_core.command.environment import ExecutionContext, inputs_text
@@ -23,6 +24,7 @@ from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.admission import QueuedAttempt
 from conducto_core.secrets.port import SecretStoreError
+from conducto_core.services.rules import OutputLines, with_secrets
 from conducto_core.test_results.rules import excuse, in_force
 from conducto_core.test_results.stream import results_in
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
@@ -34,6 +36,7 @@ from conducto_local.engine.port import (
     EngineError,
     ImageGoneError,
     Job,
+    ServiceError,
     Worker,
     WorkerLostError,
     WorkerStartError,
@@ -114,8 +117,8 @@ class Attempts:
         placement = placement_of(active)
         active.ticket = QueuedAttempt(
             active,
-            placement.cpu,
-            placement.mem,
+            placement.total_cpu,
+            placement.total_mem,
             placement.gpu,
             active.live.limits(active.spec),
             active.spec.limits,
@@ -161,6 +164,8 @@ class Attempts:
             await self._run(active, engine_context)
         except WorkerLostError as error:
             self._finish(active, Result(Cause.WORKER_LOST, message=str(error), started=False))
+        except ServiceError as error:
+            await self._service_failed(active, error)
         except WorkerStartError as error:
             self._finish(active, Result(Cause.IMAGE, message=str(error)))
         except EngineError as error:
@@ -209,7 +214,8 @@ class Attempts:
         lost, result = True, None
         try:
             result = await self._run_in(container, active, image, engine_context)
-            lost = result is not None and result.cause is Cause.WORKER_LOST
+            losses = (Cause.WORKER_LOST, Cause.SERVICE)
+            lost = result is not None and result.cause in losses
         finally:
             once = kind_of(spec.pool) is PoolKind.ONCE or active.view is not None
             leaves = active.leaves or once
@@ -345,11 +351,39 @@ class Attempts:
             await engine_context.open()
             network = await self._means.engines.network(live)
             name = f"conducto_worker_{live.id}_{self._mark}_{next(self._numbers)}"
+            spec = worker_spec(active, image, self._common.home, name, network)
             return await engine_context.engine.start_worker(
-                worker_spec(active, image, self._common.home, name, network)
+                replace(spec, services=await self._services(active))
             )
 
         return await self._containers.get(pool_key(active, image), start)
+
+    async def _service_failed(self, active: ActiveAttempt, error: ServiceError) -> None:
+        """Store the output of the services of an attempt whose command cannot start."""
+        mask = (await self._means.secrets.delivery()).mask
+        writer = self._common.logs(active.live.id).writer(active.spec.path, active.number)
+        lines = OutputLines(mask)
+        for name, data in error.outputs.items():
+            writer.write("services", lines.feed(name, data))
+        writer.write("services", lines.finish())
+        writer.close()
+        message = mask.text(str(error))
+        self._finish(active, Result(Cause.SERVICE, message=message, started=False))
+
+    async def _services(self, active: ActiveAttempt) -> tuple[Service, ...]:
+        """Return the services of an attempt's container, with the values of their secrets.
+
+        Raises:
+            ServiceError: A secret does not exist.
+        """
+        services = active.spec.placement.services
+        if not any(each.secrets for each in services):
+            return services
+        try:
+            secrets = await self._means.secrets.delivery()
+            return tuple(with_secrets(each, secrets.env) for each in services)
+        except (SecretStoreError, ValueError) as error:
+            raise ServiceError(str(error)) from error
 
     def _finish(self, active: ActiveAttempt, result: Result) -> None:
         live, spec = active.live, active.spec

@@ -20,11 +20,12 @@ from conducto_core.run.model.records import FirstError
 from conducto_core.run.model.states import Cause, StopReason
 from conducto_core.run.rules.outcomes import AttemptEnd, cause_of_exit
 from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.services.rules import OutputLines, variables
 from conducto_core.test_results.junit import with_tests
 from conducto_core.tree.model import Pipeline
 from conducto_core.tree.rules.resolve import Limits
-from conducto_local.engine.port import BuiltImage, EngineError, Exit, Job, Stream
-from conducto_local.logs.store import LogDirectory, LogWriter
+from conducto_local.engine.port import BuiltImage, EngineError, Exit, Job
+from conducto_local.logs.store import Kept, LogDirectory, LogWriter
 from conducto_local.run.admission import read_tree
 from conducto_local.run.attempt_records import placement_of
 from conducto_local.run.live_pipeline import ActiveAttempt
@@ -51,6 +52,7 @@ class OutputSink:
         self._writer = writer
         self._tree = cutter
         self._live = LiveOutputs(mask)
+        self._services = OutputLines(mask)
         self._changed = changed
         self._maskers = {"stdout": mask.stream(), "stderr": mask.stream()}
 
@@ -63,7 +65,11 @@ class OutputSink:
             seen = self._tree.feed(data)
         self._write(stream, self._maskers[stream].feed(seen))
 
+    def write_service(self, name: str, data: bytes) -> None:
+        self._write("services", self._services.feed(name, data))
+
     def finish(self) -> None:
+        self._write("services", self._services.finish())
         if self._tree is not None:
             self._write("stdout", self._maskers["stdout"].feed(self._tree.finish()))
         self._write("stdout", self._maskers["stdout"].finish())
@@ -77,7 +83,7 @@ class OutputSink:
         if self._live.summary is not before:
             self._changed(self._live.summary)
 
-    def _write(self, stream: Stream, data: bytes) -> None:
+    def _write(self, stream: Kept, data: bytes) -> None:
         if data:
             self._writer.write(stream, data)
 
@@ -159,6 +165,7 @@ def prepare(
         attempt=active.number,
         path_map=image.path_map,
         secrets=secrets,
+        services=variables(spec.placement.services),
         isolated=is_isolated(spec, active.live.record),
     )
     return Job(script, env, active.inputs)
@@ -225,6 +232,7 @@ async def _run(
     )
     outputs = CollectedOutputs()
     try:
+        job = replace(job, services=output.write_service)
         done = await container.worker.run(job, output.write)
         if done.files:
             output.finish()

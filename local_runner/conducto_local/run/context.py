@@ -115,7 +115,12 @@ class EngineContext:
         if self.info is None:
             raise RuntimeError("the engine is not open")
         info = self.info
-        return Limits(info.cpus, info.memory, info.gpus, arch=info.arch, emulates=info.emulates)
+        return Limits(
+            *(info.cpus, info.memory, info.gpus),
+            arch=info.arch,
+            emulates=info.emulates,
+            services=info.has_services,
+        )
 
     def limits_or_none(self) -> Limits | None:
         """Return the limits, or None before the engine was opened."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from conducto.wire.maps import MapOptions
     from conducto.wire.named_limits import Limit
     from conducto.wire.retries import Retry
+    from conducto.wire.services import Services
 
 _MAX_LOCATED = 50_000
 _RUNNABLE = ("Exec", "Serial", "Parallel")
@@ -67,6 +68,7 @@ class NodeBase:
         "_max_concurrent",
         "_name",
         "_retry",
+        "_services",
         "_tags",
         "_up",
         "arch",
@@ -126,6 +128,7 @@ class NodeBase:
         arch: Optional[str] = None,
         spot: Union[bool, str, None] = None,
         requires_docker: Optional[bool] = None,
+        services: parameters.ServicesGiven = None,
         suppress_errors: bool = False,
         snapshot_on_error: Optional[bool] = None,
         budget: Optional[float] = None,
@@ -199,6 +202,7 @@ class NodeBase:
         self.retry = retry
         self.junit = junit
         self.cache = cache
+        self.services = services
         self.budget = budget
         self.budget_action = budget_action
         self._tags: Optional[List[str]] = None
@@ -415,6 +419,19 @@ class NodeBase:
 
             value = to_cache(value)
         self._cache: Union[Cache, bool, None] = value
+
+    @property
+    def services(self) -> Optional[Services]:
+        """Containers beside the commands at or below this node, with those of the nodes above."""
+        return self._services
+
+    @services.setter
+    def services(self, value: parameters.ServicesGiven) -> None:
+        if value is not None:
+            from conducto.wire.services import to_services
+
+            value = to_services(value)
+        self._services: Optional[Services] = value
 
     @property
     def tags(self) -> Optional[List[str]]:

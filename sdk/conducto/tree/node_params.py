@@ -15,6 +15,7 @@ from conducto.tree.image import Image
 from conducto.wire.caching import Cache
 from conducto.wire.named_limits import Limit
 from conducto.wire.retries import Retry
+from conducto.wire.services import Service
 
 Strings = Union[str, Iterable[str], None]
 
@@ -72,6 +73,8 @@ class NodeParams(TypedDict, total=False):
     """Keep the container of a failed command for ``conducto debug --snapshot``; inherited."""
     requires_docker: Optional[bool]
     """The command may use the container engine; inherited. Local mode only."""
+    services: Optional[Dict[str, Optional[Service]]]
+    """Containers beside the command, such as a database; inherited, None removes one."""
     container_reuse_context: Optional[str]
     """A value of `conducto.ContainerReuseContext`; inherited by default."""
     same_container: Optional[str]

@@ -57,6 +57,8 @@ class Node(NodeBase):
         spot: Whether workers in the cloud are Spot tasks, which are cheaper and may be interrupted:
             True, False, or ``"only"`` to wait rather than run on demand; inherited. None is the
             share that the installation has.
+        services: Containers beside commands, such as ``{"db": co.Service("postgres:16",
+            port=5432)}``, with those of the nodes above; ``{"db": None}`` removes one.
         requires_docker: The command may use the engine's socket; inherited.
         skip: Do not run the node; the pipeline continues as if it were done.
         suppress_errors: The node ends done even if a child failed.

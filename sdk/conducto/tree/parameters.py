@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from conducto.wire.caching import Cache
     from conducto.wire.named_limits import Limit
     from conducto.wire.retries import Retry
+    from conducto.wire.services import Service
 
     Method = TypeVar("Method", bound=Callable[..., Any])
     Tags = Union[str, Iterable[str], None]
     DockerRunArgs = Union[str, Iterable[str], None]
     Limits = Union[Limit, Iterable[Limit], None]
     Caches = Union[Cache, Mapping[str, Any], bool, None]
+    ServicesGiven = Optional[Mapping[str, Union[Service, Mapping[str, Any], None]]]
     Retries = Union[Retry, Mapping[str, Any], None]
 
 # The original's user_set: in the records, and moved up by `conducto.tree.launch_form`.
@@ -45,6 +47,7 @@ SETTABLE = [
     "arch",
     "spot",
     "requires_docker",
+    "services",
     "suppress_errors",
     "snapshot_on_error",
     "budget",

@@ -170,6 +170,10 @@ def _policies_of(node: NodeBase) -> Record:
         record["retry"] = node._retry.to_wire()
     if node.map_options is not None:
         record["map"] = node.map_options.to_wire()
+    if node._services is not None:
+        record["services"] = {
+            name: None if each is None else each.to_wire() for name, each in node._services.items()
+        }
     cache = node._cache
     if cache is not None:
         record["cache"] = cache if isinstance(cache, bool) else cache.to_wire()
@@ -277,6 +281,7 @@ _ATTRIBUTES = [
     "results",
     "approval",
     "limits",
+    "services",
     "secrets",
     "cache",
     "code",

@@ -141,6 +141,7 @@ def test_the_words_of_the_contract():
         "killed_by_user",
         "lazy",
         "input",
+        "service",
         "spend_limit",
         "budget",
         "rejected",

@@ -190,6 +190,7 @@ ENDS = {
     (Cause.IMAGE,): ERROR,
     (Cause.LAZY,): ERROR,
     (Cause.INPUT,): ERROR,
+    (Cause.SERVICE,): ERROR,
     (Cause.NO_WORKER,): ERROR,
     (Cause.TIMEOUT,): KILLED,
     (Cause.OUT_OF_MEMORY,): KILLED,

@@ -13,6 +13,7 @@ from secrets import token_urlsafe
 from conducto_core.command.json_logs import JsonLines, set_up
 from conducto_core.command.task_layout import CTL, SHELL, AgentVariables
 from conducto_core.command.usage import Reading
+from conducto_core.services.rules import of_agent
 from conducto_core.workers.model import PROTOCOL, WorkerInstructions, WorkerStart
 from conducto_worker.agent.api import HttpApi, HttpTransport
 from conducto_worker.agent.aws import ActivityPoller, connect, prove, task_credentials
@@ -21,6 +22,7 @@ from conducto_worker.agent.fifo_channel import FifoCommands
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import LogShipper
 from conducto_worker.agent.port import WorkerApiError
+from conducto_worker.agent.services import Services
 from conducto_worker.agent.usage import Sampler, metadata, user_stats
 from conducto_worker.agent.worker import Worker
 
@@ -94,7 +96,9 @@ def main(env: Mapping[str, str]) -> int:
             )
             return 0 if shell.run() else 1
         ask = user_stats(lambda path: metadata(env, path))
-        return _work(api, instructions, start, commands, clock=clock, ask=ask)
+        beside = of_agent(env.get(AgentVariables.SERVICES, ""))
+        services = Services(beside, lambda path: metadata(env, path), clock)
+        return _work(api, instructions, start, commands, clock=clock, ask=ask, services=services)
     finally:
         commands.close()
 
@@ -107,6 +111,7 @@ def _work(
     *,
     clock: SignalClock,
     ask: Callable[[], Reading | None],
+    services: Services,
 ) -> int:
     tasks = ActivityPoller(
         instructions, lambda: api.start(start), connect=connect, clock=clock, wall=time.time
@@ -130,6 +135,7 @@ def _work(
         shipper=shipper,
         sampler=sampler,
         clock=clock,
+        services=services,
         instructions=instructions,
     )
     reason = worker.run()

@@ -20,6 +20,7 @@ from conducto_core.workers.model import ClaimResponse, Report
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import LogShipper
 from conducto_worker.agent.port import Clock, Commands
+from conducto_worker.agent.services import Services
 from conducto_worker.agent.usage import Sampler
 
 #: Seconds between TERM and KILL, and between KILL and giving up.
@@ -37,6 +38,7 @@ class CommandStop(StrEnum):
     ASKED = "asked"
     TIMEOUT = "timeout"
     LEAVING = "leaving"
+    SERVICE = "service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class CommandResult:
     Attributes:
         report: The report, without the tree if the tree is too large for it.
         tree: The tree that a Lazy printed, as gzipped JSON.
-        usable: Whether the container can run another command.
+        usable: Whether the container, and the services beside it, can be used for another command.
     """
 
     report: Report
@@ -98,9 +100,12 @@ class Execution:
         sampler: Sampler,
         keeper: HeartbeatSender,
         clock: Clock,
+        services: Services,
         peak: int,
     ) -> None:
         self._response = response
+        self._services = services
+        self._service_failure: str | None = None
         self._commands = commands
         self._shipper = shipper
         self._sampler = sampler
@@ -127,6 +132,12 @@ class Execution:
         self._heartbeats.running(response.path, response.attempt)
         self._sampler.begin()
         try:
+            self._shipper.add("services", self._services.places())
+            failure = self._services.wait_ready(self._must_end)
+            if failure is not None:
+                report = self._report(0.0, Cause.SERVICE, None, failure)
+                return CommandResult(report, usable=False)
+            began = self._clock.now()
             self._commands.begin(response.script, response.env, response.inputs)
             finished = self._follow(began)
             outputs = self._outputs(finished)
@@ -158,6 +169,11 @@ class Execution:
             self._shipper.add(stream, data)
         return outputs.summary
 
+    def _must_end(self) -> bool:
+        """Return whether a command that has not started yet must end."""
+        stopped = self._clock.stopped_at is not None
+        return stopped or self._heartbeats.stop or self._heartbeats.gone
+
     def _follow(self, began: float) -> Finished | None:
         """Forward output until the command has ended; return None if it could not be stopped."""
         while (finished := self._commands.finished) is None:
@@ -184,6 +200,9 @@ class Execution:
             self._stopping.begin(CommandStop.TIMEOUT, now)
         elif told is not None and now - told >= LAST_SECONDS:
             self._stopping.begin(CommandStop.LEAVING, now)
+        elif self._stopping.why is None and (failure := self._services.failure()) is not None:
+            self._service_failure = failure
+            self._stopping.begin(CommandStop.SERVICE, now)
         self._stopping.step(now)
 
     def _output(self, stream: Stream, data: bytes) -> None:
@@ -208,7 +227,7 @@ class Execution:
         self._shipper.add(stream, data)
 
     def _judge(self, finished: Finished | None, seconds: float) -> CommandResult:
-        usable = finished is not None
+        usable = finished is not None and self._stopping.why is not CommandStop.SERVICE
         if finished is None:
             finished = Finished(_KILLED, 0, None)
         peak = finished.peak_memory
@@ -229,6 +248,8 @@ class Execution:
         why = self._stopping.why
         if why is CommandStop.TIMEOUT:
             return Cause.TIMEOUT, f"stopped after {seconds:.0f} s: max_time was reached"
+        if why is CommandStop.SERVICE:
+            return Cause.SERVICE, self._service_failure
         if why is CommandStop.LEAVING:
             return Cause.WORKER_LOST, "the worker was stopped by AWS or by a user"
         if finished.oom_kills > 0 and finished.code != 0:

@@ -29,6 +29,7 @@ from conducto_worker.agent.port import (
     WorkerApiError,
     WorkerGoneError,
 )
+from conducto_worker.agent.services import Services
 from conducto_worker.agent.usage import Sampler
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ BACKLOG_SECONDS = 30.0
 #: Maximum number of commands between two such polls, after many that found nothing.
 _MAX_GAP = 63
 DISMISSED = "its pool has no further commands"
+NOT_STOPPED = "a command could not be stopped; the worker exits with its container"
+SERVICE_ENDED = "a service of its commands has ended or was not ready"
 _OUTPUT_LOST = "the command ended with exit code 0, but some of its output could not be stored"
 
 
@@ -126,6 +129,7 @@ class Worker:
         shipper: LogShipper,
         sampler: Sampler,
         clock: Clock,
+        services: Services,
         instructions: WorkerInstructions,
     ) -> None:
         self._api = api
@@ -135,6 +139,7 @@ class Worker:
         self._shipper = shipper
         self._sampler = sampler
         self._clock = clock
+        self._services = services
         self._instructions = instructions
         self._held: list[_Held] = []
         self._dismissed = self._aborted = False
@@ -263,6 +268,7 @@ class Worker:
             sampler=self._sampler,
             keeper=self._heartbeats,
             clock=self._clock,
+            services=self._services,
             peak=self._peak,
         )
         ended = execution.run()
@@ -305,7 +311,7 @@ class Worker:
         answer = self._reported(report.model_copy(update={"last": leaving, "next": following}))
         self._dismissed = answer.leave
         if not ended.usable:
-            raise WorkerExit("a command could not be stopped; the worker exits with its container")
+            raise WorkerExit(SERVICE_ENDED if report.cause is Cause.SERVICE else NOT_STOPPED)
         if offer is not None and stopped:
             raise WorkerExit("stopping", offer=_claim_of(offer))
         return offer, answer

@@ -497,7 +497,7 @@ def _dollars(pools: Sequence[PoolEstimate]) -> tuple[float, float]:
 
 def _add(pools: dict[str, PoolEstimate], spec: NodeSpec, seconds: float) -> None:
     place = spec.placement
-    size = size_for(spec.path, place.cpu, place.mem, place.arch)
+    size = size_for(spec.path, place.total_cpu, place.total_mem, place.arch)
     found = PoolEstimate(place.image, kind_of(spec.pool), size, place.spot)
     pool = pools.setdefault(pool_name(spec), found)
     if (size.cpu, size.mem) > (pool.size.cpu, pool.size.mem):  # a context's largest member counts
@@ -520,7 +520,7 @@ def _transitions(compiled: Compiled, pipeline: Pipeline) -> int:
 
 def _caveat(found: Estimate, pipeline: Pipeline, execs: Iterable[NodeSpec]) -> None:
     sizes = ((spec.path, spec.placement) for spec in execs)
-    notes = (rounding_note(path, place.cpu, place.mem) for path, place in sizes)
+    notes = (rounding_note(path, place.total_cpu, place.total_mem) for path, place in sizes)
     found.notes += [note for note in notes if note is not None]
     more = len(found.notes) - MAX_NOTES
     if more > 0:

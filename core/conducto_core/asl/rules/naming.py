@@ -50,7 +50,9 @@ def pool_name(spec: NodeSpec, pipeline_id: str = "", groups: Sequence[str] = ())
             waits for room in one must not delay others of its pool.
     """
     # One container serves a context, whatever its members request.
-    fields = () if kind_of(spec.pool) is PoolKind.CONTEXT else _fields(spec)
+    fields: tuple[object, ...] = () if kind_of(spec.pool) is PoolKind.CONTEXT else _fields(spec)
+    if spec.placement.services:
+        fields = *fields, *(repr((each.name, each.to_wire())) for each in spec.placement.services)
     return _name_of(spec.pool, spec.placement.image, *fields, pipeline_id, *groups)
 
 

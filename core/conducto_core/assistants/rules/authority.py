@@ -56,6 +56,7 @@ _READ = (
     "list_metrics",
     "compare_metrics",
     "list_artifacts",
+    "read_service_output",
     "get_activity",
     "list_pipeline_tests",
     "list_program_tests",

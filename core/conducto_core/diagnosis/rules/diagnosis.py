@@ -49,6 +49,7 @@ _REASONS = {
     Cause.SPOT: "AWS interrupted its Spot worker",
     Cause.LAZY: "it generated no valid tree",
     Cause.INPUT: "a result that it uses does not exist",
+    Cause.SERVICE: "a service beside it was not ready, or ended",
 }
 
 

@@ -221,4 +221,4 @@ GENERIC: Final = frozenset(
     }
 )
 #: Causes whose message names the error.
-IN_MESSAGE: Final = frozenset({Cause.IMAGE, Cause.LAZY, Cause.INPUT, Cause.REJECTED})
+IN_MESSAGE: Final = frozenset({Cause.IMAGE, Cause.LAZY, Cause.INPUT, Cause.SERVICE, Cause.REJECTED})

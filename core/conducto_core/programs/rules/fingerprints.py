@@ -92,7 +92,10 @@ def fingerprint(
         secrets if isinstance(secrets, str) else _version_of(secrets),
         content.reference,
         (place.cpu, place.mem, *((place.arch,) if place.arch else ())),
-        (place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target),
+        (
+            *(place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target),
+            *((each.name, each.to_wire()) for each in place.services),
+        ),
     )
     words = " ".join(ANY if part == ANY else _digest_of(repr(part)) for part in parts)
     known: dict[str, object] = {}

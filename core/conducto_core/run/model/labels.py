@@ -30,6 +30,7 @@ _CAUSES = {
     Cause.KILLED_BY_USER: "killed",
     Cause.LAZY: "printed no valid tree",
     Cause.INPUT: "a result it uses is missing",
+    Cause.SERVICE: "service failed",
     Cause.SPEND_LIMIT: "killed at the spend limit",
     Cause.BUDGET: "killed at its budget",
     Cause.REJECTED: "rejected",

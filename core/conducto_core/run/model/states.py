@@ -35,6 +35,7 @@ class Cause(StrEnum):
     KILLED_BY_USER = "killed_by_user"
     LAZY = "lazy"
     INPUT = "input"
+    SERVICE = "service"
     SPEND_LIMIT = "spend_limit"
     BUDGET = "budget"
     REJECTED = "rejected"
@@ -62,6 +63,7 @@ STATE_OF_CAUSE: dict[Cause | None, State] = {
     Cause.IMAGE: State.ERROR,
     Cause.LAZY: State.ERROR,
     Cause.INPUT: State.ERROR,
+    Cause.SERVICE: State.ERROR,
     Cause.NO_WORKER: State.ERROR,
     Cause.REJECTED: State.ERROR,
     Cause.APPROVAL_TIMEOUT: State.KILLED,

@@ -107,4 +107,5 @@ def _fixed_by_container(placement: Placement) -> dict[str, object]:
         "gpu": placement.gpu,
         "requires_docker": placement.requires_docker,
         "docker_run_args": placement.docker_run_args,
+        "services": placement.services,
     }

@@ -39,6 +39,8 @@ def parameters(  # noqa: C901  a condition for each parameter that is shown only
         found.append(_placement(chain, "arch", ""))
     if node.placement.spot is not SpotUse.SHARE:
         found.append(_placement(chain, "spot", SpotUse.SHARE))
+    if node.placement.services:
+        found.append(_held(chain, "services", _service_texts, ()))
     found.append(_max_time(chain))
     found.append(_nearest(chain, "container_reuse_context", lambda spec: spec.reuse_context))
     found.append(_held(chain, "snapshot_on_error", lambda spec: spec.snapshot_on_error, False))
@@ -153,6 +155,10 @@ def _max_time(chain: Chain) -> Parameter:
         return Parameter(name="max_time", value=node.max_time, source=node.path)
     source = None if above is None else above.path
     return Parameter(name="max_time", value=node.max_time, source=source)
+
+
+def _service_texts(spec: NodeSpec) -> tuple[str, ...]:
+    return tuple(f"{each.name}: {each.image}" for each in spec.placement.services)
 
 
 def _cache_text(spec: NodeSpec) -> str | None:

@@ -15,6 +15,8 @@ from conducto.wire.caching import check_code, to_cache
 from conducto.wire.maps import GIVEN, MapOptions, to_options
 from conducto.wire.retries import Retry, to_retry
 from conducto.wire.secret_names import check_names
+from conducto.wire.services import merged as merged_services
+from conducto.wire.services import to_services
 from conducto_core.cache import rules as cache_rules
 from conducto_core.cache.files import check_files
 from conducto_core.errors import invalid
@@ -75,6 +77,7 @@ class Limits:
         where: Name of the place with these limits, for the message.
         arch: Architecture of its machine; "" if it is not known.
         emulates: Other architectures that it can run.
+        services: Whether it can run containers beside a command.
     """
 
     cpu: float
@@ -83,6 +86,7 @@ class Limits:
     where: str = "this machine"
     arch: str = ""
     emulates: frozenset[str] = frozenset()
+    services: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +200,17 @@ def check_size(node: NodeSpec, limits: Limits) -> None:
         DefinitionError: it is too large, perhaps in several ways.
     """
     place = node.placement
+    if place.services and not limits.services:
+        names = ", ".join(each.name for each in place.services)
+        raise invalid(
+            node.path,
+            f"services need containers, which --engine process does not have ({names}); run with "
+            "a container engine, or remove services=",
+        )
+    beside = " with its services" if place.services else ""
     sizes = (
-        ("cpu", place.cpu, limits.cpu, "CPUs"),
-        ("mem", place.mem, limits.mem, "GB"),
+        ("cpu", place.total_cpu, limits.cpu, "CPUs"),
+        ("mem", place.total_mem, limits.mem, "GB"),
         ("gpu", place.gpu, limits.gpu, "GPUs"),
     )
     if place.arch and limits.arch and place.arch not in {limits.arch, *limits.emulates}:
@@ -212,7 +224,7 @@ def check_size(node: NodeSpec, limits: Limits) -> None:
         [
             invalid(
                 node.path,
-                f"{name}={asked:g} can never fit: {limits.where} has {there:g} {unit}; "
+                f"{name}={asked:g}{beside} can never fit: {limits.where} has {there:g} {unit}; "
                 f"lower {name}",
             )
             for name, asked, there, unit in sizes
@@ -426,6 +438,9 @@ class _Resolver:
             changes["docker_run_args"] = tuple(
                 fields.check_docker_run_args(written["docker_run_args"])
             )
+        if written.get("services") is not None:
+            own = to_services(written["services"])
+            changes["services"] = merged_services(above.services, own)
         if not changes:
             return above
         made = replace(above, **changes)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from conducto.wire.services import Service
 from conducto_core.asl.rules.naming import pool_name
 from conducto_core.errors import invalid
 from conducto_core.run.model.states import NodeType, State
@@ -26,7 +27,10 @@ class Pool:
         key: `NodeSpec.pool` of its Execs.
         groups: The groups whose capacity they count in: paths of nodes with ``max_concurrent`` or a
             budget, the innermost first, then named limits.
+        cpu: vCPUs of the command and of the services beside it.
+        mem: GB of both.
         arch: Architecture of its workers; "": x86_64.
+        services: Containers beside the command.
         spot: Whether its workers are Spot tasks. One of a context never is: the state in its
             container would be lost.
     """
@@ -39,6 +43,7 @@ class Pool:
     groups: tuple[str, ...] = ()
     spot: SpotUse = SpotUse.SHARE
     arch: str = ""
+    services: tuple[Service, ...] = ()
 
     @property
     def size(self) -> Size:
@@ -61,7 +66,9 @@ def pool_of(spec: NodeSpec, pipeline_id: str, groups: tuple[str, ...]) -> Pool:
     place = spec.placement
     name = pool_name(spec, pipeline_id, groups)
     spot = SpotUse.NEVER if kind_of(spec.pool) is PoolKind.CONTEXT else place.spot
-    return Pool(name, spec.pool, place.image, place.cpu, place.mem, groups, spot, place.arch)
+    size = place.total_cpu, place.total_mem
+    more = place.arch, place.services
+    return Pool(name, spec.pool, place.image, *size, groups, spot, *more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ random journals.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -17,6 +17,7 @@ from chalicelib.run.rules.changes import InFlight, WorkerUsage
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.run.rules.state import CloudImage, Listing
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
+from conducto.wire.services import of_form, to_form
 from conducto_core.asl.rules.machine import CloudMachine, RunState
 from conducto_core.cache.model import CacheInputs
 from conducto_core.images.model import ImageSpec
@@ -116,7 +117,7 @@ def snapshot_of(live: CloudPipeline) -> Snapshot:
         "workers": [asdict(worker) for worker in live.registry.workers.values()],
         "ended_workers": [asdict(worker) for worker in live.registry.ended.values()],
         "starts": {name: asdict(starts) for name, starts in live.starts.items()},
-        "pools": {name: asdict(pool) for name, pool in live.pools.items()},
+        "pools": {name: _written_pool(pool) for name, pool in live.pools.items()},
         "share": live.share.model_dump(mode="json"),
         "warm": live.warm.model_dump(mode="json"),
         "withdrawn": live.withdrawn,
@@ -190,9 +191,19 @@ def _status(written: Mapping[str, Any]) -> RunState:
     return RunState(**{**written, **{name: set(written[name]) for name in _SETS}})
 
 
+def _written_pool(pool: Pool) -> dict[str, Any]:
+    """Return the fields of a pool, without services that other versions do not know."""
+    services = to_form(pool.services)
+    fields = asdict(replace(pool, services=()))
+    fields.pop("services")
+    return {**fields, "services": services} if services else fields
+
+
 def _pool(written: Mapping[str, Any]) -> Pool:
     spot = SpotUse(written.get("spot", SpotUse.SHARE))
-    return Pool(**{**written, "groups": tuple(written["groups"]), "spot": spot})
+    services = of_form(written.get("services", {}))
+    groups = tuple(written["groups"])
+    return Pool(**{**written, "groups": groups, "spot": spot, "services": services})
 
 
 def _workers(written: Iterable[Mapping[str, Any]]) -> dict[str, WorkerEntry]:

@@ -12,6 +12,7 @@ from chalicelib.run.model import BuiltImage, Claimed, Shortage
 from chalicelib.run.port import TreeReader
 from chalicelib.run.rules.changes import InFlight, WorkerUsage
 from chalicelib.workers.rules import WorkerEntry, WorkerRegistry, WorkerStatus
+from conducto.wire.services import size_of
 from conducto_core.asl.rules.machine import CANCELLED, CloudMachine
 from conducto_core.asl.rules.naming import WORKER_LOST
 from conducto_core.asl.rules.states import sized
@@ -665,7 +666,8 @@ class CloudState(PipelineState):
         """Return a context's pool, sized for the largest Exec of the context."""
         if pool.kind is not PoolKind.CONTEXT:
             return pool
-        cpu, mem = self.size_of_context(pool.key)
+        own = self.size_of_context(pool.key)
+        cpu, mem = map(sum, zip(own, size_of(pool.services), strict=True))
         return replace(pool, cpu=max(pool.cpu, cpu), mem=max(pool.mem, mem))
 
 

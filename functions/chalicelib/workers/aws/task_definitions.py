@@ -17,20 +17,25 @@ from chalicelib.aws.errors import client_error, code_of, message_of, throttling
 from chalicelib.data.aws import EfsAccessPoints
 from chalicelib.workers.port import WorkerTask
 from conducto.wire.fields import ARM
+from conducto.wire.services import Service, of_form, size_of
 from conducto_core.command.task_layout import (
     AGENT,
     CTL,
     DATA_MOUNTS,
+    SERVICE,
+    SERVICE_NAMES,
     STOP_TIMEOUT,
     USER,
     VOLUME,
+    AgentVariables,
     user_entry,
 )
 from conducto_core.images.references import cached
 from conducto_core.people.task_roles import TaskRole, role_for
+from conducto_core.services.rules import to_agent
 from conducto_core.workers.rules.fargate import AGENT_MEM, size_for
 
-_MIB = 1024
+_MIB = _UNITS = 1024
 _READ_ONLY = {"readOnly": True}
 _ON_ARM = {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"}
 #: Separates the pipeline's id from the digest in a family's name.
@@ -176,6 +181,10 @@ class TaskDefinitions:
         return str(response["taskDefinition"]["taskDefinitionArn"])
 
     def _definition(self, task: WorkerTask) -> dict[str, Any]:
+        services = of_form(task.services)
+        beside = size_of(services)[1]
+        agent_env = [_pair(AgentVariables.SERVICES, to_agent(services))]
+        names = " ".join(task.services)
         size = size_for(f"pool {task.pool}", task.cpu, task.mem, task.arch)
         is_arm = size.arch == ARM
         shared = {"sourceVolume": VOLUME, "containerPath": CTL}
@@ -197,6 +206,7 @@ class TaskDefinitions:
                     self._roles.arm_agent_image if is_arm else self._roles.agent_image,
                     mountPoints=[shared],
                     memoryReservation=int(AGENT_MEM * _MIB),
+                    **({"environment": agent_env} if names else {}),
                 ),
                 self._container(
                     USER,
@@ -205,14 +215,29 @@ class TaskDefinitions:
                     command=[],
                     mountPoints=[shared, *data],
                     # A hard limit: otherwise the kernel may kill the agent instead of the command.
-                    memory=int(task.mem * _MIB),
+                    memory=round((task.mem - beside) * _MIB),
+                    **({"environment": [_pair(SERVICE_NAMES, names)]} if names else {}),
                 ),
+                *map(self._service, services),
             ],
             "volumes": [
                 {"name": VOLUME},
                 *(self._volumes(task) if task.data else ({"name": name} for name in DATA_MOUNTS)),
             ],
         }
+
+    def _service(self, service: Service) -> dict[str, Any]:
+        """Return the container of a service; the agent reports its end, so it is not essential."""
+        return self._container(
+            f"{SERVICE}{service.name}",
+            cached(service.image, self._roles.caches),
+            essential=False,
+            cpu=round(service.cpu * _UNITS),
+            memory=round(service.mem * _MIB),
+            environment=[_pair(name, value) for name, value in service.env.items()],
+            **({"command": list(service.command)} if service.command else {}),
+            **({} if service.ready is None else {"healthCheck": _health(service)}),
+        )
 
     def _volumes(self, task: WorkerTask) -> tuple[dict[str, Any], dict[str, Any]]:
         return (
@@ -268,3 +293,24 @@ class TaskDefinitions:
     @property
     def _client(self) -> Any:
         return self._clients.get("ecs")
+
+
+#: ECS's limits of a health check: its interval, and the time in which failures do not count.
+_HEALTH_SECONDS, _HEALTH_GRACE = 5, 300
+
+
+def _health(service: Service) -> dict[str, Any]:
+    ready = service.ready
+    command = ["CMD-SHELL", ready] if isinstance(ready, str) else ["CMD", *(ready or ())]
+    grace = min(_HEALTH_GRACE, round(service.ready_timeout))
+    return {
+        "command": command,
+        "interval": _HEALTH_SECONDS,
+        "timeout": _HEALTH_SECONDS,
+        "retries": 10,
+        "startPeriod": grace,
+    }
+
+
+def _pair(name: str, value: str) -> dict[str, str]:
+    return {"name": name, "value": value}

@@ -1,11 +1,12 @@
 """From a `WorkerSpec` to the body of the Engine API's create request. No I/O."""
 
 import ipaddress
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conducto.wire.services import Service
 from conducto_core.command.server import RUN_DIRECTORY, server_argv
 from conducto_local.engine.docker.http import Address, EngineApiError, HttpClient
 from conducto_local.engine.docker.run_args import apply_run_args
@@ -141,6 +142,53 @@ def create_body(
     return body
 
 
+def service_body(
+    spec: WorkerSpec,
+    service: Service,
+    hosts: Sequence[str],
+    *,
+    unenforced: Collection[str] = (),
+    block_metadata: bool = True,
+) -> dict[str, Any]:
+    """Return the body of ``POST /containers/create`` for a service of a worker.
+
+    Args:
+        spec: The worker.
+        service: The service.
+        hosts: ``name:address`` of the services before it.
+        unenforced: As in `EngineInfo`.
+        block_metadata: See `Traits`.
+    """
+    memory = int(service.mem * _GB)
+    config: dict[str, Any] = {
+        "NanoCpus": int(service.cpu * _NANO),
+        "Memory": memory,
+        "MemorySwap": memory,
+        "PidsLimit": MAX_PIDS,
+        # Output comes through the attach; the engine need not store it as well.
+        "LogConfig": {"Type": "none"},
+        "RestartPolicy": {"Name": "no"},
+        "NetworkMode": spec.network,
+        "ExtraHosts": list(hosts),
+        "SecurityOpt": [NO_NEW_PRIVILEGES],
+    }
+    for limit in unenforced:
+        for field in _LIMIT_FIELDS[limit]:
+            del config[field]
+    return {
+        "Image": service.image,
+        "Env": [f"{name}={value}" for name, value in service.env.items()],
+        **({"Cmd": list(service.command)} if service.command else {}),
+        "Labels": dict(spec.labels),
+        "StopTimeout": 0,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Healthcheck": {"Test": ["NONE"]},
+        "HostConfig": config,
+        **(endpoint(spec.network) if block_metadata else {}),
+    }
+
+
 def _host_config(spec: WorkerSpec, engine: Address) -> dict[str, Any]:
     memory = int(spec.mem * _GB)
     config: dict[str, Any] = {
@@ -158,6 +206,8 @@ def _host_config(spec: WorkerSpec, engine: Address) -> dict[str, Any]:
     }
     if spec.network is not None:
         config["NetworkMode"] = spec.network
+    if spec.hosts:
+        config["ExtraHosts"] = list(spec.hosts)
     if spec.gpu > 0:
         config["DeviceRequests"] = [{"Count": spec.gpu, "Capabilities": [["gpu"]]}]
     return config
@@ -218,6 +268,18 @@ class Traits:
         """Return the body of ``POST /containers/create`` for a worker."""
         return create_body(
             spec, engine, unenforced=self.unenforced, block_metadata=self.block_metadata
+        )
+
+    def service_body(
+        self, spec: WorkerSpec, service: Service, hosts: Sequence[str]
+    ) -> dict[str, Any]:
+        """Return the body of ``POST /containers/create`` for a service of a worker."""
+        return service_body(
+            spec,
+            service,
+            hosts,
+            unenforced=self.unenforced,
+            block_metadata=self.block_metadata,
         )
 
 

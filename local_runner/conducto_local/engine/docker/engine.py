@@ -5,6 +5,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -34,6 +35,7 @@ from conducto_local.engine.port import (
     WorkerSpec,
     WorkerStartError,
 )
+from conducto_local.services.containers import Services
 
 # ----------------------------------------------------------------------------------------
 # Containers, networks and images with a label, and their sizes.
@@ -276,10 +278,20 @@ class DockerEngine:
         raise unreachable(tried, self._env.get("PATH"))
 
     async def start_worker(self, spec: WorkerSpec) -> DockerWorker:
-        """Start a container that runs the command server.
+        """Start the services, then a container that runs the command server.
 
         An existing container with the same name and labels is a leftover and is removed.
         """
+        services = Services(self.http, self._traits, spec)
+        try:
+            await services.start()
+            return await self._start_worker(replace(spec, hosts=services.hosts), services)
+        except BaseException:
+            with suppress(EngineError):  # the start's error matters
+                await asyncio.shield(services.close())
+            raise
+
+    async def _start_worker(self, spec: WorkerSpec, services: Services) -> DockerWorker:
         pipes = self._new_pipes()
         try:
             identity = await self._create(spec, self._create_body(spec, pipes))
@@ -288,7 +300,9 @@ class DockerEngine:
                 pipes.close()
             raise
         has_limit = "memory" not in self._traits.unenforced
-        worker = DockerWorker(self.http, spec, identity, self._grace, has_memory_limit=has_limit)
+        worker = DockerWorker(
+            self.http, spec, identity, self._grace, has_memory_limit=has_limit, services=services
+        )
         try:
             await self._start(worker, spec, pipes)
         except BaseException:

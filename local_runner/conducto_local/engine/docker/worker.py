@@ -31,6 +31,7 @@ from conducto_local.engine.port import (
     WorkerSpec,
 )
 from conducto_local.engine.relay import start_in_container
+from conducto_local.services.containers import Services
 
 #: Signal only if the container has its own process namespace, in which the server is process 1:
 #: only then is the parent of an exec'd shell 0.
@@ -67,6 +68,7 @@ class DockerWorker:
         identity: str,
         grace: float,
         *,
+        services: Services,
         has_memory_limit: bool = True,
     ) -> None:
         self._client = client
@@ -74,6 +76,7 @@ class DockerWorker:
         self._id = identity
         self._grace = grace
         self._has_memory_limit = has_memory_limit
+        self._services = services
         self._encoder = JobEncoder()
         self._attachment: Attachment | None = None
         self._pipes: Pipes | None = None
@@ -91,7 +94,7 @@ class DockerWorker:
 
     @property
     def lost(self) -> bool:
-        return self._lost or self._closed
+        return self._lost or self._closed or self._services.have_ended
 
     @property
     def id(self) -> str:
@@ -145,7 +148,8 @@ class DockerWorker:
         run = self._run = _Run(OutputParser(encoded.nonce), output, result)
         (self._attachment if self._pipes is None else self._pipes).write(encoded.line)
         try:
-            end = await run.result
+            async with self._services.during(job.services, self._stop_soon):
+                end = await run.result
         except asyncio.CancelledError:
             self._lost = True
             raise
@@ -153,12 +157,21 @@ class DockerWorker:
             self._run = None
         if run.failure is not None:
             raise run.failure
+        if self._services.failure is not None:
+            self._lost = True
+            code = None if end is None else end.code
+            return Exit(code, Cause.SERVICE, self._services.failure)
         if run.killed:
             return Exit(_KILLED)
         return end if end is not None else await self._explain_loss()
 
     async def relay(self, name: str) -> Relay:
         return await start_in_container(self._client, self._id, f"{RUN_DIRECTORY}/{name}")
+
+    def _stop_soon(self) -> None:
+        """Stop the running command: a service that it needs has ended."""
+        if self._run is not None and (self._stopping is None or self._stopping.done()):
+            self._stopping = asyncio.create_task(self._stop(self._run))
 
     async def stop(self) -> None:
         if self._run is None or self._lost:
@@ -199,6 +212,7 @@ class DockerWorker:
         self._closed = True
         try:
             await self._remove()
+            await self._services.close()
         finally:
             if self._attachment is not None:
                 self._attachment.close()

@@ -179,6 +179,7 @@ class ProcessEngine:
             float(os.cpu_count() or 1),
             memory,
             arch=architecture(platform.machine()),
+            has_services=False,
         )
 
     async def start_worker(self, spec: WorkerSpec) -> "ProcessWorker":

@@ -24,6 +24,7 @@ const CAUSES: Record<Cause, string> = {
   no_worker: "no worker",
   worker_lost: "worker lost",
   spot: "Spot worker interrupted",
+  service: "service failed",
   killed_by_user: "killed by user",
   lazy: "printed an invalid tree",
   input: "a result is missing",

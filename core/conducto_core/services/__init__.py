@@ -1,0 +1,1 @@
+"""Services: containers beside the container of a command."""
