@@ -35,6 +35,7 @@ from conducto_worker.agent import port as ports
 from conducto_worker.agent.aws import ActivityPoller
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import LogShipper
+from conducto_worker.agent.services import Services
 from conducto_worker.agent.usage import Sampler
 from conducto_worker.agent.worker import Worker
 
@@ -324,6 +325,7 @@ class _Cloud:
             shipper=shipper,
             sampler=Sampler(lambda: None, shipper, clock),
             clock=clock,
+            services=Services((), lambda _path: None, clock),
             instructions=instructions,
         )
 

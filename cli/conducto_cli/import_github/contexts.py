@@ -165,7 +165,9 @@ class Context:
             after = plain(text[index + 1 : index + 2])
             if re.match(r"\w", after) and word[1:].isidentifier():
                 word = f"${{{word[1:]}}}"
-            quotes = re.sub(r"\\.|\"[^\"']*\"", "", plain(made).rpartition("\n")[2]).count("'")
+            quotes = re.sub(r"\\.|\"[^\"']*\"", "", plain(tuple(made)).rpartition("\n")[2]).count(
+                "'"
+            )
             made.append(f"'\"{word}\"'" if quotes % 2 else word)
         return tuple(made)
 
@@ -198,6 +200,8 @@ class Context:
                     return code
                 case () | (str(),) as text:
                     return Code.of(plain(text))
+                case _:
+                    pass
         name = re.sub(r"^(github\.event\.)?inputs\.", "", path)
         if name != path:
             return self.parameters.code(identifier(name, set()))

@@ -64,8 +64,8 @@ Lookup = Callable[[str], Code]
 Text = tuple[str | Code, ...]
 
 
-def as_text(value: str | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else value
+def as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def plain(text: Text) -> str:

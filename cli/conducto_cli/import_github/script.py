@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from conducto_cli.import_github.expressions import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from conducto_cli.import_github.expressions import Text
 
-    Value = Text | Code | str | bool | Mapping[str, "Value"] | Sequence["Value"] | "Call | Choice"
+    Value: TypeAlias = (
+        "Text | Code | str | bool | Mapping[str, Value] | Sequence[Value] | Call | Choice"
+    )
 
 #: Columns of a line, as formatters have them by default.
 WIDTH = 88
@@ -86,7 +89,7 @@ def source(value: Value, indent: str = "", before: int = 0, after: int = 0) -> s
 
 
 def _display(
-    value: dict[str, Value] | list[Value] | Call,
+    value: Mapping[str, Value] | Sequence[Value] | Call | Choice,
 ) -> tuple[str, str, list[tuple[str, Value]]]:
     if isinstance(value, Call):
         named = [(f"{name}=", each) for name, each in value.parameters.items()]
@@ -94,7 +97,7 @@ def _display(
     if isinstance(value, Choice):
         opening, closing, entries = _display(value.options)
         return opening, f"{closing}[{value.code.text}]", entries
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return "{", "}", [(f"{quoted((name,))}: ", each) for name, each in value.items()]
     return "[", "]", [("", each) for each in value]
 

@@ -78,8 +78,8 @@ def triggers(
         for key in [key for key in keys if event.get(key) is not None] or [*keys][:1]:
             section, tested = _SECTIONS[keys[key]]
             given = _ARGUMENTS[section]
-            words = [f"--{each}={given[each]}" for each in parameters if each in given]
-            command = " ".join(["python", script, *words])
+            named = [f"--{each}={given[each]}" for each in parameters if each in given]
+            command = " ".join(["python", script, *named])
             yield from ("", f"    [{section}]", f"    command = {command}")
             patterns = [each.text for each in (event.get(key) or EMPTY).each()]
             if patterns and not {"*", "**"} & {*patterns}:

@@ -23,6 +23,7 @@ from conducto_core.logs.model import (
 from conducto_core.logs.rules import (
     MAX_SCANNED_BYTES,
     MAX_SCANNED_LINES,
+    STREAMS,
     Cursor,
     CursorError,
     OutputCommand,
@@ -199,7 +200,7 @@ async def merged_page(
         cursor = None if params.at is None else Cursor.parse(params.at)
     except CursorError as error:
         raise RefusedError(str(error)) from error
-    streams = ("stdout", "stderr") if params.stream is None else (params.stream,)
+    streams = STREAMS if params.stream is None else (params.stream,)
     scan = Scan(listed.commands, reader, cursor, listed.at, streams)
     filters = params.text is not None or params.level is not None
     await asyncio.to_thread(scan.read, MAX_SCANNED_LINES if filters else params.limit)

@@ -41,9 +41,10 @@ _RECENT = 20.0
 _MAX_RECENT = 200
 #: The position of a stream that has been read to its end, whatever its size.
 _WHOLE = 2**63
+_KINDS: Mapping[bytes, Literal["back", "next"]] = {b"b": "back", b"n": "next"}
 _HEAD = struct.Struct("<cdI")
 _ENTRY = struct.Struct("<5sQ")
-_STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
+STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -134,7 +135,7 @@ class Cursor(NamedTuple):
             data = zlib.decompressobj().decompress(packed, maximum)
             kind, moment, dropped = _HEAD.unpack_from(data)
             at = dict(_ENTRY.iter_unpack(data[_HEAD.size :]))
-            return cls({b"b": "back", b"n": "next"}[kind], moment, at, dropped)
+            return cls(_KINDS[kind], moment, at, dropped)
         except (ValueError, zlib.error, struct.error, KeyError) as error:
             raise CursorError(
                 f"at={text[:40]!r} is not a cursor; use `back` or `next` of a page, or omit it"
@@ -200,7 +201,7 @@ class Scan:
         reader: OutputReader,
         cursor: Cursor | None,
         now: float,
-        streams: Sequence[Stream] = _STREAMS,
+        streams: Sequence[Stream] = STREAMS,
     ) -> None:
         """Choose the commands to read.
 

@@ -7,7 +7,9 @@ from chalicelib.run.port import no_check
 from conducto_core.command.output import LineTime
 
 #: Output streams, and the resource usage of the command.
-Stream = Literal["stdout", "stderr", "resources", "result", "metrics", "artifacts", "tests"]
+Stream = Literal[
+    "stdout", "stderr", "resources", "result", "metrics", "artifacts", "tests", "services"
+]
 
 
 class LogKey(NamedTuple):

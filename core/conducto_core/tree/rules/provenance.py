@@ -29,7 +29,7 @@ _PLACEMENT = (
 _EDIT_NAMES = {"image_name": "image"}
 
 
-def parameters(  # noqa: C901  a condition for each parameter that is shown only if it is set
+def parameters(  # noqa: C901, PLR0912  a condition for each parameter that is shown only if it is set
     chain: Chain, edited: frozenset[str] = frozenset()
 ) -> tuple[Parameter, ...]:
     """Return the parameters that apply to a node; ``edited`` were changed after the launch."""

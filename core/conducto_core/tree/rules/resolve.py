@@ -5,7 +5,7 @@ every value, and passes inherited values down. Errors name the node's path, and 
 anything runs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -61,6 +61,17 @@ SINGLE: Final = "exec"
 
 #: Keys of a command's own values, which say nothing about how it runs.
 _OWN: Final = frozenset({"id", "type", "command", "doc", "title", "file", "line", "calls"})
+
+#: The parameters that are fields of a placement, with their checks.
+_PLACED: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "cpu": lambda value: fields.check_amount("cpu", value),
+    "mem": lambda value: fields.check_amount("mem", value),
+    "gpu": fields.check_gpu,
+    "arch": fields.check_arch,
+    "spot": lambda value: SpotUse.of(fields.check_spot(value)),
+    "requires_docker": lambda value: fields.check_flag("requires_docker", value),
+    "docker_run_args": lambda value: tuple(fields.check_docker_run_args(value)),
+}
 
 Form = Mapping[str, Any]
 #: Changes by users since the launch: ``{path: {key of the wire form: value}}``. None removes the
@@ -420,24 +431,13 @@ class _Resolver:
         return spec, below
 
     def _placement(self, written: Form, above: Placement) -> Placement:
-        changes: dict[str, Any] = {}
+        changes = {
+            name: check(written[name])
+            for name, check in _PLACED.items()
+            if written.get(name) is not None
+        }
         if written.get("image_name") is not None:
             changes["image"] = written["image_name"]
-        for name in ("cpu", "mem"):
-            if written.get(name) is not None:
-                changes[name] = fields.check_amount(name, written[name])
-        if written.get("gpu") is not None:
-            changes["gpu"] = fields.check_gpu(written["gpu"])
-        if written.get("arch") is not None:
-            changes["arch"] = fields.check_arch(written["arch"])
-        if written.get("spot") is not None:
-            changes["spot"] = SpotUse.of(fields.check_spot(written["spot"]))
-        if written.get("requires_docker") is not None:
-            changes["requires_docker"] = _flag(written, "requires_docker", default=False)
-        if written.get("docker_run_args") is not None:
-            changes["docker_run_args"] = tuple(
-                fields.check_docker_run_args(written["docker_run_args"])
-            )
         if written.get("services") is not None:
             own = to_services(written["services"])
             changes["services"] = merged_services(above.services, own)
