@@ -17,6 +17,7 @@ from conducto.wire.retries import Retry, to_retry
 from conducto.wire.secret_names import check_names
 from conducto_core.cache import rules as cache_rules
 from conducto_core.errors import invalid
+from conducto_core.events.model import PAYLOAD_PART
 from conducto_core.images.model import ImageSpec
 from conducto_core.images.rules import merge_images, provide_package, resolve_images
 from conducto_core.limits.rules import merged
@@ -109,7 +110,7 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
         (),
     )
     nodes = _Resolver(written, images, edits).nodes("/", top)
-    pipeline = Pipeline(nodes, images, call_of(form))
+    pipeline = Pipeline(nodes, images, call_of(form), form.get(PAYLOAD_PART))
     checks.check_lazy_targets(pipeline.nodes)
     checks.check_contexts(pipeline.nodes)
     checks.check_approvals(pipeline.nodes, {})
