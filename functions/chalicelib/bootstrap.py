@@ -4,6 +4,7 @@ Objects are built on first use and kept for the life of the process: a Lambda fu
 requests in sequence.
 """
 
+import asyncio
 import json
 import os
 import time
@@ -34,6 +35,7 @@ from chalicelib.data.aws import DataFunction, EfsAccessPoints
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.debug.aws import TableShells
 from chalicelib.dependencies import Dependencies
+from chalicelib.events.handlers import EventHooks
 from chalicelib.images.aws import CodeBuild, EcrRegistry
 from chalicelib.limits.aws import TableLimits
 from chalicelib.logs.aws.logs import ChunkedLogs
@@ -55,7 +57,7 @@ from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reconcile import Reconciler
 from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.schedules.aws import TableSchedules
-from chalicelib.schedules.handlers import serve_schedules
+from chalicelib.schedules.handlers import schedule_runner, serve_schedules
 from chalicelib.secrets.aws import SecretsManager
 from chalicelib.triggers.aws import TableDeliveries
 from chalicelib.triggers.github_app import GithubApps
@@ -169,7 +171,12 @@ class App:
     def hooks(self) -> Hooks:
         """Receives webhooks."""
         triggers = TriggerHooks(self.cloud, lambda place: self._process({"delivery": place}))
-        return Hooks(self.billing, lambda event: self._process({"event": event}), triggers)
+        events = EventHooks(self.cloud, lambda place: self._process({"schedule": place}))
+        return Hooks(self.billing, lambda event: self._process({"event": event}), triggers, events)
+
+    def serve_schedule(self, org: str, name: str) -> None:
+        """Fire a trigger whose event arrived."""
+        asyncio.run(schedule_runner(self.engine).serve(org, name))
 
     def _process(self, event: Mapping[str, object]) -> None:
         self.clients.get("lambda").invoke(

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     )
     from conducto.main import main
     from conducto.maps import map as map  # noqa: A004 (`co.map`)
-    from conducto.results import artifact, metric, result
+    from conducto.results import artifact, metric, payload, result
     from conducto.shards import shard
     from conducto.tree.approve import Approve
     from conducto.tree.image import Image, relpath
@@ -112,6 +112,7 @@ _HOMES = {
     "main": "main",
     "map": "maps",
     "metric": "results",
+    "payload": "results",
     "perm_data": "data:user",
     "relpath": "tree.image",
     "result": "results",
@@ -209,6 +210,7 @@ __all__ = [
     "metric",
     "metrics",
     "nb",
+    "payload",
     "perm_data",
     "pipeline",
     "plan",

@@ -78,6 +78,21 @@ def result(path: str) -> Any:
     return value_of(path)
 
 
+def payload() -> Any:
+    """Return the payload of the event that launched the pipeline; None if no event did.
+
+    In a running command, it is the value; the node must declare it: ``co.Exec(load,
+    results=[co.payload()])``. While a tree is built, it is a reference, an argument for the
+    function of a node: ``co.Exec(load, co.payload())``.
+
+    Raises:
+        LookupError: The running command does not declare it.
+    """
+    from conducto.wire.result_order import PAYLOAD
+
+    return result(PAYLOAD)
+
+
 def _is_running() -> bool:
     return bool(os.environ.get(outputs.RUN_DIRECTORY))
 
@@ -108,6 +123,11 @@ def value_of(path: str) -> Any:
             "pass it as a value"
         )
     known = _inputs()
+    if path not in known and path.startswith("//"):
+        raise LookupError(
+            f"{os.environ.get('CONDUCTO_NODE', 'this node')} does not declare that it uses the "
+            "payload; write co.Exec(..., results=[co.payload()])"
+        )
     if path not in known:
         declared = ", ".join(known) or "none"
         raise LookupError(

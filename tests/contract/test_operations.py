@@ -17,11 +17,11 @@ from conducto_core.api.operation import AnyOperation, Bytes
 from conducto_core.api.serve import Handlers, handlers_of, serves
 from conducto_core.children.operations import CHILD_OPERATIONS
 from conducto_core.debug.operations import OPEN_SHELL
+from conducto_core.events.handlers import EventOperations
 from conducto_core.people.operations import ORGANISATION_OPERATIONS
 from conducto_core.remote.operations import GC
 from conducto_core.run.model.params import NoParams
 from conducto_core.run.operations import EVENTS, IMAGES, OPERATIONS
-from conducto_core.schedules.handlers import ScheduleOperations
 from conducto_core.workers.operations import WORKER_OPERATIONS
 from conducto_local.assistants.containers import FailureContainers
 from conducto_local.assistants.tokens import LocalTokens
@@ -38,14 +38,14 @@ TABLES: list[tuple[tuple[type[Any], ...], Sequence[AnyOperation]]] = [
             LocalPipelines,
             AgentOperations,
             Shells,
-            ScheduleOperations,
+            EventOperations,
             LocalTokens,
             FailureContainers,
         ),
         LOCAL_OPERATIONS,
     ),
     (
-        (CloudPipelines, WorkerApi, CloudChildren, CloudOrganisation, ScheduleOperations),
+        (CloudPipelines, WorkerApi, CloudChildren, CloudOrganisation, EventOperations),
         (*CLOUD_OPERATIONS, *WORKER_OPERATIONS, *CHILD_OPERATIONS, *ORGANISATION_OPERATIONS),
     ),
 ]

@@ -11,6 +11,7 @@ from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.s3 import S3Bucket
 from chalicelib.schedules.aws import TableSchedules
 from conducto_core.errors import RefusedError
+from conducto_core.events.model import EventOrigin, StoredEvent
 from conducto_core.schedules.model import (
     Chain,
     Firing,
@@ -61,6 +62,22 @@ def test_schedule_is_stored_once_with_its_template(store: Schedules) -> None:
     assert store.template(ORG, "nightly") == b"tree"
     assert store.get(ORG, "other") is None
     assert store.template(ORG, "other") is None
+
+
+def test_event_is_stored_once_and_deleted_with_its_trigger(store: Schedules) -> None:
+    store.create(ORG, schedule())
+    origin = EventOrigin(mark="a" * 32, id="7", source="/shop")
+    event = StoredEvent(origin=origin, firing="1", time=1000.0, payload={"a": ["é", None, 1.5]})
+    assert store.event(ORG, "nightly", origin.mark) is None
+
+    assert store.add_event(ORG, "nightly", event) == event
+    assert store.add_event(ORG, "nightly", event.model_copy(update={"firing": "2"})) == event
+
+    assert store.event(ORG, "nightly", origin.mark) == event
+    assert store.event(ORG, "other", origin.mark) is None
+    assert store.firings(ORG, "nightly") == []
+    store.delete(ORG, "nightly")
+    assert store.event(ORG, "nightly", origin.mark) is None
 
 
 def test_replaced_templates_are_deleted_from_the_bucket() -> None:

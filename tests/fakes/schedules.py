@@ -2,14 +2,16 @@
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.events.handlers import EventOperations
+from conducto_core.events.model import EventRule, NewHook, StoredEvent
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import PipelineRecord, PipelineStatus
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
-from conducto_core.schedules.handlers import ScheduleOperations
 from conducto_core.schedules.model import Firing, Schedule, ScheduleSettings, ScriptSource
 from conducto_core.schedules.rules.schedules import is_executed, wakes
 from conducto_core.schedules.runner import ScheduleRunner
@@ -21,6 +23,7 @@ class MemorySchedules:
     def __init__(self) -> None:
         self._schedules: dict[tuple[str, str], Schedule] = {}
         self._templates: dict[tuple[str, str], bytes] = {}
+        self._events: dict[tuple[str, str, str], StoredEvent] = {}
         self._firings: dict[tuple[str, str], dict[str, Firing]] = {}
 
     def list_by_name(self, org: str) -> Sequence[Schedule]:
@@ -63,6 +66,8 @@ class MemorySchedules:
     def delete(self, org: str, name: str) -> bool:
         self._firings.pop((org, name), None)
         self._templates.pop((org, name), None)
+        for key in [one for one in self._events if one[:2] == (org, name)]:
+            del self._events[key]
         return self._schedules.pop((org, name), None) is not None
 
     def template(self, org: str, name: str) -> bytes | None:
@@ -81,6 +86,12 @@ class MemorySchedules:
         ids = sorted(known)
         last = len(ids) if before is None else bisect_left(ids, before)
         return [known[one] for one in reversed(ids[:last])][:limit]
+
+    def add_event(self, org: str, name: str, event: StoredEvent) -> StoredEvent:
+        return self._events.setdefault((org, name, event.origin.mark), event)
+
+    def event(self, org: str, name: str, mark: str) -> StoredEvent | None:
+        return self._events.get((org, name, mark))
 
     def due(self, now: float) -> Sequence[tuple[str, str]]:
         times = {key: wakes(one) for key, one in self._schedules.items()}
@@ -108,7 +119,9 @@ class PipelinesTarget:
     ) -> str:
         return (await self._pipelines.launch(request, key, repeated=True)).pipeline.id
 
-    async def start_script(self, schedule: Schedule, _source: ScriptSource, _key: str) -> str:
+    async def start_script(
+        self, schedule: Schedule, _source: ScriptSource, _key: str, _parts: Mapping[str, Any]
+    ) -> str:
         raise RefusedError(f"{schedule.name}: no scripts here")
 
     async def record(self, _org: str, pipeline_id: str) -> PipelineRecord | None:
@@ -135,11 +148,17 @@ class PipelinesTarget:
     async def with_script(self, settings: ScheduleSettings) -> ScheduleSettings:
         return settings
 
+    def new_hook(self, name: str) -> NewHook:
+        return NewHook(url=f"http://127.0.0.1/hooks/{name}", secret="secret")
+
+    def connect(self, name: str, rule: EventRule | None) -> None:
+        pass
+
     def changed(self) -> None:
         pass
 
 
-def memory_operations(pipelines: Pipelines) -> ScheduleOperations:
+def memory_operations(pipelines: Pipelines) -> EventOperations:
     """Return the operations on schedules in memory, which launch in some pipelines."""
     target = PipelinesTarget(pipelines)
-    return ScheduleOperations(ScheduleRunner(MemorySchedules(), target, time.time), target)
+    return EventOperations(ScheduleRunner(MemorySchedules(), target, time.time), target)

@@ -477,9 +477,11 @@ COMMANDS = {
     "trigger": CommandRow(
         "triggers.command",
         _CLOUD,
-        "list, add, delete or try triggers: pipelines that pushes and pull requests launch",
-        "Webhooks reach only the cloud; 'test' reads the files of this directory.",
-        call=RunSignature.ARGUMENTS,
+        "list, add, delete or try triggers: pipelines that pushes or events launch",
+        "Webhooks of repositories reach only the cloud. Triggers by events (--event) are also on "
+        "this machine, while its agent runs.",
+        target="the triggers by events {} (default: in the cloud if this profile is logged in)",
+        prefers_cloud=True,
     ),
     "trusts": CommandRow(
         "people.trusts_command",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conducto.errors import UsageError
-from conducto.wire.launching import LAUNCH_KEY, LAUNCH_TAG, RECEIPT
+from conducto.wire.launching import LAUNCH_KEY, LAUNCH_PARTS, LAUNCH_TAG, RECEIPT
 from conducto_cli.app.exit import DONE
 from conducto_cli.launch.commits import commits_of
 from conducto_cli.target.connection import OpenClient, client_opener, guarded
@@ -50,6 +50,12 @@ def launch_tags() -> tuple[str, ...]:
     return (tag,) if tag else ()
 
 
+def launch_parts() -> "dict[str, Any]":
+    """Return the further parts that the launch form of the first launch must have."""
+    file = os.environ.pop(LAUNCH_PARTS, "")
+    return dict(json.loads(Path(file).read_text())) if file else {}
+
+
 #: Default of ``--retention``, in days.
 _RETENTION = 7
 
@@ -84,6 +90,7 @@ def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchReques
     head = form["nodes"][0]
     if options.call is not None:
         form["call"] = options.call
+    form |= launch_parts()
     program = program_of(options.argv)
     commits = commits_of(program)
     if commits is not None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _FIRE = "fire it now, also while it is paused or its last pipeline runs"
 _SHOWN_FIRINGS = 10
+_SOURCES = "--pipeline ID, --script ID, and --command LINE with or without --git URL"
 
 
 def add_arguments(parser: Parser) -> None:
@@ -167,7 +168,8 @@ def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         found = client.schedules()
     none = "no schedules yet; create one: conducto schedule add NAME --cron CRON --pipeline ID"
-    print_records(found.schedules, COLUMNS, cells_of, none, as_document=arguments.json, whole=found)
+    shown = [one for one in found.schedules if one.schedule.on is None]
+    print_records(shown, COLUMNS, cells_of, none, as_document=arguments.json, whole=found)
     return DONE
 
 
@@ -249,7 +251,11 @@ def _add(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto_core.schedules.model import NewSchedule, ScheduleSettings
 
     with open_client() as client:
-        fields = {**_times(arguments), **_rules(arguments), "what": _source(arguments, client)}
+        fields = {
+            **_times(arguments),
+            **_rules(arguments),
+            "what": source_from(arguments, client, _SOURCES),
+        }
         known = {one.schedule.name for one in client.schedules().schedules}
         if arguments.replace and arguments.name in known:
             view = client.change_schedule(arguments.name, checked(ScheduleSettings, **fields))
@@ -288,15 +294,13 @@ def _rules(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _source(arguments: argparse.Namespace, client: Client) -> Record:
+def source_from(arguments: argparse.Namespace, client: Client, options: str) -> Record:
+    """Return the source that the options name; ``options`` lists them in errors."""
     from conducto_core.schedules import model as s
 
     given = [name for name in ("pipeline", "script", "git") if getattr(arguments, name)]
     if len(given) > 1 or (not given and not arguments.command):
-        raise UsageError(
-            "say what to launch: one of --pipeline ID, --script ID, and --command LINE with or "
-            "without --git URL"
-        )
+        raise UsageError(f"say what to launch: one of {options}")
     if given == ["git"]:
         return _repository(arguments)
     if given and arguments.command:
@@ -307,7 +311,7 @@ def _source(arguments: argparse.Namespace, client: Client) -> Record:
 
     found = find_pipeline(client, getattr(arguments, given[0])).pipeline.id
     if given == ["script"]:
-        return s.ScriptSource(kind="script", pipeline=found)
+        return s.ScriptSource(kind="script", pipeline=found, image=arguments.image)
     return s.TemplateSource(kind="template", pipeline=found)
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from conducto_cli.text.text import count_of, printable
 
 if TYPE_CHECKING:
+    from conducto_core.events.model import EventRule
     from conducto_core.schedules.model import Firing, Schedule, ScheduleView
 
 COLUMNS = ("NAME", "WHEN", "NEXT", "LAST", "LAUNCHES")
@@ -33,12 +34,21 @@ def cells_of(view: ScheduleView) -> tuple[str, ...]:
 
 
 def when_of(schedule: Schedule) -> str:
+    if schedule.on is not None:
+        return events_of(schedule.on)
     if schedule.after is None:
         return f"{schedule.cron} {schedule.zone}"
     chain = schedule.after
     which = chain.title if chain.title is not None else chain.program
     how = {"done": "is done", "failed": "failed", "any": "ended"}[chain.state]
     return f"after {printable(which or '')} {how}"
+
+
+def events_of(rule: EventRule) -> str:
+    """Return the events that fire a trigger."""
+    details = {"s3": f" {rule.bucket}/{rule.prefix}*{rule.suffix}", "watch": f" {rule.directory}"}
+    pause = f", debounce {_time(rule.debounce)}" if rule.debounce else ""
+    return printable(f"{rule.source}{details.get(rule.source, '')}{pause}")
 
 
 def source_of(schedule: Schedule) -> str:
@@ -66,10 +76,12 @@ def firing_cells(firing: Firing) -> tuple[str, ...]:
 
 def lines_of(view: ScheduleView) -> list[str]:
     schedule = view.schedule
+    noun = "schedule" if schedule.on is None else "trigger"
     lines = [
         f"{schedule.name}: {when_of(schedule)}",
         f"  launches {printable(source_of(schedule))}",
-        f"  overlap {schedule.overlap.value}, {_catch_up(schedule)}",
+        f"  overlap {schedule.overlap.value}"
+        + (f", {_catch_up(schedule)}" if schedule.on is None else ""),
     ]
     if schedule.title is not None:
         lines.append(f"  title {printable(schedule.title)}")
@@ -83,7 +95,7 @@ def lines_of(view: ScheduleView) -> list[str]:
         lines.append(f"  {printable(view.last.why or 'waits')}")
     if schedule.paused:
         why = "" if schedule.paused_why is None else f": {printable(schedule.paused_why)}"
-        lines.append(f"  paused{why}; resume it: conducto schedule resume {schedule.name}")
+        lines.append(f"  paused{why}; resume it: conducto {noun} resume {schedule.name}")
     elif view.times:
         zone = _zone_note(schedule, view.times[0])
         lines.append(f"  next: {', '.join(map(_moment, view.times))}{zone}")

@@ -18,11 +18,13 @@ from conducto_cli.app.arguments import a_time_within, add_json, add_subcommand, 
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, owner, print_records
 from conducto_cli.text.text import table
+from conducto_cli.triggers import events
 
 if TYPE_CHECKING:
     import argparse
 
     from conducto_cli.app.arguments import Parser
+    from conducto_cli.target.connection import OpenClient
     from conducto_core.triggers.model import (
         Delivery,
         GitEvent,
@@ -71,7 +73,7 @@ _STEPS = {
 
 def add_arguments(parser: Parser) -> None:
     commands = parser.add_subparsers(
-        dest="what", metavar="list|add|rm|deliveries|approve|try|test|github-app", required=True
+        dest="what", metavar="add|list|rm|try|firings|replay|deliveries|…", required=True
     )
     listing = add_subcommand(commands, "list", "list the triggers of the organisation")
     adding = _add_adding(commands)
@@ -93,6 +95,13 @@ def add_arguments(parser: Parser) -> None:
     )
     trying.add_argument("name", metavar="NAME")
     trying.add_argument("--branch", default="main", help="default: main")
+    trying.add_argument(
+        "--payload",
+        metavar="FILE",
+        help="JSON of an event: print the parameters that it would give, and launch nothing",
+    )
+    trying.add_argument("--launch", action="store_true", help="with --payload: launch it")
+    events.add_commands(commands)
     _add_app(commands)
     testing = add_subcommand(
         commands,
@@ -143,7 +152,8 @@ def _add_adding(commands: Any) -> argparse.ArgumentParser:
         "that reads .conducto.cfg and sets statuses is taken from a variable.",
     )
     adding.add_argument("name", metavar="NAME")
-    adding.add_argument("--repository", metavar="URL", required=True)
+    adding.add_argument("--repository", metavar="URL")
+    events.add_options(adding)
     adding.add_argument(
         "--provider",
         choices=("github", "gitlab", "generic"),
@@ -183,7 +193,9 @@ def _add_adding(commands: Any) -> argparse.ArgumentParser:
     return adding
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    if _is_of_events(arguments, open_client):
+        return events.run(arguments, open_client)
     if arguments.what in _VERBS:
         return _VERBS[arguments.what](arguments)
     from conducto_cli.target.account import call, checked
@@ -191,8 +203,7 @@ def run(arguments: argparse.Namespace) -> int:
     from conducto_core.triggers import operations
 
     if arguments.what == "list":
-        _print_triggers(call(arguments, operations.LIST_TRIGGERS), as_document=arguments.json)
-        return DONE
+        return _list(arguments, open_client)
     params = checked(t.TriggerParams, name=arguments.name)
     match arguments.what:
         case "add":
@@ -217,6 +228,41 @@ def run(arguments: argparse.Namespace) -> int:
             result = call(arguments, operations.APPROVE_DELIVERY, chosen)
             _print_deliveries((result,), as_document=arguments.json)
             return DONE if result.pipeline or result.result is t.DeliveryResult.QUEUED else FAILED
+    return DONE
+
+
+def _is_of_events(arguments: argparse.Namespace, open_client: OpenClient) -> bool:
+    """Return whether a command is about a trigger by events."""
+    if arguments.what == "add":
+        if (arguments.event is None) == (arguments.repository is None):
+            raise UsageError("give one of --repository URL and --event, which says what fires it")
+        return arguments.event is not None
+    if arguments.what == "try":
+        return arguments.payload is not None
+    if arguments.what == "rm":
+        with open_client() as client:
+            return arguments.name in {one.schedule.name for one in events.of_events(client)}
+    return arguments.what in ("firings", "payload", "replay", "secret", "pause", "resume")
+
+
+def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    from conducto_client.transport.cloud import CloudClient
+    from conducto_core.run.model.params import NoParams
+    from conducto_core.triggers.model import TriggerList
+    from conducto_core.triggers.operations import LIST_TRIGGERS
+
+    with open_client() as client:
+        is_cloud = isinstance(client, CloudClient)
+        git = client.call(LIST_TRIGGERS, NoParams()) if is_cloud else TriggerList(triggers=())
+        views = events.of_events(client)
+    if arguments.json:
+        found = {"events": [one.model_dump(mode="json") for one in views]}
+        print(as_json({**git.model_dump(mode="json"), **found}))
+        return DONE
+    if git.triggers or not views:
+        _print_triggers(git, as_document=False)
+    if views:
+        print("\n".join(table([events.COLUMNS, *map(events.cells, views)])))
     return DONE
 
 

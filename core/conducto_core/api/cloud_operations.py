@@ -5,6 +5,7 @@ from dataclasses import replace
 from pydantic import Field
 
 from conducto_core.api.operation import AnyOperation, LinkClass, Permission, act, read, send
+from conducto_core.events.operations import EVENT_OPERATIONS
 from conducto_core.images.model import ContextHash
 from conducto_core.programs.git_launch import GitLaunch
 from conducto_core.record import Record
@@ -173,6 +174,7 @@ CLOUD_LOGIN = replace(LOGIN, permission=Permission.READ)
 CLOUD_OPERATIONS: tuple[AnyOperation, ...] = (
     *(operation for operation in OPERATIONS if not operation.is_stream),
     *SCHEDULE_OPERATIONS,
+    *EVENT_OPERATIONS,
     UPLOAD_BODY,
     CONTEXTS,
     OWN_BUILDS,

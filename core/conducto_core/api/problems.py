@@ -142,6 +142,18 @@ def check_allowed(needed: Iterable[str], held: Collection[str]) -> None:
         raise not_allowed(lacking)
 
 
+def unsigned(why: str) -> ProblemError:
+    """Return the problem of a webhook without a valid signature."""
+    return ProblemError(
+        Problem(
+            title="wrong signature",
+            status=401,
+            detail=why,
+            remedy="send the event with the current signing secret of this webhook",
+        )
+    )
+
+
 def no_assistant() -> ProblemError:
     """Return the problem of a request that needs the token of an assistant."""
     return ProblemError(

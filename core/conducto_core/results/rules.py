@@ -1,12 +1,13 @@
 """Results that commands use: the checks of a tree, and the attempts that they come from."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from conducto.errors import raise_found
 from conducto.wire.maps import MapOptions
-from conducto.wire.result_order import MAX_RESULTS, Facts, problem
+from conducto.wire.result_order import MAX_RESULTS, PAYLOAD, Facts, problem
 from conducto_core.errors import invalid
 from conducto_core.run.model.states import NodeType, State
 from conducto_core.run.rules.tree_state import LiveGroup, LiveNode
@@ -151,8 +152,16 @@ def sources_of(spec: NodeSpec, nodes: Mapping[str, LiveNode]) -> list[Source]:
     """
     names = names_in(spec)
     return [
-        _source(name, path, nodes.get(path)) for name, path in zip(names, spec.results, strict=True)
+        _source(name, path, nodes.get(path))
+        for name, path in zip(names, spec.results, strict=True)
+        if path != PAYLOAD
     ]
+
+
+def payload_of(spec: NodeSpec, payload: Any) -> dict[str, bytes]:
+    """Return ``{name: payload}``, as JSON, if an Exec uses that of the pipeline's event."""
+    names = zip(names_in(spec), spec.results, strict=True)
+    return {name: json.dumps(payload).encode() for name, path in names if path == PAYLOAD}
 
 
 def _source(name: str, path: str, node: LiveNode | None) -> Source:

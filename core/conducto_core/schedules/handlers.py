@@ -6,7 +6,11 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from conducto_core.api.serve import serves
-from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.errors import NotFoundError, RefusedError, invalid
+from conducto_core.events.model import EventRule, NewHook
+from conducto_core.events.rules.payloads import git_source
+from conducto_core.programs.model import ProgramCall
+from conducto_core.programs.rules.programs import call_of
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.schedules import model as s
 from conducto_core.schedules import operations as schedules_operations
@@ -35,6 +39,12 @@ class ScheduleCaller(Protocol):
 
     async def with_script(self, settings: s.ScheduleSettings) -> s.ScheduleSettings:
         """Return settings whose script has its command and directory."""
+
+    def new_hook(self, name: str) -> NewHook:
+        """Return the address of a trigger's webhook with a new secret."""
+
+    def connect(self, name: str, rule: EventRule | None) -> None:
+        """Subscribe a trigger to the events of a rule; None: end its subscription, and its hook."""
 
     def changed(self) -> None:
         """Note that a schedule may need attention earlier than before."""
@@ -72,6 +82,8 @@ class ScheduleOperations:
         schedule = rules.started(s.Schedule(name=request.name, **fields), now)
         if not await asyncio.to_thread(self._store.create, org, schedule, template):
             raise _taken(schedule.name)
+        if schedule.on is not None:
+            await asyncio.to_thread(self._caller.connect, schedule.name, schedule.on)
         self._caller.changed()
         return self._view(schedule)
 
@@ -82,6 +94,8 @@ class ScheduleOperations:
         known = await asyncio.to_thread(self._existing, params.name)
         now = self._runner.clock()
         if request.what == known.what:  # its pipeline may be deleted by now
+            call = None if known.on is None else known.on.call
+            request = _with_call(request, call)
             checked: s.ScheduleSettings = rules.checked(
                 request, now, local=self._caller.runs_scripts
             )
@@ -89,24 +103,56 @@ class ScheduleOperations:
         else:
             settings, template = await self._checked(request, now)
         fields = {**_fields(settings), "owner": self._caller.user}
-        return await self._change(
+        if settings.on is None:
+            fields["held"] = None
+        view = await self._change(
             params, lambda old: rules.started(old.model_copy(update=fields), now), template=template
         )
+        if known.on is not None or settings.on is not None:
+            await asyncio.to_thread(self._caller.connect, params.name, settings.on)
+        return view
 
     async def _checked(
         self, request: s.ScheduleSettings, now: float
     ) -> tuple[s.ScheduleSettings, bytes | None]:
+        request = await self._with_program(request)
         settings = rules.checked(request, now, local=self._caller.runs_scripts)
         if isinstance(settings.what, s.TemplateSource):
             launch = await self._caller.template_launch(settings.what.pipeline)
             return settings, await asyncio.to_thread(packed, launch)
         return await self._caller.with_script(settings), None
 
+    async def _with_program(self, request: s.ScheduleSettings) -> s.ScheduleSettings:
+        """Return the settings of a trigger with the program of the pipeline that it names."""
+        source = request.what
+        if request.on is None or not isinstance(source, s.ScriptSource) or source.pipeline is None:
+            return _with_call(request, None)
+        call = call_of((await self._caller.template_launch(source.pipeline)).tree)
+        if call is None:
+            raise invalid("what", f"the script of {source.pipeline} is not known; name another one")
+        call = call.model_copy(update={"arguments": {**call.arguments, **source.arguments}})
+        program: s.Source = s.ScriptSource(
+            kind="script", command=call.command, directory=call.directory
+        )
+        if not self._caller.runs_scripts:
+            program = git_source(call, source.image)
+        return _with_call(request.model_copy(update={"what": program}), call)
+
     @serves(schedules_operations.DELETE_SCHEDULE)
     async def delete_schedule(self, params: s.ScheduleParams) -> s.ScheduleDeleted:
+        is_trigger = await asyncio.to_thread(self._is_trigger, params.name)
         if not await asyncio.to_thread(self._store.delete, self._caller.org, params.name):
             raise _unknown(params.name)
+        if is_trigger:
+            await asyncio.to_thread(self._caller.connect, params.name, None)
         return s.ScheduleDeleted(name=params.name)
+
+    def _is_trigger(self, name: str) -> bool:
+        try:
+            known = self._store.get(self._caller.org, name)
+        except RefusedError:  # its record is damaged
+            return True
+        return known is not None and known.on is not None
 
     @serves(schedules_operations.PAUSE_SCHEDULE)
     async def pause_schedule(self, params: s.ScheduleParams) -> s.ScheduleView:
@@ -226,6 +272,13 @@ class ScheduleOperations:
 def _fields(settings: s.ScheduleSettings) -> dict[str, Any]:
     """Return the values of the settings, which may be those of a `NewSchedule`."""
     return {name: getattr(settings, name) for name in s.ScheduleSettings.model_fields}
+
+
+def _with_call(request: s.ScheduleSettings, call: ProgramCall | None) -> s.ScheduleSettings:
+    """Return settings whose event rule has a call, which clients cannot set."""
+    if request.on is None:
+        return request
+    return request.model_copy(update={"on": request.on.model_copy(update={"call": call})})
 
 
 def _unknown(name: str) -> NotFoundError:

@@ -1,4 +1,4 @@
-"""Schedules: rules that launch pipelines at given times, or when other pipelines end.
+"""Schedules: rules that launch pipelines at given times, after others, or for events.
 
 `conducto_core.schedules.rules.schedules` decides what they do.
 """
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from conducto_core.events.model import EventOrigin, EventRule
 from conducto_core.record import SCHEDULE_NAME_PATTERN, SCHEMA_VERSION, Record
 from conducto_core.run.model.params import Moment, PipelineId
 from conducto_core.run.model.states import State
@@ -86,6 +87,7 @@ class ScriptSource(Record):
         arguments: ``{parameter: value}`` instead of those of that pipeline.
         command: The command line, such as ``("python", "pipeline.py", "nightly")``.
         directory: The absolute path of the directory in which it runs.
+        image: For a trigger in the cloud: the image in which it runs, in a clone of its repository.
     """
 
     kind: Literal["script"]
@@ -93,6 +95,7 @@ class ScriptSource(Record):
     arguments: dict[_Line, str] = {}
     command: tuple[str, ...] = ()
     directory: str = ""
+    image: Annotated[str | None, Field(min_length=1, max_length=300)] = None
 
 
 Source = Annotated[TemplateSource | GitSource | ScriptSource, Field(discriminator="kind")]
@@ -116,9 +119,11 @@ class ScheduleSettings(Record):
     """The part of a schedule that users set.
 
     Attributes:
-        cron: Five fields: minute, hour, day of the month, month, day of the week. None for a chain.
+        cron: Five fields: minute, hour, day of the month, month, day of the week. None for a chain
+            or a trigger.
         zone: The time zone of `cron`, such as ``Europe/Berlin``.
         after: The pipelines whose end fires it, instead of `cron`.
+        on: The events that fire it, instead of `cron`: it is a trigger.
         what: What it launches.
         window: Seconds for which a missed time can be caught up, and for which a firing waits for
             room in the plan.
@@ -131,6 +136,7 @@ class ScheduleSettings(Record):
     cron: Annotated[str | None, Field(min_length=1, max_length=200)] = None
     zone: Annotated[str, Field(min_length=1, max_length=100)] = "UTC"
     after: Chain | None = None
+    on: EventRule | None = None
     what: Source
     overlap: Overlap = Overlap.SKIP
     catch_up: CatchUp = CatchUp.LAST
@@ -158,6 +164,7 @@ class Schedule(ScheduleSettings):
         since: Pipelines that ended before this time fire no chain.
         revision: Number of its changes.
         open: Ids of the firings that have not launched yet, or whose pipelines have not ended.
+        held: Of a trigger with ``debounce``: the firing that waits until no event arrives.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -170,6 +177,7 @@ class Schedule(ScheduleSettings):
     since: float = 0.0
     revision: int = 0
     open: tuple[str, ...] = ()
+    held: "Firing | None" = None
 
 
 class FiringCause(StrEnum):
@@ -180,6 +188,8 @@ class FiringCause(StrEnum):
     BACKFILL = "backfill"
     MANUAL = "manual"
     CHAIN = "chain"
+    EVENT = "event"
+    REPLAY = "replay"
 
 
 class FiringState(StrEnum):
@@ -208,6 +218,7 @@ class Firing(Record):
         depth: Number of firings of chains in a row that led to it.
         overlap: The rule for this firing, if not that of its schedule.
         tried: When its launch first failed for a reason that passes.
+        event: The event that caused it, whose payload is stored apart.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -224,6 +235,7 @@ class Firing(Record):
     depth: int = 0
     overlap: Overlap | None = None
     tried: float | None = None
+    event: EventOrigin | None = None
 
 
 class ScheduleView(Record):

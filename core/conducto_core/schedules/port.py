@@ -4,9 +4,10 @@ A damaged record affects no other one: `get` refuses it, and `all_of` and the fi
 substitute for it, of `conducto_core.schedules.rules.schedules`.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
+from conducto_core.events.model import StoredEvent
 from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.schedules.model import Firing, Schedule, ScriptSource
@@ -58,6 +59,12 @@ class Schedules(Protocol):
     ) -> Sequence[Firing]:
         """Return firings with ids below ``before``, the newest first."""
 
+    def add_event(self, org: str, name: str, event: StoredEvent) -> StoredEvent:
+        """Store an event, unless one with its mark is known; return the stored one."""
+
+    def event(self, org: str, name: str, mark: str) -> StoredEvent | None:
+        """Return an event; None if it is unknown, or older than `REMEMBERED_SECONDS`."""
+
     def due(self, now: float) -> Sequence[tuple[str, str]]:
         """Return ``(organisation, name)`` of the schedules that need attention at a time.
 
@@ -89,8 +96,13 @@ class ScheduleTarget(Protocol):
             PlanFullError: The plan has no room for it; try again later.
         """
 
-    async def start_script(self, schedule: Schedule, source: ScriptSource, key: str) -> str:
-        """Start a script, or find the pipeline that it launched with this key; return its id."""
+    async def start_script(
+        self, schedule: Schedule, source: ScriptSource, key: str, parts: Mapping[str, Any]
+    ) -> str:
+        """Start a script, or find the pipeline that it launched with this key; return its id.
+
+        ``parts``: Further parts of its launch form.
+        """
 
     async def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
         """Return the record of a pipeline; None if it was deleted."""

@@ -9,10 +9,13 @@ import logging
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from conducto.errors import DefinitionError
 from conducto_core.billing.rules import queue_reason
 from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
+from conducto_core.events.model import PAYLOAD_PART
+from conducto_core.events.rules.payloads import with_arguments
 from conducto_core.run.model.records import Lifecycle, PipelineRecord
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import State
@@ -279,14 +282,30 @@ class ScheduleRunner:
 
     async def _launch(self, org: str, schedule: Schedule, firing: Firing) -> str:
         key = rules.launch_key(schedule, firing)
+        parts: dict[str, Any] = {}
+        if schedule.on is not None:
+            payload = self._payload(org, schedule, firing)
+            parts = {PAYLOAD_PART: payload}
+            schedule = with_arguments(schedule, payload)
         if isinstance(schedule.what, ScriptSource):
-            return await self._target.start_script(schedule, schedule.what, key)
+            return await self._target.start_script(schedule, schedule.what, key, parts)
         request = self._request(org, schedule)
         tags = (*request.tags, f"{SCHEDULE_TAG}{schedule.name}")
         title = schedule.title or request.title
         changes = {"run": True, "tags": tags, "title": title, "owner": schedule.owner}
+        if parts:
+            changes["tree"] = {**request.tree, **parts}
         changed = request.model_copy(update=changes)
         return await self._target.launch(org, schedule.owner, changed, key, firing.at)
+
+    def _payload(self, org: str, schedule: Schedule, firing: Firing) -> Any:
+        """Return the payload of a firing; None for one that a user requested."""
+        if firing.event is None:
+            return None
+        stored = self.store.event(org, schedule.name, firing.event.mark)
+        if stored is None:
+            raise NotFoundError("the payload of its event is no longer stored")
+        return stored.payload
 
     def _request(self, org: str, schedule: Schedule) -> LaunchRequest:
         if isinstance(schedule.what, GitSource):

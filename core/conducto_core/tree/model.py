@@ -262,11 +262,13 @@ class Pipeline:
         nodes: ``{path: node}``, parents before children.
         images: ``{image name: image}``.
         call: The call of a program's function that made it, if known.
+        payload: That of the event that launched it; None if no event did.
     """
 
     nodes: dict[str, NodeSpec]
     images: dict[str, ImageSpec]
     call: ProgramCall | None = None
+    payload: Any = None
 
     @property
     def root(self) -> NodeSpec:

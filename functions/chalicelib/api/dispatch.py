@@ -39,8 +39,8 @@ from conducto_core.api.problems import ProblemRule
 from conducto_core.api.serve import handlers_of
 from conducto_core.assistants import handlers as assistants
 from conducto_core.command.json_logs import log_fields
+from conducto_core.events.handlers import EventOperations
 from conducto_core.remote.operations import AGENT_PARAMETER
-from conducto_core.schedules.handlers import ScheduleOperations
 
 # ----------------------------------------------------------------------------------------
 # The objects that execute the operations of one caller.
@@ -53,7 +53,7 @@ _SERVERS: Mapping[type, Callable[[CommandProcessor, Identity, _Begin], object]] 
     WorkerApi: lambda engine, caller, _: WorkerApi(engine, caller),
     CloudChildren: lambda engine, caller, _: CloudChildren(engine, caller),
     CloudOrganisation: CloudOrganisation,
-    ScheduleOperations: lambda engine, caller, _: schedule_operations(engine, caller),
+    EventOperations: lambda engine, caller, _: schedule_operations(engine, caller),
     CloudPipelines: lambda engine, caller, _: CloudPipelines(engine, caller),
 }
 

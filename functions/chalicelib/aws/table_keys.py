@@ -60,6 +60,7 @@ partition                       sort                  content
 ``Q#<org>#<agent>#<request>``   ``<number>``          a part of the response to it
 ``Y#<org>``                     ``<name>``            a schedule
 ``Y#<org>#<name>``              ``<firing>``          a firing of a schedule
+``Y#<org>#<name>``              ``!<mark>``           an event of a trigger, with its payload
 ``M#<org>``                     ``K#<key>``           an entry of the cache
 ``M#<org>``                     ``N#<SHA-256>``       the newest entry of a node
 ==============================  ====================  ========================================
@@ -245,6 +246,11 @@ def schedule(org_name: str, name: str) -> Key:
 def firing(org_name: str, name: str, firing_id: str) -> Key:
     """Return the key of a firing."""
     return Key(f"Y#{org_name}#{name}", firing_id)
+
+
+def event(org_name: str, name: str, mark: str) -> Key:
+    """Return the key of an event, which sorts before all firings."""
+    return Key(f"Y#{org_name}#{name}", f"!{mark}")
 
 
 def files(name: str) -> Key:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from chalicelib.api.callers import is_member
 from chalicelib.api.followers import Followers
 from chalicelib.errors import ConflictError
+from chalicelib.events.handlers import connect
 from chalicelib.people.members import member_login
 from chalicelib.people.port import Identity, VerifiedPerson
 from chalicelib.people.tokens import membership_digest, trust_digest
@@ -201,6 +202,8 @@ class Organisations:
         """Delete the schedules, before they launch more pipelines."""
         for schedule in self._cloud.schedules.list_by_name(self._me.org):
             self._cloud.schedules.delete(self._me.org, schedule.name)
+            if schedule.on is not None:
+                connect(self._cloud, self._me.org, schedule.name, None)
 
     def _delete_pipelines(self) -> int:
         end = self._cloud.clock() + REQUEST_SECONDS

@@ -36,6 +36,7 @@ from conducto_core.results.rules import (
     Attempt,
     MissingResultError,
     Source,
+    payload_of,
     read_sources,
     sources_of,
 )
@@ -204,7 +205,7 @@ class Claims:
         if (live.id, sources) not in self._read:
             read = partial(self._read_all, live.id)
             self._read = {(live.id, sources): read_sources(sources, read)}
-        return self._read[live.id, sources]
+        return {**self._read[live.id, sources], **payload_of(node.spec, live.pipeline.payload)}
 
     def _read_all(self, pipeline_id: str, attempts: Sequence[Attempt]) -> Iterator[bytes]:
         """Yield the results of attempts: those of a map are many."""

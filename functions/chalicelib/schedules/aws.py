@@ -5,8 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 from chalicelib.aws import table_keys
-from chalicelib.aws.dynamodb import NEW, DynamoTable, Value
+from chalicelib.aws.dynamodb import NEW, DynamoTable, Value, compress, decompress
 from chalicelib.run.port import Blobs
+from conducto_core.events.model import REMEMBERED_SECONDS, StoredEvent
 from conducto_core.installation.names import OPEN, STATE_PREFIX
 from conducto_core.schedules.model import Firing, Schedule, TemplateSource
 from conducto_core.schedules.rules import schedules as rules
@@ -101,7 +102,7 @@ class TableSchedules:
         known = self._table.get(key)
         if known is None or not self._table.delete_once(key):
             return False
-        first = table_keys.firing(org, name, "0")
+        first = table_keys.event(org, name, "")
         found = self._table.range(first.partition, first.sort, table_keys.LAST)
         self._table.delete_all([table_keys.firing(org, name, one) for one, _ in found])
         self._drop_template(known.get("template"))
@@ -138,6 +139,22 @@ class TableSchedules:
         )
         kept = [one for one in found if one[0] != before][:limit]
         return [rules.parsed_firing(key, str(item["firing"])) for key, item in kept]
+
+    def add_event(self, org: str, name: str, event: StoredEvent) -> StoredEvent:
+        """Store an event, unless one with its mark is known; return the stored one."""
+        record = compress(event.model_dump_json().encode())
+        item = {"event": record, "expires": int(event.time) + REMEMBERED_SECONDS}
+        mark = event.origin.mark
+        if self._table.put_if(table_keys.event(org, name, mark), item):
+            return event
+        return self.event(org, name, mark) or event
+
+    def event(self, org: str, name: str, mark: str) -> StoredEvent | None:
+        """Return an event."""
+        item = self._table.get(table_keys.event(org, name, mark))
+        if item is None:
+            return None
+        return StoredEvent.model_validate_json(decompress(item["event"]))
 
     def due(self, now: float) -> Sequence[tuple[str, str]]:
         """Return ``(organisation, name)`` of the schedules that need attention, the oldest first.

@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from random import shuffle
 from threading import Lock
+from typing import Any
 
 from chalicelib.api.callers import current_user
+from chalicelib.dependencies import Dependencies
+from chalicelib.events.handlers import connect, new_hook
 from chalicelib.people.port import Identity
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.launch_queue import turn_of
@@ -17,11 +20,12 @@ from chalicelib.secrets.injection import smtp_password
 from conducto.integrations.http import DeliveryError
 from conducto_core.api.operation import Permission
 from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.events.handlers import EventOperations
+from conducto_core.events.model import EventRule, NewHook
 from conducto_core.people.model import Role
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
-from conducto_core.schedules.handlers import ScheduleOperations
 from conducto_core.schedules.model import DAY, Schedule, ScheduleSettings, ScriptSource
 from conducto_core.schedules.rules.schedules import looks_until
 from conducto_core.schedules.runner import ScheduleRunner
@@ -39,7 +43,8 @@ class CloudScheduleCaller:
 
     runs_scripts = False
 
-    def __init__(self, pipelines: CloudPipelines, identity: Identity) -> None:
+    def __init__(self, cloud: Dependencies, pipelines: CloudPipelines, identity: Identity) -> None:
+        self._cloud = cloud
         self.org = identity.org
         self.user = identity.user
         self._pipelines = pipelines
@@ -51,6 +56,14 @@ class CloudScheduleCaller:
     async def with_script(self, settings: ScheduleSettings) -> ScheduleSettings:
         """Return the settings: the cloud has no scripts."""
         return settings
+
+    def new_hook(self, name: str) -> NewHook:
+        """Return the webhook of a trigger with a new secret."""
+        return new_hook(self._cloud, self.org, name)
+
+    def connect(self, name: str, rule: EventRule | None) -> None:
+        """Subscribe a trigger to the events of a rule."""
+        connect(self._cloud, self.org, name, rule)
 
     def changed(self) -> None:
         """Do nothing: schedules are checked every minute."""
@@ -87,7 +100,9 @@ class CloudScheduleTarget:
         launched = await pipelines.launch_stored(request, key, repeated=True, turn=turn)
         return launched.pipeline.id
 
-    async def start_script(self, schedule: Schedule, _source: ScriptSource, _key: str) -> str:
+    async def start_script(
+        self, schedule: Schedule, _source: ScriptSource, _key: str, _parts: Mapping[str, Any]
+    ) -> str:
         """Refuse: scripts are on the machines of agents."""
         raise RefusedError(f"{schedule.name}: the cloud starts no scripts")
 
@@ -147,10 +162,11 @@ def schedule_runner(engine: CommandProcessor) -> ScheduleRunner:
     return ScheduleRunner(cloud.schedules, CloudScheduleTarget(engine), cloud.clock)
 
 
-def schedule_operations(engine: CommandProcessor, caller: Identity) -> ScheduleOperations:
+def schedule_operations(engine: CommandProcessor, caller: Identity) -> EventOperations:
     """Return the operations on schedules for a caller."""
     pipelines = CloudPipelines(engine, caller)
-    return ScheduleOperations(schedule_runner(engine), CloudScheduleCaller(pipelines, caller))
+    user = CloudScheduleCaller(engine.cloud, pipelines, caller)
+    return EventOperations(schedule_runner(engine), user)
 
 
 def serve_schedules(engine: CommandProcessor) -> int:

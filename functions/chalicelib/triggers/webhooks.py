@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 
 from chalicelib.api.dispatch import RULES
 from chalicelib.billing.port import BillingPorts, SignatureError
+from chalicelib.events.handlers import SEPARATOR as EVENT_SEPARATOR
+from chalicelib.events.handlers import EventHooks
 from chalicelib.triggers.triggers import SEPARATOR, TriggerHooks
 from conducto_core.api import problems
 from conducto_core.api.dispatch import Response, Service
-from conducto_core.api.problems import ProblemError
 from conducto_core.errors import NotFoundError
-from conducto_core.run.model.requests import Problem
 from conducto_core.triggers.rules.providers import SignatureError as WebhookSignatureError
 
 logger = logging.getLogger(__name__)
@@ -35,14 +35,20 @@ class Hooks:
         billing: None: the installation has no billing.
         invoke: Starts the function that processes an event, by the event's id.
         triggers: Receives the webhooks of git triggers.
+        events: Receives those of triggers by events.
     """
 
     def __init__(
-        self, billing: BillingPorts | None, invoke: Callable[[str], None], triggers: TriggerHooks
+        self,
+        billing: BillingPorts | None,
+        invoke: Callable[[str], None],
+        triggers: TriggerHooks,
+        events: EventHooks,
     ) -> None:
         self._billing = billing
         self._invoke = invoke
         self._triggers = triggers
+        self._events = events
 
     def receive(self, name: str, headers: Mapping[str, str], body: bytes) -> Response:
         """Store an event and start its processing; headers have lower-case names."""
@@ -56,15 +62,16 @@ class Hooks:
         if len(body) > MAX_BODY:
             raise problems.too_large(MAX_BODY)
         if SEPARATOR in name:
-            self._receive_git(name, headers, body)
+            self._receive_trigger(name, headers, body)
         else:
             self._receive_billing(name, headers, body)
 
-    def _receive_git(self, name: str, headers: Mapping[str, str], body: bytes) -> None:
+    def _receive_trigger(self, name: str, headers: Mapping[str, str], body: bytes) -> None:
+        receiver = self._events if EVENT_SEPARATOR in name else self._triggers
         try:
-            self._triggers.receive(name, headers, body)
+            receiver.receive(name, headers, body)
         except WebhookSignatureError as error:
-            raise _unsigned(str(error)) from error
+            raise problems.unsigned(str(error)) from error
 
     def _receive_billing(self, name: str, headers: Mapping[str, str], body: bytes) -> None:
         if self._billing is None or name != BILLING_HOOK:
@@ -72,7 +79,7 @@ class Hooks:
         try:
             event = self._billing.provider.event(body, headers.get(_SIGNATURE, ""))
         except SignatureError as error:
-            raise _unsigned(str(error)) from error
+            raise problems.unsigned(str(error)) from error
         if not self._billing.records.note_event(event):
             return  # it is processed already, or will be by the schedule
         try:
@@ -80,14 +87,3 @@ class Hooks:
         except Exception:
             # The schedule processes the event within a minute.
             logger.exception("an event waits for the schedule", extra={"event": event.id})
-
-
-def _unsigned(why: str) -> ProblemError:
-    return ProblemError(
-        Problem(
-            title="wrong signature",
-            status=401,
-            detail=why,
-            remedy="send the event with the current signing secret of this webhook",
-        )
-    )

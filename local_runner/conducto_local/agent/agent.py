@@ -129,7 +129,12 @@ async def _run(
             service = Service(*servers, operations=LOCAL_OPERATIONS, rules=LOCAL_RULES, once=once)
             service.check_complete()
             app = build_app(
-                service, token=token, port=port, sessions=sessions, assistants=assistants
+                service,
+                token=token,
+                port=port,
+                sessions=sessions,
+                assistants=assistants,
+                hooks=pipelines.hooks,
             )
             attendance = IdleShutdown(app)
             linked = asyncio.create_task(keep_linked(home, service, pipelines))

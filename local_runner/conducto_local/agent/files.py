@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -101,6 +101,7 @@ class AgentFiles:
         self.log = directory / "agent.log"
         self.sessions = directory / "sessions.json"
         self.assistants = directory / "assistants.json"
+        self.hooks = directory / "hooks.json"
         self._state = directory / "agent.json"
         self.token_path = directory / "token"
         self._port = directory / "port"
@@ -241,6 +242,10 @@ class AgentFiles:
     def open_log(self) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         return os.open(self.log, flags, PRIVATE_FILE)
+
+    def write_hooks(self, secrets: Mapping[str, str]) -> None:
+        """Store the secrets of the webhooks of triggers."""
+        self._write(self.hooks, json.dumps(secrets))
 
     def _write(self, path: Path, text: str) -> None:
         # Renamed into place, so that a reader sees the old file or the whole new one.

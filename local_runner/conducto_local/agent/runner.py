@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from conducto_core.events.handlers import EventOperations
 from conducto_core.installation.model import GcReport, GcRequest
-from conducto_core.schedules.handlers import ScheduleOperations
 from conducto_local.agent.files import AgentFiles
 from conducto_local.agent.state_dir import StateDir
 from conducto_local.engine.factory import open_engines
+from conducto_local.events.handlers import LocalHooks
 from conducto_local.notifications.outbox import Channels, Outbox
 from conducto_local.notifications.store import CommandAddresses, RulesFile, settings_of
 from conducto_local.programs.handlers import ScheduledScripts
@@ -164,7 +165,10 @@ def _schedule_timer(
     wall = (Clock() if clock is None else clock).wall
     runner = OneAtATime(store.schedules, target, wall)
     timer = ScheduleTimer(runner, scheduler, clock)
-    pipelines.schedules = ScheduleOperations(runner, LocalScheduleCaller(pipelines, timer.wake))
+    files = AgentFiles(home.agent)
+    hooks = LocalHooks(files, store.schedules, wall, timer.wake, AgentUrl(files).now)
+    caller = LocalScheduleCaller(pipelines, timer.wake, hooks)
+    pipelines.schedules, pipelines.hooks = EventOperations(runner, caller), hooks
     return timer
 
 

@@ -1,14 +1,17 @@
 """The operations that start programs again on this machine."""
 
 import asyncio
+import json
 import os
 import secrets
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from conducto.wire.launching import LAUNCH_KEY, LAUNCH_TAG
+from conducto.wire.launching import LAUNCH_KEY, LAUNCH_PARTS, LAUNCH_TAG
 from conducto_core.api.serve import serves
 from conducto_core.errors import RefusedError
 from conducto_core.programs import operations as programs_operations
@@ -114,8 +117,16 @@ class ScheduledScripts:
         self._home = home
         self._free = asyncio.Semaphore(MAX_SCRIPTS)
 
-    async def launch(self, schedule: Schedule, source: ScriptSource, key: str) -> str:
+    async def launch(
+        self,
+        schedule: Schedule,
+        source: ScriptSource,
+        key: str,
+        parts: Mapping[str, Any],
+    ) -> str:
         """Run a script to its end; return the pipeline that it launched.
+
+        ``parts``: Further parts of its launch form.
 
         Raises:
             RefusedError: It cannot be started, or launched no pipeline.
@@ -126,7 +137,11 @@ class ScheduledScripts:
         env |= {LAUNCH_KEY: key, LAUNCH_TAG: f"{SCHEDULE_TAG}{schedule.name}"}
         start = ProgramStart(id=secrets.token_hex(8), state=StartState.RUNNING, started=time.time())
         process = ProgramProcess(start)
+        if parts:
+            env[LAUNCH_PARTS] = str(process.directory / "parts.json")
         try:
+            if parts:
+                await asyncio.to_thread(Path(env[LAUNCH_PARTS]).write_text, json.dumps(parts))
             async with self._free:
                 await process.run(_call_of(source), [*_FLAGS, *title], env)
             return _pipeline_of(process.view())

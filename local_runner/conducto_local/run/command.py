@@ -15,7 +15,7 @@ from conducto_core.command.text import script_of
 from conducto_core.diagnosis.rules.first_error import ErrorFinder
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import CollectedOutputs, LiveOutputs, collect
-from conducto_core.results.rules import Attempt, read_sources, sources_of
+from conducto_core.results.rules import Attempt, payload_of, read_sources, sources_of
 from conducto_core.run.model.records import FirstError
 from conducto_core.run.model.states import Cause, StopReason
 from conducto_core.run.rules.outcomes import AttemptEnd, cause_of_exit
@@ -141,7 +141,8 @@ async def results_of(active: ActiveAttempt, logs: LogDirectory) -> dict[str, byt
         for path, number in attempts:
             yield logs.reader(path, number).read("result", 0, MAX_RESULT).data
 
-    return await asyncio.to_thread(read_sources, sources, read)
+    found = await asyncio.to_thread(read_sources, sources, read)
+    return {**found, **payload_of(active.spec, active.live.pipeline.payload)}
 
 
 def prepare(

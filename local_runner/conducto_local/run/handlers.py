@@ -35,6 +35,7 @@ from conducto_local.cache.handlers import LocalCache
 from conducto_local.children.handlers import LocalChildren
 from conducto_local.data.handlers import LocalData
 from conducto_local.debug.handlers import DebugContainers
+from conducto_local.events.handlers import LocalHooks
 from conducto_local.logs.handlers import LocalLogs
 from conducto_local.programs.handlers import LocalPrograms
 from conducto_local.programs.process import ProgramStarts
@@ -150,7 +151,13 @@ class LocalPipelines(
     LocalTests,
     Pipelines,
 ):
-    """All pipelines of one profile."""
+    """All pipelines of one profile.
+
+    Attributes:
+        hooks: Receives the webhooks of triggers.
+    """
+
+    hooks: LocalHooks | None = None
 
     def __init__(
         self,

@@ -4,10 +4,11 @@ import asyncio
 import getpass
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from conducto_core.errors import NotFoundError, RefusedError, invalid
+from conducto_core.events.model import EventRule
 from conducto_core.programs.relaunch import program_view
 from conducto_core.programs.rules.programs import argument_problems, words_of
 from conducto_core.run.model.params import PipelineParams
@@ -15,6 +16,7 @@ from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_core.schedules.model import Schedule, ScheduleSettings, ScriptSource
 from conducto_core.schedules.runner import ScheduleRunner
+from conducto_local.events.handlers import LocalHooks
 from conducto_local.programs.handlers import ScheduledScripts, check_script
 from conducto_local.run.handlers import LocalPipelines
 
@@ -37,15 +39,24 @@ class LocalScheduleCaller:
 
     Args:
         changed: Called after a change of a schedule.
+        hooks: The webhooks of triggers.
     """
 
     org = ""
     runs_scripts = True
 
-    def __init__(self, programs: LocalPipelines, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, programs: LocalPipelines, changed: Callable[[], None], hooks: LocalHooks
+    ) -> None:
         self.user = getpass.getuser()
         self._programs = programs
         self.changed = changed
+        self.new_hook = hooks.new
+        self._hooks = hooks
+
+    def connect(self, name: str, rule: EventRule | None) -> None:
+        if rule is None or rule.source != "webhook":
+            self._hooks.forget(name)
 
     async def template_launch(self, pipeline_id: str) -> LaunchRequest:
         return await self._programs.template_launch(pipeline_id)
@@ -101,12 +112,14 @@ class LocalScheduleTarget:
     ) -> str:
         return (await self._pipelines.launch(request, key, repeated=True)).pipeline.id
 
-    async def start_script(self, schedule: Schedule, source: ScriptSource, key: str) -> str:
+    async def start_script(
+        self, schedule: Schedule, source: ScriptSource, key: str, parts: Mapping[str, Any]
+    ) -> str:
         known = self._pipelines.launched_with(key, getpass.getuser())
         if known is not None:
             await self._pipelines.begin_interrupted(known)
             return known
-        return await self._scripts.launch(schedule, source, key)
+        return await self._scripts.launch(schedule, source, key, parts)
 
     async def record(self, _org: str, pipeline_id: str) -> PipelineRecord | None:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from conducto_core.events.model import REMEMBERED_SECONDS, StoredEvent
 from conducto_core.schedules.model import DAY, Firing, Schedule
 from conducto_core.schedules.rules import schedules as rules
 
@@ -72,7 +73,8 @@ class SqliteSchedules:
 
     def delete(self, _org: str, name: str) -> bool:
         with self._transaction() as connection:
-            connection.execute("DELETE FROM firings WHERE schedule=?", (name,))
+            for table in ("firings", "events"):
+                connection.execute(f"DELETE FROM {table} WHERE schedule=?", (name,))  # noqa: S608
             deleted = connection.execute("DELETE FROM schedules WHERE name=?", (name,))
             return bool(deleted.rowcount)
 
@@ -104,6 +106,21 @@ class SqliteSchedules:
             limit,
         )
         return [rules.parsed_firing(_legible(key), record) for key, record in found]
+
+    def add_event(self, _org: str, name: str, event: StoredEvent) -> StoredEvent:
+        with self._transaction() as connection:
+            connection.execute(
+                "DELETE FROM events WHERE time<?", (event.time - REMEMBERED_SECONDS,)
+            )
+            row = (name, event.origin.mark, event.time, event.model_dump_json())
+            connection.execute("INSERT OR IGNORE INTO events VALUES (?,?,?,?)", row)
+        return self.event("", name, event.origin.mark) or event
+
+    def event(self, _org: str, name: str, mark: str) -> StoredEvent | None:
+        found = self._select(
+            "SELECT CAST(record AS BLOB) FROM events WHERE schedule=? AND mark=?", name, mark
+        )
+        return StoredEvent.model_validate_json(found[0][0]) if found else None
 
     def due(self, now: float) -> Sequence[tuple[str, str]]:
         found = self._select("SELECT name FROM schedules WHERE wakes<=? ORDER BY wakes", now)

@@ -8,6 +8,7 @@ from conducto_core.api.operation import AnyOperation
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.serve import serves
 from conducto_core.errors import RefusedError
+from conducto_core.events.operations import EVENT_OPERATIONS
 from conducto_core.people.operations import CREATE_TOKEN, LIST_TOKENS, REVOKE_TOKEN
 from conducto_core.remote import operations as remote_operations
 from conducto_core.remote.operations import AGENT_OPERATIONS
@@ -25,6 +26,7 @@ from conducto_local.server.auth import CODE_SECONDS, Sessions
 LOCAL_OPERATIONS: tuple[AnyOperation, ...] = (
     *OPERATIONS,
     *SCHEDULE_OPERATIONS,
+    *EVENT_OPERATIONS,
     *AGENT_OPERATIONS,
     CREATE_TOKEN,
     LIST_TOKENS,

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from pathlib import Path
 
 from starlette.requests import ClientDisconnect, Request
@@ -20,8 +21,10 @@ from conducto_core.api.problems import ProblemError
 from conducto_core.assistants.handlers import MCP_PATH, METADATA_PATH, client_in, metadata
 from conducto_core.assistants.rules.protocol import MAX_MESSAGE
 from conducto_core.record import Record
+from conducto_core.triggers.rules.providers import SignatureError
 from conducto_local.assistants.endpoint import McpEndpoint
 from conducto_local.assistants.tokens import LocalTokens
+from conducto_local.events.handlers import HOOKS, LocalHooks
 from conducto_local.server.auth import (
     ASSISTANT,
     SUBPROTOCOL,
@@ -94,13 +97,14 @@ def build_app(
     sessions: Sessions | None = None,
     web_root: Path = WEB_ROOT,
     assistants: LocalTokens | None = None,
+    hooks: LocalHooks | None = None,
 ) -> ASGIApp:
     """Return the application that serves ``service`` to clients with ``token``."""
     sessions = Sessions(token, port) if sessions is None else sessions
     owner = Owner(token, sessions)
     assistants = LocalTokens() if assistants is None else assistants
     api, web = ApiEndpoint(service, assistants), WebApp(web_root, owner, sessions)
-    site = Site(api, web, service, McpEndpoint(service, assistants))
+    site = Site(api, web, service, McpEndpoint(service, assistants), hooks)
     return StrictHeaders(Authenticator(site, owner, port, assistants.find))
 
 
@@ -110,11 +114,19 @@ class Site:
     Does not use Starlette's routes, in whose patterns a path must not contain a line end.
     """
 
-    def __init__(self, api: ASGIApp, web: WebApp, service: Service, mcp: McpEndpoint) -> None:
+    def __init__(
+        self,
+        api: ASGIApp,
+        web: WebApp,
+        service: Service,
+        mcp: McpEndpoint,
+        hooks: LocalHooks | None = None,
+    ) -> None:
         self._api = api
         self._web = web
         self._service = service
         self._mcp = mcp
+        self._hooks = hooks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == MCP_PATH:
@@ -148,12 +160,28 @@ class Site:
                 return self._web.end_session(request)
             case path, "GET" if path == METADATA_PATH:
                 return Response(metadata(str(request.base_url).rstrip("/")), media_type=JSON)
+            case path, "POST" if path.startswith(HOOKS):
+                return await self._hook(request, path.removeprefix(HOOKS))
             case path, "GET":
                 return await self._web.page(request, path)
             case path, method:
                 allowed = ["POST", "DELETE"] if path == "/session" else ["GET"]
                 refusal = problems.wrong_method(method, path, allowed)
                 return _response(self._service.refusal(refusal))
+
+    async def _hook(self, request: Request, name: str) -> Response:
+        """Take the webhook of a trigger, whose signature or token authorizes it."""
+        if self._hooks is None:
+            refusal = problems.unknown_route(request.method, request.url.path)
+            return _response(self._service.refusal(refusal))
+        try:
+            body = await read_body(request, MAX_MESSAGE)
+            await self._hooks.receive(name, request.headers, body)
+        except SignatureError as error:
+            return _response(self._service.refusal(problems.unsigned(str(error))))
+        except Exception as error:  # noqa: BLE001  every error becomes a response
+            return _response(self._service.refusal(error))
+        return Response(b'{"received": true}', HTTPStatus.ACCEPTED, media_type=JSON)
 
 
 class ApiEndpoint:

@@ -22,6 +22,8 @@ from conducto_local.store.sqlite import SqliteStore
 #: Suffixes of the files of a store.
 PARTS = ("-wal", "-shm", "")
 _PAGE = 4096
+#: The tables of schedules, with the column of their names.
+_OF_SCHEDULES = (("schedules", "name"), ("firings", "schedule"), ("events", "schedule"))
 #: Format versions in the header, without and with a write-ahead log.
 _FORMATS = (b"\x01\x01", b"\x02\x02")
 _SCHEMA = "the first page of the store's file is damaged"
@@ -232,7 +234,9 @@ class _Rows:
         ):
             self._scan(query, (), known.append)
         for name in dict.fromkeys(known):
-            for table, column in (("schedules", "name"), ("firings", "schedule")):
+            for table, column in _OF_SCHEDULES:
+                if not self._columns(table):  # of an older version
+                    continue
                 query = f"SELECT * FROM {table} WHERE {column}=? ORDER BY {self._key(table)}"  # noqa: S608
                 found: list[tuple[object, ...]] = []
                 self._scan(query, name, found.append)

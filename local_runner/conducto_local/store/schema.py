@@ -83,6 +83,11 @@ MIGRATIONS: tuple[Migration, ...] = (
         "ALTER TABLE attempts ADD COLUMN cache TEXT",
         "ALTER TABLE attempts ADD COLUMN not_stored TEXT",
     ),
+    (
+        """CREATE TABLE events (
+            schedule TEXT NOT NULL, mark TEXT NOT NULL, time REAL NOT NULL,
+            record TEXT NOT NULL, PRIMARY KEY (schedule, mark)) WITHOUT ROWID""",
+    ),
 )
 
 # The schema must fit into the first page of the file, which a repair replaces.

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from typing import Callable, List, Tuple
 
 MAX_RESULTS = 100
+#: Among the results of a node: the payload of the event that launched the pipeline. No node has
+#: this path.
+PAYLOAD = "//payload"
 
 
 class Facts(NamedTuple):
@@ -36,6 +39,8 @@ class Facts(NamedTuple):
 
 def problem(user: str, source: str, facts_of: Callable[[str], Optional[Facts]]) -> Optional[str]:
     """Return why the node at ``user`` cannot use the result of the one at ``source``, or None."""
+    if source == PAYLOAD:
+        return None
     uses = f"uses the result of {source}, "
     reason = _source_problem(uses, user, source, facts_of(source))
     if reason is not None:

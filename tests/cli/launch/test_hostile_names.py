@@ -75,6 +75,12 @@ LINES: dict[str, list[list[str]]] = {
         ["show", f"{EVIL}no"],
         ["add", EVIL, "--cron", EVIL, "--pipeline", "abc"],
     ],
+    "trigger": [
+        ["list"],
+        ["add", EVIL, "--event", "webhook", "--pipeline", "abc", "--param", EVIL],
+        ["add", "x", "--event", "webhook", "--pipeline", "abc", "--redact", EVIL],
+        ["firings", f"{EVIL}no"],
+    ],
     "secrets": [["list"]],
     "cache": [["list"], ["show", "aabbccdd"], ["delete", "aabbccdd", "--yes"], ["show", EVIL]],
     "dump-serialization": [["abc"]],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.events.handlers import EventHooks
 from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity, VerifiedRun
@@ -46,7 +47,9 @@ class Site:
         self.host = host
         self.invoked: list[tuple[str, str, str]] = []
         hooks = TriggerHooks(self.world.cloud, self.invoked.append)
-        self.hooks = Hooks(None, lambda _event: None, hooks)
+        self.hooks = Hooks(
+            None, lambda _event: None, hooks, EventHooks(self.world.cloud, lambda _place: None)
+        )
         self.join("ann", m.Role.OWNER, first=True)
         self.join("bob", m.Role.ADMIN)
         host.files["acme/app", SHA, t.CONFIG_FILE] = "[push]\ncommand = python p.py\n"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.events.handlers import EventHooks
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity
 from chalicelib.secrets.injection import user_scope
@@ -69,7 +70,9 @@ class Site:
         self.authority = authority
         self.invoked: list[tuple[str, str, str]] = []
         hooks = TriggerHooks(self.world.cloud, self.invoked.append)
-        self.hooks = Hooks(None, lambda _event: None, hooks)
+        self.hooks = Hooks(
+            None, lambda _event: None, hooks, EventHooks(self.world.cloud, lambda _place: None)
+        )
         self.world.people.join("acme", Member(user="ann", role=Role.ADMIN, joined=1.0), first=True)
         server.password = TOKEN
         api.tokens.add(TOKEN)

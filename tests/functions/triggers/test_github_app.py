@@ -18,6 +18,7 @@ import pytest
 from pydantic import ValidationError
 
 from chalicelib.api.dispatch import Api, Request
+from chalicelib.events.handlers import EventHooks
 from chalicelib.images.git_clones import GitClones
 from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.handlers import CloudOrganisation
@@ -72,7 +73,10 @@ class Site:
         self.world.people.join("acme", Member(user="ann", role=Role.OWNER, joined=1.0), first=True)
         self.invoked: list[tuple[str, str, str]] = []
         self.hooks = Hooks(
-            None, lambda _event: None, TriggerHooks(self.world.cloud, self.invoked.append)
+            None,
+            lambda _event: None,
+            TriggerHooks(self.world.cloud, self.invoked.append),
+            EventHooks(self.world.cloud, lambda _place: None),
         )
         self.repository = f"{host.url}/acme/app"
         host.files["acme/app", SHA, t.CONFIG_FILE] = CONFIG

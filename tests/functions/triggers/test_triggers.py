@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from chalicelib.debug.plans import debug_plan
+from chalicelib.events.handlers import EventHooks
 from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.people.port import Identity
@@ -66,7 +67,8 @@ class Site:
         self.world.people.join("acme", Member(user="ann", role=Role.MEMBER, joined=1.0), first=True)
         self.invoked: list[tuple[str, str, str]] = []
         hooks = TriggerHooks(self.world.cloud, self.invoked.append)
-        self.hooks = Hooks(None, lambda _event: None, hooks)
+        events = EventHooks(self.world.cloud, lambda _place: None)
+        self.hooks = Hooks(None, lambda _event: None, hooks, events)
         self.run = TriggerRun(self.world.engine)
         host.files["acme/app", SHA, t.CONFIG_FILE] = CONFIG
         host.refs["acme/app", "HEAD"] = SHA

@@ -1,7 +1,7 @@
 """The runner of schedules, with pipelines in memory and deaths of the process at any write."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -69,7 +69,9 @@ class Target:
             )
         return self.keys[key]
 
-    async def start_script(self, _schedule: Schedule, _source: ScriptSource, key: str) -> str:
+    async def start_script(
+        self, _schedule: Schedule, _source: ScriptSource, key: str, _parts: Mapping[str, Any]
+    ) -> str:
         raise RefusedError("its script /gone.py does not exist")
 
     async def record(self, _org: str, pipeline_id: str) -> PipelineRecord | None:

@@ -20,6 +20,7 @@ from chalicelib.billing.billing import REFUSED
 from chalicelib.billing.port import BillingPorts, BillingUnavailableError, SignatureError
 from chalicelib.billing.run import BillingRun
 from chalicelib.billing.stripe import StripeBilling, StripeSettings
+from chalicelib.events.handlers import EventHooks
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.triggers.triggers import TriggerHooks
@@ -76,7 +77,9 @@ class Installation:
         self.world.engine = CommandProcessor(self.world.cloud)
         self.run = BillingRun(self.world.engine, ports)
         triggers = TriggerHooks(self.world.cloud, lambda _: None)
-        self.hooks = Hooks(ports, self._invoke, triggers)
+        self.hooks = Hooks(
+            ports, self._invoke, triggers, EventHooks(self.world.cloud, lambda _place: None)
+        )
 
     def close(self) -> None:
         self.double.close()
@@ -288,7 +291,8 @@ def test_hook_rejects_bodies_without_a_valid_signature(here: Installation) -> No
     deep = b"[" * 100_000
     assert answer(deep, signature(deep, secret, now)) == 400
     assert answer(body, signature(body, secret, now), "github") == 404
-    off = Hooks(None, lambda _: None, TriggerHooks(here.world.cloud, lambda _: None))
+    events = EventHooks(here.world.cloud, lambda _: None)
+    off = Hooks(None, lambda _: None, TriggerHooks(here.world.cloud, lambda _: None), events)
     assert off.receive("stripe", {}, body).status == 404
     with pytest.raises(SignatureError):
         here.provider.event(body, "t=1,v1=00")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from conducto.errors import DefinitionError
+from conducto.wire.result_order import PAYLOAD
 from conducto_core.programs.model import Fate, NodePlan, PlanRecord
 from conducto_core.programs.rules.fingerprints import (
     CODE,
@@ -393,7 +394,9 @@ class _Planner:
             return "it failed, and suppress_errors was removed"
         if spec.lazy_target is not None and self._new[spec.lazy_target].awaits_tree:
             return "its tree is not available"
-        lost = next((one for one in spec.results if not self._is_kept(one)), None)
+        lost = next(
+            (one for one in spec.results if one != PAYLOAD and not self._is_kept(one)), None
+        )
         return None if lost is None else f"uses the result of {lost}, which runs"
 
     def _is_kept(self, path: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from conducto_core.errors import RefusedError, invalid
+from conducto_core.events.rules.payloads import check_rule
 from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.states import State
 from conducto_core.schedules.model import (
@@ -43,6 +44,8 @@ MAX_OPEN: Final = 1000
 #: The states in which a pipeline has ended.
 ENDED: Final = frozenset({State.DONE, State.ERROR, State.KILLED})
 _DIGITS: Final = 12
+#: The causes of firings that all wait for a running pipeline, one after the other.
+_EACH_WAITS: Final = (FiringCause.BACKFILL, FiringCause.EVENT)
 
 
 def checked(settings: ScheduleSettings, now: float, *, local: bool) -> ScheduleSettings:
@@ -53,8 +56,10 @@ def checked(settings: ScheduleSettings, now: float, *, local: bool) -> ScheduleS
     """
     zone_of(settings.zone)
     _check_source(settings, local=local)
-    if (settings.cron is None) == (settings.after is None):
-        raise invalid("cron", "a schedule has either a cron expression or 'after', the pipelines")
+    if sum(each is not None for each in (settings.cron, settings.after, settings.on)) != 1:
+        raise invalid("cron", "a schedule has either a cron expression or 'after' or 'on' (events)")
+    if settings.on is not None:
+        check_rule(settings.on, local=local)
     if settings.until is not None and settings.until <= now:
         raise invalid("until", f"{_time_text(settings.until)} has passed")
     if settings.cron is None:
@@ -128,9 +133,8 @@ def _time_text(time: float) -> str:
 
 def started(schedule: Schedule, now: float) -> Schedule:
     """Return a schedule that was created, edited or resumed: it starts from now."""
-    return schedule.model_copy(
-        update={"next": _next_after(schedule, now), "since": now, "paused_why": None}
-    )
+    following = _next_after(schedule, now) if schedule.held is None else now
+    return schedule.model_copy(update={"next": following, "since": now, "paused_why": None})
 
 
 def _next_after(schedule: Schedule, moment: float) -> float | None:
@@ -205,6 +209,8 @@ class Due(NamedTuple):
 
 def due(schedule: Schedule, now: float) -> Due:
     """Return the firings of a schedule that are due, including those for missed times."""
+    if schedule.held is not None:
+        return _released(schedule, schedule.held, now)
     schedule = _by_clock(schedule, now)
     first = schedule.next
     if first is None or schedule.cron is None or schedule.paused:
@@ -226,6 +232,14 @@ def due(schedule: Schedule, now: float) -> Due:
     )
     fitting = fitted(schedule, firings)
     return Due(with_open(schedule, fitting).model_copy(update={"next": following}), fitting)
+
+
+def _released(schedule: Schedule, held: Firing, now: float) -> Due:
+    if schedule.paused or (schedule.next is not None and schedule.next > now):
+        return Due(schedule, ())
+    released = schedule.model_copy(update={"held": None, "next": None})
+    fitting = fitted(released, (held.model_copy(update={"why": None, "at": now}),))
+    return Due(with_open(released, fitting), fitting)
 
 
 def fitted(schedule: Schedule, firings: Iterable[Firing]) -> tuple[Firing, ...]:
@@ -341,7 +355,7 @@ def backfill(schedule: Schedule, request: Backfill, now: float) -> tuple[Firing,
         DefinitionError: The range is empty, too large or in the future.
     """
     if schedule.cron is None:
-        raise invalid("cron", f"{schedule.name} starts after other pipelines, not at given times")
+        raise invalid("cron", f"{schedule.name} does not start at given times")
     if request.end > now:
         raise invalid("end", f"{_time_text(request.end)} is in the future")
     if request.start > request.end:
@@ -393,7 +407,7 @@ def step_of(
     if overlap is Overlap.ALLOW:
         return FiringStep.LAUNCH
     if overlap is Overlap.QUEUE and (running or waiting):
-        in_line = bool(waiting) and firing.cause is not FiringCause.BACKFILL
+        in_line = bool(waiting) and firing.cause not in _EACH_WAITS
         return FiringStep.SKIP if in_line else FiringStep.WAIT
     if not running:
         return FiringStep.LAUNCH

@@ -20,6 +20,7 @@ from conducto.wire.services import to_services
 from conducto_core.cache import rules as cache_rules
 from conducto_core.cache.files import check_files
 from conducto_core.errors import invalid
+from conducto_core.events.model import PAYLOAD_PART
 from conducto_core.images.model import ImageSpec
 from conducto_core.images.rules import (
     image_for,
@@ -135,7 +136,7 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
     )
     resolver = _Resolver(written, images, edits)
     nodes = resolver.nodes("/", top)
-    pipeline = Pipeline(nodes, {**images, **resolver.images}, call_of(form))
+    pipeline = Pipeline(nodes, {**images, **resolver.images}, call_of(form), form.get(PAYLOAD_PART))
     checks.check_lazy_targets(pipeline.nodes)
     checks.check_contexts(pipeline.nodes)
     checks.check_approvals(pipeline.nodes, {})

@@ -320,6 +320,19 @@ def check_generic(secret: str, headers: Mapping[str, str], body: bytes, now: flo
     return f"{time}-{sha256(body).hexdigest()[:32]}"
 
 
+def has_token(secret: str, headers: Mapping[str, str]) -> bool:
+    """Return whether a webhook has its secret as a bearer token instead of a signature.
+
+    Raises:
+        SignatureError: It has another token.
+    """
+    kind, _, given = _header(headers, "Authorization").partition(" ")
+    if kind.lower() != "bearer":
+        return False
+    _check(secret, given.strip())
+    return True
+
+
 def _check(expected: str, given: str) -> None:
     if not hmac.compare_digest(expected.encode(), given.encode()):
         raise SignatureError("the signature is missing, or it is not that of the trigger's secret")

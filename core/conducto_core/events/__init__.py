@@ -1,0 +1,1 @@
+"""Events with a payload: what fires a trigger, and the parameters that it gives to a program."""

@@ -1,0 +1,1 @@
+"""Paths into payloads, event patterns, and what a payload launches. Pure."""
