@@ -143,8 +143,8 @@ def _add_app(commands: Any) -> None:
     add_json(app)
 
 
-def _add_adding(commands: Any) -> argparse.ArgumentParser:
-    adding: argparse.ArgumentParser = add_subcommand(
+def _add_adding(commands: Any) -> Parser:
+    adding: Parser = add_subcommand(
         commands,
         "add",
         "store a trigger over one of the same name, with a new secret",

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from chalicelib.aws import table_keys
-from chalicelib.aws.dynamodb import NEW, DynamoTable, Value, compress, decompress
+from chalicelib.aws.dynamodb import NEW, DynamoTable, Item, Value, compress, decompress
 from chalicelib.run.port import Blobs
 from conducto_core.events.model import REMEMBERED_SECONDS, StoredEvent
 from conducto_core.installation.names import OPEN, STATE_PREFIX
@@ -143,7 +143,8 @@ class TableSchedules:
     def add_event(self, org: str, name: str, event: StoredEvent) -> StoredEvent:
         """Store an event, unless one with its mark is known; return the stored one."""
         record = compress(event.model_dump_json().encode())
-        item = {"event": record, "expires": int(event.time) + REMEMBERED_SECONDS}
+        expires = int(event.time) + REMEMBERED_SECONDS
+        item: Item = {"event": record, "expires": expires}
         mark = event.origin.mark
         if self._table.put_if(table_keys.event(org, name, mark), item):
             return event

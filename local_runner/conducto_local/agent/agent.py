@@ -134,7 +134,7 @@ async def _run(
                 port=port,
                 sessions=sessions,
                 assistants=assistants,
-                hooks=pipelines.hooks,
+                hooks=getattr(pipelines, "hooks", None),  # only those of a machine have some
             )
             attendance = IdleShutdown(app)
             linked = asyncio.create_task(keep_linked(home, service, pipelines))
