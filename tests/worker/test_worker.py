@@ -651,7 +651,7 @@ def test_services_that_are_not_ready_or_end_fail_the_command() -> None:
     over = container("STOPPED", ExitCode=3)
     cases = (
         ((never,), "not ready within 10 s: ready='pg_isready' did not end with exit code 0"),
-        ((never,), "Output of ready: no response"),
+        ((never,), "exit code 0 (no response)"),
         ((over,), "service 'db' (postgres:16) ended with exit code 3"),
         ((ready, ready, over), "service 'db' (postgres:16) ended with exit code 3"),
     )

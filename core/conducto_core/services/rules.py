@@ -13,8 +13,11 @@ from conducto.wire.services import Service, colliding, of_form, to_form
 from conducto_core.command.masking import Mask
 from conducto_core.command.task_layout import SERVICE
 
-#: Bytes of the end of a service's output that a message has.
+#: Bytes of the end of a service's output that are kept for a message.
 LAST_OUTPUT: Final = 2_000
+#: Lines of it: with the reason as many as `conducto show` prints.
+_LAST_LINES: Final = 4
+_MAX_PROBE: Final = 300
 #: Seconds between two checks whether a service is ready; longer after the first ones.
 POLL_SECONDS: Final = (0.1, 0.1, 0.2, 0.3, 0.5)
 #: The address of services in the cloud.
@@ -173,44 +176,49 @@ def port_warning(services: Sequence[Service]) -> str | None:
 # ---- messages -----------------------------------------------------------------------------------
 
 
-def not_ready(service: Service, output: str | None, *, probe: str = "") -> str:
+def not_ready(
+    service: Service, output: str | None, *, probe: str = "", no_program: bool = False
+) -> str:
     """Return the message for a service that was not ready in time.
 
     Args:
         service: The service.
         output: The end of its output; None: it is not known.
         probe: The end of the output of its command ``ready``.
+        no_program: That command cannot be executed.
     """
+    remedy = "correct ready= or port=, or raise ready_timeout="
+    reason = f"nothing listens on port {service.port} for other containers"
     if service.ready is not None:
         ready = service.ready if isinstance(service.ready, str) else " ".join(service.ready)
         reason = f"ready={ready!r} did not end with exit code 0"
-    else:
-        reason = f"nothing listens on port {service.port}"
-    said = f"\nOutput of ready: {probe.strip()}" if probe.strip() else ""
-    return (
-        f"service {service.name!r} ({service.image}) was not ready within "
-        f"{service.ready_timeout:g} s: {reason}; correct ready= or port=, or raise "
-        f"ready_timeout={said}{_with_output(output)}"
-    )
+        lines = probe.split("\n") if probe.strip() else []
+        reason += "".join(f" ({line.strip()})" for line in lines if line.strip())[:_MAX_PROBE]
+    if no_program:
+        return _about(service, f"cannot be checked: {reason}; correct ready=", output)
+    text = f"was not ready within {service.ready_timeout:g} s: {reason}; {remedy}"
+    return _about(service, text, output)
 
 
 def ended(service: Service, code: int | None, output: str | None, *, oom: bool = False) -> str:
     """Return the message for a service that ended while it was needed."""
-    how = f"with exit code {code}" if code is not None else "without an exit code"
-    remedy = ""
+    how = "ended without an exit code" if code is None else f"ended with exit code {code}"
     if oom:
-        how = f"out of memory, at its limit of {service.mem:g} GB"
-        remedy = "; raise mem= of the service"
-    return f"service {service.name!r} ({service.image}) ended {how}{remedy}{_with_output(output)}"
+        how = f"is out of memory at its limit of {service.mem:g} GB; raise mem= of the service"
+    return _about(service, how, output)
 
 
 def not_started(service: Service, reason: str) -> str:
     """Return the message for a service whose container could not be started."""
-    return f"service {service.name!r} ({service.image}) cannot start: {reason}"
+    return _about(service, f"cannot start: {reason}", None)
 
 
-def _with_output(output: str | None) -> str:
+def _about(service: Service, text: str, output: str | None) -> str:
+    """Return a text about a service, with the last lines of its output."""
+    first = f"service {service.name!r} ({service.image}) {text}"
     if output is None:
-        return ""
-    last = output.strip()[-LAST_OUTPUT:]
-    return f"\nIts last output:\n{last}" if last else "; it has printed nothing"
+        return first
+    lines = [line for line in output.split("\n") if line.strip()][-_LAST_LINES:]
+    if not lines:
+        return f"{first}. It has printed nothing"
+    return "\n".join([first, *(f"{service.name} | {line}" for line in lines)])

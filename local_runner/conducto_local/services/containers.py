@@ -261,12 +261,16 @@ class Services:
             raise ServiceError(rules.not_ready(service, container.last_output, probe=said[0]))
 
     async def _ready(self, container: ServiceContainer, said: list[str]) -> bool:
-        """Return True when a service is ready, or False if its command cannot be executed."""
+        """Return True when a service is ready.
+
+        Raises:
+            ServiceError: Its command cannot be executed.
+        """
         service = container.service
         if service.ready is None:
             return service.port is None or await self._listens(container, service.port)
-        text = isinstance(service.ready, str)
-        command = ["/bin/sh", "-c", service.ready] if text else list(service.ready)
+        ready = service.ready
+        command = ["/bin/sh", "-c", ready] if isinstance(ready, str) else list(ready)
         loop = asyncio.get_running_loop()
         began = loop.time()
         for pause in rules.pauses():
@@ -274,7 +278,9 @@ class Services:
             if code == 0:
                 return True
             if code in _NO_PROGRAM and loop.time() - began > _NO_PROGRAM_SECONDS:
-                return False
+                last = container.last_output
+                text = rules.not_ready(service, last, probe=said[0], no_program=True)
+                raise ServiceError(text)
             await asyncio.sleep(pause)
         return False
 

@@ -211,8 +211,9 @@ def _check_ready(value: Any) -> Union[str, Tuple[str, ...], None]:
         if not value.strip():
             raise ValueError("ready of a service is an empty text; remove it, or give a command")
         return check_text("ready", value)
-    words = _check_words("ready", value)
-    return words or None
+    if value is not None and not isinstance(value, (list, tuple)):
+        raise ValueError(f"ready of a service must be a text or a list of texts, got {value!r}")
+    return _check_words("ready", value) or None
 
 
 def _check_words(name: str, value: Any) -> Tuple[str, ...]:

@@ -103,7 +103,7 @@ async def test_services_that_cannot_become_ready_fail_the_command_with_their_out
         "/image": ["cannot start", "conducto-test/none:1"],
         "/ended": ["ended with exit code 1", "superuser password is not specified"],
         "/silent": ["not ready within 1 s: nothing listens on port 99", "has printed nothing"],
-        "/failing": ["exit code 0", "Output of ready: not yet", "last output:\nstarted ****"],
+        "/failing": ["did not end with exit code 0 (not yet)", "\na | started ****"],
         "/secret": ["there is no secret NONE"],
     }
     for path, texts in expected.items():

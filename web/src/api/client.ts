@@ -25,23 +25,24 @@ import type {
   LogOutline,
   MergedPage,
   MetricComparison,
-  NodeHistory,
-  PipelineComparison,
   MetricList,
   NodeDetail,
+  NodeHistory,
   NodeStates,
-  operations,
-  PipelineList,
+  PipelineComparison,
   PipelineCost,
+  PipelineList,
   PipelineSummary,
   PipelineTests,
-  ProgramTests,
   Problem,
+  ProgramTests,
   Resources,
   ResultValue,
+  ServiceOutput,
   TreePage,
   Usage,
   WhoAmI,
+  operations,
 } from "@/api/schema";
 import { beside, parseReference, referenceTo } from "@/lib/references";
 import { retried, wait } from "@/lib/retry";
@@ -340,6 +341,8 @@ export const api = {
     const found = await get<NodeHistory>("/node-history", { ...query, ...serverOf(id) }, signal);
     return { ...found, pipelines: found.pipelines.map((one) => beside(id, one)) };
   },
+  services: (id: string, query: QueryOf<"read_service_output">, signal?: AbortSignal) =>
+    get<ServiceOutput>(pipelinePath(id, "/services"), query, signal),
   artifacts: (id: string, query: QueryOf<"list_artifacts">, signal?: AbortSignal) =>
     get<ArtifactList>(pipelinePath(id, "/artifacts"), query, signal),
   exportFile: (id: string) => apiUrl(pipelinePath(id, "/export")),

@@ -11,6 +11,7 @@ import { panelOf, TabList } from "@/components/Tabs";
 import { setQuery, useLocation } from "@/lib/location";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/run/live/session";
+import { servicesOf } from "@/services/model/services";
 import { useReports } from "@/results/live/useReports";
 import { ROOT } from "@/run/model/paths";
 import { isFailed, isFinished } from "@/run/model/states";
@@ -34,6 +35,7 @@ const LABELS = {
   output: "Output",
   report: "Report",
   results: "Results",
+  services: "Services",
   files: "Files",
   attempts: "Attempts",
   overview: "Overview",
@@ -46,6 +48,7 @@ const AttemptsTab = lazily(async () => (await import("@/run/node/AttemptsTab")).
 const DetailsTab = lazily(async () => (await import("@/run/node/DetailsTab")).DetailsTab);
 const FilesTab = lazily(async () => (await import("@/run/node/FilesTab")).FilesTab);
 const ResultsTab = lazily(async () => (await import("@/results/ResultsTab")).ResultsTab);
+const ServicesTab = lazily(async () => (await import("@/services/ServicesTab")).ServicesTab);
 
 const MergedTab = lazily(async () => (await import("@/logs/MergedTab")).MergedTab);
 
@@ -135,6 +138,7 @@ function NodeTabs({
         ? tabsOfExec({
             report: hasReport,
             results: attempt !== undefined && attempt.outputs !== null,
+            services: attempt !== undefined && servicesOf(detail).length > 0,
             overview: isSingleExec && hasReports,
           })
         : (["overview", "output", "details"] as const);
@@ -201,6 +205,9 @@ function NodeTabs({
             program={session.model?.summary.pipeline ?? null}
           />
         ) : null}
+        {tab === "services" && attempt !== undefined ? (
+          <ServicesTab id={session.id} attempt={attempt} services={servicesOf(detail)} />
+        ) : null}
         {tab === "files" ? <FilesTab id={session.id} attempt={attempt} /> : null}
         {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
         {tab === "overview" && isExec ? (
@@ -217,10 +224,19 @@ function NodeTabs({
   );
 }
 
-type Optional = "report" | "results" | "overview";
+type Optional = "report" | "results" | "services" | "overview";
 
 function tabsOfExec(has: Record<Optional, boolean>): readonly Tab[] {
-  const tabs: Tab[] = ["output", "report", "results", "overview", "files", "attempts", "details"];
+  const tabs: Tab[] = [
+    "output",
+    "report",
+    "results",
+    "services",
+    "overview",
+    "files",
+    "attempts",
+    "details",
+  ];
   return tabs.filter((tab) => !(tab in has) || has[tab as Optional]);
 }
 
