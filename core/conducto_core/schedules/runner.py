@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from conducto.errors import DefinitionError
 from conducto_core.billing.rules import queue_reason
+from conducto_core.budgets.rules import with_default
 from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.run.model.records import Lifecycle, PipelineRecord
 from conducto_core.run.model.requests import LaunchRequest
@@ -284,7 +285,8 @@ class ScheduleRunner:
         request = self._request(org, schedule)
         tags = (*request.tags, f"{SCHEDULE_TAG}{schedule.name}")
         title = schedule.title or request.title
-        changes = {"run": True, "tags": tags, "title": title, "owner": schedule.owner}
+        tree = with_default(request.tree, schedule.budget)
+        changes = {"run": True, "tags": tags, "title": title, "owner": schedule.owner, "tree": tree}
         changed = request.model_copy(update=changes)
         return await self._target.launch(org, schedule.owner, changed, key, firing.at)
 
