@@ -13,6 +13,8 @@ SCHEDULE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 #: Addresses of repositories and their APIs, without credentials.
 ADDRESS_PATTERN = r"^https?://[^\s@?#]+$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+#: A maximum cost.
+Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Record(BaseModel):

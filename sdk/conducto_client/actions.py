@@ -43,6 +43,7 @@ class NodeChanges(TypedDict, total=False):
     budget: float | None
     max_concurrent: int | None
     retry_lost: int | None
+    retry: dict[str, Any] | None
     stop_on_error: bool | None
     suppress_errors: bool | None
     container_reuse_context: str | None

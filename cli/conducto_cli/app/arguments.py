@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from conducto.errors import UsageError
 from conducto.tools.arguments import print_usage
-from conducto.wire.fields import parse_duration
+from conducto.wire.fields import check_amount, parse_duration
 from conducto_cli.app.references import suggestion
 from conducto_core.installation.names import EMULATOR_STAGE
 
@@ -285,6 +285,16 @@ def a_moment(text: str, *, ahead: bool = False) -> float:
     except (ValueError, OverflowError, OSError):
         raise argparse.ArgumentTypeError(
             f"must be a time such as 10m or 2026-01-31T18:00, got {text!r}"
+        ) from None
+
+
+def dollars_above_0(text: str) -> float:
+    """Return an amount of dollars that was typed."""
+    try:
+        return check_amount("it", float(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of dollars above 0, got {text!r}"
         ) from None
 
 

@@ -9,7 +9,13 @@ from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any
 
 from conducto.errors import UsageError
-from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
+from conducto_cli.app.arguments import (
+    add_json,
+    add_subcommand,
+    add_yes,
+    confirmed,
+    dollars_above_0,
+)
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, day, print_records
 from conducto_core.installation.names import PERMISSIONS, SCOPES
@@ -60,6 +66,12 @@ def add_arguments(parser: Parser) -> None:
         type=parse_scopes,
         help=f"what an assistant may do, such as read,control: of {', '.join(SCOPES)} "
         "(default: read)",
+    )
+    create.add_argument(
+        "--budget",
+        metavar="DOLLARS",
+        type=dollars_above_0,
+        help="maximum cost of each pipeline launched with it whose tree has none",
     )
     lifetime = create.add_mutually_exclusive_group()
     lifetime.add_argument(
@@ -156,6 +168,7 @@ def _create(arguments: argparse.Namespace) -> int:
             "--assistant --allow"
         )
     given = {"scopes": arguments.allow or ("read",)} if assistant else {}
+    given |= {} if arguments.budget is None else {"budget": arguments.budget}
     days = arguments.expires if arguments.days is None else arguments.days
     if days is None:
         days = _ASSISTANT_DAYS if assistant else _DAYS

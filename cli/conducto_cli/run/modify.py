@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from conducto.errors import UsageError
+from conducto.wire.retries import retry
 
 if TYPE_CHECKING:
     import argparse
@@ -58,6 +60,8 @@ def changes_of(arguments: argparse.Namespace) -> Changes:
         choice = getattr(arguments, name)
         if choice is not None:
             given[name] = None if choice == "" else _YES_NO.get(choice, choice)
+    if arguments.retry is not None:
+        given["retry"] = _retry(arguments.retry)
     if arguments.docker_run_args is not None:
         given["docker_run_args"] = _split("--docker-run-args", arguments.docker_run_args)
     env = _env(arguments)
@@ -76,6 +80,28 @@ def changes_of(arguments: argparse.Namespace) -> Changes:
 def _fault_text(error: ErrorDetails) -> str:
     """Return the fault of a value; pydantic's own texts mention inputs and strings."""
     return _NUMBERS.get(error["type"], error["msg"])
+
+
+def _retry(text: str) -> dict[str, Any] | None:
+    """Return the policy in a text such as ``3 delay=10 backoff=2 on=75,timeout``."""
+    number, *words = text.split() or [""]
+    if not number:
+        return None
+    pairs = [word.partition("=")[::2] for word in words]
+    try:
+        given = {name: _word(name, value) for name, value in pairs}
+        return retry(int(number), **given).to_wire()
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"--retry: write a number, and arguments of co.retry such as delay=10s backoff=2 "
+            f"on=75,timeout, got {text!r}: {error}"
+        ) from error
+
+
+def _word(name: str, text: str) -> Any:
+    if name == "on":
+        return [int(each) if each.isdigit() else each for each in text.split(",")]
+    return float(text) if re.fullmatch(r"[0-9.]+", text) else text
 
 
 def _split(option: str, text: str) -> tuple[str, ...] | None:
@@ -114,6 +140,7 @@ def add_changes(modify: argparse.ArgumentParser) -> None:
         ("max-time", "TIME", "longest time it may run: seconds, or e.g. 1h30m"),
         ("max-concurrent", "N", "maximum of Execs below that run at the same time"),
         ("retry-lost", "N", "runs again at most so often where its container is lost"),
+        ("retry", "POLICY", "automatic retries, such as '3 delay=10s backoff=2 on=75,timeout'"),
         ("budget", "DOLLARS", "maximum cost of the node in the cloud"),
         ("doc", "TEXT", "its description, markdown"),
     ):

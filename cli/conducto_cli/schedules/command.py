@@ -19,6 +19,7 @@ from conducto_cli.app.arguments import (
     add_subcommand,
     add_yes,
     confirmed,
+    dollars_above_0,
 )
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, print_records
@@ -131,6 +132,12 @@ def _add_rules(adding: Parser) -> None:
     )
     adding.add_argument("--until", metavar="WHEN", type=a_moment, help="fire no more after this")
     adding.add_argument("--title", help="title of its pipelines")
+    adding.add_argument(
+        "--budget",
+        metavar="DOLLARS",
+        type=dollars_above_0,
+        help="maximum cost in the cloud of each pipeline whose tree has none",
+    )
     adding.add_argument("--paused", action="store_true", help="create it paused")
     adding.add_argument(
         "--replace", action="store_true", help="change the schedule if it exists already"
@@ -289,7 +296,7 @@ def _program(file: str | None) -> str | None:
 
 
 def _rules(arguments: argparse.Namespace) -> dict[str, Any]:
-    names = ("overlap", "catch_up", "window", "jitter", "pause_after", "until", "title")
+    names = ("overlap", "catch_up", "window", "jitter", "pause_after", "until", "title", "budget")
     given = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in given.items() if value is not None}
 

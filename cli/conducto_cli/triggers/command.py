@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conducto.errors import UsageError
 from conducto.wire.printable import printable
-from conducto_cli.app.arguments import a_time_within, add_json, add_subcommand, add_yes, confirmed
+from conducto_cli.app.arguments import (
+    a_time_within,
+    add_json,
+    add_subcommand,
+    add_yes,
+    confirmed,
+    dollars_above_0,
+)
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, owner, print_records
 from conducto_cli.text.text import table
@@ -190,6 +197,12 @@ def _add_adding(commands: Any) -> Parser:
         type=partial(a_time_within, "1m", "31d"),
         help="for how long a launch waits for room in the plan (default: 24h; at most 31d)",
     )
+    adding.add_argument(
+        "--budget",
+        metavar="DOLLARS",
+        type=dollars_above_0,
+        help="maximum cost of each of its pipelines",
+    )
     return adding
 
 
@@ -292,6 +305,7 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
     window = {} if arguments.window is None else {"window": arguments.window}
     return {
         **window,
+        **({} if arguments.budget is None else {"budget": arguments.budget}),
         "provider": arguments.provider or _provider_of(arguments.repository),
         "repository": arguments.repository,
         "api": arguments.api,

@@ -70,6 +70,21 @@ def with_budget(form: dict[str, Any], budget: float) -> dict[str, Any]:
     return {**form, "nodes": nodes}
 
 
+def with_default(form: dict[str, Any], *defaults: float | None) -> dict[str, Any]:
+    """Return a launch form whose root has the first default, unless it has a budget of its own.
+
+    >>> form = {"nodes": [{"id": "a", "budget": 1.0}], "edges": []}
+    >>> with_default(form, 2.0) is form
+    True
+    """
+    default = next((each for each in defaults if each is not None), None)
+    if default is None:
+        return form
+    below = {child for _, child, _ in form["edges"]}
+    own = any(each.get("budget") is not None for each in form["nodes"] if each["id"] not in below)
+    return form if own else with_budget(form, default)
+
+
 #: The least and the greatest price with the durations of earlier runs, None without any, and the
 #: price if every command runs until its time limit.
 PriceRange = tuple[float | None, float | None, float]

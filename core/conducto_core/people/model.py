@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from conducto_core.assistants.model import MAX_CLIENT
 from conducto_core.installation.names import PermissionName, Scope
-from conducto_core.record import Name, Record
+from conducto_core.record import Dollars, Name, Record
 
 #: An e-mail address: not the whole grammar, but nothing that could split a mail's header.
 Email = Annotated[str, Field(pattern=r"^[^\s@<>,;:\"]+@[^\s@<>,;:\"]+$", max_length=254)]
@@ -219,12 +219,14 @@ class NewToken(Record):
         permissions: At most those of its creator; empty for an assistant.
         scopes: Makes it a token of the kind ``assistant``, with these scopes.
         days: Its lifetime.
+        budget: Maximum cost in dollars of each pipeline launched with it whose tree has none.
     """
 
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
     permissions: tuple[PermissionName, ...] = ()
     scopes: tuple[Scope, ...] = ()
     days: float = Field(default=90, gt=0, le=MAX_TOKEN_DAYS)
+    budget: Dollars | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> "NewToken":
@@ -244,6 +246,7 @@ class MemberToken(Record):
         scopes: Those of an assistant.
         current: Whether the request was sent with it.
         expires: In seconds since the epoch; None: never.
+        budget: Maximum cost of each pipeline launched with it whose tree has none; None: none.
     """
 
     id: Id
@@ -255,6 +258,7 @@ class MemberToken(Record):
     expires: float | None
     current: bool
     scopes: tuple[Scope, ...] = ()
+    budget: float | None = None
 
 
 class MemberTokenList(Record):

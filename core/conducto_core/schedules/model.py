@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from conducto_core.events.model import EventOrigin, EventRule
-from conducto_core.record import SCHEDULE_NAME_PATTERN, SCHEMA_VERSION, Record
+from conducto_core.record import SCHEDULE_NAME_PATTERN, SCHEMA_VERSION, Dollars, Record
 from conducto_core.run.model.params import Moment, PipelineId
 from conducto_core.run.model.states import State
 
@@ -131,6 +131,7 @@ class ScheduleSettings(Record):
         pause_after: Number of failures in a row after which it pauses itself; None: never.
         until: No firing is due after this time; None: without an end.
         title: Title of its pipelines; None: that of what it launches.
+        budget: Maximum cost in dollars of each pipeline whose tree has none; None: no maximum.
     """
 
     cron: Annotated[str | None, Field(min_length=1, max_length=200)] = None
@@ -145,6 +146,7 @@ class ScheduleSettings(Record):
     pause_after: Annotated[int | None, Field(ge=1, le=1000)] = None
     until: Moment | None = None
     title: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    budget: Dollars | None = None
 
 
 class NewSchedule(ScheduleSettings):

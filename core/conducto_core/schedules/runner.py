@@ -13,6 +13,7 @@ from typing import Any
 
 from conducto.errors import DefinitionError
 from conducto_core.billing.rules import queue_reason
+from conducto_core.budgets.rules import with_default
 from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.events.model import PAYLOAD_PART
 from conducto_core.events.rules.payloads import with_arguments
@@ -292,9 +293,8 @@ class ScheduleRunner:
         request = self._request(org, schedule)
         tags = (*request.tags, f"{SCHEDULE_TAG}{schedule.name}")
         title = schedule.title or request.title
-        changes = {"run": True, "tags": tags, "title": title, "owner": schedule.owner}
-        if parts:
-            changes["tree"] = {**request.tree, **parts}
+        tree = with_default({**request.tree, **parts}, schedule.budget)
+        changes = {"run": True, "tags": tags, "title": title, "owner": schedule.owner, "tree": tree}
         changed = request.model_copy(update=changes)
         return await self._target.launch(org, schedule.owner, changed, key, firing.at)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from conducto_core.record import ADDRESS_PATTERN, Name, Record
+from conducto_core.record import ADDRESS_PATTERN, Dollars, Name, Record
 from conducto_core.schedules.model import DAY, MAX_WINDOW
 
 #: Maximum number of triggers of an organisation, and of deliveries in a list.
@@ -96,6 +96,7 @@ class TriggerRequest(Record):
     app: bool = False
     window: Annotated[float, Field(ge=60, le=MAX_WINDOW, allow_inf_nan=False)] = DAY
     submodules: tuple[RepositoryUrl, ...] = Field(default=(), max_length=MAX_SUBMODULES)
+    budget: Dollars | None = None
 
     @model_validator(mode="after")
     def _of_the_app(self) -> Self:
@@ -131,6 +132,7 @@ class Trigger(Record):
     Attributes:
         owner: The member whose current permissions launch the pipelines.
         has_token: Whether a token of the provider is stored.
+        budget: Maximum cost in dollars of each of its pipelines; None: no maximum.
         suspended: Its owner may not store it any more, so it launches nothing; not stored.
     """
 
@@ -146,6 +148,7 @@ class Trigger(Record):
     app: bool = False
     window: float = DAY
     submodules: tuple[str, ...] = ()
+    budget: float | None = None
     suspended: bool = False
 
 

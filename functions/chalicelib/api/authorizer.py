@@ -86,6 +86,7 @@ def to_context(identity: Identity) -> dict[str, str]:
         "permissions": " ".join(sorted(identity.permissions)),
         "worker": json.dumps(identity.worker),
         "attempt": json.dumps(identity.attempt),
+        "budget": json.dumps(identity.budget),
         "token": identity.token,
         "parent": identity.parent or "",
         "challenge": identity.challenge,
@@ -110,4 +111,5 @@ def from_context(context: Mapping[str, Any]) -> Identity:
         challenge=context["challenge"],
         person=None if person is None else VerifiedPerson(*person),
         run=None if run is None else VerifiedRun(*run),
+        budget=json.loads(context.get("budget", "null")),
     )

@@ -123,8 +123,22 @@ class PipelineBudgets(CloudState):
 
     # ---- the cost so far ----------------------------------------------------------------------
 
+    def why_above(self, path: str, now: float) -> str | None:
+        """Return why a budget at or above an Exec lets nothing more start; None if none does."""
+        self.asked_at = now
+        reasons = map(self.why_over_budget, self.groups_above(path))
+        return next((reason for reason in reasons if reason is not None), None)
+
+    def has_budget_above(self, path: str) -> bool:
+        """Return whether a budget counts the cost of an Exec."""
+        return any(self.tree.nodes[each].spec.budget for each in self.groups_above(path))
+
     def cost_of(self, path: str) -> float:
-        """Return the cost of a node until the latest event, in dollars."""
+        """Return the cost of a node until the latest event, with its children, in dollars."""
+        below = (dollars for at, dollars, _ in self.children.values() if is_within(at, path))
+        return self._own_cost(path) + sum(below)
+
+    def _own_cost(self, path: str) -> float:
         cost = self.spent.get(path, 0.0)
         if path != self.tree.root.path:
             return cost + sum(map(self._running_dollars, self._busy_in(path)))

@@ -1,7 +1,9 @@
 """The operations of a command with ``launch=True``, whose token identifies its attempt."""
 
+import asyncio
 from typing import Any
 
+from chalicelib.budgets.children import register_child
 from chalicelib.people.port import Identity
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.launching import Origin
@@ -10,7 +12,7 @@ from chalicelib.run.rules.pipeline import CloudPipeline
 from conducto_core.children.handlers import ChildApi, attempt_ended
 from conducto_core.children.model import ChildLaunch
 from conducto_core.children.rules import as_parent, check_depth, child_form
-from conducto_core.errors import NotFoundError
+from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.params import PipelineParams, TreeParams
 from conducto_core.run.model.requests import LaunchRequest, PipelineSummary, TreePage
 from conducto_core.run.model.states import State
@@ -28,11 +30,13 @@ class CloudChildren(ChildApi):
         if identity.attempt is None:
             raise ValueError("the token is not that of an attempt")
         pipeline_id, path, number = identity.attempt
+        self._engine, self._org = engine, identity.org
         self._pipelines = CloudPipelines(engine, identity)
         try:
             with engine.reading(identity.org, pipeline_id) as live:
                 node = _running(live, path, number)
                 self.me = as_parent(live.record, path, number)
+                self._over = live.why_above(path, engine.cloud.clock())
                 self._image = live.pipeline.images[node.spec.placement.image]
                 self._origin = Origin(
                     self.me, live.record.foreign_change, dict(live.pipeline.images), live.sources
@@ -45,6 +49,8 @@ class CloudChildren(ChildApi):
     ) -> PipelineSummary:
         """Launch a child for the owner of its parent."""
         check_depth(self.me)
+        if self._over is not None and not repeated:
+            raise RefusedError(f"nothing is launched: {self._over}")
         launch = LaunchRequest(
             tree=child_form(form, self._image),
             title=request.title,
@@ -52,7 +58,12 @@ class CloudChildren(ChildApi):
             tags=request.tags,
             run=request.run,
         )
-        return await self._pipelines.launch(launch, key, repeated=repeated, origin=self._origin)
+        made = await self._pipelines.launch(launch, key, repeated=repeated, origin=self._origin)
+        me, child = self.me, made.pipeline.id
+        await asyncio.to_thread(
+            register_child, self._engine, self._org, me.pipeline, me.path, child
+        )
+        return made
 
     async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
         """Return one pipeline."""

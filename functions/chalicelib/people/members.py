@@ -442,7 +442,10 @@ class MemberTokens:
         self._check_creator()
         token, digest = new_token()
         kind: TokenKind = "assistant" if scopes else "token"
-        identity = Identity(self._me.org, self._me.user, frozenset(permissions), scopes=scopes)
+        budget = request.budget
+        identity = Identity(
+            self._me.org, self._me.user, frozenset(permissions), scopes=scopes, budget=budget
+        )
         now = self._cloud.clock()
         expires = now + request.days * _DAY
         self._cloud.tokens.put(
@@ -463,6 +466,7 @@ class MemberTokens:
             expires=expires,
             current=False,
             scopes=scopes,
+            budget=budget,
         )
         return CreatedToken(token=token, info=info)
 
@@ -520,6 +524,7 @@ class MemberTokens:
             expires=record.expires,
             current=record.digest == self._me.token,
             scopes=own.scopes,
+            budget=own.budget,
         )
 
     def _root(self) -> str:

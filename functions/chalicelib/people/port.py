@@ -100,6 +100,7 @@ class Identity:
         kind: The kind of the token.
         scopes: Those of an assistant's token.
         created: When the token was created.
+        budget: Maximum cost in dollars of its pipelines whose tree has none.
     """
 
     org: str
@@ -115,6 +116,7 @@ class Identity:
     kind: TokenKind = field(default="login", compare=False)
     scopes: tuple[Scope, ...] = ()
     created: float = field(default=0.0, compare=False)
+    budget: float | None = None
 
 
 class InvalidIdTokenError(Exception):

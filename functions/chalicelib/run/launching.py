@@ -23,6 +23,7 @@ from chalicelib.run.rules.state import define
 from conducto_core.api import cloud_operations
 from conducto_core.api.cloud_operations import ContextsMissing, ContextsWanted, OwnBuilds
 from conducto_core.api.serve import serves
+from conducto_core.budgets.rules import with_default
 from conducto_core.children.rules import check_count
 from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.images.model import ImageSources, ImageSpec
@@ -183,6 +184,9 @@ class CloudLaunches(CloudCaller):
         if request.engine != "docker":
             raise RefusedError(f"engine={request.engine!r} runs locally only; leave it out")
         pipeline = resolve(request.tree)
+        if pipeline.root.budget is None and self._me.budget is not None:
+            tree = with_default(request.tree, self._me.budget)
+            request, pipeline = request.model_copy(update={"tree": tree}), resolve(tree)
         plan = self._cloud.orgs.plan(self._me.org)
         validate_nodes(pipeline.nodes, plan)
         copied = None

@@ -282,6 +282,22 @@ class SpendLimitReached(PipelineEvent):
     kind: Literal["spend_limit"] = "spend_limit"
 
 
+class ChildMetered(PipelineEvent):
+    """The cost so far of a child, which counts in the budgets above its parent's command.
+
+    Attributes:
+        child: Its id.
+        path: The command that launched it.
+        ended: It has settled.
+    """
+
+    kind: Literal["child"] = "child"
+    child: str
+    path: str
+    dollars: float
+    ended: bool = False
+
+
 class CapacityUnavailable(PipelineEvent):
     """AWS refused to start a worker.
 
@@ -351,6 +367,7 @@ Input = Annotated[
     | ImagesUpdated
     | TimeLimitsExpired
     | SpendLimitReached
+    | ChildMetered
     | CapacityUnavailable
     | ExecutionLost
     | HealthChecked

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from chalicelib.billing.metering import check_usage
+from chalicelib.budgets.children import meter_children
 from chalicelib.debug.sessions import DebugSessions, is_shell
 from chalicelib.errors import ThrottledError
 from chalicelib.limits.named_limits import NamedLimits
@@ -228,6 +229,7 @@ class Reconciler:
         self._engine.watch.poll(org, pipeline_id, at_once=True)
         for step in (self._run_at, self._expire, self._retry_launches):
             self._engine.submit(org, pipeline_id, step)
+        meter_children(self._engine, org, pipeline_id)
         with self._engine.reading(org, pipeline_id) as live:
             share = live.share
             self._engine.refresh_record(live)

@@ -22,6 +22,7 @@ from conducto.errors import DefinitionError
 from conducto.integrations.http import DeliveryError, NotFoundDeliveryError
 from conducto_core.api.operation import Permission
 from conducto_core.billing.rules import queue_reason
+from conducto_core.budgets.rules import with_default
 from conducto_core.errors import PlanFullError, RefusedError
 from conducto_core.installation.names import FUNCTION_SECONDS
 from conducto_core.run.model.params import PipelineParams
@@ -268,6 +269,8 @@ class TriggerRun:
             for other in others:
                 asyncio.run(api.control(PipelineParams(id=other.id), _SLEEP))
         request = launch_of(section, event, clone_of(trigger, event))
+        tree = with_default(request.tree, trigger.budget)
+        request = request.model_copy(update={"tree": tree})
         path = script_of(section.command) if _is_proof(trigger, owner) else None
         origin = origin_of(trigger.name, trigger.provider, section.name, event, path=path)
         turn = _turn(trigger, delivery)

@@ -26,7 +26,7 @@ from conducto_core.programs.model import LaunchAgain
 from conducto_core.run import operations as pipelines
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import GitOrigin, ParentAttempt
-from conducto_core.run.model.requests import LaunchRequest
+from conducto_core.run.model.requests import Changes, LaunchRequest
 from support.cloud.world import ME, World
 from support.trees import form, leaf, serial
 
@@ -83,8 +83,12 @@ class Command:
 
 @pytest.fixture
 def command() -> Command:
+    return started(TREE)
+
+
+def started(tree: Any) -> Command:
     world = World()
-    pipeline_id = world.launch(TREE, sources={"i": ImageSources()})
+    pipeline_id = world.launch(tree, sources={"i": ImageSources()})
     build_images(world)
     world.serve()
     answers: defaultdict[tuple[str, str], MemoryResponses] = defaultdict(MemoryResponses)
@@ -250,3 +254,69 @@ def test_pull_request_from_a_fork_gets_no_launch_token() -> None:
 
     assert hand.job is not None
     assert TOKEN not in hand.job.env
+
+
+# ---- budgets ---------------------------------------------------------------------------------
+
+#: A worker of 1 vCPU and 3 GB with an address, by AWS's pages for us-east-1.
+MINUTE = (0.04048 + 3 * 0.004445 + 0.005) / 60
+
+
+def test_child_counts_against_the_budget_of_its_parent() -> None:
+    parent = leaf("parent", **{f"__env__{LAUNCH}": "1"})
+    command = started(serial(parent, leaf("other"), budget=10 * MINUTE))
+    world = command.world
+    _, child = command.launch()
+    world.serve()
+    with world.engine.reading(ME.org, command.id) as live:
+        alone = live.cost_of("/")
+
+    for _ in range(8):
+        world.beat()
+        world.minute(60)
+
+    with world.engine.reading(ME.org, command.id) as live:
+        assert live.cost_of("/") - alone > 8 * MINUTE  # its own worker, and that of the child
+        assert live.children[child["id"]][1] > 5 * MINUTE
+    record = world.get(child["id"]).pipeline
+    assert record.armed is False
+    assert f"its parent {command.id}: the budget of $" in str(record.problem)
+    status, problem = command.launch()
+    assert (status, "nothing is launched: the budget of $" in problem["detail"]) == (409, True)
+
+    world.control(command.id, "modify", "/", changes=Changes(budget=1.0))
+    world.minute(60)
+    assert world.get(child["id"]).pipeline.armed is True
+
+
+def test_parent_and_child_exceed_the_budget_by_at_most_one_interval_of_each_worker() -> None:
+    parent = leaf("parent", **{f"__env__{LAUNCH}": "1"})
+    budget = 16 * MINUTE
+    command = started(serial(parent, budget=budget))
+    world, bill = command.world, 0.0
+    root = co.Serial()
+    for number in range(30):
+        root[f"n{number}"] = co.Exec("make")
+    _, child = command.call(LAUNCH_CHILD, {"tree": encode(to_document(root, resolve=True))})
+    world.serve()
+
+    for _ in range(30):
+        if not world.get(child["id"]).pipeline.armed:
+            break
+        bill += MINUTE * len(world.living())
+        world.minute(60)
+        for path, hand in world.running().items():
+            if path.startswith("/n"):
+                hand.finish()
+        world.serve()
+
+    assert world.get(child["id"]).pipeline.armed is False
+    assert budget / 2 < bill <= budget + 2 * MINUTE
+
+
+def test_child_of_a_pipeline_without_a_budget_is_not_metered(command: Command) -> None:
+    command.launch()
+    command.world.minute(60)
+
+    with command.world.engine.reading(ME.org, command.id) as live:
+        assert live.children == {}

@@ -870,3 +870,19 @@ def test_name_with_a_plan_or_a_subscription_is_not_created(front: Front) -> None
 
     assert front.call("POST", "/orgs", token, {"name": "planned"})[0] == 409
     assert front.call("POST", "/orgs", token, {"name": "unplanned"})[0] == 200
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, 5.0), (9.0, 9.0)])
+def test_budget_of_a_token_is_that_of_pipelines_without_one(
+    office: Office, own: float | None, expected: float
+) -> None:
+    bob = office.join("bob")
+    asked = {"name": "ci", "permissions": ["read", "launch"], "days": 1, "budget": 5}
+    made = office.call(operations.CREATE_TOKEN, bob, asked)[1]
+    assert made["info"]["budget"] == 5.0
+
+    tree = {"tree": form(serial(leaf("a"), budget=own))}
+    launched = office.call(LAUNCH, made["token"], tree)[1]["pipeline"]["id"]
+
+    with office.world.engine.reading(ORG, launched) as live:
+        assert live.pipeline.root.budget == expected

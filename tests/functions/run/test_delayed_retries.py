@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+import conducto as co
+from conducto.errors import DefinitionError
+from conducto_core.run.model.requests import Changes
 from conducto_core.run.model.states import Cause, State
 from support.cloud.world import World
 from support.trees import leaf, serial
@@ -77,3 +80,18 @@ def test_command_waits_for_no_retry_of_another_exit_code(world: World) -> None:
     world.running()["/a"].finish(Cause.EXIT_CODE, exit_code=1)
 
     assert world.get(pipeline).state is State.ERROR
+
+
+def test_policy_can_be_modified(world: World) -> None:
+    pipeline = world.launch(leaf(), run=False)
+    changes = Changes.model_validate({"retry": co.retry(2, delay=300).to_wire()})
+    world.control(pipeline, "modify", "/", changes=changes)
+    world.control(pipeline, "run")
+    world.serve()
+
+    world.running()["/"].finish(Cause.EXIT_CODE, exit_code=1)
+
+    assert world.nodes(pipeline)["/"].state is State.PENDING
+    bad = Changes.model_validate({"retry": {"number": -1}})
+    with pytest.raises(DefinitionError, match="retry: number must be a whole number"):
+        world.control(pipeline, "modify", "/", changes=bad)

@@ -184,3 +184,29 @@ def test_expired_tokens_give_no_permissions() -> None:
 
     assert owner is not None
     assert current_user(world.cloud, "solo", "bot") is None
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, 5.0), (2.0, 2.0)])
+def test_budget_of_a_schedule_is_that_of_pipelines_without_one(
+    own: float | None, expected: float
+) -> None:
+    made, ann, _ = office()
+    pipeline = made.world.launch(serial(leaf("a"), budget=own), run=False)
+    what = {"kind": "template", "pipeline": pipeline}
+    made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what, "budget": 5})
+
+    made.world.now += 20
+    serve_schedules(made.world.engine)
+
+    ((_, launched, _),) = states(made, ann)
+    with made.world.engine.reading(ORG, str(launched)) as live:
+        assert live.pipeline.root.budget == expected
+
+
+@pytest.mark.parametrize("budget", [0, -1, "NaN", "Infinity"])
+def test_invalid_budget_of_a_schedule_is_refused(budget: object) -> None:
+    made, ann, what = office()
+
+    status, _ = made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what, "budget": budget})
+
+    assert status == 422

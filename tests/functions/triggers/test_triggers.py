@@ -561,3 +561,12 @@ def test_a_hook_has_its_own_rate_for_signed_webhooks(site: Site) -> None:
     assert sent == [*MAX_WEBHOOKS * [202], 429]
     site.world.now += 60
     assert site.send("push", github_push(time=site.world.now), "d-next") == 202
+
+
+def test_budget_of_a_trigger_is_that_of_its_pipelines(site: Site) -> None:
+    assert site.add(budget=5).trigger.budget == 5.0
+
+    delivery = site.pushed()
+
+    with site.world.engine.reading("acme", str(delivery.pipeline)) as live:
+        assert live.pipeline.root.budget == 5.0

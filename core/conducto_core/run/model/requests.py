@@ -277,6 +277,7 @@ class Changes(Record):
         env: ``{name: value}``; a None value removes the variable, even an inherited one.
         image: Name of an image of the pipeline.
         max_time: Seconds, or a text such as ``1h30m``.
+        retry: The arguments of ``co.retry``, with ``number`` for the first one.
     """
 
     command: str | None = None
@@ -291,6 +292,7 @@ class Changes(Record):
     max_time: float | str | None = None
     max_concurrent: int | None = None
     retry_lost: int | None = None
+    retry: dict[str, Any] | None = None
     budget: float | None = None
     stop_on_error: bool | None = None
     suppress_errors: bool | None = None

@@ -142,6 +142,7 @@ def _text(identity: Identity) -> str:
             "attempt": identity.attempt,
             **({"challenge": identity.challenge} if identity.challenge else {}),
             **({"scopes": identity.scopes} if identity.scopes else {}),
+            **({} if identity.budget is None else {"budget": identity.budget}),
         }
     )
 
@@ -176,6 +177,7 @@ def _identity(item: Item, digest: str) -> Identity:
         kind=_KINDS.get(str(item.get("kind", "login")), "token"),
         scopes=tuple(known.get("scopes", ())),
         created=float(item["created"]),
+        budget=known.get("budget"),
     )
 
 

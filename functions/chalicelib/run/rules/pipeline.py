@@ -21,6 +21,7 @@ from chalicelib.run.model import (
     CacheDecided,
     CapacityUnavailable,
     Changed,
+    ChildMetered,
     Claimed,
     ExecutionEnded,
     ExecutionLost,
@@ -156,6 +157,8 @@ class CloudPipeline(PipelineWorkers):
                         self._follow(self.cloud_machine.apply(ev.TimeLimitReached(path)))
             case SpendLimitReached():
                 self._follow(self.cloud_machine.apply(ev.SpendLimitReached()))
+            case ChildMetered():
+                self.children[event.child] = event.path, event.dollars, event.ended
             case CapacityUnavailable():
                 self._capacity_missing(event)
             case HealthChecked():

@@ -66,6 +66,7 @@ _PLAIN = (
     "ended",
     "lost_contexts",
     "spent",
+    "children",
     "candidates",
 )
 _WAITS = ("limited", "withheld")

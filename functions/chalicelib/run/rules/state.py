@@ -179,6 +179,8 @@ class CloudState(PipelineState):
             depend on (`chalicelib.run.model.may_wait`).
         spent: ``{path: dollars}`` of ended attempts at or below groups, and at Execs with a budget;
             for ``/``, of ended workers with all of their time (`conducto_core.budgets.rules`).
+        children: ``{id: (path, dollars, whether it has settled)}`` of children whose cost counts in
+            a budget.
         candidates: ``{path: attempt}`` of queued commands with a cache that is not decided.
         cached: ``{path: inputs}`` of running attempts whose outcomes may be stored.
         epoch: Number of times that it left the archive. Each time, pools get new names, because AWS
@@ -233,6 +235,7 @@ class CloudState(PipelineState):
         self.withheld: Shortage = None
         self.fruitless = 0
         self.spent: dict[str, float] = {}
+        self.children: dict[str, tuple[str, float, bool]] = {}
         self.candidates: dict[str, int] = {}
         self.cached: dict[str, CacheInputs] = {}
         self.epoch = 0
