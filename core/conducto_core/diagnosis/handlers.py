@@ -38,7 +38,7 @@ from conducto_core.errors import NotFoundError
 from conducto_core.programs.comparison import earlier_pipelines
 from conducto_core.programs.history import ChangedField
 from conducto_core.programs.rules.fingerprints import CODE, code_of
-from conducto_core.programs.rules.why import changed_field, changes_of
+from conducto_core.programs.rules.why import are_comparable, changed_field, recorded_changes
 from conducto_core.run.model import params as p
 from conducto_core.run.model.records import AttemptRecord, FirstError
 from conducto_core.run.model.requests import (
@@ -283,6 +283,8 @@ class Diagnoses(ABC):
             changed=await self._changed(before, newest),
             at_start=await self._changed(before, first),
             passed_in=baseline.summaries[passed].pipeline.id,
+            before=before.command,
+            comparable=are_comparable(before, newest),
         )
 
     def _attempts_started(self, pipeline_id: str, path: str) -> list[AttemptRecord]:
@@ -291,7 +293,7 @@ class Diagnoses(ABC):
 
     async def _changed(self, before: AttemptRecord, now: AttemptRecord) -> tuple[ChangedField, ...]:
         found = []
-        for each in changes_of(before, now):
+        for each in recorded_changes(before, now):
             names: Sequence[str] = each.names
             if each.field == CODE and before.fingerprint and now.fingerprint:
                 codes = code_of(before.fingerprint) or "", code_of(now.fingerprint) or ""

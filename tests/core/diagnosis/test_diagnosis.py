@@ -19,6 +19,7 @@ from conducto_core.diagnosis.rules.first_error import ErrorFinder
 from conducto_core.diagnosis.rules.markdown import markdown
 from conducto_core.diagnosis.rules.text import render
 from conducto_core.programs.history import ChangedField
+from conducto_core.programs.rules.why import recorded_changes
 from conducto_core.run.model.records import AttemptRecord, Counts, PipelineRecord
 from conducto_core.run.model.requests import NodeView, PipelineSummary
 from conducto_core.run.model.states import Cause, NodeType, State
@@ -156,6 +157,62 @@ def test_only_changes_that_failures_use_or_name_are_suspects():
         ("environment", True),
         ("secrets", False),
     ]
+
+
+@pytest.mark.parametrize("comparable", [True, False])
+def test_changed_command_has_both_values_and_unknown_inputs_are_not_unchanged(comparable):
+    one = failure("/seed")
+    history = CauseHistory(
+        outcomes="p",
+        commands=("python train.py --fast",),
+        changed=(ChangedField(field="command"),),
+        at_start=(ChangedField(field="command"),),
+        passed_in="good",
+        before="python train.py --fast",
+        comparable=comparable,
+    )
+    earlier = (EarlierPipeline(id="good", state=State.DONE, started=0.0),)
+
+    found = diagnose(
+        Facts(summary(error=1), [[one]], earlier=earlier, histories={"/seed": history})
+    )
+
+    (change,) = found.changes
+    assert (change.before, change.after) == ("python train.py --fast", "python train.py")
+    assert change.suspect
+    assert ("secrets" in found.unchanged) == comparable
+    assert "command" not in found.unchanged
+
+
+def test_long_commands_are_shown_around_their_difference():
+    one = failure("/seed")
+    history = CauseHistory(
+        changed=(ChangedField(field="command"),),
+        passed_in="good",
+        before=f"{'x' * 300} --rows 500\nnext",
+    )
+    after = one.attempt.model_copy(update={"command": f"{'x' * 300} --rows 5000\nnext"})
+    group = [Failure(one.node, after, one.error)]
+
+    (change,) = diagnose(Facts(summary(error=1), [group], histories={"/seed": history})).changes
+
+    assert (change.before, change.after) == (
+        "…xxxxxxxxx --rows 500",
+        "…xxxxxxxxx --rows 5000",
+    )
+
+
+def test_attempts_without_fingerprints_are_compared_by_their_records():
+    before = failure("/seed", env={"A": "1"}).attempt
+    now = before.model_copy(update={"command": "other", "env": {"A": "2"}})
+
+    found = recorded_changes(before, now)
+
+    assert [(each.field, each.names) for each in found] == [
+        ("command", ()),
+        ("environment", ("A",)),
+    ]
+    assert recorded_changes(before, before) == []
 
 
 def test_node_that_passed_and_failed_without_a_change_is_flaky():

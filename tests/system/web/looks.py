@@ -107,6 +107,9 @@ LOOKS = (
         )
         for tab in ("Attempts", "Details", "Files")
     ),
+    Look("group-output", "/p/{shop}?node=/test&tab=output", "[role=log]"),
+    Look("root-output", "/p/{shop}?tab=output&level=error", ".MergedTab-truth"),
+    Look("group-output-none", "/p/{shop}?node=/test&tab=output&find=nowhere", ".EmptyState-empty"),
     Look("search", "/p/{shop}?q=echo", "[role=option]"),
     Look("node-waiting", "/p/{waiting}?node=/publish", "[data-node-pane]"),
     Look("reports", "/p/{shop}?node=/", ".ReportsSection-report .Markdown-markdown"),

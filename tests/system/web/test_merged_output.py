@@ -73,7 +73,7 @@ def test_merged_output_follows_filters_and_links(viewer: Viewer, tmp_path: Path)
     assert viewer.axe() == []
 
     page.keyboard.press("]")
-    expect(page.get_by_role("group", name="Errors")).to_contain_text("1 of 1 errors")
+    expect(page.get_by_role("group", name="Errors")).to_contain_text("1 of 1 error")
     expect(log.locator(".LogLines-current")).to_contain_text("KeyError")
     gate.touch()
     expect(page.get_by_role("button", name=re.compile(r"^Follow: \d+ new"))).to_be_visible()

@@ -300,6 +300,36 @@ def test_overview_of_a_failed_pipeline_shows_the_changes(viewer: Viewer) -> None
     assert viewer.axe() == []
 
 
+def test_reasons_and_changes_fit_into_a_window(viewer: Viewer) -> None:
+    def tree(wrong: int) -> co.Serial:
+        root = co.Serial(stop_on_error=False)
+        for number in range(6):
+            says = f"echo 'KeyError: field_{'abcdef'[number]}' >&2; exit 1"
+            root[f"n{number}"] = co.Exec(says if number < wrong else "true")
+        return root
+
+    good = post(viewer.person, tree(0), title="window", run=True)
+    expect(viewer.open(f"/p/{good}").locator(".PipelineHead-head")).to_contain_text("6 done")
+    bad = post(viewer.person, tree(5), title="window", run=True)
+    page = viewer.page
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page = viewer.open(f"/p/{bad}")
+
+    card = page.get_by_role("region", name="What changed")
+    expect(card.get_by_role("link", name="Program")).to_be_visible()
+    expect(card).to_contain_text("suspect for 1 failure, new here")
+    reasons = page.get_by_role("list", name="Reasons").get_by_role("listitem")
+    expect(reasons).to_have_count(3)
+    box = card.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 900
+    page.get_by_role("button", name="2 more reasons").click()
+    expect(reasons).to_have_count(5)
+    card.get_by_role("link", name="Compare all").click()
+    expect(page.get_by_role("heading", name="Compare two pipelines")).to_be_visible()
+    assert f"before={good}&after={bad}" in page.url
+
+
 def test_skipped_failures_are_labelled(viewer: Viewer) -> None:
     run = launch(viewer.person, ALIKE)
     eventually(lambda: all(attempts(viewer.person, run, f"/n{n}") == 1 for n in range(6)))

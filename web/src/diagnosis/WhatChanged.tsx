@@ -3,7 +3,7 @@ import { useState } from "react";
 import type { Diagnosis, PipelineChange } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { Icon, type IconName } from "@/components/Icon";
-import { failuresOf, kindLabel } from "@/diagnosis/model/diagnosis";
+import { failuresOf, kindLabel, sinceOf } from "@/diagnosis/model/diagnosis";
 import styles from "@/diagnosis/WhatChanged.module.css";
 import { followLink, pipelineUrl, programUrl } from "@/lib/location";
 import { moment, plural } from "@/lib/time";
@@ -68,9 +68,21 @@ export function WhatChanged({ session, found }: Props) {
             {found.unchanged.length === 0 ? "" : `Unchanged: ${found.unchanged.join(", ")}.`}
           </span>
           {record === undefined ? null : (
-            <a href={programUrl(programQuery(record))} onClick={followLink}>
-              Compare and history
-            </a>
+            <span className={styles.links}>
+              <a
+                href={programUrl({
+                  ...programQuery(record),
+                  before: baseline.id,
+                  after: session.id,
+                })}
+                onClick={followLink}
+              >
+                Compare all
+              </a>
+              <a href={programUrl(programQuery(record))} onClick={followLink}>
+                Program
+              </a>
+            </span>
           )}
         </footer>
       )}
@@ -121,7 +133,11 @@ function Changes({ found }: { found: Diagnosis }) {
       ))}
       {commits.length === 0 ? null : <Commits found={found} all={all} />}
       {changes.length + commits.length === 0 ? (
-        <p className={styles.row}>No input of the failed commands differs.</p>
+        <p className={styles.none}>
+          {found.unchanged.includes("secrets") || found.unchanged.length === 0
+            ? "No input of the failed commands differs."
+            : "Neither commands nor variables, parameters or images differ; the files in the images cannot be compared."}
+        </p>
       ) : null}
       {all || (changes.length <= SHOWN && commits.length <= COMMITS) ? null : (
         <p className={styles.more}>
@@ -153,12 +169,16 @@ function Change({ found, change }: { found: Diagnosis; change: PipelineChange })
         )}
       </span>
       {suspect ? (
-        <span className={styles.mark}>
-          suspect{count > 0 ? `, used by ${plural(count, "failure")}` : ""}
-        </span>
+        <span className={styles.mark}>{suspectText(count, sinceOf(found, change))}</span>
       ) : null}
     </div>
   );
+}
+
+/** `suspect for 46, new in q9d-wru`. */
+function suspectText(count: number, since: string | null): string {
+  const place = since === null ? "new here" : `new in ${since.split("/").at(-1) ?? since}`;
+  return `suspect${count > 0 ? ` for ${plural(count, "failure")}` : ""}, ${place}`;
 }
 
 function namesText({ names }: PipelineChange): string {

@@ -17,15 +17,7 @@ import { currentSettings, useSetting } from "@/lib/settings";
 import { moment, plural, sinceStart } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { type MergedFilter, MergedOutput } from "@/logs/live/mergedOutput";
-import {
-  colourOf,
-  nextOf,
-  pathsFrom,
-  type Row,
-  rowsOf,
-  searchedText,
-  unreadText,
-} from "@/logs/model/merged";
+import { nextOf, pathsFrom, type Row, rowsOf, searchedText, unreadText } from "@/logs/model/merged";
 import styles from "@/logs/MergedTab.module.css";
 import { STREAM_LABELS, STREAM_VIEWS } from "@/logs/model/outputPlaces";
 import type { PipelineSession } from "@/run/live/session";
@@ -143,21 +135,30 @@ function Lines({ id, output, filter, active, start }: LinesProps) {
           log={log}
           label="Output of all commands"
           marks={errors.map((index) => ({ index, kind: "error" as const }))}
-          line={(index) => lineOf(id, rows[index], index, start, current)}
+          line={(index) => {
+            const row = rows[index];
+            const colour = row === undefined ? 1 : output.colourOf(row.line.path);
+            return lineOf({ id, row, index, start, current, colour });
+          }}
         />
       )}
     </LogPanel>
   );
 }
 
+interface RowProps {
+  id: string;
+  row: Row | undefined;
+  index: number;
+  /** When the pipeline started; null to show no times. */
+  start: number | null;
+  /** The key of the current error. */
+  current: string | null;
+  colour: number;
+}
+
 /** The properties of a row. */
-function lineOf(
-  id: string,
-  row: Row | undefined,
-  index: number,
-  start: number | null,
-  current: string | null,
-) {
+function lineOf({ id, row, index, start, current, colour }: RowProps) {
   if (row === undefined) return { number: index, spans: undefined, marked: null };
   const { line, count, named } = row;
   const { level, match, text } = line;
@@ -168,7 +169,7 @@ function lineOf(
     ...(start === null
       ? {}
       : { time: [sinceStart(line.time - start), moment(line.time)] as const }),
-    prefix: <Prefix id={id} row={row} />,
+    prefix: <Prefix id={id} row={row} colour={colour} />,
     named,
     tint: level === "info" ? null : level,
     linked: line.key === current,
@@ -176,12 +177,13 @@ function lineOf(
   };
 }
 
-function Prefix({ id, row: { line, named } }: { id: string; row: Row }) {
+function Prefix({ id, row, colour }: { id: string; row: Row; colour: number }) {
+  const { line, named } = row;
   const { path, attempt, stream } = line;
   return (
     <a
       className={styles.prefix}
-      style={{ color: `var(--node-${colourOf(path)})` }}
+      style={{ color: `var(--node-${colour})` }}
       href={outputUrl(id, { node: path, attempt, stream })}
       onClick={followLink}
       title={visible(path)}
@@ -329,7 +331,7 @@ function Errors({ count, at, more, onStep }: ErrorsProps) {
         ‹
       </Button>
       <span className="number" role="status">
-        {at < 0 ? plural(count, "error").replace(/^[\d,]+/, all) : `${at + 1} of ${all} errors`}
+        {`${at < 0 ? "" : `${at + 1} of `}${all} ${count === 1 && !more ? "error" : "errors"}`}
       </span>
       <Button
         variant="quiet"

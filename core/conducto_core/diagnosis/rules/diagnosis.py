@@ -36,6 +36,8 @@ from conducto_core.run.model.states import FAILED, Cause, NodeType, State
 from conducto_core.test_results.model import PipelineTests
 
 _MAX_COMMAND = 2000
+#: Characters of a command that differs, and of those the equal ones in front of the difference.
+_MAX_DIFFERENCE, _SAME_SHOWN = 80, 20
 _EXITS = {
     126: "not executable",
     127: "command not found",
@@ -88,6 +90,8 @@ class CauseHistory:
         changed: The inputs that differ from the attempt that passed last.
         at_start: Fields and names that changed where it first failed since then.
         passed_in: The pipeline of that attempt.
+        before: The command of that attempt.
+        comparable: All inputs of both are known, also those that are digests.
     """
 
     outcomes: str = ""
@@ -95,6 +99,8 @@ class CauseHistory:
     changed: tuple[ChangedField, ...] = ()
     at_start: tuple[ChangedField, ...] = ()
     passed_in: str | None = None
+    before: str = ""
+    comparable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,8 +290,16 @@ def _changes(facts: Facts, causes: Sequence[FailureCause]) -> tuple[PipelineChan
             # Equal changes of several causes are one: a variable, a file, a base image.
             shared = cause.paths[0] if each.field == "command" or not each.names else ""
             key = (each.field, shared, each.names)
+            pair = (None, None)
+            if each.field == "command":
+                command = facts.groups[at][0].attempt
+                pair = _differing(history.before, "" if command is None else command.command)
             known = found.get(key) or PipelineChange(
-                kind=each.field, name=shared or cause.paths[0], names=each.names
+                kind=each.field,
+                name=shared or cause.paths[0],
+                names=each.names,
+                before=pair[0],
+                after=pair[1],
             )
             if each.field in at_start and _is_suspect(at_start[each.field], cause):
                 names = sorted(known.names, key=lambda name: not _names(cause, name))
@@ -295,6 +309,19 @@ def _changes(facts: Facts, causes: Sequence[FailureCause]) -> tuple[PipelineChan
     found.update(_suspect_commits(facts, causes))
     ordered = sorted(found.values(), key=lambda each: not each.suspect)
     return tuple(ordered[:MAX_CHANGES])
+
+
+def _differing(before: str, after: str) -> tuple[str, str]:
+    """Return the parts of two commands around their first difference."""
+    pairs = enumerate(zip(before, after, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), min(len(before), len(after)))
+    start = max(0, same - _SAME_SHOWN) if max(len(before), len(after)) > _MAX_DIFFERENCE else 0
+    mark = "…" if start else ""
+    old, new = (
+        mark + shortened(text[start:].partition("\n")[0], _MAX_DIFFERENCE)
+        for text in (before, after)
+    )
+    return old, new
 
 
 def _commits(facts: Facts, pipeline: str, before: str) -> Sequence[CommitSubject]:
@@ -339,10 +366,13 @@ def _is_suspect(change: ChangedField, cause: FailureCause) -> bool:
 
 
 def _unchanged(facts: Facts, changes: Iterable[PipelineChange]) -> tuple[str, ...]:
-    if not any(history.passed_in for history in facts.histories.values()):
+    histories = [each for each in facts.histories.values() if each.passed_in]
+    if not histories:
         return ()
     kinds = Counter(each.kind for each in changes)
-    compared = ("command", "environment", "secrets", "base image", "code", "parameter", "image")
+    compared = ["command", "environment", "parameter", "image"]
+    if all(each.comparable for each in histories):
+        compared[2:2] = ["secrets", "base image", "code"]
     return tuple(kind for kind in compared if not kinds[kind])
 
 

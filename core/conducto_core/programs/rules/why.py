@@ -55,6 +55,20 @@ def changes_of(before: AttemptRecord, now: AttemptRecord) -> list[FieldChange]:
     return [*found, FieldChange(RESULTS, tuple(results))] if results else found
 
 
+def are_comparable(before: AttemptRecord, now: AttemptRecord) -> bool:
+    """Return whether the inputs of both attempts are known, also those that are digests."""
+    return before.fingerprint is not None and now.fingerprint is not None
+
+
+def recorded_changes(before: AttemptRecord, now: AttemptRecord) -> list[FieldChange]:
+    """Return the differences of two attempts; without fingerprints, those of their records."""
+    if are_comparable(before, now):
+        return changes_of(before, now)
+    found = [] if before.command == now.command else [FieldChange(FIELDS[0], ())]
+    names = tuple(changed_names(before.env, now.env))
+    return [*found, FieldChange(FIELDS[1], names)] if names else found
+
+
 def why_of(
     path: str, newest: AttemptRecord, other: Candidate | None, *, same_pipeline: bool
 ) -> Why:

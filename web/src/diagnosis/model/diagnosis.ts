@@ -71,6 +71,11 @@ function shortName({ kind, name, names }: PipelineChange): string {
   return `${label} ${first ?? name}`;
 }
 
+/** The pipeline in which the failures of a change began; null: in this one. */
+export function sinceOf(found: Diagnosis, { causes }: PipelineChange): string | null {
+  return causes.map((at) => found.causes[at]?.since ?? null).find((id) => id !== null) ?? null;
+}
+
 export function failuresOf(found: Diagnosis, { causes }: PipelineChange): number {
   return causes.reduce((sum, at) => sum + (found.causes[at]?.count ?? 0), 0);
 }

@@ -4,9 +4,6 @@ import type { MergedLine, MergedPage } from "@/api/schema";
 
 /** Paths start with a slash and names are never empty, so `//` separates two paths. */
 const SEPARATOR = "//";
-/** Number of colours of prefixes. */
-const COLOURS = 6;
-
 /** Paths as one query parameter; null for none. */
 export function pathsText(paths: readonly string[]): string | null {
   return paths.length === 0 ? null : `/${paths.map((path) => path.slice(1)).join(SEPARATOR)}`;
@@ -61,20 +58,13 @@ export function rowsOf(lines: readonly Line[]): Row[] {
   for (const line of lines) {
     const last = rows.at(-1);
     const same = last?.line.path === line.path;
-    if (same && last.line.text === line.text && line.text !== "" && line.match === null) {
+    if (same && last.line.text === line.text && line.text !== "") {
       last.count += 1;
     } else {
       rows.push({ line, count: 1, named: !same });
     }
   }
   return rows;
-}
-
-/** The colour of a command's prefix, from 1. */
-export function colourOf(path: string): number {
-  let hash = 0;
-  for (const letter of path) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) | 0;
-  return (Math.abs(hash) % COLOURS) + 1;
 }
 
 /** The next row of a list of rows after (or before) a row, around the end. */

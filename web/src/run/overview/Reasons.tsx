@@ -25,6 +25,8 @@ const MAX_SEEN = 3;
 const MAX_OPEN_SEEN = 60;
 const MAX_GROUPS = 4;
 const MAX_PATH = 44;
+/** Number of reasons that are shown at first, so that the changes are in view, too. */
+const FIRST_REASONS = 3;
 
 interface Props {
   id: string;
@@ -43,6 +45,12 @@ export function Reasons({ id, groups, found, actions }: Props) {
       nodes.map(({ path }) => path),
     ),
   );
+  const [all, setAll] = useState(false);
+  const chosen = groups.flatMap((group, place) =>
+    isIn(segment, causes[place]) ? [{ group, place }] : [],
+  );
+  const hidden = all ? 0 : Math.max(0, chosen.length - FIRST_REASONS);
+  const fixed = found?.fixed ?? 0;
   const offered = found === undefined || found.earlier.length < 2 ? [] : SEGMENTS;
   return (
     <div className={styles.reasons}>
@@ -57,9 +65,14 @@ export function Reasons({ id, groups, found, actions }: Props) {
             ))}
         </div>
       )}
-      <div className={shared.card} role="list" aria-label="Reasons">
-        {groups.map((group, place) =>
-          isIn(segment, causes[place]) ? (
+      {offered.length === 0 || fixed === 0 ? null : (
+        <span
+          className={styles.fixed}
+        >{`${fixed.toLocaleString("en")} fixed since the previous one`}</span>
+      )}
+      <div className={shared.card}>
+        <div role="list" aria-label="Reasons">
+          {chosen.slice(0, chosen.length - hidden).map(({ group, place }) => (
             <Reason
               key={`${group.reason} ${group.nodes[0]?.path ?? ""}`}
               id={id}
@@ -69,7 +82,14 @@ export function Reasons({ id, groups, found, actions }: Props) {
               isOnly={groups.length === 1}
               actions={actions}
             />
-          ) : null,
+          ))}
+        </div>
+        {hidden === 0 ? null : (
+          <p className={styles.more}>
+            <Button variant="quiet" onClick={() => setAll(true)}>
+              {`${hidden.toLocaleString("en")} more ${hidden === 1 ? "reason" : "reasons"}`}
+            </Button>
+          </p>
         )}
       </div>
     </div>
