@@ -36,6 +36,8 @@ EVENT = {
 _SHELL = {"github.sha": "$(git rev-parse HEAD)", "github.run_id": "$CONDUCTO_PIPELINE_ID"}
 _CONSTANTS = {
     "github.workspace": "/mnt/conducto",
+    "github.server_url": "https://github.com",
+    "github.api_url": "https://api.github.com",
     "runner.os": "Linux",
     "runner.arch": "X64",
     "runner.temp": "/tmp",  # noqa: S108 - that of a container
@@ -70,10 +72,13 @@ class Parameters:
         self.used[name] = self.known.get(name, 'str = ""')
         return Code.variable(name, boolean=self.used[name].startswith("bool"))
 
-    def ref(self) -> Code:
-        """Return the branch or tag of the event."""
-        codes = [self.code(name) for name in self.refs]
-        return Code(" or ".join(code.text for code in codes), frozenset(self.refs))
+    def ref(self, *, whole: bool) -> Code:
+        """Return the branch or tag of the event; the whole ref has its kind, too."""
+        texts = [self.code(name).text for name in self.refs]
+        if whole:
+            kinds = {"tag": "refs/tags", "branch": "refs/heads"}
+            texts = [f'{name} and f"{kinds[name]}/{{{name}}}"' for name in self.refs]
+        return Code(" or ".join(texts), frozenset(self.refs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +206,8 @@ class Context:
         name = re.sub(r"^(github\.event\.)?inputs\.", "", path)
         if name != path:
             return self.parameters.code(identifier(name, set()))
-        if path == "github.ref_name":
-            return self.parameters.ref()
+        if path in {"github.ref", "github.ref_name"}:
+            return self.parameters.ref(whole=path == "github.ref")
         if head == "github" and rest in EVENT:
             return self.parameters.code(EVENT[rest])
         proposal = _PROPOSALS.get(head, "write the value")

@@ -105,6 +105,8 @@ def quoted(text: Text, indent: str = "") -> str:
     if len(text) == 1 and isinstance(text[0], Code):
         return text[0].text
     formatted = any(isinstance(part, Code) for part in text)
+    if any(isinstance(part, Code) and {*"'\""} <= {*part.text} for part in text):
+        return " + ".join(f"({quoted((part,), indent)})" for part in text)
     plain = "".join(part for part in text if isinstance(part, str))
     block = "\n" in plain
     quote = '"""' if block else "'" if plain.count('"') > plain.count("'") else '"'
