@@ -164,14 +164,15 @@ class Context:
                 continue
             word = part.text
             if not part.in_shell:  # what an event contains could be a command: it is a variable
-                name = min(part.names).upper()
-                name = f"MATRIX_{name}" if of_matrix else name
+                name = f"{'MATRIX' if of_matrix else 'INPUT'}_{min(part.names).upper()}"
+                while env.get(name, (part,)) != (part,) or name in self.env:
+                    name += "_"
                 env[name], word = (part,), f"${name}"
             after = plain(text[index + 1 : index + 2])
             if re.match(r"\w", after) and word[1:].isidentifier():
                 word = f"${{{word[1:]}}}"
-            quotes = re.sub(r"\\.|\"[^\"']*\"", "", plain(made).rpartition("\n")[2]).count("'")
-            made.append(f"'\"{word}\"'" if quotes % 2 else word)
+            line = plain(tuple(made)).rpartition("\n")[2]
+            made.append(f"'\"{word}\"'" if _in_single_quotes(line) else word)
         return tuple(made)
 
     def shell(self, path: str) -> Code:
@@ -198,11 +199,12 @@ class Context:
         if head == "matrix":
             return self.matrix.code(rest)
         if head == "env" and rest in self.env:
-            match self.text(self.env[rest].text):
-                case (Code() as code,):
-                    return code
-                case () | (str(),) as text:
-                    return Code.of(plain(text))
+            text = self.text(self.env[rest].text)
+            codes = [part for part in text if isinstance(part, Code)]
+            if len(codes) == len(text) == 1:
+                return codes[0]
+            if not codes:
+                return Code.of(plain(text))
         name = re.sub(r"^(github\.event\.)?inputs\.", "", path)
         if name != path:
             return self.parameters.code(identifier(name, set()))
@@ -212,6 +214,15 @@ class Context:
             return self.parameters.code(EVENT[rest])
         proposal = _PROPOSALS.get(head, "write the value")
         raise UntranslatedError(f"{path} has no value when the script runs; {proposal}")
+
+
+def _in_single_quotes(line: str) -> bool:
+    """Return whether the end of a line of a shell is between single quotes."""
+    quote = ""
+    for character in re.sub(r"\\.", "", line):
+        if character in {"'", '"'} and quote in {"", character}:
+            quote = "" if quote else character
+    return quote == "'"
 
 
 def prefix_of(service: str) -> str:

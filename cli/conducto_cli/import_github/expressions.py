@@ -240,8 +240,8 @@ class _Translator(ast.NodeTransformer):
         left, right = self.visit(node.left), self.visit(right)
         if isinstance(right, ast.Constant) and isinstance(operator, ast.Eq | ast.NotEq):
             if isinstance(left, ast.Constant):
-                same = as_text(left.value).lower() == as_text(right.value).lower()
-                return ast.Constant(same is equal)
+                texts = {str(each.value).lower() for each in (left, right)}
+                return ast.Constant((len(texts) == 1) is equal)
             if isinstance(right.value, bool):
                 return left if right.value is equal else ast.UnaryOp(ast.Not(), left)
         return ast.Compare(left, [operator], [right])

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from conducto_cli.import_github.expressions import Text
 
-    Value = Text | Code | str | bool | Mapping[str, "Value"] | Sequence["Value"] | "Call | Choice"
 
+#: A value of the script: text, code, a dict or list of values, or a call.
+Value = object
 #: Columns of a line, as formatters have them by default.
 WIDTH = 88
 _STEP = "    "
@@ -85,9 +86,8 @@ def source(value: Value, indent: str = "", before: int = 0, after: int = 0) -> s
     return f"{opening}\n" + ",\n".join(lines) + f"{comma}\n{indent}{closing}"
 
 
-def _display(
-    value: dict[str, Value] | list[Value] | Call,
-) -> tuple[str, str, list[tuple[str, Value]]]:
+def _display(value: Value) -> tuple[str, str, list[tuple[str, Value]]]:
+    """Return the first and last characters of a value, and what is between them."""
     if isinstance(value, Call):
         named = [(f"{name}=", each) for name, each in value.parameters.items()]
         return f"{value.function}(", ")", [*(("", each) for each in value.arguments), *named]
@@ -96,7 +96,7 @@ def _display(
         return opening, f"{closing}[{value.code.text}]", entries
     if isinstance(value, dict):
         return "{", "}", [(f"{quoted((name,))}: ", each) for name, each in value.items()]
-    return "[", "]", [("", each) for each in value]
+    return "[", "]", [("", each) for each in value] if isinstance(value, list) else []
 
 
 def quoted(text: Text, indent: str = "") -> str:
