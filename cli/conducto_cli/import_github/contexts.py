@@ -36,6 +36,8 @@ EVENT = {
 _SHELL = {"github.sha": "$(git rev-parse HEAD)", "github.run_id": "$CONDUCTO_PIPELINE_ID"}
 _CONSTANTS = {
     "github.workspace": "/mnt/conducto",
+    "github.server_url": "https://github.com",
+    "github.api_url": "https://api.github.com",
     "runner.os": "Linux",
     "runner.arch": "X64",
     "runner.temp": "/tmp",  # noqa: S108 - that of a container
@@ -70,10 +72,13 @@ class Parameters:
         self.used[name] = self.known.get(name, 'str = ""')
         return Code.variable(name, boolean=self.used[name].startswith("bool"))
 
-    def ref(self) -> Code:
-        """Return the branch or tag of the event."""
-        codes = [self.code(name) for name in self.refs]
-        return Code(" or ".join(code.text for code in codes), frozenset(self.refs))
+    def ref(self, *, whole: bool) -> Code:
+        """Return the branch or tag of the event; the whole ref has its kind, too."""
+        texts = [self.code(name).text for name in self.refs]
+        if whole:
+            kinds = {"tag": "refs/tags", "branch": "refs/heads"}
+            texts = [f'{name} and f"{kinds[name]}/{{{name}}}"' for name in self.refs]
+        return Code(" or ".join(texts), frozenset(self.refs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +164,15 @@ class Context:
                 continue
             word = part.text
             if not part.in_shell:  # what an event contains could be a command: it is a variable
-                name = min(part.names).upper()
-                name = f"MATRIX_{name}" if of_matrix else name
+                name = f"{'MATRIX' if of_matrix else 'INPUT'}_{min(part.names).upper()}"
+                while env.get(name, (part,)) != (part,) or name in self.env:
+                    name += "_"
                 env[name], word = (part,), f"${name}"
             after = plain(text[index + 1 : index + 2])
             if re.match(r"\w", after) and word[1:].isidentifier():
                 word = f"${{{word[1:]}}}"
-            quotes = re.sub(r"\\.|\"[^\"']*\"", "", plain(tuple(made)).rpartition("\n")[2]).count(
-                "'"
-            )
-            made.append(f"'\"{word}\"'" if quotes % 2 else word)
+            line = plain(tuple(made)).rpartition("\n")[2]
+            made.append(f"'\"{word}\"'" if _in_single_quotes(line) else word)
         return tuple(made)
 
     def shell(self, path: str) -> Code:
@@ -195,22 +199,30 @@ class Context:
         if head == "matrix":
             return self.matrix.code(rest)
         if head == "env" and rest in self.env:
-            match self.text(self.env[rest].text):
-                case (Code() as code,):
-                    return code
-                case () | (str(),) as text:
-                    return Code.of(plain(text))
-                case _:
-                    pass
+            text = self.text(self.env[rest].text)
+            codes = [part for part in text if isinstance(part, Code)]
+            if len(codes) == len(text) == 1:
+                return codes[0]
+            if not codes:
+                return Code.of(plain(text))
         name = re.sub(r"^(github\.event\.)?inputs\.", "", path)
         if name != path:
             return self.parameters.code(identifier(name, set()))
-        if path == "github.ref_name":
-            return self.parameters.ref()
+        if path in {"github.ref", "github.ref_name"}:
+            return self.parameters.ref(whole=path == "github.ref")
         if head == "github" and rest in EVENT:
             return self.parameters.code(EVENT[rest])
         proposal = _PROPOSALS.get(head, "write the value")
         raise UntranslatedError(f"{path} has no value when the script runs; {proposal}")
+
+
+def _in_single_quotes(line: str) -> bool:
+    """Return whether the end of a line of a shell is between single quotes."""
+    quote = ""
+    for character in re.sub(r"\\.", "", line):
+        if character in {"'", '"'} and quote in {"", character}:
+            quote = "" if quote else character
+    return quote == "'"
 
 
 def prefix_of(service: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
+import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -126,7 +128,8 @@ def condition(text: str, lookup: Lookup) -> tuple[bool, Code]:
         )
     rest = [term for term in terms if ast.unparse(term) not in _STATUS] or [ast.Constant(True)]
     tree = rest[0] if len(rest) == 1 else ast.BoolOp(ast.And(), rest)
-    return "always" in statuses, _code(_Translator(paths, lookup).visit(tree))
+    code = _code(_Translator(paths, lookup).visit(tree))
+    return "always" in statuses, code if code.constant is None else Code.of(bool(code.constant))
 
 
 def _parse(text: str) -> tuple[ast.expr, dict[str, str]]:
@@ -165,8 +168,11 @@ def _code(tree: ast.expr) -> Code:
     if isinstance(tree, ast.Constant) and isinstance(tree.value, str | bool):
         return Code.of(tree.value)
     names = frozenset(each.id for each in ast.walk(tree) if isinstance(each, ast.Name))
-    # Python writes 'x', formatters "x".
-    text = re.sub(r"'([^'\"\\]*)'", r'"\1"', ast.unparse(tree))
+    text = ast.unparse(tree)
+    for token in [*tokenize.generate_tokens(io.StringIO(text).readline)][::-1]:
+        if re.fullmatch(r"'[^\"\\]*'", token.string):  # formatters write "x"
+            start, end = token.start[1], token.end[1]
+            text = f'{text[:start]}"{token.string[1:-1]}"{text[end:]}'
     return Code(re.sub(r"\((not \w+)\)", r"\1", text), names)
 
 
@@ -234,8 +240,8 @@ class _Translator(ast.NodeTransformer):
         left, right = self.visit(node.left), self.visit(right)
         if isinstance(right, ast.Constant) and isinstance(operator, ast.Eq | ast.NotEq):
             if isinstance(left, ast.Constant):
-                same = as_text(left.value).lower() == as_text(right.value).lower()
-                return ast.Constant(same is equal)
+                texts = {str(each.value).lower() for each in (left, right)}
+                return ast.Constant((len(texts) == 1) is equal)
             if isinstance(right.value, bool):
                 return left if right.value is equal else ast.UnaryOp(ast.Not(), left)
         return ast.Compare(left, [operator], [right])

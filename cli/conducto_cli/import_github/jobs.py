@@ -34,8 +34,12 @@ _TOOLS = {
 }
 _PORTS = {"postgres": "5432", "redis": "6379", "mysql": "3306", "mariadb": "3306", "mongo": "27017"}
 _HEALTH = re.compile(r"--health-(\w+)[= ](?:\"([^\"]*)\"|'([^']*)'|(\S+))")
-_SUDO = re.compile(r"(^|[;&|(]\s*|\b(?:then|do|else)\s+)sudo\s+(?:-[EHn]+\s+)*", re.MULTILINE)
-_FILES = re.compile(r"GITHUB_(?:ENV|OUTPUT|PATH|STATE|STEP_SUMMARY)\b")
+_SUDO = re.compile(
+    r"(^|[;&|(]\s*|\b(?:then|do|else)\s+)sudo\s+(?:(?:-[EHn]+|--\S+)\s+)*(?!-)", re.MULTILINE
+)
+#: Variables that a runner sets.
+_GIVEN = re.compile(r"\b(?:GITHUB|RUNNER)_[A-Z_]+\b")
+_FILES = {f"GITHUB_{each}" for each in ("ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY")}
 _UPLOAD = "actions/upload-artifact"
 _OF_JOBS = {
     "environment": "an environment; put co.Approve in front of the job if it has reviewers",
@@ -334,12 +338,12 @@ class Job:
             plain_machine = self._item.get("container") is None
             if simple and plain_machine and install(run.text, self._machine):
                 return
-            if {*_FILES.findall(run.text)} - {"GITHUB_STEP_SUMMARY"}:
+            if {*_GIVEN.findall(run.text)} & _FILES - {"GITHUB_STEP_SUMMARY"}:
                 proposal = "write them to a file that these read, or make the steps one command"
                 self._remark(node, run, f"values for later steps; {proposal}")
             if re.search(r"^\s*(sudo )?docker(-compose)? ", run.text, re.MULTILINE):
                 self.node.params["requires_docker"] = True
-            name = (step.get("name") or EMPTY).text or _name_of(run.text)
+            name = (step.get("name") or EMPTY).text or _name_of(_SUDO.sub(r"\1", run.text))
             yield self._finish(step, run, name, context, node)
 
     def _finish(self, step: Item, run: Item, name: str, context: Context, base: Node) -> Node:
@@ -359,7 +363,7 @@ class Job:
             text = (script,)
         if self._context.services and re.search(r"localhost|127\.0\.0\.1", plain(text)):
             self._remark(node, run, "a service is not on localhost; use $NAME_HOST and $NAME_PORT")
-        env.update(dict.fromkeys(_FILES.findall(script), ("/dev/null",)))
+        self._give(run, context, env, node)
         node.command = self._command(text, exports, step, node, self._folder(step, context, env))
         node.params.update({"env": env} if env else {})
         if context.secrets:
@@ -367,6 +371,15 @@ class Job:
         title = self._text(Item(name, run.line), context, node, _name_of(script))
         node.name = tuple(p.replace("/", "-") if isinstance(p, str) else p for p in title)
         return node
+
+    def _give(self, run: Item, context: Context, env: dict[str, Text], node: Node) -> None:
+        """Set the variables of a runner that a script reads."""
+        for name in sorted({*_GIVEN.findall(run.text)} - {"GITHUB_TOKEN", *context.env}):
+            path = name.lower().replace("_", ".", 1)
+            try:
+                env[name] = ("/dev/null",) if name in _FILES else context.text(f"${{{{ {path} }}}}")
+            except UntranslatedError as error:
+                self._remark(node, run, error)
 
     def _command(
         self, text: Text, exports: list[Text], step: Item, node: Node, folder: Text

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from conducto_cli.import_github.expressions import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from conducto_cli.import_github.expressions import Text
 
-    Value: TypeAlias = (
-        "Text | Code | str | bool | Mapping[str, Value] | Sequence[Value] | Call | Choice"
-    )
 
+#: A value of the script: text, code, a dict or list of values, or a call.
+Value = object
 #: Columns of a line, as formatters have them by default.
 WIDTH = 88
 _STEP = "    "
@@ -88,18 +86,17 @@ def source(value: Value, indent: str = "", before: int = 0, after: int = 0) -> s
     return f"{opening}\n" + ",\n".join(lines) + f"{comma}\n{indent}{closing}"
 
 
-def _display(
-    value: Mapping[str, Value] | Sequence[Value] | Call | Choice,
-) -> tuple[str, str, list[tuple[str, Value]]]:
+def _display(value: Value) -> tuple[str, str, list[tuple[str, Value]]]:
+    """Return the first and last characters of a value, and what is between them."""
     if isinstance(value, Call):
         named = [(f"{name}=", each) for name, each in value.parameters.items()]
         return f"{value.function}(", ")", [*(("", each) for each in value.arguments), *named]
     if isinstance(value, Choice):
         opening, closing, entries = _display(value.options)
         return opening, f"{closing}[{value.code.text}]", entries
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return "{", "}", [(f"{quoted((name,))}: ", each) for name, each in value.items()]
-    return "[", "]", [("", each) for each in value]
+    return "[", "]", [("", each) for each in value] if isinstance(value, list) else []
 
 
 def quoted(text: Text, indent: str = "") -> str:
@@ -108,6 +105,8 @@ def quoted(text: Text, indent: str = "") -> str:
     if len(text) == 1 and isinstance(text[0], Code):
         return text[0].text
     formatted = any(isinstance(part, Code) for part in text)
+    if any(isinstance(part, Code) and {*"'\""} <= {*part.text} for part in text):
+        return " + ".join(f"({quoted((part,), indent)})" for part in text)
     plain = "".join(part for part in text if isinstance(part, str))
     block = "\n" in plain
     quote = '"""' if block else "'" if plain.count('"') > plain.count("'") else '"'

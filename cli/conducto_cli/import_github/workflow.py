@@ -131,9 +131,10 @@ class _Reader:
             return Item(found, line)
         if isinstance(node, yaml.SequenceNode):
             return Item([self.item(each) for each in node.value], line)
-        if node.style is None and node.value in {"", "~", "null"}:
+        plain = isinstance(node, yaml.ScalarNode) and node.style is None
+        if plain and node.value in {"", "~", "null"}:
             return Item(None, line)
-        return Item(node.value, line, plain=node.style is None)
+        return Item(node.value, line, plain=plain)
 
 
 def _check(workflow: Item) -> None:

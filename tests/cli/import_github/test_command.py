@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ast
+import copy
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import conducto as co
 from conducto_cli.import_github.pipeline import translate
+from conducto_cli.import_github.workflow import WorkflowError
 from conducto_cli.main import main
 
 Output = pytest.CaptureFixture[str]
@@ -145,18 +151,16 @@ jobs:
       - run: echo ${{ matrix.tag }} ${{ github.event.release.tag_name }}
   tag:
     needs: build
-    steps: [run: one, run: two]
+    steps: [{run: one}, {run: two}]
 """
-    found = translate(
-        [("build.yml", text.replace("run: one, run: two", "{run: 1}, {run: 2}"))], "p.py"
-    )
+    found = translate([("build.yml", text)], "pipeline.py")
 
     space: dict[str, Any] = {"__name__": "script"}
     exec(found.script, space)
     root = space["build"](level="input")
     commands = [node.command for node in root.stream() if isinstance(node, co.Exec)]
     assert len(commands) == 2**5 * 2 + 2
-    assert commands[0] == "echo 1 3 $LEVEL a"
+    assert commands[0] == "echo 1 3 $INPUT_LEVEL a"
 
 
 def test_unknown_parts_never_run_otherwise_than_on_github() -> None:
@@ -225,3 +229,53 @@ jobs:
     calls = {ast.unparse(each.func) for each in ast.walk(tree) if isinstance(each, ast.Call)}
     assert not {each for each in calls if "." in each and not each.startswith("co.")}
     assert re.search("[\x00-\x09\x0b-\x1f\x7f]", printed.out + printed.err) is None
+
+
+#: Values that a workflow may have anywhere, some of them wrong.
+VALUES: list[Any] = [
+    *(
+        None,
+        [],
+        {},
+        "",
+        "x",
+        ["a", "b"],
+        {"a": "b"},
+        3,
+        "a\n\nb\n",
+        "'",
+        '"',
+        [{"a": 1}],
+        "\\",
+        "{}",
+    ),
+    *("${{ matrix.x }}", "${{ foo(", "${{ secrets.A }}", "${{ 'it''s' }}", "${{ 1 && 2 }}"),
+    *("${{ always() }}", "${{ needs.a.outputs.b }}", "${{ matrix['a b'] }}", "${{ github.ref }}"),
+    *("${{ inputs.class }}", "${{ env.B && 'x' || 'y' }}", "${{ contains(github.ref, 'tags') }}"),
+]
+WORKFLOWS = [
+    yaml.load(path.read_text(), yaml.BaseLoader)
+    for path in sorted((Path(__file__).parent / "workflows").glob("*.yml"))
+]
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each container in a value with its keys."""
+    for key in value if isinstance(value, dict) else range(len(value)):
+        yield value, key
+        if isinstance(value[key], (dict, list)):
+            yield from places(value[key])
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, len(WORKFLOWS) - 1), st.data())
+def test_changed_workflow_is_a_script_or_an_error(number: int, data: st.DataObject) -> None:
+    workflow = copy.deepcopy(WORKFLOWS[number])
+    for _ in range(data.draw(st.integers(1, 2))):
+        container, key = data.draw(st.sampled_from(list(places(workflow))))
+        container[key] = copy.deepcopy(data.draw(st.sampled_from(VALUES)))
+    try:
+        found = translate([("ci.yml", yaml.safe_dump(workflow))], "pipeline.py")
+    except WorkflowError:
+        return
+    compile(found.script, "pipeline.py", "exec")

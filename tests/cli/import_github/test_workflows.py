@@ -132,7 +132,9 @@ async def test_commands_print_the_same_as_on_a_runner(local: Local, tmp_path: Pa
     assert found["/check/Check"] == "1\n"
     assert found["/check/Look around"] == "app.py\nconfig.mk\nconfigure\nprogram\n"
     assert found["/show/test 2"] == 'it\'s "so"\n'
-    assert found["/show/sudo true"] == "Linux fast\n"
+    assert found["/show/echo 3"] == 'it\'s Environment at fastx of "fast"\n'
+    assert found["/show/true"] == "Linux fast\n"
+    assert found["/show/echo 2"] == "workflow_dispatch of  on Linux\n"
 
 
 @pytest.mark.asyncio(loop_scope="module")
