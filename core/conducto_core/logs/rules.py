@@ -18,7 +18,6 @@ from heapq import heappop, heappush
 from math import inf
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from conducto_core.command.output import LineTime
 from conducto_core.logs.model import Level, MergedPageParams, UnreadOutput
 from conducto_core.run.model.params import Stream
 from conducto_core.run.model.records import AttemptRecord
@@ -80,8 +79,8 @@ class OutputReader(Protocol):
 
     def times(
         self, command: OutputCommand, stream: Stream, start: int, end: int
-    ) -> Sequence[LineTime]:
-        """Return the records of the times of a part, with the last one in front of it."""
+    ) -> Sequence[tuple[int, float]]:
+        """Return ``(position, time)`` of lines of a part, with the last one in front of it."""
 
     def map(self, function: Callable[[T], R], values: Sequence[T]) -> Iterable[R]:
         """Apply a function that reads, at the same time if that is faster."""

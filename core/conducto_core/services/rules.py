@@ -11,8 +11,9 @@ from typing import Final
 
 from conducto.wire.services import Service, colliding, of_form, to_form
 from conducto_core.command.masking import Mask
-from conducto_core.command.task_layout import SERVICE
 
+#: Prefix of the names of containers with services, in the task of a worker.
+SERVICE: Final = "service-"
 #: Bytes of the end of a service's output that are kept for a message.
 LAST_OUTPUT: Final = 2_000
 #: Lines of it: with the reason as many as `conducto show` prints.

@@ -40,11 +40,15 @@ def meter_children(engine: CommandProcessor, org: str, parent: str) -> None:
             metered = ChildMetered(
                 time=engine.cloud.clock(), child=child, path=path, dollars=dollars, ended=ended
             )
-            engine.submit(org, parent, lambda _live, metered=metered: metered)
+            engine.submit(org, parent, partial(_always, metered))
         if not ended:
             with engine.reading(org, parent) as live:
                 why = live.why_above(path, engine.cloud.clock())
             engine.submit(org, child, partial(_held, engine.cloud.clock(), parent, why))
+
+
+def _always(metered: ChildMetered, _live: CloudPipeline) -> ChildMetered:
+    return metered
 
 
 def _cost(engine: CommandProcessor, org: str, child: str) -> tuple[float, bool]:

@@ -290,7 +290,7 @@ def _changes(facts: Facts, causes: Sequence[FailureCause]) -> tuple[PipelineChan
             # Equal changes of several causes are one: a variable, a file, a base image.
             shared = cause.paths[0] if each.field == "command" or not each.names else ""
             key = (each.field, shared, each.names)
-            pair = (None, None)
+            pair: tuple[str | None, str | None] = (None, None)
             if each.field == "command":
                 command = facts.groups[at][0].attempt
                 pair = _differing(history.before, "" if command is None else command.command)

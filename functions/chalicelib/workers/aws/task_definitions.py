@@ -22,7 +22,6 @@ from conducto_core.command.task_layout import (
     AGENT,
     CTL,
     DATA_MOUNTS,
-    SERVICE,
     SERVICE_NAMES,
     STOP_TIMEOUT,
     USER,
@@ -32,7 +31,7 @@ from conducto_core.command.task_layout import (
 )
 from conducto_core.images.references import cached
 from conducto_core.people.task_roles import TaskRole, role_for
-from conducto_core.services.rules import to_agent
+from conducto_core.services.rules import SERVICE, to_agent
 from conducto_core.workers.rules.fargate import AGENT_MEM, size_for
 
 _MIB = _UNITS = 1024
