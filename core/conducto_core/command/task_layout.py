@@ -11,8 +11,6 @@ from conducto_core.images.dockerfile import SHELLS
 
 AGENT = "agent"
 USER = "user"
-#: Prefix of the names of containers with services.
-SERVICE = "service-"
 #: Variable of the container ``user`` with the names of its services, for ``/etc/hosts``.
 SERVICE_NAMES = "CONDUCTO_SERVICE_NAMES"
 

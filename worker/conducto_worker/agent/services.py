@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import Any
 
 from conducto.wire.services import Service
-from conducto_core.command.task_layout import SERVICE
 from conducto_core.services import rules
 from conducto_worker.agent.port import Clock
 
@@ -87,9 +86,9 @@ class Services:
         containers = task.get("Containers") if isinstance(task, dict) else None
         found = {str(one.get("Name")): one for one in containers or ()}
         return {
-            each.name: found[SERVICE + each.name]
+            each.name: found[rules.CONTAINER + each.name]
             for each in self._services
-            if SERVICE + each.name in found
+            if rules.CONTAINER + each.name in found
         }
 
 
