@@ -17,6 +17,7 @@ from conducto_cli.text.text import printable
 from conducto_client import Client, ClientError
 from conducto_core.run.model.requests import LaunchRequest, PipelineSummary
 from conducto_core.secrets.rules import missing
+from conducto_core.services.rules import port_warning
 
 if TYPE_CHECKING:
     from conducto.tree.launch import LaunchOptions
@@ -134,7 +135,8 @@ def submit(
         summary = client.launch(request, launch_key())
         write(pipeline=summary.pipeline.id)
         warnings = client.status().warnings if has_engine else ()
-        for warning in (*warnings, *_missing_secrets(client, request)):
+        here = _shared_ports(request) if has_engine else ()
+        for warning in (*warnings, *_missing_secrets(client, request), *here):
             print(f"warning: {printable(warning)}", file=sys.stderr)
     return follow(open_client, summary, options)
 
@@ -148,6 +150,17 @@ def _missing_secrets(client: Client, request: LaunchRequest) -> list[str]:
     except ClientError:  # the user may not list them
         return []
     return missing(request.tree, known)
+
+
+def _shared_ports(request: LaunchRequest) -> list[str]:
+    """Return warnings about services that could not run in the cloud."""
+    if not any(node.get("services") for node in request.tree["nodes"]):
+        return []
+    from conducto_core.tree.rules.resolve import resolve  # noqa: PLC0415 - few trees need it
+
+    beside = dict.fromkeys(node.placement.services for node in resolve(request.tree).execs())
+    found = (port_warning(services) for services in beside)
+    return [warning for warning in found if warning is not None]
 
 
 def follow(open_client: OpenClient, summary: PipelineSummary, options: "LaunchOptions") -> int:

@@ -12,8 +12,6 @@ from typing import Final
 from conducto.wire.services import Service, colliding, of_form, to_form
 from conducto_core.command.masking import Mask
 
-#: Prefix of the names of containers with services, in the task of a worker.
-SERVICE: Final = "service-"
 #: Bytes of the end of a service's output that are kept for a message.
 LAST_OUTPUT: Final = 2_000
 #: Lines of it: with the reason as many as `conducto show` prints.
@@ -21,6 +19,8 @@ _LAST_LINES: Final = 4
 _MAX_PROBE: Final = 300
 #: Seconds between two checks whether a service is ready; longer after the first ones.
 POLL_SECONDS: Final = (0.1, 0.1, 0.2, 0.3, 0.5)
+#: Prefix of the names of the containers of services in a task.
+CONTAINER: Final = "service-"
 #: The address of services in the cloud.
 LOOPBACK: Final = "127.0.0.1"
 
@@ -139,7 +139,7 @@ def places(services: Iterable[Service], task_arn: str) -> str:
     task = task_arn.rpartition("/")[2] or "TASK"
     return "".join(
         f"{each.name} | conducto: its output is in CloudWatch, in the log group of workers, stream "
-        f"worker/{SERVICE}{each.name}/{task}\n"
+        f"worker/{CONTAINER}{each.name}/{task}\n"
         for each in services
     )
 

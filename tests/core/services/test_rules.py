@@ -112,6 +112,13 @@ def test_the_cloud_refuses_equal_ports_and_secrets() -> None:
             validate_nodes({"/": spec_of(**services)}, plan)
 
 
+def test_equal_ports_are_a_warning_on_a_machine() -> None:
+    warning = rules.port_warning(spec_of(a=DB, b=DB).placement.services)
+    assert warning is not None
+    assert "services 'a' and 'b' both have port 5432" in warning
+    assert rules.port_warning(spec_of(a=DB, b=CACHE).placement.services) is None
+
+
 def test_output_is_kept_as_masked_lines_of_each_service() -> None:
     lines = rules.OutputLines(Mask(["secret"]))
     parts = [

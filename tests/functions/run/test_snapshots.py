@@ -18,6 +18,7 @@ from chalicelib.run.rules import snapshots
 from chalicelib.run.rules.changes import WorkerUsage
 from chalicelib.run.rules.pipeline import replay
 from chalicelib.workers.rules import WorkerEntry
+from conducto.wire.services import Service
 from conducto_core.asl.rules.machine import RunState
 from conducto_core.run.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
 from conducto_core.workers.model import WarmPool
@@ -26,6 +27,8 @@ from conducto_core.workers.rules.start_failures import PoolStarts
 from support.cloud.play import new_game
 from support.cloud.world import World
 from support.trees import form, lazy, leaf, serial
+
+DB = Service("postgres:16", env={"POSTGRES_PASSWORD": "x"}, port=5432)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,6 +92,24 @@ def test_a_snapshot_of_another_version_is_not_read(version: int) -> None:
     old = Snapshot(99, {"version": version})
     live = snapshots.restore("acme", store.definition(game.id), old, lambda _: b"")
     assert live.number == 0
+
+
+def test_only_pools_with_services_have_a_field_for_them() -> None:
+    world = World()
+    tree = serial(leaf("plain"), leaf("served", services={"db": DB.to_wire()}))
+    pipeline = world.launch(tree)
+    with world.engine.reading("acme", pipeline) as live:
+        for node in live.pipeline.execs():
+            live.pool_for(node)
+        taken = snapshots.snapshot_of(live)
+        pools = live.pools
+    written = json.loads(json.dumps(taken.state))
+    found = [each.get("services") for each in written["pools"].values()]
+    assert found == [None, {"db": DB.to_wire()}]
+    state = Snapshot(taken.number, written)
+    tree_of = partial(world.store.tree, pipeline)
+    again = snapshots.restore("acme", world.store.definition(pipeline), state, tree_of)
+    assert again.pools == pools
 
 
 def test_new_fields_get_a_new_version() -> None:

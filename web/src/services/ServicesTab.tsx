@@ -5,6 +5,7 @@ import type { AttemptRecord } from "@/api/schema";
 import { Code } from "@/components/Code";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { isFinished } from "@/run/model/states";
+import styles from "@/results/ResultsTab.module.css";
 
 const REFRESH_MS = 3000;
 
@@ -24,7 +25,7 @@ export function ServicesTab({ id, attempt: { path, number, state }, services }: 
   });
   const text = output.data?.text ?? "";
   return (
-    <section>
+    <section className={styles.results}>
       <p className="muted">{services.join(", ")}</p>
       {output.data === undefined ? (
         <QueryPlaceholder query={output} rows={4} />

@@ -86,9 +86,9 @@ class Services:
         containers = task.get("Containers") if isinstance(task, dict) else None
         found = {str(one.get("Name")): one for one in containers or ()}
         return {
-            each.name: found[rules.SERVICE + each.name]
+            each.name: found[rules.CONTAINER + each.name]
             for each in self._services
-            if rules.SERVICE + each.name in found
+            if rules.CONTAINER + each.name in found
         }
 
 

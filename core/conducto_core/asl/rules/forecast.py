@@ -520,7 +520,14 @@ def _transitions(compiled: Compiled, pipeline: Pipeline) -> int:
 
 def _caveat(found: Estimate, pipeline: Pipeline, execs: Iterable[NodeSpec]) -> None:
     sizes = ((spec.path, spec.placement) for spec in execs)
-    notes = (rounding_note(path, place.total_cpu, place.total_mem) for path, place in sizes)
+    notes = (
+        rounding_note(
+            f"{path} with its services" if place.services else path,
+            place.total_cpu,
+            place.total_mem,
+        )
+        for path, place in sizes
+    )
     found.notes += [note for note in notes if note is not None]
     more = len(found.notes) - MAX_NOTES
     if more > 0:

@@ -31,7 +31,7 @@ from conducto_core.command.task_layout import (
 )
 from conducto_core.images.references import cached
 from conducto_core.people.task_roles import TaskRole, role_for
-from conducto_core.services.rules import SERVICE, to_agent
+from conducto_core.services.rules import CONTAINER, to_agent
 from conducto_core.workers.rules.fargate import AGENT_MEM, size_for
 
 _MIB = _UNITS = 1024
@@ -228,7 +228,7 @@ class TaskDefinitions:
     def _service(self, service: Service) -> dict[str, Any]:
         """Return the container of a service; the agent reports its end, so it is not essential."""
         return self._container(
-            f"{SERVICE}{service.name}",
+            f"{CONTAINER}{service.name}",
             cached(service.image, self._roles.caches),
             essential=False,
             cpu=round(service.cpu * _UNITS),
