@@ -95,7 +95,7 @@ def test_several_files_become_one_script(tmp_path: Path) -> None:
         ),
         ("jobs:\n  a: &x [*x]", 1, "nested too deeply"),
         ("jobs:\n  a: 1\n  a: 2", 3, "is there twice"),
-        ("[" * 5000, 1, "nested too deeply"),
+        ("[" * 1000, 1, "nested too deeply"),
         ("x" * 2_000_000, 1, "more than 1,048,576 bytes"),
     ],
 )
