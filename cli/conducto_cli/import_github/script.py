@@ -87,7 +87,7 @@ def source(value: Value, indent: str = "", before: int = 0, after: int = 0) -> s
 
 
 def _display(value: Value) -> tuple[str, str, list[tuple[str, Value]]]:
-    """Return the first and last characters of a value, and what is between them."""
+    """Return the start and the end of the source of a value, and its entries."""
     if isinstance(value, Call):
         named = [(f"{name}=", each) for name, each in value.parameters.items()]
         return f"{value.function}(", ")", [*(("", each) for each in value.arguments), *named]
