@@ -126,16 +126,12 @@ class Job:
             if (found := item.get(key)) is not None:
                 self._remark(self.node, found, proposal)
 
-    def _remark(self, node: Node, item: Item, message: object) -> None:
-        self._report(item.line, str(message))
-        node.remarks.append(f"Line {item.line}: {message}")
-
-    def _text(self, item: Item, context: Context, node: Node, default: str = "") -> Text:
-        try:
-            return context.text(item.text)
-        except UntranslatedError as error:
-            self._remark(node, item, error)
-            return (default,)
+    def _remark(self, node: Node, item: Item, message: object, *, skip: bool = False) -> None:
+        """Report a part without a translation; ``skip`` if the node must not run without it."""
+        text = f"skipped: {message}" if skip else str(message)
+        node.params.update({"skip": True} if skip else {})
+        self._report(item.line, text)
+        node.remarks.append(f"Line {item.line}: {text}")
 
     # --- the job ----------------------------------------------------------------------------
 
@@ -143,8 +139,7 @@ class Job:
         try:
             return read(self._item, self._reserved)
         except UntranslatedError as error:
-            self._remark(self.node, self._item.get("strategy") or EMPTY, error)
-            self.node.params["skip"] = True
+            self._remark(self.node, self._item.get("strategy") or EMPTY, error, skip=True)
             return Matrix([{}])
 
     def _on_linux(self) -> Matrix:
@@ -197,7 +192,7 @@ class Job:
             try:
                 known, lines = context.environment({name: item})
             except UntranslatedError as error:
-                self._remark(node, item, f"the variable {name}: {error}")
+                self._remark(node, item, f"the variable {name}: {error}", skip=True)
                 continue
             exports += lines
             if known:
@@ -227,9 +222,8 @@ class Job:
             try:
                 node.always, node.condition = condition(test.text, context.python)
             except UntranslatedError as error:
-                node.params["skip"] = True
-                message = f"skipped, because of if: {' '.join(test.text.split())}: {error}"
-                self._remark(node, test, message)
+                message = f"if: {' '.join(test.text.split())}: {error}"
+                self._remark(node, test, message, skip=True)
 
     # --- its container ----------------------------------------------------------------------
 
@@ -253,6 +247,8 @@ class Job:
                 self._remark(node, service, f"a secret of the service {name}; write another value")
             if "env" in node.params:
                 given["env"] = node.params["env"]
+            if "skip" in node.params:
+                self.node.params["skip"] = True
             if ports := _ports(service):
                 given["port"] = Code(ports[0][1])
             options = service.get("options") if isinstance(service.content, dict) else None
@@ -263,7 +259,7 @@ class Job:
                 self._remark(node, options, "options of a service; use command=, or an image")
             if isinstance(service.content, dict):
                 self._mention(service, _OF_CONTAINERS)
-            text = self._text(image, self._context, node)
+            text = self._image_text(image)
             made[name.lower().replace("_", "-")] = Call("co.Service", (text,), given)
         if made:
             self.node.params["services"] = made
@@ -302,7 +298,14 @@ class Job:
                     options = {str(each[key]): tag for each, tag in rows}
                     return Choice(options, Code.variable(variable))
             item = Item(tags[0], item.line)
-        return self._text(item, self._context, self.node, "buildpack-deps:24.04")
+        return self._image_text(item)
+
+    def _image_text(self, image: Item) -> Text:
+        try:
+            return self._context.text(image.text)
+        except UntranslatedError as error:
+            self._remark(self.node, image, f"an image: {error}", skip=True)
+            return (image.text,)
 
     def _default_image(self) -> str:
         script = "\n".join((step.get("run") or EMPTY).text for step in _each(self._item, "steps"))
@@ -358,17 +361,21 @@ class Job:
         try:
             text = context.script(script, env)
         except UntranslatedError as error:
-            self._remark(node, run, f"skipped: {error}")
-            node.params["skip"] = True
+            self._remark(node, run, error, skip=True)
             text = (script,)
         if self._context.services and re.search(r"localhost|127\.0\.0\.1", plain(text)):
-            self._remark(node, run, "a service is not on localhost; use $NAME_HOST and $NAME_PORT")
+            self._remark(node, run, "services are not on localhost; use $NAME_HOST and $NAME_PORT")
         self._give(run, context, env, node)
-        node.command = self._command(text, exports, step, node, self._folder(step, context, env))
+        node.command = self._command(
+            text, exports, step, node, self._folder(step, context, env, node)
+        )
         node.params.update({"env": env} if env else {})
         if context.secrets:
             node.params["secrets"] = sorted(context.secrets)
-        title = self._text(Item(name, run.line), context, node, _name_of(script))
+        try:
+            title = context.text(name)
+        except UntranslatedError:
+            title = (_name_of(script),)
         node.name = tuple(p.replace("/", "-") if isinstance(p, str) else p for p in title)
         return node
 
@@ -379,7 +386,7 @@ class Job:
             try:
                 env[name] = ("/dev/null",) if name in _FILES else context.text(f"${{{{ {path} }}}}")
             except UntranslatedError as error:
-                self._remark(node, run, error)
+                self._remark(node, run, error, skip=True)
 
     def _command(
         self, text: Text, exports: list[Text], step: Item, node: Node, folder: Text
@@ -388,8 +395,7 @@ class Job:
         shell = self._setting("shell", step)
         name = shell.text.split()[0] if shell.content else ""
         if name not in {"", "bash", "sh", "python"}:
-            node.params["skip"] = True
-            self._remark(node, shell, f"skipped, because of the shell {name}; write it for bash")
+            self._remark(node, shell, f"the shell {name}; write the command for bash", skip=True)
         if name == "python":
             text = ("python3 - <<'CODE'\n", *text, "\nCODE")
         script = plain(text)
@@ -404,13 +410,13 @@ class Job:
             head.insert(0, "set -eo pipefail\n" if name == "bash" else "set -e\n")
         return (*head, *text)
 
-    def _folder(self, step: Item, context: Context, env: dict[str, Text]) -> Text:
+    def _folder(self, step: Item, context: Context, env: dict[str, Text], node: Node) -> Text:
         """Return the working directory of a step for a shell."""
         setting = self._setting("working-directory", step)
         try:
             found = context.script(setting.text, env)
         except UntranslatedError as error:
-            self._remark(self.node, setting, f"the working directory: {error}")
+            self._remark(node, setting, f"the working directory: {error}", skip=True)
             return ()
         if any(isinstance(part, Code) for part in found):
             return found

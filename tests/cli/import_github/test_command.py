@@ -171,8 +171,16 @@ def test_unknown_parts_never_run_otherwise_than_on_github() -> None:
         if: this is not an expression
       - run: Write-Host
         shell: pwsh
+      - run: release $VERSION
+        env: {{VERSION: "${{{{ steps.v.outputs.version }}}}"}}
+      - run: rm -rf *
+        working-directory: ${{{{ steps.v.outputs.folder }}}}
+      - run: rm -rf $GITHUB_ACTION_PATH/build
   reusable:
     uses: ./.github/workflows/other.yml
+  image:
+    container: app:${{{{ vars.VERSION }}}}
+    steps: [run: four]
   computed:
     strategy: {{matrix: "${{{{ fromJSON(needs.a.outputs.list) }}}}"}}
     steps: [run: three]
@@ -180,9 +188,9 @@ def test_unknown_parts_never_run_otherwise_than_on_github() -> None:
     found = translate([("ci.yml", text)], "pipeline.py")
 
     commands = re.findall(r"co\.Exec\((.*?)\)\n", found.script, re.DOTALL)
-    assert len(commands) == 6
+    assert len(commands) == 10
     assert all("skip=True" in each for each in commands), commands
-    assert len(found.problems) == 6
+    assert len(found.problems) == 10
 
 
 EVIL = "x\"\"\"\n'''; import os; os.abort() # \\ {evil} \x1b]52;c;aGk=\x07"
