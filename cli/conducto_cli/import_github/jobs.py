@@ -237,32 +237,30 @@ class Job:
         return found
 
     def _add_services(self) -> None:
-        made: dict[str, Value] = {}
-        for name, service in _fields(self._item, "services").items():
-            given: dict[str, Value] = {}
-            image = _image(service)
-            outer = Context(self._context.parameters, self.matrix, self._context.env)
-            node = Node(remarks=self.node.remarks)
-            if self._environment(outer, _fields(service, "env"), node):
-                self._remark(node, service, f"a secret of the service {name}; write another value")
-            if "env" in node.params:
-                given["env"] = node.params["env"]
-            if "skip" in node.params:
-                self.node.params["skip"] = True
-            if ports := _ports(service):
-                given["port"] = Code(ports[0][1])
-            options = service.get("options") if isinstance(service.content, dict) else None
-            for key, *words in _HEALTH.findall("" if options is None else options.text):
-                if key == "cmd":
-                    given["ready"] = "".join(words)
-            if options is not None and _HEALTH.sub("", options.text).strip():
+        made = {
+            name.lower().replace("_", "-"): self._service(name, service)
+            for name, service in _fields(self._item, "services").items()
+        }
+        self.node.params.update({"services": made} if made else {})
+
+    def _service(self, name: str, service: Item) -> Call:
+        given: dict[str, Value] = {}
+        outer = Context(self._context.parameters, self.matrix, self._context.env)
+        node = Node(remarks=self.node.remarks)
+        if self._environment(outer, _fields(service, "env"), node):
+            self._remark(node, service, f"a secret of the service {name}; write another value")
+        given.update({"env": node.params.pop("env")} if "env" in node.params else {})
+        self.node.params.update(node.params)
+        if ports := _ports(service):
+            given["port"] = Code(ports[0][1])
+        if isinstance(service.content, dict):
+            self._mention(service, _OF_CONTAINERS)
+            options = service.get("options") or EMPTY
+            for key, *words in _HEALTH.findall(options.text):
+                given.update({"ready": "".join(words)} if key == "cmd" else {})
+            if _HEALTH.sub("", options.text).strip():
                 self._remark(node, options, "options of a service; use command=, or an image")
-            if isinstance(service.content, dict):
-                self._mention(service, _OF_CONTAINERS)
-            text = self._image_text(image)
-            made[name.lower().replace("_", "-")] = Call("co.Service", (text,), given)
-        if made:
-            self.node.params["services"] = made
+        return Call("co.Service", (self._image_text(_image(service)),), given)
 
     def _set_image(self) -> None:
         container, machine, params = self._item.get("container"), self._machine, self.node.params
