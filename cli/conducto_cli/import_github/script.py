@@ -79,7 +79,8 @@ def source(value: Value, indent: str = "", before: int = 0, after: int = 0) -> s
         return line
     inner = indent + _STEP
     row = line[len(opening) : len(line) - len(closing)]
-    if "\n" not in line and len(inner) + len(row) <= WIDTH:
+    together = len(entries) == 1 or opening.startswith("co.")
+    if "\n" not in line and together and len(inner) + len(row) <= WIDTH:
         return f"{opening}\n{inner}{row}\n{indent}{closing}"
     lines = [f"{inner}{name}{source(each, inner, len(name), 1)}" for name, each in entries]
     comma = "" if len(lines) == 1 and isinstance(entries[0][1], str | tuple) else ","

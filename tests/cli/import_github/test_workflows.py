@@ -167,11 +167,12 @@ def test_conditions_choose_the_nodes_of_an_event(tmp_path: Path) -> None:
     def paths(**event: Any) -> set[str]:
         return {str(node) for node in make(**event).stream() if isinstance(node, co.Exec)}
 
-    common = {"/test/echo", "/publish and note/note"}
+    group = "/publish, sync and note/"
+    common = {"/test/echo", f"{group}note"}
     assert paths() == common
-    assert paths(branch="main", event="push") == common | {"/test/Only on main"}
+    assert paths(branch="main", event="push") == common | {"/test/Only on main", f"{group}sync"}
     assert paths(branch="x", level="high") == common | {"/test/Nightly"}
-    assert paths(tag="v1", dry_run=False) == common | {"/publish and note/publish"}
+    assert paths(tag="v1", dry_run=False) == common | {f"{group}publish"}
 
 
 if __name__ == "__main__":
