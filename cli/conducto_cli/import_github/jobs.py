@@ -39,7 +39,12 @@ _SUDO = re.compile(
 )
 #: Variables that a runner sets.
 _GIVEN = re.compile(r"\b(?:GITHUB|RUNNER)_[A-Z_]+\b")
-_FILES = {f"GITHUB_{each}" for each in ("ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY")}
+_FILES = {f"GITHUB_{each}" for each in ("OUTPUT", "STATE", "STEP_SUMMARY")}
+#: Files with variables for later commands of a job, and how these read them.
+_SHARED = {
+    "GITHUB_ENV": 'while IFS= read -r line; do export "$line"; done < "$GITHUB_ENV"',
+    "GITHUB_PATH": 'export PATH="$(paste -sd: "$GITHUB_PATH"):$PATH"',
+}
 _UPLOAD = "actions/upload-artifact"
 _OF_JOBS = {
     "environment": "an environment; put co.Approve in front of the job if it has reviewers",
@@ -98,6 +103,7 @@ class Job:
         self._reserved = parameters.reserved
         self._machine = Machine()
         self._pending: list[str] = []
+        self._written: set[str] = set()
         computed = {k: each for k, each in _fields(workflow, "env").items() if "${{" in each.text}
         env = {**computed, **_fields(item, "env")}
         everything = {**_fields(workflow, "env"), **env}
@@ -351,7 +357,8 @@ class Job:
         remarks = [*self._pending, *base.remarks]
         self._pending = []
         node = Node((), (), dict(base.params), base.condition, remarks, base.always)
-        exports = [*self._exports, *self._environment(context, _fields(step, "env"), node)]
+        own = self._environment(context, _fields(step, "env"), node)
+        exports = [*self._shared(run), *self._exports, *own]
         script = run.text.strip("\n")
         if self._item.get("container") is None:
             script = _SUDO.sub(r"\1", script)  # commands in images of a language run as root
@@ -377,9 +384,18 @@ class Job:
         node.name = tuple(p.replace("/", "-") if isinstance(p, str) else p for p in title)
         return node
 
+    def _shared(self, run: Item) -> Iterator[Text]:
+        """Yield lines that read the variables of earlier commands, and name the files for more."""
+        for name, line in _SHARED.items():
+            if name in self._written or name in run.text:
+                yield (f'export {name}="/tmp/$CONDUCTO_PIPELINE_ID.{name}"',)
+            if name in self._written:
+                yield (f'[ ! -e "${name}" ] || {line}',)
+        self._written |= {name for name in _SHARED if name in run.text}
+
     def _give(self, run: Item, context: Context, env: dict[str, Text], node: Node) -> None:
         """Set the variables of a runner that a script reads."""
-        for name in sorted({*_GIVEN.findall(run.text)} - {"GITHUB_TOKEN", *context.env}):
+        for name in sorted({*_GIVEN.findall(run.text)} - {"GITHUB_TOKEN", *_SHARED, *context.env}):
             path = name.lower().replace("_", ".", 1)
             try:
                 env[name] = ("/dev/null",) if name in _FILES else context.text(f"${{{{ {path} }}}}")
