@@ -287,3 +287,29 @@ def test_changed_workflow_is_a_script_or_an_error(number: int, data: st.DataObje
     except WorkflowError:
         return
     compile(found.script, "pipeline.py", "exec")
+
+
+@pytest.mark.parametrize(
+    ("test", "nodes"),
+    [
+        ("env.EMPTY", 1),
+        ("env.FULL", 2),
+        ("!env.EMPTY", 2),
+        ("env.FULL == 'YES'", 2),
+        ("env.FULL != 'yes' || env.EMPTY", 1),
+        ("github.repository == 'acme/app'", 2),
+        ("${{ runner.os == 'Windows' }}", 1),
+        ("true", 2),
+    ],
+)
+def test_condition_that_is_known_is_decided(test: str, nodes: int) -> None:
+    env = "env: {EMPTY: '', FULL: yes}\n"
+    text = f'{env}{JOB}      - run: echo a\n      - run: echo b\n        if: "{test}"\n'
+
+    found = translate([("ci.yml", text)], "pipeline.py")
+
+    space: dict[str, Any] = {"__name__": "script"}
+    exec(found.script, space)
+    root = space["ci"]()
+    assert sum(isinstance(node, co.Exec) for node in root.stream()) == nodes
+    assert found.problems == []
