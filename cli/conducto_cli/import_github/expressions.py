@@ -178,7 +178,7 @@ def _code(tree: ast.expr) -> Code:
 
 def _sum_of(patterns: list[str]) -> str:
     names = [
-        f"$(find . -name '{each.removeprefix('**/')}' | sort)" if each.startswith("**/") else each
+        f"$(find . -path '*/{each.removeprefix('**/')}' | sort)" if each.startswith("**/") else each
         for each in patterns
     ]
     return f"$(cat {' '.join(names)} | sha256sum | cut -c1-16)"

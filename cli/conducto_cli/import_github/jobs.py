@@ -39,7 +39,12 @@ _SUDO = re.compile(
 )
 #: Variables that a runner sets.
 _GIVEN = re.compile(r"\b(?:GITHUB|RUNNER)_[A-Z_]+\b")
-_FILES = {f"GITHUB_{each}" for each in ("ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY")}
+_FILES = {f"GITHUB_{each}" for each in ("OUTPUT", "STATE", "STEP_SUMMARY")}
+#: Files with variables for later commands of a job, and how these read them.
+_SHARED = {
+    "GITHUB_ENV": 'while IFS= read -r line; do export "$line"; done < "$GITHUB_ENV"',
+    "GITHUB_PATH": 'export PATH="$(paste -sd: "$GITHUB_PATH"):$PATH"',
+}
 _UPLOAD = "actions/upload-artifact"
 _OF_JOBS = {
     "environment": "an environment; put co.Approve in front of the job if it has reviewers",
@@ -98,6 +103,7 @@ class Job:
         self._reserved = parameters.reserved
         self._machine = Machine()
         self._pending: list[str] = []
+        self._written: set[str] = set()
         computed = {k: each for k, each in _fields(workflow, "env").items() if "${{" in each.text}
         env = {**computed, **_fields(item, "env")}
         everything = {**_fields(workflow, "env"), **env}
@@ -126,16 +132,12 @@ class Job:
             if (found := item.get(key)) is not None:
                 self._remark(self.node, found, proposal)
 
-    def _remark(self, node: Node, item: Item, message: object) -> None:
-        self._report(item.line, str(message))
-        node.remarks.append(f"Line {item.line}: {message}")
-
-    def _text(self, item: Item, context: Context, node: Node, default: str = "") -> Text:
-        try:
-            return context.text(item.text)
-        except UntranslatedError as error:
-            self._remark(node, item, error)
-            return (default,)
+    def _remark(self, node: Node, item: Item, message: object, *, skip: bool = False) -> None:
+        """Report a part without a translation; ``skip`` if the node must not run without it."""
+        text = f"skipped: {message}" if skip else str(message)
+        node.params.update({"skip": True} if skip else {})
+        self._report(item.line, text)
+        node.remarks.append(f"Line {item.line}: {text}")
 
     # --- the job ----------------------------------------------------------------------------
 
@@ -143,8 +145,7 @@ class Job:
         try:
             return read(self._item, self._reserved)
         except UntranslatedError as error:
-            self._remark(self.node, self._item.get("strategy") or EMPTY, error)
-            self.node.params["skip"] = True
+            self._remark(self.node, self._item.get("strategy") or EMPTY, error, skip=True)
             return Matrix([{}])
 
     def _on_linux(self) -> Matrix:
@@ -197,7 +198,7 @@ class Job:
             try:
                 known, lines = context.environment({name: item})
             except UntranslatedError as error:
-                self._remark(node, item, f"the variable {name}: {error}")
+                self._remark(node, item, f"the variable {name}: {error}", skip=True)
                 continue
             exports += lines
             if known:
@@ -227,9 +228,8 @@ class Job:
             try:
                 node.always, node.condition = condition(test.text, context.python)
             except UntranslatedError as error:
-                node.params["skip"] = True
-                message = f"skipped, because of if: {' '.join(test.text.split())}: {error}"
-                self._remark(node, test, message)
+                message = f"if: {' '.join(test.text.split())}: {error}"
+                self._remark(node, test, message, skip=True)
 
     # --- its container ----------------------------------------------------------------------
 
@@ -243,30 +243,30 @@ class Job:
         return found
 
     def _add_services(self) -> None:
-        made: dict[str, Value] = {}
-        for name, service in _fields(self._item, "services").items():
-            given: dict[str, Value] = {}
-            image = _image(service)
-            outer = Context(self._context.parameters, self.matrix, self._context.env)
-            node = Node(remarks=self.node.remarks)
-            if self._environment(outer, _fields(service, "env"), node):
-                self._remark(node, service, f"a secret of the service {name}; write another value")
-            if "env" in node.params:
-                given["env"] = node.params["env"]
-            if ports := _ports(service):
-                given["port"] = Code(ports[0][1])
-            options = service.get("options") if isinstance(service.content, dict) else None
-            for key, *words in _HEALTH.findall("" if options is None else options.text):
-                if key == "cmd":
-                    given["ready"] = "".join(words)
-            if options is not None and _HEALTH.sub("", options.text).strip():
+        made = {
+            name.lower().replace("_", "-"): self._service(name, service)
+            for name, service in _fields(self._item, "services").items()
+        }
+        self.node.params.update({"services": made} if made else {})
+
+    def _service(self, name: str, service: Item) -> Call:
+        given: dict[str, Value] = {}
+        outer = Context(self._context.parameters, self.matrix, self._context.env)
+        node = Node(remarks=self.node.remarks)
+        if self._environment(outer, _fields(service, "env"), node):
+            self._remark(node, service, f"a secret of the service {name}; write another value")
+        given.update({"env": node.params.pop("env")} if "env" in node.params else {})
+        self.node.params.update(node.params)
+        if ports := _ports(service):
+            given["port"] = Code(ports[0][1])
+        if isinstance(service.content, dict):
+            self._mention(service, _OF_CONTAINERS)
+            options = service.get("options") or EMPTY
+            for key, *words in _HEALTH.findall(options.text):
+                given.update({"ready": "".join(words)} if key == "cmd" else {})
+            if _HEALTH.sub("", options.text).strip():
                 self._remark(node, options, "options of a service; use command=, or an image")
-            if isinstance(service.content, dict):
-                self._mention(service, _OF_CONTAINERS)
-            text = self._text(image, self._context, node)
-            made[name.lower().replace("_", "-")] = Call("co.Service", (text,), given)
-        if made:
-            self.node.params["services"] = made
+        return Call("co.Service", (self._image_text(_image(service)),), given)
 
     def _set_image(self) -> None:
         container, machine, params = self._item.get("container"), self._machine, self.node.params
@@ -302,7 +302,14 @@ class Job:
                     options = {str(each[key]): tag for each, tag in rows}
                     return Choice(options, Code.variable(variable))
             item = Item(tags[0], item.line)
-        return self._text(item, self._context, self.node, "buildpack-deps:24.04")
+        return self._image_text(item)
+
+    def _image_text(self, image: Item) -> Text:
+        try:
+            return self._context.text(image.text)
+        except UntranslatedError as error:
+            self._remark(self.node, image, f"an image: {error}", skip=True)
+            return (image.text,)
 
     def _default_image(self) -> str:
         script = "\n".join((step.get("run") or EMPTY).text for step in _each(self._item, "steps"))
@@ -350,7 +357,8 @@ class Job:
         remarks = [*self._pending, *base.remarks]
         self._pending = []
         node = Node((), (), dict(base.params), base.condition, remarks, base.always)
-        exports = [*self._exports, *self._environment(context, _fields(step, "env"), node)]
+        own = self._environment(context, _fields(step, "env"), node)
+        exports = [*self._shared(run), *self._exports, *own]
         script = run.text.strip("\n")
         if self._item.get("container") is None:
             script = _SUDO.sub(r"\1", script)  # commands in images of a language run as root
@@ -358,28 +366,41 @@ class Job:
         try:
             text = context.script(script, env)
         except UntranslatedError as error:
-            self._remark(node, run, f"skipped: {error}")
-            node.params["skip"] = True
+            self._remark(node, run, error, skip=True)
             text = (script,)
         if self._context.services and re.search(r"localhost|127\.0\.0\.1", plain(text)):
-            self._remark(node, run, "a service is not on localhost; use $NAME_HOST and $NAME_PORT")
+            self._remark(node, run, "services are not on localhost; use $NAME_HOST and $NAME_PORT")
         self._give(run, context, env, node)
-        node.command = self._command(text, exports, step, node, self._folder(step, context, env))
+        node.command = self._command(
+            text, exports, step, node, self._folder(step, context, env, node)
+        )
         node.params.update({"env": env} if env else {})
         if context.secrets:
             node.params["secrets"] = sorted(context.secrets)
-        title = self._text(Item(name, run.line), context, node, _name_of(script))
+        try:
+            title = context.text(name)
+        except UntranslatedError:
+            title = (_name_of(script),)
         node.name = tuple(p.replace("/", "-") if isinstance(p, str) else p for p in title)
         return node
 
+    def _shared(self, run: Item) -> Iterator[Text]:
+        """Yield lines that read the variables of earlier commands, and name the files for more."""
+        for name, line in _SHARED.items():
+            if name in self._written or name in run.text:
+                yield (f'export {name}="/tmp/$CONDUCTO_PIPELINE_ID.{name}"',)
+            if name in self._written:
+                yield (f'[ ! -e "${name}" ] || {line}',)
+        self._written |= {name for name in _SHARED if name in run.text}
+
     def _give(self, run: Item, context: Context, env: dict[str, Text], node: Node) -> None:
         """Set the variables of a runner that a script reads."""
-        for name in sorted({*_GIVEN.findall(run.text)} - {"GITHUB_TOKEN", *context.env}):
+        for name in sorted({*_GIVEN.findall(run.text)} - {"GITHUB_TOKEN", *_SHARED, *context.env}):
             path = name.lower().replace("_", ".", 1)
             try:
                 env[name] = ("/dev/null",) if name in _FILES else context.text(f"${{{{ {path} }}}}")
             except UntranslatedError as error:
-                self._remark(node, run, error)
+                self._remark(node, run, error, skip=True)
 
     def _command(
         self, text: Text, exports: list[Text], step: Item, node: Node, folder: Text
@@ -388,8 +409,7 @@ class Job:
         shell = self._setting("shell", step)
         name = shell.text.split()[0] if shell.content else ""
         if name not in {"", "bash", "sh", "python"}:
-            node.params["skip"] = True
-            self._remark(node, shell, f"skipped, because of the shell {name}; write it for bash")
+            self._remark(node, shell, f"the shell {name}; write the command for bash", skip=True)
         if name == "python":
             text = ("python3 - <<'CODE'\n", *text, "\nCODE")
         script = plain(text)
@@ -404,13 +424,13 @@ class Job:
             head.insert(0, "set -eo pipefail\n" if name == "bash" else "set -e\n")
         return (*head, *text)
 
-    def _folder(self, step: Item, context: Context, env: dict[str, Text]) -> Text:
+    def _folder(self, step: Item, context: Context, env: dict[str, Text], node: Node) -> Text:
         """Return the working directory of a step for a shell."""
         setting = self._setting("working-directory", step)
         try:
             found = context.script(setting.text, env)
         except UntranslatedError as error:
-            self._remark(self.node, setting, f"the working directory: {error}")
+            self._remark(node, setting, f"the working directory: {error}", skip=True)
             return ()
         if any(isinstance(part, Code) for part in found):
             return found

@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from conducto_cli.import_github.expressions import Code, UntranslatedError
-from conducto_cli.import_github.script import identifier, source
+from conducto_cli.import_github.script import Call, identifier, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,10 +52,9 @@ class Matrix:
                 indent += "    "
             return
         start = f"for {', '.join(self.variables.values())} in "
-        rows = [[source(each[key]) for key in self.dimensions] for each in self.combinations]
-        single = len(self.dimensions) == 1
-        texts = [Code(row[0] if single else f"({', '.join(row)})") for row in rows]
-        yield f"{start}{source([*texts], indent, len(start), 1)}:"
+        rows = [[each[key] for key in self.dimensions] for each in self.combinations]
+        texts = [row[0] if len(row) == 1 else Call("", row) for row in rows]
+        yield f"{start}{source(texts, indent, len(start), 1)}:"
 
 
 def read(job: Item, reserved: Iterable[str]) -> Matrix:
@@ -93,6 +92,8 @@ def _values(values: Item) -> list[str | bool]:
     if not isinstance(values.content, list):
         raise _computed()
     if not all(isinstance(each.content, str) for each in values.content):
+        raise _computed()
+    if any("${{" in each.text for each in values.content):
         raise _computed()
     return [each.value for each in values.content]
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from conducto_cli.import_github.script import Value
 
 _STEP = "    "
+#: Characters of a target that is repeated.
+_LONG = 40
 _NEW = "NEW"
 _CONSTANT = "# The commands of a job share one container.\nNEW = co.ContainerReuseContext.NEW"
 
@@ -201,7 +203,11 @@ class _Workflow:
         target = f"root[{quoted((f'{place}{job.id}',))}]"
         if job.matrix.variables:
             given = {"max_concurrent": Code(limit)} if (limit := job.max_concurrent) else {}
-            yield assignment(target, Call("co.Parallel", (), given), indent)
+            if len(target) > _LONG:
+                target, path = "group", target
+                yield assignment(f"group = {path}", Call("co.Parallel", (), given), indent)
+            else:
+                yield assignment(target, Call("co.Parallel", (), given), indent)
             for loop in job.matrix.loops(indent):
                 yield f"{indent}{loop}"
                 indent += _STEP
@@ -212,6 +218,7 @@ class _Workflow:
         else:
             (step,) = job.steps
             yield from _head(step, indent)
+            indent = indent if step.condition.constant else indent + _STEP
             params = {**job.node.params, **step.params}
             if "env" in params:
                 params["env"] = {**as_dict(job.node.params.get("env")), **as_dict(params["env"])}

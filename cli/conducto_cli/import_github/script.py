@@ -79,7 +79,8 @@ def source(value: Value, indent: str = "", before: int = 0, after: int = 0) -> s
         return line
     inner = indent + _STEP
     row = line[len(opening) : len(line) - len(closing)]
-    if "\n" not in line and len(inner) + len(row) <= WIDTH:
+    together = len(entries) == 1 or opening.startswith("co.")
+    if "\n" not in line and together and len(inner) + len(row) <= WIDTH:
         return f"{opening}\n{inner}{row}\n{indent}{closing}"
     lines = [f"{inner}{name}{source(each, inner, len(name), 1)}" for name, each in entries]
     comma = "" if len(lines) == 1 and isinstance(entries[0][1], str | tuple) else ","
@@ -87,7 +88,7 @@ def source(value: Value, indent: str = "", before: int = 0, after: int = 0) -> s
 
 
 def _display(value: Value) -> tuple[str, str, list[tuple[str, Value]]]:
-    """Return the first and last characters of a value, and what is between them."""
+    """Return the start and the end of the source of a value, and its entries."""
     if isinstance(value, Call):
         named = [(f"{name}=", each) for name, each in value.parameters.items()]
         return f"{value.function}(", ")", [*(("", each) for each in value.arguments), *named]

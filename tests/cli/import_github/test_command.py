@@ -95,7 +95,7 @@ def test_several_files_become_one_script(tmp_path: Path) -> None:
         ),
         ("jobs:\n  a: &x [*x]", 1, "nested too deeply"),
         ("jobs:\n  a: 1\n  a: 2", 3, "is there twice"),
-        ("[" * 5000, 1, "nested too deeply"),
+        ("[" * 1000, 1, "nested too deeply"),
         ("x" * 2_000_000, 1, "more than 1,048,576 bytes"),
     ],
 )
@@ -171,8 +171,16 @@ def test_unknown_parts_never_run_otherwise_than_on_github() -> None:
         if: this is not an expression
       - run: Write-Host
         shell: pwsh
+      - run: release $VERSION
+        env: {{VERSION: "${{{{ steps.v.outputs.version }}}}"}}
+      - run: rm -rf *
+        working-directory: ${{{{ steps.v.outputs.folder }}}}
+      - run: rm -rf $GITHUB_ACTION_PATH/build
   reusable:
     uses: ./.github/workflows/other.yml
+  image:
+    container: app:${{{{ vars.VERSION }}}}
+    steps: [run: four]
   computed:
     strategy: {{matrix: "${{{{ fromJSON(needs.a.outputs.list) }}}}"}}
     steps: [run: three]
@@ -180,9 +188,9 @@ def test_unknown_parts_never_run_otherwise_than_on_github() -> None:
     found = translate([("ci.yml", text)], "pipeline.py")
 
     commands = re.findall(r"co\.Exec\((.*?)\)\n", found.script, re.DOTALL)
-    assert len(commands) == 6
+    assert len(commands) == 10
     assert all("skip=True" in each for each in commands), commands
-    assert len(found.problems) == 6
+    assert len(found.problems) == 10
 
 
 EVIL = "x\"\"\"\n'''; import os; os.abort() # \\ {evil} \x1b]52;c;aGk=\x07"
@@ -279,3 +287,29 @@ def test_changed_workflow_is_a_script_or_an_error(number: int, data: st.DataObje
     except WorkflowError:
         return
     compile(found.script, "pipeline.py", "exec")
+
+
+@pytest.mark.parametrize(
+    ("test", "nodes"),
+    [
+        ("env.EMPTY", 1),
+        ("env.FULL", 2),
+        ("!env.EMPTY", 2),
+        ("env.FULL == 'YES'", 2),
+        ("env.FULL != 'yes' || env.EMPTY", 1),
+        ("github.repository == 'acme/app'", 2),
+        ("${{ runner.os == 'Windows' }}", 1),
+        ("true", 2),
+    ],
+)
+def test_condition_that_is_known_is_decided(test: str, nodes: int) -> None:
+    env = "env: {EMPTY: '', FULL: yes}\n"
+    text = f'{env}{JOB}      - run: echo a\n      - run: echo b\n        if: "{test}"\n'
+
+    found = translate([("ci.yml", text)], "pipeline.py")
+
+    space: dict[str, Any] = {"__name__": "script"}
+    exec(found.script, space)
+    root = space["ci"]()
+    assert sum(isinstance(node, co.Exec) for node in root.stream()) == nodes
+    assert found.problems == []

@@ -117,7 +117,13 @@ async def test_script_runs(local: Local, name: str, tmp_path: Path) -> None:
 @pytest.mark.asyncio(loop_scope="module")
 async def test_commands_print_the_same_as_on_a_runner(local: Local, tmp_path: Path) -> None:
     found = {}
-    for name in ("runs_shells", "runs_crossed", "runs_make_check", "runs_environment"):
+    for name in (
+        "runs_shells",
+        "runs_crossed",
+        "runs_make_check",
+        "runs_environment",
+        "runs_summary",
+    ):
         (tmp_path / name).mkdir()
         run = await local.run(tree_of(name, tmp_path / name))
         for path, view in (await run.nodes()).items():
@@ -129,6 +135,7 @@ async def test_commands_print_the_same_as_on_a_runner(local: Local, tmp_path: Pa
     assert found["/scripts/echo"] == 'a "quoted" word and \\d\n'
     assert found["/pack/3.12, wheel/test"] == "wheel 3.12 wheel-3.12\n"
     assert found["/pack/3.12, wheel/echo"] == "the label is wheel-3.12\n"
+    assert found["/summary/import-tool"] == "tool it's 1\n"
     assert found["/check/Check"] == "1\n"
     assert found["/check/Look around"] == "app.py\nconfig.mk\nconfigure\nprogram\n"
     assert found["/show/test 2"] == 'it\'s "so"\n'
@@ -167,11 +174,12 @@ def test_conditions_choose_the_nodes_of_an_event(tmp_path: Path) -> None:
     def paths(**event: Any) -> set[str]:
         return {str(node) for node in make(**event).stream() if isinstance(node, co.Exec)}
 
-    common = {"/test/echo", "/publish and note/note"}
+    group = "/publish, sync and note/"
+    common = {"/test/echo", f"{group}note"}
     assert paths() == common
-    assert paths(branch="main", event="push") == common | {"/test/Only on main"}
+    assert paths(branch="main", event="push") == common | {"/test/Only on main", f"{group}sync"}
     assert paths(branch="x", level="high") == common | {"/test/Nightly"}
-    assert paths(tag="v1", dry_run=False) == common | {"/publish and note/publish"}
+    assert paths(tag="v1", dry_run=False) == common | {f"{group}publish"}
 
 
 if __name__ == "__main__":
