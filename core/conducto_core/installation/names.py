@@ -140,7 +140,8 @@ def made_prefix(stage: str) -> str:
     """Return the name prefix of AWS resources that an installation creates while it runs.
 
     These are activities, state machines, task definitions and event rules: the functions may use
-    only resources with such names. A stage has no underscore, so ``dev`` cannot reach resources of ``dev-2``.
+    only resources with such names. A stage has no underscore, so ``dev`` cannot reach resources of
+    ``dev-2``.
     """
     return f"{NAME_PREFIX}{stage}_"
 
