@@ -210,6 +210,8 @@ def hook_event(event: Any, _context: Any) -> None:
     """Process a webhook event that was received, or join output."""
     if "output" in event:
         conducto.cloud.logs.join(LogKey(*event["output"]))
+    elif "trigger" in event:
+        conducto.take_bus_event(*event["trigger"], event["event"])
     elif "schedule" in event:
         conducto.serve_schedule(*event["schedule"])
     elif "delivery" in event:

@@ -108,6 +108,7 @@ class Settings:
         soci: Whether CodeBuild adds SOCI indexes to the images of pipelines.
         log_days: Retention of the logs of functions and workers, in days.
         tracing: Whether X-Ray is enabled.
+        events: Whether triggers may receive events of the account from EventBridge.
         alarm_email: Recipient of alarms; None: no recipient.
         remote_debug: Whether debug shells on workers are allowed; None: see
             `conducto_core.installation.rules.opens_shells`. Their users can obtain the credentials
@@ -148,6 +149,7 @@ class Settings:
     soci: bool = False
     log_days: int = 30
     tracing: bool = False
+    events: bool = False
     alarm_email: str | None = None
     monthly_budget: float | None = MONTHLY_BUDGET
     task_roles: str | None = None
@@ -263,6 +265,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         soci=_flag(lookup, "soci"),
         log_days=_log_days(lookup),
         tracing=_flag(lookup, "tracing"),
+        events=_flag(lookup, "events"),
         alarm_email=lookup("alarm_email") or None,
         monthly_budget=_budget(lookup),
         task_roles=_task_roles(lookup),

@@ -140,6 +140,7 @@ class Emulator:
         by_lambda = (_ADMIN, _HOOK, BACKGROUND_FUNCTION, *packaged)
         calls = self._asynchronous()
         lambda_invoke.install(functions.call, resources.STAGE, by_lambda, calls)
+        lambda_invoke.install_rules(functions.call, resources.STAGE, by_lambda, calls)
         self.bus = EventBus(
             functions.rules(), resources.REGION, resources.ACCOUNT, calls, self._options.strict
         )

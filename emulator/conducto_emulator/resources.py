@@ -89,6 +89,8 @@ def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
     return {
         Variables.STAGE: STAGE,
         Variables.HOOK_FUNCTION: function_name(STAGE, "hook_event"),
+        Variables.EVENT_FUNCTION: f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
+        + function_name(STAGE, "hook_event"),
         Variables.BACKGROUND_FUNCTION: function_name(STAGE, BACKGROUND_FUNCTION),
         Variables.TABLE: table_name(STAGE),
         Variables.BUCKET: bucket,

@@ -35,7 +35,8 @@ from chalicelib.data.aws import DataFunction, EfsAccessPoints
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.debug.aws import TableShells
 from chalicelib.dependencies import Dependencies
-from chalicelib.events.handlers import EventHooks
+from chalicelib.events.aws import EventBridgeRules
+from chalicelib.events.handlers import EventHooks, take_bus_event
 from chalicelib.images.aws import CodeBuild, EcrRegistry
 from chalicelib.limits.aws import TableLimits
 from chalicelib.logs.aws.logs import ChunkedLogs
@@ -72,7 +73,7 @@ from conducto_core.asl.rules.naming import Site
 from conducto_core.billing.rules import FREE, FULL, Remedies
 from conducto_core.command import json_logs
 from conducto_core.images.references import read_caches
-from conducto_core.installation.names import Variables
+from conducto_core.installation.names import Variables, event_rule_prefix
 from conducto_core.notifications.channels import GITHUB_URL, Settings, send_mail
 from conducto_core.notifications.model import NotificationRule
 from conducto_core.people.model import InvitationLink, NewInvitation, Role, Trust
@@ -173,6 +174,12 @@ class App:
         triggers = TriggerHooks(self.cloud, lambda place: self._process({"delivery": place}))
         events = EventHooks(self.cloud, lambda place: self._process({"schedule": place}))
         return Hooks(self.billing, lambda event: self._process({"event": event}), triggers, events)
+
+    def take_bus_event(self, org: str, name: str, event: Mapping[str, Any]) -> None:
+        """Fire the trigger to which a rule of EventBridge routes an event."""
+        place = take_bus_event(self.cloud, org, name, event)
+        if place is not None:
+            self.serve_schedule(*place)
 
     def serve_schedule(self, org: str, name: str) -> None:
         """Fire a trigger whose event arrived."""
@@ -320,6 +327,7 @@ class App:
                     read_caches(self._environment.get(Variables.PULL_THROUGH) or "").values(),
                 ),
             ),
+            event_rules=self._event_rules(),
             shells=TableShells(self._table, self._orgs, self._clock),
             site=self.site,
             socket=lambda: "ws" + self.addresses.socket.removeprefix("http"),
@@ -338,6 +346,12 @@ class App:
             services=self._services(),
             clock=self._clock,
         )
+
+    def _event_rules(self) -> EventBridgeRules | None:
+        function = self._environment.get(Variables.EVENT_FUNCTION)
+        if function is None:
+            return None
+        return EventBridgeRules(self.clients, event_rule_prefix(self.site.stage), function)
 
     def _warm_pool(self) -> WarmPool:
         workers = int(self._environment.get(Variables.WARM_WORKERS) or 0)

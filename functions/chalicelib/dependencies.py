@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from chalicelib.billing.port import BillingPorts
 from chalicelib.cache.port import CacheTable
 from chalicelib.errors import R, retry_throttled
+from chalicelib.events.port import EventRules
 from chalicelib.images.port import Builder
 from chalicelib.logs.port import LogKey, LogStore
 from chalicelib.people.port import (
@@ -53,6 +54,8 @@ class Dependencies:
 
     Attributes:
         site: Region, account and names of state machines and activities.
+        event_rules: The rules of EventBridge; None: the installation takes no events of the
+            account.
         url: Returns the API's address for commands; called when one starts.
         socket: Returns the URL of the WebSocket that clients follow.
         web_app: Returns the URL of the web app, or "".
@@ -113,6 +116,7 @@ class Dependencies:
     builder: Builder
     shells: Shells
     site: Site
+    event_rules: EventRules | None = None
     url: Callable[[], str] = lambda: ""
     socket: Callable[[], str] = lambda: ""
     web_app: Callable[[], str] = lambda: ""

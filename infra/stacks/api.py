@@ -10,6 +10,7 @@ from typing import Any
 from aws_cdk import CfnOutput, CfnResource, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from chalice.cdk import Chalice
@@ -140,6 +141,8 @@ class ApiStack(Stack):
             )
         self._shape_functions()
         self._narrow_events(compute)
+        if settings.events:
+            self._receive_events()
         self._mount_data()
         self.app.get_resource("RestAPI").add_property_override(PROPERTY, gateway_answers())
         # Without a token of a valid form, no function is invoked.
@@ -199,6 +202,7 @@ class ApiStack(Stack):
             self._grant(role, grants.open_shells())
             self._grant(role, grants.read_identity_client())
             self._grant(role, grants.start_hook_function())
+            self._grant(role, grants.route_events() if self._settings.events else [])
         elif name != "every_day":  # it sends no notifications
             self._grant(role, grants.read_secrets())
         if name in (deployment.API_FUNCTION, "every_day"):  # users' files, and their deletion
@@ -260,6 +264,7 @@ class ApiStack(Stack):
             **_billing(settings),
             **_warm_pool(settings),
             **({Variables.CI_ISSUER: settings.ci_issuer} if settings.ci_issuer else {}),
+            **self._event_function(),
             **({Variables.TRACING: "on"} if settings.tracing else {}),
             **({Variables.TASK_ROLES: settings.task_roles} if settings.task_roles else {}),
             **({} if settings.public_ip else {Variables.PUBLIC_IP: "off"}),
@@ -268,6 +273,11 @@ class ApiStack(Stack):
             **self._identity(),
             **_services(settings),
         }
+
+    def _event_function(self) -> dict[str, str]:
+        if not self._settings.events:
+            return {}
+        return {Variables.EVENT_FUNCTION: self._permissions.event_function}
 
     def _identity(self) -> dict[str, str]:
         if self._settings.identity is None:
@@ -347,6 +357,17 @@ class ApiStack(Stack):
             self.app.get_resource(function).add_property_override(
                 f"Events.{function}Event.Properties.Pattern.detail.{detail}", wanted
             )
+
+    def _receive_events(self) -> None:
+        """Let the rules of triggers invoke the function that processes their events."""
+        lambda_.CfnPermission(
+            self,
+            "EventRules",
+            action="lambda:InvokeFunction",
+            function_name=self.app.get_resource("HookEvent").ref,
+            principal="events.amazonaws.com",
+            source_arn=self._permissions.event_rules,
+        )
 
     def _throttle(self) -> None:
         """Limit the cost of requests: each invalid token invokes the authorizer."""

@@ -292,18 +292,41 @@ class Permissions:
         """Start the function that processes webhook events."""
         return [self._start("StartHookFunction", "hook_event")]
 
+    @property
+    def event_function(self) -> str:
+        """ARN of the function that processes events."""
+        return self._function("hook_event")
+
+    @property
+    def event_rules(self) -> str:
+        """ARN of the rules of EventBridge that triggers create, as a pattern."""
+        return self._stack.format_arn(
+            service="events",
+            resource="rule",
+            resource_name=f"{deployment.event_rule_prefix(self._settings.stage)}*",
+        )
+
+    def route_events(self) -> list[iam.PolicyStatement]:
+        """Create and delete rules whose only target is the function that processes events."""
+        target = _allow("RouteEvents", ["events:PutTargets"], [self.event_rules])
+        target.add_condition("ArnEquals", {"events:TargetArn": self.event_function})
+        actions = ["events:PutRule", "events:RemoveTargets", "events:DeleteRule"]
+        return [target, _allow("KeepEventRules", actions, [self.event_rules])]
+
     def start_background_function(self) -> list[iam.PolicyStatement]:
         """Start the function that executes effects outside of requests."""
         return [self._start("StartBackground", deployment.BACKGROUND_FUNCTION)]
 
     def _start(self, sid: str, name: str) -> iam.PolicyStatement:
-        function = self._stack.format_arn(
+        return _allow(sid, ["lambda:InvokeFunction"], [self._function(name)])
+
+    def _function(self, name: str) -> str:
+        return self._stack.format_arn(
             service="lambda",
             resource="function",
             resource_name=deployment.function_name(self._settings.stage, name),
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        return _allow(sid, ["lambda:InvokeFunction"], [function])
 
     def read_billing(self) -> list[iam.PolicyStatement]:
         """Read the settings of billing; Secrets Manager adds six characters to a secret's name."""

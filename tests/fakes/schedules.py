@@ -151,6 +151,9 @@ class PipelinesTarget:
     def new_hook(self, name: str) -> NewHook:
         return NewHook(url=f"http://127.0.0.1/hooks/{name}", secret="secret")
 
+    def check_source(self, rule: EventRule) -> None:
+        pass
+
     def connect(self, name: str, rule: EventRule | None) -> None:
         pass
 

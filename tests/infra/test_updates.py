@@ -26,6 +26,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
             ("alarm_email",),
             ("billing",),
             ("domain", "certificate"),
+            ("events",),
             ("identity", "identity_providers", "ses_identity"),
             ("log_days", "ci_issuer"),
             ("monthly_budget",),

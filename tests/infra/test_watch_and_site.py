@@ -41,6 +41,7 @@ def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
         "certificate": VARIANTS["everything set"]["certificate"],
         "domain": "pipelines.example.org",
         "email_from": "ci@example.org",
+        "events": "true",
         "identity": "cognito",
         "identity_providers": "Google,Okta",
         "ci_issuer": "https://github.example.org/_services/token",

@@ -44,6 +44,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "domain": "pipelines.example.org",
         "certificate": "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d",
         "tracing": True,
+        "events": True,
         "remote_debug": False,
         "billing": True,
         "log_days": 7,
@@ -83,7 +84,7 @@ def _with_settings(settings: str) -> dict[str, dict[str, Any]]:
 @cache
 def templates_of_emulator() -> dict[str, dict[str, Any]]:
     """Return the templates of the installation that the emulator implements."""
-    return _synthesised({"stage": STAGE, **ZONE})
+    return _synthesised({"stage": STAGE, "events": True, **ZONE})
 
 
 def _synthesised(context: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -532,5 +532,5 @@ def what_stays(stage: str) -> Iterator[str]:
     yield f"  {network:<24} the network; without cost while nothing runs in it"
     yield f"  {secret_prefix(stage) + '*':<24} secrets, $0.40 a month each"
     made = f"{made_prefix(stage)}*"
-    yield f"  {made:<24} state machines, activities and task definitions, without cost"
+    yield f"  {made:<24} state machines, activities, task definitions and event rules, without cost"
     yield "To delete the data for good, which nothing brings back, see 'Removing' in docs/cloud.md."

@@ -27,7 +27,7 @@ class EventIntake:
 
     def __init__(self, store: Schedules, clock: Callable[[], float], count: Count) -> None:
         self._store = store
-        self._clock = clock
+        self._clock = self.now = clock
         self._count = count
 
     def hook(

@@ -139,8 +139,9 @@ def table_name(stage: str) -> str:
 def made_prefix(stage: str) -> str:
     """Return the name prefix of AWS resources that an installation creates while it runs.
 
-    These are activities, state machines and task definitions: the functions may use only resources
-    with such names. A stage has no underscore, so ``dev`` cannot reach resources of ``dev-2``.
+    These are activities, state machines, task definitions and event rules: the functions may use
+    only resources with such names. A stage has no underscore, so ``dev`` cannot reach resources of
+    ``dev-2``.
     """
     return f"{NAME_PREFIX}{stage}_"
 
@@ -228,6 +229,7 @@ SETTINGS = (
     "ci_issuer",
     "domain",
     "email_from",
+    "events",
     "github_url",
     "identity",
     "identity_providers",
@@ -286,6 +288,11 @@ IDENTITY_FILE = "/identity.json"
 def settings_name(stage: str) -> str:
     """Return the name of the SSM parameter with the settings of the last deployment, as JSON."""
     return f"/conducto/{stage}/settings"
+
+
+def event_rule_prefix(stage: str) -> str:
+    """Return the prefix of the names of the EventBridge rules of triggers."""
+    return f"{made_prefix(stage)}event-"
 
 
 def function_name(stage: str, name: str) -> str:
@@ -362,6 +369,8 @@ class Variables:
     STRIPE_URL = "CONDUCTO_STRIPE_URL"
     #: Name of the function that processes webhook events.
     HOOK_FUNCTION = "CONDUCTO_HOOK_FUNCTION"
+    #: ARN of that function, to which rules of EventBridge route events; absent if they are off.
+    EVENT_FUNCTION = "CONDUCTO_EVENT_FUNCTION"
     #: Name of the function that executes effects outside of requests.
     BACKGROUND_FUNCTION = "CONDUCTO_BACKGROUND_FUNCTION"
     #: Set if state machines send traces to X-Ray.

@@ -40,6 +40,9 @@ class ScheduleCaller(Protocol):
     async def with_script(self, settings: s.ScheduleSettings) -> s.ScheduleSettings:
         """Return settings whose script has its command and directory."""
 
+    def check_source(self, rule: EventRule) -> None:
+        """Check that the caller may create a trigger with a rule; raises `RefusedError`."""
+
     def new_hook(self, name: str) -> NewHook:
         """Return the address of a trigger's webhook with a new secret."""
 
@@ -74,6 +77,7 @@ class ScheduleOperations:
     async def create_schedule(self, request: s.NewSchedule) -> s.ScheduleView:
         org, user = self._caller.org, self._caller.user
         now = self._runner.clock()
+        self._check_source(request)
         settings, template = await self._checked(request, now)
         rules.check_room(
             len(await asyncio.to_thread(self._store.list_by_name, org)), s.MAX_SCHEDULES
@@ -93,6 +97,7 @@ class ScheduleOperations:
     ) -> s.ScheduleView:
         known = await asyncio.to_thread(self._existing, params.name)
         now = self._runner.clock()
+        self._check_source(request)
         if request.what == known.what:  # its pipeline may be deleted by now
             call = None if known.on is None else known.on.call
             request = _with_call(request, call)
@@ -111,6 +116,10 @@ class ScheduleOperations:
         if known.on is not None or settings.on is not None:
             await asyncio.to_thread(self._caller.connect, params.name, settings.on)
         return view
+
+    def _check_source(self, request: s.ScheduleSettings) -> None:
+        if request.on is not None:
+            self._caller.check_source(request.on)
 
     async def _checked(
         self, request: s.ScheduleSettings, now: float

@@ -13,7 +13,10 @@ from urllib.parse import unquote
 
 from moto.awslambda.responses import LambdaResponse
 from moto.core.exceptions import AWSError
+from moto.events.models import Rule
+from moto.events.utils import _BASE_EVENT_MESSAGE
 
+from conducto_core.events.rules.patterns import matches
 from conducto_core.installation.names import function_name
 from conducto_emulator.faults.latency import LAMBDA_ASYNC_PAYLOAD, LAMBDA_SYNC_PAYLOAD, Dice
 from conducto_emulator.faults.strict import Strictness
@@ -94,30 +97,6 @@ class AsyncCalls:
 Function = Callable[[dict[str, Any], Any], Any]
 #: Event patterns and the functions that they trigger.
 Rules = Iterable[tuple[Mapping[str, Any], Function]]
-
-
-def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
-    """Return whether an event matches a pattern.
-
-    Only exact values and prefixes are supported.
-    """
-    return all(_field_matches(wanted, event.get(name)) for name, wanted in pattern.items())
-
-
-def _field_matches(wanted: object, value: object) -> bool:
-    if isinstance(wanted, Mapping):
-        return isinstance(value, Mapping) and matches(wanted, value)
-    if not isinstance(wanted, Sequence):
-        raise TypeError(f"a field of a pattern must be a list or an object, got {wanted!r}")
-    return any(_value_matches(each, value) for each in wanted)
-
-
-def _value_matches(wanted: object, value: object) -> bool:
-    if isinstance(wanted, Mapping):
-        if list(wanted) != ["prefix"]:
-            raise ValueError(f"the emulator does not support this pattern: {dict(wanted)}")
-        return isinstance(value, str) and value.startswith(str(wanted["prefix"]))
-    return bool(wanted == value)
 
 
 class EventBus:
@@ -203,6 +182,32 @@ class EventBus:
     def _call(self, function: Function, event: dict[str, Any], delay: float) -> None:
         if not self._leaving.is_set():
             self._calls.submit(str(event["detail-type"]), partial(function, event, None), delay)
+
+
+# ----------------------------------------------------------------------------------------
+# Rules that the functions create in moto's EventBridge, for PutEvents and objects in S3.
+
+
+_WHOLE_EVENT = "<aws.events.event.json>"
+
+
+def install_rules(call: "Call", stage: str, functions: tuple[str, ...], later: AsyncCalls) -> None:
+    """Make moto's rules invoke functions of the installation."""
+    known = {function_name(stage, name): name for name in functions}
+
+    def send(self: Rule, event: dict[str, Any], transform_input: bool = True) -> None:  # noqa: ARG001
+        pattern = self.event_pattern.get_pattern()
+        if self.state != "ENABLED" or not pattern or not matches(pattern, event):
+            return
+        if event["id"] == _BASE_EVENT_MESSAGE["id"]:  # all of moto's events of S3 have this one
+            event = {**event, "id": str(uuid.uuid4())}
+        for target in self.targets:
+            name = known[target["Arn"].rpartition(":")[2]]
+            template = target["InputTransformer"]["InputTemplate"]
+            body = json.loads(template.replace(_WHOLE_EVENT, json.dumps(event)))
+            later.submit(name, partial(call, name, body))
+
+    Rule.send_to_targets = send  # type: ignore[method-assign]
 
 
 # ----------------------------------------------------------------------------------------

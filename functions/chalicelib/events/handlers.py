@@ -5,15 +5,18 @@ minute those whose invocation was lost.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from secrets import token_urlsafe
+from typing import Any
 
 from chalicelib.dependencies import Dependencies
 from chalicelib.errors import ConflictError
-from conducto_core.api.operation import API_ROOT
+from conducto_core.api.operation import API_ROOT, Permission
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.events.intake import EventIntake
 from conducto_core.events.model import EventRule, NewHook
+from conducto_core.events.rules.patterns import matches
+from conducto_core.events.rules.payloads import bus_event, pattern_of
 from conducto_core.triggers.rules.providers import SignatureError
 
 logger = logging.getLogger(__name__)
@@ -56,6 +59,38 @@ class EventHooks:
             logger.exception("an event waits for the schedule", extra={"trigger": name})
 
 
+def take_bus_event(
+    cloud: Dependencies, org: str, name: str, event: Mapping[str, Any]
+) -> tuple[str, str] | None:
+    """Store an event of EventBridge; return the trigger that it fires, if any.
+
+    A rule outlives its trigger if its deletion was interrupted.
+    """
+    trigger = cloud.schedules.get(org, name)
+    pattern = None if trigger is None or trigger.on is None else pattern_of(trigger.on)
+    if pattern is None or not matches(pattern, event):
+        logger.warning("an event has no trigger", extra={"org": org, "trigger": name})
+        return None
+    _intake(cloud).add(org, name, bus_event(event))
+    return org, name
+
+
+def check_source(cloud: Dependencies, rule: EventRule, permissions: Collection[str]) -> None:
+    """Check that a member may create a trigger with a rule.
+
+    Raises:
+        RefusedError: Its events are those of the AWS account, which the member may not receive.
+    """
+    if pattern_of(rule) is None:
+        return
+    if cloud.event_rules is None:
+        raise RefusedError(
+            f"triggers by {rule.source} are off in this installation; deploy with -c events=true"
+        )
+    if Permission.MANAGE_ORGANISATION not in permissions:
+        raise RefusedError("only administrators add triggers by events of the AWS account")
+
+
 def _intake(cloud: Dependencies) -> EventIntake:
     return EventIntake(cloud.schedules, cloud.clock, cloud.deliveries.count)
 
@@ -72,6 +107,13 @@ def connect(cloud: Dependencies, org: str, name: str, rule: EventRule | None) ->
     """Subscribe a trigger to the events of a rule; None: end its subscription and its webhook."""
     if rule is None or rule.source != "webhook":
         _replace(cloud, org, name, {})
+    if cloud.event_rules is None:
+        return
+    pattern = None if rule is None else pattern_of(rule)
+    if pattern is None:
+        cloud.event_rules.delete(org, name)
+    else:
+        cloud.event_rules.put(org, name, pattern)
 
 
 def _replace(

@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib.api.callers import current_user
 from chalicelib.dependencies import Dependencies
-from chalicelib.events.handlers import connect, new_hook
+from chalicelib.events.handlers import check_source, connect, new_hook
 from chalicelib.people.port import Identity
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.launch_queue import turn_of
@@ -45,6 +45,7 @@ class CloudScheduleCaller:
 
     def __init__(self, cloud: Dependencies, pipelines: CloudPipelines, identity: Identity) -> None:
         self._cloud = cloud
+        self._permissions = identity.permissions
         self.org = identity.org
         self.user = identity.user
         self._pipelines = pipelines
@@ -56,6 +57,10 @@ class CloudScheduleCaller:
     async def with_script(self, settings: ScheduleSettings) -> ScheduleSettings:
         """Return the settings: the cloud has no scripts."""
         return settings
+
+    def check_source(self, rule: EventRule) -> None:
+        """Check that the caller may create a trigger with a rule."""
+        check_source(self._cloud, rule, self._permissions)
 
     def new_hook(self, name: str) -> NewHook:
         """Return the webhook of a trigger with a new secret."""

@@ -11,6 +11,7 @@ from conducto_local.agent.files import AgentFiles
 from conducto_local.agent.state_dir import StateDir
 from conducto_local.engine.factory import open_engines
 from conducto_local.events.handlers import LocalHooks
+from conducto_local.events.watch import DirectoryWatch
 from conducto_local.notifications.outbox import Channels, Outbox
 from conducto_local.notifications.store import CommandAddresses, RulesFile, settings_of
 from conducto_local.programs.handlers import ScheduledScripts
@@ -39,11 +40,13 @@ class Runner:
     pipelines: LocalPipelines
     keeper: RetentionScheduler
     timer: ScheduleTimer
+    watch: DirectoryWatch
     scheduler: Scheduler
     store: SqliteStore
     engine_contexts: Mapping[str, EngineContext]
 
     async def close(self) -> None:
+        await self.watch.close()
         await self.timer.close()
         await self.pipelines.close()
         await self.keeper.close()
@@ -93,6 +96,7 @@ async def open_parts(
         runner.scheduler.notifier.recover()
         runner.keeper.begin()
         runner.timer.begin()
+        runner.watch.begin()
         yield runner
     finally:
         await runner.close()
@@ -150,8 +154,8 @@ def _runner(
     scheduler.notifier.diagnoses = pipelines
     pipelines.cache = store.cache
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
-    timer = _schedule_timer(home, store, scheduler, pipelines, clock)
-    return Runner(pipelines, keeper, timer, scheduler, store, engine_contexts)
+    timer, watch = _schedule_timer(home, store, scheduler, pipelines, clock)
+    return Runner(pipelines, keeper, timer, watch, scheduler, store, engine_contexts)
 
 
 def _schedule_timer(
@@ -160,7 +164,7 @@ def _schedule_timer(
     scheduler: Scheduler,
     pipelines: LocalPipelines,
     clock: Clock | None,
-) -> ScheduleTimer:
+) -> tuple[ScheduleTimer, DirectoryWatch]:
     target = LocalScheduleTarget(pipelines, ScheduledScripts(home))
     wall = (Clock() if clock is None else clock).wall
     runner = OneAtATime(store.schedules, target, wall)
@@ -169,7 +173,7 @@ def _schedule_timer(
     hooks = LocalHooks(files, store.schedules, wall, timer.wake, AgentUrl(files).now)
     caller = LocalScheduleCaller(pipelines, timer.wake, hooks)
     pipelines.schedules, pipelines.hooks = EventOperations(runner, caller), hooks
-    return timer
+    return timer, DirectoryWatch(store.schedules, hooks.intake, timer.wake)
 
 
 class AgentUrl:

@@ -6,35 +6,8 @@ import threading
 import time
 from typing import Any
 
-import pytest
-
 from conducto_emulator.faults.strict import Strictness
-from conducto_emulator.lambdas.events import AsyncCalls, EventBus, matches
-
-EVENT = {"source": "aws.ecs", "detail": {"lastStatus": "STOPPED", "group": "conducto:org:w"}}
-
-
-@pytest.mark.parametrize(
-    ("pattern", "matched"),
-    [
-        ({"source": ["aws.ecs"]}, True),
-        ({"source": ["aws.s3", "aws.ecs"]}, True),
-        ({"source": ["aws.s3"]}, False),
-        ({"source": ["aws.ecs"], "detail": {"lastStatus": ["STOPPED"]}}, True),
-        ({"source": ["aws.ecs"], "detail": {"lastStatus": ["RUNNING"]}}, False),
-        ({"detail": {"group": [{"prefix": "conducto:"}]}}, True),
-        ({"detail": {"group": [{"prefix": "other:"}]}}, False),
-        ({"detail": {"missing": ["x"]}}, False),
-        ({"source": {"x": ["y"]}}, False),
-    ],
-)
-def test_patterns(pattern: dict[str, Any], matched: bool) -> None:
-    assert matches(pattern, EVENT) is matched
-
-
-def test_a_pattern_that_is_not_known_is_an_error_and_no_match() -> None:
-    with pytest.raises(ValueError, match="anything-but"):
-        matches({"source": [{"anything-but": "x"}]}, EVENT)
+from conducto_emulator.lambdas.events import AsyncCalls, EventBus
 
 
 class Function:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.functions.people.test_people import ORG, Office
 
-from chalicelib.events.handlers import EventHooks
+from chalicelib.events.aws import EventBridgeRules
+from chalicelib.events.handlers import EventHooks, take_bus_event
 from chalicelib.schedules.handlers import schedule_runner, serve_schedules
 from chalicelib.triggers.port import GitRef
 from chalicelib.triggers.triggers import TriggerHooks
@@ -23,7 +24,11 @@ from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.operations import NODE
 from conducto_core.schedules import operations as schedules
 from conducto_core.triggers.rules.providers import generic_headers
+from support.cloud.aws import aws
 from support.trees import form, leaf, serial
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PARAMETERS = [
     {"name": "country", "type": {"type": "string"}, "required": True},
@@ -53,8 +58,8 @@ class Refs:
 class Shop:
     """An organisation with a trigger, and the functions that take its events."""
 
-    def __init__(self, **rule: Any) -> None:
-        self.office = Office(refs=Refs())
+    def __init__(self, event_rules: Buses | None = None, **rule: Any) -> None:
+        self.office = Office(refs=Refs(), event_rules=event_rules)
         self.world = self.office.world
         self.ann = self.office.join("ann")
         self.admin = self.office.join("bea", Role.ADMIN)
@@ -91,6 +96,7 @@ class Shop:
             asyncio.run(schedule_runner(self.world.engine).serve(*self.started.pop(0)))
 
     def sent(self, payload: Any, **headers: str) -> dict[str, Any]:
+        self.world.now += 1
         bearer = {"authorization": f"Bearer {self.secret}"}
         assert self.send(payload, {**bearer, **headers}) == 202
         self.process()
@@ -296,3 +302,84 @@ def test_deleted_trigger_takes_nothing_and_leaves_nothing(shop: Shop) -> None:
     assert shop.send({"n": 2}) == 404
     assert shop.world.cloud.vault.read("hook/acme/orders") == {}
     assert shop.world.cloud.schedules.event(ORG, "orders", firing["event"]["mark"]) is None
+
+
+# ---- events of the AWS account -------------------------------------------------------------------
+
+
+class Buses:
+    """Records the patterns of rules."""
+
+    def __init__(self) -> None:
+        self.patterns: dict[tuple[str, str], Any] = {}
+
+    def put(self, org: str, name: str, pattern: Mapping[str, Any]) -> None:
+        self.patterns[org, name] = pattern
+
+    def delete(self, org: str, name: str) -> None:
+        self.patterns.pop((org, name), None)
+
+
+PATTERN = json.dumps({"source": ["acme.shop"], "detail": {"total": [{"numeric": [">", 10]}]}})
+
+
+def order(total: float, event_id: str = "e-1") -> dict[str, Any]:
+    detail = {"total": total}
+    return {"id": event_id, "source": "acme.shop", "detail-type": "Order", "detail": detail}
+
+
+def test_event_of_the_account_fires_its_trigger_once() -> None:
+    buses = Buses()
+    shop = Shop(buses)
+    what = {"kind": "template", "pipeline": shop.template}
+    body = {"name": "big", "on": {"source": "eventbridge", "pattern": PATTERN}, "what": what}
+    refused = shop.office.call(schedules.CREATE_SCHEDULE, shop.ann, body)
+    assert (refused[0], refused[1]["detail"]) == (
+        409, "only administrators add triggers by events of the AWS account",
+    )  # fmt: skip
+    assert shop.office.call(schedules.CREATE_SCHEDULE, shop.admin, body)[0] == 200
+    assert buses.patterns == {(ORG, "big"): json.loads(PATTERN)}
+
+    cloud = shop.world.cloud
+    assert take_bus_event(cloud, ORG, "big", order(12)) == (ORG, "big")
+    assert take_bus_event(cloud, ORG, "big", order(12)) == (ORG, "big")
+    assert take_bus_event(cloud, ORG, "big", order(5, "e-2")) is None
+    assert take_bus_event(cloud, ORG, "gone", order(12)) is None
+    (firing,) = shop.firings("big")
+    assert (firing["event"]["type"], firing["event"]["id"]) == ("Order", "e-1")
+
+    shop.office.call(schedules.DELETE_SCHEDULE, shop.admin, name="big")
+    assert buses.patterns == {}
+
+
+def test_events_of_the_account_are_off_by_default(shop: Shop) -> None:
+    what = {"kind": "template", "pipeline": shop.template}
+    body = {"name": "raw", "on": {"source": "s3", "bucket": "acme-raw"}, "what": what}
+
+    status, problem = shop.office.call(schedules.CREATE_SCHEDULE, shop.admin, body)
+
+    assert (status, "deploy with -c events=true" in problem["detail"]) == (409, True)
+
+
+def test_rules_of_eventbridge_route_to_the_function() -> None:
+    with aws() as clients:
+        rules = EventBridgeRules(clients, "conducto-dev_event-", FUNCTION)
+        events = clients.get("events")
+
+        rules.put(ORG, "a" * 64, {"source": ["acme.shop"]})
+        (rule,) = events.list_rules()["Rules"]
+        (target,) = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+
+        assert rule["Name"].startswith("conducto-dev_event-")
+        assert json.loads(rule["EventPattern"]) == {"source": ["acme.shop"]}
+        assert target["Arn"] == FUNCTION
+        template = target["InputTransformer"]["InputTemplate"]
+        assert json.loads(template.replace("<aws.events.event.json>", "{}")) == {
+            "trigger": [ORG, "a" * 64], "event": {},
+        }  # fmt: skip
+        for _ in range(2):
+            rules.delete(ORG, "a" * 64)
+            assert events.list_rules()["Rules"] == []
+
+
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:conducto-dev-hook-event"

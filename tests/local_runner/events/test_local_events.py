@@ -70,7 +70,8 @@ def ended(ann: Person, name: str) -> dict[str, Any]:
     """Return the newest firing of a trigger when it has failed or its pipeline has ended."""
     until = time.monotonic() + 120
     while time.monotonic() < until:
-        firing: dict[str, Any] = ann.read("trigger", "firings", name)["firings"][0]
+        firings = ann.read("trigger", "firings", name)["firings"]
+        firing: dict[str, Any] = firings[0] if firings else {"state": "none", "outcome": None}
         if firing["state"] == "failed" or firing["outcome"] is not None:
             return firing
         time.sleep(0.2)
@@ -141,3 +142,20 @@ def test_invalid_options_are_rejected(
 
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_new_file_launches_the_script(ann: Person, program: str) -> None:
+    inbox = ann.base / "inbox"
+    inbox.mkdir()
+    ann.ask(
+        "trigger", "add", "inbox", "--event=watch", "--directory=inbox", f"--program={program}",
+        "--param=country=$.name", "--param=count=$.size",
+    )  # fmt: skip
+
+    (inbox / "FR").write_text("12345")
+
+    firing = ended(ann, "inbox")
+    assert firing["outcome"] == "done"
+    printed = json.loads(ann.ask("logs", firing["pipeline"], "/load", "--stdout").stdout)
+    assert printed[:2] == ["FR", 5]
+    assert printed[2]["path"] == str(inbox / "FR")

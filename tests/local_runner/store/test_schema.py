@@ -50,6 +50,7 @@ def test_every_table_but_that_of_pipelines_is_emptied_by_a_deletion(path: Path) 
         "pipelines",
         "schedules",
         "firings",
+        "events",
         *OWNED,
     }
 

@@ -218,6 +218,15 @@ def _builds(params: _Params) -> list[_Wish]:
 
 
 #: ``{(boto3 service, operation): its needs}``.
+def _rule(name: str) -> Callable[[_Params], str]:
+    return lambda params: _arn("events", f"rule/{params[name]}")
+
+
+def _put_targets(params: _Params) -> list[_Wish]:
+    targets = tuple(each["Arn"] for each in params["Targets"])
+    return [("events:PutTargets", _rule("Rule")(params), {"events:TargetArn": targets})]
+
+
 NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
     ("apigatewaymanagementapi", "DeleteConnection"): _simply(
         "execute-api:ManageConnections",
@@ -264,6 +273,10 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
     ("ecs", "StopTask"): _tasks("ecs:StopTask", "task"),
     ("efs", "CreateAccessPoint"): _create_access_point,
     ("efs", "DeleteAccessPoint"): _delete_access_point,
+    ("events", "DeleteRule"): _simply("events:DeleteRule", _rule("Name")),
+    ("events", "PutRule"): _simply("events:PutRule", _rule("Name")),
+    ("events", "PutTargets"): _put_targets,
+    ("events", "RemoveTargets"): _simply("events:RemoveTargets", _rule("Rule")),
     ("lambda", "Invoke"): _simply(
         "lambda:InvokeFunction", lambda params: _arn("lambda", f"function:{params['FunctionName']}")
     ),

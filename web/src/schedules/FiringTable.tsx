@@ -1,7 +1,15 @@
-import type { Firing, FiringCause, FiringState } from "@/api/schema";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { messageOf } from "@/api/client";
+import type { EventOrigin, Firing, FiringCause, FiringState } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { Code } from "@/components/Code";
+import { toast } from "@/components/toasts";
 import { moment } from "@/lib/time";
 import { ListTable } from "@/people/ListTable";
 import styles from "@/people/Table.module.css";
+import { schedulesApi } from "@/schedules/api/schedules";
 import { PipelineLink } from "@/schedules/ScheduleTexts";
 
 const CAUSES: Record<FiringCause, string> = {
@@ -10,6 +18,8 @@ const CAUSES: Record<FiringCause, string> = {
   backfill: "backfill",
   manual: "by hand",
   chain: "after a pipeline",
+  event: "event",
+  replay: "replay",
 };
 
 export const STATES: Record<FiringState, string> = {
@@ -22,7 +32,7 @@ export const STATES: Record<FiringState, string> = {
 };
 
 /** The history of a schedule, the newest firing first. */
-export function FiringTable({ firings }: { firings: readonly Firing[] }) {
+export function FiringTable({ name, firings }: { name: string; firings: readonly Firing[] }) {
   return (
     <ListTable columns={["Due", "State", "Pipeline", "Cause", "Reason"]}>
       {firings.map((firing) => (
@@ -33,10 +43,56 @@ export function FiringTable({ firings }: { firings: readonly Firing[] }) {
           </td>
           <td>{firing.pipeline === null ? null : <PipelineLink id={firing.pipeline} />}</td>
           <td className="muted">{CAUSES[firing.cause]}</td>
-          <td className={styles.wide}>{firing.why}</td>
+          <td className={styles.wide}>
+            {firing.why}
+            {firing.event === null ? null : (
+              <Payload name={name} firing={firing.id} event={firing.event} />
+            )}
+          </td>
         </tr>
       ))}
     </ListTable>
+  );
+}
+
+/** The payload of an event, which is fetched when it is opened, and a button that repeats it. */
+function Payload(props: { name: string; firing: string; event: EventOrigin }) {
+  const { name, firing, event } = props;
+  const client = useQueryClient();
+  const [open, setOpen] = useState(false);
+  const found = useQuery({
+    queryKey: ["payload", name, firing],
+    queryFn: ({ signal }) => schedulesApi.payload(name, firing, signal),
+    enabled: open,
+    retry: false,
+  });
+  const replay = useMutation({
+    mutationFn: () => schedulesApi.replay(name, firing),
+    onSuccess: ({ pipeline, why, state }) =>
+      pipeline === null
+        ? toast(why ?? STATES[state], state === "failed" ? "error" : undefined)
+        : toast(`Launched ${pipeline}`),
+    onError: (error: Error) => toast(messageOf(error), "error"),
+    onSettled: () => client.invalidateQueries({ queryKey: ["firings", name] }),
+  });
+  const about = [event.type, event.source, event.id].filter((each) => each !== "").join(" · ");
+  return (
+    <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <summary>
+        Payload
+        {event.count > 1 ? ` of the last of ${event.count} events` : ""}
+        {about === "" ? null : <span className="muted"> {about}</span>}
+      </summary>
+      {found.error === null ? null : <p className="state-error">{messageOf(found.error)}</p>}
+      {found.data === undefined ? null : (
+        <>
+          <Code text={JSON.stringify(found.data.payload, null, 2)} label="Payload" />
+          <Button onClick={() => replay.mutate()} disabled={replay.isPending}>
+            Replay
+          </Button>
+        </>
+      )}
+    </details>
   );
 }
 

@@ -55,7 +55,7 @@ export function SchedulePage({ params }: PageProps) {
         {firings === undefined ? null : firings.length === 0 ? (
           <p className="muted">It has not fired yet.</p>
         ) : (
-          <FiringTable firings={firings} />
+          <FiringTable name={name} firings={firings} />
         )}
         {history.data?.more === true ? (
           <Button onClick={() => setLimit(Math.min(1000, limit + PAGE))}>Show older firings</Button>

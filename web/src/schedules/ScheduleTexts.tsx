@@ -1,15 +1,26 @@
-import type { Schedule } from "@/api/schema";
+import type { EventRule, Schedule } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { useCronText } from "@/schedules/useCronText";
 
 const ENDS = { done: "is done", failed: "failed", any: "ended" };
 
-/** The times of a schedule as a sentence, or the pipelines that it follows. */
-export function When({ schedule: { after, cron, zone } }: { schedule: Schedule }) {
+/** The times of a schedule as a sentence, the pipelines that it follows, or its events. */
+export function When({ schedule: { after, cron, on, zone } }: { schedule: Schedule }) {
+  if (on !== null) return <>{eventsText(on)}</>;
   if (after !== null) {
     return <>{`After “${after.title ?? after.program ?? ""}” ${ENDS[after.state]}`}</>;
   }
   return <CronText cron={cron ?? ""} zone={zone} />;
+}
+
+function eventsText({ source, bucket, prefix, suffix, directory, debounce }: EventRule): string {
+  const events = {
+    webhook: "For each webhook",
+    eventbridge: "For events of EventBridge",
+    s3: `For new objects in ${bucket ?? ""}/${prefix}*${suffix}`,
+    watch: `For new files in ${directory ?? ""}`,
+  }[source];
+  return debounce > 0 ? `${events}, when none has arrived for ${debounce} s` : events;
 }
 
 function CronText({ cron, zone }: { cron: string; zone: string }) {

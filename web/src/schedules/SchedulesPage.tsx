@@ -39,7 +39,9 @@ export function SchedulesPage() {
         )
       }
     >
-      <p className="muted">Launch pipelines at given times, or when other pipelines end.</p>
+      <p className="muted">
+        Launch pipelines at given times, when other pipelines end, or for events.
+      </p>
       {schedules === undefined ? (
         <QueryPlaceholder query={list} rows={4} />
       ) : schedules.length === 0 ? (

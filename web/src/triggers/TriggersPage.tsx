@@ -69,7 +69,11 @@ export function TriggersPage() {
     >
       <p className="muted">
         Launch pipelines when something happens in a git repository, by its file{" "}
-        <code>.conducto.cfg</code>.
+        <code>.conducto.cfg</code>. Triggers by other events are among the{" "}
+        <a href="/schedules" onClick={followLink}>
+          schedules
+        </a>
+        .
       </p>
       {triggers === undefined ? (
         <QueryPlaceholder query={list} rows={3} />

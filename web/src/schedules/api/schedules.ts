@@ -5,6 +5,7 @@ import type {
   Firing,
   FiringList,
   NewSchedule,
+  PayloadView,
   ScheduleDeleted,
   ScheduleList,
   ScheduleView,
@@ -24,5 +25,9 @@ export const schedulesApi = {
   pause: (name: string) => post<ScheduleView>(path(name, "/pause")),
   resume: (name: string) => post<ScheduleView>(path(name, "/resume")),
   fire: (name: string) => post<Firing>(path(name, "/fire")),
+  payload: (name: string, firing: string, signal?: AbortSignal) =>
+    get<PayloadView>(path(name, `/firings/${encodeURIComponent(firing)}/payload`), {}, signal),
+  replay: (name: string, firing: string) =>
+    post<Firing>(path(name, `/firings/${encodeURIComponent(firing)}/replay`)),
   remove: (name: string) => write<ScheduleDeleted>("DELETE", path(name)),
 };
