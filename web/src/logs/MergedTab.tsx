@@ -377,7 +377,7 @@ function Options({ filter, log }: { filter: MergedFilter; log: LogScroll }) {
   );
 }
 
-/** What was searched and what was not: "no match" is true only at the end. */
+/** The numbers of searched and of unread commands, with reasons. */
 function Truth({ output, filter }: { output: MergedOutput; filter: MergedFilter }) {
   const { commands, left, unread, nextTry, reading } = output;
   const now = useNow(nextTry !== null);
