@@ -18,7 +18,6 @@ from heapq import heappop, heappush
 from math import inf
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from conducto_core.command.output import LineTime
 from conducto_core.logs.model import Level, MergedPageParams, UnreadOutput
 from conducto_core.run.model.params import Stream
 from conducto_core.run.model.records import AttemptRecord
@@ -79,7 +78,7 @@ class OutputReader(Protocol):
 
     def times(
         self, command: OutputCommand, stream: Stream, start: int, end: int
-    ) -> Sequence[LineTime]:
+    ) -> Sequence[tuple[int, float]]:
         """Return the records of the times of a part, with the last one in front of it."""
 
     def map(self, function: Callable[[T], R], values: Sequence[T]) -> Iterable[R]:
