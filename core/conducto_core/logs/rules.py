@@ -416,7 +416,8 @@ class Scan:
         if self._on:
             return 0
         moment, entries = self._left(count)
-        return sum(self._is_unread_at(each, moment, entries) for each in self._chosen)
+        unread = sum(self._is_unread_at(each, moment, entries) for each in self._chosen)
+        return unread + self._old + self._busy
 
     def _is_unread_at(
         self, command: OutputCommand, moment: float, entries: Mapping[bytes, int]

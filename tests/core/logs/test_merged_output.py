@@ -223,6 +223,7 @@ def test_more_commands_than_the_maximum_are_named() -> None:
     (unread,) = scan.unread()
     assert unread.count == 5
     assert "newest 1,000" in unread.reason
+    assert scan.left(len(page)) == 5
 
 
 def test_many_running_commands_have_a_short_cursor() -> None:
