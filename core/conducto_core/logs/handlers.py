@@ -21,8 +21,10 @@ from conducto_core.logs.model import (
     MergedPageParams,
 )
 from conducto_core.logs.rules import (
+    MAX_COMMANDS,
     MAX_SCANNED_BYTES,
     MAX_SCANNED_LINES,
+    MAX_SEARCHED,
     Cursor,
     CursorError,
     OutputCommand,
@@ -200,8 +202,9 @@ async def merged_page(
     except CursorError as error:
         raise RefusedError(str(error)) from error
     streams = ("stdout", "stderr") if params.stream is None else (params.stream,)
-    scan = Scan(listed.commands, reader, cursor, listed.at, streams)
     filters = params.text is not None or params.level is not None
+    maximum = MAX_SEARCHED if filters else MAX_COMMANDS
+    scan = Scan(listed.commands, reader, cursor, listed.at, streams, maximum=maximum)
     await asyncio.to_thread(scan.read, MAX_SCANNED_LINES if filters else params.limit)
     hits = await asyncio.to_thread(_levelled, scan.read_lines, params.level)
     matches = {} if params.text is None else await _matching(params, scan.read_lines, hits)

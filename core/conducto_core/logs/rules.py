@@ -23,8 +23,9 @@ from conducto_core.run.model.params import Stream
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.tree.model import is_within
 
-#: Maximum commands in a sequence: the newest. Of running ones, maximum number that is read.
+#: Maximum commands in a sequence and in one with a filter: the newest; and of running ones.
 MAX_COMMANDS = 1000
+MAX_SEARCHED = 20_000
 MAX_RUNNING = 250
 #: Maximum lines, bytes and commands that one request reads for a filter.
 MAX_SCANNED_LINES = 20_000
@@ -200,6 +201,8 @@ class Scan:
         cursor: Cursor | None,
         now: float,
         streams: Sequence[Stream] = _STREAMS,
+        *,
+        maximum: int = MAX_COMMANDS,
     ) -> None:
         """Choose the commands to read.
 
@@ -209,7 +212,9 @@ class Scan:
             cursor: Where to read from; None is the end.
             now: When the commands were listed.
             streams: Streams to read.
+            maximum: Maximum number of commands.
         """
+        self._maximum = maximum
         self.read_lines: list[ReadLine] = []
         self._reader = reader
         self._cursor = cursor
@@ -240,7 +245,7 @@ class Scan:
         if len(running) > MAX_RUNNING:
             running.sort(key=lambda each: (not is_known(each), -each.started))
         ended = sorted((e for e in printing if e.ended is not None), key=lambda one: -one.until)
-        chosen = [*running[:MAX_RUNNING], *ended][:MAX_COMMANDS]
+        chosen = [*running[:MAX_RUNNING], *ended][: self._maximum]
         return chosen, max(0, len(running) - MAX_RUNNING)
 
     def _is_unread(self, command: OutputCommand) -> bool:
@@ -480,7 +485,7 @@ class Scan:
             reason = f"more than {MAX_RUNNING} print at the same time; open a smaller group"
             found.append(UnreadOutput(count=self._busy + dropped, reason=reason))
         if self._old > 0:
-            reason = f"only the newest {MAX_COMMANDS:,} are merged; open a smaller group"
+            reason = f"only the newest {self._maximum:,} are merged; open a smaller group"
             found.append(UnreadOutput(count=self._old, reason=reason))
         return found
 
