@@ -21,14 +21,16 @@ from conducto_core.logs.model import (
     MergedPageParams,
 )
 from conducto_core.logs.rules import (
+    MAX_COMMANDS,
     MAX_SCANNED_BYTES,
     MAX_SCANNED_LINES,
+    MAX_SEARCHED,
     STREAMS,
     Cursor,
     CursorError,
     OutputCommand,
     OutputReader,
-    Piece,
+    ReadLine,
     Scan,
     commands_of,
     has_level,
@@ -201,17 +203,18 @@ async def merged_page(
     except CursorError as error:
         raise RefusedError(str(error)) from error
     streams = STREAMS if params.stream is None else (params.stream,)
-    scan = Scan(listed.commands, reader, cursor, listed.at, streams)
     filters = params.text is not None or params.level is not None
+    maximum = MAX_SEARCHED if filters else MAX_COMMANDS
+    scan = Scan(listed.commands, reader, cursor, listed.at, streams, maximum=maximum)
     await asyncio.to_thread(scan.read, MAX_SCANNED_LINES if filters else params.limit)
-    hits = await asyncio.to_thread(_levelled, scan.pieces, params.level)
-    matches = {} if params.text is None else await _matching(params, scan.pieces, hits)
+    hits = await asyncio.to_thread(_levelled, scan.read_lines, params.level)
+    matches = {} if params.text is None else await _matching(params, scan.read_lines, hits)
     if params.text is not None:
         hits = [place for place in hits if place in matches]
     shown = hits[: params.limit]
-    count = shown[-1] + 1 if len(hits) > params.limit else len(scan.pieces)
+    count = shown[-1] + 1 if len(hits) > params.limit else len(scan.read_lines)
     back, following = scan.back(count), scan.next(count)
-    nodes, lines = _lines_of(scan.pieces, shown, matches)
+    nodes, lines = _lines_of(scan.read_lines, shown, matches)
     return MergedPage(
         nodes=nodes,
         lines=lines,
@@ -223,22 +226,22 @@ async def merged_page(
     )
 
 
-def _levelled(pieces: Sequence[Piece], wanted: Level | None) -> list[int]:
-    """Return the places of the pieces with a level."""
+def _levelled(read_lines: Sequence[ReadLine], wanted: Level | None) -> list[int]:
+    """Return the places of the lines with a level."""
     return [
         place
-        for place, piece in enumerate(pieces)
-        if wanted is None or has_level(level_of(piece.text, piece.opened.stream), wanted)
+        for place, read_line in enumerate(read_lines)
+        if wanted is None or has_level(level_of(read_line.text, read_line.opened.stream), wanted)
     ]
 
 
 async def _matching(
-    params: MergedPageParams, pieces: Sequence[Piece], places: Sequence[int]
+    params: MergedPageParams, read_lines: Sequence[ReadLine], places: Sequence[int]
 ) -> dict[int, SearchHit]:
-    """Return the pieces that match, by place; patterns are searched in a process of their own."""
+    """Return the lines that match, by place; patterns are searched in a process of their own."""
     with NamedTemporaryFile(prefix="conducto-output-") as file:
         for place in places:
-            file.write(pieces[place].text.replace("\n", " ").encode(errors="replace") + b"\n")
+            file.write(read_lines[place].text.replace("\n", " ").encode(errors="replace") + b"\n")
         file.flush()
         query = SearchQuery(
             file.name,
@@ -254,22 +257,22 @@ async def _matching(
 
 
 def _lines_of(
-    pieces: Sequence[Piece], shown: Iterable[int], matches: dict[int, SearchHit]
+    read_lines: Sequence[ReadLine], shown: Iterable[int], matches: dict[int, SearchHit]
 ) -> tuple[tuple[MergedNode, ...], tuple[MergedLine, ...]]:
     """Return the lines of a page in the order of time, and their commands."""
     places: dict[tuple[str, int], int] = {}
     lines: list[MergedLine] = []
-    chosen = sorted(((pieces[at], matches.get(at)) for at in shown), key=_order)
-    for piece, hit in chosen:
-        command, stream = piece.opened.command, piece.opened.stream
+    chosen = sorted(((read_lines[at], matches.get(at)) for at in shown), key=_order)
+    for read_line, hit in chosen:
+        command, stream = read_line.opened.command, read_line.opened.stream
         lines.append(
             MergedLine(
                 node=places.setdefault((command.path, command.attempt), len(places)),
                 stream=stream,
-                time=piece.time,
-                offset=piece.start,
-                level=level_of(piece.text, stream),
-                text=piece.text[:MAX_MERGED_TEXT] if hit is None else hit.text,
+                time=read_line.time,
+                offset=read_line.start,
+                level=level_of(read_line.text, stream),
+                text=read_line.text[:MAX_MERGED_TEXT] if hit is None else hit.text,
                 match=None if hit is None else (hit.start, hit.end),
             )
         )
@@ -277,6 +280,6 @@ def _lines_of(
     return nodes, tuple(lines)
 
 
-def _order(found: tuple[Piece, SearchHit | None]) -> tuple[float, tuple[str, int, str], int]:
-    piece = found[0]
-    return piece.time, piece.opened.rank, piece.start
+def _order(found: tuple[ReadLine, SearchHit | None]) -> tuple[float, tuple[str, int, str], int]:
+    read_line = found[0]
+    return read_line.time, read_line.opened.rank, read_line.start

@@ -71,7 +71,7 @@ class UnreadOutput(Record):
     """Commands whose output is not in the sequence.
 
     Attributes:
-        reason: What has to change for them to be read.
+        reason: Why, and how they can be read.
         again: The same request may read them a moment later.
     """
 

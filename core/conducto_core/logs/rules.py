@@ -23,8 +23,9 @@ from conducto_core.run.model.params import Stream
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.tree.model import is_within
 
-#: Maximum commands in a sequence: the newest. Of running ones, maximum number that is read.
+#: Maximum commands in a sequence and in one with a filter: the newest; and of running ones.
 MAX_COMMANDS = 1000
+MAX_SEARCHED = 20_000
 MAX_RUNNING = 250
 #: Maximum lines, bytes and commands that one request reads for a filter.
 MAX_SCANNED_LINES = 20_000
@@ -86,7 +87,7 @@ class OutputReader(Protocol):
         """Apply a function that reads, at the same time if that is faster."""
 
 
-class Piece(NamedTuple):
+class ReadLine(NamedTuple):
     """A line of a stream, with its positions; of a very long line a part."""
 
     opened: "_Opened"
@@ -172,7 +173,7 @@ class _Opened:
         at: The position up to which it has been read.
         size: Its end; of a growing stream, that of the last complete line.
         growing: Its last line may be incomplete.
-        bound: The time of the piece that was read last; times of a stream never change direction.
+        bound: The time of the last line that was read; times of a stream never change direction.
     """
 
     command: OutputCommand
@@ -183,7 +184,7 @@ class _Opened:
     size: int
     growing: bool
     bound: float | None = None
-    buffer: list[Piece] = field(default_factory=list)
+    buffer: list[ReadLine] = field(default_factory=list)
     failure: str | None = None
 
     @property
@@ -201,6 +202,8 @@ class Scan:
         cursor: Cursor | None,
         now: float,
         streams: Sequence[Stream] = STREAMS,
+        *,
+        maximum: int = MAX_COMMANDS,
     ) -> None:
         """Choose the commands to read.
 
@@ -210,8 +213,10 @@ class Scan:
             cursor: Where to read from; None is the end.
             now: When the commands were listed.
             streams: Streams to read.
+            maximum: Maximum number of commands.
         """
-        self.pieces: list[Piece] = []
+        self._maximum = maximum
+        self.read_lines: list[ReadLine] = []
         self._reader = reader
         self._cursor = cursor
         self._now = now
@@ -241,7 +246,7 @@ class Scan:
         if len(running) > MAX_RUNNING:
             running.sort(key=lambda each: (not is_known(each), -each.started))
         ended = sorted((e for e in printing if e.ended is not None), key=lambda one: -one.until)
-        chosen = [*running[:MAX_RUNNING], *ended][:MAX_COMMANDS]
+        chosen = [*running[:MAX_RUNNING], *ended][: self._maximum]
         return chosen, max(0, len(running) - MAX_RUNNING)
 
     def _is_unread(self, command: OutputCommand) -> bool:
@@ -256,7 +261,7 @@ class Scan:
         """Read at most this number of lines."""
         last: float | None = None
         opened = 0
-        while len(self.pieces) < lines and self._bytes < MAX_SCANNED_BYTES:
+        while len(self.read_lines) < lines and self._bytes < MAX_SCANNED_BYTES:
             while self._waiting and (self._on or not self._heap or self._is_next()):
                 if opened >= MAX_OPENED and not self._on:
                     return
@@ -266,13 +271,13 @@ class Scan:
             if not self._heap:
                 return
             _, _, _, one = heappop(self._heap)
-            piece = one.buffer.pop()
+            read_line = one.buffer.pop()
             if last is not None:  # a clock that was set back does not change the order of pages
-                last = max(last, piece.time) if self._on else min(last, piece.time)
-                piece = piece._replace(time=last)
-            last = piece.time
-            self.pieces.append(piece)
-            self._bytes += piece.end - piece.start
+                last = max(last, read_line.time) if self._on else min(last, read_line.time)
+                read_line = read_line._replace(time=last)
+            last = read_line.time
+            self.read_lines.append(read_line)
+            self._bytes += read_line.end - read_line.start
             self._push(one)
 
     def _is_next(self) -> bool:
@@ -302,7 +307,7 @@ class Scan:
         for stream in self._streams:
             at = known.get(_key(command, stream))
             if at is None and is_partial and not self._on:
-                continue  # the other stream of the command is the one that is left
+                continue  # only the other stream of the command is left
             if at == _WHOLE and self._on:
                 continue
             begin = at or 0
@@ -365,11 +370,11 @@ class Scan:
         if self._on and not data:  # nothing more, or less than its size
             one.size = end
         one.at = end if self._on else start
-        pieces = list(self._pieces(one, data, start))
-        self._bound(one, pieces)
-        one.buffer = pieces[::-1] if self._on else pieces
+        read_lines = list(self._lines_in(one, data, start))
+        self._bound(one, read_lines)
+        one.buffer = read_lines[::-1] if self._on else read_lines
 
-    def _pieces(self, one: _Opened, data: bytes, start: int) -> Iterator[Piece]:
+    def _lines_in(self, one: _Opened, data: bytes, start: int) -> Iterator[ReadLine]:
         command = one.command
         records = list(self._reader.times(command, one.stream, start, start + len(data)))
         latest = command.started
@@ -379,19 +384,19 @@ class Scan:
             while number < len(records) and records[number][0] <= start + at:
                 latest = max(latest, records[number][1])
                 number += 1
-            yield Piece(
+            yield ReadLine(
                 one, start + at, start + end, min(latest, command.until), _text(data, at, end)
             )
             at = end
 
-    def _bound(self, one: _Opened, pieces: list[Piece]) -> None:
+    def _bound(self, one: _Opened, read_lines: list[ReadLine]) -> None:
         """Keep the times of a stream in order across its blocks."""
         bound = one.bound
         if bound is not None:
             pick = max if self._on else min
-            pieces[:] = [each._replace(time=pick(each.time, bound)) for each in pieces]
-        if pieces:
-            one.bound = pieces[-1 if self._on else 0].time
+            read_lines[:] = [each._replace(time=pick(each.time, bound)) for each in read_lines]
+        if read_lines:
+            one.bound = read_lines[-1 if self._on else 0].time
 
     # ---- the end of a page ----------------------------------------------------------------------
 
@@ -401,7 +406,7 @@ class Scan:
         return len(self._all)
 
     def back(self, count: int) -> Cursor | None:
-        """Return the cursor behind the first pieces; None if nothing is left, or on the way on."""
+        """Return the cursor behind the first lines; None if nothing is left, or on the way on."""
         if self._on:
             return None
         moment, entries = self._left(count)
@@ -413,11 +418,12 @@ class Scan:
         return Cursor("back", moment, dict(kept), dropped + len(entries) - len(kept))
 
     def left(self, count: int) -> int:
-        """Return the number of commands with output that the first pieces do not have."""
+        """Return the number of commands with output that the first lines do not have."""
         if self._on:
             return 0
         moment, entries = self._left(count)
-        return sum(self._is_unread_at(each, moment, entries) for each in self._chosen)
+        unread = sum(self._is_unread_at(each, moment, entries) for each in self._chosen)
+        return unread + self._old + self._busy
 
     def _is_unread_at(
         self, command: OutputCommand, moment: float, entries: Mapping[bytes, int]
@@ -426,9 +432,9 @@ class Scan:
         return mapped or (command.until < moment and self._is_unread(command))
 
     def _left(self, count: int) -> tuple[float, dict[bytes, int]]:
-        """Return the moment and the positions of the way back from the first pieces."""
-        reached = {piece.opened: piece.start for piece in self.pieces[:count]}
-        passed = reached if count < len(self.pieces) else self._opened
+        """Return the moment and the positions of the way back from the first lines."""
+        reached = {read_line.opened: read_line.start for read_line in self.read_lines[:count]}
+        passed = reached if count < len(self.read_lines) else self._opened
         before = self._now if self._cursor is None else self._cursor.moment
         moment = min((before, *(each.command.until for each in passed)))
         entries: dict[bytes, int] = {}
@@ -447,7 +453,7 @@ class Scan:
         recent = sorted(each.until for each in self._chosen if each.ended is not None)
         before = 0.0 if self._cursor is None else self._cursor.moment
         moment = max(self._now - _RECENT, before, *recent[-_MAX_RECENT - 1 : -_MAX_RECENT])
-        reached = {piece.opened: piece.end for piece in self.pieces[:count]}
+        reached = {read_line.opened: read_line.end for read_line in self.read_lines[:count]}
         opened = {each.key: each for each in self._opened}
         at: dict[bytes, int] = {}
         for command in self._chosen:
@@ -480,7 +486,7 @@ class Scan:
             reason = f"more than {MAX_RUNNING} print at the same time; open a smaller group"
             found.append(UnreadOutput(count=self._busy + dropped, reason=reason))
         if self._old > 0:
-            reason = f"only the newest {MAX_COMMANDS:,} are merged; open a smaller group"
+            reason = f"only the newest {self._maximum:,} are merged; open a smaller group"
             found.append(UnreadOutput(count=self._old, reason=reason))
         return found
 

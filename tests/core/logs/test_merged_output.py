@@ -68,7 +68,7 @@ class Machine:
         scan = Scan(self.commands(), self, again, self.now)
         scan.read(lines)
         return scan, [
-            (one.opened.command.path, one.opened.stream, one.start) for one in scan.pieces
+            (one.opened.command.path, one.opened.stream, one.start) for one in scan.read_lines
         ]
 
     def everything(self) -> set[tuple[str, str, int]]:
@@ -104,10 +104,10 @@ def test_lines_of_commands_are_in_the_order_of_time() -> None:
 
     scan, _ = machine.page(None, 3)
 
-    assert [piece.text for piece in scan.pieces] == ["line 4", "line 3", "line 2"]
+    assert [read_line.text for read_line in scan.read_lines] == ["line 4", "line 3", "line 2"]
     assert scan.left(3) == 2  # both have earlier lines
     back, page = machine.page(scan.back(3), 10)
-    assert [piece.text for piece in back.pieces] == ["line 1", "line 0"]
+    assert [read_line.text for read_line in back.read_lines] == ["line 1", "line 0"]
     assert back.back(len(page)) is None
     assert back.left(2) == 0
 
@@ -184,7 +184,7 @@ def test_late_lines_of_a_running_command_are_read_on_the_way_on() -> None:
     on, lines = machine.page(scan.next(len(page)), 10)
 
     assert [path for path, _, _ in lines] == ["/late"]
-    assert [piece.time for piece in on.pieces] == [90.0]
+    assert [read_line.time for read_line in on.read_lines] == [90.0]
 
 
 def test_a_failing_stream_is_unread_and_read_later() -> None:
@@ -223,6 +223,7 @@ def test_more_commands_than_the_maximum_are_named() -> None:
     (unread,) = scan.unread()
     assert unread.count == 5
     assert "newest 1,000" in unread.reason
+    assert scan.left(len(page)) == 5
 
 
 def test_many_running_commands_have_a_short_cursor() -> None:
@@ -252,14 +253,14 @@ def test_a_very_long_line_comes_in_parts() -> None:
 
     scan, _ = machine.page(None, 100)
 
-    covered = sorted((piece.start, piece.end) for piece in scan.pieces)
+    covered = sorted((read_line.start, read_line.end) for read_line in scan.read_lines)
     assert covered[0][0] == 0
     assert [end for _, end in covered[:-1]] == [start for start, _ in covered[1:]]
     assert covered[-1] == (200_001, 200_005)
 
 
 @pytest.mark.parametrize("text", ["nothing", "", "AAAA", "x" * 200])
-def test_a_text_that_is_no_cursor_is_refused(text: str) -> None:
+def test_other_texts_are_refused_as_cursors(text: str) -> None:
     with pytest.raises(CursorError, match="is not a cursor"):
         Cursor.parse(text)
 

@@ -24,7 +24,7 @@ PICTURES = os.environ.get("LOOKS")
 
 
 def talking(gate: Path) -> str:
-    """Return the body of a group whose last command goes on when a file exists."""
+    """Return the body of a group whose last command waits for a file."""
     wait = f"while [ ! -e '{gate}' ]; do sleep 0.05; done"
     return f"""
     with co.Serial() as root:

@@ -9,7 +9,7 @@ it("says of a refused action that it was not done", () => {
   expect(failureOf(refused)).toBe("Not done: it runs already");
 });
 
-it("does not say so if the outcome is not known", () => {
+it("has only the message if the outcome is unknown", () => {
   const failed = new ApiError({ ...problem, status: 502, detail: "the server failed" });
   expect(failureOf(failed)).toBe("the server failed");
   expect(failureOf(new OfflineError({ unknown: true }))).toContain("It is not known whether");

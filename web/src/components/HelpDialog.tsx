@@ -38,6 +38,7 @@ const KEYS: HelpKeys = [
   ["u", "next running command"],
   ["f", "show failed commands only, or all"],
   ["/", "search the tree"],
+  ["] [", "next or previous error in the output of a group"],
   ["r", "rerun; asks first"],
   ["s", "skip or unskip"],
   ["k", "kill; asks first"],

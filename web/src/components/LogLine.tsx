@@ -51,7 +51,8 @@ export function LogLine(props: Props) {
     <div
       className={`${styles.line ?? ""} ${kindOf(props)}`}
       style={{ transform: `translateY(${top}px)` }}
-      {...(measure === undefined ? {} : { ref: measure, "data-index": index })}
+      data-index={index}
+      {...(measure === undefined ? {} : { ref: measure })}
     >
       {prefix === undefined ? (
         <span

@@ -132,7 +132,8 @@ export function LogLines({ log, label, first, line, marks = [] }: Props) {
               key={item.key}
               top={item.start}
               {...line(item.index)}
-              {...(wrap ? { measure: virtual.measureElement, index: item.index } : {})}
+              index={item.index}
+              {...(wrap ? { measure: virtual.measureElement } : {})}
             />
           ))}
         </div>

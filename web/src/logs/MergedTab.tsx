@@ -22,7 +22,7 @@ import styles from "@/logs/MergedTab.module.css";
 import { STREAM_LABELS, STREAM_VIEWS } from "@/logs/model/outputPlaces";
 import type { PipelineSession } from "@/run/live/session";
 import { nameOf } from "@/run/model/paths";
-import { NO_COUNTS } from "@/run/model/states";
+import { NO_COUNTS, total } from "@/run/model/states";
 
 const LEVELS = [null, "warning", "error"] as const;
 const LEVEL_LABELS = { warning: "Warnings", error: "Errors" };
@@ -58,7 +58,7 @@ export function MergedTab({ session, path }: Props) {
   const running = counts.running + counts.queued > 0;
   const [showTimes] = useSetting("lineTimes");
   const key = JSON.stringify(filter);
-  const output = useLive(() => new MergedOutput(session.id, filter, running), key);
+  const output = useLive(() => new MergedOutput(session.id, filter, running, total(counts)), key);
   useEffect(() => output?.setRunning(running), [output, running]);
   if (output === null) return null;
   return (
@@ -377,13 +377,13 @@ function Options({ filter, log }: { filter: MergedFilter; log: LogScroll }) {
   );
 }
 
-/** What was searched and what was not: "no match" is true only at the end. */
+/** The numbers of searched and of unread commands, with reasons. */
 function Truth({ output, filter }: { output: MergedOutput; filter: MergedFilter }) {
   const { commands, left, unread, nextTry, reading } = output;
   const now = useNow(nextTry !== null);
   const filtered = filter.text !== undefined || filter.level !== undefined;
   const missing = unreadText(unread, nextTry === null ? null : Math.ceil(nextTry - now));
-  if (!output.loaded || (!filtered && missing === null)) return null;
+  if (missing === null && !(output.loaded && filtered)) return null;
   const share = commands === 0 ? 1 : (commands - left) / commands;
   return (
     <div className={styles.truth} role="status">

@@ -28,9 +28,9 @@ export class MergedOutput extends LiveSource {
   loaded = false;
   /** Whether earlier lines are being read now. */
   reading = false;
-  commands = 0;
+  commands: number;
   /** Commands whose earlier lines have not been read. */
-  left = 0;
+  left: number;
   unread: MergedPage["unread"] = [];
   /** When a request is repeated, in seconds since the epoch. */
   nextTry: number | null = null;
@@ -48,8 +48,11 @@ export class MergedOutput extends LiveSource {
     private readonly id: string,
     private readonly filter: MergedFilter,
     private running: boolean,
+    /** Number of commands, as far as it is known before the first response. */
+    commands: number,
   ) {
     super();
+    this.commands = this.left = commands;
     void this.start();
   }
 

@@ -61,7 +61,7 @@ describe("rows", () => {
     ]);
   });
 
-  it("are gone through in both directions, around the ends", () => {
+  it("follow each other in both directions, around the ends", () => {
     expect(nextOf([2, 5], null, 1)).toBe(2);
     expect(nextOf([2, 5], 2, 1)).toBe(5);
     expect(nextOf([2, 5], 5, 1)).toBe(2);
@@ -70,7 +70,7 @@ describe("rows", () => {
   });
 });
 
-it("says what was searched, and what was not and why", () => {
+it("counts searched and unread commands, with reasons", () => {
   expect(searchedText(2002, 128)).toBe("1,874 of 2,002 searched");
   const unread = [
     { count: 41, reason: "", again: true },
