@@ -207,7 +207,7 @@ def install_rules(call: "Call", stage: str, functions: tuple[str, ...], later: A
             body = json.loads(template.replace(_WHOLE_EVENT, json.dumps(event)))
             later.submit(name, partial(call, name, body))
 
-    Rule.send_to_targets = send  # type: ignore[method-assign]
+    Rule.send_to_targets = send
 
 
 # ----------------------------------------------------------------------------------------

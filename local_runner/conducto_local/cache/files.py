@@ -416,7 +416,7 @@ def _linked_directories(view: View) -> list[str]:
 def _walk(root: Path, patterns: Collection[str]) -> Iterator[_Entry]:
     """Yield the entries below a directory that patterns name, a directory before its entries.
 
-    Checkpoints of nodes and temporary files are no files of the data.
+    Checkpoints of nodes and temporary files are left out.
     """
     seen: set[str] = set()
     for start in dict.fromkeys(map(fixed_parts, patterns)):

@@ -82,7 +82,7 @@ def test_file_is_taken_once_when_it_no_longer_changes(inbox: Inbox) -> None:
     assert inbox.names() == ["a.csv", "a.csv"]
 
 
-def test_restarted_agent_takes_what_arrived_and_nothing_twice(inbox: Inbox) -> None:
+def test_restarted_agent_launches_for_new_files_once(inbox: Inbox) -> None:
     inbox.write("a.csv")
     inbox.watch.look()
     inbox.watch.look()
