@@ -207,7 +207,7 @@ def _add_adding(commands: Any) -> Parser:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    if _is_of_events(arguments, open_client):
+    if _is_of_events(arguments):
         return events.run(arguments, open_client)
     if arguments.what in _VERBS:
         return _VERBS[arguments.what](arguments)
@@ -215,8 +215,9 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto_core.triggers import model as t
     from conducto_core.triggers import operations
 
-    if arguments.what == "list":
-        return _list(arguments, open_client)
+    if arguments.what in ("list", "rm"):
+        verb = _list if arguments.what == "list" else _remove
+        return verb(arguments, open_client)
     params = checked(t.TriggerParams, name=arguments.name)
     match arguments.what:
         case "add":
@@ -244,7 +245,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     return DONE
 
 
-def _is_of_events(arguments: argparse.Namespace, open_client: OpenClient) -> bool:
+def _is_of_events(arguments: argparse.Namespace) -> bool:
     """Return whether a command is about a trigger by events."""
     if arguments.what == "add":
         if (arguments.event is None) == (arguments.repository is None):
@@ -252,9 +253,6 @@ def _is_of_events(arguments: argparse.Namespace, open_client: OpenClient) -> boo
         return arguments.event is not None
     if arguments.what == "try":
         return arguments.payload is not None
-    if arguments.what == "rm":
-        with open_client() as client:
-            return arguments.name in {one.schedule.name for one in events.of_events(client)}
     return arguments.what in ("firings", "payload", "replay", "secret", "pause", "resume")
 
 
@@ -285,12 +283,17 @@ def _github_app(arguments: argparse.Namespace) -> int:
     return github_app.run(arguments)
 
 
-def _remove(arguments: argparse.Namespace) -> int:
+def _remove(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto_cli.target.account import call
     from conducto_core.triggers.operations import DELETE_TRIGGER
 
     if not confirmed(f"Delete the trigger {printable(arguments.name)}?", yes=arguments.yes):
         return FAILED
+    with open_client() as client:
+        if arguments.name in {one.schedule.name for one in events.of_events(client)}:
+            deleted = client.delete_schedule(arguments.name)
+            print(as_json(deleted) if arguments.json else f"deleted {deleted.name}")
+            return DONE
     left = call(arguments, DELETE_TRIGGER, {"name": arguments.name})
     _print_triggers(left, as_document=arguments.json)
     return DONE
@@ -474,4 +477,4 @@ def _text(path: str) -> str:
 
 
 #: Commands whose arguments differ from those about one trigger.
-_VERBS = {"test": _test, "github-app": _github_app, "rm": _remove}
+_VERBS = {"test": _test, "github-app": _github_app}

@@ -17,7 +17,6 @@ from conducto_cli.app.arguments import (
     a_time_within,
     add_json,
     add_subcommand,
-    confirmed,
 )
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json
@@ -121,7 +120,7 @@ def cells(view: ScheduleView) -> tuple[str, ...]:
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Execute a command of a trigger by events."""
-    verbs = {"add": _add, "try": _try, "rm": _remove, "firings": _firings, "payload": _payload}
+    verbs = {"add": _add, "try": _try, "firings": _firings, "payload": _payload}
     with open_client() as client:
         return verbs.get(arguments.what, _act)(arguments, client)
 
@@ -226,15 +225,6 @@ def _try(arguments: argparse.Namespace, client: Client) -> int:
     is_launched = tried.pipeline is not None or (tried.firing is not None and tried.why is not None)
     fits = not tried.problems and tried.why is None
     return DONE if (is_launched if arguments.launch else fits) else FAILED
-
-
-def _remove(arguments: argparse.Namespace, client: Client) -> int:
-    question = f"Delete the trigger {printable(arguments.name)} with its history?"
-    if not confirmed(question, yes=arguments.yes):
-        return FAILED
-    deleted = client.delete_schedule(arguments.name)
-    print(as_json(deleted) if arguments.json else f"deleted {deleted.name}")
-    return DONE
 
 
 def _firings(arguments: argparse.Namespace, client: Client) -> int:

@@ -96,6 +96,7 @@ def _definition(found: Any) -> dict[str, Any]:
     return {
         "taskDefinitionArn": found.arn,
         "containerDefinitions": found.container_definitions,
+        "runtimePlatform": found.runtime_platform,
         "volumes": found.volumes,
         "taskRoleArn": found.task_role_arn,
         "cpu": found.cpu,
