@@ -43,6 +43,7 @@ export function CreateTokenDialog({ permissions, onCreated, onClose }: Props) {
   const create = useMutation({
     mutationFn: () =>
       organisationApi.createToken({
+        budget: null,
         name: name.trim(),
         days,
         permissions: isAssistant ? [] : (chosen as Permission[]),
