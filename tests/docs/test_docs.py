@@ -64,11 +64,12 @@ SCRIPT_IDS = [f"{_name(page)}-{number}" for page, number, _ in SCRIPTS]
 def _run(script: Path) -> "subprocess.CompletedProcess[str]":
     """Run a script; a part of one, which does not call co.main, is imported."""
     is_whole = "co.main(" in script.read_text()
+    own = {"CONDUCTO_BASE_DIR": str(script.parent / "home"), "NO_COLOR": "1"}
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("CONDUCTO", "__RUN"))}
     return subprocess.run(
         [sys.executable, *([script.name] if is_whole else ["-c", f"import {script.stem}"])],
         cwd=script.parent,
-        env={**kept, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"},
+        env={**kept, **own, "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         text=True,
         encoding="utf-8",
