@@ -70,6 +70,7 @@ BODIES: dict[str, Any] = {
     "create_schedule": SCHEDULE,
     "change_schedule": {key: one for key, one in SCHEDULE.items() if key != "name"},
     "backfill_schedule": {"start": 0, "end": 1},
+    "try_event": {"payload": {}},
     "put_notification_rule": {"channel": "webhook", "to": "https://hooks.example.org/x"},
     "launch_from_git": {"url": "http://git.invalid/acme/app"},
     "put_trigger": {"provider": "github", "repository": "https://github.com/acme/app"},
