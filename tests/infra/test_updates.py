@@ -26,14 +26,13 @@ CHANGES: tuple[dict[str, Any], ...] = (
             ("alarm_email",),
             ("billing",),
             ("domain", "certificate"),
-            ("events",),
             ("identity", "identity_providers", "ses_identity"),
             ("log_days", "ci_issuer"),
             ("monthly_budget",),
             ("pull_through",),
             ("smtp_url", "email_from"),
             ("task_roles",),
-            ("tracing",),
+            ("tracing", "events"),
         )
     ),
 )
