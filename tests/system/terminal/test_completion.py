@@ -46,7 +46,7 @@ def complete(
     ("line", "found"),
     [
         ("conducto res", ["reset", "result"]),
-        ("conducto li", ["list", "livedebug"]),
+        ("conducto li", ["lineage", "list", "livedebug"]),
         ("conducto reset --wa", ["--watch"]),
         ("conducto list --state r", ["running"]),
         ("conducto list --state=", []),
