@@ -153,11 +153,13 @@ async def act(
     return await run.local.pipelines.control(PipelineParams(id=run.id), request)
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+async def eventually(
+    condition: Callable[[], Awaitable[object]], seconds: float = 20.0, every: float = 0.05
+) -> None:
     """Poll a condition that has no event."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 (there is no event)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(every)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 10.0, every: float = 0.02) -> None:

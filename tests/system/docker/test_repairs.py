@@ -14,6 +14,7 @@ from conducto.tree.launch_form import to_launch_form
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.secrets.model import PutSecrets, SecretValue
 from support.fixtures import Scene, real
+from support.local import eventually
 from support.solver import Solver, assistant
 from support.stand_ins import call, ensure
 
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.docker
 
 BUSYBOX = "conducto-test/busybox:latest"
 GOOD = co.Image(image=BUSYBOX, name="good")
+#: An assistant may send 600 requests in a minute.
+POLL_SECONDS = 0.3
 SEEN = "/conducto/data/pipeline/seen"
 FIRST = f"test -e {SEEN} || {{ touch {SEEN}; sleep 600; }}"
 
@@ -121,11 +124,10 @@ async def test_lost_container_is_named_and_its_command_run_again(
     id_ = await launch(scene, tree(FIRST))
     while "running" not in await solver.client.call("wait", id=id_, until="change", seconds=10):
         pass
-    container = None
-    while container is None:
-        (attempt,) = await scene.ask(lambda client: client.attempts(id_, "/broken"))
-        container = attempt.container
-    call("DELETE", f"/containers/{container}?force=1")
+    # A container that is lost before its command has started is no failure.
+    await eventually(lambda: scene.ask(lambda client: list(client.data(id_))))
+    (attempt,) = await scene.ask(lambda client: client.attempts(id_, "/broken"))
+    call("DELETE", f"/containers/{attempt.container}?force=1")
     await settled(scene, solver, id_)
 
     await solver.find_cause(id_, ("its container or worker was lost",))
@@ -148,14 +150,17 @@ async def test_missing_file_is_found_by_a_command_in_the_container(
     await solver.repair(id_, "/broken", {"command": f"cat /opt/settings/{name}"})
 
 
+async def says(solver: Solver, text: str, pipeline: str) -> bool:
+    return text in await solver.client.call("why_waiting", id=pipeline)
+
+
 async def test_full_limit_is_named_and_its_holder_cancelled(scene: Scene, solver: Solver) -> None:
     limit = co.Limit("database", 1)
     first = await launch(scene, tree("sleep 600", limits=limit))
-    while "1 running" not in await solver.client.call("why_waiting", id=first):
-        pass
+    await eventually(lambda: says(solver, "1 running", first), 60, POLL_SECONDS)
     second = await launch(scene, tree("true", limits=limit))
-    while "database" not in await solver.client.call("why_waiting", id=second):
-        pass  # it waits for its image first
+    # It waits for its image first.
+    await eventually(lambda: says(solver, "database", second), 60, POLL_SECONDS)
 
     await solver.find_cause(second, ("database",), "why_waiting")
     await solver.act("cancel", id=first)
