@@ -193,3 +193,27 @@ def test_concurrent_transaction_is_not_a_rejection(clients: Clients, act: str) -
     )
     with pytest.raises(ThrottledError, match="TransactionConflict"):
         write()
+
+
+def test_a_conflict_with_another_transaction_is_tried_again(
+    clients: Clients, table: DynamoTable
+) -> None:
+    """As DynamoDB's documentation demands of callers."""
+    deliveries = TableDeliveries(table, lambda: NOW)
+    event = GitEvent(kind=GitEventKind.PUSH, url="https://x/a", repository="a", branch="main")
+    delivery = Delivery(id="01-a", time=NOW, event=event)
+    left = [1, 1]
+
+    def conflict(**_: object) -> None:
+        if left:
+            left.pop()
+            reasons = {"CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}]}
+            response = {"Error": {"Code": "TransactionCanceledException"}, **reasons}
+            raise ClientError(response, "TransactWriteItems")
+
+    clients.get("dynamodb").meta.events.register(
+        "before-parameter-build.dynamodb.TransactWriteItems", conflict
+    )
+    assert deliveries.add("acme", "app", delivery, "d-1")
+    assert not deliveries.add("acme", "app", delivery, "d-1")
+    assert left == []

@@ -212,7 +212,7 @@ class DynamoTable:
                 response = self._call_plain("batch_write_item", RequestItems={self._name: asked})
                 asked = response.get("UnprocessedItems", {}).get(self._name, [])
                 if asked:
-                    _pause_or_give_up(pauses, f"{len(asked)} items of {self._name} stay")
+                    _pause_or_give_up(pauses, f"a batch: {len(asked)} items of {self._name} stay")
             check()
 
     def transact(self, operations: Sequence[Mapping[str, Any]]) -> None:
@@ -231,15 +231,23 @@ class DynamoTable:
     def try_transact(self, operations: Sequence[Mapping[str, Any]]) -> Sequence[str]:
         """Execute all operations or none; return `REFUSED` for those whose condition is not met.
 
-        The result is empty after a success, and has another word for each other operation.
+        The result is empty after a success, and has another word for each other operation. A
+        conflict with another transaction is tried again.
+
+        Raises:
+            ThrottledError: DynamoDB stays busy.
         """
-        try:
-            self.transact(operations)
-        except TransactionCancelledError as error:
-            if REFUSED in error.reasons:
-                return error.reasons
-            raise ThrottledError(f"DynamoDB throttled the write: {error}") from error
-        return ()
+        pauses = iter(_BATCH_PAUSES)
+        while True:
+            try:
+                self.transact(operations)
+            except TransactionCancelledError as error:
+                if REFUSED in error.reasons:
+                    return error.reasons
+                busy = str(error)
+            else:
+                return ()
+            _pause_or_give_up(pauses, f"the write: {busy}")
 
     def _transact(self, operations: Sequence[Mapping[str, Any]]) -> None:
         with cancelling():
@@ -395,7 +403,7 @@ class DynamoTable:
 def _pause_or_give_up(pauses: Iterator[float], message: str) -> None:
     pause = next(pauses, None)
     if pause is None:
-        raise ThrottledError(f"DynamoDB throttled a batch: {message}")
+        raise ThrottledError(f"DynamoDB throttled {message}")
     time.sleep(pause * (0.5 + random.random()))  # noqa: S311  not for secrets
 
 
