@@ -195,11 +195,9 @@ def test_concurrent_transaction_is_not_a_rejection(clients: Clients, act: str) -
         write()
 
 
-def test_a_conflict_with_another_transaction_is_tried_again(
-    clients: Clients, table: DynamoTable
-) -> None:
+def test_a_conflict_with_another_transaction_is_tried_again(clients: Clients) -> None:
     """As DynamoDB's documentation demands of callers."""
-    deliveries = TableDeliveries(table, lambda: NOW)
+    deliveries = TableDeliveries(DynamoTable(clients, TABLE), lambda: NOW)
     event = GitEvent(kind=GitEventKind.PUSH, url="https://x/a", repository="a", branch="main")
     delivery = Delivery(id="01-a", time=NOW, event=event)
     left = [1, 1]

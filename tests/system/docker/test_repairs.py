@@ -124,7 +124,7 @@ async def test_lost_container_is_named_and_its_command_run_again(
     id_ = await launch(scene, tree(FIRST))
     while "running" not in await solver.client.call("wait", id=id_, until="change", seconds=10):
         pass
-    # A container that is lost before its command has started is no failure.
+    # A command whose container is lost before it has started is queued again.
     await eventually(lambda: scene.ask(lambda client: list(client.data(id_))))
     (attempt,) = await scene.ask(lambda client: client.attempts(id_, "/broken"))
     call("DELETE", f"/containers/{attempt.container}?force=1")
