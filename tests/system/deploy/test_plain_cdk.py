@@ -40,14 +40,15 @@ def test_plain_cdk_deploys_an_installation_without_a_container_engine(folder: Pa
     for name in STACKS:
         (stack,) = formation.describe_stacks(StackName=stack_name(STAGE, name))["Stacks"]
         assert stack["StackStatus"].endswith("_COMPLETE"), stack
-    # CodeBuild pushed the image of the agent that the functions start workers with.
+    # CodeBuild pushed the images of the agent that the functions start workers with.
     function = boto3.client("lambda").get_function_configuration(
         FunctionName=function_name(STAGE, "background")
     )
-    image = function["Environment"]["Variables"]["CONDUCTO_AGENT_IMAGE"]
+    variables = function["Environment"]["Variables"]
+    images = [variables[name] for name in ("CONDUCTO_AGENT_IMAGE", "CONDUCTO_ARM_AGENT_IMAGE")]
     found = boto3.client("ecr").describe_images(repositoryName=agent_repository(STAGE))
-    tags = [tag for each in found["imageDetails"] for tag in each.get("imageTags", ())]
-    assert tags == [image.rpartition(":")[2]]
+    tags = {tag for each in found["imageDetails"] for tag in each.get("imageTags", ())}
+    assert tags == {image.rpartition(":")[2] for image in images}
     # The zone was chosen, since CDK knows none.
     (zones,) = {
         each["AvailabilityZone"]
