@@ -298,6 +298,17 @@ def dollars_above_0(text: str) -> float:
         ) from None
 
 
+def file_text(name: str) -> str:
+    """Return the text of a file that was named; raises `UsageError` if it has none."""
+    try:
+        with open(name, encoding="utf-8") as file:  # noqa: PTH123  most commands need no pathlib
+            return file.read()
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not text in UTF-8") from error
+
+
 def a_positive(text: str) -> int:
     """Return a whole number above 0 that was typed."""
     number = a_count(text)

@@ -77,7 +77,7 @@ def _show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     source = found.source
     rows = [
         ("entry", found.id),
-        ("made by", f"{source.pipeline} {printable(source.path)} attempt {source.attempt}"),
+        ("made by", printable(source.text)),
         ("program", printable(found.program)),
         ("made", _moment(found.made)),
         ("took", _duration(found.seconds)),

@@ -73,8 +73,7 @@ def _writer(origin: FileOrigin) -> str:
     where = f"by {printable(origin.path)} attempt {origin.attempt}"
     if origin.source is None:
         return where
-    source = origin.source
-    return f"{where}, from {source.pipeline} {printable(source.path)} attempt {source.attempt}"
+    return f"{where}, from {printable(origin.source.text)}"
 
 
 def _names(names: Sequence[str], count: int) -> str:

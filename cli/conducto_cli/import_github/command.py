@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto.wire.printable import printable
+from conducto_cli.app.arguments import file_text
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.text.text import count_of
 
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output
     try:
         found = translate(
-            [(name, _read(name)) for name in arguments.files], output or "pipeline.py"
+            [(name, file_text(name)) for name in arguments.files], output or "pipeline.py"
         )
     except WorkflowError as error:
         raise UsageError(printable(str(error))) from error
@@ -57,15 +58,6 @@ def run(arguments: argparse.Namespace) -> int:
             f"{count_of(len(found.problems), 'part')} not translated, listed above", file=sys.stderr
         )
     return FAILED if found.problems and arguments.strict else DONE
-
-
-def _read(name: str) -> str:
-    try:
-        return Path(name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot read {name}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{name} is not text in UTF-8") from error
 
 
 def _write(path: Path, script: str) -> None:

@@ -241,7 +241,7 @@ def _cache_lines(attempt: AttemptRecord) -> Iterator[str]:
     """Yield where an attempt comes from, or why it ran."""
     source = attempt.from_cache
     if source is not None:
-        yield (f"   from cache {source.pipeline} {printable(source.path)} attempt {source.attempt}")
+        yield f"   from cache {printable(source.text)}"
     if attempt.cache is not None:
         yield f"   cache: {printable(attempt.cache)}"
     if attempt.not_stored is not None:

@@ -9,7 +9,6 @@ import json
 import os
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conducto.errors import UsageError
@@ -21,6 +20,7 @@ from conducto_cli.app.arguments import (
     add_yes,
     confirmed,
     dollars_above_0,
+    file_text,
 )
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json, owner, print_records
@@ -392,7 +392,7 @@ def _test(arguments: argparse.Namespace) -> int:
 
     events = _events(_object(arguments.event), arguments.name)
     try:
-        sections = parse_config(_text(arguments.config))
+        sections = parse_config(file_text(arguments.config))
         results = [_result(sections, event) for event in events]
     except TriggerConfigError as error:
         raise UsageError(f"{arguments.config}, {error}") from error
@@ -459,21 +459,12 @@ def _events(payload: dict[str, Any], name: str | None) -> list[GitEvent]:
 
 def _object(path: str) -> dict[str, Any]:
     try:
-        found = json.loads(_text(path))
+        found = json.loads(file_text(path))
     except ValueError as error:
         raise UsageError(f"{path} is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise UsageError(f"{path} is not a JSON object")
     return found
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not a text in UTF-8") from error
 
 
 #: Commands whose arguments differ from those about one trigger.

@@ -17,6 +17,7 @@ from conducto_cli.app.arguments import (
     a_time_within,
     add_json,
     add_subcommand,
+    file_text,
 )
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import as_json
@@ -183,10 +184,9 @@ def _parameter(text: str) -> tuple[str, str]:
 
 
 def _document(option: str, file: str) -> Any:
+    text = file_text(file)
     try:
-        return json.loads(Path(file).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{option}: {file} cannot be read: {error.strerror}") from error
+        return json.loads(text)
     except ValueError as error:
         raise UsageError(f"{option}: {file} is not JSON: {error}") from error
 

@@ -79,7 +79,7 @@ def _all_parts(pattern: str) -> Sequence[str]:
 
 
 def _overlap(one: Sequence[str], other: Sequence[str]) -> bool:
-    if "**" in (one[:1], other[:1]) or (one and one[0] == "**") or (other and other[0] == "**"):
+    if "**" in {*one[:1], *other[:1]}:
         return True
     if not one or not other:
         return not one and not other

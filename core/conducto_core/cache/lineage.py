@@ -8,6 +8,7 @@ from conducto_core.cache.model import FileOrigin, Lineage, NodeFiles
 from conducto_core.errors import NotFoundError
 from conducto_core.programs.rules.fingerprints import changed_names
 from conducto_core.run.model.records import CacheSource
+from conducto_core.tree.model import is_within
 
 #: Maximum number of names in a row.
 MAX_NAMES = 5
@@ -44,11 +45,7 @@ def stale_paths(attempts: Sequence[AttemptFiles], tops: Sequence[str]) -> tuple[
     return tuple(
         each.path
         for each in attempts
-        if (
-            not tops
-            or any(top in ("/", each.path) or each.path.startswith(f"{top}/") for top in tops)
-        )
-        if stale_files(each)
+        if any(is_within(each.path, top) for top in tops or ("/",)) and stale_files(each)
     )
 
 

@@ -329,14 +329,14 @@ def decide(
     if newest is not None and (max_age is None or now - newest.made <= max_age):
         return CacheDecision(newest, fields=fields)
     if newest is not None and max_age is not None:
-        reason = f"the entry of {described(newest)} is older than {duration(max_age)}"
+        reason = f"the entry of {newest.source.text} is older than {duration(max_age)}"
         return CacheDecision(reason=reason, fields=fields, nearest=newest)
     found = [each for each in others if may_read(_trust(each), reader)]
     nearest = min(found, key=lambda each: (len(_differing(each, fields)), -each.made), default=None)
     if nearest is None:
         return CacheDecision(reason="no command with its inputs is in the cache", fields=fields)
     names = ", ".join(_differing(nearest, fields)) or "the secrets of a user"
-    reason = f"differs from {described(nearest)}: {names}"
+    reason = f"differs from {nearest.source.text}: {names}"
     return CacheDecision(reason=reason, fields=fields, nearest=nearest)
 
 
@@ -346,12 +346,6 @@ def _trust(entry: CacheEntry) -> Trust:
 
 def _differing(entry: CacheEntry, fields: Mapping[str, str]) -> list[str]:
     return [name for name in FIELDS if entry.fields.get(name) != fields[name]]
-
-
-def described(entry: CacheEntry) -> str:
-    """Return the attempt that made an entry, for people."""
-    source = entry.source
-    return f"{source.pipeline} {source.path} attempt {source.attempt}"
 
 
 def with_names(
@@ -377,7 +371,7 @@ def with_names(
         named |= {each.field: each.names for each in changes if each.field == "secrets"}
         named["results"] = changed_results(entry.fingerprint, fingerprint)
     texts = [_named(name, named.get(name, ())) for name in _differing(entry, decision.fields)]
-    reason = f"differs from {described(entry)}: {', '.join(texts)}"
+    reason = f"differs from {entry.source.text}: {', '.join(texts)}"
     return CacheDecision(reason=reason, fields=decision.fields, nearest=entry)
 
 

@@ -242,10 +242,16 @@ class CachedFiles:
         return mark
 
     def _moved_input(self, view: View, name: str, source: str) -> str | None:
-        """Copy an input whose link the command moved or copied to another name."""
+        """Copy an input whose link the command moved or copied to another name.
+
+        Raises:
+            OSError: It is a directory.
+        """
         mark = view.read.get(source)
-        if name == source or mark is None or mark[0] not in "-x":
-            return None if name == source or is_directory(f"{source}/") else UNKNOWN
+        if name == source:
+            return None
+        if mark is None or mark[0] not in "-x":
+            raise OSError(errno.EISDIR, "is a link to a directory of inputs; copy the files", name)
         with _opened(view.data, source) as content, _above(view.data, name) as (above, base):
             _clear(base, above)
             _write(content, base, above, executable=mark[0] == "x")

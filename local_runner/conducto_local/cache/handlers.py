@@ -47,6 +47,8 @@ class LocalCache(LocalAccess):
             for node in live.tree.subtree(live.tree.root)
             if isinstance(node, LiveExec) and (cache := files_of(node.spec, live.record))
         }
+        if not caches:  # a large tree has many attempts
+            return []
         newest = {
             each.path: each
             for each in self._store.attempts(live.id)

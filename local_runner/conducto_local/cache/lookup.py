@@ -17,7 +17,7 @@ from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.rules.outcomes import AttemptEnd, changed_record
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_local.cache.files import CachedFiles, DamagedObjectError
-from conducto_local.cache.store import SqliteCache
+from conducto_local.cache.store import CachedOutcome, SqliteCache
 from conducto_local.engine.port import BuiltImage, UnbuiltImage
 from conducto_local.images.manifests import Manifests
 from conducto_local.images.waiters import ImageWaiters
@@ -158,7 +158,7 @@ class Caches:
 
     async def restore(self, active: ActiveAttempt, entry: CacheEntry) -> AttemptEnd | str:
         """Write the outcome of an entry as that of an attempt; or return why it is missing."""
-        source = rules.described(entry)
+        source = entry.source.text
         try:
             end = await asyncio.to_thread(self._restored, active, entry)
         except OSError as error:  # for example, the disk is full
@@ -220,7 +220,8 @@ class Caches:
         streams = _streams(self._common.logs(live.id), record, source)
         size = sum(map(len, streams.values())) + (0 if active.view is None else active.view.size)
         entry = rules.entry_of(cached.fields, record, live.record, cached.trust, size)
-        live.store_entry(entry, rules.pack_streams(streams))
+        contents = () if active.view is None else active.view.use.contents()
+        live.store_entry(CachedOutcome(entry, rules.pack_streams(streams), contents))
         return record
 
     def trim(self) -> None:

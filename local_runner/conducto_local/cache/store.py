@@ -8,14 +8,13 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from conducto_core.cache.files import FileUse
 from conducto_core.cache.model import CacheEntry
-from conducto_core.cache.rules import UNUSED_DAYS, unpack_streams
+from conducto_core.cache.rules import UNUSED_DAYS
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +49,19 @@ _TOO_LARGE = """DELETE FROM cache_entries WHERE key IN (SELECT key FROM (
     WHERE total > ?)"""
 
 
+class CachedOutcome(NamedTuple):
+    """An entry to write.
+
+    Attributes:
+        streams: Its packed streams.
+        contents: The SHA-256 of its files.
+    """
+
+    entry: CacheEntry
+    streams: bytes
+    contents: Collection[str] = ()
+
+
 class SqliteCache:
     """The entries in a file, which is made with the first use.
 
@@ -66,16 +78,14 @@ class SqliteCache:
         with self._lock:
             self._close()
 
-    def put(
-        self, entries: Sequence[tuple[CacheEntry, bytes]], used: Sequence[tuple[str, float]]
-    ) -> None:
+    def put(self, entries: Sequence[CachedOutcome], used: Sequence[tuple[str, float]]) -> None:
         """Write entries, and note the use of others; a failure is logged."""
         try:
             with self._connection() as connection, _transaction(connection):
-                connection.executemany(_PUT, [_row(entry, streams) for entry, streams in entries])
+                connection.executemany(_PUT, [_row(each.entry, each.streams) for each in entries])
                 connection.executemany(
                     "INSERT OR IGNORE INTO cache_contents (digest, key) VALUES (?,?)",
-                    [(each, entry.key) for entry, packed in entries for each in _contents(packed)],
+                    [(digest, each.entry.key) for each in entries for digest in each.contents],
                 )
                 connection.executemany(
                     "UPDATE cache_entries SET used=max(used, ?), hits=hits+1 WHERE key=?",
@@ -198,10 +208,6 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
-
-
-def _contents(packed: bytes) -> set[str]:
-    return FileUse.from_bytes(unpack_streams(packed).get("files", b"")).contents()
 
 
 def _row(entry: CacheEntry, streams: bytes) -> tuple[object, ...]:

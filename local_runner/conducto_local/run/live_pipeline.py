@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from conducto_core.cache.model import CacheEntry
 from conducto_core.cache.rules import NO_TRUST, Trust
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model import events as ev
@@ -24,6 +23,7 @@ from conducto_core.tree.model import NodeSpec, Pipeline
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_local.agent import process as descriptors
 from conducto_local.cache.files import View
+from conducto_local.cache.store import CachedOutcome
 from conducto_local.engine.port import BuiltImage, ImageBuilder, UnbuiltImage
 from conducto_local.run.clock import steady
 from conducto_local.run.containers import Container
@@ -190,7 +190,7 @@ class LivePipeline(PipelineState):
         self._edited: set[str] = set()
         self._images: dict[str, ImageRecord] = {}
         self._notifications: list[NotificationRecord] = []
-        self._cached: list[tuple[CacheEntry, bytes]] = []
+        self._cached: list[CachedOutcome] = []
         self._used: list[tuple[str, float]] = []
         self._record_changed = False
         self._status_written = 0.0
@@ -243,9 +243,9 @@ class LivePipeline(PipelineState):
         """Record a notification, to be stored together with its cause."""
         self._notifications.append(notification)
 
-    def store_entry(self, entry: CacheEntry, streams: bytes) -> None:
+    def store_entry(self, outcome: CachedOutcome) -> None:
         """Store an entry of the cache once the end of its attempt is stored."""
-        self._cached.append((entry, streams))
+        self._cached.append(outcome)
 
     def note_use(self, key: str) -> None:
         """Record the use of an entry of the cache once the attempt that uses it is stored."""

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from conducto_core.cache.model import CacheEntry
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.records import (
     AttemptRecord,
@@ -17,6 +16,7 @@ from conducto_core.run.model.records import (
     PipelineRecord,
 )
 from conducto_core.run.model.states import Cause, State, StopReason
+from conducto_local.cache.store import CachedOutcome
 
 
 class NodeRow(NamedTuple):
@@ -74,7 +74,7 @@ class WriteBatch:
         record: The record of the pipeline, if it changed.
         redefinition: The new definition, if it is replaced. The generated trees, the edits and the
             states of all nodes are deleted with the old one; attempts and changes are kept.
-        cached: Entries of the cache, with their packed streams.
+        cached: Entries of the cache.
         used: Keys of the entries that were used, and the time.
     """
 
@@ -87,7 +87,7 @@ class WriteBatch:
     notifications: Sequence[NotificationRecord] = ()
     record: PipelineRecord | None = None
     redefinition: Redefinition | None = None
-    cached: Sequence[tuple[CacheEntry, bytes]] = ()
+    cached: Sequence[CachedOutcome] = ()
     used: Sequence[tuple[str, float]] = ()
 
 

@@ -392,3 +392,20 @@ async def test_a_changed_file_makes_its_reader_stale(agent: Agent, commands: Com
         assert list(result.paths) == ran
         await agent.settle(pipeline)
     assert (data_of(agent, pipeline) / "out/sum").read_text() == "raw/a=2"
+
+
+async def test_a_moved_directory_of_inputs_fails_instead_of_being_lost(
+    agent: Agent, commands: Commands
+) -> None:
+    def move(box: Container) -> None:
+        total(box)
+        (box.root / "raw").rename(box.root / "out/raw")
+
+    commands.add("seed", seed(a="1"))
+    commands.add("make", move)
+    pipeline = await agent.launch(tree(READS_RAW))
+
+    attempt = await agent.attempt(pipeline, "/make")
+    assert attempt.state is State.KILLED
+    assert "out/raw" in str(attempt.message)
+    assert "is a link to a directory of inputs; copy the files" in str(attempt.message)

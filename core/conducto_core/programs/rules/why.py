@@ -111,11 +111,10 @@ def from_cache(path: str, attempt: AttemptRecord) -> Why:
     source = attempt.from_cache
     if source is None:
         raise ValueError(f"{path}: attempt {attempt.number} is not from the cache")
-    where = f"{source.pipeline} {source.path} attempt {source.attempt}"
     return Why(
         path=path,
         attempt=attempt.number,
-        reason=f"did not run: it is from the cache, from {where}, whose inputs are the same",
+        reason=f"did not run: it is from the cache, from {source.text}, whose inputs are the same",
         pipeline=source.pipeline,
         other=source.attempt,
     )

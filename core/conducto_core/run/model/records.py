@@ -321,6 +321,11 @@ class CacheSource(Record):
     path: str
     attempt: int
 
+    @property
+    def text(self) -> str:
+        """Its pipeline, path and number, for people."""
+        return f"{self.pipeline} {self.path} attempt {self.attempt}"
+
 
 class AttemptRecord(Record):
     """One attempt of an Exec, counted from 1.
