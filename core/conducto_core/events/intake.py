@@ -27,7 +27,7 @@ class EventIntake:
 
     def __init__(self, store: Schedules, clock: Callable[[], float], count: Count) -> None:
         self._store = store
-        self._clock = self.now = clock
+        self.clock = clock
         self._count = count
 
     def hook(
@@ -43,7 +43,7 @@ class EventIntake:
         if has_token(secret, headers):
             identity = headers.get(ID_HEADER.lower()) or token_hex(16)
         else:
-            identity = check_generic(secret, headers, body, self._clock())
+            identity = check_generic(secret, headers, body, self.clock())
         trigger = self._trigger(org, name)
         if trigger.on is None or trigger.on.source != "webhook":
             raise NotFoundError(f"{name} takes no webhooks")
@@ -57,7 +57,7 @@ class EventIntake:
         Raises:
             ProblemError: There were too many in this minute.
         """
-        trigger, now = self._trigger(org, name), self._clock()
+        trigger, now = self._trigger(org, name), self.clock()
         if trigger.on is None:
             raise NotFoundError(f"{name} is not a trigger")
         origin = origin_of(event)
@@ -91,7 +91,7 @@ class EventIntake:
         """
         for _ in range(_TRIES):
             trigger = self._trigger(org, name)
-            due = with_event(trigger, firing, self._clock())
+            due = with_event(trigger, firing, self.clock())
             if self._store.change(org, trigger, due.schedule, due.firings) is not None:
                 return self._store.firing(org, name, firing.id) or firing
         raise RefusedError(f"{name} gets many events at the same time; send this one again")

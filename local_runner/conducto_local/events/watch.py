@@ -80,7 +80,7 @@ class DirectoryWatch:
         taken = self._taken.setdefault(place, set()) & files
         complete = (self._seen.get(place, set()) & files) - taken
         self._seen[place], self._taken[place] = files, taken
-        oldest = max(trigger.created, self._intake.now() - REMEMBERED_SECONDS / 2)
+        oldest = max(trigger.created, self._intake.clock() - REMEMBERED_SECONDS / 2)
         new = sorted(one for one in complete if one.modified / 1e9 >= oldest)
         for number, file in enumerate(new):
             try:

@@ -71,3 +71,19 @@ def test_pattern_matches_as_documented(pattern: dict[str, Any], *, expected: boo
 def test_invalid_pattern_is_rejected_with_the_place(text: str, message: str) -> None:
     with pytest.raises(PatternError, match=message):
         parse_pattern(text)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value", "is_match"),
+    [
+        ("a*b*c", "a1b2c", True),
+        ("a*b*c", "acb", False),
+        ("a*a", "a", False),
+        ("*", "", True),
+        (r"a\*b", "a*b", True),
+        (r"a\*b", "axb", False),
+        ("*a" * 40 + "b", "a" * 60_000, False),
+    ],
+)
+def test_wildcards_match_in_linear_time(wanted: str, value: str, is_match: bool) -> None:
+    assert matches({"key": [{"wildcard": wanted}]}, {"key": value}) is is_match

@@ -146,9 +146,29 @@ def _text_matches(kind: str, wanted: str, value: str) -> bool:
         case "equals-ignore-case":
             return value.casefold() == wanted.casefold()
         case _:
-            parts = re.findall(r"\\[*\\]|\*|[^*\\]+|\\", wanted)
-            text = "".join(".*" if one == "*" else re.escape(_plain(one)) for one in parts)
-            return re.fullmatch(text, value, re.DOTALL) is not None
+            return _wildcard_matches(wanted, value)
+
+
+def _wildcard_matches(wanted: str, value: str) -> bool:
+    """Return whether a text matches; in linear time, unlike a regular expression."""
+    words = [""]
+    for part in re.findall(r"\\[*\\]|\*|[^*\\]+|\\", wanted):
+        if part == "*":
+            words.append("")
+        else:
+            words[-1] += _plain(part)
+    if len(words) == 1:
+        return value == words[0]
+    head, *inner, tail = words
+    at, end = len(head), len(value) - len(tail)
+    if at > end or not value.startswith(head) or not value.endswith(tail):
+        return False
+    for word in inner:
+        found = value.find(word, at, end)
+        if found < 0:
+            return False
+        at = found + len(word)
+    return True
 
 
 def _plain(part: str) -> str:
