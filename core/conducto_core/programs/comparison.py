@@ -371,13 +371,11 @@ async def earlier_pipelines(
     query = program_of(record)
     until = time.monotonic() + MAX_SECONDS
     pipelines = PipelinesOfProgram(reader, query, lambda: time.monotonic() < until)
-    async for each in pipelines.newest(MAX_HISTORY_SCAN):
-        if each.pipeline.id == record.id or each.pipeline.created > record.created:
-            continue
-        yield each
-        limit -= 1
-        if limit == 0:
-            return
+    # Itself may be among them.
+    async for each in pipelines.newest(limit + 1, record.created):
+        if each.pipeline.id != record.id and limit > 0:
+            yield each
+            limit -= 1
 
 
 async def _with_files(

@@ -228,14 +228,23 @@ class PipelinesOfProgram:
         self._in_time = in_time
         self.has_more = False
 
-    async def newest(self, limit: int) -> AsyncIterator[PipelineSummary]:
-        """Yield at most ``limit`` pipelines, the newest first."""
+    async def newest(
+        self, limit: int, until: float | None = None
+    ) -> AsyncIterator[PipelineSummary]:
+        """Yield at most ``limit`` pipelines, the newest first.
+
+        Args:
+            limit: At least 1.
+            until: Only pipelines created at or before this time, in seconds since the epoch.
+        """
         program = self._program
         text = program.title if program.function is None else program.program
         query = ListParams(text=(text or "")[:MAX_TEXT], lifecycle="all", limit=_PAGE)
         for _ in range(MAX_HISTORY_SCAN // _PAGE):
             page = await self._lister.list_pipelines(query)
             for summary in filter(self._matches, page.pipelines):
+                if until is not None and summary.pipeline.created > until:
+                    continue
                 yield summary
                 limit -= 1
                 if limit == 0:

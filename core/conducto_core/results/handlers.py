@@ -76,7 +76,7 @@ async def compare(
     found: list[ComparedPipeline] = []
     progress = _Progress(clock, clock() + MAX_SECONDS)
     summaries = PipelinesOfProgram(reader, params, progress.in_time)
-    async for summary in summaries.newest(params.limit):
+    async for summary in summaries.newest(params.limit, params.until):
         if not progress.in_time():
             break
         attempts = progress.taken(await _attempts(reader, summary.pipeline.id, params))

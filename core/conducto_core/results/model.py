@@ -106,12 +106,14 @@ class CompareParams(ProgramParams):
         path: Only metrics of this node.
         name: Only this metric.
         limit: Maximum number of pipelines, the newest first.
+        until: Only pipelines created at or before this time, in seconds since the epoch.
         points: Maximum number of points of each metric; 0 for the summary alone.
     """
 
     path: str | None = None
     name: str | None = None
     limit: int = Field(default=20, ge=1, le=MAX_COMPARED)
+    until: float | None = None
     points: int = Field(default=0, ge=0, le=1000)
 
     @field_validator("points")

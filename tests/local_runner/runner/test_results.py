@@ -146,6 +146,17 @@ async def test_metrics_of_pipelines_with_a_title_are_compared(local):
     ]
 
 
+async def test_earlier_pipelines_are_compared_up_to_a_time(local):
+    write = """echo '{"name": "loss", "value": 1}' >"$CONDUCTO_RUN_DIR/metrics" """
+    runs = [await local.run(serial(a=write), title="until") for _ in range(3)]
+    created = (await runs[1].summary()).pipeline.created
+
+    found = await local.pipelines.compare_metrics(CompareParams(title="until", until=created))
+
+    assert [one.id for one in found.pipelines] == [runs[1].id, runs[0].id]
+    assert found.complete
+
+
 async def outputs_arrived(run, path, count):
     """Return whether a number of points of its only metric can be read."""
     found = await run.local.pipelines.list_metrics(MetricParams(id=run.id, path=path))

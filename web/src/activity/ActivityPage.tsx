@@ -5,7 +5,6 @@ import type { Activity, RunningCommand, WaitGroup } from "@/api/schema";
 import { EmptyState } from "@/components/EmptyState";
 import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
-import { StaleBadge } from "@/components/StaleBadge";
 import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { followLink, pipelineUrl } from "@/lib/location";
@@ -25,11 +24,7 @@ export function ActivityPage() {
   });
   const { data } = query;
   return (
-    <Page
-      title="Activity"
-      error={query.error}
-      actions={<StaleBadge query={query} every={REFRESH_MS} />}
-    >
+    <Page title="Activity" error={query.error} polled={[query, REFRESH_MS]}>
       {data === undefined ? (
         <QueryPlaceholder query={query} rows={8} />
       ) : data.pipelines === 0 ? (

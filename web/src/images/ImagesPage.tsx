@@ -10,6 +10,7 @@ import styles from "@/images/ImagesPage.module.css";
 import { PipelineFrame } from "@/run/page/PipelineFrame";
 import messageStyles from "@/run/node/ErrorMessage.module.css";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { StaleBadge } from "@/components/StaleBadge";
 import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
@@ -57,6 +58,7 @@ function Images({ summary }: { summary: PipelineSummary }) {
   const opened = images.find((one) => one.name === query.get("image")) ?? defaultImage(images);
   return (
     <div className={styles.images}>
+      <StaleBadge query={list} every={REFRESH_MS} />
       <ul className={styles.list} aria-label="Images">
         {images.map((image) => (
           <ImageRow key={image.name} image={image} opened={image === opened} />

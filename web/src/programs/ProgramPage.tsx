@@ -5,6 +5,7 @@ import { EmptyState } from "@/components/EmptyState";
 import { MetricComparison } from "@/results/MetricComparison";
 import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { StaleBadge } from "@/components/StaleBadge";
 import { StateLabel } from "@/components/StateIcon";
 import { useTitle } from "@/components/useTitle";
 import { followLink, launchUrl, pipelineUrl, setQuery, useLocation } from "@/lib/location";
@@ -19,7 +20,7 @@ import { FlakyNodes, lastOf, SizeAdvice, SlowestNodes } from "@/programs/NodeTab
 import styles from "@/programs/ProgramPage.module.css";
 import { ProgramTests } from "@/test_results/ProgramTests";
 import { RunChart } from "@/programs/RunChart";
-import { useNodeHistory, useProgram } from "@/programs/useProgram";
+import { REFRESH_MS, useNodeHistory, useProgram } from "@/programs/useProgram";
 
 const COUNTS = [20, 60, 200];
 
@@ -38,6 +39,7 @@ export function ProgramPage() {
       <div className={`page ${styles.page}`}>
         <div className="page-head">
           <h1 className="clip">{visible(name)}</h1>
+          <StaleBadge query={pipelines} every={REFRESH_MS} />
           <span className="page-grow" />
           <LaunchLink newest={data?.[0]} />
         </div>

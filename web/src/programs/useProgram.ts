@@ -9,7 +9,7 @@ import {
   type ProgramRef,
 } from "@/programs/model/programIdentity";
 
-const REFRESH_MS = 5000;
+export const REFRESH_MS = 5000;
 /** Pipelines that are searched for those of the program; the API has no filter by program. */
 const MAX_PIPELINES = 1000;
 

@@ -35,6 +35,7 @@ export function AgentsPage() {
     <Page
       title="Agents"
       error={list.error ?? who.query.error}
+      polled={[list, REFRESH_MS]}
       dialog={
         forgotten === null ? null : (
           <RequestDialog

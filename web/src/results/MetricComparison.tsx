@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
 import styles from "@/results/MetricComparison.module.css";
+import type { PipelineRecord } from "@/api/schema";
 import { Pending } from "@/components/InOrder";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StaleBadge } from "@/components/StaleBadge";
@@ -31,8 +32,8 @@ interface Props {
   id: string;
   /** Only metrics of this node. */
   path?: string;
-  /** The pipeline to highlight. */
-  current?: string;
+  /** The pipeline to highlight, which is compared with earlier ones only. */
+  current?: Pick<PipelineRecord, "id" | "created">;
   /** Whether a pipeline is running, so that values may change. */
   isLive?: boolean;
   heading?: string;
@@ -49,6 +50,7 @@ export function MetricComparison(props: Props) {
     limit: LIMIT,
     points: POINTS,
     ...(path === undefined ? {} : { path }),
+    ...(current === undefined ? {} : { until: current.created }),
   };
   const comparison = useQuery({
     queryKey: ["metric-comparison", parseReference(id).agent, query, isLive],
@@ -56,7 +58,7 @@ export function MetricComparison(props: Props) {
     refetchInterval: isLive ? REFRESH_MS : false,
   });
   const charts =
-    comparison.data === undefined ? null : comparisonCharts(comparison.data, current ?? null);
+    comparison.data === undefined ? null : comparisonCharts(comparison.data, current?.id ?? null);
   if (charts?.length === 0) return null;
   if (quiet && charts === null) return comparison.isError ? null : <Pending />;
   return (

@@ -1,3 +1,4 @@
+import { StaleBadge } from "@/components/StaleBadge";
 import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
@@ -34,7 +35,9 @@ export function ResourceCharts({ id, attempt }: Props) {
   const span = { from, to: from + cpu.length * interval };
   return (
     <figure className={styles.resources} aria-label={`Resource use of attempt ${number}`}>
-      <figcaption className="muted number">{text}</figcaption>
+      <figcaption className="muted number">
+        {text} {isFinished(state) ? null : <StaleBadge query={resources} every={REFRESH_MS} />}
+      </figcaption>
       <Area what="CPUs" values={cpu} limit={cpu_limit} shown={cpuText} span={span} />
       <Area what="Memory" values={memory} limit={mem_limit} shown={size} span={span} />
     </figure>

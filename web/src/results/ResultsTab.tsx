@@ -14,6 +14,7 @@ import { FileLink } from "@/components/FileLink";
 import chartStyles from "@/results/MetricComparison.module.css";
 import { MetricComparison } from "@/results/MetricComparison";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { StaleBadge } from "@/components/StaleBadge";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes } from "@/lib/time";
 import { baseName, directoryOf, imageType } from "@/data/model/dataFiles";
@@ -49,7 +50,7 @@ export function ResultsTab({ id, attempt, program }: Props & { program: Pipeline
           program={program}
           id={id}
           path={attempt.path}
-          current={id}
+          current={{ id, created: program.created }}
           isLive={!isFinished(attempt.state)}
         />
       )}
@@ -91,7 +92,9 @@ function Metrics({ id, attempt: { path, number, state } }: Props) {
   });
   return (
     <section>
-      <h2>Metrics</h2>
+      <h2>
+        Metrics {isFinished(state) ? null : <StaleBadge query={metrics} every={SLOW_REFRESH_MS} />}
+      </h2>
       {metrics.data === undefined ? <QueryPlaceholder query={metrics} rows={2} /> : null}
       <div className={chartStyles.charts}>
         {metrics.data?.metrics.map((series) => (

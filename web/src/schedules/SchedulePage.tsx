@@ -38,6 +38,7 @@ export function SchedulePage({ params }: PageProps) {
     <Page
       title={name}
       error={view.error}
+      polled={[view, REFRESH_MS]}
       actions={view.data === undefined ? null : <Actions name={name} view={view.data} />}
     >
       <a href="/schedules" onClick={followLink}>

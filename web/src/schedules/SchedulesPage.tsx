@@ -29,6 +29,7 @@ export function SchedulesPage() {
     <Page
       title="Schedules"
       error={list.error}
+      polled={[list, REFRESH_MS]}
       dialog={
         pipeline === null ? null : (
           <CreateDialog

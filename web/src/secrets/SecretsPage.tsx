@@ -39,6 +39,7 @@ export function SecretsPage() {
     <Page
       title="Secrets"
       error={list.error}
+      polled={[list, REFRESH_MS]}
       actions={
         <Button variant="main" onClick={() => setOpened({ kind: "set", secret: null })}>
           Add secret

@@ -4,6 +4,7 @@ import { api } from "@/api/client";
 import type { AttemptRecord } from "@/api/schema";
 import { Code } from "@/components/Code";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { StaleBadge } from "@/components/StaleBadge";
 import { isFinished } from "@/run/model/states";
 import styles from "@/results/ResultsTab.module.css";
 
@@ -26,7 +27,10 @@ export function ServicesTab({ id, attempt: { path, number, state }, services }: 
   const text = output.data?.text ?? "";
   return (
     <section className={styles.results}>
-      <p className="muted">{services.join(", ")}</p>
+      <p className="muted">
+        {services.join(", ")}{" "}
+        {isFinished(state) ? null : <StaleBadge query={output} every={REFRESH_MS} />}
+      </p>
       {output.data === undefined ? (
         <QueryPlaceholder query={output} rows={4} />
       ) : text === "" ? (

@@ -47,6 +47,7 @@ export function TriggerPage({ params }: PageProps) {
     <Page
       title={name}
       error={history.error ?? list.error}
+      polled={[history, REFRESH_MS]}
       actions={
         trigger !== undefined && (who.isAdmin || who.user === trigger.owner) ? (
           <DeleteButton name={name} />

@@ -47,6 +47,7 @@ export function TriggersPage() {
     <Page
       title="Triggers"
       error={list.error ?? who.query.error}
+      polled={[list, REFRESH_MS]}
       actions={
         who.mayLaunch && triggers !== undefined ? (
           <Button variant="main" onClick={() => setAdding(true)}>

@@ -29,7 +29,10 @@ export interface Dot {
   bottom: number;
 }
 
-/** One chart for each metric that several pipelines have, in the order of the newest. */
+/**
+ * One chart for each metric that several pipelines have, in the order of the newest; with a current
+ * pipeline, only metrics that it has.
+ */
 export function comparisonCharts(
   found: MetricComparison,
   current: string | null,
@@ -44,7 +47,7 @@ export function comparisonCharts(
     }
   }
   return [...charts.values()]
-    .filter((runs) => runs.length > 1)
+    .filter((runs) => runs.length > 1 && (current === null || runs.at(-1)?.isCurrent))
     .map((runs) => ({
       path: runs[0]?.metric.path ?? "",
       name: runs[0]?.metric.name ?? "",
@@ -53,14 +56,11 @@ export function comparisonCharts(
     }));
 }
 
-/** `0.21, before 0.25 (-16%)`: the last value of the current, or newest, run and of the one before. */
+/** `0.21, before 0.25 (-16%)`: the last value of the newest run and of the one before. */
 export function changeText({ runs }: ComparisonChart): string {
-  const current = runs.findIndex((run) => run.isCurrent);
-  const at = current < 0 ? runs.length - 1 : current;
-  const value = runs[at]?.metric.last ?? null;
-  const before = runs[at - 1]?.metric.last ?? null;
+  const value = runs.at(-1)?.metric.last ?? null;
+  const before = runs.at(-2)?.metric.last ?? null;
   const text = value === null ? "null" : number(value);
-  if (at === 0) return `${text}, no earlier pipeline`;
   if (before === null) return `${text}, before null`;
   if (value === null || before === 0) return `${text}, before ${number(before)}`;
   const percent = Math.round((100 * (value - before)) / Math.abs(before));

@@ -39,7 +39,11 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
   return (
     <div className={styles.attempts}>
       {attempts.length > 1 && second === undefined ? (
-        <p className="muted">Select two attempts to compare them.</p>
+        <p className="muted">
+          {first === undefined
+            ? "Select two attempts to compare them."
+            : `Select an attempt to compare with attempt ${first.number}.`}
+        </p>
       ) : null}
       {first !== undefined && second !== undefined ? (
         <Comparison id={session.id} first={first} second={second} />

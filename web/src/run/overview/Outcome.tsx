@@ -27,7 +27,12 @@ export function Outcome({ session, path, succeeded }: Props) {
   return (
     <>
       {showsFiles && summary !== undefined ? (
-        <MetricComparison program={summary.pipeline} id={session.id} current={session.id} quiet />
+        <MetricComparison
+          program={summary.pipeline}
+          id={session.id}
+          current={{ id: session.id, created: summary.pipeline.created }}
+          quiet
+        />
       ) : null}
       <Times
         session={session}
