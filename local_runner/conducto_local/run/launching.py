@@ -73,9 +73,10 @@ class LocalLaunches(LocalAccess):
         try:
             lost = pipeline_loader.interrupted(live)
             written = self._scheduler.logs(live.id).attempts_of(path for path, _ in lost)
-            for path, attempt in lost:
-                seen = max(written.get(path, {}).get(attempt, 0.0), record.touched)
-                self._scheduler.lose(live, path, attempt, _RESTARTED, seen)
+            seen = {at: max(written.get(at[0], {}).get(at[1], 0.0), record.touched) for at in lost}
+            live.ran_until(max(seen.values(), default=0.0))
+            for (path, attempt), time in seen.items():
+                self._scheduler.lose(live, path, attempt, _RESTARTED, time)
             if record.armed:
                 self._scheduler.apply(live, ev.Armed())
             elif record.run_at is not None:

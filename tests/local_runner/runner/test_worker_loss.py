@@ -250,7 +250,7 @@ async def test_group_does_not_continue_without_its_container_after_a_restart(tmp
 
 async def test_command_lost_with_the_agent_ends_at_its_last_output(tmp_path):
     async with local_runner(tmp_path / "home", "process") as local:
-        run = await local.launch(nodes(a="echo begun; sleep 600"))
+        run = await local.launch(nodes(a="sleep 0.5; echo begun; sleep 600"))
         await run.until("/a", "running")
         await eventually(partial(has_output, run, b"begun"))
         shutil.copytree(tmp_path / "home", tmp_path / "killed")  # as a kill leaves it now
@@ -260,9 +260,11 @@ async def test_command_lost_with_the_agent_ends_at_its_last_output(tmp_path):
         again = Run(local, await local.pipelines.get_pipeline(PipelineParams(id=run.id)))
         await again.settled()
         (lost,) = await again.attempts("/a")
+        summary = await again.summary()
 
     assert (lost.state, lost.cause) == (State.KILLED, Cause.WORKER_LOST)
     assert lost.started <= lost.ended <= killed
+    assert lost.ended - lost.started <= summary.active_seconds <= killed - lost.queued
 
 
 async def has_output(run, text):

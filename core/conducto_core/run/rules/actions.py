@@ -324,6 +324,16 @@ class Activity:
         rounds = (*self.finished, self._current(end))[-MAX_ROUNDS:]
         return Activity(self.seconds + end - self.since, None, rounds)
 
+    def extended(self, end: float) -> "Activity":
+        """Return the activity whose last finished period lasted until ``end``, if that is later."""
+        if not self.finished:
+            return self
+        *earlier, last = self.finished
+        before = last.ended or last.started
+        until = max(before, end)
+        rounds = (*earlier, last.model_copy(update={"ended": until}))
+        return replace(self, seconds=self.seconds + until - before, finished=rounds)
+
 
 def stored(status: PipelineStatus, seen: float) -> Activity:
     """Return the activity of a stored status; an open period ends when it was last ``seen``.

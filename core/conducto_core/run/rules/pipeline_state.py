@@ -110,6 +110,10 @@ class PipelineState:
         self._groups: dict[str, tuple[str, ...]] = {}
         self._sizes: dict[str, tuple[float, float]] = {}
 
+    def ran_until(self, seen: float) -> None:
+        """Extend the period that an end of the driver interrupted: a command ran until then."""
+        self.activity = self.activity.extended(seen)
+
     # ---- queries ----------------------------------------------------------------------------
 
     @property
