@@ -33,7 +33,7 @@ from conducto_core.remote.rules import (
     refusal_of,
 )
 from conducto_core.run.model.requests import ControlRequest, Problem
-from conducto_core.run.operations import CONTROL, GET, LAUNCH, LAUNCH_AGAIN
+from conducto_core.run.operations import CONTROL, GET
 from conducto_core.schedules.model import SCHEDULE_TAG, NewSchedule, ScheduleSettings
 from conducto_local.approvals.handlers import DECIDER
 from conducto_local.remote.connection import Channel, LostError
@@ -238,8 +238,6 @@ class Asks:
         if operation.link_class is not LinkClass.READ:
             _log("request of the cloud executed", ask, request, status=answer.status)
             self._on_change()
-        if isinstance(answer, Response):
-            self._note_launched(operation, answer)
         return answer
 
     async def _note_origin(self, pipeline: str | None) -> None:
@@ -261,16 +259,7 @@ class Asks:
                 files.note_remote(known[0])
                 return
 
-    def _note_launched(self, operation: AnyOperation, answer: Response) -> None:
-        if operation.name not in _LAUNCHING or answer.status != HTTPStatus.OK:
-            return
-        found = json.loads(answer.body).get("pipeline")
-        pipeline = found.get("id") if isinstance(found, dict) else found
-        if isinstance(pipeline, str):
-            self._policy.files.note_remote(pipeline)
 
-
-_LAUNCHING = {LAUNCH.name, LAUNCH_AGAIN.name}
 _BUSY = Problem(
     title="busy",
     status=429,
