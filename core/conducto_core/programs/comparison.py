@@ -19,12 +19,15 @@ from conducto_core.programs.history import (
     Difference,
     DifferenceKind,
     DifferenceList,
+    HistoryOfNode,
     NodeHistory,
     NodeHistoryParams,
+    NodeRunsParams,
     PipelineComparison,
     Why,
     WhyParams,
 )
+from conducto_core.programs.node_runs import node_runs as runs_of_node
 from conducto_core.programs.relaunch import Lister, PipelinesOfProgram
 from conducto_core.programs.rules.comparison import (
     Change,
@@ -449,3 +452,7 @@ class Comparisons(ABC):
     @serves(programs_operations.NODE_HISTORY)
     async def node_history(self, params: NodeHistoryParams) -> NodeHistory:
         return await history(self, params)
+
+    @serves(programs_operations.NODE_RUNS)
+    async def list_node_runs(self, params: NodeRunsParams) -> HistoryOfNode:
+        return await runs_of_node(self, params)

@@ -6,12 +6,16 @@ from pydantic import Field
 
 from conducto_core.record import Record
 from conducto_core.run.model.params import PipelineId, ProgramParams
+from conducto_core.run.model.states import Cause, State
+from conducto_core.tree.model import NodeType
 
 #: Maximum differences of each kind in a response.
 MAX_DIFFERENCES = 1000
 #: Maximum pipelines whose nodes are compared for a history, and nodes in each list of it.
 MAX_HISTORY_RUNS = 100
 MAX_HISTORY_NODES = 100
+#: Maximum pipelines in the history of one node.
+MAX_NODE_RUNS = 200
 #: Maximum names of a changed field.
 MAX_NAMES = 20
 
@@ -228,4 +232,73 @@ class NodeHistory(Record):
     slowest: tuple[SlowNode, ...] = ()
     sizes: tuple[SizeAdvice, ...] = ()
     sizes_count: int = 0
+    complete: bool = True
+
+
+class NodeRunsParams(Record):
+    """A node whose runs are queried.
+
+    Attributes:
+        id: A pipeline; later ones of its program are left out.
+        limit: Maximum number of pipelines, with this one, the newest first.
+    """
+
+    id: PipelineId
+    path: str
+    limit: int = Field(default=60, ge=1, le=MAX_NODE_RUNS)
+
+
+class RunOfNode(Record):
+    """A node in one pipeline: its newest attempt, or of a group, its newest run.
+
+    Attributes:
+        created: When the pipeline was launched, in seconds since the epoch.
+        seconds: Time in which it ran; None if it did not, or has not ended.
+        attempts: Number of the attempt; 0 of a group.
+        peak_memory: Bytes, if known.
+        from_cache: The pipeline whose outcome it has; it did not run.
+        commit: The commit that the pipeline was launched from, if it is known.
+        changed: The fields in which its inputs differ from those of the run before; empty for a
+            group.
+        comparable: Whether all inputs of both are known; if not, only the commands and the
+            environments were compared.
+    """
+
+    pipeline: str
+    created: float
+    state: State
+    cause: Cause | None = None
+    exit_code: int | None = None
+    started: float | None = None
+    seconds: float | None = None
+    attempts: int = 0
+    peak_memory: int | None = None
+    from_cache: str | None = None
+    commit: str | None = None
+    changed: tuple[ChangedField, ...] = ()
+    comparable: bool = False
+
+
+class HistoryOfNode(Record):
+    """How a node behaved in the pipelines of its program.
+
+    Attributes:
+        runs: The newest first, with the queried pipeline; without pipelines in which it did not
+            run and was not from the cache.
+        usual: Median time in seconds of the runs that passed, but for that of the queried
+            pipeline; None without any.
+        slow: 95 % of these took at most so many seconds; None for fewer than five.
+        since: The pipeline from which on it takes longer, or less long, than before; None if its
+            time did not change.
+        before: Median time in seconds before that pipeline.
+        complete: Whether all pipelines were read; that may take too long.
+    """
+
+    path: str
+    type: NodeType
+    runs: tuple[RunOfNode, ...] = ()
+    usual: float | None = None
+    slow: float | None = None
+    since: str | None = None
+    before: float | None = None
     complete: bool = True

@@ -3,8 +3,10 @@
 from conducto_core.api.operation import LinkClass, Permission, act, read, send
 from conducto_core.programs.history import (
     ComparisonParams,
+    HistoryOfNode,
     NodeHistory,
     NodeHistoryParams,
+    NodeRunsParams,
     PipelineComparison,
     Why,
     WhyParams,
@@ -69,5 +71,13 @@ NODE_HISTORY = read(
     NodeHistoryParams,
     NodeHistory,
     "Return the flaky and the slowest nodes of a program, and advice about sizes.",
+    link_class=LinkClass.READ,
+)
+NODE_RUNS = read(
+    "list_node_runs",
+    "/pipelines/{id}/node-runs",
+    NodeRunsParams,
+    HistoryOfNode,
+    "Return how a node behaved in the newest pipelines of a program.",
     link_class=LinkClass.READ,
 )

@@ -5,7 +5,12 @@ import json
 import pytest
 
 import conducto as co
-from conducto_core.programs.history import ComparisonParams, DifferenceKind, NodeHistoryParams
+from conducto_core.programs.history import (
+    ComparisonParams,
+    DifferenceKind,
+    NodeHistoryParams,
+    NodeRunsParams,
+)
 from conducto_core.results.model import CompareParams, MetricParams, OutputParams
 from support.containers import BUSYBOX
 from support.local import eventually
@@ -144,6 +149,40 @@ async def test_metrics_of_pipelines_with_a_title_are_compared(local):
         ("/a", "loss", ()),
         ("/a", "other", ()),
     ]
+
+
+async def test_history_of_a_node_has_its_earlier_runs(local):
+    def tree(command, *, with_b=True):
+        return serial(a=command, **({"b": "true"} if with_b else {}))
+
+    runs = [
+        await local.run(tree("sleep 0.2"), title="history"),
+        await local.run(tree("exit 3", with_b=False), title="history"),
+        await local.run(tree("sleep 0.4"), title="history"),
+        await local.run(tree("true"), title="history"),
+    ]
+    query = NodeRunsParams(id=runs[2].id, path="/a")
+
+    found = await local.pipelines.list_node_runs(query)
+
+    assert found.complete
+    assert [each.pipeline for each in found.runs] == [one.id for one in reversed(runs[:3])]
+    assert [(each.state, each.exit_code) for each in found.runs] == [
+        ("done", 0),
+        ("error", 3),
+        ("done", 0),
+    ]
+    assert 0.2 <= found.usual == found.runs[2].seconds < found.runs[0].seconds
+    assert [[one.field for one in each.changed] for each in found.runs] == [
+        ["command"],
+        ["command"],
+        [],
+    ]
+    without = await local.pipelines.list_node_runs(NodeRunsParams(id=runs[2].id, path="/b"))
+    assert [each.pipeline for each in without.runs] == [runs[2].id, runs[0].id]
+    group = await local.pipelines.list_node_runs(NodeRunsParams(id=runs[2].id, path="/", limit=2))
+    assert [each.attempts for each in group.runs] == [0, 0]
+    assert group.runs[0].seconds >= found.runs[0].seconds
 
 
 async def test_earlier_pipelines_are_compared_up_to_a_time(local):

@@ -105,7 +105,7 @@ LOOKS = (
             f"#panel-{tab.lower()}",
             press=(f"[role=tab]:has-text('{tab}')",),
         )
-        for tab in ("Attempts", "Details", "Files")
+        for tab in ("History", "Details", "Files")
     ),
     Look("group-output", "/p/{shop}?node=/test&tab=output", "[role=log]"),
     Look("root-output", "/p/{shop}?tab=output&level=error", ".MergedTab-truth"),

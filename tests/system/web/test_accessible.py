@@ -33,7 +33,7 @@ def test_pages_of_a_pipeline_have_no_serious_accessibility_fault(
         viewer.node(run, "/bad")
         expect(page.locator(".LogLines-lines")).to_contain_text("boom")
         found["output"] = viewer.axe()
-        page.get_by_role("tab", name="Attempts").click()
+        page.get_by_role("tab", name="History").click()
         found["attempts"] = viewer.axe()
         page.get_by_role("tab", name="Details").click()
         expect(page.get_by_text("Parameters")).to_be_visible()

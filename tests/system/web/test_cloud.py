@@ -267,7 +267,7 @@ def test_failure_is_found_fixed_and_the_pipeline_continues(
     assert page.evaluate("window.sameDocument")
     expect(page.locator(".LogLines-lines")).to_contain_text("mended")
     page.get_by_role("button", name="Rerun", exact=True).click()
-    expect(page.get_by_role("tab", name="Attempts 3")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("tab", name="History 3")).to_be_visible(timeout=60_000)
 
 
 def test_every_page_of_a_pipeline_opens(installation: Installation, page: Page) -> None:
@@ -483,7 +483,7 @@ def test_pipeline_on_another_machine_is_controlled_through_its_agent(
 
     page.on("request", look)
     base, query = page.url.partition("?")[0], "?node=/check"
-    for place in ("", query, f"{query}&tab=attempts", "/timeline", "/images", "/data", "/launch"):
+    for place in ("", query, f"{query}&tab=history", "/timeline", "/images", "/data", "/launch"):
         page.goto(f"{base}{place}")
         page.wait_for_load_state("networkidle")
     page.remove_listener("request", look)

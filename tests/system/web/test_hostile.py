@@ -39,7 +39,7 @@ def test_a_script_in_output_name_title_or_doc_does_not_run(viewer: Viewer) -> No
     page.get_by_role("tab", name="Details").click()
     expect(page.locator(".Markdown-markdown")).to_contain_text("go")
     expect(page.locator(".DetailsTab-details")).to_contain_text(EVIL)
-    page.get_by_role("tab", name="Attempts").click()
+    page.get_by_role("tab", name="History").click()
     viewer.open(f"/p/{run}")
     expect(page.locator(".Markdown-markdown")).to_contain_text("go")
     page.get_by_role("treeitem").filter(has_text="onmouseover").first.hover()

@@ -140,7 +140,7 @@ def test_files_that_an_attempt_wrote_are_listed_with_it(viewer: Viewer) -> None:
     first = files.inner_text()
     assert re.fullmatch(r"out/\d+\.txt", first)
     page.get_by_role("button", name="Rerun", exact=True).click()
-    page.get_by_role("tab", name="Attempts 2").wait_for()
+    page.get_by_role("tab", name="History 2").wait_for()
     settle(viewer.person, run)
     page.get_by_role("tab", name="Files").click()
     expect(files).not_to_have_text(first)
@@ -230,7 +230,7 @@ def test_details_say_where_parameters_and_callbacks_come_from(viewer: Viewer) ->
 def test_panes_survive_a_narrow_window_and_code_that_cannot_be_loaded(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.page
-    page.route("**/assets/AttemptsTab*", lambda route: route.abort("connectionrefused"))
+    page.route("**/assets/HistoryTab*", lambda route: route.abort("connectionrefused"))
     viewer.node(run, "/good/b")
     lines = page.locator(".LogLines-lines")
     expect(lines).to_contain_text("300")
@@ -243,10 +243,10 @@ def test_panes_survive_a_narrow_window_and_code_that_cannot_be_loaded(viewer: Vi
     expect(page.locator(".tree-scroll[data-same]")).to_be_visible()
     assert lines.evaluate("(line) => line.scrollTop") == top
 
-    page.get_by_role("tab", name="Attempts").click()
+    page.get_by_role("tab", name="History").click()
     expect(page.get_by_role("alert")).to_contain_text("Could not load this part")
     expect(page.locator(".tree-scroll[data-same]")).to_be_visible()
-    page.unroute("**/assets/AttemptsTab*")
+    page.unroute("**/assets/HistoryTab*")
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_role("tabpanel")).to_contain_text("Attempt 1")
     viewer.said.clear()  # the browser notes the aborted request

@@ -32,7 +32,7 @@ def burning(person: Person, command: str = BURN) -> str:
 
 def attempts_of(viewer: Viewer, run: str) -> Page:
     page = viewer.node(run, "/")
-    page.get_by_role("tab", name="Attempts").click()
+    page.get_by_role("tab", name="History").click()
     return page
 
 
@@ -50,7 +50,7 @@ def test_usage_of_an_attempt_is_drawn_while_it_runs_and_afterwards(viewer: Viewe
     agent_api(viewer.person, f"/pipelines/{run}/control", "POST", order)
     expect(page.locator(".AttemptsTab-attempt").get_by_text("killed").first).to_be_visible()
     page.reload()
-    page.get_by_role("tab", name="Attempts").click()
+    page.get_by_role("tab", name="History").click()
     expect(charts.locator("figcaption")).to_have_text(WORDS)
 
 
@@ -64,7 +64,7 @@ def test_quick_attempt_is_neither_measured_nor_drawn(viewer: Viewer) -> None:
     expect(page.get_by_role("figure")).to_have_count(0)
     page.reload()
     asked.clear()
-    page.get_by_role("tab", name="Attempts").click()
+    page.get_by_role("tab", name="History").click()
     expect(page.locator(".AttemptsTab-facts")).to_contain_text("ran")
     assert [url for url in asked if "/resources" in url] == []
 

@@ -90,5 +90,5 @@ def test_node_pane_shows_the_result_metrics_and_artifacts(viewer: Viewer) -> Non
     assert viewer.axe() == []
 
     viewer.node(run, "/none")
-    expect(page.get_by_role("tab", name="Attempts")).to_be_visible()
+    expect(page.get_by_role("tab", name="History")).to_be_visible()
     expect(page.get_by_role("tab", name="Results")).to_have_count(0)

@@ -24,6 +24,7 @@ import type {
   LogMatches,
   LogOutline,
   MergedPage,
+  HistoryOfNode,
   MetricComparison,
   MetricList,
   NodeDetail,
@@ -318,6 +319,13 @@ export const api = {
     const found = await get<ProgramTests>(pipelinePath(id, "/program-tests"), query, signal);
     const pipelines = found.pipelines.map((one) => ({ ...one, id: beside(id, one.id) }));
     return { ...found, pipelines };
+  },
+  /** How a node behaved in the pipelines of its program up to this one. */
+  nodeRuns: async (id: string, query: QueryOf<"list_node_runs">, signal?: AbortSignal) => {
+    const found = await get<HistoryOfNode>(pipelinePath(id, "/node-runs"), query, signal);
+    const runs = found.runs.map((one) => ({ ...one, pipeline: beside(id, one.pipeline) }));
+    const since = found.since === null ? null : beside(id, found.since);
+    return { ...found, runs, since };
   },
   /** The metrics of a program's pipelines on the server of one of them. */
   compareMetrics: async (id: string, query: QueryOf<"compare_metrics">, signal?: AbortSignal) => {

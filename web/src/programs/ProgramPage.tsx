@@ -1,5 +1,3 @@
-import type { ReactNode } from "react";
-
 import type { NodeHistory, PipelineSummary } from "@/api/schema";
 import { EmptyState } from "@/components/EmptyState";
 import { MetricComparison } from "@/results/MetricComparison";
@@ -8,23 +6,21 @@ import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StaleBadge } from "@/components/StaleBadge";
 import { StateLabel } from "@/components/StateIcon";
 import { useTitle } from "@/components/useTitle";
-import { followLink, launchUrl, pipelineUrl, setQuery, useLocation } from "@/lib/location";
+import { followLink, launchUrl, pipelineUrl, useLocation } from "@/lib/location";
 import { duration, moment, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { programName, programOf } from "@/programs/model/programIdentity";
 import { defaultPair, passRates, totalsOf } from "@/programs/model/programRuns";
+import { activeTime } from "@/run/model/activity";
 import { pipelineState } from "@/run/model/pipelineStatus";
 import { failures, total } from "@/run/model/states";
 import { CompareRuns } from "@/programs/CompareRuns";
 import { FlakyNodes, lastOf, SizeAdvice, SlowestNodes } from "@/programs/NodeTables";
 import styles from "@/programs/ProgramPage.module.css";
 import { ProgramTests } from "@/test_results/ProgramTests";
-import { RunChart } from "@/programs/RunChart";
+import { type ChartedRun, RunChart } from "@/programs/RunChart";
+import { DEFAULT_COUNT, RunCount, Total } from "@/programs/RunNumbers";
 import { REFRESH_MS, useNodeHistory, useProgram } from "@/programs/useProgram";
-
-const COUNTS = [20, 60, 200];
-
-const DEFAULT_COUNT = 60;
 
 /** The history of a program: pass rate, times, metrics, nodes, and a comparison of two pipelines. */
 export function ProgramPage() {
@@ -82,7 +78,11 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
           <span className={styles.note}>crosses mark failed pipelines</span>
           <RunCount all={pipelines.length} count={count} />
         </div>
-        <RunChart pipelines={shown.toReversed()} median={totalsOf(shown).median} pair={pair} />
+        <RunChart
+          label="Time of each pipeline"
+          runs={runsOf(shown.toReversed(), pair)}
+          median={totalsOf(shown).median}
+        />
       </section>
       <MetricComparison
         program={newest.pipeline}
@@ -150,48 +150,21 @@ function Totals({ pipelines, newest, count, flaky }: TotalsProps) {
   );
 }
 
-interface TotalProps {
-  label: string;
-  beside?: string;
-  note: string;
-  children: ReactNode;
-}
-
-function Total({ label, beside, note, children }: TotalProps) {
-  return (
-    <div>
-      <dt>{label}</dt>
-      <dd>
-        <span className={styles.value}>{children}</span>{" "}
-        {beside === undefined ? null : <span className={styles.note}>{beside}</span>}
-      </dd>
-      <dd className={styles.note}>{note}</dd>
-    </div>
-  );
-}
-
-interface RunCountProps {
-  /** Number of known pipelines. */
-  all: number;
-  count: number;
-}
-
-/** Chooses the number of pipelines in the chart and the totals. */
-function RunCount({ all, count }: RunCountProps) {
-  const choices = COUNTS.filter((_, place) => place === 0 || all > (COUNTS[place - 1] ?? 0));
-  if (choices.length < 2) return null;
-  return (
-    <div role="group" aria-label="Number of pipelines" className={styles.counts}>
-      {choices.map((one) => (
-        <button
-          key={one}
-          type="button"
-          aria-pressed={one === count}
-          onClick={() => setQuery({ last: String(one) }, true)}
-        >
-          {one}
-        </button>
-      ))}
-    </div>
-  );
+/** The bars of the chart; A and B mark the compared pipelines. */
+function runsOf(
+  pipelines: readonly PipelineSummary[],
+  pair: { before: string | null; after: string | null },
+): ChartedRun[] {
+  const now = Date.now() / 1000;
+  return pipelines.map((one) => {
+    const { id, created } = one.pipeline;
+    return {
+      id,
+      created,
+      href: pipelineUrl(id),
+      state: pipelineState(one),
+      seconds: activeTime(one, one.settled ? (one.ended ?? now) : now),
+      letter: id === pair.after ? "B" : id === pair.before ? "A" : "",
+    };
+  });
 }

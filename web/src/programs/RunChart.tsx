@@ -1,57 +1,61 @@
 import { type CSSProperties, type KeyboardEvent, useId, useState } from "react";
 
-import type { PipelineSummary } from "@/api/schema";
 import { placeAfter } from "@/components/Tabs";
-import { followLink, navigate, pipelineUrl } from "@/lib/location";
+import { followLink, navigate } from "@/lib/location";
 import { day, duration, moment } from "@/lib/time";
-import { activeTime } from "@/run/model/activity";
 import { axisOf } from "@/programs/model/programRuns";
-import { pipelineState } from "@/run/model/pipelineStatus";
-import { stateLabel } from "@/run/model/states";
+import { type DisplayState, stateLabel } from "@/run/model/states";
 import styles from "@/programs/RunChart.module.css";
 
 /** Maximum number of dates below the bars. */
 const MAX_DATES = 6;
 
+/** A pipeline of a chart. */
+export interface ChartedRun {
+  id: string;
+  created: number;
+  href: string;
+  state: DisplayState;
+  /** Null if it did not run. */
+  seconds: number | null;
+  /** Shown below its bar. */
+  letter?: string;
+}
+
 interface Props {
+  label: string;
   /** Oldest first. */
-  pipelines: readonly PipelineSummary[];
+  runs: readonly ChartedRun[];
   median: number | null;
-  /** The compared pipelines, marked with A and B. */
-  pair: { before: string | null; after: string | null };
 }
 
 /**
  * The time of each pipeline as a bar that links to it, and the median as a line. The chart is one
  * stop of the Tab key: arrow keys, Home and End choose a bar, and Enter opens its pipeline.
  */
-export function RunChart({ pipelines, median, pair }: Props) {
-  const now = Date.now() / 1000;
-  const times = pipelines.map(
-    (one) => activeTime(one, one.settled ? (one.ended ?? now) : now) ?? 0,
-  );
-  const axis = axisOf(Math.max(...times, median ?? 0));
+export function RunChart({ label, runs, median }: Props) {
+  const axis = axisOf(Math.max(...runs.map(({ seconds }) => seconds ?? 0), median ?? 0));
   const top = axis.at(-1) ?? 1;
-  const dates = datesOf(pipelines);
+  const dates = datesOf(runs);
   const names = useId();
   const [chosen, setChosen] = useState<string | null>(null);
-  const found = pipelines.findIndex((one) => one.pipeline.id === chosen);
-  const at = found < 0 ? pipelines.length - 1 : found;
+  const found = runs.findIndex(({ id }) => id === chosen);
+  const at = found < 0 ? runs.length - 1 : found;
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const place = event.key === "Enter" ? at : placeAfter(event.key, at, pipelines.length);
-    const id = place === null ? undefined : pipelines[place]?.pipeline.id;
-    if (id === undefined) return;
+    const place = event.key === "Enter" ? at : placeAfter(event.key, at, runs.length);
+    const run = place === null ? undefined : runs[place];
+    if (run === undefined) return;
     event.preventDefault();
-    if (event.key === "Enter") navigate(pipelineUrl(id));
-    else setChosen(id);
+    if (event.key === "Enter") navigate(run.href);
+    else setChosen(run.id);
   };
   return (
     <div
       className={styles.chart}
       role="listbox"
       aria-orientation="horizontal"
-      aria-label="Time of each pipeline"
+      aria-label={label}
       aria-activedescendant={`${names}-${at}`}
       tabIndex={0}
       onKeyDown={onKeyDown}
@@ -66,15 +70,13 @@ export function RunChart({ pipelines, median, pair }: Props) {
           <span>{`median ${duration(median)}`}</span>
         </span>
       )}
-      {pipelines.map((one, place) => (
+      {runs.map((run, place) => (
         <Bar
-          key={one.pipeline.id}
+          key={run.id}
           domId={`${names}-${place}`}
           chosen={place === at}
-          pipeline={one}
-          seconds={times[place] ?? 0}
-          share={(times[place] ?? 0) / top}
-          letter={letterOf(one.pipeline.id, pair)}
+          run={run}
+          share={(run.seconds ?? 0) / top}
           date={dates[place] ?? ""}
         />
       ))}
@@ -85,17 +87,18 @@ export function RunChart({ pipelines, median, pair }: Props) {
 interface BarProps {
   domId: string;
   chosen: boolean;
-  pipeline: PipelineSummary;
-  seconds: number;
+  run: ChartedRun;
   share: number;
-  letter: string;
   date: string;
 }
 
-function Bar({ domId, chosen, pipeline, seconds, share, letter, date }: BarProps) {
-  const state = pipelineState(pipeline);
-  const { id, created } = pipeline.pipeline;
-  const text = `${id}: ${stateLabel(state)}, ${duration(seconds)}, ${moment(created)}`;
+function Bar({ domId, chosen, run, share, date }: BarProps) {
+  const { id, created, href, state, seconds, letter } = run;
+  const text = [
+    `${id}: ${stateLabel(state)}`,
+    ...(seconds === null ? [] : [duration(seconds)]),
+    moment(created),
+  ].join(", ");
   const hasFailed = state === "error" || state === "killed";
   return (
     <span className={styles.run}>
@@ -105,7 +108,7 @@ function Bar({ domId, chosen, pipeline, seconds, share, letter, date }: BarProps
         aria-selected={chosen}
         tabIndex={-1}
         className={styles.link}
-        href={pipelineUrl(id)}
+        href={href}
         onClick={followLink}
         title={text}
         aria-label={text}
@@ -125,16 +128,12 @@ function Bar({ domId, chosen, pipeline, seconds, share, letter, date }: BarProps
   );
 }
 
-function letterOf(id: string, { before, after }: Props["pair"]): string {
-  return id === after ? "B" : id === before ? "A" : "";
-}
-
 /** The dates below the bars: where the day changes, at some distance from each other. */
-function datesOf(pipelines: readonly PipelineSummary[]): string[] {
-  const distance = Math.max(1, Math.ceil(pipelines.length / MAX_DATES));
+function datesOf(runs: readonly ChartedRun[]): string[] {
+  const distance = Math.max(1, Math.ceil(runs.length / MAX_DATES));
   let last = "";
-  return pipelines.map(({ pipeline }, place) => {
-    const date = day(pipeline.created);
+  return runs.map(({ created }, place) => {
+    const date = day(created);
     if (place % distance !== 0 || date === last) return "";
     last = date;
     return date;

@@ -37,15 +37,15 @@ const LABELS = {
   results: "Results",
   services: "Services",
   files: "Files",
-  attempts: "Attempts",
+  history: "History",
   overview: "Overview",
   details: "Details",
 };
 
 // Only the output and the overview are part of the main script.
 const ApprovalPanel = lazily(async () => (await import("@/approvals/ApprovalPanel")).ApprovalPanel);
-const AttemptsTab = lazily(async () => (await import("@/run/node/AttemptsTab")).AttemptsTab);
 const DetailsTab = lazily(async () => (await import("@/run/node/DetailsTab")).DetailsTab);
+const HistoryTab = lazily(async () => (await import("@/run/node/HistoryTab")).HistoryTab);
 const FilesTab = lazily(async () => (await import("@/run/node/FilesTab")).FilesTab);
 const ResultsTab = lazily(async () => (await import("@/results/ResultsTab")).ResultsTab);
 const ServicesTab = lazily(async () => (await import("@/services/ServicesTab")).ServicesTab);
@@ -133,7 +133,7 @@ function NodeTabs({
   const hasReports = (useReports(session, isSingleExec).data?.shown.length ?? 0) > 0;
   const offered =
     detail.node.approval !== null
-      ? (["attempts", "details"] as const)
+      ? (["history", "details"] as const)
       : isExec
         ? tabsOfExec({
             report: hasReport,
@@ -141,7 +141,7 @@ function NodeTabs({
             services: attempt !== undefined && servicesOf(detail).length > 0,
             overview: isSingleExec && hasReports,
           })
-        : (["overview", "output", "details"] as const);
+        : (["overview", "output", "history", "details"] as const);
   const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
   const list = (
     <TabList<Tab>
@@ -153,7 +153,7 @@ function NodeTabs({
       {(one) => (
         <>
           {LABELS[one]}
-          {one === "attempts" ? (
+          {one === "history" && detail.node.attempts.length > 1 ? (
             <span className={styles.count}> {detail.node.attempts.length}</span>
           ) : null}
         </>
@@ -209,7 +209,7 @@ function NodeTabs({
           <ServicesTab id={session.id} attempt={attempt} services={servicesOf(detail)} />
         ) : null}
         {tab === "files" ? <FilesTab id={session.id} attempt={attempt} /> : null}
-        {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
+        {tab === "history" ? <HistoryTab session={session} detail={detail} /> : null}
         {tab === "overview" && isExec ? (
           <div className={styles.overview}>
             <ReportsSection session={session} failed={isFailed(detail.node.state)} />
@@ -234,7 +234,7 @@ function tabsOfExec(has: Record<Optional, boolean>): readonly Tab[] {
     "services",
     "overview",
     "files",
-    "attempts",
+    "history",
     "details",
   ];
   return tabs.filter((tab) => !(tab in has) || has[tab as Optional]);
