@@ -98,7 +98,7 @@ class CommandRun:
             self._collected = with_tests(collect(files, self._mask), files, self._mask)
 
     def close(self) -> None:
-        """Write what the masks held back, and what was collected; later calls have no effect."""
+        """Write held-back output and the collected outputs; later calls have no effect."""
         if self._closed:
             return
         self._closed = True
