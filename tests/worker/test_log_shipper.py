@@ -33,11 +33,11 @@ def shipper() -> tuple[LogShipper, FakeApi, FakeClock]:
 
 def test_a_little_output_lingers_for_a_second() -> None:
     made, api, clock = shipper()
-    made.add("stdout", b"a")
+    made.write("stdout", b"a")
 
     delay = made.step()
     clock.pass_time(delay)
-    made.add("stdout", b"b")
+    made.write("stdout", b"b")
     made.step()
 
     assert delay == LINGER_SECONDS
@@ -46,23 +46,23 @@ def test_a_little_output_lingers_for_a_second() -> None:
 
 def test_unread_output_is_sent_less_often() -> None:
     made, api, clock = shipper()
-    made.add("stdout", b"first")
+    made.write("stdout", b"first")
     clock.pass_time(made.step())
     made.step()
 
-    made.add("stdout", b"second")
+    made.write("stdout", b"second")
     unread = made.step()
     api.followed = True
     clock.pass_time(unread)
     made.step()
-    made.add("stdout", b"third")
+    made.write("stdout", b"third")
 
     assert (unread, made.step()) == (UNREAD_SECONDS, LINGER_SECONDS)
 
 
 def test_large_output_is_sent_at_once_in_chunks() -> None:
     made, api, _ = shipper()
-    made.add("stderr", b"x" * (2 * CHUNK_BYTES + 5))
+    made.write("stderr", b"x" * (2 * CHUNK_BYTES + 5))
 
     delays = [made.step() for _ in range(3)]
 
@@ -73,11 +73,11 @@ def test_large_output_is_sent_at_once_in_chunks() -> None:
 
 def test_the_rest_of_an_attempt_does_not_linger() -> None:
     made, api, _ = shipper()
-    made.add("stdout", b"a")
-    made.add("stderr", b"b")
+    made.write("stdout", b"a")
+    made.write("stderr", b"b")
     made.finish()
     made.begin("/b", 1)
-    made.add("stdout", b"c")
+    made.write("stdout", b"c")
 
     assert made.step() == made.step() == 0.0
     assert [chunk.path for chunk in api.chunks] == ["/a", "/a"]
@@ -85,7 +85,7 @@ def test_the_rest_of_an_attempt_does_not_linger() -> None:
 
 def test_waits_grow_while_the_api_is_unreachable() -> None:
     made, api, _ = shipper()
-    made.add("stdout", b"x" * CHUNK_BYTES)
+    made.write("stdout", b"x" * CHUNK_BYTES)
     api.away = WorkerApiError("503")
 
     delays = [made.step() for _ in range(6)]
@@ -97,7 +97,7 @@ def test_waits_grow_while_the_api_is_unreachable() -> None:
 def test_it_is_full_when_too_much_waits() -> None:
     made, api, _ = shipper()
     api.away = WorkerApiError("503")
-    made.add("stdout", b"x" * (MAX_WAITING + 1))
+    made.write("stdout", b"x" * (MAX_WAITING + 1))
     full = made.full
     api.away = None
     made.finish()
@@ -110,7 +110,7 @@ def test_it_is_full_when_too_much_waits() -> None:
 def test_draining_gives_up_in_time() -> None:
     made, api, clock = shipper()
     api.away = WorkerApiError("503")
-    made.add("stdout", b"x")
+    made.write("stdout", b"x")
     begins = clock.now()
 
     assert not made.drain(10)
@@ -120,7 +120,7 @@ def test_draining_gives_up_in_time() -> None:
 def test_large_output_is_uploaded_and_a_repeated_message_is_the_same() -> None:
     made, api, clock = shipper()
     data = bytes(Random(1).choices(range(32, 127), k=100_000)) + b"\n"
-    made.add("stdout", data)
+    made.write("stdout", data)
     clock.pass_time(made.step())
     send, tried = api.log, []
 
@@ -131,7 +131,7 @@ def test_large_output_is_uploaded_and_a_repeated_message_is_the_same() -> None:
     api.log = fail  # type: ignore[method-assign]
     made.step()
     api.log = send  # type: ignore[method-assign]
-    made.add("stdout", b"more\n")
+    made.write("stdout", b"more\n")
     made.finish()
     assert made.drain(10)
 
@@ -146,14 +146,14 @@ def test_heartbeat_carries_a_little_output() -> None:
     made, api, _ = shipper()
     keeper = HeartbeatSender(api, FakeTasks(FakeClock()), made)
     keeper.running("/a", 1)
-    made.add("stdout", b"some\n")
-    made.add("stderr", b"x" * (HEARTBEAT_BYTES + 1))
+    made.write("stdout", b"some\n")
+    made.write("stderr", b"x" * (HEARTBEAT_BYTES + 1))
 
     keeper.beat()
-    made.add("stdout", b"more\n")
+    made.write("stdout", b"more\n")
     api.followed = True
     keeper.beat()
-    made.add("stdout", b"live\n")
+    made.write("stdout", b"live\n")
 
     assert [[api.sent(chunk) for chunk in pulse.chunks] for pulse in api.pulses] == [
         [b"some\n"],
@@ -166,7 +166,7 @@ def test_output_of_a_failed_heartbeat_is_sent_again() -> None:
     made, api, _ = shipper()
     keeper = HeartbeatSender(api, FakeTasks(FakeClock()), made)
     keeper.running("/a", 1)
-    made.add("stdout", b"some\n")
+    made.write("stdout", b"some\n")
     api.away = WorkerApiError("503")
 
     keeper.beat()
@@ -181,11 +181,11 @@ def test_output_of_a_failed_heartbeat_is_sent_again() -> None:
 def test_stream_with_many_chunks_is_ended(rest: bytes) -> None:
     made, api, clock = shipper()
     for _ in range(JOINED_CHUNKS):
-        made.add("stdout", b"x\n")
+        made.write("stdout", b"x\n")
         clock.pass_time(UNREAD_SECONDS)
         made.step()
-    made.add("stderr", b"few")
-    made.add("stdout", rest)
+    made.write("stderr", b"few")
+    made.write("stdout", rest)
 
     made.finish()
     while made.step() == 0:
@@ -215,9 +215,9 @@ def test_output_may_be_added_while_a_chunk_is_made() -> None:
     api, clock, now = FakeApi(), FakeClock(), iter(range(100))
     made = LogShipper(api, clock, lambda: float(next(now)))
     made.begin("/a", 1)
-    times = InterruptedTimes(lambda: made.add("stdout", b"b"))
+    times = InterruptedTimes(lambda: made.write("stdout", b"b"))
     made._streams["stdout"].times = times
-    made.add("stdout", b"a" * CHUNK_BYTES)
+    made.write("stdout", b"a" * CHUNK_BYTES)
 
     made.step()
     assert times.thread is not None
@@ -232,7 +232,7 @@ def test_output_may_be_added_while_a_chunk_is_made() -> None:
 def test_result_is_sent_before_the_rest_of_the_output() -> None:
     made, api, _ = shipper()
     for stream in ("stdout", "stderr", "resources", "artifacts", "metrics", "result"):
-        made.add(stream, b"x")
+        made.write(stream, b"x")
     made.finish()
 
     made.drain(10)
@@ -243,12 +243,12 @@ def test_result_is_sent_before_the_rest_of_the_output() -> None:
 
 def test_output_in_flight_when_the_command_ends_is_sent_once() -> None:
     made, api, _ = shipper()
-    made.add("stdout", b"x" * CHUNK_BYTES)
+    made.write("stdout", b"x" * CHUNK_BYTES)
     send = api.log
 
     def end(chunk: Any) -> Any:
         api.log = send  # type: ignore[method-assign]
-        made.add("result", b"1")
+        made.write("result", b"1")
         made.finish()
         return send(chunk)
 
@@ -262,14 +262,14 @@ def test_output_in_flight_when_the_command_ends_is_sent_once() -> None:
 
 def test_rejected_output_of_an_earlier_attempt_is_not_lost_output_of_the_next() -> None:
     made, api, _ = shipper()
-    made.add("stdout", b"x")
+    made.write("stdout", b"x")
     made.finish()
     made.begin("/a", 2)
     api.refused = {"stdout"}
 
     made.drain(10)
 
-    assert not made.lost
+    assert made.failure is None
 
 
 def test_chunks_have_the_times_of_their_output() -> None:
@@ -277,9 +277,9 @@ def test_chunks_have_the_times_of_their_output() -> None:
     made = LogShipper(api, clock, lambda: now[0])
     made.begin("/a", 1)
     for data in (b"one\n", b"two\n", b"x" * CHUNK_BYTES, b"end\n"):
-        made.add("stdout", data)
+        made.write("stdout", data)
         now[0] += 0.3
-    made.add("resources", b"{}")
+    made.write("resources", b"{}")
     made.finish()
     made.drain(10)
 

@@ -9,8 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json
-from conducto_cli.app.exit import DONE
-from conducto_cli.app.output import as_json
+from conducto_cli.app.records import show
 from conducto_cli.text.text import count_of, printable, table
 
 if TYPE_CHECKING:
@@ -31,12 +30,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
     with open_client() as client:
         found = client.get_activity(ActivityParams())
-    if arguments.json:
-        print(as_json(found))
-    else:
-        for line in activity_lines(found, time.time()):
-            print(line)
-    return DONE
+    return show(arguments, found, activity_lines(found, time.time()))
 
 
 def activity_lines(found: Activity, now: float) -> Iterator[str]:

@@ -7,21 +7,14 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from conducto_cli.text.text import table
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from conducto_core.notifications.model import NotificationRule
-    from conducto_core.people.model import Trust
     from conducto_core.record import Record
     from conducto_core.run.model.records import AttemptRecord, Counts
     from conducto_core.run.model.requests import ControlResult, NodeView, PipelineSummary
-    from conducto_core.triggers.model import Trigger
-
-R = TypeVar("R", bound="Record")
 
 
 def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
@@ -70,34 +63,6 @@ def action_document(verb: str, pipeline_id: str, result: ControlResult) -> dict[
 def as_json(document: Record | object) -> str:
     dump = getattr(document, "model_dump", None)
     return json.dumps(document if dump is None else dump(mode="json"), indent=1)
-
-
-def owner(record: Trust | NotificationRule | Trigger) -> str:
-    """Return the owner of a record, and whether it is suspended."""
-    return f"{record.owner or '-'}{' (suspended)' if record.suspended else ''}"
-
-
-def print_records(
-    records: Sequence[R],
-    head: Sequence[str],
-    cells: Callable[[R], Sequence[str]],
-    none: str,
-    *,
-    as_document: bool,
-    whole: Record | None = None,
-) -> None:
-    """Print a list, as JSON (of ``whole``, where it is given) or as a table."""
-    if as_document:
-        print(as_json(whole or [record.model_dump(mode="json") for record in records]))
-    elif not records:
-        print(none)
-    else:
-        print("\n".join(table([head, *map(cells, records)])))
-
-
-def day(seconds: float) -> str:
-    """Return the date of a time, in UTC."""
-    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 def dollars(amount: float) -> str:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from conducto.errors import UsageError
 from conducto.wire.printable import printable
 from conducto_cli.app.arguments import a_positive, add_id, add_json
-from conducto_cli.app.exit import DONE
-from conducto_cli.app.output import as_json
+from conducto_cli.app.records import show
 
 if TYPE_CHECKING:
     import argparse
@@ -57,11 +56,8 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             attempt=arguments.attempt,
         )
         attempt = client.decide_approval(pipeline_id, request)
-    if arguments.json:
-        print(as_json(attempt))
-    else:
-        print(f"{printable(path)} {'rejected' if arguments.reject else 'approved'}")
-    return DONE
+    done = "rejected" if arguments.reject else "approved"
+    return show(arguments, attempt, f"{printable(path)} {done}")
 
 
 def _waiting(client: Client, pipeline_id: str) -> str:

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json
-from conducto_cli.app.exit import DONE
-from conducto_cli.app.output import print_records
+from conducto_cli.app.records import moment, show_list
 from conducto_cli.target.both_targets import gathered, report_away
 from conducto_cli.text.text import clip
 
@@ -38,11 +36,10 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     found, away = gathered(openers, lambda client: client.approvals())
     waiting = sorted(_once(found), key=lambda one: one.approval.since)
     none = "nothing waits for your approval"
-    print_records(waiting, _HEAD, _cells, none, as_document=arguments.json)
-    if waiting and not arguments.json:
-        print("\nDecide with: conducto approve ID PATH [--reject]")
+    decide = ("\nDecide with: conducto approve ID PATH [--reject]",)
+    code = show_list(arguments, waiting, _HEAD, _cells, none, more=decide)
     report_away(away, "approvals", "approvals")
-    return DONE
+    return code
 
 
 def _once(found: list[AskedApproval]) -> list[AskedApproval]:
@@ -55,7 +52,6 @@ def _once(found: list[AskedApproval]) -> list[AskedApproval]:
 
 def _cells(one: AskedApproval) -> tuple[str, ...]:
     approval = one.approval
-    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(approval.since))
     again = f"[{approval.withdrawn[-1]}] " if approval.withdrawn else ""
     question = clip(" ".join((again + approval.message).split()), _SHOWN)
-    return (one.pipeline, approval.path, since, one.title, question)
+    return (one.pipeline, approval.path, moment(approval.since), one.title, question)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json, add_subcommand
 from conducto_cli.app.exit import DONE
-from conducto_cli.app.output import as_json, day
+from conducto_cli.app.records import day, show
 from conducto_cli.text.text import table
 
 if TYPE_CHECKING:
@@ -57,12 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = call(arguments, billing.SET_LIMIT, body=limit)
     else:
         found = call(arguments, billing.GET_BILLING)
-    if arguments.json:
-        print(as_json(found))
-    else:
-        for line in _lines(found):
-            print(line)
-    return DONE
+    return show(arguments, found, _lines(found))
 
 
 def _open(url: str, *, silent: bool) -> int:

@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import ID_HELP, add_json
-from conducto_cli.app.exit import DONE
-from conducto_cli.app.output import as_json, dollars
+from conducto_cli.app.output import dollars
+from conducto_cli.app.records import show
 from conducto_cli.text.text import clip, count_of, printable, table
 
 if TYPE_CHECKING:
@@ -60,12 +60,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         if arguments.json:
             nodes = MAX_USAGE_NODES
         found = client.usage(arguments.month, nodes=nodes)
-    if arguments.json:
-        print(as_json(_document(found)))
-    else:
-        for line in _lines(found, arguments.month):
-            print(line)
-    return DONE
+    return show(arguments, _document(found), _lines(found, arguments.month))
 
 
 def _print_cost(arguments: argparse.Namespace, open_client: OpenClient) -> int:
@@ -79,12 +74,7 @@ def _print_cost(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         pipeline_id = find_pipeline(client, arguments.id).pipeline.id
         nodes = MAX_USAGE_NODES if arguments.json else COST_NODES
         found = client.cost(pipeline_id, nodes=nodes)
-    if arguments.json:
-        print(as_json(_cost_document(found)))
-    else:
-        for line in _cost_lines(found):
-            print(line)
-    return DONE
+    return show(arguments, _cost_document(found), _cost_lines(found))
 
 
 def _cost_lines(found: PipelineCost) -> Iterator[str]:

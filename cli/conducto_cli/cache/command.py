@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
-from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
-from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json
+from conducto_cli.app.arguments import add_json, add_subcommand, add_yes
+from conducto_cli.app.records import delete, moment, show, show_list, using
 from conducto_cli.text.text import printable, table
 
 if TYPE_CHECKING:
@@ -55,15 +53,9 @@ def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         raise UsageError(f"--limit is a number from 1 to {MAX_LISTED}, got {arguments.limit}")
     with open_client() as client:
         found = client.list_cache(CacheQuery(text=arguments.text, limit=arguments.limit))
-    if arguments.json:
-        print(as_json(found))
-    elif not found.entries:
-        print("no entries; commands with cache=True make them")
-    else:
-        print("\n".join(table([_COLUMNS, *map(_cells, found.entries)])))
-        if not found.complete:
-            print(f"the last used {len(found.entries):,}; --limit lists more")
-    return DONE
+    none = "no entries; commands with cache=True make them"
+    more = () if found.complete else (f"the last used {len(found.entries):,}; --limit lists more",)
+    return show_list(arguments, found.entries, _COLUMNS, _cells, none, whole=found, more=more)
 
 
 def _show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
@@ -71,37 +63,30 @@ def _show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
     with open_client() as client:
         found = client.get_cache_entry(CacheEntryParams(id=_id(arguments.id)))
-    if arguments.json:
-        print(as_json(found))
-        return DONE
     source = found.source
     rows = [
         ("entry", found.id),
         ("made by", printable(source.text)),
         ("program", printable(found.program)),
-        ("made", _moment(found.made)),
+        ("made", moment(found.made)),
         ("took", _duration(found.seconds)),
-        ("used", f"{found.hits:,} times, last {_moment(found.used)}"),
+        ("used", f"{found.hits:,} times, last {moment(found.used)}"),
         ("size", f"{found.size:,} bytes"),
         ("for", "the organisation" if found.private_to is None else printable(found.private_to)),
     ]
-    print("\n".join(line.rstrip() for line in table(rows)))
-    return DONE
+    return show(arguments, found, (line.rstrip() for line in table(rows)))
 
 
 def _delete(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto_core.cache.model import CacheEntryParams
 
     params = CacheEntryParams(id=_id(arguments.id))
-    if not confirmed(f"Delete the entry {arguments.id}?", yes=arguments.yes):
-        return FAILED
-    with open_client() as client:
-        found = client.delete_cache_entry(params)
-    if arguments.json:
-        print(as_json(found))
-    else:
-        print(f"{found.id} is deleted; the next command with its inputs runs")
-    return DONE
+    return delete(
+        arguments,
+        f"Delete the entry {arguments.id}?",
+        using(open_client, lambda client: client.delete_cache_entry(params)),
+        lambda found: f"{found.id} is deleted; the next command with its inputs runs",
+    )
 
 
 def _usage(arguments: argparse.Namespace, open_client: OpenClient) -> int:
@@ -109,20 +94,19 @@ def _usage(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
     with open_client() as client:
         found = client.get_cache_usage(CacheQuery(text=arguments.text))
-    if arguments.json:
-        print(as_json(found))
-    else:
-        saved = _duration(found.seconds_saved)
-        print(f"{found.entries:,} entries, {found.bytes / 1e6:,.1f} MB")
-        print(f"{found.hits:,} commands did not run, which took {saved} when they ran")
-    return DONE
+    saved = _duration(found.seconds_saved)
+    lines = (
+        f"{found.entries:,} entries, {found.bytes / 1e6:,.1f} MB",
+        f"{found.hits:,} commands did not run, which took {saved} when they ran",
+    )
+    return show(arguments, found, lines)
 
 
 def _cells(entry: CacheItem) -> tuple[str, ...]:
     source = entry.source
     command = f"{source.pipeline} {printable(source.path)} #{source.attempt}"
     size = f"{entry.size / 1000:,.1f}"
-    made, took = _moment(entry.made), _duration(entry.seconds)
+    made, took = moment(entry.made), _duration(entry.seconds)
     return (entry.id, command, made, took, f"{entry.hits:,}", size)
 
 
@@ -130,10 +114,6 @@ def _id(given: str) -> str:
     if len(given) < _LEAST or not _DIGITS.issuperset(given):
         raise UsageError(f"expected the ID of an entry, got {given!r}; see 'conducto cache list'")
     return given
-
-
-def _moment(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
 def _duration(seconds: float) -> str:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json, print_records
+from conducto_cli.app.records import moment, show, show_list
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:
@@ -64,7 +63,11 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             whose = find_pipeline(client, words.pop(0)).pipeline.id
         match arguments.what:
             case "list":
-                return _list(client, whose, words, json=arguments.json)
+                directory = words[0] if words else ""
+                entries = list(client.data(whose, directory))
+                return show_list(
+                    arguments, entries, ("SIZE", "MODIFIED", "NAME"), _cells, "no data"
+                )
             case "get":
                 return _get(client, whose, words)
             case "put":
@@ -80,19 +83,16 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
                             entry = client.write_data(whose, name, _chunks(source))
                     except OSError as error:
                         raise UsageError(f"{file}: {error.strerror}") from error
-                print(
-                    as_json(entry)
-                    if arguments.json
-                    else f"{printable(entry.name)}: {entry.size:,} bytes"
-                )
-                return DONE
+                text = f"{printable(entry.name)}: {entry.size:,} bytes"
+                return show(arguments, entry, text)
             case _:
                 files = ", ".join(map(printable, words))
                 if not confirmed(
                     f"Delete {files} of {whose or 'all your pipelines'}?", yes=arguments.yes
                 ):
                     return FAILED
-                return _remove(client, whose, words, json=arguments.json)
+                deleted = [client.delete_data(whose, name).name for name in words]
+                return show(arguments, deleted, (f"deleted {printable(name)}" for name in deleted))
 
 
 #: Words that each command takes behind the ID, the least and the most.
@@ -117,16 +117,13 @@ def _words(arguments: argparse.Namespace) -> list[str]:
     return given
 
 
-def _list(client: Client, whose: str | None, words: list[str], *, json: bool) -> int:
-    entries = list(client.data(whose, words[0] if words else ""))
-    print_records(entries, ("SIZE", "MODIFIED", "NAME"), _cells, "no data", as_document=json)
-    return DONE
-
-
 def _cells(entry: DataEntry) -> tuple[str, ...]:
     size = f"{entry.size:,}" if entry.kind == "file" else "-"
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.modified))
-    return (size, when, printable(entry.name) + ("/" if entry.kind == "directory" else ""))
+    return (
+        size,
+        moment(entry.modified),
+        printable(entry.name) + ("/" if entry.kind == "directory" else ""),
+    )
 
 
 def _get(client: Client, whose: str | None, words: list[str]) -> int:
@@ -157,13 +154,3 @@ def _copy(first: bytes, rest: Iterable[bytes], target: BinaryIO) -> int:
 def _chunks(source: BinaryIO) -> Iterator[bytes]:
     while chunk := source.read(_CHUNK):
         yield chunk
-
-
-def _remove(client: Client, whose: str | None, names: list[str], *, json: bool) -> int:
-    deleted = [client.delete_data(whose, name).name for name in names]
-    if json:
-        print(as_json(deleted))
-        return DONE
-    for name in deleted:
-        print(f"deleted {printable(name)}")
-    return DONE

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from conducto.errors import UsageError
 from conducto.wire.node_patterns import has_wildcard, node_path
 from conducto_cli.app.arguments import a_positive, a_time, add_id
 from conducto_cli.app.exit import DONE, FAILED, NO_ENGINE
-from conducto_cli.app.references import expand
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
 #: Of ids of pipelines on linked machines: `conducto_client.agents`.
 PREFIX = "a/"
-_NOT_FOUND = 404
 _SCRIPT = "/conducto/cmd.sh"
 
 Front = Callable[[], ModuleType]
@@ -81,6 +78,8 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient, front: Front = _front) -> int:
+    from conducto_cli.target.lookup import naming_nearest
+
     _check(arguments)
     if arguments.remote:
         return _remote(arguments, open_client)
@@ -89,7 +88,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient, front: Front = _
         request = _request(arguments, path)
         if pipeline_id.startswith(PREFIX):
             return _on_machine(client, pipeline_id, request, arguments)
-        with _naming_the_nearest(client, pipeline_id, path):
+        with naming_nearest(client, pipeline_id, [path]):
             plan = client.debug(pipeline_id, request)
     shells = front()
     try:
@@ -119,6 +118,7 @@ def _check(arguments: argparse.Namespace) -> None:
 def _remote(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Open a shell on a worker, after checking the programs on this machine."""
     from conducto_cli.debug import shell as remote_shell
+    from conducto_cli.target.lookup import naming_nearest
     from conducto_core.debug.model import DEFAULT_SECONDS, RemoteShellRequest
 
     enter = remote_shell.find_plugin(os.environ)
@@ -127,7 +127,7 @@ def _remote(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         pipeline_id, path = _subject(client, arguments)
         request = RemoteShellRequest(path=path, attempt=arguments.attempt, seconds=seconds)
-        with _naming_the_nearest(client, pipeline_id, path):
+        with naming_nearest(client, pipeline_id, [path]):
             return remote_shell.remote_shell(client, pipeline_id, request, enter)
 
 
@@ -135,6 +135,7 @@ def _on_machine(
     client: Client, pipeline_id: str, request: DebugRequest, arguments: argparse.Namespace
 ) -> int:
     from conducto_cli.debug.shell import open_relayed_shell
+    from conducto_cli.target.lookup import naming_nearest
     from conducto_client.transport.cloud import CloudClient
 
     given = {"--print": arguments.print, "--no-shell": arguments.no_shell}
@@ -143,7 +144,7 @@ def _on_machine(
     if request.live:
         raise UsageError("livedebug: the code is on the machine of the pipeline; run it there")
     assert isinstance(client, CloudClient)  # noqa: S101  only it returns such ids
-    with _naming_the_nearest(client, pipeline_id, request.path):
+    with naming_nearest(client, pipeline_id, [request.path]):
         return open_relayed_shell(client, pipeline_id, request)
 
 
@@ -168,21 +169,6 @@ def _subject(client: Client, arguments: argparse.Namespace) -> tuple[str, str]:
     if has_wildcard(path):
         path = selection.one(client, pipeline_id, path)
     return pipeline_id, path
-
-
-@contextmanager
-def _naming_the_nearest(client: Client, pipeline_id: str, path: str) -> Iterator[None]:
-    """Turn the refusal of a path that there is not into one that names the nearest."""
-    from conducto_cli.target import lookup as selection
-    from conducto_client import ApiError
-
-    try:
-        yield
-    except ApiError as error:
-        paths = selection.all_paths(client, pipeline_id)
-        if error.status == _NOT_FOUND and path not in paths:
-            expand([path], paths)
-        raise
 
 
 def _print_error(lines: Iterator[str]) -> None:

@@ -19,7 +19,7 @@ from conducto_cli.app.arguments import add_stage, add_yes, asker
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.references import suggestion
 from conducto_cli.deploy.port import AccountError
-from conducto_cli.people.invite_command import print_invitation
+from conducto_cli.people.invite_command import lines_of
 from conducto_core.installation.names import SETTINGS
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _tell(deployed: Deployed, wish: Wish, arguments: argparse.Namespace) -> None
         return
     if deployed.invitation is not None:
         say("The first owner of the organisation is invited:")
-        print_invitation(deployed.invitation, deployed.url)
+        print("\n".join(lines_of(deployed.invitation, deployed.url)))
     if _logged_in(deployed.url, deployed.token, wish, arguments):
         return
     say(f"The first token, of {wish.user} in the organisation {wish.org}, is shown this once:")

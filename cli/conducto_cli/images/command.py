@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from conducto.errors import UsageError
 from conducto_cli.app.arguments import add_id, add_json
 from conducto_cli.app.exit import DONE
-from conducto_cli.app.output import print_records
+from conducto_cli.app.records import show_list
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             copy_build_log(client, pipeline_id, arguments.log, follow=arguments.follow)
             return DONE
         found = client.images(pipeline_id)
-    none = "this pipeline uses no images"
-    print_records(found, _COLUMNS, _cells, none, as_document=arguments.json)
-    return DONE
+    return show_list(arguments, found, _COLUMNS, _cells, "this pipeline uses no images")
 
 
 def _cells(image: ImageRecord) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from conducto.errors import UsageError
 from conducto_cli.app.arguments import add_id, add_json
-from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json
+from conducto_cli.app.exit import FAILED
+from conducto_cli.app.records import show
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:
@@ -65,11 +65,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             launched = _start(client, pipeline_id, changes, run=not arguments.no_run)
     if launched is None:
         return FAILED
-    if arguments.json:
-        print(as_json({"id": launched, "action": "launch"}))
-    else:
-        print(f"pipeline {launched}")
-    return DONE
+    return show(arguments, {"id": launched, "action": "launch"}, f"pipeline {launched}")
 
 
 def _copy(client: Client, pipeline_id: str, *, run: bool) -> str:

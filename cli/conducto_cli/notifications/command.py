@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto.wire.printable import printable
-from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
+from conducto_cli.app.arguments import add_json, add_subcommand, add_yes
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json, owner, print_records
+from conducto_cli.app.records import delete, owner, show, show_list, using
 
 if TYPE_CHECKING:
     import argparse
@@ -70,31 +70,25 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
     if arguments.what == "list":
         with open_client() as client:
-            found = client.call(LIST_RULES, NoParams())
-        return _print(found, as_document=arguments.json)
+            return _print(arguments, client.call(LIST_RULES, NoParams()))
     params = checked(RuleParams, name=arguments.name)
     if arguments.what == "rm":
-        if not confirmed(
-            f"Delete the notification rule {printable(arguments.name)}?", yes=arguments.yes
-        ):
-            return FAILED
-        with open_client() as client:
-            rule = client.call(DELETE_RULE, params)
-        print(as_json(rule) if arguments.json else f"{rule.name} deleted")
-        return DONE
+        return delete(
+            arguments,
+            f"Delete the notification rule {printable(arguments.name)}?",
+            using(open_client, lambda client: client.call(DELETE_RULE, params)),
+            lambda rule: f"{rule.name} deleted",
+        )
     if arguments.what == "test":
         with open_client() as client:
             result = client.call(TEST_RULE, params)
-            if arguments.json:
-                print(as_json(result))
-            else:
-                print("sent" if result.error is None else printable(f"not sent: {result.error}"))
-            return DONE if result.error is None else FAILED
+        is_sent = result.error is None
+        show(arguments, result, "sent" if is_sent else printable(f"not sent: {result.error}"))
+        return DONE if is_sent else FAILED
     request = checked(RuleRequest, **_fields(arguments))
     with open_client() as client:
         client.call(PUT_RULE, params, request)
-        found = client.call(LIST_RULES, NoParams())
-    return _print(found, as_document=arguments.json)
+        return _print(arguments, client.call(LIST_RULES, NoParams()))
 
 
 def _fields(arguments: argparse.Namespace) -> dict[str, object]:
@@ -112,10 +106,9 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _print(found: RuleList, *, as_document: bool) -> int:
+def _print(arguments: argparse.Namespace, found: RuleList) -> int:
     none = "no rules yet; add one: conducto notify add NAME --slack '#builds'"
-    print_records(found.rules, _COLUMNS, _cells, none, as_document=as_document, whole=found)
-    return DONE
+    return show_list(arguments, found.rules, _COLUMNS, _cells, none, whole=found)
 
 
 def _cells(rule: NotificationRule) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from conducto.version import install_command
 from conducto_cli.app.arguments import add_yes, confirmed
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json, day
-from conducto_cli.people.invite_command import ROLES, print_invitation
+from conducto_cli.app.output import as_json
+from conducto_cli.app.records import day
+from conducto_cli.people.invite_command import ROLES, lines_of
 from conducto_core.installation.names import EMULATOR_STAGE, PERMISSIONS, function_name
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _print(what: str, response: AdminResponse) -> None:
         print(response.token)
         print("This is the only time that it is shown; 'conducto login' asks for it.")
     elif response.invitation is not None:
-        print_invitation(response.invitation)
+        print("\n".join(lines_of(response.invitation)))
     elif what == "revoke-token":
         print(f"{response.tokens[0].id} is revoked; it stops working within 5 seconds")
     elif not response.tokens:

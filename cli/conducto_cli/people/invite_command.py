@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json, add_subcommand
 from conducto_cli.app.exit import DONE
-from conducto_cli.app.output import as_json, day, print_records
+from conducto_cli.app.records import day, show, show_list
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from conducto_cli.app.arguments import Parser
     from conducto_core.people.model import Invitation, InvitationLink
@@ -53,22 +54,18 @@ def _create(arguments: argparse.Namespace) -> int:
 
     request = {name: getattr(arguments, name) for name in ("email", "role", "user")}
     made = call(arguments, CREATE_INVITATION, body=request)
-    if arguments.json:
-        print(as_json(made))
-        return DONE
-    print_invitation(made, needed_account(arguments.profile).url)
-    return DONE
+    return show(arguments, made, lines_of(made, needed_account(arguments.profile).url))
 
 
-def print_invitation(made: InvitationLink, url: str = "URL") -> None:
+def lines_of(made: InvitationLink, url: str = "URL") -> Iterator[str]:
     invitation = made.invitation
     sent = " and mailed" if made.mailed else ", not mailed: send this yourself"
-    print(f"{invitation.email} is invited as {invitation.user} ({invitation.role}){sent}")
+    yield f"{invitation.email} is invited as {invitation.user} ({invitation.role}){sent}"
     if made.url:
-        print(f"  in a browser:  {made.url}")
-    print(f"  in a terminal: conducto login --url {url} --invitation")
-    print(f"                 it asks for the code {made.code}")
-    print("The code is shown only now, and can be used once within 7 days.")
+        yield f"  in a browser:  {made.url}"
+    yield f"  in a terminal: conducto login --url {url} --invitation"
+    yield f"                 it asks for the code {made.code}"
+    yield "The code is shown only now, and can be used once within 7 days."
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -78,8 +75,7 @@ def _list(arguments: argparse.Namespace) -> int:
     found = call(arguments, LIST_INVITATIONS)
     head = ("ID", "EMAIL", "USER", "ROLE", "INVITED BY", "EXPIRES")
     none = "no open invitations; invite somebody: conducto invite create EMAIL"
-    print_records(found.invitations, head, _cells, none, as_document=arguments.json)
-    return DONE
+    return show_list(arguments, found.invitations, head, _cells, none)
 
 
 def _cells(one: Invitation) -> tuple[str, ...]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json, day, print_records
+from conducto_cli.app.output import as_json
+from conducto_cli.app.records import day, delete, show, show_list
 from conducto_cli.people.invite_command import ROLES
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from conducto_cli.app.arguments import Parser
     from conducto_core.people.model import Member, OwnedRecord
@@ -78,8 +79,7 @@ def _list(arguments: argparse.Namespace) -> int:
     found = call(arguments, LIST_MEMBERS)
     head = ("USER", "ROLE", "JOINED", "EMAIL")
     none = "no members yet, only tokens; invite one: conducto invite create EMAIL"
-    print_records(found.members, head, _cells, none, as_document=arguments.json)
-    return DONE
+    return show_list(arguments, found.members, head, _cells, none)
 
 
 def _cells(member: Member) -> tuple[str, ...]:
@@ -91,16 +91,16 @@ def _set_role(arguments: argparse.Namespace) -> int:
     from conducto_core.people.operations import CHANGE_ROLE
 
     member = call(arguments, CHANGE_ROLE, {"user": arguments.user}, {"role": arguments.role})
-    print(f"{member.user} is now {member.role}; this takes effect within 5 seconds")
-    _print_suspended(member.suspended)
-    return DONE
+    text = f"{member.user} is now {member.role}; this takes effect within 5 seconds"
+    return show(arguments, member, _with_suspended(text, member.suspended))
 
 
-def _print_suspended(records: Sequence[OwnedRecord]) -> None:
+def _with_suspended(text: str, records: Sequence[OwnedRecord]) -> Iterator[str]:
+    yield text
     if records:
-        print("Suspended until another administrator takes it over, or deletes it:")
+        yield "Suspended until another administrator takes it over, or deletes it:"
     for record in records:
-        print(f"  conducto members take-over {record.kind} {record.name}")
+        yield f"  conducto members take-over {record.kind} {record.name}"
 
 
 def _take_over(arguments: argparse.Namespace) -> int:
@@ -108,20 +108,21 @@ def _take_over(arguments: argparse.Namespace) -> int:
     from conducto_core.people.operations import TAKE_OVER
 
     taken = call(arguments, TAKE_OVER, {"kind": arguments.kind, "name": arguments.name})
-    print(f"the {taken.kind} {taken.name} is of {taken.owner} now, and works again")
-    return DONE
+    text = f"the {taken.kind} {taken.name} is of {taken.owner} now, and works again"
+    return show(arguments, taken, text)
 
 
 def _remove(arguments: argparse.Namespace) -> int:
     from conducto_cli.target.account import call
     from conducto_core.people.operations import REMOVE_MEMBER
 
-    if not confirmed(f"Remove {arguments.user} and revoke their tokens?", yes=arguments.yes):
-        return FAILED
-    removed = call(arguments, REMOVE_MEMBER, {"user": arguments.user})
-    print(f"{arguments.user} is removed; pipelines, data and secrets stay")
-    _print_suspended(removed.suspended)
-    return DONE
+    text = f"{arguments.user} is removed; pipelines, data and secrets stay"
+    return delete(
+        arguments,
+        f"Remove {arguments.user} and revoke their tokens?",
+        lambda: call(arguments, REMOVE_MEMBER, {"user": arguments.user}),
+        lambda removed: _with_suspended(text, removed.suspended),
+    )
 
 
 def _leave(arguments: argparse.Namespace) -> int:
@@ -129,15 +130,13 @@ def _leave(arguments: argparse.Namespace) -> int:
     from conducto_core.people.operations import LEAVE
 
     account = cloud_account.needed_account(arguments.profile)
-    if not confirmed(
-        f"Leave the organisation {account.org or 'of this profile'}?", yes=arguments.yes
-    ):
+    question = f"Leave the organisation {account.org or 'of this profile'}?"
+    if not confirmed(question, yes=arguments.yes):
         return FAILED
     left = cloud_account.call(arguments, LEAVE)
     cloud_account.forget(arguments.profile)
-    print("you left the organisation; this profile is logged out")
-    _print_suspended(left.suspended)
-    return DONE
+    text = "you left the organisation; this profile is logged out"
+    return show(arguments, left, _with_suspended(text, left.suspended))
 
 
 #: The lists of an export that come in parts.
@@ -164,11 +163,12 @@ def _erase(arguments: argparse.Namespace) -> int:
     from conducto_core.people.operations import ERASE_MEMBER
 
     question = f"Erase the secrets and data of {arguments.user}? This cannot be undone."
-    if not confirmed(question, yes=arguments.yes):
-        return FAILED
-    done = call(arguments, ERASE_MEMBER, {"user": arguments.user})
-    print(
-        f"erased: {done.secrets} secrets, the data, and the name in {done.audit} entries of the "
-        f"audit log, now {done.replacement}"
+    return delete(
+        arguments,
+        question,
+        lambda: call(arguments, ERASE_MEMBER, {"user": arguments.user}),
+        lambda done: (
+            f"erased: {done.secrets} secrets, the data, and the name in {done.audit} "
+            f"entries of the audit log, now {done.replacement}"
+        ),
     )
-    return DONE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json, add_subcommand
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json
+from conducto_cli.app.records import show
 from conducto_cli.text.text import table
 
 if TYPE_CHECKING:
@@ -51,9 +51,6 @@ def _list(arguments: argparse.Namespace) -> int:
     from conducto_core.people.operations import LIST_ORGANISATIONS
 
     found = cloud_account.call(arguments, LIST_ORGANISATIONS).organisations
-    if arguments.json:
-        print(as_json([one.model_dump(mode="json") for one in found]))
-        return DONE
     url = cloud_account.needed_account(arguments.profile).url
     known = {one.name for one in found}
     rows = [(one.name, one.user, one.role or "", "*" if one.current else "") for one in found]
@@ -62,9 +59,8 @@ def _list(arguments: argparse.Namespace) -> int:
         for _, account in cloud_account.profiles()
         if account.url == url and account.org not in known
     ]
-    for line in table([("NAME", "USER", "ROLE", "CURRENT"), *rows]):
-        print(line)
-    return DONE
+    document = [one.model_dump(mode="json") for one in found]
+    return show(arguments, document, table([("NAME", "USER", "ROLE", "CURRENT"), *rows]))
 
 
 def _switch(arguments: argparse.Namespace) -> int:

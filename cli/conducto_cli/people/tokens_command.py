@@ -13,11 +13,10 @@ from conducto_cli.app.arguments import (
     add_json,
     add_subcommand,
     add_yes,
-    confirmed,
     dollars_above_0,
 )
-from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json, day, print_records
+from conducto_cli.app.exit import DONE
+from conducto_cli.app.records import day, delete, show, show_list
 from conducto_core.installation.names import PERMISSIONS, SCOPES
 
 if TYPE_CHECKING:
@@ -126,8 +125,7 @@ def _list(arguments: argparse.Namespace) -> int:
     query = {"user": arguments.user, "everyone": arguments.all}
     found = _call(arguments, LIST_SESSIONS if is_sessions else LIST_TOKENS, query)
     none = "no sessions" if is_sessions else "no tokens"
-    print_records(found.tokens, _HEAD, _cells, none, as_document=arguments.json)
-    return DONE
+    return show_list(arguments, found.tokens, _HEAD, _cells, none)
 
 
 def _cells(one: MemberToken) -> tuple[str, ...]:
@@ -174,24 +172,19 @@ def _create(arguments: argparse.Namespace) -> int:
         days = _ASSISTANT_DAYS if assistant else _DAYS
     body = {"name": arguments.name, "permissions": arguments.permission or (), "days": days}
     made = _call(arguments, CREATE_TOKEN, {}, {**body, **given})
-    if arguments.json:
-        print(as_json(made))
-        return DONE
-    print(made.token)
-    print("This is the only time that it is shown. A program uses it as CONDUCTO_TOKEN.")
-    return DONE
+    shown = "This is the only time that it is shown. A program uses it as CONDUCTO_TOKEN."
+    return show(arguments, made, (made.token, shown))
 
 
 def _revoke(arguments: argparse.Namespace) -> int:
     from conducto_core.people.operations import REVOKE_TOKEN
 
-    if not confirmed(
-        f"Revoke the token {arguments.id}? Its programs stop working.", yes=arguments.yes
-    ):
-        return FAILED
-    _call(arguments, REVOKE_TOKEN, {"id": arguments.id})
-    print(f"{arguments.id} is revoked; it stops working within 5 seconds")
-    return DONE
+    return delete(
+        arguments,
+        f"Revoke the token {arguments.id}? Its programs stop working.",
+        lambda: _call(arguments, REVOKE_TOKEN, {"id": arguments.id}),
+        lambda _revoked: f"{arguments.id} is revoked; it stops working within 5 seconds",
+    )
 
 
 def _end(arguments: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed
-from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import owner, print_records
+from conducto_cli.app.exit import FAILED
+from conducto_cli.app.records import owner, show_list
 
 if TYPE_CHECKING:
     import argparse
@@ -70,8 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         found = call(arguments, LIST_TRUSTS)
     none = "no trusts yet; add one: conducto trusts add NAME --repository ID --ref REF"
-    print_records(found.trusts, _COLUMNS, _cells, none, as_document=arguments.json, whole=found)
-    return DONE
+    return show_list(arguments, found.trusts, _COLUMNS, _cells, none, whole=found)
 
 
 def _cells(trust: Trust) -> tuple[str, ...]:

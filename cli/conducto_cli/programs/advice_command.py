@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json
-from conducto_cli.app.exit import DONE
-from conducto_cli.app.output import as_json
+from conducto_cli.app.records import show
 from conducto_cli.text.text import printable, table
 
 if TYPE_CHECKING:
@@ -37,12 +36,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         record = find_pipeline(client, arguments.id).pipeline
         query = NodeHistoryParams.model_validate(program_of(record).model_dump())
         found = client.node_history(query)
-    if arguments.json:
-        print(as_json(found))
-    else:
-        for line in advice_lines(found):
-            print(line)
-    return DONE
+    return show(arguments, found, advice_lines(found))
 
 
 def advice_lines(found: NodeHistory) -> Iterator[str]:

@@ -9,8 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json
-from conducto_cli.app.exit import DONE
-from conducto_cli.app.output import as_json
+from conducto_cli.app.records import show
 from conducto_cli.text.text import printable, table
 
 if TYPE_CHECKING:
@@ -35,12 +34,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         pipeline = find_pipeline(client, arguments.id).pipeline.id
         found = client.get_why(WhyParams(id=pipeline, path=arguments.path))
-    if arguments.json:
-        print(as_json(found))
-    else:
-        for line in why_lines(found):
-            print(line)
-    return DONE
+    return show(arguments, found, why_lines(found))
 
 
 def why_lines(found: Why) -> Iterator[str]:

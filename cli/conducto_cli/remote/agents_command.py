@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_json, add_subcommand
-from conducto_cli.app.exit import DONE
-from conducto_cli.app.output import print_records
+from conducto_cli.app.records import moment, show, show_list
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:
@@ -42,12 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.what == "forget":
         gone = call(arguments, FORGET_AGENT, {"id": arguments.id})
-        print(f"forgot agent {gone.id}")
-        return DONE
+        return show(arguments, gone, f"forgot agent {gone.id}")
     found: LinkedAgentList = call(arguments, LIST_AGENTS)
     none = "no agents are linked; link this machine: conducto agent link"
-    print_records(found.agents, _HEAD, _cells, none, as_document=arguments.json)
-    return DONE
+    return show_list(arguments, found.agents, _HEAD, _cells, none)
 
 
 def _cells(agent: LinkedAgent) -> tuple[str, ...]:
@@ -60,4 +56,4 @@ def online_text(*, online: bool, seen: float) -> str:
     """Return whether an agent is connected, and since when it is not."""
     if online:
         return "online"
-    return f"offline since {time.strftime('%Y-%m-%d %H:%M', time.localtime(seen))}"
+    return f"offline since {moment(seen)}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from conducto.errors import UsageError
@@ -16,6 +15,7 @@ from conducto.tree.text import suggestion
 from conducto_cli.app.arguments import add_json
 from conducto_cli.app.exit import DONE
 from conducto_cli.app.output import as_json
+from conducto_cli.app.records import moment
 from conducto_cli.text.text import WIDEST, count_of, table
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _pipelines(found: MetricComparison) -> Iterator[_Row]:
     """Yield a row for each pipeline, with the metrics of all its nodes."""
     single = len({one.path for each in found.pipelines for one in each.metrics}) == 1
     for each in found.pipelines:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.created))
+        when = moment(each.created)
         metrics = {
             one.name if single else f"{one.path} {one.name}": one.last for one in each.metrics
         }

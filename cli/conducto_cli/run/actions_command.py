@@ -12,7 +12,6 @@ from conducto.errors import UsageError
 from conducto_cli.app.arguments import PATHS_HELP, add_id, add_json
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.output import action_document, as_json
-from conducto_cli.app.references import expand
 from conducto_cli.run.modify import add_changes, changes_of
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from conducto_core.run.model.requests import ControlRequest, ControlResult, PipelineSummary
 
 
-_NOT_FOUND = 404
 #: Commands that act on nodes.
 _ON_NODES = {"reset", "rerun", "skip", "unskip", "kill", "rebuild", "modify"}
 _WITH_FAILED = {"reset", "rerun", "skip", "rebuild", "modify"}
@@ -163,12 +161,7 @@ def _start(
 
 
 def _send(client: Client, pipeline_id: str, request: ControlRequest) -> ControlResult:
-    from conducto_cli.target import lookup as selection
-    from conducto_client import ApiError
+    from conducto_cli.target.lookup import naming_nearest
 
-    try:
+    with naming_nearest(client, pipeline_id, request.paths):
         return client.control(pipeline_id, request)
-    except ApiError as error:
-        if error.status == _NOT_FOUND:  # if a path is wrong, name the nearest
-            expand(request.paths, selection.all_paths(client, pipeline_id))
-        raise

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import add_id, add_json, add_yes, confirmed
-from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json
+from conducto_cli.app.exit import FAILED
+from conducto_cli.app.records import show
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:
@@ -34,11 +34,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         if not confirmed(_question(summary), yes=arguments.yes):
             return FAILED
         pipeline_id = client.delete(summary.pipeline.id)
-    if arguments.json:
-        print(as_json({"id": pipeline_id, "action": "delete"}))
-    else:
-        print(f"deleted {pipeline_id}")
-    return DONE
+    return show(arguments, {"id": pipeline_id, "action": "delete"}, f"deleted {pipeline_id}")
 
 
 def _question(summary: PipelineSummary) -> str:

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from conducto_cli.app.arguments import a_positive, add_json
 from conducto_cli.app.exit import DONE
 from conducto_cli.app.output import as_json, listing
+from conducto_cli.app.records import moment
 from conducto_cli.target.both_targets import gathered, report_away
 from conducto_cli.text.text import printable, table
 from conducto_core.run.model.states import State
@@ -150,7 +150,7 @@ def _cells(summary: PipelineSummary, *, both: bool) -> tuple[str, ...]:
         *((_target(summary),) if both else ()),
         state_text(summary),
         f"{counts.done:,}/{total(counts):,}",
-        time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
+        moment(record.created),
         printable(record.title),
     )
 

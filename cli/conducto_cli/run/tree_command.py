@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from conducto_core.run.model.requests import NodeView
 
 
-_NOT_FOUND = 404
-
-
 def add_arguments(parser: Parser) -> None:
     add_id(parser)
     parser.add_argument("paths", metavar="PATH", nargs="*", help=PATHS_HELP)
@@ -64,19 +61,14 @@ def _views(
     client: Client, pipeline_id: str, roots: list[str], arguments: argparse.Namespace
 ) -> list[NodeView]:
     """Return the nodes asked for, each once."""
-    from conducto_cli.target import lookup as selection
-    from conducto_client import ApiError
+    from conducto_cli.target.lookup import naming_nearest
 
     found: dict[str, NodeView] = {}
     state = arguments.state if arguments.state in set(State) else None
     for root in roots:
-        try:
+        with naming_nearest(client, pipeline_id, [root]):
             for view in client.tree(pipeline_id, root=root, depth=arguments.depth, state=state):
                 found.setdefault(view.path, view)
-        except ApiError as error:
-            if error.status == _NOT_FOUND:
-                selection.one(client, pipeline_id, root)  # names the nearest path
-            raise
     return [view for view in found.values() if _wanted(view, arguments.state)]
 
 

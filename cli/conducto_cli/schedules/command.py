@@ -18,11 +18,10 @@ from conducto_cli.app.arguments import (
     add_json,
     add_subcommand,
     add_yes,
-    confirmed,
     dollars_above_0,
 )
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json, print_records
+from conducto_cli.app.records import delete, show, show_list, using
 from conducto_cli.schedules.text import COLUMNS, FIRING_COLUMNS, cells_of, firing_cells, lines_of
 from conducto_cli.text.text import table
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from conducto_cli.target.connection import OpenClient
     from conducto_client import Client
     from conducto_core.record import Record
-    from conducto_core.schedules.model import Firing, ScheduleView
+    from conducto_core.schedules.model import Firing
 
 _FIRE = "fire it now, also while it is paused or its last pipeline runs"
 _SHOWN_FIRINGS = 10
@@ -176,27 +175,20 @@ def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         found = client.schedules()
     none = "no schedules yet; create one: conducto schedule add NAME --cron CRON --pipeline ID"
     shown = [one for one in found.schedules if one.schedule.on is None]
-    print_records(shown, COLUMNS, cells_of, none, as_document=arguments.json, whole=found)
-    return DONE
+    return show_list(arguments, shown, COLUMNS, cells_of, none, whole=found)
 
 
 def _show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         view = client.schedule(arguments.name)
         firings = client.firings(arguments.name, limit=_SHOWN_FIRINGS).firings
-    if arguments.json:
-        dumped = {"firings": [one.model_dump(mode="json") for one in firings]}
-        print(as_json({**view.model_dump(mode="json"), **dumped}))
-        return DONE
-    print("\n".join(lines_of(view)))
-    if firings:
-        print()
-        _print_firings(firings)
-    return DONE
+    dumped = {"firings": [one.model_dump(mode="json") for one in firings]}
+    more = ("", *_firing_lines(firings)) if firings else ()
+    return show(arguments, {**view.model_dump(mode="json"), **dumped}, (*lines_of(view), *more))
 
 
-def _print_firings(firings: Sequence[Firing]) -> None:
-    print("\n".join(table([FIRING_COLUMNS, *map(firing_cells, firings)])))
+def _firing_lines(firings: Sequence[Firing]) -> list[str]:
+    return table([FIRING_COLUMNS, *map(firing_cells, firings)])
 
 
 def _switch(arguments: argparse.Namespace, open_client: OpenClient) -> int:
@@ -205,23 +197,16 @@ def _switch(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             view = client.pause_schedule(arguments.name)
         else:
             view = client.resume_schedule(arguments.name)
-    return _print(view, as_document=arguments.json)
-
-
-def _print(view: ScheduleView, *, as_document: bool) -> int:
-    print(as_json(view) if as_document else "\n".join(lines_of(view)))
-    return DONE
+    return show(arguments, view, lines_of(view))
 
 
 def _fire(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         firing = client.fire_schedule(arguments.name)
-    if arguments.json:
-        print(as_json(firing))
-    elif firing.pipeline is not None:
-        print(f"pipeline {firing.pipeline}")
-    else:
-        print(f"{firing.state.value}: {firing.why or 'it launches a pipeline in a moment'}")
+    text = f"pipeline {firing.pipeline}"
+    if firing.pipeline is None:
+        text = f"{firing.state.value}: {firing.why or 'it launches a pipeline in a moment'}"
+    show(arguments, firing, text)
     return FAILED if firing.state.value == "failed" else DONE
 
 
@@ -233,21 +218,17 @@ def _backfill(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     request = checked(Backfill, start=arguments.start, end=arguments.end, **overlap)
     with open_client() as client:
         found = client.backfill_schedule(arguments.name, request)
-    if arguments.json:
-        print(as_json(found))
-    else:
-        _print_firings(found.firings)
+    show(arguments, found, _firing_lines(found.firings))
     return FAILED if any(one.state.value == "failed" for one in found.firings) else DONE
 
 
 def _remove(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    question = f"Delete the schedule {printable(arguments.name)} with its history?"
-    if not confirmed(question, yes=arguments.yes):
-        return FAILED
-    with open_client() as client:
-        deleted = client.delete_schedule(arguments.name)
-    print(as_json(deleted) if arguments.json else f"deleted {deleted.name}")
-    return DONE
+    return delete(
+        arguments,
+        f"Delete the schedule {printable(arguments.name)} with its history?",
+        using(open_client, lambda client: client.delete_schedule(arguments.name)),
+        lambda deleted: f"deleted {deleted.name}",
+    )
 
 
 # ---- add ---------------------------------------------------------------------------------------
@@ -269,7 +250,7 @@ def _add(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         else:
             fields |= {"name": arguments.name, "paused": arguments.paused}
             view = client.create_schedule(checked(NewSchedule, **fields))
-    return _print(view, as_document=arguments.json)
+    return show(arguments, view, lines_of(view))
 
 
 def _times(arguments: argparse.Namespace) -> dict[str, Any]:

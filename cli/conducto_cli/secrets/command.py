@@ -9,22 +9,20 @@ import argparse
 import getpass
 import os
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto.wire import secret_names
 from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed, keep_quiet
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json
+from conducto_cli.app.records import moment, show, show_list
 from conducto_cli.app.references import suggestion
 from conducto_cli.app.registry import COMMANDS
-from conducto_cli.text.text import table
 
 if TYPE_CHECKING:
     from conducto_cli.app.arguments import Parser
     from conducto_cli.target.connection import OpenClient
-    from conducto_core.secrets.model import SecretInfo, SecretList
+    from conducto_core.secrets.model import SecretInfo
 
 
 _COLUMNS = ("NAME", "SCOPE", "MASKED", "SET")
@@ -64,14 +62,9 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         found = client.secrets()
-    if arguments.json:
-        print(as_json(_document(found)))
-    elif not found.secrets:
-        print("no secrets yet; store one: conducto secrets set NAME")
-    else:
-        print("\n".join(table([_COLUMNS, *map(_cells, found.secrets)])))
-        print(f"values are {found.kept}")
-    return DONE
+    none = "no secrets yet; store one: conducto secrets set NAME"
+    more = (f"values are {found.kept}",)
+    return show_list(arguments, found.secrets, _COLUMNS, _cells, none, whole=found, more=more)
 
 
 def _set(arguments: argparse.Namespace, open_client: OpenClient) -> int:
@@ -91,13 +84,10 @@ def _set(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     )
     with open_client() as client:
         response = client.put_secrets(PutSecrets(secrets=(secret,)))
-    if arguments.json:
-        print(as_json(_document(response)))
-        return DONE
-    print(f"{name} is set, {response.kept}; commands that start from now on see it")
-    for note in response.notes:
+    for note in response.notes if not arguments.json else ():
         print(f"conducto: {note}", file=sys.stderr)
-    return DONE
+    text = f"{name} is set, {response.kept}; commands that start from now on see it"
+    return show(arguments, response, text)
 
 
 def _delete(arguments: argparse.Namespace, open_client: OpenClient) -> int:
@@ -111,10 +101,11 @@ def _delete(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         response = client.delete_secrets(DeleteSecrets(keys=keys))
     missing = [key for key in keys if key not in response.changed]
-    if arguments.json:
-        print(as_json(_document(response)))
-    for key in response.changed if not arguments.json else ():
-        print(f"{key.key} is deleted; commands that start from now on do not see it")
+    deleted = (
+        f"{key.key} is deleted; commands that start from now on do not see it"
+        for key in response.changed
+    )
+    show(arguments, response, deleted)
     for key in missing:
         hint = suggestion(key.key, [s.key for s in response.secrets if s.scope == key.scope])
         known = hint or "; see 'conducto secrets list'"
@@ -172,10 +163,4 @@ def _piped(name: str) -> str:
 
 def _cells(secret: SecretInfo) -> tuple[str, ...]:
     masked = "yes" if secret.masked else "no: too short" if secret.mask else "no"
-    moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(secret.updated))
-    return (secret.key, secret.scope, masked, moment)
-
-
-def _document(found: SecretList) -> dict[str, object]:
-    document: dict[str, object] = found.model_dump(mode="json")
-    return document
+    return (secret.key, secret.scope, masked, moment(secret.updated))

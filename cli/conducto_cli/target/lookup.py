@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 from conducto.errors import UsageError
@@ -150,6 +151,17 @@ def _none(client: Client, reference: str) -> UnknownPipelineError:
 def all_paths(client: Client, pipeline_id: str) -> list[str]:
     """Return the path of every node, in definition order."""
     return [view.path for view in client.tree(pipeline_id, attempts="none")]
+
+
+@contextmanager
+def naming_nearest(client: Client, pipeline_id: str, paths: Sequence[str]) -> Iterator[None]:
+    """Turn the refusal of an unknown path into one that names the nearest."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status == _NOT_FOUND:
+            expand(paths, all_paths(client, pipeline_id))
+        raise
 
 
 def several(client: Client, pipeline_id: str, patterns: Sequence[str]) -> list[str]:

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto.wire.printable import printable, printable_lines
 from conducto_cli.app.arguments import a_moment, a_positive, add_json
-from conducto_cli.app.exit import DONE
-from conducto_cli.app.output import as_json
+from conducto_cli.app.records import moment, show
 from conducto_cli.text.text import count_of, table
 
 if TYPE_CHECKING:
@@ -93,8 +91,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             found = client.pipeline_tests(
                 PipelineTestParams(id=id_, only=arguments.only, limit=arguments.last)
             )
-    print(as_json(found) if arguments.json else "\n".join(_lines(found)))
-    return DONE
+    return show(arguments, found, _lines(found))
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -157,10 +154,8 @@ def _lines(found: object) -> Iterator[str]:
 
 
 def _ended(quarantine: Quarantine) -> str:
-    until = time.strftime("%Y-%m-%d %H:%M", time.localtime(quarantine.until))
-    return (
-        f"quarantined until {until} by {printable(quarantine.by)}: {printable(quarantine.reason)}"
-    )
+    by, reason = printable(quarantine.by), printable(quarantine.reason)
+    return f"quarantined until {moment(quarantine.until)} by {by}: {reason}"
 
 
 def _of_pipeline(found: PipelineTests) -> Iterator[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,12 +22,14 @@ from conducto_cli.app.arguments import (
     file_text,
 )
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json, owner, print_records
+from conducto_cli.app.output import as_json
+from conducto_cli.app.records import moment, owner, show, show_list
 from conducto_cli.text.text import table
 from conducto_cli.triggers import events
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from conducto_cli.app.arguments import Parser
     from conducto_cli.target.connection import OpenClient
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
         GitEvent,
         NewTrigger,
         Trigger,
-        TriggerList,
     )
 
+_NONE = "no triggers yet; add one: conducto trigger add NAME --repository URL"
 _COLUMNS = ("NAME", "PROVIDER", "REPOSITORY", "FORKS", "OWNER", "TOKEN")
 _DELIVERY_COLUMNS = ("TIME", "EVENT", "BRANCH", "RESULT", "PIPELINE", "ID")
 #: Fields by which the event of a webhook of GitHub and GitLab is recognised.
@@ -210,39 +211,33 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     if _is_of_events(arguments):
         return events.run(arguments, open_client)
     if arguments.what in _VERBS:
-        return _VERBS[arguments.what](arguments)
+        return _VERBS[arguments.what](arguments, open_client)
     from conducto_cli.target.account import call, checked
     from conducto_core.triggers import model as t
     from conducto_core.triggers import operations
 
-    if arguments.what in ("list", "rm"):
-        verb = _list if arguments.what == "list" else _remove
-        return verb(arguments, open_client)
     params = checked(t.TriggerParams, name=arguments.name)
     match arguments.what:
         case "add":
             made = call(arguments, operations.PUT_TRIGGER, params, _fields(arguments))
-            _print_new(made, as_document=arguments.json)
+            return show(arguments, made, _new_lines(made))
         case "deliveries":
             found = call(arguments, operations.LIST_DELIVERIES, params).deliveries
-            _print_deliveries(found, as_document=arguments.json)
+            return _print_deliveries(arguments, found)
         case "try":
             tried = call(arguments, operations.TEST_TRIGGER, params, {"branch": arguments.branch})
-            if arguments.json:
-                print(as_json(tried))
-            elif tried.section is None:
-                print(printable(f"{tried.branch}: launches nothing: {tried.reason}"))
-            else:
+            lines = [f"{tried.branch}: launches nothing: {tried.reason}"]
+            if tried.section is not None:
                 commit = tried.sha[:10] or "the commit of the event"
-                print(printable(f"{tried.branch} at {commit}: [{tried.section}] launches:"))
-                print(printable(f"  {tried.command}"))
+                lines = [f"{tried.branch} at {commit}: [{tried.section}] launches:"]
+                lines += [f"  {tried.command}"]
+            show(arguments, tried, map(printable, lines))
             return DONE if tried.section else FAILED
         case _:
             chosen = {"name": arguments.name, "delivery": arguments.delivery}
             result = call(arguments, operations.APPROVE_DELIVERY, chosen)
-            _print_deliveries((result,), as_document=arguments.json)
+            _print_deliveries(arguments, (result,))
             return DONE if result.pipeline or result.result is t.DeliveryResult.QUEUED else FAILED
-    return DONE
 
 
 def _is_of_events(arguments: argparse.Namespace) -> bool:
@@ -266,18 +261,13 @@ def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         is_cloud = isinstance(client, CloudClient)
         git = client.call(LIST_TRIGGERS, NoParams()) if is_cloud else TriggerList(triggers=())
         views = events.of_events(client)
-    if arguments.json:
-        found = {"events": [one.model_dump(mode="json") for one in views]}
-        print(as_json({**git.model_dump(mode="json"), **found}))
-        return DONE
-    if git.triggers or not views:
-        _print_triggers(git, as_document=False)
-    if views:
-        print("\n".join(table([events.COLUMNS, *map(events.cells, views)])))
-    return DONE
+    found = {"events": [one.model_dump(mode="json") for one in views]}
+    lines = table([_COLUMNS, *map(_cells, git.triggers)]) if git.triggers else []
+    lines += table([events.COLUMNS, *map(events.cells, views)]) if views else []
+    return show(arguments, {**git.model_dump(mode="json"), **found}, lines or (_NONE,))
 
 
-def _github_app(arguments: argparse.Namespace) -> int:
+def _github_app(arguments: argparse.Namespace, _open_client: OpenClient) -> int:
     from conducto_cli.triggers import github_app
 
     return github_app.run(arguments)
@@ -292,11 +282,9 @@ def _remove(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         if arguments.name in {one.schedule.name for one in events.of_events(client)}:
             deleted = client.delete_schedule(arguments.name)
-            print(as_json(deleted) if arguments.json else f"deleted {deleted.name}")
-            return DONE
+            return show(arguments, deleted, f"deleted {deleted.name}")
     left = call(arguments, DELETE_TRIGGER, {"name": arguments.name})
-    _print_triggers(left, as_document=arguments.json)
-    return DONE
+    return show_list(arguments, left.triggers, _COLUMNS, _cells, _NONE, whole=left)
 
 
 def _fields(arguments: argparse.Namespace) -> dict[str, object]:
@@ -327,11 +315,6 @@ def _provider_of(url: str) -> str:
     raise UsageError("--provider: name github, gitlab or generic; the address does not tell it")
 
 
-def _print_triggers(found: TriggerList, *, as_document: bool) -> None:
-    none = "no triggers yet; add one: conducto trigger add NAME --repository URL"
-    print_records(found.triggers, _COLUMNS, _cells, none, as_document=as_document, whole=found)
-
-
 def _cells(one: Trigger) -> tuple[str, ...]:
     access = "app" if one.app else "yes" if one.has_token else "no"
     count = len(one.submodules)
@@ -340,42 +323,33 @@ def _cells(one: Trigger) -> tuple[str, ...]:
     return (one.name, one.provider, one.repository, one.forks, owner(one), access)
 
 
-def _print_new(made: NewTrigger, *, as_document: bool) -> None:
-    if as_document:
-        print(as_json(made))
-        return
+def _new_lines(made: NewTrigger) -> Iterator[str]:
     if made.hook_url is None:
-        print(f"{made.trigger.name} is stored. The GitHub App sends its webhooks.")
+        yield f"{made.trigger.name} is stored. The GitHub App sends its webhooks."
         return
     trigger = made.trigger
     steps = _STEPS[trigger.provider]
-    print(f"{trigger.name} is stored. {steps.do.format(trigger.repository)}:")
-    print(f"  address       {made.hook_url}")
-    print("  content type  application/json")
-    print(f"  {steps.secret:<12}  {made.secret}   (shown once; an earlier one is no longer valid)")
-    print(f"  {steps.last}")
+    yield f"{trigger.name} is stored. {steps.do.format(trigger.repository)}:"
+    yield f"  address       {made.hook_url}"
+    yield "  content type  application/json"
+    yield f"  {steps.secret:<12}  {made.secret}   (shown once; an earlier one is no longer valid)"
+    yield f"  {steps.last}"
     if trigger.provider != "generic" and not trigger.has_token:
-        print("It has no token: it reads public repositories only, and sets no status of commits.")
-        print("With one:  conducto trigger add ... --token-env VARIABLE  (makes a new secret)")
+        yield "It has no token: it reads public repositories only, and sets no status of commits."
+        yield "With one:  conducto trigger add ... --token-env VARIABLE  (makes a new secret)"
 
 
-def _print_deliveries(found: tuple[Delivery, ...], *, as_document: bool) -> None:
-    if as_document:
-        print(as_json({"deliveries": [each.model_dump(mode="json") for each in found]}))
-    elif not found:
-        print("no webhook has arrived yet")
-    else:
-        print("\n".join(table([_DELIVERY_COLUMNS, *map(_delivery_cells, found)])))
-        for each in found:
-            if each.reason is not None:
-                print(f"{each.id}: {printable(each.reason)}")
+def _print_deliveries(arguments: argparse.Namespace, found: tuple[Delivery, ...]) -> int:
+    document = {"deliveries": [each.model_dump(mode="json") for each in found]}
+    lines = table([_DELIVERY_COLUMNS, *map(_delivery_cells, found)])
+    lines += [f"{each.id}: {printable(each.reason)}" for each in found if each.reason is not None]
+    return show(arguments, document, lines if found else "no webhook has arrived yet")
 
 
 def _delivery_cells(delivery: Delivery) -> tuple[str, ...]:
-    moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(delivery.time))
     event = delivery.event
     return (
-        moment,
+        moment(delivery.time),
         event.kind.value,
         printable(event.branch),
         delivery.result.value,
@@ -387,7 +361,7 @@ def _delivery_cells(delivery: Delivery) -> tuple[str, ...]:
 # ---- an event without a push ---------------------------------------------------------------------
 
 
-def _test(arguments: argparse.Namespace) -> int:
+def _test(arguments: argparse.Namespace, _open_client: OpenClient) -> int:
     from conducto_core.triggers.rules.config import TriggerConfigError, parse_config
 
     events = _events(_object(arguments.event), arguments.name)
@@ -468,4 +442,4 @@ def _object(path: str) -> dict[str, Any]:
 
 
 #: Commands whose arguments differ from those about one trigger.
-_VERBS = {"test": _test, "github-app": _github_app}
+_VERBS = {"list": _list, "rm": _remove, "test": _test, "github-app": _github_app}

@@ -20,12 +20,13 @@ from conducto_cli.app.arguments import (
     file_text,
 )
 from conducto_cli.app.exit import DONE, FAILED
-from conducto_cli.app.output import as_json
+from conducto_cli.app.records import show, show_list
 from conducto_cli.schedules.text import FIRING_COLUMNS, cells_of, firing_cells, lines_of
 from conducto_cli.text.text import table
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from conducto_cli.app.arguments import Parser, Subcommands
     from conducto_cli.target.connection import OpenClient
@@ -148,14 +149,9 @@ def _add(arguments: argparse.Namespace, client: Client) -> int:
     else:
         view = client.change_schedule(arguments.name, checked(ScheduleSettings, **fields))
     hook = _new_hook(client, arguments.name) if rule.source == "webhook" else None
-    if arguments.json:
-        found = {"hook": None if hook is None else hook.model_dump(mode="json")}
-        print(as_json({**view.model_dump(mode="json"), **found}))
-        return DONE
-    print("\n".join(lines_of(view)))
-    if hook is not None:
-        _print_hook(hook)
-    return DONE
+    found = {"hook": None if hook is None else hook.model_dump(mode="json")}
+    lines = (*lines_of(view), *(() if hook is None else _hook_lines(hook)))
+    return show(arguments, {**view.model_dump(mode="json"), **found}, lines)
 
 
 def _rule(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -198,10 +194,10 @@ def _new_hook(client: Client, name: str) -> NewHook:
     return client.call(operations.MAKE_HOOK, ScheduleParams(name=name))
 
 
-def _print_hook(hook: NewHook) -> None:
-    print(f"  address  {hook.url}")
-    print(f"  secret   {hook.secret}   (shown once; an earlier one is no longer valid)")
-    print("  send JSON with 'Authorization: Bearer SECRET', or signed: see docs/triggers.md")
+def _hook_lines(hook: NewHook) -> Iterator[str]:
+    yield f"  address  {hook.url}"
+    yield f"  secret   {hook.secret}   (shown once; an earlier one is no longer valid)"
+    yield "  send JSON with 'Authorization: Bearer SECRET', or signed: see docs/triggers.md"
 
 
 def _try(arguments: argparse.Namespace, client: Client) -> int:
@@ -211,17 +207,11 @@ def _try(arguments: argparse.Namespace, client: Client) -> int:
 
     trial = EventTrial(payload=_document("--payload", arguments.payload), launch=arguments.launch)
     tried = client.call(operations.TRY_EVENT, ScheduleParams(name=arguments.name), trial)
-    if arguments.json:
-        print(as_json(tried))
-    else:
-        for name, value in tried.parameters.items():
-            print(printable(f"{name}={value}"))
-        for name, why in tried.problems.items():
-            print(printable(f"{name}: {why}"))
-        if tried.why is not None:
-            print(printable(tried.why))
-        if tried.pipeline is not None:
-            print(f"pipeline {tried.pipeline}")
+    lines = [f"{name}={value}" for name, value in tried.parameters.items()]
+    lines += [f"{name}: {why}" for name, why in tried.problems.items()]
+    lines += [] if tried.why is None else [tried.why]
+    lines += [] if tried.pipeline is None else [f"pipeline {tried.pipeline}"]
+    show(arguments, tried, map(printable, lines))
     is_launched = tried.pipeline is not None or (tried.firing is not None and tried.why is not None)
     fits = not tried.problems and tried.why is None
     return DONE if (is_launched if arguments.launch else fits) else FAILED
@@ -229,13 +219,8 @@ def _try(arguments: argparse.Namespace, client: Client) -> int:
 
 def _firings(arguments: argparse.Namespace, client: Client) -> int:
     found = client.firings(arguments.name, limit=_SHOWN_FIRINGS)
-    if arguments.json:
-        print(as_json(found))
-    elif not found.firings:
-        print("no event has arrived yet")
-    else:
-        print("\n".join(table([("ID", *FIRING_COLUMNS), *map(_firing_cells, found.firings)])))
-    return DONE
+    head, none = ("ID", *FIRING_COLUMNS), "no event has arrived yet"
+    return show_list(arguments, found.firings, head, _firing_cells, none, whole=found)
 
 
 def _firing_cells(firing: Firing) -> tuple[str, ...]:
@@ -253,27 +238,22 @@ def _payload(arguments: argparse.Namespace, client: Client) -> int:
     from conducto_core.events import operations
 
     found = client.call(operations.GET_PAYLOAD, _params(arguments))
-    print(as_json(found) if arguments.json else json.dumps(found.payload, indent=2))
-    return DONE
+    return show(arguments, found, json.dumps(found.payload, indent=2))
 
 
 def _act(arguments: argparse.Namespace, client: Client) -> int:
     match arguments.what:
         case "secret":
             hook = _new_hook(client, arguments.name)
-            if arguments.json:
-                print(as_json(hook))
-            else:
-                _print_hook(hook)
+            return show(arguments, hook, _hook_lines(hook))
         case "replay":
             from conducto_core.events.operations import REPLAY_FIRING
 
             firing = client.call(REPLAY_FIRING, _params(arguments))
-            print(as_json(firing) if arguments.json else "\n".join(table([_firing_cells(firing)])))
+            show(arguments, firing, table([_firing_cells(firing)]))
             return FAILED if firing.state.value == "failed" else DONE
         case _:
             is_pause = arguments.what == "pause"
             change = client.pause_schedule if is_pause else client.resume_schedule
             view = change(arguments.name)
-            print(as_json(view) if arguments.json else "\n".join(lines_of(view)))
-    return DONE
+            return show(arguments, view, lines_of(view))

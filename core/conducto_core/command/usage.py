@@ -183,6 +183,22 @@ class Reading(NamedTuple):
     memory: int
 
 
+class PeakMemory:
+    """The peaks that the kernel reports after each command of a container, in bytes.
+
+    They are those of the container's lifetime: only a new one is the last command's.
+    """
+
+    def __init__(self) -> None:
+        self._highest = 0
+
+    def of_command(self, peak: int | None) -> int | None:
+        if peak is None or peak <= self._highest:
+            return None
+        self._highest = peak
+        return peak
+
+
 def reading_of(stats: Mapping[str, Any]) -> Reading | None:
     """Return the usage in a response of ``/containers/ID/stats``; None without a running container.
 

@@ -212,6 +212,7 @@ class ClaimResponse(Record):
             useless meanwhile.
         backlog: At least as many Execs of this pool are queued as it has workers: a poll before the
             report finds the next task probably. Old APIs do not send it.
+        mem: GB that the command may use. Old APIs do not send it.
     """
 
     decision: ClaimDecision
@@ -226,6 +227,7 @@ class ClaimResponse(Record):
     retry_after: float = 2.0
     blocked: bool = False
     backlog: bool = False
+    mem: float | None = None
 
 
 class WorkerLogChunk(Record):

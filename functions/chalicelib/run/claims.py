@@ -179,6 +179,7 @@ class Claims:
             inputs=inputs,
             max_time=node.spec.max_time,
             prints_tree=node.spec.lazy_target is not None,
+            mem=node.spec.placement.mem,
         )
 
     def _launch_token(self, live: CloudPipeline, node: LiveExec) -> str | None:

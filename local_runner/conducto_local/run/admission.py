@@ -1,11 +1,12 @@
 """Validation of nodes against the machine and its engine, before anything runs."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from conducto.errors import DefinitionError
 from conducto.wire.lazy_form import from_wire_document
 from conducto_core.children.rules import check_rights
-from conducto_core.command.output import PrintedTreeError, TreeExtractor
+from conducto_core.command.output import PrintedTreeError
 from conducto_core.errors import check_each, invalid
 from conducto_core.run.model.states import NodeType
 from conducto_core.tree.model import NodeSpec, Pipeline, pack_form
@@ -57,22 +58,26 @@ def _too_many_gpus(gpus: int, limits: Limits) -> str:
 
 
 def read_tree(
-    cutter: TreeExtractor, active: ActiveAttempt, target: str, tree: Pipeline, limits: Limits
+    document: dict[str, Any],
+    active: ActiveAttempt,
+    target: str,
+    tree: Pipeline,
+    limits: Limits,
 ) -> tuple[Pipeline, bytes]:
     """Return the generated tree in the place of ``target``, and its definition as stored.
 
     Args:
-        cutter: Has read the output.
+        document: The tree that the command printed.
         active: The attempt of the Lazy's command.
         target: Path of the node that the tree replaces.
         tree: The pipeline.
         limits: The largest Exec that fits.
 
     Raises:
-        PrintedTreeError: There is no valid one.
+        PrintedTreeError: It is invalid.
     """
     try:
-        form = from_wire_document(cutter.tree())
+        form = from_wire_document(document)
         pipeline = resolve_generated(form, target, tree, active.live.edits)
         check_nodes(pipeline.nodes, limits)
         _check_rights(active, form, target, tree, pipeline)

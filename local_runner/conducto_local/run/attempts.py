@@ -13,6 +13,7 @@ from conducto_core.cache.rules import files_of
 from conducto_core.children.rules import may_launch
 from conducto_core.command.environment import ExecutionContext, inputs_text
 from conducto_core.command.masking import Mask
+from conducto_core.command.run import CommandRun
 from conducto_core.command.text import CommandError
 from conducto_core.programs.relaunch import content_of
 from conducto_core.programs.rules.fingerprints import fingerprint
@@ -24,7 +25,7 @@ from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.admission import QueuedAttempt
 from conducto_core.secrets.port import SecretStoreError
-from conducto_core.services.rules import OutputLines, with_secrets
+from conducto_core.services.rules import with_secrets
 from conducto_core.test_results.rules import excuse, in_force
 from conducto_core.test_results.stream import results_in
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
@@ -163,23 +164,23 @@ class Attempts:
         try:
             await self._run(active, engine_context)
         except WorkerLostError as error:
-            self._finish(active, Result(Cause.WORKER_LOST, message=str(error), started=False))
+            self._finish(active, Result.failed(Cause.WORKER_LOST, str(error), started=False))
         except ServiceError as error:
             await self._service_failed(active, error)
         except WorkerStartError as error:
-            self._finish(active, Result(Cause.IMAGE, message=str(error)))
+            self._finish(active, Result.failed(Cause.IMAGE, str(error)))
         except EngineError as error:
             self._means.engines.lost(active.live, error)
-            self._finish(active, Result(Cause.WORKER_LOST, message=str(error)))
+            self._finish(active, Result.failed(Cause.WORKER_LOST, str(error)))
         except OSError as error:  # such as too many open files
             message = f"the agent could not run it: {error}"
-            failed = Result(Cause.WORKER_LOST, message=message, started=active.running)
+            failed = Result.failed(Cause.WORKER_LOST, message, started=active.running)
             self._finish(active, failed)
         except Exception as error:
             # A bug in the runner must end this attempt, not the agent, and must be visible.
             logger.exception("attempt failed in the runner", extra={"path": active.spec.path})
             message = f"the runner failed (details in agent.log): {error!r}"
-            self._finish(active, Result(Cause.WORKER_LOST, message=message))
+            self._finish(active, Result.failed(Cause.WORKER_LOST, message))
         finally:
             view, active.view = active.view, None
             if view is not None:
@@ -197,7 +198,7 @@ class Attempts:
             active.results = await results_of(active, self._common.logs(live.id))
             active.inputs = inputs_text(active.results)
         except MissingResultError as error:
-            self._finish(active, Result(Cause.INPUT, message=str(error)))
+            self._finish(active, Result.failed(Cause.INPUT, str(error)))
             return
         cache = files_of(spec, live.record)
         if cache is not None and active.view is None:
@@ -259,7 +260,9 @@ class Attempts:
             refusal = await self._means.snapshots.snapshot(
                 active, container.worker, engine_context.engine
             )
-            result = result.with_note(refusal)
+            if refusal is not None:
+                lines = (result.facts.message, refusal)
+                result = result.with_message("\n".join(filter(None, lines)))
         return result
 
     async def _prepared(self, active: ActiveAttempt, image: BuiltImage) -> _Prepared | Result:
@@ -268,7 +271,7 @@ class Attempts:
             secrets = delivery.only(active.spec.secrets)
             job = prepare(active, image, self.execution_context(active.live), secrets.env)
         except (CommandError, SecretStoreError) as error:
-            return Result(Cause.IMAGE, message=str(error))
+            return Result.failed(Cause.IMAGE, str(error))
         active.fingerprint = fingerprint(
             active.spec,
             job.script,
@@ -300,14 +303,15 @@ class Attempts:
             prepared.mask,
             changed=lambda summary: self._note_outputs(active, summary),
         )
-        if result.outputs is not None and result.outputs.tests is not None:
+        if result.facts.outputs is not None and result.facts.outputs.tests is not None:
             result = await asyncio.to_thread(self._excused, active, result, logs)
         if active.view is not None and (result.cause is None or result.excused):
             try:
                 await asyncio.to_thread(self._publish, active, active.view, logs)
             except OSError as error:  # the disk is full, or a link of the data is in the way
                 message = f"the files that it wrote cannot be moved to the data: {error}"
-                return replace(result, cause=Cause.WORKER_LOST, message=message, excused=False)
+                lost = replace(result, cause=Cause.WORKER_LOST, excused=False)
+                return lost.with_message(message)
         return result
 
     def _publish(self, active: ActiveAttempt, view: View, logs: LogDirectory) -> None:
@@ -321,8 +325,8 @@ class Attempts:
         """Return the result of an attempt, excused if only quarantined tests failed."""
         reader = logs.reader(active.spec.path, active.number)
         message = excuse(
-            (result.cause, result.exit_code),
-            None if result.outputs is None else result.outputs.tests,
+            (result.cause, result.facts.exit_code),
+            None if result.facts.outputs is None else result.facts.outputs.tests,
             lambda: results_in(reader.read("tests", 0, MAX_STREAM).data)[0],
             lambda: in_force(
                 QuarantineFile(self._common.home.quarantines).all(),
@@ -332,7 +336,7 @@ class Attempts:
         )
         if message is None or active.spec.lazy_target is not None:
             return result
-        return replace(result, message=message, excused=True)
+        return replace(result.with_message(message), excused=True)
 
     def _note_outputs(self, active: ActiveAttempt, summary: OutputSummary) -> None:
         """Add the metrics and artifacts that arrived so far to the record of a running attempt."""
@@ -362,13 +366,13 @@ class Attempts:
         """Store the output of the services of an attempt whose command cannot start."""
         mask = (await self._means.secrets.delivery()).mask
         writer = self._common.logs(active.live.id).writer(active.spec.path, active.number)
-        lines = OutputLines(mask)
+        run = CommandRun(writer, mask)
         for name, data in error.outputs.items():
-            writer.write("services", lines.feed(name, data))
-        writer.write("services", lines.finish())
+            run.service(name, data)
+        run.close()
         writer.close()
         message = mask.text(str(error))
-        self._finish(active, Result(Cause.SERVICE, message=message, started=False))
+        self._finish(active, Result.failed(Cause.SERVICE, message, started=False))
 
     async def _services(self, active: ActiveAttempt) -> tuple[Service, ...]:
         """Return the services of an attempt's container, with the values of their secrets.
@@ -390,7 +394,7 @@ class Attempts:
         if active.gone or live.active_attempts.get(spec.path) is not active:
             return
         ended = active.end()
-        active.result = result.end()
+        active.result = result.facts
         if result.tree is not None and not active.stopping:
             generated, definition = result.tree
             live.store_graft(spec.lazy_target or "", generated, definition)

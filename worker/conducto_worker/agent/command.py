@@ -4,18 +4,16 @@ import base64
 import gzip
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from conducto_core.command.masking import Mask
-from conducto_core.command.output import PrintedTreeError, TreeExtractor
-from conducto_core.command.server import Finished, Stream
-from conducto_core.diagnosis.rules.first_error import ErrorFinder
-from conducto_core.results.model import OutputSummary
-from conducto_core.results.outputs import LiveOutputs, collect
+from conducto_core.command.run import CommandRun
+from conducto_core.command.server import Finished
+from conducto_core.command.usage import PeakMemory
 from conducto_core.run.model.states import Cause
-from conducto_core.run.rules.outcomes import cause_of_exit
-from conducto_core.test_results.junit import with_tests
+from conducto_core.run.rules.outcomes import AttemptEnd, cause_of_exit, out_of_memory
 from conducto_core.workers.model import ClaimResponse, Report
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import LogShipper
@@ -87,8 +85,8 @@ class Execution:
     """One command and its output, heartbeats and result.
 
     Args:
-        answer: The response to the claim.
-        peak: Highest memory use, in bytes, of the commands before this one.
+        response: The response to the claim.
+        peak: The peaks of the container.
     """
 
     def __init__(
@@ -101,7 +99,7 @@ class Execution:
         keeper: HeartbeatSender,
         clock: Clock,
         services: Services,
-        peak: int,
+        peak: PeakMemory,
     ) -> None:
         self._response = response
         self._services = services
@@ -112,13 +110,10 @@ class Execution:
         self._heartbeats = keeper
         self._clock = clock
         self._peak = peak
-        self._mask = Mask(response.masked)
-        self._maskers = {"stdout": self._mask.stream(), "stderr": self._mask.stream()}
-        self._live = LiveOutputs(self._mask)
-        self._tree = TreeExtractor() if response.prints_tree else None
+        self._output = CommandRun(
+            shipper, Mask(response.masked), prints_tree=response.prints_tree
+        )
         self._stopping = GracefulStop(commands.signal)
-        self._output_bytes = 0
-        self._errors = ErrorFinder()
 
     def run(self) -> CommandResult:
         """Run the command and return its result.
@@ -126,48 +121,43 @@ class Execution:
         Raises:
             LostError: The container ended; the result of the command is unknown.
         """
-        response = self._response
-        began = self._clock.now()
+        response, seconds, usable = self._response, 0.0, True
         self._shipper.begin(response.path, response.attempt)
         self._heartbeats.running(response.path, response.attempt)
         self._sampler.begin()
         try:
-            self._shipper.add("services", self._services.places())
+            self._shipper.write("services", self._services.places())
             failure = self._services.wait_ready(self._must_end)
             if failure is not None:
-                report = self._report(0.0, Cause.SERVICE, None, failure)
-                return CommandResult(report, usable=False)
-            began = self._clock.now()
-            self._commands.begin(response.script, response.env, response.inputs)
-            finished = self._follow(began)
-            outputs = self._outputs(finished)
+                usable = False
+                cause, facts = Cause.SERVICE, AttemptEnd(message=failure)
+            else:
+                began = self._clock.now()
+                self._commands.begin(response.script, response.env, response.inputs)
+                finished = self._follow(began)
+                usable = finished is not None and self._stopping.why is not CommandStop.SERVICE
+                finished = finished or Finished(_KILLED, 0, None)
+                self._output.collect(finished.files)
+                seconds = self._clock.now() - began
+                cause, facts = self._judge(finished, seconds)
         except ValueError as error:
-            return CommandResult(self._report(0.0, Cause.IMAGE, None, str(error)))
+            cause, facts = Cause.IMAGE, AttemptEnd(message=str(error))
         finally:
             self._heartbeats.ended()
             self._sampler.end()
-            self._close_output()
+            self._output.close()
             self._shipper.finish()
-        ended = self._judge(finished, self._clock.now() - began)
-        failed = ended.report.cause is not None
-        found = {
-            "outputs": outputs,
-            "output_bytes": self._output_bytes,
-            "first_error": self._errors.result() if failed else None,
-        }
-        return replace(ended, report=ended.report.model_copy(update=found))
-
-    def _outputs(self, finished: Finished | None) -> OutputSummary | None:
-        """Send the result, metrics and artifacts, and warnings at the end of stderr."""
-        if finished is None or not finished.files:
-            return None
-        collected = collect(finished.files, self._mask)
-        outputs = with_tests(collected, finished.files, self._mask)
-        self._close_output()
-        self._send("stderr", outputs.warning_text)
-        for stream, data in outputs.streams.items():
-            self._shipper.add(stream, data)
-        return outputs.summary
+        self._shipper.drain_attempt()
+        is_stopped = self._stopping.why is not None
+        end = self._output.end(cause, facts, None if is_stopped else _packed)
+        report = Report(
+            path=response.path,
+            attempt=response.attempt,
+            cause=end.cause,
+            seconds=seconds,
+            **{name: value for name, value in end.facts._asdict().items() if name != "decision"},
+        )
+        return CommandResult(report, end.tree, usable)
 
     def _must_end(self) -> bool:
         """Return whether a command that has not started yet must end."""
@@ -184,10 +174,7 @@ class Execution:
                 self._clock.wait(TICK_SECONDS)
                 continue
             for part, data in self._commands.read(TICK_SECONDS):
-                if part == "frame":
-                    self._frame(data)
-                else:
-                    self._output(part, data)
+                self._output.part(part, data)
         return finished
 
     def _check_stop(self, began: float) -> None:
@@ -205,77 +192,26 @@ class Execution:
             self._stopping.begin(CommandStop.SERVICE, now)
         self._stopping.step(now)
 
-    def _output(self, stream: Stream, data: bytes) -> None:
-        if self._tree is not None and stream == "stdout":
-            data = self._tree.feed(data)
-        self._send(stream, self._maskers[stream].feed(data))
-
-    def _frame(self, data: bytes) -> None:
-        line = self._live.add(data)
-        if line is not None:
-            self._shipper.add(*line)
-
-    def _close_output(self) -> None:
-        if self._tree is not None:
-            self._send("stdout", self._maskers["stdout"].feed(self._tree.finish()))
-        for stream, masker in self._maskers.items():
-            self._send("stdout" if stream == "stdout" else "stderr", masker.finish())
-
-    def _send(self, stream: Stream, data: bytes) -> None:
-        self._output_bytes += len(data)
-        self._errors.feed(stream, data)
-        self._shipper.add(stream, data)
-
-    def _judge(self, finished: Finished | None, seconds: float) -> CommandResult:
-        usable = finished is not None and self._stopping.why is not CommandStop.SERVICE
-        if finished is None:
-            finished = Finished(_KILLED, 0, None)
-        peak = finished.peak_memory
-        # The kernel records the peak of the container's lifetime: only a new peak is this
-        # command's.
-        mine = peak if peak is not None and peak > self._peak else None
-        cause, message = self._cause(finished, seconds)
-        tree = None
-        if self._tree is not None and cause is None and self._stopping.why is None:
-            try:
-                tree = gzip.compress(json.dumps(self._tree.tree()).encode(), 1, mtime=0)
-            except PrintedTreeError as error:
-                cause, message = Cause.LAZY, str(error)
-        report = self._report(seconds, cause, finished.code, message, finished.interpreter)
-        return CommandResult(report.model_copy(update={"peak_memory": mine}), tree, usable)
-
-    def _cause(self, finished: Finished, seconds: float) -> tuple[Cause | None, str | None]:
+    def _judge(self, finished: Finished, seconds: float) -> tuple[Cause | None, AttemptEnd]:
+        """Return why the command failed, unless its exit code decides, and its facts."""
+        cause, message = None, None
         why = self._stopping.why
         if why is CommandStop.TIMEOUT:
-            return Cause.TIMEOUT, f"stopped after {seconds:.0f} s: max_time was reached"
-        if why is CommandStop.SERVICE:
-            return Cause.SERVICE, self._service_failure
-        if why is CommandStop.LEAVING:
-            return Cause.WORKER_LOST, "the worker was stopped by AWS or by a user"
-        if finished.oom_kills > 0 and finished.code != 0:
-            message = (
-                "out of memory: the kernel killed it at the node's limit; raise mem= on the node"
-            )
-            return Cause.OUT_OF_MEMORY, message
-        return cause_of_exit(finished.code), None
+            cause = Cause.TIMEOUT
+            message = f"stopped after {seconds:.0f} s: max_time was reached"
+        elif why is CommandStop.SERVICE:
+            cause, message = Cause.SERVICE, self._service_failure
+        elif why is CommandStop.LEAVING:
+            cause, message = Cause.WORKER_LOST, "the worker was stopped by AWS or by a user"
+        elif cause_of_exit(finished.code, finished.oom_kills) is Cause.OUT_OF_MEMORY:
+            cause, message = Cause.OUT_OF_MEMORY, out_of_memory(self._response.mem)
+        peak = self._peak.of_command(finished.peak_memory)
+        interpreter = finished.interpreter or None
+        return cause, AttemptEnd(finished.code, message, peak, interpreter=interpreter)
 
-    def _report(
-        self,
-        seconds: float,
-        cause: Cause | None,
-        code: int | None,
-        message: str | None,
-        interpreter: str = "",
-    ) -> Report:
-        return Report(
-            path=self._response.path,
-            attempt=self._response.attempt,
-            cause=cause,
-            exit_code=code,
-            message=None if message is None else self._mask.text(message),
-            seconds=seconds,
-            interpreter=interpreter or None,
-        )
+
+def _packed(document: dict[str, Any]) -> bytes:
+    return gzip.compress(json.dumps(document).encode(), 1, mtime=0)
 
 
 def in_report(tree: bytes) -> str:

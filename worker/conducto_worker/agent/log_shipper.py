@@ -47,9 +47,14 @@ SMALL_CHUNK_BYTES = 256 << 10
 HEARTBEAT_BYTES = 32 << 10
 #: Output up to this size is not compressed.
 _PLAIN_BYTES = 1 << 10
+#: Seconds allowed for sending the rest of the output before its attempt is reported.
+FLUSH_SECONDS = 60.0
+#: Further seconds for an unsent result; an attempt whose result is still unsent is lost.
+RESULT_SECONDS = 60.0
 #: Maximum number of unsent bytes; beyond it the command has to wait.
 MAX_WAITING = 8 << 20
 _LEVEL = 6
+_LOST = "some of its output could not be stored"
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 
@@ -172,7 +177,7 @@ class LogShipper:
     arrives twice does no harm. A chunk that the API rejects is dropped and logged.
 
     Attributes:
-        lost: The API rejected output of the current attempt.
+        failure: Why output of the current attempt is lost, or None.
     """
 
     def __init__(self, api: Api, clock: Clock, wall: Callable[[], float] = time.time) -> None:
@@ -187,18 +192,18 @@ class LogShipper:
         self._waiting = 0
         self._current = ("", 0)
         self._linger = LINGER_SECONDS
-        self.lost = False
+        self.failure: str | None = None
 
     def begin(self, path: str, attempt: int) -> None:
         with self._changed:
             self._linger = LINGER_SECONDS  # the first output is shown at once
-            self.lost = False
+            self.failure = None
             self._current = (path, attempt)
             self._streams = {name: _Stream(path, attempt, name) for name in get_args(Kept)}
             for name in _TIMED:
                 self._streams[name].clock = LineClock(self._wall, CLOUD_RESOLUTION)
 
-    def add(self, stream: Kept, data: bytes) -> None:
+    def write(self, stream: Kept, data: bytes) -> None:
         """Add output, already masked."""
         if not data:
             return
@@ -250,7 +255,8 @@ class LogShipper:
             size = len(chunk.data)
             logger.exception("output was rejected; %s bytes are lost", size, extra=about)
             is_current = (ready.path, ready.attempt) == self._current
-            self.lost = self.lost or (is_current and ready.stream != "resources")
+            if is_current and ready.stream != "resources":
+                self.failure = _LOST
         except WorkerApiError as error:
             logger.warning("cannot send output yet: %s", error, extra=about)
             self._failures += 1
@@ -322,10 +328,16 @@ class LogShipper:
         """Send all output; return False if it took too long."""
         return self._send_until(lambda: self.empty, seconds)
 
-    def drain_results(self, seconds: float) -> None:
-        """Send the result, metrics and artifacts of the current attempt; set `lost` on failure."""
-        if not self._send_until(lambda: not self._has_results(), seconds):
-            self.lost = True
+    def drain_attempt(self) -> None:
+        """Send all output, or at least the result, metrics and artifacts of the current attempt.
+
+        A node that uses the result starts as soon as the attempt is reported.
+        """
+        if self.drain(FLUSH_SECONDS):
+            return
+        logger.warning("output is not sent completely yet")
+        if not self._send_until(lambda: not self._has_results(), RESULT_SECONDS):
+            self.failure = _LOST
 
     def _send_until(self, done: Callable[[], bool], seconds: float) -> bool:
         end = self._clock.now() + seconds

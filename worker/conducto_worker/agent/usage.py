@@ -119,7 +119,7 @@ class Sampler:
 
     def _hand_over(self, followed: _Followed, *, last: bool) -> None:
         lines = followed.due_lines(self._clock.now(), last=last)
-        self._shipper.add("resources", lines)
+        self._shipper.write("resources", lines)
 
 
 _TIMEOUT = 2.0

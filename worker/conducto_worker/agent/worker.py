@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from conducto_core.command.json_logs import log_fields
+from conducto_core.command.usage import PeakMemory
 from conducto_core.run.model.states import Cause
 from conducto_core.workers.model import (
     Claim,
@@ -36,10 +37,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that the user's container may take to start; its image is pulled meanwhile.
 READY_SECONDS = 900.0
-#: Seconds allowed for sending the rest of the output before its attempt is reported.
-FLUSH_SECONDS = 60.0
-#: Further seconds for an unsent result; an attempt whose result is still unsent is lost.
-RESULT_SECONDS = 60.0
 #: Maximum size of a tree in a report, before base64 adds a third.
 MAX_TREE_IN_REPORT = 2 << 20
 #: Seconds of a poll before a report. GetActivityTask mostly takes 40 ms if tasks wait.
@@ -51,7 +48,6 @@ _MAX_GAP = 63
 DISMISSED = "its pool has no further commands"
 NOT_STOPPED = "a command could not be stopped; the worker exits with its container"
 SERVICE_ENDED = "a service of its commands has ended or was not ready"
-_OUTPUT_LOST = "the command ended with exit code 0, but some of its output could not be stored"
 
 
 class WorkerExit(RuntimeError):  # noqa: N818  (not an error: it ends the loop)
@@ -144,7 +140,7 @@ class Worker:
         self._held: list[_Held] = []
         self._dismissed = self._aborted = False
         self._early = EarlyPolls()
-        self._peak = 0
+        self._peak = PeakMemory()
         self._ran = 0
         self._born = self._idle_since = clock.now()
 
@@ -295,13 +291,8 @@ class Worker:
     def _report(
         self, ended: CommandResult, *, backlog: bool
     ) -> tuple[PolledTask | None, ReportResponse]:
-        """Send the output, then report the result; return the next task, and the response."""
-        if not self._shipper.drain(FLUSH_SECONDS):
-            logger.warning("output is not sent completely yet")
-            # A node that uses the result starts as soon as this attempt is reported.
-            self._shipper.drain_results(RESULT_SECONDS)
-        self._peak = max(self._peak, ended.report.peak_memory or 0)
-        report = self._checked(self._with_tree(ended))
+        """Report the result; return the next task, and the response."""
+        report = self._with_tree(ended)
         is_known = backlog and report.seconds < BACKLOG_SECONDS
         offer = self._next(report) if ended.usable and is_known else None
         once = self._instructions.policy == "once"
@@ -345,12 +336,6 @@ class Worker:
             # The attempt was ended from outside or is already reported.
             logger.warning("the report was rejected: %s", error)
             return ReportResponse()
-
-    def _checked(self, report: Report) -> Report:
-        """Return the report; a successful command with lost output becomes an error."""
-        if report.cause is not None or report.exit_code != 0 or not self._shipper.lost:
-            return report
-        return report.model_copy(update={"cause": Cause.WORKER_LOST, "message": _OUTPUT_LOST})
 
     def _with_tree(self, ended: CommandResult) -> Report:
         if ended.tree is None:

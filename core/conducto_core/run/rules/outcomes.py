@@ -114,9 +114,22 @@ def group_warns(state: State, *, own: bool, any_child_warns: bool) -> bool:
     return state is State.DONE and (own or any_child_warns)
 
 
-def cause_of_exit(exit_code: int | None) -> Cause | None:
-    """Return the cause that an exit code alone shows; None is success."""
-    return None if exit_code == 0 else Cause.EXIT_CODE
+def cause_of_exit(exit_code: int | None, oom_kills: int = 0) -> Cause | None:
+    """Return the cause that an exit code shows; None is success.
+
+    Args:
+        exit_code: The exit code.
+        oom_kills: Processes that the kernel killed for memory while the command ran.
+    """
+    if exit_code == 0:
+        return None
+    return Cause.OUT_OF_MEMORY if oom_kills > 0 else Cause.EXIT_CODE
+
+
+def out_of_memory(mem: float | None) -> str:
+    """Return the message of a command that ran out of ``mem`` GB; None: the limit is unknown."""
+    limit = "the node's limit" if mem is None else f"the node's limit of {mem:g} GB"
+    return f"out of memory: the kernel killed it at {limit}; raise mem= on the node"
 
 
 def state_of(cause: Cause | None) -> State:

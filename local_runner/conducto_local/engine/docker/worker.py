@@ -16,8 +16,9 @@ from conducto_core.command.server import (
     Part,
     ServerProtocolError,
 )
-from conducto_core.command.usage import Reading, reading_of
+from conducto_core.command.usage import PeakMemory, Reading, reading_of
 from conducto_core.run.model.states import Cause
+from conducto_core.run.rules.outcomes import cause_of_exit, out_of_memory
 from conducto_local.engine.docker.http import EngineApiError, HttpClient, Params
 from conducto_local.engine.docker.streams import STREAMS, Attachment, Pipes
 from conducto_local.engine.port import (
@@ -86,7 +87,7 @@ class DockerWorker:
         self._lost = False
         self._closed = False
         self._oom_kills = 0
-        self._peak = 0
+        self._peak = PeakMemory()
 
     @property
     def name(self) -> str:
@@ -278,29 +279,23 @@ class DockerWorker:
         self._handle(run, run.parser.end_stderr)
 
     def _exit(self, finished: Finished) -> Exit:
-        code, peak = finished.code, finished.peak_memory
         self._oom_kills += finished.oom_kills
-        # The kernel records the peak of the container's lifetime: only a new peak is this
-        # command's.
-        mine = peak if peak is not None and peak > self._peak else None
-        self._peak = max(self._peak, peak or 0)
-        if finished.oom_kills > 0 and code != 0:
-            cause, message = Cause.OUT_OF_MEMORY, self._oom_message()
-        else:
-            cause, message = None, None
+        is_oom = cause_of_exit(finished.code, finished.oom_kills) is Cause.OUT_OF_MEMORY
         return Exit(
-            code, cause, message, mine, files=finished.files, interpreter=finished.interpreter
+            finished.code,
+            Cause.OUT_OF_MEMORY if is_oom else None,
+            self._oom_message() if is_oom else None,
+            self._peak.of_command(finished.peak_memory),
+            files=finished.files,
+            interpreter=finished.interpreter,
         )
 
     def _oom_message(self) -> str:
-        if not self._has_memory_limit:
-            return (
-                "out of memory: the kernel killed it; the machine has no memory left, and its "
-                f"container engine does not enforce the node's limit of {self._spec.mem:g} GB"
-            )
+        if self._has_memory_limit:
+            return out_of_memory(self._spec.mem)
         return (
-            f"out of memory: the kernel killed it at the node's limit of {self._spec.mem:g} GB; "
-            "raise mem= on the node"
+            "out of memory: the kernel killed it; the machine has no memory left, and its "
+            f"container engine does not enforce the node's limit of {self._spec.mem:g} GB"
         )
 
     async def _explain_loss(self) -> Exit:
