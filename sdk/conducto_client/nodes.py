@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Self, TypeVar, Unpack
 
 from conducto.errors import ClientError
@@ -277,17 +277,26 @@ class NodeHandle(NodeSnapshot):
         self.refresh()
         return result
 
-    def approve(self, *, comment: str | None = None, attempt: int | None = None) -> AttemptRecord:
+    def approve(
+        self,
+        *,
+        comment: str | None = None,
+        attempt: int | None = None,
+        values: Mapping[str, object] | None = None,
+    ) -> AttemptRecord:
         """Approve the node, which waits for a person; return its attempt.
 
         Args:
             comment: Kept with the attempt.
             attempt: The question that the person saw; needed if it was asked again after a change.
+            values: Values of the fields of its form.
 
         Raises:
             conducto.errors.ApiError: it does not wait, or the user must not decide.
         """
-        return self._decide(approve=True, comment=comment, attempt=attempt)
+        return self._decide(
+            approve=True, comment=comment, attempt=attempt, values=dict(values or {})
+        )
 
     def reject(self, *, comment: str | None = None, attempt: int | None = None) -> AttemptRecord:
         """Reject the node, which waits for a person; see `approve`."""

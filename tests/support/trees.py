@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
+from conducto.wire.approvals import to_wire
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.machine import advance
@@ -29,9 +30,13 @@ def leaf(name: str | None = None, **params: Any) -> dict[str, Any]:
     return {"type": "Exec", "command": "true", "name": name, **params}
 
 
-def approve(name: str | None = None, *, who: Any = (), **params: Any) -> dict[str, Any]:
+def approve(
+    name: str | None = None, *, who: Any = (), fields: Any = None, **params: Any
+) -> dict[str, Any]:
     """Return the node of co.Approve; ``max_time`` is its timeout."""
     asked = {"message": "Release?", "who": list(who)}
+    if fields is not None:
+        asked["fields"] = to_wire(fields)
     return {"type": "Exec", "approval": asked, "name": name, **params}
 
 

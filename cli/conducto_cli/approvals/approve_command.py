@@ -26,6 +26,14 @@ def add_arguments(parser: Parser) -> None:
         "path", metavar="PATH", nargs="?", help="the approval (default: the only waiting approval)"
     )
     parser.add_argument("--reject", action="store_true", help="reject it: the node fails")
+    parser.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        dest="values",
+        help="the value of a field of its form; repeat it for more",
+    )
     parser.add_argument("--comment", metavar="TEXT", help="kept with the decision")
     parser.add_argument(
         "--attempt",
@@ -42,6 +50,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto_cli.target.lookup import find_pipeline
     from conducto_core.approvals.model import DecideApproval
 
+    values = _values(arguments.values)
     with open_client() as client:
         pipeline_id = find_pipeline(client, arguments.id).pipeline.id
         if arguments.path is None:
@@ -54,10 +63,28 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             approve=not arguments.reject,
             comment=arguments.comment,
             attempt=arguments.attempt,
+            values=values,
         )
         attempt = client.decide_approval(pipeline_id, request)
     done = "rejected" if arguments.reject else "approved"
     return show(arguments, attempt, f"{printable(path)} {done}")
+
+
+def _values(given: list[str]) -> dict[str, str]:
+    """Return ``{name: text}`` of ``--set``.
+
+    Raises:
+        UsageError: it is not of the form NAME=VALUE, or a name is given twice.
+    """
+    values: dict[str, str] = {}
+    for each in given:
+        name, equals, text = each.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set {printable(each)}: expected NAME=VALUE")
+        if name in values:
+            raise UsageError(f"--set {printable(name)}: is given twice")
+        values[name] = text
+    return values
 
 
 def _waiting(client: Client, pipeline_id: str) -> str:

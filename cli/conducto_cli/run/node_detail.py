@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
+from conducto.wire.approvals import Field, described
 from conducto_cli.app.exit import DONE
 from conducto_cli.app.output import as_json
 from conducto_cli.programs.attempt_diff import ending
@@ -112,10 +113,18 @@ def _moment(seconds: float) -> str:
     return time.strftime("%m-%d %H:%M:%S", time.localtime(seconds))
 
 
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _asked(approval: ApprovalView) -> list[str]:
     deciders = ", ".join(approval.who)
     lines = [printable(line) for line in approval.message.splitlines()]
     lines += [f"asked again: {printable(why)}" for why in approval.withdrawn]
+    for asked in approval.fields:
+        given = "" if asked.default is None else f"; default: {_word(asked.default)}"
+        words = described(Field(asked.name, asked.type, asked.choices))
+        lines.append(printable(f"--set {asked.name}=… : {words}{given}"))
     return [*lines, f"decided by: {deciders}"] if deciders else lines
 
 

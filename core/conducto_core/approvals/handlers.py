@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Iterable
 
+from conducto.wire.approvals import check_values
 from conducto.wire.printable import shell_word
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.approvals.rules import Decider, bypassed, deciders, may_decide
-from conducto_core.errors import RefusedError, no_node
+from conducto_core.errors import RefusedError, invalid, no_node
 from conducto_core.people.model import Role
+from conducto_core.results.model import OutputSummary
+from conducto_core.results.rules import form_result
+from conducto_core.run.model.labels import decision_text
 from conducto_core.run.model.records import ApprovalDecision, Lifecycle
 from conducto_core.run.model.requests import ControlRequest, PipelineSummary
 from conducto_core.run.model.responses import AskedApproval
 from conducto_core.run.model.states import Cause, State
+from conducto_core.run.rules.outcomes import AttemptEnd
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.run.views import Viewed
 
@@ -112,6 +117,30 @@ def _status(node: LiveExec) -> str:
     )
 
 
-def decision_of(request: DecideApproval, user: str, now: float) -> ApprovalDecision:
+def decision_of(node: LiveExec, request: DecideApproval, user: str, now: float) -> ApprovalDecision:
+    """Return the decision about a node that `check_decision` returned.
+
+    Raises:
+        InvalidError: the values do not fit the form.
+    """
     comment = (request.comment or "").strip() or None
-    return ApprovalDecision(approved=request.approve, by=user, time=now, comment=comment)
+    form = () if node.spec.approval is None else node.spec.approval.fields
+    values = None
+    if not request.approve and request.values:
+        raise invalid(node.path, "a rejection has no values; leave them out")
+    if request.approve and (form or request.values):
+        try:
+            values = check_values(form, request.values)
+        except ValueError as error:
+            raise invalid(node.path, str(error)) from error
+    return ApprovalDecision(
+        approved=request.approve, by=user, time=now, comment=comment, values=values
+    )
+
+
+def decision_end(decision: ApprovalDecision) -> AttemptEnd:
+    """Return the facts of an attempt that a decision ends; a form's values are its result."""
+    message = None if decision.approved else decision_text(decision)
+    size = len(form_result(decision.values))
+    outputs = OutputSummary(result=size) if decision.values is not None else None
+    return AttemptEnd(message=message, decision=decision, outputs=outputs)

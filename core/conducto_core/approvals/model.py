@@ -1,7 +1,10 @@
 """Requests about approvals."""
 
+from typing import Any, Literal
+
 from pydantic import Field
 
+from conducto.wire.approvals import MAX_FIELDS
 from conducto_core.record import Record
 
 MAX_COMMENT = 2000
@@ -13,10 +16,25 @@ MAX_SHOWN = 200
 MAX_WITHDRAWN = 5
 
 
+class ApprovalField(Record):
+    """A field of the form of an approval.
+
+    Attributes:
+        choices: The values of a ``choice``.
+        default: The value if the person gives none; None: they must give one.
+    """
+
+    name: str
+    type: Literal["text", "integer", "number", "boolean", "choice"] = "text"
+    choices: tuple[str, ...] = ()
+    default: str | bool | int | float | None = None
+
+
 class ApprovalView(Record):
     """An approval for display.
 
     Attributes:
+        fields: Its form, whose values are the node's result.
         who: Roles and user ids of the deciders; empty for every user with the permission to
             control the pipeline.
         attempt: Number of the question that waits; None if none does.
@@ -26,6 +44,7 @@ class ApprovalView(Record):
 
     message: str
     who: tuple[str, ...] = ()
+    fields: tuple[ApprovalField, ...] = ()
     attempt: int | None = None
     withdrawn: tuple[str, ...] = ()
 
@@ -58,9 +77,11 @@ class DecideApproval(Record):
         attempt: Number of the attempt that the caller saw; None for the current one, which cannot
             be approved if an earlier question was withdrawn.
         comment: Kept with the attempt.
+        values: Values of the form's fields by name; a text is read as a value of the field's type.
     """
 
     path: str
     approve: bool
     attempt: int | None = Field(default=None, ge=1, le=2**31)
     comment: str | None = Field(default=None, max_length=MAX_COMMENT)
+    values: dict[str, Any] = Field(default_factory=dict, max_length=MAX_FIELDS)

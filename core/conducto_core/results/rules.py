@@ -10,7 +10,7 @@ from conducto.wire.maps import MapOptions
 from conducto.wire.result_order import MAX_RESULTS, PAYLOAD, Facts, problem
 from conducto_core.errors import invalid
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.run.rules.tree_state import LiveGroup, LiveNode
+from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode
 from conducto_core.tree.model import NodeSpec, is_within
 
 #: Maximum bytes of all results that one command uses.
@@ -114,14 +114,20 @@ def _facts(node: NodeSpec) -> Facts:
         node.suppress_errors,
         node.lazy_target is not None,
         node.map,
+        node.approval is not None and not node.approval.fields,
     )
 
 
 class Attempt(NamedTuple):
-    """An attempt whose result is read."""
+    """An attempt whose result is read.
+
+    Attributes:
+        known: The result, as JSON, if the tree has it: the values of an approval's form.
+    """
 
     path: str
     number: int
+    known: bytes | None = None
 
 
 class Source(NamedTuple):
@@ -174,7 +180,7 @@ def _source(name: str, path: str, node: LiveNode | None) -> Source:
     if not isinstance(node, LiveGroup):
         if not node.attempt:
             raise MissingResultError(f"{uses}, but {path} has not run; run {path} first")
-        return Source(name, path, (Attempt(path, node.attempt),))
+        return Source(name, path, (_attempt(node),))
     items = items_of(node)
     return Source(name, path, tuple(map(_item_attempt, items)), node.spec.map)
 
@@ -190,7 +196,18 @@ def items_of(group: LiveGroup) -> list[LiveNode]:
 
 def _item_attempt(node: LiveNode) -> Attempt | None:
     done = node.state is State.DONE and not node.warning and node.attempt
-    return Attempt(node.path, node.attempt) if done else None
+    return _attempt(node) if done else None
+
+
+def _attempt(node: LiveNode) -> Attempt:
+    asks = isinstance(node, LiveExec) and node.spec.approval is not None
+    known = form_result(node.known) if isinstance(node, LiveExec) and asks else None
+    return Attempt(node.path, node.attempt, known)
+
+
+def form_result(values: Mapping[str, Any] | None) -> bytes:
+    """Return the result of an approval with these values, as JSON."""
+    return b"" if values is None else json.dumps(values, ensure_ascii=False).encode()
 
 
 def read_sources(sources: Sequence[Source], read: Read) -> dict[str, bytes]:
@@ -200,7 +217,8 @@ def read_sources(sources: Sequence[Source], read: Read) -> dict[str, bytes]:
         MissingResultError: an item of a map has none.
     """
     attempts = [each for source in sources for each in source.attempts if each is not None]
-    found: dict[Attempt, bytes] = {}
+    found: dict[Attempt, bytes] = {each: each.known for each in attempts if each.known is not None}
+    attempts = [each for each in attempts if each.known is None]
     size = 0
     for attempt, data in zip(attempts, read(attempts), strict=True):
         found[attempt] = data

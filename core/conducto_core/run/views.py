@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from conducto_core.approvals.model import MAX_WITHDRAWN, ApprovalView
+from conducto_core.approvals.model import MAX_WITHDRAWN, ApprovalField, ApprovalView
 from conducto_core.command.text import as_defined
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.records import (
@@ -226,6 +226,7 @@ def _approval(live: Viewed, node: LiveNode) -> ApprovalView | None:
     return ApprovalView(
         message=asked.message,
         who=asked.who,
+        fields=tuple(ApprovalField.model_construct(**each._asdict()) for each in asked.fields),
         attempt=node.attempt if waits else None,
         withdrawn=live.withdrawn.get(node.path, ())[-MAX_WITHDRAWN:] if waits else (),
     )

@@ -14,6 +14,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Final
 
+from conducto.wire.approvals import Field
 from conducto.wire.maps import MapOptions
 from conducto.wire.retries import Retry
 from conducto.wire.services import Service, size_of
@@ -104,10 +105,12 @@ class Approval:
     Attributes:
         who: Roles and user ids of the deciders; empty for every user with the permission to
             control the pipeline.
+        fields: The form, whose values are the node's result.
     """
 
     message: str
     who: tuple[str, ...] = ()
+    fields: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from conducto_core.logs.rules import OutputCommand
 from conducto_core.logs.search import SearchQuery, chunk_to_search
 from conducto_core.results.model import OutputParams, OutputStream
 from conducto_core.results.outputs import MAX_STREAM
+from conducto_core.results.rules import form_result
 from conducto_core.run import operations as run_operations
 from conducto_core.run.handlers import chosen_attempt
 from conducto_core.run.model.params import (
@@ -314,6 +315,8 @@ class CloudLogs(CloudQueries):
         chosen = chosen_attempt(query.path, await self._attempts_at(id_, query.path), query.attempt)
         if chosen is None:
             return None, b""
+        if chosen.decision is not None and stream == "result":
+            return chosen.number, form_result(chosen.decision.values)
         key = LogKey(id_, query.path, chosen.number, stream)
         return chosen.number, await asyncio.to_thread(self._cloud.logs.read, key, 0, MAX_STREAM)
 

@@ -162,7 +162,7 @@ class CloudActions(CloudCaller):
             node = check_decision(live, request, user, role)
             decided.append(node.attempt)
             now = self._cloud.clock()
-            decision = decision_of(request, user, now)
+            decision = decision_of(node, request, user, now)
             return ApprovalDecided(
                 time=now, path=node.path, attempt=node.attempt, decision=decision
             )

@@ -6,18 +6,21 @@ from contextvars import ContextVar
 
 from conducto_core.api.serve import serves
 from conducto_core.approvals import operations
-from conducto_core.approvals.handlers import check_decision, decision_of, waiting_for
+from conducto_core.approvals.handlers import (
+    check_decision,
+    decision_end,
+    decision_of,
+    waiting_for,
+)
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.approvals.rules import Decider
 from conducto_core.people.model import Role
 from conducto_core.run import views
 from conducto_core.run.model import events as ev
-from conducto_core.run.model.labels import decision_text
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import ApprovalDecision, AttemptRecord
 from conducto_core.run.model.responses import ApprovalList
 from conducto_core.run.model.states import Cause
-from conducto_core.run.rules.outcomes import AttemptEnd
 from conducto_local.run.access import LocalAccess
 from conducto_local.run.live_pipeline import LivePipeline
 
@@ -49,14 +52,14 @@ class LocalApprovals(LocalAccess):
         node = check_decision(live, request, user, role)
         self._store.check_room()
         with live.in_use():
-            attempt = self._decide(live, node.path, decision_of(request, user, time.time()))
+            attempt = self._decide(live, node.path, decision_of(node, request, user, time.time()))
             await self._scheduler.saved(wait=False)
         return attempt
 
     def _decide(self, live: LivePipeline, path: str, decision: ApprovalDecision) -> AttemptRecord:
         active = live.active_attempts[path]
-        message = None if decision.approved else decision_text(decision)
-        active.result = AttemptEnd(message=message, decision=decision)
+        active.result = decision_end(decision)
         cause = None if decision.approved else Cause.REJECTED
-        self._scheduler.apply(live, ev.AttemptFinished(path, active.number, cause))
+        ended = ev.AttemptFinished(path, active.number, cause, known=decision.values)
+        self._scheduler.apply(live, ended)
         return live.attempt(path, active.number)

@@ -27,6 +27,7 @@ from conducto_core.logs.rules import OutputCommand
 from conducto_core.logs.search import SearchQuery
 from conducto_core.results.model import OutputParams, OutputStream
 from conducto_core.results.outputs import MAX_STREAM
+from conducto_core.results.rules import form_result
 from conducto_core.run import operations as run_operations
 from conducto_core.run.handlers import attempts_of, chosen_attempt
 from conducto_core.run.model.params import (
@@ -226,6 +227,9 @@ class LocalLogs(LocalQueries):
         output = await self._output(params)
         if output is None:
             return None, b""
+        decision = output.attempt.decision
+        if decision is not None and stream == "result":
+            return output.attempt.number, form_result(decision.values)
         found = await asyncio.to_thread(output.reader.read, stream, 0, MAX_STREAM)
         return output.attempt.number, found.data
 

@@ -1,6 +1,7 @@
 """A loaded pipeline: its tree, its active attempts, and its unsaved changes."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -416,6 +417,7 @@ def _open_files() -> QueueLimit:
 def _to_store(node: LiveNode) -> NodeRow:
     """Return the row of a node; a queued node is stored as pending, as the queue is not stored."""
     queued = int(isinstance(node, LiveExec) and node.state is State.QUEUED)
+    known = node.known if isinstance(node, LiveExec) else None
     return NodeRow(
         path=node.path,
         state=State.PENDING if queued else node.state,
@@ -431,4 +433,5 @@ def _to_store(node: LiveNode) -> NodeRow:
         lost_starts=node.lost_starts,
         retry_at=node.retry_at if isinstance(node, LiveExec) else None,
         fresh=isinstance(node, LiveExec) and node.fresh,
+        known=None if known is None else json.dumps(known),
     )

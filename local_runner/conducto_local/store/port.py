@@ -36,6 +36,7 @@ class NodeRow(NamedTuple):
     lost_starts: int
     retry_at: float | None
     fresh: bool
+    known: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,12 +197,16 @@ def node_row(pipeline: int, node: NodeState | NodeRow) -> Row:
         node.lost_starts,
         node.retry_at,
         node.fresh,
+        json.dumps(node.known) if isinstance(node.known, dict) else node.known,
     )
 
 
 def node_of(row: Row) -> NodeState:
     """Return the record of a row of `GET_NODES`."""
-    return NodeState.model_validate(dict(zip(NodeRow._fields, row, strict=True)))
+    fields = dict(zip(NodeRow._fields, row, strict=True))
+    if fields["known"] is not None:
+        fields["known"] = json.loads(fields["known"])
+    return NodeState.model_validate(fields)
 
 
 def attempt_row(

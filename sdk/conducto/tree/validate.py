@@ -260,6 +260,9 @@ def _result_problems(root: NodeBase) -> Iterator[DefinitionError]:
                 bool(node.suppress_errors),
                 _prints_tree(node),
                 node.map_options,
+                node._kind == "Exec"
+                and node.approval is not None
+                and not node.approval.get("fields"),
             )
         )
 

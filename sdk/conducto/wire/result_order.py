@@ -17,6 +17,11 @@ MAX_RESULTS = 100
 #: this path.
 PAYLOAD = "//payload"
 
+_TREE = "prints a tree; it has no result"
+_NO_FORM = (
+    "is an approval without a form; give it fields, as in co.Approve(fields={'version': str})"
+)
+
 
 class Facts(NamedTuple):
     """The properties of a node on which the rule depends.
@@ -26,6 +31,7 @@ class Facts(NamedTuple):
         children: Names in order.
         prints_tree: It is the ``Generate`` of a Lazy.
         map: The options of a map, whose result is the list of those of its items.
+        only_asks: It is an approval without a form.
     """
 
     kind: str
@@ -35,6 +41,7 @@ class Facts(NamedTuple):
     suppress_errors: bool = False
     prints_tree: bool = False
     map: Optional[MapOptions] = None
+    only_asks: bool = False
 
 
 def problem(user: str, source: str, facts_of: Callable[[str], Optional[Facts]]) -> Optional[str]:
@@ -56,8 +63,8 @@ def _source_problem(uses: str, user: str, source: str, facts: Optional[Facts]) -
         return f"{uses}but the tree has no such node"
     if facts.kind != "Exec" and facts.map is None:
         return f"{uses}which is a {facts.kind}; only commands and maps have results"
-    if facts.prints_tree:
-        return f"{uses}which prints a tree; it has no result"
+    if facts.prints_tree or facts.only_asks:
+        return f"{uses}which {_TREE if facts.prints_tree else _NO_FORM}"
     if source == user:
         return "uses its own result, which exists only after it has run"
     if source == "/" or user.startswith(f"{source}/"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,16 +12,18 @@ import pytest
 from chalicelib.people.port import Identity
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.rules import snapshots
+from conducto.errors import DefinitionError
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.errors import RefusedError
 from conducto_core.people.model import Member, Role
 from conducto_core.people.rules import permissions_of
+from conducto_core.results.model import OutputParams
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.requests import Action, Changes, ControlRequest
 from conducto_core.run.model.states import Cause, State
 from support.cloud.world import ME, World
-from support.trees import approve, serial
+from support.trees import approve, leaf, serial
 
 
 @pytest.fixture
@@ -238,3 +241,31 @@ def test_nothing_can_be_decided_after_the_pipeline_was_archived(world: World, wa
 
     with pytest.raises(RefusedError, match="is archived, so nothing waits for a decision"):
         decide(world, waiting, person(Role.OWNER))
+
+
+def test_values_of_a_form_reach_the_command_and_the_result(world: World) -> None:
+    fields = {"version": str, "canary": 10}
+    id_ = world.launch(serial(approve("ask", fields=fields), leaf("release", results=["/ask"])))
+    world.serve()
+    server = CloudPipelines(world.engine, person(Role.ADMIN))
+    params = PipelineParams(id=id_)
+    with pytest.raises(DefinitionError, match="/ask: version has no value"):
+        asyncio.run(server.decide_approval(params, DecideApproval(path="/ask", approve=True)))
+
+    request = DecideApproval(path="/ask", approve=True, values={"version": "2.1"})
+    attempt = asyncio.run(server.decide_approval(params, request))
+
+    assert attempt.decision is not None
+    assert attempt.decision.values == {"version": "2.1", "canary": 10}
+    world.serve()
+    for _ in range(3):
+        world.minute(70)
+        world.serve()
+    (job,) = [hand.job for hand in world.living() if hand.job is not None]
+    assert json.loads(job.inputs) == {"/ask": {"version": "2.1", "canary": 10}}
+    shown = asyncio.run(server.get_result(OutputParams(id=id_, path="/ask")))
+    assert shown.value == {"version": "2.1", "canary": 10}
+    with world.engine.reading(ME.org, id_) as live:
+        kept = snapshots.snapshot_of(live)
+        again = snapshots.restore(ME.org, world.store.definition(id_), kept, live.tree_of)
+        assert again.tree.nodes["/ask"].known == {"version": "2.1", "canary": 10}

@@ -1,14 +1,17 @@
 """Approvals on a real runner: no container waits, and the decision is kept."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 import conducto as co
+from conducto.errors import DefinitionError
 from conducto_core.approvals.model import DecideApproval, WaitingApproval
 from conducto_core.approvals.rules import Decider
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.people.model import Role
+from conducto_core.results.model import OutputParams
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.states import Cause
@@ -237,3 +240,48 @@ async def test_the_next_agent_asks_again(tmp_path) -> None:
 
 async def run_summary(local: Local, pipeline_id: str):
     return await local.pipelines.get_pipeline(PipelineParams(id=pipeline_id))
+
+
+async def test_values_of_a_form_are_the_result_that_later_nodes_use(local: Local) -> None:
+    root = co.Serial(image="busybox")
+    root["ask"] = co.Approve("Release?", fields={"version": str, "canary": 10})
+    root["release"] = co.Exec('cat "$CONDUCTO_RUN_DIR/inputs"', results=["/ask"])
+    run = await local.launch(root)
+    await run.until("/ask", "queued")
+    shown = await run.node("/ask")
+    assert shown.approval is not None
+    assert [each.name for each in shown.approval.fields] == ["version", "canary"]
+    with pytest.raises(DefinitionError, match="/ask: version has no value; give a text"):
+        await decide(run, approve=True)
+    with pytest.raises(DefinitionError, match="/ask: a rejection has no values"):
+        await decide(run, approve=False, values={"version": "2"})
+
+    attempt = await decide(run, approve=True, values={"version": "2.1", "canary": "25"})
+
+    await run.settled()
+    assert attempt.decision is not None
+    assert attempt.decision.values == {"version": "2.1", "canary": 25}
+    assert set((await run.states()).values()) == {"done"}
+    result = await run.local.pipelines.get_result(OutputParams(id=run.id, path="/ask"))
+    assert result.value == {"version": "2.1", "canary": 25}
+    assert b'"canary": 25' in await run.output("/release")
+
+
+async def test_values_of_a_form_outlast_the_agent(tmp_path: Path) -> None:
+    root = co.Serial(image="busybox")
+    root["ask"] = co.Approve("Release?", fields={"version": str})
+    root["also"] = co.Approve("Really?")
+    root["release"] = co.Exec('cat "$CONDUCTO_RUN_DIR/inputs"', results=["/ask"])
+    async with local_runner(tmp_path, "process") as first:
+        run = await first.launch(root)
+        await run.until("/ask", "queued")
+        await decide(run, approve=True, values={"version": "2.1"})
+        await run.until("/also", "queued")
+
+    async with local_runner(tmp_path, "process") as second:
+        run = Run(second, await run_summary(second, run.id))
+        await run.until("/also", "queued")
+        await decide(run, "/also", approve=True)
+        await run.settled()
+
+        assert b"2.1" in await run.output("/release")

@@ -72,3 +72,31 @@ def test_a_person_approves_and_rejects_with_a_comment(viewer: Viewer) -> None:
 
     expect(panel).to_contain_text("Rejected by")
     eventually(lambda: agent_api(viewer.person, f"/pipelines/{run}")["state"] == "error")
+
+
+FORM = """
+    with co.Serial() as root:
+        co.Approve(
+            "Release?",
+            fields={"version": str, "canary": 10, "region": ["eu", "us"], "notify": False},
+            name="ask",
+        )
+"""
+
+
+def test_a_person_fills_in_the_form_of_an_approval(viewer: Viewer) -> None:
+    run = launch(viewer.person, FORM)
+    page = viewer.node(run, "/ask")
+    panel = page.get_by_role("region", name="Approval")
+    panel.get_by_role("button", name="Approve").click()
+    expect(panel.get_by_role("alert")).to_contain_text("version has no value; give a text")
+    assert viewer.axe() == []
+    viewer.said.clear()  # the browser notes every request that was refused
+
+    panel.get_by_label("version").fill("2.1")
+    panel.get_by_label("region").select_option("us")
+    panel.get_by_role("button", name="Approve").click()
+
+    expect(panel).to_contain_text("Approved by")
+    expect(panel.get_by_text("canary").locator("..")).to_contain_text("10")
+    expect(panel.get_by_text("region").locator("..")).to_contain_text("us")

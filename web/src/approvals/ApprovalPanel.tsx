@@ -2,7 +2,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { api, messageOf } from "@/api/client";
-import type { AttemptRecord, NodeView } from "@/api/schema";
+import type { ApprovalField, AttemptRecord, NodeView } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
@@ -43,6 +43,7 @@ export function ApprovalPanel({ id, node, onDecided }: Props) {
           id={id}
           path={node.path}
           attempt={approval.attempt}
+          fields={approval.fields}
           onDecided={onDecided}
         />
       ) : (
@@ -64,6 +65,16 @@ function Decision({ attempt }: { attempt: AttemptRecord | undefined }) {
       {decision.comment === null ? null : (
         <blockquote className={styles.message}>{visible(decision.comment)}</blockquote>
       )}
+      {decision.values === null ? null : (
+        <dl className={styles.values}>
+          {Object.entries(decision.values).map(([name, value]) => (
+            <div key={name}>
+              <dt className="muted">{name}</dt>
+              <dd>{visible(String(value))}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
     </>
   );
 }
@@ -72,22 +83,39 @@ function DecisionForm({
   id,
   path,
   attempt,
+  fields,
   onDecided,
 }: {
   id: string;
   path: string;
   /** The question that the form is about: a later one is not decided by mistake. */
   attempt: number | null;
+  fields: readonly ApprovalField[];
   onDecided: () => void;
 }) {
   const [comment, setComment] = useState("");
+  const [values, setValues] = useState<Record<string, string>>({});
   const decide = useMutation({
     mutationFn: (approve: boolean) =>
-      api.decideApproval(id, { path, approve, attempt, comment: comment.trim() || null }),
+      api.decideApproval(id, {
+        path,
+        approve,
+        attempt,
+        comment: comment.trim() || null,
+        values: approve ? values : {},
+      }),
     onSuccess: onDecided,
   });
   return (
     <>
+      {fields.map((field) => (
+        <FormField
+          key={field.name}
+          field={field}
+          value={values[field.name] ?? defaultText(field)}
+          onChange={(value) => setValues({ ...values, [field.name]: value })}
+        />
+      ))}
       <label className={styles.comment}>
         <span>Comment (optional)</span>
         <textarea
@@ -111,5 +139,50 @@ function DecisionForm({
         </Button>
       </div>
     </>
+  );
+}
+
+function defaultText({ default: preset }: ApprovalField): string {
+  return preset === null ? "" : String(preset);
+}
+
+/** A field of the form; the server reads its text as a value of the field's type. */
+function FormField({
+  field,
+  value,
+  onChange,
+}: {
+  field: ApprovalField;
+  value: string;
+  onChange: (value: string) => void;
+}) {
+  const choices = field.type === "boolean" ? ["true", "false"] : field.choices;
+  const isNumber = field.type === "integer" || field.type === "number";
+  return (
+    <label className={styles.comment}>
+      <span>
+        {field.name}
+        <span className="muted">
+          {field.default === null ? ` (${field.type}, required)` : ` (${field.type})`}
+        </span>
+      </span>
+      {choices.length > 0 ? (
+        <select value={value} onChange={({ currentTarget }) => onChange(currentTarget.value)}>
+          {value === "" ? <option value="">Choose…</option> : null}
+          {choices.map((choice) => (
+            <option key={choice} value={choice}>
+              {visible(choice)}
+            </option>
+          ))}
+        </select>
+      ) : (
+        <input
+          type="text"
+          inputMode={isNumber ? "decimal" : "text"}
+          value={value}
+          onChange={({ currentTarget }) => onChange(currentTarget.value)}
+        />
+      )}
+    </label>
   );
 }

@@ -16,6 +16,7 @@ node is answered at once.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from conducto_core.asl.rules.naming import (
     MAX_OFFERS,
@@ -252,6 +253,7 @@ class CloudMachine:
         exit_code: int | None = None,
         now: float = 0.0,
         excused: bool = False,
+        known: dict[str, Any] | None = None,
     ) -> StepResult:
         """End an Exec whose command ended, or that is in flight and could not be started."""
         event = ev.AttemptFinished(
@@ -264,6 +266,7 @@ class CloudMachine:
             exit_code=exit_code,
             time=now,
             excused=excused,
+            known=known,
         )
         if self._apply(event, path):
             self._replan()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from conducto_core.run.model.states import Cause, State
 from conducto_core.tree.model import Callback, NodeSpec
@@ -36,6 +37,7 @@ class AttemptFinished:
         exit_code: Exit code of the command, if it ended with one.
         time: When it ended, in seconds since the epoch: a retry may be due some time after it.
         excused: Only quarantined tests failed: the node is done, with a warning.
+        known: See `conducto_core.run.model.records.NodeState`.
     """
 
     path: str
@@ -48,6 +50,7 @@ class AttemptFinished:
     exit_code: int | None = None
     time: float = 0.0
     excused: bool = False
+    known: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Times are seconds since the epoch (float, UTC).
 from collections.abc import Iterator
 from enum import StrEnum
 from json.encoder import encode_basestring
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -263,6 +263,7 @@ class NodeState(Record):
             the stop.
         retry_at: When a failed attempt is retried, in seconds since the epoch; the node is pending.
         fresh: A user reset it after it had run, so the cache does not apply until it is done.
+        known: Of an approval that is done: the values of its form.
     """
 
     path: str
@@ -280,6 +281,7 @@ class NodeState(Record):
     stop_reason: StopReason | None = None
     retry_at: float | None = None
     fresh: bool = False
+    known: dict[str, Any] | None = None
 
 
 class ApprovalDecision(Record):
@@ -287,12 +289,14 @@ class ApprovalDecision(Record):
 
     Attributes:
         by: Id of the person.
+        values: Values of the form; None for an approval without one.
     """
 
     approved: bool
     by: str
     time: float
     comment: str | None = None
+    values: dict[str, Any] | None = None
 
 
 class FirstError(Record):

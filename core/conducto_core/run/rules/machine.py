@@ -247,6 +247,7 @@ class _Step:
                 self.tree.set_retry(node, event.time + decision.delay)
             return
         node.fresh = node.fresh and state is not State.DONE
+        node.known = event.known if state is State.DONE else None
         suppressed = node.spec.suppress_errors or excused
         shown, warning = suppress(state, suppress_errors=suppressed)
         if decision.kind is FailureDecision.SKIP:
@@ -384,7 +385,7 @@ class _Step:
                     node.expired = False
                     self.tree.refresh(node)
             elif isinstance(node, LiveExec):
-                node.mem = None
+                node.mem = node.known = None
                 node.fresh = node.attempt > int(node.state is State.QUEUED)
                 self.tree.set_retry(node, None)
                 if node.state is not State.QUEUED:

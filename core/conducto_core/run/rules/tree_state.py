@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, auto
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from conducto_core.run.model.records import Counts, NodeState
 from conducto_core.run.model.states import FAILED, Cause, NodeType, State, StopReason
@@ -112,16 +112,18 @@ class LiveExec(LiveNode):
 
     Attributes:
         fresh: A user reset it after it had run, so the cache does not apply until it is done.
+        known: As that of `NodeState`.
         stop_reason: The reason for which it is being stopped, if it is.
         retry_at: When its next attempt may start, while it waits for that; in seconds since the
             epoch. `TreeState.set_retry` sets it.
     """
 
-    __slots__ = ("fresh", "retry_at", "stop_reason")
+    __slots__ = ("fresh", "known", "retry_at", "stop_reason")
 
     def __init__(self, spec: NodeSpec, parent: "LiveGroup | None", position: int) -> None:
         super().__init__(spec, parent, position)
         self.fresh = False
+        self.known: dict[str, Any] | None = None
         self.stop_reason: StopReason | None = None
         self.retry_at: float | None = None
 
@@ -397,6 +399,7 @@ class TreeState:
             stop_reason=node.stop_reason if isinstance(node, LiveExec) else None,
             retry_at=node.retry_at if isinstance(node, LiveExec) else None,
             fresh=isinstance(node, LiveExec) and node.fresh,
+            known=node.known if isinstance(node, LiveExec) else None,
         )
 
     def set_retry(self, node: LiveExec, due: float | None) -> None:
@@ -609,7 +612,7 @@ class TreeState:
         if not isinstance(node, LiveGroup):
             if isinstance(node, LiveExec):
                 node.stop_reason = state.stop_reason
-                node.fresh = state.fresh
+                node.fresh, node.known = state.fresh, state.known
                 node.retry_at = state.retry_at
                 if state.retry_at is not None:
                     self._add_retry(node, state.retry_at)

@@ -8,6 +8,7 @@ from chalicelib.run.model import ApprovalDecided, BuiltImage, CacheDecided, Repo
 from chalicelib.run.port import TreeReader
 from chalicelib.run.rules.changes import PipelineChanges
 from chalicelib.run.rules.state import CloudImage
+from conducto_core.approvals.handlers import decision_end
 from conducto_core.asl.rules.machine import (
     CompleteTask,
     MachineCommand,
@@ -18,7 +19,6 @@ from conducto_core.asl.rules.machine import (
 from conducto_core.cache.rules import not_stored
 from conducto_core.notifications.messages import compose
 from conducto_core.run.model import events as ev
-from conducto_core.run.model.labels import decision_text
 from conducto_core.run.model.records import AttemptRecord, ImageRecord, ImageState
 from conducto_core.run.model.requests import Action
 from conducto_core.run.model.states import Cause, State
@@ -174,9 +174,9 @@ class PipelineSteps(PipelineBudgets):
         decision = decided.decision
         if self.exec_in(decided.path, decided.attempt, State.QUEUED) is None:
             return  # another decision, or a reset, came first
-        message = None if decision.approved else decision_text(decision)
-        self._ends[decided.path] = AttemptEnd(message=message, decision=decision)
-        self._finish(decided.path, None if decision.approved else Cause.REJECTED)
+        self._ends[decided.path] = decision_end(decision)
+        cause = None if decision.approved else Cause.REJECTED
+        self._finish(decided.path, cause, known=decision.values)
 
     def _unqueue(self, path: str) -> None:
         self.candidates.pop(path, None)
@@ -195,6 +195,7 @@ class PipelineSteps(PipelineBudgets):
         message: str | None = None,
         final: bool = False,
         excused: bool = False,
+        known: dict[str, Any] | None = None,
     ) -> None:
         self.fruitless = 0
         self._ends.setdefault(path, AttemptEnd(message=message))
@@ -209,6 +210,7 @@ class PipelineSteps(PipelineBudgets):
             exit_code=self._ends[path].exit_code,
             now=self.now,
             excused=excused,
+            known=known,
         )
         self._follow(taken)
 
