@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from conducto_core.cache.rules import is_isolated
+from conducto_core.cache.views import INPUTS_OF_PIPELINE
 from conducto_core.command.masking import Mask
 from conducto_core.command.text import as_written
 from conducto_core.run.model import events as ev
@@ -15,7 +16,6 @@ from conducto_core.run.rules.outcomes import AttemptEnd, changed_record
 from conducto_core.tree.model import Placement
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_local.agent.state_dir import StateDir, installation_id
-from conducto_local.cache.files import INPUTS_OF_PIPELINE
 from conducto_local.engine.port import BuiltImage, Job, Mount, WorkerSpec
 from conducto_local.run.containers import Container, Containers, Owner, PoolKey
 from conducto_local.run.context import SchedulerContext
