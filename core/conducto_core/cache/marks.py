@@ -9,7 +9,7 @@ import os
 import stat
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
@@ -26,6 +26,23 @@ _REMEMBERED = 200_000
 _UNSURE_SECONDS = 2.0
 CHUNK = 1 << 20
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
+
+
+class Marks(NamedTuple):
+    """The marks of files.
+
+    Attributes:
+        found: ``{name: mark}``.
+        problem: Why they cannot be inputs, or None.
+    """
+
+    found: Mapping[str, str]
+    problem: str | None = None
+
+    @property
+    def inputs(self) -> Mapping[str, str] | str:
+        """The marks, or why they cannot be inputs."""
+        return self.found if self.problem is None else self.problem
 
 
 class Entry(NamedTuple):

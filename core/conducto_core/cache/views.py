@@ -36,6 +36,7 @@ from conducto_core.cache.marks import (
     CHUNK,
     Digests,
     Entry,
+    Marks,
     above_of,
     check_time,
     clear,
@@ -107,10 +108,8 @@ class CachedFiles:
         self._objects = objects
         self._digests = Digests(shared=shared)
 
-    def marks(
-        self, data: Path, patterns: Collection[str], until: float = inf
-    ) -> tuple[dict[str, str], str | None]:
-        """Return the marks of the entries that patterns name, and why one cannot be an input.
+    def marks(self, data: Path, patterns: Collection[str], until: float = inf) -> Marks:
+        """Return the marks of the entries that patterns name.
 
         Raises:
             TimeoutError: The time ``until`` of `monotonic` is over.
@@ -133,27 +132,16 @@ class CachedFiles:
             if len(found) > MAX_ENTRIES:
                 problem = f"it reads more than {MAX_ENTRIES:,} files"
                 break
-        return found, problem
-
-    def inputs(
-        self, data: Path, patterns: Collection[str], until: float = inf
-    ) -> Mapping[str, str] | str:
-        """Return the marks of the files that a command would see, or why it has no key.
-
-        Raises:
-            TimeoutError: The time ``until`` of `monotonic` is over.
-        """
-        marks, problem = self.marks(data, patterns, until)
-        return marks if problem is None else problem
+        return Marks(found, problem)
 
     # ---- views --------------------------------------------------------------------------------
 
     def view(self, root: Path, data: Path, cache: Caching) -> View:
         """Make the view of an attempt that is about to start, in an empty directory."""
-        marks, problem = self.marks(data, cache.reads)
-        view = View(root, data, cache, marks, problem)
+        marks = self.marks(data, cache.reads)
+        view = View(root, data, cache, *marks)
         linked = _linked_directories(view)
-        for name in sorted(marks):
+        for name in sorted(marks.found):
             if not any(name.startswith(above) for above in linked):
                 self._show(view, name)
         for name in linked:
@@ -194,7 +182,7 @@ class CachedFiles:
             if mark == UNKNOWN or (mark[0] == "l" and not is_inner(entry.name, mark[1:])):
                 problem = f"{entry.name} is neither a file nor a link within the data"
         self._remove_others(view.data, cache.writes, view.wrote)
-        changed = self.marks(view.data, cache.reads)[0] != view.read and not _rewrites(cache)
+        changed = self.marks(view.data, cache.reads).found != view.read and not _rewrites(cache)
         view.refusal = files_not_stored(cache, view.wrote, problem, changed=changed)
 
     def _published(self, view: View, entry: Entry) -> str | None:
@@ -314,11 +302,14 @@ class CachedFiles:
         self._digests.note(base, above, digest)
         self._note_use(digest)
 
-    def keep(self, data: Path, wrote: Mapping[str, str]) -> None:
-        """Keep the contents of the files that an attempt wrote to a pipeline's data."""
+    def keep(self, data: Path, wrote: Mapping[str, str]) -> int:
+        """Keep the contents of the files that an attempt wrote to data; return their bytes."""
+        size = 0
         for name, mark in wrote.items():
             if mark[0] in "-x":
                 self._keep(data, name, mark[1:])
+                size += self._object(mark[1:]).stat().st_size
+        return size
 
     def _keep(self, data: Path, name: str, digest: str) -> None:
         path = self._object(digest)

@@ -102,7 +102,7 @@ class Caches:
         data: Data = {}
         if cache is not None:
             directory = self._common.home.pipeline(live.id).data
-            data = await asyncio.to_thread(self._files.inputs, directory, cache.reads)
+            data = (await asyncio.to_thread(self._files.marks, directory, cache.reads)).inputs
         try:
             fields, print_ = self.fields(active, content, secrets, data)
             active.fingerprint = print_

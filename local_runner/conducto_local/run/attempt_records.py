@@ -99,9 +99,8 @@ def _mounts(active: ActiveAttempt, home: StateDir) -> tuple[Mount, ...]:
     """Return the directories of data; a cached command has only its own files in them."""
     if active.view is not None:
         view = active.view
-        read_only = not view.cache.writes
         return (
-            Mount(str(view.root), DATA_PIPELINE, read_only=read_only),
+            Mount(str(view.root), DATA_PIPELINE),
             Mount(str(view.data), INPUTS_OF_PIPELINE, read_only=True),
             Mount(str(home.no_data), DATA_USER, read_only=True),
         )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from conducto_core.command.masking import Mask
 from conducto_core.command.output import PrintedTreeError, TreeExtractor
@@ -22,6 +23,10 @@ from conducto_worker.agent.log_shipper import LogShipper
 from conducto_worker.agent.port import Clock, Commands
 from conducto_worker.agent.services import Services
 from conducto_worker.agent.usage import Sampler
+from conducto_worker.agent.views import Views
+
+if TYPE_CHECKING:
+    from conducto_core.cache.views import View
 
 #: Seconds between TERM and KILL, and between KILL and giving up.
 GRACE_SECONDS = 5.0
@@ -101,9 +106,13 @@ class Execution:
         keeper: HeartbeatSender,
         clock: Clock,
         services: Services,
+        views: Views,
         peak: int,
     ) -> None:
         self._response = response
+        self._views = views
+        self._view: View | None = None
+        self._lost_files: str | None = None
         self._services = services
         self._service_failure: str | None = None
         self._commands = commands
@@ -137,10 +146,14 @@ class Execution:
             if failure is not None:
                 report = self._report(0.0, Cause.SERVICE, None, failure)
                 return CommandResult(report, usable=False)
+            if not self._prepare_files():
+                return CommandResult(self._report(0.0, Cause.WORKER_LOST, None, self._lost_files))
             began = self._clock.now()
             self._commands.begin(response.script, response.env, response.inputs)
             finished = self._follow(began)
+            seconds = self._clock.now() - began
             outputs = self._outputs(finished)
+            self._publish_files(finished, seconds)
         except ValueError as error:
             return CommandResult(self._report(0.0, Cause.IMAGE, None, str(error)))
         finally:
@@ -148,14 +161,35 @@ class Execution:
             self._sampler.end()
             self._close_output()
             self._shipper.finish()
-        ended = self._judge(finished, self._clock.now() - began)
+        ended = self._judge(finished, seconds)
         failed = ended.report.cause is not None
         found = {
             "outputs": outputs,
             "output_bytes": self._output_bytes,
+            "not_stored": None if self._view is None else self._view.refusal,
             "first_error": self._errors.result() if failed else None,
         }
         return replace(ended, report=ended.report.model_copy(update=found))
+
+    def _prepare_files(self) -> bool:
+        """Make the view of a cached command; return whether it can start."""
+        if self._response.files is not None:
+            try:
+                self._view = self._views.make(self._response.files)
+            except OSError as error:
+                self._lost_files = f"its files could not be prepared: {error}"
+        return self._lost_files is None
+
+    def _publish_files(self, finished: Finished | None, seconds: float) -> None:
+        """Move the files that a successful command wrote to the data, and send their marks."""
+        if self._view is None or finished is None or self._cause(finished, seconds)[0] is not None:
+            return
+        try:
+            self._views.publish(self._view)
+        except OSError as error:  # the disk is full, or a link of the data is in the way
+            self._lost_files = f"the files that it wrote cannot be moved to the data: {error}"
+            return
+        self._shipper.add("files", self._view.use.to_bytes())
 
     def _outputs(self, finished: Finished | None) -> OutputSummary | None:
         """Send the result, metrics and artifacts, and warnings at the end of stderr."""
@@ -246,6 +280,8 @@ class Execution:
 
     def _cause(self, finished: Finished, seconds: float) -> tuple[Cause | None, str | None]:
         why = self._stopping.why
+        if self._lost_files is not None:
+            return Cause.WORKER_LOST, self._lost_files
         if why is CommandStop.TIMEOUT:
             return Cause.TIMEOUT, f"stopped after {seconds:.0f} s: max_time was reached"
         if why is CommandStop.SERVICE:
