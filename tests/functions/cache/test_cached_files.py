@@ -208,7 +208,7 @@ def test_an_agent_that_knows_no_files_stores_nothing(cloud: Cloud) -> None:
     assert list(cloud.world.cache.entries("acme")) == []
 
 
-def test_contents_that_nobody_uses_are_deleted(cloud: Cloud) -> None:
+def test_contents_without_a_use_are_deleted(cloud: Cloud) -> None:
     cloud.add("seed", seed(a="1"))
     cloud.add("make", total)
     cloud.launch(tree(READS_RAW))
