@@ -193,6 +193,7 @@ class ApiStack(Stack):
             grants.read_addresses(),
             grants.read_web_app(),  # notifications link to pages
             grants.start_background_function(),
+            grants.ask_data_function(),  # files of cached commands, and of users
         )
         if name == deployment.BACKGROUND_FUNCTION:  # no other function starts runs and workers
             self._grant(role, grants.start_runs(), grants.start_workers())
@@ -205,8 +206,6 @@ class ApiStack(Stack):
             self._grant(role, grants.route_events() if self._settings.events else [])
         elif name != "every_day":  # it sends no notifications
             self._grant(role, grants.read_secrets())
-        if name in (deployment.API_FUNCTION, "every_day"):  # users' files, and their deletion
-            self._grant(role, grants.ask_data_function())
         if name == "every_day":
             self._grant(role, grants.sweep())
         if self._settings.billing:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ from chalicelib.aws.clients import Clients
 from chalicelib.data.aws import RESPONSE_SECONDS, DataFunction
 from chalicelib.data.function import MAX_INLINE, LocalDataFiles, serve
 from chalicelib.run.handlers import CloudPipelines
+from conducto_core.cache.views import DamagedObjectError
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.installation.names import pipeline_directory, user_directory
+from conducto_core.installation.names import contents_directory, pipeline_directory, user_directory
 from conducto_core.run.model.params import (
     DataParams,
     ListDataParams,
@@ -121,6 +123,27 @@ def test_missing_upload_is_not_found_and_replaces_nothing(files: DataFiles) -> N
         files.fetch(HERE, "kept", "uploads/acme/ann/nothing")
 
     assert files.stat(HERE, "kept").size == 6
+
+
+def test_files_of_cached_commands_are_kept_and_placed(files: DataFiles, root: Path) -> None:
+    contents, target = contents_directory("acme"), pipeline_directory("new")
+    files.write(HERE, "raw/a", b"one")
+    files.write(HERE, "sum", b"all")
+    raw = files.marks(HERE, contents, ["raw/"], 5).inputs
+    wrote = files.marks(HERE, contents, ["sum"], 5).found
+    assert raw == {"raw/": "d", "raw/a": f"-{sha256(b'one').hexdigest()}"}
+    assert files.keep(HERE, contents, wrote) == 3
+    files.write(target, "sum", b"other")
+
+    files.place(target, contents, ["sum"], wrote, 5)
+    assert (root / target.lstrip("/") / "sum").read_bytes() == b"all"
+    assert "out is a link that leads out" in str(files.marks(HERE, contents, ["out"], 5).problem)
+    with pytest.raises(TimeoutError, match="too long to read"):
+        files.marks(HERE, contents, ["raw/"], -1)
+
+    files.trim(-1)
+    with pytest.raises(DamagedObjectError, match="the content of sum is not in the cache"):
+        files.place(pipeline_directory("third"), contents, ["sum"], wrote, 5)
 
 
 def test_another_content_is_another_version(files: DataFiles) -> None:

@@ -279,11 +279,32 @@ def test_a_task_has_an_agent_and_the_users_image_over_a_shared_volume(
 
 
 def test_cached_commands_have_empty_read_only_data(ecs: Ecs, clients: Clients) -> None:
-    made = definition_of(clients, ecs.start(replace(TASK, data=False)))
+    made = definition_of(clients, ecs.start(replace(TASK, data="none")))
     assert not any("efsVolumeConfiguration" in volume for volume in made["volumes"])
     _, user = made["containerDefinitions"]
     mounts = {m["containerPath"]: m.get("readOnly", False) for m in user["mountPoints"]}
     assert mounts == {"/ctl": False, "/conducto/data/pipeline": True, "/conducto/data/user": True}
+
+
+def test_cached_commands_with_files_have_a_view(ecs: Ecs, clients: Clients) -> None:
+    made = definition_of(clients, ecs.start(replace(TASK, data="view")))
+    remote = [each["name"] for each in made["volumes"] if "efsVolumeConfiguration" in each]
+    assert remote == ["pipeline"]
+    agent, user = (
+        {m["containerPath"]: (m["sourceVolume"], m.get("readOnly", False)) for m in mounts}
+        for mounts in (each["mountPoints"] for each in made["containerDefinitions"])
+    )
+    assert agent == {
+        "/ctl": ("ctl", False),
+        "/conducto/pipeline": ("pipeline", False),
+        "/conducto/view": ("view", False),
+    }
+    assert user == {
+        "/ctl": ("ctl", False),
+        "/conducto/data/pipeline": ("view", False),
+        "/conducto/.data/pipeline": ("pipeline", True),
+        "/conducto/data/user": ("user", True),
+    }
 
 
 def test_a_pipelines_data_is_mounted_by_its_own_access_point(ecs: Ecs, clients: Clients) -> None:

@@ -238,6 +238,7 @@ class FakeCommand:
         handles: Signals that end the command.
         dies: The container ends with it.
         files: Its result, metrics and artifacts, as it left them.
+        act: Called at its start.
     """
 
     output: Sequence[Chunk] = ()
@@ -248,6 +249,7 @@ class FakeCommand:
     handles: Sequence[str] = ("TERM", "KILL")
     dies: bool = False
     files: Mapping[str, bytes] = field(default_factory=dict)
+    act: Callable[[], object] = lambda: None
 
 
 class FakeCommands:
@@ -288,6 +290,7 @@ class FakeCommands:
         self._to_say = list(self._running.output)
         self._since = self._clock.now()
         self._finished = None
+        self._running.act()
 
     def read(self, seconds: float) -> list[Chunk]:
         """Return output, or let time pass."""

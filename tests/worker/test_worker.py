@@ -28,6 +28,7 @@ from conducto_worker.agent.log_shipper import CHUNK_BYTES, LogShipper
 from conducto_worker.agent.port import PolledTask, RefusedError, WorkerApiError, WorkerGoneError
 from conducto_worker.agent.services import Services
 from conducto_worker.agent.usage import Sampler
+from conducto_worker.agent.views import Views
 from conducto_worker.agent.worker import MAX_TREE_IN_REPORT, Worker, WorkerExit
 
 HOLD = ClaimResponse(decision=ClaimDecision.HOLD, retry_after=2.0)
@@ -52,6 +53,7 @@ class World:
         scripts: Any = None,
         services: Any = (),
         containers: Any = ((),),
+        views: Views | None = None,
         **instructions: Any,
     ) -> None:
         self.clock = FakeClock()
@@ -76,6 +78,7 @@ class World:
             clock=self.clock,
             services=Services(self.beside, lambda _path: self.metadata(), self.clock),
             instructions=self.api.instructions,
+            views=views,
         )
 
     def metadata(self) -> Any:

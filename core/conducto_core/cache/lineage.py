@@ -1,13 +1,16 @@
 """The lineage of files: the attempts that wrote them, and the nodes whose files have changed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from conducto_core.cache.files import FileUse, names_file
 from conducto_core.cache.model import FileOrigin, Lineage, NodeFiles
+from conducto_core.cache.rules import files_of
 from conducto_core.errors import NotFoundError
 from conducto_core.programs.rules.fingerprints import changed_names
-from conducto_core.run.model.records import CacheSource
+from conducto_core.run.model.records import AttemptRecord, CacheSource, PipelineRecord
+from conducto_core.run.model.states import State
+from conducto_core.run.rules.tree_state import LiveExec, TreeState
 from conducto_core.tree.model import is_within
 
 #: Maximum number of names in a row.
@@ -33,6 +36,47 @@ class AttemptFiles:
     source: CacheSource | None
     use: FileUse
     now: Mapping[str, str]
+
+
+def files_of_attempts(
+    tree: TreeState,
+    record: PipelineRecord,
+    attempts: Callable[[], Iterable[AttemptRecord]],
+    use: Callable[[AttemptRecord], FileUse],
+    now: Callable[[Collection[str]], Mapping[str, str]],
+) -> list[AttemptFiles]:
+    """Return the files of the newest successful attempts of commands with files.
+
+    Args:
+        tree: Their tree.
+        record: Its pipeline.
+        attempts: Returns all attempts; it is not called if no command has files.
+        use: Returns the files that an attempt saw and wrote.
+        now: Returns the marks of the files that patterns name.
+    """
+    caches = {
+        node.path: cache
+        for node in tree.subtree(tree.root)
+        if isinstance(node, LiveExec) and (cache := files_of(node.spec, record))
+    }
+    if not caches:  # a large tree has many attempts
+        return []
+    newest = {
+        each.path: each for each in attempts() if each.path in caches and each.state is State.DONE
+    }
+    found = [(newest[path], cache) for path, cache in caches.items() if path in newest]
+    marks = now({pattern for _, cache in found for pattern in cache.reads})
+    return [
+        AttemptFiles(
+            each.path,
+            each.number,
+            each.ended or 0.0,
+            each.from_cache,
+            use(each),
+            {name: mark for name, mark in marks.items() if names_file(cache.reads, name)},
+        )
+        for each, cache in found
+    ]
 
 
 def stale_files(each: AttemptFiles) -> list[str]:

@@ -49,11 +49,16 @@ class CacheEntry(Record):
 
 
 class CacheInputs(Record):
-    """The inputs with which an attempt runs; see `CacheEntry`."""
+    """The inputs with which an attempt runs; see `CacheEntry`.
+
+    Attributes:
+        has_files: It sees or writes files, which its worker reports; ``fields`` has none of them.
+    """
 
     fields: dict[str, str]
     private_to: str | None = None
     with_secrets: bool = False
+    has_files: bool = False
 
 
 class CacheItem(Record):

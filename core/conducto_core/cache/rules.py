@@ -189,9 +189,14 @@ def fields_of(spec: NodeSpec, inputs: Inputs, record: PipelineRecord) -> dict[st
             (spec.placement.gpu, spec.code, *_architecture(spec), *_file_settings(cache))
         ),
         "results": _digest({path: _digest(data.hex()) for path, data in inputs.results.items()}),
-        "files": _digest(dict(inputs.data)),
+        "files": files_field(inputs.data),
         "salt": _digest((KEY_FORMAT, cache.salt, cache.scope, who)),
     }
+
+
+def files_field(marks: Mapping[str, str]) -> str:
+    """Return the digest of the field ``files``."""
+    return _digest(dict(marks))
 
 
 def _architecture(spec: NodeSpec) -> tuple[str, ...]:

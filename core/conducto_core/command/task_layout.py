@@ -21,6 +21,13 @@ CTL = "/ctl"
 #: Paths of the data of the pipeline and of its user in the containers.
 DATA_MOUNTS = {"pipeline": "/conducto/data/pipeline", "user": "/conducto/data/user"}
 
+#: The volume with the files of a cached command (`conducto_core.cache.views`), and the paths of
+#: this volume and of the pipeline's data in the container ``agent``. The container ``user`` has the
+#: volume in place of the pipeline's data, and the data, read-only, where the links of views lead.
+VIEW_VOLUME = "view"
+VIEW = "/conducto/view"
+DATA_OF_AGENT = "/conducto/pipeline"
+
 #: Seconds that both containers may take to stop; the maximum of Fargate. The server, being process
 #: 1, ignores TERM, and ends when the agent does.
 STOP_TIMEOUT = 120

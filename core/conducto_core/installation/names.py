@@ -312,6 +312,11 @@ def user_directory(org: str, user: str) -> str:
     return f"/users/{sha256(f'{org}/{user}'.encode()).hexdigest()[:40]}"
 
 
+def contents_directory(org: str) -> str:
+    """Return the directory of the file system with the files of an organisation's cache."""
+    return f"/contents/{sha256(org.encode()).hexdigest()[:40]}"
+
+
 class Variables:
     """Environment variables of the functions; infra sets, `chalicelib.bootstrap` reads them."""
 

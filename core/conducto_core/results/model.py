@@ -14,7 +14,7 @@ from conducto_core.test_results.model import TestCounts
 MAX_COMPARED = 100
 
 #: The streams of an attempt besides stdout, stderr and resources.
-OutputStream = Literal["result", "metrics", "artifacts", "tests", "services"]
+OutputStream = Literal["result", "metrics", "artifacts", "tests", "services", "files"]
 
 
 class OutputSummary(Record):

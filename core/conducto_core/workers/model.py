@@ -197,6 +197,18 @@ class ClaimDecision(StrEnum):
     DROP = "drop"
 
 
+class FilesOfCommand(Record):
+    """The files of the pipeline's data that a cached command sees and writes.
+
+    Attributes:
+        copies: The files that it sees are copies, which it may change.
+    """
+
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    copies: bool = False
+
+
 class ClaimResponse(Record):
     """The response to a claim.
 
@@ -207,6 +219,7 @@ class ClaimResponse(Record):
         masked: Values to hide in the output.
         inputs: Content of the command's file of inputs; empty for none.
         prints_tree: It is a Lazy's Generate: the tree it prints goes into the report.
+        files: Those of a cached command, which sees no others.
         retry_after: Seconds.
         blocked: Nothing in this pool may start now, because a capacity group is full: polling is
             useless meanwhile.
@@ -224,6 +237,7 @@ class ClaimResponse(Record):
     inputs: str = Field(default="", repr=False)
     max_time: float | None = None
     prints_tree: bool = False
+    files: FilesOfCommand | None = None
     retry_after: float = 2.0
     blocked: bool = False
     backlog: bool = False
@@ -324,6 +338,7 @@ class Report(Record):
         outputs: The result, metrics and artifacts, which were sent as streams.
         interpreter: See `conducto_core.run.model.records.AttemptRecord`.
         first_error: That of the record.
+        not_stored: Why the files of a cached command cannot be stored.
         last: The worker takes no further command.
         next: A task that it received meanwhile, to claim it with the same request.
     """
@@ -341,6 +356,7 @@ class Report(Record):
     outputs: OutputSummary | None = None
     interpreter: str | None = Field(default=None, max_length=4096)
     first_error: FirstError | None = None
+    not_stored: str | None = Field(default=None, max_length=2000)
     last: bool = False
     next: Claim | None = None
 

@@ -21,26 +21,33 @@ from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets, SecretCache
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.cache import rules
+from conducto_core.cache.files import FileUse
 from conducto_core.cache.model import CacheEntry, CacheInputs
-from conducto_core.cache.rules import Inputs
+from conducto_core.cache.rules import CacheDecision, Inputs
+from conducto_core.cache.views import DamagedObjectError
 from conducto_core.command.text import CommandError, script_of
+from conducto_core.installation.names import contents_directory, pipeline_directory
 from conducto_core.programs.relaunch import content_of, fingerprint_in
+from conducto_core.programs.rules.fingerprints import changed_names
 from conducto_core.results.outputs import MAX_STREAM
 from conducto_core.results.rules import Attempt, read_sources, sources_of
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import secret_access
+from conducto_core.tree.model import NodeSpec
 
 logger = logging.getLogger(__name__)
-
-#: Why a command with files of the data has no key.
-_ON_MACHINES = "files are cached on machines of users, and not in the cloud yet"
 
 #: Maximum number of decisions of one entry.
 BATCH = 200
 #: Maximum bytes of the packed streams of an entry.
 MAX_STREAMS = 300 << 10
-_STREAMS: tuple[Stream, ...] = ("result", "metrics", "stdout", "stderr")
+#: Maximum bytes of the files that a hit places before a worker exists, and seconds for it; and
+#: seconds for reading files of which no digest is known. The request ends after 29 s.
+MAX_PLACED = 2 << 30
+PLACING_SECONDS = 12.0
+READING_SECONDS = 8.0
+_STREAMS: tuple[Stream, ...] = ("result", "metrics", "stdout", "stderr", "files")
 R = TypeVar("R")
 
 
@@ -93,13 +100,14 @@ class CacheDecisions:
         secrets = given.only(spec.secrets)
         results = self._results(live, node)
         mask = secrets.mask()
+        forced = rules.forced(record, fresh=node.fresh)
+        data = self._data(live, spec) if forced is None else {}
         try:
-            fields = self.fields(live, node, secrets, results)
+            fields = self.fields(live, node, secrets, results, data)
         except CommandError as error:
             fields = str(error)
         built = live.images[spec.placement.image].built
         print_ = fingerprint_in(spec, built, secrets.origins, mask.text, results)
-        forced = rules.forced(record, fresh=node.fresh)
         reader, found, others = rules.reader_of(record), None, []
         if forced is None and not isinstance(fields, str):
             key = rules.key_of(fields, rules.trust_of(record, secrets.origins))
@@ -112,10 +120,15 @@ class CacheDecisions:
         decision = rules.decide(spec, fields, entries, others, reader, now=now, forced=forced)
         if decision.entry is None or found is None:
             codes = rules.codes_to_compare(decision, print_)
-            files = [] if codes is None else self._manifests_of(live.org).changed(*codes)
-            reason = rules.with_names(decision, print_, files).reason
+            code = [] if codes is None else self._manifests_of(live.org).changed(*codes)
+            files = self._changed(live.org, decision, data)
+            reason = rules.with_names(decision, print_, code, files).reason
             return CacheMiss(path=spec.path, attempt=node.attempt, reason=reason)
-        size = self._restore(live, queued, found[1])
+        streams = rules.unpack_streams(found[1])
+        reason = self._place(live, spec, decision.entry, streams)
+        if reason is not None:
+            return CacheMiss(path=spec.path, attempt=node.attempt, reason=reason)
+        size = self._restore(live, queued, streams)
         self._cloud.cache.note_use(live.org, decision.entry.key, now)
         attempt = queued.model_copy(
             update={
@@ -133,6 +146,7 @@ class CacheDecisions:
         node: LiveExec,
         secrets: InjectedSecrets,
         results: Mapping[str, bytes],
+        data: Mapping[str, str] | str,
     ) -> dict[str, str] | str:
         """Return the fields of an Exec in its image as it is now, or why it has none.
 
@@ -152,7 +166,7 @@ class CacheDecisions:
             shell=live.pipeline.images[image].shell,
             results=results,
             files=self._manifests_of(live.org).files(content.code) if spec.code else None,
-            data=_ON_MACHINES if spec.cache is not None and spec.cache.has_files else {},
+            data=data,
         )
         return rules.fields_of(spec, inputs, live.record)
 
@@ -170,7 +184,7 @@ class CacheDecisions:
         if node.spec.cache is None:
             return None
         try:
-            fields = self.fields(live, node, secrets, results)
+            fields = self.fields(live, node, secrets, results, {})
         except Exception as error:
             logger.exception("a command is not cached", extra={"path": node.path})
             return f"its inputs could not be read: {error!r}"
@@ -178,8 +192,54 @@ class CacheDecisions:
             return fields
         trust = rules.trust_of(live.record, secrets.origins)
         return CacheInputs(
-            fields=fields, private_to=trust.private_to, with_secrets=trust.with_secrets
+            fields=fields,
+            private_to=trust.private_to,
+            with_secrets=trust.with_secrets,
+            has_files=rules.files_of(node.spec, live.record) is not None,
         )
+
+    def _data(self, live: CloudPipeline, spec: NodeSpec) -> Mapping[str, str] | str:
+        """Return the marks of the files that a command would see, or why it has no key."""
+        cache = rules.files_of(spec, live.record)
+        if cache is None:
+            return {}
+        places = pipeline_directory(live.id), contents_directory(live.org)
+        try:
+            return self._cloud.data.marks(*places, cache.reads, READING_SECONDS).inputs
+        except TimeoutError as error:
+            return str(error)
+
+    def _changed(
+        self, org: str, decision: CacheDecision, data: Mapping[str, str] | str
+    ) -> Sequence[str]:
+        """Return the names of the files that differ from those of the nearest entry."""
+        if decision.nearest is None or not data or isinstance(data, str):
+            return ()
+        found = self._cloud.cache.get(org, decision.nearest.key)
+        if found is None:
+            return ()
+        return changed_names(_files_in(rules.unpack_streams(found[1])).read, data)
+
+    def _place(
+        self, live: CloudPipeline, spec: NodeSpec, entry: CacheEntry, streams: Mapping[str, bytes]
+    ) -> str | None:
+        """Write the files of an entry to the data; or return why they are missing."""
+        cache, source = rules.files_of(spec, live.record), entry.source.text
+        if cache is None:
+            return None
+        if entry.size > MAX_PLACED:
+            return f"the files of {source} have more than {MAX_PLACED >> 30} GB"
+        places = pipeline_directory(live.id), contents_directory(live.org)
+        wrote = _files_in(streams).wrote
+        try:
+            self._cloud.data.place(*places, cache.writes, wrote, PLACING_SECONDS)
+        except DamagedObjectError as error:
+            logger.warning("an entry of the cache is damaged and deleted: %s", error)
+            self._cloud.cache.delete(live.org, entry.key)
+            return f"the entry of {source} was deleted"
+        except TimeoutError:
+            return f"the files of {source} were not written in {PLACING_SECONDS:g} s"
+        return None
 
     def _results(self, live: CloudPipeline, node: LiveExec) -> dict[str, bytes]:
         def read(attempts: Sequence[Attempt]) -> Iterator[bytes]:
@@ -189,13 +249,14 @@ class CacheDecisions:
 
         return read_sources(sources_of(node.spec, live.tree.nodes), read)
 
-    def _restore(self, live: CloudPipeline, queued: AttemptRecord, packed: bytes) -> int:
+    def _restore(
+        self, live: CloudPipeline, queued: AttemptRecord, streams: Mapping[str, bytes]
+    ) -> int:
         """Write the streams of an entry as those of an attempt; return the size of its output.
 
         Before the entry of the journal, so that no later command misses the result. Bytes that an
         interrupted request has written are not written again.
         """
-        streams = rules.unpack_streams(packed)
         for stream in _STREAMS:
             if streams.get(stream):
                 key = LogKey(live.id, queued.path, queued.number, stream)
@@ -224,12 +285,24 @@ def store_entry(
         start = max(0, size - rules.KEPT_OUTPUT) if is_output else 0
         data = cloud.logs.read(key, start, MAX_STREAM) if size else b""
         streams[stream] = rules.kept_output(data, size, source) if is_output else data
+    fields, size = ran.fields, sum(map(len, streams.values()))
+    use = _files_in(streams)
+    if ran.has_files:
+        if not streams["files"]:  # a worker of an earlier version, which saw all data
+            return
+        fields = {**fields, "files": rules.files_field(use.read)}
     packed = rules.pack_streams(streams)
     if len(packed) > MAX_STREAMS:
         about = {"pipeline": record.id, "path": attempt.path}
         logger.warning("an outcome is too large for the cache", extra=about)
         return
     trust = rules.Trust(ran.private_to, ran.with_secrets)
-    size = sum(map(len, streams.values()))
-    entry: CacheEntry = rules.entry_of(ran.fields, attempt, record, trust, size)
+    if use.contents():
+        places = pipeline_directory(record.id), contents_directory(org)
+        size += cloud.data.keep(*places, use.wrote)
+    entry: CacheEntry = rules.entry_of(fields, attempt, record, trust, size)
     cloud.cache.put(org, entry, packed)
+
+
+def _files_in(streams: Mapping[str, bytes]) -> FileUse:
+    return FileUse.from_bytes(streams.get("files", b""))

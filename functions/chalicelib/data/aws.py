@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -12,6 +12,7 @@ from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.errors import client_error, code_of, ignoring, throttling, timing_out
 from chalicelib.data.model import What, raise_error
 from chalicelib.run.port import FileFacts
+from conducto_core.cache.marks import Marks
 from conducto_core.installation.names import STAGE_TAG, pipeline_directory, user_directory
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
 
@@ -62,6 +63,42 @@ class DataFunction:
             self._clients.get("lambda").invoke(
                 FunctionName=self._function, InvocationType="Event", Payload=json.dumps(request)
             )
+
+    def marks(
+        self, directory: str, contents: str, patterns: Sequence[str], seconds: float
+    ) -> Marks:
+        """Return the marks of the files that patterns name."""
+        names = list(patterns)
+        found = self._ask(
+            "marks", directory=directory, contents=contents, patterns=names, seconds=seconds
+        )
+        return Marks(*found)
+
+    def keep(self, directory: str, contents: str, wrote: Mapping[str, str]) -> int:
+        """Keep the contents of the files that an attempt wrote; return their bytes."""
+        return int(self._ask("keep", directory=directory, contents=contents, wrote=dict(wrote)))
+
+    def place(
+        self,
+        directory: str,
+        contents: str,
+        writes: Sequence[str],
+        wrote: Mapping[str, str],
+        seconds: float,
+    ) -> None:
+        """Write the files of an entry of the cache to the data."""
+        self._ask(
+            "place",
+            directory=directory,
+            contents=contents,
+            writes=list(writes),
+            wrote=dict(wrote),
+            seconds=seconds,
+        )
+
+    def trim(self, days: float) -> None:
+        """Delete the contents of the cache that were not used for some days."""
+        self._ask("trim", days=days)
 
     def delete(self, directory: str, name: str) -> Deleted:
         """Delete a file, or a directory and its contents."""

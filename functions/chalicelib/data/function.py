@@ -12,16 +12,18 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from math import inf
 from pathlib import Path
 from threading import Thread
-from time import monotonic
+from time import monotonic, time
 from typing import Any, BinaryIO, cast
 
 from chalicelib.data.copy_jobs import Counted, Counter, end
 from chalicelib.data.model import What
 from chalicelib.run.port import Blobs, FileFacts
+from conducto_core.cache.marks import Marks
+from conducto_core.cache.views import CachedFiles, DamagedObjectError
 from conducto_core.data.handlers import DataDirectory
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
@@ -31,8 +33,12 @@ logger = logging.getLogger(__name__)
 #: Maximum bytes inside a request; Lambda accepts 6 MB, and base64 adds a third.
 MAX_INLINE = 4 << 20
 #: The directories of `conducto_core.installation.names`; all others are rejected.
-_DIRECTORY = re.compile(r"/(?:pipelines|users)/[A-Za-z0-9_-]+")
+_DIRECTORY = re.compile(r"/(?:pipelines|users|contents)/[A-Za-z0-9_-]+")
+_CONTENTS = "contents"
+#: Maximum bytes of the marks in a response.
+_MAX_MARKS = 4 << 20
 
+_DAY = 86_400.0
 #: Error codes of an entry that another client of the file system has deleted.
 _MISSING = (errno.ENOENT, errno.ESTALE)
 
@@ -43,6 +49,7 @@ class LocalDataFiles:
     def __init__(self, root: Path, blobs: Blobs) -> None:
         self._root = root
         self._blobs = blobs
+        self._cached: dict[str, CachedFiles] = {}
 
     def entries(self, directory: str, name: str, after: str | None, limit: int) -> DataList:
         """Return a page of the entries of a directory, by name."""
@@ -118,6 +125,46 @@ class LocalDataFiles:
         if path.is_dir():
             shutil.rmtree(path, onerror=_ignore_missing)
 
+    # ---- files of cached commands (`conducto_core.cache.views`) --------------------------------
+
+    def marks(
+        self, directory: str, contents: str, patterns: Sequence[str], seconds: float
+    ) -> Marks:
+        """Return the marks of the files that patterns name."""
+        until = monotonic() + seconds
+        marks = self._files_of(contents).marks(self._path(directory), patterns, until)
+        size = sum(len(name) + len(mark) for name, mark in marks.found.items())
+        if size > _MAX_MARKS:
+            return Marks({}, f"it reads {len(marks.found):,} files, which are too many here")
+        return marks
+
+    def keep(self, directory: str, contents: str, wrote: Mapping[str, str]) -> int:
+        """Keep the contents of the files that an attempt wrote; return their bytes."""
+        return self._files_of(contents).keep(self._path(directory), wrote)
+
+    def place(
+        self,
+        directory: str,
+        contents: str,
+        writes: Sequence[str],
+        wrote: Mapping[str, str],
+        seconds: float,
+    ) -> None:
+        """Write the files of an entry of the cache to the data."""
+        until = monotonic() + seconds
+        self._writable(directory)
+        self._files_of(contents).restore(self._path(directory), writes, wrote, until)
+
+    def trim(self, days: float) -> None:
+        """Delete the contents of the cache that were not used for some days."""
+        for path in (self._root / _CONTENTS).glob("*"):
+            CachedFiles(path).trim((), time(), days * _DAY)
+
+    def _files_of(self, contents: str) -> CachedFiles:
+        if contents not in self._cached:  # one organisation, because digests take memory
+            self._cached = {contents: CachedFiles(self._path(contents), shared=True)}
+        return self._cached[contents]
+
     def _path(self, directory: str) -> Path:
         if _DIRECTORY.fullmatch(directory) is None:
             raise RefusedError(f"{directory!r} is not a data directory")
@@ -165,6 +212,8 @@ def serve(files: LocalDataFiles, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"error": "refused", "message": str(error)}
     except TimeoutError as error:
         return {"error": "timeout", "message": str(error)}
+    except DamagedObjectError as error:
+        return {"error": "damaged", "message": str(error)}
 
 
 def _execute(files: LocalDataFiles, request: dict[str, Any]) -> Any:
@@ -174,7 +223,7 @@ def _execute(files: LocalDataFiles, request: dict[str, Any]) -> Any:
             return files.write(**request, data=data).model_dump(mode="json")
         case "look":
             return list(files.stat(**request))
-        case "stage" | "total" | "forget" as what:
+        case "stage" | "total" | "forget" | "marks" | "keep" | "place" | "trim" as what:
             return getattr(files, what)(**request)
         case "later":
             return files.execute(**request)

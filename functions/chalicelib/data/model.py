@@ -3,12 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Literal, NoReturn
 
+from conducto_core.cache.views import DamagedObjectError
 from conducto_core.errors import NotFoundError, RefusedError
 
 What = Literal["stage", "fetch"]
 
 
-_ERRORS = {"not_found": NotFoundError, "refused": RefusedError, "timeout": TimeoutError}
+_ERRORS: Mapping[str, type[Exception]] = {
+    "not_found": NotFoundError,
+    "refused": RefusedError,
+    "timeout": TimeoutError,
+    "damaged": DamagedObjectError,
+}
 
 
 def raise_error(response: Mapping[str, Any]) -> NoReturn:

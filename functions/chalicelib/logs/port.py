@@ -8,7 +8,7 @@ from conducto_core.command.output import LineTime
 
 #: Output streams, and the resource usage of the command.
 Stream = Literal[
-    "stdout", "stderr", "resources", "result", "metrics", "artifacts", "tests", "services"
+    "stdout", "stderr", "resources", "result", "metrics", "artifacts", "tests", "services", "files"
 ]
 
 

@@ -26,7 +26,7 @@ from conducto.wire.launching import TOKEN
 from conducto.wire.lazy_form import from_wire_document
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.api.operation import Permission
-from conducto_core.cache.rules import is_isolated
+from conducto_core.cache.rules import files_of, is_isolated
 from conducto_core.children.rules import may_launch
 from conducto_core.command.environment import ExecutionContext, command_env, inputs_text
 from conducto_core.command.text import CommandError, as_written, script_of
@@ -47,7 +47,14 @@ from conducto_core.secrets.rules import SecretAccess, is_untrusted, secret_acces
 from conducto_core.services.rules import LOOPBACK, variables
 from conducto_core.tree.model import Pipeline, pack_form, unpack_form, unpack_tree
 from conducto_core.tree.rules.resolve import resolve_generated
-from conducto_core.workers.model import MAX_TREE, Claim, ClaimDecision, ClaimResponse, Report
+from conducto_core.workers.model import (
+    MAX_TREE,
+    Claim,
+    ClaimDecision,
+    ClaimResponse,
+    FilesOfCommand,
+    Report,
+)
 from conducto_core.workers.rules import pools as capacity
 
 #: Seconds after an attempt's time limit at which its token expires, if it was not refused before.
@@ -180,6 +187,7 @@ class Claims:
             max_time=node.spec.max_time,
             prints_tree=node.spec.lazy_target is not None,
             mem=node.spec.placement.mem,
+            files=_files_of(live, node),
         )
 
     def _launch_token(self, live: CloudPipeline, node: LiveExec) -> str | None:
@@ -268,6 +276,13 @@ class Claims:
                 "started": now,
             }
         )
+
+
+def _files_of(live: CloudPipeline, node: LiveExec) -> FilesOfCommand | None:
+    cache = files_of(node.spec, live.record)
+    if cache is None:
+        return None
+    return FilesOfCommand(reads=cache.reads, writes=cache.writes, copies=cache.copies)
 
 
 def _queued(live: CloudPipeline, node: LiveExec) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 from chalicelib.api.caller import CloudCaller
 from chalicelib.api.callers import check_decider, is_program
 from chalicelib.billing.metering import check_usage
+from chalicelib.cache.lineage import files_of_commands
 from chalicelib.images.builds import known_sources
 from chalicelib.remote.handlers import decidable_summaries
 from chalicelib.run.deletion import PipelineDeletion
@@ -21,6 +22,7 @@ from conducto_core.approvals.handlers import check_decision, decision_of, waitin
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.approvals.rules import Decider
 from conducto_core.budgets.rules import too_low
+from conducto_core.cache.lineage import AttemptFiles, stale_paths
 from conducto_core.errors import invalid
 from conducto_core.images.model import ImageSources
 from conducto_core.people.model import Role
@@ -63,11 +65,21 @@ class CloudActions(CloudCaller):
             return None if request.preview else order
 
         id_ = self._owned(pipeline_id)
+        if request.stale:
+            stale = stale_paths(self.cached_command_files(id_), request.paths)
+            if not stale:
+                return ControlResult(preview=request.preview)
+            request = request.model_copy(update={"paths": stale, "stale": False})
         if request.action is Action.ARCHIVE and not request.preview:
             # Close shells first: archiving deletes the EFS access point.
             self._shells.end_all(id_, "its pipeline was archived")
         self._submit(id_, decide)
         return results[-1].model_copy(update={"preview": request.preview})
+
+    def cached_command_files(self, pipeline_id: str) -> list[AttemptFiles]:
+        """Return the files of cached commands, in the order of the tree."""
+        with self._engine.reading(self._me.org, self._owned(pipeline_id)) as live:
+            return files_of_commands(self._cloud, live)
 
     def _decider(self) -> Decider:
         program = is_program(self._cloud.tokens, self._cloud.people, self._me)

@@ -261,7 +261,7 @@ class DeferredExecutor:
             named_role=not is_untrusted(live.record),
             spot=worker.spot,
             program=program_of(live.record.git),
-            data=not live.runs_cached(pool),
+            data=live.mounts_of(pool),
             arch=pool.arch,
             services=to_form(pool.services),
         )

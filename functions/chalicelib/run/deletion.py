@@ -20,6 +20,7 @@ from chalicelib.errors import ThrottledError, retry_throttled
 from chalicelib.run.model import ActionRequested, Input
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
+from conducto_core.cache.rules import UNUSED_DAYS
 from conducto_core.installation.names import pipeline_directory
 from conducto_core.run.launching import check_deletable
 from conducto_core.run.model.records import Lifecycle, PipelineRecord
@@ -254,6 +255,10 @@ class Retention:
             except Exception:
                 # One failure must not affect other pipelines.
                 logger.exception("a pipeline was kept", extra={"pipeline": pipeline_id})
+        try:
+            self._cloud.data.trim(UNUSED_DAYS + 1)
+        except Exception:
+            logger.exception("files of the cache that are not used were kept")
         return number
 
     def _look_at(self, org: str, pipeline_id: str) -> bool:

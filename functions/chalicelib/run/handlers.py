@@ -1,7 +1,7 @@
 """The operations of the API in the cloud, for one caller."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from chalicelib.billing.handlers import CloudUsage
@@ -24,6 +24,7 @@ from conducto_core.api.cloud_operations import WhoAmI
 from conducto_core.api.operation import Permission
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.serve import serves
+from conducto_core.cache.lineage import AttemptFiles
 from conducto_core.command.masking import Mask
 from conducto_core.notifications.channels import deliver
 from conducto_core.notifications.model import NotificationRecord
@@ -111,6 +112,10 @@ class CloudPipelines(
     def cache_entries(self) -> VisibleEntries:
         """Return the entries of the organisation, without the private ones of other users."""
         return VisibleEntries(self._cloud.cache, self._me.org, self._me.user)
+
+    async def files_of_commands(self, pipeline_id: str) -> Sequence[AttemptFiles]:
+        """Return the files of cached commands, in the order of the tree."""
+        return await asyncio.to_thread(self.cached_command_files, pipeline_id)
 
     def rule_store(self) -> OrgRules:
         """Return the rules that send notifications."""

@@ -151,6 +151,7 @@ class Reported(PipelineEvent):
         images: Images that the tree needs.
         last: The worker takes no further command.
         excused: Only quarantined tests failed.
+        not_stored: Why the files of a cached command cannot be stored.
         next: The claim of the worker's next task. Its attempt starts only if it may start in the
             state after the report.
     """
@@ -172,6 +173,7 @@ class Reported(PipelineEvent):
     images: tuple[BuiltImage, ...] = ()
     last: bool = False
     excused: bool = False
+    not_stored: str | None = None
     next: Claimed | None = None
 
 

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 from chalicelib.people.port import Share
 from conducto_core.asl.rules.compiler import Machine
+from conducto_core.cache.marks import Marks
 from conducto_core.limits.rules import Lease
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.records import (
@@ -427,6 +428,42 @@ class DataFiles(Protocol):
 
     def begin(self, what: Literal["stage", "fetch"], directory: str, name: str, key: str) -> None:
         """Start staging or fetching a file, and return at once (`services.copy_jobs`)."""
+
+    def marks(
+        self, directory: str, contents: str, patterns: Sequence[str], seconds: float
+    ) -> Marks:
+        """Return the marks of the files that patterns name.
+
+        Args:
+            directory: The data.
+            contents: The directory of the organisation's cache.
+            patterns: See `conducto_core.cache.files`.
+            seconds: For reading files that no earlier call has read.
+
+        Raises:
+            TimeoutError: They were not read within ``seconds``.
+        """
+
+    def keep(self, directory: str, contents: str, wrote: Mapping[str, str]) -> int:
+        """Keep the contents of the files that an attempt wrote; return their bytes."""
+
+    def place(
+        self,
+        directory: str,
+        contents: str,
+        writes: Sequence[str],
+        wrote: Mapping[str, str],
+        seconds: float,
+    ) -> None:
+        """Write the files of an entry of the cache to the data; see `CachedFiles.restore`.
+
+        Raises:
+            DamagedObjectError: A content is missing or was changed.
+            TimeoutError: They were not written within ``seconds``.
+        """
+
+    def trim(self, days: float) -> None:
+        """Delete the contents of the cache that were not used for some days."""
 
     def delete(self, directory: str, name: str) -> Deleted:
         """Delete a file, or a directory and its contents."""

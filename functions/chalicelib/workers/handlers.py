@@ -39,6 +39,7 @@ from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto.errors import DefinitionError
 from conducto_core.api.operation import Permission
 from conducto_core.api.serve import serves
+from conducto_core.cache.rules import files_of
 from conducto_core.command.json_logs import log_fields
 from conducto_core.command.output import packed
 from conducto_core.errors import RefusedError
@@ -527,7 +528,9 @@ class WorkerApi:
                 key, images = GeneratedTrees(self._cloud).store(live, node, worker_id, call)
             except (GeneratedTreeError, DefinitionError) as error:
                 cause, message = Cause.LAZY, str(error)
-        excused = None if node is None or lazy else self._excused(live, call, cause)
+        # A failed command with files publishes nothing.
+        is_counted = node is None or lazy or files_of(node.spec, live.record) is not None
+        excused = None if is_counted else self._excused(live, call, cause)
         return Reported(
             time=self._now(),
             worker=worker_id,
@@ -546,6 +549,7 @@ class WorkerApi:
             images=images,
             last=call.last,
             excused=excused is not None,
+            not_stored=call.not_stored,
         )
 
     def _excused(self, live: CloudPipeline, call: Report, cause: Cause | None) -> str | None:

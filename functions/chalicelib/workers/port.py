@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 from conducto_core.debug.model import ShellSession
 from conducto_core.workers.model import TaskProof
 
+DataMounts = Literal["all", "none", "view"]
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerTask:
@@ -27,7 +29,8 @@ class WorkerTask:
         program: The pipeline's program, for which the administrator may have configured a role.
         named_role: Whether its commands get that role.
         services: Wire form of the containers beside the user's.
-        data: False mounts empty, read-only directories in place of data: it runs cached commands.
+        data: The files in the container: those of the pipeline and the user; or, for cached
+            commands, ``none`` or a ``view`` of those that they name.
     """
 
     worker_id: str
@@ -44,7 +47,7 @@ class WorkerTask:
     shell: bool = False
     program: str | None = None
     named_role: bool = True
-    data: bool = True
+    data: DataMounts = "all"
     arch: str = ""
     services: Mapping[str, Any] = field(default_factory=dict)
 

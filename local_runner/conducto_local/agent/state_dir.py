@@ -60,6 +60,13 @@ class PipelineDir:
         """Root of a `conducto_local.logs.store.LogDirectory`."""
         return self.root / "logs"
 
+    def make_view(self) -> Path:
+        """Create the directory of the files of one attempt of a cached command."""
+        path = self.root / "views" / secrets.token_hex(8)
+        path.mkdir(parents=True)
+        path.chmod(OPEN)
+        return path
+
     @property
     def record(self) -> Path:
         """The pipeline's record as launched, in JSON."""
@@ -114,6 +121,11 @@ class StateDir:
     def cache(self) -> Path:
         """Clones of repositories, and lists of files in images."""
         return self.agent / "cache"
+
+    @property
+    def contents(self) -> Path:
+        """The contents of the files of cached commands."""
+        return self.cache / "objects"
 
     @property
     def store(self) -> Path:

@@ -10,13 +10,13 @@ from conducto_core.cache import rules
 from conducto_core.cache.files import FileUse
 from conducto_core.cache.model import CacheEntry
 from conducto_core.cache.rules import CacheDecision, Inputs
+from conducto_core.cache.views import CachedFiles, DamagedObjectError
 from conducto_core.command.text import CommandError, script_of
 from conducto_core.programs.relaunch import AvailableImage, content_of
 from conducto_core.programs.rules.fingerprints import changed_names, fingerprint
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.rules.outcomes import AttemptEnd, changed_record
 from conducto_core.run.rules.tree_state import LiveExec
-from conducto_local.cache.files import CachedFiles, DamagedObjectError
 from conducto_local.cache.store import CachedOutcome, SqliteCache
 from conducto_local.engine.port import BuiltImage, UnbuiltImage
 from conducto_local.images.manifests import Manifests
@@ -101,7 +101,8 @@ class Caches:
         cache = rules.files_of(spec, live.record)
         data: Data = {}
         if cache is not None:
-            data = await asyncio.to_thread(self._files.inputs, live.id, cache)
+            directory = self._common.home.pipeline(live.id).data
+            data = (await asyncio.to_thread(self._files.marks, directory, cache.reads)).inputs
         try:
             fields, print_ = self.fields(active, content, secrets, data)
             active.fingerprint = print_
@@ -182,7 +183,8 @@ class Caches:
         streams = rules.unpack_streams(packed)
         cache = rules.files_of(active.spec, active.live.record)
         if cache is not None:
-            self._files.restore(active.live.id, cache, _files_in(packed).wrote)
+            data = self._common.home.pipeline(active.live.id).data
+            self._files.restore(data, cache.writes, _files_in(packed).wrote)
         logs = self._common.logs(active.live.id)
         _clear(logs, active)
         writer = logs.writer(active.spec.path, active.number)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from conducto_core.cache.rules import is_isolated
+from conducto_core.cache.views import INPUTS_OF_PIPELINE
 from conducto_core.command.masking import Mask
 from conducto_core.command.text import as_written
 from conducto_core.run.model import events as ev
@@ -15,7 +16,6 @@ from conducto_core.run.rules.outcomes import AttemptEnd, changed_record
 from conducto_core.tree.model import Placement
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_local.agent.state_dir import StateDir, installation_id
-from conducto_local.cache.files import INPUTS_OF_PIPELINE
 from conducto_local.engine.port import BuiltImage, Job, Mount, WorkerSpec
 from conducto_local.run.containers import Container, Containers, Owner, PoolKey
 from conducto_local.run.context import SchedulerContext
@@ -99,9 +99,8 @@ def _mounts(active: ActiveAttempt, home: StateDir) -> tuple[Mount, ...]:
     """Return the directories of data; a cached command has only its own files in them."""
     if active.view is not None:
         view = active.view
-        read_only = not view.cache.writes
         return (
-            Mount(str(view.root), DATA_PIPELINE, read_only=read_only),
+            Mount(str(view.root), DATA_PIPELINE),
             Mount(str(view.data), INPUTS_OF_PIPELINE, read_only=True),
             Mount(str(home.no_data), DATA_USER, read_only=True),
         )

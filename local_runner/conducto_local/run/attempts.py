@@ -10,6 +10,7 @@ from secrets import token_hex
 
 from conducto.wire.services import Service
 from conducto_core.cache.rules import files_of
+from conducto_core.cache.views import CachedFiles, View
 from conducto_core.children.rules import may_launch
 from conducto_core.command.environment import ExecutionContext, inputs_text
 from conducto_core.command.masking import Mask
@@ -30,7 +31,6 @@ from conducto_core.test_results.rules import excuse, in_force
 from conducto_core.test_results.stream import results_in
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.tree.rules.resolve import Limits
-from conducto_local.cache.files import CachedFiles, View
 from conducto_local.children.channel import Grant, Handle, launch_channel
 from conducto_local.engine.port import (
     BuiltImage,
@@ -184,7 +184,7 @@ class Attempts:
         finally:
             view, active.view = active.view, None
             if view is not None:
-                self._common.tasks.spawn(asyncio.to_thread(self._means.files.discard, view))
+                self._common.tasks.spawn(asyncio.to_thread(self._common.home.erase, view.root))
             engine_context.queue().release(ticket)
             self._common.wake()
 
@@ -202,7 +202,9 @@ class Attempts:
             return
         cache = files_of(spec, live.record)
         if cache is not None and active.view is None:
-            active.view = await asyncio.to_thread(self._means.files.view, live.id, cache)
+            pipeline = self._common.home.pipeline(live.id)
+            files, root = self._means.files, pipeline.make_view()
+            active.view = await asyncio.to_thread(files.view, root, pipeline.data, cache)
         try:
             container = await self._container(active, image, engine_context)
         except ImageGoneError:
@@ -303,9 +305,10 @@ class Attempts:
             prepared.mask,
             changed=lambda summary: self._note_outputs(active, summary),
         )
-        if result.facts.outputs is not None and result.facts.outputs.tests is not None:
+        has_tests = result.facts.outputs is not None and result.facts.outputs.tests is not None
+        if has_tests and active.view is None:  # a failed command with files publishes nothing
             result = await asyncio.to_thread(self._excused, active, result, logs)
-        if active.view is not None and (result.cause is None or result.excused):
+        if active.view is not None and result.cause is None:
             try:
                 await asyncio.to_thread(self._publish, active, active.view, logs)
             except OSError as error:  # the disk is full, or a link of the data is in the way
@@ -316,7 +319,10 @@ class Attempts:
 
     def _publish(self, active: ActiveAttempt, view: View, logs: LogDirectory) -> None:
         """Move the files of a successful attempt to the data, and note them."""
-        self._means.files.publish(view)
+        files = self._means.files
+        files.publish(view)
+        if view.refusal is None:
+            files.keep(view.data, view.wrote)
         writer = logs.writer(active.spec.path, active.number)
         writer.write("files", view.use.to_bytes())
         writer.close()

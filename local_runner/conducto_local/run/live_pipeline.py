@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conducto_core.cache.rules import NO_TRUST, Trust
+from conducto_core.cache.views import View
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import AttemptRecord, ChangeRow, ImageRecord, PipelineRecord
@@ -23,7 +24,6 @@ from conducto_core.run.rules.tree_state import LiveExec, LiveNode, TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_local.agent import process as descriptors
-from conducto_local.cache.files import View
 from conducto_local.cache.store import CachedOutcome
 from conducto_local.engine.port import BuiltImage, ImageBuilder, UnbuiltImage
 from conducto_local.run.clock import steady

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, assert_never
 
+from conducto_core.cache.views import CachedFiles
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.requests import Action, Workers
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.outcomes import AttemptEnd, ended_record
 from conducto_local.agent.state_dir import StateDir, installation_id
-from conducto_local.cache.files import CachedFiles
 from conducto_local.cache.lookup import Caches, Waiting
 from conducto_local.cache.store import SqliteCache
 from conducto_local.children.channel import ChildRequest, ChildResponse, Handle
@@ -75,7 +75,7 @@ class Scheduler:
         self.snapshots = Snapshots(store, self.saved, limits_from(), labels)
         self.notifier = notifier(self.saved)
         self.manifests = Manifests(home.cache / MANIFESTS)
-        self.cached_files = CachedFiles(home)
+        self.cached_files = CachedFiles(home.contents)
         self._store = store
         self._common = SchedulerContext(home, engine_contexts, self.apply, self.perform, self._wake)
         self.live = self._common.live

@@ -163,7 +163,7 @@ def test_workers_of_cached_commands_see_no_data() -> None:
     mixed = serial(leaf("fetch", command="fetch", cache={}), leaf("plain"))
     world.launch(mixed)
     world.run_out()
-    assert sorted(task.data for task in world.fleet.tasks.values()) == [False, True]
+    assert sorted(task.data for task in world.fleet.tasks.values()) == ["all", "none"]
 
 
 def test_a_cached_command_has_no_identity() -> None:
@@ -218,17 +218,3 @@ def test_a_request_that_dies_before_its_decisions_writes_nothing() -> None:
     world.control(pipeline, "run")
     world.run_out()
     assert set(world.states(pipeline).values()) == {"done"}
-
-
-def test_a_command_with_files_runs_with_the_data_and_says_why() -> None:
-    world = World()
-    cache = {"reads": ["raw/"], "writes": ["out/"]}
-    for _ in range(2):
-        pipeline = world.launch(serial(leaf("make", command="make", cache=cache), title="t"))
-        world.run_out()
-        attempt = last(world, pipeline, "/make")
-        assert attempt.from_cache is None
-        assert attempt.cache == (
-            "not cached: files are cached on machines of users, and not in the cloud yet"
-        )
-    assert [task.data for task in world.fleet.tasks.values()] == [True, True]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tests.fakes.engine import FakeEngine, Outcome
 from tests.fakes.pipelines import MemorySecrets
 
@@ -22,45 +20,24 @@ from conducto_core.run.model.requests import Action, ControlRequest
 from conducto_core.run.model.states import State
 from conducto_local.engine.port import Job, WorkerSpec
 from support.cached_agent import Agent, Machine, agent_at
+from support.cached_files import (
+    CONTENTS,
+    READS_RAW,
+    STEPS,
+    Command,
+    Container,
+    program,
+    seed,
+    total,
+    tree,
+)
 
 PIPELINE = "/conducto/data/pipeline"
 
 
-class Container:
-    """The files that a command finds in its container."""
-
-    def __init__(self, spec: WorkerSpec) -> None:
-        self.mounts = {each.target: each for each in spec.mounts}
-        self.root = Path(self.mounts[PIPELINE].source)
-
-    def read(self) -> dict[str, str]:
-        """Return ``{name: content}`` of all files that it sees."""
-        found = {}
-        for folder, below, names in os.walk(self.root):
-            for name in (*below, *names):
-                path = Path(folder, name)
-                real = self._real(path)
-                inner = real.rglob("*") if real.is_dir() and path.is_symlink() else [real]
-                for file in inner:
-                    if file.is_file():
-                        shown = path / file.relative_to(real) if file != real else path
-                        found[str(shown.relative_to(self.root))] = file.read_text()
-        return found
-
-    def _real(self, path: Path) -> Path:
-        target = f"{path.readlink()}" if path.is_symlink() else ""
-        if target.startswith(f"{INPUTS}/pipeline/"):
-            source = Path(self.mounts[f"{INPUTS}/pipeline"].source)
-            return source / target.removeprefix(f"{INPUTS}/pipeline/")
-        return path
-
-    def write(self, name: str, content: str) -> None:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-
-
-Command = Callable[[Container], object]
+def container(spec: WorkerSpec) -> Container:
+    mounts = {each.target: Path(each.source) for each in spec.mounts}
+    return Container(mounts[PIPELINE], mounts.get(f"{INPUTS}/pipeline"))
 
 
 class Commands:
@@ -76,7 +53,7 @@ class Commands:
 
     def _outcome(self, spec: WorkerSpec, job: Job) -> Outcome:
         self.ran.append(job.script)
-        found = self._known[job.script](Container(spec))
+        found = self._known[job.script](container(spec))
         return found if isinstance(found, Outcome) else Outcome()
 
 
@@ -98,29 +75,6 @@ async def agent(tmp_path: Path, machine: Machine) -> AsyncIterator[Agent]:
 
 def data_of(agent: Agent, pipeline: str) -> Path:
     return agent.home.pipeline(pipeline).data
-
-
-def tree(cache: co.Cache, seed: str = "seed") -> co.Serial:
-    root = co.Serial(image="x", title="t")
-    root["seed"] = co.Exec(seed)
-    root["make"] = co.Exec("make", cache=cache)
-    return root
-
-
-def seed(**files: str) -> Command:
-    def run(box: Container) -> None:
-        for name, content in files.items():
-            box.write(f"raw/{name}", content)
-        box.write("hidden", "x")
-
-    return run
-
-
-def total(box: Container) -> None:
-    box.write("out/sum", " ".join(f"{k}={v}" for k, v in sorted(box.read().items())))
-
-
-READS_RAW = co.Cache(reads=["raw/"], writes=["out/"])
 
 
 async def test_a_command_sees_only_its_files_and_a_hit_has_its_output_files(
@@ -292,48 +246,13 @@ async def test_contents_without_an_entry_are_deleted(agent: Agent, commands: Com
 
 # ---- a cached run is a fresh run ----------------------------------------------------------------
 
-NAMES = ["a/x", "a/y", "b/x", "c"]
-READS = [["a/"], ["b/"], ["a/x"], ["*/x"], ["**"], ["c"], []]
-WRITES = [["b/"], ["c"], ["a/y"], ["d/"]]
-STEP = st.tuples(st.sampled_from(READS), st.sampled_from(WRITES), st.integers(0, 2), st.booleans())
-
-
-def step(writes: list[str], number: int) -> Command:
-    """Write a text about all that the command sees."""
-
-    def run(box: Container) -> None:
-        seen = sorted((k, v) for k, v in box.read().items() if k != writes[0])
-        name = writes[0] if not writes[0].endswith("/") else f"{writes[0]}{number}"
-        box.write(name, f"{number} {hash(tuple(seen)) % 1000}")
-
-    return run
-
-
-def program(commands: Commands, content: dict[str, str], steps: list[Any]) -> co.Serial:
-    def start(box: Container) -> None:
-        for name, text in content.items():
-            box.write(name, text)
-
-    root = co.Serial(image="x", title="t")
-    commands.add(repr(content), start)
-    root["start"] = co.Exec(repr(content))
-    for at, (reads, writes, number, is_cached) in enumerate(steps):
-        text = f"{reads} {writes} {number}"
-        cache = co.Cache(reads=reads, writes=writes, inputs="copy" if number else "link")
-        commands.add(text, step(writes, number))
-        root[f"s{at}"] = co.Exec(text, cache=cache if is_cached or reads != ["**"] else None)
-    return root
-
-
-CONTENT = st.dictionaries(st.sampled_from(NAMES), st.sampled_from("12"), min_size=1)
-
 
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    contents=st.lists(CONTENT, min_size=2, max_size=3),
-    steps=st.lists(STEP, min_size=2, max_size=4),
+    contents=CONTENTS,
+    steps=STEPS,
 )
 async def test_a_cached_run_equals_a_fresh_run(
     tmp_path_factory: pytest.TempPathFactory, contents: list[dict[str, str]], steps: list[Any]

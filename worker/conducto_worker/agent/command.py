@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conducto_core.command.masking import Mask
 from conducto_core.command.run import CommandRun
@@ -20,6 +20,10 @@ from conducto_worker.agent.log_shipper import LogShipper
 from conducto_worker.agent.port import Clock, Commands
 from conducto_worker.agent.services import Services
 from conducto_worker.agent.usage import Sampler
+from conducto_worker.agent.views import Views
+
+if TYPE_CHECKING:
+    from conducto_core.cache.views import View
 
 #: Seconds between TERM and KILL, and between KILL and giving up.
 GRACE_SECONDS = 5.0
@@ -99,9 +103,12 @@ class Execution:
         keeper: HeartbeatSender,
         clock: Clock,
         services: Services,
+        views: Views,
         peak: PeakMemory,
     ) -> None:
         self._response = response
+        self._views = views
+        self._view: View | None = None
         self._services = services
         self._service_failure: str | None = None
         self._commands = commands
@@ -110,9 +117,7 @@ class Execution:
         self._heartbeats = keeper
         self._clock = clock
         self._peak = peak
-        self._output = CommandRun(
-            shipper, Mask(response.masked), prints_tree=response.prints_tree
-        )
+        self._output = CommandRun(shipper, Mask(response.masked), prints_tree=response.prints_tree)
         self._stopping = GracefulStop(commands.signal)
 
     def run(self) -> CommandResult:
@@ -131,6 +136,8 @@ class Execution:
             if failure is not None:
                 usable = False
                 cause, facts = Cause.SERVICE, AttemptEnd(message=failure)
+            elif (lost := self._prepare_files()) is not None:
+                cause, facts = Cause.WORKER_LOST, AttemptEnd(message=lost)
             else:
                 began = self._clock.now()
                 self._commands.begin(response.script, response.env, response.inputs)
@@ -140,6 +147,9 @@ class Execution:
                 self._output.collect(finished.files)
                 seconds = self._clock.now() - began
                 cause, facts = self._judge(finished, seconds)
+                lost = self._publish_files() if cause is None and finished.code == 0 else None
+                if lost is not None:
+                    cause, facts = Cause.WORKER_LOST, facts._replace(message=lost)
         except ValueError as error:
             cause, facts = Cause.IMAGE, AttemptEnd(message=str(error))
         finally:
@@ -155,9 +165,34 @@ class Execution:
             attempt=response.attempt,
             cause=end.cause,
             seconds=seconds,
+            not_stored=None if self._view is None else self._view.refusal,
             **{name: value for name, value in end.facts._asdict().items() if name != "decision"},
         )
         return CommandResult(report, end.tree, usable)
+
+    def _prepare_files(self) -> str | None:
+        """Make the view of a cached command; return why it cannot be made."""
+        if self._response.files is not None:
+            try:
+                self._view = self._views.make(self._response.files)
+            except OSError as error:
+                return f"its files could not be prepared: {error}"
+        return None
+
+    def _publish_files(self) -> str | None:
+        """Move the files that the command wrote to the data, and send their marks.
+
+        Returns:
+            Why they cannot be moved.
+        """
+        if self._view is None:
+            return None
+        try:
+            self._views.publish(self._view)
+        except OSError as error:  # the disk is full, or a link of the data is in the way
+            return f"the files that it wrote cannot be moved to the data: {error}"
+        self._shipper.write("files", self._view.use.to_bytes())
+        return None
 
     def _must_end(self) -> bool:
         """Return whether a command that has not started yet must end."""

@@ -32,6 +32,7 @@ from conducto_worker.agent.port import (
 )
 from conducto_worker.agent.services import Services
 from conducto_worker.agent.usage import Sampler
+from conducto_worker.agent.views import Views
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ class Worker:
         clock: Clock,
         services: Services,
         instructions: WorkerInstructions,
+        views: Views | None = None,
     ) -> None:
         self._api = api
         self._tasks = tasks
@@ -136,6 +138,7 @@ class Worker:
         self._sampler = sampler
         self._clock = clock
         self._services = services
+        self._views = Views() if views is None else views
         self._instructions = instructions
         self._held: list[_Held] = []
         self._dismissed = self._aborted = False
@@ -265,6 +268,7 @@ class Worker:
             keeper=self._heartbeats,
             clock=self._clock,
             services=self._services,
+            views=self._views,
             peak=self._peak,
         )
         ended = execution.run()

@@ -120,6 +120,8 @@ def _is_positive(value: Any) -> bool:
 SHARED = "shared"
 #: The pool of cached Execs, whose containers have no data.
 CACHED = "cached"
+#: The pool of cached Execs with files, whose containers have only these.
+CACHED_FILES = "cached-files"
 _CONTEXT = "context:"
 _ONCE = "once:"
 
@@ -161,4 +163,4 @@ def kind_of(pool: str) -> PoolKind:
 
 def owner_of(pool: str) -> str | None:
     """Return the path of the node that owns a dedicated pool; None for the default one."""
-    return None if pool in {SHARED, CACHED} else pool.partition(":")[2]
+    return None if pool in {SHARED, CACHED, CACHED_FILES} else pool.partition(":")[2]

@@ -49,6 +49,7 @@ from conducto_core.tree.rules import callbacks as cb
 from conducto_core.tree.rules import checks
 from conducto_core.tree.rules.callbacks import (
     CACHED,
+    CACHED_FILES,
     SHARED,
     PoolKind,
     kind_of,
@@ -581,8 +582,8 @@ def _isolate(spec: NodeSpec, *, explicit: bool) -> None:
         return
     if spec.secrets is None:
         spec.secrets = ()
-    if spec.pool == SHARED and spec.cache is not None and not spec.cache.has_files:
-        spec.pool = CACHED
+    if spec.pool == SHARED and spec.cache is not None:
+        spec.pool = CACHED_FILES if spec.cache.has_files else CACHED
 
 
 def _approval(written: Form, kind: NodeType) -> Approval | None:

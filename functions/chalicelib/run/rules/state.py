@@ -11,6 +11,7 @@ from chalicelib.people.port import Share
 from chalicelib.run.model import BuiltImage, Claimed, Shortage
 from chalicelib.run.port import TreeReader
 from chalicelib.run.rules.changes import InFlight, WorkerUsage
+from chalicelib.workers.port import DataMounts
 from chalicelib.workers.rules import WorkerEntry, WorkerRegistry, WorkerStatus
 from conducto.wire.services import size_of
 from conducto_core.asl.rules.machine import CANCELLED, CloudMachine
@@ -39,7 +40,7 @@ from conducto_core.tree.model import (
     ancestors,
     parent_of,
 )
-from conducto_core.tree.rules.callbacks import CACHED, PoolKind, kind_of, owner_of
+from conducto_core.tree.rules.callbacks import CACHED, CACHED_FILES, PoolKind, kind_of, owner_of
 from conducto_core.tree.rules.resolve import resolve
 from conducto_core.workers.model import WarmPool
 from conducto_core.workers.rules import pools as capacity
@@ -68,6 +69,8 @@ STUCK = 180.0
 SHORT_WAIT = 60.0
 #: How the groups of pools start that stand for named limits; the others are paths.
 _LIMIT = "limit "
+#: ``{key of a pool: the files that its workers have}``.
+_MOUNTS: dict[str, DataMounts] = {CACHED: "none", CACHED_FILES: "view"}
 
 
 #: Seconds between two writes of a pipeline's record while only its counts and times change.
@@ -362,13 +365,15 @@ class CloudState(PipelineState):
             groups = tuple(path for path in groups if path in (owner, *ancestors(owner)))
         return pool_of(spec, space, groups + _limit_groups(spec))
 
-    def runs_cached(self, pool: Pool) -> bool:
-        """Return whether the workers of a pool run cached commands, which see no data."""
+    def mounts_of(self, pool: Pool) -> DataMounts:
+        """Return the files that the workers of a pool have; cached commands see only their own."""
         if pool.kind is not PoolKind.ONCE:
-            return pool.key == CACHED
+            return _MOUNTS.get(pool.key, "all")
         owner = self.tree.nodes.get(owner_of(pool.key) or "")
         cache = None if owner is None else owner.spec.cache
-        return cache is not None and not cache.has_files
+        if cache is None:
+            return "all"
+        return "view" if cache.has_files else "none"
 
     def full_group(self, path: str) -> str | None:
         """Return the path of a full capacity group above an Exec, or None."""

@@ -230,6 +230,11 @@ class PipelineSteps(PipelineBudgets):
         self.times[command.path] = (ended.queued or ended.started, self.now)
         self._effects.attempts.append(ended)
 
+    def not_stored(self, path: str, reason: str) -> None:
+        """Note why the outcome of a running attempt is not stored in the cache."""
+        if self.cached.pop(path, None) is not None:
+            self.in_flight[path] = changed_record(self.in_flight[path], not_stored=reason)
+
     def _cached(self, ended: AttemptRecord) -> AttemptRecord:
         """Store the outcome of an attempt in the cache, if it may be; return its record."""
         inputs = self.cached.pop(ended.path, None)

@@ -115,6 +115,8 @@ class PipelineWorkers(PipelineSteps):
         self.spend(report.path, dollars_of(pool.size, report.seconds))
         if report.cause is None and node.stop_reason is None:
             self._graft(node, report)
+        if report.not_stored is not None:
+            self.not_stored(report.path, report.not_stored)
         self._ends[report.path] = AttemptEnd(
             report.exit_code,
             report.message,

@@ -15,16 +15,20 @@ from typing import Any
 from chalicelib.aws.clients import Clients
 from chalicelib.aws.errors import client_error, code_of, message_of, throttling
 from chalicelib.data.aws import EfsAccessPoints
-from chalicelib.workers.port import WorkerTask
+from chalicelib.workers.port import DataMounts, WorkerTask
 from conducto.wire.fields import ARM
 from conducto.wire.services import Service, of_form, size_of
+from conducto_core.cache.views import INPUTS_OF_PIPELINE
 from conducto_core.command.task_layout import (
     AGENT,
     CTL,
     DATA_MOUNTS,
+    DATA_OF_AGENT,
     SERVICE_NAMES,
     STOP_TIMEOUT,
     USER,
+    VIEW,
+    VIEW_VOLUME,
     VOLUME,
     AgentVariables,
     user_entry,
@@ -187,10 +191,7 @@ class TaskDefinitions:
         size = size_for(f"pool {task.pool}", task.cpu, task.mem, task.arch)
         is_arm = size.arch == ARM
         shared = {"sourceVolume": VOLUME, "containerPath": CTL}
-        data = [
-            {"sourceVolume": name, "containerPath": place, **({} if task.data else _READ_ONLY)}
-            for name, place in DATA_MOUNTS.items()
-        ]
+        mounts, agent_mounts = _mounts(task.data)
         return {
             "requiresCompatibilities": ["FARGATE"],
             "networkMode": "awsvpc",
@@ -203,7 +204,7 @@ class TaskDefinitions:
                 self._container(
                     AGENT,
                     self._roles.arm_agent_image if is_arm else self._roles.agent_image,
-                    mountPoints=[shared],
+                    mountPoints=[shared, *agent_mounts],
                     memoryReservation=int(AGENT_MEM * _MIB),
                     **({"environment": agent_env} if names else {}),
                 ),
@@ -212,7 +213,7 @@ class TaskDefinitions:
                     cached(task.image, self._roles.caches),
                     entryPoint=user_entry(credentials=self._named(task) is not None),
                     command=[],
-                    mountPoints=[shared, *data],
+                    mountPoints=[shared, *mounts],
                     # A hard limit: otherwise the kernel may kill the agent instead of the command.
                     memory=round((task.mem - beside) * _MIB),
                     **({"environment": [_pair(SERVICE_NAMES, names)]} if names else {}),
@@ -221,7 +222,7 @@ class TaskDefinitions:
             ],
             "volumes": [
                 {"name": VOLUME},
-                *(self._volumes(task) if task.data else ({"name": name} for name in DATA_MOUNTS)),
+                *self._volumes(task),
             ],
         }
 
@@ -238,11 +239,14 @@ class TaskDefinitions:
             **({} if service.ready is None else {"healthCheck": _health(service)}),
         )
 
-    def _volumes(self, task: WorkerTask) -> tuple[dict[str, Any], dict[str, Any]]:
-        return (
-            self._volume("pipeline", self._files.of_pipeline(task.pipeline_id)),
-            self._volume("user", self._user_files(task)),
-        )
+    def _volumes(self, task: WorkerTask) -> tuple[dict[str, Any], ...]:
+        empty_user = {"name": "user"}
+        if task.data == "none":
+            return ({"name": "pipeline"}, empty_user)
+        pipeline = self._volume("pipeline", self._files.of_pipeline(task.pipeline_id))
+        if task.data == "view":
+            return (pipeline, empty_user, {"name": VIEW_VOLUME})
+        return (pipeline, self._volume("user", self._user_files(task)))
 
     def _user_files(self, task: WorkerTask) -> str:
         if task.user_data:
@@ -292,6 +296,23 @@ class TaskDefinitions:
     @property
     def _client(self) -> Any:
         return self._clients.get("ecs")
+
+
+def _mounts(data: DataMounts) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the mounts of data in the container of the user, and in that of the agent."""
+    if data != "view":
+        only = {} if data == "all" else _READ_ONLY
+        return [_mount(name, place, **only) for name, place in DATA_MOUNTS.items()], []
+    user = [
+        _mount(VIEW_VOLUME, DATA_MOUNTS["pipeline"]),
+        _mount("pipeline", INPUTS_OF_PIPELINE, **_READ_ONLY),
+        _mount("user", DATA_MOUNTS["user"], **_READ_ONLY),
+    ]
+    return user, [_mount("pipeline", DATA_OF_AGENT), _mount(VIEW_VOLUME, VIEW)]
+
+
+def _mount(volume: str, place: str, **more: bool) -> dict[str, Any]:
+    return {"sourceVolume": volume, "containerPath": place, **more}
 
 
 #: ECS's limits of a health check: its interval, and the time in which failures do not count.

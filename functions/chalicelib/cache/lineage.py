@@ -1,0 +1,41 @@
+"""The files of the cached commands of a pipeline."""
+
+from collections.abc import Collection, Mapping
+
+from chalicelib.dependencies import Dependencies
+from chalicelib.logs.port import LogKey
+from chalicelib.run.rules.pipeline import CloudPipeline
+from conducto_core.cache.files import FileUse
+from conducto_core.cache.lineage import AttemptFiles, files_of_attempts
+from conducto_core.errors import RefusedError
+from conducto_core.installation.names import contents_directory, pipeline_directory
+from conducto_core.results.outputs import MAX_STREAM
+from conducto_core.run.model.records import AttemptRecord
+
+#: Seconds for reading the files of which no digest is known.
+_SECONDS = 20.0
+
+
+def files_of_commands(cloud: Dependencies, live: CloudPipeline) -> list[AttemptFiles]:
+    """Return the files of cached commands, in the order of the tree.
+
+    Raises:
+        RefusedError: They take too long to read.
+    """
+    places = pipeline_directory(live.id), contents_directory(live.org)
+
+    def use(attempt: AttemptRecord) -> FileUse:
+        key = LogKey(live.id, attempt.path, attempt.number, "files")
+        return FileUse.from_bytes(cloud.logs.read(key, 0, MAX_STREAM))
+
+    def now(patterns: Collection[str]) -> Mapping[str, str]:
+        try:
+            return cloud.data.marks(*places, sorted(patterns), _SECONDS).found
+        except TimeoutError as error:
+            raise RefusedError(
+                f"{live.id}: {error}; files that were read count next time"
+            ) from error
+
+    return files_of_attempts(
+        live.tree, live.record, lambda: cloud.store.attempts(live.id), use, now
+    )
