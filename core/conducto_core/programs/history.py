@@ -6,8 +6,7 @@ from pydantic import Field
 
 from conducto_core.record import Record
 from conducto_core.run.model.params import PipelineId, ProgramParams
-from conducto_core.run.model.states import Cause, State
-from conducto_core.tree.model import NodeType
+from conducto_core.run.model.states import Cause, NodeType, State
 
 #: Maximum differences of each kind in a response.
 MAX_DIFFERENCES = 1000

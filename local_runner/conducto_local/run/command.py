@@ -58,8 +58,8 @@ async def results_of(active: ActiveAttempt, logs: LogDirectory) -> dict[str, byt
     sources = sources_of(active.spec, active.live.tree.nodes)
 
     def read(attempts: Iterable[Attempt]) -> Iterator[bytes]:
-        for path, number in attempts:
-            yield logs.reader(path, number).read("result", 0, MAX_RESULT).data
+        for each in attempts:
+            yield logs.reader(each.path, each.number).read("result", 0, MAX_RESULT).data
 
     found = await asyncio.to_thread(read_sources, sources, read)
     return {**found, **payload_of(active.spec, active.live.pipeline.payload)}

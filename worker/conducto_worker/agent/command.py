@@ -127,6 +127,7 @@ class Execution:
             LostError: The container ended; the result of the command is unknown.
         """
         response, seconds, usable = self._response, 0.0, True
+        cause: Cause | None
         self._shipper.begin(response.path, response.attempt)
         self._heartbeats.running(response.path, response.attempt)
         self._sampler.begin()
