@@ -29,6 +29,9 @@ _ROUTES = (
         re.compile(r"/projects/(?P<repo>[^/]+)/repository/commits/(?P<ref>.+)"),
         "gitlab_commit",
     ),
+    ("GET", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/compare/(?P<refs>.+)"), "github_compare"),
+    ("GET", re.compile(r"/projects/(?P<repo>[^/]+)/repository/compare"), "gitlab_compare"),
+    ("GET", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/pulls/(?P<number>\d+)"), "request"),
     ("POST", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/statuses/(?P<sha>\w+)"), "status"),
     ("POST", re.compile(r"/projects/(?P<repo>[^/]+)/statuses/(?P<sha>\w+)"), "status"),
 )
@@ -41,6 +44,9 @@ class GitHost:
     Attributes:
         files: ``{(repository, commit, path): content}``.
         refs: ``{(repository, branch, tag or HEAD): commit}``.
+        changes: ``{(base, head): [(path, old path, patch)]}``; other comparisons are not found.
+        requests: ``{number: pull request}``.
+        people: ``{login: number}``.
         tokens: The valid tokens.
         statuses: ``(repository, commit, body)`` in the order of the requests.
         down: Every request gets 503.
@@ -50,6 +56,9 @@ class GitHost:
     url: str = ""
     files: dict[tuple[str, str, str], str] = field(default_factory=dict)
     refs: dict[tuple[str, str], str] = field(default_factory=dict)
+    changes: dict[tuple[str, str], list[tuple[str, str, str]]] = field(default_factory=dict)
+    requests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    people: dict[str, int] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=lambda: {"token"})
     statuses: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     down: bool = False
@@ -64,6 +73,8 @@ class GitHost:
         about_apps = self.apps.respond(method, parts.path, token, body)
         if about_apps is not None:
             return about_apps
+        if method == "GET" and parts.path.startswith("/users/"):
+            return self._person(parts.path.removeprefix("/users/"))
         for wanted, pattern, name in _ROUTES:
             match = pattern.fullmatch(parts.path)
             if match and method == wanted:
@@ -93,6 +104,37 @@ class GitHost:
     def _gitlab_commit(self, found: dict[str, str], *_: object) -> tuple[int, object]:
         sha = self.refs.get((found["repo"], found["ref"]))
         return (404, {"message": "Not Found"}) if sha is None else (200, {"id": sha})
+
+    def _person(self, login: str) -> tuple[int, object]:
+        number = self.people.get(login)
+        if number is None:
+            return 404, {"message": "Not Found"}
+        return 200, {"login": login, "id": number, "type": "User"}
+
+    def _github_compare(self, found: dict[str, str], *_: object) -> tuple[int, object]:
+        base, _, head = found["refs"].partition("...")
+        changes = self.changes.get((base, head))
+        if changes is None:
+            return 404, {"message": "Not Found"}
+        files = [
+            {"filename": new, "status": "modified", **({"patch": patch} if patch else {})}
+            | ({} if old == new else {"status": "renamed", "previous_filename": old})
+            for new, old, patch in changes[:300]
+        ]
+        return 200, {"status": "ahead", "files": files}
+
+    def _gitlab_compare(
+        self, _found: dict[str, str], query: dict[str, str], _body: object
+    ) -> tuple[int, object]:
+        changes = self.changes.get((query["from"], query["to"]))
+        if changes is None:
+            return 404, {"message": "404 Ref Not Found"}
+        diffs = [{"new_path": new, "old_path": old, "diff": patch} for new, old, patch in changes]
+        return 200, {"compare_timeout": False, "compare_same_ref": False, "diffs": diffs}
+
+    def _request(self, found: dict[str, str], *_: object) -> tuple[int, object]:
+        request = self.requests.get(found["number"])
+        return (404, {"message": "Not Found"}) if request is None else (200, request)
 
     def _status(
         self, found: dict[str, str], _query: object, body: dict[str, Any]

@@ -41,9 +41,13 @@ APP_HOOK = "~github"
 MISSED_MINUTES = 10
 _RECORD = "github"
 _KEY, _WEBHOOK, _START = "private_key", "webhook_secret", "start"
-_EVENTS = ("push", "pull_request", "create", "delete")
+_EVENTS = ("push", "pull_request", "create", "delete", "merge_group", "issue_comment", "check_run")
+#: Of the App. Tokens have those that they need; a person may not have accepted newer ones.
 _PERMISSIONS = {
+    "checks": "write",
     "contents": "read",
+    "issues": "read",
+    "merge_queues": "read",
     "metadata": "read",
     "pull_requests": "read",
     "statuses": "write",
