@@ -1,6 +1,6 @@
 """Comments on pull requests, and buttons of checks: what members at GitHub request.
 
-The trigger maps numbers of people at GitHub to members; a person acts with the member's permissions.
+The trigger maps numbers of people at GitHub to members, whose permissions they have.
 """
 
 import asyncio
