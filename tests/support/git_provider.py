@@ -16,11 +16,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from support.github_apps import GithubApps
+from support.github_checks import CheckRuns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ROUTES = (
+    (
+        "GET",
+        re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/commits/(?P<sha>\w+)/check-runs"),
+        "checks",
+    ),
+    ("POST", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/check-runs"), "new_check"),
+    ("PATCH", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/check-runs/(?P<id>\d+)"), "check"),
     ("GET", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/contents/(?P<path>.+)"), "file"),
     ("GET", re.compile(r"/projects/(?P<repo>[^/]+)/repository/files/(?P<path>.+)"), "file"),
     ("GET", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/commits/(?P<ref>.+)"), "github_commit"),
@@ -37,6 +45,16 @@ _ROUTES = (
 )
 
 
+#: ``{route: (permission, access)}`` that a token of an App needs; the others read contents.
+_PERMISSIONS = {
+    "status": ("statuses", "write"),
+    "new_check": ("checks", "write"),
+    "check": ("checks", "write"),
+    "checks": ("checks", "read"),
+    "request": ("pull_requests", "read"),
+}
+
+
 @dataclass
 class GitHost:
     """The server.
@@ -51,6 +69,7 @@ class GitHost:
         statuses: ``(repository, commit, body)`` in the order of the requests.
         down: Every request gets 503.
         apps: The GitHub Apps.
+        checks: The check runs.
     """
 
     url: str = ""
@@ -63,6 +82,7 @@ class GitHost:
     statuses: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     down: bool = False
     apps: GithubApps = field(default_factory=GithubApps)
+    checks: CheckRuns = field(default_factory=CheckRuns)
 
     def respond(
         self, method: str, target: str, token: str, body: dict[str, Any]
@@ -75,17 +95,45 @@ class GitHost:
             return about_apps
         if method == "GET" and parts.path.startswith("/users/"):
             return self._person(parts.path.removeprefix("/users/"))
+        return self._routed(method, parts.path, parts.query, token, body)
+
+    def _routed(
+        self, method: str, path: str, text: str, token: str, body: dict[str, Any]
+    ) -> tuple[int, object]:
         for wanted, pattern, name in _ROUTES:
-            match = pattern.fullmatch(parts.path)
+            match = pattern.fullmatch(path)
             if match and method == wanted:
                 found = {key: unquote(value) for key, value in match.groupdict().items()}
-                of_app = self.apps.allows(token, found["repo"], write=name == "status")
-                if token not in self.tokens and not of_app:
+                if token not in self.tokens and not self.apps.is_token(token):
                     return 401, {"message": "Bad credentials"}
-                query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+                needed = _PERMISSIONS.get(name, ("contents", "read"))
+                if not self._may(token, found["repo"], needed):
+                    return 403, {"message": "Resource not accessible by integration"}
+                query = {key: values[0] for key, values in parse_qs(text).items()}
                 response: tuple[int, object] = getattr(self, f"_{name}")(found, query, body)
                 return response
         return 404, {"message": "Not Found"}
+
+    def _may(self, token: str, repository: str, needed: tuple[str, str]) -> bool:
+        """Return whether a token is for a request; those of persons have no checks."""
+        if token in self.tokens:
+            return needed[0] != "checks"
+        return self.apps.allows(token, repository, *needed)
+
+    def _new_check(
+        self, found: dict[str, str], _query: object, body: dict[str, Any]
+    ) -> tuple[int, object]:
+        return self.checks.create(found["repo"], body)
+
+    def _check(
+        self, found: dict[str, str], _query: object, body: dict[str, Any]
+    ) -> tuple[int, object]:
+        return self.checks.update(found["repo"], int(found["id"]), body)
+
+    def _checks(
+        self, found: dict[str, str], query: dict[str, str], _body: object
+    ) -> tuple[int, object]:
+        return self.checks.listed(found["repo"], found["sha"], query["check_name"])
 
     def _file(
         self, found: dict[str, str], query: dict[str, str], _body: object
@@ -171,7 +219,7 @@ def git_host() -> Iterator[GitHost]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        do_POST = do_GET  # noqa: N815  the name that http.server calls
+        do_POST = do_PATCH = do_GET  # noqa: N815  the names that http.server calls
 
         def log_message(self, *_args: object) -> None:
             """Say nothing."""

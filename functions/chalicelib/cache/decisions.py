@@ -40,7 +40,10 @@ _ON_MACHINES = "files are cached on machines of users, and not in the cloud yet"
 BATCH = 200
 #: Maximum bytes of the packed streams of an entry.
 MAX_STREAMS = 300 << 10
-_STREAMS: tuple[Stream, ...] = ("result", "metrics", "stdout", "stderr")
+_STREAMS: tuple[Stream, ...] = (
+    *("result", "metrics", "annotations", "tests", "coverage"),
+    *("stdout", "stderr"),
+)
 R = TypeVar("R")
 
 

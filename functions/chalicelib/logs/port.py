@@ -8,7 +8,16 @@ from conducto_core.command.output import LineTime
 
 #: Output streams, and the resource usage of the command.
 Stream = Literal[
-    "stdout", "stderr", "resources", "result", "metrics", "artifacts", "tests", "services"
+    "stdout",
+    "stderr",
+    "resources",
+    "result",
+    "metrics",
+    "artifacts",
+    "annotations",
+    "tests",
+    "coverage",
+    "services",
 ]
 
 

@@ -16,6 +16,7 @@ from chalicelib.run.port import all_records
 from chalicelib.run.processor import CommandProcessor
 from conducto_core.api.operation import Permission
 from conducto_core.approvals.model import DecideApproval
+from conducto_core.checks.rules import APPROVE, RERUN
 from conducto_core.errors import RefusedError
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import PipelineRecord
@@ -23,7 +24,7 @@ from conducto_core.run.model.requests import Action, ControlRequest
 from conducto_core.triggers import model as t
 from conducto_core.triggers.rules.launch import is_of_request
 
-RUN, RERUN, CANCEL, APPROVE = "run", "rerun", "cancel", "approve"
+RUN, CANCEL = "run", "cancel"
 #: Ends a pipeline with a result, so that its commit gets a status; a pause would leave it open.
 KILL_ALL = ControlRequest(action=Action.KILL, paths=("/",))
 _COMMANDS = "run [SECTION], rerun, cancel"

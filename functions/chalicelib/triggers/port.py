@@ -1,8 +1,8 @@
 """Git triggers: the webhooks that were received, and the providers' APIs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from chalicelib.people.port import NamedRecords
 from conducto.integrations.http import DeliveryError
@@ -121,6 +121,15 @@ class GitProvider(Protocol):
 
     def person_id(self, trigger: Trigger, token: str | None, login: str) -> str:
         """Return the number of a person; raises `DeliveryError`."""
+
+    def set_check(
+        self, trigger: Trigger, token: str, sha: str, bodies: Sequence[Mapping[str, Any]]
+    ) -> bool:
+        """Create or update the check run of a pipeline; return False if the token may not.
+
+        Raises:
+            DeliveryError: The provider did not accept it.
+        """
 
     def set_status(
         self, trigger: Trigger, token: str, sha: str, description: str, page: str | None

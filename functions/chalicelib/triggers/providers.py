@@ -3,7 +3,9 @@
 import base64
 import binascii
 import time
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
@@ -14,11 +16,14 @@ from conducto.integrations.http import (
     DeliveryError,
     NoRedirect,
     NotFoundDeliveryError,
+    RefusedDeliveryError,
     check_url,
     get_json,
     is_this_machine,
+    post_json,
 )
 from conducto.integrations.public_address import PublicHandler
+from conducto_core.checks.rules import open_check
 from conducto_core.images.references import without_password
 from conducto_core.notifications.channels import CommitStatus, Settings, post_status
 from conducto_core.triggers.model import GitEvent, Trigger
@@ -98,6 +103,27 @@ class GitProviders:
         if not isinstance(found.get("id"), int):
             raise DeliveryError(f"the provider returned no number of {login}")
         return str(found["id"])
+
+    def set_check(
+        self, trigger: Trigger, token: str, sha: str, bodies: Sequence[Mapping[str, Any]]
+    ) -> bool:
+        """Create or update the check run of a pipeline; return False if the token may not."""
+        api, name = _api(trigger), repository_of(trigger.repository)
+        try:
+            listed = self._get(trigger, token, api.checks_path(name, sha, str(bodies[0]["name"])))
+            runs = listed.get("check_runs")
+            number = open_check(runs if isinstance(runs, list) else [], bodies[0]["external_id"])
+            for body in bodies:
+                url = api_of(trigger, self._settings) + api.check_path(name, number)
+                method = "POST" if number is None else "PATCH"
+                public_only = self._settings.public_only
+                made = post_json(url, body, token, public_only=public_only, method=method)
+                number = int(made["id"]) if number is None else number
+        except RefusedDeliveryError:
+            return False
+        except (KeyError, ValueError, TypeError) as error:
+            raise DeliveryError("GitHub returned no number of the check run") from error
+        return True
 
     def set_status(
         self, trigger: Trigger, token: str, sha: str, description: str, page: str | None

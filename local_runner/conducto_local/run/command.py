@@ -13,15 +13,15 @@ from conducto_core.command.output import PrintedTreeError, TreeExtractor
 from conducto_core.command.server import Part
 from conducto_core.command.text import script_of
 from conducto_core.diagnosis.rules.first_error import ErrorFinder
+from conducto_core.results.collecting import collect_outputs
 from conducto_core.results.model import OutputSummary
-from conducto_core.results.outputs import CollectedOutputs, LiveOutputs, collect
+from conducto_core.results.outputs import CollectedOutputs, LiveOutputs
 from conducto_core.results.rules import Attempt, payload_of, read_sources, sources_of
 from conducto_core.run.model.records import FirstError
 from conducto_core.run.model.states import Cause, StopReason
 from conducto_core.run.rules.outcomes import AttemptEnd, cause_of_exit
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.services.rules import OutputLines, variables
-from conducto_core.test_results.junit import with_tests
 from conducto_core.tree.model import Pipeline
 from conducto_core.tree.rules.resolve import Limits
 from conducto_local.engine.port import BuiltImage, EngineError, Exit, Job
@@ -237,7 +237,7 @@ async def _run(
         done = await container.worker.run(job, output.write)
         if done.files:
             output.finish()
-            outputs = await asyncio.to_thread(_collect, done.files, mask)
+            outputs = await asyncio.to_thread(collect_outputs, done.files, mask)
             _store(outputs, writer)
     finally:
         sampler.end()
@@ -260,10 +260,6 @@ def _first_error(log: LogDirectory, active: ActiveAttempt) -> FirstError | None:
                 finder.feed(stream, data)
                 offset += len(data)
     return finder.result()
-
-
-def _collect(files: Mapping[str, bytes], mask: Mask) -> CollectedOutputs:
-    return with_tests(collect(files, mask), files, mask)
 
 
 def _store(outputs: CollectedOutputs, writer: LogWriter) -> None:

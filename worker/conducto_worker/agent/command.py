@@ -11,11 +11,11 @@ from conducto_core.command.masking import Mask
 from conducto_core.command.output import PrintedTreeError, TreeExtractor
 from conducto_core.command.server import Finished, Stream
 from conducto_core.diagnosis.rules.first_error import ErrorFinder
+from conducto_core.results.collecting import collect_outputs
 from conducto_core.results.model import OutputSummary
-from conducto_core.results.outputs import LiveOutputs, collect
+from conducto_core.results.outputs import LiveOutputs
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.outcomes import cause_of_exit
-from conducto_core.test_results.junit import with_tests
 from conducto_core.workers.model import ClaimResponse, Report
 from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import LogShipper
@@ -161,8 +161,7 @@ class Execution:
         """Send the result, metrics and artifacts, and warnings at the end of stderr."""
         if finished is None or not finished.files:
             return None
-        collected = collect(finished.files, self._mask)
-        outputs = with_tests(collected, finished.files, self._mask)
+        outputs = collect_outputs(finished.files, self._mask)
         self._close_output()
         self._send("stderr", outputs.warning_text)
         for stream, data in outputs.streams.items():
