@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     )
     from conducto.main import main
     from conducto.maps import map as map  # noqa: A004 (`co.map`)
-    from conducto.results import artifact, metric, payload, result
+    from conducto.results import annotate, artifact, metric, payload, result
     from conducto.shards import shard
     from conducto.tree.approve import Approve
     from conducto.tree.image import Image, relpath
@@ -104,6 +104,7 @@ _HOMES = {
     "Service": "wire.services",
     "Serial": "tree.nodes",
     "TreeError": "errors",
+    "annotate": "results",
     "artifact": "results",
     "checkpoint_dir": "data.location",
     "env_bool": "util",
@@ -187,6 +188,7 @@ __all__ = [
     "Serial",
     "TreeError",
     "aio",
+    "annotate",
     "api",
     "artifact",
     "callback",

@@ -286,6 +286,40 @@ def artifact(path: Any, title: str = "") -> str:
     return name
 
 
+def annotate(
+    file: Any, line: Optional[int] = None, level: str = "error", message: str = "", title: str = ""
+) -> None:
+    """Add a message about a line of a file to the node, its diagnosis and the check of the commit.
+
+    ``co.annotate("src/app.py", 12, "warning", "unused name", title="Lint")``
+
+    Args:
+        file: Its path, relative to the directory of the code, or absolute.
+        line: Counted from 1; None for the whole file.
+        level: ``error``, ``warning`` or ``notice``.
+        message: The message; at most 4,000 characters are kept.
+        title: Its title.
+
+    Raises:
+        ValueError: The level is another word, the line is less than 1, or a text is empty.
+    """
+    name = os.fspath(file)
+    if level not in outputs.LEVELS:
+        raise ValueError(f"the level must be error, warning or notice, got {level!r}")
+    if line is not None and (isinstance(line, bool) or not isinstance(line, int) or line < 1):
+        raise ValueError(f"the line of an annotation must be 1 or more, got {line!r}")
+    if not name or not str(message).strip():
+        raise ValueError("an annotation needs a file and a message")
+    target = _file(outputs.ANNOTATIONS)
+    if target is None:
+        return
+    import json
+
+    text = str(message).strip()[: outputs.MAX_ANNOTATION]
+    entry = {"file": name, "line": line or 0, "level": level, "message": text, "title": title}
+    _write(target, json.dumps(entry) + "\n", "a")
+
+
 def _name_in_data(file: str) -> str:
     """Return the name of a file in the pipeline's data, after copying it there if needed."""
     from conducto.data import pipeline

@@ -358,6 +358,7 @@ class AsyncPipeline(Twin[Pipeline]):
     archive = awaitable(Pipeline.archive)
     delete = awaitable(Pipeline.delete)
     metrics = awaitable(Pipeline.metrics)
+    annotations = awaitable(Pipeline.annotations)
     tests = awaitable(Pipeline.tests)
     reset = awaitable(Pipeline.reset)
     rerun = awaitable(Pipeline.rerun)

@@ -14,6 +14,8 @@ from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.transport.port import Body, Reply, StreamLostError, Transport
 from conducto_core.activity.model import Activity, ActivityParams
 from conducto_core.activity.operations import GET_ACTIVITY
+from conducto_core.annotations.model import AnnotationList, AnnotationParams
+from conducto_core.annotations.operations import LIST_ANNOTATIONS
 from conducto_core.api.operation import API_ROOT, IDEMPOTENCY_KEY, AnyOperation, Operation
 from conducto_core.approvals import operations as approvals
 from conducto_core.approvals.model import DecideApproval
@@ -378,6 +380,10 @@ class Client:
         """Return the metrics of an attempt, by default the newest."""
         query = MetricParams(id=pipeline_id, path=path, attempt=attempt)
         return self.call(results.METRICS, query).metrics
+
+    def annotations(self, query: AnnotationParams) -> AnnotationList:
+        """Return the annotations of a pipeline, errors first."""
+        return self.call(LIST_ANNOTATIONS, query)
 
     def pipeline_tests(self, query: PipelineTestParams) -> PipelineTests:
         """Return the tests of a pipeline, failures first."""

@@ -17,6 +17,7 @@ from conducto_client.nodes import NodeHandle
 from conducto_client.notebook import progress_for
 from conducto_client.target import Target, TargetName, checked
 from conducto_client.watching import Watcher, missing
+from conducto_core.annotations.model import AnnotationList, AnnotationParams
 from conducto_core.approvals.model import WaitingApproval
 from conducto_core.programs.history import ComparisonParams, PipelineComparison
 from conducto_core.programs.model import LaunchAgain, StartProgram
@@ -253,6 +254,15 @@ class Pipeline(PipelineIdentity):
         """
         query = checked(PipelineTestParams, id=self.id, only=only, limit=limit)
         return self._target.read(lambda client: client.pipeline_tests(query))
+
+    def annotations(self, *, limit: int = 200) -> AnnotationList:
+        """Return the messages about lines of files of the newest attempts, errors first.
+
+        Args:
+            limit: Maximum number of annotations.
+        """
+        query = checked(AnnotationParams, id=self.id, limit=limit)
+        return self._target.read(lambda client: client.annotations(query))
 
     def compare(self, other: "Pipeline", *, limit: int = 100) -> PipelineComparison:
         """Return the differences from another pipeline to this one.

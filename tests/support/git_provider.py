@@ -16,11 +16,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from support.github_apps import GithubApps
+from support.github_checks import CheckRuns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ROUTES = (
+    (
+        "GET",
+        re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/commits/(?P<sha>\w+)/check-runs"),
+        "checks",
+    ),
+    ("POST", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/check-runs"), "new_check"),
+    ("PATCH", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/check-runs/(?P<id>\d+)"), "check"),
     ("GET", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/contents/(?P<path>.+)"), "file"),
     ("GET", re.compile(r"/projects/(?P<repo>[^/]+)/repository/files/(?P<path>.+)"), "file"),
     ("GET", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/commits/(?P<ref>.+)"), "github_commit"),
@@ -29,9 +37,22 @@ _ROUTES = (
         re.compile(r"/projects/(?P<repo>[^/]+)/repository/commits/(?P<ref>.+)"),
         "gitlab_commit",
     ),
+    ("GET", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/compare/(?P<refs>.+)"), "github_compare"),
+    ("GET", re.compile(r"/projects/(?P<repo>[^/]+)/repository/compare"), "gitlab_compare"),
+    ("GET", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/pulls/(?P<number>\d+)"), "request"),
     ("POST", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/statuses/(?P<sha>\w+)"), "status"),
     ("POST", re.compile(r"/projects/(?P<repo>[^/]+)/statuses/(?P<sha>\w+)"), "status"),
 )
+
+
+#: ``{route: (permission, access)}`` that a token of an App needs; the others read contents.
+_PERMISSIONS = {
+    "status": ("statuses", "write"),
+    "new_check": ("checks", "write"),
+    "check": ("checks", "write"),
+    "checks": ("checks", "read"),
+    "request": ("pull_requests", "read"),
+}
 
 
 @dataclass
@@ -41,19 +62,27 @@ class GitHost:
     Attributes:
         files: ``{(repository, commit, path): content}``.
         refs: ``{(repository, branch, tag or HEAD): commit}``.
+        changes: ``{(base, head): [(path, old path, patch)]}``; other comparisons are not found.
+        requests: ``{number: pull request}``.
+        people: ``{login: number}``.
         tokens: The valid tokens.
         statuses: ``(repository, commit, body)`` in the order of the requests.
         down: Every request gets 503.
         apps: The GitHub Apps.
+        checks: The check runs.
     """
 
     url: str = ""
     files: dict[tuple[str, str, str], str] = field(default_factory=dict)
     refs: dict[tuple[str, str], str] = field(default_factory=dict)
+    changes: dict[tuple[str, str], list[tuple[str, str, str]]] = field(default_factory=dict)
+    requests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    people: dict[str, int] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=lambda: {"token"})
     statuses: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     down: bool = False
     apps: GithubApps = field(default_factory=GithubApps)
+    checks: CheckRuns = field(default_factory=CheckRuns)
 
     def respond(
         self, method: str, target: str, token: str, body: dict[str, Any]
@@ -64,17 +93,47 @@ class GitHost:
         about_apps = self.apps.respond(method, parts.path, token, body)
         if about_apps is not None:
             return about_apps
+        if method == "GET" and parts.path.startswith("/users/"):
+            return self._person(parts.path.removeprefix("/users/"))
+        return self._routed(method, parts.path, parts.query, token, body)
+
+    def _routed(
+        self, method: str, path: str, text: str, token: str, body: dict[str, Any]
+    ) -> tuple[int, object]:
         for wanted, pattern, name in _ROUTES:
-            match = pattern.fullmatch(parts.path)
+            match = pattern.fullmatch(path)
             if match and method == wanted:
                 found = {key: unquote(value) for key, value in match.groupdict().items()}
-                of_app = self.apps.allows(token, found["repo"], write=name == "status")
-                if token not in self.tokens and not of_app:
+                if token not in self.tokens and not self.apps.is_token(token):
                     return 401, {"message": "Bad credentials"}
-                query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+                needed = _PERMISSIONS.get(name, ("contents", "read"))
+                if not self._may(token, found["repo"], needed):
+                    return 403, {"message": "Resource not accessible by integration"}
+                query = {key: values[0] for key, values in parse_qs(text).items()}
                 response: tuple[int, object] = getattr(self, f"_{name}")(found, query, body)
                 return response
         return 404, {"message": "Not Found"}
+
+    def _may(self, token: str, repository: str, needed: tuple[str, str]) -> bool:
+        """Return whether a token is for a request; those of persons have no checks."""
+        if token in self.tokens:
+            return needed[0] != "checks"
+        return self.apps.allows(token, repository, *needed)
+
+    def _new_check(
+        self, found: dict[str, str], _query: object, body: dict[str, Any]
+    ) -> tuple[int, object]:
+        return self.checks.create(found["repo"], body)
+
+    def _check(
+        self, found: dict[str, str], _query: object, body: dict[str, Any]
+    ) -> tuple[int, object]:
+        return self.checks.update(found["repo"], int(found["id"]), body)
+
+    def _checks(
+        self, found: dict[str, str], query: dict[str, str], _body: object
+    ) -> tuple[int, object]:
+        return self.checks.listed(found["repo"], found["sha"], query["check_name"])
 
     def _file(
         self, found: dict[str, str], query: dict[str, str], _body: object
@@ -93,6 +152,37 @@ class GitHost:
     def _gitlab_commit(self, found: dict[str, str], *_: object) -> tuple[int, object]:
         sha = self.refs.get((found["repo"], found["ref"]))
         return (404, {"message": "Not Found"}) if sha is None else (200, {"id": sha})
+
+    def _person(self, login: str) -> tuple[int, object]:
+        number = self.people.get(login)
+        if number is None:
+            return 404, {"message": "Not Found"}
+        return 200, {"login": login, "id": number, "type": "User"}
+
+    def _github_compare(self, found: dict[str, str], *_: object) -> tuple[int, object]:
+        base, _, head = found["refs"].partition("...")
+        changes = self.changes.get((base, head))
+        if changes is None:
+            return 404, {"message": "Not Found"}
+        files = [
+            {"filename": new, "status": "modified", **({"patch": patch} if patch else {})}
+            | ({} if old == new else {"status": "renamed", "previous_filename": old})
+            for new, old, patch in changes[:300]
+        ]
+        return 200, {"status": "ahead", "files": files}
+
+    def _gitlab_compare(
+        self, _found: dict[str, str], query: dict[str, str], _body: object
+    ) -> tuple[int, object]:
+        changes = self.changes.get((query["from"], query["to"]))
+        if changes is None:
+            return 404, {"message": "404 Ref Not Found"}
+        diffs = [{"new_path": new, "old_path": old, "diff": patch} for new, old, patch in changes]
+        return 200, {"compare_timeout": False, "compare_same_ref": False, "diffs": diffs}
+
+    def _request(self, found: dict[str, str], *_: object) -> tuple[int, object]:
+        request = self.requests.get(found["number"])
+        return (404, {"message": "Not Found"}) if request is None else (200, request)
 
     def _status(
         self, found: dict[str, str], _query: object, body: dict[str, Any]
@@ -129,7 +219,7 @@ def git_host() -> Iterator[GitHost]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        do_POST = do_GET  # noqa: N815  the name that http.server calls
+        do_POST = do_PATCH = do_GET  # noqa: N815  the names that http.server calls
 
         def log_message(self, *_args: object) -> None:
             """Say nothing."""

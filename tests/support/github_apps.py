@@ -52,6 +52,8 @@ class GithubApps:
         tokens: ``{token: (repositories, permissions, end)}``.
         deliveries: The webhooks that were sent, the newest first.
         redelivered: Ids of those that were requested again.
+        granted: The permissions that the owner of the repositories accepted; None: those of a
+            token.
         refused: Why each request without a right proof was refused.
     """
 
@@ -61,6 +63,7 @@ class GithubApps:
     codes: dict[str, App] = field(default_factory=dict)
     installed: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, tuple[list[str], dict[str, str], float]] = field(default_factory=dict)
+    granted: dict[str, str] | None = None
     refused: list[str] = field(default_factory=list)
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     redelivered: list[int] = field(default_factory=list)
@@ -115,11 +118,15 @@ class GithubApps:
         self.redelivered.append(int(number or 0))
         return 202, {}
 
-    def allows(self, token: str, repository: str, *, write: bool) -> bool:
+    def is_token(self, token: str) -> bool:
+        """Return whether a token is one of an installation, and not expired."""
+        return token in self.tokens and self.clock() < self.tokens[token][2]
+
+    def allows(self, token: str, repository: str, permission: str, access: str) -> bool:
         """Return whether a token of an installation is for a request about a repository."""
-        repositories, permissions, end = self.tokens.get(token, ([], {}, 0.0))
-        may = permissions.get("statuses") == "write" if write else "contents" in permissions
-        return repository in repositories and self.clock() < end and may
+        repositories, permissions, _ = self.tokens[token]
+        granted = permissions.get(permission)
+        return repository in repositories and granted in {access, "write"}
 
     def _keys(self, code: str) -> tuple[int, object]:
         app = self.codes.pop(code, None)
@@ -149,6 +156,14 @@ class GithubApps:
         wanted = [name for name in known if name.partition("/")[2] in body["repositories"]]
         if not wanted:
             return 422, {"message": "There is at least one repository that does not exist"}
+        refused = sorted(
+            name
+            for name, access in body["permissions"].items()
+            if self.granted is not None and self.granted.get(name) not in {access, "write"}
+        )
+        if refused:
+            text = "The permissions requested are not granted to this installation."
+            return 422, {"message": text}
         made = f"ghs_{secrets.token_hex(18)}"
         end = self.clock() + _TOKEN_SECONDS
         self.tokens[made] = (wanted, body["permissions"], end)

@@ -45,6 +45,48 @@ def github_pull_request(*, fork: bool = False, action: str = "opened") -> dict[s
     }
 
 
+def github_merge_group(action: str = "checks_requested") -> dict[str, Any]:
+    return {
+        "action": action,
+        "merge_group": {
+            "head_sha": SHA,
+            "head_ref": f"refs/heads/gh-readonly-queue/main/pr-7-{'b' * 40}",
+            "base_sha": "b" * 40,
+            "base_ref": "refs/heads/main",
+            "head_commit": {"message": "Merge #7"},
+        },
+        "repository": _github_repository(),
+        "sender": {"login": "github-merge-queue[bot]", "id": 118344674},
+    }
+
+
+def github_comment(text: str, *, login: str = "octocat", number: int = 583231) -> dict[str, Any]:
+    return {
+        "action": "created",
+        "issue": {"number": 7, "title": "Add a feature", "pull_request": {"url": "https://x"}},
+        "comment": {"id": 1, "body": text, "author_association": "MEMBER"},
+        "repository": _github_repository(),
+        "sender": {"login": login, "id": number},
+    }
+
+
+def github_check(
+    pipeline: str, action: str, button: str = "", *, repository: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    return {
+        "action": action,
+        **({"requested_action": {"identifier": button}} if button else {}),
+        "check_run": {
+            "id": 1,
+            "head_sha": SHA,
+            "external_id": pipeline,
+            "check_suite": {"head_branch": "main"},
+        },
+        "repository": repository or _github_repository(),
+        "sender": {"login": "octocat", "id": 583231},
+    }
+
+
 def github_ref(ref: str, ref_type: str) -> dict[str, Any]:
     return {
         "ref": ref,

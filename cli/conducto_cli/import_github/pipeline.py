@@ -123,7 +123,7 @@ class _Workflow:
                 del job.node.params["image"]
         if (group := item.get("concurrency")) is not None:
             self._report(
-                group.line, "a group of which one runs; duplicate = SLEEP_OLD in .conducto.cfg"
+                group.line, "a group of which one runs; duplicate = CANCEL_OLD in .conducto.cfg"
             )
         functions = [self._function(self._jobs[name]) for name in self._functions]
         self.functions = [self._main(self._tree(needs)), *functions]

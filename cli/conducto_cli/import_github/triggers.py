@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conducto_cli.import_github.workflow import EMPTY, Item
+from conducto_core.triggers.rules.patterns import NamePatternError, parse_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,10 @@ _SECTIONS = {
     "push.branches": ("push", "branch"),
     "push.tags": ("create-tag", "tag"),
     "pull_request.branches": ("pr", "base_branch"),
+    "merge_group.branches": ("merge-group", "base_branch"),
 }
+_PATHS = {"paths": "", "paths-ignore": "!"}
+_WITH_PATHS = ("push", "pull_request")
 _MANUAL = {"workflow_dispatch", "workflow_call"}
 _OF_ALL = {"sha": "{sha}", "user": "{user}", "repository": "{repository}"}
 #: ``{section: {parameter: argument}}``. A pull request has no value for ``branch``, because a fork
@@ -24,6 +28,7 @@ _OF_ALL = {"sha": "{sha}", "user": "{user}", "repository": "{repository}"}
 _ARGUMENTS = {
     "push": {"event": "push", "branch": "{branch}", **_OF_ALL},
     "create-tag": {"event": "push", "tag": "{tag}", **_OF_ALL},
+    "merge-group": {"event": "merge_group", "base_branch": "{base_branch}", **_OF_ALL},
     "pr": {
         "event": "pull_request",
         "head_branch": "{branch}",
@@ -72,8 +77,10 @@ def triggers(
             continue
         if not keys and name not in _MANUAL:
             report(event.line, f"the event {name}; a generic trigger can launch the pipeline")
+        paths = _paths(event) if name in _WITH_PATHS else []
         for key, item in event.fields().items():
-            if key not in keys and name not in _MANUAL:
+            is_known = key in keys or (bool(paths) and key in _PATHS)
+            if not is_known and name not in _MANUAL:
                 report(item.line, f"{key} of {name}; the pipeline starts for all of them")
         for key in [key for key in keys if event.get(key) is not None] or [*keys][:1]:
             section, tested = _SECTIONS[keys[key]]
@@ -85,4 +92,20 @@ def triggers(
             if patterns and not {"*", "**"} & {*patterns}:
                 tests = [f"{{{tested}}} == {each.replace('**', '*')}" for each in patterns]
                 yield f"    filter = {' || '.join(tests).replace('== !', '!= ')}"
+            if paths and section != "create-tag":  # GitHub ignores them for tags, too
+                yield f"    paths = {' '.join(paths)}"
             yield '    install_pip = ["conducto"]'
+
+
+def _paths(event: Item) -> list[str]:
+    """Return the patterns of changed files; none if one has no counterpart."""
+    words = [
+        sign + each.text.replace("**.", "**/*.").lstrip("/")
+        for key, sign in _PATHS.items()
+        for each in (event.get(key) or EMPTY).each()
+    ]
+    try:
+        parse_patterns(" ".join(words), are_paths=True)
+    except NamePatternError:
+        return []
+    return words

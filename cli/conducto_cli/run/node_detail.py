@@ -14,6 +14,7 @@ from conducto_cli.target import lookup as selection
 from conducto_cli.text.text import WIDEST, Line, Marks, Role, TextSpan, printable, table
 from conducto_cli.view.rows import ROLE_OF_STATE, place, progress
 from conducto_client import Client
+from conducto_core.annotations.model import AnnotationParams, NodeAnnotation, line_of
 from conducto_core.approvals.model import ApprovalView
 from conducto_core.command.server import FORKED
 from conducto_core.command.usage import SHORTEST_SECONDS, summary
@@ -26,6 +27,7 @@ from conducto_core.run.model.states import FAILED
 
 _MAX_ATTEMPTS = 20
 _MAX_RESULT_LINES = 50
+_MAX_NOTES = 50
 _MESSAGE_COLUMNS = 100
 #: Failures that are named of a group.
 _MAX_FAILURES = 5
@@ -50,7 +52,9 @@ def show_node(client: Client, pipeline_id: str, text: str, *, json: bool) -> int
             if words is not None:
                 used[each.number] = words
         lines = _lines(detail, page().marks, used, _failures(client, pipeline_id, detail.node))
-        write_lines(chain(lines, _outputs(client, pipeline_id, detail.node)))
+        notes = map(line_of, _annotations(client, pipeline_id, detail.node))
+        problems = _section("problems", map(printable, notes))
+        write_lines(chain(lines, problems, _outputs(client, pipeline_id, detail.node)))
     return DONE
 
 
@@ -128,6 +132,16 @@ def _asked(approval: ApprovalView) -> list[str]:
     return [*lines, f"decided by: {deciders}"] if deciders else lines
 
 
+def _annotations(client: Client, pipeline_id: str, node: NodeView) -> Sequence[NodeAnnotation]:
+    """Return the annotations of the newest attempt of an Exec, if it may have some."""
+    newest = node.attempts[-1] if node.attempts else None
+    noted = newest is not None and newest.outputs is not None and newest.outputs.annotations
+    if newest is None or not (noted or newest.state in FAILED):
+        return ()
+    query = AnnotationParams(id=pipeline_id, path=node.path, limit=_MAX_NOTES)
+    return client.annotations(query).annotations
+
+
 def _outputs_document(client: Client, pipeline_id: str, node: NodeView) -> dict[str, Any]:
     """Return the result, metrics and artifacts of the newest attempt that left any."""
     attempt = _attempt_with_outputs(node)
@@ -135,6 +149,8 @@ def _outputs_document(client: Client, pipeline_id: str, node: NodeView) -> dict[
         return {}
     place: dict[str, Any] = {"path": node.path, "attempt": attempt.number}
     document: dict[str, Any] = {}
+    if notes := _annotations(client, pipeline_id, node):
+        document["annotations"] = [each.model_dump(mode="json") for each in notes]
     if attempt.outputs.result is not None:
         document["result"] = client.get_result(pipeline_id, **place).value
     if attempt.outputs.metrics:

@@ -44,7 +44,13 @@ _NONE = "no triggers yet; add one: conducto trigger add NAME --repository URL"
 _COLUMNS = ("NAME", "PROVIDER", "REPOSITORY", "FORKS", "OWNER", "TOKEN")
 _DELIVERY_COLUMNS = ("TIME", "EVENT", "BRANCH", "RESULT", "PIPELINE", "ID")
 #: Fields by which the event of a webhook of GitHub and GitLab is recognised.
-_GITHUB_KINDS = (("pull_request", "pull_request"), ("pusher", "push"), ("head_commit", "push"))
+_GITHUB_KINDS = (
+    ("pull_request", "pull_request"),
+    ("merge_group", "merge_group"),
+    ("comment", "issue_comment"),
+    ("pusher", "push"),
+    ("head_commit", "push"),
+)
 _GITLAB_KINDS = {
     "push": "Push Hook",
     "tag_push": "Tag Push Hook",
@@ -64,7 +70,8 @@ _STEPS = {
     "github": _Steps(
         "Create a webhook at {}",
         "secret",
-        "events        pushes, pull requests, branch or tag creation and deletion",
+        "events        pushes, pull requests, branch or tag creation and deletion, merge groups, "
+        "issue comments",
     ),
     "gitlab": _Steps(
         "Create a webhook at {}",
@@ -122,6 +129,12 @@ def add_arguments(parser: Parser) -> None:
     testing.add_argument("--config", metavar="FILE", default=".conducto.cfg")
     testing.add_argument(
         "--name", metavar="EVENT", help="the X-GitHub-Event or X-Gitlab-Event of the webhook"
+    )
+    testing.add_argument(
+        "--changed",
+        metavar="PATH",
+        action="append",
+        help="a file that the event changed, for sections with 'paths' (repeatable)",
     )
     add_json(listing, adding, removing, deliveries, approving, trying, testing)
 
@@ -188,6 +201,14 @@ def _add_adding(commands: Any) -> Parser:
         action="append",
         default=[],
         help="a private submodule that is cloned with the token, too (repeatable; administrators)",
+    )
+    adding.add_argument(
+        "--person",
+        metavar="LOGIN=USER",
+        action="append",
+        default=[],
+        help="a member whose comments and buttons at GitHub act with their permissions "
+        "(repeatable)",
     )
     adding.add_argument(
         "--command", metavar="TEXT", help="what a generic trigger runs, such as a line of a section"
@@ -305,7 +326,15 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
         "command": arguments.command,
         "app": arguments.app,
         "submodules": arguments.submodule,
+        "people": dict(map(_person, arguments.person)),
     }
+
+
+def _person(text: str) -> tuple[str, str]:
+    login, equals, user = text.partition("=")
+    if not (login and equals and user):
+        raise UsageError(f"--person: write LOGIN=USER, such as octocat=ann, got {text!r}")
+    return login, user
 
 
 def _provider_of(url: str) -> str:
@@ -367,7 +396,7 @@ def _test(arguments: argparse.Namespace, _open_client: OpenClient) -> int:
     events = _events(_object(arguments.event), arguments.name)
     try:
         sections = parse_config(file_text(arguments.config))
-        results = [_result(sections, event) for event in events]
+        results = [_result(sections, event, arguments.changed) for event in events]
     except TriggerConfigError as error:
         raise UsageError(f"{arguments.config}, {error}") from error
     if arguments.json:
@@ -375,7 +404,8 @@ def _test(arguments: argparse.Namespace, _open_client: OpenClient) -> int:
     elif not results:
         print(
             "the event launches nothing; sections are for pushes, pull requests that are opened or "
-            "changed, and created or deleted branches and tags"
+            "changed, merge groups, comments that begin with '/conducto run', and created or "
+            "deleted branches and tags"
         )
     else:
         for result in results:
@@ -383,8 +413,8 @@ def _test(arguments: argparse.Namespace, _open_client: OpenClient) -> int:
     return DONE if any(result["section"] for result in results) else FAILED
 
 
-def _result(sections: Any, event: GitEvent) -> dict[str, Any]:
-    from conducto_core.triggers.rules.config import sections_for, values_of, variables_of
+def _result(sections: Any, event: GitEvent, changed: list[str] | None) -> dict[str, Any]:
+    from conducto_core.triggers.rules.config import sections_for, variables_of
 
     found: dict[str, Any] = {
         "event": event.model_dump(mode="json"),
@@ -393,19 +423,20 @@ def _result(sections: Any, event: GitEvent) -> dict[str, Any]:
         "not_matching": [],
     }
     for section in sections_for(sections, event):
-        if section.accepts(values_of(event)):
+        mismatch = section.why_not(event, lambda: changed)
+        if mismatch is None:
             found |= {"section": section.name, "command": section.command_for(event)}
             found["env"] = variables_of(event)
             break
-        found["not_matching"].append(section.name)
+        found["not_matching"].append(mismatch)
     return found
 
 
 def _print_result(result: dict[str, Any]) -> None:
     event = result["event"]
     print(printable(f"{event['kind']} of {event['branch']} at {event['sha'][:10] or '-'}"))
-    for name in result["not_matching"]:
-        print(printable(f"  [{name}] its filter does not match"))
+    for mismatch in result["not_matching"]:
+        print(printable(f"  {mismatch}"))
     if result["section"] is None:
         print("  launches nothing")
         return

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 
 from conducto_core.activity.handlers import Activities
+from conducto_core.annotations.handlers import Annotations
 from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.serve import serves
 from conducto_core.cache.handlers import CacheOperations
@@ -54,6 +55,7 @@ class Pipelines(
     Activities,
     Comparisons,
     Tests,
+    Annotations,
     Diagnoses,
     NotificationRules,
     CacheOperations,

@@ -456,8 +456,6 @@ def entry_of(
 
 # ---- the streams of an entry --------------------------------------------------------------------
 
-#: The streams that an entry has, in the order in which they are written again.
-STREAMS: Final = ("result", "metrics", "stdout", "stderr", "files")
 _CUT: Final = "conducto: the first {:,} bytes are in the output of {} only\n"
 
 

@@ -20,7 +20,7 @@ _cs_file=$_cs_dir/cmd.sh
 _cs_cwd=$PWD
 # Without it every bash looks up its user at its start, which takes a tenth of its time.
 export SHELL="${SHELL:-$_cs_shell}"
-# Where a command finds its inputs, and leaves its result, metrics and artifacts.
+# Where a command finds its inputs, and leaves its result, metrics, artifacts and annotations.
 export CONDUCTO_RUN_DIR="$_cs_dir"
 _n='
 '
@@ -126,7 +126,7 @@ _cs_load() {
 # Remove the files of an earlier command, or empty them if there is no rm; fail if one is left, whose content
 # must not be reported. Not ": >file", which ends the shell if it fails. A link may lead to the user's data.
 _cs_clear() {
-    for _cs_k in inputs result metrics artifacts; do
+    for _cs_k in inputs result metrics artifacts annotations; do
         if [ -e "$_cs_dir/$_cs_k" ] || [ -L "$_cs_dir/$_cs_k" ]; then
             rm -rf "$_cs_dir/$_cs_k"
             if [ -e "$_cs_dir/$_cs_k" ]; then
@@ -139,7 +139,7 @@ _cs_clear() {
 
 # _cs_send NONCE: write the files that the command left, each after a line with its name.
 _cs_send() {
-    for _cs_k in result metrics artifacts; do
+    for _cs_k in result metrics artifacts annotations; do
         if [ -s "$_cs_dir/$_cs_k" ] && [ -f "$_cs_dir/$_cs_k" ] && [ ! -L "$_cs_dir/$_cs_k" ]; then
             printf '\036%s=%s\n' "$1" "$_cs_k"
             head -c FILE_LIMIT "$_cs_dir/$_cs_k"

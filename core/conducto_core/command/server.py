@@ -63,7 +63,7 @@ _TRAILER_LIMIT = 4096
 _SEPARATOR = b"\x1e"
 #: Files of a command, in the run directory: its inputs, and those that it may leave.
 INPUTS_FILE = "inputs"
-OUTPUT_FILES = ("result", "metrics", "artifacts")
+OUTPUT_FILES = ("result", "metrics", "artifacts", "annotations")
 #: Maximum bytes that are read of one of `OUTPUT_FILES`.
 MAX_FILE = 16 << 20
 #: The JUnit files of a command, as one file: each after a line `JUNIT_START` and its name.

@@ -10,11 +10,14 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from conducto_core.annotations.model import NodeAnnotation
+from conducto_core.annotations.rules import Found, ordered
 from conducto_core.api.serve import serves
 from conducto_core.diagnosis import operations
 from conducto_core.diagnosis.model import (
     MAX_CAUSES,
     MAX_COMMITS,
+    MAX_NOTES,
     MAX_PATHS,
     MAX_STRIP,
     MAX_TESTS,
@@ -111,6 +114,12 @@ class Diagnoses(ABC):
         """Return the tests of a pipeline, failures first."""
 
     @abstractmethod
+    async def annotations_of(
+        self, pipeline_id: str, attempts: Iterable[AttemptRecord]
+    ) -> tuple[list[Found], bool]:
+        """Return the annotations of attempts without those of tests, and whether these are all."""
+
+    @abstractmethod
     async def changed_files(self, before: str, now: str) -> Sequence[str]:
         """Return the files that differ between two identities of copied code, if known."""
 
@@ -158,7 +167,16 @@ class Diagnoses(ABC):
             },
             blocked_paths=await self._blocked(summary),
             tests=await self._failed_tests(summary.pipeline.id, failures),
+            annotations=await self._annotations(summary.pipeline.id, firsts),
         )
+
+    async def _annotations(
+        self, pipeline_id: str, failures: Sequence[Failure]
+    ) -> tuple[NodeAnnotation, ...]:
+        """Return the annotations of the first failure of each cause."""
+        attempts = [each.attempt for each in failures if each.attempt is not None]
+        found, _ = await self.annotations_of(pipeline_id, attempts)
+        return tuple((await asyncio.to_thread(ordered, found))[:MAX_NOTES])
 
     async def _failed_tests(
         self, pipeline_id: str, failures: Sequence[Failure]

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from conducto_core.annotations.model import NodeAnnotation
 from conducto_core.programs.history import ChangedField
 from conducto_core.record import Record
 from conducto_core.run.model.params import PipelineId
@@ -18,6 +19,8 @@ MAX_COMMITS = 50
 MAX_STRIP = 8
 #: Maximum number of failed tests.
 MAX_TESTS = 20
+#: Maximum number of annotations.
+MAX_NOTES = 20
 #: Maximum number of changes.
 MAX_CHANGES = 20
 #: Limits of the rendered text in bytes.
@@ -178,6 +181,7 @@ class Diagnosis(Record):
         more_commits: There may be more.
         tests: The failed tests of the failed nodes, at most `MAX_TESTS`, without their output; None
             without any.
+        annotations: Messages about lines of files, of the failed commands; at most `MAX_NOTES`.
         blocked: Number of commands that did not run because of the failures.
         next_steps: At most three.
     """
@@ -207,6 +211,7 @@ class Diagnosis(Record):
     commits: tuple[CommitSubject, ...] = ()
     more_commits: bool = False
     tests: PipelineTests | None = None
+    annotations: tuple[NodeAnnotation, ...] = ()
     blocked: int = 0
     blocked_paths: tuple[str, ...] = ()
     next_steps: tuple[NextStep, ...] = ()

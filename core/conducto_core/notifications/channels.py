@@ -25,6 +25,7 @@ from conducto.integrations.http import (
 from conducto.integrations.slack import TOKEN as SLACK_TOKEN
 from conducto.integrations.slack import Slack
 from conducto_core.notifications.model import NotificationRecord
+from conducto_core.run.model.states import State
 from conducto_core.triggers.rules.providers import GIT_APIS, generic_headers
 
 # ----------------------------------------------------------------------------------------
@@ -155,7 +156,9 @@ def _git_token(provider: str, secrets: Secrets) -> str:
 
 
 def _described(pipeline_id: str, notification: NotificationRecord) -> str:
-    return f"{notification.state.value}, pipeline {pipeline_id}"
+    waits = notification.state is State.QUEUED
+    state = "an approval waits" if waits else notification.state.value
+    return f"{state}, pipeline {pipeline_id}"
 
 
 class CommitStatus(NamedTuple):

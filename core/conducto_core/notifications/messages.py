@@ -23,6 +23,7 @@ from conducto_core.notifications.model import (
 from conducto_core.notifications.rules import (
     COMMIT_STATUS,
     RULE_CALLBACK,
+    STATUS_CONTEXT,
     STATUS_PROVIDERS,
     event_of,
     previous_result,
@@ -227,7 +228,7 @@ def _commit_status(
     notification: NotificationRecord,
     record: PipelineRecord,
     web_app: str,
-    context: str = "conducto pipeline",
+    context: str = STATUS_CONTEXT,
 ) -> NotificationRecord | None:
     git = record.git
     if git is None or git.provider not in STATUS_PROVIDERS:

@@ -1,7 +1,7 @@
 """Rules about pipelines: which apply to a pipeline, and which event a change of its root is."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from conducto_core.notifications.model import (
     NotificationEvent,
@@ -21,6 +21,8 @@ from conducto_core.triggers.rules.providers import GIT_APIS
 RULE_CALLBACK = "notification_rule"
 #: The callback that sets the status of the commit that a trigger launched a pipeline for.
 COMMIT_STATUS = "commit_status"
+#: Name of the status or check of that commit.
+STATUS_CONTEXT = "conducto pipeline"
 #: Providers whose commits have a status.
 STATUS_PROVIDERS = frozenset(GIT_APIS)
 _ROOT = "/"
@@ -46,20 +48,16 @@ def names_for(
 
 
 def approval_commands(record: PipelineRecord, path: str, message: str) -> list[ev.Notify]:
-    """Return the notifications that rules request when a node waits for an approval."""
+    """Return the notifications of rules and a trigger when a node waits for an approval."""
     return [
-        ev.Notify(
-            path,
-            State.QUEUED,
-            Callback(State.QUEUED.value, RULE_CALLBACK, {"rule": name, "message": message}),
-        )
-        for name in record.notification_rules
+        ev.Notify(path, State.QUEUED, Callback(State.QUEUED.value, name, arguments))
+        for name, arguments in _callbacks(record, {"message": message})
     ]
 
 
 def commands_for(record: PipelineRecord, changes: Sequence[Change]) -> list[ev.Notify]:
     """Return the notifications that rules and a trigger request for the changes of one event."""
-    wanted = _callbacks(record)
+    wanted = _callbacks(record, {"node_summary": True})
     states = [change.state for change in changes if change.path == _ROOT] if wanted else []
     if not states or states[-1] not in _REPORTED:
         return []
@@ -70,9 +68,11 @@ def commands_for(record: PipelineRecord, changes: Sequence[Change]) -> list[ev.N
     ]
 
 
-def _callbacks(record: PipelineRecord) -> list[tuple[str, dict[str, object]]]:
+def _callbacks(
+    record: PipelineRecord, of_rules: Mapping[str, object]
+) -> list[tuple[str, dict[str, object]]]:
     found: list[tuple[str, dict[str, object]]] = [
-        (RULE_CALLBACK, {"rule": name, "node_summary": True}) for name in record.notification_rules
+        (RULE_CALLBACK, {"rule": name, **of_rules}) for name in record.notification_rules
     ]
     if record.git is not None and record.git.provider in STATUS_PROVIDERS:
         found.append((COMMIT_STATUS, {}))

@@ -14,7 +14,9 @@ from conducto_core.test_results.model import TestCounts
 MAX_COMPARED = 100
 
 #: The streams of an attempt besides stdout, stderr and resources.
-OutputStream = Literal["result", "metrics", "artifacts", "tests", "services", "files"]
+OutputStream = Literal[
+    "result", "metrics", "artifacts", "annotations", "tests", "coverage", "services", "files"
+]
 
 
 class OutputSummary(Record):
@@ -24,12 +26,14 @@ class OutputSummary(Record):
         result: Bytes of its result, as JSON; None without one.
         metrics: Names of its metrics, in the order of their first points.
         artifacts: Number of its artifacts.
+        annotations: Number of its annotations.
         tests: The tests in its JUnit files; None without any.
     """
 
     result: int | None = None
     metrics: tuple[str, ...] = ()
     artifacts: int = 0
+    annotations: int = 0
     tests: TestCounts | None = None
 
 

@@ -4,6 +4,7 @@
 """
 
 from conducto_core.activity import operations as activity
+from conducto_core.annotations import operations as annotations
 from conducto_core.api.operation import (
     WEBSOCKET,
     AnyOperation,
@@ -228,6 +229,7 @@ EVENTS = read(
 
 _FEATURES = (
     activity,
+    annotations,
     approvals,
     assistants,
     cache,

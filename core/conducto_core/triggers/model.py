@@ -13,11 +13,14 @@ MAX_TRIGGERS = 100
 MAX_DELIVERIES = 50
 #: Maximum number of submodules for which a trigger lends its token.
 MAX_SUBMODULES = 20
+#: Maximum number of members whose login at GitHub a trigger knows.
+MAX_PEOPLE = 100
 #: The file of a repository that says what its events launch.
 CONFIG_FILE = ".conducto.cfg"
 
 Provider = Literal["github", "gitlab", "generic"]
 Forks = Literal["ignore", "approve"]
+GithubLogin = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,39}(\[bot\])?$")]
 RepositoryUrl = Annotated[str, Field(pattern=ADDRESS_PATTERN, max_length=500)]
 
 
@@ -30,7 +33,14 @@ class GitEventKind(StrEnum):
     DELETE_BRANCH = "delete-branch"
     CREATE_TAG = "create-tag"
     DELETE_TAG = "delete-tag"
+    MERGE_GROUP = "merge-group"
+    COMMENT = "comment"
     CRON = "cron"
+    CHECK = "check"
+
+
+#: Events that have sections; the others act on pipelines.
+SECTION_KINDS = frozenset(GitEventKind) - {GitEventKind.CHECK}
 
 
 class GitEvent(Record):
@@ -43,8 +53,12 @@ class GitEvent(Record):
         sha: The commit; empty for a deletion.
         user: Login of the person.
         number: Number of the pull request, or "".
-        base_branch: Branch that a pull request would be merged into, or "".
+        base_branch: Branch that a pull request or a merge queue would be merged into, or "".
         fork: It is a pull request from another repository.
+        base: The commit or branch that the changed files are compared with, or "".
+        user_id: Number of the person at GitHub, or "".
+        text: The command in a comment, or the button of a check.
+        pipeline: Id of the pipeline of a check, or "".
     """
 
     kind: GitEventKind
@@ -57,6 +71,10 @@ class GitEvent(Record):
     title: str = ""
     base_branch: str = ""
     fork: bool = False
+    base: str = ""
+    user_id: str = ""
+    text: str = ""
+    pipeline: str = ""
 
 
 class TriggerParams(Record):
@@ -85,6 +103,8 @@ class TriggerRequest(Record):
         window: Seconds for which a launch waits for room in the plan.
         submodules: Addresses of submodules that are cloned with the token, too. Only administrators
             list them, because commits choose the submodules.
+        people: ``{login at GitHub: user}``: members whose comments and buttons of checks act with
+            their permissions.
     """
 
     provider: Provider
@@ -97,6 +117,13 @@ class TriggerRequest(Record):
     window: Annotated[float, Field(ge=60, le=MAX_WINDOW, allow_inf_nan=False)] = DAY
     submodules: tuple[RepositoryUrl, ...] = Field(default=(), max_length=MAX_SUBMODULES)
     budget: Dollars | None = None
+    people: dict[GithubLogin, Name] = Field(default={}, max_length=MAX_PEOPLE)
+
+    @model_validator(mode="after")
+    def _knows_people(self) -> Self:
+        if self.people and self.provider != "github":
+            raise ValueError("people: only comments and checks at GitHub are from people")
+        return self
 
     @model_validator(mode="after")
     def _of_the_app(self) -> Self:
@@ -126,6 +153,19 @@ class TriggerRequest(Record):
         return self
 
 
+class TriggerPerson(Record):
+    """A member at GitHub.
+
+    Attributes:
+        id: Number at GitHub, which stays when somebody else takes over the login.
+        user: The member.
+    """
+
+    login: str
+    id: str
+    user: str
+
+
 class Trigger(Record):
     """A stored trigger.
 
@@ -149,6 +189,7 @@ class Trigger(Record):
     window: float = DAY
     submodules: tuple[str, ...] = ()
     budget: float | None = None
+    people: tuple[TriggerPerson, ...] = ()
     suspended: bool = False
 
 
@@ -180,6 +221,7 @@ class DeliveryResult(StrEnum):
     FAILED = "failed"
     DEFERRED = "deferred"
     QUEUED = "queued"
+    ACTED = "acted"
     WAITING = "waiting for approval"
 
 

@@ -47,7 +47,10 @@ MAX_STREAMS = 300 << 10
 MAX_PLACED = 2 << 30
 PLACING_SECONDS = 12.0
 READING_SECONDS = 8.0
-_STREAMS: tuple[Stream, ...] = ("result", "metrics", "stdout", "stderr", "files")
+_STREAMS: tuple[Stream, ...] = (
+    *("result", "metrics", "annotations", "tests", "coverage"),
+    *("stdout", "stderr", "files"),
+)
 R = TypeVar("R")
 
 

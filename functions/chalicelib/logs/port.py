@@ -8,7 +8,17 @@ from conducto_core.command.output import LineTime
 
 #: Output streams, and the resource usage of the command.
 Stream = Literal[
-    "stdout", "stderr", "resources", "result", "metrics", "artifacts", "tests", "services", "files"
+    "stdout",
+    "stderr",
+    "resources",
+    "result",
+    "metrics",
+    "artifacts",
+    "annotations",
+    "tests",
+    "coverage",
+    "services",
+    "files",
 ]
 
 

@@ -15,14 +15,15 @@ from secrets import token_hex
 
 from chalicelib.dependencies import Dependencies
 from chalicelib.errors import ConflictError
+from chalicelib.notifications.checks import CheckRuns
 from chalicelib.people.suspension import Suspensions
 from chalicelib.run.port import Outgoing, all_records
 from chalicelib.secrets.injection import inject as secrets_of
 from chalicelib.triggers.github_app import forget_token
 from chalicelib.triggers.triggers import trigger_token
 from conducto.integrations.http import DeliveryError, TokenDeliveryError
+from conducto_core.api.pipelines import Pipelines
 from conducto_core.command.masking import Mask
-from conducto_core.diagnosis.handlers import Diagnoses
 from conducto_core.diagnosis.model import DiagnosisParams
 from conducto_core.notifications.channels import COMMIT_CALLBACKS, Send, Settings, deliver
 from conducto_core.notifications.messages import (
@@ -87,13 +88,13 @@ class NotificationSender:
     """Sends due notifications; ``settings.owner`` is replaced for each pipeline.
 
     Args:
-        diagnoses: Returns the diagnoses of an organisation's pipelines.
+        diagnoses: Returns an organisation's pipelines.
     """
 
     def __init__(
         self,
         cloud: Dependencies,
-        diagnoses: Callable[[str], Diagnoses],
+        diagnoses: Callable[[str], Pipelines],
         settings: Settings,
         send: Send = deliver,
     ) -> None:
@@ -101,6 +102,7 @@ class NotificationSender:
         self._diagnoses = diagnoses
         self._settings = settings
         self._send = send
+        self._checks = CheckRuns(cloud, diagnoses)
 
     def run(self, seconds: float = RUN_SECONDS) -> int:
         """Send due notifications for up to ``seconds``; return the number of attempts."""
@@ -240,6 +242,10 @@ class NotificationSender:
         git = round_.record.git if message.callback in COMMIT_CALLBACKS else None
         if git is not None and round_.no_token is not None:
             raise round_.no_token
+        if git is not None and self._checks.report(
+            round_.org, round_.record, message, round_.mask()
+        ):
+            return
         try:
             self._send(round_.pipeline_id, message, round_.settings, round_.secrets)
         except TokenDeliveryError:

@@ -20,6 +20,7 @@ from chalicelib.triggers.port import TOKEN_LEFT, AppKeys
 from conducto.integrations.http import (
     DeliveryError,
     NotFoundDeliveryError,
+    RefusedDeliveryError,
     get_json,
     get_list,
     is_this_machine,
@@ -41,9 +42,13 @@ APP_HOOK = "~github"
 MISSED_MINUTES = 10
 _RECORD = "github"
 _KEY, _WEBHOOK, _START = "private_key", "webhook_secret", "start"
-_EVENTS = ("push", "pull_request", "create", "delete")
+_EVENTS = ("push", "pull_request", "create", "delete", "merge_group", "issue_comment", "check_run")
+#: Of the App. Tokens have those that they need; a person may not have accepted newer ones.
 _PERMISSIONS = {
+    "checks": "write",
     "contents": "read",
+    "issues": "read",
+    "merge_queues": "read",
     "metadata": "read",
     "pull_requests": "read",
     "statuses": "write",
@@ -301,16 +306,23 @@ class GithubApps:
                 f"the GitHub App is not installed for {repository}: {app.install_page}"
             ) from error
         url = f"{app.api}/app/installations/{quote(str(installation.get('id')))}/access_tokens"
-        wanted = {
-            "repositories": [repository.rpartition("/")[2]],
-            "permissions": {**_PERMISSIONS_GITHUB_APP, "statuses": "write"},
-        }
-        found = post_json(url, wanted, proof, public_only=self._public_only)
+        needed = {**_PERMISSIONS_GITHUB_APP, "statuses": "write"}
+        try:
+            found = self._granted(url, repository, {**needed, "checks": "write"}, proof)
+        except RefusedDeliveryError:  # nobody has accepted the checks of an older App yet
+            found = self._granted(url, repository, needed, proof)
         try:
             expires = datetime.fromisoformat(str(found["expires_at"])).timestamp()
             return str(found["token"]), expires
         except (KeyError, ValueError):
             raise DeliveryError(f"GitHub returned no token for {repository}") from None
+
+    def _granted(
+        self, url: str, repository: str, permissions: Mapping[str, str], proof: str
+    ) -> dict[str, Any]:
+        name = repository.rpartition("/")[2]
+        wanted = {"repositories": [name], "permissions": dict(permissions)}
+        return post_json(url, wanted, proof, public_only=self._public_only)
 
     def _proof(self, app: GithubApp, private_key: str) -> str:
         import jwt  # noqa: PLC0415  most processes never sign one

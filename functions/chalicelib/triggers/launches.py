@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 
 from chalicelib.api.callers import current_user
 from chalicelib.people.port import Identity
@@ -16,6 +17,7 @@ from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.launch_queue import turn_of
 from chalicelib.run.port import all_records
 from chalicelib.run.processor import CommandProcessor
+from chalicelib.triggers import people
 from chalicelib.triggers.port import Deliveries
 from chalicelib.triggers.triggers import trigger_token, with_new_token
 from conducto.errors import DefinitionError
@@ -23,7 +25,7 @@ from conducto.integrations.http import DeliveryError, NotFoundDeliveryError
 from conducto_core.api.operation import Permission
 from conducto_core.billing.rules import queue_reason
 from conducto_core.budgets.rules import with_default
-from conducto_core.errors import PlanFullError, RefusedError
+from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.installation.names import FUNCTION_SECONDS
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.requests import Action, ControlRequest
@@ -37,10 +39,10 @@ from conducto_core.triggers.rules.config import (
     parse_config,
     section_of,
     sections_for,
-    values_of,
 )
 from conducto_core.triggers.rules.launch import (
     clone_of,
+    is_same_subject,
     launch_of,
     of_repository,
     origin_of,
@@ -58,7 +60,14 @@ _YOUNG = float(FUNCTION_SECONDS["hook_event"])
 #: Seconds after which a deferred or lost delivery is given up, whatever the reason is.
 _GIVE_UP = 6 * 3600.0
 _Place = tuple[str, str, str]
-_SLEEP = ControlRequest(action=Action.SLEEP)
+_ENDINGS = {
+    Duplicate.SLEEP_OLD: ControlRequest(action=Action.SLEEP),
+    Duplicate.CANCEL_OLD: people.KILL_ALL,
+}
+_SUPERSEDED = "there is a newer event of the same branch or pull request"
+#: Maximum number of deliveries among which older and newer ones are found.
+_MAX_COMPARED = 300
+_OF_PEOPLE = frozenset({t.GitEventKind.COMMENT, t.GitEventKind.CHECK})
 
 
 class TriggerRun:
@@ -121,6 +130,10 @@ class TriggerRun:
         trigger: t.Trigger | None = self._cloud.triggers.get(org, name)
         if trigger is None:
             self._end(org, name, delivery, Result.SKIPPED, "the trigger was deleted")
+        elif delivery.event.kind in _OF_PEOPLE and not delivery.event.sha:
+            self._read_request(org, trigger, delivery)
+        elif delivery.event.kind in _OF_PEOPLE and not _is_run(delivery.event):
+            self._act(org, trigger, delivery)
         elif delivery.event.fork and trigger.forks == "ignore":
             why = "pull requests from forks are ignored; allow them with --forks approve"
             self._end(org, name, delivery, Result.SKIPPED, why)
@@ -130,6 +143,38 @@ class TriggerRun:
             self._end(org, name, delivery, Result.WAITING, "it is from a fork")
         else:
             self.launch(org, trigger, delivery)
+
+    def _read_request(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> None:
+        """Process a comment at the newest commit of its pull request."""
+
+        def read() -> t.GitEvent:
+            token = trigger_token(self._cloud, org, trigger)
+            return self._cloud.git.pull_request(trigger, token, delivery.event)
+
+        try:
+            member = people.member_of(self._cloud, org, trigger, delivery.event)
+            if _is_run(delivery.event):
+                people.check_permission(member, Permission.LAUNCH, "launch pipelines")
+            event = with_new_token(self._cloud, org, trigger, read)
+        except (RefusedError, DeliveryError) as error:
+            if isinstance(error, DeliveryError) and error.temporary:
+                raise
+            self._end(org, trigger.name, delivery, Result.SKIPPED, str(error))
+        else:
+            self._process(org, trigger.name, delivery.model_copy(update={"event": event}))
+
+    def _act(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> None:
+        """Do what a comment or a button of a check requests."""
+        event = delivery.event
+        try:
+            member = people.member_of(self._cloud, org, trigger, event)
+            record = people.pipeline_of(self._cloud, org, trigger, event)
+            done = people.act(self._engine, member, record, event)
+        except (RefusedError, NotFoundError) as error:
+            self._end(org, trigger.name, delivery, Result.SKIPPED, str(error))
+        else:
+            acted = delivery.model_copy(update={"pipeline": record.id})
+            self._end(org, trigger.name, acted, Result.ACTED, done)
 
     def trial(self, org: str, trigger: t.Trigger, branch: str) -> t.TrialResult:
         """Return the section and command that a push to a branch would launch now."""
@@ -158,12 +203,10 @@ class TriggerRun:
     def _trial_of(
         self, trigger: t.Trigger, token: str | None, event: t.GitEvent
     ) -> dict[str, str | None]:
-        sections, why = self._sections(trigger, token, event)
-        for section in sections:
-            if section.accepts(values_of(event)):
-                return {"section": section.name, "command": section.command_for(event)}
-            why = f"the filter of [{section.name}] does not match"
-        return {"reason": why}
+        section, why = self._section(trigger, token, event)
+        if section is None:
+            return {"reason": why}
+        return {"section": section.name, "command": section.command_for(event)}
 
     def launch(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> t.Delivery:
         """Launch what a delivery is configured to launch, and store the result."""
@@ -225,12 +268,30 @@ class TriggerRun:
             commit = self._cloud.git.commit(trigger, token, _ref_of(event))
             event = event.model_copy(update={"sha": commit})
             delivery = delivery.model_copy(update={"event": event})
+        section, why = self._section(trigger, token, event)
+        if section is None:
+            return self._end(org, trigger.name, delivery, Result.SKIPPED, why)
+        return self._launch_section(owner, trigger, delivery, section)
+
+    def _section(
+        self, trigger: t.Trigger, token: str | None, event: t.GitEvent
+    ) -> tuple[Section | None, str]:
+        """Return the section that an event launches, or None and why."""
+
+        @cache
+        def changed() -> tuple[str, ...] | None:
+            files = self._cloud.git.changed_files(trigger, token, event)
+            if files is None:
+                return None
+            return tuple(path for each in files for path in {each.path, each.old_path})
+
         sections, why = self._sections(trigger, token, event)
         for section in sections:
-            if section.accepts(values_of(event)):
-                return self._launch_section(owner, trigger, delivery, section)
-            why = f"the filter of [{section.name}] does not match"
-        return self._end(org, trigger.name, delivery, Result.SKIPPED, why)
+            mismatch = section.why_not(event, changed)
+            if mismatch is None:
+                return section, ""
+            why = mismatch
+        return None, why
 
     def _sections(
         self, trigger: t.Trigger, token: str | None, event: t.GitEvent
@@ -244,7 +305,8 @@ class TriggerRun:
         if len(data) > MAX_BYTES:
             raise TriggerConfigError(1, f"{t.CONFIG_FILE} has more than {MAX_BYTES} bytes")
         found = sections_for(parse_config(data.decode(errors="replace")), event)
-        return found, f"{t.CONFIG_FILE} has no section [{event.kind}]"
+        name = f"{event.kind} {event.text.partition(' ')[2]}".strip()
+        return found, f"{t.CONFIG_FILE} has no section [{name}]"
 
     def _launch_section(
         self,
@@ -265,9 +327,12 @@ class TriggerRun:
         if others and section.duplicate is Duplicate.DEFER:
             why = f"waits for {others[0].id} to end"
             return self._end(org, trigger.name, delivery, Result.DEFERRED, why)
-        if section.duplicate is Duplicate.SLEEP_OLD:
+        if section.duplicate is Duplicate.CANCEL_OLD and self._is_old(org, trigger, delivery):
+            return self._end(org, trigger.name, delivery, Result.SKIPPED, _SUPERSEDED)
+        if section.duplicate in _ENDINGS:
             for other in others:
-                asyncio.run(api.control(PipelineParams(id=other.id), _SLEEP))
+                ending = _ENDINGS[section.duplicate]
+                asyncio.run(api.control(PipelineParams(id=other.id), ending))
         request = launch_of(section, event, clone_of(trigger, event))
         tree = with_default(request.tree, trigger.budget)
         request = request.model_copy(update={"tree": tree})
@@ -280,7 +345,24 @@ class TriggerRun:
         done = delivery.model_copy(
             update={"section": section.name, "pipeline": launched.pipeline.id}
         )
+        if section.duplicate is Duplicate.CANCEL_OLD and self._is_old(org, trigger, delivery):
+            # A newer one arrived meanwhile, and did not see this pipeline.
+            params = PipelineParams(id=launched.pipeline.id)
+            asyncio.run(api.control(params, people.KILL_ALL))
         return self._end(org, trigger.name, done, Result.LAUNCHED, None)
+
+    def _is_old(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> bool:
+        """End older deliveries that wait; return whether a newer one launches or has launched."""
+        newer = False
+        for other in self._deliveries.latest(org, trigger.name, _MAX_COMPARED):
+            if other.id == delivery.id or not is_same_subject(other.event, delivery.event):
+                continue
+            waits = other.result in t.OPEN_RESULTS
+            if other.id > delivery.id:
+                newer = newer or waits or other.result is Result.LAUNCHED
+            elif waits:
+                self._end(org, trigger.name, other, Result.SKIPPED, _SUPERSEDED)
+        return newer
 
     def _end(
         self, org: str, name: str, delivery: t.Delivery, result: Result, reason: str | None
@@ -299,6 +381,12 @@ def in_turn(places: Iterable[_Place]) -> list[_Place]:
         numbers[place[0]] += 1
         found.append((numbers[place[0]], place))
     return [place for _, place in sorted(found, key=lambda each: each[0])]
+
+
+def _is_run(event: t.GitEvent) -> bool:
+    """Return whether an event is a comment that launches a pipeline."""
+    is_comment = event.kind is t.GitEventKind.COMMENT
+    return is_comment and event.text.partition(" ")[0] == people.RUN
 
 
 def _key(trigger: t.Trigger, delivery: t.Delivery) -> str:

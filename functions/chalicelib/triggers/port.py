@@ -1,13 +1,14 @@
 """Git triggers: the webhooks that were received, and the providers' APIs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from chalicelib.people.port import NamedRecords
 from conducto.integrations.http import DeliveryError
 from conducto_core.notifications.channels import Settings
-from conducto_core.triggers.model import Delivery, GithubApp, QueuedLaunch, Trigger
+from conducto_core.triggers.model import Delivery, GitEvent, GithubApp, QueuedLaunch, Trigger
+from conducto_core.triggers.rules.providers import ChangedFile
 
 #: Seconds of validity that a token of a GitHub App usually has when it is used.
 TOKEN_LEFT = 600.0
@@ -105,6 +106,30 @@ class GitProvider(Protocol):
         self, trigger: Trigger, token: str | None, repository: str, sha: str, path: str
     ) -> bytes | None:
         """Return a file at a commit, or None if there is none; raises `DeliveryError`."""
+
+    def changed_files(
+        self, trigger: Trigger, token: str | None, event: GitEvent
+    ) -> tuple[ChangedFile, ...] | None:
+        """Return the files that an event changed; None if they are not known.
+
+        Raises:
+            DeliveryError: The provider cannot be asked.
+        """
+
+    def pull_request(self, trigger: Trigger, token: str | None, event: GitEvent) -> GitEvent:
+        """Return an event with the commit of its pull request; raises `DeliveryError`."""
+
+    def person_id(self, trigger: Trigger, token: str | None, login: str) -> str:
+        """Return the number of a person; raises `DeliveryError`."""
+
+    def set_check(
+        self, trigger: Trigger, token: str, sha: str, bodies: Sequence[Mapping[str, Any]]
+    ) -> bool:
+        """Create or update the check run of a pipeline; return False if the token may not.
+
+        Raises:
+            DeliveryError: The provider did not accept it.
+        """
 
     def set_status(
         self, trigger: Trigger, token: str, sha: str, description: str, page: str | None

@@ -3,9 +3,11 @@
 import base64
 import binascii
 import time
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException
+from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 from chalicelib.triggers.port import GitRef, RepositoryDeniedError
@@ -14,17 +16,26 @@ from conducto.integrations.http import (
     DeliveryError,
     NoRedirect,
     NotFoundDeliveryError,
+    RefusedDeliveryError,
     check_url,
     get_json,
     is_this_machine,
+    post_json,
 )
 from conducto.integrations.public_address import PublicHandler
+from conducto_core.checks.rules import open_check
 from conducto_core.images.references import without_password
 from conducto_core.notifications.channels import CommitStatus, Settings, post_status
-from conducto_core.triggers.model import Trigger
+from conducto_core.triggers.model import GitEvent, Trigger
 from conducto_core.triggers.provider_api import api_of, settings_of
 from conducto_core.triggers.rules.launch import repository_of
-from conducto_core.triggers.rules.providers import GIT_APIS, GitApi
+from conducto_core.triggers.rules.providers import (
+    GIT_APIS,
+    ChangedFile,
+    EventError,
+    GitApi,
+    of_request,
+)
 
 
 class GitProviders:
@@ -64,6 +75,55 @@ class GitProviders:
             return base64.b64decode(str(found["content"]))
         except (KeyError, binascii.Error) as error:
             raise DeliveryError(f"the provider returned no content of {path}") from error
+
+    def changed_files(
+        self, trigger: Trigger, token: str | None, event: GitEvent
+    ) -> tuple[ChangedFile, ...] | None:
+        """Return the files that an event changed; None if they are not known."""
+        if not (event.base and event.sha) or trigger.provider not in GIT_APIS:
+            return None
+        api = _api(trigger)
+        path = api.compare_path(repository_of(trigger.repository), event.base, event.sha)
+        try:
+            return api.changed_files(self._get(trigger, token, path))
+        except NotFoundDeliveryError:  # a force push may have removed the base
+            return None
+
+    def pull_request(self, trigger: Trigger, token: str | None, event: GitEvent) -> GitEvent:
+        """Return an event with the commit of its pull request."""
+        path = _api(trigger).request_path(repository_of(trigger.repository), event.number)
+        try:
+            return of_request(event, self._get(trigger, token, path))
+        except EventError as error:
+            raise DeliveryError(str(error)) from error
+
+    def person_id(self, trigger: Trigger, token: str | None, login: str) -> str:
+        """Return the number of a person."""
+        found = self._get(trigger, token, f"/users/{quote(login, safe='')}")
+        if not isinstance(found.get("id"), int):
+            raise DeliveryError(f"the provider returned no number of {login}")
+        return str(found["id"])
+
+    def set_check(
+        self, trigger: Trigger, token: str, sha: str, bodies: Sequence[Mapping[str, Any]]
+    ) -> bool:
+        """Create or update the check run of a pipeline; return False if the token may not."""
+        api, name = _api(trigger), repository_of(trigger.repository)
+        try:
+            listed = self._get(trigger, token, api.checks_path(name, sha, str(bodies[0]["name"])))
+            runs = listed.get("check_runs")
+            number = open_check(runs if isinstance(runs, list) else [], bodies[0]["external_id"])
+            for body in bodies:
+                url = api_of(trigger, self._settings) + api.check_path(name, number)
+                method = "POST" if number is None else "PATCH"
+                public_only = self._settings.public_only
+                made = post_json(url, body, token, public_only=public_only, method=method)
+                number = int(made["id"]) if number is None else number
+        except RefusedDeliveryError:
+            return False
+        except (KeyError, ValueError, TypeError) as error:
+            raise DeliveryError("GitHub returned no number of the check run") from error
+        return True
 
     def set_status(
         self, trigger: Trigger, token: str, sha: str, description: str, page: str | None

@@ -17,7 +17,12 @@ from chalicelib.people.suspension import Suspensions, why_suspended
 from chalicelib.secrets.injection import inject
 from chalicelib.triggers.github_app import APP_HOOK, app_of, app_token, forget_token, webhook_secret
 from chalicelib.triggers.port import TOKEN_LEFT, RepositoryDeniedError
-from conducto.integrations.http import DeliveryError, TokenDeliveryError, is_this_machine
+from conducto.integrations.http import (
+    DeliveryError,
+    NotFoundDeliveryError,
+    TokenDeliveryError,
+    is_this_machine,
+)
 from conducto_core.api.dispatch import read_json
 from conducto_core.api.operation import API_ROOT, Permission
 from conducto_core.api.problems import ProblemError
@@ -119,8 +124,10 @@ class Triggers:
             return self._put_of_app(name, request)
         secret = token_urlsafe(32)
         token = request.token or self._kept_token(known, name, request)
-        self._store(name, secret, token)
+        self._check_people(request)
         trigger = self._made(name, request, has_token=token is not None)
+        trigger = self._with_people(trigger, request, token)
+        self._store(name, secret, token)
         self._cloud.triggers.put(org, trigger)
         url = f"{self._cloud.url().rstrip('/')}{API_ROOT}/hooks/{org}{SEPARATOR}{name}"
         return t.NewTrigger(trigger=trigger, hook_url=url, secret=secret)
@@ -137,11 +144,14 @@ class Triggers:
                 "the organisation has no GitHub App; create it: conducto trigger github-app create"
             )
         try:
-            for url in (request.repository, *request.submodules):
+            tokens = [
                 app_token(self._cloud, org, url)
+                for url in (request.repository, *request.submodules)
+            ]
         except DeliveryError as error:
             raise RefusedError(str(error)) from error
         trigger = self._made(name, request).model_copy(update={"api": app.api})
+        trigger = self._with_people(trigger, request, tokens[0])
         self._replace(name, {})
         self._cloud.triggers.put(org, trigger)
         return t.NewTrigger(trigger=trigger)
@@ -149,7 +159,7 @@ class Triggers:
     def _made(self, name: str, request: t.TriggerRequest, *, has_token: bool = False) -> t.Trigger:
         return t.Trigger(
             name=name,
-            **request.model_dump(exclude={"token"}),
+            **request.model_dump(exclude={"token", "people"}),
             owner=self._me.user,
             created=self._cloud.clock(),
             has_token=has_token,
@@ -195,6 +205,35 @@ class Triggers:
                     f"submodules: {url} is not at the host of {request.repository}, which the "
                     "token is for"
                 )
+
+    def _check_people(self, request: t.TriggerRequest) -> None:
+        """Check that the webhook of a trigger without the App lends only the caller's permissions.
+
+        Its owner knows the secret, and could send the comments of others.
+        """
+        others = set(request.people.values()) - {self._me.user}
+        if others:
+            raise RefusedError(
+                f"person: {', '.join(sorted(others))} can only act through the GitHub App, whose "
+                "webhooks nobody can forge; add the trigger with --app"
+            )
+
+    def _with_people(
+        self, trigger: t.Trigger, request: t.TriggerRequest, token: str | None
+    ) -> t.Trigger:
+        """Return a trigger with the numbers of its people at GitHub."""
+        org, found = self._me.org, []
+        for login, user in request.people.items():
+            if self._cloud.people.members(org) and self._cloud.people.member(org, user) is None:
+                raise RefusedError(f"person: {user} is not a member; see 'conducto members list'")
+            try:
+                number = self._cloud.git.person_id(trigger, token, login)
+            except NotFoundDeliveryError:
+                raise RefusedError(f"person: there is no {login} at GitHub") from None
+            except DeliveryError as error:
+                raise RefusedError(f"person: {login} cannot be looked up: {error}") from error
+            found.append(t.TriggerPerson(login=login, id=number, user=user))
+        return trigger.model_copy(update={"people": tuple(found)})
 
     def _check_mine(self, trigger: t.Trigger) -> None:
         manages = Permission.MANAGE_ORGANISATION in self._me.permissions

@@ -33,7 +33,10 @@ logger = logging.getLogger(__name__)
 #: The files that a command sees: their marks, or why they are not known.
 Data = Mapping[str, str] | str
 #: Streams of an attempt, as entries name them.
-_KEPT: tuple[Kept, ...] = ("result", "metrics", "stdout", "stderr", "files")
+_KEPT: tuple[Kept, ...] = (
+    *("result", "metrics", "annotations", "tests", "coverage"),
+    *("stdout", "stderr", "files"),
+)
 
 
 class Waiting(NamedTuple):

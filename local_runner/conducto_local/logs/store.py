@@ -19,9 +19,9 @@ from conducto_core.command.output import RECORD, LineClock, LineTime, packed, ti
 from conducto_core.logs.lines import FileStream, LineIndex, Lines
 from conducto_local.agent import process as descriptors
 
-#: The streams of an attempt: output, resource usage, result, metrics, artifacts, tests, the files
-#: of a cached command, and the output of services; and the times of output
-#: (`conducto_core.command.output`).
+#: The streams of an attempt: output, resource usage, result, metrics, artifacts, annotations,
+#: tests, coverage, the files of a cached command, and the output of services; and the times of
+#: output (`conducto_core.command.output`).
 Kept = Literal[
     "stdout",
     "stderr",
@@ -29,7 +29,9 @@ Kept = Literal[
     "result",
     "metrics",
     "artifacts",
+    "annotations",
     "tests",
+    "coverage",
     "files",
     "services",
     "stdout_times",

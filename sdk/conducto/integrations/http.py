@@ -30,6 +30,7 @@ _LATER = {408, 425, 429}
 _SERVER_ERROR = 500
 _UNAUTHORIZED = 401
 _NOT_FOUND = 404
+_FORBIDDEN = {403, 422}
 
 
 class DeliveryError(Exception):
@@ -50,6 +51,10 @@ class NotFoundDeliveryError(DeliveryError):
     """The service has nothing at the address."""
 
 
+class RefusedDeliveryError(DeliveryError):
+    """The token has no permission for the request, or the service refuses its content."""
+
+
 class TokenDeliveryError(DeliveryError):
     """The service rejected the token."""
 
@@ -62,30 +67,37 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def post_json(
-    url: str, body: object, token: str | None, *, public_only: bool = False
+    url: str, body: object, token: str | None, *, public_only: bool = False, method: str = "POST"
 ) -> dict[str, Any]:
-    """Post JSON to an https URL; return the response, empty if it is not a JSON object.
+    """Send JSON to an https URL; return the response, empty if it is not a JSON object.
 
     Args:
         url: The address.
         body: The document.
         token: Sent as the bearer token.
         public_only: The host must be at a public address.
+        method: ``POST`` or ``PATCH``.
 
     Raises:
         DeliveryError: it was not accepted.
     """
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return post_document(url, json.dumps(body).encode(), headers, public_only=public_only)
+    data = json.dumps(body).encode()
+    return post_document(url, data, headers, public_only=public_only, method=method)
 
 
 def post_document(
-    url: str, data: bytes, headers: dict[str, str], *, public_only: bool = False
+    url: str,
+    data: bytes,
+    headers: dict[str, str],
+    *,
+    public_only: bool = False,
+    method: str = "POST",
 ) -> dict[str, Any]:
     """Post a JSON document to an https URL, with further headers; see `post_json`."""
     check_url(url)
     usual = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "conducto"}
-    request = urllib.request.Request(url, data, {**usual, **headers}, method="POST")  # noqa: S310
+    request = urllib.request.Request(url, data, {**usual, **headers}, method=method)  # noqa: S310
     return _object(_read(request, public_only=public_only))
 
 
@@ -204,6 +216,8 @@ def _refused(host: str, error: urllib.error.HTTPError, until: float) -> Delivery
         return NotFoundDeliveryError(text)
     if error.code == _UNAUTHORIZED:
         return TokenDeliveryError(text)
+    if error.code in _FORBIDDEN and error.headers.get("Retry-After") is None:
+        return RefusedDeliveryError(text)
     later = error.code in _LATER or error.code >= _SERVER_ERROR
     return DeliveryError(text, temporary=later, after=_seconds(error.headers.get("Retry-After")))
 

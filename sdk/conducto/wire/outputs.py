@@ -7,12 +7,17 @@ RUN_DIRECTORY = "CONDUCTO_RUN_DIR"
 #: Variable with the pipe that passes frames on while the command runs; not set if there is none.
 LIVE = "CONDUCTO_LIVE"
 RESULT, METRICS, ARTIFACTS, INPUTS = "result", "metrics", "artifacts", "inputs"
+ANNOTATIONS = "annotations"
 
 #: Maximum bytes of a result, as JSON.
 MAX_RESULT = 1 << 20
 #: Maximum number of metrics of an attempt, and of points that are kept of each.
 MAX_METRIC_NAMES = 100
 MAX_POINTS = 10_000
+#: Maximum number of annotations of an attempt, and of characters of the message of one.
+MAX_ANNOTATIONS = 1_000
+MAX_ANNOTATION = 4_000
+LEVELS = ("error", "warning", "notice")
 METRIC_NAMES = "letters, digits and _ - . / ( ) % @ = : and spaces, at most 100 characters"
 
 #: A frame: its start, the name of a file and a line of it. A pipe never mixes such short writes.

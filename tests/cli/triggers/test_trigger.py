@@ -40,7 +40,7 @@ def test_event_shows_the_section_and_its_command(
     assert conducto(*words(files, {**github_push(), "pusher": {}})) == 0
 
     printed = capsys.readouterr().out
-    assert "[push docs] its filter does not match" in printed
+    assert "the filter of [push docs] does not match" in printed
     assert f"[push main] launches: python pipeline.py --sha={'a' * 40}" in printed
 
 

@@ -193,7 +193,7 @@ def test_used_code_is_refused_without_an_app(site: Site) -> None:
     assert asyncio.run(site.of().get_github_app()).app is None
 
 
-def test_push_launches_with_a_token_of_the_installation_and_gets_a_status(site: Site) -> None:
+def test_push_launches_with_a_token_of_the_installation_and_gets_a_check(site: Site) -> None:
     site.create()
     made = site.add()
     assert site.push() == 202
@@ -211,7 +211,7 @@ def test_push_launches_with_a_token_of_the_installation_and_gets_a_status(site: 
     assert len(site.host.apps.tokens) == 1  # one token serves an hour
     site.host.apps.tokens.clear()  # GitHub revokes it
     NotificationSender(site.world.cloud, site.world.diagnoses, Settings()).run()
-    assert [body["state"] for _, _, body in site.host.statuses][-1] == "success"
+    assert site.host.checks.runs[-1]["conclusion"] == "success"
     assert site.host.apps.refused == []
 
 

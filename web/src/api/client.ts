@@ -7,6 +7,7 @@ import { withReference, withReferences } from "@/api/references";
 import { reportStatus } from "@/api/sessionLost";
 import { unconfirmed } from "@/api/unconfirmed";
 import type {
+  AnnotationList,
   Activity,
   AgentStatus,
   ApprovalList,
@@ -312,6 +313,8 @@ export const api = {
     get<ResultValue>(pipelinePath(id, "/result"), query, signal),
   metrics: (id: string, query: QueryOf<"list_metrics">, signal?: AbortSignal) =>
     get<MetricList>(pipelinePath(id, "/metrics"), query, signal),
+  annotations: (id: string, query: QueryOf<"list_annotations">, signal?: AbortSignal) =>
+    get<AnnotationList>(pipelinePath(id, "/annotations"), query, signal),
   pipelineTests: (id: string, query: QueryOf<"list_pipeline_tests">, signal?: AbortSignal) =>
     get<PipelineTests>(pipelinePath(id, "/tests"), query, signal),
   /** The history of the tests of a pipeline's program. */

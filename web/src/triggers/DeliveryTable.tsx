@@ -12,6 +12,9 @@ const EVENTS: Record<GitEvent["kind"], string> = {
   "delete-branch": "Deleted branch",
   "create-tag": "New tag",
   "delete-tag": "Deleted tag",
+  "merge-group": "Merge queue",
+  comment: "Comment",
+  check: "Button",
   cron: "Schedule",
 };
 
@@ -22,6 +25,7 @@ export const RESULTS: Record<Delivery["result"], string> = {
   failed: "Failed",
   deferred: "Deferred",
   queued: "Waits for the plan",
+  acted: "Done",
   "waiting for approval": "Waits for approval",
 };
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from conducto_core.annotations.model import NodeAnnotation
 from conducto_core.diagnosis.model import (
     MAX_CAUSES,
     MAX_CHANGES,
@@ -118,6 +119,7 @@ class Facts:
         commits: Those before the commit of the pipeline, and that, the newest first.
         shas: ``{pipeline: its commit}``.
         tests: Failed tests of the pipeline; None without any.
+        annotations: Of the first failures.
     """
 
     summary: PipelineSummary
@@ -133,6 +135,7 @@ class Facts:
     shas: Mapping[str, str] = field(default_factory=dict)
     blocked_paths: Sequence[str] = ()
     tests: PipelineTests | None = None
+    annotations: tuple[NodeAnnotation, ...] = ()
 
 
 def error_of(node: NodeView, attempt: AttemptRecord | None) -> FirstError | None:
@@ -206,6 +209,7 @@ def diagnose(facts: Facts) -> Diagnosis:
         commits=tuple(commits[:MAX_COMMITS]),
         more_commits=bool(commits) and len(commits) == len(facts.commits),
         tests=facts.tests,
+        annotations=facts.annotations,
         blocked=blocked,
         blocked_paths=tuple(facts.blocked_paths) if blocked else (),
         next_steps=_next_steps(summary, causes),

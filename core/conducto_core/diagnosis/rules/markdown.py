@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from conducto_core.annotations.model import line_of
 from conducto_core.diagnosis.model import Diagnosis, FailureCause
 from conducto_core.diagnosis.rules.first_error import clean, shortened
 from conducto_core.diagnosis.rules.text import line_of_test
@@ -44,6 +45,10 @@ def _lines(found: Diagnosis, shown: int) -> Iterator[str]:
         yield ""
         tests = found.tests.tests[: 2 * shown]
         yield from (f"    {shortened(clean(line_of_test(each)), _MAX_LINE)}" for each in tests)
+    if found.annotations and shown:
+        yield from ("", "**Lines of files:**", "")
+        notes = found.annotations[: 2 * shown]
+        yield from (f"    {shortened(clean(line_of(each)), _MAX_LINE)}" for each in notes)
     suspects = [each for each in found.changes if each.suspect]
     if suspects:
         yield ""

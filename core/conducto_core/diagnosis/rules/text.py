@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from conducto_core.annotations.model import line_of
 from conducto_core.diagnosis.model import Diagnosis, FailureCause, NextStep, PipelineChange
 from conducto_core.diagnosis.rules.first_error import clean, shortened
 from conducto_core.programs.history import ChangedField
@@ -88,6 +89,9 @@ def _parts(found: Diagnosis, detail: _Detail, fence: Fence) -> Iterator[str]:
         yield f"… {more} more causes with {rest} failures: explain one by its path"
     if found.tests is not None and detail.extras >= 1:
         yield from _tests(found.tests, detail.lines, fence)
+    if found.annotations and detail.extras >= 1:
+        yield "\nlines of files:"
+        yield fence([line_of(each) for each in found.annotations[: max(1, detail.lines // 2)]])
     if detail.extras >= 1:
         yield from _changed(found, fence, long=detail.extras >= 2)  # noqa: PLR2004
     if found.blocked:

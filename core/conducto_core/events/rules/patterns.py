@@ -150,13 +150,20 @@ def _text_matches(kind: str, wanted: str, value: str) -> bool:
 
 
 def _wildcard_matches(wanted: str, value: str) -> bool:
-    """Return whether a text matches; in linear time, unlike a regular expression."""
     words = [""]
     for part in re.findall(r"\\[*\\]|\*|[^*\\]+|\\", wanted):
         if part == "*":
             words.append("")
         else:
             words[-1] += _plain(part)
+    return matches_words(words, value)
+
+
+def matches_words(words: Sequence[str], value: str) -> bool:
+    """Return whether a text consists of the words, with any characters between two of them.
+
+    In linear time, unlike a regular expression.
+    """
     if len(words) == 1:
         return value == words[0]
     head, *inner, tail = words

@@ -14,7 +14,12 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from conducto_core.triggers.model import GitEvent, GitEventKind
+from conducto_core.triggers.model import SECTION_KINDS, GitEvent, GitEventKind
+from conducto_core.triggers.rules.patterns import (
+    NamePatternError,
+    NamePatterns,
+    parse_patterns,
+)
 
 # ----------------------------------------------------------------------------------------
 # The filters of ``.conducto.cfg``: ``{branch} == main && !({user} == *-bot)``.
@@ -181,7 +186,11 @@ NAMES = (
 MAX_BYTES = 64 << 10
 _GENERAL = ".general"
 _GENERAL_KEYS = frozenset({"name", "desc", "init"})
-_KEYS = frozenset({"command", "filter", "duplicate", "slack_channel"})
+_PATTERNS = ("paths", "branches", "tags")
+_KEYS = frozenset({"command", "filter", "duplicate", "slack_channel", *_PATTERNS})
+#: Events whose changed files are known, and those of a tag.
+_WITH_FILES = frozenset({GitEventKind.PUSH, GitEventKind.PULL_REQUEST, GitEventKind.MERGE_GROUP})
+_OF_TAGS = frozenset({GitEventKind.CREATE_TAG, GitEventKind.DELETE_TAG})
 #: Parameters of `co.Image` that a section may have. The code is always that of the event.
 _IMAGE_KEYS = frozenset(
     {
@@ -200,12 +209,17 @@ _HEADER = re.compile(r"\[(?P<name>[^]]+)\]")
 _OPTION = re.compile(r"(?P<key>[^\s:=#;\[][^:=]*?)\s*[:=]")
 
 
+#: Returns the paths of the files that an event changed; None: they are not known.
+ChangedPaths = Callable[[], Collection[str] | None]
+
+
 class Duplicate(StrEnum):
     """What happens if a pipeline of the same section and branch is active."""
 
     SUPPRESS_NEW = "SUPPRESS_NEW"
     ALLOW = "ALLOW"
     SLEEP_OLD = "SLEEP_OLD"
+    CANCEL_OLD = "CANCEL_OLD"
     DEFER = "DEFER"
 
 
@@ -227,6 +241,8 @@ class Section:
 
     Attributes:
         command: It prints a serialised tree.
+        accepts: The filter.
+        patterns: Those of ``paths``, ``branches`` and ``tags``, by key.
         image: Parameters of its image.
     """
 
@@ -234,9 +250,28 @@ class Section:
     line: int
     command: str
     accepts: Filter
+    patterns: Mapping[str, NamePatterns] = field(default_factory=dict)
     duplicate: Duplicate = Duplicate.SUPPRESS_NEW
     slack_channel: str | None = None
     image: Mapping[str, Any] = field(default_factory=dict)
+
+    def why_not(self, event: GitEvent, changed: ChangedPaths) -> str | None:
+        """Return why an event does not launch the section, or None if it does.
+
+        ``changed`` is called if the section has ``paths``. Unknown files are no reason: no commit
+        is left untested because of them.
+        """
+        if not self.accepts(values_of(event)):
+            return f"the filter of [{self.name}] does not match"
+        for key in ("branches", "tags"):
+            known, name = self.patterns.get(key), event.base_branch or event.branch
+            if known is not None and not known.accept(name):
+                return f"{key} of [{self.name}] do not include {name}"
+        paths = self.patterns.get("paths")
+        files = None if paths is None else changed()
+        if paths is not None and files is not None and not paths.accept_one(files):
+            return f"paths of [{self.name}] include none of the {len(files):,} changed files"
+        return None
 
     def command_for(self, event: GitEvent) -> str:
         """Return the command for an event.
@@ -259,7 +294,7 @@ class Section:
 def values_of(event: GitEvent) -> dict[str, str]:
     """Return the values of `NAMES` for an event."""
     found = {name: str(getattr(event, name)) for name in NAMES if hasattr(event, name)}
-    is_tag = event.kind in {GitEventKind.CREATE_TAG, GitEventKind.DELETE_TAG}
+    is_tag = event.kind in _OF_TAGS
     return {**found, "event": event.kind.value, "tag": event.branch if is_tag else ""}
 
 
@@ -276,10 +311,25 @@ def section_of(command: str) -> Section:
 
 def sections_for(sections: Mapping[str, Section], event: GitEvent) -> list[Section]:
     """Return the sections that an event may launch, in order; the first that launches is used."""
+    if event.kind is GitEventKind.COMMENT:
+        return _sections_of_comment(sections, event)
     exact = sections.get(event.kind.value)
     if exact is not None:
         return [exact]
     return [each for name, each in sections.items() if name.startswith(f"{event.kind.value} ")]
+
+
+def _sections_of_comment(sections: Mapping[str, Section], event: GitEvent) -> list[Section]:
+    """Return the section that a comment ``/conducto run [NAME]`` names.
+
+    Without a name it is ``[comment]``, or else those of pull requests.
+    """
+    name = event.text.partition(" ")[2].strip()
+    chosen = sections.get(f"comment {name}".strip())
+    if chosen is not None or name:
+        return [] if chosen is None else [chosen]
+    of_request = event.model_copy(update={"kind": GitEventKind.PULL_REQUEST})
+    return sections_for(sections, of_request)
 
 
 def parse_config(text: str) -> dict[str, Section]:
@@ -314,6 +364,7 @@ def config_schema() -> dict[str, Any]:
     """
     text = {"type": "string"}
     anything = {"description": "JSON, or text"}
+    patterns = {"description": "patterns with *, separated by spaces or as a list; ! excludes"}
     image = dict.fromkeys(sorted(_IMAGE_KEYS | _ALIASES.keys()), anything)
     section = {
         "type": "object",
@@ -322,12 +373,13 @@ def config_schema() -> dict[str, Any]:
             "command": {**text, "pattern": r"\S", "description": "prints a serialised tree"},
             "filter": {**text, "description": "{branch} == main && !({user} == *-bot)"},
             "duplicate": {"enum": [*map(str, Duplicate)]},
+            **dict.fromkeys(_PATTERNS, patterns),
             "slack_channel": text,
             **image,
         },
         "additionalProperties": False,
     }
-    events = "|".join(sorted(GitEventKind))
+    events = "|".join(sorted(SECTION_KINDS))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": ".conducto.cfg",
@@ -382,8 +434,9 @@ def _is_general(name: str, config: ConfigParser, lines: _Lines) -> bool:
 
 def _section(name: str, options: Mapping[str, str], lines: _Lines) -> Section:
     here = lines.get((name, ""), 1)
-    if name.split(" ", maxsplit=1)[0] not in set(GitEventKind):
-        known = ", ".join(sorted(GitEventKind))
+    kind = name.split(" ", maxsplit=1)[0]
+    if kind not in SECTION_KINDS:
+        known = ", ".join(sorted(SECTION_KINDS))
         raise TriggerConfigError(here, f"unknown event [{name}]; known: {known}")
     if not options.get("command", "").strip():
         raise TriggerConfigError(here, f"[{name}] has no command")
@@ -400,6 +453,11 @@ def _section(name: str, options: Mapping[str, str], lines: _Lines) -> Section:
         here,
         command,
         _filter(options.get("filter", "").strip(), lines.get((name, "filter"), here)),
+        {
+            key: _patterns(GitEventKind(kind), key, options[key], lines.get((name, key), here))
+            for key in _PATTERNS
+            if key in options
+        },
         _duplicate(options.get("duplicate"), lines.get((name, "duplicate"), here)),
         options.get("slack_channel") or None,
         image,
@@ -449,6 +507,18 @@ def _filter(text: str, line: int) -> Filter:
         return parse_filter(text, NAMES)
     except FilterError as error:
         raise TriggerConfigError(line, f"filter: {error}") from error
+
+
+def _patterns(kind: GitEventKind, key: str, text: str, line: int) -> NamePatterns:
+    of_tags = kind in _OF_TAGS
+    if (key == "paths" and kind not in _WITH_FILES) or (key == "tags") != of_tags:
+        words = {"paths": "push, pr and merge-group", "tags": "create-tag and delete-tag"}
+        where = words.get(key, "events of branches and pull requests")
+        raise TriggerConfigError(line, f"{key} is for {where}, not for [{kind}]")
+    try:
+        return parse_patterns(text.strip(), are_paths=key == "paths")
+    except NamePatternError as error:
+        raise TriggerConfigError(line, f"{key}: {error}") from error
 
 
 def _duplicate(text: str | None, line: int) -> Duplicate:

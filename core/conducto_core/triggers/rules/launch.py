@@ -139,6 +139,17 @@ def same_commit(record: PipelineRecord, event: GitEvent) -> bool:
     return record.git is not None and record.git.sha == event.sha
 
 
+def is_of_request(record: PipelineRecord, event: GitEvent) -> bool:
+    """Return whether a pipeline is for the pull request of an event."""
+    begin, end = f"conducto/unique/{event.repository}/", f"/pr/{event.number}"
+    return any(tag.startswith(begin) and tag.endswith(end) for tag in record.tags)
+
+
+def is_same_subject(one: GitEvent, other: GitEvent) -> bool:
+    """Return whether two events are of one kind and about one branch or pull request."""
+    return one.kind is other.kind and unique_tag(one, "") == unique_tag(other, "")
+
+
 def rivals(
     records: Iterable[PipelineRecord], section: Section, event: GitEvent
 ) -> list[PipelineRecord]:

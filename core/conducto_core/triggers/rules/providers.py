@@ -2,8 +2,9 @@
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,20 @@ from pydantic import ValidationError
 
 from conducto_core.run.model.states import State
 from conducto_core.triggers.model import GitEvent, GitEventKind, Provider, RepositoryUrl
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedFile:
+    """A file that a commit changed.
+
+    Attributes:
+        old_path: Its path before; the same if it was not renamed.
+        patch: Its unified difference, or "" if the provider leaves it out.
+    """
+
+    path: str
+    old_path: str
+    patch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +44,9 @@ class GitApi:
         root: Path of a repository.
         commits: Path of its commits.
         files: Path of its files.
+        compare: Path of the difference of two commits.
+        compared: Field with its files; those with a file's new and old path, and its patch.
+        max_files: From this number on, some files may be left out of it.
         whole: Slashes in the name of a repository are escaped, too.
     """
 
@@ -42,6 +60,9 @@ class GitApi:
     root: str
     commits: str
     files: str
+    compare: str
+    compared: tuple[str, str, str, str]
+    max_files: int
     whole: bool
 
     def state(self, state: State) -> str:
@@ -60,6 +81,40 @@ class GitApi:
         """Return the path of a file at a commit."""
         return f"{self._path(repository)}{self.files}{quote(file, safe='')}?ref={quote(sha)}"
 
+    def compare_path(self, repository: str, base: str, head: str) -> str:
+        """Return the path of the changes from a commit or branch to a commit."""
+        refs = {"base": quote(base, safe=""), "head": quote(head, safe="")}
+        return self._path(repository) + self.compare.format(**refs)
+
+    def changed_files(self, response: Mapping[str, Any]) -> tuple[ChangedFile, ...] | None:
+        """Return the files in the response of `compare_path`; None if some may be missing."""
+        files, new, old, patch = self.compared
+        listed = response.get(files)
+        if not isinstance(listed, list) or len(listed) >= self.max_files:
+            return None
+        if response.get("compare_timeout"):
+            return None
+        try:
+            return tuple(
+                ChangedFile(each[new], each.get(old) or each[new], each.get(patch) or "")
+                for each in listed
+            )
+        except (KeyError, AttributeError):
+            return None
+
+    def check_path(self, repository: str, number: int | None = None) -> str:
+        """Return the path of check runs, or of one."""
+        return f"{self._path(repository)}/check-runs" + ("" if number is None else f"/{number}")
+
+    def checks_path(self, repository: str, sha: str, name: str) -> str:
+        """Return the path that lists the check runs of a commit with a name, the newest first."""
+        query = f"check_name={quote(name, safe='')}&filter=all&per_page=100"
+        return f"{self.commit_path(repository, sha)}/check-runs?{query}"
+
+    def request_path(self, repository: str, number: str) -> str:
+        """Return the path of a pull request."""
+        return f"{self._path(repository)}/pulls/{quote(number, safe='')}"
+
     def _path(self, repository: str) -> str:
         return f"{self.root}/{quote(repository, safe='' if self.whole else '/')}"
 
@@ -77,6 +132,9 @@ GIT_APIS: Mapping[str, GitApi] = {
         root="/repos",
         commits="/commits/",
         files="/contents/",
+        compare="/compare/{base}...{head}",
+        compared=("files", "filename", "previous_filename", "patch"),
+        max_files=300,
         whole=False,
     ),
     "gitlab": GitApi(
@@ -90,6 +148,9 @@ GIT_APIS: Mapping[str, GitApi] = {
         root="/projects",
         commits="/repository/commits/",
         files="/repository/files/",
+        compare="/repository/compare?from={base}&to={head}",
+        compared=("diffs", "new_path", "old_path", "diff"),
+        max_files=1000,
         whole=True,
     ),
 }
@@ -103,6 +164,12 @@ _PULL_REQUEST_ACTIONS = frozenset({"opened", "reopened", "synchronize"})
 _MERGE_REQUEST_ACTIONS = frozenset({"open", "reopen", "update"})
 _BRANCH, _TAG = "refs/heads/", "refs/tags/"
 _ZEROS = "0" * 40
+#: Branches that the merge queue of GitHub makes; they have an event of their own.
+_QUEUES = "gh-readonly-queue/"
+_PEOPLE = frozenset({GitEventKind.COMMENT, GitEventKind.CHECK})
+_COMMAND = "/conducto "
+_MAX_COMMAND = 100
+_RERUN = "rerun"
 
 
 class _Generic(GitEvent):
@@ -134,6 +201,8 @@ def events_of(
         if provider == "gitlab":
             return _gitlab(headers.get("x-gitlab-event", ""), body)
         checked = _Generic.model_validate({"user": "", **body})
+        if checked.kind in _PEOPLE:
+            raise EventError(f"field 'kind' of the webhook: a person sends {checked.kind.value}")
         return [GitEvent.model_validate(checked.model_dump())]
     except KeyError as error:
         raise EventError(f"the webhook has no field {error.args[0]!r}") from error
@@ -152,47 +221,138 @@ def unique_tag(event: GitEvent, section: str) -> str:
 
 
 def _github(name: str, body: Mapping[str, Any]) -> list[GitEvent]:
-    if name not in {"push", "create", "delete", "pull_request"}:
+    read = _GITHUB.get(name)
+    if read is None:
         return []
-    repository = body["repository"]
-    common = {"repository": repository["full_name"], "user": body["sender"]["login"]}
-    if name == "pull_request":
-        return _github_pull_request(body, common)
-    common["url"] = repository["clone_url"]
-    if name == "push":
-        if body.get("deleted") or not body["ref"].startswith(_BRANCH):
-            return []  # tags have an event of their own
-        title = (body.get("head_commit") or {}).get("message", "").partition("\n")[0]
-        branch = body["ref"].removeprefix(_BRANCH)
-        pushed = {"branch": branch, "sha": body["after"], "title": title}
-        return [GitEvent(kind=GitEventKind.PUSH, **common, **pushed)]
+    repository, sender = body["repository"], body["sender"]
+    common = {
+        "repository": repository["full_name"],
+        "url": repository["clone_url"],
+        "user": sender["login"],
+        "user_id": str(sender.get("id", "")),
+    }
+    return read(body, common)
+
+
+def _github_push(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
+    branch = body["ref"].removeprefix(_BRANCH)
+    if body.get("deleted") or branch == body["ref"] or branch.startswith(_QUEUES):
+        return []  # tags have an event of their own
+    title = (body.get("head_commit") or {}).get("message", "").partition("\n")[0]
+    pushed = {"branch": branch, "sha": body["after"], "title": title}
+    base = _base(body["before"])
+    return [GitEvent(kind=GitEventKind.PUSH, base=base, **common, **pushed)]
+
+
+def _github_ref(name: str, body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
     kind = f"{name}-{body['ref_type']}"
-    if kind not in set(GitEventKind):
+    if kind not in set(GitEventKind) or body["ref"].startswith(_QUEUES):
         return []
     return [GitEvent.model_validate({**common, "kind": kind, "branch": body["ref"]})]
 
 
-def _github_pull_request(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
-    request = body["pull_request"]
-    if body["action"] not in _PULL_REQUEST_ACTIONS:
+def _github_merge_group(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
+    group = body["merge_group"]
+    if body["action"] != "checks_requested":
         return []
-    head = request["head"]
-    source = head["repo"]
-    if source is None:
-        return []  # the fork was deleted
     return [
         GitEvent(
-            kind=GitEventKind.PULL_REQUEST,
-            url=source["clone_url"],
-            branch=head["ref"],
-            sha=head["sha"],
-            number=str(request["number"]),
-            title=request["title"],
-            base_branch=request["base"]["ref"],
-            fork=source["id"] != request["base"]["repo"]["id"],
+            kind=GitEventKind.MERGE_GROUP,
+            branch=group["head_ref"].removeprefix(_BRANCH),
+            sha=group["head_sha"],
+            title=(group.get("head_commit") or {}).get("message", "").partition("\n")[0],
+            base_branch=group["base_ref"].removeprefix(_BRANCH),
+            base=group["base_sha"],
             **common,
         )
     ]
+
+
+def _github_comment(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
+    """Return the command in a comment on a pull request; its commit is not in the webhook."""
+    issue, text = body["issue"], body["comment"]["body"].strip()
+    line = " ".join(text.partition("\n")[0].split())
+    if body["action"] != "created" or "pull_request" not in issue:
+        return []
+    if not line.startswith(_COMMAND) or len(line) > _MAX_COMMAND:
+        return []
+    return [
+        GitEvent(
+            kind=GitEventKind.COMMENT,
+            branch="",
+            number=str(issue["number"]),
+            title=issue["title"],
+            text=line.removeprefix(_COMMAND),
+            **common,
+        )
+    ]
+
+
+def _github_check(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
+    check = body["check_run"]
+    buttons = {"rerequested": _RERUN}
+    if body["action"] == "requested_action":
+        buttons["requested_action"] = body["requested_action"]["identifier"]
+    if body["action"] not in buttons or not check.get("external_id"):
+        return []
+    return [
+        GitEvent(
+            kind=GitEventKind.CHECK,
+            branch=(check.get("check_suite") or {}).get("head_branch") or "",
+            sha=check["head_sha"],
+            text=buttons[body["action"]],
+            pipeline=check["external_id"],
+            **common,
+        )
+    ]
+
+
+def _base(before: str) -> str:
+    """Return the commit before a push; "" for a new branch."""
+    return "" if before == _ZEROS else before
+
+
+def _github_pull_request(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
+    request = body["pull_request"]
+    if body["action"] not in _PULL_REQUEST_ACTIONS or request["head"]["repo"] is None:
+        return []  # the fork was deleted
+    fields = {**common, "kind": GitEventKind.PULL_REQUEST, "branch": ""}
+    return [of_request(GitEvent.model_validate(fields), request)]
+
+
+def of_request(event: GitEvent, request: Mapping[str, Any]) -> GitEvent:
+    """Return an event with the commit and the branches of a pull request at GitHub.
+
+    Raises:
+        EventError: Its fork was deleted, or a field is missing.
+    """
+    try:
+        head, base = request["head"], request["base"]
+        found = {
+            "url": head["repo"]["clone_url"],
+            "branch": head["ref"],
+            "sha": head["sha"],
+            "number": str(request["number"]),
+            "title": request["title"],
+            "base_branch": base["ref"],
+            "base": base.get("sha", ""),
+            "fork": head["repo"]["id"] != base["repo"]["id"],
+        }
+    except (KeyError, TypeError) as error:
+        text = f"the pull request has no {error}; its fork may have been deleted"
+        raise EventError(text) from error
+    return GitEvent.model_validate({**event.model_dump(), **found})
+
+
+_GITHUB: Mapping[str, Callable[[Mapping[str, Any], dict[str, Any]], list[GitEvent]]] = {
+    "push": _github_push,
+    "create": partial(_github_ref, "create"),
+    "delete": partial(_github_ref, "delete"),
+    "pull_request": _github_pull_request,
+    "merge_group": _github_merge_group,
+    "issue_comment": _github_comment,
+    "check_run": _github_check,
+}
 
 
 def _gitlab(name: str, body: Mapping[str, Any]) -> list[GitEvent]:
@@ -213,7 +373,8 @@ def _gitlab(name: str, body: Mapping[str, Any]) -> list[GitEvent]:
     if deleted:
         return [GitEvent(kind=GitEventKind.DELETE_BRANCH, branch=branch, **common)]
     kinds = [GitEventKind.CREATE_BRANCH] * created + [GitEventKind.PUSH]
-    return [GitEvent(kind=kind, branch=branch, sha=body["after"], **common) for kind in kinds]
+    common |= {"branch": branch, "sha": body["after"], "base": _base(body["before"])}
+    return [GitEvent(kind=kind, **common) for kind in kinds]
 
 
 def _gitlab_merge_request(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
@@ -231,6 +392,7 @@ def _gitlab_merge_request(body: Mapping[str, Any], common: dict[str, Any]) -> li
             number=str(request["iid"]),
             title=request["title"],
             base_branch=request["target_branch"],
+            base=request["target_branch"],
             fork=request["source_project_id"] != request["target_project_id"],
             **common,
         )

@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 
+import { ProblemsTab, useAnnotations } from "@/annotations/ProblemsTab";
 import { api, ApiError, messageOf } from "@/api/client";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
 import { EmptyState, LoadError } from "@/components/EmptyState";
@@ -34,6 +35,7 @@ const ShellPanel = lazily(async () => (await import("@/debug/ShellPanel")).Shell
 const LABELS = {
   output: "Output",
   report: "Report",
+  problems: "Problems",
   results: "Results",
   services: "Services",
   files: "Files",
@@ -127,6 +129,8 @@ function NodeTabs({
   const report = useReport(session.id, attempt);
   const mayHaveReport =
     query.get("tab") === "report" && report.isPending && (attempt?.started ?? null) !== null;
+  const isNewest = attempt === detail.node.attempts.at(-1);
+  const problems = useAnnotations(session.id, attempt, isExec && isNewest);
   const hasReport = (report.data?.length ?? 0) > 0 || mayHaveReport;
   // A pipeline with a single command has no group that could show its reports.
   const isSingleExec = isExec && detail.node.path === ROOT;
@@ -137,6 +141,7 @@ function NodeTabs({
       : isExec
         ? tabsOfExec({
             report: hasReport,
+            problems: (problems.data?.annotations.length ?? 0) > 0,
             results: attempt !== undefined && attempt.outputs !== null,
             services: attempt !== undefined && servicesOf(detail).length > 0,
             overview: isSingleExec && hasReports,
@@ -197,6 +202,9 @@ function NodeTabs({
           <MergedTab session={session} path={detail.node.path} />
         ) : null}
         {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
+        {tab === "problems" && attempt !== undefined ? (
+          <ProblemsTab id={session.id} attempt={attempt} />
+        ) : null}
         {tab === "results" && attempt !== undefined ? (
           <ResultsTab
             key={`${attempt.number} ${attempt.path}`}
@@ -224,12 +232,13 @@ function NodeTabs({
   );
 }
 
-type Optional = "report" | "results" | "services" | "overview";
+type Optional = "report" | "problems" | "results" | "services" | "overview";
 
 function tabsOfExec(has: Record<Optional, boolean>): readonly Tab[] {
   const tabs: Tab[] = [
     "output",
     "report",
+    "problems",
     "results",
     "services",
     "overview",

@@ -1,0 +1,1 @@
+"""Checks of commits at GitHub: their summary, annotations and buttons."""
