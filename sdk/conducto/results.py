@@ -306,9 +306,9 @@ def annotate(
     name = os.fspath(file)
     if level not in outputs.LEVELS:
         raise ValueError(f"the level must be error, warning or notice, got {level!r}")
-    if line is not None and (isinstance(line, bool) or not isinstance(line, int) or line < 1):
+    if line is not None and (type(line) is not int or line < 1):
         raise ValueError(f"the line of an annotation must be 1 or more, got {line!r}")
-    if not name or not str(message).strip():
+    if not (name and str(message).strip()):
         raise ValueError("an annotation needs a file and a message")
     target = _file(outputs.ANNOTATIONS)
     if target is None:

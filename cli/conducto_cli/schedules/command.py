@@ -188,7 +188,7 @@ def _show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 
 def _firing_lines(firings: Sequence[Firing]) -> list[str]:
-    return table([FIRING_COLUMNS, *map(firing_cells, firings)])
+    return [*table([FIRING_COLUMNS, *map(firing_cells, firings)])]
 
 
 def _switch(arguments: argparse.Namespace, open_client: OpenClient) -> int:

@@ -283,7 +283,7 @@ def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         git = client.call(LIST_TRIGGERS, NoParams()) if is_cloud else TriggerList(triggers=())
         views = events.of_events(client)
     found = {"events": [one.model_dump(mode="json") for one in views]}
-    lines = table([_COLUMNS, *map(_cells, git.triggers)]) if git.triggers else []
+    lines = [*table([_COLUMNS, *map(_cells, git.triggers)])] if git.triggers else []
     lines += table([events.COLUMNS, *map(events.cells, views)]) if views else []
     return show(arguments, {**git.model_dump(mode="json"), **found}, lines or (_NONE,))
 
@@ -370,7 +370,7 @@ def _new_lines(made: NewTrigger) -> Iterator[str]:
 
 def _print_deliveries(arguments: argparse.Namespace, found: tuple[Delivery, ...]) -> int:
     document = {"deliveries": [each.model_dump(mode="json") for each in found]}
-    lines = table([_DELIVERY_COLUMNS, *map(_delivery_cells, found)])
+    lines = [*table([_DELIVERY_COLUMNS, *map(_delivery_cells, found)])]
     lines += [f"{each.id}: {printable(each.reason)}" for each in found if each.reason is not None]
     return show(arguments, document, lines if found else "no webhook has arrived yet")
 

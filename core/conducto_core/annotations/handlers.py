@@ -121,5 +121,5 @@ class Annotations(ABC):
                 except NotFoundError:  # it has been deleted
                     continue
             text = data.decode(errors="replace")
-            found += await asyncio.to_thread(lambda text=text: list(rules.problems_in(text)))
+            found += await asyncio.to_thread(list, rules.problems_in(text))
         return Found(attempt.path, attempt.number, AnnotationSource.OUTPUT, found)

@@ -1,7 +1,7 @@
 """The check run of a pipeline, as requests to GitHub's API. Pure.
 
-GitHub adds the annotations of each request to those before; an ended check run is not started again,
-so each run of a pipeline after the first one gets a check run of its own.
+GitHub adds the annotations of each request to those before; an ended check run is not started
+again, so each run of a pipeline after the first one gets a check run of its own.
 """
 
 from collections.abc import Iterable, Sequence

@@ -128,9 +128,9 @@ class CacheDecisions:
             reason = rules.with_names(decision, print_, code, files).reason
             return CacheMiss(path=spec.path, attempt=node.attempt, reason=reason)
         streams = rules.unpack_streams(found[1])
-        reason = self._place(live, spec, decision.entry, streams)
-        if reason is not None:
-            return CacheMiss(path=spec.path, attempt=node.attempt, reason=reason)
+        not_placed = self._place(live, spec, decision.entry, streams)
+        if not_placed is not None:
+            return CacheMiss(path=spec.path, attempt=node.attempt, reason=not_placed)
         size = self._restore(live, queued, streams)
         self._cloud.cache.note_use(live.org, decision.entry.key, now)
         attempt = queued.model_copy(

@@ -62,7 +62,8 @@ def parse_patterns(text: str, *, are_paths: bool = False) -> NamePatterns:
         raise NamePatternError("there is no pattern; leave the key out")
     if len(patterns) > MAX_PATTERNS:
         raise NamePatternError(f"there are {len(patterns)} patterns, the maximum is {MAX_PATTERNS}")
-    included, excluded = [], []
+    included: list[str] = []
+    excluded: list[str] = []
     for pattern in patterns:
         name = pattern.removeprefix("!")
         _check(pattern, name, are_paths=are_paths)
