@@ -60,9 +60,9 @@ def add_request_id(event: Any, get_response: Callable[[Any], Any]) -> Any:
 def authorize(request: AuthRequest) -> AuthResponse:
     """Authorize requests with a valid token; each route checks the permissions."""
     token = authorizer.bearer(request.token)
-    identity = authorizer.identify(conducto.tokens, token) or authorizer.identify_with_provider(
-        conducto.identity_provider, token
-    )
+    identity = authorizer.identify(
+        conducto.records.tokens, token
+    ) or authorizer.identify_with_provider(conducto.identity_provider, token)
     if identity is None:
         return AuthResponse(routes=[], principal_id="nobody")
     context = authorizer.to_context(identity)

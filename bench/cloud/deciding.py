@@ -8,28 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.cloud import (
-    FakeAgents,
-    FakeAuditLog,
     FakeBlobs,
     FakeBuilder,
-    FakeCache,
-    FakeConnections,
-    FakeDeliveries,
     FakeFleet,
-    FakeIdentities,
     FakeIdentityProvider,
-    FakeLimits,
     FakeLogs,
     FakeMachines,
-    FakeNamedRecords,
-    FakeOrgs,
-    FakePeople,
-    FakeRelays,
-    FakeShells,
-    FakeStore,
-    FakeTokens,
     FakeVault,
 )
+from tests.fakes.cloud.memory import MemoryClients
 from tests.fakes.cloud.workers import first_start
 from tests.fakes.schedules import MemorySchedules
 
@@ -39,6 +26,7 @@ from chalicelib.data.function import LocalDataFiles
 from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
+from chalicelib.records import Records
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.triggers.github_app import GithubApps
@@ -102,46 +90,29 @@ class Place:
     """
 
     def __init__(self, root: co.Node, workers: int, *, run: bool = True, **ports: Any) -> None:
-        orgs, blobs = FakeOrgs(), FakeBlobs()
-        for each in (orgs, ports.get("orgs", orgs)):
+        clients, blobs = MemoryClients(), FakeBlobs()
+        records = Records.of(clients.table, blobs, time.time)
+        for each in (records.orgs, ports.get("orgs", records.orgs)):
             each.set_plan(ME.org, BillingPlan("scale", workers, 1000, 16, None))
-        self.store = FakeStore(orgs)
+        self.store, self.tokens = records.store, records.tokens
         self.fleet = FakeFleet()
-        self.tokens = FakeTokens(time.time)
         self.engine = CommandProcessor(
             replace(
                 Dependencies(
-                    store=self.store,
+                    **vars(records),
                     logs=FakeLogs(),
                     blobs=blobs,
                     data=LocalDataFiles(Path("/dev/null/data"), blobs),
                     machines=FakeMachines(_NoMachines(), LookupError, SITE),
                     fleet=self.fleet,
                     vault=FakeVault(),
-                    tokens=self.tokens,
-                    orgs=orgs,
-                    people=FakePeople(self.tokens),
-                    audit=FakeAuditLog(),
-                    identities=FakeIdentities(),
-                    limits=FakeLimits(),
                     provider=FakeIdentityProvider(),
-                    trusts=FakeNamedRecords(),
-                    rules=FakeNamedRecords(),
-                    cache=FakeCache(),
-                    quarantines=FakeNamedRecords(),
                     schedules=MemorySchedules(),
-                    triggers=FakeNamedRecords(),
-                    deliveries=FakeDeliveries(time.time),
-                    queue=FakeNamedRecords(),
                     git=GitProviders(Settings()),
                     refs=HttpGitRefs(public_only=True),
-                    apps=FakeNamedRecords(),
                     github=GithubApps(Settings(), time.time),
-                    connections=FakeConnections(),
-                    agents=FakeAgents(),
-                    relays=FakeRelays(),
+                    connections=clients.connections(time.time),
                     builder=FakeBuilder(),
-                    shells=FakeShells(orgs),
                     site=SITE,
                 ),
                 **ports,

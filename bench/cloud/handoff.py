@@ -249,8 +249,8 @@ class _Cloud:
         given = place.engine.cloud
         self._ports = replace(
             given,
-            store=_Slow(given.store, self.delays, "dynamodb", _STORE),
-            orgs=_Slow(given.orgs, self.delays, "dynamodb", _ORGS),
+            store=_Slow(given.store, self.delays, "dynamodb", _STORE),  # type: ignore[arg-type]
+            orgs=_Slow(given.orgs, self.delays, "dynamodb", _ORGS),  # type: ignore[arg-type]
             vault=_Slow(given.vault, self.delays, "secretsmanager", {"read": "", "look": ""}),
             machines=_Machines(given.machines, self),
             fleet=_Fleet(given.fleet, self),

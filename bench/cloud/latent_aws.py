@@ -22,14 +22,14 @@ from tests.fakes.cloud.dynamodb import FakeDynamoDB
 
 from bench.cloud.deciding import SITE
 from bench.cloud.lab import ROOT
-from chalicelib.api.aws import TableConnections
+from chalicelib.api.store import TableConnections
 from chalicelib.aws.clients import Tags
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.s3 import S3Bucket
 from chalicelib.errors import ThrottledError
 from chalicelib.logs.aws.logs import ChunkedLogs
-from chalicelib.people.aws.organisations import TableOrgs
-from chalicelib.run.aws.journal import JournalStore
+from chalicelib.people.store.organisations import TableOrgs
+from chalicelib.run.store import JournalStore
 from chalicelib.secrets.aws import SecretsManager
 
 if TYPE_CHECKING:

@@ -116,7 +116,7 @@ def action(_lab: CloudLab) -> Found:
     def pause(seconds: float) -> None:
         """Let the agent respond once its response has passed through the other function."""
         place.world.now += seconds
-        sent = len(place.world.connections.sent[agent.connection])
+        sent = len(place.world.gateway.sent[agent.connection])
         if sent > len(agent.frames) and not posted:
             posted.append(place.world.now - seconds)
         arrives = (posted or [0.0])[0] + 2 * _NETWORK + _AGENT + _GATEWAY + handled[0]

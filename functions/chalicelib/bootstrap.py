@@ -14,53 +14,44 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from chalicelib.api.aws import TableConnections
 from chalicelib.api.dispatch import Api
 from chalicelib.api.followers import Followers
+from chalicelib.api.store import TableConnections
 from chalicelib.api.websocket import Sockets
 from chalicelib.assistants.handlers import Mcp
-from chalicelib.aws import table_keys
 from chalicelib.aws.clients import Clients, Tags
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.errors import ignoring
-from chalicelib.aws.named_records import IdempotencyTable, TableNamedRecords
+from chalicelib.aws.named_records import IdempotencyTable
 from chalicelib.aws.s3 import S3Bucket
-from chalicelib.billing.aws import TableBilling
 from chalicelib.billing.metering import StorageMetering
-from chalicelib.billing.port import BillingPorts
 from chalicelib.billing.run import BillingRun
+from chalicelib.billing.store import BillingPorts, TableBilling
 from chalicelib.billing.stripe import StripeBilling, StripeSettings
-from chalicelib.cache.aws import TableCache
 from chalicelib.data.aws import DataFunction, EfsAccessPoints
 from chalicelib.data.function import LocalDataFiles
-from chalicelib.debug.aws import TableShells
 from chalicelib.dependencies import Dependencies
 from chalicelib.events.aws import EventBridgeRules
 from chalicelib.events.handlers import EventHooks, take_bus_event
 from chalicelib.images.aws import CodeBuild, EcrRegistry
-from chalicelib.limits.aws import TableLimits
 from chalicelib.logs.aws.logs import ChunkedLogs
 from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.admin import Administration
-from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
-from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
 from chalicelib.people.members import Invitations
 from chalicelib.people.oidc import GITHUB_ISSUER, Issuer, OidcTokens, fetch_json
 from chalicelib.people.port import Identity
-from chalicelib.remote.aws import TableAgents, TableRelays
+from chalicelib.records import Records
 from chalicelib.run import effects as invocation_chain
-from chalicelib.run.aws.journal import JournalStore
-from chalicelib.run.aws.machines import StepFunctions, WorkerCredentials
+from chalicelib.run.aws import StepFunctions, WorkerCredentials
 from chalicelib.run.deletion import OrphanCleanup, Retention
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.port import DataFiles
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reconcile import Reconciler
 from chalicelib.run.rules.deferred import BackgroundEvent
-from chalicelib.schedules.aws import TableSchedules
 from chalicelib.schedules.handlers import schedule_runner, serve_schedules
+from chalicelib.schedules.store import TableSchedules
 from chalicelib.secrets.aws import SecretsManager
-from chalicelib.triggers.aws import TableDeliveries
 from chalicelib.triggers.github_app import GithubApps
 from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
@@ -75,12 +66,9 @@ from conducto_core.command import json_logs
 from conducto_core.images.references import read_caches
 from conducto_core.installation.names import Variables, event_rule_prefix
 from conducto_core.notifications.channels import GITHUB_URL, Settings, send_mail
-from conducto_core.notifications.model import NotificationRule
-from conducto_core.people.model import InvitationLink, NewInvitation, Role, Trust
+from conducto_core.people.model import InvitationLink, NewInvitation, Role
 from conducto_core.people.rules import permissions_of
 from conducto_core.people.task_roles import read_task_roles
-from conducto_core.test_results.model import Quarantine
-from conducto_core.triggers.model import GithubApp, QueuedLaunch, Trigger
 from conducto_core.workers.model import WARM_MINUTES, Credentials, WarmPool
 from conducto_core.workers.rules.task_proof import sts_endpoint
 
@@ -245,7 +233,11 @@ class App:
     def administration(self) -> Administration:
         """Handles administrators' requests."""
         return Administration(
-            self.tokens, self._orgs, self._clock, self.followers.close_of, self._invite
+            self.records.tokens,
+            self.records.orgs,
+            self._clock,
+            self.followers.close_of,
+            self._invite,
         )
 
     def _invite(self, org: str, request: NewInvitation) -> InvitationLink:
@@ -255,12 +247,14 @@ class App:
     @cached_property
     def followers(self) -> Followers:
         """Closes connections whose tokens are no longer valid."""
-        return Followers(self._connections, self.tokens)
+        return Followers(self._connections, self.records.tokens)
 
     @cached_property
-    def tokens(self) -> TableTokens:
-        """The store of tokens."""
-        return TableTokens(self._table, self._clock)
+    def records(self) -> Records:
+        """What the table stores."""
+        free = self._environment.get(Variables.BILLING) != "off"
+        plan = FREE if free else FULL
+        return Records.of(self._table, self._bucket, self._clock, plan, lambda: self.remedies)
 
     @cached_property
     def identity_provider(self) -> OidcTokens:
@@ -275,7 +269,7 @@ class App:
     def cloud(self) -> Dependencies:
         """All ports."""
         return Dependencies(
-            store=JournalStore(self._table, self._bucket, self._orgs),
+            **vars(self.records),
             logs=ChunkedLogs(self._table, self._bucket),
             blobs=self._bucket,
             data=self._data,
@@ -293,29 +287,13 @@ class App:
                 self._tags,
                 self._clock,
             ),
-            tokens=self.tokens,
-            people=TablePeople(self._table, self.tokens),
-            audit=TableAuditLog(self._table, self._clock),
             mail=self._mail,
-            identities=TableIdentities(self._table),
             provider=self.identity_provider,
-            trusts=TableNamedRecords(self._table, table_keys.trust, Trust),
-            rules=TableNamedRecords(self._table, table_keys.notification_rule, NotificationRule),
-            quarantines=TableNamedRecords(self._table, table_keys.quarantine, Quarantine),
-            limits=TableLimits(self._table),
-            cache=TableCache(self._table),
             schedules=TableSchedules(self._table, self._bucket),
-            triggers=TableNamedRecords(self._table, table_keys.trigger, Trigger),
-            deliveries=TableDeliveries(self._table, self._clock),
-            queue=TableNamedRecords(self._table, table_keys.queued_launch, QueuedLaunch),
             git=GitProviders(self._settings),
             refs=HttpGitRefs(public_only=self._settings.public_only),
-            apps=TableNamedRecords(self._table, table_keys.github_app, GithubApp),
             github=GithubApps(self._settings, self._clock),
-            orgs=self._orgs,
             connections=self._connections,
-            agents=TableAgents(self._table),
-            relays=TableRelays(self._table, self._clock),
             builder=CodeBuild(
                 self.clients,
                 self._environment.get(Variables.BUILD_PROJECT),
@@ -328,7 +306,6 @@ class App:
                 ),
             ),
             event_rules=self._event_rules(),
-            shells=TableShells(self._table, self._orgs, self._clock),
             site=self.site,
             socket=lambda: "ws" + self.addresses.socket.removeprefix("http"),
             web_app=self._web_app,
@@ -493,13 +470,6 @@ class App:
     @cached_property
     def _bucket(self) -> S3Bucket:
         return S3Bucket(self.clients, self._read(Variables.BUCKET))
-
-    @cached_property
-    def _orgs(self) -> TableOrgs:
-        off = self._environment.get(Variables.BILLING) == "off"
-        return TableOrgs(
-            self._table, self._clock, first=FULL if off else FREE, remedies=lambda: self.remedies
-        )
 
     def _read(self, name: str) -> str:
         value = self._environment.get(name)

@@ -5,52 +5,35 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from chalicelib.billing.port import BillingPorts
-from chalicelib.cache.port import CacheTable
+from chalicelib.api.store import TableConnections
+from chalicelib.billing.store import BillingPorts
 from chalicelib.errors import R, retry_throttled
 from chalicelib.events.port import EventRules
 from chalicelib.images.port import Builder
 from chalicelib.logs.port import LogKey, LogStore
-from chalicelib.people.port import (
-    AuditLog,
-    Connections,
-    Identities,
-    IdentityProvider,
-    NamedRecords,
-    Orgs,
-    People,
-    SecretVault,
-    Tokens,
-)
-from chalicelib.remote.port import Agents, Relays
-from chalicelib.run.port import Blobs, DataFiles, LimitRecords, StateMachines, Store
+from chalicelib.people.port import IdentityProvider, SecretVault
+from chalicelib.records import Records
+from chalicelib.run.port import Blobs, DataFiles, StateMachines
 from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.triggers.port import (
-    Deliveries,
     GithubAppApi,
     GitProvider,
     GitRefs,
-    LaunchPlaces,
-    TriggerRecords,
 )
-from chalicelib.workers.port import Shells, WorkerFleet
+from chalicelib.workers.port import WorkerFleet
 from conducto_core.asl.rules.naming import Site
 from conducto_core.asl.rules.partition import MAX_SIZE, Size
 from conducto_core.billing.rules import Remedies
-from conducto_core.notifications.model import NotificationRule
-from conducto_core.people.model import Trust
 from conducto_core.schedules.port import Schedules
-from conducto_core.test_results.model import Quarantine
-from conducto_core.triggers.model import GithubApp
 from conducto_core.workers.model import Credentials, WarmPool
 
 #: Called with address, subject, text and password.
 Mail = Callable[[str, str, str, str | None], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Dependencies:
-    """The ports and the settings of the installation.
+@dataclass(frozen=True)
+class Dependencies(Records):
+    """The records, the ports and the settings of the installation.
 
     Attributes:
         site: Region, account and names of state machines and activities.
@@ -84,37 +67,19 @@ class Dependencies:
         services: Environment variables of commands for non-default service addresses.
     """
 
-    store: Store
     logs: LogStore
     blobs: Blobs
     data: DataFiles
     machines: StateMachines
     fleet: WorkerFleet
     vault: SecretVault
-    tokens: Tokens
-    people: People
-    audit: AuditLog
-    identities: Identities
     provider: IdentityProvider
-    trusts: NamedRecords[Trust]
     schedules: Schedules
-    limits: LimitRecords
-    cache: CacheTable
-    rules: NamedRecords[NotificationRule]
-    quarantines: NamedRecords[Quarantine]
-    triggers: TriggerRecords
-    deliveries: Deliveries
-    queue: LaunchPlaces
     git: GitProvider
     refs: GitRefs
-    apps: NamedRecords[GithubApp]
     github: GithubAppApi
-    orgs: Orgs
-    connections: Connections
-    agents: Agents
-    relays: Relays
+    connections: TableConnections
     builder: Builder
-    shells: Shells
     site: Site
     event_rules: EventRules | None = None
     url: Callable[[], str] = lambda: ""

@@ -6,20 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from tests.fakes.cloud import FakeBilling, FakeOrgs
 
 from chalicelib.aws.dynamodb import DynamoTable
-from chalicelib.billing.aws import TableBilling
-from chalicelib.billing.port import BillingRecords, HookEvent, Meter, PaymentAccount, WaitingMail
+from chalicelib.billing.port import HookEvent, Meter, PaymentAccount, WaitingMail
+from chalicelib.billing.store import TableBilling
 from chalicelib.errors import ConflictError, PlanLimitError
-from chalicelib.people.aws.organisations import TableOrgs
+from chalicelib.people.store.organisations import TableOrgs
 from conducto_core.billing.rules import FREE, NO_BILLING, RATES, SCALE, Billing, PlanPeriod, Status
 from support.cloud.aws import TABLE, aws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from chalicelib.people.port import Orgs
+    from chalicelib.people.store.organisations import TableOrgs
 
 NOW = 1_000_000.0
 HOUR = 997_200
@@ -27,19 +24,13 @@ METER = Meter("acme", "w1", "abc", vcpu=0.5, gb=2.0, since=900_000.5, task="arn:
 
 
 class Shop(NamedTuple):
-    records: BillingRecords
-    orgs: Orgs
+    records: TableBilling
+    orgs: TableOrgs
 
 
-@pytest.fixture(params=["memory", "table"])
-def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
-    if request.param == "memory":
-        orgs = FakeOrgs(lambda: NOW)
-        yield Shop(FakeBilling(orgs), orgs)
-        return
-    with aws() as clients:
-        table = DynamoTable(clients, TABLE)
-        yield Shop(TableBilling(table, lambda: NOW), TableOrgs(table, lambda: NOW))
+@pytest.fixture
+def shop(any_table: DynamoTable) -> Shop:
+    return Shop(TableBilling(any_table, lambda: NOW), TableOrgs(any_table, lambda: NOW))
 
 
 def test_account_is_replaced_only_by_one_that_was_fetched_later(shop: Shop) -> None:

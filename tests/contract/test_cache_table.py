@@ -1,31 +1,23 @@
-"""The port for the entries of the cache: the table and its fake."""
+"""The entries of the cache in the table."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud.cache import FakeCache
 
 from chalicelib.aws.dynamodb import DynamoTable
-from chalicelib.cache.aws import TableCache
 from chalicelib.cache.entries import VisibleEntries
+from chalicelib.cache.store import TableCache
 from conducto_core.cache.model import CacheEntry
-from support.cloud.aws import TABLE, aws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from chalicelib.cache.port import CacheTable
+    from chalicelib.cache.store import TableCache
 
 
-@pytest.fixture(params=["fake", "table"])
-def table(request: pytest.FixtureRequest) -> Iterator[CacheTable]:
-    if request.param == "fake":
-        yield FakeCache()
-        return
-    with aws() as clients:
-        yield TableCache(DynamoTable(clients, TABLE))
+@pytest.fixture
+def table(any_table: DynamoTable) -> TableCache:
+    return TableCache(any_table)
 
 
 def entry(key: str, path: str = "/a", **fields: Any) -> CacheEntry:
@@ -34,7 +26,7 @@ def entry(key: str, path: str = "/a", **fields: Any) -> CacheEntry:
     return CacheEntry.model_validate({**given, "used": 5.0, **fields})
 
 
-def test_an_entry_is_found_by_its_key_and_its_node(table: CacheTable) -> None:
+def test_an_entry_is_found_by_its_key_and_its_node(table: TableCache) -> None:
     table.put("acme", entry("aa"), b"streams")
     assert table.get("acme", "aa") == (entry("aa"), b"streams")
     assert table.newest("acme", "p", "/a") == entry("aa")
@@ -43,13 +35,13 @@ def test_an_entry_is_found_by_its_key_and_its_node(table: CacheTable) -> None:
     assert table.newest("acme", "p", "/b") is None
 
 
-def test_a_new_entry_replaces_the_one_with_its_key(table: CacheTable) -> None:
+def test_a_new_entry_replaces_the_one_with_its_key(table: TableCache) -> None:
     table.put("acme", entry("aa"), b"old")
     table.put("acme", entry("aa", made=6.0), b"new")
     assert table.get("acme", "aa") == (entry("aa", made=6.0), b"new")
 
 
-def test_uses_are_counted_and_a_deleted_entry_stays_deleted(table: CacheTable) -> None:
+def test_uses_are_counted_and_a_deleted_entry_stays_deleted(table: TableCache) -> None:
     table.put("acme", entry("aa"), b"")
     table.note_use("acme", "aa", 7.0)
     table.note_use("acme", "aa", 9.0)
@@ -62,7 +54,7 @@ def test_uses_are_counted_and_a_deleted_entry_stays_deleted(table: CacheTable) -
     assert list(table.entries("acme")) == []
 
 
-def test_a_caller_sees_no_private_entries_of_others(table: CacheTable) -> None:
+def test_a_caller_sees_no_private_entries_of_others(table: TableCache) -> None:
     table.put("acme", entry("aa11", "/load", used=1.0), b"")
     table.put("acme", entry("aa22", "/b", private_to="ann", used=2.0), b"")
     table.put("acme", entry("bb33", "/c", private_to="bob", used=3.0), b"")

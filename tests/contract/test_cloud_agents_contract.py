@@ -6,18 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fakes.cloud import FakeAgents, FakeRelays
 
 from chalicelib.aws.dynamodb import DynamoTable
-from chalicelib.remote.aws import TableAgents, TableRelays
-from chalicelib.remote.port import AgentKey, AgentRecord, Agents, AgentShell, Relays, StoredSummary
+from chalicelib.remote.port import AgentKey, AgentRecord, AgentShell, StoredSummary
+from chalicelib.remote.store import TableAgents, TableRelays
 from conducto_core.remote.model import MAX_CONCURRENT
-from support.cloud.aws import TABLE, aws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from chalicelib.aws.clients import Clients
+    pass
 
 NOW = 1_000_000.0
 KEY = AgentKey("acme", "laptop")
@@ -25,26 +21,16 @@ AGENT = AgentRecord(KEY, "ann", "ann.local", "1.0", "{}", 3, "c1", linked=NOW, s
 
 
 @pytest.fixture
-def clients() -> Iterator[Clients]:
-    with aws() as made:
-        yield made
+def agents(any_table: DynamoTable) -> TableAgents:
+    return TableAgents(any_table)
 
 
-@pytest.fixture(params=["fake", "aws"])
-def agents(request: pytest.FixtureRequest) -> Agents:
-    if request.param == "fake":
-        return FakeAgents()
-    return TableAgents(DynamoTable(request.getfixturevalue("clients"), TABLE))
+@pytest.fixture
+def relays(any_table: DynamoTable) -> TableRelays:
+    return TableRelays(any_table, lambda: NOW)
 
 
-@pytest.fixture(params=["fake", "aws"])
-def relays(request: pytest.FixtureRequest) -> Relays:
-    if request.param == "fake":
-        return FakeRelays()
-    return TableRelays(DynamoTable(request.getfixturevalue("clients"), TABLE), lambda: NOW)
-
-
-def test_agents_of_an_organisation_are_found_as_they_connected(agents: Agents) -> None:
+def test_agents_of_an_organisation_are_found_as_they_connected(agents: TableAgents) -> None:
     other = replace(AGENT, key=AgentKey("acme", "desktop"), user="bob", connection="c2")
     assert agents.find(KEY) is None
     assert agents.connect(AGENT)
@@ -66,7 +52,7 @@ def test_agents_of_an_organisation_are_found_as_they_connected(agents: Agents) -
     ],
 )
 def test_connection_with_the_higher_epoch_is_valid(
-    agents: Agents, changes: dict[str, object], *, accepted: bool
+    agents: TableAgents, changes: dict[str, object], *, accepted: bool
 ) -> None:
     agents.connect(AGENT)
     agents.number(KEY, "c1", cursor=7)
@@ -80,7 +66,7 @@ def test_connection_with_the_higher_epoch_is_valid(
     assert replace(found, sent=1) == expected
 
 
-def test_offline_agent_connects_with_any_epoch(agents: Agents) -> None:
+def test_offline_agent_connects_with_any_epoch(agents: TableAgents) -> None:
     agents.connect(AGENT)
     agents.disconnect(KEY, "another", NOW + 5)
     assert agents.find(KEY) == AGENT
@@ -90,7 +76,7 @@ def test_offline_agent_connects_with_any_epoch(agents: Agents) -> None:
     assert agents.connect(replace(AGENT, epoch=1, connection="c2"))
 
 
-def test_frames_to_a_connection_have_consecutive_numbers(agents: Agents) -> None:
+def test_frames_to_a_connection_have_consecutive_numbers(agents: TableAgents) -> None:
     agents.connect(AGENT)
 
     assert [agents.number(KEY, "c1", seen=NOW + 1), agents.number(KEY, "c1", cursor=4)] == [2, 3]
@@ -100,7 +86,7 @@ def test_frames_to_a_connection_have_consecutive_numbers(agents: Agents) -> None
     assert agents.find(AgentKey("acme", "unknown")) is None
 
 
-def test_summaries_are_replaced_and_removed(agents: Agents) -> None:
+def test_summaries_are_replaced_and_removed(agents: TableAgents) -> None:
     other = AgentKey("acme", "desktop")
     for key, name, data in ((KEY, "abc", b"1"), (KEY, "abd", b"2"), (other, "abc", b"3")):
         agents.put_summary(key, name, data, NOW)
@@ -117,7 +103,7 @@ def test_summaries_are_replaced_and_removed(agents: Agents) -> None:
     assert [one.agent for one in agents.summaries("acme")] == ["desktop"]
 
 
-def test_followed_pipelines_are_listed_until_they_expire(agents: Agents) -> None:
+def test_followed_pipelines_are_listed_until_they_expire(agents: TableAgents) -> None:
     for name, until in (("abc", NOW + 10), ("abd", NOW + 20), ("abe", NOW + 30)):
         agents.put_followed(KEY, name, until)
     agents.remove_followed(KEY, "abe")
@@ -127,7 +113,7 @@ def test_followed_pipelines_are_listed_until_they_expire(agents: Agents) -> None
     assert list(agents.followed(AgentKey("acme", "desktop"), NOW)) == []
 
 
-def test_shell_is_found_by_its_connection_and_agent_and_ends_once(agents: Agents) -> None:
+def test_shell_is_found_by_its_connection_and_agent_and_ends_once(agents: TableAgents) -> None:
     shell = AgentShell(KEY, "s1", "c1", "ann", "digest", "p1", "/a")
     other = replace(shell, id="s2", connection="c2", key=AgentKey("acme", "desktop"))
     assert agents.put_shell(shell, NOW + 60)
@@ -142,7 +128,7 @@ def test_shell_is_found_by_its_connection_and_agent_and_ends_once(agents: Agents
     assert agents.shell_of("c2") == other
 
 
-def test_forgotten_agent_leaves_nothing(agents: Agents) -> None:
+def test_forgotten_agent_leaves_nothing(agents: TableAgents) -> None:
     agents.connect(AGENT)
     agents.put_summary(KEY, "abc", b"1", NOW)
     agents.put_followed(KEY, "abc", NOW + 10)
@@ -153,7 +139,7 @@ def test_forgotten_agent_leaves_nothing(agents: Agents) -> None:
     assert list(agents.followed(KEY, NOW)) == []
 
 
-def test_requests_in_progress_are_limited_per_agent(relays: Relays) -> None:
+def test_requests_in_progress_are_limited_per_agent(relays: TableRelays) -> None:
     slots = [relays.reserve(KEY, NOW, NOW + 20) for _ in range(MAX_CONCURRENT)]
 
     assert slots == list(range(MAX_CONCURRENT))
@@ -165,7 +151,7 @@ def test_requests_in_progress_are_limited_per_agent(relays: Relays) -> None:
     assert relays.reserve(KEY, NOW + 20, NOW + 40) == 0
 
 
-def test_frames_of_a_response_are_kept_by_index(relays: Relays) -> None:
+def test_frames_of_a_response_are_kept_by_index(relays: TableRelays) -> None:
     for index, frame in ((2, b"c"), (0, b"a"), (10, b"k"), (0, b"a")):
         relays.put_frame(KEY, "r1", index, frame)
     relays.put_frame(AgentKey("acme", "desktop"), "r1", 1, b"x")

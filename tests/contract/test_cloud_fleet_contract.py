@@ -15,7 +15,7 @@ from chalicelib.aws.clients import Tags
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.data.aws import EfsAccessPoints
 from chalicelib.errors import CapacityError, ThrottledError
-from chalicelib.run.aws.machines import WorkerCredentials
+from chalicelib.run.aws import WorkerCredentials
 from chalicelib.workers.aws.ecs import Ecs, Place, task_end, task_owner
 from chalicelib.workers.aws.task_definitions import Roles, TaskDefinitions
 from chalicelib.workers.port import TaskEnd, TaskStatus, WorkerFleet, WorkerTask

@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 from tests.fakes.cloud import FakeMachines
 
 from chalicelib.errors import TaskGoneError, ThrottledError
-from chalicelib.run.aws.machines import TIMEOUT, StepFunctions, execution_arn
+from chalicelib.run.aws import TIMEOUT, StepFunctions, execution_arn
 from chalicelib.run.port import StateMachines
 from conducto_core.asl.rules.compiler import Machine
 from conducto_core.asl.rules.naming import Site

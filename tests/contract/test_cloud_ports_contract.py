@@ -13,20 +13,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.fakes.cloud import (
-    FakeAuditLog,
     FakeBlobs,
-    FakeConnections,
-    FakeDeliveries,
-    FakeIdentities,
     FakeLogs,
-    FakeNamedRecords,
-    FakeOrgs,
-    FakePeople,
-    FakeTokens,
     FakeVault,
 )
 
-from chalicelib.api.aws import TableConnections
+from chalicelib.api.store import TableConnections
 from chalicelib.aws import table_keys
 from chalicelib.aws.clients import Clients, Tags
 from chalicelib.aws.dynamodb import DynamoTable
@@ -38,30 +30,22 @@ from chalicelib.logs.aws.chunks import EMPTY, End
 from chalicelib.logs.aws.logs import MAX_INLINE_CHUNK, ChunkedLogs
 from chalicelib.logs.handlers import lines_of
 from chalicelib.logs.port import LogKey, LogStore, Tail, Uploaded
-from chalicelib.people.aws.members import TableAuditLog, TablePeople, TableTokens
-from chalicelib.people.aws.organisations import TableIdentities, TableOrgs
 from chalicelib.people.port import (
-    AuditLog,
     BillingPlan,
-    Connections,
-    Identities,
     Identity,
     InvitationRecord,
     Measured,
-    NamedRecords,
-    Orgs,
-    People,
     SecretVault,
     Spender,
-    Tokens,
     VerifiedPerson,
 )
+from chalicelib.people.store.members import TableAuditLog, TablePeople, TableTokens
+from chalicelib.people.store.organisations import TableIdentities, TableOrgs
 from chalicelib.people.tokens import membership_digest
 from chalicelib.remote.port import AgentKey
 from chalicelib.run.port import Blobs
 from chalicelib.secrets.aws import SecretsManager
-from chalicelib.triggers.aws import TableDeliveries
-from chalicelib.triggers.port import Deliveries
+from chalicelib.triggers.store import TableDeliveries
 from conducto_core.billing.model import PipelineSpent
 from conducto_core.billing.rules import Stored
 from conducto_core.command.output import packed
@@ -135,26 +119,19 @@ def vault(request: pytest.FixtureRequest) -> SecretVault:
     return made
 
 
-@pytest.fixture(params=["fake", "aws"])
-def tokens(request: pytest.FixtureRequest, clock: Clock) -> Tokens:
-    made: Tokens = either(request, FakeTokens(clock), lambda _c, t: TableTokens(t, clock))
-    return made
+@pytest.fixture
+def tokens(any_table: DynamoTable, clock: Clock) -> TableTokens:
+    return TableTokens(any_table, clock)
 
 
-@pytest.fixture(params=["fake", "aws"])
-def orgs(request: pytest.FixtureRequest, clock: Clock) -> Orgs:
-    made: Orgs = either(request, FakeOrgs(), lambda _c, t: TableOrgs(t, clock))
-    return made
+@pytest.fixture
+def orgs(any_table: DynamoTable, clock: Clock) -> TableOrgs:
+    return TableOrgs(any_table, clock)
 
 
-@pytest.fixture(params=["fake", "aws"])
-def connections(request: pytest.FixtureRequest, clock: Clock) -> Connections:
-    made: Connections = either(
-        request,
-        FakeConnections(),
-        lambda c, t: TableConnections(t, c, lambda: "https://socket.invalid/api", clock),
-    )
-    return made
+@pytest.fixture
+def connections(any_table: DynamoTable, any_clients: Clients, clock: Clock) -> TableConnections:
+    return TableConnections(any_table, any_clients, lambda: "https://socket.invalid/api", clock)
 
 
 # ---- logs -------------------------------------------------------------------------------------
@@ -626,7 +603,7 @@ def test_signed_addresses_are_at_the_host_where_pages_may_go(region: str) -> Non
 # ---- tokens -----------------------------------------------------------------------------------
 
 
-def test_token_identifies_its_owner(tokens: Tokens) -> None:
+def test_token_identifies_its_owner(tokens: TableTokens) -> None:
     tokens.put("d1", ANN, expires=None)
     tokens.put("d2", WORKER, expires=None)
 
@@ -635,7 +612,7 @@ def test_token_identifies_its_owner(tokens: Tokens) -> None:
     assert tokens.find("d3") is None
 
 
-def test_token_of_an_assistant_keeps_its_kind_and_scopes(tokens: Tokens) -> None:
+def test_token_of_an_assistant_keeps_its_kind_and_scopes(tokens: TableTokens) -> None:
     tokens.put("d1", replace(ANN, scopes=("read", "author")), expires=None, kind="assistant")
 
     found = tokens.find("d1")
@@ -644,7 +621,7 @@ def test_token_of_an_assistant_keeps_its_kind_and_scopes(tokens: Tokens) -> None
     assert (found.kind, found.scopes) == ("assistant", ("read", "author"))
 
 
-def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
+def test_a_token_ends_when_it_was_to_end(tokens: TableTokens, clock: Clock) -> None:
     tokens.put("d1", ANN, expires=1010.5)
 
     clock.now = 1010.0
@@ -653,7 +630,7 @@ def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
     assert tokens.find("d1") is None
 
 
-def test_codes_of_a_token_are_counted_by_minute(tokens: Tokens, clock: Clock) -> None:
+def test_codes_of_a_token_are_counted_by_minute(tokens: TableTokens, clock: Clock) -> None:
     clock.now = 6000.0
     counts = [tokens.count_in_minute("codes", parent) for parent in ("a", "a", "b", "a")]
     clock.now += 59
@@ -665,7 +642,7 @@ def test_codes_of_a_token_are_counted_by_minute(tokens: Tokens, clock: Clock) ->
     assert tokens.known("acme") == []
 
 
-def test_revoked_token_is_deleted(tokens: Tokens) -> None:
+def test_revoked_token_is_deleted(tokens: TableTokens) -> None:
     tokens.put("d1", ANN, expires=None)
 
     assert [tokens.revoke_once("d1"), tokens.revoke_once("d1")] == [True, False]
@@ -674,7 +651,7 @@ def test_revoked_token_is_deleted(tokens: Tokens) -> None:
     assert tokens.known("acme") == []
 
 
-def test_token_contains_its_id_and_its_parent(tokens: Tokens) -> None:
+def test_token_contains_its_id_and_its_parent(tokens: TableTokens) -> None:
     tokens.put("d1", ANN, expires=None)
     tokens.put("d2", ANN, expires=None, parent="d1")
 
@@ -686,7 +663,7 @@ def test_token_contains_its_id_and_its_parent(tokens: Tokens) -> None:
     assert (hanging.token, hanging.parent) == ("d2", "d1")
 
 
-def test_token_ends_with_its_parent(tokens: Tokens, clock: Clock) -> None:
+def test_token_ends_with_its_parent(tokens: TableTokens, clock: Clock) -> None:
     tokens.put("taken", ANN, expires=None)
     tokens.put("short", ANN, expires=1010.0)
     tokens.put("of taken", ANN, expires=None, parent="taken")
@@ -702,7 +679,7 @@ def test_token_ends_with_its_parent(tokens: Tokens, clock: Clock) -> None:
 
 
 def test_tokens_and_sessions_of_users_are_listed_the_newest_first(
-    tokens: Tokens, clock: Clock
+    tokens: TableTokens, clock: Clock
 ) -> None:
     tokens.put("d1", ANN, expires=None)
     clock.now += 1
@@ -730,7 +707,7 @@ def test_tokens_and_sessions_of_users_are_listed_the_newest_first(
 # ---- organisations ----------------------------------------------------------------------------
 
 
-def test_an_org_is_on_the_free_plan_until_it_is_on_another(orgs: Orgs) -> None:
+def test_an_org_is_on_the_free_plan_until_it_is_on_another(orgs: TableOrgs) -> None:
     assert orgs.plan("acme") == BillingPlan()
 
     orgs.set_plan("acme", BillingPlan("scale", max_workers=50, max_cpu=16.0, exec_minutes=None))
@@ -742,7 +719,7 @@ def test_an_org_is_on_the_free_plan_until_it_is_on_another(orgs: Orgs) -> None:
     assert orgs.workers("acme") == 0
 
 
-def test_usage_is_counted_once(orgs: Orgs) -> None:
+def test_usage_is_counted_once(orgs: TableOrgs) -> None:
     for _ in range(3):
         orgs.add_usage("acme", "2026-11", "abc /a 1", 10.5, 2.0)
     orgs.add_usage("acme", "2026-11", "abc /a 2", 1.0, 0.25)
@@ -753,7 +730,7 @@ def test_usage_is_counted_once(orgs: Orgs) -> None:
     assert orgs.usage("other", "2026-11") == {"exec_seconds": 0, "cpu_seconds": 0}
 
 
-def test_usage_of_pipelines_is_counted_once_for_each(orgs: Orgs) -> None:
+def test_usage_of_pipelines_is_counted_once_for_each(orgs: TableOrgs) -> None:
     old, new = Spender("abc", "Old title", 0.5), Spender("abc", "New title", 0.25)
     for _ in range(3):
         orgs.add_usage("acme", "2026-11", "abc /a 1", 10.0, 2.0, whose=old)
@@ -787,7 +764,7 @@ def test_usage_of_pipelines_is_counted_once_for_each(orgs: Orgs) -> None:
     assert list(orgs.spent("other", "2026-11")) == []
 
 
-def test_storage_is_charged_once_for_each_interval(orgs: Orgs) -> None:
+def test_storage_is_charged_once_for_each_interval(orgs: TableOrgs) -> None:
     whose = Spender("abc", "Train", 0.0, attempts=0, program="/a.py", function="main")
     first, second = (Measured(float(n), Stored(objects=n, files=2, records=3)) for n in (10, 20))
 
@@ -812,7 +789,7 @@ def test_storage_is_charged_once_for_each_interval(orgs: Orgs) -> None:
     assert orgs.spent_by("acme", "2026-10", "abc") is None
 
 
-def test_daily_measurement_of_storage_has_a_place(orgs: Orgs) -> None:
+def test_daily_measurement_of_storage_has_a_place(orgs: TableOrgs) -> None:
     assert orgs.measured_last() == ("", "")
     orgs.note_measured("acme", "abc")
     orgs.note_measured("other", "aaa")
@@ -822,7 +799,7 @@ def test_daily_measurement_of_storage_has_a_place(orgs: Orgs) -> None:
 # ---- connections ------------------------------------------------------------------------------
 
 
-def test_a_connection_follows_one_pipeline_at_a_time(connections: Connections) -> None:
+def test_a_connection_follows_one_pipeline_at_a_time(connections: TableConnections) -> None:
     connections.put("c1", "acme", "abc", 3)
     connections.put("c2", "acme", "abc", 0)
     connections.put("c1", "acme", "abc", 5)
@@ -833,7 +810,7 @@ def test_a_connection_follows_one_pipeline_at_a_time(connections: Connections) -
     assert connections.followers("xyz") == [("c1", 1)]
 
 
-def test_connection_keeps_the_token_that_opened_it(connections: Connections) -> None:
+def test_connection_keeps_the_token_that_opened_it(connections: TableConnections) -> None:
     assert connections.token_of("c1") is None
 
     connections.opened("c1", "digest")
@@ -844,7 +821,7 @@ def test_connection_keeps_the_token_that_opened_it(connections: Connections) -> 
     assert connections.token_of("c1") == "digest"
 
 
-def test_open_connections_are_known_with_their_tokens(connections: Connections) -> None:
+def test_open_connections_are_known_with_their_tokens(connections: TableConnections) -> None:
     connections.opened("c1", "digest")
     connections.opened("c2", "session", "digest")
     assert sorted(connections.opened_by()) == [("c1", "digest", None), ("c2", "session", "digest")]
@@ -853,7 +830,7 @@ def test_open_connections_are_known_with_their_tokens(connections: Connections) 
     assert list(connections.opened_by()) == [("c2", "session", "digest")]
 
 
-def test_connection_of_an_agent_is_known_until_it_is_closed(connections: Connections) -> None:
+def test_connection_of_an_agent_is_known_until_it_is_closed(connections: TableConnections) -> None:
     key = AgentKey("acme", "laptop")
     connections.opened("c1", "digest")
     connections.opened("c2", "digest")
@@ -867,7 +844,7 @@ def test_connection_of_an_agent_is_known_until_it_is_closed(connections: Connect
     assert connections.agent_of("c1") is None
 
 
-def test_closed_connection_follows_nothing(connections: Connections) -> None:
+def test_closed_connection_follows_nothing(connections: TableConnections) -> None:
     connections.put("c1", "acme", "abc", 3)
 
     connections.delete("c1")
@@ -967,21 +944,15 @@ def test_output_of_a_deleted_pipeline_is_deleted_and_no_other(logs: LogStore) ->
 class Registry(NamedTuple):
     """Members and their tokens, over the same table."""
 
-    people: People
-    tokens: Tokens
-    identities: Identities
+    people: TablePeople
+    tokens: TableTokens
+    identities: TableIdentities
 
 
-@pytest.fixture(params=["fake", "aws"])
-def registry(request: pytest.FixtureRequest, clock: Clock) -> Registry:
-    def real(_clients: Clients, table: DynamoTable) -> Registry:
-        tokens = TableTokens(table, clock)
-        return Registry(TablePeople(table, tokens), tokens, TableIdentities(table))
-
-    fakes, linked = FakeTokens(clock), FakeIdentities()
-    fake = Registry(FakePeople(fakes, linked), fakes, linked)
-    made: Registry = either(request, fake, real)
-    return made
+@pytest.fixture
+def registry(any_table: DynamoTable, clock: Clock) -> Registry:
+    tokens = TableTokens(any_table, clock)
+    return Registry(TablePeople(any_table, tokens), tokens, TableIdentities(any_table))
 
 
 def a_member(user: str, role: Role = Role.MEMBER) -> Member:
@@ -1127,13 +1098,12 @@ def test_dissolved_organisation_has_no_members_and_tokens(registry: Registry) ->
 # ---- audit log --------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["fake", "aws"])
-def audit(request: pytest.FixtureRequest, clock: Clock) -> AuditLog:
-    made: AuditLog = either(request, FakeAuditLog(), lambda _c, t: TableAuditLog(t, clock))
-    return made
+@pytest.fixture
+def audit(any_table: DynamoTable, clock: Clock) -> TableAuditLog:
+    return TableAuditLog(any_table, clock)
 
 
-def test_audit_log_is_paged_and_filtered_over_months(audit: AuditLog, clock: Clock) -> None:
+def test_audit_log_is_paged_and_filtered_over_months(audit: TableAuditLog, clock: Clock) -> None:
     month = 31 * 86_400.0
     for number in range(6):
         clock.now = 1_700_000_000.0 + number * month
@@ -1156,7 +1126,7 @@ def test_audit_log_is_paged_and_filtered_over_months(audit: AuditLog, clock: Clo
     assert audit.page("acme", AuditParams(operation="launch")).entries == ()
 
 
-def test_user_is_renamed_in_the_audit_log(audit: AuditLog, clock: Clock) -> None:
+def test_user_is_renamed_in_the_audit_log(audit: TableAuditLog, clock: Clock) -> None:
     clock.now = 1_700_000_000.0
     audit.add("acme", _entry(clock.now, "ann"))
     audit.add("acme", _entry(clock.now, "bob", subject="ann"))
@@ -1172,7 +1142,7 @@ def test_user_is_renamed_in_the_audit_log(audit: AuditLog, clock: Clock) -> None
     ]
 
 
-def test_entry_has_no_status_until_its_request_ends(audit: AuditLog, clock: Clock) -> None:
+def test_entry_has_no_status_until_its_request_ends(audit: TableAuditLog, clock: Clock) -> None:
     clock.now = 1_700_000_000.0
     begun = [audit.add("acme", _entry(clock.now + n, "ann", "ann", status=None)) for n in range(3)]
 
@@ -1194,17 +1164,13 @@ def _entry(time: float, user: str, subject: str = "", *, status: int | None = 20
     )
 
 
-@pytest.fixture(params=["fake", "aws"])
-def rules(request: pytest.FixtureRequest) -> NamedRecords[NotificationRule]:
-    def made(_clients: Clients, table: DynamoTable) -> TableNamedRecords[NotificationRule]:
-        return TableNamedRecords(table, table_keys.notification_rule, NotificationRule)
-
-    found: NamedRecords[NotificationRule] = either(request, FakeNamedRecords(), made)
-    return found
+@pytest.fixture
+def rules(any_table: DynamoTable) -> TableNamedRecords[NotificationRule]:
+    return TableNamedRecords(any_table, table_keys.notification_rule, NotificationRule)
 
 
 def test_named_records_are_those_of_their_organisation(
-    rules: NamedRecords[NotificationRule],
+    rules: TableNamedRecords[NotificationRule],
 ) -> None:
     def rule(name: str, to: str) -> NotificationRule:
         return NotificationRule.model_validate({"name": name, "channel": "slack", "to": to})
@@ -1220,15 +1186,12 @@ def test_named_records_are_those_of_their_organisation(
     assert rules.list_by_name("acme") == [rule("a", "#2")]
 
 
-@pytest.fixture(params=["fake", "aws"])
-def deliveries(request: pytest.FixtureRequest, clock: Clock) -> Deliveries:
-    made: Deliveries = either(
-        request, FakeDeliveries(clock), lambda _c, t: TableDeliveries(t, clock)
-    )
-    return made
+@pytest.fixture
+def deliveries(any_table: DynamoTable, clock: Clock) -> TableDeliveries:
+    return TableDeliveries(any_table, clock)
 
 
-def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: Deliveries) -> None:
+def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: TableDeliveries) -> None:
     event = GitEvent(kind=GitEventKind.PUSH, url="https://x/a", repository="a", branch="main")
     first = Delivery(id="01-a", time=1.0, event=event)
     second = Delivery(id="02-b", time=2.0, event=event)
@@ -1244,7 +1207,7 @@ def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: Deliveries) 
     assert deliveries.open()[-1] == ("acme", "app", "02-b")
 
 
-def test_organisations_with_a_github_app_are_known(deliveries: Deliveries) -> None:
+def test_organisations_with_a_github_app_are_known(deliveries: TableDeliveries) -> None:
     for org in ("b", "a", "c"):
         deliveries.watch(org, on=True)
     deliveries.watch("c", on=False)
@@ -1254,7 +1217,7 @@ def test_organisations_with_a_github_app_are_known(deliveries: Deliveries) -> No
     assert deliveries.open() == []
 
 
-def test_webhooks_are_counted_by_hook_and_minute(deliveries: Deliveries, clock: Clock) -> None:
+def test_webhooks_are_counted_by_hook_and_minute(deliveries: TableDeliveries, clock: Clock) -> None:
     assert [deliveries.count("acme", "app") for _ in range(3)] == [1, 2, 3]
     assert deliveries.count("acme", "other") == 1
     assert deliveries.count("other", "app") == 1
@@ -1264,7 +1227,7 @@ def test_webhooks_are_counted_by_hook_and_minute(deliveries: Deliveries, clock: 
     assert deliveries.count("acme", "app") == 1
 
 
-def test_ended_deliveries_are_not_open(deliveries: Deliveries) -> None:
+def test_ended_deliveries_are_not_open(deliveries: TableDeliveries) -> None:
     event = GitEvent(kind=GitEventKind.PUSH, url="https://x/a", repository="a", branch="main")
     found = [Delivery(id=f"0{n}-x", time=1.0, event=event) for n in range(4)]
     for number, each in enumerate(found):

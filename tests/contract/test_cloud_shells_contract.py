@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.fakes.cloud import FakeOrgs, FakeShells
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.s3 import S3Bucket
-from chalicelib.debug.aws import TableShells
+from chalicelib.debug.store import TableShells
 from chalicelib.errors import PlanLimitError, ThrottledError
-from chalicelib.people.aws.organisations import TableOrgs
-from chalicelib.people.port import Orgs
-from chalicelib.run.aws.journal import JournalStore
-from chalicelib.triggers.aws import TableDeliveries
-from chalicelib.workers.port import Shell, Shells
+from chalicelib.people.store.organisations import TableOrgs
+from chalicelib.run.store import JournalStore
+from chalicelib.triggers.store import TableDeliveries
+from chalicelib.workers.port import Shell
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.triggers.model import Delivery, GitEvent, GitEventKind
 from support.cloud.aws import BUCKET, TABLE, aws
@@ -34,8 +32,8 @@ SHELL = Shell("s1", "acme", "abc", "ann", "/a b", 2, 0.5, 8.0, opened=NOW, until
 
 
 class Kept(NamedTuple):
-    shells: Shells
-    orgs: Orgs
+    shells: TableShells
+    orgs: TableOrgs
 
 
 @pytest.fixture
@@ -44,14 +42,10 @@ def clients() -> Iterator[Clients]:
         yield made
 
 
-@pytest.fixture(params=["fake", "aws"])
-def kept(request: pytest.FixtureRequest) -> Kept:
-    if request.param == "fake":
-        orgs = FakeOrgs()
-        return Kept(FakeShells(orgs), orgs)
-    table = DynamoTable(request.getfixturevalue("clients"), TABLE)
-    real = TableOrgs(table, lambda: NOW)
-    return Kept(TableShells(table, real, lambda: NOW), real)
+@pytest.fixture
+def kept(any_table: DynamoTable) -> Kept:
+    orgs = TableOrgs(any_table, lambda: NOW)
+    return Kept(TableShells(any_table, orgs, lambda: NOW), orgs)
 
 
 def test_a_shell_is_found_as_it_was_opened(kept: Kept) -> None:

@@ -8,16 +8,26 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud import FakeOrgs, FakeStore
+from tests.fakes.cloud import FakeBlobs
+from tests.fakes.cloud.memory import MemoryClients
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import MAX_INLINE, DynamoTable
 from chalicelib.aws.s3 import S3Bucket
 from chalicelib.errors import ConflictError, PlanLimitError, ThrottledError
-from chalicelib.people.aws.organisations import TableOrgs
 from chalicelib.people.port import Share
-from chalicelib.run.aws.journal import MAX_ATTEMPTS, JournalStore
-from chalicelib.run.port import CloudRecord, Entry, Outgoing, Snapshot, Turn, TurnState, Waiting
+from chalicelib.people.store.organisations import TableOrgs
+from chalicelib.run.port import (
+    Blobs,
+    CloudRecord,
+    Entry,
+    Outgoing,
+    Snapshot,
+    Turn,
+    TurnState,
+    Waiting,
+)
+from chalicelib.run.store import MAX_ATTEMPTS, JournalStore
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.notifications.model import DeliveryState, NotificationRecord
 from conducto_core.run.model.records import (
@@ -35,14 +45,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.aws.clients import Clients
-    from chalicelib.people.port import Orgs
-    from chalicelib.run.port import Store
+    from chalicelib.people.store.organisations import TableOrgs
+    from chalicelib.run.store import JournalStore
 
 
 class Over:
     """A store, and the orgs that it counts workers of."""
 
-    def __init__(self, store: Store, orgs: Orgs) -> None:
+    def __init__(self, store: JournalStore, orgs: TableOrgs) -> None:
         self.store = store
         self.orgs = orgs
 
@@ -60,17 +70,16 @@ def real(clients: Clients) -> Over:
     return Over(JournalStore(table, S3Bucket(clients, BUCKET), orgs), orgs)
 
 
-@pytest.fixture(params=["fake", "aws"])
-def over(request: pytest.FixtureRequest) -> Over:
-    if request.param == "fake":
-        orgs = FakeOrgs()
-        return Over(FakeStore(orgs), orgs)
-    real: Over = request.getfixturevalue("real")
-    return real
+@pytest.fixture
+def over(any_clients: Clients, any_table: DynamoTable) -> Over:
+    orgs = TableOrgs(any_table, lambda: 1000.0)
+    in_memory = isinstance(any_clients, MemoryClients)
+    bucket: Blobs = FakeBlobs() if in_memory else S3Bucket(any_clients, BUCKET)
+    return Over(JournalStore(any_table, bucket, orgs), orgs)
 
 
 @pytest.fixture
-def store(over: Over) -> Store:
+def store(over: Over) -> JournalStore:
     over.store.create(cloud_record("abc"), b"the definition")
     return over.store
 
@@ -106,7 +115,7 @@ def test_a_pipeline_comes_back_as_it_was_given(over: Over) -> None:
     assert over.store.org_of("abc") == "acme"
 
 
-def test_a_taken_id_is_refused_and_the_first_pipeline_is_left_alone(store: Store) -> None:
+def test_a_taken_id_is_refused_and_the_first_pipeline_is_left_alone(store: JournalStore) -> None:
     with pytest.raises(ConflictError):
         store.create(cloud_record("abc", "other"), b"another definition")
 
@@ -114,7 +123,7 @@ def test_a_taken_id_is_refused_and_the_first_pipeline_is_left_alone(store: Store
     assert store.org_of("abc") == "acme"
 
 
-def test_another_org_does_not_see_a_pipeline(store: Store) -> None:
+def test_another_org_does_not_see_a_pipeline(store: JournalStore) -> None:
     assert store.record("other", "abc") is None
     assert store.records("other") == ((), None)
     assert store.org_of("xyz") is None
@@ -139,7 +148,7 @@ def test_a_page_that_ends_with_the_last_pipeline_leads_nowhere(over: Over) -> No
     assert over.store.records("acme", limit=3)[1] is None
 
 
-def test_an_entry_is_written_once(store: Store) -> None:
+def test_an_entry_is_written_once(store: JournalStore) -> None:
     store.commit("acme", "abc", entry(1))
 
     with pytest.raises(ConflictError):
@@ -150,7 +159,7 @@ def test_an_entry_is_written_once(store: Store) -> None:
     assert list(store.attempts("abc")) == []
 
 
-def test_one_of_several_concurrent_writers_wins_each_entry(store: Store) -> None:
+def test_one_of_several_concurrent_writers_wins_each_entry(store: JournalStore) -> None:
     def write(number: int) -> bool:
         try:
             store.commit("acme", "abc", entry(number % 4 + 1))
@@ -158,14 +167,14 @@ def test_one_of_several_concurrent_writers_wins_each_entry(store: Store) -> None
             return False
         return True
 
-    for _ in range(4):  # the fake wants entries in their order
+    for _ in range(4):
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(write, range(16)))
 
     assert [e.number for e in store.news("abc", 0).entries] == [1, 2, 3, 4]
 
 
-def test_entries_are_read_on_from_a_number_in_order(store: Store) -> None:
+def test_entries_are_read_on_from_a_number_in_order(store: JournalStore) -> None:
     for number in range(1, 13):
         store.commit("acme", "abc", entry(number))
 
@@ -176,14 +185,14 @@ def test_entries_are_read_on_from_a_number_in_order(store: Store) -> None:
     assert not store.ends_with("unknown", 1)
 
 
-def test_an_entry_of_another_orgs_pipeline_is_refused(store: Store) -> None:
+def test_an_entry_of_another_orgs_pipeline_is_refused(store: JournalStore) -> None:
     with pytest.raises((ConflictError, LookupError)):
         store.commit("other", "abc", entry(1))
 
     assert store.news("abc", 0).entries == []
 
 
-def test_the_record_of_an_entry_replaces_the_one_before(store: Store) -> None:
+def test_the_record_of_an_entry_replaces_the_one_before(store: JournalStore) -> None:
     status = PipelineStatus(state=State.RUNNING, settled=False, seq=3)
     record = PipelineRecord(id="abc", title="Train", armed=True, status=status, created=5.0)
 
@@ -194,7 +203,7 @@ def test_the_record_of_an_entry_replaces_the_one_before(store: Store) -> None:
     assert store.records("acme")[0] == (record,)
 
 
-def test_newest_entry_decides_whether_a_pipeline_is_open(store: Store) -> None:
+def test_newest_entry_decides_whether_a_pipeline_is_open(store: JournalStore) -> None:
     assert list(store.open_pipelines()) == []
 
     store.commit("acme", "abc", entry(1))
@@ -207,7 +216,7 @@ def test_newest_entry_decides_whether_a_pipeline_is_open(store: Store) -> None:
     assert list(store.open_pipelines()) == [("acme", "abc")]
 
 
-def test_newest_entry_decides_whether_a_pipeline_asks(store: Store) -> None:
+def test_newest_entry_decides_whether_a_pipeline_asks(store: JournalStore) -> None:
     record = PipelineRecord(id="abc", title="Train")
 
     store.commit("acme", "abc", entry(1, record=record, asks=True))
@@ -223,7 +232,7 @@ def test_newest_entry_decides_whether_a_pipeline_asks(store: Store) -> None:
     assert list(store.asking_pipelines("acme")) == []
 
 
-def test_changes_are_read_on_from_a_number_across_entries(store: Store) -> None:
+def test_changes_are_read_on_from_a_number_across_entries(store: JournalStore) -> None:
     store.commit("acme", "abc", entry(1, changes=[row(1), row(2), row(3)]))
     store.commit("acme", "abc", entry(2, seq=3))
     store.commit("acme", "abc", entry(3, changes=[row(4), row(5)]))
@@ -239,7 +248,7 @@ def test_changes_are_read_on_from_a_number_across_entries(store: Store) -> None:
     assert seqs(99) == []
 
 
-def test_changes_are_found_in_a_long_journal(store: Store) -> None:
+def test_changes_are_found_in_a_long_journal(store: JournalStore) -> None:
     for number in range(1, 151):  # every third entry has two changes
         seq = (number + 2) // 3 * 2
         changes = [row(seq - 1), row(seq)] if number % 3 == 1 else []
@@ -250,7 +259,7 @@ def test_changes_are_found_in_a_long_journal(store: Store) -> None:
         assert found == list(range(after + 1, 101))[:5], after
 
 
-def test_attempts_come_by_path_and_number_and_the_newest_state_counts(store: Store) -> None:
+def test_attempts_come_by_path_and_number_and_the_newest_state_counts(store: JournalStore) -> None:
     started = [attempt("/a b"), attempt("/a"), attempt("/a/b"), attempt("/b")]
     store.commit("acme", "abc", entry(1, attempts=started))
     ended = [attempt("/a", 1, State.ERROR), attempt("/a", 2)]
@@ -269,7 +278,7 @@ def test_attempts_come_by_path_and_number_and_the_newest_state_counts(store: Sto
     assert list(store.attempts("abc", "/c")) == []
 
 
-def test_long_paths_stay_distinguishable(store: Store) -> None:
+def test_long_paths_stay_distinguishable(store: JournalStore) -> None:
     head = "/" + "ü" * 900
     store.commit("acme", "abc", entry(1, attempts=[attempt(head + "a"), attempt(head + "b")]))
 
@@ -277,7 +286,7 @@ def test_long_paths_stay_distinguishable(store: Store) -> None:
     assert len(list(store.attempts("abc"))) == 2
 
 
-def test_an_entry_may_end_any_number_of_attempts(store: Store) -> None:
+def test_an_entry_may_end_any_number_of_attempts(store: JournalStore) -> None:
     many = [attempt(f"/{i:04}") for i in range(MAX_ATTEMPTS + 40)]
 
     store.commit("acme", "abc", entry(1, attempts=many))
@@ -285,7 +294,7 @@ def test_an_entry_may_end_any_number_of_attempts(store: Store) -> None:
     assert [a.path for a in store.attempts("abc")] == [a.path for a in many]
 
 
-def test_an_entry_may_be_larger_than_an_item(store: Store) -> None:
+def test_an_entry_may_be_larger_than_an_item(store: JournalStore) -> None:
     # Incompressible text, so that it is large in the table as well.
     noise = "".join(chr(33 + (i * i * 7919 + i // 3) % 90) for i in range(4 * MAX_INLINE))
     large = AttemptRecord(path="/a", number=1, state=State.RUNNING, command=noise)
@@ -299,7 +308,7 @@ def test_an_entry_may_be_larger_than_an_item(store: Store) -> None:
     assert list(store.changes("abc", 19_990, 100)) == published
 
 
-def test_the_turn_is_passed_on_by_one_of_two_that_saw_it(store: Store) -> None:
+def test_the_turn_is_passed_on_by_one_of_two_that_saw_it(store: JournalStore) -> None:
     quiet = store.news("abc", 0).turn
     assert quiet == Turn(0, TurnState.QUIET)
 
@@ -313,7 +322,7 @@ def test_the_turn_is_passed_on_by_one_of_two_that_saw_it(store: Store) -> None:
     assert opened == Turn(2, TurnState.OPEN)
 
 
-def test_an_entry_of_a_turn_that_is_over_is_refused(store: Store) -> None:
+def test_an_entry_of_a_turn_that_is_over_is_refused(store: JournalStore) -> None:
     first = store.pass_turn("abc", Turn(), TurnState.TAKEN)
     store.commit("acme", "abc", entry(1, turn=first.version))
     second = store.pass_turn("abc", first, TurnState.TAKEN)
@@ -325,7 +334,7 @@ def test_an_entry_of_a_turn_that_is_over_is_refused(store: Store) -> None:
     assert [e.number for e in store.news("abc", 0).entries] == [1, 2]
 
 
-def test_inputs_wait_until_they_are_deleted(store: Store) -> None:
+def test_inputs_wait_until_they_are_deleted(store: JournalStore) -> None:
     waiting = [Waiting(f"{number}-x", {"number": number}) for number in (3, 1, 2)]
     for each in (*waiting, waiting[0]):
         store.put_waiting("abc", each)
@@ -336,7 +345,7 @@ def test_inputs_wait_until_they_are_deleted(store: Store) -> None:
     assert [each.id for each in store.waiting("abc", 10)] == ["2-x"]
 
 
-def test_record_and_listing_stay_unless_an_entry_writes_them(store: Store) -> None:
+def test_record_and_listing_stay_unless_an_entry_writes_them(store: JournalStore) -> None:
     first = PipelineRecord(id="abc", title="Train", created=5.0)
     later = first.model_copy(update={"armed": True})
     store.commit("acme", "abc", entry(1, record=first))
@@ -392,7 +401,7 @@ def test_readers_stop_at_a_gap_that_a_query_shows(real: Over) -> None:
     assert real.store.news("abc", 2).entries == []
 
 
-def test_the_newest_snapshot_stays(store: Store) -> None:
+def test_the_newest_snapshot_stays(store: JournalStore) -> None:
     assert store.snapshot("abc") is None
 
     store.put_snapshot("abc", Snapshot(5, {"a": [1, "x"]}))
@@ -403,7 +412,7 @@ def test_the_newest_snapshot_stays(store: Store) -> None:
     assert store.snapshot("abc") == Snapshot(6, {"a": "newer"})
 
 
-def test_a_generated_tree_is_kept_under_its_content(store: Store) -> None:
+def test_a_generated_tree_is_kept_under_its_content(store: JournalStore) -> None:
     key = store.keep_tree("abc", b"tree")
 
     assert store.keep_tree("abc", b"tree") == key
@@ -467,7 +476,7 @@ def test_the_shares_of_an_orgs_pipelines_are_known(over: Over) -> None:
     assert over.orgs.shares("acme") == {}
 
 
-def test_a_share_is_written_with_its_entry_or_not_at_all(store: Store, over: Over) -> None:
+def test_a_share_is_written_with_its_entry_or_not_at_all(store: JournalStore, over: Over) -> None:
     store.commit("acme", "abc", entry(1))
     with pytest.raises(ConflictError):
         store.commit("acme", "abc", entry(1, share=Share(waiting=1.0)))
@@ -493,7 +502,7 @@ def test_a_lost_race_is_no_matter_of_the_plan(over: Over) -> None:
         over.store.commit("acme", "abc", entry(1, workers=1))
 
 
-def test_last_heartbeat_of_each_worker_is_known(store: Store) -> None:
+def test_last_heartbeat_of_each_worker_is_known(store: JournalStore) -> None:
     assert store.workers_seen("abc") == {}
 
     store.note_worker("abc", "w1", 10.5)
@@ -580,7 +589,7 @@ def new_notifications(number: int, text: str = "it is done") -> NotificationReco
 
 
 def test_notifications_come_back_by_entry_and_are_due_from_when_they_were_made(
-    store: Store,
+    store: JournalStore,
 ) -> None:
     store.commit(
         "acme", "abc", entry(1, notifications=[new_notifications(1), new_notifications(2)])
@@ -596,7 +605,7 @@ def test_notifications_come_back_by_entry_and_are_due_from_when_they_were_made(
     assert list(store.outgoing_due(1003.0)) == [("acme", "abc")]
 
 
-def test_sent_notification_is_kept_and_no_longer_due(store: Store) -> None:
+def test_sent_notification_is_kept_and_no_longer_due(store: JournalStore) -> None:
     store.commit("acme", "abc", entry(1, notifications=[new_notifications(1)]))
     sent = new_notifications(1).model_copy(update={"delivery": DeliveryState.SENT, "tries": 1})
 
@@ -610,7 +619,7 @@ def test_sent_notification_is_kept_and_no_longer_due(store: Store) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 3])
-def test_one_of_two_writers_of_notification_states_wins(store: Store, version: int) -> None:
+def test_one_of_two_writers_of_notification_states_wins(store: JournalStore, version: int) -> None:
     store.commit("acme", "abc", entry(1, notifications=[new_notifications(1)]))
 
     with pytest.raises(ConflictError):
@@ -619,12 +628,12 @@ def test_one_of_two_writers_of_notification_states_wins(store: Store, version: i
     assert list(store.outgoing("abc")) == [Outgoing(1, 1, 1001.0, (new_notifications(1),))]
 
 
-def test_notifications_of_an_entry_that_is_not_there_are_refused(store: Store) -> None:
+def test_notifications_of_an_entry_that_is_not_there_are_refused(store: JournalStore) -> None:
     with pytest.raises(ConflictError):
         store.put_outgoing("acme", "abc", Outgoing(7, 2, None, (new_notifications(1),)))
 
 
-def test_entry_that_loses_the_race_stores_no_notifications(store: Store) -> None:
+def test_entry_that_loses_the_race_stores_no_notifications(store: JournalStore) -> None:
     store.commit("acme", "abc", entry(1))
 
     with pytest.raises(ConflictError):
@@ -634,7 +643,7 @@ def test_entry_that_loses_the_race_stores_no_notifications(store: Store) -> None
     assert list(store.outgoing_due(9e9)) == []
 
 
-def test_very_many_notifications_of_one_entry_are_kept(store: Store) -> None:
+def test_very_many_notifications_of_one_entry_are_kept(store: JournalStore) -> None:
     many = tuple(
         new_notifications(n, text="".join(map(str, range(n, n + 500)))) for n in range(1, 1001)
     )
@@ -645,13 +654,13 @@ def test_very_many_notifications_of_one_entry_are_kept(store: Store) -> None:
     assert outgoing.notifications == many
 
 
-def test_notifications_on_their_way_make_no_pipeline_open(store: Store) -> None:
+def test_notifications_on_their_way_make_no_pipeline_open(store: JournalStore) -> None:
     store.commit("acme", "abc", entry(1, notifications=[new_notifications(1)], open=False))
 
     assert list(store.open_pipelines()) == []
 
 
-def test_pipelines_that_are_not_open_are_resting(store: Store) -> None:
+def test_pipelines_that_are_not_open_are_resting(store: JournalStore) -> None:
     assert list(store.resting_pipelines()) == [("acme", "abc")]
 
     store.commit("acme", "abc", entry(1))
@@ -661,7 +670,7 @@ def test_pipelines_that_are_not_open_are_resting(store: Store) -> None:
     assert list(store.resting_pipelines()) == [("acme", "abc")]
 
 
-def test_deleted_pipeline_leaves_nothing_and_no_other_is_deleted(store: Store) -> None:
+def test_deleted_pipeline_leaves_nothing_and_no_other_is_deleted(store: JournalStore) -> None:
     store.create(cloud_record("other"), b"definition")
     store.keep_tree("abc", b"tree")
     for pipeline in ("abc", "other"):
@@ -713,7 +722,7 @@ def test_active_pipelines_of_an_org_are_counted(over: Over) -> None:
     assert len(list(over.store.open_pipelines())) == 5
 
 
-def test_pipelines_that_an_attempt_launches_are_counted(store: Store) -> None:
+def test_pipelines_that_an_attempt_launches_are_counted(store: JournalStore) -> None:
     parent = ParentAttempt(pipeline="abc", path="/a", attempt=1, depth=1)
     other = parent.model_copy(update={"attempt": 2})
 

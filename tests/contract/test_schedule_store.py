@@ -9,7 +9,7 @@ from tests.fakes.schedules import MemorySchedules
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.s3 import S3Bucket
-from chalicelib.schedules.aws import TableSchedules
+from chalicelib.schedules.store import TableSchedules
 from conducto_core.errors import RefusedError
 from conducto_core.events.model import EventOrigin, StoredEvent
 from conducto_core.schedules.model import (

@@ -40,7 +40,7 @@ class Front:
     def token(self, org: str = "acme", permissions: frozenset[str] = ALL, **more: Any) -> str:
         """Make a token known and return it."""
         token, digest = new_token()
-        self.app.tokens.put(digest, Identity(org, "ann", permissions, **more), expires=None)
+        self.app.records.tokens.put(digest, Identity(org, "ann", permissions, **more), expires=None)
         return token
 
     def call(

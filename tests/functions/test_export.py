@@ -6,11 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from tests.fakes.cloud import FakeOrgs, FakeStore
-
+from chalicelib.run.store import JournalStore
 from conducto_core.run.model.params import TreeParams
 from conducto_core.run.model.states import Cause, State
-from support.cloud.world import LARGE, ME, World
+from support.cloud.world import World
 from support.trees import form, leaf, parallel, serial
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from conducto_core.run.model.records import AttemptRecord
 
 
-class CountingStore(FakeStore):
+class CountingStore(JournalStore):
     """Counts the attempts that are read."""
 
     read = 0
@@ -60,10 +59,9 @@ def test_export_requires_the_read_permission(front: Front) -> None:
 
 
 def test_for_the_few_that_failed_not_all_attempts_are_read() -> None:
-    orgs = FakeOrgs()
-    orgs.set_plan(ME.org, LARGE)
-    store = CountingStore(orgs)
-    world = World(store=store, orgs=orgs)
+    world = World()
+    store = CountingStore(world.table, world.blobs, world.orgs)
+    world.use(store=store)
     pipeline_id = world.launch(parallel(*(f"n{number}" for number in range(60))))
     world.run_out(lambda path: Cause.EXIT_CODE if path in {"/n5", "/n7"} else None)
     store.read = 0

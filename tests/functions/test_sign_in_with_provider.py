@@ -145,7 +145,7 @@ def test_ci_run_gets_a_token_of_the_trust(front: Front, provider: Provider) -> N
     assert front.call("GET", "/pipelines", issued["token"])[0] == 200
     assert front.call("GET", "/secrets", issued["token"])[0] == 403
     assert front.call("GET", "/trusts", issued["token"])[0] == 403
-    stored = front.app.tokens.find(sha256(issued["token"].encode()).hexdigest())
+    stored = front.app.records.tokens.find(sha256(issued["token"].encode()).hexdigest())
     assert stored is not None
     assert stored.kind == "token", "a run is a program: it decides no approvals"
 
@@ -175,7 +175,7 @@ def test_deleted_trust_revokes_its_tokens(front: Front, provider: Provider) -> N
 
     assert front.call("DELETE", "/trusts/nightly", admin)[0] == 200
 
-    assert front.app.tokens.find(sha256(issued["token"].encode()).hexdigest()) is None
+    assert front.app.records.tokens.find(sha256(issued["token"].encode()).hexdigest()) is None
     assert front.call("DELETE", "/trusts/nightly", admin)[0] == 404
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.aws.clients import Clients, Tags
 from chalicelib.images.aws import EcrRegistry
-from chalicelib.run.aws.machines import _policy
+from chalicelib.run.aws import _policy
 from conducto_core.installation.names import Variables, secret_prefix
 from support.cloud.aws import ACCOUNT, REGION
 from support.cloud.rights import Asked, Rights

@@ -11,8 +11,8 @@ from infra.aws import sign_up
 from infra.settings import SettingsError, from_mapping
 
 from chalicelib.aws.dynamodb import DynamoTable
-from chalicelib.people.aws.members import TablePeople, TableTokens
 from chalicelib.people.port import InvitationRecord
+from chalicelib.people.store.members import TablePeople, TableTokens
 from conducto_core.people.model import Invitation, Member, Role
 from support.cloud.aws import REGION, TABLE, aws
 from support.installation import resources, statements, templates

@@ -14,10 +14,10 @@ from chalicelib.people.port import (
     Identity,
     IdentityProvider,
     InvalidIdTokenError,
-    Tokens,
     VerifiedPerson,
     VerifiedRun,
 )
+from chalicelib.people.store.members import TableTokens
 from chalicelib.people.tokens import digest_of
 from conducto_core.api.operation import TOKEN_SUBPROTOCOL, Permission
 
@@ -35,7 +35,7 @@ _DOTS, _MAX_ID_TOKEN = 2, 8192
 _SIGN_IN = frozenset({Permission.SIGN_IN.value})
 
 
-def identify(tokens: Tokens, token: str) -> Identity | None:
+def identify(tokens: TableTokens, token: str) -> Identity | None:
     """Return the identity of a token's owner, or None if the token is unknown."""
     token = token.strip()
     if not token or len(token) > _MAX:

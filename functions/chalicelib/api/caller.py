@@ -7,9 +7,9 @@ from typing import TypeVar
 from chalicelib.debug.sessions import DebugSessions
 from chalicelib.images.builds import ImageBuilds
 from chalicelib.people.port import Identity
-from chalicelib.run.port import all_records
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
+from chalicelib.run.store import all_records
 from chalicelib.workers.slots import Decide
 from conducto_core.run.handlers import resolve_id
 from conducto_core.run.model.records import PipelineRecord

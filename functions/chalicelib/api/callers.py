@@ -6,7 +6,8 @@ API Gateway may have authorized a caller minutes ago.
 from collections.abc import Callable
 
 from chalicelib.dependencies import Dependencies
-from chalicelib.people.port import Identity, People, Tokens
+from chalicelib.people.port import Identity
+from chalicelib.people.store.members import TablePeople, TableTokens
 from chalicelib.people.tokens import membership_digest
 from conducto_core.api.operation import Permission
 from conducto_core.errors import RefusedError
@@ -26,7 +27,7 @@ _MACHINES = frozenset(
 class Callers:
     """Reads the tokens of users again, at most once in `FRESH_SECONDS` each."""
 
-    def __init__(self, tokens: Tokens, clock: Callable[[], float]) -> None:
+    def __init__(self, tokens: TableTokens, clock: Callable[[], float]) -> None:
         self._tokens = tokens
         self._clock = clock
         self._read: dict[str, tuple[float, Identity | None]] = {}
@@ -58,7 +59,7 @@ def needed_permissions(permission: Permission) -> frozenset[Permission]:
     return frozenset({permission})
 
 
-def is_member(tokens: Tokens, caller: Identity) -> bool:
+def is_member(tokens: TableTokens, caller: Identity) -> bool:
     """Return whether the caller is a member, instead of a program with a token of theirs.
 
     A browser's session that a login of the member created is the member too.
@@ -70,7 +71,7 @@ def is_member(tokens: Tokens, caller: Identity) -> bool:
     return caller.kind not in PROGRAM_KINDS and parent == root
 
 
-def is_program(tokens: Tokens, people: People, caller: Identity) -> bool:
+def is_program(tokens: TableTokens, people: TablePeople, caller: Identity) -> bool:
     """Return whether the caller is neither a login nor a session of a person.
 
     In an organisation without members, the logins that its administrator created are persons.
@@ -103,7 +104,7 @@ def permissions_of_tokens(cloud: Dependencies, org: str, user: str) -> frozenset
     return permissions - PURPOSES if valid else None
 
 
-def check_no_program(tokens: Tokens, people: People, caller: Identity) -> None:
+def check_no_program(tokens: TableTokens, people: TablePeople, caller: Identity) -> None:
     """Check that no program with a member's token acts on the member's account.
 
     Raises:

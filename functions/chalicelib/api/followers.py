@@ -2,7 +2,9 @@
 
 import logging
 
-from chalicelib.people.port import Connections, Identity, Tokens
+from chalicelib.api.store import TableConnections
+from chalicelib.people.port import Identity
+from chalicelib.people.store.members import TableTokens
 from conducto_core.api.operation import Permission
 
 logger = logging.getLogger(__name__)
@@ -11,7 +13,7 @@ logger = logging.getLogger(__name__)
 class Followers:
     """Finds and closes connections whose tokens are no longer valid."""
 
-    def __init__(self, connections: Connections, tokens: Tokens) -> None:
+    def __init__(self, connections: TableConnections, tokens: TableTokens) -> None:
         self._connections = connections
         self._tokens = tokens
 

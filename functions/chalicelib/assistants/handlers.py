@@ -5,7 +5,8 @@ from http import HTTPStatus
 from typing import Any
 
 from chalicelib.api.dispatch import RULES, Api, Request
-from chalicelib.people.port import Identity, Tokens
+from chalicelib.people.port import Identity
+from chalicelib.people.store.members import TableTokens
 from conducto_core.api import problems
 from conducto_core.api.dispatch import JSON, Response, Service
 from conducto_core.api.operation import IDEMPOTENCY_KEY, AnyOperation
@@ -60,7 +61,7 @@ class Mcp:
         site: Returns the address of the installation.
     """
 
-    def __init__(self, api: Api, tokens: Tokens, site: Callable[[], str]) -> None:
+    def __init__(self, api: Api, tokens: TableTokens, site: Callable[[], str]) -> None:
         self._api = api
         self._tokens = tokens
         self._site = site

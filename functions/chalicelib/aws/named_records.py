@@ -1,19 +1,36 @@
 """Records of an organisation under names: trusts, notification rules and triggers."""
 
 from collections.abc import Callable, Sequence
-from typing import Generic
+from typing import Any, Generic, Protocol, TypeVar
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import MAX_INLINE, NEW, DynamoTable, Item
-from chalicelib.people.port import R
 from conducto_core.api import problems
 from conducto_core.api.idempotency import Memory
 from conducto_core.api.operation import REMEMBERED_SECONDS
 from conducto_core.api.problems import ProblemError
 
 
+class Named(Protocol):
+    """A record with a name."""
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in its organisation."""
+
+    def model_dump_json(self) -> str:
+        """Return it as JSON."""
+
+    @classmethod
+    def model_validate_json(cls, json_data: str) -> Any:
+        """Return the record that JSON describes."""
+
+
+R = TypeVar("R", bound=Named)
+
+
 class TableNamedRecords(Generic[R]):
-    """A `chalicelib.people.port.NamedRecords`.
+    """The records of one kind, of all organisations.
 
     Args:
         table: The table.

@@ -11,14 +11,13 @@ from time import gmtime, strftime
 
 from chalicelib.billing.port import (
     USAGE_REFUSED,
-    BillingPorts,
-    BillingRecords,
     HookEvent,
     PaymentAccount,
     Subscription,
     WaitingMail,
     rates_of,
 )
+from chalicelib.billing.store import BillingPorts, TableBilling
 from chalicelib.dependencies import Dependencies
 from chalicelib.people import audit
 from chalicelib.secrets.injection import smtp_password
@@ -39,7 +38,7 @@ logger = logging.getLogger(__name__)
 class BillingMail:
     """Sends e-mails about billing."""
 
-    def __init__(self, cloud: Dependencies, records: BillingRecords) -> None:
+    def __init__(self, cloud: Dependencies, records: TableBilling) -> None:
         self._cloud = cloud
         self._records = records
 

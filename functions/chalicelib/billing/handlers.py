@@ -9,7 +9,8 @@ from time import gmtime, strftime
 from chalicelib.api.caller import CloudCaller
 from chalicelib.billing.billing import Subscriptions
 from chalicelib.billing.metering import cost, customer_rates, month_of
-from chalicelib.billing.port import BillingPorts, HourTotal, Meter, PaymentAccount, rates_of
+from chalicelib.billing.port import HourTotal, Meter, PaymentAccount, rates_of
+from chalicelib.billing.store import BillingPorts
 from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.workers.slots import Slots

@@ -10,7 +10,8 @@ from itertools import chain
 from math import ceil
 from threading import Lock
 
-from chalicelib.billing.port import BillingRecords, Meter, rates_of
+from chalicelib.billing.port import Meter, rates_of
+from chalicelib.billing.store import TableBilling
 from chalicelib.dependencies import Dependencies, write_with_retry
 from chalicelib.errors import ConflictError
 from chalicelib.people.port import InUse, Measured, Spender
@@ -355,7 +356,7 @@ class Charging:
             current = self._cloud.orgs.in_use(org).billing
             billing.records.move(meter, meter.span, RATES, current, closed=True)
 
-    def _move(self, records: BillingRecords, meter: Meter, time: WorkerTime, used: InUse) -> bool:
+    def _move(self, records: TableBilling, meter: Meter, time: WorkerTime, used: InUse) -> bool:
         """Move a meter; return False if it or the billing period has changed meanwhile."""
         if meter.closed:
             return True

@@ -1,6 +1,6 @@
 """The payment provider, and the records of subscriptions and of charged usage."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
@@ -232,77 +232,3 @@ class WaitingMail:
     text: str
     tries: int = 0
     due: float = 0.0
-
-
-class BillingRecords(Protocol):
-    """Subscriptions and charged usage. Writes raise `ThrottledError` to be retried."""
-
-    def account(self, org: str) -> PaymentAccount | None:
-        """Return an organisation's account."""
-
-    def accounts(self) -> Iterator[str]:
-        """Yield the organisations that have one."""
-
-    def put_account(self, account: PaymentAccount) -> bool:
-        """Write an account, unless one that was fetched later exists; return whether it was."""
-
-    def record_steps(self, org: str, *, warned: float, suspended_at: float | None) -> None:
-        """Record which steps at the spend limit were taken."""
-
-    def meter(self, org: str, worker: str, since: float) -> Meter | None:
-        """Return a worker's meter."""
-
-    def meters(self, org: str) -> Iterator[Meter]:
-        """Yield the meters of an organisation's workers, except of those that ended long ago."""
-
-    def open_meters(self) -> Iterator[tuple[str, str, float]]:
-        """Yield ``(org, worker, since)`` of the meters that are not closed."""
-
-    def move(
-        self, meter: Meter, span: PlanPeriod, rates: Rates, billing: Billing, *, closed: bool
-    ) -> bool:
-        """Charge a worker for ``span`` instead of ``meter.span``, in one transaction.
-
-        The difference is charged in the current billing period (`plans.charged_hours`).
-
-        Returns:
-            False if the meter or the billing period has changed meanwhile: nothing was written.
-        """
-
-    def hours(self, org: str, start: float, end: float) -> Sequence[HourTotal]:
-        """Return the hours of a time that have usage."""
-
-    def sent(self, org: str, total: HourTotal) -> None:
-        """Record that an hour was sent, unless it has changed since."""
-
-    def unsent(self, org: str, hour: int) -> None:
-        """Record that an hour has to be sent again."""
-
-    def put_mail(self, mail: WaitingMail) -> None:
-        """Store an e-mail, in place of one of the same kind."""
-
-    def drop_mail(self, mail: WaitingMail) -> None:
-        """Delete an e-mail that was sent or given up."""
-
-    def mails(self) -> Iterator[WaitingMail]:
-        """Yield the waiting e-mails of all organisations."""
-
-    def note_event(self, event: HookEvent) -> bool:
-        """Store an event; return False if it is known."""
-
-    def event_done(self, event_id: str) -> None:
-        """Record that an event was processed."""
-
-    def waiting_event(self, event_id: str) -> HookEvent | None:
-        """Return an event that was not processed (a consistent read), or None."""
-
-    def waiting_events(self) -> Sequence[HookEvent]:
-        """Return the events that were not processed."""
-
-
-@dataclass(frozen=True, slots=True)
-class BillingPorts:
-    """The ports of an installation with billing."""
-
-    provider: BillingProvider
-    records: BillingRecords

@@ -9,7 +9,8 @@ from functools import partial
 
 from chalicelib.billing.billing import BillingMail, Subscriptions
 from chalicelib.billing.metering import Charging, WorkerTime
-from chalicelib.billing.port import BillingPorts, BillingUnavailableError, PaymentAccount
+from chalicelib.billing.port import BillingUnavailableError, PaymentAccount
+from chalicelib.billing.store import BillingPorts
 from chalicelib.debug.sessions import DebugSessions
 from chalicelib.run.model import Input, SpendLimitReached
 from chalicelib.run.processor import CommandProcessor

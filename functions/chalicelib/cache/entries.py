@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from chalicelib.cache.port import CacheTable
+from chalicelib.cache.store import TableCache
 from conducto_core.cache.handlers import has_text
 from conducto_core.cache.model import CacheEntry
 
@@ -10,7 +10,7 @@ from conducto_core.cache.model import CacheEntry
 class VisibleEntries:
     """A `conducto_core.cache.handlers.CacheEntries` of one caller."""
 
-    def __init__(self, table: CacheTable, org: str, user: str) -> None:
+    def __init__(self, table: TableCache, org: str, user: str) -> None:
         self._table = table
         self._org = org
         self._user = user

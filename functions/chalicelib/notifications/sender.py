@@ -17,7 +17,8 @@ from chalicelib.dependencies import Dependencies
 from chalicelib.errors import ConflictError
 from chalicelib.notifications.checks import CheckRuns
 from chalicelib.people.suspension import Suspensions
-from chalicelib.run.port import Outgoing, all_records
+from chalicelib.run.port import Outgoing
+from chalicelib.run.store import all_records
 from chalicelib.secrets.injection import inject as secrets_of
 from chalicelib.triggers.github_app import forget_token
 from chalicelib.triggers.triggers import trigger_token

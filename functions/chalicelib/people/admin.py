@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from chalicelib.people.port import Identity, Orgs, TokenRecord, Tokens
+from chalicelib.people.port import Identity, TokenRecord
+from chalicelib.people.store.members import TableTokens
+from chalicelib.people.store.organisations import TableOrgs
 from chalicelib.people.tokens import new_token
 from conducto.version import __version__
 from conducto_core.errors import RefusedError
@@ -45,8 +47,8 @@ class Administration:
 
     def __init__(
         self,
-        tokens: Tokens,
-        orgs: Orgs,
+        tokens: TableTokens,
+        orgs: TableOrgs,
         clock: Callable[[], float],
         revoked: Callable[[str], None] = lambda _digest: None,
         invite: Invite | None = None,

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from chalicelib.people.port import AuditLog, Identity
+from chalicelib.people.port import Identity
+from chalicelib.people.store.members import TableAuditLog
 from conducto_core.api.operation import AnyOperation, Permission
 from conducto_core.people.model import ID_LENGTH, MAX_AUDIT_PATHS, AuditEntry
 from conducto_core.people.operations import CREATE_INVITATION
@@ -49,7 +50,7 @@ class RequestAudit:
         client: The program that sent it, as it names itself.
     """
 
-    log: AuditLog
+    log: TableAuditLog
     clock: Callable[[], float]
     operation: AnyOperation
     params: Mapping[str, str]
@@ -115,7 +116,9 @@ class RequestAudit:
         return tuple(texts[:MAX_AUDIT_PATHS])
 
 
-def end(log: AuditLog, org: str, position: str, status: int, subject: str | None = None) -> None:
+def end(
+    log: TableAuditLog, org: str, position: str, status: int, subject: str | None = None
+) -> None:
     """Store the status of an entry; an error is logged, and the entry stays without one."""
     try:
         log.end(org, position, status, subject)
@@ -123,7 +126,7 @@ def end(log: AuditLog, org: str, position: str, status: int, subject: str | None
         logger.exception("the end of a request was not audited: %s, status %s", position, status)
 
 
-def record(log: AuditLog, org: str, entry: AuditEntry) -> None:
+def record(log: TableAuditLog, org: str, entry: AuditEntry) -> None:
     """Store a complete entry; an error is logged with the entry."""
     try:
         log.add(org, entry)

@@ -11,8 +11,8 @@ from chalicelib.people.port import Identity, VerifiedPerson
 from chalicelib.people.tokens import membership_digest, trust_digest
 from chalicelib.remote.links import forget_all
 from chalicelib.run.deletion import REQUEST_SECONDS, DeletionRunningError, PipelineDeletion
-from chalicelib.run.port import all_records
 from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.store import all_records
 from chalicelib.secrets.injection import org_scope, user_scope
 from chalicelib.test_results.handlers import history_key
 from chalicelib.triggers.github_app import app_scope

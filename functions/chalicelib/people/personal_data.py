@@ -8,8 +8,8 @@ from chalicelib.people.members import MemberTokens
 from chalicelib.people.organisations import clear_secrets
 from chalicelib.people.port import Identity
 from chalicelib.run.deletion import REQUEST_SECONDS, DeletionRunningError
-from chalicelib.run.port import RECORDS_PAGE
 from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.store import RECORDS_PAGE
 from chalicelib.secrets.injection import user_scope
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.installation.names import user_directory

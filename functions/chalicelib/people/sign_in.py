@@ -10,7 +10,8 @@ from dataclasses import replace
 from hashlib import sha256
 
 from chalicelib.dependencies import Dependencies
-from chalicelib.people.port import Identity, Tokens, VerifiedRun
+from chalicelib.people.port import Identity, VerifiedRun
+from chalicelib.people.store.members import TableTokens
 from chalicelib.people.suspension import Suspensions
 from chalicelib.people.tokens import (
     CODE_SECONDS,
@@ -47,7 +48,7 @@ MAX_CODES = 60
 _CODE_ONLY = frozenset({Permission.SIGN_IN.value})
 
 
-def check_codes(tokens: Tokens, parent: str) -> None:
+def check_codes(tokens: TableTokens, parent: str) -> None:
     """Count a sign-in code of a token; raises `ProblemError` (429) after too many in a minute."""
     if tokens.count_in_minute("codes", parent) > MAX_CODES:
         raise _refused(

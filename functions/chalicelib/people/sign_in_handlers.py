@@ -7,8 +7,9 @@ from functools import cached_property
 
 from chalicelib.api.followers import Followers
 from chalicelib.dependencies import Dependencies
-from chalicelib.people.port import Identity, Tokens
+from chalicelib.people.port import Identity
 from chalicelib.people.sign_in import SignIn, TrustedRuns, check_codes
+from chalicelib.people.store.members import TableTokens
 from chalicelib.people.tokens import CODE_SECONDS, SESSION_SECONDS, new_token
 from conducto_core.api.operation import Permission
 from conducto_core.api.problems import ProblemError
@@ -52,7 +53,7 @@ class BrowserLogin:
 
     def __init__(
         self,
-        tokens: Tokens,
+        tokens: TableTokens,
         site: Callable[[], str],
         clock: Callable[[], float],
         revoked: Callable[[str], None] = lambda _digest: None,

@@ -10,10 +10,11 @@ from weakref import WeakValueDictionary
 
 from chalicelib.dependencies import Dependencies
 from chalicelib.run.model import JournalEntry, WorkerLaunch
-from chalicelib.run.port import Store, TreeKind, Turn
+from chalicelib.run.port import TreeKind, Turn
 from chalicelib.run.rules import snapshots
 from chalicelib.run.rules.changes import PipelineChanges, WorkerUsage
 from chalicelib.run.rules.pipeline import CloudPipeline, replay
+from chalicelib.run.store import JournalStore
 from conducto_core.errors import NotFoundError
 from conducto_core.tree.model import Pipeline
 
@@ -32,7 +33,7 @@ class DefinitionCache:
         maximum: Maximum bytes; the latest entry stays whatever its size.
     """
 
-    def __init__(self, store: Callable[[], Store], maximum: int = MAX_BYTES) -> None:
+    def __init__(self, store: Callable[[], JournalStore], maximum: int = MAX_BYTES) -> None:
         self._store = store
         self._maximum = maximum
         self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()

@@ -1,6 +1,6 @@
 """The store of pipelines: their journals, and records for fast reads."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
@@ -8,13 +8,10 @@ from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 from chalicelib.people.port import Share
 from conducto_core.asl.rules.compiler import Machine
 from conducto_core.cache.marks import Marks
-from conducto_core.limits.rules import Lease
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.records import (
     AttemptRecord,
     ChangeRow,
-    NodeChange,
-    ParentAttempt,
     PipelineRecord,
 )
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
@@ -150,155 +147,6 @@ def no_check() -> None:
     """Never interrupt a deletion."""
 
 
-#: Number of records that are read at once.
-RECORDS_PAGE = 200
-
-
-class Store(Protocol):
-    """Pipelines and their journals (DynamoDB; large values in S3)."""
-
-    def create(self, record: CloudRecord, definition: bytes) -> None:
-        """Store a new pipeline. Raises `ConflictError` if the id is taken."""
-
-    def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
-        """Return a pipeline's current record (a consistent read)."""
-
-    def records(
-        self, org: str, *, after: str | None = None, limit: int = 100
-    ) -> tuple[tuple[PipelineRecord, ...], str | None]:
-        """Return a page of an organisation's pipelines, newest first, and the next ``after``."""
-
-    def open_pipelines(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(org, pipeline id)`` of all pipelines whose latest entry is ``open``."""
-
-    def asking_pipelines(self, org: str) -> Iterator[PipelineRecord]:
-        """Yield an organisation's pipelines whose latest entry `asks`."""
-
-    def resting_pipelines(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(org, pipeline id)`` of all other pipelines."""
-
-    def count_active(self, org: str, maximum: int) -> int:
-        """Return the number of an organisation's pipelines that are not settled, up to a maximum.
-
-        The latest changes may be missing.
-        """
-
-    def count_child(self, parent: ParentAttempt) -> int:
-        """Count a pipeline that an attempt launches; return the number of those before."""
-
-    def object_bytes(self, pipeline_id: str) -> int:
-        """Return the size of a pipeline's definitions and states in the bucket."""
-
-    def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
-        """Delete all data of a pipeline, its record last; a missing pipeline is not an error.
-
-        It can no longer be loaded from the first step on. ``check`` is called between the steps and
-        may raise an error; the next call continues.
-
-        Raises:
-            ThrottledError: Another request writes the record.
-        """
-
-    def org_of(self, pipeline_id: str) -> str | None:
-        """Return a pipeline's organisation, for AWS events that do not name it."""
-
-    def definition(self, pipeline_id: str) -> bytes:
-        """Return the definition that `create` stored."""
-
-    def keep_tree(self, pipeline_id: str, data: bytes) -> str:
-        """Store a generated tree and return its key; equal bytes have the same key."""
-
-    def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
-        """Return a generated tree, or a definition or plan that `keep_tree` stored."""
-
-    def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
-        """Write an entry and the related records in one transaction.
-
-        Raises:
-            ConflictError: An entry with that number exists, or ``entry.turn`` is over.
-            LookupError: The organisation has no such pipeline.
-            PlanLimitError: ``entry.workers``, or ``entry.reserved`` of an entry that `admits`,
-                exceeds the organisation's plan.
-            ThrottledError: Retry later.
-        """
-
-    def put_record(self, org: str, record: PipelineRecord, entry: int) -> bool:
-        """Write a pipeline's record as of an entry; return False if a newer one is written."""
-
-    def news(self, pipeline_id: str, after: int) -> News:
-        """Return the entries after number ``after`` up to the first gap (a consistent read).
-
-        Only ``number`` and ``input`` of entries need to be set.
-        """
-
-    def ends_with(self, pipeline_id: str, number: int) -> bool:
-        """Return whether this is the number of the newest entry, without reading its input."""
-
-    def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
-        """Change the state of the turn; return the new turn.
-
-        Raises:
-            ConflictError: The turn has changed since ``before`` was read, or the first turn of the
-                pipeline was to be taken after its deletion.
-        """
-
-    def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
-        """Let an input wait for an entry."""
-
-    def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
-        """Return the first waiting inputs by id (a consistent read)."""
-
-    def drop_waiting(self, pipeline_id: str, ids: Sequence[str]) -> None:
-        """Delete waiting inputs; missing ones are not an error."""
-
-    def snapshot(self, pipeline_id: str) -> Snapshot | None:
-        """Return the latest snapshot."""
-
-    def put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
-        """Store a snapshot unless a newer one exists."""
-
-    def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
-        """Yield attempts of a node, or of all nodes, by path and number."""
-
-    def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
-        """Return the changes numbered above ``after``, in order."""
-
-    def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
-        """Yield the notifications of a pipeline, sent or not, by entry (consistent reads)."""
-
-    def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
-        """Write the delivery status of notifications.
-
-        Raises:
-            ConflictError: The stored version is not the preceding one: another process has written.
-        """
-
-    def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
-        """Yield each ``(org, pipeline id)`` with due notifications once.
-
-        Notifications written in the last seconds may be missing.
-        """
-
-    def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
-        """Record the time of a worker's launch or heartbeat, outside of the journal.
-
-        ``worker_id`` may also be `chalicelib.run.rules.deferred.EXECUTOR`.
-        """
-
-    def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
-        """Return ``{worker id: time of its launch or last heartbeat}``."""
-
-
-def all_records(store: Store, org: str) -> Iterator[PipelineRecord]:
-    """Yield the records of an organisation's pipelines, page by page."""
-    after: str | None = None
-    while True:
-        page, after = store.records(org, after=after, limit=RECORDS_PAGE)
-        yield from page
-        if after is None:
-            return
-
-
 # ----------------------------------------------------------------------------------------
 # The runner of state machines.
 
@@ -393,6 +241,12 @@ class Blobs(Protocol):
     def delete(self, key: str) -> None:
         """Delete an object; a missing one is not an error."""
 
+    def delete_below(self, prefix: str) -> None:
+        """Delete all objects whose keys begin with a prefix."""
+
+    def bytes_below(self, prefix: str) -> int:
+        """Return the size of all objects whose keys begin with a prefix."""
+
 
 class FileFacts(NamedTuple):
     """The size of a data file, and a version that changes with its content."""
@@ -485,17 +339,3 @@ class DataFiles(Protocol):
 
 # ----------------------------------------------------------------------------------------
 # The named limits of organisations (`conducto_core.limits.rules`).
-
-
-class LimitRecords(Protocol):
-    """Stores the leases of an organisation's limits, as one document with a version."""
-
-    def read(self, org: str) -> tuple[Sequence[Lease], int]:
-        """Return the leases and the version of the document; 0 if there is none."""
-
-    def write(self, org: str, leases: Sequence[Lease], version: int) -> None:
-        """Replace the document that has this version.
-
-        Raises:
-            ConflictError: It has another version.
-        """

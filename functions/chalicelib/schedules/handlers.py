@@ -14,8 +14,8 @@ from chalicelib.events.handlers import check_source, connect, new_hook
 from chalicelib.people.port import Identity
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.launch_queue import turn_of
-from chalicelib.run.port import all_records
 from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.store import all_records
 from chalicelib.secrets.injection import smtp_password
 from conducto.integrations.http import DeliveryError
 from conducto_core.api.operation import Permission

@@ -15,10 +15,10 @@ from chalicelib.people.port import Identity
 from chalicelib.people.suspension import why_suspended
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.launch_queue import turn_of
-from chalicelib.run.port import all_records
 from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.store import all_records
 from chalicelib.triggers import people
-from chalicelib.triggers.port import Deliveries
+from chalicelib.triggers.store import TableDeliveries
 from chalicelib.triggers.triggers import trigger_token, with_new_token
 from conducto.errors import DefinitionError
 from conducto.integrations.http import DeliveryError, NotFoundDeliveryError
@@ -78,7 +78,7 @@ class TriggerRun:
         self._cloud = engine.cloud
 
     @property
-    def _deliveries(self) -> Deliveries:
+    def _deliveries(self) -> TableDeliveries:
         return self._cloud.deliveries
 
     def run(self, seconds: float = RUN_SECONDS) -> None:

@@ -4,49 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from chalicelib.people.port import NamedRecords
 from conducto.integrations.http import DeliveryError
 from conducto_core.notifications.channels import Settings
-from conducto_core.triggers.model import Delivery, GitEvent, GithubApp, QueuedLaunch, Trigger
+from conducto_core.triggers.model import GitEvent, GithubApp, Trigger
 from conducto_core.triggers.rules.providers import ChangedFile
 
 #: Seconds of validity that a token of a GitHub App usually has when it is used.
 TOKEN_LEFT = 600.0
-
-TriggerRecords = NamedRecords[Trigger]
-LaunchPlaces = NamedRecords[QueuedLaunch]
-
-
-class Deliveries(Protocol):
-    """The webhooks that triggers received in the last weeks."""
-
-    def add(self, org: str, trigger: str, delivery: Delivery, identity: str) -> bool:
-        """Store a delivery; return False if one of the same provider's id is known.
-
-        Raises:
-            ThrottledError: Nothing was stored; retry later.
-        """
-
-    def count(self, org: str, hook: str) -> int:
-        """Count a webhook, and return the number of those in this minute."""
-
-    def watch(self, org: str, *, on: bool) -> None:
-        """Set whether an organisation has a GitHub App, whose missed webhooks are requested."""
-
-    def watched(self) -> Sequence[str]:
-        """Return the organisations that have a GitHub App."""
-
-    def get(self, org: str, trigger: str, delivery: str) -> Delivery | None:
-        """Return a delivery."""
-
-    def put(self, org: str, trigger: str, delivery: Delivery) -> None:
-        """Replace a delivery; it is open while its result is one of `OPEN_RESULTS`."""
-
-    def latest(self, org: str, trigger: str, limit: int) -> Sequence[Delivery]:
-        """Return the last deliveries, the newest first."""
-
-    def open(self) -> Sequence[tuple[str, str, str]]:
-        """Return ``(org, trigger, delivery)`` of all open deliveries, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Callable, Mapping
 
 from chalicelib.api.dispatch import RULES
-from chalicelib.billing.port import BillingPorts, SignatureError
+from chalicelib.billing.port import SignatureError
+from chalicelib.billing.store import BillingPorts
 from chalicelib.events.handlers import SEPARATOR as EVENT_SEPARATOR
 from chalicelib.events.handlers import EventHooks
 from chalicelib.triggers.triggers import SEPARATOR, TriggerHooks

@@ -1,6 +1,6 @@
 """The launcher of workers and debug shells."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -200,44 +200,3 @@ class Shell:
     runs: Literal["", "plain", "secrets"] = ""
     command: str = ""
     result: str = ""
-
-
-class Shells(Protocol):
-    """Debug shells; each counts as, and reserves, one worker of its organisation until it ends.
-
-    `open` and `end` raise `ThrottledError` if they must be retried.
-    """
-
-    def open(self, shell: Shell) -> None:
-        """Store and count a new shell in one transaction.
-
-        Raises:
-            PlanLimitError: The plan does not allow another worker.
-        """
-
-    def find(self, pipeline_id: str, shell_id: str) -> Shell | None:
-        """Return a shell; ended ones are kept for some days."""
-
-    def of_pipeline(self, pipeline_id: str) -> Sequence[Shell]:
-        """Return a pipeline's shells that have not ended."""
-
-    def all_open(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(pipeline id, shell id)`` of all shells that have not ended."""
-
-    def started(self, shell: Shell, task_arn: str) -> None:
-        """Record a shell's task, unless the shell has ended."""
-
-    def bind(self, shell: Shell, key: str) -> bool:
-        """Record the digest of the key of its agent; return False if it has another one."""
-
-    def is_up(self, shell: Shell) -> None:
-        """Record that a shell accepts connections, unless it has ended."""
-
-    def give(self, shell: Shell, command: str) -> None:
-        """Record a single command, without the result of an earlier one, unless it has ended."""
-
-    def report(self, shell: Shell, result: str) -> None:
-        """Record the result of a single command, unless the shell has ended."""
-
-    def end(self, shell: Shell, reason: str) -> bool:
-        """Record and uncount the end of a shell; return False if it had already ended."""

@@ -7,9 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fakes.cloud import FakeOrgs, FakeTokens
+from tests.fakes.cloud.memory import MemoryClients
 
 from chalicelib.people.admin import Administration
+from chalicelib.people.store.members import TableTokens
+from chalicelib.people.store.organisations import TableOrgs
 from chalicelib.people.tokens import digest_of
 from conducto_cli.people.admin_command import AwsError, add_arguments
 from conducto_cli.people.admin_command import run as admin
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
 
 class Place:
     def __init__(self) -> None:
-        self.tokens = FakeTokens(lambda: 0.0)
-        self.orgs = FakeOrgs()
+        table = MemoryClients().table
+        self.tokens = TableTokens(table, lambda: 0.0)
+        self.orgs = TableOrgs(table, lambda: 0.0)
         self.asked: list[str] = []
         self.code = "cdo_of_the_invitation"
 

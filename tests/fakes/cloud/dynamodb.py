@@ -5,7 +5,7 @@ moto.
 """
 
 import re
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from threading import RLock
@@ -14,7 +14,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
-_PARTITION, _SORT = "pk", "sk"
+from chalicelib.aws.table_keys import LAST
+from conducto_core.installation.names import INDEXES, PARTITION_KEY, SORT_KEY, Index
+
+_PARTITION, _SORT = PARTITION_KEY, SORT_KEY
 _EXISTS = re.compile(r"attribute_(not_)?exists\(([#\w]+)\)")
 _COMPARED = re.compile(r"([#:\w]+)\s*(<=|>=|<>|=|<|>)\s*([#:\w]+)")
 _WORDS = re.compile(r"\b(AND|OR|NOT)\b")
@@ -39,6 +42,8 @@ _NAMES = {
 
 Packed = Mapping[str, Any]
 Stored = dict[str, Any]
+#: For each partition of an index its sort keys, with the keys of their items.
+_IndexPlaces = dict[str, list[tuple[str, str, str]]]
 
 
 class Events:
@@ -62,6 +67,7 @@ class FakeDynamoDB:
         self.meta = SimpleNamespace(events=Events())
         self._items: dict[str, dict[str, Stored]] = {}
         self._sorts: dict[str, list[str]] = {}
+        self._indexes: dict[str, _IndexPlaces] = {each.name: {} for each in INDEXES}
         self._lock = RLock()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -94,7 +100,8 @@ class FakeDynamoDB:
         """Delete all items of the partitions whose keys begin with a prefix."""
         with self._lock:
             for name in [name for name in self._items if name.startswith(prefix)]:
-                del self._items[name], self._sorts[name]
+                for item in list(self._items[name].values()):
+                    self._remove(item)
 
     # ---- operations -----------------------------------------------------------------------------
 
@@ -147,33 +154,35 @@ class FakeDynamoDB:
         return {}
 
     def _query(self, **params: Any) -> Stored:
-        names, values = params["ExpressionAttributeNames"], params["ExpressionAttributeValues"]
+        values = params["ExpressionAttributeValues"]
         partition = values[":p"]["S"]
-        forward = params.get("ScanIndexForward", True)
+        start = params.get("ExclusiveStartKey")
         if "IndexName" in params:
-            return {"Items": self._indexed(names["#p"], partition, forward=forward)}
-        sorts = self._sorts.get(partition, [])
-        low = bisect_left(sorts, values[":low"]["S"])
-        high = values[":high"]["S"]
-        chosen = []
-        for sort in sorts[low:]:
-            if sort > high:
-                break
-            chosen.append(sort)
+            index = next(each for each in INDEXES if each.name == params["IndexName"])
+            sorts = self._indexes[index.name].get(partition, [])
+            begin = values.get(":s", {"S": ""})["S"]
+            chosen = sorts[
+                bisect_left(sorts, (begin, "", "")) : bisect_left(sorts, (begin + LAST, "", ""))
+            ]
+            after = None if start is None else _index_place(index, start)
+        else:
+            ids = self._sorts.get(partition, [])
+            low = bisect_left(ids, values[":low"]["S"])
+            high = bisect_right(ids, values[":high"]["S"])
+            chosen = [(sort, partition, sort) for sort in ids[low:high]]
+            after = None if start is None else (_place(start)[1], *_place(start))
+        forward = params.get("ScanIndexForward", True)
+        if after is not None:
+            chosen = [place for place in chosen if (place > after if forward else place < after)]
         if not forward:
             chosen.reverse()
-        items = [self._items[partition][sort] for sort in chosen[: params.get("Limit")]]
-        return {"Items": items}
-
-    def _indexed(self, name: str, partition: str, *, forward: bool) -> list[Stored]:
-        sort = {"org_key": "created_key", "open_key": "open_sort"}[name]
-        found = [
-            item
-            for items in self._items.values()
-            for item in items.values()
-            if name in item and item[name]["S"] == partition
-        ]
-        return sorted(found, key=lambda item: item[sort]["S"], reverse=not forward)
+        limit = params.get("Limit", len(chosen))
+        items = [self._items[pk][sk] for _, pk, sk in chosen[:limit]]
+        if "IndexName" in params and index.projection == "KEYS_ONLY":
+            known = {_PARTITION, _SORT, index.partition_key, index.sort_key}
+            items = [{name: item[name] for name in known} for item in items]
+        more = {"LastEvaluatedKey": items[-1]} if limit < len(chosen) else {}
+        return {"Items": items, **more}
 
     # ---- items ----------------------------------------------------------------------------------
 
@@ -186,11 +195,26 @@ class FakeDynamoDB:
         items = self._items.setdefault(partition, {})
         if sort not in items:
             insort(self._sorts.setdefault(partition, []), sort)
+        else:
+            self._unlist(items[sort])
         items[sort] = dict(item)
+        for index in INDEXES:
+            if index.partition_key in item and index.sort_key in item:
+                places = self._indexes[index.name].setdefault(item[index.partition_key]["S"], [])
+                insort(places, _index_place(index, item))
+
+    def _unlist(self, item: Packed) -> None:
+        for index in INDEXES:
+            if index.partition_key in item and index.sort_key in item:
+                self._indexes[index.name][item[index.partition_key]["S"]].remove(
+                    _index_place(index, item)
+                )
 
     def _remove(self, key: Packed) -> None:
         partition, sort = _place(key)
-        if self._items.get(partition, {}).pop(sort, None) is not None:
+        before = self._items.get(partition, {}).pop(sort, None)
+        if before is not None:
+            self._unlist(before)
             sorts = self._sorts[partition]
             del sorts[bisect_left(sorts, sort)]
             if not sorts:
@@ -255,6 +279,10 @@ def _compiled(condition: str) -> CodeType:
 
 def _place(key: Packed) -> tuple[str, str]:
     return key[_PARTITION]["S"], key[_SORT]["S"]
+
+
+def _index_place(index: Index, item: Packed) -> tuple[str, str, str]:
+    return (item[index.sort_key]["S"], *_place(item))
 
 
 def _number(text: str) -> float:

@@ -154,6 +154,14 @@ class FakeBlobs:
 
     def delete(self, key: str) -> None:
         self._kept.pop(key, None)
+        self._times.pop(key, None)
+
+    def delete_below(self, prefix: str) -> None:
+        for key in [key for key in self._kept if key.startswith(prefix)]:
+            self.delete(key)
+
+    def bytes_below(self, prefix: str) -> int:
+        return sum(len(data) for key, data in self._kept.items() if key.startswith(prefix))
 
 
 class FakeVault:

@@ -234,7 +234,7 @@ def test_socket_of_another_organisation_follows_nothing(tmp_path: Path) -> None:
     sockets.message("c1", json.dumps({"subscribe": matrix.pipeline}))
 
     assert world.connections.followers(matrix.pipeline) == []
-    assert [json.loads(frame)["status"] for frame in world.connections.sent["c1"]] == [404]
+    assert [json.loads(frame)["status"] for frame in world.gateway.sent["c1"]] == [404]
 
 
 def test_open_socket_of_a_removed_member_gets_nothing_more(tmp_path: Path) -> None:
@@ -248,14 +248,14 @@ def test_open_socket_of_a_removed_member_gets_nothing_more(tmp_path: Path) -> No
     member = world.people.member(ORG, "bob")
     assert member is not None
     world.people.change(ORG, member, None, None)  # by another process, which has not closed it
-    before = len(world.connections.sent.get("c1", []))
+    before = len(world.gateway.sent.get("c1", []))
 
     world.control(matrix.pipeline, "skip", "/a")
     with world.engine.reading(ORG, matrix.pipeline) as live:
         event_push.publish(world.cloud, live)
 
-    assert world.connections.closed == ["c1"]
-    assert len(world.connections.sent.get("c1", [])) == before
+    assert world.gateway.closed == ["c1"]
+    assert len(world.gateway.sent.get("c1", [])) == before
     assert sockets.message("c1", json.dumps({"subscribe": matrix.pipeline})) == FORBIDDEN
 
 

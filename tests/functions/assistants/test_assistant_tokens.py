@@ -174,8 +174,11 @@ def test_every_request_is_audited_with_the_name_of_the_client(office: Office) ->
     token = assistant(office, "author", "use_secrets")
     id_ = launched(office, token)
     office.client = "claude-code/2.1\n<b>"
+    office.world.now += 1
     office.call(GET, token, id=id_)
+    office.world.now += 1
     office.call(CONTROL, token, {"action": "skip", "paths": ["/a"]}, id=id_)
+    office.world.now += 1
     office.call(operations.LIST_MEMBERS, token)
 
     entries = office.world.audit.page("acme", AuditParams()).entries

@@ -120,7 +120,7 @@ def test_app_serves_the_protocol_behind_its_authorizer(front: Front) -> None:
     read = frozenset({"read"})
     token, digest = new_token()
     identity = Identity("acme", "ann", read, scopes=("read",))
-    front.app.tokens.put(digest, identity, expires=None, kind="assistant")
+    front.app.records.tokens.put(digest, identity, expires=None, kind="assistant")
     message = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.api.aws import TableConnections
+from chalicelib.api.store import TableConnections
 from chalicelib.aws.clients import Tags
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.s3 import S3Bucket
 from chalicelib.logs.aws.logs import ChunkedLogs
-from chalicelib.people.aws.organisations import TableOrgs
-from chalicelib.run.aws.journal import JournalStore
+from chalicelib.people.store.organisations import TableOrgs
 from chalicelib.run.model import HealthChecked
 from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.store import JournalStore
 from chalicelib.secrets.aws import SecretsManager
 from support.cloud.aws import BUCKET, TABLE, aws
 from support.cloud.world import LARGE, ME, World

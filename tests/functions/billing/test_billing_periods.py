@@ -9,11 +9,12 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.fakes.cloud import FakeBilling, FakeProvider
+from tests.fakes.cloud import FakeProvider
 
 from chalicelib.billing.metering import Charging, WorkerTime
-from chalicelib.billing.port import BillingPorts, HookEvent, Subscription
+from chalicelib.billing.port import HookEvent, Subscription
 from chalicelib.billing.run import BillingRun
+from chalicelib.billing.store import BillingPorts, TableBilling
 from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.run.processor import CommandProcessor
 from conducto_core.billing.rules import LIVE, BillingPlan, Rates, Remedies, Status
@@ -81,7 +82,7 @@ class Billed(RuleBasedStateMachine):
         self.world.now = float(1_000_800 + offset)
         self.events: list[dict[str, Any]] = []
         self.stripe = Stripe(StripeAccount(lambda: self.world.now, self.events.append))
-        self.records = FakeBilling(self.world.orgs)
+        self.records = TableBilling(self.world.table, lambda: self.world.now)
         ports = BillingPorts(self.stripe, self.records)
         remedies = Remedies(billing=True)
         self.world.cloud = self.world.over(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud.cache import FakeCache
 
+from chalicelib.cache.store import TableCache
 from chalicelib.errors import ThrottledError
 from chalicelib.logs.port import LogKey
 from chalicelib.run.processor import CommandProcessor
@@ -176,13 +176,14 @@ def test_a_cached_command_has_no_identity() -> None:
 
 
 def test_a_cache_that_cannot_be_read_is_a_miss() -> None:
-    class Broken(FakeCache):
+    class Broken(TableCache):
         def get(self, org: str, key: str) -> None:
             raise ThrottledError(f"{org} {key}")
 
     world = World()
     launch(world)
-    world = World(cache=Broken())
+    world = World()
+    world.use(cache=Broken(world.table))
     second = launch(world)
     reason = last(world, second, "/fetch").cache
     assert reason is not None
@@ -200,7 +201,7 @@ def test_another_lambda_has_the_same_state_after_decisions() -> None:
 
 def test_a_request_that_dies_before_its_decisions_writes_nothing() -> None:
 
-    class Dead(FakeCache):
+    class Dead(TableCache):
         alive = False
 
         def get(self, org: str, key: str) -> Any:
@@ -208,8 +209,9 @@ def test_a_request_that_dies_before_its_decisions_writes_nothing() -> None:
                 raise KeyboardInterrupt
             return super().get(org, key)
 
-    cache = Dead()
-    world = World(cache=cache)
+    world = World()
+    cache = Dead(world.table)
+    world.use(cache=cache)
     pipeline = world.launch(tree(), run=False)
     with pytest.raises(KeyboardInterrupt):
         world.control(pipeline, "run")

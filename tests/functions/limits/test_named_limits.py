@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.errors import ConflictError, ThrottledError
-from chalicelib.limits.aws import TableLimits
 from chalicelib.limits.named_limits import GRACE, NamedLimits, lease_of
+from chalicelib.limits.store import TableLimits
 from chalicelib.run.group_commit import BusyError
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.workers.handlers import WorkerGoneError

@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud import FakeStore
 
 from chalicelib.errors import ThrottledError
 from chalicelib.notifications.sender import LEASE, NotificationSender
+from chalicelib.run.store import JournalStore
 from chalicelib.secrets.injection import org_scope, user_scope
 from conducto.integrations.http import DeliveryError
 from conducto_core.notifications.channels import Settings
@@ -346,7 +346,7 @@ def test_only_the_last_notification_before_a_kill_is_sent_again(
     assert [path for path, _ in channel.taken] == ["/n0", "/n1", "/n2", "/n3", "/n3", "/n4"]
 
 
-class _Throttled(FakeStore):
+class _Throttled(JournalStore):
     """Rejects a number of writes of notification states."""
 
     refusals = 0
@@ -360,9 +360,8 @@ class _Throttled(FakeStore):
 
 def test_throttled_table_keeps_due_notifications(channel: Channel) -> None:
     world = World()
-    world.store = store = _Throttled(world.orgs)
-    world.cloud = world.over()
-    world.engine = type(world.engine)(world.cloud)
+    store = _Throttled(world.table, world.blobs, world.orgs)
+    world.use(store=store)
     messenger = NotificationSender(world.cloud, world.diagnoses, Settings(), channel.send)
     pipeline = ran(world)
     store.refusals = 1

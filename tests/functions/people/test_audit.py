@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud import FakeAuditLog, FakePeople, FakeStore, FakeTokens
 from tests.functions.api.test_route_matrix import Matrix
 from tests.functions.people.test_people import ORG, Office
 from tests.functions.triggers.test_triggers import Site
@@ -16,8 +15,10 @@ from chalicelib.api.transfers import new_key
 from chalicelib.api.websocket import Sockets
 from chalicelib.errors import ThrottledError
 from chalicelib.people.port import Identity, VerifiedPerson
+from chalicelib.people.store.members import TableAuditLog, TablePeople, TableTokens
 from chalicelib.people.tokens import digest_of
 from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.store import JournalStore
 from conducto_core.api.cloud_operations import BODY_KEY, CLOUD_OPERATIONS
 from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.api.operation import Bytes, Permission
@@ -53,6 +54,11 @@ class Desk(Office):
         super().__init__(**more)
         self.owner = self.known(self.join("ann", Role.OWNER))
         self.pipeline = self.world.launch(serial(leaf("a")), run=False)
+
+    def use_log(self, log: type[TableAuditLog]) -> None:
+        """Serve requests with another kind of audit log."""
+        self.world.use(audit=log(self.world.table, lambda: self.world.now))
+        self.api = Api(self.world.engine, lambda _caller: MemoryResponses())
 
     def known(self, token: str) -> Identity:
         found = self.world.tokens.find(digest_of(token))
@@ -129,7 +135,7 @@ class ProcessKilledError(BaseException):
     """Lambda ends the process."""
 
 
-class Interruptible(FakeStore):
+class Interruptible(JournalStore):
     """A store whose process is killed after a commit, if it is armed."""
 
     armed = False
@@ -143,9 +149,8 @@ class Interruptible(FakeStore):
 def interrupted_desk(**more: Any) -> Desk:
     """Return a desk whose process was killed after an action, before its response."""
     desk = Desk(**more)
-    store = Interruptible(desk.world.orgs)
-    desk.world.cloud = desk.world.over(store=store)
-    desk.world.engine = CommandProcessor(desk.world.cloud)
+    store = Interruptible(desk.world.table, desk.world.blobs, desk.world.orgs)
+    desk.world.use(store=store)
     desk.pipeline = desk.world.launch(serial(leaf("a")), run=False)
     api = Api(desk.world.engine, lambda _caller: MemoryResponses())
     request = Request({"id": desk.pipeline}, (), {}, json.dumps(SKIP).encode(), "r-1")
@@ -175,14 +180,14 @@ def test_reading_the_audit_log_does_not_show_itself_as_unknown(desk: Desk) -> No
     assert [(one["request"], one["status"]) for one in found] == [("r-1", 200)]
 
 
-class FullLog(FakeAuditLog):
+class FullLog(TableAuditLog):
     """An audit log that cannot store."""
 
     def add(self, org: str, entry: AuditEntry) -> str:
         raise ThrottledError("too many writes")
 
 
-class EndlessLog(FakeAuditLog):
+class EndlessLog(TableAuditLog):
     """An audit log that stores no end."""
 
     def end(self, org: str, position: str, status: int, subject: str | None) -> None:
@@ -190,20 +195,22 @@ class EndlessLog(FakeAuditLog):
 
 
 def test_request_whose_entry_cannot_be_stored_is_refused() -> None:
-    desk = Desk(audit=FullLog())
+    desk = Desk()
+    desk.use_log(FullLog)
 
     assert desk.control(json.dumps(SKIP).encode()).status == 503
     assert not desk.is_skipped()
 
 
 def test_request_whose_end_cannot_be_stored_keeps_its_response() -> None:
-    desk = Desk(audit=EndlessLog())
+    desk = Desk()
+    desk.use_log(EndlessLog)
 
     assert desk.control(json.dumps(SKIP).encode()).status == 200
     assert desk.entries() == [("control", ("/a",), None)]
 
 
-class Killed(FakeTokens):
+class Killed(TableTokens):
     """Tokens whose process is killed when a token has been issued, if it is armed."""
 
     armed = False
@@ -215,13 +222,13 @@ class Killed(FakeTokens):
 
 
 def test_interrupted_sign_in_has_an_entry_of_its_member() -> None:
-    tokens = Killed(lambda: 0.0)
-    world = World(tokens=tokens)
-    people = FakePeople(tokens, world.identities)
-    world.cloud = world.over(tokens=tokens, people=people)
+    world = World()
+    tokens = Killed(world.table, lambda: world.now)
+    people = TablePeople(world.table, tokens)
+    world.use(tokens=tokens, people=people)
     person = VerifiedPerson("https://issuer", "p", "ann@acme.example", 1e9)
     people.join(ORG, Member(user="ann", role=Role.OWNER, joined=0.0), person=person)
-    api = Api(CommandProcessor(world.cloud), lambda _caller: MemoryResponses())
+    api = Api(world.engine, lambda _caller: MemoryResponses())
     caller = Identity("", "", frozenset({"sign_in"}), token="digest", person=person)
     tokens.armed = True
 
@@ -275,7 +282,7 @@ def test_deep_json_on_a_socket_is_refused(desk: Desk) -> None:
 
     sockets.message("c1", DEEP.decode())
 
-    assert [json.loads(frame)["status"] for frame in desk.world.connections.sent["c1"]] == [400]
+    assert [json.loads(frame)["status"] for frame in desk.world.gateway.sent["c1"]] == [400]
 
 
 def test_deep_json_in_arguments_of_a_program_is_a_wrong_value() -> None:

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud import FakeAuditLog, FakeTokens
 
 from chalicelib.api.callers import FRESH_SECONDS
 from chalicelib.api.dispatch import Api, Request
@@ -14,6 +13,7 @@ from chalicelib.errors import ThrottledError
 from chalicelib.people.members import FRESH_SECONDS as FRESH_SESSION
 from chalicelib.people.port import Identity, VerifiedPerson
 from chalicelib.people.sign_in import TrustedRuns
+from chalicelib.people.store.members import TableAuditLog, TableTokens
 from chalicelib.people.tokens import digest_of, membership_digest, new_token, trust_digest
 from conducto.integrations.http import DeliveryError
 from conducto_core.api.cloud_operations import CLOUD_LOGIN, WHO_AM_I
@@ -172,7 +172,7 @@ def test_removal_revokes_minted_tokens_and_closes_sockets(office: Office) -> Non
 
     office.call(operations.REMOVE_MEMBER, owner, user="bob")
 
-    assert sorted(world.connections.closed) == ["s1", "s2"]
+    assert sorted(world.gateway.closed) == ["s1", "s2"]
     assert world.tokens.find("minted") is None
 
 
@@ -288,7 +288,7 @@ def test_owner_who_becomes_an_administrator_keeps_other_invitations(office: Offi
     assert statuses == [410, 200]
 
 
-class HaltingTokens(FakeTokens):
+class HaltingTokens(TableTokens):
     """Tokens whose roots cannot be written after the first one."""
 
     roots = 0
@@ -301,7 +301,8 @@ class HaltingTokens(FakeTokens):
 
 
 def test_interrupted_change_of_a_trust_leaves_no_earlier_permission() -> None:
-    office, tokens = Office(), HaltingTokens(lambda: 0.0)
+    office = Office()
+    tokens = HaltingTokens(office.world.table, lambda: 0.0)
     trusts = TrustedRuns(office.world.over(tokens=tokens), ME)
     asked = {"repository": "1", "ref": "refs/heads/main"}
     trusts.put("ci", TrustRequest(**asked, permissions=("read", "launch")))
@@ -812,7 +813,7 @@ def test_personal_data_is_exported_in_parts(tmp_path: Path) -> None:
     assert wrong[0] == 422
 
 
-class SlowAudit(FakeAuditLog):
+class SlowAudit(TableAuditLog):
     """An audit log whose first change of names takes minutes."""
 
     office: Office
@@ -828,8 +829,11 @@ class SlowAudit(FakeAuditLog):
 
 
 def test_interrupted_erasure_continues_with_the_same_name(tmp_path: Path) -> None:
-    audit = SlowAudit()
-    office = audit.office = Office(folder=tmp_path, audit=audit)
+    office = Office(folder=tmp_path)
+    audit = SlowAudit(office.world.table, lambda: office.world.now)
+    audit.office = office
+    office.world.use(audit=audit)
+    office.api = Api(office.world.engine, lambda _caller: MemoryResponses())
     owner, bob = office.join("ann", Role.OWNER), office.join("bob")
     office.call(operations.LEAVE, bob)
     other = Office(folder=tmp_path)

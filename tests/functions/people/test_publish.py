@@ -35,7 +35,7 @@ def test_frames_of_long_paths_are_within_the_limit_of_api_gateway(world: World) 
     world.control(pipeline, "run")
     world.control(pipeline, "skip", "/")
 
-    frames = world.connections.sent["c1"]  # the fake refuses what AWS would
+    frames = world.gateway.sent["c1"]  # the fake refuses what AWS would
     changes = [json.loads(frame)["changes"] for frame in frames]
     assert max(map(len, changes)) > 1
     seqs = [change["seq"] for some in changes for change in some]
@@ -69,20 +69,20 @@ def test_follower_that_cannot_be_reached_delays_no_other(world: World) -> None:
     pipeline = world.launch(leaf(), run=False)
     for connection in ("c1", "c2"):
         world.follow(connection, pipeline)
-    world.connections.broken.add("c1")
+    world.gateway.broken.add("c1")
 
     world.control(pipeline, "run")
 
-    assert world.connections.sent["c2"]
-    world.connections.broken.clear()
+    assert world.gateway.sent["c2"]
+    world.gateway.broken.clear()
     world.run_out()
-    for frames in world.connections.sent.values():
+    for frames in world.gateway.sent.values():
         seqs = [change["seq"] for frame in frames for change in json.loads(frame)["changes"]]
         assert seqs == list(range(1, world.get(pipeline).seq + 1))
 
 
 def _seqs(world: World, connection: str) -> list[int]:
-    frames = world.connections.sent.get(connection, [])
+    frames = world.gateway.sent.get(connection, [])
     return [change["seq"] for frame in frames for change in json.loads(frame)["changes"]]
 
 
@@ -103,7 +103,7 @@ def test_follower_that_lost_access_gets_nothing_more_and_is_closed(world: World,
 
     assert before
     assert _seqs(world, "c1") == before
-    assert world.connections.closed == ["c1"]
+    assert world.gateway.closed == ["c1"]
     assert _seqs(world, "c2")[-1] == world.get(pipeline).seq
 
 
@@ -111,7 +111,7 @@ def test_message_is_answered_even_if_its_connection_cannot_be_closed(world: Worl
     pipeline = world.launch(leaf(), run=False)
     world.follow("c1", pipeline)
     world.tokens.revoke_once("token of c1")
-    world.connections.broken.add("c1")
+    world.gateway.broken.add("c1")
 
     response = Sockets(world.engine).message("c1", f'{{"subscribe": "{pipeline}"}}')
 
@@ -125,11 +125,11 @@ def test_minute_rule_closes_a_connection_to_which_nothing_is_sent(world: World) 
         world.follow(connection, pipeline)
     world.connections.opened("c3", "token of c1")  # it has not said what it follows
     followers.close_expired()
-    assert world.connections.closed == []
+    assert world.gateway.closed == []
 
     world.tokens.revoke_once("token of c1")
     followers.close_expired()
-    assert sorted(world.connections.closed) == ["c1", "c3"]
+    assert sorted(world.gateway.closed) == ["c1", "c3"]
     assert world.connections.followers(pipeline) == [("c2", 0)]
 
 
@@ -143,7 +143,7 @@ def test_revoking_a_token_closes_its_connections_and_those_of_its_sessions(world
 
     response = admin.respond({"kind": "revoke_token", "org": ME.org, "token": "token of c1"})
     assert response["error"] is None
-    assert sorted(world.connections.closed) == ["c1", "c2"]
+    assert sorted(world.gateway.closed) == ["c1", "c2"]
 
 
 def test_ending_a_session_closes_its_connections(world: World) -> None:
@@ -154,4 +154,4 @@ def test_ending_a_session_closes_its_connections(world: World) -> None:
 
     session = replace(ME, token="a session", parent=parent.token, kind="session")
     asyncio.run(CloudOrganisation(world.engine, session).end_session())
-    assert world.connections.closed == ["c2"]
+    assert world.gateway.closed == ["c2"]

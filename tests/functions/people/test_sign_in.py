@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fakes.cloud import FakeTokens
+from tests.fakes.cloud.memory import MemoryClients
 
 from chalicelib.people.sign_in import MAX_CODES
 from chalicelib.people.sign_in_handlers import CODE_SECONDS, SESSION_SECONDS, BrowserLogin
+from chalicelib.people.store.members import TableTokens
 from chalicelib.people.tokens import digest_of
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
 from conducto_core.api.problems import ProblemError
@@ -32,7 +33,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.tokens = FakeTokens(lambda: self.now)
+        self.tokens = TableTokens(MemoryClients().table, lambda: self.now)
         self.sign_in = BrowserLogin(self.tokens, lambda: SITE, lambda: self.now)
         self.tokens.put("own", ME, expires=None)
 

@@ -50,7 +50,7 @@ class Site:
         self.hooks = Hooks(
             None, lambda _event: None, hooks, EventHooks(self.world.cloud, lambda _place: None)
         )
-        self.join("ann", m.Role.OWNER, first=True)
+        self.join("ann", m.Role.OWNER)
         self.join("bob", m.Role.ADMIN)
         host.files["acme/app", SHA, t.CONFIG_FILE] = "[push]\ncommand = python p.py\n"
         host.tokens.add("")  # public

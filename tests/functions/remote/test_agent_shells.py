@@ -70,7 +70,7 @@ class Page:
 
     @property
     def received(self) -> list[dict[str, Any]]:
-        return [json.loads(one) for one in self.world.connections.sent.get(self.name, [])]
+        return [json.loads(one) for one in self.world.gateway.sent.get(self.name, [])]
 
     @property
     def end(self) -> str | None:
@@ -117,7 +117,7 @@ def audited(world: RelayWorld) -> list[tuple[str, str, int]]:
     assert {(one.user, one.subject, one.paths) for one in entries} <= {
         ("ann", "a/laptop/p1", ("/a b",))
     }
-    return [(one.user, one.operation, one.status) for one in reversed(entries)]
+    return sorted((one.user, one.operation, one.status or 0) for one in entries)
 
 
 def test_input_and_output_pass_until_the_shell_ends(
@@ -269,7 +269,7 @@ def test_each_message_is_checked_again(world: RelayWorld, agent: LinkedAgent, pa
     opened(agent, third)
     world.tokens.revoke_once("token of third")
     third.type(1, b"b")
-    assert "third" in world.connections.closed
+    assert "third" in world.gateway.closed
 
     assert [one.b64 for one in inputs(agent) if one.b64] == []
     assert world.agents.shells(KEY) == []
@@ -326,7 +326,7 @@ def test_shell_survives_the_renewal_of_the_connection(
 
 def test_offline_agent_ends_the_shell(world: RelayWorld, agent: LinkedAgent, page: Page) -> None:
     opened(agent, page)
-    world.connections.gone.add(agent.connection)
+    world.gateway.gone.add(agent.connection)
     page.type(1, b"a")
 
     assert page.end == "the machine is offline"

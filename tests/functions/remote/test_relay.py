@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.aws import TableConnections
+from chalicelib.api.store import TableConnections
 from chalicelib.aws.clients import Clients
 from chalicelib.aws.dynamodb import DynamoTable
-from chalicelib.people.aws.members import TableTokens
 from chalicelib.people.port import Identity
-from chalicelib.remote.aws import TableAgents
+from chalicelib.people.store.members import TableTokens
 from chalicelib.remote.followers import topic
 from chalicelib.remote.links import SILENT_SECONDS
 from chalicelib.remote.port import AgentKey
 from chalicelib.remote.relay import MAX_STORED
+from chalicelib.remote.store import TableAgents
 from chalicelib.run.processor import CommandProcessor
 from conducto_core.api.cloud_operations import WHO_AM_I
 from conducto_core.api.operation import LinkClass
@@ -226,7 +226,7 @@ def test_offline_agent_says_since_when_and_how_to_start_it(world: RelayWorld) ->
 
 def test_agent_that_vanished_is_offline_at_the_next_request(world: RelayWorld) -> None:
     agent = world.agent()
-    world.connections.gone.add(agent.connection)
+    world.gateway.gone.add(agent.connection)
 
     assert world.call(GET, id="p1", query=LAPTOP).status == 503
     found = world.agents.find(AgentKey(ME.org, "laptop"))
@@ -403,7 +403,7 @@ def test_policy_decides_who_sees_the_pipelines_of_an_agent(
             found.add(caller.user)
             assert isinstance(agent.last(), Follow)
         else:
-            assert json.loads(world.connections.sent["page"][-1])["status"] == 404
+            assert json.loads(world.gateway.sent["page"][-1])["status"] == 404
     assert found == sees
 
 
@@ -426,7 +426,7 @@ def _batches(world: RelayWorld) -> list[Any]:
 
 
 def _seen_by(world: RelayWorld, name: str) -> list[int]:
-    frames = world.connections.sent.get(name, [])
+    frames = world.gateway.sent.get(name, [])
     return [change["seq"] for frame in frames for change in json.loads(frame)["changes"]]
 
 
@@ -474,7 +474,7 @@ def test_new_connection_of_an_agent_continues_to_send_changes(world: RelayWorld)
     assert isinstance(closing, Closing)
     assert closing.reason == "superseded"
     agent.ping()
-    assert world.connections.closed == [agent.connection]
+    assert world.gateway.closed == [agent.connection]
     assert world.call(GET, id="p1", query=LAPTOP).status == 504, "the newer one is asked"
 
 
@@ -487,13 +487,13 @@ def test_followers_are_closed_once_the_policy_excludes_them(world: RelayWorld) -
     assert _seen_by(world, "theirs") == [1]
 
     again = LinkedAgent(world, epoch=2, policy=LinkPolicy())
-    assert world.connections.closed == ["theirs"]
+    assert world.gateway.closed == ["theirs"]
     _follower(world, again, "mine", 1)
     world.follow("late", topic(AgentKey(ME.org, "laptop"), "local-1"))
     world.tokens.put("token of late", BOB, expires=None)
     again.send(Batch(n=1, pipeline="local-1", batch=second))
 
-    assert "late" in world.connections.closed
+    assert "late" in world.gateway.closed
     assert [_seen_by(world, name) for name in ("mine", "theirs", "late")] == [[1, 2], [1], []]
 
 
@@ -533,7 +533,7 @@ def test_frame_that_breaks_the_protocol_ends_the_connection(world: RelayWorld, t
     closing = agent.last()
     assert isinstance(closing, Closing)
     assert closing.reason == "violation"
-    assert world.connections.closed == [agent.connection]
+    assert world.gateway.closed == [agent.connection]
     assert world.call(GET, id="p1", query=LAPTOP).status == 503
 
 
@@ -545,7 +545,7 @@ def test_follower_cannot_send_frames_and_an_agent_cannot_follow(world: RelayWorl
     agent.sockets.message("page", '{"kind": "ping", "n": 1}')
     agent.sockets.message(agent.connection, json.dumps({"subscribe": pipeline}))
 
-    assert world.connections.closed == ["page", agent.connection]
+    assert world.gateway.closed == ["page", agent.connection]
 
 
 def test_revoked_token_ends_the_link_at_its_next_message(world: RelayWorld) -> None:
@@ -571,7 +571,7 @@ def test_agents_are_listed_and_forgotten_by_their_owner_or_an_administrator(
     assert world.call(FORGET_AGENT, caller=member, id="laptop").status == 403
     assert world.call(FORGET_AGENT, id="laptop").status == 200
     assert world.call(LINKED_AGENT, id="laptop").status == 404
-    assert world.connections.closed == [agent.connection]
+    assert world.gateway.closed == [agent.connection]
     assert all(one["agent"] is None for one in json.loads(world.call(LIST).body)["pipelines"])
 
 
@@ -585,7 +585,7 @@ def test_agents_of_a_removed_member_are_forgotten(world: RelayWorld) -> None:
 
     assert world.call(REMOVE_MEMBER, caller=owner, user="bob").status == 200
     assert [one["id"] for one in json.loads(world.call(LIST_AGENTS).body)["agents"]] == ["desktop"]
-    assert agent.connection in world.connections.closed
+    assert agent.connection in world.gateway.closed
 
 
 #: Prices in dollars, in us-east-1: a message and a minute of a WebSocket; a request and a GB-second

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.api.aws import TableConnections
+from chalicelib.api.store import TableConnections
 from chalicelib.notifications.sender import NotificationSender
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of

@@ -73,7 +73,7 @@ class Site:
         self.hooks = Hooks(
             None, lambda _event: None, hooks, EventHooks(self.world.cloud, lambda _place: None)
         )
-        self.world.people.join("acme", Member(user="ann", role=Role.ADMIN, joined=1.0), first=True)
+        self.world.people.join("acme", Member(user="ann", role=Role.ADMIN, joined=1.0))
         server.password = TOKEN
         api.tokens.add(TOKEN)
         self.work = server.repository("acme/app", {"pipeline.py": "print()"})

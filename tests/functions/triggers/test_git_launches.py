@@ -192,7 +192,7 @@ def test_token_of_the_caller_is_read_when_the_image_is_built() -> None:
 
 def firing_of(site: Site, url: str) -> Firing:
     """Return the firing of a schedule that launches from a repository, after it was served."""
-    site.world.people.join("acme", Member(user="ann", role=Role.MEMBER, joined=1.0), first=True)
+    site.world.people.join("acme", Member(user="ann", role=Role.MEMBER, joined=1.0))
     operations = schedule_operations(site.world.engine, ME)
     what = {"kind": "git", "url": url, "command": "python pipeline.py"}
     schedule = NewSchedule.model_validate({"name": "nightly", "cron": "0 0 * * *", "what": what})

@@ -70,7 +70,7 @@ class Site:
         self.world = World()
         self.host = host
         host.apps.clock = lambda: self.world.now
-        self.world.people.join("acme", Member(user="ann", role=Role.OWNER, joined=1.0), first=True)
+        self.world.people.join("acme", Member(user="ann", role=Role.OWNER, joined=1.0))
         self.invoked: list[tuple[str, str, str]] = []
         self.hooks = Hooks(
             None,

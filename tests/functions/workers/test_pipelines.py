@@ -940,10 +940,10 @@ def test_websocket_follower_receives_every_change(world: World) -> None:
     pipeline = world.launch(leaf(), run=False)
     world.follow("c1", pipeline)
     world.follow("c2", pipeline)
-    world.connections.gone.add("c2")
+    world.gateway.gone.add("c2")
     world.control(pipeline, "run")
     world.run_out()
-    frames = [json.loads(frame) for frame in world.connections.sent["c1"]]
+    frames = [json.loads(frame) for frame in world.gateway.sent["c1"]]
     seqs = [change["seq"] for frame in frames for change in frame["changes"]]
     assert seqs == list(range(1, world.get(pipeline).seq + 1))
     assert frames[-1]["pipeline"]["state"] == "done"

@@ -16,7 +16,7 @@ from chalicelib.errors import AccessDeniedError
 from chalicelib.logs.port import LogKey
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import PREFIX, digest_of, new_token
-from chalicelib.run.aws.machines import WorkerCredentials
+from chalicelib.run.aws import WorkerCredentials
 from chalicelib.workers.handlers import WorkerGoneError
 from chalicelib.workers.port import TaskEnd
 from conducto_core.asl.rules.naming import MAX_OFFERS

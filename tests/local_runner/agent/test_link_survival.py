@@ -158,7 +158,7 @@ def test_agent_killed_during_an_action_executes_it_once(
     wait_until(lambda: settled(client, pipeline) and is_online(cloud, pipeline))
     for number, moment in enumerate(MOMENTS, 2):
         sent = threading.Event()
-        cloud.connections.on_send = lambda _, data, sent=sent: b'"ask"' in data and sent.set()
+        cloud.live.on_send = lambda _, data, sent=sent: b'"ask"' in data and sent.set()
         asking = threading.Thread(  # waits for a response that is lost
             target=lambda key=f"k{number}": cloud.call(CONTROL, RERUN, key=key, id=pipeline),
             daemon=True,

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import stripe
-from tests.fakes.cloud import FakeBilling
 
 from chalicelib.billing.billing import REFUSED
-from chalicelib.billing.port import BillingPorts, BillingUnavailableError, SignatureError
+from chalicelib.billing.port import BillingUnavailableError, SignatureError
 from chalicelib.billing.run import BillingRun
+from chalicelib.billing.store import BillingPorts, TableBilling
 from chalicelib.billing.stripe import StripeBilling, StripeSettings
 from chalicelib.events.handlers import EventHooks
 from chalicelib.people.handlers import CloudOrganisation
@@ -68,7 +68,7 @@ class Installation:
         self.provider = StripeBilling(
             lambda: self.settings, lambda: self.world.now, self.double.url
         )
-        self.records = FakeBilling(self.world.orgs)
+        self.records = TableBilling(self.world.table, lambda: self.world.now)
         ports = BillingPorts(self.provider, self.records)
         remedies = Remedies(billing=True, web_app=APP)
         self.world.cloud = self.world.over(

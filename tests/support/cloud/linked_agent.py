@@ -93,12 +93,12 @@ class LinkedAgent:
         self.send(Ping(n=1))
 
     def disconnect(self) -> None:
-        self.world.connections.gone.add(self.connection)
+        self.world.gateway.gone.add(self.connection)
         self.sockets.disconnect(self.connection)
 
     def look(self, _seconds: float = 0.0) -> None:
         """Read new frames, and respond to requests."""
-        sent = self.world.connections.sent.get(self.connection, [])
+        sent = self.world.gateway.sent.get(self.connection, [])
         while self._read < len(sent):
             frame = read_cloud_frame(sent[self._read])
             self._read += 1

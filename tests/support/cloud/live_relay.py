@@ -15,7 +15,7 @@ from http import HTTPStatus
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes.cloud.identity import FakeConnections
+from tests.fakes.cloud.memory import FakeGateway
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 
@@ -41,7 +41,7 @@ TOKEN = "cdo_linked"
 _HANDSHAKE = "handshake"
 
 
-class _Connections(FakeConnections):
+class _Gateway(FakeGateway):
     """Connections that send to real sockets; those without one keep the frames."""
 
     def __init__(self) -> None:
@@ -49,16 +49,17 @@ class _Connections(FakeConnections):
         self.sockets: dict[str, ServerConnection] = {}
         self.on_send: Callable[[str, bytes], None] = lambda _connection, _data: None
 
-    def send(self, connection: str, data: bytes) -> bool:
-        socket = self.sockets.get(connection)
+    def post_to_connection(self, ConnectionId: str, Data: bytes) -> None:  # noqa: N803  AWS's names
+        socket = self.sockets.get(ConnectionId)
         if socket is None:
-            return super().send(connection, data)
+            super().post_to_connection(ConnectionId, Data)
+            return
         try:
-            socket.send(data.decode())
+            socket.send(Data.decode())
         except ConnectionClosed:
-            return False
-        self.on_send(connection, data)
-        return True
+            self.gone.add(ConnectionId)
+            super().post_to_connection(ConnectionId, Data)
+        self.on_send(ConnectionId, Data)
 
 
 class LiveRelay(World):
@@ -73,7 +74,7 @@ class LiveRelay(World):
         self.lock = threading.RLock()
         self.down = False
         super().__init__(sleep=self._sleep)
-        self.connections = _Connections()
+        self.live = self.clients.gateway = self.gateway = _Gateway()
         self.deploy()
         agent = Identity(ME.org, ME.user, frozenset({"agent"}))
         self.tokens.put(digest_of(TOKEN), agent, expires=None)
@@ -88,7 +89,7 @@ class LiveRelay(World):
 
     def deploy(self) -> None:
         """Replace the code; the table stays."""
-        ports = self.over(sleep=self._sleep, connections=self.connections)
+        ports = self.over(sleep=self._sleep)
         self.cloud = replace(ports, clock=time.time)
         self.engine = CommandProcessor(self.cloud)
         self.api = Api(self.engine, lambda _: MemoryResponses())
@@ -132,7 +133,7 @@ class LiveRelay(World):
 
     def close_all(self) -> None:
         """Close all connections, as a deployment of the WebSocket API does."""
-        for socket in list(self.connections.sockets.values()):
+        for socket in list(self.live.sockets.values()):
             socket.close(1001)
 
     def call(
@@ -164,7 +165,7 @@ class LiveRelay(World):
 
     def seen(self, page: str) -> list[int]:
         """Return the numbers of the changes that a page has received."""
-        frames = list(self.connections.sent.get(page, []))
+        frames = list(self.gateway.sent.get(page, []))
         return [change["seq"] for frame in frames for change in json.loads(frame)["changes"]]
 
     # ---- the server ---------------------------------------------------------------------------
@@ -177,7 +178,7 @@ class LiveRelay(World):
         with self.lock:
             if self.sockets.connect(name, headers) == FORBIDDEN:
                 return socket.respond(HTTPStatus.FORBIDDEN, "wrong token\n")
-        self.connections.sockets[name] = socket
+        self.live.sockets[name] = socket
         setattr(socket, _HANDSHAKE, name)
         return None
 
@@ -190,7 +191,7 @@ class LiveRelay(World):
         except ConnectionClosed:
             pass
         finally:
-            self.connections.sockets.pop(name, None)
+            self.live.sockets.pop(name, None)
             with self.lock:
                 self.sockets.disconnect(name)
 

@@ -19,17 +19,12 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.fakes.cloud.dynamodb import FakeDynamoDB
 from tests.fakes.cloud.workers import first_start
 
-from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.errors import ConflictError, ThrottledError
-from chalicelib.people.aws.organisations import TableOrgs
 from chalicelib.people.tokens import digest_of
-from chalicelib.run.aws.journal import JournalStore
 from chalicelib.run.deletion import DeletionRunningError
 from chalicelib.run.group_commit import BusyError
 from chalicelib.run.handlers import CloudPipelines
@@ -135,29 +130,6 @@ class _Log(logging.Handler):
         self._found.logged[f"{record.getMessage()}: {type(error).__name__}"] += 1
 
 
-class _Bucket:
-    """S3 in memory."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
-
-    def put(self, key: str, data: bytes) -> None:
-        self._kept[key] = data
-
-    def get(self, key: str) -> bytes | None:
-        return self._kept.get(key)
-
-    def bytes_below(self, prefix: str) -> int:
-        return sum(len(data) for key, data in self._kept.items() if key.startswith(prefix))
-
-    def delete(self, key: str) -> None:
-        self._kept.pop(key, None)
-
-    def delete_below(self, prefix: str) -> None:
-        for key in [key for key in self._kept if key.startswith(prefix)]:
-            del self._kept[key]
-
-
 class _Cut:
     """A port before and after whose calls an invocation may be killed or overtaken."""
 
@@ -190,17 +162,9 @@ class Soak:
         self.rng = Random(seed)
         self.found = Findings()
         self._faults = faults
-        self._database, bucket = FakeDynamoDB(), _Bucket()
-        database = self._database
-        table = DynamoTable(SimpleNamespace(get=lambda *_: database), "table")  # type: ignore[arg-type]
-        self.world: World
-        orgs = TableOrgs(table, lambda: self.world.now)
-        orgs.set_plan(ME.org, BillingPlan("scale", _WORKERS, 1000, 16, None))
-        store = JournalStore(table, bucket, orgs)  # type: ignore[arg-type]
-        self.world = World(store=store, orgs=orgs)
-        world = self.world
-        self._store = store
-        cut = {"store": store, "orgs": orgs}
+        self.world = world = World(BillingPlan("scale", _WORKERS, 1000, 16, None))
+        self._database, self._store = world.clients.dynamodb, world.store
+        cut: dict[str, Any] = {"store": world.store, "orgs": world.orgs}
         for name in ("fleet", "machines", "tokens", "vault", "logs", "limits", "connections"):
             cut[name] = getattr(world.cloud, name)
         self._ports = {name: _Cut(port, self) for name, port in cut.items()}
@@ -627,9 +591,10 @@ class Soak:
         if left:
             self.found.problems.append(f"these pipelines cannot be deleted: {left}")
         self._database.expire()
-        self._database.delete("U#")  # the sums of deleted pipelines, which remain
+        for prefix in ("U#", "T#"):  # the sums of deleted pipelines, and tokens, which remain
+            self._database.delete(prefix)
         world = self.world
-        for owner in (world.interpreter, world.machines, world.fleet, world.tokens):
+        for owner in (world.interpreter, world.machines, world.fleet):
             for kept in vars(owner).values():
                 if isinstance(kept, dict | list | set):
                     kept.clear()

@@ -6,20 +6,20 @@ import base64
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.api.aws import TableConnections
+from chalicelib.api.store import TableConnections
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.named_records import IdempotencyTable
 from chalicelib.aws.s3 import S3Bucket
 from chalicelib.data.aws import EfsAccessPoints
-from chalicelib.debug.aws import TableShells
+from chalicelib.debug.store import TableShells
 from chalicelib.logs.aws.logs import ChunkedLogs
-from chalicelib.people.aws.members import TableTokens
-from chalicelib.people.aws.organisations import TableOrgs
 from chalicelib.people.port import Identity
+from chalicelib.people.store.members import TableTokens
+from chalicelib.people.store.organisations import TableOrgs
 from chalicelib.people.tokens import digest_of
-from chalicelib.run.aws.journal import JournalStore
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.snapshots import SCHEMA, Schema
+from chalicelib.run.store import JournalStore
 from chalicelib.workers.port import Shell
 from conducto_core.run.model.requests import Changes
 from conducto_core.run.model.states import Cause

@@ -16,35 +16,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.cloud import (
-    FakeAgents,
-    FakeAuditLog,
     FakeBlobs,
     FakeBuilder,
-    FakeCache,
-    FakeConnections,
-    FakeDeliveries,
     FakeFleet,
-    FakeIdentities,
     FakeIdentityProvider,
-    FakeLimits,
     FakeLogs,
     FakeMachines,
-    FakeNamedRecords,
-    FakeOrgs,
-    FakePeople,
-    FakeRelays,
-    FakeShells,
-    FakeStore,
-    FakeTokens,
     FakeVault,
 )
+from tests.fakes.cloud.memory import MemoryClients
 from tests.fakes.cloud.workers import first_start
 from tests.fakes.schedules import MemorySchedules
 
+from chalicelib.aws import table_keys
+from chalicelib.aws.dynamodb import Update
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of, new_token
+from chalicelib.records import Records
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reconcile import Reconciler
@@ -107,72 +97,54 @@ class World:
         """Create a world; ``folder`` is its file system, without which data cannot be written."""
         self.now = 1_000_000.0
         self.interpreter = Interpreter()
-        self.orgs = FakeOrgs(lambda: self.now)
+        self.clients = MemoryClients()
+        self.table = self.clients.table
+        self.gateway = self.clients.gateway
+        self.blobs = FakeBlobs(lambda: self.now)
+        self.records = records = Records.of(self.table, self.blobs, lambda: self.now)
+        self.orgs, self.store, self.shells = records.orgs, records.store, records.shells
+        self.tokens, self.people, self.audit = records.tokens, records.people, records.audit
+        self.limits, self.rules, self.quarantines = (
+            records.limits,
+            records.rules,
+            records.quarantines,
+        )
+        self.agents, self.relays = records.agents, records.relays
+        self.identities, self.cache = records.identities, records.cache
         self.orgs.set_plan(ME.org, plan)
-        self.store = FakeStore(self.orgs)
+        self.connections = self.clients.connections(lambda: self.now)
         self.fleet = FakeFleet()
         self.machines = FakeMachines(self.interpreter, TaskGoneError, SITE)
-        self.connections = FakeConnections()
-        self.agents = FakeAgents()
-        self.relays = FakeRelays()
         self.vault = FakeVault()
         self.schedules = MemorySchedules()
-        self.limits = FakeLimits()
-        self.cache = FakeCache()
-        self.rules = FakeNamedRecords()
-        self.quarantines = FakeNamedRecords()
-        self.tokens = FakeTokens(lambda: self.now)
-        self.identities = FakeIdentities()
-        self.people = FakePeople(self.tokens, self.identities)
-        self.audit = FakeAuditLog()
         self.provider = FakeIdentityProvider()
         self.logs = FakeLogs()
-        self.blobs = FakeBlobs(lambda: self.now)
         self.data = LocalDataFiles(folder, self.blobs)
         self.builder = FakeBuilder()
-        self.shells = FakeShells(self.orgs)
         self.offers: list[Offer] = []
         self.hands: dict[str, Hand] = {}
         self.handed_out: set[str] = set()
         self.reported_executions: set[str] = set()
         self.reported: set[str] = set()
-        self.cloud = self.over(**overrides)
-        self.engine = CommandProcessor(self.cloud)
+        self.use(**overrides)
 
     def over(self, **overrides: Any) -> Dependencies:
         """Return the ports, with some replaced."""
         ports = {
-            "store": self.store,
+            **vars(self.records),
             "logs": self.logs,
             "blobs": self.blobs,
             "data": self.data,
             "machines": self.machines,
             "fleet": self.fleet,
             "vault": self.vault,
-            "tokens": self.tokens,
             "schedules": self.schedules,
-            "limits": self.limits,
-            "cache": self.cache,
-            "trusts": FakeNamedRecords(),
-            "rules": self.rules,
-            "quarantines": self.quarantines,
-            "triggers": FakeNamedRecords(),
-            "deliveries": FakeDeliveries(lambda: self.now),
-            "queue": FakeNamedRecords(),
             "git": GitProviders(Settings()),
             "refs": HttpGitRefs(public_only=False),
-            "apps": FakeNamedRecords(),
             "github": GithubApps(Settings(), lambda: self.now),
-            "people": self.people,
-            "audit": self.audit,
-            "identities": self.identities,
             "provider": self.provider,
-            "orgs": self.orgs,
             "connections": self.connections,
-            "agents": self.agents,
-            "relays": self.relays,
             "builder": self.builder,
-            "shells": self.shells,
             "max_machine_size": MAX_SIZE,
             "sleep": lambda _: None,
         }
@@ -182,6 +154,11 @@ class World:
             clock=lambda: self.now,
             **{**ports, "jitter": lambda: 0.5, **overrides},
         )
+
+    def use(self, **overrides: Any) -> None:
+        """Replace some ports."""
+        self.cloud = self.over(**overrides)
+        self.engine = CommandProcessor(self.cloud)
 
     # ---- a person ------------------------------------------------------------------------------
 
@@ -224,6 +201,10 @@ class World:
         )
         params = PipelineParams(id=pipeline_id)
         return asyncio.run(self.pipelines(identity).continue_pipeline(params, request))
+
+    def set_accrued(self, dollars: float) -> None:
+        """Set the dollars of the billing period."""
+        self.table.update(Update(table_keys.org(ME.org), set={"accrued": dollars}))
 
     def reconciler(self) -> Reconciler:
         return Reconciler(self.engine)

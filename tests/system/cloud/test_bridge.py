@@ -20,7 +20,7 @@ import websockets.sync.client
 from botocore.exceptions import ClientError
 
 from chalicelib.aws.clients import Clients
-from chalicelib.run.aws.machines import WorkerCredentials
+from chalicelib.run.aws import WorkerCredentials
 from conducto_core.command.task_layout import AGENT, CTL, USER, AgentVariables, user_entry
 from conducto_core.workers.model import PROTOCOL
 from conducto_emulator import resources

@@ -11,9 +11,9 @@ from conducto_core.programs.rules.why import are_comparable, changed_field, reco
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.states import State
 
-#: Fewest runs for a percentile, and on each side of a change.
+#: Fewest runs for a percentile, and before and after a change.
 MIN_FOR_PERCENTILE = 5
-MIN_ON_A_SIDE = 3
+MIN_AROUND = 3
 _SLOW = 0.95
 
 
@@ -49,11 +49,11 @@ def usual_times(runs: Sequence[RunOfNode], current: str) -> Usual:
 def _change(passed: Sequence[tuple[str, float]]) -> tuple[str | None, float | None]:
     """Return the first run after the clearest change of the time, and the median before it.
 
-    The runs on both sides of it differ from their medians by the least sum. It counts if hardly any
-    run on one side is as long as one on the other.
+    The runs before and after it differ from their medians by the least sum. It counts if hardly any
+    earlier run is as long as a later one.
     """
     times = [seconds for _, seconds in passed]
-    places = range(MIN_ON_A_SIDE, len(times) - MIN_ON_A_SIDE + 1)
+    places = range(MIN_AROUND, len(times) - MIN_AROUND + 1)
     at = min(places, key=lambda each: _spread(times[:each]) + _spread(times[each:]), default=None)
     if at is None:
         return None, None

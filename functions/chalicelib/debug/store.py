@@ -6,7 +6,7 @@ from typing import Literal
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import REFUSED, DynamoTable, Item, Update
 from chalicelib.errors import ConflictError, PlanLimitError
-from chalicelib.people.aws.organisations import TableOrgs
+from chalicelib.people.store.organisations import TableOrgs
 from chalicelib.workers.port import Shell
 from conducto_core.installation.names import OPEN
 
@@ -18,7 +18,10 @@ _GOES_ON = "attribute_exists(org) AND attribute_not_exists(ended)"
 
 
 class TableShells:
-    """A `chalicelib.workers.port.Shells`."""
+    """Debug shells; each counts as, and reserves, one worker of its organisation until it ends.
+
+    `open` and `end` raise `ThrottledError` if they must be retried.
+    """
 
     def __init__(self, table: DynamoTable, orgs: TableOrgs, clock: Callable[[], float]) -> None:
         self._table = table
@@ -26,7 +29,11 @@ class TableShells:
         self._clock = clock
 
     def open(self, shell: Shell) -> None:
-        """Store and count a new shell in one transaction."""
+        """Store and count a new shell in one transaction.
+
+        Raises:
+            PlanLimitError: The plan does not allow another worker.
+        """
         more, wait = self._orgs.reservation(shell.org, 1, 1, admits=True)
         put = self._table.put_operation(_key(shell), _item(shell), new=True)
         reasons = self._table.try_transact([put, self._table.update_operation(more)])
@@ -34,7 +41,7 @@ class TableShells:
             raise PlanLimitError(wait) if reasons[1] == REFUSED else ConflictError(shell.id)
 
     def find(self, pipeline_id: str, shell_id: str) -> Shell | None:
-        """Return a shell."""
+        """Return a shell; ended ones are kept for some days."""
         item = self._table.get(table_keys.shell(pipeline_id, shell_id))
         return None if item is None else _shell(item)
 
@@ -51,7 +58,7 @@ class TableShells:
             yield pipeline_id, shell_id
 
     def started(self, shell: Shell, task_arn: str) -> None:
-        """Record a shell's task."""
+        """Record a shell's task, unless the shell has ended."""
         self._index_item(shell, {"task": task_arn})
 
     def bind(self, shell: Shell, key: str) -> bool:
@@ -60,15 +67,15 @@ class TableShells:
         return self._table.update_if(Update(_key(shell), set={"agent_key": key}, where=where))
 
     def is_up(self, shell: Shell) -> None:
-        """Record that a shell accepts connections."""
+        """Record that a shell accepts connections, unless it has ended."""
         self._index_item(shell, {"up": 1})
 
     def give(self, shell: Shell, command: str) -> None:
-        """Record a single command, without the result of an earlier one."""
+        """Record a single command, without the result of an earlier one, unless it has ended."""
         self._index_item(shell, {"command": command, "result": ""})
 
     def report(self, shell: Shell, result: str) -> None:
-        """Record the result of a single command."""
+        """Record the result of a single command, unless the shell has ended."""
         self._index_item(shell, {"result": result})
 
     def _index_item(self, shell: Shell, facts: Item) -> None:

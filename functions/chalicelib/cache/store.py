@@ -12,12 +12,13 @@ _DAY = 86_400
 
 
 class TableCache:
-    """A `chalicelib.cache.port.CacheTable`."""
+    """The entries; those without a use for `UNUSED_DAYS` are deleted."""
 
     def __init__(self, table: DynamoTable) -> None:
         self._table = table
 
     def get(self, org: str, key: str) -> tuple[CacheEntry, bytes] | None:
+        """Return an entry with its packed streams."""
         item = self._table.get(table_keys.cached(org, key))
         if item is None:
             return None
@@ -25,10 +26,12 @@ class TableCache:
         return _entry(item), streams if isinstance(streams, bytes) else b""
 
     def newest(self, org: str, program: str, path: str) -> CacheEntry | None:
+        """Return the entry of a node of a program that was written last."""
         item = self._table.get(table_keys.cached_node(org, _node(program, path)))
         return None if item is None else _entry(item)
 
     def put(self, org: str, entry: CacheEntry, streams: bytes) -> None:
+        """Write an entry, replacing the one with its key."""
         item: dict[str, Value] = {
             "record": entry.model_dump_json(),
             "used": entry.used,
@@ -40,18 +43,22 @@ class TableCache:
         self._table.put(table_keys.cached_node(org, node), item)
 
     def note_use(self, org: str, key: str, now: float) -> None:
+        """Record the use of an entry, if it still exists."""
         place = table_keys.cached(org, key)
         changed: dict[str, Value] = {"used": now, "expires": _expiry(now)}
         exists = "attribute_exists(#used)"
         self._table.update_if(Update(place, set=changed, add={"hits": 1}, where=exists))
 
     def entries(self, org: str) -> Iterator[CacheEntry]:
+        """Yield all entries, by key."""
         return (_entry(item) for _, item in self._table.below(table_keys.cached(org, "")))
 
     def with_id(self, org: str, prefix: str) -> list[CacheEntry]:
+        """Return the entries whose keys start with a text."""
         return [_entry(item) for _, item in self._table.below(table_keys.cached(org, prefix))]
 
     def delete(self, org: str, key: str) -> None:
+        """Delete an entry."""
         self._table.delete(table_keys.cached(org, key))
 
 

@@ -8,7 +8,7 @@ from conducto_core.limits.rules import Lease, from_json, to_json
 
 
 class TableLimits:
-    """A `chalicelib.run.port.LimitRecords`."""
+    """Stores the leases of an organisation's limits, as one document with a version."""
 
     def __init__(self, table: DynamoTable) -> None:
         self._table = table

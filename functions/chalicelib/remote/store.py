@@ -14,13 +14,17 @@ _HIS_LINK = "link = :link"
 
 
 class TableAgents:
-    """A `chalicelib.remote.port.Agents`."""
+    """The linked agents of organisations."""
 
     def __init__(self, table: DynamoTable) -> None:
         self._table = table
 
     def connect(self, agent: AgentRecord) -> bool:
-        """Store an agent that has connected, unless another one is valid."""
+        """Store an agent that has connected, with 1 as the number of the last frame to it.
+
+        Return False, and change nothing, if it belongs to another user, or if a connection with
+        the same or a higher epoch is open. The first connection's time and the cursor are kept.
+        """
         known = self.find(agent.key)
         kept: Item = {} if known is None else {"linked": known.linked, "cursor": known.cursor}
         where = f"{NEW} OR (holder = :holder AND (epoch < :epoch OR link = :none))"
@@ -45,7 +49,14 @@ class TableAgents:
         seen: float | None = None,
         cursor: int | None = None,
     ) -> int | None:
-        """Return the number of the next frame to a connection; None if it is not the agent's."""
+        """Return the number of the next frame to a connection; None if it is not the agent's.
+
+        Args:
+            key: The agent.
+            connection: Its WebSocket.
+            seen: Also record that the agent has sent a message now.
+            cursor: Also record that its summaries are stored up to this number.
+        """
         facts: Item = {} if seen is None else {"seen": seen}
         facts = facts if cursor is None else {**facts, "cursor": cursor}
         update = Update(
@@ -57,25 +68,25 @@ class TableAgents:
             return None
 
     def disconnect(self, key: AgentKey, connection: str, now: float) -> None:
-        """Record that a connection has ended, if it is still the agent's."""
+        """Record that a connection has ended; nothing changes if the agent has another one."""
         facts: Item = {"link": "", "seen": now}
         self._table.update_if(
             Update(_key(key), set=facts, where="link = :was", values={":was": connection})
         )
 
     def forget(self, key: AgentKey) -> bool:
-        """Delete an agent and what it reported."""
+        """Delete an agent and what it reported; return whether there was one."""
         self.clear_summaries(key)
         for pipeline_id in self._followed(key):
             self.remove_followed(key, pipeline_id)
         return self._table.delete_once(_key(key))
 
     def put_summary(self, key: AgentKey, pipeline_id: str, data: bytes, now: float) -> None:
-        """Store the summary of a pipeline."""
+        """Store the summary of a pipeline, replacing an older one."""
         self._table.put(table_keys.reported(*key, pipeline_id), {"data": data, "seen": now})
 
     def remove_summary(self, key: AgentKey, pipeline_id: str) -> None:
-        """Delete the summary of a pipeline."""
+        """Delete the summary of a pipeline that the agent does not have any more."""
         self._table.delete(table_keys.reported(*key, pipeline_id))
 
     def clear_summaries(self, key: AgentKey) -> None:
@@ -110,7 +121,7 @@ class TableAgents:
         self._table.delete(table_keys.followed(*key, pipeline_id))
 
     def put_shell(self, shell: AgentShell, until: float) -> bool:
-        """Store an open shell, unless its connection has one."""
+        """Store an open shell; return False if its connection has one already."""
         item: Item = {**_shell_item(shell), "expires": int(until)}
         if not self._table.put_if(table_keys.connected_shell(shell.connection), item):
             return False
@@ -133,20 +144,23 @@ class TableAgents:
         return [_shell(item) for _, item in rows]
 
     def remove_shell(self, shell: AgentShell) -> bool:
-        """Delete a shell; return whether it was open."""
+        """Delete a shell; return whether it was open, which is True once only."""
         self._table.delete(table_keys.agent_shell(*shell.key, shell.id))
         return self._table.delete_once(table_keys.connected_shell(shell.connection))
 
 
 class TableRelays:
-    """A `chalicelib.remote.port.Relays`."""
+    """Relayed requests: those in progress, and the frames of their responses."""
 
     def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table
         self._clock = clock
 
     def reserve(self, key: AgentKey, now: float, until: float) -> int | None:
-        """Count a request as in progress; return its slot, or None if all are taken."""
+        """Count a request as in progress until a time; return its slot.
+
+        None: the agent has `conducto_core.remote.model.MAX_CONCURRENT` requests now.
+        """
         partition = table_keys.relayed(*key, 0).partition
         taken = {
             int(slot)

@@ -17,7 +17,7 @@ _GONE = frozenset({"GoneException", "BadRequestException"})
 
 
 class TableConnections:
-    """Implements `Connections`; ``endpoint`` is called when there is a frame to send."""
+    """Open WebSockets: their tokens and the pipelines that they follow."""
 
     def __init__(
         self,
@@ -39,7 +39,10 @@ class TableConnections:
         self._table.put(table_keys.open_connection(connection), whose)
 
     def opened_by(self, *, agents: bool = True) -> Iterator[tuple[str, str, str | None]]:
-        """Yield ``(connection, token digest, digest of the token's parent)`` of all connections."""
+        """Yield ``(connection, token digest, digest of the token's parent)`` of all connections.
+
+        ``agents``: also those of linked agents.
+        """
         partition = table_keys.open_connection("").partition
         for connection, item in self._table.range(partition, "\x01", table_keys.LAST):
             if agents or "agent" not in item:
@@ -98,7 +101,7 @@ class TableConnections:
         self._table.delete(table_keys.connection(connection))
 
     def close(self, connection: str) -> None:
-        """Close a connection and delete its record; a closed one is not an error."""
+        """Delete the record of a connection and close it; a closed one is not an error."""
         client = self._clients.get("apigatewaymanagementapi", self._endpoint())
         with throttling(), ignoring(*_GONE):
             client.delete_connection(ConnectionId=connection)

@@ -1,13 +1,20 @@
 """Subscriptions, charged usage and webhook events in the table."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import NEW, DynamoTable, Item, Update, Value
-from chalicelib.billing.port import HookEvent, HourTotal, Meter, PaymentAccount, WaitingMail
+from chalicelib.billing.port import (
+    BillingProvider,
+    HookEvent,
+    HourTotal,
+    Meter,
+    PaymentAccount,
+    WaitingMail,
+)
 from conducto_core.billing.rules import (
     Billing,
     PlanPeriod,
@@ -28,7 +35,7 @@ _HOUR = 3600
 
 
 class TableBilling:
-    """A `chalicelib.billing.port.BillingRecords`."""
+    """Subscriptions and charged usage. Writes raise `ThrottledError` to be retried."""
 
     def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table
@@ -83,7 +90,13 @@ class TableBilling:
     def move(
         self, meter: Meter, span: PlanPeriod, rates: Rates, billing: Billing, *, closed: bool
     ) -> bool:
-        """Charge a worker for ``span`` instead of ``meter.span``, in one transaction."""
+        """Charge a worker for ``span`` instead of ``meter.span``, in one transaction.
+
+        The difference is charged in the current billing period (`plans.charged_hours`).
+
+        Returns:
+            False if the meter or the billing period has changed meanwhile: nothing was written.
+        """
         changes = charged_hours(moved(meter.span, span), billing)
         seconds = sum(changes.values())
         money = dollars(seconds * meter.vcpu, seconds * meter.gb, rates)
@@ -199,7 +212,7 @@ class TableBilling:
         self._table.update(Update(table_keys.hook_event(event_id), remove=remove))
 
     def waiting_event(self, event_id: str) -> HookEvent | None:
-        """Return an event that was not processed, or None."""
+        """Return an event that was not processed (a consistent read), or None."""
         item = self._table.get(table_keys.hook_event(event_id))
         if item is None or OPEN.partition_key not in item:
             return None
@@ -291,3 +304,11 @@ def _account(org: str, item: Item) -> PaymentAccount:
         else None,
         **numbers,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class BillingPorts:
+    """The ports of an installation with billing."""
+
+    provider: BillingProvider
+    records: TableBilling

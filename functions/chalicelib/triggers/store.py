@@ -15,14 +15,18 @@ _MINUTE = 60
 
 
 class TableDeliveries:
-    """A `chalicelib.triggers.port.Deliveries`."""
+    """The webhooks that triggers received in the last weeks."""
 
     def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table
         self._clock = clock
 
     def add(self, org: str, trigger: str, delivery: Delivery, identity: str) -> bool:
-        """Store a delivery; return False if one of the same provider's id is known."""
+        """Store a delivery; return False if one of the same provider's id is known.
+
+        Raises:
+            ThrottledError: Nothing was stored; retry later.
+        """
         mark = table_keys.delivery_mark(org, trigger, identity)
         key = table_keys.delivery(org, trigger, delivery.id)
         return not self._table.try_transact(
@@ -57,7 +61,7 @@ class TableDeliveries:
         return None if item is None else Delivery.model_validate_json(str(item["record"]))
 
     def put(self, org: str, trigger: str, delivery: Delivery) -> None:
-        """Replace a delivery."""
+        """Replace a delivery; it is open while its result is one of `OPEN_RESULTS`."""
         key = table_keys.delivery(org, trigger, delivery.id)
         self._table.put(key, self._item(org, trigger, delivery))
 

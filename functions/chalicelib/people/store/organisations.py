@@ -31,7 +31,7 @@ _SIZES = ("objects", "files", "records")
 
 
 class TableOrgs:
-    """A `chalicelib.people.port.Orgs`.
+    """Organisations and their plans.
 
     Args:
         table: The table.
@@ -58,11 +58,18 @@ class TableOrgs:
         return self.in_use(org).plan
 
     def set_plan(self, org: str, plan: BillingPlan) -> None:
-        """Set a plan; the organisation's workers stay counted."""
+        """Set an organisation's plan; a subscription allows at least the plan ``scale``."""
         self._table.update(Update(table_keys.org(org), set={"plan": json.dumps(asdict(plan))}))
 
     def set_billing(self, org: str, billing: Billing, accrued: float, *, fetched: float) -> None:
-        """Set the part of a subscription that gates workers, without the limit."""
+        """Set the part of a subscription that gates workers, unless a later one is stored.
+
+        Args:
+            org: The organisation.
+            billing: Its subscription; the spend limit stays as it is.
+            accrued: Dollars of the billing period; they are set once per period.
+            fetched: When the subscription was fetched.
+        """
         facts: dict[str, Value] = {
             "since": billing.since,
             "started": billing.started,
@@ -100,7 +107,7 @@ class TableOrgs:
         return self.in_use(org).workers
 
     def in_use(self, org: str) -> InUse:
-        """Return the plan and its current use."""
+        """Return the plan and its use in one read."""
         item = self._table.get(table_keys.org(org)) or {}
         plan = BillingPlan(**json.loads(str(item["plan"]))) if "plan" in item else self._first
         numbers = (int(item.get("workers", 0)), int(item.get("reserved", 0)))
@@ -108,7 +115,7 @@ class TableOrgs:
         return InUse.for_org(plan, _billing(item), accrued, *numbers, self._clock())
 
     def shares(self, org: str) -> Mapping[str, Share]:
-        """Return the shares of the organisation's pipelines."""
+        """Return ``{pipeline id: share}`` of the pipelines that have one (a consistent read)."""
         return {
             pipeline_id: Share(**{name: item[name] for name in Share.model_fields if name in item})
             for pipeline_id, item in self._table.below(table_keys.share(org, ""))
@@ -171,7 +178,13 @@ class TableOrgs:
         *,
         whose: Spender | None = None,
     ) -> None:
-        """Meter the seconds of a worker or an Exec once."""
+        """Meter the seconds of a worker or an Exec once; ``key`` identifies them.
+
+        Usage with a spender also counts in the pipeline's monthly sums, which outlive the pipeline.
+
+        Raises:
+            ThrottledError: Concurrent writers; retry.
+        """
         note = {"expires": int(self._clock()) + METERED_SECONDS}
         more = {"exec_seconds": seconds, "cpu_seconds": seconds * cpu}
         # Simultaneous transactions on one item conflict, so that the usage has parts.
@@ -222,7 +235,7 @@ class TableOrgs:
         return str(item.get("org", "")), str(item.get("pipeline", ""))
 
     def note_measured(self, org: str, pipeline_id: str) -> None:
-        """Record how far the daily measurement of storage has come."""
+        """Record how far the daily measurement of storage has come, in the order of these pairs."""
         self._table.put(table_keys.measured_last(), {"org": org, "pipeline": pipeline_id})
 
     def add_storage(
@@ -233,7 +246,11 @@ class TableOrgs:
         now: Measured,
         dollars: Mapping[str, float],
     ) -> None:
-        """Replace a pipeline's measurement, and add ``{month: dollars}`` to its monthly sums."""
+        """Replace a pipeline's measurement, and add ``{month: dollars}`` to its monthly sums.
+
+        Raises:
+            ConflictError: ``before`` is not the last measurement.
+        """
         sizes = {name: getattr(now.stored, name) for name in _SIZES}
         first = before is None
         measured = Update(
@@ -255,7 +272,7 @@ class TableOrgs:
         return self._table.get(table_keys.metered(org, month, key)) is not None
 
     def usage(self, org: str, month: str) -> Mapping[str, float]:
-        """Return ``{"exec_seconds": …, "cpu_seconds": …}`` of a month."""
+        """Return ``{"exec_seconds": …, "cpu_seconds": …}`` of a month, e.g. ``2026-11``."""
         found = {"exec_seconds": 0.0, "cpu_seconds": 0.0}
         for part in range(table_keys.PARTS):
             item = self._table.get(table_keys.usage(org, month, part)) or {}
@@ -300,7 +317,7 @@ def _billing(item: Item) -> Billing:
 
 
 class TableIdentities:
-    """A `chalicelib.people.port.Identities`."""
+    """The memberships of people at identity providers, which `TablePeople` writes."""
 
     def __init__(self, table: DynamoTable) -> None:
         self._table = table

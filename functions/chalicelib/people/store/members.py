@@ -35,7 +35,7 @@ _KINDS: Mapping[str, TokenKind] = {kind: kind for kind in get_args(TokenKind)}
 
 
 class TableTokens:
-    """A `chalicelib.people.port.Tokens`."""
+    """Opaque tokens; only their SHA-256 digests are stored."""
 
     def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table
@@ -83,7 +83,10 @@ class TableTokens:
         return self._table.put_operation(table_keys.token(membership_digest(org, user)), item)
 
     def find(self, digest: str) -> Identity | None:
-        """Return a token's identity with the permissions that it and its parent have."""
+        """Return a token's identity with the permissions that it and its parent have.
+
+        None: the token or its parent is unknown, was revoked, or has expired.
+        """
         item = self._table.get(table_keys.token(digest))
         if item is None or float(item.get("until", self._clock() + 1)) <= self._clock():
             return None
@@ -182,7 +185,11 @@ def _identity(item: Item, digest: str) -> Identity:
 
 
 class TablePeople:
-    """A `chalicelib.people.port.People`."""
+    """The members of all organisations.
+
+    Each membership is also in `TableTokens`, as the root of the member's tokens and sessions, under
+    `chalicelib.people.tokens.membership_digest`.
+    """
 
     def __init__(self, table: DynamoTable, tokens: TableTokens) -> None:
         self._table = table
@@ -198,7 +205,7 @@ class TablePeople:
         return None if item is None else _member(item)
 
     def has_left(self, org: str, user: str) -> bool:
-        """Return whether there was a member of that name."""
+        """Return whether there was a member of that name, who left or was removed."""
         return self._table.get(table_keys.former_member(org, user)) is not None
 
     def former(self, org: str) -> Sequence[str]:
@@ -210,7 +217,7 @@ class TablePeople:
         self._table.delete(table_keys.former_member(org, user))
 
     def person(self, org: str, user: str) -> VerifiedPerson | None:
-        """Return the person at the identity provider who is a member."""
+        """Return the person at the identity provider who is a member, if known."""
         item = self._table.get(table_keys.member(org, user)) or {}
         if "issuer" not in item:
             return None
@@ -225,7 +232,19 @@ class TablePeople:
         person: VerifiedPerson | None = None,
         first: bool = False,
     ) -> None:
-        """Add a member in one transaction."""
+        """Add a member in one transaction.
+
+        Args:
+            org: The organisation.
+            member: The member.
+            invitation: Digest of an open invitation, which becomes an accepted one.
+            person: The person at the identity provider, who must not be another member; also in
+                `TableIdentities`.
+            first: The organisation must not have had a member, a plan or a subscription before.
+
+        Raises:
+            ConflictError: There is a member of that name, or another condition is not met.
+        """
         owners = int(member.role is Role.OWNER)
         item = _item(member, person)
         count = Update(table_keys.members(org), add={"owners": owners}, where=NEW if first else "")
@@ -246,7 +265,14 @@ class TablePeople:
         self._write(operations)
 
     def change(self, org: str, member: Member, role: Role | None, by: str | None) -> None:
-        """Change or remove a member in one transaction."""
+        """Change a member's role, or remove the member (None), in one transaction.
+
+        The conditions are that the role is still ``member.role``, that an owner is left, and that
+        ``by`` is still a member with the role that the change needs.
+
+        Raises:
+            ConflictError: A condition is not met; nothing was changed.
+        """
         key, root = table_keys.member(org, member.user), membership_digest(org, member.user)
         same = Condition("member_role = :before", {":before": member.role.value})
         person = self.person(org, member.user)
@@ -314,7 +340,7 @@ class TablePeople:
         return None if item is None else _invitation(item)
 
     def withdraw(self, org: str, digest: str) -> None:
-        """Withdraw an open invitation."""
+        """Withdraw an open invitation; raises `ConflictError` for any other."""
         self._write(self._close(org, digest, "withdrawn"))
 
     def drop_invitation(self, org: str, digest: str) -> None:
@@ -325,7 +351,10 @@ class TablePeople:
         self._table.delete(table_keys.invitation(org, digest))
 
     def dissolve(self, org: str) -> None:
-        """Remove all members and invitations; the name stays taken."""
+        """Remove all members and invitations at once, without the conditions of `change`.
+
+        Nobody can be the ``first`` member again: the audit log, usage and subscription stay.
+        """
         users = [member.user for member in self.members(org)]
         invitations = self.invitations(org)
         digests = [record.digest for record in invitations]
@@ -386,7 +415,7 @@ MAX_SCAN = 5000
 
 
 class TableAuditLog:
-    """A `chalicelib.people.port.AuditLog`."""
+    """The requests of each organisation that did more than read."""
 
     def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table
@@ -399,7 +428,7 @@ class TableAuditLog:
         return position
 
     def end(self, org: str, position: str, status: int, subject: str | None) -> None:
-        """Store the status of a response.
+        """Store the status of a response; ``subject``: it replaces that of the entry.
 
         Only these attributes are written: the user may have been renamed since.
         """
@@ -433,7 +462,10 @@ class TableAuditLog:
     def rename(
         self, org: str, user: str, replacement: str, check: Callable[[], None] = lambda: None
     ) -> int:
-        """Replace a user's name in all entries; return their number."""
+        """Replace a user's name in all entries; return their number.
+
+        ``check`` is called before each entry, and may raise to stop.
+        """
         count = 0
         for position, entry in self._entries(org, None):
             check()

@@ -30,11 +30,11 @@ from chalicelib.aws.dynamodb import (
     decompress,
 )
 from chalicelib.aws.errors import TransactionCancelledError
-from chalicelib.aws.s3 import S3Bucket
 from chalicelib.aws.table_keys import Key
 from chalicelib.errors import ConflictError, PlanLimitError, ThrottledError
-from chalicelib.people.aws.organisations import TableOrgs
+from chalicelib.people.store.organisations import TableOrgs
 from chalicelib.run.port import (
+    Blobs,
     CloudRecord,
     Entry,
     News,
@@ -73,6 +73,8 @@ MAX_ATTEMPTS = MAX_TRANSACTION - 7
 _LATEST, _MANY = 4, 64
 #: Maximum bytes of attempts in a transaction, which is limited to 4 MB.
 MAX_BYTES = 2 << 20
+#: Number of records that are read at once.
+RECORDS_PAGE = 200
 #: Seconds after which a worker's heartbeat expires.
 WORKER_SECONDS = 7 * 86_400
 #: Seconds after which waiting inputs and the turn expire: they may be written after a deletion.
@@ -102,15 +104,15 @@ class _Part:
 
 
 class JournalStore:
-    """A `Store`."""
+    """Pipelines and their journals (DynamoDB; large values in S3)."""
 
-    def __init__(self, table: DynamoTable, bucket: S3Bucket, orgs: TableOrgs) -> None:
+    def __init__(self, table: DynamoTable, bucket: Blobs, orgs: TableOrgs) -> None:
         self._table = table
         self._bucket = bucket
         self._orgs = orgs
 
     def create(self, record: CloudRecord, definition: bytes) -> None:
-        """Store a new pipeline."""
+        """Store a new pipeline. Raises `ConflictError` if the id is taken."""
         pipeline_id = record.record.id
         key = self.keep_tree(pipeline_id, definition)
         item = {
@@ -162,7 +164,10 @@ class JournalStore:
             yield org, pipeline_id.lstrip(_ASKS + _SETTLED)
 
     def count_active(self, org: str, maximum: int) -> int:
-        """Return the number of an organisation's pipelines that are not settled."""
+        """Return the number of an organisation's pipelines that are not settled, up to a maximum.
+
+        The latest changes may be missing.
+        """
         begin = f"{org}#"
         places = (item[OPEN.sort_key] for _, item in self._table.index(OPEN, _OPEN, begins=begin))
         active = (1 for place in places if not str(place).startswith(begin + _SETTLED))
@@ -180,7 +185,10 @@ class JournalStore:
         return sum(self._bucket.bytes_below(f"{prefix}{pipeline_id}/") for prefix in prefixes)
 
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
-        """Delete all data of a pipeline, its record last: until then the deletion is repeated.
+        """Delete all data of a pipeline, its record last; a missing pipeline is not an error.
+
+        It can no longer be loaded from the first step on. ``check`` is called between the steps and
+        may raise an error; the next call continues.
 
         Raises:
             ThrottledError: Another request writes the record.
@@ -210,7 +218,7 @@ class JournalStore:
             raise ThrottledError(f"DynamoDB throttled the deletion: {error}") from error
 
     def org_of(self, pipeline_id: str) -> str | None:
-        """Return a pipeline's organisation."""
+        """Return a pipeline's organisation, for AWS events that do not name it."""
         item = self._table.get(table_keys.record(pipeline_id))
         return None if item is None else str(item["org"])
 
@@ -222,13 +230,13 @@ class JournalStore:
         return self._form("definition", pipeline_id, str(item["definition"]))
 
     def keep_tree(self, pipeline_id: str, data: bytes) -> str:
-        """Store a generated tree and return its key."""
+        """Store a generated tree and return its key; equal bytes have the same key."""
         key = f"{self._table.schema.number}-{sha256(data).hexdigest()}"
         self._bucket.put(_tree_key(pipeline_id, key), compress(data))
         return key
 
     def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
-        """Return the bytes that `keep_tree` stored; raises `LookupError`."""
+        """Return a generated tree, or a definition or plan that `keep_tree` stored."""
         return self._form(kind, pipeline_id, key)
 
     def _form(self, kind: Kind, pipeline_id: str, key: str) -> bytes:
@@ -239,7 +247,15 @@ class JournalStore:
         return pack_form(schema.body(kind, written, unpack_form(data))) if older else data
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
-        """Write an entry and its related items in one transaction."""
+        """Write an entry and the related records in one transaction.
+
+        Raises:
+            ConflictError: An entry with that number exists, or ``entry.turn`` is over.
+            LookupError: The organisation has no such pipeline.
+            PlanLimitError: ``entry.workers``, or ``entry.reserved`` of an entry that `admits`,
+                exceeds the organisation's plan.
+            ThrottledError: Retry later.
+        """
         parts = [self._entry_part(pipeline_id, entry)]
         if entry.listed or entry.turn is None:  # a turn ends with its pipeline
             parts.append(self._record_part(org, pipeline_id, entry))
@@ -312,7 +328,7 @@ class JournalStore:
         return _Part(self._table.update_operation(update), refusal)
 
     def put_record(self, org: str, record: PipelineRecord, entry: int) -> bool:
-        """Write a pipeline's record as of an entry, unless a newer one is written."""
+        """Write a pipeline's record as of an entry; return False if a newer one is written."""
         key, item = table_keys.record(record.id), _record_item(org, record)
         where = "org = :owner AND (attribute_not_exists(entry) OR entry < :entry)"
         values: Item = {":owner": org}
@@ -369,6 +385,8 @@ class JournalStore:
     def news(self, pipeline_id: str, after: int) -> News:
         """Return the entries after number ``after`` up to the first gap, and the turn.
 
+        Only ``number`` and ``input`` of entries are set.
+
         A query is not a snapshot: it may return a later entry and miss an earlier one.
         """
         low, high = table_keys.entry(pipeline_id, after + 1), table_keys.turn(pipeline_id)
@@ -388,7 +406,12 @@ class JournalStore:
         return [sort for sort, _ in found if sort != high.sort] == [low.sort]
 
     def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
-        """Change the state of the turn unless it has changed; return the new turn."""
+        """Change the state of the turn; return the new turn.
+
+        Raises:
+            ConflictError: The turn has changed since ``before`` was read, or the first turn of the
+                pipeline was to be taken after its deletion.
+        """
         after = Turn(before.version + 1, state)
         expires = int(time.time()) + TURN_SECONDS
         item: Item = {"version": after.version, "state": str(state), "expires": expires}
@@ -411,13 +434,13 @@ class JournalStore:
         self._table.put(table_keys.waiting(pipeline_id, waiting.id), item)
 
     def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
-        """Return the first waiting inputs by id."""
+        """Return the first waiting inputs by id (a consistent read)."""
         low = table_keys.waiting(pipeline_id, "!")
         found = self._table.range(low.partition, low.sort, table_keys.LAST, limit=limit)
         return [Waiting(sort, json.loads(self._body("waiting", item))) for sort, item in found]
 
     def drop_waiting(self, pipeline_id: str, ids: Sequence[str]) -> None:
-        """Delete waiting inputs."""
+        """Delete waiting inputs; missing ones are not an error."""
         self._table.delete_all([table_keys.waiting(pipeline_id, each) for each in ids])
 
     def snapshot(self, pipeline_id: str) -> Snapshot | None:
@@ -505,7 +528,7 @@ class JournalStore:
         return lowest
 
     def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
-        """Yield the notifications of a pipeline, sent or not, by entry."""
+        """Yield the notifications of a pipeline, sent or not, by entry (consistent reads)."""
         for sort, item in self._below(pipeline_id, "M#"):
             lines = self._lines("outgoing", item)
             yield Outgoing(
@@ -516,7 +539,11 @@ class JournalStore:
             )
 
     def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
-        """Write the delivery status of notifications."""
+        """Write the delivery status of notifications.
+
+        Raises:
+            ConflictError: The stored version is not the preceding one: another process has written.
+        """
         self._table.put_where(
             table_keys.outgoing(pipeline_id, outgoing.entry),
             self._outgoing_item(org, pipeline_id, outgoing),
@@ -525,7 +552,10 @@ class JournalStore:
         )
 
     def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
-        """Yield each ``(org, pipeline id)`` with due notifications once."""
+        """Yield each ``(org, pipeline id)`` with due notifications once.
+
+        Notifications written in the last seconds may be missing.
+        """
         latest = _moment(now)
         found: dict[tuple[str, str], None] = {}
         for _, item in self._table.index(OPEN, _DUE):
@@ -535,12 +565,15 @@ class JournalStore:
         yield from found
 
     def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
-        """Record a worker's heartbeat."""
+        """Record the time of a worker's launch or heartbeat, outside of the journal.
+
+        ``worker_id`` may also be `chalicelib.run.rules.deferred.EXECUTOR`.
+        """
         item: Item = {"time": time, "expires": int(time) + WORKER_SECONDS}
         self._table.put(table_keys.worker(pipeline_id, worker_id), item)
 
     def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
-        """Return ``{worker id: time of its last heartbeat}``."""
+        """Return ``{worker id: time of its launch or last heartbeat}``."""
         return {
             sort.removeprefix("W#"): float(item["time"])
             for sort, item in self._below(pipeline_id, "W#")
@@ -657,3 +690,13 @@ def _tree_key(pipeline_id: str, key: str) -> str:
 def _first(known: Sequence[bool]) -> int:
     """Return the place of the first True, or the length."""
     return known.index(True) if True in known else len(known)
+
+
+def all_records(store: JournalStore, org: str) -> Iterator[PipelineRecord]:
+    """Yield the records of an organisation's pipelines, page by page."""
+    after: str | None = None
+    while True:
+        page, after = store.records(org, after=after, limit=RECORDS_PAGE)
+        yield from page
+        if after is None:
+            return

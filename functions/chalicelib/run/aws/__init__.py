@@ -1,1 +1,0 @@
-"""The journal in DynamoDB, and Step Functions."""
