@@ -12,8 +12,8 @@ from chalicelib.people.port import Identity
 from chalicelib.people.suspension import why_suspended
 from chalicelib.people.tokens import membership_digest
 from chalicelib.run.handlers import CloudPipelines
-from chalicelib.run.store import all_records
 from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.store import all_records
 from conducto_core.api.operation import Permission
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.checks.rules import APPROVE, RERUN
