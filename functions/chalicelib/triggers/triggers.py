@@ -143,6 +143,7 @@ class Triggers:
             raise RefusedError(
                 "the organisation has no GitHub App; create it: conducto trigger github-app create"
             )
+        self._check_people(request)
         try:
             tokens = [
                 app_token(self._cloud, org, url)
@@ -207,15 +208,24 @@ class Triggers:
                 )
 
     def _check_people(self, request: t.TriggerRequest) -> None:
-        """Check that the webhook of a trigger without the App lends only the caller's permissions.
+        """Check that nobody acts as another person by an account at GitHub that they chose.
 
-        Its owner knows the secret, and could send the comments of others.
+        Approvals can name people, so not even an administrator may. The owner of a webhook without
+        the App knows its secret, and could send the comments of others.
         """
         others = set(request.people.values()) - {self._me.user}
-        if others:
+        if not others:
+            return
+        names = ", ".join(sorted(others))
+        if not request.app:
             raise RefusedError(
-                f"person: {', '.join(sorted(others))} can only act through the GitHub App, whose "
-                "webhooks nobody can forge; add the trigger with --app"
+                f"person: {names} can only act through the GitHub App, whose webhooks nobody can "
+                "forge; add the trigger with --app"
+            )
+        if Permission.MANAGE_BILLING not in self._me.permissions:
+            raise RefusedError(
+                f"person: only owners name the accounts of others at GitHub ({names}), who can "
+                "decide approvals with them"
             )
 
     def _with_people(

@@ -19,8 +19,10 @@ from chalicelib.triggers.github_app import GithubAppSetup
 from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
+from conducto_core.errors import RefusedError
 from conducto_core.notifications.channels import Settings
 from conducto_core.people.model import Member, Role
+from conducto_core.people.rules import permissions_of
 from conducto_core.run.model.records import GitOrigin
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import Cause, State
@@ -52,7 +54,7 @@ class Site:
         host.apps.clock = lambda: self.world.now
         host.apps.granted = dict(PERMISSIONS)
         host.people["octocat"] = OCTOCAT
-        self.world.people.join("acme", Member(user="ann", role=Role.OWNER, joined=1.0), first=True)
+        self.world.people.join("acme", Member(user="ann", role=Role.OWNER, joined=1.0))
         self.world.people.join("acme", Member(user="vic", role=Role.VIEWER, joined=1.0))
         self.invoked: list[tuple[str, str, str]] = []
         self.hooks = Hooks(
@@ -79,14 +81,14 @@ class Site:
         setup.finish(t.GithubAppCode(code=code, state=begun.state))
         self.host.apps.installed["acme/app"] = 77
 
-    def add(self, user: str = "ann") -> None:
+    def add(self, user: str = "ann", role: Role = Role.OWNER) -> None:
         request = t.TriggerRequest(
             provider="github",
             repository=f"{self.host.url}/acme/app",
             app=True,
             people={"octocat": user},
         )
-        me = Identity(ME.org, ME.user, ME.permissions)
+        me = Identity(ME.org, ME.user, permissions_of(role))
         asyncio.run(
             CloudOrganisation(self.world.engine, me).put_trigger(
                 t.TriggerParams(name="app"), request
@@ -256,3 +258,9 @@ def test_commit_that_was_force_pushed_away_stops_no_other_message(site: Site) ->
 
     assert site.host.checks.runs == []
     assert list(site.world.cloud.store.outgoing_due(site.world.now + 86_400)) == []
+
+
+def test_only_owners_name_the_accounts_of_others(site: Site) -> None:
+    with pytest.raises(RefusedError, match="only owners name the accounts of others"):
+        site.add("vic", Role.ADMIN)
+    site.add("ann", Role.ADMIN)  # that is the caller

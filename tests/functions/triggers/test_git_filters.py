@@ -53,7 +53,7 @@ class Site:
         self.host = host
         for user, role in (("ann", Role.MEMBER), ("vic", Role.VIEWER)):
             member = Member(user=user, role=role, joined=1.0)
-            self.world.people.join("acme", member, first=user == "ann")
+            self.world.people.join("acme", member)
         self.invoked: list[tuple[str, str, str]] = []
         self.hooks = Hooks(
             None,
