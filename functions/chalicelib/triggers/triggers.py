@@ -208,7 +208,7 @@ class Triggers:
                 )
 
     def _check_people(self, request: t.TriggerRequest) -> None:
-        """Check that nobody acts as another person by an account at GitHub that they chose.
+        """Check that no member acts as another by an account at GitHub that they chose.
 
         Approvals can name people, so not even an administrator may. The owner of a webhook without
         the App knows its secret, and could send the comments of others.
