@@ -73,6 +73,8 @@ def _lines(
     for line in () if node.doc is None else node.doc.splitlines():
         yield (TextSpan(printable(line), Role.FAINT),)
     yield from _section("waits", _rows(_wait(node)))
+    if node.skip_reason is not None:
+        yield from _section("skipped", [node.skip_reason])
     yield from _section("failed because of", _rows(failed))
     if node.command is not None:
         yield from _section("command", node.command.splitlines())

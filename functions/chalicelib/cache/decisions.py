@@ -115,7 +115,8 @@ class CacheDecisions:
             files = [] if codes is None else self._manifests_of(live.org).changed(*codes)
             reason = rules.with_names(decision, print_, files).reason
             return CacheMiss(path=spec.path, attempt=node.attempt, reason=reason)
-        size = self._restore(live, queued, found[1])
+        packed = found[1]
+        size = self._restore(live, queued, packed)
         self._cloud.cache.note_use(live.org, decision.entry.key, now)
         attempt = queued.model_copy(
             update={
@@ -125,7 +126,12 @@ class CacheDecisions:
                 "from_cache": decision.entry.source,
             }
         )
-        return CacheHit(attempt=attempt, output_bytes=size, outputs=decision.entry.outputs)
+        known = live.tree.known_of(
+            spec.path, lambda: rules.unpack_streams(packed).get("result", b"")
+        )
+        return CacheHit(
+            attempt=attempt, output_bytes=size, outputs=decision.entry.outputs, known=known
+        )
 
     def fields(
         self,

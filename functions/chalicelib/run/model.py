@@ -120,11 +120,13 @@ class CacheHit(Record):
         attempt: Its record, with the attempt that ran.
         output_bytes: Size of its output, which is that of the other attempt.
         outputs: Summary of its result and metrics.
+        known: See `conducto_core.run.model.records.NodeState`.
     """
 
     attempt: AttemptRecord
     output_bytes: int = 0
     outputs: OutputSummary | None = None
+    known: dict[str, Any] | None = None
 
 
 class CacheMiss(Record):
@@ -151,6 +153,7 @@ class Reported(PipelineEvent):
         images: Images that the tree needs.
         last: The worker takes no further command.
         excused: Only quarantined tests failed.
+        known: See `conducto_core.run.model.records.NodeState`.
         next: The claim of the worker's next task. Its attempt starts only if it may start in the
             state after the report.
     """
@@ -172,6 +175,7 @@ class Reported(PipelineEvent):
     images: tuple[BuiltImage, ...] = ()
     last: bool = False
     excused: bool = False
+    known: dict[str, Any] | None = None
     next: Claimed | None = None
 
 

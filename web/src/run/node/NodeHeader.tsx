@@ -68,6 +68,9 @@ export function NodeHeader({ session, detail, actions, onClose, tabs }: Props) {
       {node.waits_for === null || isFinished(node.state) || isRoot ? null : (
         <WaitLine node={node} />
       )}
+      {node.skip_reason === null ? null : (
+        <p className={styles.waits}>{`Skipped: ${visible(node.skip_reason)}`}</p>
+      )}
     </header>
   );
 }
