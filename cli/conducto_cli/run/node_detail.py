@@ -76,7 +76,10 @@ def _lines(
     yield from _head(node, marks)
     for line in () if node.doc is None else node.doc.splitlines():
         yield (TextSpan(printable(line), Role.FAINT),)
-    yield from _section("waits", _rows(_wait(node)))
+    if node.skip_reason is None:
+        yield from _section("waits", _rows(_wait(node)))
+    else:
+        yield from _section("skipped", [printable(node.skip_reason)])
     yield from _section("failed because of", _rows(failed))
     if node.command is not None:
         yield from _section("command", node.command.splitlines())

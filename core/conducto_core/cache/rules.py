@@ -68,7 +68,15 @@ DOES_NOT_COUNT: Final = frozenset(
         "retry_lost",
         "limits",
     }
-    | {"skip", "suppress_errors", "snapshot_on_error", "max_concurrent", "stop_on_error", "doc"}
+    | {
+        "skip",
+        "run_if",
+        "suppress_errors",
+        "snapshot_on_error",
+        "max_concurrent",
+        "stop_on_error",
+        "doc",
+    }
     | {"title", "tags", "callback_data", "pipeline_reservation", "file", "line"}
 )
 #: Switched off if the cache is inherited, and refused if it is the node's own. ``isolate`` and

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from conducto.errors import raise_found
+from conducto.wire import conditions
 from conducto.wire.maps import MapOptions
 from conducto.wire.result_order import MAX_RESULTS, PAYLOAD, Facts, problem
 from conducto_core.errors import invalid
@@ -69,6 +70,8 @@ def moved_results(
         found = tuple(map(moved, node.results))
         if found != node.results:
             made[path] = replace(node, results=found, result_names=node.results)
+        if node.run_if is not None:
+            made[path] = replace(made[path], run_if=conditions.moved(node.run_if, moved))
     return made
 
 
@@ -99,10 +102,44 @@ def check_results(
     found = [
         invalid(node.path, reason)
         for node in nodes.values()
-        for path in node.results
+        for path in (*node.results, *_compared(node))
         if (reason := problem(node.path, path, facts_of)) is not None
     ]
+    found += [
+        invalid(node.path, reason)
+        for node in nodes.values()
+        if (reason := _condition_problem(node, nodes, target)) is not None
+    ]
     raise_found(found)
+
+
+def _compared(node: NodeSpec) -> tuple[str, ...]:
+    return () if node.run_if is None else conditions.sources_of(node.run_if)
+
+
+def _condition_problem(node: NodeSpec, nodes: Mapping[str, NodeSpec], target: str) -> str | None:
+    """Return why the results that a condition compares are not in the state of the tree, or None.
+
+    It has those of commands and approvals, as far as conditions compare them.
+    """
+    if node.run_if is None:
+        return None
+    if node.awaits_tree:
+        return "run_if is not for the place of a generated tree; set it on the Lazy"
+    for part in (term.part for term in conditions.terms_of(node.run_if)):
+        if part.path != PAYLOAD and not is_within(part.path, target):
+            return (
+                f"run_if compares {part}, but only results of the generated tree can be compared "
+                "in it; set run_if on the Lazy, or test the result in the function that makes it"
+            )
+        source = nodes.get(part.path)
+        if source is not None and source.map is not None:
+            return f"run_if compares {part}, which is a map; compare the result of a later command"
+        form = None if source is None or source.approval is None else source.approval.fields
+        if form is not None and part.keys[:1] not in [(field.name,) for field in form]:
+            names = ", ".join(field.name for field in form)
+            return f"run_if compares {part}, but the fields of the approval are {names}"
+    return None
 
 
 def _facts(node: NodeSpec) -> Facts:
@@ -115,6 +152,7 @@ def _facts(node: NodeSpec) -> Facts:
         node.lazy_target is not None,
         node.map,
         node.approval is not None and not node.approval.fields,
+        node.run_if is not None,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+from conducto.wire.conditions import shown, terms_of, text_of
 from conducto_core.approvals.model import MAX_WITHDRAWN, ApprovalField, ApprovalView
 from conducto_core.command.text import as_defined
 from conducto_core.notifications.model import NotificationRecord
@@ -32,6 +33,8 @@ from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 from conducto_core.tree.rules.provenance import edited_names
 
 #: The fields of a node's view with those of its `Wait`.
+#: Characters of a value in the reason why a condition skipped a node.
+_MAX_VALUE = 100
 _WAIT_FIELDS = (
     "waits_for",
     "wait_kind",
@@ -194,6 +197,8 @@ def node_view(
         warning=node.warning,
         command=command_of(live, spec) if is_exec and spec.approval is None else None,
         approval=_approval(live, node),
+        run_if=None if spec.run_if is None else text_of(spec.run_if),
+        skip_reason=_skip_reason(live, node),
         doc=spec.doc,
         file=spec.file,
         line=spec.line,
@@ -230,6 +235,23 @@ def _approval(live: Viewed, node: LiveNode) -> ApprovalView | None:
         attempt=node.attempt if waits else None,
         withdrawn=live.withdrawn.get(node.path, ())[-MAX_WITHDRAWN:] if waits else (),
     )
+
+
+def _skip_reason(live: Viewed, node: LiveNode) -> str | None:
+    """Return why a condition skipped a node: ``run_if is false: result(/a) is "same"``."""
+    condition = node.spec.run_if
+    if condition is None or node.condition != "false":
+        return None
+    parts = dict.fromkeys(term.part for term in terms_of(condition))
+    values = ", ".join(f"{part} is {_shown(live.tree.compared(part))}" for part in parts)
+    return f"run_if is false: {values}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):  # as `conducto.wire.conditions.compared` keeps them
+        return "a list or object" if value else "empty"
+    text = shown(value)
+    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}…"
 
 
 def _wait(wait: Wait | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from conducto.wire.approvals import Field
+from conducto.wire.conditions import Condition
 from conducto.wire.maps import MapOptions
 from conducto.wire.retries import Retry
 from conducto.wire.services import Service, size_of
@@ -184,6 +185,7 @@ class NodeSpec:
         results: Paths of the Execs and maps whose results an Exec uses.
         result_names: The names by which the command knows them, if these differ: in a generated
             tree, paths from the root of that tree.
+        run_if: The condition under which the node runs.
         map: Of a group whose children are the commands of a map, or of the Lazy of a map.
         callbacks: Own and inherited ones.
         handed_down: Callbacks that the nodes below inherit.
@@ -229,6 +231,7 @@ class NodeSpec:
     cache: Caching | None = None
     cache_off: str | None = None
     code: tuple[str, ...] = ()
+    run_if: Condition | None = None
 
     def like(
         self,

@@ -141,7 +141,10 @@ class CacheDecisions:
                 "from_cache": decision.entry.source,
             }
         )
-        return CacheHit(attempt=attempt, output_bytes=size, outputs=decision.entry.outputs)
+        known = live.tree.known_of(spec.path, lambda: streams.get("result", b""))
+        return CacheHit(
+            attempt=attempt, output_bytes=size, outputs=decision.entry.outputs, known=known
+        )
 
     def fields(
         self,

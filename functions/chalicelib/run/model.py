@@ -120,11 +120,13 @@ class CacheHit(Record):
         attempt: Its record, with the attempt that ran.
         output_bytes: Size of its output, which is that of the other attempt.
         outputs: Summary of its result and metrics.
+        known: See `conducto_core.run.model.records.NodeState`.
     """
 
     attempt: AttemptRecord
     output_bytes: int = 0
     outputs: OutputSummary | None = None
+    known: dict[str, Any] | None = None
 
 
 class CacheMiss(Record):
@@ -152,6 +154,7 @@ class Reported(PipelineEvent):
         last: The worker takes no further command.
         excused: Only quarantined tests failed.
         not_stored: Why the files of a cached command cannot be stored.
+        known: See `conducto_core.run.model.records.NodeState`.
         next: The claim of the worker's next task. Its attempt starts only if it may start in the
             state after the report.
     """
@@ -174,6 +177,7 @@ class Reported(PipelineEvent):
     last: bool = False
     excused: bool = False
     not_stored: str | None = None
+    known: dict[str, Any] | None = None
     next: Claimed | None = None
 
 

@@ -37,6 +37,7 @@ from chalicelib.secrets.injection import InjectedSecrets
 from chalicelib.workers.port import Owner, TaskId
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto.errors import DefinitionError
+from conducto.wire.outputs import MAX_RESULT
 from conducto_core.api.operation import Permission
 from conducto_core.api.serve import serves
 from conducto_core.cache.rules import files_of
@@ -550,7 +551,14 @@ class WorkerApi:
             last=call.last,
             excused=excused is not None,
             not_stored=call.not_stored,
+            known=live.tree.known_of(call.path, lambda: self._result(live, call)),
         )
+
+    def _result(self, live: CloudPipeline, call: Report) -> bytes:
+        if call.outputs is None or call.outputs.result is None:
+            return b""
+        key = LogKey(live.id, call.path, call.attempt, "result")
+        return self._cloud.logs.read(key, 0, MAX_RESULT)
 
     def _excused(self, live: CloudPipeline, call: Report, cause: Cause | None) -> str | None:
         """Return the message of an attempt of which only quarantined tests failed, or None."""

@@ -41,7 +41,14 @@ from conducto_local.engine.port import (
 from conducto_local.images.waiters import ImageWaiters
 from conducto_local.logs.store import LogDirectory
 from conducto_local.run.attempt_records import placement_of, pool_key, started_record, worker_spec
-from conducto_local.run.command import Result, has_failed, prepare, results_of, run_command
+from conducto_local.run.command import (
+    Result,
+    has_failed,
+    known_of,
+    prepare,
+    results_of,
+    run_command,
+)
 from conducto_local.run.containers import Container, Containers
 from conducto_local.run.context import EngineContext, SchedulerContext
 from conducto_local.run.live_pipeline import ActiveAttempt, LivePipeline
@@ -408,5 +415,6 @@ class Attempts:
             exit_code=active.result.exit_code,
             time=ended,
             excused=result.excused,
+            known=known_of(active, self._common.logs(live.id)),
         )
         self._common.apply(live, event)

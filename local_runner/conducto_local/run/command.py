@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.cache.rules import is_isolated
@@ -63,6 +64,18 @@ async def results_of(active: ActiveAttempt, logs: LogDirectory) -> dict[str, byt
 
     found = await asyncio.to_thread(read_sources, sources, read)
     return {**found, **payload_of(active.spec, active.live.pipeline.payload)}
+
+
+def known_of(active: ActiveAttempt, logs: LogDirectory) -> dict[str, Any] | None:
+    """Return the parts of an attempt's result that conditions compare; None without any."""
+    path, number, outputs = active.spec.path, active.number, active.result.outputs
+
+    def result() -> bytes:
+        if outputs is None or outputs.result is None:
+            return b""
+        return logs.reader(path, number).read("result", 0, MAX_RESULT).data
+
+    return active.live.tree.known_of(path, result)
 
 
 def prepare(

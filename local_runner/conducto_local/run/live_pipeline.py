@@ -434,4 +434,5 @@ def _to_store(node: LiveNode) -> NodeRow:
         retry_at=node.retry_at if isinstance(node, LiveExec) else None,
         fresh=isinstance(node, LiveExec) and node.fresh,
         known=None if known is None else json.dumps(known),
+        condition=node.condition,
     )

@@ -26,6 +26,7 @@ from conducto_local.images.manifests import MANIFESTS, Manifests
 from conducto_local.logs.store import LogDirectory
 from conducto_local.run.attempt_records import LABEL_HOME, LABEL_PIPELINE, Contexts, started_record
 from conducto_local.run.attempts import AttemptDependencies, Attempts
+from conducto_local.run.command import known_of
 from conducto_local.run.containers import Containers
 from conducto_local.run.context import EngineContext, MakeNotifier, SchedulerContext
 from conducto_local.run.live_pipeline import ActiveAttempt, CacheInputs, LivePipeline
@@ -329,7 +330,9 @@ class Scheduler:
             if isinstance(end, AttemptEnd):
                 active.result = end
                 path, number, now = active.spec.path, active.number, active.end()
-                self.apply(live, ev.AttemptFinished(path, number, None, exit_code=0, time=now))
+                known = known_of(active, self.logs(live.id))
+                done = ev.AttemptFinished(path, number, None, exit_code=0, time=now, known=known)
+                self.apply(live, done)
                 return
             reason = end
         active.cached = CacheInputs(reason)

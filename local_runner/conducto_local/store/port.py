@@ -37,6 +37,7 @@ class NodeRow(NamedTuple):
     retry_at: float | None
     fresh: bool
     known: str | None
+    condition: str | None
 
 
 @dataclass(frozen=True, slots=True)

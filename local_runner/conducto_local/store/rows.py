@@ -198,6 +198,7 @@ def node_row(pipeline: int, node: NodeState | NodeRow) -> Row:
         node.retry_at,
         node.fresh,
         json.dumps(node.known) if isinstance(node.known, dict) else node.known,
+        node.condition,
     )
 
 

@@ -89,6 +89,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             record TEXT NOT NULL, PRIMARY KEY (schedule, mark)) WITHOUT ROWID""",
     ),
     ("ALTER TABLE nodes ADD COLUMN known TEXT",),
+    ("ALTER TABLE nodes ADD COLUMN condition TEXT",),
 )
 
 # The schema must fit into the first page of the file, which a repair replaces.

@@ -213,6 +213,8 @@ def map(  # noqa: A001  (`co.map`)
     for key, remedy in _REFUSED.items():
         if key in given:
             raise TypeError(f"co.map: {remedy}")
+    if given.get("run_if") is not None:
+        raise ValueError("co.map: run_if is not for the items; set it on the node of the map")
     call = ItemCall(func, dict(fixed or {}), given)
     if call.makes_trees and options != MapOptions():
         raise ValueError(

@@ -11,7 +11,18 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Mapping, Union
 
 _PARAMETERS = frozenset(
-    ["name", "doc", "skip", "suppress_errors", "callback_data", "title", "tags", "file", "line"]
+    [
+        "name",
+        "doc",
+        "skip",
+        "run_if",
+        "suppress_errors",
+        "callback_data",
+        "title",
+        "tags",
+        "file",
+        "line",
+    ]
 )
 
 
@@ -48,7 +59,7 @@ class Approve(Exec):
             timeout: Seconds or a text after which the node fails.
             fields: ``{name: type}`` of the values that the person gives: ``str``, ``int``,
                 ``float``, ``bool``, a default value of one of these, or a list of choices.
-            **params: ``name``, ``doc``, ``skip``, ``suppress_errors``.
+            **params: ``name``, ``doc``, ``skip``, ``run_if``, ``suppress_errors``.
 
         Raises:
             TypeError: a parameter of commands, such as ``cpu``.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
+    from conducto.tree.conditions import Condition
     from conducto.tree.image import Image
     from conducto.tree.node_params import SetParams
     from conducto.wire.caching import Cache
@@ -68,6 +69,7 @@ class NodeBase:
         "_max_concurrent",
         "_name",
         "_retry",
+        "_run_if",
         "_services",
         "_tags",
         "_up",
@@ -121,6 +123,7 @@ class NodeBase:
         *,
         env: Optional[Dict[str, str]] = None,
         skip: bool = False,
+        run_if: Any = None,
         name: Optional[str] = None,
         cpu: Optional[float] = None,
         gpu: Optional[int] = None,
@@ -200,6 +203,7 @@ class NodeBase:
         self._max_concurrent: Optional[int] = None
         self._limits: Optional[List[Limit]] = None
         self.retry = retry
+        self.run_if = run_if
         self.junit = junit
         self.cache = cache
         self.services = services
@@ -406,6 +410,19 @@ class NodeBase:
 
             value = to_retry(value)
         self._retry: Optional[Retry] = value
+
+    @property
+    def run_if(self) -> Optional[Condition]:
+        """The condition on earlier results under which the node runs; None for no condition."""
+        return self._run_if
+
+    @run_if.setter
+    def run_if(self, value: Any) -> None:
+        if value is not None:
+            from conducto.tree.conditions import to_condition
+
+            value = to_condition(value)
+        self._run_if: Optional[Condition] = value
 
     @property
     def cache(self) -> Union[Cache, bool, None]:

@@ -67,6 +67,8 @@ class NodeParams(TypedDict, total=False):
     """Names of the files of the image that count for the cache; inherited, all by default."""
     skip: bool
     """Do not run the node; the pipeline continues as if it were done."""
+    run_if: Any
+    """A condition on earlier results, ``check.result == "changed"``; if false, it is skipped."""
     suppress_errors: bool
     """End the node done even if a child failed."""
     snapshot_on_error: Optional[bool]

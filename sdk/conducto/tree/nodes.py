@@ -61,6 +61,8 @@ class Node(NodeBase):
             port=5432)}``, with those of the nodes above; ``{"db": None}`` removes one.
         requires_docker: The command may use the engine's socket; inherited.
         skip: Do not run the node; the pipeline continues as if it were done.
+        run_if: A condition on the results of earlier nodes, such as ``check.result == "changed"``.
+            If it does not hold when the node's turn has come, the node is skipped.
         suppress_errors: The node ends done even if a child failed.
         snapshot_on_error: Keep the container files of a failed Exec, for ``conducto debug
             --snapshot``; inherited.

@@ -41,6 +41,7 @@ INHERITED_DEFAULTS = {
 SETTABLE = [
     "env",
     "skip",
+    "run_if",
     "cpu",
     "gpu",
     "mem",

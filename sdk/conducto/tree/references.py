@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from conducto.tree.conditions import Comparable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, List, Tuple, Union
@@ -33,8 +35,10 @@ else:
             return cls
 
 
-class ResultReference(_Typed[R_co]):
+class ResultReference(Comparable, _Typed[R_co]):
     """The result of a node, or those of a map, known when the node that uses it starts.
+
+    Compared with a value, it is a condition for ``run_if``.
 
     Attributes:
         source: The node, or its path from the root of the tree.
@@ -59,7 +63,7 @@ class ResultReference(_Typed[R_co]):
             "to the function of a later node, as in co.Exec(function, node.result)"
         )
 
-    __bool__ = __iter__ = __len__ = __getitem__ = __int__ = __float__ = __add__ = _unknown
+    __bool__ = __iter__ = __len__ = __int__ = __float__ = __add__ = _unknown
 
 
 def to_references(values: Any) -> List[ResultReference]:

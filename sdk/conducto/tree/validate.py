@@ -20,6 +20,7 @@ from conducto.tree.structure import find_image
 from conducto.wire import fields, limits, paths
 from conducto.wire.approvals import check_approval, check_outside_contexts
 from conducto.wire.caching import check_code
+from conducto.wire.conditions import to_condition
 from conducto.wire.secret_names import check_names
 
 TYPE_CHECKING = False
@@ -119,6 +120,10 @@ def _node_problems(node: NodeBase) -> Iterator[DefinitionError]:
         yield from _raised(node, fields.check_command, node.command)
 
 
+def _check_condition(condition: Any) -> None:
+    to_condition(condition.to_wire())
+
+
 _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("cpu", lambda value: fields.check_amount("cpu", value)),
     ("mem", lambda value: fields.check_amount("mem", value)),
@@ -138,6 +143,7 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("_docker_run_args", fields.check_docker_run_args),
     ("secrets", check_names),
     ("code", check_code),
+    ("run_if", _check_condition),
     ("doc", lambda value: fields.check_text("doc", value)),
     ("title", lambda value: fields.check_text("title", value)),
     ("name", lambda value: fields.check_text("name", value)),
@@ -240,7 +246,7 @@ def _with_count(error: DefinitionError, others: int) -> DefinitionError:
 
 def _result_problems(root: NodeBase) -> Iterator[DefinitionError]:
     """Yield an error for each result that may not exist when its user starts."""
-    users = [node for node in root.stream() if node._kind == "Exec" and node._references]
+    users = [node for node in root.stream() if _sources(node)]
     if not users:
         return
     from conducto.wire.result_order import MAX_RESULTS, Facts, problem
@@ -263,22 +269,32 @@ def _result_problems(root: NodeBase) -> Iterator[DefinitionError]:
                 node._kind == "Exec"
                 and node.approval is not None
                 and not node.approval.get("fields"),
+                node._run_if is not None,
             )
         )
 
     for node in users:
-        if len(node.results) > MAX_RESULTS:
-            yield _error(node, f"uses {len(node.results)} results; the maximum is {MAX_RESULTS}")
-        for reference in node._references:
-            source = reference.source
+        sources = _sources(node)
+        paths_of_sources = tuple(dict.fromkeys(map(str, sources)))
+        if len(paths_of_sources) > MAX_RESULTS:
+            number = len(paths_of_sources)
+            yield _error(node, f"uses {number} results; the maximum is {MAX_RESULTS}")
+        for source in sources:
             if isinstance(source, NodeBase) and source.root is not root:
                 yield _error(node, f"uses the result of {source} of another tree")
-        for path in node.results:
+        for path in paths_of_sources:
             if path not in nodes and is_inside_node():  # of the pipeline around a Lazy's tree
                 continue
             reason = problem(str(node), path, facts_of)
             if reason is not None:
                 yield _error(node, reason)
+
+
+def _sources(node: NodeBase) -> List[Any]:
+    """Return the nodes, or their paths, whose results a node or its condition uses."""
+    used = node._references if node._kind == "Exec" else ()
+    compared = [] if node._run_if is None else node._run_if.sources()
+    return [*(reference.source for reference in used), *compared]
 
 
 def _prints_tree(node: NodeBase) -> bool:

@@ -168,6 +168,8 @@ def _policies_of(node: NodeBase) -> Record:
         record["limits"] = [limit.to_wire() for limit in node._limits]
     if node._retry is not None:
         record["retry"] = node._retry.to_wire()
+    if node._run_if is not None:
+        record["run_if"] = node._run_if.to_wire()
     if node.map_options is not None:
         record["map"] = node.map_options.to_wire()
     if node._services is not None:
@@ -253,6 +255,7 @@ def _tables(root: NodeBase) -> Tuple[List[Record], List[Edge]]:
 
 _ATTRIBUTES = [
     "skip",
+    "run_if",
     "cpu",
     "gpu",
     "mem",

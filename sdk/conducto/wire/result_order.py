@@ -32,6 +32,7 @@ class Facts(NamedTuple):
         prints_tree: It is the ``Generate`` of a Lazy.
         map: The options of a map, whose result is the list of those of its items.
         only_asks: It is an approval without a form.
+        run_if: It runs only if a condition holds.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Facts(NamedTuple):
     prints_tree: bool = False
     map: Optional[MapOptions] = None
     only_asks: bool = False
+    run_if: bool = False
 
 
 def problem(user: str, source: str, facts_of: Callable[[str], Optional[Facts]]) -> Optional[str]:
@@ -101,6 +103,11 @@ def _skip_problem(
         facts = facts_of(path)
         if facts is not None and facts.skip:
             return f"{uses}which does not run: {path} has skip=True"
+        if facts is not None and facts.run_if:
+            return (
+                f"{uses}which may be skipped: {path} has run_if; put both into one group, and give "
+                "run_if to the group"
+            )
         if facts is not None and facts.suppress_errors:
             return f"{uses}which may have failed before: {path} has suppress_errors=True"
         path = path.rpartition("/")[0] or "/"

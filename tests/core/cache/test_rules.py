@@ -81,6 +81,7 @@ CHANGED: dict[str, Any] = {
     "retry_lost": 2,
     "limits": co.Limit("db", 1),
     "skip": True,
+    "run_if": ["==", "/other", [], 1],
     "suppress_errors": True,
     "snapshot_on_error": True,
     "doc": "about",

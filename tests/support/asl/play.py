@@ -18,7 +18,7 @@ from conducto_core.run.rules.machine import settled
 from conducto_core.tree.model import Pipeline
 from conducto_core.tree.rules.resolve import resolve_generated
 from support.asl.cloud import Cloud
-from support.asl.random_trees import ask, random_cause, random_tree, tolerate, wait
+from support.asl.random_trees import ask, decide, random_cause, random_tree, tolerate, wait
 from support.trees import Driver, form, pipeline
 
 if TYPE_CHECKING:
@@ -75,8 +75,10 @@ class Game:
             nodes = self._generated(str(node.spec.lazy_target))
             self.local.send(ev.TreeGenerated(path, nodes))
             self.cloud.generate(path, nodes)
-        self.local.finish(path, cause, mem=2.0)
-        self.cloud.finish(path, cause, mem=2.0)
+        result = b'"a"' if Random(len(self.moves)).random() < 0.5 else b'"b"'
+        known = None if cause else self.local.tree.known_of(path, lambda: result)
+        self.local.finish(path, cause, mem=2.0, known=known)
+        self.cloud.finish(path, cause, mem=2.0, known=known)
         self.compare()
 
     def _generated(self, target: str) -> dict[str, Any]:
@@ -84,6 +86,7 @@ class Game:
         here = Pipeline(specs, self.local.pipeline.images)
         tree = random_tree(self.rng, leaves=4, plain=True, lazies=self.rng.random() < 0.3)
         tolerate(tree, Random(len(self.moves)))
+        decide(tree, Random(len(self.moves)))
         return resolve_generated(form(tree), target, here).nodes
 
     def run_out(self, cause: Callable[[Random], Cause | None] = random_cause) -> None:
@@ -161,6 +164,7 @@ def new_game(
         ask(written, Random(seed))
         wait(written, Random(seed))
         tolerate(written, Random(seed))
+        decide(written, Random(seed))
     tree = pipeline(written)
     maximum = MAX_SIZE if rng.random() < 0.5 else rng.choice(SMALL)
     return Game(Driver(tree, armed=False), cloud(tree, engine, maximum), rng, seconds)

@@ -54,6 +54,30 @@ def ask(node: dict[str, Any], rng: Random) -> None:
         ask(child, rng)
 
 
+def decide(node: dict[str, Any], rng: Random) -> None:
+    """Let some children of Serials depend on the result of an earlier command, in place.
+
+    The children of ``node`` must be those of the root.
+    """
+    _decide_below(node, "", rng)
+
+
+def _decide_below(node: dict[str, Any], path: str, rng: Random) -> None:
+    children = [] if _is_lazy(node) else node.get("children", ())
+    sources: list[str] = []
+    for name, child in children:
+        below = f"{path}/{name}"
+        if sources and rng.random() < 0.8:
+            child["run_if"] = [rng.choice(["==", "!="]), rng.choice(sources), [], "a"]
+        elif _has_result(child) and node["type"] == "Serial" and node.get("stop_on_error", True):
+            sources.append(below)
+        _decide_below(child, below, rng)
+
+
+def _has_result(node: dict[str, Any]) -> bool:
+    return "command" in node and not (node.get("skip") or node.get("suppress_errors"))
+
+
 def wait(node: dict[str, Any], rng: Random) -> None:
     """Let some nodes retry failures after a delay, in place."""
     if rng.random() < 0.2:

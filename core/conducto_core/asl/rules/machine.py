@@ -273,12 +273,17 @@ class CloudMachine:
         self._respond_held()
         return self._enter()
 
-    def finish_done(self, paths: Iterable[str], now: float) -> StepResult:
-        """End queued Execs as done, whose outcomes are in the cache; the rest is planned once."""
+    def finish_done(self, done: Mapping[str, dict[str, Any] | None], now: float) -> StepResult:
+        """End queued Execs as done, whose outcomes are in the cache; the rest is planned once.
+
+        Args:
+            done: ``{path: known}``, as in `conducto_core.run.model.events.AttemptFinished`.
+            now: The time.
+        """
         outdated = False
-        for path in paths:
+        for path, known in done.items():
             number = self.tree.nodes[path].attempt
-            event = ev.AttemptFinished(path, number, None, exit_code=0, time=now)
+            event = ev.AttemptFinished(path, number, None, exit_code=0, time=now, known=known)
             outdated |= self._apply(event, path)
         if outdated:
             self._replan()

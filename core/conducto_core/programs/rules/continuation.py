@@ -4,11 +4,13 @@ An Exec is kept if it is done, its fingerprint is equal, and nothing before it i
 Serial changed. Nodes are compared by path.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from conducto.errors import DefinitionError
+from conducto.wire.conditions import terms_of
 from conducto.wire.result_order import PAYLOAD
 from conducto_core.programs.model import Fate, NodePlan, PlanRecord
 from conducto_core.programs.rules.fingerprints import (
@@ -22,7 +24,7 @@ from conducto_core.programs.rules.fingerprints import (
 )
 from conducto_core.run.model.records import AttemptRecord, NodeState
 from conducto_core.run.model.states import NodeType, State
-from conducto_core.run.rules.tree_state import LiveNode, TreeState
+from conducto_core.run.rules.tree_state import LiveExec, LiveNode, TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline, child_path, is_within
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.tree.rules.resolve import Form, resolve, resolve_generated
@@ -215,7 +217,9 @@ def continued_tree(
         tried: ``{path: number of the newest attempt}``.
     """
     states = [
-        old.state_of(old.nodes[spec.path]).model_copy(update={"skipped": carried_skip(old, spec)})
+        old.state_of(old.nodes[spec.path]).model_copy(
+            update={"skipped": carried_skip(old, spec), "condition": None}
+        )
         if spec.path in kept
         else NodeState(path=spec.path, skipped=carried_skip(old, spec))
         for spec in pipeline.nodes.values()
@@ -235,7 +239,9 @@ def carried_skip(old: TreeState, spec: NodeSpec) -> bool:
     A user's skip or unskip outlasts the old tree, unless the script changes ``skip``.
     """
     node = old.nodes.get(spec.path)
-    return spec.skip if node is None or node.spec.skip != spec.skip else node.skipped
+    if node is None or node.spec.skip != spec.skip or node.condition is not None:
+        return spec.skip
+    return node.skipped
 
 
 def _shared_containers(new: Mapping[str, NodeSpec], made: ContinuationPlan) -> dict[str, str]:
@@ -294,6 +300,10 @@ class _Planner:
         self._files = files
         self._skipped = _skips(old, new)
         self._decisions: dict[str, NodeDecision] = {}
+        conditions = (each.run_if for each in new.values() if each.run_if is not None)
+        self._compared: dict[str, set[str]] = {}
+        for part in (term.part for each in conditions for term in terms_of(each)):
+            self._compared.setdefault(part.path, set()).add(json.dumps(part.keys))
 
     def plan(self, forced: Mapping[str, str]) -> ContinuationPlan:
         self._forced = forced
@@ -390,6 +400,8 @@ class _Planner:
         if not _done(node):
             back = node.is_skipped() and not self._skipped[spec.path]
             return "no longer skipped" if back else None
+        if not self._is_known(spec, node):
+            return "a condition compares its result"
         if node.warning and not spec.suppress_errors:
             return "it failed, and suppress_errors was removed"
         if spec.lazy_target is not None and self._new[spec.lazy_target].awaits_tree:
@@ -398,6 +410,13 @@ class _Planner:
             (one for one in spec.results if one != PAYLOAD and not self._is_kept(one)), None
         )
         return None if lost is None else f"uses the result of {lost}, which runs"
+
+    def _is_known(self, spec: NodeSpec, node: LiveNode) -> bool:
+        """Return whether the old tree knows all that conditions of the new one compare."""
+        parts = self._compared.get(spec.path)
+        if parts is None or not isinstance(node, LiveExec):
+            return True
+        return node.known is not None and node.known.keys() >= parts
 
     def _is_kept(self, path: str) -> bool:
         """Return whether an Exec, or a map with all of its items, is kept."""

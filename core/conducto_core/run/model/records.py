@@ -263,7 +263,9 @@ class NodeState(Record):
             the stop.
         retry_at: When a failed attempt is retried, in seconds since the epoch; the node is pending.
         fresh: A user reset it after it had run, so the cache does not apply until it is done.
-        known: Of an approval that is done: the values of its form.
+        known: Of an approval that is done: the values of its form. Of a command that is done, and
+            whose result a condition compares: the compared parts (`conducto.wire.conditions`).
+        condition: ``false``: ``run_if`` skipped it. ``ignored``: a user unskipped it after that.
     """
 
     path: str
@@ -282,6 +284,7 @@ class NodeState(Record):
     retry_at: float | None = None
     fresh: bool = False
     known: dict[str, Any] | None = None
+    condition: Literal["false", "ignored"] | None = None
 
 
 class ApprovalDecision(Record):

@@ -122,6 +122,8 @@ class NodeView(Record):
 
     Attributes:
         approval: Of an Exec that waits for a person and runs no command.
+        run_if: Its condition, as text.
+        skip_reason: Why its condition skipped it.
         modified: Names of the parameters that were changed on it after the launch.
         reuse: Its use of containers, if not the default: ``context`` for a group whose Execs run in
             one container of its own, one after another, and for each of them; ``fresh`` for an Exec
@@ -152,6 +154,8 @@ class NodeView(Record):
     warning: bool = False
     command: str | None = None
     approval: ApprovalView | None = None
+    run_if: str | None = None
+    skip_reason: str | None = None
     doc: str | None = None
     file: str | None = None
     line: int | None = None

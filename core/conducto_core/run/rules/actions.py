@@ -26,7 +26,7 @@ from conducto_core.run.rules.tree_state import (
     LiveNode,
     TreeState,
     execs_below,
-    ready_below,
+    turns_below,
 )
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 from conducto_core.tree.rules.resolve import ENV_PREFIX
@@ -142,7 +142,7 @@ def preview(tree: TreeState, action: Action, paths: Iterable[str]) -> ControlRes
 def why_idle(tree: TreeState, pipeline_id: str) -> str | None:
     """Return why a run would start nothing, with a remedy; None if something starts or runs."""
     root = tree.root
-    if any(tree.in_flight(root)) or any(ready_below(tree, root)):
+    if any(tree.in_flight(root)) or any(turns_below(tree, root)):
         return None
     if not execs_below(root):
         return "nothing to run: the tree has no Exec"

@@ -49,7 +49,7 @@ from conducto_core.run.rules.tree_state import (
     Notice,
     TreeState,
     has_its_turn,
-    ready_below,
+    turns_below,
 )
 from conducto_core.tree.model import NodeSpec
 from conducto_core.workers.rules.spot import MAX_INTERRUPTIONS
@@ -154,8 +154,12 @@ class _Step:
 
     def _start_below(self, top: LiveNode) -> None:
         if self.tree.armed:
-            for node in list(ready_below(self.tree, top)):
-                self._enqueue(node)
+            for node, runs in list(turns_below(self.tree, top)):
+                if runs and isinstance(node, LiveExec):
+                    self._enqueue(node)
+                else:
+                    self._skip(node)
+                    node.condition = "false"
 
     def _target_of(self, node: LiveNode) -> LiveNode | None:
         target = node.spec.lazy_target
@@ -247,7 +251,8 @@ class _Step:
                 self.tree.set_retry(node, event.time + decision.delay)
             return
         node.fresh = node.fresh and state is not State.DONE
-        node.known = event.known if state is State.DONE else None
+        node.known = event.known
+        self._decide_again(node)
         suppressed = node.spec.suppress_errors or excused
         shown, warning = suppress(state, suppress_errors=suppressed)
         if decision.kind is FailureDecision.SKIP:
@@ -293,6 +298,15 @@ class _Step:
         elif again:
             node.lost_starts += 1
         return again, _about_loss(retried, maximum, started=started, again=again)
+
+    def _decide_again(self, source: LiveExec) -> None:
+        """Forget the decisions of conditions that compare the result of a node."""
+        for node in self.tree.conditions.get(source.path, ()):
+            if node.condition is not None and self.tree.nodes.get(node.path) is node:
+                if node.condition == "false":
+                    self.tree.set_skipped(node, False)
+                node.condition = None
+                self.tree.remembered.append(node)
 
     def _to_pending(self, node: LiveExec) -> None:
         self.tree.set_exec(node, State.PENDING)
@@ -386,6 +400,7 @@ class _Step:
                     self.tree.refresh(node)
             elif isinstance(node, LiveExec):
                 node.mem = node.known = None
+                self._decide_again(node)
                 node.fresh = node.attempt > int(node.state is State.QUEUED)
                 self.tree.set_retry(node, None)
                 if node.state is not State.QUEUED:
@@ -438,8 +453,13 @@ class _Step:
     def _skip(self, node: LiveNode) -> None:
         self._hold_back(node)
         self.tree.set_skipped(node, True)
+        if node.condition is not None:
+            node.condition = None
+            self.tree.remembered.append(node)
 
     def _unskip(self, node: LiveNode) -> None:
+        if node.condition == "false":
+            node.condition = "ignored"
         self.tree.set_skipped(node, False)
         self.tree.notices.append((Notice.TURN, node))
 

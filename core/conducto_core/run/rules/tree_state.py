@@ -3,12 +3,23 @@
 `TreeState` knows the states of nodes; `conducto_core.run.rules.machine` decides the next steps.
 """
 
+import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum, auto
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from conducto.wire.conditions import (
+    Condition,
+    Part,
+    compared,
+    holds,
+    member,
+    sources_of,
+    terms_of,
+)
+from conducto.wire.result_order import PAYLOAD
 from conducto_core.run.model.records import Counts, NodeState
 from conducto_core.run.model.states import FAILED, Cause, NodeType, State, StopReason
 from conducto_core.run.rules.outcomes import (
@@ -55,6 +66,7 @@ class LiveNode:
     __slots__ = (
         "attempt",
         "cause",
+        "condition",
         "expired",
         "interruptions",
         "lost",
@@ -78,6 +90,7 @@ class LiveNode:
         self.cause: Cause | None = None
         self.warning = False
         self.expired = False
+        self.condition: Literal["false", "ignored"] | None = None
         self.attempt = 0
         self.tries = 0
         self.lost = 0
@@ -270,6 +283,8 @@ class TreeState:
         first_retry: No retry is due before this time; infinite without one.
         retries_ended: Number of waits for a retry that have ended.
         max_mem: Maximum GB that a retry requests; None for no limit.
+        conditions: ``{path: nodes whose run_if compares its result}``.
+        payload: That of the event that launched the pipeline.
         past: ``{path: attempts made}`` of discarded nodes, so that a node with the same path
             continues their numbers.
     """
@@ -285,6 +300,8 @@ class TreeState:
         self.touched: dict[LiveGroup, State] = {}
         self.remembered: list[LiveNode] = []
         self.past: dict[str, int] = {}
+        self.conditions: dict[str, list[LiveNode]] = {}
+        self.payload = pipeline.payload
         self.retrying: dict[str, LiveExec] = {}
         self.first_retry = inf
         self.retries_ended = 0
@@ -400,7 +417,37 @@ class TreeState:
             retry_at=node.retry_at if isinstance(node, LiveExec) else None,
             fresh=isinstance(node, LiveExec) and node.fresh,
             known=node.known if isinstance(node, LiveExec) else None,
+            condition=node.condition,
         )
+
+    def holds(self, condition: Condition) -> bool:
+        """Return whether a condition holds; a node that is not done has no result."""
+        return holds(condition, self.compared)
+
+    def compared(self, part: Part) -> Any:
+        """Return the value that a condition compares, or None."""
+        if part.path == PAYLOAD:
+            return member(self.payload, part.keys)
+        node = self.nodes.get(part.path)
+        if not isinstance(node, LiveExec) or node.known is None or node.state is not State.DONE:
+            return None
+        if node.spec.approval is not None:
+            return member(node.known, part.keys)
+        return node.known.get(json.dumps(part.keys))
+
+    def known_of(self, path: str, result: Callable[[], bytes]) -> dict[str, Any] | None:
+        """Return the parts of a result that conditions compare; None if they compare none.
+
+        Args:
+            path: The command.
+            result: Reads its result, as JSON; empty for none.
+        """
+        users = [each.spec.run_if for each in self.conditions.get(path, ())]
+        parts = [t.part for each in users if each is not None for t in terms_of(each)]
+        if not parts:
+            return None
+        value = json.loads(result() or b"null")
+        return compared(value, [part for part in parts if part.path == path])
 
     def set_retry(self, node: LiveExec, due: float | None) -> None:
         """Let a pending Exec wait until ``due`` for its next attempt; None ends the wait."""
@@ -591,9 +638,13 @@ class TreeState:
                 above.children.append(node)
             node.attempt = self.past.get(path, 0)
             self.nodes[path] = node
+            if spec.run_if is not None:
+                for source in sources_of(spec.run_if):
+                    self.conditions.setdefault(source, []).append(node)
 
     def _forget(self, node: LiveNode) -> None:
         del self.nodes[node.path]
+        self.conditions.pop(node.path, None)  # only nodes of the same generated tree compare it
         self.retrying.pop(node.path, None)
         self.past[node.path] = node.attempt
 
@@ -602,7 +653,7 @@ class TreeState:
         if node is None:  # from a tree that was generated and discarded since
             self.past[state.path] = state.attempt
             return
-        node.skipped = state.skipped
+        node.skipped, node.condition = state.skipped, state.condition
         node.attempt = state.attempt
         node.tries = state.tries
         node.lost, node.lost_starts = state.lost, state.lost_starts
@@ -639,16 +690,30 @@ def ready_below(tree: TreeState, top: LiveNode) -> Iterator[LiveExec]:
 
     It ignores whether the pipeline is armed. It yields nothing if ``top`` itself may not start yet.
     """
+    for node, runs in turns_below(tree, top):
+        if runs and isinstance(node, LiveExec):
+            yield node
+
+
+def turns_below(tree: TreeState, top: LiveNode) -> Iterator[tuple[LiveNode, bool]]:
+    """Yield the nodes that `ready_below` yields, and those that their condition skips now.
+
+    The flag is whether the node runs.
+    """
     if not has_its_turn(tree, top):
         return
     stack = [top]
     while stack:
         node = stack.pop()
-        if isinstance(node, LiveGroup):
-            if _open(node):
-                stack.extend(node.children[i] for i in reversed(node.tally.next_to_run()))
-        elif isinstance(node, LiveExec) and _may_start(tree, node):
-            yield node
+        if not _open(node) if isinstance(node, LiveGroup) else not _may_start(tree, node):
+            continue
+        condition = None if node.condition == "ignored" else node.spec.run_if
+        if condition is not None and not tree.holds(condition):
+            yield node, False
+        elif isinstance(node, LiveGroup):
+            stack.extend(node.children[i] for i in reversed(node.tally.next_to_run()))
+        else:
+            yield node, True
 
 
 def _open(group: LiveGroup) -> bool:
@@ -667,9 +732,14 @@ def has_its_turn(tree: TreeState, node: LiveNode) -> bool:
     return True
 
 
-def _may_start(tree: TreeState, node: LiveExec) -> bool:
+def _may_start(tree: TreeState, node: LiveNode) -> bool:
     """Return whether an Exec may start; a Lazy waits for the Execs of its last tree."""
-    if node.state is not State.PENDING or node.skipped or node.retry_at is not None:
+    if (
+        not isinstance(node, LiveExec)
+        or node.state is not State.PENDING
+        or node.skipped
+        or node.retry_at is not None
+    ):
         return False
     target = tree.nodes.get(node.spec.lazy_target) if node.spec.lazy_target is not None else None
     return not (isinstance(target, LiveGroup) and target.discarding)

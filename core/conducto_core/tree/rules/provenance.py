@@ -8,6 +8,7 @@ chain of a node: the node, its parent, and so on up to the root.
 from collections.abc import Callable, Iterable, Sequence
 
 from conducto.wire import fields
+from conducto.wire.conditions import text_of
 from conducto_core.images.rules import base_image
 from conducto_core.run.model.labels import duration
 from conducto_core.run.model.responses import CallbackView, Parameter, Variable
@@ -51,6 +52,8 @@ def parameters(  # noqa: C901, PLR0912  a condition for each parameter that is s
     if node.budget_kills:
         found.append(_own(node, "budget_action", "kill", "finish"))
     found.append(_own(node, "skip", node.skip, False))
+    if node.run_if is not None:
+        found.append(_own(node, "run_if", text_of(node.run_if), None))
     found.append(_own(node, "suppress_errors", node.suppress_errors, False))
     if node.secrets is not None:
         found.append(_held(chain, "secrets", lambda spec: spec.secrets, None))

@@ -12,6 +12,7 @@ from typing import Any, Final
 from conducto.errors import DefinitionError, raise_found
 from conducto.wire import approvals, fields, limits, named_limits
 from conducto.wire.caching import check_code, to_cache
+from conducto.wire.conditions import Condition, to_condition
 from conducto.wire.maps import GIVEN, MapOptions, to_options
 from conducto.wire.retries import Retry, to_retry
 from conducto.wire.secret_names import check_names
@@ -408,6 +409,7 @@ class _Resolver:
             secrets=secrets,
             cache=cache,
             code=code,
+            run_if=_run_if(written),
         )
         if is_exec:
             if cache is not None:
@@ -595,6 +597,11 @@ def _approval(written: Form, kind: NodeType) -> Approval | None:
     if written.get("command"):
         raise ValueError("an approval runs no command; remove the command, or the approval")
     return Approval(*approvals.check_approval(value))
+
+
+def _run_if(written: Form) -> Condition | None:
+    value = written.get("run_if")
+    return None if value is None else to_condition(value)
 
 
 def _env(written: Form, above: Mapping[str, str]) -> Mapping[str, str]:

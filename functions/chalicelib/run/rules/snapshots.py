@@ -129,6 +129,8 @@ def snapshot_of(live: CloudPipeline) -> Snapshot:
 
 
 def _was_touched(node: LiveNode) -> bool:
+    if node.condition is not None:
+        return True
     if isinstance(node, LiveGroup):  # its state is computed from its children
         return bool(node.expired or node.tries or node.attempt or node.skipped != node.spec.skip)
     started = node.state is not State.PENDING or node.attempt or node.tries

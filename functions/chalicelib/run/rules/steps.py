@@ -151,7 +151,7 @@ class PipelineSteps(PipelineBudgets):
                 del self.candidates[miss.path]
                 self._note_cache(miss.path, miss.reason)
                 self._admit(self.tree.nodes[miss.path])
-        done = []
+        done: dict[str, dict[str, Any] | None] = {}
         for hit in decided.hits:
             path, number = hit.attempt.path, hit.attempt.number
             if self.candidates.get(path) == number:
@@ -159,7 +159,7 @@ class PipelineSteps(PipelineBudgets):
                 self.in_flight[path] = hit.attempt
                 outputs, size = hit.outputs, hit.output_bytes
                 self._ends[path] = AttemptEnd(0, output_bytes=size, outputs=outputs)
-                done.append(path)
+                done[path] = hit.known
         if done:
             self.fruitless = 0
             self._follow(self.cloud_machine.finish_done(done, self.now))

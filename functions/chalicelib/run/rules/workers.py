@@ -132,6 +132,7 @@ class PipelineWorkers(PipelineSteps):
             seconds=report.seconds,
             message=report.message,
             excused=report.excused,
+            known=report.known,
         )
         if worker.leaves or self._gives_up(worker):
             self._stop(worker)

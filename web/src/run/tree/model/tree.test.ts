@@ -87,6 +87,8 @@ function view(path: string, more: Partial<NodeView> = {}): NodeView {
     warning: false,
     command: "true",
     approval: null,
+    run_if: null,
+    skip_reason: null,
     doc: null,
     file: null,
     line: null,
