@@ -37,6 +37,7 @@ from chalicelib.workers.port import Shells, WorkerFleet
 from conducto_core.asl.rules.naming import Site
 from conducto_core.asl.rules.partition import MAX_SIZE, Size
 from conducto_core.billing.rules import Remedies
+from conducto_core.machines.model import MachineClass
 from conducto_core.notifications.model import NotificationRule
 from conducto_core.people.model import Trust
 from conducto_core.schedules.port import Schedules
@@ -81,6 +82,7 @@ class Dependencies:
         warm: Workers that stay for the next run of their pipeline.
         remote_debug: Whether debug shells may open on workers.
         arm: Whether workers may run on ARM.
+        machine_classes: Machine classes of the installation.
         services: Environment variables of commands for non-default service addresses.
     """
 
@@ -137,6 +139,7 @@ class Dependencies:
     warm: WarmPool = field(default_factory=WarmPool)
     remote_debug: bool = True
     arm: bool = True
+    machine_classes: Mapping[str, MachineClass] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

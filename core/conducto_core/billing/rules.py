@@ -369,6 +369,8 @@ def use_of(attempt: AttemptRecord) -> Use:
     seconds = max(0.0, attempt.ended - attempt.started)
     cpu = _CPU if attempt.cpu is None else attempt.cpu
     mem = _MEM if attempt.mem is None else attempt.mem
+    if attempt.hour is not None:
+        return Use(1, seconds, seconds * cpu, seconds / 3600 * attempt.hour)
     size = size_for(attempt.path, cpu, mem)
     return Use(1, seconds, seconds * size.cpu, dollars_of(size, seconds))
 

@@ -46,6 +46,7 @@ SETTABLE = [
     "mem",
     "arch",
     "spot",
+    "machine",
     "requires_docker",
     "services",
     "suppress_errors",

@@ -339,7 +339,7 @@ def test_unavailable_cloud_features_are_rejected(
     )
 
     assert main(["plan", str(script)]) == 2
-    assert "gpu=1 is not available in the cloud" in capsys.readouterr().err
+    assert "gpu=1: Fargate has no GPUs" in capsys.readouterr().err
 
 
 def test_price_of_a_launch_names_the_budget(script: Path) -> None:
