@@ -214,7 +214,10 @@ def launch_price(root: NodeBase, program: str | None, made: Made | None) -> str 
         price = None if rates is None else price_range(pipeline, runs, workers, rates)
     except DefinitionError:
         return None
-    return price_line(cost, pipeline.root.budget, price)
+    budget = pipeline.root.budget
+    if budget is None and account is not None:
+        budget = account.budget
+    return price_line(cost, budget, price)
 
 
 def program_plan(root: NodeBase, program: str | None, made: Made | None = None) -> ProgramPlan:

@@ -28,7 +28,7 @@ from conducto_core.run.rules import waits
 from conducto_core.services.rules import cloud_problems
 from conducto_core.tree.model import NamedLimit, NodeSpec
 from conducto_core.workers.rules import pools as capacity
-from conducto_core.workers.rules.fargate import largest_mem
+from conducto_core.workers.rules.fargate import LARGEST, largest_mem
 
 #: Seconds of waiting that one point of priority is worth.
 AGE = 60.0
@@ -371,7 +371,9 @@ def _check_exec_in(node: NodeSpec, plan: BillingPlan) -> None:
     check_exec(node)
     place, path = node.placement, node.path
     beside = " with its services" if place.services else ""
-    if place.total_cpu > plan.max_cpu:
+    # A plan without a lower maximum than Fargate's allows any machine of a class.
+    is_free = place.machine is not None and plan.max_cpu >= LARGEST.cpu
+    if place.total_cpu > plan.max_cpu and not is_free:
         raise invalid(
             path,
             f"cpu={place.total_cpu:g}{beside} is more than the plan {plan.name!r} allows for one "

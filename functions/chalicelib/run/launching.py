@@ -192,10 +192,11 @@ class CloudLaunches(CloudCaller):
             raise RefusedError(f"engine={request.engine!r} runs locally only; leave it out")
         request = with_machines(self._cloud, request)
         pipeline = resolve(request.tree)
-        if pipeline.root.budget is None and self._me.budget is not None:
-            tree = with_default(request.tree, self._me.budget)
-            request, pipeline = request.model_copy(update={"tree": tree}), resolve(tree)
         plan = self._cloud.orgs.plan(self._me.org)
+        defaults = self._me.budget, plan.pipeline_budget
+        tree = with_default(request.tree, *defaults) if pipeline.root.budget is None else None
+        if tree is not None and tree is not request.tree:
+            request, pipeline = request.model_copy(update={"tree": tree}), resolve(tree)
         validate_nodes(pipeline.nodes, plan)
         copied = None
         if launched is None:

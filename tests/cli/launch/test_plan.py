@@ -92,7 +92,7 @@ def test_an_estimate_for_programs(script: Path, capsys: pytest.CaptureFixture[st
     assert all(document[part] > 0 for part in parts)
     assert document["workers"] == 3
     assert document["execs"] == sum(pool["execs"] for pool in document["pools"])
-    assert set(document["pools"][0]["size"]) == {"cpu", "mem", "arch"}
+    assert set(document["pools"][0]["size"]) == {"cpu", "mem", "arch", "gpu", "machine", "hour"}
 
 
 def test_a_script_has_the_flag_as_well(script: Path) -> None:

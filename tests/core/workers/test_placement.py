@@ -1,4 +1,4 @@
-"""The placement ladder: which rung a worker takes, and what follows each failure of AWS."""
+"""The placement ladder: the rung of each worker, and the result of each failure of AWS."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_no_failure_leaves_a_pool_waiting_without_a_reason_and_an_end(
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.permutations(sorted(OF_RUNG), 2)))
-def test_next_rung_is_tried_at_once_whatever_the_first_one_reports(
+def test_next_rung_is_tried_at_once_after_each_kind_of_refusal(
     first: StartFailure, second: StartFailure
 ) -> None:
     rungs = (SPOT, ON_DEMAND)

@@ -1,8 +1,8 @@
-"""The placement ladder: how a worker gets a machine, and what follows when AWS has none. No I/O.
+"""The placement ladder: the ways to get a machine for a worker, in their order. No I/O.
 
 A pool has one or two rungs, Spot and on demand, in an order. A rung that refuses is closed for 1,
 2, 5, then 10 minutes; meanwhile the next worker takes the first rung that is open. If all are
-closed, the pool waits for the one that opens first, and after a maximum time it gives up. There is
+closed, the pool waits for the first rung to open, and after a maximum time it gives up. There is
 no fallback of AWS's own: a capacity provider strategy with both rungs fails as a whole. Zones are
 not rungs: AWS places a worker in any zone of the installation that has room.
 """
