@@ -39,6 +39,7 @@ INHERITANCE = {
     "snapshot_on_error": _NEAREST,
     "arch": _NEAREST,
     "spot": _NEAREST,
+    "machine": _NEAREST,
     "stop_on_error": _HERE,
     "suppress_errors": _HERE,
     "tags": _HERE,

@@ -42,6 +42,7 @@ class Installation:
             scope,
             f"{title}-compute",
             settings,
+            self.network,
             self.data,
             description="Conducto: cluster, registry and image builds",
         )

@@ -20,6 +20,8 @@ from conducto_core.installation.rules import (
     opens_shells,
     runs_arm,
 )
+from conducto_core.machines.model import MachineClass
+from conducto_core.machines.rules import read_machines
 from conducto_core.people.task_roles import TaskRole, read_task_roles
 from conducto_core.workers.model import MAX_WARM_MINUTES, MAX_WARM_WORKERS, WARM_MINUTES
 
@@ -105,6 +107,8 @@ class Settings:
         agent_build: ``codebuild`` or ``docker``: what builds the image of the workers' agent; None:
             see `conducto_core.installation.rules.builds_agent`.
         arm: Whether workers may run on ARM; None: see `conducto_core.installation.rules.runs_arm`.
+        machines: Machine classes, ``CLASS=TYPE,TYPE:OPTION,OPTION; ...``
+            (`conducto_core.machines.rules`); None: Fargate only.
         soci: Whether CodeBuild adds SOCI indexes to the images of pipelines.
         log_days: Retention of the logs of functions and workers, in days.
         tracing: Whether X-Ray is enabled.
@@ -146,6 +150,7 @@ class Settings:
     function_room: int = 0
     agent_build: str | None = None
     arm: bool | None = None
+    machines: str | None = None
     soci: bool = False
     log_days: int = 30
     tracing: bool = False
@@ -184,6 +189,10 @@ class Settings:
         given = (self.pull_through or "").split(",")
         pairs = (one.partition("=") for one in given if one)
         return tuple((host, secret or None) for host, _, secret in pairs)
+
+    @property
+    def machine_classes(self) -> tuple[MachineClass, ...]:
+        return tuple(read_machines(self.machines or "").values())
 
     @property
     def named_roles(self) -> tuple[TaskRole, ...]:
@@ -262,6 +271,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         function_room=_number(lookup, "function_room", 0, 0, 1_000_000),
         agent_build=_text(lookup, "agent_build", _AGENT_BUILD, f"{CODEBUILD} or {DOCKER}"),
         arm=_chosen_flag(lookup, "arm"),
+        machines=_machines(lookup),
         soci=_flag(lookup, "soci"),
         log_days=_log_days(lookup),
         tracing=_flag(lookup, "tracing"),
@@ -280,13 +290,15 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
     )
     if found.identity_providers and found.identity is None:
         raise SettingsError("identity_providers requires identity=cognito")
-    size = len(found.task_roles or "") + sum(
-        _ADDRESS_SIZE + len(found.prefix) + 2 * len(host) for host, _ in found.caches
+    size = (
+        len(found.task_roles or "")
+        + len(found.machines or "")
+        + sum(_ADDRESS_SIZE + len(found.prefix) + 2 * len(host) for host, _ in found.caches)
     )
     if size > MAX_VARIABLES:
         raise SettingsError(
-            f"task_roles and pull_through need {size} characters in the environment of functions; "
-            f"at most {MAX_VARIABLES}: name fewer roles or registries"
+            f"task_roles, machines and pull_through need {size} characters in the environment of "
+            f"functions; at most {MAX_VARIABLES}: name fewer roles, classes or registries"
         )
     if len(json.dumps(as_context(found))) > MAX_STORED:
         raise SettingsError(f"the settings are longer than {MAX_STORED} characters, as JSON")
@@ -398,6 +410,15 @@ def _task_roles(lookup: Callable[[str], Any]) -> str | None:
         read_task_roles(text)
     except ValueError as error:
         raise SettingsError(f"task_roles: {error}") from error
+    return text or None
+
+
+def _machines(lookup: Callable[[str], Any]) -> str | None:
+    text = str(lookup("machines") or "").strip()
+    try:
+        read_machines(text)
+    except ValueError as error:
+        raise SettingsError(f"machines: {error}") from error
     return text or None
 
 

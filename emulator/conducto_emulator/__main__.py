@@ -14,7 +14,8 @@ from pathlib import Path
 from conducto_core.installation.names import Variables
 from conducto_emulator import resources
 from conducto_emulator.emulator import Emulator
-from conducto_emulator.faults.latency import Latency
+from conducto_emulator.faults.capacity import Scarcity
+from conducto_emulator.faults.latency import Dice, Latency
 from conducto_emulator.faults.strict import Strictness
 from conducto_emulator.gateway.gateway import LOOPBACK
 from conducto_emulator.gateway.identity import IdentityError, IdentityProvider
@@ -46,6 +47,8 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--identity", type=Path, help="directory of the identity provider")
     parser.add_argument("--billing", action="store_true", help="charge with a double of Stripe")
     parser.add_argument("--warm-workers", type=int, default=0, help="size of the warm pool")
+    parser.add_argument("--machines", default="", help="machine classes, as for a deployment")
+    parser.add_argument("--scarce", type=float, default=0.0, help="part of tasks without capacity")
     parser.add_argument("--seed", type=int, help="seed of random effects; random by default")
     arguments = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -59,7 +62,7 @@ def main(words: Sequence[str]) -> int:
 
 def _options(arguments: argparse.Namespace) -> Options:
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
-    if arguments.strict or arguments.latency:
+    if arguments.strict or arguments.latency or arguments.scarce:
         logger.info("to repeat the random effects: --seed %s", seed)
     folder: Path | None = arguments.identity
     ports = Ports(arguments.folder / PORTS, (shared_address(), LOOPBACK))
@@ -69,9 +72,13 @@ def _options(arguments: argparse.Namespace) -> Options:
         aws_port=ports.choose("aws"),
         base=arguments.base,
         strict=Strictness(seed) if arguments.strict else None,
+        scarcity=Scarcity(Dice(seed), arguments.scarce) if arguments.scarce else None,
         latency=Latency(seed) if arguments.latency else None,
         billing=(lambda: EmulatedBilling(ports.choose("stripe"))) if arguments.billing else None,
-        variables={Variables.WARM_WORKERS: str(arguments.warm_workers)},
+        variables={
+            Variables.WARM_WORKERS: str(arguments.warm_workers),
+            Variables.MACHINES: arguments.machines,
+        },
         identity=None
         if folder is None
         else lambda page: IdentityProvider(page, folder, ports.choose("identity")),

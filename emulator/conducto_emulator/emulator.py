@@ -13,7 +13,9 @@ from conducto_core.installation.names import (
     FUNCTION_SECONDS,
     Variables,
     function_name,
+    provider_name,
 )
+from conducto_core.machines.rules import read_machines
 from conducto_emulator import resources
 from conducto_emulator.faults.latency import FARGATE_VCPUS, LAMBDA_CONCURRENCY, LAMBDA_RETRY_MINUTES
 from conducto_emulator.gateway.access import Keys, new_key
@@ -96,6 +98,13 @@ class Emulator:
         self.board = TaskBoard(self.containers, self._task_changed, start_delay)
         if options.strict is not None:
             self.board.max_vcpus = FARGATE_VCPUS.value
+        self.board.scarcity = options.scarcity
+        declared = read_machines(options.variables.get(Variables.MACHINES, ""))
+        self.board.providers = frozenset(
+            provider_name(resources.STAGE, each.name, rung)
+            for each in declared.values()
+            for rung in each.rungs
+        )
         self._sessions = EcsExec(self.url, self.containers.container_of)
         self.builds: builds.BuildService
         self.package: PackagedApp | None = None

@@ -23,6 +23,7 @@ from conducto_core.installation.names import (
     role_name,
     table_name,
 )
+from conducto_emulator.faults.capacity import Scarcity
 from conducto_emulator.faults.latency import Latency
 from conducto_emulator.faults.strict import Strictness
 from conducto_emulator.gateway.access import Key
@@ -185,6 +186,7 @@ class Options:
         poll: Seconds that a poll without a task stays open; AWS: 60.
         stop: Maximum seconds that tasks have to stop before they are removed with the emulator.
         strict: AWS's limits and random failures; None enforces only sizes.
+        scarcity: Random lack of capacity; None: there is enough.
         latency: AWS's latencies; None for those of this machine.
         identity: Returns the identity provider for the origin of the web app; None: people sign in
             with tokens.
@@ -202,6 +204,7 @@ class Options:
     poll: float = 1.0
     stop: float = 20.0
     strict: Strictness | None = None
+    scarcity: Scarcity | None = None
     latency: Latency | None = None
     identity: Callable[[str], IdentityProvider] | None = None
     billing: Callable[[], EmulatedBilling] | None = None

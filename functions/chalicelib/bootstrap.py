@@ -65,6 +65,7 @@ from conducto_core.billing.rules import FREE, FULL, Remedies
 from conducto_core.command import json_logs
 from conducto_core.images.references import read_caches
 from conducto_core.installation.names import Variables, event_rule_prefix
+from conducto_core.machines.rules import read_machines
 from conducto_core.notifications.channels import GITHUB_URL, Settings, send_mail
 from conducto_core.people.model import InvitationLink, NewInvitation, Role
 from conducto_core.people.rules import permissions_of
@@ -320,6 +321,7 @@ class App:
             warm=self._warm_pool(),
             remote_debug=bool(self._environment.get(Variables.DEBUG_ROLE)),
             arm=bool(self._environment.get(Variables.ARM_AGENT_IMAGE)),
+            machine_classes=read_machines(self._environment.get(Variables.MACHINES) or ""),
             services=self._services(),
             clock=self._clock,
         )
@@ -438,6 +440,7 @@ class App:
             security_group=self._read(Variables.SECURITY_GROUP),
             public_ip=self._environment.get(Variables.PUBLIC_IP) != "off",
             sts=sts_endpoint(self.site.region, self.site.partition, self._environment),
+            stage=self.site.stage,
         )
         definitions = TaskDefinitions(self.clients, files, roles, self.site.prefix)
         return Ecs(self.clients, definitions, place, lambda: self.addresses.api, self._tags)

@@ -24,6 +24,7 @@ from chalicelib.workers.port import WorkerFleet
 from conducto_core.asl.rules.naming import Site
 from conducto_core.asl.rules.partition import MAX_SIZE, Size
 from conducto_core.billing.rules import Remedies
+from conducto_core.machines.model import MachineClass
 from conducto_core.schedules.port import Schedules
 from conducto_core.workers.model import Credentials, WarmPool
 
@@ -64,6 +65,7 @@ class Dependencies(Records):
         warm: Workers that stay for the next run of their pipeline.
         remote_debug: Whether debug shells may open on workers.
         arm: Whether workers may run on ARM.
+        machine_classes: Machine classes of the installation.
         services: Environment variables of commands for non-default service addresses.
     """
 
@@ -102,6 +104,7 @@ class Dependencies(Records):
     warm: WarmPool = field(default_factory=WarmPool)
     remote_debug: bool = True
     arm: bool = True
+    machine_classes: Mapping[str, MachineClass] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

@@ -255,6 +255,7 @@ class ApiStack(Stack):
             Variables.WEB_APP: deployment.web_app_name(settings.stage),
             Variables.SECRET_PREFIX: deployment.secret_prefix(settings.stage),
             Variables.SPOT_SHARE: str(settings.spot_share),
+            **({Variables.MACHINES: settings.machines} if settings.machines else {}),
             Variables.BILLING: "on" if settings.billing else "off",
             Variables.HOOK_FUNCTION: deployment.function_name(settings.stage, "hook_event"),
             Variables.BACKGROUND_FUNCTION: deployment.function_name(

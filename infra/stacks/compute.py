@@ -1,6 +1,7 @@
 """The cluster, the registry, CodeBuild, and their roles."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_codebuild as codebuild
@@ -11,10 +12,12 @@ from constructs import Construct
 
 from conducto_core.installation import names as deployment
 from conducto_core.installation.rules import WITHOUT_BUILDS
+from conducto_core.machines.model import MachineClass, Rung
 from infra.aws.pull_through import IMPORT, add_caches
 from infra.settings import Settings, allow_tracing, log_group
 from infra.stacks.agent import AgentImage
 from infra.stacks.data import DataStack
+from infra.stacks.network import NetworkStack
 
 #: Permissions for pulling images from a repository, and for pushing them.
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -43,7 +46,13 @@ class ComputeStack(Stack):
     """
 
     def __init__(
-        self, scope: Construct, name: str, settings: Settings, data: DataStack, **options: object
+        self,
+        scope: Construct,
+        name: str,
+        settings: Settings,
+        network: NetworkStack,
+        data: DataStack,
+        **options: object,
     ) -> None:
         super().__init__(scope, name, **options)  # type: ignore[arg-type]
         self._settings = settings
@@ -82,8 +91,81 @@ class ComputeStack(Stack):
         self._push_role()
         self._poll_role()
         self._machine_role()
+        if settings.machines:
+            self._machine_providers(network)
         self.project = f"{settings.prefix}-images"
         self.builder = None if settings.region in WITHOUT_BUILDS else self._builder()
+
+    def _machine_providers(self, network: NetworkStack) -> None:
+        """Create a capacity provider for each machine class and way to buy machines.
+
+        A provider belongs to the cluster that it names: unlike those of Fargate, it is not listed
+        there. AWS does not change the way to buy of a provider, so it is in the name.
+        """
+        infrastructure = self._infrastructure_role()
+        profile = self._instance_profile()
+        for machine in self._settings.machine_classes:
+            for rung in machine.rungs:
+                name = deployment.provider_name(self._settings.stage, machine.name, rung)
+                launch = ecs.CfnCapacityProvider.InstanceLaunchTemplateProperty(
+                    ec2_instance_profile_arn=profile.attr_arn,
+                    capacity_option_type="SPOT" if rung is Rung.SPOT else "ON_DEMAND",
+                    network_configuration=(
+                        ecs.CfnCapacityProvider.ManagedInstancesNetworkConfigurationProperty(
+                            subnets=[each.subnet_id for each in network.subnets],
+                            security_groups=[network.workers.security_group_id],
+                        )
+                    ),
+                    instance_requirements=_requirements(machine),
+                )
+                provider = ecs.CfnCapacityProvider(
+                    self,
+                    f"Machines{machine.name.replace('-', 'X')}{rung.name.title()}",
+                    name=name,
+                    cluster_name=self.cluster.ref,
+                    managed_instances_provider=(
+                        ecs.CfnCapacityProvider.ManagedInstancesProviderProperty(
+                            infrastructure_role_arn=infrastructure.role_arn,
+                            instance_launch_template=launch,
+                            propagate_tags="CAPACITY_PROVIDER",
+                        )
+                    ),
+                )
+                provider.node.add_dependency(infrastructure.node.find_child("DefaultPolicy"))
+
+    def _infrastructure_role(self) -> iam.Role:
+        """Create the role with which ECS starts and stops the machines of classes."""
+        role = self._role("infrastructure", "ecs.amazonaws.com", "starts machines of classes")
+        role.add_managed_policy(
+            iam.ManagedPolicy.from_aws_managed_policy_name(
+                "AmazonECSInfrastructureRolePolicyForManagedInstances"
+            )
+        )
+        # AWS's policy allows this for another name only.
+        pass_role = iam.PolicyStatement(
+            sid="PassInstanceRole",
+            actions=["iam:PassRole"],
+            resources=[self.role_arn("instance")],
+            conditions={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        )
+        role.add_to_policy(pass_role)
+        return role
+
+    def _instance_profile(self) -> iam.CfnInstanceProfile:
+        """Create the profile of machines: their agent of ECS registers them in the cluster."""
+        role = iam.Role(
+            self,
+            "InstanceRole",
+            role_name=self._role_name("instance"),
+            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+            description="Conducto: registers a machine of a class in the cluster",
+            managed_policies=[
+                iam.ManagedPolicy.from_aws_managed_policy_name(
+                    "AmazonECSInstanceRolePolicyForManagedInstances"
+                )
+            ],
+        )
+        return iam.CfnInstanceProfile(self, "InstanceProfile", roles=[role.role_name])
 
     def role_arn(self, name: deployment.RoleName) -> str:
         """Return the ARN of a role of this stack.
@@ -299,3 +381,28 @@ class ComputeStack(Stack):
 
     def _states(self, kind: str, name: str) -> str:
         return f"arn:{self.partition}:states:{self.region}:{self.account}:{kind}:{name}"
+
+
+def _requirements(
+    machine: MachineClass,
+) -> ecs.CfnCapacityProvider.InstanceRequirementsRequestProperty:
+    """Return the instance types of a class; AWS requires ranges of vCPUs and memory, too."""
+    provider = ecs.CfnCapacityProvider
+    gpus = [each.gpu for each in machine.types]
+    accelerators: dict[str, Any] = {}
+    if any(gpus):
+        accelerators = {
+            "accelerator_types": ["gpu"],
+            "accelerator_manufacturers": ["nvidia"],
+            "accelerator_count": provider.AcceleratorCountRequestProperty(
+                min=min(gpus), max=max(gpus)
+            ),
+        }
+    cpus = [each.cpu for each in machine.types]
+    mebibytes = [round(each.mem * 1024) for each in machine.types]
+    return provider.InstanceRequirementsRequestProperty(
+        allowed_instance_types=[each.name for each in machine.types],
+        v_cpu_count=provider.VCpuCountRangeRequestProperty(min=min(cpus), max=max(cpus)),
+        memory_mib=provider.MemoryMiBRequestProperty(min=min(mebibytes), max=max(mebibytes)),
+        **accelerators,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,7 @@ from chalicelib.workers.port import TaskEnd, TaskStatus, WorkerFleet, WorkerTask
 from conducto.errors import DefinitionError
 from conducto_core.command.task_layout import ENTER, user_entry
 from conducto_core.installation.names import made_prefix
+from conducto_core.machines.rules import read_machines
 from conducto_core.people.task_roles import TaskRole
 from conducto_core.workers.rules.start_failures import StartFailure, failure_of
 from support.cloud.aws import CLUSTER, REGION, TABLE, aws, file_system, role, subnet_and_group
@@ -65,7 +67,7 @@ def ecs(clients: Clients) -> Ecs:
     return Ecs(
         clients,
         TaskDefinitions(clients, files, roles, PREFIX),
-        Place(CLUSTER, (subnet,), group),
+        Place(CLUSTER, (subnet,), group, stage="dev"),
         lambda: "https://api.invalid/api",
         Tags("test"),
     )
@@ -668,3 +670,39 @@ def test_a_worker_on_arm_has_its_platform_and_its_agent(
 
     assert found.get("runtimePlatform") == platform
     assert {each["name"]: each["image"] for each in found["containerDefinitions"]}["agent"] == agent
+
+
+GPU_CLASS = read_machines("gpu=g6.xlarge:spot,ondemand")["gpu"]
+
+
+@pytest.mark.parametrize(
+    ("spot", "provider"),
+    [(False, "conducto-dev_gpu_ondemand"), (True, "conducto-dev_gpu_spot")],
+)
+def test_a_worker_of_a_machine_class_has_its_provider_gpus_and_size(
+    ecs: Ecs, clients: Clients, spot: bool, provider: str
+) -> None:
+    task = replace(TASK, machine=GPU_CLASS, gpu=1, spot=spot)
+    sent: list[dict[str, Any]] = []
+    api = clients.get("ecs")
+    events = api.meta.events
+    events.register(
+        "before-parameter-build.ecs.RunTask", lambda params, **_: sent.append(dict(params))
+    )
+    # moto runs tasks on Fargate, or on instances that were registered.
+    response = SimpleNamespace(status_code=200), {"tasks": [{"taskArn": "t"}], "failures": []}
+    events.register("before-call.ecs.RunTask", lambda **_: response)
+
+    ecs.start(task)
+
+    (order,) = sent
+    assert order["capacityProviderStrategy"] == [{"capacityProvider": provider, "weight": 1}]
+    assert "assignPublicIp" not in order["networkConfiguration"]["awsvpcConfiguration"]
+    found = api.describe_task_definition(taskDefinition=order["taskDefinition"])["taskDefinition"]
+    assert found["requiresCompatibilities"] == ["MANAGED_INSTANCES"]
+    assert found["cpu"] == "4096"
+    assert int(found["memory"]) == round(16 * 0.9 * 1024)
+    containers = {each["name"]: each for each in found["containerDefinitions"]}
+    gpus = [{"type": "GPU", "value": "1"}]
+    assert containers["user"]["resourceRequirements"] == gpus
+    assert not containers["agent"].get("resourceRequirements")

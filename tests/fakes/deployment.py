@@ -18,6 +18,7 @@ class FakeAccount:
         region: None: no region is configured.
         refusals: ``{method: error it raises}``.
         cpus: Fargate quota in vCPUs, on demand and Spot.
+        ec2_cpus: ``{code: vCPUs}`` of EC2's quotas; others are as those of Fargate.
         builds: Quota of concurrent image builds.
         network_zones: Zones of the subnets of the network stack.
         dns_off: DNS attributes that networks lack.
@@ -42,6 +43,7 @@ class FakeAccount:
     def __init__(self, *, region: str | None = "eu-west-1", quota: float = 64.0) -> None:
         self.region = region
         self.cpus = quota
+        self.ec2_cpus: dict[str, float] = {}
         self.functions = 1000
         self.builds = 10.0
         self.network_zones: list[str] = []
@@ -68,9 +70,8 @@ class FakeAccount:
         return AwsCaller("123456789012", "arn:aws:iam::123456789012:user/me")
 
     def quota(self, service: str, code: str) -> float:
-        del code
         self._refuse(f"{service} quota")
-        return self.builds if service == "codebuild" else self.cpus
+        return self.builds if service == "codebuild" else self.ec2_cpus.get(code, self.cpus)
 
     def function_room(self, functions: Collection[str]) -> int:
         del functions

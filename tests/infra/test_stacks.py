@@ -260,7 +260,7 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({**EXISTING, "vpc_subnets": "a,b"}, "'a' is not a subnet id"),
         ({"monthly_budget": "-3"}, "monthly_budget='-3'"),
         ({"zones": "3"}, "zones='3'"),
-        ({"pull_through": ",".join(f"r{n}.io" for n in range(15))}, "name fewer roles or"),
+        ({"pull_through": ",".join(f"r{n}.io" for n in range(15))}, "name fewer roles, classes or"),
         ({"identity_providers": "Google"}, "identity_providers requires identity=cognito"),
         ({"github_url": "https://g.example/" + "x" * 4096}, "longer than 4096 characters"),
         ({"zone": ""}, "zone is required without vpc_id"),
@@ -376,7 +376,7 @@ def test_environments_of_functions_are_below_the_limit_of_lambda() -> None:
         ),
     }
     assert from_mapping(long)
-    with pytest.raises(SettingsError, match="name fewer roles or registries"):
+    with pytest.raises(SettingsError, match="name fewer roles, classes or registries"):
         from_mapping(long | {"pull_through": f"{long['pull_through']},registry5.io"})
     functions = resources(settings_templates(long)["api"], "AWS::Serverless::Function")
     sizes = []

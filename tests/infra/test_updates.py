@@ -52,7 +52,7 @@ def _rows() -> Iterator[dict[str, Any]]:
 def test_each_setting_that_may_change_is_tried() -> None:
     tried = {name for change in CHANGES for name in change}
 
-    assert tried == set(SETTINGS) - set(FIXED_SETTINGS) - {"public_ip"}
+    assert tried == set(SETTINGS) - set(FIXED_SETTINGS) - {"public_ip", "machines"}
 
 
 def test_public_addresses_can_be_switched_on_and_off() -> None:
@@ -63,6 +63,14 @@ def test_public_addresses_can_be_switched_on_and_off() -> None:
         assert list(_broken_imports(before, after)) == []
         # A subnet has one mount target: one with another name cannot be made beside it.
         assert before["data"]["Resources"].keys() == after["data"]["Resources"].keys()
+
+
+def test_machine_classes_can_be_added_and_removed() -> None:
+    plain = {**EXISTING, "public_ip": False}
+    known = [settings_templates({**plain, **more}) for more in ({}, {"machines": "big=m7i.large"})]
+
+    for before, after in (known, known[::-1]):
+        assert list(_broken_imports(before, after)) == []
 
 
 @pytest.mark.timeout(900)

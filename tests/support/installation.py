@@ -37,7 +37,13 @@ ROLES = "arn:aws:iam::123456789012:role/"
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": ZONE,
     "two zones": {"zones": 2, "zone": "us-east-1b,us-east-1c", "stage": "prod", "spot_share": 5},
-    "existing network": {"stage": "ours", "public_ip": False, **EXISTING},
+    "existing network": {
+        "stage": "ours",
+        "public_ip": False,
+        "machines": "gpu=g6.xlarge,g5.xlarge:spot,ondemand; big-arm=r7g.16xlarge@3.5",
+        "arm": True,
+        **EXISTING,
+    },
     "everything set": {
         **ZONE,
         "stage": "full",

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 
 from conducto.version import install_command
 from conducto_cli.deploy.port import AccountError, AwsAccount, Machine
 from conducto_cli.text.text import printable
 from conducto_core.installation.names import STACKS, function_name, stack_name
 from conducto_core.installation.rules import RESERVED, WITHOUT_BUILDS, reserved_concurrency
+from conducto_core.machines.model import MachineClass, Rung
+from conducto_core.machines.rules import read_machines
 
 # ----------------------------------------------------------------------------------------
 # Results of checks, and how they are printed.
@@ -263,6 +266,44 @@ def spot_quota(account: AwsAccount) -> CheckResult:
         return CheckResult("spot quota", Status.OK, f"{cpus:g} Spot vCPUs at once")
     text = f"only {cpus:g} Spot vCPUs may run at once; Spot workers above that wait"
     return CheckResult("spot quota", Status.WARNING, text, _more("fargate", _SPOT_CODE, 64))
+
+
+#: ``{kind of instance type: {way to buy: code of the quota}}``, in vCPUs at once.
+_MACHINE_QUOTAS = {
+    "G and VT": {Rung.ON_DEMAND: "L-DB2E81BA", Rung.SPOT: "L-3819A6DF"},
+    "P": {Rung.ON_DEMAND: "L-417A185B", Rung.SPOT: "L-7212CCBC"},
+    "standard": {Rung.ON_DEMAND: "L-1216C47A", Rung.SPOT: "L-34B43A08"},
+}
+_QUOTA_KINDS = {"g": "G and VT", "p": "P"}
+
+
+def machine_quotas(account: AwsAccount, text: str) -> Iterator[CheckResult]:
+    """Yield whether the machines of each declared class can start, by the quotas of EC2."""
+    try:
+        classes = read_machines(text)
+    except ValueError as error:
+        yield CheckResult("machines", Status.FAILED, str(error), "correct -c machines")
+        return
+    for machine in classes.values():
+        for rung in machine.rungs:
+            name = f"machine {machine.name}"
+            yield guarded(name, partial(_machine_quota, account, name, machine, rung))
+
+
+def _machine_quota(
+    account: AwsAccount, name: str, machine: MachineClass, rung: Rung
+) -> CheckResult:
+    least = min(machine.types, key=lambda each: each.cpu)
+    kind = _QUOTA_KINDS.get(least.name[0], "standard")
+    code = _MACHINE_QUOTAS[kind][rung]
+    cpus = account.quota("ec2", code)
+    console = f"https://console.aws.amazon.com/servicequotas/home/services/ec2/quotas/{code}"
+    remedy = f"{_more('ec2', code, least.cpu * 4)}\nor: {console}"
+    text = f"{cpus:g} vCPUs of {kind} instances {rung.label} at once"
+    if cpus < least.cpu:
+        why = f"{text}, as in new accounts: no {least.name} ({least.cpu} vCPUs) could start"
+        return CheckResult(name, Status.FAILED, why, remedy)
+    return CheckResult(name, Status.OK, f"{text}, for {int(cpus // least.cpu)} {least.name}")
 
 
 def _stacks(account: AwsAccount, stage: str) -> CheckResult:

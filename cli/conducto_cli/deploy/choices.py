@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from conducto_cli.deploy.checks import CheckResult, Status, guarded, spot_quota
+from conducto_cli.deploy.checks import CheckResult, Status, guarded, machine_quotas, spot_quota
 from conducto_cli.deploy.port import AwsAccount, Subnet
 from conducto_core.installation.names import stack_name
 from conducto_core.installation.rules import limitations
@@ -38,6 +38,8 @@ def settings_findings(
         yield guarded("zone", lambda: _zone(account, settings))
     if settings.get("spot_share") not in (None, "", "0"):
         yield guarded("spot quota", lambda: spot_quota(account))
+    if settings.get("machines"):
+        yield from machine_quotas(account, settings["machines"])
     if settings.get("task_roles"):
         yield from _roles(account, settings["task_roles"])
 

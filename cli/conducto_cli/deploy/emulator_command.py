@@ -79,7 +79,22 @@ def add_arguments(parser: Parser) -> None:
         help="keep up to N idle workers of each organisation for reruns (default: 0)",
     )
     parser.add_argument(
-        "--seed", type=int, help="repeat the chance of --strict and --latency; its log names it"
+        "--machines",
+        type=_machines,
+        metavar="CLASSES",
+        help="machine classes, as for 'conducto deploy -c machines=' (they run on this machine)",
+    )
+    parser.add_argument(
+        "--scarce",
+        type=_share,
+        default=0.0,
+        metavar="PART",
+        help="let this part of the workers meet a lack of capacity, from 0 to 1 (default: 0)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help="repeat the chance of --strict, --latency and --scarce; its log names it",
     )
 
 
@@ -90,6 +105,26 @@ def _pool_size(text: str) -> int:
     if number > MAX_WARM_WORKERS:
         raise ArgumentTypeError(f"must be at most {MAX_WARM_WORKERS}, got {text}")
     return number
+
+
+def _machines(text: str) -> str:
+    from conducto_core.machines.rules import read_machines  # noqa: PLC0415
+
+    try:
+        read_machines(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+    return text
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ArgumentTypeError(f"must be a number from 0 to 1, got {text!r}")
+    return share
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -164,6 +199,8 @@ def _options(arguments: argparse.Namespace) -> list[list[str]]:
         "--latency": arguments.latency,
         "--identity": identity,
         "--warm-workers": arguments.warm_workers or None,
+        "--machines": arguments.machines or None,
+        "--scarce": arguments.scarce or None,
         "--seed": arguments.seed,
     }
     flags = [[f"--{name}"] for name in ("strict", "billing") if getattr(arguments, name)]

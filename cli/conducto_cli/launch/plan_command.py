@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from conducto_core.programs.model import ProgramPlan
     from conducto_core.tree.model import Pipeline
     from conducto_core.workers.model import WarmPool
+    from conducto_core.workers.rules.fargate import Size
 
 #: The function that made a tree, and its arguments.
 Made = tuple[str, dict[str, str]]
@@ -145,8 +146,8 @@ def print_plan(
         DefinitionError: the cloud, or the plan of the account, cannot run the tree.
         UsageError: the file cannot be read.
     """
-    pipeline = _resolved(root)
     account = _account()
+    pipeline = _resolved(root, account)
     workers = _allowed_workers(account) if workers is None else workers
     known = _agent_durations(program, made) if durations is None else _given(durations)
     found = _estimate(pipeline, known, account, workers, spot=spot)
@@ -160,13 +161,18 @@ def print_plan(
     return DONE
 
 
-def _resolved(root: NodeBase) -> Pipeline:
+def _resolved(root: NodeBase, account: WhoAmI | None) -> Pipeline:
+    """Return a tree with the machine classes of the account's installation, if there is one."""
     from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
     from conducto.tree.validate import validate  # noqa: PLC0415
+    from conducto_core.machines.rules import MACHINES_PART  # noqa: PLC0415
     from conducto_core.tree.rules.resolve import resolve  # noqa: PLC0415
 
     validate(root)
-    return resolve(to_launch_form(root))
+    form = to_launch_form(root)
+    if account is not None:
+        form = {**form, MACHINES_PART: dict(enumerate(account.machines))}
+    return resolve(form)
 
 
 def _estimate(
@@ -198,17 +204,20 @@ def launch_price(root: NodeBase, program: str | None, made: Made | None) -> str 
     from conducto_core.budgets.rules import price_line  # noqa: PLC0415
 
     try:
-        pipeline = _resolved(root)
+        account = _account()
+        pipeline = _resolved(root, account)
         if len(pipeline.nodes) > MAX_PRICED:
             return None
         runs = [run.seconds for run in _agent_durations(program, made).runs]
-        account = _account()
         workers, rates = _allowed_workers(account), _rates(account)
         cost = price_range(pipeline, runs, workers)
         price = None if rates is None else price_range(pipeline, runs, workers, rates)
     except DefinitionError:
         return None
-    return price_line(cost, pipeline.root.budget, price)
+    budget = pipeline.root.budget
+    if budget is None and account is not None:
+        budget = account.budget
+    return price_line(cost, budget, price)
 
 
 def program_plan(root: NodeBase, program: str | None, made: Made | None = None) -> ProgramPlan:
@@ -220,9 +229,9 @@ def program_plan(root: NodeBase, program: str | None, made: Made | None = None) 
     from conducto.errors import DefinitionError  # noqa: PLC0415
     from conducto_core.programs.model import ProgramPlan  # noqa: PLC0415
 
-    pipeline = _resolved(root)
-    commands = sum(1 for _ in pipeline.execs())
     account = _account()
+    pipeline = _resolved(root, account)
+    commands = sum(1 for _ in pipeline.execs())
     try:
         known, workers = _agent_durations(program, made), _allowed_workers(account)
         found = _estimate(pipeline, known, account, workers, spot=False)
@@ -384,6 +393,13 @@ def plan_lines(
 _KINDS = {"many": "shared", "context": "one for its group", "once": "one each"}
 
 
+def _size_text(size: Size) -> str:
+    gpus = f", {size.gpu} GPU" if size.gpu else ""
+    arch = ", ARM" if size.arch else ""
+    machine = f" ({size.machine})" if size.machine else ""
+    return f"{size.cpu:g} vCPU, {size.mem:.4g} GB{gpus}{arch}{machine}"
+
+
 def _cells(pool: PoolEstimate) -> tuple[str, ...]:
     from conducto_cli.app.output import dollars  # noqa: PLC0415
     from conducto_cli.text.text import printable  # noqa: PLC0415
@@ -392,7 +408,7 @@ def _cells(pool: PoolEstimate) -> tuple[str, ...]:
     return (
         printable(pool.image),
         _KINDS[pool.kind.value],
-        f"{pool.size.cpu:g} vCPU, {pool.size.mem:g} GB" + (", ARM" if pool.size.arch else ""),
+        _size_text(pool.size),
         str(pool.workers),
         f"{pool.execs:,}",
         duration(pool.seconds),

@@ -422,6 +422,9 @@ def _wait_for_attempt(client: Client, pipeline_id: str, path: str) -> dict[int, 
 
 def _tell_why_not_started(path: str, attempt: AttemptRecord) -> None:
     """Print on stderr why there is no output, if the command never started."""
-    if attempt.cause in {Cause.IMAGE, Cause.NO_WORKER} and attempt.message is not None:
+    if (
+        attempt.cause in {Cause.IMAGE, Cause.NO_CAPACITY, Cause.NO_WORKER}
+        and attempt.message is not None
+    ):
         text = f"{path}: attempt {attempt.number} did not start: {printable(attempt.message)}"
         print(f"conducto: {text}", file=sys.stderr)

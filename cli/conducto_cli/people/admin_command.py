@@ -91,9 +91,11 @@ def _invitation(arguments: argparse.Namespace) -> Record:
 
 
 def _set_plan(arguments: argparse.Namespace) -> Record:
+    from conducto_cli.target.account import checked
     from conducto_core.installation.model import SetPlan
 
-    return SetPlan(
+    return checked(
+        SetPlan,
         org=arguments.org,
         name=arguments.name,
         max_workers=arguments.max_workers,
@@ -101,6 +103,8 @@ def _set_plan(arguments: argparse.Namespace) -> Record:
         max_cpu=arguments.max_cpu,
         exec_minutes=arguments.exec_minutes,
         unlimited_minutes=arguments.unlimited_minutes,
+        pipeline_budget=arguments.pipeline_budget,
+        no_pipeline_budget=arguments.no_pipeline_budget,
     )
 
 
@@ -190,6 +194,8 @@ def _print_plan(plan: PlanInfo) -> None:
     print(f"  active pipelines   {plan.max_pipelines}")
     print(f"  vCPUs of a worker  {plan.max_cpu:g}")
     print(f"  minutes a month    {minutes}")
+    if plan.pipeline_budget is not None:
+        print(f"  default budget     ${plan.pipeline_budget:,.2f} a pipeline")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -219,6 +225,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     minutes = plan.add_mutually_exclusive_group()
     minutes.add_argument("--exec-minutes", type=float, help="minutes of workers a month")
     minutes.add_argument("--unlimited-minutes", action="store_true", help="any number of them")
+    budget = plan.add_mutually_exclusive_group()
+    budget.add_argument(
+        "--pipeline-budget",
+        type=float,
+        metavar="DOLLARS",
+        help="budget of each pipeline without one of its own, its schedule, trigger or token",
+    )
+    budget.add_argument("--no-pipeline-budget", action="store_true", help="no such budget")
     _kind(kinds, "plan", "show an organisation's plan")
 
 

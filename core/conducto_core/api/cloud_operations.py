@@ -97,6 +97,9 @@ class WhoAmI(Record):
         max_workers: Maximum number of workers of the plan.
         max_cpu: Maximum vCPUs of one worker of the plan.
         warm: Workers that stay for the next run of their pipeline; None: they leave at once.
+        budget: Default budget in dollars of pipelines that the token launches; None: none.
+        machines: Declarations of the installation's machine classes
+            (`conducto_core.machines.rules`).
         billing: Whether the installation has billing.
         vcpu_hour: What the organisation pays for a vCPU for an hour; None: nothing is billed.
         gb_hour: The same for a GB of memory.
@@ -110,6 +113,8 @@ class WhoAmI(Record):
     max_workers: int = 2
     max_cpu: float = 4.0
     warm: WarmPool | None = None
+    budget: float | None = None
+    machines: tuple[str, ...] = ()
     billing: bool = False
     vcpu_hour: float | None = None
     gb_hour: float | None = None

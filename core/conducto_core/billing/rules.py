@@ -37,6 +37,7 @@ class BillingPlan:
         max_pipelines: Active pipelines.
         max_cpu: vCPUs of one worker.
         exec_minutes: Worker minutes per month; None: unlimited.
+        pipeline_budget: Dollars of each pipeline that has no other budget; None: no budget.
     """
 
     name: str = "free"
@@ -44,6 +45,7 @@ class BillingPlan:
     max_pipelines: int = 5
     max_cpu: float = 4.0
     exec_minutes: float | None = 1000.0
+    pipeline_budget: float | None = None
 
 
 FREE = BillingPlan()
@@ -209,6 +211,7 @@ def larger(plan: BillingPlan, other: BillingPlan) -> BillingPlan:
         max_pipelines=max(plan.max_pipelines, other.max_pipelines),
         max_cpu=max(plan.max_cpu, other.max_cpu),
         exec_minutes=None if None in minutes else max(each or 0.0 for each in minutes),
+        pipeline_budget=plan.pipeline_budget,
     )
 
 
@@ -369,6 +372,8 @@ def use_of(attempt: AttemptRecord) -> Use:
     seconds = max(0.0, attempt.ended - attempt.started)
     cpu = _CPU if attempt.cpu is None else attempt.cpu
     mem = _MEM if attempt.mem is None else attempt.mem
+    if attempt.hour is not None:
+        return Use(1, seconds, seconds * cpu, seconds / 3600 * attempt.hour)
     size = size_for(attempt.path, cpu, mem)
     return Use(1, seconds, seconds * size.cpu, dollars_of(size, seconds))
 

@@ -61,6 +61,7 @@ DOES_NOT_COUNT: Final = frozenset(
         "cpu",
         "mem",
         "spot",
+        "machine",
         "max_time",
         "budget",
         "budget_action",

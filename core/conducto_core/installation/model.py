@@ -8,7 +8,7 @@ from pydantic import Field
 
 from conducto_core.installation.names import PERMISSIONS, PermissionName
 from conducto_core.people.model import Email, InvitationLink, Role
-from conducto_core.record import Name, Record
+from conducto_core.record import Dollars, Name, Record
 from conducto_core.run.model.requests import Problem
 
 
@@ -63,6 +63,8 @@ class SetPlan(Record):
     max_cpu: float | None = Field(default=None, gt=0)
     exec_minutes: float | None = Field(default=None, ge=0)
     unlimited_minutes: bool = False
+    pipeline_budget: Dollars | None = None
+    no_pipeline_budget: bool = False
 
 
 class ShowPlan(Record):
@@ -108,6 +110,7 @@ class PlanInfo(Record):
     max_cpu: float
     exec_minutes: float | None
     workers: int
+    pipeline_budget: float | None = None
 
 
 class AdminResponse(Record):

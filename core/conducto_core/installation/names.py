@@ -175,7 +175,9 @@ def driver_role_name(stage: str, region: str, function: str) -> str:
 
 
 #: Roles that the functions pass on or lend; other stacks use their ARNs without an export.
-RoleName = Literal["execution", "task", "debug", "push", "poll", "machine"]
+RoleName = Literal[
+    "execution", "task", "debug", "push", "poll", "machine", "instance", "infrastructure"
+]
 
 
 def role_name(stage: str, region: str, name: RoleName) -> str:
@@ -234,6 +236,7 @@ SETTINGS = (
     "identity",
     "identity_providers",
     "log_days",
+    "machines",
     "monthly_budget",
     "mount_policy",
     "public_ip",
@@ -283,6 +286,11 @@ def cluster_name(stage: str) -> str:
 
 #: Path of the web app's file with the settings of the identity provider, if there is one.
 IDENTITY_FILE = "/identity.json"
+
+
+def provider_name(stage: str, machine: str, rung: str) -> str:
+    """Return the name of the capacity provider of a machine class and a way to buy machines."""
+    return f"{NAME_PREFIX}{stage}_{machine}_{rung}"
 
 
 def settings_name(stage: str) -> str:
@@ -364,6 +372,8 @@ class Variables:
     SOCKET_ENDPOINT = "CONDUCTO_SOCKET_ENDPOINT"
     #: Number of workers in ten that may run on Spot.
     SPOT_SHARE = "CONDUCTO_SPOT_SHARE"
+    #: Declaration of machine classes (`conducto_core.machines.rules`); absent without any.
+    MACHINES = "CONDUCTO_MACHINES"
     #: The warm pool (`conducto_core.workers.model`); absent without one.
     WARM_WORKERS = "CONDUCTO_WARM_WORKERS"
     WARM_MINUTES = "CONDUCTO_WARM_MINUTES"

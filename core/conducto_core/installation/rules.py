@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from conducto.wire.fields import ARM
+from conducto_core.machines.rules import read_machines
+
 #: Regions in which CloudFormation has no ``AWS::Budgets::Budget``, by AWS's published schemas.
 WITHOUT_BUDGETS = frozenset(
     {
@@ -146,6 +149,7 @@ def limitations(region: str, stage: str, settings: Mapping[str, str]) -> Iterato
             "without -c arm",
             is_refused=True,
         )
+    yield from _machines(region, settings)
     if region in WITHOUT_BUDGETS and settings.get("monthly_budget") != "off":
         yield Limitation(
             "budget",
@@ -173,6 +177,48 @@ def limitations(region: str, stage: str, settings: Mapping[str, str]) -> Iterato
             f"rejects domains with the word {word!r}",
             "deploy another --stage, or without -c identity",
             is_refused=True,
+        )
+
+
+def _machines(region: str, settings: Mapping[str, str]) -> Iterator[Limitation]:
+    """Yield settings with which machine classes are impossible, or weaken the isolation."""
+    if not settings.get("machines"):
+        return
+    if settings.get("public_ip") != "false":
+        yield Limitation(
+            "machines",
+            "machines: tasks on Managed Instances have no public address, so that they reach "
+            "neither Conducto's API nor registries in a network without NAT",
+            "deploy into a network with private subnets and a NAT gateway: -c vpc_id= -c "
+            "vpc_subnets= -c vpc_zones= -c public_ip=false",
+            is_refused=True,
+        )
+    if settings.get("billing") == "true":
+        yield Limitation(
+            "machines",
+            "machines: organisations pay for vCPUs and memory, and the price of a class is not "
+            "known to plans",
+            "deploy without -c machines, or without -c billing",
+            is_refused=True,
+        )
+    try:
+        classes = read_machines(settings["machines"]).values()
+    except ValueError as error:
+        yield Limitation("machines", f"machines: {error}", "correct -c machines", is_refused=True)
+        return
+    if not runs_arm(region, settings) and any(each.arch == ARM for each in classes):
+        yield Limitation(
+            "machines",
+            "machines: a class has ARM processors, but the agent's image is not built for ARM",
+            "-c arm=true, or a class of other types",
+            is_refused=True,
+        )
+    if is_shared(settings) and any(each.may_be_shared for each in classes):
+        yield Limitation(
+            "isolation",
+            "machines: the largest type of a class holds two workers of the smallest: two "
+            "organisations can share a machine, and only their containers separate them",
+            "declare a class for each size",
         )
 
 

@@ -21,13 +21,14 @@ from conducto.errors import raise_found
 from conducto.wire import limits
 from conducto_core.billing.rules import BillingPlan
 from conducto_core.errors import check_each, invalid
+from conducto_core.machines.rules import machine_problems, worker_size
 from conducto_core.run.model.records import Wait
 from conducto_core.run.model.states import NodeType
 from conducto_core.run.rules import waits
 from conducto_core.services.rules import cloud_problems
 from conducto_core.tree.model import NamedLimit, NodeSpec
 from conducto_core.workers.rules import pools as capacity
-from conducto_core.workers.rules.fargate import largest_mem, size_for
+from conducto_core.workers.rules.fargate import LARGEST, largest_mem
 
 #: Seconds of waiting that one point of priority is worth.
 AGE = 60.0
@@ -370,13 +371,15 @@ def _check_exec_in(node: NodeSpec, plan: BillingPlan) -> None:
     check_exec(node)
     place, path = node.placement, node.path
     beside = " with its services" if place.services else ""
-    if place.total_cpu > plan.max_cpu:
+    # A plan without a lower maximum than Fargate's allows any machine of a class.
+    is_free = place.machine is not None and plan.max_cpu >= LARGEST.cpu
+    if place.total_cpu > plan.max_cpu and not is_free:
         raise invalid(
             path,
             f"cpu={place.total_cpu:g}{beside} is more than the plan {plan.name!r} allows for one "
             f"worker: {plan.max_cpu:g}; lower cpu, or choose a larger plan",
         )
-    if place.total_mem > largest_mem(plan.max_cpu):
+    if place.machine is None and place.total_mem > largest_mem(plan.max_cpu):
         raise invalid(
             path,
             f"mem={place.total_mem:g}{beside} is more than the plan {plan.name!r} allows for a "
@@ -433,14 +436,16 @@ def _missing(node: NodeSpec) -> Iterator[tuple[object, str]]:
     yield place.docker_run_args, f"docker_run_args is not available in the cloud; {text}"
     text = "workers have no Docker engine; build images with co.Image, or run the pipeline locally"
     yield place.requires_docker, f"requires_docker is not available in the cloud, {text}"
-    text = "Fargate has no GPUs; leave gpu out, or run the pipeline locally"
-    yield place.gpu, f"gpu={place.gpu} is not available in the cloud, {text}"
+    text = "name a machine class that has GPUs, e.g. machine='gpu', or run it locally"
+    yield place.gpu and place.machine is None, f"gpu={place.gpu}: Fargate has no GPUs; {text}"
+    for problem in () if place.machine is None else machine_problems(node):
+        yield True, problem
     for problem in cloud_problems(place.services):
         yield True, problem
 
 
 def _check_size(node: NodeSpec) -> None:
-    size_for(node.path, node.placement.total_cpu, node.placement.total_mem)
+    worker_size(node.path, node.placement)
 
 
 def _check_path(node: NodeSpec) -> None:

@@ -20,6 +20,7 @@ from conducto.wire.maps import MapOptions
 from conducto.wire.retries import Retry
 from conducto.wire.services import Service, size_of
 from conducto_core.images.model import ImageSpec
+from conducto_core.machines.model import MachineClass
 from conducto_core.programs.model import ProgramCall
 from conducto_core.run.model.states import NodeType
 
@@ -58,6 +59,7 @@ class Placement:
         mem: Memory in GB (2**30 bytes, as the engine counts it).
         arch: Architecture of the machine; "" by default: x86_64 in the cloud, locally the engine's.
         spot: Whether workers are Spot tasks.
+        machine: Class of machines in the cloud; None: Fargate.
         requires_docker: The engine's socket is mounted.
         services: Containers beside it, which start before it.
     """
@@ -71,6 +73,7 @@ class Placement:
     spot: SpotUse = SpotUse.SHARE
     arch: str = ""
     services: tuple[Service, ...] = ()
+    machine: MachineClass | None = None
 
     @property
     def total_cpu(self) -> float:
@@ -269,12 +272,14 @@ class Pipeline:
         images: ``{image name: image}``.
         call: The call of a program's function that made it, if known.
         payload: That of the event that launched it; None if no event did.
+        machines: Machine classes of the installation; None: not known, any name is accepted.
     """
 
     nodes: dict[str, NodeSpec]
     images: dict[str, ImageSpec]
     call: ProgramCall | None = None
     payload: Any = None
+    machines: Mapping[str, MachineClass] | None = None
 
     @property
     def root(self) -> NodeSpec:

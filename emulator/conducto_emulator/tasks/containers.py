@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -295,7 +296,9 @@ def _limits(task: Task, container: Mapping[str, Any]) -> dict[str, Any]:
         memory = int(mib) << 20
         limits |= {"mem_limit": memory, "memswap_limit": memory}
     if task.definition.get("cpu"):
-        limits["nano_cpus"] = int(task.definition["cpu"]) * 10**9 // _UNITS
+        # The engine refuses more CPUs than the machine has.
+        units = min(int(task.definition["cpu"]), (os.cpu_count() or 1) * _UNITS)
+        limits["nano_cpus"] = units * 10**9 // _UNITS
     return limits
 
 

@@ -97,6 +97,7 @@ def _definition(found: Any) -> dict[str, Any]:
         "taskDefinitionArn": found.arn,
         "containerDefinitions": found.container_definitions,
         "runtimePlatform": found.runtime_platform,
+        "requiresCompatibilities": found.requires_compatibilities,
         "volumes": found.volumes,
         "taskRoleArn": found.task_role_arn,
         "cpu": found.cpu,

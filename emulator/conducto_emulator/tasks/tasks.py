@@ -8,10 +8,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from conducto_emulator.faults.capacity import INTERRUPTED, Scarcity
+
 _STOPPED = "STOPPED"
 _TIMES = ("createdAt", "startedAt", "stoppedAt")
 #: Seconds between two checks whether a task is to be stopped.
 _TICK = 0.2
+#: Seconds after which ECS gives up a task for which it finds no machine.
+PROVISIONING_SECONDS = 1800.0
+_UNPLACED = "Timeout waiting for capacity"
+_INTERRUPTION = "SpotInterruption"
+_FARGATE, _MANAGED = "FARGATE", "MANAGED_INSTANCES"
 #: ECS CPU units per vCPU.
 _UNITS = 1024
 _NO_VCPUS = (
@@ -73,7 +80,7 @@ class Task:
             "group": self.parameters.get("group"),
             "cpu": self.definition.get("cpu"),
             "memory": self.definition.get("memory"),
-            "launchType": "FARGATE",
+            "capacityProviderName": provider_of(self.parameters),
             "overrides": self.parameters.get("overrides") or {},
             "createdAt": self.created,
             "startedAt": self.started,
@@ -131,11 +138,13 @@ class Knobs:
     Attributes:
         delay: Seconds until a task's containers start.
         refusal: Reason with which RunTask fails, for example ``Capacity is unavailable``.
+        hangs: Returns whether AWS finds no machine for a task.
         fails: Returns whether a task fails to start, after it has set why.
     """
 
     delay: float = 0.0
     refusal: str | None = None
+    hangs: Callable[[Task], bool] = lambda _task: False
     fails: Callable[[Task], bool] = lambda _task: False
 
 
@@ -149,6 +158,8 @@ class TaskBoard:
 
     Attributes:
         max_vcpus: Quota of the account; None for no limit.
+        scarcity: Random lack of capacity; None: there is enough.
+        providers: Capacity providers of machine classes.
     """
 
     def __init__(
@@ -159,6 +170,8 @@ class TaskBoard:
     ) -> None:
         self.knobs = Knobs()
         self.max_vcpus: float | None = None
+        self.scarcity: Scarcity | None = None
+        self.providers: frozenset[str] = frozenset()
         self._start_delay = start_delay
         self._containers = containers
         self._changed = changed
@@ -181,7 +194,7 @@ class TaskBoard:
             known = self._by_client_token.get(token) if token else None
             if known is not None:
                 return [known], []
-            refusal = self.knobs.refusal or self._over_quota(definition)
+            refusal = self._refusal(definition, parameters)
             if refusal is not None:
                 return [], [{"arn": arn_prefix, "reason": refusal}]
             task = Task(
@@ -197,6 +210,30 @@ class TaskBoard:
         self._threads.append(thread)
         thread.start()
         return [task], []
+
+    def _refusal(self, definition: Mapping[str, Any], parameters: Mapping[str, Any]) -> str | None:
+        """Return why a task does not start, or None."""
+        scarce = None if self.scarcity is None else self.scarcity.refusal()
+        wrong = self._unsuitable(definition, provider_of(parameters))
+        return wrong or self.knobs.refusal or self._over_quota(definition) or scarce
+
+    def _unsuitable(self, definition: Mapping[str, Any], provider: str) -> str | None:
+        """Return why a capacity provider cannot run a task, or None."""
+        kinds = definition.get("requiresCompatibilities") or [_FARGATE]
+        gpus = [each for each in definition["containerDefinitions"] if _has_gpus(each)]
+        if provider.startswith(_FARGATE):
+            return "ATTRIBUTE: Fargate has no GPUs" if gpus or kinds != [_FARGATE] else None
+        if provider not in self.providers:
+            return f"The specified capacity provider '{provider}' was not found."
+        return None if kinds == [_MANAGED] else f"ATTRIBUTE: {kinds} does not run on {provider}"
+
+    def interrupt(self, arn: str) -> None:
+        """Interrupt a Spot task."""
+        with self._wake:
+            task = self.find(arn)
+            if task is not None and task.wanted_stop is None:
+                task.wanted_stop, task.stop_code = INTERRUPTED, _INTERRUPTION
+                self._wake.notify_all()
 
     def _over_quota(self, definition: Mapping[str, Any]) -> str | None:
         """Return the reason why the account's quota does not allow a task, or None."""
@@ -243,6 +280,10 @@ class TaskBoard:
     def _live(self, task: Task) -> None:
         self._changed(task.event())
         try:
+            scarcity = self.scarcity
+            if self.knobs.hangs(task) or (scarcity is not None and scarcity.hangs()):
+                self._wait(PROVISIONING_SECONDS, task)
+                task.wanted_stop = task.wanted_stop or _UNPLACED
             self._wait(self.knobs.delay + self._start_delay(), task)
             self._run(task)
         except Exception as error:  # noqa: BLE001  (any error is a failed start)
@@ -258,7 +299,10 @@ class TaskBoard:
     def _run(self, task: Task) -> None:
         if task.wanted_stop is None:
             self._become(task, "PENDING")
-            if self.knobs.fails(task):
+            failure = None if self.scarcity is None else self.scarcity.failed_start()
+            if failure is not None:
+                task.stop_code, task.stopped_reason = "TaskFailedToStart", failure
+            if failure is not None or self.knobs.fails(task):
                 return
             self._start(task)
             self._follow(task)
@@ -272,17 +316,22 @@ class TaskBoard:
         self._become(task, "RUNNING")
 
     def _follow(self, task: Task) -> None:
-        """Wait until an essential container ends or a stop is requested."""
+        """Wait until an essential container ends, a stop is requested, or AWS interrupts it."""
+        spot = provider_of(task.parameters).lower().endswith("spot")
+        notice = self.scarcity.notice() if spot and self.scarcity is not None else None
+        end = None if notice is None else time.monotonic() + notice
         while task.wanted_stop is None:
             self._refresh(task)
             if any(each.essential and each.status == _STOPPED for each in task.containers):
                 return
             self._wait(_TICK, task)
+            if end is not None and time.monotonic() > end:
+                self.interrupt(task.arn)
 
     def _end(self, task: Task) -> None:
         """Stop the containers: TERM to all, KILL after their timeouts."""
         if task.wanted_stop is not None:
-            task.stop_code = "UserInitiated"
+            task.stop_code = task.stop_code or "UserInitiated"
             task.stopped_reason = task.wanted_stop
         else:
             task.stop_code = "EssentialContainerExited"
@@ -321,6 +370,16 @@ class TaskBoard:
         task.status = status
         task.version += 1
         self._changed(task.event())
+
+
+def provider_of(parameters: Mapping[str, Any]) -> str:
+    """Return the capacity provider of RunTask."""
+    strategy = parameters.get("capacityProviderStrategy") or [{"capacityProvider": _FARGATE}]
+    return str(strategy[0]["capacityProvider"])
+
+
+def _has_gpus(container: Mapping[str, Any]) -> bool:
+    return any(each["type"] == "GPU" for each in container.get("resourceRequirements") or ())
 
 
 def _text_of(time: float) -> str:

@@ -123,14 +123,20 @@ class Administration:
         return AdminResponse(plan=self._plan(request.org))
 
     def _set_plan(self, request: SetPlan) -> None:
-        fields = request.model_dump(exclude_none=True, exclude={"kind", "org", "unlimited_minutes"})
+        fields = request.model_dump(exclude_none=True, exclude=_SWITCHES)
         if request.unlimited_minutes:
             fields["exec_minutes"] = None
+        if request.no_pipeline_budget:
+            fields["pipeline_budget"] = None
         self._orgs.set_plan(request.org, replace(self._orgs.in_use(request.org).base, **fields))
 
     def _plan(self, org: str) -> PlanInfo:
         used = self._orgs.in_use(org)
         return PlanInfo(org=org, workers=used.workers, **asdict(used.plan))
+
+
+#: Fields of `SetPlan` that are not those of a plan.
+_SWITCHES = {"kind", "org", "unlimited_minutes", "no_pipeline_budget"}
 
 
 def _info(token: TokenRecord) -> TokenInfo:

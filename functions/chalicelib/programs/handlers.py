@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from chalicelib.api.caller import CloudCaller
 from chalicelib.billing.metering import check_usage
 from chalicelib.images.builds import known_sources
-from chalicelib.run.launching import CloudLaunches, check_sent
+from chalicelib.run.launching import CloudLaunches, check_sent, with_machines
 from chalicelib.run.model import ActionRequested, BuiltImage, Input, TreeReplaced
 from chalicelib.run.rules.launch_validation import used_images, validate_nodes
 from chalicelib.run.rules.pipeline import CloudPipeline
@@ -60,6 +60,8 @@ class CloudContinuations(CloudCaller):
 
     def _continue(self, given: str, request: ContinueRequest) -> ContinuePlan:
         id_ = self._owned(given)
+        launch = with_machines(self._cloud, request.launch)
+        request = request.model_copy(update={"launch": launch})
         if request.launch.run and not request.preview:
             check_usage(self._cloud, self._me.org)
         plans: list[Continuation] = []

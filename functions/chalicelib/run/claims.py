@@ -345,7 +345,7 @@ class GeneratedTrees:
             )
         definition = _form_of(packed)
         form = unpack_form(definition)
-        here = Pipeline(live.pipeline.nodes, live.pipeline.images)
+        here = Pipeline(live.pipeline.nodes, live.pipeline.images, machines=live.pipeline.machines)
         tree = resolve_generated(form, node.spec.lazy_target or "", here, live.edits)
         used = self._cloud.orgs.in_use(live.org)
         whole = live.nodes_with(node.spec.lazy_target or "", tree)

@@ -264,6 +264,8 @@ class DeferredExecutor:
             data=live.mounts_of(pool),
             arch=pool.arch,
             services=to_form(pool.services),
+            machine=pool.machine,
+            gpu=pool.gpu,
         )
 
     def _mark(self, work: _Work) -> None:

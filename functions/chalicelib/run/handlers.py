@@ -64,6 +64,8 @@ class CloudPipelines(
             max_workers=plan.max_workers,
             max_cpu=plan.max_cpu,
             warm=self._cloud.warm if self._cloud.warm.workers else None,
+            budget=plan.pipeline_budget if self._me.budget is None else self._me.budget,
+            machines=tuple(each.text for each in self._cloud.machine_classes.values()),
             billing=self._cloud.billing is not None,
             vcpu_hour=None if rates is None else rates.vcpu,
             gb_hour=None if rates is None else rates.gb,

@@ -27,6 +27,7 @@ from conducto_core.budgets.rules import with_default
 from conducto_core.children.rules import check_count
 from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.images.model import ImageSources, ImageSpec
+from conducto_core.machines.rules import MACHINES_PART, written
 from conducto_core.run import operations as run_operations
 from conducto_core.run import views
 from conducto_core.run.launching import TRIED_IDS, ids_for, is_of_launch, new_record
@@ -56,6 +57,12 @@ class Origin:
     foreign_change: ForeignChange | None
     images: Mapping[str, ImageSpec]
     sources: Mapping[str, ImageSources]
+
+
+def with_machines(cloud: Dependencies, request: LaunchRequest) -> LaunchRequest:
+    """Return a request whose tree has the machine classes of the installation."""
+    tree = {**request.tree, MACHINES_PART: written(cloud.machine_classes)}
+    return request.model_copy(update={"tree": tree})
 
 
 def check_sent(sources: Mapping[str, ImageSources]) -> None:
@@ -119,7 +126,7 @@ class CloudLaunches(CloudCaller):
         return await asyncio.to_thread(self._own_builds, request)
 
     def _own_builds(self, request: LaunchRequest) -> OwnBuilds:
-        pipeline = resolve(request.tree)
+        pipeline = resolve(with_machines(self._cloud, request).tree)
         plan = self._cloud.orgs.plan(self._me.org)
         validate_nodes(pipeline.nodes, plan)
         used = [pipeline.images[name] for name in used_images(pipeline)]
@@ -183,11 +190,13 @@ class CloudLaunches(CloudCaller):
             check_usage(self._cloud, self._me.org)
         if request.engine != "docker":
             raise RefusedError(f"engine={request.engine!r} runs locally only; leave it out")
+        request = with_machines(self._cloud, request)
         pipeline = resolve(request.tree)
-        if pipeline.root.budget is None and self._me.budget is not None:
-            tree = with_default(request.tree, self._me.budget)
-            request, pipeline = request.model_copy(update={"tree": tree}), resolve(tree)
         plan = self._cloud.orgs.plan(self._me.org)
+        defaults = self._me.budget, plan.pipeline_budget
+        tree = with_default(request.tree, *defaults) if pipeline.root.budget is None else None
+        if tree is not None and tree is not request.tree:
+            request, pipeline = request.model_copy(update={"tree": tree}), resolve(tree)
         validate_nodes(pipeline.nodes, plan)
         copied = None
         if launched is None:

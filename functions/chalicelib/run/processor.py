@@ -42,13 +42,14 @@ from chalicelib.secrets.injection import SecretCache, inject, inject_commands
 from chalicelib.workers.slots import Decide, Slots, needed_room
 from conducto_core.asl.rules.machine import CompleteTask, MachineCommand, StartExecution
 from conducto_core.errors import NotFoundError
+from conducto_core.machines.model import Rung
 from conducto_core.notifications.messages import masked
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.secrets.rules import changed
 from conducto_core.tree.model import Pipeline
 from conducto_core.workers.model import WarmPool
+from conducto_core.workers.rules.placement import is_in_share, place, rungs_of
 from conducto_core.workers.rules.pools import Room
-from conducto_core.workers.rules.spot import on_spot
 
 logger = logging.getLogger(__name__)
 
@@ -289,9 +290,11 @@ class CommandProcessor:
         return contents.model_copy(update=decided)
 
     def _launch_in(self, live: CloudPipeline, pool: str) -> WorkerLaunch:
-        worker, use, history = _new_id(), live.pools[pool].spot, live.starts_of(pool).spot
-        spot = on_spot(worker, use, self.cloud.spot_share, history, self.cloud.clock())
-        return WorkerLaunch(worker=worker, pool=pool, spot=spot)
+        worker, of = _new_id(), live.pools[pool]
+        in_share = is_in_share(worker, self.cloud.spot_share)
+        rungs = rungs_of(of.spot, of.machine, in_share=in_share)
+        rung = place(rungs, live.starts_of(pool).histories, self.cloud.clock())
+        return WorkerLaunch(worker=worker, pool=pool, spot=rung is Rung.SPOT)
 
     def _write(
         self, live: CloudPipeline, changes: PipelineChanges, written: JournalEntry, batch: Batch

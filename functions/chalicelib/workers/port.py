@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from conducto_core.debug.model import ShellSession
+from conducto_core.machines.model import MachineClass, Rung
+from conducto_core.machines.rules import machine_size
 from conducto_core.workers.model import TaskProof
+from conducto_core.workers.rules.fargate import Size, size_for
 
 DataMounts = Literal["all", "none", "view"]
 
@@ -31,6 +34,8 @@ class WorkerTask:
         services: Wire form of the containers beside the user's.
         data: The files in the container: those of the pipeline and the user; or, for cached
             commands, ``none`` or a ``view`` of those that they name.
+        machine: Class of its machine; None: it is a task of Fargate.
+        gpu: GPUs of the user's container.
     """
 
     worker_id: str
@@ -50,6 +55,21 @@ class WorkerTask:
     data: DataMounts = "all"
     arch: str = ""
     services: Mapping[str, Any] = field(default_factory=dict)
+    machine: MachineClass | None = None
+    gpu: int = 0
+
+    @property
+    def rung(self) -> Rung:
+        """The way in which its machine is bought."""
+        return Rung.SPOT if self.spot else Rung.ON_DEMAND
+
+    @property
+    def size(self) -> Size:
+        """The size of the task."""
+        about = f"pool {self.pool}"
+        if self.machine is not None:
+            return machine_size(about, self.machine, self.cpu, self.mem, self.gpu)
+        return size_for(about, self.cpu, self.mem, self.arch)
 
 
 class Owner(NamedTuple):

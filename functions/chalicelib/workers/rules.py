@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from conducto_core.machines.model import Rung
 from conducto_core.workers.rules.pools import PoolWorkers
 
 
@@ -73,6 +74,11 @@ class WorkerEntry:
     leaves: bool = False
     kept: float | None = None
     spot: bool = False
+
+    @property
+    def rung(self) -> Rung:
+        """The way in which its machine is bought."""
+        return Rung.SPOT if self.spot else Rung.ON_DEMAND
 
     def runs(self, path: str, attempt: int) -> bool:
         """Return whether it runs this attempt now."""

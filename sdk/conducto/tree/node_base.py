@@ -84,6 +84,7 @@ class NodeBase:
         "file",
         "gpu",
         "line",
+        "machine",
         "map_options",
         "max_time",
         "mem",
@@ -130,6 +131,7 @@ class NodeBase:
         mem: Optional[float] = None,
         arch: Optional[str] = None,
         spot: Union[bool, str, None] = None,
+        machine: Optional[str] = None,
         requires_docker: Optional[bool] = None,
         services: parameters.ServicesGiven = None,
         suppress_errors: bool = False,
@@ -190,6 +192,7 @@ class NodeBase:
         self.mem = mem
         self.arch = arch
         self.spot = spot
+        self.machine = machine
         self.requires_docker = requires_docker
         self.suppress_errors = suppress_errors
         self.snapshot_on_error = snapshot_on_error
@@ -497,8 +500,8 @@ class NodeBase:
         """Return the value of the nearest node from this one upwards that has one, or the default.
 
         Args:
-            attr: ``cpu mem gpu arch spot requires_docker docker_run_args image image_name
-                max_time snapshot_on_error retry retry_lost isolate launch junit``.
+            attr: ``cpu mem gpu arch spot machine requires_docker docker_run_args image
+                image_name max_time snapshot_on_error retry retry_lost isolate launch junit``.
         """
         if attr in ("image", "image_name"):
             return getattr(self, attr)

@@ -41,6 +41,8 @@ class NodeParams(TypedDict, total=False):
     """Processors: ``"x86_64"``, the default in the cloud, or ``"arm64"``; inherited."""
     spot: Union[bool, str, None]
     """Workers in the cloud are Spot tasks, with ``"only"`` always; inherited."""
+    machine: Optional[str]
+    """Class of machines in the cloud, which an administrator declares; inherited."""
     max_time: Union[float, str, None]
     """Time limit in seconds, or a text such as ``1h30m``; inherited, 4 hours by default."""
     budget: Optional[float]

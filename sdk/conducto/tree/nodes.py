@@ -57,6 +57,8 @@ class Node(NodeBase):
         spot: Whether workers in the cloud are Spot tasks, which are cheaper and may be interrupted:
             True, False, or ``"only"`` to wait rather than run on demand; inherited. None is the
             share that the installation has.
+        machine: Name of a class of machines that the administrator of the installation declares,
+            such as ``"gpu"``; inherited. None is Fargate. Locally it means nothing.
         services: Containers beside commands, such as ``{"db": co.Service("postgres:16",
             port=5432)}``, with those of the nodes above; ``{"db": None}`` removes one.
         requires_docker: The command may use the engine's socket; inherited.

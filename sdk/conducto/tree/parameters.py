@@ -47,6 +47,7 @@ SETTABLE = [
     "mem",
     "arch",
     "spot",
+    "machine",
     "requires_docker",
     "services",
     "suppress_errors",

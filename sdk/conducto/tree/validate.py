@@ -130,6 +130,7 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("gpu", fields.check_gpu),
     ("arch", fields.check_arch),
     ("spot", fields.check_spot),
+    ("machine", fields.check_machine),
     ("budget", lambda value: fields.check_amount("budget", value)),
     ("budget_action", fields.check_budget_action),
     ("retry_lost", fields.check_retry_lost),

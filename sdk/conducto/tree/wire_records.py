@@ -74,7 +74,7 @@ _ALWAYS = (*parameters.USER_SET, "id", "file", "line")
 _LATER = (
     *("doc", "title", "tags", "container_reuse_context", "suppress_errors"),
     *("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost", "secrets"),
-    *("budget", "budget_action", "arch", "spot", "code"),
+    *("budget", "budget_action", "arch", "spot", "machine", "code"),
 )
 #: Read all values at once; most nodes have only those of a new one, which are compared first.
 _FIRST_OF, _LATER_OF = attrgetter(*_FIRST), attrgetter(*_LATER)
@@ -272,6 +272,7 @@ _ATTRIBUTES = [
     "budget_action",
     "arch",
     "spot",
+    "machine",
     "retry",
     "retry_lost",
     "max_time",

@@ -33,6 +33,7 @@ _MICRO = str.maketrans("\u00b5\u03bc", "uu")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([a-zA-Z]+)")
 # Compared before any conversion: an int in JSON may be too large for a float.
 _LARGEST = sys.float_info.max
+_MACHINE = re.compile(r"[a-z][a-z0-9-]{0,23}\Z")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 MAX_RETRY_LOST = 100
@@ -163,6 +164,20 @@ def check_spot(value: Any) -> Any:
     if value not in (True, False):
         raise ValueError(f"spot must be True, False or 'only', got {value!r}")
     return bool(value)
+
+
+def check_machine(value: Any) -> str:
+    """Return ``value`` if it can be the name of a machine class.
+
+    Raises:
+        ValueError: it is not a text, or an invalid name.
+    """
+    if isinstance(value, str) and _MACHINE.match(value):
+        return value
+    raise ValueError(
+        "machine must be the name of a machine class of the installation, with lower-case letters, "
+        f"digits and '-', at most 24, got {value!r}"
+    )
 
 
 def check_max_concurrent(value: Any) -> int:

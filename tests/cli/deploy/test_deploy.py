@@ -991,3 +991,58 @@ def test_report_needs_a_profile_that_is_logged_in_to_the_installation(
 
     assert "no report: this profile is not logged in" in place.err
     assert not (tmp_path / "new.json").exists()
+
+
+CLASSES = "gpu=g6.xlarge:spot,ondemand; big=r7i.16xlarge"
+
+
+def test_machine_classes_need_quotas_which_are_checked_first(place: Place) -> None:
+    place.account.networks = [Subnet("subnet-1", "vpc-1", "eu-west-1a", "nat-1")]
+    place.account.ec2_cpus = {"L-DB2E81BA": 0.0, "L-3819A6DF": 8.0, "L-1216C47A": 64.0}
+
+    assert place.deploy(*VPC, "-c", "public_ip=false", "-c", f"machines={CLASSES}") == 1
+
+    assert (
+        "fail  machine gpu    0 vCPUs of G and VT instances on demand at once, as in new accounts: "
+        "no g6.xlarge (4 vCPUs) could start" in place.out
+    )
+    assert "--service-code ec2 --quota-code L-DB2E81BA --desired-value 16" in place.out
+    assert "servicequotas/home/services/ec2/quotas/L-DB2E81BA" in place.out
+    assert "8 vCPUs of G and VT instances on Spot at once, for 2 g6.xlarge" in place.out
+    assert "64 vCPUs of standard instances on demand at once, for 1 r7i.16xlarge" in place.out
+    assert place.machine.runs == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ((), "tasks on Managed Instances have no public address"),
+        ((*VPC, "-c", "public_ip=false", "-c", "billing=true"), "organisations pay for vCPUs and"),
+    ],
+)
+def test_machine_classes_that_cannot_work_are_refused(
+    place: Place, settings: tuple[str, ...], told: str
+) -> None:
+    place.account.networks = [Subnet("subnet-1", "vpc-1", "eu-west-1a", "nat-1")]
+
+    assert place.deploy(*settings, "-c", f"machines={CLASSES}") == 1
+
+    assert told in place.out
+    assert place.machine.runs == []
+
+
+def test_unknown_instance_type_is_refused_with_the_nearest(place: Place) -> None:
+    place.account.networks = [Subnet("subnet-1", "vpc-1", "eu-west-1a", "nat-1")]
+
+    assert place.deploy(*VPC, "-c", "public_ip=false", "-c", "machines=gpu=g6.xlage") == 1
+
+    assert "'g6.xlage' is not a known instance type; did you mean 'g6.xlarge'?" in place.out
+
+
+def test_arm_class_needs_the_agent_for_arm(place: Place) -> None:
+    place.account.networks = [Subnet("subnet-1", "vpc-1", "eu-west-1a", "nat-1")]
+    words = (*VPC, "-c", "public_ip=false", "-c", "machines=arm=m7g.large")
+
+    assert place.deploy(*words, "-c", "arm=false") == 1
+    assert "but the agent's image is not built for ARM" in place.out
+    assert place.deploy(*words, "-c", "arm=true") == 0

@@ -92,7 +92,7 @@ def test_an_estimate_for_programs(script: Path, capsys: pytest.CaptureFixture[st
     assert all(document[part] > 0 for part in parts)
     assert document["workers"] == 3
     assert document["execs"] == sum(pool["execs"] for pool in document["pools"])
-    assert set(document["pools"][0]["size"]) == {"cpu", "mem", "arch"}
+    assert set(document["pools"][0]["size"]) == {"cpu", "mem", "arch", "gpu", "machine", "hour"}
 
 
 def test_a_script_has_the_flag_as_well(script: Path) -> None:
@@ -339,7 +339,7 @@ def test_unavailable_cloud_features_are_rejected(
     )
 
     assert main(["plan", str(script)]) == 2
-    assert "gpu=1 is not available in the cloud" in capsys.readouterr().err
+    assert "gpu=1: Fargate has no GPUs" in capsys.readouterr().err
 
 
 def test_price_of_a_launch_names_the_budget(script: Path) -> None:

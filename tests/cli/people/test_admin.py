@@ -13,6 +13,7 @@ from chalicelib.people.admin import Administration
 from chalicelib.people.store.members import TableTokens
 from chalicelib.people.store.organisations import TableOrgs
 from chalicelib.people.tokens import digest_of
+from conducto.errors import UsageError
 from conducto_cli.people.admin_command import AwsError, add_arguments
 from conducto_cli.people.admin_command import run as admin
 from conducto_core.people.model import Invitation, InvitationLink, NewInvitation
@@ -111,3 +112,18 @@ def test_unreachable_aws_is_reported(capsys: pytest.CaptureFixture[str]) -> None
 
     assert admin(parser.parse_args(["plan", "--org", "acme"]), fail) == 1
     assert "conducto: conducto-main-admin: no credentials" in capsys.readouterr().err
+
+
+def test_default_budget_of_an_organisation_is_set_and_removed(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert place.run("set-plan", "--pipeline-budget", "5") == 0
+    assert "default budget     $5.00 a pipeline" in capsys.readouterr().out
+    assert place.run("set-plan", "--no-pipeline-budget") == 0
+    assert "default budget" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dollars", ["0", "-1", "nan", "inf"])
+def test_invalid_default_budget_is_refused(place: Place, dollars: str) -> None:
+    with pytest.raises(UsageError, match="pipeline_budget"):
+        place.run("set-plan", f"--pipeline-budget={dollars}")

@@ -66,6 +66,7 @@ CHANGED: dict[str, Any] = {
     "env": {"A": "1"},
     "gpu": 1,
     "arch": "arm64",
+    "machine": "big",
     "isolate": True,
     "junit": "reports/*.xml",
     "results": ["/other"],

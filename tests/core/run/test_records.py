@@ -136,6 +136,7 @@ def test_the_words_of_the_contract():
         "out_of_memory",
         "image",
         "no_worker",
+        "no_capacity",
         "worker_lost",
         "spot",
         "killed_by_user",

@@ -44,6 +44,9 @@ def test_each_kind_has_a_sentence() -> None:
         waits.why_pending(later, tree.nodes, tree.nodes["/a"], 0.0),
         waits.why_pending(RECORD, tree.nodes, retried, 60.0),
         waits.budget(RECORD, "/train", "the budget of $5.00 of /train is used up"),
+        waits.no_capacity(
+            "Capacity is unavailable", "Fargate on demand, $0.05 an hour", 60.0, 90.0
+        ),
     ]
 
     assert [each.kind for each in found if each is not None] == list(get_args(WaitKind))

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from conducto_emulator.faults.capacity import FAILED_STARTS, INTERRUPTED, REFUSALS, Scarcity
+from conducto_emulator.faults.latency import Dice
 from conducto_emulator.tasks.tasks import Task, TaskBoard
 from support.cloud import start_failures
 
@@ -247,3 +249,82 @@ def test_tasks_are_listed_by_started_by(room: Room) -> None:
     assert [each.arn for each in room.board.list(started_by="p1", stopped=False)] == [mine]
     room.board.stop_all("the end", seconds=10)
     assert len(room.board.list(started_by=None, stopped=True)) == 2
+
+
+GPU = {
+    **DEFINITION,
+    "requiresCompatibilities": ["MANAGED_INSTANCES"],
+    "containerDefinitions": [
+        {**each, "resourceRequirements": [{"type": "GPU", "value": "1"}]}
+        for each in DEFINITION["containerDefinitions"]
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("definition", "provider", "reason"),
+    [
+        (GPU, "FARGATE", "ATTRIBUTE: Fargate has no GPUs"),
+        (GPU, "conducto-emulator_gpu_spot", "The specified capacity provider"),
+        (DEFINITION, "conducto-emulator_gpu_ondemand", "ATTRIBUTE: ['FARGATE'] does not run on"),
+        (GPU, "conducto-emulator_gpu_ondemand", None),
+    ],
+)
+def test_a_provider_runs_only_tasks_that_are_defined_for_it(
+    room: Room, definition: dict[str, Any], provider: str, reason: str | None
+) -> None:
+    room.board.providers = frozenset({"conducto-emulator_gpu_ondemand"})
+    strategy = [{"capacityProvider": provider, "weight": 1}]
+
+    order = {"clusterArn": "c", "capacityProviderStrategy": strategy}
+    tasks, failures = room.board.run(PREFIX, definition, order)
+
+    assert len(tasks) == (reason is None)
+    assert reason is None or failures[0]["reason"].startswith(reason)
+
+
+def test_a_task_without_a_machine_stays_in_provisioning_until_it_is_stopped(room: Room) -> None:
+    room.board.knobs.hangs = lambda _task: True
+    arn = room.run()
+    room.until("PROVISIONING")
+
+    room.board.stop(arn, "found no machine")
+
+    stopped = room.until("STOPPED")
+    assert [each["lastStatus"] for each in room.told] == ["PROVISIONING", "STOPPED"]
+    assert "startedAt" not in stopped
+
+
+def test_an_interrupted_spot_task_gets_a_signal_and_says_why(room: Room) -> None:
+    arn = room.run(capacityProviderStrategy=[{"capacityProvider": "FARGATE_SPOT"}])
+    room.until("RUNNING")
+
+    room.board.interrupt(arn)
+
+    stopped = room.until("STOPPED")
+    assert stopped["stopCode"] == "SpotInterruption"
+    assert stopped["stoppedReason"] == INTERRUPTED
+    assert ("user", "SIGTERM") in room.containers.signals
+
+
+def test_scarcity_is_the_same_for_a_seed() -> None:
+    def faults(seed: int) -> list[object]:
+        scarce = Scarcity(Dice(seed), 0.5)
+        return [
+            one()
+            for _ in range(20)
+            for one in (scarce.refusal, scarce.failed_start, scarce.hangs, scarce.notice)
+        ]
+
+    assert faults(1) == faults(1)
+    assert faults(1) != faults(2)
+    assert {each for each in faults(1) if isinstance(each, str)} <= {*REFUSALS, *FAILED_STARTS}
+
+
+def test_a_scarce_board_refuses_with_a_code_of_aws(room: Room) -> None:
+    room.board.scarcity = Scarcity(Dice(1), 1.0)
+
+    tasks, failures = room.board.run(PREFIX, DEFINITION, {"clusterArn": "c"})
+
+    assert tasks == []
+    assert failures[0]["reason"] in REFUSALS

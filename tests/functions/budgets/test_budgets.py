@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from conducto.errors import DefinitionError
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.run.model.records import Lifecycle
-from conducto_core.run.model.requests import Changes
+from conducto_core.run.model.requests import Changes, LaunchRequest
 from conducto_core.run.model.states import Cause, State
-from support.cloud.world import World
-from support.trees import leaf, parallel, serial
+from support.cloud.world import ME, World
+from support.trees import form, leaf, parallel, serial
 
 #: A worker of 1 vCPU and 3 GB with an address, by AWS's pages for us-east-1.
 MINUTE = (0.04048 + 3 * 0.004445 + 0.005) / 60
@@ -149,3 +153,20 @@ def test_budget_below_the_cost_so_far_is_refused(world: World) -> None:
 def test_invalid_budget_is_refused(world: World, budget: object) -> None:
     with pytest.raises(DefinitionError, match="budget must be"):
         world.launch(serial(leaf("a"), budget=budget))
+
+
+@pytest.mark.parametrize(
+    ("own", "token", "found"), [(None, None, 20.0), (None, 5.0, 5.0), (2.0, 5.0, 2.0)]
+)
+def test_default_budget_of_an_organisation_is_the_last_of_the_defaults(
+    own: float | None, token: float | None, found: float
+) -> None:
+    world = World(BillingPlan("team", 8, pipeline_budget=20.0))
+    request = LaunchRequest(tree=form(leaf(budget=own) if own else leaf()))
+
+    caller = world.pipelines(replace(ME, budget=token))
+    launched = asyncio.run(caller.launch(request)).pipeline.id
+
+    with world.engine.reading(ME.org, launched) as live:
+        assert live.pipeline.root.budget == found
+    assert asyncio.run(caller.who_am_i()).budget == (20.0 if token is None else token)

@@ -79,7 +79,7 @@ def test_launches_under_one_key_at_the_same_time_are_one(world: World) -> None:
     [
         ({"docker_run_args": ["--privileged"]}, "/a: docker_run_args is not available"),
         ({"requires_docker": True}, "/a: requires_docker is not available"),
-        ({"gpu": 1}, "/a: gpu=1 is not available"),
+        ({"gpu": 1}, "/a: gpu=1: Fargate has no GPUs"),
         ({"cpu": 64}, "/a: cpu=64 and mem=2 are more than Fargate has"),
         ({"cpu": 8}, "/a: cpu=8 is more than the plan 'free' allows"),
     ],
@@ -119,7 +119,7 @@ def test_an_image_whose_files_were_not_sent_along_is_refused(world: World) -> No
 
 def test_an_edit_that_fargate_cannot_run_is_refused_and_changes_nothing(world: World) -> None:
     pipeline = world.launch(serial(leaf("a")), run=False)
-    with pytest.raises(DefinitionError, match="/a: gpu=2 is not available"):
+    with pytest.raises(DefinitionError, match="/a: gpu=2: Fargate has no GPUs"):
         world.control(pipeline, "modify", "/a", changes=Changes(gpu=2))
     assert world.states(pipeline) == {"/": "pending", "/a": "pending"}
 
@@ -367,8 +367,10 @@ def test_task_that_gets_no_machine_is_given_up_and_the_node_says_why(world: Worl
 
     assert world.fleet.stopped == [task]
     waiting = world.nodes(pipeline)["/"]
-    assert waiting.wait_kind == "workers"
+    assert waiting.wait_kind == "capacity"
     assert "AWS has no capacity: it found no machine for a worker" in str(waiting.waits_for)
+    assert "next: Fargate on demand, $0.0588 an hour, after" in str(waiting.waits_for)
+    assert "without a machine, it fails after" in str(waiting.waits_for)
 
     world.fleet.placing = False
     for _ in range(3):
@@ -423,7 +425,6 @@ def test_a_pull_that_is_throttled_is_tried_again_and_is_why_the_queue_waits(worl
             "mount targets",
         ),
         (TaskEnd("CannotPullContainerError: x: not found"), Cause.IMAGE, 1, "name and tag"),
-        (TaskEnd("InsufficientFreeAddressesInSubnet"), Cause.NO_WORKER, 10, "no free address"),
     ],
 )
 def test_workers_that_end_before_any_command_are_bounded(
@@ -490,7 +491,6 @@ def test_image_that_no_worker_can_run_is_tried_by_one_pool_only(world: World) ->
 @pytest.mark.parametrize(
     ("error", "starts", "remedy"),
     [
-        (CapacityError("You've reached the limit on the number of vCPUs"), 10, "quota"),
         (ThrottledError("Rate exceeded"), 10, ""),
         (AccessDeniedError("not authorized to perform: ecs:RunTask"), 10, "deploy the"),
         (RuntimeError("RunTask: MISSING"), 4, ""),
@@ -517,6 +517,26 @@ def test_starts_that_aws_refuses_are_bounded_and_say_why(
     assert len(calls) == starts
     (attempt,) = world.attempts(pipeline, "/")
     assert str(error) in str(attempt.message)
+
+
+def test_capacity_that_never_comes_fails_the_command_after_six_hours(world: World) -> None:
+    def refuse(task: WorkerTask) -> str:
+        raise CapacityError("You've reached the limit on the number of vCPUs")
+
+    world.fleet.start = refuse  # type: ignore[method-assign]
+    began = world.now
+    pipeline = world.launch(leaf())
+    waiting = world.nodes(pipeline)["/"]
+    assert (waiting.wait_kind, waiting.wait_holder) == ("capacity", "AWS")
+    assert "quota" in str(waiting.wait_remedy)
+    while world.get(pipeline).state is State.QUEUED:
+        assert world.nodes(pipeline)["/"].waits_for is not None
+        world.minute(120.0)
+
+    (attempt,) = world.attempts(pipeline, "/")
+    assert attempt.cause is Cause.NO_CAPACITY
+    assert "limit on the number of vCPUs" in str(attempt.message)
+    assert 6 * 3600 <= world.now - began <= 6 * 3600 + 800
 
 
 def test_a_wide_group_starts_wide_once_its_first_worker_has_run_a_command(world: World) -> None:
@@ -649,7 +669,7 @@ def test_capacity_refused_for_ten_minutes_only_delays(world: World) -> None:
         assert world.fleet.tasks == {}
         assert world.orgs.workers(ME.org) == 0
         node = world.nodes(pipeline)["/"]
-        assert (node.state, "waiting for a worker" in str(node.waits_for)) == (State.QUEUED, True)
+        assert (node.state, "AWS has no machine" in str(node.waits_for)) == (State.QUEUED, True)
     world.fleet.full = False
     world.minute(600)
     world.run_out()
@@ -1038,7 +1058,9 @@ def test_where_spot_is_refused_a_worker_on_demand_starts_at_once(
     world.minute(1)
 
     assert spots(world) == then
-    assert (message in str(world.nodes(pipeline)["/"].waits_for)) is (spot == "only")
+    node = world.nodes(pipeline)["/"]
+    assert message in str(node.waits_for)
+    assert node.wait_kind == ("capacity" if spot == "only" else "start")
 
 
 def test_a_worker_that_is_still_starting_when_nothing_is_left_to_do_is_stopped(

@@ -15,11 +15,12 @@ from conducto_core.asl.rules.states import residual
 from conducto_core.billing import rules as plans
 from conducto_core.billing.rules import charged_seconds, request_dollars
 from conducto_core.budgets.rules import PriceRange
+from conducto_core.machines.rules import worker_size
 from conducto_core.run.model.states import NodeType
 from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import NodeSpec, Pipeline, SpotUse
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
-from conducto_core.workers.rules.fargate import PRICES, Size, rounding_note, size_for
+from conducto_core.workers.rules.fargate import PRICES, Size, rounding_note
 
 # ----------------------------------------------------------------------------------------
 # A forecast of the workers of a run: the number that starts, and how long each exists.
@@ -497,7 +498,7 @@ def _dollars(pools: Sequence[PoolEstimate]) -> tuple[float, float]:
 
 def _add(pools: dict[str, PoolEstimate], spec: NodeSpec, seconds: float) -> None:
     place = spec.placement
-    size = size_for(spec.path, place.total_cpu, place.total_mem, place.arch)
+    size = worker_size(spec.path, place)
     found = PoolEstimate(place.image, kind_of(spec.pool), size, place.spot)
     pool = pools.setdefault(pool_name(spec), found)
     if (size.cpu, size.mem) > (pool.size.cpu, pool.size.mem):  # a context's largest member counts
@@ -527,6 +528,7 @@ def _caveat(found: Estimate, pipeline: Pipeline, execs: Iterable[NodeSpec]) -> N
             place.total_mem,
         )
         for path, place in sizes
+        if place.machine is None
     )
     found.notes += [note for note in notes if note is not None]
     more = len(found.notes) - MAX_NOTES

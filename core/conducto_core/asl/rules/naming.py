@@ -66,8 +66,9 @@ def _fields(spec: NodeSpec) -> tuple[object, ...]:
     place = spec.placement
     spot = () if place.spot is SpotUse.SHARE else (place.spot.value,)
     arch = (place.arch,) if place.arch else ()
+    machine = (f"machine {place.machine.name}",) if place.machine else ()
     fixed = place.cpu, place.mem, place.gpu, place.requires_docker, place.docker_run_args
-    return (*fixed, *spot, *arch)
+    return (*fixed, *spot, *arch, *machine)
 
 
 def execution_input(run_id: str) -> Mapping[str, object]:

@@ -25,6 +25,7 @@ _CAUSES = {
     Cause.OUT_OF_MEMORY: "out of memory",
     Cause.IMAGE: "not started",
     Cause.NO_WORKER: "no worker",
+    Cause.NO_CAPACITY: "AWS had no machine",
     Cause.WORKER_LOST: "container lost",
     Cause.SPOT: "Spot worker interrupted",
     Cause.KILLED_BY_USER: "killed",
@@ -76,7 +77,9 @@ def failure_text(node: NodeView) -> str:
 
 
 #: Causes whose label needs the message of the attempt.
-EXPLAINED = frozenset({Cause.INPUT, Cause.LAZY, Cause.NO_WORKER, Cause.SPOT, Cause.WORKER_LOST})
+EXPLAINED = frozenset(
+    {Cause.INPUT, Cause.LAZY, Cause.NO_CAPACITY, Cause.NO_WORKER, Cause.SPOT, Cause.WORKER_LOST}
+)
 
 
 def explained(words: str, cause: Cause | None, message: str | None) -> str:

@@ -343,6 +343,7 @@ class AttemptRecord(Record):
         image: The engine's reference of the image.
         container: Name of the container it ran in.
         position: Number of commands that the container had run before; 0 is a fresh one.
+        hour: Dollars per hour of its machine, if it is one of a declared class.
         image_ready: Time when the image that it waited for became available; None if it did not
             wait for one, or if unknown.
         admitted: Time when the queue admitted it, so that only its container was missing; None
@@ -378,6 +379,7 @@ class AttemptRecord(Record):
     position: int | None = None
     cpu: float | None = None
     mem: float | None = None
+    hour: float | None = None
     queued: float | None = None
     image_ready: float | None = None
     admitted: float | None = None
@@ -474,13 +476,15 @@ WaitKind = Literal[
     "schedule",
     "retry",
     "budget",
+    "capacity",
 ]
 """The kinds of waits of nodes, for all clients; `conducto_core.run.rules.waits` has the sentence of
 each. ``turn`` is the wait for an earlier node, a place in a group or on the machine; ``limit`` that
 for a named limit, ``start`` that for its container, ``approval`` that for a person, ``workers``
 that for workers which others have or AWS did not start, ``plan`` that for an allowance of the plan,
 ``schedule`` that for the time at which the pipeline starts, ``retry`` that for the time of the next
-attempt, and ``budget`` that for a higher budget of a node."""
+attempt, ``budget`` that for a higher budget of a node, and ``capacity`` that for a machine of
+AWS."""
 
 PhaseKind = Literal["image", "turn", "start", "unknown"]
 """The kinds of recorded waits of an attempt; ``unknown`` is a wait of which no details are

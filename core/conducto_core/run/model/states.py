@@ -30,6 +30,7 @@ class Cause(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     IMAGE = "image"
     NO_WORKER = "no_worker"
+    NO_CAPACITY = "no_capacity"
     WORKER_LOST = "worker_lost"
     SPOT = "spot"
     KILLED_BY_USER = "killed_by_user"
@@ -65,6 +66,7 @@ STATE_OF_CAUSE: dict[Cause | None, State] = {
     Cause.INPUT: State.ERROR,
     Cause.SERVICE: State.ERROR,
     Cause.NO_WORKER: State.ERROR,
+    Cause.NO_CAPACITY: State.ERROR,
     Cause.REJECTED: State.ERROR,
     Cause.APPROVAL_TIMEOUT: State.KILLED,
     Cause.TIMEOUT: State.KILLED,

@@ -52,7 +52,7 @@ from conducto_core.run.rules.tree_state import (
     turns_below,
 )
 from conducto_core.tree.model import NodeSpec
-from conducto_core.workers.rules.spot import MAX_INTERRUPTIONS
+from conducto_core.workers.rules.placement import MAX_INTERRUPTIONS
 
 #: Causes of an attempt whose container ended, which say nothing about its command.
 _LOSSES = (Cause.WORKER_LOST, Cause.SPOT)

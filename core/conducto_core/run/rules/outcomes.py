@@ -167,6 +167,7 @@ _FINAL_CAUSES = frozenset(
         Cause.KILLED_BY_USER,
         Cause.IMAGE,
         Cause.NO_WORKER,
+        Cause.NO_CAPACITY,
         Cause.SPEND_LIMIT,
         Cause.BUDGET,
         Cause.REJECTED,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from conducto_core.approvals.rules import deciders
 from conducto_core.billing.rules import BillingPlan, Remedies
+from conducto_core.machines.model import MachineClass, Rung
 from conducto_core.run.model.labels import duration
 from conducto_core.run.model.records import ImageRecord, Lifecycle, PipelineRecord, Wait
 from conducto_core.run.model.states import FAILED, State
@@ -163,6 +164,32 @@ def starting_worker(rounds: int = 0, reason: str = "") -> Wait:
         return wait
     why = "AWS needs 30 to 60 seconds for a machine and to pull the image"
     return wait._replace(text=f"{wait.text}: {why}")
+
+
+def next_rung(machine: MachineClass | None, rung: Rung, hour: float) -> str:
+    """Return a rung of the placement ladder with its price: ``Fargate on Spot, $0.02 an hour``."""
+    where = "Fargate" if machine is None else f"machine={machine.name!r}"
+    return f"{where} {rung.label}, ${hour:.3g} an hour"
+
+
+def starting_after(rung: str, reason: str) -> Wait:
+    """Return the wait for a worker that starts on the next rung, after another had no machine."""
+    return Wait(f"a worker is starting: {rung}; before, AWS reported {reason!r}", "start")
+
+
+def no_capacity(reason: str, rung: str, until: float, fails: float | None) -> Wait:
+    """Return the wait for a machine that AWS does not have.
+
+    Args:
+        reason: The last reason of AWS.
+        rung: That of the next launch, as `next_rung` returns it.
+        until: When that is, in seconds since the epoch.
+        fails: When the command fails; None: capacity of the organisation may become free.
+    """
+    end = "" if fails is None else f"; without a machine, it fails {_after(fails)}"
+    text = f"AWS has no machine, it reported {reason!r}; next: {rung}, {_after(until)}{end}"
+    remedy = remedy_for(reason) or "wait, or allow other machines: spot=, machine=, cpu= and mem="
+    return Wait(text, "capacity", holder="AWS", remedy=remedy, until=until)
 
 
 def refused_worker(reason: str, until: float) -> Wait:

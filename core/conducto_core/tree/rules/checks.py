@@ -103,6 +103,7 @@ def check_maps(nodes: Mapping[str, NodeSpec]) -> None:
 def _fixed_by_container(placement: Placement) -> dict[str, object]:
     return {
         "arch": placement.arch or None,
+        "machine": placement.machine and placement.machine.name,
         "image": placement.image,
         "gpu": placement.gpu,
         "requires_docker": placement.requires_docker,

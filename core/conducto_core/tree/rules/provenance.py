@@ -40,6 +40,8 @@ def parameters(  # noqa: C901, PLR0912  a condition for each parameter that is s
         found.append(_placement(chain, "arch", ""))
     if node.placement.spot is not SpotUse.SHARE:
         found.append(_placement(chain, "spot", SpotUse.SHARE))
+    if node.placement.machine is not None:
+        found.append(_held(chain, "machine", _machine_name, None))
     if node.placement.services:
         found.append(_held(chain, "services", _service_texts, ()))
     found.append(_max_time(chain))
@@ -158,6 +160,10 @@ def _max_time(chain: Chain) -> Parameter:
         return Parameter(name="max_time", value=node.max_time, source=node.path)
     source = None if above is None else above.path
     return Parameter(name="max_time", value=node.max_time, source=source)
+
+
+def _machine_name(spec: NodeSpec) -> str | None:
+    return spec.placement.machine and spec.placement.machine.name
 
 
 def _service_texts(spec: NodeSpec) -> tuple[str, ...]:

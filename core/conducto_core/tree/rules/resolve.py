@@ -30,6 +30,8 @@ from conducto_core.images.rules import (
     resolve_images,
 )
 from conducto_core.limits.rules import merged
+from conducto_core.machines.model import MachineClass
+from conducto_core.machines.rules import MACHINES_PART, classes_in, find_class
 from conducto_core.programs.rules.programs import call_of
 from conducto_core.results.rules import check_results, moved_results, results_of
 from conducto_core.run.model.states import NodeType
@@ -128,7 +130,7 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
         DefinitionError: the form is invalid; the message starts with the node's path.
     """
     written = _written(form, "/", {})
-    images = _images_of(form, written)
+    images, machines = _images_of(form, written), classes_in(form.get(MACHINES_PART))
     top = _Inherited(
         Placement("", fields.DEFAULT_CPU, fields.DEFAULT_MEM),
         {},
@@ -136,9 +138,9 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
         SHARED,
         (),
     )
-    resolver = _Resolver(written, images, edits)
-    nodes = resolver.nodes("/", top)
-    pipeline = Pipeline(nodes, {**images, **resolver.images}, call_of(form), form.get(PAYLOAD_PART))
+    resolver = _Resolver(written, images, edits, machines)
+    nodes, payload = resolver.nodes("/", top), form.get(PAYLOAD_PART)
+    pipeline = Pipeline(nodes, {**images, **resolver.images}, call_of(form), payload, machines)
     checks.check_lazy_targets(pipeline.nodes)
     checks.check_contexts(pipeline.nodes)
     checks.check_approvals(pipeline.nodes, {})
@@ -161,7 +163,8 @@ def resolve_generated(
     """
     written = _written(form, target, pipeline.nodes)
     images, names = merge_images(_images_of(form, written), target, pipeline.images)
-    resolver = _Resolver(written.with_images(names), {**pipeline.images, **images}, edits)
+    known = {**pipeline.images, **images}
+    resolver = _Resolver(written.with_images(names), known, edits, pipeline.machines)
     old = pipeline.nodes[target]
     if old.place is not None:  # parameters of an earlier tree do not apply to a new one
         old = old.place
@@ -286,9 +289,14 @@ class _Resolver:
     """One traversal of a launch form."""
 
     def __init__(
-        self, written: _Written, images: Mapping[str, ImageSpec], edits: Edits | None = None
+        self,
+        written: _Written,
+        images: Mapping[str, ImageSpec],
+        edits: Edits | None = None,
+        machines: Mapping[str, MachineClass] | None = None,
     ) -> None:
         self._written = written
+        self._machines = machines
         self._images = images
         self._edits: Edits = {} if edits is None else edits
         self._placements: dict[Placement, Placement] = {}
@@ -440,6 +448,9 @@ class _Resolver:
             for name, check in _PLACED.items()
             if written.get(name) is not None
         }
+        if written.get("machine") is not None:
+            name = fields.check_machine(written["machine"])
+            changes["machine"] = find_class(name, self._machines)
         if written.get("image_name") is not None:
             changes["image"] = written["image_name"]
         if written.get("services") is not None:

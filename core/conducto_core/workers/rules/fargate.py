@@ -18,11 +18,23 @@ AGENT_MEM = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A size of a task, in vCPUs and GB, on machines of an architecture ("": x86_64)."""
+    """The size of a worker.
+
+    Attributes:
+        cpu: vCPUs.
+        mem: GB.
+        arch: Architecture of its machine; "": x86_64.
+        gpu: GPUs of the command.
+        machine: Its instance type of EC2; "": it is a task of Fargate.
+        hour: Dollars per hour on demand of an instance type, with all fees.
+    """
 
     cpu: float
     mem: float
     arch: str = ""
+    gpu: int = 0
+    machine: str = ""
+    hour: float = 0.0
 
     @property
     def cpu_units(self) -> str:
@@ -144,6 +156,8 @@ class Prices:
 
     def worker_hour(self, size: Size, *, spot: bool = False) -> float:
         """Return the price of an hour of a worker."""
+        if size.machine:
+            return size.hour * (self.spot if spot else 1.0)
         computing = size.cpu * self.cpu_hour + size.mem * self.mem_hour
         if size.arch == ARM:
             computing = size.cpu * self.arm_cpu_hour + size.mem * self.arm_mem_hour

@@ -1,12 +1,14 @@
 """The number of cloud workers to start. No I/O; see `workers_wanted`."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from conducto.wire.services import Service
 from conducto_core.asl.rules.naming import pool_name
 from conducto_core.errors import invalid
+from conducto_core.machines.model import MachineClass
+from conducto_core.machines.rules import machine_size
 from conducto_core.run.model.states import NodeType, State
 from conducto_core.run.rules.tree_state import LiveExec, TreeState
 from conducto_core.tree.model import NodeSpec, SpotUse, ancestors
@@ -31,6 +33,8 @@ class Pool:
         mem: GB of both.
         arch: Architecture of its workers; "": x86_64.
         services: Containers beside the command.
+        machine: Class of its machines; None: Fargate.
+        gpu: GPUs of the command.
         spot: Whether its workers are Spot tasks. One of a context never is: the state in its
             container would be lost.
     """
@@ -44,11 +48,20 @@ class Pool:
     spot: SpotUse = SpotUse.SHARE
     arch: str = ""
     services: tuple[Service, ...] = ()
+    machine: MachineClass | None = None
+    gpu: int = 0
 
     @property
     def size(self) -> Size:
         """The size of its workers."""
+        if self.machine is not None:
+            return machine_size(f"pool {self.name}", self.machine, self.cpu, self.mem, self.gpu)
         return size_for(f"pool {self.name}", self.cpu, self.mem, self.arch)
+
+    @property
+    def reported(self) -> Size:
+        """The size whose price is reported as usage; on Fargate that of x86, also for ARM."""
+        return self.size if self.machine is not None else replace(self.size, arch="")
 
     @property
     def kind(self) -> PoolKind:
@@ -67,7 +80,7 @@ def pool_of(spec: NodeSpec, pipeline_id: str, groups: tuple[str, ...]) -> Pool:
     name = pool_name(spec, pipeline_id, groups)
     spot = SpotUse.NEVER if kind_of(spec.pool) is PoolKind.CONTEXT else place.spot
     size = place.total_cpu, place.total_mem
-    more = place.arch, place.services
+    more = place.arch, place.services, place.machine, place.gpu
     return Pool(name, spec.pool, place.image, *size, groups, spot, *more)
 
 

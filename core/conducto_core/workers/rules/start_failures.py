@@ -4,12 +4,14 @@ No I/O. A pool of which no worker has run a command starts few at once, waits lo
 failure, and finally gives up: `PoolStarts` has the state of a pool.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from conducto_core.machines.model import Rung
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.outcomes import MAX_LOST_STARTS
-from conducto_core.workers.rules.spot import SpotHistory
+from conducto_core.workers.rules.placement import MAX_WAIT, RungHistory, opens
 
 #: Maximum number of workers that a pool starts before one of them has run a command.
 MAX_STARTS = 10
@@ -65,7 +67,10 @@ _PLATFORM = (
 _NOT_PULLED = "not on this machine and cannot be pulled"
 #: The first entry that matches a reason in lower case applies.
 _KNOWN = (
-    _Known(StartFailure.SPOT, ("spot task was interrupted",)),
+    _Known(
+        StartFailure.SPOT,
+        ("spot task was interrupted", "spotinterruption", "spot interruption", "terminationnotice"),
+    ),
     _Known(StartFailure.BAD_IMAGE, (_NOT_PULLED,)),  # `not_pulled` says what to do
     _Known(
         StartFailure.THROTTLED,
@@ -88,9 +93,22 @@ _KNOWN = (
     ),
     _Known(
         StartFailure.NO_ROOM,
-        ("vcpu", "quota", "limit on the number"),
-        "request a higher quota for the AWS account (Fargate, vCPUs)",
+        ("vcpu", "quota", "limit on the number", "spotinstancecount", "provisioning capacity"),
+        "request a higher quota for the AWS account (Fargate or EC2, vCPUs): conducto doctor "
+        "--cloud",
     ),
+    _Known(
+        StartFailure.SETUP,
+        ("capacity provider",),
+        "the installation has no such machine class any more: launch the pipeline again, or deploy "
+        "the class again",
+    ),
+    _Known(
+        StartFailure.SETUP,
+        ("attribute", "placement constraint"),
+        "no machine of the class can run the task: deploy the installation again",
+    ),
+    _Known(StartFailure.SETUP, ("network interface provisioning",)),
     _Known(
         StartFailure.SETUP,
         ("efs", "mount"),
@@ -121,7 +139,10 @@ _KNOWN = (
         pulling=True,
     ),
     _Known(StartFailure.DENIED, ("not authorized", "accessdenied", "access denied"), DENIED_REMEDY),
-    _Known(StartFailure.CAPACITY, ("capacity", "resource:")),
+    _Known(
+        StartFailure.CAPACITY,
+        ("capacity", "resource:", "runtask: agent", "taskfailedtostart: agent"),
+    ),
     _Known(StartFailure.EXITED, ("essential container",)),
     _Known(StartFailure.SETUP, ("resourceinitializationerror", "failed to start")),
 )
@@ -148,14 +169,11 @@ _FIRST_BACKOFF = {
     StartFailure.EXITED: 15.0,
     StartFailure.SETUP: 15.0,
     StartFailure.LOST: 15.0,
-    StartFailure.NO_ROOM: 60.0,
     StartFailure.THROTTLED: 60.0,
-    StartFailure.CAPACITY: 60.0,
-    StartFailure.SPOT: 60.0,
     StartFailure.DENIED: 300.0,
 }
-#: Refusals that a start on demand instead of Spot may not meet.
-OF_SPOT = frozenset({StartFailure.CAPACITY, StartFailure.NO_ROOM, StartFailure.SPOT})
+#: Refusals of a rung, which another rung may not have (`conducto_core.workers.rules.placement`).
+OF_RUNG = frozenset({StartFailure.CAPACITY, StartFailure.NO_ROOM, StartFailure.SPOT})
 _OF_IMAGES = frozenset({StartFailure.BAD_IMAGE, StartFailure.IMAGE, StartFailure.EXITED})
 
 
@@ -208,14 +226,20 @@ class Failed:
     Attributes:
         round: `PoolStarts.rounds` when it was started. Any number of workers that are started at
             once may fail: that is one round.
+        rung: The way in which its machine was to be bought.
+        rungs: All ways that the pool allows, in their order.
         refused: AWS rejected the start, so that the worker never existed.
         contended: AWS rejected it while the organisation had other workers, which may free
             capacity.
+        max_wait: Seconds after which the pool gives up without a machine.
     """
 
     failure: StartFailure
     reason: str
     round: int = 0
+    rung: Rung = Rung.ON_DEMAND
+    rungs: Sequence[Rung] = (Rung.ON_DEMAND,)
+    max_wait: float = MAX_WAIT
     refused: bool = False
     contended: bool = False
 
@@ -235,6 +259,9 @@ class PoolStarts:
         refused: AWS rejected the last start.
         given_up: No further worker starts until a user changes something.
         spot: Refusals of Spot.
+        on_demand: Refusals on demand.
+        since: Since when AWS has had no machine; 0.0: it has some.
+        contended: The last refusal was.
     """
 
     proven: bool = False
@@ -246,14 +273,24 @@ class PoolStarts:
     reason: str = ""
     refused: bool = False
     given_up: bool = False
-    spot: SpotHistory = field(default_factory=SpotHistory)
+    spot: RungHistory = field(default_factory=RungHistory)
+    on_demand: RungHistory = field(default_factory=RungHistory)
+    since: float = 0.0
+    contended: bool = False
 
     @property
     def cause(self) -> Cause:
         """The cause of nodes that wait for a pool that has given up."""
         if self.failure in _OF_IMAGES:
             return Cause.IMAGE
+        if self.failure in OF_RUNG:
+            return Cause.NO_CAPACITY
         return Cause.WORKER_LOST if self.failure is StartFailure.LOST else Cause.NO_WORKER
+
+    @property
+    def histories(self) -> Mapping[Rung, RungHistory]:
+        """The refusals of each rung."""
+        return {Rung.SPOT: self.spot, Rung.ON_DEMAND: self.on_demand}
 
     @property
     def bad_image(self) -> bool:
@@ -272,6 +309,8 @@ class PoolStarts:
 
     def after(self, failed: Failed, now: float) -> "PoolStarts":
         """Return the state after one more failure."""
+        if failed.failure in OF_RUNG:
+            return self._after_refusal(failed, now)
         failure = failed.failure
         fresh = failed.round >= self.rounds
         counted = not failed.contended and (fresh or not self.proven)
@@ -283,7 +322,7 @@ class PoolStarts:
             calls=calls,
             rounds=rounds,
             strikes=strikes,
-            until=now + _backoff(failed, rounds) if fresh else self.until,
+            until=max(self.until, now + _backoff(failed, rounds)) if fresh else self.until,
             failure=failure,
             reason=failed.reason,
             refused=failed.refused,
@@ -293,25 +332,53 @@ class PoolStarts:
             or failure is StartFailure.BAD_IMAGE,
         )
 
-    def after_up(self, started_in: int) -> "PoolStarts":
+    def _after_refusal(self, failed: Failed, now: float) -> "PoolStarts":
+        """Return the state after a rung refused a worker: the next rung at once, or a delay."""
+        closed = self.after_interruption(failed.rung, now)
+        known = replace(
+            closed,
+            failure=failed.failure,
+            reason=failed.reason,
+            since=self.since or now,
+            contended=failed.contended,
+        )
+        until = opens(failed.rungs, known.histories)
+        if until <= now:
+            return known
+        over = not failed.contended and now - known.since >= failed.max_wait
+        return replace(
+            known,
+            rounds=self.rounds + (failed.round >= self.rounds),
+            until=max(self.until, until),
+            refused=True,
+            given_up=self.given_up or over,
+        )
+
+    def after_interruption(self, rung: Rung, now: float) -> "PoolStarts":
+        """Return the state after a rung refused or interrupted a worker."""
+        history = self.histories[rung].after_refusal(now)
+        return self._with(rung, history)
+
+    def _with(self, rung: Rung, history: RungHistory) -> "PoolStarts":
+        if rung is Rung.SPOT:
+            return replace(self, spot=history)
+        return replace(self, on_demand=history)
+
+    def after_up(self, started_in: int, rung: Rung = Rung.ON_DEMAND) -> "PoolStarts":
         """Return the state after a worker of the round ``started_in`` started: AWS has capacity."""
-        if not self.refused or started_in < self.rounds:
+        if started_in < self.rounds:  # it started before AWS ran out of capacity
             return self
-        return PoolStarts(self.proven, calls=self.calls, spot=self.spot)
+        there = replace(self._with(rung, replace(self.histories[rung], refusals=0)), since=0.0)
+        if not self.refused:
+            return there
+        rungs = {"spot": there.spot, "on_demand": there.on_demand}
+        return PoolStarts(self.proven, calls=self.calls, **rungs)
 
     def after_command(self, started_in: int) -> "PoolStarts":
         """Return the state after a worker of that round runs a command."""
         if self.refused and started_in < self.rounds:  # it started before AWS ran out of capacity
             return replace(self, proven=True, calls=0)
-        return PoolStarts(proven=True, spot=self.spot)
-
-    def after_spot(self, now: float) -> "PoolStarts":
-        """Return the state after Spot refused or interrupted a worker."""
-        return replace(self, spot=self.spot.after_refusal(now))
-
-    def after_spot_up(self) -> "PoolStarts":
-        """Return the state after a Spot worker started."""
-        return replace(self, spot=replace(self.spot, refusals=0))
+        return PoolStarts(proven=True, spot=self.spot, on_demand=self.on_demand)
 
     def message(self, image: str) -> str:
         """Return the message of nodes that wait for a pool that has given up."""

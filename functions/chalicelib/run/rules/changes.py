@@ -9,6 +9,7 @@ from chalicelib.run.model import BuiltImage
 from conducto_core.asl.rules.machine import MachineCommand, StartExecution, StopExecution
 from conducto_core.cache.model import CacheInputs
 from conducto_core.command.text import as_written
+from conducto_core.machines.rules import worker_size
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.records import AttemptRecord, ChangeRow
 from conducto_core.run.model.states import State
@@ -154,8 +155,18 @@ class _Queued(NamedTuple):
             command=as_written(self.spec),
             cpu=place.cpu,
             mem=place.mem if self.mem is None else self.mem,
+            hour=_hour(self.spec, self.mem),
             queued=self.time,
         )
+
+
+def _hour(spec: NodeSpec, mem: float | None) -> float | None:
+    """Return the price of an hour of a machine of a declared class; None on Fargate."""
+    place = spec.placement
+    if place.machine is None:
+        return None
+    place = place if mem is None else replace(place, mem=mem)
+    return worker_size(spec.path, place).hour
 
 
 class InFlight(MutableMapping[str, AttemptRecord]):

@@ -22,6 +22,7 @@ from conducto_core.asl.rules.machine import CloudMachine, RunState
 from conducto_core.cache.model import CacheInputs
 from conducto_core.images.model import ImageSpec
 from conducto_core.installation.names import LAYOUT
+from conducto_core.machines.rules import read_machines
 from conducto_core.run.model.records import (
     AttemptRecord,
     ImageRecord,
@@ -34,8 +35,8 @@ from conducto_core.run.rules.actions import Activity
 from conducto_core.run.rules.tree_state import LiveGroup, LiveNode, TreeState
 from conducto_core.tree.model import SpotUse, unpack_form
 from conducto_core.workers.model import WarmPool
+from conducto_core.workers.rules.placement import RungHistory
 from conducto_core.workers.rules.pools import Pool
-from conducto_core.workers.rules.spot import SpotHistory
 from conducto_core.workers.rules.start_failures import PoolStarts, StartFailure
 
 #: Snapshots of another version are ignored: the whole journal is read instead. A change of the
@@ -197,16 +198,20 @@ def _status(written: Mapping[str, Any]) -> RunState:
 def _written_pool(pool: Pool) -> dict[str, Any]:
     """Return the fields of a pool, without services that other versions do not know."""
     services = to_form(pool.services)
-    fields = asdict(replace(pool, services=()))
-    fields.pop("services")
-    return {**fields, "services": services} if services else fields
+    fields = asdict(replace(pool, services=(), machine=None))
+    for name in ("services", "machine", *(() if pool.gpu else ("gpu",))):
+        fields.pop(name)
+    machine = {} if pool.machine is None else {"machine": pool.machine.text}
+    return {**fields, **({"services": services} if services else {}), **machine}
 
 
 def _pool(written: Mapping[str, Any]) -> Pool:
     spot = SpotUse(written.get("spot", SpotUse.SHARE))
     services = of_form(written.get("services", {}))
     groups = tuple(written["groups"])
-    return Pool(**{**written, "groups": groups, "spot": spot, "services": services})
+    (machine,) = read_machines(written.get("machine", "")).values() or (None,)
+    read = {"groups": groups, "spot": spot, "services": services, "machine": machine}
+    return Pool(**{**written, **read})
 
 
 def _workers(written: Iterable[Mapping[str, Any]]) -> dict[str, WorkerEntry]:
@@ -223,7 +228,7 @@ def _starts(written: Mapping[str, Any]) -> PoolStarts:
         **{
             **written,
             "failure": StartFailure(written["failure"]),
-            "spot": SpotHistory(**written.get("spot", {})),
+            **{name: RungHistory(**written.get(name, {})) for name in ("spot", "on_demand")},
         }
     )
 

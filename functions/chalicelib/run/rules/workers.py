@@ -17,7 +17,7 @@ from chalicelib.run.rules.state import CloudImage, Listing
 from chalicelib.run.rules.steps import GRACE, PipelineSteps
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto_core.asl.rules.machine import CompleteTask
-from conducto_core.billing.rules import charged_seconds, dollars_for, dollars_of, month_of
+from conducto_core.billing.rules import charged_seconds, dollars_of, month_of
 from conducto_core.people.task_roles import program_of
 from conducto_core.run.model.records import AttemptRecord, Lifecycle
 from conducto_core.run.model.states import Cause, State
@@ -25,9 +25,9 @@ from conducto_core.run.rules.contexts import LATE, Hold, is_inside, is_late, los
 from conducto_core.run.rules.outcomes import AttemptEnd
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import secrets_user
-from conducto_core.tree.model import SpotUse
 from conducto_core.tree.rules.callbacks import PoolKind
-from conducto_core.workers.rules.start_failures import OF_SPOT, Failed, PoolStarts, StartFailure
+from conducto_core.workers.rules.placement import max_wait, rungs_of
+from conducto_core.workers.rules.start_failures import Failed, PoolStarts, StartFailure
 
 _OUTDATED = "its image or title changed, or it has secrets that are withheld since a change"
 
@@ -106,7 +106,7 @@ class PipelineWorkers(PipelineSteps):
         worker.status = WorkerStatus.LEAVING if report.last or once else WorkerStatus.IDLE
         pool = self.pools[worker.pool]
         key = f"{report.path}#{report.attempt}"
-        dollars = dollars_for(report.path, pool.cpu, pool.mem, report.seconds)
+        dollars = dollars_of(pool.reported, report.seconds)
         spender = Spender.for_pipeline(self.record, dollars)
         self._effects.usage.append(
             WorkerUsage(key, month_of(self.now), report.seconds, pool.cpu, spender)
@@ -203,8 +203,8 @@ class PipelineWorkers(PipelineSteps):
         if worker.status is WorkerStatus.STARTING:
             worker.status = WorkerStatus.IDLE
         if worker.pool in self.starts:
-            starts = self.starts[worker.pool].after_up(worker.round)
-            self.starts[worker.pool] = starts.after_spot_up() if worker.spot else starts
+            starts = self.starts[worker.pool]
+            self.starts[worker.pool] = starts.after_up(worker.round, worker.rung)
 
     def _worker_lost(self, lost: WorkerLost) -> None:
         worker = self.registry.workers.get(lost.worker)
@@ -256,7 +256,7 @@ class PipelineWorkers(PipelineSteps):
         seconds = charged_seconds(began, ended) - worker.metered
         if seconds <= 0:
             return
-        dollars = dollars_for(worker.pool, pool.cpu, pool.mem, seconds)
+        dollars = dollars_of(pool.reported, seconds)
         spender = Spender.for_pipeline(self.record, dollars, attempts=0)
         month = month_of(self.now)
         self._effects.usage.append(WorkerUsage(f"@{worker.id}", month, seconds, pool.cpu, spender))
@@ -292,24 +292,28 @@ class PipelineWorkers(PipelineSteps):
         refused: bool = False,
         contended: bool = False,
     ) -> None:
-        """Count a worker that ended, or failed to launch, before it ran a command.
-
-        Instead of a Spot worker, one on demand starts at once, unless the nodes refuse that.
-        """
+        """Count a worker that ended, or failed to launch, before it ran a command."""
+        pool = self.pools[worker.pool]
+        failed = Failed(
+            failure,
+            reason,
+            worker.round,
+            worker.rung,
+            rungs_of(pool.spot, pool.machine, in_share=worker.spot),
+            max_wait(pool.machine),
+            refused=refused,
+            contended=contended,
+        )
         starts = self.starts.get(worker.pool, PoolStarts())
-        of_spot = worker.spot and failure in OF_SPOT
-        if of_spot:
-            starts = starts.after_spot(self.now)
-        if not of_spot or self.pools[worker.pool].spot is SpotUse.ONLY:
-            failed = Failed(failure, reason, worker.round, refused=refused, contended=contended)
-            starts = starts.after(failed, self.now)
-        self.starts[worker.pool] = starts
+        self.starts[worker.pool] = starts.after(failed, self.now)
 
     def _cause_at(self, worker: WorkerEntry, cause: Cause | None) -> Cause | None:
         """Return the cause of the end of a command, which may be that of its Spot worker."""
         if not worker.spot or cause is not Cause.WORKER_LOST:
             return cause
-        self.starts[worker.pool] = self.starts_of(worker.pool).after_spot(self.now)
+        self.starts[worker.pool] = self.starts_of(worker.pool).after_interruption(
+            worker.rung, self.now
+        )
         return Cause.SPOT
 
     def _fail_without_workers(self) -> None:

@@ -26,8 +26,10 @@ from chalicelib.workers.aws.task_definitions import TaskDefinitions
 from chalicelib.workers.port import Owner, TaskEnd, TaskId, TaskStatus, WorkerTask
 from conducto_core.command.task_layout import AGENT, USER, AgentVariables
 from conducto_core.debug.model import ShellSession
+from conducto_core.installation.names import provider_name
 from conducto_core.workers.model import TaskProof
 from conducto_core.workers.rules import task_proof
+from conducto_core.workers.rules.start_failures import OF_RUNG, failure_of
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError  # type: ignore[import-untyped]
@@ -43,12 +45,12 @@ _GROUP = "conducto"
 _ENTRANCE = "ExecuteCommandAgent"
 _NOT_UP = "isn't running"
 _OUT_OF_MEMORY = "outofmemory"
+#: Stop codes of tasks whose machine AWS takes; the reasons of machines of classes vary.
+_INTERRUPTIONS = ("SpotInterruption", "TerminationNotice")
 #: In RunTask's message for a deleted task definition.
 _INACTIVE = "inactive"
 #: RunTask's error for a client token that started a task with another token for the agent.
 _REPEATED = "ConflictException"
-#: In RunTask's messages for exhausted capacity or quotas; in `failures` as well as errors.
-_NO_ROOM = ("capacity", "limit on the number", "vcpu", "resource:", "quota")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Place:
         public_ip: Whether workers get a public address; otherwise the subnets need another route to
             the internet.
         sts: URL of STS.
+        stage: Name of the installation, which is in the names of capacity providers.
     """
 
     cluster: str
@@ -69,6 +72,7 @@ class Place:
     security_group: str
     public_ip: bool = True
     sts: str = ""
+    stage: str = ""
 
 
 class Ecs:
@@ -109,7 +113,7 @@ class Ecs:
         except client_error() as error:
             if code_of(error) == _REPEATED and error.response.get("resourceIds"):
                 return str(error.response["resourceIds"][0])
-            if _is_no_room(message_of(error)):
+            if failure_of(message_of(error)) in OF_RUNG:
                 raise CapacityError(message_of(error)) from error
             raise
         if not response["tasks"]:
@@ -124,7 +128,11 @@ class Ecs:
             AgentVariables.WORKER: task.worker_id,
         }
         environment = [{"name": name, "value": value} for name, value in variables.items()]
-        provider = "FARGATE_SPOT" if task.spot else "FARGATE"
+        provider, addresses = "FARGATE_SPOT" if task.spot else "FARGATE", {}
+        if task.machine is not None:
+            provider = provider_name(self._place.stage, task.machine.name, task.rung)
+        else:  # a task on a Managed Instance cannot have a public address
+            addresses["assignPublicIp"] = "ENABLED" if self._place.public_ip else "DISABLED"
         return {
             "cluster": self._place.cluster,
             "taskDefinition": definition,
@@ -140,7 +148,7 @@ class Ecs:
                 "awsvpcConfiguration": {
                     "subnets": list(self._place.subnets),
                     "securityGroups": [self._place.security_group],
-                    "assignPublicIp": "ENABLED" if self._place.public_ip else "DISABLED",
+                    **addresses,
                 }
             },
         }
@@ -284,7 +292,9 @@ def _container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _reason(task: Mapping[str, Any]) -> str:
+    code = task.get("stopCode")
     said = [task.get("stoppedReason"), *(c.get("reason") for c in task.get("containers", ()))]
+    said += [code] if code in _INTERRUPTIONS else []
     return "; ".join(dict.fromkeys(str(each) for each in said if each))
 
 
@@ -325,7 +335,8 @@ def task_owner(task: Mapping[str, Any]) -> Owner | None:
 
 def _failure(failures: Sequence[Mapping[str, Any]]) -> Exception:
     reason = "; ".join(str(f.get("reason", f)) for f in failures) or "ECS started nothing"
-    return CapacityError(reason) if _is_no_room(reason) else RuntimeError(f"RunTask: {reason}")
+    said = f"RunTask: {reason}"
+    return CapacityError(reason) if failure_of(said) in OF_RUNG else RuntimeError(said)
 
 
 def _is_not_yet(error: "ClientError") -> bool:
@@ -333,10 +344,6 @@ def _is_not_yet(error: "ClientError") -> bool:
     if code_of(error) == "TargetNotConnectedException":
         return True
     return code_of(error) == "InvalidParameterException" and _NOT_UP in message_of(error)
-
-
-def _is_no_room(message: str) -> bool:
-    return any(words in message.lower() for words in _NO_ROOM)
 
 
 # ----------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ from conducto_core.command.task_layout import (
 from conducto_core.images.references import cached
 from conducto_core.people.task_roles import TaskRole, role_for
 from conducto_core.services.rules import CONTAINER, to_agent
-from conducto_core.workers.rules.fargate import AGENT_MEM, size_for
+from conducto_core.workers.rules.fargate import AGENT_MEM
 
 _MIB = _UNITS = 1024
 _READ_ONLY = {"readOnly": True}
@@ -188,12 +188,12 @@ class TaskDefinitions:
         beside = size_of(services)[1]
         agent_env = [_pair(AgentVariables.SERVICES, to_agent(services))]
         names = " ".join(task.services)
-        size = size_for(f"pool {task.pool}", task.cpu, task.mem, task.arch)
+        size = task.size
         is_arm = size.arch == ARM
         shared = {"sourceVolume": VOLUME, "containerPath": CTL}
         mounts, agent_mounts = _mounts(task.data)
         return {
-            "requiresCompatibilities": ["FARGATE"],
+            "requiresCompatibilities": ["MANAGED_INSTANCES" if size.machine else "FARGATE"],
             "networkMode": "awsvpc",
             **({"runtimePlatform": _ON_ARM} if is_arm else {}),
             "cpu": size.cpu_units,
@@ -217,6 +217,7 @@ class TaskDefinitions:
                     # A hard limit: otherwise the kernel may kill the agent instead of the command.
                     memory=round((task.mem - beside) * _MIB),
                     **({"environment": [_pair(SERVICE_NAMES, names)]} if names else {}),
+                    **({"resourceRequirements": [_gpus(size.gpu)]} if size.gpu else {}),
                 ),
                 *map(self._service, services),
             ],
@@ -330,6 +331,10 @@ def _health(service: Service) -> dict[str, Any]:
         "retries": 10,
         "startPeriod": grace,
     }
+
+
+def _gpus(number: int) -> dict[str, str]:
+    return {"type": "GPU", "value": str(number)}
 
 
 def _pair(name: str, value: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ const CAUSES: Record<Cause, string> = {
   out_of_memory: "out of memory",
   image: "image build failed",
   no_worker: "no worker",
+  no_capacity: "AWS had no machine",
   worker_lost: "worker lost",
   spot: "Spot worker interrupted",
   service: "service failed",

@@ -1,0 +1,1 @@
+"""Machine classes: kinds of machines that an administrator declares, besides Fargate."""
