@@ -88,10 +88,10 @@ class Comparable:
         return self._compare(">=", other)
 
     def __and__(self, other: Any) -> Condition:
-        return to_condition(self) & other
+        return Condition("and", (to_condition(self), to_condition(other)))
 
     def __or__(self, other: Any) -> Condition:
-        return to_condition(self) | other
+        return Condition("or", (to_condition(self), to_condition(other)))
 
     def __invert__(self) -> Condition:
         return ~to_condition(self)

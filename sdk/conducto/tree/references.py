@@ -63,7 +63,8 @@ class ResultReference(Comparable, _Typed[R_co]):
             "to the function of a later node, as in co.Exec(function, node.result)"
         )
 
-    __bool__ = __iter__ = __len__ = __int__ = __float__ = __add__ = _unknown
+    __bool__ = __len__ = __int__ = __float__ = __add__ = _unknown
+    __iter__ = _unknown  # type: ignore[assignment]
 
 
 def to_references(values: Any) -> List[ResultReference]:

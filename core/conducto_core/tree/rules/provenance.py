@@ -163,7 +163,8 @@ def _max_time(chain: Chain) -> Parameter:
 
 
 def _machine_name(spec: NodeSpec) -> str | None:
-    return spec.placement.machine and spec.placement.machine.name
+    machine = spec.placement.machine
+    return None if machine is None else machine.name
 
 
 def _service_texts(spec: NodeSpec) -> tuple[str, ...]:

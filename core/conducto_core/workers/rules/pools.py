@@ -7,7 +7,7 @@ from typing import NamedTuple
 from conducto.wire.services import Service
 from conducto_core.asl.rules.naming import pool_name
 from conducto_core.errors import invalid
-from conducto_core.machines.model import MachineClass
+from conducto_core.machines.model import MachineClass, Rung
 from conducto_core.machines.rules import machine_size
 from conducto_core.run.model.states import NodeType, State
 from conducto_core.run.rules.tree_state import LiveExec, TreeState
@@ -58,6 +58,10 @@ class Pool:
             return machine_size(f"pool {self.name}", self.machine, self.cpu, self.mem, self.gpu)
         return size_for(f"pool {self.name}", self.cpu, self.mem, self.arch)
 
+    def worker_hour(self, rung: Rung) -> float:
+        """Return the price of an hour of a worker in dollars."""
+        return PRICES.worker_hour(self.size, spot=rung is Rung.SPOT)
+
     @property
     def reported(self) -> Size:
         """The size whose price is reported as usage; on Fargate that of x86, also for ARM."""
@@ -80,8 +84,9 @@ def pool_of(spec: NodeSpec, pipeline_id: str, groups: tuple[str, ...]) -> Pool:
     name = pool_name(spec, pipeline_id, groups)
     spot = SpotUse.NEVER if kind_of(spec.pool) is PoolKind.CONTEXT else place.spot
     size = place.total_cpu, place.total_mem
-    more = place.arch, place.services, place.machine, place.gpu
-    return Pool(name, spec.pool, place.image, *size, groups, spot, *more)
+    where = place.arch, place.services
+    kind = place.machine, place.gpu
+    return Pool(name, spec.pool, place.image, *size, groups, spot, *where, *kind)
 
 
 @dataclass(frozen=True, slots=True)

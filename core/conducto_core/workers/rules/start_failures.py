@@ -371,8 +371,7 @@ class PoolStarts:
         there = replace(self._with(rung, replace(self.histories[rung], refusals=0)), since=0.0)
         if not self.refused:
             return there
-        rungs = {"spot": there.spot, "on_demand": there.on_demand}
-        return PoolStarts(self.proven, calls=self.calls, **rungs)
+        return PoolStarts(self.proven, calls=self.calls, spot=there.spot, on_demand=there.on_demand)
 
     def after_command(self, started_in: int) -> "PoolStarts":
         """Return the state after a worker of that round runs a command."""
