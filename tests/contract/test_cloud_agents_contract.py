@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.aws.dynamodb import DynamoTable
-from chalicelib.remote.port import AgentKey, AgentRecord, AgentShell, StoredSummary
+from chalicelib.remote.model import AgentKey, AgentRecord, AgentShell, StoredSummary
 from chalicelib.remote.store import TableAgents, TableRelays
 from conducto_core.remote.model import MAX_CONCURRENT
 

@@ -42,7 +42,7 @@ from chalicelib.people.port import (
 from chalicelib.people.store.members import TableAuditLog, TablePeople, TableTokens
 from chalicelib.people.store.organisations import TableIdentities, TableOrgs
 from chalicelib.people.tokens import membership_digest
-from chalicelib.remote.port import AgentKey
+from chalicelib.remote.model import AgentKey
 from chalicelib.run.port import Blobs
 from chalicelib.secrets.aws import SecretsManager
 from chalicelib.triggers.store import TableDeliveries

@@ -8,7 +8,7 @@ from chalicelib.aws.clients import Clients
 from chalicelib.aws.dynamodb import DynamoTable, Item, Update
 from chalicelib.aws.errors import ignoring, throttling
 from chalicelib.errors import ConflictError
-from chalicelib.remote.port import AgentKey
+from chalicelib.remote.model import AgentKey
 
 #: Seconds after which a connection's record expires; API Gateway closes it after two hours.
 CONNECTION_SECONDS = 3 * 3600

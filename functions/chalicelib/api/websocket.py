@@ -21,7 +21,7 @@ from chalicelib.api.followers import Followers, may_link, may_read
 from chalicelib.people.port import Identity
 from chalicelib.remote import followers as agent_followers
 from chalicelib.remote.links import AgentLinks
-from chalicelib.remote.port import AgentKey
+from chalicelib.remote.model import AgentKey
 from chalicelib.remote.shells import AgentShells
 from chalicelib.run import effects as event_push
 from chalicelib.run.processor import CommandProcessor

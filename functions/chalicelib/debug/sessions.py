@@ -1,11 +1,11 @@
 """Debug shells on workers of their own: opened by users, kept alive by an agent, ended.
 
 A shell is not part of its pipeline's journal. It has an item of its own
-(`chalicelib.workers.port.Shells`) and counts as one of the organisation's workers from before its
-task is launched until it is asked to stop. A shell ends when its user leaves, when its time is up,
-when its pipeline is archived, or when its task stops; the schedule that runs every minute completes
-interrupted ends. The response to each heartbeat tells the agent whether to continue, so that no
-task outlives its item by more than some seconds, even if a stop request was lost.
+(`chalicelib.debug.store.TableShells`) and counts as one of the organisation's workers from before
+its task is launched until it is asked to stop. A shell ends when its user leaves, when its time is
+up, when its pipeline is archived, or when its task stops; the schedule that runs every minute
+completes interrupted ends. The response to each heartbeat tells the agent whether to continue, so
+that no task outlives its item by more than some seconds, even if a stop request was lost.
 """
 
 import logging

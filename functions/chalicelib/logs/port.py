@@ -124,4 +124,4 @@ class LogStore(Protocol):
         """Return the size of a pipeline's output and results in the bucket."""
 
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
-        """Delete all output of a pipeline; ``check`` is that of `Store.forget`."""
+        """Delete all output of a pipeline; ``check`` is that of `JournalStore.forget`."""

@@ -1,4 +1,4 @@
-"""Identities, tokens, secrets, plans, and WebSocket connections."""
+"""Identities, secrets and plans, and the records of tokens, usage and invitations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -247,10 +247,6 @@ class InUse(NamedTuple):
         found = effective(base, billing, accrued, now)
         gates = (found.paying, found.suspended)
         return cls(found.plan, workers, reserved, base, *gates, billing, accrued)
-
-
-# ----------------------------------------------------------------------------------------
-# Organisations' members, invitations, and audit log.
 
 
 class InvitationRecord(Record):

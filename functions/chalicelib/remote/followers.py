@@ -4,7 +4,7 @@ import logging
 
 from chalicelib.api.followers import Followers
 from chalicelib.dependencies import Dependencies
-from chalicelib.remote.port import AgentKey, AgentRecord
+from chalicelib.remote.model import AgentKey, AgentRecord
 from conducto_core.api.operation import LinkClass
 from conducto_core.remote.model import Batch, Caller, Follow, LinkPolicy
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.remote.links import forget, is_online, is_visible, view_of
-from chalicelib.remote.port import AgentKey, AgentRecord
+from chalicelib.remote.model import AgentKey, AgentRecord
 from conducto_core.api import problems
 from conducto_core.api.operation import Permission
 from conducto_core.api.serve import serves

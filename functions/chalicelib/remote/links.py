@@ -11,7 +11,7 @@ from chalicelib.api.followers import may_link
 from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.remote import followers as agent_followers
-from chalicelib.remote.port import AgentKey, AgentRecord
+from chalicelib.remote.model import AgentKey, AgentRecord
 from chalicelib.remote.shells import AgentShells
 from conducto_core.api.operation import Permission
 from conducto_core.record import Record

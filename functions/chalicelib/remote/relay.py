@@ -18,7 +18,7 @@ from chalicelib.api.transfers import new_key
 from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
 from chalicelib.remote.links import addressed, is_online
-from chalicelib.remote.port import AgentKey, AgentRecord
+from chalicelib.remote.model import AgentKey, AgentRecord
 from conducto_core.api import problems
 from conducto_core.api.dispatch import JSON, Headers, Response
 from conducto_core.api.operation import AnyOperation, LinkClass

@@ -14,7 +14,7 @@ from chalicelib.api.followers import Followers
 from chalicelib.dependencies import Dependencies
 from chalicelib.people import audit
 from chalicelib.people.port import Identity
-from chalicelib.remote.port import AgentKey, AgentRecord, AgentShell
+from chalicelib.remote.model import AgentKey, AgentRecord, AgentShell
 from conducto_core.api.operation import Permission
 from conducto_core.debug.model import ShellEnd
 from conducto_core.debug.operations import SHELL

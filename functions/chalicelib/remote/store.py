@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import NEW, DynamoTable, Item, Update
 from chalicelib.errors import ConflictError
-from chalicelib.remote.port import AgentKey, AgentRecord, AgentShell, StoredSummary
+from chalicelib.remote.model import AgentKey, AgentRecord, AgentShell, StoredSummary
 from conducto_core.remote.model import MAX_CONCURRENT
 
 #: Seconds for which the frames of a response are kept.

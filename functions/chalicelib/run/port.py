@@ -1,4 +1,4 @@
-"""The store of pipelines: their journals, and records for fast reads."""
+"""Records of the store of pipelines, and ports for state machines, objects and data files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from conducto_core.run.model.records import (
 )
 from conducto_core.run.model.responses import ChangedData, DataEntry, DataList, Deleted
 
-#: Kinds of what `Store.keep_tree` stores, for the migrations of their schema.
+#: Kinds of what `JournalStore.keep_tree` stores, for the migrations of their schema.
 TreeKind = Literal["tree", "definition", "plan"]
 
 
 class TreeReader(Protocol):
-    """Reads what `Store.keep_tree` stored for one pipeline."""
+    """Reads what `JournalStore.keep_tree` stored for one pipeline."""
 
     def __call__(self, key: str, kind: TreeKind = "tree") -> bytes:
         """Return the stored bytes in the current schema."""
@@ -89,8 +89,8 @@ class Entry:
         share: The pipeline's new share, if it changed.
         notifications: Notifications to send, with secrets masked.
         listed: Write the record, ``open`` and ``asks``; otherwise they stay as they were.
-        open: `Store.open_pipelines` lists the pipeline: it is not settled, or has workers.
-        asks: `Store.asking_pipelines` lists the pipeline: an approval waits for a decision.
+        open: `JournalStore.open_pipelines` lists the pipeline: it is not settled, or has workers.
+        asks: `JournalStore.asking_pipelines` lists the pipeline: an approval waits for a decision.
         turn: Reject the entry if the version of the turn is another one; None: do not check.
     """
 
@@ -335,7 +335,3 @@ class DataFiles(Protocol):
         Raises:
             TimeoutError: It was not finished within ``seconds``, and may continue. Repeat the call.
         """
-
-
-# ----------------------------------------------------------------------------------------
-# The named limits of organisations (`conducto_core.limits.rules`).

@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.people.port import Identity
 from chalicelib.remote.links import SILENT_SECONDS
-from chalicelib.remote.port import AgentKey
+from chalicelib.remote.model import AgentKey
 from conducto_core.api.dispatch import Service
 from conducto_core.api.serve import serves
 from conducto_core.debug.model import ShellEnd, ShellParams

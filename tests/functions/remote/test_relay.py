@@ -15,7 +15,7 @@ from chalicelib.people.port import Identity
 from chalicelib.people.store.members import TableTokens
 from chalicelib.remote.followers import topic
 from chalicelib.remote.links import SILENT_SECONDS
-from chalicelib.remote.port import AgentKey
+from chalicelib.remote.model import AgentKey
 from chalicelib.remote.relay import MAX_STORED
 from chalicelib.remote.store import TableAgents
 from chalicelib.run.processor import CommandProcessor

@@ -119,7 +119,6 @@ class CloudGame:
     tree: dict[str, Any]
     whole: bool = True
     moves: list[str] = field(default_factory=list)
-    _read: int = 0
     _ran: dict[str, str | None] = field(default_factory=dict)
     _printed: dict[str, Any] = field(default_factory=dict)
 
@@ -267,12 +266,10 @@ class CloudGame:
 
     def mirror(self) -> None:
         """Repeat the cloud's starts and lost contexts locally."""
-        for entry in self.world.store.news(self.id, self._read).entries:
-            self._read = entry.number
-            for a in entry.attempts:
-                if a.cause is Cause.WORKER_LOST and self.local.queued.get(a.path) == a.number:
-                    self.moves.append(f"{a.path} misses its context")
-                    self.local.send(ev.AttemptFinished(a.path, a.number, a.cause, final=True))
+        for a in self.world.store.attempts(self.id):
+            if a.cause is Cause.WORKER_LOST and self.local.queued.get(a.path) == a.number:
+                self.moves.append(f"{a.path} misses its context")
+                self.local.send(ev.AttemptFinished(a.path, a.number, a.cause, final=True))
         with self.world.engine.reading(ME.org, self.id) as live:
             due = self.local.tree.retries_due(live.now)
         if due:
