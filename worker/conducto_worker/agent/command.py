@@ -110,9 +110,7 @@ class Execution:
         self._heartbeats = keeper
         self._clock = clock
         self._peak = peak
-        self._output = CommandRun(
-            shipper, Mask(response.masked), prints_tree=response.prints_tree
-        )
+        self._output = CommandRun(shipper, Mask(response.masked), prints_tree=response.prints_tree)
         self._stopping = GracefulStop(commands.signal)
 
     def run(self) -> CommandResult:
