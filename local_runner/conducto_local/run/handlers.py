@@ -81,10 +81,10 @@ class Actions:
             DefinitionError: A modification makes the tree invalid.
             EngineError: ``run`` or ``wake`` without an engine.
         """
-        request = check_action(live, request, lambda: decider)
-        if request.action in STARTS and not request.preview:
+        asked, request = request, check_action(live, request, lambda: decider)
+        if request.action in STARTS and request.paths and not request.preview:
             await self._scheduler.engine_context(live).open()
-            request = check_action(live, request, lambda: decider)  # the tree may have changed
+            request = check_action(live, asked, lambda: decider)  # the tree may have changed
         if request.action in WHOLE:
             return await self._whole(live, request)
         if not request.paths:  # nothing failed

@@ -237,6 +237,17 @@ async def test_rerun_of_a_node_behind_a_failure_says_that_nothing_starts(local: 
     assert (result.affected, result.idle, result.notes) == (0, why, (why,))
 
 
+async def test_rerun_of_failures_without_any_does_not_run_the_pipeline(local: Local) -> None:
+    run = await brought_to(local, "done")
+    await act(run, "pause")
+    request = ControlRequest(action=Action.RERUN, failed=True)
+
+    result = await run.local.pipelines.control(PipelineParams(id=run.id), request)
+
+    assert (result.affected, result.notes) == (0, ())
+    assert (await run.summary()).pipeline.armed is False
+
+
 @dataclass(frozen=True)
 class Whole:
     """The expected result of an action on the pipeline as a whole.
