@@ -96,14 +96,6 @@ class Actions:
             fields["changes"] = checked(Changes, **changes)
         return self._send(checked(ControlRequest, **fields, paths=tuple(paths)))
 
-    def rerun(self, paths: Sequence[str], *, failed: bool = False) -> ControlResult:
-        """Reset nodes and run the pipeline, unless there is nothing to reset."""
-        result = self.on_nodes(Action.RESET, paths, failed=failed)
-        if failed and not result.affected:
-            return result
-        notes = self.on_pipeline(Action.RUN).notes
-        return result.model_copy(update={"notes": (*result.notes, *notes)})
-
     def paths(self, patterns: Sequence[str]) -> list[str]:
         """Return the paths that patterns select, each once.
 

@@ -250,7 +250,7 @@ class NodeHandle(NodeSnapshot):
 
     def rerun(self, *, failed: bool = False) -> ControlResult:
         """Reset the node, as `reset`, and run the pipeline."""
-        return self._actions.rerun([self.path], failed=failed)
+        return self._act(Action.RERUN, failed=failed)
 
     def skip(self) -> ControlResult:
         """Skip the node."""
@@ -265,7 +265,7 @@ class NodeHandle(NodeSnapshot):
         return self._act(Action.KILL)
 
     def rebuild(self) -> ControlResult:
-        """Build the images of the node again and reset it."""
+        """Build the images of the node again, reset it, and run the pipeline."""
         return self._act(Action.REBUILD)
 
     def modify(self, **changes: Unpack[NodeChanges]) -> ControlResult:

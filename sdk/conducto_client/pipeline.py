@@ -456,7 +456,7 @@ class Pipeline(PipelineIdentity):
 
     def rerun(self, *patterns: str, failed: bool = False) -> ControlResult:
         """Reset nodes, as `reset`, and run the pipeline."""
-        return self._actions.rerun(self._actions.paths(patterns), failed=failed)
+        return self._act(Action.RERUN, patterns, failed=failed)
 
     def skip(self, *patterns: str, failed: bool = False, preview: bool = False) -> ControlResult:
         """Skip nodes."""
@@ -471,7 +471,7 @@ class Pipeline(PipelineIdentity):
         return self._act(Action.KILL, patterns or ("/",), preview=preview)
 
     def rebuild(self, *patterns: str, failed: bool = False, preview: bool = False) -> ControlResult:
-        """Build the images of nodes again and reset the nodes."""
+        """Build the images of nodes again, reset the nodes, and run the pipeline."""
         return self._act(Action.REBUILD, patterns, failed=failed, preview=preview)
 
     def modify(

@@ -191,7 +191,7 @@ def ordered(node: NodeView, action: Action) -> NodeView:
     match action:
         case Action.SKIP | Action.UNSKIP:
             return node.model_copy(update={"skipped": action is Action.SKIP})
-        case Action.RESET | Action.REBUILD:
+        case Action.RESET | Action.RERUN | Action.REBUILD:
             return node.model_copy(update={"state": State.PENDING, "cause": None})
         case Action.KILL:
             if node.state not in IN_FLIGHT:

@@ -70,6 +70,7 @@ from conducto_core.run.model.params import (
 )
 from conducto_core.run.model.records import AttemptRecord, ImageRecord, Lifecycle, PipelineRecord
 from conducto_core.run.model.requests import (
+    STARTS,
     WHOLE,
     Action,
     AgentStatus,
@@ -765,6 +766,9 @@ class MemoryPipelines(Pipelines):
             for node in nodes:
                 pipeline.publish(ordered(node, request.action))
                 pipeline.roll_up(node.path)
+            if request.action in STARTS:
+                changes = _WHOLE_PIPELINE[Action.RUN]
+                pipeline.record = pipeline.record.model_copy(update=changes)
             self.actions.append((pipeline.record.id, request))
         self._ring(pipeline)
         paths = tuple(node.path for node in nodes)

@@ -8,6 +8,7 @@ from conducto_core.approvals.model import WaitingApproval
 from conducto_core.run.model.params import LogParams, PipelineParams
 from conducto_core.run.model.records import Counts, ImageRecord, NodeChange, PipelineRecord
 from conducto_core.run.model.requests import (
+    STARTS,
     Action,
     ControlRequest,
     ControlResult,
@@ -16,7 +17,7 @@ from conducto_core.run.model.requests import (
     NodeView,
     PipelineSummary,
 )
-from conducto_core.run.model.states import FINISHED, Cause, NodeType, State
+from conducto_core.run.model.states import FINISHED, NodeType, State
 from conducto_core.tree.model import ancestors
 
 FILE = "/home/ada/pipeline.py"
@@ -29,7 +30,6 @@ class CountingPipelines(MemoryPipelines):
         asked: Actions as they arrived, previews too.
         read: Nodes whose output was requested, once for each request.
         idle: The server's reason why a run starts nothing; None where it starts something.
-        fails_at_once: Nodes that are reset run and fail before the next request.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,6 @@ class CountingPipelines(MemoryPipelines):
         self.asked: list[ControlRequest] = []
         self.read: list[str] = []
         self.idle: str | None = None
-        self.fails_at_once = False
 
     async def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         pipeline = self._find(pipeline_id)
@@ -54,21 +53,23 @@ class CountingPipelines(MemoryPipelines):
         """Do it, or for a preview say what it would touch: Execs that have run, for a reset."""
         self.asked.append(request)
         if request.action is Action.RUN and self.idle is not None:
-            return ControlResult(notes=(self.idle,))
+            return ControlResult(notes=(self.idle,), idle=self.idle)
         if not request.preview:
             result = await super().control(params, request)
-            for path in request.paths if self.fails_at_once else ():
-                self.finish(params.id, path, Cause.EXIT_CODE)
-            return result
+            if request.action not in STARTS or self.idle is None:
+                return result
+            return result.model_copy(update={"notes": (self.idle,), "idle": self.idle})
         pipeline = self._find(params.id)
         if request.failed:
             request = pipeline.named(request)
         below = [node for path in request.paths for node in pipeline.below(path)]
         execs = [node for node in below if node.type is NodeType.EXEC]
         running = [node for node in execs if node.state is State.RUNNING]
+        ran = [node for node in execs if node.state in FINISHED] + running
         touched = {
             Action.KILL: running,
-            Action.RESET: [node for node in execs if node.state in FINISHED] + running,
+            Action.RESET: ran,
+            Action.RERUN: ran,
         }.get(request.action, execs)
         return ControlResult(
             affected=len(touched),

@@ -29,7 +29,7 @@ _WITH_FAILED = {"reset", "rerun", "skip", "rebuild", "modify"}
 _WITH_STALE = {"reset", "rerun"}
 _WITH_WATCH = {"run", "reset", "rerun", "rebuild"}
 #: Commands after which Execs may start that were held before.
-_MAKES_WORK = {"reset", "rebuild", "skip", "unskip"}
+_MAKES_WORK = {"reset", "skip", "unskip"}
 
 
 def add_arguments(parser: Parser) -> None:
@@ -74,14 +74,10 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         if not arguments.json:
             nothing = "nothing is stale" if request.stale else "nothing failed"
             print(nothing if nothing_failed else _report(arguments, before, result))
-        idle = result.notes if arguments.verb == "run" else ()
-        if arguments.verb == "rerun" and not (nothing_failed or result.preview):
-            idle = _start(client, pipeline_id, result.paths, silent=arguments.json)
-            result = result.model_copy(update={"notes": (*result.notes, *idle)})
     if arguments.json:
         print(as_json(action_document(arguments.verb, pipeline_id, result)))
     if nothing_failed or not arguments.watch:
-        return FAILED if idle and before.state in FAILED_STATES else DONE
+        return FAILED if result.idle and before.state in FAILED_STATES else DONE
     from conducto_cli.view.session import stay
 
     return stay(open_client, pipeline_id, plain=False, since=since)
@@ -107,7 +103,7 @@ def _request(client: Client, pipeline_id: str, arguments: argparse.Namespace) ->
     from conducto_cli.target import lookup as selection
     from conducto_core.run.model.requests import Action, ControlRequest
 
-    action = Action.RESET if arguments.verb == "rerun" else Action(arguments.verb)
+    action = Action(arguments.verb)
     changes = changes_of(arguments) if action is Action.MODIFY else None
     paths: list[str] = []
     is_chosen = arguments.failed or (arguments.stale and not arguments.paths)
@@ -130,34 +126,19 @@ def _request(client: Client, pipeline_id: str, arguments: argparse.Namespace) ->
 
 def _report(arguments: argparse.Namespace, before: PipelineSummary, result: ControlResult) -> str:
     from conducto_cli.text.actions import action_report
-    from conducto_core.run.model.requests import Action
+    from conducto_core.run.model.requests import STARTS, Action, ControlResult
 
-    action = Action.RESET if arguments.verb == "rerun" else Action(arguments.verb)
-    lines = [action_report(action, before.pipeline.id, result)]
-    if arguments.verb == "rerun" and result.preview:
+    action, id_ = Action(arguments.verb), before.pipeline.id
+    lines = [action_report(action, id_, result)]
+    if action in STARTS and result.preview:
         lines.append("would run the pipeline")
+    elif action in STARTS:
+        idle = () if result.idle is None else (result.idle,)
+        lines.append(action_report(Action.RUN, id_, ControlResult(notes=idle)))
     waits = arguments.verb in _MAKES_WORK and result.affected and not result.preview
     if waits and not before.pipeline.armed and not arguments.watch:  # --watch ends with this line
-        run = f"conducto run {before.pipeline.id}"
-        lines.append(f"nothing starts while it is paused; continue: {run}")
+        lines.append(f"nothing starts while it is paused; continue: conducto run {id_}")
     return "\n".join(lines)
-
-
-def _start(
-    client: Client, pipeline_id: str, paths: tuple[str, ...], *, silent: bool
-) -> tuple[str, ...]:
-    """Run a pipeline whose nodes were reset; return notes on why nothing starts."""
-    from conducto_cli.text.actions import action_report
-    from conducto_core.run.model.requests import Action, ControlRequest
-
-    result = _send(client, pipeline_id, ControlRequest(action=Action.RUN))
-    again = ControlRequest(action=Action.RESET, paths=paths, preview=True)
-    if result.notes and paths and _send(client, pipeline_id, again).affected:
-        # The pipeline was not paused: the reset started the nodes, and some have ended already.
-        result = result.model_copy(update={"notes": ()})
-    if not silent:
-        print(action_report(Action.RUN, pipeline_id, result))
-    return result.notes
 
 
 def _send(client: Client, pipeline_id: str, request: ControlRequest) -> ControlResult:

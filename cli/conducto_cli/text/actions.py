@@ -12,6 +12,7 @@ _LISTED = 10
 
 _PAST = {
     Action.RESET: "reset",
+    Action.RERUN: "reset",
     Action.SKIP: "skipped",
     Action.UNSKIP: "unskipped",
     Action.KILL: "killed",
@@ -22,6 +23,7 @@ _PAST = {
 
 _WOULD = {
     Action.RESET: "would reset",
+    Action.RERUN: "would reset",
     Action.SKIP: "would skip",
     Action.UNSKIP: "would unskip",
     Action.KILL: "would kill",
@@ -53,7 +55,8 @@ def action_report(action: Action, pipeline_id: str, result: ControlResult) -> st
         lines += [f"  {printable(path)}" for path in result.paths[:_LISTED]]
         if result.affected > _LISTED:
             lines.append(f"  and {result.affected - _LISTED:,} more")
-        lines += [f"note: {printable(note)}" for note in result.notes]
+        notes = (note for note in result.notes if note != result.idle)
+        lines += [f"note: {printable(note)}" for note in notes]
         return "\n".join(lines)
     outcome, continuation = _WHOLE[action]
     ended = f"; ended {count_of(result.stopped, 'Exec')}" if result.stopped else ""

@@ -154,22 +154,6 @@ _STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
 _ON_NODE = frozenset("rsxld")
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """An action that waits for a yes.
-
-    Attributes:
-        reruns: Run the pipeline after the nodes are reset.
-    """
-
-    request: ControlRequest
-    reruns: bool = False
-
-    @property
-    def verb(self) -> str:
-        return "rerun" if self.reruns else self.request.action.value
-
-
 @dataclass
 class Reading:
     """Output that is being read.
@@ -203,7 +187,7 @@ class KeyBindings:
         self.note = ""
         self._client = client
         self._id = pipeline_id
-        self._asked: Proposal | None = None
+        self._asked: ControlRequest | None = None
         self._moves: dict[str, Callable[[PipelineModel, Row], None]] = {
             "up": self._up, "k": self._up, "down": self._down, "j": self._down,
             "page up": self._page_up, "page down": self._page_down,
@@ -234,7 +218,7 @@ class KeyBindings:
             pausing = model.summary.pipeline.armed
             self._send(ControlRequest(action=Action.PAUSE if pausing else Action.RUN))
         elif key == "R":
-            self._propose_rerun(model, ControlRequest(action=Action.RESET, failed=True))
+            self._propose_rerun(model, ControlRequest(action=Action.RERUN, failed=True))
         elif key == "n":
             self._next_failed(model)
         else:
@@ -261,7 +245,7 @@ class KeyBindings:
         elif key == "x":
             self._propose_on(row, Action.KILL)
         elif key == "r":
-            request = ControlRequest(action=Action.RESET, paths=(row.path,))
+            request = ControlRequest(action=Action.RERUN, paths=(row.path,))
             self._propose_rerun(model, request)
 
     # ---- the cursor
@@ -346,62 +330,55 @@ class KeyBindings:
 
     def _propose_on(self, row: Row, action: Action) -> None:
         """Perform an action on one Exec that does not run; ask before any other."""
-        proposal = Proposal(ControlRequest(action=action, paths=(row.path,)))
-        would = self._preview(proposal)
+        request = ControlRequest(action=action, paths=(row.path,))
+        would = self._preview(request)
         if would is not None and would.affected == 1 and would.stopped == 0:
-            self._execute(proposal)
+            self._send(request)
         elif would is not None:
-            self._ask(proposal, would)
+            self._ask(request, would)
 
     def _propose_rerun(self, model: PipelineModel, request: ControlRequest) -> None:
         """Ask before commands run again, and name those that a paused pipeline also runs."""
         summary = model.summary
         others = 0 if summary.pipeline.armed else summary.counts.pending
-        proposal = Proposal(request, reruns=True)
-        would = self._preview(proposal)
+        would = self._preview(request)
         if would is not None:
-            self._ask(proposal, would, others)
+            self._ask(request, would, others)
 
-    def _preview(self, proposal: Proposal) -> ControlResult | None:
+    def _preview(self, request: ControlRequest) -> ControlResult | None:
         """Return the effect of an action; None with a note if it has none."""
-        request = proposal.request
         try:
             would = self._client.control(self._id, request.model_copy(update={"preview": True}))
         except ApiError as error:
             self.note = message_of(error)
             return None
         if would.affected == 0:
-            self.note = "nothing failed" if request.failed else f"nothing to {proposal.verb}"
+            self.note = "nothing failed" if request.failed else f"nothing to {request.action.value}"
             return None
         return would
 
-    def _ask(self, proposal: Proposal, would: ControlResult, others: int = 0) -> None:
-        self._asked = proposal
-        self.note = _question(proposal.verb, would, others)
+    def _ask(self, request: ControlRequest, would: ControlResult, others: int = 0) -> None:
+        self._asked = request
+        self.note = _question(request.action.value, would, others)
 
     def _respond(self, key: str) -> None:
-        proposal, self._asked = self._asked, None
-        if key == "y" and proposal is not None:
-            self._execute(proposal)
+        request, self._asked = self._asked, None
+        if key == "y" and request is not None:
+            self._send(request)
         else:
             self.note = "not done"
 
-    def _execute(self, proposal: Proposal) -> None:
-        if self._send(proposal.request) and proposal.reruns:
-            self._send(ControlRequest(action=Action.RUN))
-
-    def _send(self, request: ControlRequest) -> bool:
-        """Perform an action and report it; return whether the server accepted it."""
+    def _send(self, request: ControlRequest) -> None:
+        """Perform an action and report it."""
         try:
             result = self._client.control(self._id, request)
         except ApiError as error:
             self.note = message_of(error)
-            return False
+            return
         first = action_report(request.action, self._id, result).partition("\n")[0]
         # The command to continue is left out: here there are keys.
         parts = [] if request.action is Action.RUN and result.notes else [first.partition("; ")[0]]
         self.note = "; ".join([*parts, *result.notes])
-        return True
 
 
 def _question(verb: str, would: ControlResult, others: int) -> str:

@@ -25,6 +25,7 @@ _VERBS: Final = {
     Action.UNSKIP: "unskipped",
     Action.MODIFY: "modified",
     Action.RESET: "reset",
+    Action.RERUN: "reset",
     Action.REBUILD: "rebuilt the image of",
 }
 

@@ -325,9 +325,9 @@ class Tools:
         """Reset nodes, and run the pipeline."""
         if not paths and not failed:
             raise ToolError("rerun needs paths, or failed=true")
-        request = ControlRequest(action=Action.RESET, paths=tuple(paths or ()), failed=failed)
+        request = ControlRequest(action=Action.RERUN, paths=tuple(paths or ()), failed=failed)
         arguments = {"id": id, "paths": paths, "failed": failed}
-        return self._act("rerun", id, arguments, token, request, ControlRequest(action=Action.RUN))
+        return self._act("rerun", id, arguments, token, request)
 
     def skip(
         self,
@@ -363,12 +363,9 @@ class Tools:
         changed = ControlRequest(
             action=Action.MODIFY, paths=(path,), changes=Changes.model_validate(changes)
         )
-        again = (
-            ControlRequest(action=Action.RESET, paths=(path,)),
-            ControlRequest(action=Action.RUN),
-        )
+        again = (ControlRequest(action=Action.RERUN, paths=(path,)),) if rerun else ()
         arguments = {"id": id, "path": path, "rerun": rerun, **changes}
-        return self._act("modify", id, arguments, token, changed, *(again if rerun else ()))
+        return self._act("modify", id, arguments, token, changed, *again)
 
     def _act(
         self,
@@ -387,9 +384,8 @@ class Tools:
         query = p.PipelineParams(id=id_)
         previews: list[ControlResult] = []
         for request in requests:
-            if request.action is not Action.RUN:
-                asked = request.model_copy(update={"preview": True})
-                previews.append(self.api.call(run.CONTROL, query, asked))
+            asked = request.model_copy(update={"preview": True})
+            previews.append(self.api.call(run.CONTROL, query, asked))
         effect = json.dumps(
             [id_, summary.pipeline.revision]
             + [[one.affected, one.paths, one.stopped] for one in previews]

@@ -27,6 +27,7 @@ _CONTROL = frozenset(
         Action.PAUSE,
         Action.CANCEL,
         Action.RESET,
+        Action.RERUN,
         Action.SKIP,
         Action.UNSKIP,
         Action.KILL,

@@ -18,13 +18,14 @@ from conducto_core.programs.model import ContinueRequest
 from conducto_core.programs.rules.programs import shortened_arguments
 from conducto_core.run.model.records import LaunchCommit, Lifecycle, ParentAttempt, PipelineRecord
 from conducto_core.run.model.requests import (
+    STARTS,
     WHOLE,
     Action,
     ControlRequest,
     ControlResult,
     LaunchRequest,
 )
-from conducto_core.run.rules.actions import lay_over, named, why_idle
+from conducto_core.run.rules.actions import lay_over, named, preview, why_idle
 from conducto_core.run.views import Viewed
 from conducto_core.tree.model import Pipeline
 
@@ -195,13 +196,37 @@ def preview_of_whole(live: CheckedAction, action: Action) -> ControlResult:
     """Return the effect of an action on the whole pipeline on its Execs."""
     if action is Action.RUN:
         idle = why_idle(live.tree, live.id)
-        return ControlResult(notes=() if idle is None else (idle,), preview=True)
+        return ControlResult(notes=() if idle is None else (idle,), preview=True, idle=idle)
     if action is Action.PAUSE and (still := live.counts().running):
         words = "1 Exec still runs and is" if still == 1 else f"{still:,} Execs still run and are"
         return ControlResult(notes=(f"{words} not stopped; nothing more starts",), preview=True)
     ends = action in (Action.CANCEL, Action.SLEEP, Action.ARCHIVE)
     running = live.counts().running if ends else 0
     return ControlResult(affected=running, stopped=running, preview=True)
+
+
+def preview_of_nodes(live: CheckedAction, request: ControlRequest) -> ControlResult:
+    """Return the effect of an action on nodes on their Execs."""
+    result = preview(live.tree, request.action, request.paths)
+    others = live.counts().pending
+    starts = request.preview and request.action in STARTS and not live.record.armed
+    if not starts or not others:
+        return result
+    words = "1 other pending Exec" if others == 1 else f"{others:,} other pending Execs"
+    note = f"the pipeline is paused; {words} will also run"
+    return result.model_copy(update={"notes": (*result.notes, note)})
+
+
+def done_on_nodes(
+    live: CheckedAction, request: ControlRequest, effect: ControlResult
+) -> ControlResult:
+    """Return the result of an action on nodes, given its preview and the pipeline after it.
+
+    If the action runs the pipeline, the result has the reason why nothing starts.
+    """
+    idle = why_idle(live.tree, live.id) if request.action in STARTS else None
+    notes = effect.notes if idle is None else (*effect.notes, idle)
+    return effect.model_copy(update={"preview": False, "notes": notes, "idle": idle})
 
 
 def edits_of(live: CheckedAction, request: ControlRequest) -> dict[str, dict[str, Any]]:

@@ -29,16 +29,21 @@ from conducto_core.people.model import Role
 from conducto_core.people.rules import role_with
 from conducto_core.run import operations as run_operations
 from conducto_core.run import views
-from conducto_core.run.launching import check_action, edits_of, preview_of_whole
+from conducto_core.run.launching import (
+    check_action,
+    done_on_nodes,
+    edits_of,
+    preview_of_nodes,
+    preview_of_whole,
+)
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import AttemptRecord
-from conducto_core.run.model.requests import WHOLE, Action, ControlRequest, ControlResult
+from conducto_core.run.model.requests import STARTS, WHOLE, Action, ControlRequest, ControlResult
 from conducto_core.run.model.responses import ApprovalList, AskedApproval, DeletedPipeline
 from conducto_core.run.model.states import NodeType
-from conducto_core.run.rules.actions import preview
 
 #: Actions that start commands immediately if the pipeline is running.
-_RERUNS = frozenset({Action.RESET, Action.REBUILD, Action.UNSKIP, Action.MODIFY})
+_RERUNS = frozenset({Action.RESET, Action.UNSKIP, Action.MODIFY})
 
 
 class CloudActions(CloudCaller):
@@ -58,7 +63,7 @@ class CloudActions(CloudCaller):
             if request.action in WHOLE:
                 results.append(preview_of_whole(live, asked.action))
             else:
-                results.append(preview(live.tree, asked.action, asked.paths))
+                results.append(preview_of_nodes(live, asked))
                 if not asked.paths:  # nothing failed
                     return None
             order = self._action_entry(live, asked)
@@ -74,7 +79,11 @@ class CloudActions(CloudCaller):
             # Close shells first: archiving deletes the EFS access point.
             self._shells.end_all(id_, "its pipeline was archived")
         self._submit(id_, decide)
-        return results[-1].model_copy(update={"preview": request.preview})
+        nothing_failed = (request.failed or request.stale) and not results[-1].affected
+        if request.preview or nothing_failed:
+            return results[-1].model_copy(update={"preview": request.preview})
+        with self._engine.seen(self._me.org, id_) as live:
+            return done_on_nodes(live, request, results[-1])
 
     def cached_command_files(self, pipeline_id: str) -> list[AttemptFiles]:
         """Return the files of cached commands, in the order of the tree."""
@@ -87,7 +96,8 @@ class CloudActions(CloudCaller):
 
     def _action_entry(self, live: CloudPipeline, request: ControlRequest) -> ActionRequested:
         """Return the journal entry of an action; raises an error if the action is invalid."""
-        if request.action is Action.RUN or (request.action in _RERUNS and live.record.armed):
+        starts = request.action is Action.RUN or request.action in STARTS
+        if starts or (request.action in _RERUNS and live.record.armed):
             check_usage(self._cloud, self._me.org)
         edits: dict[str, dict[str, Any]] = {}
         images: tuple[BuiltImage, ...] = ()

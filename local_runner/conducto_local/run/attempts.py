@@ -14,7 +14,6 @@ from conducto_core.cache.views import CachedFiles, View
 from conducto_core.children.rules import may_launch
 from conducto_core.command.environment import ExecutionContext, inputs_text
 from conducto_core.command.masking import Mask
-from conducto_core.command.run import CommandRun
 from conducto_core.command.text import CommandError
 from conducto_core.programs.relaunch import content_of
 from conducto_core.programs.rules.fingerprints import fingerprint
@@ -48,6 +47,7 @@ from conducto_local.run.command import (
     prepare,
     results_of,
     run_command,
+    store_services,
 )
 from conducto_local.run.containers import Container, Containers
 from conducto_local.run.context import EngineContext, SchedulerContext
@@ -370,12 +370,7 @@ class Attempts:
     async def _service_failed(self, active: ActiveAttempt, error: ServiceError) -> None:
         """Store the output of the services of an attempt whose command cannot start."""
         mask = (await self._means.secrets.delivery()).mask
-        writer = self._common.logs(active.live.id).writer(active.spec.path, active.number)
-        run = CommandRun(writer, mask)
-        for name, data in error.outputs.items():
-            run.service(name, data)
-        run.close()
-        writer.close()
+        store_services(active, self._common.logs(active.live.id), mask, error.outputs)
         message = mask.text(str(error))
         self._finish(active, Result.failed(Cause.SERVICE, message, started=False))
 

@@ -168,6 +168,18 @@ async def _run(active: ActiveAttempt, job: Job, writer: LogWriter, run: CommandR
     return done
 
 
+def store_services(
+    active: ActiveAttempt, log: LogDirectory, mask: Mask, outputs: Mapping[str, bytes]
+) -> None:
+    """Store the output of the services of an attempt whose command cannot start."""
+    writer = log.writer(active.spec.path, active.number)
+    run = CommandRun(writer, mask)
+    for name, data in outputs.items():
+        run.service(name, data)
+    run.close()
+    writer.close()
+
+
 def has_failed(active: ActiveAttempt, result: Result) -> bool:
     """Return whether a command ran and failed by itself."""
     if active.gone or result.cause in {None, Cause.IMAGE, Cause.WORKER_LOST}:

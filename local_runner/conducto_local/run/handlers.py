@@ -15,11 +15,20 @@ from conducto_core.images.sdk_wheel import package_version
 from conducto_core.installation.model import GcReport, GcRequest
 from conducto_core.remote import operations as remote_operations
 from conducto_core.run import operations as run_operations
-from conducto_core.run.launching import check_action, check_deletable, edits_of, preview_of_whole
+from conducto_core.run.launching import (
+    check_action,
+    check_deletable,
+    done_on_nodes,
+    edits_of,
+    preview_of_nodes,
+    preview_of_whole,
+)
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import Lifecycle
 from conducto_core.run.model.requests import (
+    RESETS,
+    STARTS,
     WHOLE,
     Action,
     AgentStatus,
@@ -27,7 +36,7 @@ from conducto_core.run.model.requests import (
     ControlResult,
 )
 from conducto_core.run.model.responses import DeletedPipeline
-from conducto_core.run.rules.actions import events_of, events_of_modify, preview
+from conducto_core.run.rules.actions import events_of, events_of_modify
 from conducto_core.run.rules.pipeline_state import LIFECYCLES
 from conducto_local.agent.state_dir import StateDir
 from conducto_local.approvals.handlers import LocalApprovals, current_decider
@@ -72,23 +81,29 @@ class Actions:
             DefinitionError: A modification makes the tree invalid.
             EngineError: ``run`` or ``wake`` without an engine.
         """
-        request = check_action(live, request, lambda: decider)
+        asked, request = request, check_action(live, request, lambda: decider)
+        if request.action in STARTS and request.paths and not request.preview:
+            await self._scheduler.engine_context(live).open()
+            request = check_action(live, asked, lambda: decider)  # the tree may have changed
         if request.action in WHOLE:
             return await self._whole(live, request)
         if not request.paths:  # nothing failed
             return ControlResult(preview=request.preview)
-        result = preview(live.tree, request.action, request.paths)
+        result = preview_of_nodes(live, request)
         if request.action is Action.MODIFY:
             async with live.modifying:
                 # The tree may have changed meanwhile.
                 await self._modify(live, check_action(live, request, lambda: decider), decider)
         elif not request.preview:
-            if request.action in (Action.RESET, Action.REBUILD):
+            if request.action in RESETS:
                 self._scheduler.contexts.forget(live, request.paths)
                 self._scheduler.images.retry_failed(live)
             if request.action is Action.REBUILD:
                 self._scheduler.images.forget(live, request.paths)
             self._apply(live, events_of(live.tree, request.action, request.paths, decider.user))
+            if request.action in STARTS:
+                result = done_on_nodes(live, request, result)
+                self._scheduler.perform(live, Action.RUN)
         return result.model_copy(update={"preview": request.preview})
 
     async def _whole(self, live: LivePipeline, request: ControlRequest) -> ControlResult:

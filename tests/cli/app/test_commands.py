@@ -498,8 +498,7 @@ def test_rerun_resets_nodes_and_runs_the_pipeline(
     code = conducto("rerun", "abc", "/tests/login")
 
     assert [(r.action, r.paths) for _, r in fake.actions] == [
-        (Action.RESET, ("/tests/login",)),
-        (Action.RUN, ()),
+        (Action.RERUN, ("/tests/login",)),
     ]
     assert (code, capsys.readouterr().out.splitlines()) == (
         0,
@@ -517,7 +516,7 @@ def test_rerun_of_failed_nodes_names_them(fake: CountingPipelines, conducto: Con
 
     assert conducto("rerun", "abc", "--failed") == 0
 
-    assert [r.action for _, r in fake.actions] == [Action.RESET, Action.RUN]
+    assert [r.action for _, r in fake.actions] == [Action.RERUN]
     assert fake.actions[0][1].paths == ("/tests/login",)
 
 
@@ -526,7 +525,7 @@ def test_rerun_of_failed_nodes_runs_nothing_if_none_failed(
 ) -> None:
     assert conducto("rerun", "abc", "--failed") == 0
 
-    assert [each.action for each in fake.asked] == [Action.RESET]
+    assert [each.action for each in fake.asked] == [Action.RERUN]
     assert capsys.readouterr().out == "nothing failed\n"
 
 
@@ -551,18 +550,6 @@ def test_rerun_json_is_one_document_with_all_notes(
 
     document = json.loads(capsys.readouterr().out)
     assert (document["action"], document["affected"], document["notes"]) == ("rerun", 1, [IDLE])
-
-
-def test_rerun_of_a_node_that_failed_again_meanwhile_succeeds(
-    fake: CountingPipelines, conducto: Conducto, capsys: Output
-) -> None:
-    fake.finish("abc-def", "/build", Cause.EXIT_CODE)
-    fake.idle = IDLE
-    fake.fails_at_once = True
-
-    assert conducto("rerun", "abc", "/build") == 0
-
-    assert capsys.readouterr().out.splitlines()[-1] == "running; watch it: conducto show abc-def"
 
 
 def test_rerun_without_a_node_is_rejected(

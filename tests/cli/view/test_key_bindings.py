@@ -101,10 +101,10 @@ def test_rerun_of_a_paused_pipeline_asks_with_the_other_execs_and_runs_it(person
     person.press("y")
 
     assert question == "rerun /build; 2 pending Execs will also run? y or n"
-    assert person.actions[1:] == [(Action.RESET, ("/build",)), (Action.RUN, ())]
+    assert person.actions[1:] == [(Action.RERUN, ("/build",))]
 
 
-@pytest.mark.parametrize(("response", "count"), [("y", 2), ("n", 0), ("escape", 0), ("r", 0)])
+@pytest.mark.parametrize(("response", "count"), [("y", 1), ("n", 0), ("escape", 0), ("r", 0)])
 def test_several_are_rerun_only_after_a_yes(person: Person, response: str, count: int) -> None:
     person.fake.finish("abc-def", "/build", Cause.EXIT_CODE)
     person.fake.finish("abc-def", "/tests/logout", Cause.EXIT_CODE)
@@ -122,8 +122,7 @@ def test_everything_that_failed_is_rerun_with_one_key(person: Person) -> None:
 
     person.press("R", "y")
 
-    rerun = [(Action.RESET, ("/tests/login", "/tests/logout")), (Action.RUN, ())]
-    assert person.actions == rerun
+    assert person.actions == [(Action.RERUN, ("/tests/login", "/tests/logout"))]
 
 
 def test_server_selects_failed_nodes(person: Person) -> None:

@@ -67,7 +67,10 @@ def test_launch_that_runs_needs_minutes(when: dict[str, Any]) -> None:
     assert asyncio.run(world.pipelines().list_pipelines(ListParams())).pipelines == ()
 
 
-@pytest.mark.parametrize("action", [Action.RUN, Action.RESET, Action.UNSKIP, Action.MODIFY])
+@pytest.mark.parametrize(
+    "action",
+    [Action.RUN, Action.RESET, Action.RERUN, Action.REBUILD, Action.UNSKIP, Action.MODIFY],
+)
 def test_actions_that_start_commands_need_minutes(action: Action) -> None:
     world = World(SMALL)
     pipeline = world.launch(serial(leaf("a"), leaf("b", skip=True)))
@@ -86,6 +89,8 @@ def test_paused_pipeline_can_be_changed_without_minutes() -> None:
 
     world.control(pipeline, "reset", "/a")
     world.control(pipeline, "modify", "/a", changes=Changes(mem=3))
+    with pytest.raises(RefusedError, match="conducto admin set-plan"):
+        world.control(pipeline, "rerun", "/a")
 
     assert world.get(pipeline).state is State.PENDING
 

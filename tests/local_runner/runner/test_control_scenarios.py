@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 import conducto as co
+from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.requests import Action, ControlRequest
 from conducto_core.run.model.states import Cause
 from support.local import Local, Run, act
 
@@ -106,6 +108,7 @@ _AGAIN = {
 }
 TABLE: dict[str, dict[str, Then]] = {
     "reset": _AGAIN,
+    "rerun": _AGAIN,
     "rebuild": _AGAIN,
     "skip": {
         "pending": Then("skipped:pending", 0),
@@ -204,6 +207,45 @@ async def test_a_reset_while_paused_waits_for_run(local: Local, state: str) -> N
 
     assert (waiting, paused.counts.pending) == ("pending", 1 + (state != "done"))
     assert len(await run.attempts("/x")) == 2
+
+
+@pytest.mark.parametrize("verb", ["rerun", "rebuild"])
+@pytest.mark.parametrize("state", ["error", "done"])
+async def test_rerun_and_rebuild_run_a_paused_pipeline(local: Local, verb: str, state: str) -> None:
+    run = await brought_to(local, state)
+    await act(run, "pause")
+    request = ControlRequest(action=Action(verb), paths=("/x",), preview=True)
+
+    would = await run.local.pipelines.control(PipelineParams(id=run.id), request)
+    before = await run.states()
+    result = await act(run, verb, "/x")
+    await run.until("/x", "done")
+
+    paused = ("the pipeline is paused; 1 other pending Exec will also run",)
+    assert before["/x"] == state
+    assert would.notes == (paused if state == "error" else ())
+    assert (result.affected, result.notes, result.idle) == (1, (), None)
+    assert len(await run.attempts("/x")) == 2
+
+
+async def test_rerun_of_a_node_behind_a_failure_says_that_nothing_starts(local: Local) -> None:
+    run = await brought_to(local, "error")
+
+    result = await act(run, "rerun", "/y")
+
+    why = f"nothing to run: /x failed; rerun: conducto rerun {run.id} --failed"
+    assert (result.affected, result.idle, result.notes) == (0, why, (why,))
+
+
+async def test_rerun_of_failures_without_any_does_not_run_the_pipeline(local: Local) -> None:
+    run = await brought_to(local, "done")
+    await act(run, "pause")
+    request = ControlRequest(action=Action.RERUN, failed=True)
+
+    result = await run.local.pipelines.control(PipelineParams(id=run.id), request)
+
+    assert (result.affected, result.notes) == (0, ())
+    assert (await run.summary()).pipeline.armed is False
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def test_rerun_failed_is_one_action_for_unloaded_nodes_too(viewer: Viewer) -> No
     page.on("request", lambda one: actions.append(one.post_data or "") if one.post_data else None)
     page.get_by_role("tabpanel").get_by_role("button", name="Rerun failed").click()
     expect(page.get_by_text("Rerunning 1 command", exact=True)).to_be_visible()
-    order = {"action": "reset", "paths": ["/g1"], "failed": True}
+    order = {"action": "rerun", "paths": ["/g1"], "failed": True}
     assert [json.loads(one) for one in actions] == [{**order, "preview": True}, order]
     eventually(lambda: attempts(viewer.person, run, "/g1/n298") == 2)
     assert attempts(viewer.person, run, "/g0/n298") == 1

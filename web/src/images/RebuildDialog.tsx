@@ -8,7 +8,6 @@ import { toast } from "@/components/toasts";
 import { fetchWholeTree } from "@/run/tree/live/wholeTree";
 import { type Usage, usageOf } from "@/billing/model/usage";
 import { plural } from "@/lib/time";
-import { executeAction, othersStarted } from "@/run/actions/useActions";
 
 /** Maximum number of paths in one action. */
 const MAX_PATHS = 10_000;
@@ -22,7 +21,6 @@ interface Props {
 /** Rebuilds an image and reruns the commands that use it, after showing them. */
 export function RebuildDialog({ summary, image, onClose }: Props) {
   const { id } = summary.pipeline;
-  const target = { id, summary: () => summary, isSkipped: () => false };
   const plan = useQuery({
     queryKey: ["image-use", id, image],
     queryFn: async ({ signal }) => {
@@ -35,7 +33,7 @@ export function RebuildDialog({ summary, image, onClose }: Props) {
     staleTime: 0,
   });
   const rebuild = useMutation({
-    mutationFn: (paths: string[]) => executeAction(target, { action: "rebuild", paths }),
+    mutationFn: (paths: string[]) => api.control(id, { action: "rebuild", paths }),
     onSuccess: (result) => {
       toast(`Rebuilding ${image} and rerunning ${plural(result.affected, "command")}`);
       for (const note of result.notes) toast(note);
@@ -43,7 +41,6 @@ export function RebuildDialog({ summary, image, onClose }: Props) {
     },
   });
   const preview = plan.data?.preview ?? null;
-  const others = othersStarted(target);
   const paths = plan.data?.usage.paths ?? [];
   return (
     <ConfirmDialog
@@ -58,9 +55,6 @@ export function RebuildDialog({ summary, image, onClose }: Props) {
     >
       {plan.isPending ? <p className="muted">Finding commands that use this image…</p> : null}
       {plan.data === undefined ? null : <Plan usage={plan.data.usage} preview={preview} />}
-      {others === 0 ? null : (
-        <p>{`The pipeline is paused. ${plural(others, "other pending command")} will also run.`}</p>
-      )}
     </ConfirmDialog>
   );
 }

@@ -243,16 +243,17 @@ class LogChunk(Record):
 class Action(StrEnum):
     """The actions that a user can request.
 
-    ``cancel`` pauses the pipeline, then kills its commands. ``rebuild`` builds the images of the
-    nodes again and resets the nodes. ``sleep`` stops the
-    running commands and removes containers; ``wake`` reverts it. ``archive`` removes a pipeline
-    from the list.
+    ``cancel`` pauses the pipeline, then kills its commands. ``reset`` returns nodes to pending, and
+    starts nothing in a paused pipeline. ``rerun`` resets nodes and runs the pipeline; ``rebuild``
+    also builds the images of the nodes again. ``sleep`` stops the running commands and removes
+    containers; ``wake`` reverts it. ``archive`` removes a pipeline from the list.
     """
 
     RUN = "run"
     PAUSE = "pause"
     CANCEL = "cancel"
     RESET = "reset"
+    RERUN = "rerun"
     SKIP = "skip"
     UNSKIP = "unskip"
     KILL = "kill"
@@ -268,6 +269,10 @@ WHOLE = frozenset(
     {Action.RUN, Action.PAUSE, Action.CANCEL, Action.SLEEP, Action.WAKE, Action.ARCHIVE}
 )
 
+
+#: Actions that return nodes to pending, and those of them that run the pipeline.
+RESETS = frozenset({Action.RESET, Action.RERUN, Action.REBUILD})
+STARTS = frozenset({Action.RERUN, Action.REBUILD})
 
 _NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
@@ -341,6 +346,7 @@ class ControlResult(Record):
         stopped: Number of running Execs that it stops.
         notes: Sentences that the user should read, e.g. about a container whose state is lost.
         preview: It was a preview; nothing was changed.
+        idle: The note about a pipeline that runs now and has nothing to start.
     """
 
     affected: int = 0
@@ -348,6 +354,7 @@ class ControlResult(Record):
     stopped: int = 0
     notes: tuple[str, ...] = ()
     preview: bool = False
+    idle: str | None = None
 
 
 #: Maximum number of paths in a `ControlResult`.

@@ -13,6 +13,7 @@ from conducto_core.run.model.labels import timeout_text
 from conducto_core.run.model.records import Counts, Period, PipelineStatus, Round
 from conducto_core.run.model.requests import (
     MAX_NAMED,
+    RESETS,
     Action,
     Changes,
     ControlRequest,
@@ -38,6 +39,7 @@ _GROUP_ONLY = {"max_concurrent", "stop_on_error"}
 #: The events of actions on nodes.
 EVENTS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
     Action.RESET: ev.NodesReset,
+    Action.RERUN: ev.NodesReset,
     Action.REBUILD: ev.NodesReset,
     Action.SKIP: ev.NodesSkipped,
     Action.UNSKIP: ev.NodesUnskipped,
@@ -81,7 +83,7 @@ def _changed(tree: TreeState, action: Action, paths: Iterable[str]) -> Iterator[
         case Action.SKIP | Action.UNSKIP:
             skip = action is Action.SKIP
             yield from (path for path in paths if tree.nodes[path].skipped is not skip)
-        case Action.RESET:
+        case Action.RESET | Action.RERUN:
             yield from (node.path for node in _execs(tree, paths) if _touches(action, node))
         case Action.REBUILD:  # other nodes use these images, too
             images = {node.spec.placement.image for node in _execs(tree, paths)}
@@ -111,7 +113,7 @@ def named(tree: TreeState, request: ControlRequest) -> ControlRequest:
 
 
 def _failed(action: Action, tree: TreeState, top: LiveNode) -> Iterator[LiveNode]:
-    if action in (Action.RESET, Action.REBUILD):
+    if action in RESETS:
         return left_over(tree, top)
     groups_too = action in (Action.SKIP, Action.UNSKIP)
     return (
@@ -166,12 +168,12 @@ def _ended(tree: TreeState, node: LiveNode) -> str:
     return f"{node.path} failed"
 
 
-_STOPPING = frozenset({Action.RESET, Action.REBUILD, Action.KILL})
+_STOPPING = RESETS | {Action.KILL}
 
 
 def _touches(action: Action, node: LiveExec) -> bool:
     match action:
-        case Action.RESET | Action.REBUILD:
+        case Action.RESET | Action.RERUN | Action.REBUILD:
             runs_again = node.state in FINISHED or node.state is State.RUNNING
             return runs_again or node.retry_at is not None or is_held_by_limit(node)
         case Action.KILL:
@@ -191,7 +193,7 @@ def _execs(tree: TreeState, paths: Iterable[str]) -> Iterator[LiveExec]:
 
 def _notes(action: Action, touched: list[LiveExec]) -> Iterator[str]:
     """Yield a warning for each ``new`` context of which a reset affects only a part."""
-    if action not in (Action.RESET, Action.REBUILD):
+    if action not in RESETS:
         return
     paths = {node.path for node in touched}
     told: set[str] = set()

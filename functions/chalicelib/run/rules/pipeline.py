@@ -50,7 +50,7 @@ from conducto_core.programs.model import Fate
 from conducto_core.programs.rules.continuation import continued_tree, with_generated
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import Lifecycle, PipelineRecord
-from conducto_core.run.model.requests import Action
+from conducto_core.run.model.requests import RESETS, STARTS, Action
 from conducto_core.run.model.states import IN_FLIGHT, State
 from conducto_core.run.rules.actions import events_of, events_of_modify
 from conducto_core.run.rules.machine import advance, settled
@@ -60,9 +60,8 @@ from conducto_core.secrets.rules import changed
 from conducto_core.tree.model import Pipeline, unpack_form
 from conducto_core.tree.rules.callbacks import PoolKind
 
-_RESETS = (Action.RESET, Action.REBUILD)
 #: Actions after which worker launches are retried in pools that gave up.
-_RETRIES_STARTS = (*_RESETS, Action.RUN, Action.WAKE, Action.MODIFY, Action.UNSKIP)
+_RETRIES_STARTS = (*RESETS, Action.RUN, Action.WAKE, Action.MODIFY, Action.UNSKIP)
 #: Why an idle worker stops.
 _SPARED = "another command of the organisation needed a worker"
 
@@ -208,11 +207,14 @@ class CloudPipeline(PipelineWorkers):
                 self._images_updated(request.images)
                 self._modify(request)
             case _:
-                if request.action in _RESETS:
+                if request.action in RESETS:
                     self._renew_contexts(request.paths)
                     self._try_failed_images_again()
                 self._images_updated(request.images)
                 self._apply_events(events_of(self.tree, request.action, request.paths, request.by))
+                if request.action in STARTS:
+                    self.fruitless = 0
+                    self._perform(Action.RUN)
 
     def _leave_archive(self) -> None:
         if self.record.lifecycle is Lifecycle.ARCHIVED:
@@ -316,7 +318,7 @@ class CloudPipeline(PipelineWorkers):
 
 
 def _reset_by(event: Input) -> tuple[str, ...]:
-    resets = isinstance(event, ActionRequested) and event.action in _RESETS
+    resets = isinstance(event, ActionRequested) and event.action in RESETS
     return event.paths if isinstance(event, ActionRequested) and resets else ()
 
 

@@ -14,7 +14,7 @@ import { plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/run/live/session";
 import { changesOf, formOf, type ModifyForm } from "@/run/actions/model/modify";
-import { type ActionTarget, executeAction, othersStarted } from "@/run/actions/useActions";
+import { type ActionTarget, othersStarted } from "@/run/actions/useActions";
 import { ModifyFields } from "@/run/actions/ModifyFields";
 
 interface Props {
@@ -71,7 +71,7 @@ function Editor({ title, session, target, detail, paths, onClose }: EditorProps)
   const apply = useMutation({
     mutationFn: async (reruns: boolean) => {
       const result = await api.control(session.id, request);
-      if (reruns) await executeAction(target, { action: "rerun", paths: [...paths] });
+      if (reruns) await api.control(session.id, { action: "rerun", paths: [...paths] });
       return { result, reruns };
     },
     onSuccess: ({ result, reruns }) => {

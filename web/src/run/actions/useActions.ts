@@ -24,13 +24,6 @@ const RESULTS = {
   archive: "Archived",
 };
 
-/** An action of the API, or a rerun: reset and run. */
-export type PageAction = Action | "rerun";
-
-interface PageRequest extends Omit<ActionRequest, "action"> {
-  action: PageAction;
-}
-
 /** The pipeline that actions apply to. */
 export interface ActionTarget {
   id: string;
@@ -43,7 +36,7 @@ export interface ActionTarget {
 
 /** An action that affects more than the user may expect, shown before it is executed. */
 export interface Confirmation {
-  request: PageRequest;
+  request: ActionRequest;
   preview: ControlResult;
 }
 
@@ -57,7 +50,7 @@ export interface Actions {
   /**
    * Apply an action to nodes; ask first if it stops or affects many commands, or always with `ask`.
    */
-  nodes: (action: PageAction, paths: readonly string[], ask?: boolean) => Promise<void>;
+  nodes: (action: Action, paths: readonly string[], ask?: boolean) => Promise<void>;
   /** Rerun every failed node below a path, including nodes that the page has not loaded. */
   rerunFailed: (path: string) => Promise<void>;
   /** Skip the nodes, or unskip them if all of them are skipped. */
@@ -67,7 +60,7 @@ export interface Actions {
   dismiss: () => void;
 }
 
-const PIPELINE_ACTIONS: ReadonlySet<PageAction> = new Set([
+const PIPELINE_ACTIONS: ReadonlySet<Action> = new Set([
   "run",
   "pause",
   "cancel",
@@ -79,7 +72,7 @@ const PIPELINE_ACTIONS: ReadonlySet<PageAction> = new Set([
 const MAX_UNCONFIRMED = 1;
 
 /** Actions on the whole pipeline that stop its commands. */
-const STOPPING: ReadonlySet<PageAction> = new Set(["cancel", "sleep", "archive"]);
+const STOPPING: ReadonlySet<Action> = new Set(["cancel", "sleep", "archive"]);
 
 export function useActions(target: ActionTarget): Actions {
   const [busy, setBusy] = useState(false);
@@ -99,21 +92,21 @@ export function useActions(target: ActionTarget): Actions {
       }
     };
     const { isSkipped } = target;
-    const execute = async (request: PageRequest): Promise<void> => {
-      const undo = undoRequest(toApi(request), isSkipped); // needs the states before the action
-      const result = await executeAction(target, request);
+    const execute = async (request: ActionRequest): Promise<void> => {
+      const undo = undoRequest(request, isSkipped); // needs the states before the action
+      const result = await api.control(target.id, request);
       target.onDone?.();
       const undoAction = undo === null ? null : () => void run(() => execute(undo));
       toast(resultText(request.action, result), "info", undoAction);
       for (const note of result.notes) toast(withoutCommand(note));
     };
-    const confirmOrExecute = (request: PageRequest, ask = false) =>
+    const confirmOrExecute = (request: ActionRequest, ask = false) =>
       run(async () => {
-        const preview = await previewAction(target, request);
+        const preview = await api.control(target.id, { ...request, preview: true });
         if (needsConfirmation(preview, ask)) setConfirmation({ request, preview });
         else await execute(request);
       });
-    const nodes = (action: PageAction, paths: readonly string[], ask = false) =>
+    const nodes = (action: Action, paths: readonly string[], ask = false) =>
       confirmOrExecute({ action, paths: [...paths] }, ask);
     return {
       busy,
@@ -139,42 +132,10 @@ export function useActions(target: ActionTarget): Actions {
   }, [target, busy, confirmation, modifying]);
 }
 
-/** The API has no rerun: a reset node of a running pipeline runs; a paused pipeline is started. */
-function toApi({ action, ...rest }: PageRequest): ActionRequest {
-  return { action: action === "rerun" ? "reset" : action, ...rest };
-}
-
-/** Rerunning and rebuilding start a paused pipeline. */
-function startsPipeline({ summary }: ActionTarget, { action }: PageRequest): boolean {
-  return (action === "rerun" || action === "rebuild") && summary()?.pipeline.armed === false;
-}
-
-export async function executeAction(
-  target: ActionTarget,
-  request: PageRequest,
-): Promise<ControlResult> {
-  const result = await api.control(target.id, toApi(request));
-  if (startsPipeline(target, request)) await api.control(target.id, { action: "run" });
-  return result;
-}
-
 /** Number of other commands that a rerun also starts, because the pipeline is paused. */
 export function othersStarted({ summary }: ActionTarget): number {
   const known = summary();
   return known?.pipeline.armed === false ? known.counts.pending : 0;
-}
-
-async function previewAction(target: ActionTarget, request: PageRequest): Promise<ControlResult> {
-  const preview = await api.control(target.id, { ...toApi(request), preview: true });
-  const pending = othersStarted(target);
-  if (!startsPipeline(target, request) || pending === 0) return preview;
-  return {
-    ...preview,
-    notes: [
-      ...preview.notes,
-      `The pipeline is paused. ${plural(pending, "other pending command")} will also run.`,
-    ],
-  };
 }
 
 function needsConfirmation(preview: ControlResult, ask: boolean): boolean {
@@ -186,7 +147,7 @@ function needsConfirmation(preview: ControlResult, ask: boolean): boolean {
   );
 }
 
-function resultText(action: PageAction, result: ControlResult): string {
+function resultText(action: Action, result: ControlResult): string {
   if (PIPELINE_ACTIONS.has(action)) return RESULTS[action];
   if (result.affected === 0) return "Nothing changed: the action does not apply to these commands";
   return `${RESULTS[action]} ${plural(result.affected, "command")}`;
