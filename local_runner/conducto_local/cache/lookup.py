@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
@@ -222,9 +223,22 @@ class Caches:
         streams = _streams(self._common.logs(live.id), record, source)
         size = sum(map(len, streams.values())) + (0 if active.view is None else active.view.size)
         entry = rules.entry_of(cached.fields, record, live.record, cached.trust, size)
+        entry = self._compared(entry, streams)
         contents = () if active.view is None else active.view.use.contents()
         live.store_entry(CachedOutcome(entry, rules.pack_streams(streams), contents))
         return record
+
+    def _compared(self, entry: CacheEntry, streams: Mapping[str, bytes]) -> CacheEntry:
+        """Return an entry with the names of the outcomes that differ from those in the cache."""
+        try:
+            known = next(iter(self._store.find([entry.key])), None)
+            packed = None if known is None else self._store.streams(entry.key)
+            if packed is None:
+                return entry
+            return rules.with_varying(entry, streams, known, rules.unpack_streams(packed))
+        except (sqlite3.Error, OSError, ValueError):  # the entry is replaced in any case
+            logger.exception("an outcome was not compared with that in the cache")
+            return entry
 
     def trim(self) -> None:
         """Delete entries and files that are not used any more; blocks."""
