@@ -51,6 +51,17 @@ class Waiting(NamedTuple):
     saved: Callable[[], Awaitable[None]]
 
 
+class _Flight(NamedTuple):
+    """The attempt of a command with ``serialize``.
+
+    Attributes:
+        over: Set when it has ended, or does not start.
+    """
+
+    holder: ActiveAttempt
+    over: asyncio.Event
+
+
 class Caches:
     """Decides whether cached commands run, and stores the outcomes of those that ran.
 
@@ -75,9 +86,36 @@ class Caches:
         self._images, self._files, self._saved = waiting
         self._manifests = manifests
         self._secrets = secrets
+        self._flights: dict[str, _Flight] = {}
 
     async def decide(self, active: ActiveAttempt) -> CacheDecision:
-        """Return the decision about a queued attempt; a failure of the cache is a miss."""
+        """Return the decision about a queued attempt; with ``serialize``, wait for an equal one."""
+        while True:
+            decision = await self._try(active)
+            key, cache = active.cache_key, active.spec.cache
+            if decision.entry is not None or key is None or cache is None or not cache.serialize:
+                return decision
+            flight = self._flights.get(key)
+            if flight is None and not active.gone:
+                self._flights[key] = _Flight(active, asyncio.Event())
+            if flight is None:
+                return decision
+            active.same_command = f"{flight.holder.live.id} {flight.holder.spec.path}"
+            await flight.over.wait()
+            active.same_command = None
+            if active.gone:
+                return decision
+
+    def release(self, active: ActiveAttempt) -> None:
+        """Let one of the commands run that wait for an attempt, unless its outcome is stored."""
+        flight = self._flights.get(active.cache_key or "")
+        if flight is not None and flight.holder is active:
+            del self._flights[active.cache_key or ""]
+            flight.over.set()
+
+    async def _try(self, active: ActiveAttempt) -> CacheDecision:
+        """Return a decision; a failure of the cache is a miss."""
+        active.cache_key = None
         try:
             return await self._decided(active)
         except Exception as error:
@@ -115,6 +153,7 @@ class Caches:
         if forced is None and not isinstance(fields, str):
             await self._saved()  # an equal command may just have ended
             key = rules.key_of(fields, rules.trust_of(live.record, secrets.origins))
+            active.cache_key = key
             entries = self._store.find([key])
             others = (
                 [] if entries else self._store.of_node(rules.program_of(live.record), spec.path)
