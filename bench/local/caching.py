@@ -26,7 +26,7 @@ _salts = count()
 
 
 def unchanged_1000(lab: LocalLab) -> Found:
-    """Return the time of a launch whose commands are from the cache but one, and the agent's CPU."""
+    """Return the times of a launch whose commands are all from the cache, but one."""
     salt = f"{os.getpid()} {next(_salts)}"
     lab.agent.run(_tree(salt))
     times = lab.agent.run(_tree(salt))
