@@ -6,6 +6,7 @@ does it once and add an entry here; add a budget only if there is an agreed one.
 """
 
 from bench.local import (
+    caching,
     commands,
     definition,
     floors,
@@ -358,6 +359,43 @@ _LARGE = (
             group="machine",
         )
         for size in (100, 1000, 10_000, 100_000)
+    ),
+    Measurement(
+        "local.cached_1000",
+        "1,000 unchanged commands, which are from the cache, and one other",
+        caching.unchanged_1000,
+        (Metric("ms_per_exec", "ms", 2), _CPU),
+        ratios=(Ratio("ratio_to_running", "ms_per_exec", _FLAT, 1),),
+    ),
+    Measurement(
+        "local.floor.links_10000",
+        "baseline: 10,000 symbolic links",
+        caching.links_10000,
+        (Metric("us_per_file", "µs"),),
+        group="view",
+    ),
+    Measurement(
+        "local.cache_view_10000",
+        "a view of 10,000 files of 4 kB, and their digests",
+        caching.view_10000,
+        (Metric("us_per_file", "µs"), Metric("digest_us_per_file", "µs")),
+        ratios=(Ratio("ratio_to_links", "us_per_file", "local.floor.links_10000.us_per_file", 4),),
+        group="view",
+    ),
+    Measurement(
+        "local.floor.copy_256mb",
+        "baseline: a copy of 256 MB by the kernel, and its SHA-256",
+        caching.copy_and_digest,
+        (Metric("cpu_ms", "ms"),),
+        group="restore",
+    ),
+    Measurement(
+        "local.cache_restore_256mb",
+        "a hit that writes a file of 256 MB; and how it is stored",
+        caching.restore_large,
+        (Metric("cpu_ms", "ms"), Metric("keep_cpu_ms", "ms", 5)),
+        ratios=(Ratio("ratio_to_copy", "cpu_ms", "local.floor.copy_256mb.cpu_ms", 1.5),),
+        group="restore",
     ),
     Measurement(
         "local.explain_100000",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from conducto.errors import UsageError
 from conducto_cli.app.arguments import add_json, add_subcommand, add_yes
 from conducto_cli.app.records import delete, moment, show, show_list, using
+from conducto_cli.cache import verify_command
 from conducto_cli.text.text import printable, table
 
 if TYPE_CHECKING:
@@ -20,12 +21,11 @@ if TYPE_CHECKING:
     from conducto_core.cache.model import CacheItem
 
 _COLUMNS = ("ID", "COMMAND", "MADE", "TOOK", "HITS", "KB")
-_DIGITS = frozenset("0123456789abcdef")
-_LEAST = 8
 
 
 def add_arguments(parser: Parser) -> None:
-    commands = parser.add_subparsers(dest="what", metavar="list|show|delete|usage", required=True)
+    verbs = "list|show|delete|verify|usage"
+    commands = parser.add_subparsers(dest="what", metavar=verbs, required=True)
     listing = add_subcommand(commands, "list", "list the entries, the last used ones first")
     usage = add_subcommand(commands, "usage", "show the size of the cache, and what it saved")
     for each in (listing, usage):
@@ -38,11 +38,21 @@ def add_arguments(parser: Parser) -> None:
     for each in (showing, deleting):
         each.add_argument("id", metavar="ID", help="ID of an entry, as listed")
     add_yes(deleting)
-    add_json(listing, usage, showing, deleting)
+    verifying = add_subcommand(
+        commands, "verify", "run a command again without the cache, and compare its outcome"
+    )
+    verify_command.add_arguments(verifying)
+    add_json(listing, usage, showing, deleting, verifying)
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    verbs = {"list": _list, "show": _show, "delete": _delete, "usage": _usage}
+    verbs = {
+        "list": _list,
+        "show": _show,
+        "delete": _delete,
+        "usage": _usage,
+        "verify": verify_command.run,
+    }
     return verbs[arguments.what](arguments, open_client)
 
 
@@ -62,7 +72,7 @@ def _show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto_core.cache.model import CacheEntryParams
 
     with open_client() as client:
-        found = client.get_cache_entry(CacheEntryParams(id=_id(arguments.id)))
+        found = client.get_cache_entry(CacheEntryParams(id=verify_command.entry_id(arguments.id)))
     source = found.source
     rows = [
         ("entry", found.id),
@@ -72,6 +82,7 @@ def _show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         ("took", _duration(found.seconds)),
         ("used", f"{found.hits:,} times, last {moment(found.used)}"),
         ("size", f"{found.size:,} bytes"),
+        ("differs", ", ".join(map(printable, found.varies)) or "never"),
         ("for", "the organisation" if found.private_to is None else printable(found.private_to)),
     ]
     return show(arguments, found, (line.rstrip() for line in table(rows)))
@@ -80,7 +91,7 @@ def _show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 def _delete(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto_core.cache.model import CacheEntryParams
 
-    params = CacheEntryParams(id=_id(arguments.id))
+    params = CacheEntryParams(id=verify_command.entry_id(arguments.id))
     return delete(
         arguments,
         f"Delete the entry {arguments.id}?",
@@ -108,12 +119,6 @@ def _cells(entry: CacheItem) -> tuple[str, ...]:
     size = f"{entry.size / 1000:,.1f}"
     made, took = moment(entry.made), _duration(entry.seconds)
     return (entry.id, command, made, took, f"{entry.hits:,}", size)
-
-
-def _id(given: str) -> str:
-    if len(given) < _LEAST or not _DIGITS.issuperset(given):
-        raise UsageError(f"expected the ID of an entry, got {given!r}; see 'conducto cache list'")
-    return given
 
 
 def _duration(seconds: float) -> str:

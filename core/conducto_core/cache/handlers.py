@@ -117,6 +117,7 @@ def _item(entry: CacheEntry) -> CacheItem:
         size=entry.size,
         used=entry.used,
         hits=entry.hits,
+        varies=entry.varies,
     )
 
 

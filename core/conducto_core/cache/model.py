@@ -31,6 +31,7 @@ class CacheEntry(Record):
         size: Bytes of its result, metrics and output that are kept.
         used: When it was used last, in seconds since the epoch.
         hits: How often it was used.
+        varies: The result and the files that differed when the command ran again.
     """
 
     key: str
@@ -46,6 +47,7 @@ class CacheEntry(Record):
     size: int = 0
     used: float = 0.0
     hits: int = 0
+    varies: tuple[str, ...] = ()
 
 
 class CacheInputs(Record):
@@ -66,6 +68,7 @@ class CacheItem(Record):
 
     Attributes:
         id: The start of its key, by which it is deleted.
+        varies: The result and the files that differed when the command ran again.
     """
 
     id: str
@@ -77,6 +80,7 @@ class CacheItem(Record):
     size: int
     used: float
     hits: int
+    varies: tuple[str, ...] = ()
 
 
 class CacheList(Record):

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from conducto.wire.caching import IDENTITY
-from conducto_core.cache.files import names_file
+from conducto_core.cache.files import FileUse, names_file
 from conducto_core.cache.model import CacheEntry
 from conducto_core.children.rules import may_launch
 from conducto_core.programs.rules.fingerprints import (
     ImageContent,
     SecretOrigins,
+    changed_names,
     changed_results,
     code_of,
     differences,
@@ -461,6 +462,36 @@ def entry_of(
             "used": ended,
         }
     )
+
+
+#: Maximum number of files that an entry names as differing.
+MAX_VARYING: Final = 20
+
+
+def with_varying(
+    entry: CacheEntry,
+    streams: Mapping[str, bytes],
+    known: CacheEntry | None,
+    earlier: Mapping[str, bytes],
+) -> CacheEntry:
+    """Return an entry with the names of the outcomes that differ from those of the known one.
+
+    Output and metrics do not count: they have times.
+
+    Args:
+        entry: The new entry.
+        streams: Its streams.
+        known: The entry with its key; None: there is none.
+        earlier: The streams of that.
+    """
+    if known is None:
+        return entry
+    results = streams.get("result", b""), earlier.get("result", b"")
+    found = [] if results[0] == results[1] else ["result"]
+    now, before = (FileUse.from_bytes(each.get("files", b"")) for each in (streams, earlier))
+    found += changed_names(before.wrote, now.wrote)
+    varies = dict.fromkeys((*known.varies, *found))
+    return entry.model_copy(update={"varies": tuple(varies)[:MAX_VARYING]})
 
 
 # ---- the streams of an entry --------------------------------------------------------------------

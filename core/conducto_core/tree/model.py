@@ -143,6 +143,7 @@ class Caching:
         reads: Names of the files of the pipeline's data that the command sees.
         writes: Names of the files that it writes.
         copies: The files that it sees are copies, which it may change.
+        serialize: It waits for an equal command that runs already.
     """
 
     salt: str = ""
@@ -152,6 +153,7 @@ class Caching:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     copies: bool = False
+    serialize: bool = False
 
     @property
     def has_files(self) -> bool:

@@ -307,6 +307,9 @@ def store_entry(
         places = pipeline_directory(record.id), contents_directory(org)
         size += cloud.data.keep(*places, use.wrote)
     entry: CacheEntry = rules.entry_of(fields, attempt, record, trust, size)
+    known = cloud.cache.get(org, entry.key)
+    if known is not None:
+        entry = rules.with_varying(entry, streams, known[0], rules.unpack_streams(known[1]))
     cloud.cache.put(org, entry, packed)
 
 

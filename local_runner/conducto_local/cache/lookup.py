@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
@@ -53,6 +54,17 @@ class Waiting(NamedTuple):
     saved: Callable[[], Awaitable[None]]
 
 
+class _Flight(NamedTuple):
+    """The attempt of a command with ``serialize``.
+
+    Attributes:
+        over: Set when it has ended, or does not start.
+    """
+
+    holder: ActiveAttempt
+    over: asyncio.Event
+
+
 class Caches:
     """Decides whether cached commands run, and stores the outcomes of those that ran.
 
@@ -77,9 +89,36 @@ class Caches:
         self._images, self._files, self._saved = waiting
         self._manifests = manifests
         self._secrets = secrets
+        self._flights: dict[str, _Flight] = {}
 
     async def decide(self, active: ActiveAttempt) -> CacheDecision:
-        """Return the decision about a queued attempt; a failure of the cache is a miss."""
+        """Return the decision about a queued attempt; with ``serialize``, wait for an equal one."""
+        while True:
+            decision = await self._try(active)
+            key, cache = active.cache_key, active.spec.cache
+            if decision.entry is not None or key is None or cache is None or not cache.serialize:
+                return decision
+            flight = self._flights.get(key)
+            if flight is None and not active.gone:
+                self._flights[key] = _Flight(active, asyncio.Event())
+            if flight is None:
+                return decision
+            active.same_command = f"{flight.holder.live.id} {flight.holder.spec.path}"
+            await flight.over.wait()
+            active.same_command = None
+            if active.gone:
+                return decision
+
+    def release(self, active: ActiveAttempt) -> None:
+        """Let one of the commands run that wait for an attempt, unless its outcome is stored."""
+        flight = self._flights.get(active.cache_key or "")
+        if flight is not None and flight.holder is active:
+            del self._flights[active.cache_key or ""]
+            flight.over.set()
+
+    async def _try(self, active: ActiveAttempt) -> CacheDecision:
+        """Return a decision; a failure of the cache is a miss."""
+        active.cache_key = None
         try:
             return await self._decided(active)
         except Exception as error:
@@ -117,6 +156,7 @@ class Caches:
         if forced is None and not isinstance(fields, str):
             await self._saved()  # an equal command may just have ended
             key = rules.key_of(fields, rules.trust_of(live.record, secrets.origins))
+            active.cache_key = key
             entries = self._store.find([key])
             others = (
                 [] if entries else self._store.of_node(rules.program_of(live.record), spec.path)
@@ -225,9 +265,22 @@ class Caches:
         streams = _streams(self._common.logs(live.id), record, source)
         size = sum(map(len, streams.values())) + (0 if active.view is None else active.view.size)
         entry = rules.entry_of(cached.fields, record, live.record, cached.trust, size)
+        entry = self._compared(entry, streams)
         contents = () if active.view is None else active.view.use.contents()
         live.store_entry(CachedOutcome(entry, rules.pack_streams(streams), contents))
         return record
+
+    def _compared(self, entry: CacheEntry, streams: Mapping[str, bytes]) -> CacheEntry:
+        """Return an entry with the names of the outcomes that differ from those in the cache."""
+        try:
+            known = next(iter(self._store.find([entry.key])), None)
+            packed = None if known is None else self._store.streams(entry.key)
+            if packed is None:
+                return entry
+            return rules.with_varying(entry, streams, known, rules.unpack_streams(packed))
+        except (sqlite3.Error, OSError, ValueError):  # the entry is replaced in any case
+            logger.exception("an outcome was not compared with that in the cache")
+            return entry
 
     def trim(self) -> None:
         """Delete entries and files that are not used any more; blocks."""

@@ -58,6 +58,8 @@ class LocalReadModel:
     def _reasons(self, active: ActiveAttempt) -> Iterator[Wait]:
         """Yield the reason why a queued attempt does not run, if it is known."""
         live = active.live
+        if active.same_command is not None:
+            yield waits.same_command(active.same_command)
         image = live.images.get(active.spec.placement.image)
         if image is not None and image.built is None:
             yield waits.image(live.record, image.record)

@@ -67,6 +67,8 @@ class ActiveAttempt:
         inputs: Content of its command's file of inputs.
         cached: Of a command with a cache: the reason why it runs, and its inputs.
         view: Its files, if its cache names some.
+        cache_key: Of a queued command with a cache: the key of its entry.
+        same_command: The equal command for which it waits, or None.
     """
 
     live: "LivePipeline"
@@ -93,6 +95,8 @@ class ActiveAttempt:
     fingerprint: str | None = None
     cached: CacheInputs | None = None
     view: View | None = None
+    cache_key: str | None = None
+    same_command: str | None = None
     _started: float = 0.0
 
     def begin(self) -> None:

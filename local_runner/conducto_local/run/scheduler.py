@@ -286,7 +286,7 @@ class Scheduler:
                 asked = ActiveAttempt(live, spec, command.attempt, spec.placement.mem, since)
                 live.active_attempts[command.path] = asked
             case ev.Withdraw():
-                self.attempts.drop(live.active_attempts.pop(command.path))
+                self._drop(live.active_attempts.pop(command.path))
             case ev.Stop():
                 self.attempts.stop(live.active_attempts[command.path])
             case ev.EndAttempt():
@@ -351,10 +351,18 @@ class Scheduler:
     def _end(self, live: LivePipeline, command: ev.EndAttempt) -> None:
         active = live.active_attempts.pop(command.path)
         if not active.running:
-            self.attempts.drop(active)
+            self._drop(active)
         last = active.record or started_record(active, None, None, self.secrets.mask)
         ended = ended_record(last, command, active.result, active.end())
-        live.set_attempt(ended if self._caches is None else self._caches.ended(active, ended))
+        if self._caches is not None:
+            ended = self._caches.ended(active, ended)
+            self._caches.release(active)
+        live.set_attempt(ended)
+
+    def _drop(self, active: ActiveAttempt) -> None:
+        self.attempts.drop(active)
+        if self._caches is not None:
+            self._caches.release(active)
 
     def _start_timer(self, live: LivePipeline, path: str, seconds: float) -> None:
         def reached() -> None:

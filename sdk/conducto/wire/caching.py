@@ -44,9 +44,11 @@ class Cache:
         max_age: Seconds after which a result is not used any more; None for no limit.
         scope: The pipelines that use the results: of the ``organisation``, of the ``user``, or this
             ``pipeline``.
+        serialize: Of equal commands that may start at the same time, one runs; the others wait for
+            its outcome. On a machine only.
     """
 
-    __slots__ = ("ignore", "inputs", "max_age", "reads", "salt", "scope", "writes")
+    __slots__ = ("ignore", "inputs", "max_age", "reads", "salt", "scope", "serialize", "writes")
 
     def __init__(
         self,
@@ -65,10 +67,9 @@ class Cache:
         Raises:
             ValueError: a value is invalid, or is not available yet.
         """
-        if serialize:
-            raise ValueError(
-                "serialize=True is not available yet; equal commands that run at once both run"
-            )
+        if not isinstance(serialize, bool):
+            raise ValueError(f"serialize must be True or False, got {serialize!r}")  # noqa: TRY004
+        self.serialize = serialize
         if inputs not in INPUTS:
             raise ValueError(f"inputs is one of {', '.join(INPUTS)}, got {inputs!r}")
         self.reads = _check_data("reads", reads)
@@ -108,6 +109,8 @@ class Cache:
             form["writes"] = list(self.writes)
         if self.inputs != INPUTS[0]:
             form["inputs"] = self.inputs
+        if self.serialize:
+            form["serialize"] = True
         return form
 
 

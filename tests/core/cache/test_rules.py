@@ -177,7 +177,7 @@ def test_the_content_of_files_counts() -> None:
     [
         ("yes", "cache must be True, False or co.Cache"),
         ({"salty": "1"}, "cache must be True, False or co.Cache"),
-        ({"serialize": True}, "serialize=True is not available yet"),
+        ({"serialize": "yes"}, "serialize must be True or False, got 'yes'"),
         ({"inputs": "move"}, "inputs is one of link, copy"),
         ({"reads": "raw/"}, "reads must be a list"),
         ({"reads": ["/raw/"]}, "reads has names below the pipeline's data"),

@@ -172,6 +172,18 @@ def test_a_damaged_content_is_a_miss(cloud: Cloud, damage: str) -> None:
     assert cloud.files(third)["out/sum"] == "raw/a=1"
 
 
+def test_outcomes_that_differ_mark_their_entry(cloud: Cloud) -> None:
+    runs = iter("12")
+    cloud.add("seed", seed(a="1"))
+    cloud.add("make", lambda box: box.write("out/number", next(runs)))
+    pipeline = cloud.launch(tree(READS_RAW))
+    assert [each.varies for each in cloud.world.cache.entries("acme")] == [()]
+    cloud.world.control(pipeline, "reset", "/make")
+    cloud.run_out()
+    (entry,) = cloud.world.cache.entries("acme")
+    assert (entry.source.attempt, entry.varies) == (2, ("out/number",))
+
+
 def test_a_worker_that_ends_before_its_report_stores_nothing(cloud: Cloud) -> None:
     cloud.add("seed", seed(a="1"))
     cloud.add("make", total)

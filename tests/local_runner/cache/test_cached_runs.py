@@ -12,7 +12,7 @@ from tests.fakes.pipelines import MemorySecrets
 
 import conducto as co
 from conducto.tree.launch_form import to_launch_form
-from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.params import PipelineParams, TreeParams
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_core.run.model.states import State
 from conducto_core.secrets.port import SecretName, StoredSecret
@@ -223,3 +223,84 @@ async def test_an_image_of_other_commands_is_built_at_the_start(
     machine.engine.outcomes = note
     await agent.launch(root)
     assert built == [2, 2]
+
+
+# ---- equal commands at once ---------------------------------------------------------------------
+
+
+async def start(agent: Agent) -> str:
+    root = co.Serial(image="x", title="t")
+    root["fetch"] = co.Exec("fetch", cache=co.Cache(serialize=True))
+    request = LaunchRequest(tree=to_launch_form(root), run=True)
+    return (await agent.pipelines.launch(request)).pipeline.id
+
+
+async def waiting(agent: Agent, pipeline: str) -> str:
+    """Return the reason for which the command waits, once it waits for an equal one."""
+    while True:
+        page = await agent.pipelines.get_tree(TreeParams(id=pipeline, root="/fetch"))
+        if page.nodes[0].wait_kind == "same_command":
+            return str(page.nodes[0].waits_for)
+        await asyncio.sleep(0)
+
+
+async def running(agent: Agent, pipeline: str) -> None:
+    while True:
+        page = await agent.pipelines.get_tree(TreeParams(id=pipeline, root="/fetch"))
+        if page.nodes[0].state is State.RUNNING:
+            return
+        await asyncio.sleep(0)
+
+
+async def test_an_equal_command_waits_for_the_first_and_has_its_outcome(
+    agent: Agent, machine: Machine
+) -> None:
+    machine.engine.outcomes = script({"fetch": Outcome(held=True)})
+    first = await start(agent)
+    await running(agent, first)
+    second = await start(agent)
+
+    assert await waiting(agent, second) == f"waits for the same command in {first} /fetch"
+    machine.engine.release("fetch")
+    await agent.settle(second)
+    source = (await agent.attempt(second, "/fetch")).from_cache
+    assert source is not None
+    assert source.pipeline == first
+    assert len(machine.engine.ran) == 1
+
+
+@pytest.mark.parametrize("end", ["failure", "kill"])
+async def test_one_of_the_waiting_commands_runs_if_the_first_has_no_outcome(
+    agent: Agent, machine: Machine, end: str
+) -> None:
+    machine.engine.outcomes = script({"fetch": Outcome(code=1, held=True)})
+    first = await start(agent)
+    await running(agent, first)
+    others = [await start(agent), await start(agent)]
+    for each in others:
+        await waiting(agent, each)
+    machine.engine.outcomes = script({"fetch": Outcome()})
+    if end == "failure":
+        machine.engine.release("fetch")
+    else:
+        request = ControlRequest(action=Action.KILL, paths=("/fetch",))
+        await agent.pipelines.control(PipelineParams(id=first), request)
+    for each in others:
+        await agent.settle(each)
+    sources = [(await agent.attempt(each, "/fetch")).from_cache for each in others]
+    assert sorted(each is None for each in sources) == [False, True]
+    assert len(machine.engine.ran) == 2
+
+
+async def test_a_waiting_command_can_be_withdrawn(agent: Agent, machine: Machine) -> None:
+    machine.engine.outcomes = script({"fetch": Outcome(held=True)})
+    first = await start(agent)
+    await running(agent, first)
+    second = await start(agent)
+    await waiting(agent, second)
+    request = ControlRequest(action=Action.SKIP, paths=("/fetch",))
+    await agent.pipelines.control(PipelineParams(id=second), request)
+    await agent.settle(second)
+    machine.engine.release("fetch")
+    await agent.settle(first)
+    assert len(machine.engine.ran) == 1

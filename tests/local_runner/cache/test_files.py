@@ -244,6 +244,30 @@ async def test_contents_without_an_entry_are_deleted(agent: Agent, commands: Com
     assert not [each for each in objects.rglob("*") if each.is_file()]
 
 
+async def test_outcomes_that_differ_mark_their_entry(agent: Agent, commands: Commands) -> None:
+    runs = iter("123")
+
+    def vary(box: Container) -> None:
+        total(box)
+        box.write("out/number", next(runs))
+
+    commands.add("seed", seed(a="1"))
+    commands.add("make", vary)
+    pipeline = await agent.launch(tree(READS_RAW))
+    assert [each.varies for each in agent.store.cache.list_used("", -1)] == [()]
+    request = ControlRequest(action=Action.RESET, paths=("/make",))
+    await agent.pipelines.control(PipelineParams(id=pipeline), request)
+    await agent.settle(pipeline)
+    (entry,) = agent.store.cache.list_used("", -1)
+    assert (entry.source.attempt, entry.varies) == (2, ("out/number",))
+
+    commands.add("make", lambda box: (total(box), box.write("out/number", "2")))
+    await agent.pipelines.control(PipelineParams(id=pipeline), request)
+    await agent.settle(pipeline)
+    (entry,) = agent.store.cache.list_used("", -1)
+    assert (entry.source.attempt, entry.varies) == (3, ("out/number",))  # it stays marked
+
+
 # ---- a cached run is a fresh run ----------------------------------------------------------------
 
 

@@ -199,6 +199,38 @@ def test_a_map_tolerates_a_failure_and_collects_the_results(person: Person) -> N
     ]
 
 
+# ---- cached_map ----------------------------------------------------------------------------
+
+
+def ran(run: Run) -> list[str]:
+    """Return the commands that were not from the cache, in the order of the tree."""
+    execs = [path for path, node in run.nodes.items() if node["type"] == "exec"]
+    return [path for path in execs if run.attempts(path)[-1].get("from_cache") is None]
+
+
+def test_one_more_item_runs_one_command_and_the_reducer(person: Person) -> None:
+    script = EXAMPLES["cached_map"]
+    first = done(person.run(script))
+    digits = [f"/Detectors/digit {digit}" for digit in range(3)]
+    assert ran(first) == ["/Load", *digits, "/Report"]
+    assert ran(done(person.run(script))) == []
+
+    more = done(person.run(script, "--digits", "0 1 2 7"))
+    assert ran(more) == ["/Detectors/digit 7", "/Report"]
+    assert more.output(digits[1]) == first.output(digits[1])
+    rows = [line.split() for line in more.output("/Report").splitlines()]
+    recalls = {digit: float(recall) for digit, *_, recall in rows[:4]}
+    assert sorted(recalls) == ["0", "1", "2", "7"]
+    assert all(recall > 0.7 for recall in recalls.values())
+    assert (more.data / "digits.csv").read_text().count("\n") == 1796
+
+    origins = person.conducto("lineage", more.id, "digits.csv").stdout
+    assert f"from {first.id}" in origins
+    verified = person.conducto("cache", "verify", more.id, digits[0])
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "has the same result and files" in verified.stdout
+
+
 # ---- lazy_fanout ---------------------------------------------------------------------------
 
 

@@ -477,14 +477,15 @@ WaitKind = Literal[
     "retry",
     "budget",
     "capacity",
+    "same_command",
 ]
 """The kinds of waits of nodes, for all clients; `conducto_core.run.rules.waits` has the sentence of
 each. ``turn`` is the wait for an earlier node, a place in a group or on the machine; ``limit`` that
 for a named limit, ``start`` that for its container, ``approval`` that for a person, ``workers``
 that for workers which others have or AWS did not start, ``plan`` that for an allowance of the plan,
 ``schedule`` that for the time at which the pipeline starts, ``retry`` that for the time of the next
-attempt, ``budget`` that for a higher budget of a node, and ``capacity`` that for a machine of
-AWS."""
+attempt, ``budget`` that for a higher budget of a node, ``capacity`` that for a machine of AWS, and
+``same_command`` that for the outcome of a cached command with equal inputs."""
 
 PhaseKind = Literal["image", "turn", "start", "unknown"]
 """The kinds of recorded waits of an attempt; ``unknown`` is a wait of which no details are

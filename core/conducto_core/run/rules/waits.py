@@ -123,6 +123,12 @@ def busy_container(pool: str) -> Wait:
     return Wait(f"the container of {group} runs one command at a time", "turn", holder=group)
 
 
+def same_command(holder: str) -> Wait:
+    """Return the wait for the outcome of an equal command."""
+    text = f"waits for the same command in {holder}"
+    return Wait(text, "same_command", holder=holder, remedy="its outcome will be in the cache")
+
+
 def limit_held(name: str, holders: str) -> Wait:
     """Return the wait for a named limit that other commands hold."""
     text = f"waiting for limit {name}, held by {holders}"

@@ -578,7 +578,7 @@ def _caching(written: Form, above: Caching | None) -> Caching | None:
     if isinstance(own, bool):
         return None
     files = tuple(own.reads), tuple(own.writes), own.inputs == "copy"
-    return Caching(own.salt, tuple(own.ignore), own.max_age, own.scope, *files)
+    return Caching(own.salt, tuple(own.ignore), own.max_age, own.scope, *files, own.serialize)
 
 
 def _isolate(spec: NodeSpec, *, explicit: bool) -> None:
