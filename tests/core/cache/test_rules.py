@@ -68,6 +68,7 @@ CHANGED: dict[str, Any] = {
     "arch": "arm64",
     "isolate": True,
     "junit": "reports/*.xml",
+    "coverage": "coverage.xml",
     "results": ["/other"],
     "cache": co.Cache(salt="2"),
     "code": ["src/"],
