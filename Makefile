@@ -169,6 +169,9 @@ test-long: $(READY) engine tools web test-adapters ## Run the tests that are too
 	$(ALONE) tests --ignore tests/system/deploy -m long --timeout 1800 --durations=15
 	@$(MAKE) --no-print-directory test-deploy DEPLOY_TESTS=long
 
+ci-pipeline: $(READY) engine ## Run this project's own pipeline, pipelines/ci.py, in containers
+	$(BIN)/python pipelines/ci.py --local --run
+
 docs: $(READY) ## Build the documentation site in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
+from playwright import sync_api as playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -23,13 +25,18 @@ GALLERY = Path(__file__).parent / "images" / "gallery"
 VIEW = {"width": 1180, "height": 660}
 SHOWN = (885, 495)
 #: Shows a failure; others end well. An approval would wait for a person.
-ARGUMENTS = {"parallel_tests": ["--broken"], "approval": ["--detach"]}
+ARGUMENTS = {
+    "parallel_tests": ["--broken"],
+    "approval": ["--detach"],
+    "pipelines": ["--only", "core/triggers", "--shards", "3"],
+}
 
 
 def main(names: list[str]) -> None:
     """Take the pictures of all examples, or of some."""
     default = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
-    ensure(dict.fromkeys(["python:3.11-slim", default]))
+    needed = ["python:3.11-slim", "python:3.12-slim", default, "postgres:16", "redis:7"]
+    ensure(dict.fromkeys(needed))
     GALLERY.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as base,
@@ -37,7 +44,8 @@ def main(names: list[str]) -> None:
         running_browser() as browser,
         viewer_of(person, browser, viewport=VIEW, color_scheme="light") as viewer,
     ):
-        for script in sorted(ROOT.glob("examples/*/pipeline.py")):
+        # The pipeline of this project itself is on the page docs/own-ci.md.
+        for script in [*sorted(ROOT.glob("examples/*/pipeline.py")), ROOT / "pipelines" / "ci.py"]:
             name = script.parent.name
             if names and name not in names:
                 continue
@@ -47,7 +55,8 @@ def main(names: list[str]) -> None:
             if name == "approval":  # wait until it asks
                 eventually(lambda: bool(person.read("approvals")), 120)
                 page.reload(wait_until="networkidle")
-            page.keyboard.press("Escape")  # ends the tour of a first visit
+            with suppress(playwright.TimeoutError):  # the tour of a first visit
+                page.get_by_role("button", name="Skip").click(timeout=5000)
             picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
             shown = picture.convert("RGB").resize(SHOWN, Image.Resampling.LANCZOS)
             target = GALLERY / f"{name}.webp"

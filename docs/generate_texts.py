@@ -18,6 +18,7 @@ INHERITANCE = {
     "image_name": _NEAREST,
     "isolate": _NEAREST,
     "junit": _NEAREST,
+    "coverage": _NEAREST,
     "launch": _NEAREST,
     "limits": "added along the path",
     "line": _HERE,

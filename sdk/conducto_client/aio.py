@@ -359,6 +359,7 @@ class AsyncPipeline(Twin[Pipeline]):
     delete = awaitable(Pipeline.delete)
     metrics = awaitable(Pipeline.metrics)
     annotations = awaitable(Pipeline.annotations)
+    coverage = awaitable(Pipeline.coverage)
     tests = awaitable(Pipeline.tests)
     reset = awaitable(Pipeline.reset)
     rerun = awaitable(Pipeline.rerun)

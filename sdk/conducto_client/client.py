@@ -32,6 +32,8 @@ from conducto_core.cache.model import (
     LineageParams,
 )
 from conducto_core.command.model import Resources, ResourcesParams
+from conducto_core.coverage.model import CoverageParams, CoverageReport
+from conducto_core.coverage.operations import GET_COVERAGE
 from conducto_core.data import operations as data
 from conducto_core.debug import operations as debug
 from conducto_core.debug.model import (
@@ -384,6 +386,10 @@ class Client:
     def annotations(self, query: AnnotationParams) -> AnnotationList:
         """Return the annotations of a pipeline, errors first."""
         return self.call(LIST_ANNOTATIONS, query)
+
+    def coverage(self, query: CoverageParams) -> CoverageReport:
+        """Return the covered lines of a pipeline, and the difference from its base."""
+        return self.call(GET_COVERAGE, query)
 
     def pipeline_tests(self, query: PipelineTestParams) -> PipelineTests:
         """Return the tests of a pipeline, failures first."""

@@ -19,6 +19,7 @@ from conducto_client.target import Target, TargetName, checked
 from conducto_client.watching import Watcher, missing
 from conducto_core.annotations.model import AnnotationList, AnnotationParams
 from conducto_core.approvals.model import WaitingApproval
+from conducto_core.coverage.model import CoverageParams, CoverageReport
 from conducto_core.programs.history import ComparisonParams, PipelineComparison
 from conducto_core.programs.model import LaunchAgain, StartProgram
 from conducto_core.results.model import ComparedPipeline
@@ -263,6 +264,15 @@ class Pipeline(PipelineIdentity):
         """
         query = checked(AnnotationParams, id=self.id, limit=limit)
         return self._target.read(lambda client: client.annotations(query))
+
+    def coverage(self, *, limit: int = 200) -> CoverageReport:
+        """Return the covered lines, and the difference from the pipeline's base.
+
+        Args:
+            limit: Maximum number of files, those with most missed lines first.
+        """
+        query = checked(CoverageParams, id=self.id, limit=limit)
+        return self._target.read(lambda client: client.coverage(query))
 
     def compare(self, other: "Pipeline", *, limit: int = 100) -> PipelineComparison:
         """Return the differences from another pipeline to this one.

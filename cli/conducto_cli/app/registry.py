@@ -149,6 +149,13 @@ COMMANDS = {
         "outcomes of each test in the last pipelines, the oldest first: p passed, f failed, s "
         "skipped, x failed and passed, - did not run.",
     ),
+    "coverage": CommandRow(
+        "coverage.command",
+        _LOOK,
+        "show the covered lines of a pipeline",
+        'From the coverage files that nodes with coverage="coverage.xml" write, compared with the '
+        "pipeline of the base, or the last one of the program.",
+    ),
     "diff": CommandRow(
         "programs.diff_command",
         _LOOK,

@@ -11,6 +11,7 @@ from conducto_core.annotations.handlers import Annotations
 from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.serve import serves
 from conducto_core.cache.handlers import CacheOperations
+from conducto_core.coverage.handlers import CoverageReports
 from conducto_core.debug.model import (
     DebugPlan,
     DebugRequest,
@@ -56,6 +57,7 @@ class Pipelines(
     Comparisons,
     Tests,
     Annotations,
+    CoverageReports,
     Diagnoses,
     NotificationRules,
     CacheOperations,

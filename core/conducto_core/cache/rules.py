@@ -81,13 +81,13 @@ DOES_NOT_COUNT: Final = frozenset(
     }
     | {"title", "tags", "callback_data", "pipeline_reservation", "file", "line"}
 )
-#: Switched off if the cache is inherited, and refused if it is the node's own. ``isolate`` and
-#: ``junit`` are variables of the node, so they count.
+#: Switched off if the cache is inherited, and refused if it is the node's own. ``isolate``,
+#: ``junit`` and ``coverage`` are variables of the node, so they count.
 REFUSES: Final = frozenset(
     {"launch", "requires_docker", "docker_run_args", "container_reuse_context", "same_container"}
     | {"services"}
 )
-IN_ENVIRONMENT: Final = frozenset({"isolate", "junit"})
+IN_ENVIRONMENT: Final = frozenset({"isolate", "junit", "coverage"})
 
 
 # ---- the nodes that may have a cache ------------------------------------------------------------

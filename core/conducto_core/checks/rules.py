@@ -4,7 +4,7 @@ GitHub adds the annotations of each request to those before; an ended check run 
 again, so each run of a pipeline after the first one gets a check run of its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +13,8 @@ from conducto.wire.printable import shell_word
 from conducto_core.annotations.model import Level, NodeAnnotation
 from conducto_core.annotations.rules import is_in_repository
 from conducto_core.command.masking import Mask
+from conducto_core.coverage.model import CoverageReport
+from conducto_core.coverage.rules import numbers, percent_text, uncovered
 from conducto_core.diagnosis.model import Diagnosis
 from conducto_core.diagnosis.rules.first_error import clean
 from conducto_core.diagnosis.rules.markdown import escaped, markdown
@@ -26,6 +28,7 @@ MAX_ANNOTATIONS = 200
 RERUN, APPROVE = "rerun", "approve"
 _MAX_TITLE = 255
 _MAX_DIAGNOSIS = 20_000
+_MAX_UNCOVERED = 20
 _LEVELS = {Level.ERROR: "failure", Level.WARNING: "warning", Level.NOTICE: "notice"}
 _CONCLUSIONS = {State.DONE: "success", State.ERROR: "failure", State.KILLED: "cancelled"}
 
@@ -71,6 +74,24 @@ def requests_of(facts: CheckFacts, mask: Mask) -> list[dict[str, Any]]:
     bodies[-1] |= {**({"status": "completed"} if ended else {}), **ended}
     bodies[-1]["actions"] = _buttons(facts)
     return bodies
+
+
+def coverage_notes(report: CoverageReport, changed: Mapping[str, set[int]]) -> list[str]:
+    """Return paragraphs about the coverage: its difference, and changed lines that did not run."""
+    if not report.lines:
+        return []
+    base = report.base
+    before = None if base is None else (base.covered, base.lines)
+    text = f"**Coverage: {percent_text(report.covered, report.lines, before)}**"
+    if base is not None:
+        text += f" compared with {escaped(base.branch or '')} {base.pipeline}".replace("  ", " ")
+    missed = uncovered({each.file: numbers(each.missed) for each in report.files}, changed)
+    shown = [f"- {escaped(name)}: {lines[:200]}" for name, lines in missed.items()]
+    more = len(shown) - _MAX_UNCOVERED
+    rest = [f"- {more} more files"] if more > 0 else []
+    if not shown:
+        return [text]
+    return [text, "\n".join(["Changed lines that did not run:", *shown[:_MAX_UNCOVERED], *rest])]
 
 
 def open_check(listed: Iterable[dict[str, Any]], pipeline: str) -> int | None:

@@ -147,12 +147,12 @@ _cs_send() {
     done
 }
 
-# $_cs_junit has the patterns of the command's JUnit files, one on a line. Remember when it starts, and the times
-# of earlier files: some shells compare them in whole seconds only.
+# $_cs_junit and $_cs_coverage have the patterns of the command's reports, one on a line. Remember when it starts,
+# and the times of earlier files: some shells compare them in whole seconds only.
 _cs_stat() { stat -c '%n %i %s %y' "$1"; }
-_cs_find_junit() {
+_cs_find_reports() {
     true >"$_cs_dir/began"
-    _cs_known=$_n$(cd "$_cs_cwd" && IFS=$_n && for _cs_k in $_cs_junit; do [ ! -f "$_cs_k" ] || _cs_stat "$_cs_k"; done)$_n
+    _cs_known=$_n$(cd "$_cs_cwd" && IFS=$_n && for _cs_k in $_cs_junit $_cs_coverage; do [ ! -f "$_cs_k" ] || _cs_stat "$_cs_k"; done)$_n
 }
 
 # Succeed if an earlier command wrote the file $1.
@@ -164,13 +164,14 @@ _cs_is_old() {
     return 1
 }
 
-# _cs_send_junit NONCE: write the JUnit files that this command wrote, each after a line with its name.
-_cs_send_junit() {
-    printf '\036%s=junit\n' "$1"
+# _cs_send_reports NONCE NAME PATTERNS: write the reports that this command wrote, each after a line with its name.
+_cs_send_reports() {
+    [ -n "$3" ] || return 0
+    printf '\036%s=%s\n' "$1" "$2"
     (
         cd "$_cs_cwd" || exit
         IFS=$_n
-        for _cs_k in $_cs_junit; do
+        for _cs_k in $3; do
             case $_cs_k in *"$_n"*) continue ;; esac
             if [ -f "$_cs_k" ] && ! _cs_is_old "$_cs_k"; then
                 printf '\n\036junit %s\n' "$_cs_k"
@@ -193,7 +194,7 @@ _cs_begin() {
         printf '%s' "$_cs_inputs" >"$_cs_dir/inputs"
         _cs_inputs=
     fi
-    if [ -n "$_cs_junit" ]; then _cs_find_junit; fi
+    if [ -n "$_cs_junit$_cs_coverage" ]; then _cs_find_reports; fi
     _cs_start_watch
 }
 
@@ -217,10 +218,9 @@ _cs_end() {
     _cs_before=$_cs_oom
     _cs_look
     if [ -n "$_cs_own" ]; then _cs_send "$_cs_nonce"; fi
-    if [ -n "$_cs_junit" ]; then
-        _cs_send_junit "$_cs_nonce"
-        _cs_junit=
-    fi
+    _cs_send_reports "$_cs_nonce" junit "$_cs_junit"
+    _cs_send_reports "$_cs_nonce" coverage "$_cs_coverage"
+    _cs_junit= _cs_coverage=
     # The node is done: it needs its checkpoints no more.
     if [ "$_cs_code" = 0 ] && [ -n "$_cs_node" ] && [ -d "$_cs_node" ]; then rm -rf "$_cs_node"; fi
     _cs_node=
@@ -405,6 +405,7 @@ _cs_collect() {
 _cs_long=
 _cs_inputs=
 _cs_junit=
+_cs_coverage=
 _cs_node=
 _cs_write : && chmod 755 "$_cs_file"
 _cs_look

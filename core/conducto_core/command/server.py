@@ -35,6 +35,7 @@ from importlib import resources
 from typing import Literal
 
 from conducto.wire.caching import NODE_DATA
+from conducto.wire.junit import COVERAGE
 from conducto.wire.junit import VARIABLE as JUNIT
 from conducto.wire.launching import CHANNEL
 from conducto.wire.outputs import FRAME_START, MAX_FRAME
@@ -68,6 +69,10 @@ OUTPUT_FILES = ("result", "metrics", "artifacts", "annotations")
 MAX_FILE = 16 << 20
 #: The JUnit files of a command, as one file: each after a line `JUNIT_START` and its name.
 JUNIT_FILES = "junit"
+#: The coverage files of a command, in the same form.
+COVERAGE_FILES = "coverage"
+#: ``{variable of a node: name of the files}`` of both.
+REPORT_FILES = {JUNIT: JUNIT_FILES, COVERAGE: COVERAGE_FILES}
 JUNIT_START = b"\n\x1ejunit "
 #: Maximum bytes of all of them.
 MAX_JUNIT = 64 << 20
@@ -140,8 +145,9 @@ class JobEncoder:
             _check_variable(name, value)
         nonce = secrets.token_hex(8)
         given = f"_cs_inputs={quoted(inputs)};" if inputs else ""
-        if env.get(JUNIT):
-            given += f"_cs_junit={quoted(env[JUNIT])};"
+        for variable, name in REPORT_FILES.items():
+            if env.get(variable):
+                given += f"_cs_{name}={quoted(env[variable])};"
         if env.get(NODE_DATA):
             given += f"_cs_node={quoted(env[NODE_DATA])};"
         action = f"_cs_run {nonce}"
@@ -258,7 +264,7 @@ class Finished:
         code: Exit code; 128 + signal if a signal ended the command.
         oom_kills: Processes that the kernel killed for memory while the command ran.
         peak_memory: Bytes; the container's maximum since it started. None if unknown.
-        files: ``{name: content}`` of the `OUTPUT_FILES` that the command left, and `JUNIT_FILES`.
+        files: ``{name: content}`` of the `OUTPUT_FILES` that the command left, and `REPORT_FILES`.
         interpreter: Of a native function: `FORKED`, or why it got a new interpreter; else empty.
     """
 
@@ -416,7 +422,7 @@ class _StreamParser:
         if line.startswith(b"="):
             name = line[1:].decode("ascii", "replace")
             self._file = self.files[name] = bytearray()
-            self._maximum = MAX_JUNIT if name == JUNIT_FILES else MAX_FILE
+            self._maximum = MAX_JUNIT if name in REPORT_FILES.values() else MAX_FILE
         else:
             self.trailer = line
         return True

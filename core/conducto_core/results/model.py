@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from conducto.wire.outputs import MAX_POINTS
+from conducto_core.coverage.model import CoverageCounts
 from conducto_core.record import Record
 from conducto_core.run.model.params import AttemptNumber, PipelineId, ProgramParams
 from conducto_core.run.model.states import State
@@ -28,6 +29,7 @@ class OutputSummary(Record):
         artifacts: Number of its artifacts.
         annotations: Number of its annotations.
         tests: The tests in its JUnit files; None without any.
+        coverage: The lines in its coverage files; None without any.
     """
 
     result: int | None = None
@@ -35,6 +37,7 @@ class OutputSummary(Record):
     artifacts: int = 0
     annotations: int = 0
     tests: TestCounts | None = None
+    coverage: CoverageCounts | None = None
 
 
 class OutputParams(Record):

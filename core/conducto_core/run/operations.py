@@ -21,6 +21,7 @@ from conducto_core.assistants import operations as assistants
 from conducto_core.billing import operations as billing
 from conducto_core.cache import operations as cache
 from conducto_core.command.model import Resources, ResourcesParams
+from conducto_core.coverage import operations as coverage
 from conducto_core.data import operations as data
 from conducto_core.debug import operations as debug
 from conducto_core.diagnosis import operations as diagnosis
@@ -233,6 +234,7 @@ _FEATURES = (
     approvals,
     assistants,
     cache,
+    coverage,
     data,
     debug,
     diagnosis,

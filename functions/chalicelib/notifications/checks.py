@@ -8,13 +8,21 @@ from chalicelib.dependencies import Dependencies
 from chalicelib.triggers.triggers import trigger_token, with_new_token
 from conducto_core.annotations.model import AnnotationParams
 from conducto_core.api.pipelines import Pipelines
-from conducto_core.checks.rules import MAX_ANNOTATIONS, CheckFacts, requests_of
+from conducto_core.checks.rules import (
+    MAX_ANNOTATIONS,
+    CheckFacts,
+    coverage_notes,
+    requests_of,
+)
 from conducto_core.command.masking import Mask
+from conducto_core.coverage.model import MAX_LISTED, CoverageParams
+from conducto_core.coverage.rules import changed_lines
 from conducto_core.diagnosis.model import DiagnosisParams
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.notifications.rules import STATUS_CONTEXT
 from conducto_core.run.model.records import GitOrigin, PipelineRecord
 from conducto_core.run.model.states import FINISHED, State
+from conducto_core.triggers.model import GitEvent, GitEventKind
 
 
 class CheckRuns:
@@ -67,14 +75,34 @@ class CheckRuns:
         )
         if message.state not in FINISHED:
             return facts
-        return asyncio.run(self._of_ended(self._pipelines(org), record, facts))
+        return asyncio.run(self._of_ended(org, record, facts))
 
-    async def _of_ended(
-        self, pipelines: Pipelines, record: PipelineRecord, facts: CheckFacts
-    ) -> CheckFacts:
+    def _changed(self, org: str, record: PipelineRecord) -> dict[str, set[int]]:
+        """Return ``{file: lines}`` that the commit changes, as far as GitHub shows them."""
+        git = record.git
+        trigger = None if git is None else self._cloud.triggers.get(org, git.trigger)
+        if git is None or trigger is None:
+            return {}
+        event = GitEvent(
+            kind=GitEventKind.PUSH,
+            url=git.url,
+            repository=git.repository,
+            branch=git.branch,
+            sha=git.sha,
+            base=git.base,
+        )
+        token = trigger_token(self._cloud, org, trigger)
+        files = self._cloud.git.changed_files(trigger, token, event) or ()
+        return {each.path: changed_lines(each.patch) for each in files}
+
+    async def _of_ended(self, org: str, record: PipelineRecord, facts: CheckFacts) -> CheckFacts:
+        pipelines = self._pipelines(org)
         query = AnnotationParams(id=record.id, limit=MAX_ANNOTATIONS)
+        report = await pipelines.get_coverage(CoverageParams(id=record.id, limit=MAX_LISTED))
+        changed = await asyncio.to_thread(self._changed, org, record) if report.lines else {}
         return replace(
             facts,
+            notes=coverage_notes(report, changed),
             diagnosis=await pipelines.get_diagnosis(DiagnosisParams(id=record.id)),
             annotations=(await pipelines.list_annotations(query)).annotations,
         )

@@ -37,6 +37,7 @@ _RUNNABLE = ("Exec", "Serial", "Parallel")
 ISOLATE = "CONDUCTO_ISOLATE"
 #: That of a node with ``junit`` (`conducto.wire.junit`).
 JUNIT = "CONDUCTO_JUNIT"
+COVERAGE = "CONDUCTO_COVERAGE"
 #: ``{type on the wire: its class}``, filled by `conducto.tree.nodes`.
 KINDS: Dict[str, type] = {}
 
@@ -143,6 +144,7 @@ class NodeBase:
         isolate: Optional[bool] = None,
         launch: Optional[bool] = None,
         junit: Union[str, Sequence[str], None] = None,
+        coverage: Union[str, Sequence[str], None] = None,
         max_time: Union[float, str, None] = None,
         max_concurrent: Optional[int] = None,
         limits: parameters.Limits = None,
@@ -208,6 +210,7 @@ class NodeBase:
         self.retry = retry
         self.run_if = run_if
         self.junit = junit
+        self.coverage = coverage
         self.cache = cache
         self.services = services
         self.budget = budget
@@ -364,17 +367,37 @@ class NodeBase:
 
         Inherited; an empty list ends an inherited one. It is kept in `env`.
         """
-        value = None if self._env is None else self._env.get(JUNIT)
-        return None if value is None else value.split("\n") if value else []
+        return self._patterns(JUNIT)
 
     @junit.setter
     def junit(self, value: Union[str, Sequence[str], None]) -> None:
+        self._set_patterns("junit", JUNIT, value)
+
+    @property
+    def coverage(self) -> Optional[List[str]]:
+        """Patterns of the coverage files that commands write, below their working directory.
+
+        Inherited; an empty list ends an inherited one. It is kept in `env`.
+        """
+        return self._patterns(COVERAGE)
+
+    @coverage.setter
+    def coverage(self, value: Union[str, Sequence[str], None]) -> None:
+        self._set_patterns("coverage", COVERAGE, value)
+
+    def _patterns(self, variable: str) -> Optional[List[str]]:
+        value = None if self._env is None else self._env.get(variable)
+        return None if value is None else value.split("\n") if value else []
+
+    def _set_patterns(
+        self, name: str, variable: str, value: Union[str, Sequence[str], None]
+    ) -> None:
         if value is not None:
             from conducto.wire.junit import check_patterns
 
-            self.env[JUNIT] = "\n".join(check_patterns(value))
+            self.env[variable] = "\n".join(check_patterns(value, name))
         elif self._env is not None:
-            self._env.pop(JUNIT, None)
+            self._env.pop(variable, None)
 
     def _switch(self, variable: str) -> Optional[bool]:
         value = None if self._env is None else self._env.get(variable)
@@ -501,7 +524,8 @@ class NodeBase:
 
         Args:
             attr: ``cpu mem gpu arch spot machine requires_docker docker_run_args image
-                image_name max_time snapshot_on_error retry retry_lost isolate launch junit``.
+                image_name max_time snapshot_on_error retry retry_lost isolate launch junit
+                coverage``.
         """
         if attr in ("image", "image_name"):
             return getattr(self, attr)

@@ -58,6 +58,7 @@ class NodeParams(TypedDict, total=False):
     launch: Optional[bool]
     """The command may launch pipelines with ``co.launch``; inherited, False by default."""
     junit: Union[str, List[str], None]
+    coverage: Union[str, List[str], None]
     """Patterns of the JUnit files that commands write, such as ``reports/*.xml``; inherited."""
     limits: Union[Limit, List[Limit], None]
     """Named limits across pipelines that commands count in; added to those above."""

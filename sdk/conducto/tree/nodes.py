@@ -78,6 +78,8 @@ class Node(NodeBase):
         max_time: Seconds, or a text such as ``"1h30m"``; inherited, 4 hours by default.
         junit: Patterns of the JUnit files that commands write, such as ``"reports/*.xml"``, below
             their working directory; inherited.
+        coverage: Patterns of their coverage files (Cobertura, LCOV or JaCoCo), such as
+            ``"coverage.xml"``; inherited.
         limits: Named limits across pipelines that commands count in, such as ``co.Limit("db", 3)``;
             those of the nodes above count, too.
         secrets: Names of the secrets that commands get, such as ``["NPM_TOKEN"]``, and no others;

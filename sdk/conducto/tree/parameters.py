@@ -59,6 +59,7 @@ SETTABLE = [
     "isolate",
     "launch",
     "junit",
+    "coverage",
     "max_time",
     "max_concurrent",
     "limits",

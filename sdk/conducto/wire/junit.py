@@ -1,4 +1,4 @@
-"""The node parameter ``junit``: patterns of the JUnit files that a command writes.
+"""The node parameters ``junit`` and ``coverage``: patterns of files that a command writes.
 
 Standard library only, Python 3.8 and later.
 """
@@ -9,11 +9,13 @@ from typing import Any, List, Mapping
 
 #: Environment variable of a node that has the parameter: its patterns, one on a line.
 VARIABLE = "CONDUCTO_JUNIT"
+#: That of a node with ``coverage``.
+COVERAGE = "CONDUCTO_COVERAGE"
 MAX_PATTERNS = 20
 _MAX_LENGTH = 300
 
 
-def check_patterns(value: Any) -> List[str]:
+def check_patterns(value: Any, name: str = "junit") -> List[str]:
     """Return patterns as a list; a text is one pattern, and an empty list means none.
 
     Raises:
@@ -22,21 +24,23 @@ def check_patterns(value: Any) -> List[str]:
     """
     patterns = [value] if isinstance(value, str) else value
     if not isinstance(patterns, (list, tuple)) or not all(isinstance(p, str) for p in patterns):
-        raise TypeError(f"junit must be a pattern such as 'reports/*.xml' or a list, got {value!r}")
+        raise TypeError(
+            f"{name} must be a pattern such as 'reports/*.xml' or a list, got {value!r}"
+        )
     if len(patterns) > MAX_PATTERNS:
-        raise ValueError(f"junit has at most {MAX_PATTERNS} patterns, got {len(patterns)}")
+        raise ValueError(f"{name} has at most {MAX_PATTERNS} patterns, got {len(patterns)}")
     for pattern in patterns:
         if not pattern.strip() or len(pattern) > _MAX_LENGTH or not pattern.isprintable():
             raise ValueError(
-                f"junit: a pattern has 1 to {_MAX_LENGTH} printable characters, got {pattern!r}"
+                f"{name}: a pattern has 1 to {_MAX_LENGTH} printable characters, got {pattern!r}"
             )
         if "**" in pattern:
             raise ValueError(
-                f"junit: ** is not supported, got {pattern!r}; name each level, as in 'a/*/*.xml'"
+                f"{name}: ** is not supported, got {pattern!r}; name each level, as in 'a/*/*.xml'"
             )
     return list(patterns)
 
 
-def patterns_in(env: Mapping[str, str]) -> List[str]:
+def patterns_in(env: Mapping[str, str], variable: str = VARIABLE) -> List[str]:
     """Return the patterns in the environment of a command."""
-    return [line for line in env.get(VARIABLE, "").split("\n") if line]
+    return [line for line in env.get(variable, "").split("\n") if line]

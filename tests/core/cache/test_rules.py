@@ -69,6 +69,7 @@ CHANGED: dict[str, Any] = {
     "machine": "big",
     "isolate": True,
     "junit": "reports/*.xml",
+    "coverage": "coverage.xml",
     "results": ["/other"],
     "cache": co.Cache(salt="2"),
     "code": ["src/"],

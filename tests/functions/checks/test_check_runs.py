@@ -19,10 +19,13 @@ from chalicelib.triggers.github_app import GithubAppSetup
 from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
+from conducto_core.coverage.model import CoverageCounts, FileCoverage
+from conducto_core.coverage.stream import to_stream
 from conducto_core.errors import RefusedError
 from conducto_core.notifications.channels import Settings
 from conducto_core.people.model import Member, Role
 from conducto_core.people.rules import permissions_of
+from conducto_core.results.model import OutputSummary
 from conducto_core.run.model.records import GitOrigin
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import Cause, State
@@ -95,17 +98,18 @@ class Site:
             )
         )
 
-    def launch(self, tree: dict[str, Any]) -> str:
+    def launch(self, tree: dict[str, Any], **more: str) -> str:
         """Launch a pipeline as the trigger does."""
-        origin = GitOrigin(
-            trigger="app",
-            provider="github",
-            repository="acme/app",
-            section="push",
-            url=f"{self.host.url}/acme/app.git",
-            branch="main",
-            sha=SHA,
-        )
+        fields = {
+            "trigger": "app",
+            "provider": "github",
+            "repository": "acme/app",
+            "section": "push",
+            "url": f"{self.host.url}/acme/app.git",
+            "branch": "main",
+            "sha": SHA,
+        }
+        origin = GitOrigin.model_validate({**fields, **more})
         request = LaunchRequest(tree=form(tree), run=True)
         found = asyncio.run(self.world.pipelines().launch(request, origin=origin))
         self.world.serve()
@@ -185,6 +189,28 @@ def test_annotations_are_in_requests_of_fifty_errors_first(site: Site) -> None:
     ]
     assert site.host.checks.requests - before == 3  # running, and two of the end
     assert ended["annotations"][0]["message"] == "broken"
+
+
+def test_summary_has_the_coverage_and_changed_lines_that_did_not_run(site: Site) -> None:
+    patch = "@@ -1,0 +2,2 @@\n+two\n+three"
+    site.host.changes["main", SHA] = [("src/a.py", "src/a.py", patch)]
+    before = site.launch(serial(leaf("a")))
+    cover(site, FileCoverage(file="src/a.py", covered="1", missed="2-4"))
+    site.world.now += 1
+    site.launch(serial(leaf("a")), branch="feature", base="main", base_branch="main")
+    cover(site, FileCoverage(file="src/a.py", covered="1-2", missed="3-4"))
+    summary = site.report()["output"]["summary"]
+
+    assert f"**Coverage: 50.0 % (+25.0)** compared with main {before}" in summary
+    assert "Changed lines that did not run:\n- src/a.py: 3" in summary
+
+
+def cover(site: Site, file: FileCoverage) -> None:
+    """End the running command with the coverage of a file, and its pipeline."""
+    hand = site.world.running()["/a"]
+    hand.print(to_stream([], [file]).decode(), stream="coverage")
+    hand.finish(outputs=OutputSummary(coverage=CoverageCounts(files=1, lines=4)))
+    site.world.run_out()
 
 
 def test_button_runs_the_failed_commands_again(site: Site) -> None:

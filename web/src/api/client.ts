@@ -8,6 +8,7 @@ import { reportStatus } from "@/api/sessionLost";
 import { unconfirmed } from "@/api/unconfirmed";
 import type {
   AnnotationList,
+  CoverageReport,
   Activity,
   AgentStatus,
   ApprovalList,
@@ -315,6 +316,8 @@ export const api = {
     get<MetricList>(pipelinePath(id, "/metrics"), query, signal),
   annotations: (id: string, query: QueryOf<"list_annotations">, signal?: AbortSignal) =>
     get<AnnotationList>(pipelinePath(id, "/annotations"), query, signal),
+  coverage: (id: string, query: QueryOf<"get_coverage">, signal?: AbortSignal) =>
+    get<CoverageReport>(pipelinePath(id, "/coverage"), query, signal),
   pipelineTests: (id: string, query: QueryOf<"list_pipeline_tests">, signal?: AbortSignal) =>
     get<PipelineTests>(pipelinePath(id, "/tests"), query, signal),
   /** The history of the tests of a pipeline's program. */

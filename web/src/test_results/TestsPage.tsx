@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
+import { CoverageSection } from "@/coverage/CoverageSection";
 import type { PipelineSummary, PipelineTest, PipelineTests } from "@/api/schema";
 import { EmptyState } from "@/components/EmptyState";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
@@ -20,7 +21,12 @@ export function TestsPage({ params }: PageProps) {
   const id = params.id ?? "";
   return (
     <PipelineFrame id={id} page="tests" title="Tests">
-      {(summary) => <Tests summary={summary} />}
+      {(summary) => (
+        <>
+          <CoverageSection summary={summary} />
+          <Tests summary={summary} />
+        </>
+      )}
     </PipelineFrame>
   );
 }
@@ -40,7 +46,8 @@ function Tests({ summary }: { summary: PipelineSummary }) {
     return (
       <EmptyState title="No tests yet">
         <p className="muted">
-          Set <code>junit=&quot;reports/*.xml&quot;</code> on the nodes that write JUnit files.
+          Set <code>junit=&quot;reports/*.xml&quot;</code> on the nodes that write JUnit files, and{" "}
+          <code>coverage=&quot;coverage.xml&quot;</code> on those that write coverage files.
         </p>
       </EmptyState>
     );

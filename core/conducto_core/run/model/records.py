@@ -169,6 +169,8 @@ class GitOrigin(Record):
             task role, a launch token and debug shells.
         path: The script that the repository's configuration runs at the commit, if a trigger of
             an administrator proves it; None also once a user has changed the pipeline.
+        base: The commit or branch that the changed files are compared with, or "".
+        base_branch: Branch that a pull request or merge queue is merged into, or "".
     """
 
     trigger: str
@@ -180,6 +182,8 @@ class GitOrigin(Record):
     sha: str
     untrusted: bool = False
     path: str | None = None
+    base: str = ""
+    base_branch: str = ""
 
 
 class LaunchCommit(Record):

@@ -95,6 +95,8 @@ def origin_of(
         sha=event.sha,
         untrusted=event.fork,
         path=path,
+        base=event.base,
+        base_branch=event.base_branch,
     )
 
 

@@ -37,7 +37,7 @@ from conducto_local.engine.port import (
     WorkerSpec,
     WorkerStartError,
 )
-from conducto_local.engine.process.run_files import RunFileTail, files_in, junit_in, prepare
+from conducto_local.engine.process.run_files import RunFileTail, files_in, prepare, reports_in
 from conducto_local.engine.relay import start_on_machine
 
 # ----------------------------------------------------------------------------------------
@@ -376,7 +376,7 @@ class ProcessWorker:
             return Exit(None, Cause.WORKER_LOST, f"worker {self.name} was closed")
         files = await asyncio.to_thread(files_in, self._run_directory)
         files |= await asyncio.to_thread(
-            junit_in, job.env, Path(self.spec.workdir or "."), self.folder / SCRIPT
+            reports_in, job.env, Path(self.spec.workdir or "."), self.folder / SCRIPT
         )
         folder = self._node_data(job)
         if code == 0 and folder:  # the node is done: it needs its checkpoints no more

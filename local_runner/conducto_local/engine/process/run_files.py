@@ -11,11 +11,11 @@ from pathlib import Path
 from conducto.wire.junit import patterns_in
 from conducto_core.command.server import (
     INPUTS_FILE,
-    JUNIT_FILES,
     JUNIT_START,
     MAX_FILE,
     MAX_JUNIT,
     OUTPUT_FILES,
+    REPORT_FILES,
 )
 
 #: Files whose lines are read while the command runs, and maximum bytes of one look.
@@ -32,11 +32,16 @@ def prepare(directory: Path, inputs: str) -> None:
         (directory / INPUTS_FILE).write_text(inputs, "utf-8")
 
 
-def junit_in(env: Mapping[str, str], directory: Path, script: Path) -> dict[str, bytes]:
-    """Return the JUnit files that a command wrote after its script was written, as one file."""
-    patterns = patterns_in(env)
-    if not patterns:
-        return {}
+def reports_in(env: Mapping[str, str], directory: Path, script: Path) -> dict[str, bytes]:
+    """Return the reports that a command wrote after its script was written, by kind."""
+    return {
+        name: _reports(patterns, directory, script)
+        for variable, name in REPORT_FILES.items()
+        if (patterns := patterns_in(env, variable))
+    }
+
+
+def _reports(patterns: list[str], directory: Path, script: Path) -> bytes:
     found, since = bytearray(), script.stat().st_mtime
     for name in chain.from_iterable(iglob(each, root_dir=directory) for each in patterns):  # noqa: PTH207
         file = directory / name
@@ -45,7 +50,7 @@ def junit_in(env: Mapping[str, str], directory: Path, script: Path) -> dict[str,
             found += _content(str(file), None, 0, MAX_JUNIT)
             if len(found) >= MAX_JUNIT:
                 break
-    return {JUNIT_FILES: bytes(found[:MAX_JUNIT])}
+    return bytes(found[:MAX_JUNIT])
 
 
 def files_in(directory: Path) -> dict[str, bytes]:

@@ -1,0 +1,1 @@
+"""``conducto coverage``."""

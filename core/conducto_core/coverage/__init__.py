@@ -1,0 +1,1 @@
+"""Covered lines of files, from the coverage files of commands."""
