@@ -88,6 +88,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             schedule TEXT NOT NULL, mark TEXT NOT NULL, time REAL NOT NULL,
             record TEXT NOT NULL, PRIMARY KEY (schedule, mark)) WITHOUT ROWID""",
     ),
+    ("ALTER TABLE attempts ADD COLUMN hour REAL",),
 )
 
 # The schema must fit into the first page of the file, which a repair replaces.
