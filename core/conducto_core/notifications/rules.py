@@ -52,8 +52,8 @@ def names_for(
 
 #: Seconds after which ``waiting`` is reported, if a rule does not say.
 WAITING_SECONDS = 600.0
-#: A pipeline takes long if it runs for so many times the 95th percentile of earlier ones, of which
-#: there must be some.
+#: A pipeline takes long above this multiple of the 95th percentile of earlier ones, of which there
+#: must be this number.
 LONG_FACTOR, LEAST_RUNS = 1.5, 5
 #: Argument of the callback of an alert: its event.
 _ALERT = "alert"
