@@ -46,9 +46,13 @@ def add_arguments(parser: Parser) -> None:
         "--on",
         metavar="EVENTS",
         default="failure,fixed",
-        help="events, separated by commas: start, success, failure, failed_again, fixed, approval "
-        "(default: failure,fixed)",
+        help="events, separated by commas: start, success, failure, failed_again, fixed, approval; "
+        "and alerts: late, long, expensive, waiting (default: failure,fixed)",
     )
+    adding.add_argument(
+        "--minutes", type=float, metavar="N", help="minutes of 'late' and 'waiting' (10)"
+    )
+    adding.add_argument("--dollars", type=float, metavar="N", help="cost of 'expensive'")
     adding.add_argument("--title", metavar="TEXT", help="only pipelines with this title; * is any")
     adding.add_argument("--schedule", metavar="NAME", help="only pipelines of this schedule")
     adding.add_argument(
@@ -103,6 +107,8 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
         "title": arguments.title,
         "schedule": arguments.schedule,
         "secret": arguments.secret,
+        "minutes": arguments.minutes,
+        "dollars": arguments.dollars,
     }
 
 

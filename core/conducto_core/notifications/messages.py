@@ -14,6 +14,7 @@ from conducto_core.diagnosis.rules.markdown import markdown
 from conducto_core.diagnosis.rules.text import render
 from conducto_core.notifications.channels import WEBHOOK
 from conducto_core.notifications.model import (
+    ALERTS,
     DeliveryState,
     NotificationChannel,
     NotificationEvent,
@@ -131,6 +132,10 @@ _LABELS = {
     NotificationEvent.FAILED_AGAIN: "failed again",
     NotificationEvent.FIXED: "fixed",
     NotificationEvent.APPROVAL: "waits for an approval",
+    NotificationEvent.LATE: "is late",
+    NotificationEvent.LONG: "takes longer than usual",
+    NotificationEvent.EXPENSIVE: "is expensive",
+    NotificationEvent.WAITING: "waits",
 }
 
 
@@ -203,7 +208,8 @@ def _message(
 ) -> NotificationRecord | None:
     page = _page(record, web_app)
     subject = f"{record.title}: {_LABELS[event]}"
-    skipped = 0 if event is NotificationEvent.APPROVAL else 1  # the state, which the subject has
+    has_message = event is NotificationEvent.APPROVAL or event in ALERTS
+    skipped = 0 if has_message else 1  # the state, which the subject has
     lines = [subject, *notification.text.splitlines()[skipped:], *([page] if page else ())]
     changes: dict[str, Any] = {"subject": subject, "text": "\n".join(lines)}
     match rule.channel:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from conducto_core.record import Name, Record
+from conducto_core.record import Dollars, Name, Record
 from conducto_core.run.model.states import State
 
 
@@ -68,7 +68,10 @@ class NotificationEvent(StrEnum):
     """An event of a pipeline that a rule reports.
 
     ``failed_again`` is also a ``failure``, and ``fixed`` is also a ``success``: a rule for the
-    general event reports the special one, too.
+    general event reports the special one, too. The last four are alerts about a running pipeline:
+    ``late``: it has not ended `RuleRequest.minutes` after its start; ``long``: it takes longer than
+    its program usually does; ``expensive``: it has cost `RuleRequest.dollars`; ``waiting``: a
+    command has waited for `RuleRequest.minutes`.
     """
 
     START = "start"
@@ -77,6 +80,21 @@ class NotificationEvent(StrEnum):
     FAILED_AGAIN = "failed_again"
     FIXED = "fixed"
     APPROVAL = "approval"
+    LATE = "late"
+    LONG = "long"
+    EXPENSIVE = "expensive"
+    WAITING = "waiting"
+
+
+#: Events of running pipelines, which are checked each minute.
+ALERTS = frozenset(
+    {
+        NotificationEvent.LATE,
+        NotificationEvent.LONG,
+        NotificationEvent.EXPENSIVE,
+        NotificationEvent.WAITING,
+    }
+)
 
 
 class NotificationChannel(StrEnum):
@@ -104,6 +122,8 @@ class RuleRequest(Record):
         title: Only pipelines whose title matches; ``*`` stands for any text.
         schedule: Only pipelines that a schedule of a matching name launched.
         secret: Name of the secret that signs a webhook.
+        minutes: Time limit of ``late`` and ``waiting``.
+        dollars: Limit of ``expensive``.
     """
 
     channel: NotificationChannel
@@ -112,6 +132,8 @@ class RuleRequest(Record):
     title: Pattern | None = None
     schedule: Pattern | None = None
     secret: SecretName | None = None
+    minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    dollars: Dollars | None = None
 
     @model_validator(mode="after")
     def _addressed(self) -> Self:
@@ -153,6 +175,12 @@ class RuleList(Record):
 def _problem(rule: RuleRequest) -> str | None:
     if not rule.on:
         return "on: name at least one event"
+    if NotificationEvent.LATE in rule.on and rule.minutes is None:
+        return "minutes: 'late' needs the minutes after which a pipeline should have ended"
+    if NotificationEvent.EXPENSIVE in rule.on and rule.dollars is None:
+        return "dollars: 'expensive' needs the cost of a pipeline from which it is reported"
+    if rule.channel is NotificationChannel.GITHUB and ALERTS & set(rule.on):
+        return "on: a status on GitHub reports no alerts; use another channel"
     if rule.secret is not None and rule.channel is not NotificationChannel.WEBHOOK:
         return "secret: only webhooks are signed"
     return _wrong_address(rule)

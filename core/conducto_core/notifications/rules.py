@@ -1,15 +1,20 @@
 """Rules about pipelines: which apply to a pipeline, and which event a change of its root is."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from conducto_core.notifications.model import (
+    ALERTS,
     NotificationEvent,
     NotificationRecord,
     NotificationRule,
 )
 from conducto_core.programs.rules.programs import program_key
 from conducto_core.run.model import events as ev
+from conducto_core.run.model.labels import duration
 from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.states import FAILED, FINISHED, State
 from conducto_core.run.rules.tree_state import Change
@@ -45,6 +50,126 @@ def names_for(
         for rule in rules
         if _matches(rule.title, title) and _matches(rule.schedule, schedule)
     )
+
+
+#: Seconds after which ``waiting`` is reported, if a rule does not say.
+WAITING_SECONDS = 600.0
+#: A pipeline takes long above this multiple of the 95th percentile of earlier ones, of which there
+#: must be this number.
+LONG_FACTOR, LEAST_RUNS = 1.5, 5
+#: Argument of the callback of an alert: its event.
+_ALERT = "alert"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFacts:
+    """The facts about a running pipeline from which alerts follow.
+
+    Attributes:
+        now: In seconds since the epoch.
+        since: When its current active period began; None: nothing has run in it.
+        dollars: Its cost so far.
+        waiting: Path of the command that has waited longest, since when, and for which reason;
+            None: none waits.
+        earlier: Seconds of earlier pipelines of its program that succeeded; None: not read.
+    """
+
+    now: float
+    since: float | None = None
+    dollars: float = 0.0
+    waiting: tuple[str, float, str] | None = None
+    earlier: Sequence[float] | None = None
+
+
+class Alert(NamedTuple):
+    """An alert of a rule, in an active period of a pipeline."""
+
+    rule: str
+    event: NotificationEvent
+    message: str
+    key: str
+
+
+def alerting(rules: Iterable[NotificationRule], record: PipelineRecord) -> list[NotificationRule]:
+    """Return the rules with alerts that apply to a pipeline."""
+    names = set(record.notification_rules)
+    return [rule for rule in rules if rule.name in names and ALERTS & set(rule.on)]
+
+
+def alerts_due(
+    record: PipelineRecord, rules: Iterable[NotificationRule], facts: AlertFacts
+) -> list[Alert]:
+    """Return the alerts of a pipeline that are not reported yet in its active period."""
+    found = []
+    for rule in rules:
+        for event in rule.on:
+            key = f"{rule.name} {event.value}{_period(facts)}"
+            message = _alert(rule, event, facts)
+            if message is not None and key not in record.alerts:
+                found.append(Alert(rule.name, event, message, key))
+    return found
+
+
+def _period(facts: AlertFacts) -> str:
+    """Return the end of the keys of alerts of an active period."""
+    return f" {facts.since or 0.0:.0f}"
+
+
+def _alert(rule: NotificationRule, event: NotificationEvent, facts: AlertFacts) -> str | None:
+    """Return the sentence of an alert, or None if there is no reason for it."""
+    ran = 0.0 if facts.since is None else facts.now - facts.since
+    match event:
+        case NotificationEvent.LATE if rule.minutes and ran >= 60 * rule.minutes:
+            return f"it should have ended after {duration(60 * rule.minutes)}"
+        case NotificationEvent.EXPENSIVE if rule.dollars and facts.dollars >= rule.dollars:
+            return f"it has cost ${facts.dollars:,.2f}, the limit is ${rule.dollars:,.2f}"
+        case NotificationEvent.WAITING if facts.waiting is not None:
+            path, began, reason = facts.waiting
+            limit = WAITING_SECONDS if rule.minutes is None else 60 * rule.minutes
+            waited = facts.now - began
+            return (
+                f"{path} has waited for {duration(waited)}: {reason}" if waited >= limit else None
+            )
+        case NotificationEvent.LONG if facts.earlier and len(facts.earlier) >= LEAST_RUNS:
+            usual = percentile(facts.earlier, 0.95)
+            if ran <= LONG_FACTOR * usual:
+                return None
+            within = f"95 % of earlier ones ended within {duration(usual)}"
+            return f"it has run for {duration(ran)}; {within}"
+    return None
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    """Return the smallest value that is not below this part of the values."""
+    ranked = sorted(values)
+    return ranked[max(0, math.ceil(part * len(ranked)) - 1)]
+
+
+def alert_command(alert: Alert) -> ev.Notify:
+    """Return the notification that an alert requests."""
+    about = {"rule": alert.rule, _ALERT: alert.event.value, "message": alert.message}
+    return ev.Notify(_ROOT, State.RUNNING, Callback(State.RUNNING.value, RULE_CALLBACK, about))
+
+
+def with_alerts(record: PipelineRecord, alerts: Sequence[Alert]) -> tuple[str, ...]:
+    """Return `PipelineRecord.alerts` with new ones, without those of earlier active periods."""
+    periods = {each.key.rpartition(" ")[2] for each in alerts}
+    kept = (key for key in record.alerts if key.rpartition(" ")[2] in periods)
+    return (*kept, *(each.key for each in alerts))
+
+
+def durations_of(records: Iterable[PipelineRecord], record: PipelineRecord) -> list[float]:
+    """Return the seconds of earlier pipelines of a program that succeeded."""
+    key = program_key(record)
+    return [
+        other.status.active_seconds
+        for other in records
+        if other.id != record.id
+        and other.status.settled
+        and other.status.state is State.DONE
+        and other.status.active_seconds is not None
+        and program_key(other) == key
+    ]
 
 
 def approval_commands(record: PipelineRecord, path: str, message: str) -> list[ev.Notify]:
@@ -90,6 +215,10 @@ def event_of(
         previous: The result of the last pipeline of the program; None if there was none.
     """
     state = notification.state
+    alert = notification.arguments.get(_ALERT)
+    if alert is not None:
+        return NotificationEvent(alert)
+    earlier = [each for each in earlier if _ALERT not in each.arguments]
     if state is State.QUEUED:
         return NotificationEvent.APPROVAL
     if earlier and earlier[-1].state is state:

@@ -13,6 +13,7 @@ from pydantic import Field
 from chalicelib.people.port import Share
 from conducto_core.cache.model import CacheInputs
 from conducto_core.images.model import CloneSource
+from conducto_core.notifications.model import NotificationEvent
 from conducto_core.record import Record
 from conducto_core.results.model import OutputSummary
 from conducto_core.run.model.records import (
@@ -319,6 +320,13 @@ class CapacityUnavailable(PipelineEvent):
     contended: bool = False
 
 
+class Alerted(PipelineEvent):
+    """Alerts of notification rules (`conducto_core.notifications.rules.Alert`)."""
+
+    kind: Literal["alerted"] = "alerted"
+    alerts: tuple[tuple[str, NotificationEvent, str, str], ...]
+
+
 class TreeReplaced(PipelineEvent):
     """A user continued the pipeline with a changed tree.
 
@@ -360,6 +368,7 @@ class HealthChecked(PipelineEvent):
 
 Input = Annotated[
     ActionRequested
+    | Alerted
     | ApprovalDecided
     | CacheDecided
     | Changed

@@ -14,6 +14,7 @@ from chalicelib.budgets.children import meter_children
 from chalicelib.debug.sessions import DebugSessions, is_shell
 from chalicelib.errors import ThrottledError
 from chalicelib.limits.named_limits import NamedLimits
+from chalicelib.notifications.alerts import Alerts
 from chalicelib.run.deferred_effects import OUTDATED, RESERVE, Left, is_new, is_unstarted
 from chalicelib.run.model import (
     ActionRequested,
@@ -75,6 +76,7 @@ class Reconciler:
         self._engine = engine
         self._cloud = engine.cloud
         self._shells = DebugSessions(engine)
+        self._alerts = Alerts(engine)
 
     def run(self) -> int:
         """Check every open pipeline and all debug shells; return the number of pipelines.
@@ -230,6 +232,7 @@ class Reconciler:
         for step in (self._run_at, self._expire, self._retry_launches):
             self._engine.submit(org, pipeline_id, step)
         meter_children(self._engine, org, pipeline_id)
+        self._alerts.check(org, pipeline_id)
         with self._engine.reading(org, pipeline_id) as live:
             share = live.share
             self._engine.refresh_record(live)

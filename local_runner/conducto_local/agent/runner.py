@@ -12,6 +12,7 @@ from conducto_local.agent.state_dir import StateDir
 from conducto_local.engine.factory import open_engines
 from conducto_local.events.handlers import LocalHooks
 from conducto_local.events.watch import DirectoryWatch
+from conducto_local.notifications.alerts import Alerts
 from conducto_local.notifications.outbox import Channels, Outbox
 from conducto_local.notifications.store import CommandAddresses, RulesFile, settings_of
 from conducto_local.programs.handlers import ScheduledScripts
@@ -41,11 +42,13 @@ class Runner:
     keeper: RetentionScheduler
     timer: ScheduleTimer
     watch: DirectoryWatch
+    alerts: Alerts
     scheduler: Scheduler
     store: SqliteStore
     engine_contexts: Mapping[str, EngineContext]
 
     async def close(self) -> None:
+        await self.alerts.close()
         await self.watch.close()
         await self.timer.close()
         await self.pipelines.close()
@@ -97,6 +100,7 @@ async def open_parts(
         runner.keeper.begin()
         runner.timer.begin()
         runner.watch.begin()
+        runner.alerts.begin()
         yield runner
     finally:
         await runner.close()
@@ -155,7 +159,8 @@ def _runner(
     pipelines.cache = store.cache
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
     timer, watch = _schedule_timer(home, store, scheduler, pipelines, clock)
-    return Runner(pipelines, keeper, timer, watch, scheduler, store, engine_contexts)
+    alerts = Alerts(scheduler, store, channels.rules)
+    return Runner(pipelines, keeper, timer, watch, alerts, scheduler, store, engine_contexts)
 
 
 def _schedule_timer(

@@ -90,6 +90,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     ("ALTER TABLE nodes ADD COLUMN known TEXT",),
     ("ALTER TABLE nodes ADD COLUMN condition TEXT",),
+    ("ALTER TABLE attempts ADD COLUMN hour REAL",),
 )
 
 # The schema must fit into the first page of the file, which a repair replaces.

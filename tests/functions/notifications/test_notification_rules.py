@@ -116,3 +116,33 @@ def test_rules_of_other_organisations_are_not_seen() -> None:
     assert asyncio.run(world.pipelines(STRANGER).list_notification_rules()).rules == ()
     with pytest.raises(NotFoundError, match="no notification rule 'chat'"):
         asyncio.run(world.pipelines(STRANGER).delete_notification_rule(RuleParams(name="chat")))
+
+
+def test_alerts_of_a_running_pipeline_are_sent_once_in_an_active_period() -> None:
+    world = World()
+    world.vault.replace(org_scope(ME.org), {"SLACK_TOKEN": {"value": "xoxb-1"}}, "")
+    alerts = ("late", "expensive", "waiting")
+    add(world, "ops", channel="slack", to="#ops", on=alerts, minutes=30, dollars=0.05)
+    with web_service() as slack:
+        settings = Settings(slack=slack.url)
+        world.fleet.full = True
+        pipeline = world.launch(leaf(), title="Nightly")
+        for _ in range(40):
+            world.minute(60)
+        world.fleet.full = False
+        for _ in range(40):
+            world.minute(60)
+            world.serve()
+        for _ in range(60):
+            world.beat()
+            world.minute(60)
+        world.run_out()
+        NotificationSender(world.cloud, world.diagnoses, settings).run()
+
+    told = [asked.body["text"].splitlines()[:2] for asked in slack.asked]
+    subjects = [subject.rpartition(": ")[2] for subject, _ in told]
+    assert subjects == ["is late", "waits", "is expensive"]
+    assert told[0][1] == "it should have ended after 30m 00s"
+    assert told[1][1].startswith("/ has waited for 30m 00s: AWS has no machine, it reported")
+    assert told[2][1].startswith("it has cost $0.05, the limit is $0.05")
+    assert pipeline

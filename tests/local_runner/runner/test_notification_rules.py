@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import conducto as co
 from conducto_core.notifications.model import DeliveryState, RuleParams, RuleRequest
+from conducto_core.run.model.requests import Action
 from conducto_core.secrets.model import PutSecrets, SecretValue
 from conducto_core.triggers.rules.providers import SIGNATURE_HEADER, TIME_HEADER, generic_signature
 from conducto_local.agent.runner import open_parts
@@ -109,3 +111,30 @@ async def test_waiting_approval_is_reported(tmp_path: Path) -> None:
     assert "Deploy to production?" in lines
     assert lines[-2].endswith(": /ok waits for approval")
     assert lines[-1] == f"conducto approve {asked.body['pipeline']['id']} /ok"
+
+
+async def test_alert_is_sent_once_while_a_pipeline_runs(tmp_path: Path) -> None:
+    home = StateDir(tmp_path, "test")
+    async with open_parts(home) as opened:
+        local = Local(opened.pipelines, home, "process")
+        with web_service() as receiver:
+            fields = {"channel": "webhook", "to": f"{receiver.url}/x"}
+            rule = RuleRequest.model_validate({**fields, "on": ("late", "waiting"), "minutes": 30})
+            await opened.pipelines.put_notification_rule(RuleParams(name="ops"), rule)
+            run = await local.launch(tree("while [ ! -f end ]; do sleep 0.1; done"))
+            await run.until("/a", "running")
+
+            opened.alerts.check(time.time() + 60)
+            for minutes in (31, 32):
+                opened.alerts.check(time.time() + 60 * minutes)
+
+            async def sent() -> bool:
+                found = (await run.node("/")).notifications
+                return [each.delivery for each in found][1:] == [DeliveryState.SENT]
+
+            await eventually(sent)
+            await run.control(Action.KILL, "/")
+
+    (asked,) = receiver.asked
+    assert asked.body["event"] == "late"
+    assert "it should have ended after 30m 00s" in asked.body["text"]

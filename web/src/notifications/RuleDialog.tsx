@@ -16,6 +16,10 @@ export const EVENTS: Record<Event, string> = {
   failed_again: "Failed again",
   fixed: "Fixed",
   approval: "Waits for approval",
+  late: "Late",
+  long: "Longer than usual",
+  expensive: "Expensive",
+  waiting: "A command waits long",
 };
 
 type Channel = NotificationRule["channel"];
@@ -67,6 +71,9 @@ export function RuleDialog({ known, onDone, onClose }: Props) {
   const [title, setTitle] = useState("");
   const [schedule, setSchedule] = useState("");
   const [secret, setSecret] = useState("");
+  const [minutes, setMinutes] = useState("");
+  const [dollars, setDollars] = useState("");
+  const isTimed = on.includes("late") || on.includes("waiting");
   const [tried, setTried] = useState(false);
   const put = useMutation({
     mutationFn: () =>
@@ -77,6 +84,8 @@ export function RuleDialog({ known, onDone, onClose }: Props) {
         title: optional(title),
         schedule: optional(schedule),
         secret: channel === "webhook" ? optional(secret) : null,
+        minutes: isTimed ? amount(minutes) : null,
+        dollars: on.includes("expensive") ? amount(dollars) : null,
       }),
     onSuccess: () => onDone(name.trim()),
   });
@@ -128,6 +137,25 @@ export function RuleDialog({ known, onDone, onClose }: Props) {
           Choose at least one event.
         </p>
       ) : null}
+      {isTimed ? (
+        <Field
+          label="Minutes"
+          hint="After its start a pipeline is late, and a command waits long."
+          type="number"
+          optional={!on.includes("late")}
+          value={minutes}
+          onChange={setMinutes}
+        />
+      ) : null}
+      {on.includes("expensive") ? (
+        <Field
+          label="Dollars"
+          hint="The cost from which a pipeline is reported."
+          type="number"
+          value={dollars}
+          onChange={setDollars}
+        />
+      ) : null}
       <Field
         label="Only with the title"
         hint="* stands for any text."
@@ -159,6 +187,10 @@ function Events(props: { chosen: readonly Event[]; onChange: (chosen: Event[]) =
       ))}
     </fieldset>
   );
+}
+
+function amount(text: string): number | null {
+  return text.trim() === "" ? null : Number(text);
 }
 
 function optional(text: string): string | null {

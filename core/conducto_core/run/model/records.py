@@ -215,6 +215,7 @@ class PipelineRecord(Record):
         parent: The attempt whose command launched it; None if a user did.
         copy_of: The pipeline whose tree a user launched again.
         notification_rules: Names of the rules that applied when it was launched.
+        alerts: Those that were reported in the current active period, ``RULE EVENT START``.
         git: The event that launched it; None if it was not a trigger.
         commit: That of the clone that it was launched from, if any.
         no_cache: Its cached commands run in any case, and their outcomes replace those in the
@@ -243,6 +244,7 @@ class PipelineRecord(Record):
     parent: ParentAttempt | None = None
     copy_of: str | None = None
     notification_rules: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
     git: GitOrigin | None = None
     commit: LaunchCommit | None = None
     no_cache: bool = False

@@ -16,6 +16,7 @@ from typing import Any, assert_never
 
 from chalicelib.run.model import (
     ActionRequested,
+    Alerted,
     ApprovalDecided,
     BuiltImage,
     CacheDecided,
@@ -46,6 +47,8 @@ from chalicelib.run.rules.workers import PipelineWorkers
 from chalicelib.workers.rules import WorkerStatus
 from conducto_core.asl.rules.machine import StopExecution
 from conducto_core.budgets.rules import is_used_up
+from conducto_core.notifications.messages import compose
+from conducto_core.notifications.rules import Alert, alert_command, with_alerts
 from conducto_core.programs.model import Fate
 from conducto_core.programs.rules.continuation import continued_tree, with_generated
 from conducto_core.run.model import events as ev
@@ -122,6 +125,8 @@ class CloudPipeline(PipelineWorkers):
             case ActionRequested():
                 self.record = changed(self.record, event.action, event.by, self.now)
                 self._apply_action(event)
+            case Alerted():
+                self._alerted(event)
             case ApprovalDecided():
                 self._decided(event)
             case CacheDecided():
@@ -168,6 +173,13 @@ class CloudPipeline(PipelineWorkers):
                 self._replace(event)
             case _:
                 assert_never(event)
+
+    def _alerted(self, event: Alerted) -> None:
+        alerts = [Alert(*each) for each in event.alerts]
+        for alert in alerts:
+            command = alert_command(alert)
+            self._effects.new_notifications.append(compose(self, command, self.now))
+        self.set_record(alerts=with_alerts(self.record, alerts))
 
     def _pause_over_budget(self) -> None:
         """Pause the pipeline when nothing runs and budgets hold back all that is queued."""

@@ -1,0 +1,71 @@
+"""Alerts of notification rules about running pipelines, which are checked each minute."""
+
+from functools import partial
+
+from chalicelib.notifications.sender import OrgRules
+from chalicelib.run.model import Alerted, Input
+from chalicelib.run.port import all_records
+from chalicelib.run.processor import CommandProcessor
+from chalicelib.run.reading import CloudReadModel
+from chalicelib.run.rules.pipeline import CloudPipeline
+from conducto_core.notifications.model import NotificationEvent, NotificationRule
+from conducto_core.notifications.rules import AlertFacts, alerting, alerts_due, durations_of
+from conducto_core.programs.rules.programs import program_key
+
+#: Seconds for which the durations of a program's pipelines are kept in memory.
+_KEPT_SECONDS = 600.0
+
+
+class Alerts:
+    """Checks the alerts of pipelines."""
+
+    def __init__(self, engine: CommandProcessor) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+        self._waits = CloudReadModel(engine.cloud)
+        self._durations: dict[tuple[str, object], tuple[float, list[float]]] = {}
+
+    def check(self, org: str, pipeline_id: str) -> None:
+        """Report the alerts of a pipeline that are due."""
+        with self._engine.reading(org, pipeline_id) as live:
+            if live.settled() or not live.record.notification_rules:
+                return
+            record = live.record
+        rules = alerting(OrgRules(self._cloud, org).all(), record)
+        if rules:
+            self._engine.submit(org, pipeline_id, partial(self._decide, rules))
+
+    def _decide(self, rules: list[NotificationRule], live: CloudPipeline) -> Input | None:
+        due = alerts_due(live.record, rules, self._facts(rules, live))
+        return Alerted(time=self._cloud.clock(), alerts=tuple(due)) if due else None
+
+    def _facts(self, rules: list[NotificationRule], live: CloudPipeline) -> AlertFacts:
+        long = any(NotificationEvent.LONG in rule.on for rule in rules)
+        return AlertFacts(
+            self._cloud.clock(),
+            live.activity.since,
+            live.cost_of("/"),
+            self._waiting(live),
+            self._earlier(live) if long else None,
+        )
+
+    def _waiting(self, live: CloudPipeline) -> tuple[str, float, str] | None:
+        since = {
+            path: live.in_flight.queued_at(path) or self._cloud.clock()
+            for paths in live.queue.values()
+            for path in paths
+        }
+        if not since:
+            return None
+        path = min(since, key=lambda each: since[each])
+        wait = self._waits.wait(live, live.tree.nodes[path])
+        return path, since[path], "" if wait is None else str(wait)
+
+    def _earlier(self, live: CloudPipeline) -> list[float]:
+        """Return the durations of the program's earlier pipelines, which are read now and then."""
+        now, key = self._cloud.clock(), (live.org, program_key(live.record))
+        known = self._durations.get(key)
+        if known is None or now - known[0] >= _KEPT_SECONDS:
+            records = all_records(self._cloud.store, live.org)
+            known = self._durations[key] = now, durations_of(records, live.record)
+        return known[1]
