@@ -44,6 +44,17 @@ def test_stored_secrets_are_read_back(store: SecretStore) -> None:
     assert store.read() == {first.name: first, second.name: second}
 
 
+def test_a_reference_is_read_back_and_replaced_by_a_value(store: SecretStore) -> None:
+    reference = StoredSecret(SecretName("user", "A"), "", True, 1.5, "ssm:/prod/a")
+
+    store.put([reference])
+    assert store.read() == {reference.name: reference}
+    store.put([secret("A", "one")])
+
+    assert store.read()[reference.name].reference is None
+    assert store.read()[reference.name].value == "one"
+
+
 def test_a_second_value_replaces_the_first(store: SecretStore) -> None:
     store.put([secret("A", "one"), secret("B", "kept")])
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto.wire import secret_names
+from conducto.wire.printable import printable
 from conducto_cli.app.arguments import add_json, add_subcommand, add_yes, confirmed, keep_quiet
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.records import moment, show, show_list
@@ -42,6 +43,12 @@ def add_arguments(parser: Parser) -> None:
     # Accepted in order to be rejected without being printed, as argparse would.
     setting.add_argument("given", nargs="*", help=argparse.SUPPRESS)
     setting.add_argument("--from-env", metavar="VARIABLE", help="take the value of this variable")
+    setting.add_argument(
+        "--from",
+        metavar="REFERENCE",
+        dest="reference",
+        help="the value stays in another store: aws-sm:NAME, ssm:/NAME, vault:PATH#FIELD, op://…",
+    )
     setting.add_argument("--no-mask", action="store_true", help="let commands print it")
     deleting = add_subcommand(commands, "delete", "delete secrets")
     deleting.add_argument("names", metavar="NAME", nargs="+")
@@ -74,19 +81,22 @@ def _set(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     if arguments.given or "=" in name:
         raise UsageError(NAME_ALONE)
     _check_name(name)
-    value = _value(name, arguments.from_env)
+    reference = arguments.reference
+    if reference is not None and arguments.from_env is not None:
+        raise UsageError("give --from or --from-env, not both")
+    value = "" if reference is not None else _value(name, arguments.from_env)
     try:
         secret_names.check_value(name, value)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    secret = SecretValue.model_validate(
-        {**_key(arguments, name), "value": value, "mask": not arguments.no_mask}
-    )
+    fields = {"value": value, "mask": not arguments.no_mask, "reference": reference}
+    secret = SecretValue.model_validate({**_key(arguments, name), **fields})
     with open_client() as client:
         response = client.put_secrets(PutSecrets(secrets=(secret,)))
     for note in response.notes if not arguments.json else ():
         print(f"conducto: {note}", file=sys.stderr)
-    text = f"{name} is set, {response.kept}; commands that start from now on see it"
+    kept = response.kept if reference is None else f"to the value of {printable(reference)}"
+    text = f"{name} is set, {kept}; commands that start from now on see it"
     return show(arguments, response, text)
 
 
@@ -163,4 +173,7 @@ def _piped(name: str) -> str:
 
 def _cells(secret: SecretInfo) -> tuple[str, ...]:
     masked = "yes" if secret.masked else "no: too short" if secret.mask else "no"
-    return (secret.key, secret.scope, masked, moment(secret.updated))
+    changed = moment(secret.updated)
+    if secret.reference is not None:
+        changed += f", from {printable(secret.reference)}"
+    return (secret.key, secret.scope, masked, changed)

@@ -30,7 +30,7 @@ from conducto_core.programs.rules.programs import program_key
 from conducto_core.run.model.labels import duration
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.states import State
-from conducto_core.secrets.rules import is_untrusted, secrets_user
+from conducto_core.secrets.rules import cache_refusal, is_untrusted, secrets_user
 from conducto_core.tree.model import Caching, NodeSpec
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 
@@ -163,6 +163,7 @@ class Inputs:
         files: The manifest of the copied files; None if it is not known or not needed.
         data: Marks of the files of the data that it sees (`conducto_core.cache.files`); or why
             they are not known.
+        references: ``{name: reference}`` of the secrets in another store.
     """
 
     script: str
@@ -173,6 +174,7 @@ class Inputs:
     results: Mapping[str, bytes] = field(default_factory=dict)
     files: Mapping[str, str] | None = None
     data: Mapping[str, str] | str = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
 
 
 def fields_of(spec: NodeSpec, inputs: Inputs, record: PipelineRecord) -> dict[str, str] | str:
@@ -182,6 +184,9 @@ def fields_of(spec: NodeSpec, inputs: Inputs, record: PipelineRecord) -> dict[st
         return spec.cache_off or "cache= is not set"
     if isinstance(inputs.data, str):
         return inputs.data
+    refused = cache_refusal(inputs.references)
+    if refused is not None:
+        return refused
     if inputs.image.base is None:
         return "the content of its image is not known"
     code = _code(spec, inputs)

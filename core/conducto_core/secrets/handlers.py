@@ -7,6 +7,7 @@ from conducto_core.command.masking import MIN_CHARACTERS, can_be_masked
 from conducto_core.errors import RefusedError
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretInfo, SecretKey, SecretList
 from conducto_core.secrets.port import SecretName, SecretRefusedError, SecretStore, StoredSecret
+from conducto_core.secrets.rules import parse_reference
 
 
 def listing(store: SecretStore) -> SecretList:
@@ -26,12 +27,34 @@ def put(store: SecretStore, request: PutSecrets, *, local: bool = True) -> Secre
         SecretStoreError: they cannot be written.
     """
     now = time.time()
-    new = [StoredSecret(_name(s), s.value.get_secret_value(), s.mask, now) for s in request.secrets]
+    new = [
+        StoredSecret(_name(s), s.value.get_secret_value(), s.mask, now, s.reference)
+        for s in request.secrets
+    ]
     try:
+        for secret in new:
+            if secret.reference is not None:
+                _check_reference(secret, local=local)
         store.put(new)
     except SecretRefusedError as error:
         raise RefusedError(str(error)) from error
     return _respond(store, changed=map(_name, request.secrets), notes=notes_on(new, local=local))
+
+
+def _check_reference(secret: StoredSecret, *, local: bool) -> None:
+    """Check a secret by reference; raises `SecretRefusedError`."""
+    key = secret.name.key
+    if not local:
+        raise SecretRefusedError(
+            f"{key}: secrets by reference are resolved by the agent of a machine; in the cloud, "
+            "store the value"
+        )
+    if secret.value:
+        raise SecretRefusedError(f"{key}: give a value or a reference, not both")
+    try:
+        parse_reference(secret.reference or "")
+    except ValueError as error:
+        raise SecretRefusedError(f"{key}: {error}") from error
 
 
 def delete(store: SecretStore, request: DeleteSecrets) -> SecretList:
@@ -48,7 +71,7 @@ def notes_on(secrets: Sequence[StoredSecret], *, local: bool = True) -> list[str
         f"{secret.name.key} is shorter than {MIN_CHARACTERS} characters: it is not masked in what "
         "commands print"
         for secret in secrets
-        if secret.mask and not can_be_masked(secret.value)
+        if secret.mask and secret.reference is None and not can_be_masked(secret.value)
     ]
     if local and any(secret.name.scope == "org" for secret in secrets):
         notes.append(
@@ -78,6 +101,7 @@ def _info(secret: StoredSecret) -> SecretInfo:
         scope=secret.name.scope,
         key=secret.name.key,
         mask=secret.mask,
-        masked=secret.mask and can_be_masked(secret.value),
+        masked=secret.mask and (secret.reference is not None or can_be_masked(secret.value)),
         updated=secret.updated,
+        reference=secret.reference,
     )

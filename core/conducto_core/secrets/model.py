@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import PlainSerializer, SecretStr
+from pydantic import Field, PlainSerializer, SecretStr
 
 from conducto_core.record import Record
 
@@ -29,23 +29,28 @@ class SecretInfo(SecretKey):
     Attributes:
         mask: Hide the value in the output of commands.
         masked: The value is hidden; short values are not, even with ``mask``.
+        reference: Where the value is, if it is in another store.
     """
 
     mask: bool = True
     masked: bool = True
     updated: float = 0.0
+    reference: str | None = None
 
 
 class SecretValue(SecretKey):
     """A secret to store.
 
     Attributes:
-        value: At most 64 KB of text.
+        value: At most 64 KB of text; empty with a reference.
         mask: Hide the value in the output of commands.
+        reference: A reference to another store (`conducto_core.secrets.rules.Reference`), which has
+            the value.
     """
 
     value: Hidden
     mask: bool = True
+    reference: str | None = Field(default=None, max_length=2048)
 
 
 class PutSecrets(Record):

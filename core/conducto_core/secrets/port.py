@@ -36,12 +36,14 @@ class StoredSecret:
     Attributes:
         mask: Hide the value in the output of commands.
         updated: Time when it was stored, in seconds since the epoch.
+        reference: Where the value is, if it is in another store; ``value`` is empty then.
     """
 
     name: SecretName
     value: str = field(repr=False)
     mask: bool = True
     updated: float = 0.0
+    reference: str | None = None
 
 
 class SecretStore(Protocol):

@@ -5,6 +5,7 @@ changed what commands do, all later attempts of the pipeline run without them: a
 image or data file can also change what the pipeline's other commands do.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -145,3 +146,73 @@ def withheld(record: PipelineRecord) -> str | None:
         f"runs without the user secrets of {record.owner}: {foreign.by} changed this pipeline "
         f"({foreign.change.replace('_', ' ')}, {when}); launch it again to run it with your own"
     )
+
+
+# ---- references to other stores ------------------------------------------------------------------
+
+
+class Reference(NamedTuple):
+    """A secret in another store.
+
+    Attributes:
+        store: ``aws-sm``, ``ssm``, ``vault`` or ``op``.
+        name: Its name there.
+        version: A version of it, whose value does not change; None for the newest.
+        key: A member of its value, which is a JSON object; for ``vault`` the field.
+    """
+
+    store: str
+    name: str
+    version: str | None = None
+    key: str | None = None
+
+
+_REFERENCES = (
+    "aws-sm:NAME_OR_ARN[?version=ID][#KEY], ssm:/NAME[?version=N], vault:PATH[?version=N]#FIELD, "
+    "op://VAULT/ITEM/FIELD"
+)
+_NAME = re.compile(r"[A-Za-z0-9/_+=.@:-]{1,512}\Z")
+_OP_NAME = re.compile(r"[A-Za-z0-9_. -]{1,128}(/[A-Za-z0-9_. -]{1,128}){2,3}\Z")
+_VERSION = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+
+
+def parse_reference(text: str) -> Reference:
+    """Return a reference from its text.
+
+    >>> parse_reference("vault:secret/prod?version=3#password")
+    Reference(store='vault', name='secret/prod', version='3', key='password')
+
+    Raises:
+        ValueError: It is not valid.
+    """
+    store, colon, rest = text.partition(":")
+    if not colon or store not in ("aws-sm", "ssm", "vault", "op"):
+        raise ValueError(f"{text!r} is not a reference to a secret; possible are {_REFERENCES}")
+    rest, sharp, key = rest.partition("#")
+    name, mark, version = rest.partition("?version=")
+    if store == "op":
+        name = name.removeprefix("//")
+    valid = (_OP_NAME if store == "op" else _NAME).match(name) and not name.startswith("-")
+    wrong_key = bool(sharp) != bool(key) or len(key) > 256 or not key.isprintable()  # noqa: PLR2004
+    if not valid or wrong_key or (mark and not _VERSION.match(version)):
+        raise ValueError(f"{text!r} is not a valid reference; possible are {_REFERENCES}")
+    if (store == "vault") != bool(key) and store != "aws-sm":
+        raise ValueError(
+            f"{text!r} names no field; add one, as in vault:secret/prod#password"
+            if store == "vault"
+            else f"{text!r} has a key, which {store} does not have; remove {sharp}{key}"
+        )
+    if store == "op" and mark:
+        raise ValueError(f"{text!r} has a version, which op does not have; remove it")
+    return Reference(store, name, version or None, key or None)
+
+
+def cache_refusal(references: Mapping[str, str]) -> str | None:
+    """Return why a command with these secrets by reference has no key in the cache, or None."""
+    for name, text in references.items():
+        if parse_reference(text).version is None:
+            return (
+                f"its secret {name} is {text}, whose value may change there; add ?version= to the "
+                "reference"
+            )
+    return None

@@ -196,6 +196,7 @@ class Caches:
             results=active.results,
             files=self._manifests.files(content.code) if spec.code else None,
             data=data,
+            references=secrets.references,
         )
         print_ = fingerprint(spec, script, content, secrets.origins, hide, results=active.results)
         return rules.fields_of(spec, inputs, live.record), print_

@@ -272,7 +272,7 @@ class Attempts:
 
     async def _prepared(self, active: ActiveAttempt, image: BuiltImage) -> _Prepared | Result:
         try:
-            delivery = await self._means.secrets.delivery()
+            delivery = await self._means.secrets.delivery(active.spec.secrets)
             secrets = delivery.only(active.spec.secrets)
             job = prepare(active, image, self.execution_context(active.live), secrets.env)
         except (CommandError, SecretStoreError) as error:
@@ -384,7 +384,8 @@ class Attempts:
         if not any(each.secrets for each in services):
             return services
         try:
-            secrets = await self._means.secrets.delivery()
+            names = {name for each in services for name in each.secrets}
+            secrets = await self._means.secrets.delivery(names)
             return tuple(with_secrets(each, secrets.env) for each in services)
         except (SecretStoreError, ValueError) as error:
             raise ServiceError(str(error)) from error

@@ -3,9 +3,11 @@
 import asyncio
 
 from conducto_core.api.serve import serves
+from conducto_core.errors import RefusedError
 from conducto_core.secrets import handlers as secret_queries
 from conducto_core.secrets import operations
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretList
+from conducto_local.approvals.handlers import DECIDER
 from conducto_local.run.access import LocalAccess
 
 
@@ -19,7 +21,17 @@ class LocalSecrets(LocalAccess):
 
     @serves(operations.PUT_SECRETS)
     async def put_secrets(self, request: PutSecrets) -> SecretList:
-        """Store secrets; commands that start from now on receive them."""
+        """Store secrets; commands that start from now on receive them.
+
+        Raises:
+            RefusedError: A request through the link has a reference: the programs that read it
+                have the rights of this machine's user.
+        """
+        if DECIDER.get() is not None and any(one.reference for one in request.secrets):
+            raise RefusedError(
+                "secrets by reference are set on the machine itself, because its programs read "
+                "them as its user; run there: conducto secrets set NAME --from REFERENCE"
+            )
         return await asyncio.to_thread(secret_queries.put, self._scheduler.secrets.store, request)
 
     @serves(operations.DELETE_SECRETS)

@@ -12,6 +12,10 @@ from conducto_core.command.masking import Mask
 from conducto_core.programs.rules.fingerprints import SecretOrigins
 from conducto_core.secrets.port import SecretStore, StoredSecret
 from conducto_core.secrets.rules import granted
+from conducto_local.secrets.references import SecretReferences
+
+#: Values from other stores that are hidden after they were read, the newest.
+_MAX_SEEN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +27,15 @@ class InjectedSecrets:
         mask: Masks the secret values.
         origins: ``{name: (scope, time of the last change)}`` of the secrets.
         hidden: The values that the mask hides.
+        references: ``{name: reference}`` of the secrets in other stores; ``env`` has the values of
+            those that were read.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     mask: Mask = field(default_factory=lambda: Mask(()))
     origins: SecretOrigins = field(default_factory=dict)
     hidden: tuple[str, ...] = field(default=(), repr=False)
+    references: Mapping[str, str] = field(default_factory=dict)
 
     def hiding(self, value: str) -> "InjectedSecrets":
         """Return these secrets with a mask that also hides ``value``."""
@@ -39,7 +46,14 @@ class InjectedSecrets:
         if names is None:
             return self
         origins = {name: each for name, each in self.origins.items() if name in names}
-        return replace(self, env=granted(self.env, self.origins, names), origins=origins)
+        references = {name: each for name, each in self.references.items() if name in names}
+        env = granted(self.env, self.origins, names)
+        return replace(self, env=env, origins=origins, references=references)
+
+    def with_values(self, values: Mapping[str, str], hidden: Iterable[str]) -> "InjectedSecrets":
+        """Return these secrets with values of references, and further values to hide."""
+        known = tuple(dict.fromkeys((*self.hidden, *hidden)))
+        return replace(self, env={**self.env, **values}, mask=Mask(known), hidden=known)
 
 
 NOTHING = InjectedSecrets()
@@ -76,21 +90,31 @@ def inject(
     chosen = {each.name.key: each for each in sorted(secrets, key=lambda s: s.name.scope)}
     if not chosen and not where:
         return NOTHING
-    hidden = [secret.value for secret in chosen.values() if secret.mask]
+    values = {key: each for key, each in chosen.items() if each.reference is None}
+    hidden = [secret.value for secret in values.values() if secret.mask]
     hidden += where.values()
     return InjectedSecrets(
-        {**{key: secret.value for key, secret in chosen.items()}, **where},
+        {**{key: secret.value for key, secret in values.items()}, **where},
         Mask(hidden),
         {key: (secret.name.scope, secret.updated) for key, secret in chosen.items()},
         tuple(hidden),
+        {key: s.reference for key, s in chosen.items() if s.reference is not None},
     )
 
 
 class SecretProvider:
     """Provides the current secrets; rereads the store only after changes."""
 
-    def __init__(self, store: SecretStore, addresses: Addresses | None = None) -> None:
+    def __init__(
+        self,
+        store: SecretStore,
+        addresses: Addresses | None = None,
+        references: SecretReferences | None = None,
+    ) -> None:
         self.store = store
+        self._references = SecretReferences() if references is None else references
+        self._unmasked: frozenset[str] = frozenset()
+        self._seen: dict[str, None] = {}
         self._addresses = NoAddresses() if addresses is None else addresses
         self._version: Hashable = object()
         self._delivery = NOTHING
@@ -101,12 +125,28 @@ class SecretProvider:
         """The mask for the output of the newest command."""
         return self._delivery.mask
 
-    async def delivery(self) -> InjectedSecrets:
+    async def delivery(self, names: Collection[str] | None = ()) -> InjectedSecrets:
         """Return the secrets for a command that starts now.
+
+        Args:
+            names: Those whose values are read if they are in other stores; None: all.
 
         Raises:
             SecretStoreError: The secrets cannot be read.
         """
+        found = await self._stored()
+        wanted = found.only(names).references
+        if wanted:
+            values = await self._references.read(wanted)
+            hidden = [value for name, value in values.items() if name not in self._unmasked]
+            self._seen.update(dict.fromkeys(hidden))
+            while len(self._seen) > _MAX_SEEN:
+                del self._seen[next(iter(self._seen))]
+            found = found.with_values(values, self._seen)
+            self._delivery = self._delivery.with_values({}, self._seen)
+        return found
+
+    async def _stored(self) -> InjectedSecrets:
         if self._now() != self._version:
             async with self._lock:
                 version = self._now()
@@ -119,4 +159,9 @@ class SecretProvider:
         return (self.store.version(), self._addresses.version())
 
     def _read(self) -> InjectedSecrets:
-        return inject(self.store.read().values(), self._addresses.read())
+        secrets = self.store.read().values()
+        # As in `inject`: the user's secrets win.
+        masks = {each.name.key: each.mask for each in sorted(secrets, key=lambda s: s.name.scope)}
+        self._unmasked = frozenset(key for key, mask in masks.items() if not mask)
+        found = inject(secrets, self._addresses.read())
+        return found.with_values({}, self._seen) if self._seen else found

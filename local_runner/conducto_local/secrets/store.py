@@ -200,6 +200,7 @@ def _to_document(secrets: Secrets) -> bytes:
                 "value": secret.value,
                 "mask": secret.mask,
                 "updated": secret.updated,
+                **({} if secret.reference is None else {"reference": secret.reference}),
             }
             for _, secret in sorted(secrets.items())
         ]
@@ -210,7 +211,8 @@ def _from_document(data: bytes) -> Secrets:
     secrets: Secrets = {}
     for entry in json.loads(data):
         name = SecretName(entry["scope"], entry["key"])
-        secrets[name] = StoredSecret(name, entry["value"], entry["mask"], entry["updated"])
+        about = entry["mask"], entry["updated"], entry.get("reference")
+        secrets[name] = StoredSecret(name, entry["value"], *about)
     return secrets
 
 
@@ -261,9 +263,11 @@ class KeyringStore:
         """Return every secret whose value the keyring still has."""
         found: dict[SecretName, StoredSecret] = {}
         for name, fields in self._index().items():
-            value = self._ask("get_password", name)
+            reference = fields.get("reference")
+            value = self._ask("get_password", name) if reference is None else ""
             if value is not None:
-                found[name] = StoredSecret(name, str(value), fields["mask"], fields["updated"])
+                about = fields["mask"], fields["updated"], reference
+                found[name] = StoredSecret(name, str(value), *about)
         return found
 
     def put(self, secrets: Iterable[StoredSecret]) -> None:
@@ -278,8 +282,12 @@ class KeyringStore:
             check_total({**known, **{secret.name: secret for secret in new}}.values())
             index = self._index()
             for secret in new:
-                self._ask("set_password", secret.name, secret.value)
-                index[secret.name] = {"mask": secret.mask, "updated": secret.updated}
+                fields: dict[str, Any] = {"mask": secret.mask, "updated": secret.updated}
+                if secret.reference is None:
+                    self._ask("set_password", secret.name, secret.value)
+                else:
+                    fields["reference"] = secret.reference
+                index[secret.name] = fields
             self._write_index(index)
 
     def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:

@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 
 import conducto as co
+from conducto_core.approvals.rules import Decider
 from conducto_core.command.output import CLOSE, OPEN
 from conducto_core.errors import RefusedError
+from conducto_core.people.model import Role
 from conducto_core.results.model import OutputParams
 from conducto_core.run.model.requests import Action
 from conducto_core.run.model.states import Cause, State
 from conducto_core.secrets.model import DeleteSecrets, PutSecrets, SecretKey, SecretValue
+from conducto_local.approvals.handlers import DECIDER
 from conducto_local.secrets.store import CHOICE, VALUES
-from support.local import local_runner
+from support.local import Local, local_runner
 from support.stand_ins import ensure
 
 ENGINES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
@@ -244,3 +247,14 @@ async def test_a_secret_that_is_not_allowed_is_refused(local):
         await put(local, GOOD="x", CONDUCTO_URL="http://elsewhere")
 
     assert (await local.pipelines.list_secrets()).secrets == ()
+
+
+async def test_a_reference_is_not_set_through_the_link(local: Local) -> None:
+    secret = SecretValue(key="REMOTE", value="", reference="ssm:/a")
+    token = DECIDER.set(Decider("ada@example.com", Role.OWNER))  # as the link does
+
+    with pytest.raises(RefusedError, match="are set on the machine itself"):
+        await local.pipelines.put_secrets(PutSecrets(secrets=(secret,)))
+
+    DECIDER.reset(token)
+    assert "REMOTE" not in {one.key for one in (await local.pipelines.list_secrets()).secrets}

@@ -56,13 +56,14 @@ export function SchedulesPage() {
           />
         </EmptyState>
       ) : (
-        <Table schedules={schedules} />
+        <ScheduleTable schedules={schedules} />
       )}
     </Page>
   );
 }
 
-function Table({ schedules }: { schedules: readonly ScheduleView[] }) {
+/** Schedules, and triggers by events, with their last firings. */
+export function ScheduleTable({ schedules }: { schedules: readonly ScheduleView[] }) {
   return (
     <ListTable columns={["Name", "When", "Next", "Last firing", "Launches"]}>
       {schedules.map(({ schedule, times, last }) => (

@@ -11,6 +11,7 @@ import { RequestDialog } from "@/components/RequestDialog";
 import { toast } from "@/components/toasts";
 import { ListTable, TimeCell } from "@/people/ListTable";
 import tableStyles from "@/people/Table.module.css";
+import { visible } from "@/lib/visible";
 import styles from "@/secrets/SecretsPage.module.css";
 import { SetSecretDialog } from "@/secrets/SetSecretDialog";
 
@@ -102,6 +103,9 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
         <tr key={`${secret.scope} ${secret.key}`}>
           <th scope="row" className={`mono ${styles.name}`}>
             {secret.key}
+            {secret.reference === null ? null : (
+              <div className="muted">{`from ${visible(secret.reference)}`}</div>
+            )}
           </th>
           <td data-label="For">{SCOPES[secret.scope]}</td>
           <td data-label="In output">{maskText(secret)}</td>

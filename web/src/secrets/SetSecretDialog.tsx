@@ -21,7 +21,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
   const [scope, setScope] = useState<SecretValue["scope"]>(secret?.scope ?? "user");
   const [lines, setLines] = useState(false);
   const put = useMutation({
-    mutationFn: () => secretsApi.put({ key, value, mask, scope }),
+    mutationFn: () => secretsApi.put({ key, value, reference: null, mask, scope }),
     onSuccess: (answer) => onDone(answer, key),
     gcTime: 0,
   });

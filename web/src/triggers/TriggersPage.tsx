@@ -14,6 +14,8 @@ import { followLink, navigate } from "@/lib/location";
 import { ListTable } from "@/people/ListTable";
 import styles from "@/people/Table.module.css";
 import { useWho } from "@/people/useWho";
+import { schedulesApi } from "@/schedules/api/schedules";
+import { ScheduleTable } from "@/schedules/SchedulesPage";
 import { AddTriggerDialog, FORKS } from "@/triggers/AddTriggerDialog";
 import { triggerUrl } from "@/triggers/TriggerPage";
 import { Dialog } from "@/components/Dialog";
@@ -35,6 +37,12 @@ export function TriggersPage() {
     queryKey: ["github-app"],
     queryFn: ({ signal }) => triggersApi.app(signal),
   });
+  const schedules = useQuery({
+    queryKey: ["schedules"],
+    queryFn: ({ signal }) => schedulesApi.list(signal),
+    refetchInterval: REFRESH_MS,
+  });
+  const byEvents = schedules.data?.schedules.filter(({ schedule }) => schedule.on !== null) ?? [];
   const triggers = list.data?.triggers;
   const onDone = (stored: NewTrigger) => {
     setAdding(false);
@@ -70,11 +78,7 @@ export function TriggersPage() {
     >
       <p className="muted">
         Launch pipelines when something happens in a git repository, by its file{" "}
-        <code>.conducto.cfg</code>. Triggers by other events are among the{" "}
-        <a href="/schedules" onClick={followLink}>
-          schedules
-        </a>
-        .
+        <code>.conducto.cfg</code>, or by other events.
       </p>
       {triggers === undefined ? (
         <QueryPlaceholder query={list} rows={3} />
@@ -90,6 +94,12 @@ export function TriggersPage() {
         </EmptyState>
       ) : (
         <Table triggers={triggers} />
+      )}
+      {byEvents.length === 0 ? null : (
+        <section aria-label="By other events">
+          <h2>By other events</h2>
+          <ScheduleTable schedules={byEvents} />
+        </section>
       )}
       {app.data === undefined ? null : <AppSection app={app.data.app} />}
     </Page>
