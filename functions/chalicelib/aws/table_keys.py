@@ -114,6 +114,7 @@ _OF_AN_ORG: dict[str, Kind] = {
     "R": "notification rule",
     "G": "trigger",
     "A": "GitHub App",
+    "K": "quarantine",
     "Q": "queued launch",
     "V": "invitation",
     "H": "limits",

@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import DynamoTable, Update
+from chalicelib.aws.table_keys import Key, kind_of
 from chalicelib.errors import ConflictError
 from chalicelib.people.tokens import digest_of
 from chalicelib.run.rules import snapshots
@@ -227,3 +228,20 @@ def test_older_functions_that_have_not_noticed_yet_cannot_write_over_it(
     with pytest.raises(OtherVersionError):
         older.update(Update(table_keys.org(ME.org), add={"workers": 1}))
     assert _org(clients, NEXT)["workers"] == 1
+
+
+def _keys() -> list[tuple[str, Key]]:
+    """Return a key of each kind of item."""
+    samples = {"str": "a", "int": 1, "float": 1.0}
+    found = []
+    for name, make in vars(table_keys).items():
+        notes = getattr(make, "__annotations__", {})
+        if notes.get("return") is Key:
+            given = [samples[note.__name__] for arg, note in notes.items() if arg != "return"]
+            found.append((name, make(*given)))
+    return found
+
+
+@pytest.mark.parametrize(("name", "key"), _keys())
+def test_each_item_that_can_be_read_has_a_kind(name: str, key: Key) -> None:
+    assert kind_of(key), name

@@ -354,7 +354,7 @@ def test_double_rejects_requests_that_stripes_types_do_not_allow(here: Installat
 
 def test_limit_below_the_amount_takes_effect_immediately(here: Installation) -> None:
     here.pay()
-    here.world.orgs.accrued[ME.org] = 5.0
+    here.world.set_accrued(5.0)
 
     assert here.me._set_limit(SpendLimit(dollars=4.0)).suspended
     assert not here.me._set_limit(SpendLimit(dollars=None)).suspended
