@@ -176,10 +176,14 @@ def test_older_event_that_is_processed_late_launches_nothing(site: Site) -> None
     site.received("push", github_push())
     late = site.invoked.pop()
     newest = site.sent("push", github_push(sha=NEWER))
+    waiting = site.deliveries()[1]
+    received = waiting.model_copy(update={"result": t.DeliveryResult.RECEIVED})
+    site.world.cloud.deliveries.put("acme", "app", received)  # its function had read it before
     site.run.process(*late)
 
     newer, older = site.deliveries()
     assert newer == newest
+    assert waiting.result is t.DeliveryResult.SKIPPED
     assert site.state(newest) is State.RUNNING
     assert older.result is t.DeliveryResult.SKIPPED
     assert older.reason == "there is a newer event of the same branch or pull request"
