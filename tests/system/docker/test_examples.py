@@ -204,8 +204,8 @@ def test_a_map_tolerates_a_failure_and_collects_the_results(person: Person) -> N
 
 def ran(run: Run) -> list[str]:
     """Return the commands that were not from the cache, in the order of the tree."""
-    execs = [path for path, node in run.nodes.items() if node["type"] == "exec"]
-    return [path for path in execs if run.attempts(path)[-1].get("from_cache") is None]
+    attempts = {path: node["attempts"][-1] for path, node in run.nodes.items() if node["attempts"]}
+    return [path for path, attempt in attempts.items() if attempt["container"] is not None]
 
 
 def test_one_more_item_runs_one_command_and_the_reducer(person: Person) -> None:
