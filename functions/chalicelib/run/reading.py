@@ -22,7 +22,6 @@ from conducto_core.errors import no_image
 from conducto_core.images.build_plan import MAX_STEPS, steps_in
 from conducto_core.limits.rules import LeasedLimits
 from conducto_core.logs.lines import with_tail
-from conducto_core.machines.model import Rung
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.programs.comparison import facts_of
 from conducto_core.programs.relaunch import launch_request
@@ -66,7 +65,6 @@ from conducto_core.run.model.states import State
 from conducto_core.run.rules import waits
 from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode
 from conducto_core.tree.rules.callbacks import PoolKind, owner_of
-from conducto_core.workers.rules.fargate import PRICES
 from conducto_core.workers.rules.placement import max_wait, place, rungs_of
 from conducto_core.workers.rules.pools import Pool
 from conducto_core.workers.rules.start_failures import OF_RUNG
@@ -211,7 +209,7 @@ def _why_without_worker(live: CloudPipeline, path: str, pool: Pool) -> Wait | No
         rungs = rungs_of(pool.spot, pool.machine, in_share=False)
         rung = place(rungs, starts.histories, starts.until)
         fails = None if starts.contended else starts.since + max_wait(pool.machine)
-        about = waits.next_rung(pool.machine, rung, _hour(pool, rung))
+        about = waits.next_rung(pool.machine, rung, pool.hour(rung))
         return waits.no_capacity(starts.reason, about, starts.until, fails)
     if starts.until > live.now:
         return waits.refused_worker(starts.reason, starts.until)
@@ -225,11 +223,7 @@ def _why_without_worker(live: CloudPipeline, path: str, pool: Pool) -> Wait | No
 
 
 def _rung_of(pool: Pool, worker: WorkerEntry) -> str:
-    return waits.next_rung(pool.machine, worker.rung, _hour(pool, worker.rung))
-
-
-def _hour(pool: Pool, rung: Rung) -> float:
-    return PRICES.worker_hour(pool.size, spot=rung is Rung.SPOT)
+    return waits.next_rung(pool.machine, worker.rung, pool.hour(worker.rung))
 
 
 def _has_worker(live: CloudPipeline, path: str, pool: Pool) -> bool:

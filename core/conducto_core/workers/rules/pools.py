@@ -7,7 +7,7 @@ from typing import NamedTuple
 from conducto.wire.services import Service
 from conducto_core.asl.rules.naming import pool_name
 from conducto_core.errors import invalid
-from conducto_core.machines.model import MachineClass
+from conducto_core.machines.model import MachineClass, Rung
 from conducto_core.machines.rules import machine_size
 from conducto_core.run.model.states import NodeType, State
 from conducto_core.run.rules.tree_state import LiveExec, TreeState
@@ -62,6 +62,10 @@ class Pool:
     def reported(self) -> Size:
         """The size whose price is reported as usage; on Fargate that of x86, also for ARM."""
         return self.size if self.machine is not None else replace(self.size, arch="")
+
+    def hour(self, rung: Rung) -> float:
+        """Return the dollars of an hour of a worker on a rung."""
+        return PRICES.worker_hour(self.size, spot=rung is Rung.SPOT)
 
     @property
     def kind(self) -> PoolKind:
