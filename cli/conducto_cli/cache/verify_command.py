@@ -67,11 +67,11 @@ def _command(client: Client, given: str, path: str | None) -> tuple[str, str, Ca
     attempts = client.attempts(pipeline, path)
     if not attempts:
         raise ConductoError(f"{pipeline} {path} has not run")
-    entry = _find(client, pipeline, attempts[-1])
-    if entry is None:
+    found = _find(client, pipeline, attempts[-1])
+    if found is None:
         why = attempts[-1].not_stored or attempts[-1].cache or "it has no cache"
         raise ConductoError(f"{pipeline} {path} has no entry in the cache: {why}")
-    return pipeline, path, entry
+    return pipeline, path, found
 
 
 def _run_again(client: Client, pipeline: str, path: str) -> AttemptRecord:

@@ -4,10 +4,10 @@ from functools import partial
 
 from chalicelib.notifications.sender import OrgRules
 from chalicelib.run.model import Alerted, Input
-from chalicelib.run.port import all_records
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.reading import CloudReadModel
 from chalicelib.run.rules.pipeline import CloudPipeline
+from chalicelib.run.store import all_records
 from conducto_core.notifications.model import NotificationEvent, NotificationRule
 from conducto_core.notifications.rules import AlertFacts, alerting, alerts_due, durations_of
 from conducto_core.programs.rules.programs import program_key

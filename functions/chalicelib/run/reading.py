@@ -211,7 +211,7 @@ def _why_without_worker(live: CloudPipeline, path: str, pool: Pool) -> Wait | No
         rungs = rungs_of(pool.spot, pool.machine, in_share=False)
         rung = place(rungs, starts.histories, starts.until)
         fails = None if starts.contended else starts.since + max_wait(pool.machine)
-        about = waits.next_rung(pool.machine, rung, pool.worker_hour(rung))
+        about = waits.next_rung(pool.machine, rung, pool.hour(rung))
         return waits.no_capacity(starts.reason, about, starts.until, fails)
     if starts.until > live.now:
         return waits.refused_worker(starts.reason, starts.until)
@@ -225,7 +225,7 @@ def _why_without_worker(live: CloudPipeline, path: str, pool: Pool) -> Wait | No
 
 
 def _rung_of(pool: Pool, worker: WorkerEntry) -> str:
-    return waits.next_rung(pool.machine, worker.rung, pool.worker_hour(worker.rung))
+    return waits.next_rung(pool.machine, worker.rung, pool.hour(worker.rung))
 
 
 def _has_worker(live: CloudPipeline, path: str, pool: Pool) -> bool:

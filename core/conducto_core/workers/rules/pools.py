@@ -58,14 +58,14 @@ class Pool:
             return machine_size(f"pool {self.name}", self.machine, self.cpu, self.mem, self.gpu)
         return size_for(f"pool {self.name}", self.cpu, self.mem, self.arch)
 
-    def worker_hour(self, rung: Rung) -> float:
-        """Return the price of an hour of a worker in dollars."""
-        return PRICES.worker_hour(self.size, spot=rung is Rung.SPOT)
-
     @property
     def reported(self) -> Size:
         """The size whose price is reported as usage; on Fargate that of x86, also for ARM."""
         return self.size if self.machine is not None else replace(self.size, arch="")
+
+    def hour(self, rung: Rung) -> float:
+        """Return the dollars of an hour of a worker on a rung."""
+        return PRICES.worker_hour(self.size, spot=rung is Rung.SPOT)
 
     @property
     def kind(self) -> PoolKind:

@@ -65,7 +65,10 @@ export function NodeHeader({ session, detail, actions, onClose, tabs }: Props) {
         {tabs === null ? null : <div className={styles.tabs}>{tabs}</div>}
         <NodeActions session={session} detail={detail} actions={actions} isRoot={isRoot} />
       </div>
-      {node.waits_for === null || node.skip_reason !== null || isFinished(node.state) || isRoot ? null : (
+      {node.waits_for === null ||
+      node.skip_reason !== null ||
+      isFinished(node.state) ||
+      isRoot ? null : (
         <WaitLine node={node} />
       )}
       {node.skip_reason === null ? null : (

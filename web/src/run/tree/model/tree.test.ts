@@ -43,7 +43,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       no_cache: false,
       commit: null,
       notification_rules: [],
-    alerts: [],
+      alerts: [],
       git: null,
       status: {
         state: "pending",
