@@ -552,17 +552,18 @@ class JournalStore:
         )
 
     def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
-        """Yield each ``(org, pipeline id)`` with due notifications once.
+        """Yield each ``(org, pipeline id)`` with due notifications once, the earliest first.
 
-        Notifications written in the last seconds may be missing.
+        So the status of a commit that two pipelines report is that of the later one. Notifications
+        written in the last seconds may be missing.
         """
         latest = _moment(now)
-        found: dict[tuple[str, str], None] = {}
+        found: dict[tuple[str, str], str] = {}
         for _, item in self._table.index(OPEN, _DUE):
             moment, org, pipeline_id, _ = str(item[OPEN.sort_key]).split("#")
             if moment <= latest:
-                found.setdefault((org, pipeline_id))
-        yield from found
+                found[org, pipeline_id] = min(moment, found.get((org, pipeline_id), moment))
+        yield from sorted(found, key=lambda each: found[each])
 
     def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
         """Record the time of a worker's launch or heartbeat, outside of the journal.
