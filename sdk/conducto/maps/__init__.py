@@ -265,7 +265,9 @@ def _expand_later(group: Node, func: Callable[..., Any], document: Mapping[str, 
     from conducto import callback
 
     known: List[ResultReference] = []
-    text = word({k: v for k, v in document.items() if v is not None and v != {}}, known)
+    # A reference is compared by a condition, so values are not compared here.
+    given = {k: v for k, v in document.items() if not (v is None or (isinstance(v, dict) and not v))}
+    text = word(given, known)
     generate = Exec(command_words("map-items", func, text))
     generate._references, generate._unfindable = known, problem_of(func)
     group._attach("Generate", generate)
