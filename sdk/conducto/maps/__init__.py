@@ -266,8 +266,8 @@ def _expand_later(group: Node, func: Callable[..., Any], document: Mapping[str, 
 
     known: List[ResultReference] = []
     # A reference is compared by a condition, so values are not compared here.
-    given = {k: v for k, v in document.items() if not (v is None or (isinstance(v, dict) and not v))}
-    text = word(given, known)
+    empty = [k for k, v in document.items() if v is None or (isinstance(v, dict) and not v)]
+    text = word({k: v for k, v in document.items() if k not in empty}, known)
     generate = Exec(command_words("map-items", func, text))
     generate._references, generate._unfindable = known, problem_of(func)
     group._attach("Generate", generate)

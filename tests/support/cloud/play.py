@@ -266,15 +266,15 @@ class CloudGame:
 
     def mirror(self) -> None:
         """Repeat the cloud's starts and lost contexts locally."""
-        for a in self.world.store.attempts(self.id):
-            if a.cause is Cause.WORKER_LOST and self.local.queued.get(a.path) == a.number:
-                self.moves.append(f"{a.path} misses its context")
-                self.local.send(ev.AttemptFinished(a.path, a.number, a.cause, final=True))
         with self.world.engine.reading(ME.org, self.id) as live:
             due = self.local.tree.retries_due(live.now)
         if due:
             self.moves.append(f"retry {due}")
             self.local.send(ev.RetriesDue(due))
+        for a in self.world.store.attempts(self.id):  # that of a retry may miss it, too
+            if a.cause is Cause.WORKER_LOST and self.local.queued.get(a.path) == a.number:
+                self.moves.append(f"{a.path} misses its context")
+                self.local.send(ev.AttemptFinished(a.path, a.number, a.cause, final=True))
         for path in sorted(self.world.running()):
             if path not in self.local.running:
                 assert path in self.local.queued, f"started {path} out of turn\n{self.story()}"
