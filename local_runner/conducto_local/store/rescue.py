@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from conducto_local.store.port import is_damage
-from conducto_local.store.schema import APPLICATION_ID, MIGRATIONS, OWNED, schema_version
+from conducto_local.store.schema import APPLICATION_ID, MIGRATIONS, OWNED, compact, schema_version
 from conducto_local.store.sqlite import SqliteStore
 
 #: Suffixes of the files of a store.
@@ -105,7 +105,6 @@ def _is_unreadable(error: Exception) -> bool:
 
 def _check_first_page(copy: Path) -> tuple[int, str]:
     """Return the version of the schema, and the damage of the first page; correct its marks."""
-    query = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
     known = len(MIGRATIONS)
     with copy.open("rb") as file:
         if file.read(20)[18:] not in _FORMATS:  # SQLite would open it read-only
@@ -113,10 +112,10 @@ def _check_first_page(copy: Path) -> tuple[int, str]:
     with closing(sqlite3.connect(":memory:")) as connection:
         for statement in chain(*MIGRATIONS):
             connection.execute(statement)
-        expected = connection.execute(query).fetchall()
+        expected = _schema(connection)
     with closing(_connect(copy)) as connection:
         try:
-            if connection.execute(query).fetchall() != expected:
+            if _schema(connection) != expected:
                 version = schema_version(connection, copy, known=known)
                 return version, _SCHEMA if version == known else ""
             damage = ""
@@ -129,6 +128,12 @@ def _check_first_page(copy: Path) -> tuple[int, str]:
                 raise
             return known, _SCHEMA
         return known, damage
+
+
+def _schema(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
+    """Return the definitions of the tables and indexes; earlier versions wrote them on lines."""
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+    return [(*names, compact(sql or "")) for *names, sql in connection.execute(query)]
 
 
 def _replace_first_page(copy: Path, new: Path) -> None:

@@ -23,7 +23,7 @@ Migration = tuple[str, ...]
 # ``pipeline`` is the small number of a pipeline, not its id, because it is in every row.
 # ``command``, ``env`` and ``image`` of an attempt (BLOB: no conversion) contain a short text
 # itself, or the number of a longer one in ``texts``, which most attempts of a pipeline share.
-MIGRATIONS: tuple[Migration, ...] = (
+_WRITTEN: tuple[Migration, ...] = (
     (
         """CREATE TABLE pipelines (
             number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
@@ -93,7 +93,15 @@ MIGRATIONS: tuple[Migration, ...] = (
     ("ALTER TABLE attempts ADD COLUMN hour REAL",),
 )
 
-# The schema must fit into the first page of the file, which a repair replaces.
+
+def compact(statement: str) -> str:
+    """Return a statement on one line."""
+    return " ".join(statement.split())
+
+
+#: The schema, with the text of its statements, must fit into the first page of the file, which a
+#: repair replaces.
+MIGRATIONS: tuple[Migration, ...] = tuple(tuple(map(compact, each)) for each in _WRITTEN)
 
 #: Tables whose rows belong to one pipeline, with a column ``pipeline``.
 OWNED = (

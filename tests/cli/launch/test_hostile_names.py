@@ -48,6 +48,7 @@ LINES: dict[str, list[list[str]]] = {
         [f"{EVIL}no"],
         ["abc", "--quarantine", EVIL, "--until", "1d", "--reason", EVIL],
     ],
+    "coverage": [["abc"], [f"{EVIL}no"]],
     "images": [["abc"], ["abc", "--log", f"{EVIL}no"]],
     "data": [["list", "abc"], ["rm", "abc", EVIL, "--yes"], ["get", "abc", EVIL, "-"]],
     "run": [["abc"]],

@@ -22,6 +22,7 @@ NOT_HERE = {
     "pip install": "tests/functions/test_packaging.py installs the package",
     "$ python pipeline.py": "tests/system/docker/test_docs.py",
     "python examples/": "tests/system/docker/test_examples.py",
+    "python pipelines/ci.py": "it is the project's own checks",
     "pip uninstall": "tests/sdk/test_distribution.py",
     "conducto demo": "tests/cli/projects/test_demo.py",
     "conducto init": "tests/cli/projects/test_init.py",

@@ -201,6 +201,13 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
         SqliteStore.open(tmp_path / "nowhere" / "s.sqlite")
 
 
+def test_the_schema_is_in_the_first_page_alone(path: Path) -> None:
+    SqliteStore.open(path).close()
+
+    leaf_of_a_table = 13  # the file format of SQLite, "B-tree Pages"
+    assert path.read_bytes()[100] == leaf_of_a_table
+
+
 def test_a_damaged_file_is_not_taken_for_a_store(path: Path) -> None:
     path.write_bytes(b"not a database, " * 400)
 

@@ -262,6 +262,7 @@ def test_the_list_has_a_stable_machine_readable_shape(
         "mask": True,
         "masked": False,
         "updated": 1.0,
+        "reference": None,
     }
 
 
