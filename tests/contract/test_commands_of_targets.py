@@ -35,6 +35,7 @@ from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import LogShipper
 from conducto_worker.agent.services import Services
 from conducto_worker.agent.usage import Sampler
+from conducto_worker.agent.views import Views
 
 SECRETS = ("hunter22-secret", "s3cr3tvalue")
 LAZY, PLAIN = "/lazy/Generate", "/plain"
@@ -128,6 +129,7 @@ def in_cloud(command: Command) -> Made:
         keeper=HeartbeatSender(api, FakeTasks(clock, ()), shipper),
         clock=clock,
         services=Services((), lambda _path: None, clock),
+        views=Views(),
         peak=PeakMemory(),
     ).run()
     streams = dict.fromkeys(KEPT, b"")

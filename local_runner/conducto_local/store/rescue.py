@@ -130,10 +130,12 @@ def _check_first_page(copy: Path) -> tuple[int, str]:
         return known, damage
 
 
-def _schema(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
+def _schema(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
     """Return the definitions of the tables and indexes; earlier versions wrote them on lines."""
     query = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
-    return [(*names, compact(sql or "")) for *names, sql in connection.execute(query)]
+    rows = connection.execute(query)
+    # A damaged text is bytes.
+    return [(*names, compact(sql) if isinstance(sql, str) else sql) for *names, sql in rows]
 
 
 def _replace_first_page(copy: Path, new: Path) -> None:

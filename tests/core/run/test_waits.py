@@ -47,6 +47,7 @@ def test_each_kind_has_a_sentence() -> None:
         waits.no_capacity(
             "Capacity is unavailable", "Fargate on demand, $0.05 an hour", 60.0, 90.0
         ),
+        waits.same_command("xyz /load"),
     ]
 
     assert [each.kind for each in found if each is not None] == list(get_args(WaitKind))

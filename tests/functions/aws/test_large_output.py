@@ -147,7 +147,7 @@ def written(shipper: LogShipper, size: int) -> int:
     while number * len(_line(0)) < size:
         block = b"".join(map(_line, range(number, number + _BLOCK // len(_line(0)))))
         number += block.count(b"\n")
-        shipper.add("stdout", block)
+        shipper.write("stdout", block)
         while shipper.full:
             shipper.step()
     shipper.finish()

@@ -199,6 +199,7 @@ def asked(world: World, me: Identity) -> list[tuple[str, str]]:
 
 
 def test_list_has_the_approvals_that_the_caller_may_decide(world: World, waiting: str) -> None:
+    world.now += 1
     other = world.launch(serial(approve("ask", who=["ada"])))
     world.launch(serial("command"))
     world.serve()

@@ -156,10 +156,10 @@ async def test_history_of_a_node_has_its_earlier_runs(local):
         return serial(a=command, **({"b": "true"} if with_b else {}))
 
     runs = [
-        await local.run(tree("sleep 0.2"), title="history"),
-        await local.run(tree("exit 3", with_b=False), title="history"),
-        await local.run(tree("sleep 0.4"), title="history"),
-        await local.run(tree("true"), title="history"),
+        await local.run(tree("sleep 0.2"), title="one node"),
+        await local.run(tree("exit 3", with_b=False), title="one node"),
+        await local.run(tree("sleep 0.4"), title="one node"),
+        await local.run(tree("true"), title="one node"),
     ]
     query = NodeRunsParams(id=runs[2].id, path="/a")
 

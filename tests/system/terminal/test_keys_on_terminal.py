@@ -67,11 +67,11 @@ def test_failed_node_is_rerun_after_confirmation(start: Start) -> None:
     session.child.send("r")
     session.wait_for("rerun /build")
     session.child.send("y")
-    session.wait_for("running")
+    session.wait_for("reset 1 Exec")
     session.child.send("q")
     session.end()
 
-    assert session.lines()[-2:] == ["requested reset /build", "requested run"]
+    assert session.lines()[-1] == "requested rerun /build"
 
 
 def test_running_node_is_killed_only_after_confirmation(start: Start) -> None:
