@@ -106,7 +106,7 @@ def choose(page: Page, menu: str, entry: str) -> None:
 
 def compare_attempts(page: Page) -> None:
     """Open the tab of a node's two attempts, and compare them."""
-    page.get_by_role("tab", name="Attempts 2").click()
+    page.get_by_role("tab", name="History 2").click()
     for number in (1, 2):  # check() waits until the tab is loaded
         page.get_by_role("checkbox", name=f"Compare attempt {number}").check()
 

@@ -25,7 +25,7 @@ def test_resource_usage_arrives_with_the_output(me: Cloud) -> None:
 
     assert run.output("/burn") == b"done\n"
     assert (used.interval, used.cpu_limit, used.mem_limit) == (5.0, 1.0, 2 << 30)
-    assert len(used.cpu) >= 2
+    assert len(used.cpu) >= 1  # a busy engine may miss one
     assert 0.1 < sum(used.cpu) / len(used.cpu) < 1.3
     assert 0 < max(used.memory) < 2 << 30
     assert me.client.resources(run.id, "/quick") == Resources()

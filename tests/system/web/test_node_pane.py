@@ -150,6 +150,22 @@ def test_files_that_an_attempt_wrote_are_listed_with_it(viewer: Viewer) -> None:
     expect(page.get_by_role("region", name=f"File {first}")).to_contain_text("1")
 
 
+def test_history_of_a_node_has_its_earlier_runs(viewer: Viewer) -> None:
+    earlier, run = (launch(viewer.person, QUICK) for _ in range(2))
+    for each in (earlier, run):
+        settle(viewer.person, each)
+    page = viewer.node(run, "/bad")
+    page.get_by_role("tab", name="History").click()
+
+    history = page.get_by_role("region", name="Earlier pipelines")
+    expect(history.get_by_role("row")).to_have_count(3)
+    expect(history.get_by_role("row", name=f"{run} this one")).to_be_visible()
+    expect(history.get_by_role("option")).to_have_count(2)
+    assert viewer.axe() == []
+    history.get_by_role("rowheader", name=earlier).get_by_role("link").click()
+    expect(page).to_have_url(re.compile(f"/p/{earlier}"))
+
+
 def test_attempt_without_files_has_a_message(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     settle(viewer.person, run)

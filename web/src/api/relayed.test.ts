@@ -30,6 +30,8 @@ const RESPONSE = {
   before: "abc",
   after: "abc",
   entries: [],
+  runs: [],
+  since: null,
 };
 
 const sent: string[] = [];

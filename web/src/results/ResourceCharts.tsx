@@ -35,9 +35,8 @@ export function ResourceCharts({ id, attempt }: Props) {
   const span = { from, to: from + cpu.length * interval };
   return (
     <figure className={styles.resources} aria-label={`Resource use of attempt ${number}`}>
-      <figcaption className="muted number">
-        {text} {isFinished(state) ? null : <StaleBadge query={resources} every={REFRESH_MS} />}
-      </figcaption>
+      <figcaption className="muted number">{text}</figcaption>
+      {isFinished(state) ? null : <StaleBadge query={resources} every={REFRESH_MS} />}
       <Area what="CPUs" values={cpu} limit={cpu_limit} shown={cpuText} span={span} />
       <Area what="Memory" values={memory} limit={mem_limit} shown={size} span={span} />
     </figure>

@@ -122,7 +122,7 @@ class Sampler:
         self._shipper.write("resources", lines)
 
 
-_TIMEOUT = 2.0
+_TIMEOUT = 4.0
 _METADATA = "ECS_CONTAINER_METADATA_URI_V4"
 
 
