@@ -18,16 +18,21 @@ import urllib.request
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING
 
 import pytest
 from moto import mock_aws
+from moto.core.models import botocore_stubber
 
 from support.iam_data import TOOLS
 from system.deploy import programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from botocore.awsrequest import AWSPreparedRequest
+    from moto.core.common_types import TYPE_RESPONSE
 
 VARIABLE = "CONDUCTO_TEST_AWS"
 MOTO, DYNALITE, MINISTACK = "moto", "dynalite", "ministack"
@@ -41,6 +46,7 @@ def chosen_aws() -> Iterator[None]:
     """Direct boto3's clients to the chosen implementation, after emptying it."""
     match CHOSEN:
         case "moto":
+            _serve_one_at_a_time()
             with mock_aws():
                 yield
         case "dynalite":
@@ -55,6 +61,22 @@ def chosen_aws() -> Iterator[None]:
                 yield
         case other:
             raise ValueError(f"{VARIABLE}={other}: choose {MOTO}, {DYNALITE} or {MINISTACK}")
+
+
+@cache
+def _serve_one_at_a_time() -> None:
+    """Let moto process one request at a time.
+
+    It has no locks: a transaction that is cancelled puts back a copy of the table, and what other
+    threads wrote meanwhile is lost.
+    """
+    turn, process = RLock(), botocore_stubber.process_request
+
+    def processed(request: AWSPreparedRequest) -> TYPE_RESPONSE | None:
+        with turn:
+            return process(request)
+
+    botocore_stubber.process_request = processed
 
 
 @contextmanager
