@@ -249,6 +249,10 @@ class _Rows:
                 self._scan(query, name, found.append)
                 for row in found:
                     self._inserter(table)((*name, *row[1:]))
+        for table, _ in _OF_SCHEDULES:  # a damaged key hides others from a search by name
+            if self._columns(table):
+                query = f"SELECT * FROM {table} ORDER BY {self._key(table)}"  # noqa: S608
+                self._scan(query, (), self._inserter(table))
 
     def _columns(self, table: str) -> list[Any]:
         return self._target.execute(f"PRAGMA table_info({table})").fetchall()
