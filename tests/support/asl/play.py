@@ -164,7 +164,7 @@ def new_game(
         ask(written, Random(seed))
         wait(written, Random(seed))
         tolerate(written, Random(seed))
-        if seed % 2:  # conditions skip so much that some other states are rare with them
+        if seed % 2 == 0:  # conditions skip so much that some other states are rare with them
             decide(written, Random(seed))
     tree = pipeline(written)
     maximum = MAX_SIZE if rng.random() < 0.5 else rng.choice(SMALL)
