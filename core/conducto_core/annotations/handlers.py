@@ -6,12 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 
 from conducto_core.annotations import operations, rules
-from conducto_core.annotations.model import AnnotationList, AnnotationParams, AnnotationSource
+from conducto_core.annotations.model import (
+    Annotation,
+    AnnotationList,
+    AnnotationParams,
+    AnnotationSource,
+)
 from conducto_core.annotations.rules import Found
-from conducto_core.annotations.stream import annotations_in
 from conducto_core.api.serve import serves
 from conducto_core.errors import NotFoundError
 from conducto_core.results.model import OutputParams, OutputStream
+from conducto_core.results.records import records_in
 from conducto_core.run.model import params as p
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.requests import LogChunk, PipelineSummary
@@ -99,7 +104,7 @@ class Annotations(ABC):
                 _, data = await self.attempt_output(query, "annotations")
             except NotFoundError:  # it has been deleted
                 data = b""
-        found = await asyncio.to_thread(annotations_in, data)
+        found, _ = await asyncio.to_thread(records_in, data, Annotation)
         return Found(attempt.path, attempt.number, AnnotationSource.COMMAND, found)
 
     async def _annotations_printed(

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from conducto.wire.outputs import ANNOTATIONS, MAX_ANNOTATIONS
-from conducto_core.annotations.model import Annotation
 from conducto_core.annotations.rules import valid
 from conducto_core.command.masking import Mask
 from conducto_core.results.model import OutputSummary
@@ -46,17 +45,6 @@ def _lines(data: bytes, mask: Mask, warnings: list[str]) -> list[str]:
     if more:
         warnings.append(f"the first {MAX_ANNOTATIONS:,} annotations were kept; {more:,} were not")
     return lines
-
-
-def annotations_in(data: bytes) -> list[Annotation]:
-    """Return the annotations in a kept stream; it may end anywhere."""
-    found = []
-    for line in objects_in(data):
-        try:
-            found.append(Annotation.model_validate(line))
-        except ValidationError:  # cut, or of a newer version
-            continue
-    return found
 
 
 def _masked(value: object, mask: Mask) -> object:

@@ -28,7 +28,7 @@ the command that printed it.
 import re
 import secrets
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -82,6 +82,13 @@ _LONG = 2048
 
 class ServerProtocolError(Exception):
     """The output is not that of a command server: a bug, or another program responded."""
+
+
+def reports_in(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the content of each of the JUnit or coverage files of a command."""
+    for part in data.split(JUNIT_START)[1:]:
+        name, _, content = part.partition(b"\n")
+        yield name.decode(errors="replace"), content
 
 
 def server_argv(shell: str, run_directory: str = RUN_DIRECTORY) -> list[str]:

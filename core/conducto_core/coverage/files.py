@@ -5,18 +5,18 @@ numbers are limited, secrets are masked. No tree of the XML is built.
 """
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from conducto_core.annotations.rules import in_code
 from conducto_core.command.masking import Mask
-from conducto_core.command.server import COVERAGE_FILES, JUNIT_START, MAX_JUNIT
+from conducto_core.command.server import COVERAGE_FILES, MAX_JUNIT, reports_in
 from conducto_core.coverage.model import MAX_PATH, CoverageCounts
 from conducto_core.coverage.rules import Lines, counts
-from conducto_core.coverage.stream import to_stream
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import CollectedOutputs
+from conducto_core.results.records import to_stream
 
 #: Maximum number of files and lines of an attempt.
 MAX_FILES = 10_000
@@ -78,7 +78,7 @@ def with_coverage(
     if data is None:
         return outputs
     kept = _Kept(mask)
-    for name, content in _files_in(data):
+    for name, content in reports_in(data):
         _read(name, content, kept)
     if len(data) >= MAX_JUNIT:
         maximum = MAX_JUNIT >> 20
@@ -95,12 +95,6 @@ def with_coverage(
         {**outputs.streams, "coverage": to_stream(kept.problems, stored)},
         (*outputs.warnings, *(f"coverage: {each}" for each in kept.problems)),
     )
-
-
-def _files_in(data: bytes) -> Iterator[tuple[str, bytes]]:
-    for part in data.split(JUNIT_START)[1:]:
-        name, _, content = part.partition(b"\n")
-        yield name.decode(errors="replace"), content
 
 
 def _read(name: str, content: bytes, kept: _Kept) -> None:

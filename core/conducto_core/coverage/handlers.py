@@ -13,9 +13,9 @@ from conducto_core.coverage.model import (
     CoverageReport,
     FileCoverage,
 )
-from conducto_core.coverage.stream import coverage_in
 from conducto_core.errors import NotFoundError
 from conducto_core.results.model import OutputParams, OutputStream
+from conducto_core.results.records import records_in
 from conducto_core.run.model import params as p
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.requests import PipelineSummary
@@ -120,7 +120,7 @@ class CoverageReports(ABC):
                     _, data = await self.attempt_output(query, "coverage")
                 except NotFoundError:  # it has been deleted
                     data = b""
-            return await asyncio.to_thread(coverage_in, data)
+            return await asyncio.to_thread(records_in, data, FileCoverage)
 
         found = await asyncio.gather(*map(read, wanted[:MAX_ATTEMPTS_READ]))
         problems = tuple(each for _, some in found for each in some)

@@ -16,6 +16,7 @@ from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.programs.relaunch import PipelinesOfProgram
 from conducto_core.programs.rules.programs import program_of
 from conducto_core.results.model import OutputParams, OutputStream
+from conducto_core.results.records import records_in
 from conducto_core.run.model import params as p
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.requests import PipelineSummary
@@ -31,8 +32,8 @@ from conducto_core.test_results.model import (
     QuarantineRequest,
     TestAggregate,
     TestedPipeline,
+    TestResult,
 )
-from conducto_core.test_results.stream import results_in
 
 logger = logging.getLogger(__name__)
 
@@ -220,7 +221,9 @@ class Tests(ABC):
                     _, data = await self.attempt_output(query, "tests")
                 except NotFoundError:  # it has been deleted
                     data = b""
-                return rules.AttemptTests(attempt, *await asyncio.to_thread(results_in, data))
+                return rules.AttemptTests(
+                    attempt, *await asyncio.to_thread(records_in, data, TestResult)
+                )
 
         return list(await asyncio.gather(*map(read, with_tests[-MAX_ATTEMPTS_READ:])))
 

@@ -5,7 +5,7 @@ entities, are refused; sizes, depths and numbers are limited; secrets are masked
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from xml.etree import ElementTree as ET
@@ -14,11 +14,11 @@ from junitparser import Error, Failure, Skipped
 from junitparser.xunit2 import TestCase
 
 from conducto_core.command.masking import Mask
-from conducto_core.command.server import JUNIT_FILES, JUNIT_START, MAX_JUNIT
+from conducto_core.command.server import JUNIT_FILES, MAX_JUNIT, reports_in
 from conducto_core.results.model import OutputSummary
 from conducto_core.results.outputs import CollectedOutputs
+from conducto_core.results.records import to_stream
 from conducto_core.test_results.model import MAX_NAME, TestCounts, TestOutcome, TestResult
-from conducto_core.test_results.stream import to_stream
 
 #: Maximum number of tests of an attempt that are kept; more are counted.
 MAX_TESTS = 5_000
@@ -157,7 +157,7 @@ def with_tests(
     if data is None:
         return outputs
     kept = _Kept(mask)
-    for name, content in _files_in(data):
+    for name, content in reports_in(data):
         _read(name, content, kept)
     if len(data) >= MAX_JUNIT:
         kept.problem(
@@ -172,12 +172,6 @@ def with_tests(
         {**outputs.streams, "tests": to_stream(kept.problems, tests)},
         (*outputs.warnings, *(f"junit: {each}" for each in kept.problems)),
     )
-
-
-def _files_in(data: bytes) -> Iterator[tuple[str, bytes]]:
-    for part in data.split(JUNIT_START)[1:]:
-        name, _, content = part.partition(b"\n")
-        yield name.decode(errors="replace"), content
 
 
 def _read(name: str, content: bytes, kept: _Kept) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from conducto_core.programs.rules.programs import program_of
 from conducto_core.run.model.params import ProgramParams
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.states import Cause
@@ -69,7 +70,10 @@ def excuse(
     end: tuple[Cause | None, int | None],
     counts: TestCounts | None,
     tests: Callable[[], Iterable[TestResult]],
-    quarantined: Callable[[], Iterable[Quarantine]],
+    quarantines: Callable[[], Iterable[Quarantine]],
+    *,
+    record: PipelineRecord,
+    now: float,
 ) -> str | None:
     """Return the message of an attempt that failed only because of quarantined tests, or None.
 
@@ -77,11 +81,13 @@ def excuse(
         end: Cause and exit code of the attempt.
         counts: The counts of its tests.
         tests: Returns its tests that are kept; it is called for failed tests only.
-        quarantined: Returns the quarantines in force; called for failed tests only.
+        quarantines: Returns those of all programs; called for failed tests only.
+        record: The pipeline of the attempt.
+        now: Seconds since the epoch.
     """
     if end[0] is not Cause.EXIT_CODE or counts is None or not counts.failed:
         return None
-    names = {each.test for each in quarantined()}
+    names = {each.test for each in in_force(quarantines(), program_of(record), now)}
     failed = [t.name for t in tests() if t.outcome is TestOutcome.FAILED] if names else []
     return excused_message(failed) if is_excused(*end, counts, failed, names) else None
 

@@ -61,9 +61,7 @@ class Origin:
 
 def with_machines(cloud: Dependencies, request: LaunchRequest) -> LaunchRequest:
     """Return a request whose tree has the machine classes of the installation."""
-    tree = {key: value for key, value in request.tree.items() if key != MACHINES_PART}
-    if cloud.machine_classes:
-        tree[MACHINES_PART] = written(cloud.machine_classes)
+    tree = {**request.tree, MACHINES_PART: written(cloud.machine_classes)}
     return request.model_copy(update={"tree": tree})
 
 

@@ -44,15 +44,15 @@ from conducto_core.cache.rules import files_of
 from conducto_core.command.json_logs import log_fields
 from conducto_core.command.output import packed
 from conducto_core.errors import RefusedError
-from conducto_core.programs.rules.programs import program_of
 from conducto_core.results.model import OutputStream
 from conducto_core.results.outputs import MAX_LIVE, MAX_STREAM, live_summary
+from conducto_core.results.records import records_in
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.contexts import CONTEXT_PAUSE
 from conducto_core.run.rules.outcomes import cause_of_exit
 from conducto_core.secrets.rules import SecretAccess
-from conducto_core.test_results.rules import excuse, in_force
-from conducto_core.test_results.stream import results_in
+from conducto_core.test_results.model import TestResult
+from conducto_core.test_results.rules import excuse
 from conducto_core.tree.rules.callbacks import PoolKind
 from conducto_core.workers import operations as workers_operations
 from conducto_core.workers.model import (
@@ -566,10 +566,10 @@ class WorkerApi:
         return excuse(
             (cause, call.exit_code),
             None if call.outputs is None else call.outputs.tests,
-            lambda: results_in(cloud.logs.read(key, 0, MAX_STREAM))[0],
-            lambda: in_force(
-                cloud.quarantines.list_by_name(live.org), program_of(live.record), self._now()
-            ),
+            lambda: records_in(cloud.logs.read(key, 0, MAX_STREAM), TestResult)[0],
+            lambda: cloud.quarantines.list_by_name(live.org),
+            record=live.record,
+            now=self._now(),
         )
 
     @serves(workers_operations.UPLOAD)

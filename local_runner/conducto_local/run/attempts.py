@@ -18,12 +18,16 @@ from conducto_core.command.text import CommandError
 from conducto_core.programs.relaunch import content_of
 from conducto_core.programs.rules.fingerprints import fingerprint
 from conducto_core.results.model import OutputSummary
+from conducto_core.results.outputs import MAX_STREAM
+from conducto_core.results.records import records_in
 from conducto_core.results.rules import MissingResultError
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.admission import QueuedAttempt
 from conducto_core.secrets.port import SecretStoreError
 from conducto_core.services.rules import with_secrets
+from conducto_core.test_results.model import TestResult
+from conducto_core.test_results.rules import excuse
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.tree.rules.resolve import Limits
 from conducto_local.children.channel import Grant, Handle, launch_channel
@@ -55,7 +59,7 @@ from conducto_local.run.live_pipeline import ActiveAttempt, LivePipeline
 from conducto_local.run.networks import Networks
 from conducto_local.run.snapshots import Snapshots
 from conducto_local.secrets.injection import InjectedSecrets, SecretProvider
-from conducto_local.test_results.store import excuse
+from conducto_local.test_results.store import QuarantineFile
 
 logger = logging.getLogger(__name__)
 
@@ -332,12 +336,14 @@ class Attempts:
 
     def _excused(self, active: ActiveAttempt, result: Result, logs: LogDirectory) -> Result:
         """Return the result of an attempt, excused if only quarantined tests failed."""
+        reader = logs.reader(active.spec.path, active.number)
         message = excuse(
             (result.cause, result.facts.exit_code),
             None if result.facts.outputs is None else result.facts.outputs.tests,
-            logs.reader(active.spec.path, active.number),
-            self._common.home.quarantines,
-            active.live.record,
+            lambda: records_in(reader.read("tests", 0, MAX_STREAM).data, TestResult)[0],
+            QuarantineFile(self._common.home.quarantines).all,
+            record=active.live.record,
+            now=time.time(),
         )
         if message is None or active.spec.lazy_target is not None:
             return result

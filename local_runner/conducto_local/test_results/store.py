@@ -1,21 +1,13 @@
 """Quarantines and histories of tests, in files of the profile."""
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from conducto.data.files import write_atomically
-from conducto_core.programs.rules.programs import program_of
-from conducto_core.results.outputs import MAX_STREAM
-from conducto_core.run.model.records import PipelineRecord
-from conducto_core.run.model.states import Cause
-from conducto_core.test_results import rules
-from conducto_core.test_results.model import Quarantine, QuarantineList, TestCounts
-from conducto_core.test_results.stream import results_in
-from conducto_local.logs.store import LogReader
+from conducto_core.test_results.model import Quarantine, QuarantineList
 from conducto_local.store.port import DamagedError
 
 
@@ -57,30 +49,6 @@ class QuarantineFile:
         write_file(
             self._path, QuarantineList(quarantines=tuple(quarantines)).model_dump_json().encode()
         )
-
-
-def excuse(
-    end: tuple[Cause | None, int | None],
-    counts: TestCounts | None,
-    output: LogReader,
-    quarantines: Path,
-    record: PipelineRecord,
-) -> str | None:
-    """Return the message of an attempt that failed only because of quarantined tests, or None.
-
-    Args:
-        end: Its cause and exit code.
-        counts: The counts of its tests.
-        output: Its streams.
-        quarantines: The file of the profile's quarantines.
-        record: Its pipeline.
-    """
-    return rules.excuse(
-        end,
-        counts,
-        lambda: results_in(output.read("tests", 0, MAX_STREAM).data)[0],
-        lambda: rules.in_force(QuarantineFile(quarantines).all(), program_of(record), time.time()),
-    )
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conducto_core.annotations.model import AnnotationSource, Level, line_of
+from conducto_core.annotations.model import Annotation, AnnotationSource, Level, line_of
 from conducto_core.annotations.rules import (
     Found,
     is_in_repository,
@@ -15,9 +15,10 @@ from conducto_core.annotations.rules import (
     ordered,
     problems_in,
 )
-from conducto_core.annotations.stream import annotations_in, with_annotations
+from conducto_core.annotations.stream import with_annotations
 from conducto_core.command.masking import Mask
 from conducto_core.results.outputs import CollectedOutputs
+from conducto_core.results.records import records_in
 from conducto_core.test_results.model import PipelineTest, TestOutcome
 
 #: ``(output, annotation)`` as the programs print them.
@@ -97,7 +98,7 @@ def test_lines_of_a_command_are_kept_within_the_limits() -> None:
         "text",
         secret="s3cr3t",
     )
-    first, second = annotations_in(outputs.streams["annotations"])
+    first, second = records_in(outputs.streams["annotations"], Annotation)[0]
 
     assert (first.file, first.line, first.level) == ("a.py", 3, Level.WARNING)
     assert "s3cr3t" not in first.message
@@ -110,7 +111,7 @@ def test_lines_of_a_command_are_kept_within_the_limits() -> None:
 def test_number_of_annotations_is_limited() -> None:
     outputs = collected(*({"file": "a", "message": f"{n}"} for n in range(1002)))
 
-    assert len(annotations_in(outputs.streams["annotations"])) == 1000
+    assert len(records_in(outputs.streams["annotations"], Annotation)[0]) == 1000
     assert outputs.warnings == ("the first 1,000 annotations were kept; 2 were not",)
 
 

@@ -23,8 +23,8 @@ from conducto_core.coverage.rules import (
     ranges,
     uncovered,
 )
-from conducto_core.coverage.stream import coverage_in
 from conducto_core.results.outputs import CollectedOutputs
+from conducto_core.results.records import records_in
 from conducto_core.run.model.records import GitOrigin, PipelineRecord, PipelineStatus
 
 COBERTURA = """<?xml version="1.0" ?>
@@ -53,7 +53,7 @@ def outputs(*files: str | bytes, secret: str = "") -> CollectedOutputs:
 
 
 def stored(found: CollectedOutputs) -> dict[str, tuple[str, str]]:
-    files, _ = coverage_in(found.streams["coverage"])
+    files, _ = records_in(found.streams["coverage"], FileCoverage)
     return {each.file: (each.covered, each.missed) for each in files}
 
 

@@ -8,9 +8,9 @@ import pytest
 from conducto_core.command.masking import Mask
 from conducto_core.command.server import JUNIT_FILES, JUNIT_START, MAX_JUNIT
 from conducto_core.results.outputs import CollectedOutputs
+from conducto_core.results.records import records_in
 from conducto_core.test_results.junit import MAX_COUNTED, MAX_TESTS, MAX_TEXT, with_tests
-from conducto_core.test_results.model import TestCounts, TestOutcome
-from conducto_core.test_results.stream import results_in
+from conducto_core.test_results.model import TestCounts, TestOutcome, TestResult
 
 NONE = Mask(())
 PYTEST = b"""<?xml version="1.0" encoding="utf-8"?>
@@ -35,11 +35,11 @@ def collected(*contents, mask=NONE):
 
 
 def read(*contents, mask=NONE):
-    return results_in(collected(*contents, mask=mask).streams["tests"])[0]
+    return records_in(collected(*contents, mask=mask).streams["tests"], TestResult)[0]
 
 
 def problems_of(*contents):
-    return results_in(collected(*contents).streams["tests"])[1]
+    return records_in(collected(*contents).streams["tests"], TestResult)[1]
 
 
 def suite(cases):
@@ -51,7 +51,7 @@ def test_file_of_pytest_is_read():
 
     assert found.summary.tests == TestCounts(passed=1, failed=2, skipped=1, seconds=1.751)
     assert found.warnings == ()
-    first, second, third, fourth = results_in(found.streams["tests"])[0]
+    first, second, third, fourth = records_in(found.streams["tests"], TestResult)[0]
     assert first.name == "tests.test_shop.TestCart::test_total"
     assert (first.outcome, first.seconds, first.file, first.line) == (
         TestOutcome.FAILED,
@@ -121,7 +121,7 @@ def test_document_type_is_refused(file):
 
     found = collected(file, PYTEST)
 
-    (problem,) = results_in(found.streams["tests"])[1]
+    (problem,) = records_in(found.streams["tests"], TestResult)[1]
     assert problem.startswith("0.xml: it has a document type")
     assert (found.summary.tests.total, found.summary.tests.incomplete) == (4, True)
     assert b"root:" not in found.streams["tests"]
@@ -150,7 +150,7 @@ def test_100_000_tests_are_counted_and_failures_are_kept_first():
 
     found = collected(suite(cases + failed))
 
-    tests = results_in(found.streams["tests"])[0]
+    tests = records_in(found.streams["tests"], TestResult)[0]
     counts = found.summary.tests
     assert (counts.passed, counts.failed, counts.left_out) == (100_000, 1, 100_001 - MAX_TESTS)
     assert (len(tests), tests[0].name) == (MAX_TESTS, "bad")

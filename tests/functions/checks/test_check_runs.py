@@ -20,12 +20,12 @@ from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
 from conducto_core.coverage.model import CoverageCounts, FileCoverage
-from conducto_core.coverage.stream import to_stream
 from conducto_core.errors import RefusedError
 from conducto_core.notifications.channels import Settings
 from conducto_core.people.model import Member, Role
 from conducto_core.people.rules import permissions_of
 from conducto_core.results.model import OutputSummary
+from conducto_core.results.records import to_stream
 from conducto_core.run.model.records import GitOrigin
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import Cause, State

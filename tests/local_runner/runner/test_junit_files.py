@@ -8,6 +8,7 @@ import conducto as co
 from conducto_core.diagnosis.model import DiagnosisParams
 from conducto_core.diagnosis.rules.markdown import markdown
 from conducto_core.results.model import OutputParams
+from conducto_core.results.records import records_in
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.test_results.model import (
     PipelineTestParams,
@@ -15,8 +16,8 @@ from conducto_core.test_results.model import (
     QuarantineParams,
     QuarantineRequest,
     TestChange,
+    TestResult,
 )
-from conducto_core.test_results.stream import results_in
 from support.containers import BUSYBOX
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -54,7 +55,7 @@ def folder(tmp_path):
 async def names(run, path):
     query = OutputParams(id=run.id, path=path)
     _, data = await run.local.pipelines.attempt_output(query, "tests")
-    return [test.name for test in results_in(data)[0]]
+    return [test.name for test in records_in(data, TestResult)[0]]
 
 
 async def listed(run, **query):

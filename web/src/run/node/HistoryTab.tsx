@@ -82,7 +82,7 @@ function History({ found, id, asked }: { found: HistoryOfNode; id: string; asked
       <div className={programStyles.head}>
         <h3>Time of each pipeline</h3>
         <span className={programStyles.note}>crosses mark failed runs</span>
-        <RunCount all={Math.max(runs.length, runs.length >= asked ? asked + 1 : 0)} count={asked} />
+        <RunCount all={runs.length < asked ? runs.length : asked + 1} count={asked} />
       </div>
       <RunChart
         label="Time in each pipeline"

@@ -13,7 +13,7 @@ const MAX_FIELDS = 3;
 /** Whether a time is beyond nearly all others, or twice the usual. */
 export function isLong(seconds: number | null, { usual, slow }: HistoryOfNode): boolean {
   if (seconds === null || usual === null) return false;
-  return seconds > Math.max(slow ?? 0, slow === null ? LONG * usual : usual);
+  return seconds > (slow ?? LONG * usual);
 }
 
 /** `4× the usual`, of a run that takes long. */
