@@ -11,6 +11,7 @@ from chalicelib.run.store import all_records
 from conducto_core.notifications.model import NotificationEvent, NotificationRule
 from conducto_core.notifications.rules import AlertFacts, alerting, alerts_due, durations_of
 from conducto_core.programs.rules.programs import program_key
+from conducto_core.run.model.records import PipelineRecord
 
 #: Seconds for which the durations of a program's pipelines are kept in memory.
 _KEPT_SECONDS = 600.0
@@ -32,22 +33,20 @@ class Alerts:
                 return
             record = live.record
         rules = alerting(OrgRules(self._cloud, org).all(), record)
-        if rules:
-            self._engine.submit(org, pipeline_id, partial(self._decide, rules))
-
-    def _decide(self, rules: list[NotificationRule], live: CloudPipeline) -> Input | None:
-        due = alerts_due(live.record, rules, self._facts(rules, live))
-        return Alerted(time=self._cloud.clock(), alerts=tuple(due)) if due else None
-
-    def _facts(self, rules: list[NotificationRule], live: CloudPipeline) -> AlertFacts:
+        if not rules:
+            return
+        # Before the decision, during which no other entry of the pipeline is written.
         long = any(NotificationEvent.LONG in rule.on for rule in rules)
-        return AlertFacts(
-            self._cloud.clock(),
-            live.activity.since,
-            live.cost_of("/"),
-            self._waiting(live),
-            self._earlier(live) if long else None,
-        )
+        earlier = self._earlier(org, record) if long else None
+        self._engine.submit(org, pipeline_id, partial(self._decide, rules, earlier))
+
+    def _decide(
+        self, rules: list[NotificationRule], earlier: list[float] | None, live: CloudPipeline
+    ) -> Input | None:
+        now, since = self._cloud.clock(), live.activity.since
+        facts = AlertFacts(now, since, live.cost_of("/"), self._waiting(live), earlier)
+        due = alerts_due(live.record, rules, facts)
+        return Alerted(time=now, alerts=tuple(due)) if due else None
 
     def _waiting(self, live: CloudPipeline) -> tuple[str, float, str] | None:
         since = {
@@ -61,11 +60,11 @@ class Alerts:
         wait = self._waits.wait(live, live.tree.nodes[path])
         return path, since[path], "" if wait is None else str(wait)
 
-    def _earlier(self, live: CloudPipeline) -> list[float]:
+    def _earlier(self, org: str, record: PipelineRecord) -> list[float]:
         """Return the durations of the program's earlier pipelines, which are read now and then."""
-        now, key = self._cloud.clock(), (live.org, program_key(live.record))
+        now, key = self._cloud.clock(), (org, program_key(record))
         known = self._durations.get(key)
         if known is None or now - known[0] >= _KEPT_SECONDS:
-            records = all_records(self._cloud.store, live.org)
-            known = self._durations[key] = now, durations_of(records, live.record)
+            records = all_records(self._cloud.store, org)
+            known = self._durations[key] = now, durations_of(records, record)
         return known[1]

@@ -63,12 +63,15 @@ class Alerts:
     def check(self, now: float) -> None:
         """Report the alerts that are due."""
         rules = self._rules()
+        records = None  # read once, if at all
         for live in list(self._scheduler.live.values()):
             mine = [] if live.settled() else alerting(rules, live.record)
             if not mine:
                 continue
             long = any(NotificationEvent.LONG in rule.on for rule in mine)
-            earlier = durations_of(self._store.records(), live.record) if long else None
+            if long and records is None:
+                records = self._store.records()
+            earlier = durations_of(records or (), live.record) if long else None
             facts = AlertFacts(now, live.activity.since, 0.0, self._waiting(live), earlier)
             due = alerts_due(live.record, mine, facts)
             for alert in due:
