@@ -45,7 +45,7 @@ ALL = (*DEBIAN_TAGS, *BUSYBOX_TAGS, *BASH_TAGS, *POSTGRES_TAGS, *REDIS_TAGS)
 #: Names for our own tests, which no registry has.
 OURS = "conducto-test/"
 # Increment when a recipe below changes, to rebuild cached tars and old tags.
-RECIPE = "3"
+RECIPE = "4"
 PULL_SECONDS = 60
 PACKAGES = ("python3", "python3-pip", "python3-venv", "bash", "dash", "ca-certificates")
 #: Of the images of services; the libraries of compiled queries alone would be a third of them.
@@ -302,8 +302,12 @@ def _write_python(tar: Path) -> None:
         target = "usr/local/share/ca-certificates" if path != HOST_BUNDLE else "etc/ssl/certs"
         hooks.append(f'cp {shlex.quote(str(path))} "$1/{target}/{path.name}"')
     excluded = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
+    # As options of mmdebstrap, they would pass each package through a filter in Python: 12 s.
+    options = "".join(f"path-exclude={pattern}\n" for pattern in excluded) + "force-unsafe-io\n"
+    dpkg = '"$1/etc/dpkg/dpkg.cfg.d/excluded"'
+    hooks += [_removal(excluded), f"rm {dpkg}"]
     command = [mmdebstrap, "--quiet", "--variant=minbase", "--include=" + ",".join(PACKAGES)]
-    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in excluded]
+    command += [f"--essential-hook=printf %s {shlex.quote(options)} > {dpkg}"]
     command += [f"--customize-hook={hook}" for hook in hooks]
     command += [_suite(), str(tar), *_sources()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -344,13 +348,17 @@ def _write_databases(tar: Path) -> None:
         "--variant=extract",
         f"--include={','.join(SERVICE_PACKAGES)}",
     ]
-    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in SERVICE_EXCLUDED]
-    command += [f"--extract-hook={hook}" for hook in hooks]
+    command += [f"--extract-hook={hook}" for hook in (*hooks, _removal(SERVICE_EXCLUDED))]
     done = subprocess.run(
         [*command, _suite(), str(tar), *_sources()], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise StandInError(f"mmdebstrap failed:\n{done.stderr[-1500:]}")
+
+
+def _removal(patterns: Iterable[str]) -> str:
+    """Return the hook that removes the files that match ``patterns`` from the new root."""
+    return "rm -rf " + " ".join(f'"$1"{pattern}' for pattern in patterns)
 
 
 def _suite() -> str:
