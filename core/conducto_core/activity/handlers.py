@@ -4,13 +4,19 @@ import asyncio
 from abc import ABC, abstractmethod
 
 from conducto_core.activity import operations
-from conducto_core.activity.model import Activity, ActivityParams
+from conducto_core.activity.model import (
+    MAX_LINE,
+    WITH_LAST_LINE,
+    Activity,
+    ActivityParams,
+    RunningCommand,
+)
 from conducto_core.activity.rules import Found, activity_of, running_command
 from conducto_core.api.serve import serves
 from conducto_core.errors import NotFoundError
 from conducto_core.run.model import params as p
 from conducto_core.run.model.requests import NodeView, PipelineSummary, TreePage
-from conducto_core.run.model.responses import PipelineList
+from conducto_core.run.model.responses import LogLines, PipelineList
 from conducto_core.run.model.states import State
 
 #: Maximum number of pipelines in progress that are read, and of their queued commands.
@@ -30,6 +36,10 @@ class Activities(ABC):
     @abstractmethod
     async def get_tree(self, params: p.TreeParams) -> TreePage:
         """Return nodes of a subtree."""
+
+    @abstractmethod
+    async def read_log_lines(self, query: p.LogLinesParams) -> LogLines:
+        """Return lines of an output stream."""
 
     @serves(operations.GET_ACTIVITY)
     async def get_activity(self, params: ActivityParams) -> Activity:
@@ -52,10 +62,27 @@ class Activities(ABC):
         queued = await asyncio.gather(
             *(nodes(each, State.QUEUED, MAX_QUEUED) for each in read if each.counts.queued)
         )
-        commands = (running_command(*found) for each in running for found in each)
-        started = [each for each in commands if each is not None]
+        begun = (running_command(*found) for each in running for found in each)
+        started = [each for each in begun if each is not None]
         waiting = [found for each in queued for found in each]
-        return activity_of(summaries, started, waiting, params.limit, complete=complete)
+        found = activity_of(summaries, started, waiting, params.limit, complete=complete)
+
+        async def with_line(command: RunningCommand) -> RunningCommand:
+            async with gate:
+                return await self._with_last_line(command)
+
+        first = await asyncio.gather(*map(with_line, found.commands[:WITH_LAST_LINE]))
+        commands = (*first, *found.commands[WITH_LAST_LINE:])
+        return found.model_copy(update={"commands": commands})
+
+    async def _with_last_line(self, command: RunningCommand) -> RunningCommand:
+        query = p.LogLinesParams(id=command.pipeline, path=command.path, first=-1, count=1)
+        try:
+            lines = (await self.read_log_lines(query)).lines
+        except NotFoundError:  # it was deleted meanwhile
+            return command
+        line = lines[-1][-MAX_LINE:] if lines else None
+        return command.model_copy(update={"last_line": line})
 
     async def _nodes(self, summary: PipelineSummary, state: State, limit: int) -> list[NodeView]:
         """Return the first commands of a pipeline in a state; none if it was deleted."""

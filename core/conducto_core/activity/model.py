@@ -8,6 +8,8 @@ from conducto_core.run.model.records import WaitKind
 
 #: Maximum number of running commands in a response.
 MAX_RUNNING = 200
+#: Running commands of which a response has the last line, and its maximum characters.
+WITH_LAST_LINE, MAX_LINE = 10, 200
 #: Commands of each reason that a response names.
 NAMED_COMMANDS = 5
 
@@ -28,6 +30,8 @@ class RunningCommand(Record):
     Attributes:
         title: Title of its pipeline.
         started: In seconds since the epoch.
+        last_line: The last line of its output, shortened; None of a command that started long after
+            others, or has no output.
     """
 
     pipeline: PipelineId
@@ -37,6 +41,7 @@ class RunningCommand(Record):
     started: float
     cpu: float | None = None
     mem: float | None = None
+    last_line: str | None = None
 
 
 class WaitingCommand(Record):
@@ -50,10 +55,12 @@ class WaitGroup(Record):
     """Commands that wait for the same thing.
 
     Attributes:
-        text: The reason, as a sentence.
+        text: The reason, as a sentence; of an approval, its question.
         holder: The node, person, plan or other commands that they wait for.
         remedy: How to end the wait.
         since: When the first of them began to wait, in seconds since the epoch.
+        until: When the first of them starts or is tried again, in seconds since the epoch, if that
+            is known.
         count: Number of these commands among those that were read.
         first: The first ones.
     """
@@ -63,6 +70,7 @@ class WaitGroup(Record):
     holder: str | None = None
     remedy: str | None = None
     since: float | None = None
+    until: float | None = None
     count: int
     first: tuple[WaitingCommand, ...]
 
@@ -80,7 +88,7 @@ class Activity(Record):
         workers: Number of workers that run a command.
         workers_idle: Number of workers that start, or wait for a command.
         commands: The running commands, those that run longest first.
-        waits: The reasons of queued commands, the most frequent first.
+        waits: The reasons of queued commands, the approvals and then the most frequent first.
         read: Number of queued commands whose reasons were read: of large pipelines, a part.
         complete: Whether all pipelines in progress were read.
     """

@@ -72,19 +72,26 @@ def running_command(summary: PipelineSummary, node: NodeView) -> RunningCommand 
 
 
 def wait_groups(queued: Iterable[Found]) -> list[WaitGroup]:
-    """Return the reasons of queued commands, the most frequent first.
+    """Return the reasons of queued commands, the approvals and then the most frequent first.
 
     A reason that names a holder, such as a group or a limit, is one whatever the sentence says.
     """
     found: dict[tuple[str | None, str], list[Found]] = {}
     for summary, node in queued:
-        text = node.waits_for or "next in the queue"
-        what = text if node.wait_holder is None else node.wait_holder
+        text = _text(node)
+        what = text if node.wait_holder is None or node.approval is not None else node.wait_holder
         # The nodes of a pipeline are holders within it, other holders are in common.
         where = summary.pipeline.id if what.startswith("/") else ""
         found.setdefault((node.wait_kind, f"{where} {what}"), []).append((summary, node))
     groups = [_group(nodes) for nodes in found.values()]
-    return sorted(groups, key=lambda group: (-group.count, group.text))
+    return sorted(groups, key=lambda group: (group.kind != "approval", -group.count, group.text))
+
+
+def _text(node: NodeView) -> str:
+    """Return the question of an approval, otherwise the reason of a wait."""
+    if node.approval is not None:
+        return node.approval.message
+    return node.waits_for or "next in the queue"
 
 
 def _group(nodes: Sequence[Found]) -> WaitGroup:
@@ -92,10 +99,11 @@ def _group(nodes: Sequence[Found]) -> WaitGroup:
     times = [node.wait_since for _, node in nodes if node.wait_since is not None]
     return WaitGroup(
         kind=first.wait_kind,
-        text=first.waits_for or "next in the queue",
+        text=_text(first),
         holder=first.wait_holder,
         remedy=first.wait_remedy,
         since=min(times, default=None),
+        until=min((node.wait_until for _, node in nodes if node.wait_until), default=None),
         count=len(nodes),
         first=tuple(
             WaitingCommand(pipeline=summary.pipeline.id, path=node.path)

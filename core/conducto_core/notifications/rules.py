@@ -1,6 +1,5 @@
 """Rules about pipelines: which apply to a pipeline, and which event a change of its root is."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from conducto_core.notifications.model import (
     NotificationRecord,
     NotificationRule,
 )
+from conducto_core.programs.rules.comparison import percentile
 from conducto_core.programs.rules.programs import program_key
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.labels import duration
@@ -137,12 +137,6 @@ def _alert(rule: NotificationRule, event: NotificationEvent, facts: AlertFacts) 
             within = f"95 % of earlier ones ended within {duration(usual)}"
             return f"it has run for {duration(ran)}; {within}"
     return None
-
-
-def percentile(values: Sequence[float], part: float) -> float:
-    """Return the smallest value that is not below this part of the values."""
-    ranked = sorted(values)
-    return ranked[max(0, math.ceil(part * len(ranked)) - 1)]
 
 
 def alert_command(alert: Alert) -> ev.Notify:

@@ -272,8 +272,10 @@ async def history(
     left = MAX_ATTEMPTS_READ
     complete = True
     summaries = PipelinesOfProgram(reader, params, lambda: clock() < until)
-    async for summary in summaries.newest(MAX_HISTORY_SCAN):
+    async for summary in summaries.newest(MAX_HISTORY_SCAN, params.before):
         if not summary.settled or summary.started is None:
+            continue
+        if summary.pipeline.created == params.before:
             continue
         if len(runs) == params.runs:
             break

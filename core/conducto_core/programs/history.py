@@ -12,7 +12,7 @@ from conducto_core.run.model.states import Cause, NodeType, State
 MAX_DIFFERENCES = 1000
 #: Maximum pipelines whose nodes are compared for a history, and nodes in each list of it.
 MAX_HISTORY_RUNS = 100
-MAX_HISTORY_NODES = 100
+MAX_HISTORY_NODES = 1000
 #: Maximum pipelines in the history of one node.
 MAX_NODE_RUNS = 200
 #: Maximum names of a changed field.
@@ -151,10 +151,12 @@ class NodeHistoryParams(ProgramParams):
     Attributes:
         runs: Maximum number of finished pipelines, the newest first.
         limit: Maximum number of nodes in each list.
+        before: Only pipelines that were launched before this time, in seconds since the epoch.
     """
 
     runs: int = Field(default=30, ge=1, le=MAX_HISTORY_RUNS)
     limit: int = Field(default=10, ge=1, le=MAX_HISTORY_NODES)
+    before: float | None = None
 
 
 class FlakyNode(Record):
@@ -180,6 +182,7 @@ class SlowNode(Record):
 
     Attributes:
         median_seconds: Over the pipelines in which it passed.
+        slow_seconds: 95 % of these took at most so long; None for fewer than five.
         share: Of the sum of the medians of all commands.
         newest_seconds: In the newest of these pipelines.
         runs: Number of these pipelines.
@@ -187,6 +190,7 @@ class SlowNode(Record):
 
     path: str
     median_seconds: float
+    slow_seconds: float | None = None
     share: float
     newest_seconds: float
     runs: int

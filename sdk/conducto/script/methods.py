@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from conducto.errors import DefinitionError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Mapping
@@ -18,6 +20,11 @@ def discover(variables: Mapping[str, Any]) -> Dict[str, Method]:
     If there is ``__all__``, only the names in it count. ``List`` and other names of `typing` are
     left out.
     """
+    if callable(variables):
+        raise DefinitionError(
+            "co.main: the first parameter is a dict of names and objects; the function that is "
+            "called without its name is `default=`"
+        )
     listed = variables.get("__all__")
     return {
         name: value

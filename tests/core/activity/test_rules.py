@@ -1,6 +1,7 @@
 """The running and the waiting commands."""
 
 from conducto_core.activity.rules import activity_of, running_command, wait_groups
+from conducto_core.approvals.model import ApprovalView
 from conducto_core.run.model.records import AttemptRecord, Counts, PipelineRecord
 from conducto_core.run.model.requests import NodeView, PipelineSummary, Workers
 from conducto_core.run.model.states import NodeType, State
@@ -77,3 +78,15 @@ def test_the_longest_command_comes_first_and_one_without_a_container_does_not_ru
     assert [(each.path, each.attempt, each.title) for each in found.commands] == [
         ("/early", 2, "title of abc-def")
     ]
+
+
+def test_approvals_come_first_with_their_question() -> None:
+    one = summary("abc-def")
+    asks = waiting("/ask", "waits for the approval of a member", "a member")
+    question = ApprovalView(message="Release it?")
+    asks = asks.model_copy(update={"wait_kind": "approval", "approval": question})
+    found = [(one, waiting("/a", "x")), (one, waiting("/b", "x")), (one, asks)]
+
+    first, _ = wait_groups(found)
+
+    assert (first.kind, first.text, first.count) == ("approval", "Release it?", 1)

@@ -19,7 +19,6 @@ from conducto_core.notifications.rules import (
     alerting,
     alerts_due,
     event_of,
-    percentile,
     with_alerts,
 )
 from conducto_core.run.model.records import PipelineRecord
@@ -126,8 +125,3 @@ def test_alert_does_not_change_the_event_of_a_later_state() -> None:
 def test_invalid_limits_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         RuleRequest.model_validate({"channel": "slack", "to": "#ops", **fields})
-
-
-def test_percentile_is_a_value_that_was_seen() -> None:
-    assert percentile([1, 2, 3, 4], 0.95) == 4
-    assert percentile(list(range(1, 101)), 0.95) == 95

@@ -5,7 +5,9 @@ import pytest
 from conducto_core.programs.rules.comparison import (
     flaky_nodes,
     node_runs,
+    percentile,
     ranked_paths,
+    slow_time,
     slowest_nodes,
 )
 from conducto_core.run.model.records import AttemptRecord
@@ -89,6 +91,16 @@ def test_slowest_nodes_are_ranked_by_the_median_of_passed_runs() -> None:
     assert (first.path, first.median_seconds, first.share, first.runs) == ("/b", 6.0, 0.75, 2)
     assert (second.path, second.median_seconds, second.newest_seconds) == ("/a", 2.0, 2.0)
     assert [one.path for one in slowest_nodes(runs, 1)] == ["/b"]
+
+
+def test_percentile_is_a_value_that_was_seen() -> None:
+    assert percentile([1, 2, 3, 4], 0.95) == 4
+    assert percentile(list(range(1, 101)), 0.95) == 95
+
+
+def test_slow_time_needs_five_runs() -> None:
+    assert slow_time([1.0, 9.0, 1.0, 1.0]) is None
+    assert slow_time([1.0, 9.0, 1.0, 1.0, 1.0]) == 9.0
 
 
 def test_nodes_are_ranked_by_their_newest_attempts() -> None:

@@ -266,6 +266,14 @@ def test_pipeline_is_printed_and_not_launched(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == "/\n└─0 hi   echo hi\n\n2 nodes, 1 image\n"
 
 
+def test_function_in_place_of_the_names_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        co.main(co.Serial, argv=[])  # type: ignore[arg-type]
+
+    assert ended.value.code == 2
+    assert "the function that is called without its name is `default=`" in capsys.readouterr().err
+
+
 def test_default_is_used_without_a_method(capsys: pytest.CaptureFixture[str]) -> None:
     call("--title", "T", default=hello)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,20 @@ def wait() -> co.Parallel:
     return root
 
 co.main(default=wait)
+"""
+
+USUAL = """
+import conducto as co
+
+def quick(slow: bool = False) -> co.Parallel:
+    root = co.Parallel(cpu=0.1, mem=0.1)
+    root["work"] = co.Serial()
+    root["work/copy"] = co.Exec("echo copied 1 of 9 parts; sleep " + ("600" if slow else "0.2"))
+    if slow:
+        root["ask"] = co.Approve("Release it?")
+    return root
+
+co.main(default=quick)
 """
 
 
@@ -46,3 +61,30 @@ def test_activity_shows_running_commands_and_the_reasons_of_waits(viewer: Viewer
     viewer.person.conducto("kill", pipeline)
     page.goto(f"{page.url.split('/p/')[0]}/activity")
     expect(page.get_by_text("Nothing runs and nothing waits")).to_be_visible()
+
+
+def test_activity_compares_with_usual_times_and_kills(viewer: Viewer) -> None:
+    script = viewer.person.base / "usual.py"
+    script.write_text(USUAL)
+    words = ["--local", "--engine", "process", "--run"]
+    for _ in range(2):
+        assert viewer.person._start([str(script), "quick", *words]).returncode == 0
+    slow = ["quick", "--slow", *words, "--detach"]
+    done = viewer.person._start([str(script), *slow])
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = viewer.open("/activity")
+    running = page.get_by_role("region", name="Running")
+    waiting = page.get_by_role("region", name="Waiting")
+
+    expect(running).to_contain_text("usually 0.")
+    expect(running).to_contain_text("copied 1 of 9 parts")
+    expect(waiting.get_by_text("Release it?")).to_be_visible()
+    waiting.get_by_role("link", name="Review").click()
+    expect(page.get_by_role("button", name="Approve")).to_be_visible()
+    row = page.get_by_role("treeitem", name=re.compile("copy"))
+    expect(row).to_contain_text("usually 0.")
+    expect(page.get_by_role("treeitem", name=re.compile("ask"))).to_contain_text("approval")
+    page.get_by_role("link", name="Activity").click()
+    running.get_by_role("button", name="Kill /work/copy").click()
+    page.get_by_role("dialog").get_by_role("button", name="Kill").click()
+    expect(running).to_contain_text("No command runs.")

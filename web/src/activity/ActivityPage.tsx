@@ -1,18 +1,37 @@
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 
-import { api } from "@/api/client";
-import type { Activity, RunningCommand, WaitGroup } from "@/api/schema";
+import { type ActionRequest, api, failureOf } from "@/api/client";
+import type { Activity, WaitGroup } from "@/api/schema";
+import styles from "@/activity/Activity.module.css";
+import {
+  barLength,
+  nextStart,
+  overrun,
+  rowsOf,
+  type Run,
+  USUAL_AT,
+  type UsualOf,
+} from "@/activity/model/rows";
+import { Button } from "@/components/Button";
+import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { EmptyState } from "@/components/EmptyState";
 import { Page } from "@/components/Page";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StateIcon } from "@/components/StateIcon";
+import { toast } from "@/components/toasts";
 import { useNow } from "@/components/useNow";
+import { plainText } from "@/lib/ansi";
 import { followLink, pipelineUrl } from "@/lib/location";
-import { duration, plural } from "@/lib/time";
+import { duration, moment, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
-import styles from "@/activity/Activity.module.css";
+import { usualQuery } from "@/run/live/useUsual";
+import { isLong } from "@/run/model/usual";
+import { schedulesApi } from "@/schedules/api/schedules";
 
 const REFRESH_MS = 3000;
+/** Pipelines whose usual times are read. */
+const MAX_USUAL = 10;
 
 /** The running and the waiting commands of all pipelines. */
 export function ActivityPage() {
@@ -28,9 +47,7 @@ export function ActivityPage() {
       {data === undefined ? (
         <QueryPlaceholder query={query} rows={8} />
       ) : data.pipelines === 0 ? (
-        <EmptyState title="Nothing runs and nothing waits">
-          <p className="muted">Commands of every pipeline appear here while they run or wait.</p>
-        </EmptyState>
+        <Nothing />
       ) : (
         <Now activity={data} />
       )}
@@ -38,8 +55,35 @@ export function ActivityPage() {
   );
 }
 
+function Nothing() {
+  const schedules = useQuery({
+    queryKey: ["schedules"],
+    queryFn: ({ signal }) => schedulesApi.list(signal),
+  });
+  const due = (schedules.data?.schedules ?? [])
+    .flatMap(({ schedule, times: [next] }) =>
+      next === undefined ? [] : [{ name: schedule.name, next }],
+    )
+    .toSorted((a, b) => a.next - b.next)[0];
+  return (
+    <EmptyState title="Nothing runs and nothing waits">
+      <p className="muted">
+        Commands of every pipeline appear here while they run or wait.
+        {due === undefined
+          ? ""
+          : ` The next schedule, ${visible(due.name)}, starts ${moment(due.next)}.`}
+      </p>
+      <a className="button button-plain" href="/schedules" onClick={followLink}>
+        Schedules
+      </a>
+    </EmptyState>
+  );
+}
+
 function Now({ activity }: { activity: Activity }) {
   const { running, queued, pending, commands, waits, read } = activity;
+  const now = useNow(true);
+  const runs = rowsOf(commands, useUsualOf(activity), now);
   const left = queued - read;
   return (
     <>
@@ -54,12 +98,12 @@ function Now({ activity }: { activity: Activity }) {
       <Capacity activity={activity} />
       <section aria-labelledby="running" className={styles.section}>
         <h2 id="running">Running</h2>
-        {commands.length === 0 ? (
+        {runs.length === 0 ? (
           <p className="muted">No command runs.</p>
         ) : (
           <div className="card">
-            {commands.map((command) => (
-              <Running key={`${command.pipeline} ${command.path}`} command={command} />
+            {runs.map((run) => (
+              <Running key={`${run.command.pipeline} ${run.command.path}`} run={run} />
             ))}
             {running > commands.length ? (
               <p
@@ -76,7 +120,11 @@ function Now({ activity }: { activity: Activity }) {
         ) : (
           <div className="card">
             {waits.map((group) => (
-              <Wait key={`${group.kind ?? ""} ${group.holder ?? ""} ${group.text}`} group={group} />
+              <Wait
+                key={`${group.kind ?? ""} ${group.holder ?? ""} ${group.text}`}
+                group={group}
+                next={nextStart(group, runs)}
+              />
             ))}
             {left > 0 ? (
               <p
@@ -88,6 +136,26 @@ function Now({ activity }: { activity: Activity }) {
       </section>
     </>
   );
+}
+
+/** The usual times of the commands of the first pipelines that run some. */
+function useUsualOf({ commands }: Activity): UsualOf {
+  const ids = [...new Set(commands.map(({ pipeline }) => pipeline))].slice(0, MAX_USUAL);
+  const pipelines = useQueries({
+    queries: ids.map((id) => ({
+      queryKey: ["pipeline-record", id],
+      queryFn: ({ signal }: { signal: AbortSignal }) => api.pipeline(id, signal),
+      staleTime: Infinity,
+    })),
+  });
+  const usual = useQueries({
+    queries: ids.map((id, at) => ({
+      ...usualQuery(pipelines[at]?.data?.pipeline),
+      queryKey: ["usual", id],
+      enabled: pipelines[at]?.data !== undefined,
+    })),
+  });
+  return new Map(ids.flatMap((id, at) => (usual[at]?.data ? [[id, usual[at].data.of]] : [])));
 }
 
 /** The use of this machine, or of workers. */
@@ -102,10 +170,7 @@ function Capacity({ activity }: { activity: Activity }) {
             <b>{used.toLocaleString("en", { maximumFractionDigits: 1 })}</b>
             {` of ${cpu.toLocaleString("en")}`}
           </dd>
-          <svg className={styles.bar} viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden>
-            <rect width="100" height="4" />
-            <rect width={cpu === 0 ? 0 : Math.min(100, (used / cpu) * 100)} height="4" />
-          </svg>
+          <Bar length={cpu === 0 ? 0 : Math.min(1, used / cpu)} />
         </div>
       )}
       <div>
@@ -114,14 +179,39 @@ function Capacity({ activity }: { activity: Activity }) {
           <b>{workers.toLocaleString("en")}</b>
           {` busy, ${idle.toLocaleString("en")} idle or starting`}
         </dd>
+        <Bar length={workers === 0 ? 0 : workers / (workers + idle)} />
       </div>
     </dl>
   );
 }
 
-function Running({ command }: { command: RunningCommand }) {
-  const now = useNow(true);
-  const { pipeline, title, path, attempt, started, cpu, mem } = command;
+/** A bar, with a line at the usual time. */
+function Bar({
+  length,
+  isLate = false,
+  mark,
+}: {
+  length: number;
+  isLate?: boolean;
+  mark?: number;
+}) {
+  return (
+    <svg className={styles.bar} viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden>
+      <rect width="100" height="4" />
+      <rect className={isLate ? styles.late : ""} width={length * 100} height="4" />
+      {mark === undefined ? null : (
+        <rect className={styles.mark} x={mark * 100} width="0.8" height="4" />
+      )}
+    </svg>
+  );
+}
+
+function Running({ run }: { run: Run }) {
+  const { pipeline, title, path, attempt, cpu, mem, last_line: line } = run.command;
+  const { took, usual } = run;
+  const [isKilling, setKilling] = useState(false);
+  const isLate = isLong(took, { usual, slow: null });
+  const kill = useControl(pipeline, () => setKilling(false));
   return (
     <div className={styles.row}>
       <StateIcon state="running" label />
@@ -132,25 +222,72 @@ function Running({ command }: { command: RunningCommand }) {
         <span className={styles.detail}>
           {visible(title)} <span className="mono">{pipeline}</span>
           {attempt > 1 ? `, attempt ${attempt}` : ""}
+          {cpu === null ? "" : `, ${cpu} CPU`}
+          {mem === null ? "" : `, ${mem} GB`}
         </span>
+        {line === null ? null : (
+          <code className={`${styles.line} clip`}>{visible(plainText(line))}</code>
+        )}
       </span>
-      <span className={`${styles.size} muted number`}>
-        {[cpu === null ? "" : `${cpu} CPU`, mem === null ? "" : `${mem} GB`]
-          .filter(Boolean)
-          .join(", ")}
+      <span className={`${styles.time} number`}>
+        {usual === null ? null : (
+          <Bar length={barLength(run)} isLate={overrun(run) > 0} mark={USUAL_AT} />
+        )}
+        <span className={isLate ? styles.long : ""}>{duration(took)}</span>
+        {usual === null ? null : (
+          <span className={styles.usually}>{`usually ${duration(usual)}`}</span>
+        )}
       </span>
-      <span className={`${styles.time} number`}>{duration(Math.max(0, now - started))}</span>
+      <span className={styles.actions}>
+        <Button
+          variant="danger"
+          aria-label={`Kill ${visible(path)} of ${pipeline}`}
+          onClick={() => setKilling(true)}
+        >
+          Kill
+        </Button>
+      </span>
+      {isKilling ? (
+        <ConfirmDialog
+          title={`Kill ${visible(path)}?`}
+          action="Kill"
+          danger
+          disabled={kill.isPending}
+          onConfirm={() => kill.mutate({ action: "kill", paths: [path] })}
+          onClose={() => setKilling(false)}
+        >
+          <p>{`It has run for ${duration(took)} in ${visible(title)} (${pipeline}).`}</p>
+        </ConfirmDialog>
+      ) : null}
     </div>
   );
 }
 
-function Wait({ group }: { group: WaitGroup }) {
+/** An action on a pipeline, after which the page is read again. */
+function useControl(pipeline: string, onDone: () => void) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (request: ActionRequest) => api.control(pipeline, request),
+    onError: (error) => toast(failureOf(error)),
+    onSettled: () => {
+      onDone();
+      return client.invalidateQueries({ queryKey: ["activity"] });
+    },
+  });
+}
+
+function Wait({ group, next }: { group: WaitGroup; next: number | null }) {
   const now = useNow(true);
-  const { kind, text, remedy, since, count, first } = group;
+  const { kind, text, remedy, since, until, count, first } = group;
   const isApproval = kind === "approval";
+  const times = [
+    ...(until === null ? [] : [until > now ? `in ${duration(until - now)}` : "soon"]),
+    ...(next === null ? [] : [`next in about ${duration(next)}`]),
+    ...(since === null ? [] : [`since ${duration(Math.max(0, now - since))}`]),
+  ];
   return (
     <div className={`${styles.row} ${isApproval ? styles.approval : ""}`}>
-      <StateIcon state="queued" label />
+      <StateIcon state={isApproval ? "approval" : "queued"} label />
       <span className={`${styles.count} number`}>{count.toLocaleString("en")}</span>
       <span className={styles.text}>
         {visible(text)}
@@ -165,11 +302,44 @@ function Wait({ group }: { group: WaitGroup }) {
           ))}
           {count > first.length ? ` and ${(count - first.length).toLocaleString("en")} more` : ""}
         </span>
-        {remedy === null ? null : <span className={styles.detail}>{visible(remedy)}</span>}
+        {remedy === null || isApproval ? null : (
+          <span className={styles.detail}>{visible(remedy)}</span>
+        )}
       </span>
-      {since === null ? null : (
-        <span className={`${styles.time} number`}>{duration(Math.max(0, now - since))}</span>
-      )}
+      <span className={`${styles.time} number`}>
+        {times.map((each, at) => (
+          <span key={at} className={at === 0 ? "" : styles.usually}>
+            {each}
+          </span>
+        ))}
+      </span>
+      <span className={styles.actions}>
+        <Remedy group={group} />
+      </span>
     </div>
   );
+}
+
+/** The page on which a wait can be ended, or that shows what it waits for. */
+function Remedy({ group: { kind, holder, first } }: { group: WaitGroup }) {
+  const one = first[0];
+  if (one === undefined) return null;
+  const link = (label: string, url: string, look = "plain") => (
+    <a className={`button button-${look}`} href={url} onClick={followLink}>
+      {label}
+    </a>
+  );
+  const isNode = holder?.startsWith("/") === true;
+  switch (kind) {
+    case "approval":
+      return link("Review", pipelineUrl(one.pipeline, one.path), "approve");
+    case "image":
+      return link("Build log", `${pipelineUrl(one.pipeline)}/images`);
+    case "plan":
+      return link("Open plan", "/organisation/plan");
+    case "budget":
+      return link("Open budget", pipelineUrl(one.pipeline, holder ?? one.path));
+    default:
+      return isNode ? link("Open group", pipelineUrl(one.pipeline, holder)) : null;
+  }
 }

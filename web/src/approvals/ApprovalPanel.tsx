@@ -4,6 +4,7 @@ import { useState } from "react";
 import { api, messageOf } from "@/api/client";
 import type { ApprovalField, AttemptRecord, NodeView } from "@/api/schema";
 import { Button } from "@/components/Button";
+import { StateLabel } from "@/components/StateIcon";
 import { moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import styles from "@/approvals/ApprovalPanel.module.css";
@@ -23,8 +24,8 @@ export function ApprovalPanel({ id, node, onDecided }: Props) {
   const newest = node.attempts.at(-1);
   const waits = node.state === "queued";
   return (
-    <section className={styles.panel} aria-label="Approval">
-      <h2 className={styles.title}>{waits ? "Waits for a decision" : "Approval"}</h2>
+    <section className={`${styles.panel} ${waits ? styles.asks : ""}`} aria-label="Approval">
+      <h2 className={styles.title}>{waits ? <StateLabel state="approval" /> : "Approval"}</h2>
       <p className={styles.message}>{approval.message.split("\n").map(visible).join("\n")}</p>
       <p className="muted">
         {approval.who.length === 0
@@ -131,7 +132,7 @@ function DecisionForm({
         </p>
       )}
       <div className={styles.buttons}>
-        <Button variant="main" disabled={decide.isPending} onClick={() => decide.mutate(true)}>
+        <Button variant="approve" disabled={decide.isPending} onClick={() => decide.mutate(true)}>
           Approve
         </Button>
         <Button disabled={decide.isPending} onClick={() => decide.mutate(false)}>

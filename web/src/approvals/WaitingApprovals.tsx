@@ -2,6 +2,7 @@ import { useState } from "react";
 
 import type { AskedApproval } from "@/api/schema";
 import { Button } from "@/components/Button";
+import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { ago } from "@/lib/time";
@@ -24,6 +25,7 @@ export function WaitingApprovals({ approvals }: { approvals: readonly AskedAppro
       <ul className={styles.list}>
         {shown.map(({ pipeline, title, agent, approval }) => (
           <li key={`${pipeline}${approval.path}`} className={styles.entry}>
+            <StateIcon state="approval" label />
             <a href={pipelineUrl(pipeline, approval.path)} onClick={followLink}>
               {visible(approval.message.replace(/\s+/g, " "))}
             </a>
@@ -36,6 +38,14 @@ export function WaitingApprovals({ approvals }: { approvals: readonly AskedAppro
                 ago(approval.since, now),
               ].join(" · ")}
             </span>
+            <a
+              className={`button button-approve ${styles.review}`}
+              href={pipelineUrl(pipeline, approval.path)}
+              onClick={followLink}
+              aria-label={`Review ${visible(approval.path)}`}
+            >
+              Review
+            </a>
           </li>
         ))}
       </ul>

@@ -1,7 +1,7 @@
 import type { ButtonHTMLAttributes, Ref } from "react";
 
 interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
-  variant?: "plain" | "main" | "danger" | "quiet";
+  variant?: "plain" | "main" | "approve" | "danger" | "quiet";
   /** Keyboard shortcut, shown in the tooltip. */
   shortcut?: string;
   ref?: Ref<HTMLButtonElement>;

@@ -50,6 +50,15 @@ const SHAPES: Record<DisplayState, ReactElement> = {
       <path d="M5.4 8h5.2" className="mark-cut" fill="none" strokeWidth="1.8" />
     </>
   ),
+  approval: (
+    <path
+      d="M6 2.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5zM1.5 13.5c0-2.5 1.8-4 4.5-4 .9 0 1.7.2 2.4.5M9.2 12.2l1.8 1.8 3.5-4"
+      fill="none"
+      strokeWidth="1.6"
+      strokeLinecap="round"
+      strokeLinejoin="round"
+    />
+  ),
   scheduled: (
     <>
       <circle cx="8" cy="8" r="5.6" fill="none" strokeWidth="1.6" />

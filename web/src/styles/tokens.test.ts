@@ -3,7 +3,17 @@ import { expect, test } from "vitest";
 
 const CSS = readFileSync(new URL("./tokens.css", import.meta.url), "utf8");
 const GROUNDS = ["surface", "ground", "sunken", "hover", "selected", "raised"];
-const STATES = ["pending", "queued", "running", "done", "error", "killed", "warning", "skipped"];
+const STATES = [
+  "pending",
+  "queued",
+  "running",
+  "done",
+  "error",
+  "killed",
+  "warning",
+  "skipped",
+  "approval",
+];
 
 type Theme = "light" | "dark";
 
@@ -57,6 +67,7 @@ test.each(["light", "dark"] as const)("text has a contrast of 4.5 in the %s them
       ...[...STATES, "paused"].map((state) => ["text", `${state}-tint`] as const),
       ["ink-text", "ink"],
       ["danger-text", "danger-fill"],
+      ["approval-text", "approval-fill"],
       ["surface", "warning"],
       ["accent", "accent-tint"],
       ["text", "accent-tint"],
@@ -69,7 +80,7 @@ test.each(["light", "dark"] as const)("text has a contrast of 4.5 in the %s them
 
 test.each(["light", "dark"] as const)("graphics have a contrast of 3 in the %s theme", (theme) => {
   // Done and skipped are pale: counts and shapes carry their meaning.
-  const loud = ["pending", "queued", "running", "error", "killed", "warning", "paused"];
+  const loud = ["pending", "queued", "running", "error", "killed", "warning", "paused", "approval"];
   expect(
     below(theme, 3, [
       ...loud.map((state) => [`${state}-fill`, "surface"] as const),

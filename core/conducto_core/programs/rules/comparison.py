@@ -19,6 +19,8 @@ NOISE_FACTOR = 1.25
 NOISE_SECONDS = 1.0
 #: Maximum characters of a value.
 MAX_VALUE = 200
+#: Fewest times that have a percentile.
+_LEAST_TIMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,12 +333,24 @@ def slowest_nodes(runs: Sequence[NodeRuns], limit: int) -> list[SlowNode]:
         SlowNode(
             path=path,
             median_seconds=medians[path],
+            slow_seconds=slow_time(times[path]),
             share=medians[path] / total if total else 0.0,
             newest_seconds=times[path][-1],
             runs=len(times[path]),
         )
         for path in ranked
     ]
+
+
+def slow_time(times: Sequence[float]) -> float | None:
+    """Return the seconds that 95 % of times do not exceed; None for fewer than five."""
+    return percentile(times, 0.95) if len(times) >= _LEAST_TIMES else None
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    """Return the smallest value that is not below this part of the values."""
+    ranked = sorted(values)
+    return ranked[max(0, math.ceil(part * len(ranked)) - 1)]
 
 
 #: Minimum number of pipelines, factor above the maximum use, and step in GB of an advised size.

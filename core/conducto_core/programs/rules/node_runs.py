@@ -1,20 +1,17 @@
 """The usual time of a node, and the run from which on it changed."""
 
-import math
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from conducto_core.programs.history import RunOfNode
-from conducto_core.programs.rules.comparison import is_beyond_noise
+from conducto_core.programs.rules.comparison import is_beyond_noise, slow_time
 from conducto_core.programs.rules.why import are_comparable, changed_field, recorded_changes
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.states import State
 
-#: Fewest runs for a percentile, and before and after a change.
-MIN_FOR_PERCENTILE = 5
+#: Fewest runs before and after a change.
 MIN_AROUND = 3
-_SLOW = 0.95
 
 
 class Usual(NamedTuple):
@@ -38,12 +35,10 @@ def usual_times(runs: Sequence[RunOfNode], current: str) -> Usual:
         for each in reversed(runs)
         if each.state is State.DONE and each.seconds is not None and each.from_cache is None
     ]
-    known = sorted(seconds for pipeline, seconds in passed if pipeline != current)
+    known = [seconds for pipeline, seconds in passed if pipeline != current]
     if not known:
         return Usual()
-    enough = len(known) >= MIN_FOR_PERCENTILE
-    slow = known[math.ceil(_SLOW * len(known)) - 1] if enough else None
-    return Usual(statistics.median(known), slow, *_change([*passed]))
+    return Usual(statistics.median(known), slow_time(known), *_change(passed))
 
 
 def _change(passed: Sequence[tuple[str, float]]) -> tuple[str | None, float | None]:

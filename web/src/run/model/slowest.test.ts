@@ -1,23 +1,17 @@
 import { expect, it } from "vitest";
 
 import type { NodeView } from "@/api/schema";
-import { isNear, memoryPeaks, deviations, medians, slowest } from "@/run/model/slowest";
+import { isNear, memoryPeaks, deviations, slowest } from "@/run/model/slowest";
 
 const now = new Map([
   ["/a", 10],
   ["/b", 3],
   ["/c", 1.1],
 ]);
-const usual = medians([
-  new Map([
-    ["/a", 4],
-    ["/b", 3],
-    ["/c", 1],
-  ]),
-  new Map([
-    ["/a", 6],
-    ["/b", 3],
-  ]),
+const usual = new Map([
+  ["/a", { usual: 5, slow: null }],
+  ["/b", { usual: 3, slow: null }],
+  ["/c", { usual: 1, slow: null }],
 ]);
 
 it("lists the slowest commands with their medians", () => {

@@ -1,6 +1,7 @@
 /** The commands of a pipeline that took longest, against earlier runs. */
 
 import type { NodeView } from "@/api/schema";
+import type { UsualTime } from "@/run/model/usual";
 
 export interface SlowNode {
   path: string;
@@ -20,32 +21,16 @@ export function secondsOf(nodes: readonly NodeView[]): Map<string, number> {
   return found;
 }
 
-/** `{path: median seconds}` over several runs. */
-export function medians(runs: readonly ReadonlyMap<string, number>[]): Map<string, number> {
-  const all = new Map<string, number[]>();
-  for (const run of runs) {
-    for (const [path, seconds] of run) all.set(path, [...(all.get(path) ?? []), seconds]);
-  }
-  return new Map([...all].map(([path, seconds]) => [path, median(seconds)]));
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  const [low, high] = [sorted[Math.floor(middle)] ?? 0, sorted[Math.ceil(middle)] ?? 0];
-  return (low + high) / 2;
-}
-
 /** The `count` slowest commands. */
 export function slowest(
   seconds: ReadonlyMap<string, number>,
-  usual: ReadonlyMap<string, number>,
+  usual: ReadonlyMap<string, UsualTime>,
   count: number,
 ): SlowNode[] {
   return [...seconds]
     .toSorted(([, a], [, b]) => b - a)
     .slice(0, count)
-    .map(([path, took]) => ({ path, seconds: took, median: usual.get(path) ?? null }));
+    .map(([path, took]) => ({ path, seconds: took, median: usual.get(path)?.usual ?? null }));
 }
 
 /** Smaller differences from the median are noise: in seconds, and as a share of the median. */
@@ -55,13 +40,13 @@ const MIN_SHARE = 0.25;
 /** The `count` commands that differ most from their median, largest difference first. */
 export function deviations(
   seconds: ReadonlyMap<string, number>,
-  usual: ReadonlyMap<string, number>,
+  usual: ReadonlyMap<string, UsualTime>,
   count: number,
 ): (SlowNode & { median: number; difference: number })[] {
   return [...seconds]
     .flatMap(([path, took]) => {
-      const median = usual.get(path);
-      if (median === undefined) return [];
+      const median = usual.get(path)?.usual ?? null;
+      if (median === null) return [];
       const difference = took - median;
       const isNoise = Math.abs(difference) < Math.max(MIN_DIFFERENCE, median * MIN_SHARE);
       return isNoise ? [] : [{ path, seconds: took, median, difference }];

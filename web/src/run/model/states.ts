@@ -1,6 +1,6 @@
 /** Texts for states and failures. */
 
-import type { Cause, Counts, NodeType, State } from "@/api/schema";
+import type { Cause, Counts, NodeType, NodeView, State } from "@/api/schema";
 import { duration } from "@/lib/time";
 
 /** In the order of the columns P Q R D F K. */
@@ -36,22 +36,25 @@ const CAUSES: Record<Cause, string> = {
 };
 
 /** The state that users see. */
-export type DisplayState = State | "skipped" | "warning" | "paused" | "scheduled";
+export type DisplayState = State | "skipped" | "warning" | "paused" | "scheduled" | "approval";
 
 export interface NodeStatus {
   state: State;
   skipped: boolean;
   warning: boolean;
+  waitKind?: NodeView["wait_kind"];
 }
 
 /** The name of a state for users: `error` is *failed*. */
 export function stateLabel(state: DisplayState): string {
+  if (state === "approval") return "waits for approval";
   return state === "error" ? "failed" : state;
 }
 
-/** Skipped takes precedence over any state, warning over done. */
+/** Skipped takes precedence over any state, warning over done, an approval over queued. */
 export function displayState(node: NodeStatus): DisplayState {
   if (node.skipped) return "skipped";
+  if (node.state === "queued" && node.waitKind === "approval") return "approval";
   return node.state === "done" && node.warning ? "warning" : node.state;
 }
 

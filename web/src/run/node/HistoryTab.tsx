@@ -18,9 +18,9 @@ import {
   failuresOf,
   failuresText,
   headline,
-  isLong,
   MIN_RUNS,
 } from "@/run/node/model/nodeRuns";
+import { isLong } from "@/run/model/usual";
 import styles from "@/run/node/HistoryTab.module.css";
 
 interface Props {

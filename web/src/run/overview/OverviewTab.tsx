@@ -20,7 +20,7 @@ import { duration, moment } from "@/lib/time";
 import { useThrottled } from "@/lib/useThrottled";
 import { causesAt, findCauses } from "@/run/tree/live/search";
 import type { PipelineSession } from "@/run/live/session";
-import { useHistory } from "@/run/live/useMedians";
+import { useHistory } from "@/run/live/useUsual";
 import { activeTime } from "@/run/model/activity";
 import { earlierDurations, estimate } from "@/run/model/estimate";
 import { groupFailures } from "@/run/model/failures";

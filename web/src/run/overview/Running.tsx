@@ -13,9 +13,10 @@ import { duration, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { firstMatches } from "@/run/tree/live/search";
 import type { PipelineSession } from "@/run/live/session";
-import { useMedians } from "@/run/live/useMedians";
+import { useUsual } from "@/run/live/useUsual";
 import { pathsText } from "@/logs/model/merged";
 import { nameOf } from "@/run/model/paths";
+import { isLong, type UsualTime } from "@/run/model/usual";
 import shared from "@/run/overview/Overview.module.css";
 import styles from "@/run/overview/Running.module.css";
 
@@ -24,8 +25,6 @@ const REFRESH_MS = 2000;
 const MAX_SHOWN = 6;
 const MAX_FOUND = 40;
 const LINES = 3;
-/** From this multiple of its median on, a command is marked as late. */
-const LATE = 1.5;
 
 interface Props {
   session: PipelineSession;
@@ -46,7 +45,7 @@ export function Running({ session, path, count }: Props) {
   const longest = (found.data ?? [])
     .toSorted((a, b) => startOf(a) - startOf(b))
     .slice(0, MAX_SHOWN);
-  const medians = useMedians(session.model?.summary);
+  const usual = useUsual(session.model?.summary);
   const tails = useQueries({
     queries: longest.map((node) => ({
       queryKey: ["tail", id, node.path, node.attempts.at(-1)?.number ?? 0],
@@ -80,7 +79,7 @@ export function Running({ session, path, count }: Props) {
             key={node.path}
             id={id}
             node={node}
-            median={medians.seconds.get(node.path) ?? null}
+            time={usual.of.get(node.path)}
             tail={tails[at]?.data}
           />
         ))}
@@ -96,14 +95,15 @@ function startOf(node: NodeView): number {
 interface OneProps {
   id: string;
   node: NodeView;
-  median: number | null;
+  time: UsualTime | undefined;
   tail: LogLines | undefined;
 }
 
-function One({ id, node, median, tail }: OneProps) {
+function One({ id, node, time, tail }: OneProps) {
   const now = useNow(true);
   const took = Math.max(0, now - Math.min(now, startOf(node)));
-  const late = median !== null && median > 0 && took > LATE * median;
+  const late = isLong(took, time);
+  const median = time?.usual ?? null;
   const share = median === null || median === 0 ? null : Math.min(1, took / median);
   const lines = (tail?.lines ?? []).map(plainText);
   return (
@@ -120,9 +120,7 @@ function One({ id, node, median, tail }: OneProps) {
         </a>
         <span className={`${styles.time} number`}>
           <span className={late ? styles.late : ""}>{duration(took)}</span>
-          {median === null
-            ? ""
-            : ` ${late ? `${(took / median).toFixed(1)} × median` : `median ${duration(median)}`}`}
+          {median === null ? "" : `, usually ${duration(median)}`}
         </span>
       </div>
       <svg className={styles.track} viewBox="0 0 100 2" preserveAspectRatio="none" aria-hidden>

@@ -8,7 +8,7 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes, duration } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/run/live/session";
-import { MAX_COMPARED, useMedians } from "@/run/live/useMedians";
+import { MAX_COMPARED, useUsual } from "@/run/live/useUsual";
 import { fetchWholeTree } from "@/run/tree/live/wholeTree";
 import { isWithin } from "@/run/model/paths";
 import { shortPath } from "@/run/model/shortPath";
@@ -42,28 +42,28 @@ export function Times({ session, path, beside }: Props) {
   const { id, model } = session;
   const summary = model?.summary;
   const count = total(summary?.counts ?? NO_COUNTS);
-  const { seconds: medians, runs, loading } = useMedians(summary);
+  const { of: usual, runs, loading } = useUsual(summary);
   const nodes = useQuery({
     queryKey: ["times", id, summary?.seq],
     queryFn: async ({ signal }) => secondsOf(await fetchWholeTree(id, "newest", signal)),
-    enabled: summary?.settled === true && medians.size > 0 && count <= MAX_COMPARED,
+    enabled: summary?.settled === true && usual.size > 0 && count <= MAX_COMPARED,
     staleTime: Infinity,
   });
   const ranked = useRanking(session, path);
   const first = useFirst(nodes.isLoading || ranked.isLoading || loading);
   const inside = new Map([...(nodes.data ?? [])].filter(([one]) => isWithin(one, path)));
   if (first) return <Pending />;
-  const slow = slowest(secondsOf(ranked.time), medians, MAX_ROWS);
+  const slow = slowest(secondsOf(ranked.time), usual, MAX_ROWS);
   if (slow.length < MIN_COMMANDS) {
     return beside === undefined ? null : <div className={shared.pair}>{beside}</div>;
   }
-  const differing = deviations(inside, medians, MAX_ROWS);
+  const differing = deviations(inside, usual, MAX_ROWS);
   return (
     <div className={shared.pair}>
       <section className={shared.section}>
         <h3>
           Slowest nodes
-          {medians.size === 0 ? null : <span className={shared.note}>line: median</span>}
+          {usual.size === 0 ? null : <span className={shared.note}>line: median</span>}
         </h3>
         {slow.map((node) => (
           <Row key={node.path} id={id} node={node} text={duration(node.seconds)}>

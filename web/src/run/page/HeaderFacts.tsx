@@ -4,7 +4,7 @@ import { api } from "@/api/client";
 import type { PipelineRecord, PipelineSummary, Workers } from "@/api/schema";
 import { useNow } from "@/components/useNow";
 import { duration, moment } from "@/lib/time";
-import { useHistory } from "@/run/live/useMedians";
+import { useHistory } from "@/run/live/useUsual";
 import { activeTime, wallText } from "@/run/model/activity";
 import { withoutCommand } from "@/run/model/advice";
 import { earlierDurations, estimate } from "@/run/model/estimate";

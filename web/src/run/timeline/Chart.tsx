@@ -3,7 +3,7 @@ import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
 
 import { navigate, pipelineUrl } from "@/lib/location";
 import { plural } from "@/lib/time";
-import type { Medians } from "@/run/live/useMedians";
+import type { UsualTimes } from "@/run/live/useUsual";
 import type { Chart as ChartModel, ChartData } from "@/run/timeline/model/chart";
 import type { Bar, Lane } from "@/run/timeline/model/lanes";
 import { Axis, Bars } from "@/run/timeline/Bars";
@@ -23,7 +23,7 @@ interface Props {
   chart: ChartModel;
   /** Index of the only round that is shown; null for all. */
   only: number | null;
-  medians: Medians;
+  usual: UsualTimes;
   /** Focus the chart, because the user opened it from a row. */
   takesFocus: boolean;
   /** Show only a group. */
@@ -33,7 +33,7 @@ interface Props {
   byWorker: boolean;
 }
 
-export function Chart({ id, chart, only, medians, byWorker, ...props }: Props) {
+export function Chart({ id, chart, only, usual, byWorker, ...props }: Props) {
   const { data } = chart;
   const zoom = useZoom(data.extent);
   const spots = useSpots(data.lanes);
@@ -54,7 +54,7 @@ export function Chart({ id, chart, only, medians, byWorker, ...props }: Props) {
         onlyCritical={onlyCritical}
         onOnlyCritical={setOnlyCritical}
       />
-      <PathSummary id={id} path={chart.path} label={chart.described.label} medians={medians} />
+      <PathSummary id={id} path={chart.path} label={chart.described.label} usual={usual} />
       <Legend
         groups={lanes.some((lane) => lane.open === false)}
         bars={lanes.some((lane) => lane.group === undefined)}

@@ -3,7 +3,7 @@ import type { CSSProperties } from "react";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { duration } from "@/lib/time";
 import { visible } from "@/lib/visible";
-import type { Medians } from "@/run/live/useMedians";
+import type { UsualTimes } from "@/run/live/useUsual";
 import { bottleneck, type CriticalPath, type Segment } from "@/run/timeline/model/criticalPath";
 import { nameOf } from "@/run/model/paths";
 import styles from "@/run/timeline/PathSummary.module.css";
@@ -27,12 +27,12 @@ interface Props {
   path: CriticalPath;
   /** The name of the round. */
   label: string;
-  medians: Medians;
+  usual: UsualTimes;
 }
 
 /** Describes the critical path of a round: its bottleneck, running time and waiting time. */
-export function PathSummary({ id, path, label, medians }: Props) {
-  const found = bottleneck(path, label, medians.seconds);
+export function PathSummary({ id, path, label, usual }: Props) {
+  const found = bottleneck(path, label, usual.of);
   if (found === null) return null;
   return (
     <section className={styles.summary} aria-label="Critical path">

@@ -9,7 +9,7 @@ import { useNow } from "@/components/useNow";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import { useLive, useLiveVersion } from "@/api/stream";
 import { MAX_ATTEMPTS, TimelineSession } from "@/run/timeline/live/timeline";
-import { useMedians } from "@/run/live/useMedians";
+import { useUsual } from "@/run/live/useUsual";
 import { chartOf } from "@/run/timeline/model/chart";
 import type { Opened } from "@/run/timeline/model/nestedLanes";
 import { ROOT } from "@/run/model/paths";
@@ -71,7 +71,7 @@ function Body({ session, summary, root }: BodyProps) {
     // eslint-disable-next-line react-hooks/exhaustive-deps
     [session, version, times, only, byWorker, root, rows, opened, now],
   );
-  const medians = useMedians(summary);
+  const usual = useUsual(summary);
 
   if (session.error !== null && chart === null) {
     return <LoadError message={session.error} onRetry={session.retry} />;
@@ -92,7 +92,7 @@ function Body({ session, summary, root }: BodyProps) {
         id={summary.pipeline.id}
         chart={chart}
         only={only}
-        medians={medians}
+        usual={usual}
         byWorker={byWorker}
         takesFocus={entered}
         onEnter={enter}

@@ -9,6 +9,7 @@ import { type Column, columnsOf, shortCount } from "@/run/model/columns";
 import { type TreeNode, timeOf } from "@/run/model/node";
 import { nameOfRow, type NodeRow as Row, type Row as AnyRow } from "@/run/tree/model/rows";
 import { displayState, failureText, isFailed, stateLabel, stoppedText } from "@/run/model/states";
+import { isLong, type UsualTime } from "@/run/model/usual";
 import { waitOf } from "@/run/model/waiting";
 import { ReuseIcon } from "@/run/tree/ReuseIcon";
 import styles from "@/run/tree/NodeRow.module.css";
@@ -53,6 +54,8 @@ interface Props {
   stoppedBy: string | null;
   /** Why the command failed. */
   reason: string | null;
+  /** Its time in earlier pipelines. */
+  usual: UsualTime | undefined;
   top: number;
   /** The current time if the row shows a growing duration, otherwise null. */
   now: number | null;
@@ -80,7 +83,7 @@ function isEqual(one: Props, other: Props): boolean {
 
 /** Clicks are handled by the tree; a handler per row would defeat `memo`. */
 export const NodeRow = memo(function NodeRow(props: Props) {
-  const { row, title, top, now, current, selected } = props;
+  const { row, title, top, current, selected } = props;
   const { node, open, level } = row;
   const classes = [styles.row];
   if (current) classes.push(styles.current);
@@ -116,10 +119,26 @@ export const NodeRow = memo(function NodeRow(props: Props) {
         <Detail {...props} />
       </span>
       {node.counts === null ? <Word {...props} /> : <Counts {...props} />}
-      <span className={`${styles.time} number`}>{timeText(node, now)}</span>
+      <Time {...props} />
     </div>
   );
 }, isEqual);
+
+/** The time, and of a command that takes long, the usual one. */
+function Time({ row: { node }, usual, now }: Props) {
+  if (node.state === "pending" && node.counts === null) return <span className={styles.time} />;
+  const took = timeOf(node, now ?? 0);
+  const isSlow = node.counts === null && isLong(took, usual);
+  const usually = `usually ${duration(usual?.usual ?? 0)}`;
+  return (
+    <>
+      {isSlow ? <span className={`${styles.usually} number`}>{usually}</span> : null}
+      <span className={`${styles.time} ${isSlow ? styles.late : ""} number`}>
+        {took === null ? "" : duration(took)}
+      </span>
+    </>
+  );
+}
 
 export function Twist({ open }: { open: boolean | null }) {
   if (open === null) return <span className={styles.twist} />;
@@ -219,12 +238,6 @@ function wordOf(node: TreeNode, stoppedBy: string | null, now: number | null): s
   if (mark === "pending" || mark === "queued")
     return waitOf(node, now) ?? (mark === "queued" ? stateLabel(mark) : "");
   return stateLabel(mark);
-}
-
-function timeText(node: TreeNode, now: number | null): string {
-  if (node.state === "pending" && node.counts === null) return "";
-  const took = timeOf(node, now ?? 0);
-  return took === null ? "" : duration(took);
 }
 
 export function MoreRow({ row, top }: { row: Extract<AnyRow, { kind: "more" }>; top: number }) {

@@ -6,6 +6,7 @@ import { useNow } from "@/components/useNow";
 import { toggled } from "@/lib/arrays";
 import { setQuery } from "@/lib/location";
 import type { PipelineSession } from "@/run/live/session";
+import { useUsual } from "@/run/live/useUsual";
 import { parentOf, ROOT } from "@/run/model/paths";
 import { columnsOf } from "@/run/model/columns";
 import { type Row, rowOf } from "@/run/tree/model/rows";
@@ -35,6 +36,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   const anchor = useRef<string | null>(null);
   const settled = model?.summary.settled !== false;
   const now = useNow(!settled);
+  const usual = useUsual(model?.summary);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroll.current,
@@ -187,6 +189,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
                   title={row.key === ROOT ? (model?.summary.pipeline.title ?? null) : null}
                   stoppedBy={model === null ? null : stoppedBy(model.nodes, row.node)}
                   reason={model?.reasonOf(row.node) ?? null}
+                  usual={usual.of.get(row.node.path)}
                   top={top}
                   now={tickingTime(row.node, now)}
                   settled={settled}

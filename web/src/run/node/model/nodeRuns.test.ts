@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 
 import type { HistoryOfNode, RunOfNode } from "@/api/schema";
-import { changedText, factorText, failuresOf, headline, isLong } from "@/run/node/model/nodeRuns";
+import { changedText, factorText, failuresOf, headline } from "@/run/node/model/nodeRuns";
+import { isLong } from "@/run/model/usual";
 
 function run(fields: Partial<RunOfNode> = {}): RunOfNode {
   return {

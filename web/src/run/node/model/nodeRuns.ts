@@ -3,18 +3,11 @@
 import type { HistoryOfNode, RunOfNode } from "@/api/schema";
 import { duration, plural } from "@/lib/time";
 import { isFailed } from "@/run/model/states";
+import { isLong } from "@/run/model/usual";
 
-/** A run takes long beyond this multiple of the usual time, if there are too few for a percentile. */
-const LONG = 2;
 /** Fewer runs have no percentiles and no rate. */
 export const MIN_RUNS = 5;
 const MAX_FIELDS = 3;
-
-/** Whether a time is beyond nearly all others, or twice the usual. */
-export function isLong(seconds: number | null, { usual, slow }: HistoryOfNode): boolean {
-  if (seconds === null || usual === null) return false;
-  return seconds > (slow ?? LONG * usual);
-}
 
 /** `4× the usual`, of a run that takes long. */
 export function factorText(seconds: number | null, found: HistoryOfNode): string {

@@ -12,6 +12,7 @@ import { type Bar, beginOf, endOf, type PhaseName } from "@/run/timeline/model/l
 import { ancestorsOf } from "@/run/model/paths";
 import { phasesOf } from "@/run/timeline/model/phases";
 import { shortPath } from "@/run/model/shortPath";
+import type { UsualTime } from "@/run/model/usual";
 
 export interface Segment {
   kind: "run" | PhaseName;
@@ -156,7 +157,7 @@ export interface Bottleneck {
 export function bottleneck(
   { segments, seconds }: CriticalPath,
   label: string,
-  medians: ReadonlyMap<string, number>,
+  usual: ReadonlyMap<string, UsualTime>,
 ): Bottleneck | null {
   if (seconds <= 0) return null;
   const [command, ran] = largest(segments.filter(isRun), ({ bar }) => bar.path);
@@ -168,7 +169,7 @@ export function bottleneck(
   const saved = `Without ${waitName}, ${label} would have ended ${duration(waited)} earlier.`;
   const hint = wait !== null && waited / seconds >= MIN_WAIT ? saved : "";
   if (isWait || command === null) return { path: null, name: waitName, share, hint };
-  const times = ran / (medians.get(command) ?? Infinity);
+  const times = ran / (usual.get(command)?.usual ?? Infinity);
   const slow =
     times >= SLOW && Number.isFinite(times) ? `, ${times.toFixed(1)} times its median` : "";
   return { path: command, name: shortPath(command, MAX_PATH), share: share + slow, hint };

@@ -83,7 +83,7 @@ it("the critical path of each round follows the Serial, with waits apart", () =>
 
 it("the bottleneck is named in a sentence", () => {
   const path = criticalPath(bars.slice(0, 3), types, 50);
-  expect(bottleneck(path, "Run 1", new Map([["/tests/b", 5]]))).toEqual({
+  expect(bottleneck(path, "Run 1", new Map([["/tests/b", { usual: 5, slow: null }]]))).toEqual({
     path: "/tests/b",
     name: "tests/b",
     share: "63% of the path, 5.0 times its median",

@@ -16,6 +16,7 @@ export const MINIMAP_STATES = [
 
 /** Drawn as one of `MINIMAP_STATES`. */
 const ALIASES: Partial<Record<DisplayState, (typeof MINIMAP_STATES)[number]>> = {
+  approval: "queued",
   warning: "done",
   paused: "pending",
   scheduled: "pending",
