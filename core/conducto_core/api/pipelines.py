@@ -20,6 +20,7 @@ from conducto_core.diagnosis.handlers import Diagnoses
 from conducto_core.errors import RefusedError
 from conducto_core.export.page import export_response
 from conducto_core.notifications.handlers import NotificationRules
+from conducto_core.partitions.handlers import Partitions
 from conducto_core.programs.comparison import Comparisons
 from conducto_core.programs.model import (
     ContinuationParams,
@@ -56,6 +57,7 @@ class Pipelines(
     Activities,
     Comparisons,
     Tests,
+    Partitions,
     Annotations,
     CoverageReports,
     Diagnoses,
