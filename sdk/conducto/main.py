@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from conducto.script.flags import Flags
     from conducto.tree.image import Image
     from conducto.tree.launch import LaunchOptions as LaunchOptions  # noqa: PLC0414 (exported)
+    from conducto.tree.nodes import Node
     from conducto.wire.partitions import PartitionSet
 
 _PROBABLY_MISTYPED = 0.8  # similarity of a word and the name of a method
@@ -241,9 +242,7 @@ class _Invocation:
         named, extra = dict(call.named), list(call.extra)
         with Launching(flags.mode()):  # the method may declare secrets
             if flags.get("backfill") is None:
-                args, kwargs = call.arguments()
-                result = _awaited(method(*args, **kwargs))
-                _check_node(name, result)
+                result = tree_of(method, call)
             else:
                 from conducto.partitions import Backfill, chosen
 
@@ -253,7 +252,9 @@ class _Invocation:
                     print(f"nothing to do: none of these partitions is {only}")  # noqa: T201
                     return 0
                 del named["partition"]
-                backfill = Backfill(method, call, self._partitions, keys, most)
+                backfill = Backfill(
+                    method, call, self._partitions, keys, make=tree_of, max_concurrent=most
+                )
                 result = backfill.tree(whole=bool(flags.get("plan")))
                 print(backfill.summary(), file=sys.stderr)  # noqa: T201
                 recorded["backfill"] = list(keys)
@@ -432,6 +433,14 @@ def _awaited(result: Any) -> Any:
 def _is_node(value: Any) -> bool:
     module = sys.modules.get("conducto.tree.nodes")
     return module is not None and isinstance(value, module.Node)
+
+
+def tree_of(method: Callable[..., Any], call: MethodCall) -> Node:
+    """Return the tree that a call of a method returns; raises `DefinitionError`."""
+    args, kwargs = call.arguments()
+    result: Node = _awaited(method(*args, **kwargs))
+    _check_node(call.function, result)
+    return result
 
 
 def _check_node(name: str, result: Any) -> None:

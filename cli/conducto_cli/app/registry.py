@@ -202,7 +202,7 @@ COMMANDS = {
         "partitions.command",
         _LOOK,
         "show which partitions of a program have run",
-        "The state of each: missing, running, done, failed, or stale; and the letters of its steps.",
+        "The state of each: missing, running, done, failed or stale; and the letters of its steps.",
     ),
     "activity": CommandRow(
         "activity.command",

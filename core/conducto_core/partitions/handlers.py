@@ -7,24 +7,29 @@ import threading
 import time
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Protocol
 
 from pydantic import ValidationError
 
 from conducto_core.api.serve import serves
 from conducto_core.cache.lineage import AttemptFiles, stale_paths
+from conducto_core.cache.rules import files_of
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.partitions import operations, rules
 from conducto_core.partitions.model import (
+    MAX_STEPS,
     PartitionAggregate,
     PartitionsParams,
+    PartitionState,
     ProgramPartitions,
 )
 from conducto_core.programs.relaunch import PipelinesOfProgram
 from conducto_core.programs.rules.programs import program_of
 from conducto_core.run.model import params as p
 from conducto_core.run.model.responses import PipelineList
+from conducto_core.run.model.states import State
+from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode
 from conducto_core.run.views import Viewed
 from conducto_core.test_results.rules import program_id
 
@@ -43,7 +48,7 @@ class PartitionStore(Protocol):
     """The states of the partitions of programs, of one organisation or one machine."""
 
     def read(self, name: str) -> bytes | None:
-        """Return what is stored for a program; None without anything."""
+        """Return the stored states of a program; None without any."""
 
     def write(self, name: str, data: bytes) -> None:
         """Store the states of a program."""
@@ -121,7 +126,7 @@ class Partitions(ABC):
 
 def remember(store: PartitionStore, live: Viewed) -> None:
     """Store the states of the partitions of a pipeline that is deleted."""
-    facts = rules.facts_of(live)
+    facts = facts_of(live)
     if facts.runs:
         name = program_id(program_of(live.record))
         _update(store, name, lambda old: rules.merged(old, facts))
@@ -156,3 +161,79 @@ def _read(store: PartitionStore, name: str) -> PartitionAggregate:
     except (ValueError, zlib.error, ValidationError) as error:
         logger.warning("the states of partitions cannot be read and are made again: %s", error)
         return PartitionAggregate()
+
+
+# ---- the partitions of a pipeline in memory ------------------------------------------------------
+
+_LETTERS: Final[Mapping[State, str]] = {
+    State.PENDING: "p",
+    State.QUEUED: "r",
+    State.RUNNING: "r",
+    State.DONE: "d",
+    State.ERROR: "f",
+    State.KILLED: "f",
+}
+
+
+def facts_of(live: Viewed) -> rules.PartitionFacts:
+    """Return the partitions of a pipeline in memory."""
+    call, record, status = live.pipeline.call, live.record, live.status()
+    rounds = status.rounds
+    head = (live.id, record.created, status.seq)
+    latest = rounds[-1].started if rounds else record.created
+    if call is None or call.partitions is None:
+        return rules.PartitionFacts(*head, None, latest, ())
+    runs: list[rules.FoundRun] = []
+    if call.partition is not None:
+        runs = [_found(call.partition, None, live.tree.root, settled=status.settled)]
+    elif call.backfill:
+        wanted = set(call.backfill)
+        for group in _groups(live.tree.root):
+            parent = group.path
+            for child in group.children:
+                key = _name(child)
+                if key in wanted:
+                    wanted.discard(key)
+                    runs.append(_found(key, parent, child, settled=status.settled))
+        if not status.settled:  # the others are not in the tree yet
+            runs += [rules.FoundRun(key, "/", PartitionState.RUNNING, {}, 0) for key in wanted]
+    has_files = any(
+        isinstance(node, LiveExec) and files_of(node.spec, record) is not None
+        for node in live.tree.nodes.values()
+    )
+    return rules.PartitionFacts(*head, call.partitions, latest, runs, has_files)
+
+
+def _groups(root: LiveNode) -> Iterable[LiveGroup]:
+    """Yield the groups whose children are partitions: the root, and those that its Lazies fill."""
+    if not isinstance(root, LiveGroup):
+        return
+    yield root
+    for child in root.children:
+        if isinstance(child, LiveGroup):
+            yield from (one for one in child.children if isinstance(one, LiveGroup))
+
+
+def _name(node: LiveNode) -> str:
+    return node.path.rpartition("/")[2]
+
+
+def _found(key: str, parent: str | None, node: LiveNode, *, settled: bool) -> rules.FoundRun:
+    children = node.children[:MAX_STEPS] if isinstance(node, LiveGroup) else [node]
+    steps = {
+        rules.ONLY_STEP if child is node else _name(child): (
+            rules.ABSENT if child.is_skipped() else _LETTERS[child.state]
+        )
+        for child in children
+    }
+    if node.state is State.PENDING:
+        state = PartitionState.MISSING if settled else PartitionState.RUNNING
+    else:
+        state = PartitionState(_LETTERS[node.state])
+    return rules.FoundRun(key, parent, state, steps, _attempts(node))
+
+
+def _attempts(node: LiveNode) -> int:
+    if isinstance(node, LiveGroup):
+        return sum(map(_attempts, node.children))
+    return node.attempt

@@ -40,8 +40,8 @@ class PartitionStep(Record):
     """A step of the program: a node below the root of its tree.
 
     Attributes:
-        states: A letter for each partition: ``d`` done, ``f`` failed, ``r`` running or queued, ``p``
-            pending, ``s`` done and stale, ``-`` skipped, or not in the tree.
+        states: A letter for each partition: ``d`` done, ``f`` failed, ``r`` running or queued,
+            ``p`` pending, ``s`` done and stale, ``-`` skipped, or not in the tree.
     """
 
     name: str

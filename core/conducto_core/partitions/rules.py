@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from conducto.wire.partitions import from_wire
-from conducto_core.cache.rules import files_of
 from conducto_core.errors import RefusedError, invalid
 from conducto_core.partitions.model import (
     MAX_STEPS,
@@ -16,9 +15,6 @@ from conducto_core.partitions.model import (
     PartitionStep,
     ProgramPartitions,
 )
-from conducto_core.run.model.states import State
-from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode
-from conducto_core.run.views import Viewed
 from conducto_core.tree.model import is_within
 
 #: Pipelines that are remembered, and runs of one partition.
@@ -27,14 +23,6 @@ MAX_RUNS: Final = 4
 #: The name of the only step of a program that is one command.
 ONLY_STEP: Final = "command"
 ABSENT: Final = "-"
-_LETTERS: Final[Mapping[State, str]] = {
-    State.PENDING: "p",
-    State.QUEUED: "r",
-    State.RUNNING: "r",
-    State.DONE: "d",
-    State.ERROR: "f",
-    State.KILLED: "f",
-}
 
 
 class FoundRun(NamedTuple):
@@ -68,70 +56,6 @@ class PartitionFacts(NamedTuple):
     latest: float
     runs: Sequence[FoundRun]
     has_files: bool = False
-
-
-def facts_of(live: Viewed) -> PartitionFacts:
-    """Return the partitions of a pipeline in memory."""
-    call, record, status = live.pipeline.call, live.record, live.status()
-    rounds = status.rounds
-    head = (live.id, record.created, status.seq)
-    latest = rounds[-1].started if rounds else record.created
-    if call is None or call.partitions is None:
-        return PartitionFacts(*head, None, latest, ())
-    runs: list[FoundRun] = []
-    if call.partition is not None:
-        runs = [_found(call.partition, None, live.tree.root, settled=status.settled)]
-    elif call.backfill:
-        wanted = set(call.backfill)
-        for group in _groups(live.tree.root):
-            parent = group.path
-            for child in group.children:
-                key = _name(child)
-                if key in wanted:
-                    wanted.discard(key)
-                    runs.append(_found(key, parent, child, settled=status.settled))
-        if not status.settled:  # the others are not in the tree yet
-            runs += [FoundRun(key, "/", PartitionState.RUNNING, {}, 0) for key in wanted]
-    has_files = any(
-        isinstance(node, LiveExec) and files_of(node.spec, record) is not None
-        for node in live.tree.nodes.values()
-    )
-    return PartitionFacts(*head, call.partitions, latest, runs, has_files)
-
-
-def _groups(root: LiveNode) -> Iterable[LiveGroup]:
-    """Yield the groups whose children are partitions: the root, and those that its Lazies fill."""
-    if not isinstance(root, LiveGroup):
-        return
-    yield root
-    for child in root.children:
-        if isinstance(child, LiveGroup):
-            yield from (one for one in child.children if isinstance(one, LiveGroup))
-
-
-def _name(node: LiveNode) -> str:
-    return node.path.rpartition("/")[2]
-
-
-def _found(key: str, parent: str | None, node: LiveNode, *, settled: bool) -> FoundRun:
-    children = node.children[:MAX_STEPS] if isinstance(node, LiveGroup) else [node]
-    steps = {
-        ONLY_STEP if child is node else _name(child): (
-            ABSENT if child.is_skipped() else _LETTERS[child.state]
-        )
-        for child in children
-    }
-    if node.state is State.PENDING:
-        state = PartitionState.MISSING if settled else PartitionState.RUNNING
-    else:
-        state = PartitionState(_LETTERS[node.state])
-    return FoundRun(key, parent, state, steps, _attempts(node))
-
-
-def _attempts(node: LiveNode) -> int:
-    if isinstance(node, LiveGroup):
-        return sum(map(_attempts, node.children))
-    return node.attempt
 
 
 # ---- the aggregate -------------------------------------------------------------------------------

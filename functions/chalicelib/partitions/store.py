@@ -12,7 +12,7 @@ class PartitionBlobs:
         self._org = org
 
     def read(self, name: str) -> bytes | None:
-        """Return what is stored for a program; None without anything."""
+        """Return the stored states of a program; None without any."""
         return self._blobs.get(self._key(name))
 
     def write(self, name: str, data: bytes) -> None:

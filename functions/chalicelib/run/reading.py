@@ -11,7 +11,6 @@ from chalicelib.dependencies import Dependencies
 from chalicelib.images.builds import chunk_of
 from chalicelib.limits.named_limits import NamedLimits, lease_of
 from chalicelib.logs.port import LogKey, Stream
-from chalicelib.partitions.store import PartitionBlobs
 from chalicelib.people.port import Identity, Share
 from chalicelib.remote.handlers import created, reported_summaries
 from chalicelib.run.effects import batch_after
@@ -24,8 +23,6 @@ from conducto_core.images.build_plan import MAX_STEPS, steps_in
 from conducto_core.limits.rules import LeasedLimits
 from conducto_core.logs.lines import with_tail
 from conducto_core.notifications.model import NotificationRecord
-from conducto_core.partitions.rules import PartitionFacts
-from conducto_core.partitions.rules import facts_of as partitions_of
 from conducto_core.programs.comparison import facts_of
 from conducto_core.programs.relaunch import launch_request
 from conducto_core.programs.rules.comparison import RunFacts
@@ -329,14 +326,6 @@ class CloudQueries(CloudCaller):
     async def run_facts(self, pipeline_id: str) -> RunFacts:
         """Return the facts of a pipeline that its definition and states determine."""
         return await self._read(pipeline_id, facts_of)
-
-    async def partition_facts(self, pipeline_id: str) -> PartitionFacts:
-        """Return the partitions of a pipeline."""
-        return await self._read(pipeline_id, partitions_of)
-
-    def partition_store(self) -> PartitionBlobs:
-        """Return the store of the states of partitions."""
-        return PartitionBlobs(self._cloud.blobs, self._me.org)
 
     async def changed_files(self, before: str, now: str) -> Sequence[str]:
         """Return the files that differ between two identities of copied code, if known."""

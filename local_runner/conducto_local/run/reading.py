@@ -11,8 +11,8 @@ from conducto_core.billing import operations as billing_operations
 from conducto_core.billing.handlers import cost_of, usage_of
 from conducto_core.billing.model import CostParams, PipelineCost, Usage, UsageParams
 from conducto_core.logs.lines import with_tail
+from conducto_core.partitions.handlers import facts_of as partitions_of
 from conducto_core.partitions.rules import PartitionFacts
-from conducto_core.partitions.rules import facts_of as partitions_of
 from conducto_core.programs.comparison import facts_of
 from conducto_core.programs.relaunch import launch_request
 from conducto_core.programs.rules.comparison import RunFacts

@@ -39,13 +39,13 @@ _OF_SLICE = 1_000
 
 def now() -> dt.datetime:
     """Return the present."""
-    return dt.datetime.now(dt.timezone.utc)
+    return dt.datetime.now(dt.UTC)
 
 
 def due() -> dt.datetime:
     """Return the time for which a schedule started this process, or the present."""
     text = os.environ.get(DUE)
-    return dt.datetime.fromtimestamp(float(text), dt.timezone.utc) if text else now()
+    return dt.datetime.fromtimestamp(float(text), dt.UTC) if text else now()
 
 
 def bind(known: PartitionSet, call: MethodCall, flags: Optional[Flags]) -> Optional[str]:
@@ -138,6 +138,7 @@ class Backfill:
     """One pipeline with a child for each of many partitions.
 
     Args:
+        make: Returns the tree of a call of the function.
         method: The function.
         call: Its other arguments, and its first partition.
         known: The partitions of the program.
@@ -151,9 +152,12 @@ class Backfill:
         call: MethodCall,
         known: PartitionSet,
         keys: Sequence[str],
+        *,
+        make: Callable[[Method, MethodCall], Node],
         max_concurrent: int,
     ) -> None:
-        self._method, self._call, self._known, self._keys = method, call, known, keys
+        self._make, self._method, self._call = make, method, call
+        self._known, self._keys = known, keys
         self._parameter = call.parameters[PARAMETER]
         self._named: Dict[str, Any] = dict(call.named)
         self._max_concurrent = max_concurrent
@@ -197,15 +201,10 @@ class Backfill:
             yield key, self._tree_of(key)
 
     def _tree_of(self, key: str) -> Node:
-        from conducto.main import _awaited, _check_node
-
         call = self._call.copy()
         call.named = dict(self._named)
         call.named[PARAMETER] = value_of(self._parameter, self._known.partition(key, now()))
-        args, kwargs = call.arguments()
-        node: Node = _awaited(self._method(*args, **kwargs))
-        _check_node(call.function, node)
-        return node
+        return self._make(self._method, call)
 
     def _lazy(self, keys: Sequence[str]) -> Node:
         from conducto import callback
@@ -213,8 +212,8 @@ class Backfill:
         from conducto.tree.nodes import Exec, Parallel, Serial
 
         named = {name: value for name, value in self._named.items() if name != PARAMETER}
-        partitions = [self._known.partition(key, now()).to_str() for key in keys]
-        document = {"keys": partitions, "words": words_of(self._method, named)}
+        zone = self._known.partition(keys[0], now()).zone
+        document = {"keys": " ".join(keys), "zone": zone, "words": words_of(self._method, named)}
         group = Serial()
         generate = Exec(command_words("partition-items", self._method, json.dumps(document)))
         generate._unfindable = problem_of(self._method)

@@ -69,8 +69,7 @@ GROUPS = {
     "partitions": {
         "backfill": (
             "FROM..TO",
-            "One pipeline over these partitions; without FROM from the first, without TO to the "
-            "newest.",
+            "One pipeline over these partitions; FROM and TO may be left out: 2026-11-01..",
         ),
         "backfill_only": ("missing|failed|stale", "Only the partitions in this state."),
         "max_concurrent": ("N", "Maximum commands of the backfill at once; 10 by default."),
@@ -101,7 +100,10 @@ PREFIX = "conducto."
 _MODES = ("local", "k8s", "cloud")
 #: Flags of older scripts, and flags that have an effect without a launch.
 _OF_PRINTING = frozenset(
-    "title doc default_doc profile plan no_app no_shell backfill backfill_only max_concurrent".split()
+    [
+        *("title", "doc", "default_doc", "profile", "plan", "no_app", "no_shell"),
+        *("backfill", "backfill_only", "max_concurrent"),
+    ]
 )
 #: Flags that have an effect only together with ``--into``.
 _OF_INTO = ("fresh", "keep_secrets", "yes")
@@ -271,7 +273,7 @@ class Flags:
         """Return the state of the partitions that a backfill runs; None for all.
 
         Raises:
-            UsageError: there is no such state, or it is no backfill.
+            UsageError: the state is unknown, or --backfill is missing.
         """
         return _one_of("backfill-only", STATES, self._of_backfill("backfill_only"))
 
@@ -279,7 +281,7 @@ class Flags:
         """Return the maximum number of commands of a backfill at once.
 
         Raises:
-            UsageError: it is not a number above 0, or it is no backfill.
+            UsageError: it is not a number above 0, or --backfill is missing.
         """
         text = self._of_backfill("max_concurrent")
         if text is None:

@@ -39,13 +39,13 @@ def expand(func: Any, document: Mapping[str, Any]) -> Node:
 
     Args:
         func: The function.
-        document: ``keys``, and ``words``: its other arguments as on a command line.
+        document: ``keys``, their ``zone``, and ``words``: its other arguments on a command line.
 
     Raises:
         ValueError: the function does not accept them any more.
     """
     from conducto.inspection.signatures import signature_of
-    from conducto.main import _awaited, _check_node
+    from conducto.main import tree_of
     from conducto.partitions import PARAMETER, value_of
     from conducto.script.arguments import MethodCall, Words
     from conducto.tree.nodes import Parallel
@@ -54,18 +54,17 @@ def expand(func: Any, document: Mapping[str, Any]) -> Node:
     signature = signature_of(func)
     root = Parallel()
     try:
-        for key in map(Partition.from_str, document["keys"]):
+        for key in document["keys"].split(" "):
             call = MethodCall(func.__name__, signature)
             words = Words(document["words"])
             while words:
                 word, value = words.next()
                 call.take(str(word), value, words)
-            call.named[PARAMETER] = value_of(signature.parameters[PARAMETER], key)
+            call.named[PARAMETER] = value_of(
+                signature.parameters[PARAMETER], Partition(key, document["zone"])
+            )
             call.finish()
-            args, kwargs = call.arguments()
-            node = _awaited(func(*args, **kwargs))
-            _check_node(func.__name__, node)
-            root._attach(str(key), node)
+            root._attach(key, tree_of(func, call))
     except (ConductoError, UsageError, KeyError) as error:
         raise ValueError(f"the tree of a partition: {error}") from error
     return root

@@ -8,6 +8,9 @@ a grid with colons between them. A day begins and ends at midnight of its time z
 Standard library only, Python 3.8 and later.
 """
 
+# ruff: noqa: D102, PYI034
+# The base class documents the methods; Self is of Python 3.11.
+
 from __future__ import annotations
 
 import datetime as dt
@@ -42,6 +45,7 @@ class Partition(str):
     zone: str
 
     def __new__(cls, key: str, zone: str = UTC) -> Partition:
+        """Return a key with a time zone."""
         made = super().__new__(cls, key)
         made.zone = zone
         return made
@@ -115,7 +119,7 @@ def zone_of(name: str) -> dt.tzinfo:
         ValueError: it is unknown.
     """
     if name == UTC:
-        return dt.timezone.utc
+        return dt.UTC
     try:
         import zoneinfo  # noqa: PLC0415 (of Python 3.9; not for UTC)
 
@@ -182,7 +186,7 @@ class _Period:
 
 
 def _moment(naive: dt.datetime, fold: int, zone: dt.tzinfo) -> dt.datetime:
-    return naive.replace(tzinfo=zone, fold=fold).astimezone(dt.timezone.utc)
+    return naive.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC)
 
 
 @lru_cache(maxsize=10_000)
@@ -194,7 +198,7 @@ def _is_plain(day: dt.date, zone: dt.tzinfo) -> bool:
 
 def _folds(naive: dt.datetime, zone: dt.tzinfo) -> List[int]:
     """Return the folds with which an hour exists, in order."""
-    if zone is dt.timezone.utc or _is_plain(naive.date(), zone):
+    if zone is dt.UTC or _is_plain(naive.date(), zone):
         return [0]
     found: List[int] = []
     for fold in (0, 1):
