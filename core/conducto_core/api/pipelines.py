@@ -10,7 +10,6 @@ from conducto_core.activity.handlers import Activities
 from conducto_core.annotations.handlers import Annotations
 from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.serve import serves
-from conducto_core.cache.handlers import CacheOperations
 from conducto_core.coverage.handlers import CoverageReports
 from conducto_core.debug.model import (
     DebugPlan,
@@ -62,7 +61,6 @@ class Pipelines(
     CoverageReports,
     Diagnoses,
     NotificationRules,
-    CacheOperations,
     ABC,
 ):
     """The handlers that all targets share, and what they need of a target.

@@ -6,14 +6,15 @@ import logging
 import threading
 import time
 import zlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from pydantic import ValidationError
 
 from conducto_core.api.serve import serves
-from conducto_core.cache.lineage import AttemptFiles, stale_paths
+from conducto_core.cache.handlers import CacheOperations
+from conducto_core.cache.lineage import stale_paths
 from conducto_core.cache.rules import files_of
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.partitions import operations, rules
@@ -54,7 +55,7 @@ class PartitionStore(Protocol):
         """Store the states of a program."""
 
 
-class Partitions(ABC):
+class Partitions(CacheOperations):
     """The partitions of programs."""
 
     @abstractmethod
@@ -64,10 +65,6 @@ class Partitions(ABC):
     @abstractmethod
     async def partition_facts(self, pipeline_id: str) -> rules.PartitionFacts:
         """Return the partitions of a pipeline."""
-
-    @abstractmethod
-    async def files_of_commands(self, pipeline_id: str) -> Sequence[AttemptFiles]:
-        """Return the files of cached commands, in the order of the tree."""
 
     @abstractmethod
     def partition_store(self) -> PartitionStore:
