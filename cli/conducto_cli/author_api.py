@@ -54,6 +54,13 @@ def test_seconds(target: TargetName, profile: str | None) -> dict[str, float]:
     return seconds_of_files(sys.argv[0] if sys.argv else "", target, profile)
 
 
+def partition_states(target: TargetName, profile: str | None, function: str) -> dict[str, str]:
+    """Return ``{key: state}`` of the partitions of a function of this script."""
+    from conducto_cli.python_client.queries import partition_states as states
+
+    return states(sys.argv[0] if sys.argv else "", function, target, profile)
+
+
 def plan(root: NodeBase, call: Mapping[str, Any] | None) -> int:
     """Print what a launch in the cloud would take and cost; return the exit code.
 

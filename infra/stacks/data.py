@@ -146,6 +146,11 @@ class DataStack(Stack):
                     prefix=deployment.TESTS_PREFIX,
                     expiration=Duration.days(deployment.TESTS_DAYS),
                 ),
+                s3.LifecycleRule(
+                    id="states of partitions",
+                    prefix=deployment.PARTITIONS_PREFIX,
+                    expiration=Duration.days(deployment.PARTITIONS_DAYS),
+                ),
                 *(
                     s3.LifecycleRule(
                         id=f"image inputs: {prefix}",

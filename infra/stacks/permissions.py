@@ -77,6 +77,7 @@ class Permissions:
             deployment.BUILD_PREFIX,
             deployment.UPLOAD_PREFIX,
             deployment.TESTS_PREFIX,
+            deployment.PARTITIONS_PREFIX,
         )
         bucket = self._data.bucket.bucket_arn
         objects = [f"{bucket}/{prefix}*" for prefix in prefixes]

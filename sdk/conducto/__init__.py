@@ -59,6 +59,12 @@ if TYPE_CHECKING:
     from conducto.version import __version__ as __version__
     from conducto.wire.caching import Cache as Cache
     from conducto.wire.named_limits import Limit as Limit
+    from conducto.wire.partitions import Partition as Partition
+    from conducto.wire.partitions import daily as daily
+    from conducto.wire.partitions import grid as grid
+    from conducto.wire.partitions import hourly as hourly
+    from conducto.wire.partitions import monthly as monthly
+    from conducto.wire.partitions import static as static
     from conducto.wire.paths import Path
     from conducto.wire.retries import retry as retry
     from conducto.wire.services import Service as Service
@@ -98,6 +104,7 @@ _HOMES = {
     "Notebook": "tree.nodes",
     "Parallel": "tree.nodes",
     "Params": "tree.parameters",
+    "Partition": "wire.partitions",
     "PipelineFailed": "errors",
     "Path": "wire.paths",
     "SameContainer": "tree.parameters",
@@ -107,18 +114,23 @@ _HOMES = {
     "annotate": "results",
     "artifact": "results",
     "checkpoint_dir": "data.location",
+    "daily": "wire.partitions",
     "env_bool": "util",
+    "grid": "wire.partitions",
+    "hourly": "wire.partitions",
     "lazy_py": "tree.lazy",
     "lazy_shell": "tree.lazy",
     "main": "main",
     "map": "maps",
     "metric": "results",
+    "monthly": "wire.partitions",
     "payload": "results",
     "perm_data": "data:user",
     "relpath": "tree.image",
     "result": "results",
     "retry": "wire.retries",
     "shard": "shards",
+    "static": "wire.partitions",
     "temp_data": "data:pipeline",
 }
 _MODULES = frozenset(
@@ -181,6 +193,7 @@ __all__ = [
     "Notebook",
     "Parallel",
     "Params",
+    "Partition",
     "Path",
     "Pipeline",
     "PipelineFailed",

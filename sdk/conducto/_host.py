@@ -64,6 +64,15 @@ def test_seconds(target: str, profile: Optional[str]) -> Dict[str, float]:
     return {} if host is None else host.test_seconds(target, profile)
 
 
+def partition_states(target: str, profile: Optional[str], function: str) -> Dict[str, str]:
+    """Return ``{key: state}`` of the partitions of a function of this script."""
+    host = _host("choose partitions by state")
+    if host is None:
+        sys.exit(_USAGE)
+    states: Dict[str, str] = host.partition_states(target, profile, function)
+    return states
+
+
 def can_run() -> bool:
     """Return whether this Python is recent enough for the host's packages."""
     return sys.version_info >= _OLDEST_PYTHON

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from conducto.script.flags import Flags
     from conducto.tree.image import Image
     from conducto.tree.launch import LaunchOptions as LaunchOptions  # noqa: PLC0414 (exported)
+    from conducto.tree.nodes import Node
+    from conducto.wire.partitions import PartitionSet
 
 _PROBABLY_MISTYPED = 0.8  # similarity of a word and the name of a method
 _BY_NAME = "KEYWORD_ONLY"  # of inspect
@@ -80,6 +82,7 @@ def main(  # noqa: PLR0917 (the order is a contract)
     image: Union[str, Image, None] = None,
     filename: Optional[str] = None,
     printer: Callable[[Any], object] = pretty_print,
+    partitions: Optional[PartitionSet] = None,
 ) -> int:
     """Call the function that the command line names.
 
@@ -98,6 +101,8 @@ def main(  # noqa: PLR0917 (the order is a contract)
         image: See ``cpu``.
         filename: Name of the program in messages; the script by default.
         printer: Prints the result of a function that returns no pipeline.
+        partitions: Those of the functions that have a parameter ``partition``, such as
+            ``co.daily("2024-01-01")``.
 
     Returns:
         0.
@@ -124,7 +129,8 @@ def main(  # noqa: PLR0917 (the order is a contract)
     names = _callers_names() if variables is None else variables
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _Invocation(program, names, default, words).run(settings, printer)
+        invocation = _Invocation(program, names, default, words, partitions)
+        code = invocation.run(settings, printer)
         print(end="", flush=True)  # noqa: T201 - a reader that has left is noticed here
     except Exception as error:
         from conducto.script import user_errors
@@ -167,8 +173,10 @@ class _Invocation:
         names: Mapping[str, Any],
         default: Optional[Callable[..., Any]],
         argv: List[str],
+        partitions: Optional[PartitionSet] = None,
     ) -> None:
         self.program = program
+        self._partitions = partitions
         self.methods = methods.discover(names)
         self._names = names
         self.default = default
@@ -186,8 +194,13 @@ class _Invocation:
         name, method, words = self._choose()
         expected = node_type_of(method)
         try:
-            call, flags = _parse(
-                name, method, words, pipeline=expected is not None, check=self._refuse_late_method
+            call, flags, key = _parse(
+                name,
+                method,
+                words,
+                pipeline=expected is not None,
+                check=self._refuse_late_method,
+                partitions=self._partitions,
             )
         except UsageError as error:
             raise self._with_methods(error) from None
@@ -197,28 +210,55 @@ class _Invocation:
             _host.begin_junit(flags.get("junit"))
         if flags is not None and flags.get("profile"):
             os.environ["CONDUCTO_PROFILE"] = flags.get("profile")
-        named, extra = dict(call.named), list(call.extra)
+        if flags is not None and expected is not None:
+            return self._launch(method, call, flags, settings, key)
         args, kwargs = call.arguments()
-        if flags is None or expected is None:
-            result = _awaited(method(*args, **kwargs))
-        else:
-            from conducto.api.calls import Launching
+        result = _awaited(method(*args, **kwargs))
+        _refuse_node(name, result)
+        if result is not None:
+            printer(result)
+        if os.environ.get("CONDUCTO_RUN_DIR"):
+            from conducto import results
 
-            with Launching(flags.mode()):  # the method may declare secrets
-                result = _awaited(method(*args, **kwargs))
-        if expected is None:
-            _refuse_node(name, result)
-            if result is not None:
-                printer(result)
-            if os.environ.get("CONDUCTO_RUN_DIR"):
-                from conducto import results
+            results.store_return_value(result)
+        return 0
 
-                results.store_return_value(result)
-            return 0
+    def _launch(
+        self,
+        method: Callable[..., Any],
+        call: MethodCall,
+        flags: Flags,
+        settings: Mapping[str, Any],
+        key: Optional[str],
+    ) -> int:
+        """Print or launch the tree of a method; ``key`` is its partition."""
+        from conducto.api.calls import Launching
         from conducto.script.definition import Definition
 
-        _check_node(name, result)
-        definition = Definition(result, method, self.program, self.argv)
+        name, only, most = call.function, flags.backfill_only(), flags.max_concurrent()
+        recorded: Dict[str, Any] = {}
+        if self._partitions is not None and "partition" in call.parameters:
+            recorded = {"partitions": self._partitions.to_wire(), "partition": key}
+        named, extra = dict(call.named), list(call.extra)
+        with Launching(flags.mode()):  # the method may declare secrets
+            if flags.get("backfill") is None:
+                result = tree_of(method, call)
+            else:
+                from conducto.partitions import Backfill, chosen
+
+                assert self._partitions is not None  # noqa: S101 (checked by _parse)
+                keys = chosen(self._partitions, flags, name, only)
+                if not keys:
+                    print(f"nothing to do: none of these partitions is {only}")  # noqa: T201
+                    return 0
+                del named["partition"]
+                backfill = Backfill(
+                    method, call, self._partitions, keys, make=tree_of, max_concurrent=most
+                )
+                result = backfill.tree(whole=bool(flags.get("plan")))
+                print(backfill.summary(), file=sys.stderr)  # noqa: T201
+                recorded["backfill"] = list(keys)
+        definition = Definition(result, method, self.program, self.argv, recorded)
         definition.apply(settings)
         default = name if self._by_default else None
         return definition.execute(flags, default=default, call=(name, named, extra))
@@ -317,8 +357,12 @@ def _parse(
     *,
     pipeline: bool,
     check: Callable[[str], None],
-) -> Tuple[MethodCall, Optional[Flags]]:
-    """Split the command line into arguments of the method, which take precedence, and flags."""
+    partitions: Optional[PartitionSet],
+) -> Tuple[MethodCall, Optional[Flags], Optional[str]]:
+    """Split the command line into arguments of the method, which take precedence, and flags.
+
+    Return them with the key of the partition, if it is one.
+    """
     from conducto.inspection.signatures import signature_of
     from conducto.script.arguments import MethodCall, Words
 
@@ -346,8 +390,17 @@ def _parse(
             if not (pipeline or call.owns(word) or call.takes_any):
                 _refuse_flag(name, word)
             call.take(word, value, words)
+    key: Optional[str] = None
+    if partitions is not None:
+        from conducto.partitions import bind
+
+        key = bind(partitions, call, flags)
+    elif flags is not None and flags.get("backfill") is not None:
+        raise UsageError(
+            "--backfill needs the partitions of the script: co.main(partitions=co.daily(...))"
+        )
     call.finish()
-    return call, flags
+    return call, flags, key
 
 
 def _refuse_flag(name: str, word: str) -> None:
@@ -380,6 +433,14 @@ def _awaited(result: Any) -> Any:
 def _is_node(value: Any) -> bool:
     module = sys.modules.get("conducto.tree.nodes")
     return module is not None and isinstance(value, module.Node)
+
+
+def tree_of(method: Callable[..., Any], call: MethodCall) -> Node:
+    """Return the tree that a call of a method returns; raises `DefinitionError`."""
+    args, kwargs = call.arguments()
+    result: Node = _awaited(method(*args, **kwargs))
+    _check_node(call.function, result)
+    return result
 
 
 def _check_node(name: str, result: Any) -> None:

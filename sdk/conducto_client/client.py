@@ -50,6 +50,8 @@ from conducto_core.diagnosis.operations import GET_DIAGNOSIS
 from conducto_core.installation.model import GcReport, GcRequest
 from conducto_core.logs import operations as logs
 from conducto_core.logs.model import MergedPage, MergedPageParams
+from conducto_core.partitions.model import PartitionsParams, ProgramPartitions
+from conducto_core.partitions.operations import PARTITIONS as LIST_PARTITIONS
 from conducto_core.programs import operations as programs
 from conducto_core.programs.history import (
     ComparisonParams,
@@ -459,6 +461,10 @@ class Client:
     def node_history(self, query: NodeHistoryParams) -> NodeHistory:
         """Return the flaky and the slowest nodes of a program, and advice about sizes."""
         return self.call(programs.NODE_HISTORY, query)
+
+    def partitions(self, query: PartitionsParams) -> ProgramPartitions:
+        """Return the states of the partitions of a program."""
+        return self.call(LIST_PARTITIONS, query)
 
     def artifacts(
         self, pipeline_id: str, path: str, *, attempt: int | None = None

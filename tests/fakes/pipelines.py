@@ -641,6 +641,12 @@ class MemoryPipelines(Pipelines):
     def write_test_history(self, name: str, data: bytes) -> None:
         self._test_histories[name] = data
 
+    async def partition_facts(self, pipeline_id: str) -> PartitionFacts:
+        raise NotFoundError(f"{pipeline_id}: the fake has no partitions")
+
+    def partition_store(self) -> PartitionStore:
+        return self.kept_partitions
+
     def quarantine_store(self) -> MemoryQuarantines:
         return self.kept_quarantines
 

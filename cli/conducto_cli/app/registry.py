@@ -198,6 +198,12 @@ COMMANDS = {
         "Commands that ask for more memory than they use, and what less would save; and commands "
         "that fail and pass without a change, in the newest 30 finished pipelines of its program.",
     ),
+    "partitions": CommandRow(
+        "partitions.command",
+        _LOOK,
+        "show which partitions of a program have run",
+        "The state of each: missing, running, done, failed or stale; and the letters of its steps.",
+    ),
     "activity": CommandRow(
         "activity.command",
         _LOOK,
@@ -304,6 +310,13 @@ COMMANDS = {
         "launch the program of a pipeline again, with other parameters",
         "The agent runs the script again, in the same directory and with the same Python. Values "
         "that are not set are those of the pipeline.",
+    ),
+    "backfill": CommandRow(
+        "partitions.backfill_command",
+        _ACT,
+        "run many partitions of a program in one pipeline",
+        "A child for each partition, named by it. Of a FILE.py, the script runs here; of a "
+        "pipeline, the agent runs its script again.",
     ),
     "delete": CommandRow(
         "run.delete_command",

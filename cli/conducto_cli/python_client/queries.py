@@ -18,6 +18,8 @@ from conducto_client import Client
 from conducto_client.aio import AsyncPipeline
 from conducto_client.pipeline import ComparedMetricRow, Pipeline, compared_rows
 from conducto_client.target import Target, TargetName, checked
+from conducto_core.partitions.model import PartitionsParams
+from conducto_core.partitions.rules import states_of
 from conducto_core.programs.history import PipelineComparison
 from conducto_core.results.model import CompareParams
 from conducto_core.run.model.params import MAX_PIPELINES_PAGE, MAX_TEXT, ListParams
@@ -228,6 +230,16 @@ def seconds_of_files(program: str, target: TargetName, profile: str | None) -> d
     except ClientError as error:
         print(f"conducto: no times of tests, so all files count the same: {error}", file=sys.stderr)
         return {}
+
+
+def partition_states(
+    program: str, function: str, target: TargetName, profile: str | None
+) -> dict[str, str]:
+    """Return ``{key: state}`` of the partitions of a function of a script."""
+    path = os.path.abspath(program)  # noqa: PTH100  as the launch records it
+    query = PartitionsParams(program=path, function=function)
+    found = open_target(target, profile).read(lambda client: client.partitions(query))
+    return {key: state.name.lower() for key, state in states_of(found).items()}
 
 
 def latest(

@@ -10,7 +10,6 @@ from conducto_core.activity.handlers import Activities
 from conducto_core.annotations.handlers import Annotations
 from conducto_core.api.downloads import ByteRange, Download
 from conducto_core.api.serve import serves
-from conducto_core.cache.handlers import CacheOperations
 from conducto_core.coverage.handlers import CoverageReports
 from conducto_core.debug.model import (
     DebugPlan,
@@ -20,6 +19,7 @@ from conducto_core.diagnosis.handlers import Diagnoses
 from conducto_core.errors import RefusedError
 from conducto_core.export.page import export_response
 from conducto_core.notifications.handlers import NotificationRules
+from conducto_core.partitions.handlers import Partitions
 from conducto_core.programs.comparison import Comparisons
 from conducto_core.programs.model import (
     ContinuationParams,
@@ -56,11 +56,11 @@ class Pipelines(
     Activities,
     Comparisons,
     Tests,
+    Partitions,
     Annotations,
     CoverageReports,
     Diagnoses,
     NotificationRules,
-    CacheOperations,
     ABC,
 ):
     """The handlers that all targets share, and what they need of a target.

@@ -58,6 +58,10 @@ UPLOAD_PREFIX = "uploads/"
 TESTS_PREFIX = "tests/"
 TESTS_DAYS = 90
 
+#: States of partitions, which expire some days after their last update.
+PARTITIONS_PREFIX = "partitions/"
+PARTITIONS_DAYS = 400
+
 #: Prefix of the keys of tokens in the table.
 TOKEN_KEY = "T#"  # noqa: S105  not a secret
 

@@ -69,6 +69,9 @@ class ProgramCall(Record):
         withheld: Parameters whose values were given and not recorded: secrets, and values that have
             no text or a very long one.
         rest: Values for ``*args``; if there are any, all values were given in order.
+        partitions: The definition of the program's partitions (`conducto.wire.partitions`).
+        partition: The key of the partition that was launched; None for a backfill.
+        backfill: The keys of those of a backfill.
     """
 
     function: str
@@ -82,6 +85,9 @@ class ProgramCall(Record):
     arguments: dict[str, str] = {}
     withheld: tuple[str, ...] = ()
     rest: tuple[str, ...] = ()
+    partitions: dict[str, Any] | None = None
+    partition: str | None = None
+    backfill: tuple[str, ...] = ()
 
 
 class ProgramView(Record):
@@ -115,6 +121,31 @@ class LaunchAgain(Record):
     budget: Budget | None = None
 
 
+PartitionKey = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s/.][^\s/]*$")]
+
+
+class BackfillRange(Record):
+    """The partitions of a backfill.
+
+    Attributes:
+        first: The first of them; None: of the program.
+        last: The last of them; None: the newest.
+        only: Only those in this state.
+        max_concurrent: Maximum number of its commands at once.
+    """
+
+    first: PartitionKey | None = None
+    last: PartitionKey | None = None
+    only: Literal["missing", "failed", "stale"] | None = None
+    max_concurrent: int = Field(default=10, ge=1, le=10_000)
+
+    def flags(self) -> dict[str, str]:
+        """Return the flags of the script's command line."""
+        only = {} if self.only is None else {"backfill-only": self.only}
+        text = f"{self.first or ''}..{self.last or ''}"
+        return {"backfill": text, **only, "max-concurrent": str(self.max_concurrent)}
+
+
 class StartProgram(Record):
     """A request to start the program of a pipeline.
 
@@ -125,6 +156,7 @@ class StartProgram(Record):
         run: Run the pipeline at once.
         title: Title instead of the script's own.
         budget: Maximum cost of the pipeline in the cloud, in dollars, instead of the script's.
+        backfill: One pipeline over these partitions.
     """
 
     arguments: dict[str, str] = {}
@@ -133,6 +165,7 @@ class StartProgram(Record):
     run: bool = True
     title: str | None = None
     budget: Budget | None = None
+    backfill: BackfillRange | None = None
 
 
 class ProgramStartParams(Record):

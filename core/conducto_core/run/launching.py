@@ -90,6 +90,8 @@ def new_record(
         touched=now,
         parent=parent,
         copy_of=request.copy_of,
+        partition=None if pipeline.call is None else pipeline.call.partition,
+        backfill=0 if pipeline.call is None else len(pipeline.call.backfill),
         no_cache=request.no_cache,
         notification_rules=names_for(rules, title, (*root.tags, *request.tags)),
         commit=commit_of(request.tree),

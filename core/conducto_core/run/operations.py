@@ -27,6 +27,7 @@ from conducto_core.debug import operations as debug
 from conducto_core.diagnosis import operations as diagnosis
 from conducto_core.logs import operations as logs
 from conducto_core.notifications import operations as notifications
+from conducto_core.partitions import operations as partitions
 from conducto_core.programs import operations as programs
 from conducto_core.programs.model import (
     ContinuationParams,
@@ -240,6 +241,7 @@ _FEATURES = (
     diagnosis,
     logs,
     notifications,
+    partitions,
     programs,
     results,
     secrets,

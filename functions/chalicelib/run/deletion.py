@@ -17,11 +17,13 @@ from chalicelib.billing.metering import StorageMetering
 from chalicelib.debug.sessions import DebugSessions
 from chalicelib.dependencies import write_with_retry
 from chalicelib.errors import ThrottledError, retry_throttled
+from chalicelib.partitions.store import PartitionBlobs
 from chalicelib.run.model import ActionRequested, Input
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
 from conducto_core.cache.rules import UNUSED_DAYS
 from conducto_core.installation.names import pipeline_directory
+from conducto_core.partitions.handlers import remember
 from conducto_core.run.launching import check_deletable
 from conducto_core.run.model.records import Lifecycle, PipelineRecord
 from conducto_core.run.model.requests import Action
@@ -176,6 +178,7 @@ class PipelineDeletion:
                 raise DeletionRunningError(pipeline_id, "it has much output or history")
 
         self._charge_storage(org, pipeline_id)
+        self._keep_partitions(org, pipeline_id)
         self._release(org, pipeline_id, check)
         self._forget_files(pipeline_id, end)
         check()
@@ -192,6 +195,16 @@ class PipelineDeletion:
         except Exception:
             # A missing amount must not prevent the deletion.
             logger.exception("storage was not charged", extra={"pipeline": pipeline_id})
+
+    def _keep_partitions(self, org: str, pipeline_id: str) -> None:
+        try:
+            with self._engine.reading(org, pipeline_id) as live:
+                remember(PartitionBlobs(self._cloud.blobs, org), live)
+        except LookupError:
+            return  # an interrupted deletion had already done this
+        except Exception:
+            # A missing state must not prevent the deletion.
+            logger.exception("states of partitions were not kept", extra={"pipeline": pipeline_id})
 
     def _forget_files(self, pipeline_id: str, end: float) -> None:
         try:

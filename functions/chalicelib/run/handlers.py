@@ -11,6 +11,7 @@ from chalicelib.data.handlers import CloudData
 from chalicelib.debug.handlers import CloudDebug
 from chalicelib.logs.handlers import CloudLogs
 from chalicelib.notifications.sender import OrgRules
+from chalicelib.partitions.handlers import CloudPartitions
 from chalicelib.people.sign_in_handlers import BrowserLogin
 from chalicelib.programs.handlers import CloudContinuations, CloudGitLaunches
 from chalicelib.run.control import CloudActions
@@ -46,6 +47,7 @@ class CloudPipelines(
     CloudLogs,
     CloudUsage,
     CloudTests,
+    CloudPartitions,
     Pipelines,
 ):
     """The pipelines of one organisation, with the permissions of one caller."""

@@ -148,6 +148,11 @@ class StateDir:
         return self.agent / "tests"
 
     @property
+    def partition_states(self) -> Path:
+        """The states of partitions, a file for each program."""
+        return self.agent / "partitions"
+
+    @property
     def user_data(self) -> Path:
         """Mounted as the user's data in every container."""
         return self.root / "data"

@@ -24,7 +24,13 @@ from conducto_core.programs.model import (
     StartState,
 )
 from conducto_core.programs.relaunch import program_view
-from conducto_core.programs.rules.programs import argument_problems, effective, flag_of, words_of
+from conducto_core.programs.rules.programs import (
+    PARTITION,
+    argument_problems,
+    effective,
+    flag_of,
+    words_of,
+)
 from conducto_core.remote.model import LINK_TAG
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import PipelineRecord
@@ -56,6 +62,9 @@ class LocalPrograms(LocalQueries):
         record, call = view.pipeline.pipeline, view.call
         if call is None or view.problem is not None:
             raise RefusedError(f"{record.id}: {view.problem}")
+        if request.backfill is not None:
+            others = {k: v for k, v in request.arguments.items() if k != PARTITION}
+            request = request.model_copy(update={"arguments": others})
         problems = argument_problems(call, request.arguments)
         if problems:
             return ProgramStart(id="", state=StartState.INVALID, problems=problems)
@@ -82,10 +91,17 @@ class LocalPrograms(LocalQueries):
 
 def _flags(record: PipelineRecord, call: ProgramCall, request: StartProgram) -> list[str]:
     """Return our flags of the command line, those of the first launch if they are known."""
+    backfill = {} if request.backfill is None else request.backfill.flags()
+    of_backfill = [f"{flag_of(call, name)}={value}" for name, value in backfill.items()]
     if request.action == "plan":
-        return [flag_of(call, "local"), flag_of(call, "plan")]
+        return [flag_of(call, "local"), flag_of(call, "plan"), *of_backfill]
     title = request.title or call.title
-    if title is None and effective(call, request.arguments) == effective(call, call.arguments):
+    is_same = request.backfill is None and not record.backfill
+    if (
+        title is None
+        and is_same
+        and effective(call, request.arguments) == effective(call, call.arguments)
+    ):
         title = record.title  # the same call has the same title, however it was written
     optional = {
         "title": title,
@@ -97,7 +113,11 @@ def _flags(record: PipelineRecord, call: ProgramCall, request: StartProgram) -> 
     given = [f"{flag_of(call, k)}={v}" for k, v in optional.items() if v is not None]
     switches = ["run", "detach"] if request.run else []
     sleep = ["sleep-when-done"] if record.sleep_when_done else []
-    return [*(flag_of(call, each) for each in ("local", "no-app", *switches, *sleep)), *given]
+    return [
+        *(flag_of(call, each) for each in ("local", "no-app", *switches, *sleep)),
+        *given,
+        *of_backfill,
+    ]
 
 
 # ----------------------------------------------------------------------------------------

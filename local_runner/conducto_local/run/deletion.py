@@ -7,9 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
+from conducto_core.partitions.handlers import remember
 from conducto_core.run.model import events as ev
 from conducto_local.agent.state_dir import StateDir, installation_id
 from conducto_local.engine.port import Engine, EngineError, Job, Mount, WorkerSpec, WorkerStartError
+from conducto_local.partitions.store import PartitionFiles
 from conducto_local.run.attempt_records import LABEL_HOME, LABEL_PROFILE, labels_of
 from conducto_local.run.live_pipeline import LivePipeline
 from conducto_local.run.scheduler import Scheduler
@@ -55,6 +57,7 @@ class PipelineDeleter:
             await engine_context.engine.remove_labelled(labels_of(live.id, self._home))
         # No await from here to the deletion, so that no request can load the pipeline again.
         image = self._image_of(live.id)
+        remember(PartitionFiles(self._home), live)
         scheduler.drop(live.id)
         path = self._home.discard_pipeline(live.id)
         self._store.delete(live.id)

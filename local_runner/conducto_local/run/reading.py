@@ -11,6 +11,8 @@ from conducto_core.billing import operations as billing_operations
 from conducto_core.billing.handlers import cost_of, usage_of
 from conducto_core.billing.model import CostParams, PipelineCost, Usage, UsageParams
 from conducto_core.logs.lines import with_tail
+from conducto_core.partitions.handlers import facts_of as partitions_of
+from conducto_core.partitions.rules import PartitionFacts
 from conducto_core.programs.comparison import facts_of
 from conducto_core.programs.relaunch import launch_request
 from conducto_core.programs.rules.comparison import RunFacts
@@ -36,6 +38,7 @@ from conducto_core.run.model.requests import (
 from conducto_core.run.model.responses import AttemptList, NodeDetail, PipelineList
 from conducto_core.tree.model import unpack_form
 from conducto_local.engine.port import Stream
+from conducto_local.partitions.store import PartitionFiles
 from conducto_local.run.access import LocalAccess
 from conducto_local.run.live_pipeline import LivePipeline
 from conducto_local.run.pipelines import set_aside_record
@@ -179,6 +182,12 @@ class LocalQueries(LocalAccess):
 
     async def run_facts(self, pipeline_id: str) -> RunFacts:
         return facts_of(await self._current(pipeline_id))
+
+    async def partition_facts(self, pipeline_id: str) -> PartitionFacts:
+        return partitions_of(await self._current(pipeline_id))
+
+    def partition_store(self) -> PartitionFiles:
+        return PartitionFiles(self._home)
 
     def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
         """Yield all readable attempts of a pipeline; those of a node in order."""

@@ -11,7 +11,7 @@ from conducto.tree.text import suggestion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence, Tuple
+    from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
     from conducto.inspection.signatures import Parameter, Signature
 
@@ -65,6 +65,7 @@ class MethodCall:
     """The arguments of a call, collected argument by argument.
 
     Attributes:
+        function: Name of the method.
         named: ``{parameter: value}``.
         extra: Values for ``*args``.
     """
@@ -72,11 +73,22 @@ class MethodCall:
     def __init__(self, function: str, signature: Signature, flags: Sequence[str] = ()) -> None:
         self.named: Dict[str, Any] = {}
         self.extra: List[Any] = []
-        self._function = function
+        self.function = function
         self._flags = flags
         self._signature = signature
         self._positional: List[str] = []
         self._special = {kind: name for name, kind in signature.special}
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """The parameters of the method by their names."""
+        return self._signature.parameters
+
+    def copy(self) -> MethodCall:
+        """Return another call of the method, with the same arguments."""
+        made = MethodCall(self.function, self._signature, self._flags)
+        made.named, made.extra = dict(self.named), list(self.extra)
+        return made
 
     def owns(self, name: str) -> bool:
         """Return whether ``--name`` (or ``--no-name`` of a bool) is a parameter of the method."""
@@ -142,7 +154,7 @@ class MethodCall:
         """Return a hint with the name that was probably meant, or all valid names."""
         known = {parameter.replace("_", "-") for parameter in self._signature.parameters}
         near = suggestion(name.replace("_", "-"), [*known, *self._flags], prefix="--")
-        return near or f"; {self._function} takes {self._names()}"
+        return near or f"; {self.function} takes {self._names()}"
 
     def _names(self) -> str:
         names = [f"--{name.replace('_', '-')}" for name in self._signature.parameters]
@@ -154,7 +166,7 @@ class MethodCall:
         self.named[parameter.name] = value
 
     def _misfit(self, why: str, word: Optional[str] = None) -> UsageError:
-        return UsageError(f"wrong parameters for {self._function}(): {why}", word)
+        return UsageError(f"wrong parameters for {self.function}(): {why}", word)
 
     def take_positional(self, value: str) -> None:
         """Accept a value without a name."""

@@ -26,15 +26,21 @@ if TYPE_CHECKING:
 
 
 class Definition:
-    """A tree and its origin."""
+    """A tree and its origin; ``recorded``: further fields of the record of its call."""
 
     def __init__(
-        self, root: Node, method: Callable[..., Any], program: str, argv: List[str]
+        self,
+        root: Node,
+        method: Callable[..., Any],
+        program: str,
+        argv: List[str],
+        recorded: Mapping[str, Any],
     ) -> None:
         self._root = root
         self._method = method
         self._program = program
         self._argv = argv
+        self._more = recorded
 
     def apply(self, settings: Mapping[str, Any]) -> None:
         """Set the node parameters that `conducto.main.main` received on the root.
@@ -113,6 +119,7 @@ class Definition:
             "title": flags.get("title"),
             **invocation(script, None if by_default else name),
             **describe(self._method, signature_of(self._method), named, extra),
+            **self._more,
         }
 
     def _entitle(self, flags: Flags, default: Optional[str]) -> None:
@@ -122,6 +129,11 @@ class Definition:
             from conducto.tree.titles import title_of
 
             title = title_of(self._program, _without_flags(self._argv, self._method), default)
+            key = self._more.get("partition")
+            if key is not None and key not in title:
+                title += f" {key}"
+            if "backfill" in self._more:
+                title += " ({})".format(count(len(self._more["backfill"]), "partition"))
         if title is not None:
             root.title = title
         if flags.get("doc") is not None:

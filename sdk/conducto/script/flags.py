@@ -66,6 +66,14 @@ GROUPS = {
         "keep_secrets": ("", "With --into: keep commands that differ only in their secrets."),
         "yes": ("", "With --into: do not ask for a confirmation."),
     },
+    "partitions": {
+        "backfill": (
+            "FROM..TO",
+            "One pipeline over these partitions; FROM and TO may be left out: 2026-11-01..",
+        ),
+        "backfill_only": ("missing|failed|stale", "Only the partitions in this state."),
+        "max_concurrent": ("N", "Maximum commands of the backfill at once; 10 by default."),
+    },
     "output": {
         "plan": ("", "Print resources and cost in the cloud, or with --into the commands to run."),
         "plain": ("", "Print lines instead of the live view, even on a terminal."),
@@ -91,10 +99,19 @@ PREFIX = "conducto."
 #: Targets of a launch; the first one given applies.
 _MODES = ("local", "k8s", "cloud")
 #: Flags of older scripts, and flags that have an effect without a launch.
-_OF_PRINTING = frozenset(["title", "doc", "default_doc", "profile", "plan", "no_app", "no_shell"])
+_OF_PRINTING = frozenset(
+    [
+        *("title", "doc", "default_doc", "profile", "plan", "no_app", "no_shell"),
+        *("backfill", "backfill_only", "max_concurrent"),
+    ]
+)
 #: Flags that have an effect only together with ``--into``.
 _OF_INTO = ("fresh", "keep_secrets", "yes")
+#: Commands of a backfill at once.
+MAX_CONCURRENT = 10
 ENGINES = ("docker", "process")
+#: States of the partitions of a backfill.
+STATES = ("missing", "failed", "stale")
 #: Places to build images for the cloud.
 BUILDS = ("local", "cloud")
 
@@ -251,6 +268,34 @@ class Flags:
             return check_amount("--" + name, float(text or ""))
         except ValueError as error:
             raise UsageError(f"--{name} must be dollars above 0, got {text!r}") from error
+
+    def backfill_only(self) -> Optional[str]:
+        """Return the state of the partitions that a backfill runs; None for all.
+
+        Raises:
+            UsageError: the state is unknown, or --backfill is missing.
+        """
+        return _one_of("backfill-only", STATES, self._of_backfill("backfill_only"))
+
+    def max_concurrent(self) -> int:
+        """Return the maximum number of commands of a backfill at once.
+
+        Raises:
+            UsageError: it is not a number above 0, or --backfill is missing.
+        """
+        text = self._of_backfill("max_concurrent")
+        if text is None:
+            return MAX_CONCURRENT
+        if not text.isdigit() or int(text) < 1:
+            raise UsageError(f"--max-concurrent must be a number from 1 on, got {text!r}")
+        return int(text)
+
+    def _of_backfill(self, name: str) -> Optional[str]:
+        text: Optional[str] = self.get(name)
+        if text is not None and self.get("backfill") is None:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} is for a backfill; add --backfill FROM..TO")
+        return text
 
     def _on(self, name: str) -> bool:
         return name in self.given

@@ -27,6 +27,7 @@ _TOOLS = {
     "artifact": "output_tools",
     "result": "output_tools",
     "map-items": "map_items",
+    "partition-items": "partition_items",
 }
 
 

@@ -14,7 +14,9 @@ from conducto.wire.maps import GIVEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Sequence
+    from typing import Callable, Sequence
+
+    from conducto.tree.nodes import Node
 
 _USAGE = "usage: conducto map-items FILE FUNCTION DOCUMENT; co.map writes this command"
 
@@ -32,15 +34,25 @@ def run(name: str, words: Sequence[str]) -> int:
 
 def _print(file: str, function: str, document: str) -> None:
     from conducto.tools.entry import load_or_report
+
+    func = getattr(load_or_report(file), function)
+    print_tree(lambda: expand(func, json.loads(document)), given=True)
+
+
+def print_tree(make: Callable[[], Node], *, given: bool = False) -> None:
+    """Print a tree for the runner, or the reason why there is none.
+
+    ``given``: References to results are those of the command, whatever the names in the tree.
+    """
     from conducto.tree.serialize import CLOSE, OPEN, encode, pretty, to_document
     from conducto.tree.validate import validate
 
-    func = getattr(load_or_report(file), function)
     try:
-        root = expand(func, json.loads(document))
+        root = make()
         validate(root, check_images=False)
         found, shown = to_document(root, resolve=True), pretty(root, strict=False)
-        found[GIVEN] = True
+        if given:
+            found[GIVEN] = True
     except (DefinitionError, TypeError, ValueError) as error:
         shown = f"conducto: {error}"
         found = {"error": str(error)}

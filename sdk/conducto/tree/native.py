@@ -130,6 +130,17 @@ def command_words(program: str, func: Callable[..., Any], *words: str) -> str:
     return " ".join(parts)
 
 
+def words_of(func: Callable[..., Any], named: Mapping[str, Any]) -> List[str]:
+    """Return the words of a command line for arguments of ``func``.
+
+    Raises:
+        TypeError: one of them cannot be passed.
+    """
+    native = _find_source(func)
+    parameters = native.signature.parameters
+    return [_argument(native, parameters[name], value) for name, value in named.items()]
+
+
 def has_parameter(func: Callable[..., Any], name: str) -> bool:
     """Return whether ``func`` has a parameter of that name."""
     return name in parameters_of(func)

@@ -38,6 +38,7 @@ import type {
   PipelineSummary,
   PipelineTests,
   Problem,
+  ProgramPartitions,
   ProgramTests,
   Resources,
   ResultValue,
@@ -354,6 +355,17 @@ export const api = {
   nodeHistory: async (id: string, query: QueryOf<"node_history">, signal?: AbortSignal) => {
     const found = await get<NodeHistory>("/node-history", { ...query, ...serverOf(id) }, signal);
     return { ...found, pipelines: found.pipelines.map((one) => beside(id, one)) };
+  },
+  /** The partitions of a program on the server of one of its pipelines. */
+  partitions: async (id: string, query: QueryOf<"list_partitions">, signal?: AbortSignal) => {
+    const found = await get<ProgramPartitions>(
+      "/partitions",
+      { ...query, ...serverOf(id) },
+      signal,
+    );
+    const pipeline = found.pipeline === null ? null : beside(id, found.pipeline);
+    const places = found.places.map((one) => ({ ...one, pipeline: beside(id, one.pipeline) }));
+    return { ...found, pipeline, places };
   },
   services: (id: string, query: QueryOf<"read_service_output">, signal?: AbortSignal) =>
     get<ServiceOutput>(pipelinePath(id, "/services"), query, signal),

@@ -1,5 +1,6 @@
 import type { NodeHistory, PipelineSummary } from "@/api/schema";
 import { EmptyState } from "@/components/EmptyState";
+import { PartitionMap } from "@/partitions/PartitionMap";
 import { MetricComparison } from "@/results/MetricComparison";
 import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
@@ -84,6 +85,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
           median={totalsOf(shown).median}
         />
       </section>
+      <PartitionMap pipelines={pipelines} />
       <MetricComparison
         program={newest.pipeline}
         id={newest.pipeline.id}

@@ -60,6 +60,7 @@ _READ = (
     "get_activity",
     "list_pipeline_tests",
     "list_program_tests",
+    "list_partitions",
     "get_cost",
     "get_agent",
     "who_am_i",

@@ -22,6 +22,9 @@ from conducto_core.run.model.records import PipelineRecord
 MAX_RECORDED: Final = 50
 MAX_SHOWN: Final = 200
 
+#: The parameter that gets a partition. A program without it gets the newest one.
+PARTITION: Final = "partition"
+
 _TRUE = ("true", "t", "yes", "y", "1")
 _FALSE = ("false", "f", "no", "n", "0")
 _NONE = "None"
@@ -90,7 +93,7 @@ def argument_problems(call: ProgramCall, arguments: Mapping[str, str]) -> dict[s
             continue
         if one.secret and (one.required or one.name in call.withheld):
             found[one.name] = _NOT_STORED
-        elif one.required:
+        elif one.required and not (one.name == PARTITION and call.partitions is not None):
             found[one.name] = "needs a value"
     return found
 

@@ -218,6 +218,8 @@ class PipelineRecord(Record):
         alerts: Those that were reported in the current active period, ``RULE EVENT START``.
         git: The event that launched it; None if it was not a trigger.
         commit: That of the clone that it was launched from, if any.
+        partition: The key of the partition that it is launched for.
+        backfill: Number of the partitions of a backfill; 0: it is none.
         no_cache: Its cached commands run in any case, and their outcomes replace those in the
             cache.
     """
@@ -247,6 +249,8 @@ class PipelineRecord(Record):
     alerts: tuple[str, ...] = ()
     git: GitOrigin | None = None
     commit: LaunchCommit | None = None
+    partition: str | None = None
+    backfill: int = 0
     no_cache: bool = False
     status: PipelineStatus = PipelineStatus()
     created: float = 0.0

@@ -43,6 +43,9 @@ const call: ProgramCall = {
   ],
   arguments: { name: "a", depth: "3" },
   withheld: [],
+  partitions: null,
+  partition: null,
+  backfill: [],
   rest: [],
 };
 

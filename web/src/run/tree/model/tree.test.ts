@@ -41,6 +41,8 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       parent: null,
       copy_of: null,
       no_cache: false,
+      partition: null,
+      backfill: 0,
       commit: null,
       notification_rules: [],
       alerts: [],

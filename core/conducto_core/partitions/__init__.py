@@ -1,0 +1,1 @@
+"""Partitions of programs: which have run, and how."""

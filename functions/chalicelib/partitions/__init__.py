@@ -1,0 +1,1 @@
+"""Partitions of programs in the cloud."""
