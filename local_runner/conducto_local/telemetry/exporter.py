@@ -1,0 +1,174 @@
+"""Sends the spans of this machine's pipelines to an OpenTelemetry collector.
+
+::
+
+    [telemetry]                                in ~/.conducto/<profile>/config
+    otlp_endpoint = http://127.0.0.1:4318      or OTEL_EXPORTER_OTLP_ENDPOINT
+    otlp_headers = x-team=abc,x-key=def        or OTEL_EXPORTER_OTLP_HEADERS
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from conducto.api.config import Config
+from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.telemetry.rules import Run, batches, run_of, spans_of
+from conducto_local.agent.state_dir import StateDir
+from conducto_local.run.live_pipeline import LivePipeline
+from conducto_local.run.scheduler import Scheduler
+from conducto_local.store.port import Store
+
+if TYPE_CHECKING:
+    from conducto_core.telemetry.otlp import OtlpSender
+
+logger = logging.getLogger(__name__)
+
+SECTION = "telemetry"
+#: Runs that wait to be sent; more are dropped.
+MAX_RUNS = 100
+#: Spans in one request.
+BATCH = 512
+#: Seconds that the end of an agent waits for the collector.
+CLOSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """The address of a collector.
+
+    Attributes:
+        endpoint: None: the exporter reads the standard variables.
+        headers: The same.
+    """
+
+    endpoint: str | None = None
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+
+
+def collector_of(home: StateDir, env: Mapping[str, str] = os.environ) -> Collector | None:
+    """Return the collector; None without one. The environment has precedence."""
+    if env.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    if any(env.get(f"OTEL_EXPORTER_OTLP_{each}ENDPOINT") for each in ("", "TRACES_", "METRICS_")):
+        return Collector()
+    file = Config.get_profile_config(home.profile)
+    endpoint = file.get(SECTION, "otlp_endpoint", fallback=None)
+    if not endpoint:
+        return None
+    pairs = (file.get(SECTION, "otlp_headers", fallback=None) or "").split(",")
+    split = (pair.partition("=") for pair in pairs if "=" in pair)
+    headers = {name.strip().lower(): unquote(value.strip()) for name, _, value in split}
+    return Collector(endpoint, headers or None)
+
+
+class Telemetry:
+    """Sends each run of a pipeline after its end, from a thread of its own.
+
+    Commands never wait for it: runs that do not fit into the queue, and those that the collector
+    does not take, are dropped. The first failure is logged, then the next success.
+
+    Args:
+        scheduler: It reports the ends of attempts and of runs.
+        store: It has the attempts.
+        collector: None: nothing is sent.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        store: Store,
+        collector: Collector | None,
+    ) -> None:
+        self._scheduler, self._store, self._collector = scheduler, store, collector
+        self._sender: OtlpSender | None = None
+        self._changed: set[str] = set()
+        self._runs: asyncio.Queue[Run] = asyncio.Queue(MAX_RUNS)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="telemetry")
+        self._task: asyncio.Task[None] | None = None
+        self._failed = False
+        if collector is not None:
+            scheduler.when_ended.append(self._attempt_ended)
+            scheduler.when_settled.append(self._settled)
+
+    def begin(self) -> None:
+        """Send from now on."""
+        if self._collector is not None:
+            self._task = asyncio.get_running_loop().create_task(self._send_all())
+
+    async def close(self) -> None:
+        """Send what waits, for a short time."""
+        if self._task is None:
+            return
+        try:
+            await asyncio.wait_for(self._runs.join(), 0.0 if self._failed else CLOSE_SECONDS)
+        except TimeoutError:
+            self._fail("the agent stopped before its collector responded")
+        self._task.cancel()
+        if self._sender is not None:
+            self._sender.close()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _attempt_ended(self, live: LivePipeline, _attempt: AttemptRecord) -> None:
+        self._changed.add(live.id)
+
+    def _settled(self, live: LivePipeline) -> None:
+        if live.id not in self._changed:
+            return
+        self._changed.discard(live.id)
+        record = live.record.model_copy(update={"status": live.status()})
+        groups = {
+            node.path: node.state
+            for node in live.tree.nodes.values()
+            if not isinstance(node, LiveExec)
+        }
+        run = run_of(record, live.activity.rounds, groups)
+        if run is None:
+            return
+        try:
+            self._runs.put_nowait(run)
+        except asyncio.QueueFull:
+            self._fail(f"{MAX_RUNS} runs wait to be sent; the spans of {live.id} are dropped")
+
+    async def _send_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            run = await self._runs.get()
+            try:
+                await self._scheduler.saved(wait=False)
+                await loop.run_in_executor(self._thread, self._send, run)
+            except Exception as error:  # noqa: BLE001  the next run may be sent
+                self._fail(f"{type(error).__name__}: {error}")
+            finally:
+                self._runs.task_done()
+
+    def _send(self, run: Run) -> None:
+        """Send the spans of a run; called in the thread."""
+        sender = self._sender = self._sender or self._opened()
+        spans = spans_of(run, self._store.attempts(run.record.id))
+        for batch in batches(spans, BATCH):
+            if not sender.spans(batch):
+                self._fail("the collector did not take the spans")
+                return
+        if self._failed:
+            logger.info("the collector takes telemetry again")
+        self._failed = False
+
+    def _opened(self) -> "OtlpSender":
+        from conducto_core.telemetry.otlp import OtlpSender  # noqa: PLC0415  an extra
+
+        collector = self._collector or Collector()
+        return OtlpSender(collector.endpoint, collector.headers)
+
+    def _fail(self, why: str) -> None:
+        if not self._failed:
+            more = "further failures are not logged until it works again"
+            logger.warning("telemetry was not sent", extra={"why": why, "note": more})
+        self._failed = True
