@@ -11,7 +11,7 @@ from types import MappingProxyType
 from conducto.wire.caching import IDENTITY, NODE_DATA
 from conducto_core.command.task_layout import DATA_MOUNTS
 from conducto_core.results.rules import MissingResultError, check_size
-from conducto_core.telemetry.rules import trace_variables
+from conducto_core.telemetry.rules.spans import trace_variables
 
 #: Old clients in an image look for the profile's directory at import unless this is set.
 NO_PROFILE = "DUMMY_PROFILE"

@@ -6,14 +6,29 @@ They are an extra, and are imported only where an endpoint is configured.
 import logging
 from collections.abc import Iterable, Mapping
 
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricExportResult,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from conducto_core.telemetry.rules import SCHEMA_URL, SERVICE, Span
+from conducto_core.telemetry.rules.metrics import BOUNDS, INSTRUMENTS, Point
+from conducto_core.telemetry.rules.spans import SCHEMA_URL, SERVICE, Span
 
 _KINDS = {"server": SpanKind.SERVER, "internal": SpanKind.INTERNAL}
 _NANOSECONDS = 1_000_000_000
@@ -42,20 +57,40 @@ class OtlpSender:
     ) -> None:
         own = {"service.name": SERVICE, **(attributes or {})}
         self._resource = Resource.create(own, schema_url=SCHEMA_URL)
-        self._exporter = OTLPSpanExporter(
-            endpoint=None if endpoint is None else f"{endpoint.rstrip('/')}/v1/traces",
-            headers=None if headers is None else dict(headers),
-            timeout=timeout,
+        place = None if endpoint is None else endpoint.rstrip("/")
+        known = None if headers is None else dict(headers)
+        self._traces = OTLPSpanExporter(
+            endpoint=place and f"{place}/v1/traces", headers=known, timeout=timeout
+        )
+        self._metrics = OTLPMetricExporter(
+            endpoint=place and f"{place}/v1/metrics", headers=known, timeout=timeout
         )
 
     def spans(self, spans: Iterable[Span]) -> bool:
         """Send one batch; return whether the collector took it."""
         found = [self._span(each) for each in spans]
-        return self._exporter.export(found) is SpanExportResult.SUCCESS
+        return self._traces.export(found) is SpanExportResult.SUCCESS
+
+    def points(self, points: Iterable[Point], since: float, now: float) -> bool:
+        """Send the values of instruments; return whether the collector took them.
+
+        Args:
+            points: The values.
+            since: Start of counters and histograms, in seconds since the epoch.
+            now: The time of the values.
+        """
+        groups: dict[str, list[Point]] = {}
+        for point in points:
+            groups.setdefault(point.name, []).append(point)
+        metrics = [_metric(name, found, since, now) for name, found in groups.items()]
+        scope = ScopeMetrics(_SCOPE, metrics, SCHEMA_URL)
+        data = MetricsData([ResourceMetrics(self._resource, [scope], SCHEMA_URL)])
+        return self._metrics.export(data) is MetricExportResult.SUCCESS
 
     def close(self) -> None:
         """End a retry that is waiting."""
-        self._exporter.shutdown()
+        self._traces.shutdown()
+        self._metrics.shutdown()
 
     def _span(self, span: Span) -> ReadableSpan:
         error = span.error
@@ -82,3 +117,33 @@ def _context(trace_id: str, span_id: str) -> SpanContext:
 
 def _time(seconds: float) -> int:
     return round(seconds * _NANOSECONDS)
+
+
+def _metric(name: str, points: list[Point], since: float, now: float) -> Metric:
+    instrument = INSTRUMENTS[name]
+    start, end = _time(since), _time(now)
+    data: Gauge | Sum | Histogram
+    if instrument.kind == "histogram":
+        found = [_distribution(each, start, end) for each in points]
+        data = Histogram(found, AggregationTemporality.CUMULATIVE)
+    else:
+        first = start if instrument.kind == "counter" else None
+        numbers = [NumberDataPoint(dict(p.attributes), first, end, float(p.value)) for p in points]
+        data = Gauge(numbers)
+        if instrument.kind == "counter":
+            data = Sum(numbers, AggregationTemporality.CUMULATIVE, is_monotonic=True)
+    return Metric(name, instrument.description, instrument.unit, data)
+
+
+def _distribution(point: Point, start: int, end: int) -> HistogramDataPoint:
+    return HistogramDataPoint(
+        attributes=dict(point.attributes),
+        start_time_unix_nano=start,
+        time_unix_nano=end,
+        count=sum(point.counts),
+        sum=point.value,
+        bucket_counts=list(point.counts),
+        explicit_bounds=BOUNDS,
+        min=None,  # type: ignore[arg-type]  optional in the protocol
+        max=None,  # type: ignore[arg-type]
+    )

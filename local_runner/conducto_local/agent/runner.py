@@ -165,7 +165,10 @@ def _runner(
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
     timer, watch = _schedule_timer(home, store, scheduler, pipelines, clock)
     alerts = Alerts(scheduler, store, channels.rules)
-    telemetry = Telemetry(scheduler, store, collector_of(home, os.environ if env is None else env))
+    collector = collector_of(home, os.environ if env is None else env)
+    limits = next(iter(engine_contexts.values())).table
+    telemetry = Telemetry(scheduler, store, collector, pipelines.get_activity, limits)
+    pipelines.metrics = telemetry.points
     return Runner(
         pipelines, keeper, timer, watch, alerts, telemetry, scheduler, store, engine_contexts
     )

@@ -1,4 +1,4 @@
-"""Sends the spans of this machine's pipelines to an OpenTelemetry collector.
+"""Sends the spans and metrics of this machine's pipelines to an OpenTelemetry collector.
 
 ::
 
@@ -10,16 +10,20 @@
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from conducto.api.config import Config
+from conducto_core.activity.model import Activity, ActivityParams
+from conducto_core.limits.rules import LimitTable
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.rules.tree_state import LiveExec
-from conducto_core.telemetry.rules import Run, batches, run_of, spans_of
+from conducto_core.telemetry.rules.metrics import Counting, Point, gauges_of
+from conducto_core.telemetry.rules.spans import BATCH, Run, batches, read_headers, run_of, spans_of
 from conducto_local.agent.state_dir import StateDir
 from conducto_local.run.live_pipeline import LivePipeline
 from conducto_local.run.scheduler import Scheduler
@@ -33,8 +37,8 @@ logger = logging.getLogger(__name__)
 SECTION = "telemetry"
 #: Runs that wait to be sent; more are dropped.
 MAX_RUNS = 100
-#: Spans in one request.
-BATCH = 512
+#: Milliseconds between two sends of metrics, unless the standard variable says.
+METRICS_EVERY = 60_000
 #: Seconds that the end of an agent waits for the collector.
 CLOSE_SECONDS = 1.0
 
@@ -62,9 +66,7 @@ def collector_of(home: StateDir, env: Mapping[str, str] = os.environ) -> Collect
     endpoint = file.get(SECTION, "otlp_endpoint", fallback=None)
     if not endpoint:
         return None
-    pairs = (file.get(SECTION, "otlp_headers", fallback=None) or "").split(",")
-    split = (pair.partition("=") for pair in pairs if "=" in pair)
-    headers = {name.strip().lower(): unquote(value.strip()) for name, _, value in split}
+    headers = read_headers(file.get(SECTION, "otlp_headers", fallback=None) or "")
     return Collector(endpoint, headers or None)
 
 
@@ -78,6 +80,8 @@ class Telemetry:
         scheduler: It reports the ends of attempts and of runs.
         store: It has the attempts.
         collector: None: nothing is sent.
+        activity: Returns the commands that run and wait.
+        limits: The named limits.
     """
 
     def __init__(
@@ -85,25 +89,28 @@ class Telemetry:
         scheduler: Scheduler,
         store: Store,
         collector: Collector | None,
+        activity: Callable[[ActivityParams], Awaitable[Activity]],
+        limits: LimitTable,
     ) -> None:
         self._scheduler, self._store, self._collector = scheduler, store, collector
+        self._activity, self._limits = activity, limits
+        self._counting = Counting(time.time())
         self._sender: OtlpSender | None = None
         self._changed: set[str] = set()
         self._runs: asyncio.Queue[Run] = asyncio.Queue(MAX_RUNS)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="telemetry")
         self._task: asyncio.Task[None] | None = None
         self._failed = False
-        if collector is not None:
-            scheduler.when_ended.append(self._attempt_ended)
-            scheduler.when_settled.append(self._settled)
+        scheduler.when_ended.append(self._attempt_ended)
+        scheduler.when_settled.append(self._settled)
 
     def begin(self) -> None:
         """Send from now on."""
         if self._collector is not None:
-            self._task = asyncio.get_running_loop().create_task(self._send_all())
+            self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
-        """Send what waits, for a short time."""
+        """Send the runs in the queue, for a short time."""
         if self._task is None:
             return
         try:
@@ -116,8 +123,16 @@ class Telemetry:
         await asyncio.gather(self._task, return_exceptions=True)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _attempt_ended(self, live: LivePipeline, _attempt: AttemptRecord) -> None:
+    async def points(self) -> list[Point]:
+        """Return the current values of all instruments."""
+        gauges = gauges_of(
+            await self._activity(ActivityParams()), self._limits.all_holders(), time.time()
+        )
+        return [*gauges, *self._counting.points()]
+
+    def _attempt_ended(self, live: LivePipeline, attempt: AttemptRecord) -> None:
         self._changed.add(live.id)
+        self._counting.add_attempt(attempt, charged=False)
 
     def _settled(self, live: LivePipeline) -> None:
         if live.id not in self._changed:
@@ -132,12 +147,36 @@ class Telemetry:
         run = run_of(record, live.activity.rounds, groups)
         if run is None:
             return
+        self._counting.add_run(run)
+        if self._collector is None:
+            return
         try:
             self._runs.put_nowait(run)
         except asyncio.QueueFull:
             self._fail(f"{MAX_RUNS} runs wait to be sent; the spans of {live.id} are dropped")
 
-    async def _send_all(self) -> None:
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._send_runs())
+            tasks.create_task(self._send_metrics())
+
+    async def _send_metrics(self) -> None:
+        seconds = float(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL") or METRICS_EVERY) / 1000
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                points = await self.points()
+                sent = partial(self._send_points, points, time.time())
+                await asyncio.get_running_loop().run_in_executor(self._thread, sent)
+            except Exception as error:  # noqa: BLE001  the next ones may be sent
+                self._fail(f"{type(error).__name__}: {error}")
+
+    def _send_points(self, points: Sequence[Point], now: float) -> None:
+        """Send values; called in the thread."""
+        self._sender = self._sender or self._opened()
+        self._note(self._sender.points(points, self._counting.since, now))
+
+    async def _send_runs(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             run = await self._runs.get()
@@ -154,12 +193,16 @@ class Telemetry:
         sender = self._sender = self._sender or self._opened()
         spans = spans_of(run, self._store.attempts(run.record.id))
         for batch in batches(spans, BATCH):
-            if not sender.spans(batch):
-                self._fail("the collector did not take the spans")
+            if not self._note(sender.spans(batch)):
                 return
-        if self._failed:
+
+    def _note(self, sent: bool) -> bool:
+        if not sent:
+            self._fail("the collector did not take it")
+        elif self._failed:
+            self._failed = False
             logger.info("the collector takes telemetry again")
-        self._failed = False
+        return sent
 
     def _opened(self) -> "OtlpSender":
         from conducto_core.telemetry.otlp import OtlpSender  # noqa: PLC0415  an extra

@@ -6,7 +6,7 @@ import pytest
 
 import conducto as co
 from conducto_core.run.model.requests import Action
-from conducto_core.telemetry.rules import attempt_span_id, trace_id
+from conducto_core.telemetry.rules.spans import attempt_span_id, trace_id
 from support.collector import attributes, collector
 from support.local import local_runner
 
@@ -105,3 +105,32 @@ async def test_an_address_at_which_nothing_listens_does_not_delay_the_end(tmp_pa
     async with asyncio.timeout(30), local_runner(tmp_path / "home", "process") as local:
         run = await local.run(co.Exec("true"))
         assert (await run.summary()).state == "done"
+
+
+async def test_metrics_are_sent_at_the_interval(tmp_path, receiver, monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "100")
+    async with local_runner(tmp_path / "home", "process") as local:
+        await local.run(co.Exec("true"))
+        found = "conducto.attempt.duration"
+        await received(receiver, lambda: receiver.metrics and found in receiver.points)
+
+    (point,) = receiver.points[found].histogram.data_points
+    assert (point.count, sum(point.bucket_counts)) == (1, 1)
+    assert point.start_time_unix_nano < point.time_unix_nano
+    assert attributes(point) == {"cicd.pipeline.task.run.result": "success"}
+    (total,) = receiver.points["conducto.attempt"].sum.data_points
+    assert total.as_double == 1
+    assert receiver.points["conducto.queue.length"].gauge.data_points[0].as_double == 0
+
+
+async def test_gauges_follow_running_commands_and_limits(tmp_path):
+    async with local_runner(tmp_path / "home", "process") as local:
+        run = await local.launch(co.Exec("echo up; sleep 60", limits=[co.Limit("db", 1)]))
+        await run.printed("/", b"up")
+        points = {point.name: point.value for point in await local.pipelines.metrics()}
+        await run.control(Action.KILL, "/")
+        await run.settled()
+
+    assert points["conducto.command.running"] == 1
+    assert points["conducto.limit.held"] == points["conducto.limit.maximum"] == 1

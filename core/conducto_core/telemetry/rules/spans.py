@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
 from typing import Literal
+from urllib.parse import unquote
 
 from conducto_core.billing.rules import use_of
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord, Round
@@ -22,6 +23,8 @@ SERVICE = "conducto"
 TRACE_PARENT, RESOURCE = "TRACEPARENT", "OTEL_RESOURCE_ATTRIBUTES"
 #: Variables with the trace of a command. They do not count as its inputs.
 VARIABLES = frozenset({TRACE_PARENT, RESOURCE})
+#: Spans in one request.
+BATCH = 512
 _TRACE_DIGITS, _SPAN_DIGITS = 32, 16
 _ROOT = "/"
 
@@ -89,6 +92,12 @@ def task_attributes(pipeline_id: str, path: str, attempt: int) -> dict[str, Valu
         "cicd.pipeline.task.name": path,
         "cicd.pipeline.task.run.id": f"{pipeline_id}{path}#{attempt}",
     }
+
+
+def read_headers(text: str) -> dict[str, str]:
+    """Return the headers in a text ``name=value,name=value``, as in OpenTelemetry's variables."""
+    pairs = (pair.partition("=") for pair in text.split(",") if "=" in pair)
+    return {name.strip().lower(): unquote(value.strip()) for name, _, value in pairs}
 
 
 # ----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from conducto_core.run.model.records import (
     Round,
 )
 from conducto_core.run.model.states import STATE_OF_CAUSE, Cause, State
-from conducto_core.telemetry.rules import (
+from conducto_core.telemetry.rules.spans import (
     attempt_span_id,
     batches,
     run_of,
@@ -90,7 +90,7 @@ def test_a_pipeline_of_a_command_links_to_the_attempt_that_launched_it():
     )
 
 
-def test_an_attempt_from_the_cache_says_so_and_has_no_cost():
+def test_an_attempt_from_the_cache_names_its_source_and_has_no_cost():
     source = CacheSource(pipeline="old-one", path="/a", attempt=1)
     cached = attempt(from_cache=source, started=None)
     charged = run_of(record(), (FIRST,), {}, charged=True)
