@@ -36,6 +36,7 @@ from conducto_core.children.operations import CHILD_OPERATIONS
 from conducto_core.command.json_logs import log_fields
 from conducto_core.installation.names import FUNCTION_SECONDS
 from conducto_core.people.operations import ORGANISATION_OPERATIONS
+from conducto_core.telemetry.rules import metrics
 from conducto_core.workers.operations import WORKER_OPERATIONS
 
 app = Chalice(app_name="conducto")
@@ -109,6 +110,12 @@ def mcp() -> Response:
 def mcp_metadata() -> Response:
     """Tell clients of assistants how they are authorized."""
     return _response(conducto.mcp.metadata())
+
+
+@app.route(metrics.PATH, methods=["GET"], name="prometheus", authorizer=authorize)
+def prometheus() -> Response:
+    """Return the values of an organisation's instruments, as text for Prometheus."""
+    return _response(conducto.metrics.respond(_caller()))
 
 
 @app.route(f"{API_ROOT}/hooks/{{hook}}", methods=["POST"], content_types=_ANY_TYPE)
@@ -196,6 +203,7 @@ def every_minute(_event: CloudWatchEvent) -> None:
         conducto.serve_schedules,
         conducto.followers.close_expired,
         conducto.messenger.run,
+        conducto.metrics.send_all,
         *(() if billing is None else (billing.minute,)),
         conducto.trigger_run.run,
         partial(request_missed, conducto.cloud),

@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from conducto_core.installation.names import MONTHLY_BUDGET, SETTINGS
+from conducto_core.installation.names import MONTHLY_BUDGET, SETTINGS, Variables
 from conducto_core.installation.rules import (
     CODEBUILD,
     DOCKER,
@@ -31,6 +31,7 @@ _NO_BUDGET = "off"
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}")
 _IDENTITY = re.compile("cognito")
+_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,255}")
 _PROVIDERS = re.compile(r"[\w.-]{1,32}(?:,[\w.-]{1,32})*")
 _AGENT_BUILD = re.compile(f"{CODEBUILD}|{DOCKER}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
@@ -123,6 +124,8 @@ class Settings:
             their owner adds it.
         pull_through: Registries with a cache in this account, ``host=secret,host``; None: no
             caches.
+        otlp_endpoint: Address of an OpenTelemetry collector that takes OTLP over HTTP.
+        otlp_headers_secret: Name of a secret with headers for it, ``name=value,name=value``.
         smtp_url: Mail server for notifications, ``smtp://user@host:587``; users store its password
             as a secret; None: no mail.
         email_from: Sender address of such mail, required with ``smtp_url``.
@@ -159,6 +162,8 @@ class Settings:
     monthly_budget: float | None = MONTHLY_BUDGET
     task_roles: str | None = None
     mount_policy: bool = True
+    otlp_endpoint: str | None = None
+    otlp_headers_secret: str | None = None
     remote_debug: bool | None = None
     pull_through: str | None = None
     smtp_url: str | None = None
@@ -244,6 +249,10 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
     email_from = _text(lookup, "email_from", _ADDRESS, "an address such as ci@example.org")
     if (smtp_url is None) != (email_from is None):
         raise SettingsError("smtp_url requires email_from, and vice versa")
+    otlp_endpoint = _text(lookup, "otlp_endpoint", _HTTPS, "the https:// address of a collector")
+    headers_secret = _text(lookup, "otlp_headers_secret", _SECRET_NAME, "the name of a secret")
+    if headers_secret is not None and otlp_endpoint is None:
+        raise SettingsError("otlp_headers_secret requires otlp_endpoint")
     identity = _text(lookup, "identity", _IDENTITY, "cognito")
     ses_identity = _text(lookup, "ses_identity", _SENDER, "an address or a domain in SES")
     if ses_identity is not None and identity is None:
@@ -282,6 +291,8 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         mount_policy=_flag(lookup, "mount_policy", default=True),
         remote_debug=_chosen_flag(lookup, "remote_debug"),
         pull_through=_caches(lookup, stage or DEFAULTS.stage),
+        otlp_endpoint=otlp_endpoint,
+        otlp_headers_secret=headers_secret,
         smtp_url=smtp_url,
         email_from=email_from,
         ses_identity=ses_identity,
@@ -293,12 +304,14 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
     size = (
         len(found.task_roles or "")
         + len(found.machines or "")
+        + sum(len(name) + len(value) for name, value in collector_variables(found).items())
         + sum(_ADDRESS_SIZE + len(found.prefix) + 2 * len(host) for host, _ in found.caches)
     )
     if size > MAX_VARIABLES:
         raise SettingsError(
-            f"task_roles, machines and pull_through need {size} characters in the environment of "
-            f"functions; at most {MAX_VARIABLES}: name fewer roles, classes or registries"
+            f"task_roles, machines, pull_through and otlp_endpoint need {size} characters in the "
+            f"environment of functions; at most {MAX_VARIABLES}: name fewer roles, classes or "
+            "registries"
         )
     if len(json.dumps(as_context(found))) > MAX_STORED:
         raise SettingsError(f"the settings are longer than {MAX_STORED} characters, as JSON")
@@ -306,6 +319,15 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         if limitation.is_refused:
             raise SettingsError(f"{limitation.text}; {limitation.remedy}")
     return found
+
+
+def collector_variables(settings: Settings) -> dict[str, str]:
+    """Return the variables of functions that name a collector of telemetry."""
+    chosen = {
+        Variables.OTLP_ENDPOINT: settings.otlp_endpoint,
+        Variables.OTLP_HEADERS_SECRET: settings.otlp_headers_secret,
+    }
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def from_mapping(values: Mapping[str, Any]) -> Settings:

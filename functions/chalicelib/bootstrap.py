@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.api.dispatch import Api
 from chalicelib.api.followers import Followers
@@ -52,6 +52,7 @@ from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.schedules.handlers import schedule_runner, serve_schedules
 from chalicelib.schedules.store import TableSchedules
 from chalicelib.secrets.aws import SecretsManager
+from chalicelib.telemetry.handlers import Metrics
 from chalicelib.triggers.github_app import GithubApps
 from chalicelib.triggers.launches import TriggerRun
 from chalicelib.triggers.providers import GitProviders, HttpGitRefs
@@ -70,8 +71,12 @@ from conducto_core.notifications.channels import GITHUB_URL, Settings, send_mail
 from conducto_core.people.model import InvitationLink, NewInvitation, Role
 from conducto_core.people.rules import permissions_of
 from conducto_core.people.task_roles import read_task_roles
+from conducto_core.telemetry.rules.spans import read_headers
 from conducto_core.workers.model import WARM_MINUTES, Credentials, WarmPool
 from conducto_core.workers.rules.task_proof import sts_endpoint
+
+if TYPE_CHECKING:
+    from conducto_core.telemetry.otlp import OtlpSender
 
 #: Maximum number of simultaneous calls to AWS for one event.
 AWS_THREADS = 16
@@ -121,6 +126,11 @@ class App:
     def mcp(self) -> Mcp:
         """Handles messages of assistants."""
         return Mcp(self.api, self.cloud.tokens, self.cloud.web_app)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Reads the values of instruments."""
+        return Metrics(self.engine, self.api)
 
     @cached_property
     def sockets(self) -> Sockets:
@@ -314,6 +324,7 @@ class App:
             billing=self.billing,
             url=lambda: self.addresses.api,
             lend_credentials=self._lend,
+            collector=self._collector(),
             join_output=lambda key: self._process({"output": key}),
             **self._background_ports(),
             cache_bytes=self._cache_bytes(),
@@ -325,6 +336,24 @@ class App:
             services=self._services(),
             clock=self._clock,
         )
+
+    def _collector(self) -> "Callable[[], OtlpSender] | None":
+        if not self._environment.get(Variables.OTLP_ENDPOINT):
+            return None
+        return lambda: self._otlp
+
+    @cached_property
+    def _otlp(self) -> "OtlpSender":
+        """The sender to the collector; its libraries are only loaded where it is used."""
+        from conducto_core.telemetry.otlp import OtlpSender  # noqa: PLC0415
+
+        name = self._environment.get(Variables.OTLP_HEADERS_SECRET)
+        headers = None
+        if name:
+            response = self.clients.get("secretsmanager").get_secret_value(SecretId=name)
+            headers = read_headers(response["SecretString"])
+        about = {"deployment.environment.name": self._read(Variables.STAGE)}
+        return OtlpSender(self._read(Variables.OTLP_ENDPOINT), headers, attributes=about)
 
     def _event_rules(self) -> EventBridgeRules | None:
         function = self._environment.get(Variables.EVENT_FUNCTION)

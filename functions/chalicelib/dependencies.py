@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from chalicelib.api.store import TableConnections
 from chalicelib.billing.store import BillingPorts
@@ -31,6 +32,9 @@ from conducto_core.workers.model import Credentials, WarmPool
 #: Called with address, subject, text and password.
 Mail = Callable[[str, str, str, str | None], bool]
 
+if TYPE_CHECKING:
+    from conducto_core.telemetry.otlp import OtlpSender
+
 
 @dataclass(frozen=True)
 class Dependencies(Records):
@@ -49,6 +53,8 @@ class Dependencies(Records):
             those of its task.
         join_output: Joins the chunks of a complete output stream (`LogStore.join`) in the
             background.
+        collector: Returns the sender to the installation's collector of telemetry; None: there is
+            none.
         clock: Seconds since the epoch.
         mail: Mails a text, with the password of the mail server, and returns whether there is one;
             raises `conducto.integrations.http.DeliveryError`.
@@ -91,6 +97,7 @@ class Dependencies(Records):
     billing: BillingPorts | None = None
     lend_credentials: Callable[[str, str], Credentials | None] = lambda _activity, _worker: None
     join_output: Callable[[LogKey], None] = lambda _key: None
+    collector: "Callable[[], OtlpSender] | None" = None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     mail: Mail = lambda _to, _subject, _text, _password: False

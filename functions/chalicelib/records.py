@@ -17,6 +17,7 @@ from chalicelib.people.store.organisations import TableIdentities, TableOrgs
 from chalicelib.remote.store import TableAgents, TableRelays
 from chalicelib.run.port import Blobs
 from chalicelib.run.store import JournalStore
+from chalicelib.telemetry.store import TableTelemetry
 from chalicelib.triggers.store import TableDeliveries
 from conducto_core.billing.rules import FREE, BillingPlan, Remedies
 from conducto_core.notifications.model import NotificationRule
@@ -37,6 +38,7 @@ class Records:
     orgs: TableOrgs
     shells: TableShells
     limits: TableLimits
+    telemetry: TableTelemetry
     cache: TableCache
     agents: TableAgents
     relays: TableRelays
@@ -74,6 +76,7 @@ class Records:
             orgs=orgs,
             shells=TableShells(table, orgs, clock),
             limits=TableLimits(table),
+            telemetry=TableTelemetry(table),
             cache=TableCache(table),
             agents=TableAgents(table),
             relays=TableRelays(table, clock),

@@ -23,7 +23,7 @@ from conducto_core.installation.model import GATEWAY_PROBLEMS, PROBLEM_TYPE
 from conducto_core.installation.names import Variables
 from conducto_core.installation.rules import reserved_concurrency
 from infra.lambda_package import stage_package
-from infra.settings import Settings, allow_tracing
+from infra.settings import Settings, allow_tracing, collector_variables
 from infra.stacks.agent import BUILD, alone
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
@@ -197,6 +197,8 @@ class ApiStack(Stack):
         )
         if name == deployment.BACKGROUND_FUNCTION:  # no other function starts runs and workers
             self._grant(role, grants.start_runs(), grants.start_workers())
+        if name in {deployment.BACKGROUND_FUNCTION, "every_minute"}:
+            self._grant(role, grants.read_collector_headers())
         if name == deployment.API_FUNCTION:
             # Commands receive secrets, and their workers receive credentials.
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
@@ -266,6 +268,7 @@ class ApiStack(Stack):
             **({Variables.CI_ISSUER: settings.ci_issuer} if settings.ci_issuer else {}),
             **self._event_function(),
             **({Variables.TRACING: "on"} if settings.tracing else {}),
+            **collector_variables(settings),
             **({Variables.TASK_ROLES: settings.task_roles} if settings.task_roles else {}),
             **({} if settings.public_ip else {Variables.PUBLIC_IP: "off"}),
             **({Variables.DEBUG_ROLE: compute.role_arn("debug")} if settings.opens_shells else {}),

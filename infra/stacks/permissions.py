@@ -339,6 +339,19 @@ class Permissions:
         )
         return [_allow("ReadBillingSettings", ["secretsmanager:GetSecretValue"], [secret])]
 
+    def read_collector_headers(self) -> list[iam.PolicyStatement]:
+        """Read the headers for the collector of traces, if there are some."""
+        name = self._settings.otlp_headers_secret
+        if name is None:
+            return []
+        secret = self._stack.format_arn(
+            service="secretsmanager",
+            resource="secret",
+            resource_name=f"{name}-??????",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        return [_allow("ReadCollectorHeaders", ["secretsmanager:GetSecretValue"], [secret])]
+
     def keep_data(self, access_point: str) -> list[iam.PolicyStatement]:
         """Mount the whole file system, transfer files, and attach to the network."""
         mount = _allow("MountFiles", FILE_ACCESS, [self._data.files.file_system_arn])

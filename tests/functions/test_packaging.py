@@ -29,6 +29,7 @@ HEAVY = (
     "asyncssh",
     "stripe",
     "jinja2",
+    "opentelemetry",
 )
 OURS = {"chalicelib", "conducto", "conducto_core", "conducto_files"}
 #: What `functions/requirements.txt` names, and what that needs.
@@ -40,10 +41,12 @@ LIBRARIES = {
     "charset_normalizer",
     "cronsim",
     "cryptography",
+    "google",
     "idna",
     "jinja2",
     "jwt",
     "markupsafe",
+    "opentelemetry",
     "pycparser",
     "pydantic",
     "pydantic_core",

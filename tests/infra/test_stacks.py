@@ -266,6 +266,8 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({"zone": ""}, "zone is required without vpc_id"),
         ({"identity": "cognito", "stage": "our-aws"}, "Cognito rejects domains with the word"),
         ({"identity": "cognito", "region": "us-gov-west-1"}, "needs the web app"),
+        ({"otlp_endpoint": "collector:4317"}, "the https:// address of a collector"),
+        ({"otlp_headers_secret": "otlp"}, "otlp_headers_secret requires otlp_endpoint"),
         ({"smtp_url": "smtp://mail.example.org"}, "smtp_url requires email_from"),
         ({"smtp_url": "smtp://me:secret@mail.example.org"}, "smtp_url="),
         ({"email_from": "nobody"}, "email_from='nobody'"),
@@ -370,14 +372,14 @@ def test_push_role_allows_pushing_and_nothing_else() -> None:
 def test_environments_of_functions_are_below_the_limit_of_lambda() -> None:
     """The longest values of roles and caches, which a further cache would exceed."""
     long = VARIANTS["everything set"] | {
-        "pull_through": ",".join(f"registry{n}.io" for n in range(5)),
+        "pull_through": ",".join(f"registry{n}.io" for n in range(4)),
         "task_roles": ",".join(
             f"main/github.com/acme/app:{n}.py={ROLES}nightly" for n in range(10)
         ),
     }
     assert from_mapping(long)
     with pytest.raises(SettingsError, match="name fewer roles, classes or registries"):
-        from_mapping(long | {"pull_through": f"{long['pull_through']},registry5.io"})
+        from_mapping(long | {"pull_through": f"{long['pull_through']},registry4.io,registry5.io"})
     functions = resources(settings_templates(long)["api"], "AWS::Serverless::Function")
     sizes = []
     for function in functions:

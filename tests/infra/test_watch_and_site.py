@@ -47,6 +47,8 @@ def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
         "ci_issuer": "https://github.example.org/_services/token",
         "log_days": "7",
         "monthly_budget": "80",
+        "otlp_endpoint": "https://otlp.example.org",
+        "otlp_headers_secret": "observability/otlp",
         "pull_through": VARIANTS["everything set"]["pull_through"],
         "remote_debug": "false",
         "ses_identity": "mail.example.org",

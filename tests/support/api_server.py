@@ -16,7 +16,7 @@ from conducto_local.agent.files import AgentState
 from conducto_local.assistants.tokens import LocalTokens
 from conducto_local.debug.page import Shells
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
-from conducto_local.server.app import build_app
+from conducto_local.server.app import ReadMetrics, build_app
 from conducto_local.server.auth import Sessions
 from conducto_local.server.listener import LOOPBACK, bind, serve
 
@@ -45,6 +45,7 @@ def running_server(
     port: int = 0,
     web_root: Path = Path("/nowhere"),
     shells: Shells | None = None,
+    read_metrics: ReadMetrics | None = None,
 ) -> Iterator[RunningServer]:
     """Serve ``pipelines`` while the block runs."""
     sock = bind(port)
@@ -63,6 +64,7 @@ def running_server(
         sessions=sessions,
         web_root=web_root,
         assistants=tokens,
+        read_metrics=read_metrics,
     )
 
     def run() -> None:

@@ -64,6 +64,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "identity": "cognito",
         "identity_providers": "Google,Okta",
         "ci_issuer": "https://github.example.org/_services/token",
+        "otlp_endpoint": "https://otlp.example.org",
+        "otlp_headers_secret": "observability/otlp",
         "smtp_url": "smtps://ci@mail.example.org",
         "email_from": "ci@example.org",
     },

@@ -36,6 +36,8 @@ class Permission(StrEnum):
     LAUNCH = "launch"
     CHANGE_STATE = "change_state"
     AGENT = "agent"
+    #: To read the values of instruments, and nothing else.
+    METRICS = "metrics"
     SECRETS = "secrets"
     DEBUG = "debug"
     #: For the organisation's secrets, members, other members' tokens, and the audit log.

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from conducto.wire.caching import IDENTITY, NODE_DATA
 from conducto_core.command.task_layout import DATA_MOUNTS
 from conducto_core.results.rules import MissingResultError, check_size
+from conducto_core.telemetry.rules.spans import trace_variables
 
 #: Old clients in an image look for the profile's directory at import unless this is set.
 NO_PROFILE = "DUMMY_PROFILE"
@@ -58,7 +59,8 @@ def command_env(
     """Return the environment of one attempt: secrets override the node's, Conducto's both.
 
     ``services`` are the addresses of its services (`conducto_core.services.rules.variables`).
-    That of a cached command (``isolated``) names neither its pipeline nor the API.
+    That of a cached command (``isolated``) names neither its pipeline nor the API; it has the id
+    of its span, which does not count as an input.
     """
     env = {
         **node_env,
@@ -75,6 +77,7 @@ def command_env(
         **({} if around.owner is None else {"CONDUCTO_OUTER_OWNER": around.owner}),
         "CONDUCTO_PATH_MAP": json.dumps(dict(path_map)),
         "__RUN_BY_WORKER__": "1",
+        **trace_variables(around.pipeline_id, path, attempt, node_env, isolated=isolated),
     }
     return {k: v for k, v in env.items() if k not in IDENTITY} if isolated else env
 

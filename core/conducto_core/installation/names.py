@@ -114,6 +114,7 @@ PermissionName = Literal[
     "secrets",
     "debug",
     "agent",
+    "metrics",
     "manage_organisation",
     "manage_billing",
 ]
@@ -126,6 +127,7 @@ PERMISSIONS: tuple[PermissionName, ...] = (
     "secrets",
     "debug",
     "agent",
+    "metrics",
     "manage_organisation",
     "manage_billing",
 )
@@ -243,6 +245,8 @@ SETTINGS = (
     "machines",
     "monthly_budget",
     "mount_policy",
+    "otlp_endpoint",
+    "otlp_headers_secret",
     "public_ip",
     "pull_through",
     "remote_debug",
@@ -394,6 +398,10 @@ class Variables:
     BACKGROUND_FUNCTION = "CONDUCTO_BACKGROUND_FUNCTION"
     #: Set if state machines send traces to X-Ray.
     TRACING = "CONDUCTO_TRACING"
+    #: Address of an OpenTelemetry collector, and the name of the secret with its headers; absent
+    #: without one.
+    OTLP_ENDPOINT = "CONDUCTO_OTLP_ENDPOINT"
+    OTLP_HEADERS_SECRET = "CONDUCTO_OTLP_HEADERS_SECRET"  # noqa: S105  a name
     #: Addresses of notification services; own services can replace Slack and GitHub. Email needs a
     #: server and a sender address.
     SLACK_URL = "CONDUCTO_SLACK_URL"

@@ -112,6 +112,11 @@ class LimitTable:
         """Yield the holders of a limit."""
         yield from self._holders.get(name, {}).values()
 
+    def all_holders(self) -> list[LimitRequest]:
+        """Return the holders of all limits, each once."""
+        found = {key: each for held in self._holders.values() for key, each in held.items()}
+        return list(found.values())
+
     def _leave(self, key: Hashable) -> None:
         entry = self._waiting.pop(key, None)
         if entry is not None:

@@ -10,7 +10,7 @@ from conducto_core.notifications.model import NotificationRule
 from conducto_core.people.model import Role, Trust
 from conducto_core.triggers.model import Trigger
 
-_VIEWER = frozenset({Permission.READ})
+_VIEWER = frozenset({Permission.READ, Permission.METRICS})
 _MEMBER = _VIEWER | {
     Permission.WRITE_DATA,
     Permission.LAUNCH,

@@ -27,6 +27,7 @@ partition                       sort                  content
 ``O#<org>``                     ``L#<user>``          a member who left
 ``O#<org>``                     ``V#<SHA-256>``       an invitation
 ``O#<org>``                     ``H``                 named limits: holders and waiting commands
+``O#<org>``                     ``E``                 totals of attempts and runs, for metrics
 ``A#<org>#<month>``             ``<time>#<id>``       a request that did more than read
 ``U#<org>#<month>#<part>``      ``T``                 a part of the usage
 ``U#<org>#<month>#<part>``      ``K#<key>``           marks of metered usage
@@ -118,6 +119,7 @@ _OF_AN_ORG: dict[str, Kind] = {
     "Q": "queued launch",
     "V": "invitation",
     "H": "limits",
+    "E": "telemetry",
     "L": "member",
 }
 _OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent", "H": "hour"}
@@ -287,6 +289,11 @@ def former_member(org_name: str, user: str) -> Key:
 def invitation(org_name: str, digest: str) -> Key:
     """Return the key of an invitation."""
     return Key(org(org_name).partition, f"V#{digest}")
+
+
+def telemetry(org_name: str) -> Key:
+    """Return the key of an organisation's totals of attempts and runs."""
+    return Key(org(org_name).partition, "E")
 
 
 def limits(org_name: str) -> Key:

@@ -38,6 +38,7 @@ from chalicelib.run.model import (
 from chalicelib.run.rules.deferred import EXECUTOR, BackgroundEvent, DeferredEffects, LazyReply
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.run.rules.state import CloudImage
+from chalicelib.telemetry.exporter import send_run
 from chalicelib.workers.port import WorkerTask
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from chalicelib.workers.slots import Need, Slots, Submit
@@ -181,7 +182,7 @@ class DeferredExecutor:
 
         If the time is short, another invocation is started for the rest.
         """
-        rest = effects.model_copy(update={"room": None})
+        rest = effects.model_copy(update={"room": None, "ended": False})
         if rest.are_any():
             try:
                 self._execute(rest, left)
@@ -190,6 +191,17 @@ class DeferredExecutor:
                 logger.info("effects of a deleted pipeline", extra=about)
         if effects.room is not None:
             self._slots.settle(effects.org, effects.pipeline_id, Need(effects.room))
+        if effects.ended:
+            self._send_run(effects)
+
+    def _send_run(self, effects: DeferredEffects) -> None:
+        try:
+            send_run(self._cloud, self._reading, effects.org, effects.pipeline_id)
+        except NotFoundError:
+            logger.info("telemetry of a deleted pipeline", extra={"pipeline": effects.pipeline_id})
+        except Exception:
+            about = {"pipeline": effects.pipeline_id}
+            logger.exception("telemetry was not sent", extra=about)
 
     def _execute(self, effects: DeferredEffects, left: Left | None) -> None:
         effects = self._without_first(effects, left)

@@ -18,6 +18,7 @@ background (`chalicelib.run.deferred_effects`).
 | metering of some seconds | none: they do not count in the usage reports |
 | release of named limits | the background retries; `chalicelib.limits.named_limits` sweeps |
 | entry of the cache | none: the next equal command runs |
+| spans of a run that ended | none: they are missing at the collector |
 | charge of an ended worker | `chalicelib.billing.run` reads its end from ECS |
 """
 
@@ -38,6 +39,7 @@ from chalicelib.run.model import WorkerLaunch
 from chalicelib.run.rules.changes import PipelineChanges, WorkerCharge, WorkerUsage
 from chalicelib.run.rules.deferred import BackgroundEvent, DeferredEffects, LazyReply
 from chalicelib.run.rules.pipeline import CloudPipeline
+from chalicelib.telemetry.exporter import ends_run
 from chalicelib.workers.slots import Need
 from conducto_core.asl.rules.machine import (
     CompleteTask,
@@ -270,6 +272,7 @@ def effects_of(
             replies=replies,
             builds=tuple(image.name for image in changes.builds),
             room=None if room is None else room.value,
+            ended=ends_run(live, changes),
         ),
     )
 
@@ -328,7 +331,11 @@ class EffectExecutor:
         run_all(calls, 1, about)
 
     def _defer(self, effects: DeferredEffects | None) -> None:
-        if effects is not None and effects.are_any():
+        if effects is None:
+            return
+        if self._cloud.collector is None:
+            effects = effects.model_copy(update={"ended": False})
+        if effects.are_any():
             self._deferred.defer(effects)
 
     def _store(self, effects: PendingEffects, attempt: AttemptRecord, ran: CacheInputs) -> None:

@@ -134,7 +134,8 @@ async def _run(
                 port=port,
                 sessions=sessions,
                 assistants=assistants,
-                hooks=getattr(pipelines, "hooks", None),  # only those of a machine have some
+                hooks=getattr(pipelines, "hooks", None),  # only those of a machine have these
+                read_metrics=getattr(pipelines, "metrics", None),
             )
             attendance = IdleShutdown(app)
             linked = asyncio.create_task(keep_linked(home, service, pipelines))

@@ -1,6 +1,7 @@
 """The local runner, assembled from its parts."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from conducto_local.schedules.timer import ScheduleTimer
 from conducto_local.secrets.injection import SecretProvider
 from conducto_local.secrets.store import LocalSecrets
 from conducto_local.store.sqlite import SqliteStore
+from conducto_local.telemetry.exporter import Telemetry, collector_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Runner:
     timer: ScheduleTimer
     watch: DirectoryWatch
     alerts: Alerts
+    telemetry: Telemetry
     scheduler: Scheduler
     store: SqliteStore
     engine_contexts: Mapping[str, EngineContext]
@@ -54,6 +57,7 @@ class Runner:
         await self.pipelines.close()
         await self.keeper.close()
         await self.scheduler.close()
+        await self.telemetry.close()
         for engine_context in self.engine_contexts.values():
             await engine_context.engine.close()
         self.store.close()
@@ -101,6 +105,7 @@ async def open_parts(
         runner.timer.begin()
         runner.watch.begin()
         runner.alerts.begin()
+        runner.telemetry.begin()
         yield runner
     finally:
         await runner.close()
@@ -160,7 +165,13 @@ def _runner(
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
     timer, watch = _schedule_timer(home, store, scheduler, pipelines, clock)
     alerts = Alerts(scheduler, store, channels.rules)
-    return Runner(pipelines, keeper, timer, watch, alerts, scheduler, store, engine_contexts)
+    collector = collector_of(home, os.environ if env is None else env)
+    limits = next(iter(engine_contexts.values())).table
+    telemetry = Telemetry(scheduler, store, collector, pipelines.get_activity, limits)
+    pipelines.metrics = telemetry.points
+    return Runner(
+        pipelines, keeper, timer, watch, alerts, telemetry, scheduler, store, engine_contexts
+    )
 
 
 def _schedule_timer(

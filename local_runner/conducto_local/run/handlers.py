@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.serve import serves
@@ -38,6 +38,7 @@ from conducto_core.run.model.requests import (
 from conducto_core.run.model.responses import DeletedPipeline
 from conducto_core.run.rules.actions import events_of, events_of_modify
 from conducto_core.run.rules.pipeline_state import LIFECYCLES
+from conducto_core.telemetry.rules.metrics import Point
 from conducto_local.agent.state_dir import StateDir
 from conducto_local.approvals.handlers import LocalApprovals, current_decider
 from conducto_local.cache.handlers import LocalCache
@@ -170,9 +171,11 @@ class LocalPipelines(
 
     Attributes:
         hooks: Receives the webhooks of triggers.
+        metrics: Returns the current values of all instruments.
     """
 
     hooks: LocalHooks | None = None
+    metrics: Callable[[], Awaitable[Sequence[Point]]] | None = None
 
     def __init__(
         self,

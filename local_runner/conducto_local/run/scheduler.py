@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 from conducto_core.cache.views import CachedFiles
 from conducto_core.run.model import events as ev
+from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.requests import Action, Workers
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.outcomes import AttemptEnd, ended_record
@@ -36,6 +37,8 @@ from conducto_local.run.write_batcher import WriteBatcher
 from conducto_local.secrets.injection import InjectedSecrets, SecretProvider
 from conducto_local.store.port import Store
 
+NoteEnd = Callable[[LivePipeline, AttemptRecord], None]
+
 
 class Scheduler:
     """Runs the loaded pipelines of one agent.
@@ -50,6 +53,7 @@ class Scheduler:
         secrets: Provides secrets to commands.
         snapshots: Containers that are kept after a failure.
         when_settled: Each is called after an event that leaves a pipeline settled.
+        when_ended: Each is called with the record of an attempt that has ended.
         notifier: Sends notifications.
         unsaved_attempts: Yields the attempts that could not be written yet.
         children: Executes requests of commands that may launch pipelines; set before any runs.
@@ -70,6 +74,7 @@ class Scheduler:
         cache: SqliteCache | None = None,
     ) -> None:
         self.when_settled: list[Callable[[LivePipeline], None]] = []
+        self.when_ended: list[NoteEnd] = []
         self.containers = containers
         self.secrets = secrets
         labels = {LABEL_IMAGE_HOME: installation_id(home), LABEL_HOME: "", LABEL_PIPELINE: ""}
@@ -358,6 +363,8 @@ class Scheduler:
             ended = self._caches.ended(active, ended)
             self._caches.release(active)
         live.set_attempt(ended)
+        for notify in self.when_ended:
+            notify(live, ended)
 
     def _drop(self, active: ActiveAttempt) -> None:
         self.attempts.drop(active)

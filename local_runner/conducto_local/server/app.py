@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from conducto_core.api.problems import ProblemError
 from conducto_core.assistants.handlers import MCP_PATH, METADATA_PATH, client_in, metadata
 from conducto_core.assistants.rules.protocol import MAX_MESSAGE
 from conducto_core.record import Record
+from conducto_core.telemetry.rules import metrics
 from conducto_core.triggers.rules.providers import SignatureError
 from conducto_local.assistants.endpoint import McpEndpoint
 from conducto_local.assistants.tokens import LocalTokens
@@ -83,6 +84,9 @@ async def _drain(request: Request, stream: AsyncIterator[bytes]) -> None:
 
 logger = logging.getLogger(__name__)
 
+#: Returns the current values of all instruments.
+ReadMetrics = Callable[[], Awaitable[Sequence[metrics.Point]]]
+
 NORMAL = 1000
 GOING_AWAY = 1001
 NONSENSE = 1008
@@ -98,13 +102,16 @@ def build_app(
     web_root: Path = WEB_ROOT,
     assistants: LocalTokens | None = None,
     hooks: LocalHooks | None = None,
+    read_metrics: ReadMetrics | None = None,
 ) -> ASGIApp:
     """Return the application that serves ``service`` to clients with ``token``."""
     sessions = Sessions(token, port) if sessions is None else sessions
     owner = Owner(token, sessions)
     assistants = LocalTokens() if assistants is None else assistants
     api, web = ApiEndpoint(service, assistants), WebApp(web_root, owner, sessions)
-    site = Site(api, web, service, McpEndpoint(service, assistants), hooks)
+    site = Site(
+        api, web, service, McpEndpoint(service, assistants), hooks, read_metrics=read_metrics
+    )
     return StrictHeaders(Authenticator(site, owner, port, assistants.find))
 
 
@@ -121,7 +128,10 @@ class Site:
         service: Service,
         mcp: McpEndpoint,
         hooks: LocalHooks | None = None,
+        *,
+        read_metrics: ReadMetrics | None = None,
     ) -> None:
+        self._metrics = read_metrics
         self._api = api
         self._web = web
         self._service = service
@@ -131,6 +141,8 @@ class Site:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == MCP_PATH:
             await (await self._assist(Request(scope, receive)))(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == metrics.PATH:
+            await (await self._prometheus(Request(scope, receive)))(scope, receive, send)
         elif is_guarded(scope):
             await self._api(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -151,6 +163,17 @@ class Site:
             return _response(self._service.refusal(error))
         reply = await self._mcp.respond(assistant, request.method, request.headers, body)
         return Response(reply.body, reply.status, dict(reply.headers))
+
+    async def _prometheus(self, request: Request) -> Response:
+        """Return the values of all instruments, as text for Prometheus."""
+        if request.method != "GET" or self._metrics is None:
+            refusal = problems.wrong_method(request.method, request.url.path, ["GET"])
+            return _response(self._service.refusal(refusal))
+        if request.scope[ASSISTANT] is not None:
+            refusal = problems.not_allowed(["metrics"])
+            return _response(self._service.refusal(refusal))
+        text = metrics.prometheus_text(await self._metrics())
+        return Response(text, media_type=metrics.CONTENT_TYPE)
 
     async def _outside(self, request: Request) -> Response:
         match request.scope["path"], request.method:

@@ -31,6 +31,7 @@ class DeferredEffects(Record):
         replies: Tasks to complete after their machines are created.
         builds: Names of the images whose builds to start.
         room: Whether to look for free workers (``make``), or to hand them on.
+        ended: A run of it has ended: send its spans.
         unlimited: ``(path, attempt)`` of attempts whose named limits could not be released.
         machine: ARN of the run's machine, if an earlier invocation created a part of its machines.
         created: Number of machines that it created.
@@ -45,6 +46,7 @@ class DeferredEffects(Record):
     replies: tuple[LazyReply, ...] = ()
     builds: tuple[str, ...] = ()
     room: Literal["make", "hand_on"] | None = None
+    ended: bool = False
     unlimited: tuple[tuple[str, int], ...] = ()
     machine: str | None = None
     created: int = 0
@@ -52,7 +54,7 @@ class DeferredEffects(Record):
     def are_any(self) -> bool:
         """Return whether there is anything to do."""
         effects = (self.run, self.workers, self.replies, self.builds, self.room, self.unlimited)
-        return any(effects)
+        return self.ended or any(effects)
 
 
 class PipelineCheck(Record):
