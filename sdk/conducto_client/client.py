@@ -53,6 +53,7 @@ from conducto_core.logs.model import MergedPage, MergedPageParams
 from conducto_core.programs import operations as programs
 from conducto_core.programs.history import (
     ComparisonParams,
+    MemoryHistory,
     NodeHistory,
     NodeHistoryParams,
     PipelineComparison,
@@ -459,6 +460,10 @@ class Client:
     def node_history(self, query: NodeHistoryParams) -> NodeHistory:
         """Return the flaky and the slowest nodes of a program, and advice about sizes."""
         return self.call(programs.NODE_HISTORY, query)
+
+    def memory_history(self, query: params.ProgramParams) -> MemoryHistory:
+        """Return the memory that commands of a program used, by which mem='auto' is decided."""
+        return self.call(programs.MEMORY_HISTORY, query)
 
     def artifacts(
         self, pipeline_id: str, path: str, *, attempt: int | None = None

@@ -242,6 +242,11 @@ def machine_size(path: str, machine: MachineClass, cpu: float, mem: float, gpu: 
     )
 
 
+def largest_usable(machine: MachineClass) -> float:
+    """Return the GB that a command can have on the largest type of a declared class."""
+    return max(each.mem for each in machine.types) * USABLE_MEM - AGENT_MEM
+
+
 def machine_problems(node: NodeSpec) -> Iterator[str]:
     """Yield the reasons why a command cannot run on the declared class that it names."""
     place, machine = node.placement, node.placement.machine

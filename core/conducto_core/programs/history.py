@@ -234,6 +234,30 @@ class NodeHistory(Record):
     complete: bool = True
 
 
+class UsedMemory(Record):
+    """The memory that earlier attempts of a command used.
+
+    Attributes:
+        gb: GB; the 99th percentile of the attempts that passed or ran out of memory.
+        attempts: Number of these.
+    """
+
+    path: str
+    gb: float
+    attempts: int
+
+
+class MemoryHistory(Record):
+    """The memory that commands of a program used, by which ``mem="auto"`` is decided.
+
+    Attributes:
+        most: GB that a command can have on the target; None if it is not known.
+    """
+
+    nodes: tuple[UsedMemory, ...] = ()
+    most: float | None = None
+
+
 class NodeRunsParams(Record):
     """A node whose runs are queried.
 

@@ -41,6 +41,8 @@ DEFAULT_MAX_TIME = 4 * 3600.0
 DEFAULT_CPU = 1.0
 DEFAULT_MEM = 2.0
 ARM = "arm64"
+#: Value of `mem`: the size follows from the use of earlier attempts.
+AUTO = "auto"
 #: ``{architecture: its name in platforms of images}``
 IMAGE_NAMES = {"x86_64": "amd64", ARM: ARM}
 ARCHITECTURES = tuple(IMAGE_NAMES)
@@ -108,6 +110,19 @@ def check_amount(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{name} must be a number above 0, got {value!r}")
     return _positive(name, value, value)
+
+
+def check_mem(value: Any) -> Union[float, str]:
+    """Return ``value`` as GB above 0, or ``"auto"``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if value == AUTO:
+        return AUTO
+    if isinstance(value, str):
+        raise ValueError(f"mem must be a number above 0, or 'auto', got {value!r}")
+    return check_amount("mem", value)
 
 
 def _positive(name: str, value: float, written: Any) -> float:

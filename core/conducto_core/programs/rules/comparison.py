@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from conducto.errors import DefinitionError
 from conducto_core.programs.history import DifferenceKind, FlakyNode, SizeAdvice, SlowNode
+from conducto_core.programs.rules.memory import RESERVE
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.states import FAILED, State
 from conducto_core.workers.rules.fargate import PRICES, size_for
@@ -339,8 +340,8 @@ def slowest_nodes(runs: Sequence[NodeRuns], limit: int) -> list[SlowNode]:
     ]
 
 
-#: Minimum number of pipelines, factor above the maximum use, and step in GB of an advised size.
-_LEAST_RUNS, _RESERVE, _STEP = 5, 1.3, 0.25
+#: Minimum number of pipelines, and step in GB of an advised size.
+_LEAST_RUNS, _STEP = 5, 0.25
 _MONTH = 30 * 86400.0
 
 
@@ -362,7 +363,7 @@ def size_advice(runs: Sequence[NodeRuns]) -> list[SizeAdvice]:
 
 def _size_advice(path: str, runs: Sequence[NodeRun]) -> SizeAdvice | None:
     newest, peak = runs[-1], max(run.peak or 0.0 for run in runs)
-    mem, enough = newest.mem or 0.0, max(1, math.ceil(peak * _RESERVE / _STEP)) * _STEP
+    mem, enough = newest.mem or 0.0, max(1, math.ceil(peak * RESERVE / _STEP)) * _STEP
     if len(runs) < _LEAST_RUNS or enough > mem * 0.75:
         return None
     return SizeAdvice(
