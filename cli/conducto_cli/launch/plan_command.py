@@ -166,10 +166,7 @@ def print_plan(
 def _resolved(
     root: NodeBase, account: WhoAmI | None, program: str | None, made: Made | None
 ) -> Pipeline:
-    """Return a tree with the machine classes of the account's installation, if there is one.
-
-    Memory by history is that of the account, or else of this machine's agent.
-    """
+    """Return a tree with the machine classes and the memory by history of the account."""
     from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
     from conducto.tree.validate import validate  # noqa: PLC0415
     from conducto_core.machines.rules import MACHINES_PART  # noqa: PLC0415

@@ -39,6 +39,7 @@ from conducto_core.programs.rules.comparison import (
     both_done,
     differences,
     flaky_nodes,
+    image_advice,
     node_runs,
     seconds_of,
     shortened,
@@ -294,6 +295,7 @@ async def history(
 def _history_node_history(runs: dict[str, NodeRuns], limit: int, complete: bool) -> NodeHistory:
     flaky = flaky_nodes([*runs.values()])
     sizes = size_advice([*runs.values()])
+    images = image_advice([*runs.values()])
     return NodeHistory(
         pipelines=tuple(runs),
         flaky=tuple(flaky[:limit]),
@@ -301,6 +303,8 @@ def _history_node_history(runs: dict[str, NodeRuns], limit: int, complete: bool)
         slowest=tuple(slowest_nodes([*runs.values()], limit)),
         sizes=tuple(sizes[:limit]),
         sizes_count=len(sizes),
+        images=tuple(images[:limit]),
+        images_count=len(images),
         complete=complete,
     )
 
