@@ -36,7 +36,7 @@ class NodeParams(TypedDict, total=False):
     mem: Union[float, str, None]
     """Memory in GB; inherited, 2 by default."""
     gpu: Optional[int]
-    """GPUs, 0 to 4; inherited, 0 by default."""
+    """GPUs, 0 to 16; inherited, 0 by default."""
     arch: Optional[str]
     """Processors: ``"x86_64"``, the default in the cloud, or ``"arm64"``; inherited."""
     spot: Union[bool, str, None]

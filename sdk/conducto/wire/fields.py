@@ -37,6 +37,8 @@ _MACHINE = re.compile(r"[a-z][a-z0-9-]{0,23}\Z")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 MAX_RETRY_LOST = 100
+#: GPUs of the largest machines; fewer may exist where a command runs.
+MAX_GPUS = 16
 DEFAULT_MAX_TIME = 4 * 3600.0
 DEFAULT_CPU = 1.0
 DEFAULT_MEM = 2.0
@@ -137,10 +139,10 @@ def check_gpu(value: Any) -> int:
     """Return ``value`` as a number of GPUs.
 
     Raises:
-        ValueError: not a whole number from 0 to 4.
+        ValueError: not a whole number from 0 to `MAX_GPUS`.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 4:  # noqa: PLR2004
-        raise ValueError(f"gpu must be a whole number from 0 to 4, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_GPUS:
+        raise ValueError(f"gpu must be a whole number from 0 to {MAX_GPUS}, got {value!r}")
     return value
 
 
