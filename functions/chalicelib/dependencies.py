@@ -15,6 +15,7 @@ from chalicelib.people.port import IdentityProvider, SecretVault
 from chalicelib.records import Records
 from chalicelib.run.port import Blobs, DataFiles, StateMachines
 from chalicelib.run.rules.deferred import BackgroundEvent
+from chalicelib.secrets.references import SecretReferences
 from chalicelib.triggers.port import (
     GithubAppApi,
     GitProvider,
@@ -67,6 +68,7 @@ class Dependencies(Records):
         arm: Whether workers may run on ARM.
         machine_classes: Machine classes of the installation.
         services: Environment variables of commands for non-default service addresses.
+        references: Reads secrets by reference.
     """
 
     logs: LogStore
@@ -106,6 +108,7 @@ class Dependencies(Records):
     arm: bool = True
     machine_classes: Mapping[str, MachineClass] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict, repr=False)
+    references: SecretReferences = field(default_factory=SecretReferences, repr=False)
 
 
 #: Number of attempts of a write, and the first pause in seconds.
