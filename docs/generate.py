@@ -154,7 +154,7 @@ _DETAILS = f"""Values are checked when the tree is printed or launched, and erro
 
 - `cpu` and `mem` are numbers above 0; fractions are fine. `mem` is in GB (2**30 bytes). Sizes that
   are larger than the machine are refused at launch.
-- `gpu` is a whole number from 0 to 4.
+- `gpu` is a whole number from 0 to 16.
 - `env` contains strings: `{{"NAME": "value"}}`. Write numbers as strings.
 - `max_concurrent` is a whole number of at least 1.
 - `docker_run_args` are flags of `docker run`, as a list or one string. {", ".join(f"`{a}`" for a in fields.FORBIDDEN_DOCKER_ARGS)}

@@ -23,6 +23,7 @@ from conducto_core.installation.rules import (
 from conducto_core.machines.model import MachineClass
 from conducto_core.machines.rules import read_machines
 from conducto_core.people.task_roles import TaskRole, read_task_roles
+from conducto_core.secrets.rules import read_prefixes
 from conducto_core.workers.model import MAX_WARM_MINUTES, MAX_WARM_WORKERS, WARM_MINUTES
 
 #: Retention values of CloudWatch Logs, in days; AWS would reject others minutes into a deployment.
@@ -110,6 +111,8 @@ class Settings:
         arm: Whether workers may run on ARM; None: see `conducto_core.installation.rules.runs_arm`.
         machines: Machine classes, ``CLASS=TYPE,TYPE:OPTION,OPTION; ...``
             (`conducto_core.machines.rules`); None: Fargate only.
+        secret_stores: Beginnings of names of secrets and parameters of the account that commands
+            may get by reference, ``aws-sm:prod/,ssm:/prod/``; None: none.
         soci: Whether CodeBuild adds SOCI indexes to the images of pipelines.
         log_days: Retention of the logs of functions and workers, in days.
         tracing: Whether X-Ray is enabled.
@@ -154,6 +157,7 @@ class Settings:
     agent_build: str | None = None
     arm: bool | None = None
     machines: str | None = None
+    secret_stores: str | None = None
     soci: bool = False
     log_days: int = 30
     tracing: bool = False
@@ -281,6 +285,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         agent_build=_text(lookup, "agent_build", _AGENT_BUILD, f"{CODEBUILD} or {DOCKER}"),
         arm=_chosen_flag(lookup, "arm"),
         machines=_machines(lookup),
+        secret_stores=_secret_stores(lookup),
         soci=_flag(lookup, "soci"),
         log_days=_log_days(lookup),
         tracing=_flag(lookup, "tracing"),
@@ -305,13 +310,14 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         len(found.task_roles or "")
         + len(found.machines or "")
         + sum(len(name) + len(value) for name, value in collector_variables(found).items())
+        + len(found.secret_stores or "")
         + sum(_ADDRESS_SIZE + len(found.prefix) + 2 * len(host) for host, _ in found.caches)
     )
     if size > MAX_VARIABLES:
         raise SettingsError(
-            f"task_roles, machines, pull_through and otlp_endpoint need {size} characters in the "
-            f"environment of functions; at most {MAX_VARIABLES}: name fewer roles, classes or "
-            "registries"
+            f"task_roles, machines, secret_stores, pull_through and otlp_endpoint need {size} "
+            f"characters in the environment of functions; at most {MAX_VARIABLES}: name fewer "
+            "roles, classes, prefixes or registries"
         )
     if len(json.dumps(as_context(found))) > MAX_STORED:
         raise SettingsError(f"the settings are longer than {MAX_STORED} characters, as JSON")
@@ -441,6 +447,15 @@ def _machines(lookup: Callable[[str], Any]) -> str | None:
         read_machines(text)
     except ValueError as error:
         raise SettingsError(f"machines: {error}") from error
+    return text or None
+
+
+def _secret_stores(lookup: Callable[[str], Any]) -> str | None:
+    text = str(lookup("secret_stores") or "").strip()
+    try:
+        read_prefixes(text)
+    except ValueError as error:
+        raise SettingsError(f"secret_stores: {error}") from error
     return text or None
 
 

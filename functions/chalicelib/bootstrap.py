@@ -51,7 +51,8 @@ from chalicelib.run.reconcile import Reconciler
 from chalicelib.run.rules.deferred import BackgroundEvent
 from chalicelib.schedules.handlers import schedule_runner, serve_schedules
 from chalicelib.schedules.store import TableSchedules
-from chalicelib.secrets.aws import SecretsManager
+from chalicelib.secrets.aws import SecretsManager, read_reference
+from chalicelib.secrets.references import SecretReferences
 from chalicelib.telemetry.handlers import Metrics
 from chalicelib.triggers.github_app import GithubApps
 from chalicelib.triggers.launches import TriggerRun
@@ -71,6 +72,7 @@ from conducto_core.notifications.channels import GITHUB_URL, Settings, send_mail
 from conducto_core.people.model import InvitationLink, NewInvitation, Role
 from conducto_core.people.rules import permissions_of
 from conducto_core.people.task_roles import read_task_roles
+from conducto_core.secrets.rules import read_prefixes
 from conducto_core.telemetry.rules.spans import read_headers
 from conducto_core.workers.model import WARM_MINUTES, Credentials, WarmPool
 from conducto_core.workers.rules.task_proof import sts_endpoint
@@ -334,6 +336,11 @@ class App:
             arm=bool(self._environment.get(Variables.ARM_AGENT_IMAGE)),
             machine_classes=read_machines(self._environment.get(Variables.MACHINES) or ""),
             services=self._services(),
+            references=SecretReferences(
+                read_prefixes(self._environment.get(Variables.SECRET_STORES) or ""),
+                partial(read_reference, self.clients),
+                self._clock,
+            ),
             clock=self._clock,
         )
 

@@ -16,6 +16,7 @@ from chalicelib.people.port import IdentityProvider, SecretVault
 from chalicelib.records import Records
 from chalicelib.run.port import Blobs, DataFiles, StateMachines
 from chalicelib.run.rules.deferred import BackgroundEvent
+from chalicelib.secrets.references import SecretReferences
 from chalicelib.triggers.port import (
     GithubAppApi,
     GitProvider,
@@ -73,6 +74,7 @@ class Dependencies(Records):
         arm: Whether workers may run on ARM.
         machine_classes: Machine classes of the installation.
         services: Environment variables of commands for non-default service addresses.
+        references: Reads secrets by reference.
     """
 
     logs: LogStore
@@ -113,6 +115,7 @@ class Dependencies(Records):
     arm: bool = True
     machine_classes: Mapping[str, MachineClass] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict, repr=False)
+    references: SecretReferences = field(default_factory=SecretReferences, repr=False)
 
 
 #: Number of attempts of a write, and the first pause in seconds.

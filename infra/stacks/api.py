@@ -202,6 +202,7 @@ class ApiStack(Stack):
         if name == deployment.API_FUNCTION:
             # Commands receive secrets, and their workers receive credentials.
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
+            self._grant(role, grants.read_stores())
             self._grant(role, grants.open_shells())
             self._grant(role, grants.read_identity_client())
             self._grant(role, grants.start_hook_function())
@@ -258,6 +259,7 @@ class ApiStack(Stack):
             Variables.SECRET_PREFIX: deployment.secret_prefix(settings.stage),
             Variables.SPOT_SHARE: str(settings.spot_share),
             **({Variables.MACHINES: settings.machines} if settings.machines else {}),
+            **_secret_stores(settings),
             Variables.BILLING: "on" if settings.billing else "off",
             Variables.HOOK_FUNCTION: deployment.function_name(settings.stage, "hook_event"),
             Variables.BACKGROUND_FUNCTION: deployment.function_name(
@@ -449,6 +451,11 @@ class ApiStack(Stack):
 
     def _url(self, scheme: str, api: CfnResource) -> str:
         return f"{scheme}://{api.ref}.execute-api.{self.region}.{self.url_suffix}/api"
+
+
+def _secret_stores(settings: Settings) -> dict[str, str]:
+    stores = settings.secret_stores
+    return {Variables.SECRET_STORES: stores} if stores else {}
 
 
 def _warm_pool(settings: Settings) -> dict[str, str]:

@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 
 from conducto_core.command.task_layout import USER
 from conducto_core.installation import names as deployment
+from conducto_core.secrets.rules import ORG_PART, read_prefixes
 from infra.settings import Settings
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
@@ -254,6 +255,34 @@ class Permissions:
     def read_secrets(self) -> list[iam.PolicyStatement]:
         """Read secrets, to mask them in notifications and to authenticate with services."""
         return [_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], self._secrets)]
+
+    def read_stores(self) -> list[iam.PolicyStatement]:
+        """Read the secrets and parameters that commands may get by reference."""
+        names: dict[str, list[str]] = {}
+        for prefix in read_prefixes(self._settings.secret_stores or ""):
+            store, _, name = prefix.partition(":")
+            names.setdefault(store, []).append(f"{name.replace(ORG_PART, '*')}*")
+        kinds = {
+            "aws-sm": ("secretsmanager:GetSecretValue", "secretsmanager", "secret", "COLON"),
+            "ssm": ("ssm:GetParameter", "ssm", "parameter", "SLASH"),
+        }
+        return [
+            _allow(
+                f"ReadStore{service.capitalize()}",
+                [action],
+                [
+                    self._stack.format_arn(
+                        service=service,
+                        resource=resource,
+                        resource_name=name.removeprefix("/"),
+                        arn_format=ArnFormat[f"{mark}_RESOURCE_NAME"],
+                    )
+                    for name in names[store]
+                ],
+            )
+            for store, (action, service, resource, mark) in kinds.items()
+            if store in names
+        ]
 
     @property
     def _secrets(self) -> list[str]:

@@ -77,7 +77,7 @@ def main(  # noqa: PLR0917 (the order is a contract)
     env: Optional[Dict[str, str]] = None,
     cpu: Optional[float] = None,
     gpu: Optional[int] = None,
-    mem: Optional[float] = None,
+    mem: Union[float, str, None] = None,
     requires_docker: bool = False,
     image: Union[str, Image, None] = None,
     filename: Optional[str] = None,

@@ -55,6 +55,7 @@ from conducto_core.partitions.operations import PARTITIONS as LIST_PARTITIONS
 from conducto_core.programs import operations as programs
 from conducto_core.programs.history import (
     ComparisonParams,
+    MemoryHistory,
     NodeHistory,
     NodeHistoryParams,
     PipelineComparison,
@@ -465,6 +466,10 @@ class Client:
     def partitions(self, query: PartitionsParams) -> ProgramPartitions:
         """Return the states of the partitions of a program."""
         return self.call(LIST_PARTITIONS, query)
+
+    def memory_history(self, query: params.ProgramParams) -> MemoryHistory:
+        """Return the memory that commands of a program used, by which mem='auto' is decided."""
+        return self.call(programs.MEMORY_HISTORY, query)
 
     def artifacts(
         self, pipeline_id: str, path: str, *, attempt: int | None = None

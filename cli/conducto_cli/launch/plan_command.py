@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from conducto_core.api.cloud_operations import WhoAmI
     from conducto_core.asl.rules.forecast import Estimate, PoolEstimate
     from conducto_core.billing.rules import Rates
+    from conducto_core.machines.model import MemoryUses
     from conducto_core.programs.model import ProgramPlan
+    from conducto_core.run.model.params import ProgramParams
     from conducto_core.tree.model import Pipeline
     from conducto_core.workers.model import WarmPool
     from conducto_core.workers.rules.fargate import Size
@@ -147,7 +149,7 @@ def print_plan(
         UsageError: the file cannot be read.
     """
     account = _account()
-    pipeline = _resolved(root, account)
+    pipeline = _resolved(root, account, program, made)
     workers = _allowed_workers(account) if workers is None else workers
     known = _agent_durations(program, made) if durations is None else _given(durations)
     found = _estimate(pipeline, known, account, workers, spot=spot)
@@ -161,18 +163,58 @@ def print_plan(
     return DONE
 
 
-def _resolved(root: NodeBase, account: WhoAmI | None) -> Pipeline:
-    """Return a tree with the machine classes of the account's installation, if there is one."""
+def _resolved(
+    root: NodeBase, account: WhoAmI | None, program: str | None, made: Made | None
+) -> Pipeline:
+    """Return a tree with the machine classes and the memory by history of the account."""
     from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
     from conducto.tree.validate import validate  # noqa: PLC0415
     from conducto_core.machines.rules import MACHINES_PART  # noqa: PLC0415
+    from conducto_core.programs.rules.memory import (  # noqa: PLC0415
+        MEMORY_PART,
+        asks_for_history,
+        written_uses,
+    )
     from conducto_core.tree.rules.resolve import resolve  # noqa: PLC0415
 
     validate(root)
     form = to_launch_form(root)
     if account is not None:
         form = {**form, MACHINES_PART: dict(enumerate(account.machines))}
+    if asks_for_history(form):
+        form = {**form, MEMORY_PART: written_uses(_known_memory(root, program, made))}
     return resolve(form)
+
+
+def _known_memory(root: NodeBase, program: str | None, made: Made | None) -> MemoryUses:
+    """Return the use of memory in the cloud, if the user is logged in, or else locally."""
+    from conducto_core.machines.model import MemoryUses  # noqa: PLC0415
+    from conducto_core.run.model.params import ProgramParams  # noqa: PLC0415
+
+    if made is not None and program is not None:
+        query = ProgramParams(program=str(Path(program).resolve()), function=made[0])
+    elif root.title:
+        query = ProgramParams(title=root.title)
+    else:
+        return MemoryUses()
+    return known_memory(query, _openers())
+
+
+def known_memory(program: ProgramParams, openers: Sequence[OpenClient]) -> MemoryUses:
+    """Return the use of memory by a program on the last target that responds."""
+    from conducto.errors import UsageError  # noqa: PLC0415
+    from conducto_client import ClientError  # noqa: PLC0415
+    from conducto_core.machines.model import MemoryUse, MemoryUses  # noqa: PLC0415
+
+    for opener in reversed(openers):
+        try:
+            with opener() as client:
+                found = client.memory_history(program)
+        except (ClientError, UsageError):
+            continue
+        uses = {each.path: MemoryUse(each.gb, each.attempts) for each in found.nodes}
+        return MemoryUses(uses, found.most)
+    return MemoryUses()
 
 
 def _estimate(
@@ -205,7 +247,7 @@ def launch_price(root: NodeBase, program: str | None, made: Made | None) -> str 
 
     try:
         account = _account()
-        pipeline = _resolved(root, account)
+        pipeline = _resolved(root, account, program, made)
         if len(pipeline.nodes) > MAX_PRICED:
             return None
         runs = [run.seconds for run in _agent_durations(program, made).runs]
@@ -230,7 +272,7 @@ def program_plan(root: NodeBase, program: str | None, made: Made | None = None) 
     from conducto_core.programs.model import ProgramPlan  # noqa: PLC0415
 
     account = _account()
-    pipeline = _resolved(root, account)
+    pipeline = _resolved(root, account, program, made)
     commands = sum(1 for _ in pipeline.execs())
     try:
         known, workers = _agent_durations(program, made), _allowed_workers(account)
@@ -523,19 +565,24 @@ def _agent_durations(program: str | None, made: Made | None) -> Known:
 
     Those of the cloud override: they were measured on the workers of the estimate.
     """
+    if program is None:
+        return Known()
+    return known_runs(str(Path(program).resolve()), _openers(), made)
+
+
+def _openers() -> list[OpenClient]:
+    """Return functions that open clients of this machine's agent and of the account."""
     from conducto_cli.target.account import account_of  # noqa: PLC0415
     from conducto_cli.target.connection import LocalAgent  # noqa: PLC0415
     from conducto_client import Client, HttpTransport  # noqa: PLC0415
 
-    if program is None:
-        return Known()
     endpoint, account = LocalAgent().find(), account_of()
     openers: list[OpenClient] = []
     if endpoint is not None:
         openers.append(lambda: Client(HttpTransport(endpoint)))
     if account is not None:
         openers.append(account.client)
-    return known_runs(str(Path(program).resolve()), openers, made)
+    return openers
 
 
 def _parser() -> argparse.ArgumentParser:

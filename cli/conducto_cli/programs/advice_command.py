@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from conducto_core.programs.history import NodeHistory
 
 _CENT = 0.005
+_START = "the start of its container with its image"
 
 
 def add_arguments(parser: Parser) -> None:
@@ -41,15 +42,20 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 def advice_lines(found: NodeHistory) -> Iterator[str]:
     """Yield the advice, for a terminal."""
-    if not found.sizes and not found.flaky:
+    if not (found.sizes or found.images or found.flaky):
         yield f"nothing to advise: {len(found.pipelines)} finished pipelines were read"
-        yield "advice about memory needs five pipelines in which a command passed"
+        yield "advice about memory and images needs five pipelines in which a command passed"
         return
     rows = []
     for one in found.sizes:
         saved = f"saves ${one.dollars_month:,.2f} a month" if one.dollars_month > _CENT else ""
         used = f"used at most {one.peak:.1f} GB of {one.mem:g} in {one.runs} pipelines"
         rows.append((printable(one.path), f"mem={one.enough:g}", used, saved))
+    for each in found.images:
+        whole, wait = f"{each.seconds:.0f} s", f"{each.wait_seconds:.0f} s"
+        words = "the download or build of its image" if each.kind == "image" else _START
+        use = f"{wait} of {whole} is {words}, in {each.runs} pipelines"
+        rows.append((printable(each.path), "smaller image", use, ""))
     for node in found.flaky:
         seen = f"flaky in {node.flaked} of {node.runs} pipelines"
         rows.append((printable(node.path), "correct it", seen, ""))

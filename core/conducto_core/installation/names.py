@@ -250,6 +250,7 @@ SETTINGS = (
     "public_ip",
     "pull_through",
     "remote_debug",
+    "secret_stores",
     "ses_identity",
     "slack_url",
     "smtp_url",
@@ -382,6 +383,8 @@ class Variables:
     SPOT_SHARE = "CONDUCTO_SPOT_SHARE"
     #: Declaration of machine classes (`conducto_core.machines.rules`); absent without any.
     MACHINES = "CONDUCTO_MACHINES"
+    #: Prefixes of references to secrets of the account (`conducto_core.secrets.rules`).
+    SECRET_STORES = "CONDUCTO_SECRET_STORES"  # noqa: S105  a name
     #: The warm pool (`conducto_core.workers.model`); absent without one.
     WARM_WORKERS = "CONDUCTO_WARM_WORKERS"
     WARM_MINUTES = "CONDUCTO_WARM_MINUTES"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from conducto.wire.fields import ARM
 from conducto_core.machines.rules import read_machines
+from conducto_core.secrets.rules import ORG_PART, read_prefixes
 
 #: Regions in which CloudFormation has no ``AWS::Budgets::Budget``, by AWS's published schemas.
 WITHOUT_BUDGETS = frozenset(
@@ -239,6 +240,13 @@ def _weak_isolation(region: str, settings: Mapping[str, str]) -> Iterator[Limita
             "keep no other CDK project here, or deploy in a region with CodeBuild"
             if region in WITHOUT_BUILDS
             else "-c agent_build= builds it with CodeBuild, the default with billing or identity",
+        )
+    stores = settings.get("secret_stores", "")
+    if any(ORG_PART not in each for each in read_prefixes(stores)):
+        yield Limitation(
+            "isolation",
+            f"secret_stores={stores}: commands of any organisation can read these secrets",
+            f"write {ORG_PART} in each prefix, as in aws-sm:{ORG_PART}/",
         )
     if "=" in settings.get("pull_through", ""):
         yield Limitation(

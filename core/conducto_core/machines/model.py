@@ -1,7 +1,9 @@
 """Machine classes, their instance types, and the ways to buy them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Rung(StrEnum):
@@ -75,3 +77,31 @@ class MachineClass:
         """Its declaration (`conducto_core.machines.rules.read_machines`)."""
         types = ",".join(f"{each.name}@{each.hour!r}" for each in self.types)
         return f"{self.name}={types}:{','.join(self.rungs)}"
+
+
+class MemoryUse(NamedTuple):
+    """The memory that earlier attempts of a node used.
+
+    Attributes:
+        gb: GB; the 99th percentile.
+        attempts: Number of the attempts.
+    """
+
+    gb: float
+    attempts: int
+
+
+class MemoryUses(NamedTuple):
+    """The part of a launch form.
+
+    Attributes:
+        uses: ``{path: use}``.
+        most: GB that a command can have on the target; None if it is not known.
+    """
+
+    uses: Mapping[str, MemoryUse] = {}
+    most: float | None = None
+
+
+#: Nothing is known.
+NO_USES = MemoryUses()

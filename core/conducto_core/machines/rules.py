@@ -227,19 +227,41 @@ def machine_size(path: str, machine: MachineClass, cpu: float, mem: float, gpu: 
         DefinitionError: No type of the class is that large.
     """
     for each in machine.types:
-        usable = each.mem * USABLE_MEM
-        if each.cpu >= cpu and usable >= mem + AGENT_MEM and each.gpu >= gpu:
+        if each.cpu >= cpu and _usable(each) >= mem and each.gpu >= gpu:
             arch = ARM if each.arch == ARM else ""
             hour = (each.hour or 0.0) * (1 + FEE)
-            return Size(float(each.cpu), usable, arch, gpu, each.name, hour)
+            return Size(float(each.cpu), each.mem * USABLE_MEM, arch, gpu, each.name, hour)
     most = max(machine.types, key=lambda each: (each.gpu, each.cpu))
     raise invalid(
         path,
         f"cpu={cpu:g}, mem={mem:g} and gpu={gpu} are more than any type of "
         f"machine={machine.name!r} has: {most.name} has {most.cpu} vCPUs, "
-        f"{most.mem * USABLE_MEM - AGENT_MEM:.4g} usable GB and {most.gpu} GPUs; ask for less, or "
-        "for another class",
+        f"{_usable(most):.4g} usable GB and {most.gpu} GPUs; ask for less, or "
+        f"for another class{_nearest_type(machine.arch, cpu, mem, gpu)}",
     )
+
+
+def _nearest_type(arch: str, cpu: float, mem: float, gpu: int) -> str:
+    """Return a hint with the cheapest known type that is large enough, if there is one."""
+    fitting = [
+        each
+        for each in TYPES.values()
+        if each.arch == arch and each.cpu >= cpu and each.gpu >= gpu and _usable(each) >= mem
+    ]
+    if not fitting:
+        return ""
+    nearest = min(fitting, key=lambda each: (each.gpu, each.hour or math.inf, each.cpu))
+    return f"; an administrator can add {nearest.name} to it"
+
+
+def _usable(machine_type: MachineType) -> float:
+    """Return the GB that a command can have on a type."""
+    return machine_type.mem * USABLE_MEM - AGENT_MEM
+
+
+def largest_usable(machine: MachineClass) -> float:
+    """Return the GB that a command can have on the largest type of a declared class."""
+    return max(map(_usable, machine.types))
 
 
 def machine_problems(node: NodeSpec) -> Iterator[str]:

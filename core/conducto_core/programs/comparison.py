@@ -27,6 +27,7 @@ from conducto_core.programs.history import (
     Why,
     WhyParams,
 )
+from conducto_core.programs.memory import MemoryOfPrograms
 from conducto_core.programs.node_runs import node_runs as runs_of_node
 from conducto_core.programs.relaunch import Lister, PipelinesOfProgram
 from conducto_core.programs.rules.comparison import (
@@ -38,6 +39,7 @@ from conducto_core.programs.rules.comparison import (
     both_done,
     differences,
     flaky_nodes,
+    image_advice,
     node_runs,
     seconds_of,
     shortened,
@@ -55,7 +57,7 @@ from conducto_core.run.model import params as p
 from conducto_core.run.model.params import MAX_HISTORY, MAX_HISTORY_SCAN
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.requests import PipelineSummary, TreePage
-from conducto_core.run.model.responses import PipelineList, PipelineRun, RunHistory
+from conducto_core.run.model.responses import PipelineRun, RunHistory
 from conducto_core.run.model.states import FINISHED, NodeType, State
 from conducto_core.run.rules.actions import active_time
 from conducto_core.tree.model import Pipeline
@@ -295,6 +297,7 @@ async def history(
 def _history_node_history(runs: dict[str, NodeRuns], limit: int, complete: bool) -> NodeHistory:
     flaky = flaky_nodes([*runs.values()])
     sizes = size_advice([*runs.values()])
+    images = image_advice([*runs.values()])
     return NodeHistory(
         pipelines=tuple(runs),
         flaky=tuple(flaky[:limit]),
@@ -302,6 +305,8 @@ def _history_node_history(runs: dict[str, NodeRuns], limit: int, complete: bool)
         slowest=tuple(slowest_nodes([*runs.values()], limit)),
         sizes=tuple(sizes[:limit]),
         sizes_count=len(sizes),
+        images=tuple(images[:limit]),
+        images_count=len(images),
         complete=complete,
     )
 
@@ -402,12 +407,8 @@ async def _with_files(
     return found.model_copy(update={"changed": tuple(changed)})
 
 
-class Comparisons(ABC):
+class Comparisons(MemoryOfPrograms, ABC):
     """Comparisons of pipelines, the same for every target."""
-
-    @abstractmethod
-    async def list_pipelines(self, params: p.ListParams) -> PipelineList:
-        """Return a page of pipelines, the newest first."""
 
     @abstractmethod
     async def get_tree(self, params: p.TreeParams) -> TreePage:
@@ -420,10 +421,6 @@ class Comparisons(ABC):
     @abstractmethod
     async def run_facts(self, pipeline_id: str) -> RunFacts:
         """Return the facts of a pipeline that its definition and states determine."""
-
-    @abstractmethod
-    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
-        """Yield all stored attempts of a pipeline by its full id; those of a node in order."""
 
     @abstractmethod
     async def attempt_output(

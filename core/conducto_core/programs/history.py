@@ -1,6 +1,7 @@
 """Differences between two pipelines, and the history of a program's nodes."""
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
@@ -216,8 +217,28 @@ class SizeAdvice(Record):
     dollars_month: float
 
 
+class ImageAdvice(Record):
+    """A command whose image or container takes most of its time.
+
+    Attributes:
+        image: Reference of its image in the newest pipeline, if known.
+        kind: ``image``: it waits until its image is pulled or built. ``start``: until its container
+            runs, which includes the download of the image in the cloud.
+        wait_seconds: Median of this wait, over the pipelines in which it passed.
+        seconds: Median of the wait and the command together.
+        runs: Number of these pipelines.
+    """
+
+    path: str
+    image: str | None = None
+    kind: Literal["image", "start"]
+    wait_seconds: float
+    seconds: float
+    runs: int
+
+
 class NodeHistory(Record):
-    """The flaky and the slowest nodes of a program, and advice about the size of nodes.
+    """The flaky and the slowest nodes of a program, and advice about sizes and images.
 
     Attributes:
         pipelines: Ids of the finished pipelines, the oldest first.
@@ -226,6 +247,8 @@ class NodeHistory(Record):
         slowest: The slowest nodes first.
         sizes: Nodes that ask for too much memory, the largest saving first.
         sizes_count: Number of all such nodes.
+        images: Nodes whose image takes most of their time, the longest wait first.
+        images_count: Number of all such nodes.
         complete: Whether all requested pipelines were read; large ones take too long.
     """
 
@@ -235,7 +258,33 @@ class NodeHistory(Record):
     slowest: tuple[SlowNode, ...] = ()
     sizes: tuple[SizeAdvice, ...] = ()
     sizes_count: int = 0
+    images: tuple[ImageAdvice, ...] = ()
+    images_count: int = 0
     complete: bool = True
+
+
+class UsedMemory(Record):
+    """The memory that earlier attempts of a command used.
+
+    Attributes:
+        gb: GB; the 99th percentile of the attempts that passed or ran out of memory.
+        attempts: Number of these.
+    """
+
+    path: str
+    gb: float
+    attempts: int
+
+
+class MemoryHistory(Record):
+    """The memory that commands of a program used, by which ``mem="auto"`` is decided.
+
+    Attributes:
+        most: GB that a command can have on the target; None if it is not known.
+    """
+
+    nodes: tuple[UsedMemory, ...] = ()
+    most: float | None = None
 
 
 class NodeRunsParams(Record):

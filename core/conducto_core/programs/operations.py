@@ -4,6 +4,7 @@ from conducto_core.api.operation import LinkClass, Permission, act, read, send
 from conducto_core.programs.history import (
     ComparisonParams,
     HistoryOfNode,
+    MemoryHistory,
     NodeHistory,
     NodeHistoryParams,
     NodeRunsParams,
@@ -71,6 +72,14 @@ NODE_HISTORY = read(
     NodeHistoryParams,
     NodeHistory,
     "Return the flaky and the slowest nodes of a program, and advice about sizes.",
+    link_class=LinkClass.READ,
+)
+MEMORY_HISTORY = read(
+    "memory_history",
+    "/memory-history",
+    p.ProgramParams,
+    MemoryHistory,
+    "Return the memory that commands of a program used, by which mem='auto' is decided.",
     link_class=LinkClass.READ,
 )
 NODE_RUNS = read(

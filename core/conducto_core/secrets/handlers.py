@@ -1,7 +1,7 @@
 """The API's operations on secrets, executed on a store. Each may block."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from conducto_core.command.masking import MIN_CHARACTERS, can_be_masked
 from conducto_core.errors import RefusedError
@@ -19,8 +19,16 @@ def listing(store: SecretStore) -> SecretList:
     return _respond(store)
 
 
-def put(store: SecretStore, request: PutSecrets, *, local: bool = True) -> SecretList:
+def put(
+    store: SecretStore, request: PutSecrets, allowed: Callable[[str, str], object] | None = None
+) -> SecretList:
     """Store secrets.
+
+    Args:
+        store: The store.
+        request: The secrets.
+        allowed: Raises `SecretRefusedError` unless a secret may be a reference; None: on a machine
+            any may.
 
     Raises:
         RefusedError: a secret is not allowed; none is stored.
@@ -34,25 +42,25 @@ def put(store: SecretStore, request: PutSecrets, *, local: bool = True) -> Secre
     try:
         for secret in new:
             if secret.reference is not None:
-                _check_reference(secret, local=local)
+                _check_reference(secret, allowed)
         store.put(new)
     except SecretRefusedError as error:
         raise RefusedError(str(error)) from error
-    return _respond(store, changed=map(_name, request.secrets), notes=notes_on(new, local=local))
+    return _respond(
+        store, changed=map(_name, request.secrets), notes=notes_on(new, local=allowed is None)
+    )
 
 
-def _check_reference(secret: StoredSecret, *, local: bool) -> None:
+def _check_reference(secret: StoredSecret, allowed: Callable[[str, str], object] | None) -> None:
     """Check a secret by reference; raises `SecretRefusedError`."""
-    key = secret.name.key
-    if not local:
-        raise SecretRefusedError(
-            f"{key}: secrets by reference are resolved by the agent of a machine; in the cloud, "
-            "store the value"
-        )
+    key, text = secret.name.key, secret.reference or ""
     if secret.value:
         raise SecretRefusedError(f"{key}: give a value or a reference, not both")
+    if allowed is not None:
+        allowed(key, text)
+        return
     try:
-        parse_reference(secret.reference or "")
+        parse_reference(text)
     except ValueError as error:
         raise SecretRefusedError(f"{key}: {error}") from error
 

@@ -5,15 +5,18 @@ changed what commands do, all later attempts of the pipeline run without them: a
 image or data file can also change what the pipeline's other commands do.
 """
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
+from conducto.wire import secret_names
 from conducto_core.errors import RefusedError
 from conducto_core.run.model.records import ForeignChange, PipelineRecord
 from conducto_core.run.model.requests import Action
+from conducto_core.secrets.port import SecretRefusedError, SecretStoreError
 
 #: Operations that can change what a command does: actions, and changes of its tree or its data.
 CHANGES = frozenset(
@@ -205,6 +208,108 @@ def parse_reference(text: str) -> Reference:
     if store == "op" and mark:
         raise ValueError(f"{text!r} has a version, which op does not have; remove it")
     return Reference(store, name, version or None, key or None)
+
+
+def value_in(name: str, text: str, stored: str) -> str:
+    """Return the value of the secret ``name`` from the text that a store has; no error contains it.
+
+    Raises:
+        SecretStoreError: It has no such member, or is not valid for a variable.
+    """
+    reference, where = parse_reference(text), f"the secret {name} is {text}"
+    value: object = stored
+    if reference.store == "aws-sm" and reference.key is not None:
+        try:
+            value = json.loads(stored)[reference.key]
+        except (ValueError, KeyError, TypeError):
+            raise SecretStoreError(
+                f"{where}, whose value is not a JSON object with the key {reference.key!r}"
+            ) from None
+    found = value if isinstance(value, str) else json.dumps(value)
+    try:
+        secret_names.check_value(name, found)
+    except (TypeError, ValueError) as error:
+        raise SecretStoreError(f"{where}: {error}") from None
+    if not found:
+        raise SecretStoreError(f"{where}, whose value is empty")
+    return found
+
+
+#: In an allowed prefix, the organisation of the caller.
+ORG_PART = "{org}"
+_PREFIX = re.compile(r"(aws-sm:|ssm:/)[A-Za-z0-9_+=.@-][A-Za-z0-9/_+=.@-]{0,200}\Z")
+#: Prefixes of the secrets and parameters of installations, and of AWS's cache of registries.
+_OWN = ("conducto", "ecr-pullthroughcache/")
+_MAX_PREFIXES = 10
+
+
+def read_prefixes(text: str) -> tuple[str, ...]:
+    """Return the prefixes of references that an installation allows.
+
+    >>> read_prefixes("aws-sm:prod/, ssm:/{org}/")
+    ('aws-sm:prod/', 'ssm:/{org}/')
+
+    Raises:
+        ValueError: One is invalid; the message has the remedy.
+    """
+    found = tuple(each.strip() for each in text.split(",") if each.strip())
+    for each in found:
+        if _PREFIX.match(each.replace(ORG_PART, "org", 1)) is None:
+            raise ValueError(
+                f"{each!r}: expected the beginning of names, such as aws-sm:prod/, ssm:/prod/ or "
+                f"aws-sm:{ORG_PART}/, in which {ORG_PART} is the caller's organisation"
+            )
+        if any(_overlaps(_plain(each), own) for own in _OWN):
+            raise ValueError(
+                f"{each!r}: it has secrets of installations; allow names that begin otherwise"
+            )
+    if len(found) > _MAX_PREFIXES:
+        raise ValueError(f"{len(found)} prefixes; the maximum is {_MAX_PREFIXES}")
+    return found
+
+
+def _plain(prefix: str) -> str:
+    return prefix.partition(":")[2].removeprefix("/")
+
+
+def _overlaps(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one.partition(ORG_PART)[0] or other)
+
+
+def check_allowed(key: str, text: str, org: str, prefixes: Collection[str]) -> Reference:
+    """Return a reference that an installation may read for an organisation.
+
+    Args:
+        key: Name of the secret.
+        text: The reference.
+        org: The organisation.
+        prefixes: Those that the administrator allows.
+
+    Raises:
+        SecretRefusedError: It is invalid, or not allowed; the message has the remedy.
+    """
+    try:
+        reference = parse_reference(text)
+    except ValueError as error:
+        raise SecretRefusedError(f"{key}: {error}") from error
+    if reference.store not in ("aws-sm", "ssm"):
+        raise SecretRefusedError(
+            f"{key} is {text}: a program of a machine reads it, which the cloud does not have; "
+            "store the value, copy it to Secrets Manager and use aws-sm:NAME, or run locally"
+        )
+    name = reference.name
+    if name.startswith("arn:"):  # arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME
+        name = name.split(":", 6)[-1] if name.split(":")[2:3] == ["secretsmanager"] else ""
+    allowed = [each.replace(ORG_PART, org) for each in prefixes]
+    is_own = any(name.removeprefix("/").startswith(own) for own in _OWN)
+    if is_own or not any(f"{reference.store}:{name}".startswith(each) for each in allowed):
+        known = ", ".join(allowed) or "none"
+        raise SecretRefusedError(
+            f"{key} is {text}: this installation may not read it (it may read: {known}); store the "
+            "value, or ask the administrator: conducto deploy -c "
+            f"secret_stores='{reference.store}:{name.rpartition('/')[0] or 'PREFIX'}/'"
+        )
+    return reference
 
 
 def cache_refusal(references: Mapping[str, str]) -> str | None:

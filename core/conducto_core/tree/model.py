@@ -20,7 +20,7 @@ from conducto.wire.maps import MapOptions
 from conducto.wire.retries import Retry
 from conducto.wire.services import Service, size_of
 from conducto_core.images.model import ImageSpec
-from conducto_core.machines.model import MachineClass
+from conducto_core.machines.model import NO_USES, MachineClass, MemoryUses
 from conducto_core.programs.model import ProgramCall
 from conducto_core.run.model.states import NodeType
 
@@ -172,6 +172,8 @@ class NodeSpec:
         approval: Of an Exec that waits for a person and runs no command.
         limits: Named limits of the node and of the nodes above it.
         secrets: Names of the secrets that an Exec gets; None: all. Inherited.
+        auto_mem: Of ``mem="auto"``, the reason for the memory in the placement; "" without it.
+            Inherited, as the reason differs.
         cache: Its cache; None: it has none. Inherited.
         cache_off: Why an Exec that inherits a cache has none.
         code: Names of the files of the image that count for the cache; empty: all. Inherited.
@@ -237,6 +239,7 @@ class NodeSpec:
     cache_off: str | None = None
     code: tuple[str, ...] = ()
     run_if: Condition | None = None
+    auto_mem: str = ""
 
     def like(
         self,
@@ -275,6 +278,7 @@ class Pipeline:
         call: The call of a program's function that made it, if known.
         payload: That of the event that launched it; None if no event did.
         machines: Machine classes of the installation; None: not known, any name is accepted.
+        memory: What earlier attempts of the program used, for ``mem="auto"``.
     """
 
     nodes: dict[str, NodeSpec]
@@ -282,6 +286,7 @@ class Pipeline:
     call: ProgramCall | None = None
     payload: Any = None
     machines: Mapping[str, MachineClass] | None = None
+    memory: MemoryUses = NO_USES
 
     @property
     def root(self) -> NodeSpec:

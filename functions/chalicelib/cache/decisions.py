@@ -173,6 +173,7 @@ class CacheDecisions:
             results=results,
             files=self._manifests_of(live.org).files(content.code) if spec.code else None,
             data=data,
+            references=secrets.references,
         )
         return rules.fields_of(spec, inputs, live.record)
 

@@ -74,7 +74,10 @@ class _Plans:
         # The caller's own: a shell must not expose the secrets of another user.
         cloud = self._cloud
         given = inject(cloud.vault, self._me.org, self._me.user, cloud.services)
-        found = given.only(spec.secrets).env
+        try:
+            found = cloud.references.resolve(self._me.org, given.only(spec.secrets)).env
+        except CommandError as error:
+            raise RefusedError(f"{spec.path}: {error}") from error
         secrets = {name: value for name, value in found.items() if not is_ours(name)}
         shell = image.shell or _ANY_SHELL
         return DebugPlan(

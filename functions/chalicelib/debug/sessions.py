@@ -21,7 +21,7 @@ from chalicelib.people.tokens import new_token
 from chalicelib.run.deferred_effects import START_WORKER
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.workers.port import Shell, TaskStatus, WorkerTask
-from conducto_core.billing.rules import dollars_for
+from conducto_core.billing.rules import dollars_of
 from conducto_core.command.task_layout import ENTER
 from conducto_core.debug.model import (
     DebugPlan,
@@ -33,7 +33,9 @@ from conducto_core.debug.model import (
 )
 from conducto_core.debug.shell import shell_argv
 from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.machines.model import Rung
 from conducto_core.run.model.records import Lifecycle
+from conducto_core.tree.model import Placement
 from conducto_core.workers.model import (
     EndResponse,
     Heartbeat,
@@ -43,7 +45,6 @@ from conducto_core.workers.model import (
     WorkerEnd,
     WorkerInstructions,
 )
-from conducto_core.workers.rules.fargate import size_for
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,8 @@ class DebugSessions:
                 f"{plan.path}: cpu={plan.cpu:g} is more than your plan allows for one worker now: "
                 f"{allowed:g}; omit --remote, or choose a larger plan"
             )
+        place = self._placement(me, pipeline_id, plan.path)
+        machine = place.machine
         now = self._cloud.clock()
         shell = Shell(
             id=_PREFIX + token_hex(8),
@@ -124,6 +127,8 @@ class DebugSessions:
             opened=now,
             until=now + request.seconds,
             runs=runs,
+            machine=machine.text if machine is not None and machine.is_declared else "",
+            gpu=place.gpu,
         )
         # A shell can write the pipeline's data.
         self._engine.note_change(me.org, pipeline_id, "remote_shell", me.user)
@@ -147,6 +152,10 @@ class DebugSessions:
             until=shell.until,
             notes=plan.notes,
         )
+
+    def _placement(self, me: Identity, pipeline_id: str, path: str) -> Placement:
+        with self._engine.reading(me.org, pipeline_id) as live:
+            return live.tree.nodes[path].spec.placement
 
     def _reserve(self, shell: Shell) -> None:
         """Store and count a shell; if all workers are in use, stop idle ones to make room."""
@@ -186,6 +195,10 @@ class DebugSessions:
             user=shell.user,
             shell=True,
             arch=plan.arch,
+            machine=shell.machine_class,
+            gpu=shell.gpu,
+            # A shell cannot be repeated, so it is on Spot only where its class is.
+            spot=Rung.ON_DEMAND not in shell.rungs,
         )
         self._cloud.shells.started(shell, self._cloud.fleet.start(task))
 
@@ -376,15 +389,14 @@ class DebugSessions:
 
     def _spender(self, shell: Shell, seconds: float) -> Spender:
         record = self._cloud.store.record(shell.org, shell.pipeline_id)
-        dollars = dollars_for(shell.path, shell.cpu, shell.mem, seconds)
+        dollars = dollars_of(shell.size, seconds)
         if record is None:
             return Spender(shell.pipeline_id, "", dollars)
         return Spender.for_pipeline(record, dollars)
 
     def _charge(self, shell: Shell, until: float, *, ended: bool) -> None:
-        size = size_for(shell.path, shell.cpu, shell.mem)
         span = (shell.opened, until)
-        time = WorkerTime(shell.id, shell.pipeline_id, size, *span, shell.task, ended)
+        time = WorkerTime(shell.id, shell.pipeline_id, shell.size, *span, shell.task, ended)
         self._charging.observe(shell.org, time)
 
     def charge(self, pipeline_id: str, shell_id: str) -> None:

@@ -116,6 +116,8 @@ def _item(shell: Shell) -> Item:
         "until": shell.until,
         "reserved": shell.reserved,
         "runs": shell.runs,
+        "machine": shell.machine,
+        "gpu": shell.gpu,
         **attempt,
         **listed,
     }
@@ -139,6 +141,8 @@ def _shell(item: Item) -> Shell:
         reserved=int(item.get("reserved", 0)),
         key=str(item["agent_key"]) if "agent_key" in item else None,
         runs=_runs(item.get("runs")),
+        machine=str(item.get("machine", "")),
+        gpu=int(item.get("gpu", 0)),
         command=str(item.get("command", "")),
         result=str(item.get("result", "")),
     )

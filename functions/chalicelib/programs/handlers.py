@@ -17,6 +17,7 @@ from chalicelib.secrets.injection import InjectedSecrets, inject_commands
 from conducto_core.api import cloud_operations
 from conducto_core.api.serve import serves
 from conducto_core.programs.git_launch import GitLaunch
+from conducto_core.programs.memory import MemoryOfPrograms
 from conducto_core.programs.model import ContinuePlan, ContinueRequest
 from conducto_core.programs.relaunch import fingerprint_in
 from conducto_core.programs.rules.continuation import (
@@ -47,7 +48,7 @@ class _Replacement:
     images: Mapping[str, BuiltImage]
 
 
-class CloudContinuations(CloudCaller):
+class CloudContinuations(CloudCaller, MemoryOfPrograms):
     """Replaces definitions."""
 
     @serves(run_operations.CONTINUE)
@@ -56,6 +57,7 @@ class CloudContinuations(CloudCaller):
     ) -> ContinuePlan:
         """Replace the definition of a pipeline; run or schedule it if requested."""
         check_sent(request.launch.sources)
+        await self.add_memory(request.launch)
         return await asyncio.to_thread(self._continue, params.id, request)
 
     def _continue(self, given: str, request: ContinueRequest) -> ContinuePlan:

@@ -131,6 +131,7 @@ class Claims:
         refusal: dict[str, object] = {}
         results: dict[str, bytes] = {}
         try:
+            secrets = self._cloud.references.resolve(live.org, secrets)
             self._prepare(live, node, secrets)
             results = self._results(live, node)
             inputs_text(results)
@@ -159,7 +160,7 @@ class Claims:
             return ClaimResponse(decision=ClaimDecision.DROP)
         runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
         if runs and worker.token == call.token:
-            secrets = self._secrets(live, node, given)
+            secrets = self._cloud.references.again(live.org, self._secrets(live, node, given))
             response = self._to_run(live, node, secrets)
             return response.model_copy(update={"backlog": live.has_backlog(worker.pool)})
         if call.token not in live.holders:

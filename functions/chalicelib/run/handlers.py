@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from chalicelib.billing.handlers import CloudUsage
 from chalicelib.billing.metering import customer_rates
@@ -105,7 +106,8 @@ class CloudPipelines(
         return await asyncio.to_thread(self._put_secrets, request)
 
     def _put_secrets(self, request: PutSecrets) -> SecretList:
-        return secret_queries.put(self._secrets(), request, local=False)
+        allowed = partial(self._cloud.references.check, self._me.org)
+        return secret_queries.put(self._secrets(), request, allowed)
 
     @serves(secrets_operations.DELETE_SECRETS)
     async def delete_secrets(self, request: DeleteSecrets) -> SecretList:

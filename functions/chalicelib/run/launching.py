@@ -28,6 +28,7 @@ from conducto_core.children.rules import check_count
 from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.images.model import ImageSources, ImageSpec
 from conducto_core.machines.rules import MACHINES_PART, written
+from conducto_core.programs.memory import MemoryOfPrograms
 from conducto_core.run import operations as run_operations
 from conducto_core.run import views
 from conducto_core.run.launching import TRIED_IDS, ids_for, is_of_launch, new_record
@@ -102,8 +103,12 @@ def with_sources(
     return request.model_copy(update={"sources": sources})
 
 
-class CloudLaunches(CloudCaller):
+class CloudLaunches(CloudCaller, MemoryOfPrograms):
     """Uploads, own builds and launches."""
+
+    def most_memory(self, engine: str = "docker") -> float | None:  # noqa: ARG002  there is one
+        """Return the GB of the largest worker of the plan."""
+        return largest_mem(self._cloud.orgs.plan(self._me.org).max_cpu)
 
     @serves(cloud_operations.UPLOAD_BODY)
     async def upload_body(self) -> UploadResponse:
@@ -158,6 +163,7 @@ class CloudLaunches(CloudCaller):
 
         ``turn``: Its turn in the queue, in which it gets a place if the plan is full.
         """
+        await self.add_memory(request)
         own = None if key is None else self._own(key)
         launch = partial(self._launch, request, own, repeated=repeated, origin=origin)
         if turn is None:

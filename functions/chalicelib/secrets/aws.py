@@ -15,9 +15,11 @@ from uuid import uuid4
 from chalicelib.aws import table_keys
 from chalicelib.aws.clients import Clients, Tags, upper
 from chalicelib.aws.dynamodb import NEW, Condition, DynamoTable
-from chalicelib.aws.errors import ignoring, throttling
+from chalicelib.aws.errors import client_error, code_of, ignoring, throttling
 from chalicelib.errors import ConflictError
 from conducto_core.errors import RefusedError
+from conducto_core.secrets.port import SecretStoreError
+from conducto_core.secrets.rules import Reference
 
 #: Secrets Manager's maximum size of a secret in bytes.
 MAX_SECRET = 65_536
@@ -135,6 +137,39 @@ class SecretsManager:
 
     def _name(self, scope: str, version: str) -> str:
         return f"{self._prefix}{scope}/{version}"
+
+
+#: Errors of AWS for which another attempt does not help.
+_FINAL = {
+    "ResourceNotFoundException": "there is no such secret or version",
+    "ParameterNotFound": "there is no such parameter",
+    "ParameterVersionNotFound": "the parameter has no such version",
+    "AccessDeniedException": "the installation has no permission to read it, or its KMS key",
+    "DecryptionFailure": "its KMS key does not allow the installation to decrypt it",
+    "InvalidRequestException": "it is marked for deletion, or is not text",
+}
+
+
+def read_reference(clients: Clients, reference: Reference) -> str:
+    """Return the text of a secret of Secrets Manager or a parameter of SSM.
+
+    Raises:
+        SecretStoreError: It does not exist, or the functions may not read it.
+    """
+    name, version = reference.name, reference.version
+    try:
+        with throttling():
+            if reference.store == "ssm":
+                full = name if version is None else f"{name}:{version}"
+                found = clients.get("ssm").get_parameter(Name=full, WithDecryption=True)
+                return str(found["Parameter"]["Value"])
+            about = {"SecretId": name, **({} if version is None else {"VersionId": version})}
+            return str(clients.get("secretsmanager").get_secret_value(**about)["SecretString"])
+    except client_error() as error:
+        reason = _FINAL.get(code_of(error), code_of(error))
+        raise SecretStoreError(f"AWS cannot read it: {reason}") from None
+    except KeyError:
+        raise SecretStoreError("its value is binary, not text") from None
 
 
 def _check_size(scope: str, text: str) -> None:

@@ -91,7 +91,8 @@ def _without(keys: Container[str], kept: Written) -> Written:
 
 
 def _written(secret: StoredSecret) -> Mapping[str, Any]:
-    return {"value": secret.value, "mask": secret.mask, "updated": secret.updated}
+    written = {"value": secret.value, "mask": secret.mask, "updated": secret.updated}
+    return written if secret.reference is None else {**written, "reference": secret.reference}
 
 
 def _stored(name: SecretName, written: Mapping[str, Any]) -> StoredSecret:
@@ -100,4 +101,5 @@ def _stored(name: SecretName, written: Mapping[str, Any]) -> StoredSecret:
         str(written["value"]),
         mask=bool(written.get("mask", True)),
         updated=float(written.get("updated", 0.0)),
+        reference=written.get("reference"),
     )

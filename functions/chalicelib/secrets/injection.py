@@ -36,11 +36,15 @@ class InjectedSecrets:
         env: ``{name: value}``.
         masked: Values to mask in its output.
         origins: ``{name: (scope, time of the last change)}`` of the secrets.
+        references: ``{name: reference}`` of the secrets in other stores, without values in ``env``.
+        shown: Names of the secrets that are not masked.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     masked: tuple[str, ...] = field(default=(), repr=False)
     origins: SecretOrigins = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
+    shown: frozenset[str] = frozenset()
 
     def mask(self) -> Mask:
         """Return a mask of the secrets."""
@@ -51,7 +55,15 @@ class InjectedSecrets:
         if names is None:
             return self
         origins = {name: each for name, each in self.origins.items() if name in names}
-        return replace(self, env=granted(self.env, self.origins, names), origins=origins)
+        references = {name: each for name, each in self.references.items() if name in names}
+        env = granted(self.env, self.origins, names)
+        return replace(self, env=env, origins=origins, references=references)
+
+    def with_values(self, values: Mapping[str, str]) -> "InjectedSecrets":
+        """Return these secrets with the values of references."""
+        hidden = (value for name, value in values.items() if name not in self.shown)
+        masked = tuple(sorted({*self.masked, *filter(can_be_masked, hidden)}))
+        return replace(self, env={**self.env, **values}, masked=masked)
 
 
 def inject(
@@ -70,15 +82,19 @@ def inject(
     own = {} if user is None else vault.read(user_scope(org, user))
     shared = vault.read(org_scope(org))
     secrets = {**shared, **own}
-    values = {key: str(secret["value"]) for key, secret in secrets.items()}
-    hidden = {values[key] for key, secret in secrets.items() if secret.get("mask", True)}
+    references = {
+        key: str(secret["reference"]) for key, secret in secrets.items() if secret.get("reference")
+    }
+    values = {key: str(each["value"]) for key, each in secrets.items() if key not in references}
+    shown = frozenset(key for key, secret in secrets.items() if not secret.get("mask", True))
+    hidden = {value for key, value in values.items() if key not in shown}
     hidden.update(services.values())
     origins = {
         key: ("user" if key in own else "org", float(secret.get("updated", 0.0)))
         for key, secret in secrets.items()
     }
     masked = tuple(sorted(filter(can_be_masked, hidden)))
-    return InjectedSecrets({**values, **services}, masked, origins)
+    return InjectedSecrets({**values, **services}, masked, origins, references, shown)
 
 
 def inject_commands(
@@ -127,4 +143,4 @@ class SecretCache:
 def smtp_password(vault: SecretVault, org: str) -> str | None:
     """Return the password of the mail server, a secret of the organisation."""
     secret = vault.read(org_scope(org)).get(SMTP_PASSWORD)
-    return None if secret is None else str(secret["value"])
+    return None if secret is None or secret.get("reference") else str(secret["value"])

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from conducto_core.debug.model import ShellSession
 from conducto_core.machines.model import MachineClass, Rung
-from conducto_core.machines.rules import machine_size
+from conducto_core.machines.rules import machine_size, read_machines
 from conducto_core.workers.model import TaskProof
 from conducto_core.workers.rules.fargate import Size, size_for
 
@@ -197,6 +197,8 @@ class Shell:
         ended: Why it ended; None: it has not.
         reserved: Workers that it reserves.
         key: Digest of its agent's key; None: it has not started.
+        machine: Class of its machine, as declared; "": it is a task of Fargate.
+        gpu: GPUs of its command.
         runs: ``""``: sessions of people; otherwise single commands: ``plain`` ones have no secrets.
         command: The `SingleCommand` that it must run, as JSON; "" if there is none.
         result: The `SingleCommandEnd` of the last one, as JSON; "" if nobody waits for it.
@@ -220,3 +222,24 @@ class Shell:
     runs: Literal["", "plain", "secrets"] = ""
     command: str = ""
     result: str = ""
+    machine: str = ""
+    gpu: int = 0
+
+    @property
+    def machine_class(self) -> MachineClass | None:
+        """The class of its machine; None: it is a task of Fargate."""
+        return next(iter(read_machines(self.machine).values()), None)
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """The ways to buy its machine."""
+        machine = self.machine_class
+        return (Rung.ON_DEMAND,) if machine is None else machine.rungs
+
+    @property
+    def size(self) -> Size:
+        """The size of its worker."""
+        machine = self.machine_class
+        if machine is None:
+            return size_for(self.path, self.cpu, self.mem)
+        return machine_size(self.path, machine, self.cpu, self.mem, self.gpu)

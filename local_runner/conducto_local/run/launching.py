@@ -10,6 +10,7 @@ from itertools import islice
 
 from conducto_core.api.serve import serves
 from conducto_core.children.rules import check_count
+from conducto_core.programs.memory import MemoryOfPrograms
 from conducto_core.programs.model import ContinuePlan, ContinueRequest
 from conducto_core.remote.model import LINK_TAG
 from conducto_core.run import operations, views
@@ -46,8 +47,13 @@ class Origin:
     check: Callable[[Pipeline], None]
 
 
-class LocalLaunches(LocalAccess):
+class LocalLaunches(LocalAccess, MemoryOfPrograms):
     """Launches and recovery."""
+
+    def most_memory(self, engine: str = "docker") -> float | None:
+        """Return the GB of the machine; None before its engine was opened."""
+        limits = self._engine_contexts[engine].limits_or_none()
+        return None if limits is None else limits.mem
 
     async def recover(self) -> None:
         """Load the pipelines that were active when the last agent stopped, and continue them.
@@ -107,6 +113,7 @@ class LocalLaunches(LocalAccess):
         self._store.check_room()
         engine_context = self._engine_contexts[request.engine]
         await engine_context.open()
+        await self.add_memory(request)
         pipeline, definition = await asyncio.to_thread(_take_tree, request)
         check_nodes(pipeline.nodes, engine_context.limits())
         if origin is not None:
@@ -159,6 +166,7 @@ class LocalLaunches(LocalAccess):
         with live.in_use():
             if request.launch.run:  # a missing engine is an error before anything changes
                 await self._scheduler.engine_context(live).open()
+            await self.add_memory(request.launch)
             continuations = Continuations(self._store, self._scheduler)
             made = await continuations.execute(live, request)
             if not request.preview:

@@ -5,16 +5,14 @@ configuration and login.
 """
 
 import asyncio
-import json
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from conducto.wire import secret_names
 from conducto.wire.printable import printable
 from conducto_core.secrets.port import SecretStoreError
-from conducto_core.secrets.rules import Reference, parse_reference
+from conducto_core.secrets.rules import Reference, parse_reference, value_in
 
 #: Seconds for which a value is used again, and which a program has.
 KEPT_SECONDS = 30.0
@@ -72,7 +70,7 @@ class SecretReferences:
             lines = errors.decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
             said = printable(lines[-1][:_MAX_SAID])
             raise SecretStoreError(f"{where}, which {command[0]!r} cannot read: {said}")
-        return _checked(name, where, _member(where, reference, output))
+        return value_in(name, text, _text(where, reference, output))
 
 
 def command_of(reference: Reference) -> list[str]:
@@ -115,30 +113,10 @@ def run_program(command: Sequence[str]) -> tuple[int, bytes, bytes]:
     return done.returncode, done.stdout, done.stderr
 
 
-def _member(where: str, reference: Reference, output: bytes) -> str:
-    """Return the value in the output; no error contains it."""
+def _text(where: str, reference: Reference, output: bytes) -> str:
+    """Return the text that a program printed; no error contains it."""
     try:
         text = output.decode()
     except UnicodeDecodeError:
         raise SecretStoreError(f"{where}, whose value is not UTF-8 text") from None
-    if reference.store != "op":
-        text = text.removesuffix("\n")
-    if reference.store != "aws-sm" or reference.key is None:
-        return text
-    try:
-        value = json.loads(text)[reference.key]
-    except (ValueError, KeyError, TypeError):
-        raise SecretStoreError(
-            f"{where}, whose value is not a JSON object with the key {reference.key!r}"
-        ) from None
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _checked(name: str, where: str, value: str) -> str:
-    try:
-        secret_names.check_value(name, value)
-    except (TypeError, ValueError) as error:
-        raise SecretStoreError(f"{where}: {error}") from None
-    if not value:
-        raise SecretStoreError(f"{where}, whose value is empty")
-    return value
+    return text if reference.store == "op" else text.removesuffix("\n")

@@ -129,7 +129,7 @@ class NodeBase:
         name: Optional[str] = None,
         cpu: Optional[float] = None,
         gpu: Optional[int] = None,
-        mem: Optional[float] = None,
+        mem: Union[float, str, None] = None,
         arch: Optional[str] = None,
         spot: Union[bool, str, None] = None,
         machine: Optional[str] = None,

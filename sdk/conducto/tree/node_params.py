@@ -33,10 +33,10 @@ class NodeParams(TypedDict, total=False):
     """Name of an image that a node of the tree has; inherited."""
     cpu: Optional[float]
     """CPUs; inherited, 1 by default. Fractions are allowed."""
-    mem: Optional[float]
+    mem: Union[float, str, None]
     """Memory in GB; inherited, 2 by default."""
     gpu: Optional[int]
-    """GPUs, 0 to 4; inherited, 0 by default."""
+    """GPUs, 0 to 16; inherited, 0 by default."""
     arch: Optional[str]
     """Processors: ``"x86_64"``, the default in the cloud, or ``"arm64"``; inherited."""
     spot: Union[bool, str, None]

@@ -50,8 +50,8 @@ class Node(NodeBase):
     Attributes:
         parent: The node to which this one is attached, or None.
         cpu: CPUs; inherited, 1 by default. Fractions are allowed.
-        mem: Memory in GB; inherited, 2 by default.
-        gpu: GPUs, 0 to 4; inherited, 0 by default.
+        mem: Memory in GB; inherited, 2 by default. ``"auto"``: from the memory of earlier attempts.
+        gpu: GPUs, 0 to 16; inherited, 0 by default.
         arch: ``"x86_64"`` or ``"arm64"``, the processors of the machine; inherited. The default is
             ``"x86_64"`` in the cloud and the machine's own locally.
         spot: Whether workers in the cloud are Spot tasks, which are cheaper and may be interrupted:

@@ -126,7 +126,7 @@ def _check_condition(condition: Any) -> None:
 
 _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("cpu", lambda value: fields.check_amount("cpu", value)),
-    ("mem", lambda value: fields.check_amount("mem", value)),
+    ("mem", fields.check_mem),
     ("gpu", fields.check_gpu),
     ("arch", fields.check_arch),
     ("spot", fields.check_spot),

@@ -37,10 +37,14 @@ _MACHINE = re.compile(r"[a-z][a-z0-9-]{0,23}\Z")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 MAX_RETRY_LOST = 100
+#: GPUs of the largest machines; fewer may exist where a command runs.
+MAX_GPUS = 16
 DEFAULT_MAX_TIME = 4 * 3600.0
 DEFAULT_CPU = 1.0
 DEFAULT_MEM = 2.0
 ARM = "arm64"
+#: Value of `mem`: the size follows from the use of earlier attempts.
+AUTO = "auto"
 #: ``{architecture: its name in platforms of images}``
 IMAGE_NAMES = {"x86_64": "amd64", ARM: ARM}
 ARCHITECTURES = tuple(IMAGE_NAMES)
@@ -110,6 +114,19 @@ def check_amount(name: str, value: Any) -> float:
     return _positive(name, value, value)
 
 
+def check_mem(value: Any) -> Union[float, str]:
+    """Return ``value`` as GB above 0, or ``"auto"``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if value == AUTO:
+        return AUTO
+    if isinstance(value, str):
+        raise ValueError(f"mem must be a number above 0, or 'auto', got {value!r}")
+    return check_amount("mem", value)
+
+
 def _positive(name: str, value: float, written: Any) -> float:
     if value <= 0:
         raise ValueError(f"{name} must be above 0, got {written!r}")
@@ -122,10 +139,10 @@ def check_gpu(value: Any) -> int:
     """Return ``value`` as a number of GPUs.
 
     Raises:
-        ValueError: not a whole number from 0 to 4.
+        ValueError: not a whole number from 0 to `MAX_GPUS`.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 4:  # noqa: PLR2004
-        raise ValueError(f"gpu must be a whole number from 0 to 4, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_GPUS:
+        raise ValueError(f"gpu must be a whole number from 0 to {MAX_GPUS}, got {value!r}")
     return value
 
 

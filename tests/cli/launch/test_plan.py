@@ -20,6 +20,7 @@ from conducto_cli.launch.plan_command import (
     Known,
     _estimate,
     earlier_runs,
+    known_memory,
     known_runs,
     launch_price,
     medians,
@@ -33,6 +34,7 @@ from conducto_client import AgentUnreachableError, Client
 from conducto_core.api.cloud_operations import WhoAmI
 from conducto_core.api.dispatch import Service
 from conducto_core.asl.rules.forecast import estimate
+from conducto_core.run.model.params import ProgramParams
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.states import State
 from conducto_core.tree.rules.resolve import resolve
@@ -169,6 +171,35 @@ def _ran(program: str, **seconds: float) -> MemoryPipelines:
         nodes.append(view(attempt.path, attempts=(attempt,), state=State.DONE))
     pipelines.add("aaa-aaa", nodes, PipelineRecord(id="aaa-aaa", title="t", program=program))
     return pipelines
+
+
+def test_memory_by_history_is_that_of_the_last_target_that_responds() -> None:
+    def away() -> Client:
+        raise AgentUnreachableError("no route")
+
+    pipelines = MemoryPipelines()
+    attempt = AttemptRecord(path="/x", number=1, state=State.DONE, peak_memory=2**31)
+    record = PipelineRecord(id="aaa-aaa", title="t", program="/a.py", function="build")
+    nodes = [view("/", "Serial"), view("/x", attempts=(attempt,), state=State.DONE)]
+    pipelines.add(record.id, nodes, record)
+    query = ProgramParams(program="/a.py", function="build")
+
+    with InProcessTransport(Service(pipelines)) as near:
+        known = known_memory(query, [lambda: Client(near), away])
+        nothing = known_memory(query, [away])
+
+    assert (known.uses, nothing.uses) == ({"/x": (2.0, 1)}, {})
+
+
+def test_plan_shows_the_size_of_automatic_memory(
+    script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.write_text(SCRIPT.replace('image="busybox"', 'image="busybox", mem="auto"'))
+
+    assert main(["plan", str(script)]) == 0
+
+    reason = "no earlier attempt of this program is known: the default"
+    assert f"/small: mem='auto' is 2 GB: {reason}" in capsys.readouterr().out
 
 
 def _account(**more: Any) -> WhoAmI:

@@ -210,6 +210,29 @@ def test_size_that_no_type_has_is_refused(size: dict[str, Any]) -> None:
     assert "are more than any type of machine='big' has: r7i.16xlarge has 64 vCPUs" in said
 
 
+@pytest.mark.parametrize(
+    ("gpus", "said"),
+    [
+        (5, "g5.12xlarge has 48 vCPUs, 172.6 usable GB and 4 GPUs; ask for less, or for another "),
+        (8, "; an administrator can add g6.48xlarge to it"),
+        (16, "4 GPUs; ask for less, or for another class"),
+    ],
+)
+def test_gpus_that_no_type_of_a_class_has_are_refused_with_the_nearest(
+    gpus: int, said: str
+) -> None:
+    assert said in refused(co.Exec("true", image="busybox", machine="gpu", gpu=gpus))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "name"), [(1, "g6.xlarge"), (3, "g5.12xlarge"), (4, "g5.12xlarge")]
+)
+def test_gpus_are_those_of_the_smallest_type_that_has_them(gpus: int, name: str) -> None:
+    pipeline = tree(co.Exec("true", image="busybox", machine="gpu", gpu=gpus))
+
+    assert worker_size("/", pipeline.root.placement).machine == name
+
+
 def test_two_classes_in_one_container_are_refused() -> None:
     root = co.Serial(image="busybox", container_reuse_context=NEW)
     root["a"], root["b"] = co.Exec("true"), co.Exec("true", machine="big")

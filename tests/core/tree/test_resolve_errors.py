@@ -32,7 +32,7 @@ VALUES = [
     pytest.param({"cpu": 0}, "cpu must be above 0, got 0", id="cpu"),
     pytest.param({"cpu": "2"}, "cpu must be a number above 0, got '2'", id="cpu as text"),
     pytest.param({"mem": -1}, "mem must be above 0, got -1", id="mem"),
-    pytest.param({"gpu": 9}, "gpu must be a whole number from 0 to 4, got 9", id="gpu"),
+    pytest.param({"gpu": 17}, "gpu must be a whole number from 0 to 16, got 17", id="gpu"),
     pytest.param({"max_time": "1 h"}, "max_time is an invalid duration: '1 h'; write", id="time"),
     pytest.param({"max_time": 0}, "max_time must be above 0, got 0", id="no time"),
     pytest.param(

@@ -6,13 +6,15 @@ import asyncio
 
 import pytest
 
+from chalicelib.debug.sessions import DebugSessions
 from chalicelib.run.processor import CommandProcessor
 from conducto.errors import DefinitionError
 from conducto_core.billing.rules import use_of
+from conducto_core.debug.model import RemoteShellRequest
 from conducto_core.machines.rules import FEE, read_machines
 from conducto_core.run.model.requests import LaunchRequest
-from conducto_core.run.model.states import State
-from support.cloud.world import World
+from conducto_core.run.model.states import Cause, State
+from support.cloud.world import ME, World
 from support.trees import form, leaf, serial
 
 
@@ -55,3 +57,41 @@ def test_clients_cannot_declare_classes_of_their_own() -> None:
 
     with pytest.raises(DefinitionError, match="declares no machine classes"):
         asyncio.run(world.pipelines().launch(LaunchRequest(tree=tree)))
+
+
+@pytest.mark.parametrize(("rungs", "spot"), [("spot,ondemand", False), ("spot", True)])
+def test_shell_of_a_class_has_its_machine_and_gpus_and_costs_as_much(
+    rungs: str, spot: bool
+) -> None:
+    world = with_classes(f"gpu=g6.xlarge:{rungs}")
+    pipeline = world.launch(serial(leaf("a", machine="gpu", gpu=1)))
+    world.serve()
+    world.running()["/a"].finish(Cause.EXIT_CODE, exit_code=1)
+    world.serve()
+    world.fleet.tasks.clear()
+
+    sessions = DebugSessions(world.engine)
+    opened = sessions.open(ME, pipeline, RemoteShellRequest(path="/a", seconds=3600))
+    (task,) = world.fleet.tasks.values()
+    shell = world.shells.find(pipeline, opened.id)
+
+    assert task.shell
+    assert task.machine is not None
+    assert (task.machine.name, task.gpu, task.spot) == ("gpu", 1, spot)
+    assert shell is not None
+    assert shell.size == task.size
+    assert shell.size.hour == pytest.approx(0.8048 * (1 + FEE))
+
+
+def test_shell_of_a_command_on_fargate_has_no_class() -> None:
+    world = with_classes("gpu=g6.xlarge")
+    pipeline = world.launch(serial(leaf("a")))
+    world.serve()
+    world.running()["/a"].finish(Cause.EXIT_CODE, exit_code=1)
+    world.serve()
+    world.fleet.tasks.clear()
+
+    DebugSessions(world.engine).open(ME, pipeline, RemoteShellRequest(path="/a"))
+    (task,) = world.fleet.tasks.values()
+
+    assert (task.machine, task.gpu, task.size.machine) == (None, 0, "")

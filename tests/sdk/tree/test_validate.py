@@ -14,7 +14,7 @@ EXEC: list[tuple[dict[str, Any], str]] = [
     ({"cpu": 0}, "cpu must be above 0, got 0"),
     ({"cpu": "abc"}, "cpu must be a number above 0, got 'abc'"),
     ({"mem": -1}, "mem must be above 0, got -1"),
-    ({"gpu": 5}, "gpu must be a whole number from 0 to 4, got 5"),
+    ({"gpu": 17}, "gpu must be a whole number from 0 to 16, got 17"),
     ({"max_time": "banana"}, "max_time is an invalid duration: 'banana'"),
     ({"max_time": 0}, "max_time must be above 0, got 0"),
     ({"container_reuse_context": "old"}, "container_reuse_context must be"),

@@ -169,6 +169,61 @@ function NodeLink({ id, path }: { id: string; path: string }) {
   );
 }
 
+/** Nodes whose image takes most of their time. */
+export function ImageAdvice({ history, newest }: Props) {
+  return (
+    <NodeSection
+      id="images"
+      title="Slow images"
+      note="from the waits of commands"
+      history={history}
+    >
+      {(data) =>
+        data.images.length === 0 ? (
+          <p className="muted">
+            No command waits longer for its image than it runs. Advice needs five pipelines in which
+            it passed.
+          </p>
+        ) : (
+          <table className={`list ${styles.table}`}>
+            <thead>
+              <tr>
+                <th>Node</th>
+                <th className={styles.wide}>Waits for</th>
+                <th className="list-number">Wait</th>
+                <th className="list-number">Of</th>
+              </tr>
+            </thead>
+            <tbody>
+              {data.images.map((node) => (
+                <tr key={node.path}>
+                  <th scope="row">
+                    <NodeLink id={newest} path={node.path} />
+                  </th>
+                  <td className={styles.wide}>
+                    {node.kind === "image"
+                      ? "download or build of its image"
+                      : "start of its container with its image"}
+                  </td>
+                  <td className="list-number">{duration(node.wait_seconds)}</td>
+                  <td className="list-number">{duration(node.seconds)}</td>
+                </tr>
+              ))}
+              {data.images_count > data.images.length ? (
+                <tr>
+                  <td colSpan={4} className="muted">
+                    {`${(data.images_count - data.images.length).toLocaleString("en")} more`}
+                  </td>
+                </tr>
+              ) : null}
+            </tbody>
+          </table>
+        )
+      }
+    </NodeSection>
+  );
+}
+
 /** Nodes that ask for more memory than they use. */
 export function SizeAdvice({ history, newest }: Props) {
   return (

@@ -16,7 +16,7 @@ import { activeTime } from "@/run/model/activity";
 import { pipelineState } from "@/run/model/pipelineStatus";
 import { failures, total } from "@/run/model/states";
 import { CompareRuns } from "@/programs/CompareRuns";
-import { FlakyNodes, lastOf, SizeAdvice, SlowestNodes } from "@/programs/NodeTables";
+import { FlakyNodes, ImageAdvice, lastOf, SizeAdvice, SlowestNodes } from "@/programs/NodeTables";
 import styles from "@/programs/ProgramPage.module.css";
 import { ProgramTests } from "@/test_results/ProgramTests";
 import { type ChartedRun, RunChart } from "@/programs/RunChart";
@@ -98,6 +98,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
           <FlakyNodes history={history} newest={newest.pipeline.id} />
           <SlowestNodes history={history} newest={newest.pipeline.id} />
           <SizeAdvice history={history} newest={newest.pipeline.id} />
+          <ImageAdvice history={history} newest={newest.pipeline.id} />
         </div>
         {pair.before === null || pair.after === null ? null : (
           <CompareRuns pipelines={pipelines} before={pair.before} after={pair.after} />

@@ -519,7 +519,7 @@ def _transitions(compiled: Compiled, pipeline: Pipeline) -> int:
     return tasks + groups + 3 * len(compiled.machines)
 
 
-def _caveat(found: Estimate, pipeline: Pipeline, execs: Iterable[NodeSpec]) -> None:
+def _caveat(found: Estimate, pipeline: Pipeline, execs: Sequence[NodeSpec]) -> None:
     sizes = ((spec.path, spec.placement) for spec in execs)
     notes = (
         rounding_note(
@@ -530,7 +530,12 @@ def _caveat(found: Estimate, pipeline: Pipeline, execs: Iterable[NodeSpec]) -> N
         for path, place in sizes
         if place.machine is None
     )
-    found.notes += [note for note in notes if note is not None]
+    autos = [
+        f"{spec.path}: mem='auto' is {spec.placement.mem:g} GB: {spec.auto_mem}"
+        for spec in execs
+        if spec.auto_mem
+    ]
+    found.notes += [*autos, *(note for note in notes if note is not None)]
     more = len(found.notes) - MAX_NOTES
     if more > 0:
         found.notes[MAX_NOTES:] = [f"... and {more} more nodes"]

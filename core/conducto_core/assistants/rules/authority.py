@@ -51,6 +51,7 @@ _READ = (
     "get_program_start",
     "compare_pipelines",
     "node_history",
+    "memory_history",
     "get_why",
     "get_result",
     "list_metrics",

@@ -6,11 +6,19 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Literal, NamedTuple
 
 from conducto.errors import DefinitionError
-from conducto_core.programs.history import DifferenceKind, FlakyNode, SizeAdvice, SlowNode
-from conducto_core.run.model.records import AttemptRecord
+from conducto_core.programs.history import (
+    DifferenceKind,
+    FlakyNode,
+    ImageAdvice,
+    SizeAdvice,
+    SlowNode,
+)
+from conducto_core.programs.rules.memory import RESERVE
+from conducto_core.run.model.records import AttemptRecord, phases_of
 from conducto_core.run.model.states import FAILED, State
 from conducto_core.workers.rules.fargate import PRICES, size_for
 
@@ -182,6 +190,8 @@ class NodeRun:
         cpu: vCPUs that it asked for.
         mem: GB that it asked for.
         peak: GB that it used at most; None if unknown.
+        image: Reference of its image.
+        waits: ``{kind: seconds}`` before it started, of the kinds that depend on its image.
     """
 
     state: State
@@ -193,6 +203,8 @@ class NodeRun:
     cpu: float | None = None
     mem: float | None = None
     peak: float | None = None
+    image: str | None = None
+    waits: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def outcome(self) -> str:
@@ -226,6 +238,8 @@ def _with_attempt(before: NodeRun | None, attempt: AttemptRecord) -> NodeRun:
         cpu=attempt.cpu,
         mem=attempt.mem,
         peak=None if attempt.peak_memory is None else attempt.peak_memory / 2**30,
+        image=attempt.image,
+        waits=_waits(attempt),
     )
     if before is None:
         return run
@@ -235,6 +249,11 @@ def _with_attempt(before: NodeRun | None, attempt: AttemptRecord) -> NodeRun:
         retried=same and (before.retried or before.state in FAILED),
         lost_seconds=before.lost_seconds + lost,
     )
+
+
+def _waits(attempt: AttemptRecord) -> Mapping[str, float]:
+    phases = () if attempt.started is None else phases_of(attempt, attempt.started)
+    return {each.kind: each.end - each.begin for each in phases if each.kind in ("image", "start")}
 
 
 def seconds_of(attempt: AttemptRecord) -> float | None:
@@ -353,8 +372,8 @@ def percentile(values: Sequence[float], part: float) -> float:
     return ranked[max(0, math.ceil(part * len(ranked)) - 1)]
 
 
-#: Minimum number of pipelines, factor above the maximum use, and step in GB of an advised size.
-_LEAST_RUNS, _RESERVE, _STEP = 5, 1.3, 0.25
+#: Minimum number of pipelines, and step in GB of an advised size.
+_LEAST_RUNS, _STEP = 5, 0.25
 _MONTH = 30 * 86400.0
 
 
@@ -376,7 +395,7 @@ def size_advice(runs: Sequence[NodeRuns]) -> list[SizeAdvice]:
 
 def _size_advice(path: str, runs: Sequence[NodeRun]) -> SizeAdvice | None:
     newest, peak = runs[-1], max(run.peak or 0.0 for run in runs)
-    mem, enough = newest.mem or 0.0, max(1, math.ceil(peak * _RESERVE / _STEP)) * _STEP
+    mem, enough = newest.mem or 0.0, max(1, math.ceil(peak * RESERVE / _STEP)) * _STEP
     if len(runs) < _LEAST_RUNS or enough > mem * 0.75:
         return None
     return SizeAdvice(
@@ -386,6 +405,49 @@ def _size_advice(path: str, runs: Sequence[NodeRun]) -> SizeAdvice | None:
         enough=enough,
         runs=len(runs),
         dollars_month=_saving(path, runs, mem, enough),
+    )
+
+
+#: Minimum wait for an image, in seconds, and its minimum part of the time of its command.
+_LONG_WAIT, _DOMINATES = 5.0, 0.5
+
+
+def image_advice(runs: Sequence[NodeRuns]) -> list[ImageAdvice]:
+    """Return the nodes of pipelines, the oldest first, whose image takes most of their time.
+
+    The longest wait comes first. Advice needs five pipelines in which the node passed; the medians
+    decide, so that an image that is downloaded once and then kept is not mentioned.
+    """
+    found = (_image_advice(path, of_node) for path, of_node in _passed(runs).items())
+    advice = [one for one in found if one is not None]
+    return sorted(advice, key=lambda one: (-one.wait_seconds, one.path))
+
+
+def _passed(runs: Sequence[NodeRuns]) -> dict[str, list[NodeRun]]:
+    passed: dict[str, list[NodeRun]] = {}
+    for run in runs:
+        for path, node in run.items():
+            if node.state is State.DONE and node.seconds is not None:
+                passed.setdefault(path, []).append(node)
+    return passed
+
+
+def _image_advice(path: str, runs: Sequence[NodeRun]) -> ImageAdvice | None:
+    if len(runs) < _LEAST_RUNS:
+        return None
+    usual = statistics.median(run.seconds or 0.0 for run in runs)
+    kinds: tuple[Literal["image", "start"], ...] = ("image", "start")
+    waits = [(statistics.median(run.waits.get(kind, 0.0) for run in runs), kind) for kind in kinds]
+    wait, kind = max(waits, key=itemgetter(0))
+    if wait < max(_LONG_WAIT, _DOMINATES * (wait + usual)):
+        return None
+    return ImageAdvice(
+        path=path,
+        image=runs[-1].image,
+        kind=kind,
+        wait_seconds=wait,
+        seconds=wait + usual,
+        runs=len(runs),
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from conducto.wire import fields
 from conducto_core.tree.model import NodeSpec
 
 #: The digests of a fingerprint, in order, as reasons name them.
@@ -91,7 +92,11 @@ def fingerprint(
         (tuple((name, hide(value)) for name, value in sorted(spec.env.items())), spec.results),
         secrets if isinstance(secrets, str) else _version_of(secrets),
         content.reference,
-        (place.cpu, place.mem, *((place.arch,) if place.arch else ())),
+        (
+            place.cpu,
+            fields.AUTO if spec.auto_mem else place.mem,
+            *((place.arch,) if place.arch else ()),
+        ),
         (
             *(place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target),
             *((each.name, each.to_wire()) for each in place.services),

@@ -69,6 +69,14 @@ def shortened_arguments(call: ProgramCall) -> dict[str, str]:
     }
 
 
+def title_of(form: Mapping[str, Any]) -> str | None:
+    """Return the title of a launch form, valid or not, if its root has one."""
+    nodes = form.get("nodes")
+    root = nodes[0] if isinstance(nodes, list) and nodes else None
+    title = root.get("title") if isinstance(root, Mapping) else None
+    return title if isinstance(title, str) and title else None
+
+
 def effective(call: ProgramCall, arguments: Mapping[str, str]) -> dict[str, str]:
     """Return the arguments with the defaults of the others."""
     defaults = {one.name: one.default for one in call.parameters if one.default is not None}

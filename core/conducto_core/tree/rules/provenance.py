@@ -36,6 +36,9 @@ def parameters(  # noqa: C901, PLR0912  a condition for each parameter that is s
     """Return the parameters that apply to a node; ``edited`` were changed after the launch."""
     node = chain[0]
     found = [_placement(chain, name, default) for name, default in _PLACEMENT]
+    if node.auto_mem:
+        origin = _highest(chain, lambda spec: bool(spec.auto_mem), value=True)
+        found.append(Parameter(name="mem_auto", value=node.auto_mem, source=origin.path))
     if node.placement.arch:
         found.append(_placement(chain, "arch", ""))
     if node.placement.spot is not SpotUse.SHARE:

@@ -30,8 +30,9 @@ from conducto_core.images.rules import (
     resolve_images,
 )
 from conducto_core.limits.rules import merged
-from conducto_core.machines.model import MachineClass
+from conducto_core.machines.model import NO_USES, MachineClass, MemoryUses
 from conducto_core.machines.rules import MACHINES_PART, classes_in, find_class
+from conducto_core.programs.rules.memory import MEMORY_PART, auto_mem, uses_in, with_doubling
 from conducto_core.programs.rules.programs import call_of
 from conducto_core.results.rules import check_results, moved_results, results_of
 from conducto_core.run.model.states import NodeType
@@ -67,10 +68,15 @@ SINGLE: Final = "exec"
 #: Keys of a command's own values, which say nothing about how it runs.
 _OWN: Final = frozenset({"id", "type", "command", "doc", "title", "file", "line", "calls"})
 
+
+def _mem(value: float | str) -> float:
+    return fields.DEFAULT_MEM if value == fields.AUTO else float(value)
+
+
 #: The parameters that are fields of a placement, with their checks.
 _PLACED: Final[Mapping[str, Callable[[Any], Any]]] = {
     "cpu": lambda value: fields.check_amount("cpu", value),
-    "mem": lambda value: fields.check_amount("mem", value),
+    "mem": lambda value: _mem(fields.check_mem(value)),
     "gpu": fields.check_gpu,
     "arch": fields.check_arch,
     "spot": lambda value: SpotUse.of(fields.check_spot(value)),
@@ -121,6 +127,7 @@ class _Inherited:
     retry: Retry | None = None
     cache: Caching | None = None
     code: tuple[str, ...] = ()
+    auto_mem: bool = False
 
 
 def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
@@ -131,6 +138,7 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
     """
     written = _written(form, "/", {})
     images, machines = _images_of(form, written), classes_in(form.get(MACHINES_PART))
+    memory = uses_in(form.get(MEMORY_PART))
     top = _Inherited(
         Placement("", fields.DEFAULT_CPU, fields.DEFAULT_MEM),
         {},
@@ -138,9 +146,10 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
         SHARED,
         (),
     )
-    resolver = _Resolver(written, images, edits, machines)
+    resolver = _Resolver(written, images, edits, machines, memory)
     nodes, payload = resolver.nodes("/", top), form.get(PAYLOAD_PART)
-    pipeline = Pipeline(nodes, {**images, **resolver.images}, call_of(form), payload, machines)
+    known = {**images, **resolver.images}
+    pipeline = Pipeline(nodes, known, call_of(form), payload, machines, memory)
     checks.check_lazy_targets(pipeline.nodes)
     checks.check_contexts(pipeline.nodes)
     checks.check_approvals(pipeline.nodes, {})
@@ -164,7 +173,8 @@ def resolve_generated(
     written = _written(form, target, pipeline.nodes)
     images, names = merge_images(_images_of(form, written), target, pipeline.images)
     known = {**pipeline.images, **images}
-    resolver = _Resolver(written.with_images(names), known, edits, pipeline.machines)
+    parts = pipeline.machines, pipeline.memory
+    resolver = _Resolver(written.with_images(names), known, edits, *parts)
     old = pipeline.nodes[target]
     if old.place is not None:  # parameters of an earlier tree do not apply to a new one
         old = old.place
@@ -294,8 +304,10 @@ class _Resolver:
         images: Mapping[str, ImageSpec],
         edits: Edits | None = None,
         machines: Mapping[str, MachineClass] | None = None,
+        memory: MemoryUses = NO_USES,
     ) -> None:
         self._written = written
+        self._memory = memory
         self._machines = machines
         self._images = images
         self._edits: Edits = {} if edits is None else edits
@@ -349,7 +361,7 @@ class _Resolver:
         if path in self._edits:
             written = _edited(written, self._edits[path])
         children = self._written.children.get(node_id, ())
-        is_plain = not children and written.keys() <= _OWN and written.get("type") == "Exec"
+        is_plain = _is_plain(written, above) and not children
         if is_plain and (found := self._plain.get(id(above))) is not None:
             return _sibling(found[1], path, written), above
         kind = _type(written)
@@ -419,11 +431,14 @@ class _Resolver:
             code=code,
             run_if=_run_if(written),
         )
+        is_auto = _is_auto(written, above)
+        if is_auto:
+            self._size(spec)
         if is_exec:
             if cache is not None:
                 _isolate(spec, explicit=written.get("cache") is not None)
             self._check_image(placement)
-            spec.placement = self._with_image(placement)
+            spec.placement = self._with_image(spec.placement)
         if is_plain:
             self._plain[id(above)] = above, spec
         below = _Inherited(
@@ -439,8 +454,18 @@ class _Resolver:
             retry,
             cache,
             code,
+            is_auto,
         )
         return spec, below
+
+    def _size(self, spec: NodeSpec) -> None:
+        """Set the memory of a node with ``mem="auto"``; that of a group means nothing."""
+        spec.auto_mem = fields.AUTO
+        if spec.type is NodeType.EXEC:
+            mem, spec.auto_mem = auto_mem(spec.path, spec.placement, self._memory)
+            made = replace(spec.placement, mem=mem)
+            spec.placement = self._placements.setdefault(made, made)
+            spec.callbacks = with_doubling(spec.callbacks, mem)
 
     def _placement(self, written: Form, above: Placement) -> Placement:
         changes = {
@@ -484,6 +509,16 @@ def _images_of(form: Form, written: _Written) -> dict[str, ImageSpec]:
     return provide_package(
         resolve_images(form.get("images") or {}), written.nodes, written.children
     )
+
+
+def _is_plain(written: Form, above: _Inherited) -> bool:
+    """Return whether a node is a command without parameters of its own."""
+    return written.keys() <= _OWN and written.get("type") == "Exec" and not above.auto_mem
+
+
+def _is_auto(written: Form, above: _Inherited) -> bool:
+    mem = written.get("mem")
+    return above.auto_mem if mem is None else bool(mem == fields.AUTO)
 
 
 def _sibling(first: NodeSpec, path: str, written: Form) -> NodeSpec:
@@ -701,6 +736,7 @@ def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
         old.retry,
         old.cache,
         old.code,
+        bool(old.auto_mem),
     )
 
 

@@ -7,7 +7,7 @@ import modifyDialogStyles from "@/run/actions/ModifyDialog.module.css";
 const FIELDS = {
   cpu: { label: "CPU", hint: "cores" },
   mem: { label: "Memory", hint: "GB" },
-  gpu: { label: "GPU", hint: "0 to 4" },
+  gpu: { label: "GPU", hint: "0 to 16" },
   max_time: { label: "Time limit", hint: "e.g. 90s, 1h30m" },
   max_concurrent: { label: "Maximum running", hint: "no limit" },
   retry_lost: { label: "Retries if worker is lost", hint: "0" },
