@@ -318,7 +318,7 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
     return {
         **window,
         **({} if arguments.budget is None else {"budget": arguments.budget}),
-        "provider": arguments.provider or _provider_of(arguments.repository),
+        "provider": arguments.provider or _provider_of(arguments),
         "repository": arguments.repository,
         "api": arguments.api,
         "token": token,
@@ -337,9 +337,11 @@ def _person(text: str) -> tuple[str, str]:
     return login, user
 
 
-def _provider_of(url: str) -> str:
+def _provider_of(arguments: argparse.Namespace) -> str:
+    if arguments.app:
+        return "github"
     for provider in ("github", "gitlab"):
-        if provider in url.lower():
+        if provider in arguments.repository.lower():
             return provider
     raise UsageError("--provider: name github, gitlab or generic; the address does not tell it")
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from conducto_core.programs.rules.programs import program_of
+from conducto.wire.junit import VARIABLE as JUNIT
+from conducto_core.programs.rules.programs import tested_program
 from conducto_core.run.model.params import ProgramParams
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.states import Cause
@@ -23,6 +24,7 @@ from conducto_core.test_results.model import (
     TestOutcome,
     TestResult,
 )
+from conducto_core.tree.model import NodeSpec
 
 #: Limits of the history of a program.
 MAX_PIPELINES = 200
@@ -87,7 +89,7 @@ def excuse(
     """
     if end[0] is not Cause.EXIT_CODE or counts is None or not counts.failed:
         return None
-    names = {each.test for each in in_force(quarantines(), program_of(record), now)}
+    names = {each.test for each in in_force(quarantines(), tested_program(record), now)}
     failed = [t.name for t in tests() if t.outcome is TestOutcome.FAILED] if names else []
     return excused_message(failed) if is_excused(*end, counts, failed, names) else None
 
@@ -114,6 +116,16 @@ def program_id(program: ProgramParams) -> str:
     else:
         key = [program.title, program.program, None]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+
+
+def is_in_history(record: PipelineRecord, program: ProgramParams) -> bool:
+    """Return whether a pipeline is in the history of a program's tests.
+
+    Those of forks are not: a stranger could make a test of everybody look flaky.
+    """
+    if record.git is not None and record.git.untrusted:
+        return False
+    return program_id(tested_program(record)) == program_id(program)
 
 
 def quarantine_name(program: ProgramParams, test: str) -> str:
@@ -388,10 +400,25 @@ class _Columns:
         )
 
 
-def before(aggregate: TestAggregate, pipeline: str, time: float) -> TestAggregate:
-    """Return a history without a pipeline and those that were created after it."""
+def needs_times(spec: NodeSpec) -> bool:
+    """Return whether a command gets the times of tests: a Lazy whose tree may shard them."""
+    return spec.lazy_target is not None and JUNIT in spec.env
+
+
+def before(aggregate: TestAggregate, record: PipelineRecord) -> TestAggregate:
+    """Return the history that a pipeline is compared with: without it and later pipelines.
+
+    A pipeline of a trigger is compared with those of its branch, and of the branch that its pull
+    request is merged into.
+    """
+    git = record.git
+    branches = None if git is None else {git.branch, git.base_branch}
     kept = [
-        n for n, each in enumerate(aggregate.pipelines) if each.id != pipeline and each.time <= time
+        n
+        for n, each in enumerate(aggregate.pipelines)
+        if each.id != record.id
+        and each.time <= record.created
+        and (branches is None or each.branch in branches)
     ]
     if len(kept) == len(aggregate.pipelines):
         return aggregate
