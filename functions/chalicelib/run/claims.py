@@ -45,6 +45,7 @@ from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import SecretAccess, is_untrusted, secret_access, withheld
 from conducto_core.services.rules import LOOPBACK, variables
+from conducto_core.test_results.rules import needs_times
 from conducto_core.tree.model import Pipeline, pack_form, unpack_form, unpack_tree
 from conducto_core.tree.rules.resolve import resolve_generated
 from conducto_core.workers.model import (
@@ -117,10 +118,13 @@ class Claims:
     def begin_next(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Claimed | None:
         """Return a claim for the entry of its worker's report; None: it needs its own decision.
 
-        A named limit that the reported command holds is released after the report.
+        A named limit that the reported command holds is released after the report, and times of
+        tests are read after the decision.
         """
         node = live.may_run_next(claimed)
         if node is None or node.spec.limits or self._is_suspended():
+            return None
+        if needs_times(node.spec):
             return None
         return self._with_attempt(live, node, claimed, given)
 

@@ -21,6 +21,7 @@ from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
 from chalicelib.run.claims import Claims, GeneratedTreeError, GeneratedTrees, Secrets, uploads_of
 from chalicelib.run.deferred_effects import TOKEN_SECONDS
+from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.model import (
     BuiltImage,
     Claimed,
@@ -50,9 +51,10 @@ from conducto_core.results.records import records_in
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.contexts import CONTEXT_PAUSE
 from conducto_core.run.rules.outcomes import cause_of_exit
+from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import SecretAccess
 from conducto_core.test_results.model import TestResult
-from conducto_core.test_results.rules import excuse
+from conducto_core.test_results.rules import excuse, needs_times
 from conducto_core.tree.rules.callbacks import PoolKind
 from conducto_core.workers import operations as workers_operations
 from conducto_core.workers.model import (
@@ -60,6 +62,7 @@ from conducto_core.workers.model import (
     MAX_CHUNK_DATA,
     PROTOCOL,
     Claim,
+    ClaimDecision,
     ClaimResponse,
     Credentials,
     EndResponse,
@@ -326,7 +329,14 @@ class WorkerApi:
         self._refuse(org, pipeline_id, call.token, strays)
         with self._engine.seen(org, pipeline_id) as live:
             worker = _is_registered(live, worker_id)
-            return self._claims.decision(live, worker, call, secrets)
+            found = self._claims.decision(live, worker, call, secrets)
+            record, node = live.record, live.tree.nodes.get(found.path)
+        if found.decision is not ClaimDecision.RUN or not isinstance(node, LiveExec):
+            return found
+        if not needs_times(node.spec):
+            return found
+        times = await CloudPipelines(self._engine, self._me).times_of_tests(record)
+        return found.model_copy(update={"env": {**found.env, **times}})
 
     def _secrets_of(self, org: str) -> Secrets:
         @cache  # read once, even if the decision is repeated

@@ -22,12 +22,13 @@ from conducto_core.results.outputs import MAX_STREAM
 from conducto_core.results.records import records_in
 from conducto_core.results.rules import MissingResultError
 from conducto_core.run.model import events as ev
+from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.admission import QueuedAttempt
 from conducto_core.secrets.port import SecretStoreError
 from conducto_core.services.rules import with_secrets
 from conducto_core.test_results.model import TestResult
-from conducto_core.test_results.rules import excuse
+from conducto_core.test_results.rules import excuse, needs_times
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.tree.rules.resolve import Limits
 from conducto_local.children.channel import Grant, Handle, launch_channel
@@ -72,6 +73,7 @@ class AttemptDependencies:
         saved: Returns when everything so far is written to the store.
         url: Returns the URL of the API.
         children: Executes requests of commands that may launch pipelines.
+        times_of_tests: Returns the variable with the times of a program's tests.
         note_inputs: Notes the inputs with which a cached command runs.
         files: The files of cached commands.
     """
@@ -83,6 +85,7 @@ class AttemptDependencies:
     saved: Callable[[], Awaitable[None]]
     url: Callable[[], str]
     children: Handle
+    times_of_tests: Callable[[PipelineRecord], Awaitable[dict[str, str]]]
     note_inputs: Callable[[ActiveAttempt, BuiltImage, InjectedSecrets], None]
     files: CachedFiles
 
@@ -279,6 +282,9 @@ class Attempts:
             delivery = await self._means.secrets.delivery(active.spec.secrets)
             secrets = delivery.only(active.spec.secrets)
             job = prepare(active, image, self.execution_context(active.live), secrets.env)
+            if needs_times(active.spec):
+                times = await self._means.times_of_tests(active.live.record)
+                job = replace(job, env={**job.env, **times})
         except (CommandError, SecretStoreError) as error:
             return Result.failed(Cause.IMAGE, str(error))
         active.fingerprint = fingerprint(

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from chalicelib.logs.port import LogKey
+from conducto.wire.shards import VARIABLE, unpacked
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.errors import RefusedError
 from conducto_core.programs.rules.programs import program_of
 from conducto_core.results.model import OutputSummary
@@ -26,7 +28,7 @@ from conducto_core.test_results.model import (
 )
 from conducto_core.test_results.rules import program_id
 from support.cloud.world import ME, World
-from support.trees import form, leaf, serial
+from support.trees import form, lazy, leaf, parallel, serial
 
 
 def run_tests(
@@ -222,3 +224,25 @@ def test_forks_are_not_in_the_history_of_a_repository() -> None:
 
     assert [(each.name, each.outcomes) for each in kept.tests] == [("works", "p")]
     assert [each.change for each in listed(world, fork).tests] == [TestChange.NEW_FAILURE]
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["by a claim", "by a report"])
+def test_lazy_that_shards_tests_has_their_times(*, early: bool) -> None:
+    world = World()
+    run_tests(world, passed=("shop.py::total", "shop.py::price", "cart.py::sum"))
+    world.orgs.set_plan(ME.org, BillingPlan("small", 1, 1000, 16, None))
+    sharding = lazy("l", __env__CONDUCTO_JUNIT="*.xml")
+    world.launch(parallel("a", sharding, lazy("m"), title="shop"))
+    envs = {}
+    for _ in range(3):
+        world.serve()
+        ((path, hand),) = world.running().items()
+        assert hand.job is not None
+        envs[path] = unpacked(hand.job.env.get(VARIABLE, ""))
+        hand.finish(early=early, tree=form(leaf()) if hand.job.prints_tree else None)
+
+    assert envs == {
+        "/a": {},
+        "/l/Generate": {"cart.py": 2.0, "shop.py": 4.0},
+        "/m/Generate": {},
+    }
