@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from conducto.wire.junit import VARIABLE as JUNIT
 from conducto_core.programs.rules.programs import tested_program
 from conducto_core.run.model.params import ProgramParams
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
@@ -24,7 +23,6 @@ from conducto_core.test_results.model import (
     TestOutcome,
     TestResult,
 )
-from conducto_core.tree.model import NodeSpec
 
 #: Limits of the history of a program.
 MAX_PIPELINES = 200
@@ -398,11 +396,6 @@ class _Columns:
             times=times,
             flaky=outcomes.count("x") + sum(len(each) > 1 for each in by_inputs.values()),
         )
-
-
-def needs_times(spec: NodeSpec) -> bool:
-    """Return whether a command gets the times of tests: a Lazy whose tree may shard them."""
-    return spec.lazy_target is not None and JUNIT in spec.env
 
 
 def before(aggregate: TestAggregate, record: PipelineRecord) -> TestAggregate:

@@ -45,7 +45,6 @@ from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import SecretAccess, is_untrusted, secret_access, withheld
 from conducto_core.services.rules import LOOPBACK, variables
-from conducto_core.test_results.rules import needs_times
 from conducto_core.tree.model import Pipeline, pack_form, unpack_form, unpack_tree
 from conducto_core.tree.rules.resolve import resolve_generated
 from conducto_core.workers.model import (
@@ -124,7 +123,7 @@ class Claims:
         node = live.may_run_next(claimed)
         if node is None or node.spec.limits or self._is_suspended():
             return None
-        if needs_times(node.spec):
+        if node.spec.shards_tests:
             return None
         return self._with_attempt(live, node, claimed, given)
 

@@ -22,13 +22,12 @@ from conducto_core.results.outputs import MAX_STREAM
 from conducto_core.results.records import records_in
 from conducto_core.results.rules import MissingResultError
 from conducto_core.run.model import events as ev
-from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.states import Cause
 from conducto_core.run.rules.admission import QueuedAttempt
 from conducto_core.secrets.port import SecretStoreError
 from conducto_core.services.rules import with_secrets
 from conducto_core.test_results.model import TestResult
-from conducto_core.test_results.rules import excuse, needs_times
+from conducto_core.test_results.rules import excuse
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_core.tree.rules.resolve import Limits
 from conducto_local.children.channel import Grant, Handle, launch_channel
@@ -85,7 +84,7 @@ class AttemptDependencies:
     saved: Callable[[], Awaitable[None]]
     url: Callable[[], str]
     children: Handle
-    times_of_tests: Callable[[PipelineRecord], Awaitable[dict[str, str]]]
+    times_of_tests: Callable[[LivePipeline], Awaitable[dict[str, str]]]
     note_inputs: Callable[[ActiveAttempt, BuiltImage, InjectedSecrets], None]
     files: CachedFiles
 
@@ -282,8 +281,8 @@ class Attempts:
             delivery = await self._means.secrets.delivery(active.spec.secrets)
             secrets = delivery.only(active.spec.secrets)
             job = prepare(active, image, self.execution_context(active.live), secrets.env)
-            if needs_times(active.spec):
-                times = await self._means.times_of_tests(active.live.record)
+            if active.spec.shards_tests:
+                times = await self._means.times_of_tests(active.live)
                 job = replace(job, env={**job.env, **times})
         except (CommandError, SecretStoreError) as error:
             return Result.failed(Cause.IMAGE, str(error))

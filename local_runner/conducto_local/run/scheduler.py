@@ -112,8 +112,8 @@ class Scheduler:
     async def _serve_child(self, active: ActiveAttempt, request: ChildRequest) -> ChildResponse:
         return await self.children(active, request)
 
-    async def _times_of_tests(self, record: PipelineRecord) -> dict[str, str]:
-        return await self.times_of_tests(record)
+    async def _times_of_tests(self, live: LivePipeline) -> dict[str, str]:
+        return await self.times_of_tests(live.record)
 
     def _note_inputs(
         self, active: ActiveAttempt, image: BuiltImage, secrets: InjectedSecrets
