@@ -119,7 +119,7 @@ def program_id(program: ProgramParams) -> str:
 def is_in_history(record: PipelineRecord, program: ProgramParams) -> bool:
     """Return whether a pipeline is in the history of a program's tests.
 
-    Those of forks are not: a stranger could make a test of everybody look flaky.
+    Those of forks are not: their authors could make any test look flaky.
     """
     if record.git is not None and record.git.untrusted:
         return False

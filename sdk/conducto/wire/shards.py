@@ -18,7 +18,7 @@ _MAX_UNPACKED = 16 << 20
 
 
 class Prediction(NamedTuple):
-    """What one call of ``co.shard`` expects.
+    """The expected time of one call of ``co.shard``.
 
     Attributes:
         seconds: Of its longest part; None if no file has a known time.
@@ -92,7 +92,7 @@ def split(files: Sequence[str], number: int, seconds: Mapping[str, float]) -> Li
 
 
 def prediction(parts: Sequence[Sequence[str]], seconds: Mapping[str, float]) -> Prediction:
-    """Return what parts of files are expected to take.
+    """Return the expected time of parts of files.
 
     >>> prediction([["a"], ["b", "c"]], {"a": 4, "b": 1})
     Prediction(parts=2, files=3, seconds=4)
