@@ -47,11 +47,11 @@ def begin_junit(file: str) -> None:
     junit.begin_junit(file)
 
 
-def test_seconds(target: TargetName, profile: str | None) -> dict[str, float]:
-    """Return ``{file: seconds}`` of the tests in earlier pipelines of this script."""
+def test_seconds(target: TargetName, profile: str | None, program: str) -> dict[str, float]:
+    """Return ``{file: seconds}`` of the tests in earlier pipelines of a script."""
     from conducto_cli.python_client.queries import seconds_of_files
 
-    return seconds_of_files(sys.argv[0] if sys.argv else "", target, profile)
+    return seconds_of_files(program, target, profile)
 
 
 def partition_states(target: TargetName, profile: str | None, function: str) -> dict[str, str]:

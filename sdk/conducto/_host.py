@@ -58,10 +58,10 @@ def begin_junit(file: str) -> None:
         host.begin_junit(file)
 
 
-def test_seconds(target: str, profile: Optional[str]) -> Dict[str, float]:
-    """Return ``{file: seconds}`` of the tests in earlier pipelines of this script."""
+def test_seconds(target: str, profile: Optional[str], program: str) -> Dict[str, float]:
+    """Return ``{file: seconds}`` of the tests in earlier pipelines of a script."""
     host, _ = _find("launch")
-    return {} if host is None else host.test_seconds(target, profile)
+    return {} if host is None else host.test_seconds(target, profile, program)
 
 
 def partition_states(target: str, profile: Optional[str], function: str) -> Dict[str, str]:

@@ -9,14 +9,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List
 
+    from conducto.wire.shards import Prediction
+
+#: The prediction of each call of this process, for ``--plan``.
+predicted: List[Prediction] = []
+
 
 def shard(files: Iterable[Any], number: int, by: str = "time") -> List[List[str]]:
     """Return ``number`` lists of files that take equally long; files keep their order.
 
     The times are those of the tests in earlier pipelines of the script, from their JUnit files
     (``junit=``). A file without tests in them counts as the median. They are known to a script that
-    launches; when it only prints the tree, and in a command, all files count the same. Equal files
-    and times give equal lists.
+    launches, and in a Lazy with ``junit=``, its own or inherited; elsewhere all files count the
+    same. Equal files and times give equal lists. ``--plan`` prints the time of the longest list.
 
     Args:
         files: Paths of the files, as the JUnit files or the names of Python modules have them.
@@ -28,17 +33,27 @@ def shard(files: Iterable[Any], number: int, by: str = "time") -> List[List[str]
     """
     import os
 
-    from conducto.wire.shards import check, split
+    from conducto.wire.shards import check, prediction, split
 
     names = [os.fspath(each) for each in files]
     check(names, number, by)
-    return split(names, number, _seconds() if by == "time" else {})
+    seconds = _seconds() if by == "time" else {}
+    parts = split(names, number, seconds)
+    predicted.append(prediction(parts, seconds))
+    return parts
 
 
 def _seconds() -> Dict[str, float]:
-    """Return ``{file: seconds}`` of the tests of this script; empty if it launches nothing."""
+    """Return ``{file: seconds}`` of the tests of this script; empty if they are not known."""
+    import os
+
     from conducto import _host
     from conducto.api import calls
+    from conducto.wire.shards import VARIABLE, unpacked
 
+    if calls.in_node():
+        return unpacked(os.environ.get(VARIABLE, ""))
     target = calls.of_launch()
-    return {} if target is None else _host.test_seconds(target, calls.profile_of_launch())
+    if target is None:
+        return {}
+    return _host.test_seconds(target, calls.profile_of_launch(), calls.program_of_launch())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import conducto as co
-from conducto.wire.shards import split
+from conducto.wire.shards import packed, split, unpacked
 
 FILES = [f"tests/test_{n}.py" for n in range(20)]
 
@@ -113,3 +113,14 @@ def test_patterns_are_inherited_and_can_be_ended():
     assert root["inner"].get_inherited_attribute("junit") == ["a.xml", "b/*.xml"]
     root.junit = None
     assert root.junit is None
+
+
+def test_times_of_a_lazy_fit_into_a_variable():
+    seconds = {f"tests/{random.Random(n).random()}.py": float(n) for n in range(20_000)}
+
+    value = packed(seconds)
+    kept = unpacked(value)
+
+    assert len(value) <= 100_000
+    assert len(kept) > 1000
+    assert min(kept.values()) > max(seconds[name] for name in seconds.keys() - kept.keys())

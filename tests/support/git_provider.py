@@ -1,4 +1,4 @@
-"""A double of the APIs of GitHub and GitLab that a trigger uses, as a real HTTP server.
+"""A double of the APIs of the providers that a trigger uses, as a real HTTP server.
 
 It has the routes, the methods and the errors of their documentation; an unknown request gets 404.
 """
@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from support.commit_statuses import problem_of
 from support.github_apps import GithubApps
 from support.github_checks import CheckRuns
 
@@ -40,8 +41,37 @@ _ROUTES = (
     ("GET", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/compare/(?P<refs>.+)"), "github_compare"),
     ("GET", re.compile(r"/projects/(?P<repo>[^/]+)/repository/compare"), "gitlab_compare"),
     ("GET", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/pulls/(?P<number>\d+)"), "request"),
+    ("GET", re.compile(r"/projects/(?P<repo>[^/]+)/merge_requests/(?P<number>\d+)"), "request"),
+    ("GET", re.compile(r"/users"), "gitlab_person"),
     ("POST", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/statuses/(?P<sha>\w+)"), "status"),
-    ("POST", re.compile(r"/projects/(?P<repo>[^/]+)/statuses/(?P<sha>\w+)"), "status"),
+    ("POST", re.compile(r"/projects/(?P<repo>[^/]+)/statuses/(?P<sha>\w+)"), "gitlab_status"),
+    *(
+        ("GET", re.compile(rf"/api/v1/repos/(?P<repo>[^/]+/[^/]+)/{path}"), name)
+        for path, name in (
+            (r"git/commits/(?P<ref>.+)", "github_commit"),
+            (r"contents/(?P<path>.+)", "file"),
+            (r"compare/(?P<refs>.+)", "gitea_compare"),
+            (r"pulls/(?P<number>\d+)", "request"),
+        )
+    ),
+    (
+        "POST",
+        re.compile(r"/api/v1/repos/(?P<repo>[^/]+/[^/]+)/statuses/(?P<sha>\w+)"),
+        "gitea_status",
+    ),
+    *(
+        ("GET", re.compile(rf"/2.0/repositories/(?P<repo>[^/]+/[^/]+)/{path}"), name)
+        for path, name in (
+            (r"commits/(?P<ref>.+)", "bitbucket_commits"),
+            (r"src/(?P<sha>\w+)/(?P<path>.+)", "bitbucket_file"),
+            (r"diffstat/(?P<refs>.+)", "diffstat"),
+        )
+    ),
+    (
+        "POST",
+        re.compile(r"/2.0/repositories/(?P<repo>[^/]+/[^/]+)/commit/(?P<sha>\w+)/statuses/build"),
+        "bitbucket_status",
+    ),
 )
 
 
@@ -93,8 +123,9 @@ class GitHost:
         about_apps = self.apps.respond(method, parts.path, token, body)
         if about_apps is not None:
             return about_apps
-        if method == "GET" and parts.path.startswith("/users/"):
-            return self._person(parts.path.removeprefix("/users/"))
+        people = parts.path.removeprefix("/api/v1")
+        if method == "GET" and people.startswith("/users/"):
+            return self._person(people.removeprefix("/users/"))
         return self._routed(method, parts.path, parts.query, token, body)
 
     def _routed(
@@ -107,7 +138,7 @@ class GitHost:
                 if token not in self.tokens and not self.apps.is_token(token):
                     return 401, {"message": "Bad credentials"}
                 needed = _PERMISSIONS.get(name, ("contents", "read"))
-                if not self._may(token, found["repo"], needed):
+                if not self._may(token, found.get("repo", ""), needed):
                     return 403, {"message": "Resource not accessible by integration"}
                 query = {key: values[0] for key, values in parse_qs(text).items()}
                 response: tuple[int, object] = getattr(self, f"_{name}")(found, query, body)
@@ -184,9 +215,72 @@ class GitHost:
         request = self.requests.get(found["number"])
         return (404, {"message": "Not Found"}) if request is None else (200, request)
 
+    def _gitlab_person(
+        self, _found: dict[str, str], query: dict[str, str], _body: object
+    ) -> tuple[int, object]:
+        number = self.people.get(query["username"])
+        found = [] if number is None else [{"id": number, "username": query["username"]}]
+        return 200, found
+
+    def _gitea_compare(self, found: dict[str, str], *_: object) -> tuple[int, object]:
+        base, _, head = found["refs"].partition("...")
+        changes = self.changes.get((base, head))
+        if changes is None:
+            return 404, {"message": "Not Found"}
+        files = [{"filename": new, "status": "modified"} for new, _, _ in changes]
+        return 200, {"total_commits": 1, "commits": [{"sha": head, "files": files}]}
+
+    def _bitbucket_commits(self, found: dict[str, str], *_: object) -> tuple[int, object]:
+        known = [sha for (name, _), sha in self.refs.items() if name == found["repo"]]
+        sha = self.refs.get((found["repo"], found["ref"]))
+        sha = sha or next((one for one in known if one.startswith(found["ref"])), None)
+        if sha is None:
+            return 404, {"type": "error", "error": {"message": "Commit not found"}}
+        return 200, {"pagelen": 1, "values": [{"type": "commit", "hash": sha}]}
+
+    def _bitbucket_file(self, found: dict[str, str], *_: object) -> tuple[int, object]:
+        content = self.files.get((found["repo"], found["sha"], found["path"]))
+        if content is None:
+            return 404, {"type": "error", "error": {"message": "No such file"}}
+        return 200, content.encode()
+
+    def _diffstat(self, found: dict[str, str], *_: object) -> tuple[int, object]:
+        head, _, base = found["refs"].partition("..")
+        changes = self.changes.get((base, head))
+        if changes is None:
+            return 404, {"type": "error", "error": {"message": "Commit not found"}}
+        values = [
+            {"status": "modified", "new": {"path": new} if new else None, "old": {"path": old}}
+            for new, old, _ in changes
+        ]
+        return 200, {"pagelen": 500, "values": values}
+
     def _status(
         self, found: dict[str, str], _query: object, body: dict[str, Any]
     ) -> tuple[int, object]:
+        return self._new_status("github", found, body)
+
+    def _gitlab_status(
+        self, found: dict[str, str], _query: object, body: dict[str, Any]
+    ) -> tuple[int, object]:
+        return self._new_status("gitlab", found, body)
+
+    def _gitea_status(
+        self, found: dict[str, str], _query: object, body: dict[str, Any]
+    ) -> tuple[int, object]:
+        return self._new_status("gitea", found, body)
+
+    def _bitbucket_status(
+        self, found: dict[str, str], _query: object, body: dict[str, Any]
+    ) -> tuple[int, object]:
+        return self._new_status("bitbucket", found, body)
+
+    def _new_status(
+        self, provider: str, found: dict[str, str], body: dict[str, Any]
+    ) -> tuple[int, object]:
+        problem = problem_of(provider, body)
+        if problem is not None:
+            return 400, {"message": problem}
         self.statuses.append((found["repo"], found["sha"], body))
         return 201, {"id": len(self.statuses)}
 
@@ -205,7 +299,7 @@ def git_host() -> Iterator[GitHost]:
             body = json.loads(data or b"{}")
             token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
             status, response = host.respond(self.command, self.path, token, body)
-            data = json.dumps(response).encode()
+            data = response if isinstance(response, bytes) else json.dumps(response).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()

@@ -157,3 +157,81 @@ def generic_signed(body: bytes, now: float, secret: str = SECRET) -> dict[str, s
 
 def packed(payload: dict[str, Any]) -> bytes:
     return json.dumps(payload).encode()
+
+
+def gitlab_comment(text: str, *, login: str = "octocat", number: int = 583231) -> dict[str, Any]:
+    return {
+        "object_kind": "note",
+        "user": {"id": number, "username": login},
+        "project": gitlab_push()["project"],
+        "object_attributes": {"note": text, "noteable_type": "MergeRequest", "action": "create"},
+        "merge_request": {"iid": 3, "title": "Add a feature"},
+    }
+
+
+def bitbucket_push(branch: str = "main", **change: Any) -> dict[str, Any]:
+    target = {"type": "commit", "hash": SHA, "message": "Fix it\n\nbody"}
+    before = {"type": "commit", "hash": "b" * 40}
+    changed = {
+        "new": {"type": "branch", "name": branch, "target": target},
+        "old": {"type": "branch", "name": branch, "target": before},
+        "created": False,
+        "closed": False,
+        "forced": False,
+        **change,
+    }
+    return {
+        "actor": {"type": "user", "display_name": "Ann", "nickname": "ann"},
+        "repository": _bitbucket_repository(),
+        "push": {"changes": [changed]},
+    }
+
+
+def bitbucket_pull_request(*, fork: bool = False) -> dict[str, Any]:
+    source = _bitbucket_repository("eve/app" if fork else "acme/app")
+    return {
+        "actor": {"type": "user", "display_name": "Ann", "nickname": "ann"},
+        "repository": _bitbucket_repository(),
+        "pullrequest": {
+            "id": 7,
+            "title": "Add a feature",
+            "source": {
+                "branch": {"name": "feature"},
+                "commit": {"hash": SHA[:12]},
+                "repository": source,
+            },
+            "destination": {
+                "branch": {"name": "main"},
+                "commit": {"hash": "b" * 12},
+                "repository": _bitbucket_repository(),
+            },
+        },
+    }
+
+
+def _bitbucket_repository(name: str = "acme/app") -> dict[str, Any]:
+    return {
+        "full_name": name,
+        "links": {"html": {"href": f"https://bitbucket.org/{name}"}},
+    }
+
+
+def bitbucket_headers(event: str, body: bytes, *, secret: str = SECRET) -> dict[str, str]:
+    signature = hmac.new(secret.encode(), body, sha256).hexdigest()
+    return {"x-event-key": event, "x-hub-signature": f"sha256={signature}"}
+
+
+def of_gitea(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the webhook of Gitea for one of GitHub."""
+    text = json.dumps(payload).replace("https://github.com/", "https://gitea.example.com/")
+    return json.loads(text.replace('"synchronize"', '"synchronized"'))  # type: ignore[no-any-return]
+
+
+def gitea_headers(event: str, body: bytes, *, secret: str = SECRET) -> dict[str, str]:
+    signature = hmac.new(secret.encode(), body, sha256).hexdigest()
+    return {
+        "x-gitea-event": event,
+        "x-gitea-delivery": "d-1",
+        "x-gitea-signature": signature,
+        "x-github-event": event,
+    }

@@ -133,6 +133,7 @@ def _changed(client: Client, id_: str, definition: _Definition) -> Iterator[Made
 
 def _changes(detail: NodeDetail, definition: _Definition) -> Iterator[Change]:
     from conducto_core.assistants.rules.patch import ABSENT, Change
+    from conducto_core.command.server import REPORT_FILES
 
     path = detail.node.path
     record = definition.record(path)
@@ -141,7 +142,8 @@ def _changes(detail: NodeDetail, definition: _Definition) -> Iterator[Change]:
         if name == "env":
             before = {key[len(_ENV) :]: v for key, v in record.items() if key.startswith(_ENV)}
             after = {one.name: one.value for one in detail.env if one.source == path}
-            for key in sorted({*before, *after}):
+            # `junit=` and `coverage=` set some; the record of a Lazy's node is not here.
+            for key in sorted({*before, *after} - REPORT_FILES.keys()):
                 old, new = before.get(key, ABSENT), after.get(key, ABSENT)
                 if old != new:
                     yield Change(f"env.{key}", old, new)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from conducto.tree.node_base import NodeBase
+    from conducto.wire.shards import Prediction
     from conducto_cli.target.connection import OpenClient
     from conducto_client import Client
     from conducto_core.api.cloud_operations import WhoAmI
@@ -148,6 +149,8 @@ def print_plan(
         DefinitionError: the cloud, or the plan of the account, cannot run the tree.
         UsageError: the file cannot be read.
     """
+    from conducto.shards import predicted  # noqa: PLC0415
+
     account = _account()
     pipeline = _resolved(root, account, program, made)
     workers = _allowed_workers(account) if workers is None else workers
@@ -156,11 +159,26 @@ def print_plan(
     if as_json:
         from conducto_cli.app.output import as_json as json_of  # noqa: PLC0415
 
-        print(json_of(plan_document(found, known, workers=workers, spot=spot, account=account)))
+        document = plan_document(found, known, workers=workers, spot=spot, account=account)
+        print(json_of({**document, "shards": [each._asdict() for each in predicted]}))
         return DONE
     for line in plan_lines(found, known, workers=workers, spot=spot, account=account):
         print(line)
+    for each in predicted:
+        print(shards_line(each))
     return DONE
+
+
+def shards_line(one: Prediction) -> str:
+    """Return the line about a call of `co.shard`."""
+    from conducto_cli.text.text import count_of  # noqa: PLC0415
+    from conducto_core.run.model.labels import duration  # noqa: PLC0415
+
+    if one.seconds is None:
+        return (
+            f"{count_of(one.parts, 'shard')} of {count_of(one.files, 'file')}: no times known yet"
+        )
+    return f"{count_of(one.parts, 'shard')}, longest about {duration(one.seconds)}"
 
 
 def _resolved(

@@ -22,6 +22,13 @@ def root_and_call(file: str, words: Sequence[str]) -> tuple[Node, tuple[str, dic
     Raises:
         UsageError: there is no such file or method, or the arguments do not fit.
     """
+    from conducto.api.calls import Launching  # noqa: PLC0415
+
+    with Launching(None, program=file):
+        return _root_and_call(file, words)
+
+
+def _root_and_call(file: str, words: Sequence[str]) -> tuple[Node, tuple[str, dict[str, str]]]:
     from conducto.errors import NodeMethodError, UsageError  # noqa: PLC0415
     from conducto.inspection.signatures import signature_of  # noqa: PLC0415
     from conducto.script import methods  # noqa: PLC0415

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from conducto_cli.app.arguments import Parser
     from conducto_cli.target.connection import OpenClient
     from conducto_client import Client
+    from conducto_core.run.model.records import PipelineRecord
     from conducto_core.run.model.requests import PipelineSummary
     from conducto_core.test_results.model import (
         PipelineTest,
@@ -42,7 +43,8 @@ def add_arguments(parser: Parser) -> None:
         metavar="ID",
         nargs="?",
         default="@last",
-        help="ID of a pipeline, or a title for the tests of the program (default: @last)",
+        help="ID of a pipeline, or for the tests of a program its title, or the repository of "
+        "triggers such as acme/app (default: @last)",
     )
     kinds = parser.add_mutually_exclusive_group()
     for name, help_ in (
@@ -104,15 +106,20 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _find(client: Client, reference: str) -> tuple[PipelineSummary, bool]:
-    """Return a pipeline, or the newest one with a title, and whether it stands for its program."""
+    """Return a pipeline, or the newest of a program, and whether it stands for its program."""
     from conducto_cli.target.lookup import find_pipeline, newest
     from conducto_core.run.model.params import MAX_TEXT, ListParams
 
     query = ListParams(text=reference[:MAX_TEXT], lifecycle="all")
-    titled = [e for e in client.list_page(query).pipelines if e.pipeline.title == reference]
-    if titled:
-        return newest(titled)[0], True
+    named = [e for e in client.list_page(query).pipelines if reference in _names(e.pipeline)]
+    if named:
+        return newest(named)[0], True
     return find_pipeline(client, reference), False
+
+
+def _names(record: PipelineRecord) -> tuple[str, ...]:
+    git = record.git
+    return (record.title,) if git is None or not git.trigger else (record.title, git.repository)
 
 
 def _quarantine(client: Client, id_: str, arguments: argparse.Namespace) -> Quarantine:

@@ -76,7 +76,17 @@ _STEPS = {
     "gitlab": _Steps(
         "Create a webhook at {}",
         "secret token",
-        "triggers      push events, tag push events, merge request events",
+        "triggers      push events, tag push events, merge request events, comments",
+    ),
+    "bitbucket": _Steps(
+        "Create a webhook at {}",
+        "secret",
+        "triggers      push, pull request created and updated",
+    ),
+    "gitea": _Steps(
+        "Create a webhook of the type Gitea or Forgejo at {}",
+        "secret",
+        "events        push, create, delete, pull request, pull request synchronized, comments",
     ),
     "generic": _Steps(
         "Send webhooks about {} to",
@@ -177,7 +187,7 @@ def _add_adding(commands: Any) -> Parser:
     events.add_options(adding)
     adding.add_argument(
         "--provider",
-        choices=("github", "gitlab", "generic"),
+        choices=("github", "gitlab", "bitbucket", "gitea", "generic"),
         help="default: by the host of the repository",
     )
     adding.add_argument("--api", metavar="URL", help="address of the API of your own server")
@@ -318,7 +328,7 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
     return {
         **window,
         **({} if arguments.budget is None else {"budget": arguments.budget}),
-        "provider": arguments.provider or _provider_of(arguments.repository),
+        "provider": arguments.provider or _provider_of(arguments),
         "repository": arguments.repository,
         "api": arguments.api,
         "token": token,
@@ -337,11 +347,16 @@ def _person(text: str) -> tuple[str, str]:
     return login, user
 
 
-def _provider_of(url: str) -> str:
-    for provider in ("github", "gitlab"):
-        if provider in url.lower():
+def _provider_of(arguments: argparse.Namespace) -> str:
+    if arguments.app:
+        return "github"
+    for provider in ("github", "gitlab", "bitbucket", "gitea"):
+        if provider in arguments.repository.lower():
             return provider
-    raise UsageError("--provider: name github, gitlab or generic; the address does not tell it")
+    raise UsageError(
+        "--provider: name github, gitlab, bitbucket, gitea (also for Forgejo) or generic; the "
+        "address does not tell it"
+    )
 
 
 def _cells(one: Trigger) -> tuple[str, ...]:
@@ -446,7 +461,8 @@ def _print_result(result: dict[str, Any]) -> None:
 
 
 def _events(payload: dict[str, Any], name: str | None) -> list[GitEvent]:
-    from conducto_core.triggers.rules.providers import EventError, events_of
+    from conducto_core.triggers.rules.git_api import EventError
+    from conducto_core.triggers.rules.providers import events_of
 
     try:
         if "kind" in payload and "repository" in payload and name is None:
@@ -454,6 +470,9 @@ def _events(payload: dict[str, Any], name: str | None) -> list[GitEvent]:
         if "object_kind" in payload:
             event = name or _GITLAB_KINDS.get(str(payload["object_kind"]), "")
             return events_of("gitlab", {"x-gitlab-event": event}, payload)
+        if "actor" in payload:
+            event = name or ("repo:push" if "push" in payload else "pullrequest:updated")
+            return events_of("bitbucket", {"x-event-key": event}, payload)
         event = name or next((kind for key, kind in _GITHUB_KINDS if key in payload), "")
         if not event:
             raise UsageError("--name: name the event of the webhook, such as push or create")

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import partial
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from conducto.integrations import slack
@@ -26,6 +25,7 @@ from conducto.integrations.slack import TOKEN as SLACK_TOKEN
 from conducto.integrations.slack import Slack
 from conducto_core.notifications.model import NotificationRecord
 from conducto_core.run.model.states import State
+from conducto_core.triggers.rules.git_api import CommitStatus
 from conducto_core.triggers.rules.providers import GIT_APIS, generic_headers
 
 # ----------------------------------------------------------------------------------------
@@ -53,6 +53,8 @@ class Settings:
     slack: str = slack.URL
     github: str = GITHUB_URL
     gitlab: str = "https://gitlab.com/api/v4"
+    bitbucket: str = "https://api.bitbucket.org/2.0"
+    gitea: str = "https://gitea.com/api/v1"
     smtp: str | None = None
     sender: str | None = None
     owner: str | None = None
@@ -60,7 +62,14 @@ class Settings:
     public_only: bool = False
 
     def git_url(self, provider: str) -> str:
-        return self.gitlab if provider == "gitlab" else self.github
+        """Return the address of a provider's API."""
+        known = {
+            "github": self.github,
+            "gitlab": self.gitlab,
+            "bitbucket": self.bitbucket,
+            "gitea": self.gitea,
+        }
+        return known[provider]
 
 
 SMTP_PASSWORD = "SMTP_PASSWORD"  # noqa: S105 (the name of the secret)
@@ -161,27 +170,10 @@ def _described(pipeline_id: str, notification: NotificationRecord) -> str:
     return f"{state}, pipeline {pipeline_id}"
 
 
-class CommitStatus(NamedTuple):
-    """The status of a commit, in the words of its provider."""
-
-    repository: str
-    sha: str
-    state: str
-    description: str
-    page: str | None = None
-    context: str = "conducto pipeline"
-
-
 def post_status(provider: str, settings: Settings, status: CommitStatus, token: str) -> None:
     """Set the status of a commit at the settings' provider; raises `DeliveryError`."""
     api = GIT_APIS[provider]
-    body = {
-        "state": status.state,
-        api.name_field: status.context,
-        "description": status.description[: api.max_description],
-    }
-    if status.page:
-        body["target_url"] = status.page
+    body = api.status_body(status)
     url = settings.git_url(provider) + api.statuses_path(status.repository, status.sha)
     post_json(url, body, token, public_only=settings.public_only)
 

@@ -222,10 +222,17 @@ class PipelinesOfProgram:
         has_more: The search ended early, so that older pipelines may be missing.
     """
 
-    def __init__(self, lister: Lister, program: ProgramParams, in_time: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        lister: Lister,
+        program: ProgramParams,
+        in_time: Callable[[], bool],
+        matches: Callable[[PipelineRecord, ProgramParams], bool] = is_of_program,
+    ) -> None:
         self._lister = lister
         self._program = program
         self._in_time = in_time
+        self._is_of_program = matches
         self.has_more = False
 
     async def newest(
@@ -257,7 +264,7 @@ class PipelinesOfProgram:
         self.has_more = True
 
     def _matches(self, summary: PipelineSummary) -> bool:
-        return is_of_program(summary.pipeline, self._program)
+        return self._is_of_program(summary.pipeline, self._program)
 
 
 # ----------------------------------------------------------------------------------------

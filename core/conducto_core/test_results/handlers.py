@@ -11,14 +11,15 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from conducto.wire.shards import VARIABLE, packed
 from conducto_core.api.serve import serves
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.programs.relaunch import PipelinesOfProgram
-from conducto_core.programs.rules.programs import program_of
+from conducto_core.programs.rules.programs import tested_program
 from conducto_core.results.model import OutputParams, OutputStream
 from conducto_core.results.records import records_in
 from conducto_core.run.model import params as p
-from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.requests import PipelineSummary
 from conducto_core.run.model.responses import PipelineList
 from conducto_core.test_results import operations, rules
@@ -107,7 +108,7 @@ class Tests(ABC):
     async def list_pipeline_tests(self, params: PipelineTestParams) -> PipelineTests:
         """Return the tests of a pipeline, compared with the earlier pipelines of the program."""
         record = (await self.get_pipeline(p.PipelineParams(id=params.id))).pipeline
-        program = program_of(record)
+        program = tested_program(record)
         attempts = await self._tested_attempts(record.id, params.path)
         history = TestAggregate()
         if attempts:
@@ -119,7 +120,7 @@ class Tests(ABC):
             record.id,
             list(newest.values()),
             rules.letters_of(attempts),
-            rules.before(history, record.id, record.created),
+            rules.before(history, record),
             {each.test for each in found},
             only=params.only,
             limit=params.limit,
@@ -167,6 +168,15 @@ class Tests(ABC):
         await asyncio.to_thread(self._put_quarantine, quarantine, now)
         return quarantine
 
+    async def times_of_tests(self, record: PipelineRecord) -> dict[str, str]:
+        """Return the variable with which `co.shard` in a Lazy knows the times of tests."""
+        try:
+            history, _ = await self._test_history(tested_program(record))
+        except Exception:  # the Lazy also runs without them
+            logger.exception("the times of tests cannot be read")
+            return {}
+        return {VARIABLE: packed(history.files)} if history.files else {}
+
     def _put_quarantine(self, quarantine: Quarantine, now: float) -> None:
         store = self.quarantine_store()
         others = [each for each in store.all() if each.name != quarantine.name]
@@ -197,7 +207,7 @@ class Tests(ABC):
         return rules.in_force(self.quarantine_store().all(), program, self.time_now())
 
     async def _program(self, pipeline: str) -> p.ProgramParams:
-        return program_of((await self.get_pipeline(p.PipelineParams(id=pipeline))).pipeline)
+        return tested_program((await self.get_pipeline(p.PipelineParams(id=pipeline))).pipeline)
 
     # ---- reading --------------------------------------------------------------------------------
 
@@ -234,7 +244,9 @@ class Tests(ABC):
         history = await asyncio.to_thread(_unpacked, stored)
         known = {each.id: each for each in history.pipelines}
         until = time.monotonic() + MAX_SECONDS
-        pipelines = PipelinesOfProgram(self, program, lambda: time.monotonic() < until)
+        pipelines = PipelinesOfProgram(
+            self, program, lambda: time.monotonic() < until, rules.is_in_history
+        )
         new = [
             each
             async for each in pipelines.newest(rules.MAX_PIPELINES)
@@ -261,7 +273,11 @@ class Tests(ABC):
         prints = [each.attempt.fingerprint for each in attempts]
         inputs = rules.inputs_of(record, prints)
         column = TestedPipeline(
-            id=record.id, time=record.created, inputs=inputs, seen=str(summary.seq)
+            id=record.id,
+            time=record.created,
+            branch=None if record.git is None else record.git.branch,
+            inputs=inputs,
+            seen=str(summary.seq),
         )
         if known is not None and not any(each.tests for each in attempts):  # its files are deleted
             kept = known.model_copy(update={"seen": column.seen})

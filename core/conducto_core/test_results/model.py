@@ -157,12 +157,14 @@ class TestedPipeline(Record):
 
     Attributes:
         time: When it was created, in seconds since the epoch.
+        branch: Of a pipeline that a trigger launched.
         inputs: Identity of its commit and its tree; None if it is not known.
         seen: Number of its newest change that is included.
     """
 
     id: str
     time: float
+    branch: str | None = None
     inputs: str | None = None
     seen: str = ""
     passed: int = 0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from conducto_core.programs.rules.programs import program_of
+from conducto_core.programs.rules.programs import tested_program
 from conducto_core.run.model.params import ProgramParams
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.states import Cause
@@ -87,7 +87,7 @@ def excuse(
     """
     if end[0] is not Cause.EXIT_CODE or counts is None or not counts.failed:
         return None
-    names = {each.test for each in in_force(quarantines(), program_of(record), now)}
+    names = {each.test for each in in_force(quarantines(), tested_program(record), now)}
     failed = [t.name for t in tests() if t.outcome is TestOutcome.FAILED] if names else []
     return excused_message(failed) if is_excused(*end, counts, failed, names) else None
 
@@ -114,6 +114,16 @@ def program_id(program: ProgramParams) -> str:
     else:
         key = [program.title, program.program, None]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+
+
+def is_in_history(record: PipelineRecord, program: ProgramParams) -> bool:
+    """Return whether a pipeline is in the history of a program's tests.
+
+    Those of forks are not: their authors could make any test look flaky.
+    """
+    if record.git is not None and record.git.untrusted:
+        return False
+    return program_id(tested_program(record)) == program_id(program)
 
 
 def quarantine_name(program: ProgramParams, test: str) -> str:
@@ -388,10 +398,20 @@ class _Columns:
         )
 
 
-def before(aggregate: TestAggregate, pipeline: str, time: float) -> TestAggregate:
-    """Return a history without a pipeline and those that were created after it."""
+def before(aggregate: TestAggregate, record: PipelineRecord) -> TestAggregate:
+    """Return the history that a pipeline is compared with: without it and later pipelines.
+
+    A pipeline of a trigger is compared with those of its branch, and of the branch that its pull
+    request is merged into.
+    """
+    git = record.git
+    branches = None if git is None else {git.branch, git.base_branch}
     kept = [
-        n for n, each in enumerate(aggregate.pipelines) if each.id != pipeline and each.time <= time
+        n
+        for n, each in enumerate(aggregate.pipelines)
+        if each.id != record.id
+        and each.time <= record.created
+        and (branches is None or each.branch in branches)
     ]
     if len(kept) == len(aggregate.pipelines):
         return aggregate

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from conducto.wire.approvals import Field
 from conducto.wire.conditions import Condition
+from conducto.wire.junit import VARIABLE as JUNIT
 from conducto.wire.maps import MapOptions
 from conducto.wire.retries import Retry
 from conducto.wire.services import Service, size_of
@@ -240,6 +241,11 @@ class NodeSpec:
     code: tuple[str, ...] = ()
     run_if: Condition | None = None
     auto_mem: str = ""
+
+    @property
+    def shards_tests(self) -> bool:
+        """Whether its tree may shard tests, so that it gets their times: a Lazy with ``junit``."""
+        return self.lazy_target is not None and JUNIT in self.env
 
     def like(
         self,

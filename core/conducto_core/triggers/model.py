@@ -18,9 +18,11 @@ MAX_PEOPLE = 100
 #: The file of a repository that says what its events launch.
 CONFIG_FILE = ".conducto.cfg"
 
-Provider = Literal["github", "gitlab", "generic"]
+Provider = Literal["github", "gitlab", "bitbucket", "gitea", "generic"]
+#: Those whose comments are from people that a trigger may know.
+_WITH_PEOPLE = frozenset({"github", "gitlab", "gitea"})
 Forks = Literal["ignore", "approve"]
-GithubLogin = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,39}(\[bot\])?$")]
+GithubLogin = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}(\[bot\])?$")]
 RepositoryUrl = Annotated[str, Field(pattern=ADDRESS_PATTERN, max_length=500)]
 
 
@@ -50,13 +52,13 @@ class GitEvent(Record):
         url: Address of the repository that has the commit: of the fork for its pull requests.
         repository: ``owner/name`` of the repository of the trigger, which gets the status.
         branch: The branch or the tag.
-        sha: The commit; empty for a deletion.
+        sha: The commit; empty for a deletion. Bitbucket sends its beginning for pull requests.
         user: Login of the person.
         number: Number of the pull request, or "".
         base_branch: Branch that a pull request or a merge queue would be merged into, or "".
         fork: It is a pull request from another repository.
         base: The commit or branch that the changed files are compared with, or "".
-        user_id: Number of the person at GitHub, or "".
+        user_id: Number of the person at the provider, or "".
         text: The command in a comment, or the button of a check.
         pipeline: Id of the pipeline of a check, or "".
     """
@@ -103,8 +105,8 @@ class TriggerRequest(Record):
         window: Seconds for which a launch waits for room in the plan.
         submodules: Addresses of submodules that are cloned with the token, too. Only administrators
             list them, because commits choose the submodules.
-        people: ``{login at GitHub: user}``: members whose comments and buttons of checks act with
-            their permissions.
+        people: ``{login at the provider: user}``: members whose comments and buttons of checks act
+            with their permissions.
     """
 
     provider: Provider
@@ -121,8 +123,9 @@ class TriggerRequest(Record):
 
     @model_validator(mode="after")
     def _knows_people(self) -> Self:
-        if self.people and self.provider != "github":
-            raise ValueError("people: only comments and checks at GitHub are from people")
+        if self.people and self.provider not in _WITH_PEOPLE:
+            known = ", ".join(sorted(_WITH_PEOPLE))
+            raise ValueError(f"people: only comments at {known} are from people")
         return self
 
     @model_validator(mode="after")

@@ -5,30 +5,30 @@ from urllib.parse import urlsplit
 
 from conducto_core.notifications.channels import Settings
 from conducto_core.triggers.model import Trigger
+from conducto_core.triggers.rules.providers import GIT_APIS
 
-_GITHUB_COM = "github.com"
+#: Hosts whose API is at another host: the settings have its address.
+_HOSTS = {"github": "github.com", "bitbucket": "bitbucket.org"}
 
 
 def settings_of(trigger: Trigger, settings: Settings) -> Settings:
     """Return settings with the address of a trigger's API."""
-    api = api_of(trigger, settings)
-    if trigger.provider == "gitlab":
-        return replace(settings, gitlab=api)
-    return replace(settings, github=api)
+    return replace(settings, **{trigger.provider: api_of(trigger, settings)})
 
 
 def api_of(trigger: Trigger, settings: Settings) -> str:
     if trigger.api is not None:
         return trigger.api.rstrip("/")
-    parts = urlsplit(trigger.repository)
-    if trigger.provider == "gitlab":
-        return f"{parts.scheme}://{parts.netloc}/api/v4"
-    return github_api(trigger.repository, settings)
+    return _api_at(trigger.provider, trigger.repository, settings)
 
 
 def github_api(url: str, settings: Settings) -> str:
     """Return the address of the API of the GitHub that has a repository or a page."""
+    return _api_at("github", url, settings)
+
+
+def _api_at(provider: str, url: str, settings: Settings) -> str:
     parts = urlsplit(url)
-    if parts.hostname == _GITHUB_COM:
-        return settings.github
-    return f"{parts.scheme}://{parts.netloc}/api/v3"
+    if parts.hostname == _HOSTS.get(provider):
+        return settings.git_url(provider)
+    return f"{parts.scheme}://{parts.netloc}{GIT_APIS[provider].server}"

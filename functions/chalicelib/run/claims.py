@@ -117,10 +117,13 @@ class Claims:
     def begin_next(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Claimed | None:
         """Return a claim for the entry of its worker's report; None: it needs its own decision.
 
-        A named limit that the reported command holds is released after the report.
+        A named limit that the reported command holds is released after the report, and times of
+        tests are read after the decision.
         """
         node = live.may_run_next(claimed)
         if node is None or node.spec.limits or self._is_suspended():
+            return None
+        if node.spec.shards_tests:
             return None
         return self._with_attempt(live, node, claimed, given)
 

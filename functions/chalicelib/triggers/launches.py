@@ -67,6 +67,8 @@ _ENDINGS = {
 _SUPERSEDED = "there is a newer event of the same branch or pull request"
 #: Maximum number of deliveries among which older and newer ones are found.
 _MAX_COMPARED = 300
+#: Characters of the name of a commit; Bitbucket sends less.
+_FULL_SHA = 40
 _OF_PEOPLE = frozenset({t.GitEventKind.COMMENT, t.GitEventKind.CHECK})
 
 
@@ -266,6 +268,11 @@ class TriggerRun:
             raise RefusedError("the webhook names no commit: send its full hash as 'sha'")
         if not event.sha:
             commit = self._cloud.git.commit(trigger, token, _ref_of(event))
+            event = event.model_copy(update={"sha": commit})
+            delivery = delivery.model_copy(update={"event": event})
+        elif len(event.sha) < _FULL_SHA and trigger.provider != "generic":
+            repository = repository_of(event.url)
+            commit = self._cloud.git.commit(trigger, token, event.sha, repository)
             event = event.model_copy(update={"sha": commit})
             delivery = delivery.model_copy(update={"event": event})
         section, why = self._section(trigger, token, event)

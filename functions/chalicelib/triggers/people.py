@@ -1,6 +1,6 @@
-"""Comments on pull requests, and buttons of checks: what members at GitHub request.
+"""Comments on pull requests, and buttons of checks: what members request at a provider.
 
-The trigger maps numbers of people at GitHub to members, whose permissions they have.
+The trigger maps numbers of people at the provider to members, whose permissions they have.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.requests import Action, ControlRequest
 from conducto_core.triggers import model as t
 from conducto_core.triggers.rules.launch import is_of_request
+from conducto_core.triggers.rules.providers import GIT_APIS
 
 RUN, CANCEL = "run", "cancel"
 #: Ends a pipeline with a result, so that its commit gets a status; a pause would leave it open.
@@ -39,14 +40,15 @@ def member_of(cloud: Dependencies, org: str, trigger: t.Trigger, event: t.GitEve
     if (why := why_suspended(cloud, org, trigger)) is not None:
         raise RefusedError(why)
     known = next((each for each in trigger.people if each.id == event.user_id), None)
+    host = GIT_APIS[trigger.provider].name
     if known is None or not event.user_id:
         raise RefusedError(
-            f"{event.user} at GitHub is not a known member; store the trigger with --person "
+            f"{event.user} at {host} is not a known member; store the trigger with --person "
             f"{event.user}=USER"
         )
     member = current_user(cloud, org, known.user)
     if member is None:
-        raise RefusedError(f"{known.user}, who is {event.user} at GitHub, is not a member any more")
+        raise RefusedError(f"{known.user}, who is {event.user} at {host}, is not a member any more")
     if event.kind is t.GitEventKind.CHECK and trigger.app:
         return replace(member, kind="session", parent=membership_digest(org, known.user))
     return member

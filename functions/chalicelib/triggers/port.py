@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from conducto.integrations.http import DeliveryError
 from conducto_core.notifications.channels import Settings
 from conducto_core.triggers.model import GitEvent, GithubApp, Trigger
-from conducto_core.triggers.rules.providers import ChangedFile
+from conducto_core.triggers.rules.git_api import ChangedFile
 
 #: Seconds of validity that a token of a GitHub App usually has when it is used.
 TOKEN_LEFT = 600.0
@@ -63,8 +63,16 @@ class GitProvider(Protocol):
     def settings(self) -> Settings:
         """The addresses of the APIs."""
 
-    def commit(self, trigger: Trigger, token: str | None, ref: str) -> str:
-        """Return the commit of a branch, a tag, or ``HEAD``; raises `DeliveryError`."""
+    def commit(
+        self, trigger: Trigger, token: str | None, ref: str, repository: str | None = None
+    ) -> str:
+        """Return the commit of a branch, a tag, the beginning of its hash, or ``HEAD``.
+
+        ``repository``: Its name; None for that of the trigger.
+
+        Raises:
+            DeliveryError: There is none, or the provider cannot be asked.
+        """
 
     def read_file(
         self, trigger: Trigger, token: str | None, repository: str, sha: str, path: str

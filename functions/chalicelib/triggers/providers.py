@@ -1,4 +1,4 @@
-"""The APIs of GitHub and GitLab: commits and files of a repository."""
+"""The APIs of providers: commits and files of a repository."""
 
 import base64
 import binascii
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 from chalicelib.triggers.port import GitRef, RepositoryDeniedError
@@ -18,24 +18,27 @@ from conducto.integrations.http import (
     NotFoundDeliveryError,
     RefusedDeliveryError,
     check_url,
+    get_bytes,
     get_json,
+    get_list,
     is_this_machine,
     post_json,
 )
 from conducto.integrations.public_address import PublicHandler
 from conducto_core.checks.rules import open_check
 from conducto_core.images.references import without_password
-from conducto_core.notifications.channels import CommitStatus, Settings, post_status
+from conducto_core.notifications.channels import Settings, post_status
 from conducto_core.triggers.model import GitEvent, Trigger
 from conducto_core.triggers.provider_api import api_of, settings_of
-from conducto_core.triggers.rules.launch import repository_of
-from conducto_core.triggers.rules.providers import (
-    GIT_APIS,
+from conducto_core.triggers.rules.git_api import (
     ChangedFile,
+    CommitStatus,
     EventError,
     GitApi,
-    of_request,
+    commit_of,
 )
+from conducto_core.triggers.rules.launch import repository_of
+from conducto_core.triggers.rules.providers import GIT_APIS, of_request
 
 
 class GitProviders:
@@ -54,12 +57,13 @@ class GitProviders:
         """The addresses of the APIs."""
         return self._settings
 
-    def commit(self, trigger: Trigger, token: str | None, ref: str) -> str:
-        """Return the commit of a branch, a tag, or ``HEAD``."""
-        path = _api(trigger).commit_path(repository_of(trigger.repository), ref)
-        found = self._get(trigger, token, path)
-        sha = found.get("sha") or found.get("id")
-        if not isinstance(sha, str):
+    def commit(
+        self, trigger: Trigger, token: str | None, ref: str, repository: str | None = None
+    ) -> str:
+        """Return the commit of a branch, a tag, the beginning of its hash, or ``HEAD``."""
+        name = repository or repository_of(trigger.repository)
+        sha = commit_of(self._get(trigger, token, _api(trigger).commit_path(name, ref)))
+        if sha is None:
             raise DeliveryError(f"the provider returned no commit for {ref!r}")
         return sha
 
@@ -67,8 +71,13 @@ class GitProviders:
         self, trigger: Trigger, token: str | None, repository: str, sha: str, path: str
     ) -> bytes | None:
         """Return a file at a commit, or None if there is none."""
+        api = _api(trigger)
+        url = api_of(trigger, self._settings) + api.file_path(repository, sha, path)
+        public_only = self._settings.public_only
         try:
-            found = self._get(trigger, token, _api(trigger).file_path(repository, sha, path))
+            if api.raw:
+                return get_bytes(url, token, public_only=public_only)
+            found = get_json(url, token, public_only=public_only)
         except NotFoundDeliveryError:
             return None
         try:
@@ -99,7 +108,15 @@ class GitProviders:
 
     def person_id(self, trigger: Trigger, token: str | None, login: str) -> str:
         """Return the number of a person."""
-        found = self._get(trigger, token, f"/users/{quote(login, safe='')}")
+        url = api_of(trigger, self._settings) + _api(trigger).person_path(login)
+        public_only = self._settings.public_only
+        if trigger.provider == "gitlab":  # it searches, and lists those that it finds
+            listed = get_list(url, token, public_only=public_only)
+            if not listed:
+                raise NotFoundDeliveryError(f"there is no {login} at GitLab")
+            found = listed[0]
+        else:
+            found = get_json(url, token, public_only=public_only)
         if not isinstance(found.get("id"), int):
             raise DeliveryError(f"the provider returned no number of {login}")
         return str(found["id"])

@@ -33,6 +33,7 @@ from conducto_core.run.model.requests import Problem
 from conducto_core.triggers import model as t
 from conducto_core.triggers.model import Provider
 from conducto_core.triggers.rules.config import TriggerConfigError, section_of
+from conducto_core.triggers.rules.git_api import EventError
 from conducto_core.triggers.rules.launch import (
     of_repository,
     same_host,
@@ -41,8 +42,9 @@ from conducto_core.triggers.rules.launch import (
 )
 from conducto_core.triggers.rules.providers import (
     GIT_APIS,
-    EventError,
+    check_bitbucket,
     check_generic,
+    check_gitea,
     check_github,
     check_gitlab,
     events_of,
@@ -231,7 +233,7 @@ class Triggers:
     def _with_people(
         self, trigger: t.Trigger, request: t.TriggerRequest, token: str | None
     ) -> t.Trigger:
-        """Return a trigger with the numbers of its people at GitHub."""
+        """Return a trigger with the numbers of its people."""
         org, found = self._me.org, []
         for login, user in request.people.items():
             if self._cloud.people.members(org) and self._cloud.people.member(org, user) is None:
@@ -239,7 +241,9 @@ class Triggers:
             try:
                 number = self._cloud.git.person_id(trigger, token, login)
             except NotFoundDeliveryError:
-                raise RefusedError(f"person: there is no {login} at GitHub") from None
+                raise RefusedError(
+                    f"person: there is no {login} at {GIT_APIS[trigger.provider].name}"
+                ) from None
             except DeliveryError as error:
                 raise RefusedError(f"person: {login} cannot be looked up: {error}") from error
             found.append(t.TriggerPerson(login=login, id=number, user=user))
@@ -388,6 +392,10 @@ def _verified(
             return check_github(secret, headers, body)
         case "gitlab":
             return check_gitlab(secret, headers)
+        case "bitbucket":
+            return check_bitbucket(secret, headers, body)
+        case "gitea":
+            return check_gitea(secret, headers, body)
         case "generic":
             return check_generic(secret, headers, body, now)
 
@@ -420,7 +428,11 @@ def _document(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
 
 
 #: ``{host: provider}`` of the hosts for which users store a token as a secret.
-_HOSTS: Mapping[str, Provider] = {"github.com": "github", "gitlab.com": "gitlab"}
+_HOSTS: Mapping[str, Provider] = {
+    "github.com": "github",
+    "gitlab.com": "gitlab",
+    "bitbucket.org": "bitbucket",
+}
 
 
 def lent_address(

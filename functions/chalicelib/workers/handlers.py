@@ -21,6 +21,7 @@ from chalicelib.people.port import Identity
 from chalicelib.people.tokens import digest_of
 from chalicelib.run.claims import Claims, GeneratedTreeError, GeneratedTrees, Secrets, uploads_of
 from chalicelib.run.deferred_effects import TOKEN_SECONDS
+from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.model import (
     BuiltImage,
     Claimed,
@@ -34,6 +35,7 @@ from chalicelib.run.model import (
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets
+from chalicelib.test_results.quarantines import excused_report
 from chalicelib.workers.port import Owner, TaskId
 from chalicelib.workers.rules import WorkerEntry, WorkerStatus
 from conducto.errors import DefinitionError
@@ -45,14 +47,11 @@ from conducto_core.command.json_logs import log_fields
 from conducto_core.command.output import packed
 from conducto_core.errors import RefusedError
 from conducto_core.results.model import OutputStream
-from conducto_core.results.outputs import MAX_LIVE, MAX_STREAM, live_summary
-from conducto_core.results.records import records_in
+from conducto_core.results.outputs import MAX_LIVE, live_summary
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.contexts import CONTEXT_PAUSE
 from conducto_core.run.rules.outcomes import cause_of_exit
 from conducto_core.secrets.rules import SecretAccess
-from conducto_core.test_results.model import TestResult
-from conducto_core.test_results.rules import excuse
 from conducto_core.tree.rules.callbacks import PoolKind
 from conducto_core.workers import operations as workers_operations
 from conducto_core.workers.model import (
@@ -60,6 +59,7 @@ from conducto_core.workers.model import (
     MAX_CHUNK_DATA,
     PROTOCOL,
     Claim,
+    ClaimDecision,
     ClaimResponse,
     Credentials,
     EndResponse,
@@ -326,7 +326,12 @@ class WorkerApi:
         self._refuse(org, pipeline_id, call.token, strays)
         with self._engine.seen(org, pipeline_id) as live:
             worker = _is_registered(live, worker_id)
-            return self._claims.decision(live, worker, call, secrets)
+            found = self._claims.decision(live, worker, call, secrets)
+            record, node = live.record, live.exec_in(found.path, found.attempt, State.RUNNING)
+        if found.decision is not ClaimDecision.RUN or node is None or not node.spec.shards_tests:
+            return found
+        times = await CloudPipelines(self._engine, self._me).times_of_tests(record)
+        return found.model_copy(update={"env": {**found.env, **times}})
 
     def _secrets_of(self, org: str) -> Secrets:
         @cache  # read once, even if the decision is repeated
@@ -531,7 +536,7 @@ class WorkerApi:
                 cause, message = Cause.LAZY, str(error)
         # A failed command with files publishes nothing.
         is_counted = node is None or lazy or files_of(node.spec, live.record) is not None
-        excused = None if is_counted else self._excused(live, call, cause)
+        excused = None if is_counted else excused_report(self._cloud, live, call, cause)
         return Reported(
             time=self._now(),
             worker=worker_id,
@@ -559,18 +564,6 @@ class WorkerApi:
             return b""
         key = LogKey(live.id, call.path, call.attempt, "result")
         return self._cloud.logs.read(key, 0, MAX_RESULT)
-
-    def _excused(self, live: CloudPipeline, call: Report, cause: Cause | None) -> str | None:
-        """Return the message of an attempt of which only quarantined tests failed, or None."""
-        cloud, key = self._cloud, LogKey(live.id, call.path, call.attempt, "tests")
-        return excuse(
-            (cause, call.exit_code),
-            None if call.outputs is None else call.outputs.tests,
-            lambda: records_in(cloud.logs.read(key, 0, MAX_STREAM), TestResult)[0],
-            lambda: cloud.quarantines.list_by_name(live.org),
-            record=live.record,
-            now=self._now(),
-        )
 
     @serves(workers_operations.UPLOAD)
     async def worker_upload(self) -> UploadResponse:

@@ -72,6 +72,7 @@ class AttemptDependencies:
         saved: Returns when everything so far is written to the store.
         url: Returns the URL of the API.
         children: Executes requests of commands that may launch pipelines.
+        times_of_tests: Returns the variable with the times of a program's tests.
         note_inputs: Notes the inputs with which a cached command runs.
         files: The files of cached commands.
     """
@@ -83,6 +84,7 @@ class AttemptDependencies:
     saved: Callable[[], Awaitable[None]]
     url: Callable[[], str]
     children: Handle
+    times_of_tests: Callable[[LivePipeline], Awaitable[dict[str, str]]]
     note_inputs: Callable[[ActiveAttempt, BuiltImage, InjectedSecrets], None]
     files: CachedFiles
 
@@ -279,6 +281,9 @@ class Attempts:
             delivery = await self._means.secrets.delivery(active.spec.secrets)
             secrets = delivery.only(active.spec.secrets)
             job = prepare(active, image, self.execution_context(active.live), secrets.env)
+            if active.spec.shards_tests:
+                times = await self._means.times_of_tests(active.live)
+                job = replace(job, env={**job.env, **times})
         except (CommandError, SecretStoreError) as error:
             return Result.failed(Cause.IMAGE, str(error))
         active.fingerprint = fingerprint(

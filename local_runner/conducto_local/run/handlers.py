@@ -195,6 +195,7 @@ class LocalPipelines(
         self._collector = GarbageCollector(home, store, engine_contexts, scheduler)
         self._starts = ProgramStarts(home)
         self._started = time.time()
+        scheduler.times_of_tests = self.times_of_tests
 
     @serves(run_operations.DELETE)
     async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:

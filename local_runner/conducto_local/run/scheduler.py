@@ -8,12 +8,12 @@ lost engine.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, assert_never
 
 from conducto_core.cache.views import CachedFiles
 from conducto_core.run.model import events as ev
-from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.requests import Action, Workers
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.outcomes import AttemptEnd, ended_record
@@ -57,9 +57,12 @@ class Scheduler:
         notifier: Sends notifications.
         unsaved_attempts: Yields the attempts that could not be written yet.
         children: Executes requests of commands that may launch pipelines; set before any runs.
+        times_of_tests: Returns the variable with the times of a program's tests; set before any
+            runs.
     """
 
     children: Handle
+    times_of_tests: Callable[[PipelineRecord], Awaitable[dict[str, str]]]
 
     def __init__(
         self,
@@ -97,6 +100,7 @@ class Scheduler:
                 self.saved,
                 url,
                 self._serve_child,
+                self._times_of_tests,
                 self._note_inputs,
                 self.cached_files,
             ),
@@ -111,6 +115,9 @@ class Scheduler:
 
     async def _serve_child(self, active: ActiveAttempt, request: ChildRequest) -> ChildResponse:
         return await self.children(active, request)
+
+    async def _times_of_tests(self, live: LivePipeline) -> dict[str, str]:
+        return await self.times_of_tests(live.record)
 
     def _note_inputs(
         self, active: ActiveAttempt, image: BuiltImage, secrets: InjectedSecrets

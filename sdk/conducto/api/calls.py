@@ -146,9 +146,9 @@ def threaded(service: type) -> type[_Threaded]:
 # The target of this process, on which the services of `conducto.api` work.
 
 
-#: Target and profile of the launch whose pipeline this thread or task defines.
-_LAUNCH: contextvars.ContextVar[Optional[Tuple[str, Optional[str]]]] = contextvars.ContextVar(
-    "conducto_launch", default=None
+#: Target, profile and script of the launch whose pipeline this thread or task defines.
+_LAUNCH: contextvars.ContextVar[Optional[Tuple[str, Optional[str], Optional[str]]]] = (
+    contextvars.ContextVar("conducto_launch", default=None)
 )
 _OPTIONS = {
     "--local": "local",
@@ -164,10 +164,13 @@ class Launching:
     Args:
         target: ``local`` or ``cloud``; None for a tree that is printed, which is of this machine.
         profile: The profile; None is the one in use.
+        program: The script; None is that of this process.
     """
 
-    def __init__(self, target: Optional[str], profile: Optional[str] = None) -> None:
-        self._launch = ("cloud" if target == "cloud" else "local", profile)
+    def __init__(
+        self, target: Optional[str], profile: Optional[str] = None, program: Optional[str] = None
+    ) -> None:
+        self._launch = ("cloud" if target == "cloud" else "local", profile, program)
 
     def __enter__(self) -> None:
         self._token = _LAUNCH.set(self._launch)
@@ -197,6 +200,13 @@ def profile_of_launch() -> Optional[str]:
     """Return the profile that a launch was given; None is the one in use."""
     launch = _LAUNCH.get()
     return None if launch is None else launch[1]
+
+
+def program_of_launch() -> str:
+    """Return the script whose pipeline is launched."""
+    launch = _LAUNCH.get()
+    given = None if launch is None else launch[2]
+    return given or (sys.argv[0] if sys.argv else "")
 
 
 def of_process() -> str:

@@ -114,6 +114,11 @@ def get_list(url: str, token: str | None, *, public_only: bool = False) -> list[
     return found if isinstance(found, list) else []
 
 
+def get_bytes(url: str, token: str | None, *, public_only: bool = False) -> bytes:
+    """Return the document at ``url``, whatever its type; see `post_json`."""
+    return _get(url, token, deadline=DEADLINE, public_only=public_only)
+
+
 def _get(url: str, token: str | None, *, deadline: float, public_only: bool) -> bytes:
     check_url(url)
     headers = {"User-Agent": "conducto"}

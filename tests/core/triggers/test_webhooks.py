@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from conducto_core.triggers.model import GitEvent, Provider
+from conducto_core.triggers.rules.git_api import EventError
 from conducto_core.triggers.rules.providers import (
     MAX_AGE,
-    EventError,
     SignatureError,
+    check_bitbucket,
     check_generic,
+    check_gitea,
     check_github,
     check_gitlab,
     events_of,
@@ -20,14 +22,21 @@ from support.webhooks import (
     SECRET,
     SHA,
     ZEROS,
+    bitbucket_headers,
+    bitbucket_pull_request,
+    bitbucket_push,
     generic_signed,
+    gitea_headers,
+    github_comment,
     github_headers,
     github_pull_request,
     github_push,
     github_ref,
+    gitlab_comment,
     gitlab_headers,
     gitlab_merge_request,
     gitlab_push,
+    of_gitea,
     packed,
 )
 
@@ -66,6 +75,26 @@ def test_signed_webhook_has_the_id_of_its_delivery() -> None:
 def test_forged_webhook_of_github_is_rejected(changed: dict[str, str]) -> None:
     with pytest.raises(SignatureError):
         check_github(SECRET, {**github_headers("push", BODY), **changed}, BODY)
+
+
+@pytest.mark.parametrize(
+    ("check", "headers"),
+    [(check_bitbucket, bitbucket_headers), (check_gitea, gitea_headers)],
+    ids=["bitbucket", "gitea"],
+)
+def test_webhooks_of_bitbucket_and_gitea_are_signed(check: Any, headers: Any) -> None:
+    signed = headers("push", BODY)
+    identity = check(SECRET, signed, BODY)
+
+    assert identity == check(SECRET, headers("create", BODY), BODY)  # no header is signed
+    for name in ("x-hub-signature", "x-gitea-signature"):
+        for wrong in ("", "0" * 64, "sha256=" + "0" * 64, "ä"):
+            with pytest.raises(SignatureError):
+                check(SECRET, {**signed, name: wrong} if name in signed else {}, BODY)
+    with pytest.raises(SignatureError):
+        check(SECRET, signed, BODY + b" ")
+    with pytest.raises(SignatureError):
+        check("other", signed, BODY)
 
 
 def test_changed_body_and_other_secret_are_rejected() -> None:
@@ -136,7 +165,7 @@ def test_gitlab_sends_pushes_merge_requests_branches_and_tags() -> None:
     assert kinds("gitlab", "Merge Request Hook", update) == []  # only the title changed
     pushed = gitlab_merge_request(action="update", oldrev="b" * 40)
     assert kinds("gitlab", "Merge Request Hook", pushed) == ["pr"]
-    assert kinds("gitlab", "Note Hook", {}) == []
+    assert kinds("gitlab", "Pipeline Hook", {}) == []
 
 
 def test_generic_sender_sends_the_event_itself() -> None:
@@ -160,3 +189,66 @@ def test_generic_sender_sends_the_event_itself() -> None:
 def test_malformed_body_is_an_error(name: str, body: dict[str, Any]) -> None:
     with pytest.raises(EventError):
         events("github", name, body)
+
+
+def test_comments_of_gitlab_are_those_on_merge_requests() -> None:
+    (event,) = events("gitlab", "Note Hook", gitlab_comment("/conducto  rerun\nplease"))
+    assert (event.kind.value, event.text, event.number) == ("comment", "rerun", "3")
+    assert (event.user, event.user_id, event.sha) == ("octocat", "583231", "")
+    for text in ("conducto rerun", "/conducto" + "x" * 200):
+        assert events("gitlab", "Note Hook", gitlab_comment(text)) == []
+    issue = gitlab_comment("/conducto rerun")
+    issue["object_attributes"]["noteable_type"] = "Issue"
+    assert events("gitlab", "Note Hook", issue) == []
+    edited = gitlab_comment("/conducto rerun")
+    edited["object_attributes"]["action"] = "update"
+    assert events("gitlab", "Note Hook", edited) == []
+
+
+def bitbucket(name: str, body: dict[str, Any]) -> list[GitEvent]:
+    return events_of("bitbucket", {"x-event-key": name}, body)
+
+
+def test_bitbucket_sends_pushes_branches_tags_and_pull_requests() -> None:
+    (push,) = bitbucket("repo:push", bitbucket_push())
+    assert (push.kind.value, push.branch, push.sha) == ("push", "main", SHA)
+    assert (push.base, push.title, push.user) == ("b" * 40, "Fix it", "ann")
+    assert push.url == "https://bitbucket.org/acme/app.git"
+    made = bitbucket("repo:push", bitbucket_push(old=None, created=True))
+    assert [each.kind.value for each in made] == ["create-branch", "push"]
+    gone = bitbucket("repo:push", bitbucket_push(new=None, closed=True))
+    assert [(each.kind.value, each.sha) for each in gone] == [("delete-branch", "")]
+    tag = {"type": "tag", "name": "v1", "target": {"hash": SHA}}
+    tagged = bitbucket("repo:push", bitbucket_push(new=tag, old=None, created=True))
+    assert [(each.kind.value, each.branch) for each in tagged] == [("create-tag", "v1")]
+    (request,) = bitbucket("pullrequest:created", bitbucket_pull_request())
+    assert (request.kind.value, request.number, request.base_branch) == ("pr", "7", "main")
+    assert (request.sha, request.fork) == (SHA[:12], False)
+    (fork,) = bitbucket("pullrequest:updated", bitbucket_pull_request(fork=True))
+    assert (fork.fork, fork.url) == (True, "https://bitbucket.org/eve/app.git")
+    assert bitbucket("issue:created", {}) == []
+
+
+@pytest.mark.parametrize("field", ["repository", "push", "actor"])
+def test_malformed_webhook_of_bitbucket_names_the_field(field: str) -> None:
+    body = {key: value for key, value in bitbucket_push().items() if key != field}
+    with pytest.raises(EventError, match=field):
+        bitbucket("repo:push", body)
+
+
+def test_gitea_sends_the_events_of_github() -> None:
+    def kinds_of(name: str, body: dict[str, Any]) -> list[str]:
+        return kinds("gitea", name, of_gitea(body))
+
+    assert kinds_of("push", github_push()) == ["push"]
+    assert kinds_of("create", github_ref("v1", "tag")) == ["create-tag"]
+    assert kinds_of("pull_request", github_pull_request()) == ["pr"]
+    pushed = github_pull_request(action="synchronize")
+    assert kinds_of("pull_request", pushed) == ["pr"]
+    assert kinds_of("pull_request_sync", pushed) == ["pr"]
+    assert kinds_of("pull_request", github_pull_request(action="closed")) == []
+    assert kinds_of("issue_comment", github_comment("/conducto rerun")) == ["comment"]
+    on_issue = github_comment("/conducto rerun")
+    on_issue["issue"]["pull_request"] = None
+    assert kinds_of("issue_comment", on_issue) == []
+    assert kinds_of("check_run", {}) == []

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from chalicelib.logs.port import LogKey
+from conducto.wire.shards import VARIABLE, unpacked
+from conducto_core.billing.rules import BillingPlan
 from conducto_core.errors import RefusedError
 from conducto_core.programs.rules.programs import program_of
 from conducto_core.results.model import OutputSummary
 from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.records import GitOrigin
+from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import Cause
 from conducto_core.test_results.model import (
     PipelineTestParams,
@@ -23,12 +28,20 @@ from conducto_core.test_results.model import (
 )
 from conducto_core.test_results.rules import program_id
 from support.cloud.world import ME, World
-from support.trees import leaf, serial
+from support.trees import form, lazy, leaf, parallel, serial
 
 
-def run_tests(world: World, *failed: str, passed: tuple[str, ...] = (), title: str = "shop") -> str:
+def run_tests(
+    world: World,
+    *failed: str,
+    passed: tuple[str, ...] = (),
+    title: str = "shop",
+    git: GitOrigin | None = None,
+) -> str:
     """Run a pipeline whose command has tests; return its id."""
-    pipeline_id = world.launch(serial(leaf("a", command="pytest"), title=title))
+    request = LaunchRequest(tree=form(serial(leaf("a", command="pytest"), title=title)), run=True)
+    launched = asyncio.run(world.pipelines().launch(request, origin=git))
+    pipeline_id = launched.pipeline.id
     world.serve()
     hand = world.running()["/a"]
     results = [TestResult(name=name, outcome="failed", message="wrong") for name in failed]
@@ -40,6 +53,32 @@ def run_tests(world: World, *failed: str, passed: tuple[str, ...] = (), title: s
     hand.finish(exit_code=1 if failed else 0, cause=cause, outputs=OutputSummary(tests=counts))
     world.serve()
     return pipeline_id
+
+
+def pull_request(number: int, *, untrusted: bool = False) -> GitOrigin:
+    """Return the origin of a pipeline of a pull request to main."""
+    fields = {"section": "pr", "branch": f"feature-{number}", "base_branch": "main"}
+    return pushed(sha=str(number) * 40, untrusted=untrusted, **fields)
+
+
+def pushed(**more: Any) -> GitOrigin:
+    fields = {
+        "trigger": "app",
+        "provider": "github",
+        "repository": "acme/app",
+        "section": "push",
+        "url": "https://github.com/acme/app.git",
+        "branch": "main",
+        "sha": "a" * 40,
+    }
+    return GitOrigin.model_validate({**fields, **more})
+
+
+def in_repository(number: int, world: World, *failed: str, git: GitOrigin, **more: Any) -> str:
+    """Run the tests of a repository, titled as a trigger does."""
+    world.now += 60
+    title = f"acme/app pr #{number}" if number else "acme/app push main"
+    return run_tests(world, *failed, title=title, git=git, **more)
 
 
 def quarantine(world: World, pipeline_id: str, test: str, seconds: float = 3600) -> str:
@@ -143,3 +182,67 @@ def test_history_that_cannot_be_read_is_made_again() -> None:
 
     assert listed(world, only).counts.failed == 1
     assert world.pipelines().read_test_history(name) != b"damaged"
+
+
+def test_quarantine_of_a_pull_request_holds_after_the_merge() -> None:
+    world = World()
+    first = in_repository(7, world, "bad", git=pull_request(7))
+    quarantine(world, first, "bad")
+
+    merged = in_repository(0, world, "bad", git=pushed())
+
+    assert world.states(merged)["/a"] == "done"
+
+
+def test_pull_request_is_compared_with_its_base_and_not_with_other_ones() -> None:
+    world = World()
+    in_repository(0, world, git=pushed(), passed=("works",))
+    in_repository(7, world, "works", git=pull_request(7))
+    eighth = in_repository(8, world, "works", git=pull_request(8))
+    ninth = in_repository(9, world, git=pull_request(9), passed=("works",))
+    again = in_repository(7, world, git=pull_request(7), passed=("works",))
+
+    assert [each.change for each in listed(world, eighth).tests] == [TestChange.NEW_FAILURE]
+    assert [each.change for each in listed(world, ninth).tests] == [None]
+    assert [each.change for each in listed(world, again).tests] == [TestChange.FIXED]
+    kept = asyncio.run(world.pipelines().list_program_tests(ProgramTestParams(id=ninth)))
+    assert [each.branch for each in kept.pipelines] == [
+        "main",
+        "feature-7",
+        "feature-8",
+        "feature-9",
+        "feature-7",
+    ]
+
+
+def test_forks_are_not_in_the_history_of_a_repository() -> None:
+    world = World()
+    in_repository(0, world, git=pushed(), passed=("works",))
+    fork = in_repository(7, world, "works", git=pull_request(7, untrusted=True))
+
+    kept = asyncio.run(world.pipelines().list_program_tests(ProgramTestParams(id=fork)))
+
+    assert [(each.name, each.outcomes) for each in kept.tests] == [("works", "p")]
+    assert [each.change for each in listed(world, fork).tests] == [TestChange.NEW_FAILURE]
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["by a claim", "by a report"])
+def test_lazy_that_shards_tests_has_their_times(*, early: bool) -> None:
+    world = World()
+    run_tests(world, passed=("shop.py::total", "shop.py::price", "cart.py::sum"))
+    world.orgs.set_plan(ME.org, BillingPlan("small", 1, 1000, 16, None))
+    sharding = lazy("l", __env__CONDUCTO_JUNIT="*.xml")
+    world.launch(parallel("a", sharding, lazy("m"), title="shop"))
+    envs = {}
+    for _ in range(3):
+        world.serve()
+        ((path, hand),) = world.running().items()
+        assert hand.job is not None
+        envs[path] = unpacked(hand.job.env.get(VARIABLE, ""))
+        hand.finish(early=early, tree=form(leaf()) if hand.job.prints_tree else None)
+
+    assert envs == {
+        "/a": {},
+        "/l/Generate": {"cart.py": 2.0, "shop.py": 4.0},
+        "/m/Generate": {},
+    }

@@ -10,6 +10,8 @@ import { suggestedName } from "@/triggers/model/triggerName";
 const PROVIDERS: Record<TriggerRequest["provider"], string> = {
   github: "GitHub",
   gitlab: "GitLab",
+  bitbucket: "Bitbucket",
+  gitea: "Gitea or Forgejo",
   generic: "Another sender",
 };
 
@@ -140,5 +142,6 @@ export function AddTriggerDialog({ app, known, onDone, onClose }: Props) {
 }
 
 function providerOf(repository: string): Provider {
-  return repository.toLowerCase().includes("gitlab") ? "gitlab" : "github";
+  const known = ["gitlab", "bitbucket", "gitea"] as const;
+  return known.find((name) => repository.toLowerCase().includes(name)) ?? "github";
 }

@@ -247,6 +247,17 @@ def program_of(record: HasProgram) -> ProgramParams:
     )
 
 
+def tested_program(record: PipelineRecord) -> ProgramParams:
+    """Return the program whose tests a pipeline runs.
+
+    The titles of pipelines of a trigger have the pull request or the branch. All pipelines of its
+    repository run the same tests.
+    """
+    if record.git is None or not record.git.trigger:
+        return program_of(record)
+    return ProgramParams(title=record.git.repository, program=record.git.repository)
+
+
 def is_of_program(record: PipelineRecord, params: ProgramParams) -> bool:
     """Return whether a pipeline is of the requested program."""
     if params.function is not None:

@@ -159,7 +159,7 @@ class GitOrigin(Record):
 
     Attributes:
         trigger: Name of the trigger; "" for a launch from git by a person.
-        provider: ``github``, ``gitlab`` or ``generic``; it gets the status of the commit.
+        provider: It gets the status of the commit.
         repository: ``owner/name`` of the trigger's repository.
         section: Section of ``.conducto.cfg``.
         url: Address of the repository that has the commit.
@@ -174,7 +174,7 @@ class GitOrigin(Record):
     """
 
     trigger: str
-    provider: Literal["github", "gitlab", "generic"]
+    provider: Literal["github", "gitlab", "bitbucket", "gitea", "generic"]
     repository: str
     section: str
     url: str

@@ -1,158 +1,57 @@
-"""The providers of git repositories: the words and the paths of their APIs, in one table."""
+"""The providers of git repositories: their APIs in one table, their events and signatures."""
 
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from conducto_core.run.model.states import State
 from conducto_core.triggers.model import GitEvent, GitEventKind, Provider, RepositoryUrl
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedFile:
-    """A file that a commit changed.
-
-    Attributes:
-        old_path: Its path before; the same if it was not renamed.
-        patch: Its unified difference, or "" if the provider leaves it out.
-    """
-
-    path: str
-    old_path: str
-    patch: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class GitApi:
-    """The API of a provider.
-
-    Attributes:
-        token_secret: Name of the secret with a token.
-        token_user: User name with which the provider accepts a token as the password of a clone.
-        states: The words of the provider for the states of a pipeline that has ended.
-        pending: Its word for every other state.
-        invalid: The status of a commit whose configuration file is invalid.
-        name_field: Field with the name of a status.
-        max_description: Maximum length of its description.
-        root: Path of a repository.
-        commits: Path of its commits.
-        files: Path of its files.
-        compare: Path of the difference of two commits.
-        compared: Field with its files; those with a file's new and old path, and its patch.
-        max_files: From this number on, some files may be left out of it.
-        whole: Slashes in the name of a repository are escaped, too.
-    """
-
-    token_secret: str
-    token_user: str
-    states: Mapping[State, str]
-    pending: str
-    invalid: str
-    name_field: str
-    max_description: int
-    root: str
-    commits: str
-    files: str
-    compare: str
-    compared: tuple[str, str, str, str]
-    max_files: int
-    whole: bool
-
-    def state(self, state: State) -> str:
-        """Return the word of the provider for the state of a pipeline."""
-        return self.states.get(state, self.pending)
-
-    def statuses_path(self, repository: str, sha: str) -> str:
-        """Return the path that takes the status of a commit."""
-        return f"{self._path(repository)}/statuses/{quote(sha, safe='')}"
-
-    def commit_path(self, repository: str, ref: str) -> str:
-        """Return the path of the commit of a branch, a tag, or ``HEAD``."""
-        return f"{self._path(repository)}{self.commits}{quote(ref, safe='')}"
-
-    def file_path(self, repository: str, sha: str, file: str) -> str:
-        """Return the path of a file at a commit."""
-        return f"{self._path(repository)}{self.files}{quote(file, safe='')}?ref={quote(sha)}"
-
-    def compare_path(self, repository: str, base: str, head: str) -> str:
-        """Return the path of the changes from a commit or branch to a commit."""
-        refs = {"base": quote(base, safe=""), "head": quote(head, safe="")}
-        return self._path(repository) + self.compare.format(**refs)
-
-    def changed_files(self, response: Mapping[str, Any]) -> tuple[ChangedFile, ...] | None:
-        """Return the files in the response of `compare_path`; None if some may be missing."""
-        files, new, old, patch = self.compared
-        listed = response.get(files)
-        if not isinstance(listed, list) or len(listed) >= self.max_files:
-            return None
-        if response.get("compare_timeout"):
-            return None
-        try:
-            return tuple(
-                ChangedFile(each[new], each.get(old) or each[new], each.get(patch) or "")
-                for each in listed
-            )
-        except (KeyError, AttributeError):
-            return None
-
-    def check_path(self, repository: str, number: int | None = None) -> str:
-        """Return the path of check runs, or of one."""
-        return f"{self._path(repository)}/check-runs" + ("" if number is None else f"/{number}")
-
-    def checks_path(self, repository: str, sha: str, name: str) -> str:
-        """Return the path that lists the check runs of a commit with a name, the newest first."""
-        query = f"check_name={quote(name, safe='')}&filter=all&per_page=100"
-        return f"{self.commit_path(repository, sha)}/check-runs?{query}"
-
-    def request_path(self, repository: str, number: str) -> str:
-        """Return the path of a pull request."""
-        return f"{self._path(repository)}/pulls/{quote(number, safe='')}"
-
-    def _path(self, repository: str) -> str:
-        return f"{self.root}/{quote(repository, safe='' if self.whole else '/')}"
-
+from conducto_core.triggers.rules import bitbucket, gitea
+from conducto_core.triggers.rules.git_api import EventError, GitApi, listed_files
 
 #: The providers whose API is known; a generic sender has none.
 GIT_APIS: Mapping[str, GitApi] = {
     "github": GitApi(
+        name="GitHub",
         token_secret="GITHUB_TOKEN",  # noqa: S106 (the names of the secrets)
         token_user="x-access-token",  # noqa: S106
+        server="/api/v3",
         states={State.DONE: "success", State.ERROR: "failure", State.KILLED: "error"},
         pending="pending",
         invalid="error",
-        name_field="context",
         max_description=140,
         root="/repos",
-        commits="/commits/",
-        files="/contents/",
+        commits="/commits/{ref}",
+        files="/contents/{file}?ref={sha}",
         compare="/compare/{base}...{head}",
-        compared=("files", "filename", "previous_filename", "patch"),
-        max_files=300,
-        whole=False,
+        read_files=listed_files("files", "filename", "previous_filename", "patch", 300),
     ),
     "gitlab": GitApi(
+        name="GitLab",
         token_secret="GITLAB_TOKEN",  # noqa: S106
         token_user="oauth2",  # noqa: S106
+        server="/api/v4",
         states={State.DONE: "success", State.ERROR: "failed", State.KILLED: "canceled"},
         pending="running",
         invalid="failed",
-        name_field="name",
         max_description=255,
         root="/projects",
-        commits="/repository/commits/",
-        files="/repository/files/",
+        commits="/repository/commits/{ref}",
+        files="/repository/files/{file}?ref={sha}",
         compare="/repository/compare?from={base}&to={head}",
-        compared=("diffs", "new_path", "old_path", "diff"),
-        max_files=1000,
+        read_files=listed_files("diffs", "new_path", "old_path", "diff", 1000),
+        name_field="name",
+        request="/merge_requests/{number}",
+        person="/users?username={login}",
         whole=True,
     ),
+    "bitbucket": bitbucket.API,
+    "gitea": gitea.API,
 }
 
 
@@ -178,10 +77,6 @@ class _Generic(GitEvent):
     url: RepositoryUrl
 
 
-class EventError(ValueError):
-    """The body of a webhook is not what its provider sends; the message names the field."""
-
-
 def events_of(
     provider: Provider, headers: Mapping[str, str], body: Mapping[str, Any]
 ) -> list[GitEvent]:
@@ -200,6 +95,10 @@ def events_of(
             return _github(headers.get("x-github-event", ""), body)
         if provider == "gitlab":
             return _gitlab(headers.get("x-gitlab-event", ""), body)
+        if provider == "bitbucket":
+            return bitbucket.events(headers.get("x-event-key", ""), body)
+        if provider == "gitea":
+            return _github(*gitea.as_github(headers.get("x-gitea-event", ""), body))
         checked = _Generic.model_validate({"user": "", **body})
         if checked.kind in _PEOPLE:
             raise EventError(f"field 'kind' of the webhook: a person sends {checked.kind.value}")
@@ -270,22 +169,19 @@ def _github_merge_group(body: Mapping[str, Any], common: dict[str, Any]) -> list
 
 def _github_comment(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
     """Return the command in a comment on a pull request; its commit is not in the webhook."""
-    issue, text = body["issue"], body["comment"]["body"].strip()
-    line = " ".join(text.partition("\n")[0].split())
-    if body["action"] != "created" or "pull_request" not in issue:
+    issue = body["issue"]
+    if body["action"] != "created" or not issue.get("pull_request"):
         return []
+    return _command(body["comment"]["body"], str(issue["number"]), issue["title"], common)
+
+
+def _command(text: str, number: str, title: str, common: dict[str, Any]) -> list[GitEvent]:
+    line = " ".join(text.strip().partition("\n")[0].split())
     if not line.startswith(_COMMAND) or len(line) > _MAX_COMMAND:
         return []
-    return [
-        GitEvent(
-            kind=GitEventKind.COMMENT,
-            branch="",
-            number=str(issue["number"]),
-            title=issue["title"],
-            text=line.removeprefix(_COMMAND),
-            **common,
-        )
-    ]
+    fields = {"branch": "", "number": number, "title": title}
+    command = line.removeprefix(_COMMAND)
+    return [GitEvent(kind=GitEventKind.COMMENT, text=command, **fields, **common)]
 
 
 def _github_check(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
@@ -321,12 +217,14 @@ def _github_pull_request(body: Mapping[str, Any], common: dict[str, Any]) -> lis
 
 
 def of_request(event: GitEvent, request: Mapping[str, Any]) -> GitEvent:
-    """Return an event with the commit and the branches of a pull request at GitHub.
+    """Return an event with the commit and the branches of its pull request.
 
     Raises:
         EventError: Its fork was deleted, or a field is missing.
     """
     try:
+        if "source_branch" in request:
+            return GitEvent.model_validate({**event.model_dump(), **_of_merge_request(request)})
         head, base = request["head"], request["base"]
         found = {
             "url": head["repo"]["clone_url"],
@@ -344,6 +242,19 @@ def of_request(event: GitEvent, request: Mapping[str, Any]) -> GitEvent:
     return GitEvent.model_validate({**event.model_dump(), **found})
 
 
+def _of_merge_request(request: Mapping[str, Any]) -> dict[str, Any]:
+    if request["source_project_id"] != request["target_project_id"]:
+        raise EventError("the merge request is from a fork, whose commands are not accepted")
+    return {
+        "branch": request["source_branch"],
+        "sha": request["sha"],
+        "number": str(request["iid"]),
+        "title": request["title"],
+        "base_branch": request["target_branch"],
+        "base": request["target_branch"],
+    }
+
+
 _GITHUB: Mapping[str, Callable[[Mapping[str, Any], dict[str, Any]], list[GitEvent]]] = {
     "push": _github_push,
     "create": partial(_github_ref, "create"),
@@ -356,12 +267,14 @@ _GITHUB: Mapping[str, Callable[[Mapping[str, Any], dict[str, Any]], list[GitEven
 
 
 def _gitlab(name: str, body: Mapping[str, Any]) -> list[GitEvent]:
-    if name not in {"Push Hook", "Tag Push Hook", "Merge Request Hook"}:
+    if name not in {"Push Hook", "Tag Push Hook", "Merge Request Hook", "Note Hook"}:
         return []
     project = body["project"]
     common = {"repository": project["path_with_namespace"]}
     if name == "Merge Request Hook":
         return _gitlab_merge_request(body, common)
+    if name == "Note Hook":
+        return _gitlab_comment(body, {**common, "url": project["git_http_url"]})
     common |= {"url": project["git_http_url"], "user": body["user_username"]}
     deleted, created = body["after"] == _ZEROS, body["before"] == _ZEROS
     if name == "Tag Push Hook":
@@ -375,6 +288,15 @@ def _gitlab(name: str, body: Mapping[str, Any]) -> list[GitEvent]:
     kinds = [GitEventKind.CREATE_BRANCH] * created + [GitEventKind.PUSH]
     common |= {"branch": branch, "sha": body["after"], "base": _base(body["before"])}
     return [GitEvent(kind=kind, **common) for kind in kinds]
+
+
+def _gitlab_comment(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
+    note, user = body["object_attributes"], body["user"]
+    if note["noteable_type"] != "MergeRequest" or note.get("action", "create") != "create":
+        return []
+    request = body["merge_request"]
+    common |= {"user": user["username"], "user_id": str(user["id"])}
+    return _command(note["note"], str(request["iid"]), request["title"], common)
 
 
 def _gitlab_merge_request(body: Mapping[str, Any], common: dict[str, Any]) -> list[GitEvent]:
@@ -452,6 +374,18 @@ def check_github(secret: str, headers: Mapping[str, str], body: bytes) -> str:
         SignatureError: It is not signed with the secret.
     """
     _check("sha256=" + _hmac(secret, body), _header(headers, "X-Hub-Signature-256"))
+    return sha256(body).hexdigest()
+
+
+def check_gitea(secret: str, headers: Mapping[str, str], body: bytes) -> str:
+    """Return the id of a webhook of Gitea or Forgejo; see `check_github`."""
+    _check(_hmac(secret, body), _header(headers, "X-Gitea-Signature"))
+    return sha256(body).hexdigest()
+
+
+def check_bitbucket(secret: str, headers: Mapping[str, str], body: bytes) -> str:
+    """Return the id of a webhook of Bitbucket; see `check_github`."""
+    _check("sha256=" + _hmac(secret, body), _header(headers, "X-Hub-Signature"))
     return sha256(body).hexdigest()
 
 
