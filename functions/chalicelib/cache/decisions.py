@@ -111,7 +111,8 @@ class CacheDecisions:
                 found = [each.result() for each in run]
         hits = tuple(each for each in found if isinstance(each, CacheHit))
         misses = tuple(each for each in found if isinstance(each, CacheMiss))
-        return CacheDecided(time=self._cloud.clock(), hits=hits, misses=misses)
+        late = live.cloud_machine.run in live.runs
+        return CacheDecided(time=self._cloud.clock(), hits=hits, misses=misses, late=late)
 
     def _try(self, live: CloudPipeline, path: str) -> CacheHit | CacheMiss:
         """Decide about one candidate; a failure of the cache is a miss."""
