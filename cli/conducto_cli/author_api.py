@@ -9,9 +9,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from types import ModuleType
-    from typing import Any
 
     from conducto.tree.launch import LaunchOptions
     from conducto.tree.node_base import NodeBase
@@ -61,21 +60,21 @@ def partition_states(target: TargetName, profile: str | None, function: str) -> 
     return states(sys.argv[0] if sys.argv else "", function, target, profile)
 
 
-def plan(root: NodeBase, call: Mapping[str, Any] | None) -> int:
-    """Print what a launch in the cloud would take and cost; return the exit code.
+def plan(root: NodeBase, options: LaunchOptions, target: str) -> int:
+    """Print what a launch would take and cost in the cloud; return the exit code.
 
-    ``call``: The record of the call that made the tree.
+    ``target``: ``local`` or ``cloud``, whose cache decides about commands.
     """
     from conducto_cli.launch import local as receipt
     from conducto_cli.launch.plan_command import print_plan, program_plan
     from conducto_core.programs.rules.programs import made_by
 
-    made = None if call is None else made_by(call)
-    program = sys.argv[0] if sys.argv else None
     if receipt.is_wanted():
+        made = None if options.call is None else made_by(options.call)
+        program = options.argv[0] if options.argv else None
         receipt.write(plan=program_plan(root, program, made).model_dump(mode="json"))
         return 0
-    return print_plan(root, program=program, made=made)
+    return print_plan(root, options, target)
 
 
 def load_python_client() -> ModuleType:

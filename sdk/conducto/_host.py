@@ -18,7 +18,7 @@ from conducto.errors import HostRequiredError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, Dict, NoReturn, Optional, Sequence, Tuple
+    from typing import Dict, NoReturn, Optional, Sequence, Tuple
 
     from conducto_cli.author_api import python_client as python_client
 
@@ -45,10 +45,13 @@ def launch(root: object, options: object, target: str) -> int:
     return _USAGE if host is None else int(host.launch(root, options, target))
 
 
-def plan(root: object, call: Optional[Dict[str, Any]]) -> int:
-    """Print the size and the cost of a launch in the cloud; return 0, or 2 as `launch`."""
+def plan(root: object, options: object, target: str) -> int:
+    """Print the size and the cost of a launch in the cloud; return 0, or 2 as `launch`.
+
+    ``target``: ``local`` or ``cloud``, whose cache decides about commands.
+    """
     host = _host("plan")
-    return _USAGE if host is None else int(host.plan(root, call))
+    return _USAGE if host is None else int(host.plan(root, options, target))
 
 
 def begin_junit(file: str) -> None:

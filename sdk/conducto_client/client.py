@@ -26,6 +26,7 @@ from conducto_core.cache.model import (
     CacheEntryParams,
     CacheItem,
     CacheList,
+    CachePlan,
     CacheQuery,
     CacheUsage,
     Lineage,
@@ -450,6 +451,10 @@ class Client:
     def delete_cache_entry(self, entry: CacheEntryParams) -> CacheItem:
         """Delete an entry of the cache."""
         return self.call(cache.DELETE_CACHE_ENTRY, entry)
+
+    def plan_cache(self, request: LaunchRequest) -> CachePlan:
+        """Return which commands of a tree would be from the cache, and why the others run."""
+        return self.call(cache.PLAN_CACHE, params.NoParams(), request)
 
     def get_cache_usage(self, query: CacheQuery) -> CacheUsage:
         """Return the size of the cache, and the time that it saved."""

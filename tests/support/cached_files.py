@@ -105,14 +105,19 @@ def _step(writes: list[str], number: int) -> Command:
     return run
 
 
-def program(commands: Commands, content: dict[str, str], steps: list[Any]) -> co.Serial:
+def program(
+    commands: Commands,
+    content: dict[str, str],
+    steps: list[Any],
+    start_cache: co.Cache | None = None,
+) -> co.Serial:
     def start(box: Container) -> None:
         for name, text in content.items():
             box.write(name, text)
 
     root = co.Serial(image="x", title="t")
     commands.add(repr(content), start)
-    root["start"] = co.Exec(repr(content))
+    root["start"] = co.Exec(repr(content), cache=start_cache)
     for at, (reads, writes, number, is_cached) in enumerate(steps):
         text = f"{reads} {writes} {number}"
         cache = co.Cache(reads=reads, writes=writes, inputs="copy" if number else "link")
@@ -121,6 +126,8 @@ def program(commands: Commands, content: dict[str, str], steps: list[Any]) -> co
     return root
 
 
+#: The cache of a first command that may write any file.
+WRITES_ANY = co.Cache(writes=["**"])
 CONTENT = st.dictionaries(st.sampled_from(NAMES), st.sampled_from("12"), min_size=1)
 CONTENTS = st.lists(CONTENT, min_size=2, max_size=3)
 STEPS = st.lists(STEP, min_size=2, max_size=4)

@@ -20,6 +20,7 @@ from conducto_cli.app.exit import DONE, USAGE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from conducto.tree.launch import LaunchOptions
     from conducto.tree.node_base import NodeBase
     from conducto.wire.shards import Prediction
     from conducto_cli.target.connection import OpenClient
@@ -89,6 +90,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="JSON with the seconds of commands, {PATH: SECONDS}, instead of those of earlier runs",
     )
+    parser.add_argument(
+        "--cloud",
+        action="store_true",
+        help="the decisions about cached commands are those of the cloud (default: of the agent)",
+    )
     parser.add_argument("--spot", action="store_true", help="on Spot, which may be interrupted")
     add_json(parser)
     parser.add_argument("file", metavar="FILE", help="the script of the pipeline")
@@ -108,14 +114,15 @@ def run(argv: Sequence[str]) -> int:
     except SystemExit as stop:  # argparse has printed the usage or an error
         return stop.code if isinstance(stop.code, int) else USAGE
     from conducto.script import user_errors  # noqa: PLC0415 - not for --help
+    from conducto.tree.launch import LaunchOptions  # noqa: PLC0415
     from conducto_cli.launch.script import root_and_call  # noqa: PLC0415
 
     try:
-        root, made = root_and_call(options.file, words)
+        root, call = root_and_call(options.file, words)
         return print_plan(
             root,
-            program=options.file,
-            made=made,
+            LaunchOptions(argv=[options.file], call=call),
+            "cloud" if options.cloud else "local",
             workers=options.workers,
             spot=options.spot,
             as_json=options.json,
@@ -129,9 +136,9 @@ def run(argv: Sequence[str]) -> int:
 
 def print_plan(
     root: NodeBase,
+    options: LaunchOptions,
+    target: str,
     *,
-    program: str | None,
-    made: Made | None = None,
     workers: int | None = None,
     spot: bool = False,
     as_json: bool = False,
@@ -140,8 +147,8 @@ def print_plan(
     """Print what running a tree in the cloud would take; return the exit code.
 
     Args:
-        program: Path of its script, to find earlier launches by; None looks for none.
-        made: The function and the arguments that made it: only launches with the same ones count.
+        options: Those of its launch. Earlier launches are found by the script and the call.
+        target: ``local`` or ``cloud``, whose cache decides.
         workers: At once, at most; None: what the plan allows.
         durations: A JSON file with the seconds of commands, instead of those of earlier launches.
 
@@ -150,9 +157,14 @@ def print_plan(
         UsageError: the file cannot be read.
     """
     from conducto.shards import predicted  # noqa: PLC0415
+    from conducto_cli.cache.plan import planned_cache  # noqa: PLC0415
+    from conducto_core.programs.rules.programs import made_by  # noqa: PLC0415
 
     account = _account()
+    program = options.argv[0] if options.argv else None
+    made = None if options.call is None else made_by(options.call)
     pipeline = _resolved(root, account, program, made)
+    cached = planned_cache(root, pipeline, options, target)
     workers = _allowed_workers(account) if workers is None else workers
     known = _agent_durations(program, made) if durations is None else _given(durations)
     found = _estimate(pipeline, known, account, workers, spot=spot)
@@ -160,12 +172,15 @@ def print_plan(
         from conducto_cli.app.output import as_json as json_of  # noqa: PLC0415
 
         document = plan_document(found, known, workers=workers, spot=spot, account=account)
+        document["cache"] = None if cached is None else cached.document()
         print(json_of({**document, "shards": [each._asdict() for each in predicted]}))
         return DONE
     for line in plan_lines(found, known, workers=workers, spot=spot, account=account):
         print(line)
     for each in predicted:
         print(shards_line(each))
+    for line in () if cached is None else ("", *cached.lines()):
+        print(line)
     return DONE
 
 

@@ -16,8 +16,8 @@ def root_of(file: str, words: Sequence[str]) -> Node:
     return root_and_call(file, words)[0]
 
 
-def root_and_call(file: str, words: Sequence[str]) -> tuple[Node, tuple[str, dict[str, str]]]:
-    """Return the tree that a script's method returns, with the method's name and arguments.
+def root_and_call(file: str, words: Sequence[str]) -> tuple[Node, dict[str, Any]]:
+    """Return the tree that a script's method returns, with the record of the call.
 
     Raises:
         UsageError: there is no such file or method, or the arguments do not fit.
@@ -36,7 +36,6 @@ def _root_and_call(file: str, words: Sequence[str]) -> tuple[Node, tuple[str, di
     from conducto.script.program import describe, invocation  # noqa: PLC0415
     from conducto.tools.entry import load  # noqa: PLC0415
     from conducto.tree.nodes import Node  # noqa: PLC0415
-    from conducto_core.programs.rules.programs import made_by  # noqa: PLC0415
 
     if not Path(file).is_file():
         raise UsageError(f"error: no such file: {file!r}")
@@ -60,7 +59,7 @@ def _root_and_call(file: str, words: Sequence[str]) -> tuple[Node, tuple[str, di
     if not isinstance(root, Node):
         raise NodeMethodError(f"Expected {name} to return a Node, but it returned {root!r}")
     described = describe(found[name], signature, named, extra)
-    return root, made_by({"function": name, **invocation(file, name), **described})
+    return root, {"function": name, **invocation(file, name), **described}
 
 
 def _only_pipeline(found: dict[str, Callable[..., Any]]) -> str:

@@ -17,7 +17,7 @@ from conducto.tree.launched_tree import tree_of
 from conducto.tree.nodes import Node
 from conducto.tree.parameters import to_tags
 from conducto.tree.titles import title_of_process
-from conducto_cli.launch import cloud as cloud_launch
+from conducto_cli.launch import cloud_request
 from conducto_cli.launch import local as local_launch
 from conducto_cli.launch.into import with_kept
 from conducto_cli.python_client.hosts import one_of, open_target, selected
@@ -203,7 +203,7 @@ def request_for(
     try:
         if where == "local":
             return local_launch.prepared(root, options), lambda: None
-        ready = cloud_launch.prepared(root, options)
+        ready = cloud_request.prepared(root, options)
     except ValidationError as error:
         raise InvalidArgumentError(f"launch: {problem_of(error)}") from None
     return ready.request, ready.bring_images

@@ -4,7 +4,15 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from conducto_core.api.operation import AnyOperation, LinkClass, Permission, act, read, send
+from conducto_core.api.operation import (
+    MAX_LAUNCH_BODY,
+    AnyOperation,
+    LinkClass,
+    Permission,
+    act,
+    read,
+    send,
+)
 from conducto_core.events.operations import EVENT_OPERATIONS
 from conducto_core.images.model import ContextHash
 from conducto_core.programs.git_launch import GitLaunch
@@ -12,7 +20,7 @@ from conducto_core.record import Record
 from conducto_core.remote.operations import LOGIN
 from conducto_core.run.model.params import NoParams
 from conducto_core.run.model.requests import LaunchRequest, PipelineSummary
-from conducto_core.run.operations import MAX_LAUNCH_BODY, OPERATIONS
+from conducto_core.run.operations import OPERATIONS
 from conducto_core.schedules.operations import SCHEDULE_OPERATIONS
 from conducto_core.workers.model import UploadResponse, WarmPool
 

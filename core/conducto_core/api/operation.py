@@ -14,6 +14,8 @@ WEBSOCKET = "WEBSOCKET"
 SUBPROTOCOL = "conducto.v1"
 TOKEN_SUBPROTOCOL = "conducto.token."  # noqa: S105  a prefix, not a token
 MAX_BODY = 1 << 20
+#: Maximum of a body with a tree.
+MAX_LAUNCH_BODY = 256 << 20
 #: Maximum levels of arrays and objects in a JSON body; pydantic's own limit, which cannot be set.
 MAX_JSON_DEPTH = 200
 #: Header that identifies a mutation, and its maximum length; each key is executed once.

@@ -152,7 +152,7 @@ def check_files(nodes: Mapping[str, NodeSpec], others: Mapping[str, NodeSpec]) -
         if writes and node.path in nodes
         for other in _near(top, pattern)
         if other[0] is not node and overlap(pattern, other[1])
-        if not _is_ordered(node.path, other[0].path, given)
+        if not is_ordered(node.path, other[0].path, given)
     )
     seen: set[str] = set()
     found = []
@@ -177,7 +177,8 @@ def _near(top: _Place, pattern: str) -> Iterator[tuple[NodeSpec, str, bool]]:
     yield from place.everything()
 
 
-def _is_ordered(one: str, other: str, nodes: Mapping[str, NodeSpec]) -> bool:
+def is_ordered(one: str, other: str, nodes: Mapping[str, NodeSpec]) -> bool:
+    """Return whether two nodes never run at the same time, because one is before the other."""
     above = parent_of(one) or "/"
     while above != "/" and not other.startswith(above + "/"):
         above = parent_of(above) or "/"

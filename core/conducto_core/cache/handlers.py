@@ -13,6 +13,7 @@ from conducto_core.cache.model import (
     CacheEntryParams,
     CacheItem,
     CacheList,
+    CachePlan,
     CacheQuery,
     CacheUsage,
     Lineage,
@@ -20,7 +21,7 @@ from conducto_core.cache.model import (
 )
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.run.model.params import PipelineParams
-from conducto_core.run.model.requests import PipelineSummary
+from conducto_core.run.model.requests import LaunchRequest, PipelineSummary
 
 #: Digits of a key that identify an entry.
 ID_DIGITS = 12
@@ -54,6 +55,14 @@ class CacheOperations(ABC):
         await self.get_pipeline(PipelineParams(id=pipeline_id))
         return ()  # a target that keeps no files
 
+    async def forecast(self, _request: LaunchRequest) -> CachePlan:
+        """Return the decisions about a tree that is not launched yet.
+
+        Raises:
+            DefinitionError: the tree is invalid.
+        """
+        return CachePlan()  # a target without a cache
+
     @abstractmethod
     async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
         """Return one pipeline."""
@@ -62,6 +71,11 @@ class CacheOperations(ABC):
     async def get_lineage(self, params: LineageParams) -> Lineage:
         """Return the files of cached commands, and the origin of a file."""
         return lineage_of(await self.files_of_commands(params.id), params.name)
+
+    @serves(operations.PLAN_CACHE)
+    async def plan_cache(self, request: LaunchRequest) -> CachePlan:
+        """Return which commands of a tree would be from the cache, and why the others run."""
+        return await self.forecast(request)
 
     @serves(operations.LIST_CACHE)
     async def list_cache(self, params: CacheQuery) -> CacheList:

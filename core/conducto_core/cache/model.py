@@ -1,5 +1,6 @@
 """Records of the cache."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -107,6 +108,44 @@ class CacheUsage(Record):
     bytes: int = 0
     hits: int = 0
     seconds_saved: float = 0.0
+
+
+class ForecastFate(StrEnum):
+    """The decision about a command of a tree that is not launched yet.
+
+    ``depends``: it has an input that is not known before another command runs.
+    """
+
+    CACHED = "cached"
+    RUNS = "runs"
+    DEPENDS = "depends"
+
+
+class CacheForecast(Record):
+    """The decision about one command.
+
+    Attributes:
+        source: The attempt whose outcome it gets, if that is in the cache.
+        seconds: How long that took.
+        reason: Why it runs; or the node, or the image, on which the decision depends.
+    """
+
+    path: str
+    fate: ForecastFate
+    source: CacheSource | None = None
+    seconds: float = 0.0
+    reason: str = ""
+
+
+class CachePlan(Record):
+    """The decisions about the commands with a cache, in the order of the tree.
+
+    Attributes:
+        complete: There are no others; False: deciding took too long.
+    """
+
+    nodes: tuple[CacheForecast, ...] = ()
+    complete: bool = True
 
 
 class CacheQuery(Record):

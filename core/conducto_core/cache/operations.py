@@ -1,15 +1,25 @@
 """The operations on the cache."""
 
-from conducto_core.api.operation import LinkClass, Permission, act, read
+from conducto_core.api.operation import (
+    MAX_LAUNCH_BODY,
+    LinkClass,
+    Permission,
+    act,
+    read,
+    send,
+)
 from conducto_core.cache.model import (
     CacheEntryParams,
     CacheItem,
     CacheList,
+    CachePlan,
     CacheQuery,
     CacheUsage,
     Lineage,
     LineageParams,
 )
+from conducto_core.run.model.params import NoParams
+from conducto_core.run.model.requests import LaunchRequest
 
 LIST_CACHE = read(
     "list_cache",
@@ -43,6 +53,18 @@ GET_CACHE_USAGE = read(
     CacheUsage,
     "Return the size of the cache, and the time that it saved.",
     link_class=LinkClass.READ,
+)
+PLAN_CACHE = send(
+    "plan_cache",
+    "POST /cache-plan",
+    NoParams,
+    LaunchRequest,
+    CachePlan,
+    Permission.LAUNCH,
+    "Return which commands of a tree would be from the cache, and why the others run.",
+    link_class=LinkClass.AUTHOR,
+    max_body=MAX_LAUNCH_BODY,
+    kept=False,
 )
 GET_LINEAGE = read(
     "get_lineage",

@@ -6,6 +6,7 @@
 from conducto_core.activity import operations as activity
 from conducto_core.annotations import operations as annotations
 from conducto_core.api.operation import (
+    MAX_LAUNCH_BODY,
     WEBSOCKET,
     AnyOperation,
     Bytes,
@@ -59,8 +60,6 @@ from conducto_core.run.model.responses import (
 from conducto_core.secrets import operations as secrets
 from conducto_core.services import operations as services
 from conducto_core.test_results import operations as test_results
-
-MAX_LAUNCH_BODY = 256 << 20
 
 LIST = read(
     "list_pipelines",

@@ -10,19 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from chalicelib.dependencies import Dependencies
 from chalicelib.images.builds import ImageBuilds
 from chalicelib.images.manifests import Manifests
 from chalicelib.logs.port import LogKey, Stream
-from chalicelib.run.model import CacheDecided, CacheHit, CacheMiss
+from chalicelib.run.model import BuiltImage, CacheDecided, CacheHit, CacheMiss
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets, SecretCache
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.cache import rules
 from conducto_core.cache.files import FileUse
-from conducto_core.cache.model import CacheEntry, CacheInputs
+from conducto_core.cache.forecast import Look, forecast
+from conducto_core.cache.model import CacheEntry, CacheForecast, CacheInputs
 from conducto_core.cache.rules import CacheDecision, Inputs
 from conducto_core.cache.views import DamagedObjectError
 from conducto_core.command.text import CommandError, script_of
@@ -34,7 +35,7 @@ from conducto_core.results.rules import Attempt, read_sources, sources_of
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.secrets.rules import secret_access
-from conducto_core.tree.model import NodeSpec
+from conducto_core.tree.model import NodeSpec, Pipeline
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,36 @@ _STREAMS: tuple[Stream, ...] = (
     *("result", "metrics", "annotations", "tests", "coverage"),
     *("stdout", "stderr", "files"),
 )
+#: The input of a command whose ``code`` is not in the bucket.
+NOT_UPLOADED = "its files, which are not uploaded"
 R = TypeVar("R")
+
+
+class Candidate(NamedTuple):
+    """A command that may start, with its inputs.
+
+    Attributes:
+        shell: The shell that the definition of its image names.
+        image: Its image, which may not be built; None: it is not known.
+        data: Marks of the files that it sees, or why they are not known.
+    """
+
+    org: str
+    record: PipelineRecord
+    spec: NodeSpec
+    shell: str
+    image: BuiltImage | None
+    secrets: InjectedSecrets
+    results: Mapping[str, bytes]
+    data: Mapping[str, str] | str
+
+
+class _Decided(NamedTuple):
+    """A decision, with the packed streams of a hit and the fingerprint of its command."""
+
+    decision: CacheDecision
+    streams: bytes | None
+    print: str | None
 
 
 class CacheDecisions:
@@ -81,7 +111,8 @@ class CacheDecisions:
                 found = [each.result() for each in run]
         hits = tuple(each for each in found if isinstance(each, CacheHit))
         misses = tuple(each for each in found if isinstance(each, CacheMiss))
-        return CacheDecided(time=self._cloud.clock(), hits=hits, misses=misses)
+        late = live.cloud_machine.run in live.runs
+        return CacheDecided(time=self._cloud.clock(), hits=hits, misses=misses, late=late)
 
     def _try(self, live: CloudPipeline, path: str) -> CacheHit | CacheMiss:
         """Decide about one candidate; a failure of the cache is a miss."""
@@ -105,34 +136,16 @@ class CacheDecisions:
         mask = secrets.mask()
         forced = rules.forced(record, fresh=node.fresh)
         data = self._data(live, spec) if forced is None else {}
-        try:
-            fields = self.fields(live, node, secrets, results, data)
-        except CommandError as error:
-            fields = str(error)
-        built = live.images[spec.placement.image].built
-        print_ = fingerprint_in(spec, built, secrets.origins, mask.text, results)
-        reader, found, others = rules.reader_of(record), None, []
-        if forced is None and not isinstance(fields, str):
-            key = rules.key_of(fields, rules.trust_of(record, secrets.origins))
-            found = self._cloud.cache.get(live.org, key)
-            if found is None:
-                newest = self._cloud.cache.newest(live.org, rules.program_of(record), spec.path)
-                others = [] if newest is None else [newest]
-        entries = [] if found is None else [found[0]]
-        now = self._cloud.clock()
-        decision = rules.decide(spec, fields, entries, others, reader, now=now, forced=forced)
+        command = _candidate(live, spec, secrets, results, data)
+        decision, found, print_ = self._decision(command, forced)
         if decision.entry is None or found is None:
-            codes = rules.codes_to_compare(decision, print_)
-            code = [] if codes is None else self._manifests_of(live.org).changed(*codes)
-            files = self._changed(live.org, decision, data)
-            reason = rules.with_names(decision, print_, code, files).reason
-            return CacheMiss(path=spec.path, attempt=node.attempt, reason=reason)
-        streams = rules.unpack_streams(found[1])
+            return CacheMiss(path=spec.path, attempt=node.attempt, reason=decision.reason)
+        streams = rules.unpack_streams(found)
         not_placed = self._place(live, spec, decision.entry, streams)
         if not_placed is not None:
             return CacheMiss(path=spec.path, attempt=node.attempt, reason=not_placed)
         size = self._restore(live, queued, streams)
-        self._cloud.cache.note_use(live.org, decision.entry.key, now)
+        self._cloud.cache.note_use(live.org, decision.entry.key, self._cloud.clock())
         attempt = queued.model_copy(
             update={
                 "command": mask.text(queued.command),
@@ -146,36 +159,82 @@ class CacheDecisions:
             attempt=attempt, output_bytes=size, outputs=decision.entry.outputs, known=known
         )
 
-    def fields(
+    def _decision(self, command: Candidate, forced: str | None) -> _Decided:
+        """Return the decision about a command, with the entries as they are now."""
+        org, record, spec, secrets = command.org, command.record, command.spec, command.secrets
+        try:
+            fields = self.fields(command)
+        except CommandError as error:
+            fields = str(error)
+        hide, results = secrets.mask().text, command.results
+        print_ = fingerprint_in(spec, command.image, secrets.origins, hide, results)
+        found, others = None, []
+        if forced is None and not isinstance(fields, str):
+            found = self._cloud.cache.get(
+                org, rules.key_of(fields, rules.trust_of(record, secrets.origins))
+            )
+            if found is None:
+                newest = self._cloud.cache.newest(org, rules.program_of(record), spec.path)
+                others = [] if newest is None else [newest]
+        entries = [] if found is None else [found[0]]
+        reader, now = rules.reader_of(record), self._cloud.clock()
+        decision = rules.decide(spec, fields, entries, others, reader, now=now, forced=forced)
+        if decision.entry is not None and found is not None:
+            return _Decided(decision, found[1], print_)
+        codes = rules.codes_to_compare(decision, print_)
+        code = [] if codes is None else self._manifests_of(org).changed(*codes)
+        files = self._changed(org, decision, command.data)
+        return _Decided(rules.with_names(decision, print_, code, files), None, print_)
+
+    def forecast(
         self,
-        live: CloudPipeline,
-        node: LiveExec,
-        secrets: InjectedSecrets,
-        results: Mapping[str, bytes],
-        data: Mapping[str, str] | str,
-    ) -> dict[str, str] | str:
-        """Return the fields of an Exec in its image as it is now, or why it has none.
+        org: str,
+        record: PipelineRecord,
+        pipeline: Pipeline,
+        images: Mapping[str, BuiltImage],
+    ) -> Iterator[CacheForecast]:
+        """Yield the decisions about a tree that is not launched yet."""
+        now = self._cloud.clock()
+        given = self._secrets.get(org, secret_access(record), now)
+        forced = rules.forced(record, fresh=False)
+
+        def decide(
+            spec: NodeSpec, results: Mapping[str, bytes], data: Mapping[str, str]
+        ) -> Look | str:
+            name = spec.placement.image
+            image, shell = images[name], pipeline.images[name].shell
+            code = content_of(image).code
+            if spec.code and code and self._manifests_of(org).files(code) is None:
+                return NOT_UPLOADED
+            secrets = given.only(spec.secrets)
+            command = Candidate(org, record, spec, shell, image, secrets, results, data)
+            decision, streams, _ = self._decision(command, forced)
+            return Look(decision, {} if streams is None else rules.unpack_streams(streams))
+
+        return forecast(pipeline, record, decide)
+
+    def fields(self, command: Candidate) -> dict[str, str] | str:
+        """Return the fields of a command in its image as it is now, or why it has none.
 
         Raises:
             CommandError: The command uses a file that is not in the image.
         """
-        spec, image = node.spec, node.spec.placement.image
-        built = live.images[image].built
+        spec, built = command.spec, command.image
         if built is None:
             return "its image is not known"
-        content, hide = content_of(built), secrets.mask().text
+        content, hide = content_of(built), command.secrets.mask().text
         inputs = Inputs(
             script=hide(script_of(spec, built.path_map, built.workdir)),
             env={name: hide(value) for name, value in spec.env.items()},
-            secrets=secrets.origins,
+            secrets=command.secrets.origins,
             image=content,
-            shell=live.pipeline.images[image].shell,
-            results=results,
-            files=self._manifests_of(live.org).files(content.code) if spec.code else None,
-            data=data,
-            references=secrets.references,
+            shell=command.shell,
+            results=command.results,
+            files=self._manifests_of(command.org).files(content.code) if spec.code else None,
+            data=command.data,
+            references=command.secrets.references,
         )
-        return rules.fields_of(spec, inputs, live.record)
+        return rules.fields_of(spec, inputs, command.record)
 
     def claimed(
         self,
@@ -191,7 +250,7 @@ class CacheDecisions:
         if node.spec.cache is None:
             return None
         try:
-            fields = self.fields(live, node, secrets, results, {})
+            fields = self.fields(_candidate(live, node.spec, secrets, results, {}))
         except Exception as error:
             logger.exception("a command is not cached", extra={"path": node.path})
             return f"its inputs could not be read: {error!r}"
@@ -274,6 +333,18 @@ class CacheDecisions:
         if org not in self._manifests:
             self._manifests[org] = ImageBuilds(self._cloud).manifests(org)
         return self._manifests[org]
+
+
+def _candidate(
+    live: CloudPipeline,
+    spec: NodeSpec,
+    secrets: InjectedSecrets,
+    results: Mapping[str, bytes],
+    data: Mapping[str, str] | str,
+) -> Candidate:
+    name = spec.placement.image
+    shell, built = live.pipeline.images[name].shell, live.images[name].built
+    return Candidate(live.org, live.record, spec, shell, built, secrets, results, data)
 
 
 def store_entry(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from time import monotonic
 
 from chalicelib.api.caller import CloudCaller
 from chalicelib.api.transfers import new_key
@@ -24,6 +25,7 @@ from conducto_core.api import cloud_operations
 from conducto_core.api.cloud_operations import ContextsMissing, ContextsWanted, OwnBuilds
 from conducto_core.api.serve import serves
 from conducto_core.budgets.rules import with_default
+from conducto_core.cache.model import CachePlan
 from conducto_core.children.rules import check_count
 from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.images.model import ImageSources, ImageSpec
@@ -39,6 +41,9 @@ from conducto_core.tree.model import Pipeline, pack_form
 from conducto_core.tree.rules.resolve import resolve
 from conducto_core.workers.model import UploadResponse
 from conducto_core.workers.rules.fargate import largest_mem
+
+#: Seconds for the decisions about a tree that is not launched; the request ends after 29 s.
+FORECAST_SECONDS = 20.0
 
 # ----------------------------------------------------------------------------------------
 # Where the files of a launch's images come from.
@@ -136,6 +141,29 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
         validate_nodes(pipeline.nodes, plan)
         used = [pipeline.images[name] for name in used_images(pipeline)]
         return self._builds.for_own(self._me, used, request.sources)
+
+    async def forecast(self, request: LaunchRequest) -> CachePlan:
+        """Return the decisions of the cache about a tree that is not launched yet."""
+        check_sent(request.sources)
+        return await asyncio.to_thread(self._forecast, request)
+
+    def _forecast(self, request: LaunchRequest) -> CachePlan:
+        request = with_machines(self._cloud, request)
+        pipeline = resolve(request.tree)
+        validate_nodes(pipeline.nodes, self._cloud.orgs.plan(self._me.org))
+        used = [pipeline.images[name] for name in used_images(pipeline)]
+        sources = with_sources(self._cloud, self._me, request, used, None).sources
+        images = self._builds.prepare(self._me.org, used, sources, preview=True)
+        now = self._cloud.clock()
+        mine = request.model_copy(update={"owner": self._me.user})
+        record = new_record(next(ids_for(None)), mine, pipeline, mode="cloud", now=now)
+        built = {image.name: image for image in images}
+        found, end = [], monotonic() + FORECAST_SECONDS
+        for each in self._engine.caches.forecast(self._me.org, record, pipeline, built):
+            if monotonic() > end:
+                return CachePlan(nodes=tuple(found), complete=False)
+            found.append(each)
+        return CachePlan(nodes=tuple(found))
 
     @serves(run_operations.LAUNCH)
     async def launch(

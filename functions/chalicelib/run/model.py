@@ -139,9 +139,14 @@ class CacheMiss(Record):
 
 
 class CacheDecided(PipelineEvent):
-    """Commands with a cache may start, and the table says whether they run."""
+    """Commands with a cache may start, and the table says whether they run.
+
+    Attributes:
+        late: The execution has begun, and workers may claim the tasks of hits.
+    """
 
     kind: Literal["cache_decided"] = "cache_decided"
+    late: bool = False
     hits: tuple[CacheHit, ...] = ()
     misses: tuple[CacheMiss, ...] = ()
 

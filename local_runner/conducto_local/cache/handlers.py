@@ -6,9 +6,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from conducto_core.cache.files import FileUse
 from conducto_core.cache.handlers import CacheEntries
 from conducto_core.cache.lineage import AttemptFiles, files_of_attempts, stale_paths
+from conducto_core.cache.model import CachePlan
+from conducto_core.cache.rules import is_isolated
 from conducto_core.errors import RefusedError
+from conducto_core.run.launching import ids_for, new_record
 from conducto_core.run.model.records import AttemptRecord
-from conducto_core.run.model.requests import ControlRequest
+from conducto_core.run.model.requests import ControlRequest, LaunchRequest
+from conducto_core.tree.rules.resolve import resolve
 from conducto_local.run.access import LocalAccess
 from conducto_local.run.live_pipeline import LivePipeline
 
@@ -26,6 +30,18 @@ class LocalCache(LocalAccess):
         if self.cache is None:
             raise RefusedError("this agent has no cache")
         return self.cache
+
+    async def forecast(self, request: LaunchRequest) -> CachePlan:
+        pipeline = await asyncio.to_thread(resolve, request.tree)
+        record = new_record(next(ids_for(None)), request, pipeline)
+        used = {each.placement.image for each in pipeline.execs() if is_isolated(each, record)}
+        engine_context = self._engine_contexts[request.engine]
+        if used:
+            await engine_context.open()
+        builder = engine_context.builder()
+        images = {name: await builder.lookup(pipeline.images[name]) for name in used}
+        found = await self._scheduler.forecast_cache(record, pipeline, images)
+        return CachePlan(nodes=tuple(found))
 
     async def files_of_commands(self, pipeline_id: str) -> Sequence[AttemptFiles]:
         return await self._files_of(self.live(pipeline_id))

@@ -9,15 +9,17 @@ from typing import NamedTuple
 
 from conducto_core.cache import rules
 from conducto_core.cache.files import FileUse
-from conducto_core.cache.model import CacheEntry
+from conducto_core.cache.forecast import UNKNOWN_IMAGE, Look, forecast
+from conducto_core.cache.model import CacheEntry, CacheForecast
 from conducto_core.cache.rules import CacheDecision, Inputs
 from conducto_core.cache.views import CachedFiles, DamagedObjectError
 from conducto_core.command.text import CommandError, script_of
 from conducto_core.programs.relaunch import AvailableImage, content_of
 from conducto_core.programs.rules.fingerprints import changed_names, fingerprint
-from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.rules.outcomes import AttemptEnd, changed_record
 from conducto_core.run.rules.tree_state import LiveExec
+from conducto_core.tree.model import NodeSpec, Pipeline
 from conducto_local.cache.store import CachedOutcome, SqliteCache
 from conducto_local.engine.port import BuiltImage, UnbuiltImage
 from conducto_local.images.manifests import Manifests
@@ -52,6 +54,31 @@ class Waiting(NamedTuple):
     images: ImageWaiters
     files: CachedFiles
     saved: Callable[[], Awaitable[None]]
+
+
+class Candidate(NamedTuple):
+    """A command that may start, with its inputs.
+
+    Attributes:
+        shell: The shell that the definition of its image names.
+        image: Its image; it may not be built.
+    """
+
+    record: PipelineRecord
+    spec: NodeSpec
+    shell: str
+    image: AvailableImage
+    secrets: InjectedSecrets
+    results: Mapping[str, bytes]
+    data: Data
+
+
+class _Decided(NamedTuple):
+    """A decision, with the key and the fingerprint of its command."""
+
+    decision: CacheDecision
+    key: str | None = None
+    print: str | None = None
 
 
 class _Flight(NamedTuple):
@@ -145,46 +172,76 @@ class Caches:
         if cache is not None:
             directory = self._common.home.pipeline(live.id).data
             data = (await asyncio.to_thread(self._files.marks, directory, cache.reads)).inputs
+        shell = live.pipeline.images[spec.placement.image].shell
+        command = Candidate(live.record, spec, shell, content, secrets, active.results, data)
+        if forced is None:
+            await self._saved()  # an equal command may just have ended
+        found = self._decision(command, forced)
+        active.cache_key, active.fingerprint = found.key, found.print
+        return found.decision
+
+    def _decision(self, command: Candidate, forced: str | None) -> _Decided:
+        """Return the decision about a command, with the entries as they are now."""
+        record, spec, data = command.record, command.spec, command.data
         try:
-            fields, print_ = self.fields(active, content, secrets, data)
-            active.fingerprint = print_
+            fields, print_ = self.fields(command)
         except CommandError as error:
-            return CacheDecision(reason=f"not cached: {error}")
-        reader = rules.reader_of(live.record)
+            return _Decided(CacheDecision(reason=f"not cached: {error}"))
+        key: str | None = None
         entries: list[CacheEntry] = []
         others: list[CacheEntry] = []
         if forced is None and not isinstance(fields, str):
-            await self._saved()  # an equal command may just have ended
-            key = rules.key_of(fields, rules.trust_of(live.record, secrets.origins))
-            active.cache_key = key
+            key = rules.key_of(fields, rules.trust_of(record, command.secrets.origins))
             entries = self._store.find([key])
-            others = (
-                [] if entries else self._store.of_node(rules.program_of(live.record), spec.path)
-            )
-        decision = rules.decide(
-            spec, fields, entries, others, reader, now=time.time(), forced=forced
-        )
+            others = [] if entries else self._store.of_node(rules.program_of(record), spec.path)
+        reader, now = rules.reader_of(record), time.time()
+        decision = rules.decide(spec, fields, entries, others, reader, now=now, forced=forced)
         codes = rules.codes_to_compare(decision, print_)
         code = self._manifests.changed(*codes) if codes is not None else []
         files = [] if isinstance(data, str) else self._changed(decision, data)
-        return rules.with_names(decision, print_, code, files)
+        return _Decided(rules.with_names(decision, print_, code, files), key, print_)
+
+    async def forecast(
+        self,
+        record: PipelineRecord,
+        pipeline: Pipeline,
+        images: Mapping[str, AvailableImage | None],
+    ) -> list[CacheForecast]:
+        """Return the decisions about a tree; an image that must be built first is None."""
+        await self._saved()
+        delivery = await self._secrets.delivery()
+        forced = rules.forced(record, fresh=False)
+
+        def decide(
+            spec: NodeSpec, results: Mapping[str, bytes], data: Mapping[str, str]
+        ) -> Look | str:
+            name = spec.placement.image
+            image, shell = images[name], pipeline.images[name].shell
+            if image is None:
+                return UNKNOWN_IMAGE
+            secrets = delivery.only(spec.secrets)
+            found = self._decision(
+                Candidate(record, spec, shell, image, secrets, results, data), forced
+            )
+            entry = found.decision.entry
+            packed = None if entry is None else self._store.streams(entry.key)
+            return Look(found.decision, {} if packed is None else rules.unpack_streams(packed))
+
+        return await asyncio.to_thread(lambda: list(forecast(pipeline, record, decide)))
 
     def _changed(self, decision: CacheDecision, data: Mapping[str, str]) -> list[str]:
         """Return the names of the files that differ from those of the nearest entry."""
         packed = None if decision.nearest is None else self._store.streams(decision.nearest.key)
         return [] if packed is None else changed_names(_files_in(packed).read, data)
 
-    def fields(
-        self, active: ActiveAttempt, image: AvailableImage, secrets: InjectedSecrets, data: Data
-    ) -> tuple[Mapping[str, str] | str, str | None]:
-        """Return the fields of an attempt in an image, or why it has none; and its fingerprint.
-
-        ``data`` are the files that it sees, as `Inputs.data`.
+    def fields(self, command: Candidate) -> tuple[Mapping[str, str] | str, str | None]:
+        """Return the fields of a command, or why it has none; and its fingerprint.
 
         Raises:
             CommandError: The command uses a file that is not in the image.
         """
-        spec, live, hide = active.spec, active.live, secrets.mask.text
+        spec, image, secrets = command.spec, command.image, command.secrets
+        hide, results = secrets.mask.text, command.results
         script = script_of(spec, image.path_map, image.workdir)
         content = content_of(image)
         inputs = Inputs(
@@ -192,14 +249,14 @@ class Caches:
             env={name: hide(value) for name, value in spec.env.items()},
             secrets=secrets.origins,
             image=content,
-            shell=live.pipeline.images[spec.placement.image].shell,
-            results=active.results,
+            shell=command.shell,
+            results=results,
             files=self._manifests.files(content.code) if spec.code else None,
-            data=data,
+            data=command.data,
             references=secrets.references,
         )
-        print_ = fingerprint(spec, script, content, secrets.origins, hide, results=active.results)
-        return rules.fields_of(spec, inputs, live.record), print_
+        print_ = fingerprint(spec, script, content, secrets.origins, hide, results=results)
+        return rules.fields_of(spec, inputs, command.record), print_
 
     async def restore(self, active: ActiveAttempt, entry: CacheEntry) -> AttemptEnd | str:
         """Write the outcome of an entry as that of an attempt; or return why it is missing."""
@@ -247,7 +304,11 @@ class Caches:
         """Note the inputs with which an attempt runs: the image may be newer than the decision."""
         if active.cached is not None:
             data = {} if active.view is None else active.view.inputs
-            active.cached.fields, _ = self.fields(active, image, secrets, data)
+            live, spec = active.live, active.spec
+            shell = live.pipeline.images[spec.placement.image].shell
+            active.cached.fields, _ = self.fields(
+                Candidate(live.record, spec, shell, image, secrets, active.results, data)
+            )
             active.cached.trust = rules.trust_of(active.live.record, secrets.origins)
 
     def ended(self, active: ActiveAttempt, record: AttemptRecord) -> AttemptRecord:

@@ -8,15 +8,18 @@ lost engine.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, assert_never
 
+from conducto_core.cache.model import CacheForecast
 from conducto_core.cache.views import CachedFiles
+from conducto_core.programs.relaunch import AvailableImage
 from conducto_core.run.model import events as ev
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.requests import Action, Workers
 from conducto_core.run.model.states import Cause, State
 from conducto_core.run.rules.outcomes import AttemptEnd, ended_record
+from conducto_core.tree.model import Pipeline
 from conducto_local.agent.state_dir import StateDir, installation_id
 from conducto_local.cache.lookup import Caches, Waiting
 from conducto_local.cache.store import SqliteCache
@@ -124,6 +127,17 @@ class Scheduler:
     ) -> None:
         if self._caches is not None:
             self._caches.prepared(active, image, secrets)
+
+    async def forecast_cache(
+        self,
+        record: PipelineRecord,
+        pipeline: Pipeline,
+        images: Mapping[str, AvailableImage | None],
+    ) -> Sequence[CacheForecast]:
+        """Return the decisions of the cache about a tree that is not launched yet."""
+        if self._caches is None:
+            return ()
+        return await self._caches.forecast(record, pipeline, images)
 
     async def trim_cache(self) -> None:
         """Delete the entries and files of the cache that are not used any more."""

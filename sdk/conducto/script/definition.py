@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
     from conducto.script.flags import Flags
+    from conducto.tree.launch import LaunchOptions
     from conducto.tree.nodes import Node
 
 
@@ -77,31 +78,42 @@ class Definition:
         assert flags is not None  # noqa: S101 (a pipeline's command line has them)
         mode = flags.mode()
         self._entitle(flags, default)
+        fields = flags.fields()  # an invalid value is an error even if nothing is launched
         if flags.get("plan") and flags.into() is None:
             from conducto._host import plan
 
-            return plan(self._root, self._recorded(call, flags, by_default=default is not None))
-        fields = flags.fields()  # an invalid value is an error even if nothing is launched
+            options = self._options(fields, call, flags, by_default=default is not None)
+            return plan(self._root, options, "cloud" if mode == "cloud" else "local")
         if mode is not None or not is_inside_node():
             flags.check_target()
             for text in flags.ignored():
                 user_errors.warn(text, self._program)
         if mode is not None:
-            from conducto.tree.launch import LaunchOptions
-
-            options = LaunchOptions(
-                **fields,
-                title=self._root.title,
-                doc=self._root.doc,
-                argv=[sys.argv[0] if sys.argv else self._program, *self._argv],
-                call=self._recorded(call, flags, by_default=default is not None),
-            )
+            options = self._options(fields, call, flags, by_default=default is not None)
             return start(self._root, options, local=mode == "local")
         if is_inside_node():
             self._hand_out()
         else:
             self._print()
         return 0
+
+    def _options(
+        self,
+        fields: Mapping[str, Any],
+        call: Tuple[str, Mapping[str, Any], Sequence[Any]],
+        flags: Flags,
+        *,
+        by_default: bool,
+    ) -> LaunchOptions:
+        from conducto.tree.launch import LaunchOptions
+
+        return LaunchOptions(
+            **fields,
+            title=self._root.title,
+            doc=self._root.doc,
+            argv=[sys.argv[0] if sys.argv else self._program, *self._argv],
+            call=self._recorded(call, flags, by_default=by_default),
+        )
 
     def _recorded(
         self, call: Tuple[str, Mapping[str, Any], Sequence[Any]], flags: Flags, *, by_default: bool

@@ -75,7 +75,10 @@ GROUPS = {
         "max_concurrent": ("N", "Maximum commands of the backfill at once; 10 by default."),
     },
     "output": {
-        "plan": ("", "Print resources and cost in the cloud, or with --into the commands to run."),
+        "plan": (
+            "",
+            "Print cost in the cloud and commands from the cache, or with --into those to run.",
+        ),
         "plain": ("", "Print lines instead of the live view, even on a terminal."),
         "stream": ("", "Print the output of all nodes as it comes; the default where CI is set."),
         "no_stream": ("", "Do not print the output of nodes."),

@@ -15,6 +15,7 @@ from tests.fakes.transport import InProcessTransport
 
 from conducto.errors import DefinitionError
 from conducto_cli.app.output import dollars
+from conducto_cli.cache.plan import PlannedCache
 from conducto_cli.launch.plan_command import (
     EarlierRun,
     Known,
@@ -34,6 +35,8 @@ from conducto_client import AgentUnreachableError, Client
 from conducto_core.api.cloud_operations import WhoAmI
 from conducto_core.api.dispatch import Service
 from conducto_core.asl.rules.forecast import estimate
+from conducto_core.cache.model import CachePlan
+from conducto_core.programs.rules.programs import made_by
 from conducto_core.run.model.params import ProgramParams
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.states import State
@@ -214,8 +217,8 @@ def test_launches_with_other_parameters_give_no_durations(
     script.write_text(text + "\ndef other() -> co.Serial:\n    return build()\n")
     made = {}
     for words in ([], ["--size", "1"], ["--size", "9"]):
-        _, made[tuple(words)] = root_and_call(str(script), ["build", *words])
-    _, other = root_and_call(str(script), ["other"])
+        made[tuple(words)] = made_by(root_and_call(str(script), ["build", *words])[1])
+    other = made_by(root_and_call(str(script), ["other"])[1])
     pipelines = MemoryPipelines()
     attempt = AttemptRecord(path="/x", number=1, state=State.DONE, started=5.0, ended=6.0)
     facts = {"function": "build", "arguments": {"size": "1"}}
@@ -374,7 +377,8 @@ def test_unavailable_cloud_features_are_rejected(
 
 
 def test_price_of_a_launch_names_the_budget(script: Path) -> None:
-    root, made = root_and_call(str(script), [])
+    root, call = root_and_call(str(script), [])
+    made = made_by(call)
     assert launch_price(root, str(script), made) == "at most $1.07 by the time limits; budget none"
 
     root.budget = 5
@@ -406,7 +410,8 @@ def paying(script: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_prices_before_a_launch_are_those_of_the_organisation(paying: Path) -> None:
-    root, made = root_and_call(str(paying), [])
+    root, call = root_and_call(str(paying), [])
+    made = made_by(call)
 
     line = str(launch_price(root, None, made))
     plan = program_plan(root, None, made)
@@ -426,3 +431,36 @@ def test_flag_of_the_budget_is_checked(script: Path, budget: str) -> None:
 
     assert done.returncode == 2
     assert f"--budget must be dollars above 0, got '{budget}'" in done.stderr
+
+
+# ---- the cache ----------------------------------------------------------------------------------
+
+
+def test_decisions_of_the_cache_are_listed() -> None:
+    source = {"pipeline": "abc-def", "path": "/load", "attempt": 1}
+    nodes = [
+        {"path": "/load", "fate": "cached", "source": source, "seconds": 12.0},
+        {"path": "/train", "fate": "runs", "reason": "differs from abc-def: code (train.py)"},
+        {"path": "/report", "fate": "depends", "reason": "/train"},
+    ]
+    plan = CachePlan.model_validate({"nodes": nodes})
+    assert list(PlannedCache("local", plan).lines()) == [
+        "cache of this machine: 1 of 3 commands from it, which took 12s",
+        "  from cache  /load    abc-def /load attempt 1, saves 12s",
+        "  runs        /train   differs from abc-def: code (train.py)",
+        "  depends     /report  on /train",
+    ]
+
+
+def test_only_trees_with_a_cache_are_looked_up(
+    script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "--json", str(script)]) == 0
+    assert json.loads(capsys.readouterr().out)["cache"] is None
+    script.write_text(SCRIPT.replace('"busybox"', '"busybox", cache=True'))
+    assert main(["plan", "--json", str(script)]) == 0
+    found = json.loads(capsys.readouterr().out)["cache"]
+    assert (found["target"], found["nodes"]) == ("local", [])
+    assert found["problem"].startswith("no agent runs")
+    assert main(["plan", "--cloud", str(script)]) == 0
+    assert "cache of the cloud: " in capsys.readouterr().out

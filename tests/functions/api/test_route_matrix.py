@@ -45,6 +45,7 @@ BODIES: dict[str, Any] = {
     "launch_again": {},
     "start_program": {},
     "own_builds": LAUNCH,
+    "plan_cache": LAUNCH,
     "continue_pipeline": {"launch": LAUNCH},
     "control": {"action": "run", "paths": ["/"]},
     "quarantine_test": {"test": "t", "until": 2e9, "reason": "why"},

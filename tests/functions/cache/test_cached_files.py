@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 import conducto as co
 from conducto.tree.launch_form import to_launch_form
-from conducto_core.cache.model import LineageParams
+from conducto_core.cache.model import ForecastFate, LineageParams
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import Cause
 from conducto_worker.agent.views import Views
@@ -19,6 +19,7 @@ from support.cached_files import (
     CONTENTS,
     READS_RAW,
     STEPS,
+    WRITES_ANY,
     Command,
     Container,
     program,
@@ -245,6 +246,29 @@ def test_a_cached_run_equals_a_fresh_run(
             pipeline = cloud.launch(program(cloud, content, steps), **options)
             found.append((cloud.files(pipeline), cloud.world.states(pipeline)))
         assert found[0] == found[1], json.dumps(content)
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(contents=CONTENTS, steps=STEPS)
+def test_plan_equals_the_decisions_of_a_launch(
+    tmp_path_factory: pytest.TempPathFactory, contents: list[dict[str, str]], steps: list[Any]
+) -> None:
+    cloud = Cloud(tmp_path_factory.mktemp("cloud"))
+    for content in [*contents, contents[0]]:
+        root = program(cloud, content, steps, WRITES_ANY)
+        request = LaunchRequest(tree=to_launch_form(root))
+        plan = asyncio.run(cloud.world.pipelines().plan_cache(request))
+        pipeline = cloud.launch(root)
+        for each in plan.nodes:
+            attempt = cloud.last(pipeline, each.path)
+            if each.fate is ForecastFate.CACHED:
+                damaged = "was deleted" in str(attempt.cache)  # changed in place
+                assert damaged or attempt.from_cache == each.source
+            elif each.fate is ForecastFate.RUNS:
+                assert (attempt.from_cache, attempt.cache) == (None, each.reason)
+    assert [each.fate for each in plan.nodes].count(ForecastFate.CACHED) > 0
 
 
 # ---- lineage ------------------------------------------------------------------------------------

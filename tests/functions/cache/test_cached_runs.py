@@ -220,3 +220,76 @@ def test_a_request_that_dies_before_its_decisions_writes_nothing() -> None:
     world.control(pipeline, "run")
     world.run_out()
     assert set(world.states(pipeline).values()) == {"done"}
+
+
+# ---- hits of a run that has begun ---------------------------------------------------------------
+
+
+def late(first: str, last: str = "last", **params: Any) -> dict[str, Any]:
+    """Return chains of a command, two others, and one more, side by side."""
+    chains = [
+        serial(
+            leaf("first", command=f"{first} {n}"),
+            leaf("hit", command=f"hit {n}"),
+            leaf("more", command=f"more {n}"),
+            leaf("last", command=f"{last} {n}", **params),
+            name=f"c{n}",
+        )
+        for n in range(4)
+    ]
+    return parallel(*chains, cache={}, title="t")
+
+
+def test_late_hits_are_done_without_another_execution() -> None:
+    """The workers that ran the changed commands claim their tasks, and get the reply."""
+    world = World()
+    world.launch(late("first"))
+    world.run_out()
+    executions = len(world.machines.executions)
+    second = world.launch(late("changed", "other"))
+    world.run_out()
+
+    assert set(world.states(second).values()) == {"done"}
+    assert len(world.machines.executions) == executions + 1
+    for path, is_hit in (("/c1/first", False), ("/c1/more", True), ("/c1/last", False)):
+        assert (last(world, second, path).from_cache is not None) is is_hit
+    with world.engine.reading("acme", second) as live:
+        assert not live.cloud_machine.run_state.late
+
+
+def test_late_hits_at_the_end_stop_the_execution() -> None:
+    world = World()
+    world.launch(late("first"))
+    world.run_out()
+    executions = len(world.machines.executions)
+    second = world.launch(late("changed"))
+    world.run_out()
+    assert set(world.states(second).values()) == {"done"}
+    assert len(world.machines.executions) == executions + 1
+
+
+def test_late_hits_that_no_worker_claims_are_left_out_of_one_new_run() -> None:
+    """Commands of another size wait for their replies."""
+    world = World()
+    world.launch(late("first"))
+    world.run_out()
+    executions = len(world.machines.executions)
+    second = world.launch(late("changed", "other", cpu=4, mem=8))
+    world.run_out()
+    assert set(world.states(second).values()) == {"done"}
+    assert len(world.machines.executions) <= executions + 2
+
+
+def test_late_hit_survives_the_loss_of_the_workers_that_would_claim_it() -> None:
+    world = World()
+    world.launch(late("first"))
+    world.run_out()
+    second = world.launch(late("changed", "other"))
+    world.serve()
+    running = world.running()
+    for path in sorted(running):
+        running[path].finish()
+    for hand in list(world.living()):
+        hand.vanish()
+    world.run_out()
+    assert set(world.states(second).values()) == {"done"}

@@ -12,11 +12,12 @@ from tests.fakes.engine import FakeEngine, Outcome
 from tests.fakes.pipelines import MemorySecrets
 
 import conducto as co
+from conducto.tree.launch_form import to_launch_form
 from conducto.wire.data_names import INPUTS
-from conducto_core.cache.model import LineageParams
+from conducto_core.cache.model import ForecastFate, LineageParams
 from conducto_core.errors import NotFoundError
 from conducto_core.run.model.params import PipelineParams
-from conducto_core.run.model.requests import Action, ControlRequest
+from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_core.run.model.states import State
 from conducto_local.engine.port import Job, WorkerSpec
 from support.cached_agent import Agent, Machine, agent_at
@@ -24,6 +25,7 @@ from support.cached_files import (
     CONTENTS,
     READS_RAW,
     STEPS,
+    WRITES_ANY,
     Command,
     Container,
     program,
@@ -292,6 +294,31 @@ async def test_a_cached_run_equals_a_fresh_run(
                 files = (each for each in data.rglob("*") if each.is_file())
                 found.append({str(each.relative_to(data)): each.read_text() for each in files})
             assert found[0] == found[1]
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(contents=CONTENTS, steps=STEPS)
+async def test_plan_equals_the_decisions_of_a_launch(
+    tmp_path_factory: pytest.TempPathFactory, contents: list[dict[str, str]], steps: list[Any]
+) -> None:
+    machine = Machine(FakeEngine(), MemorySecrets())
+    commands = Commands(machine.engine)
+    async with agent_at(tmp_path_factory.mktemp("home"), machine) as agent:
+        for content in [*contents, contents[0]]:
+            root = program(commands, content, steps, WRITES_ANY)
+            request = LaunchRequest(tree=to_launch_form(root))
+            plan = await agent.pipelines.plan_cache(request)
+            pipeline = await agent.launch(root)
+            for each in plan.nodes:
+                attempt = await agent.attempt(pipeline, each.path)
+                if each.fate is ForecastFate.CACHED:
+                    damaged = "was deleted" in str(attempt.cache)  # changed in place
+                    assert damaged or attempt.from_cache == each.source
+                elif each.fate is ForecastFate.RUNS:
+                    assert (attempt.from_cache, attempt.cache) == (None, each.reason)
+        assert [each.fate for each in plan.nodes].count(ForecastFate.CACHED) > 0
 
 
 # ---- lineage ------------------------------------------------------------------------------------

@@ -37,6 +37,9 @@ from conducto_core.tree.model import NodeSpec
 CANCELLED = "Cancelled"
 #: The error of a task whose Exec failed.
 FAILED = "ExitCode"
+#: Maximum number of tasks that workers only claim for their reply; planning the rest again takes as
+#: long as about so many.
+MAX_LATE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class RunState:
             will reach.
         met: Those of them that were claimed.
         joined: Execs that were running when the run was planned: its graph waits for them.
+        late: Execs that are done from the cache, and whose tasks the graph offers nevertheless.
         sizes: ``{path: GB}`` of Execs to which the run's graph gives more memory than defined.
         offers: ``{path: tasks claimed in this run}``; Step Functions offers a task `MAX_OFFERS`
             times.
@@ -112,6 +116,7 @@ class RunState:
     planned: set[str] = field(default_factory=set)
     met: set[str] = field(default_factory=set)
     joined: set[str] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)
     sizes: dict[str, float] = field(default_factory=dict)
     offers: dict[str, int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
@@ -192,6 +197,7 @@ class CloudMachine:
             return self._enter()
         self.run_state.met.add(path)
         self.run_state.joined.discard(path)
+        self.run_state.late.discard(path)
         held = self.run_state.held.setdefault(path, {})
         if not waits and token not in held:
             self.run_state.offers[path] = self.run_state.offers.get(path, 0) + 1
@@ -232,7 +238,7 @@ class CloudMachine:
     def generate(self, path: str, nodes: Mapping[str, NodeSpec]) -> StepResult:
         """Add the tree that a Lazy's command printed; `finish` follows."""
         self.run_state.planned |= set(nodes)
-        for known in (self.run_state.met, self.run_state.joined):
+        for known in (self.run_state.met, self.run_state.joined, self.run_state.late):
             known -= set(nodes)  # a previous tree may have had nodes with the same paths
         for path_below in nodes:
             self.run_state.offers.pop(path_below, None)
@@ -273,19 +279,25 @@ class CloudMachine:
         self._respond_held()
         return self._enter()
 
-    def finish_done(self, done: Mapping[str, dict[str, Any] | None], now: float) -> StepResult:
+    def finish_done(
+        self, done: Mapping[str, dict[str, Any] | None], now: float, *, late: bool = False
+    ) -> StepResult:
         """End queued Execs as done, whose outcomes are in the cache; the rest is planned once.
 
         Args:
             done: ``{path: known}``, as in `conducto_core.run.model.events.AttemptFinished`.
             now: The time.
+            late: The run's execution has begun. It goes on, and a worker that claims the task of
+                such an Exec gets its reply, unless there are too many for that.
         """
         outdated = False
         for path, known in done.items():
             number = self.tree.nodes[path].attempt
             event = ev.AttemptFinished(path, number, None, exit_code=0, time=now, known=known)
-            outdated |= self._apply(event, path)
-        if outdated:
+            outdated |= self._apply(event, path, late=late)
+        run_state = self.run_state
+        is_over = len(run_state.late) > MAX_LATE or settled(self.tree)
+        if outdated or (run_state.late and is_over):
             self._replan()
         self._respond_held()
         return self._enter()
@@ -307,12 +319,13 @@ class CloudMachine:
         """Return whether a worker has the Exec's task, and so learns of changes."""
         return path in self._running or path in self.run_state.held
 
-    def _apply(self, event: ev.Event, *about: str) -> bool:
+    def _apply(self, event: ev.Event, *about: str, late: bool = False) -> bool:
         """Advance the tree; return whether the running graph is outdated now.
 
         Args:
             event: The event.
             about: Nodes whose own retry or skip the graph already handles.
+            late: A worker may claim the task of an Exec that ends now.
         """
         if isinstance(event, ev.TimeLimitReached):
             self._expired.add(event.path)
@@ -328,7 +341,11 @@ class CloudMachine:
                     outdated |= command.path not in self.run_state.planned
                 case ev.EndAttempt():
                     # Its task waits for a worker, and none will be started for it.
-                    outdated |= self.run_state.open and not self._is_in_hand(command.path)
+                    in_hand, state = self._is_in_hand(command.path), self.run_state
+                    if late and not in_hand and command.path in state.planned - state.met:
+                        state.late.add(command.path)
+                    else:
+                        outdated |= state.open and not in_hand
                     self._running.discard(command.path)
                 case _:
                     pass
@@ -437,6 +454,7 @@ class CloudMachine:
         run_state.met = set()
         run_state.offers = {}
         run_state.joined = set(self._running)
+        run_state.late = set()
         if not self.tree.armed or settled(self.tree):
             return
         run_state.number += 1

@@ -47,6 +47,7 @@ from chalicelib.run.rules.workers import PipelineWorkers
 from chalicelib.workers.rules import WorkerStatus
 from conducto_core.asl.rules.machine import StopExecution
 from conducto_core.budgets.rules import is_used_up
+from conducto_core.cache.files import is_ordered
 from conducto_core.notifications.messages import compose
 from conducto_core.notifications.rules import Alert, alert_command, with_alerts
 from conducto_core.programs.model import Fate
@@ -116,6 +117,7 @@ class CloudPipeline(PipelineWorkers):
             self._follow(self.cloud_machine.apply(ev.BudgetsReached(exceeded)))
         self._pause_over_budget()
         self._let_joined_go()
+        self._let_late_go()
         self._note_status()
         self._let_workers_go()
         return self._effects
@@ -275,6 +277,31 @@ class CloudPipeline(PipelineWorkers):
                 self._follow(self.cloud_machine.replan())
                 return
             run_state.joined.discard(path)
+
+    def _let_late_go(self) -> None:
+        """Plan the rest again if no worker will claim the task of a hit of the cache soon.
+
+        A worker with a command claims it afterwards. That is too late if a queued Exec waits for
+        the reply, and could run on another worker.
+        """
+        machine = self.cloud_machine
+        for path in sorted(machine.run_state.late):
+            node = self.tree.nodes.get(path)
+            if node is None or not machine.run_state.open:
+                machine.run_state.late.discard(path)
+                continue
+            pool = self.pool_at(node).name
+            if any(self.registry.in_pool(pool, WorkerStatus.STARTING, WorkerStatus.IDLE)):
+                continue
+            others = (name for name in self.queue if name != pool)
+            is_waited_for = any(
+                is_ordered(path, queued, self.pipeline.nodes)
+                for name in others
+                for queued in self.queue[name]
+            )
+            if is_waited_for or not any(self.registry.in_pool(pool, WorkerStatus.BUSY)):
+                self._follow(machine.replan())
+                return
 
     # ---- another tree -------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ from conducto_core.workers.rules.start_failures import PoolStarts, StartFailure
 
 #: Snapshots of another version are ignored: the whole journal is read instead. A change of the
 #: fields needs a new version, since other versions of the functions read them, too.
-VERSION = 6
+VERSION = 7
 _PLAIN = (
     "number",
     "taken",
@@ -71,7 +71,7 @@ _PLAIN = (
     "candidates",
 )
 _WAITS = ("limited", "withheld")
-_SETS = ("planned", "met", "joined")
+_SETS = ("planned", "met", "joined", "late")
 _ACTIVITY = TypeAdapter(Activity)
 _LISTING = TypeAdapter(Listing | None)
 _USAGE = TypeAdapter(list[WorkerUsage])

@@ -579,7 +579,8 @@ class CloudState(PipelineState):
 
         Failed Execs count, because users often rerun them at once.
         """
-        if self.queue.get(pool) or self.cloud_machine.run_state.joined:
+        run_state = self.cloud_machine.run_state
+        if self.queue.get(pool) or run_state.joined or run_state.late:
             return True
         counts = self.counts()
         if self.tree.retrying and not counts.queued + counts.running:

@@ -162,7 +162,7 @@ class PipelineSteps(PipelineBudgets):
                 done[path] = hit.known
         if done:
             self.fruitless = 0
-            self._follow(self.cloud_machine.finish_done(done, self.now))
+            self._follow(self.cloud_machine.finish_done(done, self.now, late=decided.late))
 
     def _ask(self, command: ev.RequestApproval) -> None:
         node = self.tree.nodes.get(command.path)

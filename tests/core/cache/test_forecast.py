@@ -1,0 +1,129 @@
+"""The decisions about a tree before its launch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import conducto as co
+from conducto.tree.launch_form import to_launch_form
+from conducto_core.cache.files import FileUse
+from conducto_core.cache.forecast import Look, forecast
+from conducto_core.cache.model import CacheEntry
+from conducto_core.cache.rules import CacheDecision
+from conducto_core.run.launching import new_record
+from conducto_core.run.model.requests import LaunchRequest
+from conducto_core.tree.rules.resolve import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from conducto_core.tree.model import NodeSpec
+
+MODEL = FileUse({}, {"model/": "d", "model/a": "-1"}).to_bytes()
+
+
+def plan(
+    root: co.Node, *runs: str, seen: dict[str, Mapping[str, str]] | None = None, **options: Any
+) -> dict[str, tuple[str, str]]:
+    """Return the decisions, if the outcomes of all commands but some are in the cache.
+
+    ``seen`` gets the marks of the files that each command would see.
+    """
+    form = to_launch_form(root)
+    pipeline = resolve(form)
+    record = new_record("abc-def", LaunchRequest(tree=form, title="t", **options), pipeline)
+
+    def decide(spec: NodeSpec, results: Mapping[str, bytes], data: Mapping[str, str]) -> Look:
+        assert all(each in {b"1", b"[1,1]"} for each in results.values())
+        if seen is not None:
+            seen[spec.path] = data
+        if spec.path in runs:
+            return Look(CacheDecision(reason="no entry"))
+        source = {"pipeline": "xyz-abc", "path": spec.path, "attempt": 1}
+        given = {"key": "k", "fields": {}, "source": source, "made": 1.0, "seconds": 2.0}
+        entry = CacheEntry.model_validate(given)
+        return Look(CacheDecision(entry), {"result": b"1", "files": MODEL})
+
+    found = forecast(pipeline, record, decide)
+    return {each.path: (each.fate.value, each.reason) for each in found}
+
+
+def load() -> int:
+    return 1
+
+
+def use(_value: int) -> int:
+    return 1
+
+
+CACHED = ("cached", "")
+
+
+def test_a_result_of_a_command_that_runs_is_not_known() -> None:
+    root = co.Serial(image="x", cache=True)
+    root["load"] = source = co.Exec(load)
+    root["use"] = co.Exec(use, source.result)
+    root["other"] = co.Exec("echo")
+
+    assert plan(root) == {"/load": CACHED, "/use": CACHED, "/other": CACHED}
+    assert plan(root, "/load") == {
+        "/load": ("runs", "no entry"),
+        "/use": ("depends", "/load"),
+        "/other": CACHED,
+    }
+
+
+def test_results_of_a_map_are_known_if_all_items_are() -> None:
+    root = co.Serial(image="x", cache=True)
+    root["each"] = mapped = co.map(use, over=[1, 2], name="{item}")
+    root["all"] = co.Exec(use, mapped.results)
+
+    assert set(plan(root).values()) == {CACHED}
+    assert plan(root, "/each/1")["/all"] == ("depends", "/each")
+
+
+@pytest.mark.parametrize("before", ["uncached", "cached"])
+def test_files_of_a_command_that_runs_are_not_known(before: str) -> None:
+    root = co.Serial(image="x")
+    cache = co.Cache(writes=["model/"]) if before == "cached" else None
+    root["make"] = co.Exec("make", cache=cache)
+    root["use"] = co.Exec("use", cache=co.Cache(reads=["model/"]))
+    root["none"] = co.Exec("none", cache=co.Cache(reads=["raw/"]))
+    found = plan(root, "/make")
+    assert found["/use"] == ("depends", "/make")
+    assert found["/none"] == (CACHED if before == "cached" else ("depends", "/make"))
+
+
+def test_files_of_a_hit_are_those_that_a_command_would_see() -> None:
+    root = co.Serial(image="x")
+    root["make"] = co.Exec("make", cache=co.Cache(writes=["model/"]))
+    root["use"] = co.Exec("use", cache=co.Cache(reads=["*/a"]))
+    root["other"] = co.Exec("use", cache=co.Cache(reads=["raw/"]))
+    seen: dict[str, Mapping[str, str]] = {}
+    assert set(plan(root, seen=seen).values()) == {CACHED}
+    assert seen == {"/make": {}, "/use": {"model/a": "-1"}, "/other": {}}
+
+
+def test_commands_beside_another_one_do_not_count() -> None:
+    root = co.Parallel(image="x")
+    root["plain"] = co.Exec("plain")
+    root["use"] = co.Exec("use", cache=co.Cache(reads=["raw/"]))
+    assert plan(root) == {"/use": CACHED}
+
+
+def test_skipped_commands_and_those_without_a_cache_are_left_out() -> None:
+    root = co.Serial(image="x", cache=True)
+    root["left"] = co.Exec("a", skip=True)
+    root["plain"] = co.Exec("a", cache=False)
+    assert plan(root) == {}
+
+
+def test_a_cache_that_is_off_has_its_reason() -> None:
+    root = co.Serial(image="x", cache=True)
+    root["a"] = co.Exec("a", requires_docker=True)
+    root["b"] = co.Exec("b")
+    found = plan(root, engine="process")
+    assert found["/a"][1].startswith("not cached: it uses the container engine")
+    assert found["/b"][1].startswith("not cached: processes of the machine")
