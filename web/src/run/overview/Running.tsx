@@ -14,8 +14,7 @@ import { visible } from "@/lib/visible";
 import { firstMatches } from "@/run/tree/live/search";
 import type { PipelineSession } from "@/run/live/session";
 import { useMedians } from "@/run/live/useMedians";
-import { pathsText } from "@/logs/model/merged";
-import { nameOf } from "@/run/model/paths";
+import { nameOf, pathsText } from "@/run/model/paths";
 import shared from "@/run/overview/Overview.module.css";
 import styles from "@/run/overview/Running.module.css";
 
