@@ -598,6 +598,26 @@ async def test_the_output_of_a_pipeline_is_one_sequence(scene: Scene) -> None:
     assert [line.match for line in matching.lines] == [(0, 6)] * 2
 
 
+async def test_nodes_are_left_out_of_a_sequence(scene: Scene) -> None:
+    pipeline = await scene.played()
+    params = MergedPageParams(id=pipeline)
+    whole = await scene.ask(lambda c: c.merged_output(params))
+    paths = sorted(node.path for node in whole.nodes)
+    first = paths[0]
+
+    async def shown(**query: Any) -> list[str]:
+        chosen = params.model_copy(update=query)
+        page = await scene.ask(lambda c: c.merged_output(chosen))
+        return sorted(node.path for node in page.nodes)
+
+    assert await shown(hidden=first) == paths[1:]
+    assert await shown(nodes=first, hidden="/") == [first]
+    assert await shown(nodes=f"/\n{first}", hidden=first) == paths
+    failed = await shown(failed=True)
+    assert failed != paths
+    assert set(failed) <= set(paths)
+
+
 async def test_a_sequence_of_an_unknown_node_or_cursor_is_refused(scene: Scene) -> None:
     pipeline = await scene.played()
 

@@ -42,6 +42,8 @@ from conducto_core.logs.lines import outline, with_tail
 from conducto_core.logs.model import MergedPage, MergedPageParams
 from conducto_core.logs.rules import OutputCommand, commands_of
 from conducto_core.notifications.model import NotificationRecord, NotificationRule
+from conducto_core.partitions.handlers import PartitionStore
+from conducto_core.partitions.rules import PartitionFacts
 from conducto_core.programs.model import ContinuePlan, ContinueRequest
 from conducto_core.programs.relaunch import launch_request
 from conducto_core.programs.rules.comparison import ExecFacts, RunFacts

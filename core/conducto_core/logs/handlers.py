@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from conducto_core.errors import RefusedError
 from conducto_core.logs import search as log_search
-from conducto_core.logs.lines import Lines
+from conducto_core.logs.lines import Lines, groups_of
 from conducto_core.logs.model import (
     MAX_MERGED_TEXT,
     Level,
@@ -146,7 +146,7 @@ class CommandLists:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._kept: dict[tuple[Hashable, str, str | None], CommandList] = {}
+        self._kept: dict[Hashable, CommandList] = {}
 
     def get(
         self,
@@ -163,7 +163,7 @@ class CommandLists:
             seq: Number of the last change of the pipeline.
             listed: Returns the attempts of the pipeline.
         """
-        key = (pipeline, params.root, params.nodes)
+        key = (pipeline, params.root, params.nodes, params.hidden, params.failed)
         began = self._clock()
         known = self._kept.pop(key, None)
         if known is None or (known.seq != seq and began > known.fresh_until):
@@ -215,6 +215,8 @@ async def merged_page(
     count = shown[-1] + 1 if len(hits) > params.limit else len(scan.read_lines)
     back, following = scan.back(count), scan.next(count)
     nodes, lines = _lines_of(scan.read_lines, shown, matches)
+    if not filters:
+        lines = _with_markers(lines)
     return MergedPage(
         nodes=nodes,
         lines=lines,
@@ -278,6 +280,20 @@ def _lines_of(
         )
     nodes = tuple(MergedNode(path=path, attempt=attempt) for path, attempt in places)
     return nodes, tuple(lines)
+
+
+def _with_markers(lines: tuple[MergedLine, ...]) -> tuple[MergedLine, ...]:
+    """Return the lines of a page with the groups that start or end at them."""
+    streams: dict[tuple[int, str], list[int]] = {}
+    for place, line in enumerate(lines):
+        streams.setdefault((line.node, line.stream), []).append(place)
+    found = list(lines)
+    for places in streams.values():
+        for group in groups_of(lines[place].text for place in places):
+            place = places[group.line]
+            marker = (group.kind, group.title)
+            found[place] = found[place].model_copy(update={"marker": marker})
+    return tuple(found)
 
 
 def _order(found: tuple[ReadLine, SearchHit | None]) -> tuple[float, tuple[str, int, str], int]:

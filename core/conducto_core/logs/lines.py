@@ -348,6 +348,11 @@ def outline(
     )
 
 
+def groups_of(lines: Iterable[str]) -> tuple[LogGroup, ...]:
+    """Return the markers in consecutive lines of a stream."""
+    return _groups("".join(f"\n{line}" for line in lines).encode(errors="replace"))[0]
+
+
 def _groups(data: bytes) -> tuple[tuple[LogGroup, ...], int]:
     """Return the markers in a part, which the byte before it precedes, and where they were cut."""
     found: list[LogGroup] = []

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from conducto_core.record import Record
 from conducto_core.run.model.params import MAX_PATTERN, PipelineId, Stream
+from conducto_core.run.model.responses import GroupKind
 
 #: Maximum lines of a page, characters of a line, and characters of a cursor and of ``nodes``.
 MAX_MERGED_LINES = 2000
@@ -21,6 +22,9 @@ class MergedPageParams(Record):
 
     Attributes:
         nodes: Only the commands at and below these paths, one a line.
+        hidden: Not the commands at and below these paths, one a line. Of the paths of both lists at
+            and above a command, the deepest one decides.
+        failed: Only commands that failed.
         level: Only lines of this level or a higher one.
         text: Text that a line must contain.
         regex: ``text`` is a Python regular expression, matched within one line.
@@ -31,6 +35,8 @@ class MergedPageParams(Record):
     id: PipelineId
     root: str = "/"
     nodes: str | None = Field(default=None, max_length=MAX_NODES_TEXT)
+    hidden: str | None = Field(default=None, max_length=MAX_NODES_TEXT)
+    failed: bool = False
     level: Level | None = None
     text: str | None = Field(default=None, min_length=1, max_length=MAX_PATTERN)
     regex: bool = False
@@ -56,6 +62,8 @@ class MergedLine(Record):
         offset: Position of its first byte in the stream.
         text: The line; of a longer one its start, or the part around the match.
         match: Start and end of the match in ``text``.
+        marker: The line starts or ends a group of lines of its stream, with the title of the group;
+            not in a page with a filter.
     """
 
     node: int
@@ -65,6 +73,7 @@ class MergedLine(Record):
     level: Level
     text: str
     match: tuple[int, int] | None = None
+    marker: tuple[GroupKind, str] | None = None
 
 
 class UnreadOutput(Record):

@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 from conducto_core.logs.model import Level, MergedPageParams, UnreadOutput
 from conducto_core.run.model.params import Stream
 from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.model.states import FAILED
 from conducto_core.tree.model import is_within
 
 #: Maximum commands in a sequence and in one with a filter: the newest; and of running ones.
@@ -144,18 +145,27 @@ class Cursor(NamedTuple):
 
 def commands_of(attempts: Iterable[AttemptRecord], params: MergedPageParams) -> list[OutputCommand]:
     """Return the commands at and below a node that have started, with their newest attempts."""
-    wanted = [each for each in (params.nodes or "").split("\n") if each] or [params.root]
+    nodes, hidden = (
+        {each for each in (text or "").split("\n") if each}
+        for text in (params.nodes, params.hidden)
+    )
+
+    def is_shown(path: str) -> bool:
+        above = (each for each in (*nodes, *hidden) if is_within(path, each))
+        deepest = max(above, key=len, default=None)
+        return not nodes if deepest is None else deepest in nodes
+
     newest: dict[str, AttemptRecord] = {}
     for attempt in attempts:
         path = attempt.path
-        if is_within(path, params.root) and any(is_within(path, root) for root in wanted):
+        if is_within(path, params.root) and is_shown(path):
             known = newest.get(path)
             if known is None or known.number < attempt.number:
                 newest[path] = attempt
     return [
         OutputCommand(each.path, each.number, each.started, each.ended, each.output_bytes)
         for each in newest.values()
-        if each.started is not None
+        if each.started is not None and (each.state in FAILED or not params.failed)
     ]
 
 

@@ -33,6 +33,7 @@ def talking(gate: Path) -> str:
                     "echo GET /health 200; done; echo WARN slow query", name="stub")
             co.Exec("echo tests; echo \\"KeyError: 'fee_bp'\\" >&2; exit 1", name="test_refund")
             co.Exec("seq 40; {wait}; echo released", name="test_payout")
+            co.Exec("echo ::group::Install; seq 100 200; echo ::endgroup::; echo made", name="seed")
 """
 
 
@@ -82,7 +83,7 @@ def test_merged_output_follows_filters_and_links(viewer: Viewer, tmp_path: Path)
 
     settled(viewer, run, 30)
     page.get_by_role("button", name="Errors", exact=True).click()
-    expect(page.locator(".MergedTab-truth")).to_contain_text("3 of 3 searched")
+    expect(page.locator(".MergedTab-truth")).to_contain_text("4 of 4 searched")
     assert lines(page) == ["KeyError: 'fee_bp'"]
     page.get_by_role("button", name="All levels").click()
     page.get_by_label("Search the output of all commands").fill("rates|slow")
@@ -92,6 +93,46 @@ def test_merged_output_follows_filters_and_links(viewer: Viewer, tmp_path: Path)
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("is not a regular expression")
     viewer.said.clear()  # the browser notes the refused request
+
+
+def test_tree_filters_the_output_and_groups_fold(viewer: Viewer, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    run = launch(viewer.person, talking(gate))
+    page = viewer.open(f"/p/{run}?node=%2Fpayments&tab=output")
+    log = page.get_by_role("log")
+    install = log.get_by_role("button", name="Install 101 lines")
+    expect(install).to_have_attribute("aria-expanded", "false")
+    assert "110" not in lines(page)
+    install.click()
+    expect(log).to_contain_text("110")
+
+    box = page.get_by_role("treeitem", name="test_payout")
+    expect(box).to_have_attribute("aria-checked", "true")
+    box.locator("[data-check]").click()
+    expect(box).to_have_attribute("aria-checked", "false")
+    expect(page.get_by_role("treeitem", name="payments")).to_have_attribute("aria-checked", "mixed")
+    expect(log).to_contain_text("made")
+    expect(log).not_to_contain_text("test_payout")
+    assert viewer.axe() == []
+
+    page.get_by_role("button", name="Show all", exact=True).click()
+    page.get_by_role("tree").focus()
+    page.keyboard.press("Space")  # the group itself
+    expect(log).to_have_count(0)
+    page.keyboard.press("Space")
+    page.get_by_text("Only failed").click()
+    expect(log).to_contain_text("KeyError")
+    assert {*lines(page)} == {"tests", "KeyError: 'fee_bp'"}
+
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("button", name="Filter", exact=True).click()
+    sheet = page.get_by_role("dialog")
+    sheet.get_by_text("All", exact=True).click()
+    sheet.get_by_role("treeitem", name="seed").locator("[data-check]").click()
+    sheet.get_by_role("button", name="Close").click()
+    expect(log).to_contain_text("KeyError")
+    expect(log).not_to_contain_text("made")
+    gate.touch()
 
 
 def test_output_of_2000_commands_is_read_and_searched(viewer: Viewer) -> None:

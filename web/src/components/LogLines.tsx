@@ -124,6 +124,9 @@ export function LogLines({ log, label, first, line, marks = [] }: Props) {
         aria-live="off"
         tabIndex={0}
         onScroll={onScroll}
+        onKeyDown={({ key }) => {
+          if (key === "End") setFollow(true);
+        }}
       >
         <div className={styles.body} style={{ height: virtual.getTotalSize() }}>
           {first === undefined ? null : <div className={styles.first}>{first}</div>}

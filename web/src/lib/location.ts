@@ -40,7 +40,7 @@ export function setQuery(changes: Record<string, string | null>, replace = false
   // A line number refers to one output.
   if (OUTPUT_PARAMETERS.some((name) => name in changes)) query.delete("line");
   // The selected nodes are those of one group.
-  if ("node" in changes && !("nodes" in changes)) query.delete("nodes");
+  if ("node" in changes) ["nodes", "hidden", "failed"].forEach((name) => query.delete(name));
   for (const [name, value] of Object.entries(changes)) {
     if (value === null || value === "") query.delete(name);
     else query.set(name, value);

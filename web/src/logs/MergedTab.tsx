@@ -2,6 +2,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState, type SyntheticEv
 
 import { useLive, useLiveVersion } from "@/api/stream";
 import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Icon } from "@/components/Icon";
 import { Loading } from "@/components/Loading";
@@ -14,16 +15,27 @@ import { useNow } from "@/components/useNow";
 import { parseLine, PLAIN } from "@/lib/ansi";
 import { followLink, outputUrl, setQuery, useLocation } from "@/lib/location";
 import { currentSettings, useSetting } from "@/lib/settings";
-import { moment, plural, sinceStart } from "@/lib/time";
+import { duration, moment, plural, sinceStart } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { type MergedFilter, MergedOutput } from "@/logs/live/mergedOutput";
-import { nextOf, pathsFrom, type Row, rowsOf, searchedText, unreadText } from "@/logs/model/merged";
+import {
+  colourOf,
+  nextOf,
+  type Row,
+  rowsOf,
+  searchedText,
+  shownIn,
+  unreadText,
+} from "@/logs/model/merged";
 import styles from "@/logs/MergedTab.module.css";
+import { useOutputFilter } from "@/logs/useOutputFilter";
 import { STREAM_LABELS, STREAM_VIEWS } from "@/logs/model/outputPlaces";
 import type { PipelineSession } from "@/run/live/session";
 import { nameOf } from "@/run/model/paths";
+import { Tree } from "@/run/tree/Tree";
 import { NO_COUNTS, total } from "@/run/model/states";
 
+const NOTHING: ReadonlySet<string> = new Set();
 const LEVELS = [null, "warning", "error"] as const;
 const LEVEL_LABELS = { warning: "Warnings", error: "Errors" };
 /** Rows from the top at which earlier lines are requested. */
@@ -40,19 +52,22 @@ function filterOf(path: string, query: URLSearchParams): MergedFilter {
   const text = query.get("find") ?? "";
   const level = LEVELS.find((one) => one !== null && one === query.get("level"));
   const stream = (["stdout", "stderr"] as const).find((one) => one === query.get("stream"));
-  const nodes = pathsFrom(query.get("nodes"));
+  const { nodes, hidden } = shownIn(query, path);
   return {
     root: path,
     ...(text === "" ? {} : { text, regex: query.has("regex") }),
     ...(level === undefined || level === null ? {} : { level }),
     ...(stream === undefined ? {} : { stream }),
     ...(nodes.length === 0 ? {} : { nodes: nodes.join("\n") }),
+    ...(hidden.length === 0 ? {} : { hidden: hidden.join("\n") }),
+    ...(query.has("failed") ? { failed: true } : {}),
   };
 }
 
 /** The output of all commands of a group in one sequence. The filter is in the URL. */
 export function MergedTab({ session, path }: Props) {
   const { query } = useLocation();
+  useOutputFilter(session, path);
   const filter = filterOf(path, query);
   const counts = session.model?.nodes.get(path)?.counts ?? NO_COUNTS;
   const running = counts.running + counts.queued > 0;
@@ -60,16 +75,27 @@ export function MergedTab({ session, path }: Props) {
   const key = JSON.stringify(filter);
   const output = useLive(() => new MergedOutput(session.id, filter, running, total(counts)), key);
   useEffect(() => output?.setRunning(running), [output, running]);
+  const [isFiltering, setFiltering] = useState(false);
   if (output === null) return null;
   return (
-    <Lines
-      key={key}
-      id={session.id}
-      output={output}
-      filter={filter}
-      active={counts.running}
-      start={showTimes ? (session.model?.summary.started ?? null) : null}
-    />
+    <>
+      <Lines
+        key={key}
+        id={session.id}
+        output={output}
+        filter={filter}
+        active={counts.running}
+        start={showTimes ? (session.model?.summary.started ?? null) : null}
+        onFilter={() => setFiltering(true)}
+      />
+      {isFiltering ? (
+        <Dialog title="Filter" onClose={() => setFiltering(false)}>
+          <div className={styles.sheet}>
+            <Tree session={session} current={path} selected={NOTHING} onSelect={() => undefined} />
+          </div>
+        </Dialog>
+      ) : null}
+    </>
   );
 }
 
@@ -80,12 +106,15 @@ interface LinesProps {
   /** Number of commands that run. */
   active: number;
   start: number | null;
+  /** Show the tree as a filter, where there is no room for it beside the output. */
+  onFilter: () => void;
 }
 
-function Lines({ id, output, filter, active, start }: LinesProps) {
+function Lines({ id, output, filter, active, start, onFilter }: LinesProps) {
   useLiveVersion(output);
   const { lines } = output;
-  const rows = useMemo(() => rowsOf(lines), [lines]);
+  const [chosen, setChosen] = useState<ReadonlyMap<string, boolean>>(new Map());
+  const rows = useMemo(() => rowsOf(lines, chosen), [lines, chosen]);
   const errors = useMemo(
     () => rows.flatMap(({ line }, at) => (line.level === "error" ? [at] : [])),
     [rows],
@@ -102,7 +131,7 @@ function Lines({ id, output, filter, active, start }: LinesProps) {
     setCurrent(rows[found]?.line.key ?? null);
     log.scrollTo(found);
   };
-  useErrorKeys(toError);
+  useKeys({ "]": () => toError(1), "[": () => toError(-1), ".": toggleRegex });
   const tools = (
     <>
       <Search filter={filter} />
@@ -114,7 +143,7 @@ function Lines({ id, output, filter, active, start }: LinesProps) {
         onStep={toError}
       />
       <span className={styles.space} />
-      <Options filter={filter} log={log} />
+      <Options filter={filter} log={log} onFilter={isNarrow ? onFilter : null} />
     </>
   );
   return (
@@ -136,9 +165,11 @@ function Lines({ id, output, filter, active, start }: LinesProps) {
           label="Output of all commands"
           marks={errors.map((index) => ({ index, kind: "error" as const }))}
           line={(index) => {
-            const row = rows[index];
-            const colour = row === undefined ? 1 : output.colourOf(row.line.path);
-            return lineOf({ id, row, index, start, current, colour });
+            const onToggle = (key: string, open: boolean) => {
+              log.setFollow(false);
+              setChosen(new Map(chosen).set(key, open));
+            };
+            return lineOf({ id, row: rows[index], index, start, current, onToggle });
           }}
         />
       )}
@@ -154,13 +185,13 @@ interface RowProps {
   start: number | null;
   /** The key of the current error. */
   current: string | null;
-  colour: number;
+  onToggle: (group: string, open: boolean) => void;
 }
 
 /** The properties of a row. */
-function lineOf({ id, row, index, start, current, colour }: RowProps) {
+function lineOf({ id, row, index, start, current, onToggle }: RowProps) {
   if (row === undefined) return { number: index, spans: undefined, marked: null };
-  const { line, count, named } = row;
+  const { line, count, named, group } = row;
   const { level, match, text } = line;
   return {
     number: index,
@@ -169,21 +200,30 @@ function lineOf({ id, row, index, start, current, colour }: RowProps) {
     ...(start === null
       ? {}
       : { time: [sinceStart(line.time - start), moment(line.time)] as const }),
-    prefix: <Prefix id={id} row={row} colour={colour} />,
+    prefix: <Prefix id={id} row={row} />,
     named,
+    group:
+      group === null
+        ? null
+        : {
+            title: line.marker?.[1] ?? text,
+            open: group.open,
+            note: `${plural(group.count, "line")}, ${duration(group.until - line.time)}`,
+            onToggle: () => onToggle(group.key, !group.open),
+          },
     tint: level === "info" ? null : level,
     linked: line.key === current,
     count: count > 1 ? `× ${count.toLocaleString("en")}` : null,
   };
 }
 
-function Prefix({ id, row, colour }: { id: string; row: Row; colour: number }) {
+function Prefix({ id, row }: { id: string; row: Row }) {
   const { line, named } = row;
   const { path, attempt, stream } = line;
   return (
     <a
       className={styles.prefix}
-      style={{ color: `var(--node-${colour})` }}
+      style={{ color: colourOf(path) }}
       href={outputUrl(id, { node: path, attempt, stream })}
       onClick={followLink}
       title={visible(path)}
@@ -227,20 +267,23 @@ function useEarlierLines(output: MergedOutput, rows: readonly Row[], log: LogScr
   }, [rows, moved, virtual, scroll]);
 }
 
-/** `]` and `[` go to the next and the previous error. */
-function useErrorKeys(toError: (step: 1 | -1) => void): void {
-  const newest = useRef(toError);
+function toggleRegex(): void {
+  const isOn = new URLSearchParams(location.search).has("regex");
+  setQuery({ regex: isOn ? null : "1" }, true);
+}
+
+/** Keys of the page, except in fields. */
+function useKeys(keys: Record<string, () => void>): void {
+  const newest = useRef(keys);
   useEffect(() => {
-    newest.current = toError;
+    newest.current = keys;
   });
   useEffect(() => {
     const onKey = ({ key, target, ctrlKey, metaKey, altKey, defaultPrevented }: KeyboardEvent) => {
       if (ctrlKey || metaKey || altKey || defaultPrevented || !currentSettings().keys) return;
-      const isTyping =
-        target instanceof Element && target.closest("input, textarea, select, dialog, [role=menu]");
-      if (isTyping !== false && isTyping !== null) return;
-      if (key === "]") newest.current(1);
-      if (key === "[") newest.current(-1);
+      const field = "input, textarea, select, dialog, [role=menu]";
+      if (target instanceof Element && target.closest(field) !== null) return;
+      newest.current[key]?.();
     };
     window.addEventListener("keydown", onKey);
     return () => window.removeEventListener("keydown", onKey);
@@ -273,7 +316,7 @@ function Search({ filter: { text = "", regex = false } }: { filter: MergedFilter
         className={styles.regex ?? ""}
         aria-pressed={regex || pressed}
         aria-label="Regular expression"
-        title="Regular expression"
+        title="Regular expression: ."
         onClick={() =>
           setQuery({ regex: pressed ? null : "1", find: typed === "" ? null : typed }, true)
         }
@@ -345,20 +388,28 @@ function Errors({ count, at, more, onStep }: ErrorsProps) {
   );
 }
 
-function Options({ filter, log }: { filter: MergedFilter; log: LogScroll }) {
+interface OptionsProps {
+  filter: MergedFilter;
+  log: LogScroll;
+  /** Null: the tree is beside the output. */
+  onFilter: (() => void) | null;
+}
+
+function Options({ filter, log, onFilter }: OptionsProps) {
   const [showTimes, setShowTimes] = useSetting("lineTimes");
-  const nodes = filter.nodes === undefined ? 0 : filter.nodes.split("\n").length;
+  const { nodes, hidden, failed } = filter;
+  const isFiltered = (nodes ?? hidden ?? failed) !== undefined;
   return (
     <>
-      {nodes === 0 ? null : (
-        <Button
-          title="Show the output of all commands"
-          onClick={() => setQuery({ nodes: null }, true)}
-        >
-          {`${plural(nodes, "node")} selected`}
-          <Icon name="close" />
+      {onFilter !== null ? (
+        <Button aria-pressed={isFiltered} onClick={onFilter}>
+          Filter
         </Button>
-      )}
+      ) : isFiltered ? (
+        <Button onClick={() => setQuery({ nodes: null, hidden: null, failed: null }, true)}>
+          Show all
+        </Button>
+      ) : null}
       <Menu
         label="Output options"
         entries={[
@@ -367,6 +418,12 @@ function Options({ filter, log }: { filter: MergedFilter; log: LogScroll }) {
             checked: one === (filter.stream ?? "all"),
             onSelect: () => setQuery({ stream: one === "all" ? null : one }, true),
           })),
+          "separator" as const,
+          {
+            label: "Only failed commands",
+            checked: failed !== undefined,
+            onSelect: () => setQuery({ failed: failed === undefined ? "1" : null }, true),
+          },
           "separator" as const,
           { label: "Follow", checked: log.follow, onSelect: () => log.setFollow(!log.follow) },
           { label: "Wrap", checked: log.wrap, onSelect: () => log.setWrap(!log.wrap) },

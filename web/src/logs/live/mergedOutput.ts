@@ -10,8 +10,6 @@ import { type Line, linesOf, merged } from "@/logs/model/merged";
 /** Lines per request, and lines in memory: of more, the oldest are dropped. */
 const PAGE = 500;
 const MAX_LINES = 20_000;
-/** Number of colours of prefixes. */
-const COLOURS = 6;
 /** Polling interval of growing output, in ms. In the cloud, each request costs money. */
 const POLL_MS = IN_CLOUD ? 2500 : 700;
 /** Delays before output that could not be read is requested again, in ms; the last is repeated. */
@@ -19,7 +17,7 @@ const DELAYS_MS = [1000, 3000, 10_000, 30_000] as const;
 
 export type MergedFilter = Pick<
   MergedQuery,
-  "root" | "nodes" | "level" | "text" | "regex" | "stream"
+  "root" | "nodes" | "hidden" | "failed" | "level" | "text" | "regex" | "stream"
 >;
 
 export class MergedOutput extends LiveSource {
@@ -38,7 +36,6 @@ export class MergedOutput extends LiveSource {
   /** Old lines were dropped, so that earlier ones cannot be read. */
   dropped = false;
 
-  private readonly colours = new Map<string, number>();
   private back: string | null = null;
   private next: string | null = null;
   private wanted = PAGE;
@@ -66,13 +63,6 @@ export class MergedOutput extends LiveSource {
     if (running === this.running) return;
     this.running = running;
     this.poll(0);
-  }
-
-  /** The colour of a command's prefix, from 1: neighbours have different ones. */
-  colourOf(path: string): number {
-    const known = this.colours.get(path) ?? (this.colours.size % COLOURS) + 1;
-    this.colours.set(path, known);
-    return known;
   }
 
   loadEarlier(): void {

@@ -1,19 +1,22 @@
 import { describe, expect, it } from "vitest";
 
 import {
+  checkOf,
+  colourOf,
   type Line,
   linesOf,
   merged,
   nextOf,
-  pathsFrom,
-  pathsText,
   rowsOf,
   searchedText,
+  shownIn,
+  toggledIn,
   unreadText,
 } from "@/logs/model/merged";
+import { pathsFrom, pathsText } from "@/run/model/paths";
 
 function line(path: string, time: number, text = `${path} ${time}`): Line {
-  const place = { stream: "stdout", offset: time, attempt: 1, match: null } as const;
+  const place = { stream: "stdout", offset: time, attempt: 1, match: null, marker: null } as const;
   return { ...place, key: `${path} ${time}`, path, time, level: "info", text };
 }
 const times = (lines: readonly Line[]) => lines.map(({ time }) => time);
@@ -24,6 +27,40 @@ describe("paths in a URL", () => {
     expect(pathsFrom(pathsText(paths))).toEqual(paths);
     expect(pathsFrom("/a//b//a")).toEqual(["/a", "/b"]);
     expect([pathsText([]), pathsFrom(null)]).toEqual([null, []]);
+  });
+});
+
+describe("check boxes", () => {
+  const root = "/g";
+  const none = { nodes: [], hidden: [] };
+
+  it("hide and show a node, and a node below a hidden one", () => {
+    const hidden = toggledIn(none, root, "/g/a");
+    expect(hidden).toEqual({ nodes: [], hidden: ["/g/a"] });
+    expect(checkOf(hidden, root)).toBe("mixed");
+    expect([checkOf(hidden, "/g/a/x"), checkOf(hidden, "/g/b")]).toEqual([false, true]);
+    const one = toggledIn(hidden, root, "/g/a/x");
+    expect(one).toEqual({ nodes: ["/g", "/g/a/x"], hidden: ["/g/a"] });
+    expect([checkOf(one, "/g/a/x"), checkOf(one, "/g/a"), checkOf(one, "/g/b")]).toEqual([
+      true,
+      "mixed",
+      true,
+    ]);
+    expect(toggledIn(one, root, "/g/a")).toEqual(none);
+  });
+
+  it("show nothing after the last selected node is hidden", () => {
+    const shown = shownIn(new URLSearchParams({ nodes: "/g/a" }), root);
+    expect([checkOf(shown, "/g/a"), checkOf(shown, "/g/b")]).toEqual([true, false]);
+    const nothing = toggledIn(shown, root, "/g/a");
+    expect(nothing).toEqual({ nodes: [], hidden: ["/g"] });
+    expect(checkOf(nothing, "/g/b")).toBe(false);
+    expect(toggledIn(nothing, root, root)).toEqual(none);
+  });
+
+  it("have the colours of prefixes, which differ between numbered siblings", () => {
+    const colours = [1, 2, 3, 4, 5, 6].map((number) => colourOf(`/g/n${number}`));
+    expect(new Set(colours).size).toBe(6);
   });
 });
 
@@ -59,6 +96,37 @@ describe("rows", () => {
       [1, false],
       [1, true],
     ]);
+  });
+
+  it("leave out a group that has ended, unless it has an error or the user opens it", () => {
+    const start = (text: string, time: number): Line => ({
+      ...line("/a", time, text),
+      marker: ["closed", text],
+    });
+    const end = (time: number): Line => ({ ...line("/a", time, "end"), marker: ["end", ""] });
+    const lines = [
+      start("install", 1),
+      line("/b", 2, "other"),
+      line("/a", 3, "one"),
+      end(4),
+      start("test", 5),
+      { ...line("/a", 6, "failed"), level: "error" } as const,
+      end(7),
+      start("clean", 8),
+      line("/a", 9, "still"),
+    ];
+    const texts = (rows: ReturnType<typeof rowsOf>) => rows.map(({ line: { text } }) => text);
+    const rows = rowsOf(lines);
+    expect(texts(rows)).toEqual(["install", "other", "test", "failed", "clean", "still"]);
+    expect(rows[0]?.group).toEqual({ key: "/a 1", open: false, count: 1, until: 3, stays: false });
+    const opened = rowsOf(
+      lines,
+      new Map([
+        ["/a 1", true],
+        ["/a 5", false],
+      ]),
+    );
+    expect(texts(opened)).toEqual(["install", "other", "one", "test", "clean", "still"]);
   });
 
   it("follow each other in both directions, around the ends", () => {

@@ -1,18 +1,55 @@
 /** The output of several commands in one sequence, and the rows that show it. */
 
 import type { MergedLine, MergedPage } from "@/api/schema";
+import { isWithin, parentOf, pathsFrom } from "@/run/model/paths";
 
-/** Paths start with a slash and names are never empty, so `//` separates two paths. */
-const SEPARATOR = "//";
-/** Paths as one query parameter; null for none. */
-export function pathsText(paths: readonly string[]): string | null {
-  return paths.length === 0 ? null : `/${paths.map((path) => path.slice(1)).join(SEPARATOR)}`;
+/** The commands whose output is shown: the deepest listed path at or above a command decides. */
+export interface Shown {
+  nodes: readonly string[];
+  hidden: readonly string[];
 }
 
-/** The paths in a query parameter, each once. */
-export function pathsFrom(text: string | null): string[] {
-  if (text === null || text === "") return [];
-  return [...new Set(text.slice(1).split(SEPARATOR))].map((path) => `/${path}`);
+/** What a query selects below a group: without `nodes`, everything that is not hidden. */
+export function shownIn(query: URLSearchParams, root: string): Shown {
+  const nodes = pathsFrom(query.get("nodes"));
+  const hidden = pathsFrom(query.get("hidden"));
+  const isRest = nodes.length === 0 || nodes.includes(root) || hidden.includes(root);
+  return { nodes, hidden: isRest ? hidden : [root, ...hidden] };
+}
+
+function isShown({ nodes, hidden }: Shown, path: string): boolean {
+  for (let at: string | null = path; at !== null; at = parentOf(at)) {
+    if (nodes.includes(at)) return true;
+    if (hidden.includes(at)) return false;
+  }
+  return true;
+}
+
+/** The state of the check box of a node. */
+export function checkOf(shown: Shown, path: string): boolean | "mixed" {
+  const isMixed = [...shown.nodes, ...shown.hidden].some(
+    (one) => one !== path && isWithin(one, path),
+  );
+  return isMixed ? "mixed" : isShown(shown, path);
+}
+
+/** What is shown after a click on the check box of a node below `root`. */
+export function toggledIn(shown: Shown, root: string, path: string): Shown {
+  const show = checkOf(shown, path) !== true;
+  const [nodes, hidden] = [shown.nodes, shown.hidden].map((paths) =>
+    paths.filter((one) => !isWithin(one, path)),
+  ) as [string[], string[]];
+  if (isShown({ nodes, hidden }, path) !== show) (show ? nodes : hidden).push(path);
+  if (hidden.length === 0) return { nodes: [], hidden };
+  const isRootListed = nodes.length === 0 || nodes.includes(root) || hidden.includes(root);
+  return { nodes: isRootListed ? nodes : [root, ...nodes], hidden };
+}
+
+/** The colour of a command's prefix, one of six: siblings with consecutive numbers differ. */
+export function colourOf(path: string): string {
+  let sum = 0;
+  for (let at = 0; at < path.length; at += 1) sum += path.charCodeAt(at);
+  return `var(--node-${(sum % 6) + 1})`;
 }
 
 /** A line with its command. */
@@ -45,26 +82,82 @@ export function merged(known: readonly Line[], added: readonly Line[]): readonly
   return [...known, ...fresh].toSorted((one, other) => one.time - other.time);
 }
 
+/** Lines between markers in the output of a command. */
+export interface LineGroup {
+  key: string;
+  open: boolean;
+  count: number;
+  /** When its last line was printed. */
+  until: number;
+}
+
 /** A line, or several equal ones of a command that follow each other. */
 export interface Row {
   line: Line;
   count: number;
   /** Shows the name: another command printed the row before. */
   named: boolean;
+  /** The group that the line starts. */
+  group: LineGroup | null;
 }
 
-export function rowsOf(lines: readonly Line[]): Row[] {
+/**
+ * The rows of lines. Groups are closed that have ended and contain no error, unless the user chose
+ * otherwise.
+ */
+export function rowsOf(
+  lines: readonly Line[],
+  chosen: ReadonlyMap<string, boolean> = new Map(),
+): Row[] {
   const rows: Row[] = [];
-  for (const line of lines) {
+  const groups = groupsOf(lines, chosen);
+  for (const [place, line] of lines.entries()) {
+    const around = groups.get(place) ?? null;
+    const group = around !== null && around.key === line.key ? around : null;
+    const kind = line.marker?.[0];
+    if (kind === "end" || kind === "expand" || (group === null && around?.open === false)) continue;
     const last = rows.at(-1);
     const same = last?.line.path === line.path;
-    if (same && last.line.text === line.text && line.text !== "") {
+    if (same && last.line.text === line.text && line.text !== "" && group === null) {
       last.count += 1;
     } else {
-      rows.push({ line, count: 1, named: !same });
+      rows.push({ line, count: 1, named: !same, group });
     }
   }
   return rows;
+}
+
+/** The group of each line that is in one or starts one, by its place. */
+function groupsOf(
+  lines: readonly Line[],
+  chosen: ReadonlyMap<string, boolean>,
+): Map<number, LineGroup> {
+  const found = new Map<number, LineGroup>();
+  const current = new Map<string, LineGroup & { stays: boolean }>();
+  const close = (stream: string) => {
+    const group = current.get(stream);
+    if (group !== undefined) group.open = chosen.get(group.key) ?? group.stays;
+    current.delete(stream);
+  };
+  for (const [place, line] of lines.entries()) {
+    const { key, path, attempt, marker, time } = line;
+    const stream = `${attempt} ${line.stream} ${path}`;
+    const kind = marker?.[0];
+    if (kind !== undefined && kind !== "expand") close(stream);
+    if (kind === "open" || kind === "closed") {
+      const open = chosen.get(key) ?? true;
+      current.set(stream, { key, open, count: 0, until: time, stays: kind === "open" });
+    }
+    const group = current.get(stream);
+    if (group === undefined) continue;
+    found.set(place, group);
+    if (kind === "expand" || line.level === "error") group.stays = true;
+    if (kind === undefined) {
+      group.count += 1;
+      group.until = time;
+    }
+  }
+  return found;
 }
 
 /** The next row of a list of rows after (or before) a row, around the end. */

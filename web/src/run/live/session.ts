@@ -11,7 +11,13 @@ import { LiveSource } from "@/api/stream";
 import { attempted, PAGE_SIZE, TreeLoader } from "@/run/tree/live/treeLoader";
 import type { TreeNode } from "@/run/model/node";
 import { ancestorsOf, ROOT } from "@/run/model/paths";
-import { type Choices, flatten, nonDefault, type Row } from "@/run/tree/model/rows";
+import {
+  type Choices,
+  flatten,
+  nonDefault,
+  type OutputFilter,
+  type Row,
+} from "@/run/tree/model/rows";
 import { type Order, RowOrder } from "@/run/tree/model/sorting";
 import type { TreeModel } from "@/run/tree/model/tree";
 
@@ -26,6 +32,7 @@ export class PipelineSession extends LiveSource {
   model: TreeModel | null = null;
   loading: Loading = { kind: "loading" };
   link: LinkState = { kind: "connecting" };
+  outputFilter: OutputFilter | null = null;
   /** The display order of children. */
   readonly order = new RowOrder();
   /** Incremented when the user opens or closes a group. */
@@ -129,6 +136,12 @@ export class PipelineSession extends LiveSource {
   /** Choices that differ from the automatic state. */
   nonDefaultChoices(): Choices {
     return this.model === null ? this.choices : nonDefault(this.model, this.choices);
+  }
+
+  /** Make the tree a filter of an output, or an ordinary tree again. */
+  setOutputFilter(filter: OutputFilter | null): void {
+    this.outputFilter = filter;
+    this.show();
   }
 
   /** Rows are reordered less often while the pointer is over the tree. */

@@ -33,3 +33,17 @@ export function ancestorsOf(path: string): string[] {
 export function isWithin(path: string, root: string): boolean {
   return root === ROOT || path === root || path.startsWith(`${root}/`);
 }
+
+/** Paths start with a slash and names are never empty, so `//` separates two paths. */
+const SEPARATOR = "//";
+
+/** Paths as one query parameter; null for none. */
+export function pathsText(paths: readonly string[]): string | null {
+  return paths.length === 0 ? null : `/${paths.map((path) => path.slice(1)).join(SEPARATOR)}`;
+}
+
+/** The paths in a query parameter, each once. */
+export function pathsFrom(text: string | null): string[] {
+  if (text === null || text === "") return [];
+  return [...new Set(text.slice(1).split(SEPARATOR))].map((path) => `/${path}`);
+}

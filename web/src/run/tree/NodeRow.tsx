@@ -33,12 +33,15 @@ export function rowStyle(top: number, level: number): CSSProperties {
   return { transform: `translateY(${top}px)`, ...indent };
 }
 
-/** The row of an event, and whether it hit the toggle. */
-export function rowAt(target: EventTarget): { key: string; onTwist: boolean } | null {
+/** The row of an event, and whether it hit the toggle or the check box. */
+export function rowAt(
+  target: EventTarget,
+): { key: string; onTwist: boolean; onCheck: boolean } | null {
   if (!(target instanceof Element)) return null;
   const key = target.closest<HTMLElement>("[data-row]")?.dataset.row;
   if (key === undefined) return null;
-  return { key, onTwist: target.closest(`.${styles.group}`) !== null };
+  const isOn = (name: string | undefined) => target.closest(`.${name}`) !== null;
+  return { key, onTwist: isOn(styles.group), onCheck: isOn(styles.check) };
 }
 
 /** The current time if the row shows a growing duration, or the time until a retry. */
@@ -65,6 +68,10 @@ interface Props {
   revision: number;
   current: boolean;
   selected: boolean;
+  /** Whether the merged output shows the node; null: it is not a filter. */
+  check: boolean | "mixed" | null;
+  /** The colour of a command in the merged output. */
+  colour: string;
 }
 
 /** Rows are equal if they show the same; the flattened row is a new object each time. */
@@ -83,7 +90,7 @@ function isEqual(one: Props, other: Props): boolean {
 
 /** Clicks are handled by the tree; a handler per row would defeat `memo`. */
 export const NodeRow = memo(function NodeRow(props: Props) {
-  const { row, title, top, current, selected } = props;
+  const { row, title, top, current, selected, check } = props;
   const { node, open, level } = row;
   const classes = [styles.row];
   if (current) classes.push(styles.current);
@@ -98,10 +105,12 @@ export const NodeRow = memo(function NodeRow(props: Props) {
       aria-level={level + 1}
       aria-selected={selected || current}
       {...(open === null ? {} : { "aria-expanded": open })}
+      {...(check === null ? {} : { "aria-checked": check })}
       style={rowStyle(top, level)}
     >
       <span className={styles.main}>
         <Twist open={open} />
+        {check === null ? null : <Check {...props} />}
         <span className={styles.icons}>
           <StateIcon state={displayState(node)} outlined={node.counts !== null} label />
           <TypeIcon type={node.type} name={node.name} />
@@ -137,6 +146,22 @@ function Time({ row: { node }, usual, now }: Props) {
         {took === null ? "" : duration(took)}
       </span>
     </>
+  );
+}
+
+function Check({ row: { node }, check, colour }: Props) {
+  return (
+    <span
+      className={styles.check}
+      style={{ color: node.counts === null ? colour : "var(--accent)" }}
+      data-check={check}
+      aria-hidden
+    >
+      <svg viewBox="0 0 14 14" width="14" height="14">
+        <rect x="0.5" y="0.5" width="13" height="13" rx="3" />
+        {check === false ? null : <path d={check === true ? "M3.5 7l2.5 2.5 4.5-5" : "M4 7h6"} />}
+      </svg>
+    </span>
   );
 }
 

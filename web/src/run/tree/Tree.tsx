@@ -45,6 +45,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   });
   const items = virtual.getVirtualItems();
   const focused = current ?? ROOT;
+  const filter = session.outputFilter;
   const byTime = session.order.by === "time";
   const place = useMemo(() => rowOf(rows, focused), [rows, focused]);
   useScrollAnchor(scroll, rows, session.order.version, ROW_HEIGHT);
@@ -95,13 +96,14 @@ export function Tree({ session, current, selected, onSelect }: Props) {
     if (at === null) return;
     if (isFold(at.key)) session.toggleFold(at.key);
     else if (at.onTwist) toggleOpen(at.key);
+    else if (at.onCheck) filter?.toggle(at.key);
     else if (event.shiftKey) void range.select(anchor.current ?? focused, at.key);
     else if (event.ctrlKey || event.metaKey) toggleSelected(at.key);
     else setQuery({ node: at.key, attempt: null });
   };
   const onDoubleClick = (event: MouseEvent) => {
     const at = rowAt(event.target);
-    if (at !== null && !at.onTwist) toggleOpen(at.key); // a double click on the toggle has no effect
+    if (at !== null && !at.onTwist && !at.onCheck) toggleOpen(at.key); // a double click on the toggle has no effect
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -118,7 +120,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
       ArrowLeft: () => closeOrLeave(session, row, (path) => setQuery({ node: path }, true)),
       Enter: () => document.querySelector<HTMLElement>("[data-node-pane]")?.focus(),
       " ": () => {
-        if (row?.kind === "node") toggleSelected(row.key);
+        if (row?.kind === "node") (filter?.toggle ?? toggleSelected)(row.key);
       },
       Escape: () => {
         range.cancel();
@@ -134,7 +136,9 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   return (
     <div className={styles.tree}>
       <div className={styles.head} aria-hidden>
-        <span className={styles.title}>Node</span>
+        <span className={styles.title}>
+          {filter === null ? "Node" : <OnlyFailed isOn={filter.onlyFailed} />}
+        </span>
         <span className={styles.cells}>
           {columnsOf(settled).map(({ state, label }) => (
             <span key={state} className={styles.cell} title={label}>
@@ -196,6 +200,8 @@ export function Tree({ session, current, selected, onSelect }: Props) {
                   revision={row.node.revision}
                   current={item.index === place}
                   selected={selected.has(row.key)}
+                  check={filter?.checkOf(row.key) ?? null}
+                  colour={filter?.colourOf(row.key) ?? ""}
                 />
               );
             })}
@@ -204,6 +210,22 @@ export function Tree({ session, current, selected, onSelect }: Props) {
         {rows.length < MIN_MAPPED ? null : <Minimap rows={rows} scroll={scroll} />}
       </div>
     </div>
+  );
+}
+
+/** A quick filter of the output; the options of the output have it, too. */
+function OnlyFailed({ isOn }: { isOn: boolean }) {
+  return (
+    <>
+      Shown in the output{" "}
+      <button
+        type="button"
+        tabIndex={-1}
+        onClick={() => setQuery({ failed: isOn ? null : "1" }, true)}
+      >
+        {isOn ? "All" : "Only failed"}
+      </button>
+    </>
   );
 }
 

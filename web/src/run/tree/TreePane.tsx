@@ -10,7 +10,7 @@ import type { PipelineSession } from "@/run/live/session";
 import { ORDERS } from "@/run/tree/model/sorting";
 import { failures, NO_COUNTS, stateLabel, STATES } from "@/run/model/states";
 import type { Actions } from "@/run/actions/useActions";
-import { pathsText } from "@/logs/model/merged";
+import { pathsText } from "@/run/model/paths";
 import { SearchResults } from "@/run/tree/SearchResults";
 import { Tree } from "@/run/tree/Tree";
 import styles from "@/run/tree/TreePane.module.css";

@@ -24,6 +24,17 @@ export type Row =
   /** Children that are folded. */
   | { kind: "fold"; key: string; fold: Fold; open: boolean; level: number };
 
+/** The tree as a filter of the output of a group. */
+export interface OutputFilter {
+  /** Whether the output of a node is shown; null outside of the group. */
+  checkOf: (path: string) => boolean | "mixed" | null;
+  /** The CSS colour of the output of a command. */
+  colourOf: (path: string) => string;
+  toggle: (path: string) => void;
+  /** Shows only failed commands. */
+  onlyFailed: boolean;
+}
+
 /** In pipelines with at most this many commands, all groups are open. */
 const SMALL_PIPELINE = 40;
 /** A running group with at most this many commands opens automatically. */
