@@ -68,7 +68,11 @@ def merged(aggregate: PartitionAggregate, facts: PartitionFacts) -> PartitionAgg
     order = list(dict.fromkeys(name for run in facts.runs for name in run.steps))
     steps += [name for name in order if name not in known]
     is_known = facts.pipeline in aggregate.seen
-    runs = dict(aggregate.runs)
+    # Those that waited for their place in the tree are not in it if the pipeline ended before.
+    runs = {
+        key: tuple(one for one in known if one.pipeline != facts.pipeline or one.attempts)
+        for key, known in aggregate.runs.items()
+    }
     for found in facts.runs:
         runs[found.key] = _with_run(runs.get(found.key, ()), found, facts, steps, is_known=is_known)
     seen = {**aggregate.seen, facts.pipeline: facts.seq}

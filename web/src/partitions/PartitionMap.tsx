@@ -208,13 +208,16 @@ function target(key: string, at: number, length: number): number {
 function Detail({ found, column }: { found: ProgramPartitions; column: Column }) {
   const indices = Array.from({ length: column.end - column.first }, (_, n) => column.first + n);
   const attention = indices.filter((index) => found.states[index] !== "d");
-  const shown = (attention.length === 0 ? indices : attention).slice(0, MAX_DETAILS);
+  const listed = attention.length === 0 ? indices : attention;
+  const shown = listed.slice(0, MAX_DETAILS);
+  const more = listed.length - shown.length;
   return (
     <div className={styles.detail} role="status">
       {indices.length > 1 ? <strong>{columnText(found, column)}</strong> : null}
       {shown.map((index) => (
         <Partition key={index} found={found} index={index} />
       ))}
+      {more === 0 ? null : <span className="muted">{`and ${more.toLocaleString("en")} more`}</span>}
     </div>
   );
 }
@@ -228,7 +231,7 @@ function Partition({ found, index }: { found: ProgramPartitions; index: number }
     .map(({ name, states }) => ({ name, letter: states[index] ?? "-" }))
     .filter(({ letter }) => letter !== "-");
   return (
-    <p className={styles.partition}>
+    <div className={styles.partition}>
       <strong className="mono">{visible(found.keys[index] ?? "")}</strong>
       <span className={styles.state} data-state={state}>
         {STATES[state]}
@@ -247,6 +250,6 @@ function Partition({ found, index }: { found: ProgramPartitions; index: number }
           >{`Open ${place.pipeline}`}</a>
         </>
       )}
-    </p>
+    </div>
   );
 }
