@@ -62,7 +62,7 @@ class PlannedCache:
             f"cache of {place}: {numbers[ForecastFate.CACHED]:,} of "
             f"{count_of(len(nodes), 'command')} from it, which took {saved}"
         )
-        for line in table(map(_cells, nodes)):
+        for line in table([_cells(each) for each in nodes]):
             yield f"  {line.rstrip()}"
         if not self.plan.complete:
             yield "  the rest was not decided in time"

@@ -28,7 +28,7 @@ def root_and_call(file: str, words: Sequence[str]) -> tuple[Node, dict[str, Any]
         return _root_and_call(file, words)
 
 
-def _root_and_call(file: str, words: Sequence[str]) -> tuple[Node, tuple[str, dict[str, str]]]:
+def _root_and_call(file: str, words: Sequence[str]) -> tuple[Node, dict[str, Any]]:
     from conducto.errors import NodeMethodError, UsageError  # noqa: PLC0415
     from conducto.inspection.signatures import signature_of  # noqa: PLC0415
     from conducto.script import methods  # noqa: PLC0415

@@ -71,6 +71,8 @@ class Activities(ABC):
             async with gate:
                 return await self._with_last_line(command)
 
+        if not params.last_lines:
+            return found
         first = await asyncio.gather(*map(with_line, found.commands[:WITH_LAST_LINE]))
         commands = (*first, *found.commands[WITH_LAST_LINE:])
         return found.model_copy(update={"commands": commands})

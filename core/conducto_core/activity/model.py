@@ -19,9 +19,11 @@ class ActivityParams(Record):
 
     Attributes:
         limit: Maximum number of running commands.
+        last_lines: Read the last lines of the commands that run longest.
     """
 
     limit: int = Field(default=50, ge=1, le=MAX_RUNNING)
+    last_lines: bool = False
 
 
 class RunningCommand(Record):

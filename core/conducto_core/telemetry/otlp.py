@@ -89,7 +89,7 @@ class OtlpSender:
 
     def close(self) -> None:
         """End a retry that is waiting."""
-        self._traces.shutdown()
+        self._traces.shutdown()  # type: ignore[no-untyped-call]
         self._metrics.shutdown()
 
     def _span(self, span: Span) -> ReadableSpan:
@@ -127,7 +127,8 @@ def _metric(name: str, points: list[Point], since: float, now: float) -> Metric:
         found = [_distribution(each, start, end) for each in points]
         data = Histogram(found, AggregationTemporality.CUMULATIVE)
     else:
-        first = start if instrument.kind == "counter" else None
+        # Of a gauge there is no start: 0 in the protocol.
+        first = start if instrument.kind == "counter" else 0
         numbers = [NumberDataPoint(dict(p.attributes), first, end, float(p.value)) for p in points]
         data = Gauge(numbers)
         if instrument.kind == "counter":
@@ -144,6 +145,6 @@ def _distribution(point: Point, start: int, end: int) -> HistogramDataPoint:
         sum=point.value,
         bucket_counts=list(point.counts),
         explicit_bounds=BOUNDS,
-        min=None,  # type: ignore[arg-type]  optional in the protocol
+        min=None,  # type: ignore[arg-type]  # optional in the protocol
         max=None,  # type: ignore[arg-type]
     )

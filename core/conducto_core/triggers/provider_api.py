@@ -1,6 +1,7 @@
 """The address of the API of a trigger's provider."""
 
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from conducto_core.notifications.channels import Settings
@@ -13,7 +14,8 @@ _HOSTS = {"github": "github.com", "bitbucket": "bitbucket.org"}
 
 def settings_of(trigger: Trigger, settings: Settings) -> Settings:
     """Return settings with the address of a trigger's API."""
-    return replace(settings, **{trigger.provider: api_of(trigger, settings)})
+    api: dict[str, Any] = {trigger.provider: api_of(trigger, settings)}
+    return replace(settings, **api)
 
 
 def api_of(trigger: Trigger, settings: Settings) -> str:

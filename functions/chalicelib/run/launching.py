@@ -25,7 +25,7 @@ from conducto_core.api import cloud_operations
 from conducto_core.api.cloud_operations import ContextsMissing, ContextsWanted, OwnBuilds
 from conducto_core.api.serve import serves
 from conducto_core.budgets.rules import with_default
-from conducto_core.cache.model import CachePlan
+from conducto_core.cache.model import CacheForecast, CachePlan
 from conducto_core.children.rules import check_count
 from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.images.model import ImageSources, ImageSpec
@@ -158,7 +158,8 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
         mine = request.model_copy(update={"owner": self._me.user})
         record = new_record(next(ids_for(None)), mine, pipeline, mode="cloud", now=now)
         built = {image.name: image for image in images}
-        found, end = [], monotonic() + FORECAST_SECONDS
+        end = monotonic() + FORECAST_SECONDS
+        found: list[CacheForecast] = []
         for each in self._engine.caches.forecast(self._me.org, record, pipeline, built):
             if monotonic() > end:
                 return CachePlan(nodes=tuple(found), complete=False)

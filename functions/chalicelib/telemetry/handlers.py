@@ -52,7 +52,7 @@ class Metrics:
         """Return the values of all instruments of an organisation."""
         pipelines = CloudPipelines(self._engine, Identity(org, "", frozenset()))
         activity = asyncio.run(pipelines.get_activity(ActivityParams()))
-        holders = [lease.request for lease in NamedLimits(self._cloud).reader(org).holders()]
+        holders = [lease.request() for lease in NamedLimits(self._cloud).reader(org).holders()]
         totals, _ = self._cloud.telemetry.read(org)
         counters = [] if totals is None else Counting.continued(totals).points()
         return [*gauges_of(activity, holders, self._cloud.clock()), *counters]

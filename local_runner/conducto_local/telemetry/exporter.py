@@ -63,10 +63,10 @@ def collector_of(home: StateDir, env: Mapping[str, str] = os.environ) -> Collect
     if any(env.get(f"OTEL_EXPORTER_OTLP_{each}ENDPOINT") for each in ("", "TRACES_", "METRICS_")):
         return Collector()
     file = Config.get_profile_config(home.profile)
-    endpoint = file.get(SECTION, "otlp_endpoint", fallback=None)
+    endpoint = file.get(SECTION, "otlp_endpoint", fallback="")
     if not endpoint:
         return None
-    headers = read_headers(file.get(SECTION, "otlp_headers", fallback=None) or "")
+    headers = read_headers(file.get(SECTION, "otlp_headers", fallback=""))
     return Collector(endpoint, headers or None)
 
 

@@ -58,9 +58,9 @@ def bind(known: PartitionSet, call: MethodCall, flags: Optional[Flags]) -> Optio
         UsageError: there is no such partition.
     """
     parameter = call.parameters.get(PARAMETER)
-    is_backfill = flags is not None and flags.get("backfill") is not None
+    backfill = flags if flags is not None and flags.get("backfill") is not None else None
     if parameter is None:
-        if is_backfill:
+        if backfill is not None:
             raise UsageError(
                 f"--backfill needs a parameter for the partition; write: def {call.function}("
                 f"{PARAMETER}: co.Partition) -> co.Serial"
@@ -68,10 +68,10 @@ def bind(known: PartitionSet, call: MethodCall, flags: Optional[Flags]) -> Optio
         return None
     given = call.named.get(PARAMETER)
     try:
-        if is_backfill:
+        if backfill is not None:
             if given is not None:
                 raise UsageError("--partition is one, --backfill are many; leave one of them out")
-            keys = in_range(known, flags)
+            keys = in_range(known, backfill)
             call.named[PARAMETER] = value_of(parameter, known.partition(keys[0], now()))
             return None
         key = known.newest(due()) if given is None else str(given)

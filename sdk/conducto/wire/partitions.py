@@ -130,14 +130,15 @@ def zone_of(name: str) -> dt.tzinfo:
         ) from None
 
 
-def _checked_name(key: Any) -> str:
-    bad = not isinstance(key, str) or not key.isprintable() or key != key.strip()
-    if bad or not 0 < len(key) <= MAX_KEY or "/" in key or " " in key:
-        raise ValueError(
-            f"the key of a partition must be text of 1 to {MAX_KEY} characters without spaces and "
-            f"slashes, such as 2026-11-30, got {key!r}"
-        )
-    return key
+def _checked_name(key: object) -> str:
+    text = key if isinstance(key, str) else ""
+    bad = not text.isprintable() or any(each == "/" or each.isspace() for each in text)
+    if not bad and 0 < len(text) <= MAX_KEY:
+        return text
+    raise ValueError(
+        f"the key of a partition must be text of 1 to {MAX_KEY} characters without spaces and "
+        f"slashes, such as 2026-11-30, got {key!r}"
+    )
 
 
 # ---- times ---------------------------------------------------------------------------------------
@@ -299,7 +300,7 @@ class TimeSet(PartitionSet):
         self.kind = kind
         self.zone = zone
         zone_of(zone)
-        text = start.strftime(_FORMS[kind]) if isinstance(start, dt.date) else start
+        text: object = start.strftime(_FORMS[kind]) if isinstance(start, dt.date) else start
         if isinstance(text, str) and kind_of(text) == "daily":
             if kind == "hourly":
                 text += "T00"

@@ -392,7 +392,7 @@ export const api = {
   whoAmI: (signal?: AbortSignal) => get<WhoAmI>("/whoami", {}, signal),
   cost: (id: string, nodes: number, signal?: AbortSignal) =>
     get<PipelineCost>(pipelinePath(id, "/cost"), { nodes }, signal),
-  activity: (signal?: AbortSignal) => get<Activity>("/activity", {}, signal),
+  activity: (signal?: AbortSignal) => get<Activity>("/activity", { last_lines: true }, signal),
 
   usage: (query: QueryOf<"get_usage">, signal?: AbortSignal) => get<Usage>("/usage", query, signal),
 };

@@ -52,7 +52,13 @@ export function SidePanel({ id, starting, changes, isOutdated, onPlan }: Props) 
   );
 }
 
-export function PlanText({ start, isOutdated }: { start: ProgramStart | null; isOutdated: boolean }) {
+export function PlanText({
+  start,
+  isOutdated,
+}: {
+  start: ProgramStart | null;
+  isOutdated: boolean;
+}) {
   const plan = start?.plan ?? null;
   if (plan === null)
     return <p className="muted">Runs the script to count its commands. Nothing is launched.</p>;
