@@ -1,13 +1,16 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
-import type { NewSchedule } from "@/api/schema";
+import { api } from "@/api/client";
+import type { NewSchedule, PipelineRecord } from "@/api/schema";
 import { schedulesApi } from "@/schedules/api/schedules";
 import { FormError } from "@/components/ConfirmDialog";
 import { FormDialog } from "@/components/FormDialog";
 import { toast } from "@/components/toasts";
 import { navigate } from "@/lib/location";
 import { moment } from "@/lib/time";
+import { visible } from "@/lib/visible";
+import { programKey } from "@/programs/model/programIdentity";
 import { scheduleUrl } from "@/schedules/ScheduleTexts";
 import { useCronText } from "@/schedules/useCronText";
 
@@ -21,15 +24,22 @@ const OVERLAP_LABELS = {
 const DAILY = "0 2 * * *";
 const OVERLAPS = Object.keys(OVERLAP_LABELS) as NewSchedule["overlap"][];
 
+/** Number of pipelines of which one can be chosen. */
+const MAX_CHOICES = 100;
+
 interface Props {
-  pipeline: string;
+  /** The pipeline that is launched; null: it is chosen in the form. */
+  pipeline: string | null;
   /** The names that are taken. */
   known: readonly string[];
   onClose: () => void;
 }
 
 /** The form of a schedule for a pipeline; its defaults can be created at once. */
-export function CreateDialog({ pipeline, known, onClose }: Props) {
+export function CreateDialog({ pipeline: given, known, onClose }: Props) {
+  const [selected, setSelected] = useState<string | null>(null);
+  const programs = useNewestOfPrograms(given === null);
+  const pipeline = given ?? selected ?? programs[0]?.id ?? "";
   const [name, setName] = useState<string | null>(null);
   const [cron, setCron] = useState(DAILY);
   const [zone, setZone] = useState(() => Intl.DateTimeFormat().resolvedOptions().timeZone);
@@ -51,13 +61,30 @@ export function CreateDialog({ pipeline, known, onClose }: Props) {
   });
   return (
     <FormDialog
-      title="Schedule this pipeline"
+      title={given === null ? "Add a schedule" : "Schedule this pipeline"}
       action="Create"
-      disabled={create.isPending}
+      disabled={create.isPending || pipeline === ""}
       error={create.error}
       onSubmit={() => create.mutate()}
       onClose={onClose}
     >
+      {given === null ? (
+        <label>
+          Pipeline that is launched again
+          <select
+            className="field"
+            value={pipeline}
+            onChange={(event) => setSelected(event.target.value)}
+          >
+            {programs.length === 0 ? <option value="">No pipeline was launched yet</option> : null}
+            {programs.map(({ id, title }) => (
+              <option key={id} value={id}>
+                {`${visible(title)} (${id})`}
+              </option>
+            ))}
+          </select>
+        </label>
+      ) : null}
       <Field label="Name" value={chosen} onChange={setName} />
       <Field label="Cron expression" value={cron} onChange={setCron} />
       <Field label="Time zone" value={zone} onChange={setZone} />
@@ -78,6 +105,21 @@ export function CreateDialog({ pipeline, known, onClose }: Props) {
       </label>
     </FormDialog>
   );
+}
+
+/** The newest pipeline of each program, the newest first. */
+function useNewestOfPrograms(enabled: boolean): readonly PipelineRecord[] {
+  const list = useQuery({
+    queryKey: ["schedulable"],
+    queryFn: ({ signal }) => api.pipelines({ limit: MAX_CHOICES }, signal),
+    enabled,
+  });
+  const newest = new Map<string, PipelineRecord>();
+  for (const { pipeline } of list.data?.pipelines ?? []) {
+    const key = programKey(pipeline);
+    if (!newest.has(key)) newest.set(key, pipeline);
+  }
+  return [...newest.values()];
 }
 
 function Field(props: { label: string; value: string; onChange: (value: string) => void }) {

@@ -1,7 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 
 import type { ScheduleView } from "@/api/schema";
 import { schedulesApi } from "@/schedules/api/schedules";
+import { Button } from "@/components/Button";
 import { Code } from "@/components/Code";
 import { EmptyState } from "@/components/EmptyState";
 import { Page } from "@/components/Page";
@@ -19,6 +21,7 @@ const REFRESH_MS = 5000;
 /** All schedules; with `pipeline` in the query, also the form that schedules it. */
 export function SchedulesPage() {
   const pipeline = useLocation().query.get("pipeline");
+  const [adding, setAdding] = useState(false);
   const list = useQuery({
     queryKey: ["schedules"],
     queryFn: ({ signal }) => schedulesApi.list(signal),
@@ -30,12 +33,16 @@ export function SchedulesPage() {
       title="Schedules"
       error={list.error}
       polled={[list, REFRESH_MS]}
+      actions={<Button onClick={() => setAdding(true)}>Add schedule</Button>}
       dialog={
-        pipeline === null ? null : (
+        pipeline === null && !adding ? null : (
           <CreateDialog
             pipeline={pipeline}
             known={schedules?.map(({ schedule }) => schedule.name) ?? []}
-            onClose={() => setQuery({ pipeline: null }, true)}
+            onClose={() => {
+              setAdding(false);
+              setQuery({ pipeline: null }, true);
+            }}
           />
         )
       }
@@ -48,7 +55,8 @@ export function SchedulesPage() {
       ) : schedules.length === 0 ? (
         <EmptyState title="No schedules">
           <p className="muted">
-            Open a finished pipeline and select Schedule, or use the command line:
+            A schedule launches a pipeline again and again, for example each night. Select Add
+            schedule, or Schedule on the page of a pipeline, or use the command line:
           </p>
           <Code
             text={'conducto schedule add nightly --cron "30 2 * * 1-5" --pipeline ID'}
