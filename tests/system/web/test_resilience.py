@@ -96,7 +96,7 @@ def test_page_stays_online_while_networks_change(viewer: Viewer) -> None:
     page.evaluate(NOTE_OUTAGES)
     name = f"conducto-web-test-{os.getpid()}"
     end = time.monotonic() + NETWORKS_SECONDS
-    views = [f"/p/{run}", f"/p/{run}/timeline", f"/p/{run}/images", "/"]
+    views = [f"/p/{run}", f"/p/{run}/timeline", f"/p/{run}?node=%2F&tab=output", "/activity", "/"]
     rounds = 0
     while time.monotonic() < end:
         for verb in ("create", "rm"):
@@ -155,6 +155,43 @@ def test_page_and_its_change_survive_a_killed_agent(own_viewer: Viewer) -> None:
     assert len(sent) > len(clicks)
     assert len({one.headers["idempotency-key"] for one in sent}) == len(clicks)
     agent_api(person, f"/pipelines/{run}/control", "POST", {"action": "sleep"})
+
+
+def test_every_page_survives_lost_requests_and_a_killed_agent(own_viewer: Viewer) -> None:
+    person, page = own_viewer.person, own_viewer.page
+    run = launch(person, SLOW)
+    own_viewer.open(f"/p/{run}")
+    program = page.locator("a[href^='/program']").first.get_attribute("href")
+    tabs = ("overview", "output", "history", "details")
+    pages = [
+        *("/", "/activity", "/schedules", "/notifications", "/data", "/secrets", "/agent"),
+        *(f"/p/{run}{part}" for part in ("", "/timeline", "/tests", "/images", "/data")),
+        *(f"/p/{run}?node=%2F&tab={tab}" for tab in tabs),
+        *(f"/p/{run}?node=%2Fslow&tab={tab}" for tab in ("history", "details")),
+        str(program),
+    ]
+    failed = page.locator("[role=alert]")
+    shown = page.locator("main h1, main h2, main [role=treeitem], main [role=log]").first
+    abort_once(page, r"/api/v1/(?!events)")
+    for address in pages:
+        page.evaluate(GO, address)
+        expect(shown).to_be_visible()
+        expect(failed).to_have_count(0)
+    page.unroute_all(behavior="ignoreErrors")
+    kill_agent(own_viewer)
+    expect(page.locator(".Banner-banner")).to_contain_text("has not answered")
+    for address in pages:
+        page.evaluate(GO, address)
+        expect(page.locator(".Banner-banner")).to_be_visible()
+        expect(page.locator("main")).not_to_be_empty()
+    person.ask("agent", "start")
+    expect(page.locator(".Banner-banner")).to_have_count(0)
+    for address in pages:
+        page.evaluate(GO, address)
+        expect(shown).to_be_visible()
+        expect(failed).to_have_count(0)
+    agent_api(person, f"/pipelines/{run}/control", "POST", {"action": "sleep"})
+    own_viewer.said.clear()  # the browser notes every request that was aborted
 
 
 def test_search_of_a_group_continues_after_lost_requests(viewer: Viewer) -> None:

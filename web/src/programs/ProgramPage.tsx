@@ -11,7 +11,7 @@ import { followLink, launchUrl, pipelineUrl, useLocation } from "@/lib/location"
 import { duration, moment, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { programName, programOf } from "@/programs/model/programIdentity";
-import { defaultPair, passRates, totalsOf } from "@/programs/model/programRuns";
+import { defaultPair, passRates, streakOf, totalsOf } from "@/programs/model/programRuns";
 import { activeTime } from "@/run/model/activity";
 import { pipelineState } from "@/run/model/pipelineStatus";
 import { failures, total } from "@/run/model/states";
@@ -72,6 +72,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
   };
   return (
     <>
+      <Outcome pipelines={pipelines} />
       <Totals pipelines={pipelines} newest={newest} count={count} flaky={history.data} />
       <section aria-labelledby="times">
         <div className={styles.head}>
@@ -105,6 +106,30 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
         )}
       </div>
     </>
+  );
+}
+
+/** The sentence that says how the program fares, with the pipeline since when. */
+function Outcome({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
+  const streak = streakOf(pipelines);
+  if (streak === null) return null;
+  const { failing, length, first, changed } = streak;
+  const word = failing ? "Fails" : "Passes";
+  const row = length === 1 ? "" : `, ${plural(length, "pipeline")} in a row`;
+  const since = changed ? `${word} since ${moment(first.pipeline.created)}` : word;
+  return (
+    <div>
+      <h2 className={styles.outcome}>{`${since}${row}`}</h2>
+      {changed ? (
+        <p className="muted">
+          {failing ? "First bad: " : "First good: "}
+          <a href={pipelineUrl(first.pipeline.id)} onClick={followLink}>
+            {first.pipeline.id}
+          </a>
+          {failing ? ", with what changed since the last good one." : ""}
+        </p>
+      ) : null}
+    </div>
   );
 }
 

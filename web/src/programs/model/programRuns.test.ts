@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { PipelineSummary, State } from "@/api/schema";
-import { axisOf, defaultPair, passRates, totalsOf } from "@/programs/model/programRuns";
+import { axisOf, defaultPair, passRates, streakOf, totalsOf } from "@/programs/model/programRuns";
 
 function run(state: State, took: number, settled = true): PipelineSummary {
   const times = { started: 0, ended: took, active_seconds: null, active_since: null };
@@ -55,4 +55,18 @@ test("the newest finished pipeline is compared with the one before, or with the 
     after: "d",
   });
   expect(defaultPair([named("a", "done")])).toBeNull();
+});
+
+test("a streak ends at the last other outcome, and leaves out what has not finished", () => {
+  const [bad, good] = [run("error", 1), run("done", 1)];
+  const active = run("running", 1, false);
+
+  expect(streakOf([active, bad, run("killed", 2), good, bad])).toMatchObject({
+    failing: true,
+    length: 2,
+    changed: true,
+    first: { state: "killed" },
+  });
+  expect(streakOf([good, good])).toMatchObject({ failing: false, length: 2, changed: false });
+  expect(streakOf([active])).toBeNull();
 });

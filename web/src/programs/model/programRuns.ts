@@ -28,6 +28,28 @@ export function totalsOf(pipelines: readonly PipelineSummary[]): Totals {
   };
 }
 
+export interface Streak {
+  failing: boolean;
+  /** Finished pipelines with this outcome in a row, up to the newest one. */
+  length: number;
+  /** The first of them. */
+  first: PipelineSummary;
+  /** Some earlier pipeline had the other outcome. */
+  changed: boolean;
+}
+
+/** The outcome of the newest finished pipelines in a row; null without any. */
+export function streakOf(pipelines: readonly PipelineSummary[]): Streak | null {
+  const finished = pipelines.filter(
+    ({ settled, state }) => settled && (state === "done" || isFailed(state)),
+  );
+  const failing = finished[0] !== undefined && isFailed(finished[0].state);
+  const end = finished.findIndex(({ state }) => isFailed(state) !== failing);
+  const length = end < 0 ? finished.length : end;
+  const first = finished[length - 1];
+  return first === undefined ? null : { failing, length, first, changed: end >= 0 };
+}
+
 /** The value at a share of a sorted list. */
 function quantile(sorted: readonly number[], share: number): number | null {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;
