@@ -3,9 +3,11 @@ import { lazily } from "@/components/lazily";
 import type { PipelineSession } from "@/run/live/session";
 import { ROOT } from "@/run/model/paths";
 import { Files, useFiles } from "@/run/overview/Outputs";
-import { Times } from "@/run/overview/Times";
 
 // Few pipelines have metrics to compare, and failed ones do not show them.
+const Times = lazily(async () => (await import("@/run/overview/Times")).Times, {
+  placeholder: <Pending />,
+});
 const MetricComparison = lazily(
   async () => (await import("@/results/MetricComparison")).MetricComparison,
   { placeholder: <Pending /> },

@@ -4,6 +4,7 @@ import type { State } from "@/api/schema";
 import bulkStyles from "@/components/Bulk.module.css";
 import { Button } from "@/components/Button";
 import { Icon } from "@/components/Icon";
+import { lazily } from "@/components/lazily";
 import { Menu } from "@/components/Menu";
 import { setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/run/live/session";
@@ -11,11 +12,14 @@ import { ORDERS } from "@/run/tree/model/sorting";
 import { failures, NO_COUNTS, stateLabel, STATES } from "@/run/model/states";
 import type { Actions } from "@/run/actions/useActions";
 import { pathsText } from "@/run/model/paths";
-import { SearchResults } from "@/run/tree/SearchResults";
 import { Tree } from "@/run/tree/Tree";
 import styles from "@/run/tree/TreePane.module.css";
 import { goToFailure } from "@/run/page/usePageKeys";
 import { focusTree, useTreeFocus } from "@/run/page/useTreeFocus";
+
+const SearchResults = lazily(async () => (await import("@/run/tree/SearchResults")).SearchResults, {
+  placeholder: null,
+});
 
 const ORDER_LABELS = {
   state: "Sort by state, failed first",
