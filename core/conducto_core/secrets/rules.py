@@ -246,8 +246,8 @@ _MAX_PREFIXES = 10
 def read_prefixes(text: str) -> tuple[str, ...]:
     """Return the prefixes of references that an installation allows.
 
-    >>> read_prefixes("aws-sm:prod/, ssm:/{org}/")
-    ('aws-sm:prod/', 'ssm:/{org}/')
+    >>> read_prefixes("aws-sm:prod/, ssm:/teams/{org}/")
+    ('aws-sm:prod/', 'ssm:/teams/{org}/')
 
     Raises:
         ValueError: One is invalid; the message has the remedy.
@@ -257,7 +257,7 @@ def read_prefixes(text: str) -> tuple[str, ...]:
         if _PREFIX.match(each.replace(ORG_PART, "org", 1)) is None:
             raise ValueError(
                 f"{each!r}: expected the beginning of names, such as aws-sm:prod/, ssm:/prod/ or "
-                f"aws-sm:{ORG_PART}/, in which {ORG_PART} is the caller's organisation"
+                f"aws-sm:teams/{ORG_PART}/, in which {ORG_PART} is the caller's organisation"
             )
         if any(_overlaps(_plain(each), own) for own in _OWN):
             raise ValueError(

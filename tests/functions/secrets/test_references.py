@@ -67,7 +67,9 @@ def test_command_gets_the_value_and_nothing_else_has_it(world: World, stores: St
     assert (hand.job.env["DB"], VALUE in hand.job.masked) == (VALUE, True)
     assert stores.reads == [Reference("aws-sm", "prod/db", None, "password")]
     listed = asyncio.run(world.pipelines().list_secrets())
-    assert [(one.key, one.reference) for one in listed.secrets] == [("DB", "aws-sm:prod/db#password")]
+    assert [(one.key, one.reference) for one in listed.secrets] == [
+        ("DB", "aws-sm:prod/db#password")
+    ]
     (attempt,) = world.attempts(pipeline, "/a")
     everything = [repr(attempt), repr(world.fleet.tasks), world.get(pipeline).model_dump_json()]
     everything += [repr(each) for each in world.machines.__dict__.values()]
@@ -145,9 +147,7 @@ def test_a_value_and_a_reference_are_refused(world: World) -> None:
         put(world, "aws-sm:prod/db", "value")
 
 
-def test_a_prefix_that_is_not_allowed_any_more_stops_commands(
-    world: World, stores: Stores
-) -> None:
+def test_a_prefix_that_is_not_allowed_any_more_stops_commands(world: World, stores: Stores) -> None:
     put(world, "ssm:/prod/key")
     world.use(references=SecretReferences((), stores, lambda: world.now))
     pipeline, _ = started(world)
@@ -184,7 +184,9 @@ def test_debug_shells_get_values_and_errors(world: World, stores: Stores) -> Non
         plan()
 
 
-@pytest.mark.parametrize(("version", "reason"), [("", "its secret DB is ssm:/prod/key"), ("?version=1", "")])
+@pytest.mark.parametrize(
+    ("version", "reason"), [("", "its secret DB is ssm:/prod/key"), ("?version=1", "")]
+)
 def test_a_reference_without_a_version_turns_the_cache_off(
     world: World, version: str, reason: str
 ) -> None:
