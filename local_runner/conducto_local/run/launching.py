@@ -19,6 +19,7 @@ from conducto_core.run.model import events as ev
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import Lifecycle, ParentAttempt, PipelineRecord
 from conducto_core.run.model.requests import Action, LaunchRequest, PipelineSummary
+from conducto_core.secrets.rules import check_set_exists, set_of
 from conducto_core.tree.model import Pipeline, pack_form
 from conducto_core.tree.rules.resolve import resolve
 from conducto_local.agent.state_dir import installation_id
@@ -114,6 +115,7 @@ class LocalLaunches(LocalAccess, MemoryOfPrograms):
         engine_context = self._engine_contexts[request.engine]
         await engine_context.open()
         await self.add_memory(request)
+        await self._check_set(request)
         pipeline, definition = await asyncio.to_thread(_take_tree, request)
         check_nodes(pipeline.nodes, engine_context.limits())
         if origin is not None:
@@ -137,6 +139,13 @@ class LocalLaunches(LocalAccess, MemoryOfPrograms):
         with suppress(StoreFullError):  # it exists, and its problem is in the response
             await self._scheduler.saved(wait=False)  # before the response, so that it is durable
         return views.summary(live)
+
+    async def _check_set(self, request: LaunchRequest) -> None:
+        """Check the set of secrets that a launch names; raises `RefusedError`."""
+        secret_set = set_of(request.tree)
+        if secret_set:
+            names = await asyncio.to_thread(self._scheduler.secrets.store.read)
+            check_set_exists(secret_set, names)
 
     def _check_origin(self, origin: Origin, pipeline: Pipeline) -> None:
         origin.check(pipeline)

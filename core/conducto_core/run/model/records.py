@@ -218,6 +218,7 @@ class PipelineRecord(Record):
         alerts: Those that were reported in the current active period, ``RULE EVENT START``.
         git: The event that launched it; None if it was not a trigger.
         commit: That of the clone that it was launched from, if any.
+        secret_set: Set of secrets that its commands get, besides those without a set.
         no_cache: Its cached commands run in any case, and their outcomes replace those in the
             cache.
     """
@@ -248,6 +249,7 @@ class PipelineRecord(Record):
     git: GitOrigin | None = None
     commit: LaunchCommit | None = None
     no_cache: bool = False
+    secret_set: str = ""
     status: PipelineStatus = PipelineStatus()
     created: float = 0.0
     touched: float = 0.0
