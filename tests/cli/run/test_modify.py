@@ -36,7 +36,7 @@ def test_invalid_policy_of_retries_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["--budget", "--cpu", "--mem"])
-@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
 def test_numbers_that_json_does_not_have_are_refused(option: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"{option}: must be a finite number, got '{value}'"):
         changed(option, value)
