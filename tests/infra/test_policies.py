@@ -47,6 +47,8 @@ ARGUED = {
 #: For actions on resources without a stage in their name: the condition that limits the action, or
 #: the reason why it needs none.
 WITHOUT_STAGE = {
+    ("secretsmanager:GetSecretValue", "prod/*"): "a prefix that the administrator allows",
+    ("ssm:GetParameter", "parameter/teams/*/*"): "a prefix that the administrator allows",
     ("elasticfilesystem:DeleteAccessPoint", "access-point/*"): "aws:ResourceTag/conducto:stage",
     # A tag is given to a new access point by its creator: only in the stage's own file system.
     ("elasticfilesystem:TagResource", "access-point/*"): "aws:RequestTag/conducto:stage",
@@ -410,3 +412,27 @@ def test_functions_that_read_parameters_may_read_them() -> None:
     assert found["ApiHandler"] >= {"ReadIdentityClient", "ReadWebApp", "ReadAddresses"}
     assert found["Authorizer"] == {"ReadIdentityClient", "ReadWebApp", "ReadAddresses"}
     assert found["Administrator"] == {"ReadWebApp", "ReadAddresses"}
+
+
+def test_only_the_function_of_the_api_reads_secrets_by_reference() -> None:
+    found = {
+        (statement["Sid"], json.dumps(statement["Resource"]), json.dumps(statement["Action"]))
+        for template in templates("existing network").values()
+        for _, statement in statements(template)
+        if str(statement.get("Sid")).startswith("ReadStore")
+    }
+    readers = [
+        role
+        for template in templates("existing network").values()
+        for role, statement in statements(template)
+        if str(statement.get("Sid")).startswith("ReadStore")
+    ]
+
+    assert {sid for sid, _, _ in found} == {"ReadStoreSecretsmanager", "ReadStoreSsm"}
+    by_sid = {sid: (resource, action) for sid, resource, action in found}
+    assert ":secret:prod/*" in by_sid["ReadStoreSecretsmanager"][0]
+    assert ":parameter/teams/*/*" in by_sid["ReadStoreSsm"][0]
+    assert by_sid["ReadStoreSsm"][1] == '"ssm:GetParameter"'
+    assert len(set(readers)) == 1
+    everywhere = json.dumps(templates("default"))
+    assert "ReadStore" not in everywhere

@@ -260,7 +260,7 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({**EXISTING, "vpc_subnets": "a,b"}, "'a' is not a subnet id"),
         ({"monthly_budget": "-3"}, "monthly_budget='-3'"),
         ({"zones": "3"}, "zones='3'"),
-        ({"pull_through": ",".join(f"r{n}.io" for n in range(15))}, "name fewer roles, classes or"),
+        ({"pull_through": ",".join(f"r{n}.io" for n in range(15))}, "name fewer roles, classes,"),
         ({"identity_providers": "Google"}, "identity_providers requires identity=cognito"),
         ({"github_url": "https://g.example/" + "x" * 4096}, "longer than 4096 characters"),
         ({"zone": ""}, "zone is required without vpc_id"),
@@ -282,6 +282,8 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({"zone": "us-east-1a", **EXISTING}, "set vpc_subnets and vpc_zones instead"),
         ({"public_ip": "false"}, "public_ip=false requires vpc_id"),
         ({"task_roles": "a" * 1001}, "task_roles: 1001 characters; at most 1000"),
+        ({"secret_stores": "vault:a/"}, "secret_stores: 'vault:a/': expected the beginning of"),
+        ({"secret_stores": "aws-sm:conducto-main/"}, "it has secrets of installations"),
         ({"task_roles": "reports"}, "task_roles: 'reports': expected ORG=ARN"),
         ({"task_roles": f"a={ROLES}conducto-main-us-east-1-task"}, "a role of Conducto itself"),
         ({"slack_url": "http://slack.example.org"}, "slack_url="),
@@ -378,7 +380,7 @@ def test_environments_of_functions_are_below_the_limit_of_lambda() -> None:
         ),
     }
     assert from_mapping(long)
-    with pytest.raises(SettingsError, match="name fewer roles, classes or registries"):
+    with pytest.raises(SettingsError, match="name fewer roles, classes, prefixes or registries"):
         from_mapping(long | {"pull_through": f"{long['pull_through']},registry4.io,registry5.io"})
     functions = resources(settings_templates(long)["api"], "AWS::Serverless::Function")
     sizes = []

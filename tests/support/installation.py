@@ -41,6 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "stage": "ours",
         "public_ip": False,
         "machines": "gpu=g6.xlarge,g5.xlarge:spot,ondemand; big-arm=r7g.16xlarge@3.5",
+        "secret_stores": "aws-sm:prod/,ssm:/teams/{org}/",
         "arm": True,
         **EXISTING,
     },

@@ -92,6 +92,8 @@ def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchReques
     if options.call is not None:
         form["call"] = options.call
     form |= launch_parts()
+    if options.secret_set is not None:
+        form["secret_set"] = options.secret_set
     program = program_of(options.argv)
     commits = commits_of(program)
     if commits is not None:

@@ -45,6 +45,7 @@ def launch(
     run_at: datetime | float | None = None,
     sleep_when_done: bool = False,
     retention: int | None = None,
+    secret_set: str | None = None,
     engine: Literal["docker", "process"] | None = None,
     build: Literal["local", "cloud"] | None = None,
     snapshot_on_error: bool = False,
@@ -72,6 +73,7 @@ def launch(
         run_at: Time to start instead; a number is seconds since the epoch.
         sleep_when_done: Put it to sleep when it is done.
         retention: Days without activity after which it is archived; 7 by default.
+        secret_set: Set of secrets that the commands get, besides those without a set.
         engine: ``process`` runs plain processes on this machine, without images and isolation.
         build: Place to build images for the cloud; the cloud by default.
         snapshot_on_error: Keep the container files of failed commands, for ``conducto debug``.
@@ -98,6 +100,7 @@ def launch(
         doc=doc,
         tags=_tags(tags),
         retention=retention,
+        secret_set=secret_set,
         engine=one_of("engine", engine, _ENGINES),
         build=one_of("build", build, _BUILDS),
         snapshot_on_error=snapshot_on_error,

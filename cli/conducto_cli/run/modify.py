@@ -35,6 +35,7 @@ _TEXTS = (
 #: Messages about values that are not numbers, by pydantic's name of the error.
 _NUMBERS = {
     "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
 }

@@ -137,6 +137,7 @@ def _add_rules(adding: Parser) -> None:
         type=dollars_above_0,
         help="maximum cost in the cloud of each pipeline whose tree has none",
     )
+    adding.add_argument("--secret-set", metavar="NAME", help="set of secrets that its commands get")
     adding.add_argument("--paused", action="store_true", help="create it paused")
     adding.add_argument(
         "--replace", action="store_true", help="change the schedule if it exists already"
@@ -277,7 +278,17 @@ def _program(file: str | None) -> str | None:
 
 
 def _rules(arguments: argparse.Namespace) -> dict[str, Any]:
-    names = ("overlap", "catch_up", "window", "jitter", "pause_after", "until", "title", "budget")
+    names = (
+        "overlap",
+        "catch_up",
+        "window",
+        "jitter",
+        "pause_after",
+        "until",
+        "title",
+        "budget",
+        "secret_set",
+    )
     given = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in given.items() if value is not None}
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from conducto_core.secrets.model import SecretInfo
 
 
-_COLUMNS = ("NAME", "SCOPE", "MASKED", "SET")
+_COLUMNS = ("NAME", "SET", "SCOPE", "MASKED", "STORED")
 #: Error for a value that is given as a word.
 NAME_ALONE = (
     "Give the name alone: a value on the command line is seen in the list of processes and stays "
@@ -54,6 +54,12 @@ def add_arguments(parser: Parser) -> None:
     deleting.add_argument("names", metavar="NAME", nargs="+")
     add_yes(deleting)
     for each in (setting, deleting):
+        each.add_argument(
+            "--secret-set",
+            metavar="SET",
+            default="",
+            help="in a set, such as prod: only pipelines launched with it get the secret",
+        )
         each.add_argument(
             "--org", action="store_true", help="of the organisation (default: of the user)"
         )
@@ -124,7 +130,12 @@ def _delete(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 
 def _key(arguments: argparse.Namespace, name: str) -> dict[str, str]:
-    return {"scope": "org" if arguments.org else "user", "key": name}
+    try:
+        secret_set = secret_names.check_set(arguments.secret_set)
+    except ValueError as error:
+        raise UsageError(f"--secret-set: {error}") from error
+    scope = "org" if arguments.org else "user"
+    return {"scope": scope, "key": name, "secret_set": secret_set}
 
 
 def _check_name(name: str) -> None:
@@ -176,4 +187,4 @@ def _cells(secret: SecretInfo) -> tuple[str, ...]:
     changed = moment(secret.updated)
     if secret.reference is not None:
         changed += f", from {printable(secret.reference)}"
-    return (secret.key, secret.scope, masked, changed)
+    return (secret.key, secret.secret_set or "-", secret.scope, masked, changed)

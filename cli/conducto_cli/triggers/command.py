@@ -235,6 +235,7 @@ def _add_adding(commands: Any) -> Parser:
         type=dollars_above_0,
         help="maximum cost of each of its pipelines",
     )
+    adding.add_argument("--secret-set", metavar="NAME", help="set of secrets that its commands get")
     return adding
 
 
@@ -328,6 +329,7 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
     return {
         **window,
         **({} if arguments.budget is None else {"budget": arguments.budget}),
+        **({} if arguments.secret_set is None else {"secret_set": arguments.secret_set}),
         "provider": arguments.provider or _provider_of(arguments),
         "repository": arguments.repository,
         "api": arguments.api,

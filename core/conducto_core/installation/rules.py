@@ -246,7 +246,7 @@ def _weak_isolation(region: str, settings: Mapping[str, str]) -> Iterator[Limita
         yield Limitation(
             "isolation",
             f"secret_stores={stores}: commands of any organisation can read these secrets",
-            f"write {ORG_PART} in each prefix, as in aws-sm:{ORG_PART}/",
+            f"write {ORG_PART} in each prefix, as in aws-sm:teams/{ORG_PART}/",
         )
     if "=" in settings.get("pull_through", ""):
         yield Limitation(

@@ -450,7 +450,9 @@ def _missing(node: NodeSpec) -> Iterator[tuple[object, str]]:
 
 
 def _check_size(node: NodeSpec) -> None:
-    worker_size(node.path, node.placement)
+    machine = node.placement.machine
+    if machine is None or machine.is_declared:  # a client does not know the class; its server does
+        worker_size(node.path, node.placement)
 
 
 def _check_path(node: NodeSpec) -> None:

@@ -27,6 +27,7 @@ from conducto_core.run.model.requests import (
 )
 from conducto_core.run.rules.actions import lay_over, named, preview, why_idle
 from conducto_core.run.views import Viewed
+from conducto_core.secrets.rules import set_of
 from conducto_core.tree.model import Pipeline
 
 #: Number of ids that an earlier launch with the same key may have: others may use the first ones.
@@ -93,6 +94,7 @@ def new_record(
         partition=None if pipeline.call is None else pipeline.call.partition,
         backfill=0 if pipeline.call is None else len(pipeline.call.backfill),
         no_cache=request.no_cache,
+        secret_set=set_of(request.tree),
         notification_rules=names_for(rules, title, (*root.tags, *request.tags)),
         commit=commit_of(request.tree),
     )
@@ -189,6 +191,11 @@ def check_continuable(live: Viewed, request: ContinueRequest) -> None:
         raise RefusedError(
             f"{live.id}: was launched by {record.program or 'no script file'}, not by "
             f"{program or 'the same'}; launch another pipeline instead"
+        )
+    if set_of(request.launch.tree) not in ("", record.secret_set):
+        raise RefusedError(
+            f"{live.id}: keeps its set of secrets, {record.secret_set or 'none'}; leave "
+            "--secret-set out, or launch another pipeline"
         )
     if request.seq not in (None, live.status().seq):
         raise RefusedError(f"{live.id}: has changed since the plan was made; try again")

@@ -132,6 +132,7 @@ class ScheduleSettings(Record):
         until: No firing is due after this time; None: without an end.
         title: Title of its pipelines; None: that of what it launches.
         budget: Maximum cost in dollars of each pipeline whose tree has none; None: no maximum.
+        secret_set: Set of secrets that its commands get; None: that of what it launches.
     """
 
     cron: Annotated[str | None, Field(min_length=1, max_length=200)] = None
@@ -147,6 +148,7 @@ class ScheduleSettings(Record):
     until: Moment | None = None
     title: Annotated[str | None, Field(min_length=1, max_length=200)] = None
     budget: Dollars | None = None
+    secret_set: Annotated[str | None, Field(max_length=32)] = None
 
 
 class NewSchedule(ScheduleSettings):

@@ -31,6 +31,7 @@ from conducto_core.schedules.model import (
 )
 from conducto_core.schedules.port import Schedules, ScheduleTarget
 from conducto_core.schedules.rules import schedules as rules
+from conducto_core.secrets.rules import with_set
 
 # ----------------------------------------------------------------------------------------
 # The stored form of a template: a launch request.
@@ -289,11 +290,13 @@ class ScheduleRunner:
             parts = {PAYLOAD_PART: payload}
             schedule = with_arguments(schedule, payload)
         if isinstance(schedule.what, ScriptSource):
+            parts = with_set(parts, schedule.secret_set)
             return await self._target.start_script(schedule, schedule.what, key, parts)
         request = self._request(org, schedule)
         tags = (*request.tags, f"{SCHEDULE_TAG}{schedule.name}")
         title = schedule.title or request.title
         tree = with_default({**request.tree, **parts}, schedule.budget)
+        tree = with_set(tree, schedule.secret_set)
         changes = {"run": True, "tags": tags, "title": title, "owner": schedule.owner, "tree": tree}
         changed = request.model_copy(update=changes)
         return await self._target.launch(org, schedule.owner, changed, key, firing.at)

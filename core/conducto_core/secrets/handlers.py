@@ -53,7 +53,7 @@ def put(
 
 def _check_reference(secret: StoredSecret, allowed: Callable[[str, str], object] | None) -> None:
     """Check a secret by reference; raises `SecretRefusedError`."""
-    key, text = secret.name.key, secret.reference or ""
+    key, text = secret.name.variable, secret.reference or ""
     if secret.value:
         raise SecretRefusedError(f"{key}: give a value or a reference, not both")
     if allowed is not None:
@@ -76,8 +76,8 @@ def delete(store: SecretStore, request: DeleteSecrets) -> SecretList:
 
 def notes_on(secrets: Sequence[StoredSecret], *, local: bool = True) -> list[str]:
     notes = [
-        f"{secret.name.key} is shorter than {MIN_CHARACTERS} characters: it is not masked in what "
-        "commands print"
+        f"{secret.name.variable} is shorter than {MIN_CHARACTERS} characters: it is not masked in "
+        "what commands print"
         for secret in secrets
         if secret.mask and secret.reference is None and not can_be_masked(secret.value)
     ]
@@ -89,7 +89,11 @@ def notes_on(secrets: Sequence[StoredSecret], *, local: bool = True) -> list[str
 
 
 def _name(key: SecretKey) -> SecretName:
-    return SecretName(key.scope, key.key)
+    return SecretName(key.scope, f"{key.secret_set}/{key.key}" if key.secret_set else key.key)
+
+
+def _key(name: SecretName) -> SecretKey:
+    return SecretKey(scope=name.scope, key=name.variable, secret_set=name.secret_set)
 
 
 def _respond(
@@ -98,7 +102,7 @@ def _respond(
     known = store.read()
     return SecretList(
         secrets=tuple(_info(known[name]) for name in sorted(known)),
-        changed=tuple(SecretKey(scope=n.scope, key=n.key) for n in dict.fromkeys(changed)),
+        changed=tuple(map(_key, dict.fromkeys(changed))),
         notes=tuple(notes),
         kept=store.location() if known else "",
     )
@@ -107,7 +111,8 @@ def _respond(
 def _info(secret: StoredSecret) -> SecretInfo:
     return SecretInfo(
         scope=secret.name.scope,
-        key=secret.name.key,
+        key=secret.name.variable,
+        secret_set=secret.name.secret_set,
         mask=secret.mask,
         masked=secret.mask and (secret.reference is not None or can_be_masked(secret.value)),
         updated=secret.updated,

@@ -17,10 +17,12 @@ class SecretKey(Record):
 
     Attributes:
         key: Name of the environment variable.
+        secret_set: The set that it is in; "" for none, whose secrets every command gets.
     """
 
     scope: Scope = "user"
     key: str
+    secret_set: str = Field(default="", max_length=32)
 
 
 class SecretInfo(SecretKey):

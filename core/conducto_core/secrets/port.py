@@ -22,11 +22,21 @@ class SecretName:
     """The scope and name of a secret.
 
     Attributes:
-        key: Name of the environment variable.
+        key: Name of the environment variable; after ``SET/`` that of a secret in a set.
     """
 
     scope: Scope
     key: str
+
+    @property
+    def secret_set(self) -> str:
+        """The set that it is in; "" for none."""
+        return self.key.rpartition("/")[0]
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return self.key.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,8 @@ def check(secrets: Iterable[StoredSecret]) -> None:
     """
     try:
         for secret in secrets:
-            secret_names.check_key(secret.name.key)
+            secret_names.check_key(secret.name.variable)
+            secret_names.check_set(secret.name.secret_set)
             secret_names.check_scope(secret.name.key, secret.name.scope)
             secret_names.check_value(secret.name.key, secret.value)
     except (TypeError, ValueError) as error:

@@ -13,10 +13,10 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from conducto.wire import secret_names
-from conducto_core.errors import RefusedError
+from conducto_core.errors import RefusedError, invalid
 from conducto_core.run.model.records import ForeignChange, PipelineRecord
 from conducto_core.run.model.requests import Action
-from conducto_core.secrets.port import SecretRefusedError, SecretStoreError
+from conducto_core.secrets.port import SecretName, SecretRefusedError, SecretStoreError
 
 #: Operations that can change what a command does: actions, and changes of its tree or its data.
 CHANGES = frozenset(
@@ -51,6 +51,55 @@ def changed(record: PipelineRecord, change: str, by: str, now: float) -> Pipelin
         return record
     foreign = ForeignChange(by=by, change=change, time=now)
     return record.model_copy(update={"foreign_change": foreign})
+
+
+#: Part of a launch form with the set of secrets that the commands get.
+SET_PART = "secret_set"
+
+
+def set_of(form: Mapping[str, Any]) -> str:
+    """Return the set of secrets that a launch form names; "" for none.
+
+    Raises:
+        DefinitionError: Its name is invalid.
+    """
+    try:
+        return secret_names.check_set(form.get(SET_PART) or "")
+    except ValueError as error:
+        raise invalid(None, f"--secret-set: {error}") from error
+
+
+def with_set(form: dict[str, Any], secret_set: str | None) -> dict[str, Any]:
+    """Return a launch form with another set of secrets; None keeps its own."""
+    return form if secret_set is None else {**form, SET_PART: secret_set}
+
+
+def check_set_exists(secret_set: str, names: Collection[SecretName]) -> None:
+    """Check that a set that a launch names has secrets.
+
+    Raises:
+        RefusedError: It has none; the message has the nearest set.
+    """
+    known = sorted({each.secret_set for each in names} - {""})
+    if secret_set in ("", *known):
+        return
+    near = get_close_matches(secret_set, known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise RefusedError(
+        f"there are no secrets in the set {secret_set!r}{hint} (sets: "
+        f"{', '.join(known) or 'none'}); store one: conducto secrets set NAME --secret-set "
+        f"{secret_set}"
+    )
+
+
+def in_order(names: Collection[SecretName], secret_set: str) -> list[SecretName]:
+    """Return the names of the secrets of a command; of one variable, the last name applies.
+
+    A secret of the set applies before one without a set, then the user's before the
+    organisation's.
+    """
+    chosen = (each for each in names if each.secret_set in ("", secret_set))
+    return sorted(chosen, key=lambda each: (each.secret_set != "", each.scope))
 
 
 def granted(
@@ -89,10 +138,12 @@ class SecretAccess(NamedTuple):
     Attributes:
         user: The user whose secrets they are; None: no user's.
         org: Whether they get those of the organisation.
+        secret_set: The set whose secrets they get, too; "": no set.
     """
 
     user: str | None
     org: bool = True
+    secret_set: str = ""
 
 
 def is_untrusted(record: PipelineRecord) -> bool:
@@ -128,7 +179,7 @@ def check_template(record: PipelineRecord) -> None:
 
 def secret_access(record: PipelineRecord) -> SecretAccess:
     """Return the secrets that commands of a pipeline get."""
-    return SecretAccess(secrets_user(record), org=not is_untrusted(record))
+    return SecretAccess(secrets_user(record), not is_untrusted(record), record.secret_set)
 
 
 def secrets_user(record: PipelineRecord) -> str | None:
@@ -246,8 +297,8 @@ _MAX_PREFIXES = 10
 def read_prefixes(text: str) -> tuple[str, ...]:
     """Return the prefixes of references that an installation allows.
 
-    >>> read_prefixes("aws-sm:prod/, ssm:/{org}/")
-    ('aws-sm:prod/', 'ssm:/{org}/')
+    >>> read_prefixes("aws-sm:prod/, ssm:/teams/{org}/")
+    ('aws-sm:prod/', 'ssm:/teams/{org}/')
 
     Raises:
         ValueError: One is invalid; the message has the remedy.
@@ -257,7 +308,7 @@ def read_prefixes(text: str) -> tuple[str, ...]:
         if _PREFIX.match(each.replace(ORG_PART, "org", 1)) is None:
             raise ValueError(
                 f"{each!r}: expected the beginning of names, such as aws-sm:prod/, ssm:/prod/ or "
-                f"aws-sm:{ORG_PART}/, in which {ORG_PART} is the caller's organisation"
+                f"aws-sm:teams/{ORG_PART}/, in which {ORG_PART} is the caller's organisation"
             )
         if any(_overlaps(_plain(each), own) for own in _OWN):
             raise ValueError(

@@ -119,6 +119,7 @@ class TriggerRequest(Record):
     window: Annotated[float, Field(ge=60, le=MAX_WINDOW, allow_inf_nan=False)] = DAY
     submodules: tuple[RepositoryUrl, ...] = Field(default=(), max_length=MAX_SUBMODULES)
     budget: Dollars | None = None
+    secret_set: str | None = Field(default=None, max_length=32)
     people: dict[GithubLogin, Name] = Field(default={}, max_length=MAX_PEOPLE)
 
     @model_validator(mode="after")
@@ -176,6 +177,7 @@ class Trigger(Record):
         owner: The member whose current permissions launch the pipelines.
         has_token: Whether a token of the provider is stored.
         budget: Maximum cost in dollars of each of its pipelines; None: no maximum.
+        secret_set: Set of secrets that its commands get; None: none.
         suspended: Its owner may not store it any more, so it launches nothing; not stored.
     """
 
@@ -192,6 +194,7 @@ class Trigger(Record):
     window: float = DAY
     submodules: tuple[str, ...] = ()
     budget: float | None = None
+    secret_set: str | None = None
     people: tuple[TriggerPerson, ...] = ()
     suspended: bool = False
 

@@ -56,6 +56,7 @@ class _Subject(NamedTuple):
     record: AttemptRecord | None
     image: BuiltImage
     notes: tuple[str, ...]
+    secret_set: str = ""
 
 
 class _Plans:
@@ -73,7 +74,7 @@ class _Plans:
         script, env = self._command(pipeline_id, subject)
         # The caller's own: a shell must not expose the secrets of another user.
         cloud = self._cloud
-        given = inject(cloud.vault, self._me.org, self._me.user, cloud.services)
+        given = inject(cloud.vault, self._me.org, self._me.user, cloud.services, subject.secret_set)
         try:
             found = cloud.references.resolve(self._me.org, given.only(spec.secrets)).env
         except CommandError as error:
@@ -158,7 +159,8 @@ def _subject(
         notes = (f"{request.path} is no longer in the tree",)
     image = _image(live, spec, record)
     owner, foreign = live.record.owner, live.record.foreign_change
-    return _Subject(owner, foreign, as_it_ran(spec, record), record, image, notes)
+    chosen = live.record.secret_set
+    return _Subject(owner, foreign, as_it_ran(spec, record), record, image, notes, chosen)
 
 
 def _image(live: CloudPipeline, spec: NodeSpec, record: AttemptRecord | None) -> BuiltImage:

@@ -21,6 +21,7 @@ from chalicelib.run.port import CloudRecord
 from chalicelib.run.rules.launch_validation import used_images, validate_nodes
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.run.rules.state import define
+from chalicelib.secrets.handlers import VaultSecrets
 from conducto_core.api import cloud_operations
 from conducto_core.api.cloud_operations import ContextsMissing, ContextsWanted, OwnBuilds
 from conducto_core.api.serve import serves
@@ -36,7 +37,7 @@ from conducto_core.run import views
 from conducto_core.run.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto_core.run.model.records import ForeignChange, GitOrigin, ParentAttempt, PipelineRecord
 from conducto_core.run.model.requests import Action, LaunchRequest, PipelineSummary
-from conducto_core.secrets.rules import is_untrusted
+from conducto_core.secrets.rules import check_set_exists, is_untrusted, set_of
 from conducto_core.tree.model import Pipeline, pack_form
 from conducto_core.tree.rules.resolve import resolve
 from conducto_core.workers.model import UploadResponse
@@ -193,6 +194,7 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
         ``turn``: Its turn in the queue, in which it gets a place if the plan is full.
         """
         await self.add_memory(request)
+        await asyncio.to_thread(self._check_set, request)
         own = None if key is None else self._own(key)
         launch = partial(self._launch, request, own, repeated=repeated, origin=origin)
         if turn is None:
@@ -200,6 +202,13 @@ class CloudLaunches(CloudCaller, MemoryOfPrograms):
         return await asyncio.to_thread(
             in_turn, self._cloud, self._me.org, turn, lambda ahead: launch(ahead=ahead)
         )
+
+    def _check_set(self, request: LaunchRequest) -> None:
+        """Check the set of secrets that a launch names; raises `RefusedError`."""
+        secret_set = set_of(request.tree)
+        if secret_set:
+            names = VaultSecrets(self._cloud.vault, self._me.org, self._me.user).read()
+            check_set_exists(secret_set, names)
 
     def check_turn(self, turn: str) -> None:
         """Check that the plan has room for a launch of the queue; raises `PlanFullError`."""

@@ -9,7 +9,8 @@ from chalicelib.people.port import SecretVault
 from conducto_core.command.masking import Mask, can_be_masked
 from conducto_core.notifications.channels import SMTP_PASSWORD
 from conducto_core.programs.rules.fingerprints import SecretOrigins
-from conducto_core.secrets.rules import SecretAccess, granted
+from conducto_core.secrets.port import SecretName
+from conducto_core.secrets.rules import SecretAccess, granted, in_order
 
 NONE: Mapping[str, str] = MappingProxyType({})
 #: Seconds for which a process keeps secrets: Secrets Manager charges for each read.
@@ -67,7 +68,11 @@ class InjectedSecrets:
 
 
 def inject(
-    vault: SecretVault, org: str, user: str | None, services: Mapping[str, str] = NONE
+    vault: SecretVault,
+    org: str,
+    user: str | None,
+    services: Mapping[str, str] = NONE,
+    secret_set: str = "",
 ) -> InjectedSecrets:
     """Return the current secrets of a command.
 
@@ -78,20 +83,24 @@ def inject(
             only those of the organisation.
         services: Environment variables with service addresses, masked like secrets because an
             address may contain a password.
+        secret_set: The set whose secrets are included, besides those without a set.
     """
-    own = {} if user is None else vault.read(user_scope(org, user))
-    shared = vault.read(org_scope(org))
-    secrets = {**shared, **own}
+    written = {SecretName("org", key): each for key, each in vault.read(org_scope(org)).items()}
+    if user is not None:
+        own = vault.read(user_scope(org, user))
+        written |= {SecretName("user", key): each for key, each in own.items()}
+    chosen = {name.variable: name for name in in_order(written, secret_set)}
+    secrets = {key: written[name] for key, name in chosen.items()}
     references = {
         key: str(secret["reference"]) for key, secret in secrets.items() if secret.get("reference")
     }
     values = {key: str(each["value"]) for key, each in secrets.items() if key not in references}
     shown = frozenset(key for key, secret in secrets.items() if not secret.get("mask", True))
-    hidden = {value for key, value in values.items() if key not in shown}
+    # Those of other sets, too.
+    hidden = {str(each["value"]) for each in written.values() if each.get("mask", True)}
     hidden.update(services.values())
     origins = {
-        key: ("user" if key in own else "org", float(secret.get("updated", 0.0)))
-        for key, secret in secrets.items()
+        key: (name.scope, float(written[name].get("updated", 0.0))) for key, name in chosen.items()
     }
     masked = tuple(sorted(filter(can_be_masked, hidden)))
     return InjectedSecrets({**values, **services}, masked, origins, references, shown)
@@ -103,7 +112,7 @@ def inject_commands(
     """Return the current secrets of commands with this access; see `inject`."""
     if not access.org:  # no addresses either: they may contain a password
         return InjectedSecrets()
-    return inject(vault, org, access.user, services)
+    return inject(vault, org, access.user, services, access.secret_set)
 
 
 class SecretCache:

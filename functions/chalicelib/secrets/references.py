@@ -1,6 +1,6 @@
 """Values of secrets in other stores of the account, read when a command starts.
 
-The functions that answer claims read them by their own role, which an administrator allows for
+The function that decides about claims reads them by its own role, which an administrator allows for
 prefixes of names. Workers have no right to read them: their machines run commands of users.
 """
 

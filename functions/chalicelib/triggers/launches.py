@@ -29,6 +29,7 @@ from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.installation.names import FUNCTION_SECONDS
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.requests import Action, ControlRequest
+from conducto_core.secrets.rules import with_set
 from conducto_core.triggers import model as t
 from conducto_core.triggers.model import DeliveryResult as Result
 from conducto_core.triggers.rules.config import (
@@ -341,7 +342,7 @@ class TriggerRun:
                 ending = _ENDINGS[section.duplicate]
                 asyncio.run(api.control(PipelineParams(id=other.id), ending))
         request = launch_of(section, event, clone_of(trigger, event))
-        tree = with_default(request.tree, trigger.budget)
+        tree = with_set(with_default(request.tree, trigger.budget), trigger.secret_set)
         request = request.model_copy(update={"tree": tree})
         path = script_of(section.command) if _is_proof(trigger, owner) else None
         origin = origin_of(trigger.name, trigger.provider, section.name, event, path=path)

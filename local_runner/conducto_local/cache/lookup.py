@@ -165,7 +165,7 @@ class Caches:
         if content is None:
             return CacheDecision(reason="not cached: its image is not available")
         active.results = await results_of(active, self._common.logs(live.id))
-        delivery = await self._secrets.delivery()
+        delivery = await self._secrets.delivery(secret_set=live.record.secret_set)
         secrets = delivery.only(spec.secrets)
         cache = rules.files_of(spec, live.record)
         data: Data = {}

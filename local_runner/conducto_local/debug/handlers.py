@@ -117,7 +117,8 @@ class DebugContainers:
         subject = self._subject(live, request)
         code = _code(subject) if request.live else ()
         subject, image = await self._image(subject, request)
-        delivery = await self._scheduler.secrets.delivery(subject.spec.secrets)
+        chosen = live.record.secret_set
+        delivery = await self._scheduler.secrets.delivery(subject.spec.secrets, chosen)
         secrets = delivery.only(subject.spec.secrets).env
         script, env = _command(subject, image, self._execution_context(live))
         secrets = {name: value for name, value in secrets.items() if not is_ours(name)}

@@ -74,7 +74,7 @@ class Continuations:
             return Continuation(pipeline, fresh(live.tree, pipeline.nodes))
         ran = newest(self._store.attempts(live.id))
         images = await self._images(live, pipeline, ran)
-        secrets = await self._scheduler.secrets.delivery()
+        secrets = await self._scheduler.secrets.delivery(secret_set=live.record.secret_set)
         compared = None if request.keep_secrets else secrets
         return await asyncio.to_thread(
             continuation,

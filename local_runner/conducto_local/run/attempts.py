@@ -278,7 +278,8 @@ class Attempts:
 
     async def _prepared(self, active: ActiveAttempt, image: BuiltImage) -> _Prepared | Result:
         try:
-            delivery = await self._means.secrets.delivery(active.spec.secrets)
+            chosen = active.live.record.secret_set
+            delivery = await self._means.secrets.delivery(active.spec.secrets, chosen)
             secrets = delivery.only(active.spec.secrets)
             job = prepare(active, image, self.execution_context(active.live), secrets.env)
             if active.spec.shards_tests:
@@ -396,7 +397,8 @@ class Attempts:
             return services
         try:
             names = {name for each in services for name in each.secrets}
-            secrets = await self._means.secrets.delivery(names)
+            chosen = active.live.record.secret_set
+            secrets = await self._means.secrets.delivery(names, chosen)
             return tuple(with_secrets(each, secrets.env) for each in services)
         except (SecretStoreError, ValueError) as error:
             raise ServiceError(str(error)) from error

@@ -19,6 +19,7 @@ from conducto_core.run.model import events as ev
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import Lifecycle, ParentAttempt, PipelineRecord
 from conducto_core.run.model.requests import Action, LaunchRequest, PipelineSummary
+from conducto_core.secrets.rules import SET_PART, check_set_exists, set_of
 from conducto_core.tree.model import Pipeline, pack_form
 from conducto_core.tree.rules.resolve import resolve
 from conducto_local.agent.state_dir import installation_id
@@ -32,6 +33,8 @@ from conducto_local.store.port import DamagedError, StoreError, StoreFullError
 
 logger = logging.getLogger(__name__)
 
+#: Parts of a launch form that the record of the pipeline has, too.
+_OF_RECORD = ("commits", SET_PART)
 _RESTARTED = "the agent was stopped while this ran"
 
 
@@ -114,6 +117,7 @@ class LocalLaunches(LocalAccess, MemoryOfPrograms):
         engine_context = self._engine_contexts[request.engine]
         await engine_context.open()
         await self.add_memory(request)
+        await self._check_set(request)
         pipeline, definition = await asyncio.to_thread(_take_tree, request)
         check_nodes(pipeline.nodes, engine_context.limits())
         if origin is not None:
@@ -137,6 +141,13 @@ class LocalLaunches(LocalAccess, MemoryOfPrograms):
         with suppress(StoreFullError):  # it exists, and its problem is in the response
             await self._scheduler.saved(wait=False)  # before the response, so that it is durable
         return views.summary(live)
+
+    async def _check_set(self, request: LaunchRequest) -> None:
+        """Check the set of secrets that a launch names; raises `RefusedError`."""
+        secret_set = set_of(request.tree)
+        if secret_set:
+            names = await asyncio.to_thread(self._scheduler.secrets.store.read)
+            check_set_exists(secret_set, names)
 
     def _check_origin(self, origin: Origin, pipeline: Pipeline) -> None:
         origin.check(pipeline)
@@ -203,9 +214,11 @@ class LocalLaunches(LocalAccess, MemoryOfPrograms):
 def _take_tree(request: LaunchRequest) -> tuple[Pipeline, bytes]:
     """Return the resolved tree of a request, and its definition as stored.
 
-    The form is cleared: with 100,000 nodes it takes more memory than everything that follows, and
-    the callers still hold the request.
+    The nodes are removed: with 100,000 of them the form takes more memory than everything that
+    follows, and the callers still hold the request.
     """
     taken = resolve(request.tree), pack_form(request.tree)
+    kept = {name: request.tree[name] for name in _OF_RECORD if name in request.tree}
     request.tree.clear()
+    request.tree.update(kept)
     return taken

@@ -11,7 +11,7 @@ from typing import Protocol
 from conducto_core.command.masking import Mask
 from conducto_core.programs.rules.fingerprints import SecretOrigins
 from conducto_core.secrets.port import SecretStore, StoredSecret
-from conducto_core.secrets.rules import granted
+from conducto_core.secrets.rules import granted, in_order
 from conducto_local.secrets.references import SecretReferences
 
 #: Values from other stores that are hidden after they were read, the newest.
@@ -29,6 +29,7 @@ class InjectedSecrets:
         hidden: The values that the mask hides.
         references: ``{name: reference}`` of the secrets in other stores; ``env`` has the values of
             those that were read.
+        shown: Names of the secrets that are not masked.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -36,6 +37,7 @@ class InjectedSecrets:
     origins: SecretOrigins = field(default_factory=dict)
     hidden: tuple[str, ...] = field(default=(), repr=False)
     references: Mapping[str, str] = field(default_factory=dict)
+    shown: frozenset[str] = frozenset()
 
     def hiding(self, value: str) -> "InjectedSecrets":
         """Return these secrets with a mask that also hides ``value``."""
@@ -83,15 +85,19 @@ class NoAddresses:
 
 
 def inject(
-    secrets: Iterable[StoredSecret], addresses: Mapping[str, str] | None = None
+    secrets: Iterable[StoredSecret],
+    addresses: Mapping[str, str] | None = None,
+    secret_set: str = "",
 ) -> InjectedSecrets:
+    """Return the secrets of a command: those without a set, and those of ``secret_set``."""
     where = {} if addresses is None else addresses
-    # "org" sorts before "user", so that the user's secrets win.
-    chosen = {each.name.key: each for each in sorted(secrets, key=lambda s: s.name.scope)}
-    if not chosen and not where:
+    known = {each.name: each for each in secrets}
+    chosen = {name.variable: known[name] for name in in_order(known, secret_set)}
+    if not known and not where:
         return NOTHING
     values = {key: each for key, each in chosen.items() if each.reference is None}
-    hidden = [secret.value for secret in values.values() if secret.mask]
+    # Those of other sets, too.
+    hidden = [each.value for each in known.values() if each.mask and each.reference is None]
     hidden += where.values()
     return InjectedSecrets(
         {**{key: secret.value for key, secret in values.items()}, **where},
@@ -99,6 +105,7 @@ def inject(
         {key: (secret.name.scope, secret.updated) for key, secret in chosen.items()},
         tuple(hidden),
         {key: s.reference for key, s in chosen.items() if s.reference is not None},
+        frozenset(key for key, secret in chosen.items() if not secret.mask),
     )
 
 
@@ -113,7 +120,7 @@ class SecretProvider:
     ) -> None:
         self.store = store
         self._references = SecretReferences() if references is None else references
-        self._unmasked: frozenset[str] = frozenset()
+        self._secrets: tuple[StoredSecret, ...] = ()
         self._seen: dict[str, None] = {}
         self._addresses = NoAddresses() if addresses is None else addresses
         self._version: Hashable = object()
@@ -125,20 +132,27 @@ class SecretProvider:
         """The mask for the output of the newest command."""
         return self._delivery.mask
 
-    async def delivery(self, names: Collection[str] | None = ()) -> InjectedSecrets:
+    async def delivery(
+        self, names: Collection[str] | None = (), secret_set: str = ""
+    ) -> InjectedSecrets:
         """Return the secrets for a command that starts now.
 
         Args:
             names: Those whose values are read if they are in other stores; None: all.
+            secret_set: The set of secrets of its pipeline; "": none.
 
         Raises:
             SecretStoreError: The secrets cannot be read.
         """
         found = await self._stored()
+        if secret_set:
+            hidden = found.hidden
+            found = inject(self._secrets, self._addresses.read(), secret_set)
+            found = found.with_values({}, hidden)
         wanted = found.only(names).references
         if wanted:
             values = await self._references.read(wanted)
-            hidden = [value for name, value in values.items() if name not in self._unmasked]
+            hidden = [value for name, value in values.items() if name not in found.shown]
             self._seen.update(dict.fromkeys(hidden))
             while len(self._seen) > _MAX_SEEN:
                 del self._seen[next(iter(self._seen))]
@@ -159,9 +173,6 @@ class SecretProvider:
         return (self.store.version(), self._addresses.version())
 
     def _read(self) -> InjectedSecrets:
-        secrets = self.store.read().values()
-        # As in `inject`: the user's secrets win.
-        masks = {each.name.key: each.mask for each in sorted(secrets, key=lambda s: s.name.scope)}
-        self._unmasked = frozenset(key for key, mask in masks.items() if not mask)
-        found = inject(secrets, self._addresses.read())
+        self._secrets = tuple(self.store.read().values())
+        found = inject(self._secrets, self._addresses.read())
         return found.with_values({}, self._seen) if self._seen else found

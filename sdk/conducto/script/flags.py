@@ -43,6 +43,7 @@ GROUPS = {
         ),
         "sleep_when_done": ("", "Put it to sleep once its root is done."),
         "no_cache": ("", "Run commands with a cache in any case, and store what they return."),
+        "secret_set": ("NAME", "Set of secrets that the commands get, besides those without one."),
         "budget": ("DOLLARS", "Maximum cost of the pipeline in the cloud."),
         "retention": (
             "DAYS",
@@ -240,6 +241,7 @@ class Flags:
             "run_at": _moment(self.get("run_at")),
             "sleep_when_done": self._on("sleep_when_done"),
             "no_cache": self._on("no_cache"),
+            "secret_set": self.get("secret_set"),
             "tags": _tags(self.get("tags")),
             "retention": _retention(self.get("retention")),
             "engine": _one_of("engine", ENGINES, self.get("engine")),

@@ -50,6 +50,7 @@ class LaunchOptions:
         fresh: With ``into``: keep no results.
         keep_secrets: With ``into``: keep commands that differ only in their secrets.
         yes: With ``into``: do not ask.
+        secret_set: Set of secrets that the commands get.
         no_cache: Run commands with a cache in any case, and store what they return.
         plan: With ``into``: only print the plan.
     """
@@ -59,6 +60,7 @@ class LaunchOptions:
     run_at: Optional[float] = None
     sleep_when_done: bool = False
     no_cache: bool = False
+    secret_set: Optional[str] = None
     title: Optional[str] = None
     doc: Optional[str] = None
     tags: Optional[List[str]] = None

@@ -312,7 +312,9 @@ def _cloud_problems(node: NodeBase) -> Iterator[DefinitionError]:
         )
     for name, largest in (("cpu", CLOUD_MAX_CPU), ("mem", CLOUD_MAX_MEM)):
         asked = getattr(node, name)
-        if isinstance(asked, (int, float)) and asked > largest:
+        too_large = isinstance(asked, (int, float)) and asked > largest
+        # A machine class may have larger machines, which the installation knows.
+        if too_large and node.get_inherited_attribute("machine") is None:
             yield _cloud_error(
                 node,
                 f"{name}={asked:g} is more than a node may have in the cloud: {largest}; "

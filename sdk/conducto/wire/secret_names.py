@@ -33,6 +33,23 @@ def looks_secret(name: str) -> bool:
     return _SECRETIVE.search(name.replace("-", "_")) is not None
 
 
+_SET = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
+
+
+def check_set(value: object) -> str:
+    """Return the name of a set of secrets; "" is none.
+
+    Raises:
+        ValueError: It is not such a name.
+    """
+    if value == "" or (isinstance(value, str) and _SET.match(value)):
+        return str(value)
+    raise ValueError(
+        "the name of a set of secrets has lower-case letters, digits and '-', at most 32, and "
+        f"begins with a letter, got {value!r}"
+    )
+
+
 def check_scope(key: str, scope: object) -> None:
     """Check the scope of a secret.
 

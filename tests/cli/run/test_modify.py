@@ -33,3 +33,10 @@ def test_policy_of_retries_is_that_of_the_author_api() -> None:
 def test_invalid_policy_of_retries_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--retry: write a number"):
         changed("--retry", text)
+
+
+@pytest.mark.parametrize("option", ["--budget", "--cpu", "--mem"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_numbers_that_json_does_not_have_are_refused(option: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"{option}: must be a finite number, got '{value}'"):
+        changed(option, value)

@@ -12,7 +12,7 @@ from conducto.errors import DefinitionError
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.asl.rules.forecast import estimate
 from conducto_core.billing.rules import BillingPlan, dollars_of, use_of
-from conducto_core.limits.rules import validate_nodes
+from conducto_core.limits.rules import check_execs, validate_nodes
 from conducto_core.machines.model import Rung
 from conducto_core.machines.rules import (
     FEE,
@@ -178,6 +178,12 @@ def test_locally_any_class_is_accepted() -> None:
 
 
 # ---- refusals ---------------------------------------------------------------------------------
+
+
+def test_client_that_does_not_know_the_classes_leaves_sizes_to_the_server() -> None:
+    pipeline = resolve(to_launch_form(co.Exec("true", image="busybox", machine="big", cpu=64)))
+
+    check_execs(pipeline.execs())
 
 
 def test_class_that_does_not_exist_is_refused_with_the_nearest() -> None:

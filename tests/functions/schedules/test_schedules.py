@@ -14,6 +14,7 @@ from conducto_core.people.model import Role
 from conducto_core.people.rules import INHERITED
 from conducto_core.schedules import operations as ops
 from conducto_core.schedules.model import Schedule
+from conducto_core.secrets.model import PutSecrets, SecretValue
 from support.cloud.world import World
 from support.trees import leaf, serial
 
@@ -210,3 +211,19 @@ def test_invalid_budget_of_a_schedule_is_refused(budget: object) -> None:
     status, _ = made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what, "budget": budget})
 
     assert status == 422
+
+
+def test_secret_set_of_a_schedule_is_that_of_its_pipelines() -> None:
+    made, ann, _ = office()
+    secret = SecretValue(key="DB", value="the-value", secret_set="prod", scope="org")
+    asyncio.run(made.world.pipelines().put_secrets(PutSecrets(secrets=(secret,))))
+    pipeline = made.world.launch(serial(leaf("a")), run=False)
+    what = {"kind": "template", "pipeline": pipeline}
+    made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what, "secret_set": "prod"})
+
+    made.world.now += 20
+    serve_schedules(made.world.engine)
+
+    ((_, launched, _),) = states(made, ann)
+    with made.world.engine.reading(ORG, str(launched)) as live:
+        assert live.record.secret_set == "prod"

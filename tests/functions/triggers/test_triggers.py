@@ -33,6 +33,7 @@ from conducto_core.run.model.records import Lifecycle
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import Cause
 from conducto_core.schedules.model import NewSchedule, ScheduleParams, ScheduleSettings
+from conducto_core.secrets.model import PutSecrets, SecretValue
 from conducto_core.secrets.rules import secret_access, secrets_user
 from conducto_core.triggers import model as t
 from support.cloud.builds import build_inputs, build_recipe
@@ -572,3 +573,14 @@ def test_budget_of_a_trigger_is_that_of_its_pipelines(site: Site) -> None:
 
     with site.world.engine.reading("acme", str(delivery.pipeline)) as live:
         assert live.pipeline.root.budget == 5.0
+
+
+def test_secret_set_of_a_trigger_is_that_of_its_pipelines(site: Site) -> None:
+    secret = SecretValue(key="DB", value="the-value", secret_set="prod", scope="org")
+    asyncio.run(site.world.pipelines().put_secrets(PutSecrets(secrets=(secret,))))
+    assert site.add(secret_set="prod").trigger.secret_set == "prod"
+
+    delivery = site.pushed()
+
+    with site.world.engine.reading("acme", str(delivery.pipeline)) as live:
+        assert live.record.secret_set == "prod"

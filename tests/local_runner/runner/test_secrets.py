@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import conducto as co
+from conducto.tree.launch_form import to_launch_form
 from conducto_core.approvals.rules import Decider
 from conducto_core.command.output import CLOSE, OPEN
 from conducto_core.errors import RefusedError
@@ -258,3 +259,21 @@ async def test_a_reference_is_not_set_through_the_link(local: Local) -> None:
 
     DECIDER.reset(token)
     assert "REMOTE" not in {one.key for one in (await local.pipelines.list_secrets()).secrets}
+
+
+async def test_a_launch_chooses_a_set_of_secrets(local):
+    await put(local, DB="plain-value", KEY="shared-value")
+    secret = SecretValue(key="DB", value="prod-value", secret_set="prod", scope="org")
+    await local.pipelines.put_secrets(PutSecrets(secrets=(secret,)))
+    command = 'test "$DB" = {} && test "$KEY" = shared-value && echo "$DB" plain-value'
+
+    plain = await local.run(tree(command.format("plain-value")))
+    form = {**to_launch_form(tree(command.format("prod-value"))), "secret_set": "prod"}
+    chosen = await local.run(form)
+
+    for run in (plain, chosen):
+        (attempt,) = await run.attempts("/a")
+        assert attempt.state is State.DONE
+        assert await run.output("/a") == b"******** ********\n"
+    with pytest.raises(RefusedError, match="no secrets in the set 'prdo'; did you mean 'prod'"):
+        await local.launch({**form, "secret_set": "prdo"})

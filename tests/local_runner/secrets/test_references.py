@@ -12,7 +12,7 @@ from conducto_core.errors import RefusedError
 from conducto_core.secrets.handlers import put
 from conducto_core.secrets.model import PutSecrets, SecretValue
 from conducto_core.secrets.port import SecretName, SecretStoreError, StoredSecret
-from conducto_core.secrets.rules import Reference, cache_refusal, parse_reference
+from conducto_core.secrets.rules import Reference, cache_refusal, check_allowed, parse_reference
 from conducto_local.secrets.injection import SecretProvider
 from conducto_local.secrets.references import SecretReferences, command_of
 
@@ -186,8 +186,8 @@ def test_a_reference_is_refused_in_the_cloud_and_beside_a_value() -> None:
         return PutSecrets(secrets=(SecretValue(key="A", value=value, reference=reference),))
 
     store = MemorySecrets()
-    with pytest.raises(RefusedError, match="A: secrets by reference are resolved by the agent"):
-        put(store, request("", "ssm:/a"), local=False)
+    with pytest.raises(RefusedError, match="A is ssm:/a: this installation may not read it"):
+        put(store, request("", "ssm:/a"), lambda key, text: check_allowed(key, text, "acme", ()))
     with pytest.raises(RefusedError, match="A: give a value or a reference, not both"):
         put(store, request("x", "ssm:/a"))
     with pytest.raises(RefusedError, match="A: 'ssm' is not a reference"):

@@ -97,6 +97,13 @@ def test_fractions_and_large_sizes_are_fine_locally() -> None:
     assert root.pretty(strict=False).endswith("x   true") or "true" in root.pretty(strict=False)
 
 
+def test_sizes_on_a_machine_class_are_left_to_the_installation() -> None:
+    root = co.Serial(machine="big")
+    root["x"] = co.Exec("true", cpu=64, mem=400)
+
+    validate(root, cloud=True)
+
+
 @pytest.mark.parametrize(
     ("params", "text"),
     [

@@ -220,6 +220,7 @@ class PipelineRecord(Record):
         commit: That of the clone that it was launched from, if any.
         partition: The key of the partition that it is launched for.
         backfill: Number of the partitions of a backfill; 0: it is none.
+        secret_set: Set of secrets that its commands get, besides those without a set.
         no_cache: Its cached commands run in any case, and their outcomes replace those in the
             cache.
     """
@@ -252,6 +253,7 @@ class PipelineRecord(Record):
     partition: str | None = None
     backfill: int = 0
     no_cache: bool = False
+    secret_set: str = ""
     status: PipelineStatus = PipelineStatus()
     created: float = 0.0
     touched: float = 0.0

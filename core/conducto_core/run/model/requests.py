@@ -291,8 +291,8 @@ class Changes(Record):
 
     command: str | None = None
     env: dict[str, str | None] | None = None
-    cpu: float | None = None
-    mem: float | None = None
+    cpu: float | None = Field(default=None, allow_inf_nan=False)
+    mem: float | None = Field(default=None, allow_inf_nan=False)
     gpu: int | None = None
     spot: bool | Literal["only"] | None = None
     image: str | None = None
@@ -302,7 +302,7 @@ class Changes(Record):
     max_concurrent: int | None = None
     retry_lost: int | None = None
     retry: dict[str, Any] | None = None
-    budget: float | None = None
+    budget: float | None = Field(default=None, allow_inf_nan=False)
     stop_on_error: bool | None = None
     suppress_errors: bool | None = None
     container_reuse_context: str | None = None
