@@ -131,11 +131,30 @@ class CacheHit(Record):
 
 
 class CacheMiss(Record):
-    """A command that runs although it has a cache."""
+    """A command that runs although it has a cache.
+
+    Attributes:
+        flight: The key of its flight, for which equal commands wait; None: none does.
+    """
 
     path: str
     attempt: int
     reason: str
+    flight: str | None = None
+
+
+class CacheWait(Record):
+    """A command that waits for the outcome of an equal one.
+
+    Attributes:
+        holder: That command, for people.
+        key: The key of its flight.
+    """
+
+    path: str
+    attempt: int
+    holder: str
+    key: str
 
 
 class CacheDecided(PipelineEvent):
@@ -149,6 +168,7 @@ class CacheDecided(PipelineEvent):
     late: bool = False
     hits: tuple[CacheHit, ...] = ()
     misses: tuple[CacheMiss, ...] = ()
+    waits: tuple[CacheWait, ...] = ()
 
 
 class Reported(PipelineEvent):

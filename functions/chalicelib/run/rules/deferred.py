@@ -32,6 +32,7 @@ class DeferredEffects(Record):
         builds: Names of the images whose builds to start.
         room: Whether to look for free workers (``make``), or to hand them on.
         unlimited: ``(path, attempt)`` of attempts whose named limits could not be released.
+        looks: Commands that wait for an equal one look into the cache again.
         machine: ARN of the run's machine, if an earlier invocation created a part of its machines.
         created: Number of machines that it created.
     """
@@ -46,13 +47,14 @@ class DeferredEffects(Record):
     builds: tuple[str, ...] = ()
     room: Literal["make", "hand_on"] | None = None
     unlimited: tuple[tuple[str, int], ...] = ()
+    looks: bool = False
     machine: str | None = None
     created: int = 0
 
     def are_any(self) -> bool:
         """Return whether there is anything to do."""
         effects = (self.run, self.workers, self.replies, self.builds, self.room, self.unlimited)
-        return any(effects)
+        return any(effects) or self.looks
 
 
 class PipelineCheck(Record):
