@@ -88,3 +88,23 @@ def test_a_holder_that_has_ended_is_replaced_once(table: TableCache) -> None:
     table.acquire("acme", "key", first)
     found = [table.acquire("acme", "key", each, first.holder) for each in others]
     assert found == [None, others[0]]
+
+
+def test_everything_of_an_organisation_is_deleted(table: TableCache) -> None:
+    for org in ("acme", "acme2"):
+        table.put(org, entry("aa"), b"")
+        table.acquire(org, "key", Flight("abc-def", "/load", 1, 10.0))
+        table.wait(org, "key", "ghi-jkl", 20.0)
+    table.delete_all("acme")
+    assert list(table.entries("acme")) == []
+    assert (table.newest("acme", "p", "/a"), table.flight("acme", "key")) == (None, None)
+    assert table.newest("acme2", "p", "/a") is not None
+
+
+def test_private_entries_of_a_user_are_deleted(table: TableCache) -> None:
+    table.put("acme", entry("aa", "/a", private_to="ann"), b"")
+    table.put("acme", entry("bb", "/b", private_to="bob"), b"")
+    table.delete_private("acme", "ann")
+    assert [each.key for each in table.entries("acme")] == ["bb"]
+    assert table.newest("acme", "p", "/a") is None
+    assert table.newest("acme", "p", "/b") is not None

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import Condition, DynamoTable, Update, Value
+from chalicelib.aws.table_keys import LAST
 from conducto_core.cache.model import CacheEntry
 from conducto_core.cache.rules import UNUSED_DAYS
 
@@ -126,6 +127,21 @@ class TableCache:
     def with_id(self, org: str, prefix: str) -> list[CacheEntry]:
         """Return the entries whose keys start with a text."""
         return [_entry(item) for _, item in self._table.below(table_keys.cached(org, prefix))]
+
+    def delete_all(self, org: str) -> None:
+        """Delete the entries and flights of an organisation."""
+        top = table_keys.cached(org, "")._replace(sort="")
+        found = self._table.range(top.partition, "A", LAST)
+        self._table.delete_all([top._replace(sort=sort) for sort, _ in found])
+
+    def delete_private(self, org: str, user: str) -> None:
+        """Delete the entries that one user alone may use."""
+        for entry in [each for each in self.entries(org) if each.private_to == user]:
+            self.delete(org, entry.key)
+            node = table_keys.cached_node(org, _node(entry.program, entry.source.path))
+            newest = self._table.get(node)
+            if newest is not None and _entry(newest).key == entry.key:
+                self._table.delete(node)
 
     def delete(self, org: str, key: str) -> None:
         """Delete an entry."""

@@ -161,7 +161,7 @@ class CacheDecided(PipelineEvent):
     """Commands with a cache may start, and the table says whether they run.
 
     Attributes:
-        late: The execution has begun, and workers may claim the tasks of hits.
+        late: The execution has started, and workers may claim the tasks of hits.
     """
 
     kind: Literal["cache_decided"] = "cache_decided"

@@ -222,7 +222,7 @@ def test_a_request_that_dies_before_its_decisions_writes_nothing() -> None:
     assert set(world.states(pipeline).values()) == {"done"}
 
 
-# ---- hits of a run that has begun ---------------------------------------------------------------
+# ---- hits of a run that has started -------------------------------------------------------------
 
 
 def late(first: str, last: str = "last", **params: Any) -> dict[str, Any]:
@@ -386,7 +386,7 @@ def test_a_lost_release_is_found_by_the_minute_check() -> None:
     world.run_out()
     assert waits_for(world, second)[0] == "same_command"
     world.minute()
-    assert waits_for(world, second)[0] == "same_command"  # it may only have begun
+    assert waits_for(world, second)[0] == "same_command"  # it may only have started
     world.minute(300)
     world.run_out()
     assert world.states(second)["/fetch"] == "done"
