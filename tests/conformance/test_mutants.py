@@ -15,7 +15,7 @@ MUTANTS = [
     Mutant(
         "a decision is not followed by another plan",
         "asl.rules.machine",
-        "outdated |= self.run_state.open and not self._is_in_hand(command.path)",
+        "outdated |= state.open and not in_hand",
         "pass",
     ),
     Mutant(

@@ -45,6 +45,8 @@ def test_every_module_that_decides_is_mutated():
     decides = {
         *(f"run.rules.{name}" for name in ("outcomes", "machine", "tree_state", "admission")),
         "asl.rules.states",
+        "cache.rules",
+        "cache.forecast",
     }
 
     assert {mutation.module for mutation in MUTATIONS} == decides

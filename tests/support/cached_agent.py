@@ -86,6 +86,7 @@ class Agent:
         self.pipelines = LocalPipelines(
             home=home, store=self.store, engine_contexts=contexts, scheduler=self.scheduler
         )
+        self.pipelines.cache = self.store.cache
 
     async def launch(self, root: co.Node, **options: Any) -> str:
         return await self.launch_form(to_launch_form(root), **options)

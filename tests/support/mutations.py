@@ -31,6 +31,7 @@ TESTS = Path(__file__).parent.parent
 PACKAGE = "conducto_core"
 TABLES, STORIES, LAWS = "run/test_rules", "test_machine", "test_machine_properties"
 TALLY, QUEUE, LEFT = "test_roll_up", "test_admission_queue", "test_residual"
+CACHE, FORECAST = "cache/test_rules", "test_forecast"
 EFFORT = "0.4"
 _PARAM = type(pytest.param())
 
@@ -55,7 +56,9 @@ class Mutation:
 
 
 #: The ordinary test run already covers the laws and the residual.
-NONE = Mutation("none", "run.rules.outcomes", "", "", (TABLES, STORIES, TALLY, QUEUE))
+NONE = Mutation(
+    "none", "run.rules.outcomes", "", "", (TABLES, STORIES, TALLY, QUEUE, CACHE, FORECAST)
+)
 
 MUTATIONS = [
     Mutation(
@@ -294,6 +297,195 @@ MUTATIONS = [
         "if True:",
         (LEFT,),
     ),
+    Mutation(
+        "the field command of a cache key is empty",
+        "cache.rules",
+        '"command": _digest(inputs.script),',
+        '"command": "",',
+        (CACHE,),
+    ),
+    Mutation(
+        "the field environment of a cache key is empty",
+        "cache.rules",
+        '"environment": _digest(_without(inputs.env, ignored)),',
+        '"environment": "",',
+        (CACHE,),
+    ),
+    Mutation(
+        "the field secrets of a cache key is empty",
+        "cache.rules",
+        '"secrets": _digest(_without(inputs.secrets, ignored)),',
+        '"secrets": "",',
+        (CACHE,),
+    ),
+    Mutation(
+        "the field base image of a cache key is empty",
+        "cache.rules",
+        '"base image": _digest((inputs.image.base, inputs.shell)),',
+        '"base image": "",',
+        (CACHE,),
+    ),
+    Mutation(
+        "the field code of a cache key is empty",
+        "cache.rules",
+        '"code": _digest(code),',
+        '"code": "",',
+        (CACHE,),
+    ),
+    Mutation(
+        "the field results of a cache key is empty",
+        "cache.rules",
+        '"results": _digest({path: _digest(data.hex()) for path, data in inputs.results.items()}),',
+        '"results": "",',
+        (CACHE,),
+    ),
+    Mutation(
+        "the field files of a cache key is empty",
+        "cache.rules",
+        '"files": files_field(inputs.data),',
+        '"files": "",',
+        (CACHE,),
+    ),
+    Mutation(
+        "the field salt of a cache key is empty",
+        "cache.rules",
+        '"salt": _digest((KEY_FORMAT, cache.salt, cache.scope, who)),',
+        '"salt": "",',
+        (CACHE,),
+    ),
+    Mutation(
+        "an ignored variable counts",
+        "cache.rules",
+        "if name not in ignored)",
+        "if True)",
+        (CACHE,),
+    ),
+    Mutation(
+        "files outside of code count",
+        "cache.rules",
+        "if names_file(spec.code, each[0]))",
+        "if True)",
+        (CACHE,),
+    ),
+    Mutation(
+        "an unknown image has a key",
+        "cache.rules",
+        "if inputs.image.base is None:",
+        "if False:",
+        (CACHE,),
+    ),
+    Mutation(
+        "a rerun by a user hits",
+        "cache.rules",
+        "if forced is not None:\n        return CacheDecision",
+        "if False:\n        return CacheDecision",
+        (CACHE,),
+    ),
+    Mutation(
+        "equal keys are equal inputs",
+        "cache.rules",
+        " and each.fields == fields]",
+        "]",
+        (CACHE,),
+    ),
+    Mutation(
+        "an entry has no age",
+        "cache.rules",
+        "if newest is not None and (max_age is None or now - newest.made <= max_age):",
+        "if newest is not None:",
+        (CACHE,),
+    ),
+    Mutation(
+        "a fork uses outcomes made with secrets",
+        "cache.rules",
+        "if entry.with_secrets and not reader.with_secrets:",
+        "if False:",
+        (CACHE,),
+    ),
+    Mutation(
+        "the outcome of a user's secret is for all",
+        "cache.rules",
+        "return entry.private_to is None or entry.private_to == reader.private_to",
+        "return True",
+        (CACHE,),
+    ),
+    Mutation(
+        "a failure is stored",
+        "cache.rules",
+        "if attempt.state is not State.DONE or attempt.cause is not None:",
+        "if False:",
+        (CACHE,),
+    ),
+    Mutation(
+        "a fork stores outcomes",
+        "cache.rules",
+        "if is_untrusted(record):\n        return",
+        "if False:\n        return",
+        (CACHE,),
+    ),
+    Mutation(
+        "a cached command may name its pipeline",
+        "cache.rules",
+        "(bool(named), f",
+        "(False, f",
+        (CACHE,),
+    ),
+    Mutation(
+        "a shared container is cached",
+        "cache.rules",
+        "(kind_of(spec.pool) is PoolKind.CONTEXT, _SHARED_CONTAINER)",
+        "(False, _SHARED_CONTAINER)",
+        (CACHE,),
+    ),
+    Mutation(
+        "processes of the machine are cached",
+        "cache.rules",
+        'if record.engine == "process":',
+        "if False:",
+        (CACHE,),
+    ),
+    Mutation(
+        "the plan knows results of commands that run",
+        "cache.forecast",
+        "elif isinstance(node, LiveExec) and path not in self._results:",
+        "elif False:",
+        (FORECAST,),
+    ),
+    Mutation(
+        "the plan forgets the files of hits",
+        "cache.forecast",
+        "self._written.add_hit(files.writes, wrote)",
+        "pass",
+        (FORECAST,),
+    ),
+    Mutation(
+        "the plan forgets files of commands that run",
+        "cache.forecast",
+        "found.append(_Writer(path, writes))",
+        "pass",
+        (FORECAST,),
+    ),
+    Mutation(
+        "a command beside another one counts as before it",
+        "cache.forecast",
+        "if nodes[above].type is NodeType.SERIAL:",
+        "if True:",
+        (FORECAST,),
+    ),
+    Mutation(
+        "skipped commands are in the plan",
+        "cache.forecast",
+        "if any(pipeline.nodes[path].skip for path in (spec.path, *ancestors(spec.path))):",
+        "if False:",
+        (FORECAST,),
+    ),
+    Mutation(
+        "equal commands of a tree do not count",
+        "cache.forecast",
+        "return None if first == spec.path else first",
+        "return None",
+        (FORECAST,),
+    ),
 ]
 
 
@@ -364,7 +556,7 @@ def _caught_by(mutation: Mutation, net: str) -> str | None:
     for name, function, arguments in _tests_of(net):
         try:
             function(**arguments)
-        except Exception:  # noqa: BLE001 - a mutant may raise any error
+        except (Exception, pytest.fail.Exception):  # noqa: BLE001 - a mutant may raise any error
             return name
     return None
 
@@ -395,6 +587,7 @@ def _preload() -> None:
     """Load the slow modules that are not mutated."""
     for name in (
         "hypothesis.strategies",
+        "conducto.tree.launch_form",
         "conducto_core.run.model.requests",
         "conducto_core.tree.model",
     ):

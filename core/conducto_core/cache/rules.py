@@ -306,6 +306,11 @@ class CacheDecision:
     nearest: CacheEntry | None = None
 
 
+def waits_for_equal(spec: NodeSpec) -> bool:
+    """Return whether a command waits for an equal one that runs already."""
+    return spec.cache is not None and spec.cache.serialize
+
+
 def forced(record: PipelineRecord, *, fresh: bool) -> str | None:
     """Return why a command runs in any case, or None.
 

@@ -64,6 +64,8 @@ partition                       sort                  content
 ``Y#<org>#<name>``              ``!<mark>``           an event of a trigger, with its payload
 ``M#<org>``                     ``K#<key>``           an entry of the cache
 ``M#<org>``                     ``N#<SHA-256>``       the newest entry of a node
+``M#<org>``                     ``F#<key>``           the command that runs, of equal ones
+``M#<org>``                     ``W#<key>#<id>``      a pipeline that waits for its outcome
 ==============================  ====================  ========================================
 """
 
@@ -309,6 +311,16 @@ def cached(org_name: str, key: str) -> Key:
 def cached_node(org_name: str, digest: str) -> Key:
     """Return the key of the newest entry of a node of a program."""
     return Key(f"M#{org_name}", f"N#{digest}")
+
+
+def flight(org_name: str, key: str) -> Key:
+    """Return the key of the flight of equal commands."""
+    return Key(f"M#{org_name}", f"F#{key}")
+
+
+def flight_waiter(org_name: str, key: str, pipeline_id: str) -> Key:
+    """Return the key of the mark of a pipeline that waits for a flight."""
+    return Key(f"M#{org_name}", f"W#{key}#{pipeline_id}")
 
 
 def audit(org_name: str, month: str, entry_id: str) -> Key:

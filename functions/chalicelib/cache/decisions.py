@@ -12,11 +12,12 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+from chalicelib.cache.store import Flight
 from chalicelib.dependencies import Dependencies
 from chalicelib.images.builds import ImageBuilds
 from chalicelib.images.manifests import Manifests
 from chalicelib.logs.port import LogKey, Stream
-from chalicelib.run.model import BuiltImage, CacheDecided, CacheHit, CacheMiss
+from chalicelib.run.model import BuiltImage, CacheDecided, CacheHit, CacheMiss, CacheWait
 from chalicelib.run.rules.pipeline import CloudPipeline
 from chalicelib.secrets.injection import InjectedSecrets, SecretCache
 from conducto.wire.outputs import MAX_RESULT
@@ -77,11 +78,17 @@ class Candidate(NamedTuple):
 
 
 class _Decided(NamedTuple):
-    """A decision, with the packed streams of a hit and the fingerprint of its command."""
+    """A decision, with the packed streams of a hit.
+
+    Attributes:
+        print: The fingerprint of its command.
+        key: Its key, if it is looked up.
+    """
 
     decision: CacheDecision
     streams: bytes | None
     print: str | None
+    key: str | None
 
 
 class CacheDecisions:
@@ -99,32 +106,53 @@ class CacheDecisions:
 
     def decide(self, live: CloudPipeline) -> CacheDecided:
         """Return decisions about the first candidates of a pipeline."""
-        paths = list(islice(live.candidates, BATCH))
+        return self._decide(live, list(islice(live.candidates, BATCH)), {})
+
+    def look_again(self, live: CloudPipeline, over: Mapping[str, str]) -> CacheDecided | None:
+        """Return decisions about commands that wait for equal ones; None: nothing has changed.
+
+        ``over``: ``{key: holder}`` of flights whose holders have ended.
+        """
+        decided = self._decide(live, list(islice(live.same_commands, BATCH)), over)
+        known = live.same_commands
+        moved = any(known[each.path] != [each.holder, each.key] for each in decided.waits)
+        return decided if decided.hits or decided.misses or moved else None
+
+    def _decide(
+        self, live: CloudPipeline, paths: Sequence[str], over: Mapping[str, str]
+    ) -> CacheDecided:
         threads = max(1, min(self._cloud.threads, len(paths)))
         if threads == 1:
-            found = [self._try(live, path) for path in paths]
+            found = [self._try(live, path, over) for path in paths]
         else:
             contexts = [copy_context() for _ in paths]
             with ThreadPoolExecutor(threads) as pool:
                 calls = zip(contexts, paths, strict=True)
-                run = [pool.submit(c.run, partial(self._try, live, path)) for c, path in calls]
+                run = [
+                    pool.submit(c.run, partial(self._try, live, path, over)) for c, path in calls
+                ]
                 found = [each.result() for each in run]
         hits = tuple(each for each in found if isinstance(each, CacheHit))
         misses = tuple(each for each in found if isinstance(each, CacheMiss))
-        late = live.cloud_machine.run in live.runs
-        return CacheDecided(time=self._cloud.clock(), hits=hits, misses=misses, late=late)
+        waits = tuple(each for each in found if isinstance(each, CacheWait))
+        now, late = self._cloud.clock(), live.cloud_machine.run in live.runs
+        return CacheDecided(time=now, hits=hits, misses=misses, waits=waits, late=late)
 
-    def _try(self, live: CloudPipeline, path: str) -> CacheHit | CacheMiss:
-        """Decide about one candidate; a failure of the cache is a miss."""
-        attempt = live.candidates[path]
+    def _try(
+        self, live: CloudPipeline, path: str, over: Mapping[str, str]
+    ) -> CacheHit | CacheMiss | CacheWait:
+        """Decide about one command; a failure of the cache is a miss."""
+        attempt = live.in_flight[path].number
         try:
-            return self._decided(live, live.tree.nodes[path])
+            return self._decided(live, live.tree.nodes[path], over)
         except Exception as error:
             logger.exception("the cache could not be read", extra={"path": path})
             reason = f"not cached: the cache could not be read: {error!r}"
             return CacheMiss(path=path, attempt=attempt, reason=reason)
 
-    def _decided(self, live: CloudPipeline, node: object) -> CacheHit | CacheMiss:
+    def _decided(
+        self, live: CloudPipeline, node: object, over: Mapping[str, str]
+    ) -> CacheHit | CacheMiss | CacheWait:
         if not isinstance(node, LiveExec):
             raise TypeError(f"not an Exec: {node!r}")
         spec, record = node.spec, live.record
@@ -137,10 +165,22 @@ class CacheDecisions:
         forced = rules.forced(record, fresh=node.fresh)
         data = self._data(live, spec) if forced is None else {}
         command = _candidate(live, spec, secrets, results, data)
-        decision, found, print_ = self._decision(command, forced)
-        if decision.entry is None or found is None:
-            return CacheMiss(path=spec.path, attempt=node.attempt, reason=decision.reason)
-        streams = rules.unpack_streams(found)
+        found = self._decision(command, forced)
+        flight = None
+        if found.key is not None and found.streams is None and rules.waits_for_equal(spec):
+            flight = Flight(live.id, spec.path, node.attempt, self._cloud.clock())
+            holder = self._acquire(live, found.key, flight, over)
+            if holder is not None:
+                about = {"path": spec.path, "attempt": node.attempt, "key": found.key}
+                return CacheWait(holder=holder.text, **about)
+            found = self._decision(command, forced)  # another one may have ended meanwhile
+        decision = found.decision
+        if decision.entry is None or found.streams is None:
+            key, why = None if flight is None else found.key, decision.reason
+            return CacheMiss(path=spec.path, attempt=node.attempt, reason=why, flight=key)
+        if flight is not None and found.key is not None:
+            self._cloud.cache.release(live.org, found.key, flight.holder)
+        streams = rules.unpack_streams(found.streams)
         not_placed = self._place(live, spec, decision.entry, streams)
         if not_placed is not None:
             return CacheMiss(path=spec.path, attempt=node.attempt, reason=not_placed)
@@ -150,7 +190,7 @@ class CacheDecisions:
             update={
                 "command": mask.text(queued.command),
                 "env": {name: mask.text(value) for name, value in spec.env.items()},
-                "fingerprint": print_,
+                "fingerprint": found.print,
                 "from_cache": decision.entry.source,
             }
         )
@@ -158,6 +198,16 @@ class CacheDecisions:
         return CacheHit(
             attempt=attempt, output_bytes=size, outputs=decision.entry.outputs, known=known
         )
+
+    def _acquire(
+        self, live: CloudPipeline, key: str, flight: Flight, over: Mapping[str, str]
+    ) -> Flight | None:
+        """Let an attempt hold a flight; or note that its pipeline waits, and return the holder."""
+        cache, ended = self._cloud.cache, over.get(key, "")
+        if cache.acquire(live.org, key, flight, ended) is None:
+            return None
+        cache.wait(live.org, key, live.id, flight.since)
+        return cache.acquire(live.org, key, flight, ended)  # it may have ended before the note
 
     def _decision(self, command: Candidate, forced: str | None) -> _Decided:
         """Return the decision about a command, with the entries as they are now."""
@@ -168,11 +218,10 @@ class CacheDecisions:
             fields = str(error)
         hide, results = secrets.mask().text, command.results
         print_ = fingerprint_in(spec, command.image, secrets.origins, hide, results)
-        found, others = None, []
+        key, found, others = None, None, []
         if forced is None and not isinstance(fields, str):
-            found = self._cloud.cache.get(
-                org, rules.key_of(fields, rules.trust_of(record, secrets.origins))
-            )
+            key = rules.key_of(fields, rules.trust_of(record, secrets.origins))
+            found = self._cloud.cache.get(org, key)
             if found is None:
                 newest = self._cloud.cache.newest(org, rules.program_of(record), spec.path)
                 others = [] if newest is None else [newest]
@@ -180,11 +229,11 @@ class CacheDecisions:
         reader, now = rules.reader_of(record), self._cloud.clock()
         decision = rules.decide(spec, fields, entries, others, reader, now=now, forced=forced)
         if decision.entry is not None and found is not None:
-            return _Decided(decision, found[1], print_)
+            return _Decided(decision, found[1], print_, key)
         codes = rules.codes_to_compare(decision, print_)
         code = [] if codes is None else self._manifests_of(org).changed(*codes)
         files = self._changed(org, decision, command.data)
-        return _Decided(rules.with_names(decision, print_, code, files), None, print_)
+        return _Decided(rules.with_names(decision, print_, code, files), None, print_, key)
 
     def forecast(
         self,
@@ -208,8 +257,9 @@ class CacheDecisions:
                 return NOT_UPLOADED
             secrets = given.only(spec.secrets)
             command = Candidate(org, record, spec, shell, image, secrets, results, data)
-            decision, streams, _ = self._decision(command, forced)
-            return Look(decision, {} if streams is None else rules.unpack_streams(streams))
+            found = self._decision(command, forced)
+            packed = found.streams
+            return Look(found.decision, {} if packed is None else rules.unpack_streams(packed))
 
         return forecast(pipeline, record, decide)
 

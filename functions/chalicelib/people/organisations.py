@@ -19,7 +19,7 @@ from chalicelib.triggers.github_app import app_scope
 from chalicelib.triggers.triggers import trigger_scope
 from conducto_core.billing.rules import LIVE, MAX_UNPAID
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.installation.names import user_directory
+from conducto_core.installation.names import contents_directory, user_directory
 from conducto_core.people.model import (
     DeleteOrganisationParams,
     Member,
@@ -229,6 +229,11 @@ class Organisations:
                 self._cloud.data.forget(user_directory(org, user), end - self._cloud.clock())
             except TimeoutError as error:
                 raise DeletionRunningError(org, f"{user} has many files") from error
+        self._cloud.cache.delete_all(org)
+        try:
+            self._cloud.data.forget(contents_directory(org), end - self._cloud.clock())
+        except TimeoutError as error:
+            raise DeletionRunningError(org, "the cache has many files") from error
         for trigger in self._cloud.triggers.list_by_name(org):
             clear_secrets(self._engine, trigger_scope(org, trigger.name))
             self._cloud.triggers.delete(org, trigger.name)

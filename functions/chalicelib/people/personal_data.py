@@ -122,6 +122,7 @@ class PersonalDataOf:
             self._cloud.data.forget(user_directory(org, user), end - self._cloud.clock())
         except TimeoutError as error:
             raise DeletionRunningError(user, "there are many files") from error
+        self._cloud.cache.delete_private(org, user)
         secrets = clear_secrets(self._engine, user_scope(org, user))
         for record in self._cloud.people.invitations(org):
             if record.invitation.user == user:

@@ -155,8 +155,16 @@ class _Work:
 class DeferredExecutor:
     """Defers and executes effects."""
 
-    def __init__(self, cloud: Dependencies, submit: Submit, reading: Reading, slots: Slots) -> None:
+    def __init__(
+        self,
+        cloud: Dependencies,
+        submit: Submit,
+        reading: Reading,
+        slots: Slots,
+        look_again: Callable[[str, str], object],
+    ) -> None:
         self._cloud = cloud
+        self._look_again = look_again
         self._submit = submit
         self._reading = reading
         self._slots = slots
@@ -182,10 +190,13 @@ class DeferredExecutor:
 
         If the time is short, another invocation is started for the rest.
         """
-        rest = effects.model_copy(update={"room": None, "ended": False})
-        if rest.are_any():
+        rest = effects.model_copy(update={"room": None, "ended": False, "looks": False})
+        if rest.are_any() or effects.looks:
             try:
-                self._execute(rest, left)
+                if effects.looks:
+                    self._look_again(effects.org, effects.pipeline_id)
+                if rest.are_any():
+                    self._execute(rest, left)
             except NotFoundError:
                 about = {"pipeline": effects.pipeline_id}
                 logger.info("effects of a deleted pipeline", extra=about)

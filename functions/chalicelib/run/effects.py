@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from chalicelib.api.followers import Followers
 from chalicelib.billing.metering import Charging, WorkerTime
 from chalicelib.cache.decisions import store_entry
+from chalicelib.cache.store import Flight
 from chalicelib.dependencies import Dependencies, write_with_retry
 from chalicelib.errors import ConflictError, TaskGoneError, ThrottledError
 from chalicelib.images.poller import Reading
@@ -222,6 +223,7 @@ class PendingEffects:
         deferred: The effects that run in the background.
         cached: Attempts whose outcomes are stored in the cache, with their inputs.
         record: The pipeline, if there are any.
+        flights: ``(key, path, attempt)`` of ended attempts for which equal commands wait.
     """
 
     org: str
@@ -239,6 +241,7 @@ class PendingEffects:
     deferred: DeferredEffects | None = None
     cached: list[tuple[AttemptRecord, CacheInputs]] = field(default_factory=list)
     record: PipelineRecord | None = None
+    flights: list[tuple[str, str, int]] = field(default_factory=list)
 
 
 def effects_of(
@@ -261,6 +264,7 @@ def effects_of(
         unlimited=changes.released,
         cached=changes.cached,
         record=live.record if changes.cached else None,
+        flights=changes.flights,
         published=bool(changes.changes),
         known_pools=tuple(live.pools) if released else (),
         released=released,
@@ -322,6 +326,7 @@ class EffectExecutor:
         ]
         run_all(calls, self._cloud.threads, about)
         calls = [lambda: self._defer(effects.deferred)]
+        calls += [lambda flight=flight: self._land(effects, *flight) for flight in effects.flights]
         if effects.unlimited:
             calls.append(lambda: self._release_limits(effects))
         if effects.released:
@@ -341,6 +346,13 @@ class EffectExecutor:
     def _store(self, effects: PendingEffects, attempt: AttemptRecord, ran: CacheInputs) -> None:
         if effects.record is not None:
             store_entry(self._cloud, effects.org, effects.record, attempt, ran)
+
+    def _land(self, effects: PendingEffects, key: str, path: str, attempt: int) -> None:
+        """End a flight, whose outcome is stored by now, and let the pipelines look that wait."""
+        flight = Flight(effects.pipeline_id, path, attempt, 0.0)
+        for pipeline_id in self._cloud.cache.release(effects.org, key, flight.holder):
+            looks = DeferredEffects(org=effects.org, pipeline_id=pipeline_id, looks=True)
+            self._deferred.defer(looks)
 
     def _release_limits(self, effects: PendingEffects) -> None:
         keys = [(effects.pipeline_id, path, attempt) for path, attempt in effects.unlimited]

@@ -131,24 +131,44 @@ class CacheHit(Record):
 
 
 class CacheMiss(Record):
-    """A command that runs although it has a cache."""
+    """A command that runs although it has a cache.
+
+    Attributes:
+        flight: The key of its flight, for which equal commands wait; None: none does.
+    """
 
     path: str
     attempt: int
     reason: str
+    flight: str | None = None
+
+
+class CacheWait(Record):
+    """A command that waits for the outcome of an equal one.
+
+    Attributes:
+        holder: That command, for people.
+        key: The key of its flight.
+    """
+
+    path: str
+    attempt: int
+    holder: str
+    key: str
 
 
 class CacheDecided(PipelineEvent):
     """Commands with a cache may start, and the table says whether they run.
 
     Attributes:
-        late: The execution has begun, and workers may claim the tasks of hits.
+        late: The execution has started, and workers may claim the tasks of hits.
     """
 
     kind: Literal["cache_decided"] = "cache_decided"
     late: bool = False
     hits: tuple[CacheHit, ...] = ()
     misses: tuple[CacheMiss, ...] = ()
+    waits: tuple[CacheWait, ...] = ()
 
 
 class Reported(PipelineEvent):

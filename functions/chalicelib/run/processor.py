@@ -16,6 +16,7 @@ from chalicelib.billing.metering import (
     workers_used,
 )
 from chalicelib.cache.decisions import CacheDecisions
+from chalicelib.cache.store import Flight
 from chalicelib.dependencies import Dependencies
 from chalicelib.errors import PlanLimitError
 from chalicelib.images.poller import BuildPoller
@@ -45,6 +46,7 @@ from conducto_core.errors import NotFoundError
 from conducto_core.machines.model import Rung
 from conducto_core.notifications.messages import masked
 from conducto_core.notifications.model import NotificationRecord
+from conducto_core.run.model.states import IN_FLIGHT
 from conducto_core.secrets.rules import changed
 from conducto_core.tree.model import Pipeline
 from conducto_core.workers.model import WarmPool
@@ -60,6 +62,8 @@ NODES_AN_INPUT = 10
 #: Maximum decisions of the cache in one entry, and seconds for them.
 MAX_DECISIONS = 200
 DECIDING_SECONDS = 3.0
+#: Seconds after which the holder of a flight must be in its journal.
+FLIGHT_GRACE = 120.0
 
 
 class CommandProcessor:
@@ -78,7 +82,9 @@ class CommandProcessor:
         self._snapshot_every = snapshot_every
         self._allowances = Allowances(partial(exec_seconds, cloud), cloud.clock)
         self.slots = Slots(cloud, self.submit, self._allowances.seconds)
-        self.deferred = DeferredExecutor(cloud, self.submit, self.reading, self.slots)
+        self.deferred = DeferredExecutor(
+            cloud, self.submit, self.reading, self.slots, self.look_again
+        )
         self._effect_executor = EffectExecutor(cloud, self.reading, self.deferred)
         self.watch = BuildPoller(cloud, self.submit, self.reading)
         self.secrets = SecretCache(
@@ -124,6 +130,25 @@ class CommandProcessor:
             self._snapshots_due.discard(pipeline_id)
             self._put_snapshot(org, pipeline_id)
         return result
+
+    def look_again(self, org: str, pipeline_id: str) -> None:
+        """Decide again about the commands of a pipeline that wait for equal ones."""
+        with self.seen(org, pipeline_id) as live:
+            keys = {key for _, key in live.same_commands.values()}
+        if keys:
+            flights = {key: self.cloud.cache.flight(org, key) for key in keys}
+            over = {key: f.holder for key, f in flights.items() if f and self._is_over(org, f)}
+            self.submit(org, pipeline_id, partial(self.caches.look_again, over=over))
+
+    def _is_over(self, org: str, flight: Flight) -> bool:
+        """Return whether the holder of a flight has ended, and its release was lost."""
+        if self.cloud.clock() - flight.since < FLIGHT_GRACE:
+            return False  # its entry of the journal may not be written yet
+        try:
+            with self.reading(org, flight.pipeline) as live:
+                return live.exec_in(flight.path, flight.attempt, *IN_FLIGHT) is None
+        except NotFoundError:
+            return True
 
     def _has_candidates(self, org: str, pipeline_id: str) -> bool:
         with self.seen(org, pipeline_id) as live:
@@ -224,7 +249,7 @@ class CommandProcessor:
         until, number = self.cloud.clock() + DECIDING_SECONDS, 0
         while live.candidates and number < MAX_DECISIONS and self.cloud.clock() <= until:
             decisions = self.caches.decide(live)
-            number += len(decisions.hits) + len(decisions.misses)
+            number += len(decisions.hits) + len(decisions.misses) + len(decisions.waits)
             done.append(add(live, folded, Submitted(id=_new_id(), input=decisions)))
         return done
 

@@ -158,6 +158,8 @@ class CloudReadModel:
 
     def _reasons(self, live: CloudPipeline, node: LiveExec) -> Iterator[Wait | None]:
         """Yield the reasons why a queued Exec does not run."""
+        if node.path in live.same_commands:
+            yield waits.same_command(live.same_commands[node.path][0])
         pool = live.pool_at(node)
         image = live.images[pool.image].record
         if image.state is not ImageState.DONE:

@@ -231,6 +231,7 @@ class Reconciler:
         self._engine.watch.poll(org, pipeline_id, at_once=True)
         for step in (self._run_at, self._expire, self._retry_launches):
             self._engine.submit(org, pipeline_id, step)
+        self._engine.look_again(org, pipeline_id)
         meter_children(self._engine, org, pipeline_id)
         self._alerts.check(org, pipeline_id)
         with self._engine.reading(org, pipeline_id) as live:

@@ -122,8 +122,8 @@ class Caches:
         """Return the decision about a queued attempt; with ``serialize``, wait for an equal one."""
         while True:
             decision = await self._try(active)
-            key, cache = active.cache_key, active.spec.cache
-            if decision.entry is not None or key is None or cache is None or not cache.serialize:
+            key = active.cache_key
+            if decision.entry is not None or key is None or not rules.waits_for_equal(active.spec):
                 return decision
             flight = self._flights.get(key)
             if flight is None and not active.gone:

@@ -40,7 +40,7 @@ def plan(
         if seen is not None:
             seen[spec.path] = data
         if spec.path in runs:
-            return Look(CacheDecision(reason="no entry"))
+            return Look(CacheDecision(reason="no entry", fields={"command": spec.command}))
         source = {"pipeline": "xyz-abc", "path": spec.path, "attempt": 1}
         given = {"key": "k", "fields": {}, "source": source, "made": 1.0, "seconds": 2.0}
         entry = CacheEntry.model_validate(given)
@@ -127,3 +127,10 @@ def test_a_cache_that_is_off_has_its_reason() -> None:
     found = plan(root, engine="process")
     assert found["/a"][1].startswith("not cached: it uses the container engine")
     assert found["/b"][1].startswith("not cached: processes of the machine")
+
+
+def test_an_equal_command_depends_on_the_one_that_runs_before() -> None:
+    root = co.Serial(image="x", cache=True)
+    root["a"], root["b"] = co.Exec("same"), co.Exec("same")
+    assert plan(root, "/a", "/b") == {"/a": ("runs", "no entry"), "/b": ("depends", "/a")}
+    assert plan(root, "/a", "/b", no_cache=True)["/b"] == ("runs", "no entry")

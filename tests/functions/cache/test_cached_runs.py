@@ -222,7 +222,7 @@ def test_a_request_that_dies_before_its_decisions_writes_nothing() -> None:
     assert set(world.states(pipeline).values()) == {"done"}
 
 
-# ---- hits of a run that has begun ---------------------------------------------------------------
+# ---- hits of a run that has started -------------------------------------------------------------
 
 
 def late(first: str, last: str = "last", **params: Any) -> dict[str, Any]:
@@ -293,3 +293,112 @@ def test_late_hit_survives_the_loss_of_the_workers_that_would_claim_it() -> None
         hand.vanish()
     world.run_out()
     assert set(world.states(second).values()) == {"done"}
+
+
+# ---- equal commands at once ---------------------------------------------------------------------
+
+
+def serialized() -> dict[str, Any]:
+    return serial(leaf("fetch", command="fetch"), cache={"serialize": True}, title="t")
+
+
+def waits_for(world: World, pipeline: str) -> tuple[str | None, str | None]:
+    node = world.nodes(pipeline)["/fetch"]
+    return node.wait_kind, node.waits_for
+
+
+def test_an_equal_command_waits_without_a_worker_for_the_outcome_of_the_first() -> None:
+    world = World()
+    first = world.launch(serialized())
+    world.serve()
+    second = world.launch(serialized())
+    world.serve()
+
+    assert waits_for(world, second) == (
+        "same_command",
+        f"waits for the same command in {first} /fetch",
+    )
+    assert [hand.task.pipeline_id for hand in world.living()] == [first]
+    world.running()["/fetch"].finish()
+    world.run_out()
+    source = last(world, second, "/fetch").from_cache
+    assert source is not None
+    assert source.pipeline == first
+    assert world.states(second)["/fetch"] == "done"
+
+
+@pytest.mark.parametrize("end", ["failure", "kill"])
+def test_one_of_the_waiting_commands_runs_if_the_first_has_no_outcome(end: str) -> None:
+    world = World()
+    first = world.launch(serialized())
+    world.serve()
+    others = [world.launch(serialized()) for _ in range(2)]
+    world.serve()
+    assert {waits_for(world, each)[0] for each in others} == {"same_command"}
+    if end == "failure":
+        world.running()["/fetch"].finish(Cause.EXIT_CODE)
+    else:
+        world.control(first, "kill", "/fetch")
+    world.run_out()
+    sources = [last(world, each, "/fetch").from_cache for each in others]
+    assert sorted(each is None for each in sources) == [False, True]
+
+
+def test_equal_commands_of_one_pipeline_run_once() -> None:
+    world = World()
+    commands = [leaf(f"n{n}", command="same") for n in range(3)]
+    pipeline = world.launch(parallel(*commands, cache={"serialize": True}, title="t"))
+    world.run_out()
+    sources = [last(world, pipeline, f"/n{n}").from_cache for n in range(3)]
+    assert sorted(each is None for each in sources) == [False, False, True]
+    assert set(world.states(pipeline).values()) == {"done"}
+
+
+def test_a_waiting_command_can_be_withdrawn() -> None:
+    world = World()
+    world.launch(serialized())
+    world.serve()
+    second = world.launch(serialized())
+    world.control(second, "skip", "/fetch")
+    world.run_out()
+    assert world.nodes(second)["/fetch"].skipped
+    with world.engine.reading("acme", second) as live:
+        assert not live.same_commands
+    assert last(world, world.launch(serialized()), "/fetch").from_cache is not None
+
+
+def test_a_lost_release_is_found_by_the_minute_check() -> None:
+    """The request that ended the first command died before its effects."""
+
+    class Forgets(TableCache):
+        lost = True
+
+        def release(self, org: str, key: str, holder: str) -> list[str]:
+            return [] if self.lost else super().release(org, key, holder)
+
+    world = World()
+    world.use(cache=Forgets(world.table))
+    world.launch(serialized())
+    world.serve()
+    second = world.launch(serialized())
+    world.serve()
+    world.running()["/fetch"].finish(Cause.EXIT_CODE)
+    world.run_out()
+    assert waits_for(world, second)[0] == "same_command"
+    world.minute()
+    assert waits_for(world, second)[0] == "same_command"  # it may only have started
+    world.minute(300)
+    world.run_out()
+    assert world.states(second)["/fetch"] == "done"
+    assert last(world, second, "/fetch").from_cache is None
+
+
+def test_a_snapshot_has_the_commands_that_wait() -> None:
+    world = World()
+    world.launch(serialized())
+    world.serve()
+    second = world.launch(serialized())
+    other = CommandProcessor(world.cloud)
+    with world.engine.reading("acme", second) as one, other.reading("acme", second) as two:
+        assert one.same_commands
+        assert snapshots.snapshot_of(one).state == snapshots.snapshot_of(two).state

@@ -19,7 +19,8 @@ from conducto.integrations.http import DeliveryError
 from conducto_core.api.cloud_operations import CLOUD_LOGIN, WHO_AM_I
 from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.billing.rules import Billing, Status
-from conducto_core.installation.names import user_directory
+from conducto_core.cache.model import CacheEntry
+from conducto_core.installation.names import contents_directory, user_directory
 from conducto_core.people import operations
 from conducto_core.people.model import AuditParams, Member, Role, TrustRequest
 from conducto_core.people.operations import PUT_TRUST, START_SESSION
@@ -733,6 +734,7 @@ def test_organisation_is_deleted_after_its_pipelines_ended(tmp_path: Path) -> No
     delete = lambda confirm=ORG: office.call(  # noqa: E731
         operations.DELETE_ORGANISATION, owner, org=ORG, confirm=confirm
     )
+    kept = [_outcome_in_cache(office, org, tmp_path) for org in (ORG, "other")]
 
     running = delete()
     office.world.serve()
@@ -755,6 +757,19 @@ def test_organisation_is_deleted_after_its_pipelines_ended(tmp_path: Path) -> No
     assert office.world.cloud.triggers.list_by_name(ORG) == []
     assert office.world.schedules.list_by_name(ORG) == []
     assert office.world.store.record(ORG, pipeline) is None
+    assert [each.exists() for each in kept] == [False, True]
+    assert [len([*office.world.cache.entries(org)]) for org in (ORG, "other")] == [0, 1]
+
+
+def _outcome_in_cache(office: Office, org: str, folder: Path) -> Path:
+    """Store an outcome with a content; return the path of the content."""
+    source = {"pipeline": "abc-def", "path": "/a", "attempt": 1}
+    entry = CacheEntry.model_validate({"key": "aa", "fields": {}, "source": source, "made": 1.0})
+    office.world.cache.put(org, entry, b"")
+    content = folder / contents_directory(org).lstrip("/") / "ab" / "abcd"
+    content.parent.mkdir(parents=True)
+    content.write_text("x")
+    return content
 
 
 def test_organisation_with_a_subscription_is_not_deleted(office: Office) -> None:

@@ -37,8 +37,8 @@ from conducto_core.tree.model import NodeSpec
 CANCELLED = "Cancelled"
 #: The error of a task whose Exec failed.
 FAILED = "ExitCode"
-#: Maximum number of tasks that workers only claim for their reply; planning the rest again takes as
-#: long as about so many.
+#: Maximum number of tasks that workers only claim for their reply; more of them take longer than
+#: planning the rest again.
 MAX_LATE = 10
 
 
@@ -287,8 +287,8 @@ class CloudMachine:
         Args:
             done: ``{path: known}``, as in `conducto_core.run.model.events.AttemptFinished`.
             now: The time.
-            late: The run's execution has begun. It goes on, and a worker that claims the task of
-                such an Exec gets its reply, unless there are too many for that.
+            late: The run's execution has started. It continues, and a worker that claims the task
+                of such an Exec gets its reply, unless there are too many for that.
         """
         outdated = False
         for path, known in done.items():

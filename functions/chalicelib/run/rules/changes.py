@@ -69,6 +69,7 @@ class PipelineChanges:
         builds: Images whose build must be started.
         released: ``(path, attempt)`` of ended and withdrawn attempts with named limits.
         cached: Attempts whose outcomes are stored in the cache, with their inputs.
+        flights: ``(key, path, attempt)`` of ended attempts for which equal commands wait.
     """
 
     changes: list[ChangeRow] = field(default_factory=list)
@@ -81,6 +82,7 @@ class PipelineChanges:
     builds: list[BuiltImage] = field(default_factory=list)
     released: list[tuple[str, int]] = field(default_factory=list)
     cached: list[tuple[AttemptRecord, CacheInputs]] = field(default_factory=list)
+    flights: list[tuple[str, str, int]] = field(default_factory=list)
 
 
 def in_one(usage: Sequence[WorkerUsage], number: int) -> list[WorkerUsage]:
@@ -117,6 +119,7 @@ def merged(parts: Iterable[PipelineChanges]) -> PipelineChanges:
         whole.builds += part.builds
         whole.released += part.released
         whole.cached += part.cached
+        whole.flights += part.flights
     return whole
 
 

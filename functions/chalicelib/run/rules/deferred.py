@@ -33,6 +33,7 @@ class DeferredEffects(Record):
         room: Whether to look for free workers (``make``), or to hand them on.
         ended: A run of it has ended: send its spans.
         unlimited: ``(path, attempt)`` of attempts whose named limits could not be released.
+        looks: Commands that wait for an equal one look into the cache again.
         machine: ARN of the run's machine, if an earlier invocation created a part of its machines.
         created: Number of machines that it created.
     """
@@ -48,13 +49,14 @@ class DeferredEffects(Record):
     room: Literal["make", "hand_on"] | None = None
     ended: bool = False
     unlimited: tuple[tuple[str, int], ...] = ()
+    looks: bool = False
     machine: str | None = None
     created: int = 0
 
     def are_any(self) -> bool:
         """Return whether there is anything to do."""
         effects = (self.run, self.workers, self.replies, self.builds, self.room, self.unlimited)
-        return self.ended or any(effects)
+        return self.ended or self.looks or any(effects)
 
 
 class PipelineCheck(Record):

@@ -69,6 +69,8 @@ _PLAIN = (
     "spent",
     "children",
     "candidates",
+    "same_commands",
+    "flights",
 )
 _WAITS = ("limited", "withheld")
 _SETS = ("planned", "met", "joined", "late")

@@ -185,6 +185,9 @@ class CloudState(PipelineState):
         children: ``{id: (path, dollars, whether it has settled)}`` of children whose cost counts in
             a budget.
         candidates: ``{path: attempt}`` of queued commands with a cache that is not decided.
+        same_commands: ``{path: [holder, key of its flight]}`` of queued commands that wait for the
+            outcome of an equal one.
+        flights: ``{path: key}`` of the attempts for which equal commands wait.
         cached: ``{path: inputs}`` of running attempts whose outcomes may be stored.
         epoch: Number of times that it left the archive. Each time, pools get new names, because AWS
             is still deleting the resources of the old ones.
@@ -240,6 +243,8 @@ class CloudState(PipelineState):
         self.spent: dict[str, float] = {}
         self.children: dict[str, tuple[str, float, bool]] = {}
         self.candidates: dict[str, int] = {}
+        self.same_commands: dict[str, list[str]] = {}
+        self.flights: dict[str, str] = {}
         self.cached: dict[str, CacheInputs] = {}
         self.epoch = 0
         self.share = Share()
@@ -412,7 +417,7 @@ class CloudState(PipelineState):
         node = self.tree.nodes[path]
         if not isinstance(node, LiveExec) or node.state is not State.QUEUED:
             return None
-        if path in self.candidates:
+        if path in self.candidates or path in self.same_commands:
             return None
         pool = self.pool_at(node)
         fits = claim.run == self.cloud_machine.run and pool.name == worker.pool

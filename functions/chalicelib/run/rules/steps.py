@@ -146,16 +146,22 @@ class PipelineSteps(PipelineBudgets):
 
     def _cache_decided(self, decided: CacheDecided) -> None:
         """Follow decisions of the cache, but for those about withdrawn attempts."""
+        for wait in decided.waits:
+            if self._is_undecided(wait.path, wait.attempt):
+                self.candidates.pop(wait.path, None)
+                self.same_commands[wait.path] = [wait.holder, wait.key]
         for miss in decided.misses:
-            if self.candidates.get(miss.path) == miss.attempt:
-                del self.candidates[miss.path]
+            if self._is_undecided(miss.path, miss.attempt):
+                self._forget_decision(miss.path)
+                if miss.flight is not None:
+                    self.flights[miss.path] = miss.flight
                 self._note_cache(miss.path, miss.reason)
                 self._admit(self.tree.nodes[miss.path])
         done: dict[str, dict[str, Any] | None] = {}
         for hit in decided.hits:
             path, number = hit.attempt.path, hit.attempt.number
-            if self.candidates.get(path) == number:
-                del self.candidates[path]
+            if self._is_undecided(path, number):
+                self._forget_decision(path)
                 self.in_flight[path] = hit.attempt
                 outputs, size = hit.outputs, hit.output_bytes
                 self._ends[path] = AttemptEnd(0, output_bytes=size, outputs=outputs)
@@ -163,6 +169,16 @@ class PipelineSteps(PipelineBudgets):
         if done:
             self.fruitless = 0
             self._follow(self.cloud_machine.finish_done(done, self.now, late=decided.late))
+
+    def _is_undecided(self, path: str, attempt: int) -> bool:
+        """Return whether the cache has not decided about an attempt, or it waits for another."""
+        if path in self.same_commands:
+            return self.in_flight[path].number == attempt
+        return self.candidates.get(path) == attempt
+
+    def _forget_decision(self, path: str) -> None:
+        self.candidates.pop(path, None)
+        self.same_commands.pop(path, None)
 
     def _ask(self, command: ev.RequestApproval) -> None:
         node = self.tree.nodes.get(command.path)
@@ -179,7 +195,7 @@ class PipelineSteps(PipelineBudgets):
         self._finish(decided.path, cause, known=decision.values)
 
     def _unqueue(self, path: str) -> None:
-        self.candidates.pop(path, None)
+        self._forget_decision(path)
         pool = self._where.pop(path, None)
         if pool is not None:
             self.queue[pool].pop(path, None)
@@ -246,6 +262,9 @@ class PipelineSteps(PipelineBudgets):
         return changed_record(ended, not_stored=why)
 
     def _release(self, record: AttemptRecord) -> None:
+        key = self.flights.pop(record.path, None)
+        if key is not None:
+            self._effects.flights.append((key, record.path, record.number))
         node = self.tree.nodes.get(record.path)
         if node is None or node.spec.limits:  # a Lazy may have discarded the node
             self._effects.released.append((record.path, record.number))
