@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import itertools
 import pickle
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from conducto.wire.partitions import (
 if TYPE_CHECKING:
     from conducto.wire.partitions import PartitionSet
 
-NOW = dt.datetime(2026, 12, 1, 18, tzinfo=dt.timezone.utc)
+NOW = dt.datetime(2026, 12, 1, 18, tzinfo=dt.UTC)
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia")
 
 
@@ -100,11 +101,11 @@ def test_day_that_a_zone_skips_does_not_exist() -> None:
 )
 def test_partitions_follow_each_other_without_gaps(kind: str, zone: str, start: dt.date) -> None:
     known = {"daily": daily, "hourly": hourly, "monthly": monthly}[kind](start, zone)
-    until = dt.datetime(start.year, start.month, start.day, tzinfo=dt.timezone.utc)
+    until = dt.datetime(start.year, start.month, start.day, tzinfo=dt.UTC)
     until += dt.timedelta(days=9 if kind == "hourly" else 70)
     parts = [known.partition(key, NOW) for key in known.keys(until)]
 
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in itertools.pairwise(parts):
         assert before.end == after.start
         assert after.previous == before
     assert len(set(parts)) == len(parts)
