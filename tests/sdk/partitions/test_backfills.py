@@ -83,7 +83,7 @@ def test_script_gets_the_newest_partition(capsys: pytest.CaptureFixture[str]) ->
         (("plain", "--backfill", ".."), "needs a parameter for the partition"),
     ],
 )
-def test_bad_partition_says_what_is_accepted(
+def test_bad_partition_names_the_accepted_values(
     words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert message in printed(capsys, *words)[1]
