@@ -42,7 +42,6 @@ from conducto_core.logs.lines import outline, with_tail
 from conducto_core.logs.model import MergedPage, MergedPageParams
 from conducto_core.logs.rules import OutputCommand, commands_of
 from conducto_core.notifications.model import NotificationRecord, NotificationRule
-from conducto_core.partitions.handlers import PartitionStore
 from conducto_core.partitions.rules import PartitionFacts
 from conducto_core.programs.model import ContinuePlan, ContinueRequest
 from conducto_core.programs.relaunch import launch_request
@@ -133,6 +132,19 @@ class MemoryQuarantines:
 
     def delete(self, name: str) -> bool:
         return self._known.pop(name, None) is not None
+
+
+class MemoryPartitions:
+    """A `conducto_core.partitions.handlers.PartitionStore` for tests."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    def read(self, name: str) -> bytes | None:
+        return self._known.get(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        self._known[name] = data
 
 
 class MemoryRules:
@@ -316,6 +328,7 @@ class MemoryPipelines(Pipelines):
         self.secret_store = MemorySecrets()
         self.rules = MemoryRules()
         self.kept_quarantines = MemoryQuarantines()
+        self.kept_partitions = MemoryPartitions()
         self._test_histories: dict[str, bytes] = {}
         self.entries = MemoryEntries()
         self.messages: list[NotificationRecord] = []
@@ -646,7 +659,7 @@ class MemoryPipelines(Pipelines):
     async def partition_facts(self, pipeline_id: str) -> PartitionFacts:
         raise NotFoundError(f"{pipeline_id}: the fake has no partitions")
 
-    def partition_store(self) -> PartitionStore:
+    def partition_store(self) -> MemoryPartitions:
         return self.kept_partitions
 
     def quarantine_store(self) -> MemoryQuarantines:

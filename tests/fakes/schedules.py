@@ -9,6 +9,7 @@ from conducto_core.api.pipelines import Pipelines
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.events.handlers import EventOperations
 from conducto_core.events.model import EventRule, NewHook, StoredEvent
+from conducto_core.partitions.model import PartitionState
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import PipelineRecord, PipelineStatus
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
@@ -131,6 +132,11 @@ class PipelinesTarget:
             return None
         status = PipelineStatus(state=found.state, settled=found.settled, ended=found.ended)
         return found.pipeline.model_copy(update={"status": status})
+
+    async def partition_states(
+        self, _org: str, _owner: str, _record: PipelineRecord
+    ) -> Mapping[str, PartitionState]:
+        return {}
 
     async def cancel(self, _org: str, _owner: str, pipeline_id: str) -> None:
         cancel = ControlRequest(action=Action.CANCEL)

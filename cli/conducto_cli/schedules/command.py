@@ -107,8 +107,15 @@ def _add_rules(adding: Parser) -> None:
     )
     adding.add_argument(
         "--catch-up",
-        choices=("last", "none", "all"),
-        help="which missed times are made up for (default: last)",
+        choices=("last", "none", "all", "missing"),
+        help="which missed times are made up for (default: last); missing: also the partitions of "
+        "--window that no pipeline has run",
+    )
+    adding.add_argument(
+        "--partitions",
+        metavar="KIND",
+        help="launch the partition of the due time: 'daily 2026-01-01 UTC', hourly or monthly "
+        "(default: those of the program, with --script)",
     )
     adding.add_argument(
         "--window",
@@ -277,6 +284,19 @@ def _program(file: str | None) -> str | None:
     return os.path.abspath(file) if file is not None and is_here else file  # noqa: PTH100
 
 
+def _partitions(text: str) -> dict[str, Any]:
+    from conducto.wire.partitions import from_wire
+
+    kind, *rest = text.split()
+    names = ("start", "zone")
+    if not 0 < len(rest) <= len(names):
+        raise UsageError(f"--partitions must be 'daily 2026-01-01 UTC', for example, got {text!r}")
+    try:
+        return from_wire({"kind": kind, **dict(zip(names, rest, strict=False))}).to_wire()
+    except ValueError as error:
+        raise UsageError(f"--partitions: {error}") from None
+
+
 def _rules(arguments: argparse.Namespace) -> dict[str, Any]:
     names = (
         "overlap",
@@ -290,6 +310,8 @@ def _rules(arguments: argparse.Namespace) -> dict[str, Any]:
         "secret_set",
     )
     given = {name: getattr(arguments, name) for name in names}
+    if arguments.partitions is not None:
+        given["partitions"] = _partitions(arguments.partitions)
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -182,7 +182,8 @@ def facts_of(live: Viewed) -> rules.PartitionFacts:
         return rules.PartitionFacts(*head, None, latest, ())
     runs: list[rules.FoundRun] = []
     if call.partition is not None:
-        runs = [_found(call.partition, None, live.tree.root, settled=status.settled)]
+        root = _generated(live.tree.root)
+        runs = [_found(call.partition, None, root, settled=status.settled)]
     elif call.backfill:
         wanted = set(call.backfill)
         for group in _groups(live.tree.root):
@@ -199,6 +200,15 @@ def facts_of(live: Viewed) -> rules.PartitionFacts:
         for node in live.tree.nodes.values()
     )
     return rules.PartitionFacts(*head, call.partitions, latest, runs, has_files)
+
+
+def _generated(root: LiveNode) -> LiveNode:
+    """Return the tree that a command in a repository printed, or else the root."""
+    children = root.children if isinstance(root, LiveGroup) else []
+    if [_name(child) for child in children] != ["Generate", "Execute"]:
+        return root
+    place = children[1]
+    return place if isinstance(place, LiveGroup) and place.children else root
 
 
 def _groups(root: LiveNode) -> Iterable[LiveGroup]:

@@ -23,6 +23,7 @@ MAX_RUNS: Final = 4
 #: The name of the only step of a program that is one command.
 ONLY_STEP: Final = "command"
 ABSENT: Final = "-"
+_WITHOUT_TIMES: Final = ("static", "grid")
 
 
 class FoundRun(NamedTuple):
@@ -200,6 +201,11 @@ def states_of(found: ProgramPartitions) -> dict[str, PartitionState]:
 # ---- schedules -----------------------------------------------------------------------------------
 
 
+def with_times(wire: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the definition of partitions that a schedule can launch; None for names and grids."""
+    return None if wire is None or wire.get("kind") in _WITHOUT_TIMES else wire
+
+
 def check_partitions(wire: Mapping[str, Any]) -> None:
     """Check the definition of partitions.
 
@@ -210,7 +216,7 @@ def check_partitions(wire: Mapping[str, Any]) -> None:
         known = from_wire(dict(wire))
     except ValueError as error:
         raise invalid("partitions", str(error)) from None
-    if known.to_wire()["kind"] in ("static", "grid"):
+    if with_times(known.to_wire()) is None:
         raise invalid(
             "partitions", "a schedule launches a month, a day or an hour; names and grids have none"
         )

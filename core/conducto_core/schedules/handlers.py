@@ -16,6 +16,7 @@ from conducto_core.schedules import model as s
 from conducto_core.schedules import operations as schedules_operations
 from conducto_core.schedules.rules import schedules as rules
 from conducto_core.schedules.rules.cron import next_times, normal_form
+from conducto_core.schedules.rules.partitions import check_settings
 from conducto_core.schedules.runner import ScheduleRunner, newest, packed
 
 _TRIES = 10
@@ -104,6 +105,7 @@ class ScheduleOperations:
             checked: s.ScheduleSettings = rules.checked(
                 request, now, local=self._caller.runs_scripts
             )
+            check_settings(checked)
             settings, template = checked, None
         else:
             settings, template = await self._checked(request, now)
@@ -127,9 +129,12 @@ class ScheduleOperations:
         request = await self._with_program(request)
         settings = rules.checked(request, now, local=self._caller.runs_scripts)
         if isinstance(settings.what, s.TemplateSource):
+            check_settings(settings)
             launch = await self._caller.template_launch(settings.what.pipeline)
             return settings, await asyncio.to_thread(packed, launch)
-        return await self._caller.with_script(settings), None
+        settings = await self._caller.with_script(settings)
+        check_settings(settings)
+        return settings, None
 
     async def _with_program(self, request: s.ScheduleSettings) -> s.ScheduleSettings:
         """Return the settings of a trigger with the program of the pipeline that it names."""

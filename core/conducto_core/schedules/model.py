@@ -4,7 +4,7 @@
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -45,11 +45,15 @@ class Overlap(StrEnum):
 
 
 class CatchUp(StrEnum):
-    """Which of the times that passed while nothing could fire are made up for."""
+    """Which of the times that passed while nothing could fire are made up for.
+
+    ``missing``: the last one, and at each firing all partitions of the window that are missing.
+    """
 
     LAST = "last"
     NONE = "none"
     ALL = "all"
+    MISSING = "missing"
 
 
 class TemplateSource(Record):
@@ -130,6 +134,8 @@ class ScheduleSettings(Record):
         jitter: Maximum seconds by which launches are delayed, each by its own amount.
         pause_after: Number of failures in a row after which it pauses itself; None: never.
         until: No firing is due after this time; None: without an end.
+        partitions: The partitions of the program (`conducto.wire.partitions`): a firing launches
+            the newest one that has ended at its due time.
         title: Title of its pipelines; None: that of what it launches.
         budget: Maximum cost in dollars of each pipeline whose tree has none; None: no maximum.
         secret_set: Set of secrets that its commands get; None: that of what it launches.
@@ -146,6 +152,7 @@ class ScheduleSettings(Record):
     jitter: Annotated[float, Field(ge=0, le=MAX_JITTER, allow_inf_nan=False)] = 0.0
     pause_after: Annotated[int | None, Field(ge=1, le=1000)] = None
     until: Moment | None = None
+    partitions: dict[str, Any] | None = None
     title: Annotated[str | None, Field(min_length=1, max_length=200)] = None
     budget: Dollars | None = None
     secret_set: Annotated[str | None, Field(max_length=32)] = None

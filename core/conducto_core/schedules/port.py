@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from conducto_core.events.model import StoredEvent
+from conducto_core.partitions.model import PartitionState
 from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.schedules.model import Firing, Schedule, ScriptSource
@@ -106,6 +107,11 @@ class ScheduleTarget(Protocol):
 
     async def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
         """Return the record of a pipeline; None if it was deleted."""
+
+    async def partition_states(
+        self, org: str, owner: str, record: PipelineRecord
+    ) -> Mapping[str, PartitionState]:
+        """Return ``{key: state}`` of the partitions of a pipeline's program."""
 
     async def cancel(self, org: str, owner: str, pipeline_id: str) -> None:
         """Cancel a pipeline, unless it has ended."""

@@ -7,7 +7,7 @@ process is killed.
 
 import logging
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +17,15 @@ from conducto_core.budgets.rules import with_default
 from conducto_core.errors import NotFoundError, PlanFullError, RefusedError
 from conducto_core.events.model import PAYLOAD_PART
 from conducto_core.events.rules.payloads import with_arguments
+from conducto_core.partitions.model import PartitionState
+from conducto_core.partitions.rules import key_at
 from conducto_core.run.model.records import Lifecycle, PipelineRecord
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import State
 from conducto_core.schedules.model import (
     DAY,
     SCHEDULE_TAG,
+    CatchUp,
     Firing,
     FiringState,
     GitSource,
@@ -30,6 +33,7 @@ from conducto_core.schedules.model import (
     ScriptSource,
 )
 from conducto_core.schedules.port import Schedules, ScheduleTarget
+from conducto_core.schedules.rules import partitions
 from conducto_core.schedules.rules import schedules as rules
 from conducto_core.secrets.rules import with_set
 
@@ -112,18 +116,32 @@ class ScheduleRunner:
         schedule = self.store.get(org, name)
         if schedule is None:
             return
-        schedule = self._claimed(org, schedule)
+        schedule = await self._claimed(org, schedule)
         if schedule is not None and schedule.after is not None:
             schedule = await self._chained(org, schedule)
         if schedule is not None and schedule.open:
             await self._continue(org, schedule)
 
-    def _claimed(self, org: str, schedule: Schedule) -> Schedule | None:
+    async def _claimed(self, org: str, schedule: Schedule) -> Schedule | None:
         due = rules.due(schedule, self.clock())
         if due.schedule == schedule and not due.firings:
             return schedule
+        if schedule.catch_up is CatchUp.MISSING and any(map(rules.is_open, due.firings)):
+            states = await self._partition_states(org, schedule)
+            gaps = partitions.gaps(due.schedule, due.firings, states, self.clock())
+            fitting = rules.fitted(due.schedule, gaps)
+            due = rules.Due(rules.with_open(due.schedule, fitting), (*due.firings, *fitting))
         # If it was changed meanwhile, another process has claimed it; the next run looks again.
         return self.store.change(org, schedule, due.schedule, due.firings)
+
+    async def _partition_states(self, org: str, schedule: Schedule) -> Mapping[str, PartitionState]:
+        """Return the states of the partitions of the program that a schedule launches."""
+        before = rules.id_after(self.clock())
+        for firing in self.store.firings(org, schedule.name, before, limit=_NEWEST):
+            record = await self._target.record(org, firing.pipeline or "")
+            if record is not None:
+                return await self._target.partition_states(org, schedule.owner, record)
+        return {}
 
     async def _chained(self, org: str, schedule: Schedule) -> Schedule | None:
         now = self.clock()
@@ -289,6 +307,13 @@ class ScheduleRunner:
             payload = self._payload(org, schedule, firing)
             parts = {PAYLOAD_PART: payload}
             schedule = with_arguments(schedule, payload)
+        program: dict[str, Any] = {}
+        if schedule.partitions is not None:
+            partition = key_at(schedule.partitions, firing.due)
+            schedule = partitions.with_partition(schedule, partition)
+            if isinstance(schedule.what, GitSource):
+                parts["call"] = partitions.git_call(schedule, schedule.what, partition)
+                program = {"program": schedule.what.url}
         if isinstance(schedule.what, ScriptSource):
             parts = with_set(parts, schedule.secret_set)
             return await self._target.start_script(schedule, schedule.what, key, parts)
@@ -298,7 +323,7 @@ class ScheduleRunner:
         tree = with_default({**request.tree, **parts}, schedule.budget)
         tree = with_set(tree, schedule.secret_set)
         changes = {"run": True, "tags": tags, "title": title, "owner": schedule.owner, "tree": tree}
-        changed = request.model_copy(update=changes)
+        changed = request.model_copy(update=changes | program)
         return await self._target.launch(org, schedule.owner, changed, key, firing.at)
 
     def _payload(self, org: str, schedule: Schedule, firing: Firing) -> Any:

@@ -22,7 +22,10 @@ from conducto_core.api.operation import Permission
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.events.handlers import EventOperations
 from conducto_core.events.model import EventRule, NewHook
+from conducto_core.partitions.model import PartitionsParams, PartitionState
+from conducto_core.partitions.rules import states_of
 from conducto_core.people.model import Role
+from conducto_core.programs.rules.programs import program_of
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
@@ -114,6 +117,14 @@ class CloudScheduleTarget:
     async def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
         """Return the record of a pipeline; None if it was deleted."""
         return await asyncio.to_thread(self._cloud.store.record, org, pipeline_id)
+
+    async def partition_states(
+        self, org: str, owner: str, record: PipelineRecord
+    ) -> Mapping[str, PartitionState]:
+        """Return ``{key: state}`` of the partitions of a pipeline's program."""
+        pipelines = await asyncio.to_thread(self._as_owner, org, owner)
+        query = PartitionsParams.model_validate(program_of(record).model_dump())
+        return states_of(await pipelines.list_partitions(query))
 
     async def cancel(self, org: str, owner: str, pipeline_id: str) -> None:
         """Cancel a pipeline, unless it has ended."""

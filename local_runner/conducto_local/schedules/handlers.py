@@ -9,8 +9,16 @@ from typing import Any
 
 from conducto_core.errors import NotFoundError, RefusedError, invalid
 from conducto_core.events.model import EventRule
+from conducto_core.partitions.model import PartitionsParams, PartitionState
+from conducto_core.partitions.rules import states_of, with_times
+from conducto_core.programs.model import ProgramCall
 from conducto_core.programs.relaunch import program_view
-from conducto_core.programs.rules.programs import argument_problems, words_of
+from conducto_core.programs.rules.programs import (
+    PARTITION,
+    argument_problems,
+    program_of,
+    words_of,
+)
 from conducto_core.run.model.params import PipelineParams
 from conducto_core.run.model.records import PipelineRecord
 from conducto_core.run.model.requests import Action, ControlRequest, LaunchRequest
@@ -69,14 +77,18 @@ class LocalScheduleCaller:
         if not isinstance(source, ScriptSource):
             return settings
         if source.pipeline is not None:
-            source = await self._script_of(source, source.pipeline)
+            call = await self._call_of(source.pipeline)
+            if PARTITION not in source.arguments and settings.cron is not None:
+                changes = {"partitions": settings.partitions or with_times(call.partitions)}
+                settings = settings.model_copy(update=changes)
+            source = _script_of(source, call, partitions=settings.partitions is not None)
         try:
             await asyncio.to_thread(check_script, source)
         except RefusedError as error:
             raise invalid("what", str(error)) from None
         return settings.model_copy(update={"what": source})
 
-    async def _script_of(self, source: ScriptSource, pipeline: str) -> ScriptSource:
+    async def _call_of(self, pipeline: str) -> ProgramCall:
         summary = await self._programs.get_pipeline(PipelineParams(id=pipeline))
         launch = await self._programs.stored_launch(summary.pipeline.id)
         call = program_view(summary, launch.tree).call
@@ -84,12 +96,19 @@ class LocalScheduleCaller:
             raise invalid(
                 "what", f"the script of {pipeline} is not known; use its tree as a template"
             )
-        arguments = {**call.arguments, **source.arguments}
-        problems = argument_problems(call, arguments)
-        if problems:
-            raise invalid("what", "; ".join(f"{name}: {why}" for name, why in problems.items()))
-        command = (*call.command, *words_of(call, arguments, call.rest))
-        return source.model_copy(update={"command": command, "directory": call.directory})
+        return call
+
+
+def _script_of(source: ScriptSource, call: ProgramCall, *, partitions: bool) -> ScriptSource:
+    """Return a script with the command of a call; with partitions, each firing adds its own."""
+    arguments = {**call.arguments, **source.arguments}
+    if partitions:
+        arguments.pop(PARTITION, None)
+    problems = argument_problems(call, arguments)
+    if problems:
+        raise invalid("what", "; ".join(f"{name}: {why}" for name, why in problems.items()))
+    command = (*call.command, *words_of(call, arguments, call.rest))
+    return source.model_copy(update={"command": command, "directory": call.directory})
 
 
 # ----------------------------------------------------------------------------------------
@@ -129,6 +148,12 @@ class LocalScheduleTarget:
             return self._pipelines.current_record(pipeline_id)
         except NotFoundError:
             return None
+
+    async def partition_states(
+        self, _org: str, _owner: str, record: PipelineRecord
+    ) -> Mapping[str, PartitionState]:
+        query = PartitionsParams.model_validate(program_of(record).model_dump())
+        return states_of(await self._pipelines.list_partitions(query))
 
     async def cancel(self, _org: str, _owner: str, pipeline_id: str) -> None:
         cancel = ControlRequest(action=Action.CANCEL)

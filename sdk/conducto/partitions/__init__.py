@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 
 from conducto.errors import UsageError
 from conducto.inspection.codecs.base import CodecError
-from conducto.wire.launching import DUE
 from conducto.wire.partitions import Partition, slices
 
 TYPE_CHECKING = False
@@ -40,12 +38,6 @@ _OF_SLICE = 1_000
 def now() -> dt.datetime:
     """Return the present."""
     return dt.datetime.now(dt.UTC)
-
-
-def due() -> dt.datetime:
-    """Return the time for which a schedule started this process, or the present."""
-    text = os.environ.get(DUE)
-    return dt.datetime.fromtimestamp(float(text), dt.UTC) if text else now()
 
 
 def bind(known: PartitionSet, call: MethodCall, flags: Optional[Flags]) -> Optional[str]:
@@ -74,7 +66,7 @@ def bind(known: PartitionSet, call: MethodCall, flags: Optional[Flags]) -> Optio
             keys = in_range(known, backfill)
             call.named[PARAMETER] = value_of(parameter, known.partition(keys[0], now()))
             return None
-        key = known.newest(due()) if given is None else str(given)
+        key = known.newest(now()) if given is None else str(given)
         if key is None:
             raise UsageError(f"--partition is missing{_examples(known)}")
         call.named[PARAMETER] = value_of(parameter, known.partition(key, now()))

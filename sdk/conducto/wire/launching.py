@@ -22,7 +22,5 @@ RECEIPT = "CONDUCTO_RECEIPT"
 #: For a program that a schedule started: the idempotency key of its launch, and a tag of it.
 LAUNCH_KEY = "CONDUCTO_LAUNCH_KEY"
 LAUNCH_TAG = "CONDUCTO_LAUNCH_TAG"
-#: ... the time at which it was due, in seconds since the epoch.
-DUE = "CONDUCTO_DUE"
 #: ... and the file with further parts of its launch form, such as the payload of an event.
 LAUNCH_PARTS = "CONDUCTO_LAUNCH_PARTS"

@@ -154,7 +154,7 @@ def test_names_have_no_times() -> None:
         (lambda: daily("2026-11-01").between("2026-11-05", "2026-11-02", NOW), "is after"),
     ],
 )
-def test_bad_definition_says_what_is_accepted(make: object, message: str) -> None:
+def test_bad_definition_names_the_accepted_values(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()  # type: ignore[operator]
 

@@ -8,7 +8,10 @@ import pytest
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.schedules import MemorySchedules, PipelinesTarget
 
+from conducto.errors import DefinitionError
 from conducto_core.errors import PlanFullError, RefusedError
+from conducto_core.partitions.model import PartitionState
+from conducto_core.programs.model import ProgramCall
 from conducto_core.run.model.records import PipelineRecord, PipelineStatus
 from conducto_core.run.model.requests import LaunchRequest
 from conducto_core.run.model.states import State
@@ -18,13 +21,16 @@ from conducto_core.schedules.model import (
     Chain,
     Firing,
     FiringState,
+    GitSource,
     Overlap,
     Schedule,
     ScheduleParams,
+    ScheduleSettings,
     ScriptSource,
     TemplateSource,
 )
 from conducto_core.schedules.rules import schedules as rules
+from conducto_core.schedules.rules.partitions import check_settings
 from conducto_core.schedules.runner import ScheduleRunner, packed
 
 NOON = 1_772_366_400.0  # 2026-03-01 12:00 UTC
@@ -47,6 +53,8 @@ class Target:
         self.paused: list[str] = []
         self.owners = {"ann"}
         self.error: Exception | None = None
+        self.requests: list[LaunchRequest] = []
+        self.partitions: dict[str, PartitionState] = {}
 
     async def may_launch(self, _org: str, owner: str) -> bool:
         return owner in self.owners
@@ -55,6 +63,7 @@ class Target:
         self, _org: str, owner: str, request: LaunchRequest, key: str, since: float
     ) -> str:
         self.turns.append(since)
+        self.requests.append(request)
         if self.error is not None:
             raise self.error
         if key not in self.keys:
@@ -76,6 +85,11 @@ class Target:
 
     async def record(self, _org: str, pipeline_id: str) -> PipelineRecord | None:
         return self.records.get(pipeline_id)
+
+    async def partition_states(
+        self, _org: str, _owner: str, _record: PipelineRecord
+    ) -> Mapping[str, PartitionState]:
+        return self.partitions
 
     async def cancel(self, _org: str, _owner: str, pipeline_id: str) -> None:
         self.cancelled.append(pipeline_id)
@@ -440,3 +454,83 @@ def test_death_at_any_write_leaves_one_pipeline_for_each_due_time(overlap: Overl
         if deaths[0] > 0:
             return
     raise AssertionError("the writes do not end")
+
+
+# ---- partitions ----------------------------------------------------------------------------------
+
+DAY = 24 * HOUR
+DAILY = {"kind": "daily", "start": "2026-01-01", "zone": "UTC"}
+GIT = GitSource(kind="git", url="https://git.example/acme/app", command="python p.py nightly")
+
+
+def daily(**fields: Any) -> World:
+    """Return a schedule that launches the partition of each day at one o'clock."""
+    given = {"cron": "0 1 * * *", "partitions": DAILY, "what": GIT, "overlap": Overlap.ALLOW}
+    return World(**{**given, **fields})
+
+
+def partitions_of(world: World) -> list[str | None]:
+    return [one.tree["call"]["partition"] for one in world.target.requests]
+
+
+def test_firing_launches_the_partition_of_its_due_time() -> None:
+    world = daily()
+    world.at(NOON + 13 * HOUR)  # 2026-03-02 01:00 UTC
+
+    (request,) = world.target.requests
+    assert request.tree["nodes"][1]["command"] == "python p.py nightly --partition=2026-03-01"
+    call = ProgramCall.model_validate(request.tree["call"])
+    assert (call.partition, call.partitions) == ("2026-03-01", DAILY)
+    assert (request.program, call.function) == (GIT.url, "hourly")
+
+
+def test_caught_up_firings_launch_their_own_partitions() -> None:
+    world = daily(catch_up=CatchUp.ALL, window=10 * DAY)
+    world.at(NOON + 13 * HOUR + 2 * DAY)
+
+    assert partitions_of(world) == ["2026-03-01", "2026-03-02", "2026-03-03"]
+
+
+def test_missing_partitions_of_the_window_are_launched_one_after_another() -> None:
+    world = daily(catch_up=CatchUp.MISSING, window=3 * DAY)
+    world.at(NOON + 13 * HOUR)
+    assert partitions_of(world) == ["2026-03-01"]
+    for number, partition in enumerate(("2026-02-27", "2026-02-28"), start=1):
+        world.target.end(f"p{number}", world.now)
+        world.at(world.now + 60)
+        assert partitions_of(world)[number:] == [partition]
+    world.target.end("p3", world.now)
+
+    world.target.partitions = dict.fromkeys(("2026-02-28", "2026-03-01"), PartitionState.FAILED)
+    world.at(NOON + 13 * HOUR + 2 * DAY)
+    world.target.end("p4", world.now)
+    world.at(world.now + 60)
+
+    assert partitions_of(world)[3:] == ["2026-03-03", "2026-03-02"]
+
+
+def test_firing_before_the_first_partition_fails_with_the_reason() -> None:
+    world = daily(partitions={**DAILY, "start": "2026-03-01"})
+    world.add("early", cron="0 13 * * *", partitions={**DAILY, "start": "2026-03-02"}, what=GIT)
+    world.at(NOON + HOUR)
+
+    assert world.found("early") == [("failed", None)]
+    assert "the first one is 2026-03-02" in str(world.store.firings("", "early")[0].why)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"what": TemplateSource(kind="template", pipeline="a")}, "that of one partition"),
+        ({"partitions": {"kind": "static", "names": ["a"]}}, "names and grids have none"),
+        ({"partitions": None, "catch_up": CatchUp.MISSING}, "missing is for partitions"),
+        ({"cron": None, "after": Chain(title="x")}, "needs a cron expression"),
+    ],
+)
+def test_schedule_that_cannot_launch_partitions_is_refused(
+    fields: dict[str, Any], message: str
+) -> None:
+    given = {"cron": "0 1 * * *", "partitions": DAILY, "what": GIT}
+
+    with pytest.raises(DefinitionError, match=message):
+        check_settings(ScheduleSettings(**{**given, **fields}))
