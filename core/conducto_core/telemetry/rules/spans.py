@@ -63,7 +63,8 @@ def trace_variables(
         pipeline_id: The pipeline.
         path: The node.
         attempt: Its number.
-        env: The variables of the node and its secrets: their ``TRACEPARENT`` and attributes have precedence.
+        env: The variables of the node and its secrets: their ``TRACEPARENT`` and attributes have
+            precedence.
         isolated: It is cached, and does not know its pipeline.
     """
     span = attempt_span_id(pipeline_id, path, attempt)
