@@ -79,6 +79,14 @@ async def test_a_bucket_without_a_directory_is_refused_at_the_launch(local):
     assert "CONDUCTO_BUCKET_OTHER_ONE" in str(refused.value)
 
 
+async def test_processes_of_the_machine_have_no_buckets(tmp_path, monkeypatch):
+    monkeypatch.setenv("CONDUCTO_BUCKET_ACME", str(tmp_path))
+    async with local_runner(tmp_path / "home", "process") as local:
+        tree = co.Exec("true", buckets={"/x": co.Bucket("s3://acme")})
+        with pytest.raises(DefinitionError, match="buckets need containers"):
+            await local.launch(tree)
+
+
 async def test_the_configuration_names_a_directory(local, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     config = tmp_path / ".conducto" / "test" / "config"

@@ -284,7 +284,7 @@ def _attempt_attributes(run: Run, attempt: AttemptRecord) -> dict[str, Value]:
     more: dict[str, Value | None] = {
         "cicd.pipeline.task.run.result": task_result(attempt.state, attempt.cause),
         "cicd.worker.name": attempt.container,
-        "container.image.name": attempt.image,
+        "container.image.name": attempt.image or None,
         "error.type": _error(attempt.cause),
         "process.exit.code": attempt.exit_code,
         "conducto.attempt": attempt.number,
