@@ -35,6 +35,7 @@ INHERITANCE = {
     "same_container": "as `container_reuse_context`",
     "secrets": _NEAREST,
     "services": "added along the path",
+    "buckets": "added along the path",
     "run_if": "applies to everything below",
     "skip": "skips everything below",
     "snapshot_on_error": _NEAREST,

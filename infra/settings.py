@@ -32,6 +32,7 @@ _NO_BUDGET = "off"
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}")
 _IDENTITY = re.compile("cognito")
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,255}")
 _PROVIDERS = re.compile(r"[\w.-]{1,32}(?:,[\w.-]{1,32})*")
 _AGENT_BUILD = re.compile(f"{CODEBUILD}|{DOCKER}")
@@ -127,6 +128,7 @@ class Settings:
             their owner adds it.
         pull_through: Registries with a cache in this account, ``host=secret,host``; None: no
             caches.
+        log_bucket: Name of a bucket that gets copies of output.
         otlp_endpoint: Address of an OpenTelemetry collector that takes OTLP over HTTP.
         otlp_headers_secret: Name of a secret with headers for it, ``name=value,name=value``.
         smtp_url: Mail server for notifications, ``smtp://user@host:587``; users store its password
@@ -159,6 +161,7 @@ class Settings:
     machines: str | None = None
     secret_stores: str | None = None
     soci: bool = False
+    log_bucket: str | None = None
     log_days: int = 30
     tracing: bool = False
     events: bool = False
@@ -287,6 +290,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         machines=_machines(lookup),
         secret_stores=_secret_stores(lookup),
         soci=_flag(lookup, "soci"),
+        log_bucket=_text(lookup, "log_bucket", _BUCKET_NAME, "the name of a bucket"),
         log_days=_log_days(lookup),
         tracing=_flag(lookup, "tracing"),
         events=_flag(lookup, "events"),
@@ -328,10 +332,11 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
 
 
 def collector_variables(settings: Settings) -> dict[str, str]:
-    """Return the variables of functions that name a collector of telemetry."""
+    """Return the variables of functions that name a collector, and a bucket for output."""
     chosen = {
         Variables.OTLP_ENDPOINT: settings.otlp_endpoint,
         Variables.OTLP_HEADERS_SECRET: settings.otlp_headers_secret,
+        Variables.LOG_BUCKET: settings.log_bucket,
     }
     return {name: value for name, value in chosen.items() if value is not None}
 

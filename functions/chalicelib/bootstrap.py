@@ -327,6 +327,7 @@ class App:
             url=lambda: self.addresses.api,
             lend_credentials=self._lend,
             collector=self._collector(),
+            log_bucket=self._log_bucket(),
             join_output=lambda key: self._process({"output": key}),
             **self._background_ports(),
             cache_bytes=self._cache_bytes(),
@@ -348,6 +349,10 @@ class App:
         if not self._environment.get(Variables.OTLP_ENDPOINT):
             return None
         return lambda: self._otlp
+
+    def _log_bucket(self) -> S3Bucket | None:
+        name = self._environment.get(Variables.LOG_BUCKET)
+        return S3Bucket(self.clients, name) if name else None
 
     @cached_property
     def _otlp(self) -> "OtlpSender":

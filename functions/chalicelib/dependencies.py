@@ -56,6 +56,7 @@ class Dependencies(Records):
             background.
         collector: Returns the sender to the installation's collector of telemetry; None: there is
             none.
+        log_bucket: The administrator's bucket for copies of output; None: there is none.
         clock: Seconds since the epoch.
         mail: Mails a text, with the password of the mail server, and returns whether there is one;
             raises `conducto.integrations.http.DeliveryError`.
@@ -100,6 +101,7 @@ class Dependencies(Records):
     lend_credentials: Callable[[str, str], Credentials | None] = lambda _activity, _worker: None
     join_output: Callable[[LogKey], None] = lambda _key: None
     collector: "Callable[[], OtlpSender] | None" = None
+    log_bucket: Blobs | None = None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     mail: Mail = lambda _to, _subject, _text, _password: False

@@ -197,6 +197,7 @@ class ApiStack(Stack):
         )
         if name == deployment.BACKGROUND_FUNCTION:  # no other function starts runs and workers
             self._grant(role, grants.start_runs(), grants.start_workers())
+            self._grant(role, grants.copy_output())
         if name in {deployment.BACKGROUND_FUNCTION, "every_minute"}:
             self._grant(role, grants.read_collector_headers())
         if name == deployment.API_FUNCTION:

@@ -381,6 +381,15 @@ class Permissions:
         )
         return [_allow("ReadCollectorHeaders", ["secretsmanager:GetSecretValue"], [secret])]
 
+    def copy_output(self) -> list[iam.PolicyStatement]:
+        """Write copies of output to the administrator's bucket, and read nothing there."""
+        name = self._settings.log_bucket
+        if name is None:
+            return []
+        prefix = deployment.log_prefix(self._settings.stage)
+        objects = f"arn:{self._stack.partition}:s3:::{name}/{prefix}*"
+        return [_allow("CopyOutput", ["s3:PutObject", "s3:AbortMultipartUpload"], [objects])]
+
     def keep_data(self, access_point: str) -> list[iam.PolicyStatement]:
         """Mount the whole file system, transfer files, and attach to the network."""
         mount = _allow("MountFiles", FILE_ACCESS, [self._data.files.file_system_arn])

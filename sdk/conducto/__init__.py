@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from conducto.util import env_bool
     from conducto.version import __sha1__ as __sha1__
     from conducto.version import __version__ as __version__
+    from conducto.wire.buckets import Bucket as Bucket
     from conducto.wire.caching import Cache as Cache
     from conducto.wire.named_limits import Limit as Limit
     from conducto.wire.partitions import Partition as Partition
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
 # {public name: module that defines it, with the name there if it differs}
 _HOMES = {
     "Approve": "tree.approve",
+    "Bucket": "wire.buckets",
     "Cache": "wire.caching",
     "__sha1__": "version",
     "__version__": "version",

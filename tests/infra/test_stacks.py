@@ -266,6 +266,7 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({"zone": ""}, "zone is required without vpc_id"),
         ({"identity": "cognito", "stage": "our-aws"}, "Cognito rejects domains with the word"),
         ({"identity": "cognito", "region": "us-gov-west-1"}, "needs the web app"),
+        ({"log_bucket": "s3://acme"}, "log_bucket='s3://acme': expected the name of a bucket"),
         ({"otlp_endpoint": "collector:4317"}, "the https:// address of a collector"),
         ({"otlp_headers_secret": "otlp"}, "otlp_headers_secret requires otlp_endpoint"),
         ({"smtp_url": "smtp://mail.example.org"}, "smtp_url requires email_from"),

@@ -45,6 +45,7 @@ def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
         "identity": "cognito",
         "identity_providers": "Google,Okta",
         "ci_issuer": "https://github.example.org/_services/token",
+        "log_bucket": "acme-logs",
         "log_days": "7",
         "monthly_budget": "80",
         "otlp_endpoint": "https://otlp.example.org",

@@ -54,6 +54,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "events": True,
         "remote_debug": False,
         "billing": True,
+        "log_bucket": "acme-logs",
         "log_days": 7,
         "alarm_email": "ops@example.org",
         "ses_identity": "mail.example.org",

@@ -85,7 +85,7 @@ DOES_NOT_COUNT: Final = frozenset(
 #: ``junit`` and ``coverage`` are variables of the node, so they count.
 REFUSES: Final = frozenset(
     {"launch", "requires_docker", "docker_run_args", "container_reuse_context", "same_container"}
-    | {"services"}
+    | {"services", "buckets"}
 )
 IN_ENVIRONMENT: Final = frozenset({"isolate", "junit", "coverage"})
 
@@ -105,6 +105,7 @@ def refusal(spec: NodeSpec) -> str | None:
         ),
         (bool(spec.placement.docker_run_args), _RUN_ARGS),
         (bool(spec.placement.services), _SERVICES),
+        (bool(spec.placement.buckets), _BUCKETS),
         (
             spec.lazy_target is not None,
             "it generates a tree, which the cache cannot keep yet",
@@ -122,6 +123,10 @@ _SHARED_CONTAINER: Final = (
 _SERVICES: Final = (
     "it has services, whose images and state are undeclared inputs; services={name: None} removes "
     "an inherited one"
+)
+_BUCKETS: Final = (
+    "it sees buckets, whose objects are undeclared inputs; buckets={path: None} removes an "
+    "inherited one"
 )
 _RUN_ARGS: Final = "it has docker_run_args, whose mounts and network are undeclared inputs"
 

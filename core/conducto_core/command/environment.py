@@ -77,7 +77,9 @@ def command_env(
         **({} if around.owner is None else {"CONDUCTO_OUTER_OWNER": around.owner}),
         "CONDUCTO_PATH_MAP": json.dumps(dict(path_map)),
         "__RUN_BY_WORKER__": "1",
-        **trace_variables(around.pipeline_id, path, attempt, node_env, isolated=isolated),
+        **trace_variables(
+            around.pipeline_id, path, attempt, {**node_env, **secrets}, isolated=isolated
+        ),
     }
     return {k: v for k, v in env.items() if k not in IDENTITY} if isolated else env
 

@@ -25,10 +25,11 @@ class DebugRequest(Record):
 
 
 class DebugMount(Record):
-    """A host directory mounted in the container, read-write."""
+    """A host directory mounted in the container."""
 
     source: str
     target: str
+    read_only: bool = False
 
 
 class DebugPlan(Record):

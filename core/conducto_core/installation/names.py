@@ -241,6 +241,7 @@ SETTINGS = (
     "github_url",
     "identity",
     "identity_providers",
+    "log_bucket",
     "log_days",
     "machines",
     "monthly_budget",
@@ -268,6 +269,11 @@ SETTINGS = (
 )
 #: Settings that cannot change later: the data of the installation would be left behind.
 FIXED_SETTINGS = ("vpc_id", "vpc_subnets", "vpc_zones", "zone", "zones")
+
+
+def log_prefix(stage: str) -> str:
+    """Return the prefix of the keys of copies of output."""
+    return f"conducto/{stage}/"
 
 
 def stack_name(stage: str, name: str) -> str:
@@ -405,6 +411,8 @@ class Variables:
     #: without one.
     OTLP_ENDPOINT = "CONDUCTO_OTLP_ENDPOINT"
     OTLP_HEADERS_SECRET = "CONDUCTO_OTLP_HEADERS_SECRET"  # noqa: S105  a name
+    #: Name of the bucket for copies of output; absent without one.
+    LOG_BUCKET = "CONDUCTO_LOG_BUCKET"
     #: Addresses of notification services; own services can replace Slack and GitHub. Email needs a
     #: server and a sender address.
     SLACK_URL = "CONDUCTO_SLACK_URL"

@@ -445,6 +445,9 @@ def _missing(node: NodeSpec) -> Iterator[tuple[object, str]]:
     yield place.gpu and place.machine is None, f"gpu={place.gpu}: Fargate has no GPUs; {text}"
     for problem in () if place.machine is None else machine_problems(node):
         yield True, problem
+    paths = ", ".join(each.path for each in place.buckets)
+    text = "read the objects with an S3 client and a role for commands, or run the pipeline locally"
+    yield place.buckets, f"buckets ({paths}) are not available in the cloud; {text}"
     for problem in cloud_problems(place.services):
         yield True, problem
 

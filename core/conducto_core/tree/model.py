@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from conducto.wire.approvals import Field
+from conducto.wire.buckets import Bucket
 from conducto.wire.conditions import Condition
 from conducto.wire.junit import VARIABLE as JUNIT
 from conducto.wire.maps import MapOptions
@@ -63,6 +64,7 @@ class Placement:
         machine: Class of machines in the cloud; None: Fargate.
         requires_docker: The engine's socket is mounted.
         services: Containers beside it, which start before it.
+        buckets: Buckets that are directories of its container.
     """
 
     image: str
@@ -74,6 +76,7 @@ class Placement:
     spot: SpotUse = SpotUse.SHARE
     arch: str = ""
     services: tuple[Service, ...] = ()
+    buckets: tuple[Bucket, ...] = ()
     machine: MachineClass | None = None
 
     @property

@@ -203,11 +203,21 @@ class DeferredExecutor:
         if effects.room is not None:
             self._slots.settle(effects.org, effects.pipeline_id, Need(effects.room))
         if effects.ended:
-            self._send_run(effects)
+            self._send_run(effects, left)
 
-    def _send_run(self, effects: DeferredEffects) -> None:
+    def _send_run(self, effects: DeferredEffects, left: Left | None) -> None:
         try:
-            send_run(self._cloud, self._reading, effects.org, effects.pipeline_id)
+            copied = send_run(
+                self._cloud,
+                self._reading,
+                effects.org,
+                effects.pipeline_id,
+                done=effects.copied,
+                is_over=lambda: left is not None and left() <= RESERVE,
+            )
+            if copied is not None:
+                rest = {"org": effects.org, "pipeline_id": effects.pipeline_id, "ended": True}
+                self.defer(DeferredEffects.model_validate({**rest, "copied": copied}))
         except NotFoundError:
             logger.info("telemetry of a deleted pipeline", extra={"pipeline": effects.pipeline_id})
         except Exception:

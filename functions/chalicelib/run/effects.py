@@ -18,7 +18,7 @@ background (`chalicelib.run.deferred_effects`).
 | metering of some seconds | none: they do not count in the usage reports |
 | release of named limits | the background retries; `chalicelib.limits.named_limits` sweeps |
 | entry of the cache | none: the next equal command runs |
-| spans of a run that ended | none: they are missing at the collector |
+| spans and copy of the output of a run | none: collector and bucket lack them |
 | charge of an ended worker | `chalicelib.billing.run` reads its end from ECS |
 """
 
@@ -40,7 +40,7 @@ from chalicelib.run.model import WorkerLaunch
 from chalicelib.run.rules.changes import PipelineChanges, WorkerCharge, WorkerUsage
 from chalicelib.run.rules.deferred import BackgroundEvent, DeferredEffects, LazyReply
 from chalicelib.run.rules.pipeline import CloudPipeline
-from chalicelib.telemetry.exporter import ends_run
+from chalicelib.telemetry.exporter import ends_run, has_receiver
 from chalicelib.workers.slots import Need
 from conducto_core.asl.rules.machine import (
     CompleteTask,
@@ -338,7 +338,7 @@ class EffectExecutor:
     def _defer(self, effects: DeferredEffects | None) -> None:
         if effects is None:
             return
-        if self._cloud.collector is None:
+        if not has_receiver(self._cloud):
             effects = effects.model_copy(update={"ended": False})
         if effects.are_any():
             self._deferred.defer(effects)

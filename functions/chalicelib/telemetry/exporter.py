@@ -5,12 +5,13 @@ ids, and counts it again. A collector that does not take them is not asked again
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from chalicelib.dependencies import Dependencies, write_with_retry
 from chalicelib.images.poller import Reading
 from chalicelib.run.rules.changes import PipelineChanges
 from chalicelib.run.rules.pipeline import CloudPipeline
+from chalicelib.telemetry.output import export_output
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.rules.tree_state import LiveExec
 from conducto_core.telemetry.rules.metrics import Counting
@@ -30,11 +31,48 @@ def ends_run(live: CloudPipeline, changes: PipelineChanges) -> bool:
     return ended and any(row.path == _ROOT for row in changes.changes)
 
 
-def send_run(cloud: Dependencies, reading: Reading, org: str, pipeline_id: str) -> None:
-    """Send the spans of the run that ended last."""
-    if cloud.collector is None:
-        return
-    sender = cloud.collector()
+def has_receiver(cloud: Dependencies) -> bool:
+    """Return whether the end of a run is reported to a collector or a bucket."""
+    return cloud.collector is not None or cloud.log_bucket is not None
+
+
+def send_run(
+    cloud: Dependencies,
+    reading: Reading,
+    org: str,
+    pipeline_id: str,
+    *,
+    done: int = 0,
+    is_over: Callable[[], bool] = lambda: False,
+) -> int | None:
+    """Send the spans of the run that ended last, and copy its output.
+
+    Args:
+        cloud: The ports.
+        reading: Reads pipelines.
+        org: The organisation.
+        pipeline_id: The pipeline.
+        done: Number of attempts whose output is copied; the spans are sent before the first.
+        is_over: Whether the time of the invocation is short.
+
+    Returns:
+        The number of attempts whose output is copied, if another invocation must continue.
+    """
+    run = _last_run(cloud, reading, org, pipeline_id)
+    if run is None:
+        return None
+    attempts = [each for each in cloud.store.attempts(pipeline_id) if is_of(run, each)]
+    if not done and cloud.collector is not None:
+        write_with_retry(cloud, lambda: _count(cloud, org, run, attempts))
+        sender = cloud.collector()
+        parts = batches(spans_of(run, attempts), BATCH)
+        if not all(sender.spans(part) for part in parts):
+            logger.warning("the collector did not take spans", extra={"pipeline": pipeline_id})
+    done += export_output(cloud, org, run, attempts[done:], is_over)
+    return done if done < len(attempts) else None
+
+
+def _last_run(cloud: Dependencies, reading: Reading, org: str, pipeline_id: str) -> Run | None:
     with reading(org, pipeline_id) as live:
         record = live.record.model_copy(update={"status": live.status()})
         nodes = live.tree.nodes.values()
@@ -42,15 +80,7 @@ def send_run(cloud: Dependencies, reading: Reading, org: str, pipeline_id: str) 
         rounds = live.activity.rounds
     web_app = cloud.web_app()
     page = f"{web_app.rstrip('/')}/p/{pipeline_id}" if web_app else ""
-    run = run_of(record, rounds, groups, url=page, charged=True)
-    if run is None:
-        return
-    attempts = [each for each in cloud.store.attempts(pipeline_id) if is_of(run, each)]
-    write_with_retry(cloud, lambda: _count(cloud, org, run, attempts))
-    for batch in batches(spans_of(run, attempts), BATCH):
-        if not sender.spans(batch):
-            logger.warning("the collector did not take spans", extra={"pipeline": pipeline_id})
-            return
+    return run_of(record, rounds, groups, url=page, charged=True)
 
 
 def _count(cloud: Dependencies, org: str, run: Run, attempts: Iterable[AttemptRecord]) -> None:

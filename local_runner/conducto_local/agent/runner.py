@@ -166,8 +166,9 @@ def _runner(
     timer, watch = _schedule_timer(home, store, scheduler, pipelines, clock)
     alerts = Alerts(scheduler, store, channels.rules)
     collector = collector_of(home, os.environ if env is None else env)
+    url = AgentUrl(AgentFiles(home.agent)).now
     limits = next(iter(engine_contexts.values())).table
-    telemetry = Telemetry(scheduler, store, collector, pipelines.get_activity, limits)
+    telemetry = Telemetry(scheduler, store, collector, pipelines.get_activity, limits, url=url)
     pipelines.metrics = telemetry.points
     return Runner(
         pipelines, keeper, timer, watch, alerts, telemetry, scheduler, store, engine_contexts

@@ -71,7 +71,8 @@ def _size(count: int) -> str:
 def _mount(mount: Mapping[str, Any]) -> str:
     """Return a mount for the flag: a line of CSV, because a path may contain a comma."""
     line = io.StringIO()
-    fields = ("type=bind", f"source={mount['Source']}", f"target={mount['Target']}")
+    fields = ["type=bind", f"source={mount['Source']}", f"target={mount['Target']}"]
+    fields += ["readonly"] if mount["ReadOnly"] else []
     csv.writer(line, lineterminator="").writerow(fields)
     return line.getvalue()
 

@@ -276,7 +276,10 @@ def _fields(container: WorkerSpec) -> dict[str, Any]:
         "requires_docker": container.requires_docker,
         "docker_run_args": container.docker_run_args,
         "network": container.network,
-        "data": tuple(DebugMount(source=m.source, target=m.target) for m in container.mounts),
+        "data": tuple(
+            DebugMount(source=m.source, target=m.target, read_only=m.read_only)
+            for m in container.mounts
+        ),
     }
 
 

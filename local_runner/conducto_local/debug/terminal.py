@@ -184,7 +184,7 @@ def container_spec(plan: DebugPlan, name: str, script: str | None) -> WorkerSpec
     Args:
         script: Host path of the script to mount, or None for `script_archive` instead.
     """
-    mounts = [Mount(m.source, m.target) for m in (*plan.data, *plan.code)]
+    mounts = [Mount(m.source, m.target, m.read_only) for m in (*plan.data, *plan.code)]
     scripts = [] if script is None else [Mount(script, target) for target in SCRIPTS]
     return WorkerSpec(
         name=name,

@@ -20,6 +20,7 @@ from conducto_core.programs.rules.fingerprints import ANY
 from conducto_core.run.launching import check_continuable, new_record
 from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import Pipeline, pack_form, unpack_form
+from conducto_local.data.buckets import check_buckets
 from conducto_local.run import pipelines as pipeline_loader
 from conducto_local.run.admission import check_nodes
 from conducto_local.run.live_pipeline import LivePipeline
@@ -69,6 +70,7 @@ class Continuations:
         forms = {target: unpack_form(each) for target, each in generated.items()}
         first = pipeline, _ = await asyncio.to_thread(with_generated, form, forms)
         check_nodes(pipeline.nodes, self._scheduler.engine_context(live).limits_or_none())
+        check_buckets(pipeline.execs(), self._home)
         if request.fresh:
             pipeline, _ = with_generated(form, {})
             return Continuation(pipeline, fresh(live.tree, pipeline.nodes))

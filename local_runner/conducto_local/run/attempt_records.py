@@ -16,6 +16,7 @@ from conducto_core.run.rules.outcomes import AttemptEnd, changed_record
 from conducto_core.tree.model import Placement
 from conducto_core.tree.rules.callbacks import PoolKind, kind_of
 from conducto_local.agent.state_dir import StateDir, installation_id
+from conducto_local.data.buckets import bucket_mounts
 from conducto_local.engine.port import BuiltImage, Job, Mount, WorkerSpec
 from conducto_local.run.containers import Container, Containers, Owner, PoolKey
 from conducto_local.run.context import SchedulerContext
@@ -88,7 +89,7 @@ def worker_spec(
         gpu=placement.gpu,
         requires_docker=placement.requires_docker,
         docker_run_args=placement.docker_run_args,
-        mounts=_mounts(active, home),
+        mounts=(*_mounts(active, home), *bucket_mounts(placement.buckets, home)),
         network=network,
         workdir=image.workdir,
         labels=labels_of(live.id, home),

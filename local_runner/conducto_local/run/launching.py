@@ -24,6 +24,7 @@ from conducto_core.tree.model import Pipeline, pack_form
 from conducto_core.tree.rules.resolve import resolve
 from conducto_local.agent.state_dir import installation_id
 from conducto_local.approvals.handlers import DECIDER
+from conducto_local.data.buckets import check_buckets
 from conducto_local.programs.continuation import Continuations
 from conducto_local.run import pipelines as pipeline_loader
 from conducto_local.run.access import LocalAccess
@@ -120,6 +121,7 @@ class LocalLaunches(LocalAccess, MemoryOfPrograms):
         await self._check_set(request)
         pipeline, definition = await asyncio.to_thread(_take_tree, request)
         check_nodes(pipeline.nodes, engine_context.limits())
+        check_buckets(pipeline.execs(), self._home)
         if origin is not None:
             self._check_origin(origin, pipeline)
         taken = {*self._home.pipeline_ids(), *self._store.damaged()}

@@ -82,6 +82,7 @@ class Telemetry:
         collector: None: nothing is sent.
         activity: Returns the commands that run and wait.
         limits: The named limits.
+        url: Returns the address of the agent, or "".
     """
 
     def __init__(
@@ -91,9 +92,11 @@ class Telemetry:
         collector: Collector | None,
         activity: Callable[[ActivityParams], Awaitable[Activity]],
         limits: LimitTable,
+        *,
+        url: Callable[[], str] = str,
     ) -> None:
         self._scheduler, self._store, self._collector = scheduler, store, collector
-        self._activity, self._limits = activity, limits
+        self._activity, self._limits, self._url = activity, limits, url
         self._counting = Counting(time.time())
         self._sender: OtlpSender | None = None
         self._changed: set[str] = set()
@@ -144,7 +147,9 @@ class Telemetry:
             for node in live.tree.nodes.values()
             if not isinstance(node, LiveExec)
         }
-        run = run_of(record, live.activity.rounds, groups)
+        url = self._url()
+        page = f"{url}/p/{live.id}" if url else ""
+        run = run_of(record, live.activity.rounds, groups, url=page)
         if run is None:
             return
         self._counting.add_run(run)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from conducto.tree.conditions import Condition
     from conducto.tree.image import Image
     from conducto.tree.node_params import SetParams
+    from conducto.wire.buckets import Buckets
     from conducto.wire.caching import Cache
     from conducto.wire.maps import MapOptions
     from conducto.wire.named_limits import Limit
@@ -56,6 +57,7 @@ class NodeBase:
     """
 
     __slots__ = (
+        "_buckets",
         "_cache",
         "_callbacks",
         "_calls",
@@ -135,6 +137,7 @@ class NodeBase:
         machine: Optional[str] = None,
         requires_docker: Optional[bool] = None,
         services: parameters.ServicesGiven = None,
+        buckets: parameters.BucketsGiven = None,
         suppress_errors: bool = False,
         snapshot_on_error: Optional[bool] = None,
         budget: Optional[float] = None,
@@ -213,6 +216,7 @@ class NodeBase:
         self.coverage = coverage
         self.cache = cache
         self.services = services
+        self.buckets = buckets
         self.budget = budget
         self.budget_action = budget_action
         self._tags: Optional[List[str]] = None
@@ -475,6 +479,19 @@ class NodeBase:
 
             value = to_services(value)
         self._services: Optional[Services] = value
+
+    @property
+    def buckets(self) -> Optional[Buckets]:
+        """Buckets that the commands at or below this node see, with those of the nodes above."""
+        return self._buckets
+
+    @buckets.setter
+    def buckets(self, value: parameters.BucketsGiven) -> None:
+        if value is not None:
+            from conducto.wire.buckets import to_buckets
+
+            value = to_buckets(value)
+        self._buckets: Optional[Buckets] = value
 
     @property
     def tags(self) -> Optional[List[str]]:

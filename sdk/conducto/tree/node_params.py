@@ -12,6 +12,7 @@ import os
 from typing import Any, Dict, Iterable, List, Optional, TypedDict, Union
 
 from conducto.tree.image import Image
+from conducto.wire.buckets import Bucket
 from conducto.wire.caching import Cache
 from conducto.wire.named_limits import Limit
 from conducto.wire.retries import Retry
@@ -79,6 +80,7 @@ class NodeParams(TypedDict, total=False):
     requires_docker: Optional[bool]
     """The command may use the container engine; inherited. Local mode only."""
     services: Optional[Dict[str, Optional[Service]]]
+    buckets: Optional[Dict[str, Optional[Bucket]]]
     """Containers beside the command, such as a database; inherited, None removes one."""
     container_reuse_context: Optional[str]
     """A value of `conducto.ContainerReuseContext`; inherited by default."""

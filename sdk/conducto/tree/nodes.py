@@ -61,6 +61,8 @@ class Node(NodeBase):
             such as ``"gpu"``; inherited. None is Fargate. Locally it means nothing.
         services: Containers beside commands, such as ``{"db": co.Service("postgres:16",
             port=5432)}``, with those of the nodes above; ``{"db": None}`` removes one.
+        buckets: Buckets of S3 as directories, such as ``{"/data/raw": co.Bucket("s3://acme/raw")}``,
+            with those of the nodes above; ``{"/data/raw": None}`` removes one.
         requires_docker: The command may use the engine's socket; inherited.
         skip: Do not run the node; the pipeline continues as if it were done.
         run_if: A condition on the results of earlier nodes, such as ``check.result == "changed"``.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from conducto.tree.node_params import ExecParams
+    from conducto.wire.buckets import Bucket
     from conducto.wire.caching import Cache
     from conducto.wire.named_limits import Limit
     from conducto.wire.retries import Retry
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     DockerRunArgs = Union[str, Iterable[str], None]
     Limits = Union[Limit, Iterable[Limit], None]
     Caches = Union[Cache, Mapping[str, Any], bool, None]
+    BucketsGiven = Optional[Mapping[str, Union[Bucket, Mapping[str, Any], None]]]
     ServicesGiven = Optional[Mapping[str, Union[Service, Mapping[str, Any], None]]]
     Retries = Union[Retry, Mapping[str, Any], None]
 
@@ -50,6 +52,7 @@ SETTABLE = [
     "machine",
     "requires_docker",
     "services",
+    "buckets",
     "suppress_errors",
     "snapshot_on_error",
     "budget",

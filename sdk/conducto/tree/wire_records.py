@@ -176,6 +176,10 @@ def _policies_of(node: NodeBase) -> Record:
         record["services"] = {
             name: None if each is None else each.to_wire() for name, each in node._services.items()
         }
+    if node._buckets is not None:
+        record["buckets"] = {
+            path: None if each is None else each.to_wire() for path, each in node._buckets.items()
+        }
     cache = node._cache
     if cache is not None:
         record["cache"] = cache if isinstance(cache, bool) else cache.to_wire()
@@ -286,6 +290,7 @@ _ATTRIBUTES = [
     "approval",
     "limits",
     "services",
+    "buckets",
     "secrets",
     "cache",
     "code",

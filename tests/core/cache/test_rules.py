@@ -99,6 +99,7 @@ CHANGED: dict[str, Any] = {
     "container_reuse_context": co.ContainerReuseContext.NEW,
     "same_container": co.ContainerReuseContext.NEW,
     "services": {"db": co.Service("postgres:16")},
+    "buckets": {"/data/raw": co.Bucket("s3://acme/raw")},
 }
 #: Inputs of the image and the secrets, which have tests of their own; parameters of groups.
 ELSEWHERE = {"image", "image_name", "secrets", "name", "max_concurrent", "stop_on_error"}
@@ -121,7 +122,9 @@ def test_a_parameter_that_does_not_count_keeps_the_key(name: str) -> None:
     assert fields() == fields(spec_of(**{name: CHANGED[name]}))
 
 
-@pytest.mark.parametrize("name", ["launch", "requires_docker", "docker_run_args", "services"])
+@pytest.mark.parametrize(
+    "name", ["launch", "requires_docker", "docker_run_args", "services", "buckets"]
+)
 def test_a_parameter_with_undeclared_inputs_is_refused(name: str) -> None:
     with pytest.raises(DefinitionError, match="/node: cache= cannot be used here"):
         spec_of(**{name: CHANGED[name]})

@@ -45,7 +45,7 @@ def test_only_admins_and_owners_manage_the_organisation_and_only_owners_billing(
 
 
 def test_viewer_only_reads() -> None:
-    assert permissions_of(Role.VIEWER) == {"read"}
+    assert permissions_of(Role.VIEWER) == {"read", "metrics"}
 
 
 def test_token_has_at_most_the_permissions_of_its_parent() -> None:

@@ -100,6 +100,7 @@ def fingerprint(
         (
             *(place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target),
             *((each.name, each.to_wire()) for each in place.services),
+            *((each.path, each.to_wire()) for each in place.buckets),
         ),
     )
     words = " ".join(ANY if part == ANY else _digest_of(repr(part)) for part in parts)

@@ -63,7 +63,8 @@ def trace_variables(
         pipeline_id: The pipeline.
         path: The node.
         attempt: Its number.
-        env: The variables of the node: its own ``TRACEPARENT`` and attributes have precedence.
+        env: The variables of the node and its secrets: their ``TRACEPARENT`` and attributes have
+            precedence.
         isolated: It is cached, and does not know its pipeline.
     """
     span = attempt_span_id(pipeline_id, path, attempt)
@@ -283,7 +284,7 @@ def _attempt_attributes(run: Run, attempt: AttemptRecord) -> dict[str, Value]:
     more: dict[str, Value | None] = {
         "cicd.pipeline.task.run.result": task_result(attempt.state, attempt.cause),
         "cicd.worker.name": attempt.container,
-        "container.image.name": attempt.image,
+        "container.image.name": attempt.image or None,
         "error.type": _error(attempt.cause),
         "process.exit.code": attempt.exit_code,
         "conducto.attempt": attempt.number,

@@ -109,4 +109,5 @@ def _fixed_by_container(placement: Placement) -> dict[str, object]:
         "requires_docker": placement.requires_docker,
         "docker_run_args": placement.docker_run_args,
         "services": placement.services,
+        "buckets": placement.buckets,
     }

@@ -47,6 +47,8 @@ def parameters(  # noqa: C901, PLR0912  a condition for each parameter that is s
         found.append(_held(chain, "machine", _machine_name, None))
     if node.placement.services:
         found.append(_held(chain, "services", _service_texts, ()))
+    if node.placement.buckets:
+        found.append(_held(chain, "buckets", _bucket_texts, ()))
     found.append(_max_time(chain))
     found.append(_nearest(chain, "container_reuse_context", lambda spec: spec.reuse_context))
     found.append(_held(chain, "snapshot_on_error", lambda spec: spec.snapshot_on_error, False))
@@ -172,6 +174,10 @@ def _machine_name(spec: NodeSpec) -> str | None:
 
 def _service_texts(spec: NodeSpec) -> tuple[str, ...]:
     return tuple(f"{each.name}: {each.image}" for each in spec.placement.services)
+
+
+def _bucket_texts(spec: NodeSpec) -> tuple[str, ...]:
+    return tuple(f"{each.path}: {each.url} ({each.mode})" for each in spec.placement.buckets)
 
 
 def _cache_text(spec: NodeSpec) -> str | None:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
 from conducto.wire import approvals, fields, limits, named_limits
+from conducto.wire.buckets import merged as merged_buckets
+from conducto.wire.buckets import to_buckets
 from conducto.wire.caching import check_code, to_cache
 from conducto.wire.conditions import Condition, to_condition
 from conducto.wire.maps import GIVEN, MapOptions, to_options
@@ -233,6 +235,13 @@ def check_size(node: NodeSpec, limits: Limits) -> None:
             node.path,
             f"services need containers, which --engine process does not have ({names}); run with "
             "a container engine, or remove services=",
+        )
+    if place.buckets and not limits.services:
+        paths = ", ".join(each.path for each in place.buckets)
+        raise invalid(
+            node.path,
+            f"buckets need containers, which --engine process does not have ({paths}); run with a "
+            "container engine, or remove buckets=",
         )
     beside = " with its services" if place.services else ""
     sizes = (
@@ -481,6 +490,9 @@ class _Resolver:
         if written.get("services") is not None:
             own = to_services(written["services"])
             changes["services"] = merged_services(above.services, own)
+        if written.get("buckets") is not None:
+            mounted = to_buckets(written["buckets"])
+            changes["buckets"] = merged_buckets(above.buckets, mounted)
         if not changes:
             return above
         made = replace(above, **changes)

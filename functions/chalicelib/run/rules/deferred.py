@@ -31,7 +31,8 @@ class DeferredEffects(Record):
         replies: Tasks to complete after their machines are created.
         builds: Names of the images whose builds to start.
         room: Whether to look for free workers (``make``), or to hand them on.
-        ended: A run of it has ended: send its spans.
+        ended: A run of it has ended: send its spans, and copy its output.
+        copied: Number of attempts whose output is copied.
         unlimited: ``(path, attempt)`` of attempts whose named limits could not be released.
         looks: Commands that wait for an equal one look into the cache again.
         machine: ARN of the run's machine, if an earlier invocation created a part of its machines.
@@ -48,6 +49,7 @@ class DeferredEffects(Record):
     builds: tuple[str, ...] = ()
     room: Literal["make", "hand_on"] | None = None
     ended: bool = False
+    copied: int = 0
     unlimited: tuple[tuple[str, int], ...] = ()
     looks: bool = False
     machine: str | None = None
