@@ -121,7 +121,7 @@ class Tests(ABC):
             list(newest.values()),
             rules.letters_of(attempts),
             rules.before(history, record),
-            {each.test for each in found},
+            rules.tests_of(found),
             only=params.only,
             limit=params.limit,
         )
@@ -132,13 +132,15 @@ class Tests(ABC):
         program = await self._program(params.id)
         history, complete = await self._test_history(program)
         chosen = await asyncio.to_thread(rules.selected, history, params.only)
+        quarantines = await asyncio.to_thread(self._quarantines, program)
         return ProgramTests(
             pipelines=history.pipelines,
             tests=tuple(chosen[: params.limit]),
             more=max(0, len(chosen) - params.limit),
             files=history.files,
-            quarantines=await asyncio.to_thread(self._quarantines, program),
+            quarantines=quarantines,
             complete=complete,
+            suggested=rules.suggested(history, rules.tests_of(quarantines)),
         )
 
     @serves(operations.QUARANTINE)
@@ -164,6 +166,7 @@ class Tests(ABC):
             reason=request.reason,
             by=self.caller_name(),
             created=now,
+            automatic=request.automatic,
         )
         await asyncio.to_thread(self._put_quarantine, quarantine, now)
         return quarantine
@@ -197,11 +200,24 @@ class Tests(ABC):
         store = self.quarantine_store()
         mine = (each for each in store.all() if rules.program_id(each.program) == program)
         known = next((each for each in mine if each.name == name), None)
-        if known is None or not store.delete(name):
+        if known is not None and known.by == rules.AUTOMATIC:
+            # It stays, so that the rule of its program does not make it again.
+            store.put(known.model_copy(update={"until": self.time_now()}))
+        elif known is None or not store.delete(name):
             raise NotFoundError(
                 f"there is no quarantine {name!r}; list them with 'conducto tests TITLE'"
             )
         return known
+
+    def _quarantine_flaky(self, program: p.ProgramParams, history: TestAggregate) -> None:
+        """Store the quarantines that the rule of a program makes."""
+        now, known = self.time_now(), self.quarantine_store().all()
+        for each in rules.new_quarantines(known, program, history, now):
+            try:
+                self._put_quarantine(each, now)
+            except RefusedError:
+                logger.warning("there are too many quarantines for %s", each.test)
+                return
 
     def _quarantines(self, program: p.ProgramParams) -> tuple[Quarantine, ...]:
         return rules.in_force(self.quarantine_store().all(), program, self.time_now())
@@ -263,6 +279,7 @@ class Tests(ABC):
             changed = True
         if changed:
             await asyncio.to_thread(self.write_test_history, name, _packed(history))
+            await asyncio.to_thread(self._quarantine_flaky, program, history)
         return history, not pipelines.has_more
 
     async def _with_pipeline(
