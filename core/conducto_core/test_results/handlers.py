@@ -5,23 +5,23 @@ import gzip
 import logging
 import time
 import zlib
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 from pydantic import ValidationError
 
 from conducto.wire.shards import VARIABLE, packed
 from conducto_core.api.serve import serves
+from conducto_core.coverage.handlers import CoverageReports
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.programs.relaunch import PipelinesOfProgram
 from conducto_core.programs.rules.programs import tested_program
-from conducto_core.results.model import OutputParams, OutputStream
+from conducto_core.results.model import OutputParams
 from conducto_core.results.records import records_in
 from conducto_core.run.model import params as p
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.requests import PipelineSummary
-from conducto_core.run.model.responses import PipelineList
 from conducto_core.test_results import operations, rules
 from conducto_core.test_results.model import (
     PipelineTestParams,
@@ -61,28 +61,10 @@ class QuarantineStore(Protocol):
         """Delete a quarantine; return whether there was one."""
 
 
-class Tests(ABC):
-    """The tests of pipelines and programs."""
+class Tests(CoverageReports):
+    """The tests of pipelines and programs, and the history of their coverage."""
 
     __test__ = False
-
-    @abstractmethod
-    async def list_pipelines(self, params: p.ListParams) -> PipelineList:
-        """Return a page of pipelines, the newest first."""
-
-    @abstractmethod
-    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
-        """Return one pipeline, by its id or an unambiguous prefix."""
-
-    @abstractmethod
-    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
-        """Yield all stored attempts of a pipeline by its full id; those of a node in order."""
-
-    @abstractmethod
-    async def attempt_output(
-        self, params: OutputParams, stream: OutputStream
-    ) -> tuple[int | None, bytes]:
-        """Return an output stream of an attempt, and the attempt's number (None: no attempt)."""
 
     @abstractmethod
     def read_test_history(self, name: str) -> bytes | None:
@@ -289,14 +271,18 @@ class Tests(ABC):
         attempts = await self._tested_attempts(record.id)
         prints = [each.attempt.fingerprint for each in attempts]
         inputs = rules.inputs_of(record, prints)
+        lines, covered = await self.coverage_counts(record.id)
         column = TestedPipeline(
             id=record.id,
             time=record.created,
             branch=None if record.git is None else record.git.branch,
             inputs=inputs,
             seen=str(summary.seq),
+            lines=lines,
+            covered=covered,
         )
-        if known is not None and not any(each.tests for each in attempts):  # its files are deleted
+        has_tests = any(each.tests for each in attempts)
+        if known is not None and not has_tests and not lines:  # its files are deleted
             kept = known.model_copy(update={"seen": column.seen})
             pipelines = tuple(kept if each.id == kept.id else each for each in history.pipelines)
             return history.model_copy(update={"pipelines": pipelines})

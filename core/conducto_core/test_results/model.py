@@ -164,6 +164,8 @@ class TestedPipeline(Record):
         branch: Of a pipeline that a trigger launched.
         inputs: Identity of its commit and its tree; None if it is not known.
         seen: Number of its newest change that is included.
+        lines: Lines in its coverage files; 0 without any.
+        covered: Those of them that ran.
     """
 
     id: str
@@ -176,6 +178,8 @@ class TestedPipeline(Record):
     skipped: int = 0
     flaky: int = 0
     seconds: float = 0.0
+    lines: int = 0
+    covered: int = 0
 
 
 class TestHistory(Record):
