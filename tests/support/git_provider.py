@@ -281,6 +281,9 @@ class GitHost:
         problem = problem_of(provider, body)
         if problem is not None:
             return 400, {"message": problem}
+        if found["sha"] in self.checks.gone:
+            status = 422 if provider == "github" else 404
+            return status, {"message": f"No commit found for SHA: {found['sha']}"}
         self.statuses.append((found["repo"], found["sha"], body))
         return 201, {"id": len(self.statuses)}
 

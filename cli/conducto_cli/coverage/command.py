@@ -13,6 +13,7 @@ from conducto.wire.printable import printable
 from conducto_cli.app.arguments import a_positive, add_json
 from conducto_cli.app.exit import DONE
 from conducto_cli.app.output import as_json
+from conducto_cli.app.records import moment
 from conducto_cli.text.text import table
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _LAST = 20
 _COLUMNS = ("FILE", "COVERED", "BEFORE", "LINES THAT DID NOT RUN")
 _MAX_RANGES = 60
+_HISTORY_COLUMNS = ("PIPELINE", "CREATED", "BRANCH", "COVERED", "LINES", "")
+_OF_HISTORY = {"id", "time", "branch", "lines", "covered"}
 
 
 def add_arguments(parser: Parser) -> None:
@@ -38,7 +41,14 @@ def add_arguments(parser: Parser) -> None:
         help="lines that this checkout changed since REF, such as origin/main, and did not run",
     )
     parser.add_argument(
-        "--last", metavar="N", type=a_positive, default=_LAST, help=f"files (default: {_LAST})"
+        "--last",
+        metavar="N",
+        type=a_positive,
+        default=_LAST,
+        help=f"files, or pipelines (default: {_LAST})",
+    )
+    parser.add_argument(
+        "--history", action="store_true", help="the coverage of the last pipelines of its program"
     )
     add_json(parser)
 
@@ -47,6 +57,8 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto_cli.target.lookup import find_pipeline
     from conducto_core.coverage.model import MAX_LISTED, CoverageParams
 
+    if arguments.history:
+        return _print_history(arguments, open_client)
     changed = None if arguments.diff is None else _changed_lines(arguments.diff)
     limit = arguments.last if changed is None else MAX_LISTED
     with open_client() as client:
@@ -58,6 +70,36 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         print(as_json(document if missed is None else {**document, "uncovered": missed}))
     else:
         print("\n".join(_lines(report, missed, arguments.last)))
+    return DONE
+
+
+def _print_history(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    from conducto_cli.target.lookup import find_pipeline
+    from conducto_core.coverage.rules import percent, percent_text
+    from conducto_core.test_results.model import ProgramTestParams
+
+    if arguments.diff is not None:
+        raise UsageError("--history and --diff exclude each other")
+    with open_client() as client:
+        id_ = find_pipeline(client, arguments.id).pipeline.id
+        found = client.program_tests(ProgramTestParams(id=id_, limit=1))
+    covered = [each for each in found.pipelines if each.lines]
+    shown = covered[-arguments.last :]
+    if arguments.json:
+        print(as_json([each.model_dump(mode="json", include=_OF_HISTORY) for each in shown]))
+        return DONE
+    if not shown:
+        print('no coverage; set coverage="coverage.xml" on a node of the program')
+        return DONE
+    rows, before = [], covered[-len(shown) - 1] if len(covered) > len(shown) else None
+    for each in shown:
+        earlier = None if before is None else (before.covered, before.lines)
+        text = percent_text(each.covered, each.lines, earlier)
+        bar = "█" * round(percent(each.covered, each.lines) / 5)
+        branch = printable(each.branch or "-")
+        rows.append((each.id, moment(each.time), branch, text, f"{each.lines:,}", bar))
+        before = each
+    print("\n".join(table([_HISTORY_COLUMNS, *rows])))
     return DONE
 
 

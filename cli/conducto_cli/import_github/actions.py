@@ -42,6 +42,8 @@ _PROPOSALS = {
     "docker://": "make it a node with that image",
 }
 _PACKAGE = re.compile(r"[A-Za-z0-9][\w.+-]*(?:\[[\w,]+\])?(?:[=<>~!]=?[\w.*]+)?")
+#: Text that needs no quotes in a shell.
+_PLAIN = re.compile(r"[\w.+@*?-]*")
 _LONG = 76
 _FLAGS = {"-y", "-q", "-qq", "-yq", "--yes", "-U", "--upgrade", "--no-install-recommends"}
 
@@ -139,11 +141,17 @@ def _cache(inputs: dict[str, str], machine: Machine) -> list[tuple[str, str]]:
 
 
 def _upload(inputs: dict[str, str]) -> str:
-    target = f"{DATA}/{inputs.get('name', 'artifact')}"
+    target = _place(inputs.get("name", "artifact"))
     paths = inputs.get("path", "").strip().split("\n")
     if any(each.startswith("!") for each in paths):
         raise UntranslatedError("an artifact without some of its files; copy the others")
     return _copied(target, f"{' '.join(map(_content, paths))} {target}/")
+
+
+def _place(name: str) -> str:
+    """Return the directory of an artifact for a shell."""
+    place = f"{DATA}/{name}".rstrip("/")
+    return place if _PLAIN.fullmatch(re.sub(r"\$\{\{.*?\}\}", "", name)) else f'"{place}"'
 
 
 def _copied(folder: str, words: str) -> str:
@@ -161,8 +169,19 @@ def _content(path: str) -> str:
 def _download(inputs: dict[str, str]) -> str:
     path = inputs.get("path", ".").rstrip("/")
     name = inputs.get("name", inputs.get("pattern"))
-    words = f"{DATA}/{'.' if name is None else f'{name}/.'} {path}"
+    words = f"{_place('' if name is None else name)}/. {path}"
     return f"cp -r {words}" if path == "." else _copied(path, words)
+
+
+def without_install(script: str, machine: Machine) -> str:
+    """Add the packages that the first lines of a script install; return the other lines."""
+    lines = script.split("\n")
+    for count in range(len(lines) - 1, 0, -1):
+        first = "\n".join(lines[:count])
+        is_whole = "install" in first and not first.endswith("\\")
+        if is_whole and install(first, machine):
+            return "\n".join(lines[count:])
+    return script
 
 
 def install(script: str, machine: Machine) -> bool:

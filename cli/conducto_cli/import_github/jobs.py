@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from conducto_cli.import_github.actions import Machine, apply, install, tagged
+from conducto_cli.import_github.actions import Machine, apply, install, tagged, without_install
 from conducto_cli.import_github.contexts import Context, Parameters, prefix_of
 from conducto_cli.import_github.expressions import Code, UntranslatedError, condition, plain
 from conducto_cli.import_github.matrix import Matrix, read
@@ -122,7 +122,9 @@ class Job:
         last = [node for node in found if plain(node.name).startswith("Save ")]
         self.steps = [node for node in found if node not in last] + last
         self.node.remarks += self._pending
-        if not self.steps:
+        if self.steps:
+            self.steps[0].always = False  # nothing before it can fail
+        else:
             self.steps = [Node((), ("true",), {"skip": True} if self.node.remarks else {})]
         self._set_image()
         self.node.name = self._title()
@@ -220,7 +222,8 @@ class Job:
                 self._remark(node, ignored, error)
         test = item.get("if")
         if test is not None and (item.get("uses") or EMPTY).text.startswith(_UPLOAD):
-            # A copy of the logs does no harm after success.
+            # A copy of the logs does no harm after success, when there may be none.
+            node.params.update({"suppress_errors": True} if "failure()" in test.text else {})
             test = Item(test.text.replace("failure()", "always()"), test.line)
         if test is not None and "cache-hit" in test.text:
             self._remark(node, test, "it runs always; cache=True skips commands with equal inputs")
@@ -343,8 +346,10 @@ class Job:
         elif run is not None:
             simple = not node.params and node.condition.constant is True and not node.always
             plain_machine = self._item.get("container") is None
-            if simple and plain_machine and install(run.text, self._machine):
-                return
+            if simple and plain_machine:
+                if install(run.text, self._machine):
+                    return
+                run = Item(without_install(run.text, self._machine), run.line)
             if {*_GIVEN.findall(run.text)} & _FILES - {"GITHUB_STEP_SUMMARY"}:
                 proposal = "write them to a file that these read, or make the steps one command"
                 self._remark(node, run, f"values for later steps; {proposal}")

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
-from conducto.wire.printable import printable, printable_lines
+from conducto.wire.printable import printable, printable_lines, shell_word
 from conducto_cli.app.arguments import a_moment, a_positive, add_json
 from conducto_cli.app.records import moment, show
 from conducto_cli.text.text import count_of, table
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     )
 
 _LAST = 50
+#: The longest quarantine, without the time of the request.
+_RULE_SECONDS = 365 * 86_400 - 60
 _SHOWN = 20
 _CHANGES = {"new_failure": "new", "still_failing": "still", "fixed": "fixed"}
 
@@ -69,6 +72,13 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--reason", metavar="TEXT", help="why the test is quarantined")
     parser.add_argument(
+        "--quarantine-flaky",
+        metavar="N",
+        type=a_positive,
+        help="from now on, quarantine each test that was flaky in N pipelines, for 14 days; end "
+        "the rule with --end-quarantine '*'",
+    )
+    parser.add_argument(
         "--end-quarantine", metavar="TEST", help="count the failures of a test again"
     )
     add_json(parser)
@@ -81,7 +91,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         summary, is_program = _find(client, arguments.id)
         id_ = summary.pipeline.id
-        if arguments.quarantine is not None:
+        if arguments.quarantine is not None or arguments.quarantine_flaky is not None:
             found: object = _quarantine(client, id_, arguments)
         elif arguments.end_quarantine is not None:
             found = _end(client, id_, arguments.end_quarantine)
@@ -101,7 +111,10 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--quarantine and --end-quarantine exclude each other")
     if arguments.quarantine is not None and (arguments.until is None or not arguments.reason):
         raise UsageError("--quarantine needs --until WHEN and --reason TEXT")
-    if arguments.quarantine is None and (arguments.until is not None or arguments.reason):
+    if arguments.quarantine is not None and arguments.quarantine_flaky is not None:
+        raise UsageError("--quarantine and --quarantine-flaky exclude each other")
+    is_for_both = arguments.quarantine is None and arguments.quarantine_flaky is None
+    if is_for_both and (arguments.until is not None or arguments.reason):
         raise UsageError("--until and --reason belong to --quarantine TEST")
 
 
@@ -124,13 +137,19 @@ def _names(record: PipelineRecord) -> tuple[str, ...]:
 
 def _quarantine(client: Client, id_: str, arguments: argparse.Namespace) -> Quarantine:
     from conducto_cli.target.account import checked
-    from conducto_core.test_results.model import QuarantineRequest
+    from conducto_core.test_results.model import ALL_FLAKY, QuarantineRequest
 
+    number = arguments.quarantine_flaky
+    until, reason = arguments.until, arguments.reason
+    if number is not None:
+        until = time.time() + _RULE_SECONDS if until is None else until
+        reason = reason or f"flaky in {number} pipelines"
     request = checked(
         QuarantineRequest,
-        test=arguments.quarantine,
-        until=arguments.until,
-        reason=arguments.reason,
+        test=arguments.quarantine or ALL_FLAKY,
+        until=until,
+        reason=reason,
+        automatic=number,
     )
     return client.quarantine_test(id_, request)
 
@@ -155,9 +174,26 @@ def _lines(found: object) -> Iterator[str]:
         case ProgramTests():
             yield from _of_program(found)
         case Quarantine():
-            yield f"{printable(found.test)}: {_ended(found)}"
+            yield _quarantine_line(found)
         case _:
             raise TypeError(f"no tests: {found!r}")
+
+
+def _quarantine_line(found: Quarantine) -> str:
+    if found.automatic is not None:
+        until = moment(found.until)
+        number = found.automatic
+        return f"tests that are flaky in {number} pipelines are quarantined, until {until}"
+    return f"{printable(found.test)}: {_ended(found)}"
+
+
+def _suggestions(id_: str, names: tuple[str, ...]) -> Iterator[str]:
+    """Yield the commands that quarantine flaky tests."""
+    if names:
+        yield "flaky tests stop no pipeline while they are quarantined:"
+    for name in names:
+        test = shell_word(name)
+        yield f"  conducto tests {id_} --quarantine {test} --until 14d --reason TEXT"
 
 
 def _ended(quarantine: Quarantine) -> str:
@@ -175,6 +211,7 @@ def _of_pipeline(found: PipelineTests) -> Iterator[str]:
     if found.more:
         yield f"and {found.more:,} more; see them with --last {found.more + len(found.tests)}"
     yield from (f"warning: {printable(each)}" for each in found.problems)
+    yield from _suggestions(found.pipeline, found.suggested)
 
 
 def _counts(counts: TestCounts, found: PipelineTests) -> str:
@@ -221,7 +258,8 @@ def _of_program(found: ProgramTests) -> Iterator[str]:
     yield from table(rows)
     if found.more:
         yield f"and {found.more:,} more; see them with --last {found.more + len(found.tests)}"
-    yield from (f"{printable(each.test)}: {_ended(each)}" for each in found.quarantines)
+    yield from map(_quarantine_line, found.quarantines)
+    yield from _suggestions(newest.id, found.suggested)
     if not found.complete:
         yield "not all pipelines were read in time; repeat the command for the others"
 

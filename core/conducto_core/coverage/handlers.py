@@ -73,6 +73,11 @@ class CoverageReports(ABC):
             problems=problems,
         )
 
+    async def coverage_counts(self, pipeline_id: str) -> tuple[int, int]:
+        """Return the number of lines of a pipeline's coverage files, and of those that ran."""
+        files, _, _ = await self._coverage_of(pipeline_id)
+        return rules.counts(await asyncio.to_thread(rules.merged, files))
+
     async def _coverage_of_base(
         self, record: PipelineRecord
     ) -> tuple[BaseCoverage | None, rules.Coverage]:

@@ -5,23 +5,23 @@ import gzip
 import logging
 import time
 import zlib
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 from pydantic import ValidationError
 
 from conducto.wire.shards import VARIABLE, packed
 from conducto_core.api.serve import serves
+from conducto_core.coverage.handlers import CoverageReports
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.programs.relaunch import PipelinesOfProgram
 from conducto_core.programs.rules.programs import tested_program
-from conducto_core.results.model import OutputParams, OutputStream
+from conducto_core.results.model import OutputParams
 from conducto_core.results.records import records_in
 from conducto_core.run.model import params as p
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.requests import PipelineSummary
-from conducto_core.run.model.responses import PipelineList
 from conducto_core.test_results import operations, rules
 from conducto_core.test_results.model import (
     PipelineTestParams,
@@ -61,28 +61,10 @@ class QuarantineStore(Protocol):
         """Delete a quarantine; return whether there was one."""
 
 
-class Tests(ABC):
-    """The tests of pipelines and programs."""
+class Tests(CoverageReports):
+    """The tests of pipelines and programs, and the history of their coverage."""
 
     __test__ = False
-
-    @abstractmethod
-    async def list_pipelines(self, params: p.ListParams) -> PipelineList:
-        """Return a page of pipelines, the newest first."""
-
-    @abstractmethod
-    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
-        """Return one pipeline, by its id or an unambiguous prefix."""
-
-    @abstractmethod
-    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
-        """Yield all stored attempts of a pipeline by its full id; those of a node in order."""
-
-    @abstractmethod
-    async def attempt_output(
-        self, params: OutputParams, stream: OutputStream
-    ) -> tuple[int | None, bytes]:
-        """Return an output stream of an attempt, and the attempt's number (None: no attempt)."""
 
     @abstractmethod
     def read_test_history(self, name: str) -> bytes | None:
@@ -121,7 +103,7 @@ class Tests(ABC):
             list(newest.values()),
             rules.letters_of(attempts),
             rules.before(history, record),
-            {each.test for each in found},
+            rules.tests_of(found),
             only=params.only,
             limit=params.limit,
         )
@@ -132,13 +114,15 @@ class Tests(ABC):
         program = await self._program(params.id)
         history, complete = await self._test_history(program)
         chosen = await asyncio.to_thread(rules.selected, history, params.only)
+        quarantines = await asyncio.to_thread(self._quarantines, program)
         return ProgramTests(
             pipelines=history.pipelines,
             tests=tuple(chosen[: params.limit]),
             more=max(0, len(chosen) - params.limit),
             files=history.files,
-            quarantines=await asyncio.to_thread(self._quarantines, program),
+            quarantines=quarantines,
             complete=complete,
+            suggested=rules.suggested(history, rules.tests_of(quarantines)),
         )
 
     @serves(operations.QUARANTINE)
@@ -164,6 +148,7 @@ class Tests(ABC):
             reason=request.reason,
             by=self.caller_name(),
             created=now,
+            automatic=request.automatic,
         )
         await asyncio.to_thread(self._put_quarantine, quarantine, now)
         return quarantine
@@ -197,11 +182,24 @@ class Tests(ABC):
         store = self.quarantine_store()
         mine = (each for each in store.all() if rules.program_id(each.program) == program)
         known = next((each for each in mine if each.name == name), None)
-        if known is None or not store.delete(name):
+        if known is not None and known.by == rules.AUTOMATIC:
+            # It stays, so that the rule of its program does not make it again.
+            store.put(known.model_copy(update={"until": self.time_now()}))
+        elif known is None or not store.delete(name):
             raise NotFoundError(
                 f"there is no quarantine {name!r}; list them with 'conducto tests TITLE'"
             )
         return known
+
+    def _quarantine_flaky(self, program: p.ProgramParams, history: TestAggregate) -> None:
+        """Store the quarantines that the rule of a program makes."""
+        now, known = self.time_now(), self.quarantine_store().all()
+        for each in rules.new_quarantines(known, program, history, now):
+            try:
+                self._put_quarantine(each, now)
+            except RefusedError:
+                logger.warning("there are too many quarantines for %s", each.test)
+                return
 
     def _quarantines(self, program: p.ProgramParams) -> tuple[Quarantine, ...]:
         return rules.in_force(self.quarantine_store().all(), program, self.time_now())
@@ -263,6 +261,7 @@ class Tests(ABC):
             changed = True
         if changed:
             await asyncio.to_thread(self.write_test_history, name, _packed(history))
+            await asyncio.to_thread(self._quarantine_flaky, program, history)
         return history, not pipelines.has_more
 
     async def _with_pipeline(
@@ -272,14 +271,18 @@ class Tests(ABC):
         attempts = await self._tested_attempts(record.id)
         prints = [each.attempt.fingerprint for each in attempts]
         inputs = rules.inputs_of(record, prints)
+        lines, covered = await self.coverage_counts(record.id)
         column = TestedPipeline(
             id=record.id,
             time=record.created,
             branch=None if record.git is None else record.git.branch,
             inputs=inputs,
             seen=str(summary.seq),
+            lines=lines,
+            covered=covered,
         )
-        if known is not None and not any(each.tests for each in attempts):  # its files are deleted
+        has_tests = any(each.tests for each in attempts)
+        if known is not None and not has_tests and not lines:  # its files are deleted
             kept = known.model_copy(update={"seen": column.seen})
             pipelines = tuple(kept if each.id == kept.id else each for each in history.pipelines)
             return history.model_copy(update={"pipelines": pipelines})

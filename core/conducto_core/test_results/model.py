@@ -1,13 +1,15 @@
 """Results of tests, their history, and quarantines."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from conducto_core.record import Record
 from conducto_core.run.model.params import PipelineId, ProgramParams
 
+#: The test of a rule that quarantines flaky tests.
+ALL_FLAKY = "*"
 #: Maximum characters of the name of a test.
 MAX_NAME = 500
 #: Maximum number of tests in a response.
@@ -125,6 +127,7 @@ class PipelineTests(Record):
         more: Number of further ones.
         fixed: Number of tests that failed in the previous pipeline and passed.
         problems: Files that could not be read, as sentences.
+        suggested: The flakiest tests without a quarantine.
     """
 
     pipeline: str
@@ -137,6 +140,7 @@ class PipelineTests(Record):
     fixed: int = 0
     quarantined: int = 0
     problems: tuple[str, ...] = ()
+    suggested: tuple[str, ...] = ()
 
 
 class ProgramTestParams(Record):
@@ -160,6 +164,8 @@ class TestedPipeline(Record):
         branch: Of a pipeline that a trigger launched.
         inputs: Identity of its commit and its tree; None if it is not known.
         seen: Number of its newest change that is included.
+        lines: Lines in its coverage files; 0 without any.
+        covered: Those of them that ran.
     """
 
     id: str
@@ -172,6 +178,8 @@ class TestedPipeline(Record):
     skipped: int = 0
     flaky: int = 0
     seconds: float = 0.0
+    lines: int = 0
+    covered: int = 0
 
 
 class TestHistory(Record):
@@ -219,6 +227,7 @@ class Quarantine(Record):
         until: End, in seconds since the epoch.
         by: The user.
         created: When, in seconds since the epoch.
+        automatic: It is a rule: each test that was flaky in so many pipelines gets a quarantine.
     """
 
     name: str = ""
@@ -228,6 +237,7 @@ class Quarantine(Record):
     reason: str
     by: str = ""
     created: float = 0.0
+    automatic: int | None = None
 
 
 class QuarantineList(Record):
@@ -237,11 +247,22 @@ class QuarantineList(Record):
 
 
 class QuarantineRequest(Record):
-    """A request to quarantine a test of a pipeline's program."""
+    """A request to quarantine a test of a pipeline's program.
+
+    Attributes:
+        automatic: Quarantine each test that was flaky in so many pipelines; ``test`` is ``*``.
+    """
 
     test: str = Field(min_length=1, max_length=MAX_NAME)
     until: float
     reason: str = Field(max_length=500)
+    automatic: int | None = Field(default=None, ge=2, le=100)
+
+    @model_validator(mode="after")
+    def _is_a_rule(self) -> Self:
+        if self.automatic is not None and self.test != ALL_FLAKY:
+            raise ValueError(f"test: a rule is for all tests, write {ALL_FLAKY!r}")
+        return self
 
     @field_validator("reason", "test")
     @classmethod
@@ -268,6 +289,7 @@ class ProgramTests(Record):
         files: ``{file: seconds}``, for shards of equal time.
         quarantines: Those that have not ended.
         complete: Whether all pipelines were read.
+        suggested: The flakiest tests without a quarantine.
     """
 
     pipelines: tuple[TestedPipeline, ...] = ()
@@ -276,3 +298,4 @@ class ProgramTests(Record):
     files: dict[str, float] = {}
     quarantines: tuple[Quarantine, ...] = ()
     complete: bool = True
+    suggested: tuple[str, ...] = ()

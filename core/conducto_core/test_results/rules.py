@@ -38,6 +38,12 @@ _LETTERS = {
     TestOutcome.FLAKY: "x",
 }
 _MAX_SIGNALLED = 128
+#: The user of quarantines that a rule made, their days, and how many it makes at once.
+AUTOMATIC = "automatic"
+_AUTOMATIC_DAYS = 14
+_MAX_AUTOMATIC = 20
+#: Number of tests that are suggested for a quarantine.
+MAX_SUGGESTED = 10
 
 
 # ----------------------------------------------------------------------------------------
@@ -87,7 +93,7 @@ def excuse(
     """
     if end[0] is not Cause.EXIT_CODE or counts is None or not counts.failed:
         return None
-    names = {each.test for each in in_force(quarantines(), tested_program(record), now)}
+    names = tests_of(in_force(quarantines(), tested_program(record), now))
     failed = [t.name for t in tests() if t.outcome is TestOutcome.FAILED] if names else []
     return excused_message(failed) if is_excused(*end, counts, failed, names) else None
 
@@ -105,6 +111,48 @@ def in_force(
     return tuple(
         q for q in quarantines if q.until > now and program_id(q.program) == program_id(program)
     )
+
+
+def tests_of(quarantines: Iterable[Quarantine]) -> set[str]:
+    """Return the tests that are quarantined."""
+    return {each.test for each in quarantines if each.automatic is None}
+
+
+def new_quarantines(
+    quarantines: Iterable[Quarantine], program: ProgramParams, history: TestAggregate, now: float
+) -> list[Quarantine]:
+    """Return the quarantines that the rule of a program makes, if it has one.
+
+    A test whose quarantine has ended gets no other one: a person decides about it.
+    """
+    mine = [each for each in quarantines if program_id(each.program) == program_id(program)]
+    rule = next((each for each in mine if each.automatic is not None and each.until > now), None)
+    if rule is None or rule.automatic is None:
+        return []
+    least, known = rule.automatic, {each.test for each in mine}
+    flaky = [each for each in history.tests if each.flaky >= least and each.name not in known]
+    return [
+        Quarantine(
+            name=quarantine_name(program, each.name),
+            program=program,
+            test=each.name,
+            until=now + _AUTOMATIC_DAYS * _DAY,
+            reason=f"flaky in {each.flaky} pipelines; the rule of {rule.by} asks for {least}",
+            by=AUTOMATIC,
+            created=now,
+        )
+        for each in sorted(flaky, key=_flakiness)[:_MAX_AUTOMATIC]
+    ]
+
+
+def suggested(history: TestAggregate, quarantined: Collection[str]) -> tuple[str, ...]:
+    """Return the flakiest tests without a quarantine."""
+    flaky = [each for each in history.tests if each.flaky and each.name not in quarantined]
+    return tuple(each.name for each in sorted(flaky, key=_flakiness)[:MAX_SUGGESTED])
+
+
+def _flakiness(test: TestHistory) -> tuple[int, str]:
+    return -test.flaky, test.name
 
 
 def program_id(program: ProgramParams) -> str:
@@ -224,7 +272,17 @@ def pipeline_tests(
         fixed=sum(each.change is TestChange.FIXED for each in tests),
         quarantined=sum(each.quarantined for each in tests),
         problems=tuple(line for each in newest for line in each.problems)[:20],
+        suggested=_suggested_of(tests, history, quarantined),
     )
+
+
+def _suggested_of(
+    tests: Iterable[PipelineTest], history: Mapping[str, TestHistory], quarantined: Collection[str]
+) -> tuple[str, ...]:
+    nothing = TestHistory(name="")
+    flaky = {each.name for each in tests if each.flaky and each.name not in quarantined}
+    by_number = sorted(flaky, key=lambda name: (-history.get(name, nothing).flaky, name))
+    return tuple(by_number[:MAX_SUGGESTED])
 
 
 def _matches(test: PipelineTest, only: TestFilter) -> bool:

@@ -21,6 +21,7 @@ from conducto_core.test_results.model import (
     PipelineTestParams,
     PipelineTests,
     ProgramTestParams,
+    QuarantineParams,
     QuarantineRequest,
     TestChange,
     TestCounts,
@@ -246,3 +247,96 @@ def test_lazy_that_shards_tests_has_their_times(*, early: bool) -> None:
         "/l/Generate": {"cart.py": 2.0, "shop.py": 4.0},
         "/m/Generate": {},
     }
+
+
+def flaky_pipeline(world: World, test: str = "bad") -> str:
+    """Run a pipeline whose test failed and passed with the same inputs."""
+    world.now += 60
+    pipeline_id = run_tests(world, passed=(test,))
+    hand_over(world, pipeline_id, test)
+    return pipeline_id
+
+
+def hand_over(world: World, pipeline_id: str, test: str) -> None:
+    """Run the command of a pipeline again; the test is flaky there."""
+    world.control(pipeline_id, "rerun", "/a")
+    world.serve()
+    result = TestResult(name=test, outcome="flaky")
+    line = result.model_dump_json(exclude_defaults=True) + "\n"
+    world.cloud.logs.append(LogKey(pipeline_id, "/a", 2, "tests"), 0, line.encode())
+    world.running()["/a"].finish(exit_code=0, outputs=OutputSummary(tests=TestCounts(flaky=1)))
+    world.serve()
+
+
+def quarantine_flaky(world: World, pipeline_id: str, number: int) -> None:
+    fields = {"test": "*", "until": world.now + 86_400, "reason": "we agreed", "automatic": number}
+    params = PipelineParams(id=pipeline_id)
+    request = QuarantineRequest.model_validate(fields)
+    asyncio.run(world.pipelines().quarantine_test(params, request))
+
+
+def quarantines(world: World, pipeline_id: str) -> dict[str, str]:
+    """Return ``{test: user}`` of the quarantines in force."""
+    params = ProgramTestParams(id=pipeline_id)
+    found = asyncio.run(world.pipelines().list_program_tests(params)).quarantines
+    return {each.test: each.by for each in found}
+
+
+def test_flaky_tests_are_suggested_until_they_are_quarantined() -> None:
+    world = World()
+    only = flaky_pipeline(world)
+
+    assert listed(world, only).suggested == ("bad",)
+    program = asyncio.run(world.pipelines().list_program_tests(ProgramTestParams(id=only)))
+    assert program.suggested == ("bad",)
+    quarantine(world, only, "bad")
+    assert listed(world, only).suggested == ()
+
+
+def test_no_test_is_quarantined_without_a_rule() -> None:
+    world = World()
+    for _ in range(4):
+        last = flaky_pipeline(world)
+
+    assert quarantines(world, last) == {}
+
+
+def test_rule_quarantines_tests_that_are_flaky_often_enough() -> None:
+    world = World()
+    first = flaky_pipeline(world)
+    quarantine_flaky(world, first, 2)
+    once = quarantines(world, first)
+    second = flaky_pipeline(world)
+    twice = quarantines(world, second)
+    failed = run_tests(world, "bad")
+
+    assert once == {"*": ME.user}
+    assert twice == {"*": ME.user, "bad": "automatic"}
+    assert world.states(failed)["/a"] == "done"  # with a warning
+    assert listed(world, second).suggested == ()
+
+
+def test_rule_does_not_repeat_a_quarantine_that_was_ended() -> None:
+    world = World()
+    first = flaky_pipeline(world)
+    quarantine_flaky(world, first, 2)
+    second = flaky_pipeline(world)
+    params = ProgramTestParams(id=second)
+    found = asyncio.run(world.pipelines().list_program_tests(params)).quarantines
+    (name,) = [each.name for each in found if each.test == "bad"]
+    asyncio.run(world.pipelines().end_quarantine(QuarantineParams(id=second, name=name)))
+    third = flaky_pipeline(world)
+
+    assert quarantines(world, third) == {"*": ME.user}
+
+
+def test_test_with_the_name_of_a_rule_is_not_quarantined() -> None:
+    world = World()
+    quarantine_flaky(world, run_tests(world, "bad"), 2)
+
+    assert world.states(run_tests(world, "*"))["/a"] == "error"
+
+
+def test_rule_is_for_all_tests() -> None:
+    with pytest.raises(ValueError, match="a rule is for all tests"):
+        QuarantineRequest(test="bad", until=1, reason="x", automatic=2)

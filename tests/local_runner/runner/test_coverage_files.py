@@ -4,6 +4,7 @@ import pytest
 
 import conducto as co
 from conducto_core.coverage.model import CoverageParams
+from conducto_core.test_results.model import ProgramTestParams
 from support.containers import BUSYBOX
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -46,6 +47,16 @@ async def test_lines_of_all_commands_are_merged_and_compared(local, folder):
     (attempt,) = await second.attempts("/a")
     assert (attempt.outputs.coverage.lines, attempt.outputs.coverage.covered) == (3, 1)
     assert b"coverage: no file was written" in await first.output("/b", "stderr")
+
+
+async def test_history_has_the_coverage_of_each_pipeline(local, folder):
+    first = await local.run(tree(folder, a=report(folder, "a", "1,5", "2,0"), b="true"))
+    await local.run(tree(folder, a="true", b="true"))
+    last = await local.run(tree(folder, a=report(folder, "a", "1,5", "2,1"), b="true"))
+    found = await local.pipelines.list_program_tests(ProgramTestParams(id=last.id))
+
+    assert [(each.lines, each.covered) for each in found.pipelines] == [(2, 1), (0, 0), (2, 2)]
+    assert [found.pipelines[0].id, found.pipelines[-1].id] == [first.id, last.id]
 
 
 async def test_both_kinds_of_reports_of_one_command(local, folder):

@@ -10,6 +10,7 @@ from conducto_core.diagnosis.rules.markdown import markdown
 from conducto_core.results.model import OutputParams
 from conducto_core.results.records import records_in
 from conducto_core.run.model.params import PipelineParams
+from conducto_core.run.model.states import State
 from conducto_core.test_results.model import (
     PipelineTestParams,
     ProgramTestParams,
@@ -109,6 +110,31 @@ async def test_large_file_is_cut_off(local, folder):
     counts = attempt.outputs.tests
     assert (counts.passed, counts.incomplete) == (1, True)
     assert b"64 MB" in await run.output("/a", "stderr")
+
+
+async def test_file_of_1_gb_is_cut_off(local, folder):
+    start = '<testsuite><testcase classname="t" name="t" time="1"/>'
+    command = f"mkdir -p $DIR; echo '{start}' >$DIR/out.xml; truncate -s 1G $DIR/out.xml"
+    run = await local.run(tree(folder, a=command))
+    (attempt,) = await run.attempts("/a")
+
+    assert attempt.state is State.DONE
+    assert (attempt.outputs.tests.passed, attempt.outputs.tests.incomplete) == (1, True)
+    assert b"they have more than 64 MB" in await run.output("/a", "stderr")
+
+
+async def test_quarantine_that_has_ended_does_not_count(local, folder):
+    command = report("!bad", "ok") + "; exit 1"
+    first = await local.run(tree(folder, a=command))
+    kept = await quarantine(local, first, "t::bad")
+    ended = kept.model_copy(update={"until": time.time() - 1})
+    local.pipelines.quarantine_store().put(ended)
+
+    second = await local.run(tree(folder, a=command))
+
+    assert (await second.node("/a")).state is State.ERROR
+    found = await local.pipelines.list_program_tests(ProgramTestParams(id=second.id))
+    assert found.quarantines == ()
 
 
 async def test_changes_are_those_since_the_earlier_pipeline(local, folder):

@@ -45,11 +45,14 @@ def test_services_that_fail_end_their_commands(me: Cloud) -> None:
     root = co.Parallel(image="busybox:latest")
     root["dies"] = co.Exec("echo begun; sleep 100", services={"db": dying})
     root["never"] = co.Exec("true", services={"db": never})
+    missing = co.Service("busybox:latest", command=["no-such-program"])
+    root["missing"] = co.Exec("true", services={"db": missing})
     run = me.run(root)
-    ends = {path: run.attempts(path)[-1] for path in ("/dies", "/never")}
+    ends = {path: run.attempts(path)[-1] for path in ("/dies", "/never", "/missing")}
     assert {end.cause for end in ends.values()} == {Cause.SERVICE}
     assert "service 'db' (busybox:latest) ended with exit code 3" in str(ends["/dies"].message)
     assert "not ready within 3 s: ready='exit 1'" in str(ends["/never"].message)
+    assert "no-such-program" in str(ends["/missing"].message)
     assert run.output("/dies") == b"begun\n"
     place = me.client.service_output(run.id, "/dies", service="db").text
     assert re.fullmatch(r"conducto: .* stream worker/service-db/[0-9a-f]{32}\n", place)

@@ -3,13 +3,14 @@ import { useQuery } from "@tanstack/react-query";
 import { api } from "@/api/client";
 import type { CoverageReport, PipelineSummary } from "@/api/schema";
 import styles from "@/coverage/CoverageSection.module.css";
-import { difference, percentText } from "@/coverage/model/coverage";
+import { difference, percentText, trend } from "@/coverage/model/coverage";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { beside } from "@/lib/references";
 import { visible } from "@/lib/visible";
 
 const REFRESH_MS = 10_000;
 const SHOWN = 50;
+const PIPELINES = 50;
 
 /** The covered lines of a pipeline, if its commands wrote coverage files. */
 export function CoverageSection({ summary }: { summary: PipelineSummary }) {
@@ -23,6 +24,7 @@ export function CoverageSection({ summary }: { summary: PipelineSummary }) {
   return (
     <section className={styles.coverage} aria-label="Coverage">
       <Head id={id} report={data} />
+      <Trend id={id} settled={summary.settled} />
       {data.problems.map((problem) => (
         <p key={problem} className="muted">
           {visible(problem)}
@@ -52,6 +54,25 @@ function Head({ id, report }: { id: string; report: CoverageReport }) {
         </>
       )}
     </p>
+  );
+}
+
+/** The coverage of the last pipelines of the program. */
+function Trend({ id, settled }: { id: string; settled: boolean }) {
+  const { data } = useQuery({
+    queryKey: ["coverage-history", id, settled],
+    queryFn: ({ signal }) => api.programTests(id, { limit: 1 }, signal),
+  });
+  const history = (data?.pipelines ?? []).filter(({ lines }) => lines > 0).slice(-PIPELINES);
+  const first = history[0];
+  const last = history.at(-1);
+  if (first === undefined || last === undefined || first === last) return null;
+  const text = `Coverage of the last ${history.length} pipelines, from ${percentText(first)} to ${percentText(last)}`;
+  return (
+    <svg className={styles.trend} viewBox="-2 -2 204 34" role="img" aria-label={text}>
+      <title>{text}</title>
+      <polyline points={trend(history, 200, 30)} />
+    </svg>
   );
 }
 

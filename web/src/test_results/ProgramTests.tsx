@@ -6,6 +6,7 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { moment, duration, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import page from "@/programs/ProgramPage.module.css";
+import { FlakySuggestions } from "@/test_results/FlakySuggestions";
 import { OUTCOMES } from "@/test_results/model/tests";
 import styles from "@/test_results/TestsPage.module.css";
 
@@ -43,6 +44,7 @@ export function ProgramTests({ id }: { id: string }) {
           ))}
         </tbody>
       </table>
+      <FlakySuggestions id={id} names={data.suggested} />
     </section>
   );
 }

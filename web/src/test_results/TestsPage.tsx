@@ -11,6 +11,7 @@ import { duration, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import program from "@/programs/ProgramPage.module.css";
 import { PipelineFrame } from "@/run/page/PipelineFrame";
+import { FlakySuggestions } from "@/test_results/FlakySuggestions";
 import { filterIn, FILTERS, labelsOf, STATES, summaryOf } from "@/test_results/model/tests";
 import styles from "@/test_results/TestsPage.module.css";
 
@@ -70,6 +71,7 @@ function Tests({ summary }: { summary: PipelineSummary }) {
         </ul>
       )}
       {data.more === 0 ? null : <p className="muted">{`${data.more.toLocaleString("en")} more`}</p>}
+      <FlakySuggestions id={id} names={data.suggested} />
     </div>
   );
 }

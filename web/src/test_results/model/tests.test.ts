@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { PipelineTest, PipelineTests } from "@/api/schema";
-import { filterIn, labelsOf, summaryOf } from "@/test_results/model/tests";
+import { filterIn, labelsOf, quarantineCommand, summaryOf } from "@/test_results/model/tests";
 
 const TESTS: PipelineTests = {
   pipeline: "abc-def",
@@ -22,6 +22,7 @@ const TESTS: PipelineTests = {
   fixed: 3,
   quarantined: 0,
   problems: [],
+  suggested: [],
 };
 
 const TEST: PipelineTest = {
@@ -50,4 +51,10 @@ test("labels of a test", () => {
 
 test("unknown filter is all", () => {
   expect([filterIn("slow"), filterIn("x"), filterIn(null)]).toEqual(["slow", "all", "all"]);
+});
+
+test("the command for a quarantine quotes the name of the test", () => {
+  expect(quarantineCommand("abc-def", "a b")).toBe(
+    "conducto tests abc-def --quarantine 'a b' --until 14d --reason TEXT",
+  );
 });

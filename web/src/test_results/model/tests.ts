@@ -1,6 +1,7 @@
 /** Texts about tests. */
 
 import type { PipelineTest, PipelineTests, TestOutcome } from "@/api/schema";
+import { commandLine } from "@/lib/shell";
 import { plural } from "@/lib/time";
 
 export const FILTERS = [
@@ -41,6 +42,12 @@ export function labelsOf({ outcome, change, flaky, quarantined }: PipelineTest):
     ...(flaky && outcome !== "flaky" ? ["flaky"] : []),
     ...(quarantined ? ["quarantined"] : []),
   ].join(", ");
+}
+
+/** The command that quarantines a test of a pipeline's program. */
+export function quarantineCommand(id: string, test: string): string {
+  const words = ["--quarantine", test, "--until", "14d", "--reason", "TEXT"];
+  return commandLine("conducto", "tests", id, ...words);
 }
 
 /** The numbers of tests, such as "12 tests: 2 failed (1 new), 10 passed". */
