@@ -171,13 +171,13 @@ class CacheDecisions:
             flight = Flight(live.id, spec.path, node.attempt, self._cloud.clock())
             holder = self._acquire(live, found.key, flight, over)
             if holder is not None:
-                about = {"path": spec.path, "attempt": node.attempt, "key": found.key}
-                return CacheWait(holder=holder.text, **about)
+                path, number, key = spec.path, node.attempt, found.key
+                return CacheWait(path=path, attempt=number, holder=holder.text, key=key)
             found = self._decision(command, forced)  # another one may have ended meanwhile
         decision = found.decision
         if decision.entry is None or found.streams is None:
-            key, why = None if flight is None else found.key, decision.reason
-            return CacheMiss(path=spec.path, attempt=node.attempt, reason=why, flight=key)
+            held, why = None if flight is None else found.key, decision.reason
+            return CacheMiss(path=spec.path, attempt=node.attempt, reason=why, flight=held)
         if flight is not None and found.key is not None:
             self._cloud.cache.release(live.org, found.key, flight.holder)
         streams = rules.unpack_streams(found.streams)

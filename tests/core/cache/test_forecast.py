@@ -129,7 +129,7 @@ def test_a_cache_that_is_off_has_its_reason() -> None:
     assert found["/b"][1].startswith("not cached: processes of the machine")
 
 
-def test_an_equal_command_depends_on_the_one_that_runs_before() -> None:
+def test_an_equal_command_depends_on_the_earlier_command() -> None:
     root = co.Serial(image="x", cache=True)
     root["a"], root["b"] = co.Exec("same"), co.Exec("same")
     assert plan(root, "/a", "/b") == {"/a": ("runs", "no entry"), "/b": ("depends", "/a")}

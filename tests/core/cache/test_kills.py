@@ -46,7 +46,7 @@ def killed_at(number: int, work: Callable[[], object]) -> bool:
 
 
 def moments(work: Callable[[], object], prepare: Callable[[], object]) -> Iterator[int]:
-    """Yield after each death of a process that does some work, which begins anew each time."""
+    """Yield after each death of a process that does some work, which starts again each time."""
     number = 0
     while True:
         number += 1
