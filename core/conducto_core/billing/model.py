@@ -40,6 +40,57 @@ class PipelineCharge(Record):
     dollars: float
 
 
+class ChargeParts(Record):
+    """The use of the charged time of a billing period, in dollars.
+
+    Attributes:
+        commands: Running commands, except of those in ``lost``.
+        attempts: Number of these commands.
+        idle: Workers while they started, waited or had a debug shell.
+        lost: Commands that were killed, or whose worker was lost.
+        lost_attempts: Number of these commands.
+        others: Less expensive and deleted pipelines, whose commands are not read.
+    """
+
+    commands: float = 0.0
+    attempts: int = 0
+    idle: float = 0.0
+    lost: float = 0.0
+    lost_attempts: int = 0
+    others: float = 0.0
+
+
+class Invoice(Record):
+    """An invoice of the payment provider.
+
+    Attributes:
+        start: Start of its billing period, in seconds since the epoch.
+        status: With Stripe's names, e.g. ``paid``.
+        dollars: Its amount with tax.
+        url: Its page; None: it has none yet.
+    """
+
+    start: float
+    end: float
+    status: str
+    dollars: float
+    url: str | None = Field(default=None, repr=False)
+
+
+class PlanOffer(Record):
+    """The allowances of a plan that the organisation has or can choose.
+
+    Attributes:
+        exec_minutes: Worker minutes per month; None: unlimited.
+    """
+
+    name: str
+    max_workers: int
+    max_pipelines: int
+    max_cpu: float
+    exec_minutes: float | None
+
+
 class BillingStatus(Record):
     """What an organisation may use, and what it pays. Times are in seconds since the epoch.
 
@@ -66,6 +117,11 @@ class BillingStatus(Record):
         pipelines: The same by pipeline: the most expensive ones.
         more_pipelines: Number of the others.
         more_dollars: Their dollars.
+        previous: Dollars of the billing period before, before tax; None: there was none.
+        parts: The use of the charged time; None: nothing is charged.
+        email: Billing contact, or "".
+        invoices: The newest first; None: the payment provider does not respond.
+        plans: The plan without a subscription, and with one.
     """
 
     plan: str
@@ -90,6 +146,11 @@ class BillingStatus(Record):
     pipelines: tuple[PipelineCharge, ...] = ()
     more_pipelines: int = 0
     more_dollars: float = 0.0
+    previous: float | None = None
+    parts: ChargeParts | None = None
+    email: str = ""
+    invoices: tuple[Invoice, ...] | None = ()
+    plans: tuple[PlanOffer, ...] = ()
 
 
 class BillingPage(Record):

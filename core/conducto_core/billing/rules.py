@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil
 
+from conducto_core.billing.model import ChargeParts
 from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.model.states import State
 from conducto_core.workers.rules.fargate import LARGEST, PRICES, Size, size_for
 
 #: Seconds for which an organisation keeps its paid plan after a failed payment.
@@ -241,7 +243,11 @@ class Remedies:
         return f"raise the limit{self._page()} or with 'conducto billing limit DOLLARS'"
 
     def _page(self) -> str:
-        return f" at {self.web_app.rstrip('/')}{PLAN_PAGE}" if self.web_app else " on the Plan page"
+        return (
+            f" at {self.web_app.rstrip('/')}{PLAN_PAGE}"
+            if self.web_app
+            else " on the page Plan and usage"
+        )
 
 
 def queue_reason(why: str, until: float, now: float) -> tuple[str, bool]:
@@ -384,6 +390,50 @@ def own_use_of(attempt: AttemptRecord) -> Use:
         return Use()
     seconds = max(0.0, attempt.ended - attempt.started)
     return Use(1, seconds, seconds * (_CPU if attempt.cpu is None else attempt.cpu))
+
+
+def parts_of(
+    charged: Mapping[str, float],
+    attempts: Mapping[str, Iterable[AttemptRecord]],
+    rates: Rates,
+    since: float,
+    now: float,
+) -> ChargeParts:
+    """Return the use of the charged time of a billing period.
+
+    Args:
+        charged: Dollars by pipeline.
+        attempts: The attempts of those pipelines whose commands are read.
+        rates: The prices of workers.
+        since: Start of the billing period.
+        now: Seconds since the epoch.
+    """
+    found = {False: [0.0], True: [0.0]}
+    for attempt in (one for each in attempts.values() for one in each):
+        ended = now if attempt.ended is None else attempt.ended
+        if attempt.started is not None and ended > since:
+            seconds = max(0.0, ended - max(attempt.started, since))
+            size = size_for(attempt.path, attempt.cpu or _CPU, attempt.mem or _MEM)
+            price = dollars(size.cpu * seconds, size.mem * seconds, rates)
+            found[attempt.state is State.KILLED].append(price)
+    commands, lost = sum(found[False]), sum(found[True])
+    read = sum(charged.get(id_, 0.0) for id_ in attempts)
+    return ChargeParts(
+        commands=commands,
+        attempts=len(found[False]) - 1,
+        idle=max(0.0, read - commands - lost),
+        lost=lost,
+        lost_attempts=len(found[True]) - 1,
+        others=sum(charged.values()) - read,
+    )
+
+
+def period_before(start: float) -> float:
+    """Return the start of the billing period before one: the same day of the month before."""
+    moment = datetime.fromtimestamp(start, UTC)
+    last = moment.replace(day=1) - timedelta(days=1)
+    day = min(moment.day, last.day)
+    return moment.replace(year=last.year, month=last.month, day=day).timestamp()
 
 
 def dollars_for(path: str, cpu: float, mem: float | None, seconds: float) -> float:

@@ -1,15 +1,22 @@
 """The operations on the subscription of the caller's organisation."""
 
 import asyncio
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from time import gmtime, strftime
 
 from chalicelib.api.caller import CloudCaller
 from chalicelib.billing.billing import Subscriptions
 from chalicelib.billing.metering import cost, customer_rates, month_of
-from chalicelib.billing.port import HourTotal, Meter, PaymentAccount, rates_of
+from chalicelib.billing.port import (
+    BillingUnavailableError,
+    HourTotal,
+    Meter,
+    PaymentAccount,
+    rates_of,
+)
 from chalicelib.billing.store import BillingPorts
 from chalicelib.dependencies import Dependencies
 from chalicelib.people.port import Identity
@@ -26,19 +33,34 @@ from conducto_core.billing.handlers import (
 )
 from conducto_core.billing.model import (
     MAX_BILLED,
+    MAX_USAGE_PIPELINES,
     BillingPage,
     BillingStatus,
+    ChargeParts,
     CostParams,
     DayCharge,
+    Invoice,
     PipelineCharge,
     PipelineCost,
     PipelineSpent,
+    PlanOffer,
     SpendLimit,
     Usage,
     UsageParams,
 )
-from conducto_core.billing.rules import LIVE, PLAN_PAGE, Rates, dollars
+from conducto_core.billing.rules import (
+    LIVE,
+    PLAN_PAGE,
+    SCALE,
+    BillingPlan,
+    Rates,
+    dollars,
+    parts_of,
+    period_before,
+)
 from conducto_core.errors import NotFoundError, RefusedError
+
+logger = logging.getLogger(__name__)
 
 #: Share of the billing period after which a forecast is made.
 _FORECAST_SHARE = 0.03
@@ -126,11 +148,15 @@ class CloudBilling:
         start = end = None
         days: tuple[DayCharge, ...] = ()
         charges: list[PipelineCharge] = []
+        previous, parts = None, None
         if account is not None and account.subscription:
             start, end = account.period_start, account.period_end
             first = account.first_hour
             days = tuple(_days(ports.records.hours(org, first, max(first, now)), rates))
             charges = _by_pipeline(ports.records.meters(org), first, rates)
+            parts = self._parts(charges, rates, first)
+            earlier = list(_days(ports.records.hours(org, period_before(first), first - 1), rates))
+            previous = sum(day.dollars for day in earlier) if earlier else None
         minutes = self._cloud.orgs.usage(org, month_of(now)).get("exec_seconds", 0.0) / 60
         return BillingStatus(
             plan=used.plan.name,
@@ -155,11 +181,38 @@ class CloudBilling:
             pipelines=tuple(map(self._titled, charges[:MAX_BILLED])),
             more_pipelines=len(charges[MAX_BILLED:]),
             more_dollars=sum(charge.dollars for charge in charges[MAX_BILLED:]),
+            previous=previous,
+            parts=parts,
+            email="" if account is None else account.email,
+            invoices=() if account is None else _invoices(ports, account),
+            plans=(_offer(used.base), _offer(SCALE)),
         )
+
+    def _parts(self, charges: Sequence[PipelineCharge], rates: Rates, since: float) -> ChargeParts:
+        """Return the use of the charged time, by the commands of the most expensive pipelines."""
+        store, now = self._cloud.store, self._cloud.clock()
+        known = [
+            one.id for one in charges[:MAX_USAGE_PIPELINES] if store.record(self._me.org, one.id)
+        ]
+        attempts = {id_: store.attempts(id_) for id_ in known}
+        return parts_of({one.id: one.dollars for one in charges}, attempts, rates, since, now)
 
     def _titled(self, charge: PipelineCharge) -> PipelineCharge:
         record = self._cloud.store.record(self._me.org, charge.id)
         return charge if record is None else charge.model_copy(update={"title": record.title})
+
+
+def _invoices(ports: BillingPorts, account: PaymentAccount) -> tuple[Invoice, ...] | None:
+    try:
+        return tuple(ports.provider.invoices(account.customer))
+    except BillingUnavailableError:
+        logger.warning("invoices are not available", exc_info=True)
+        return None
+
+
+def _offer(plan: BillingPlan) -> PlanOffer:
+    names = PlanOffer.model_fields
+    return PlanOffer(**{name: getattr(plan, name) for name in names})
 
 
 def _days(hours: Iterable[HourTotal], rates: Rates) -> Iterator[DayCharge]:

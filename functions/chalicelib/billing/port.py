@@ -1,9 +1,10 @@
 """The payment provider, and the records of subscriptions and of charged usage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
+from conducto_core.billing.model import Invoice
 from conducto_core.billing.rules import RATES, Billing, PlanPeriod, Rates, Status, first_hour
 
 #: Kinds of events about usage that was received and not accepted.
@@ -80,6 +81,9 @@ class BillingProvider(Protocol):
 
     def portal(self, customer: str, back: str) -> str:
         """Return the URL of the page with invoices and payment methods."""
+
+    def invoices(self, customer: str) -> Sequence[Invoice]:
+        """Return a customer's invoices of the last year, the newest first."""
 
     def subscription(self, subscription_id: str) -> Subscription | None:
         """Return a subscription."""

@@ -4,7 +4,7 @@ The library is imported when it is first used: most requests, and installations 
 never need it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -19,6 +19,7 @@ from chalicelib.billing.port import (
     Subscription,
 )
 from conducto_core.api.dispatch import read_json
+from conducto_core.billing.model import Invoice
 from conducto_core.billing.rules import LIVE, Rates, Status
 
 #: Event names of the two meters; each event has the total of an hour.
@@ -30,6 +31,7 @@ _RETRIES = 2
 _REREAD_SECONDS = 60.0
 R = TypeVar("R")
 _HOUR = 3600
+_MAX_INVOICES = 12
 _MAX_SUBSCRIPTIONS = _MAX_SESSIONS = 100
 
 
@@ -156,6 +158,22 @@ class StripeBilling:
         """Return the URL of the page with invoices and payment methods."""
         request = {"customer": customer, "return_url": back}
         return str(self._call(lambda client: client.billing_portal.sessions.create(request)).url)
+
+    def invoices(self, customer: str) -> Sequence[Invoice]:
+        """Return a customer's invoices of the last year, the newest first."""
+        asked = {"customer": customer, "limit": _MAX_INVOICES}
+        found = self._call(lambda client: client.invoices.list(asked)).data
+        return [
+            Invoice(
+                start=float(each.period_start),
+                end=float(each.period_end),
+                status=str(each.status),
+                dollars=each.amount_due / 100,
+                url=getattr(each, "hosted_invoice_url", None),
+            )
+            for each in found
+            if each.status not in (None, "draft", "void")
+        ]
 
     def subscription(self, subscription_id: str) -> Subscription | None:
         """Return a subscription."""

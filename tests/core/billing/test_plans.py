@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,8 +25,13 @@ from conducto_core.billing.rules import (
     grace_until,
     larger,
     moved,
+    parts_of,
+    period_before,
 )
+from conducto_core.run.model.records import AttemptRecord
+from conducto_core.run.model.states import State
 from conducto_core.run.rules import waits
+from conducto_core.workers.rules.fargate import size_for
 
 NOW = 1_000_000.0
 PAYING = {Status.ACTIVE, Status.TRIALING}
@@ -92,3 +99,45 @@ def test_hours_of_a_worker_add_up_to_its_last_interval(known: list[PlanPeriod]) 
 
 def test_an_hour_of_one_vcpu_and_two_gb_has_the_documented_price() -> None:
     assert dollars(3600, 7200, RATES) == pytest.approx(0.06 + 2 * 0.0066)
+
+
+def test_charged_time_is_split_into_commands_idle_and_lost_workers() -> None:
+    def attempt(state: State, started: float, ended: float | None) -> AttemptRecord:
+        return AttemptRecord(
+            path="/a",
+            number=1,
+            state=state,
+            command="c",
+            started=started,
+            ended=ended,
+            cpu=1,
+            mem=2,
+        )
+
+    size = size_for("/a", 1, 2)
+    hour = dollars(3600 * size.cpu, 3600 * size.mem, RATES)
+    attempts = [
+        attempt(State.DONE, 0.0, 1000.0),  # in the period before
+        attempt(State.DONE, 1000.0 - 3600, 1000.0 + 3600),
+        attempt(State.KILLED, 5000.0, 5000.0 + 3600),
+        attempt(State.RUNNING, 10_000.0, None),
+    ]
+
+    found = parts_of(
+        {"abc": 4 * hour, "gone": hour}, {"abc": attempts}, RATES, since=1000.0, now=10_000.0 + 1800
+    )
+
+    assert (found.attempts, found.lost_attempts) == (2, 1)
+    assert found.commands == pytest.approx(1.5 * hour)
+    assert found.lost == pytest.approx(hour)
+    assert found.idle == pytest.approx(1.5 * hour)
+    assert found.others == pytest.approx(hour)
+
+
+def test_the_period_before_starts_on_the_same_day_of_the_month_before() -> None:
+    def time_of(text: str) -> float:
+        return datetime.fromisoformat(f"{text}T10:00:00+00:00").timestamp()
+
+    assert period_before(time_of("2026-12-12")) == time_of("2026-11-12")
+    assert period_before(time_of("2027-03-31")) == time_of("2027-02-28")
+    assert period_before(time_of("2027-01-01")) == time_of("2026-12-01")

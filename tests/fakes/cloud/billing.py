@@ -1,6 +1,6 @@
 """The payment provider in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from chalicelib.billing.port import (
@@ -10,6 +10,7 @@ from chalicelib.billing.port import (
     SignatureError,
     Subscription,
 )
+from conducto_core.billing.model import Invoice
 from conducto_core.billing.rules import (
     LIVE,
     Status,
@@ -38,6 +39,10 @@ class FakeProvider:
     def _check(self) -> None:
         if self.away:
             raise BillingUnavailableError("the provider does not respond")
+
+    def invoices(self, customer: str) -> Sequence[Invoice]:
+        self._check()
+        return ()
 
     def new_customer(self, org: str) -> str:
         self._check()

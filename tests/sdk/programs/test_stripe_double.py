@@ -25,7 +25,7 @@ from chalicelib.people.handlers import CloudOrganisation
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.triggers.triggers import TriggerHooks
 from chalicelib.triggers.webhooks import Hooks
-from conducto_core.billing.model import SpendLimit
+from conducto_core.billing.model import BillingStatus, SpendLimit
 from conducto_core.billing.rules import BillingPlan, Remedies, Status
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.people.model import AuditParams
@@ -186,6 +186,7 @@ def test_free_organisation_pays_scales_out_and_falls_back_without_loss(here: Ins
     record = world.cloud.store.record(ME.org, pipeline)
     assert record is not None
     assert (charge.id, charge.title) == (pipeline, record.title)
+    check_bill(status)
     world.run_out()
     assert world.get(pipeline).state is State.DONE
 
@@ -206,6 +207,17 @@ def test_free_organisation_pays_scales_out_and_falls_back_without_loss(here: Ins
     here.submit(here.me._portal().url, card="4242424242424242")
     here.double.webhooks.wait()
     assert world.orgs.plan(ME.org).name == "scale"
+    (invoice,) = here.me._status().invoices or ()
+    assert (invoice.status, invoice.dollars > 0) == ("paid", True)
+    assert here.me._status().previous
+
+
+def check_bill(status: BillingStatus) -> None:
+    """Check the facts of the page about the plan in a first billing period."""
+    assert (status.email, status.previous, status.invoices) == ("ann@acme.example", None, ())
+    assert [plan.name for plan in status.plans] == ["free", "scale"]
+    assert status.parts is not None
+    assert status.parts.commands + status.parts.idle == pytest.approx(status.accrued)
 
 
 @pytest.mark.parametrize("mode", [Delivery.TWICE, Delivery.REORDERED, Delivery.FORGED])

@@ -49,7 +49,6 @@ const SignedInPage = page(async () => (await import("@/people/signin/SignedInPag
 const MembersPage = page(async () => (await import("@/people/MembersPage")).MembersPage);
 const AuditPage = page(async () => (await import("@/people/AuditPage")).AuditPage);
 const PlanPage = page(async () => (await import("@/billing/PlanPage")).PlanPage);
-const UsagePage = page(async () => (await import("@/billing/UsagePage")).UsagePage);
 const InvitationPage = page(
   async () => (await import("@/people/signin/InvitationPage")).InvitationPage,
 );
@@ -106,7 +105,7 @@ const PAGES: readonly PageRoute[] = [
     cloud: true,
   },
   { path: "/organisation/audit", page: AuditPage, cloud: true },
-  { path: "/organisation/usage", page: UsagePage, cloud: true },
+  { path: "/organisation/usage", page: PlanPage, cloud: true },
   { path: "/organisation/plan", page: PlanPage, cloud: true },
   {
     path: "/account",

@@ -1,84 +1,109 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 
-import { messageOf } from "@/api/client";
-import { organisationApi } from "@/people/api/organisation";
-import type { BillingStatus } from "@/api/schema";
+import { api, messageOf } from "@/api/client";
+import type { BillingStatus, Usage, WhoAmI } from "@/api/schema";
+import { BillBar, ByDay, Invoices, Parts, Plans } from "@/billing/Bill";
+import { LimitDialog } from "@/billing/LimitDialog";
+import { forecastText, noticeOf } from "@/billing/model/bill";
+import styles from "@/billing/PlanPage.module.css";
+import { ByMonth, Estimate, Savings, Spending } from "@/billing/Spending";
 import { Button } from "@/components/Button";
-import { FactsList } from "@/components/Facts";
+import { EmptyState } from "@/components/EmptyState";
 import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { toast } from "@/components/toasts";
+import { useNow } from "@/components/useNow";
 import { useTitle } from "@/components/useTitle";
-import { moment } from "@/lib/time";
-import { count, dollars, price } from "@/billing/amounts";
-import { Charges } from "@/billing/Charges";
-import { LimitForm } from "@/billing/LimitForm";
+import { plural } from "@/lib/time";
+import { organisationApi } from "@/people/api/organisation";
 import { OrganisationFrame } from "@/people/OrganisationFrame";
-import styles from "@/billing/PlanPage.module.css";
-import table from "@/people/Table.module.css";
 import { useWho } from "@/people/useWho";
 
 const KEY = ["billing"] as const;
 
-/** The plan, the usage, the bill and the spend limit of the organisation. */
+/** The plan, the bill, and the cost of the organisation's cloud pipelines. */
 export function PlanPage() {
   const who = useWho();
-  const isOff = who.query.data?.billing === false;
+  const hasBill = who.isOwner && who.query.data?.billing === true;
   const billing = useQuery({
     queryKey: KEY,
     queryFn: ({ signal }) => organisationApi.billing(signal),
     // Not at intervals: each request is an entry of the audit log.
     refetchOnWindowFocus: true,
-    enabled: who.isOwner && !isOff,
+    enabled: hasBill,
   });
+  const usage = useQuery({ queryKey: ["usage"], queryFn: ({ signal }) => api.usage({}, signal) });
+  const [chosen, choose] = useState<string | null>(null);
+  const months = usage.data?.months ?? [];
+  const month = months.find((one) => one.month === chosen) ?? months[0] ?? null;
   useTitle("Plan and usage");
   return (
-    <PageStatus error={who.query.error ?? billing.error}>
+    <PageStatus error={who.query.error ?? billing.error ?? usage.error}>
       <OrganisationFrame
         path="/organisation/plan"
         title="Plan and usage"
-        actions={billing.data === undefined ? null : <Actions billing={billing.data} />}
+        actions={billing.data === undefined ? null : <Provider billing={billing.data} />}
       >
         {who.query.data === undefined ? (
           <QueryPlaceholder query={who.query} rows={4} />
-        ) : !who.isOwner || isOff ? (
-          <Plan
-            who={who.query.data}
-            note={
-              who.isOwner
-                ? "An administrator of the installation sets the plan: this installation does not bill."
-                : "Only administrators of the organisation see this page."
-            }
-          />
+        ) : !hasBill ? (
+          <PlanOf who={who.query.data} isOwner={who.isOwner} />
         ) : billing.data === undefined ? (
           <QueryPlaceholder query={billing} rows={6} />
         ) : (
-          <Billing billing={billing.data} />
+          <Bill billing={billing.data} />
+        )}
+        {usage.data === undefined ? (
+          <QueryPlaceholder query={usage} rows={6} />
+        ) : month === null ? (
+          <EmptyState title="Nothing ran in the cloud yet">
+            <p className="muted">
+              Costs appear here when the first command of a cloud pipeline has ended.
+            </p>
+          </EmptyState>
+        ) : (
+          <>
+            {hasBill ? null : (
+              <div className={styles.pair}>
+                <Estimate month={month} />
+                <ByMonth months={months} chosen={month.month} onChoose={choose} />
+              </div>
+            )}
+            <Spending usage={usage.data} month={month.month} onChoose={choose} />
+          </>
+        )}
+        {billing.data === undefined ? null : <Plans billing={billing.data} />}
+        <div className={styles.pair}>
+          {usage.data === undefined ? null : <Savings usage={usage.data} />}
+          {billing.data === undefined ? null : <Invoices billing={billing.data} />}
+        </div>
+        {usage.data === undefined ? null : (
+          <Sources usage={usage.data} isPaying={billing.data?.paying === true} />
         )}
       </OrganisationFrame>
     </PageStatus>
   );
 }
 
-/** The plan, for those who do not see the bill. */
-function Plan({ who, note }: { who: { plan: string; max_workers: number }; note: string }) {
+/** The plan, for those who do not see a bill. */
+function PlanOf({ who, isOwner }: { who: WhoAmI; isOwner: boolean }) {
   return (
-    <>
-      <section className={`card ${styles.card}`}>
-        <FactsList
-          facts={[
-            ["Plan", who.plan],
-            ["Maximum number of workers", who.max_workers.toLocaleString("en")],
-          ]}
-        />
-      </section>
-      <p className="muted">{note}</p>
-    </>
+    <div>
+      <h2 className={styles.headline}>
+        {`Plan ${who.plan}: ${plural(who.max_workers, "worker")} at once`}
+      </h2>
+      <p className="muted">
+        {isOwner
+          ? "This installation does not bill: an administrator sets the plan, and its account pays AWS."
+          : "Only administrators of the organisation see the bill."}
+      </p>
+    </div>
   );
 }
 
-/** The way to the payment provider: the page returns here. */
-function Actions({ billing }: { billing: BillingStatus }) {
+/** The way to the payment provider, which returns to this page. */
+function Provider({ billing }: { billing: BillingStatus }) {
   const isSubscribed = billing.paying || billing.starts !== null;
   const open = useMutation({
     mutationFn: () => (isSubscribed ? organisationApi.portal() : organisationApi.checkout()),
@@ -97,95 +122,48 @@ function Actions({ billing }: { billing: BillingStatus }) {
   );
 }
 
-function Billing({ billing }: { billing: BillingStatus }) {
+function Bill({ billing }: { billing: BillingStatus }) {
   const client = useQueryClient();
+  const now = useNow(true);
+  const [isChanging, setChanging] = useState(false);
+  const notice = noticeOf(billing);
+  const [headline, more] = forecastText(billing, now);
   return (
     <>
-      <Notice billing={billing} />
-      <div className={styles.top}>
-        <section className={`card ${styles.card}`} aria-label="Plan">
-          <FactsList facts={factsOf(billing)} />
-          <Meter billing={billing} />
-        </section>
-        {billing.paying ? (
-          <section className={table.section}>
-            <h2>Spend limit</h2>
-            <LimitForm billing={billing} onDone={(status) => client.setQueryData(KEY, status)} />
-          </section>
-        ) : null}
-      </div>
-      {billing.paying ? (
-        <Charges billing={billing} />
-      ) : (
-        <p className="muted">
-          Full scale: up to 1,000 workers at once, charged by the second.{" "}
-          {`$${price(billing.vcpu_hour)} for a vCPU hour, $${price(billing.gb_hour)} for a GB hour`}
-          .
+      {notice === null ? null : (
+        <p className={styles.notice} role="alert">
+          {notice}
         </p>
       )}
+      <div>
+        <h2 className={styles.headline}>{headline}</h2>
+        <p className="muted">{more}</p>
+      </div>
+      <BillBar billing={billing} now={now} onChange={() => setChanging(true)} />
+      {billing.paying ? (
+        <div className={styles.pair}>
+          <Parts billing={billing} />
+          <ByDay billing={billing} now={now} />
+        </div>
+      ) : null}
+      {isChanging ? (
+        <LimitDialog
+          billing={billing}
+          onClose={() => setChanging(false)}
+          onDone={(status) => client.setQueryData(KEY, status)}
+        />
+      ) : null}
     </>
   );
 }
 
-/** Why commands wait, or will wait. */
-function Notice({ billing }: { billing: BillingStatus }) {
-  const text = noticeOf(billing);
-  return text === null ? null : (
-    <p className={styles.notice} role="alert">
-      {text}
+function Sources({ usage, isPaying }: { usage: Usage; isPaying: boolean }) {
+  return (
+    <p className="muted">
+      {isPaying
+        ? "Usage is counted every 5 minutes; the invoice is authoritative. "
+        : `Computed from Conducto's records at AWS's prices of ${usage.region} as of ${usage.priced}; AWS's bill is authoritative. Not included: data of users, reading and writing of files, images and their builds, logs of functions, traffic, backups and tax. `}
+      Pipelines on your own machines cost nothing and are not listed.
     </p>
   );
-}
-
-function noticeOf(billing: BillingStatus): string | null {
-  if (billing.suspended)
-    return "The spend limit is reached: nothing starts until you raise it or the period ends.";
-  if (billing.starts !== null)
-    return `The plan starts ${moment(billing.starts)}: the hour in which the previous subscription ended is on its invoice.`;
-  if (billing.grace_until !== null)
-    return `The last payment failed. The plan ends ${moment(billing.grace_until)} unless it is paid; nothing that ran is lost.`;
-  const minutes = billing.exec_minutes;
-  return minutes !== null && billing.used_minutes >= minutes
-    ? "The free minutes of this month are used up. Commands wait until the next month, or until you enable billing."
-    : null;
-}
-
-/** The share of the free minutes, or of the spend limit, that is used. */
-function Meter({ billing }: { billing: BillingStatus }) {
-  const [used, all, label] = billing.paying
-    ? [billing.accrued, billing.limit, "Spend limit"]
-    : [billing.used_minutes, billing.exec_minutes, "Worker minutes this month"];
-  if (all === null) return null;
-  return (
-    <meter className={styles.meter} aria-label={label} value={used} max={all} high={all * 0.8} />
-  );
-}
-
-function factsOf(billing: BillingStatus): [string, string][] {
-  const { exec_minutes: minutes, period_start: start, period_end: end, forecast } = billing;
-  const facts: [string, string][] = [
-    ["Plan", billing.plan],
-    [
-      "Workers now",
-      `${billing.workers.toLocaleString("en")} of ${billing.max_workers.toLocaleString("en")}`,
-    ],
-  ];
-  if (minutes !== null)
-    facts.push([
-      "Worker minutes this month",
-      `${count(billing.used_minutes)} of ${count(minutes)}`,
-    ]);
-  if (!billing.paying) return facts;
-  facts.push(
-    ["So far in this period", dollars(billing.accrued)],
-    ["Forecast for the period", forecast === null ? "too early to tell" : dollars(forecast)],
-    ["Spend limit", billing.limit === null ? "none" : dollars(billing.limit)],
-    [
-      "Prices",
-      `$${price(billing.vcpu_hour)} for a vCPU hour, $${price(billing.gb_hour)} for a GB hour`,
-    ],
-  );
-  if (start !== null && end !== null)
-    facts.push(["Billing period", `${moment(start)} to ${moment(end)}`]);
-  return facts;
 }

@@ -6,8 +6,7 @@ import styles from "@/people/OrganisationFrame.module.css";
 const VIEWS = [
   { path: "/organisation", label: "Members" },
   { path: "/organisation/audit", label: "Audit log" },
-  { path: "/organisation/usage", label: "Usage" },
-  { path: "/organisation/plan", label: "Plan" },
+  { path: "/organisation/plan", label: "Plan and usage" },
 ] as const;
 
 interface Props {

@@ -73,3 +73,19 @@ export function monthsBetween(names: readonly string[]): string[] {
   }
   return found;
 }
+
+/** `November 2026`. */
+export function monthName(month: string): string {
+  return new Date(`${month}-01T00:00:00Z`).toLocaleDateString("en", {
+    month: "long",
+    year: "numeric",
+    timeZone: "UTC",
+  });
+}
+
+/** `+4%` against an earlier amount; `new` without one. */
+export function changeText(amount: number, before: number): string {
+  if (before === 0) return "new";
+  const percent = Math.round((100 * (amount - before)) / before);
+  return `${percent > 0 ? "+" : percent < 0 ? "−" : ""}${Math.abs(percent).toLocaleString("en")}%`;
+}

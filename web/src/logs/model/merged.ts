@@ -33,7 +33,7 @@ export function checkOf(shown: Shown, path: string): boolean | "mixed" {
   return isMixed ? "mixed" : isShown(shown, path);
 }
 
-/** What is shown after a click on the check box of a node below `root`. */
+/** The commands that are shown after a click on the check box of a node below `root`. */
 export function toggledIn(shown: Shown, root: string, path: string): Shown {
   const show = checkOf(shown, path) !== true;
   const [nodes, hidden] = [shown.nodes, shown.hidden].map((paths) =>

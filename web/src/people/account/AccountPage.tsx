@@ -109,7 +109,7 @@ function Months({ usage }: { usage: Usage }) {
           <p className="muted">
             Includes workers from image pull to stop, at the prices of {usage.region} as of{" "}
             {usage.priced}.{" "}
-            <a href="/organisation/usage" onClick={followLink}>
+            <a href="/organisation/plan" onClick={followLink}>
               Usage by program and pipeline
             </a>
           </p>

@@ -1,21 +1,21 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { organisationApi } from "@/people/api/organisation";
 import type { BillingStatus } from "@/api/schema";
-import { Button } from "@/components/Button";
-import { FormError } from "@/components/ConfirmDialog";
+import { FormDialog } from "@/components/FormDialog";
 import { toast } from "@/components/toasts";
+import { organisationApi } from "@/people/api/organisation";
 
 const DEFAULT_MINUTES = 15;
 
 interface Props {
   billing: BillingStatus;
   onDone: (status: BillingStatus) => void;
+  onClose: () => void;
 }
 
 /** The spend limit of the organisation. */
-export function LimitForm({ billing, onDone }: Props) {
+export function LimitDialog({ billing, onDone, onClose }: Props) {
   const [amount, setAmount] = useState(billing.limit === null ? "" : String(billing.limit));
   const [minutes, setMinutes] = useState(String(billing.grace_minutes));
   const save = useMutation({
@@ -26,21 +26,19 @@ export function LimitForm({ billing, onDone }: Props) {
       ),
     onSuccess: (status) => {
       onDone(status);
+      onClose();
       toast("The spend limit is stored");
     },
   });
   return (
-    <form
-      className="form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        save.mutate();
-      }}
+    <FormDialog
+      title="Spend limit"
+      action="Save"
+      disabled={save.isPending}
+      error={save.error}
+      onSubmit={() => save.mutate()}
+      onClose={onClose}
     >
-      <p className="muted">
-        At 80 % the billing contact gets an e-mail. At 100 % no worker starts, and commands that
-        still run after the minutes below are killed.
-      </p>
       <label>
         Maximum dollars in a period, without tax
         <input
@@ -64,12 +62,6 @@ export function LimitForm({ billing, onDone }: Props) {
           onChange={(event) => setMinutes(event.target.value)}
         />
       </label>
-      <FormError error={save.error} />
-      <div>
-        <Button type="submit" disabled={save.isPending}>
-          Save
-        </Button>
-      </div>
-    </form>
+    </FormDialog>
   );
 }
