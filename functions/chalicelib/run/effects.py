@@ -26,6 +26,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 
 from chalicelib.api.followers import Followers
 from chalicelib.billing.metering import Charging, WorkerTime
@@ -326,7 +327,7 @@ class EffectExecutor:
         ]
         run_all(calls, self._cloud.threads, about)
         calls = [lambda: self._defer(effects.deferred)]
-        calls += [lambda flight=flight: self._land(effects, *flight) for flight in effects.flights]
+        calls += [partial(self._land, effects, *flight) for flight in effects.flights]
         if effects.unlimited:
             calls.append(lambda: self._release_limits(effects))
         if effects.released:

@@ -16,12 +16,13 @@ from chalicelib.logs.port import LogKey, LogStore
 from chalicelib.run.port import Blobs
 from conducto_core.command.environment import node_folder
 from conducto_core.installation.names import log_prefix
+from conducto_core.run.model.params import Stream
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.telemetry.rules.spans import Run
 
 #: Bytes after which a longer line continues in a record of its own.
 MAX_LINE = 1 << 16
-_STREAMS = ("stdout", "stderr")
+_STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
 _KEPT = {"number", "state", "cause", "exit_code", "queued", "started", "ended", "image"}
 
 

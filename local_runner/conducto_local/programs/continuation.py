@@ -20,6 +20,7 @@ from conducto_core.programs.rules.fingerprints import ANY
 from conducto_core.run.launching import check_continuable, new_record
 from conducto_core.run.rules.tree_state import TreeState
 from conducto_core.tree.model import Pipeline, pack_form, unpack_form
+from conducto_local.agent.state_dir import StateDir
 from conducto_local.data.buckets import check_buckets
 from conducto_local.run import pipelines as pipeline_loader
 from conducto_local.run.admission import check_nodes
@@ -35,8 +36,9 @@ AvailableImages = Sequence[tuple[ImageSpec, AvailableImage | None]]
 class Continuations:
     """Replaces definitions."""
 
-    def __init__(self, store: Store, scheduler: Scheduler) -> None:
+    def __init__(self, store: Store, scheduler: Scheduler, home: StateDir) -> None:
         self._store = store
+        self._home = home
         self._scheduler = scheduler
 
     async def execute(self, live: LivePipeline, request: ContinueRequest) -> Continuation:

@@ -180,7 +180,7 @@ class LocalLaunches(LocalAccess, MemoryOfPrograms):
             if request.launch.run:  # a missing engine is an error before anything changes
                 await self._scheduler.engine_context(live).open()
             await self.add_memory(request.launch)
-            continuations = Continuations(self._store, self._scheduler)
+            continuations = Continuations(self._store, self._scheduler, self._home)
             made = await continuations.execute(live, request)
             if not request.preview:
                 self._begin(live, run=request.launch.run, run_at=request.launch.run_at)

@@ -146,9 +146,8 @@ class SecretProvider:
         """
         found = await self._stored()
         if secret_set:
-            hidden = found.hidden
-            found = inject(self._secrets, self._addresses.read(), secret_set)
-            found = found.with_values({}, hidden)
+            of_set = inject(self._secrets, self._addresses.read(), secret_set)
+            found = of_set.with_values({}, found.hidden)
         wanted = found.only(names).references
         if wanted:
             values = await self._references.read(wanted)

@@ -203,7 +203,7 @@ async def test_continuation_that_is_refused_late_keeps_the_idle_containers(tmp_p
         idle = scheduler.containers.pool_workers(run.id).idle
 
         with pytest.raises(RefusedError, match="has changed since the plan was made"):
-            await Continuations(store, scheduler).execute(
+            await Continuations(store, scheduler, runner.home).execute(
                 runner.pipelines.live(run.id), request_for(tree(a="exit 1"))
             )
 

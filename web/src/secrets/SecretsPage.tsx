@@ -100,9 +100,12 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
       className={tableStyles.wrap}
     >
       {props.secrets.map((secret) => (
-        <tr key={`${secret.scope} ${secret.key}`}>
+        <tr key={`${secret.scope} ${secret.key} ${secret.secret_set}`}>
           <th scope="row" className={`mono ${styles.name}`}>
             {secret.key}
+            {secret.secret_set === "" ? null : (
+              <div className="muted">{`in the set ${visible(secret.secret_set)}`}</div>
+            )}
             {secret.reference === null ? null : (
               <div className="muted">{`from ${visible(secret.reference)}`}</div>
             )}
@@ -125,7 +128,11 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
               onClick={() =>
                 props.onOpen({
                   kind: "delete",
-                  secret: { scope: secret.scope, key: secret.key },
+                  secret: {
+                    scope: secret.scope,
+                    key: secret.key,
+                    secret_set: secret.secret_set,
+                  },
                 })
               }
             >

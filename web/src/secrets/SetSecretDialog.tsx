@@ -19,13 +19,17 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
   const [value, setValue] = useState("");
   const [mask, setMask] = useState(secret?.mask ?? true);
   const [scope, setScope] = useState<SecretValue["scope"]>(secret?.scope ?? "user");
+  const [set, setSet] = useState(secret?.secret_set ?? "");
   const [lines, setLines] = useState(false);
   const put = useMutation({
-    mutationFn: () => secretsApi.put({ key, value, reference: null, mask, scope }),
+    mutationFn: () =>
+      secretsApi.put({ key, value, reference: null, mask, scope, secret_set: set.trim() }),
     onSuccess: (answer) => onDone(answer, key),
     gcTime: 0,
   });
-  const replaces = secret === null && known.some((one) => one.key === key && one.scope === scope);
+  const isSame = (one: SecretInfo) =>
+    one.key === key && one.scope === scope && one.secret_set === set.trim();
+  const replaces = secret === null && known.some(isSame);
   return (
     <FormDialog
       title={secret === null ? "Add secret" : `Replace ${secret.key}`}
@@ -98,6 +102,18 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
             <option value="user">you</option>
             <option value="org">the organisation</option>
           </select>
+        </label>
+      ) : null}
+      {secret === null ? (
+        <label>
+          Set (optional): only launches that choose it get the secret
+          <input
+            className="field"
+            value={set}
+            spellCheck={false}
+            autoComplete="off"
+            onChange={(event) => setSet(event.target.value)}
+          />
         </label>
       ) : null}
       {replaces ? <p>{`${key} already exists; its value will be replaced.`}</p> : null}

@@ -57,7 +57,7 @@ test("the newest finished pipeline is compared with the one before, or with the 
   expect(defaultPair([named("a", "done")])).toBeNull();
 });
 
-test("a streak ends at the last other outcome, and leaves out what has not finished", () => {
+test("a streak ends at the last other outcome, without unfinished pipelines", () => {
   const [bad, good] = [run("error", 1), run("done", 1)];
   const active = run("running", 1, false);
 

@@ -20,6 +20,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
   return {
     pipeline: {
       schema_version: 1,
+      secret_set: "",
       id: "abc-def",
       title: "t",
       doc: null,
