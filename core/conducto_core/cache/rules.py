@@ -269,7 +269,7 @@ NO_TRUST: Final = Trust()
 
 def trust_of(record: PipelineRecord, secrets: SecretOrigins) -> Trust:
     """Return the trust of an entry that a command of a pipeline makes with these secrets."""
-    scopes = {scope for scope, _ in secrets.values()}
+    scopes = {origin.partition(" ")[0] for origin, _ in secrets.values()}
     return Trust(record.owner if "user" in scopes else None, "org" in scopes)
 
 

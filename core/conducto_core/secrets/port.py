@@ -34,6 +34,11 @@ class SecretName:
         return self.key.rpartition("/")[0]
 
     @property
+    def origin(self) -> str:
+        """Its scope, and its set if it has one: one variable may be in several sets."""
+        return f"{self.scope} {self.secret_set}".rstrip()
+
+    @property
     def variable(self) -> str:
         """The environment variable."""
         return self.key.rpartition("/")[2]

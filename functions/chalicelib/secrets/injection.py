@@ -36,7 +36,7 @@ class InjectedSecrets:
     Attributes:
         env: ``{name: value}``.
         masked: Values to mask in its output.
-        origins: ``{name: (scope, time of the last change)}`` of the secrets.
+        origins: ``{name: (scope and set, time of the last change)}`` of the secrets.
         references: ``{name: reference}`` of the secrets in other stores, without values in ``env``.
         shown: Names of the secrets that are not masked.
     """
@@ -100,7 +100,7 @@ def inject(
     hidden = {str(each["value"]) for each in written.values() if each.get("mask", True)}
     hidden.update(services.values())
     origins = {
-        key: (name.scope, float(written[name].get("updated", 0.0))) for key, name in chosen.items()
+        key: (name.origin, float(written[name].get("updated", 0.0))) for key, name in chosen.items()
     }
     masked = tuple(sorted(filter(can_be_masked, hidden)))
     return InjectedSecrets({**values, **services}, masked, origins, references, shown)

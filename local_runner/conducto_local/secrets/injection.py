@@ -25,7 +25,7 @@ class InjectedSecrets:
     Attributes:
         env: ``{name: value}``; the user's secrets override the organisation's.
         mask: Masks the secret values.
-        origins: ``{name: (scope, time of the last change)}`` of the secrets.
+        origins: ``{name: (scope and set, time of the last change)}`` of the secrets.
         hidden: The values that the mask hides.
         references: ``{name: reference}`` of the secrets in other stores; ``env`` has the values of
             those that were read.
@@ -102,7 +102,7 @@ def inject(
     return InjectedSecrets(
         {**{key: secret.value for key, secret in values.items()}, **where},
         Mask(hidden),
-        {key: (secret.name.scope, secret.updated) for key, secret in chosen.items()},
+        {key: (secret.name.origin, secret.updated) for key, secret in chosen.items()},
         tuple(hidden),
         {key: s.reference for key, s in chosen.items() if s.reference is not None},
         frozenset(key for key, secret in chosen.items() if not secret.mask),

@@ -373,7 +373,9 @@ READERS = {
     [
         ({}, set(READERS)),
         ({"T": ("org", 1.0)}, {"ann", "bob", "ann, changed by bob"}),
+        ({"T": ("org prod", 1.0)}, {"ann", "bob", "ann, changed by bob"}),
         ({"T": ("user", 1.0)}, {"ann"}),
+        ({"T": ("user prod", 1.0)}, {"ann"}),
         ({"T": ("user", 1.0), "S": ("org", 1.0)}, {"ann"}),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.secrets.injection import inject
 from conducto.errors import DefinitionError
 from conducto_core.debug.model import DebugRequest
 from conducto_core.errors import RefusedError
@@ -109,3 +110,15 @@ def test_a_pipeline_keeps_its_set_when_it_is_launched_again_and_continued(world:
     assert plan.secrets["DB"].get_secret_value() == "prod-of-all"
     world.continue_with(pipeline, TREE, program="/a.py")
     assert world.get(pipeline).pipeline.secret_set == "prod"
+
+
+def test_secrets_of_two_sets_that_were_stored_at_once_are_not_the_same_for_the_cache(
+    world: World,
+) -> None:
+    vault = world.vault
+    both = [SecretValue(key="DB", value=each, secret_set=each) for each in ("prod", "staging")]
+    asyncio.run(world.pipelines().put_secrets(PutSecrets(secrets=tuple(both))))
+    prod, staging = (inject(vault, "acme", "ann", secret_set=name) for name in ("prod", "staging"))
+
+    assert prod.origins["DB"] != staging.origins["DB"]
+    assert prod.origins["KEY"] == staging.origins["KEY"]

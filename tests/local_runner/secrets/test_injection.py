@@ -54,3 +54,14 @@ def test_the_agents_own_variable_comes_before_the_profile(home: StateDir) -> Non
     found = CommandAddresses(home, {"CONDUCTO_SLACK_URL": "https://other.example"}).read()
 
     assert found == {"CONDUCTO_SLACK_URL": "https://other.example"}
+
+
+def test_secrets_of_two_sets_that_were_stored_at_once_are_not_the_same_for_the_cache() -> None:
+    stored = [
+        StoredSecret(SecretName("org", f"{name}/KEY"), f"value-of-{name}", mask=True, updated=1.0)
+        for name in ("prod", "staging")
+    ]
+
+    prod, staging = (inject(stored, secret_set=name) for name in ("prod", "staging"))
+
+    assert prod.origins != staging.origins

@@ -35,7 +35,7 @@ NO_DIGEST: Final = "its image has no digest"
 _DIGITS: Final = 16
 _SHORT: Final = 8
 
-#: ``{name: (scope, time of the last change)}`` of secrets.
+#: ``{name: (scope and set, time of the last change)}`` of secrets.
 SecretOrigins = Mapping[str, tuple[str, float]]
 
 
