@@ -58,6 +58,7 @@ def test_every_route_and_every_workers_call_is_mounted_behind_the_authorizer(fro
     known = {(o.method, API_ROOT + o.path) for o in (*OPERATIONS_OF_PEOPLE, *others)}
     assert mounted - known == {
         ("POST", "/api/v1/hooks/{hook}"),
+        ("GET", "/api/v1/prometheus"),
         ("POST", "/mcp"),
         ("GET", "/mcp"),
         ("DELETE", "/mcp"),
