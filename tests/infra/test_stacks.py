@@ -323,6 +323,7 @@ def test_build_contexts_outlive_their_images_and_then_expire() -> None:
 
     assert days == {
         "uploads/": 2,
+        "partitions/": 400,
         "contexts/": SOURCE_DAYS,
         "builds/": SOURCE_DAYS,
         "tests/": 90,

@@ -15,7 +15,7 @@ from support.installation import EXISTING, VARIANTS, settings_templates, templat
 Templates = dict[str, dict[str, Any]]
 #: One value, unlike the default, for each setting that may change; some are set together.
 CHANGES: tuple[dict[str, Any], ...] = (
-    {"remote_debug": False},
+    {"remote_debug": False, "secret_stores": "aws-sm:prod/"},
     {"spot_share": 5, "warm_workers": 2, "warm_minutes": 5},
     {"slack_url": "https://slack.example.org", "github_url": "https://github.example.org"},
     {"mount_policy": False, "arm": True},

@@ -96,8 +96,8 @@ def inject(
     }
     values = {key: str(each["value"]) for key, each in secrets.items() if key not in references}
     shown = frozenset(key for key, secret in secrets.items() if not secret.get("mask", True))
-    # Those of other sets, too.
-    hidden = {str(each["value"]) for each in written.values() if each.get("mask", True)}
+    # Not those of other sets: a worker gets no value that its commands do not need.
+    hidden = {str(each["value"]) for each in secrets.values() if each.get("mask", True)}
     hidden.update(services.values())
     origins = {
         key: (name.origin, float(written[name].get("updated", 0.0))) for key, name in chosen.items()

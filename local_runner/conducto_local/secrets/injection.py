@@ -96,8 +96,7 @@ def inject(
     if not known and not where:
         return NOTHING
     values = {key: each for key, each in chosen.items() if each.reference is None}
-    # Those of other sets, too.
-    hidden = [each.value for each in known.values() if each.mask and each.reference is None]
+    hidden = [each.value for each in values.values() if each.mask]
     hidden += where.values()
     return InjectedSecrets(
         {**{key: secret.value for key, secret in values.items()}, **where},

@@ -49,6 +49,8 @@ LINES: dict[str, list[list[str]]] = {
         ["abc", "--quarantine", EVIL, "--until", "1d", "--reason", EVIL],
     ],
     "coverage": [["abc"], [f"{EVIL}no"]],
+    "partitions": [["abc"], [f"{EVIL}no"]],
+    "backfill": [["abc", "--from", EVIL], [f"{EVIL}no", "--plan"]],
     "images": [["abc"], ["abc", "--log", f"{EVIL}no"]],
     "data": [["list", "abc"], ["rm", "abc", EVIL, "--yes"], ["get", "abc", EVIL, "-"]],
     "run": [["abc"]],

@@ -63,6 +63,17 @@ NOT_HERE = {
     "python pipeline.py --cloud": "tests/system/cloud/test_command_line.py",
     "conducto doctor --cloud": "it needs an AWS account",
     "conducto deploy": "it needs an AWS account",
+    "python daily.py": "tests/local_runner/runner/test_partitions.py",
+    "conducto partitions daily.py": "tests/local_runner/runner/test_partitions.py",
+    "conducto backfill daily.py": "tests/sdk/partitions/test_backfills.py",
+    "python report.py": "tests/system/docker/test_buckets.py",
+    "python traced.py": "tests/local_runner/telemetry/test_traces.py",
+    "conducto secrets set DB_PASSWORD --org": "tests/functions/secrets/test_sets.py",
+    "conducto secrets set DB_PASSWORD --from aws-sm:prod/db#password --cloud": "tests/functions/"
+    "secrets/test_references.py",
+    'conducto schedule add nightly --cron "0 2 * * *" --zone UTC --script': "tests/"
+    "sdk/programs/test_schedule_runner.py",
+    "conducto tests acme/app": "tests/system/cloud/test_pull_request.py",
     "aws ": "it needs an AWS account",
     "python infra/": "it needs an AWS account",
     "for ": "it needs an AWS account",

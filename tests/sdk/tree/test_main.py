@@ -577,7 +577,7 @@ def test_continued_pipeline_gets_no_default_title(
     for name, text in given.items():
         flags.consume(name, text, Words([]))
 
-    Definition(root, hello, "p.py", ["hello"])._entitle(flags, None)
+    Definition(root, hello, "p.py", ["hello"], {})._entitle(flags, None)
 
     fields = flags.fields()
     assert (root.title, root.doc, fields["tags"], fields["retention"]) == (title, doc, None, None)

@@ -232,11 +232,11 @@ def test_secrets_are_listed_without_values(
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines()]
     assert code == 0
-    assert rows[0] == ["NAME", "SCOPE", "MASKED", "SET"]
-    assert [row[:3] for row in rows[1:4]] == [
-        ["TOKEN", "org", "no"],
-        ["PIN", "user", "no:"],
-        ["TOKEN", "user", "yes"],
+    assert rows[0] == ["NAME", "SET", "SCOPE", "MASKED", "STORED"]
+    assert [row[:4] for row in rows[1:4]] == [
+        ["TOKEN", "-", "org", "no"],
+        ["PIN", "-", "user", "no:"],
+        ["TOKEN", "-", "user", "yes"],
     ]
     assert out.endswith("values are in memory\n")
     assert VALUE not in out
@@ -258,6 +258,7 @@ def test_the_list_has_a_stable_machine_readable_shape(
     assert set(document) == {"secrets", "changed", "notes", "kept"}
     assert document["secrets"][1] == {
         "scope": "user",
+        "secret_set": "",
         "key": "PIN",
         "mask": True,
         "masked": False,
