@@ -137,6 +137,8 @@ class Shell:
             encoding="utf-8",
             echo=False,
         )
+        # Seconds in which a killed program must have ended; a busy machine takes longer than 0.1.
+        self.child.ptyproc.delayafterterminate = 2.0
 
     def says(self, command: str) -> str:
         """Return the output of a command, on one line for each of its lines."""

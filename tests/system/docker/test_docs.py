@@ -40,8 +40,9 @@ OUTPUTS: dict[tuple[str, int], dict[str, str]] = {
     },
     ("concepts/time-limits-and-retries.md", 0): {"/slow": ""},
     ("concepts/time-limits-and-retries.md", 1): {"/flaky": "", "/hungry": "", "/many/7": ""},
-    ("concepts/time-limits-and-retries.md", 2): {"/upload": ""},
-    ("concepts/time-limits-and-retries.md", 3): {"/safe to run again": ""},
+    ("concepts/time-limits-and-retries.md", 2): {"/small": "", "/large": ""},
+    ("concepts/time-limits-and-retries.md", 3): {"/upload": ""},
+    ("concepts/time-limits-and-retries.md", 4): {"/safe to run again": ""},
     ("concepts/tree.md", 3): {"/a": "fast 1\n", "/b": "fast 2\n"},
 }
 #: For the scripts of which the docs show the tree only.
