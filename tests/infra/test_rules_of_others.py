@@ -69,8 +69,10 @@ ARGUED = (
         "nobody knows the ids of access points beforehand; the condition or the action bounds it",
     ),
     (
-        r"AwsSolutions-IAM5\[Resource::.*/"
-        r"(contexts|trees|tests|partitions|logs|state|builds|uploads)/\*\] .*",
+        (
+            r"AwsSolutions-IAM5\[Resource::.*/"
+            r"(contexts|trees|tests|partitions|logs|state|builds|uploads)/\*\] .*"
+        ),
         "objects below one beginning of a key in our own bucket",
     ),
     (
