@@ -80,8 +80,14 @@ class DockerContainers:
 
     def start(self, task: Task) -> None:
         volumes = {each["name"]: self._volume(task, each) for each in task.definition["volumes"]}
-        for each in task.definition["containerDefinitions"]:
-            self._start(task, each, volumes)
+        for each, state in zip(
+            task.definition["containerDefinitions"], task.containers, strict=True
+        ):
+            try:
+                self._start(task, each, volumes)
+            except Exception as error:
+                state.reason = str(error)[:1024]
+                raise
 
     def ended(self, task: Task, name: str) -> tuple[int, str | None] | None:
         identity = self._ids[task.arn, name]

@@ -87,6 +87,7 @@ def test_reasons_of_aws_are_classified_with_a_remedy(
 @pytest.mark.parametrize(
     ("failure", "cause", "starts"),
     [
+        (StartFailure.SERVICE, Cause.SERVICE, 1),
         (StartFailure.BAD_IMAGE, Cause.IMAGE, 1),
         (StartFailure.IMAGE, Cause.IMAGE, 2),
         (StartFailure.EXITED, Cause.IMAGE, 4),

@@ -26,13 +26,15 @@ MAX_BACKOFF_CONTENDED = 600.0
 class StartFailure(StrEnum):
     """The reason for which a worker ended, or was not started, before it ran a command.
 
-    ``bad_image``: no worker can run the image. ``image``: the image, as far as is known.
+    ``service``: a service beside the commands did not start. ``bad_image``: no worker can run the
+    image. ``image``: the image, as far as is known.
     ``exited``: a container ended by itself. ``setup``: ECS could not set the task up. ``no_room``:
     a quota, or the addresses of the subnets. ``throttled``: AWS or a registry limits calls; this
     passes. ``capacity``: AWS has none now. ``spot``: AWS interrupted a Spot task. ``denied``: a
     role lacks a permission. ``lost``: other.
     """
 
+    SERVICE = "service"
     BAD_IMAGE = "bad_image"
     IMAGE = "image"
     EXITED = "exited"
@@ -65,8 +67,10 @@ _PLATFORM = (
     "arch='arm64'"
 )
 _NOT_PULLED = "not on this machine and cannot be pulled"
+_NOT_STARTED = "did not start beside the commands"
 #: The first entry that matches a reason in lower case applies.
 _KNOWN = (
+    _Known(StartFailure.SERVICE, (_NOT_STARTED,)),
     _Known(
         StartFailure.SPOT,
         ("spot task was interrupted", "spotinterruption", "spot interruption", "terminationnotice"),
@@ -156,6 +160,7 @@ _PULLING = (
 #: Rounds of workers that fail like this before a pool gives up; otherwise, `MAX_STARTS` is the
 #: limit.
 _STRIKES = {
+    StartFailure.SERVICE: 1,
     StartFailure.BAD_IMAGE: 1,
     StartFailure.IMAGE: 2,
     StartFailure.EXITED: 1 + MAX_LOST_STARTS,
@@ -164,6 +169,7 @@ _STRIKES = {
 }
 #: Seconds before the first retry; each further failure doubles the delay.
 _FIRST_BACKOFF = {
+    StartFailure.SERVICE: 0.0,
     StartFailure.BAD_IMAGE: 0.0,
     StartFailure.IMAGE: 15.0,
     StartFailure.EXITED: 15.0,
@@ -183,6 +189,11 @@ def not_pulled(reference: str, reported: str) -> str:
         f"image {reference!r}: {_NOT_PULLED}. Check its spelling, that you are logged in (docker "
         f"login), and the network. The engine reported: {reported}"
     )
+
+
+def not_started(service: str, reason: str) -> str:
+    """Return the reason of a worker whose service AWS could not start."""
+    return f"service {service!r} {_NOT_STARTED}: {reason}"
 
 
 def failure_of(reason: str) -> StartFailure:
@@ -281,6 +292,8 @@ class PoolStarts:
     @property
     def cause(self) -> Cause:
         """The cause of nodes that wait for a pool that has given up."""
+        if self.failure is StartFailure.SERVICE:
+            return Cause.SERVICE
         if self.failure in _OF_IMAGES:
             return Cause.IMAGE
         if self.failure in OF_RUNG:

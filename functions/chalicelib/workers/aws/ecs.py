@@ -27,9 +27,10 @@ from chalicelib.workers.port import Owner, TaskEnd, TaskId, TaskStatus, WorkerTa
 from conducto_core.command.task_layout import AGENT, USER, AgentVariables
 from conducto_core.debug.model import ShellSession
 from conducto_core.installation.names import provider_name
+from conducto_core.services.rules import CONTAINER
 from conducto_core.workers.model import TaskProof
 from conducto_core.workers.rules import task_proof
-from conducto_core.workers.rules.start_failures import OF_RUNG, failure_of
+from conducto_core.workers.rules.start_failures import OF_RUNG, failure_of, not_started
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError  # type: ignore[import-untyped]
@@ -293,6 +294,10 @@ def _container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _reason(task: Mapping[str, Any]) -> str:
     code = task.get("stopCode")
+    for each in task.get("containers", ()):
+        name, reason = str(each.get("name", "")), str(each.get("reason", ""))
+        if name.startswith(CONTAINER) and reason.startswith("Cannot"):
+            return not_started(name.removeprefix(CONTAINER), reason)
     said = [task.get("stoppedReason"), *(c.get("reason") for c in task.get("containers", ()))]
     said += [code] if code in _INTERRUPTIONS else []
     return "; ".join(dict.fromkeys(str(each) for each in said if each))
