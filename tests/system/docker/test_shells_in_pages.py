@@ -260,7 +260,7 @@ def test_the_terminal_has_the_pages_size_and_follows_it(page: Page) -> None:
 
 def test_control_keys_reach_the_running_program(page: Page) -> None:
     with page.shell("/bad") as shell:
-        # The program that prints is the one that sleeps, so it is in the foreground by then.
+        # One program prints and then sleeps, so it is in the foreground by then.
         shell.socket.send(b"sh -c \"echo begun''; exec sleep 600\"\r")
         shell.until(rb"begun\r\n")
         shell.socket.send(b"\x03")

@@ -31,6 +31,7 @@ const RESPONSE = {
   after: "abc",
   entries: [],
   runs: [],
+  places: [],
   since: null,
 };
 
