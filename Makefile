@@ -36,7 +36,7 @@ USABLE := $(VENV)/.usable
 $(USABLE): pyproject.toml
 	@.ci/venv $(PYTHON) $(VENV)
 	@test -e $(READY) || { $(UNINSTALL_OLD); }
-	@test -e $(READY) || $(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@test -e $(READY) || nice -n 10 $(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 setup: $(READY) ## Set up .venv
@@ -48,7 +48,7 @@ engine: ## Use a running container engine, or install and start one
 WEB_BUILT := local_runner/conducto_local/web/index.html
 
 # Debian's packages are installed one after the other; then the packages of Python, the base image and
-# the web app are made at the same time.
+# the web app are made at the same time. The base image takes longest, so the others give way to it.
 demo: engine ## Set up, and run the demo pipeline in containers
 	@.ci/venv $(PYTHON) $(VENV)
 	@test -e $(WEB_BUILT) || .ci/tools web
@@ -60,7 +60,7 @@ demo-image:
 
 # Types are checked with the tests; checking them takes longer than the rest of the build.
 demo-app:
-	@test -e $(WEB_BUILT) || { $(MAKE) --no-print-directory $(WEB_READY) && npm --prefix web run bundle; } || \
+	@test -e $(WEB_BUILT) || nice -n 10 sh -c '$(MAKE) --no-print-directory $(WEB_READY) && npm --prefix web run bundle' || \
 	echo "the demo runs without its page in the web app" >&2
 
 # Without npm the tests that need its packages are skipped, with a message.
