@@ -205,6 +205,17 @@ def add_json(*parsers: argparse.ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
+def parameters_of(texts: Iterable[str]) -> dict[str, str]:
+    """Return ``{parameter: value}`` of the values of ``--set``; raises `UsageError`."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set must be NAME=VALUE, such as depth=3, got {text!r}")
+        found[name.replace("-", "_")] = value
+    return found
+
+
 def add_method(parser: argparse.ArgumentParser) -> None:
     """Add the words after a script's FILE, for ``--help`` and completion."""
     parser.add_argument("words", metavar="METHOD", nargs="*", help=METHOD_HELP)

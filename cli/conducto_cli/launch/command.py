@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from conducto.errors import UsageError
-from conducto_cli.app.arguments import add_id, add_json
+from conducto_cli.app.arguments import add_id, add_json, parameters_of
 from conducto_cli.app.exit import FAILED
 from conducto_cli.app.records import show
 from conducto_cli.text.text import printable
@@ -47,12 +47,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto_cli.target.lookup import find_pipeline
 
-    changes = {}
-    for text in arguments.set:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--set must be NAME=VALUE, such as depth=3, got {text!r}")
-        changes[name.replace("-", "_")] = value
+    changes = parameters_of(arguments.set)
     if changes and arguments.same_tree:
         raise UsageError(
             "--set changes parameters, which --same-tree cannot; leave one of them out"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
-from conducto_cli.app.arguments import a_positive, add_json
+from conducto_cli.app.arguments import a_positive, add_json, parameters_of
 from conducto_cli.app.exit import DONE, FAILED
 from conducto_cli.app.records import show
 from conducto_cli.partitions.command import PROGRAM_HELP
@@ -73,12 +73,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
     from conducto_core.programs.model import BackfillRange
 
-    changes = {}
-    for text in arguments.set:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--set must be NAME=VALUE, such as depth=3, got {text!r}")
-        changes[name.replace("-", "_")] = value
+    changes = parameters_of(arguments.set)
     try:
         wanted = BackfillRange(
             first=arguments.first,
@@ -99,9 +94,9 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         text = f"{start.plan.commands:,} commands{f', {cost}' if cost else ''}"
         return show(arguments, start.plan, text)
     if start.pipeline is None:
-        for text in (*start.output.rstrip().splitlines()[-20:], start.message):
-            if text:
-                print(printable(text))
+        for line in (*start.output.rstrip().splitlines()[-20:], start.message):
+            if line:
+                print(printable(line))
         for name, reason in start.problems.items():
             print(f"{printable(name)}: {printable(reason)}")
         return DONE if "nothing to do" in start.output else FAILED

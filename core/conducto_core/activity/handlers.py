@@ -66,21 +66,20 @@ class Activities(ABC):
         started = [each for each in begun if each is not None]
         waiting = [found for each in queued for found in each]
         found = activity_of(summaries, started, waiting, params.limit, complete=complete)
-
-        async def with_line(command: RunningCommand) -> RunningCommand:
-            async with gate:
-                return await self._with_last_line(command)
-
         if not params.last_lines:
             return found
-        first = await asyncio.gather(*map(with_line, found.commands[:WITH_LAST_LINE]))
+        longest = found.commands[:WITH_LAST_LINE]
+        first = await asyncio.gather(*(self._with_last_line(each, gate) for each in longest))
         commands = (*first, *found.commands[WITH_LAST_LINE:])
         return found.model_copy(update={"commands": commands})
 
-    async def _with_last_line(self, command: RunningCommand) -> RunningCommand:
+    async def _with_last_line(
+        self, command: RunningCommand, gate: asyncio.Semaphore
+    ) -> RunningCommand:
         query = p.LogLinesParams(id=command.pipeline, path=command.path, first=-1, count=1)
         try:
-            lines = (await self.read_log_lines(query)).lines
+            async with gate:
+                lines = (await self.read_log_lines(query)).lines
         except NotFoundError:  # it was deleted meanwhile
             return command
         line = lines[-1][-MAX_LINE:] if lines else None

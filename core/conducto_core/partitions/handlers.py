@@ -1,16 +1,11 @@
 """The operation on the partitions of a program, the same for every target."""
 
 import asyncio
-import gzip
-import logging
 import threading
 import time
-import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
-
-from pydantic import ValidationError
 
 from conducto_core.api.serve import serves
 from conducto_core.cache.handlers import CacheOperations
@@ -27,14 +22,13 @@ from conducto_core.partitions.model import (
 )
 from conducto_core.programs.relaunch import PipelinesOfProgram
 from conducto_core.programs.rules.programs import program_of
+from conducto_core.results.records import compressed, decompressed
 from conducto_core.run.model import params as p
 from conducto_core.run.model.responses import PipelineList
 from conducto_core.run.model.states import State
 from conducto_core.run.rules.tree_state import LiveExec, LiveGroup, LiveNode
 from conducto_core.run.views import Viewed
 from conducto_core.test_results.rules import program_id
-
-logger = logging.getLogger(__name__)
 
 #: Seconds after which no more pipelines are read for one response; the next one continues.
 MAX_SECONDS = 10.0
@@ -143,21 +137,12 @@ def _update(
     """Change the stored states at once: a deletion may store some between two reads."""
     with _writing:
         changed = change(_read(store, name))
-        data = changed.model_dump_json(exclude_defaults=True).encode()
-        store.write(name, gzip.compress(data, 6, mtime=0))
+        store.write(name, compressed(changed))
         return changed
 
 
 def _read(store: PartitionStore, name: str) -> PartitionAggregate:
-    stored = store.read(name)
-    if stored is None:
-        return PartitionAggregate()
-    try:
-        data = zlib.decompressobj(wbits=31).decompress(stored, MAX_STORED)
-        return PartitionAggregate.model_validate_json(data)
-    except (ValueError, zlib.error, ValidationError) as error:
-        logger.warning("the states of partitions cannot be read and are made again: %s", error)
-        return PartitionAggregate()
+    return decompressed(store.read(name), PartitionAggregate, MAX_STORED)
 
 
 # ---- the partitions of a pipeline in memory ------------------------------------------------------

@@ -1,6 +1,9 @@
-"""Streams of an attempt with a record in each line, after a line with the problems, if any."""
+"""Records in streams of an attempt, one in each line, and records that are kept compressed."""
 
+import gzip
 import json
+import logging
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -10,6 +13,8 @@ from conducto_core.record import Record
 from conducto_core.results.outputs import objects_in
 
 R = TypeVar("R", bound=Record)
+
+logger = logging.getLogger(__name__)
 
 
 def records_in(data: bytes, kind: type[R]) -> tuple[list[R], tuple[str, ...]]:
@@ -32,3 +37,25 @@ def to_stream(problems: Sequence[str], records: Iterable[Record]) -> bytes:
     lines = [json.dumps({"problems": problems})]
     lines += [each.model_dump_json(exclude_defaults=True) for each in records]
     return ("\n".join(lines) + "\n").encode()
+
+
+def compressed(record: Record) -> bytes:
+    """Return a record, compressed; equal records have equal bytes."""
+    return gzip.compress(record.model_dump_json(exclude_defaults=True).encode(), 6, mtime=0)
+
+
+def decompressed(stored: bytes | None, kind: type[R], most: int) -> R:
+    """Return a compressed record; an empty one if there is none or it cannot be read.
+
+    Args:
+        stored: Its bytes.
+        kind: Its type.
+        most: Maximum bytes that are unpacked.
+    """
+    if stored is None:
+        return kind()
+    try:
+        return kind.model_validate_json(zlib.decompressobj(wbits=31).decompress(stored, most))
+    except (ValueError, zlib.error, ValidationError) as error:
+        logger.warning("%s cannot be read and is made again: %s", kind.__name__, error)
+        return kind()

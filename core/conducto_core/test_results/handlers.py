@@ -1,15 +1,11 @@
 """The operations on tests and quarantines, the same for every target."""
 
 import asyncio
-import gzip
 import logging
 import time
-import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
-
-from pydantic import ValidationError
 
 from conducto.wire.shards import VARIABLE, packed
 from conducto_core.api.serve import serves
@@ -18,7 +14,7 @@ from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.programs.relaunch import PipelinesOfProgram
 from conducto_core.programs.rules.programs import tested_program
 from conducto_core.results.model import OutputParams
-from conducto_core.results.records import records_in
+from conducto_core.results.records import compressed, decompressed, records_in
 from conducto_core.run.model import params as p
 from conducto_core.run.model.records import AttemptRecord, PipelineRecord
 from conducto_core.run.model.requests import PipelineSummary
@@ -239,7 +235,9 @@ class Tests(CoverageReports):
         """Return the history of a program's tests, with the pipelines that it does not have yet."""
         name = rules.program_id(program)
         stored = await asyncio.to_thread(self.read_test_history, name)
-        history = await asyncio.to_thread(_unpacked, stored)
+        history = await asyncio.to_thread(
+            decompressed, stored, TestAggregate, 4 * rules.MAX_AGGREGATE
+        )
         known = {each.id: each for each in history.pipelines}
         until = time.monotonic() + MAX_SECONDS
         pipelines = PipelinesOfProgram(
@@ -260,7 +258,7 @@ class Tests(CoverageReports):
             history = await self._with_pipeline(history, known.get(id_), summary)
             changed = True
         if changed:
-            await asyncio.to_thread(self.write_test_history, name, _packed(history))
+            await asyncio.to_thread(self.write_test_history, name, compressed(history))
             await asyncio.to_thread(self._quarantine_flaky, program, history)
         return history, not pipelines.has_more
 
@@ -289,19 +287,3 @@ class Tests(CoverageReports):
         return await asyncio.to_thread(
             rules.with_pipeline, history, column, attempts, self.time_now()
         )
-
-
-def _packed(history: TestAggregate) -> bytes:
-    return gzip.compress(history.model_dump_json(exclude_defaults=True).encode(), 6, mtime=0)
-
-
-def _unpacked(stored: bytes | None) -> TestAggregate:
-    """Return a stored history; one that cannot be read is made again."""
-    if stored is None:
-        return TestAggregate()
-    try:
-        data = zlib.decompressobj(wbits=31).decompress(stored, 4 * rules.MAX_AGGREGATE)
-        return TestAggregate.model_validate_json(data)
-    except (ValueError, zlib.error, ValidationError) as error:
-        logger.warning("the history of tests cannot be read and is made again: %s", error)
-        return TestAggregate()

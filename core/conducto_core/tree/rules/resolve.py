@@ -229,20 +229,17 @@ def check_size(node: NodeSpec, limits: Limits) -> None:
         DefinitionError: it is too large, perhaps in several ways.
     """
     place = node.placement
-    if place.services and not limits.services:
-        names = ", ".join(each.name for each in place.services)
-        raise invalid(
-            node.path,
-            f"services need containers, which --engine process does not have ({names}); run with "
-            "a container engine, or remove services=",
-        )
-    if place.buckets and not limits.services:
-        paths = ", ".join(each.path for each in place.buckets)
-        raise invalid(
-            node.path,
-            f"buckets need containers, which --engine process does not have ({paths}); run with a "
-            "container engine, or remove buckets=",
-        )
+    in_containers = {
+        "services": [each.name for each in place.services],
+        "buckets": [each.path for each in place.buckets],
+    }
+    for name, found in in_containers.items():
+        if found and not limits.services:
+            raise invalid(
+                node.path,
+                f"{name} need containers, which --engine process does not have "
+                f"({', '.join(found)}); run with a container engine, or remove {name}=",
+            )
     beside = " with its services" if place.services else ""
     sizes = (
         ("cpu", place.total_cpu, limits.cpu, "CPUs"),
