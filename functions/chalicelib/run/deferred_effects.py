@@ -158,6 +158,7 @@ class DeferredExecutor:
     def __init__(
         self,
         cloud: Dependencies,
+        builds: ImageBuilds,
         submit: Submit,
         reading: Reading,
         slots: Slots,
@@ -168,7 +169,7 @@ class DeferredExecutor:
         self._submit = submit
         self._reading = reading
         self._slots = slots
-        self._builds = ImageBuilds(cloud)
+        self._builds = builds
 
     def with_first(self, live: CloudPipeline, effects: DeferredEffects) -> DeferredEffects:
         """Return the effects of the newest entry, with the first workers to launch."""
