@@ -99,8 +99,8 @@ def new_hook(cloud: Dependencies, org: str, name: str) -> NewHook:
     """Return the webhook of a trigger with a new secret."""
     secret = token_urlsafe(32)
     _replace(cloud, org, name, {_KEY: {"value": secret}})
-    url = f"{cloud.url().rstrip('/')}{API_ROOT}/hooks/{org}{SEPARATOR}{name}"
-    return NewHook(url=url, secret=secret)
+    address = f"{cloud.url().rstrip('/')}{API_ROOT}/hooks/{org}{SEPARATOR}{name}"
+    return NewHook(url=address, secret=secret)
 
 
 def connect(cloud: Dependencies, org: str, name: str, rule: EventRule | None) -> None:

@@ -162,6 +162,7 @@ class DeferredExecutor:
     def __init__(
         self,
         cloud: Dependencies,
+        builds: ImageBuilds,
         submit: Submit,
         reading: Reading,
         slots: Slots,
@@ -172,7 +173,7 @@ class DeferredExecutor:
         self._submit = submit
         self._reading = reading
         self._slots = slots
-        self._builds = ImageBuilds(cloud)
+        self._builds = builds
 
     def with_first(self, live: CloudPipeline, effects: DeferredEffects) -> DeferredEffects:
         """Return the effects of the newest entry, with the first workers to launch."""
