@@ -45,7 +45,7 @@ engine: ## Use a running container engine, or install and start one
 	@.ci/engine
 
 # The result of `make web`.
-WEB_BUILT := local_runner/conducto_local/web/index.html
+WEB_BUILT := web/conducto_web/built/index.html
 
 # Debian's packages are installed one after the other; then the packages of Python, the base image and
 # the web app are made at the same time. The base image takes longest, so the others give way to it.
@@ -88,7 +88,7 @@ lint: $(READY) ## Check style, types, dependency rules and prose
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/mypy
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin -p conducto -p conducto_core -p conducto_client -p conducto_cli -p conducto_local
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin -p conducto -p conducto_core -p conducto_client -p conducto_cli -p conducto_local -p conducto_web
 	PYTHONPATH=functions:emulator $(BIN)/lint-imports
 	$(BIN)/python tests/tools/prose.py
 

@@ -21,7 +21,7 @@ REMEDY = "install Node 20 or later and install Conducto again, or run 'make web'
 
 
 class WebAppHook(BuildHookInterface[Any]):
-    """Build hook that compiles `web/` into `local_runner/conducto_local/web/`."""
+    """Build hook that compiles `web/` into `web/conducto_web/built/`."""
 
     _copy: tempfile.TemporaryDirectory[str] | None = None
 
@@ -30,7 +30,7 @@ class WebAppHook(BuildHookInterface[Any]):
         if version == "editable":
             return  # developers run `make web`
         sources = Path(self.root) / "web"
-        built = Path(self.root) / "local_runner" / "conducto_local" / "web" / "index.html"
+        built = sources / "conducto_web" / "built" / "index.html"
         if os.access(sources, os.W_OK):
             problem = _build(sources)
         elif built.exists():
@@ -55,9 +55,9 @@ class WebAppHook(BuildHookInterface[Any]):
         golden = Path("tests", "golden")  # the API types come from its OpenAPI document
         shutil.copytree(Path(self.root) / golden, root / golden)
         problem = _build(root / "web")
-        built = root / "local_runner" / "conducto_local" / "web"
+        built = root / "web" / "conducto_web" / "built"
         if problem is None:
-            build_data["force_include"][str(built)] = "conducto_local/web"
+            build_data["force_include"][str(built)] = "conducto_web/built"
         return problem
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002

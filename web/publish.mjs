@@ -15,7 +15,7 @@ import { build } from "vite";
 import { checkFirstLoad } from "./firstLoad.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const served = process.argv[2] ?? join(root, "local_runner", "conducto_local", "web");
+const served = process.argv[2] ?? join(root, "web", "conducto_web", "built");
 const PAGE = "index.html";
 
 async function filesIn(directory) {

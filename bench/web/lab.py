@@ -13,7 +13,7 @@ from bench.local.agents import Agent
 from bench.registry import BenchError
 from conducto_core.run.model.states import State
 from conducto_local.agent.state_dir import StateDir
-from conducto_local.server.static_files import WEB_ROOT
+from conducto_web import app_folder
 
 #: Flags that keep the browser from accessing the network, which may be unavailable.
 FLAGS = (
@@ -88,7 +88,7 @@ def open_web_lab() -> Iterator[WebLab]:
         BenchError: The app is not built, or there is no browser or no Playwright.
     """
     chromium = shutil.which("chromium")
-    if chromium is None or not (WEB_ROOT / "index.html").exists():
+    if chromium is None or not (app_folder() / "index.html").exists():
         raise BenchError("needs Chromium (apt-get install chromium) and the built app (make web)")
     try:
         from playwright.sync_api import sync_playwright  # noqa: PLC0415  only this suite needs it

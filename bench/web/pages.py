@@ -10,7 +10,7 @@ from typing import Any
 import conducto as co
 from bench.web.lab import WebLab
 from conducto_core.run.model.states import State
-from conducto_local.server.static_files import WEB_ROOT
+from conducto_web import app_folder
 
 _MB = 1e6
 _KB = 1e3
@@ -131,7 +131,7 @@ def _cold_load(lab: WebLab, pipeline_id: str) -> dict[str, float]:
 
 
 def _compressed(path: str) -> int:
-    return len(gzip.compress((WEB_ROOT / path.lstrip("/")).read_bytes()))
+    return len(gzip.compress((app_folder() / path.lstrip("/")).read_bytes()))
 
 
 def burst(lab: WebLab) -> dict[str, float]:

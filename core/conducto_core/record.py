@@ -10,6 +10,7 @@ SCHEMA_VERSION = 1
 #: Names of organisations and users are parts of keys and appear in ECS.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 SCHEDULE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+AGENT_PATTERN = r"^[a-z0-9]{4,32}$"
 #: Addresses of repositories and their APIs, without credentials.
 ADDRESS_PATTERN = r"^https?://[^\s@?#]+$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]

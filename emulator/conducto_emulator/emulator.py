@@ -35,7 +35,7 @@ from conducto_emulator.tasks.builds import BuildContainer
 from conducto_emulator.tasks.containers import LABEL, METADATA_PATH, DockerContainers, Metadata
 from conducto_emulator.tasks.exec import EcsExec
 from conducto_emulator.tasks.tasks import TaskBoard
-from conducto_local.server.static_files import WEB_ROOT
+from conducto_web import app_folder
 
 #: The function that has the file system.
 _DATA = "data"
@@ -161,7 +161,7 @@ class Emulator:
             self.host,
             self._port,
             keys=self._keys,
-            web_root=WEB_ROOT,
+            web_root=app_folder(),
             bucket=self.moto.endpoint,
             identity=None if self.identity is None else self.identity.settings,
             strict=self._options.strict,

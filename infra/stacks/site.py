@@ -19,6 +19,7 @@ from constructs import Construct
 from conducto_core.api.dispatch import DATA_POLICY, cloud_page, page_policy
 from conducto_core.assistants.handlers import MCP_PATH, METADATA_PATH
 from conducto_core.installation import names as deployment
+from conducto_web import app_folder
 from infra.settings import Settings, log_group
 from infra.stacks.api import ApiStack
 from infra.stacks.data import DataStack
@@ -277,9 +278,7 @@ class SiteStack(Stack):
 
 
 def web_app() -> Path:
-    import conducto_local  # noqa: PLC0415  its package contains the files
-
-    built = Path(next(iter(conducto_local.__path__))) / "web"
+    built = app_folder()
     if (built / _PAGE).is_file():
         return built
     instead = Path("build", "no-web-app").resolve()

@@ -16,6 +16,7 @@ from playwright.sync_api import sync_playwright
 
 from conducto_cli.target.web_page import forwarding_file
 from conducto_core.run.model.responses import Login
+from conducto_web import app_folder
 from support.running import Person, person_at
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[2]
-WEB = ROOT / "local_runner" / "conducto_local" / "web"
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 #: Disables requests of the browser itself, since there is no network.
 FLAGS = (
@@ -47,7 +47,7 @@ def chromium() -> str:
     """
     found = shutil.which("chromium")
     assert found, "Chromium is missing; apt-get install chromium"
-    assert (WEB / "index.html").exists(), "the web app is not built; run: make web"
+    assert (app_folder() / "index.html").exists(), "the web app is not built; run: make web"
     return found
 
 

@@ -21,6 +21,7 @@ from conducto_core.triggers.rules.config import config_schema
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS
 from support.asl.named_trees import machines_of_named_trees
 from support.roll_up_cases import roll_up_cases
+from support.terminal_cases import terminal_cases
 from support.wire_schemas import wire_schemas
 
 FOLDER = Path(__file__).parent.parent / "golden"
@@ -50,6 +51,7 @@ FILES: dict[str, Callable[[], str]] = {
     "conducto-cfg.schema.json": lambda: _document(config_schema()),
     "state_machines.json": lambda: _document(machines_of_named_trees()),
     "roll_up.json": lambda: _lines(roll_up_cases()),
+    "terminal.json": lambda: _document(terminal_cases()),
 }
 
 

@@ -17,7 +17,16 @@ from conducto_core.api.operation import Operation
 from conducto_core.record import Record
 
 #: Files that hold records and operations.
-LAYERS = {"model", "operations", "names", "operation", "cloud_operations", "history", "git_launch"}
+LAYERS = {
+    "model",
+    "operations",
+    "names",
+    "operation",
+    "cloud_operations",
+    "history",
+    "git_launch",
+    "terminal",
+}
 
 
 def records() -> dict[str, type[Record]]:

@@ -6,7 +6,6 @@ worker ends by itself.
 """
 
 import asyncio
-import base64
 import contextlib
 import json
 import os
@@ -40,21 +39,20 @@ from conducto_core.debug.model import (
     RemoteShell,
     RemoteShellEntry,
     RemoteShellRequest,
-    ShellEnd,
-    ShellNote,
-    ShellParams,
     ShellSession,
 )
 from conducto_core.debug.operations import OPEN_SHELL
-from conducto_core.record import Record
-from conducto_core.remote.model import (
+from conducto_core.debug.terminal import (
     KEEP_ALIVE_SECONDS,
-    MAX_INPUT,
-    MAX_UNACKED,
+    NumberedInput,
+    NumberedOutput,
     OpenRelayedShell,
     RelayedShellFrame,
     RelayedShellInput,
+    ShellEnd,
+    ShellParams,
 )
+from conducto_core.record import Record
 from conducto_core.run.model.labels import duration
 from conducto_core.run.model.params import PipelineParams
 from conducto_local.debug.terminal import Terminal
@@ -293,72 +291,7 @@ class _Teller:
 # ``conducto debug a/AGENT/ID``: this terminal becomes that of a shell on a linked machine.
 
 
-#: Bytes of output between two notes to the agent, which pauses a shell that is far ahead.
-_NOTE_EVERY = 32 << 10
-_END_OF_INPUT = b"\x04"
 _LOST = ShellEnd(reason="the connection was lost")
-
-
-class RelayedInput:
-    """The input of a shell: few messages at once, because the cloud handles them concurrently.
-
-    Implements `conducto_local.debug.terminal.Line`.
-    """
-
-    def __init__(self) -> None:
-        self.messages: asyncio.Queue[RelayedShellInput] = asyncio.Queue()
-        self._typed = bytearray()
-        self._note: dict[str, int] = {}
-        self._sent = self._unacked = 0
-        self._is_open = False
-
-    @property
-    def unsent(self) -> int:
-        """Number of typed bytes that wait for acknowledgements."""
-        return len(self._typed)
-
-    def typed(self, data: bytes) -> None:
-        self._typed += data or _END_OF_INPUT
-        self._flush()
-
-    def pause(self) -> None:
-        """Do nothing: the agent pauses the shell."""
-
-    def resume(self) -> None:
-        """Do nothing, as `pause`."""
-
-    def send_facts(self, **values: int) -> None:
-        """Send facts about the terminal; later ones replace earlier ones."""
-        self._note |= values
-        self._flush()
-
-    def start(self) -> None:
-        """Start to send: the agent has received the ticket."""
-        self._is_open = True
-        self._flush()
-
-    def acknowledge(self) -> None:
-        self._unacked -= 1
-        self._flush()
-
-    def keep_alive(self) -> None:
-        """Send a message without content if none is under way."""
-        if self._is_open and not self._unacked:
-            self._post(b"", None)
-
-    def _flush(self) -> None:
-        while self._is_open and self._unacked < MAX_UNACKED and (self._typed or self._note):
-            data = bytes(self._typed[:MAX_INPUT])
-            del self._typed[:MAX_INPUT]
-            note = ShellNote.model_validate(self._note) if self._note else None
-            self._note = {}
-            self._post(data, note)
-
-    def _post(self, data: bytes, note: ShellNote | None) -> None:
-        self._sent += 1
-        self._unacked += 1
-        b64 = base64.b64encode(data).decode()
-        self.messages.put_nowait(RelayedShellInput(seq=self._sent, b64=b64, note=note))
 
 
 def open_relayed_shell(
@@ -399,13 +332,14 @@ async def _talk(endpoint: Endpoint, opening: Record, screen: Terminal) -> ShellE
             endpoint.url, subprotocols=protocols, ssl=tls, max_size=None, logger=protocol_logger
         ) as socket:
             await socket.send(opening.model_dump_json())
-            line = RelayedInput()
+            messages: asyncio.Queue[RelayedShellInput] = asyncio.Queue()
+            line = NumberedInput(messages.put_nowait)
 
             async def send() -> None:
                 while True:
                     try:
                         async with asyncio.timeout(KEEP_ALIVE_SECONDS):
-                            message = await line.messages.get()
+                            message = await messages.get()
                     except TimeoutError:
                         line.keep_alive()
                     else:
@@ -429,9 +363,9 @@ async def _talk(endpoint: Endpoint, opening: Record, screen: Terminal) -> ShellE
         raise StreamLostError(str(error)) from error
 
 
-async def _show(socket: object, line: RelayedInput, screen: Terminal) -> ShellEnd:
+async def _show(socket: object, line: NumberedInput, screen: Terminal) -> ShellEnd:
     """Show output until the shell ends."""
-    following = taken = noted = 0
+    output = NumberedOutput()
     async for text in socket:  # type: ignore[attr-defined]
         frame = RelayedShellFrame.model_validate_json(text)
         match frame.terminal:
@@ -440,14 +374,10 @@ async def _show(socket: object, line: RelayedInput, screen: Terminal) -> ShellEn
             case "acked":
                 line.acknowledge()
             case "output":
-                if frame.seq < following:  # it arrived again over a newer connection
-                    continue
-                following = frame.seq + 1
-                data = base64.b64decode(frame.b64)
+                data = output.read(frame)
                 screen.write("stdout", data)
-                taken += len(data)
-                if taken - noted >= _NOTE_EVERY:
-                    noted = taken
+                taken = output.processed(len(data))
+                if taken is not None:
                     line.send_facts(taken=taken)
             case "ended":
                 return frame.end or _LOST

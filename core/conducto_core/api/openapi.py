@@ -19,6 +19,7 @@ from conducto_core.api.operation import (
     Bytes,
 )
 from conducto_core.api.problems import MEDIA_TYPE
+from conducto_core.debug.terminal import CLIENT_TEXTS, SERVER_TEXTS
 from conducto_core.run.model.requests import Problem
 from conducto_core.run.operations import OPERATIONS
 
@@ -34,7 +35,8 @@ _Refs = Mapping[Any, dict[str, Any]]
 def openapi_document(operations: Iterable[AnyOperation] = OPERATIONS) -> dict[str, Any]:
     """Return the document as JSON values.
 
-    Streams, which OpenAPI does not cover, are under ``x-streams`` in the form of paths.
+    Streams, which OpenAPI does not cover, are under ``x-streams`` in the form of paths, and the
+    messages of a debug shell's terminal under ``x-terminal``.
     """
     table = tuple(operations)
     refs, definitions = models_json_schema(_models(table), ref_template=_REF)
@@ -57,11 +59,17 @@ def openapi_document(operations: Iterable[AnyOperation] = OPERATIONS) -> dict[st
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "x-streams": streams,
+        "x-terminal": {
+            "client": [refs[record, "validation"] for record in CLIENT_TEXTS],
+            "server": [refs[record, "serialization"] for record in SERVER_TEXTS],
+        },
     }
 
 
 def _models(operations: Iterable[AnyOperation]) -> list[Any]:
     found: dict[Any, None] = {(Problem, "serialization"): None}
+    found |= dict.fromkeys((record, "validation") for record in CLIENT_TEXTS)
+    found |= dict.fromkeys((record, "serialization") for record in SERVER_TEXTS)
     for operation in operations:
         if operation.response is not Bytes:
             found[operation.response, "serialization"] = None

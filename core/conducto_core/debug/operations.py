@@ -10,19 +10,13 @@ from conducto_core.debug.model import (
     RemoteShellEntry,
     RemoteShellParams,
     RemoteShellRequest,
-    ShellEnd,
-    ShellParams,
     ShellTicket,
 )
+from conducto_core.debug.terminal import ShellEnd, ShellParams
 from conducto_core.run.model import params as p
 
 #: Maximum number of debug shells open in pages at once, with those that have an unused ticket.
 MAX_SHELLS = 4
-#: Maximum bytes of input in one frame, and of input that the shell has not read yet.
-MAX_SHELL_FRAME = 64 << 10
-MAX_SHELL_TYPED = 1 << 20
-#: Bytes of output that a client may lag behind before its shell has to wait.
-MAX_SHELL_AHEAD = 256 << 10
 #: Maximum seconds that a shell is open, and that it is idle.
 MAX_SHELL_SECONDS = 8 * 3600.0
 MAX_SHELL_IDLE = 3600.0

@@ -25,8 +25,8 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from conducto_core.api.operation import LinkClass
-from conducto_core.debug.model import ShellEnd, ShellNote, ShellParams
-from conducto_core.record import Record
+from conducto_core.debug.terminal import ShellParams, TerminalInput, TerminalOutput
+from conducto_core.record import AGENT_PATTERN, Record
 from conducto_core.run.model.requests import EventBatch, PipelineSummary
 
 PROTOCOL = 1
@@ -52,7 +52,7 @@ LINK_TAG = "conducto/link"
 VIOLATION = 1008
 
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
-AgentId = Annotated[str, Field(pattern=r"^[a-z0-9]{4,32}$")]
+AgentId = Annotated[str, Field(pattern=AGENT_PATTERN)]
 _Number = Annotated[int, Field(ge=1)]
 _B64 = Annotated[str, Field(max_length=MAX_FRAME, repr=False)]
 
@@ -175,20 +175,17 @@ class Batch(Record):
     batch: EventBatch
 
 
-class ShellOutput(Record):
+class ShellOutput(TerminalOutput):
     """Output of a debug shell, or its end.
 
     Attributes:
         id: Id of the shell.
-        seq: Position of the frame in the output of the shell, from 0.
     """
 
     kind: Literal["shell"] = "shell"
     n: _Number
     id: Id
     seq: int = Field(ge=0)
-    b64: _B64 = ""
-    end: ShellEnd | None = None
 
 
 class Ping(Record):
@@ -292,12 +289,11 @@ class Ack(Record):
     of: _Number
 
 
-class ShellInput(Record):
+class ShellInput(TerminalInput):
     """Input for a debug shell, or a note about its terminal.
 
     Attributes:
         id: Id of the shell; the cloud chooses it in the frame that opens it.
-        seq: Position of the frame in the input of the shell, from 0. The agent reorders by it.
         open: Only in the first frame: the ticket, and the size of the terminal.
         close: The client has disconnected; the shell ends at once, whatever ``seq`` is.
     """
@@ -308,8 +304,6 @@ class ShellInput(Record):
     seq: int = Field(ge=0)
     caller: Caller
     open: ShellParams | None = None
-    b64: _B64 = ""
-    note: ShellNote | None = None
     close: bool = False
 
 
@@ -402,80 +396,3 @@ class AgentForgotten(Record):
     """An agent that was removed from the lists; it is listed again if it connects."""
 
     id: str
-
-
-# ----------------------------------------------------------------------------------------
-# A debug shell on the machine of a linked agent: the messages between a client and the cloud.
-#
-# The client requests a ticket from the agent (`conducto_core.debug.operations.OPEN_SHELL`
-# with ``agent``), opens the installation's WebSocket, and sends `OpenRelayedShell`. All messages
-# are JSON texts with ``terminal``. One connection has one shell, which ends with it.
-#
-# The client numbers its input, because the messages of a connection are handled concurrently, and
-# joins it while `MAX_UNACKED` messages are not acknowledged. Output has numbers, too: a client
-# ignores a number that it has. A client that sends no `ShellNote` with ``taken`` gets only the
-# first `conducto_core.debug.operations.MAX_SHELL_AHEAD` bytes.
-
-
-#: Maximum bytes of input in one message, before base64.
-MAX_INPUT = 16 << 10
-#: Number of input messages that a client sends without an acknowledgement.
-MAX_UNACKED = 4
-#: Seconds without another message after which a client sends input without content: API Gateway
-#: ends a connection that is idle for ten minutes.
-KEEP_ALIVE_SECONDS = 240.0
-
-
-class OpenRelayedShell(Record):
-    """The first message of a client.
-
-    Attributes:
-        pipeline: For the audit log, as is ``path``.
-        params: The agent's ticket, and the size of the terminal.
-    """
-
-    terminal: Literal["open"] = "open"
-    agent: AgentId
-    pipeline: str = Field(min_length=1, max_length=64)
-    path: str = Field(min_length=1, max_length=4096)
-    params: ShellParams
-
-
-class RelayedShellInput(Record):
-    """Input, or a note about the terminal; without both, it keeps the connection open.
-
-    Attributes:
-        seq: Position of the message, from 1.
-        b64: The input in base64.
-    """
-
-    terminal: Literal["input"] = "input"
-    seq: int = Field(ge=1)
-    b64: str = Field(default="", max_length=4 * (MAX_INPUT // 3 + 1), repr=False)
-    note: ShellNote | None = None
-
-
-class RelayedShellFrame(Record):
-    """A message of the cloud.
-
-    Attributes:
-        terminal: ``opened``: the agent has received the ticket. ``acked``: input was passed on.
-            ``output``: of the shell. ``ended``: the last message.
-        seq: Number of the acknowledged input, or of the output, from 0.
-        b64: The output in base64.
-    """
-
-    terminal: Literal["opened", "acked", "output", "ended"]
-    seq: int = 0
-    b64: str = Field(default="", repr=False)
-    end: ShellEnd | None = None
-
-
-_MESSAGES: TypeAdapter[OpenRelayedShell | RelayedShellInput] = TypeAdapter(
-    Annotated[OpenRelayedShell | RelayedShellInput, Field(discriminator="terminal")]
-)
-
-
-def read_shell_message(text: str) -> OpenRelayedShell | RelayedShellInput:
-    """Return a message of a client; raises `ValueError` if it is not valid."""
-    return _MESSAGES.validate_json(text)

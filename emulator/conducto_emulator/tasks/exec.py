@@ -1,8 +1,8 @@
 """Emulates ECS Exec: commands on terminals in containers of tasks, protected by session keys.
 
-AWS's protocol between the command and ``session-manager-plugin`` is not emulated: a WebSocket
-replaces it, and `conducto_emulator.tasks.exec` replaces the plugin. Their parameters
-are AWS's.
+AWS's protocol between the command and ``session-manager-plugin`` is not emulated: frames of
+`conducto_core.debug.terminal` over a WebSocket replace it, and `main` replaces the plugin. Their
+parameters are AWS's.
 """
 
 import asyncio
@@ -11,13 +11,10 @@ import json
 import os
 import secrets
 import shlex
-import signal
 import sys
-import termios
 import threading
-import tty
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,8 +23,11 @@ import docker  # type: ignore[import-untyped]
 from docker.errors import DockerException  # type: ignore[import-untyped]
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+
+from conducto_core.debug.terminal import ShellNote, ShellParams, read_frame
+from conducto_local.debug.terminal import Terminal
 
 #: Path below the gateway's address.
 PATH = "/sessions"
@@ -77,21 +77,21 @@ class EcsExec:
         """Serve one session: the first message has its key and the size of the terminal."""
         await socket.accept()
         try:
-            hello = json.loads(await socket.receive_text())
-            session = self._claimed(socket.path_params["name"], str(hello.get("TokenValue")))
+            opening = ShellParams.model_validate_json(await socket.receive_text())
+            session = self._claimed(socket.path_params["name"], opening.ticket)
             if session is None:
                 await socket.close(_WRONG_KEY)
                 return
-            size = (int(hello["rows"]), int(hello["columns"]))
-            terminal = await run_in_threadpool(Terminal, session, size)
-        except (WebSocketDisconnect, ValueError, KeyError, DockerException):
+            size = (opening.lines, opening.columns)
+            terminal = await run_in_threadpool(CommandTerminal, session, size)
+        except (WebSocketDisconnect, ValueError, DockerException):
             with contextlib.suppress(RuntimeError):
                 await socket.close(_WRONG_KEY)
             return
         showing = asyncio.create_task(_show(socket, terminal))
         try:
             await _type(socket, terminal)
-        except WebSocketDisconnect:
+        except (WebSocketDisconnect, ValueError):
             pass
         finally:
             await run_in_threadpool(terminal.close)
@@ -105,20 +105,21 @@ class EcsExec:
             return self._waiting.pop(name)
 
 
-async def _type(socket: WebSocket, terminal: "Terminal") -> None:
+async def _type(socket: WebSocket, terminal: "CommandTerminal") -> None:
     """Forward input and window sizes."""
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
-        if message.get("bytes") is not None:
-            await run_in_threadpool(terminal.write, message["bytes"])
-        elif message.get("text"):
-            size = json.loads(message["text"])
-            await run_in_threadpool(terminal.resize, int(size["rows"]), int(size["columns"]))
+        text = message.get("text")
+        frame = read_frame(message["bytes"] if text is None else text)
+        if isinstance(frame, bytes):
+            await run_in_threadpool(terminal.write, frame)
+        elif frame.lines is not None and frame.columns is not None:
+            await run_in_threadpool(terminal.resize, frame.lines, frame.columns)
 
 
-async def _show(socket: WebSocket, terminal: "Terminal") -> None:
+async def _show(socket: WebSocket, terminal: "CommandTerminal") -> None:
     """Forward output until the command has ended."""
     try:
         while data := await run_in_threadpool(terminal.read):
@@ -128,7 +129,7 @@ async def _show(socket: WebSocket, terminal: "Terminal") -> None:
         return  # the client has disconnected
 
 
-class Terminal:
+class CommandTerminal:
     """A command on a terminal in a container, as root, like with ECS Exec."""
 
     def __init__(self, session: Session, size: tuple[int, int]) -> None:
@@ -220,9 +221,7 @@ def main(words: Sequence[str]) -> int:
         return 255
     session = json.loads(os.environ[words[0]])
     _send(f"\nStarting session with SessionId: {session['SessionId']}")
-    with connect(session["StreamUrl"], max_size=None) as socket:
-        socket.send(json.dumps({"TokenValue": session["TokenValue"], **_size()}))
-        code = _be_terminal(socket)
+    code = asyncio.run(_talk(session["StreamUrl"], session["TokenValue"]))
     _send(f"\nExiting session with sessionId: {session['SessionId']}.\n")
     return code
 
@@ -232,52 +231,51 @@ def _send(line: str) -> None:
     sys.stdout.flush()
 
 
-def _be_terminal(socket: ClientConnection) -> int:
-    # The handler may interrupt the sending of a message, so a thread sends the size.
-    changed = threading.Event()
-    signal.signal(signal.SIGWINCH, lambda _number, _frame: changed.set())
-    for run in (_type_session_manager_plugin, _watch_size):
-        threading.Thread(target=run, args=(socket, changed), daemon=True).start()
-    with _raw():
+async def _talk(url: str, key: str) -> int:
+    """Connect this terminal to a session; return the exit code."""
+    screen = Terminal()
+    lines, columns = screen.size if screen.is_terminal else (24, 80)
+    async with connect(url, max_size=None) as socket:
+        await socket.send(ShellParams(ticket=key, lines=lines, columns=columns).model_dump_json())
+        line = _Input()
+
+        def resized() -> None:
+            lines, columns = screen.size
+            line.frames.put_nowait(ShellNote(lines=lines, columns=columns).model_dump_json())
+
+        sending = asyncio.create_task(line.send(socket))
         try:
-            while True:
-                data = socket.recv()
-                sys.stdout.buffer.write(data if isinstance(data, bytes) else data.encode())
-                sys.stdout.buffer.flush()
+            with screen.raw(), screen.resizes(resized):
+                screen.read(line)
+                while True:
+                    data = await socket.recv(decode=False)
+                    screen.write("stdout", data)
         except ConnectionClosed as closed:
             return 0 if closed.rcvd is not None and closed.rcvd.code == 1000 else 255  # noqa: PLR2004
+        finally:
+            sending.cancel()
 
 
-def _type_session_manager_plugin(socket: ClientConnection, _changed: threading.Event) -> None:
-    with contextlib.suppress(ConnectionClosed, OSError):
-        while data := os.read(0, _CHUNK):
-            socket.send(data)
+class _Input:
+    """The input of a session; implements `conducto_local.debug.terminal.Line`."""
 
+    unsent = 0
 
-def _watch_size(socket: ClientConnection, changed: threading.Event) -> None:
-    with contextlib.suppress(ConnectionClosed):
-        while changed.wait():
-            changed.clear()
-            socket.send(json.dumps(_size()))
+    def __init__(self) -> None:
+        self.frames: asyncio.Queue[str | bytes] = asyncio.Queue()
 
+    def typed(self, data: bytes) -> None:
+        if data:
+            self.frames.put_nowait(data)
 
-def _size() -> dict[str, Any]:
-    try:
-        size = os.get_terminal_size(1)
-    except OSError:
-        return {"rows": 24, "columns": 80}
-    return {"rows": size.lines, "columns": size.columns}
+    def pause(self) -> None:
+        """Do nothing: the session is not paused."""
 
+    def resume(self) -> None:
+        """Do nothing, as `pause`."""
 
-@contextlib.contextmanager
-def _raw() -> Iterator[None]:
-    """Pass on every key unprocessed; restore the terminal afterwards."""
-    if not os.isatty(0):
-        yield
-        return
-    before = termios.tcgetattr(0)
-    tty.setraw(0)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
+    async def send(self, socket: ClientConnection) -> None:
+        """Send frames until the connection ends."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await socket.send(await self.frames.get())

@@ -1,7 +1,7 @@
 """Debug shells on the machines of linked agents, between a client's WebSocket and the agent's.
 
 Nothing is kept in memory, and no message is trusted: the token, the role and the machine's policy
-are read again for each one. `conducto_core.remote.model` describes the client's messages,
+are read again for each one. `conducto_core.debug.terminal` has the client's messages,
 `conducto_core.remote.model` those of the agent.
 """
 
@@ -16,19 +16,16 @@ from chalicelib.people import audit
 from chalicelib.people.port import Identity
 from chalicelib.remote.model import AgentKey, AgentRecord, AgentShell
 from conducto_core.api.operation import Permission
-from conducto_core.debug.model import ShellEnd
 from conducto_core.debug.operations import SHELL
-from conducto_core.people.model import ID_LENGTH, AuditEntry
-from conducto_core.remote.model import (
-    Caller,
-    LinkPolicy,
+from conducto_core.debug.terminal import (
     OpenRelayedShell,
     RelayedShellFrame,
     RelayedShellInput,
-    ShellInput,
-    ShellOutput,
-    read_shell_message,
+    ShellEnd,
+    read_text,
 )
+from conducto_core.people.model import ID_LENGTH, AuditEntry
+from conducto_core.remote.model import Caller, LinkPolicy, ShellInput, ShellOutput
 from conducto_core.remote.rules import LinkRequest, refusal_of
 
 logger = logging.getLogger(__name__)
@@ -66,7 +63,7 @@ class AgentShells:
             self._followers.close(connection)
             return
         try:
-            message = read_shell_message(text)
+            message = read_text(text)
         except ValueError as error:
             self._end(connection, f"the message is not valid: {error}"[:500])
             return

@@ -15,21 +15,14 @@ from typing import Protocol, Self
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.serve import serves
 from conducto_core.debug import operations as debug_operations
-from conducto_core.debug.model import (
-    DebugPlan,
-    DebugRequest,
-    ShellEnd,
-    ShellNote,
-    ShellParams,
-    ShellTicket,
-)
-from conducto_core.debug.operations import (
+from conducto_core.debug.model import DebugPlan, DebugRequest, ShellTicket
+from conducto_core.debug.operations import MAX_SHELL_IDLE, MAX_SHELL_SECONDS, MAX_SHELLS
+from conducto_core.debug.terminal import (
     MAX_SHELL_AHEAD,
-    MAX_SHELL_FRAME,
-    MAX_SHELL_IDLE,
-    MAX_SHELL_SECONDS,
     MAX_SHELL_TYPED,
-    MAX_SHELLS,
+    ShellEnd,
+    ShellParams,
+    read_frame,
 )
 from conducto_core.errors import RefusedError
 from conducto_core.run.model.labels import duration
@@ -235,22 +228,16 @@ class TerminalSocket:
         return ShellEnd(reason=self._reason) if self._shell.cancelled() else self._shell.result()
 
     def receive(self, message: str | bytes) -> None:
-        """Handle a message of the page: bytes are input, text is a `ShellNote`.
-
-        Raises:
-            ValueError: It is neither, or too large.
-        """
-        if len(message) > MAX_SHELL_FRAME:
-            raise ValueError(f"a frame may have at most {MAX_SHELL_FRAME} bytes")
-        if isinstance(message, bytes):
+        """Handle a frame of the page; raises `ValueError` if it is not valid."""
+        note = read_frame(message)
+        if isinstance(note, bytes):
             try:
-                self._screen.type(message)
+                self._screen.type(note)
             except TypedTooMuchError:
                 self._reason = _TOO_MUCH
                 if self._shell is not None:
                     self._shell.cancel()
             return
-        note = ShellNote.model_validate_json(message)
         if note.lines is not None and note.columns is not None:
             self._screen.resize(note.lines, note.columns)
         if note.taken is not None:

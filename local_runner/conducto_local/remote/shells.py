@@ -1,8 +1,6 @@
 """Debug shells of pages in the cloud: their input in order, their output as it appears."""
 
 import asyncio
-import base64
-import binascii
 import logging
 from collections.abc import AsyncIterator
 from functools import partial
@@ -10,8 +8,8 @@ from urllib.parse import urlencode
 
 from conducto_core.api.dispatch import Conversation, Match, Service
 from conducto_core.api.problems import ProblemError
-from conducto_core.debug.model import ShellEnd
 from conducto_core.debug.operations import MAX_SHELLS, SHELL
+from conducto_core.debug.terminal import ShellEnd, encoded
 from conducto_core.remote.model import PART_BYTES, AgentFrame, Caller, ShellInput, ShellOutput
 from conducto_local.remote.asks import Policy
 from conducto_local.remote.connection import Channel
@@ -154,7 +152,7 @@ class _Shell:
             if frame.note is not None:
                 records.receive(frame.note.model_dump_json())
             if frame.b64:
-                records.receive(_decoded(frame.b64))
+                records.receive(frame.data)
 
     async def _send_output(self, records: AsyncIterator[object]) -> ShellEnd:
         async for record in records:
@@ -167,19 +165,11 @@ class _Shell:
 
     async def _send(self, data: bytes, end: ShellEnd | None) -> None:
         """Send output once the output before is acknowledged, which slows a fast shell down."""
-        b64 = base64.b64encode(data).decode()
         await self._channel.send_acked(
-            partial(_output, shell=self._id, seq=self._sent, b64=b64, end=end)
+            partial(_output, shell=self._id, seq=self._sent, b64=encoded(data), end=end)
         )
         self._sent += 1
 
 
 def _output(n: int, *, shell: str, seq: int, b64: str, end: ShellEnd | None) -> AgentFrame:
     return ShellOutput(n=n, id=shell, seq=seq, b64=b64, end=end)
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"input is not base64: {error}") from error

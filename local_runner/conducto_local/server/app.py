@@ -35,7 +35,8 @@ from conducto_local.server.auth import (
     denier,
     is_guarded,
 )
-from conducto_local.server.static_files import WEB_ROOT, StrictHeaders, WebApp
+from conducto_local.server.static_files import StrictHeaders, WebApp
+from conducto_web import app_folder
 
 #: Limits of reading and dropping the body of a rejected request, so that the client reads the
 #: response: bytes, and seconds to wait for more.
@@ -99,7 +100,7 @@ def build_app(
     token: str,
     port: int,
     sessions: Sessions | None = None,
-    web_root: Path = WEB_ROOT,
+    web_root: Path | None = None,
     assistants: LocalTokens | None = None,
     hooks: LocalHooks | None = None,
     read_metrics: ReadMetrics | None = None,
@@ -108,7 +109,7 @@ def build_app(
     sessions = Sessions(token, port) if sessions is None else sessions
     owner = Owner(token, sessions)
     assistants = LocalTokens() if assistants is None else assistants
-    api, web = ApiEndpoint(service, assistants), WebApp(web_root, owner, sessions)
+    api, web = ApiEndpoint(service, assistants), WebApp(web_root or app_folder(), owner, sessions)
     site = Site(
         api, web, service, McpEndpoint(service, assistants), hooks, read_metrics=read_metrics
     )

@@ -53,8 +53,6 @@ class StrictHeaders:
         await self._app(scope, receive, send_strictly)
 
 
-#: Directory in which `make web` puts the built web app.
-WEB_ROOT = Path(__file__).resolve().parent.parent / "web"
 #: Built files whose names contain a digest of their content.
 _UNCHANGING = "assets/"
 _MAX_BODY = 4096

@@ -47,7 +47,7 @@ def response_to(sessions: EcsExec, address: str, hello: Any) -> int:
 
 
 def hello(session: Mapping[str, str], **changes: Any) -> dict[str, Any]:
-    return {"TokenValue": session["tokenValue"], "rows": 24, "columns": 80, **changes}
+    return {"ticket": session["tokenValue"], "lines": 24, "columns": 80, **changes}
 
 
 def test_a_session_says_where_it_is_and_has_a_key_of_its_own(sessions: EcsExec) -> None:
@@ -58,7 +58,7 @@ def test_a_session_says_where_it_is_and_has_a_key_of_its_own(sessions: EcsExec) 
     assert first["tokenValue"] != second["tokenValue"]
 
 
-@pytest.mark.parametrize("wrong", [{"TokenValue": "guessed"}, {"TokenValue": None}])
+@pytest.mark.parametrize("wrong", [{"ticket": "guessed"}, {"ticket": None}])
 def test_session_requires_its_key(sessions: EcsExec, wrong: dict[str, Any]) -> None:
     session = sessions.open("task", "user", "sh")
     address = urlsplit(session["streamUrl"]).path
@@ -72,7 +72,7 @@ def test_the_key_of_one_session_is_none_of_another(sessions: EcsExec) -> None:
     assert response_to(sessions, urlsplit(other["streamUrl"]).path, hello(mine)) == 4403
 
 
-@pytest.mark.parametrize("said", ["no JSON", {"TokenValue": "x"}])
+@pytest.mark.parametrize("said", ["no JSON", {"ticket": "x", "rows": 24}])
 def test_invalid_session_request_is_closed(sessions: EcsExec, said: Any) -> None:
     sessions.open("task", "user", "sh")
 

@@ -15,10 +15,10 @@ from chalicelib.remote.links import SILENT_SECONDS
 from chalicelib.remote.model import AgentKey
 from conducto_core.api.dispatch import Service
 from conducto_core.api.serve import serves
-from conducto_core.debug.model import ShellEnd, ShellParams
 from conducto_core.debug.operations import SHELL
+from conducto_core.debug.terminal import MAX_INPUT, ShellEnd, ShellParams
 from conducto_core.people.model import AuditParams
-from conducto_core.remote.model import MAX_INPUT, Ack, LinkPolicy, ShellInput, ShellOutput
+from conducto_core.remote.model import Ack, LinkPolicy, ShellInput, ShellOutput
 from conducto_core.remote.operations import FORGET_AGENT
 from conducto_core.remote.rules import ALLOWABLE
 from conducto_local.remote.asks import Policy

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.fakes.debug_shell import FakeShell
 
-from conducto_core.debug.operations import MAX_SHELL_AHEAD, MAX_SHELL_TYPED
+from conducto_core.debug.terminal import MAX_SHELL_AHEAD, MAX_SHELL_TYPED
 from conducto_local.debug.page import PageScreen, TypedTooMuchError
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from tests.fakes.debug_shell import FakeShell
 
-from conducto_core.debug.model import ShellEnd
-from conducto_core.debug.operations import MAX_SHELL_FRAME
+from conducto_core.debug.terminal import MAX_SHELL_FRAME, ShellEnd
 from conducto_core.run.model.labels import duration
 from conducto_local.debug.page import Limits, PageScreen, TerminalSocket
 from conducto_local.debug.terminal import DebugError

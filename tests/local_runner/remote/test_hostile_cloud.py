@@ -12,7 +12,7 @@ from tests.local_runner.remote.conftest import LinkedAgent
 from conducto_core.api.operation import LinkClass
 from conducto_core.approvals.model import DecideApproval
 from conducto_core.approvals.rules import Decider
-from conducto_core.debug.model import ShellParams
+from conducto_core.debug.terminal import ShellParams
 from conducto_core.errors import RefusedError
 from conducto_core.people.model import Role
 from conducto_core.remote import model as relay

@@ -13,7 +13,7 @@ from tests.local_runner.remote.conftest import QUICK, LinkedAgent
 from tests.support.bucket import HttpBucket
 
 from conducto_core.api.operation import LinkClass
-from conducto_core.debug.model import ShellNote, ShellParams
+from conducto_core.debug.terminal import ShellNote, ShellParams
 from conducto_core.remote import model as relay
 from conducto_core.remote.model import LinkPolicy
 from conducto_core.remote.rules import ALLOWABLE

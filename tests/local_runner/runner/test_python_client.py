@@ -607,7 +607,7 @@ def test_wait_survives_the_upgrade_of_the_agent(person: Person, tmp_path: Path) 
     old = tmp_path / "old"
     for package in (conducto, conducto_client, conducto_core, conducto_cli, conducto_local):
         source = Path(package.__path__[0])
-        shutil.copytree(source, old / source.name, ignore=shutil.ignore_patterns("web", "*.pyc"))
+        shutil.copytree(source, old / source.name, ignore=shutil.ignore_patterns("*.pyc"))
     installed = old / "conducto-0.9.0.dist-info" / "METADATA"
     installed.parent.mkdir()
     installed.write_text("Metadata-Version: 2.1\nName: conducto\nVersion: 0.9.0\n")

@@ -15,7 +15,7 @@ from conducto.version import __version__
 ROOT = Path(__file__).resolve().parents[3]
 VERSION = "0.9.0"
 #: Directories that an installation of Conducto has on its path.
-_SOURCES = ("sdk", "core", "cli", "local_runner", "worker")
+_SOURCES = ("sdk", "core", "cli", "local_runner", "worker", "web")
 #: Files and directories of the checkout that `conducto deploy` needs.
 _COPIED = (*_SOURCES, "functions", "infra", "cdk.json")
 _IGNORED = shutil.ignore_patterns("__pycache__", "node_modules")

@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from conducto_client import ApiError, Client, Endpoint, HttpTransport
 from conducto_core.debug.model import DebugRequest
-from conducto_core.debug.operations import MAX_SHELL_AHEAD
+from conducto_core.debug.terminal import MAX_SHELL_AHEAD
 from conducto_core.secrets.port import SecretName, StoredSecret
 from conducto_local.agent.files import AgentFiles
 from conducto_local.agent.state_dir import StateDir

@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parents[3]
 _SOURCES = (
     "sdk", "core", "cli", "local_runner", "worker", "infra", "functions", "examples", "docs",
 )  # fmt: skip
-_FILES = ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "cdk.json", "web/hatch_hook.py")
+_FILES = (
+    "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "cdk.json", "web/hatch_hook.py",
+    "web/conducto_web/__init__.py",
+)  # fmt: skip
 #: Run in the clean environment: writes what CDK reads, prints where and how it starts the stacks.
 _PROJECT = """
 import json
@@ -39,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in _SOURCES:
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for name in _FILES:
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
     out = folder / "dist"
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]

@@ -1,19 +1,18 @@
 /** A connection to a debug shell: a ticket, then a WebSocket. */
 
 import { apiUrl, messageOf, pipelinePath, post } from "@/api/client";
-import type { ShellEnd, ShellTicket } from "@/api/schema";
+import type {
+  OpenRelayedShell,
+  RelayedShellFrame,
+  ShellEnd,
+  ShellNote,
+  ShellParams,
+  ShellTicket,
+} from "@/api/schema";
 import { decodeBase64 } from "@/lib/base64";
 import { parseReference } from "@/lib/references";
-import {
-  KEEP_ALIVE_MS,
-  type RelayedFrame,
-  RelayedInput,
-  type RelayedOpening,
-  RelayedOutput,
-  type ShellNote,
-  type ShellParams,
-} from "@/debug/model/relayedShell";
-import { FlowControl, frames, type ShellState } from "@/debug/model/shell";
+import { KEEP_ALIVE_SECONDS, TerminalInput, TerminalOutput } from "@/debug/model/terminal";
+import { frames, type ShellState } from "@/debug/model/shell";
 
 /** The WebSocket of an installation. */
 const CLOUD_PATH = "/socket";
@@ -58,7 +57,7 @@ export class ShellLink {
   private closed = false;
   private end: ShellEnd | null = null;
   private isOpen = false;
-  private readonly flowControl = new FlowControl();
+  private readonly output = new TerminalOutput();
 
   constructor(
     place: ShellTarget,
@@ -111,7 +110,7 @@ export class ShellLink {
     this.socket =
       agent === null
         ? directSocket(params, handler)
-        : relayedSocket({ agent, pipeline, path, params }, handler);
+        : relayedSocket({ terminal: "open", agent, pipeline, path, params }, handler);
   }
 
   private show(data: Uint8Array): void {
@@ -121,7 +120,7 @@ export class ShellLink {
       this.handler.onState({ kind: "open" });
     }
     this.handler.onOutput(data, () => {
-      const taken = this.flowControl.add(data.byteLength);
+      const taken = this.output.add(data.byteLength);
       if (taken !== null) this.socket?.note({ taken });
     });
   }
@@ -155,16 +154,16 @@ function directSocket(params: ShellParams, handler: SocketHandler): ShellSocket 
 }
 
 /** The socket of an installation: numbered texts, of which few wait for an acknowledgement. */
-function relayedSocket(opening: RelayedOpening, handler: SocketHandler): ShellSocket {
+function relayedSocket(opening: OpenRelayedShell, handler: SocketHandler): ShellSocket {
   const socket = socketTo(CLOUD_PATH);
-  const input = new RelayedInput((message) => {
+  const input = new TerminalInput((message) => {
     if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
   });
-  const output = new RelayedOutput();
-  const timer = setInterval(() => input.keepAlive(), KEEP_ALIVE_MS);
-  socket.onopen = () => socket.send(JSON.stringify({ terminal: "open", ...opening }));
+  const output = new TerminalOutput();
+  const timer = setInterval(() => input.keepAlive(), KEEP_ALIVE_SECONDS * 1000);
+  socket.onopen = () => socket.send(JSON.stringify(opening));
   socket.onmessage = ({ data }: MessageEvent<string>) => {
-    const frame = JSON.parse(data) as RelayedFrame;
+    const frame = JSON.parse(data) as RelayedShellFrame;
     switch (frame.terminal) {
       case "opened":
         input.start();

@@ -1,15 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { FlowControl, frames, stateText, titleText, withoutEscapes } from "@/debug/model/shell";
-
-describe("received output", () => {
-  test("is acknowledged at intervals, cumulatively", () => {
-    const meter = new FlowControl();
-    expect(meter.add(1000)).toBeNull();
-    expect(meter.add(32 << 10)).toBe(1000 + (32 << 10));
-    expect(meter.add(1)).toBeNull();
-  });
-});
+import { frames, stateText, titleText, withoutEscapes } from "@/debug/model/shell";
 
 test.each([
   [false, null, "Shell"],

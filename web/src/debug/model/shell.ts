@@ -1,23 +1,6 @@
-/** Texts and flow control of a debug shell. */
+/** Texts of a debug shell. */
 
 import type { ShellEnd, ShellTicket } from "@/api/schema";
-
-/** Number of bytes between acknowledgements: a quarter of the server's limit. */
-const ACKNOWLEDGE_EVERY = 32 << 10;
-
-/** Counts received output; the server waits for acknowledgements. */
-export class FlowControl {
-  private received = 0;
-  private acknowledged = 0;
-
-  /** Add bytes. Returns the number to acknowledge, or null. */
-  add(count: number): number | null {
-    this.received += count;
-    if (this.received - this.acknowledged < ACKNOWLEDGE_EVERY) return null;
-    this.acknowledged = this.received;
-    return this.received;
-  }
-}
 
 export type ShellState =
   | { kind: "opening" }

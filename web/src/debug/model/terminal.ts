@@ -1,57 +1,34 @@
-/** The messages of a debug shell on the machine of a linked agent, through the cloud. */
+/**
+ * The terminal protocol of debug shells (`conducto_core.debug.terminal`): what this client does with
+ * its numbered messages through the cloud. `tests/golden/terminal.json` has the same steps.
+ */
 
-import type { ShellEnd } from "@/api/schema";
+import type { RelayedShellInput, ShellNote } from "@/api/schema";
 import { encodeBase64 } from "@/lib/base64";
 
-/** The first message, without its kind. */
-export interface RelayedOpening {
-  agent: string;
-  pipeline: string;
-  path: string;
-  params: ShellParams;
-}
-
-export interface ShellParams {
-  ticket: string;
-  lines: number;
-  columns: number;
-}
-
-export interface ShellNote {
-  lines: number;
-  columns: number;
-  taken: number;
-}
-
-export interface RelayedFrame {
-  terminal: "opened" | "acked" | "output" | "ended";
-  seq: number;
-  b64: string;
-  end: ShellEnd | null;
-}
-
-export interface RelayedMessage {
-  terminal: "input";
-  seq: number;
-  b64?: string;
-  note?: Partial<ShellNote>;
-}
-
-/** Interval of messages that keep an idle connection open: API Gateway ends it after ten minutes. */
-export const KEEP_ALIVE_MS = 240_000;
+/** Interval of messages that keep an idle connection open. */
+export const KEEP_ALIVE_SECONDS = 240;
 /** Maximum bytes of input in a message, and messages without an acknowledgement. */
 export const MAX_INPUT = 16 << 10;
 export const MAX_UNACKED = 4;
+/** Number of bytes of output between acknowledgements: an eighth of the server's limit. */
+export const ACKNOWLEDGE_BYTES = 32 << 10;
+
+type Optional = "b64" | "note";
+export type InputMessage = Omit<RelayedShellInput, Optional> & {
+  b64?: string;
+  note?: Partial<ShellNote>;
+};
 
 /** Numbers the input, and joins it while the cloud is behind: it handles messages concurrently. */
-export class RelayedInput {
+export class TerminalInput {
   private typed: Uint8Array[] = [];
   private notes: Partial<ShellNote> = {};
   private sent = 0;
   private unacknowledged = 0;
   private isOpen = false;
 
-  constructor(private readonly send: (message: RelayedMessage) => void) {}
+  constructor(private readonly send: (message: InputMessage) => void) {}
 
   /** The agent has received the ticket. */
   start(): void {
@@ -106,20 +83,30 @@ export class RelayedInput {
     return all.subarray(0, MAX_INPUT);
   }
 
-  private post(content: Omit<RelayedMessage, "terminal" | "seq">): void {
+  private post(content: Pick<InputMessage, Optional>): void {
     this.sent += 1;
     this.unacknowledged += 1;
     this.send({ terminal: "input", seq: this.sent, ...content });
   }
 }
 
-/** Ignores output that arrives again after the agent has connected again. */
-export class RelayedOutput {
+/** The received output: counts it, and ignores what arrives again after the agent has reconnected. */
+export class TerminalOutput {
   private next = 0;
+  private processed = 0;
+  private acknowledged = 0;
 
   isNew(seq: number): boolean {
     if (seq < this.next) return false;
     this.next = seq + 1;
     return true;
+  }
+
+  /** Count processed bytes. Returns the total to acknowledge, or null; the server waits for it. */
+  add(count: number): number | null {
+    this.processed += count;
+    if (this.processed - this.acknowledged < ACKNOWLEDGE_BYTES) return null;
+    this.acknowledged = this.processed;
+    return this.processed;
   }
 }
