@@ -214,8 +214,10 @@ def every_minute(_event: CloudWatchEvent) -> None:
 
 
 @app.lambda_function(name="hook_event")
-def hook_event(event: Any, _context: Any) -> None:
-    """Process a webhook event that was received, or join output."""
+def hook_event(event: Any, _context: Any) -> dict[str, Any] | None:
+    """Process a webhook event that was received, join output, or take messages of a queue."""
+    if "Records" in event:
+        return conducto.take_messages(event["Records"])
     if "output" in event:
         conducto.cloud.logs.join(LogKey(*event["output"]))
     elif "trigger" in event:
@@ -226,6 +228,7 @@ def hook_event(event: Any, _context: Any) -> None:
         conducto.trigger_run.process(*event["delivery"])
     elif conducto.billing_run is not None:
         conducto.billing_run.process_event(str(event["event"]))
+    return None
 
 
 @app.lambda_function(name="background")

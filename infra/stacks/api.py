@@ -208,8 +208,11 @@ class ApiStack(Stack):
             self._grant(role, grants.read_identity_client())
             self._grant(role, grants.start_hook_function())
             self._grant(role, grants.route_events() if self._settings.events else [])
+            self._grant(role, grants.keep_queues() if self._settings.events else [])
         elif name != "every_day":  # it sends no notifications
             self._grant(role, grants.read_secrets())
+        if name == "hook_event" and self._settings.events:
+            self._grant(role, grants.read_queues())
         if name == "every_day":
             self._grant(role, grants.sweep())
         if self._settings.billing:
@@ -283,7 +286,11 @@ class ApiStack(Stack):
     def _event_function(self) -> dict[str, str]:
         if not self._settings.events:
             return {}
-        return {Variables.EVENT_FUNCTION: self._permissions.event_function}
+        queues = self._settings.queues
+        return {
+            Variables.EVENT_FUNCTION: self._permissions.event_function,
+            **({Variables.QUEUES: queues} if queues else {}),
+        }
 
     def _identity(self) -> dict[str, str]:
         if self._settings.identity is None:
