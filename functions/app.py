@@ -26,6 +26,7 @@ from chalicelib.data.function import serve
 from chalicelib.images.aws import pipeline_of
 from chalicelib.logs.port import LogKey
 from chalicelib.people.port import Identity
+from chalicelib.telemetry.audit import copy_audit
 from chalicelib.triggers.github_app import request_missed
 from chalicelib.workers.aws.ecs import task_end, task_owner
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
@@ -204,6 +205,7 @@ def every_minute(_event: CloudWatchEvent) -> None:
         conducto.followers.close_expired,
         conducto.messenger.run,
         conducto.metrics.send_all,
+        partial(copy_audit, conducto.cloud),
         *(() if billing is None else (billing.minute,)),
         conducto.trigger_run.run,
         partial(request_missed, conducto.cloud),

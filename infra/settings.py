@@ -131,7 +131,7 @@ class Settings:
             their owner adds it.
         pull_through: Registries with a cache in this account, ``host=secret,host``; None: no
             caches.
-        log_bucket: Name of a bucket that gets copies of output.
+        log_bucket: Name of a bucket that gets copies of output and of the audit log.
         otlp_endpoint: Address of an OpenTelemetry collector that takes OTLP over HTTP.
         otlp_headers_secret: Name of a secret with headers for it, ``name=value,name=value``.
         smtp_url: Mail server for notifications, ``smtp://user@host:587``; users store its password

@@ -274,7 +274,14 @@ class App:
         """What the table stores."""
         free = self._environment.get(Variables.BILLING) != "off"
         plan = FREE if free else FULL
-        return Records.of(self._table, self._bucket, self._clock, plan, lambda: self.remedies)
+        return Records.of(
+            self._table,
+            self._bucket,
+            self._clock,
+            plan,
+            lambda: self.remedies,
+            audit_copied=bool(self._environment.get(Variables.LOG_BUCKET)),
+        )
 
     @cached_property
     def identity_provider(self) -> OidcTokens:

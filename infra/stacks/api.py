@@ -197,9 +197,8 @@ class ApiStack(Stack):
         )
         if name == deployment.BACKGROUND_FUNCTION:  # no other function starts runs and workers
             self._grant(role, grants.start_runs(), grants.start_workers())
-            self._grant(role, grants.copy_output())
         if name in {deployment.BACKGROUND_FUNCTION, "every_minute"}:
-            self._grant(role, grants.read_collector_headers())
+            self._grant(role, grants.read_collector_headers(), grants.copy_output())
         if name == deployment.API_FUNCTION:
             # Commands receive secrets, and their workers receive credentials.
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())

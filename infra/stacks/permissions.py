@@ -423,7 +423,7 @@ class Permissions:
         return [_allow("ReadCollectorHeaders", ["secretsmanager:GetSecretValue"], [secret])]
 
     def copy_output(self) -> list[iam.PolicyStatement]:
-        """Write copies of output to the administrator's bucket, and read nothing there."""
+        """Write copies of output and the audit log to the administrator's bucket; read nothing."""
         name = self._settings.log_bucket
         if name is None:
             return []

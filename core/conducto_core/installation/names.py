@@ -273,7 +273,7 @@ FIXED_SETTINGS = ("vpc_id", "vpc_subnets", "vpc_zones", "zone", "zones")
 
 
 def log_prefix(stage: str) -> str:
-    """Return the prefix of the keys of copies of output."""
+    """Return the prefix of the keys of copies of output and of the audit log."""
     return f"conducto/{stage}/"
 
 
@@ -419,7 +419,7 @@ class Variables:
     #: without one.
     OTLP_ENDPOINT = "CONDUCTO_OTLP_ENDPOINT"
     OTLP_HEADERS_SECRET = "CONDUCTO_OTLP_HEADERS_SECRET"  # noqa: S105  a name
-    #: Name of the bucket for copies of output; absent without one.
+    #: Name of the bucket for copies of output and the audit log; absent without one.
     LOG_BUCKET = "CONDUCTO_LOG_BUCKET"
     #: Addresses of notification services; own services can replace Slack and GitHub. Email needs a
     #: server and a sender address.
