@@ -143,6 +143,8 @@ class Emulator:
         if self.stripe is not None:
             web_app |= self.stripe.start_for(self.url, resources.STAGE)
         made = {**made, **web_app, **self._options.variables}
+        if made.get(Variables.LOG_BUCKET):
+            resources.create_bucket(made[Variables.LOG_BUCKET])
         os.environ.update(made)
         root = self.containers.file_system(made[Variables.FILE_SYSTEM])
         os.environ[Variables.DATA_ROOT] = str(root)

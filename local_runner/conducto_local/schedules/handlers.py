@@ -66,9 +66,7 @@ class LocalScheduleCaller:
         """Accept every rule: an agent belongs to one user."""
         return rule
 
-    def connect(
-        self, name: str, rule: EventRule | None, _former: EventRule | None = None
-    ) -> None:
+    def connect(self, name: str, rule: EventRule | None, _former: EventRule | None = None) -> None:
         if rule is None or rule.source != "webhook":
             self._hooks.forget(name)
 

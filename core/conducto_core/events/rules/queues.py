@@ -24,7 +24,7 @@ def check_queue_rule(rule: EventRule) -> None:
         raise invalid(
             "on",
             f"the queue must be the ARN of a standard queue, such as "
-            f"arn:aws:sqs:us-east-1:123456789012:orders, got {rule.queue!r}",
+            f"arn:aws:sqs:us-east-1:123456789012:sales, got {rule.queue!r}",
         )
     if rule.debounce:
         raise invalid("on", "debounce is not for sqs, whose batches collect messages")
@@ -35,8 +35,8 @@ def check_queue_rule(rule: EventRule) -> None:
 def read_queues(text: str, region: str | None = None) -> frozenset[tuple[str, str]]:
     """Return ``(organisation, ARN)`` of queues that an administrator lets triggers read.
 
-    >>> read_queues("acme=arn:aws:sqs:us-east-1:123456789012:orders")
-    frozenset({('acme', 'arn:aws:sqs:us-east-1:123456789012:orders')})
+    >>> read_queues("acme=arn:aws:sqs:us-east-1:123456789012:sales")
+    frozenset({('acme', 'arn:aws:sqs:us-east-1:123456789012:sales')})
 
     Args:
         text: ``ORG=ARN,ORG=ARN``.
@@ -52,7 +52,7 @@ def read_queues(text: str, region: str | None = None) -> frozenset[tuple[str, st
         if not (org and equals and match):
             raise ValueError(
                 f"{part!r} is not ORG=ARN of a standard queue, such as "
-                "acme=arn:aws:sqs:us-east-1:123456789012:orders"
+                "acme=arn:aws:sqs:us-east-1:123456789012:sales"
             )
         if region is not None and match[1] != region:
             raise ValueError(f"{arn} is in {match[1]}; Lambda reads queues of {region} only")
