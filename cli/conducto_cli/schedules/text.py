@@ -47,7 +47,11 @@ def when_of(schedule: Schedule) -> str:
 
 def events_of(rule: EventRule) -> str:
     """Return the events that fire a trigger."""
-    details = {"s3": f" {rule.bucket}/{rule.prefix}*{rule.suffix}", "watch": f" {rule.directory}"}
+    details = {
+        "s3": f" {rule.bucket}/{rule.prefix}*{rule.suffix}",
+        "sqs": f" {(rule.queue or '').rpartition(':')[2]}, {rule.batch} messages at once",
+        "watch": f" {rule.directory}",
+    }
     pause = f", debounce {_time(rule.debounce)}" if rule.debounce else ""
     return printable(f"{rule.source}{details.get(rule.source, '')}{pause}")
 
