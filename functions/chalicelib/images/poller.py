@@ -32,7 +32,9 @@ def image_update(live: CloudPipeline, moved: BuiltImage, now: float) -> Input | 
 class BuildPoller:
     """Polls images that are being built."""
 
-    def __init__(self, cloud: Dependencies, builds: ImageBuilds, submit: Submit, reading: Reading) -> None:
+    def __init__(
+        self, cloud: Dependencies, builds: ImageBuilds, submit: Submit, reading: Reading
+    ) -> None:
         self._cloud = cloud
         self._submit = submit
         self._reading = reading
