@@ -253,3 +253,42 @@ def test_a_reset_waits_for_more_of_the_old_tree_than_a_machine_holds(
         game.finish(f"/l/Execute/{name}", None)
 
     assert game.local.queued.keys() == {"/l/Generate"}
+
+
+def test_a_condition_is_decided_again_when_its_source_returns_something_else(
+    interpreter: Interpreter,
+) -> None:
+    deploy = serial("x", "y", name="deploy", run_if=["==", "/check", [], "a"])
+    game = started(game_of(serial("check", deploy, "after"), interpreter))
+
+    def check(result: bytes) -> None:
+        game.start("/check")
+        game.finish("/check", None, result)
+
+    check(b'"b"')
+    run(game, "/after")
+    assert game.cloud.outcome() == "SUCCEEDED"
+
+    game.send(ev.NodesReset(("/check", "/after")))
+    check(b'"a"')
+    for path in ("/deploy/x", "/deploy/y", "/after"):
+        run(game, path)
+    assert game.cloud.outcome() == "SUCCEEDED"
+
+
+def test_a_partition_that_failed_in_a_backfill_runs_again_alone(interpreter: Interpreter) -> None:
+    days = ("2026-11-28", "2026-11-29", "2026-11-30")
+    backfill = parallel(*(serial("load", "publish", name=day) for day in days), max_concurrent=1)
+    game = started(game_of(backfill, interpreter))
+    for day in days:
+        run(game, f"/{day}/load", FAILS if day == days[1] else None)
+        if day != days[1]:
+            run(game, f"/{day}/publish")
+    assert game.cloud.outcome() == "FAILED"
+
+    game.send(ev.NodesReset((f"/{days[1]}/load",)))
+    run(game, f"/{days[1]}/load")
+    run(game, f"/{days[1]}/publish")
+
+    assert game.cloud.outcome() == "SUCCEEDED"
+    assert not game.local.queued

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conducto_core.events.rules.queues import read_queues
 from conducto_core.installation.names import API_FUNCTION, DRIVERS, driver_role_name
 from support.installation import IN_A_NETWORK, ROLES, VARIANTS, resources, statements, templates
 
@@ -37,6 +38,8 @@ ARGUED = {
     "states:SendTaskFailure": "no resource level; a task is answered by who has its token",
     "states:SendTaskHeartbeat": "no resource level; a task is kept alive by who has its token",
     "states:SendTaskSuccess": "no resource level; a task is answered by who has its token",
+    "lambda:CreateEventSourceMapping": "no resource level; its condition names the one function",
+    "lambda:ListEventSourceMappings": "no resource level; only with events on",
     "xray:GetSamplingRules": "no resource level; only with tracing on",
     "xray:GetSamplingTargets": "no resource level; only with tracing on",
     "xray:PutTelemetryRecords": "no resource level; only with tracing on",
@@ -49,10 +52,19 @@ OF_STORES = {
     ("secretsmanager:GetSecretValue", "prod/*"): "a prefix that the administrator allows",
     ("ssm:GetParameter", "parameter/teams/*/*"): "a prefix that the administrator allows",
 }
+#: Rights of installations with events.
+OF_EVENTS = {
+    (
+        f"lambda:{action}EventSourceMapping",
+        "*",
+    ): "AWS names mappings; the condition has the function"
+    for action in ("Update", "Delete")
+}
 #: For actions on resources without a stage in their name: the condition that limits the action, or
 #: the reason why it needs none.
 WITHOUT_STAGE = {
     **OF_STORES,
+    **OF_EVENTS,
     ("elasticfilesystem:DeleteAccessPoint", "access-point/*"): "aws:ResourceTag/conducto:stage",
     # A tag is given to a new access point by its creator: only in the stage's own file system.
     ("elasticfilesystem:TagResource", "access-point/*"): "aws:RequestTag/conducto:stage",
@@ -148,6 +160,7 @@ def test_no_statement_reaches_resources_of_another_stage(variant: str) -> None:
     stage = VARIANTS[variant].get("stage", "main")
     named = re.findall(rf"{ROLES}[^,]+", VARIANTS[variant].get("task_roles", ""))
     headers = VARIANTS[variant].get("otlp_headers_secret")
+    queues = {arn for _, arn in read_queues(VARIANTS[variant].get("queues", ""))}
     reaching, used = [], set()
     for name, statement in all_statements(templates(variant)):
         assert "NotResource" not in statement, name
@@ -156,7 +169,8 @@ def test_no_statement_reaches_resources_of_another_stage(variant: str) -> None:
                 continue
             if resource in named and statement["Action"] == "iam:PassRole":
                 continue
-            if resource.endswith(f":secret:{headers}-??????"):  # the administrator names it
+            # The administrator names them.
+            if resource.endswith(f":secret:{headers}-??????") or resource in queues:
                 continue
             for action in listed(statement["Action"]):
                 known = (action, resource.rpartition(":")[2])
@@ -168,7 +182,8 @@ def test_no_statement_reaches_resources_of_another_stage(variant: str) -> None:
 
     assert reaching == []
     stores = set() if "secret_stores" in VARIANTS[variant] else set(OF_STORES)
-    assert used == set(WITHOUT_STAGE) - stores
+    events = set() if "events" in VARIANTS[variant] else set(OF_EVENTS)
+    assert used == set(WITHOUT_STAGE) - stores - events
 
 
 def trusted(role: dict[str, Any]) -> dict[str, Any]:

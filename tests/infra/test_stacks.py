@@ -28,6 +28,8 @@ from support.installation import (
     templates,
 )
 
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:orders"
+
 
 def _all(installation: dict[str, dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [r for template in installation.values() for r in resources(template, kind)]
@@ -285,6 +287,12 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({"task_roles": "a" * 1001}, "task_roles: 1001 characters; at most 1000"),
         ({"secret_stores": "vault:a/"}, "secret_stores: 'vault:a/': expected the beginning of"),
         ({"secret_stores": "aws-sm:conducto-main/"}, "it has secrets of installations"),
+        ({"queues": "orders", "events": True}, "queues: 'orders' is not ORG=ARN"),
+        ({"queues": f"main={QUEUE}"}, "queues requires events=true"),
+        (
+            {"queues": f"main={QUEUE}", "events": True, "region": "eu-west-1"},
+            "is in us-east-1; Lambda reads queues of eu-west-1 only",
+        ),
         ({"task_roles": "reports"}, "task_roles: 'reports': expected ORG=ARN"),
         ({"task_roles": f"a={ROLES}conducto-main-us-east-1-task"}, "a role of Conducto itself"),
         ({"slack_url": "http://slack.example.org"}, "slack_url="),
@@ -376,14 +384,14 @@ def test_push_role_allows_pushing_and_nothing_else() -> None:
 def test_environments_of_functions_are_below_the_limit_of_lambda() -> None:
     """The longest values of roles and caches, which a further cache would exceed."""
     long = VARIANTS["everything set"] | {
-        "pull_through": ",".join(f"registry{n}.io" for n in range(4)),
+        "pull_through": ",".join(f"registry{n}.io" for n in range(3)),
         "task_roles": ",".join(
             f"main/github.com/acme/app:{n}.py={ROLES}nightly" for n in range(10)
         ),
     }
     assert from_mapping(long)
-    with pytest.raises(SettingsError, match="name fewer roles, classes, prefixes or registries"):
-        from_mapping(long | {"pull_through": f"{long['pull_through']},registry4.io,registry5.io"})
+    with pytest.raises(SettingsError, match="fewer roles, classes, prefixes, queues or registries"):
+        from_mapping(long | {"pull_through": f"{long['pull_through']},registry3.io"})
     functions = resources(settings_templates(long)["api"], "AWS::Serverless::Function")
     sizes = []
     for function in functions:

@@ -32,7 +32,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
             ("pull_through",),
             ("smtp_url", "email_from"),
             ("task_roles",),
-            ("tracing", "events", "otlp_endpoint", "otlp_headers_secret"),
+            ("tracing", "events", "queues", "otlp_endpoint", "otlp_headers_secret"),
         )
     ),
 )

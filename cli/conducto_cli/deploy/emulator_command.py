@@ -325,6 +325,7 @@ def _env(folder: Path, arguments: argparse.Namespace) -> int:
     variables = {
         "AWS_ENDPOINT_URL": known["aws"],
         "AWS_REGION": known["region"],
+        "AWS_DEFAULT_REGION": known["region"],
         "AWS_ACCESS_KEY_ID": known["key"]["id"],
         "AWS_SECRET_ACCESS_KEY": known["key"]["secret"],
     }

@@ -66,7 +66,7 @@ class Game:
         self.cloud.finish(path, None if approve else Cause.REJECTED)
         self.compare()
 
-    def finish(self, path: str, cause: Cause | None) -> None:
+    def finish(self, path: str, cause: Cause | None, result: bytes | None = None) -> None:
         """End a running Exec on both targets; a Lazy generates a random tree."""
         self.moves.append(f"finish {path} {cause}")
         node = self.local.tree.nodes[path]
@@ -75,8 +75,8 @@ class Game:
             nodes = self._generated(str(node.spec.lazy_target))
             self.local.send(ev.TreeGenerated(path, nodes))
             self.cloud.generate(path, nodes)
-        result = b'"a"' if Random(len(self.moves)).random() < 0.5 else b'"b"'
-        known = None if cause else self.local.tree.known_of(path, lambda: result)
+        returned = result or (b'"a"' if Random(len(self.moves)).random() < 0.5 else b'"b"')
+        known = None if cause else self.local.tree.known_of(path, lambda: returned)
         self.local.finish(path, cause, mem=2.0, known=known)
         self.cloud.finish(path, cause, mem=2.0, known=known)
         self.compare()

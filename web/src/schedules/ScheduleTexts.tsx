@@ -19,7 +19,7 @@ function eventsText(rule: EventRule): string {
     webhook: "For each webhook",
     eventbridge: "For events of EventBridge",
     s3: `For new objects in ${bucket ?? ""}/${prefix}*${suffix}`,
-    sqs: `For each ${batch} messages of the queue ${queue?.split(":").pop() ?? ""}`,
+    sqs: `For batches of up to ${batch} messages of the queue ${queue?.split(":").pop() ?? ""}`,
     watch: `For new files in ${directory ?? ""}`,
   }[source];
   return debounce > 0 ? `${events}, when none has arrived for ${debounce} s` : events;
