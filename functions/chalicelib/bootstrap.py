@@ -267,7 +267,9 @@ class App:
         """What the table stores."""
         free = self._environment.get(Variables.BILLING) != "off"
         plan = FREE if free else FULL
-        return Records.of(self._table, self._bucket, self._clock, plan, lambda: self.remedies)
+        return Records.from_table(
+            self._table, self._bucket, self._clock, plan, lambda: self.remedies
+        )
 
     @cached_property
     def identity_provider(self) -> OidcTokens:

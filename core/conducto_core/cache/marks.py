@@ -92,7 +92,7 @@ class Digests:
                 digest = self._find(found) or self._read(file, found, until)
         return f"{'x' if found.st_mode & 0o111 else '-'}{digest}"
 
-    def note(self, base: str, above: int, digest: str) -> None:
+    def record(self, base: str, above: int, digest: str) -> None:
         """Remember the digest of a file that this process has just written."""
         with suppress(OSError), directory.open_file(base, above) as file:
             self._remember(os.fstat(file.fileno()), digest)

@@ -223,7 +223,7 @@ class CachedFiles:
                     raise
                 with directory.open_file(entry.base, entry.above) as source:
                     write(source, base, above, executable=mark[0] == "x")
-                self._digests.note(base, above, mark[1:])
+                self._digests.record(base, above, mark[1:])
         return mark
 
     def _moved_input(self, view: View, name: str, source: str) -> str | None:
@@ -299,19 +299,19 @@ class CachedFiles:
         if digest != mark[1:]:
             path.unlink(missing_ok=True)
             raise DamagedObjectError(f"the content of {base} was changed in the cache")
-        self._digests.note(base, above, digest)
+        self._digests.record(base, above, digest)
         self._note_use(digest)
 
-    def keep(self, data: Path, wrote: Mapping[str, str]) -> int:
-        """Keep the contents of the files that an attempt wrote to data; return their bytes."""
+    def save_contents(self, data: Path, wrote: Mapping[str, str]) -> int:
+        """Save the contents of the files that an attempt wrote to data; return their bytes."""
         size = 0
         for name, mark in wrote.items():
             if mark[0] in "-x":
-                self._keep(data, name, mark[1:])
+                self._save_file(data, name, mark[1:])
                 size += self._object(mark[1:]).stat().st_size
         return size
 
-    def _keep(self, data: Path, name: str, digest: str) -> None:
+    def _save_file(self, data: Path, name: str, digest: str) -> None:
         path = self._object(digest)
         if path.exists():
             self._note_use(digest)
