@@ -184,6 +184,7 @@ screenshots: $(READY) web ## Recreate the pictures of the docs
 
 looks: $(READY) web ## Take pictures of every page of the web app in every state: LOOK=agent
 	LOOKS=build/looks $(ALONE) tests/system/web/test_looks.py -k '$(LOOK)'
+	$(BIN)/python docs/contact_sheet.py build/looks
 
 synth: $(READY) ## Write the templates of the AWS installation to build/cdk.out; needs Node
 	npx --yes aws-cdk@2 synth --quiet -c zone=us-east-1a

@@ -26,6 +26,7 @@ from chalicelib.data.function import serve
 from chalicelib.images.aws import pipeline_of
 from chalicelib.logs.port import LogKey
 from chalicelib.people.port import Identity
+from chalicelib.telemetry.audit import copy_audit
 from chalicelib.triggers.github_app import request_missed
 from chalicelib.workers.aws.ecs import task_end, task_owner
 from conducto_core.api.cloud_operations import CLOUD_OPERATIONS
@@ -204,6 +205,7 @@ def every_minute(_event: CloudWatchEvent) -> None:
         conducto.followers.close_expired,
         conducto.messenger.run,
         conducto.metrics.send_all,
+        partial(copy_audit, conducto.cloud),
         *(() if billing is None else (billing.minute,)),
         conducto.trigger_run.run,
         partial(request_missed, conducto.cloud),
@@ -214,8 +216,10 @@ def every_minute(_event: CloudWatchEvent) -> None:
 
 
 @app.lambda_function(name="hook_event")
-def hook_event(event: Any, _context: Any) -> None:
-    """Process a webhook event that was received, or join output."""
+def hook_event(event: Any, _context: Any) -> dict[str, Any] | None:
+    """Process a webhook event that was received, join output, or take messages of a queue."""
+    if "Records" in event:
+        return conducto.take_messages(event["Records"])
     if "output" in event:
         conducto.cloud.logs.join(LogKey(*event["output"]))
     elif "trigger" in event:
@@ -226,6 +230,7 @@ def hook_event(event: Any, _context: Any) -> None:
         conducto.trigger_run.process(*event["delivery"])
     elif conducto.billing_run is not None:
         conducto.billing_run.process_event(str(event["event"]))
+    return None
 
 
 @app.lambda_function(name="background")

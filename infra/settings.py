@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from conducto_core.events.rules.queues import read_queues
 from conducto_core.installation.names import MONTHLY_BUDGET, SETTINGS, Variables
 from conducto_core.installation.rules import (
     CODEBUILD,
@@ -117,7 +118,9 @@ class Settings:
         soci: Whether CodeBuild adds SOCI indexes to the images of pipelines.
         log_days: Retention of the logs of functions and workers, in days.
         tracing: Whether X-Ray is enabled.
-        events: Whether triggers may receive events of the account from EventBridge.
+        events: Whether triggers may receive events of the account from EventBridge and SQS.
+        queues: Queues of SQS that triggers may read besides their own, ``ORG=ARN,ORG=ARN``; None:
+            none.
         alarm_email: Recipient of alarms; None: no recipient.
         remote_debug: Whether debug shells on workers are allowed; None: see
             `conducto_core.installation.rules.opens_shells`. Their users can obtain the credentials
@@ -128,7 +131,7 @@ class Settings:
             their owner adds it.
         pull_through: Registries with a cache in this account, ``host=secret,host``; None: no
             caches.
-        log_bucket: Name of a bucket that gets copies of output.
+        log_bucket: Name of a bucket that gets copies of output and of the audit log.
         otlp_endpoint: Address of an OpenTelemetry collector that takes OTLP over HTTP.
         otlp_headers_secret: Name of a secret with headers for it, ``name=value,name=value``.
         smtp_url: Mail server for notifications, ``smtp://user@host:587``; users store its password
@@ -165,6 +168,7 @@ class Settings:
     log_days: int = 30
     tracing: bool = False
     events: bool = False
+    queues: str | None = None
     alarm_email: str | None = None
     monthly_budget: float | None = MONTHLY_BUDGET
     task_roles: str | None = None
@@ -294,6 +298,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         log_days=_log_days(lookup),
         tracing=_flag(lookup, "tracing"),
         events=_flag(lookup, "events"),
+        queues=_queues(lookup),
         alarm_email=lookup("alarm_email") or None,
         monthly_budget=_budget(lookup),
         task_roles=_task_roles(lookup),
@@ -315,13 +320,14 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         + len(found.machines or "")
         + sum(len(name) + len(value) for name, value in collector_variables(found).items())
         + len(found.secret_stores or "")
+        + len(found.queues or "")
         + sum(_ADDRESS_SIZE + len(found.prefix) + 2 * len(host) for host, _ in found.caches)
     )
     if size > MAX_VARIABLES:
         raise SettingsError(
-            f"task_roles, machines, secret_stores, pull_through and otlp_endpoint need {size} "
-            f"characters in the environment of functions; at most {MAX_VARIABLES}: name fewer "
-            "roles, classes, prefixes or registries"
+            "task_roles, machines, secret_stores, queues, pull_through and otlp_endpoint need "
+            f"{size} characters in the environment of functions; at most {MAX_VARIABLES}: name "
+            "fewer roles, classes, prefixes, queues or registries"
         )
     if len(json.dumps(as_context(found))) > MAX_STORED:
         raise SettingsError(f"the settings are longer than {MAX_STORED} characters, as JSON")
@@ -461,6 +467,17 @@ def _secret_stores(lookup: Callable[[str], Any]) -> str | None:
         read_prefixes(text)
     except ValueError as error:
         raise SettingsError(f"secret_stores: {error}") from error
+    return text or None
+
+
+def _queues(lookup: Callable[[str], Any]) -> str | None:
+    text = str(lookup("queues") or "").strip()
+    try:
+        found = read_queues(text, lookup("region") or DEFAULTS.region)
+    except ValueError as error:
+        raise SettingsError(f"queues: {error}") from error
+    if found and not _flag(lookup, "events"):
+        raise SettingsError("queues requires events=true")
     return text or None
 
 

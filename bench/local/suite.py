@@ -398,6 +398,13 @@ _LARGE = (
         group="restore",
     ),
     Measurement(
+        "local.cache_known_256mb",
+        "the digest of an unchanged file of 256 MB, in a process that has just started",
+        caching.known_large,
+        (Metric("cpu_ms", "ms", 5), Metric("first_cpu_ms", "ms")),
+        group="restore",
+    ),
+    Measurement(
         "local.explain_100000",
         "a diagnosis of 100,000 Execs, of which 1,000 failed for 5 causes",
         explain_100000,

@@ -48,7 +48,7 @@ _WATCH_LOAD = """
     window.load.paint = list.getEntries().at(-1).startTime;
   }).observe({ type: 'largest-contentful-paint', buffered: true });
 """
-_WATCH_FRAMES = """() => {
+WATCH_FRAMES = """() => {
   window.longest = 0;
   let last = performance.now();
   const tick = (now) => {
@@ -60,7 +60,7 @@ _WATCH_FRAMES = """() => {
 }"""
 
 
-def _tree(groups: int, children: int, *, failing: int = 0) -> co.Node:
+def tree_of(groups: int, children: int, *, failing: int = 0) -> co.Node:
     """Return groups of Execs; the first ``failing`` Execs of each print something and fail."""
     root = co.Parallel()
     with root:
@@ -74,17 +74,17 @@ def _tree(groups: int, children: int, *, failing: int = 0) -> co.Node:
 
 def cold_load_1000(lab: WebLab) -> dict[str, float]:
     """Open a pipeline of 1,000 Execs for the first time."""
-    return _cold_load(lab, lab.pipeline("1000", lambda: _tree(10, 100), run=False))
+    return _cold_load(lab, lab.pipeline("1000", lambda: tree_of(10, 100), run=False))
 
 
 def cold_load_100000(lab: WebLab) -> dict[str, float]:
     """Open a pipeline of 100,000 Execs for the first time."""
-    return _cold_load(lab, lab.pipeline("100000", lambda: _tree(100, 1000), run=False))
+    return _cold_load(lab, lab.pipeline("100000", lambda: tree_of(100, 1000), run=False))
 
 
 def failed_load(lab: WebLab) -> dict[str, float]:
     """Open a pipeline of 1,000 Execs with ten failures, and wait for their output."""
-    tree = partial(_tree, 10, 100, failing=1)
+    tree = partial(tree_of, 10, 100, failing=1)
     pipeline_id = lab.pipeline("failed", tree, run=True, state=State.ERROR)
     with lab.page() as (page, address):
         asked = _requests_of(page)
@@ -136,11 +136,11 @@ def _compressed(path: str) -> int:
 
 def burst(lab: WebLab) -> dict[str, float]:
     """Send 5,000 changes per second to the page, in addition to the agent's."""
-    pipeline_id = lab.pipeline("100000", lambda: _tree(100, 1000), run=False)
+    pipeline_id = lab.pipeline("100000", lambda: tree_of(100, 1000), run=False)
     with lab.page() as (page, address):
-        socket = _open_group(page, f"{address}/p/{pipeline_id}")
-        batches = _batches(_summary(lab, pipeline_id), 1000, _all_done())
-        page.evaluate(_WATCH_FRAMES)
+        socket = open_group(page, f"{address}/p/{pipeline_id}")
+        batches = batches_of(summary_of(lab, pipeline_id), 1000, _all_done())
+        page.evaluate(WATCH_FRAMES)
         for batch in batches:
             socket.send(batch)
             page.wait_for_timeout(100)
@@ -157,10 +157,10 @@ def burst(lab: WebLab) -> dict[str, float]:
 
 def scroll_burst(lab: WebLab) -> dict[str, float]:
     """Scroll a flat group during 5,000 changes per second of its Execs."""
-    pipeline_id = lab.pipeline("flat", lambda: _tree(1, _FLAT), run=False)
+    pipeline_id = lab.pipeline("flat", lambda: tree_of(1, _FLAT), run=False)
     with lab.page() as (page, address):
-        socket = _open_group(page, f"{address}/p/{pipeline_id}")
-        batches = _batches(_summary(lab, pipeline_id), _FLAT, _coming_and_going())
+        socket = open_group(page, f"{address}/p/{pipeline_id}")
+        batches = batches_of(summary_of(lab, pipeline_id), _FLAT, _coming_and_going())
         scroll = _SCROLL.replace("SELECTOR", "'.tree-scroll'").replace("BY", "90")
         page.evaluate(f"() => {{ window.frame = ({scroll})(); }}")
         for batch in batches:
@@ -169,7 +169,7 @@ def scroll_burst(lab: WebLab) -> dict[str, float]:
         return {"scroll_frame_ms": page.evaluate("window.frame")}
 
 
-def _open_group(page: Any, address: str) -> Any:
+def open_group(page: Any, address: str) -> Any:
     """Open a pipeline and its first group; return the page's socket."""
     sockets: list[Any] = []
     # The page's socket ends here, so that the benchmark sends the changes.
@@ -182,7 +182,7 @@ def _open_group(page: Any, address: str) -> Any:
     return sockets[0]
 
 
-def _summary(lab: WebLab, pipeline_id: str) -> dict[str, Any]:
+def summary_of(lab: WebLab, pipeline_id: str) -> dict[str, Any]:
     summary: dict[str, Any] = json.loads(lab.agent.client.get(pipeline_id).model_dump_json())
     return summary
 
@@ -203,15 +203,17 @@ def _coming_and_going() -> list[tuple[str, str]]:
     return moves
 
 
-def _batches(summary: dict[str, Any], children: int, moves: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the agent's batches of changes of groups of pending Execs."""
+def batches_of(
+    summary: dict[str, Any], children: int, moves: Sequence[tuple[str, str]], size: int = _CHANGES
+) -> list[str]:
+    """Return the agent's batches of ``size`` changes of groups of pending Execs."""
     seq = summary["seq"]
     states: dict[str, str] = {}
     counts = {"/": dict(summary["counts"])}
     batches = []
-    for first in range(0, len(moves), _CHANGES):
+    for first in range(0, len(moves), size):
         changes, touched = [], {"/"}
-        for path, state in moves[first : first + _CHANGES]:
+        for path, state in moves[first : first + size]:
             seq += 1
             group = path.rpartition("/")[0]
             before = states.get(path, "pending")

@@ -34,6 +34,16 @@ STATE, FAILURE = "emulator.json", "failure.txt"
 PORTS = "ports.json"
 
 
+#: ``{setting of a deployment: variable of the functions}``.
+SETTINGS = {
+    "log_bucket": Variables.LOG_BUCKET,
+    "otlp_endpoint": Variables.OTLP_ENDPOINT,
+    "otlp_headers_secret": Variables.OTLP_HEADERS_SECRET,
+    "queues": Variables.QUEUES,
+    "secret_stores": Variables.SECRET_STORES,
+}
+
+
 def main(words: Sequence[str]) -> int:
     """Run the emulator until SIGTERM or SIGINT; return the exit code."""
     parser = argparse.ArgumentParser(prog="conducto_emulator")
@@ -48,6 +58,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--billing", action="store_true", help="charge with a double of Stripe")
     parser.add_argument("--warm-workers", type=int, default=0, help="size of the warm pool")
     parser.add_argument("--machines", default="", help="machine classes, as for a deployment")
+    parser.add_argument(
+        "-c", dest="settings", action="append", default=[], help="NAME=VALUE, as for a deployment"
+    )
     parser.add_argument("--scarce", type=float, default=0.0, help="part of tasks without capacity")
     parser.add_argument("--seed", type=int, help="seed of random effects; random by default")
     arguments = parser.parse_args(words)
@@ -78,6 +91,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         variables={
             Variables.WARM_WORKERS: str(arguments.warm_workers),
             Variables.MACHINES: arguments.machines,
+            **{SETTINGS[one[0]]: one[2] for one in (s.partition("=") for s in arguments.settings)},
         },
         identity=None
         if folder is None

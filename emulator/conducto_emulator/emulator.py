@@ -25,6 +25,7 @@ from conducto_emulator.lambdas import app
 from conducto_emulator.lambdas import events as lambda_invoke
 from conducto_emulator.lambdas.events import AsyncCalls, EventBus
 from conducto_emulator.lambdas.package import PackagedApp
+from conducto_emulator.lambdas.queues import Mappings
 from conducto_emulator.moto import shim as moto_shim
 from conducto_emulator.moto.server import MotoServer, free_port, shared_address
 from conducto_emulator.resources import Options
@@ -114,6 +115,7 @@ class Emulator:
         self.programs = options.folder / "bin"
         self.identity = None if options.identity is None else options.identity(self.page)
         self.stripe = None if options.billing is None else options.billing()
+        self._queues: Mappings
         self._open = False
 
     def start(self) -> None:
@@ -141,6 +143,8 @@ class Emulator:
         if self.stripe is not None:
             web_app |= self.stripe.start_for(self.url, resources.STAGE)
         made = {**made, **web_app, **self._options.variables}
+        if made.get(Variables.LOG_BUCKET):
+            resources.create_bucket(made[Variables.LOG_BUCKET])
         os.environ.update(made)
         root = self.containers.file_system(made[Variables.FILE_SYSTEM])
         os.environ[Variables.DATA_ROOT] = str(root)
@@ -150,6 +154,8 @@ class Emulator:
         calls = self._asynchronous()
         lambda_invoke.install(functions.call, resources.STAGE, by_lambda, calls)
         lambda_invoke.install_rules(functions.call, resources.STAGE, by_lambda, calls)
+        self._queues = Mappings(functions.call, resources.STAGE, (_HOOK,))
+        self._queues.install()
         self.bus = EventBus(
             functions.rules(), resources.REGION, resources.ACCOUNT, calls, self._options.strict
         )
@@ -215,6 +221,7 @@ class Emulator:
             self._open = False
             moto_shim.ON_EXECUTION_ENDED.remove(self._execution_ended)
             self.board.stop_all("the emulator is stopping", seconds=self._options.stop)
+            self._queues.close()
             self.builds.close()
             self.bus.close()
             self.gateway.close()

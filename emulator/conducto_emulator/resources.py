@@ -80,7 +80,7 @@ def is_invited(address: str) -> bool:
 def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
     """Create all resources; return the environment of the functions."""
     bucket = f"conducto-{STAGE}-{ACCOUNT}"
-    boto3.client("s3").create_bucket(Bucket=bucket)
+    create_bucket(bucket)
     _create_table(boto3.client("dynamodb"))
     boto3.client("ecs").create_cluster(clusterName=f"conducto-{STAGE}")
     boto3.client("logs").create_log_group(logGroupName=LOG_GROUP)
@@ -114,6 +114,11 @@ def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
         Variables.SPOT_SHARE: "0",
         Variables.SECRET_PREFIX: f"conducto/{STAGE}/",
     }
+
+
+def create_bucket(name: str) -> None:
+    """Create a bucket."""
+    boto3.client("s3").create_bucket(Bucket=name)
 
 
 def keep_lines(group: str, stream: str, lines: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,8 +31,9 @@ from chalicelib.billing.stripe import StripeBilling, StripeSettings
 from chalicelib.data.aws import DataFunction, EfsAccessPoints
 from chalicelib.data.function import LocalDataFiles
 from chalicelib.dependencies import Dependencies
-from chalicelib.events.aws import EventBridgeRules
+from chalicelib.events.aws import EventBridgeRules, SqsQueues
 from chalicelib.events.handlers import EventHooks, take_bus_event
+from chalicelib.events.queues import take_messages
 from chalicelib.images.aws import CodeBuild, EcrRegistry
 from chalicelib.logs.aws.logs import ChunkedLogs
 from chalicelib.notifications.sender import NotificationSender
@@ -65,8 +66,9 @@ from conducto.integrations import slack
 from conducto_core.asl.rules.naming import Site
 from conducto_core.billing.rules import FREE, FULL, Remedies
 from conducto_core.command import json_logs
+from conducto_core.events.rules.queues import read_queues
 from conducto_core.images.references import read_caches
-from conducto_core.installation.names import Variables, event_rule_prefix
+from conducto_core.installation.names import Variables, event_queue_prefix, event_rule_prefix
 from conducto_core.machines.rules import read_machines
 from conducto_core.notifications.channels import GITHUB_URL, Settings, send_mail
 from conducto_core.people.model import InvitationLink, NewInvitation, Role
@@ -182,6 +184,11 @@ class App:
         if place is not None:
             self.serve_schedule(*place)
 
+    def take_messages(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Fire the trigger of a queue; return the messages that stay in it, as Lambda expects."""
+        failed = take_messages(self.cloud, records, self.serve_schedule)
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
+
     def serve_schedule(self, org: str, name: str) -> None:
         """Fire a trigger whose event arrived."""
         asyncio.run(schedule_runner(self.engine).serve(org, name))
@@ -268,7 +275,12 @@ class App:
         free = self._environment.get(Variables.BILLING) != "off"
         plan = FREE if free else FULL
         return Records.from_table(
-            self._table, self._bucket, self._clock, plan, lambda: self.remedies
+            self._table,
+            self._bucket,
+            self._clock,
+            plan,
+            lambda: self.remedies,
+            audit_copied=bool(self._environment.get(Variables.LOG_BUCKET)),
         )
 
     @cached_property
@@ -321,6 +333,8 @@ class App:
                 ),
             ),
             event_rules=self._event_rules(),
+            event_queues=self._event_queues(),
+            named_queues=read_queues(self._environment.get(Variables.QUEUES, "")),
             site=self.site,
             socket=lambda: "ws" + self.addresses.socket.removeprefix("http"),
             web_app=self._web_app,
@@ -374,6 +388,12 @@ class App:
         if function is None:
             return None
         return EventBridgeRules(self.clients, event_rule_prefix(self.site.stage), function)
+
+    def _event_queues(self) -> SqsQueues | None:
+        function = self._environment.get(Variables.EVENT_FUNCTION)
+        if function is None:
+            return None
+        return SqsQueues(self.clients, event_queue_prefix(self.site.stage), function)
 
     def _warm_pool(self) -> WarmPool:
         workers = int(self._environment.get(Variables.WARM_WORKERS) or 0)

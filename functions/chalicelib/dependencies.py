@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chalicelib.api.store import TableConnections
 from chalicelib.billing.store import BillingPorts
 from chalicelib.errors import R, retry_throttled
-from chalicelib.events.port import EventRules
+from chalicelib.events.port import CloudSchedules, EventQueues, EventRules
 from chalicelib.images.port import Builder
 from chalicelib.logs.port import LogKey, LogStore
 from chalicelib.people.port import IdentityProvider, SecretVault
@@ -27,7 +27,6 @@ from conducto_core.asl.rules.naming import Site
 from conducto_core.asl.rules.partition import MAX_SIZE, Size
 from conducto_core.billing.rules import Remedies
 from conducto_core.machines.model import MachineClass
-from conducto_core.schedules.port import Schedules
 from conducto_core.workers.model import Credentials, WarmPool
 
 #: Called with address, subject, text and password.
@@ -45,6 +44,8 @@ class Dependencies(Records):
         site: Region, account and names of state machines and activities.
         event_rules: The rules of EventBridge; None: the installation takes no events of the
             account.
+        event_queues: The queues of SQS; None as `event_rules`.
+        named_queues: ``(organisation, ARN)`` of queues that triggers may read, besides their own.
         url: Returns the API's address for commands; called when one starts.
         socket: Returns the URL of the WebSocket that clients follow.
         web_app: Returns the URL of the web app, or "".
@@ -85,7 +86,7 @@ class Dependencies(Records):
     fleet: WorkerFleet
     vault: SecretVault
     provider: IdentityProvider
-    schedules: Schedules
+    schedules: CloudSchedules
     git: GitProvider
     refs: GitRefs
     github: GithubAppApi
@@ -93,6 +94,8 @@ class Dependencies(Records):
     builder: Builder
     site: Site
     event_rules: EventRules | None = None
+    event_queues: EventQueues | None = None
+    named_queues: frozenset[tuple[str, str]] = frozenset()
     url: Callable[[], str] = lambda: ""
     socket: Callable[[], str] = lambda: ""
     web_app: Callable[[], str] = lambda: ""

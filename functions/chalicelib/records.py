@@ -58,12 +58,15 @@ class Records:
         clock: Callable[[], float],
         first: BillingPlan = FREE,
         remedies: Callable[[], Remedies] = Remedies,
+        *,
+        audit_copied: bool = False,
     ) -> "Records":
         """Return the adapters of a table, whose large values are in ``blobs``.
 
         Args:
             first: The default plan of organisations.
             remedies: Returns how limits are lifted, for messages.
+            audit_copied: Whether the audit log is copied to a bucket.
         """
         tokens = TableTokens(table, clock)
         orgs = TableOrgs(table, clock, first=first, remedies=remedies)
@@ -71,7 +74,7 @@ class Records:
             store=JournalStore(table, blobs, orgs),
             tokens=tokens,
             people=TablePeople(table, tokens),
-            audit=TableAuditLog(table, clock),
+            audit=TableAuditLog(table, clock, copied=audit_copied),
             identities=TableIdentities(table),
             orgs=orgs,
             shells=TableShells(table, orgs, clock),

@@ -197,9 +197,8 @@ class ApiStack(Stack):
         )
         if name == deployment.BACKGROUND_FUNCTION:  # no other function starts runs and workers
             self._grant(role, grants.start_runs(), grants.start_workers())
-            self._grant(role, grants.copy_output())
         if name in {deployment.BACKGROUND_FUNCTION, "every_minute"}:
-            self._grant(role, grants.read_collector_headers())
+            self._grant(role, grants.read_collector_headers(), grants.copy_output())
         if name == deployment.API_FUNCTION:
             # Commands receive secrets, and their workers receive credentials.
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
@@ -208,8 +207,11 @@ class ApiStack(Stack):
             self._grant(role, grants.read_identity_client())
             self._grant(role, grants.start_hook_function())
             self._grant(role, grants.route_events() if self._settings.events else [])
+            self._grant(role, grants.keep_queues() if self._settings.events else [])
         elif name != "every_day":  # it sends no notifications
             self._grant(role, grants.read_secrets())
+        if name == "hook_event" and self._settings.events:
+            self._grant(role, grants.read_queues())
         if name == "every_day":
             self._grant(role, grants.sweep())
         if self._settings.billing:
@@ -283,7 +285,11 @@ class ApiStack(Stack):
     def _event_function(self) -> dict[str, str]:
         if not self._settings.events:
             return {}
-        return {Variables.EVENT_FUNCTION: self._permissions.event_function}
+        queues = self._settings.queues
+        return {
+            Variables.EVENT_FUNCTION: self._permissions.event_function,
+            **({Variables.QUEUES: queues} if queues else {}),
+        }
 
     def _identity(self) -> dict[str, str]:
         if self._settings.identity is None:

@@ -10,6 +10,7 @@ from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 
 from conducto_core.command.task_layout import USER
+from conducto_core.events.rules.queues import read_queues
 from conducto_core.installation import names as deployment
 from conducto_core.secrets.rules import ORG_PART, read_prefixes
 from infra.settings import Settings
@@ -343,6 +344,46 @@ class Permissions:
         actions = ["events:PutRule", "events:RemoveTargets", "events:DeleteRule"]
         return [target, _allow("KeepEventRules", actions, [self.event_rules])]
 
+    @property
+    def _event_queues(self) -> str:
+        """ARN of the queues of SQS that are created for triggers, as a pattern."""
+        return self._stack.format_arn(
+            service="sqs",
+            resource=f"{deployment.event_queue_prefix(self._settings.stage)}*",
+        )
+
+    def keep_queues(self) -> list[iam.PolicyStatement]:
+        """Create and delete queues, and let Lambda deliver messages to one function only."""
+        actions = [
+            "sqs:CreateQueue",
+            "sqs:SetQueueAttributes",
+            "sqs:GetQueueUrl",
+            "sqs:DeleteQueue",
+        ]
+        mappings = self._stack.format_arn(
+            service="lambda",
+            resource="event-source-mapping",
+            resource_name="*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        create = _allow("CreateMappings", ["lambda:CreateEventSourceMapping"], ["*"])
+        changes = ["lambda:UpdateEventSourceMapping", "lambda:DeleteEventSourceMapping"]
+        change = _allow("ChangeMappings", changes, [mappings])
+        for statement in (create, change):
+            statement.add_condition("ArnEquals", {"lambda:FunctionArn": self.event_function})
+        return [
+            _allow("KeepEventQueues", actions, [self._event_queues]),
+            create,
+            change,
+            _allow("FindMappings", ["lambda:ListEventSourceMappings"], ["*"]),
+        ]
+
+    def read_queues(self) -> list[iam.PolicyStatement]:
+        """Receive and delete messages; Lambda does it with the role of the function."""
+        named = sorted({arn for _, arn in read_queues(self._settings.queues or "")})
+        actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+        return [_allow("ReadEventQueues", actions, [self._event_queues, *named])]
+
     def start_background_function(self) -> list[iam.PolicyStatement]:
         """Start the function that executes effects outside of requests."""
         return [self._start("StartBackground", deployment.BACKGROUND_FUNCTION)]
@@ -382,7 +423,7 @@ class Permissions:
         return [_allow("ReadCollectorHeaders", ["secretsmanager:GetSecretValue"], [secret])]
 
     def copy_output(self) -> list[iam.PolicyStatement]:
-        """Write copies of output to the administrator's bucket, and read nothing there."""
+        """Write copies of output and the audit log to the administrator's bucket; read nothing."""
         name = self._settings.log_bucket
         if name is None:
             return []

@@ -1155,6 +1155,28 @@ def test_entry_has_no_status_until_its_request_ends(audit: TableAuditLog, clock:
     ]
 
 
+def test_entries_are_to_be_copied_until_they_are_marked(
+    any_table: DynamoTable, clock: Clock
+) -> None:
+    clock.now = 1_700_000_000.0
+    TableAuditLog(any_table, clock).add("acme", _entry(clock.now, "eve"))  # without a bucket
+    audit = TableAuditLog(any_table, clock, copied=True)
+    for number, org in ((2, "acme"), (0, "acme"), (1, "beta"), (9, "acme")):
+        audit.add(org, _entry(clock.now + number, "ann", status=None))
+    assert audit.rename("acme", "ann", "erased") == 3
+
+    found = list(audit.uncopied(clock.now + 5))
+    assert [(org, e.time - clock.now, e.user) for _, org, e in found] == [
+        ("acme", 0, "erased"),
+        ("beta", 1, "ann"),
+        ("acme", 2, "erased"),
+    ]
+    for key, _, _ in found[:2]:
+        audit.set_copied(key)
+    assert [org for _, org, _ in audit.uncopied(clock.now + 5)] == ["acme"]
+    assert len(audit.page("acme", AuditParams()).entries) == 4
+
+
 def _entry(time: float, user: str, subject: str = "", *, status: int | None = 200) -> AuditEntry:
     return AuditEntry(
         time=time, user=user, token="0", operation="control", subject=subject, status=status

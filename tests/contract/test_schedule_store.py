@@ -9,6 +9,7 @@ from tests.fakes.schedules import MemorySchedules
 from chalicelib.aws import table_keys
 from chalicelib.aws.dynamodb import DynamoTable
 from chalicelib.aws.s3 import S3Bucket
+from chalicelib.events.port import CloudSchedules
 from chalicelib.schedules.store import TableSchedules
 from conducto_core.errors import RefusedError
 from conducto_core.events.model import EventOrigin, StoredEvent
@@ -238,3 +239,38 @@ def test_deleted_schedule_leaves_nothing(store: Schedules) -> None:
     assert store.firings(ORG, "nightly") == []
     assert store.template(ORG, "nightly") is None
     assert [name for _, name in store.due(5000.0)] == ["nightly"]
+
+
+# ---- queues, which only the cloud has ------------------------------------------------------------
+
+
+@pytest.fixture(params=["memory", "table"])
+def cloud_store(request: pytest.FixtureRequest) -> Iterator[CloudSchedules]:
+    if request.param == "memory":
+        yield MemorySchedules()
+        return
+    with aws() as clients:
+        yield TableSchedules(DynamoTable(clients, TABLE), S3Bucket(clients, BUCKET))
+
+
+def test_events_of_a_batch_are_stored_together_or_not(cloud_store: CloudSchedules) -> None:
+    def event(mark: str, firing: str) -> StoredEvent:
+        return StoredEvent(origin=EventOrigin(mark=mark), firing=firing, time=1.0)
+
+    first = [event(f"{number:03}", "1") for number in range(100)]
+    assert cloud_store.add_events(ORG, "load", first)
+    assert not cloud_store.add_events(ORG, "load", [event("new", "2"), event("042", "2")])
+
+    assert cloud_store.event(ORG, "load", "042") == first[42]
+    assert cloud_store.event(ORG, "load", "new") is None
+
+
+def test_queue_fires_one_trigger(cloud_store: CloudSchedules) -> None:
+    assert cloud_store.queue_trigger("arn") is None
+    assert cloud_store.claim_queue("arn", ORG, "load")
+    assert cloud_store.claim_queue("arn", ORG, "load")
+    assert not cloud_store.claim_queue("arn", ORG, "other")
+    assert cloud_store.claim_queue("arn", ORG, "other", (ORG, "load"))
+    assert cloud_store.queue_trigger("arn") == (ORG, "other")
+    cloud_store.release_queue("arn")
+    assert cloud_store.queue_trigger("arn") is None

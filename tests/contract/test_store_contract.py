@@ -94,6 +94,7 @@ def test_records_come_in_the_order_of_their_creation(store: Store) -> None:
     store.create(PipelineRecord(id="aaa", title="second"), b"")
 
     assert [record.id for record in store.records()] == ["abc", "aaa"]
+    assert store.ids() == {"abc", "aaa"}
 
 
 def test_an_id_can_be_taken_only_once(store: Store) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 URL = "http://10.0.0.1:8123"
+AWS = "http://10.0.0.1:8124"
 
 
 class Running:
@@ -33,7 +34,10 @@ class Running:
 
     def write(self, *options: str, stripe: StripeDouble | None = None) -> None:
         double = None if stripe is None else {"url": stripe.url, "key": stripe.key}
-        state: dict[str, Any] = {"pid": self._pid, "url": URL, "options": options, "stripe": double}
+        state: dict[str, Any] = {
+            "pid": self._pid, "url": URL, "options": options, "stripe": double, "aws": AWS,
+            "region": "us-east-1", "key": {"id": "id", "secret": "a'b"},
+        }  # fmt: skip
         folder = self._base / "cloud-emulator"
         folder.mkdir(exist_ok=True)
         (folder / "emulator.json").write_text(json.dumps(state))
@@ -85,18 +89,31 @@ def test_running_emulator_with_the_requested_options_is_accepted(
         (("--strict",), "--strict"),
         (("--billing", "--warm-workers", "3"), "'--warm-workers 3'"),
         (("--port", "8124", "--latency", "aws"), "'--port 8124', '--latency aws'"),
+        (("-c", "log_bucket=logs", "-c", "secret_stores=ssm:/x/"), "'-c log_bucket=logs'"),
     ],
 )
 def test_running_emulator_with_other_options_is_an_error(
     running: Running, words: tuple[str, ...], missing: str
 ) -> None:
-    running.write("--billing", "--warm-workers", "2")
+    running.write("--billing", "--warm-workers", "2", "-c", "secret_stores=ssm:/x/")
 
     code, said = running.run("up", *words)
 
     assert code == 1
     assert f"runs already, at {URL}, without {missing.replace(chr(39), '')}; " in said
     assert "conducto cloud-emulator down" in said
+
+
+def test_variables_for_the_aws_cli_are_printed(running: Running) -> None:
+    assert running.run("env") == (1, "no emulator is running\n")
+    running.write()
+
+    code, printed = running.run("env")
+
+    assert code == 0
+    script = f"{printed}echo $AWS_ENDPOINT_URL $AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY"
+    shell = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert shell.stdout == f"{AWS} id a'b\n"
 
 
 def test_failed_payment_is_seen_after_the_clock_of_stripe_is_moved(
@@ -136,6 +153,12 @@ def test_clock_of_stripe_stays_in_the_range_of_its_usage(
         (("stripe", "advance", "soon"), 2, "must be a time such as 30m or 2h, got 'soon'"),
         (("stripe",), 2, "stripe advance TIME"),
         (("status", "now"), 2, "status takes no arguments, got 'now'"),
+        (("up", "-c", "events=true"), 2, "must be one of log_bucket, otlp_endpoint"),
+        (("up", "-c", "log_bucket"), 2, "with '=', got 'log_bucket'"),
+        (("up", "-c", "log_bucket=s3://logs"), 2, "log_bucket: 's3://logs' is not valid"),
+        (("up", "-c", "otlp_endpoint=127.0.0.1:4318"), 2, "otlp_endpoint: '127.0.0.1:4318' is"),
+        (("up", "-c", "secret_stores=x:y"), 2, "secret_stores: "),
+        (("up", "-c", "queues=orders"), 2, "queues: 'orders' is not ORG=ARN"),
     ],
 )
 def test_wrong_requests_name_the_right_ones(

@@ -39,7 +39,7 @@ from conducto_core.installation.model import GcReport, GcRequest
 from conducto_core.logs import operations as logs_operations
 from conducto_core.logs.handlers import CommandList, merged_page
 from conducto_core.logs.lines import outline, with_tail
-from conducto_core.logs.model import MergedPage, MergedPageParams
+from conducto_core.logs.model import MergedPage, MergedPageParams, MergedStream
 from conducto_core.logs.rules import OutputCommand, commands_of
 from conducto_core.notifications.model import NotificationRecord, NotificationRule
 from conducto_core.partitions.rules import PartitionFacts
@@ -65,7 +65,6 @@ from conducto_core.run.model.params import (
     NodeParams,
     PipelineParams,
     StatesParams,
-    Stream,
     TreeParams,
     UserDataParams,
 )
@@ -295,15 +294,15 @@ class MemoryReader:
     def __init__(self, pipeline: PipelineState) -> None:
         self._pipeline = pipeline
 
-    def size(self, command: OutputCommand, stream: Stream) -> int:
+    def size(self, command: OutputCommand, stream: MergedStream) -> int:
         return len(self._pipeline.output.get((command.path, command.attempt, stream), b""))
 
-    def read(self, command: OutputCommand, stream: Stream, offset: int, count: int) -> bytes:
+    def read(self, command: OutputCommand, stream: MergedStream, offset: int, count: int) -> bytes:
         data = self._pipeline.output.get((command.path, command.attempt, stream), b"")
         return data[offset : offset + count]
 
     def times(
-        self, command: OutputCommand, stream: Stream, start: int, end: int
+        self, command: OutputCommand, stream: MergedStream, start: int, end: int
     ) -> tuple[LineTime, ...]:
         records = self._pipeline.times.get((command.path, command.attempt, stream), [])
         return part_of(records, start, end)

@@ -19,13 +19,14 @@ from conducto_core.schedules.runner import ScheduleRunner
 
 
 class MemorySchedules:
-    """A `conducto_core.schedules.port.Schedules`."""
+    """A `conducto_core.schedules.port.Schedules`, and a `chalicelib.events.port.CloudSchedules`."""
 
     def __init__(self) -> None:
         self._schedules: dict[tuple[str, str], Schedule] = {}
         self._templates: dict[tuple[str, str], bytes] = {}
         self._events: dict[tuple[str, str, str], StoredEvent] = {}
         self._firings: dict[tuple[str, str], dict[str, Firing]] = {}
+        self._queues: dict[str, tuple[str, str]] = {}
 
     def list_by_name(self, org: str) -> Sequence[Schedule]:
         return [self._schedules[key] for key in sorted(self._schedules) if key[0] == org]
@@ -94,6 +95,27 @@ class MemorySchedules:
     def event(self, org: str, name: str, mark: str) -> StoredEvent | None:
         return self._events.get((org, name, mark))
 
+    def add_events(self, org: str, name: str, events: Sequence[StoredEvent]) -> bool:
+        keys = [(org, name, one.origin.mark) for one in events]
+        if any(key in self._events for key in keys):
+            return False
+        self._events.update(zip(keys, events, strict=True))
+        return True
+
+    def queue_trigger(self, queue: str) -> tuple[str, str] | None:
+        return self._queues.get(queue)
+
+    def claim_queue(
+        self, queue: str, org: str, name: str, former: tuple[str, str] | None = None
+    ) -> bool:
+        if self._queues.get(queue) not in (None, former or (org, name)):
+            return False
+        self._queues[queue] = org, name
+        return True
+
+    def release_queue(self, queue: str) -> None:
+        self._queues.pop(queue, None)
+
     def due(self, now: float) -> Sequence[tuple[str, str]]:
         times = {key: wakes(one) for key, one in self._schedules.items()}
         found = [(time, key) for key, time in times.items() if time is not None and time <= now]
@@ -157,10 +179,10 @@ class PipelinesTarget:
     def new_hook(self, name: str) -> NewHook:
         return NewHook(url=f"http://127.0.0.1/hooks/{name}", secret="secret")
 
-    def check_source(self, rule: EventRule) -> None:
-        pass
+    def check_source(self, _name: str, rule: EventRule) -> EventRule:
+        return rule
 
-    def connect(self, name: str, rule: EventRule | None) -> None:
+    def connect(self, name: str, rule: EventRule | None, former: EventRule | None = None) -> None:
         pass
 
     def changed(self) -> None:

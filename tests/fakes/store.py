@@ -118,6 +118,9 @@ class MemoryStore:
     def put_record(self, record: PipelineRecord) -> None:
         self.save(record.id, WriteBatch(record=record))
 
+    def ids(self) -> frozenset[str]:
+        return frozenset(self._pipelines)
+
     def records(self) -> list[PipelineRecord]:
         return [kept.record for kept in self._pipelines.values()]
 

@@ -51,6 +51,7 @@ def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
         "otlp_endpoint": "https://otlp.example.org",
         "otlp_headers_secret": "observability/otlp",
         "pull_through": VARIANTS["everything set"]["pull_through"],
+        "queues": VARIANTS["everything set"]["queues"],
         "remote_debug": "false",
         "ses_identity": "mail.example.org",
         "smtp_url": "smtps://ci@mail.example.org",

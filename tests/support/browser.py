@@ -150,10 +150,17 @@ def record_console(page: Page, said: list[str]) -> None:
 
 
 @contextmanager
-def viewer_of(person: Person, browser: Browser, **options: Any) -> Iterator[Viewer]:
-    """Yield a page that was signed in like 'conducto show --app' does."""
+def viewer_of(
+    person: Person, browser: Browser, *, tour: bool = False, **options: Any
+) -> Iterator[Viewer]:
+    """Yield a page that was signed in like 'conducto show --app' does.
+
+    ``tour``: show the hints about the first pipeline, which otherwise depend on earlier tests.
+    """
     login = Login.model_validate(agent_api(person, "/agent/login", "POST"))
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+    if not tour:
+        context.add_init_script("localStorage.setItem('conducto.tour', 'shown')")
     page = context.new_page()
     page.set_default_timeout(TIMEOUT_MS)
     viewer = Viewer(person, page, login.url.rstrip("/"))

@@ -52,6 +52,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "certificate": "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d",
         "tracing": True,
         "events": True,
+        "queues": "main=arn:aws:sqs:us-east-1:123456789012:orders",
         "remote_debug": False,
         "billing": True,
         "log_bucket": "acme-logs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -12,6 +13,7 @@ import sys
 import time
 from argparse import ArgumentTypeError
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ from conducto_cli.app.exit import DONE, FAILED
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from typing import Any
 
     from conducto_cli.app.arguments import Parser
@@ -85,6 +88,16 @@ def add_arguments(parser: Parser) -> None:
         help="machine classes, as for 'conducto deploy -c machines=' (they run on this machine)",
     )
     parser.add_argument(
+        "-c",
+        dest="settings",
+        metavar="NAME=VALUE",
+        type=_setting,
+        action="append",
+        default=[],
+        help="a setting, as for 'conducto deploy': log_bucket (it is created), otlp_endpoint, "
+        "otlp_headers_secret, queues or secret_stores (repeatable)",
+    )
+    parser.add_argument(
         "--scarce",
         type=_share,
         default=0.0,
@@ -115,6 +128,32 @@ def _machines(text: str) -> str:
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from error
     return text
+
+
+def _setting(text: str) -> str:
+    from conducto_core.events.rules.queues import read_queues  # noqa: PLC0415
+    from conducto_core.secrets.rules import read_prefixes  # noqa: PLC0415
+
+    name, equals, value = text.partition("=")
+    checks: dict[str, Callable[[str], object]] = {
+        "log_bucket": partial(_matching, r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+        "otlp_endpoint": partial(_matching, r"https?://\S+"),
+        "otlp_headers_secret": partial(_matching, r"[A-Za-z0-9/_+=.@-]+"),
+        "queues": read_queues,
+        "secret_stores": read_prefixes,
+    }
+    if name not in checks or not equals:
+        raise ArgumentTypeError(f"must be one of {', '.join(checks)} with '=', got {text!r}")
+    try:
+        checks[name](value)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{name}: {error}") from error
+    return text
+
+
+def _matching(pattern: str, text: str) -> None:
+    if re.fullmatch(pattern, text) is None:
+        raise ValueError(f"{text!r} is not valid")
 
 
 def _share(text: str) -> float:
@@ -204,7 +243,9 @@ def _options(arguments: argparse.Namespace) -> list[list[str]]:
         "--seed": arguments.seed,
     }
     flags = [[f"--{name}"] for name in ("strict", "billing") if getattr(arguments, name)]
-    return [*flags, *([name, str(each)] for name, each in values.items() if each is not None)]
+    settings = [["-c", each] for each in arguments.settings]
+    named = ([name, str(each)] for name, each in values.items() if each is not None)
+    return [*flags, *named, *settings]
 
 
 def _start(folder: Path, path: str, arguments: argparse.Namespace) -> subprocess.Popen[bytes]:
@@ -271,6 +312,25 @@ def _token(folder: Path, arguments: argparse.Namespace) -> int:
         print("no emulator is running", file=sys.stderr)
         return FAILED
     print(known["token"])
+    return DONE
+
+
+def _env(folder: Path, arguments: argparse.Namespace) -> int:
+    """Print the variables with which the AWS CLI reaches the services of the emulator."""
+    del arguments
+    known = _find(folder)
+    if known is None:
+        print("no emulator is running", file=sys.stderr)
+        return FAILED
+    variables = {
+        "AWS_ENDPOINT_URL": known["aws"],
+        "AWS_REGION": known["region"],
+        "AWS_ACCESS_KEY_ID": known["key"]["id"],
+        "AWS_SECRET_ACCESS_KEY": known["key"]["secret"],
+    }
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
+    print("unset AWS_SESSION_TOKEN AWS_PROFILE")
     return DONE
 
 
@@ -346,4 +406,11 @@ def _package_path() -> str | None:
     return str(beside) if (beside / "conducto_emulator").is_dir() else None
 
 
-_ACTIONS = {"up": _up, "down": _down, "status": _status, "token": _token, _STRIPE: _stripe}
+_ACTIONS = {
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "token": _token,
+    "env": _env,
+    _STRIPE: _stripe,
+}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from conducto_cli.app.output import dollars
 from conducto_cli.text.text import count_of, printable
+from conducto_core.run.model.labels import in_dollars
 
 if TYPE_CHECKING:
     from conducto_core.events.model import EventRule
@@ -47,7 +47,11 @@ def when_of(schedule: Schedule) -> str:
 
 def events_of(rule: EventRule) -> str:
     """Return the events that fire a trigger."""
-    details = {"s3": f" {rule.bucket}/{rule.prefix}*{rule.suffix}", "watch": f" {rule.directory}"}
+    details = {
+        "s3": f" {rule.bucket}/{rule.prefix}*{rule.suffix}",
+        "sqs": f" {(rule.queue or '').rpartition(':')[2]}, {rule.batch} messages at once",
+        "watch": f" {rule.directory}",
+    }
     pause = f", debounce {_time(rule.debounce)}" if rule.debounce else ""
     return printable(f"{rule.source}{details.get(rule.source, '')}{pause}")
 
@@ -91,7 +95,7 @@ def lines_of(view: ScheduleView) -> list[str]:
     if schedule.pause_after is not None:
         lines.append(f"  pauses after {count_of(schedule.pause_after, 'failure')} in a row")
     if schedule.budget is not None:
-        lines.append(f"  budget {dollars(schedule.budget)} for each pipeline")
+        lines.append(f"  budget {in_dollars(schedule.budget)} for each pipeline")
     if schedule.until is not None:
         lines.append(f"  until {_moment(schedule.until)}")
     if view.last is not None and view.last.state.value == "queued":

@@ -1,4 +1,4 @@
-"""Triggers by events: webhooks with any payload, objects in S3, EventBridge, and directories."""
+"""Triggers by events: webhooks with any payload, S3, EventBridge, SQS, and directories."""
 
 # ruff: noqa: PLC0415
 # `--help` and completion import this module: the client's imports wait until the command runs.
@@ -59,7 +59,7 @@ def add_options(adding: Parser) -> None:
     events = adding.add_argument_group("triggers by events")
     events.add_argument(
         "--event",
-        choices=("webhook", "s3", "eventbridge", "watch"),
+        choices=("webhook", "s3", "eventbridge", "sqs", "watch"),
         help="what fires it, instead of a repository",
     )
     events.add_argument(
@@ -107,6 +107,23 @@ def add_options(adding: Parser) -> None:
     events.add_argument("--bucket", help="of s3: the bucket")
     events.add_argument("--prefix", default="", help="of s3: the beginning of the keys")
     events.add_argument("--suffix", default="", help="of s3: the end of the keys")
+    events.add_argument(
+        "--queue",
+        metavar="ARN",
+        help="of sqs: a queue that the installation may read (default: a new queue of the trigger)",
+    )
+    events.add_argument(
+        "--batch",
+        metavar="N",
+        type=a_positive,
+        help="of sqs: launch one pipeline for at most N messages, up to 100 (default: 10)",
+    )
+    events.add_argument(
+        "--batch-time",
+        metavar="TIME",
+        type=partial(a_time_within, "1s", "5m"),
+        help="of sqs: collect messages for at most this time (default: 5s)",
+    )
     events.add_argument("--directory", metavar="DIR", help="of watch: where new files are found")
 
 
@@ -150,14 +167,22 @@ def _add(arguments: argparse.Namespace, client: Client) -> int:
         view = client.change_schedule(arguments.name, checked(ScheduleSettings, **fields))
     hook = _new_hook(client, arguments.name) if rule.source == "webhook" else None
     found = {"hook": None if hook is None else hook.model_dump(mode="json")}
-    lines = (*lines_of(view), *(() if hook is None else _hook_lines(hook)))
+    stored = view.schedule.on
+    queue = None if stored is None else stored.queue
+    lines = (
+        *lines_of(view),
+        *(() if hook is None else _hook_lines(hook)),
+        *(() if queue is None else _queue_lines(queue)),
+    )
     return show(arguments, {**view.model_dump(mode="json"), **found}, lines)
 
 
 def _rule(arguments: argparse.Namespace) -> dict[str, Any]:
-    names = ("rate", "debounce", "bucket")
+    names = ("rate", "debounce", "bucket", "queue", "batch")
     given = {name: getattr(arguments, name) for name in names}
     found = {name: value for name, value in given.items() if value is not None}
+    if arguments.batch_time is not None:
+        found["batch_seconds"] = int(arguments.batch_time)
     if arguments.pattern is not None:
         found["pattern"] = json.dumps(_document("--pattern", arguments.pattern))
     if arguments.directory is not None:
@@ -198,6 +223,12 @@ def _hook_lines(hook: NewHook) -> Iterator[str]:
     yield f"  address  {hook.url}"
     yield f"  secret   {hook.secret}   (shown once; an earlier one is no longer valid)"
     yield "  send JSON with 'Authorization: Bearer SECRET', or signed: see docs/triggers.md"
+
+
+def _queue_lines(queue: str) -> Iterator[str]:
+    name = queue.rpartition(":")[2]
+    yield f"  queue    {queue}"
+    yield f"  address  aws sqs get-queue-url --queue-name {name}"
 
 
 def _try(arguments: argparse.Namespace, client: Client) -> int:

@@ -10,7 +10,7 @@ import stat
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
 from threading import Lock
@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 from conducto.files import directory
 from conducto_core.cache.files import DIRECTORY, UNKNOWN, fixed_parts, names_file
+from conducto_core.cache.ledger import Ledger, Line
 from conducto_core.command.environment import NODES
 
 #: Digests that are remembered.
@@ -26,6 +27,8 @@ _REMEMBERED = 200_000
 _UNSURE_SECONDS = 2.0
 CHUNK = 1 << 20
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
+#: The size and the times of a file.
+_Version = tuple[int, int, int]
 
 
 class Marks(NamedTuple):
@@ -60,12 +63,31 @@ class Digests:
     Args:
         shared: Other machines change the files of this file system (NFS). Its client knows the size
             and times of a file for certain only when it opens the file.
+        ledger: Keeps them for later processes.
     """
 
-    def __init__(self, *, shared: bool = False) -> None:
+    def __init__(self, *, shared: bool = False, ledger: Ledger | None = None) -> None:
         self._shared = shared
+        self._ledger = ledger
         self._known: OrderedDict[tuple[int, int], tuple[_Version, str]] = OrderedDict()
+        self._new: list[Line] = []
         self._lock = Lock()
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Return a context that begins with what the ledger has, and adds to it what is new."""
+        if self._ledger is None:
+            yield
+            return
+        with self._lock:
+            for line in self._ledger.news():
+                self._put((line.device, line.inode), line[2:5], line.digest)
+        try:
+            yield
+        finally:
+            with self._lock:
+                new, self._new = self._new, []
+                self._ledger.add(new)
 
     def mark(self, entry: Entry, until: float = inf) -> str:
         """Return the mark of an entry.
@@ -85,11 +107,11 @@ class Digests:
             return f"l{os.readlink(entry.base, dir_fd=entry.above)}"
         if not stat.S_ISREG(found.st_mode):
             return UNKNOWN
-        digest = None if self._shared else self._find(found)
+        digest = None if self._shared else self.find(found)
         if digest is None:
             with directory.open_file(entry.base, entry.above) as file:
                 found = os.fstat(file.fileno())
-                digest = self._find(found) or self._read(file, found, until)
+                digest = self.find(found) or self._read(file, found, until)
         return f"{'x' if found.st_mode & 0o111 else '-'}{digest}"
 
     def record(self, base: str, above: int, digest: str) -> None:
@@ -97,36 +119,55 @@ class Digests:
         with suppress(OSError), directory.open_file(base, above) as file:
             self._remember(os.fstat(file.fileno()), digest)
 
+    def moved(self, base: str, above: int, before: os.stat_result, digest: str) -> None:
+        """Remember the digest of a file that this process has read, and then moved or linked.
+
+        Args:
+            base: Its name.
+            above: The directory that it is in.
+            before: Its status before it was read; a move or a link changes only one time of it.
+            digest: The SHA-256 that was read.
+        """
+        with suppress(OSError), directory.open_file(base, above) as file:
+            found = os.fstat(file.fileno())
+            if _version(found)[:2] == _version(before)[:2]:
+                self._remember(found, digest)
+
+    def find(self, found: os.stat_result) -> str | None:
+        """Return the SHA-256 of a file with this status, if it is known."""
+        with self._lock:
+            known = self._known.get(self._key(found))
+        return None if known is None or known[0] != _version(found) else known[1]
+
     def _read(self, file: BinaryIO, found: os.stat_result, until: float) -> str:
+        begun = time.time()
         summed = hashlib.sha256()
         while chunk := file.read(CHUNK):
             check_time(until)
             summed.update(chunk)
         after = os.fstat(file.fileno())
         digest = summed.hexdigest()
-        is_sure = time.time() - found.st_ctime > _UNSURE_SECONDS
+        is_sure = begun - found.st_ctime > _UNSURE_SECONDS
         if is_sure and _version(after) == _version(found):
             self._remember(found, digest)
         return digest
 
     def _key(self, found: os.stat_result) -> tuple[int, int]:
-        return (found.st_dev, found.st_ino)
-
-    def _find(self, found: os.stat_result) -> str | None:
-        with self._lock:
-            known = self._known.get(self._key(found))
-        return None if known is None or known[0] != _version(found) else known[1]
+        is_of_network = self._shared and self._ledger is not None
+        return (0 if is_of_network else found.st_dev, found.st_ino)
 
     def _remember(self, found: os.stat_result, digest: str) -> None:
-        key = self._key(found)
+        key, version = self._key(found), _version(found)
         with self._lock:
-            self._known[key] = _version(found), digest
-            self._known.move_to_end(key)
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
+            self._put(key, version, digest)
+            if self._ledger is not None:
+                self._new.append(Line(*key, *version, digest))
 
-
-_Version = tuple[int, int, int]
+    def _put(self, key: tuple[int, int], version: _Version, digest: str) -> None:
+        self._known[key] = version, digest
+        self._known.move_to_end(key)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
 
 
 def _version(found: os.stat_result) -> _Version:
@@ -259,5 +300,8 @@ def write(
         if accept(found):
             if executable:
                 os.fchmod(new.fd, 0o777)
+            # Finer than the times of the file system, so that a change a moment later has another.
+            now = time.time_ns()
+            os.utime(new.fd, ns=(now, now))
             new.commit()
     return found

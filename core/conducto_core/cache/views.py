@@ -32,6 +32,7 @@ from conducto_core.cache.files import (
     names_file,
     overlap,
 )
+from conducto_core.cache.ledger import LEDGER, Ledger
 from conducto_core.cache.marks import (
     CHUNK,
     Digests,
@@ -100,13 +101,14 @@ class CachedFiles:
     """The files of cached commands, and their contents.
 
     Args:
-        objects: The directory of the contents; one without entries needs none.
+        objects: The directory of the contents, and of the ledger of digests; None: neither is kept.
         shared: Other machines change the files, too.
     """
 
-    def __init__(self, objects: Path, *, shared: bool = False) -> None:
+    def __init__(self, objects: Path | None, *, shared: bool = False) -> None:
         self._objects = objects
-        self._digests = Digests(shared=shared)
+        ledger = None if objects is None else Ledger(objects / LEDGER, shared=shared)
+        self._digests = Digests(shared=shared, ledger=ledger)
 
     def marks(self, data: Path, patterns: Collection[str], until: float = inf) -> Marks:
         """Return the marks of the entries that patterns name.
@@ -114,6 +116,10 @@ class CachedFiles:
         Raises:
             TimeoutError: The time ``until`` of `monotonic` is over.
         """
+        with self._digests.shared():
+            return self._marks(data, patterns, until)
+
+    def _marks(self, data: Path, patterns: Collection[str], until: float) -> Marks:
         found: dict[str, str] = {}
         problem = None
         for entry in walk(data, patterns):
@@ -224,6 +230,8 @@ class CachedFiles:
                 with directory.open_file(entry.base, entry.above) as source:
                     write(source, base, above, executable=mark[0] == "x")
                 self._digests.record(base, above, mark[1:])
+            else:
+                self._digests.moved(base, above, entry.status, mark[1:])
         return mark
 
     def _moved_input(self, view: View, name: str, source: str) -> str | None:
@@ -261,6 +269,12 @@ class CachedFiles:
             TimeoutError: The time is over.
             OSError: The disk is full, or a file cannot be written.
         """
+        with self._digests.shared():
+            self._restore(data, writes, wrote, until)
+
+    def _restore(
+        self, data: Path, writes: Collection[str], wrote: Mapping[str, str], until: float
+    ) -> None:
         present = {}
         for entry in walk(data, writes):
             if wrote.get(entry.name, UNKNOWN)[0] in "-x":
@@ -304,12 +318,11 @@ class CachedFiles:
 
     def save_contents(self, data: Path, wrote: Mapping[str, str]) -> int:
         """Save the contents of the files that an attempt wrote to data; return their bytes."""
-        size = 0
-        for name, mark in wrote.items():
-            if mark[0] in "-x":
-                self._save_file(data, name, mark[1:])
-                size += self._object(mark[1:]).stat().st_size
-        return size
+        kept = {name: mark[1:] for name, mark in wrote.items() if mark[0] in "-x"}
+        with self._digests.shared():
+            for name, digest in kept.items():
+                self._save_file(data, name, digest)
+        return sum(self._object(digest).stat().st_size for digest in kept.values())
 
     def _save_file(self, data: Path, name: str, digest: str) -> None:
         path = self._object(digest)
@@ -319,6 +332,8 @@ class CachedFiles:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f"{digest}.{token_hex(4)}")
         with above_of(data, name) as (above, base):
+            before = os.stat(base, dir_fd=above, follow_symlinks=False)
+            is_known = self._digests.find(before) == digest
             try:
                 os.link(base, new, src_dir_fd=above, follow_symlinks=False)
             except OSError as error:
@@ -326,7 +341,9 @@ class CachedFiles:
                     raise
                 with directory.open_file(base, above) as source, new.open("xb") as copy:
                     shutil.copyfileobj(source, copy, CHUNK)
-        new.replace(path)
+            new.replace(path)
+            if is_known:
+                self._digests.moved(base, above, before, digest)
 
     def _note_use(self, digest: str) -> None:
         """Count a content as new (`trim`); its own times are those of a file of the data."""
@@ -341,7 +358,7 @@ class CachedFiles:
             now: Seconds since the epoch.
             seconds: Contents that were used within this time are kept.
         """
-        for path in self._objects.glob("??/*"):
+        for path in self._kept_in().glob("??/*"):
             mark = path.with_suffix(_USED)
             if path == mark:
                 continue
@@ -351,7 +368,12 @@ class CachedFiles:
                     each.unlink(missing_ok=True)
 
     def _object(self, digest: str) -> Path:
-        return self._objects / digest[:2] / digest
+        return self._kept_in() / digest[:2] / digest
+
+    def _kept_in(self) -> Path:
+        if self._objects is None:
+            raise ValueError("no contents are kept here")
+        return self._objects
 
     @staticmethod
     def _remove_others(data: Path, writes: Collection[str], wrote: Mapping[str, str]) -> None:

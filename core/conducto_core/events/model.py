@@ -15,12 +15,18 @@ MAX_PATH = 300
 #: Maximum events of a trigger in a minute.
 MAX_RATE = 300
 MAX_DEBOUNCE = 3600.0
+#: Maximum messages of a queue that launch one pipeline: they are stored in one transaction.
+MAX_BATCH = 100
+#: Maximum seconds for which a batch collects messages; both are within Lambda's maximum.
+MAX_BATCH_SECONDS = 300
 #: Seconds for which payloads are kept, and repeated events are recognised.
 REMEMBERED_SECONDS = 40 * 86_400
 #: The part of a launch form with the payload of the event that launched it.
 PAYLOAD_PART = "payload"
 
-EventSource = Literal["webhook", "s3", "eventbridge", "watch"]
+EventSource = Literal["webhook", "s3", "eventbridge", "sqs", "watch"]
+#: Sources whose events are those of the AWS account of an installation.
+ACCOUNT_SOURCES = ("s3", "eventbridge", "sqs")
 _Text = Annotated[str, Field(max_length=1000)]
 _Path = Annotated[str, Field(min_length=1, max_length=MAX_PATH)]
 
@@ -35,6 +41,9 @@ class EventRule(Record):
         debounce: Seconds without another event after which the last one fires; 0: each one fires.
         pattern: Of ``eventbridge``: the event pattern, as JSON.
         bucket: Of ``s3``: the bucket; ``prefix`` and ``suffix`` are those of the keys.
+        queue: Of ``sqs``: the ARN of the queue; without one, the server sets that of a new queue.
+        batch: Of ``sqs``: maximum messages that launch one pipeline.
+        batch_seconds: Of ``sqs``: maximum seconds for which a batch collects messages.
         directory: Of ``watch``: the absolute path of a directory on the agent's machine.
         call: The program that is launched; the server sets it.
     """
@@ -48,6 +57,9 @@ class EventRule(Record):
     bucket: Annotated[str | None, Field(pattern=r"^[a-z0-9][a-z0-9.-]{2,62}$")] = None
     prefix: _Text = ""
     suffix: _Text = ""
+    queue: Annotated[str | None, Field(max_length=200)] = None
+    batch: Annotated[int, Field(ge=1, le=MAX_BATCH)] = 10
+    batch_seconds: Annotated[int, Field(ge=1, le=MAX_BATCH_SECONDS)] = 5
     directory: _Text | None = None
     call: ProgramCall | None = None
 
@@ -58,7 +70,8 @@ class EventOrigin(Record):
     Attributes:
         mark: Identifies it by its source and id.
         source: The sender's name for itself, if the event has one; so are ``id`` and ``type``.
-        count: Number of events that this one stands for, of a trigger with ``debounce``.
+        count: Number of events that this one stands for, of a trigger with ``debounce``, or number
+            of messages.
     """
 
     mark: str
@@ -87,7 +100,7 @@ class StoredEvent(Record):
 
     Attributes:
         firing: Id of its first firing.
-        payload: None if it was too large.
+        payload: None if it was too large, or if another message of its batch has it.
     """
 
     origin: EventOrigin

@@ -250,6 +250,7 @@ SETTINGS = (
     "otlp_headers_secret",
     "public_ip",
     "pull_through",
+    "queues",
     "remote_debug",
     "secret_stores",
     "ses_identity",
@@ -272,7 +273,7 @@ FIXED_SETTINGS = ("vpc_id", "vpc_subnets", "vpc_zones", "zone", "zones")
 
 
 def log_prefix(stage: str) -> str:
-    """Return the prefix of the keys of copies of output."""
+    """Return the prefix of the keys of copies of output and of the audit log."""
     return f"conducto/{stage}/"
 
 
@@ -316,6 +317,11 @@ def settings_name(stage: str) -> str:
 def event_rule_prefix(stage: str) -> str:
     """Return the prefix of the names of the EventBridge rules of triggers."""
     return f"{made_prefix(stage)}event-"
+
+
+def event_queue_prefix(stage: str) -> str:
+    """Return the prefix of the names of the SQS queues of triggers."""
+    return f"{made_prefix(stage)}queue-"
 
 
 def function_name(stage: str, name: str) -> str:
@@ -403,6 +409,8 @@ class Variables:
     HOOK_FUNCTION = "CONDUCTO_HOOK_FUNCTION"
     #: ARN of that function, to which rules of EventBridge route events; absent if they are off.
     EVENT_FUNCTION = "CONDUCTO_EVENT_FUNCTION"
+    #: Queues that triggers may read (`conducto_core.events.rules.queues`); absent without any.
+    QUEUES = "CONDUCTO_QUEUES"
     #: Name of the function that executes effects outside of requests.
     BACKGROUND_FUNCTION = "CONDUCTO_BACKGROUND_FUNCTION"
     #: Set if state machines send traces to X-Ray.
@@ -411,7 +419,7 @@ class Variables:
     #: without one.
     OTLP_ENDPOINT = "CONDUCTO_OTLP_ENDPOINT"
     OTLP_HEADERS_SECRET = "CONDUCTO_OTLP_HEADERS_SECRET"  # noqa: S105  a name
-    #: Name of the bucket for copies of output; absent without one.
+    #: Name of the bucket for copies of output and the audit log; absent without one.
     LOG_BUCKET = "CONDUCTO_LOG_BUCKET"
     #: Addresses of notification services; own services can replace Slack and GitHub. Email needs a
     #: server and a sender address.

@@ -5,7 +5,7 @@ import codecs
 import json
 import sys
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from tempfile import NamedTemporaryFile
 from typing import NamedTuple
 
@@ -25,7 +25,6 @@ from conducto_core.logs.rules import (
     MAX_SCANNED_BYTES,
     MAX_SCANNED_LINES,
     MAX_SEARCHED,
-    STREAMS,
     Cursor,
     CursorError,
     OutputCommand,
@@ -35,10 +34,12 @@ from conducto_core.logs.rules import (
     commands_of,
     has_level,
     level_of,
+    streams_of,
 )
 from conducto_core.logs.search import SearchHit, SearchQuery, SearchResult
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.responses import ImageLog, ImageStep, LogLines, LogMatch, LogMatches
+from conducto_core.tree.model import NodeSpec
 
 #: Maximum seconds of a search for a pattern.
 SEARCH_SECONDS = 10.0
@@ -154,6 +155,7 @@ class CommandLists:
         params: MergedPageParams,
         seq: int,
         listed: Callable[[], Iterable[AttemptRecord]],
+        specs: Mapping[str, NodeSpec],
     ) -> "CommandList":
         """Return the commands of a page, and when they were listed.
 
@@ -162,12 +164,13 @@ class CommandLists:
             params: The page.
             seq: Number of the last change of the pipeline.
             listed: Returns the attempts of the pipeline.
+            specs: Nodes of the pipeline.
         """
         key = (pipeline, params.root, params.nodes, params.hidden, params.failed)
         began = self._clock()
         known = self._kept.pop(key, None)
         if known is None or (known.seq != seq and began > known.fresh_until):
-            commands = commands_of(listed(), params)
+            commands = commands_of(listed(), params, specs)
             fresh = self._clock() + _TIMES_FRESH * (self._clock() - began)
             known = CommandList(seq, began, commands, fresh)
         self._kept[key] = known
@@ -202,10 +205,9 @@ async def merged_page(
         cursor = None if params.at is None else Cursor.parse(params.at)
     except CursorError as error:
         raise RefusedError(str(error)) from error
-    streams = STREAMS if params.stream is None else (params.stream,)
     filters = params.text is not None or params.level is not None
     maximum = MAX_SEARCHED if filters else MAX_COMMANDS
-    scan = Scan(listed.commands, reader, cursor, listed.at, streams, maximum=maximum)
+    scan = Scan(listed.commands, reader, cursor, listed.at, streams_of(params), maximum=maximum)
     await asyncio.to_thread(scan.read, MAX_SCANNED_LINES if filters else params.limit)
     hits = await asyncio.to_thread(_levelled, scan.read_lines, params.level)
     matches = {} if params.text is None else await _matching(params, scan.read_lines, hits)
@@ -275,6 +277,7 @@ def _lines_of(
                 offset=read_line.start,
                 level=level_of(read_line.text, stream),
                 text=read_line.text[:MAX_MERGED_TEXT] if hit is None else hit.text,
+                service=read_line.service,
                 match=None if hit is None else (hit.start, hit.end),
             )
         )
@@ -284,9 +287,9 @@ def _lines_of(
 
 def _with_markers(lines: tuple[MergedLine, ...]) -> tuple[MergedLine, ...]:
     """Return the lines of a page with the groups that start or end at them."""
-    streams: dict[tuple[int, str], list[int]] = {}
+    streams: dict[tuple[int, str, str | None], list[int]] = {}
     for place, line in enumerate(lines):
-        streams.setdefault((line.node, line.stream), []).append(place)
+        streams.setdefault((line.node, line.stream, line.service), []).append(place)
     found = list(lines)
     for places in streams.values():
         for group in groups_of(lines[place].text for place in places):

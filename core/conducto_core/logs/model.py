@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from conducto_core.record import Record
-from conducto_core.run.model.params import MAX_PATTERN, PipelineId, Stream
+from conducto_core.run.model.params import MAX_PATTERN, PipelineId
 from conducto_core.run.model.responses import GroupKind
 
 #: Maximum lines of a page, characters of a line, and characters of a cursor and of ``nodes``.
@@ -15,6 +15,8 @@ MAX_CURSOR = 8000
 MAX_NODES_TEXT = 8000
 
 Level = Literal["info", "warning", "error"]
+#: The streams of a command, and the lines of the services beside it.
+MergedStream = Literal["stdout", "stderr", "services"]
 
 
 class MergedPageParams(Record):
@@ -27,6 +29,7 @@ class MergedPageParams(Record):
         failed: Only commands that failed.
         level: Only lines of this level or a higher one.
         text: Text that a line must contain.
+        services: Also the output of the services beside the commands, unless ``stream`` is set.
         regex: ``text`` is a Python regular expression, matched within one line.
         at: `MergedPage.back` or `MergedPage.next`; without it, the page has the newest lines.
         limit: Maximum lines.
@@ -37,11 +40,12 @@ class MergedPageParams(Record):
     nodes: str | None = Field(default=None, max_length=MAX_NODES_TEXT)
     hidden: str | None = Field(default=None, max_length=MAX_NODES_TEXT)
     failed: bool = False
+    services: bool = True
     level: Level | None = None
     text: str | None = Field(default=None, min_length=1, max_length=MAX_PATTERN)
     regex: bool = False
     ignore_case: bool = False
-    stream: Stream | None = None
+    stream: MergedStream | None = None
     at: str | None = Field(default=None, max_length=MAX_CURSOR)
     limit: int = Field(default=500, ge=1, le=MAX_MERGED_LINES)
 
@@ -60,6 +64,7 @@ class MergedLine(Record):
         node: Its command, as a place in `MergedPage.nodes`.
         time: When it was read from the command's pipe, in seconds since the epoch.
         offset: Position of its first byte in the stream.
+        service: Name of the service that printed it; None: the command itself.
         text: The line; of a longer one its start, or the part around the match.
         match: Start and end of the match in ``text``.
         marker: The line starts or ends a group of lines of its stream, with the title of the group;
@@ -67,11 +72,12 @@ class MergedLine(Record):
     """
 
     node: int
-    stream: Stream
+    stream: MergedStream
     time: float
     offset: int
     level: Level
     text: str
+    service: str | None = None
     match: tuple[int, int] | None = None
     marker: tuple[GroupKind, str] | None = None
 

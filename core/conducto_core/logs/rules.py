@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from heapq import heappop, heappush
 from math import inf
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from conducto_core.logs.model import Level, MergedPageParams, UnreadOutput
-from conducto_core.run.model.params import Stream
+from conducto_core.logs.model import Level, MergedPageParams, MergedStream, UnreadOutput
 from conducto_core.run.model.records import AttemptRecord
 from conducto_core.run.model.states import FAILED
-from conducto_core.tree.model import is_within
+from conducto_core.tree.model import NodeSpec, is_within
 
 #: Maximum commands in a sequence and in one with a filter: the newest; and of running ones.
 MAX_COMMANDS = 1000
@@ -45,7 +45,7 @@ _WHOLE = 2**63
 _KINDS: Mapping[bytes, Literal["back", "next"]] = {b"b": "back", b"n": "next"}
 _HEAD = struct.Struct("<cdI")
 _ENTRY = struct.Struct("<5sQ")
-STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
+STREAMS: tuple[MergedStream, ...] = ("stdout", "stderr", "services")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -56,6 +56,7 @@ class OutputCommand(NamedTuple):
 
     Attributes:
         size: Bytes of its output, once it has ended.
+        services: There are services beside it, which print too.
     """
 
     path: str
@@ -63,6 +64,7 @@ class OutputCommand(NamedTuple):
     started: float
     ended: float | None
     size: int | None
+    services: bool = False
 
     @property
     def until(self) -> float:
@@ -73,14 +75,14 @@ class OutputCommand(NamedTuple):
 class OutputReader(Protocol):
     """Reads streams of output; `LookupError` and `OSError` are failures of one stream."""
 
-    def size(self, command: OutputCommand, stream: Stream) -> int:
+    def size(self, command: OutputCommand, stream: MergedStream) -> int:
         """Return the current number of bytes."""
 
-    def read(self, command: OutputCommand, stream: Stream, offset: int, count: int) -> bytes:
+    def read(self, command: OutputCommand, stream: MergedStream, offset: int, count: int) -> bytes:
         """Return at most ``count`` bytes from ``offset``."""
 
     def times(
-        self, command: OutputCommand, stream: Stream, start: int, end: int
+        self, command: OutputCommand, stream: MergedStream, start: int, end: int
     ) -> Sequence[tuple[int, float]]:
         """Return ``(position, time)`` of lines of a part, with the last one in front of it."""
 
@@ -89,13 +91,18 @@ class OutputReader(Protocol):
 
 
 class ReadLine(NamedTuple):
-    """A line of a stream, with its positions; of a very long line a part."""
+    """A line of a stream, with its positions; of a very long line a part.
+
+    Attributes:
+        service: The service that printed it.
+    """
 
     opened: "_Opened"
     start: int
     end: int
     time: float
     text: str
+    service: str | None = None
 
 
 class CursorError(ValueError):
@@ -143,8 +150,25 @@ class Cursor(NamedTuple):
             ) from error
 
 
-def commands_of(attempts: Iterable[AttemptRecord], params: MergedPageParams) -> list[OutputCommand]:
-    """Return the commands at and below a node that have started, with their newest attempts."""
+def streams_of(params: MergedPageParams) -> tuple[MergedStream, ...]:
+    """Return the streams that a page is read from."""
+    if params.stream is not None:
+        return (params.stream,)
+    return STREAMS if params.services else STREAMS[:2]
+
+
+def commands_of(
+    attempts: Iterable[AttemptRecord],
+    params: MergedPageParams,
+    specs: Mapping[str, NodeSpec] = MappingProxyType({}),
+) -> list[OutputCommand]:
+    """Return the commands at and below a node that have started, with their newest attempts.
+
+    Args:
+        attempts: Those of the pipeline.
+        params: The page.
+        specs: Nodes of the pipeline.
+    """
     nodes, hidden = (
         {each for each in (text or "").split("\n") if each}
         for text in (params.nodes, params.hidden)
@@ -163,8 +187,15 @@ def commands_of(attempts: Iterable[AttemptRecord], params: MergedPageParams) -> 
             if known is None or known.number < attempt.number:
                 newest[path] = attempt
     return [
-        OutputCommand(each.path, each.number, each.started, each.ended, each.output_bytes)
-        for each in newest.values()
+        OutputCommand(
+            path,
+            each.number,
+            each.started,
+            each.ended,
+            each.output_bytes,
+            services=path in specs and bool(specs[path].placement.services),
+        )
+        for path, each in newest.items()
         if each.started is not None and (each.state in FAILED or not params.failed)
     ]
 
@@ -187,7 +218,7 @@ class _Opened:
     """
 
     command: OutputCommand
-    stream: Stream
+    stream: MergedStream
     rank: tuple[str, int, str]
     begin: int
     at: int
@@ -211,7 +242,7 @@ class Scan:
         reader: OutputReader,
         cursor: Cursor | None,
         now: float,
-        streams: Sequence[Stream] = STREAMS,
+        streams: Sequence[MergedStream] = STREAMS,
         *,
         maximum: int = MAX_COMMANDS,
     ) -> None:
@@ -236,7 +267,7 @@ class Scan:
         self._opened: list[_Opened] = []
         self._heap: list[tuple[float, tuple[Any, ...], int, _Opened]] = []
         self._bytes = 0
-        printing = [each for each in commands if each.size != 0]
+        printing = [each for each in commands if each.size != 0 or each.services]
         self._chosen, self._busy = self._running_and_newest(printing)
         self._old = len(printing) - len(self._chosen) - self._busy
         # The last one is opened first.
@@ -250,7 +281,7 @@ class Scan:
         known = {} if self._cursor is None else self._cursor.at
 
         def is_known(command: OutputCommand) -> bool:
-            return any(_key(command, stream) in known for stream in self._streams)
+            return any(key in known for key in self._keys(command))
 
         running = [each for each in printing if each.ended is None]
         if len(running) > MAX_RUNNING:
@@ -261,9 +292,16 @@ class Scan:
 
     def _is_unread(self, command: OutputCommand) -> bool:
         cursor = self._cursor
-        if cursor is None or any(_key(command, stream) in cursor.at for stream in self._streams):
+        if cursor is None or any(key in cursor.at for key in self._keys(command)):
             return True
         return command.until > cursor.moment if self._on else command.until < cursor.moment
+
+    def _streams_read(self, command: OutputCommand) -> Iterator[MergedStream]:
+        """Yield the streams of a command that are read."""
+        return (each for each in self._streams if each != "services" or command.services)
+
+    def _keys(self, command: OutputCommand) -> Iterator[bytes]:
+        return (_key(command, stream) for stream in self._streams_read(command))
 
     # ---- reading --------------------------------------------------------------------------------
 
@@ -313,13 +351,16 @@ class Scan:
         """Open the streams of a command that have output to read, and read their first lines."""
         found: list[_Opened] = []
         known = {} if self._cursor is None else self._cursor.at
-        is_partial = any(_key(command, stream) in known for stream in self._streams)
-        for stream in self._streams:
+        is_partial = any(key in known for key in self._keys(command))
+        size = 0
+        for stream in self._streams_read(command):
             at = known.get(_key(command, stream))
             if at is None and is_partial and not self._on:
                 continue  # only the other stream of the command is left
             if at == _WHOLE and self._on:
                 continue
+            if stream == "stderr" and "stdout" in self._streams and size == command.size:
+                continue  # all is on the other one
             begin = at or 0
             rank = (command.path, command.attempt, stream)
             growing = command.ended is None and (self._on or at is None)
@@ -334,8 +375,7 @@ class Scan:
                 one.failure = str(error) or type(error).__name__
             self._fill(one)
             found.append(one)
-            if stream == "stdout" and one.size == command.size:
-                break  # there is nothing on the other one
+            size += one.size
         return found
 
     def _push(self, one: _Opened) -> None:
@@ -394,9 +434,12 @@ class Scan:
             while number < len(records) and records[number][0] <= start + at:
                 latest = max(latest, records[number][1])
                 number += 1
-            yield ReadLine(
-                one, start + at, start + end, min(latest, command.until), _text(data, at, end)
-            )
+            service, mark, text = None, "", _text(data, at, end)
+            if one.stream == "services":
+                service, mark, rest = text.partition(" | ")
+                text = rest if mark else text
+            time = min(latest, command.until)
+            yield ReadLine(one, start + at, start + end, time, text, service if mark else None)
             at = end
 
     def _bound(self, one: _Opened, read_lines: list[ReadLine]) -> None:
@@ -438,7 +481,7 @@ class Scan:
     def _is_unread_at(
         self, command: OutputCommand, moment: float, entries: Mapping[bytes, int]
     ) -> bool:
-        mapped = any(_key(command, stream) in entries for stream in self._streams)
+        mapped = any(key in entries for key in self._keys(command))
         return mapped or (command.until < moment and self._is_unread(command))
 
     def _left(self, count: int) -> tuple[float, dict[bytes, int]]:
@@ -467,8 +510,7 @@ class Scan:
         opened = {each.key: each for each in self._opened}
         at: dict[bytes, int] = {}
         for command in self._chosen:
-            for stream in self._streams:
-                key = _key(command, stream)
+            for key in self._keys(command):
                 one = opened.get(key)
                 if one is None:
                     if moment < command.until < inf:
@@ -510,7 +552,7 @@ class _Reversed(NamedTuple):
         return other.value < self.value
 
 
-def _key(command: OutputCommand, stream: Stream) -> bytes:
+def _key(command: OutputCommand, stream: MergedStream) -> bytes:
     text = f"{command.path}\n{command.attempt}\n{stream}"
     return blake2b(text.encode(errors="surrogatepass"), digest_size=5).digest()
 
@@ -542,7 +584,7 @@ _EXCEPTION = re.compile(r"[\w.]{0,80}(?:Error|Exception):|Traceback \(|E {2,}\S"
 _LEVEL_FIELDS = ("level", "severity", "lvl", "levelname", "log.level")
 
 
-def level_of(text: str, stream: Stream) -> Level:
+def level_of(text: str, stream: MergedStream) -> Level:
     """Return the level of a line: by a word at its start or a JSON field, otherwise its stream."""
     plain = _ESCAPES.sub("", text) if "\x1b" in text else text
     if plain.startswith("{"):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 from conducto_core.api.serve import serves
@@ -20,6 +20,7 @@ from conducto_core.schedules.rules.partitions import check_settings
 from conducto_core.schedules.runner import ScheduleRunner, newest, packed
 
 _TRIES = 10
+_R = TypeVar("_R", bound=s.ScheduleSettings)
 
 
 class ScheduleCaller(Protocol):
@@ -41,14 +42,21 @@ class ScheduleCaller(Protocol):
     async def with_script(self, settings: s.ScheduleSettings) -> s.ScheduleSettings:
         """Return settings whose script has its command and directory."""
 
-    def check_source(self, rule: EventRule) -> None:
-        """Check that the caller may create a trigger with a rule; raises `RefusedError`."""
+    def check_source(self, name: str, rule: EventRule) -> EventRule:
+        """Return the rule of a trigger with its defaults.
+
+        Raises:
+            RefusedError: The caller may not create it.
+        """
 
     def new_hook(self, name: str) -> NewHook:
         """Return the address of a trigger's webhook with a new secret."""
 
-    def connect(self, name: str, rule: EventRule | None) -> None:
-        """Subscribe a trigger to the events of a rule; None: end its subscription, and its hook."""
+    def connect(self, name: str, rule: EventRule | None, former: EventRule | None = None) -> None:
+        """Subscribe a trigger to the events of a rule, instead of those of its former one.
+
+        None ends its subscription, and its hook.
+        """
 
     def changed(self) -> None:
         """Note that a schedule may need attention earlier than before."""
@@ -78,7 +86,7 @@ class ScheduleOperations:
     async def create_schedule(self, request: s.NewSchedule) -> s.ScheduleView:
         org, user = self._caller.org, self._caller.user
         now = self._runner.clock()
-        self._check_source(request)
+        request = await asyncio.to_thread(self._check_source, request.name, request)
         settings, template = await self._checked(request, now)
         rules.check_room(
             len(await asyncio.to_thread(self._store.list_by_name, org)), s.MAX_SCHEDULES
@@ -98,7 +106,7 @@ class ScheduleOperations:
     ) -> s.ScheduleView:
         known = await asyncio.to_thread(self._existing, params.name)
         now = self._runner.clock()
-        self._check_source(request)
+        request = await asyncio.to_thread(self._check_source, params.name, request)
         if request.what == known.what:  # its pipeline may be deleted by now
             call = None if known.on is None else known.on.call
             request = _with_call(request, call)
@@ -116,12 +124,13 @@ class ScheduleOperations:
             params, lambda old: rules.started(old.model_copy(update=fields), now), template=template
         )
         if known.on is not None or settings.on is not None:
-            await asyncio.to_thread(self._caller.connect, params.name, settings.on)
+            await asyncio.to_thread(self._caller.connect, params.name, settings.on, known.on)
         return view
 
-    def _check_source(self, request: s.ScheduleSettings) -> None:
-        if request.on is not None:
-            self._caller.check_source(request.on)
+    def _check_source(self, name: str, request: _R) -> _R:
+        if request.on is None:
+            return request
+        return request.model_copy(update={"on": self._caller.check_source(name, request.on)})
 
     async def _checked(
         self, request: s.ScheduleSettings, now: float
@@ -154,19 +163,21 @@ class ScheduleOperations:
 
     @serves(schedules_operations.DELETE_SCHEDULE)
     async def delete_schedule(self, params: s.ScheduleParams) -> s.ScheduleDeleted:
-        is_trigger = await asyncio.to_thread(self._is_trigger, params.name)
+        is_trigger, former = await asyncio.to_thread(self._events_of, params.name)
         if not await asyncio.to_thread(self._store.delete, self._caller.org, params.name):
             raise _unknown(params.name)
         if is_trigger:
-            await asyncio.to_thread(self._caller.connect, params.name, None)
+            await asyncio.to_thread(self._caller.connect, params.name, None, former)
         return s.ScheduleDeleted(name=params.name)
 
-    def _is_trigger(self, name: str) -> bool:
+    def _events_of(self, name: str) -> tuple[bool, EventRule | None]:
+        """Return whether a schedule may be a trigger, and its events, if they are known."""
         try:
             known = self._store.get(self._caller.org, name)
         except RefusedError:  # its record is damaged
-            return True
-        return known is not None and known.on is not None
+            return True, None
+        rule = None if known is None else known.on
+        return rule is not None, rule
 
     @serves(schedules_operations.PAUSE_SCHEDULE)
     async def pause_schedule(self, params: s.ScheduleParams) -> s.ScheduleView:

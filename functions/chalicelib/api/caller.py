@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from chalicelib.debug.sessions import DebugSessions
-from chalicelib.images.builds import ImageBuilds
 from chalicelib.people.port import Identity
 from chalicelib.run.processor import CommandProcessor
 from chalicelib.run.rules.pipeline import CloudPipeline
@@ -27,7 +26,7 @@ class CloudCaller:
         self._engine = engine
         self._cloud = engine.cloud
         self._me = identity
-        self._builds = ImageBuilds(engine.cloud)
+        self._builds = engine.builds
         self._shells = DebugSessions(engine)
 
     async def _read(self, pipeline_id: str, look: Callable[[CloudPipeline], R]) -> R:

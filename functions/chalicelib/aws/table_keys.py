@@ -62,6 +62,7 @@ partition                       sort                  content
 ``Y#<org>``                     ``<name>``            a schedule
 ``Y#<org>#<name>``              ``<firing>``          a firing of a schedule
 ``Y#<org>#<name>``              ``!<mark>``           an event of a trigger, with its payload
+``Y@<ARN>``                     ``Q``                 the trigger that a queue of SQS fires
 ``M#<org>``                     ``K#<key>``           an entry of the cache
 ``M#<org>``                     ``N#<SHA-256>``       the newest entry of a node
 ``M#<org>``                     ``F#<key>``           the command that runs, of equal ones
@@ -156,7 +157,8 @@ def kind_of(key: Key) -> Kind:
         case "K":
             return _OF_AGENTS[key.sort[0]]
         case "Y":
-            return "firing" if "#" in key.partition[2:] else "schedule"
+            kind = "firing" if "#" in key.partition[2:] else "schedule"
+            return "queue" if key.partition[1] == "@" else kind
         case "O":
             return "members" if key.sort == "M" else _OF_AN_ORG[key.sort[0]]
         case letter:
@@ -256,6 +258,11 @@ def firing(org_name: str, name: str, firing_id: str) -> Key:
 def event(org_name: str, name: str, mark: str) -> Key:
     """Return the key of an event, which sorts before all firings."""
     return Key(f"Y#{org_name}#{name}", f"!{mark}")
+
+
+def queue(arn: str) -> Key:
+    """Return the key of the trigger that a queue of SQS fires."""
+    return Key(f"Y@{arn}", "Q")
 
 
 def files(name: str) -> Key:

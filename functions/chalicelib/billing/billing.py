@@ -96,7 +96,7 @@ class Subscriptions:
         self._slots = slots
         self._provider = ports.provider
         self._records = ports.records
-        self._mail = BillingMail(cloud, ports.records)
+        self._mails = BillingMail(cloud, ports.records)
 
     def process(self, event: HookEvent) -> None:
         """Fetch the subscription that an event names, and write it; raises as the provider."""
@@ -211,7 +211,7 @@ class Subscriptions:
         if found.status in LIVE:
             logger.warning("a second subscription is cancelled", extra={"subscription": found.id})
             self._provider.cancel(found.id)
-            self._mail.send(
+            self._mails.send(
                 account,
                 "second",
                 f"Conducto: a second subscription of {account.org} was cancelled",
@@ -234,7 +234,7 @@ class Subscriptions:
             "after that, it falls back to the free plan. No running command is killed. To update "
             "the payment method, run 'conducto billing portal', or open the page Plan."
         )
-        self._mail.send(account, "payment", f"Conducto: a payment for {account.org} failed", text)
+        self._mails.send(account, "payment", f"Conducto: a payment for {account.org} failed", text)
 
     def accrued(self, account: PaymentAccount) -> float:
         """Return the dollars of the current billing period, from the charged hours."""

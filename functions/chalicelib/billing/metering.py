@@ -130,9 +130,9 @@ def workers_reserved(cloud: Dependencies, used: InUse) -> Wait:
 
 
 def _or_more(cloud: Dependencies, used: InUse) -> str:
-    remedies = cloud.remedies()
-    own = remedies.billing and not used.paying
-    return f"or {remedies.larger_plan()}" if own else "or choose a larger plan"
+    known = cloud.remedies()
+    own = known.billing and not used.paying
+    return f"or {known.larger_plan()}" if own else "or choose a larger plan"
 
 
 # ----------------------------------------------------------------------------------------
@@ -241,7 +241,8 @@ class StorageMetering:
 
     def stored(self, org: str, record: PipelineRecord) -> Stored:
         """Return the sizes of a pipeline now."""
-        cloud, id_ = self._cloud, record.id
+        cloud = self._cloud
+        id_ = record.id
         try:
             files = cloud.data.total(pipeline_directory(id_), _FILE_SECONDS)
         except TimeoutError:
@@ -258,7 +259,8 @@ class StorageMetering:
 
     def spent(self, org: str, record: PipelineRecord) -> list[PipelineSpent]:
         """Return the usage of a pipeline in each month since it was launched."""
-        cloud, since = self._cloud, month_of(record.created)
+        cloud = self._cloud
+        since = month_of(record.created)
         months = [month for month in months_before(cloud.clock()) if month >= since]
         found = (cloud.orgs.spent_by(org, month, record.id) for month in months)
         return [each for each in found if each is not None]
@@ -280,9 +282,9 @@ def cost(cloud: Dependencies, org: str, pipeline_id: str, nodes: int) -> Pipelin
     record = cloud.store.record(org, pipeline_id)
     if record is None:
         raise NotFoundError(f"there is no pipeline {pipeline_id}")
-    storage = StorageMetering(cloud)
-    stored, uncharged = storage.current(org, record)
-    attempts, spent = cloud.store.attempts(pipeline_id), storage.spent(org, record)
+    metering = StorageMetering(cloud)
+    stored, uncharged = metering.current(org, record)
+    attempts, spent = cloud.store.attempts(pipeline_id), metering.spent(org, record)
     found = cost_of(record, attempts, nodes, spent=spent, stored=stored)
     found = found.model_copy(update={"storage_dollars": found.storage_dollars + uncharged})
     return with_prices(found, customer_rates(cloud, org))

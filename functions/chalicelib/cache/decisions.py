@@ -95,12 +95,12 @@ class CacheDecisions:
     """Decides about the candidates of pipelines, and stores entries.
 
     Args:
-        cloud: The ports.
         secrets: The secrets that this process has read.
     """
 
-    def __init__(self, cloud: Dependencies, secrets: SecretCache) -> None:
+    def __init__(self, cloud: Dependencies, builds: ImageBuilds, secrets: SecretCache) -> None:
         self._cloud = cloud
+        self._builds = builds
         self._secrets = secrets
         self._manifests: dict[str, Manifests] = {}
 
@@ -381,7 +381,7 @@ class CacheDecisions:
 
     def _manifests_of(self, org: str) -> Manifests:
         if org not in self._manifests:
-            self._manifests[org] = ImageBuilds(self._cloud).manifests(org)
+            self._manifests[org] = self._builds.manifests(org)
         return self._manifests[org]
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from chalicelib.dependencies import Dependencies
 from chalicelib.errors import ConflictError
+from chalicelib.events.queues import connect_queue
 from conducto_core.api.operation import API_ROOT, Permission
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.events.intake import EventIntake
-from conducto_core.events.model import EventRule, NewHook
+from conducto_core.events.model import ACCOUNT_SOURCES, EventRule, NewHook
 from conducto_core.events.rules.patterns import matches
 from conducto_core.events.rules.payloads import bus_event, pattern_of
 from conducto_core.triggers.rules.providers import SignatureError
@@ -81,7 +82,7 @@ def check_source(cloud: Dependencies, rule: EventRule, permissions: Collection[s
     Raises:
         RefusedError: Its events are those of the AWS account, which the member may not receive.
     """
-    if pattern_of(rule) is None:
+    if rule.source not in ACCOUNT_SOURCES:
         return
     if cloud.event_rules is None:
         raise RefusedError(
@@ -99,16 +100,26 @@ def new_hook(cloud: Dependencies, org: str, name: str) -> NewHook:
     """Return the webhook of a trigger with a new secret."""
     secret = token_urlsafe(32)
     _replace(cloud, org, name, {_KEY: {"value": secret}})
-    url = f"{cloud.url().rstrip('/')}{API_ROOT}/hooks/{org}{SEPARATOR}{name}"
-    return NewHook(url=url, secret=secret)
+    address = f"{cloud.url().rstrip('/')}{API_ROOT}/hooks/{org}{SEPARATOR}{name}"
+    return NewHook(url=address, secret=secret)
 
 
-def connect(cloud: Dependencies, org: str, name: str, rule: EventRule | None) -> None:
-    """Subscribe a trigger to the events of a rule; None: end its subscription and its webhook."""
+def connect(
+    cloud: Dependencies,
+    org: str,
+    name: str,
+    rule: EventRule | None,
+    former: EventRule | None = None,
+) -> None:
+    """Subscribe a trigger to the events of a rule, instead of those of its former one.
+
+    None ends its subscription and its webhook.
+    """
     if rule is None or rule.source != "webhook":
         _replace(cloud, org, name, {})
     if cloud.event_rules is None:
         return
+    connect_queue(cloud, org, name, rule, former)
     pattern = None if rule is None else pattern_of(rule)
     if pattern is None:
         cloud.event_rules.delete(org, name)

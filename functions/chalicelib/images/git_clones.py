@@ -104,7 +104,8 @@ class GitClones:
         return GitRef(found.name, name) if is_commit else found
 
     def _find(self, url: str, ref: str, lender: _Lender) -> GitRef | None:
-        cloud, org, trigger = self._cloud, self._me.org, lender.trigger
+        cloud = self._cloud
+        org, trigger = self._me.org, lender.trigger
         if trigger is None:
             return cloud.refs.find(lent_address(cloud, org, url, user=lender.user), ref)
 

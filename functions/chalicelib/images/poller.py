@@ -32,11 +32,13 @@ def image_update(live: CloudPipeline, moved: BuiltImage, now: float) -> Input | 
 class BuildPoller:
     """Polls images that are being built."""
 
-    def __init__(self, cloud: Dependencies, submit: Submit, reading: Reading) -> None:
+    def __init__(
+        self, cloud: Dependencies, builds: ImageBuilds, submit: Submit, reading: Reading
+    ) -> None:
         self._cloud = cloud
         self._submit = submit
         self._reading = reading
-        self._builds = ImageBuilds(cloud)
+        self._builds = builds
         self._looked: dict[str, float] = {}
 
     def poll(self, org: str, pipeline_id: str, *, at_once: bool = False) -> None:

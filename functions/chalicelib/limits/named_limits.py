@@ -103,8 +103,8 @@ class NamedLimits:
 class ClaimedLimits:
     """The limits that one request acquires for an attempt, before the journal has its start."""
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._limits = NamedLimits(cloud)
+    def __init__(self, limits: NamedLimits) -> None:
+        self._limits = limits
         self._id = token_hex(6)
         self._lease: Lease | None = None
 

@@ -28,7 +28,7 @@ from conducto_core.logs.handlers import (
     search,
 )
 from conducto_core.logs.lines import ChunkIndex, End, LineIndex, Lines, last_lines, outline
-from conducto_core.logs.model import MergedPage, MergedPageParams
+from conducto_core.logs.model import MergedPage, MergedPageParams, MergedStream
 from conducto_core.logs.rules import OutputCommand
 from conducto_core.logs.search import SearchQuery, chunk_to_search
 from conducto_core.results.model import OutputParams, OutputStream
@@ -46,7 +46,6 @@ from conducto_core.run.model.params import (
     LogOutlineParams,
     LogParams,
     LogSearchParams,
-    Stream,
 )
 from conducto_core.run.model.requests import LogChunk
 from conducto_core.run.model.responses import LogLines, LogMatches, LogOutline
@@ -130,17 +129,17 @@ class _Reader:
         self._id = pipeline_id
         self.map = readers.map
 
-    def _key(self, command: OutputCommand, stream: Stream) -> LogKey:
+    def _key(self, command: OutputCommand, stream: MergedStream) -> LogKey:
         return LogKey(self._id, command.path, command.attempt, stream)
 
-    def size(self, command: OutputCommand, stream: Stream) -> int:
+    def size(self, command: OutputCommand, stream: MergedStream) -> int:
         return self._logs.size(self._key(command, stream))
 
-    def read(self, command: OutputCommand, stream: Stream, offset: int, count: int) -> bytes:
+    def read(self, command: OutputCommand, stream: MergedStream, offset: int, count: int) -> bytes:
         return self._logs.read(self._key(command, stream), offset, count)
 
     def times(
-        self, command: OutputCommand, stream: Stream, start: int, end: int
+        self, command: OutputCommand, stream: MergedStream, start: int, end: int
     ) -> tuple[LineTime, ...]:
         return self._logs.times(self._key(command, stream), start, end)
 
@@ -267,7 +266,8 @@ class CloudLogs(CloudQueries):
             if query.root not in live.tree.nodes:
                 raise no_node(live.id, query.root)
             key = (self._cloud.logs, live.id)
-            return _COMMAND_LISTS.get(key, query, live.seq, lambda: self.stored_attempts(live.id))
+            attempts = partial(self.stored_attempts, live.id)
+            return _COMMAND_LISTS.get(key, query, live.seq, attempts, live.pipeline.nodes)
 
         listed = await self._read(id_, commands)
         with ThreadPoolExecutor(_READERS) as readers:

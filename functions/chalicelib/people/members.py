@@ -128,7 +128,8 @@ class Members:
             RefusedError: It is not suspended, or has a token of its owner.
             ProblemError: 403, the caller could not store it.
         """
-        cloud, org, name = self._cloud, self._me.org, params.name
+        cloud = self._cloud
+        org, name = self._me.org, params.name
         stores: dict[str, Any] = {
             "trust": cloud.trusts,
             "rule": cloud.rules,

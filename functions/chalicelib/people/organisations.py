@@ -203,7 +203,7 @@ class Organisations:
         for schedule in self._cloud.schedules.list_by_name(self._me.org):
             self._cloud.schedules.delete(self._me.org, schedule.name)
             if schedule.on is not None:
-                connect(self._cloud, self._me.org, schedule.name, None)
+                connect(self._cloud, self._me.org, schedule.name, None, schedule.on)
 
     def _delete_pipelines(self) -> int:
         end = self._cloud.clock() + REQUEST_SECONDS

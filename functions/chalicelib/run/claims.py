@@ -11,7 +11,7 @@ from chalicelib.cache.decisions import CacheDecisions
 from chalicelib.debug.plans import OUTER_OWNER
 from chalicelib.dependencies import Dependencies
 from chalicelib.images.builds import ImageBuilds, known_sources
-from chalicelib.limits.named_limits import ClaimedLimits
+from chalicelib.limits.named_limits import ClaimedLimits, NamedLimits
 from chalicelib.logs.port import LogKey
 from chalicelib.people.port import Identity, InUse
 from chalicelib.people.tokens import new_token
@@ -81,7 +81,7 @@ class Claims:
         self._cloud = cloud
         self._me = worker
         self._caches = caches
-        self._limits = ClaimedLimits(cloud)
+        self._limits = ClaimedLimits(NamedLimits(cloud))
         self._read: dict[tuple[str, tuple[Source, ...]], dict[str, bytes]] = {}
 
     @cached_property
@@ -328,8 +328,9 @@ def _form_of(packed: bytes) -> bytes:
 class GeneratedTrees:
     """Keeps generated trees."""
 
-    def __init__(self, cloud: Dependencies) -> None:
+    def __init__(self, cloud: Dependencies, builds: ImageBuilds) -> None:
         self._cloud = cloud
+        self._builds = builds
 
     def store(
         self, live: CloudPipeline, node: LiveExec, worker_id: str, call: Report
@@ -370,7 +371,7 @@ class GeneratedTrees:
         fresh = [known[n] for n in used_images(tree) if not live.has_image(n)]
         sources = known_sources(fresh, live.pipeline.images, live.sources)
         try:
-            return ImageBuilds(self._cloud).prepare(live.org, fresh, sources)
+            return self._builds.prepare(live.org, fresh, sources)
         except RefusedError as error:
             raise GeneratedTreeError(str(error)) from error
 

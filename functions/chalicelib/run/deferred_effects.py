@@ -22,6 +22,7 @@ from chalicelib.errors import (
     TaskGoneError,
     ThrottledError,
     paused_collection,
+    retry_throttled,
 )
 from chalicelib.images.builds import ImageBuilds
 from chalicelib.images.poller import Reading, image_update
@@ -69,6 +70,9 @@ OUTDATED = 20.0
 RESERVE = 60.0
 #: Seconds to wait after AWS throttled the creation of machines.
 PAUSE = 1.0
+#: Seconds before a throttled launch of a worker is tried again, at most. After the last one, its
+#: pool waits for a minute or longer.
+LAUNCH_PAUSES = (1.0, 2.0, 4.0)
 
 #: Returns the seconds that are left in an invocation.
 Left = Callable[[], float]
@@ -158,6 +162,7 @@ class DeferredExecutor:
     def __init__(
         self,
         cloud: Dependencies,
+        builds: ImageBuilds,
         submit: Submit,
         reading: Reading,
         slots: Slots,
@@ -168,7 +173,7 @@ class DeferredExecutor:
         self._submit = submit
         self._reading = reading
         self._slots = slots
-        self._builds = ImageBuilds(cloud)
+        self._builds = builds
 
     def with_first(self, live: CloudPipeline, effects: DeferredEffects) -> DeferredEffects:
         """Return the effects of the newest entry, with the first workers to launch."""
@@ -358,8 +363,10 @@ class DeferredExecutor:
         """Launch a worker, unless AWS has rejected the launch of another one of its pool."""
         refused = known.get(task.pool)
         if refused is None:
+            most = () if work.left is None else LAUNCH_PAUSES
+            pauses = (pause * (1 + self._cloud.jitter()) / 2 for pause in most)
             try:
-                self._order_task(task)
+                retry_throttled(lambda: self._order_task(task), pauses, self._cloud.sleep)
             except Exception as error:
                 # After any error the pool waits before it retries, and its nodes show the reason.
                 known[task.pool] = refused = error

@@ -19,6 +19,7 @@ from chalicelib.cache.decisions import CacheDecisions
 from chalicelib.cache.store import Flight
 from chalicelib.dependencies import Dependencies
 from chalicelib.errors import PlanLimitError
+from chalicelib.images.builds import ImageBuilds
 from chalicelib.images.poller import BuildPoller
 from chalicelib.people.port import Share
 from chalicelib.run.deferred_effects import DeferredExecutor
@@ -70,6 +71,7 @@ class CommandProcessor:
     """Reads and changes pipelines. Any number of processors can work on the same pipelines.
 
     Attributes:
+        builds: Prepares, starts and polls image builds.
         watch: Polls images that are being built.
         slots: Hands free workers on to waiting pipelines.
         deferred: Executes effects that take long.
@@ -81,17 +83,18 @@ class CommandProcessor:
         self.cloud = cloud
         self._snapshot_every = snapshot_every
         self._allowances = Allowances(partial(exec_seconds, cloud), cloud.clock)
+        self.builds = ImageBuilds(cloud)
         self.slots = Slots(cloud, self.submit, self._allowances.seconds)
         self.deferred = DeferredExecutor(
-            cloud, self.submit, self.reading, self.slots, self.look_again
+            cloud, self.builds, self.submit, self.reading, self.slots, self.look_again
         )
         self._effect_executor = EffectExecutor(cloud, self.reading, self.deferred)
-        self.watch = BuildPoller(cloud, self.submit, self.reading)
+        self.watch = BuildPoller(cloud, self.builds, self.submit, self.reading)
         self.secrets = SecretCache(
             lambda org, access: inject_commands(cloud.vault, org, access, cloud.services),
             cloud.clock,
         )
-        self.caches = CacheDecisions(cloud, self.secrets)
+        self.caches = CacheDecisions(cloud, self.builds, self.secrets)
         self._cache = PipelineCache(cloud)
         self._snapshots_due: set[str] = set()
         execute = self._effect_executor.execute

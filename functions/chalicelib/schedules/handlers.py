@@ -11,6 +11,7 @@ from typing import Any
 from chalicelib.api.callers import current_user
 from chalicelib.dependencies import Dependencies
 from chalicelib.events.handlers import check_source, connect, new_hook
+from chalicelib.events.queues import with_queue
 from chalicelib.people.port import Identity
 from chalicelib.run.handlers import CloudPipelines
 from chalicelib.run.launch_queue import turn_of
@@ -61,17 +62,18 @@ class CloudScheduleCaller:
         """Return the settings: the cloud has no scripts."""
         return settings
 
-    def check_source(self, rule: EventRule) -> None:
-        """Check that the caller may create a trigger with a rule."""
+    def check_source(self, name: str, rule: EventRule) -> EventRule:
+        """Return the rule of a trigger with its defaults, if the caller may create it."""
         check_source(self._cloud, rule, self._permissions)
+        return with_queue(self._cloud, self.org, name, rule)
 
     def new_hook(self, name: str) -> NewHook:
         """Return the webhook of a trigger with a new secret."""
         return new_hook(self._cloud, self.org, name)
 
-    def connect(self, name: str, rule: EventRule | None) -> None:
-        """Subscribe a trigger to the events of a rule."""
-        connect(self._cloud, self.org, name, rule)
+    def connect(self, name: str, rule: EventRule | None, former: EventRule | None = None) -> None:
+        """Subscribe a trigger to the events of a rule, instead of those of its former one."""
+        connect(self._cloud, self.org, name, rule, former)
 
     def changed(self) -> None:
         """Do nothing: schedules are checked every minute."""

@@ -142,11 +142,8 @@ class TableSchedules:
 
     def add_event(self, org: str, name: str, event: StoredEvent) -> StoredEvent:
         """Store an event, unless one with its mark is known; return the stored one."""
-        record = compress(event.model_dump_json().encode())
-        expires = int(event.time) + REMEMBERED_SECONDS
-        item: Item = {"event": record, "expires": expires}
         mark = event.origin.mark
-        if self._table.put_if(table_keys.event(org, name, mark), item):
+        if self._table.put_if(table_keys.event(org, name, mark), _event_item(event)):
             return event
         return self.event(org, name, mark) or event
 
@@ -156,6 +153,35 @@ class TableSchedules:
         if item is None:
             return None
         return StoredEvent.model_validate_json(decompress(item["event"]))
+
+    def add_events(self, org: str, name: str, events: Sequence[StoredEvent]) -> bool:
+        """Store events, at most 100; store none and return False if one of them is known."""
+        items = [
+            self._table.put_operation(
+                table_keys.event(org, name, event.origin.mark), _event_item(event), new=True
+            )
+            for event in events
+        ]
+        return not self._table.try_transact(items)
+
+    def queue_trigger(self, queue: str) -> tuple[str, str] | None:
+        """Return organisation and name of the trigger that a queue fires."""
+        item = self._table.get(table_keys.queue(queue))
+        return None if item is None else (str(item["org"]), str(item["trigger"]))
+
+    def claim_queue(
+        self, queue: str, org: str, name: str, former: tuple[str, str] | None = None
+    ) -> bool:
+        """Let a queue fire a trigger, unless it fires another one than the former."""
+        before = (org, name) if former is None else former
+        where = f"{NEW} OR (#org = :org AND #trigger = :trigger)"
+        values = {":org": before[0], ":trigger": before[1]}
+        item: Item = {"org": org, "trigger": name}
+        return self._table.put_if(table_keys.queue(queue), item, where, values)
+
+    def release_queue(self, queue: str) -> None:
+        """Let a queue fire no trigger."""
+        self._table.delete(table_keys.queue(queue))
 
     def due(self, now: float) -> Sequence[tuple[str, str]]:
         """Return ``(organisation, name)`` of the schedules that need attention, the oldest first.
@@ -188,6 +214,11 @@ def _item(org: str, schedule: Schedule, template: Value | None) -> dict[str, Any
         item[OPEN.partition_key] = _WAITING
         item[OPEN.sort_key] = f"{_place(time)}#{org}#{schedule.name}"
     return item
+
+
+def _event_item(event: StoredEvent) -> Item:
+    record = compress(event.model_dump_json().encode())
+    return {"event": record, "expires": int(event.time) + REMEMBERED_SECONDS}
 
 
 def _firing_item(firing: Firing) -> dict[str, Any]:

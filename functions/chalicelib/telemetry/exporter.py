@@ -78,8 +78,8 @@ def _last_run(cloud: Dependencies, reading: Reading, org: str, pipeline_id: str)
         nodes = live.tree.nodes.values()
         groups = {node.path: node.state for node in nodes if not isinstance(node, LiveExec)}
         rounds = live.activity.rounds
-    web_app = cloud.web_app()
-    page = f"{web_app.rstrip('/')}/p/{pipeline_id}" if web_app else ""
+    site = cloud.web_app()
+    page = f"{site.rstrip('/')}/p/{pipeline_id}" if site else ""
     return run_of(record, rounds, groups, url=page, charged=True)
 
 

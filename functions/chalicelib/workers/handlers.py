@@ -531,7 +531,9 @@ class WorkerApi:
         lazy = node is not None and node.spec.lazy_target is not None and node.stop_reason is None
         if node is not None and lazy and cause is None:
             try:
-                key, images = GeneratedTrees(self._cloud).store(live, node, worker_id, call)
+                key, images = GeneratedTrees(self._cloud, self._engine.builds).store(
+                    live, node, worker_id, call
+                )
             except (GeneratedTreeError, DefinitionError) as error:
                 cause, message = Cause.LAZY, str(error)
         # A failed command with files publishes nothing.

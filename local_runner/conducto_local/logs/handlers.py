@@ -22,7 +22,7 @@ from conducto_core.logs.handlers import (
     search,
 )
 from conducto_core.logs.lines import outline
-from conducto_core.logs.model import MergedPage, MergedPageParams
+from conducto_core.logs.model import MergedPage, MergedPageParams, MergedStream
 from conducto_core.logs.rules import OutputCommand
 from conducto_core.logs.search import SearchQuery
 from conducto_core.results.model import OutputParams, OutputStream
@@ -39,7 +39,6 @@ from conducto_core.run.model.params import (
     LogOutlineParams,
     LogParams,
     LogSearchParams,
-    Stream,
 )
 from conducto_core.run.model.records import AttemptRecord, ImageState
 from conducto_core.run.model.requests import LogChunk
@@ -82,15 +81,15 @@ class _Reader:
     def __init__(self, logs: LogDirectory) -> None:
         self._logs = logs
 
-    def size(self, command: OutputCommand, stream: Stream) -> int:
+    def size(self, command: OutputCommand, stream: MergedStream) -> int:
         return self._logs.own_reader(command.path, command.attempt).size(stream)
 
-    def read(self, command: OutputCommand, stream: Stream, offset: int, count: int) -> bytes:
+    def read(self, command: OutputCommand, stream: MergedStream, offset: int, count: int) -> bytes:
         reader = self._logs.own_reader(command.path, command.attempt)
         return reader.read(stream, offset, count).data
 
     def times(
-        self, command: OutputCommand, stream: Stream, start: int, end: int
+        self, command: OutputCommand, stream: MergedStream, start: int, end: int
     ) -> tuple[LineTime, ...]:
         reader = self._logs.own_reader(command.path, command.attempt)
         return reader.times(stream, start, end)
@@ -191,6 +190,7 @@ class LocalLogs(LocalQueries):
             query,
             live.seq,
             lambda: self.stored_attempts(live.id),
+            live.pipeline.nodes,
         )
         return await merged_page(query, listed, _Reader(self._scheduler.logs(live.id)))
 

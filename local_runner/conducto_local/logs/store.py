@@ -36,9 +36,14 @@ Kept = Literal[
     "services",
     "stdout_times",
     "stderr_times",
+    "services_times",
 ]
 _OUTPUT: tuple[Kept, Kept] = ("stdout", "stderr")
-_TIMES: dict[str, Kept] = {"stdout": "stdout_times", "stderr": "stderr_times"}
+_TIMES: dict[str, Kept] = {
+    "stdout": "stdout_times",
+    "stderr": "stderr_times",
+    "services": "services_times",
+}
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Directory of output whose node is unknown.

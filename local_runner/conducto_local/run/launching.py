@@ -124,9 +124,9 @@ class LocalLaunches(LocalAccess, MemoryOfPrograms):
         check_buckets(pipeline.execs(), self._home)
         if origin is not None:
             self._check_origin(origin, pipeline)
-        taken = {*self._home.pipeline_ids(), *self._store.damaged()}
-        taken.update(record.id for record in self._store.records())
-        chosen = next(one for one in self._ids_for(key) if one not in taken)
+        taken, home = self._store.ids(), self._home
+        free = (one for one in self._ids_for(key) if one not in taken)
+        chosen = next(one for one in free if not home.pipeline(one).root.exists())
         parent = None if origin is None else origin.parent
         rules = await asyncio.to_thread(self.rule_store().all)
         if origin is None and DECIDER.get() is not None:

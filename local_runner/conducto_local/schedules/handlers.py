@@ -62,10 +62,11 @@ class LocalScheduleCaller:
         self.new_hook = hooks.new
         self._hooks = hooks
 
-    def check_source(self, _rule: EventRule) -> None:
+    def check_source(self, _name: str, rule: EventRule) -> EventRule:
         """Accept every rule: an agent belongs to one user."""
+        return rule
 
-    def connect(self, name: str, rule: EventRule | None) -> None:
+    def connect(self, name: str, rule: EventRule | None, _former: EventRule | None = None) -> None:
         if rule is None or rule.source != "webhook":
             self._hooks.forget(name)
 

@@ -122,6 +122,9 @@ class Store(Protocol):
     def put_record(self, record: PipelineRecord) -> None:
         """Replace the record of the pipeline with this id."""
 
+    def ids(self) -> frozenset[str]:
+        """Return the ids of all pipelines, including those with an unreadable record."""
+
     def records(self) -> list[PipelineRecord]:
         """Return every pipeline with a readable record, in the order of creation."""
 

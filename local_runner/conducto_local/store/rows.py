@@ -38,6 +38,7 @@ _NODE = NodeRow._fields
 _PLAIN = _ATTEMPT[_ATTEMPT.index("image") + 1 : _ATTEMPT.index("outputs")]
 _plain_of = attrgetter(*_PLAIN)
 
+GET_IDS = "SELECT id FROM pipelines NOT INDEXED"
 GET_PIPELINES = "SELECT id, record FROM pipelines ORDER BY number"
 GET_DEFINITION = "SELECT body FROM definitions WHERE pipeline=? AND target=''"
 GET_PLAN = "SELECT body FROM plans WHERE pipeline=?"

@@ -169,6 +169,10 @@ class SqliteStore:
         """Replace the record of the pipeline with this id."""
         self.save(record.id, WriteBatch(record=record))
 
+    def ids(self) -> frozenset[str]:
+        """Return the ids of all pipelines, including those with an unreadable record."""
+        return frozenset(found for (found,) in self._select(rows.GET_IDS))
+
     def records(self) -> list[PipelineRecord]:
         """Return every pipeline with a readable record, in the order of creation."""
         parsed = [rows.record_of(row) for row in self._select(rows.GET_PIPELINES)]

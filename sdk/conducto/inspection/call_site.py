@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _COMMANDS = f"{os.sep}conducto_cli{os.sep}"
 #: Code that is not the user's: the standard library, and installed packages.
 _STANDARD = os.path.dirname(os.__file__) + os.sep
-_INSTALLED = f"{os.sep}site-packages{os.sep}"
+#: Debian's Python has packages in ``dist-packages``.
+_INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 #: Maximum number of calls that are recorded for a node.
@@ -76,7 +77,7 @@ def callers() -> Tuple[Site, ...]:
 
 
 def _is_library(name: str) -> bool:
-    return name.startswith(_STANDARD) or _INSTALLED in name
+    return name.startswith(_STANDARD) or any(part in name for part in _INSTALLED)
 
 
 def is_top_level() -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from conducto.inspection.docstrings import parse
 from conducto.platforms import is_inside_node
 from conducto.script import user_errors
 from conducto.tree.image_form import names_of_execs
@@ -155,7 +156,8 @@ class Definition:
         if flags.get("budget") is not None:
             root.budget = flags.dollars("budget")
         if root.doc is None and self._method.__doc__:
-            root.doc = unindent(self._method.__doc__)
+            # Its parameters are in the launch form.
+            root.doc = parse(unindent(self._method.__doc__).strip())[0] or None
 
     def _hand_out(self) -> None:
         """Print the tree for the runner, which extracts the tagged block, and for people."""

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from conducto_core.command.output import LineTime, part_of
 from conducto_core.logs import rules
+from conducto_core.logs.model import MergedStream
 from conducto_core.logs.rules import Cursor, CursorError, OutputCommand, Scan, level_of
-from conducto_core.run.model.params import Stream
+
+#: Commands with services.
+BESIDE = ("/0", "/1")
 
 
 class Machine:
@@ -18,8 +21,8 @@ class Machine:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.data: dict[tuple[str, Stream], bytes] = {}
-        self.stamps: dict[tuple[str, Stream], list[LineTime]] = {}
+        self.data: dict[tuple[str, MergedStream], bytes] = {}
+        self.stamps: dict[tuple[str, MergedStream], list[LineTime]] = {}
         self.started: dict[str, float] = {}
         self.ended: dict[str, float] = {}
         self.broken: set[str] = set()
@@ -30,7 +33,7 @@ class Machine:
     def end(self, path: str) -> None:
         self.ended[path] = self.now
 
-    def say(self, path: str, text: str, stream: Stream = "stdout") -> None:
+    def say(self, path: str, text: str, stream: MergedStream = "stdout") -> None:
         key = (path, stream)
         known = self.data.get(key, b"")
         self.stamps.setdefault(key, []).append((len(known), self.now))
@@ -38,24 +41,28 @@ class Machine:
 
     def commands(self) -> list[OutputCommand]:
         return [
-            OutputCommand(path, 1, started, self.ended.get(path), self._size(path))
+            OutputCommand(path, 1, started, self.ended.get(path), self._size(path), path in BESIDE)
             for path, started in self.started.items()
         ]
 
     def _size(self, path: str) -> int | None:
-        sizes = [len(data) for (owner, _), data in self.data.items() if owner == path]
+        sizes = [
+            len(data)
+            for (owner, stream), data in self.data.items()
+            if owner == path and stream != "services"
+        ]
         return sum(sizes) if path in self.ended else None
 
-    def size(self, command: OutputCommand, stream: Stream) -> int:
+    def size(self, command: OutputCommand, stream: MergedStream) -> int:
         if command.path in self.broken:
             raise OSError("the disk does not answer")
         return len(self.data.get((command.path, stream), b""))
 
-    def read(self, command: OutputCommand, stream: Stream, offset: int, count: int) -> bytes:
+    def read(self, command: OutputCommand, stream: MergedStream, offset: int, count: int) -> bytes:
         return self.data.get((command.path, stream), b"")[offset : offset + count]
 
     def times(
-        self, command: OutputCommand, stream: Stream, start: int, end: int
+        self, command: OutputCommand, stream: MergedStream, start: int, end: int
     ) -> Sequence[LineTime]:
         return part_of(self.stamps.get((command.path, stream), []), start, end)
 
@@ -116,7 +123,7 @@ steps = st.lists(
     st.tuples(
         st.sampled_from(["start", "say", "say", "say", "part", "end", "page"]),
         st.integers(0, 5),
-        st.sampled_from(["stdout", "stderr"]),
+        st.sampled_from(["stdout", "stderr", "services"]),
         st.sampled_from([0.0, 0.0, 0.5, 1.0, 30.0]),
     ),
     max_size=60,
@@ -126,7 +133,7 @@ steps = st.lists(
 @given(steps=steps, lines=st.integers(1, 7))
 @settings(max_examples=300, deadline=None)
 def test_each_line_is_in_exactly_one_page(
-    steps: list[tuple[str, int, Stream, float]], lines: int
+    steps: list[tuple[str, int, MergedStream, float]], lines: int
 ) -> None:
     machine = Machine()
     newest: Cursor | None = None
@@ -149,7 +156,7 @@ def test_each_line_is_in_exactly_one_page(
         running = path in machine.started and path not in machine.ended
         if what == "start" and path not in machine.started:
             machine.start(path)
-        elif what in ("say", "part") and running:
+        elif what in ("say", "part") and running and (stream != "services" or path in BESIDE):
             machine.say(path, f"{number}" + ("\n" if what == "say" else ""), stream)
         elif what == "end" and running:
             machine.end(path)
@@ -168,6 +175,23 @@ def test_each_line_is_in_exactly_one_page(
         read_on(newest)
         found += _all_back(machine, back, lines)
     assert sorted(found) == sorted(machine.everything())
+
+
+def test_lines_of_services_have_their_name_and_no_other_stream_hides_them() -> None:
+    machine = Machine()
+    for path in BESIDE:
+        machine.start(path)
+        machine.say(path, "db | ready | now\nconducto: cut\n", "services")
+        machine.now += 1
+        machine.end(path)
+
+    scan, _ = machine.page(None, 10)
+
+    assert [(one.service, one.text) for one in scan.read_lines[:2]] == [
+        (None, "conducto: cut"),
+        ("db", "ready | now"),
+    ]
+    assert len(scan.read_lines) == 4  # also of commands that printed nothing themselves
 
 
 def test_late_lines_of_a_running_command_are_read_on_the_way_on() -> None:
@@ -285,5 +309,5 @@ def test_other_texts_are_refused_as_cursors(text: str) -> None:
         ("plain", "stderr", "warning"),
     ],
 )
-def test_levels_of_lines(text: str, stream: Stream, level: str) -> None:
+def test_levels_of_lines(text: str, stream: MergedStream, level: str) -> None:
     assert level_of(text, stream) == level

@@ -58,8 +58,15 @@ class Refs:
 class Shop:
     """An organisation with a trigger, and the functions that take its events."""
 
-    def __init__(self, event_rules: Buses | None = None, **rule: Any) -> None:
-        self.office = Office(refs=Refs(), event_rules=event_rules)
+    def __init__(
+        self,
+        event_rules: Buses | None = None,
+        event_queues: Any = None,
+        named_queues: frozenset[tuple[str, str]] = frozenset(),
+        **rule: Any,
+    ) -> None:
+        queues = {"event_queues": event_queues, "named_queues": named_queues}
+        self.office = Office(refs=Refs(), event_rules=event_rules, **queues)
         self.world = self.office.world
         self.ann = self.office.join("ann")
         self.admin = self.office.join("bea", Role.ADMIN)

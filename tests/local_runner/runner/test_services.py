@@ -7,6 +7,7 @@ import pytest_asyncio
 
 import conducto as co
 from conducto.errors import DefinitionError
+from conducto_core.logs.model import MergedPageParams
 from conducto_core.results.model import OutputParams
 from conducto_core.run.model.states import Cause, State
 from conducto_core.secrets.model import PutSecrets, SecretValue
@@ -45,6 +46,11 @@ async def services_of(run, path):
     return (await run.local.pipelines.attempt_output(query, "services"))[1].decode()
 
 
+async def merged(run, path, **query):
+    params = MergedPageParams(id=run.id, root=path, **query)
+    return (await run.local.pipelines.read_output(params)).lines
+
+
 async def outcome(run, path):
     (attempt,) = await run.attempts(path)
     return attempt.state, attempt.cause, attempt.message or ""
@@ -74,6 +80,11 @@ async def test_commands_use_postgres_and_redis_beside_their_container(local):
     assert "db | " in await services_of(run, "/write")
     assert "database system is ready" in await services_of(run, "/write")
     assert "queue | " not in await services_of(run, "/fresh")
+    lines = await merged(run, "/write")
+    assert ("db", "services") in {(line.service, line.stream) for line in lines}
+    assert any("ready to accept connections" in line.text for line in lines)
+    assert [line.time for line in lines] == sorted(line.time for line in lines)
+    assert await merged(run, "/write", services=False) == ()
 
 
 async def test_services_that_cannot_become_ready_fail_the_command_with_their_output(local):

@@ -583,6 +583,22 @@ def test_continued_pipeline_gets_no_default_title(
     assert (root.title, root.doc, fields["tags"], fields["retention"]) == (title, doc, None, None)
 
 
+def test_description_of_parameters_is_not_part_of_the_doc() -> None:
+    def train(depth: int = 1) -> co.Exec:
+        """Train the model.
+
+        Args:
+            depth: Of the tree.
+        """
+        return co.Exec(f"echo {depth}")
+
+    root = train()
+
+    Definition(root, train, "p.py", ["train"], {})._entitle(Flags(), None)
+
+    assert root.doc == "Train the model."
+
+
 def test_launch_inside_a_node_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

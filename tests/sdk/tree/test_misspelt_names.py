@@ -74,7 +74,9 @@ def test_misspelt_attribute_in_a_script_has_a_suggestion(
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
-    assert f"AttributeError: {message}" in done.stderr
+    # Python 3.13 adds the reason before the suggestion.
+    error = done.stderr.replace(" and no __dict__ for setting new attributes", "")
+    assert f"AttributeError: {message}" in error
 
 
 def test_parameter_launch_can_be_set_later() -> None:

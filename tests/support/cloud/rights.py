@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from conducto_core.installation.names import PARTITION_KEY, STAGE_TAG, Variables
+from conducto_core.installation.names import PARTITION_KEY, STAGE_TAG, Variables, function_name
 from conducto_emulator.resources import ACCOUNT, REGION, STAGE
 from support.iam_data import has_resources
 
@@ -222,6 +222,17 @@ def _rule(name: str) -> Callable[[_Params], str]:
     return lambda params: _arn("events", f"rule/{params[name]}")
 
 
+def _mapping(action: str) -> Callable[[_Params], list[_Wish]]:
+    function = _arn("lambda", f"function:{function_name(STAGE, 'hook_event')}")
+    mapping = _arn("lambda", "event-source-mapping:new")
+    return lambda _: [(action, mapping, {"lambda:FunctionArn": (function,)})]
+
+
+def _queue(params: _Params) -> str:
+    name = params.get("QueueName") or params["QueueUrl"].rpartition("/")[2]
+    return _arn("sqs", name)
+
+
 def _put_targets(params: _Params) -> list[_Wish]:
     targets = tuple(each["Arn"] for each in params["Targets"])
     return [("events:PutTargets", _rule("Rule")(params), {"events:TargetArn": targets})]
@@ -280,6 +291,10 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
     ("lambda", "Invoke"): _simply(
         "lambda:InvokeFunction", lambda params: _arn("lambda", f"function:{params['FunctionName']}")
     ),
+    ("lambda", "CreateEventSourceMapping"): _mapping("lambda:CreateEventSourceMapping"),
+    ("lambda", "DeleteEventSourceMapping"): _mapping("lambda:DeleteEventSourceMapping"),
+    ("lambda", "ListEventSourceMappings"): _everything("lambda:ListEventSourceMappings"),
+    ("lambda", "UpdateEventSourceMapping"): _mapping("lambda:UpdateEventSourceMapping"),
     ("s3", "AbortMultipartUpload"): _simply("s3:AbortMultipartUpload", _object),
     ("s3", "CompleteMultipartUpload"): _simply("s3:PutObject", _object),
     ("s3", "CreateMultipartUpload"): _simply("s3:PutObject", _object),
@@ -297,6 +312,10 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
         "secretsmanager:GetSecretValue", _secret("SecretId")
     ),
     ("secretsmanager", "DeleteSecret"): _simply("secretsmanager:DeleteSecret", _secret("SecretId")),
+    ("sqs", "CreateQueue"): _simply("sqs:CreateQueue", _queue),
+    ("sqs", "DeleteQueue"): _simply("sqs:DeleteQueue", _queue),
+    ("sqs", "GetQueueUrl"): _simply("sqs:GetQueueUrl", _queue),
+    ("sqs", "SetQueueAttributes"): _simply("sqs:SetQueueAttributes", _queue),
     ("ssm", "GetParameter"): _simply(
         "ssm:GetParameter", lambda params: _arn("ssm", f"parameter{params['Name']}")
     ),

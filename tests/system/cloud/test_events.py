@@ -1,4 +1,4 @@
-"""Events launch pipelines in the emulated cloud: webhooks, EventBridge, and objects in S3."""
+"""Events launch pipelines in the emulated cloud: webhooks, EventBridge, S3, and SQS."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 
-def add(me: Cloud, name: str, **rule: Any) -> None:
-    """Store a trigger whose pipelines print the payload."""
+def add(me: Cloud, name: str, **rule: Any) -> EventRule:
+    """Store a trigger whose pipelines print the payload; return its events."""
     root = co.Serial(image="python:3.13-slim")
     root["show"] = co.Exec('cat "$CONDUCTO_RUN_DIR/inputs"', results=[co.payload()])
     template = me.launch(root, run=False).id
-    me.client.create_schedule(
+    view = me.client.create_schedule(
         NewSchedule(
             name=name,
             on=EventRule(**rule),
@@ -34,6 +34,8 @@ def add(me: Cloud, name: str, **rule: Any) -> None:
             overlap=Overlap.ALLOW,
         )
     )
+    assert view.schedule.on is not None
+    return view.schedule.on
 
 
 def printed(me: Cloud, name: str, number: int = 1) -> list[Any]:
@@ -103,3 +105,35 @@ def test_new_object_launches_a_pipeline(me: Cloud) -> None:
     (payload,) = printed(me, "raw")
     assert payload["detail"]["object"]["key"] == "in/a.csv"
     me.client.delete_schedule("raw")
+
+
+def test_messages_of_a_queue_launch_a_pipeline_and_those_that_fail_are_kept(me: Cloud) -> None:
+    rule = add(me, "load", source="sqs", batch=3, batch_seconds=5)
+    sqs, name = me.aws("sqs"), (rule.queue or "").rpartition(":")[2]
+    url, dead = (sqs.get_queue_url(QueueName=one)["QueueUrl"] for one in (name, f"{name}-dead"))
+    # A message that fails is received again after this time, instead of half an hour.
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+
+    bodies = [json.dumps({"country": "FR"}), "text", "x" * 70_000]
+    for body in bodies:
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+
+    kept: list[Any] = []
+    end = time.monotonic() + TIMEOUT
+    while not kept:
+        assert time.monotonic() < end, me.client.firings("load")
+        asked = sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=1, AttributeNames=["All"])
+        kept = asked.get("Messages", [])
+    firings = {one.state.value: one for one in me.client.firings("load").firings}
+    assert sorted(firings) == ["failed", "launched"]
+    assert "the maximum is 65,536" in (firings["failed"].why or "")
+    run = Run(me, firings["launched"].pipeline or "").settled()
+    messages = json.loads(run.output("/show"))["//payload"]["messages"]
+    assert [one["body"] for one in messages] == [{"country": "FR"}, "text"]
+    assert [one["Body"] for one in kept] == [bodies[2]]
+    assert int(kept[0]["Attributes"]["ApproximateReceiveCount"]) >= 5
+    left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert left["ApproximateNumberOfMessages"] == "0"
+
+    me.client.delete_schedule("load")
+    assert "QueueUrls" not in sqs.list_queues(QueueNamePrefix=name)

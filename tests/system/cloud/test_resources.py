@@ -17,15 +17,18 @@ pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 def test_resource_usage_arrives_with_the_output(me: Cloud) -> None:
     root = co.Parallel(image="busybox:latest", cpu=1, mem=2)
-    root["burn"] = co.Exec("timeout 24 sh -c 'while :; do :; done'; echo done")
+    root["burn"] = co.Exec("until [ -e /conducto/data/pipeline/go ]; do :; done; echo done")
     root["quick"] = co.Exec("true")
-    run = me.run(root)
+    run = me.launch(root)
+    # A busy engine may answer too late for any sample.
+    run.until(lambda: bool(me.client.resources(run.id, "/burn").cpu), "samples arrived")
+    me.client.write_data(run.id, "go", b"")
+    run.settled()
 
     used = me.client.resources(run.id, "/burn")
 
     assert run.output("/burn") == b"done\n"
     assert (used.interval, used.cpu_limit, used.mem_limit) == (5.0, 1.0, 2 << 30)
-    assert len(used.cpu) >= 1  # a busy engine may miss some of four
-    assert 0.1 < sum(used.cpu) / len(used.cpu) < 1.3
+    assert 0 < max(used.cpu) < 1.3  # a busy machine gives it less than its CPU
     assert 0 < max(used.memory) < 2 << 30
     assert me.client.resources(run.id, "/quick") == Resources()

@@ -70,6 +70,14 @@ PAGES: dict[str, tuple[str, str]] = {
     "timeline": ("/p/{shop}/timeline", ".Chart-label"),
     "images": ("/p/{shop}/images", "h1"),
     "data": ("/p/{shop}/data", ".EntryTable-row"),
+    "tests": ("/p/{tested}/tests", ".TestsPage-tests"),
+    "launch": ("/p/{scripted}/launch", ".LaunchForm-form"),
+    "program": ("/program?title=Integration+tests", ".ProgramPage-columns"),
+    "activity": ("/activity", ".Activity-headline"),
+    "schedules": ("/schedules", ".list"),
+    "schedule": ("/schedules/nightly", ".list"),
+    "notifications": ("/notifications", ".list"),
+    "user_data": ("/data", ".EntryTable-row"),
     "secrets": ("/secrets", ".list"),
     "agent": ("/agent", ".Facts-list"),
 }
@@ -87,7 +95,7 @@ LOOKS = (
     *(
         Look(f"{n}-empty", path, ".EmptyState-empty", world="empty")
         for n, (path, _) in PAGES.items()
-        if "{" not in path and n != "agent"
+        if "{" not in path and n not in ("agent", "schedule")
     ),
     Look("agent-empty", "/agent", ".Facts-list", world="empty"),
     Look("settings", "/settings", ".SettingsPage-card"),
@@ -219,6 +227,7 @@ def fill(world: World) -> None:
     (data / "reports" / "+test+payment.md").write_text("One test failed.\n")
     (data / "models").mkdir()
     (data / f"{LONG}.bin").write_bytes(b"\0" * 123_456)
+    _fill_pages(world)
     # Leftovers of a deleted pipeline.
     orphan = world.data_of("shop").parents[1] / "gon-epi" / "data"
     orphan.mkdir(parents=True)
@@ -232,6 +241,48 @@ def fill(world: World) -> None:
     written = [{"key": key, "value": value, "mask": mask} for key, value, mask in secrets]
     for one in written:
         agent_api(world.person, "/secrets", "POST", {"secrets": [{"scope": "user", **one}]})
+
+
+def _fill_pages(world: World) -> None:
+    """Store what the pages of programs, tests, schedules, rules and the user's data show."""
+    person = world.person
+    (person.base / "report.py").write_text(_SCRIPT)
+    words = ["report.py", "--local", "--engine", "process", "--run", "--detach"]
+    done = person._start(words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    world.pipelines["scripted"] = str(done.stdout.split()[1])
+    world.launch("tested", _tested(), title="Tests of the shop")
+    for name in ("scripted", "tested"):
+        world.settled(name)
+    cron = ["schedule", "add", "nightly", "--cron", "30 2 * * 1-5"]
+    person.ask(*cron, "--pipeline", world.pipelines["scripted"])
+    agent_api(person, "/schedules/nightly/fire", "POST")
+    rule = {"channel": "slack", "to": "#builds", "on": ["failure", "fixed"]}
+    agent_api(person, "/notification-rules/builds", "PUT", rule)
+    own = person.base / person.profile / "data"
+    (own / "models").mkdir(parents=True, exist_ok=True)
+    (own / "countries.csv").write_text("code,name\nno,Norway\n")
+
+
+def _tested() -> co.Node:
+    """Return a command that leaves a file with three tests, of which one failed."""
+    cases = "".join(
+        f'<testcase classname="shop" name="{name}" time="0.4">{text}</testcase>'
+        for name, text in (("cart", ""), ("refund", _FAILURE), (LONG, ""))
+    )
+    junit = f'<testsuite name="shop" tests="3" failures="1">{cases}</testsuite>'
+    return co.Exec(f"echo '{junit}' >junit.xml; exit 1", junit="junit.xml")
+
+
+_FAILURE = '<failure message="12 is not 12.5">assert refund(12.5) == 12.5</failure>'
+_SCRIPT = """
+import conducto as co
+
+def report(days: int = 7, region: str = "north", fast: bool = False) -> co.Exec:
+    return co.Exec(f"echo {days} {region} {fast}")
+
+co.main(default=report)
+"""
 
 
 def _large() -> co.Node:

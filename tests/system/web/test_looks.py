@@ -32,7 +32,7 @@ CASES = [
     for theme in (THEMES if PICTURES else THEMES[place % 2 :][:1])
 ]
 #: Widths in px, with the heights that go with them: a phone, a tablet, a laptop, a wall.
-SIZES = {360: 740, 768: 1024, 1440: 900, 3840: 2160}
+SIZES = {360: 740, 390: 844, 768: 1024, 1440: 900, 3840: 2160}
 FIRST = 1440
 #: What the browser itself notes of calls that got no good answer.
 NOTED = ("Failed to load resource", "WebSocket connection to")

@@ -174,3 +174,30 @@ def test_a_log_is_searched_and_the_address_leads_back_to_the_node(viewer: Viewer
     expect(page.get_by_role("heading", name="good")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name="b", exact=True)).to_be_visible()
+
+
+def test_the_tour_of_a_newcomer_covers_nothing_on_a_phone(viewer: Viewer) -> None:
+    run = launch(viewer.person, QUICK)
+    page = viewer.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate("localStorage.setItem('conducto.tour', 'due')")
+    viewer.open(f"/p/{run}?node=%2Fbad")
+    tour = page.get_by_role("region", name="First steps")
+    expect(tour).to_contain_text("1 of 3")
+    state(viewer, "failed, exit 3")
+    bar = tour.bounding_box()
+    pane = page.locator("[data-node-pane]").bounding_box()
+    assert bar is not None
+    assert pane is not None
+    assert bar["y"] + bar["height"] <= pane["y"]
+    # A click that something else would catch fails.
+    page.get_by_role("button", name="Node actions", exact=True).click(timeout=5000)
+    page.get_by_role("menuitem", name="Skip").click()
+    state(viewer, "skipped")
+    expect(tour).to_be_visible()
+    page.get_by_role("tab", name="Details").click(timeout=5000)
+    assert viewer.axe() == []
+    for _ in range(2):
+        tour.get_by_role("button", name="Next").click()
+    tour.get_by_role("button", name="Done").click()
+    expect(tour).to_have_count(0)

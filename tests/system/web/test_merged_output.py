@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import agent_api, eventually, viewer_of
+from support.browser import agent_api, choose, eventually, viewer_of
 from system.web.scripts import launch
 
 if TYPE_CHECKING:
@@ -152,6 +152,49 @@ def test_output_of_2000_commands_is_read_and_searched(viewer: Viewer) -> None:
     page.get_by_label("Search the output of all commands").fill("shard 7 ")
     page.keyboard.press("Enter")
     expect(page.locator(".MergedTab-truth")).to_contain_text("2,000 of 2,000 searched")
+
+
+#: A service that prints before and while two commands run, and is told from another of the name.
+BESIDE = """
+    with co.Serial(image="busybox", cpu=0.2, mem=0.1) as root:
+        with co.Parallel(name="payments"):
+            for name in ("refund", "payout"):
+                stub = co.Service("busybox", command=["sh", "-c", "echo stub begins for "
+                    f"{name}; echo WARN stub is slow; sleep 600"], cpu=0.1, mem=0.1)
+                co.Exec(f"echo {name} begins; sleep 1; echo ERROR {name} >&2; exit 1", name=name,
+                    services={"stub": stub})
+"""
+
+
+@pytest.mark.docker
+def test_services_print_in_the_same_sequence_and_a_strip_shows_when(viewer: Viewer) -> None:
+    run = launch(viewer.person, BESIDE, engine="docker")
+    settled(viewer, run, 120)
+    page = viewer.open(f"/p/{run}?node=%2Fpayments&tab=output")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("stub begins for payout")
+    service = log.get_by_role("link", name="stub payout")
+    expect(service).to_have_attribute("title", "Service stub of /payments/payout")
+    page.keyboard.press("]")
+    expect(page.get_by_role("group", name="Errors")).to_contain_text("1 of 2 errors")
+    strip = page.get_by_role("img", name=re.compile(r"lines over \d"))
+    assert strip.locator("path").first.get_attribute("fill") == "var(--error-fill)"
+    strip.click(position={"x": 5, "y": 10})
+    expect(page.get_by_role("button", name="Follow", exact=True)).to_be_visible()
+    picture(page, "services")
+    assert viewer.axe() == []
+
+    choose(page, "Output options", "Only services")
+    expect(log).not_to_contain_text("payout begins")
+    assert {text.split(" for ")[0] for text in lines(page)} == {"stub begins", "WARN stub is slow"}
+    page.get_by_role("button", name="Output options").click()
+    page.get_by_role("menuitemcheckbox", name="Services beside commands").click()
+    expect(log).to_contain_text("payout begins")
+    expect(log).not_to_contain_text("stub")
+    page = viewer.open(f"/p/{run}?node=%2Fpayments&tab=output&stream=services")
+    page.get_by_role("log").get_by_role("link", name="stub refund").click()
+    expect(page.get_by_role("tab", name="Services")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tabpanel")).to_contain_text("stub | stub begins for refund")
 
 
 @pytest.mark.skipif(PICTURES is None, reason="only for pictures")

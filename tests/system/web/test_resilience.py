@@ -114,7 +114,7 @@ def test_page_stays_online_while_networks_change(viewer: Viewer) -> None:
 @pytest.fixture
 def own_viewer(browser: Browser, tmp_path: Path) -> Iterator[Viewer]:
     """A page of an agent that the test may kill."""
-    with launched_person(tmp_path) as person, viewer_of(person, browser) as one:
+    with launched_person(tmp_path) as person, viewer_of(person, browser, tour=True) as one:
         yield one
 
 

@@ -103,7 +103,7 @@ interface Props {
 /** A mark at a line, drawn in a strip that stands for the whole log. */
 export interface LogMark {
   index: number;
-  kind: "error" | "match";
+  kind: "error" | "warning" | "match";
 }
 
 /** The visible lines of a log. */
@@ -163,7 +163,7 @@ function Marks({ marks, count }: { marks: readonly LogMark[]; count: number }) {
       {[...steps].map(([key, kind]) => (
         <i
           key={key}
-          className={kind === "error" ? styles.markError : styles.markMatch}
+          className={kind === "error" ? styles.markError : styles.markOther}
           style={{ top: `${(100 * Number(key.split(" ")[1])) / MARK_STEPS}%` }}
         />
       ))}

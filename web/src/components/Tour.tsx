@@ -9,7 +9,10 @@ const HINTS = [
   "Press Ctrl K to find nodes, pipelines and actions, and ? for help on any page.",
 ];
 
-/** Hints about the first pipeline, one at a time, beside the page. Escape closes them. */
+/**
+ * Hints about the first pipeline, one at a time, in a bar that covers nothing of the page. Escape
+ * closes them.
+ */
 export function Tour({ onClose }: { onClose: () => void }) {
   const [at, setAt] = useState(0);
   const last = at === HINTS.length - 1;

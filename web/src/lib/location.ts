@@ -74,7 +74,8 @@ interface OutputPlace {
 /** The URL of an output, or of a line of it. */
 export function outputUrl(id: string, { node, attempt, stream, line }: OutputPlace): string {
   const query = new URLSearchParams({ node, attempt: String(attempt) });
-  if (stream !== undefined) query.set("stream", stream);
+  if (stream === "services") query.set("tab", stream);
+  else if (stream !== undefined) query.set("stream", stream);
   if (line !== undefined && line !== null) query.set("line", String(line));
   return `${pipelineUrl(id)}?${query.toString()}`;
 }

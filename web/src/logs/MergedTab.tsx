@@ -25,11 +25,12 @@ import {
   rowsOf,
   searchedText,
   shownIn,
+  sourceOf,
   unreadText,
 } from "@/logs/model/merged";
+import { DensityStrip } from "@/logs/DensityStrip";
 import styles from "@/logs/MergedTab.module.css";
 import { useOutputFilter } from "@/logs/useOutputFilter";
-import { STREAM_LABELS, STREAM_VIEWS } from "@/logs/model/outputPlaces";
 import type { PipelineSession } from "@/run/live/session";
 import { nameOf } from "@/run/model/paths";
 import { Tree } from "@/run/tree/Tree";
@@ -37,6 +38,8 @@ import { NO_COUNTS, total } from "@/run/model/states";
 
 const NOTHING: ReadonlySet<string> = new Set();
 const LEVELS = [null, "warning", "error"] as const;
+/** Streams of a command, and the services beside it. */
+const MERGED_STREAMS = ["stdout", "stderr", "services"] as const;
 const LEVEL_LABELS = { warning: "Warnings", error: "Errors" };
 /** Rows from the top at which earlier lines are requested. */
 const NEAR_START = 30;
@@ -51,7 +54,7 @@ interface Props {
 function filterOf(path: string, query: URLSearchParams): MergedFilter {
   const text = query.get("find") ?? "";
   const level = LEVELS.find((one) => one !== null && one === query.get("level"));
-  const stream = (["stdout", "stderr"] as const).find((one) => one === query.get("stream"));
+  const stream = MERGED_STREAMS.find((one) => one === query.get("stream"));
   const { nodes, hidden } = shownIn(query, path);
   return {
     root: path,
@@ -61,6 +64,7 @@ function filterOf(path: string, query: URLSearchParams): MergedFilter {
     ...(nodes.length === 0 ? {} : { nodes: nodes.join("\n") }),
     ...(hidden.length === 0 ? {} : { hidden: hidden.join("\n") }),
     ...(query.has("failed") ? { failed: true } : {}),
+    ...(query.get("services") === "0" ? { services: false } : {}),
   };
 }
 
@@ -119,6 +123,13 @@ function Lines({ id, output, filter, active, start, onFilter }: LinesProps) {
     () => rows.flatMap(({ line }, at) => (line.level === "error" ? [at] : [])),
     [rows],
   );
+  const marks = useMemo(
+    () =>
+      rows.flatMap(({ line: { level } }, index) =>
+        level === "info" ? [] : [{ index, kind: level }],
+      ),
+    [rows],
+  );
   const isNarrow = useMediaQuery("(max-width: 720px)");
   const log = useLogScroll(rows.length, true, false, isNarrow);
   const [current, setCurrent] = useState<string | null>(null);
@@ -163,7 +174,7 @@ function Lines({ id, output, filter, active, start, onFilter }: LinesProps) {
         <LogLines
           log={log}
           label="Output of all commands"
-          marks={errors.map((index) => ({ index, kind: "error" as const }))}
+          marks={marks}
           line={(index) => {
             const onToggle = (key: string, open: boolean) => {
               log.setFollow(false);
@@ -173,6 +184,7 @@ function Lines({ id, output, filter, active, start, onFilter }: LinesProps) {
           }}
         />
       )}
+      <DensityStrip rows={rows} log={log} />
     </LogPanel>
   );
 }
@@ -219,19 +231,22 @@ function lineOf({ id, row, index, start, current, onToggle }: RowProps) {
 
 function Prefix({ id, row }: { id: string; row: Row }) {
   const { line, named } = row;
-  const { path, attempt, stream } = line;
+  const { path, attempt, stream, service } = line;
   return (
     <a
       className={styles.prefix}
-      style={{ color: colourOf(path) }}
+      style={{ color: colourOf(sourceOf(line)) }}
       href={outputUrl(id, { node: path, attempt, stream })}
       onClick={followLink}
-      title={visible(path)}
+      title={service === null ? visible(path) : `Service ${service} of ${visible(path)}`}
       tabIndex={named ? 0 : -1}
       {...(named ? {} : { "aria-hidden": true })}
     >
-      <i className={styles.swatch} aria-hidden />
-      <span className="clip">{named ? visible(nameOf(path)) : ""}</span>
+      <i className={service === null ? styles.swatch : styles.beside} aria-hidden />
+      {named && service !== null ? <span>{visible(service)}</span> : null}
+      <span className={service === null ? "clip" : "clip muted"}>
+        {named ? visible(nameOf(path)) : ""}
+      </span>
     </a>
   );
 }
@@ -413,11 +428,17 @@ function Options({ filter, log, onFilter }: OptionsProps) {
       <Menu
         label="Output options"
         entries={[
-          ...STREAM_VIEWS.map((one) => ({
-            label: one === "all" ? "Both streams" : `Only ${STREAM_LABELS[one]}`,
-            checked: one === (filter.stream ?? "all"),
-            onSelect: () => setQuery({ stream: one === "all" ? null : one }, true),
+          ...[null, ...MERGED_STREAMS].map((one) => ({
+            label: one === null ? "All output" : `Only ${one}`,
+            checked: one === (filter.stream ?? null),
+            onSelect: () => setQuery({ stream: one }, true),
           })),
+          {
+            label: "Services beside commands",
+            checked: filter.services !== false && (filter.stream ?? "services") === "services",
+            onSelect: () =>
+              setQuery({ services: filter.services === false ? null : "0", stream: null }, true),
+          },
           "separator" as const,
           {
             label: "Only failed commands",

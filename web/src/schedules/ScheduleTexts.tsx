@@ -13,11 +13,13 @@ export function When({ schedule: { after, cron, on, zone } }: { schedule: Schedu
   return <CronText cron={cron ?? ""} zone={zone} />;
 }
 
-function eventsText({ source, bucket, prefix, suffix, directory, debounce }: EventRule): string {
+function eventsText(rule: EventRule): string {
+  const { source, bucket, prefix, suffix, queue, batch, directory, debounce } = rule;
   const events = {
     webhook: "For each webhook",
     eventbridge: "For events of EventBridge",
     s3: `For new objects in ${bucket ?? ""}/${prefix}*${suffix}`,
+    sqs: `For each ${batch} messages of the queue ${queue?.split(":").pop() ?? ""}`,
     watch: `For new files in ${directory ?? ""}`,
   }[source];
   return debounce > 0 ? `${events}, when none has arrived for ${debounce} s` : events;

@@ -29,7 +29,7 @@ class Views:
     def __init__(self, root: Path = Path(VIEW), data: Path = Path(DATA_OF_AGENT)) -> None:
         self._root = root
         self._data = data
-        self._files = CachedFiles(root, shared=True)  # it keeps no contents
+        self._files = CachedFiles(None, shared=True)
 
     def make(self, files: FilesOfCommand) -> View:
         """Replace the view by that of the next command; raises `OSError`."""

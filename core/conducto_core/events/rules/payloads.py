@@ -11,8 +11,9 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from conducto_core.errors import RefusedError, invalid
-from conducto_core.events.model import MAX_PAYLOAD, Event, EventOrigin, EventRule
+from conducto_core.events.model import ACCOUNT_SOURCES, MAX_PAYLOAD, Event, EventOrigin, EventRule
 from conducto_core.events.rules.patterns import PatternError, parse_pattern
+from conducto_core.events.rules.queues import check_queue_rule
 from conducto_core.programs.model import ProgramCall
 from conducto_core.programs.rules.programs import argument_problems, words_of
 from conducto_core.schedules.model import GitSource, Schedule, ScriptSource
@@ -24,7 +25,7 @@ _ABSENT: Final = object()
 #: Sources whose events are about the pipelines of all organisations of an installation.
 _OWN_SOURCES: Final = ("aws.ecs", "aws.states", "aws.codebuild", "aws.lambda", "aws.events")
 
-_CLOUD_ONLY: Final = ("s3", "eventbridge")
+_NO_QUEUE: Final = (None, 10, 5)
 
 Step = str | int
 
@@ -74,9 +75,21 @@ def _has_item(payload: Any, number: int) -> bool:
 
 
 def masked(rule: EventRule, payload: Any) -> Any:
-    """Return a copy of a payload in which the values at the paths to redact are masked."""
+    """Return a copy of a payload in which the values at the paths to redact are masked.
+
+    The paths of a queue are those of each message.
+    """
     copy = json.loads(json.dumps(payload))
-    for path in rule.redact:
+    if rule.source != "sqs":
+        return _masked(rule.redact, copy)
+    messages = _value(("messages",), copy)
+    if isinstance(messages, list):
+        copy["messages"] = [_masked(rule.redact, message) for message in messages]
+    return copy
+
+
+def _masked(paths: Sequence[str], copy: Any) -> Any:
+    for path in paths:
         *above, last = steps_of(path) or ("",)
         parent = _value(above, copy)
         if path == "$":
@@ -109,9 +122,13 @@ def check_rule(rule: EventRule, *, local: bool) -> None:
     for source, field in (("s3", "bucket"), ("eventbridge", "pattern"), ("watch", "directory")):
         if (rule.source == source) != (getattr(rule, field) is not None):
             raise invalid("on", f"{field} is needed for {source}, and only for it")
+    if rule.source == "sqs":
+        check_queue_rule(rule)
+    elif (rule.queue, rule.batch, rule.batch_seconds) != _NO_QUEUE:
+        raise invalid("on", "queue, batch and batch_seconds are for sqs")
     if rule.source != "s3" and (rule.prefix or rule.suffix):
         raise invalid("on", "prefix and suffix are for s3")
-    if rule.source in (_CLOUD_ONLY if local else ("watch",)):
+    if rule.source in (ACCOUNT_SOURCES if local else ("watch",)):
         where = "in the cloud only" if local else "on the machine of an agent only"
         raise invalid("on", f"{rule.source} is {where}")
     if rule.pattern is not None:

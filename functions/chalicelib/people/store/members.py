@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -14,7 +15,7 @@ from chalicelib.people.port import Identity, InvitationRecord, TokenRecord, Veri
 from chalicelib.people.tokens import is_listed, membership_digest
 from conducto_core.api.operation import Permission
 from conducto_core.billing.rules import month_of
-from conducto_core.installation.names import BY_ORG
+from conducto_core.installation.names import BY_ORG, OPEN
 from conducto_core.people.model import (
     INVITATION_KEPT_SECONDS,
     AuditEntry,
@@ -414,18 +415,59 @@ AUDIT_SECONDS = 400 * 86_400
 MAX_SCAN = 5000
 
 
-class TableAuditLog:
-    """The requests of each organisation that did more than read."""
+#: Partition of the index with entries that are not copied yet. The oldest has the greatest sort
+#: key, since it is read in descending order.
+_UNCOPIED = "audit"
+_END_OF_TIME = 10**11
 
-    def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
+
+class TableAuditLog:
+    """The requests of each organisation that did more than read.
+
+    Args:
+        copied: Whether entries are copied to a bucket (`uncopied`).
+    """
+
+    def __init__(
+        self, table: DynamoTable, clock: Callable[[], float], *, copied: bool = False
+    ) -> None:
         self._table = table
         self._clock = clock
+        self._copied = copied
 
     def add(self, org: str, entry: AuditEntry) -> str:
         """Store an entry, and return its position."""
         position = f"{entry.time:020.6f}#{token_hex(4)}"
-        self._put(org, position, entry)
+        item: dict[str, Value] = {
+            "entry": entry.model_dump_json(),
+            "expires": int(entry.time) + AUDIT_SECONDS,
+        }
+        if self._copied:
+            item[OPEN.partition_key] = _UNCOPIED
+            item[OPEN.sort_key] = f"{_END_OF_TIME - entry.time:019.6f}#{position}"
+        self._table.put(table_keys.audit(org, month_of(entry.time), position), item)
         return position
+
+    def uncopied(self, before: float) -> Iterator[tuple[table_keys.Key, str, AuditEntry]]:
+        """Yield ``(key, organisation, entry)`` of entries that are not copied, the oldest first."""
+        first = f"{_END_OF_TIME - before:019.6f}"
+        for key, found in self._table.index(OPEN, _UNCOPIED):
+            if str(found[OPEN.sort_key]) < first:
+                return
+            item = self._table.get(key)
+            if item is not None and OPEN.sort_key in item:
+                yield key, key.partition.split("#")[1], _entry(item)
+
+    def set_copied(self, key: table_keys.Key) -> None:
+        """Mark an entry as copied; one that has expired stays deleted."""
+        with suppress(ConflictError):
+            self._table.update(
+                Update(
+                    key,
+                    remove=(OPEN.partition_key, OPEN.sort_key),
+                    where="attribute_exists(entry)",
+                )
+            )
 
     def end(self, org: str, position: str, status: int, subject: str | None) -> None:
         """Store the status of a response; ``subject``: it replaces that of the entry.
@@ -441,11 +483,6 @@ class TableAuditLog:
                 where="attribute_exists(entry)",
             )
         )
-
-    def _put(self, org: str, position: str, entry: AuditEntry) -> None:
-        key = table_keys.audit(org, month_of(entry.time), position)
-        expires = int(entry.time) + AUDIT_SECONDS
-        self._table.put(key, {"entry": entry.model_dump_json(), "expires": expires})
 
     def page(self, org: str, params: AuditParams) -> AuditPage:
         """Return a page of entries, the newest first."""
@@ -473,7 +510,15 @@ class TableAuditLog:
                 name: replacement for name in ("user", "subject") if getattr(entry, name) == user
             }
             if update:
-                self._put(org, position, entry.model_copy(update=update))
+                renamed = entry.model_copy(update=update)
+                # The status and the subject of the response are in the entry from now on.
+                self._table.update(
+                    Update(
+                        table_keys.audit(org, month_of(entry.time), position),
+                        set={"entry": renamed.model_dump_json()},
+                        remove=("status", "subject"),
+                    )
+                )
                 count += 1
         return count
 

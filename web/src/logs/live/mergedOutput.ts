@@ -17,7 +17,7 @@ const DELAYS_MS = [1000, 3000, 10_000, 30_000] as const;
 
 export type MergedFilter = Pick<
   MergedQuery,
-  "root" | "nodes" | "hidden" | "failed" | "level" | "text" | "regex" | "stream"
+  "root" | "nodes" | "hidden" | "failed" | "services" | "level" | "text" | "regex" | "stream"
 >;
 
 export class MergedOutput extends LiveSource {

@@ -16,7 +16,8 @@ import {
 import { pathsFrom, pathsText } from "@/run/model/paths";
 
 function line(path: string, time: number, text = `${path} ${time}`): Line {
-  const place = { stream: "stdout", offset: time, attempt: 1, match: null, marker: null } as const;
+  const none = { service: null, match: null, marker: null };
+  const place = { ...none, stream: "stdout", offset: time, attempt: 1 } as const;
   return { ...place, key: `${path} ${time}`, path, time, level: "info", text };
 }
 const times = (lines: readonly Line[]) => lines.map(({ time }) => time);

@@ -45,12 +45,19 @@ export function toggledIn(shown: Shown, root: string, path: string): Shown {
   return { nodes: isRootListed ? nodes : [root, ...nodes], hidden };
 }
 
-/** The colour of a command's prefix, one of six: siblings with consecutive numbers differ. */
-export function colourOf(path: string): string {
-  let sum = 0;
-  for (let at = 0; at < path.length; at += 1) sum += path.charCodeAt(at);
-  return `var(--node-${(sum % 6) + 1})`;
+/** What printed a line: a command, or a service beside it. */
+export function sourceOf({ path, service }: Pick<Line, "path" | "service">): string {
+  return service === null ? path : `${path} ${service}`;
 }
+
+/** The number of the colour of a source, 1 to 6: siblings with consecutive numbers differ. */
+export function numberOf(source: string): number {
+  let sum = 0;
+  for (let at = 0; at < source.length; at += 1) sum += source.charCodeAt(at);
+  return (sum % 6) + 1;
+}
+
+export const colourOf = (source: string) => `var(--node-${numberOf(source)})`;
 
 /** A line with its command. */
 export interface Line extends Omit<MergedLine, "node"> {
@@ -91,11 +98,11 @@ export interface LineGroup {
   until: number;
 }
 
-/** A line, or several equal ones of a command that follow each other. */
+/** A line, or several equal ones of a source that follow each other. */
 export interface Row {
   line: Line;
   count: number;
-  /** Shows the name: another command printed the row before. */
+  /** Shows the name: another source printed the row before. */
   named: boolean;
   /** The group that the line starts. */
   group: LineGroup | null;
@@ -117,7 +124,7 @@ export function rowsOf(
     const kind = line.marker?.[0];
     if (kind === "end" || kind === "expand" || (group === null && around?.open === false)) continue;
     const last = rows.at(-1);
-    const same = last?.line.path === line.path;
+    const same = last !== undefined && sourceOf(last.line) === sourceOf(line);
     if (same && last.line.text === line.text && line.text !== "" && group === null) {
       last.count += 1;
     } else {
@@ -140,8 +147,8 @@ function groupsOf(
     current.delete(stream);
   };
   for (const [place, line] of lines.entries()) {
-    const { key, path, attempt, marker, time } = line;
-    const stream = `${attempt} ${line.stream} ${path}`;
+    const { key, attempt, marker, time } = line;
+    const stream = `${attempt} ${line.stream} ${sourceOf(line)}`;
     const kind = marker?.[0];
     if (kind !== undefined && kind !== "expand") close(stream);
     if (kind === "open" || kind === "closed") {

@@ -118,6 +118,7 @@ function Workbench({ session }: { session: PipelineSession }) {
           node={node !== null && node !== ROOT}
         />
       )}
+      <FirstTour />
       <Panes
         shown={showsTree ? "tree" : "node"}
         tree={
@@ -140,7 +141,6 @@ function Workbench({ session }: { session: PipelineSession }) {
         }
       />
       <Announcer session={session} path={node ?? ROOT} />
-      <FirstTour />
       <ActionDialogs session={session} target={target} actions={actions} />
     </>
   );
