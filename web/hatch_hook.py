@@ -66,7 +66,7 @@ class WebAppHook(BuildHookInterface[Any]):
             self._copy.cleanup()
 
 
-def _say(text: str) -> None:
+def _print_on_terminal(text: str) -> None:
     """Print a line on the terminal, if there is one: pip shows no output of a build that works."""
     with contextlib.suppress(OSError), Path("/dev/tty").open("w", encoding="utf-8") as terminal:
         terminal.write(f"\nconducto: {text}\n")
@@ -79,7 +79,7 @@ def _build(sources: Path) -> str | None:
     npm = shutil.which("npm")
     if npm is None:
         return "Node is not installed (there is no npm)"
-    _say("building the web app with npm, which takes a minute or two")
+    _print_on_terminal("building the web app with npm, which takes a minute or two")
     for arguments in (("ci", "--no-audit", "--no-fund", "--prefer-offline"), ("run", "build")):
         done = subprocess.run(  # noqa: S603
             [npm, *arguments], cwd=sources, capture_output=True, text=True, check=False

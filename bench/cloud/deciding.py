@@ -91,7 +91,7 @@ class Place:
 
     def __init__(self, root: co.Node, workers: int, *, run: bool = True, **ports: Any) -> None:
         clients, blobs = MemoryClients(), FakeBlobs()
-        records = Records.of(clients.table, blobs, time.time)
+        records = Records.from_table(clients.table, blobs, time.time)
         for each in (records.orgs, ports.get("orgs", records.orgs)):
             each.set_plan(ME.org, BillingPlan("scale", workers, 1000, 16, None))
         self.store, self.tokens = records.store, records.tokens

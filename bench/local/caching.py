@@ -94,7 +94,7 @@ def restore_large(_lab: LocalLab) -> Found:
         (folder / "first/a").write_bytes(os.urandom(_LARGE))
         wrote = files.marks(folder / "first", ["a"]).found
         started = time.process_time()
-        files.keep(folder / "first", wrote)
+        files.save_contents(folder / "first", wrote)
         kept = time.process_time()
         files.restore(folder / "second", ["a"], wrote)
         return {

@@ -274,7 +274,7 @@ class App:
         """What the table stores."""
         free = self._environment.get(Variables.BILLING) != "off"
         plan = FREE if free else FULL
-        return Records.of(
+        return Records.from_table(
             self._table,
             self._bucket,
             self._clock,

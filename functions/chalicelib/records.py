@@ -51,7 +51,7 @@ class Records:
     apps: TableNamedRecords[GithubApp]
 
     @classmethod
-    def of(
+    def from_table(
         cls,
         table: DynamoTable,
         blobs: Blobs,

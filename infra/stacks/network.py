@@ -24,7 +24,9 @@ class NetworkStack(Stack):
 
     def __init__(self, scope: Construct, name: str, settings: Settings, **options: object) -> None:
         super().__init__(scope, name, **options)  # type: ignore[arg-type]
-        self.vpc = self._made(settings) if settings.vpc is None else self._existing(settings.vpc)
+        self.vpc = (
+            self._create_vpc(settings) if settings.vpc is None else self._existing(settings.vpc)
+        )
         self.subnets = self.vpc.public_subnets
         self.workers = ec2.SecurityGroup(
             self,
@@ -46,7 +48,7 @@ class NetworkStack(Stack):
         # The data function transfers large files through S3, by the gateway endpoint.
         self.files.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "S3")
 
-    def _made(self, settings: Settings) -> ec2.IVpc:
+    def _create_vpc(self, settings: Settings) -> ec2.IVpc:
         # Explicit names: ``Fn::GetAZs`` changes with the account's default subnets, and another
         # zone would replace the subnets and the file system.
         if settings.zone is None:

@@ -389,7 +389,7 @@ def _parse(
         else:
             if not (pipeline or call.owns(word) or call.takes_any):
                 _refuse_flag(name, word)
-            call.take(word, value, words)
+            call.accept_option(word, value, words)
     key: Optional[str] = None
     if partitions is not None:
         from conducto.partitions import bind

@@ -29,7 +29,7 @@ class Installation:
     """API Gateway and a bucket, as far as a test says.
 
     Attributes:
-        answers: ``{(method, path): (status, headers, body)}``.
+        responses: ``{(method, path): (status, headers, body)}``.
         requests: ``(method, path, headers, body)`` of all that came.
     """
 

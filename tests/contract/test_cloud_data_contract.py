@@ -132,7 +132,7 @@ def test_files_of_cached_commands_are_kept_and_placed(files: DataFiles, root: Pa
     raw = files.marks(HERE, contents, ["raw/"], 5).inputs
     wrote = files.marks(HERE, contents, ["sum"], 5).found
     assert raw == {"raw/": "d", "raw/a": f"-{sha256(b'one').hexdigest()}"}
-    assert files.keep(HERE, contents, wrote) == 3
+    assert files.save_contents(HERE, contents, wrote) == 3
     files.write(target, "sum", b"other")
 
     files.place(target, contents, ["sum"], wrote, 5)

@@ -638,7 +638,7 @@ def test_codes_of_a_token_are_counted_by_minute(tokens: TableTokens, clock: Cloc
     counts.append(tokens.count_in_minute("codes", "a"))
 
     assert counts == [1, 2, 1, 3, 4, 1]
-    assert tokens.known("acme") == []
+    assert tokens.list_by_org("acme") == []
 
 
 def test_revoked_token_is_deleted(tokens: TableTokens) -> None:
@@ -647,7 +647,7 @@ def test_revoked_token_is_deleted(tokens: TableTokens) -> None:
     assert [tokens.revoke_once("d1"), tokens.revoke_once("d1")] == [True, False]
 
     assert tokens.find("d1") is None
-    assert tokens.known("acme") == []
+    assert tokens.list_by_org("acme") == []
 
 
 def test_token_contains_its_id_and_its_parent(tokens: TableTokens) -> None:
@@ -689,7 +689,7 @@ def test_tokens_and_sessions_of_users_are_listed_the_newest_first(
     tokens.put("d6", replace(ANN, permissions=frozenset({"sign_in"})), expires=None, parent="d1")
     tokens.put("d4", Identity("other", "bob", frozenset({"read"})), expires=None)
 
-    found = tokens.known("acme")
+    found = tokens.list_by_org("acme")
 
     assert [(t.digest, t.identity, t.created, t.expires) for t in found] == [
         ("d5", ANN, 1002.0, None),

@@ -1,5 +1,9 @@
+import ast
+from collections import defaultdict
+
 import pytest
 
+from tools.identifiers import Class, classes, empty_names, missing_attributes
 from tools.prose import package_of, too_many_openings
 from tools.prose_rules import findings, foreign_installs, opens_with_interrogative
 from tools.prose_texts import COMMENT, DOCS, MESSAGE, TEST_NAME, Text, texts_of
@@ -247,3 +251,58 @@ def test_command_that_installs_another_publishers_client_is_found(command: str) 
 )
 def test_command_that_installs_our_distribution_is_fine(command: str) -> None:
     assert list(foreign_installs("docs/page.md", command)) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("def look(): ...", ["look"]),
+        ("class A:\n    async def _keep(self): ...", ["_keep"]),
+        ("def outer():\n    def note(): ...", ["note"]),
+        ("def read_note(): ...\ndef keep_file(): ...", []),
+    ],
+)
+def test_functions_whose_names_say_nothing_are_found(source: str, names: list[str]) -> None:
+    assert [one.found for one in empty_names("core/x.py", ast.parse(source))] == names
+    assert list(empty_names("tests/x.py", ast.parse(source))) == []
+
+
+DOCUMENTED = '''
+class Base:
+    inherited = 1
+
+class Documented(Base):
+    """A class.
+
+    Attributes:
+        inherited: Of the base.
+        given: By the constructor.
+        field: Annotated.
+        computed (int): A property,
+            with a second line: which is text.
+        missing: Renamed since.
+    """
+
+    field: int
+
+    def __init__(self, given):
+        self.given = given
+
+    @property
+    def computed(self): ...
+'''
+
+
+def test_documented_attributes_that_do_not_exist_are_found() -> None:
+    known: defaultdict[str, list[Class]] = defaultdict(list)
+    for one in classes("core/x.py", ast.parse(DOCUMENTED)):
+        known[one.name].append(one)
+
+    assert [(one.line, one.found) for one in missing_attributes(known)] == [(14, "missing")]
+
+
+def test_classes_that_name_each_other_as_bases_are_read_once() -> None:
+    source = 'class A(B):\n    """A.\n\n    Attributes:\n        x: No.\n    """\nclass B(A): ...'
+    known = {one.name: [one] for one in classes("core/x.py", ast.parse(source))}
+
+    assert [one.found for one in missing_attributes(known)] == ["x"]

@@ -312,7 +312,7 @@ class MemoryPipelines(Pipelines):
     """Pipelines in memory.
 
     Attributes:
-        orders: ``(pipeline id, request)`` of every accepted action.
+        actions: ``(pipeline id, request)`` of every accepted action.
         shells: ``(pipeline id, request)`` of every planned debug shell.
         secret_store: The secrets that `put_secrets` stored.
         app: The address of the web app; None if there is none.

@@ -31,7 +31,7 @@ class WebService:
 
     Attributes:
         asked: Every request, in order.
-        answers: ``(status, body)`` of the next requests; then `usual`.
+        responses: ``(status, body)`` of the next requests; then `usual`.
         headers: Sent with every response.
     """
 

@@ -4,12 +4,14 @@
     python tests/tools/prose.py --count [PATH ...]   findings and openings per package
 
 Texts are docstrings, comments, messages, names of tests, docs and the strings of the web app. The
-rules are in ``prose_rules.py``. Words in backticks are code and may be anything.
+rules are in ``prose_rules.py``. Words in backticks are code and may be anything. Names of
+functions, and the attributes that docstrings promise, are checked, too (``identifiers.py``).
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -21,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 if str(ROOT / "tests") not in sys.path:
     sys.path.insert(0, str(ROOT / "tests"))
 
+from tools.identifiers import Class, classes, empty_names, missing_attributes  # noqa: E402
 from tools.prose_rules import (  # noqa: E402
     MAX_OPENINGS,
     Finding,
@@ -82,6 +85,20 @@ def too_many_openings(results: dict[str, Result]) -> list[str]:
     ]
 
 
+def identifiers(paths: Sequence[str]) -> list[Finding]:
+    """Return the findings about names in the Python files among some."""
+    known: defaultdict[str, list[Class]] = defaultdict(list)
+    found: list[Finding] = []
+    for path in files(["*.py"]):
+        if (ROOT / path).exists():
+            tree = ast.parse((ROOT / path).read_text())
+            found += empty_names(path, tree)
+            for one in classes(path, tree):
+                known[one.name].append(one)
+    shown = set(paths)
+    return [each for each in (*found, *missing_attributes(known)) if each.path in shown]
+
+
 def table(results: dict[str, Result], depth: int) -> Iterable[str]:
     """Yield a line per package: findings, by kind of text, and openings of docstrings."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -109,7 +126,7 @@ def main(words: Sequence[str] | None = None) -> int:
     with ProcessPoolExecutor() as pool:
         results = dict(zip(names, pool.map(check, names, chunksize=20), strict=True))
     found = [str(each) for result in results.values() for each in result[0]]
-    lines = [*found, *too_many_openings(results)]
+    lines = [*found, *map(str, identifiers(names)), *too_many_openings(results)]
     for line in table(results, options.depth) if options.count else lines:
         print(line)
     if lines and not options.count:

@@ -203,17 +203,17 @@ def _visit(
     out: "_Teller",
 ) -> int:
     for note in shell.notes:
-        out.say(f"note: {printable(note)}")
+        out.print_line(f"note: {printable(note)}")
     session = _session(client, shell, wait, out)
     which = "never ran" if shell.attempt is None else f"attempt {shell.attempt}"
     left = duration(shell.until - time.time())
-    out.say(f"{printable(shell.path)} ({which}) on a worker with {printable(shell.image)}")
-    out.say(f"Run its command: {_SCRIPT}    Leave: exit    It ends by itself in {left}")
+    out.print_line(f"{printable(shell.path)} ({which}) on a worker with {printable(shell.image)}")
+    out.print_line(f"Run its command: {_SCRIPT}    Leave: exit    It ends by itself in {left}")
     code = enter(session)
     if time.time() >= shell.until - _SLACK_SECONDS:
-        out.say("its time was over; --time-limit gives the next one more")
+        out.print_line("its time was over; --time-limit gives the next one more")
     elif code != 0:
-        out.say(f"conducto: {PLUGIN} ended with exit code {code}")
+        out.print_line(f"conducto: {PLUGIN} ended with exit code {code}")
     return DONE if code == 0 else FAILED
 
 
@@ -243,7 +243,9 @@ def _end(client: Client, shell: RemoteShell, out: "_Teller") -> None:
     try:
         client.end_remote_shell(shell)
     except ClientError as error:
-        out.say(f"conducto: could not end the worker ({error}); it ends by itself in some minutes")
+        out.print_line(
+            f"conducto: could not end the worker ({error}); it ends by itself in some minutes"
+        )
 
 
 @contextlib.contextmanager
@@ -269,7 +271,7 @@ class _Teller:
         self._moves = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._last = ""
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         self.clear()
         print(line, file=self._stream, flush=True)
 

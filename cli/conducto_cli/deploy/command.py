@@ -82,7 +82,9 @@ def run(
     try:
         there = BotoAccount(arguments.region) if account is None else account
         here = LocalTools() if machine is None else machine
-        cloud_machine = Deployment(there, here, asker(yes=arguments.yes), say, prompter(arguments))
+        cloud_machine = Deployment(
+            there, here, asker(yes=arguments.yes), print_line, prompter(arguments)
+        )
         deployed = cloud_machine.deploy(wish)
     except (AccountError, DeployError, NoStacksError) as error:
         return failed(error)
@@ -105,7 +107,7 @@ def _report(file: Path, deployed: Deployed, region: str | None, profile: str | N
             file=sys.stderr,
         )
         return FAILED
-    return DONE if report.write(file, profile, region, say) else FAILED
+    return DONE if report.write(file, profile, region, print_line) else FAILED
 
 
 def check_file(name: str) -> Path:
@@ -155,7 +157,7 @@ def prompter(arguments: argparse.Namespace) -> Prompt | None:
     return prompt
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line at once: CDK prints between them."""
     print(line, flush=True)
 
@@ -168,25 +170,27 @@ def failed(error: Exception) -> int:
 
 
 def _tell(deployed: Deployed, wish: Wish, arguments: argparse.Namespace) -> None:
-    say("")
-    say(f"stage {wish.stage!r} is deployed at {deployed.url}")
+    print_line("")
+    print_line(f"stage {wish.stage!r} is deployed at {deployed.url}")
     line = f"conducto login --url {deployed.url}"
     if deployed.token is None:
         if _moved(deployed, arguments):
             return
-        say(f"log in with a token that you have:  {line}")
+        print_line(f"log in with a token that you have:  {line}")
         more = f"conducto admin mint-token --stage {wish.stage} --org {wish.org} --user NAME"
-        say(f"or make another:  {more}")
+        print_line(f"or make another:  {more}")
         return
     if deployed.invitation is not None:
-        say("The first owner of the organisation is invited:")
+        print_line("The first owner of the organisation is invited:")
         print("\n".join(lines_of(deployed.invitation, deployed.url)))
     if _logged_in(deployed.url, deployed.token, wish, arguments):
         return
-    say(f"The first token, of {wish.user} in the organisation {wish.org}, is shown this once:")
-    say(f"  {deployed.token}")
-    say("log in with it; the command asks for it, so that it is in no history:")
-    say(f"  {line}")
+    print_line(
+        f"The first token, of {wish.user} in the organisation {wish.org}, is shown this once:"
+    )
+    print_line(f"  {deployed.token}")
+    print_line("log in with it; the command asks for it, so that it is in no history:")
+    print_line(f"  {line}")
 
 
 def _moved(deployed: Deployed, arguments: argparse.Namespace) -> bool:
@@ -204,7 +208,7 @@ def _moved(deployed: Deployed, arguments: argparse.Namespace) -> bool:
     name = profile_named(arguments.profile)
     if known.url != deployed.url:
         save_login(replace(known, url=deployed.url), name)
-    say(f"logged in as {known.user} of {known.org} (profile {name})")
+    print_line(f"logged in as {known.user} of {known.org} (profile {name})")
     return True
 
 
@@ -222,7 +226,7 @@ def _logged_in(url: str, token: str, wish: Wish, arguments: argparse.Namespace) 
     if not asker(yes=arguments.yes)(f"Log in there as {wish.user}, from this machine?"):
         return False
     name = save_login(LogIn(url, token, wish.org, wish.user), arguments.profile)
-    say(f"logged in as {wish.user} of {wish.org} (profile {name}); next:")
-    say("  python pipeline.py --cloud --run")
-    say("  conducto show --app --cloud")
+    print_line(f"logged in as {wish.user} of {wish.org} (profile {name}); next:")
+    print_line("  python pipeline.py --cloud --run")
+    print_line("  conducto show --app --cloud")
     return True

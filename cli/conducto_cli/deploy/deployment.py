@@ -271,7 +271,9 @@ class Deployment:
         """
         text = self._account.parameter(settings_name(wish.stage))
         first = text is None
-        settings = dict(wish.settings) if text is None else self._kept(wish, json.loads(text))
+        settings = (
+            dict(wish.settings) if text is None else self._merged_settings(wish, json.loads(text))
+        )
         # A network without data is created again if it does not fit (`_clear`).
         is_new = first and bool(set(FIXED_SETTINGS) & set(wish.settings))
         settings |= pinned_zone(self._account, wish.stage, settings, is_new=is_new)
@@ -316,7 +318,7 @@ class Deployment:
             address = self._prompt(question).strip()
         return address
 
-    def _kept(self, wish: Wish, before: Mapping[str, str]) -> dict[str, str]:
+    def _merged_settings(self, wish: Wish, before: Mapping[str, str]) -> dict[str, str]:
         """Return the given settings over the earlier ones.
 
         Raises:

@@ -27,13 +27,13 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, account: AwsAccount | None = None) -> int:
     from conducto_cli.deploy.aws import BotoAccount
-    from conducto_cli.deploy.command import failed, say
+    from conducto_cli.deploy.command import failed, print_line
     from conducto_cli.deploy.deployment import DeployError, remove
 
     try:
         there = BotoAccount(arguments.region) if account is None else account
         ask = partial(confirmed, yes=arguments.yes)
-        remove(there, ask, say, arguments.stage, stop_workers=arguments.stop_workers)
+        remove(there, ask, print_line, arguments.stage, stop_workers=arguments.stop_workers)
     except (AccountError, DeployError) as error:
         return failed(error)
     return DONE

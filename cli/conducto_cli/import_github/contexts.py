@@ -195,7 +195,7 @@ class Context:
         head, _, rest = path.partition(".")
         constants = {**_CONSTANTS, "github.workflow": self.parameters.workflow}
         if path in constants:
-            return Code.of(constants[path])
+            return Code.from_constant(constants[path])
         if head == "matrix":
             return self.matrix.code(rest)
         if head == "env" and rest in self.env:
@@ -204,7 +204,7 @@ class Context:
             if len(codes) == len(text) == 1:
                 return codes[0]
             if not codes:
-                return Code.of(plain(text))
+                return Code.from_constant(plain(text))
         name = re.sub(r"^(github\.event\.)?inputs\.", "", path)
         if name != path:
             return self.parameters.code(identifier(name, set()))

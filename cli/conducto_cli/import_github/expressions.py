@@ -52,7 +52,7 @@ class Code:
     boolean: bool = False
 
     @classmethod
-    def of(cls, value: str | bool) -> Code:
+    def from_constant(cls, value: str | bool) -> Code:
         text = str(value) if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
         return cls(text, constant=value)
 
@@ -129,7 +129,9 @@ def condition(text: str, lookup: Lookup) -> tuple[bool, Code]:
     rest = [term for term in terms if ast.unparse(term) not in _STATUS] or [ast.Constant(True)]
     tree = rest[0] if len(rest) == 1 else ast.BoolOp(ast.And(), rest)
     code = _code(_Translator(paths, lookup).visit(tree))
-    return "always" in statuses, code if code.constant is None else Code.of(bool(code.constant))
+    return "always" in statuses, code if code.constant is None else Code.from_constant(
+        bool(code.constant)
+    )
 
 
 def _parse(text: str) -> tuple[ast.expr, dict[str, str]]:
@@ -166,7 +168,7 @@ def _function(call: ast.Call) -> str:
 
 def _code(tree: ast.expr) -> Code:
     if isinstance(tree, ast.Constant) and isinstance(tree.value, str | bool):
-        return Code.of(tree.value)
+        return Code.from_constant(tree.value)
     names = frozenset(each.id for each in ast.walk(tree) if isinstance(each, ast.Name))
     text = ast.unparse(tree)
     for token in [*tokenize.generate_tokens(io.StringIO(text).readline)][::-1]:

@@ -74,7 +74,7 @@ class Node:
     name: Text = ()
     command: Text = ()
     params: dict[str, Value] = field(default_factory=dict)
-    condition: Code = field(default_factory=lambda: Code.of(True))
+    condition: Code = field(default_factory=lambda: Code.from_constant(True))
     remarks: list[str] = field(default_factory=list)
     always: bool = False
 

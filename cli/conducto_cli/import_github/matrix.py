@@ -41,7 +41,7 @@ class Matrix:
         if key in self.variables:
             boolean = all(isinstance(each, bool) for each in self.dimensions[key])
             return Code.variable(self.variables[key], boolean=boolean)
-        return Code.of(self.combinations[0].get(key, ""))
+        return Code.from_constant(self.combinations[0].get(key, ""))
 
     def loops(self, indent: str) -> Iterator[str]:
         """Yield the heads of the loops over the combinations."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from conducto_cli.app.exit import FAILED
 from conducto_cli.launch import cloud_images, local_builds
-from conducto_cli.launch.cloud_request import prepared, say
+from conducto_cli.launch.cloud_request import prepared, print_message
 from conducto_cli.launch.into import continue_pipeline
 from conducto_cli.launch.local import submit
 from conducto_cli.launch.plan_command import launch_price
@@ -38,10 +38,10 @@ def launch(root: "NodeBase", options: "LaunchOptions") -> int:
             made = None if call is None else made_by(call)
             price = launch_price(root, ready.request.program, made)
             if price is not None:
-                say(price)
+                print_message(price)
             ready.bring_images()
         except local_builds.ImageBuildError as error:
-            say(str(error))
+            print_message(str(error))
             return FAILED
         return submit(ready.account.client, ready.request, on_terminal)
 
@@ -60,8 +60,8 @@ def with_sources(client: Client, pipeline_id: str, request: ControlRequest) -> C
     if request.preview or not isinstance(client, CloudClient):
         return request
     names = {node.image for node in _meant(client, pipeline_id, request) if node.image is not None}
-    found = cloud_images.read(client.definition(pipeline_id).tree, say, names)
-    cloud_images.upload(client, found.contexts, say)
+    found = cloud_images.read(client.definition(pipeline_id).tree, print_message, names)
+    cloud_images.upload(client, found.contexts, print_message)
     return request.model_copy(update={"sources": found.sources})
 
 

@@ -41,9 +41,9 @@ class CloudLaunch:
         """
         with self.account.client() as client:
             if self.here:
-                local_builds.build(client, self.request, self.contexts, say)
+                local_builds.build(client, self.request, self.contexts, print_message)
             else:
-                cloud_images.upload(client, self.contexts, say)
+                cloud_images.upload(client, self.contexts, print_message)
 
 
 def prepared(root: "NodeBase", options: "LaunchOptions") -> CloudLaunch:
@@ -62,12 +62,12 @@ def prepared(root: "NodeBase", options: "LaunchOptions") -> CloudLaunch:
     # Omit fields that do not apply: the engine is the cloud's own.
     request = request_of(form, options).model_copy(update={"engine": "docker", "owner": ""})
     try:
-        found = cloud_images.read(request.tree, say)
+        found = cloud_images.read(request.tree, print_message)
     except DefinitionError as error:
         raise UsageError(str(error)) from error
     complete = request.model_copy(update={"sources": found.sources})
     return CloudLaunch(account, complete, found.contexts, here=options.build == "local")
 
 
-def say(line: str) -> None:
+def print_message(line: str) -> None:
     print(f"conducto: {line}", file=sys.stderr)

@@ -175,7 +175,7 @@ def follow(open_client: OpenClient, summary: PipelineSummary, options: "LaunchOp
         print(f"web page: {page.address}", flush=True)
         if not page.forwarded and sys.stdout.isatty():
             print(page.code_line(), flush=True)
-    from conducto_cli.view.session import page_lines, stay, write_lines  # noqa: PLC0415 - late
+    from conducto_cli.view.session import page_lines, watch_pipeline, write_lines  # noqa: PLC0415
 
     if not options.run or options.detach:
         print(_next_steps(summary, options), flush=True)
@@ -184,7 +184,7 @@ def follow(open_client: OpenClient, summary: PipelineSummary, options: "LaunchOp
         return DONE
     from conducto_cli.view.ci import streams, write_reports  # noqa: PLC0415 - not for --detach
 
-    return stay(
+    return watch_pipeline(
         open_client,
         summary.pipeline.id,
         plain=options.plain,

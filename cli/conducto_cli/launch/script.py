@@ -51,7 +51,7 @@ def _root_and_call(file: str, words: Sequence[str]) -> tuple[Node, dict[str, Any
         if word is None:
             call.take_positional(str(value))
         else:
-            call.take(word, value, rest)
+            call.accept_option(word, value, rest)
     call.finish()
     named, extra = dict(call.named), list(call.extra)
     args, kwargs = call.arguments()

@@ -74,7 +74,7 @@ def _switch(arguments: argparse.Namespace) -> int:
             print(f"now {account.user} of {account.org} (profile {profile})")
             return DONE
     login = cloud_account.call(arguments, SWITCH_ORGANISATION, {"org": arguments.name})
-    return _kept(url, login)
+    return _save_login(url, login)
 
 
 def _create(arguments: argparse.Namespace) -> int:
@@ -83,10 +83,10 @@ def _create(arguments: argparse.Namespace) -> int:
 
     url = cloud_account.needed_account(arguments.profile).url
     login = cloud_account.call(arguments, CREATE_ORGANISATION, body={"name": arguments.name})
-    return _kept(url, login)
+    return _save_login(url, login)
 
 
-def _kept(url: str, login: MemberLogin) -> int:
+def _save_login(url: str, login: MemberLogin) -> int:
     from conducto_cli.target import account as cloud_account
 
     name = cloud_account.save_login(

@@ -123,7 +123,7 @@ def _lines(path: str, old: Side, new: Side) -> Iterator[Line]:
     found = list(differences(old, new))
     for each in found:
         yield (TextSpan(each.what, Role.STRONG),)
-        yield from _of(each)
+        yield from _difference_lines(each)
     if not found:
         yield (TextSpan("the same command, environment, image and output", Role.FAINT),)
 
@@ -138,7 +138,7 @@ def _title(sign: str, path: str, record: AttemptRecord, role: Role) -> Line:
     return (TextSpan(said, role),)
 
 
-def _of(each: Difference) -> Iterator[Line]:
+def _difference_lines(each: Difference) -> Iterator[Line]:
     for line in each.lines:
         yield (TextSpan("  "), TextSpan(printable(line), _ROLES.get(line[:1], Role.PLAIN)))
     if each.hidden:

@@ -78,9 +78,9 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         print(as_json(action_document(arguments.verb, pipeline_id, result)))
     if nothing_failed or not arguments.watch:
         return FAILED if result.idle and before.state in FAILED_STATES else DONE
-    from conducto_cli.view.session import stay
+    from conducto_cli.view.session import watch_pipeline
 
-    return stay(open_client, pipeline_id, plain=False, since=since)
+    return watch_pipeline(open_client, pipeline_id, plain=False, since=since)
 
 
 def _check(arguments: argparse.Namespace) -> None:

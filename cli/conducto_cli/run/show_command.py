@@ -77,9 +77,11 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             return _show_failed(client, summary)
         if arguments.once or (not sys.stdout.isatty() and not arguments.plain):
             return _show_once(client, summary)
-    from conducto_cli.view.session import stay
+    from conducto_cli.view.session import watch_pipeline
 
-    return stay(open_client, pipeline_id, plain=arguments.plain, since=time.time(), linger=True)
+    return watch_pipeline(
+        open_client, pipeline_id, plain=arguments.plain, since=time.time(), linger=True
+    )
 
 
 def _loaded(client: Client, summary: PipelineSummary) -> PipelineModel:

@@ -21,7 +21,7 @@ from conducto_core.run.model.states import FINISHED, State
 _NO_TERMINAL_COLUMNS = 160
 
 
-def stay(
+def watch_pipeline(
     open_client: OpenClient,
     pipeline_id: str,
     *,

@@ -36,7 +36,7 @@ class Memory:
     """The stored state of a key.
 
     Attributes:
-        answer: The body of the response; None if there was none.
+        response: The body of the response; None if there was none.
     """
 
     fingerprint: str

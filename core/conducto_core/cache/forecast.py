@@ -109,7 +109,7 @@ def forecast(pipeline: Pipeline, record: PipelineRecord, decide: Decide) -> Iter
     for spec in pipeline.execs():
         if any(pipeline.nodes[path].skip for path in (spec.path, *ancestors(spec.path))):
             continue
-        found = made.of(spec)
+        found = made.forecast(spec)
         if found is not None:
             yield found
 
@@ -124,7 +124,7 @@ class _Forecast:
         self._written = _Written()
         self._running: dict[tuple[str, ...], str] = {}
 
-    def of(self, spec: NodeSpec) -> CacheForecast | None:
+    def forecast(self, spec: NodeSpec) -> CacheForecast | None:
         """Return the decision about the next command; None: it has no cache."""
         files = files_of(spec, self._record)
         if spec.cache is None:

@@ -74,7 +74,7 @@ class Digests:
         self._lock = Lock()
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def shared(self) -> Iterator[None]:
         """Return a context that begins with what the ledger has, and adds to it what is new."""
         if self._ledger is None:
             yield
@@ -114,7 +114,7 @@ class Digests:
                 digest = self.find(found) or self._read(file, found, until)
         return f"{'x' if found.st_mode & 0o111 else '-'}{digest}"
 
-    def note(self, base: str, above: int, digest: str) -> None:
+    def record(self, base: str, above: int, digest: str) -> None:
         """Remember the digest of a file that this process has just written."""
         with suppress(OSError), directory.open_file(base, above) as file:
             self._remember(os.fstat(file.fileno()), digest)

@@ -116,7 +116,7 @@ class CachedFiles:
         Raises:
             TimeoutError: The time ``until`` of `monotonic` is over.
         """
-        with self._digests.kept():
+        with self._digests.shared():
             return self._marks(data, patterns, until)
 
     def _marks(self, data: Path, patterns: Collection[str], until: float) -> Marks:
@@ -229,7 +229,7 @@ class CachedFiles:
                     raise
                 with directory.open_file(entry.base, entry.above) as source:
                     write(source, base, above, executable=mark[0] == "x")
-                self._digests.note(base, above, mark[1:])
+                self._digests.record(base, above, mark[1:])
             else:
                 self._digests.moved(base, above, entry.status, mark[1:])
         return mark
@@ -269,7 +269,7 @@ class CachedFiles:
             TimeoutError: The time is over.
             OSError: The disk is full, or a file cannot be written.
         """
-        with self._digests.kept():
+        with self._digests.shared():
             self._restore(data, writes, wrote, until)
 
     def _restore(
@@ -313,18 +313,18 @@ class CachedFiles:
         if digest != mark[1:]:
             path.unlink(missing_ok=True)
             raise DamagedObjectError(f"the content of {base} was changed in the cache")
-        self._digests.note(base, above, digest)
+        self._digests.record(base, above, digest)
         self._note_use(digest)
 
-    def keep(self, data: Path, wrote: Mapping[str, str]) -> int:
-        """Keep the contents of the files that an attempt wrote to data; return their bytes."""
+    def save_contents(self, data: Path, wrote: Mapping[str, str]) -> int:
+        """Save the contents of the files that an attempt wrote to data; return their bytes."""
         kept = {name: mark[1:] for name, mark in wrote.items() if mark[0] in "-x"}
-        with self._digests.kept():
+        with self._digests.shared():
             for name, digest in kept.items():
-                self._keep(data, name, digest)
+                self._save_file(data, name, digest)
         return sum(self._object(digest).stat().st_size for digest in kept.values())
 
-    def _keep(self, data: Path, name: str, digest: str) -> None:
+    def _save_file(self, data: Path, name: str, digest: str) -> None:
         path = self._object(digest)
         if path.exists():
             self._note_use(digest)

@@ -63,7 +63,6 @@ class ErrorExcerpt(Record):
     Attributes:
         first: Number of the first line, counted from 0; None if unknown.
         error: Index of the line with the error in ``lines``; None if none names one.
-        cut: Bytes of output that are not in it.
     """
 
     stream: Literal["stdout", "stderr"] | None = None

@@ -296,12 +296,12 @@ class Scan:
             return True
         return command.until > cursor.moment if self._on else command.until < cursor.moment
 
-    def _of(self, command: OutputCommand) -> Iterator[MergedStream]:
+    def _streams_read(self, command: OutputCommand) -> Iterator[MergedStream]:
         """Yield the streams of a command that are read."""
         return (each for each in self._streams if each != "services" or command.services)
 
     def _keys(self, command: OutputCommand) -> Iterator[bytes]:
-        return (_key(command, stream) for stream in self._of(command))
+        return (_key(command, stream) for stream in self._streams_read(command))
 
     # ---- reading --------------------------------------------------------------------------------
 
@@ -353,7 +353,7 @@ class Scan:
         known = {} if self._cursor is None else self._cursor.at
         is_partial = any(key in known for key in self._keys(command))
         size = 0
-        for stream in self._of(command):
+        for stream in self._streams_read(command):
             at = known.get(_key(command, stream))
             if at is None and is_partial and not self._on:
                 continue  # only the other stream of the command is left

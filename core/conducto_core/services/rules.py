@@ -91,14 +91,14 @@ class OutputLines:
         self._parts[name] = lines.pop()
         if len(self._parts[name]) > LAST_OUTPUT:  # a line without an end
             lines.append(self._parts.pop(name))
-        return self._kept(name, lines)
+        return self._masked_lines(name, lines)
 
     def finish(self) -> bytes:
         """Return the incomplete lines."""
         parts, self._parts = self._parts, {}
-        return b"".join(self._kept(name, [line]) for name, line in parts.items() if line)
+        return b"".join(self._masked_lines(name, [line]) for name, line in parts.items() if line)
 
-    def _kept(self, name: str, lines: Iterable[bytes]) -> bytes:
+    def _masked_lines(self, name: str, lines: Iterable[bytes]) -> bytes:
         if self._left <= 0:
             return b""
         texts = (self._mask.text(each.decode(errors="replace")) for each in lines)

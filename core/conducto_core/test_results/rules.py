@@ -345,7 +345,7 @@ def with_pipeline(
     counts = {outcome.value: numbers.count(letter) for outcome, letter in _LETTERS.items()}
     total = round(sum(seconds[name] for name in letters), 3)
     column = pipeline.model_copy(update={**counts, "seconds": total})
-    columns = _Columns.of(aggregate)
+    columns = _Columns.from_aggregate(aggregate)
     columns.put(column, letters, {n: s for n, s in seconds.items() if letters[n] in "px"}, files)
     columns.drop(now)
     return columns.aggregate()
@@ -361,7 +361,7 @@ class _Columns:
     files: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, aggregate: TestAggregate) -> "_Columns":
+    def from_aggregate(cls, aggregate: TestAggregate) -> "_Columns":
         ids = [each.id for each in aggregate.pipelines]
         return cls(
             {each.id: each for each in aggregate.pipelines},

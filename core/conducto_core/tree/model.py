@@ -45,7 +45,7 @@ class SpotUse(StrEnum):
         return self in (SpotUse.FIRST, SpotUse.ONLY)
 
     @classmethod
-    def of(cls, written: bool | str) -> "SpotUse":
+    def from_field(cls, written: bool | str) -> "SpotUse":
         """Return the use for a value that `conducto.wire.fields.check_spot` accepts."""
         if isinstance(written, str):
             return cls.ONLY

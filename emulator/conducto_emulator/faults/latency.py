@@ -303,24 +303,24 @@ class Latency:
         """Return the seconds of a call, from request to response."""
         for name in ((service, operation), (service, ""), ("", "")):
             if name in CALLS:
-                return self._of("/".join(name), CALLS[name])
+                return self._seconds("/".join(name), CALLS[name])
         raise LookupError(service)  # ("", "") is in the table
 
     def of_transition(self) -> float:
         """Return the seconds of a state transition of an execution."""
-        return self._of("transition", TRANSITION)
+        return self._seconds("transition", TRANSITION)
 
     def of_cold_start(self) -> float:
         """Return the seconds until a new environment of a function accepts its first call."""
-        return self._of("cold start", COLD_START)
+        return self._seconds("cold start", COLD_START)
 
     def of_request(self) -> float:
         """Return the seconds that API Gateway adds to a request."""
-        return self._of("request", REQUEST)
+        return self._seconds("request", REQUEST)
 
     def of_task_start(self) -> float:
         """Return the seconds from RunTask until a task's containers run."""
-        return self._task_scale * self._of("task", TASK_START)
+        return self._task_scale * self._seconds("task", TASK_START)
 
-    def _of(self, name: str, delay: Delay) -> float:
+    def _seconds(self, name: str, delay: Delay) -> float:
         return delay.at(self._dice.random(name).gauss(0.0, 1.0))

@@ -299,14 +299,14 @@ class Ports:
 
     def choose(self, name: str, wanted: int = 0) -> int:
         """Return and store a port: ``wanted``, or the last one of this name if it is free."""
-        known = self._known()
+        known = self._read_ports()
         port = wanted or known.get(name, 0)
         if not wanted and not self._is_free(port):
             port = free_port(self._hosts[0])
         self._path.write_text(json.dumps({**known, name: port}), "utf-8")
         return port
 
-    def _known(self) -> dict[str, int]:
+    def _read_ports(self) -> dict[str, int]:
         try:
             found = json.loads(self._path.read_text("utf-8"))
         except (OSError, ValueError):

@@ -46,7 +46,7 @@ class Task:
 
     Attributes:
         definition: The registered task definition.
-        order: The parameters of RunTask.
+        parameters: Those of RunTask.
         wanted_stop: Reason of the requested stop, or None.
     """
 

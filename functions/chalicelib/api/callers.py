@@ -98,7 +98,7 @@ def current_user(cloud: Dependencies, org: str, user: str) -> Identity | None:
 
 def permissions_of_tokens(cloud: Dependencies, org: str, user: str) -> frozenset[str] | None:
     """Return the permissions of a user's valid tokens, or None without one."""
-    known = [each.digest for each in cloud.tokens.known(org) if each.identity.user == user]
+    known = [each.digest for each in cloud.tokens.list_by_org(org) if each.identity.user == user]
     valid = [one for one in map(cloud.tokens.find, known) if one is not None]
     permissions = frozenset[str]().union(*(identity.permissions for identity in valid))
     return permissions - PURPOSES if valid else None

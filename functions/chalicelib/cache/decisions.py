@@ -427,7 +427,7 @@ def store_entry(
     trust = rules.Trust(ran.private_to, ran.with_secrets)
     if use.contents():
         places = pipeline_directory(record.id), contents_directory(org)
-        size += cloud.data.keep(*places, use.wrote)
+        size += cloud.data.save_contents(*places, use.wrote)
     entry: CacheEntry = rules.entry_of(fields, attempt, record, trust, size)
     known = cloud.cache.get(org, entry.key)
     if known is not None:

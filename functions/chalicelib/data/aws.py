@@ -74,8 +74,8 @@ class DataFunction:
         )
         return Marks(*found)
 
-    def keep(self, directory: str, contents: str, wrote: Mapping[str, str]) -> int:
-        """Keep the contents of the files that an attempt wrote; return their bytes."""
+    def save_contents(self, directory: str, contents: str, wrote: Mapping[str, str]) -> int:
+        """Save the contents of the files that an attempt wrote; return their bytes."""
         return int(self._ask("keep", directory=directory, contents=contents, wrote=dict(wrote)))
 
     def place(

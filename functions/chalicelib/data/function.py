@@ -138,9 +138,9 @@ class LocalDataFiles:
             return Marks({}, f"it reads {len(marks.found):,} files, which are too many here")
         return marks
 
-    def keep(self, directory: str, contents: str, wrote: Mapping[str, str]) -> int:
-        """Keep the contents of the files that an attempt wrote; return their bytes."""
-        return self._files_of(contents).keep(self._path(directory), wrote)
+    def save_contents(self, directory: str, contents: str, wrote: Mapping[str, str]) -> int:
+        """Save the contents of the files that an attempt wrote; return their bytes."""
+        return self._files_of(contents).save_contents(self._path(directory), wrote)
 
     def place(
         self,
@@ -223,8 +223,10 @@ def _execute(files: LocalDataFiles, request: dict[str, Any]) -> Any:
             return files.write(**request, data=data).model_dump(mode="json")
         case "look":
             return list(files.stat(**request))
-        case "stage" | "total" | "forget" | "marks" | "keep" | "place" | "trim" as what:
+        case "stage" | "total" | "forget" | "marks" | "place" | "trim" as what:
             return getattr(files, what)(**request)
+        case "keep":
+            return files.save_contents(**request)
         case "later":
             return files.execute(**request)
         case "entries" | "changed" | "fetch" | "delete" as what:

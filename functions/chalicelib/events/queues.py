@@ -116,7 +116,7 @@ def take_messages(
     if place is None or trigger is None or trigger.on is None or trigger.on.queue != queue:
         logger.warning("a queue fires no trigger", extra={"queue": queue})
         return [str(one["messageId"]) for one in records]
-    failed = _Batch(cloud, *place, trigger.on, queue).take([*map(message_of, records)])
+    failed = _Batch(cloud, *place, trigger.on, queue).store([*map(message_of, records)])
     try:
         serve(*place)
     except Exception:
@@ -140,10 +140,10 @@ class _Batch:
         self._org, self._name, self._rule = org, name, rule
         self._queue = queue.rpartition(":")[2]
 
-    def take(self, messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    def store(self, messages: Sequence[Mapping[str, Any]]) -> list[str]:
         """Store the messages with their firings; return the ids of those that were not."""
         found = {str(one["id"]): one for one in messages}
-        known = {one: self._known(message) for one, message in found.items()}
+        known = {one: self._stored_event(message) for one, message in found.items()}
         failed = [one for one, event in known.items() if event and not self._is_taken(event)]
         new = [found[one] for one, event in known.items() if event is None]
         visible = masked(self._rule, {"messages": new})["messages"]
@@ -152,7 +152,7 @@ class _Batch:
                 failed += [str(one["id"]) for one in part]
         return failed
 
-    def _known(self, message: Mapping[str, Any]) -> StoredEvent | None:
+    def _stored_event(self, message: Mapping[str, Any]) -> StoredEvent | None:
         mark = origin_of(batch_event(self._queue, [message])).mark
         return self._store.event(self._org, self._name, mark)
 

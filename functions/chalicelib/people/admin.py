@@ -85,7 +85,9 @@ class Administration:
                 return AdminResponse(version=__version__, layout=LAYOUT)
 
     def _existing_plan(self, org: str) -> list[TokenRecord]:
-        return [token for token in self._tokens.known(org) if token.identity.kind != "session"]
+        return [
+            token for token in self._tokens.list_by_org(org) if token.identity.kind != "session"
+        ]
 
     def _mint(self, request: MintToken) -> AdminResponse:
         token, digest = new_token()

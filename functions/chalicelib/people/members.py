@@ -200,7 +200,7 @@ class Members:
                     self._people.withdraw(self._me.org, record.digest)
 
     def _end_tokens(self, user: str) -> None:
-        known = self._cloud.tokens.known(self._me.org)
+        known = self._cloud.tokens.list_by_org(self._me.org)
         digests = [token.digest for token in known if token.identity.user == user]
         Followers(self._cloud.connections, self._cloud.tokens).revoke(*digests)
 
@@ -366,7 +366,7 @@ class Invitations:
         """Return a user id of which no data or secrets exist, also not of somebody who left."""
         base = re.sub(r"[^a-z0-9._-]+", "-", email.partition("@")[0].lower()).strip("._-")[:50]
         base = base or "member"
-        known = {token.identity.user for token in self._cloud.tokens.known(self._me.org)}
+        known = {token.identity.user for token in self._cloud.tokens.list_by_org(self._me.org)}
         known |= {record.invitation.user for record in self._people.invitations(self._me.org)}
         number, name = 1, base
         while name in known or not self._is_free(name):
@@ -507,7 +507,7 @@ class MemberTokens:
         return TokensRevoked(revoked=followers.revoke(*digests))
 
     def _existing_token(self, *, sessions: bool) -> list[TokenRecord]:
-        known = self._cloud.tokens.known(self._me.org)
+        known = self._cloud.tokens.list_by_org(self._me.org)
         return [one for one in known if (one.identity.kind == "session") is sessions]
 
     def _info(self, record: TokenRecord, roles: Mapping[str, Role]) -> MemberToken:

@@ -75,7 +75,7 @@ class Organisations:
             raise RefusedError("a program's token cannot create an organisation; log in first")
         taken = RefusedError(f"an organisation named {name!r} exists or existed; choose another")
         # An organisation may consist of tokens and pipelines only (`conducto admin`).
-        if self._cloud.tokens.known(name) or self._records_page(name):
+        if self._cloud.tokens.list_by_org(name) or self._records_page(name):
             raise taken
         here, user = self._me.org, self._me.user
         known = self._cloud.people.member(here, user)
@@ -220,7 +220,7 @@ class Organisations:
     def _delete_data(self) -> None:
         org = self._me.org
         users = {member.user for member in self._cloud.people.members(org)}
-        users |= {token.identity.user for token in self._cloud.tokens.known(org)}
+        users |= {token.identity.user for token in self._cloud.tokens.list_by_org(org)}
         users |= set(self._cloud.people.former(org))
         end = self._cloud.clock() + REQUEST_SECONDS
         for user in sorted(users):
@@ -250,7 +250,7 @@ class Organisations:
 
     def _end_tokens(self) -> None:
         org, cloud = self._me.org, self._cloud
-        known = [token.digest for token in cloud.tokens.known(org)]
+        known = [token.digest for token in cloud.tokens.list_by_org(org)]
         forget_all(cloud, org)
         for trust in cloud.trusts.list_by_name(org):
             cloud.tokens.revoke_once(trust_digest(org, trust.name))

@@ -103,7 +103,7 @@ class PersonalDataOf:
             DeletionRunningError: Repeat the request.
         """
         org, user = self._org, self._user
-        known = self._cloud.tokens.known(org)
+        known = self._cloud.tokens.list_by_org(org)
         if self._cloud.people.member(org, user) or any(t.identity.user == user for t in known):
             raise RefusedError(
                 f"{user} is still a member of {org}, or has tokens; remove them first with "
@@ -142,7 +142,7 @@ class PersonalDataOf:
         return files or any(found for _, found in self._pipelines())
 
     def _is_known(self) -> bool:
-        people, known = self._cloud.people, self._cloud.tokens.known(self._org)
+        people, known = self._cloud.people, self._cloud.tokens.list_by_org(self._org)
         return (
             people.member(self._org, self._user) is not None
             or people.has_left(self._org, self._user)

@@ -47,13 +47,13 @@ class Suspensions:
 
     def begin(self, user: str) -> tuple[OwnedRecord, ...]:
         """Return the suspended records of a user, after revoking the tokens of their trusts."""
-        found = tuple(self._of(user))
+        found = tuple(self._records_of(user))
         for record in found:
             if record.kind == "trust":
                 self._cloud.tokens.revoke_once(trust_digest(self._org, record.name))
         return found
 
-    def _of(self, user: str) -> Iterator[OwnedRecord]:
+    def _records_of(self, user: str) -> Iterator[OwnedRecord]:
         kinds: dict[OwnedKind, Iterable[Trust | NotificationRule | Trigger]] = {
             "trust": self._cloud.trusts.list_by_name(self._org),
             "rule": self._cloud.rules.list_by_name(self._org),

@@ -89,10 +89,10 @@ class CloudContinuations(CloudCaller, MemoryOfPrograms):
     async def stored_plan(self, pipeline_id: str) -> bytes | None:
         """Return the stored plan by which the tree was replaced last, or None."""
 
-        def look(live: CloudPipeline) -> bytes | None:
+        def read_plan(live: CloudPipeline) -> bytes | None:
             return None if live.plan_key is None else live.tree_of(live.plan_key, "plan")
 
-        return await self._read(pipeline_id, look)
+        return await self._read(pipeline_id, read_plan)
 
     def _run(self, _: CloudPipeline) -> Input:
         return ActionRequested(time=self._cloud.clock(), action=Action.RUN, by=self._me.user)

@@ -318,7 +318,7 @@ class GroupCommit:
             request.done = True
         elif not found.hires and not found.usage:
             return
-        live = self._cache.known(request.org, request.pipeline_id)
+        live = self._cache.cached(request.org, request.pipeline_id)
         changes = found.changes or PipelineChanges()
         effects = effects_of(live, changes, found.hires)
         # The writer of an entry meters its usage and informs followers.
@@ -366,7 +366,7 @@ class GroupCommit:
                 self._compare_with_journal(request)
                 return False
         else:
-            live = self._cache.known(request.org, request.pipeline_id)
+            live = self._cache.cached(request.org, request.pipeline_id)
         own = self._own(request, live)
         new = fresh(live, waiting)[:BATCH]
         numbers = {each.id: live.taken.get(each.id, live.number) for each in waiting}

@@ -121,7 +121,7 @@ class PipelineCache:
         self.put(live)
         return live, news.turn
 
-    def known(self, org: str, pipeline_id: str) -> CloudPipeline:
+    def cached(self, org: str, pipeline_id: str) -> CloudPipeline:
         """Return the pipeline as far as this process has read it; read it if it is not cached."""
         live = self._kept.get(pipeline_id)
         return live if live is not None and live.org == org else self.current(org, pipeline_id)[0]

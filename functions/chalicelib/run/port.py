@@ -298,8 +298,8 @@ class DataFiles(Protocol):
             TimeoutError: They were not read within ``seconds``.
         """
 
-    def keep(self, directory: str, contents: str, wrote: Mapping[str, str]) -> int:
-        """Keep the contents of the files that an attempt wrote; return their bytes."""
+    def save_contents(self, directory: str, contents: str, wrote: Mapping[str, str]) -> int:
+        """Save the contents of the files that an attempt wrote; return their bytes."""
 
     def place(
         self,

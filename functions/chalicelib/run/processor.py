@@ -113,7 +113,7 @@ class CommandProcessor:
         It is read if it is not cached. Changes of other processes may be missing.
         """
         with self._cache.lock_of(pipeline_id):
-            yield self._cache.known(org, pipeline_id)
+            yield self._cache.cached(org, pipeline_id)
 
     def submit(self, org: str, pipeline_id: str, decide: Decide) -> bool:
         """Commit an event to a pipeline; return False if there was nothing to commit.

@@ -267,11 +267,11 @@ class CloudQueries(CloudCaller):
     async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
         """Return the definition as it was launched."""
 
-        def look(live: CloudPipeline) -> LaunchRequest:
+        def read_launch(live: CloudPipeline) -> LaunchRequest:
             launch = launch_request(live.record, live.form)
             return launch.model_copy(update={"sources": live.sources})
 
-        return await self._read(pipeline_id, look)
+        return await self._read(pipeline_id, read_launch)
 
     @serves(run_operations.TREE)
     async def get_tree(self, params: TreeParams) -> TreePage:

@@ -288,11 +288,11 @@ class JournalStore:
 
     def _attempt_item(self, pipeline_id: str, attempt: AttemptRecord, number: int) -> Item:
         data = compress(attempt.model_dump_json().encode())
-        return {**self._kept(pipeline_id, f"A{number}", data), "entry": number}
+        return {**self._store_data(pipeline_id, f"A{number}", data), "entry": number}
 
     def _spill_part(self, pipeline_id: str, entry: Entry) -> _Part:
         text = "\n".join(attempt.model_dump_json() for attempt in entry.attempts)
-        item = self._kept(pipeline_id, f"X{entry.number}", compress(text.encode()))
+        item = self._store_data(pipeline_id, f"X{entry.number}", compress(text.encode()))
         return self._put(table_keys.spilled(pipeline_id, entry.number), item)
 
     def _entry_part(self, pipeline_id: str, entry: Entry) -> _Part:
@@ -301,7 +301,9 @@ class JournalStore:
             json.dumps(entry.input, separators=(",", ":")),
             *map(ChangeRow.json, entry.changes),
         ]
-        item = self._kept(pipeline_id, f"E{entry.number}", compress("\n".join(lines).encode()))
+        item = self._store_data(
+            pipeline_id, f"E{entry.number}", compress("\n".join(lines).encode())
+        )
         last = entry.changes[-1].seq if entry.changes else entry.seq
         refusal = ConflictError(f"pipeline {pipeline_id} already has an entry {entry.number}")
         return _Part(self._table.put_operation(key, {**item, "last": last}, new=True), refusal)
@@ -345,7 +347,7 @@ class JournalStore:
     def _outgoing_item(self, org: str, pipeline_id: str, outgoing: Outgoing) -> Item:
         text = "\n".join(notification.model_dump_json() for notification in outgoing.notifications)
         name = f"M{outgoing.entry}"
-        item: dict[str, Value] = self._kept(pipeline_id, name, compress(text.encode()))
+        item: dict[str, Value] = self._store_data(pipeline_id, name, compress(text.encode()))
         item |= {"version": outgoing.version}
         if outgoing.due is not None:
             place = f"{_moment(outgoing.due)}#{org}#{pipeline_id}#{outgoing.entry}"
@@ -429,7 +431,7 @@ class JournalStore:
     def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
         """Let an input wait for an entry."""
         data = compress(json.dumps(waiting.submitted, separators=(",", ":")).encode())
-        item = self._kept(pipeline_id, f"W{waiting.id}", data)
+        item = self._store_data(pipeline_id, f"W{waiting.id}", data)
         item["expires"] = int(time.time()) + TURN_SECONDS
         self._table.put(table_keys.waiting(pipeline_id, waiting.id), item)
 
@@ -453,7 +455,7 @@ class JournalStore:
     def put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
         """Store a snapshot unless a newer one exists."""
         data = compress(json.dumps(snapshot.state, separators=(",", ":")).encode())
-        item = self._kept(pipeline_id, f"S{snapshot.number}", data)
+        item = self._store_data(pipeline_id, f"S{snapshot.number}", data)
         item["number"] = snapshot.number
         key = table_keys.snapshot(pipeline_id)
         before = self._table.get(key)
@@ -583,7 +585,7 @@ class JournalStore:
     def _below(self, pipeline_id: str, prefix: str) -> Iterator[tuple[str, dict[str, Value]]]:
         return self._table.range(table_keys.pipeline(pipeline_id), prefix, prefix + table_keys.LAST)
 
-    def _kept(self, pipeline_id: str, name: str, data: bytes) -> dict[str, Value]:
+    def _store_data(self, pipeline_id: str, name: str, data: bytes) -> dict[str, Value]:
         """Return attributes with ``data``; the object of a failed write is never read."""
         if len(data) <= MAX_INLINE:
             return {"data": data}

@@ -55,7 +55,7 @@ class CloudTriggers:
         return await asyncio.to_thread(self._try, params.name, request)
 
     def _try(self, name: str, request: t.TriggerTrial) -> t.TrialResult:
-        trigger = self._triggers.known(name)
+        trigger = self._triggers.find(name)
         return TriggerRun(self._engine).trial(self._me.org, trigger, request.branch)
 
     def _approve(self, params: t.DeliveryParams) -> t.Delivery:

@@ -127,7 +127,7 @@ class Triggers:
         secret = token_urlsafe(32)
         token = request.token or self._kept_token(known, name, request)
         self._check_people(request)
-        trigger = self._made(name, request, has_token=token is not None)
+        trigger = self._new_trigger(name, request, has_token=token is not None)
         trigger = self._with_people(trigger, request, token)
         self._store(name, secret, token)
         self._cloud.triggers.put(org, trigger)
@@ -153,13 +153,15 @@ class Triggers:
             ]
         except DeliveryError as error:
             raise RefusedError(str(error)) from error
-        trigger = self._made(name, request).model_copy(update={"api": app.api})
+        trigger = self._new_trigger(name, request).model_copy(update={"api": app.api})
         trigger = self._with_people(trigger, request, tokens[0])
         self._replace(name, {})
         self._cloud.triggers.put(org, trigger)
         return t.NewTrigger(trigger=trigger)
 
-    def _made(self, name: str, request: t.TriggerRequest, *, has_token: bool = False) -> t.Trigger:
+    def _new_trigger(
+        self, name: str, request: t.TriggerRequest, *, has_token: bool = False
+    ) -> t.Trigger:
         return t.Trigger(
             name=name,
             **request.model_dump(exclude={"token", "people"}),
@@ -170,20 +172,20 @@ class Triggers:
 
     def delete(self, name: str) -> t.TriggerList:
         """Delete a trigger with its secrets."""
-        self._check_mine(self.known(name))
+        self._check_mine(self.find(name))
         self._cloud.triggers.delete(self._me.org, name)
         self._replace(name, {})
         return self.listing()
 
     def deliveries(self, name: str) -> t.DeliveryList:
         """Return the last deliveries, the newest first."""
-        self.known(name)
+        self.find(name)
         found = self._cloud.deliveries.latest(self._me.org, name, t.MAX_DELIVERIES)
         return t.DeliveryList(deliveries=tuple(found))
 
     def approved(self, params: t.DeliveryParams) -> tuple[t.Trigger, t.Delivery]:
         """Return a pull request from a fork that waits for a member, approved by the caller."""
-        trigger = self.known(params.name)
+        trigger = self.find(params.name)
         found = self._cloud.deliveries.get(self._me.org, params.name, params.delivery)
         if found is None:
             raise NotFoundError(f"{params.name} has no delivery {params.delivery!r}")
@@ -191,7 +193,7 @@ class Triggers:
             raise RefusedError(f"{params.delivery}: does not wait for an approval: {found.result}")
         return trigger, found.model_copy(update={"approved_by": self._me.user})
 
-    def known(self, name: str) -> t.Trigger:
+    def find(self, name: str) -> t.Trigger:
         """Return a trigger; raises `NotFoundError`."""
         trigger: t.Trigger | None = self._cloud.triggers.get(self._me.org, name)
         if trigger is None:

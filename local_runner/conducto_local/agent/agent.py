@@ -176,12 +176,12 @@ async def _stop_when_removed(
 def _stop_on_signals() -> asyncio.Event:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
-    def note(name: str) -> None:
+    def stop_on(name: str) -> None:
         logger.info("signal received", extra={"signal": name})
         stop.set()
 
     for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, note, number.name)
+        loop.add_signal_handler(number, stop_on, number.name)
     return stop
 
 

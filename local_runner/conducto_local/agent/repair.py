@@ -227,7 +227,7 @@ class _Draft:
         self._connection.execute("BEGIN IMMEDIATE")
         found = salvage(self._connection, row, self._sound.unread.get(row[0], ()))
         is_whole = found.record is not None and not found.lost and not found.corrected
-        kept = None if is_whole else self._kept(found.id)
+        kept = None if is_whole else self._files_of(found.id)
         readable = is_whole or kept is not None
         self._connection.execute("COMMIT" if readable else "ROLLBACK")
         if not readable:
@@ -236,7 +236,7 @@ class _Draft:
         if is_whole and not fails and not self._sound.damage:
             self.report.intact += 1
             return found.id
-        kept = kept or self._kept(found.id)
+        kept = kept or self._files_of(found.id)
         if kept is not None:
             if is_whole and not fails and not self._lacks_rows(found, kept):
                 self.report.intact += 1
@@ -262,7 +262,7 @@ class _Draft:
         edits = self._store.edits(found.id)
         return pipeline_loader.resolve_stored(self._store, found.id, edits)
 
-    def _kept(self, pipeline_id: str) -> "_Kept | None":
+    def _files_of(self, pipeline_id: str) -> "_Kept | None":
         """Return the files of a pipeline; None, with an entry in the report, if unreadable."""
         try:
             return _Kept(self._home.pipeline(pipeline_id))
@@ -274,7 +274,7 @@ class _Draft:
 
     def _adopt(self, pipeline_id: str) -> None:
         """Make a pipeline of a directory that the store does not know."""
-        kept = self._kept(pipeline_id)
+        kept = self._files_of(pipeline_id)
         if kept is None or kept.directory.is_empty():
             return
         record = kept.record or self._stub(pipeline_id)

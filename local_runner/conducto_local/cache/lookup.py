@@ -356,7 +356,7 @@ class Caches:
         if image is not None and image.built is not None:
             return image.built
         if image is None or image.content is None:
-            image = self._images.known(live, name)
+            image = self._images.image_of(live, name)
             image.content = self._common.tasks.spawn(self._look_up(live, name))
         content = await asyncio.shield(image.content)
         if content is not None:

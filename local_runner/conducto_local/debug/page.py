@@ -267,13 +267,13 @@ class TerminalSocket:
         limits, clock = self._limits, asyncio.get_running_loop().time
         whole, quiet = asyncio.timeout(limits.seconds), asyncio.timeout(limits.idle)
 
-        def stay() -> None:
+        def postpone_end() -> None:
             if not quiet.expired():
                 quiet.reschedule(clock() + limits.idle)
 
         try:
             async with whole, quiet:
-                self._screen.on_traffic = stay
+                self._screen.on_traffic = postpone_end
                 try:
                     return ShellEnd(code=await self._hold(self._plan, self._screen, term=TERM))
                 finally:

@@ -102,8 +102,8 @@ def _note_in(home: StateDir) -> Callable[[bool], None]:
     """Return a function that records for the next launch whether the engine could be opened."""
     files = AgentFiles(home.agent)
 
-    def note(failed: bool) -> None:
+    def record_failure(failed: bool) -> None:
         with suppress(OSError):  # disk full: the next launch uses the agent as it is
             files.note_engine(failed=failed)
 
-    return note
+    return record_failure

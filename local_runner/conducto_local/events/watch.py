@@ -57,14 +57,14 @@ class DirectoryWatch:
     async def _run(self) -> None:
         while True:
             try:
-                if await asyncio.to_thread(self.look):
+                if await asyncio.to_thread(self.poll):
                     self._changed()
             except Exception:
                 # The next look may succeed, and the agent must continue to run pipelines.
                 logger.exception("the directories of triggers were not looked at")
             await asyncio.sleep(LOOK_EVERY)
 
-    def look(self) -> int:
+    def poll(self) -> int:
         """Take the files that are new and complete; return their number."""
         triggers = [
             one

@@ -161,13 +161,13 @@ class BuildContext:
         if found is not None:
             return found
 
-        async def made(said: BuildLogWriter) -> Base:
+        async def make_layer(said: BuildLogWriter) -> Base:
             async with self.slots:
                 said.step(step)
                 await make(said)
             return await self.created_image(reference)
 
-        return await self.layers.join(reference, log, made)
+        return await self.layers.join(reference, log, make_layer)
 
 
 async def resolve_base(shop: BuildContext, spec: ImageSpec, log: BuildLogWriter) -> Base:

@@ -103,13 +103,13 @@ class ImageWaiters:
         self._queue = queue
 
     @staticmethod
-    def known(live: LivePipeline, name: str) -> LiveImage:
+    def image_of(live: LivePipeline, name: str) -> LiveImage:
         """Return an image of a pipeline."""
         return live.images.setdefault(name, LiveImage(ImageRecord(name=name)))
 
     def need(self, live: LivePipeline, name: str) -> LiveImage:
         """Return an image of a pipeline; start its build if necessary."""
-        image = self.known(live, name)
+        image = self.image_of(live, name)
         if image.built is None and (image.task is None or image.task.done()):
             failed = image.failure is not None
             work = self._fail_again(live, image) if failed else self._build(live, name, image)
@@ -133,7 +133,7 @@ class ImageWaiters:
         specs = [] if left is None else list(left.execs())
         needed = {spec.placement.image for spec in specs if not is_isolated(spec, live.record)}
         for name in dict.fromkeys(spec.placement.image for spec in specs):
-            self.known(live, name).forget_failure()
+            self.image_of(live, name).forget_failure()
             if name in needed:
                 self.need(live, name)
 

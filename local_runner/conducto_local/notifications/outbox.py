@@ -114,9 +114,9 @@ class Outbox:
     def _carry_on(self, pipeline_id: str, notification: NotificationRecord) -> None:
         task = asyncio.get_running_loop().create_task(self._carry(pipeline_id, notification))
         self._carriers.add(task)
-        task.add_done_callback(self._landed)
+        task.add_done_callback(self._finished)
 
-    def _landed(self, task: asyncio.Task[None]) -> None:
+    def _finished(self, task: asyncio.Task[None]) -> None:
         self._carriers.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.error("a notification was dropped by a bug", exc_info=task.exception())

@@ -108,7 +108,7 @@ class Continuations:
         self, live: LivePipeline, request: ContinueRequest, made: Continuation
     ) -> tuple[TreeState, Redefinition]:
         tried = self._store.newest_attempts(live.id)
-        tree = continued_tree(live.tree, made.pipeline, set(made.plan.kept()), tried)
+        tree = continued_tree(live.tree, made.pipeline, set(made.plan.kept_paths()), tried)
         old = self._store.generated(live.id)
         generated = {target: old[target] for target in made.generated}
         plan = made.plan.record(time.time()).model_dump(mode="json")

@@ -335,7 +335,7 @@ class Attempts:
         files = self._means.files
         files.publish(view)
         if view.refusal is None:
-            files.keep(view.data, view.wrote)
+            files.save_contents(view.data, view.wrote)
         writer = logs.writer(active.spec.path, active.number)
         writer.write("files", view.use.to_bytes())
         writer.close()

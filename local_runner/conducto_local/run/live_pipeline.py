@@ -144,7 +144,7 @@ class LivePipeline(PipelineState):
     """A pipeline in memory.
 
     Attributes:
-        flights: ``{path: active attempt}``.
+        active_attempts: ``{path: active attempt}``.
         version: Increases with every change that subscribers may need.
         builder: Builds its images, once one was needed; caches images and code.
         cooling: Timer that removes its containers and network while it is settled.
@@ -152,7 +152,7 @@ class LivePipeline(PipelineState):
         network_is_sure: ... and nothing has happened since that might have removed it.
         modifying: Serialises modifications.
         users: Number of active requests that change it or need its network.
-        staff: Returns the numbers of its containers, once a scheduler has it.
+        pool_workers: Returns the numbers of its containers, once a scheduler has it.
         asked_before: ``{path: time}`` since which approvals wait that an earlier agent requested.
         retry_timer: Calls when the first retry is due.
         kept: Pools of ``new`` contexts whose container waits for the group's next command.

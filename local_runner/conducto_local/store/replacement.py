@@ -39,12 +39,12 @@ def finish_replacement(path: Path) -> None:
             elif part.exists():
                 part.replace(target)
         if path.exists() and not old.exists():
-            _keep(path, old)
+            _link(path, old)
         new.replace(path)
         _sync(path.parent)
 
 
-def _keep(path: Path, old: Path) -> None:
+def _link(path: Path, old: Path) -> None:
     """Give a file a second name; copy it where the file system has no links."""
     try:
         os.link(path, old)

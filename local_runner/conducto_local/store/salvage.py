@@ -220,18 +220,18 @@ def salvage(
     found.definition = body[0][0] if body and isinstance(body[0][0], bytes) else None
     _correct_texts(connection, found)
     for table in (_EDITS, _TREES):
-        _take(connection, table, found, unread)
+        _remove_damaged(connection, table, found, unread)
     found.turn = WriteBatch(
-        nodes=_take(connection, _NODES, found, unread),
-        attempts=_take(connection, _ATTEMPTS, found, unread),
-        images=_take(connection, _IMAGES, found, unread),
-        notifications=_take(connection, _NOTIFICATIONS, found, unread),
+        nodes=_remove_damaged(connection, _NODES, found, unread),
+        attempts=_remove_damaged(connection, _ATTEMPTS, found, unread),
+        images=_remove_damaged(connection, _IMAGES, found, unread),
+        notifications=_remove_damaged(connection, _NOTIFICATIONS, found, unread),
         changes=_take_changes(connection, found, unread),
     )
     return found
 
 
-def _take(
+def _remove_damaged(
     connection: sqlite3.Connection, table: _Table, found: Salvaged, unread: Collection[str]
 ) -> list[Any]:
     """Remove the damaged rows of a table; return the corrected ones."""
@@ -274,7 +274,7 @@ def _take_changes(
 ) -> Sequence[NodeChange]:
     """Remove and return all changes, without a gap, if one was damaged; else nothing."""
     lost = len(found.lost)
-    corrected = _take(connection, _CHANGES, found, unread)
+    corrected = _remove_damaged(connection, _CHANGES, found, unread)
     left = rows.fetch(connection, rows.ALL_CHANGES, (found.number,))
     if not corrected and [row[0] for row in left] == list(range(1, len(left) + 1)):
         return ()

@@ -179,7 +179,7 @@ class Telemetry:
     def _send_points(self, points: Sequence[Point], now: float) -> None:
         """Send values; called in the thread."""
         self._sender = self._sender or self._opened()
-        self._note(self._sender.points(points, self._counting.since, now))
+        self._record_result(self._sender.points(points, self._counting.since, now))
 
     async def _send_runs(self) -> None:
         loop = asyncio.get_running_loop()
@@ -198,10 +198,10 @@ class Telemetry:
         sender = self._sender = self._sender or self._opened()
         spans = spans_of(run, self._store.attempts(run.record.id))
         for batch in batches(spans, BATCH):
-            if not self._note(sender.spans(batch)):
+            if not self._record_result(sender.spans(batch)):
                 return
 
-    def _note(self, sent: bool) -> bool:
+    def _record_result(self, sent: bool) -> bool:
         if not sent:
             self._fail("the collector did not take it")
         elif self._failed:

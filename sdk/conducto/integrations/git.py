@@ -178,14 +178,16 @@ def _resolve(name: str, git_dir: str | None) -> str:
             if found.returncode == 0:
                 return found.stdout.strip()
     _git(["rev-parse", "--git-dir"], git_dir)  # a missing repository has a better message
-    raise ValueError(f"no branch or commit {name!r} in the repository of {_where(git_dir)}")
+    raise ValueError(
+        f"no branch or commit {name!r} in the repository of {_working_directory(git_dir)}"
+    )
 
 
 def _git(arguments: list[str], git_dir: str | None) -> str:
     result = _run(arguments, git_dir)
     if result.returncode != 0:
         reason = result.stderr.strip() or "no result"
-        raise ValueError(f"git {arguments[0]} failed in {_where(git_dir)}: {reason}")
+        raise ValueError(f"git {arguments[0]} failed in {_working_directory(git_dir)}: {reason}")
     return result.stdout
 
 
@@ -208,7 +210,7 @@ def _run(arguments: list[str], git_dir: str | None) -> subprocess.CompletedProce
         ) from error
 
 
-def _where(git_dir: str | None) -> str:
+def _working_directory(git_dir: str | None) -> str:
     return os.path.abspath("." if git_dir is None else git_dir)
 
 

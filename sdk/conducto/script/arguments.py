@@ -110,7 +110,7 @@ class MethodCall:
                 return parameter, False
         return None
 
-    def take(self, name: str, value: Optional[str], words: Words) -> None:
+    def accept_option(self, name: str, value: Optional[str], words: Words) -> None:
         """Accept ``--name`` or ``--name=value``.
 
         Raises:

@@ -59,7 +59,7 @@ def expand(func: Any, document: Mapping[str, Any]) -> Node:
             words = Words(document["words"])
             while words:
                 word, value = words.next()
-                call.take(str(word), value, words)
+                call.accept_option(str(word), value, words)
             call.named[PARAMETER] = value_of(
                 signature.parameters[PARAMETER], Partition(key, document["zone"])
             )

@@ -119,13 +119,13 @@ def _refusal(parent: Linked, root: Linked, name: str, node: Linked) -> str:
     if node.parent is not None:
         return f"it is already attached as {node}"
     if parent._children is not None and name in parent._children:
-        return f"{parent} already has a child {name!r}{_where(parent._children[name])}"
+        return f"{parent} already has a child {name!r}{_location(parent._children[name])}"
     if root is node:
         return "it would be its own ancestor"
     return ""
 
 
-def _where(node: Linked) -> str:
+def _location(node: Linked) -> str:
     return "" if node.file is None else f" (defined at {node.file}:{node.line})"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from conducto_cli.app.exit import LEFT
-from conducto_cli.view.session import stay
+from conducto_cli.view.session import watch_pipeline
 from conducto_cli.view.watch import PlainView, last_line, watch
 from conducto_client import ApiError, Client
 from conducto_core.run.model.records import ImageRecord, ImageState
@@ -110,7 +110,7 @@ def test_the_exit_code_is_that_of_the_root(
     for step in finish_all(fake, cause):
         step()
 
-    assert stay(open_client, "abc-def", plain=True) == code
+    assert watch_pipeline(open_client, "abc-def", plain=True) == code
     assert ("✘" in capsys.readouterr().out) is (code == 1)
 
 
@@ -168,7 +168,7 @@ def test_unstarted_pipeline_notifies_no_end(
 ) -> None:
     fake.add("idle", small_tree(), record("idle", armed=False))
 
-    assert stay(open_client, "idle", plain=True) == LEFT
+    assert watch_pipeline(open_client, "idle", plain=True) == LEFT
 
 
 def test_a_run_ends_with_the_address_of_its_page(
@@ -178,6 +178,6 @@ def test_a_run_ends_with_the_address_of_its_page(
     for step in finish_all(fake):
         step()
 
-    stay(open_client, "abc-def", plain=True)
+    watch_pipeline(open_client, "abc-def", plain=True)
 
     assert capsys.readouterr().out.splitlines()[-1] == "  page: http://127.0.0.1:7/p/abc-def"

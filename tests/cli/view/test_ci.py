@@ -13,7 +13,7 @@ from conducto_cli.launch.local import submit
 from conducto_cli.view import ci
 from conducto_cli.view.ci import job_summary
 from conducto_cli.view.junit import write_junit
-from conducto_cli.view.session import stay
+from conducto_cli.view.session import watch_pipeline
 from conducto_client import Client
 from conducto_client.notebook import progress_text
 from conducto_core.run.model.requests import LaunchRequest
@@ -62,7 +62,7 @@ def shown(open_client: OpenClient, capsys: Output, environ: dict[str, str]) -> l
 def test_output_is_streamed_with_paths(
     ended: CountingPipelines, open_client: OpenClient, capsys: Output
 ) -> None:
-    stay(open_client, "abc-def", plain=True, stream=True)
+    watch_pipeline(open_client, "abc-def", plain=True, stream=True)
 
     lines = capsys.readouterr().out.splitlines()
     assert "/build | compiling" in lines
@@ -123,7 +123,7 @@ def test_report_on_github_quotes_output_in_which_no_command_acts(
     ended.change("abc-def", "/tests/logout", State.DONE)
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    stay(open_client, "abc-def", plain=True)
+    watch_pipeline(open_client, "abc-def", plain=True)
 
     lines = capsys.readouterr().out.splitlines()
     (quoted,) = (number for number, line in enumerate(lines) if "##[error]y" in line)

@@ -73,11 +73,11 @@ def found(folder: Path) -> dict[str, str]:
 
 
 def kept(tmp_path: Path) -> dict[str, str]:
-    """Keep the contents of an attempt; return its marks."""
+    """Save the contents of an attempt; return its marks."""
     fill(tmp_path / "made", _NEW)
     files = CachedFiles(tmp_path / "objects")
     wrote = dict(files.marks(tmp_path / "made", ("out/",)).found)
-    files.keep(tmp_path / "made", wrote)
+    files.save_contents(tmp_path / "made", wrote)
     return wrote
 
 
@@ -99,13 +99,13 @@ def test_a_hit_that_dies_leaves_whole_files_and_can_be_repeated(tmp_path: Path) 
 def test_a_content_under_its_name_is_whole_after_a_death(tmp_path: Path) -> None:
     wrote, objects = kept(tmp_path), tmp_path / "objects"
 
-    def keep() -> None:
-        CachedFiles(objects).keep(tmp_path / "made", wrote)
+    def save_contents() -> None:
+        CachedFiles(objects).save_contents(tmp_path / "made", wrote)
 
-    for _ in moments(keep, lambda: shutil.rmtree(objects)):
+    for _ in moments(save_contents, lambda: shutil.rmtree(objects)):
         for path in (each for each in objects.rglob("*") if len(each.name) == 64):
             assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
-        keep()
+        save_contents()
         files = CachedFiles(objects)
         files.trim({mark[1:] for mark in wrote.values()}, path_time(objects) + 7200)
         left = [each.name for each in objects.rglob("*") if each.is_file()]

@@ -101,7 +101,7 @@ def test_what_a_hit_writes_and_an_attempt_keeps_is_known(place: Place, tmp_path:
     wait_until_sure(file)
     files = CachedFiles(place.contents)
     wrote = files.marks(place.data, ["a"]).found
-    files.keep(place.data, wrote)  # a link changes the time of its status
+    files.save_contents(place.data, wrote)  # a link changes the time of its status
     other = tmp_path / "other"
     other.mkdir()
     files.restore(other, ["a"], wrote)
@@ -113,7 +113,7 @@ def test_what_a_hit_writes_and_an_attempt_keeps_is_known(place: Place, tmp_path:
 def test_content_that_a_report_names_is_not_known(place: Place) -> None:
     place.write("a", b"one")
     lie = "ab" * 32
-    CachedFiles(place.contents, shared=True).keep(place.data, {"a": f"-{lie}"})
+    CachedFiles(place.contents, shared=True).save_contents(place.data, {"a": f"-{lie}"})
     assert place.marks(shared=True)["a"] != f"-{lie}"
 
 

@@ -105,7 +105,7 @@ def test_equal_trees_keep_exactly_the_done_nodes(data, tree):
     made = planned(old, pipeline(tree).nodes)
 
     done = [p for p, n in old.nodes.items() if n.state is State.DONE and n.spec.type == "Exec"]
-    assert sorted(made.kept()) == sorted(done)
+    assert sorted(made.kept_paths()) == sorted(done)
     assert made.removed == ()
 
 
@@ -123,7 +123,7 @@ def test_kept_nodes_are_done_and_equal_with_an_equal_history(data, tree):
 
     specs = {path: node.spec for path, node in old.nodes.items()}
     before, now = prints(specs), prints(new)
-    for path in made.kept():
+    for path in made.kept_paths():
         assert old.nodes[path].state is State.DONE
         assert before[path] == now[path]
         assert history(specs, path) == history(new, path)
@@ -173,7 +173,7 @@ def test_insertion_reorder_and_rename_in_a_parallel_keep_the_siblings(data, tree
         for path, node in old.nodes.items()
         if node.spec.type is NodeType.EXEC and node.state is State.DONE and path != "/last"
     ]
-    assert sorted(made.kept()) == sorted(done)
+    assert sorted(made.kept_paths()) == sorted(done)
     assert made.removed == ("/last",)
 
 
@@ -190,7 +190,7 @@ def test_insertion_in_a_serial_keeps_the_earlier_siblings_only(data, tree):
     made = planned(old, pipeline(changed).nodes)
 
     done = [p for p, n in old.nodes.items() if n.state is State.DONE and n.spec.type == "Exec"]
-    assert sorted(made.kept()) == sorted(p for p in done if p.split("/")[1] in earlier)
+    assert sorted(made.kept_paths()) == sorted(p for p in done if p.split("/")[1] in earlier)
 
 
 @law(40)
@@ -200,5 +200,5 @@ def test_images_without_digests_and_fresh_plans_keep_nothing(data, tree):
     new = pipeline(tree).nodes
     ran = {path: None for path in execs(new) if old.nodes[path].attempt}
 
-    assert list(plan(old, ran, new, dict.fromkeys(execs(new))).kept()) == []
-    assert list(fresh(old, new).kept()) == []
+    assert list(plan(old, ran, new, dict.fromkeys(execs(new))).kept_paths()) == []
+    assert list(fresh(old, new).kept_paths()) == []

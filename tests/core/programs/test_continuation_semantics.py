@@ -231,7 +231,7 @@ def continue_generated(old, printed, new):
         old, prints(before), form(new), {"/l/Execute": printed}, lambda made: prints(made.nodes)
     )
     tried = {path: node.attempt for path, node in old.nodes.items() if node.attempt}
-    return found, continued_tree(old, found.pipeline, set(found.plan.kept()), tried)
+    return found, continued_tree(old, found.pipeline, set(found.plan.kept_paths()), tried)
 
 
 def test_generated_tree_stays_with_its_lazy():
@@ -240,7 +240,7 @@ def test_generated_tree_stays_with_its_lazy():
     found, tree = continue_generated(old, printed, serial(lazy("l"), leaf("end", command="false")))
 
     assert found.generated == ("/l/Execute",)
-    assert sorted(found.plan.kept()) == ["/l/Execute/x", "/l/Execute/y", "/l/Generate"]
+    assert sorted(found.plan.kept_paths()) == ["/l/Execute/x", "/l/Execute/y", "/l/Generate"]
     assert {path: str(node.state) for path, node in tree.nodes.items()} == {
         "/": "pending",
         "/l": "done",

@@ -194,7 +194,7 @@ def test_no_operation_reaches_another_organisation(tmp_path: Path) -> None:
     world.vault.replace(f"org/{ORG}", {"SHARED": {"value": "v"}}, "")
     before = (
         world.people.members(ORG),
-        world.tokens.known(ORG),
+        world.tokens.list_by_org(ORG),
         world.store.record(ORG, matrix.pipeline),
     )
     digest = "f" * 64
@@ -220,7 +220,7 @@ def test_no_operation_reaches_another_organisation(tmp_path: Path) -> None:
 
     assert before == (
         world.people.members(ORG),
-        world.tokens.known(ORG),
+        world.tokens.list_by_org(ORG),
         world.store.record(ORG, matrix.pipeline),
     )
 

@@ -62,11 +62,11 @@ def inbox(tmp_path: Path) -> Inbox:
 
 def test_file_is_taken_once_when_it_no_longer_changes(inbox: Inbox) -> None:
     inbox.write("a.csv", "1")
-    assert inbox.watch.look() == 0
+    assert inbox.watch.poll() == 0
     inbox.write("a.csv", "12")
-    assert inbox.watch.look() == 0
-    assert inbox.watch.look() == 1
-    assert inbox.watch.look() == 0
+    assert inbox.watch.poll() == 0
+    assert inbox.watch.poll() == 1
+    assert inbox.watch.poll() == 0
     (firing,) = inbox.store.firings("", "inbox")
     assert firing.event is not None
     event = inbox.store.event("", "inbox", firing.event.mark)
@@ -77,20 +77,20 @@ def test_file_is_taken_once_when_it_no_longer_changes(inbox: Inbox) -> None:
 
     inbox.now += 10
     inbox.write("a.csv", "12")
-    inbox.watch.look()
-    inbox.watch.look()
+    inbox.watch.poll()
+    inbox.watch.poll()
     assert inbox.names() == ["a.csv", "a.csv"]
 
 
 def test_restarted_agent_launches_for_new_files_once(inbox: Inbox) -> None:
     inbox.write("a.csv")
-    inbox.watch.look()
-    inbox.watch.look()
+    inbox.watch.poll()
+    inbox.watch.poll()
     inbox.write("b.csv")
 
     inbox.restart()
-    inbox.watch.look()
-    inbox.watch.look()
+    inbox.watch.poll()
+    inbox.watch.poll()
 
     assert inbox.names() == ["a.csv", "b.csv"]
 
@@ -99,18 +99,18 @@ def test_old_and_hidden_files_and_directories_are_left_out(inbox: Inbox) -> None
     inbox.write("old.csv", age=101)
     inbox.write(".hidden")
     (inbox.folder / "sub").mkdir()
-    inbox.watch.look()
-    assert inbox.watch.look() == 0
+    inbox.watch.poll()
+    assert inbox.watch.poll() == 0
     inbox.folder.rename(inbox.folder.with_name("gone"))
-    assert inbox.watch.look() == 0
+    assert inbox.watch.poll() == 0
 
 
 def test_files_above_the_rate_wait(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path, rate=2)
     for number in range(3):
         inbox.write(f"{number}.csv")
-    inbox.watch.look()
-    assert inbox.watch.look() == 2
+    inbox.watch.poll()
+    assert inbox.watch.poll() == 2
     inbox.counts.clear()
-    assert inbox.watch.look() == 1
+    assert inbox.watch.poll() == 1
     assert inbox.names() == ["0.csv", "1.csv", "2.csv"]

@@ -250,7 +250,7 @@ class CloudGame:
         there = self.world.continue_with(self.id, self.tree)
         assert there.nodes == made.plan.nodes(), self.story()
         assert there.removed == made.plan.removed, self.story()
-        kept = set(made.plan.kept())
+        kept = set(made.plan.kept_paths())
         self.local.tree = continued_tree(old, made.pipeline, kept, tried)
         self.local.pipeline = made.pipeline
         self.local.timers.clear()

@@ -101,7 +101,7 @@ class World:
         self.table = self.clients.table
         self.gateway = self.clients.gateway
         self.blobs = FakeBlobs(lambda: self.now)
-        self.records = records = Records.of(self.table, self.blobs, lambda: self.now)
+        self.records = records = Records.from_table(self.table, self.blobs, lambda: self.now)
         self.orgs, self.store, self.shells = records.orgs, records.store, records.shells
         self.tokens, self.people, self.audit = records.tokens, records.people, records.audit
         self.limits, self.rules, self.quarantines = (

@@ -7,7 +7,7 @@ import time
 from tests.fakes.pipelines import MemoryAgent
 from tests.fakes.transport import InProcessTransport
 
-from conducto_cli.view.session import stay
+from conducto_cli.view.session import watch_pipeline
 from conducto_client import Client
 from conducto_core.api.dispatch import Service
 from support.cli_trees import CountingPipelines, record, wide_tree
@@ -24,4 +24,4 @@ def play() -> None:
 
 threading.Thread(target=play, daemon=True).start()
 transport = InProcessTransport(Service(fake, MemoryAgent(fake)))
-sys.exit(stay(lambda: Client(transport), "abc-def", plain=False))
+sys.exit(watch_pipeline(lambda: Client(transport), "abc-def", plain=False))

@@ -8,7 +8,7 @@ import sys
 from tests.fakes.pipelines import MemoryAgent
 from tests.fakes.transport import InProcessTransport
 
-from conducto_cli.view.session import stay
+from conducto_cli.view.session import watch_pipeline
 from conducto_client import Client
 from conducto_core.api.dispatch import Service
 from conducto_core.run.model.states import Cause, State
@@ -23,7 +23,7 @@ if sys.argv[1] == "error":
     fake.change("abc-def", "/build", State.ERROR, cause=Cause.EXIT_CODE, exit_code=2)
 
 transport = InProcessTransport(Service(fake, MemoryAgent(fake)))
-code = stay(lambda: Client(transport), "abc-def", plain=False, linger=True)
+code = watch_pipeline(lambda: Client(transport), "abc-def", plain=False, linger=True)
 for _, request in fake.actions:
     sys.stdout.write(" ".join(["requested", request.action.value, *request.paths]) + "\n")
 sys.exit(code)

@@ -51,7 +51,7 @@ class Look:
     Attributes:
         path: Address; ``{name}`` is the id of a pipeline of the world.
         ready: Selector of an element in view as soon as the state is reached.
-        answer: How the agent answers.
+        response: How the agent answers.
         world: The agent: one with much history, or one without any.
         press: Selectors of the elements that lead to the state.
     """

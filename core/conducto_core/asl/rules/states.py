@@ -352,7 +352,7 @@ def _left_of_group(
         return Residual(node.spec, failed=not node.skipped, awaited=_flying(tree, [node]))
     if node.discarding:
         return Residual(replace(node.spec, children=(), awaits_tree=True))
-    kept = _kept(node, left)
+    kept = _remaining_children(node, left)
     awaited = _out_of_turn(tree, node)
     settled = all(child.failed and not child.awaited for child in kept)
     if settled and not node.spec.awaits_tree:
@@ -360,7 +360,7 @@ def _left_of_group(
     return Residual(node.spec, tuple(kept), awaited=awaited)
 
 
-def _kept(node: LiveGroup, left: dict[str, Residual | None]) -> list[Residual]:
+def _remaining_children(node: LiveGroup, left: dict[str, Residual | None]) -> list[Residual]:
     serial = node.spec.type is NodeType.SERIAL
     stops = serial and holds_back_siblings(Outcome.FAILED, stop_on_error=node.spec.stop_on_error)
     kept: list[Residual] = []

@@ -62,7 +62,7 @@ class ContinuationPlan:
     execs: Mapping[str, NodeDecision]
     removed: tuple[str, ...] = ()
 
-    def kept(self) -> Iterator[str]:
+    def kept_paths(self) -> Iterator[str]:
         """Yield the paths of the Execs that stay done."""
         return (path for path, each in self.execs.items() if each.fate is Fate.KEPT)
 
@@ -196,7 +196,7 @@ def continuation(
         made = plan(old, ran, pipeline.nodes, fingerprints(pipeline), files)
         printed = {
             spec.lazy_target
-            for path in made.kept()
+            for path in made.kept_paths()
             if (spec := pipeline.nodes[path]).lazy_target is not None
         }
         if printed.issuperset(targets):
@@ -257,7 +257,7 @@ def _shared_containers(new: Mapping[str, NodeSpec], made: ContinuationPlan) -> d
     }
     return {
         path: f"shares a container with {lost[new[path].pool]}, which runs"
-        for path in made.kept()
+        for path in made.kept_paths()
         if new[path].pool in lost
     }
 

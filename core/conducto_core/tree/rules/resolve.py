@@ -81,7 +81,7 @@ _PLACED: Final[Mapping[str, Callable[[Any], Any]]] = {
     "mem": lambda value: _mem(fields.check_mem(value)),
     "gpu": fields.check_gpu,
     "arch": fields.check_arch,
-    "spot": lambda value: SpotUse.of(fields.check_spot(value)),
+    "spot": lambda value: SpotUse.from_field(fields.check_spot(value)),
     "requires_docker": lambda value: fields.check_flag("requires_docker", value),
     "docker_run_args": lambda value: tuple(fields.check_docker_run_args(value)),
 }

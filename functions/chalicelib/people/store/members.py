@@ -124,7 +124,7 @@ class TableTokens:
             self._signing_key = bytes.fromhex(str(found["secret"]))
         return self._signing_key
 
-    def known(self, org: str) -> Sequence[TokenRecord]:
+    def list_by_org(self, org: str) -> Sequence[TokenRecord]:
         """Return the tokens of an organisation's users, newest first, with their sessions."""
         return [
             _valid_fields(key.partition.removeprefix("T#"), item)

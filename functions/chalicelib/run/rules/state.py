@@ -345,7 +345,7 @@ class CloudState(PipelineState):
 
     def pool_for(self, spec: NodeSpec) -> Pool:
         """Return the pool of an Exec with this definition."""
-        return self._kept(self._pool_of(spec))
+        return self._existing_pool(self._pool_of(spec))
 
     def _pool_of(self, spec: NodeSpec) -> Pool:
         node = self.tree.nodes.get(spec.path)
@@ -356,7 +356,7 @@ class CloudState(PipelineState):
             self._known_pools[key] = self._new_pool(spec), spec.placement
         return self._known_pools[key][0]
 
-    def _kept(self, pool: Pool) -> Pool:
+    def _existing_pool(self, pool: Pool) -> Pool:
         if pool.name not in self.pools:
             self.pools[pool.name] = self._sized_for_all(pool)
         return self.pools[pool.name]

@@ -284,13 +284,13 @@ class Pipes:
     def _open(self) -> None:
         self.directory.chmod(_OPEN_DIRECTORY)
         for stream, name in _NAMES.items():
-            self._outputs[stream] = self._made(name, os.O_RDWR)
+            self._outputs[stream] = self._create_pipe(name, os.O_RDWR)
         # A pipe without a reader cannot be opened for writing.
-        self._inputs.append(self._made("in", os.O_RDONLY))
+        self._inputs.append(self._create_pipe("in", os.O_RDONLY))
         self._inputs.append(os.open(self.directory / "in", os.O_WRONLY | os.O_NONBLOCK))
         os.write(self._inputs[1], GREETING)
 
-    def _made(self, name: str, flags: int) -> int:
+    def _create_pipe(self, name: str, flags: int) -> int:
         path = self.directory / name
         os.mkfifo(path)
         path.chmod(_OPEN_PIPE)  # the umask limits mkfifo

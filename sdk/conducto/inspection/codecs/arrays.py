@@ -89,7 +89,7 @@ class Array(Codec):
         if data is not None:
             return self.from_json(data)
         parts = enumerate(split(text))
-        return self._made([at(f"item {i}", self._element.decode, part) for i, part in parts])
+        return self._build([at(f"item {i}", self._element.decode, part) for i, part in parts])
 
     def to_json(self, value: Any) -> Any:
         convert = self._element.to_json
@@ -101,9 +101,9 @@ class Array(Codec):
         if not isinstance(data, list):
             raise mismatch(self.expected, data)
         convert = self._element.from_json
-        return self._made([at(f"item {i}", convert, item) for i, item in enumerate(data)])
+        return self._build([at(f"item {i}", convert, item) for i, item in enumerate(data)])
 
-    def _made(self, items: List[Any]) -> Any:
+    def _build(self, items: List[Any]) -> Any:
         try:
             return self._make(items)
         except TypeError as error:  # an unhashable item of a set
@@ -119,7 +119,7 @@ class Iterated(Array):
         convert = self._element.from_json
         return (at(f"item {i}", convert, item) for i, item in enumerate(data))
 
-    def _made(self, items: List[Any]) -> Any:
+    def _build(self, items: List[Any]) -> Any:
         return iter(items)
 
 

@@ -187,13 +187,13 @@ def _pydantic(base: Any) -> Codec:
 
 
 def _record(name: str) -> Callable[[Any], Codec]:
-    def made(base: Any) -> Codec:
+    def build(base: Any) -> Codec:
         from conducto.inspection.codecs import records
 
         codec: Codec = getattr(records, name)(base, make)
         return codec
 
-    return made
+    return build
 
 
 _KINDS: Tuple[Tuple[Callable[[Any], bool], Callable[[Any], Codec]], ...] = (
