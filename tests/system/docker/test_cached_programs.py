@@ -29,7 +29,7 @@ async def _seen(run: Run) -> Seen:
 
 
 async def _launched(local: Local, launch: Launch, **options: Any) -> tuple[Seen, int]:
-    """Return the states, output and files of a launch, before and after the user acts; and its hits."""
+    """Return all that a launch leaves, before and after the user acts, and its hits."""
     run = await local.run(launch.program.tree(), **options)
     found = await _seen(run)
     if launch.change is not None:
