@@ -119,5 +119,5 @@ def _parsed(text: bytes) -> Line | None:
     body, _, checksum = text.rpartition(b" ")
     if checksum != b"%08x" % zlib.crc32(body):
         return None
-    *numbers, digest = body.decode().split(" ")
-    return Line(*map(int, numbers), digest=digest)  # type: ignore[misc]
+    device, inode, size, changed, touched, digest = body.decode().split(" ")
+    return Line(int(device), int(inode), int(size), int(changed), int(touched), digest)
