@@ -145,10 +145,34 @@ def ensure_workers(_lab: CloudLab) -> Found:
 
 def claim_and_report(_lab: CloudLab) -> Found:
     """Run 300 Execs of a Parallel with one worker: a claim and a report each, both committed."""
-    root = co.Parallel(image="busybox")
-    for n in range(_EXECS):
-        root[f"n{n:04}"] = co.Exec("true")
-    place = Place(root, workers=1)
+    seconds = _served(Place(_parallel(_EXECS), workers=1), _EXECS)
+    return {"ms_per_exec": 1e3 * seconds / _EXECS, "commits_per_second": 2 * _EXECS / seconds}
+
+
+def cached_1000(_lab: CloudLab) -> Found:
+    """Launch 1,000 commands, all of which are from the cache."""
+    place = Place(_parallel(_QUEUED, cache=True), workers=1)
+    _served(place, _QUEUED)
+    workers = len(place.fleet.tasks)
+    root = _parallel(_QUEUED, cache=True)
+    started = time.process_time()
+    pipeline = place.launch(root)
+    seconds = time.process_time() - started
+    state = asyncio.run(place.api.get_pipeline(PipelineParams(id=pipeline))).pipeline.status
+    if not state.settled or len(place.fleet.tasks) > workers:
+        raise AssertionError(f"the commands of {pipeline} were not from the cache: {state}")
+    return {"cpu_seconds": seconds}
+
+
+def _parallel(size: int, **params: Any) -> co.Parallel:
+    root = co.Parallel(image="busybox", **params)
+    for n in range(size):
+        root[f"n{n:04}"] = co.Exec(f"true {n}")
+    return root
+
+
+def _served(place: Place, size: int) -> float:
+    """Run all Execs with the worker that was started; return the seconds."""
     ((arn, task),) = place.fleet.tasks.items()
     worker = place.tokens.find(digest_of(task.token))
     if worker is None:
@@ -158,14 +182,13 @@ def claim_and_report(_lab: CloudLab) -> Found:
     with place.engine.reading(ME.org, place.pipeline) as live:
         run = live.cloud_machine.run
     started = time.perf_counter()
-    for n in range(_EXECS):
+    for n in range(size):
         path = f"/n{n:04}"
         response = asyncio.run(desk.worker_claim(Claim(token=f"t{n}", run=run, node=node_id(path))))
         if response.decision is not ClaimDecision.RUN:
             raise AssertionError(f"{path} was not allowed to run: {response}")
         asyncio.run(desk.worker_report(Report(path=path, attempt=response.attempt, exit_code=0)))
-    seconds = time.perf_counter() - started
-    return {"ms_per_exec": 1e3 * seconds / _EXECS, "commits_per_second": 2 * _EXECS / seconds}
+    return time.perf_counter() - started
 
 
 def continue_large(_lab: CloudLab) -> Found:

@@ -258,6 +258,13 @@ CLOUD = Suite(
             (Metric("ms_per_exec", "ms"), Metric("commits_per_second", "")),
         ),
         Measurement(
+            "cloud.cached_1000",
+            "a launch of 1,000 unchanged commands: from the cache, without a worker; without AWS",
+            deciding.cached_1000,
+            (Metric("cpu_seconds", "s", 3),),
+            repeats=1,
+        ),
+        Measurement(
             "cloud.continue_100000",
             "--into for 100,000 Execs; reading their attempts takes 4 s more, and API Gateway "
             "allows 29 s",

@@ -25,6 +25,7 @@ _FATES = {
     ForecastFate.CACHED: "from cache",
     ForecastFate.RUNS: "runs",
     ForecastFate.DEPENDS: "depends",
+    ForecastFate.SKIPPED: "skipped",
 }
 
 
@@ -60,7 +61,8 @@ class PlannedCache:
         saved = duration(sum(each.seconds for each in nodes))
         yield (
             f"cache of {place}: {numbers[ForecastFate.CACHED]:,} of "
-            f"{count_of(len(nodes), 'command')} from it, which took {saved}"
+            f"{count_of(len(nodes) - numbers[ForecastFate.SKIPPED], 'command')} from it, which "
+            f"took {saved}"
         )
         for line in table([_cells(each) for each in nodes]):
             yield f"  {line.rstrip()}"

@@ -8,6 +8,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from conducto.wire.conditions import sources_of as sources_in
+from conducto.wire.conditions import why_false
+from conducto.wire.result_order import PAYLOAD
 from conducto_core.cache.files import DIRECTORY, FileUse, names_file, overlap
 from conducto_core.cache.model import CacheForecast, ForecastFate
 from conducto_core.cache.rules import CacheDecision, files_of, switched_off
@@ -98,7 +101,9 @@ class _Written:
 
 
 def forecast(pipeline: Pipeline, record: PipelineRecord, decide: Decide) -> Iterator[CacheForecast]:
-    """Yield the decision about each command with a cache, in the order of the tree.
+    """Yield the decisions about commands, in the order of the tree.
+
+    They are about each command with a cache, and each that a condition (``run_if``) skips.
 
     Args:
         pipeline: The resolved tree.
@@ -126,16 +131,41 @@ class _Forecast:
 
     def forecast(self, spec: NodeSpec) -> CacheForecast | None:
         """Return the decision about the next command; None: it has no cache."""
+        condition = self._condition(spec)
+        if condition is not None and condition.fate is ForecastFate.SKIPPED:
+            return condition
         files = files_of(spec, self._record)
         if spec.cache is None:
             if spec.approval is None:
                 self._written.add_unknown(spec.path, _ANYTHING)
             return None if spec.cache_off is None else _runs(spec, f"not cached: {spec.cache_off}")
         off = switched_off(self._record)
-        found = _runs(spec, f"not cached: {off}") if off is not None else self._decided(spec)
+        found = condition
+        if off is not None:
+            found = _runs(spec, f"not cached: {off}")
+        elif found is None:
+            found = self._decided(spec)
         if found.fate is not ForecastFate.CACHED and (off is not None or files is not None):
             self._written.add_unknown(spec.path, _ANYTHING if files is None else files.writes)
         return found
+
+    def _condition(self, spec: NodeSpec) -> CacheForecast | None:
+        """Return the decision if a condition skips a command, or is not known yet."""
+        unknown = None
+        for path in (spec.path, *ancestors(spec.path)):
+            condition = self._pipeline.nodes[path].run_if
+            if condition is None:
+                continue
+            missing = [each for each in sources_in(condition) if not self._is_known(each)]
+            if missing:
+                unknown = _depends(spec, missing[0])
+            elif not self._tree.holds(condition):
+                why = why_false(condition, self._tree.compared)
+                return CacheForecast(path=spec.path, fate=ForecastFate.SKIPPED, reason=why)
+        return unknown
+
+    def _is_known(self, source: str) -> bool:
+        return source == PAYLOAD or source in self._results
 
     def _decided(self, spec: NodeSpec) -> CacheForecast:
         files = files_of(spec, self._record)
@@ -161,7 +191,9 @@ class _Forecast:
             return _runs(spec, look.decision.reason) if equal is None else _depends(spec, equal)
         node = self._tree.nodes[spec.path]
         node.state, node.attempt = State.DONE, 1
-        self._results[spec.path] = look.streams.get("result", b"")
+        self._results[spec.path] = result = look.streams.get("result", b"")
+        if isinstance(node, LiveExec):
+            node.known = self._tree.known_of(spec.path, lambda: result)
         if files is not None:
             wrote = FileUse.from_bytes(look.streams.get("files", b"")).wrote
             self._written.add_hit(files.writes, wrote)

@@ -28,7 +28,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Line(NamedTuple):
-    """What is known of a file.
+    """The digest of one version of a file.
 
     Attributes:
         device: That of the file; 0 on a file system of the network, where it varies.
@@ -103,7 +103,7 @@ class Ledger:
 
 
 def _boot() -> str | None:
-    """Return what identifies the start of this machine."""
+    """Return the name of the current start of this machine, if it has one."""
     try:
         return _BOOT.read_text().strip()
     except OSError:
@@ -119,5 +119,5 @@ def _parsed(text: bytes) -> Line | None:
     body, _, checksum = text.rpartition(b" ")
     if checksum != b"%08x" % zlib.crc32(body):
         return None
-    *numbers, digest = body.decode().split(" ")
-    return Line(*map(int, numbers), digest=digest)  # type: ignore[misc]
+    device, inode, size, changed, touched, digest = body.decode().split(" ")
+    return Line(int(device), int(inode), int(size), int(changed), int(touched), digest)

@@ -113,12 +113,14 @@ class CacheUsage(Record):
 class ForecastFate(StrEnum):
     """The decision about a command of a tree that is not launched yet.
 
-    ``depends``: it has an input that is not known before another command runs.
+    ``depends``: it has an input, or a condition, that is not known before another command runs.
+    ``skipped``: the condition of the command, or of a group above it, does not hold.
     """
 
     CACHED = "cached"
     RUNS = "runs"
     DEPENDS = "depends"
+    SKIPPED = "skipped"
 
 
 class CacheForecast(Record):
@@ -127,7 +129,7 @@ class CacheForecast(Record):
     Attributes:
         source: The attempt whose outcome it gets, if that is in the cache.
         seconds: How long that took.
-        reason: Why it runs; or the node, or the image, on which the decision depends.
+        reason: Why it runs or is skipped; or the node, or the image, on which the decision depends.
     """
 
     path: str
@@ -138,7 +140,9 @@ class CacheForecast(Record):
 
 
 class CachePlan(Record):
-    """The decisions about the commands with a cache, in the order of the tree.
+    """The decisions about the commands with a cache, and about those that conditions skip.
+
+    They are in the order of the tree.
 
     Attributes:
         complete: There are no others; False: deciding took too long.

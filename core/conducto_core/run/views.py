@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from conducto.wire.conditions import shown, terms_of, text_of
+from conducto.wire.conditions import text_of, why_false
 from conducto_core.approvals.model import MAX_WITHDRAWN, ApprovalField, ApprovalView
 from conducto_core.command.text import as_defined
 from conducto_core.notifications.model import NotificationRecord
@@ -33,8 +33,6 @@ from conducto_core.tree.rules.callbacks import PoolKind, kind_of, owner_of
 from conducto_core.tree.rules.provenance import edited_names
 
 #: The fields of a node's view with those of its `Wait`.
-#: Characters of a value in the reason why a condition skipped a node.
-_MAX_VALUE = 100
 _WAIT_FIELDS = (
     "waits_for",
     "wait_kind",
@@ -242,16 +240,7 @@ def _skip_reason(live: Viewed, node: LiveNode) -> str | None:
     condition = node.spec.run_if
     if condition is None or node.condition != "false":
         return None
-    parts = dict.fromkeys(term.part for term in terms_of(condition))
-    values = ", ".join(f"{part} is {_shown(live.tree.compared(part))}" for part in parts)
-    return f"run_if is false: {values}"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list):  # as `conducto.wire.conditions.compared` keeps them
-        return "a list or object" if value else "empty"
-    text = shown(value)
-    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}…"
+    return why_false(condition, live.tree.compared)
 
 
 def _wait(wait: Wait | None) -> dict[str, Any]:

@@ -27,6 +27,7 @@ MAX_LEVELS = 20
 MAX_KEYS = 10
 #: Maximum characters of a text in a condition, and of a key.
 MAX_TEXT = 1_000
+_MAX_SHOWN = 100  # characters of a value in a reason
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 _ORDER = {
     "<": lambda one, other: one < other,
@@ -197,6 +198,20 @@ def text_of(condition: Condition) -> str:
     if condition.name == "true":
         return str(condition.part)
     return f"{condition.part} {condition.name} {shown(condition.value)}"
+
+
+def why_false(condition: Condition, lookup: Lookup) -> str:
+    """Return why a condition does not hold: ``run_if is false: result(/check) is "same"``."""
+    parts = dict.fromkeys(term.part for term in terms_of(condition))
+    values = ", ".join(f"{part} is {_shown(lookup(part))}" for part in parts)
+    return f"run_if is false: {values}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):  # as `compared` keeps them
+        return "a list or object" if value else "empty"
+    text = shown(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def shown(value: Any) -> str:

@@ -113,6 +113,47 @@ def test_commands_beside_another_one_do_not_count() -> None:
     assert plan(root) == {"/use": CACHED}
 
 
+def conditional(**places: dict[str, Any]) -> co.Serial:
+    """Return a command with the result 1, a group and a command, with node parameters."""
+    root = co.Serial(image="x", cache=True)
+    root["check"] = co.Exec(load)
+    root["group"] = co.Serial(**places.get("group", {}))
+    root["group"]["inner"] = co.Exec("inner", **places.get("inner", {}))
+    root["after"] = co.Exec("after", cache=co.Cache(reads=["raw/"]))
+    return root
+
+
+@pytest.mark.parametrize("place", ["group", "inner"])
+def test_a_condition_that_does_not_hold_skips_all_below(place: str) -> None:
+    root = conditional(**{place: {"run_if": co.result("/check") == 2}})
+    why = "run_if is false: result(/check) is 1"
+    assert plan(root) == {"/check": CACHED, "/group/inner": ("skipped", why), "/after": CACHED}
+
+    root = conditional(**{place: {"run_if": co.result("/check") == 1}})
+    assert set(plan(root).values()) == {CACHED}
+
+
+@pytest.mark.parametrize("place", ["group", "inner"])
+def test_a_condition_on_a_command_that_runs_is_not_known(place: str) -> None:
+    root = conditional(**{place: {"run_if": co.result("/check") == 2}})
+    assert plan(root, "/check")["/group/inner"] == ("depends", "/check")
+
+
+def test_a_command_that_a_condition_skips_writes_no_files() -> None:
+    uncached = {"cache": False, "run_if": co.result("/check") == 2}
+    found = plan(conditional(inner=uncached))
+    assert found["/group/inner"][0] == "skipped"
+    assert found["/after"] == CACHED
+    found = plan(conditional(inner={**uncached, "run_if": co.result("/check") == 1}))
+    assert found == {"/check": CACHED, "/after": ("depends", "/group/inner")}
+
+
+def test_one_condition_that_does_not_hold_is_enough() -> None:
+    outer = {"run_if": co.result("/check") == 1}
+    root = conditional(group=outer, inner={"run_if": co.result("/check") == 2})
+    assert plan(root)["/group/inner"][0] == "skipped"
+
+
 def test_skipped_commands_and_those_without_a_cache_are_left_out() -> None:
     root = co.Serial(image="x", cache=True)
     root["left"] = co.Exec("a", skip=True)

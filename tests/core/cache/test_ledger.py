@@ -1,4 +1,4 @@
-"""Digests of files that outlast a process: what is not read again, and what is."""
+"""Digests of files that outlast a process: the files that are not read again, and the others."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def test_a_changed_file_is_read_again(place: Place, change: str) -> None:
     assert (place.marks() == first) == (change == "times")
 
 
-def test_what_a_hit_writes_and_an_attempt_keeps_is_known(place: Place, tmp_path: Path) -> None:
+def test_files_that_a_hit_writes_and_an_attempt_keeps_are_known(
+    place: Place, tmp_path: Path
+) -> None:
     file = place.write("a", b"one")
     wait_until_sure(file)
     files = CachedFiles(place.contents)
@@ -126,11 +128,11 @@ def test_a_damaged_ledger_has_no_wrong_line(
     text = path.read_bytes()
     path.write_bytes(text[:at] + byte + text[at + len(byte) : max(at, len(text) - cut)])
     assert set(Ledger(path).news()) <= set(LINES)
-    Ledger(path).add(LINES)  # it goes on, after at most one lost line
+    Ledger(path).add(LINES)  # at most one line is lost
     assert LINES[1] in Ledger(path).news()
 
 
-def test_processes_see_what_others_add(tmp_path: Path) -> None:
+def test_processes_see_the_lines_of_others(tmp_path: Path) -> None:
     one, other = (Ledger(tmp_path / LEDGER, shared=True) for _ in range(2))
     one.add(LINES[:1])
     assert other.news() == LINES[:1]
