@@ -1,8 +1,12 @@
 """The web app's files and the start of sessions: everything available without a session."""
 
+import asyncio
+import functools
+import gzip
 import json
 import math
 from http import HTTPStatus
+from mimetypes import guess_type
 from pathlib import Path
 from urllib.parse import parse_qsl, quote
 
@@ -55,6 +59,9 @@ class StrictHeaders:
 
 #: Built files whose names contain a digest of their content.
 _UNCHANGING = "assets/"
+_TEXTS = (".css", ".js")
+#: Bytes of a file from which on it is compressed.
+_LARGE = 16_000
 _MAX_BODY = 4096
 _NOT_BUILT = (
     "The web app is not built here. Build it with 'make web' in the checkout of Conducto, "
@@ -75,7 +82,12 @@ class WebApp:
         path = url_path.removeprefix("/")
         file = self._file(path)
         if file is not None:
-            return _static(file, unchanging=path.startswith(_UNCHANGING))
+            unchanging = path.startswith(_UNCHANGING)
+            if unchanging and _is_worth_compressing(file, request):
+                headers = _headers(unchanging=True) | {"content-encoding": "gzip"}
+                body = await asyncio.to_thread(_compressed, file)
+                return Response(body, headers=headers, media_type=guess_type(file.name)[0])
+            return _static(file, unchanging=unchanging)
         if path.startswith(_UNCHANGING) or ("." in path and "/" not in path):
             return _problem_response(problems.unknown_route(request.method, url_path).problem)
         index = self._file("index.html")
@@ -143,10 +155,24 @@ class WebApp:
 
 
 def _static(file: Path, *, unchanging: bool, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return FileResponse(file, status, headers=_headers(unchanging=unchanging))
+
+
+def _headers(*, unchanging: bool) -> dict[str, str]:
     keep = "public, max-age=31536000, immutable" if unchanging else "no-cache"
-    return FileResponse(
-        file, status, headers={"cache-control": keep, "content-security-policy": PAGE_POLICY}
-    )
+    headers = {"cache-control": keep, "content-security-policy": PAGE_POLICY}
+    return headers | ({"vary": "accept-encoding"} if unchanging else {})
+
+
+def _is_worth_compressing(file: Path, request: Request) -> bool:
+    """Return whether a file is large and accepted in gzip: the browser may be behind a tunnel."""
+    accepted = request.headers.get("accept-encoding", "")
+    return "gzip" in accepted and file.suffix in _TEXTS and file.stat().st_size >= _LARGE
+
+
+@functools.lru_cache(maxsize=16)
+def _compressed(file: Path) -> bytes:
+    return gzip.compress(file.read_bytes(), 6)
 
 
 async def _small_body(request: Request) -> bytes:

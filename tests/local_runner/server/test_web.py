@@ -1,5 +1,6 @@
 """Browsers and the local server: files, sessions, and attempts to bypass the latter."""
 
+import gzip
 import http.client
 import json
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ from support.api_server import TOKEN, RunningServer, running_server
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 AUTHORIZED_JSON = {**AUTHORIZED, "Content-Type": "application/json"}
 SECRET = "not for the web"
+LARGE = "const page = 1;\n" * 2000
 
 
 @pytest.fixture
@@ -36,6 +38,7 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
     (root / "assets").mkdir(parents=True)
     (root / "index.html").write_text("<title>Conducto</title>")
     (root / "assets" / "app-1a2b.js").write_text("0")
+    (root / "assets" / "large-3c4d.js").write_text(LARGE)
     (tmp_path / "secret.txt").write_text(SECRET)
     (root / "link.txt").symlink_to(tmp_path / "secret.txt")
     pipelines = MemoryPipelines()
@@ -126,6 +129,20 @@ def test_built_files_may_be_kept_and_the_page_may_not(server: RunningServer) -> 
     assert asset["content-type"].startswith("text/javascript")
     assert "immutable" in asset["cache-control"]
     assert page["cache-control"] == "no-cache"
+
+
+def test_large_files_are_compressed_for_browsers_that_accept_it(server: RunningServer) -> None:
+    target = "/assets/large-3c4d.js"
+    _, plain, body = ask(server, target)
+    _, packed, less = ask(server, target, {"Accept-Encoding": "gzip, br"})
+
+    assert body.decode() == gzip.decompress(less).decode() == LARGE
+    assert "content-encoding" not in plain
+    assert packed["content-encoding"] == "gzip"
+    assert packed["content-type"] == plain["content-type"]
+    assert packed["cache-control"] == plain["cache-control"]
+    assert packed["content-security-policy"] == plain["content-security-policy"]
+    assert packed["vary"] == plain["vary"] == "accept-encoding"
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "images": ("/p/{shop}/images", "h1"),
     "data": ("/p/{shop}/data", ".EntryTable-row"),
     "tests": ("/p/{tested}/tests", ".TestsPage-tests"),
-    "launch": ("/p/{scripted}/launch", ".LaunchForm-form"),
+    "launch": ("/p/{scripted}/launch", ".LaunchPage-form"),
     "program": ("/program?title=Integration+tests", ".ProgramPage-columns"),
     "activity": ("/activity", ".Activity-headline"),
     "schedules": ("/schedules", ".list"),

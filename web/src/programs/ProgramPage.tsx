@@ -1,5 +1,6 @@
 import type { NodeHistory, PipelineSummary } from "@/api/schema";
 import { EmptyState } from "@/components/EmptyState";
+import { IN_ORDER } from "@/components/InOrder";
 import { PartitionMap } from "@/partitions/PartitionMap";
 import { MetricComparison } from "@/results/MetricComparison";
 import { PageStatus } from "@/components/PageStatus";
@@ -33,7 +34,7 @@ export function ProgramPage() {
   useTitle(name);
   return (
     <PageStatus error={pipelines.error}>
-      <div className={`page ${styles.page}`}>
+      <div className={`page ${styles.page ?? ""} ${IN_ORDER}`}>
         <div className="page-head">
           <h1 className="clip">{visible(name)}</h1>
           <StaleBadge query={pipelines} every={REFRESH_MS} />
@@ -91,6 +92,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
         program={newest.pipeline}
         id={newest.pipeline.id}
         heading="Metrics"
+        quiet
         isLive={pipelines.some(({ settled }) => !settled)}
       />
       <ProgramTests id={newest.pipeline.id} />

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
+import { Pending } from "@/components/InOrder";
 import type { ProgramTests as Found, TestHistory } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { moment, duration, plural } from "@/lib/time";
@@ -20,6 +21,7 @@ export function ProgramTests({ id }: { id: string }) {
     queryKey: ["program-tests", id],
     queryFn: ({ signal }) => api.programTests(id, { limit: LIMIT }, signal),
   });
+  if (found.isLoading) return <Pending />;
   if (found.data === undefined || found.data.tests.length === 0) return null;
   const { data } = found;
   const all = data.tests.length + data.more;

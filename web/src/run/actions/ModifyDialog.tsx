@@ -7,6 +7,7 @@ import { ActionPreview } from "@/components/ActionPreview";
 import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
+import { submitWithCtrlEnter } from "@/components/submitWithCtrlEnter";
 import { Change, FactsTable } from "@/components/Facts";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { toast } from "@/components/toasts";
@@ -103,7 +104,12 @@ function Editor({ title, session, target, detail, paths, onClose }: EditorProps)
           <Button disabled={count === 0 || busy} onClick={() => apply.mutate(false)}>
             Modify
           </Button>
-          <Button variant="main" disabled={count === 0 || busy} onClick={() => apply.mutate(true)}>
+          <Button
+            variant="main"
+            shortcut="Control+Enter"
+            disabled={count === 0 || busy}
+            onClick={() => apply.mutate(true)}
+          >
             Modify and rerun
           </Button>
         </>
@@ -113,12 +119,20 @@ function Editor({ title, session, target, detail, paths, onClose }: EditorProps)
         Changes apply to this pipeline from the next start of a command. Your script stays
         unchanged.
       </p>
-      <ModifyFields
-        form={form}
-        isExec={detail.node.type === "Exec"}
-        images={(session.model?.summary.images ?? []).map((image) => image.name)}
-        onChange={change}
-      />
+      <form
+        onKeyDown={submitWithCtrlEnter}
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (count > 0 && !busy) apply.mutate(true);
+        }}
+      >
+        <ModifyFields
+          form={form}
+          isExec={detail.node.type === "Exec"}
+          images={(session.model?.summary.images ?? []).map((image) => image.name)}
+          onChange={change}
+        />
+      </form>
       {count === 0 ? null : <Diff before={before} changes={changes} />}
       {others === 0 ? null : (
         <p>

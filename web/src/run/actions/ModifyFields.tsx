@@ -47,6 +47,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
           {(id) => (
             <textarea
               id={id}
+              data-first
               className="field"
               spellCheck={false}
               rows={Math.min(MAX_ROWS, Math.max(3, command.split("\n").length))}
