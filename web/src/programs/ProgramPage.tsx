@@ -62,7 +62,17 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
   const { query } = useLocation();
   const history = useNodeHistory(pipelines);
   const newest = pipelines[0];
-  if (newest === undefined) return <EmptyState title="No pipelines of this program" />;
+  if (newest === undefined) {
+    return (
+      <EmptyState
+        icon="programs"
+        title="No pipelines of this program"
+        text="A program is a script with a function. Its pass rate, times, tests and costs appear here once it has run."
+        example="python pipeline.py --local --run"
+        docs="getting-started"
+      />
+    );
+  }
   const count = Number(query.get("last") ?? "") || DEFAULT_COUNT;
   const shown = pipelines.slice(0, count);
   const first = defaultPair(pipelines);
