@@ -18,7 +18,7 @@ interface EmptyProps {
   action?: ReactNode;
   /** The page of the documentation, such as `concepts/tests`. */
   docs?: string;
-  /** A part of a page, among others. */
+  /** Inside a card. */
   inline?: boolean;
   children?: ReactNode;
 }

@@ -63,7 +63,7 @@ export function WhatChanged({ session, found }: Props) {
             earlier.length < 2
               ? "This is the first pipeline of its program."
               : "No earlier pipeline of its program has passed."
-          } Once one has, the changes since then appear here: commits, parameters, images, commands and secrets.`}
+          } Once one has passed, the changes since then appear here: commits, parameters, images, commands and secrets.`}
           action={
             record === undefined || earlier.length < 2 ? undefined : (
               <a
